@@ -1,0 +1,1 @@
+//! The host: loads exporters from shared libraries and delivers batches to them.

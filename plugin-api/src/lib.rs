@@ -1,0 +1,5 @@
+//! What an exporter author sees.
+
+mod kind;
+
+pub use kind::{Kind, Origin};

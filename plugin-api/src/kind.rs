@@ -1,0 +1,101 @@
+//! What a batch holds and where it came from.
+
+use delfin_plugin_abi as abi;
+use serde::{Deserialize, Serialize};
+
+/// What a batch holds: an exporter receives one of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Series of measured points.
+    Performance,
+    /// Alerts.
+    Alert,
+}
+
+/// Where a batch came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Collected from a storage on schedule.
+    Collection,
+    /// All alerts of a storage, asked for.
+    Sync,
+    /// Sent by a device.
+    Trap,
+    /// Handed in over HTTP or the command line.
+    Ingest,
+    /// Alerts that are still active, said again.
+    Resend,
+    /// Delivered before, and asked for once more.
+    Replay,
+    /// An origin that this version has no name for.
+    Other,
+}
+
+impl Kind {
+    /// `performance` or `alert`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Performance => "performance",
+            Self::Alert => "alert",
+        }
+    }
+}
+
+impl Origin {
+    /// The lower-case name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Collection => "collection",
+            Self::Sync => "sync",
+            Self::Trap => "trap",
+            Self::Ingest => "ingest",
+            Self::Resend => "resend",
+            Self::Replay => "replay",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<abi::Origin> for Origin {
+    fn from(origin: abi::Origin) -> Self {
+        match origin {
+            abi::Origin::COLLECTION => Self::Collection,
+            abi::Origin::SYNC => Self::Sync,
+            abi::Origin::TRAP => Self::Trap,
+            abi::Origin::INGEST => Self::Ingest,
+            abi::Origin::RESEND => Self::Resend,
+            abi::Origin::REPLAY => Self::Replay,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl From<Origin> for abi::Origin {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Collection => Self::COLLECTION,
+            Origin::Sync => Self::SYNC,
+            Origin::Trap => Self::TRAP,
+            Origin::Ingest => Self::INGEST,
+            Origin::Resend => Self::RESEND,
+            Origin::Replay => Self::REPLAY,
+            Origin::Other => Self(0),
+        }
+    }
+}
