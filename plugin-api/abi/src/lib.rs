@@ -25,6 +25,7 @@
     clippy::multiple_unsafe_ops_per_block,
     clippy::allow_attributes,
     unused_qualifications,
+    non_local_definitions,
     missing_docs,
     reason = "the code that the derives of `abi_stable` generate"
 )]
@@ -32,6 +33,7 @@
 mod arrow;
 mod context;
 mod exporter;
+pub mod manifest;
 mod outcome;
 mod plugin;
 

@@ -61,6 +61,20 @@ pub struct RowRange {
 }
 
 impl OutcomeCode {
+    pub const DELIVERED: Self = Self::new(Class::Delivered, 0);
+    pub const PARTIAL: Self = Self::new(Class::Partial, 0);
+    pub const RETRY: Self = Self::new(Class::Retry, 0);
+    /// The receiver is there, and asks for less.
+    pub const RETRY_THROTTLED: Self = Self::new(Class::Retry, 1);
+    pub const SPLIT: Self = Self::new(Class::Split, 0);
+    pub const REJECT: Self = Self::new(Class::Reject, 0);
+    pub const PAUSE_MISCONFIGURED: Self = Self::new(Class::Pause, 0);
+    pub const PAUSE_UNAUTHORIZED: Self = Self::new(Class::Pause, 1);
+    pub const RESTART: Self = Self::new(Class::Restart, 0);
+    /// The instance panicked; the glue around it caught it.
+    pub const RESTART_PANICKED: Self = Self::new(Class::Restart, 1);
+    pub const UNCERTAIN: Self = Self::new(Class::Uncertain, 0);
+
     /// A code with a detail; 0 is "no detail".
     #[must_use]
     pub const fn new(class: Class, detail: u16) -> Self {
@@ -106,6 +120,6 @@ impl Outcome {
     /// Everything went well.
     #[must_use]
     pub fn delivered() -> Self {
-        Self::new(OutcomeCode::new(Class::Delivered, 0), "")
+        Self::new(OutcomeCode::DELIVERED, "")
     }
 }

@@ -1,0 +1,273 @@
+//! A map column of text to text: the labels of a series, the extras of an alert.
+
+use std::{collections::HashMap, ops::Range, sync::Arc};
+
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Int32Array, MapArray, StringArray, StructArray,
+    types::Int32Type,
+};
+use arrow_buffer::{OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, Field, Fields};
+
+use super::{BatchError, downcast, without_nulls};
+
+const WANTED: &str = "Map<Dictionary<Int32, Utf8>, Dictionary<Int32, Utf8>>";
+
+/// The labels of one row, in the order in which they were given.
+#[derive(Clone, Copy)]
+pub struct Labels<'a> {
+    column: &'a LabelColumn,
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Labels<'a> {
+    /// The value of a label, if the row has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&'a str> {
+        self.iter().find_map(|(k, v)| (k == key).then_some(v))
+    }
+
+    /// Each key with its value.
+    #[must_use]
+    pub fn iter(&self) -> LabelIter<'a> {
+        LabelIter {
+            column: self.column,
+            entries: self.start..self.end,
+        }
+    }
+
+    /// How many labels the row has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether the row has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+}
+
+impl<'a> IntoIterator for Labels<'a> {
+    type Item = (&'a str, &'a str);
+    type IntoIter = LabelIter<'a>;
+
+    fn into_iter(self) -> LabelIter<'a> {
+        self.iter()
+    }
+}
+
+/// Each key of a row with its value.
+#[derive(Clone)]
+pub struct LabelIter<'a> {
+    column: &'a LabelColumn,
+    entries: Range<usize>,
+}
+
+impl<'a> Iterator for LabelIter<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = self.entries.next()?;
+        let LabelColumn { keys, values, .. } = self.column;
+        Some((
+            keys.text(keys.codes[entry]),
+            values.text(values.codes[entry]),
+        ))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.entries.size_hint()
+    }
+}
+
+impl ExactSizeIterator for LabelIter<'_> {}
+
+impl std::fmt::Debug for Labels<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// A whole map column, looked up once.
+#[derive(Clone, Debug)]
+pub(super) struct LabelColumn {
+    offsets: OffsetBuffer<i32>,
+    keys: Dictionary,
+    values: Dictionary,
+}
+
+#[derive(Clone, Debug)]
+struct Dictionary {
+    codes: ScalarBuffer<i32>,
+    texts: StringArray,
+}
+
+impl LabelColumn {
+    pub(super) fn new(array: &dyn Array, column: &'static str) -> Result<Self, BatchError> {
+        let map: &MapArray = downcast(array, column, WANTED)?;
+        without_nulls(map, column)?;
+        Ok(Self {
+            offsets: map.offsets().clone(),
+            keys: Dictionary::new(map.keys(), column)?,
+            values: Dictionary::new(map.values(), column)?,
+        })
+    }
+
+    pub(super) fn row(&self, row: usize) -> Labels<'_> {
+        Labels {
+            column: self,
+            start: self.offsets[row] as usize,
+            end: self.offsets[row + 1] as usize,
+        }
+    }
+}
+
+impl Dictionary {
+    fn new(array: &dyn Array, column: &'static str) -> Result<Self, BatchError> {
+        let dictionary: &DictionaryArray<Int32Type> = downcast(array, column, WANTED)?;
+        let texts: &StringArray = downcast(dictionary.values().as_ref(), column, WANTED)?;
+        without_nulls(dictionary, column)?;
+        without_nulls(texts, column)?;
+        Ok(Self {
+            codes: dictionary.keys().values().clone(),
+            texts: texts.clone(),
+        })
+    }
+
+    fn text(&self, code: i32) -> &str {
+        self.texts.value(code as usize)
+    }
+}
+
+/// The type of a map column.
+pub(super) fn label_type() -> DataType {
+    DataType::Map(
+        Arc::new(Field::new(
+            "entries",
+            DataType::Struct(entry_fields()),
+            false,
+        )),
+        false,
+    )
+}
+
+fn entry_fields() -> Fields {
+    let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    Fields::from(vec![
+        Field::new("keys", text.clone(), false),
+        Field::new("values", text, false),
+    ])
+}
+
+/// Builds a map column row by row.
+#[derive(Debug)]
+pub(super) struct LabelColumnBuilder {
+    keys: DictionaryBuilder,
+    values: DictionaryBuilder,
+    offsets: Vec<i32>,
+}
+
+impl LabelColumnBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            keys: DictionaryBuilder::default(),
+            values: DictionaryBuilder::default(),
+            offsets: vec![0],
+        }
+    }
+
+    pub(super) fn push(&mut self, key: &str, value: &str) {
+        // Rows follow each other with the same labels in the same order: the
+        // entry one row back is the likeliest one, and comparing is cheaper
+        // than hashing.
+        let row = self.row_start();
+        let back = row
+            - self
+                .offsets
+                .iter()
+                .rev()
+                .nth(1)
+                .map_or(row, |&o| o as usize);
+        self.keys.push(key, back);
+        self.values.push(value, back);
+    }
+
+    pub(super) fn end_row(&mut self) {
+        self.offsets.push(self.keys.codes.len() as i32);
+    }
+
+    pub(super) fn discard_row(&mut self) {
+        let row = self.row_start();
+        self.keys.codes.truncate(row);
+        self.values.codes.truncate(row);
+    }
+
+    /// The keys of the row that is being built.
+    pub(super) fn open_row_has(&self, key: &str) -> bool {
+        let open = &self.keys.codes[self.row_start()..];
+        open.iter()
+            .any(|&code| &*self.keys.texts[code as usize] == key)
+    }
+
+    pub(super) fn entries(&self) -> usize {
+        self.keys.codes.len()
+    }
+
+    pub(super) fn finish(self) -> ArrayRef {
+        let entries = StructArray::new(
+            entry_fields(),
+            vec![self.keys.finish(), self.values.finish()],
+            None,
+        );
+        let DataType::Map(field, sorted) = label_type() else {
+            unreachable!("the type of a map column is a map")
+        };
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
+        Arc::new(MapArray::new(field, offsets, entries, None, sorted))
+    }
+
+    fn row_start(&self) -> usize {
+        self.offsets.last().map_or(0, |&offset| offset as usize)
+    }
+}
+
+#[derive(Debug, Default)]
+struct DictionaryBuilder {
+    codes: Vec<i32>,
+    texts: Vec<Arc<str>>,
+    known: HashMap<Arc<str>, i32>,
+}
+
+impl DictionaryBuilder {
+    fn push(&mut self, text: &str, likely_back: usize) {
+        let likely = self.codes.len().checked_sub(likely_back);
+        if let Some(&code) = likely.and_then(|index| self.codes.get(index))
+            && &*self.texts[code as usize] == text
+        {
+            self.codes.push(code);
+            return;
+        }
+        let code = self.code(text);
+        self.codes.push(code);
+    }
+
+    fn code(&mut self, text: &str) -> i32 {
+        if let Some(&code) = self.known.get(text) {
+            return code;
+        }
+        let code = self.texts.len() as i32;
+        let text: Arc<str> = text.into();
+        self.texts.push(Arc::clone(&text));
+        self.known.insert(text, code);
+        code
+    }
+
+    fn finish(self) -> ArrayRef {
+        let texts = StringArray::from_iter_values(self.texts.iter());
+        let codes = Int32Array::from(self.codes);
+        Arc::new(DictionaryArray::<Int32Type>::new(codes, Arc::new(texts)))
+    }
+}

@@ -1,0 +1,182 @@
+//! What a plugin logs, with `log` or `tracing`, comes out of the host's log.
+//!
+//! Both crates keep their logger in a static of the library they are linked
+//! into, so each plugin needs a bridge of its own.
+
+use std::{
+    fmt::Write,
+    sync::{
+        Mutex, Once, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use abi_stable::std_types::{RSlice, RStr};
+use delfin_plugin_abi::{Field, HostBox, Level, LogRecord};
+use log::kv::{Key, Value, VisitSource};
+use tracing_core::{Dispatch, Event, Metadata, Subscriber, dispatcher, field::Visit, span};
+
+use crate::context::Host;
+
+/// Sets the bridge up, once a library, and remembers the instance.
+pub(crate) fn install(host: &Host) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // An error means that the author has set a logger up: theirs stays.
+        let _ = log::set_boxed_logger(Box::new(Bridge));
+        let _ = dispatcher::set_global_default(Dispatch::new(Bridge));
+    });
+    let level = host.raw().max_level().0;
+    if MAX_LEVEL.fetch_max(level, Ordering::Relaxed) < level {
+        log::set_max_level(level_filter(level));
+    }
+    let mut instances = lock_instances();
+    instances.retain(|instance| instance.strong_count() > 0);
+    instances.push(host.downgrade());
+}
+
+static MAX_LEVEL: AtomicU32 = AtomicU32::new(0);
+static INSTANCES: Mutex<Vec<Weak<HostBox>>> = Mutex::new(Vec::new());
+
+struct Bridge;
+
+/// Who speaks: the instance whose call this thread is in, else any one.
+fn speaker() -> Option<(Host, bool)> {
+    if let Some(host) = Host::current() {
+        return Some((host, false));
+    }
+    let instances = lock_instances();
+    let mut alive = instances.iter().filter_map(Weak::upgrade);
+    let host = Host::from(alive.next()?);
+    Some((host, alive.next().is_some()))
+}
+
+fn lock_instances() -> std::sync::MutexGuard<'static, Vec<Weak<HostBox>>> {
+    INSTANCES
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn enabled(level: Level) -> bool {
+    speaker().is_some_and(|(host, _)| level <= host.raw().max_level())
+}
+
+fn send(level: Level, target: &str, message: &str, fields: &[(String, String)]) {
+    let Some((host, instance_unknown)) = speaker() else {
+        return;
+    };
+    let fields: Vec<Field<'_>> = fields
+        .iter()
+        .map(|(key, value)| Field {
+            key: RStr::from(&**key),
+            value: RStr::from(&**value),
+        })
+        .collect();
+    host.raw().log(LogRecord {
+        level,
+        target: RStr::from(target),
+        message: RStr::from(message),
+        fields: RSlice::from_slice(&fields),
+        instance_unknown,
+    });
+}
+
+impl log::Log for Bridge {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        enabled(Level(metadata.level() as u32))
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if !log::Log::enabled(self, record.metadata()) {
+            return;
+        }
+        let mut fields = Fields::default();
+        // The visitor below never fails.
+        let _ = record.key_values().visit(&mut fields);
+        let message = record.args().to_string();
+        send(
+            Level(record.level() as u32),
+            record.target(),
+            &message,
+            &fields.pairs,
+        );
+    }
+
+    fn flush(&self) {}
+}
+
+impl Subscriber for Bridge {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && enabled(level_of(metadata))
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        send(
+            level_of(metadata),
+            metadata.target(),
+            &fields.message,
+            &fields.pairs,
+        );
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// The keys and values of one record.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    pairs: Vec<(String, String)>,
+}
+
+impl<'kvs> VisitSource<'kvs> for Fields {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
+        self.pairs.push((key.to_string(), value.to_string()));
+        Ok(())
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &tracing_core::Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &tracing_core::Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            // Writing to a string cannot fail.
+            let _ = write!(self.message, "{value:?}");
+        } else {
+            self.pairs
+                .push((field.name().to_owned(), format!("{value:?}")));
+        }
+    }
+}
+
+fn level_of(metadata: &Metadata<'_>) -> Level {
+    match *metadata.level() {
+        tracing_core::Level::ERROR => Level::ERROR,
+        tracing_core::Level::WARN => Level::WARN,
+        tracing_core::Level::INFO => Level::INFO,
+        tracing_core::Level::DEBUG => Level::DEBUG,
+        tracing_core::Level::TRACE => Level::TRACE,
+    }
+}
+
+fn level_filter(level: u32) -> log::LevelFilter {
+    log::LevelFilter::iter()
+        .nth(level as usize)
+        .unwrap_or(log::LevelFilter::Trace)
+}

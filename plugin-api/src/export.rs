@@ -1,0 +1,110 @@
+//! The macro that makes a library a plugin.
+
+/// Exports exporters from a library: once a crate, for one exporter or several.
+///
+/// Each is a name, as operators write it into their configuration, a type that
+/// implements [`Exporter`](crate::Exporter), and what it does in a few words.
+/// Vendor, licence and version are those of `Cargo.toml`; the file
+/// `example.toml` beside it shows the settings, and `plugins inspect` prints it.
+///
+/// ```text
+/// delfin_plugin_api::export_plugin! {
+///     "PerformanceExporterAcme" => Acme<PerformanceBatch>: "Sends series to Acme",
+///     "AlertExporterAcme" => Acme<AlertBatch>: "Sends alerts to Acme",
+/// }
+/// ```
+#[macro_export]
+macro_rules! export_plugin {
+    ($($name:literal => $exporter:ty : $description:literal),+ $(,)?) => {
+        #[cfg(panic = "abort")]
+        ::core::compile_error!(
+            "a plugin needs panic = \"unwind\": with \"abort\" its first panic would end the host \
+             (remove `panic` from the profile)"
+        );
+
+        const _: () = {
+            use $crate::__glue::{self as glue, Part, abi, abi_stable};
+
+            extern "C" fn create_exporter(
+                name: abi_stable::std_types::RStr<'_>,
+                config: abi_stable::std_types::RStr<'_>,
+                host: abi::HostBox,
+            ) -> abi_stable::std_types::RResult<abi::ExporterBox, abi::Outcome> {
+                match name.as_str() {
+                    $($name => glue::create::<$exporter>(config, host),)+
+                    _ => glue::no_such_exporter(name),
+                }
+            }
+
+            extern "C" fn root_module() -> abi_stable::library::RootModuleResult {
+                abi_stable::library::__call_root_module_loader(|| {
+                    abi_stable::prefix_type::PrefixTypeTrait::leak_into_prefix(abi::Plugin {
+                        create_exporter,
+                        get_extension: glue::get_extension,
+                    })
+                })
+            }
+
+            // The name is `abi_stable::library::ROOT_MODULE_LOADER_NAME`.
+            #[expect(unsafe_code, reason = "the symbol that a host looks for")]
+            #[expect(non_upper_case_globals, reason = "the symbol that a host looks for")]
+            #[unsafe(no_mangle)]
+            pub static _1as_0lib_1header_0root_bmodule_bloader: abi_stable::library::LibHeader = {
+                // SAFETY: `root_module` returns a `PluginRef`.
+                unsafe {
+                    abi_stable::library::LibHeader::from_constructor::<abi::PluginRef>(
+                        root_module,
+                        abi_stable::library::CheckTypeLayout::Yes,
+                    )
+                }
+            };
+
+            const PARTS: &[Part] = &[
+                Part::Raw("{\"abi\":"),
+                Part::Text(abi::VERSION),
+                Part::Raw(",\"api\":"),
+                Part::Text(glue::API_VERSION),
+                Part::Raw(",\"rustc\":"),
+                Part::Text(glue::RUSTC_VERSION),
+                Part::Raw(",\"target\":"),
+                Part::Text(glue::TARGET),
+                Part::Raw(",\"panic\":"),
+                Part::Text(if ::core::cfg!(panic = "unwind") { "unwind" } else { "abort" }),
+                Part::Raw(",\"plugin\":"),
+                Part::Text(::core::env!("CARGO_PKG_NAME")),
+                Part::Raw(",\"version\":"),
+                Part::Text(::core::env!("CARGO_PKG_VERSION")),
+                Part::Raw(",\"vendor\":"),
+                Part::Text(::core::env!("CARGO_PKG_AUTHORS")),
+                Part::Raw(",\"license\":"),
+                Part::Text(::core::env!("CARGO_PKG_LICENSE")),
+                Part::Raw(",\"exporters\":["),
+                $(
+                    Part::Comma,
+                    Part::Raw("{\"name\":"),
+                    Part::Text($name),
+                    Part::Raw(",\"kind\":"),
+                    Part::Text(glue::kind::<$exporter>()),
+                    Part::Raw(",\"description\":"),
+                    Part::Text($description),
+                    Part::Raw(",\"exclusive\":"),
+                    Part::Raw(glue::exclusive::<$exporter>()),
+                    Part::Raw("}"),
+                )+
+                Part::Raw("],\"example\":"),
+                Part::Text(::core::include_str!(::core::concat!(
+                    ::core::env!("CARGO_MANIFEST_DIR"),
+                    "/example.toml"
+                ))),
+                Part::Raw("}"),
+            ];
+
+            #[expect(unsafe_code, reason = "the section that a host reads without opening the file")]
+            #[unsafe(no_mangle)]
+            #[cfg_attr(target_os = "macos", unsafe(link_section = "__DATA,__delfin_plugin"))]
+            #[cfg_attr(not(target_os = "macos"), unsafe(link_section = ".delfin_plugin"))]
+            pub static DELFIN_PLUGIN_MANIFEST: [u8; glue::len(PARTS)] =
+                glue::record(PARTS);
+        };
+    };
+}

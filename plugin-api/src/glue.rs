@@ -1,0 +1,236 @@
+//! Between an author's [`Exporter`] and the trait objects that cross.
+//!
+//! Promises: every entry is guarded against panics, an instance that panicked is
+//! not called again but to be dropped, and a batch arrives by reference.
+
+use abi_stable::{
+    sabi_trait::TD_Opaque,
+    std_types::{ROption, RResult, RSlice, RStr, RString, RVec},
+};
+use arrow_array::{
+    RecordBatch, StructArray,
+    ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi},
+};
+use delfin_plugin_abi::{self as abi, OutcomeCode};
+
+use crate::{
+    Batch, Context, Exporter, Failure, Host, Outcome, bridge,
+    guard::{self, Entry, guarded},
+    outcome::encode_outcome,
+};
+
+/// Under this name a library offers to panic on demand, for the test kit. The
+/// request is the name of an entry.
+pub const PANIC_EXTENSION: &str = "delfin.panic/1";
+
+/// Makes a `T`, as `Plugin::create_exporter` does.
+pub fn create<T: Exporter>(
+    config: RStr<'_>,
+    host: abi::HostBox,
+) -> RResult<abi::ExporterBox, abi::Outcome> {
+    let host = Host::new(host);
+    bridge::install(&host);
+    guard::report_panics();
+    let created = host.scope(|| guarded(Entry::Create, || create_from_json::<T>(&config, &host)));
+    match created {
+        Ok(Ok(exporter)) => {
+            let instance = Instance {
+                exporter: Some(exporter),
+                panicked: None,
+                host,
+            };
+            RResult::ROk(abi::Exporter_TO::from_value(instance, TD_Opaque))
+        }
+        Ok(Err(failure)) => RResult::RErr(encode_outcome(Err(failure))),
+        Err(panic) => RResult::RErr(abi::Outcome::new(OutcomeCode::RESTART_PANICKED, panic)),
+    }
+}
+
+/// The kind of an exporter, for the manifest.
+#[must_use]
+pub const fn kind<T: Exporter>() -> &'static str {
+    T::Batch::KIND.as_str()
+}
+
+/// Whether instances exclude each other, for the manifest.
+#[must_use]
+pub const fn exclusive<T: Exporter>() -> &'static str {
+    if T::EXCLUSIVE { "true" } else { "false" }
+}
+
+/// The answer to a name that the plugin does not have.
+#[must_use]
+pub fn no_such_exporter(name: RStr<'_>) -> RResult<abi::ExporterBox, abi::Outcome> {
+    let failure = Failure::misconfigured(format!("the plugin has no exporter `{name}`"));
+    RResult::RErr(encode_outcome(Err(failure)))
+}
+
+/// `Plugin::get_extension` of every plugin.
+pub extern "C" fn get_extension(id: RStr<'_>) -> ROption<abi::ExtensionBox> {
+    if id.as_str() != PANIC_EXTENSION {
+        return ROption::RNone;
+    }
+    ROption::RSome(abi::Extension_TO::from_value(PanicOnDemand, TD_Opaque))
+}
+
+struct PanicOnDemand;
+
+impl abi::Extension for PanicOnDemand {
+    fn call(&self, request: RSlice<'_, u8>) -> RResult<RVec<u8>, RString> {
+        let entry = Entry::ALL
+            .into_iter()
+            .find(|entry| entry.name().as_bytes() == request.as_slice());
+        let Some(entry) = entry else {
+            return RResult::RErr(RString::from("no such entry"));
+        };
+        guard::arm(entry);
+        RResult::ROk(RVec::new())
+    }
+}
+
+fn create_from_json<T: Exporter>(config: &str, host: &Host) -> Result<T, Failure> {
+    let config = serde_json::from_str(config).map_err(|error| {
+        // Line and column are those of the text on its way here, which nobody sees.
+        let text = error.to_string();
+        Failure::misconfigured(
+            text.rsplit_once(" at line ")
+                .map_or(&*text, |(reason, _)| reason),
+        )
+    })?;
+    T::create(config, host)
+}
+
+struct Instance<T: Exporter> {
+    exporter: Option<T>,
+    panicked: Option<String>,
+    host: Host,
+}
+
+impl<T: Exporter> Instance<T> {
+    fn call(&mut self, entry: Entry, f: impl FnOnce(&mut T) -> Outcome) -> abi::Outcome {
+        let Self {
+            exporter: Some(exporter),
+            panicked: panicked @ None,
+            host,
+        } = self
+        else {
+            let earlier = self.panicked.as_deref().unwrap_or_default();
+            return abi::Outcome::new(
+                OutcomeCode::RESTART_PANICKED,
+                format!("earlier it {earlier}"),
+            );
+        };
+        match host.scope(|| guarded(entry, || f(exporter))) {
+            Ok(outcome) => encode_outcome(outcome),
+            Err(panic) => {
+                *panicked = Some(panic.clone());
+                abi::Outcome::new(OutcomeCode::RESTART_PANICKED, panic)
+            }
+        }
+    }
+}
+
+impl<T: Exporter> abi::Exporter for Instance<T> {
+    fn export(&mut self, batch: abi::ArrowBatch<'_>, context: abi::ContextRef<'_>) -> abi::Outcome {
+        self.call(Entry::Export, |exporter| {
+            let batch = import::<T::Batch>(batch)?;
+            exporter.export(&batch, &Context::new(context))
+        })
+    }
+
+    fn flush(&mut self, context: abi::ContextRef<'_>) -> abi::Outcome {
+        self.call(Entry::Flush, |exporter| {
+            exporter.flush(&Context::new(context))
+        })
+    }
+
+    fn health(&mut self, context: abi::ContextRef<'_>) -> abi::Outcome {
+        self.call(Entry::Health, |exporter| {
+            exporter.health(&Context::new(context))
+        })
+    }
+
+    fn tick(&mut self, context: abi::ContextRef<'_>) -> abi::Outcome {
+        self.call(Entry::Tick, |exporter| {
+            exporter.tick(&Context::new(context))
+        })
+    }
+
+    fn close(&mut self, context: abi::ContextRef<'_>) -> abi::Outcome {
+        self.call(Entry::Close, |exporter| {
+            exporter.close(&Context::new(context))
+        })
+    }
+}
+
+impl<T: Exporter> Drop for Instance<T> {
+    fn drop(&mut self) {
+        let Self { exporter, host, .. } = self;
+        if let Err(panic) = host.scope(|| guarded(Entry::Drop, || drop(exporter.take()))) {
+            host.scope(|| log::error!("the exporter {panic}"));
+        }
+    }
+}
+
+/// Takes a batch over from the other side, without copying it.
+fn import<B: Batch>(batch: abi::ArrowBatch<'_>) -> Result<B, Failure> {
+    let reject =
+        |reason: &dyn std::fmt::Display| Failure::rejected(format!("not a batch: {reason}"));
+    let array = take_array(batch.array);
+    // SAFETY: the array is of the schema that came with it: both were exported
+    // together, by a host that this library's interface was checked against.
+    let data = unsafe { from_ffi(array, as_arrow_schema(batch.schema)) };
+    let data = data.map_err(|error| reject(&error))?;
+    let arrow = RecordBatch::from(StructArray::from(data));
+    B::try_from_arrow(arrow).map_err(|error| reject(&error))
+}
+
+/// Hands a batch to the other side, by reference.
+#[must_use]
+pub fn export_arrow(batch: &RecordBatch) -> (abi::ArrowArray, OwnedSchema) {
+    use arrow_array::Array;
+    let data = StructArray::from(batch.clone()).into_data();
+    let schema = FFI_ArrowSchema::try_from(batch.schema_ref().as_ref());
+    let schema =
+        schema.unwrap_or_else(|error| unreachable!("the column types are frozen: {error}"));
+    (give_array(FFI_ArrowArray::new(&data)), OwnedSchema(schema))
+}
+
+/// The schema of a batch, in the form in which it is lent.
+pub struct OwnedSchema(FFI_ArrowSchema);
+
+impl OwnedSchema {
+    /// The schema, for one call or many.
+    #[must_use]
+    pub fn lend(&self) -> &abi::ArrowSchema {
+        // SAFETY: both are `struct ArrowSchema` of the C Data Interface, laid
+        // out by `repr(C)` field by field; `same_layout` compares what can be.
+        unsafe { &*(&raw const self.0).cast::<abi::ArrowSchema>() }
+    }
+}
+
+const _: () = same_layout::<FFI_ArrowArray, abi::ArrowArray>();
+const _: () = same_layout::<FFI_ArrowSchema, abi::ArrowSchema>();
+
+const fn same_layout<A, B>() {
+    assert!(size_of::<A>() == size_of::<B>() && align_of::<A>() == align_of::<B>());
+}
+
+fn as_arrow_schema(schema: &abi::ArrowSchema) -> &FFI_ArrowSchema {
+    // SAFETY: as in `OwnedSchema::lend`.
+    unsafe { &*(&raw const *schema).cast::<FFI_ArrowSchema>() }
+}
+
+fn take_array(array: abi::ArrowArray) -> FFI_ArrowArray {
+    let mut array = std::mem::ManuallyDrop::new(array);
+    let from = (&raw mut *array).cast::<FFI_ArrowArray>();
+    // SAFETY: both are `struct ArrowArray`, and `ManuallyDrop` leaves the copy
+    // the only owner, as the specification's move does.
+    unsafe { FFI_ArrowArray::from_raw(from) }
+}
+
+fn give_array(array: FFI_ArrowArray) -> abi::ArrowArray {
+    let array = std::mem::ManuallyDrop::new(array);
+    // SAFETY: as in `take_array`, the other way.
+    unsafe { (&raw const *array).cast::<abi::ArrowArray>().read() }
+}

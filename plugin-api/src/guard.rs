@@ -1,0 +1,129 @@
+//! No panic leaves a plugin.
+//!
+//! Each library has a standard library of its own, so the host cannot catch what
+//! a plugin throws: whatever the host calls runs under [`guarded`], which turns a
+//! panic into its message.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Once,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+/// What the host can call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Entry {
+    Create = 1,
+    Export = 2,
+    Flush = 3,
+    Health = 4,
+    Tick = 5,
+    Close = 6,
+    Drop = 7,
+}
+
+impl Entry {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Create,
+        Self::Export,
+        Self::Flush,
+        Self::Health,
+        Self::Tick,
+        Self::Close,
+        Self::Drop,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Export => "export",
+            Self::Flush => "flush",
+            Self::Health => "health",
+            Self::Tick => "tick",
+            Self::Close => "close",
+            Self::Drop => "drop",
+        }
+    }
+}
+
+/// Runs `f`; of a panic, the message is the error.
+pub(crate) fn guarded<R>(entry: Entry, f: impl FnOnce() -> R) -> Result<R, String> {
+    let armed = ARMED.compare_exchange(entry as u8, 0, Ordering::Relaxed, Ordering::Relaxed);
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        assert!(
+            armed.is_err(),
+            "a panic was asked for in `{}`",
+            entry.name()
+        );
+        f()
+    }));
+    result.map_err(|payload| message(entry, payload))
+}
+
+/// The next call of `entry` in this library panics: the conformance suite asks
+/// for it, to prove on the built library that a panic is caught.
+pub(crate) fn arm(entry: Entry) {
+    ARMED.store(entry as u8, Ordering::Relaxed);
+}
+
+/// Sends the text of every panic in this library to the host's log.
+pub(crate) fn report_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| {
+            let at = panic
+                .location()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let text = text_of(panic.payload());
+            log::error!(target: "panic", at:% = at; "the plugin panicked: {text}");
+        }));
+    });
+}
+
+static ARMED: AtomicU8 = AtomicU8::new(0);
+
+fn message(entry: Entry, payload: Box<dyn Any + Send>) -> String {
+    let text = text_of(&*payload).to_owned();
+    // The payload is the author's own value, and dropping it may panic too.
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+    format!("panicked in `{}`: {text}", entry.name())
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> &str {
+    let owned = payload.downcast_ref::<String>().map(String::as_str);
+    owned
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("(no message)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+
+    #[test]
+    fn a_panic_becomes_its_message() {
+        let result = guarded(Entry::Export, || -> () { panic!("boom {}", 1) });
+        assert_eq!(result, Err("panicked in `export`: boom 1".to_owned()));
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_dropped_is_caught_too() {
+        let result = guarded(Entry::Tick, || -> () { std::panic::panic_any(Bomb) });
+        assert_eq!(result, Err("panicked in `tick`: (no message)".to_owned()));
+    }
+}
