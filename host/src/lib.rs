@@ -1,1 +1,2 @@
 //! The host: loads exporters from shared libraries and delivers batches to them.
+pub mod config;
