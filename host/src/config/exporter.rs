@@ -1,0 +1,273 @@
+//! Which exporters receive batches, and how each is run.
+//!
+//! The two lists name them; a table `[exporter.NAME]` may say more about one.
+//! One name is one exporter of one kind.
+//!
+//! Knows nothing of plugins: whether any offers such an exporter, and whether
+//! it likes its settings, is not known here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use delfin_plugin_api::Kind;
+use serde_json::{Map, Value};
+
+use super::item::Item;
+use super::mistake::did_you_mean;
+use super::quantity::name_fault;
+use super::read::Section;
+use super::service::TICK;
+
+/// One exporter, as configured.
+///
+/// Its `Debug` form leaves the plugin's own settings out: they hold passwords.
+#[derive(Clone, PartialEq)]
+pub struct ExporterConfig {
+    /// Its name, unique in the host.
+    pub name: String,
+    /// What it receives: the list that names it.
+    pub kind: Kind,
+    /// The exporter's name in its plugin.
+    pub plugin: String,
+    /// The library's file name, where two offer this exporter.
+    pub library: Option<String>,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// Where a new exporter begins in the journal.
+    pub start_from: StartFrom,
+    /// How a failed delivery is tried again.
+    pub retry: RetryConfig,
+    /// The plugin's own settings, checked by the plugin alone.
+    pub config: Map<String, Value>,
+}
+
+/// Where a new exporter begins in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartFrom {
+    /// With the next batch.
+    Now,
+    /// With the oldest batch that the journal still holds.
+    Earliest,
+}
+
+/// How a failed delivery is tried again: for ever, in growing intervals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryConfig {
+    /// The longest wait before the second attempt.
+    pub initial_interval: Duration,
+    /// By how much each further wait grows.
+    pub multiplier: f64,
+    /// What no wait grows beyond.
+    pub max_interval: Duration,
+}
+
+impl fmt::Debug for ExporterConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExporterConfig")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("plugin", &self.plugin)
+            .field("library", &self.library)
+            .field("timeout", &self.timeout)
+            .field("start_from", &self.start_from)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self {
+            initial_interval: Duration::from_secs(1),
+            multiplier: 2.0,
+            max_interval: Duration::from_secs(30),
+        }
+    }
+}
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+const STARTS: [(&str, StartFrom); 2] = [("now", StartFrom::Now), ("earliest", StartFrom::Earliest)];
+
+/// The names in the two lists, performance first, each list in its order.
+pub(super) struct Names(Vec<Name>);
+
+struct Name {
+    name: String,
+    kind: Kind,
+    /// Whether it stands in the file as it is, and so may be shown.
+    plain: bool,
+}
+
+impl Names {
+    pub(super) fn read(root: &mut Section<'_>) -> Self {
+        let mut names = Self(Vec::new());
+        names.read_list(root.take("performance_exporters"), Kind::Performance);
+        names.read_list(root.take("alert_exporters"), Kind::Alert);
+        names
+    }
+
+    /// Warns about a key that is meant to be one of these names and is not.
+    pub(super) fn warn_unless_named(&self, name: &str, item: &Item<'_>) {
+        if self.kind_of(name).is_some() {
+            return;
+        }
+        let known = self
+            .0
+            .iter()
+            .filter(|known| known.plain)
+            .map(|known| known.name.as_str());
+        let remedy = match did_you_mean(name, known) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "add it to one of them, or remove this".to_owned(),
+        };
+        item.warn(format!(
+            "has no effect: neither `performance_exporters` nor `alert_exporters` names it ({remedy})"
+        ));
+    }
+
+    fn read_list(&mut self, item: Option<Item<'_>>, kind: Kind) {
+        let Some(item) = item else { return };
+        for text in item.texts().unwrap_or_default() {
+            let shown = text.shown;
+            if let Some(fault) = name_fault(&text.value) {
+                item.fail(format!("`{shown}` {fault}"));
+                continue;
+            }
+            match self.kind_of(&text.value) {
+                None => {
+                    let plain = shown == text.value;
+                    self.0.push(Name { name: text.value, kind, plain });
+                }
+                Some(other) if other == kind => {
+                    item.fail(format!("`{shown}` is named twice (name it once)"));
+                }
+                Some(other) => item.fail(format!(
+                    "`{shown}` is in `{other}_exporters` too, and a name has one kind (for a second \
+                     exporter of the same plugin, choose another name and set its `plugin`)"
+                )),
+            }
+        }
+    }
+
+    fn kind_of(&self, name: &str) -> Option<Kind> {
+        self.0
+            .iter()
+            .find(|known| known.name == name)
+            .map(|known| known.kind)
+    }
+}
+
+/// What a table `[exporter.NAME]` says.
+struct Table {
+    plugin: Option<String>,
+    library: Option<String>,
+    timeout: Duration,
+    start_from: StartFrom,
+    retry: RetryConfig,
+    config: Map<String, Value>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            plugin: None,
+            library: None,
+            timeout: DEFAULT_TIMEOUT,
+            start_from: StartFrom::Now,
+            retry: RetryConfig::default(),
+            config: Map::new(),
+        }
+    }
+}
+
+/// Reads the tables, and puts them beside the names.
+pub(super) fn read(section: Section<'_>, names: Names) -> Vec<ExporterConfig> {
+    let mut tables = BTreeMap::new();
+    for (name, item) in section.into_items() {
+        if let Some(fault) = name_fault(&name) {
+            item.fail(format!("`{name}` {fault}"));
+        } else {
+            names.warn_unless_named(&name, &item);
+        }
+        if let Some(section) = item.section() {
+            tables.insert(name, read_table(section));
+        }
+    }
+    let exporters = names.0.into_iter().map(|Name { name, kind, .. }| {
+        let table = tables.remove(&name).unwrap_or_default();
+        ExporterConfig {
+            kind,
+            plugin: table.plugin.unwrap_or_else(|| name.clone()),
+            library: table.library,
+            timeout: table.timeout,
+            start_from: table.start_from,
+            retry: table.retry,
+            config: table.config,
+            name,
+        }
+    });
+    exporters.collect()
+}
+
+fn read_table(mut section: Section<'_>) -> Table {
+    let default = Table::default();
+    let table = Table {
+        plugin: section.take_text("plugin").map(|text| text.value),
+        library: read_library(&mut section),
+        timeout: section.take_duration("timeout", TICK, default.timeout),
+        start_from: section.take_choice("start_from", &STARTS, default.start_from),
+        retry: read_retry(section.take_section("retry")),
+        config: section.take_free("config"),
+    };
+    check_isolation(&mut section);
+    section.finish();
+    table
+}
+
+fn read_library(section: &mut Section<'_>) -> Option<String> {
+    let library = section.take_text("library")?.value;
+    if library.contains('/') {
+        section.fail(
+            "library",
+            "is a path (write the file's name alone; `plugin_dirs` says where to look)",
+        );
+    }
+    Some(library)
+}
+
+/// Every exporter runs in a thread of the host, which is what `auto` and
+/// `thread` both ask for: there is nothing to remember.
+fn check_isolation(section: &mut Section<'_>) {
+    let known = [("auto", true), ("thread", true), ("process", false)];
+    if !section.take_choice("isolation", &known, true) {
+        section.fail(
+            "isolation",
+            "is not there yet (write `thread`, or `auto`, or leave it out)",
+        );
+    }
+}
+
+fn read_retry(mut section: Section<'_>) -> RetryConfig {
+    let default = RetryConfig::default();
+    let retry = RetryConfig {
+        initial_interval: section.take_duration("initial_interval", TICK, default.initial_interval),
+        multiplier: section.take_number("multiplier", default.multiplier),
+        max_interval: section.take_duration("max_interval", TICK, default.max_interval),
+    };
+    if retry.multiplier < 1.0 {
+        section.fail(
+            "multiplier",
+            "must be at least 1.0 (or the waits would shrink)",
+        );
+    }
+    if retry.max_interval < retry.initial_interval {
+        section.fail(
+            "max_interval",
+            "must be at least `initial_interval` (raise the one or lower the other)",
+        );
+    }
+    section.finish();
+    retry
+}

@@ -1,0 +1,148 @@
+//! Sizes, durations and names as people write them.
+//!
+//! Knows nothing of keys, sections or TOML.
+
+use std::time::Duration;
+
+/// Longer than any of these make sense, and short enough to be added to any
+/// clock's reading.
+pub(super) const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
+
+const UNITS: [(&str, u64); 10] = [
+    ("", 1),
+    ("B", 1),
+    ("KB", 1000),
+    ("MB", 1000 * 1000),
+    ("GB", 1000 * 1000 * 1000),
+    ("TB", 1000 * 1000 * 1000 * 1000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
+/// Bytes, from `8GiB`, `10MB` or `4096`. The letters' case does not matter.
+///
+/// At most what a signed 64-bit number holds: a database counts with those.
+pub(super) fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let (_, factor) = UNITS
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(unit.trim_start()))?;
+    let bytes = number.parse::<u64>().ok()?.checked_mul(*factor)?;
+    i64::try_from(bytes).is_ok().then_some(bytes)
+}
+
+/// The size in the largest unit that needs no fraction.
+pub(super) fn show_size(bytes: u64) -> String {
+    let unit = UNITS[6..]
+        .iter()
+        .rev()
+        .find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
+    match unit {
+        Some((name, factor)) => format!("{}{name}", bytes / factor),
+        None => bytes.to_string(),
+    }
+}
+
+/// A duration, from `10s`, `250ms` or `1h30m`.
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+    humantime::parse_duration(text.trim()).ok()
+}
+
+/// Why this cannot be an exporter's name, if it cannot.
+///
+/// A name is also a folder's name: dots alone would lead out of the state
+/// folder.
+pub(super) fn name_fault(name: &str) -> Option<&'static str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() {
+        Some("is empty (a name has 1 to 64 of `A-Z a-z 0-9 . _ -`)")
+    } else if !name.chars().all(allowed) {
+        Some("is not a name (only `A-Z a-z 0-9 . _ -` may stand in one)")
+    } else if name.len() > 64 {
+        Some("is too long for a name (at most 64 characters)")
+    } else if name.chars().all(|c| c == '.') {
+        Some("is not a name (it needs more than dots)")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_in_both_kinds_of_units() {
+        let check = |text, bytes| assert_eq!(parse_size(text), bytes, "{text}");
+        check("0", Some(0));
+        check("4096", Some(4096));
+        check("8GiB", Some(8 << 30));
+        check("8 GiB", Some(8 << 30));
+        check("512MiB", Some(512 << 20));
+        check("10MB", Some(10_000_000));
+        check("10mb", Some(10_000_000));
+        check("1TiB", Some(1 << 40));
+        for bad in [
+            "",
+            "GiB",
+            "8G",
+            "1.5GiB",
+            "-1",
+            "+1",
+            "8GiB!",
+            "8EiB",
+            "9999999999TiB",
+            "9223372036854775808",
+        ] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn sizes_are_shown_as_they_are_read() {
+        for text in ["0", "1", "1000", "64KiB", "1536MiB", "8GiB", "3TiB"] {
+            assert_eq!(show_size(parse_size(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        let check = |text, millis: Option<u64>| {
+            assert_eq!(
+                parse_duration(text),
+                millis.map(Duration::from_millis),
+                "{text}"
+            );
+        };
+        check("10s", Some(10_000));
+        check("250ms", Some(250));
+        check("72h", Some(259_200_000));
+        check("1h30m", Some(5_400_000));
+        check("1h 30m", Some(5_400_000));
+        for bad in ["", "10", "10x", "-1s", "s"] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn names_are_short_and_safe_as_file_names() {
+        for good in [
+            "a",
+            "kafka-dr",
+            "PerformanceExporterFile",
+            "a.b_c-9",
+            &"x".repeat(64),
+        ] {
+            assert_eq!(name_fault(good), None, "{good}");
+        }
+        for bad in ["", ".", "..", "a b", "a/b", "ä", &"x".repeat(65)] {
+            assert!(name_fault(bad).is_some(), "{bad}");
+        }
+    }
+}

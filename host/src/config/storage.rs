@@ -1,0 +1,151 @@
+//! The storages that the configuration declares.
+//!
+//! Each has an id that stays the same for as long as vendor, model and name do,
+//! so that a receiver sees one storage across restarts and reinstallations.
+//!
+//! Knows nothing of drivers: whether there is one for a vendor and model, and
+//! what its options mean, is not known here.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::read::Section;
+use super::service::TICK;
+
+/// The namespace of the ids that are made from names. It never changes.
+const NAMESPACE: Uuid = Uuid::from_u128(0x1c5f_0d3a_9f6e_4b52_8a57_3f0c_6d21_e94b);
+
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// One storage, as declared.
+///
+/// Its `Debug` form leaves the driver's own options out: they hold passwords.
+#[derive(Clone, PartialEq)]
+pub struct StorageConfig {
+    /// Its id, unique in the host.
+    pub id: Uuid,
+    /// What people call it.
+    pub name: String,
+    /// The vendor, which with the model chooses the driver.
+    pub vendor: String,
+    /// The model.
+    pub model: String,
+    /// Its address; nothing for this machine itself.
+    pub host: Option<String>,
+    /// The driver's own options.
+    pub options: Map<String, Value>,
+    /// How often performance is collected.
+    pub performance_interval: Duration,
+    /// How often alerts are collected.
+    pub alerts_interval: Duration,
+}
+
+impl fmt::Debug for StorageConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StorageConfig")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("vendor", &self.vendor)
+            .field("model", &self.model)
+            .field("host", &self.host)
+            .field("performance_interval", &self.performance_interval)
+            .field("alerts_interval", &self.alerts_interval)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads every `[[storage]]`.
+pub(super) fn read(root: &mut Section<'_>) -> Vec<StorageConfig> {
+    let sections = root
+        .take("storage")
+        .map(|item| item.sections())
+        .unwrap_or_default();
+    let mut storages: Vec<Option<StorageConfig>> = Vec::new();
+    for mut section in sections {
+        let storage = read_one(&mut section);
+        let same_id = |other: &Option<StorageConfig>| {
+            other
+                .as_ref()
+                .zip(storage.as_ref())
+                .is_some_and(|(a, b)| a.id == b.id)
+        };
+        if let Some(first) = storages.iter().position(same_id) {
+            let message = format!(
+                "is the same as that of `storage[{first}]` (give each its own `name`, or its own `id`)"
+            );
+            section.fail("id", &message);
+        }
+        storages.push(storage);
+        section.finish();
+    }
+    storages.into_iter().flatten().collect()
+}
+
+/// Nothing where the storage cannot be told: that mistake is recorded.
+fn read_one(section: &mut Section<'_>) -> Option<StorageConfig> {
+    let vendor = section.require_text("vendor");
+    let model = section.require_text("model");
+    let host = section.take_text("host").map(|text| text.value);
+    let name = section.take_text("name").map(|text| text.value);
+    let id = read_id(section);
+    let options = section.take_free("options");
+    let performance_interval = read_interval(section.take_section("performance"));
+    let alerts_interval = read_interval(section.take_section("alerts"));
+    let (vendor, model) = (vendor?.value, model?.value);
+    let name = name.or_else(|| host.clone()).unwrap_or_else(this_machine);
+    Some(StorageConfig {
+        id: id.unwrap_or_else(|| id_of(&vendor, &model, &name)),
+        name,
+        vendor,
+        model,
+        host,
+        options,
+        performance_interval,
+        alerts_interval,
+    })
+}
+
+fn read_id(section: &mut Section<'_>) -> Option<Uuid> {
+    let id = Uuid::try_parse(&section.take_text("id")?.value).ok();
+    if id.is_none() {
+        section.fail(
+            "id",
+            "is not a UUID (leave it out, and it is made from vendor, model and name)",
+        );
+    }
+    id
+}
+
+fn read_interval(mut section: Section<'_>) -> Duration {
+    let interval = section.take_duration("interval", TICK, DEFAULT_INTERVAL);
+    section.finish();
+    interval
+}
+
+fn id_of(vendor: &str, model: &str, name: &str) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, [vendor, model, name].join("\0").as_bytes())
+}
+
+/// A storage without an address is this machine, and machines differ by name:
+/// two of them must not send the same storage id to one receiver.
+fn this_machine() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_made_from_a_name_never_changes() {
+        let id = id_of("linux", "host", "db-7");
+        assert_eq!(id.to_string(), "412b26dc-2d50-5472-964f-e78e533cf9cf");
+        assert_ne!(id, id_of("linux", "hostdb", "-7"));
+    }
+}

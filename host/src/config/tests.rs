@@ -1,0 +1,382 @@
+//! What the shipped file says, and what a configuration becomes.
+
+use std::collections::BTreeSet;
+
+use delfin_plugin_api::Kind;
+use proptest::prelude::*;
+use toml::{Table, Value};
+
+use super::*;
+
+fn flag() -> Source {
+    Source::Flag("test.conf".into())
+}
+
+fn good(text: &str) -> Config {
+    parse(text, &flag()).unwrap_or_else(|errors| panic!("{errors}\n\n{text}"))
+}
+
+/// The shipped file with every setting in force at its default, as far as the
+/// file tells one.
+fn shipped_with_defaults() -> String {
+    let line = |line: &str| {
+        let setting = |rest: &str| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase());
+        let line = line
+            .strip_prefix('#')
+            .filter(|rest| setting(rest))
+            .unwrap_or(line);
+        match (line.split_once(" = "), line.split_once("  # default: ")) {
+            (Some((key, _)), Some((_, default))) => format!("{key} = {default}\n"),
+            _ => format!("{line}\n"),
+        }
+    };
+    EMBEDDED.lines().map(line).collect()
+}
+
+/// Every setting's path in a document, and every table's.
+fn paths(
+    value: &Value,
+    prefix: &str,
+    leaves: &mut BTreeSet<String>,
+    tables: &mut BTreeSet<String>,
+) {
+    let join = |key: &str| {
+        if prefix.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{prefix}.{key}")
+        }
+    };
+    match value {
+        Value::Table(table) => {
+            tables.insert(prefix.to_owned());
+            for (key, value) in table {
+                paths(value, &join(key), leaves, tables);
+            }
+        }
+        Value::Array(array) if array.iter().all(Value::is_table) && !array.is_empty() => {
+            paths(&array[0], &join("0"), leaves, tables);
+        }
+        _ => {
+            leaves.insert(prefix.to_owned());
+        }
+    }
+}
+
+fn table_at<'t>(document: &'t mut Value, path: &str) -> &'t mut Table {
+    let steps = path.split('.').filter(|step| !step.is_empty());
+    let found = steps.fold(document, |value, step| match value {
+        Value::Array(array) => &mut array[step.parse::<usize>().unwrap()],
+        other => other.get_mut(step).unwrap(),
+    });
+    found.as_table_mut().unwrap()
+}
+
+fn text_of(document: &Value) -> String {
+    toml::to_string(document).unwrap()
+}
+
+/// Settings that have no default: what the file says is an example.
+const EXAMPLES: [&str; 13] = [
+    "alert_exporters",
+    "exporter.AlertExporterFile.config.path",
+    "exporter.PerformanceExporterFile.config.path",
+    "exporter.PerformanceExporterFile.library",
+    "log.levels.AlertExporterExample",
+    "log.levels.PerformanceExporterExample",
+    "performance_exporters",
+    "storage.0.host",
+    "storage.0.id",
+    "storage.0.model",
+    "storage.0.name",
+    "storage.0.options.port",
+    "storage.0.vendor",
+];
+
+#[test]
+fn every_value_in_the_shipped_file_is_the_default_in_code() {
+    let text = shipped_with_defaults();
+    let document = Value::Table(text.parse().unwrap());
+    let whole = good(&text);
+    let mut leaves = BTreeSet::new();
+    paths(&document, "", &mut leaves, &mut BTreeSet::new());
+
+    // Without a line that says the default, nothing changes.
+    let mut differing = Vec::new();
+    for path in &leaves {
+        let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut without = document.clone();
+        table_at(&mut without, table).remove(key).unwrap();
+        if parse(&text_of(&without), &flag()).ok().as_ref() != Some(&whole) {
+            differing.push(path.as_str());
+        }
+    }
+    assert_eq!(differing, EXAMPLES);
+}
+
+#[test]
+fn only_these_values_in_the_shipped_file_suit_a_working_copy_instead() {
+    let lines = EMBEDDED
+        .lines()
+        .filter(|line| line.contains("  # default: "));
+    let keys: Vec<&str> = lines
+        .map(|line| line.split_once(" = ").unwrap().0)
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "plugin_dirs",
+            "state_dir",
+            "max_bytes",
+            "min_free_bytes",
+            "interval"
+        ]
+    );
+}
+
+#[test]
+fn the_shipped_file_has_every_key_that_the_code_knows() {
+    let document = Value::Table(shipped_with_defaults().parse().unwrap());
+    let mut tables = BTreeSet::new();
+    paths(&document, "", &mut BTreeSet::new(), &mut tables);
+    let mut checked = 0;
+    for path in tables {
+        // The message about an unknown key lists the known ones.
+        let mut with_unknown = document.clone();
+        let table = table_at(&mut with_unknown, &path);
+        let present: BTreeSet<String> = table.keys().cloned().collect();
+        table.insert("zzzzzzzz".into(), Value::from("info"));
+        let Err(errors) = parse(&text_of(&with_unknown), &flag()) else {
+            continue;
+        };
+        let message = &errors.mistakes()[0].message;
+        let Some((_, known)) = message.split_once("known here: ") else {
+            continue;
+        };
+        let known: BTreeSet<String> = known
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .map(ToOwned::to_owned)
+            .collect();
+        // One exporter with all keys is enough.
+        if path != "exporter.AlertExporterFile" {
+            assert_eq!(known, present, "in [{path}]");
+            checked += 1;
+        }
+    }
+    // The root, log, api, journal, shutdown, storage and its two, exporter and its retry.
+    assert_eq!(checked, 10);
+}
+
+#[test]
+fn the_shipped_file_collects_from_this_machine_into_files() {
+    let config = good(EMBEDDED);
+    assert_eq!(config.warnings, [""; 0]);
+    let names: Vec<(&str, Kind)> = config
+        .exporters
+        .iter()
+        .map(|exporter| (exporter.name.as_str(), exporter.kind))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("PerformanceExporterFile", Kind::Performance),
+            ("PerformanceExporterExample", Kind::Performance),
+            ("AlertExporterFile", Kind::Alert),
+            ("AlertExporterExample", Kind::Alert),
+        ]
+    );
+    assert_eq!(
+        config.exporters[0].config["path"],
+        "target/state/performance.jsonl"
+    );
+    assert_eq!(
+        config.plugin_cache_dir,
+        Path::new("target/state/plugin-cache")
+    );
+    assert_eq!(config.storages[0].vendor, "linux");
+    assert_eq!(config.storages[0].performance_interval.as_secs(), 10);
+}
+
+#[test]
+fn an_empty_file_is_a_configuration_without_exporters() {
+    let config = good("");
+    assert!(config.exporters.is_empty());
+    assert_eq!(config.state_dir, Path::new("/var/lib/delfin-host"));
+    assert_eq!(config.journal, JournalConfig::default());
+    assert_eq!(config.api, ApiConfig::default());
+}
+
+#[test]
+fn a_list_is_an_array_or_delfins_comma_separated_string() {
+    let check = |list: &str, names: &[&str]| {
+        let config = good(&format!("performance_exporters = {list}"));
+        let found: Vec<&str> = config.exporters.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(found, names);
+    };
+    check(r#"["A", "B"]"#, &["A", "B"]);
+    check(r#""A,B""#, &["A", "B"]);
+    check(r#"" B , A ""#, &["B", "A"]);
+    check(r#""""#, &[]);
+    check("[]", &[]);
+}
+
+#[test]
+fn a_table_gives_a_name_another_plugin_and_settings() {
+    let config = good(
+        r#"
+        performance_exporters = ["kafka-dr", "kafka"]
+        [exporter.kafka-dr]
+        plugin = "PerformanceExporterKafka"
+        timeout = "1m"
+        start_from = "earliest"
+        retry.multiplier = 3
+        [exporter.kafka-dr.config]
+        topic = "delfin"
+        since = 2026-01-02
+        limits = { rows = 5, ratio = 0.5, hex = 0xff, on = true }
+        "#,
+    );
+    let [dr, plain] = config.exporters.as_slice() else {
+        panic!("{config:?}")
+    };
+    assert_eq!(dr.plugin, "PerformanceExporterKafka");
+    assert_eq!(
+        (dr.timeout.as_secs(), dr.start_from),
+        (60, StartFrom::Earliest)
+    );
+    assert_eq!(
+        dr.retry,
+        RetryConfig {
+            multiplier: 3.0,
+            ..RetryConfig::default()
+        }
+    );
+    assert_eq!(
+        serde_json::Value::from(dr.config.clone()),
+        serde_json::json!({
+            "topic": "delfin", "since": "2026-01-02",
+            "limits": {"rows": 5, "ratio": 0.5, "hex": 255, "on": true},
+        })
+    );
+    assert_eq!(
+        (plain.plugin.as_str(), plain.timeout.as_secs()),
+        ("kafka", 10)
+    );
+    assert!(plain.config.is_empty());
+}
+
+#[test]
+fn a_storage_is_told_by_its_name_else_its_host_else_this_machine() {
+    let config = good(
+        r#"
+        storage = [
+            { vendor = "a", model = "b", name = "n", host = "192.0.2.1" },
+            { vendor = "a", model = "b", host = "192.0.2.2" },
+            { vendor = "a", model = "b" },
+            { vendor = "a", model = "b", id = "5C1D3A52-7B0E-4D8A-9A35-2F6F1D2B8C10" },
+        ]
+        "#,
+    );
+    let names: Vec<&str> = config
+        .storages
+        .iter()
+        .map(|storage| storage.name.as_str())
+        .collect();
+    assert_eq!(names[..2], ["n", "192.0.2.2"]);
+    assert!(!names[2].is_empty());
+    let ids: BTreeSet<_> = config.storages.iter().map(|storage| storage.id).collect();
+    assert_eq!(ids.len(), 4);
+    assert_eq!(
+        config.storages[3].id.to_string(),
+        "5c1d3a52-7b0e-4d8a-9a35-2f6f1d2b8c10"
+    );
+}
+
+#[test]
+fn a_secret_reaches_the_plugin_and_no_printed_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    std::fs::write(&path, "hunter2!\n").unwrap();
+    let secret = format!("${{file:{}}}", path.display());
+    let config = good(&format!(
+        r#"
+        alert_exporters = ["a"]
+        [exporter.a.config]
+        password = "{secret}"
+        [[storage]]
+        vendor = "v"
+        model = "m"
+        options = {{ password = "{secret}" }}
+        "#
+    ));
+    assert_eq!(config.exporters[0].config["password"], "hunter2!");
+    assert_eq!(config.storages[0].options["password"], "hunter2!");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert_eq!(
+        config.secrets.scrub("login failed: hunter2!"),
+        format!("login failed: {secret}")
+    );
+}
+
+#[test]
+fn no_message_shows_what_a_placeholder_stands_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, "hunter2!").unwrap();
+    let keys = [
+        "performance_exporters = SECRET\nalert_exporters = SECRET",
+        "performance_exporters = [SECRET]",
+        "plugin_dirs = [SECRET, SECRET]",
+        "log.level = SECRET",
+        "log.format = SECRET",
+        "log.levels.x = SECRET",
+        "api.listen = SECRET",
+        "api.allow_unauthenticated = SECRET",
+        "api.max_body_bytes = SECRET",
+        "api.max_rows = SECRET",
+        "journal.max_age = SECRET",
+        "state_dir = [SECRET]",
+        "unknown = SECRET",
+        "storage = SECRET",
+        "[[storage]]\nid = SECRET\nvendor = SECRET\nmodel = SECRET",
+        "[exporter.x]\nisolation = SECRET\nstart_from = SECRET\nconfig = SECRET\nretry = SECRET",
+    ];
+    for key in keys {
+        let text = key.replace("SECRET", &format!("\"${{file:{}}}\"", path.display()));
+        let errors = parse(&text, &flag()).unwrap_err();
+        assert!(
+            !format!("{errors} {errors:?}").contains("hunter2"),
+            "{errors}"
+        );
+    }
+}
+
+#[test]
+fn no_warning_guesses_at_what_a_placeholder_stands_for() {
+    let config = good(
+        "performance_exporters = '${env:CARGO_PKG_NAME}'\n[exporter.delfin-hots]\ntimeout = '1s'",
+    );
+    assert_eq!(config.exporters[0].name, "delfin-host");
+    assert!(
+        !config.warnings[0].contains("delfin-host"),
+        "{:?}",
+        config.warnings
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_file_gives_mistakes_or_a_configuration_but_never_a_panic(
+        at in 0..EMBEDDED.len(), length in 0..40_usize, put in "[\\PC\n\"\\[\\]=#${}]{0,6}",
+    ) {
+        let text = shipped_with_defaults();
+        let at = text.floor_char_boundary(at.min(text.len()));
+        let end = text.ceil_char_boundary((at + length).min(text.len()));
+        let damaged = format!("{}{put}{}", &text[..at], &text[end..]);
+        if let Err(errors) = parse(&damaged, &flag()) {
+            prop_assert!(!errors.mistakes().is_empty());
+        }
+    }
+}
