@@ -1,3 +1,10 @@
 //! The host: loads exporters from shared libraries and delivers batches to them.
 
+pub mod clock;
+pub mod codec;
 pub mod config;
+pub mod delivery;
+pub mod journal;
+pub mod lane;
+pub mod logging;
+pub mod plugin;

@@ -1,0 +1,121 @@
+//! Delivery: from a lane to one exporter.
+//!
+//! Each exporter has a task of its own that goes through the lane from where
+//! its cursor stands, calls the instance, and moves the cursor when the outcome
+//! is known. It keeps its place: what fails is tried again, the rest waits
+//! behind it. No exporter waits for another.
+
+mod backoff;
+mod damaged;
+mod settling;
+mod status;
+mod worker;
+
+use std::sync::Arc;
+
+use delfin_plugin_abi::PluginRef;
+use delfin_plugin_api::Kind;
+use tokio::{sync::watch, task::JoinHandle};
+
+pub use status::{CLASSES, State, Status, StatusView};
+
+use crate::{
+    config::ExporterConfig,
+    journal::{Counts, ReadError},
+    lane::Lane,
+    plugin::{InstanceHost, PluginCounters},
+};
+
+/// Whether the host runs or is about to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Batches come and go.
+    Running,
+    /// No batch comes any more: deliver what can be delivered at once, then stop.
+    Draining,
+    /// The time for that is over: leave everything as it is.
+    Stopping,
+}
+
+/// What a delivery is made of.
+#[derive(Debug)]
+pub struct Delivery {
+    /// What the configuration says of the exporter.
+    pub config: ExporterConfig,
+    /// The plugin that offers it, or why there is none.
+    pub plugin: Result<OfferedBy, String>,
+    /// Where its batches are.
+    pub lane: Arc<Lane>,
+    /// What its instances are lent.
+    pub host: InstanceHost,
+}
+
+/// The plugin that offers an exporter.
+#[derive(Clone)]
+pub struct OfferedBy {
+    /// Its library, open.
+    pub root: PluginRef,
+    /// Its version.
+    pub version: String,
+}
+
+/// An exporter whose delivery was started, for whoever asks how it fares.
+#[derive(Clone, Debug)]
+pub struct Exporter {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The plugin's name for it.
+    pub plugin: String,
+    /// What it receives.
+    pub kind: Kind,
+    /// How it fares.
+    pub status: Arc<Status>,
+    /// What its plugin counts.
+    pub counters: PluginCounters,
+    lane: Arc<Lane>,
+}
+
+impl Delivery {
+    /// Starts delivering. The task ends once the host has drained, unless a call
+    /// is past its deadline: then it ends at once, and leaves the call behind.
+    pub fn start(self, phase: watch::Receiver<Phase>) -> (Exporter, JoinHandle<()>) {
+        let status = Arc::new(Status::default());
+        let exporter = Exporter {
+            name: self.config.name.clone(),
+            plugin: self.config.plugin.clone(),
+            kind: self.config.kind,
+            status: Arc::clone(&status),
+            counters: self.host.counters.clone(),
+            lane: Arc::clone(&self.lane),
+        };
+        let task = tokio::spawn(worker::Worker::new(self, status, phase).run());
+        (exporter, task)
+    }
+}
+
+impl Exporter {
+    /// What became of its items. Blocks while the journal is read.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read now.
+    pub fn counts(&self) -> Result<Counts, ReadError> {
+        Ok(self.lane.journal().counts(&self.name)?.unwrap_or_default())
+    }
+}
+
+impl std::fmt::Debug for OfferedBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OfferedBy")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+impl From<crate::config::StartFrom> for crate::journal::StartFrom {
+    fn from(s: crate::config::StartFrom) -> Self {
+        match s {
+            crate::config::StartFrom::Now => Self::Now,
+            crate::config::StartFrom::Earliest => Self::Earliest,
+        }
+    }
+}

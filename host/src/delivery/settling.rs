@@ -1,0 +1,89 @@
+//! Settlements on their way into the journal.
+//!
+//! One is under way at a time; what comes meanwhile is merged into the next, so
+//! that a fast exporter costs the journal few commits. Nothing is forgotten when
+//! the journal fails: it is handed over again.
+
+use std::sync::Arc;
+
+use crate::journal::{CursorError, Durable, Journal, Settlement};
+
+pub(super) struct Settling {
+    exporter: String,
+    journal: Arc<dyn Journal>,
+    open: Option<Settlement>,
+    under_way: Option<(Settlement, Durable<(), CursorError>)>,
+}
+
+impl Settling {
+    pub(super) fn new(exporter: &str, journal: &Arc<dyn Journal>) -> Self {
+        Self {
+            exporter: exporter.to_owned(),
+            journal: Arc::clone(journal),
+            open: None,
+            under_way: None,
+        }
+    }
+
+    /// Settles, soon.
+    pub(super) fn add(&mut self, settlement: Settlement) {
+        self.open = Some(merged(self.open.take(), settlement));
+        self.hand_over();
+    }
+
+    /// Hands over what waits, unless something is under way.
+    pub(super) fn hand_over(&mut self) {
+        if self.under_way.is_some() {
+            return;
+        }
+        if let Some(settlement) = self.open.take() {
+            let durable = self.journal.settle(&self.exporter, settlement.clone());
+            self.under_way = Some((settlement, durable));
+        }
+    }
+
+    /// Waits for what is under way; for ever if nothing is.
+    pub(super) async fn progress(&mut self) -> Result<(), CursorError> {
+        let Some((_, durable)) = &mut self.under_way else {
+            return std::future::pending().await;
+        };
+        let settled = durable.await;
+        if let (Err(_), Some((settlement, _))) = (&settled, self.under_way.take()) {
+            let later = self.open.take();
+            self.open = Some(match later {
+                Some(later) => merged(Some(settlement), later),
+                None => settlement,
+            });
+            return settled;
+        }
+        self.hand_over();
+        settled
+    }
+
+    /// Waits until all is settled.
+    pub(super) async fn finish(&mut self) -> Result<(), CursorError> {
+        self.hand_over();
+        while self.under_way.is_some() {
+            self.progress().await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what is not settled: the batches will be delivered again.
+    pub(super) fn forget(&mut self) {
+        self.open = None;
+        self.under_way = None;
+    }
+}
+
+fn merged(earlier: Option<Settlement>, later: Settlement) -> Settlement {
+    let Some(mut all) = earlier else {
+        return later;
+    };
+    all.through = later.through;
+    all.delivered += later.delivered;
+    all.filtered += later.filtered;
+    all.dropped.extend(later.dropped);
+    all.dead_letters.extend(later.dead_letters);
+    all
+}

@@ -1,0 +1,147 @@
+//! How an exporter fares, for whoever asks.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use delfin_plugin_api::{Failure, Outcome};
+use serde::Serialize;
+
+use crate::clock::now_ms;
+
+/// What an exporter is at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Its first instance is being made.
+    #[default]
+    Starting,
+    /// It delivers, or would if there were something.
+    Running,
+    /// A batch could not be delivered, or an instance not be made: trying again.
+    Retrying,
+    /// A call is past its deadline.
+    Stuck,
+    /// It could not start.
+    Failed,
+    /// The host has stopped it.
+    Stopped,
+}
+
+/// How an exporter fares. It begins anew with the host; what lasts is in the
+/// journal.
+#[derive(Debug, Default)]
+pub struct Status(Mutex<StatusView>);
+
+/// How an exporter fares, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct StatusView {
+    /// What it is at.
+    pub state: State,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// When it last delivered, in milliseconds since the epoch.
+    pub last_success_ms: Option<i64>,
+    /// When the oldest batch that it has before it was accepted.
+    pub oldest_pending_ms: Option<i64>,
+    /// Calls of `export` by the class of their outcome, as [`class`] has it.
+    pub attempts: [u64; CLASSES.len()],
+    /// Panics caught in its plugin.
+    pub panics: u64,
+    /// Calls that went past their deadline.
+    pub hangs: u64,
+    /// Instances made after the first.
+    pub restarts: u64,
+    /// The time spent in `export`.
+    pub export_time: Duration,
+}
+
+/// The names of the outcome classes.
+pub const CLASSES: [&str; 8] = [
+    "delivered",
+    "partial",
+    "retry",
+    "split",
+    "reject",
+    "pause",
+    "restart",
+    "uncertain",
+];
+
+impl State {
+    /// Each state.
+    pub const ALL: [Self; 6] = [
+        Self::Starting,
+        Self::Running,
+        Self::Retrying,
+        Self::Stuck,
+        Self::Failed,
+        Self::Stopped,
+    ];
+
+    /// The lower-case name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+            Self::Stuck => "stuck",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Status {
+    /// The present state of it all.
+    #[must_use]
+    pub fn view(&self) -> StatusView {
+        self.lock().clone()
+    }
+
+    pub(super) fn set(&self, state: State) -> State {
+        std::mem::replace(&mut self.lock().state, state)
+    }
+
+    pub(super) fn fail(&self, state: State, error: &str) -> State {
+        let mut view = self.lock();
+        view.last_error = Some(error.to_owned());
+        std::mem::replace(&mut view.state, state)
+    }
+
+    pub(super) fn delivered(&self) -> State {
+        let mut view = self.lock();
+        view.last_success_ms = Some(now_ms());
+        std::mem::replace(&mut view.state, State::Running)
+    }
+
+    pub(super) fn update(&self, change: impl FnOnce(&mut StatusView)) {
+        change(&mut self.lock());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StatusView> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The index of an outcome's class in [`CLASSES`].
+pub(super) fn class(outcome: &Outcome) -> usize {
+    match outcome {
+        Ok(()) => 0,
+        Err(Failure::Partial { .. }) => 1,
+        Err(Failure::Retry { .. } | Failure::Throttled { .. }) => 2,
+        Err(Failure::TooLarge { .. }) => 3,
+        Err(Failure::Rejected { .. }) => 4,
+        Err(Failure::Unauthorized { .. } | Failure::Misconfigured { .. }) => 5,
+        Err(Failure::Fatal { .. }) => 6,
+        Err(Failure::Uncertain { .. }) => 7,
+    }
+}

@@ -1,0 +1,449 @@
+//! The task behind one exporter.
+//!
+//! Promises: a batch is settled when its outcome is `delivered`, and tried again
+//! on every other; the cursor is the only memory, so a restart goes on where it
+//! stood. An exporter that cannot start keeps its cursor.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_api::Failure;
+use tokio::{
+    sync::watch,
+    time::{sleep, sleep_until, timeout_at},
+};
+
+use super::{
+    Delivery, Phase,
+    backoff::Backoff,
+    damaged,
+    settling::Settling,
+    status::{State, Status, class},
+};
+use crate::{
+    journal::{CursorError, Position, Seq, Settlement},
+    lane::Next,
+    plugin::{Answer, Call, Instance, Reply, StoredBatch},
+};
+
+/// How long an exporter without a batch goes without a `tick`.
+const TICK: Duration = Duration::from_secs(1);
+
+pub(super) struct Worker {
+    delivery: Delivery,
+    status: Arc<Status>,
+    phase: watch::Receiver<Phase>,
+    head: watch::Receiver<Seq>,
+    backoff: Backoff,
+    settling: Settling,
+    next: Seq,
+}
+
+/// Why an instance is left.
+#[derive(Debug, PartialEq, Eq)]
+enum Leave {
+    /// It is beyond use.
+    Restart,
+    /// The host stops.
+    Stop,
+    /// The host stops, and a call has not come back.
+    Abandon,
+}
+
+impl Worker {
+    pub(super) fn new(
+        delivery: Delivery,
+        status: Arc<Status>,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
+        let journal = delivery.lane.journal();
+        Self {
+            head: journal.head(),
+            backoff: Backoff::new(&delivery.config.retry),
+            settling: Settling::new(&delivery.config.name, journal),
+            next: Seq(0),
+            delivery,
+            status,
+            phase,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        if self.open_cursor().await.is_err() {
+            return;
+        }
+        loop {
+            let Some(instance) = self.create().await else {
+                self.rest().await;
+                return;
+            };
+            let leave = self.deliver(&instance).await;
+            if leave == Leave::Abandon {
+                return;
+            }
+            self.close(instance, &leave).await;
+            if leave == Leave::Stop || self.pause(None).await.is_err() {
+                self.status.set(State::Stopped);
+                return;
+            }
+            self.status.update(|status| status.restarts += 1);
+        }
+    }
+
+    /// Finds out where to go on from.
+    async fn open_cursor(&mut self) -> Result<(), Leave> {
+        loop {
+            let journal = self.delivery.lane.journal();
+            let start = self.delivery.config.start_from.into();
+            match journal.open_cursor(self.name(), start).await {
+                Ok(cursor) => {
+                    self.next = cursor.next.seq;
+                    self.status.update(|status| {
+                        status.last_success_ms = status.last_success_ms.or(cursor.last_success_ms);
+                        status.last_error = status.last_error.take().or(cursor.last_error);
+                    });
+                    return Ok(());
+                }
+                Err(error) => self.failed(State::Retrying, &error.to_string()),
+            }
+            self.pause(None).await?;
+        }
+    }
+
+    /// An instance; none if there will never be one, or the host stops.
+    async fn create(&mut self) -> Option<Instance> {
+        let root = match &self.delivery.plugin {
+            Ok(offered) => offered.root,
+            Err(reason) => {
+                let reason = reason.clone();
+                self.failed(State::Failed, &reason);
+                return None;
+            }
+        };
+        loop {
+            let Delivery { config, host, .. } = &self.delivery;
+            let created = Instance::create(root, &config.plugin, &config.config, host.clone());
+            let failure = match created {
+                Ok((instance, reply)) => match self.answer(&instance, reply).await {
+                    Ok(Answer {
+                        outcome: Ok(()), ..
+                    }) => {
+                        let before = self.status.set(State::Running);
+                        self.recovered(before);
+                        return Some(instance);
+                    }
+                    Ok(Answer {
+                        outcome: Err(failure),
+                        ..
+                    }) => failure,
+                    Err(Leave::Restart) => Failure::fatal("its thread ended"),
+                    Err(Leave::Stop | Leave::Abandon) => return None,
+                },
+                Err(error) => Failure::retry(format!("no thread for it: {error}")),
+            };
+            if let Failure::Misconfigured { message } = &failure {
+                self.failed(State::Failed, &format!("refused its config: {message}"));
+                return None;
+            }
+            self.failed(State::Retrying, &format!("cannot start: {failure}"));
+            self.pause(None).await.ok()?;
+        }
+    }
+
+    /// Delivers until the instance has to be left.
+    async fn deliver(&mut self, instance: &Instance) -> Leave {
+        let mut ticked = Instant::now();
+        loop {
+            let mut left = self.deliver_next(instance, ticked + TICK).await;
+            if left.is_ok() && ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                self.settling.hand_over();
+                left = self.tick(instance).await;
+            }
+            if let Err(leave) = left {
+                return leave;
+            }
+        }
+    }
+
+    /// Delivers the next batch, or waits for one until then.
+    async fn deliver_next(&mut self, instance: &Instance, until: Instant) -> Result<(), Leave> {
+        match self.delivery.lane.next(self.next).await {
+            Ok(Next::Batch(batch)) => {
+                self.status
+                    .update(|status| status.oldest_pending_ms = Some(batch.accepted_ms));
+                self.export(instance, &batch).await
+            }
+            Ok(Next::Damaged(entry, reason)) => {
+                let settlement = damaged::dead_letter(*entry, &reason, self.plugin_version());
+                log::error!(exporter = self.name(); "a batch in the journal cannot be read: {reason}");
+                self.settle(settlement).await
+            }
+            Ok(Next::Nothing) if self.stopping() => Err(Leave::Stop),
+            Ok(Next::Nothing) => {
+                self.status.update(|status| status.oldest_pending_ms = None);
+                self.wait_for_batch(until).await
+            }
+            Err(error) => {
+                self.failed(State::Retrying, &error.to_string());
+                self.pause(None).await
+            }
+        }
+    }
+
+    /// Exports one batch until it is delivered, and settles it.
+    async fn export(&mut self, instance: &Instance, batch: &Arc<StoredBatch>) -> Result<(), Leave> {
+        let mut attempt = 1;
+        loop {
+            let call = Call::Export(Arc::clone(batch), attempt);
+            let answer = self.call(instance, call).await?;
+            self.status.update(|status| {
+                status.attempts[class(&answer.outcome)] += 1;
+                status.export_time += answer.took;
+            });
+            let Err(failure) = answer.outcome else {
+                self.backoff.reset();
+                let before = self.status.delivered();
+                self.recovered(before);
+                let through = Position::after(batch.seq);
+                return self
+                    .settle(Settlement::delivered(through, batch.items))
+                    .await;
+            };
+            self.failed(State::Retrying, &failure.to_string());
+            let asked = match failure {
+                Failure::Fatal { .. } => return Err(Leave::Restart),
+                Failure::Retry { after, .. } | Failure::Throttled { after, .. } => after,
+                Failure::Partial { .. }
+                | Failure::TooLarge { .. }
+                | Failure::Rejected { .. }
+                | Failure::Unauthorized { .. }
+                | Failure::Misconfigured { .. }
+                | Failure::Uncertain { .. } => None,
+            };
+            self.pause(asked).await?;
+            attempt = attempt.saturating_add(1);
+        }
+    }
+
+    async fn tick(&mut self, instance: &Instance) -> Result<(), Leave> {
+        let Err(failure) = self.call(instance, Call::Tick).await?.outcome else {
+            return Ok(());
+        };
+        log::warn!(exporter = self.name(); "tick failed: {}", self.scrubbed(&failure.to_string()));
+        match failure {
+            Failure::Fatal { .. } => Err(Leave::Restart),
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves the place, and the cursor soon after it.
+    async fn settle(&mut self, settlement: Settlement) -> Result<(), Leave> {
+        self.next = settlement.through.seq;
+        self.settling.add(settlement);
+        // Only looks whether an earlier one is through: the next batch does not
+        // wait for this one.
+        let settled = tokio::select! {
+            biased;
+            settled = self.settling.progress() => settled,
+            () = std::future::ready(()) => Ok(()),
+        };
+        self.settled(settled).await
+    }
+
+    async fn settled(&mut self, settled: Result<(), CursorError>) -> Result<(), Leave> {
+        let Err(error) = settled else {
+            return Ok(());
+        };
+        self.failed(State::Retrying, &error.to_string());
+        match error {
+            CursorError::Unavailable { .. } | CursorError::Closed => Ok(()),
+            CursorError::Missing { .. } | CursorError::Refused { .. } => {
+                log::error!(exporter = self.name(); "settled otherwise than delivered: {error}");
+                self.settling.forget();
+                self.open_cursor().await
+            }
+        }
+    }
+
+    async fn wait_for_batch(&mut self, until: Instant) -> Result<(), Leave> {
+        let settled = tokio::select! {
+            settled = self.settling.progress() => settled,
+            _ = self.head.changed() => Ok(()),
+            _ = self.phase.changed() => Ok(()),
+            () = sleep_until(until.into()) => Ok(()),
+        };
+        self.settled(settled).await
+    }
+
+    async fn call(&mut self, instance: &Instance, call: Call) -> Result<Answer, Leave> {
+        let reply = instance.call(call, Instant::now() + self.delivery.config.timeout);
+        self.answer(instance, reply).await
+    }
+
+    /// Waits for an answer, past the deadline too: the instance has one thread,
+    /// and until it comes back there is nobody to call.
+    async fn answer(&mut self, instance: &Instance, mut reply: Reply) -> Result<Answer, Leave> {
+        let deadline = tokio::time::Instant::now() + self.delivery.config.timeout;
+        let in_time = tokio::select! {
+            in_time = timeout_at(deadline, &mut reply) => in_time,
+            () = reached(&mut self.phase, Phase::Stopping) => {
+                instance.cancel();
+                return Err(Leave::Abandon);
+            }
+        };
+        let answer = if let Ok(answer) = in_time {
+            answer
+        } else {
+            let before = self.overdue();
+            let answer = tokio::select! {
+                answer = reply => answer,
+                () = reached(&mut self.phase, Phase::Draining) => {
+                    instance.cancel();
+                    return Err(Leave::Abandon);
+                }
+            };
+            self.status.set(before);
+            answer
+        };
+        let Ok(answer) = answer else {
+            self.failed(State::Retrying, "its thread ended");
+            return Err(Leave::Restart);
+        };
+        if answer.panicked {
+            self.status.update(|status| status.panics += 1);
+        }
+        Ok(answer)
+    }
+
+    async fn close(&mut self, instance: Instance, leave: &Leave) {
+        let calls: &[Call] = if *leave == Leave::Stop {
+            &[Call::Flush, Call::Close]
+        } else {
+            &[Call::Close]
+        };
+        for call in calls {
+            match self.call(&instance, call.clone()).await {
+                Ok(Answer {
+                    outcome: Ok(()), ..
+                }) => {}
+                Ok(Answer {
+                    outcome: Err(failure),
+                    ..
+                }) if *leave == Leave::Stop => {
+                    let failure = self.scrubbed(&failure.to_string());
+                    log::warn!(exporter = self.name(); "{call:?} failed: {failure}");
+                }
+                // It is beyond use anyway.
+                Ok(Answer {
+                    outcome: Err(_), ..
+                }) => {}
+                Err(_) => return,
+            }
+        }
+        let ended = timeout_at(
+            (Instant::now() + self.delivery.config.timeout).into(),
+            instance.end(),
+        );
+        if ended.await.is_err() {
+            log::warn!(exporter = self.name(); "an instance does not end; its thread is left behind");
+        }
+        if let Err(error) = self.settling.finish().await {
+            log::warn!(exporter = self.name(); "delivered batches will be delivered again: {error}");
+        }
+    }
+
+    /// What an exporter does that cannot start: it keeps its place, and shows
+    /// how old the oldest batch is that waits for it.
+    async fn rest(&mut self) {
+        while !self.stopping() {
+            if self.status.view().oldest_pending_ms.is_none()
+                && let Ok(Next::Batch(batch)) = self.delivery.lane.next(self.next).await
+            {
+                self.status
+                    .update(|status| status.oldest_pending_ms = Some(batch.accepted_ms));
+            }
+            tokio::select! {
+                _ = self.head.changed() => {}
+                () = reached(&mut self.phase, Phase::Draining) => {}
+            }
+        }
+    }
+
+    /// Waits before the next try; not at all if the host stops.
+    async fn pause(&mut self, asked: Option<Duration>) -> Result<(), Leave> {
+        let wait = self.backoff.next(asked);
+        log::debug!(exporter = self.name(), wait:? = wait; "trying again later");
+        tokio::select! {
+            () = reached(&mut self.phase, Phase::Draining) => Err(Leave::Stop),
+            () = sleep(wait) => Ok(()),
+        }
+    }
+
+    fn overdue(&self) -> State {
+        self.status.update(|status| status.hangs += 1);
+        let timeout = humantime::format_duration(self.delivery.config.timeout);
+        log::error!(exporter = self.name(); "a call is past its deadline of {timeout}; waiting for it to come back");
+        self.status.fail(
+            State::Stuck,
+            &format!("a call is past its deadline of {timeout}"),
+        )
+    }
+
+    /// Says what went wrong: aloud when it is news, else at debug.
+    fn failed(&self, state: State, error: &str) {
+        let error = self.scrubbed(error);
+        let before = self.status.fail(state, &error);
+        if before == state {
+            log::debug!(exporter = self.name(); "{state}: {error}");
+            return;
+        }
+        match state {
+            State::Failed => log::error!(exporter = self.name(); "failed: {error}"),
+            _ => log::warn!(exporter = self.name(); "{state}: {error}"),
+        }
+        // Lasts, so that `exporters` can tell after a restart; a failure to
+        // write it shows as the journal's own.
+        drop(
+            self.delivery
+                .lane
+                .journal()
+                .record_error(self.name(), &error),
+        );
+    }
+
+    fn recovered(&self, before: State) {
+        match before {
+            State::Retrying | State::Stuck => log::info!(exporter = self.name(); "running again"),
+            State::Starting => log::info!(exporter = self.name(); "running"),
+            State::Running | State::Failed | State::Stopped => {}
+        }
+    }
+
+    fn scrubbed(&self, text: &str) -> String {
+        self.delivery.host.secrets.scrub(text).into_owned()
+    }
+
+    fn name(&self) -> &str {
+        &self.delivery.config.name
+    }
+
+    fn plugin_version(&self) -> &str {
+        let offered = self.delivery.plugin.as_ref();
+        offered.map_or("", |offered| &offered.version)
+    }
+
+    fn stopping(&self) -> bool {
+        *self.phase.borrow() >= Phase::Draining
+    }
+}
+
+/// Over once the host has come to that phase.
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
+        // The host is gone without a word: so is this task, in a moment.
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,234 @@
+//! A lane: the journal of one kind of batch, with batches in and batches out.
+//!
+//! A batch is encoded once, when it is accepted, and decoded at most once for
+//! all exporters that keep step: the decoded ones are shared, bounded in bytes.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arrow_array::RecordBatch;
+use delfin_plugin_api::{Kind, Origin};
+use uuid::Uuid;
+
+use crate::{
+    clock::now_ms,
+    codec,
+    journal::{AppendError, Entry, Journal, ReadError, Receipt, Record, Seq},
+    plugin::StoredBatch,
+};
+
+/// The lane of each kind.
+#[derive(Clone, Debug)]
+pub struct Lanes {
+    /// The lane of performance batches.
+    pub performance: Arc<Lane>,
+    /// The lane of alert batches.
+    pub alerts: Arc<Lane>,
+}
+
+impl Lanes {
+    /// The lane for batches of a kind.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> &Arc<Lane> {
+        match kind {
+            Kind::Performance => &self.performance,
+            Kind::Alert => &self.alerts,
+        }
+    }
+}
+
+/// A batch on its way in.
+#[derive(Debug, Clone)]
+pub struct NewBatch {
+    /// The rows.
+    pub arrow: RecordBatch,
+    /// How many points or alerts they are.
+    pub items: u64,
+    /// Where they came from.
+    pub origin: Origin,
+    /// The one storage that they speak of.
+    pub storage_id: Option<String>,
+    /// Whether they are all there is of that storage.
+    pub complete: bool,
+}
+
+/// What comes next for an exporter.
+#[derive(Debug, Clone)]
+pub enum Next {
+    /// A batch.
+    Batch(Arc<StoredBatch>),
+    /// A record that cannot be read as a batch any more, and why.
+    Damaged(Box<Entry>, String),
+    /// Nothing, until the head moves.
+    Nothing,
+}
+
+/// The journal of one kind of batch.
+pub struct Lane {
+    kind: Kind,
+    journal: Arc<dyn Journal>,
+    decoded: Mutex<Decoded>,
+}
+
+impl Lane {
+    /// A lane over a journal, which keeps that many bytes of decoded batches.
+    #[must_use]
+    pub fn new(kind: Kind, journal: Arc<dyn Journal>, cache_bytes: u64) -> Self {
+        let decoded = Decoded {
+            batches: BTreeMap::new(),
+            bytes: 0,
+            max_bytes: cache_bytes,
+        };
+        Self {
+            kind,
+            journal,
+            decoded: Mutex::new(decoded),
+        }
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Where it keeps it.
+    #[must_use]
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
+    /// Takes a batch in. Once this returns, it is durable.
+    ///
+    /// # Errors
+    ///
+    /// The journal is full, out of disk or out of order; nothing is kept then.
+    pub async fn accept(
+        &self,
+        batch: NewBatch,
+        key: Option<String>,
+    ) -> Result<Receipt, AppendError> {
+        let arrow = batch.arrow.clone();
+        let encoded = tokio::task::spawn_blocking(move || codec::encode(&arrow)).await;
+        let unavailable = |reason: String| AppendError::Unavailable { reason };
+        let payload = encoded
+            .map_err(|error| unavailable(error.to_string()))?
+            .map_err(|error| unavailable(error.to_string()))?;
+        let record = Record {
+            batch_id: Uuid::now_v7(),
+            origin: batch.origin,
+            storage_id: batch.storage_id,
+            complete: batch.complete,
+            accepted_ms: now_ms(),
+            rows: batch.arrow.num_rows() as u64,
+            items: batch.items,
+            payload,
+        };
+        let (batch_id, accepted_ms) = (record.batch_id, record.accepted_ms);
+        let (origin, storage_id, complete) =
+            (record.origin, record.storage_id.clone(), record.complete);
+        let receipt = self.journal.append(record, key).await?;
+        if !receipt.repeated {
+            self.decoded().put(Arc::new(StoredBatch {
+                seq: receipt.seq,
+                batch_id,
+                origin,
+                storage_id,
+                complete,
+                accepted_ms,
+                items: batch.items,
+                arrow: batch.arrow,
+            }));
+        }
+        Ok(receipt)
+    }
+
+    /// What comes at or after a number.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read now.
+    pub async fn next(self: &Arc<Self>, from: Seq) -> Result<Next, ReadError> {
+        if let Some(batch) = self.decoded().get(from) {
+            return Ok(Next::Batch(batch));
+        }
+        let lane = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || lane.read(from)).await;
+        read.unwrap_or_else(|error| {
+            Err(ReadError::Unavailable {
+                reason: error.to_string(),
+            })
+        })
+    }
+
+    fn read(&self, from: Seq) -> Result<Next, ReadError> {
+        let Some(entry) = self.journal.read(from)? else {
+            return Ok(Next::Nothing);
+        };
+        if let Some(batch) = self.decoded().get(entry.seq) {
+            return Ok(Next::Batch(batch));
+        }
+        let arrow = match codec::decode(&entry.record.payload) {
+            Ok(arrow) => arrow,
+            Err(error) => return Ok(Next::Damaged(Box::new(entry), error.to_string())),
+        };
+        let Entry { seq, record } = entry;
+        let batch = Arc::new(StoredBatch {
+            seq,
+            batch_id: record.batch_id,
+            origin: record.origin,
+            storage_id: record.storage_id,
+            complete: record.complete,
+            accepted_ms: record.accepted_ms,
+            items: record.items,
+            arrow,
+        });
+        self.decoded().put(Arc::clone(&batch));
+        Ok(Next::Batch(batch))
+    }
+
+    fn decoded(&self) -> std::sync::MutexGuard<'_, Decoded> {
+        self.decoded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lane")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Decoded batches by number. The oldest go first: an exporter that lags reads
+/// from the journal and does not cost the others theirs.
+struct Decoded {
+    batches: BTreeMap<Seq, Arc<StoredBatch>>,
+    bytes: u64,
+    max_bytes: u64,
+}
+
+impl Decoded {
+    fn get(&self, seq: Seq) -> Option<Arc<StoredBatch>> {
+        self.batches.get(&seq).cloned()
+    }
+
+    fn put(&mut self, batch: Arc<StoredBatch>) {
+        self.bytes += size(&batch);
+        if let Some(replaced) = self.batches.insert(batch.seq, batch) {
+            self.bytes -= size(&replaced);
+        }
+        while self.bytes > self.max_bytes {
+            let Some((_, oldest)) = self.batches.pop_first() else {
+                return;
+            };
+            self.bytes -= size(&oldest);
+        }
+    }
+}
+
+fn size(batch: &StoredBatch) -> u64 {
+    batch.arrow.get_array_memory_size() as u64
+}

@@ -1,0 +1,258 @@
+//! The host's log: one line a record on standard error, as text or JSON.
+//!
+//! Whoever logs only hands a line over: a thread of its own writes them, so a
+//! full pipe behind standard error blocks no exporter. When lines come faster
+//! than they can be written the newest are dropped, and their number is logged.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    time::{Duration, SystemTime},
+};
+
+use log::{
+    LevelFilter, Log, Metadata, Record,
+    kv::{Key, Value, VisitSource},
+};
+
+use crate::config::{LogConfig, LogFormat};
+
+const LINES_WAITING: usize = 8192;
+
+/// One line of the log.
+#[derive(Debug, Clone)]
+pub struct Line<'a> {
+    /// How loud it is.
+    pub level: log::Level,
+    /// The module that speaks.
+    pub target: &'a str,
+    /// What it says.
+    pub message: &'a str,
+    /// What it says it of.
+    pub fields: &'a [(String, String)],
+}
+
+/// Starts the log. Later calls change nothing.
+pub fn start(config: &LogConfig) {
+    let (sender, receiver) = sync_channel(LINES_WAITING);
+    let logger = Logger {
+        level: config.level,
+        levels: config.levels.clone(),
+        format: config.format,
+        sender,
+        dropped: AtomicU64::new(0),
+    };
+    if LOGGER.set(logger).is_err() {
+        return;
+    }
+    let writer = std::thread::Builder::new().name("log".to_owned());
+    if writer.spawn(move || write_lines(&receiver)).is_ok()
+        && let Some(logger) = LOGGER.get()
+        && log::set_logger(logger).is_ok()
+    {
+        log::set_max_level(logger.level);
+    }
+}
+
+/// How loud an exporter's own records must be to be wanted.
+#[must_use]
+pub fn exporter_level(exporter: &str) -> LevelFilter {
+    LOGGER.get().map_or(LevelFilter::Off, |logger| {
+        logger.levels.get(exporter).copied().unwrap_or(logger.level)
+    })
+}
+
+/// Logs a line that was found to be wanted.
+pub fn write(line: &Line<'_>) {
+    if let Some(logger) = LOGGER.get() {
+        logger.send(line);
+    }
+}
+
+/// Waits until what was logged so far is written, for a second at most.
+pub fn flush() {
+    let Some(logger) = LOGGER.get() else { return };
+    let (done, written) = sync_channel(1);
+    if logger.sender.try_send(Message::Flush(done)).is_ok() {
+        // After a second standard error is as good as closed.
+        let _ = written.recv_timeout(Duration::from_secs(1));
+    }
+}
+
+static LOGGER: OnceLock<Logger> = OnceLock::new();
+
+enum Message {
+    Line(String),
+    Flush(SyncSender<()>),
+}
+
+struct Logger {
+    level: LevelFilter,
+    levels: BTreeMap<String, LevelFilter>,
+    format: LogFormat,
+    sender: SyncSender<Message>,
+    dropped: AtomicU64,
+}
+
+impl Logger {
+    fn send(&self, line: &Line<'_>) {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let fields = [("lines".to_owned(), dropped.to_string())];
+            self.hand_over(&Line {
+                level: log::Level::Warn,
+                target: module_path!(),
+                message: "log lines dropped: standard error is too slow",
+                fields: &fields,
+            });
+        }
+        self.hand_over(line);
+    }
+
+    fn hand_over(&self, line: &Line<'_>) {
+        let now = humantime::format_rfc3339_millis(SystemTime::now());
+        let text = match self.format {
+            LogFormat::Text => text(&now, line),
+            LogFormat::Json => json(&now, line),
+        };
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Line(text)) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= self.level
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let mut fields = Fields(Vec::new());
+        // The visitor below never fails.
+        let _ = record.key_values().visit(&mut fields);
+        self.send(&Line {
+            level: record.level(),
+            target: record.target(),
+            message: &record.args().to_string(),
+            fields: &fields.0,
+        });
+    }
+
+    fn flush(&self) {
+        flush();
+    }
+}
+
+struct Fields(Vec<(String, String)>);
+
+impl<'kvs> VisitSource<'kvs> for Fields {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
+        self.0.push((key.to_string(), value.to_string()));
+        Ok(())
+    }
+}
+
+fn write_lines(messages: &Receiver<Message>) {
+    let mut out = std::io::stderr().lock();
+    for message in messages {
+        match message {
+            // Nobody is left to tell that standard error is gone.
+            Message::Line(line) => drop(out.write_all(line.as_bytes())),
+            Message::Flush(done) => drop(done.send(())),
+        }
+    }
+}
+
+fn text(now: &impl std::fmt::Display, line: &Line<'_>) -> String {
+    let mut text = format!(
+        "{now} {:5} {}: {}",
+        line.level,
+        line.target,
+        one_line(line.message)
+    );
+    for (key, value) in line.fields {
+        text.push(' ');
+        text.push_str(key);
+        text.push('=');
+        if value.is_empty() || value.contains([' ', '"', '=', '\n', '\r', '\t']) {
+            text.push_str(&format!("{value:?}"));
+        } else {
+            text.push_str(&one_line(value));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn json(now: &impl std::fmt::Display, line: &Line<'_>) -> String {
+    let fields: serde_json::Map<_, _> = line
+        .fields
+        .iter()
+        .map(|(key, value)| (key.clone(), value.clone().into()))
+        .collect();
+    let mut text = serde_json::json!({
+        "time": now.to_string(),
+        "level": line.level.as_str().to_lowercase(),
+        "target": line.target,
+        "message": line.message,
+        "fields": fields,
+    })
+    .to_string();
+    text.push('\n');
+    text
+}
+
+/// A record is one line, whatever a plugin or a device put into it.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let escape = c.is_control();
+            let escaped = escape.then(|| c.escape_default()).into_iter().flatten();
+            escaped.chain((!escape).then_some(c))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line<'a>(message: &'a str, fields: &'a [(String, String)]) -> Line<'a> {
+        Line {
+            level: log::Level::Warn,
+            target: "kafka",
+            message,
+            fields,
+        }
+    }
+
+    #[test]
+    fn a_record_is_one_line_whatever_is_in_it() {
+        let fields = [
+            ("exporter".to_owned(), "a b".to_owned()),
+            ("n".to_owned(), "1".to_owned()),
+        ];
+        let text = text(&"now", &line("two\nlines \u{1b}[31m", &fields));
+        assert_eq!(
+            text,
+            "now WARN  kafka: two\\nlines \\u{1b}[31m exporter=\"a b\" n=1\n"
+        );
+    }
+
+    #[test]
+    fn json_keeps_the_fields_apart() {
+        let fields = [("exporter".to_owned(), "dr".to_owned())];
+        let text = json(&"now", &line("away", &fields));
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["fields"]["exporter"], "dr");
+        assert_eq!(value["level"], "warn");
+    }
+}

@@ -1,0 +1,87 @@
+//! One call into a plugin: its batch, and the context that the plugin sees.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use abi_stable::std_types::{ROption, RSlice, RStr};
+use arrow_array::RecordBatch;
+use delfin_plugin_abi::{self as abi, BatchPart};
+use delfin_plugin_api::Origin;
+use uuid::Uuid;
+
+use crate::journal::Seq;
+
+/// A batch out of the journal, decoded: what exporters share.
+#[derive(Debug, Clone)]
+pub struct StoredBatch {
+    /// Its number in the lane.
+    pub seq: Seq,
+    /// The receipt that whoever handed it in was given.
+    pub batch_id: Uuid,
+    /// Where it came from.
+    pub origin: Origin,
+    /// The one storage that it speaks of.
+    pub storage_id: Option<String>,
+    /// Whether it is all there is of that storage.
+    pub complete: bool,
+    /// When it was accepted, in milliseconds since the epoch.
+    pub accepted_ms: i64,
+    /// How many points or alerts it holds.
+    pub items: u64,
+    /// The rows.
+    pub arrow: RecordBatch,
+}
+
+/// What a plugin can ask during one call.
+pub(super) struct CallContext<'a> {
+    pub(super) deadline: Instant,
+    pub(super) cancelled: Arc<AtomicBool>,
+    pub(super) attempt: u32,
+    pub(super) origin: abi::Origin,
+    pub(super) parts: Vec<BatchPart<'a>>,
+}
+
+impl StoredBatch {
+    pub(super) fn part(&self) -> BatchPart<'_> {
+        BatchPart {
+            batch_id: self.batch_id.into_bytes(),
+            first_row: 0,
+            rows: self.arrow.num_rows() as u64,
+            accepted_ms: self.accepted_ms,
+            storage_id: RStr::from(self.storage_id.as_deref().unwrap_or_default()),
+            complete: self.complete,
+        }
+    }
+}
+
+impl abi::Context for CallContext<'_> {
+    fn remaining_ns(&self) -> u64 {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    fn origin(&self) -> abi::Origin {
+        self.origin
+    }
+
+    fn parts(&self) -> RSlice<'_, BatchPart<'_>> {
+        RSlice::from_slice(&self.parts)
+    }
+
+    fn get_extension(&self, _id: RStr<'_>) -> ROption<abi::ExtensionBox> {
+        ROption::RNone
+    }
+}

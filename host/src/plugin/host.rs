@@ -1,0 +1,101 @@
+//! The host as an instance sees it: its log, its counters, its state folder.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use abi_stable::std_types::{ROption, RStr};
+use delfin_plugin_abi::{self as abi, Level, LogRecord};
+
+use crate::{config::Secrets, logging};
+
+const MAX_COUNTERS: usize = 64;
+
+/// The counters of one exporter's plugin, by name. They begin at 0 with the host.
+#[derive(Clone, Debug, Default)]
+pub struct PluginCounters(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl PluginCounters {
+    /// Each counter with its value.
+    #[must_use]
+    pub fn values(&self) -> Vec<(String, u64)> {
+        let counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counters
+            .iter()
+            .map(|(name, &value)| (name.clone(), value))
+            .collect()
+    }
+
+    fn add(&self, name: &str, by: u64) {
+        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = counters.get_mut(name) {
+            *value = value.saturating_add(by);
+        } else if counters.len() < MAX_COUNTERS && name.len() <= MAX_COUNTERS {
+            counters.insert(name.to_owned(), by);
+        }
+    }
+}
+
+/// What is lent to one instance for its life.
+#[derive(Clone, Debug)]
+pub struct InstanceHost {
+    /// The exporter's name in the configuration.
+    pub exporter: String,
+    /// A folder that exists.
+    pub state_dir: String,
+    /// How loud its records must be.
+    pub level: log::LevelFilter,
+    /// What must not come out of it.
+    pub secrets: Secrets,
+    /// Where it counts.
+    pub counters: PluginCounters,
+}
+
+impl abi::Host for InstanceHost {
+    fn exporter(&self) -> RStr<'_> {
+        RStr::from(&*self.exporter)
+    }
+
+    fn instance(&self) -> u32 {
+        0
+    }
+
+    fn state_dir(&self) -> RStr<'_> {
+        RStr::from(&*self.state_dir)
+    }
+
+    fn max_level(&self) -> Level {
+        Level(self.level as u32)
+    }
+
+    fn log(&self, record: LogRecord<'_>) {
+        let Some(level) = log::Level::iter().find(|level| *level as u32 == record.level.0) else {
+            return;
+        };
+        let speaker = if record.instance_unknown {
+            "plugin_of"
+        } else {
+            "exporter"
+        };
+        let mut fields = vec![(speaker.to_owned(), self.exporter.clone())];
+        for field in record.fields {
+            let value = self.secrets.scrub(field.value.as_str()).into_owned();
+            fields.push((field.key.to_string(), value));
+        }
+        logging::write(&logging::Line {
+            level,
+            target: record.target.as_str(),
+            message: &self.secrets.scrub(record.message.as_str()),
+            fields: &fields,
+        });
+    }
+
+    fn count(&self, counter: RStr<'_>, by: u64) {
+        self.counters.add(counter.as_str(), by);
+    }
+
+    fn get_extension(&self, _id: RStr<'_>) -> ROption<abi::ExtensionBox> {
+        ROption::RNone
+    }
+}

@@ -1,0 +1,203 @@
+//! One exporter instance and the thread that calls it.
+//!
+//! Calls are made one at a time, in order. Nothing here waits: an answer comes
+//! through a [`Reply`], and whoever asked decides how long to wait for it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::AtomicBool,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::{Duration, Instant},
+};
+
+use abi_stable::{
+    RRef,
+    sabi_trait::TD_Opaque,
+    std_types::{RResult, RStr},
+};
+use delfin_plugin_abi::{
+    self as abi, ArrowBatch, Context_TO, ContextRef, ExporterBox, Host_TO, OutcomeCode, PluginRef,
+};
+use delfin_plugin_api::{__glue::export_arrow, Outcome, decode_outcome};
+use tokio::sync::oneshot;
+
+use super::{
+    call::{CallContext, StoredBatch},
+    host::InstanceHost,
+};
+
+/// What can be asked of an instance.
+#[derive(Clone, Debug)]
+pub enum Call {
+    /// To send a batch; which try it is.
+    Export(Arc<StoredBatch>, u32),
+    /// To send what it kept back.
+    Flush,
+    /// To do what must happen without a batch.
+    Tick,
+    /// To give its ports, files and connections back.
+    Close,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub struct Answer {
+    /// What the plugin said.
+    pub outcome: Outcome,
+    /// Whether it was a panic, caught inside the plugin.
+    pub panicked: bool,
+    /// How long the call took.
+    pub took: Duration,
+}
+
+/// The answer, once there is one; an error if the thread ended without.
+pub type Reply = oneshot::Receiver<Answer>;
+
+/// An instance. Dropping it ends its thread, after the call that it is in.
+pub struct Instance {
+    requests: Sender<Request>,
+    cancelled: Arc<AtomicBool>,
+    ended: oneshot::Receiver<()>,
+}
+
+struct Request {
+    call: Call,
+    deadline: Instant,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Instance {
+    /// Makes an instance of the plugin's exporter of that name, on a new thread.
+    /// The reply says whether that went well.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no thread.
+    pub fn create(
+        plugin: PluginRef,
+        exporter: &str,
+        config: &serde_json::Map<String, serde_json::Value>,
+        host: InstanceHost,
+    ) -> std::io::Result<(Self, Reply)> {
+        let (requests, received) = channel();
+        let (reply, created) = oneshot::channel();
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let (end, ended) = oneshot::channel();
+        let instance = Self {
+            requests,
+            cancelled: Arc::clone(&cancelled),
+            ended,
+        };
+        let exporter = exporter.to_owned();
+        let config = serde_json::Value::Object(config.clone()).to_string();
+        let thread = std::thread::Builder::new().name(thread_name(&host.exporter));
+        thread.spawn(move || {
+            let _end: oneshot::Sender<()> = end;
+            let started = Instant::now();
+            let host = Host_TO::from_value(host, TD_Opaque);
+            let create = plugin.create_exporter();
+            match create(RStr::from(&*exporter), RStr::from(&*config), host) {
+                RResult::ROk(exporter) => {
+                    // Nobody waits any more if the host is stopping.
+                    let _ = reply.send(answer(abi::Outcome::delivered(), started));
+                    serve(exporter, &received, &cancelled);
+                }
+                RResult::RErr(outcome) => drop(reply.send(answer(outcome, started))),
+            }
+        })?;
+        Ok((instance, created))
+    }
+
+    /// Asks for a call that should be over by the deadline.
+    pub fn call(&self, call: Call, deadline: Instant) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        // If the thread has ended the request is dropped, and the reply with it.
+        let _ = self.requests.send(Request {
+            call,
+            deadline,
+            reply,
+        });
+        answer
+    }
+
+    /// Ends the thread; over once the plugin has dropped the instance.
+    pub async fn end(self) {
+        let Self {
+            requests, ended, ..
+        } = self;
+        drop(requests);
+        // The thread drops its sender as the last thing it does.
+        let _ = ended.await;
+    }
+
+    /// Tells the call that is under way that the host is about to stop.
+    pub fn cancel(&self) {
+        self.cancelled
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").finish_non_exhaustive()
+    }
+}
+
+fn serve(mut exporter: ExporterBox, requests: &Receiver<Request>, cancelled: &Arc<AtomicBool>) {
+    for Request {
+        call,
+        deadline,
+        reply,
+    } in requests
+    {
+        let started = Instant::now();
+        let mut context = CallContext {
+            deadline,
+            cancelled: Arc::clone(cancelled),
+            attempt: 1,
+            origin: abi::Origin(0),
+            parts: Vec::new(),
+        };
+        let outcome = match &call {
+            Call::Export(batch, attempt) => {
+                context.attempt = *attempt;
+                context.origin = batch.origin.into();
+                context.parts.push(batch.part());
+                let (array, schema) = export_arrow(&batch.arrow);
+                exporter.export(
+                    ArrowBatch {
+                        array,
+                        schema: schema.lend(),
+                    },
+                    lend(&context),
+                )
+            }
+            Call::Flush => exporter.flush(lend(&context)),
+            Call::Tick => exporter.tick(lend(&context)),
+            Call::Close => exporter.close(lend(&context)),
+        };
+        // The reply may come too late for whoever asked.
+        let _ = reply.send(answer(outcome, started));
+    }
+}
+
+fn lend<'a>(context: &'a CallContext<'_>) -> ContextRef<'a> {
+    Context_TO::from_ptr(RRef::new(context), TD_Opaque)
+}
+
+fn answer(outcome: abi::Outcome, started: Instant) -> Answer {
+    Answer {
+        panicked: outcome.code == OutcomeCode::RESTART_PANICKED,
+        outcome: decode_outcome(outcome),
+        took: started.elapsed(),
+    }
+}
+
+/// Linux shows 15 bytes of a thread's name: the end of an exporter's name tells
+/// more than its beginning.
+fn thread_name(exporter: &str) -> String {
+    let start = exporter.len().saturating_sub(15);
+    exporter.get(start..).unwrap_or(exporter).to_owned()
+}

@@ -1,0 +1,13 @@
+//! Exporters of plugins as the host runs them.
+//!
+//! An [`Instance`] has a thread of its own, and only that thread calls into the
+//! plugin: no async worker ever does, and no lock is held meanwhile. A call that
+//! never returns costs its thread and nothing else.
+
+mod call;
+mod host;
+mod instance;
+
+pub use call::StoredBatch;
+pub use host::{InstanceHost, PluginCounters};
+pub use instance::{Answer, Call, Instance, Reply};
