@@ -43,6 +43,10 @@ mod guard;
 mod kind;
 pub(crate) mod manifest;
 mod outcome;
+pub mod sample;
+
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 #[expect(unsafe_code, reason = "Arrow's C Data Interface is raw pointers")]
 mod glue;

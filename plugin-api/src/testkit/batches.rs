@@ -1,0 +1,118 @@
+//! Batches that are hard on an exporter.
+
+use crate::{
+    AlertBatch, AlertBatchBuilder, Kind, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
+    arrow_array::RecordBatch, batch::Batch, sample,
+};
+
+/// Texts that have broken exporters before.
+const AWKWARD: [&str; 9] = [
+    "",
+    " ",
+    "\"quoted\" \\back\\slash",
+    "line\nbreak\r\n\ttab",
+    "comma, equals=sign, {braces}",
+    "nul\0 and \u{1b}[31m escape",
+    "grüße 数据 🦀",
+    "\u{202e}right to left\u{feff}",
+    "%s %d ${env:HOME} ' ; DROP TABLE",
+];
+
+/// A batch without a row.
+pub(super) fn empty(kind: Kind) -> RecordBatch {
+    match kind {
+        Kind::Performance => PerformanceBatchBuilder::new().build().as_arrow().clone(),
+        Kind::Alert => AlertBatchBuilder::new().build().as_arrow().clone(),
+    }
+}
+
+/// One item.
+pub(super) fn one(kind: Kind) -> RecordBatch {
+    match kind {
+        Kind::Performance => sample::performance(1, 1).as_arrow().clone(),
+        Kind::Alert => sample::alerts(1).as_arrow().clone(),
+    }
+}
+
+/// A million points, or as many alerts as nobody has seen at once.
+pub(super) fn large(kind: Kind) -> RecordBatch {
+    match kind {
+        Kind::Performance => sample::performance(10_000, 100).as_arrow().clone(),
+        Kind::Alert => sample::alerts(50_000).as_arrow().clone(),
+    }
+}
+
+/// Awkward names, labels and texts, an awkward one as key as well, a very long
+/// one, and none at all.
+pub(super) fn awkward(kind: Kind) -> RecordBatch {
+    let long = "x".repeat(65_536);
+    let texts: Vec<&str> = AWKWARD.into_iter().chain([long.as_str()]).collect();
+    match kind {
+        Kind::Performance => awkward_series(&texts).as_arrow().clone(),
+        Kind::Alert => awkward_alerts(&texts).as_arrow().clone(),
+    }
+}
+
+/// Values that are no numbers, and times at the ends of what there is.
+pub(super) fn non_finite() -> RecordBatch {
+    let mut batch = PerformanceBatchBuilder::new();
+    let values = [
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        -0.0,
+        1.0,
+    ];
+    let points = (0..).map(|ms| sample::START_MS + ms).zip(values);
+    let labels = [
+        ("storage_id", "s"),
+        ("resource_type", "disk"),
+        ("resource_id", "d"),
+    ];
+    let added = batch.series("iops", labels, points);
+    added
+        .and_then(|()| batch.series("iops", labels, [(i64::MIN, 1.0), (0, 2.0), (i64::MAX, 3.0)]))
+        .ok();
+    batch.build().as_arrow().clone()
+}
+
+fn awkward_series(texts: &[&str]) -> PerformanceBatch {
+    let mut batch = PerformanceBatchBuilder::new();
+    for text in texts {
+        let labels = [
+            ("storage_id", *text),
+            ("resource_type", "disk"),
+            ("resource_id", *text),
+            (text, "value"),
+        ];
+        batch.series("iops", labels, [(sample::START_MS, 1.0)]).ok();
+    }
+    batch
+        .series("no labels", [("", ""); 0], [(sample::START_MS, 1.0)])
+        .ok();
+    batch.series("no points", [("storage_id", "s")], []).ok();
+    batch.build()
+}
+
+fn awkward_alerts(texts: &[&str]) -> AlertBatch {
+    let mut batch = AlertBatchBuilder::new();
+    for text in texts {
+        let texts = [
+            ("alert_id", *text),
+            ("alert_name", *text),
+            ("description", *text),
+            (text, "value"),
+        ];
+        batch.alert(NewAlert {
+            occur_time: sample::START_MS,
+            texts: &texts,
+        });
+    }
+    batch.alert(NewAlert {
+        occur_time: 0,
+        texts: &[],
+    });
+    batch.build()
+}

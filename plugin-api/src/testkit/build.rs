@@ -1,0 +1,56 @@
+//! Builds the library of the crate under test.
+
+use std::{path::PathBuf, process::Command};
+
+/// Builds the `cdylib` of the crate whose test this is, and says where it is.
+///
+/// # Panics
+///
+/// Cargo fails, or the crate has no `cdylib`.
+#[must_use]
+pub fn build_library() -> PathBuf {
+    let manifest = format!("{}/Cargo.toml", env("CARGO_MANIFEST_DIR"));
+    let output = Command::new(env("CARGO"))
+        .args([
+            "build",
+            "--lib",
+            "--message-format=json-render-diagnostics",
+            "--manifest-path",
+        ])
+        .arg(&manifest)
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run cargo: {error}"));
+    assert!(
+        output.status.success(),
+        "cargo cannot build `{manifest}`:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let library = messages
+        .lines()
+        .filter_map(|line| library_of(line, &manifest))
+        .next_back();
+    library
+        .unwrap_or_else(|| panic!("`{manifest}` has no library (add `crate-type = [\"cdylib\"]`)"))
+}
+
+/// The shared library that a message of cargo speaks of, if it is this crate's.
+fn library_of(message: &str, manifest: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    if message["reason"] != "compiler-artifact" || message["manifest_path"] != manifest {
+        return None;
+    }
+    let files = message["filenames"]
+        .as_array()?
+        .iter()
+        .filter_map(|file| file.as_str());
+    let mut files = files.map(PathBuf::from);
+    files.find(|file| {
+        file.extension()
+            .is_some_and(|end| end == std::env::consts::DLL_EXTENSION)
+    })
+}
+
+fn env(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("`{name}` is not set (run the test with cargo)"))
+}
