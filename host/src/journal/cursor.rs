@@ -4,6 +4,8 @@
 //! passes what became of it: delivered, dead-lettered, dropped by a limit or
 //! filtered. Each item gets one of these for each exporter, once.
 
+use std::fmt;
+
 use delfin_plugin_api::Origin;
 use uuid::Uuid;
 
@@ -44,9 +46,25 @@ pub struct Cursor {
     pub last_error: Option<String>,
     /// When it went wrong.
     pub last_error_ms: Option<i64>,
+    /// Rows behind `next` that are settled already, in their order.
+    pub ahead: Vec<Span>,
 }
 
-/// What became of the items between a cursor and a later position.
+/// Rows of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The record.
+    pub seq: Seq,
+    /// The first of the rows.
+    pub first_row: u64,
+    /// How many rows.
+    pub rows: u64,
+    /// How many items those rows hold.
+    pub items: u64,
+}
+
+/// What became of the items between a cursor and a later position, and of
+/// those in rows behind that position that did not wait for the ones before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settlement {
     /// Where the cursor goes.
@@ -59,6 +77,8 @@ pub struct Settlement {
     pub dropped: Vec<Dropped>,
     /// The items that the receiver will never take.
     pub dead_letters: Vec<DeadLetter>,
+    /// Rows behind `through` that are settled by this too.
+    pub ahead: Vec<Span>,
 }
 
 /// Items that a limit cost an exporter.
@@ -142,6 +162,22 @@ impl Position {
     }
 }
 
+impl Span {
+    /// The row after the last one.
+    #[must_use]
+    pub const fn end_row(&self) -> u64 {
+        self.first_row.saturating_add(self.rows)
+    }
+
+    /// Whether both have a row in common.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.seq == other.seq
+            && self.first_row < other.end_row()
+            && other.first_row < self.end_row()
+    }
+}
+
 impl Settlement {
     /// Everything up to a position was delivered.
     #[must_use]
@@ -196,8 +232,20 @@ impl Counts {
     }
 }
 
-impl std::fmt::Display for Position {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "record {} row {}", self.seq, self.row)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "record {} rows {} to {}",
+            self.seq,
+            self.first_row,
+            self.end_row()
+        )
     }
 }

@@ -27,7 +27,7 @@ use delfin_plugin_api::Kind;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use cursor::{Counts, Cursor, DeadLetter, Dropped, Position, Settlement, StartFrom};
+pub use cursor::{Counts, Cursor, DeadLetter, Dropped, Position, Settlement, Span, StartFrom};
 pub use error::{AppendError, CursorError, OpenError, ReadError};
 pub use record::{BatchInfo, BatchState, Entry, Receipt, Record, Seq};
 

@@ -62,6 +62,8 @@ pub struct Receipt {
 pub struct BatchInfo {
     /// Its number.
     pub seq: Seq,
+    /// How many rows it has.
+    pub rows: u64,
     /// How many items it holds.
     pub items: u64,
     /// When it was accepted, in milliseconds since 1970.

@@ -4,6 +4,7 @@
 //! log is synced before anyone is answered.
 
 mod append;
+mod check;
 mod command;
 mod file;
 mod prune;

@@ -1,6 +1,6 @@
 //! A lane against a model of it in memory, which counts one item at a time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
-use super::super::cursor::{DeadLetter, Dropped, Position};
+use super::super::cursor::{DeadLetter, Dropped, Position, Span};
 use super::*;
 
 /// What is done to the lane and to the model.
@@ -45,8 +45,10 @@ enum Disposition {
     DeadLettered,
     Dropped,
     Filtered,
+    Waits,
 }
 
+#[derive(Clone, Copy)]
 struct Batch {
     seq: u64,
     rows: u64,
@@ -62,6 +64,7 @@ struct Place {
     dead_lettered: u64,
     dropped: u64,
     filtered: u64,
+    ahead: BTreeSet<(u64, u64)>,
 }
 
 #[derive(Default)]
@@ -109,46 +112,42 @@ impl Model {
         });
     }
 
-    /// Goes forward row by row, as far as there are rows and dispositions.
+    /// Settles unsettled rows in their order, as far as there are rows and
+    /// dispositions; a row that waits keeps the cursor from passing it.
     fn settle(&mut self, exporter: &str, dispositions: &[Disposition]) -> Option<Settlement> {
         let place = self.places.get_mut(exporter)?;
         let mut settlement = Settlement::default();
-        let mut dispositions = dispositions.iter();
-        let from = place.seq;
-        for batch in self.batches.iter().filter(|batch| batch.seq >= from) {
-            place.seq = batch.seq;
-            while place.row < batch.rows {
-                let Some(disposition) = dispositions.next() else {
-                    break;
-                };
-                account(place, &mut settlement, batch, *disposition);
-                place.row += 1;
+        let mut ahead = Vec::new();
+        for (row, disposition) in unsettled(&self.batches, place)
+            .into_iter()
+            .zip(dispositions)
+        {
+            if account(place, &mut settlement, row, *disposition) {
+                let (batch, row) = row;
+                place.ahead.insert((batch.seq, row));
+                ahead.push(Span {
+                    seq: Seq(batch.seq),
+                    first_row: row,
+                    rows: 1,
+                    items: batch.items_a_row,
+                });
             }
-            if place.row < batch.rows {
-                break;
-            }
-            (place.seq, place.row) = (batch.seq + 1, 0);
         }
-        let items_a_row = self
-            .batches
-            .iter()
-            .find(|batch| batch.seq == place.seq)
-            .map_or(0, |batch| batch.items_a_row);
-        settlement.through = Position {
-            seq: Seq(place.seq),
-            row: place.row,
-            items: place.row * items_a_row,
-        };
-        Some(settlement)
+        let next = unsettled_or_end(&self.batches, place, self.head);
+        (place.seq, place.row) = (next.seq.0, next.row);
+        place.ahead.retain(|row| *row >= (next.seq.0, next.row));
+        ahead.retain(|span| (span.seq, span.first_row) >= (next.seq, next.row));
+        Some(Settlement {
+            through: next,
+            ahead,
+            ..settlement
+        })
     }
 
     fn pending(&self, place: &Place) -> u64 {
-        let behind = self.batches.iter().filter(|batch| batch.seq >= place.seq);
-        behind
-            .map(|batch| {
-                batch.items_a_row
-                    * (batch.rows - if batch.seq == place.seq { place.row } else { 0 })
-            })
+        unsettled(&self.batches, place)
+            .iter()
+            .map(|(batch, _)| batch.items_a_row)
             .sum()
     }
 
@@ -160,34 +159,58 @@ impl Model {
     }
 }
 
+fn unsettled(batches: &VecDeque<Batch>, place: &Place) -> Vec<(Batch, u64)> {
+    let rows = batches
+        .iter()
+        .flat_map(|batch| (0..batch.rows).map(|row| (*batch, row)));
+    rows.filter(|(batch, row)| {
+        (batch.seq, *row) >= (place.seq, place.row) && !place.ahead.contains(&(batch.seq, *row))
+    })
+    .collect()
+}
+
+fn unsettled_or_end(batches: &VecDeque<Batch>, place: &Place, head: u64) -> Position {
+    unsettled(batches, place)
+        .first()
+        .map_or(Position::at(Seq(head + 1)), |&(batch, row)| Position {
+            seq: Seq(batch.seq),
+            row,
+            items: row * batch.items_a_row,
+        })
+}
+
+/// Whether the row is settled by this.
 fn account(
     place: &mut Place,
-    settlement: &mut Settlement,
-    batch: &Batch,
+    said: &mut Settlement,
+    row: (Batch, u64),
     disposition: Disposition,
-) {
+) -> bool {
+    let (batch, row) = row;
     let items = batch.items_a_row;
     match disposition {
         Disposition::Delivered => {
             place.delivered += items;
-            settlement.delivered += items;
+            said.delivered += items;
         }
         Disposition::DeadLettered => {
             place.dead_lettered += items;
-            settlement.dead_letters.push(dead_letter(batch, place.row));
+            said.dead_letters.push(dead_letter(&batch, row));
         }
         Disposition::Dropped => {
             place.dropped += items;
-            settlement.dropped.push(Dropped {
-                limit: format!("limit-{}", place.row % 2),
+            said.dropped.push(Dropped {
+                limit: format!("limit-{}", row % 2),
                 items,
             });
         }
         Disposition::Filtered => {
             place.filtered += items;
-            settlement.filtered += items;
+            said.filtered += items;
         }
+        Disposition::Waits => return false,
     }
+    true
 }
 
 impl Pair {
@@ -299,6 +322,12 @@ impl Pair {
         for cursor in cursors {
             let place = &self.model.places[&cursor.exporter];
             assert_eq!((cursor.next.seq.0, cursor.next.row), (place.seq, place.row));
+            let ahead: BTreeSet<_> = cursor
+                .ahead
+                .iter()
+                .map(|span| (span.seq.0, span.first_row))
+                .collect();
+            assert_eq!(ahead, place.ahead);
             let counts = journal.counts(&cursor.exporter).unwrap().unwrap();
             assert_eq!(counts.unaccounted(), 0, "{counts:?}");
             assert_eq!(
@@ -377,6 +406,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Disposition::DeadLettered),
         Just(Disposition::Dropped),
         Just(Disposition::Filtered),
+        Just(Disposition::Waits),
     ];
     let start = prop_oneof![Just(StartFrom::Now), Just(StartFrom::Earliest)];
     prop_oneof![

@@ -14,7 +14,7 @@ use super::super::Stats;
 use super::super::cursor::{Counts, Cursor, Dropped};
 use super::super::record::{BatchInfo, BatchState, Entry, Record, Seq};
 use super::file;
-use super::settle::{CURSOR_COLUMNS, cursor_of};
+use super::settle::{CURSOR_COLUMNS, cursor_of, with_ahead};
 
 /// Connections for reading, as many as there were reads at a time.
 pub(super) struct Readers {
@@ -120,6 +120,7 @@ pub(super) fn counts(tx: &Connection, exporter: &str) -> rusqlite::Result<Option
                     c.delivered, c.dead_lettered, c.filtered,
                     coalesce((SELECT t.items - b.items_before - iif(b.seq = c.next_seq, c.next_items, 0)
                               FROM batches b WHERE b.seq >= c.next_seq ORDER BY b.seq LIMIT 1), 0)
+                    - (SELECT coalesce(sum(a.items), 0) FROM ahead a WHERE a.exporter = c.exporter)
              FROM cursors c, totals t WHERE c.exporter = ?1",
         )?
         .query_row([exporter], |row| {
@@ -151,22 +152,25 @@ pub(super) fn counts(tx: &Connection, exporter: &str) -> rusqlite::Result<Option
 
 /// All cursors, by name.
 pub(super) fn cursors(tx: &Connection) -> rusqlite::Result<Vec<Cursor>> {
-    tx.prepare_cached(&format!(
+    let mut cursors = tx.prepare_cached(&format!(
         "SELECT {CURSOR_COLUMNS} FROM cursors ORDER BY exporter"
-    ))?
-    .query_map([], cursor_of)?
-    .collect()
+    ))?;
+    cursors
+        .query_map([], cursor_of)?
+        .map(|cursor| with_ahead(tx, cursor?))
+        .collect()
 }
 
 /// What became of a batch.
 pub(super) fn batch(tx: &Connection, batch_id: Uuid) -> rusqlite::Result<Option<BatchInfo>> {
     let info = tx
-        .prepare_cached("SELECT seq, items, accepted_ms FROM batches WHERE batch_id = ?1")?
+        .prepare_cached("SELECT seq, rows, items, accepted_ms FROM batches WHERE batch_id = ?1")?
         .query_row([batch_id], |row| {
             Ok(BatchInfo {
                 seq: Seq(row.get(0)?),
-                items: row.get(1)?,
-                accepted_ms: row.get(2)?,
+                rows: row.get(1)?,
+                items: row.get(2)?,
+                accepted_ms: row.get(3)?,
                 exporters: Vec::new(),
             })
         })
@@ -174,12 +178,16 @@ pub(super) fn batch(tx: &Connection, batch_id: Uuid) -> rusqlite::Result<Option<
     let Some(info) = info else { return Ok(None) };
     let exporters = tx
         .prepare_cached(
-            "SELECT c.exporter, c.next_seq > ?1,
+            "SELECT c.exporter,
+                    c.next_seq > ?1 OR ?3 > 0 AND ?3 = iif(c.next_seq = ?1, c.next_row, 0) + (
+                        SELECT coalesce(sum(a.rows), 0) FROM ahead a
+                        WHERE a.exporter = c.exporter AND a.seq = ?1
+                    ),
                     (SELECT coalesce(sum(d.items), 0) FROM dead_letters d
                      WHERE d.batch_id = ?2 AND d.exporter = c.exporter)
              FROM cursors c WHERE c.start_seq <= ?1 ORDER BY c.exporter",
         )?
-        .query_map((info.seq.0, batch_id), |row| {
+        .query_map((info.seq.0, batch_id, info.rows), |row| {
             Ok(BatchState {
                 exporter: row.get(0)?,
                 settled: row.get(1)?,

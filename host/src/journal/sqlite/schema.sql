@@ -47,6 +47,17 @@ CREATE TABLE cursors (
     last_error_ms   INTEGER
 ) STRICT;
 
+-- Rows behind a cursor's position that are settled already, because others
+-- before them are still tried. A span goes when the cursor passes it.
+CREATE TABLE ahead (
+    exporter  TEXT    NOT NULL,
+    seq       INTEGER NOT NULL,
+    first_row INTEGER NOT NULL,
+    rows      INTEGER NOT NULL,
+    items     INTEGER NOT NULL,
+    PRIMARY KEY (exporter, seq, first_row)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE dropped (
     exporter TEXT    NOT NULL,
     reason   TEXT    NOT NULL, -- the limit, by its name in the configuration

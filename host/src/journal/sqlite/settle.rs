@@ -1,13 +1,13 @@
 //! Making cursors, and moving them.
 //!
-//! A settlement is checked against the journal before anything is written: it
-//! must go forward, and say of each item that it passes what became of it.
+//! A settlement that does not fit the journal writes nothing.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::cursor::{Cursor, DeadLetter, Position, Settlement, StartFrom};
+use super::super::cursor::{Cursor, DeadLetter, Position, Settlement, Span, StartFrom};
 use super::super::error::CursorError;
 use super::super::record::Seq;
+use super::check::{Unfit, check};
 use super::work::Work;
 
 /// The columns that [`cursor_of`] reads.
@@ -20,7 +20,7 @@ pub(super) fn open_cursor(
     start: StartFrom,
 ) -> rusqlite::Result<Cursor> {
     if let Some(cursor) = find(work.tx, exporter)? {
-        return Ok(cursor);
+        return with_ahead(work.tx, cursor);
     }
     let after_head = (work.head + 1, work.items);
     let (name, (seq, items)) = match start {
@@ -47,47 +47,17 @@ pub(super) fn settle(
             exporter: exporter.to_owned(),
         }));
     };
-    if let Err(reason) = check(work, cursor.next, settlement)? {
-        return Ok(Err(CursorError::Refused {
-            exporter: exporter.to_owned(),
-            reason,
-        }));
+    match check(work, exporter, cursor.next, settlement) {
+        Ok(()) => {}
+        Err(Unfit::Store(error)) => return Err(error),
+        Err(Unfit::Refused(reason)) => {
+            return Ok(Err(CursorError::Refused {
+                exporter: exporter.to_owned(),
+                reason,
+            }));
+        }
     }
-    let Settlement {
-        through,
-        delivered,
-        filtered,
-        dropped,
-        dead_letters,
-    } = settlement;
-    for dropped in dropped {
-        work.tx
-            .prepare_cached(
-                "INSERT INTO dropped (exporter, reason, items) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET items = items + excluded.items",
-            )?
-            .execute(params![exporter, dropped.limit, dropped.items])?;
-    }
-    for letter in dead_letters {
-        keep(work.tx, exporter, letter)?;
-    }
-    work.tx
-        .prepare_cached(
-            "UPDATE cursors SET next_seq = ?2, next_row = ?3, next_items = ?4,
-                 delivered = delivered + ?5, filtered = filtered + ?6, dead_lettered = dead_lettered + ?7,
-                 last_success_ms = iif(?5 > 0, ?8, last_success_ms)
-             WHERE exporter = ?1",
-        )?
-        .execute(params![
-            exporter,
-            through.seq.0,
-            through.row,
-            through.items,
-            delivered,
-            filtered,
-            settlement.dead_lettered(),
-            work.now_ms,
-        ])?;
+    write(work, exporter, settlement)?;
     Ok(Ok(()))
 }
 
@@ -124,7 +94,19 @@ pub(super) fn cursor_of(row: &Row<'_>) -> rusqlite::Result<Cursor> {
         last_success_ms: row.get(5)?,
         last_error: row.get(6)?,
         last_error_ms: row.get(7)?,
+        ahead: Vec::new(),
     })
+}
+
+/// The cursor with what is settled ahead of it.
+pub(super) fn with_ahead(tx: &Connection, cursor: Cursor) -> rusqlite::Result<Cursor> {
+    let ahead = tx
+        .prepare_cached("SELECT seq, first_row, rows, items FROM ahead WHERE exporter = ?1 ORDER BY seq, first_row")?
+        .query_map([&cursor.exporter], |row| {
+            Ok(Span { seq: Seq(row.get(0)?), first_row: row.get(1)?, rows: row.get(2)?, items: row.get(3)? })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Cursor { ahead, ..cursor })
 }
 
 fn find(tx: &Connection, exporter: &str) -> rusqlite::Result<Option<Cursor>> {
@@ -142,46 +124,53 @@ fn oldest(tx: &Connection) -> rusqlite::Result<Option<(u64, u64)>> {
         .optional()
 }
 
-/// Whether a settlement goes forward and accounts for what it passes.
-fn check(
-    work: &Work<'_>,
-    from: Position,
-    settlement: &Settlement,
-) -> rusqlite::Result<Result<(), String>> {
-    let through = settlement.through;
-    if (through.seq, through.row) < (from.seq, from.row) {
-        return Ok(Err(format!("{through} is before the cursor at {from}")));
+/// Writes what was found to fit.
+fn write(work: &Work<'_>, exporter: &str, settlement: &Settlement) -> rusqlite::Result<()> {
+    let Settlement {
+        through,
+        delivered,
+        filtered,
+        dropped,
+        dead_letters,
+        ahead,
+    } = settlement;
+    work.tx
+        .prepare_cached("DELETE FROM ahead WHERE exporter = ?1 AND (seq, first_row) < (?2, ?3)")?
+        .execute(params![exporter, through.seq.0, through.row])?;
+    for span in ahead {
+        work.tx
+            .prepare_cached("INSERT INTO ahead (exporter, seq, first_row, rows, items) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![exporter, span.seq.0, span.first_row, span.rows, span.items])?;
     }
-    let (before, after) = match (items_before(work, from)?, items_before(work, through)?) {
-        (Some(before), Some(after)) => (before, after),
-        (_, None) => return Ok(Err(format!("the journal has no {through}"))),
-        (None, _) => return Ok(Err(format!("the journal has lost the cursor's {from}"))),
-    };
-    match (after.checked_sub(before), settlement.items()) {
-        (Some(passed), said) if passed == said => Ok(Ok(())),
-        (passed, said) => Ok(Err(format!(
-            "from {from} to {through} there are {} items, it speaks of {said}",
-            passed.unwrap_or(0)
-        ))),
+    for dropped in dropped {
+        work.tx
+            .prepare_cached(
+                "INSERT INTO dropped (exporter, reason, items) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET items = items + excluded.items",
+            )?
+            .execute(params![exporter, dropped.limit, dropped.items])?;
     }
-}
-
-/// How many items were appended before a position; nothing if there is no such position.
-fn items_before(work: &Work<'_>, position: Position) -> rusqlite::Result<Option<u64>> {
-    let record: Option<(u64, u64, u64, u64)> = work
-        .tx
-        .prepare_cached("SELECT seq, rows, items, items_before FROM batches WHERE seq >= ?1 ORDER BY seq LIMIT 1")?
-        .query_row([position.seq.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-        .optional()?;
-    let at_start = position.row == 0 && position.items == 0;
-    Ok(match record {
-        None => (at_start && position.seq.0 <= work.head + 1).then_some(work.items),
-        Some((_, _, _, before)) if at_start => Some(before),
-        Some((seq, rows, items, before)) => {
-            (seq == position.seq.0 && (1..rows).contains(&position.row) && position.items <= items)
-                .then_some(before + position.items)
-        }
-    })
+    for letter in dead_letters {
+        keep(work.tx, exporter, letter)?;
+    }
+    work.tx
+        .prepare_cached(
+            "UPDATE cursors SET next_seq = ?2, next_row = ?3, next_items = ?4,
+                 delivered = delivered + ?5, filtered = filtered + ?6, dead_lettered = dead_lettered + ?7,
+                 last_success_ms = iif(?5 > 0, ?8, last_success_ms)
+             WHERE exporter = ?1",
+        )?
+        .execute(params![
+            exporter,
+            through.seq.0,
+            through.row,
+            through.items,
+            delivered,
+            filtered,
+            settlement.dead_lettered(),
+            work.now_ms,
+        ])?;
+    Ok(())
 }
 
 fn keep(tx: &Connection, exporter: &str, letter: &DeadLetter) -> rusqlite::Result<()> {

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::super::cursor::{DeadLetter, Dropped, Position};
+use super::super::cursor::{DeadLetter, Dropped, Position, Span};
 use std::time::Duration;
 
 use super::super::record::BatchState;
@@ -189,11 +189,11 @@ async fn numbers_go_on_after_the_lane_was_pruned_empty_and_opened_again() {
 async fn now_starts_behind_the_head_and_earliest_at_the_oldest_record() {
     let lane = Lane::new(limits());
     lane.add(4).await;
-    let now = lane.open_cursor("now", StartFrom::Now).await.unwrap();
     let earliest = lane
         .open_cursor("earliest", StartFrom::Earliest)
         .await
         .unwrap();
+    let now = lane.open_cursor("now", StartFrom::Now).await.unwrap();
     lane.add(5).await;
     assert_eq!(
         (now.next, earliest.next),
@@ -233,6 +233,7 @@ async fn every_disposition_is_counted_once() {
             items: 3,
         }],
         dead_letters: vec![dead_letter(one, 0, 4)],
+        ahead: vec![],
     };
     lane.settle("a", mixed).await.unwrap();
     let counts = lane.of("a");
@@ -248,6 +249,71 @@ async fn every_disposition_is_counted_once() {
         .await
         .unwrap();
     assert_eq!((lane.of("a").delivered, lane.of("a").pending), (21, 0));
+}
+
+#[tokio::test]
+async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
+    let mut lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let batch = record(10);
+    let one = lane.append(batch.clone(), None).await.unwrap().seq;
+    let two = lane.add(5).await;
+    let span = |seq, first_row, rows| Span {
+        seq,
+        first_row,
+        rows,
+        items: rows,
+    };
+    let stand = Position {
+        seq: one,
+        row: 2,
+        items: 2,
+    };
+    let ahead = vec![span(one, 4, 6), span(two, 0, 5)];
+    let settlement = Settlement {
+        ahead: ahead.clone(),
+        ..Settlement::delivered(stand, 13)
+    };
+    lane.settle("a", settlement).await.unwrap();
+    assert_eq!((lane.of("a").delivered, lane.of("a").pending), (13, 2));
+    assert!(!lane.batch(batch.batch_id).unwrap().unwrap().exporters[0].settled);
+    for (through, said, ahead) in [
+        (stand, 1, span(one, 3, 2)),      // overlaps what is settled
+        (stand, 2, span(one, 2, 0)),      // no rows
+        (stand, 1, span(one, 1, 1)),      // before the cursor
+        (stand, 1, span(Seq(3), 0, 1)),   // not there
+        (after(one), 8, span(two, 0, 5)), // twice
+        (
+            Position {
+                seq: one,
+                row: 5,
+                items: 5,
+            },
+            3,
+            span(one, 9, 1),
+        ), // ends inside a span
+    ] {
+        let settlement = Settlement {
+            ahead: vec![ahead],
+            ..Settlement::delivered(through, said)
+        };
+        let refused = lane.settle("a", settlement).await.unwrap_err();
+        assert!(
+            matches!(refused, CursorError::Refused { .. }),
+            "{ahead}: {refused}"
+        );
+    }
+    lane.reopen();
+    assert_eq!(
+        lane.open_cursor("a", StartFrom::Now).await.unwrap().ahead,
+        ahead
+    );
+    // The two that waited; the rest of both batches was counted before.
+    lane.settle("a", Settlement::delivered(after(two), 2))
+        .await
+        .unwrap();
+    assert_eq!((lane.of("a").delivered, lane.of("a").pending), (15, 0));
+    assert_eq!(lane.cursors().unwrap()[0].ahead, []);
 }
 
 #[tokio::test]
