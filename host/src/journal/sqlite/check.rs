@@ -1,0 +1,138 @@
+//! Whether a settlement fits the journal: asked before anything is written.
+//!
+//! It must go forward, and say of each item that it passes, or settles ahead of
+//! the cursor, what became of it, unless that was said before.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::super::cursor::{Position, Settlement, Span};
+use super::work::Work;
+
+/// Why a settlement cannot be written.
+pub(super) enum Unfit {
+    /// It contradicts the journal.
+    Refused(String),
+    /// The journal could not be asked.
+    Store(rusqlite::Error),
+}
+
+/// A record's shape.
+struct Shape {
+    seq: u64,
+    rows: u64,
+    items: u64,
+    items_before: u64,
+}
+
+/// Says whether a settlement may be written for a cursor that stands at `from`.
+pub(super) fn check(
+    work: &Work<'_>,
+    exporter: &str,
+    from: Position,
+    settlement: &Settlement,
+) -> Result<(), Unfit> {
+    let through = settlement.through;
+    if (through.seq, through.row) < (from.seq, from.row) {
+        return refuse(format!("{through} is before the cursor at {from}"));
+    }
+    let Some(before) = items_before(work, from)? else {
+        return refuse(format!("the journal has lost the cursor's {from}"));
+    };
+    let Some(after) = items_before(work, through)? else {
+        return refuse(format!("the journal has no {through}"));
+    };
+    let known = settled_before(work, exporter, through)?;
+    check_ahead(work, exporter, settlement)?;
+    let ahead: u64 = settlement.ahead.iter().map(|span| span.items).sum();
+    let expected = after
+        .checked_sub(before + known)
+        .map(|passed| passed + ahead);
+    if expected != Some(settlement.items()) {
+        return refuse(format!(
+            "from {from} to {through} and ahead of it there are {} unsettled items, it speaks of {}",
+            expected.unwrap_or(0),
+            settlement.items()
+        ));
+    }
+    Ok(())
+}
+
+/// How many items were appended before a position; nothing if there is no such position.
+fn items_before(work: &Work<'_>, position: Position) -> rusqlite::Result<Option<u64>> {
+    let at_start = position.row == 0 && position.items == 0;
+    Ok(match shape(work, position.seq.0)? {
+        None => (at_start && position.seq.0 <= work.head + 1).then_some(work.items),
+        Some(record) if at_start => Some(record.items_before),
+        Some(record) => {
+            let inside = record.seq == position.seq.0
+                && (1..record.rows).contains(&position.row)
+                && position.items <= record.items;
+            inside.then_some(record.items_before + position.items)
+        }
+    })
+}
+
+/// How many items before a position were settled ahead of the cursor.
+fn settled_before(work: &Work<'_>, exporter: &str, through: Position) -> Result<u64, Unfit> {
+    let (items, furthest): (u64, Option<u64>) = work
+        .tx
+        .prepare_cached(
+            "SELECT coalesce(sum(items), 0), max(iif(seq = ?2, first_row + rows, 0)) FROM ahead
+             WHERE exporter = ?1 AND (seq, first_row) < (?2, ?3)",
+        )?
+        .query_row(params![exporter, through.seq.0, through.row], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if furthest.is_some_and(|row| row > through.row) {
+        return refuse(format!("{through} is inside rows that are settled already"));
+    }
+    Ok(items)
+}
+
+/// Whether each span is there, behind the new position, and not settled yet.
+fn check_ahead(work: &Work<'_>, exporter: &str, settlement: &Settlement) -> Result<(), Unfit> {
+    let through = settlement.through;
+    for (index, span) in settlement.ahead.iter().enumerate() {
+        let there = shape(work, span.seq.0)?.is_some_and(|record| {
+            record.seq == span.seq.0 && span.end_row() <= record.rows && span.items <= record.items
+        });
+        if !there || span.rows == 0 || (span.seq, span.first_row) < (through.seq, through.row) {
+            return refuse(format!("{span} are not ahead of {through}"));
+        }
+        let twice = settlement.ahead[..index]
+            .iter()
+            .any(|other| span.overlaps(other));
+        if twice || is_settled(work, exporter, span)? {
+            return refuse(format!("{span} are settled already"));
+        }
+    }
+    Ok(())
+}
+
+fn is_settled(work: &Work<'_>, exporter: &str, span: &Span) -> rusqlite::Result<bool> {
+    work.tx
+        .prepare_cached(
+            "SELECT 1 FROM ahead WHERE exporter = ?1 AND seq = ?2 AND first_row < ?4 AND first_row + rows > ?3",
+        )?
+        .exists(params![exporter, span.seq.0, span.first_row, span.end_row()])
+}
+
+/// The first record at or after a number.
+fn shape(work: &Work<'_>, seq: u64) -> rusqlite::Result<Option<Shape>> {
+    work.tx
+        .prepare_cached("SELECT seq, rows, items, items_before FROM batches WHERE seq >= ?1 ORDER BY seq LIMIT 1")?
+        .query_row([seq], |row| {
+            Ok(Shape { seq: row.get(0)?, rows: row.get(1)?, items: row.get(2)?, items_before: row.get(3)? })
+        })
+        .optional()
+}
+
+fn refuse<T>(reason: String) -> Result<T, Unfit> {
+    Err(Unfit::Refused(reason))
+}
+
+impl From<rusqlite::Error> for Unfit {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error)
+    }
+}
