@@ -1,0 +1,242 @@
+//! The settings, from `[exporter.NAME.config]`.
+//!
+//! Promises: all mistakes are reported at once, each with its key, its value
+//! and what would be right; nothing falls back to a default.
+
+use std::{path::PathBuf, time::Duration};
+
+use delfin_plugin_api::serde::Deserialize;
+use serde_json::Value;
+
+const SIZE: &str = "write `100MiB`, `10MB` or a number of bytes; 0 for no limit";
+const AGE: &str = "write `24h`, `30m` or `1h30m`; 0 for no limit";
+const COUNT: &str = "write a whole number; 0 to keep all";
+const PATH: &str = "name the file to append to, such as `/var/lib/delfin/performance.jsonl`";
+
+const UNITS: [(&str, u64); 10] = [
+    ("", 1),
+    ("B", 1),
+    ("KB", 1000),
+    ("MB", 1000 * 1000),
+    ("GB", 1000 * 1000 * 1000),
+    ("TB", 1000 * 1000 * 1000 * 1000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
+/// Checked settings. What is `None` is not limited.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(crate = "delfin_plugin_api::serde", try_from = "Written")]
+pub(crate) struct Config {
+    /// The file that lines are appended to.
+    pub(crate) path: PathBuf,
+    /// The length from which on the file is set aside.
+    pub(crate) rotate_bytes: Option<u64>,
+    /// The age from which on the file is set aside.
+    pub(crate) rotate_age: Option<Duration>,
+    /// How many files that were set aside are kept.
+    pub(crate) keep: Option<usize>,
+}
+
+/// The settings as they were written: any value, so that a mistake in one of
+/// them can be reported with its key, and beside the others.
+#[derive(Deserialize)]
+#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
+struct Written {
+    path: Option<Value>,
+    rotate_bytes: Option<Value>,
+    rotate_age: Option<Value>,
+    keep: Option<Value>,
+}
+
+/// Why settings cannot work.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", mistakes.join("; "))]
+struct ConfigError {
+    mistakes: Vec<String>,
+}
+
+impl TryFrom<Written> for Config {
+    type Error = ConfigError;
+
+    fn try_from(written: Written) -> Result<Self, ConfigError> {
+        let mut mistakes = Vec::new();
+        let path = match &written.path {
+            None => {
+                mistakes.push(format!("`path` is missing ({PATH})"));
+                None
+            }
+            Some(path) => or_mistake("path", path, read_path(path), PATH, &mut mistakes),
+        };
+        let mut limit = |key, value: Option<Value>, read: fn(&Value) -> Option<u64>, right| {
+            let value = value?;
+            or_mistake(key, &value, read(&value), right, &mut mistakes).filter(|&limit| limit > 0)
+        };
+        let rotate_bytes = limit("rotate_bytes", written.rotate_bytes, read_size, SIZE);
+        let rotate_age = limit("rotate_age", written.rotate_age, read_age_millis, AGE);
+        let keep = limit("keep", written.keep, read_count, COUNT);
+        match path {
+            Some(path) if mistakes.is_empty() => Ok(Self {
+                path,
+                rotate_bytes,
+                rotate_age: rotate_age.map(Duration::from_millis),
+                keep: keep.map(|keep| usize::try_from(keep).unwrap_or(usize::MAX)),
+            }),
+            Some(_) | None => Err(ConfigError { mistakes }),
+        }
+    }
+}
+
+fn or_mistake<T>(
+    key: &str,
+    value: &Value,
+    read: Option<T>,
+    right: &str,
+    mistakes: &mut Vec<String>,
+) -> Option<T> {
+    if read.is_none() {
+        mistakes.push(format!("`{key}` cannot be `{value}` ({right})"));
+    }
+    read
+}
+
+fn read_path(value: &Value) -> Option<PathBuf> {
+    let text = value.as_str()?;
+    let path = PathBuf::from(text);
+    // A path that ends in `/` is a folder's, though it has a last name as well.
+    (path.file_name().is_some() && !text.ends_with('/') && !text.contains('\0')).then_some(path)
+}
+
+fn read_size(value: &Value) -> Option<u64> {
+    let Some(text) = value.as_str().map(str::trim) else {
+        return value.as_u64();
+    };
+    let digits = text.find(|c: char| !c.is_ascii_digit());
+    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+    let (_, factor) = UNITS
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(unit.trim_start()))?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+fn read_age_millis(value: &Value) -> Option<u64> {
+    let Some(text) = value.as_str() else {
+        // A bare number has no unit, and only none of any unit is clear.
+        return value.as_u64().filter(|&number| number == 0);
+    };
+    let age = humantime::parse_duration(text.trim()).ok()?;
+    u64::try_from(age.as_millis()).ok()
+}
+
+fn read_count(value: &Value) -> Option<u64> {
+    value.as_u64()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(config: Value) -> Result<Config, String> {
+        serde_json::from_value(config).map_err(|error: serde_json::Error| error.to_string())
+    }
+
+    #[test]
+    fn every_setting_is_read() {
+        let config = read(json!({
+            "path": "out/performance.jsonl",
+            "rotate_bytes": "100MiB",
+            "rotate_age": "24h",
+            "keep": 10,
+        }));
+        let expected = Config {
+            path: "out/performance.jsonl".into(),
+            rotate_bytes: Some(100 << 20),
+            rotate_age: Some(Duration::from_hours(24)),
+            keep: Some(10),
+        };
+        assert_eq!(config, Ok(expected));
+    }
+
+    #[test]
+    fn a_limit_that_is_0_or_absent_is_no_limit() {
+        let absent = read(json!({ "path": "a" })).unwrap();
+        let zero = json!({ "path": "a", "rotate_bytes": 0, "rotate_age": "0s", "keep": 0 });
+        assert_eq!(absent, read(zero).unwrap());
+        let zero = json!({ "path": "a", "rotate_bytes": "0", "rotate_age": 0 });
+        assert_eq!(absent, read(zero).unwrap());
+        let Config {
+            rotate_bytes,
+            rotate_age,
+            keep,
+            ..
+        } = absent;
+        assert_eq!((rotate_bytes, rotate_age, keep), (None, None, None));
+    }
+
+    #[test]
+    fn sizes_are_read_in_both_kinds_of_units() {
+        let check = |written: Value, bytes| assert_eq!(read_size(&written), bytes, "{written}");
+        check(json!(4096), Some(4096));
+        check(json!("4096"), Some(4096));
+        check(json!("8 GiB"), Some(8 << 30));
+        check(json!("10mb"), Some(10_000_000));
+        for bad in ["", "MiB", "8G", "1.5GiB", "-1", "99999999999TiB"] {
+            check(json!(bad), None);
+        }
+        for bad in [json!(-1), json!(1.5), json!(true)] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_reported_with_its_key_its_value_and_what_would_be_right() {
+        let mistakes = read(json!({
+            "rotate_bytes": "lots",
+            "rotate_age": 3600,
+            "keep": -1,
+        }));
+        assert_eq!(
+            mistakes.unwrap_err(),
+            "`path` is missing (name the file to append to, such as \
+             `/var/lib/delfin/performance.jsonl`); \
+             `rotate_bytes` cannot be `\"lots\"` (write `100MiB`, `10MB` or a number of bytes; \
+             0 for no limit); \
+             `rotate_age` cannot be `3600` (write `24h`, `30m` or `1h30m`; 0 for no limit); \
+             `keep` cannot be `-1` (write a whole number; 0 to keep all)"
+        );
+    }
+
+    #[test]
+    fn a_path_that_names_no_file_is_refused() {
+        for path in ["", "/", "..", "out/", "a\0b"] {
+            let mistake = read(json!({ "path": path })).unwrap_err();
+            assert!(mistake.starts_with("`path` cannot be `"), "{mistake}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_with_the_known_ones() {
+        let mistake = read(json!({ "path": "a", "rotate": "1h" })).unwrap_err();
+        assert_eq!(
+            mistake,
+            "unknown field `rotate`, expected one of `path`, `rotate_bytes`, `rotate_age`, `keep`"
+        );
+    }
+
+    #[test]
+    fn the_example_shows_every_setting_with_its_default() {
+        let example: Value = toml::from_str(include_str!("../example.toml")).unwrap();
+        for exporter in ["performance-file", "alert-file"] {
+            let config = &example["exporter"][exporter]["config"];
+            let mut keys: Vec<_> = config.as_object().unwrap().keys().collect();
+            keys.sort();
+            assert_eq!(keys, ["keep", "path", "rotate_age", "rotate_bytes"]);
+            let path = &config["path"];
+            assert_eq!(read(config.clone()), read(json!({ "path": path })));
+        }
+    }
+}
