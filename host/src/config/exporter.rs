@@ -18,6 +18,7 @@ use super::mistake::did_you_mean;
 use super::quantity::name_fault;
 use super::read::Section;
 use super::service::TICK;
+pub use crate::journal::StartFrom;
 
 /// One exporter, as configured.
 ///
@@ -40,15 +41,6 @@ pub struct ExporterConfig {
     pub retry: RetryConfig,
     /// The plugin's own settings, checked by the plugin alone.
     pub config: Map<String, Value>,
-}
-
-/// Where a new exporter begins in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StartFrom {
-    /// With the next batch.
-    Now,
-    /// With the oldest batch that the journal still holds.
-    Earliest,
 }
 
 /// How a failed delivery is tried again: for ever, in growing intervals.

@@ -111,11 +111,3 @@ impl std::fmt::Debug for OfferedBy {
             .finish_non_exhaustive()
     }
 }
-impl From<crate::config::StartFrom> for crate::journal::StartFrom {
-    fn from(s: crate::config::StartFrom) -> Self {
-        match s {
-            crate::config::StartFrom::Now => Self::Now,
-            crate::config::StartFrom::Earliest => Self::Earliest,
-        }
-    }
-}

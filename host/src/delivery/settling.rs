@@ -85,5 +85,6 @@ fn merged(earlier: Option<Settlement>, later: Settlement) -> Settlement {
     all.filtered += later.filtered;
     all.dropped.extend(later.dropped);
     all.dead_letters.extend(later.dead_letters);
+    all.ahead.extend(later.ahead);
     all
 }

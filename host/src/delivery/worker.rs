@@ -96,7 +96,7 @@ impl Worker {
     async fn open_cursor(&mut self) -> Result<(), Leave> {
         loop {
             let journal = self.delivery.lane.journal();
-            let start = self.delivery.config.start_from.into();
+            let start = self.delivery.config.start_from;
             match journal.open_cursor(self.name(), start).await {
                 Ok(cursor) => {
                     self.next = cursor.next.seq;

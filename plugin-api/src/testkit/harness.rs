@@ -17,7 +17,7 @@ use delfin_plugin_abi::{
     self as abi, ArrowBatch, BatchPart, Context_TO, ContextRef, ExporterBox, Host_TO, Level,
     LogRecord, Origin, PluginRef,
 };
-use delfin_plugin_loader::{self as loader, ManifestExporter};
+use delfin_plugin_loader::{self as loader, ManifestExporter, OpenOptions};
 
 use crate::glue::{PANIC_EXTENSION, export_arrow};
 
@@ -49,14 +49,11 @@ impl Harness {
         let refused = |refusal: loader::Refusal| -> ! { panic!("{refusal}") };
         let inspection = loader::inspect(library).unwrap_or_else(|refusal| refused(refusal));
         loader::check(&inspection).unwrap_or_else(|refusal| refused(refusal));
-        let plugin = loader::open(
-            &inspection,
-            &folder.path().join("cache"),
-            &loader::Probe::None,
-        );
+        let options = OpenOptions::new(folder.path().join("cache"));
+        let plugin = loader::open(&inspection, &options);
         let plugin = plugin.unwrap_or_else(|refusal| refused(refusal));
         Self {
-            root: plugin.root,
+            root: plugin.module(),
             exporters: inspection.manifest.exporters,
             folder,
             instances: Cell::new(0),
