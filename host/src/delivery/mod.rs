@@ -13,9 +13,8 @@ mod worker;
 
 use std::sync::Arc;
 
-use delfin_plugin_abi::PluginRef;
 use delfin_plugin_api::Kind;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinSet};
 
 pub use status::{CLASSES, State, Status, StatusView};
 
@@ -23,7 +22,7 @@ use crate::{
     config::ExporterConfig,
     journal::{Counts, ReadError},
     lane::Lane,
-    plugin::{InstanceHost, PluginCounters},
+    plugin::{InstanceHost, OfferedBy, PluginCounters},
 };
 
 /// Whether the host runs or is about to stop.
@@ -50,15 +49,6 @@ pub struct Delivery {
     pub host: InstanceHost,
 }
 
-/// The plugin that offers an exporter.
-#[derive(Clone)]
-pub struct OfferedBy {
-    /// Its library, open.
-    pub root: PluginRef,
-    /// Its version.
-    pub version: String,
-}
-
 /// An exporter whose delivery was started, for whoever asks how it fares.
 #[derive(Clone, Debug)]
 pub struct Exporter {
@@ -78,7 +68,7 @@ pub struct Exporter {
 impl Delivery {
     /// Starts delivering. The task ends once the host has drained, unless a call
     /// is past its deadline: then it ends at once, and leaves the call behind.
-    pub fn start(self, phase: watch::Receiver<Phase>) -> (Exporter, JoinHandle<()>) {
+    pub fn start(self, tasks: &mut JoinSet<()>, phase: watch::Receiver<Phase>) -> Exporter {
         let status = Arc::new(Status::default());
         let exporter = Exporter {
             name: self.config.name.clone(),
@@ -88,8 +78,8 @@ impl Delivery {
             counters: self.host.counters.clone(),
             lane: Arc::clone(&self.lane),
         };
-        let task = tokio::spawn(worker::Worker::new(self, status, phase).run());
-        (exporter, task)
+        tasks.spawn(worker::Worker::new(self, status, phase).run());
+        exporter
     }
 }
 
@@ -101,13 +91,5 @@ impl Exporter {
     /// The journal cannot be read now.
     pub fn counts(&self) -> Result<Counts, ReadError> {
         Ok(self.lane.journal().counts(&self.name)?.unwrap_or_default())
-    }
-}
-
-impl std::fmt::Debug for OfferedBy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OfferedBy")
-            .field("version", &self.version)
-            .finish_non_exhaustive()
     }
 }

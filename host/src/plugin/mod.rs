@@ -7,7 +7,9 @@
 mod call;
 mod host;
 mod instance;
+mod offers;
 
 pub use call::StoredBatch;
 pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Answer, Call, Instance, Reply};
+pub use offers::{OfferedBy, PROBE_COMMAND, Plugins};

@@ -1,0 +1,228 @@
+//! The host as a whole: put together from a configuration, run until it is told
+//! to stop.
+//!
+//! Starting fails on what concerns the host itself: its state folder, its port.
+//! An exporter or a storage that cannot start is shown as failed; the others run.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use delfin_plugin_api::{Batch, Kind};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
+
+use crate::{
+    api::{self, ApiState},
+    collect::{
+        Collected, CollectedBatch, Destination, Refused, Registry, Schedule,
+        StorageConfig as Collection,
+    },
+    config::{Config, ExporterConfig, StorageConfig},
+    delivery::{Delivery, Exporter, Phase},
+    journal::{self, Journals, Limits, OpenError},
+    lane::{Lane, Lanes, NewBatch},
+    logging,
+    plugin::{InstanceHost, PluginCounters, Plugins},
+};
+
+/// How long tasks get to notice that the time for draining is over.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// Why the host cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its state folder cannot be used.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// Its port cannot be used.
+    #[error("cannot listen on `{address}` (is another host running? set `api.listen`)")]
+    Listen {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A storage has no driver.
+    #[error(transparent)]
+    Driver(#[from] crate::collect::UnknownDriver),
+    /// A folder for an exporter's state cannot be made.
+    #[error("cannot make folder `{path}` (check `state_dir`, its owner and its mode)")]
+    Folder {
+        /// Which one.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A host that was started.
+pub struct Host {
+    config: Config,
+    journals: Journals,
+    exporters: Arc<[Exporter]>,
+    deliveries: JoinSet<()>,
+    schedule: Schedule,
+    api: ApiState,
+    listener: TcpListener,
+    phase: watch::Sender<Phase>,
+}
+
+impl Host {
+    /// Opens the journal, starts each exporter and begins to collect.
+    ///
+    /// # Errors
+    ///
+    /// What concerns the host itself.
+    pub async fn start(config: Config, mut plugins: Plugins) -> Result<Self, StartError> {
+        let journals = journal::open(&config.state_dir, &limits(&config))?;
+        let address = config.api.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| StartError::Listen { address, source })?;
+        let lanes = lanes(&config, &journals);
+        let phase = watch::Sender::new(Phase::Running);
+        let mut deliveries = JoinSet::new();
+        let mut exporters = Vec::new();
+        for exporter in &config.exporters {
+            let plugin = tokio::task::block_in_place(|| plugins.offer(exporter));
+            let delivery = Delivery {
+                config: exporter.clone(),
+                plugin,
+                lane: Arc::clone(lanes.of(exporter.kind)),
+                host: instance_host(&config, exporter)?,
+            };
+            exporters.push(delivery.start(&mut deliveries, phase.subscribe()));
+        }
+        let exporters: Arc<[Exporter]> = exporters.into();
+        let storages = config.storages.iter().map(collection).collect();
+        let destination = Arc::new(Intake(lanes.clone()));
+        let schedule = Schedule::start(storages, &Registry::default(), destination)?;
+        let api = ApiState::new(&config.api, lanes, Arc::clone(&exporters), &plugins, phase.subscribe());
+        Ok(Self { config, journals, exporters, deliveries, schedule, api, listener, phase })
+    }
+
+    /// Where the API listens.
+    ///
+    /// # Errors
+    ///
+    /// The system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Runs until `stop` is over, then delivers what can be delivered at once;
+    /// until `hurry` is over, or the configured time is up.
+    pub async fn run(mut self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) {
+        let (closed, close) = tokio::sync::oneshot::channel::<()>();
+        let served = tokio::spawn(api::serve(self.listener, self.api, async {
+            drop(close.await);
+        }));
+        stop.await;
+        let drain_timeout = self.config.shutdown.drain_timeout;
+        log::info!(drain_timeout:? = drain_timeout; "stopping: delivering what can be delivered");
+        self.phase.send_replace(Phase::Draining);
+        self.schedule.stop().await;
+        tokio::select! {
+            _ = timeout(drain_timeout, all(&mut self.deliveries)) => {}
+            () = hurry => {}
+        }
+        self.phase.send_replace(Phase::Stopping);
+        if timeout(LAST_MOMENT, all(&mut self.deliveries)).await.is_err() {
+            self.deliveries.abort_all();
+        }
+        report(&self.exporters);
+        drop(closed);
+        if timeout(LAST_MOMENT, served).await.is_err() {
+            log::debug!("a client of the API does not let go");
+        }
+        tokio::task::block_in_place(|| self.journals.close());
+    }
+}
+
+/// What is collected goes into the lanes.
+struct Intake(Lanes);
+
+impl Destination for Intake {
+    async fn accept(&self, collected: Collected) -> Result<(), Refused> {
+        let items = collected.batch.items();
+        let (kind, arrow) = match collected.batch {
+            CollectedBatch::Performance(batch) => (Kind::Performance, batch.as_arrow().clone()),
+            CollectedBatch::Alerts(batch) => (Kind::Alert, batch.as_arrow().clone()),
+        };
+        let batch = NewBatch {
+            arrow,
+            items,
+            origin: collected.origin,
+            storage_id: Some(collected.storage_id),
+            complete: collected.complete,
+        };
+        self.0.of(kind).accept(batch, None).await?;
+        Ok(())
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        max_bytes: config.journal.max_bytes,
+        max_age: config.journal.max_age,
+        min_free_bytes: config.journal.min_free_bytes,
+        ..Limits::default()
+    }
+}
+
+fn lanes(config: &Config, journals: &Journals) -> Lanes {
+    let lane = |kind| {
+        let journal = Arc::clone(journals.lane(kind));
+        Arc::new(Lane::new(kind, journal, config.journal.cache_bytes))
+    };
+    Lanes { performance: lane(Kind::Performance), alerts: lane(Kind::Alert) }
+}
+
+/// What an exporter's instances are lent; its state folder is made.
+///
+/// # Errors
+///
+/// The folder cannot be made.
+pub fn instance_host(config: &Config, exporter: &ExporterConfig) -> Result<InstanceHost, StartError> {
+    let folder = config.state_dir.join("exporters").join(&exporter.name);
+    let path = folder.display().to_string();
+    std::fs::create_dir_all(&folder)
+        .map_err(|source| StartError::Folder { path: path.clone(), source })?;
+    Ok(InstanceHost {
+        exporter: exporter.name.clone(),
+        state_dir: path,
+        level: logging::exporter_level(&exporter.name),
+        secrets: config.secrets.clone(),
+        counters: PluginCounters::default(),
+    })
+}
+
+fn collection(storage: &StorageConfig) -> Collection {
+    Collection {
+        id: storage.id.to_string(),
+        name: Some(storage.name.clone()),
+        vendor: storage.vendor.clone(),
+        model: storage.model.clone(),
+        performance_interval: storage.performance_interval,
+        alerts_interval: storage.alerts_interval,
+        options: storage.options.clone(),
+    }
+}
+
+async fn all(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
+}
+
+/// One line that says what stays in the journal.
+fn report(exporters: &[Exporter]) {
+    let pending: Vec<String> = exporters
+        .iter()
+        .filter_map(|exporter| {
+            let counts = exporter.counts().ok()?;
+            (counts.pending > 0).then(|| format!("{} {}", exporter.name, counts.pending))
+        })
+        .collect();
+    if pending.is_empty() {
+        log::info!("stopped; nothing is pending");
+    } else {
+        log::info!(pending = pending.join(", "); "stopped; what is pending stays in the journal");
+    }
+}

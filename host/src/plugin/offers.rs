@@ -1,0 +1,129 @@
+//! The plugins of this host: which file offers an exporter, and the file opened.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use delfin_plugin_abi::PluginRef;
+use delfin_plugin_loader::{
+    self as loader, Catalog, Inspection, OpenOptions, OpenPlugin, Probe, Refusal,
+};
+
+use crate::config::{Config, ExporterConfig};
+
+/// The command that the host runs itself with to try a library: see `cli`.
+pub const PROBE_COMMAND: &str = "__probe";
+
+/// The plugins that were found, those that were refused, and those in use.
+#[derive(Debug)]
+pub struct Plugins {
+    catalog: Catalog,
+    refused: Vec<Refusal>,
+    options: OpenOptions,
+    opened: HashMap<PathBuf, Result<OpenPlugin, Refusal>>,
+}
+
+/// The plugin that offers an exporter.
+#[derive(Clone)]
+pub struct OfferedBy {
+    /// Its library, open.
+    pub root: PluginRef,
+    /// Its version.
+    pub version: String,
+}
+
+impl Plugins {
+    /// Looks through the plugin directories; runs no code of what it finds.
+    #[must_use]
+    pub fn find(config: &Config) -> Self {
+        let (files, mut refused) = loader::find(&config.plugin_dirs);
+        let mut plugins = Vec::new();
+        for file in files {
+            match inspect(&file) {
+                Ok(plugin) => plugins.push(plugin),
+                Err(refusal) => refused.push(refusal),
+            }
+        }
+        let mut options = OpenOptions::new(&config.plugin_cache_dir);
+        if let Ok(program) = std::env::current_exe() {
+            let (args, timeout) = (vec![PROBE_COMMAND.into()], Probe::TIMEOUT);
+            options.probe = Probe::Command {
+                program,
+                args,
+                timeout,
+            };
+        }
+        Self {
+            catalog: Catalog::new(plugins),
+            refused,
+            options,
+            opened: HashMap::new(),
+        }
+    }
+
+    /// What was found and fits.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// What was found and does not fit, and why.
+    #[must_use]
+    pub fn refused(&self) -> &[Refusal] {
+        &self.refused
+    }
+
+    /// The plugin that offers an exporter, opened.
+    ///
+    /// # Errors
+    ///
+    /// None offers it as that kind, or it cannot be opened; in one line.
+    pub fn offer(&mut self, exporter: &ExporterConfig) -> Result<OfferedBy, String> {
+        let offer = self
+            .catalog
+            .offer(&exporter.plugin, exporter.library.as_deref());
+        let offer = offer.map_err(|error| self.with_refusals(error.to_string()))?;
+        if offer.exporter.kind != exporter.kind.as_str() {
+            return Err(format!(
+                "`{}` of plugin `{}` receives batches of kind `{}`, not `{}` (name it in the other list)",
+                exporter.plugin,
+                offer.plugin.library(),
+                offer.exporter.kind,
+                exporter.kind
+            ));
+        }
+        let plugin = offer.plugin;
+        let opened = self
+            .opened
+            .entry(plugin.path.clone())
+            .or_insert_with(|| loader::open(plugin, &self.options));
+        match opened {
+            Ok(opened) => Ok(OfferedBy {
+                root: opened.module(),
+                version: plugin.manifest.version.clone(),
+            }),
+            Err(refusal) => Err(refusal.to_string()),
+        }
+    }
+
+    /// A file that was refused may be the one that is missed.
+    fn with_refusals(&self, error: String) -> String {
+        match &*self.refused {
+            [] => error,
+            [one] => format!("{error}; refused: {one}"),
+            [first, rest @ ..] => format!("{error}; refused: {first} (and {} more)", rest.len()),
+        }
+    }
+}
+
+impl std::fmt::Debug for OfferedBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OfferedBy")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+fn inspect(file: &std::path::Path) -> Result<Inspection, Refusal> {
+    let plugin = loader::inspect(file)?;
+    loader::check(&plugin)?;
+    Ok(plugin)
+}
