@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod codec;
+pub mod collect;
 pub mod config;
 pub mod delivery;
 pub mod journal;

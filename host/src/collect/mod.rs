@@ -1,0 +1,20 @@
+//! Collection: asks storages for performance and alerts, in their own rhythm.
+//!
+//! A [`Driver`] knows one kind of storage; the [`Schedule`] calls it and hands
+//! what it said to a [`Destination`].
+//!
+//! Knows nothing of the journal, exporters or config files.
+
+mod destination;
+mod driver;
+pub mod drivers;
+mod schedule;
+mod sink;
+
+pub use destination::{Collected, CollectedBatch, Destination, Refused};
+pub use driver::{
+    Capabilities, Driver, DriverError, Metric, Options, Resource, ResourceType, StorageInfo, Window,
+};
+pub use drivers::{Factory, Registry, UnknownDriver};
+pub use schedule::{CollectState, CollectStats, Schedule, StorageConfig};
+pub use sink::{AlertSink, SeriesSink, StorageLabels};
