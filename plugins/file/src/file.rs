@@ -94,13 +94,17 @@ impl LinesFile {
 
     /// The file at the path, whole and not due to be set aside.
     fn ready(&mut self, now: SystemTime) -> Result<&mut OpenFile, FileError> {
-        let Self { config, .. } = self;
-        let (bytes, age) = (config.rotate_bytes, config.rotate_age);
+        let Config {
+            rotate_bytes,
+            rotate_age,
+            ..
+        } = self.config;
         let open = self.current()?;
         let len = open.take_back().and_then(|()| open.len());
-        let old = age.is_some_and(|age| open.age(now) >= age);
+        let old = rotate_age.is_some_and(|limit| open.age(now) >= limit);
         let len = len.map_err(FileError::of("mend", &self.config.path))?;
-        if len > 0 && (old || bytes.is_some_and(|bytes| len >= bytes)) {
+        let long = rotate_bytes.is_some_and(|limit| len >= limit);
+        if len > 0 && (old || long) {
             self.set_aside(now)?;
         }
         self.current()

@@ -329,6 +329,7 @@ fn of_the_files_set_aside_only_the_newest_are_kept_and_no_other_file_is_removed(
     let others = [
         "out.jsonl.20000101T000000.000Z.gz",
         "out.jsonl.20001301T000000.000Z",
+        "out.jsonl.20001231T235960.000Z",
         "out.jsonl.2000-01-01T00:00Z",
         "out.jsonl.bak",
         "other.jsonl.20000101T000000.000Z",
