@@ -1,0 +1,230 @@
+//! From ingest to exporters: order, isolation, failures, restarts.
+
+use delfin_tests::{Host, Setup, wait_for};
+use serde_json::{Value, json};
+
+const TWO: &str = r#"
+performance_exporters = ["PerformanceExporterFile", "PerformanceExporterScripted"]
+[exporter.PerformanceExporterFile.config]
+path = "@/out.jsonl"
+[exporter.PerformanceExporterScripted]
+timeout = "500ms"
+[exporter.PerformanceExporterScripted.retry]
+initial_interval = "20ms"
+max_interval = "100ms"
+[exporter.PerformanceExporterScripted.config]
+script = "@/script"
+received = "@/received"
+password = "${env:DELFIN_TEST_PASSWORD}"
+"#;
+
+const SECRET: &str = "correct horse battery staple";
+
+fn two() -> Setup {
+    Setup::new(&["file", "scripted"], TWO).with_env("DELFIN_TEST_PASSWORD", SECRET)
+}
+
+/// A batch of that many points, whose series is named so that it can be found.
+fn batch(name: &str, points: u64) -> Value {
+    let values: serde_json::Map<_, _> = (0..points)
+        .map(|minute| {
+            (
+                (1_700_000_000_000 + minute * 60_000).to_string(),
+                json!(1.5),
+            )
+        })
+        .collect();
+    let labels = json!({ "storage_id": "s1", "resource_type": "disk", "resource_id": "d1" });
+    json!([{ "name": name, "labels": labels, "values": values }])
+}
+
+fn ingest(host: &Host, name: &str, points: u64) -> String {
+    let (status, receipt) = host.ingest("performance", &batch(name, points));
+    assert_eq!(status, 202, "{receipt}");
+    assert_eq!(receipt["items"], points);
+    assert_eq!(receipt["state"], "durable");
+    receipt["batch_id"].as_str().expect("a receipt").to_owned()
+}
+
+#[test]
+fn what_is_handed_in_arrives_at_every_exporter_of_its_kind() {
+    let setup = two();
+    let host = setup.start();
+    let batch_id = ingest(&host, "iops", 3);
+    host.wait_for_delivered("PerformanceExporterFile", 3);
+    host.wait_for_delivered("PerformanceExporterScripted", 3);
+    assert_eq!(setup.lines("received"), [format!("{batch_id} 3 1")]);
+    let line: Value = serde_json::from_str(&setup.lines("out.jsonl")[0]).expect("a line of JSON");
+    assert_eq!(json!([line]), batch("iops", 3));
+    let file = host.exporter("PerformanceExporterFile");
+    assert_eq!(file["state"], "running");
+    assert_eq!(file["pending"], 0);
+    assert_eq!(file["lag_seconds"], 0);
+    assert_eq!(file["last_error"], Value::Null);
+    let (status, _) = host.get(&format!("/v1/batches/{batch_id}"));
+    assert_eq!(status, 200);
+}
+
+#[test]
+fn a_dead_receiver_does_not_delay_the_other_exporters() {
+    let setup = two();
+    setup.write("script", "retry");
+    let host = setup.start();
+    for number in 0..20 {
+        ingest(&host, &format!("n{number}"), 1);
+    }
+    host.wait_for_delivered("PerformanceExporterFile", 20);
+    let dead = host.wait_for_exporter("PerformanceExporterScripted", "retrying", |exporter| {
+        exporter["state"] == "retrying"
+    });
+    assert_eq!(
+        (&dead["pending"], &dead["delivered"]),
+        (&json!(20), &json!(0))
+    );
+    setup.write("script", "deliver");
+    host.wait_for_delivered("PerformanceExporterScripted", 20);
+    assert_eq!(setup.lines("received").len(), 20);
+}
+
+#[test]
+fn every_outcome_but_delivered_is_tried_again_and_nothing_is_dropped() {
+    for word in ["retry", "reject", "fatal", "panic"] {
+        let setup = two();
+        setup.write("script", word);
+        let host = setup.start();
+        let batch_id = ingest(&host, "iops", 2);
+        host.wait_for_exporter("PerformanceExporterScripted", word, |exporter| {
+            exporter["state"] == "retrying" && exporter["pending"] == 2
+        });
+        setup.write("script", "deliver");
+        host.wait_for_delivered("PerformanceExporterScripted", 2);
+        let received = setup.lines("received");
+        assert_eq!(received.len(), 1, "{word}: {received:?}");
+        assert!(received[0].starts_with(&batch_id), "{word}: {received:?}");
+    }
+}
+
+#[test]
+fn a_call_past_its_deadline_marks_only_its_own_exporter_stuck() {
+    let setup = two();
+    setup.write("script", "hang");
+    let host = setup.start();
+    ingest(&host, "first", 1);
+    host.wait_for_exporter("PerformanceExporterScripted", "stuck", |exporter| {
+        exporter["state"] == "stuck"
+    });
+    ingest(&host, "second", 1);
+    host.wait_for_delivered("PerformanceExporterFile", 2);
+    setup.write("script", "deliver");
+    host.wait_for_delivered("PerformanceExporterScripted", 2);
+    let scripted = host.exporter("PerformanceExporterScripted");
+    assert_eq!(scripted["state"], "running");
+}
+
+#[test]
+fn stopping_does_not_wait_for_a_stuck_exporter_and_drains_the_others() {
+    let setup = two();
+    setup.write("script", "hang");
+    let host = setup.start();
+    ingest(&host, "iops", 1);
+    host.wait_for_exporter("PerformanceExporterScripted", "stuck", |exporter| {
+        exporter["state"] == "stuck"
+    });
+    let (status, said) = host.stop();
+    assert!(status.success(), "{status}\n{said}");
+    assert!(said.contains("PerformanceExporterScripted 1"), "{said}");
+    assert_eq!(setup.lines("out.jsonl").len(), 1);
+
+    setup.write("script", "deliver");
+    let host = setup.start();
+    host.wait_for_delivered("PerformanceExporterScripted", 1);
+    assert_eq!(setup.lines("out.jsonl").len(), 1);
+}
+
+#[test]
+fn a_killed_host_goes_on_where_each_cursor_stood() {
+    let setup = two();
+    setup.write("script", "retry");
+    let host = setup.start();
+    let batches: Vec<String> = (0..5)
+        .map(|number| ingest(&host, &format!("n{number}"), 1))
+        .collect();
+    host.wait_for_delivered("PerformanceExporterFile", 5);
+    host.kill();
+
+    setup.write("script", "deliver");
+    let host = setup.start();
+    host.wait_for_delivered("PerformanceExporterScripted", 5);
+    let received: Vec<String> = setup
+        .lines("received")
+        .iter()
+        .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(received, batches);
+    assert_eq!(host.exporter("PerformanceExporterFile")["delivered"], 5);
+}
+
+#[test]
+fn an_exporter_that_refuses_its_config_is_failed_and_its_batches_wait() {
+    let setup = two();
+    setup.write("script", "refuse");
+    let host = setup.start();
+    ingest(&host, "iops", 4);
+    host.wait_for_delivered("PerformanceExporterFile", 4);
+    let failed = host.exporter("PerformanceExporterScripted");
+    assert_eq!(
+        (&failed["state"], &failed["pending"]),
+        (&json!("failed"), &json!(4))
+    );
+    let (status, _) = host.stop();
+    assert!(status.success());
+
+    setup.write("script", "deliver");
+    let host = setup.start();
+    host.wait_for_delivered("PerformanceExporterScripted", 4);
+}
+
+#[test]
+fn a_secret_is_in_no_log_no_answer_and_no_metric() {
+    for word in ["retry", "refuse"] {
+        let setup = two();
+        setup.write("script", word);
+        let host = setup.start();
+        ingest(&host, "iops", 1);
+        let error = wait_for("an error", || {
+            let error = host.exporter("PerformanceExporterScripted")["last_error"].clone();
+            error.as_str().map(str::to_owned)
+        });
+        assert!(error.contains("${env:DELFIN_TEST_PASSWORD}"), "{error}");
+        let answers =
+            host.text("/v1/exporters") + &host.text("/metrics") + &host.text("/v1/plugins");
+        assert!(!answers.contains(SECRET), "{answers}");
+        let (_, said) = host.stop();
+        assert!(said.contains("${env:DELFIN_TEST_PASSWORD}"), "{said}");
+        assert!(!said.contains(SECRET), "{said}");
+    }
+}
+
+#[test]
+fn alerts_go_to_alert_exporters_alone() {
+    let setup = Setup::new(
+        &["file"],
+        r#"
+performance_exporters = "PerformanceExporterFile"
+alert_exporters = "AlertExporterFile"
+[exporter.PerformanceExporterFile.config]
+path = "@/performance.jsonl"
+[exporter.AlertExporterFile.config]
+path = "@/alerts.jsonl"
+"#,
+    );
+    let host = setup.start();
+    let alerts = json!([{ "alert_id": "1", "alert_name": "Power failure", "severity": "Fatal", "occur_time": 5 }]);
+    let (status, receipt) = host.ingest("alerts", &alerts);
+    assert_eq!((status, &receipt["items"]), (202, &json!(1)), "{receipt}");
+    host.wait_for_delivered("AlertExporterFile", 1);
+    let line: Value =
+        serde_json::from_str(&setup.lines("alerts.jsonl")[0]).expect("a line of JSON");
+    assert_eq!(line, alerts[0]);
+    assert!(setup.lines("performance.jsonl").is_empty());
+}

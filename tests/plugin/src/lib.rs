@@ -1,0 +1,106 @@
+//! Exporters that do what a test tells them to: the script is a file with one
+//! word, read anew at each call.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    marker::PhantomData,
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
+
+use delfin_plugin_api::{
+    AlertBatch, Batch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin,
+    log, serde::Deserialize,
+};
+
+export_plugin! {
+    "PerformanceExporterScripted" => Scripted<PerformanceBatch>: "Does what a test says",
+    "AlertExporterScripted" => Scripted<AlertBatch>: "Does what a test says",
+}
+
+struct Scripted<B> {
+    config: Config,
+    kind: PhantomData<B>,
+}
+
+#[derive(Deserialize)]
+#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
+struct Config {
+    /// What to do; without the file, deliver.
+    script: PathBuf,
+    /// What was delivered: a line `BATCH_ID ITEMS ATTEMPT` each.
+    received: PathBuf,
+    /// Only there to be named in messages.
+    #[serde(default)]
+    password: String,
+}
+
+impl<B: Batch> Exporter for Scripted<B> {
+    type Batch = B;
+    type Config = Config;
+
+    fn create(config: Config, _: &Host) -> Result<Self, Failure> {
+        let exporter = Self {
+            config,
+            kind: PhantomData,
+        };
+        match &*exporter.word() {
+            "refuse" => Err(Failure::misconfigured(format!(
+                "the password `{}` is too short",
+                exporter.config.password
+            ))),
+            "unreachable" => Err(Failure::retry("the receiver is away")),
+            _ => Ok(exporter),
+        }
+    }
+
+    fn export(&mut self, batch: &B, context: &Context<'_>) -> Outcome {
+        match &*self.word() {
+            "retry" => Err(Failure::retry(format!(
+                "away, says {}",
+                self.config.password
+            ))),
+            "reject" => Err(Failure::rejected("not wanted")),
+            "fatal" => Err(Failure::fatal("worn out")),
+            "panic" => panic!("told to panic"),
+            "hang" => {
+                log::warn!("hanging");
+                while self.word() == "hang" {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                self.receive(batch, context)
+            }
+            _ => self.receive(batch, context),
+        }
+    }
+}
+
+impl<B: Batch> Scripted<B> {
+    fn word(&self) -> String {
+        fs::read_to_string(&self.config.script)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    }
+
+    fn receive(&self, batch: &B, context: &Context<'_>) -> Outcome {
+        let ids: Vec<String> = context
+            .parts()
+            .map(|part| part.batch_id.to_string())
+            .collect();
+        let line = format!(
+            "{} {} {}\n",
+            ids.join(","),
+            batch.items(),
+            context.attempt()
+        );
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.config.received);
+        file.and_then(|mut file| file.write_all(line.as_bytes()))
+            .map_err(Failure::retry)
+    }
+}
