@@ -513,6 +513,27 @@ async fn a_disk_below_its_minimum_refuses_appends_and_lets_cursors_move() {
 }
 
 #[tokio::test]
+async fn on_a_short_disk_pruning_makes_the_file_smaller() {
+    let mut lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let large = || Record {
+        payload: vec![0; 100_000],
+        ..record(1)
+    };
+    for _ in 0..20 {
+        lane.append(large(), None).await.unwrap();
+    }
+    assert!(lane.stats().unwrap().file_bytes > 2_000_000);
+    lane.limits.min_free_bytes = u64::MAX;
+    lane.reopen();
+    lane.settle("a", Settlement::delivered(after(Seq(20)), 20))
+        .await
+        .unwrap();
+    assert!(lane.stats().unwrap().file_bytes < 200_000);
+    assert!(fs::metadata(lane.path()).unwrap().len() < 200_000);
+}
+
+#[tokio::test]
 async fn a_key_is_answered_with_its_first_receipt_after_reopening_too() {
     let mut lane = Lane::new(limits());
     let key = Some("once".to_owned());
