@@ -342,7 +342,8 @@ async fn a_settlement_that_contradicts_the_journal_changes_nothing() {
         ), // back within it
         (after(one), 4),        // one item too few
         (after(one), 6),        // one too many
-        (after(two).max(Position::at(Seq(9))), 25), // past what is there
+        (Position::at(Seq(9)), 25), // past what is there
+        (Position::at(Seq(u64::MAX)), 25), // past what the store can number
         (
             Position {
                 seq: two,

@@ -253,3 +253,15 @@ fn while_the_file_cannot_be_opened_everyone_is_told_and_nothing_is_lost() {
     bench.serve([add]);
     assert_eq!(told(added).unwrap().seq, Seq(2));
 }
+
+#[test]
+fn a_file_that_vanished_is_made_again_and_no_number_is_given_twice() {
+    let mut bench = Bench::with_one_batch();
+    bench.close_store();
+    for companion in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(bench.folder.path().join(format!("alerts.db{companion}")));
+    }
+    let (add, added) = append();
+    bench.serve([add]);
+    assert_eq!(told(added).unwrap().seq, Seq(2));
+}
