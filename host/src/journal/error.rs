@@ -11,8 +11,8 @@ use std::path::PathBuf;
 pub enum AppendError {
     /// The records that exporters still need fill the lane.
     #[error(
-        "the journal holds {held_bytes} bytes of `journal.max_bytes`, of which this lane has {max_bytes} \
-         (see which exporter is behind, or raise `journal.max_bytes`)"
+        "the lane holds {held_bytes} of the {max_bytes} bytes that are its part of `journal.max_bytes` \
+         (see which exporter is behind, or raise it)"
     )]
     Full {
         /// What the lane holds.
@@ -22,8 +22,8 @@ pub enum AppendError {
     },
     /// The disk is full, or nearly.
     #[error(
-        "the journal's disk has {free_bytes} bytes free of the {min_free_bytes} in `journal.min_free_bytes` \
-         (make room on it)"
+        "the journal's disk has {free_bytes} bytes free, and {min_free_bytes} must stay free \
+         (make room on it, or lower `journal.min_free_bytes`)"
     )]
     NoSpace {
         /// What is free.

@@ -50,6 +50,9 @@ pub trait Journal: Send + Sync {
     ) -> Durable<Receipt, AppendError>;
 
     /// The exporter's cursor, made now if it has none.
+    ///
+    /// A record that no cursor needs goes soon: cursors that start from the
+    /// earliest record are opened before the others.
     fn open_cursor(&self, exporter: &str, start: StartFrom) -> Durable<Cursor, CursorError>;
 
     /// Moves a cursor: dead letters, counts and position change together or not at all.

@@ -119,6 +119,10 @@ fn is_settled(work: &Work<'_>, exporter: &str, span: &Span) -> rusqlite::Result<
 
 /// The first record at or after a number.
 fn shape(work: &Work<'_>, seq: u64) -> rusqlite::Result<Option<Shape>> {
+    // A number that the store cannot even hold must not fail the whole commit.
+    if seq > work.head {
+        return Ok(None);
+    }
     work.tx
         .prepare_cached("SELECT seq, rows, items, items_before FROM batches WHERE seq >= ?1 ORDER BY seq LIMIT 1")?
         .query_row([seq], |row| {

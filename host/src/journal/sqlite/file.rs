@@ -18,6 +18,8 @@ const APPLICATION_ID: i64 = 1_145_849_418;
 const VERSION: i64 = 1;
 const SCHEMA: &str = include_str!("schema.sql");
 const SALVAGE: &str = include_str!("salvage.sql");
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const STATEMENTS: usize = 48;
 
 /// What kind of failure the store met, as far as it changes what is done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,7 @@ impl Failure {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,
+            // The store's list of codes may grow; to open the file again harms nothing.
             Some(_) | None => Self::Other,
         }
     }
@@ -48,10 +51,13 @@ enum Refusal {
 }
 
 /// Opens a lane's file for writing, and makes it if it is missing. A damaged one
-/// is replaced by a new one that numbers from `head` on.
+/// is replaced. A new one numbers from `head` on: who reads knows those numbers.
 pub(super) fn open(path: &Path, head: u64) -> Result<Connection, OpenError> {
     match connect(path) {
-        Ok(connection) => Ok(connection),
+        Ok(connection) => {
+            number_from(&connection, head).map_err(|error| unusable(path, &error))?;
+            Ok(connection)
+        }
         Err(Refusal::Store(error)) if Failure::of(&error) == Failure::Damaged => {
             replace(path, head, &error)
         }
@@ -66,9 +72,8 @@ pub(super) fn replace(
     damage: &rusqlite::Error,
 ) -> Result<Connection, OpenError> {
     let aside = move_aside(path).map_err(|error| unusable(path, &error))?;
+    log::error!(journal:% = path.display(), moved_to:% = aside.display(), error:% = damage; "journal is damaged and was moved aside");
     let connection = connect(path).map_err(|refusal| refusal.at(path))?;
-    let name = aside.display();
-    log::error!(journal:% = path.display(), moved_to:% = name, error:% = damage; "journal is damaged and was moved aside");
     match salvage(&connection, &aside, head) {
         Ok(lost) if lost.is_empty() => {
             log::warn!(journal:% = path.display(); "no exporter had anything pending in the damaged journal");
@@ -97,9 +102,6 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
-
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-const STATEMENTS: usize = 48;
 
 fn connect(path: &Path) -> Result<Connection, Refusal> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -188,9 +190,13 @@ fn salvage(
     taken
 }
 
+/// Sees to it that the next record gets a number above `head`.
 fn number_from(connection: &Connection, head: u64) -> rusqlite::Result<()> {
+    if work::head(connection)? >= head {
+        return Ok(());
+    }
     let known = connection.execute(
-        "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'batches'",
+        "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'batches'",
         [head],
     )?;
     if known == 0 {

@@ -32,6 +32,8 @@ pub(super) struct Pruned {
     pub(super) records: u64,
     /// There is more to delete.
     pub(super) more: bool,
+    /// Room goes back to the file system, once the log is checkpointed.
+    pub(super) shrunk: bool,
 }
 
 /// Deletes records and gives the file's room back, some at a time.
@@ -53,9 +55,9 @@ pub(super) fn prune(
     if pruned.records > 0 {
         tx.prepare_cached("DELETE FROM batches WHERE seq <= ?1")?
             .execute([through])?;
-        shrink(tx, need)?;
     }
-    Ok(pruned)
+    let shrunk = (pruned.records > 0 || need == Need::Space) && shrink(tx, need)?;
+    Ok(Pruned { shrunk, ..pruned })
 }
 
 /// Forgets keys that no sender will repeat any more.
@@ -98,7 +100,7 @@ fn last_to_go(
 }
 
 /// Gives free pages back to the file system, a few at a time.
-fn shrink(tx: &Connection, need: Need) -> rusqlite::Result<()> {
+fn shrink(tx: &Connection, need: Need) -> rusqlite::Result<bool> {
     let free: u64 = tx.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
     let slack = match need {
         Need::Space => 0,
@@ -106,9 +108,12 @@ fn shrink(tx: &Connection, need: Need) -> rusqlite::Result<()> {
     };
     let pages = free.saturating_sub(slack).min(VACUUM_PAGES);
     if pages > 0 {
-        tx.execute_batch(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        // Each step gives one page back.
+        let mut vacuum = tx.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut steps = vacuum.raw_query();
+        while steps.next()?.is_some() {}
     }
-    Ok(())
+    Ok(pages > 0)
 }
 
 fn millis(duration: std::time::Duration) -> i64 {

@@ -2,7 +2,8 @@
 //!
 //! A full disk refuses deletes too, since they are written to the log first.
 //! The reserve is a file of no content: given up, it is the room in which
-//! cursors move and records are deleted until there is room again.
+//! cursors move and records are deleted until there is room again. Where there
+//! is no reserve, appends leave as much room on the disk.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
-const RESERVE_BYTES: u64 = 16 << 20;
+const RESERVE_BYTES: u64 = 8 << 20;
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// What is free on the disk of a lane.
@@ -19,21 +20,34 @@ pub(super) struct Space {
     folder: PathBuf,
     reserve: PathBuf,
     min_free_bytes: u64,
+    has_reserve: bool,
     checked: Option<(Instant, Option<u64>)>,
 }
 
 impl Space {
     pub(super) fn new(folder: &Path, lane: &str, min_free_bytes: u64) -> Self {
+        let reserve = folder.join(format!("{lane}.reserve"));
         Self {
             folder: folder.to_path_buf(),
-            reserve: folder.join(format!("{lane}.reserve")),
+            has_reserve: is_reserve(&reserve),
+            reserve,
             min_free_bytes,
             checked: None,
         }
     }
 
-    pub(super) const fn min_free_bytes(&self) -> u64 {
-        self.min_free_bytes
+    /// How much an append must leave free.
+    pub(super) fn min_free_bytes(&self) -> u64 {
+        if self.has_reserve {
+            self.min_free_bytes
+        } else {
+            self.min_free_bytes.max(RESERVE_BYTES)
+        }
+    }
+
+    /// Asks the system anew the next time: it has just refused a write.
+    pub(super) const fn doubt(&mut self) {
+        self.checked = None;
     }
 
     /// How much is free, at most a second ago; nothing if the system does not say.
@@ -58,12 +72,13 @@ impl Space {
     /// Whether less is free than should be.
     pub(super) fn is_short(&mut self) -> bool {
         self.free_bytes()
-            .is_some_and(|free| free < self.min_free_bytes)
+            .is_some_and(|free| free < self.min_free_bytes())
     }
 
     /// Gives up the reserve; says whether there was one.
     pub(super) fn release_reserve(&mut self) -> bool {
-        self.checked = None;
+        self.doubt();
+        self.has_reserve = false;
         let released = fs::remove_file(&self.reserve).is_ok();
         if released {
             log::warn!(reserve:% = self.reserve.display(); "disk is full, the journal's reserve was given up");
@@ -76,7 +91,8 @@ impl Space {
         let enough = RESERVE_BYTES
             .saturating_mul(2)
             .max(self.min_free_bytes.saturating_add(RESERVE_BYTES));
-        if self.reserve.exists() || self.free_bytes().is_none_or(|free| free < enough) {
+        self.has_reserve = is_reserve(&self.reserve);
+        if self.has_reserve || self.free_bytes().is_none_or(|free| free < enough) {
             return;
         }
         if let Err(error) = allocate(&self.reserve) {
@@ -84,7 +100,8 @@ impl Space {
             log::debug!(reserve:% = self.reserve.display(), error:% = error; "no reserve for the journal");
             drop(fs::remove_file(&self.reserve));
         }
-        self.checked = None;
+        self.has_reserve = is_reserve(&self.reserve);
+        self.doubt();
     }
 }
 
@@ -92,6 +109,11 @@ impl Space {
 pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
     let disk = statvfs(folder).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Whether the file is there, and whole.
+fn is_reserve(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.len() >= RESERVE_BYTES)
 }
 
 fn allocate(path: &Path) -> io::Result<()> {

@@ -342,7 +342,8 @@ async fn a_settlement_that_contradicts_the_journal_changes_nothing() {
         ), // back within it
         (after(one), 4),        // one item too few
         (after(one), 6),        // one too many
-        (after(two).max(Position::at(Seq(9))), 25), // past what is there
+        (Position::at(Seq(9)), 25), // past what is there
+        (Position::at(Seq(u64::MAX)), 25), // past what the store can number
         (
             Position {
                 seq: two,
@@ -510,6 +511,27 @@ async fn a_disk_below_its_minimum_refuses_appends_and_lets_cursors_move() {
         .await
         .unwrap();
     assert_eq!(lane.stats().unwrap().records, 0);
+}
+
+#[tokio::test]
+async fn on_a_short_disk_pruning_makes_the_file_smaller() {
+    let mut lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let large = || Record {
+        payload: vec![0; 100_000],
+        ..record(1)
+    };
+    for _ in 0..20 {
+        lane.append(large(), None).await.unwrap();
+    }
+    assert!(lane.stats().unwrap().file_bytes > 2_000_000);
+    lane.limits.min_free_bytes = u64::MAX;
+    lane.reopen();
+    lane.settle("a", Settlement::delivered(after(Seq(20)), 20))
+        .await
+        .unwrap();
+    assert!(lane.stats().unwrap().file_bytes < 200_000);
+    assert!(fs::metadata(lane.path()).unwrap().len() < 200_000);
 }
 
 #[tokio::test]

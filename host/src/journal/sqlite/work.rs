@@ -18,6 +18,7 @@ pub(super) struct Done {
     pub(super) refused: u64,
     pub(super) pruned: u64,
     pub(super) more_to_prune: bool,
+    pub(super) shrunk: bool,
 }
 
 /// One open transaction.
@@ -130,6 +131,7 @@ impl<'a> Work<'a> {
         let pruned = prune::prune(self.tx, self.limits, self.now_ms, need)?;
         self.done.pruned += pruned.records;
         self.done.more_to_prune = pruned.more;
+        self.done.shrunk |= pruned.shrunk && need == Need::Space;
         self.held_bytes = held_bytes(self.tx, self.bytes)?;
         Ok(())
     }

@@ -45,6 +45,8 @@ pub(super) struct Writer {
     space: Space,
     shared: Shared,
     store: Store,
+    /// How long to wait before the file is opened again; it grows until a commit succeeds.
+    setback: Duration,
     /// When there was last nothing more to delete.
     tidied: Option<Instant>,
 }
@@ -52,11 +54,7 @@ pub(super) struct Writer {
 /// The writer's connection, or when to try for one again.
 enum Store {
     Open(Connection),
-    Closed {
-        reason: String,
-        again: Instant,
-        wait: Duration,
-    },
+    Closed { reason: String, again: Instant },
 }
 
 impl Writer {
@@ -79,6 +77,7 @@ impl Writer {
             space,
             shared,
             store: Store::Open(connection),
+            setback: Duration::ZERO,
             tidied: None,
         })
     }
@@ -130,6 +129,7 @@ impl Writer {
 
     /// Appends are refused; the rest goes on, with the reserve if need be.
     fn serve_on_full_disk(&mut self, commands: Vec<Command>) {
+        self.space.doubt();
         let (free, min_free) = (
             self.space.free_bytes().unwrap_or(0),
             self.space.min_free_bytes(),
@@ -174,6 +174,9 @@ impl Writer {
             self.tidied = (!done.more_to_prune).then_some(started);
         }
         let written = !commands.is_empty() || done.pruned > 0;
+        if written {
+            self.setback = Duration::ZERO;
+        }
         note(&self.shared, |stats| {
             stats.commits += u64::from(written);
             stats.commit_time += if written {
@@ -186,6 +189,9 @@ impl Writer {
             stats.pruned += done.pruned;
         });
         self.publish(done.head);
+        if done.shrunk {
+            self.shrink_log();
+        }
         Ok(())
     }
 
@@ -205,7 +211,7 @@ impl Writer {
             Failure::Damaged => self.replace_file(error),
             Failure::Other => {
                 log::error!(journal:% = self.path.display(), error:% = error; "journal cannot be written, it is opened again");
-                self.close_store(error.to_string(), Duration::ZERO);
+                self.close_store(error.to_string());
             }
         }
     }
@@ -221,22 +227,22 @@ impl Writer {
 
     fn replace_file(&mut self, damage: &rusqlite::Error) {
         let head = self.shared.head.borrow().0;
-        self.close_store(damage.to_string(), Duration::ZERO);
+        self.close_store(damage.to_string());
         match file::replace(&self.path, head, damage) {
             Ok(connection) => self.use_store(connection),
-            Err(error) => self.close_store(error.to_string(), FIRST_REOPEN),
+            Err(error) => self.close_store(error.to_string()),
         }
     }
 
     /// Opens the file again after a failure, once enough time has passed.
     fn reopen(&mut self) -> Result<(), String> {
-        let wait = match &self.store {
+        match &self.store {
             Store::Open(_) => return Ok(()),
-            Store::Closed { reason, again, .. } if Instant::now() < *again => {
+            Store::Closed { reason, again } if Instant::now() < *again => {
                 return Err(reason.clone());
             }
-            Store::Closed { wait, .. } => *wait,
-        };
+            Store::Closed { .. } => {}
+        }
         let head = self.shared.head.borrow().0;
         match file::open(&self.path, head) {
             Ok(connection) => {
@@ -246,7 +252,7 @@ impl Writer {
             Err(error) => {
                 let reason = error.to_string();
                 log::error!(journal:% = self.path.display(), error:% = error; "journal cannot be opened again");
-                self.close_store(reason.clone(), (wait * 2).clamp(FIRST_REOPEN, LAST_REOPEN));
+                self.close_store(reason.clone());
                 Err(reason)
             }
         }
@@ -261,12 +267,12 @@ impl Writer {
         self.store = Store::Open(connection);
     }
 
-    fn close_store(&mut self, reason: String, wait: Duration) {
+    fn close_store(&mut self, reason: String) {
         self.store = Store::Closed {
             reason,
-            again: Instant::now() + wait,
-            wait,
+            again: Instant::now() + self.setback,
         };
+        self.setback = (self.setback * 2).clamp(FIRST_REOPEN, LAST_REOPEN);
         self.shared.readers.forget();
     }
 

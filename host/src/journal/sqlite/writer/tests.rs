@@ -57,6 +57,11 @@ impl Bench {
         }
     }
 
+    fn close_store(&mut self) {
+        self.writer.setback = Duration::ZERO;
+        self.writer.close_store("gone".to_owned());
+    }
+
     /// Lets the file grow no further, as on a full disk.
     fn fill_disk(&self) {
         let pages: i64 = self
@@ -235,7 +240,7 @@ fn while_the_file_cannot_be_opened_everyone_is_told_and_nothing_is_lost() {
         bench.folder.path().join("alerts.db"),
         bench.folder.path().join("away"),
     );
-    bench.writer.close_store("gone".to_owned(), Duration::ZERO);
+    bench.close_store();
     std::fs::rename(&path, &away).unwrap();
     std::fs::create_dir(&path).unwrap();
     let (add, added) = append();
@@ -243,7 +248,19 @@ fn while_the_file_cannot_be_opened_everyone_is_told_and_nothing_is_lost() {
     assert!(matches!(told(added), Err(AppendError::Unavailable { .. })));
     std::fs::remove_dir(&path).unwrap();
     std::fs::rename(&away, &path).unwrap();
-    bench.writer.close_store("gone".to_owned(), Duration::ZERO);
+    bench.close_store();
+    let (add, added) = append();
+    bench.serve([add]);
+    assert_eq!(told(added).unwrap().seq, Seq(2));
+}
+
+#[test]
+fn a_file_that_vanished_is_made_again_and_no_number_is_given_twice() {
+    let mut bench = Bench::with_one_batch();
+    bench.close_store();
+    for companion in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(bench.folder.path().join(format!("alerts.db{companion}")));
+    }
     let (add, added) = append();
     bench.serve([add]);
     assert_eq!(told(added).unwrap().seq, Seq(2));
