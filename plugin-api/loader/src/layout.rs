@@ -12,6 +12,9 @@ use abi_stable::{
     type_layout::{TLFieldOrFunction, TypeLayout},
 };
 
+/// The package whose types the interface is made of.
+const INTERFACE: &str = "delfin-plugin-abi";
+
 /// How two interfaces differ.
 pub(crate) struct Difference {
     /// The first type or function that differs.
@@ -46,11 +49,30 @@ pub(crate) fn check_either_way(
     })
 }
 
+/// Where the deepest mismatch is: `Type`, or `Trait::method`.
 fn place(errors: &AbiInstabilityErrors) -> Option<String> {
-    let first = errors.errors.iter().find(|error| !error.errs.is_empty())?;
-    let types = first.stack_trace.iter().map(|pair| match pair.found {
-        TLFieldOrFunction::Field(field) => field.layout().name().to_owned(),
-        TLFieldOrFunction::Function(function) => format!("{function}"),
-    });
-    types.last()
+    let mismatches = errors.errors.iter().filter(|error| !error.errs.is_empty());
+    // The types around a mismatch differ because of it.
+    let deepest = mismatches.max_by_key(|error| error.stack_trace.len())?;
+    let mut place = None;
+    let mut member = "";
+    for step in &deepest.stack_trace {
+        match step.found {
+            TLFieldOrFunction::Field(field) => {
+                member = field.name();
+                let layout = field.layout();
+                // The table behind a trait object says less than the trait.
+                if layout.package() == INTERFACE && layout.name() != "VTable" {
+                    place = Some(layout.name().trim_end_matches("_TO").to_owned());
+                }
+            }
+            TLFieldOrFunction::Function(_) => {
+                place = place.map(|owner| {
+                    let owner = owner.split("::").next().unwrap_or_default();
+                    format!("{owner}::{member}")
+                });
+            }
+        }
+    }
+    place
 }

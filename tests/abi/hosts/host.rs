@@ -1,0 +1,146 @@
+//! A host of one interface version: opens a plugin through the real loader and
+//! calls all that its version has.
+
+use std::{path::Path, ptr::null};
+
+use abi_stable::{
+    sabi_trait::TD_Opaque,
+    std_types::{ROption, RSlice, RStr},
+};
+use delfin_plugin_abi::{
+    ArrowArray, ArrowBatch, ArrowSchema, BatchPart, Context, Context_TO, ContextRef, ExporterBox,
+    ExtensionBox, Host, Host_TO, Level, LogRecord, Origin,
+};
+use loader::{OpenOptions, OpenPlugin, inspect, open};
+
+/// Opens the plugin and calls every method; says what the plugin answered, or
+/// why it was refused.
+pub fn visit(plugin: &Path, cache: &Path) -> Result<String, String> {
+    let plugin = inspect(plugin).map_err(|refusal| refusal.to_string())?;
+    let plugin = open(&plugin, &OpenOptions::new(cache)).map_err(|refusal| refusal.to_string())?;
+    let host = Host_TO::from_value(Museum, TD_Opaque);
+    let created = plugin.create_exporter("Counter", "{}", host);
+    let mut exporter = created.map_err(|outcome| outcome.message.into_string())?;
+    let mut said = Vec::new();
+    for rows in [3, 4] {
+        said.push(export(&mut exporter, rows));
+    }
+    said.push(with_context(|context| {
+        exporter.flush(context).message.into()
+    }));
+    said.push(with_context(|context| {
+        exporter.health(context).message.into()
+    }));
+    said.push(with_context(|context| {
+        exporter.tick(context).message.into()
+    }));
+    said.push(with_context(|context| {
+        exporter.close(context).message.into()
+    }));
+    said.extend(news(&plugin, &exporter));
+    Ok(said.join("; "))
+}
+
+fn export(exporter: &mut ExporterBox, rows: i64) -> String {
+    let mut array = ArrowArray::released();
+    array.length = rows;
+    let schema = ArrowSchema {
+        format: null(),
+        name: null(),
+        metadata: null(),
+        flags: 0,
+        n_children: 0,
+        children: std::ptr::null_mut(),
+        dictionary: std::ptr::null_mut(),
+        release: None,
+        private_data: std::ptr::null_mut(),
+    };
+    let schema = &schema;
+    with_context(|context| {
+        exporter
+            .export(ArrowBatch { array, schema }, context)
+            .message
+            .into()
+    })
+}
+
+fn with_context(call: impl FnOnce(ContextRef<'_>) -> String) -> String {
+    call(Context_TO::from_ptr(
+        abi_stable::RRef::new(&Museum),
+        TD_Opaque,
+    ))
+}
+
+/// What 1.1 added.
+#[cfg(feature = "v1_1")]
+fn news(plugin: &OpenPlugin, exporter: &ExporterBox) -> Vec<String> {
+    let greeting = plugin.module().greeting().map(|greeting| greeting());
+    vec![
+        exporter.describe().into(),
+        format!("greeting: {greeting:?}"),
+    ]
+}
+
+#[cfg(not(feature = "v1_1"))]
+fn news(_: &OpenPlugin, _: &ExporterBox) -> Vec<String> {
+    Vec::new()
+}
+
+struct Museum;
+
+impl Context for Museum {
+    fn remaining_ns(&self) -> u64 {
+        1
+    }
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+
+    fn attempt(&self) -> u32 {
+        1
+    }
+
+    fn origin(&self) -> Origin {
+        Origin::COLLECTION
+    }
+
+    fn parts(&self) -> RSlice<'_, BatchPart<'_>> {
+        RSlice::EMPTY
+    }
+
+    fn get_extension(&self, _: RStr<'_>) -> ROption<ExtensionBox> {
+        ROption::RNone
+    }
+
+    #[cfg(feature = "v1_1")]
+    fn machine(&self) -> RStr<'_> {
+        RStr::from_str("alpha")
+    }
+}
+
+impl Host for Museum {
+    fn exporter(&self) -> RStr<'_> {
+        RStr::from_str("museum")
+    }
+
+    fn instance(&self) -> u32 {
+        0
+    }
+
+    fn state_dir(&self) -> RStr<'_> {
+        RStr::from_str("/nowhere")
+    }
+
+    fn max_level(&self) -> Level {
+        Level::OFF
+    }
+
+    fn log(&self, _: LogRecord<'_>) {}
+
+    fn count(&self, _: RStr<'_>, _: u64) {}
+
+    fn get_extension(&self, _: RStr<'_>) -> ROption<ExtensionBox> {
+        ROption::RNone
+    }
+}
