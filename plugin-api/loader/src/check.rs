@@ -1,0 +1,134 @@
+//! Whether an inspected plugin fits this host, as far as that can be told
+//! without opening it.
+
+use delfin_plugin_abi::VERSION;
+
+use crate::{
+    image::native_format,
+    inspect::Inspection,
+    library::running_glibc,
+    manifest::Manifest,
+    refusal::{Reason, Refusal},
+};
+
+/// The target that this host is built for.
+pub const TARGET: &str = env!("TARGET");
+
+/// Whether the plugin fits this host, as far as that can be told without
+/// opening it. Who may have written the file is not asked here: `trust` says.
+///
+/// # Errors
+/// The first thing that does not fit.
+pub fn check(plugin: &Inspection) -> Result<(), Refusal> {
+    let checks = || {
+        check_target(plugin)?;
+        check_interface(&plugin.manifest)?;
+        check_names(&plugin.manifest)?;
+        if plugin.manifest.panic != "unwind" {
+            return Err(Reason::PanicAbort);
+        }
+        check_glibc(plugin)
+    };
+    checks().map_err(|reason| reason.of(&plugin.path))
+}
+
+fn check_target(plugin: &Inspection) -> Result<(), Reason> {
+    let (image, manifest) = (&plugin.image, &plugin.manifest);
+    let other = |found: &str| {
+        Err(Reason::OtherTarget {
+            found: found.to_owned(),
+            wanted: TARGET.to_owned(),
+        })
+    };
+    if image.architecture != std::env::consts::ARCH || image.format != native_format() {
+        return other(&format!("{} ({})", image.architecture, image.format));
+    }
+    if platform(&manifest.target) != platform(TARGET) {
+        return other(&manifest.target);
+    }
+    Ok(())
+}
+
+/// A triple without its vendor, which is a name and no more.
+fn platform(target: &str) -> (&str, &str) {
+    let (architecture, rest) = target.split_once('-').unwrap_or((target, ""));
+    let (_vendor, system) = rest.split_once('-').unwrap_or(("", rest));
+    (architecture, system)
+}
+
+fn check_interface(manifest: &Manifest) -> Result<(), Reason> {
+    let found = version("abi", &manifest.abi)?;
+    version("version", &manifest.version)?;
+    let wanted = version("abi", VERSION)?;
+    if found.major != wanted.major {
+        return Err(Reason::OtherMajor {
+            found: manifest.abi.clone(),
+            wanted: VERSION.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn version(key: &str, text: &str) -> Result<semver::Version, Reason> {
+    semver::Version::parse(text).map_err(|error| Reason::MalformedManifest {
+        error: format!("`{key}` is `{text}`, which is no version: {error}"),
+    })
+}
+
+fn check_names(manifest: &Manifest) -> Result<(), Reason> {
+    let malformed = |error| Err(Reason::MalformedManifest { error });
+    if manifest.exporters.is_empty() {
+        return malformed("it declares no exporter".to_owned());
+    }
+    for (i, exporter) in manifest.exporters.iter().enumerate() {
+        let name = &exporter.name;
+        if !is_name(name) {
+            return malformed(format!(
+                "`{name}` is no name for an exporter, which has 1 to 64 of A-Z a-z 0-9 . _ -"
+            ));
+        }
+        if manifest.exporters[..i].iter().any(|e| e.name == *name) {
+            return malformed(format!("it declares the exporter `{name}` twice"));
+        }
+    }
+    Ok(())
+}
+
+fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=64).contains(&name.len()) && name.chars().all(fits)
+}
+
+fn check_glibc(plugin: &Inspection) -> Result<(), Reason> {
+    match (&plugin.image.glibc, running_glibc()) {
+        (Some(needed), Some(running)) if *needed > running => Err(Reason::NewerGlibc {
+            needed: needed.to_string(),
+            running: running.to_string(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_what_a_configuration_can_hold() {
+        for good in ["a", "kafka-dr", "A.b_C-9", &"x".repeat(64)] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", "a b", "a/b", "é", &"x".repeat(65)] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_vendor_of_a_target_does_not_matter_and_its_c_library_does() {
+        let gnu = "x86_64-unknown-linux-gnu";
+        assert_eq!(platform(gnu), platform("x86_64-acme-linux-gnu"));
+        for other in ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-gnu"] {
+            assert_ne!(platform(gnu), platform(other));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What a library file says to a linker, read without opening it as a library.
+
+use std::path::Path;
+
+use delfin_plugin_abi::manifest::{ELF_SECTION, MACH_O_SECTION};
+use object::{
+    Architecture, BinaryFormat, File, Object, ObjectKind, ObjectSection, ObjectSegment,
+    read::elf::FileHeader as _,
+};
+use serde::Serialize;
+
+use crate::{elf, glibc::GlibcVersion, refusal::Reason, search::Search};
+
+/// What a library file says to a linker. All but the architecture and the
+/// format is known of ELF files only.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Image {
+    /// As `std::env::consts::ARCH` has it.
+    pub architecture: String,
+    /// `elf`, `macho` or `pe`.
+    pub format: String,
+    /// The glibc that it needs at least.
+    pub glibc: Option<GlibcVersion>,
+    /// The libraries that it needs.
+    pub needed: Vec<String>,
+    /// Those of them that are nowhere to be found.
+    pub missing: Vec<String>,
+    /// Those of them that are found beside the file alone, through `$ORIGIN`,
+    /// which leads elsewhere once the file is opened as a copy.
+    pub beside: Vec<String>,
+    /// It needs room in the static TLS block, of which there is little: opening
+    /// may fail when many such libraries are open.
+    pub static_tls: bool,
+}
+
+/// The parsed file and its manifest section.
+pub(crate) struct Library<'a> {
+    pub(crate) image: Image,
+    pub(crate) manifest: &'a [u8],
+}
+
+impl<'a> Library<'a> {
+    /// Parses a file. `path` is where `$ORIGIN` starts from.
+    pub(crate) fn parse(data: &'a [u8], path: &Path) -> Result<Self, Reason> {
+        check_elf_length(data)?;
+        let damaged = |error: object::Error| Reason::Damaged {
+            error: error.to_string(),
+        };
+        object::FileKind::parse(data).map_err(|_| Reason::NotALibrary)?;
+        let file = File::parse(data).map_err(damaged)?;
+        if file.kind() != ObjectKind::Dynamic {
+            return Err(Reason::NotALibrary);
+        }
+        check_segments(&file, data)?;
+        let needs = match &file {
+            File::Elf32(file) => elf::needs(file),
+            File::Elf64(file) => elf::needs(file),
+            _ => Ok(elf::Needs::default()),
+        };
+        let needs = needs.map_err(damaged)?;
+        let (missing, beside) = Search::of(&needs, path).unresolved(&needs.libraries);
+        let image = Image {
+            architecture: architecture(file.architecture()),
+            format: format(file.format()).to_owned(),
+            glibc: needs.glibc,
+            needed: needs.libraries,
+            missing,
+            beside,
+            static_tls: needs.static_tls,
+        };
+        let manifest = manifest_section(&file).ok_or(Reason::NoManifest)?;
+        Ok(Self { image, manifest })
+    }
+}
+
+/// The format of libraries on this system, as [`Image::format`] has it.
+pub(crate) fn native_format() -> &'static str {
+    format(BinaryFormat::native_object())
+}
+
+// The table of sections stands at the end of an ELF file, and the header says
+// where: a file that was not copied to its end is told from a damaged one.
+fn check_elf_length(data: &[u8]) -> Result<(), Reason> {
+    use object::{Endianness, elf};
+    if data.is_empty() {
+        return Err(Reason::Empty);
+    }
+    if !data.starts_with(&elf::ELFMAG) {
+        return Ok(());
+    }
+    let end = match data.get(4) {
+        Some(&class) if class == elf::ELFCLASS32.0 => {
+            elf::FileHeader32::<Endianness>::parse(data).map(section_table_end)
+        }
+        _ => elf::FileHeader64::<Endianness>::parse(data).map(section_table_end),
+    };
+    match end {
+        Ok(end) if end <= data.len() as u64 => Ok(()),
+        Ok(_) => Err(Reason::Truncated),
+        Err(_) if data.len() < size_of::<elf::FileHeader64<Endianness>>() => Err(Reason::Truncated),
+        Err(error) => Err(Reason::Damaged {
+            error: error.to_string(),
+        }),
+    }
+}
+
+fn section_table_end<Elf: object::read::elf::FileHeader>(header: &Elf) -> u64 {
+    let Ok(endian) = header.endian() else {
+        return 0;
+    };
+    let start: u64 = header.e_shoff(endian).into();
+    start + u64::from(header.e_shnum(endian)) * u64::from(header.e_shentsize(endian))
+}
+
+// A mapping that reaches past the end of its file is a SIGBUS when it is read.
+fn check_segments(file: &File<'_>, data: &[u8]) -> Result<(), Reason> {
+    for segment in file.segments() {
+        let (start, size) = segment.file_range();
+        if start.saturating_add(size) > data.len() as u64 {
+            return Err(Reason::Truncated);
+        }
+    }
+    Ok(())
+}
+
+fn manifest_section<'a>(file: &File<'a>) -> Option<&'a [u8]> {
+    let (segment, mach_o) = MACH_O_SECTION.split_once(',')?;
+    let section = match file.format() {
+        BinaryFormat::MachO => file.sections().find(|section| {
+            section.name() == Ok(mach_o) && section.segment_name() == Ok(Some(segment))
+        }),
+        // Names in an image of Windows end after eight characters.
+        BinaryFormat::Pe => file.sections().find(|section| {
+            let name = section.name().unwrap_or_default();
+            name == ELF_SECTION || name == &ELF_SECTION[..8]
+        }),
+        _ => file.section_by_name(ELF_SECTION),
+    };
+    section?.data().ok()
+}
+
+fn architecture(architecture: Architecture) -> String {
+    match architecture {
+        Architecture::I386 => "x86".to_owned(),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+fn format(format: BinaryFormat) -> &'static str {
+    match format {
+        BinaryFormat::Elf => "elf",
+        BinaryFormat::MachO => "macho",
+        BinaryFormat::Pe | BinaryFormat::Coff => "pe",
+        _ => "other",
+    }
+}

@@ -1,0 +1,106 @@
+//! Opens a library and takes its root module: the one place of this crate that
+//! runs a plugin's code.
+//!
+//! Promises: a library that was opened stays mapped until the process ends, so
+//! nothing taken from it dangles; and its root module is taken only after its
+//! layout was compared with this host's, type by type.
+
+#![expect(
+    unsafe_code,
+    reason = "opening a library and reading its symbols cannot be checked by the compiler"
+)]
+
+use std::{
+    ffi::{CStr, c_char},
+    mem::ManuallyDrop,
+    path::Path,
+};
+
+use abi_stable::{
+    StableAbi,
+    library::{AbiHeaderRef, LibHeader, ROOT_MODULE_LOADER_NAME, RootModule},
+};
+use delfin_plugin_abi::{PluginRef, VERSION};
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+
+use crate::{glibc::GlibcVersion, layout, refusal::Reason};
+
+/// Opens a library, which runs its constructors, and takes its root module.
+/// `built_for` is the interface version of its manifest.
+pub(crate) fn load(path: &Path, built_for: &str) -> Result<PluginRef, Reason> {
+    // SAFETY: this runs the library's constructors, and is as safe as they are.
+    // The caller has seen that only root and the host's own user could write
+    // the file, and has had them tried in a process of their own where it can.
+    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
+    let library = library.map_err(|error| open_failed(path, &error.to_string()))?;
+    // Never closed: thread-local destructors and the plugin's own threads would
+    // be left without their code.
+    let library = ManuallyDrop::new(library);
+
+    // SAFETY: the symbol is a `LibHeader`, which begins with an `AbiHeader`; a
+    // library that has our manifest has it from the same macro.
+    let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME) };
+    let header = *header.map_err(|_| Reason::NoRootModule)?;
+    let header = header.upgrade().map_err(|error| {
+        log::debug!(plugin:% = path.display(); "{error}");
+        other_interface(built_for, Some("the ABI of abi_stable".to_owned()))
+    })?;
+    root_module(path, header, built_for)
+}
+
+/// The version of the glibc that runs; `None` with another C library.
+pub(crate) fn running_glibc() -> Option<GlibcVersion> {
+    type Version = unsafe extern "C" fn() -> *const c_char;
+    let process = ManuallyDrop::new(Library::this());
+    // SAFETY: glibc alone has this symbol, and there it has this signature.
+    let version = unsafe { process.get::<Version>("gnu_get_libc_version") }.ok()?;
+    // SAFETY: it takes nothing and returns a string.
+    let text = unsafe { version() };
+    // SAFETY: the string is a constant of glibc.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().ok()?.parse().ok()
+}
+
+fn root_module(
+    path: &Path,
+    header: &'static LibHeader,
+    built_for: &str,
+) -> Result<PluginRef, Reason> {
+    let layout = header
+        .layout()
+        .ok_or_else(|| other_interface(built_for, None))?;
+    layout::check_either_way(PluginRef::LAYOUT, layout).map_err(|difference| {
+        log::debug!(plugin:% = path.display(); "{}", difference.explanation);
+        other_interface(built_for, difference.place)
+    })?;
+    // SAFETY: the layouts were just found to fit.
+    let module = unsafe { header.init_root_module_with_unchecked_layout::<PluginRef>() };
+    module.map_err(|error| {
+        log::debug!(plugin:% = path.display(), module = PluginRef::NAME; "{error}");
+        let text = error.to_string();
+        Reason::RootModule {
+            error: text.split_whitespace().collect::<Vec<_>>().join(" "),
+        }
+    })
+}
+
+fn other_interface(built_for: &str, differs_in: Option<String>) -> Reason {
+    Reason::OtherInterface {
+        found: built_for.to_owned(),
+        wanted: VERSION.to_owned(),
+        differs_in,
+    }
+}
+
+/// What the dynamic linker says, without the path of the copy, which means
+/// nothing to the reader.
+fn open_failed(path: &Path, error: &str) -> Reason {
+    if let Some((library, _)) = error.split_once(": cannot open shared object file")
+        && Path::new(library) != path
+    {
+        let library = library.to_owned();
+        return Reason::MissingLibrary { library };
+    }
+    let error = error.replace(&format!("{}: ", path.display()), "");
+    Reason::Open { error }
+}

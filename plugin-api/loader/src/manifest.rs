@@ -1,0 +1,163 @@
+//! What a plugin says about itself: the JSON in a section of its file.
+//!
+//! Keys that this version does not know are ignored, so that a newer plugin can
+//! be read. Texts are for people: control characters in them become spaces.
+
+use delfin_plugin_abi::manifest::{FORMAT_VERSION, MAGIC};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::refusal::Reason;
+
+/// What a plugin says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Manifest {
+    /// The version of `delfin-plugin-abi` that it was built with.
+    #[serde(deserialize_with = "line")]
+    pub abi: String,
+    /// The version of `delfin-plugin-api` that it was built with.
+    #[serde(default, deserialize_with = "line")]
+    pub api: String,
+    /// What `rustc --version` said.
+    #[serde(default, deserialize_with = "line")]
+    pub rustc: String,
+    /// The target triple.
+    #[serde(deserialize_with = "line")]
+    pub target: String,
+    /// `unwind` or `abort`.
+    #[serde(deserialize_with = "line")]
+    pub panic: String,
+    /// The plugin's name: that of its crate.
+    #[serde(deserialize_with = "line")]
+    pub plugin: String,
+    /// The plugin's own version.
+    #[serde(deserialize_with = "line")]
+    pub version: String,
+    /// Who made it.
+    #[serde(default, deserialize_with = "line")]
+    pub vendor: String,
+    /// An SPDX expression.
+    #[serde(default, deserialize_with = "line")]
+    pub license: String,
+    /// What it offers.
+    pub exporters: Vec<ManifestExporter>,
+    /// The plugin's `example.toml`: its settings, explained.
+    #[serde(default, deserialize_with = "text")]
+    pub example: String,
+}
+
+/// An exporter that a plugin offers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ManifestExporter {
+    /// How the configuration names it.
+    #[serde(deserialize_with = "line")]
+    pub name: String,
+    /// `performance`, `alert`, or something that needs a newer host.
+    #[serde(deserialize_with = "line")]
+    pub kind: String,
+    /// What it does, in a few words.
+    #[serde(default, deserialize_with = "line")]
+    pub description: String,
+    /// An instance must be closed before the next one can be made.
+    #[serde(default = "exclusive")]
+    pub exclusive: bool,
+}
+
+impl Manifest {
+    /// Reads the record at the start of a section.
+    pub(crate) fn from_section(section: &[u8]) -> Result<Self, Reason> {
+        let malformed = |error: String| Reason::MalformedManifest { error };
+        let Some(rest) = section.strip_prefix(&MAGIC) else {
+            return Err(malformed("it does not begin as one".to_owned()));
+        };
+        let (format, rest) = number(rest)?;
+        if format != FORMAT_VERSION {
+            return Err(Reason::NewerManifest {
+                found: format,
+                wanted: FORMAT_VERSION,
+            });
+        }
+        let (length, rest) = number(rest)?;
+        let json = usize::try_from(length).ok().and_then(|end| rest.get(..end));
+        let json = json.ok_or_else(cut_short)?;
+        serde_json::from_slice(json).map_err(|error| malformed(error.to_string()))
+    }
+}
+
+fn number(bytes: &[u8]) -> Result<(u32, &[u8]), Reason> {
+    let (number, rest) = bytes.split_first_chunk().ok_or_else(cut_short)?;
+    Ok((u32::from_le_bytes(*number), rest))
+}
+
+fn cut_short() -> Reason {
+    Reason::MalformedManifest {
+        error: "it is cut short".to_owned(),
+    }
+}
+
+/// The careful answer where a manifest does not say.
+fn exclusive() -> bool {
+    true
+}
+
+// What a plugin calls itself is printed on terminals, before anyone trusts it.
+fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(String::deserialize(deserializer)?.replace(char::is_control, " "))
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(text.replace(|c: char| c.is_control() && c != '\n' && c != '\t', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JSON: &str = r#"{"abi":"1.0.0","target":"t","panic":"unwind","plugin":"p",
+        "version":"0.1.0","exporters":[{"name":"X","kind":"topology"}],"colour":"red"}"#;
+
+    fn record(format: u32, length: usize, json: &str) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(format.to_le_bytes());
+        bytes.extend((length as u32).to_le_bytes());
+        bytes.extend(json.as_bytes());
+        bytes
+    }
+
+    #[test]
+    fn unknown_keys_and_kinds_and_padding_do_not_matter() {
+        let mut section = record(1, JSON.len(), JSON);
+        section.extend([0; 16]);
+        let manifest = Manifest::from_section(&section).unwrap();
+        assert_eq!(manifest.exporters[0].kind, "topology");
+        assert!(manifest.exporters[0].exclusive);
+    }
+
+    #[test]
+    fn control_characters_never_reach_a_terminal() {
+        let json = JSON.replace("\"p\"", "\"\\u001b[31mp\\n\"");
+        let manifest = Manifest::from_section(&record(1, json.len(), &json)).unwrap();
+        assert_eq!(manifest.plugin, " [31mp ");
+    }
+
+    #[test]
+    fn a_record_that_is_not_whole_is_malformed() {
+        let whole = record(1, JSON.len(), JSON);
+        for end in [0, 4, 8, 12, 15, whole.len() - 1] {
+            let reason = Manifest::from_section(&whole[..end]).unwrap_err();
+            assert!(
+                matches!(reason, Reason::MalformedManifest { .. }),
+                "{end}: {reason}"
+            );
+        }
+        let endless = record(1, usize::MAX, JSON);
+        assert!(Manifest::from_section(&endless).is_err());
+    }
+
+    #[test]
+    fn a_newer_format_asks_for_a_newer_host() {
+        let reason = Manifest::from_section(&record(2, 0, "")).unwrap_err();
+        let (found, wanted) = (2, 1);
+        assert_eq!(reason, Reason::NewerManifest { found, wanted });
+    }
+}

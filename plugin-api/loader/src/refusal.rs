@@ -1,0 +1,150 @@
+//! Why a file is not taken as a plugin: one line, naming file, reason and remedy.
+
+use std::path::PathBuf;
+
+use crate::{distrust::Distrust, sha256::Sha256};
+
+/// A file or folder that is not taken, and why. Refusing one never stops the others.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} `{}` {reason}", reason.subject(), path.display())]
+pub struct Refusal {
+    /// The file or folder, as it was given.
+    pub path: PathBuf,
+    /// Why it is refused.
+    pub reason: Reason,
+}
+
+/// Why a file or folder is refused. The text goes on after its name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    #[error("does not exist (create it, or correct `plugin_dirs`)")]
+    FolderMissing,
+    #[error("is not a folder (correct `plugin_dirs`)")]
+    NotAFolder,
+    #[error("cannot be read: {error} (give the host's user read access)")]
+    FolderUnreadable { error: String },
+    #[error("does not exist")]
+    Missing,
+    #[error("is a link to `{}`, which does not exist (remove the link, or put the file there)", target.display())]
+    DanglingLink { target: PathBuf },
+    #[error("is a directory (a plugin is a file)")]
+    Directory,
+    #[error("is not a regular file")]
+    NotRegular,
+    #[error("cannot be read: {error} (give the host's user read access)")]
+    Unreadable { error: String },
+    #[error("is empty (copy it again)")]
+    Empty,
+    #[error("has {size} bytes, and a plugin may have {max} (strip it: `strip --strip-debug`)")]
+    TooLarge { size: u64, max: u64 },
+    #[error("is not a shared library (remove it from the plugin folder)")]
+    NotALibrary,
+    #[error("is truncated (copy it again)")]
+    Truncated,
+    #[error("is damaged: {error} (copy it again)")]
+    Damaged { error: String },
+    #[error(
+        "has no manifest: it is a library, but no plugin (remove it from the plugin folder, or \
+         declare its exporters with `export_plugin!`)"
+    )]
+    NoManifest,
+    #[error("has a malformed manifest: {error} (rebuild it with `export_plugin!`)")]
+    MalformedManifest { error: String },
+    #[error("has a manifest of format {found}, this host reads {wanted} (update the host)")]
+    NewerManifest { found: u32, wanted: u32 },
+    #[error("was built for {found}, this host is {wanted} (rebuild it for {wanted})")]
+    OtherTarget { found: String, wanted: String },
+    #[error(
+        "was built for plugin interface {found}, this host has {wanted}, and these never fit \
+         together (rebuild it for interface {wanted})"
+    )]
+    OtherMajor { found: String, wanted: String },
+    #[error(
+        "was built with `panic = \"abort\"`: its first panic would end the host (rebuild it with \
+         `panic = \"unwind\"`)"
+    )]
+    PanicAbort,
+    #[error(
+        "needs glibc {needed}, this machine has {running} (build it on an older system, or update \
+         this one)"
+    )]
+    NewerGlibc { needed: String, running: String },
+    #[error("{0}")]
+    Distrusted(Distrust),
+    #[error("changed since it was inspected (try again)")]
+    Changed,
+    #[error("has sha256 {found}, but {pinned} is pinned (correct `sha256`, or restore the file)")]
+    OtherSha256 { found: Sha256, pinned: Sha256 },
+    #[error("cannot be copied to `{}`: {error} (correct `plugin_cache_dir`)", to.display())]
+    CacheUnusable { to: PathBuf, error: String },
+    #[error(
+        "cannot be opened from `{}`: that file system is mounted noexec (set `plugin_cache_dir` \
+         to a folder elsewhere)",
+        cache.display()
+    )]
+    CacheNoexec { cache: PathBuf },
+    #[error(
+        "needs the library `{library}`, which is not on this machine (install it, or link it \
+         statically)"
+    )]
+    MissingLibrary { library: String },
+    #[error(
+        "needs the library `{library}`, which it looks for beside itself ($ORIGIN), but plugins \
+         are opened as copies in the plugin cache (install the library where the system finds it, \
+         or link it statically)"
+    )]
+    OriginLibrary { library: String },
+    #[error("cannot be opened: {error}")]
+    Open { error: String },
+    #[error("exports no root module (rebuild it with `export_plugin!`)")]
+    NoRootModule,
+    #[error(
+        "was built for plugin interface {found}, which does not fit this host's {wanted}{} \
+         (rebuild it for interface {wanted}, or update the host)",
+        differs_in.as_deref().map(|what| format!(": they differ in `{what}`")).unwrap_or_default()
+    )]
+    OtherInterface {
+        found: String,
+        wanted: String,
+        differs_in: Option<String>,
+    },
+    #[error("has a root module that fails: {error}")]
+    RootModule { error: String },
+    #[error("was not tried: {error} (the host starts itself to try a new plugin)")]
+    ProbeFailed { error: String },
+    #[error("is unusable: its constructor crashed ({signal}){}", again(record))]
+    ConstructorCrashed { signal: String, record: PathBuf },
+    #[error(
+        "is unusable: its constructor ended the process (exit code {code}){}",
+        again(record)
+    )]
+    ConstructorExited { code: i32, record: PathBuf },
+    #[error("is unusable: its constructor does not return{}", again(record))]
+    ConstructorHangs { record: PathBuf },
+}
+
+impl Reason {
+    /// The refusal of that file for this reason.
+    pub fn of(self, path: impl Into<PathBuf>) -> Refusal {
+        Refusal {
+            path: path.into(),
+            reason: self,
+        }
+    }
+
+    fn subject(&self) -> &'static str {
+        match self {
+            Self::FolderMissing | Self::NotAFolder | Self::FolderUnreadable { .. } => {
+                "plugin folder"
+            }
+            _ => "plugin",
+        }
+    }
+}
+
+fn again(record: &std::path::Path) -> String {
+    format!(
+        " (mend the plugin; remove `{}` to have this one tried again)",
+        record.display()
+    )
+}
