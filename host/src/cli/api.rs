@@ -41,6 +41,17 @@ pub enum ApiError {
         reason: String,
     },
 
+    /// Somebody was there and went away: nobody knows what became of the request.
+    #[error(
+        "the host at `{url}` hung up before it answered: {reason} (its log says why; ask again)"
+    )]
+    Cut {
+        /// Where it is.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+
     /// The host answered no.
     #[error("{message}")]
     Refused {
@@ -127,10 +138,10 @@ impl Api {
         path: &str,
         response: Result<Response<Body>, ureq::Error>,
     ) -> Result<String, ApiError> {
-        let mut response = response.map_err(|error| self.unreachable(&error))?;
+        let mut response = response.map_err(|error| self.silent(&error))?;
         let status = response.status();
         let text = response.body_mut().read_to_string();
-        let text = text.map_err(|error| self.unreachable(&error))?;
+        let text = text.map_err(|error| self.silent(&error))?;
         if status.is_success() {
             return Ok(text);
         }
@@ -142,14 +153,26 @@ impl Api {
         })
     }
 
-    fn unreachable(&self, error: &ureq::Error) -> ApiError {
-        ApiError::Unreachable {
-            url: self.url.clone(),
-            reason: match error {
-                ureq::Error::Io(error) => in_words(error),
-                error => error.to_string(),
-            },
+    fn silent(&self, error: &ureq::Error) -> ApiError {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+
+        let url = self.url.clone();
+        let ureq::Error::Io(error) = error else {
+            let reason = error.to_string();
+            return ApiError::Unreachable { url, reason };
+        };
+        let reason = in_words(error);
+        if [
+            BrokenPipe,
+            ConnectionAborted,
+            ConnectionReset,
+            UnexpectedEof,
+        ]
+        .contains(&error.kind())
+        {
+            return ApiError::Cut { url, reason };
         }
+        ApiError::Unreachable { url, reason }
     }
 
     fn foreign(&self, path: &str, reason: String) -> ApiError {

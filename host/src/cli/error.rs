@@ -2,6 +2,8 @@
 
 use std::io;
 
+use delfin_plugin_loader::Refusal;
+
 use super::{ApiError, Exit, NewError, PushError};
 
 /// Why a command failed.
@@ -14,6 +16,10 @@ pub enum Error {
     /// What was to be handed in could not be read.
     #[error(transparent)]
     Push(#[from] PushError),
+
+    /// A plugin file is refused.
+    #[error(transparent)]
+    Plugin(#[from] Refusal),
 
     /// A new crate could not be written.
     #[error(transparent)]
@@ -37,9 +43,10 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Api(ApiError::Unreachable { .. }) => Exit::Unreachable,
+            Self::Api(ApiError::Unreachable { .. } | ApiError::Cut { .. }) => Exit::Unreachable,
             Self::Api(ApiError::Refused { .. } | ApiError::Foreign { .. })
             | Self::Push(_)
+            | Self::Plugin(_)
             | Self::New(_)
             | Self::Failed(_) => Exit::Failed,
             Self::Configuration(_) => Exit::Configuration,

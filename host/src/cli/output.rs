@@ -11,7 +11,7 @@ use clap::{
     builder::styling::{AnsiColor, Style},
 };
 
-use super::{Error, Exit, Global, Table};
+use super::{Error, Exit, Global, Table, table::printable};
 
 /// The standard output and the standard error of one command.
 pub struct Output<'a> {
@@ -81,7 +81,11 @@ impl<'a> Output<'a> {
             Style::new()
         };
         // There is nobody left to tell when this fails too.
-        let _ = writeln!(stderr, "{style}error{style:#}: {}", chain(error));
+        let _ = writeln!(
+            stderr,
+            "{style}error{style:#}: {}",
+            printable(&chain(error))
+        );
     }
 }
 

@@ -1,18 +1,23 @@
 //! `plugins`: what plugin files say of themselves. None of their code runs.
 //!
-//! A file that is refused is part of the answer: it stands on the standard
-//! output, below those that are accepted, with its reason.
+//! A file that is refused is part of the list, below those that are taken: it
+//! is what was asked for, not a failure of the command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use delfin_plugin_loader::{ManifestExporter, inspect};
 
-use super::{Cell, Error, Global, Output, Table};
+use self::view::objection;
+use super::{Cell, Error, Global, Output, Table, grouped, settings, table::printable};
+
+mod view;
+
+pub use view::{Listing, PluginView, RefusedView};
 
 /// What can be asked of plugin files.
 #[derive(Debug, clap::Subcommand)]
 pub enum PluginsCommand {
-    /// List what is in the plugin folders
+    /// List what is in the plugin folders, and which files are refused
     List,
 
     /// Show all that one file says of itself, with its settings
@@ -23,114 +28,156 @@ pub enum PluginsCommand {
     },
 }
 
-/// What the plugin folders hold.
-#[derive(Debug, Serialize)]
-pub struct Listing {
-    /// Files that the host would open.
-    pub plugins: Vec<PluginView>,
-    /// Files that it would not.
-    pub refused: Vec<RefusedView>,
-}
-
-/// What a file says of itself.
-#[derive(Debug, Serialize)]
-pub struct PluginView {
-    /// Where it is.
-    pub file: PathBuf,
-    /// Its name.
-    pub plugin: String,
-    /// Its version.
-    pub version: String,
-    /// Who made it.
-    pub vendor: String,
-    /// What may be done with it.
-    pub license: String,
-    /// What it was built with: the interface.
-    pub abi: String,
-    /// What it was built with: the author's kit.
-    pub api: String,
-    /// What it was built with: the compiler.
-    pub rustc: String,
-    /// What it was built for.
-    pub target: String,
-    /// What it offers.
-    pub exporters: Vec<ExporterView>,
-    /// The file itself.
-    #[serde(flatten)]
-    pub facts: FactsView,
-    /// Its settings, with an example each.
-    pub example: String,
-}
-
-/// An exporter in a file.
-#[derive(Debug, Serialize)]
-pub struct ExporterView {
-    /// Its name.
-    pub name: String,
-    /// `performance` or `alert`.
-    pub kind: String,
-    /// What it does.
-    pub description: String,
-    /// Whether two instances exclude each other.
-    pub exclusive: bool,
-}
-
-/// A file, whatever it says of itself.
-#[derive(Debug, Serialize)]
-pub struct FactsView {
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// Its hash, as it can be pinned.
-    pub sha256: String,
-    /// The newest version of the C library that it asks for.
-    pub glibc: Option<String>,
-    /// The libraries that it needs.
-    pub needs: Vec<String>,
-}
-
-/// A file that the host would not open.
-#[derive(Debug, Serialize)]
-pub struct RefusedView {
-    /// Where it is.
-    pub file: PathBuf,
-    /// Why, and what can be done.
-    pub reason: String,
-}
-
 pub(super) fn run(
-    _: &Global,
+    global: &Global,
     command: &PluginsCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     match command {
-        PluginsCommand::List => list(
-            &Listing {
-                plugins: Vec::new(),
-                refused: Vec::new(),
-            },
-            output,
-        ),
-        PluginsCommand::Inspect { .. } => {
-            Err(Error::Failed("`plugins` is not connected yet".into()))
+        PluginsCommand::List => list(&settings::plugin_dirs(global)?, output),
+        PluginsCommand::Inspect { file } => show(file, output),
+    }
+}
+
+fn list(folders: &[PathBuf], output: &mut Output<'_>) -> Result<(), Error> {
+    let listing = Listing::of(folders);
+    if output.json() {
+        return output.value(&listing);
+    }
+    if !listing.plugins.is_empty() {
+        output.table(&listing.table())?;
+        output.text("")?;
+    }
+    if !listing.refused.is_empty() {
+        output.text(&listing.refusals())?;
+    }
+    output.text(&listing.sum())
+}
+
+/// Prints what can be read, and fails where the host would refuse the file.
+fn show(file: &Path, output: &mut Output<'_>) -> Result<(), Error> {
+    let plugin = inspect(file)?;
+    let objection = objection(&plugin);
+    let view = PluginView::from(plugin);
+    if output.json() {
+        output.value(&view)?;
+    } else {
+        output.text(&view.facts())?;
+        output.table(&view.table())?;
+        if !view.manifest.example.is_empty() {
+            output.text(&format!("\nexample.toml:\n\n{}", view.manifest.example))?;
+        }
+    }
+    Ok(objection?)
+}
+
+impl Listing {
+    fn table(&self) -> Table {
+        let mut table = Table::new(&["exporter", "kind", "plugin", "version", "file"]);
+        for plugin in &self.plugins {
+            for exporter in &plugin.manifest.exporters {
+                table.row([
+                    Cell::text(&exporter.name),
+                    kind(exporter),
+                    Cell::text(&plugin.manifest.plugin),
+                    Cell::text(&plugin.manifest.version),
+                    Cell::text(plugin.file.display().to_string()),
+                ]);
+            }
+        }
+        table
+    }
+
+    fn refusals(&self) -> String {
+        let lines = self.refused.iter();
+        let lines = lines.map(|refused| format!("  {}\n", printable(&refused.reason)));
+        format!("refused:\n{}\n", lines.collect::<String>())
+    }
+
+    /// `3 exporters in 2 plugins, 1 refused`
+    fn sum(&self) -> String {
+        let exporters: usize = self
+            .plugins
+            .iter()
+            .map(|p| p.manifest.exporters.len())
+            .sum();
+        let (exporters, plugins) = (
+            counted(exporters, "exporter"),
+            counted(self.plugins.len(), "plugin"),
+        );
+        match self.refused.len() {
+            0 => format!("{exporters} in {plugins}"),
+            refused => format!("{exporters} in {plugins}, {refused} refused"),
         }
     }
 }
 
-fn list(listing: &Listing, output: &mut Output<'_>) -> Result<(), Error> {
-    if output.json() {
-        return output.value(listing);
+impl PluginView {
+    fn facts(&self) -> String {
+        let (manifest, image) = (&self.manifest, &self.image);
+        let glibc = image
+            .glibc
+            .as_ref()
+            .map(|version| format!("glibc {version}"));
+        let needs: Vec<String> = glibc
+            .into_iter()
+            .chain(image.needed.iter().cloned())
+            .collect();
+        let facts = [
+            ("file", self.file.display().to_string()),
+            ("size", format!("{} bytes", grouped(self.size))),
+            ("sha256", self.sha256.clone()),
+            (
+                "plugin",
+                format!("{} {}", manifest.plugin, manifest.version),
+            ),
+            ("vendor", manifest.vendor.clone()),
+            ("license", manifest.license.clone()),
+            ("interface", manifest.abi.clone()),
+            ("kit", manifest.api.clone()),
+            ("compiler", manifest.rustc.clone()),
+            ("target", manifest.target.clone()),
+            ("panic", manifest.panic.clone()),
+            ("needs", needs.join(", ")),
+            ("missing", image.missing.join(", ")),
+            ("only beside it", image.beside.join(", ")),
+            (
+                "static TLS",
+                if image.static_tls { "yes" } else { "" }.to_owned(),
+            ),
+        ];
+        let facts = facts.iter().filter(|(_, fact)| !fact.is_empty());
+        let lines = facts.map(|(name, fact)| format!("{name:<14}   {}\n", printable(fact)));
+        lines.chain(["\n".to_owned()]).collect()
     }
-    let mut table = Table::new(&["exporter", "kind", "plugin", "version", "file"]);
-    for plugin in &listing.plugins {
-        for exporter in &plugin.exporters {
+
+    fn table(&self) -> Table {
+        let mut table = Table::new(&["exporter", "kind", "instances", "description"]);
+        for exporter in &self.manifest.exporters {
             table.row([
                 Cell::text(&exporter.name),
-                Cell::text(&exporter.kind),
-                Cell::text(&plugin.plugin),
-                Cell::text(&plugin.version),
-                Cell::text(plugin.file.display().to_string()),
+                kind(exporter),
+                Cell::text(if exporter.exclusive { "one" } else { "several" }),
+                Cell::text(&exporter.description),
             ]);
         }
+        table
     }
-    output.table(&table)
 }
+
+fn kind(exporter: &ManifestExporter) -> Cell {
+    match exporter.kind.as_str() {
+        "performance" | "alert" => Cell::text(&exporter.kind),
+        newer => Cell::text(format!("{newer} (needs a newer host)")),
+    }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,11 @@
 //! What commands other than `run` take from the configuration.
 
+use std::path::PathBuf;
+
 use super::{Error, Global};
 
 const DEFAULT_HOST: &str = "http://127.0.0.1:8190";
+const DEFAULT_PLUGIN_DIR: &str = "target/plugins";
 
 /// Which running host to talk to.
 #[derive(Debug, clap::Args)]
@@ -15,6 +18,11 @@ pub struct HostArgs {
 /// The running host's address, without a slash at its end.
 pub(super) fn api_url(_global: &Global, args: &HostArgs) -> Result<String, Error> {
     Ok(args.host.clone().unwrap_or_else(|| DEFAULT_HOST.to_owned()))
+}
+
+/// Where plugins are looked for.
+pub(super) fn plugin_dirs(_global: &Global) -> Result<Vec<PathBuf>, Error> {
+    Ok(vec![DEFAULT_PLUGIN_DIR.into()])
 }
 
 fn parse_url(text: &str) -> Result<String, String> {

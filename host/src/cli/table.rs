@@ -65,7 +65,7 @@ impl Cell {
     pub fn text(text: impl Into<String>) -> Self {
         let text: String = text.into();
         Self {
-            text: text.replace(|c: char| c.is_control(), " "),
+            text: printable(&text),
             right: false,
             style: Style::new(),
         }
@@ -119,6 +119,11 @@ pub fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// The text on one line, and without what a terminal would obey.
+pub(super) fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 struct Column {

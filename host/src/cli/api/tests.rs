@@ -74,6 +74,15 @@ fn an_absent_host_is_named_with_the_reason_and_the_remedy() {
 }
 
 #[test]
+fn a_host_that_hangs_up_is_told_from_one_that_is_not_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || drop(listener.accept()));
+    let error = Api::new(&url).get("/").unwrap_err();
+    assert!(matches!(error, ApiError::Cut { .. }), "{error}");
+}
+
+#[test]
 fn only_an_address_of_this_machine_goes_around_the_proxy() {
     assert!(is_loopback("http://127.0.0.1:8190"));
     assert!(is_loopback("http://127.9.9.9:8190"));
