@@ -13,6 +13,7 @@ use std::{
 /// Why a file could have been written by somebody else. The text goes on after
 /// the plugin's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of a reason says what it is")]
 pub enum Distrust {
     #[error("belongs to user {uid} (chown it to root or to the host's user)")]
     FileOwner { uid: u32 },

@@ -3,6 +3,7 @@
 //! - [`find`] looks for files, [`inspect`] reads one, [`check`] says whether it
 //!   fits this host. None of them runs any of the plugin's code.
 //! - [`open`] makes it part of this process.
+//! - a [`Catalog`] says which file an exporter is taken from.
 //!
 //! Whatever is wrong with a file is a [`Refusal`]: one line that names the file,
 //! the reason and the remedy. It never stops the other files.
@@ -11,6 +12,7 @@
 //! an author writes an exporter, not the host and its configuration.
 
 mod cache;
+mod catalog;
 mod check;
 mod distrust;
 mod elf;
@@ -27,6 +29,7 @@ mod refusal;
 mod search;
 mod sha256;
 
+pub use catalog::{Catalog, Duplicate, NotOffered, Offer};
 pub use check::{TARGET, check};
 pub use distrust::Distrust;
 pub use find::find;

@@ -16,6 +16,7 @@ pub struct Refusal {
 
 /// Why a file or folder is refused. The text goes on after its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of a reason says what it is")]
 pub enum Reason {
     #[error("does not exist (create it, or correct `plugin_dirs`)")]
     FolderMissing,
