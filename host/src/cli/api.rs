@@ -205,4 +205,4 @@ fn is_loopback(url: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

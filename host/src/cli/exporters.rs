@@ -54,14 +54,14 @@ pub(super) fn run(
     let api = Api::new(&settings::api_url(global, &args.host)?);
     let answer = api.get(PATH)?;
     if output.json() {
-        return output.text(&answer);
+        return output.line(&answer);
     }
     let answer: Exporters = api.parse(PATH, &answer)?;
     if !answer.exporters.is_empty() {
         output.table(&table(&answer.exporters))?;
-        output.text("")?;
+        output.line("")?;
     }
-    output.text(&sum(&answer.exporters))
+    output.line(&sum(&answer.exporters))
 }
 
 fn table(exporters: &[Exporter]) -> Table {
@@ -160,7 +160,10 @@ fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::{Cli, api};
 
     fn parse(json: &str) -> Vec<Exporter> {
         serde_json::from_str::<Exporters>(json).unwrap().exporters
@@ -171,6 +174,34 @@ mod tests {
         let exporters = parse(include_str!("exporters/exporters.json"));
         let text = format!("{}\n{}", table(&exporters).render(false), sum(&exporters));
         insta::assert_snapshot!(text);
+    }
+
+    fn printed(more: &[&str]) -> String {
+        let url = api::tests::serve("200 OK", include_str!("exporters/exporters.json"));
+        let cli = ["delfin-host", "exporters", "--host", &url];
+        let cli = Cli::try_parse_from(cli.iter().chain(more)).unwrap();
+        let mut data = Vec::new();
+        cli.run(&mut Output::new(&mut data, &cli.global)).unwrap();
+        String::from_utf8(data).unwrap()
+    }
+
+    #[test]
+    fn for_machines_the_answer_stays_as_the_host_wrote_it() {
+        assert_eq!(
+            printed(&["--json"]),
+            include_str!("exporters/exporters.json")
+        );
+    }
+
+    #[test]
+    fn for_people_it_is_a_table_without_colour_unless_asked_for() {
+        let text = printed(&[]);
+        assert!(
+            text.ends_with("\n\n3 exporters: 1 running, 1 retrying, 1 failed\n"),
+            "{text}"
+        );
+        assert!(!text.contains('\u{1b}'));
+        assert!(printed(&["--color", "always"]).contains("\u{1b}[32mrunning"));
     }
 
     #[test]

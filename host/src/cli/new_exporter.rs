@@ -115,7 +115,7 @@ pub(super) fn run(args: &NewExporterArgs, output: &mut Output<'_>) -> Result<(),
             "library": template.library(),
         }));
     }
-    output.text(&template.next_steps())
+    output.line(&template.next_steps())
 }
 
 /// Writes all of it, or nothing.

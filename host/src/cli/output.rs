@@ -36,17 +36,24 @@ impl<'a> Output<'a> {
         self.json
     }
 
-    /// Prints text as it is, and ends the last line.
+    /// Prints text as it is.
     ///
     /// # Errors
     ///
     /// When nobody takes it.
     pub fn text(&mut self, text: &str) -> Result<(), Error> {
         self.data.write_all(text.as_bytes())?;
-        if !text.ends_with('\n') {
-            self.data.write_all(b"\n")?;
-        }
         Ok(self.data.flush()?)
+    }
+
+    /// Prints text and ends its last line.
+    ///
+    /// # Errors
+    ///
+    /// When nobody takes it.
+    pub fn line(&mut self, text: &str) -> Result<(), Error> {
+        self.text(text)?;
+        self.text(if text.ends_with('\n') { "" } else { "\n" })
     }
 
     /// Prints a value as JSON.
@@ -56,7 +63,7 @@ impl<'a> Output<'a> {
     /// When nobody takes it.
     pub fn value(&mut self, value: &impl serde::Serialize) -> Result<(), Error> {
         let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
-        self.text(&text)
+        self.line(&text)
     }
 
     /// Prints a table.

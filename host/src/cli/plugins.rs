@@ -46,29 +46,26 @@ fn list(folders: &[PathBuf], output: &mut Output<'_>) -> Result<(), Error> {
     }
     if !listing.plugins.is_empty() {
         output.table(&listing.table())?;
-        output.text("")?;
+        output.line("")?;
     }
-    if !listing.refused.is_empty() {
-        output.text(&listing.refusals())?;
-    }
-    output.text(&listing.sum())
+    output.text(&listing.remarks())?;
+    output.line(&listing.sum())
 }
 
 /// Prints what can be read, and fails where the host would refuse the file.
 fn show(file: &Path, output: &mut Output<'_>) -> Result<(), Error> {
     let plugin = inspect(file)?;
-    let objection = objection(&plugin);
-    let view = PluginView::from(plugin);
+    let view = PluginView::from(&plugin);
     if output.json() {
         output.value(&view)?;
     } else {
-        output.text(&view.facts())?;
+        output.line(&view.facts())?;
         output.table(&view.table())?;
         if !view.manifest.example.is_empty() {
-            output.text(&format!("\nexample.toml:\n\n{}", view.manifest.example))?;
+            output.line(&format!("\nexample.toml:\n\n{}", view.manifest.example))?;
         }
     }
-    Ok(objection?)
+    Ok(objection(&plugin)?)
 }
 
 impl Listing {
@@ -88,10 +85,11 @@ impl Listing {
         table
     }
 
-    fn refusals(&self) -> String {
-        let lines = self.refused.iter();
-        let lines = lines.map(|refused| format!("  {}\n", printable(&refused.reason)));
-        format!("refused:\n{}\n", lines.collect::<String>())
+    /// What stands between the table and the sum.
+    fn remarks(&self) -> String {
+        let refused = self.refused.iter().map(|refused| refused.reason.as_str());
+        let duplicates = self.duplicates.iter().map(String::as_str);
+        paragraph("offered more than once:", duplicates) + &paragraph("refused:", refused)
     }
 
     /// `3 exporters in 2 plugins, 1 refused`
@@ -169,6 +167,16 @@ fn kind(exporter: &ManifestExporter) -> Cell {
     match exporter.kind.as_str() {
         "performance" | "alert" => Cell::text(&exporter.kind),
         newer => Cell::text(format!("{newer} (needs a newer host)")),
+    }
+}
+
+fn paragraph<'a>(title: &str, lines: impl Iterator<Item = &'a str>) -> String {
+    let lines: String = lines
+        .map(|line| format!("  {}\n", printable(line)))
+        .collect();
+    match lines.as_str() {
+        "" => lines,
+        lines => format!("{title}\n{lines}\n"),
     }
 }
 

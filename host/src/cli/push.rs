@@ -83,11 +83,11 @@ pub(super) fn run(global: &Global, args: &PushArgs, output: &mut Output<'_>) -> 
     let api = Api::new(&settings::api_url(global, &args.host)?);
     let answer = send(&api, path, args)?;
     if output.json() {
-        return output.text(&answer);
+        return output.line(&answer);
     }
     let receipt: Receipt = api.parse(path, &answer)?;
     let (items, state) = (grouped(receipt.items), receipt.state);
-    output.text(&format!("{}: {items} items, {state}", receipt.batch_id))
+    output.line(&format!("{}: {items} items, {state}", receipt.batch_id))
 }
 
 fn send(api: &Api, path: &str, args: &PushArgs) -> Result<String, Error> {

@@ -2,8 +2,8 @@ use std::{net::TcpListener, thread};
 
 use super::*;
 
-/// A server that gives this answer to one request.
-fn answering(status: &'static str, body: &'static str) -> Api {
+/// A server that gives this answer to one request, and its address.
+pub(in crate::cli) fn serve(status: &'static str, body: &'static str) -> String {
     use std::io::Write;
 
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -23,7 +23,11 @@ fn answering(status: &'static str, body: &'static str) -> Api {
         )
         .unwrap();
     });
-    Api::new(&format!("http://{address}"))
+    format!("http://{address}")
+}
+
+fn answering(status: &'static str, body: &'static str) -> Api {
+    Api::new(&serve(status, body))
 }
 
 #[test]

@@ -16,6 +16,12 @@ const FILES: [(&str, &str); 5] = [
 
 const NEXT_STEPS: &str = include_str!("template/next-steps.in");
 
+const USES_PERFORMANCE: &str =
+    "Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin, log,
+    serde::Deserialize,";
+
+const USES_ALERTS: &str = "AlertBatch, Context, Exporter, Failure, Host, Outcome, export_plugin, log, serde::Deserialize,";
+
 const LOG_PERFORMANCE: &str = r#"let mut points = 0;
         for series in batch.series() {
             points += series.points().len();
@@ -74,16 +80,8 @@ impl Template {
 
     fn fill(&self, text: &str) -> String {
         let (uses, batch, log) = match self.kind {
-            Kind::Performance => (
-                "Context, Exporter, Failure, Host, Outcome, PerformanceBatch",
-                "PerformanceBatch",
-                LOG_PERFORMANCE,
-            ),
-            Kind::Alert => (
-                "AlertBatch, Context, Exporter, Failure, Host, Outcome",
-                "AlertBatch",
-                LOG_ALERTS,
-            ),
+            Kind::Performance => (USES_PERFORMANCE, "PerformanceBatch", LOG_PERFORMANCE),
+            Kind::Alert => (USES_ALERTS, "AlertBatch", LOG_ALERTS),
         };
         [
             ("@folder@", self.folder.as_str()),

@@ -40,6 +40,7 @@ fn plugin() -> PluginView {
 fn listing() -> Listing {
     Listing {
         plugins: vec![plugin()],
+        duplicates: vec!["exporter `A` is offered by `a.so` 2.0.0 and by `b.so` 1.0.0".to_owned()],
         refused: vec![RefusedView {
             file: "plugins/notes.so".into(),
             reason: "plugin `plugins/notes.so` is empty (copy it again)".to_owned(),
@@ -51,8 +52,8 @@ fn listing() -> Listing {
 fn the_list_shows_what_is_taken_then_what_is_refused_then_the_sum() {
     let listing = listing();
     let table = listing.table().render(false);
-    let (refusals, sum) = (listing.refusals(), listing.sum());
-    insta::assert_snapshot!(format!("{table}\n{refusals}{sum}"));
+    let (remarks, sum) = (listing.remarks(), listing.sum());
+    insta::assert_snapshot!(format!("{table}\n{remarks}{sum}"));
 }
 
 #[test]

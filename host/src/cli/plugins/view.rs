@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use delfin_plugin_loader::{Image, Inspection, Manifest, Refusal, check, find, inspect};
+use delfin_plugin_loader::{
+    Catalog, Image, Inspection, Manifest, Reason, Refusal, check, find, inspect,
+};
 use serde::Serialize;
 
 /// What the plugin folders hold.
@@ -10,6 +12,8 @@ use serde::Serialize;
 pub struct Listing {
     /// Files that the host takes, in the order in which they were found.
     pub plugins: Vec<PluginView>,
+    /// Exporters that several files offer: one line each, naming the file that is taken.
+    pub duplicates: Vec<String>,
     /// Files and folders that it does not take.
     pub refused: Vec<RefusedView>,
 }
@@ -44,15 +48,22 @@ impl Listing {
     #[must_use]
     pub fn of(folders: &[PathBuf]) -> Self {
         let (files, mut refusals) = find(folders);
-        let mut plugins = Vec::new();
+        let mut accepted = Vec::new();
         for file in files {
-            match accepted(&file) {
-                Ok(plugin) => plugins.push(plugin.into()),
+            match accept(&file) {
+                Ok(plugin) => accepted.push(plugin),
                 Err(refusal) => refusals.push(refusal),
             }
         }
-        let refused = refusals.iter().map(RefusedView::from).collect();
-        Self { plugins, refused }
+        let catalog = Catalog::new(accepted);
+        let duplicates = catalog
+            .exporters()
+            .flat_map(|name| catalog.duplicates(name));
+        Self {
+            plugins: catalog.plugins().iter().map(PluginView::from).collect(),
+            duplicates: duplicates.map(|line| line.to_string()).collect(),
+            refused: refusals.iter().map(RefusedView::from).collect(),
+        }
     }
 }
 
@@ -60,23 +71,23 @@ impl Listing {
 pub(super) fn objection(plugin: &Inspection) -> Result<(), Refusal> {
     check(plugin)?;
     let distrust = plugin.trust.clone();
-    distrust.map_err(|distrust| delfin_plugin_loader::Reason::Distrusted(distrust).of(&plugin.path))
+    distrust.map_err(|distrust| Reason::Distrusted(distrust).of(&plugin.path))
 }
 
-fn accepted(file: &Path) -> Result<Inspection, Refusal> {
+fn accept(file: &Path) -> Result<Inspection, Refusal> {
     let plugin = inspect(file)?;
     objection(&plugin)?;
     Ok(plugin)
 }
 
-impl From<Inspection> for PluginView {
-    fn from(plugin: Inspection) -> Self {
+impl From<&Inspection> for PluginView {
+    fn from(plugin: &Inspection) -> Self {
         Self {
-            file: plugin.path,
+            file: plugin.path.clone(),
             size: plugin.size,
             sha256: plugin.sha256.to_string(),
-            manifest: plugin.manifest,
-            image: plugin.image,
+            manifest: plugin.manifest.clone(),
+            image: plugin.image.clone(),
         }
     }
 }
