@@ -1,5 +1,6 @@
 //! The host: loads exporters from shared libraries and delivers batches to them.
 
+pub mod cli;
 pub mod clock;
 pub mod codec;
 pub mod collect;

@@ -1,1 +1,20 @@
-fn main() {}
+//! The one binary: parses the command line, runs the command, says how it ended.
+
+use std::{io, process::ExitCode};
+
+use clap::Parser;
+use delfin_host::cli::{Cli, Exit, Output};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut stdout = io::stdout().lock();
+    let mut output = Output::new(&mut stdout, &cli.global);
+    let exit = match cli.run(&mut output) {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            output.complain(&error);
+            error.exit()
+        }
+    };
+    exit.into()
+}

@@ -1,0 +1,168 @@
+//! Packs the author's kit for `new exporter`: none of its crates is published,
+//! so their sources travel in the binary, with the versions they were tested with.
+//!
+//! Manifests are cut as text, so that their comments stay.
+
+use std::{
+    collections::BTreeSet,
+    env,
+    error::Error,
+    fmt::Write,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+const CRATES: [&str; 3] = ["plugin-api", "plugin-api/abi", "plugin-api/loader"];
+
+/// What a crate needs only where it is developed.
+const DEVELOPMENT: [&str; 4] = ["[dev-dependencies", "[[bench", "[[test", "[[example"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let mut pack = Pack {
+        root,
+        out,
+        list: String::new(),
+    };
+    let mut manifests = String::new();
+    for name in CRATES {
+        let manifest = pack.read(&format!("{name}/Cargo.toml"))?;
+        let manifest = sections(&manifest, |header| {
+            !DEVELOPMENT
+                .iter()
+                .any(|unwanted| header.starts_with(unwanted))
+        });
+        pack.generated(&format!("{name}/Cargo.toml"), &manifest)?;
+        pack.copied(&format!("{name}/build.rs"))?;
+        pack.folder(&format!("{name}/src"))?;
+        manifests += &manifest;
+    }
+    let workspace = workspace(&pack.read("Cargo.toml")?, &manifests);
+    pack.generated("Cargo.toml", &workspace)?;
+    pack.copied("LICENSE")?;
+    pack.finish()
+}
+
+/// The files to pack, as the Rust source of a list.
+struct Pack {
+    root: PathBuf,
+    out: PathBuf,
+    list: String,
+}
+
+impl Pack {
+    fn read(&self, path: &str) -> io::Result<String> {
+        println!("cargo::rerun-if-changed={}", self.root.join(path).display());
+        fs::read_to_string(self.root.join(path))
+    }
+
+    fn generated(&mut self, path: &str, text: &str) -> Result<(), Box<dyn Error>> {
+        let file = self.out.join(path.replace('/', "-"));
+        fs::write(&file, text)?;
+        self.add(path, &file)
+    }
+
+    fn copied(&mut self, path: &str) -> Result<(), Box<dyn Error>> {
+        let file = self.root.join(path);
+        if !file.exists() {
+            return Ok(());
+        }
+        println!("cargo::rerun-if-changed={}", file.display());
+        self.add(path, &file)
+    }
+
+    fn folder(&mut self, path: &str) -> Result<(), Box<dyn Error>> {
+        println!("cargo::rerun-if-changed={}", self.root.join(path).display());
+        let mut names = BTreeSet::new();
+        for entry in fs::read_dir(self.root.join(path))? {
+            names.insert(entry?.file_name().to_string_lossy().into_owned());
+        }
+        for name in names {
+            let path = format!("{path}/{name}");
+            if self.root.join(&path).is_dir() {
+                self.folder(&path)?;
+            } else {
+                self.copied(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: &str, file: &Path) -> Result<(), Box<dyn Error>> {
+        let file = file.canonicalize()?;
+        Ok(writeln!(
+            self.list,
+            "    ({path:?}, include_bytes!({file:?})),"
+        )?)
+    }
+
+    fn finish(self) -> Result<(), Box<dyn Error>> {
+        let lock = self.root.join("Cargo.lock").canonicalize()?;
+        let text = format!(
+            "/// The author's kit: each file's path and what is in it.\n\
+             pub(super) const FILES: &[(&str, &[u8])] = &[\n{}];\n\n\
+             /// The versions that it was tested with.\n\
+             pub(super) const LOCK: &[u8] = include_bytes!({lock:?});\n",
+            self.list
+        );
+        Ok(fs::write(self.out.join("sdk.rs"), text)?)
+    }
+}
+
+/// The workspace of the three crates: of the project's own, what they inherit.
+fn workspace(root: &str, manifests: &str) -> String {
+    let inherited = sections(root, |header| {
+        [
+            "[workspace.package]",
+            "[workspace.dependencies]",
+            "[workspace.lints",
+        ]
+        .iter()
+        .any(|wanted| header.starts_with(wanted))
+    });
+    let named: BTreeSet<&str> = manifests.lines().filter_map(key).collect();
+    let mut in_dependencies = false;
+    let mut wanted = true;
+    let mut comments = String::new();
+    let mut text = format!("[workspace]\nresolver = \"3\"\nmembers = {CRATES:?}\n\n");
+    for line in inherited.lines() {
+        if line.starts_with('[') {
+            in_dependencies = line == "[workspace.dependencies]";
+            wanted = true;
+        } else if line.starts_with('#') {
+            // It speaks of the entry that follows, and goes where that goes.
+            comments += &format!("{line}\n");
+            continue;
+        } else if in_dependencies && let Some(key) = key(line) {
+            wanted = named.contains(key);
+        }
+        let comments = std::mem::take(&mut comments);
+        if wanted || line.is_empty() {
+            text += &format!("{comments}{line}\n");
+        }
+    }
+    text
+}
+
+/// The sections of a manifest whose header is wanted.
+fn sections(manifest: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let mut keep = false;
+    let mut text = String::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            keep = wanted(line);
+        }
+        if keep {
+            text += line;
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// The name that an entry begins with.
+fn key(line: &str) -> Option<&str> {
+    let end = line.find(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_'))?;
+    (end > 0).then(|| &line[..end])
+}

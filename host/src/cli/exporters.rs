@@ -1,0 +1,237 @@
+//! `exporters`: how each exporter of the running host is doing.
+
+use clap::builder::styling::AnsiColor;
+use serde::Deserialize;
+
+use super::{Api, Cell, Error, Global, HostArgs, Output, Table, settings};
+
+/// What `exporters` understands.
+#[derive(Debug, clap::Args)]
+pub struct ExportersArgs {
+    /// Which host.
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+const PATH: &str = "/v1/exporters";
+
+/// The order in which the last line counts them, best first.
+const STATES: [&str; 8] = [
+    "running",
+    "starting",
+    "retrying",
+    "paused",
+    "stuck",
+    "failed",
+    "quarantined",
+    "stopped",
+];
+
+#[derive(Deserialize)]
+struct Exporters {
+    exporters: Vec<Exporter>,
+}
+
+#[derive(Deserialize)]
+struct Exporter {
+    name: String,
+    plugin: Option<String>,
+    kind: Option<String>,
+    state: String,
+    pending: Option<u64>,
+    delivered: Option<u64>,
+    dead_lettered: Option<u64>,
+    dropped: Option<u64>,
+    lag_seconds: Option<f64>,
+    last_error: Option<String>,
+}
+
+pub(super) fn run(
+    global: &Global,
+    args: &ExportersArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    let api = Api::new(&settings::api_url(global, &args.host)?);
+    let answer = api.get(PATH)?;
+    if output.json() {
+        return output.line(&answer);
+    }
+    let answer: Exporters = api.parse(PATH, &answer)?;
+    if !answer.exporters.is_empty() {
+        output.table(&table(&answer.exporters))?;
+        output.line("")?;
+    }
+    output.line(&sum(&answer.exporters))
+}
+
+fn table(exporters: &[Exporter]) -> Table {
+    let mut table = Table::new(&[
+        "exporter",
+        "plugin",
+        "kind",
+        "state",
+        "pending",
+        "delivered",
+        "dead-lettered",
+        "dropped",
+        "lag",
+        "last error",
+    ]);
+    for exporter in exporters {
+        table.row([
+            Cell::text(&exporter.name),
+            word(exporter.plugin.as_deref()),
+            word(exporter.kind.as_deref()),
+            Cell::text(&exporter.state).colored(color(&exporter.state)),
+            count(exporter.pending),
+            count(exporter.delivered),
+            count(exporter.dead_lettered),
+            count(exporter.dropped),
+            exporter
+                .lag_seconds
+                .map_or_else(Cell::none, |lag| Cell::amount(duration(lag))),
+            word(exporter.last_error.as_deref()),
+        ]);
+    }
+    table
+}
+
+/// `3 exporters: 1 running, 1 retrying, 1 failed`
+fn sum(exporters: &[Exporter]) -> String {
+    let mut states = STATES.to_vec();
+    for exporter in exporters {
+        // A newer host may know of more states.
+        if !states.contains(&exporter.state.as_str()) {
+            states.push(&exporter.state);
+        }
+    }
+    let counts: Vec<String> = states
+        .into_iter()
+        .filter_map(|state| {
+            let count = exporters.iter().filter(|e| e.state == state).count();
+            (count > 0).then(|| format!("{count} {state}"))
+        })
+        .collect();
+    match exporters.len() {
+        0 => "no exporters (name some in `performance_exporters` or `alert_exporters`)".to_owned(),
+        1 => format!("1 exporter: {}", counts.join(", ")),
+        many => format!("{many} exporters: {}", counts.join(", ")),
+    }
+}
+
+fn color(state: &str) -> AnsiColor {
+    match state {
+        "running" => AnsiColor::Green,
+        "failed" | "stuck" | "quarantined" => AnsiColor::Red,
+        _ => AnsiColor::Yellow,
+    }
+}
+
+fn word(text: Option<&str>) -> Cell {
+    text.map_or_else(Cell::none, Cell::text)
+}
+
+fn count(number: Option<u64>) -> Cell {
+    number.map_or_else(Cell::none, Cell::number)
+}
+
+/// The two units that matter: `850 ms`, `12 s`, `5 min 3 s`, `2 h 10 min`, `3 d 4 h`.
+fn duration(seconds: f64) -> String {
+    const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
+    if seconds < 1.0 {
+        return format!("{:.0} ms", seconds.max(0.0) * 1000.0);
+    }
+    let mut rest = seconds as u64;
+    let mut parts = Vec::new();
+    for (unit, size) in UNITS {
+        if rest >= size || !parts.is_empty() {
+            parts.push((rest / size, unit));
+            rest %= size;
+        }
+    }
+    parts.truncate(2);
+    parts.retain(|(number, _)| *number > 0);
+    let words: Vec<String> = parts
+        .iter()
+        .map(|(n, unit)| format!("{n} {unit}"))
+        .collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, api};
+
+    fn parse(json: &str) -> Vec<Exporter> {
+        serde_json::from_str::<Exporters>(json).unwrap().exporters
+    }
+
+    #[test]
+    fn the_table_aligns_numbers_right_and_ends_with_the_sum() {
+        let exporters = parse(include_str!("exporters/exporters.json"));
+        let text = format!("{}\n{}", table(&exporters).render(false), sum(&exporters));
+        insta::assert_snapshot!(text);
+    }
+
+    fn printed(more: &[&str]) -> String {
+        let url = api::tests::serve("200 OK", include_str!("exporters/exporters.json"));
+        let cli = ["delfin-host", "exporters", "--host", &url];
+        let cli = Cli::try_parse_from(cli.iter().chain(more)).unwrap();
+        let mut data = Vec::new();
+        cli.run(&mut Output::new(&mut data, &cli.global)).unwrap();
+        String::from_utf8(data).unwrap()
+    }
+
+    #[test]
+    fn for_machines_the_answer_stays_as_the_host_wrote_it() {
+        assert_eq!(
+            printed(&["--json"]),
+            include_str!("exporters/exporters.json")
+        );
+    }
+
+    #[test]
+    fn for_people_it_is_a_table_without_colour_unless_asked_for() {
+        let text = printed(&[]);
+        assert!(
+            text.ends_with("\n\n3 exporters: 1 running, 1 retrying, 1 failed\n"),
+            "{text}"
+        );
+        assert!(!text.contains('\u{1b}'));
+        assert!(printed(&["--color", "always"]).contains("\u{1b}[32mrunning"));
+    }
+
+    #[test]
+    fn a_state_that_this_version_does_not_know_is_counted_as_well() {
+        let exporters = parse(
+            r#"{"exporters": [{"name": "a", "state": "dreaming"}, {"name": "b", "state": "running"}]}"#,
+        );
+        assert_eq!(sum(&exporters), "2 exporters: 1 running, 1 dreaming");
+    }
+
+    #[test]
+    fn no_exporters_are_no_empty_table() {
+        let text = sum(&parse(r#"{"exporters": []}"#));
+        assert!(text.starts_with("no exporters (name some in"), "{text}");
+    }
+
+    #[test]
+    fn a_lag_is_told_in_its_two_largest_units() {
+        let texts = [0.0, 0.85, 12.3, 303.0, 7_800.0, 7_200.0, 273_600.0].map(duration);
+        assert_eq!(
+            texts,
+            [
+                "0 ms",
+                "850 ms",
+                "12 s",
+                "5 min 3 s",
+                "2 h 10 min",
+                "2 h",
+                "3 d 4 h"
+            ]
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! `new exporter`: a crate with an exporter that works, to go on from.
+//!
+//! It is built as it stands, outside any tree of ours: the author's kit lies in
+//! its folder `sdk`, as it was when this host was built.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use clap::ValueEnum;
+use delfin_plugin_api::Kind;
+
+use self::template::Template;
+use super::{Error, Output};
+
+mod sdk;
+mod template;
+
+/// What `new exporter` understands.
+#[derive(Debug, clap::Args)]
+pub struct NewExporterArgs {
+    /// Whom it will export to, in lower case: names the folder and the exporter
+    pub name: ExporterName,
+
+    /// What it receives
+    #[arg(long, default_value = "performance")]
+    pub kind: NewKind,
+}
+
+/// What a new exporter can receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NewKind {
+    /// Series of measured points
+    Performance,
+    /// Alerts
+    Alert,
+}
+
+/// The name of a new exporter: `acme`, `big-lake`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExporterName(String);
+
+/// Why a crate was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum NewError {
+    /// There is something of that name.
+    #[error("`{}` exists already (choose another name, or remove it)", path.display())]
+    Exists {
+        /// Where the crate would have been.
+        path: PathBuf,
+    },
+
+    /// A file cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl ExporterName {
+    const MAX: usize = 40;
+
+    /// As a Rust type: `BigLake`.
+    #[must_use]
+    pub fn camel(&self) -> String {
+        let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+        let words = self.0.split('-').filter(|word| !word.is_empty());
+        words.map(capital).collect()
+    }
+}
+
+impl FromStr for ExporterName {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.len() > Self::MAX {
+            return Err("a name has at most 40 characters");
+        }
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(legal) {
+            return Err("a name is lower-case letters, digits and `-`, and begins with a letter");
+        }
+        Ok(Self(name.to_owned()))
+    }
+}
+
+impl std::fmt::Display for ExporterName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<NewKind> for Kind {
+    fn from(kind: NewKind) -> Self {
+        match kind {
+            NewKind::Performance => Self::Performance,
+            NewKind::Alert => Self::Alert,
+        }
+    }
+}
+
+pub(super) fn run(args: &NewExporterArgs, output: &mut Output<'_>) -> Result<(), Error> {
+    let template = Template::new(&args.name, args.kind.into());
+    let folder = PathBuf::from(args.name.to_string());
+    write(&folder, &template)?;
+    if output.json() {
+        return output.value(&serde_json::json!({
+            "path": folder,
+            "exporter": template.exporter(),
+            "library": template.library(),
+        }));
+    }
+    output.line(&template.next_steps())
+}
+
+/// Writes all of it, or nothing.
+fn write(folder: &Path, template: &Template) -> Result<(), NewError> {
+    fs::create_dir(folder).map_err(|source| {
+        let path = folder.to_owned();
+        match source.kind() {
+            io::ErrorKind::AlreadyExists => NewError::Exists { path },
+            _ => NewError::Write { path, source },
+        }
+    })?;
+    let files = template.files().into_iter();
+    let files = files.map(|(path, text)| (path.to_owned(), text.into_bytes()));
+    let sdk = sdk::FILES.iter();
+    let sdk = sdk.map(|(path, bytes)| (format!("sdk/{path}"), bytes.to_vec()));
+    let lock = ("Cargo.lock".to_owned(), sdk::LOCK.to_vec());
+    for (path, bytes) in files.chain(sdk).chain([lock]) {
+        let path = folder.join(path);
+        if let Err(source) = write_file(&path, &bytes) {
+            // Half a crate would be in the way of the next attempt.
+            let _ = fs::remove_dir_all(folder);
+            return Err(NewError::Write { path, source });
+        }
+    }
+    Ok(())
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_folder_and_a_type() {
+        let camel = |name: &str| name.parse::<ExporterName>().unwrap().camel();
+        assert_eq!(camel("acme"), "Acme");
+        assert_eq!(camel("big-lake2"), "BigLake2");
+        assert_eq!(camel("a--b-"), "AB");
+    }
+
+    #[test]
+    fn a_name_that_would_be_trouble_is_refused() {
+        let long = "a".repeat(41);
+        for name in ["", "Acme", "3par", "-a", "a_b", "../a", "a/b", "ä", &long] {
+            assert!(name.parse::<ExporterName>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_exists_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("mine"), "").unwrap();
+        let name = "acme".parse().unwrap();
+        let error = write(folder.path(), &Template::new(&name, Kind::Alert)).unwrap_err();
+        assert!(matches!(error, NewError::Exists { .. }), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_kit_holds_what_a_plugin_is_built_from() {
+        let text = |path: &str| {
+            let file = sdk::FILES.iter().find(|(name, _)| *name == path);
+            String::from_utf8(file.unwrap().1.to_vec()).unwrap()
+        };
+        assert!(text("plugin-api/src/lib.rs").contains("pub use exporter::Exporter"));
+        assert!(text("plugin-api/abi/Cargo.toml").contains("delfin-plugin-abi"));
+        assert!(!text("plugin-api/loader/Cargo.toml").contains("dev-dependencies"));
+        let workspace: toml::Table = text("Cargo.toml").parse().unwrap();
+        let dependencies = workspace["workspace"]["dependencies"].as_table().unwrap();
+        assert!(dependencies.contains_key("abi_stable"));
+        assert!(!dependencies.contains_key("rusqlite"));
+    }
+}

@@ -1,0 +1,102 @@
+//! The files that are the author's own, with the names filled in.
+
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+
+use delfin_plugin_api::Kind;
+
+use super::ExporterName;
+
+const FILES: [(&str, &str); 5] = [
+    ("Cargo.toml", include_str!("template/Cargo.toml.in")),
+    ("src/lib.rs", include_str!("template/lib.rs.in")),
+    ("example.toml", include_str!("template/example.toml.in")),
+    ("README.md", include_str!("template/README.md.in")),
+    (".gitignore", "/target\n"),
+];
+
+const NEXT_STEPS: &str = include_str!("template/next-steps.in");
+
+const USES_PERFORMANCE: &str =
+    "Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin, log,
+    serde::Deserialize,";
+
+const USES_ALERTS: &str = "AlertBatch, Context, Exporter, Failure, Host, Outcome, export_plugin, log, serde::Deserialize,";
+
+const LOG_PERFORMANCE: &str = r#"let mut points = 0;
+        for series in batch.series() {
+            points += series.points().len();
+        }
+        log::info!("{} {points} points", self.config.greeting);"#;
+
+const LOG_ALERTS: &str = r#"let alerts = batch.alerts().len();
+        log::info!("{} {alerts} alerts", self.config.greeting);"#;
+
+/// What a new crate is called, and what it receives.
+pub(super) struct Template {
+    folder: String,
+    type_name: String,
+    kind: Kind,
+}
+
+impl Template {
+    pub(super) fn new(name: &ExporterName, kind: Kind) -> Self {
+        Self {
+            folder: name.to_string(),
+            // With a word behind it, it cannot be one of Rust's own types.
+            type_name: format!("{}Exporter", name.camel()),
+            kind,
+        }
+    }
+
+    /// Every file: its path and its text.
+    pub(super) fn files(&self) -> Vec<(&'static str, String)> {
+        let fill = |(path, text): &(&'static str, &str)| (*path, self.fill(text));
+        FILES.iter().map(fill).collect()
+    }
+
+    /// What operators write into their configuration.
+    pub(super) fn exporter(&self) -> String {
+        let camel = self.type_name.trim_end_matches("Exporter");
+        match self.kind {
+            Kind::Performance => format!("PerformanceExporter{camel}"),
+            Kind::Alert => format!("AlertExporter{camel}"),
+        }
+    }
+
+    /// The file that `cargo build` makes.
+    pub(super) fn library(&self) -> String {
+        let name = self.package().replace('-', "_");
+        format!("{DLL_PREFIX}{name}{DLL_SUFFIX}")
+    }
+
+    /// What to do now.
+    pub(super) fn next_steps(&self) -> String {
+        self.fill(NEXT_STEPS)
+    }
+
+    fn package(&self) -> String {
+        format!("delfin-exporter-{}", self.folder)
+    }
+
+    fn fill(&self, text: &str) -> String {
+        let (uses, batch, log) = match self.kind {
+            Kind::Performance => (USES_PERFORMANCE, "PerformanceBatch", LOG_PERFORMANCE),
+            Kind::Alert => (USES_ALERTS, "AlertBatch", LOG_ALERTS),
+        };
+        [
+            ("@folder@", self.folder.as_str()),
+            ("@package@", &self.package()),
+            ("@library@", &self.library()),
+            ("@exporter@", &self.exporter()),
+            ("@type@", &self.type_name),
+            ("@kind@", self.kind.as_str()),
+            ("@uses@", uses),
+            ("@batch@", batch),
+            ("@log@", log),
+        ]
+        .iter()
+        .fold(text.to_owned(), |text, (mark, value)| {
+            text.replace(mark, value)
+        })
+    }
+}

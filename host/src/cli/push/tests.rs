@@ -1,0 +1,161 @@
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    body::{Bytes, HttpBody},
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode},
+};
+use clap::Parser;
+use tokio::{net::TcpListener, runtime::Runtime};
+
+use super::*;
+use crate::cli::{Cli, Command, Exit};
+
+type Received = Arc<Mutex<Vec<(String, HeaderMap, Bytes)>>>;
+
+/// A host that takes everything up to a limit and keeps it.
+struct FakeHost {
+    address: SocketAddr,
+    received: Received,
+    _runtime: Runtime,
+}
+
+const RECEIPT: &str = "{\"batch_id\": \"0198\", \"items\": 48210, \"state\": \"durable\"}";
+const TOO_MUCH: &str = "{\"error_code\": \"PayloadTooLarge\", \"error_msg\": \"too much\"}";
+
+async fn take(
+    State((limit, received)): State<(u64, Received)>,
+    request: Request,
+) -> (StatusCode, &'static str) {
+    let (parts, body) = request.into_parts();
+    if body.size_hint().lower() > limit {
+        return (StatusCode::PAYLOAD_TOO_LARGE, TOO_MUCH);
+    }
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let mut received = received.lock().unwrap();
+    received.push((parts.uri.to_string(), parts.headers, body));
+    (StatusCode::ACCEPTED, RECEIPT)
+}
+
+impl FakeHost {
+    fn start(limit: u64) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let received = Received::default();
+        let router = Router::new()
+            .fallback(take)
+            .with_state((limit, Arc::clone(&received)));
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self {
+            address,
+            received,
+            _runtime: runtime,
+        }
+    }
+
+    fn push(&self, file: &Path, more: &[&str]) -> (Result<(), Error>, String) {
+        let url = format!("http://{}", self.address);
+        let file = file.to_str().unwrap();
+        let cli = ["delfin-host", "push", "performance", file, "--host", &url];
+        let cli = Cli::try_parse_from(cli.iter().chain(more)).unwrap();
+        assert!(matches!(cli.command, Command::Push(_)));
+        let mut data = Vec::new();
+        let mut output = Output::new(&mut data, &cli.global);
+        let result = cli.run(&mut output);
+        (result, String::from_utf8(data).unwrap())
+    }
+
+    fn received(&self) -> (String, HeaderMap, Bytes) {
+        self.received.lock().unwrap().pop().unwrap()
+    }
+}
+
+fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn a_file_arrives_as_it_is_and_the_receipt_is_printed() {
+    let host = FakeHost::start(u64::MAX);
+    let body = b"[1]".repeat(100_000);
+    let (_folder, path) = file("a.json", &body);
+    let (result, printed) = host.push(&path, &["--idempotency-key", "k1"]);
+    result.unwrap();
+    assert_eq!(printed, "0198: 48 210 items, durable\n");
+    let (uri, headers, received) = host.received();
+    assert_eq!(uri, "/v1/ingest/performance");
+    assert_eq!(received, body);
+    assert_eq!(headers["content-type"], "application/json");
+    assert_eq!(headers["content-length"], "300000");
+    assert_eq!(headers["idempotency-key"], "k1");
+    assert!(!headers.contains_key("content-encoding"));
+    assert!(!headers.contains_key("transfer-encoding"));
+}
+
+#[test]
+fn a_compressed_file_stays_compressed() {
+    let host = FakeHost::start(u64::MAX);
+    let body = zstd::encode_all(&b"{}\n{}\n"[..], 1).unwrap();
+    let (_folder, path) = file("a.jsonl.zst", &body);
+    host.push(&path, &[]).0.unwrap();
+    let (_, headers, received) = host.received();
+    assert_eq!(received, body);
+    assert_eq!(headers["content-type"], "application/x-ndjson");
+    assert_eq!(headers["content-encoding"], "zstd");
+}
+
+#[test]
+fn for_machines_the_receipt_stays_as_the_host_wrote_it() {
+    let host = FakeHost::start(u64::MAX);
+    let (_folder, path) = file("a.json", b"[]");
+    let (result, printed) = host.push(&path, &["--json"]);
+    result.unwrap();
+    assert_eq!(printed, format!("{RECEIPT}\n"));
+}
+
+#[test]
+fn a_host_that_does_not_want_that_much_can_say_so() {
+    let host = FakeHost::start(1000);
+    let (_folder, path) = file("a.json", &vec![b' '; 20_000_000]);
+    let error = host.push(&path, &[]).0.unwrap_err();
+    assert_eq!(error.exit(), Exit::Failed);
+    assert_eq!(error.to_string(), "too much");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_and_nothing_is_sent() {
+    let host = FakeHost::start(u64::MAX);
+    let folder = tempfile::tempdir().unwrap();
+    for path in [folder.path().join("absent.json"), folder.path().to_owned()] {
+        let error = host.push(&path, &[]).0.unwrap_err();
+        assert_eq!(error.exit(), Exit::Failed);
+        assert_eq!(
+            error.to_string(),
+            format!("cannot read `{}`", path.display())
+        );
+    }
+    assert!(host.received.lock().unwrap().is_empty());
+}
+
+#[test]
+fn an_arrow_file_is_refused_with_the_remedy() {
+    let host = FakeHost::start(u64::MAX);
+    let (_folder, path) = file("a.arrow", b"ARROW1\0\0");
+    let error = host.push(&path, &[]).0.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("(write it with a stream writer)"),
+        "{error}"
+    );
+}

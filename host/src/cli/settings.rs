@@ -1,0 +1,63 @@
+//! What commands other than `run` take from the configuration.
+
+use std::path::PathBuf;
+
+use super::{Error, Global};
+
+const DEFAULT_HOST: &str = "http://127.0.0.1:8190";
+const DEFAULT_PLUGIN_DIR: &str = "target/plugins";
+
+/// Which running host to talk to.
+#[derive(Debug, clap::Args)]
+pub struct HostArgs {
+    /// Where the host runs [default: `[api] listen` of the configuration]
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
+    pub host: Option<String>,
+}
+
+/// The running host's address, without a slash at its end.
+pub(super) fn api_url(_global: &Global, args: &HostArgs) -> Result<String, Error> {
+    Ok(args.host.clone().unwrap_or_else(|| DEFAULT_HOST.to_owned()))
+}
+
+/// Where plugins are looked for.
+pub(super) fn plugin_dirs(_global: &Global) -> Result<Vec<PathBuf>, Error> {
+    Ok(vec![DEFAULT_PLUGIN_DIR.into()])
+}
+
+fn parse_url(text: &str) -> Result<String, String> {
+    let url = text.trim_end_matches('/');
+    let rest = match url.split_once("://") {
+        None => url,
+        Some(("http", rest)) => rest,
+        Some((scheme, _)) => return Err(format!("`{scheme}` is not spoken here (use http)")),
+    };
+    let authority: ureq::http::uri::Authority = rest
+        .parse()
+        .map_err(|_| "not an address (write http://HOST:PORT)".to_owned())?;
+    Ok(format!("http://{authority}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_be_typed_with_and_without_its_scheme() {
+        for typed in [
+            "10.0.0.7:8190",
+            "http://10.0.0.7:8190",
+            "http://10.0.0.7:8190/",
+        ] {
+            assert_eq!(parse_url(typed).unwrap(), "http://10.0.0.7:8190");
+        }
+        assert_eq!(parse_url("[::1]:8190").unwrap(), "http://[::1]:8190");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_where_it_is_typed() {
+        assert!(parse_url("https://host:8190").is_err());
+        assert!(parse_url("http://host:8190/v1").is_err());
+        assert!(parse_url("").is_err());
+    }
+}

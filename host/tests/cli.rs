@@ -1,0 +1,58 @@
+//! The binary's exit codes, and what goes to which of its outputs.
+
+use std::{
+    net::TcpListener,
+    process::{Command, Output},
+};
+
+fn host(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_delfin-host"));
+    command.args(args).output().unwrap()
+}
+
+#[test]
+fn without_a_running_host_the_exit_code_is_4_and_one_line_says_why() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    for command in [vec!["exporters"], vec!["push", "alerts", "/dev/null"]] {
+        let output = host(&[&command[..], &["--host", &url]].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(4), "{stderr}");
+        assert_eq!(output.stdout, b"");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains(&url), "{stderr}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    for args in [&["export"][..], &["push", "metrics", "-"], &[]] {
+        let output = host(args);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert_eq!(output.stdout, b"");
+    }
+}
+
+#[test]
+fn help_is_data_and_lists_the_exit_codes() {
+    let output = host(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        help.contains("\n  4  the running host cannot be reached\n"),
+        "{help}"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_plugin_is_exit_code_1_and_one_line() {
+    let output = host(&["plugins", "inspect", "Cargo.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.starts_with("error: plugin `Cargo.toml` is not a shared library"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1);
+}
