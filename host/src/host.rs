@@ -71,7 +71,11 @@ impl Host {
     /// # Errors
     ///
     /// What concerns the host itself.
-    pub async fn start(config: Config, mut plugins: Plugins) -> Result<Self, StartError> {
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let mut plugins = tokio::task::block_in_place(|| Plugins::find(&config));
+        for remark in plugins.remarks() {
+            log::warn!("{remark}");
+        }
         let journals = journal::open(&config.state_dir, &limits(&config))?;
         let address = config.api.listen;
         let listener = TcpListener::bind(address)

@@ -4,7 +4,7 @@ use std::io;
 
 use delfin_plugin_loader::Refusal;
 
-use super::{ApiError, Exit, NewError, PushError};
+use super::{ApiError, Exit, NewError, PushError, TryError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,10 @@ pub enum Error {
     /// A plugin file is refused.
     #[error(transparent)]
     Plugin(#[from] Refusal),
+
+    /// A plugin could not be tried, or did not deliver.
+    #[error(transparent)]
+    Try(#[from] TryError),
 
     /// A new crate could not be written.
     #[error(transparent)]
@@ -48,6 +52,7 @@ impl Error {
             | Self::Push(_)
             | Self::Plugin(_)
             | Self::New(_)
+            | Self::Try(_)
             | Self::Failed(_) => Exit::Failed,
             Self::Configuration(_) => Exit::Configuration,
             // `delfin-host exporters | head -1` has got all that it wanted.

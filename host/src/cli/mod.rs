@@ -17,9 +17,14 @@ mod settings;
 mod table;
 mod try_plugin;
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{ColorChoice, Parser, Subcommand};
+
+use crate::plugin::PROBE_COMMAND;
 
 pub use api::{Api, ApiError};
 pub use check::CheckArgs;
@@ -33,7 +38,7 @@ pub use push::{IngestKind, PushArgs, PushError};
 pub use run::RunArgs;
 pub use settings::HostArgs;
 pub use table::{Cell, Table, grouped};
-pub use try_plugin::TryArgs;
+pub use try_plugin::{TryArgs, TryError};
 
 /// Loads exporters from shared libraries and delivers every batch to them
 #[derive(Debug, Parser)]
@@ -97,6 +102,14 @@ pub enum Command {
     /// Start something of your own
     #[command(subcommand)]
     New(NewCommand),
+
+    /// Open a library and say whether that went well: the host runs itself so
+    /// before it opens one for the first time
+    #[command(name = PROBE_COMMAND, hide = true)]
+    Probe {
+        /// The library
+        file: PathBuf,
+    },
 }
 
 /// What can be started.
@@ -122,8 +135,16 @@ impl Cli {
             Command::Push(args) => push::run(global, args, output),
             Command::Try(args) => try_plugin::run(global, args, output),
             Command::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),
+            Command::Probe { file } => probe(file),
         }
     }
+}
+
+fn probe(file: &Path) -> Result<(), Error> {
+    if delfin_plugin_loader::probe(file) == ExitCode::SUCCESS {
+        return Ok(());
+    }
+    Err(Error::Failed("nobody takes the verdict".into()))
 }
 
 #[cfg(test)]

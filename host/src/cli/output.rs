@@ -76,23 +76,28 @@ impl<'a> Output<'a> {
         self.text(&text)
     }
 
+    /// Says in one line what may be wrong.
+    pub fn warn(&self, warning: &str) {
+        self.say("warning", AnsiColor::Yellow, warning);
+    }
+
     /// Says in one line what went wrong, unless there is nothing to say.
     pub fn complain(&self, error: &Error) {
         if error.exit() == Exit::Ok {
             return;
         }
+        self.say("error", AnsiColor::Red, &chain(error));
+    }
+
+    fn say(&self, word: &str, color: AnsiColor, text: &str) {
         let mut stderr = io::stderr().lock();
         let style = if colored(self.color, stderr.is_terminal()) {
-            Style::new().bold().fg_color(Some(AnsiColor::Red.into()))
+            Style::new().bold().fg_color(Some(color.into()))
         } else {
             Style::new()
         };
-        // There is nobody left to tell when this fails too.
-        let _ = writeln!(
-            stderr,
-            "{style}error{style:#}: {}",
-            printable(&chain(error))
-        );
+        // There is nobody left to tell when this fails.
+        let _ = writeln!(stderr, "{style}{word}{style:#}: {}", printable(text));
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::ValueEnum;
@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use self::{format::Format, source::Source};
 use super::{Api, Error, Global, HostArgs, Output, api::Upload, settings, table::grouped};
+use crate::ingest::{self, IngestError};
 
 mod format;
 mod source;
@@ -115,6 +116,23 @@ fn send(api: &Api, path: &str, args: &PushArgs) -> Result<String, Error> {
     // A file that cannot be read to its end is the reason for what followed.
     source.check()?;
     Ok(answer?)
+}
+
+/// A whole file, or the standard input, with what it is.
+pub(super) fn read(path: &Path) -> Result<(ingest::Format, ingest::Encoding, Vec<u8>), Error> {
+    let mut source = Source::open(path)?;
+    let mut bytes = source.head()?;
+    let Some(found) = Format::of(&bytes, path) else {
+        let path = path.to_owned();
+        return Err(PushError::ArrowFile { path }.into());
+    };
+    // What went wrong is kept, and said by `check`.
+    let _ = source.read_to_end(&mut bytes);
+    source.check()?;
+    let format = ingest::Format::from_content_type(Some(found.content_type));
+    let encoding = ingest::Encoding::from_content_encoding(found.encoding);
+    let failed = |error: IngestError| Error::Failed(error.into());
+    Ok((format.map_err(failed)?, encoding.map_err(failed)?, bytes))
 }
 
 fn parse_key(key: &str) -> Result<String, String> {

@@ -1,6 +1,21 @@
 //! `run`: the host itself.
 
-use super::{Error, Global, Output};
+use std::time::Duration;
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use super::{Error, Global, Output, check, settings};
+use crate::{
+    config::{Config, Loaded},
+    host::Host,
+    logging,
+};
+
+/// How long the process waits, when it ends, for calls that do not come back.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 /// What `run` understands.
 #[derive(Debug, clap::Args)]
@@ -10,6 +25,52 @@ pub struct RunArgs {
     pub strict: bool,
 }
 
-pub(super) fn run(_: &Global, _: &RunArgs, _: &mut Output<'_>) -> Result<(), Error> {
-    Err(Error::Failed("`run` is not connected yet".into()))
+pub(super) fn run(global: &Global, args: &RunArgs, output: &mut Output<'_>) -> Result<(), Error> {
+    let Loaded { config, source } = settings::load(global)?;
+    if args.strict {
+        check::all(&config, output)?;
+    }
+    logging::start(&config.log);
+    let version = env!("CARGO_PKG_VERSION");
+    log::info!(version = version, config:% = source; "delfin-host starts");
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ran = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(LAST_MOMENT);
+    logging::flush();
+    ran
+}
+
+async fn serve(config: Config) -> Result<(), Error> {
+    let signals = signals()?;
+    let host = Host::start(config).await;
+    let host = host.map_err(|error| Error::Failed(error.into()))?;
+    log::info!(address:% = host.address()?; "listening");
+    host.run(nth(signals.clone(), 1), nth(signals, 2)).await;
+    Ok(())
+}
+
+/// How often the process was told to stop.
+fn signals() -> Result<watch::Receiver<u32>, Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (count, counted) = watch::channel(0);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    Ok(counted)
+}
+
+/// Over with the n-th signal.
+async fn nth(mut signals: watch::Receiver<u32>, n: u32) {
+    // The sender lives as long as the process.
+    let _ = signals.wait_for(|count| *count >= n).await;
 }

@@ -1,11 +1,12 @@
 //! What commands other than `run` take from the configuration.
 
-use std::path::PathBuf;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+};
 
 use super::{Error, Global};
-
-const DEFAULT_HOST: &str = "http://127.0.0.1:8190";
-const DEFAULT_PLUGIN_DIR: &str = "target/plugins";
+use crate::config::{self, Loaded};
 
 /// Which running host to talk to.
 #[derive(Debug, clap::Args)]
@@ -15,14 +16,30 @@ pub struct HostArgs {
     pub host: Option<String>,
 }
 
+/// The configuration.
+pub(super) fn load(global: &Global) -> Result<Loaded, Error> {
+    let loaded = config::load(global.config.as_deref());
+    loaded.map_err(|error| Error::Configuration(error.into()))
+}
+
 /// The running host's address, without a slash at its end.
-pub(super) fn api_url(_global: &Global, args: &HostArgs) -> Result<String, Error> {
-    Ok(args.host.clone().unwrap_or_else(|| DEFAULT_HOST.to_owned()))
+pub(super) fn api_url(global: &Global, args: &HostArgs) -> Result<String, Error> {
+    if let Some(host) = &args.host {
+        return Ok(host.clone());
+    }
+    let mut address = load(global)?.config.api.listen;
+    // A host that listens everywhere listens on this machine too.
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    Ok(format!("http://{address}"))
 }
 
 /// Where plugins are looked for.
-pub(super) fn plugin_dirs(_global: &Global) -> Result<Vec<PathBuf>, Error> {
-    Ok(vec![DEFAULT_PLUGIN_DIR.into()])
+pub(super) fn plugin_dirs(global: &Global) -> Result<Vec<PathBuf>, Error> {
+    Ok(load(global)?.config.plugin_dirs)
 }
 
 fn parse_url(text: &str) -> Result<String, String> {

@@ -1,8 +1,30 @@
-//! `try`: one plugin, one batch.
+//! `try`: one plugin, one batch: the outcome, what it logs, how long it took.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{Error, Global, Output};
+use delfin_plugin_api::{Batch, Kind, Origin, sample};
+use delfin_plugin_loader::{Inspection, ManifestExporter, OpenOptions, check, inspect, open};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{Error, Global, Output, check::answer, push, table::grouped};
+use crate::{
+    clock::now_ms,
+    config::{LogConfig, LogFormat, Secrets},
+    ingest::{self, Limits, Payload},
+    journal::Seq,
+    logging,
+    plugin::{Call, Instance, InstanceHost, PluginCounters, StoredBatch},
+};
+
+/// Points of a series that is made up.
+const POINTS: usize = 10;
 
 /// What `try` understands.
 #[derive(Debug, clap::Args)]
@@ -15,11 +37,228 @@ pub struct TryArgs {
     #[arg(long, value_name = "NAME")]
     pub exporter: Option<String>,
 
+    /// A setting of the exporter, its value as in TOML; can be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
+    pub set: Vec<(String, Value)>,
+
     /// A batch as for `push` [default: one that is made up]
     #[arg(long, value_name = "FILE")]
     pub batch: Option<PathBuf>,
+
+    /// How many series or alerts to make up
+    #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "batch")]
+    pub rows: usize,
+
+    /// How long a call may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub timeout: Duration,
 }
 
-pub(super) fn run(_: &Global, _: &TryArgs, _: &mut Output<'_>) -> Result<(), Error> {
-    Err(Error::Failed("`try` is not connected yet".into()))
+/// Why a plugin cannot be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum TryError {
+    /// It has several exporters, or not that one.
+    #[error("plugin `{plugin}` has the exporters {offered} (choose one with --exporter)")]
+    Exporter {
+        /// The plugin.
+        plugin: String,
+        /// Their names.
+        offered: String,
+    },
+    /// Its exporter is of a kind that this host does not know.
+    #[error("exporter `{exporter}` is of kind `{kind}` (use a newer host)")]
+    Kind {
+        /// The exporter.
+        exporter: String,
+        /// Its kind.
+        kind: String,
+    },
+    /// The batch is none.
+    #[error("`{}` holds no batch: {source}", path.display())]
+    Batch {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ingest::IngestError,
+    },
+    /// Something was not delivered, or not done.
+    #[error("{step}: {reason}")]
+    NotDelivered {
+        /// What was tried.
+        step: &'static str,
+        /// What came of it.
+        reason: String,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    exporter: String,
+    kind: String,
+    plugin: String,
+    version: String,
+    open_seconds: f64,
+    create_seconds: f64,
+    rows: u64,
+    items: u64,
+    outcome: String,
+    export_seconds: f64,
+    items_per_second: f64,
+    counters: BTreeMap<String, u64>,
+}
+
+pub(super) fn run(_: &Global, args: &TryArgs, output: &mut Output<'_>) -> Result<(), Error> {
+    let level = log::LevelFilter::Debug;
+    logging::start(&LogConfig { level, format: LogFormat::Text, levels: BTreeMap::new() });
+    let tried = try_out(args);
+    logging::flush();
+    let report = tried?;
+    if output.json() {
+        return output.value(&report);
+    }
+    output.text(&report.text())
+}
+
+fn try_out(args: &TryArgs) -> Result<Report, Error> {
+    let plugin = inspect(&args.plugin)?;
+    check(&plugin)?;
+    let exporter = choose(&plugin, args.exporter.as_deref())?;
+    let batch = Arc::new(batch(args, exporter)?);
+    let folder = tempfile::tempdir()?;
+    let started = Instant::now();
+    let opened = open(&plugin, &OpenOptions::new(folder.path().join("plugin-cache")))?;
+    let open_seconds = started.elapsed().as_secs_f64();
+    let counters = PluginCounters::default();
+    let host = InstanceHost {
+        exporter: exporter.name.clone(),
+        state_dir: folder.path().display().to_string(),
+        level: log::LevelFilter::Debug,
+        secrets: Secrets::default(),
+        counters: counters.clone(),
+    };
+    let settings: Map<String, Value> = args.set.iter().cloned().collect();
+    let (instance, created) = Instance::create(opened.module(), &exporter.name, &settings, host)?;
+    let create_seconds = step("create", created, args.timeout)?;
+    let mut call = |name, call| {
+        let reply = instance.call(call, Instant::now() + args.timeout);
+        step(name, reply, args.timeout)
+    };
+    let export_seconds = call("export", Call::Export(Arc::clone(&batch), 1))?;
+    call("flush", Call::Flush)?;
+    call("close", Call::Close)?;
+    Ok(Report {
+        exporter: exporter.name.clone(),
+        kind: exporter.kind.clone(),
+        plugin: plugin.manifest.plugin.clone(),
+        version: plugin.manifest.version.clone(),
+        open_seconds,
+        create_seconds,
+        rows: batch.arrow.num_rows() as u64,
+        items: batch.items,
+        outcome: "delivered".to_owned(),
+        export_seconds,
+        items_per_second: batch.items as f64 / export_seconds,
+        counters: counters.values().into_iter().collect(),
+    })
+}
+
+/// Waits for an answer, and says how long the call took.
+fn step(
+    step: &'static str,
+    reply: crate::plugin::Reply,
+    timeout: Duration,
+) -> Result<f64, TryError> {
+    let failed = |reason| TryError::NotDelivered { step, reason };
+    match answer(reply, Instant::now() + timeout) {
+        Ok(took) => Ok(took.as_secs_f64()),
+        Err(Some(failure)) => Err(failed(failure.to_string())),
+        Err(None) => {
+            let timeout = humantime::format_duration(timeout);
+            Err(failed(format!("it does not come back within {timeout} (see --timeout)")))
+        }
+    }
+}
+
+fn choose<'a>(plugin: &'a Inspection, name: Option<&str>) -> Result<&'a ManifestExporter, TryError> {
+    let exporters = &plugin.manifest.exporters;
+    let chosen = match (name, &exporters[..]) {
+        (Some(name), _) => exporters.iter().find(|exporter| exporter.name == name),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    };
+    chosen.ok_or_else(|| {
+        let names: Vec<String> = exporters.iter().map(|e| format!("`{}`", e.name)).collect();
+        TryError::Exporter { plugin: plugin.library().into_owned(), offered: names.join(", ") }
+    })
+}
+
+fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<StoredBatch, Error> {
+    let kind = match &*exporter.kind {
+        "performance" => Kind::Performance,
+        "alert" => Kind::Alert,
+        _ => {
+            let (exporter, kind) = (exporter.name.clone(), exporter.kind.clone());
+            return Err(TryError::Kind { exporter, kind }.into());
+        }
+    };
+    let (arrow, items) = match &args.batch {
+        Some(path) => {
+            let (format, encoding, bytes) = push::read(path)?;
+            let payload = Payload { format, encoding, bytes: &bytes };
+            let batch = ingest::parse(kind, payload, &Limits::default(), now_ms());
+            let batch = batch.map_err(|source| TryError::Batch { path: path.clone(), source })?;
+            (batch.as_arrow().clone(), batch.items())
+        }
+        None if kind == Kind::Performance => {
+            let batch = sample::performance(args.rows, POINTS);
+            (batch.as_arrow().clone(), batch.items())
+        }
+        None => {
+            let batch = sample::alerts(args.rows);
+            (batch.as_arrow().clone(), batch.items())
+        }
+    };
+    Ok(StoredBatch {
+        seq: Seq(1),
+        batch_id: Uuid::now_v7(),
+        origin: Origin::Ingest,
+        storage_id: None,
+        complete: false,
+        accepted_ms: now_ms(),
+        items,
+        arrow,
+    })
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let millis = |seconds: f64| format!("{:.3} ms", seconds * 1e3);
+        let mut text = format!(
+            "exporter  {} ({}) of {} {}\nopened    in {}\ncreated   in {}\nbatch     {} rows, {} items\n\
+             outcome   {}, in {} ({} items/s)\n",
+            self.exporter,
+            self.kind,
+            self.plugin,
+            self.version,
+            millis(self.open_seconds),
+            millis(self.create_seconds),
+            grouped(self.rows),
+            grouped(self.items),
+            self.outcome,
+            millis(self.export_seconds),
+            grouped(self.items_per_second as u64),
+        );
+        for (counter, value) in &self.counters {
+            text += &format!("counted   {counter} {}\n", grouped(*value));
+        }
+        text
+    }
+}
+
+/// `key=value`, the value as in TOML; what is no TOML is a text.
+fn parse_setting(text: &str) -> Result<(String, Value), String> {
+    let (key, value) = text.split_once('=').ok_or("not KEY=VALUE")?;
+    let parsed = toml::from_str::<Map<String, Value>>(&format!("value = {value}"));
+    let value = parsed.ok().and_then(|mut table| table.remove("value"));
+    Ok((key.trim().to_owned(), value.unwrap_or_else(|| text[key.len() + 1..].into())))
 }

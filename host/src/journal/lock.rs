@@ -46,3 +46,16 @@ impl StateLock {
         Ok(Self { _file: file })
     }
 }
+
+/// Who has the folder: the number of a process; nobody, if no host runs on it.
+pub(super) fn holder(folder: &Path) -> Option<String> {
+    let path = folder.join("lock");
+    let file = File::open(&path).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => {
+            let pid = fs::read_to_string(&path).unwrap_or_default();
+            Some(pid.trim().to_owned())
+        }
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}

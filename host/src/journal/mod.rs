@@ -172,6 +172,12 @@ pub fn open(state_dir: &Path, limits: &Limits) -> Result<Journals, OpenError> {
     Ok(journals)
 }
 
+/// Which process has a state folder, if a host runs on it.
+#[must_use]
+pub fn holder(state_dir: &Path) -> Option<String> {
+    lock::holder(state_dir)
+}
+
 impl Journals {
     /// The lane for batches of a kind.
     #[must_use]

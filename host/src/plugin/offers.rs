@@ -65,6 +65,14 @@ impl Plugins {
         &self.catalog
     }
 
+    /// What an operator should know of the files: a line for each that was
+    /// refused, and for each exporter that several offer.
+    pub fn remarks(&self) -> impl Iterator<Item = String> {
+        let refused = self.refused.iter().map(ToString::to_string);
+        let duplicates = self.catalog.duplicates().into_iter();
+        refused.chain(duplicates.map(|duplicate| duplicate.to_string()))
+    }
+
     /// What was found and does not fit, and why.
     #[must_use]
     pub fn refused(&self) -> &[Refusal] {
