@@ -1,1 +1,3 @@
 //! The host: loads exporters from shared libraries and delivers batches to them.
+
+pub mod codec;
