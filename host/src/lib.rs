@@ -6,6 +6,7 @@ pub mod codec;
 pub mod collect;
 pub mod config;
 pub mod delivery;
+pub mod ingest;
 pub mod journal;
 pub mod lane;
 pub mod logging;
