@@ -274,9 +274,12 @@ fn what_can_wait_goes_with_the_next_that_cannot() {
     sender.send(append().0).unwrap();
     assert_eq!(queue.take(LONG, LONG).commands.len(), 1);
     sender.send(settle(Settlement::default()).0).unwrap();
-    let appending = std::thread::spawn(move || sender.send(append().0).map(|()| sender));
+    let appending = std::thread::spawn(move || {
+        sender.send(append().0).unwrap();
+        sender
+    });
     let group = queue.take(LONG, LONG);
-    assert!(appending.join().unwrap().is_ok());
+    drop(appending.join().unwrap());
     assert_eq!(group.commands.len(), 2);
 }
 
@@ -304,4 +307,32 @@ fn a_settlement_that_says_more_than_delivered_does_not_wait() {
         .0
         .can_wait()
     );
+}
+
+#[test]
+fn the_file_is_durable_after_each_commit_and_can_shrink() {
+    let bench = Bench::new();
+    let pragma = |name| {
+        bench
+            .store()
+            .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    let mode: String = bench
+        .store()
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .unwrap();
+    assert_eq!(
+        (mode.as_str(), pragma("synchronous"), pragma("auto_vacuum")),
+        ("wal", 2, 2)
+    );
+    assert_eq!(
+        (
+            pragma("mmap_size"),
+            pragma("secure_delete"),
+            pragma("wal_autocheckpoint")
+        ),
+        (0, 0, 1000)
+    );
+    assert_eq!(pragma("journal_size_limit"), 64 << 20);
 }
