@@ -57,8 +57,8 @@ pub trait Journal: Send + Sync {
 
     /// Moves a cursor: dead letters, counts and position change together or not at all.
     ///
-    /// The answer may come a fifth of a second later than it could, so that
-    /// moving cursors costs few commits. Whoever has more to deliver goes on.
+    /// The answer may come a moment later than it could, so that moving cursors
+    /// costs few commits. Whoever has more to deliver goes on meanwhile.
     fn settle(&self, exporter: &str, settlement: Settlement) -> Durable<(), CursorError>;
 
     /// Notes what went wrong at an exporter.
@@ -127,7 +127,7 @@ pub struct Limits {
     /// How long a record is held after it was accepted though every cursor has
     /// passed it, so that the state of a batch can be asked for.
     pub retention: Duration,
-    /// How long a delivery may wait to be committed together with others.
+    /// How long a delivery may wait at most to be committed together with others.
     pub gather: Duration,
 }
 

@@ -24,27 +24,26 @@ pub(super) struct Group {
 /// The commands on their way to the writer thread.
 pub(super) struct Queue {
     commands: Receiver<Command>,
-    gather: Duration,
     last_taken: Option<Instant>,
 }
 
 impl Queue {
-    pub(super) fn new(commands: Receiver<Command>, gather: Duration) -> Self {
+    pub(super) fn new(commands: Receiver<Command>) -> Self {
         Self {
             commands,
-            gather,
             last_taken: None,
         }
     }
 
-    /// The next group; an empty one if nothing came for so long.
-    pub(super) fn take(&mut self, patience: Duration) -> Group {
+    /// The next group; an empty one if nothing came within `patience`. What can
+    /// wait is held back until `gather` after the group before.
+    pub(super) fn take(&mut self, patience: Duration, gather: Duration) -> Group {
         let mut group = Group::default();
         let idle_until = Instant::now() + patience;
         // The first to wait waits only if there was a commit a moment ago.
         let gathered = self
             .last_taken
-            .map_or_else(Instant::now, |last| last + self.gather);
+            .map_or_else(Instant::now, |last| last + gather);
         while !group.is_full() {
             let until = if group.commands.is_empty() {
                 idle_until

@@ -673,21 +673,6 @@ async fn a_closed_journal_has_finished_what_it_was_asked_and_refuses_the_rest() 
 }
 
 #[tokio::test]
-async fn a_settlement_that_waits_goes_with_the_next_append() {
-    let lane = Lane::new(Limits {
-        gather: Duration::from_hours(1),
-        ..limits()
-    });
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let seq = lane.add(1).await;
-    let before = lane.stats().unwrap().commits;
-    let settled = lane.settle("a", Settlement::delivered(after(seq), 1));
-    lane.add(1).await;
-    settled.await.unwrap();
-    assert_eq!(lane.stats().unwrap().commits, before + 1);
-}
-
-#[tokio::test]
 async fn a_file_that_is_no_database_is_moved_aside() {
     let mut lane = Lane::new(limits());
     lane.journal = None;

@@ -47,6 +47,7 @@ pub(super) struct Writer {
     store: Store,
     /// How long to wait before the file is opened again; it grows until a commit succeeds.
     setback: Duration,
+    last_commit: Duration,
     /// When there was last nothing more to delete.
     tidied: Option<Instant>,
 }
@@ -78,16 +79,17 @@ impl Writer {
             shared,
             store: Store::Open(connection),
             setback: Duration::ZERO,
+            last_commit: Duration::ZERO,
             tidied: None,
         })
     }
 
     /// Works until it is told to close, or nobody is left to ask for anything.
     pub(super) fn run(mut self, commands: Receiver<Command>) {
-        let mut queue = Queue::new(commands, self.limits.gather);
+        let mut queue = Queue::new(commands);
         self.space.keep_reserve();
         loop {
-            let group = queue.take(self.patience());
+            let group = queue.take(self.patience(), self.gather());
             let last = group.last;
             self.serve(group);
             if last {
@@ -104,6 +106,12 @@ impl Writer {
             (Store::Open(_), None) => Duration::ZERO,
             (Store::Open(_), Some(_)) | (Store::Closed { .. }, _) => TIDY_EVERY,
         }
+    }
+
+    /// How long to hold back what can wait: moving cursors may take a fifth of
+    /// the disk's time, and no more.
+    fn gather(&self) -> Duration {
+        (self.last_commit * 4).min(self.limits.gather)
     }
 
     fn serve(&mut self, group: Group) {
@@ -176,14 +184,12 @@ impl Writer {
         let written = !commands.is_empty() || done.pruned > 0;
         if written {
             self.setback = Duration::ZERO;
+            self.last_commit = started.elapsed();
         }
+        let last_commit = self.last_commit;
         note(&self.shared, |stats| {
             stats.commits += u64::from(written);
-            stats.commit_time += if written {
-                started.elapsed()
-            } else {
-                Duration::ZERO
-            };
+            stats.commit_time += if written { last_commit } else { Duration::ZERO };
             stats.appended += done.appended;
             stats.refused += done.refused;
             stats.pruned += done.pruned;

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::super::super::cursor::{Cursor, DeadLetter, Position, Settlement, StartFrom};
+use super::super::super::cursor::{Cursor, DeadLetter, Dropped, Position, Settlement, StartFrom};
 use super::super::super::error::{AppendError, CursorError};
 use super::super::super::record::{Receipt, Record};
 use super::super::command::Answer;
@@ -46,7 +46,7 @@ impl Bench {
             sender.send(command).unwrap();
         }
         drop(sender);
-        let group = Queue::new(receiver, Duration::ZERO).take(Duration::ZERO);
+        let group = Queue::new(receiver).take(Duration::ZERO, Duration::ZERO);
         self.writer.serve(group);
     }
 
@@ -264,4 +264,75 @@ fn a_file_that_vanished_is_made_again_and_no_number_is_given_twice() {
     let (add, added) = append();
     bench.serve([add]);
     assert_eq!(told(added).unwrap().seq, Seq(2));
+}
+
+#[test]
+fn what_can_wait_goes_with_the_next_that_cannot() {
+    const LONG: Duration = Duration::from_hours(1);
+    let (sender, receiver) = channel();
+    let mut queue = Queue::new(receiver);
+    sender.send(append().0).unwrap();
+    assert_eq!(queue.take(LONG, LONG).commands.len(), 1);
+    sender.send(settle(Settlement::default()).0).unwrap();
+    let appending = std::thread::spawn(move || {
+        sender.send(append().0).unwrap();
+        sender
+    });
+    let group = queue.take(LONG, LONG);
+    drop(appending.join().unwrap());
+    assert_eq!(group.commands.len(), 2);
+}
+
+#[test]
+fn a_settlement_that_says_more_than_delivered_does_not_wait() {
+    let dropped = Dropped {
+        limit: "queue.max_age".to_owned(),
+        items: 1,
+    };
+    assert!(settle(Settlement::default()).0.can_wait());
+    assert!(
+        !settle(Settlement {
+            dropped: vec![dropped],
+            ..Settlement::default()
+        })
+        .0
+        .can_wait()
+    );
+    let dead_letters = vec![large_dead_letter()];
+    assert!(
+        !settle(Settlement {
+            dead_letters,
+            ..Settlement::default()
+        })
+        .0
+        .can_wait()
+    );
+}
+
+#[test]
+fn the_file_is_durable_after_each_commit_and_can_shrink() {
+    let bench = Bench::new();
+    let pragma = |name| {
+        bench
+            .store()
+            .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    let mode: String = bench
+        .store()
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .unwrap();
+    assert_eq!(
+        (mode.as_str(), pragma("synchronous"), pragma("auto_vacuum")),
+        ("wal", 2, 2)
+    );
+    assert_eq!(
+        (
+            pragma("mmap_size"),
+            pragma("secure_delete"),
+            pragma("wal_autocheckpoint")
+        ),
+        (0, 0, 1000)
+    );
+    assert_eq!(pragma("journal_size_limit"), 64 << 20);
 }
