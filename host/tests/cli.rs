@@ -1,5 +1,7 @@
 //! The binary's exit codes, and what goes to which of its outputs.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use std::{
     net::TcpListener,
     process::{Command, Output},

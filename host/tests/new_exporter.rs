@@ -1,6 +1,8 @@
 //! What `new exporter` writes is built as it stands, outside this workspace,
 //! and is a plugin that a host takes.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,

@@ -171,6 +171,24 @@ mod tests {
     }
 
     #[test]
+    fn the_next_steps_name_the_library_the_exporter_and_its_list() {
+        let name = "big-lake".parse().unwrap();
+        let steps = Template::new(&name, Kind::Performance).next_steps();
+        let steps = steps.replace(std::env::consts::DLL_SUFFIX, ".so");
+        insta::assert_snapshot!(steps);
+    }
+
+    #[test]
+    fn no_mark_is_left_in_what_is_written() {
+        for kind in [Kind::Performance, Kind::Alert] {
+            let template = Template::new(&"acme".parse().unwrap(), kind);
+            for (path, text) in template.files() {
+                assert!(!text.contains('@'), "{path}: {text}");
+            }
+        }
+    }
+
+    #[test]
     fn what_exists_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("mine"), "").unwrap();

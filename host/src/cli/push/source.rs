@@ -42,10 +42,9 @@ impl Source {
     /// The first bytes, taken off: enough to see what it is.
     pub(super) fn head(&mut self) -> Result<Vec<u8>, PushError> {
         let mut head = Vec::new();
-        let read = self.by_ref().take(HEAD).read_to_end(&mut head);
-        // What went wrong has been kept.
-        let _ = read;
-        self.check()?;
+        if self.by_ref().take(HEAD).read_to_end(&mut head).is_err() {
+            self.check()?;
+        }
         Ok(head)
     }
 
