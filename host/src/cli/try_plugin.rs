@@ -139,7 +139,7 @@ fn try_out(args: &TryArgs) -> Result<Report, Error> {
     let settings: Map<String, Value> = args.set.iter().cloned().collect();
     let (instance, created) = Instance::create(opened.module(), &exporter.name, &settings, host)?;
     let create_seconds = step("create", created, args.timeout)?;
-    let mut call = |name, call| {
+    let call = |name, call| {
         let reply = instance.call(call, Instant::now() + args.timeout);
         step(name, reply, args.timeout)
     };

@@ -69,7 +69,8 @@ impl Plugins {
     /// refused, and for each exporter that several offer.
     pub fn remarks(&self) -> impl Iterator<Item = String> {
         let refused = self.refused.iter().map(ToString::to_string);
-        let duplicates = self.catalog.duplicates().into_iter();
+        let names = self.catalog.exporters();
+        let duplicates = names.flat_map(|name| self.catalog.duplicates(name));
         refused.chain(duplicates.map(|duplicate| duplicate.to_string()))
     }
 
