@@ -10,7 +10,7 @@ use delfin_plugin_api::{Batch, Kind};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
-    api::{self, ApiState},
+    api::{self, ApiParts, ApiState, PluginExporterView, PluginView},
     collect::{
         Collected, CollectedBatch, Destination, Refused, Registry, Schedule,
         StorageConfig as Collection,
@@ -99,8 +99,23 @@ impl Host {
         let storages = config.storages.iter().map(collection).collect();
         let destination = Arc::new(Intake(lanes.clone()));
         let schedule = Schedule::start(storages, &Registry::default(), destination)?;
-        let api = ApiState::new(&config.api, lanes, Arc::clone(&exporters), &plugins, phase.subscribe());
-        Ok(Self { config, journals, exporters, deliveries, schedule, api, listener, phase })
+        let api = ApiState::new(ApiParts {
+            config: config.api.clone(),
+            lanes,
+            exporters: Arc::clone(&exporters),
+            plugins: plugin_views(&plugins).collect(),
+            phase: phase.subscribe(),
+        });
+        Ok(Self {
+            config,
+            journals,
+            exporters,
+            deliveries,
+            schedule,
+            api,
+            listener,
+            phase,
+        })
     }
 
     /// Where the API listens.
@@ -129,7 +144,10 @@ impl Host {
             () = hurry => {}
         }
         self.phase.send_replace(Phase::Stopping);
-        if timeout(LAST_MOMENT, all(&mut self.deliveries)).await.is_err() {
+        if timeout(LAST_MOMENT, all(&mut self.deliveries))
+            .await
+            .is_err()
+        {
             self.deliveries.abort_all();
         }
         report(&self.exporters);
@@ -137,7 +155,10 @@ impl Host {
         if timeout(LAST_MOMENT, served).await.is_err() {
             log::debug!("a client of the API does not let go");
         }
-        tokio::task::block_in_place(|| self.journals.close());
+        tokio::task::block_in_place(|| {
+            self.journals.performance.close();
+            self.journals.alerts.close();
+        });
     }
 }
 
@@ -177,7 +198,10 @@ fn lanes(config: &Config, journals: &Journals) -> Lanes {
         let journal = Arc::clone(journals.lane(kind));
         Arc::new(Lane::new(kind, journal, config.journal.cache_bytes))
     };
-    Lanes { performance: lane(Kind::Performance), alerts: lane(Kind::Alert) }
+    Lanes {
+        performance: lane(Kind::Performance),
+        alerts: lane(Kind::Alert),
+    }
 }
 
 /// What an exporter's instances are lent; its state folder is made.
@@ -185,11 +209,16 @@ fn lanes(config: &Config, journals: &Journals) -> Lanes {
 /// # Errors
 ///
 /// The folder cannot be made.
-pub fn instance_host(config: &Config, exporter: &ExporterConfig) -> Result<InstanceHost, StartError> {
+pub fn instance_host(
+    config: &Config,
+    exporter: &ExporterConfig,
+) -> Result<InstanceHost, StartError> {
     let folder = config.state_dir.join("exporters").join(&exporter.name);
     let path = folder.display().to_string();
-    std::fs::create_dir_all(&folder)
-        .map_err(|source| StartError::Folder { path: path.clone(), source })?;
+    std::fs::create_dir_all(&folder).map_err(|source| StartError::Folder {
+        path: path.clone(),
+        source,
+    })?;
     Ok(InstanceHost {
         exporter: exporter.name.clone(),
         state_dir: path,
@@ -209,6 +238,37 @@ fn collection(storage: &StorageConfig) -> Collection {
         alerts_interval: storage.alerts_interval,
         options: storage.options.clone(),
     }
+}
+
+fn plugin_views(plugins: &Plugins) -> impl Iterator<Item = PluginView> {
+    let found = plugins.catalog().plugins().iter().map(|plugin| {
+        let manifest = &plugin.manifest;
+        let exporters = manifest
+            .exporters
+            .iter()
+            .map(|exporter| PluginExporterView {
+                name: exporter.name.clone(),
+                kind: exporter.kind.clone(),
+                description: exporter.description.clone(),
+            });
+        PluginView {
+            file: plugin.path.display().to_string(),
+            sha256: Some(plugin.sha256.to_string()),
+            name: Some(manifest.plugin.clone()),
+            version: Some(manifest.version.clone()),
+            vendor: Some(manifest.vendor.clone()),
+            license: Some(manifest.license.clone()),
+            abi: Some(manifest.abi.clone()),
+            exporters: exporters.collect(),
+            refused: None,
+        }
+    });
+    let refused = plugins.refused().iter().map(|refusal| PluginView {
+        file: refusal.path.display().to_string(),
+        refused: Some(refusal.to_string()),
+        ..PluginView::default()
+    });
+    found.chain(refused)
 }
 
 async fn all(tasks: &mut JoinSet<()>) {

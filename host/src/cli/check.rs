@@ -73,7 +73,10 @@ pub(super) fn all(config: &Config, output: &mut Output<'_>) -> Result<(), Error>
     if failed == 0 {
         return Ok(());
     }
-    let failed = ChecksFailed { failed, all: findings.len() };
+    let failed = ChecksFailed {
+        failed,
+        all: findings.len(),
+    };
     Err(Error::Configuration(failed.into()))
 }
 
@@ -94,12 +97,19 @@ fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error>
     }
     let mut findings: Vec<Finding> = config.storages.iter().map(storage).collect();
     for exporter in &config.exporters {
-        let what = format!("exporter {} ({}, {})", exporter.name, exporter.plugin, exporter.kind);
+        let what = format!(
+            "exporter {} ({}, {})",
+            exporter.name, exporter.plugin, exporter.kind
+        );
         let result = plugins.offer(exporter).and_then(|offered| {
             if holder.is_some() {
                 return Ok(());
             }
-            start_and_close(&offered, exporter, instance_host(config, exporter, folder.path()))
+            start_and_close(
+                &offered,
+                exporter,
+                instance_host(config, exporter, folder.path()),
+            )
         });
         let result = result.map_err(|error| config.secrets.scrub(&error).into_owned());
         findings.push(Finding::of(what, result));
@@ -108,8 +118,13 @@ fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error>
 }
 
 fn storage(storage: &StorageConfig) -> Finding {
-    let what = format!("storage {} ({}, {})", storage.name, storage.vendor, storage.model);
-    let driver = Registry::default().factory(&storage.vendor, &storage.model).map(drop);
+    let what = format!(
+        "storage {} ({}, {})",
+        storage.name, storage.vendor, storage.model
+    );
+    let driver = Registry::default()
+        .factory(&storage.vendor, &storage.model)
+        .map(drop);
     Finding::of(what, driver.map_err(|error| error.to_string()))
 }
 
@@ -134,12 +149,18 @@ fn start_and_close(
     answer(created, deadline).map_err(|error| match error {
         Some(Failure::Misconfigured { message }) => format!("refused its config: {message}"),
         Some(failure) => format!("cannot start: {failure}"),
-        None => format!("does not start within {}", humantime::format_duration(exporter.timeout)),
+        None => format!(
+            "does not start within {}",
+            humantime::format_duration(exporter.timeout)
+        ),
     })?;
     let closed = answer(instance.call(Call::Close, deadline), deadline);
     closed.map(drop).map_err(|error| match error {
         Some(failure) => format!("cannot close: {failure}"),
-        None => format!("does not close within {}", humantime::format_duration(exporter.timeout)),
+        None => format!(
+            "does not close within {}",
+            humantime::format_duration(exporter.timeout)
+        ),
     })
 }
 
@@ -158,7 +179,11 @@ pub(super) fn answer(mut reply: Reply, deadline: Instant) -> Result<Duration, Op
 
 impl Finding {
     fn of(what: String, result: Result<(), String>) -> Self {
-        Self { what, ok: result.is_ok(), reason: result.err() }
+        Self {
+            what,
+            ok: result.is_ok(),
+            reason: result.err(),
+        }
     }
 
     fn line(&self) -> String {

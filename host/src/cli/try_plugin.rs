@@ -46,7 +46,12 @@ pub struct TryArgs {
     pub batch: Option<PathBuf>,
 
     /// How many series or alerts to make up
-    #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "batch")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 100,
+        conflicts_with = "batch"
+    )]
     pub rows: usize,
 
     /// How long a call may take
@@ -109,7 +114,11 @@ struct Report {
 
 pub(super) fn run(_: &Global, args: &TryArgs, output: &mut Output<'_>) -> Result<(), Error> {
     let level = log::LevelFilter::Debug;
-    logging::start(&LogConfig { level, format: LogFormat::Text, levels: BTreeMap::new() });
+    logging::start(&LogConfig {
+        level,
+        format: LogFormat::Text,
+        levels: BTreeMap::new(),
+    });
     let tried = try_out(args);
     logging::flush();
     let report = tried?;
@@ -126,7 +135,10 @@ fn try_out(args: &TryArgs) -> Result<Report, Error> {
     let batch = Arc::new(batch(args, exporter)?);
     let folder = tempfile::tempdir()?;
     let started = Instant::now();
-    let opened = open(&plugin, &OpenOptions::new(folder.path().join("plugin-cache")))?;
+    let opened = open(
+        &plugin,
+        &OpenOptions::new(folder.path().join("plugin-cache")),
+    )?;
     let open_seconds = started.elapsed().as_secs_f64();
     let counters = PluginCounters::default();
     let host = InstanceHost {
@@ -174,12 +186,17 @@ fn step(
         Err(Some(failure)) => Err(failed(failure.to_string())),
         Err(None) => {
             let timeout = humantime::format_duration(timeout);
-            Err(failed(format!("it does not come back within {timeout} (see --timeout)")))
+            Err(failed(format!(
+                "it does not come back within {timeout} (see --timeout)"
+            )))
         }
     }
 }
 
-fn choose<'a>(plugin: &'a Inspection, name: Option<&str>) -> Result<&'a ManifestExporter, TryError> {
+fn choose<'a>(
+    plugin: &'a Inspection,
+    name: Option<&str>,
+) -> Result<&'a ManifestExporter, TryError> {
     let exporters = &plugin.manifest.exporters;
     let chosen = match (name, &exporters[..]) {
         (Some(name), _) => exporters.iter().find(|exporter| exporter.name == name),
@@ -188,7 +205,10 @@ fn choose<'a>(plugin: &'a Inspection, name: Option<&str>) -> Result<&'a Manifest
     };
     chosen.ok_or_else(|| {
         let names: Vec<String> = exporters.iter().map(|e| format!("`{}`", e.name)).collect();
-        TryError::Exporter { plugin: plugin.library().into_owned(), offered: names.join(", ") }
+        TryError::Exporter {
+            plugin: plugin.library().into_owned(),
+            offered: names.join(", "),
+        }
     })
 }
 
@@ -204,9 +224,16 @@ fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<StoredBatch, Err
     let (arrow, items) = match &args.batch {
         Some(path) => {
             let (format, encoding, bytes) = push::read(path)?;
-            let payload = Payload { format, encoding, bytes: &bytes };
+            let payload = Payload {
+                format,
+                encoding,
+                bytes: &bytes,
+            };
             let batch = ingest::parse(kind, payload, &Limits::default(), now_ms());
-            let batch = batch.map_err(|source| TryError::Batch { path: path.clone(), source })?;
+            let batch = batch.map_err(|source| TryError::Batch {
+                path: path.clone(),
+                source,
+            })?;
             (batch.as_arrow().clone(), batch.items())
         }
         None if kind == Kind::Performance => {
@@ -260,5 +287,8 @@ fn parse_setting(text: &str) -> Result<(String, Value), String> {
     let (key, value) = text.split_once('=').ok_or("not KEY=VALUE")?;
     let parsed = toml::from_str::<Map<String, Value>>(&format!("value = {value}"));
     let value = parsed.ok().and_then(|mut table| table.remove("value"));
-    Ok((key.trim().to_owned(), value.unwrap_or_else(|| text[key.len() + 1..].into())))
+    Ok((
+        key.trim().to_owned(),
+        value.unwrap_or_else(|| text[key.len() + 1..].into()),
+    ))
 }
