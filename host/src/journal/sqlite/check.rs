@@ -6,6 +6,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::super::cursor::{Position, Settlement, Span};
+use super::stand::Stand;
 use super::work::Work;
 
 /// Why a settlement cannot be written.
@@ -24,24 +25,34 @@ struct Shape {
     items_before: u64,
 }
 
-/// Says whether a settlement may be written for a cursor that stands at `from`.
+/// How many items were appended before the position that a cursor moves to, if
+/// the settlement may be written.
 pub(super) fn check(
     work: &Work<'_>,
     exporter: &str,
-    from: Position,
+    stand: &Stand,
     settlement: &Settlement,
-) -> Result<(), Unfit> {
+) -> Result<u64, Unfit> {
+    let from = stand.next;
     let through = settlement.through;
     if (through.seq, through.row) < (from.seq, from.row) {
         return refuse(format!("{through} is before the cursor at {from}"));
     }
-    let Some(before) = items_before(work, from)? else {
+    let before = match stand.items_before {
+        Some(before) => Some(before),
+        None => items_before(work, from)?,
+    };
+    let Some(before) = before else {
         return refuse(format!("the journal has lost the cursor's {from}"));
     };
     let Some(after) = items_before(work, through)? else {
         return refuse(format!("the journal has no {through}"));
     };
-    let known = settled_before(work, exporter, through)?;
+    let known = if stand.has_ahead {
+        settled_before(work, exporter, through)?
+    } else {
+        0
+    };
     check_ahead(work, exporter, settlement)?;
     let ahead: u64 = settlement.ahead.iter().map(|span| span.items).sum();
     let expected = after
@@ -54,7 +65,7 @@ pub(super) fn check(
             settlement.items()
         ));
     }
-    Ok(())
+    Ok(after)
 }
 
 /// How many items were appended before a position; nothing if there is no such position.

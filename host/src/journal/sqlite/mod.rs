@@ -12,6 +12,7 @@ mod queue;
 mod read;
 mod settle;
 mod space;
+mod stand;
 mod work;
 mod writer;
 

@@ -273,19 +273,19 @@ impl Pair {
                 dispositions,
             } => {
                 let exporter = format!("exporter-{exporter}");
-                let settled = match self.model.settle(&exporter, &dispositions) {
-                    Some(settlement) => {
-                        self.runtime
-                            .block_on(self.journal().settle(&exporter, settlement))
-                            .unwrap();
-                        true
-                    }
-                    None => self
-                        .runtime
-                        .block_on(self.journal().settle(&exporter, Settlement::default()))
-                        .is_ok(),
-                };
-                assert_eq!(settled, self.model.places.contains_key(&exporter));
+                let mut settling = Vec::new();
+                // All are asked for before the first is answered, so that they share commits.
+                for dispositions in dispositions.chunks(3) {
+                    let settlement = self.model.settle(&exporter, dispositions);
+                    settling.push(
+                        self.journal()
+                            .settle(&exporter, settlement.unwrap_or_default()),
+                    );
+                }
+                for settled in settling {
+                    let settled = self.runtime.block_on(settled);
+                    assert_eq!(settled.is_ok(), self.model.places.contains_key(&exporter));
+                }
             }
             Step::Misstate { exporter } => {
                 let exporter = format!("exporter-{exporter}");

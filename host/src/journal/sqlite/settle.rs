@@ -15,10 +15,11 @@ pub(super) const CURSOR_COLUMNS: &str = "exporter, next_seq, next_row, next_item
 
 /// The exporter's cursor, made now if it has none.
 pub(super) fn open_cursor(
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     exporter: &str,
     start: StartFrom,
 ) -> rusqlite::Result<Cursor> {
+    work.write_stands()?;
     if let Some(cursor) = find(work.tx, exporter)? {
         return with_ahead(work.tx, cursor);
     }
@@ -38,17 +39,17 @@ pub(super) fn open_cursor(
 
 /// Moves a cursor, with the counts and dead letters that belong to it.
 pub(super) fn settle(
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     exporter: &str,
     settlement: &Settlement,
 ) -> rusqlite::Result<Result<(), CursorError>> {
-    let Some(cursor) = find(work.tx, exporter)? else {
+    let Some(stand) = work.stands.get(work.tx, exporter)? else {
         return Ok(Err(CursorError::Missing {
             exporter: exporter.to_owned(),
         }));
     };
-    match check(work, exporter, cursor.next, settlement) {
-        Ok(()) => {}
+    let items_before = match check(work, exporter, &stand, settlement) {
+        Ok(items_before) => items_before,
         Err(Unfit::Store(error)) => return Err(error),
         Err(Unfit::Refused(reason)) => {
             return Ok(Err(CursorError::Refused {
@@ -56,8 +57,13 @@ pub(super) fn settle(
                 reason,
             }));
         }
+    };
+    if stand.has_ahead {
+        forget_passed(work.tx, exporter, settlement.through)?;
     }
-    write(work, exporter, settlement)?;
+    write_exceptions(work.tx, exporter, settlement)?;
+    work.stands
+        .advance(exporter, stand, settlement, items_before);
     Ok(Ok(()))
 }
 
@@ -124,52 +130,41 @@ fn oldest(tx: &Connection) -> rusqlite::Result<Option<(u64, u64)>> {
         .optional()
 }
 
-/// Writes what was found to fit.
-fn write(work: &Work<'_>, exporter: &str, settlement: &Settlement) -> rusqlite::Result<()> {
-    let Settlement {
-        through,
-        delivered,
-        filtered,
-        dropped,
-        dead_letters,
-        ahead,
-    } = settlement;
-    work.tx
-        .prepare_cached("DELETE FROM ahead WHERE exporter = ?1 AND (seq, first_row) < (?2, ?3)")?
+/// Deletes the spans that a cursor passes.
+fn forget_passed(tx: &Connection, exporter: &str, through: Position) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM ahead WHERE exporter = ?1 AND (seq, first_row) < (?2, ?3)")?
         .execute(params![exporter, through.seq.0, through.row])?;
-    for span in ahead {
-        work.tx
-            .prepare_cached("INSERT INTO ahead (exporter, seq, first_row, rows, items) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![exporter, span.seq.0, span.first_row, span.rows, span.items])?;
-    }
-    for dropped in dropped {
-        work.tx
-            .prepare_cached(
-                "INSERT INTO dropped (exporter, reason, items) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET items = items + excluded.items",
-            )?
-            .execute(params![exporter, dropped.limit, dropped.items])?;
-    }
-    for letter in dead_letters {
-        keep(work.tx, exporter, letter)?;
-    }
-    work.tx
-        .prepare_cached(
-            "UPDATE cursors SET next_seq = ?2, next_row = ?3, next_items = ?4,
-                 delivered = delivered + ?5, filtered = filtered + ?6, dead_lettered = dead_lettered + ?7,
-                 last_success_ms = iif(?5 > 0, ?8, last_success_ms)
-             WHERE exporter = ?1",
+    Ok(())
+}
+
+/// Writes what a settlement says beyond where the cursor goes.
+fn write_exceptions(
+    tx: &Connection,
+    exporter: &str,
+    settlement: &Settlement,
+) -> rusqlite::Result<()> {
+    for span in &settlement.ahead {
+        tx.prepare_cached(
+            "INSERT INTO ahead (exporter, seq, first_row, rows, items) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![
             exporter,
-            through.seq.0,
-            through.row,
-            through.items,
-            delivered,
-            filtered,
-            settlement.dead_lettered(),
-            work.now_ms,
+            span.seq.0,
+            span.first_row,
+            span.rows,
+            span.items
         ])?;
+    }
+    for dropped in &settlement.dropped {
+        tx.prepare_cached(
+            "INSERT INTO dropped (exporter, reason, items) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET items = items + excluded.items",
+        )?
+        .execute(params![exporter, dropped.limit, dropped.items])?;
+    }
+    for letter in &settlement.dead_letters {
+        keep(tx, exporter, letter)?;
+    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use super::super::Limits;
 use super::super::error::AppendError;
 use super::prune::{self, Need};
 use super::space::Space;
+use super::stand::Stands;
 
 /// What a transaction has done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +34,7 @@ pub(super) struct Work<'a> {
     /// All bytes ever appended.
     pub(super) bytes: u64,
     pub(super) done: Done,
+    pub(super) stands: Stands,
     held_bytes: u64,
     space: &'a mut Space,
     may_make_room: bool,
@@ -55,6 +57,7 @@ impl<'a> Work<'a> {
             items,
             bytes,
             done: Done::default(),
+            stands: Stands::default(),
             held_bytes: held_bytes(tx, bytes)?,
             space,
             may_make_room: true,
@@ -78,6 +81,11 @@ impl<'a> Work<'a> {
         self.space.take(bytes);
     }
 
+    /// Writes where cursors stand, so that a query sees them there.
+    pub(super) fn write_stands(&mut self) -> rusqlite::Result<()> {
+        self.stands.write(self.tx, self.now_ms)
+    }
+
     /// Deletes what nobody needs any more, as far as the time has come for it.
     pub(super) fn tidy(&mut self) -> rusqlite::Result<()> {
         let need = if self.space.is_short() {
@@ -90,7 +98,8 @@ impl<'a> Work<'a> {
     }
 
     /// Writes the totals, after which the transaction can be committed.
-    pub(super) fn finish(self) -> rusqlite::Result<Done> {
+    pub(super) fn finish(mut self) -> rusqlite::Result<Done> {
+        self.write_stands()?;
         if self.done.appended > 0 {
             self.tx
                 .prepare_cached("UPDATE totals SET items = ?1, bytes = ?2")?
@@ -128,6 +137,7 @@ impl<'a> Work<'a> {
     }
 
     fn prune(&mut self, need: Need) -> rusqlite::Result<()> {
+        self.write_stands()?;
         let pruned = prune::prune(self.tx, self.limits, self.now_ms, need)?;
         self.done.pruned += pruned.records;
         self.done.more_to_prune = pruned.more;
