@@ -11,6 +11,7 @@
 )]
 
 use std::{
+    error::Error,
     ffi::{CStr, c_char},
     mem::ManuallyDrop,
     path::Path,
@@ -32,7 +33,7 @@ pub(crate) fn load(path: &Path, built_for: &str) -> Result<PluginRef, Reason> {
     // The caller has seen that only root and the host's own user could write
     // the file, and has had them tried in a process of their own where it can.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
-    let library = library.map_err(|error| open_failed(path, &error.to_string()))?;
+    let library = library.map_err(|error| open_failed(path, &error))?;
     // Never closed: thread-local destructors and the plugin's own threads would
     // be left without their code.
     let library = ManuallyDrop::new(library);
@@ -94,7 +95,11 @@ fn other_interface(built_for: &str, differs_in: Option<String>) -> Reason {
 
 /// What the dynamic linker says, without the path of the copy, which means
 /// nothing to the reader.
-fn open_failed(path: &Path, error: &str) -> Reason {
+fn open_failed(path: &Path, error: &libloading::Error) -> Reason {
+    let error = match error.source() {
+        Some(linker) => linker.to_string(),
+        None => error.to_string(),
+    };
     if let Some((library, _)) = error.split_once(": cannot open shared object file")
         && Path::new(library) != path
     {

@@ -1,0 +1,10 @@
+//! The child's part of a trial: what a host does when it is started for one.
+
+use std::{path::Path, process::ExitCode};
+
+fn main() -> ExitCode {
+    match std::env::args_os().nth(1) {
+        Some(library) => delfin_plugin_loader::probe(Path::new(&library)),
+        None => ExitCode::FAILURE,
+    }
+}
