@@ -314,7 +314,7 @@ impl Host {
                 self.give_up(&format!("the host ended: {status}"));
             }
             let said = self.said();
-            let line = said.lines().find(|line| line.contains("listening"))?;
+            let line = said.lines().find(|line| line.contains("the API listens"))?;
             let (_, address) = line.split_once("address=")?;
             Some(address.split_whitespace().next()?.to_owned())
         })

@@ -47,7 +47,6 @@ async fn serve(config: Config) -> Result<(), Error> {
     let signals = signals()?;
     let host = Host::start(config).await;
     let host = host.map_err(|error| Error::Failed(error.into()))?;
-    log::info!(address:% = host.address()?; "listening");
     host.run(nth(signals.clone(), 1), nth(signals, 2)).await;
     Ok(())
 }

@@ -24,6 +24,10 @@ pub struct Collected {
 }
 
 /// A batch of either kind.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one a call of a driver: its size costs nothing, a box would be in everybody's way"
+)]
 #[derive(Clone, Debug)]
 pub enum CollectedBatch {
     /// Series of measured points.

@@ -263,7 +263,9 @@ impl<D: Destination> StorageTask<D> {
 
     fn succeeded(&mut self, due: Due, collected: &Collected, took: Duration) {
         let storage = self.config.id.as_str();
-        self.errors.remove(&due);
+        if self.errors.remove(&due).is_some() {
+            log::info!(storage, due = due.as_str(); "storage answers again");
+        }
         let mut stats = self.stats.lock();
         stats.succeeded += 1;
         stats.last_success_ms = Some((self.clock)());
@@ -275,27 +277,28 @@ impl<D: Destination> StorageTask<D> {
 
     fn failed(&mut self, due: Due, error: &CallError) -> Next {
         let storage = self.config.id.as_str();
-        let text = error.to_string();
-        let known = self.errors.insert(due, text.clone());
-        let mut stats = self.stats.lock();
-        stats.failed += 1;
-        stats.last_error = Some(text.clone());
-        drop(stats);
+        let (due_as, text) = (due.as_str(), error.to_string());
         let next = Next::after(error);
+        if next == Next::NotThisCall {
+            log::info!(storage, due = due_as, error = text; "driver does not offer this");
+            return next;
+        }
+        let known = self.errors.insert(due, text.clone());
         match next {
-            Next::Again if known.as_ref() == Some(&text) => {
-                log::debug!(storage, due = due.as_str(), error = text; "storage still fails");
-            }
-            Next::Again => {
-                log::warn!(storage, due = due.as_str(), error = text; "storage cannot be collected from now");
-            }
-            Next::NotThisCall => {
-                log::info!(storage, due = due.as_str(), error = text; "driver does not offer this");
-            }
             Next::NotThisStorage => {
-                log::error!(storage, due = due.as_str(), error = text; "storage is not collected from any more");
+                log::error!(storage, due = due_as, error = text; "storage is not asked any more");
+            }
+            Next::Again | Next::NotThisCall if known.as_ref() == Some(&text) => {
+                log::debug!(storage, due = due_as, error = text; "storage still fails");
+            }
+            Next::Again | Next::NotThisCall => {
+                log::warn!(storage, due = due_as, error = text; "storage failed, it is asked again");
             }
         }
+        let mut stats = self.stats.lock();
+        stats.failed += 1;
+        stats.last_error = Some(text);
+        drop(stats);
         if matches!(error, CallError::Panicked) {
             self.driver = None;
         }
