@@ -59,7 +59,7 @@ fn what_is_handed_in_arrives_at_every_exporter_of_its_kind() {
     let file = host.exporter("PerformanceExporterFile");
     assert_eq!(file["state"], "running");
     assert_eq!(file["pending"], 0);
-    assert_eq!(file["lag_seconds"], 0);
+    assert_eq!(file["lag_seconds"].as_f64(), Some(0.0));
     assert_eq!(file["last_error"], Value::Null);
     let (status, _) = host.get(&format!("/v1/batches/{batch_id}"));
     assert_eq!(status, 200);
