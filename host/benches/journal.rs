@@ -61,7 +61,7 @@ fn bench(bencher: divan::Bencher<'_, '_>, callers: u64, exporters: u64) {
             appending.join_all().await;
         });
     });
-    settling.abort_all();
+    runtime.block_on(settling.shutdown());
 }
 
 async fn append(journal: Arc<dyn Journal>, times: u64) {
