@@ -154,3 +154,6 @@ fn format(format: BinaryFormat) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Command};
 
-use delfin_plugin_loader::{Distrust, Reason, check, find, inspect};
+use delfin_plugin_loader::{Distrust, MAX_BYTES, Reason, check, find, inspect};
 
 use crate::lab::{Lab, assert_line, example, good_manifest, patched, set_mode, with_manifest};
 
@@ -73,6 +73,21 @@ fn what_is_no_library_is_told_from_what_is_empty() {
     assert_eq!(lab.refused(&empty), Reason::Empty);
     let object = lab.compile("c.so", "int x;", &["-c", "-r"]);
     assert_eq!(lab.refused(&object), Reason::NotALibrary);
+}
+
+#[test]
+fn a_file_of_any_length_does_not_fill_the_memory() {
+    let lab = Lab::new();
+    let path = lab.file("huge.so", b"");
+    let size = MAX_BYTES + 1;
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(size)
+        .unwrap();
+    let max = MAX_BYTES;
+    assert_eq!(lab.refused(&path), Reason::TooLarge { size, max });
 }
 
 #[test]
