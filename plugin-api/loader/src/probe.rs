@@ -43,6 +43,18 @@ pub enum Probe {
 impl Probe {
     /// How long opening may take, unless said otherwise.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// By that program, with these arguments before the path of the library.
+    pub fn command<A: Into<OsString>>(
+        program: impl Into<PathBuf>,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        Self::Command {
+            program: program.into(),
+            args: args.into_iter().map(Into::into).collect(),
+            timeout: Self::TIMEOUT,
+        }
+    }
 }
 
 /// The child's part: opens the library at `path`, says how that went in one
