@@ -78,9 +78,18 @@ impl Shelf {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = self.file(&format!(".{}-{number}", std::process::id()));
+        // A process of that number may have been here before, and ended too soon.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) | Ok(()) => {}
+        }
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true);
-        Ok((path.clone(), options.mode(mode).open(path)?))
+        let file = options
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&path)?;
+        Ok((path, file))
     }
 }
 

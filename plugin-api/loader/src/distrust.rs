@@ -81,3 +81,31 @@ fn folder_of(path: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_and_the_own_user_are_trusted_and_no_one_else() {
+        let own = rustix::process::geteuid().as_raw();
+        assert!(trusted_owner(0) && trusted_owner(own));
+        assert!(!trusted_owner(own + 1) && !trusted_owner(u32::MAX));
+    }
+
+    #[test]
+    fn group_and_others_must_not_write_whatever_else_they_may_do() {
+        for mode in [0o644, 0o755, 0o555, 0o4711] {
+            assert!(!writable_by_others(mode), "{mode:o}");
+        }
+        for mode in [0o664, 0o646, 0o1777, 0o020] {
+            assert!(writable_by_others(mode), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_bare_file_name_is_in_the_current_folder() {
+        assert_eq!(folder_of(Path::new("x.so")), Path::new("."));
+        assert_eq!(folder_of(Path::new("/p/x.so")), Path::new("/p"));
+    }
+}

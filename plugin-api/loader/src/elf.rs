@@ -33,7 +33,7 @@ pub(crate) fn needs<Elf: FileHeader>(file: &ElfFile<'_, Elf>) -> Result<Needs> {
             elf::DT_NEEDED => needs.libraries.push(text()?),
             elf::DT_RPATH => needs.rpath = Some(text()?),
             elf::DT_RUNPATH => needs.runpath = Some(text()?),
-            elf::DT_FLAGS => needs.static_tls = entry.val & u64::from(elf::DF_STATIC_TLS.0) != 0,
+            elf::DT_FLAGS => needs.static_tls = entry.val & elf::DF_STATIC_TLS.0 != 0,
             _ => {}
         }
     }

@@ -109,7 +109,8 @@ fn section_table_end<Elf: object::read::elf::FileHeader>(header: &Elf) -> u64 {
         return 0;
     };
     let start: u64 = header.e_shoff(endian).into();
-    start + u64::from(header.e_shnum(endian)) * u64::from(header.e_shentsize(endian))
+    let size = u64::from(header.e_shnum(endian)) * u64::from(header.e_shentsize(endian));
+    start.saturating_add(size)
 }
 
 // A mapping that reaches past the end of its file is a SIGBUS when it is read.
@@ -154,3 +155,6 @@ fn format(format: BinaryFormat) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests;

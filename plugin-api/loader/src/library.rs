@@ -19,7 +19,7 @@ use std::{
 
 use abi_stable::{
     StableAbi,
-    library::{AbiHeaderRef, LibHeader, ROOT_MODULE_LOADER_NAME, RootModule},
+    library::{AbiHeaderRef, LibHeader, LibraryError, ROOT_MODULE_LOADER_NAME, RootModule},
 };
 use delfin_plugin_abi::{PluginRef, VERSION};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
@@ -78,7 +78,10 @@ fn root_module(
     let module = unsafe { header.init_root_module_with_unchecked_layout::<PluginRef>() };
     module.map_err(|error| {
         log::debug!(plugin:% = path.display(), module = PluginRef::NAME; "{error}");
-        let text = error.to_string();
+        let text = match error {
+            LibraryError::RootModule { err, .. } => err.to_string(),
+            other => other.to_string(),
+        };
         Reason::RootModule {
             error: text.split_whitespace().collect::<Vec<_>>().join(" "),
         }

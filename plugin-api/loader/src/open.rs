@@ -155,3 +155,9 @@ fn explain(plugin: &Inspection, reason: Reason) -> Reason {
         other => other,
     }
 }
+
+// Workers of many exporters share one plugin.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<OpenPlugin>();
+};

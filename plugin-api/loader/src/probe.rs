@@ -24,6 +24,9 @@ use crate::{cache::Shelf, inspect::inspect, library, refusal::Reason};
 /// What a child process says last when it is still there after opening.
 const SURVIVED: &str = "delfin-probe: survived";
 
+/// The file beside a copy that remembers what became of the child.
+const RECORD: &str = "probe.verdict";
+
 /// How a library is tried before it is opened for the first time.
 #[derive(Debug, Clone)]
 pub enum Probe {
@@ -43,6 +46,18 @@ pub enum Probe {
 impl Probe {
     /// How long opening may take, unless said otherwise.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// By that program, with these arguments before the path of the library.
+    pub fn command<A: Into<OsString>>(
+        program: impl Into<PathBuf>,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        Self::Command {
+            program: program.into(),
+            args: args.into_iter().map(Into::into).collect(),
+            timeout: Self::TIMEOUT,
+        }
+    }
 }
 
 /// The child's part: opens the library at `path`, says how that went in one
@@ -151,8 +166,6 @@ fn verdict(status: ExitStatus, said: &str) -> Result<Verdict, Reason> {
         (None, code) => Ok(Verdict::Exited(code.unwrap_or_default())),
     }
 }
-
-const RECORD: &str = "probe";
 
 /// A verdict holds for one interface version: another host may go further.
 fn heading() -> String {

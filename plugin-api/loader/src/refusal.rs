@@ -134,12 +134,11 @@ impl Reason {
     }
 
     fn subject(&self) -> &'static str {
-        match self {
-            Self::FolderMissing | Self::NotAFolder | Self::FolderUnreadable { .. } => {
-                "plugin folder"
-            }
-            _ => "plugin",
-        }
+        let folder = matches!(
+            self,
+            Self::FolderMissing | Self::NotAFolder | Self::FolderUnreadable { .. }
+        );
+        if folder { "plugin folder" } else { "plugin" }
     }
 }
 

@@ -113,3 +113,50 @@ fn matching(base: &Path, pattern: &str) -> Vec<PathBuf> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folders(conf: &Path) -> Vec<PathBuf> {
+        let mut folders = Vec::new();
+        read_conf(conf, &mut folders, 0);
+        folders
+    }
+
+    #[test]
+    fn a_linker_configuration_names_folders_and_other_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let conf = folder.path().join("ld.so.conf");
+        file("ld.so.conf", "/opt/a # ours\ninclude *.conf.d\nhwcap 0 x\n");
+        file("b.conf.d", "  /opt/b\n");
+        file("b.conf", "/opt/no\n");
+        assert_eq!(folders(&conf), ["/opt/a", "/opt/b"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_configuration_that_includes_itself_comes_to_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let conf = folder.path().join("ld.so.conf");
+        fs::write(&conf, "include ld.so.conf\n/opt/a\n").unwrap();
+        assert!(folders(&conf).contains(&PathBuf::from("/opt/a")));
+    }
+
+    #[test]
+    fn what_is_beside_the_file_is_told_from_what_is_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("libbeside.so"), "").unwrap();
+        let needs = Needs {
+            libraries: ["libc.so.6", "libbeside.so", "libnowhere.so"]
+                .map(String::from)
+                .into(),
+            runpath: Some("/opt/none:${ORIGIN}/.".to_owned()),
+            ..Needs::default()
+        };
+        let search = Search::of(&needs, &folder.path().join("plugin.so"));
+        let (missing, beside) = search.unresolved(&needs.libraries);
+        assert_eq!(missing, ["libnowhere.so"]);
+        assert_eq!(beside, ["libbeside.so"]);
+    }
+}

@@ -99,6 +99,7 @@ extern "C" fn greeting() -> abi_stable::std_types::RString {
 
 extern "C" fn root_module() -> RootModuleResult {
     __call_root_module_loader(|| {
+        assert!(!cfg!(feature = "failing_root"), "the root module fails");
         Plugin {
             create_exporter,
             get_extension,

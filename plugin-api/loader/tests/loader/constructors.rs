@@ -112,7 +112,7 @@ fn a_record_that_is_removed_has_the_plugin_tried_again() {
     );
     let plugin = inspect(&path).unwrap();
     let mut options = lab.options();
-    options.probe = command(prober(), &[]);
+    options.probe = Probe::command(prober(), [""; 0]);
     let refusal = open(&plugin, &options).unwrap_err();
     let Reason::ConstructorCrashed { record, .. } = refusal.reason else {
         panic!("{refusal}");
@@ -127,10 +127,10 @@ fn a_good_plugin_is_tried_once_and_opened() {
     let lab = Lab::new();
     let plugin = inspect(&lab.copy_of(example())).unwrap();
     let mut options = lab.options();
-    options.probe = command(prober(), &[]);
+    options.probe = Probe::command(prober(), [""; 0]);
     open(&plugin, &options).unwrap();
     // A trial that cannot even begin shows that none is made.
-    options.probe = command(Path::new("/no/such/program"), &[]);
+    options.probe = Probe::command("/no/such/program", [""; 0]);
     open(&plugin, &options).unwrap();
 }
 
@@ -139,7 +139,7 @@ fn what_a_trial_refuses_is_refused_with_the_reason_itself() {
     let lab = Lab::new();
     let plugin = inspect(&lab.tiny("tiny.so", &good_manifest(), "")).unwrap();
     let mut options = lab.options();
-    options.probe = command(prober(), &[]);
+    options.probe = Probe::command(prober(), [""; 0]);
     let refusal = open(&plugin, &options).unwrap_err();
     assert_eq!(refusal, Reason::NoRootModule.of(&plugin.path));
 }
@@ -149,20 +149,12 @@ fn a_trial_that_is_ended_from_outside_says_nothing_of_the_plugin() {
     let lab = Lab::new();
     let plugin = inspect(&lab.copy_of(example())).unwrap();
     let mut options = lab.options();
-    options.probe = command(Path::new("sh"), &["-c", "kill -TERM $$"]);
+    options.probe = Probe::command("sh", ["-c", "kill -TERM $$"]);
     let refusal = open(&plugin, &options).unwrap_err();
     assert!(
         matches!(refusal.reason, Reason::ProbeFailed { .. }),
         "{refusal}"
     );
-    options.probe = command(prober(), &[]);
+    options.probe = Probe::command(prober(), [""; 0]);
     open(&plugin, &options).unwrap();
-}
-
-fn command(program: &Path, args: &[&str]) -> Probe {
-    Probe::Command {
-        program: program.to_owned(),
-        args: args.iter().map(Into::into).collect(),
-        timeout: Probe::TIMEOUT,
-    }
 }

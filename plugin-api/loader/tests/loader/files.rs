@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Command};
 
-use delfin_plugin_loader::{Distrust, Reason, check, find, inspect};
+use delfin_plugin_loader::{Distrust, MAX_BYTES, Reason, check, find, inspect};
 
 use crate::lab::{Lab, assert_line, example, good_manifest, patched, set_mode, with_manifest};
 
@@ -76,6 +76,21 @@ fn what_is_no_library_is_told_from_what_is_empty() {
 }
 
 #[test]
+fn a_file_of_any_length_does_not_fill_the_memory() {
+    let lab = Lab::new();
+    let path = lab.file("huge.so", b"");
+    let size = MAX_BYTES + 1;
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(size)
+        .unwrap();
+    let max = MAX_BYTES;
+    assert_eq!(lab.refused(&path), Reason::TooLarge { size, max });
+}
+
+#[test]
 fn a_file_cut_anywhere_is_truncated() {
     let lab = Lab::new();
     let whole = fs::read(lab.tiny("tiny.so", &good_manifest(), "")).unwrap();
@@ -89,10 +104,10 @@ fn a_file_cut_anywhere_is_truncated() {
 fn a_damaged_file_is_refused_and_never_a_panic() {
     let lab = Lab::new();
     let whole = fs::read(lab.tiny("tiny.so", &good_manifest(), "")).unwrap();
-    for at in 4..64 {
+    for at in (4..64).chain((64..whole.len()).step_by(13)) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0xff;
-        // Some bytes of a header mean nothing to anyone; none may be fatal.
+        // Some bytes mean nothing to anyone; none may be fatal.
         if let Err(refusal) = inspect(&lab.file("damaged.so", &bytes)) {
             assert_line(&refusal);
         }

@@ -2,14 +2,18 @@
 
 use delfin_plugin_loader::Reason;
 
-use crate::lab::{Lab, museum};
+use crate::{
+    host,
+    lab::{Lab, museum},
+};
 
 #[test]
-fn this_host_opens_plugins_of_every_version_that_fits() {
+fn this_host_calls_plugins_of_every_version_that_fits() {
     let lab = Lab::new();
-    for (version, abi) in [("1-0", "1.0.0"), ("1-1", "1.1.0")] {
-        let plugin = lab.open(&lab.copy_of(&museum(version))).unwrap();
-        assert_eq!(plugin.manifest().abi, abi);
+    for (version, machine) in [("1-0", ""), ("1-1", " on unknown machine")] {
+        let said = host::visit(&lab.copy_of(&museum(version)), &lab.cache()).unwrap();
+        let first = format!("exported 3 for museum{machine}; exported 7 for museum{machine}; ");
+        assert!(said.starts_with(&first), "{said}");
     }
 }
 
@@ -28,4 +32,12 @@ fn this_host_refuses_plugins_of_every_version_that_does_not() {
     }
     let reason = lab.refused(&lab.copy_of(&museum("2-0")));
     assert!(matches!(reason, Reason::OtherMajor { .. }), "{reason}");
+}
+
+#[test]
+fn a_root_module_that_fails_says_why_in_one_line() {
+    let lab = Lab::new();
+    let reason = lab.refused(&lab.copy_of(&museum("failing-root")));
+    let error = "the root module loader panicked".to_owned();
+    assert_eq!(reason, Reason::RootModule { error });
 }

@@ -116,7 +116,7 @@ fn a_refused_plugin_spoils_nothing_for_those_after_it() {
 /// The refusal, alone and after a plugin that fits.
 fn refused(host: &str, plugin: &str, reason: &str) {
     let line = format!("refused: plugin `{}` {reason}", library(plugin).display());
-    assert_eq!(visit(&[(host, plugin)]), [line.clone()]);
+    assert_eq!(visit(&[(host, plugin)])[0], line);
     let after = visit(&[(host, "1-0"), (host, "1-1"), (host, plugin)]);
     assert_eq!(after[2], line);
 }

@@ -1,0 +1,98 @@
+//! The smallest files of the formats that this machine has no compiler for.
+
+use super::*;
+
+const MANIFEST: &[u8] = b"the manifest";
+
+fn parse(data: &[u8]) -> Library<'_> {
+    Library::parse(data, Path::new("/p/x"))
+        .map_err(|reason| reason.to_string())
+        .unwrap()
+}
+
+#[test]
+fn a_manifest_is_found_in_a_mach_o_library() {
+    let file = mach_o("__delfin_plugin");
+    let library = parse(&file);
+    assert_eq!(library.manifest, MANIFEST);
+    assert_eq!(library.image.format, "macho");
+    assert_eq!(library.image.architecture, "aarch64");
+    let other = mach_o("__delfin_other");
+    let refused = Library::parse(&other, Path::new("/p/x")).err();
+    assert_eq!(refused, Some(Reason::NoManifest));
+}
+
+#[test]
+fn a_manifest_is_found_in_a_library_of_windows() {
+    let file = pe();
+    let library = parse(&file);
+    assert_eq!(library.manifest, MANIFEST);
+    assert_eq!(library.image.format, "pe");
+    assert_eq!(library.image.architecture, "x86_64");
+}
+
+#[test]
+fn a_segment_that_reaches_past_the_end_is_truncated() {
+    for whole in [mach_o("__delfin_plugin"), pe()] {
+        let cut = &whole[..whole.len() - 1];
+        let refused = Library::parse(cut, Path::new("/p/x")).err();
+        assert_eq!(refused, Some(Reason::Truncated));
+    }
+}
+
+/// A library of one segment with one section.
+fn mach_o(section: &str) -> Vec<u8> {
+    let size = MANIFEST.len() as u32;
+    let (header, segment, sections) = (32, 72, 80);
+    let data = header + segment + sections;
+    let mut file = Vec::new();
+    // Magic, arm64, a dynamic library with one load command, of that length.
+    numbers(
+        &mut file,
+        &[0xfeed_facf, 0x0100_000c, 0, 6, 1, segment + sections, 0, 0],
+    );
+    // LC_SEGMENT_64: name, address and size, offset and size in the file.
+    numbers(&mut file, &[0x19, segment + sections]);
+    name(&mut file, "__DATA");
+    numbers(&mut file, &[0, 0, size, 0, data, 0, size, 0]);
+    // Protections, one section, flags.
+    numbers(&mut file, &[3, 3, 1, 0]);
+    name(&mut file, section);
+    name(&mut file, "__DATA");
+    // Address, size, offset; no relocations.
+    numbers(&mut file, &[0, 0, size, 0, data, 0, 0, 0, 0, 0, 0, 0]);
+    file.extend(MANIFEST);
+    file
+}
+
+/// A library of one section, whose name Windows has cut.
+fn pe() -> Vec<u8> {
+    let size = MANIFEST.len() as u32;
+    let (dos, headers, optional, section) = (64, 4 + 20, 240, 40);
+    let data = dos + headers + optional + section;
+    let mut file = b"MZ".to_vec();
+    file.resize(60, 0);
+    numbers(&mut file, &[dos]);
+    file.extend(b"PE\0\0");
+    // x86-64 and one section; no symbols; the optional header's length, a DLL.
+    numbers(&mut file, &[0x0001_8664, 0, 0, 0, 0x2022_0000 | optional]);
+    let start = file.len();
+    numbers(&mut file, &[0x20b]);
+    file.resize(start + 108, 0);
+    numbers(&mut file, &[16]);
+    file.resize(start + optional as usize, 0);
+    file.extend(&ELF_SECTION.as_bytes()[..8]);
+    numbers(&mut file, &[size, 0x1000, size, data, 0, 0, 0, 0]);
+    file.extend(MANIFEST);
+    file
+}
+
+fn numbers(file: &mut Vec<u8>, numbers: &[u32]) {
+    file.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+}
+
+fn name(file: &mut Vec<u8>, name: &str) {
+    let end = file.len() + 16;
+    file.extend(name.as_bytes());
+    file.resize(end, 0);
+}
