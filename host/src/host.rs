@@ -17,7 +17,7 @@ use crate::{
     },
     config::{Config, ExporterConfig, StorageConfig},
     delivery::{Delivery, Exporter, Phase},
-    journal::{self, Journals, Limits, OpenError},
+    journal::{self, CursorError, Journals, Limits, OpenError, ReadError, StartFrom},
     lane::{Lane, Lanes, NewBatch},
     logging,
     plugin::{InstanceHost, PluginCounters, Plugins},
@@ -40,6 +40,12 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// An exporter's place in the journal cannot be had.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// A storage has no driver.
     #[error(transparent)]
     Driver(#[from] crate::collect::UnknownDriver),
@@ -82,6 +88,7 @@ impl Host {
             .await
             .map_err(|source| StartError::Listen { address, source })?;
         let lanes = lanes(&config, &journals);
+        open_cursors(&config, &lanes).await?;
         let phase = watch::Sender::new(Phase::Running);
         let mut deliveries = JoinSet::new();
         let mut exporters = Vec::new();
@@ -238,6 +245,36 @@ fn collection(storage: &StorageConfig) -> Collection {
         alerts_interval: storage.alerts_interval,
         options: storage.options.clone(),
     }
+}
+
+/// Fixes where each exporter starts before the first batch is accepted, so that
+/// none misses one. Those that want the oldest records come first: without a
+/// cursor nothing holds these.
+async fn open_cursors(config: &Config, lanes: &Lanes) -> Result<(), StartError> {
+    let mut exporters: Vec<&ExporterConfig> = config.exporters.iter().collect();
+    exporters.sort_by_key(|exporter| exporter.start_from == StartFrom::Now);
+    for exporter in exporters {
+        let journal = lanes.of(exporter.kind).journal();
+        journal
+            .open_cursor(&exporter.name, exporter.start_from)
+            .await?;
+    }
+    for lane in [&lanes.performance, &lanes.alerts] {
+        for cursor in lane.journal().cursors()? {
+            let name = cursor.exporter;
+            if config
+                .exporters
+                .iter()
+                .all(|exporter| exporter.name != name)
+            {
+                log::warn!(
+                    exporter = name, kind:% = lane.kind();
+                    "an exporter is no longer configured; what is pending for it is kept, and takes room"
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 fn plugin_views(plugins: &Plugins) -> impl Iterator<Item = PluginView> {
