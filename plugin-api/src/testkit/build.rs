@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, process::Command};
 
-/// Builds the `cdylib` of the crate whose test this is, and says where it is.
+/// Builds the `cdylib` of the crate whose test or benchmark this is, optimised if
+/// that is, and says where it is.
 ///
 /// # Panics
 ///
@@ -18,6 +19,7 @@ pub fn build_library() -> PathBuf {
             "--manifest-path",
         ])
         .arg(&manifest)
+        .args((!cfg!(debug_assertions)).then_some("--release"))
         .output()
         .unwrap_or_else(|error| panic!("cannot run cargo: {error}"));
     assert!(

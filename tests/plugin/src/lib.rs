@@ -17,8 +17,11 @@ use delfin_plugin_api::{
 
 export_plugin! {
     "PerformanceExporterScripted" => Scripted<PerformanceBatch>: "Does what a test says",
+    "PerformanceExporterSum" => sum::Sum: "Looks at every point",
     "AlertExporterScripted" => Scripted<AlertBatch>: "Does what a test says",
 }
+
+mod sum;
 
 struct Scripted<B> {
     config: Config,

@@ -1,0 +1,50 @@
+//! The cost of the plugin boundary: the same loop over the same batch, in the
+//! host and in a plugin that was opened as a host opens it.
+
+use std::hint::black_box;
+
+use delfin_plugin_api::{Batch, PerformanceBatch, sample, testkit};
+use divan::{Bencher, counter::ItemsCount};
+
+#[path = "../src/sum.rs"]
+#[expect(dead_code, reason = "the exporter around the loop runs in the library")]
+mod sum;
+
+/// One point; 100,000; and what a storage with 31,629 series sends at a time.
+const BATCHES: [(usize, usize); 3] = [(1, 1), (10_000, 10), (31_629, 15)];
+
+fn main() {
+    divan::main();
+}
+
+fn batch((series, points): (usize, usize)) -> PerformanceBatch {
+    sample::performance(series, points)
+}
+
+#[divan::bench(args = BATCHES.map(|(series, points)| series * points))]
+fn in_the_host(bencher: Bencher<'_, '_>, points: usize) {
+    let batch = batch(shape(points));
+    bencher
+        .counter(ItemsCount::new(points))
+        .bench_local(|| black_box(sum::sum(&batch)));
+}
+
+#[divan::bench(args = BATCHES.map(|(series, points)| series * points))]
+fn through_the_plugin(bencher: Bencher<'_, '_>, points: usize) {
+    let batch = batch(shape(points));
+    let harness = testkit::Harness::open(&testkit::build_library());
+    let settings = serde_json::json!({});
+    let exporter = harness.create("PerformanceExporterSum", &settings, &harness.new_folder());
+    let mut exporter = exporter.unwrap_or_else(|outcome| panic!("{outcome:?}"));
+    bencher.counter(ItemsCount::new(points)).bench_local(|| {
+        let outcome = exporter.export(batch.as_arrow());
+        assert_eq!(outcome.message, "");
+    });
+}
+
+fn shape(points: usize) -> (usize, usize) {
+    let shape = BATCHES
+        .into_iter()
+        .find(|(series, each)| series * each == points);
+    shape.unwrap_or_default()
+}
