@@ -6,6 +6,9 @@
 //! while it is read, not afterwards.
 //!
 //! Series keep the order of their points, and batches the order of their items.
+//! In JSON a label, or a field of an alert, may also be a number or a boolean: it
+//! is kept as it is written there. A field of an alert that is `null` is absent;
+//! nothing else may be `null`.
 //!
 //! Knows nothing of HTTP but two header values, and stores nothing.
 
@@ -121,14 +124,14 @@ pub fn parse(
         Kind::Performance => {
             let batch = match payload.format {
                 Format::Json => json::performance(&bytes, limits),
-                Format::ArrowStream => arrow::performance(&bytes, limits),
+                Format::ArrowStream => arrow::performance(bytes, limits),
             };
             batch.map(|batch| AnyBatch::Performance(Box::new(batch)))
         }
         Kind::Alert => {
             let batch = match payload.format {
                 Format::Json => json::alerts(&bytes, limits, now_ms),
-                Format::ArrowStream => arrow::alerts(&bytes, limits, now_ms),
+                Format::ArrowStream => arrow::alerts(bytes, limits, now_ms),
             };
             batch.map(|batch| AnyBatch::Alert(Box::new(batch)))
         }

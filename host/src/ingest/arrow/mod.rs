@@ -8,6 +8,8 @@
 mod check;
 mod columns;
 
+use std::borrow::Cow;
+
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use delfin_plugin_api::{
@@ -18,7 +20,10 @@ use super::{IngestError, Limits};
 use crate::codec::stream;
 
 /// A series batch.
-pub(super) fn performance(bytes: &[u8], limits: &Limits) -> Result<PerformanceBatch, IngestError> {
+pub(super) fn performance(
+    bytes: Cow<'_, [u8]>,
+    limits: &Limits,
+) -> Result<PerformanceBatch, IngestError> {
     let mut parts = Vec::new();
     let mut first_row = 0;
     for batch in read(bytes, limits)? {
@@ -33,7 +38,7 @@ pub(super) fn performance(bytes: &[u8], limits: &Limits) -> Result<PerformanceBa
 /// An alert batch. A column that a stream does not have is empty in all its
 /// alerts; without `occur_time` they occurred at `now_ms`.
 pub(super) fn alerts(
-    bytes: &[u8],
+    bytes: Cow<'_, [u8]>,
     limits: &Limits,
     now_ms: i64,
 ) -> Result<AlertBatch, IngestError> {
@@ -48,8 +53,12 @@ pub(super) fn alerts(
     Ok(join_alerts(parts))
 }
 
-fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<RecordBatch>, IngestError> {
-    let batches = stream::read(Buffer::from(bytes)).map_err(|error| columns::not_arrow(&error))?;
+fn read(bytes: Cow<'_, [u8]>, limits: &Limits) -> Result<Vec<RecordBatch>, IngestError> {
+    let bytes = match bytes {
+        Cow::Owned(bytes) => Buffer::from_vec(bytes),
+        Cow::Borrowed(bytes) => Buffer::from(bytes),
+    };
+    let batches = stream::read(bytes).map_err(|error| columns::not_arrow(&error))?;
     let sizes = batches.iter().map(RecordBatch::num_rows);
     let rows = sizes.fold(0_u64, |sum, rows| sum.saturating_add(rows as u64));
     if rows > limits.max_rows {

@@ -21,6 +21,14 @@ fn stream(batches: &[RecordBatch]) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
+fn parsed(bytes: &[u8], limits: &Limits) -> Result<PerformanceBatch, IngestError> {
+    performance(Cow::Borrowed(bytes), limits)
+}
+
+fn alerts_of(bytes: &[u8]) -> Result<AlertBatch, IngestError> {
+    alerts(Cow::Borrowed(bytes), &Limits::default(), NOW)
+}
+
 fn frozen(rows: std::ops::Range<i64>) -> RecordBatch {
     let mut batch = PerformanceBatchBuilder::new();
     for row in rows {
@@ -65,21 +73,21 @@ fn foreign(name: &str, labels: &[(&str, &str)], points: &[(i64, f64)]) -> Record
 }
 
 fn refused(batch: &RecordBatch) -> String {
-    performance(&stream(std::slice::from_ref(batch)), &Limits::default())
+    parsed(&stream(std::slice::from_ref(batch)), &Limits::default())
         .unwrap_err()
         .to_string()
 }
 
 #[test]
 fn a_batch_of_the_frozen_types_is_taken_as_it_is() {
-    let batch = performance(&stream(&[frozen(0..3)]), &Limits::default()).unwrap();
+    let batch = parsed(&stream(&[frozen(0..3)]), &Limits::default()).unwrap();
     assert_eq!(batch.as_arrow(), &frozen(0..3));
 }
 
 #[test]
 fn the_batches_of_a_stream_become_one() {
     let parts = [frozen(0..2), frozen(2..2), frozen(2..5)];
-    let batch = performance(&stream(&parts), &Limits::default()).unwrap();
+    let batch = parsed(&stream(&parts), &Limits::default()).unwrap();
     assert_eq!(batch.as_arrow(), &frozen(0..5));
 }
 
@@ -90,7 +98,7 @@ fn a_foreign_batch_becomes_one_of_the_frozen_types() {
         &[("a", "1"), ("b", "1")],
         &[(1, f64::NAN), (2, f64::INFINITY)],
     );
-    let batch = performance(&stream(&[batch]), &Limits::default()).unwrap();
+    let batch = parsed(&stream(&[batch]), &Limits::default()).unwrap();
     assert_eq!(batch.as_arrow().schema(), performance_schema());
     let series = batch.series().next().unwrap();
     assert_eq!(
@@ -139,11 +147,8 @@ fn limits_hold_and_are_named_with_their_key() {
         max_string_bytes: 5,
         ..Limits::default()
     };
-    let check = |batches: &[RecordBatch]| {
-        performance(&stream(batches), &limits)
-            .unwrap_err()
-            .to_string()
-    };
+    let check =
+        |batches: &[RecordBatch]| parsed(&stream(batches), &limits).unwrap_err().to_string();
     assert_eq!(
         check(&[frozen(0..2), frozen(2..5)]),
         "the body holds more than 4 items (send smaller batches, or raise `api.max_rows`)"
@@ -207,12 +212,7 @@ fn alerts_need_only_the_columns_that_say_something() {
         ),
     ];
     let plain = RecordBatch::try_from_iter(columns).unwrap();
-    let batch = alerts(
-        &stream(std::slice::from_ref(&plain)),
-        &Limits::default(),
-        NOW,
-    )
-    .unwrap();
+    let batch = alerts_of(&stream(std::slice::from_ref(&plain))).unwrap();
     assert_eq!(batch.as_arrow().schema(), alert_schema());
     let read: Vec<_> = batch
         .alerts()
@@ -223,16 +223,11 @@ fn alerts_need_only_the_columns_that_say_something() {
         [(Some("a"), Some("Major"), NOW), (Some("b"), None, NOW)]
     );
 
-    let twice = alerts(
-        &stream(&[plain.clone(), plain.clone()]),
-        &Limits::default(),
-        NOW,
-    )
-    .unwrap();
+    let twice = alerts_of(&stream(&[plain.clone(), plain.clone()])).unwrap();
     assert_eq!(twice.rows(), 4);
 
     let nameless = plain.project(&[1]).unwrap();
-    let error = alerts(&stream(&[nameless]), &Limits::default(), NOW).unwrap_err();
+    let error = alerts_of(&stream(&[nameless])).unwrap_err();
     assert_eq!(
         error.to_string(),
         "item 0: neither `alert_id` nor `alert_name`"
@@ -242,11 +237,7 @@ fn alerts_need_only_the_columns_that_say_something() {
 #[test]
 fn bytes_that_are_no_stream_are_refused() {
     let whole = stream(&[frozen(0..3)]);
-    let check = |bytes: &[u8]| {
-        performance(bytes, &Limits::default())
-            .unwrap_err()
-            .to_string()
-    };
+    let check = |bytes: &[u8]| parsed(bytes, &Limits::default()).unwrap_err().to_string();
     assert_eq!(
         check(&whole[..300]),
         "the body is no valid Arrow stream: it is cut off"
@@ -270,7 +261,7 @@ fn no_damaged_stream_unwinds_or_is_unreadable() {
         for flip in [0x01, 0x02, 0x40, 0x80, 0xff] {
             let mut damaged = whole.clone();
             damaged[at] ^= flip;
-            match performance(&damaged, &Limits::default()) {
+            match parsed(&damaged, &Limits::default()) {
                 Ok(batch) => drop(format!("{:?}", batch.series().collect::<Vec<_>>())),
                 Err(_) => refused += 1,
             }
