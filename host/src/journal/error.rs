@@ -1,0 +1,133 @@
+//! Why a journal could not do what it was asked.
+//!
+//! One enum for each question of a caller: may I answer that the batch is
+//! safe, has the cursor moved, what does the journal hold, can the host start.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a batch was not made durable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The records that exporters still need fill the lane.
+    #[error(
+        "the journal holds {held_bytes} bytes of `journal.max_bytes`, of which this lane has {max_bytes} \
+         (see which exporter is behind, or raise `journal.max_bytes`)"
+    )]
+    Full {
+        /// What the lane holds.
+        held_bytes: u64,
+        /// What it may hold.
+        max_bytes: u64,
+    },
+    /// The disk is full, or nearly.
+    #[error(
+        "the journal's disk has {free_bytes} bytes free of the {min_free_bytes} in `journal.min_free_bytes` \
+         (make room on it)"
+    )]
+    NoSpace {
+        /// What is free.
+        free_bytes: u64,
+        /// What must stay free.
+        min_free_bytes: u64,
+    },
+    /// The file could not be written; the journal opens it again by itself.
+    #[error("the journal cannot be written: {reason} (try again)")]
+    Unavailable {
+        /// What the file system or the store said.
+        reason: String,
+    },
+    /// The host is stopping.
+    #[error("the journal is closed (try again when the host runs)")]
+    Closed,
+}
+
+/// Why a cursor was not made, or did not move.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CursorError {
+    /// The lane has no cursor of this name.
+    #[error("exporter `{exporter}` has no cursor in this lane (open one)")]
+    Missing {
+        /// Who asked.
+        exporter: String,
+    },
+    /// The settlement contradicts the journal: a bug of the caller. Nothing was written.
+    #[error(
+        "exporter `{exporter}`: settlement refused: {reason} (open the cursor again and go on from there)"
+    )]
+    Refused {
+        /// Whose settlement it was.
+        exporter: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The file could not be written; the journal opens it again by itself.
+    #[error("the journal cannot be written: {reason} (try again)")]
+    Unavailable {
+        /// What the file system or the store said.
+        reason: String,
+    },
+    /// The host is stopping.
+    #[error("the journal is closed (try again when the host runs)")]
+    Closed,
+}
+
+/// Why the journal could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The file could not be read.
+    #[error("the journal cannot be read: {reason} (try again)")]
+    Unavailable {
+        /// What the file system or the store said.
+        reason: String,
+    },
+}
+
+/// Why the journals could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder could not be made or used.
+    #[error("cannot use state folder `{}` (check `state_dir`, its owner and its mode)", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another host has the folder.
+    #[error("state folder `{}` is in use by process {pid} (stop it, or set another `state_dir`)", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// What the lock file says of the other host.
+        pid: String,
+    },
+    /// The file is some other program's database.
+    #[error("`{}` is not a journal of delfin-host (move it away, or set another `state_dir`)", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file has a schema that this host does not know.
+    #[error(
+        "journal `{}` has schema version {found}, this host needs {wanted} \
+         (run the host that wrote it, or set another `state_dir`)",
+        path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: i64,
+        /// The version of this host.
+        wanted: i64,
+    },
+    /// The file could not be opened or read.
+    #[error("cannot open journal `{}`: {reason} (check its owner, its mode and its disk)", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the file system or the store said.
+        reason: String,
+    },
+}

@@ -1,0 +1,254 @@
+//! The journal: every accepted batch, durable, once, whatever the number of exporters.
+//!
+//! A lane is a sequence of numbered records; each exporter has a cursor in one
+//! lane. A batch is acknowledged once it is durable, a cursor moves only by a
+//! settlement, and a record goes when every cursor has passed it. For each
+//! exporter, every accepted item is one of delivered, dead-lettered, dropped,
+//! filtered or pending, at every moment.
+//!
+//! Knows nothing of plugins, of Arrow or of the network. [`Journal`] is free of
+//! the store's types, so that another store can take its place.
+
+mod cursor;
+mod error;
+mod lock;
+mod record;
+mod sqlite;
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use delfin_plugin_api::Kind;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub use cursor::{Counts, Cursor, DeadLetter, Dropped, Position, Settlement, StartFrom};
+pub use error::{AppendError, CursorError, OpenError, ReadError};
+pub use record::{BatchInfo, BatchState, Entry, Receipt, Record, Seq};
+
+/// An answer that comes once the change is durable.
+///
+/// The change is under way when the call returns: changes of one caller are
+/// made in the order of the calls, and to drop the future takes none back.
+pub type Durable<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+/// One lane.
+///
+/// Reads block for as long as a read from the disk takes, and hold nothing
+/// once they have returned.
+pub trait Journal: Send + Sync {
+    /// Appends a batch. A batch, or a key, that was there before is answered with its first receipt.
+    fn append(
+        &self,
+        record: Record,
+        idempotency_key: Option<String>,
+    ) -> Durable<Receipt, AppendError>;
+
+    /// The exporter's cursor, made now if it has none.
+    fn open_cursor(&self, exporter: &str, start: StartFrom) -> Durable<Cursor, CursorError>;
+
+    /// Moves a cursor: dead letters, counts and position change together or not at all.
+    ///
+    /// The answer may come a fifth of a second later than it could, so that
+    /// moving cursors costs few commits. Whoever has more to deliver goes on.
+    fn settle(&self, exporter: &str, settlement: Settlement) -> Durable<(), CursorError>;
+
+    /// Notes what went wrong at an exporter.
+    fn record_error(&self, exporter: &str, message: &str) -> Durable<(), CursorError>;
+
+    /// The first record at or after a number.
+    fn read(&self, from: Seq) -> Result<Option<Entry>, ReadError>;
+
+    /// What became of an exporter's items; nothing if it has no cursor here.
+    fn counts(&self, exporter: &str) -> Result<Option<Counts>, ReadError>;
+
+    /// All cursors by name, those of exporters that are no longer configured too.
+    fn cursors(&self) -> Result<Vec<Cursor>, ReadError>;
+
+    /// What became of a batch; nothing once it is pruned.
+    fn batch(&self, batch_id: Uuid) -> Result<Option<BatchInfo>, ReadError>;
+
+    /// What the lane holds and has done.
+    fn stats(&self) -> Result<Stats, ReadError>;
+
+    /// The last number given; it changes after each commit that appended.
+    fn head(&self) -> watch::Receiver<Seq>;
+
+    /// Finishes what it was asked so far, and refuses the rest. Blocks until that is durable.
+    fn close(&self);
+}
+
+/// What a lane holds, and what it has done since the host started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Records held.
+    pub records: u64,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+    /// Bytes that they may have.
+    pub max_bytes: u64,
+    /// Size of the file, room for reuse included.
+    pub file_bytes: u64,
+    /// When the oldest record held was accepted, in milliseconds since 1970.
+    pub oldest_accepted_ms: Option<i64>,
+    /// What is free on the disk, if the system says so.
+    pub free_disk_bytes: Option<u64>,
+    /// Commits made, each of them synced to the disk.
+    pub commits: u64,
+    /// The time that they took.
+    pub commit_time: Duration,
+    /// Commits that failed.
+    pub failed_commits: u64,
+    /// Batches appended.
+    pub appended: u64,
+    /// Batches refused for want of room.
+    pub refused: u64,
+    /// Records that every cursor had passed and that were deleted.
+    pub pruned: u64,
+}
+
+/// How much the journal may hold, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of payload in all lanes.
+    pub max_bytes: u64,
+    /// How long a record is held that no cursor needs, when the lane has no cursor.
+    pub max_age: Duration,
+    /// What must stay free on the disk.
+    pub min_free_bytes: u64,
+    /// How long a record is held after it was accepted though every cursor has
+    /// passed it, so that the state of a batch can be asked for.
+    pub retention: Duration,
+    /// How long a delivery may wait to be committed together with others.
+    pub gather: Duration,
+}
+
+/// The host's lanes, and its lock on the folder that they are in.
+pub struct Journals {
+    /// The lane of performance batches.
+    pub performance: Arc<dyn Journal>,
+    /// The lane of alert batches.
+    pub alerts: Arc<dyn Journal>,
+    _lock: lock::StateLock,
+}
+
+/// Opens both lanes in a folder, which is made if it is missing.
+pub fn open(state_dir: &Path, limits: &Limits) -> Result<Journals, OpenError> {
+    let unusable = |source| OpenError::Folder {
+        path: state_dir.to_path_buf(),
+        source,
+    };
+    make_private_folder(state_dir).map_err(unusable)?;
+    let lock = lock::StateLock::take(state_dir)?;
+    // Alerts have room of their own, which no flood of performance can take.
+    let alert_bytes = limits.max_bytes / 8;
+    let lane = |name: &'static str, max_bytes| {
+        sqlite::SqliteJournal::open(
+            state_dir,
+            name,
+            Limits {
+                max_bytes,
+                ..limits.clone()
+            },
+        )
+    };
+    let journals = Journals {
+        alerts: Arc::new(lane("alerts", alert_bytes)?),
+        performance: Arc::new(lane("performance", limits.max_bytes - alert_bytes)?),
+        _lock: lock,
+    };
+    // A file's name is durable only once its folder is.
+    File::open(state_dir)
+        .and_then(|folder| folder.sync_all())
+        .map_err(unusable)?;
+    Ok(journals)
+}
+
+impl Journals {
+    /// The lane for batches of a kind.
+    #[must_use]
+    pub fn lane(&self, kind: Kind) -> &Arc<dyn Journal> {
+        match kind {
+            Kind::Performance => &self.performance,
+            Kind::Alert => &self.alerts,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 8 << 30,
+            max_age: Duration::from_hours(72),
+            min_free_bytes: 1 << 30,
+            retention: Duration::from_mins(1),
+            gather: Duration::from_millis(200),
+        }
+    }
+}
+
+impl std::fmt::Debug for Journals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journals").finish_non_exhaustive()
+    }
+}
+
+fn make_private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_host_is_refused_and_told_who_has_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let state_dir = folder.path().join("state");
+        let journals = open(&state_dir, &Limits::default()).unwrap();
+        let error = open(&state_dir, &Limits::default())
+            .unwrap_err()
+            .to_string();
+        let (path, pid) = (state_dir.display(), std::process::id());
+        assert_eq!(
+            error,
+            format!(
+                "state folder `{path}` is in use by process {pid} (stop it, or set another `state_dir`)"
+            )
+        );
+        drop(journals);
+        open(&state_dir, &Limits::default()).unwrap();
+    }
+
+    #[test]
+    fn the_folder_is_for_the_host_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let state_dir = folder.path().join("made").join("state");
+        let _journals = open(&state_dir, &Limits::default()).unwrap();
+        assert_eq!(
+            std::fs::metadata(&state_dir).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+    }
+
+    #[test]
+    fn alerts_have_room_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let journals = open(
+            folder.path(),
+            &Limits {
+                max_bytes: 800,
+                ..Limits::default()
+            },
+        )
+        .unwrap();
+        let room = |kind| journals.lane(kind).stats().unwrap().max_bytes;
+        assert_eq!((room(Kind::Performance), room(Kind::Alert)), (700, 100));
+    }
+}

@@ -1,0 +1,27 @@
+-- Takes over what outlives the records of a damaged file, attached as `damaged`.
+-- What an exporter had pending is lost: counted as dropped, and listed in `lost`.
+-- Keys are left behind: whoever sends a lost batch again must have it stored.
+
+CREATE TEMP TABLE lost AS
+SELECT c.exporter,
+       (SELECT items FROM damaged.totals) - c.start_items + c.replayed_items
+       - c.delivered - c.dead_lettered - c.filtered
+       - (SELECT coalesce(sum(d.items), 0) FROM damaged.dropped d WHERE d.exporter = c.exporter) AS lost
+FROM damaged.cursors c;
+
+INSERT INTO main.sqlite_sequence (name, seq)
+SELECT name, seq FROM damaged.sqlite_sequence WHERE name = 'batches';
+
+UPDATE main.totals SET items = d.items, bytes = d.bytes FROM damaged.totals d;
+
+INSERT INTO main.cursors
+SELECT exporter, start, start_seq, start_items, replayed_items, NULL,
+       1 + coalesce((SELECT seq FROM damaged.sqlite_sequence WHERE name = 'batches'), 0), 0, 0,
+       delivered, dead_lettered, filtered, created_ms, unused_since_ms, last_success_ms, last_error, last_error_ms
+FROM damaged.cursors;
+
+INSERT INTO main.dropped SELECT exporter, reason, items FROM damaged.dropped;
+INSERT INTO main.dropped SELECT exporter, 'damaged', lost FROM temp.lost WHERE lost > 0
+ON CONFLICT DO UPDATE SET items = items + excluded.items;
+
+INSERT INTO main.dead_letters SELECT * FROM damaged.dead_letters;

@@ -1,0 +1,714 @@
+//! One lane, as its callers see it.
+
+use std::fs;
+
+use delfin_plugin_api::Origin;
+use rusqlite::Connection;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::super::cursor::{DeadLetter, Dropped, Position};
+use std::time::Duration;
+
+use super::super::record::BatchState;
+use super::*;
+
+/// A lane in a folder of its own, which can be closed and opened again.
+struct Lane {
+    folder: TempDir,
+    limits: Limits,
+    journal: Option<SqliteJournal>,
+}
+
+impl Lane {
+    fn new(limits: Limits) -> Self {
+        let mut lane = Self {
+            folder: TempDir::new().unwrap(),
+            limits,
+            journal: None,
+        };
+        lane.reopen();
+        lane
+    }
+
+    fn reopen(&mut self) {
+        self.journal = None;
+        self.journal =
+            Some(SqliteJournal::open(self.folder.path(), "alerts", self.limits.clone()).unwrap());
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("alerts.db")
+    }
+
+    /// The names of damaged files that were moved aside.
+    fn aside(&self) -> Vec<PathBuf> {
+        let names = fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        names
+            .filter(|path| path.to_string_lossy().contains(".db.corrupt-"))
+            .collect()
+    }
+
+    async fn add(&self, items: u64) -> Seq {
+        self.append(record(items), None).await.unwrap().seq
+    }
+
+    fn of(&self, exporter: &str) -> Counts {
+        let counts = self.counts(exporter).unwrap().unwrap();
+        assert_eq!(counts.unaccounted(), 0, "{counts:?}");
+        counts
+    }
+}
+
+impl std::ops::Deref for Lane {
+    type Target = SqliteJournal;
+
+    fn deref(&self) -> &SqliteJournal {
+        self.journal.as_ref().unwrap()
+    }
+}
+
+/// Limits that nothing meets, with nothing kept and nothing put off.
+fn limits() -> Limits {
+    Limits {
+        min_free_bytes: 0,
+        retention: Duration::ZERO,
+        gather: Duration::ZERO,
+        ..Limits::default()
+    }
+}
+
+fn record(items: u64) -> Record {
+    Record {
+        batch_id: Uuid::now_v7(),
+        origin: Origin::Ingest,
+        storage_id: Some("array-1".to_owned()),
+        complete: false,
+        accepted_ms: now_ms(),
+        rows: items,
+        items,
+        payload: vec![7; 1000],
+    }
+}
+
+fn dead_letter(seq: Seq, first_row: u64, rows: u64) -> DeadLetter {
+    DeadLetter {
+        plugin_version: "1.2.3".to_owned(),
+        batch_id: Uuid::now_v7(),
+        seq,
+        first_row,
+        rows,
+        items: rows,
+        origin: Origin::Ingest,
+        storage_id: None,
+        accepted_ms: now_ms(),
+        code: 5 << 16,
+        reason: "no such metric".to_owned(),
+        attempts: 1,
+        first_ms: now_ms(),
+        last_ms: now_ms(),
+        payload: vec![1; 10],
+    }
+}
+
+fn after(seq: Seq) -> Position {
+    Position::after(seq)
+}
+
+#[tokio::test]
+async fn everyone_in_a_shared_commit_is_answered() {
+    let lane = Lane::new(limits());
+    // While someone else holds the file, all that is asked piles up behind one group.
+    let blocker = Connection::open(lane.path()).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let before = lane.stats().unwrap().commits;
+    let answers: Vec<_> = (0..50).map(|_| lane.append(record(2), None)).collect();
+    blocker.execute_batch("ROLLBACK").unwrap();
+    let mut numbers = Vec::new();
+    for answer in answers {
+        numbers.push(answer.await.unwrap().seq.0);
+    }
+    assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
+    assert!(lane.stats().unwrap().commits - before <= 2);
+    assert_eq!(*lane.head().borrow(), Seq(50));
+}
+
+#[tokio::test]
+async fn a_record_is_read_as_it_was_appended() {
+    let lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    for origin in [
+        Origin::Collection,
+        Origin::Sync,
+        Origin::Trap,
+        Origin::Resend,
+        Origin::Replay,
+        Origin::Other,
+    ] {
+        let appended = Record {
+            origin,
+            complete: true,
+            storage_id: None,
+            ..record(3)
+        };
+        let seq = lane.append(appended.clone(), None).await.unwrap().seq;
+        assert_eq!(
+            lane.read(seq).unwrap().unwrap(),
+            Entry {
+                seq,
+                record: appended
+            }
+        );
+    }
+    assert_eq!(lane.read(Seq(0)).unwrap().unwrap().seq, Seq(1));
+    assert_eq!(lane.read(Seq(7)).unwrap(), None);
+}
+
+#[tokio::test]
+async fn numbers_go_on_after_the_lane_was_pruned_empty_and_opened_again() {
+    let mut lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let first = lane.add(4).await;
+    lane.settle("a", Settlement::delivered(after(first), 4))
+        .await
+        .unwrap();
+    assert_eq!(lane.read(Seq(0)).unwrap(), None);
+    lane.reopen();
+    assert_eq!(*lane.head().borrow(), first);
+    assert_eq!(lane.add(5).await, first.next());
+    let counts = lane.of("a");
+    assert_eq!(
+        (counts.accepted, counts.delivered, counts.pending),
+        (9, 4, 5)
+    );
+}
+
+#[tokio::test]
+async fn now_starts_behind_the_head_and_earliest_at_the_oldest_record() {
+    let lane = Lane::new(limits());
+    lane.add(4).await;
+    let now = lane.open_cursor("now", StartFrom::Now).await.unwrap();
+    let earliest = lane
+        .open_cursor("earliest", StartFrom::Earliest)
+        .await
+        .unwrap();
+    lane.add(5).await;
+    assert_eq!(
+        (now.next, earliest.next),
+        (Position::at(Seq(2)), Position::at(Seq(1)))
+    );
+    assert_eq!(
+        (lane.of("now").accepted, lane.of("earliest").accepted),
+        (5, 9)
+    );
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_there_is_kept() {
+    let mut lane = Lane::new(limits());
+    let first = lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    lane.add(4).await;
+    lane.reopen();
+    assert_eq!(lane.open_cursor("a", StartFrom::Now).await.unwrap(), first);
+    assert_eq!(lane.cursors().unwrap(), [first]);
+}
+
+#[tokio::test]
+async fn every_disposition_is_counted_once() {
+    let lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let (one, two) = (lane.add(10).await, lane.add(20).await);
+    let mixed = Settlement {
+        through: Position {
+            seq: two,
+            row: 5,
+            items: 5,
+        },
+        delivered: 6,
+        filtered: 2,
+        dropped: vec![Dropped {
+            limit: "queue.max_age".to_owned(),
+            items: 3,
+        }],
+        dead_letters: vec![dead_letter(one, 0, 4)],
+    };
+    lane.settle("a", mixed).await.unwrap();
+    let counts = lane.of("a");
+    assert_eq!(
+        (counts.accepted, counts.delivered, counts.dead_lettered),
+        (30, 6, 4)
+    );
+    assert_eq!(
+        (counts.dropped(), counts.filtered, counts.pending),
+        (3, 2, 15)
+    );
+    lane.settle("a", Settlement::delivered(after(two), 15))
+        .await
+        .unwrap();
+    assert_eq!((lane.of("a").delivered, lane.of("a").pending), (21, 0));
+}
+
+#[tokio::test]
+async fn a_settlement_that_contradicts_the_journal_changes_nothing() {
+    let lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let (one, two) = (lane.add(10).await, lane.add(20).await);
+    let middle = Position {
+        seq: one,
+        row: 5,
+        items: 5,
+    };
+    lane.settle("a", Settlement::delivered(middle, 5))
+        .await
+        .unwrap();
+    let before = (lane.cursors().unwrap(), lane.of("a"));
+    for (through, delivered) in [
+        (Position::at(one), 0), // back to the start of the record
+        (
+            Position {
+                seq: one,
+                row: 4,
+                items: 4,
+            },
+            0,
+        ), // back within it
+        (after(one), 4),        // one item too few
+        (after(one), 6),        // one too many
+        (after(two).max(Position::at(Seq(9))), 25), // past what is there
+        (
+            Position {
+                seq: two,
+                row: 20,
+                items: 20,
+            },
+            25,
+        ), // past the rows of a record
+        (
+            Position {
+                seq: two,
+                row: 1,
+                items: 21,
+            },
+            26,
+        ), // more items than the record has
+        (
+            Position {
+                seq: two,
+                row: 0,
+                items: 1,
+            },
+            6,
+        ), // items without rows
+    ] {
+        let mut settlement = Settlement::delivered(through, delivered);
+        settlement.dead_letters = vec![dead_letter(one, 0, 0)];
+        let refused = lane.settle("a", settlement).await.unwrap_err();
+        assert!(
+            matches!(refused, CursorError::Refused { .. }),
+            "{through}: {refused}"
+        );
+    }
+    assert_eq!((lane.cursors().unwrap(), lane.of("a")), before);
+    let kept: u64 = Connection::open(lane.path())
+        .unwrap()
+        .query_row("SELECT count(*) FROM dead_letters", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(kept, 0);
+    let unknown = lane.settle("b", Settlement::default()).await;
+    assert_eq!(
+        unknown,
+        Err(CursorError::Missing {
+            exporter: "b".to_owned()
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_refused_settlement_does_not_harm_its_neighbours_in_the_commit() {
+    let lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let blocker = Connection::open(lane.path()).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let appended = lane.append(record(3), None);
+    let refused = lane.settle("a", Settlement::delivered(after(Seq(1)), 4));
+    let settled = lane.settle("a", Settlement::delivered(after(Seq(1)), 3));
+    blocker.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(appended.await.unwrap().seq, Seq(1));
+    assert!(refused.await.is_err());
+    settled.await.unwrap();
+    assert_eq!(lane.of("a").delivered, 3);
+}
+
+#[tokio::test]
+async fn a_full_lane_refuses_appends_until_cursors_move() {
+    let lane = Lane::new(Limits {
+        max_bytes: 2500,
+        ..limits()
+    });
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let (one, _) = (lane.add(1).await, lane.add(1).await);
+    let full = lane.append(record(1), None).await.unwrap_err();
+    assert_eq!(
+        full,
+        AppendError::Full {
+            held_bytes: 2000,
+            max_bytes: 2500
+        }
+    );
+    assert_eq!(
+        (lane.stats().unwrap().refused, lane.of("a").accepted),
+        (1, 2)
+    );
+    lane.settle("a", Settlement::delivered(after(one), 1))
+        .await
+        .unwrap();
+    assert_eq!(lane.add(1).await, Seq(3));
+}
+
+#[tokio::test]
+async fn records_kept_for_their_state_make_room_for_new_ones() {
+    let lane = Lane::new(Limits {
+        max_bytes: 2500,
+        retention: Duration::from_hours(1),
+        ..limits()
+    });
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    for _ in 0..5 {
+        let seq = lane.add(1).await;
+        lane.settle("a", Settlement::delivered(after(seq), 1))
+            .await
+            .unwrap();
+        assert!(lane.read(seq).unwrap().is_some());
+    }
+    assert_eq!(lane.stats().unwrap().records, 2);
+}
+
+#[tokio::test]
+async fn without_cursors_the_oldest_and_the_old_go() {
+    let lane = Lane::new(Limits {
+        max_bytes: 2500,
+        max_age: Duration::from_hours(1),
+        ..limits()
+    });
+    for _ in 0..5 {
+        lane.add(1).await;
+    }
+    assert_eq!(lane.read(Seq(0)).unwrap().unwrap().seq, Seq(4));
+    let mut lane = Lane::new(Limits {
+        max_age: Duration::from_hours(1),
+        ..limits()
+    });
+    let old = Record {
+        accepted_ms: now_ms() - 2 * 3_600_000,
+        ..record(1)
+    };
+    lane.append(old.clone(), None).await.unwrap();
+    assert_eq!(lane.read(Seq(0)).unwrap(), None);
+    // A cursor keeps its records, however old.
+    lane.reopen();
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    lane.append(
+        Record {
+            batch_id: Uuid::now_v7(),
+            ..old
+        },
+        None,
+    )
+    .await
+    .unwrap();
+    lane.add(1).await;
+    assert_eq!(lane.read(Seq(0)).unwrap().unwrap().seq, Seq(2));
+}
+
+#[tokio::test]
+async fn a_disk_below_its_minimum_refuses_appends_and_lets_cursors_move() {
+    let mut lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let seq = lane.add(1).await;
+    lane.limits.min_free_bytes = u64::MAX;
+    lane.reopen();
+    let refused = lane.append(record(1), None).await.unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            AppendError::NoSpace {
+                min_free_bytes: u64::MAX,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+    lane.settle("a", Settlement::delivered(after(seq), 1))
+        .await
+        .unwrap();
+    assert_eq!(lane.stats().unwrap().records, 0);
+}
+
+#[tokio::test]
+async fn a_key_is_answered_with_its_first_receipt_after_reopening_too() {
+    let mut lane = Lane::new(limits());
+    let key = Some("once".to_owned());
+    let first = lane.append(record(3), key.clone()).await.unwrap();
+    lane.reopen();
+    let second = lane.append(record(4), key.clone()).await.unwrap();
+    assert_eq!(
+        second,
+        Receipt {
+            repeated: true,
+            ..first
+        }
+    );
+    assert_eq!(lane.stats().unwrap().records, 1);
+    let old = Record {
+        accepted_ms: 0,
+        ..record(1)
+    };
+    lane.append(old, Some("long ago".to_owned())).await.unwrap();
+    assert!(
+        !lane
+            .append(record(1), Some("long ago".to_owned()))
+            .await
+            .unwrap()
+            .repeated
+    );
+}
+
+#[tokio::test]
+async fn a_batch_that_is_there_is_not_appended_again() {
+    let lane = Lane::new(limits());
+    let (one, two) = (record(3), record(4));
+    let first = lane.append(one.clone(), None).await.unwrap();
+    let again = lane.append(one, Some("late key".to_owned())).await.unwrap();
+    assert_eq!(
+        again,
+        Receipt {
+            repeated: true,
+            ..first
+        }
+    );
+    assert_eq!(lane.append(two, None).await.unwrap().seq, Seq(2));
+}
+
+#[tokio::test]
+async fn the_state_of_a_batch_comes_from_cursors_and_dead_letters() {
+    let lane = Lane::new(Limits {
+        retention: Duration::from_hours(1),
+        ..limits()
+    });
+    for exporter in ["b", "a"] {
+        lane.open_cursor(exporter, StartFrom::Now).await.unwrap();
+    }
+    let batch = record(10);
+    let seq = lane.append(batch.clone(), None).await.unwrap().seq;
+    lane.open_cursor("late", StartFrom::Now).await.unwrap();
+    let letter = DeadLetter {
+        batch_id: batch.batch_id,
+        ..dead_letter(seq, 0, 4)
+    };
+    let settlement = Settlement {
+        dead_letters: vec![letter],
+        ..Settlement::delivered(after(seq), 6)
+    };
+    lane.settle("a", settlement).await.unwrap();
+    let info = lane.batch(batch.batch_id).unwrap().unwrap();
+    assert_eq!(
+        (info.seq, info.items, info.accepted_ms),
+        (seq, 10, batch.accepted_ms)
+    );
+    let state = |exporter: &str, settled, dead_lettered| BatchState {
+        exporter: exporter.to_owned(),
+        settled,
+        dead_lettered,
+    };
+    assert_eq!(info.exporters, [state("a", true, 4), state("b", false, 0)]);
+    assert_eq!(lane.batch(Uuid::now_v7()).unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_last_error_and_the_last_success_survive_reopening() {
+    let mut lane = Lane::new(limits());
+    let opened = lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    assert_eq!((opened.last_success_ms, opened.last_error), (None, None));
+    let seq = lane.add(1).await;
+    lane.record_error("a", "connection refused").await.unwrap();
+    lane.settle("a", Settlement::delivered(after(seq), 1))
+        .await
+        .unwrap();
+    lane.reopen();
+    let cursor = lane.cursors().unwrap().remove(0);
+    assert_eq!(cursor.last_error.as_deref(), Some("connection refused"));
+    assert!(cursor.last_success_ms >= cursor.last_error_ms && cursor.last_error_ms.is_some());
+    assert!(lane.record_error("b", "x").await.is_err());
+}
+
+#[tokio::test]
+async fn a_read_does_not_keep_the_log_from_being_checkpointed() {
+    let lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    lane.add(1).await;
+    lane.read(Seq(0)).unwrap().unwrap();
+    lane.batch(Uuid::now_v7()).unwrap();
+    lane.add(1).await;
+    let other = Connection::open(lane.path()).unwrap();
+    let busy: i64 = other
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(busy, 0);
+    assert_eq!(
+        fs::metadata(lane.folder.path().join("alerts.db-wal"))
+            .unwrap()
+            .len(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn a_closed_journal_has_finished_what_it_was_asked_and_refuses_the_rest() {
+    let mut lane = Lane::new(Limits {
+        gather: Duration::from_hours(1),
+        ..limits()
+    });
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let seq = lane.add(1).await;
+    let settled = lane.settle("a", Settlement::delivered(after(seq), 1));
+    lane.close();
+    settled.await.unwrap();
+    assert_eq!(lane.append(record(1), None).await, Err(AppendError::Closed));
+    assert_eq!(
+        lane.settle("a", Settlement::default()).await,
+        Err(CursorError::Closed)
+    );
+    lane.reopen();
+    assert_eq!(lane.of("a").delivered, 1);
+}
+
+#[tokio::test]
+async fn a_settlement_that_waits_goes_with_the_next_append() {
+    let lane = Lane::new(Limits {
+        gather: Duration::from_hours(1),
+        ..limits()
+    });
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let seq = lane.add(1).await;
+    let before = lane.stats().unwrap().commits;
+    let settled = lane.settle("a", Settlement::delivered(after(seq), 1));
+    lane.add(1).await;
+    settled.await.unwrap();
+    assert_eq!(lane.stats().unwrap().commits, before + 1);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_moved_aside() {
+    let mut lane = Lane::new(limits());
+    lane.journal = None;
+    fs::write(lane.path(), vec![b'x'; 20_000]).unwrap();
+    lane.reopen();
+    assert_eq!(lane.add(1).await, Seq(1));
+    assert_eq!(fs::read(&lane.aside()[0]).unwrap().len(), 20_000);
+}
+
+#[tokio::test]
+async fn cursors_go_on_after_a_damaged_file_and_their_loss_is_counted() {
+    let mut lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let seq = lane.add(10).await;
+    lane.settle(
+        "a",
+        Settlement::delivered(
+            Position {
+                seq,
+                row: 4,
+                items: 4,
+            },
+            4,
+        ),
+    )
+    .await
+    .unwrap();
+    lane.journal = None;
+    damage_table(&lane.path(), "batches");
+    lane.reopen();
+    // The first to meet the damage is told so; then there is a new file.
+    assert!(matches!(
+        lane.append(record(5), None).await,
+        Err(AppendError::Unavailable { .. })
+    ));
+    assert_eq!(lane.add(5).await, seq.next());
+    assert_eq!(lane.aside().len(), 1);
+    let counts = lane.of("a");
+    assert_eq!(
+        (counts.accepted, counts.delivered, counts.pending),
+        (15, 4, 5)
+    );
+    assert_eq!(
+        counts.dropped,
+        [Dropped {
+            limit: "damaged".to_owned(),
+            items: 6
+        }]
+    );
+    assert_eq!(lane.read(seq).unwrap().unwrap().seq, seq.next());
+}
+
+#[tokio::test]
+async fn damage_that_a_reader_meets_is_mended_too() {
+    let mut lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let seq = lane.add(10).await;
+    lane.journal = None;
+    damage_table(&lane.path(), "dropped");
+    lane.reopen();
+    assert!(lane.counts("a").is_err());
+    // A second report of the same damage must not cost the new file.
+    assert!(lane.add(5).await > seq);
+    assert_eq!(lane.aside().len(), 1);
+}
+
+/// Overwrites the first page of a table.
+fn damage_table(path: &Path, table: &str) {
+    use std::os::unix::fs::FileExt;
+    let page: u64 = Connection::open(path)
+        .unwrap()
+        .query_row(
+            "SELECT rootpage FROM sqlite_schema WHERE name = ?1",
+            [table],
+            |row| row.get(0),
+        )
+        .unwrap();
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&[0xff; 4096], (page - 1) * 4096).unwrap();
+}
+
+#[test]
+fn a_file_of_a_newer_host_is_refused_in_one_line() {
+    let mut lane = Lane::new(limits());
+    lane.journal = None;
+    Connection::open(lane.path())
+        .unwrap()
+        .pragma_update(None, "user_version", 2)
+        .unwrap();
+    let error = SqliteJournal::open(lane.folder.path(), "alerts", limits())
+        .err()
+        .unwrap()
+        .to_string();
+    let told = "has schema version 2, this host needs 1 (run the host that wrote it, or set another `state_dir`)";
+    assert!(error.ends_with(told) && !error.contains('\n'), "{error}");
+}
+
+#[test]
+fn a_database_of_another_program_is_refused_and_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("alerts.db");
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE recipes (name TEXT)")
+        .unwrap();
+    let before = fs::read(&path).unwrap();
+    let error = SqliteJournal::open(folder.path(), "alerts", limits())
+        .err()
+        .unwrap();
+    assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}

@@ -1,0 +1,320 @@
+//! The writer thread: the only one that changes a lane's file.
+//!
+//! It takes all that waits into one transaction, commits, answers everyone and
+//! publishes the head. What cannot be committed is answered as such to the
+//! whole group, and the file is opened again.
+
+use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::watch;
+
+use super::super::error::OpenError;
+use super::super::record::Seq;
+use super::super::{Limits, Stats};
+use super::command::Command;
+use super::file::{self, Failure};
+use super::queue::{Group, Queue};
+use super::read::Readers;
+use super::space::Space;
+use super::work::{self, Done, Work};
+
+#[cfg(test)]
+mod tests;
+
+/// Between two looks for what may be deleted, when there is nothing else to do.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
+const FIRST_REOPEN: Duration = Duration::from_millis(100);
+const LAST_REOPEN: Duration = Duration::from_secs(5);
+
+/// What the writer shares with the askers.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) readers: Arc<Readers>,
+    pub(super) head: Arc<watch::Sender<Seq>>,
+    pub(super) done: Arc<Mutex<Stats>>,
+}
+
+/// A lane's writer.
+pub(super) struct Writer {
+    path: PathBuf,
+    limits: Limits,
+    space: Space,
+    shared: Shared,
+    store: Store,
+    /// When there was last nothing more to delete.
+    tidied: Option<Instant>,
+}
+
+/// The writer's connection, or when to try for one again.
+enum Store {
+    Open(Connection),
+    Closed {
+        reason: String,
+        again: Instant,
+        wait: Duration,
+    },
+}
+
+impl Writer {
+    /// Opens the file, or makes it.
+    pub(super) fn open(
+        path: PathBuf,
+        limits: Limits,
+        space: Space,
+        shared: Shared,
+    ) -> Result<Self, OpenError> {
+        let connection = file::open(&path, 0)?;
+        let head = work::head(&connection).map_err(|error| OpenError::File {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
+        shared.head.send_replace(Seq(head));
+        Ok(Self {
+            path,
+            limits,
+            space,
+            shared,
+            store: Store::Open(connection),
+            tidied: None,
+        })
+    }
+
+    /// Works until it is told to close, or nobody is left to ask for anything.
+    pub(super) fn run(mut self, commands: Receiver<Command>) {
+        let mut queue = Queue::new(commands, self.limits.gather);
+        self.space.keep_reserve();
+        loop {
+            let group = queue.take(self.patience());
+            let last = group.last;
+            self.serve(group);
+            if last {
+                // The last connection to close tidies the file up, and a reader cannot.
+                self.shared.readers.forget();
+                return;
+            }
+        }
+    }
+
+    /// How long to wait for commands before looking for something to delete.
+    fn patience(&self) -> Duration {
+        match (&self.store, self.tidied) {
+            (Store::Open(_), None) => Duration::ZERO,
+            (Store::Open(_), Some(_)) | (Store::Closed { .. }, _) => TIDY_EVERY,
+        }
+    }
+
+    fn serve(&mut self, group: Group) {
+        let mut commands = group.commands;
+        for damage in commands.extract_if(.., |command| matches!(command, Command::Damaged { .. }))
+        {
+            self.hear_of_damage(damage);
+        }
+        if let Err(reason) = self.reopen() {
+            fail(commands, &reason);
+            return;
+        }
+        // With nothing to carry out, what nobody needs is deleted.
+        match self.commit(&mut commands) {
+            Ok(()) => answer(commands),
+            Err(error) if Failure::of(&error) == Failure::Full => self.serve_on_full_disk(commands),
+            Err(error) => {
+                fail(commands, &error.to_string());
+                self.recover(&error);
+            }
+        }
+    }
+
+    /// Appends are refused; the rest goes on, with the reserve if need be.
+    fn serve_on_full_disk(&mut self, commands: Vec<Command>) {
+        let (free, min_free) = (
+            self.space.free_bytes().unwrap_or(0),
+            self.space.min_free_bytes(),
+        );
+        let appends = commands.len();
+        let mut commands: Vec<Command> = commands
+            .into_iter()
+            .filter_map(|command| command.refuse_append(free, min_free))
+            .collect();
+        note(&self.shared, |stats| {
+            stats.refused += (appends - commands.len()) as u64
+        });
+        let mut tried = self.commit(&mut commands);
+        if is_full(&tried) && self.space.release_reserve() {
+            tried = self.commit(&mut commands);
+            self.shrink_log();
+        }
+        match tried {
+            Ok(()) => answer(commands),
+            Err(error) => {
+                fail(commands, &error.to_string());
+                self.recover(&error);
+            }
+        }
+    }
+
+    /// Carries commands out in one transaction. After an error nothing of it is left.
+    fn commit(&mut self, commands: &mut [Command]) -> rusqlite::Result<()> {
+        let Store::Open(connection) = &mut self.store else {
+            return Err(rusqlite::Error::InvalidQuery);
+        };
+        let started = Instant::now();
+        let tidy = self.limits.retention.is_zero()
+            || self.tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY);
+        let done = transact(connection, &self.limits, &mut self.space, commands, tidy)
+            .inspect_err(|_| {
+                self.tidied = Some(started);
+                note(&self.shared, |stats| stats.failed_commits += 1);
+            })?;
+        if tidy {
+            self.space.keep_reserve();
+            self.tidied = (!done.more_to_prune).then_some(started);
+        }
+        let written = !commands.is_empty() || done.pruned > 0;
+        note(&self.shared, |stats| {
+            stats.commits += u64::from(written);
+            stats.commit_time += if written {
+                started.elapsed()
+            } else {
+                Duration::ZERO
+            };
+            stats.appended += done.appended;
+            stats.refused += done.refused;
+            stats.pruned += done.pruned;
+        });
+        self.publish(done.head);
+        Ok(())
+    }
+
+    /// Takes the log over into the file, so that what was deleted there gives room.
+    fn shrink_log(&self) {
+        if let Store::Open(connection) = &self.store
+            && let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        {
+            log::debug!(journal:% = self.path.display(), error:% = error; "journal's log was not checkpointed");
+        }
+    }
+
+    fn recover(&mut self, error: &rusqlite::Error) {
+        match Failure::of(error) {
+            // The transaction is rolled back, and the file as it was.
+            Failure::Full => {}
+            Failure::Damaged => self.replace_file(error),
+            Failure::Other => {
+                log::error!(journal:% = self.path.display(), error:% = error; "journal cannot be written, it is opened again");
+                self.close_store(error.to_string(), Duration::ZERO);
+            }
+        }
+    }
+
+    /// Replaces the file, unless that was done since the reader found it damaged.
+    fn hear_of_damage(&mut self, command: Command) {
+        if let Command::Damaged { generation, error } = command
+            && generation == self.shared.readers.generation()
+        {
+            self.replace_file(&error);
+        }
+    }
+
+    fn replace_file(&mut self, damage: &rusqlite::Error) {
+        let head = self.shared.head.borrow().0;
+        self.close_store(damage.to_string(), Duration::ZERO);
+        match file::replace(&self.path, head, damage) {
+            Ok(connection) => self.use_store(connection),
+            Err(error) => self.close_store(error.to_string(), FIRST_REOPEN),
+        }
+    }
+
+    /// Opens the file again after a failure, once enough time has passed.
+    fn reopen(&mut self) -> Result<(), String> {
+        let wait = match &self.store {
+            Store::Open(_) => return Ok(()),
+            Store::Closed { reason, again, .. } if Instant::now() < *again => {
+                return Err(reason.clone());
+            }
+            Store::Closed { wait, .. } => *wait,
+        };
+        let head = self.shared.head.borrow().0;
+        match file::open(&self.path, head) {
+            Ok(connection) => {
+                self.use_store(connection);
+                Ok(())
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                log::error!(journal:% = self.path.display(), error:% = error; "journal cannot be opened again");
+                self.close_store(reason.clone(), (wait * 2).clamp(FIRST_REOPEN, LAST_REOPEN));
+                Err(reason)
+            }
+        }
+    }
+
+    fn use_store(&mut self, connection: Connection) {
+        self.shared.readers.forget();
+        // A commit whose answer was an error may have reached the file all the same.
+        if let Ok(head) = work::head(&connection) {
+            self.publish(head);
+        }
+        self.store = Store::Open(connection);
+    }
+
+    fn close_store(&mut self, reason: String, wait: Duration) {
+        self.store = Store::Closed {
+            reason,
+            again: Instant::now() + wait,
+            wait,
+        };
+        self.shared.readers.forget();
+    }
+
+    fn publish(&self, head: u64) {
+        self.shared.head.send_if_modified(|seen| {
+            let moved = seen.0 < head;
+            seen.0 = seen.0.max(head);
+            moved
+        });
+    }
+}
+
+fn transact(
+    connection: &mut Connection,
+    limits: &Limits,
+    space: &mut Space,
+    commands: &mut [Command],
+    tidy: bool,
+) -> rusqlite::Result<Done> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut work = Work::start(&tx, limits, space)?;
+    for command in commands {
+        command.carry_out(&mut work)?;
+    }
+    if tidy {
+        work.tidy()?;
+    }
+    let done = work.finish()?;
+    tx.commit()?;
+    Ok(done)
+}
+
+fn note(shared: &Shared, change: impl FnOnce(&mut Stats)) {
+    change(&mut shared.done.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+fn is_full(tried: &rusqlite::Result<()>) -> bool {
+    tried
+        .as_ref()
+        .is_err_and(|error| Failure::of(error) == Failure::Full)
+}
+
+fn answer(commands: Vec<Command>) {
+    commands.into_iter().for_each(Command::answer);
+}
+
+fn fail(commands: Vec<Command>, reason: &str) {
+    commands
+        .into_iter()
+        .for_each(|command| command.fail(reason));
+}

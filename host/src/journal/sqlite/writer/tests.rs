@@ -1,0 +1,250 @@
+//! The writer on a disk that fails, one group at a time and without its thread.
+
+use std::sync::mpsc::channel;
+
+use delfin_plugin_api::Origin;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::super::super::cursor::{Cursor, DeadLetter, Position, Settlement, StartFrom};
+use super::super::super::error::{AppendError, CursorError};
+use super::super::super::record::{Receipt, Record};
+use super::super::command::Answer;
+use super::*;
+
+type Told<T, E> = oneshot::Receiver<Result<T, E>>;
+
+struct Bench {
+    writer: Writer,
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("alerts.db");
+        let shared = Shared {
+            readers: Arc::new(Readers::new(path.clone())),
+            head: Arc::new(watch::Sender::new(Seq(0))),
+            done: Arc::default(),
+        };
+        let limits = Limits {
+            min_free_bytes: 0,
+            retention: Duration::ZERO,
+            ..Limits::default()
+        };
+        let space = Space::new(folder.path(), "alerts", 0);
+        let mut writer = Writer::open(path, limits, space, shared).unwrap();
+        writer.space.keep_reserve();
+        Self { writer, folder }
+    }
+
+    fn serve(&mut self, commands: impl IntoIterator<Item = Command>) {
+        let (sender, receiver) = channel();
+        for command in commands {
+            sender.send(command).unwrap();
+        }
+        drop(sender);
+        let group = Queue::new(receiver, Duration::ZERO).take(Duration::ZERO);
+        self.writer.serve(group);
+    }
+
+    fn store(&self) -> &Connection {
+        match &self.writer.store {
+            Store::Open(connection) => connection,
+            Store::Closed { reason, .. } => panic!("{reason}"),
+        }
+    }
+
+    /// Lets the file grow no further, as on a full disk.
+    fn fill_disk(&self) {
+        let pages: i64 = self
+            .store()
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap();
+        self.store()
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .unwrap();
+    }
+
+    fn has_reserve(&self) -> bool {
+        self.folder.path().join("alerts.reserve").exists()
+    }
+
+    /// A cursor of exporter `a`, and one batch of ten items behind it.
+    fn with_one_batch() -> Self {
+        let mut bench = Self::new();
+        let (open, opened) = open_cursor();
+        let (add, added) = append();
+        bench.serve([open, add]);
+        assert!(told(opened).is_ok() && told(added).is_ok());
+        bench
+    }
+}
+
+fn told<T, E>(mut answer: Told<T, E>) -> Result<T, E> {
+    answer.try_recv().unwrap()
+}
+
+fn append() -> (Command, Told<Receipt, AppendError>) {
+    let record = Record {
+        batch_id: Uuid::now_v7(),
+        origin: Origin::Ingest,
+        storage_id: None,
+        complete: false,
+        accepted_ms: 0,
+        rows: 10,
+        items: 10,
+        payload: vec![0; 100_000],
+    };
+    let (asker, answer) = oneshot::channel();
+    (
+        Command::Append {
+            record,
+            key: None,
+            answer: Answer::to(asker),
+        },
+        answer,
+    )
+}
+
+fn open_cursor() -> (Command, Told<Cursor, CursorError>) {
+    let (asker, answer) = oneshot::channel();
+    (
+        Command::OpenCursor {
+            exporter: "a".to_owned(),
+            start: StartFrom::Now,
+            answer: Answer::to(asker),
+        },
+        answer,
+    )
+}
+
+fn settle(settlement: Settlement) -> (Command, Told<(), CursorError>) {
+    let (asker, answer) = oneshot::channel();
+    (
+        Command::Settle {
+            exporter: "a".to_owned(),
+            settlement,
+            answer: Answer::to(asker),
+        },
+        answer,
+    )
+}
+
+fn large_dead_letter() -> DeadLetter {
+    DeadLetter {
+        plugin_version: String::new(),
+        batch_id: Uuid::nil(),
+        seq: Seq(1),
+        first_row: 0,
+        rows: 10,
+        items: 10,
+        origin: Origin::Ingest,
+        storage_id: None,
+        accepted_ms: 0,
+        code: 0,
+        reason: String::new(),
+        attempts: 1,
+        first_ms: 0,
+        last_ms: 0,
+        payload: vec![0; 1_000_000],
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_appends_and_lets_cursors_move_in_the_same_group() {
+    let mut bench = Bench::with_one_batch();
+    bench.fill_disk();
+    let (add, added) = append();
+    let (move_on, moved) = settle(Settlement::delivered(
+        Position {
+            seq: Seq(1),
+            row: 5,
+            items: 5,
+        },
+        5,
+    ));
+    bench.serve([add, move_on]);
+    assert!(matches!(told(added), Err(AppendError::NoSpace { .. })));
+    assert_eq!(told(moved), Ok(()));
+    assert!(bench.has_reserve());
+}
+
+#[test]
+fn room_that_a_settlement_gives_back_is_used_by_the_next_append() {
+    let mut bench = Bench::with_one_batch();
+    bench.fill_disk();
+    let (move_on, moved) = settle(Settlement::delivered(Position::after(Seq(1)), 10));
+    bench.serve([move_on]);
+    let (add, added) = append();
+    bench.serve([add]);
+    assert_eq!(told(moved), Ok(()));
+    assert_eq!(told(added).unwrap().seq, Seq(2));
+}
+
+#[test]
+fn the_reserve_is_given_up_for_a_settlement_and_made_again() {
+    let mut bench = Bench::with_one_batch();
+    bench.fill_disk();
+    let letters = Settlement {
+        dead_letters: vec![large_dead_letter()],
+        through: Position::after(Seq(1)),
+        ..Settlement::default()
+    };
+    let (give_up, given_up) = settle(letters.clone());
+    bench.serve([give_up]);
+    assert!(matches!(
+        told(given_up),
+        Err(CursorError::Unavailable { .. })
+    ));
+    assert!(!bench.has_reserve());
+    bench
+        .store()
+        .pragma_update_and_check(None, "max_page_count", 1_000_000, |_| Ok(()))
+        .unwrap();
+    let (give_up, given_up) = settle(letters);
+    bench.serve([give_up]);
+    assert_eq!(told(given_up), Ok(()));
+    assert!(bench.has_reserve());
+}
+
+#[test]
+fn a_failed_write_is_told_to_the_whole_group_and_the_file_opened_again() {
+    let mut bench = Bench::with_one_batch();
+    bench
+        .store()
+        .pragma_update(None, "query_only", true)
+        .unwrap();
+    let (add, added) = append();
+    let (move_on, moved) = settle(Settlement::delivered(Position::after(Seq(1)), 10));
+    bench.serve([add, move_on]);
+    assert!(matches!(told(added), Err(AppendError::Unavailable { .. })));
+    assert!(matches!(told(moved), Err(CursorError::Unavailable { .. })));
+    let (add, added) = append();
+    bench.serve([add]);
+    assert_eq!(told(added).unwrap().seq, Seq(2));
+    assert_eq!(bench.writer.shared.done.lock().unwrap().failed_commits, 1);
+}
+
+#[test]
+fn while_the_file_cannot_be_opened_everyone_is_told_and_nothing_is_lost() {
+    let mut bench = Bench::with_one_batch();
+    let (path, away) = (
+        bench.folder.path().join("alerts.db"),
+        bench.folder.path().join("away"),
+    );
+    bench.writer.close_store("gone".to_owned(), Duration::ZERO);
+    std::fs::rename(&path, &away).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let (add, added) = append();
+    bench.serve([add]);
+    assert!(matches!(told(added), Err(AppendError::Unavailable { .. })));
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::rename(&away, &path).unwrap();
+    bench.writer.close_store("gone".to_owned(), Duration::ZERO);
+    let (add, added) = append();
+    bench.serve([add]);
+    assert_eq!(told(added).unwrap().seq, Seq(2));
+}
