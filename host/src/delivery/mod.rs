@@ -66,6 +66,8 @@ pub struct Exporter {
     pub name: String,
     /// The plugin's name for it.
     pub plugin: String,
+    /// The version of the plugin that offers it, if one does.
+    pub plugin_version: Option<String>,
     /// What it receives.
     pub kind: Kind,
     /// How it fares.
@@ -83,6 +85,11 @@ impl Delivery {
         let exporter = Exporter {
             name: self.config.name.clone(),
             plugin: self.config.plugin.clone(),
+            plugin_version: self
+                .plugin
+                .as_ref()
+                .ok()
+                .map(|plugin| plugin.version.clone()),
             kind: self.config.kind,
             status: Arc::clone(&status),
             counters: self.host.counters.clone(),

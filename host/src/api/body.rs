@@ -1,0 +1,95 @@
+//! Reading a request body, no further than it may reach.
+
+use std::{future::poll_fn, pin::Pin, time::Duration};
+
+use axum::body::{Body, Bytes, HttpBody};
+use tokio::time::timeout;
+
+use super::error::ApiError;
+
+/// How long the next piece of a body may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long, and how much, of a refused body is still taken off the line: closed
+/// earlier, the connection breaks before its sender has seen the answer.
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES: u64 = 256 << 20;
+
+/// What is set aside for a body before any of it has come.
+const FIRST_BYTES: u64 = 1 << 20;
+
+/// The whole body.
+///
+/// # Errors
+///
+/// It is larger than the limit, or it does not arrive.
+pub(super) async fn read(mut body: Body, limit: u64) -> Result<Vec<u8>, ApiError> {
+    let declared = body.size_hint().lower();
+    let mut bytes = Vec::new();
+    if declared <= limit {
+        bytes.reserve(usize::try_from(declared.min(FIRST_BYTES)).unwrap_or_default());
+        loop {
+            let next = timeout(PATIENCE, next(&mut body)).await;
+            let Some(piece) = next.map_err(|_| ApiError::RequestTimeout)? else {
+                return Ok(bytes);
+            };
+            let piece = piece.map_err(|_| ApiError::MalformedRequestBody {
+                detail: "it is cut off".to_owned(),
+            })?;
+            if bytes.len() as u64 + piece.len() as u64 > limit {
+                break;
+            }
+            bytes.extend_from_slice(&piece);
+        }
+    }
+    tokio::spawn(timeout(LINGER, discard(body)));
+    Err(ApiError::RequestBodyTooLarge {
+        detail: format!(
+            "it has more than {limit} bytes (send smaller batches, or raise `api.max_body_bytes`)"
+        ),
+    })
+}
+
+/// The next bytes of a body; nothing at its end.
+async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
+    loop {
+        let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await?;
+        match frame.map(|frame| frame.into_data()) {
+            Ok(Ok(bytes)) => return Some(Ok(bytes)),
+            // Trailers say nothing that is asked for here.
+            Ok(Err(_)) => {}
+            Err(error) => return Some(Err(error)),
+        }
+    }
+}
+
+async fn discard(mut body: Body) {
+    let mut bytes = 0;
+    while let Some(Ok(piece)) = next(&mut body).await {
+        bytes += piece.len() as u64;
+        if bytes > LINGER_BYTES {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_of_just_the_limit_is_read() {
+        assert_eq!(read(Body::from("12345"), 5).await.unwrap(), b"12345");
+        assert_eq!(read(Body::empty(), 5).await.unwrap(), b"");
+    }
+
+    #[tokio::test]
+    async fn a_byte_more_is_refused() {
+        let error = read(Body::from("123456"), 5).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Request body too large: it has more than 5 bytes \
+             (send smaller batches, or raise `api.max_body_bytes`)."
+        );
+    }
+}

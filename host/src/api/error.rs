@@ -1,0 +1,314 @@
+//! Every way in which a request can be refused, and what its sender is told.
+//!
+//! An error has two messages: one for the sender, and where that says less than
+//! a person at the host needs, one for the log. Names and texts are those that
+//! Delfin has for the same thing.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    ingest::IngestError,
+    journal::{AppendError, ReadError},
+};
+
+/// How soon whoever is told to come back may do so: about as long as the journal
+/// takes to open its file again, or a host to start.
+const COME_BACK_AFTER: Duration = Duration::from_secs(5);
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// No such path.
+    #[error("Resource could not be found.")]
+    NotFound,
+    /// No such batch, or it is pruned.
+    #[error("Batch {batch_id} could not be found.")]
+    BatchNotFound {
+        /// The batch that was asked for.
+        batch_id: Uuid,
+    },
+    /// The path has no such method.
+    #[error("Method is not allowed for this resource.")]
+    MethodNotAllowed,
+    /// A value that is not as it must be.
+    #[error("Invalid input received. {detail}")]
+    InvalidInput {
+        /// Which, and why.
+        detail: String,
+    },
+    /// A body that is not what its content type says.
+    #[error("Malformed request body: {detail}.")]
+    MalformedRequestBody {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A body of a type that is not read here.
+    #[error("Invalid content type: {detail}.")]
+    InvalidContentType {
+        /// What was sent, and what would be read.
+        detail: String,
+    },
+    /// A body with an encoding that is not read here.
+    #[error("Invalid content encoding: {detail}.")]
+    InvalidContentEncoding {
+        /// What was sent, and what would be read.
+        detail: String,
+    },
+    /// A body that holds more than it may.
+    #[error("Request body too large: {detail}.")]
+    RequestBodyTooLarge {
+        /// What it holds too much of.
+        detail: String,
+    },
+    /// A body that does not arrive.
+    #[error("The request body did not arrive in time.")]
+    RequestTimeout,
+    /// The batch was not kept, and will not be until there is room.
+    #[error("The batch cannot be kept: {detail}.")]
+    JournalFull {
+        /// What is full, and what helps.
+        detail: String,
+    },
+    /// The host cannot do it now.
+    #[error("Service unavailable: {reason}, please try again later.")]
+    ServiceUnavailable {
+        /// Why, for the sender.
+        reason: &'static str,
+        /// Why, for the log, where that is news.
+        log: Option<String>,
+    },
+    /// A mistake of the host.
+    #[error("An unknown exception occurred.")]
+    Internal {
+        /// What went wrong.
+        log: String,
+    },
+}
+
+/// An error in Delfin's format.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ErrorBody {
+    /// The kind of error.
+    #[schema(example = "InvalidInput")]
+    error_code: &'static str,
+    /// What is wrong, in words.
+    error_msg: String,
+    /// The parts of the words that are particular to this error.
+    error_args: Vec<String>,
+}
+
+/// What the log has to say of an answer.
+#[derive(Clone, Debug)]
+pub(super) struct ForLog(pub(super) String);
+
+impl ApiError {
+    /// A value that is not as it must be.
+    #[must_use]
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::InvalidInput {
+            detail: detail.into(),
+        }
+    }
+
+    /// The host takes no batch any more.
+    #[must_use]
+    pub fn stopping() -> Self {
+        Self::ServiceUnavailable {
+            reason: "the host is stopping",
+            log: None,
+        }
+    }
+
+    /// Its status, and its name.
+    #[must_use]
+    pub fn kind(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
+            Self::BatchNotFound { .. } => (StatusCode::NOT_FOUND, "BatchNotFound"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
+            Self::InvalidInput { .. } => (StatusCode::BAD_REQUEST, "InvalidInput"),
+            Self::MalformedRequestBody { .. } => (StatusCode::BAD_REQUEST, "MalformedRequestBody"),
+            Self::InvalidContentType { .. } => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidContentType")
+            }
+            Self::InvalidContentEncoding { .. } => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidContentEncoding")
+            }
+            Self::RequestBodyTooLarge { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "RequestBodyTooLarge")
+            }
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "RequestTimeout"),
+            Self::JournalFull { .. } => (StatusCode::INSUFFICIENT_STORAGE, "JournalFull"),
+            Self::ServiceUnavailable { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
+            }
+            Self::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "DelfinException"),
+        }
+    }
+
+    fn args(&self) -> Vec<String> {
+        match self {
+            Self::BatchNotFound { batch_id } => vec![batch_id.to_string()],
+            Self::InvalidInput { detail }
+            | Self::MalformedRequestBody { detail }
+            | Self::InvalidContentType { detail }
+            | Self::InvalidContentEncoding { detail }
+            | Self::RequestBodyTooLarge { detail }
+            | Self::JournalFull { detail } => vec![detail.clone()],
+            Self::ServiceUnavailable { reason, .. } => vec![(*reason).to_owned()],
+            Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::RequestTimeout
+            | Self::Internal { .. } => Vec::new(),
+        }
+    }
+
+    fn for_log(&self) -> Option<String> {
+        match self {
+            Self::Internal { log } => Some(log.clone()),
+            Self::ServiceUnavailable { log, .. } => log.clone(),
+            Self::JournalFull { detail } => Some(detail.clone()),
+            Self::NotFound
+            | Self::BatchNotFound { .. }
+            | Self::MethodNotAllowed
+            | Self::InvalidInput { .. }
+            | Self::MalformedRequestBody { .. }
+            | Self::InvalidContentType { .. }
+            | Self::InvalidContentEncoding { .. }
+            | Self::RequestBodyTooLarge { .. }
+            | Self::RequestTimeout => None,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, error_code) = self.kind();
+        let body = ErrorBody {
+            error_code,
+            error_msg: self.to_string(),
+            error_args: self.args(),
+        };
+        let mut response = (status, Json(body)).into_response();
+        if let Some(log) = self.for_log() {
+            response.extensions_mut().insert(ForLog(log));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, come_back_after());
+        }
+        response
+    }
+}
+
+/// The value of `Retry-After`.
+pub(super) fn come_back_after() -> HeaderValue {
+    HeaderValue::from(COME_BACK_AFTER.as_secs())
+}
+
+impl From<IngestError> for ApiError {
+    fn from(error: IngestError) -> Self {
+        let detail = error.to_string();
+        match error {
+            IngestError::UnsupportedMediaType { .. } => Self::InvalidContentType { detail },
+            IngestError::UnsupportedEncoding { .. } => Self::InvalidContentEncoding { detail },
+            IngestError::TooManyBytes { .. } | IngestError::TooManyRows { .. } => {
+                Self::RequestBodyTooLarge { detail }
+            }
+            IngestError::Empty
+            | IngestError::Compression { .. }
+            | IngestError::NotUtf8 { .. }
+            | IngestError::Syntax { .. }
+            | IngestError::Arrow { .. } => Self::MalformedRequestBody { detail },
+            IngestError::TextTooLong { .. }
+            | IngestError::Invalid { .. }
+            | IngestError::Columns(_) => Self::InvalidInput { detail },
+        }
+    }
+}
+
+impl From<AppendError> for ApiError {
+    fn from(error: AppendError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AppendError::Full { .. } | AppendError::NoSpace { .. } => Self::JournalFull { detail },
+            AppendError::Unavailable { .. } => Self::ServiceUnavailable {
+                reason: "the journal cannot be written",
+                log: Some(detail),
+            },
+            AppendError::Closed => Self::stopping(),
+        }
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        let log = Some(error.to_string());
+        match error {
+            ReadError::Unavailable { .. } => Self::ServiceUnavailable {
+                reason: "the journal cannot be read",
+                log,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(error: impl Into<ApiError>, status: u16, code: &str, message: &str) {
+        let error = error.into();
+        let (found, name) = error.kind();
+        assert_eq!((found.as_u16(), name), (status, code));
+        assert_eq!(error.to_string(), message);
+    }
+
+    #[test]
+    fn a_full_journal_is_507_and_says_what_helps() {
+        check(
+            AppendError::NoSpace {
+                free_bytes: 1,
+                min_free_bytes: 2,
+            },
+            507,
+            "JournalFull",
+            "The batch cannot be kept: the journal's disk has 1 bytes free of the 2 in \
+             `journal.min_free_bytes` (make room on it).",
+        );
+    }
+
+    #[test]
+    fn what_the_journal_says_of_itself_is_for_the_log_alone() {
+        let error = ApiError::from(AppendError::Unavailable {
+            reason: "/secret/place: disk I/O error".to_owned(),
+        });
+        check(
+            error.clone(),
+            503,
+            "ServiceUnavailable",
+            "Service unavailable: the journal cannot be written, please try again later.",
+        );
+        let response = error.into_response();
+        assert_eq!(response.headers()[RETRY_AFTER], "5");
+        let ForLog(log) = response.extensions().get().unwrap();
+        assert!(log.contains("/secret/place"), "{log}");
+    }
+
+    #[test]
+    fn a_closed_journal_is_a_host_that_stops() {
+        let error = ApiError::from(AppendError::Closed);
+        assert_eq!(error, ApiError::stopping());
+        assert!(error.into_response().extensions().get::<ForLog>().is_none());
+    }
+}

@@ -1,0 +1,125 @@
+//! `/healthz`: the process works. `/readyz`: it takes batches.
+//!
+//! An exporter that is not well is named, and makes nothing unready: batches are
+//! kept for it, and the others receive theirs.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    ApiState, blocking,
+    error::{ApiError, come_back_after},
+};
+use crate::{
+    delivery::{Exporter, Phase, State as ExporterState},
+    lane::Lane,
+};
+
+/// The process works.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// Always `ok`.
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+/// Whether the host takes batches.
+#[derive(Debug, Serialize, ToSchema)]
+struct Readiness {
+    /// Whether it does.
+    ready: bool,
+    /// Why it does not.
+    reasons: Vec<String>,
+    /// The exporters that are not well, each with its state.
+    exporters: Vec<UnwellExporter>,
+}
+
+/// An exporter that is not well.
+#[derive(Debug, Serialize, ToSchema)]
+struct UnwellExporter {
+    /// Its name.
+    name: String,
+    /// `retrying`, `stuck` or `failed`.
+    #[schema(example = "retrying")]
+    state: &'static str,
+}
+
+/// Answers while the process works.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health)))]
+pub(super) async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// Tells whether the host takes batches.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    responses(
+        (status = 200, body = Readiness),
+        (status = 503, body = Readiness, description = "It does not"),
+    ),
+)]
+pub(super) async fn readyz(State(api): State<ApiState>) -> Result<Response, ApiError> {
+    let readiness = blocking(move || readiness(&api)).await?;
+    if readiness.ready {
+        return Ok(Json(readiness).into_response());
+    }
+    let come_back = [(RETRY_AFTER, come_back_after())];
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Ok((status, come_back, Json(readiness)).into_response())
+}
+
+fn readiness(api: &ApiState) -> Readiness {
+    let parts = api.parts();
+    let lanes = [&parts.lanes.performance, &parts.lanes.alerts];
+    let reasons: Vec<String> = stopping(api.phase())
+        .into_iter()
+        .chain(lanes.into_iter().filter_map(|lane| fault(lane)))
+        .collect();
+    Readiness {
+        ready: reasons.is_empty(),
+        reasons,
+        exporters: parts.exporters.iter().filter_map(unwell).collect(),
+    }
+}
+
+fn stopping(phase: Phase) -> Option<String> {
+    match phase {
+        Phase::Running => None,
+        Phase::Draining | Phase::Stopping => Some("the host is stopping".to_owned()),
+    }
+}
+
+/// Why a lane takes no batch.
+fn fault(lane: &Lane) -> Option<String> {
+    let kind = lane.kind();
+    match lane.journal().stats() {
+        Ok(stats) if stats.bytes >= stats.max_bytes => {
+            Some(format!("the journal of {kind} batches is full"))
+        }
+        Ok(_) => None,
+        Err(error) => {
+            log::warn!(lane:% = kind; "the host is not ready: {error}");
+            Some(format!("the journal of {kind} batches cannot be read"))
+        }
+    }
+}
+
+fn unwell(exporter: &Exporter) -> Option<UnwellExporter> {
+    let state = exporter.status.view().state;
+    match state {
+        ExporterState::Starting | ExporterState::Running | ExporterState::Stopped => None,
+        ExporterState::Retrying | ExporterState::Stuck | ExporterState::Failed => {
+            Some(UnwellExporter {
+                name: exporter.name.clone(),
+                state: state.as_str(),
+            })
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What the journals hold, and what they have done.
+
+use std::fmt;
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue},
+};
+
+use super::page::Page;
+use crate::{
+    clock::now_ms,
+    journal::Stats,
+    lane::{Lane, Lanes},
+};
+
+/// Asks each lane's journal.
+#[derive(Debug)]
+pub(super) struct Journals(pub(super) Lanes);
+
+impl Collector for Journals {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let lanes = [&self.0.performance, &self.0.alerts].into_iter();
+        let mut page = Table {
+            page: Page::new(encoder),
+            lanes: lanes.filter_map(|lane| read(lane)).collect(),
+        };
+        page.gauge("journal_bytes", "Bytes that the records held take.", |s| {
+            Some(s.bytes)
+        })?;
+        page.gauge("journal_capacity_bytes", "Bytes that they may take.", |s| {
+            Some(s.max_bytes)
+        })?;
+        page.gauge("journal_file_bytes", "Size of the journal's file.", |s| {
+            Some(s.file_bytes)
+        })?;
+        page.gauge("journal_records", "Batches held.", |s| Some(s.records))?;
+        page.gauge(
+            "journal_free_disk_bytes",
+            "What is free on the journal's disk.",
+            |s| s.free_disk_bytes,
+        )?;
+        page.gauge(
+            "journal_oldest_record_age_seconds",
+            "How long ago the oldest batch held was accepted; 0 if none is.",
+            |s| Some(age_seconds(s)),
+        )?;
+        page.counter(
+            "journal_commits",
+            "Commits, each of them synced to the disk.",
+            |s| s.commits,
+        )?;
+        page.counter("journal_commit_seconds", "Time that commits took.", |s| {
+            s.commit_time.as_secs_f64()
+        })?;
+        page.counter("journal_write_errors", "Commits that failed.", |s| {
+            s.failed_commits
+        })?;
+        page.counter("journal_appended_batches", "Batches made durable.", |s| {
+            s.appended
+        })?;
+        page.counter(
+            "journal_refused_batches",
+            "Batches refused for want of room.",
+            |s| s.refused,
+        )?;
+        page.counter(
+            "journal_pruned_batches",
+            "Batches deleted after their last exporter.",
+            |s| s.pruned,
+        )
+    }
+}
+
+struct Table<'p> {
+    page: Page<'p>,
+    lanes: Vec<(&'static str, Stats)>,
+}
+
+impl Table<'_> {
+    fn gauge<V: EncodeGaugeValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: impl Fn(&Stats) -> Option<V>,
+    ) -> fmt::Result {
+        let lanes = self.lanes.iter();
+        let series = lanes.filter_map(|(lane, stats)| Some(([("lane", *lane)], value(stats)?)));
+        self.page.gauge(name, help, series)
+    }
+
+    fn counter<V: EncodeCounterValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: impl Fn(&Stats) -> V,
+    ) -> fmt::Result {
+        let lanes = self.lanes.iter();
+        let series = lanes.map(|(lane, stats)| ([("lane", *lane)], value(stats)));
+        self.page.counter(name, help, series)
+    }
+}
+
+fn read(lane: &Lane) -> Option<(&'static str, Stats)> {
+    let stats = lane.journal().stats().inspect_err(|error| {
+        log::debug!(lane:% = lane.kind(); "no metrics of a journal: {error}");
+    });
+    Some((lane.kind().as_str(), stats.ok()?))
+}
+
+fn age_seconds(stats: &Stats) -> f64 {
+    let age_ms = stats
+        .oldest_accepted_ms
+        .map_or(0, |oldest| now_ms() - oldest);
+    age_ms.max(0) as f64 / 1000.0
+}

@@ -1,0 +1,131 @@
+//! The REST interface of the running host, and its metrics.
+//!
+//! Promises: a batch is answered with 202 only once it is durable; every refusal
+//! is JSON in Delfin's error format and repeats nothing of the request but what
+//! is wrong with it; every answer has a request id. What blocks or keeps the
+//! processor busy never runs on an async worker.
+//!
+//! Knows nothing of how plugins are found or storages collected: it is handed a
+//! view of them.
+
+mod batches;
+mod body;
+mod error;
+mod exporters;
+mod health;
+mod ingest;
+mod metrics;
+mod openapi;
+mod plugins;
+mod request;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::{Extension, Router, middleware};
+use tokio::sync::{Semaphore, watch};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use error::{ApiError, ErrorBody};
+pub use plugins::{PluginExporterView, PluginView};
+pub use serve::serve;
+
+use crate::{
+    config::ApiConfig,
+    delivery::{Exporter, Phase},
+    lane::Lanes,
+};
+use metrics::Metrics;
+
+/// What the interface shows, and what it hands batches to.
+#[derive(Clone, Debug)]
+pub struct ApiParts {
+    /// Its limits.
+    pub config: ApiConfig,
+    /// Where batches go.
+    pub lanes: Lanes,
+    /// The exporters, in the order of the configuration.
+    pub exporters: Arc<[Exporter]>,
+    /// The plugin files that were found.
+    pub plugins: Arc<[PluginView]>,
+    /// Whether the host takes batches.
+    pub phase: watch::Receiver<Phase>,
+}
+
+/// What every handler needs.
+#[derive(Clone, Debug)]
+pub struct ApiState(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    parts: ApiParts,
+    metrics: Metrics,
+    /// Bodies that may be parsed at a time: one a processor, for more would only
+    /// hold more memory.
+    parsing: Semaphore,
+}
+
+impl ApiState {
+    /// What every handler needs, made of these parts.
+    #[must_use]
+    pub fn new(parts: ApiParts) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self(Arc::new(Shared {
+            metrics: Metrics::new(&parts),
+            parsing: Semaphore::new(processors),
+            parts,
+        }))
+    }
+
+    fn parts(&self) -> &ApiParts {
+        &self.0.parts
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    fn parsing(&self) -> &Semaphore {
+        &self.0.parsing
+    }
+
+    fn phase(&self) -> Phase {
+        *self.parts().phase.borrow()
+    }
+}
+
+/// Runs what blocks, or keeps a processor busy, away from the async workers.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| ApiError::Internal {
+            log: error.to_string(),
+        })
+}
+
+fn router(state: ApiState) -> Router {
+    let (router, document) = documented().split_for_parts();
+    router
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(Extension(openapi::Document::new(&document)))
+        .layer(middleware::from_fn(request::answer))
+        .with_state(state)
+}
+
+fn documented() -> OpenApiRouter<ApiState> {
+    openapi::described()
+        .routes(routes!(ingest::ingest_performance))
+        .routes(routes!(ingest::ingest_alerts))
+        .routes(routes!(batches::show_batch))
+        .routes(routes!(exporters::list_exporters))
+        .routes(routes!(plugins::list_plugins))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(openapi::openapi))
+}

@@ -1,0 +1,10 @@
+//! The interface over a real socket, on real journals.
+
+mod batches;
+mod errors;
+mod exporters;
+mod health;
+mod host;
+mod ingest;
+mod metrics;
+mod openapi;

@@ -1,0 +1,84 @@
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use axum::{Router, middleware, routing::get};
+use tokio::{net::TcpListener, runtime::Runtime};
+
+use super::host::Host;
+use crate::api::request;
+
+#[test]
+fn an_unknown_path_is_404() {
+    let host = Host::start();
+    for path in [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/nothing",
+        "/v1/exporters/",
+        "/v1/batches",
+    ] {
+        host.get(path)
+            .is_error(404, "NotFound", "Resource could not be found.");
+    }
+}
+
+#[test]
+fn another_method_is_405_with_those_that_are_allowed() {
+    let host = Host::start();
+    let check = |method, path, allowed| {
+        let answer = host.send(method, path, &[], b"");
+        answer.is_error(
+            405,
+            "MethodNotAllowed",
+            "Method is not allowed for this resource.",
+        );
+        assert_eq!(answer.header("allow"), Some(allowed));
+    };
+    check("GET", "/v1/ingest/performance", "POST");
+    check("POST", "/v1/exporters", "GET,HEAD");
+    check("DELETE", "/metrics", "GET,HEAD");
+}
+
+#[test]
+fn a_panic_is_500_and_says_nothing() {
+    async fn panics() -> &'static str {
+        panic!("on purpose")
+    }
+    let runtime = Runtime::new().unwrap();
+    let router = Router::new()
+        .route("/", get(panics))
+        .layer(middleware::from_fn(request::answer));
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    runtime.spawn(async { axum::serve(listener, router).await });
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    assert!(answer.contains("x-compute-request-id: req-"), "{answer}");
+    let body = r#"{"error_code":"DelfinException","error_msg":"An unknown exception occurred.","error_args":[]}"#;
+    assert!(answer.ends_with(body), "{answer}");
+}
+
+#[test]
+fn a_body_that_breaks_off_is_400_and_kept_nowhere() {
+    let host = Host::start();
+    let mut stream = TcpStream::connect(host.address()).unwrap();
+    stream
+        .write_all(b"POST /v1/ingest/performance HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n[")
+        .unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(
+        answer.contains("Malformed request body: it is cut off."),
+        "{answer}"
+    );
+    assert_eq!(host.journals.performance.stats().unwrap().records, 0);
+}

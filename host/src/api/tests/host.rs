@@ -1,0 +1,243 @@
+//! A host to test: journals in a folder of its own, and the interface on a port
+//! that the system chose.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use delfin_plugin_api::Kind;
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+use tokio::{
+    net::TcpListener,
+    runtime::Runtime,
+    sync::{oneshot, watch},
+};
+use ureq::http::{Request, Response};
+
+use crate::{
+    api::{ApiParts, ApiState, PluginExporterView, PluginView, serve},
+    config::{ApiConfig, ExporterConfig, RetryConfig, Secrets, StartFrom},
+    delivery::{Delivery, Exporter, Phase, State},
+    journal::{self, Journals, Limits, Position, Receipt, Seq, Settlement},
+    lane::{Lane, Lanes},
+    plugin::{InstanceHost, PluginCounters},
+};
+
+/// The exporter of performance batches, which no plugin offers.
+pub(super) const EXPORTER: &str = "prometheus";
+
+/// The body of a request that brings two points.
+pub(super) const TWO_POINTS: &str =
+    r#"[{"name":"iops","labels":{"storage_id":"s1"},"values":{"1000":1.5,"2000":2.5}}]"#;
+
+pub(super) struct Host {
+    pub(super) runtime: Runtime,
+    pub(super) phase: watch::Sender<Phase>,
+    pub(super) journals: Journals,
+    address: SocketAddr,
+    agent: ureq::Agent,
+    stop: Option<oneshot::Sender<()>>,
+    _folder: TempDir,
+}
+
+/// An answer, taken apart.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    head: Response<()>,
+    pub(super) body: String,
+}
+
+impl Host {
+    pub(super) fn start() -> Self {
+        Self::with(ApiConfig::default(), Limits::default())
+    }
+
+    pub(super) fn with(config: ApiConfig, limits: Limits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let limits = Limits {
+            min_free_bytes: 0,
+            gather: Duration::ZERO,
+            ..limits
+        };
+        let journals = journal::open(folder.path(), &limits).unwrap();
+        let lane = |kind| Arc::new(Lane::new(kind, Arc::clone(journals.lane(kind)), 1 << 20));
+        let lanes = Lanes {
+            performance: lane(Kind::Performance),
+            alerts: lane(Kind::Alert),
+        };
+        let (phase, watched) = watch::channel(Phase::Running);
+        let exporter = runtime.block_on(failed_exporter(&lanes, watched.clone()));
+        let state = ApiState::new(ApiParts {
+            config,
+            lanes,
+            exporters: Arc::new([exporter]),
+            plugins: Arc::new([plugin()]),
+            phase: watched,
+        });
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        runtime.spawn(serve(listener, state, async {
+            let _ = stopped.await;
+        }));
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build();
+        Self {
+            runtime,
+            phase,
+            journals,
+            address,
+            agent: agent.into(),
+            stop: Some(stop),
+            _folder: folder,
+        }
+    }
+
+    pub(super) fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], &[])
+    }
+
+    /// Sends JSON.
+    pub(super) fn post(&self, path: &str, body: &str) -> Answer {
+        let json = [("Content-Type", "application/json")];
+        self.send("POST", path, &json, body.as_bytes())
+    }
+
+    pub(super) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = self.agent.run(request.body(body).unwrap()).unwrap();
+        let body = response.body_mut().read_to_string().unwrap();
+        let (head, _) = response.into_parts();
+        Answer {
+            status: head.status.as_u16(),
+            head: Response::from_parts(head, ()),
+            body,
+        }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops serving; what is under way is finished.
+    pub(super) fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// Says that the exporter has delivered these items.
+    pub(super) fn settle(&self, through: Seq, items: u64) {
+        let settlement = Settlement::delivered(Position::after(through), items);
+        let journal = self.journals.lane(Kind::Performance);
+        let settled = self.runtime.block_on(journal.settle(EXPORTER, settlement));
+        settled.unwrap();
+    }
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap())
+    }
+
+    /// Holds that this is an error in Delfin's format.
+    pub(super) fn is_error(&self, status: u16, code: &str, message: &str) {
+        let json = self.json();
+        assert_eq!(
+            (self.status, json["error_code"].as_str()),
+            (status, Some(code)),
+            "{json}"
+        );
+        assert_eq!(json["error_msg"], message);
+        assert!(json["error_args"].is_array(), "{json}");
+        assert_eq!(json.as_object().unwrap().len(), 3, "{json}");
+        self.has_request_id();
+    }
+
+    pub(super) fn has_request_id(&self) {
+        let id = self.header("x-compute-request-id").unwrap();
+        let uuid = id.strip_prefix("req-").unwrap();
+        uuid.parse::<uuid::Uuid>().unwrap();
+    }
+
+    pub(super) fn batch_id(&self) -> String {
+        assert_eq!(self.status, 202, "{}", self.body);
+        self.json()["batch_id"].as_str().unwrap().to_owned()
+    }
+}
+
+/// An exporter that has its cursor, and will never start.
+async fn failed_exporter(lanes: &Lanes, phase: watch::Receiver<Phase>) -> Exporter {
+    let delivery = Delivery {
+        config: ExporterConfig {
+            name: EXPORTER.to_owned(),
+            kind: Kind::Performance,
+            plugin: "PerformanceExporterPrometheus".to_owned(),
+            library: None,
+            timeout: Duration::from_secs(10),
+            start_from: StartFrom::Now,
+            retry: RetryConfig::default(),
+            config: Map::new(),
+        },
+        plugin: Err("no plugin offers it".to_owned()),
+        lane: Arc::clone(&lanes.performance),
+        host: InstanceHost {
+            exporter: EXPORTER.to_owned(),
+            state_dir: String::new(),
+            level: log::LevelFilter::Off,
+            secrets: Secrets::default(),
+            counters: PluginCounters::default(),
+        },
+    };
+    let (exporter, _) = delivery.start(phase);
+    while exporter.status.view().state != State::Failed {
+        tokio::task::yield_now().await;
+    }
+    exporter
+}
+
+fn plugin() -> PluginView {
+    PluginView {
+        file: "plugins/libexample.so".to_owned(),
+        name: Some("example".to_owned()),
+        version: Some("1.2.3".to_owned()),
+        exporters: vec![PluginExporterView {
+            name: "AlertExporterExample".to_owned(),
+            kind: "alert".to_owned(),
+            description: "Logs each alert".to_owned(),
+        }],
+        ..PluginView::default()
+    }
+}
+
+/// The receipt of the last batch that came in over the interface.
+pub(super) fn last(host: &Host) -> Receipt {
+    let journal = host.journals.lane(Kind::Performance);
+    let seq = *journal.head().borrow();
+    let entry = journal.read(seq).unwrap().unwrap();
+    Receipt {
+        seq,
+        batch_id: entry.record.batch_id,
+        items: entry.record.items,
+        repeated: false,
+    }
+}

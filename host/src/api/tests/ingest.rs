@@ -1,0 +1,288 @@
+use std::io::Write;
+
+use delfin_plugin_api::{Batch, Kind, Origin, PerformanceBatchBuilder};
+use serde_json::json;
+
+use super::host::{Host, TWO_POINTS, last};
+use crate::{api::tests::host::Answer, codec, config::ApiConfig, journal::Limits};
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn arrow_stream() -> Vec<u8> {
+    let mut batch = PerformanceBatchBuilder::new();
+    batch
+        .series("iops", [("storage_id", "s1")], [(1000, 1.5), (2000, 2.5)])
+        .unwrap();
+    let batch = batch.build();
+    let mut writer =
+        arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &batch.as_arrow().schema()).unwrap();
+    writer.write(batch.as_arrow()).unwrap();
+    writer.into_inner().unwrap()
+}
+
+fn check_two_points(host: &Host, answer: &Answer) {
+    let batch_id = answer.batch_id();
+    assert_eq!(
+        answer.json(),
+        json!({"batch_id": batch_id, "items": 2, "state": "durable"})
+    );
+    assert_eq!(
+        answer.header("location"),
+        Some(&*format!("/v1/batches/{batch_id}"))
+    );
+    assert_eq!(answer.header("idempotency-replayed"), None);
+    answer.has_request_id();
+    assert_eq!(last(host).batch_id.to_string(), batch_id);
+}
+
+#[test]
+fn a_batch_that_was_answered_202_is_in_the_journal() {
+    let host = Host::start();
+    let answer = host.post("/v1/ingest/performance", TWO_POINTS);
+    check_two_points(&host, &answer);
+    let journal = host.journals.lane(Kind::Performance);
+    let record = journal.read(last(&host).seq).unwrap().unwrap().record;
+    assert_eq!(
+        (record.origin, record.items, record.rows),
+        (Origin::Ingest, 2, 1)
+    );
+    assert_eq!(record.storage_id.as_deref(), Some("s1"));
+    assert!(!record.complete);
+    assert_eq!(codec::decode(&record.payload).unwrap().num_rows(), 1);
+}
+
+#[test]
+fn alerts_go_into_their_own_lane() {
+    let host = Host::start();
+    let alerts = r#"[{"storage_id":"s1","alert_id":"1","alert_name":"n","severity":"Major","category":"Fault","occur_time":1000},
+                     {"storage_id":"s2","alert_id":"2","alert_name":"n","severity":"Major","category":"Fault","occur_time":1000}]"#;
+    let answer = host.post("/v1/ingest/alerts", alerts);
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    assert_eq!(answer.json()["items"], 2);
+    let journal = host.journals.lane(Kind::Alert);
+    let record = journal
+        .read(*journal.head().borrow())
+        .unwrap()
+        .unwrap()
+        .record;
+    assert_eq!(record.batch_id.to_string(), answer.batch_id());
+    assert_eq!(record.storage_id, None);
+}
+
+#[test]
+fn every_format_and_encoding_is_read() {
+    let host = Host::start();
+    let line = TWO_POINTS.trim_matches(['[', ']']).as_bytes();
+    let array = TWO_POINTS.as_bytes();
+    let stream = "application/vnd.apache.arrow.stream";
+    for (content_type, encoding, body) in [
+        (
+            "application/json; charset=utf-8",
+            "identity",
+            array.to_vec(),
+        ),
+        ("application/x-ndjson", "identity", line.to_vec()),
+        ("application/json", "gzip", gzip(array)),
+        (
+            "application/json",
+            "zstd",
+            zstd::encode_all(array, 1).unwrap(),
+        ),
+        (stream, "identity", arrow_stream()),
+        (
+            stream,
+            "zstd",
+            zstd::encode_all(&*arrow_stream(), 1).unwrap(),
+        ),
+    ] {
+        let headers = [
+            ("Content-Type", content_type),
+            ("Content-Encoding", encoding),
+        ];
+        let answer = host.send("POST", "/v1/ingest/performance", &headers, &body);
+        check_two_points(&host, &answer);
+    }
+}
+
+#[test]
+fn a_batch_without_items_is_kept_like_any_other() {
+    let host = Host::start();
+    let answer = host.post("/v1/ingest/performance", "[]");
+    let batch_id = answer.batch_id();
+    assert_eq!(answer.json()["items"], 0);
+    assert_eq!(host.get(&format!("/v1/batches/{batch_id}")).status, 200);
+}
+
+#[test]
+fn a_repeated_key_gets_the_first_receipt() {
+    let host = Host::start();
+    let send = |key, body: &str| {
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("Idempotency-Key", key),
+        ];
+        host.send("POST", "/v1/ingest/performance", &headers, body.as_bytes())
+    };
+    let first = send("key-1", TWO_POINTS);
+    let repeat = send("key-1", TWO_POINTS);
+    let other = send("key-2", TWO_POINTS);
+    assert_eq!(repeat.status, 202);
+    assert_eq!(repeat.json(), first.json());
+    assert_eq!(repeat.header("location"), first.header("location"));
+    assert_eq!(first.header("idempotency-replayed"), None);
+    assert_eq!(repeat.header("idempotency-replayed"), Some("true"));
+    assert_ne!(other.batch_id(), first.batch_id());
+    assert_eq!(host.journals.performance.stats().unwrap().records, 2);
+}
+
+#[test]
+fn a_key_that_is_none_is_refused() {
+    let host = Host::start();
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Idempotency-Key", "a b"),
+    ];
+    let answer = host.send(
+        "POST",
+        "/v1/ingest/performance",
+        &headers,
+        TWO_POINTS.as_bytes(),
+    );
+    answer.is_error(
+        400,
+        "InvalidInput",
+        "Invalid input received. `Idempotency-Key` must be 1 to 255 visible ASCII characters",
+    );
+}
+
+#[test]
+fn a_body_past_the_limit_is_413() {
+    let limit = TWO_POINTS.len() as u64 - 1;
+    let config = ApiConfig {
+        max_body_bytes: limit,
+        ..ApiConfig::default()
+    };
+    let host = Host::with(config, Limits::default());
+    let message = format!(
+        "Request body too large: it has more than {limit} bytes \
+         (send smaller batches, or raise `api.max_body_bytes`)."
+    );
+    let answer = host.post("/v1/ingest/performance", TWO_POINTS);
+    answer.is_error(413, "RequestBodyTooLarge", &message);
+    let large = host.post("/v1/ingest/performance", &" ".repeat(8 << 20));
+    large.is_error(413, "RequestBodyTooLarge", &message);
+    assert_eq!(host.journals.performance.stats().unwrap().records, 0);
+}
+
+#[test]
+fn a_bomb_is_413() {
+    let config = ApiConfig {
+        max_decompressed_bytes: 100_000,
+        ..ApiConfig::default()
+    };
+    let host = Host::with(config, Limits::default());
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Encoding", "gzip"),
+    ];
+    let bomb = gzip(&vec![b' '; 10_000_000]);
+    let answer = host.send("POST", "/v1/ingest/performance", &headers, &bomb);
+    answer.is_error(
+        413,
+        "RequestBodyTooLarge",
+        "Request body too large: the body holds more than 100000 bytes \
+         (send smaller batches, or raise `api.max_decompressed_bytes`).",
+    );
+}
+
+#[test]
+fn what_is_no_batch_is_400_and_names_the_item() {
+    let host = Host::start();
+    let check = |body: &str, code: &str, part: &str| {
+        let answer = host.post("/v1/ingest/performance", body);
+        let json = answer.json();
+        assert_eq!(
+            (answer.status, json["error_code"].as_str()),
+            (400, Some(code)),
+            "{json}"
+        );
+        let message = json["error_msg"].as_str().unwrap();
+        assert!(message.contains(part), "{message}");
+        answer.has_request_id();
+    };
+    check("", "MalformedRequestBody", "the body is empty");
+    check("[{", "MalformedRequestBody", "item 0");
+    let second_wrong =
+        r#"[{"name":"a","labels":{},"values":{"1":1}},{"name":7,"labels":{},"values":{}}]"#;
+    check(second_wrong, "InvalidInput", "item 1");
+    assert_eq!(host.journals.performance.stats().unwrap().records, 0);
+}
+
+#[test]
+fn a_refused_batch_does_not_come_back_in_the_answer() {
+    let host = Host::start();
+    let body = r#"[{"name":"a","labels":{"password":"hunter2"},"values":{"now":1}}]"#;
+    let answer = host.post("/v1/ingest/performance", body);
+    assert_eq!(answer.status, 400);
+    assert!(!answer.body.contains("hunter2"), "{}", answer.body);
+}
+
+#[test]
+fn another_content_type_or_encoding_is_415() {
+    let host = Host::start();
+    let check = |headers: &[(&str, &str)], code: &str, message: &str| {
+        let answer = host.send("POST", "/v1/ingest/alerts", headers, b"[]");
+        answer.is_error(415, code, message);
+    };
+    check(
+        &[("Content-Type", "text/xml")],
+        "InvalidContentType",
+        "Invalid content type: content type `text/xml` is not accepted (send `application/json`, \
+         `application/x-ndjson` or `application/vnd.apache.arrow.stream`).",
+    );
+    check(
+        &[
+            ("Content-Type", "application/json"),
+            ("Content-Encoding", "br"),
+        ],
+        "InvalidContentEncoding",
+        "Invalid content encoding: content encoding `br` is not accepted \
+         (send `gzip`, `zstd` or `identity`).",
+    );
+}
+
+#[test]
+fn a_full_journal_is_507() {
+    let limits = Limits {
+        max_bytes: 1000,
+        ..Limits::default()
+    };
+    let host = Host::with(ApiConfig::default(), limits);
+    let mut answers = std::iter::repeat_with(|| host.post("/v1/ingest/performance", TWO_POINTS));
+    let full = answers.find(|answer| answer.status != 202).unwrap();
+    let json = full.json();
+    assert_eq!(
+        (full.status, json["error_code"].as_str()),
+        (507, Some("JournalFull")),
+        "{json}"
+    );
+    let message = json["error_msg"].as_str().unwrap();
+    assert!(message.contains("`journal.max_bytes`"), "{message}");
+}
+
+#[test]
+fn a_closed_journal_is_503_with_a_time_to_come_back() {
+    let host = Host::start();
+    host.journals.performance.close();
+    let answer = host.post("/v1/ingest/performance", TWO_POINTS);
+    answer.is_error(
+        503,
+        "ServiceUnavailable",
+        "Service unavailable: the host is stopping, please try again later.",
+    );
+    assert_eq!(answer.header("retry-after"), Some("5"));
+}

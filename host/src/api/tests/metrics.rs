@@ -1,0 +1,161 @@
+use std::collections::BTreeMap;
+
+use super::host::{Host, TWO_POINTS, last};
+
+fn scrape(host: &Host) -> String {
+    let answer = host.get("/metrics");
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    answer.body
+}
+
+/// The kind of each family; panics if the page is not one that Prometheus reads.
+fn families(page: &str) -> BTreeMap<&str, &str> {
+    let mut families = BTreeMap::new();
+    let mut helped = Vec::new();
+    for line in page.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, text) = help.split_once(' ').unwrap();
+            assert!(!helped.contains(&name), "{name} has two HELP lines");
+            assert!(!text.trim().is_empty(), "{name} has an empty HELP line");
+            helped.push(name);
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert_eq!(helped.last(), Some(&name), "TYPE without HELP");
+            assert_eq!(
+                families.insert(name, kind),
+                None,
+                "{name} has two TYPE lines"
+            );
+        } else {
+            check_sample(line, &families, helped.last().unwrap());
+        }
+    }
+    families
+}
+
+fn check_sample(line: &str, families: &BTreeMap<&str, &str>, family: &str) {
+    let (series, value) = line.rsplit_once(' ').unwrap();
+    value.parse::<f64>().unwrap();
+    let name = series.split_once('{').map_or(series, |(name, _)| name);
+    assert!(name.starts_with("delfin_host_"), "{line}");
+    match families[family] {
+        "histogram" => {
+            let suffix = name.strip_prefix(family).unwrap();
+            assert!(["_sum", "_count", "_bucket"].contains(&suffix), "{line}");
+        }
+        "counter" => assert!(name == family && name.ends_with("_total"), "{line}"),
+        "gauge" => assert_eq!(name, family, "{line}"),
+        other => panic!("{family} is a {other}"),
+    }
+}
+
+fn check(page: &str, series: &str) {
+    assert!(
+        page.lines().any(|line| line == series),
+        "no `{series}` in\n{page}"
+    );
+}
+
+#[test]
+fn every_family_is_described_once_and_has_its_samples() {
+    let host = Host::start();
+    host.post("/v1/ingest/performance", TWO_POINTS);
+    host.post("/v1/ingest/performance", "[");
+    let page = scrape(&host);
+    let families = families(&page);
+    for (name, kind) in [
+        ("ingest_ack_duration_seconds", "histogram"),
+        ("ingest_rejected_requests_total", "counter"),
+        ("journal_oldest_record_age_seconds", "gauge"),
+        ("journal_commit_seconds_total", "counter"),
+        ("exporter_export_seconds_total", "counter"),
+        ("exporter_dropped_items_total", "counter"),
+        ("exporter_plugin_counter_total", "counter"),
+        ("exporter_last_success_timestamp_seconds", "gauge"),
+        ("exporter_info", "gauge"),
+        ("build_info", "gauge"),
+        ("process_cpu_seconds_total", "counter"),
+        ("process_resident_memory_bytes", "gauge"),
+    ] {
+        assert_eq!(
+            families.get(&*format!("delfin_host_{name}")),
+            Some(&kind),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_came_in_is_counted() {
+    let host = Host::start();
+    let keyed = [
+        ("Content-Type", "application/json"),
+        ("Idempotency-Key", "k"),
+    ];
+    for _ in 0..2 {
+        host.send(
+            "POST",
+            "/v1/ingest/performance",
+            &keyed,
+            TWO_POINTS.as_bytes(),
+        );
+    }
+    host.post("/v1/ingest/performance", "[");
+    let page = scrape(&host);
+    let bytes = 2 * TWO_POINTS.len() + 1;
+    for series in [
+        "ingest_requests_total{lane=\"performance\",code=\"202\"} 2",
+        "ingest_requests_total{lane=\"performance\",code=\"400\"} 1",
+        "ingest_rejected_requests_total{lane=\"performance\",reason=\"MalformedRequestBody\"} 1",
+        "ingest_items_total{lane=\"performance\"} 2",
+        "ingest_items_total{lane=\"alert\"} 0",
+        &format!("ingest_bytes_total{{lane=\"performance\"}} {bytes}"),
+        "ingest_duplicate_batches_total{lane=\"performance\"} 1",
+        "ingest_ack_duration_seconds_count{lane=\"performance\"} 2",
+        "journal_records{lane=\"performance\"} 1",
+        "journal_appended_batches_total{lane=\"performance\"} 1",
+    ] {
+        check(&page, &format!("delfin_host_{series}"));
+    }
+}
+
+#[test]
+fn each_item_of_an_exporter_is_counted_once() {
+    let host = Host::start();
+    host.post("/v1/ingest/performance", TWO_POINTS);
+    host.settle(last(&host).seq, 2);
+    host.post("/v1/ingest/performance", TWO_POINTS);
+    let page = scrape(&host);
+    for series in [
+        "exporter_state{exporter=\"prometheus\",state=\"failed\"} 1",
+        "exporter_state{exporter=\"prometheus\",state=\"running\"} 0",
+        "exporter_accepted_items_total{exporter=\"prometheus\"} 4",
+        "exporter_delivered_items_total{exporter=\"prometheus\"} 2",
+        "exporter_pending_items{exporter=\"prometheus\"} 2",
+        "exporter_unaccounted_items{exporter=\"prometheus\"} 0",
+        "exporter_attempts_total{exporter=\"prometheus\",outcome=\"retry\"} 0",
+        "exporter_info{exporter=\"prometheus\",plugin=\"PerformanceExporterPrometheus\",version=\"\",lane=\"performance\"} 1",
+    ] {
+        check(&page, &format!("delfin_host_{series}"));
+    }
+}
+
+#[test]
+fn whoever_accepts_openmetrics_gets_it() {
+    let host = Host::start();
+    let accept = [(
+        "Accept",
+        "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
+    )];
+    let answer = host.send("GET", "/metrics", &accept, b"");
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    assert!(answer.body.ends_with("# EOF\n"));
+    check(&answer.body, "# TYPE delfin_host_ingest_items counter");
+}

@@ -1,0 +1,57 @@
+use serde_json::Value;
+
+use super::host::Host;
+
+fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn every_route_is_described() {
+    let host = Host::start();
+    let document = host.get("/openapi.json").json();
+    let mut described = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for method in operations.as_object().unwrap().keys() {
+            described.push(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    described.sort_unstable();
+    assert_eq!(
+        described,
+        [
+            "GET /healthz",
+            "GET /metrics",
+            "GET /openapi.json",
+            "GET /readyz",
+            "GET /v1/batches/{batch_id}",
+            "GET /v1/exporters",
+            "GET /v1/plugins",
+            "POST /v1/ingest/alerts",
+            "POST /v1/ingest/performance",
+        ]
+    );
+}
+
+#[test]
+fn every_reference_leads_to_a_schema() {
+    let host = Host::start();
+    let document = host.get("/openapi.json").json();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(
+        found.contains(&"#/components/schemas/ErrorBody"),
+        "{found:?}"
+    );
+    for reference in found {
+        let place = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(place).is_some(), "{reference}");
+    }
+}
