@@ -1,0 +1,163 @@
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array};
+use arrow_schema::DataType;
+use delfin_plugin_api::{
+    AlertBatch, AlertBatchBuilder, Batch, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
+};
+
+use super::*;
+
+fn series(rows: usize) -> RecordBatch {
+    let mut batch = PerformanceBatchBuilder::new();
+    for row in 0..rows {
+        let id = format!("volume_{row}");
+        let labels = [("resource_id", id.as_str()), ("unit", "IOPS")];
+        let points = (0..3).map(|n| (n, row as f64 + 0.1 * n as f64));
+        batch.series("iops", labels, points).unwrap();
+    }
+    batch.build().as_arrow().clone()
+}
+
+fn check(batch: &RecordBatch) -> RecordBatch {
+    let decoded = decode(&encode(batch).unwrap()).unwrap();
+    assert_eq!(&decoded, batch);
+    decoded
+}
+
+#[test]
+fn a_batch_comes_back_with_its_schema_and_its_dictionaries() {
+    let decoded = check(&series(5));
+    let DataType::Map(entries, _) = decoded.column(1).data_type() else {
+        panic!("labels are a map");
+    };
+    assert!(entries.data_type().to_string().contains("Dictionary"));
+    assert_eq!(
+        PerformanceBatch::try_from_arrow(decoded).unwrap().items(),
+        15
+    );
+}
+
+#[test]
+fn alerts_with_absent_columns_come_back() {
+    let mut batch = AlertBatchBuilder::new();
+    for texts in [
+        &[("alert_id", "1"), ("rack", "7")][..],
+        &[("alert_name", "é")],
+    ] {
+        batch.alert(NewAlert {
+            occur_time: 5,
+            texts,
+        });
+    }
+    let decoded = check(batch.build().as_arrow());
+    assert_eq!(AlertBatch::try_from_arrow(decoded).unwrap().rows(), 2);
+}
+
+#[test]
+fn an_empty_batch_comes_back_empty() {
+    check(&series(0));
+    check(AlertBatchBuilder::new().build().as_arrow());
+}
+
+#[test]
+fn a_slice_comes_back_as_that_slice() {
+    for (start, rows) in [(0, 2), (3, 4), (9, 1), (5, 0)] {
+        check(&series(10).slice(start, rows));
+    }
+}
+
+#[test]
+fn a_slice_takes_the_bytes_of_its_rows_only() {
+    let whole = series(1000);
+    let slice = encode(&whole.slice(500, 1)).unwrap().len();
+    assert!(slice < encode(&whole).unwrap().len() / 2, "{slice}");
+}
+
+#[test]
+fn no_damaged_byte_passes_for_a_batch() {
+    let batch = series(20);
+    let bytes = encode(&batch).unwrap();
+    for at in 0..bytes.len() {
+        for bit in [0x01, 0x10, 0x80] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= bit;
+            // A bit of the frame's header may mean nothing to a reader; what comes
+            // out must be what went in.
+            if let Ok(decoded) = decode(&damaged) {
+                assert_eq!(decoded, batch, "byte {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cut_off_batch_is_an_error_at_every_length() {
+    let bytes = encode(&series(20)).unwrap();
+    for len in 0..bytes.len() {
+        decode(&bytes[..len]).unwrap_err();
+    }
+}
+
+#[test]
+fn another_format_is_named() {
+    let mut bytes = encode(&series(1)).unwrap();
+    bytes[0] = 9;
+    let wanted = "the stored batch has format 9, this host reads 1 (use a newer host)";
+    assert_eq!(decode(&bytes).unwrap_err().to_string(), wanted);
+    assert_eq!(
+        decode(&[]).unwrap_err().to_string(),
+        "the stored batch is empty"
+    );
+}
+
+#[test]
+fn a_stream_that_holds_no_single_batch_is_an_error() {
+    let batch = series(1);
+    for count in [0, 2] {
+        let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        (0..count).for_each(|_| writer.write(&batch).unwrap());
+        let bytes = compress(&writer.into_inner().unwrap()).unwrap();
+        let wanted = format!("the stored bytes hold {count} batches instead of one");
+        assert_eq!(decode(&bytes).unwrap_err().to_string(), wanted);
+    }
+}
+
+#[test]
+fn decoded_columns_share_the_decompressed_bytes() {
+    let decoded = check(&series(100));
+    let points = |column: &ArrayRef| column.to_data().child_data()[0].buffers()[0].data_ptr();
+    assert_eq!(points(decoded.column(2)), points(decoded.column(3)));
+}
+
+#[test]
+fn no_damaged_stream_unwinds_out_of_the_reader() {
+    let stream = write_stream(&series(20)).unwrap();
+    let mut refused = 0;
+    for at in 0..stream.len() {
+        for flip in [0x01, 0x40, 0x80, 0xff] {
+            let mut damaged = stream.clone();
+            damaged[at] ^= flip;
+            refused += usize::from(stream::read(Buffer::from_vec(damaged)).is_err());
+        }
+    }
+    assert!(refused > stream.len() / 4, "{refused}");
+}
+
+#[test]
+fn a_cut_off_stream_never_passes_for_the_batch() {
+    let batch = series(20);
+    let stream = write_stream(&batch).unwrap();
+    let end_marker = 8;
+    for len in 0..stream.len() - end_marker {
+        if let Ok(batches) = stream::read(Buffer::from(&stream[..len])) {
+            assert!(batches.is_empty(), "{len}");
+        }
+    }
+}
+
+#[test]
+fn a_column_of_another_kind_is_kept_too() {
+    let column = Arc::new(Int64Array::from(vec![Some(1), None])) as ArrayRef;
+    check(&RecordBatch::try_from_iter([("later", column)]).unwrap());
+}

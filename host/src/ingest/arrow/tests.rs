@@ -1,0 +1,280 @@
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, Float64Array, Int64Array, StringArray,
+    builder::{
+        Float64Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
+    },
+};
+use arrow_ipc::writer::StreamWriter;
+use delfin_plugin_api::{Batch, alert_schema, performance_schema};
+
+use super::*;
+
+const NOW: i64 = 1_700_000_000_000;
+
+fn stream(batches: &[RecordBatch]) -> Vec<u8> {
+    let mut writer = StreamWriter::try_new(Vec::new(), &batches[0].schema()).unwrap();
+    batches
+        .iter()
+        .for_each(|batch| writer.write(batch).unwrap());
+    writer.into_inner().unwrap()
+}
+
+fn frozen(rows: std::ops::Range<i64>) -> RecordBatch {
+    let mut batch = PerformanceBatchBuilder::new();
+    for row in rows {
+        let id = format!("disk_{row}");
+        let labels = [("resource_id", id.as_str()), ("unit", "%")];
+        batch
+            .series("load", labels, [(row, row as f64), (row + 1, 0.5)])
+            .unwrap();
+    }
+    batch.build().as_arrow().clone()
+}
+
+/// A batch as a stranger builds it: plain labels, nullable insides, other names.
+fn foreign(name: &str, labels: &[(&str, &str)], points: &[(i64, f64)]) -> RecordBatch {
+    let names = MapFieldNames {
+        entry: "e".into(),
+        key: "k".into(),
+        value: "v".into(),
+    };
+    let mut map = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
+    for (key, value) in labels {
+        map.keys().append_value(key);
+        map.values().append_value(value);
+    }
+    map.append(true).unwrap();
+    let mut times = ListBuilder::new(Int64Builder::new());
+    let mut values = ListBuilder::new(Float64Builder::new());
+    for (time, value) in points {
+        times.values().append_value(*time);
+        values.values().append_value(*value);
+    }
+    times.append(true);
+    values.append(true);
+    let columns: [(&str, ArrayRef); 5] = [
+        ("values", Arc::new(values.finish())),
+        ("comment", Arc::new(Int64Array::from(vec![1]))),
+        ("labels", Arc::new(map.finish())),
+        ("timestamps", Arc::new(times.finish())),
+        ("name", Arc::new(StringArray::from(vec![name]))),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn refused(batch: &RecordBatch) -> String {
+    performance(&stream(std::slice::from_ref(batch)), &Limits::default())
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn a_batch_of_the_frozen_types_is_taken_as_it_is() {
+    let batch = performance(&stream(&[frozen(0..3)]), &Limits::default()).unwrap();
+    assert_eq!(batch.as_arrow(), &frozen(0..3));
+}
+
+#[test]
+fn the_batches_of_a_stream_become_one() {
+    let parts = [frozen(0..2), frozen(2..2), frozen(2..5)];
+    let batch = performance(&stream(&parts), &Limits::default()).unwrap();
+    assert_eq!(batch.as_arrow(), &frozen(0..5));
+}
+
+#[test]
+fn a_foreign_batch_becomes_one_of_the_frozen_types() {
+    let batch = foreign(
+        "load",
+        &[("a", "1"), ("b", "1")],
+        &[(1, f64::NAN), (2, f64::INFINITY)],
+    );
+    let batch = performance(&stream(&[batch]), &Limits::default()).unwrap();
+    assert_eq!(batch.as_arrow().schema(), performance_schema());
+    let series = batch.series().next().unwrap();
+    assert_eq!(
+        series.labels().iter().collect::<Vec<_>>(),
+        [("a", "1"), ("b", "1")]
+    );
+    assert!(series.values()[0].is_nan());
+    assert_eq!(series.values()[1], f64::INFINITY);
+}
+
+#[test]
+fn what_json_refuses_is_refused_here_too() {
+    let many: Vec<_> = (0..257).map(|n| format!("l{n}")).collect();
+    let many: Vec<_> = many.iter().map(|label| (label.as_str(), "1")).collect();
+    for (batch, wanted) in [
+        (foreign("", &[], &[]), "item 0: name: is empty"),
+        (
+            foreign("a", &[("", "1")], &[]),
+            "item 0: labels: a label has no name",
+        ),
+        (
+            foreign("a", &[("k", "1"), ("k", "1")], &[]),
+            "item 0: labels: label `k` comes twice",
+        ),
+        (
+            foreign("a", &many, &[]),
+            "item 0: labels: more than 256 labels",
+        ),
+        (
+            foreign("a", &[], &[(2, 0.0), (2, 0.0)]),
+            "item 0: timestamps: `2` comes twice",
+        ),
+        (
+            foreign("a", &[], &[(-2, 0.0)]),
+            "item 0: timestamps: `-2` is out of range (milliseconds since 1970, up to the year 9999)",
+        ),
+    ] {
+        assert_eq!(refused(&batch), wanted);
+    }
+}
+
+#[test]
+fn limits_hold_and_are_named_with_their_key() {
+    let limits = Limits {
+        max_rows: 4,
+        max_string_bytes: 5,
+        ..Limits::default()
+    };
+    let check = |batches: &[RecordBatch]| {
+        performance(&stream(batches), &limits)
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        check(&[frozen(0..2), frozen(2..5)]),
+        "the body holds more than 4 items (send smaller batches, or raise `api.max_rows`)"
+    );
+    assert_eq!(
+        check(&[frozen(0..2)]),
+        "item 0: labels: a text of 11 bytes, at most 5 are allowed (shorten it, or raise `api.max_string_bytes`)"
+    );
+}
+
+#[test]
+fn a_wrong_column_is_named() {
+    let batch = foreign("a", &[], &[(1, 1.0)]);
+    let without = |name: &str| {
+        let mut batch = batch.clone();
+        batch.remove_column(batch.schema().index_of(name).unwrap());
+        batch
+    };
+    assert_eq!(refused(&without("labels")), "column `labels` is missing");
+    let with = |name: &str, column: ArrayRef| {
+        let other = without(name);
+        let columns = other
+            .schema()
+            .fields()
+            .iter()
+            .map(|f| f.name().clone())
+            .zip(other.columns().to_vec())
+            .collect::<Vec<_>>();
+        RecordBatch::try_from_iter(columns.into_iter().chain([(name.to_owned(), column)])).unwrap()
+    };
+    let number = Arc::new(Float64Array::from(vec![1.0])) as ArrayRef;
+    assert_eq!(
+        refused(&with("name", number.clone())),
+        "column `name` is Float64, not Utf8"
+    );
+    assert_eq!(
+        refused(&with("timestamps", number.clone())),
+        "column `timestamps` is Float64, not List<Int64>"
+    );
+    assert_eq!(
+        refused(&with("labels", number)),
+        "column `labels` is Float64, not a map of Utf8 to Utf8, each plain or Dictionary<Int32, Utf8>"
+    );
+    let null = Arc::new(StringArray::from(vec![None::<&str>])) as ArrayRef;
+    assert_eq!(refused(&with("name", null)), "column `name` has nulls");
+    let mut times = ListBuilder::new(Int64Builder::new());
+    times.append(true);
+    assert_eq!(
+        refused(&with("timestamps", Arc::new(times.finish()))),
+        "row 0 has 0 timestamps and 1 values"
+    );
+}
+
+#[test]
+fn alerts_need_only_the_columns_that_say_something() {
+    let columns: [(&str, ArrayRef); 2] = [
+        ("alert_name", Arc::new(StringArray::from(vec!["a", "b"]))),
+        (
+            "severity",
+            Arc::new(StringArray::from(vec![Some("Major"), None])),
+        ),
+    ];
+    let plain = RecordBatch::try_from_iter(columns).unwrap();
+    let batch = alerts(
+        &stream(std::slice::from_ref(&plain)),
+        &Limits::default(),
+        NOW,
+    )
+    .unwrap();
+    assert_eq!(batch.as_arrow().schema(), alert_schema());
+    let read: Vec<_> = batch
+        .alerts()
+        .map(|a| (a.alert_name(), a.severity(), a.occur_time()))
+        .collect();
+    assert_eq!(
+        read,
+        [(Some("a"), Some("Major"), NOW), (Some("b"), None, NOW)]
+    );
+
+    let twice = alerts(
+        &stream(&[plain.clone(), plain.clone()]),
+        &Limits::default(),
+        NOW,
+    )
+    .unwrap();
+    assert_eq!(twice.rows(), 4);
+
+    let nameless = plain.project(&[1]).unwrap();
+    let error = alerts(&stream(&[nameless]), &Limits::default(), NOW).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "item 0: neither `alert_id` nor `alert_name`"
+    );
+}
+
+#[test]
+fn bytes_that_are_no_stream_are_refused() {
+    let whole = stream(&[frozen(0..3)]);
+    let check = |bytes: &[u8]| {
+        performance(bytes, &Limits::default())
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        check(&whole[..300]),
+        "the body is no valid Arrow stream: it is cut off"
+    );
+    assert_eq!(
+        check(&[&whole[..], b"more"].concat()),
+        "the body is no valid Arrow stream: bytes follow its end"
+    );
+    assert!(check(b"[{\"name\": 1}]").starts_with("the body is no valid Arrow stream: "));
+}
+
+#[test]
+fn no_damaged_stream_unwinds_or_is_unreadable() {
+    let whole = stream(&[foreign(
+        "load",
+        &[("a", "1"), ("b", "2")],
+        &[(1, 1.0), (2, 2.0)],
+    )]);
+    let mut refused = 0;
+    for at in 0..whole.len() {
+        for flip in [0x01, 0x02, 0x40, 0x80, 0xff] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= flip;
+            match performance(&damaged, &Limits::default()) {
+                Ok(batch) => drop(format!("{:?}", batch.series().collect::<Vec<_>>())),
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(refused > 0);
+}

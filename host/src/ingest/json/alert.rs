@@ -1,0 +1,98 @@
+//! Alerts: objects of Delfin's alert model. A key that the model does not have
+//! goes to `extra`; one that is `null` counts as absent, as Delfin writes it.
+
+use std::borrow::Cow;
+
+use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, NewAlert};
+use serde::de::{DeserializeSeed, Deserializer, Error};
+use serde_json::value::RawValue;
+
+use super::{Items, entries::Entries, leaf, trail::Trail};
+use crate::ingest::{
+    Limits,
+    rules::{MAX_LABELS, NAMELESS_ALERT, excerpt},
+};
+
+/// Puts alerts into an alert batch.
+pub(super) struct AlertItems<'de> {
+    batch: AlertBatchBuilder,
+    trail: Trail,
+    now_ms: i64,
+    occur_time: Option<i64>,
+    texts: Vec<(Cow<'de, str>, Cow<'de, str>)>,
+}
+
+impl<'de> AlertItems<'de> {
+    pub(super) fn new(limits: &Limits, now_ms: i64) -> Self {
+        Self {
+            batch: AlertBatchBuilder::new(),
+            trail: Trail::new(limits),
+            now_ms,
+            occur_time: None,
+            texts: Vec::new(),
+        }
+    }
+
+    pub(super) fn build(self) -> AlertBatch {
+        self.batch.build()
+    }
+
+    fn field(&mut self, key: Cow<'de, str>, raw: &'de RawValue) -> Result<(), String> {
+        let refused = |reason: &str| format!("`{}` {reason}", excerpt(&key));
+        if key.is_empty() {
+            return Err("a field has no name".to_owned());
+        }
+        if self.texts.len() == MAX_LABELS {
+            return Err(format!("more than {MAX_LABELS} fields"));
+        }
+        let Some(text) = leaf::text(raw).map_err(|reason| refused(&reason))? else {
+            return Ok(());
+        };
+        let is_time = key == "occur_time";
+        let known = self.texts.iter().any(|(known, _)| *known == key);
+        if known || (is_time && self.occur_time.is_some()) {
+            return Err(refused("comes twice"));
+        }
+        if is_time {
+            let time = leaf::time(raw.get()).map_err(|reason| format!("occur_time: {reason}"))?;
+            self.occur_time = Some(time);
+            return Ok(());
+        }
+        self.trail.check_text(&key, "a key")?;
+        self.trail.check_text(&text, &key)?;
+        self.texts.push((key, text));
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), &'static str> {
+        let texts: Vec<(&str, &str)> = self.texts.iter().map(|(k, v)| (&**k, &**v)).collect();
+        let named = |&(key, text): &(&str, &str)| {
+            matches!(key, "alert_id" | "alert_name") && !text.is_empty()
+        };
+        if !texts.iter().any(named) {
+            return Err(NAMELESS_ALERT);
+        }
+        self.batch.alert(NewAlert {
+            occur_time: self.occur_time.unwrap_or(self.now_ms),
+            texts: &texts,
+        });
+        Ok(())
+    }
+}
+
+impl<'de> Items<'de> for AlertItems<'de> {
+    fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error> {
+        self.texts.clear();
+        self.occur_time = None;
+        let entries = Entries {
+            expecting: "an alert, an object",
+            each: |key, value| self.field(key, value),
+        };
+        entries.deserialize(item)?;
+        self.end().map_err(D::Error::custom)
+    }
+
+    fn trail(&mut self) -> &mut Trail {
+        &mut self.trail
+    }
+}

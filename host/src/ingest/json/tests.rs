@@ -1,0 +1,386 @@
+use delfin_plugin_api::{Batch, Series};
+
+use super::*;
+
+const NOW: i64 = 1_700_000_000_000;
+
+fn series(body: &str) -> Result<PerformanceBatch, String> {
+    performance(body.as_bytes(), &Limits::default()).map_err(|error| error.to_string())
+}
+
+fn alert(body: &str) -> Result<AlertBatch, String> {
+    alerts(body.as_bytes(), &Limits::default(), NOW).map_err(|error| error.to_string())
+}
+
+/// A good item, then one with these values in a series that is otherwise good.
+fn with_values(values: &str) -> String {
+    item(&format!(
+        r#"{{"name": "iops", "labels": {{}}, "values": {values}}}"#
+    ))
+}
+
+fn with_labels(labels: &str) -> String {
+    item(&format!(
+        r#"{{"name": "iops", "labels": {labels}, "values": {{}}}}"#
+    ))
+}
+
+/// The error of a body whose second item is this one.
+fn item(item: &str) -> String {
+    let good = r#"["iops", {"resource_id": "sda"}, {"1": 2}]"#;
+    let lines = series(&format!("{good}\n{item}\n")).unwrap_err();
+    let array = series(&format!("[{good}, {item}]")).unwrap_err();
+    assert_eq!(array, lines);
+    array
+}
+
+fn shown(series: Series<'_>) -> String {
+    format!(
+        "{} {:?} {:?}",
+        series.name(),
+        series.labels(),
+        series.points().collect::<Vec<_>>()
+    )
+}
+
+#[test]
+fn an_array_and_lines_objects_and_triples_say_the_same() {
+    let object = r#"{"name": "iops", "labels": {"id": "sda", "unit": "IOPS"}, "values": {"1": 2.5, "2": 3}}"#;
+    let turned = r#"{"values": {"1": 2.5, "2": 3}, "labels": {"id": "sda", "unit": "IOPS"}, "name": "iops"}"#;
+    let triple = r#"["iops", {"id": "sda", "unit": "IOPS"}, {"1": 2.5, "2": 3}]"#;
+    let wanted = r#"iops {"id": "sda", "unit": "IOPS"} [(1, 2.5), (2, 3.0)]"#;
+    for body in [
+        format!("[{object},{turned},\n{triple}]"),
+        format!("{object}\n{turned}\r\n\n{triple}"),
+        format!(" {triple}\n{object}\n{turned}\n"),
+    ] {
+        let batch = series(&body).unwrap();
+        let read: Vec<_> = batch.series().map(shown).collect();
+        assert_eq!(read, [wanted; 3]);
+    }
+}
+
+#[test]
+fn points_keep_the_order_in_which_they_were_sent() {
+    let batch = series(r#"["iops", {}, {"3": 1, "1": 2, "2": -0.5e1}]"#).unwrap();
+    let points: Vec<_> = batch
+        .series()
+        .flat_map(|s| s.points().collect::<Vec<_>>())
+        .collect();
+    assert_eq!(points, [(3, 1.0), (1, 2.0), (2, -5.0)]);
+}
+
+#[test]
+fn a_number_is_exactly_the_one_sent() {
+    for text in [
+        "29.534088718585423",
+        "5e-324",
+        "1.7976931348623157e308",
+        "9007199254740993",
+    ] {
+        let batch = series(&format!(r#"["iops", {{}}, {{"1": {text}}}]"#)).unwrap();
+        let value = batch.series().next().unwrap().values()[0];
+        assert_eq!(value.to_bits(), text.parse::<f64>().unwrap().to_bits());
+    }
+}
+
+#[test]
+fn an_empty_array_is_a_batch_without_rows() {
+    assert_eq!(series(" [ ] ").unwrap().rows(), 0);
+    let wanted = "the body is empty (send an array of items, or one item a line)";
+    assert_eq!(series(" \n").unwrap_err(), wanted);
+}
+
+#[test]
+fn labels_that_are_numbers_or_booleans_keep_their_json_text() {
+    let batch = series(
+        r#"["iops", {"a": 1.0, "b": true, "c": 12345678901234567890123, "d\n": "\u00e9\"", "e": ""}, {}]"#,
+    );
+    let batch = batch.unwrap();
+    let read: Vec<_> = batch.series().next().unwrap().labels().iter().collect();
+    let wanted = [
+        ("a", "1.0"),
+        ("b", "true"),
+        ("c", "12345678901234567890123"),
+        ("d\n", "é\""),
+        ("e", ""),
+    ];
+    assert_eq!(read, wanted);
+}
+
+#[test]
+fn a_timestamp_that_is_none_is_named_with_its_item() {
+    assert_eq!(
+        with_values(r#"{"abc": 1}"#),
+        "item 1: values: timestamp `abc` is not an integer of milliseconds"
+    );
+    assert_eq!(
+        with_values(r#"{"": 1}"#),
+        "item 1: values: timestamp `` is not an integer of milliseconds"
+    );
+    assert_eq!(
+        with_values(r#"{"1.5": 1}"#),
+        "item 1: values: timestamp `1.5` is not an integer of milliseconds"
+    );
+    assert_eq!(
+        with_values(r#"{"+1": 1}"#),
+        "item 1: values: timestamp `+1` is not an integer of milliseconds"
+    );
+    let range = "is out of range (milliseconds since 1970, up to the year 9999)";
+    for time in ["-1", "253402300800000", "99999999999999999999"] {
+        assert_eq!(
+            with_values(&format!(r#"{{"{time}": 1}}"#)),
+            format!("item 1: values: timestamp `{time}` {range}")
+        );
+    }
+    assert_eq!(
+        with_values(r#"{"2": 1, "1": 1, "02": 1}"#),
+        "item 1: values: timestamp `2` comes twice"
+    );
+}
+
+#[test]
+fn a_value_that_is_no_finite_number_is_named_with_its_item() {
+    for value in [r#""NaN""#, "null", "true", "[1]", r#""1""#] {
+        assert_eq!(
+            with_values(&format!(r#"{{"1": {value}}}"#)),
+            format!("item 1: values: `{value}` is not a number")
+        );
+    }
+    assert_eq!(
+        with_values(r#"{"1": 1e999}"#),
+        "item 1: values: `1e999` is too large a number"
+    );
+    assert_eq!(
+        with_values("[1]"),
+        "item 1: values: invalid type: sequence, expected an object of timestamps and numbers"
+    );
+}
+
+#[test]
+fn a_label_that_is_none_is_named_with_its_item() {
+    assert_eq!(
+        with_labels(r#"{"a": null}"#),
+        "item 1: labels: label `a` is null (leave it out)"
+    );
+    assert_eq!(
+        with_labels(r#"{"a": {}}"#),
+        "item 1: labels: label `a` is an object, not a text, number or boolean"
+    );
+    assert_eq!(
+        with_labels(r#"{"a": []}"#),
+        "item 1: labels: label `a` is an array, not a text, number or boolean"
+    );
+    assert_eq!(
+        with_labels(r#"{"a": "1", "\u0061": "2"}"#),
+        "item 1: labels: label `a` comes twice"
+    );
+    assert_eq!(
+        with_labels(r#"{"": "1"}"#),
+        "item 1: labels: a label has no name"
+    );
+    let many: Vec<_> = (0..257).map(|n| format!(r#""l{n}": 1"#)).collect();
+    assert_eq!(
+        with_labels(&format!("{{{}}}", many.join(","))),
+        "item 1: labels: more than 256 labels"
+    );
+}
+
+#[test]
+fn a_field_too_many_or_too_few_is_named_with_its_item() {
+    assert_eq!(
+        item(r#"{"name": "iops", "labels": {}, "value": {}}"#),
+        "item 1: unknown field `value` (a series has `name`, `labels` and `values`)"
+    );
+    assert_eq!(
+        item(r#"{"name": "iops", "labels": {}}"#),
+        "item 1: `values` is missing"
+    );
+    assert_eq!(
+        item(r#"{"labels": {}, "values": {}}"#),
+        "item 1: `name` is missing"
+    );
+    assert_eq!(
+        item(r#"{"name": "a", "name": "b"}"#),
+        "item 1: field `name` comes twice"
+    );
+    assert_eq!(item(r#"["iops", {}]"#), "item 1: `values` is missing");
+    assert_eq!(
+        item(r#"["iops", {}, {}, 1]"#),
+        "item 1: more than [name, labels, values]"
+    );
+    assert_eq!(
+        item(r#"{"name": "", "labels": {}, "values": {}}"#),
+        "item 1: name: is empty"
+    );
+    assert_eq!(
+        item(r#"{"name": 5, "labels": {}, "values": {}}"#),
+        "item 1: name: `5` is not a text"
+    );
+    assert_eq!(
+        item("7"),
+        r#"item 1: invalid type: integer `7`, expected a series, {"name", "labels", "values"} or [name, labels, values]"#
+    );
+}
+
+#[test]
+fn a_syntax_mistake_is_named_with_its_place_in_the_body() {
+    let bodies = [
+        (
+            "[\n[\"iops\", {}, {}],\n[\"iops\" {}]]",
+            "expected `,` or `]` (line 3, column 9, in item 1)",
+        ),
+        (
+            "[\"iops\", {}, {}]\n\n  [\"iops\" {}]",
+            "expected `,` or `]` (line 3, column 11, in item 1)",
+        ),
+        (
+            "[\"iops\", {}, {}",
+            "EOF while parsing a list (line 1, column 15, in item 0)",
+        ),
+        (
+            "[\"iops\", {}, {\"1\": NaN}]",
+            "expected value (line 1, column 20, in item 0)",
+        ),
+        ("[] x", "trailing characters (line 1, column 4, in item 0)"),
+        ("name=iops", "expected ident (line 1, column 2, in item 0)"),
+        ("[\"\\ud800\", {}, {}]", ""),
+    ];
+    for (body, wanted) in bodies {
+        let error = series(body).unwrap_err();
+        if wanted.is_empty() {
+            assert!(
+                error.starts_with("item 0: name: `\"\\ud800\"` is not a text: "),
+                "{error}"
+            );
+        } else {
+            assert_eq!(error, format!("the body is not JSON: {wanted}"));
+        }
+    }
+    let error = performance(b"[\"\xff\"]", &Limits::default()).unwrap_err();
+    assert_eq!(error.to_string(), "the body is not UTF-8 (byte 2)");
+}
+
+#[test]
+fn an_error_stays_short_whatever_was_sent() {
+    let long = "x".repeat(100_000);
+    let bodies = [
+        format!(r#"[{{"{long}": 1}}]"#),
+        format!(r#"["{long}"]"#),
+        format!(r#"["iops", {{}}, "{long}"]"#),
+        format!(r#"["iops", {{}}, {{"{long}": 1}}]"#),
+        format!(r#"["iops", {{}}, {{"1": "{long}"}}]"#),
+        format!(r#"["iops", {{"{long}": 1}}, {{}}]"#),
+    ];
+    for body in bodies {
+        let error = series(&body).unwrap_err();
+        assert!(error.chars().count() < 420, "{error}");
+    }
+    let error = alert(&format!(r#"{{"{long}": {{}}}}"#)).unwrap_err();
+    assert!(error.chars().count() < 420, "{error}");
+}
+
+#[test]
+fn each_limit_is_named_with_its_key() {
+    let limits = Limits {
+        max_rows: 1,
+        max_string_bytes: 4,
+        ..Limits::default()
+    };
+    let check = |body: &str| {
+        performance(body.as_bytes(), &limits)
+            .unwrap_err()
+            .to_string()
+    };
+    let rows = "the body holds more than 1 items (send smaller batches, or raise `api.max_rows`)";
+    assert_eq!(check(r#"[["a", {}, {}], ["a", {}, {}]]"#), rows);
+    assert_eq!(check("[\"a\", {}, {}]\n[\"a\", {}, {}]"), rows);
+    let text =
+        "a text of 5 bytes, at most 4 are allowed (shorten it, or raise `api.max_string_bytes`)";
+    assert_eq!(
+        check(r#"["abcde", {}, {}]"#),
+        format!("item 0: name: {text}")
+    );
+    assert_eq!(
+        check(r#"["a", {"abcde": "1"}, {}]"#),
+        format!("item 0: labels: {text}")
+    );
+    assert_eq!(
+        check(r#"["a", {"1": "abcde"}, {}]"#),
+        format!("item 0: labels: {text}")
+    );
+    let limits = Limits {
+        max_string_bytes: 8,
+        ..limits
+    };
+    let error = alerts(br#"{"alert_id": "123456789"}"#, &limits, NOW).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("item 0: alert_id: a text of 9 bytes, at most 8")
+    );
+    assert!(performance(br#"[["abcd", {}, {}]]"#, &limits).is_ok());
+}
+
+#[test]
+fn an_alert_of_the_fake_driver_is_taken_as_delfin_writes_it() {
+    let batch = alert(
+        r#"{"alert_id": 5195185, "sequence_number": 100, "alert_name": "SNMP connect failed",
+            "type": "OperationalViolation", "location": null, "occur_time": 1795346556000,
+            "rack": 7, "cleared": false}"#,
+    )
+    .unwrap();
+    let alert = batch.alerts().next().unwrap();
+    assert_eq!(alert.alert_id(), Some("5195185"));
+    assert_eq!(alert.sequence_number(), Some("100"));
+    assert_eq!(alert.alert_type(), Some("OperationalViolation"));
+    assert_eq!(alert.location(), None);
+    assert_eq!(alert.occur_time(), 1_795_346_556_000);
+    let extra: Vec<_> = alert.extra().iter().collect();
+    assert_eq!(extra, [("rack", "7"), ("cleared", "false")]);
+}
+
+#[test]
+fn an_alert_without_a_time_occurred_now() {
+    let batch =
+        alert("[{\"alert_name\": \"a\"}, {\"occur_time\": 5, \"alert_id\": \"b\"}]").unwrap();
+    let times: Vec<_> = batch.alerts().map(|alert| alert.occur_time()).collect();
+    assert_eq!(times, [NOW, 5]);
+}
+
+#[test]
+fn an_alert_that_is_none_is_named_with_its_item() {
+    let check = |item: &str| alert(&format!("{{\"alert_id\": 1}}\n{item}")).unwrap_err();
+    assert_eq!(
+        check(r#"{"severity": "Major"}"#),
+        "item 1: neither `alert_id` nor `alert_name`"
+    );
+    assert_eq!(
+        check(r#"{"alert_id": ""}"#),
+        "item 1: neither `alert_id` nor `alert_name`"
+    );
+    assert_eq!(
+        check(r#"{"alert_id": 1, "alert_id": 2}"#),
+        "item 1: `alert_id` comes twice"
+    );
+    assert_eq!(
+        check(r#"{"rack": {"u": 1}}"#),
+        "item 1: `rack` is an object, not a text, number or boolean"
+    );
+    assert_eq!(
+        check(r#"{"occur_time": "now"}"#),
+        "item 1: occur_time: `\"now\"` is not an integer of milliseconds"
+    );
+    assert_eq!(
+        check(r#"{"occur_time": 1.5}"#),
+        "item 1: occur_time: `1.5` is not an integer of milliseconds"
+    );
+    assert_eq!(
+        check(r#"{"occur_time": 1, "occur_time": 2}"#),
+        "item 1: `occur_time` comes twice"
+    );
+    assert_eq!(
+        check("[1]"),
+        "item 1: invalid type: sequence, expected an alert, an object"
+    );
+}

@@ -1,0 +1,222 @@
+//! Bodies as others write them, and bodies of every shape, come out as the batch
+//! that went in.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "what cannot be set up should fail the test"
+)]
+
+#[path = "../benches/support/mod.rs"]
+mod support;
+
+use arrow_array::RecordBatch;
+use arrow_ipc::writer::StreamWriter;
+use delfin_host::{
+    codec,
+    ingest::{self, AnyBatch, Encoding, Format, Limits, Payload},
+};
+use delfin_plugin_api::{
+    AlertBatch, AlertBatchBuilder, Batch, Kind, NewAlert, PerformanceBatch,
+    PerformanceBatchBuilder, TEXT_COLUMNS,
+};
+use proptest::{collection, prelude::*};
+
+const DELFIN: &[u8] = include_bytes!("fixtures/batch_small.json");
+const DELFIN_KAFKA: &[u8] = include_bytes!("fixtures/batch_small.kafka.json");
+const ALERTS: &[u8] = include_bytes!("fixtures/alerts.json");
+
+fn parse(kind: Kind, format: Format, bytes: &[u8]) -> AnyBatch {
+    let payload = Payload {
+        format,
+        encoding: Encoding::Identity,
+        bytes,
+    };
+    ingest::parse(kind, payload, &Limits::default(), 0).unwrap()
+}
+
+fn performance(format: Format, bytes: &[u8]) -> PerformanceBatch {
+    match parse(Kind::Performance, format, bytes) {
+        AnyBatch::Performance(batch) => *batch,
+        AnyBatch::Alert(batch) => panic!("not a performance batch: {batch:?}"),
+    }
+}
+
+fn arrow_stream(batch: &RecordBatch) -> Vec<u8> {
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    writer.write(batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn what_delfin_writes_as_objects_and_as_triples_is_the_same_batch() {
+    let objects = performance(Format::Json, DELFIN);
+    let triples = performance(Format::Json, DELFIN_KAFKA);
+    assert_eq!(objects.as_arrow(), triples.as_arrow());
+
+    let all: Vec<serde_json::Value> = serde_json::from_slice(DELFIN).unwrap();
+    assert_eq!(objects.rows(), all.len());
+    for (series, item) in objects.series().zip(&all) {
+        assert_eq!(series.name(), item["name"]);
+        let labels = item["labels"].as_object().unwrap();
+        assert_eq!(series.labels().len(), labels.len());
+        for (key, value) in labels {
+            assert_eq!(series.labels().get(key), value.as_str());
+        }
+        assert_eq!(
+            series.points().len(),
+            item["values"].as_object().unwrap().len()
+        );
+    }
+    let first = objects.series().next().unwrap();
+    assert_eq!(
+        first.points().next(),
+        Some((1_795_345_100_000, 29.534_088_718_585_423))
+    );
+}
+
+#[test]
+fn what_delfin_lists_as_alerts_is_a_batch() {
+    let batch = parse(Kind::Alert, Format::Json, ALERTS);
+    assert_eq!(
+        (batch.kind(), batch.items(), batch.rows()),
+        (Kind::Alert, 4, 4)
+    );
+    let AnyBatch::Alert(batch) = batch else {
+        panic!("not an alert batch: {batch:?}");
+    };
+    let sequence: Vec<_> = batch
+        .alerts()
+        .filter_map(|alert| alert.sequence_number())
+        .collect();
+    assert_eq!(sequence, ["100", "101", "102", "103"]);
+    let descriptions: Vec<_> = batch
+        .alerts()
+        .filter_map(|alert| alert.description())
+        .collect();
+    assert!(descriptions[2].ends_with(' '));
+}
+
+#[test]
+fn a_batch_as_large_as_delfin_s_is_taken_whole() {
+    let batch = support::delfin_batch(1, 7);
+    assert_eq!((batch.rows(), batch.items()), (31_629, 31_629));
+    let json = support::as_json(&batch);
+    assert_eq!(
+        performance(Format::Json, json.as_bytes()).as_arrow(),
+        batch.as_arrow()
+    );
+}
+
+#[test]
+fn lines_are_the_items_of_an_array() {
+    let lines: Vec<_> = DELFIN.split(|&byte| byte == b'\n').collect();
+    let items: Vec<_> = lines[1..lines.len() - 2]
+        .iter()
+        .map(|line| line.strip_suffix(b",").unwrap_or(line))
+        .collect();
+    let lines = performance(Format::Json, &items.join(&b'\n'));
+    assert_eq!(
+        lines.as_arrow(),
+        performance(Format::Json, DELFIN).as_arrow()
+    );
+}
+
+prop_compose! {
+    fn series()(
+        name in "[ -~é\\n\"]{1,12}",
+        labels in collection::btree_map("[a-cü\\\\]{1,2}", ".{0,6}", 0..5),
+        points in collection::btree_map(0..253_402_300_799_999_i64, finite(), 0..6),
+    ) -> (String, Vec<(String, String)>, Vec<(i64, f64)>) {
+        (name, labels.into_iter().collect(), points.into_iter().collect())
+    }
+}
+
+fn finite() -> impl Strategy<Value = f64> {
+    proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL | proptest::num::f64::ZERO
+}
+
+prop_compose! {
+    fn batch()(all in collection::vec(series(), 0..12)) -> PerformanceBatch {
+        let mut batch = PerformanceBatchBuilder::new();
+        for (name, labels, points) in &all {
+            let labels = labels.iter().map(|(key, value)| (key, value));
+            batch.series(name, labels, points.iter().copied()).unwrap();
+        }
+        batch.build()
+    }
+}
+
+prop_compose! {
+    fn alert_batch()(
+        all in collection::vec(
+            (0..253_402_300_799_999_i64, 0..TEXT_COLUMNS.len(), ".{0,6}", ".{1,6}"),
+            0..12,
+        ),
+    ) -> AlertBatch {
+        let mut batch = AlertBatchBuilder::new();
+        for (occur_time, column, text, extra) in &all {
+            let texts = [(TEXT_COLUMNS[*column], text.as_str()), ("rack", extra), ("alert_id", "7")];
+            batch.alert(NewAlert { occur_time: *occur_time, texts: &texts });
+        }
+        batch.build()
+    }
+}
+
+fn alerts_as_lines(batch: &AlertBatch) -> String {
+    let lines = batch.alerts().map(|alert| {
+        let mut line = serde_json::Map::new();
+        let texts = alert
+            .texts()
+            .chain(alert.extra().iter().map(|(_, value)| ("rack", value)));
+        line.extend(texts.map(|(key, text)| (key.to_owned(), text.into())));
+        line.insert("occur_time".to_owned(), alert.occur_time().into());
+        serde_json::Value::from(line).to_string()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+proptest! {
+    #[test]
+    fn a_batch_survives_json(batch in batch()) {
+        let json = support::as_json(&batch);
+        let parsed = performance(Format::Json, json.as_bytes());
+        prop_assert_eq!(parsed.as_arrow(), batch.as_arrow());
+    }
+
+    #[test]
+    fn a_batch_survives_an_arrow_stream(batch in batch()) {
+        let parsed = performance(Format::ArrowStream, &arrow_stream(batch.as_arrow()));
+        prop_assert_eq!(parsed.as_arrow(), batch.as_arrow());
+    }
+
+    #[test]
+    fn alerts_survive_both(batch in alert_batch()) {
+        let stream = arrow_stream(batch.as_arrow());
+        let parsed = parse(Kind::Alert, Format::ArrowStream, &stream);
+        prop_assert_eq!(parsed.as_arrow(), batch.as_arrow());
+        if batch.rows() > 0 {
+            let parsed = parse(Kind::Alert, Format::Json, alerts_as_lines(&batch).as_bytes());
+            prop_assert_eq!(parsed.as_arrow(), batch.as_arrow());
+        }
+    }
+
+    #[test]
+    fn a_batch_survives_the_journal_whole_and_in_slices(batch in batch(), start in 0..12_usize) {
+        let start = start.min(batch.rows());
+        for part in [batch.as_arrow().clone(), batch.as_arrow().slice(start, batch.rows() - start)] {
+            let decoded = codec::decode(&codec::encode(&part).unwrap()).unwrap();
+            prop_assert_eq!(decoded, part);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "[\\[\\]{}\",:0-9a-z\\\\ \\n]{0,60}") {
+        for kind in [Kind::Performance, Kind::Alert] {
+            for format in [Format::Json, Format::ArrowStream] {
+                let payload = Payload { format, encoding: Encoding::Identity, bytes: text.as_bytes() };
+                let _ = ingest::parse(kind, payload, &Limits::default(), 0);
+            }
+        }
+    }
+}
