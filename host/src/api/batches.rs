@@ -52,7 +52,7 @@ struct BatchExporterView {
     path = "/v1/batches/{batch_id}",
     params(("batch_id" = Uuid, Path, description = "From the answer to the batch")),
     responses(
-        (status = 200, body = BatchView),
+        (status = 200, body = BatchView, description = "What became of it"),
         (status = 400, body = ErrorBody, description = "Not a batch's name"),
         (status = 404, body = ErrorBody, description = "There is no such batch, or all are done with it for long"),
         (status = 503, body = ErrorBody, description = "The journal cannot be read"),

@@ -2,7 +2,10 @@
 
 use std::{future::poll_fn, pin::Pin, time::Duration};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    http::{HeaderMap, header::EXPECT},
+};
 use tokio::time::timeout;
 
 use super::error::ApiError;
@@ -23,31 +26,39 @@ const FIRST_BYTES: u64 = 1 << 20;
 /// # Errors
 ///
 /// It is larger than the limit, or it does not arrive.
-pub(super) async fn read(mut body: Body, limit: u64) -> Result<Vec<u8>, ApiError> {
-    let declared = body.size_hint().lower();
-    let mut bytes = Vec::new();
-    if declared <= limit {
-        bytes.reserve(usize::try_from(declared.min(FIRST_BYTES)).unwrap_or_default());
-        loop {
-            let next = timeout(PATIENCE, next(&mut body)).await;
-            let Some(piece) = next.map_err(|_| ApiError::RequestTimeout)? else {
-                return Ok(bytes);
-            };
-            let piece = piece.map_err(|_| ApiError::MalformedRequestBody {
-                detail: "it is cut off".to_owned(),
-            })?;
-            if bytes.len() as u64 + piece.len() as u64 > limit {
-                break;
-            }
-            bytes.extend_from_slice(&piece);
-        }
-    }
-    tokio::spawn(timeout(LINGER, discard(body)));
-    Err(ApiError::RequestBodyTooLarge {
+pub(super) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>, ApiError> {
+    let too_large = || ApiError::RequestBodyTooLarge {
         detail: format!(
             "it has more than {limit} bytes (send smaller batches, or raise `api.max_body_bytes`)"
         ),
-    })
+    };
+    let declared = body.size_hint().lower();
+    if declared > limit {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    bytes.reserve(usize::try_from(declared.min(FIRST_BYTES)).unwrap_or_default());
+    loop {
+        let next = timeout(PATIENCE, next(body)).await;
+        let Some(piece) = next.map_err(|_| ApiError::RequestTimeout)? else {
+            return Ok(bytes);
+        };
+        let piece = piece.map_err(|_| ApiError::MalformedRequestBody {
+            detail: "it is cut off".to_owned(),
+        })?;
+        if bytes.len() as u64 + piece.len() as u64 > limit {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&piece);
+    }
+}
+
+/// Takes the rest of a refused body off the line, for a while.
+pub(super) fn discard_later(headers: &HeaderMap, body: Body) {
+    // Whoever waits to be asked for the body has not sent it, and is not asked.
+    if !headers.contains_key(EXPECT) {
+        tokio::spawn(timeout(LINGER, discard(body)));
+    }
 }
 
 /// The next bytes of a body; nothing at its end.
@@ -79,13 +90,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_of_just_the_limit_is_read() {
-        assert_eq!(read(Body::from("12345"), 5).await.unwrap(), b"12345");
-        assert_eq!(read(Body::empty(), 5).await.unwrap(), b"");
+        assert_eq!(read(&mut Body::from("12345"), 5).await.unwrap(), b"12345");
+        assert_eq!(read(&mut Body::empty(), 5).await.unwrap(), b"");
     }
 
     #[tokio::test]
     async fn a_byte_more_is_refused() {
-        let error = read(Body::from("123456"), 5).await.unwrap_err();
+        let error = read(&mut Body::from("123456"), 5).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "Request body too large: it has more than 5 bytes \

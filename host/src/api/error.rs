@@ -130,7 +130,7 @@ impl ApiError {
 
     /// Its status, and its name.
     #[must_use]
-    pub fn kind(&self) -> (StatusCode, &'static str) {
+    pub fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
             Self::BatchNotFound { .. } => (StatusCode::NOT_FOUND, "BatchNotFound"),
@@ -192,7 +192,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, error_code) = self.kind();
+        let (status, error_code) = self.status_and_code();
         let body = ErrorBody {
             error_code,
             error_msg: self.to_string(),
@@ -269,7 +269,7 @@ mod tests {
 
     fn check(error: impl Into<ApiError>, status: u16, code: &str, message: &str) {
         let error = error.into();
-        let (found, name) = error.kind();
+        let (found, name) = error.status_and_code();
         assert_eq!((found.as_u16(), name), (status, code));
         assert_eq!(error.to_string(), message);
     }

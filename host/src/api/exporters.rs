@@ -55,7 +55,7 @@ struct ExporterView {
     get,
     path = "/v1/exporters",
     responses(
-        (status = 200, body = Exporters),
+        (status = 200, body = Exporters, description = "The exporters"),
         (status = 503, body = ErrorBody, description = "The journal cannot be read"),
     ),
 )]

@@ -51,7 +51,7 @@ struct UnwellExporter {
 }
 
 /// Answers while the process works.
-#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health, description = "It works")))]
 pub(super) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
@@ -61,8 +61,8 @@ pub(super) async fn healthz() -> Json<Health> {
     get,
     path = "/readyz",
     responses(
-        (status = 200, body = Readiness),
-        (status = 503, body = Readiness, description = "It does not"),
+        (status = 200, body = Readiness, description = "It takes batches"),
+        (status = 503, body = Readiness, description = "It takes none"),
     ),
 )]
 pub(super) async fn readyz(State(api): State<ApiState>) -> Result<Response, ApiError> {
@@ -77,10 +77,11 @@ pub(super) async fn readyz(State(api): State<ApiState>) -> Result<Response, ApiE
 
 fn readiness(api: &ApiState) -> Readiness {
     let parts = api.parts();
-    let lanes = [&parts.lanes.performance, &parts.lanes.alerts];
+    let lanes = [&parts.lanes.performance, &parts.lanes.alerts].into_iter();
+    let min_free_bytes = parts.journal.min_free_bytes;
     let reasons: Vec<String> = stopping(api.phase())
         .into_iter()
-        .chain(lanes.into_iter().filter_map(|lane| fault(lane)))
+        .chain(lanes.filter_map(|lane| fault(lane, min_free_bytes)))
         .collect();
     Readiness {
         ready: reasons.is_empty(),
@@ -96,17 +97,18 @@ fn stopping(phase: Phase) -> Option<String> {
     }
 }
 
-/// Why a lane takes no batch.
-fn fault(lane: &Lane) -> Option<String> {
+/// Why a lane takes no batch, whichever. One that its journal has no room for is
+/// refused alone: a smaller one may fit, and any may once exporters have caught up.
+fn fault(lane: &Lane, min_free_bytes: u64) -> Option<String> {
     let kind = lane.kind();
     match lane.journal().stats() {
-        Ok(stats) if stats.bytes >= stats.max_bytes => {
-            Some(format!("the journal of {kind} batches is full"))
-        }
+        Ok(stats) if stats.free_disk_bytes? < min_free_bytes => Some(format!(
+            "the disk of the {kind} journal has less free than `journal.min_free_bytes`"
+        )),
         Ok(_) => None,
         Err(error) => {
             log::warn!(lane:% = kind; "the host is not ready: {error}");
-            Some(format!("the journal of {kind} batches cannot be read"))
+            Some(format!("the {kind} journal cannot be read"))
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use axum::{
     Json,
+    body::Body,
     extract::{Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
@@ -68,7 +69,7 @@ struct Accepted {
         )
     ),
     responses(
-        (status = 202, body = Accepted, headers(
+        (status = 202, body = Accepted, description = "The batch is durable", headers(
             ("Location" = String, description = "Where to ask what became of it"),
             ("Idempotency-Replayed" = Option<bool>, description = "`true` if the key was used before"),
         )),
@@ -108,7 +109,7 @@ pub(super) async fn ingest_performance(State(api): State<ApiState>, request: Req
         )
     ),
     responses(
-        (status = 202, body = Accepted, headers(
+        (status = 202, body = Accepted, description = "The batch is durable", headers(
             ("Location" = String, description = "Where to ask what became of it"),
             ("Idempotency-Replayed" = Option<bool>, description = "`true` if the key was used before"),
         )),
@@ -142,34 +143,40 @@ async fn ingest(api: ApiState, kind: Kind, request: Request) -> Response {
 }
 
 async fn accept(api: &ApiState, kind: Kind, request: Request) -> Result<Receipt, ApiError> {
-    if api.phase() != Phase::Running {
-        return Err(ApiError::stopping());
-    }
-    let (head, body) = request.into_parts();
-    let sent_as = SentAs::read(&head.headers)?;
-    let key = idempotency_key(&head.headers)?;
-    let bytes = body::read(body, api.parts().config.max_body_bytes).await?;
-    api.metrics().ingest.received(kind, bytes.len());
-    let batch = parse(api, kind, sent_as, bytes).await?;
+    let (head, mut body) = request.into_parts();
+    let arrived = match arrive(api, &head.headers, &mut body).await {
+        Ok(arrived) => arrived,
+        Err(error) => {
+            body::discard_later(&head.headers, body);
+            return Err(error);
+        }
+    };
+    api.metrics().ingest.received(kind, arrived.bytes.len());
+    let key = arrived.key.clone();
+    let batch = parse(api, kind, arrived).await?;
     Ok(api.parts().lanes.of(kind).accept(batch, key).await?)
 }
 
-/// What the sender says of the body.
-#[derive(Clone, Copy)]
-struct SentAs {
+/// A request that is here in full.
+struct Arrived {
     format: Format,
     encoding: Encoding,
+    key: Option<String>,
+    bytes: Vec<u8>,
 }
 
-impl SentAs {
-    fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
-        let content_type = header(headers, CONTENT_TYPE);
-        let content_encoding = header(headers, CONTENT_ENCODING);
-        Ok(Self {
-            format: Format::from_content_type(content_type.as_deref())?,
-            encoding: Encoding::from_content_encoding(content_encoding.as_deref())?,
-        })
+async fn arrive(api: &ApiState, headers: &HeaderMap, body: &mut Body) -> Result<Arrived, ApiError> {
+    if api.phase() != Phase::Running {
+        return Err(ApiError::stopping());
     }
+    let content_type = header(headers, CONTENT_TYPE);
+    let content_encoding = header(headers, CONTENT_ENCODING);
+    Ok(Arrived {
+        format: Format::from_content_type(content_type.as_deref())?,
+        encoding: Encoding::from_content_encoding(content_encoding.as_deref())?,
+        key: idempotency_key(headers)?,
+        bytes: body::read(body, api.parts().config.max_body_bytes).await?,
+    })
 }
 
 /// A header's value; of one that is there more than once, all values.
@@ -192,12 +199,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     Ok(Some(key))
 }
 
-async fn parse(
-    api: &ApiState,
-    kind: Kind,
-    sent_as: SentAs,
-    bytes: Vec<u8>,
-) -> Result<NewBatch, ApiError> {
+async fn parse(api: &ApiState, kind: Kind, arrived: Arrived) -> Result<NewBatch, ApiError> {
     let config = &api.parts().config;
     let limits = Limits {
         max_decompressed_bytes: config.max_decompressed_bytes,
@@ -208,9 +210,9 @@ async fn parse(
     let _turn = api.parsing().acquire().await;
     let parsed = blocking(move || {
         let payload = Payload {
-            format: sent_as.format,
-            encoding: sent_as.encoding,
-            bytes: &bytes,
+            format: arrived.format,
+            encoding: arrived.encoding,
+            bytes: &arrived.bytes,
         };
         let batch = ingest::parse(kind, payload, &limits, now_ms())?;
         Ok::<_, ApiError>(NewBatch {

@@ -33,7 +33,7 @@ pub use plugins::{PluginExporterView, PluginView};
 pub use serve::serve;
 
 use crate::{
-    config::ApiConfig,
+    config::{ApiConfig, JournalConfig},
     delivery::{Exporter, Phase},
     lane::Lanes,
 };
@@ -44,6 +44,8 @@ use metrics::Metrics;
 pub struct ApiParts {
     /// Its limits.
     pub config: ApiConfig,
+    /// The limits of the journals.
+    pub journal: JournalConfig,
     /// Where batches go.
     pub lanes: Lanes,
     /// The exporters, in the order of the configuration.

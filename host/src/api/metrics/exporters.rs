@@ -101,9 +101,11 @@ impl Table<'_, '_> {
     }
 
     fn items(&mut self) -> fmt::Result {
-        self.of_counts("exporter_pending_items", "Items that wait.", |_, c| {
-            c.pending
-        })?;
+        self.of_counts(
+            "exporter_pending_items",
+            "Items that wait for the exporter.",
+            |_, c| c.pending,
+        )?;
         self.of_counts(
             "exporter_lag_seconds",
             "How long ago the oldest batch that waits was accepted.",
@@ -114,27 +116,29 @@ impl Table<'_, '_> {
             "Accepted items that nothing became of and that do not wait: must be 0.",
             |_, c| c.unaccounted(),
         )?;
-        self.count_items("exporter_accepted_items", "Items accepted for it.", |c| {
-            c.accepted
-        })?;
+        self.count_items(
+            "exporter_accepted_items",
+            "Items accepted for the exporter.",
+            |c| c.accepted,
+        )?;
         self.count_items(
             "exporter_replayed_items",
-            "Of these, items asked for once more.",
+            "Accepted items that were asked for once more.",
             |c| c.replayed,
         )?;
         self.count_items(
             "exporter_delivered_items",
-            "Items that its receiver has.",
+            "Items that the receiver has.",
             |c| c.delivered,
         )?;
         self.count_items(
             "exporter_dead_lettered_items",
-            "Items that its receiver will never take.",
+            "Items that the receiver will never take.",
             |c| c.dead_lettered,
         )?;
         self.count_items(
             "exporter_filtered_items",
-            "Items that its filter keeps from it.",
+            "Items that a filter keeps from the exporter.",
             |c| c.filtered,
         )?;
         let dropped = self.seen.iter().flat_map(|seen| {
@@ -158,7 +162,7 @@ impl Table<'_, '_> {
         self.count("exporter_export_seconds", "Time spent in `export`.", |s| {
             s.export_time.as_secs_f64()
         })?;
-        self.count("exporter_panics", "Panics caught in its plugin.", |s| {
+        self.count("exporter_panics", "Panics caught in the plugin.", |s| {
             s.panics
         })?;
         self.count(
@@ -175,7 +179,7 @@ impl Table<'_, '_> {
             let seconds = seen.status.last_success_ms? as f64 / 1000.0;
             Some(([seen.label()], seconds))
         });
-        let help = "When it last delivered, in seconds since 1970.";
+        let help = "When the exporter last delivered, in seconds since 1970.";
         self.page
             .gauge("exporter_last_success_timestamp_seconds", help, succeeded)
     }
@@ -187,7 +191,7 @@ impl Table<'_, '_> {
         });
         self.page.counter(
             "exporter_plugin_counter",
-            "What the plugin itself counts.",
+            "What the plugin itself counts, by its name for it.",
             counters,
         )
     }

@@ -91,7 +91,7 @@ impl IngestMetrics {
     /// A batch was not taken.
     pub(in crate::api) fn rejected(&self, kind: Kind, error: &ApiError) {
         let [lane] = lane(kind);
-        let (_, reason) = error.kind();
+        let (_, reason) = error.status_and_code();
         let labels = [lane, ("reason", reason.to_owned())];
         self.rejected.get_or_create(&labels).inc();
     }

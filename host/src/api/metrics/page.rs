@@ -51,6 +51,30 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
+    /// One value that comes and goes.
+    pub(super) fn single_gauge<V: EncodeGaugeValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: &V,
+    ) -> fmt::Result {
+        self.0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?
+            .encode_gauge(value)
+    }
+
+    /// One value that only grows; `_total` is put behind the name.
+    pub(super) fn single_counter<V: EncodeCounterValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: &V,
+    ) -> fmt::Result {
+        self.0
+            .encode_descriptor(name, help, None, MetricType::Counter)?
+            .encode_counter::<NoLabelSet, _, u64>(value, None)
+    }
+
     /// Facts in words; `_info` is put behind the name.
     pub(super) fn info<L: EncodeLabelSet>(
         &mut self,

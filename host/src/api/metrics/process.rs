@@ -8,8 +8,6 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 use super::page::Page;
 use crate::clock::now_ms;
 
-const NO_LABELS: [(&str, &str); 0] = [];
-
 /// Asks the system.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -29,33 +27,29 @@ impl Collector for Process {
         let mut page = Page::new(encoder);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         page.info("build", "What this host is.", once(version))?;
-        page.gauge(
+        page.single_gauge(
             "start_time_seconds",
             "When the host started, in seconds since 1970.",
-            once((NO_LABELS, self.started_seconds)),
+            &self.started_seconds,
         )?;
         let Ok(taken) = Taken::now() else {
             return Ok(());
         };
-        page.counter(
+        page.single_counter(
             "process_cpu_seconds",
             "Processor time used.",
-            once((NO_LABELS, taken.cpu_seconds)),
+            &taken.cpu_seconds,
         )?;
-        page.gauge(
+        page.single_gauge(
             "process_resident_memory_bytes",
             "Memory held.",
-            once((NO_LABELS, taken.resident_bytes)),
+            &taken.resident_bytes,
         )?;
-        page.gauge(
-            "process_threads",
-            "Threads.",
-            once((NO_LABELS, taken.threads)),
-        )?;
-        page.gauge(
+        page.single_gauge("process_threads", "Threads.", &taken.threads)?;
+        page.single_gauge(
             "process_open_fds",
             "File descriptors open.",
-            once((NO_LABELS, taken.open_files)),
+            &taken.open_files,
         )
     }
 }

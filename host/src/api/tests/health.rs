@@ -3,7 +3,10 @@ use std::{io::Read, io::Write, net::TcpStream};
 use serde_json::json;
 
 use super::host::{EXPORTER, Host, TWO_POINTS};
-use crate::{config::ApiConfig, delivery::Phase, journal::Limits};
+use crate::{
+    config::{ApiConfig, JournalConfig},
+    delivery::Phase,
+};
 
 #[test]
 fn a_host_that_runs_is_ready_and_names_who_is_not_well() {
@@ -44,19 +47,18 @@ fn a_host_that_drains_takes_nothing_and_tells_the_rest() {
 }
 
 #[test]
-fn a_host_with_a_full_journal_is_not_ready() {
-    let limits = Limits {
-        max_bytes: 0,
-        ..Limits::default()
+fn a_host_without_room_on_its_disk_is_not_ready() {
+    let journal = JournalConfig {
+        min_free_bytes: u64::MAX,
+        ..JournalConfig::default()
     };
-    let host = Host::with(ApiConfig::default(), limits);
-    let ready = host.get("/readyz");
+    let ready = Host::with(ApiConfig::default(), journal).get("/readyz");
     assert_eq!(ready.status, 503);
     assert_eq!(
         ready.json()["reasons"],
         json!([
-            "the journal of performance batches is full",
-            "the journal of alert batches is full"
+            "the disk of the performance journal has less free than `journal.min_free_bytes`",
+            "the disk of the alert journal has less free than `journal.min_free_bytes`"
         ])
     );
 }

@@ -15,7 +15,7 @@ use ureq::http::{Request, Response};
 
 use crate::{
     api::{ApiParts, ApiState, PluginExporterView, PluginView, serve},
-    config::{ApiConfig, ExporterConfig, RetryConfig, Secrets, StartFrom},
+    config::{ApiConfig, ExporterConfig, JournalConfig, RetryConfig, Secrets, StartFrom},
     delivery::{Delivery, Exporter, Phase, State},
     journal::{self, Journals, Limits, Position, Receipt, Seq, Settlement},
     lane::{Lane, Lanes},
@@ -49,16 +49,17 @@ pub(super) struct Answer {
 
 impl Host {
     pub(super) fn start() -> Self {
-        Self::with(ApiConfig::default(), Limits::default())
+        Self::with(ApiConfig::default(), JournalConfig::default())
     }
 
-    pub(super) fn with(config: ApiConfig, limits: Limits) -> Self {
+    pub(super) fn with(config: ApiConfig, journal: JournalConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let limits = Limits {
+            max_bytes: journal.max_bytes,
             min_free_bytes: 0,
             gather: Duration::ZERO,
-            ..limits
+            ..Limits::default()
         };
         let journals = journal::open(folder.path(), &limits).unwrap();
         let lane = |kind| Arc::new(Lane::new(kind, Arc::clone(journals.lane(kind)), 1 << 20));
@@ -70,6 +71,7 @@ impl Host {
         let exporter = runtime.block_on(failed_exporter(&lanes, watched.clone()));
         let state = ApiState::new(ApiParts {
             config,
+            journal,
             lanes,
             exporters: Arc::new([exporter]),
             plugins: Arc::new([plugin()]),

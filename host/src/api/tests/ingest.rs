@@ -1,10 +1,17 @@
-use std::io::Write;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
 
 use delfin_plugin_api::{Batch, Kind, Origin, PerformanceBatchBuilder};
 use serde_json::json;
 
 use super::host::{Host, TWO_POINTS, last};
-use crate::{api::tests::host::Answer, codec, config::ApiConfig, journal::Limits};
+use crate::{
+    api::tests::host::Answer,
+    codec,
+    config::{ApiConfig, JournalConfig},
+};
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -166,7 +173,7 @@ fn a_body_past_the_limit_is_413() {
         max_body_bytes: limit,
         ..ApiConfig::default()
     };
-    let host = Host::with(config, Limits::default());
+    let host = Host::with(config, JournalConfig::default());
     let message = format!(
         "Request body too large: it has more than {limit} bytes \
          (send smaller batches, or raise `api.max_body_bytes`)."
@@ -184,7 +191,7 @@ fn a_bomb_is_413() {
         max_decompressed_bytes: 100_000,
         ..ApiConfig::default()
     };
-    let host = Host::with(config, Limits::default());
+    let host = Host::with(config, JournalConfig::default());
     let headers = [
         ("Content-Type", "application/json"),
         ("Content-Encoding", "gzip"),
@@ -256,12 +263,24 @@ fn another_content_type_or_encoding_is_415() {
 }
 
 #[test]
+fn whoever_waits_to_be_asked_for_too_large_a_body_is_not_asked() {
+    let host = Host::start();
+    let mut stream = TcpStream::connect(host.address()).unwrap();
+    let head = "POST /v1/ingest/alerts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                Expect: 100-continue\r\nContent-Length: 1000000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[test]
 fn a_full_journal_is_507() {
-    let limits = Limits {
+    let journal = JournalConfig {
         max_bytes: 1000,
-        ..Limits::default()
+        ..JournalConfig::default()
     };
-    let host = Host::with(ApiConfig::default(), limits);
+    let host = Host::with(ApiConfig::default(), journal);
     let mut answers = std::iter::repeat_with(|| host.post("/v1/ingest/performance", TWO_POINTS));
     let full = answers.find(|answer| answer.status != 202).unwrap();
     let json = full.json();

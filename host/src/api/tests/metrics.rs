@@ -40,6 +40,7 @@ fn families(page: &str) -> BTreeMap<&str, &str> {
 fn check_sample(line: &str, families: &BTreeMap<&str, &str>, family: &str) {
     let (series, value) = line.rsplit_once(' ').unwrap();
     value.parse::<f64>().unwrap();
+    assert!(!series.ends_with("{}"), "{line}");
     let name = series.split_once('{').map_or(series, |(name, _)| name);
     assert!(name.starts_with("delfin_host_"), "{line}");
     match families[family] {

@@ -19,8 +19,11 @@ fn every_route_is_described() {
     let document = host.get("/openapi.json").json();
     let mut described = Vec::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
-        for method in operations.as_object().unwrap().keys() {
+        for (method, operation) in operations.as_object().unwrap() {
             described.push(format!("{} {path}", method.to_uppercase()));
+            for response in operation["responses"].as_object().unwrap().values() {
+                assert!(response["description"].is_string(), "{method} {path}");
+            }
         }
     }
     described.sort_unstable();
