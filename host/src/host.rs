@@ -108,6 +108,7 @@ impl Host {
         let schedule = Schedule::start(storages, &Registry::default(), destination)?;
         let api = ApiState::new(ApiParts {
             config: config.api.clone(),
+            journal: config.journal.clone(),
             lanes,
             exporters: Arc::clone(&exporters),
             plugins: plugin_views(&plugins).collect(),

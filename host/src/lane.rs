@@ -112,10 +112,19 @@ impl Lane {
     ) -> Result<Receipt, AppendError> {
         let arrow = batch.arrow.clone();
         let encoded = tokio::task::spawn_blocking(move || codec::encode(&arrow)).await;
-        let unavailable = |reason: String| AppendError::Unavailable { reason };
-        let payload = encoded
-            .map_err(|error| unavailable(error.to_string()))?
-            .map_err(|error| unavailable(error.to_string()))?;
+        let payload = match encoded {
+            Ok(Ok(payload)) => payload,
+            Ok(Err(error)) => {
+                return Err(AppendError::Unfit {
+                    reason: error.to_string(),
+                });
+            }
+            Err(error) => {
+                return Err(AppendError::Unavailable {
+                    reason: error.to_string(),
+                });
+            }
+        };
         let record = Record {
             batch_id: Uuid::now_v7(),
             origin: batch.origin,
@@ -229,6 +238,10 @@ impl Decoded {
     }
 }
 
+/// The bytes that its rows take. The buffers behind them may be larger, and
+/// shared by several columns.
 fn size(batch: &StoredBatch) -> u64 {
-    batch.arrow.get_array_memory_size() as u64
+    let columns = batch.arrow.columns().iter();
+    let sizes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or_default());
+    sizes.sum::<usize>() as u64
 }

@@ -1,11 +1,13 @@
 //! The host: loads exporters from shared libraries and delivers batches to them.
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod codec;
 pub mod collect;
 pub mod config;
 pub mod delivery;
+pub mod host;
 pub mod ingest;
 pub mod journal;
 pub mod lane;

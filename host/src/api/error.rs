@@ -242,6 +242,7 @@ impl From<AppendError> for ApiError {
         let detail = error.to_string();
         match error {
             AppendError::Full { .. } | AppendError::NoSpace { .. } => Self::JournalFull { detail },
+            AppendError::Unfit { .. } => Self::RequestBodyTooLarge { detail },
             AppendError::Unavailable { .. } => Self::ServiceUnavailable {
                 reason: "the journal cannot be written",
                 log: Some(detail),

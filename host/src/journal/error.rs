@@ -31,6 +31,12 @@ pub enum AppendError {
         /// What must stay free.
         min_free_bytes: u64,
     },
+    /// The batch cannot be a record, now or later.
+    #[error("the batch cannot be kept: {reason} (send smaller batches)")]
+    Unfit {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The file could not be written; the journal opens it again by itself.
     #[error("the journal cannot be written: {reason} (try again)")]
     Unavailable {

@@ -71,15 +71,9 @@ impl Batch for PerformanceBatch {
         let labels = LabelColumn::new(labels, "labels")?;
         let timestamps = ListColumn::new::<Int64Type>(&arrow, "timestamps", "List<Int64>")?;
         let values = ListColumn::new::<Float64Type>(&arrow, "values", "List<Float64>")?;
-        for row in 0..arrow.num_rows() {
-            let (timestamps, values) = (timestamps.len(row), values.len(row));
-            if timestamps != values {
-                return Err(BatchError::Uneven {
-                    row,
-                    timestamps,
-                    values,
-                });
-            }
+        // Built together they share their offsets, and comparing these is quick.
+        if timestamps.offsets != values.offsets {
+            check_lengths(&timestamps, &values)?;
         }
         Ok(Self {
             names: names.clone(),
@@ -142,6 +136,20 @@ impl std::fmt::Debug for Series<'_> {
             .field("points", &self.points().collect::<Vec<_>>())
             .finish()
     }
+}
+
+fn check_lengths(timestamps: &ListColumn<i64>, values: &ListColumn<f64>) -> Result<(), BatchError> {
+    for row in 0..timestamps.offsets.len() - 1 {
+        let (timestamps, values) = (timestamps.len(row), values.len(row));
+        if timestamps != values {
+            return Err(BatchError::Uneven {
+                row,
+                timestamps,
+                values,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A list column, looked up once.

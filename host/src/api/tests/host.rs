@@ -10,6 +10,7 @@ use tokio::{
     net::TcpListener,
     runtime::Runtime,
     sync::{oneshot, watch},
+    task::JoinSet,
 };
 use ureq::http::{Request, Response};
 
@@ -210,7 +211,9 @@ async fn failed_exporter(lanes: &Lanes, phase: watch::Receiver<Phase>) -> Export
             counters: PluginCounters::default(),
         },
     };
-    let (exporter, _) = delivery.start(phase);
+    let mut tasks = JoinSet::new();
+    let exporter = delivery.start(&mut tasks, phase);
+    tasks.detach_all();
     while exporter.status.view().state != State::Failed {
         tokio::task::yield_now().await;
     }
