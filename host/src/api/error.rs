@@ -284,8 +284,8 @@ mod tests {
             },
             507,
             "JournalFull",
-            "The batch cannot be kept: the journal's disk has 1 bytes free of the 2 in \
-             `journal.min_free_bytes` (make room on it).",
+            "The batch cannot be kept: the journal's disk has 1 bytes free, and 2 must stay free \
+             (make room on it, or lower `journal.min_free_bytes`).",
         );
     }
 
