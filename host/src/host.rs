@@ -111,6 +111,7 @@ impl Host {
             journal: config.journal.clone(),
             lanes,
             exporters: Arc::clone(&exporters),
+            collecting: schedule.collecting(),
             plugins: plugin_views(&plugins).collect(),
             phase: phase.subscribe(),
         });

@@ -33,6 +33,7 @@ pub use plugins::{PluginExporterView, PluginView};
 pub use serve::serve;
 
 use crate::{
+    collect::Collecting,
     config::{ApiConfig, JournalConfig},
     delivery::{Exporter, Phase},
     lane::Lanes,
@@ -50,6 +51,8 @@ pub struct ApiParts {
     pub lanes: Lanes,
     /// The exporters, in the order of the configuration.
     pub exporters: Arc<[Exporter]>,
+    /// How each storage is doing.
+    pub collecting: Collecting,
     /// The plugin files that were found.
     pub plugins: Arc<[PluginView]>,
     /// Whether the host takes batches.

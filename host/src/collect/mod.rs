@@ -16,5 +16,5 @@ pub use driver::{
     Capabilities, Driver, DriverError, Metric, Options, Resource, ResourceType, StorageInfo, Window,
 };
 pub use drivers::{Factory, Registry, UnknownDriver};
-pub use schedule::{CollectState, CollectStats, Schedule, StorageConfig};
+pub use schedule::{CollectState, CollectStats, Collecting, Schedule, StorageConfig};
 pub use sink::{AlertSink, SeriesSink, StorageLabels};

@@ -16,6 +16,7 @@ use ureq::http::{Request, Response};
 
 use crate::{
     api::{ApiParts, ApiState, PluginExporterView, PluginView, serve},
+    collect::Collecting,
     config::{ApiConfig, ExporterConfig, JournalConfig, RetryConfig, Secrets, StartFrom},
     delivery::{Delivery, Exporter, Phase, State},
     journal::{self, Journals, Limits, Position, Receipt, Seq, Settlement},
@@ -75,6 +76,7 @@ impl Host {
             journal,
             lanes,
             exporters: Arc::new([exporter]),
+            collecting: Collecting::default(),
             plugins: Arc::new([plugin()]),
             phase: watched,
         });

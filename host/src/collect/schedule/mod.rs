@@ -15,15 +15,13 @@ mod storage;
 mod windows;
 mod worker;
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 
 use self::{stats::SharedStats, storage::StorageTask};
+use crate::clock::now_ms;
+
 use super::{
     destination::Destination,
     driver::Options,
@@ -59,6 +57,21 @@ pub struct Schedule {
     stats: BTreeMap<String, SharedStats>,
 }
 
+/// How each storage of a schedule is doing.
+#[derive(Clone, Debug, Default)]
+pub struct Collecting(BTreeMap<String, SharedStats>);
+
+impl Collecting {
+    /// How each storage is doing now, by its id.
+    #[must_use]
+    pub fn stats(&self) -> BTreeMap<String, CollectStats> {
+        let stats = self.0.iter();
+        stats
+            .map(|(id, stats)| (id.clone(), stats.lock().clone()))
+            .collect()
+    }
+}
+
 /// The time of day, in milliseconds since the epoch.
 type WallClock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
@@ -73,7 +86,7 @@ impl Schedule {
         registry: &Registry,
         destination: Arc<D>,
     ) -> Result<Self, UnknownDriver> {
-        Self::start_with_clock(storages, registry, destination, Arc::new(time_of_day))
+        Self::start_with_clock(storages, registry, destination, Arc::new(now_ms))
     }
 
     fn start_with_clock<D: Destination>(
@@ -102,13 +115,10 @@ impl Schedule {
         Ok(schedule)
     }
 
-    /// How each storage is doing, by its id.
+    /// For whoever asks how each storage is doing.
     #[must_use]
-    pub fn stats(&self) -> BTreeMap<String, CollectStats> {
-        let stats = self.stats.iter();
-        stats
-            .map(|(id, stats)| (id.clone(), stats.lock().clone()))
-            .collect()
+    pub fn collecting(&self) -> Collecting {
+        Collecting(self.stats.clone())
     }
 
     /// Stops to collect. A batch that is being handed over is handed over; a
@@ -117,11 +127,6 @@ impl Schedule {
         self.stop.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
     }
-}
-
-fn time_of_day() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    since_epoch.map_or(0, |time| time.as_millis() as i64)
 }
 
 #[cfg(test)]

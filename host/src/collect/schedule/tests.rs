@@ -236,7 +236,7 @@ async fn the_window_of_a_failed_collection_is_part_of_the_next() {
     let schedule = bench.start();
     let windows = bench.windows(2).await;
     assert_eq!(windows, [(990_000, 1_010_000), (1_010_000, 1_040_000)]);
-    assert_eq!(schedule.stats()["s"].failed, 3);
+    assert_eq!(schedule.collecting().stats()["s"].failed, 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -271,7 +271,7 @@ async fn a_slow_driver_delays_no_other_storage_and_loses_no_time() {
         assert_eq!(bench.window().await, expected);
     }
     let since_ms = BEGIN_MS;
-    let state = schedule.stats()["slow"].state;
+    let state = schedule.collecting().stats()["slow"].state;
     assert_eq!(state, CollectState::Calling { since_ms });
 
     release.send(()).unwrap();
@@ -309,7 +309,7 @@ async fn a_stop_lets_a_batch_be_handed_over() {
     let destination = Arc::clone(&bench.destination);
     let busy = destination.permits.acquire().await.unwrap();
     let schedule = bench.start();
-    while schedule.stats()["s"].succeeded == 0 {
+    while schedule.collecting().stats()["s"].succeeded == 0 {
         tokio::task::yield_now().await;
     }
     let stop = tokio::spawn(schedule.stop());
@@ -336,7 +336,7 @@ async fn points_that_are_not_taken_are_offered_again_and_nothing_is_lost() {
             (1_020_000, 1_030_000)
         ]
     );
-    assert_eq!(schedule.stats()["s"].refused, 3);
+    assert_eq!(schedule.collecting().stats()["s"].refused, 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -349,7 +349,7 @@ async fn a_storage_that_refuses_its_driver_is_left_alone() {
     });
     let mut schedule = bench.start();
     schedule.tasks.join_next().await.unwrap().unwrap();
-    let stats = &schedule.stats()["s"];
+    let stats = &schedule.collecting().stats()["s"];
     assert_eq!((stats.state, stats.failed), (CollectState::Failed, 1));
     assert_eq!(
         stats.last_error.as_deref(),
@@ -369,7 +369,7 @@ async fn a_driver_without_alerts_is_still_measured() {
     bench.add("s", [INTERVAL, INTERVAL], |_| Ok(()), unsupported);
     let schedule = bench.start();
     bench.windows(3).await;
-    let stats = &schedule.stats()["s"];
+    let stats = &schedule.collecting().stats()["s"];
     assert_eq!((stats.failed, &stats.last_error), (0, &None));
 }
 
@@ -416,7 +416,7 @@ async fn a_driver_that_panics_is_made_anew_and_its_window_is_not_lost() {
     });
     let schedule = bench.start();
     assert_eq!(bench.windows(1).await, [(990_000, 1_010_000)]);
-    assert_eq!(schedule.stats()["s"].failed, 1);
+    assert_eq!(schedule.collecting().stats()["s"].failed, 1);
 }
 
 #[tokio::test(start_paused = true)]
