@@ -43,6 +43,7 @@ mod guard;
 mod kind;
 pub(crate) mod manifest;
 mod outcome;
+pub mod quantity;
 pub mod sample;
 
 #[cfg(feature = "testkit")]

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::item::Item;
 use super::mistake::did_you_mean;
-use super::quantity::name_fault;
+use super::name::name_fault;
 use super::read::Section;
 use super::service::TICK;
 pub use crate::journal::StartFrom;

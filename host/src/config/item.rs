@@ -8,15 +8,19 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use delfin_plugin_api::quantity::{parse_duration, parse_size, show_size};
 use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::mistake::remedy;
-use super::quantity::{LONGEST, parse_duration, parse_size, show_size};
 use super::read::{Document, Section};
 
 const SHOWN_CHARS: usize = 80;
+
+/// Longer than any duration makes sense, and short enough to be added to any
+/// clock's reading.
+const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// A string of the document.
 pub(super) struct Text {

@@ -11,7 +11,7 @@ mod find;
 mod ini;
 mod item;
 mod mistake;
-mod quantity;
+mod name;
 mod read;
 mod secret;
 mod service;

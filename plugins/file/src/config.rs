@@ -5,26 +5,16 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use delfin_plugin_api::serde::Deserialize;
+use delfin_plugin_api::{
+    quantity::{parse_duration, parse_size},
+    serde::Deserialize,
+};
 use serde_json::Value;
 
 const SIZE: &str = "write `100MiB`, `10MB` or a number of bytes; 0 for no limit";
 const AGE: &str = "write `24h`, `30m` or `1h30m`; 0 for no limit";
 const COUNT: &str = "write a whole number; 0 to keep all";
 const PATH: &str = "name the file to append to, such as `/var/lib/delfin/performance.jsonl`";
-
-const UNITS: [(&str, u64); 10] = [
-    ("", 1),
-    ("B", 1),
-    ("KB", 1000),
-    ("MB", 1000 * 1000),
-    ("GB", 1000 * 1000 * 1000),
-    ("TB", 1000 * 1000 * 1000 * 1000),
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("TiB", 1 << 40),
-];
 
 /// Checked settings. What is `None` is not limited.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -110,15 +100,7 @@ fn read_path(value: &Value) -> Option<PathBuf> {
 }
 
 fn read_size(value: &Value) -> Option<u64> {
-    let Some(text) = value.as_str().map(str::trim) else {
-        return value.as_u64();
-    };
-    let digits = text.find(|c: char| !c.is_ascii_digit());
-    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
-    let (_, factor) = UNITS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(unit.trim_start()))?;
-    number.parse::<u64>().ok()?.checked_mul(*factor)
+    value.as_u64().or_else(|| parse_size(value.as_str()?))
 }
 
 fn read_age_millis(value: &Value) -> Option<u64> {
@@ -126,8 +108,7 @@ fn read_age_millis(value: &Value) -> Option<u64> {
         // A bare number has no unit, and only none of any unit is clear.
         return value.as_u64().filter(|&number| number == 0);
     };
-    let age = humantime::parse_duration(text.trim()).ok()?;
-    u64::try_from(age.as_millis()).ok()
+    u64::try_from(parse_duration(text)?.as_millis()).ok()
 }
 
 fn read_count(value: &Value) -> Option<u64> {

@@ -1,12 +1,7 @@
-//! Sizes, durations and names as people write them.
-//!
-//! Knows nothing of keys, sections or TOML.
+//! Sizes and durations as people write them: the same in the host's own
+//! configuration and in a plugin's settings.
 
 use std::time::Duration;
-
-/// Longer than any of these make sense, and short enough to be added to any
-/// clock's reading.
-pub(super) const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 const UNITS: [(&str, u64); 10] = [
     ("", 1),
@@ -24,7 +19,8 @@ const UNITS: [(&str, u64); 10] = [
 /// Bytes, from `8GiB`, `10MB` or `4096`. The letters' case does not matter.
 ///
 /// At most what a signed 64-bit number holds: a database counts with those.
-pub(super) fn parse_size(text: &str) -> Option<u64> {
+#[must_use]
+pub fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
@@ -38,7 +34,8 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
 }
 
 /// The size in the largest unit that needs no fraction.
-pub(super) fn show_size(bytes: u64) -> String {
+#[must_use]
+pub fn show_size(bytes: u64) -> String {
     let unit = UNITS[6..]
         .iter()
         .rev()
@@ -50,27 +47,9 @@ pub(super) fn show_size(bytes: u64) -> String {
 }
 
 /// A duration, from `10s`, `250ms` or `1h30m`.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text.trim()).ok()
-}
-
-/// Why this cannot be an exporter's name, if it cannot.
-///
-/// A name is also a folder's name: dots alone would lead out of the state
-/// folder.
-pub(super) fn name_fault(name: &str) -> Option<&'static str> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() {
-        Some("is empty (a name has 1 to 64 of `A-Z a-z 0-9 . _ -`)")
-    } else if !name.chars().all(allowed) {
-        Some("is not a name (only `A-Z a-z 0-9 . _ -` may stand in one)")
-    } else if name.len() > 64 {
-        Some("is too long for a name (at most 64 characters)")
-    } else if name.chars().all(|c| c == '.') {
-        Some("is not a name (it needs more than dots)")
-    } else {
-        None
-    }
 }
 
 #[cfg(test)]
@@ -127,22 +106,6 @@ mod tests {
         check("1h 30m", Some(5_400_000));
         for bad in ["", "10", "10x", "-1s", "s"] {
             check(bad, None);
-        }
-    }
-
-    #[test]
-    fn names_are_short_and_safe_as_file_names() {
-        for good in [
-            "a",
-            "kafka-dr",
-            "PerformanceExporterFile",
-            "a.b_c-9",
-            &"x".repeat(64),
-        ] {
-            assert_eq!(name_fault(good), None, "{good}");
-        }
-        for bad in ["", ".", "..", "a b", "a/b", "ä", &"x".repeat(65)] {
-            assert!(name_fault(bad).is_some(), "{bad}");
         }
     }
 }
