@@ -43,7 +43,10 @@ fn ingest(host: &Host, name: &str, points: u64) -> String {
     assert_eq!(status, 202, "{receipt}");
     assert_eq!(receipt["items"], points);
     assert_eq!(receipt["state"], "durable");
-    receipt["batch_id"].as_str().expect("a receipt").to_owned()
+    let batch_id = receipt["batch_id"].as_str();
+    batch_id
+        .unwrap_or_else(|| panic!("no receipt: {receipt}"))
+        .to_owned()
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub struct StatusView {
     pub last_success_ms: Option<i64>,
     /// When the oldest batch that it has before it was accepted.
     pub oldest_pending_ms: Option<i64>,
-    /// Calls of `export` by the class of their outcome, as [`class`] has it.
+    /// Calls of `export` by the class of their outcome, in the order of [`CLASSES`].
     pub attempts: [u64; CLASSES.len()],
     /// Panics caught in its plugin.
     pub panics: u64,

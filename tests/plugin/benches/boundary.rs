@@ -7,7 +7,6 @@ use delfin_plugin_api::{Batch, PerformanceBatch, sample, testkit};
 use divan::{Bencher, counter::ItemsCount};
 
 #[path = "../src/sum.rs"]
-#[expect(dead_code, reason = "the exporter around the loop runs in the library")]
 mod sum;
 
 /// One point; 100,000; and what a storage with 31,629 series sends at a time.

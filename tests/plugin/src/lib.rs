@@ -17,10 +17,11 @@ use delfin_plugin_api::{
 
 export_plugin! {
     "PerformanceExporterScripted" => Scripted<PerformanceBatch>: "Does what a test says",
-    "PerformanceExporterSum" => sum::Sum: "Looks at every point",
+    "PerformanceExporterSum" => boundary::Sum: "Looks at every point",
     "AlertExporterScripted" => Scripted<AlertBatch>: "Does what a test says",
 }
 
+mod boundary;
 mod sum;
 
 struct Scripted<B> {

@@ -1,31 +1,6 @@
-//! An exporter that looks at every point and does nothing with it: what is left
-//! is the cost of the boundary.
+//! A loop over all there is in a batch, for the plugin and for its benchmark.
 
-use std::hint::black_box;
-
-use delfin_plugin_api::{
-    Context, Exporter, Failure, Host, Outcome, PerformanceBatch, serde::Deserialize,
-};
-
-pub(crate) struct Sum;
-
-#[derive(Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
-pub(crate) struct Config {}
-
-impl Exporter for Sum {
-    type Batch = PerformanceBatch;
-    type Config = Config;
-
-    fn create(_: Config, _: &Host) -> Result<Self, Failure> {
-        Ok(Self)
-    }
-
-    fn export(&mut self, batch: &PerformanceBatch, _: &Context<'_>) -> Outcome {
-        black_box(sum(batch));
-        Ok(())
-    }
-}
+use delfin_plugin_api::PerformanceBatch;
 
 /// The sum of all values, and of the lengths of all labels.
 pub(crate) fn sum(batch: &PerformanceBatch) -> (f64, usize) {
