@@ -161,11 +161,11 @@ impl<'kvs> VisitSource<'kvs> for Fields {
 }
 
 fn write_lines(messages: &Receiver<Message>) {
-    let mut out = std::io::stderr().lock();
     for message in messages {
         match message {
+            // Locked for one line only: a panic and the end of `main` print too.
             // Nobody is left to tell that standard error is gone.
-            Message::Line(line) => drop(out.write_all(line.as_bytes())),
+            Message::Line(line) => drop(std::io::stderr().write_all(line.as_bytes())),
             Message::Flush(done) => drop(done.send(())),
         }
     }
