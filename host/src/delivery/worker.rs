@@ -74,22 +74,22 @@ impl Worker {
         if self.open_cursor().await.is_err() {
             return;
         }
-        loop {
-            let Some(instance) = self.create().await else {
-                self.rest().await;
-                return;
-            };
+        while let Some(instance) = self.create().await {
             let leave = self.deliver(&instance).await;
-            if leave == Leave::Abandon {
+            if leave != Leave::Abandon {
+                self.close(instance, &leave).await;
+            }
+            self.finish_settling().await;
+            if leave != Leave::Restart {
                 return;
             }
-            self.close(instance, &leave).await;
-            if leave == Leave::Stop || self.pause(None).await.is_err() {
+            if self.pause(None).await.is_err() {
                 self.status.set(State::Stopped);
                 return;
             }
             self.status.update(|status| status.restarts += 1);
         }
+        self.rest().await;
     }
 
     /// Finds out where to go on from.
@@ -340,7 +340,7 @@ impl Worker {
                 Ok(Answer {
                     outcome: Err(_), ..
                 }) => {}
-                Err(_) => return,
+                Err(_) => break,
             }
         }
         let ended = timeout_at(
@@ -350,6 +350,12 @@ impl Worker {
         if ended.await.is_err() {
             log::warn!(exporter = self.name(); "an instance does not end; its thread is left behind");
         }
+        if *leave == Leave::Stop {
+            self.status.set(State::Stopped);
+        }
+    }
+
+    async fn finish_settling(&mut self) {
         if let Err(error) = self.settling.finish().await {
             log::warn!(exporter = self.name(); "delivered batches will be delivered again: {error}");
         }
