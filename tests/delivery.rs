@@ -231,3 +231,21 @@ path = "@/alerts.jsonl"
     assert_eq!(line, alerts[0]);
     assert!(setup.lines("performance.jsonl").is_empty());
 }
+
+#[test]
+fn a_plugin_with_another_content_than_the_pinned_one_is_not_opened() {
+    let pinned = TWO.replace(
+        "timeout = \"500ms\"",
+        &format!("timeout = \"500ms\"\nsha256 = \"{}\"", "0".repeat(64)),
+    );
+    let setup = Setup::new(&["file", "scripted"], &pinned).with_env("DELFIN_TEST_PASSWORD", SECRET);
+    let host = setup.start();
+    let failed = host.wait_for_exporter("PerformanceExporterScripted", "failed", |exporter| {
+        exporter["state"] == "failed"
+    });
+    let error = failed["last_error"].as_str().unwrap_or_default();
+    assert!(
+        error.contains("is pinned (correct `sha256`, or restore the file)"),
+        "{error}"
+    );
+}

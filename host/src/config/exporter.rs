@@ -11,6 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use delfin_plugin_api::Kind;
+use delfin_plugin_loader::Sha256;
 use serde_json::{Map, Value};
 
 use super::item::Item;
@@ -33,6 +34,8 @@ pub struct ExporterConfig {
     pub plugin: String,
     /// The library's file name, where two offer this exporter.
     pub library: Option<String>,
+    /// The only content of that file that will do.
+    pub sha256: Option<Sha256>,
     /// How long one call may take.
     pub timeout: Duration,
     /// Where a new exporter begins in the journal.
@@ -155,6 +158,7 @@ impl Names {
 struct Table {
     plugin: Option<String>,
     library: Option<String>,
+    sha256: Option<Sha256>,
     timeout: Duration,
     start_from: StartFrom,
     retry: RetryConfig,
@@ -166,6 +170,7 @@ impl Default for Table {
         Self {
             plugin: None,
             library: None,
+            sha256: None,
             timeout: DEFAULT_TIMEOUT,
             start_from: StartFrom::Now,
             retry: RetryConfig::default(),
@@ -193,6 +198,7 @@ pub(super) fn read(section: Section<'_>, names: Names) -> Vec<ExporterConfig> {
             kind,
             plugin: table.plugin.unwrap_or_else(|| name.clone()),
             library: table.library,
+            sha256: table.sha256,
             timeout: table.timeout,
             start_from: table.start_from,
             retry: table.retry,
@@ -208,6 +214,7 @@ fn read_table(mut section: Section<'_>) -> Table {
     let table = Table {
         plugin: section.take_text("plugin").map(|text| text.value),
         library: read_library(&mut section),
+        sha256: read_sha256(&mut section),
         timeout: section.take_duration("timeout", TICK, default.timeout),
         start_from: section.take_choice("start_from", &STARTS, default.start_from),
         retry: read_retry(section.take_section("retry")),
@@ -227,6 +234,18 @@ fn read_library(section: &mut Section<'_>) -> Option<String> {
         );
     }
     Some(library)
+}
+
+fn read_sha256(section: &mut Section<'_>) -> Option<Sha256> {
+    let text = section.take_text("sha256")?.value;
+    let read = text.parse();
+    if read.is_err() {
+        section.fail(
+            "sha256",
+            "is not one (write 64 hexadecimal digits, as `sha256sum` prints them)",
+        );
+    }
+    read.ok()
 }
 
 /// Every exporter runs in a thread of the host, which is what `auto` and

@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::PathBuf};
 
 use delfin_plugin_abi::PluginRef;
 use delfin_plugin_loader::{
-    self as loader, Catalog, Inspection, OpenOptions, OpenPlugin, Probe, Refusal,
+    self as loader, Catalog, Inspection, OpenOptions, OpenPlugin, Probe, Refusal, Sha256,
 };
 
 use crate::config::{Config, ExporterConfig};
@@ -18,7 +18,7 @@ pub struct Plugins {
     catalog: Catalog,
     refused: Vec<Refusal>,
     options: OpenOptions,
-    opened: HashMap<PathBuf, Result<OpenPlugin, Refusal>>,
+    opened: HashMap<(PathBuf, Option<Sha256>), Result<OpenPlugin, Refusal>>,
 }
 
 /// The plugin that offers an exporter.
@@ -100,10 +100,14 @@ impl Plugins {
             ));
         }
         let plugin = offer.plugin;
+        let options = OpenOptions {
+            sha256: exporter.sha256,
+            ..self.options.clone()
+        };
         let opened = self
             .opened
-            .entry(plugin.path.clone())
-            .or_insert_with(|| loader::open(plugin, &self.options));
+            .entry((plugin.path.clone(), exporter.sha256))
+            .or_insert_with(|| loader::open(plugin, &options));
         match opened {
             Ok(opened) => Ok(OfferedBy {
                 root: opened.module(),

@@ -198,6 +198,7 @@ async fn failed_exporter(lanes: &Lanes, phase: watch::Receiver<Phase>) -> Export
             kind: Kind::Performance,
             plugin: "PerformanceExporterPrometheus".to_owned(),
             library: None,
+            sha256: None,
             timeout: Duration::from_secs(10),
             start_from: StartFrom::Now,
             retry: RetryConfig::default(),
