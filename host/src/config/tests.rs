@@ -77,11 +77,12 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: what the file says is an example.
-const EXAMPLES: [&str; 13] = [
+const EXAMPLES: [&str; 14] = [
     "alert_exporters",
     "exporter.AlertExporterFile.config.path",
     "exporter.PerformanceExporterFile.config.path",
     "exporter.PerformanceExporterFile.library",
+    "exporter.PerformanceExporterFile.sha256",
     "log.levels.AlertExporterExample",
     "log.levels.PerformanceExporterExample",
     "performance_exporters",
