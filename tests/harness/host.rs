@@ -199,6 +199,12 @@ impl Host {
         &self.url
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks the API.
     ///
     /// # Panics
