@@ -358,6 +358,15 @@ impl Host {
             .unwrap_or_default()
     }
 
+    /// Ends the host as a power failure would, while others still talk to it.
+    ///
+    /// # Panics
+    ///
+    /// The system does not let it.
+    pub fn kill_now(&self) {
+        self.signal(Signal::KILL);
+    }
+
     /// Ends the host as a power failure would.
     ///
     /// # Panics
