@@ -1,5 +1,7 @@
 //! The command line beside a host that runs: exit codes, and what goes where.
 
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
 use std::{fs, net::TcpListener, path::Path, process::Command};
 
 use arrow_ipc::writer::StreamWriter;

@@ -1,6 +1,8 @@
 //! What `make run` promises: with the configuration as it is shipped, numbers of
 //! this machine's own disks arrive in a file and in the log.
 
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 use delfin_tests::{Host, Setup};

@@ -1,5 +1,7 @@
 //! What ARCHITECTURE.md says must never be, as far as sources and manifests tell.
 
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

@@ -1,5 +1,7 @@
 //! What the journal stands: a full disk, a damaged file, a newer schema.
 
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
 use std::{
     fs,
     io::{Seek, SeekFrom, Write},

@@ -4,6 +4,8 @@
 //! Each batch holds one series with a name of its own, by which the file that
 //! `PerformanceExporterFile` writes tells which batches arrived.
 
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{

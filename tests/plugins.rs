@@ -1,6 +1,8 @@
 //! A plugin folder full of files that are no good: each is one clear line, and
 //! none of them stops the host or the good plugin beside it.
 
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, symlink},
