@@ -299,7 +299,7 @@ fn plugin_views(plugins: &Plugins) -> impl Iterator<Item = PluginView> {
             license: Some(manifest.license.clone()),
             abi: Some(manifest.abi.clone()),
             exporters: exporters.collect(),
-            refused: None,
+            refused: plugins.unusable(&plugin.path).map(ToString::to_string),
         }
     });
     let refused = plugins.refused().iter().map(|refusal| PluginView {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
 use std::{
+    fs,
     net::TcpListener,
     process::{Command, Output},
 };
@@ -57,4 +58,19 @@ fn a_file_that_is_no_plugin_is_exit_code_1_and_one_line() {
         "{stderr}"
     );
     assert_eq!(stderr.lines().count(), 1);
+}
+
+#[test]
+fn a_new_exporter_is_not_written_over_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("acme")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_delfin-host"));
+    let command = command.current_dir(folder.path());
+    let output = command.args(["new", "exporter", "acme"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"");
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "error: `acme` exists already (choose another name, or remove it)\n"
+    );
 }

@@ -3,6 +3,8 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
+    os::unix::fs::PermissionsExt,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -12,7 +14,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{build, wait_for};
+use crate::{Metrics, Ran, build, wait_for};
 
 /// A folder with plugins and a configuration, in which hosts can be run one
 /// after the other.
@@ -41,10 +43,20 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
         let plugin_dir = folder.path().join("plugins");
         must(fs::create_dir(&plugin_dir), "make the plugin folder");
+        // Whatever the umask: what others can write is refused.
+        let mode = fs::Permissions::from_mode(0o755);
+        must(
+            fs::set_permissions(&plugin_dir, mode.clone()),
+            "set the mode of the plugin folder",
+        );
         for name in plugins {
             let file = build::plugin(name);
-            let copied = fs::copy(&file, plugin_dir.join(file.file_name().unwrap_or_default()));
-            must(copied, "copy a plugin");
+            let copy = plugin_dir.join(file.file_name().unwrap_or_default());
+            must(fs::copy(&file, &copy), "copy a plugin");
+            must(
+                fs::set_permissions(&copy, mode.clone()),
+                "set the mode of a plugin",
+            );
         }
         let setup = Self {
             folder,
@@ -56,11 +68,20 @@ impl Setup {
 
     /// The same folder with another configuration.
     #[must_use]
-    pub fn with_config(mut self, config: &str) -> Self {
+    pub fn with_config(self, config: &str) -> Self {
         // Plain keys have to come before the first table.
         let head = "plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n";
         let tables = "[api]\nlisten = \"127.0.0.1:0\"\n[journal]\nmin_free_bytes = 0\n";
-        let text = format!("{head}{config}\n{tables}");
+        self.with_whole_config(&format!("{head}{config}\n{tables}"))
+    }
+
+    /// The same folder with a configuration to which nothing is added.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be written.
+    #[must_use]
+    pub fn with_whole_config(mut self, text: &str) -> Self {
         self.config = text.replace('@', &self.path("").display().to_string());
         must(
             fs::write(self.path("delfin.conf"), &self.config),
@@ -119,6 +140,16 @@ impl Setup {
         command
     }
 
+    /// Runs a command of the host on this configuration, to its end.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be run, or does not end.
+    #[must_use]
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(&mut self.command(args))
+    }
+
     /// Runs a host.
     ///
     /// # Panics
@@ -126,6 +157,18 @@ impl Setup {
     /// It does not come up.
     #[must_use]
     pub fn start(&self) -> Host {
+        let mut host = self.spawn();
+        host.url = format!("http://{}", host.wait_for_address());
+        host
+    }
+
+    /// Runs a host, without waiting until it listens.
+    ///
+    /// # Panics
+    ///
+    /// It cannot be run.
+    #[must_use]
+    pub fn spawn(&self) -> Host {
         let mut child = self
             .command(&["run"])
             .stderr(Stdio::piped())
@@ -140,18 +183,28 @@ impl Setup {
             .http_status_as_error(false)
             .build()
             .new_agent();
-        let mut host = Host {
+        Host {
             child,
             url: String::new(),
             said,
             agent,
-        };
-        host.url = format!("http://{}", host.wait_for_address());
-        host
+        }
     }
 }
 
 impl Host {
+    /// Where its API is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks the API.
     ///
     /// # Panics
@@ -189,6 +242,29 @@ impl Host {
                 .post(format!("{}{path}", self.url))
                 .send_json(body),
         )
+    }
+
+    /// Hands performance in under a key.
+    ///
+    /// # Panics
+    ///
+    /// The host does not answer with JSON.
+    #[must_use]
+    pub fn ingest_once(&self, key: &str, body: &Value) -> (u16, Value) {
+        let path = "/v1/ingest/performance";
+        let request = self.agent.post(format!("{}{path}", self.url));
+        self.answer(path, request.header("Idempotency-Key", key).send_json(body))
+    }
+
+    /// Its metrics.
+    ///
+    /// # Panics
+    ///
+    /// The page is no text that Prometheus understands.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let page = self.text("/metrics");
+        Metrics::parse(&page).unwrap_or_else(|error| self.give_up(&format!("{error} in\n{page}")))
     }
 
     /// Hands performance in while the host may die: the receipt, if it came.
@@ -230,13 +306,23 @@ impl Host {
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
         let mut last = Value::Null;
-        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let found = catch_unwind(AssertUnwindSafe(|| {
             wait_for(what, || {
                 last = self.exporter(name);
                 wanted(&last).then(|| last.clone())
             })
         }));
         found.unwrap_or_else(|_| self.give_up(&format!("{name}: {what}: {last}")))
+    }
+
+    /// Polls until `condition` gives something.
+    ///
+    /// # Panics
+    ///
+    /// It never does; with all that the host has said.
+    pub fn wait_for<T>(&self, what: &str, condition: impl FnMut() -> Option<T>) -> T {
+        let found = catch_unwind(AssertUnwindSafe(|| wait_for(what, condition)));
+        found.unwrap_or_else(|_| self.give_up(what))
     }
 
     /// Waits until an exporter has delivered that many items.
@@ -255,7 +341,7 @@ impl Host {
     ///
     /// It never does.
     pub fn wait_for_log(&self, text: &str) -> String {
-        wait_for(&format!("`{text}` in the log"), || {
+        self.wait_for(&format!("`{text}` in the log"), || {
             let said = self.said();
             said.lines()
                 .find(|line| line.contains(text))
@@ -270,6 +356,15 @@ impl Host {
             .lock()
             .map(|said| said.clone())
             .unwrap_or_default()
+    }
+
+    /// Ends the host as a power failure would, while others still talk to it.
+    ///
+    /// # Panics
+    ///
+    /// The system does not let it.
+    pub fn kill_now(&self) {
+        self.signal(Signal::KILL);
     }
 
     /// Ends the host as a power failure would.
@@ -290,8 +385,11 @@ impl Host {
     #[must_use]
     pub fn stop(mut self) -> (ExitStatus, String) {
         self.signal(Signal::TERM);
-        let status = wait_for("the host to stop", || self.child.try_wait().ok().flatten());
-        wait_for("the last line", || {
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            wait_for("the host to stop", || self.child.try_wait().ok().flatten())
+        }));
+        let status = ended.unwrap_or_else(|_| self.give_up("it does not stop"));
+        self.wait_for("the last line", || {
             self.said().contains("stopped").then_some(())
         });
         (status, self.said())
@@ -308,16 +406,23 @@ impl Host {
         must(kill_process(pid, signal), "signal the host");
     }
 
+    /// Whether the process still runs.
+    #[must_use]
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     fn wait_for_address(&mut self) -> String {
-        wait_for("the host to listen", || {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                self.give_up(&format!("the host ended: {status}"));
-            }
-            let said = self.said();
-            let line = said.lines().find(|line| line.contains("the API listens"))?;
-            let (_, address) = line.split_once("address=")?;
-            Some(address.split_whitespace().next()?.to_owned())
-        })
+        let found = catch_unwind(AssertUnwindSafe(|| {
+            wait_for("the host to listen", || {
+                assert!(self.is_alive(), "the host ended");
+                let said = self.said();
+                let line = said.lines().find(|line| line.contains("the API listens"))?;
+                let (_, address) = line.split_once("address=")?;
+                Some(address.split_whitespace().next()?.to_owned())
+            })
+        }));
+        found.unwrap_or_else(|_| self.give_up("it does not listen"))
     }
 
     fn answer(

@@ -5,9 +5,14 @@
 
 mod build;
 mod host;
+pub mod library;
+mod metrics;
+mod ran;
 
 pub use build::{binary, plugin};
 pub use host::{Host, Setup};
+pub use metrics::{Metrics, Sample};
+pub use ran::Ran;
 
 use std::{
     thread,

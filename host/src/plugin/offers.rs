@@ -1,10 +1,13 @@
 //! The plugins of this host: which file offers an exporter, and the file opened.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use delfin_plugin_abi::PluginRef;
 use delfin_plugin_loader::{
-    self as loader, Catalog, Inspection, OpenOptions, OpenPlugin, Probe, Refusal, Sha256,
+    self as loader, Catalog, Inspection, OpenOptions, OpenPlugin, Probe, Reason, Refusal, Sha256,
 };
 
 use crate::config::{Config, ExporterConfig};
@@ -74,6 +77,12 @@ impl Plugins {
         refused.chain(duplicates.map(|duplicate| duplicate.to_string()))
     }
 
+    /// Why a file that fits is not used: it was opened, and that went wrong.
+    #[must_use]
+    pub fn unusable(&self, file: &Path) -> Option<&Refusal> {
+        self.opened.get(file)?.as_ref().err()
+    }
+
     /// What was found and does not fit, and why.
     #[must_use]
     pub fn refused(&self) -> &[Refusal] {
@@ -135,8 +144,11 @@ impl std::fmt::Debug for OfferedBy {
     }
 }
 
-fn inspect(file: &std::path::Path) -> Result<Inspection, Refusal> {
+fn inspect(file: &Path) -> Result<Inspection, Refusal> {
     let plugin = loader::inspect(file)?;
     loader::check(&plugin)?;
+    // What will not be opened must not win over a file that would be.
+    let trust = plugin.trust.clone();
+    trust.map_err(|distrust| Reason::Distrusted(distrust).of(file))?;
     Ok(plugin)
 }

@@ -76,6 +76,10 @@ impl<B: Batch> Exporter for Scripted<B> {
                 }
                 self.receive(batch, context)
             }
+            "speak" => {
+                speak();
+                self.receive(batch, context)
+            }
             _ => self.receive(batch, context),
         }
     }
@@ -107,4 +111,17 @@ impl<B: Batch> Scripted<B> {
         file.and_then(|mut file| file.write_all(line.as_bytes()))
             .map_err(Failure::retry)
     }
+}
+
+/// Logs in every way in which a plugin can.
+fn speak() {
+    log::info!(answer = 42, colour = "light blue"; "said with log");
+    tracing::warn!(answer = 43, colour = "dark blue", "said with tracing");
+    let thread = thread::spawn(|| {
+        log::info!(answer = 44; "said with log by a thread");
+        tracing::info!(answer = 45, "said with tracing by a thread");
+        panic!("said by a panic in a thread");
+    });
+    // It panicked, as it should.
+    let _ = thread.join();
 }

@@ -6,9 +6,13 @@ use delfin_plugin_api::Kind;
 
 use super::ExporterName;
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("Cargo.toml", include_str!("template/Cargo.toml.in")),
     ("src/lib.rs", include_str!("template/lib.rs.in")),
+    (
+        "tests/conformance.rs",
+        include_str!("template/conformance.rs.in"),
+    ),
     ("example.toml", include_str!("template/example.toml.in")),
     ("README.md", include_str!("template/README.md.in")),
     (".gitignore", "/target\n"),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::super::error::OpenError;
+use super::space::Space;
 use super::work;
 
 const APPLICATION_ID: i64 = 1_145_849_418;
@@ -52,7 +53,8 @@ enum Refusal {
 
 /// Opens a lane's file for writing, and makes it if it is missing. A damaged one
 /// is replaced. A new one numbers from `head` on: who reads knows those numbers.
-pub(super) fn open(path: &Path, head: u64) -> Result<Connection, OpenError> {
+/// A full disk costs the reserve: what the log holds must get into the file.
+pub(super) fn open(path: &Path, head: u64, space: &mut Space) -> Result<Connection, OpenError> {
     match connect(path) {
         Ok(connection) => {
             number_from(&connection, head).map_err(|error| unusable(path, &error))?;
@@ -60,6 +62,11 @@ pub(super) fn open(path: &Path, head: u64) -> Result<Connection, OpenError> {
         }
         Err(Refusal::Store(error)) if Failure::of(&error) == Failure::Damaged => {
             replace(path, head, &error)
+        }
+        Err(Refusal::Store(error))
+            if Failure::of(&error) == Failure::Full && space.release_reserve() =>
+        {
+            open(path, head, space)
         }
         Err(refusal) => Err(refusal.at(path)),
     }

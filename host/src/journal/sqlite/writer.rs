@@ -63,10 +63,10 @@ impl Writer {
     pub(super) fn open(
         path: PathBuf,
         limits: Limits,
-        space: Space,
+        mut space: Space,
         shared: Shared,
     ) -> Result<Self, OpenError> {
-        let connection = file::open(&path, 0)?;
+        let connection = file::open(&path, 0, &mut space)?;
         let head = work::head(&connection).map_err(|error| OpenError::File {
             path: path.clone(),
             reason: error.to_string(),
@@ -250,7 +250,7 @@ impl Writer {
             Store::Closed { .. } => {}
         }
         let head = self.shared.head.borrow().0;
-        match file::open(&self.path, head) {
+        match file::open(&self.path, head, &mut self.space) {
             Ok(connection) => {
                 self.use_store(connection);
                 Ok(())

@@ -1,0 +1,319 @@
+//! The command line beside a host that runs: exit codes, and what goes where.
+
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+use std::{fs, net::TcpListener, path::Path, process::Command};
+
+use arrow_ipc::writer::StreamWriter;
+use delfin_plugin_api::{Batch, sample};
+use delfin_tests::{Host, Ran, Setup, binary, plugin};
+use serde_json::{Value, json};
+
+const FILE: &str = r#"
+performance_exporters = ["PerformanceExporterFile"]
+[exporter.PerformanceExporterFile.config]
+path = "@/out.jsonl"
+"#;
+
+const REFUSED: &str = r#"
+performance_exporters = ["PerformanceExporterFile", "PerformanceExporterAbsent"]
+[exporter.PerformanceExporterFile.config]
+path = "@/out.jsonl"
+rotation = "weekly"
+"#;
+
+fn last_line(ran: &Ran) -> &str {
+    ran.stderr.lines().last().unwrap_or_default()
+}
+
+/// A command that talks to that host.
+fn ask(setup: &Setup, host: &Host, args: &[&str]) -> Ran {
+    setup.run(&[args, &["--host", host.url()]].concat())
+}
+
+#[test]
+fn check_says_ok_a_line_a_check_and_writes_no_state() {
+    let setup = Setup::new(&["file"], FILE);
+    let ran = setup.run(&["check"]).exits(0);
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{ran:?}");
+    assert!(
+        lines.iter().all(|line| line.starts_with("ok      ")),
+        "{ran:?}"
+    );
+    let found = setup.run(&["check", "--json"]).exits(0).json();
+    assert_eq!(found[0]["ok"], true, "{found}");
+    assert!(!setup.path("state").exists());
+    assert!(setup.lines("out.jsonl").is_empty());
+}
+
+#[test]
+fn check_fails_on_an_unknown_exporter_and_on_a_refused_setting() {
+    let setup = Setup::new(&["file"], REFUSED);
+    let ran = setup.run(&["check"]).exits(3);
+    let failed = ran
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("failed  "));
+    let failed: Vec<&str> = failed.collect();
+    assert_eq!(failed.len(), 2, "{ran:?}");
+    assert!(
+        failed[0].contains("refused its config: ") && failed[0].contains("rotation"),
+        "{ran:?}"
+    );
+    assert!(
+        failed[1].contains("no plugin offers the exporter `PerformanceExporterAbsent`"),
+        "{ran:?}"
+    );
+    assert_eq!(last_line(&ran), "error: 2 of 2 checks failed", "{ran:?}");
+
+    let ran = setup.run(&["check", "--json"]).exits(3);
+    let found = ran.json();
+    assert_eq!(
+        (&found[0]["ok"], &found[1]["ok"]),
+        (&json!(false), &json!(false))
+    );
+    assert!(found[1]["reason"].is_string(), "{found}");
+}
+
+#[test]
+fn run_strict_refuses_what_run_starts_with() {
+    let setup = Setup::new(&["file"], REFUSED);
+    let ran = setup.run(&["run", "--strict"]).exits(3);
+    assert_eq!(last_line(&ran), "error: 2 of 2 checks failed", "{ran:?}");
+    let host = setup.start();
+    assert_eq!(
+        host.exporter("PerformanceExporterAbsent")["state"],
+        "failed"
+    );
+}
+
+#[test]
+fn a_configuration_that_is_no_toml_is_exit_code_3_and_names_the_line() {
+    let setup = Setup::new(&[], "").with_whole_config("state_dir = \"@/state\"\n[api\n");
+    for command in ["check", "run", "exporters"] {
+        let ran = setup.run(&[command]).exits(3);
+        assert_eq!(ran.stdout, "");
+        assert!(ran.stderr.contains("delfin.conf:2"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_named_configuration_that_is_missing_is_exit_code_3() {
+    for command in ["run", "check"] {
+        let args = [command, "--config", "/no/such/delfin.conf"];
+        let ran = Ran::of(Command::new(binary()).args(args)).exits(3);
+        assert!(last_line(&ran).contains("/no/such/delfin.conf"), "{ran:?}");
+        let mut command = Command::new(binary());
+        let ran = Ran::of(
+            command
+                .arg(args[0])
+                .env("DELFIN_CONF", "/no/such/delfin.conf"),
+        );
+        assert!(last_line(&ran.exits(3)).contains("/no/such/delfin.conf"));
+    }
+}
+
+#[test]
+fn a_port_in_use_is_exit_code_1_and_names_the_setting() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address");
+    let text =
+        format!("state_dir = \"@/state\"\nplugin_dirs = []\n[api]\nlisten = \"{address}\"\n");
+    let setup = Setup::new(&[], "").with_whole_config(&text);
+    let ran = setup.run(&["run"]).exits(1);
+    let line = last_line(&ran);
+    assert!(
+        line.contains(&address.to_string()) && line.contains("api.listen"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_second_host_on_the_same_state_is_exit_code_1_and_names_the_first() {
+    let setup = Setup::new(&["file"], FILE);
+    let host = setup.start();
+    let ran = setup.run(&["run"]).exits(1);
+    let line = last_line(&ran);
+    let pid = host.pid().to_string();
+    assert!(
+        line.contains(&format!("process {pid}")) && line.contains("state_dir"),
+        "{ran:?}"
+    );
+    let checked = setup.run(&["check"]).exits(0);
+    assert!(
+        checked.stderr.contains(&format!("host {pid} runs on this")),
+        "{checked:?}"
+    );
+    // The first one has not noticed.
+    push(&setup, &host, "a.json", b"[]\n");
+}
+
+#[test]
+fn exporters_are_a_table_and_json_and_without_a_host_exit_code_4() {
+    let setup = Setup::new(&["file"], FILE);
+    let host = setup.start();
+    host.wait_for_exporter("PerformanceExporterFile", "running", |exporter| {
+        exporter["state"] == "running"
+    });
+    let ran = ask(&setup, &host, &["exporters"]).exits(0);
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(lines[0].starts_with("exporter "), "{ran:?}");
+    assert!(lines[1].starts_with("PerformanceExporterFile "), "{ran:?}");
+    assert_eq!(lines.last(), Some(&"1 exporter: 1 running"), "{ran:?}");
+    let answer = ask(&setup, &host, &["exporters", "--json"]).exits(0).json();
+    assert_eq!(answer["exporters"][0]["name"], "PerformanceExporterFile");
+    let url = host.url().to_owned();
+    let (status, said) = host.stop();
+    assert!(status.success(), "{said}");
+    let ran = setup.run(&["exporters", "--host", &url]).exits(4);
+    assert_eq!(
+        (&*ran.stdout, ran.stderr.lines().count()),
+        ("", 1),
+        "{ran:?}"
+    );
+}
+
+/// Writes a file and pushes it: how many items the host took.
+fn push(setup: &Setup, host: &Host, name: &str, content: &[u8]) -> Value {
+    let file = setup.path(name);
+    fs::write(&file, content).expect("write a file");
+    let file = file.display().to_string();
+    let ran = ask(setup, host, &["push", "performance", &file, "--json"]);
+    ran.exits(0).json()["items"].clone()
+}
+
+fn packed(program: &str, content: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("content");
+    fs::write(&file, content).expect("write a file");
+    let output = Command::new(program).arg("-c").arg(file).output();
+    output.expect("run the packer").stdout
+}
+
+#[test]
+fn json_lines_packed_files_and_arrow_streams_are_pushed_as_they_are() {
+    let setup = Setup::new(&["file"], FILE);
+    let host = setup.start();
+    let series =
+        |name: &str| format!(r#"{{"name":"{name}","labels":{{}},"values":{{"1":1,"2":2}}}}"#);
+    let array = format!("[{}]", series("array"));
+    let lines = format!("{}\n{}\n", series("line-1"), series("line-2"));
+    assert_eq!(push(&setup, &host, "a.json", array.as_bytes()), 2);
+    assert_eq!(push(&setup, &host, "a.jsonl", lines.as_bytes()), 4);
+    assert_eq!(push(&setup, &host, "a.json.gz", &packed("gzip", &array)), 2);
+    assert_eq!(
+        push(&setup, &host, "a.jsonl.gz", &packed("gzip", &lines)),
+        4
+    );
+    let zstd = zstd::encode_all(lines.as_bytes(), 1).expect("pack");
+    assert_eq!(push(&setup, &host, "a.jsonl.zst", &zstd), 4);
+    let batch = sample::performance(3, 5);
+    assert_eq!(push(&setup, &host, "a.arrows", &arrow_stream(&batch)), 15);
+
+    let mut command = setup.command(&["push", "performance", "-", "--host", host.url()]);
+    let ran = Ran::with_input(&mut command, lines.as_bytes()).exits(0);
+    assert!(ran.stdout.ends_with(": 4 items, durable\n"), "{ran:?}");
+    host.wait_for_delivered("PerformanceExporterFile", 35);
+
+    let broken = setup.path("broken.json").display().to_string();
+    fs::write(&broken, "[{\"name\": 1}]").expect("write a file");
+    let ran = ask(&setup, &host, &["push", "performance", &broken]).exits(1);
+    assert_eq!(
+        (&*ran.stdout, ran.stderr.lines().count()),
+        ("", 1),
+        "{ran:?}"
+    );
+}
+
+fn arrow_stream(batch: &impl Batch) -> Vec<u8> {
+    let arrow = batch.as_arrow();
+    let mut writer = StreamWriter::try_new(Vec::new(), &arrow.schema()).expect("a writer");
+    writer.write(arrow).expect("write the batch");
+    writer.into_inner().expect("end the stream")
+}
+
+#[test]
+fn what_the_file_exporter_wrote_can_be_pushed_as_it_is() {
+    let setup = Setup::new(&["file"], FILE);
+    let host = setup.start();
+    push(
+        &setup,
+        &host,
+        "a.arrows",
+        &arrow_stream(&sample::performance(4, 3)),
+    );
+    host.wait_for_delivered("PerformanceExporterFile", 12);
+    let first = setup.lines("out.jsonl");
+    let written = setup.path("out.jsonl").display().to_string();
+    let _ = ask(&setup, &host, &["push", "performance", &written]).exits(0);
+    host.wait_for_delivered("PerformanceExporterFile", 24);
+    let both = setup.lines("out.jsonl");
+    assert_eq!(
+        (both.len(), &both[..4], &both[4..]),
+        (8, &first[..], &first[..])
+    );
+}
+
+#[test]
+fn trying_a_plugin_ends_with_0_only_if_it_delivered() {
+    let setup = Setup::new(&[], "");
+    let path = |name| setup.path(name).display().to_string();
+    let out = format!("path={}", path("out.jsonl"));
+    let file = plugin("file").display().to_string();
+    let args = [
+        "try",
+        &file,
+        "--exporter",
+        "PerformanceExporterFile",
+        "--set",
+        &out,
+    ];
+    let ran = setup.run(&[&args[..], &["--rows", "7"]].concat()).exits(0);
+    assert!(ran.stdout.contains("outcome   delivered"), "{ran:?}");
+    assert_eq!(setup.lines("out.jsonl").len(), 7);
+    let report = setup
+        .run(&[&args[..], &["--json"]].concat())
+        .exits(0)
+        .json();
+    assert_eq!(
+        (&report["rows"], &report["items"]),
+        (&json!(100), &json!(1000))
+    );
+    let written = path("out.jsonl");
+    let report = setup.run(&[&args[..], &["--batch", &written, "--json"]].concat());
+    assert_eq!(report.exits(0).json()["rows"], 107);
+    let ran = setup.run(&["try", &file]).exits(1);
+    assert!(
+        last_line(&ran).contains("choose one with --exporter"),
+        "{ran:?}"
+    );
+
+    for (word, reason) in [
+        ("reject", "export: "),
+        ("refuse", "create: "),
+        ("panic", "panicked in `export`: told to panic"),
+        (
+            "hang",
+            "export: it does not come back within 300ms (see --timeout)",
+        ),
+    ] {
+        setup.write("script", word);
+        let ran = setup.run(&[
+            "try",
+            &plugin("scripted").display().to_string(),
+            "--exporter",
+            "PerformanceExporterScripted",
+            "--timeout",
+            "300ms",
+            "--set",
+            &format!("script={}", path("script")),
+            "--set",
+            &format!("received={}", path("received")),
+        ]);
+        let ran = ran.exits(1);
+        assert_eq!(ran.stdout, "");
+        assert!(last_line(&ran).contains(reason), "{word}: {ran:?}");
+    }
+    assert!(!Path::new(&path("received")).exists());
+}

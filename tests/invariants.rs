@@ -1,0 +1,201 @@
+//! What ARCHITECTURE.md says must never be, as far as sources and manifests tell.
+
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::LazyLock,
+};
+
+use delfin_tests::Ran;
+use serde_json::Value;
+
+/// Where `unsafe` is allowed: what crosses the boundary, and opening a library.
+const UNSAFE: [&str; 4] = [
+    "plugin-api/abi/src/arrow.rs",
+    "plugin-api/loader/src/library.rs",
+    "plugin-api/src/export.rs",
+    "plugin-api/src/glue.rs",
+];
+
+/// What every plugin's folder has.
+const PLUGIN_FILES: [&str; 4] = ["Cargo.toml", "README.md", "example.toml", "src/lib.rs"];
+
+const MAX_LINES: usize = 600;
+
+fn root() -> &'static Path {
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        root.canonicalize().expect("the workspace")
+    });
+    &ROOT
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("`{path}`: {error}"))
+}
+
+/// The files below a folder, with paths from the root, and none that were built.
+fn files(folder: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let entries =
+        fs::read_dir(root().join(folder)).unwrap_or_else(|error| panic!("`{folder}`: {error}"));
+    for entry in entries {
+        let entry = entry.expect("an entry");
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if !entry.path().is_dir() {
+            found.push(path);
+        } else if !path.ends_with("/target") {
+            found.extend(files(&path));
+        }
+    }
+    found
+}
+
+/// The Rust files that go into what is shipped.
+fn sources() -> impl Iterator<Item = String> {
+    let folders = ["host/src", "plugin-api", "plugins"]
+        .into_iter()
+        .flat_map(files);
+    let shipped = |path: &String| {
+        path.ends_with(".rs") && !path.contains("/tests/") && !path.contains("/benches/")
+    };
+    folders.filter(shipped)
+}
+
+/// What each package of the workspace depends on of ours.
+fn our_dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["metadata", "--no-deps", "--locked", "--format-version=1"])
+        .current_dir(root());
+    let metadata = Ran::of(&mut cargo).exits(0).json();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let packages = list(&metadata["packages"]).into_iter().map(|package| {
+        let dependencies = list(&package["dependencies"]).into_iter();
+        let shipped = dependencies.filter(|dependency| dependency["kind"] != "dev");
+        let names = shipped.map(|dependency| text(&dependency["name"]));
+        (text(&package["name"]), names.collect())
+    });
+    packages.collect()
+}
+
+fn plugins() -> Vec<String> {
+    let packages = our_dependencies().into_keys();
+    let plugins = packages.filter(|name| name.starts_with("delfin-exporter-"));
+    plugins
+        .filter(|name| name != "delfin-exporter-scripted")
+        .collect()
+}
+
+#[test]
+fn the_host_names_no_plugin() {
+    let plugins = plugins();
+    assert!(plugins.len() >= 2, "{plugins:?}");
+    // Pages of `new exporter` name the crate that they make.
+    let host = files("host/src")
+        .into_iter()
+        .filter(|path| !path.contains("/new_exporter"));
+    let host = host.filter(|path| !path.contains("/tests") && !path.contains("/snapshots/"));
+    for path in host.chain(["host/Cargo.toml".to_owned(), "host/build.rs".to_owned()]) {
+        let text = read(&path);
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for plugin in &plugins {
+            let library = plugin.replace('-', "_");
+            assert!(
+                !text.contains(plugin) && !text.contains(&library),
+                "`{path}` names `{plugin}`"
+            );
+        }
+    }
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    for (package, dependencies) in our_dependencies() {
+        let ours = dependencies
+            .iter()
+            .filter(|name| name.starts_with("delfin-"));
+        let ours: Vec<&str> = ours.map(String::as_str).collect();
+        match &*package {
+            "delfin-plugin-abi" => {
+                assert_eq!(dependencies.iter().collect::<Vec<_>>(), ["abi_stable"])
+            }
+            "delfin-host" => assert!(
+                !ours.iter().any(|name| name.starts_with("delfin-exporter-")),
+                "{ours:?}"
+            ),
+            name if name.starts_with("delfin-exporter-") => {
+                assert_eq!(ours, ["delfin-plugin-api"], "{package}")
+            }
+            _ => assert!(!ours.contains(&"delfin-host"), "{package}: {ours:?}"),
+        }
+    }
+}
+
+#[test]
+fn every_plugins_folder_has_the_same_files() {
+    for plugin in fs::read_dir(root().join("plugins")).expect("the plugins") {
+        let folder = plugin.expect("a plugin").path();
+        for file in PLUGIN_FILES {
+            assert!(
+                folder.join(file).is_file(),
+                "`{}` has no `{file}`",
+                folder.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_can_be_read_at_once() {
+    for path in sources().filter(|path| !path.ends_with("tests.rs")) {
+        let text = read(&path);
+        let lines = text
+            .split("\n#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or_default()
+            .lines()
+            .count();
+        assert!(lines <= MAX_LINES, "`{path}` has {lines} lines");
+    }
+}
+
+#[test]
+fn unsafe_code_is_where_it_belongs_and_nowhere_else() {
+    let code = |line: &str| !line.trim_start().starts_with("//");
+    let word = |line: &str| {
+        line.split(|c: char| !c.is_alphanumeric() && c != '_')
+            .any(|word| word == "unsafe")
+    };
+    for path in sources() {
+        let found = read(&path).lines().any(|line| code(line) && word(line));
+        assert!(
+            !found || UNSAFE.contains(&&*path),
+            "`{path}` has unsafe code"
+        );
+    }
+}
+
+#[test]
+fn lints_are_expected_with_a_reason_and_never_allowed() {
+    // The macros of abi_stable write code that would need an expectation each.
+    for path in sources().filter(|path| path != "plugin-api/abi/src/lib.rs") {
+        let text = read(&path);
+        assert!(
+            !text.contains("#[allow(") && !text.contains("#![allow("),
+            "`{path}` allows a lint"
+        );
+    }
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    for path in sources().filter(|path| !path.ends_with("tests.rs")) {
+        assert!(read(&path).starts_with("//!"), "`{path}` has no header");
+    }
+}

@@ -1,0 +1,315 @@
+//! What the journal stands: a full disk, a damaged file, a newer schema.
+
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+use std::{
+    fs,
+    io::{Seek, SeekFrom, Write},
+    path::PathBuf,
+    process::Command,
+};
+
+use delfin_tests::{Host, Ran, Setup};
+use rand::{RngCore, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+
+const EXPORTER: &str = "PerformanceExporterScripted";
+
+const SCRIPTED: &str = r#"
+performance_exporters = "PerformanceExporterScripted"
+[exporter.PerformanceExporterScripted.retry]
+initial_interval = "20ms"
+max_interval = "100ms"
+[exporter.PerformanceExporterScripted.config]
+script = "@/script"
+received = "@/received"
+"#;
+
+/// A batch of that many points, which does not compress.
+fn batch(points: i64) -> Value {
+    let mut noise = StdRng::seed_from_u64(points.unsigned_abs());
+    let values = (0..points).map(|time| {
+        let value = f64::from(noise.next_u32()) * f64::from(noise.next_u32());
+        (time.to_string(), json!(value))
+    });
+    json!([{ "name": "noise", "labels": {}, "values": values.collect::<serde_json::Map<_, _>>() }])
+}
+
+fn accepted(host: &Host, points: i64) {
+    let (status, answer) = host.ingest("performance", &batch(points));
+    assert_eq!(status, 202, "{answer}");
+}
+
+/// A small file system at a folder, until it is dropped.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// None where mounting is not allowed: that is said, and in CI it is an error.
+    fn mount(at: PathBuf, size: &str) -> Option<Self> {
+        fs::create_dir(&at).expect("make a folder");
+        let mut mount = Command::new("mount");
+        let size = format!("size={size}");
+        let ran = Ran::of(mount.args(["-t", "tmpfs", "-o", &size, "none"]).arg(&at));
+        if ran.code == Some(0) {
+            return Some(Self(at));
+        }
+        let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+        assert!(!ci, "a full disk cannot be tried: {}", ran.stderr);
+        // Past the test program's capture: what was not tried must be seen.
+        let line = format!(
+            "NOT RUN: a full disk, for mounting is not allowed: {}",
+            ran.stderr
+        );
+        let _ = std::io::stderr().write_all(line.as_bytes());
+        None
+    }
+
+    /// Takes all that is left.
+    fn fill(&self) {
+        let mut file = fs::File::create(self.0.join("filler")).expect("a file");
+        while file.write_all(&[7; 4096]).is_ok() {}
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.0.join("filler")).expect("remove a file");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Ran::of(Command::new("umount").arg("--lazy").arg(&self.0));
+    }
+}
+
+/// A host whose state is on a small disk.
+fn on_disk(min_free_bytes: &str, size: &str) -> Option<(Disk, Setup)> {
+    let setup = Setup::new(&["scripted"], "").with_whole_config(&format!(
+        r#"
+plugin_dirs = ["@/plugins"]
+plugin_cache_dir = "@/cache"
+state_dir = "@/disk/state"
+{SCRIPTED}
+[api]
+listen = "127.0.0.1:0"
+[journal]
+min_free_bytes = "{min_free_bytes}"
+"#
+    ));
+    let disk = Disk::mount(setup.path("disk"), size)?;
+    Some((disk, setup))
+}
+
+/// Hands batches in until one is refused: how many items were taken.
+fn ingest_until_full(host: &Host) -> i64 {
+    let mut taken = 0;
+    let body = batch(50_000);
+    let refusal = host.wait_for("a refusal", || {
+        let (status, answer) = host.ingest("performance", &body);
+        if status == 202 {
+            taken += 50_000;
+            return None;
+        }
+        Some((status, answer))
+    });
+    assert_full(&refusal);
+    taken
+}
+
+fn assert_full((status, answer): &(u16, Value)) {
+    assert_eq!(*status, 507, "{answer}");
+    assert_eq!(answer["error_code"], "JournalFull", "{answer}");
+    let message = answer["error_msg"].as_str().unwrap_or_default();
+    assert!(message.contains("`journal.min_free_bytes`"), "{answer}");
+    assert!(answer["error_args"].is_array(), "{answer}");
+}
+
+fn pending(host: &Host) -> i64 {
+    host.exporter(EXPORTER)["pending"].as_i64().unwrap_or(-1)
+}
+
+/// Hands a batch in until it is taken.
+fn ingest_again(host: &Host) {
+    host.wait_for("a batch to be taken again", || {
+        let (status, answer) = host.ingest("performance", &batch(10));
+        if status != 202 {
+            assert_full(&(status, answer));
+            return None;
+        }
+        Some(())
+    });
+}
+
+fn assert_accounted(host: &Host) {
+    let unaccounted = host.metrics();
+    let unaccounted = unaccounted.of_exporter(EXPORTER, "delfin_host_exporter_unaccounted_items");
+    assert!(
+        unaccounted == 0.0,
+        "{unaccounted} items are unaccounted for"
+    );
+}
+
+#[test]
+fn below_the_space_that_must_stay_free_nothing_is_taken_until_there_is_room() {
+    let Some((_disk, setup)) = on_disk("16MiB", "40m") else {
+        return;
+    };
+    setup.write("script", "retry");
+    let host = setup.start();
+    let taken = ingest_until_full(&host);
+    assert!(taken > 0);
+    assert_eq!(pending(&host), taken);
+    let (ready, _) = host.get("/healthz");
+    assert_eq!(ready, 200);
+    host.kill();
+
+    let host = setup.start();
+    // What the log held is in the file now, and its room may hold another batch.
+    let taken = taken + ingest_until_full(&host);
+    setup.write("script", "deliver");
+    host.wait_for_exporter(EXPORTER, "nothing pending", |exporter| {
+        exporter["pending"] == 0
+    });
+    ingest_again(&host);
+    host.wait_for_exporter(EXPORTER, "all", |exporter| {
+        exporter["delivered"] == taken + 10
+    });
+    assert_accounted(&host);
+    let (status, said) = host.stop();
+    assert!(status.success(), "{said}");
+}
+
+#[test]
+fn a_disk_that_others_fill_refuses_batches_and_loses_none() {
+    let Some((disk, setup)) = on_disk("0", "48m") else {
+        return;
+    };
+    setup.write("script", "retry");
+    let host = setup.start();
+    accepted(&host, 50_000);
+    disk.fill();
+    let taken = 50_000 + ingest_until_full(&host);
+    assert_eq!(pending(&host), taken);
+    host.kill();
+
+    let host = setup.start();
+    setup.write("script", "deliver");
+    host.wait_for_exporter(EXPORTER, "all that was taken", |exporter| {
+        exporter["delivered"] == taken
+    });
+    host.wait_for_log("disk is full, the journal's reserve was given up");
+    disk.make_room();
+    ingest_again(&host);
+    host.wait_for_exporter(EXPORTER, "all", |exporter| {
+        exporter["delivered"] == taken + 10
+    });
+    assert_accounted(&host);
+    let (status, said) = host.stop();
+    assert!(status.success(), "{said}");
+}
+
+fn stopped_with_a_batch_pending() -> Setup {
+    let setup = Setup::new(&["scripted"], SCRIPTED);
+    setup.write("script", "retry");
+    let host = setup.start();
+    accepted(&host, 5);
+    let (status, said) = host.stop();
+    assert!(status.success(), "{said}");
+    setup
+}
+
+fn overwrite(setup: &Setup, at: u64, bytes: &[u8]) {
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(setup.path("state/performance.db"));
+    let mut file = file.expect("open the journal");
+    file.seek(SeekFrom::Start(at)).expect("seek");
+    file.write_all(bytes).expect("write");
+}
+
+#[test]
+fn a_journal_of_noise_is_moved_aside_and_the_host_says_what_was_lost() {
+    let setup = stopped_with_a_batch_pending();
+    let length = fs::metadata(setup.path("state/performance.db"))
+        .expect("the journal")
+        .len();
+    let mut noise = vec![0; usize::try_from(length).expect("a length")];
+    StdRng::seed_from_u64(1).fill_bytes(&mut noise);
+    overwrite(&setup, 0, &noise);
+    setup.write("script", "deliver");
+
+    let host = setup.start();
+    let aside = host.wait_for_log("journal is damaged and was moved aside");
+    assert!(
+        aside.contains(" ERROR ") && aside.contains("performance.db.corrupt-"),
+        "{aside}"
+    );
+    let lost = host.wait_for_log("its pending items are lost");
+    assert!(lost.contains(" ERROR "), "{lost}");
+    accepted(&host, 7);
+    host.wait_for_delivered(EXPORTER, 7);
+    assert_accounted(&host);
+}
+
+#[test]
+fn a_journal_with_a_damaged_page_tells_each_exporters_loss() {
+    let setup = stopped_with_a_batch_pending();
+    // The first page keeps the schema's text, but its tree is gone.
+    overwrite(&setup, 100, &[0xff; 8]);
+    setup.write("script", "deliver");
+    let host = setup.start();
+    host.wait_for_log("journal is damaged and was moved aside");
+    accepted(&host, 7);
+    host.wait_for_delivered(EXPORTER, 7);
+    assert_accounted(&host);
+}
+
+#[test]
+fn a_journal_of_a_newer_host_is_refused_in_one_line() {
+    let setup = stopped_with_a_batch_pending();
+    // Where SQLite keeps `user_version`.
+    overwrite(&setup, 60, &99_u32.to_be_bytes());
+    let ran = setup.run(&["run"]).exits(1);
+    let refusals: Vec<&str> = ran
+        .stderr
+        .lines()
+        .filter(|line| line.contains("schema version"))
+        .collect();
+    let [refusal] = refusals[..] else {
+        panic!("{ran:?}");
+    };
+    for part in [
+        "error: ",
+        "performance.db",
+        "schema version 99, this host needs 1",
+        "state_dir",
+    ] {
+        assert!(refusal.contains(part), "{refusal}");
+    }
+    // Nothing was done to it: the host that wrote it goes on.
+    overwrite(&setup, 60, &1_u32.to_be_bytes());
+    setup.write("script", "deliver");
+    let host = setup.start();
+    host.wait_for_delivered(EXPORTER, 5);
+}
+
+#[test]
+fn an_idempotency_key_is_known_after_a_kill() {
+    let setup = Setup::new(&["scripted"], SCRIPTED);
+    let host = setup.start();
+    let (status, first) = host.ingest_once("key-1", &batch(3));
+    assert_eq!(status, 202, "{first}");
+    host.kill();
+
+    let host = setup.start();
+    let (status, again) = host.ingest_once("key-1", &batch(3));
+    assert_eq!(
+        (status, &again["batch_id"]),
+        (202, &first["batch_id"]),
+        "{again}"
+    );
+    let (status, other) = host.ingest_once("key-2", &batch(3));
+    assert_eq!(status, 202, "{other}");
+    assert_ne!(other["batch_id"], first["batch_id"]);
+    host.wait_for_delivered(EXPORTER, 6);
+    assert_eq!(pending(&host), 0);
+}

@@ -1,0 +1,205 @@
+//! `kill -9` at random moments, while clients hand batches in and a receiver is
+//! away now and then: what was acknowledged arrives, and the counts add up.
+//!
+//! Each batch holds one series with a name of its own, by which the file that
+//! `PerformanceExporterFile` writes tells which batches arrived.
+
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use delfin_tests::{Host, Setup};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+
+const ROUNDS: usize = 24;
+const CLIENTS: usize = 4;
+const FILE: &str = "PerformanceExporterFile";
+const SCRIPTED: &str = "PerformanceExporterScripted";
+
+const CONFIG: &str = r#"
+performance_exporters = ["PerformanceExporterFile", "PerformanceExporterScripted"]
+[exporter.PerformanceExporterFile.config]
+path = "@/out.jsonl"
+[exporter.PerformanceExporterScripted]
+timeout = "200ms"
+[exporter.PerformanceExporterScripted.retry]
+initial_interval = "10ms"
+max_interval = "50ms"
+[exporter.PerformanceExporterScripted.config]
+script = "@/script"
+received = "@/received"
+"#;
+
+/// What clients have seen so far.
+#[derive(Default)]
+struct Clients {
+    sent: AtomicU64,
+    /// Batches that were answered 202: the series' name, and the batch's id.
+    acknowledged: Mutex<BTreeMap<String, String>>,
+}
+
+/// The batch of that number: one to five points.
+fn batch(number: u64) -> (String, u64, Value) {
+    let (name, points) = (format!("n{number}"), number % 5 + 1);
+    let values = (0..points).map(|time| (time.to_string(), json!(number as f64)));
+    let values: serde_json::Map<_, _> = values.collect();
+    let body = json!([{ "name": name, "labels": {}, "values": values }]);
+    (name, points, body)
+}
+
+impl Clients {
+    /// Hands batches in until the host is gone.
+    fn ingest(&self, host: &Host, over: &AtomicBool) {
+        while !over.load(Ordering::Relaxed) {
+            let (name, _, body) = batch(self.sent.fetch_add(1, Ordering::Relaxed));
+            if let Some(batch_id) = host.try_ingest(&body) {
+                self.acknowledged().insert(name, batch_id);
+            }
+        }
+    }
+
+    fn acknowledged(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.acknowledged.lock().expect("no client panicked")
+    }
+}
+
+/// Lets clients work for a random while, and kills the host under them.
+fn round(setup: &Setup, clients: &Clients, random: &mut StdRng) {
+    let host = setup.start();
+    assert_accounted(&host);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| clients.ingest(&host, &over));
+        }
+        for _ in 0..random.random_range(1..12) {
+            let words = ["retry", "deliver", "deliver", "panic", "hang"];
+            setup.write("script", words[random.random_range(0..words.len())]);
+            pause(random, 200);
+        }
+        host.kill_now();
+        over.store(true, Ordering::Relaxed);
+    });
+    if random.random_bool(0.3) {
+        // Killed while it starts, too.
+        let host = setup.spawn();
+        pause(random, 400);
+        host.kill();
+    }
+}
+
+/// The moment of a kill is what is random here; nothing waits for anything.
+fn pause(random: &mut StdRng, up_to_ms: u64) {
+    thread::sleep(Duration::from_millis(random.random_range(0..up_to_ms)));
+}
+
+fn assert_accounted(host: &Host) {
+    let metrics = host.metrics();
+    for exporter in [FILE, SCRIPTED] {
+        let of =
+            |name: &str| metrics.of_exporter(exporter, &format!("delfin_host_exporter_{name}"));
+        let ends = ["delivered", "dead_lettered", "dropped", "filtered"];
+        let ends = ends.map(|end| of(&format!("{end}_items_total")));
+        let (accepted, pending) = (of("accepted_items_total"), of("pending_items"));
+        assert!(
+            ends.iter().sum::<f64>() + pending == accepted,
+            "{exporter}: {ends:?} and {pending} pending of {accepted}"
+        );
+        assert!(of("unaccounted_items") == 0.0, "{exporter}");
+        assert_eq!(ends[1..], [0.0; 3], "{exporter}");
+    }
+}
+
+/// The names of the series in the file.
+fn arrived(setup: &Setup) -> BTreeSet<String> {
+    let lines = setup.lines("out.jsonl").into_iter();
+    let name = |line: String| {
+        let line: Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let name = line["name"].as_str().unwrap_or_default().to_owned();
+        let number = name.trim_start_matches('n').parse();
+        let (_, _, sent) = batch(number.unwrap_or_else(|error| panic!("{error}: {line}")));
+        assert_eq!(json!([line]), sent, "what arrived is not what was sent");
+        name
+    };
+    lines.map(name).collect()
+}
+
+#[test]
+fn whatever_was_acknowledged_arrives_though_the_host_is_killed_again_and_again() {
+    let seed = std::env::var("DELFIN_TEST_SEED").map_or_else(
+        |_| rand::rng().random(),
+        |seed| seed.parse().expect("a number"),
+    );
+    println!("DELFIN_TEST_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let setup = Setup::new(&["file", "scripted"], CONFIG);
+    let clients = Clients::default();
+    for _ in 0..ROUNDS {
+        round(&setup, &clients, &mut random);
+    }
+
+    setup.write("script", "deliver");
+    let host = setup.start();
+    for exporter in [FILE, SCRIPTED] {
+        host.wait_for_exporter(exporter, "nothing pending", |exporter| {
+            exporter["pending"] == 0
+        });
+    }
+    assert_accounted(&host);
+    let delivered = [FILE, SCRIPTED].map(|exporter| host.exporter(exporter)["delivered"].clone());
+    let (status, said) = host.stop();
+    assert!(status.success(), "{said}");
+
+    let sent = clients.sent.into_inner();
+    let acknowledged = clients
+        .acknowledged
+        .into_inner()
+        .expect("no client panicked");
+    println!("{sent} batches sent, {} acknowledged", acknowledged.len());
+    assert!(
+        acknowledged.len() > ROUNDS * CLIENTS,
+        "the clients hardly came to a word"
+    );
+    let file = arrived(&setup);
+    let missing: Vec<_> = acknowledged
+        .keys()
+        .filter(|name| !file.contains(*name))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "acknowledged, and not in the file: {missing:?}"
+    );
+    let numbers = file
+        .iter()
+        .map(|name| name[1..].parse::<u64>().expect("a number"));
+    let items: u64 = numbers
+        .inspect(|number| assert!(*number < sent))
+        .map(|number| batch(number).1)
+        .sum();
+    assert_eq!(delivered, [json!(items), json!(items)]);
+
+    let received = setup.lines("received");
+    let received: BTreeSet<&str> = received
+        .iter()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let missing: Vec<_> = acknowledged
+        .values()
+        .filter(|id| !received.contains(id.as_str()))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "acknowledged, and not received: {missing:?}"
+    );
+    assert_eq!(received.len(), file.len(), "both have the same batches");
+}

@@ -1,0 +1,66 @@
+//! What a plugin says comes out of the host's log, under its exporter's name.
+
+use delfin_tests::{Host, Setup};
+use serde_json::json;
+
+const CONFIG: &str = r#"
+performance_exporters = "loud"
+[exporter.loud]
+plugin = "PerformanceExporterScripted"
+[exporter.loud.retry]
+initial_interval = "20ms"
+[exporter.loud.config]
+script = "@/script"
+received = "@/received"
+"#;
+
+fn told(word: &str) -> (Setup, Host) {
+    let setup = Setup::new(&["scripted"], CONFIG);
+    setup.write("script", word);
+    let host = setup.start();
+    let batch = json!([{ "name": "iops", "labels": {}, "values": { "1": 1 } }]);
+    assert_eq!(host.ingest("performance", &batch).0, 202);
+    (setup, host)
+}
+
+fn says(host: &Host, message: &str, level: &str, fields: &[&str]) {
+    let line = host.wait_for_log(&format!(": {message}"));
+    assert!(line.contains(&format!(" {level} ")), "{line}");
+    for field in fields.iter().chain(&["exporter=loud"]) {
+        assert!(line.contains(field), "`{field}` is not in: {line}");
+    }
+}
+
+#[test]
+fn log_and_tracing_come_out_with_their_level_and_their_fields() {
+    let (_setup, host) = told("speak");
+    let fields = ["answer=42", "colour=\"light blue\""];
+    says(&host, "said with log ", "INFO", &fields);
+    let fields = ["answer=43", "colour=\"dark blue\""];
+    says(&host, "said with tracing ", "WARN", &fields);
+}
+
+#[test]
+fn a_thread_of_the_plugins_own_speaks_under_the_exporters_name_too() {
+    let (_setup, host) = told("speak");
+    says(&host, "said with log by a thread", "INFO", &["answer=44"]);
+    says(
+        &host,
+        "said with tracing by a thread",
+        "INFO",
+        &["answer=45"],
+    );
+    let panic = "the plugin panicked: said by a panic in a thread";
+    says(&host, panic, "ERROR", &["at=tests/plugin/src/lib.rs"]);
+    host.wait_for_delivered("loud", 1);
+}
+
+#[test]
+fn a_panic_is_one_line_with_its_text_and_its_place() {
+    let (setup, host) = told("panic");
+    let panic = "the plugin panicked: told to panic";
+    says(&host, panic, "ERROR", &["at=tests/plugin/src/lib.rs"]);
+    says(&host, "retrying: ", "WARN", &["told to panic"]);
+    setup.write("script", "deliver");
+    host.wait_for_delivered("loud", 1);
+}
