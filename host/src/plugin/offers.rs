@@ -80,7 +80,8 @@ impl Plugins {
     /// Why a file that fits is not used: it was opened, and that went wrong.
     #[must_use]
     pub fn unusable(&self, file: &Path) -> Option<&Refusal> {
-        self.opened.get(file)?.as_ref().err()
+        let opened = self.opened.iter().filter(|((path, _), _)| path == file);
+        opened.filter_map(|(_, opened)| opened.as_ref().err()).next()
     }
 
     /// What was found and does not fit, and why.
