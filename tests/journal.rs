@@ -11,6 +11,7 @@ use std::{
 
 use delfin_tests::{Host, Ran, Setup};
 use rand::{RngCore, SeedableRng, rngs::StdRng};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 const EXPORTER: &str = "PerformanceExporterScripted";
@@ -56,10 +57,8 @@ impl Disk {
         let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
         assert!(!ci, "a full disk cannot be tried: {}", ran.stderr);
         // Past the test program's capture: what was not tried must be seen.
-        let line = format!(
-            "NOT RUN: a full disk, for mounting is not allowed: {}",
-            ran.stderr
-        );
+        let why = ran.stderr.lines().next().unwrap_or_default();
+        let line = format!("NOT RUN: a full disk, for mounting is not allowed: {why}\n");
         let _ = std::io::stderr().write_all(line.as_bytes());
         None
     }
@@ -251,15 +250,29 @@ fn a_journal_of_noise_is_moved_aside_and_the_host_says_what_was_lost() {
 }
 
 #[test]
-fn a_journal_with_a_damaged_page_tells_each_exporters_loss() {
+fn a_journal_with_a_damaged_table_tells_what_each_exporter_lost() {
     let setup = stopped_with_a_batch_pending();
-    // The first page keeps the schema's text, but its tree is gone.
-    overwrite(&setup, 100, &[0xff; 8]);
+    let journal = Connection::open(setup.path("state/performance.db")).expect("open the journal");
+    let number = |query: &str| journal.query_row(query, [], |row| row.get::<_, u64>(0));
+    let page = number("SELECT rootpage FROM sqlite_schema WHERE name = 'batches'");
+    let size = number("PRAGMA page_size").expect("the size of a page");
+    let (page, at) = page
+        .map(|page| (page, (page - 1) * size))
+        .expect("the page");
+    drop(journal);
+    assert!(page > 1);
+    overwrite(&setup, at, &[0xff; 64]);
     setup.write("script", "deliver");
+
     let host = setup.start();
     host.wait_for_log("journal is damaged and was moved aside");
-    accepted(&host, 7);
-    host.wait_for_delivered(EXPORTER, 7);
+    let lost = host.wait_for_log("items were lost with the damaged journal");
+    for part in [" ERROR ", "exporter=PerformanceExporterScripted", "items=5"] {
+        assert!(lost.contains(part), "{lost}");
+    }
+    ingest_again(&host);
+    host.wait_for_delivered(EXPORTER, 10);
+    assert_eq!(host.exporter(EXPORTER)["dropped"], 5);
     assert_accounted(&host);
 }
 

@@ -14,7 +14,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{Metrics, Ran, build, wait_for};
+use crate::{Metrics, PATIENCE, Ran, build, wait_for};
 
 /// A folder with plugins and a configuration, in which hosts can be run one
 /// after the other.
@@ -181,6 +181,7 @@ impl Setup {
         }
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE))
             .build()
             .new_agent();
         Host {
