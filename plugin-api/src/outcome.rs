@@ -10,8 +10,9 @@ pub type Outcome = Result<(), Failure>;
 
 /// Why rows are not, or not all, at the receiver; the host acts on it.
 ///
-/// Nothing is lost by any of them: the host tries again, splits, waits for a
-/// person, or puts rows aside as dead letters.
+/// Each says what would be right to do: try again, split, wait for a person, put
+/// rows aside. Nothing is lost by any of them: a host that does not do that, as
+/// the present one, tries the batch again until it is delivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// Rows not named are delivered.

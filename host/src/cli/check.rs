@@ -1,7 +1,8 @@
 //! `check`: would `run --strict` start?
 //!
 //! Goes through the configuration, the plugins, and an instance of each
-//! exporter, which is closed again; sends nothing and leaves nothing behind.
+//! exporter, which is closed again. Sends nothing, and leaves nothing behind but
+//! what an exporter makes as soon as it starts: its file, say.
 
 use std::{
     path::Path,
@@ -43,6 +44,7 @@ struct ChecksFailed {
 }
 
 pub(super) fn run(global: &Global, _: &CheckArgs, output: &mut Output<'_>) -> Result<(), Error> {
+    settings::keep_files_private();
     let loaded = settings::load(global)?;
     if !output.json() {
         output.line(&format!("ok      configuration {}", loaded.source))?;

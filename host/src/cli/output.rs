@@ -81,12 +81,19 @@ impl<'a> Output<'a> {
         self.say("warning", AnsiColor::Yellow, warning);
     }
 
-    /// Says in one line what went wrong, unless there is nothing to say.
+    /// Says what went wrong, unless there is nothing to say.
     pub fn complain(&self, error: &Error) {
         if error.exit() == Exit::Ok {
             return;
         }
-        self.say("error", AnsiColor::Red, &chain(error));
+        let text = chain(error);
+        if let Error::Configuration(_) = error {
+            // A line a mistake.
+            text.lines()
+                .for_each(|line| self.say("error", AnsiColor::Red, line));
+        } else {
+            self.say("error", AnsiColor::Red, &text);
+        }
     }
 
     fn say(&self, word: &str, color: AnsiColor, text: &str) {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rustix::fs::Mode;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -27,8 +26,7 @@ pub struct RunArgs {
 }
 
 pub(super) fn run(global: &Global, args: &RunArgs, output: &mut Output<'_>) -> Result<(), Error> {
-    // What the host and its plugins write is nobody else's to read.
-    rustix::process::umask(Mode::from_raw_mode(0o027));
+    settings::keep_files_private();
     let Loaded { config, source } = settings::load(global)?;
     if args.strict {
         check::all(&config, output)?;

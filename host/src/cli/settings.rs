@@ -5,6 +5,8 @@ use std::{
     path::PathBuf,
 };
 
+use rustix::fs::Mode;
+
 use super::{Error, Global};
 use crate::config::{self, Loaded};
 
@@ -40,6 +42,11 @@ pub(super) fn api_url(global: &Global, args: &HostArgs) -> Result<String, Error>
 /// Where plugins are looked for.
 pub(super) fn plugin_dirs(global: &Global) -> Result<Vec<PathBuf>, Error> {
     Ok(load(global)?.config.plugin_dirs)
+}
+
+/// What the host and its plugins write from now on is nobody else's to read.
+pub(super) fn keep_files_private() {
+    rustix::process::umask(Mode::from_raw_mode(0o027));
 }
 
 fn parse_url(text: &str) -> Result<String, String> {

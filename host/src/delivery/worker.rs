@@ -39,6 +39,8 @@ pub(super) struct Worker {
     backoff: Backoff,
     settling: Settling,
     next: Seq,
+    /// How often what is next was tried.
+    attempt: u32,
 }
 
 /// Why an instance is left.
@@ -64,6 +66,7 @@ impl Worker {
             backoff: Backoff::new(&delivery.config.retry),
             settling: Settling::new(&delivery.config.name, journal),
             next: Seq(0),
+            attempt: 0,
             delivery,
             status,
             phase,
@@ -195,9 +198,9 @@ impl Worker {
 
     /// Exports one batch until it is delivered, and settles it.
     async fn export(&mut self, instance: &Instance, batch: &Arc<StoredBatch>) -> Result<(), Leave> {
-        let mut attempt = 1;
         loop {
-            let call = Call::Export(Arc::clone(batch), attempt);
+            self.attempt = self.attempt.saturating_add(1);
+            let call = Call::Export(Arc::clone(batch), self.attempt);
             let answer = self.call(instance, call).await?;
             self.status.update(|status| {
                 status.attempts[class(&answer.outcome)] += 1;
@@ -224,7 +227,6 @@ impl Worker {
                 | Failure::Uncertain { .. } => None,
             };
             self.pause(asked).await?;
-            attempt = attempt.saturating_add(1);
         }
     }
 
@@ -233,15 +235,17 @@ impl Worker {
             return Ok(());
         };
         log::warn!(exporter = self.name(); "tick failed: {}", self.scrubbed(&failure.to_string()));
-        match failure {
-            Failure::Fatal { .. } => Err(Leave::Restart),
-            _ => Ok(()),
+        // Nothing waits on a tick but the next one.
+        if let Failure::Fatal { .. } = failure {
+            return Err(Leave::Restart);
         }
+        Ok(())
     }
 
     /// Moves the place, and the cursor soon after it.
     async fn settle(&mut self, settlement: Settlement) -> Result<(), Leave> {
         self.next = settlement.through.seq;
+        self.attempt = 0;
         self.settling.add(settlement);
         // Only looks whether an earlier one is through: the next batch does not
         // wait for this one.
@@ -406,10 +410,12 @@ impl Worker {
             log::debug!(exporter = self.name(); "{state}: {error}");
             return;
         }
-        match state {
-            State::Failed => log::error!(exporter = self.name(); "failed: {error}"),
-            _ => log::warn!(exporter = self.name(); "{state}: {error}"),
-        }
+        let level = if state == State::Failed {
+            log::Level::Error
+        } else {
+            log::Level::Warn
+        };
+        log::log!(level, exporter = self.name(); "{state}: {error}");
         // Lasts, so that `exporters` can tell after a restart; a failure to
         // write it shows as the journal's own.
         drop(

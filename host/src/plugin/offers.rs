@@ -81,7 +81,9 @@ impl Plugins {
     #[must_use]
     pub fn unusable(&self, file: &Path) -> Option<&Refusal> {
         let opened = self.opened.iter().filter(|((path, _), _)| path == file);
-        opened.filter_map(|(_, opened)| opened.as_ref().err()).next()
+        opened
+            .filter_map(|(_, opened)| opened.as_ref().err())
+            .next()
     }
 
     /// What was found and does not fit, and why.
