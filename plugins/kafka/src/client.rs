@@ -19,8 +19,8 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use self::watcher::Watcher;
 pub(crate) use self::watcher::Report;
+use self::watcher::Watcher;
 use crate::{
     config::Properties,
     trouble::{Kind, Trouble},
@@ -177,16 +177,22 @@ impl Client {
         let kind = Trouble::of_code(code, &self.topic).kind;
         let kind = match kind {
             Kind::Misconfigured | Kind::Unauthorized => kind,
-            Kind::Refused | Kind::TooLarge | Kind::Away | Kind::Busy | Kind::Unknown | Kind::Fatal => {
-                Kind::Fatal
-            }
+            Kind::Refused
+            | Kind::TooLarge
+            | Kind::Away
+            | Kind::Busy
+            | Kind::Unknown
+            | Kind::Fatal => Kind::Fatal,
         };
         Some(Trouble::new(kind, self.watcher().scrubbed(&reason)))
     }
 
     /// Whether a broker answers.
     pub(crate) fn ask(&self, patience: Duration) -> Result<(), Trouble> {
-        let answer = self.producer.client().fetch_metadata(Some(&self.topic), patience);
+        let answer = self
+            .producer
+            .client()
+            .fetch_metadata(Some(&self.topic), patience);
         // Errors are events, and events are only seen when they are looked for.
         self.producer.poll(Duration::ZERO);
         let Err(error) = answer else {
@@ -257,6 +263,3 @@ impl<'a> Time<'a> {
         (self.remaining)().is_zero()
     }
 }
-
-#[cfg(test)]
-mod tests;

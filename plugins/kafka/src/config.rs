@@ -35,7 +35,7 @@ const DEFAULT_BYTES: usize = 500_000;
 const DEFAULT_LINGER: Duration = Duration::from_millis(5);
 
 /// Checked settings of an exporter of such batches.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(
     crate = "delfin_plugin_api::serde",
     try_from = "Written",
@@ -230,7 +230,10 @@ fn linger(value: &Value) -> Option<Duration> {
     let linger = match value.as_str() {
         Some(text) => humantime::parse_duration(text.trim()).ok()?,
         // A bare number has no unit, and only none of any unit is clear.
-        None => value.as_u64().filter(|&number| number == 0).map(|_| Duration::ZERO)?,
+        None => value
+            .as_u64()
+            .filter(|&number| number == 0)
+            .map(|_| Duration::ZERO)?,
     };
     (linger <= Duration::from_mins(1)).then_some(linger)
 }

@@ -129,7 +129,9 @@ impl<B: Encode> Deliverer<B> {
         let client = match self.client.take() {
             Some(client) => client,
             None => {
-                let Config { topic, properties, .. } = &self.config;
+                let Config {
+                    topic, properties, ..
+                } = &self.config;
                 Client::new(topic, properties, self.limits.bytes)?
             }
         };
@@ -188,7 +190,11 @@ impl Round<'_, '_> {
         for group in 0..self.groups.len() {
             let numbers = &self.groups[group].rows;
             let mut start = 0;
-            let part = |row: usize| self.call.parts.partition_point(|part| part.first_row <= row);
+            let part = |row: usize| {
+                self.call
+                    .parts
+                    .partition_point(|part| part.first_row <= row)
+            };
             for run in numbers.chunk_by(|&a, &b| part(a) == part(b)) {
                 let part = part(run[0]).checked_sub(1);
                 let of_run: Vec<R> = run.iter().map(|&row| rows[row]).collect();
@@ -217,37 +223,38 @@ impl Round<'_, '_> {
         let part = part.and_then(|part| self.call.parts.get(part));
         let headers = headers(part, self.format, self.call.origin);
         let Group { key, rows: numbers } = &self.groups[group];
-        self.format.encode(rows, self.limits, buffer, |(range, payload)| {
-            let range = start + range.start..start + range.end;
-            let payload = match payload {
-                Ok(payload) => payload,
-                Err(reason) => {
-                    let refused = Trouble::new(Kind::Refused, reason);
-                    self.fates.failed(&numbers[range], refused);
-                    return Ok(());
+        self.format
+            .encode(rows, self.limits, buffer, |(range, payload)| {
+                let range = start + range.start..start + range.end;
+                let payload = match payload {
+                    Ok(payload) => payload,
+                    Err(reason) => {
+                        let refused = Trouble::new(Kind::Refused, reason);
+                        self.fates.failed(&numbers[range], refused);
+                        return Ok(());
+                    }
+                };
+                let message = Message {
+                    number: self.sent.len(),
+                    key: *key,
+                    payload,
+                    timestamp: part.map_or(0, |part| part.accepted_ms.max(0)),
+                    headers: &headers,
+                };
+                match self.client.send(&message, &self.call.time) {
+                    Ok(()) => {
+                        let (rows, bytes) = (range, payload.len());
+                        self.sent.push(Sent { group, rows, bytes });
+                    }
+                    Err(trouble) if trouble.kind == Kind::TooLarge => {
+                        // librdkafka looks at each message by itself.
+                        let trouble = too_large(trouble, range.len(), payload.len(), 0);
+                        self.fates.failed(&numbers[range], trouble);
+                    }
+                    Err(trouble) => return Err(trouble),
                 }
-            };
-            let message = Message {
-                number: self.sent.len(),
-                key: *key,
-                payload,
-                timestamp: part.map_or(0, |part| part.accepted_ms.max(0)),
-                headers: &headers,
-            };
-            match self.client.send(&message, &self.call.time) {
-                Ok(()) => {
-                    let (rows, bytes) = (range, payload.len());
-                    self.sent.push(Sent { group, rows, bytes });
-                }
-                Err(trouble) if trouble.kind == Kind::TooLarge => {
-                    // librdkafka looks at each message by itself.
-                    let trouble = too_large(trouble, range.len(), payload.len(), 0);
-                    self.fates.failed(&numbers[range], trouble);
-                }
-                Err(trouble) => return Err(trouble),
-            }
-            Ok(())
-        })
+                Ok(())
+            })
     }
 
     /// Waits for the reports. What it gives back is why the client is beyond use.
@@ -292,7 +299,10 @@ fn too_large(trouble: Trouble, rows: usize, bytes: usize, at_once: usize) -> Tro
     if rows > 1 || bytes < at_once && at_once / 2 >= SMALLEST {
         return trouble;
     }
-    let reason = format!("a message of {bytes} bytes for one row is too large: {}", trouble.reason);
+    let reason = format!(
+        "a message of {bytes} bytes for one row is too large: {}",
+        trouble.reason
+    );
     Trouble::new(Kind::Refused, reason)
 }
 
@@ -307,7 +317,10 @@ fn grouped<'a, R: Row<'a>>(rows: &[R]) -> Vec<Group<'a>> {
             // Rows of one storage stand together: most need no look-up.
             Some((last_key, group)) if last_key == key => group,
             Some(_) | None => *known.entry(key).or_insert_with(|| {
-                groups.push(Group { key, rows: Vec::new() });
+                groups.push(Group {
+                    key,
+                    rows: Vec::new(),
+                });
                 groups.len() - 1
             }),
         };
@@ -332,3 +345,6 @@ fn headers(part: Option<&BatchPart<'_>>, format: Format, origin: &str) -> OwnedH
     let batch_id = part.batch_id.to_string();
     headers.insert(header("batch-id", batch_id.as_str()))
 }
+
+#[cfg(test)]
+mod tests;

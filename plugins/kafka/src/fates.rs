@@ -107,7 +107,10 @@ impl Fates {
             return Ok(());
         };
         let delivered = self.rows.contains(&Fate::Delivered);
-        let refused = self.reasons.iter().any(|reason| reason.kind == Kind::Refused);
+        let refused = self
+            .reasons
+            .iter()
+            .any(|reason| reason.kind == Kind::Refused);
         if !delivered && !refused {
             return Err(worst.clone().into());
         }

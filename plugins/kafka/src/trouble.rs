@@ -180,7 +180,9 @@ mod tests {
         check(Code::PurgeQueue, retry);
         check(Code::NotEnoughReplicas, retry);
         check(Code::Fatal, retry);
-        check(Code::MessageSizeTooLarge, |message| Failure::TooLarge { message });
+        check(Code::MessageSizeTooLarge, |message| Failure::TooLarge {
+            message,
+        });
         check(Code::InvalidRecord, |message| Failure::Rejected { message });
     }
 

@@ -129,6 +129,9 @@ impl ClientContext for Watcher {
 
     fn stats_raw(&self, statistics: &[u8]) {
         let statistics = String::from_utf8_lossy(statistics);
-        log::debug!("librdkafka: statistics: {}", self.secrets.scrub(&statistics));
+        log::debug!(
+            "librdkafka: statistics: {}",
+            self.secrets.scrub(&statistics)
+        );
     }
 }

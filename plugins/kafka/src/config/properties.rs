@@ -40,9 +40,15 @@ const GUARANTEES: [(&str, &str); 3] = [
 /// What may not stand in the table, with the remedy.
 const RESERVED: [(&str, &str); 15] = [
     ("acks", "every message is acknowledged by all replicas"),
-    ("request.required.acks", "every message is acknowledged by all replicas"),
+    (
+        "request.required.acks",
+        "every message is acknowledged by all replicas",
+    ),
     ("enable.idempotence", "it is always on"),
-    ("enable.gapless.guarantee", "the host sends again what failed"),
+    (
+        "enable.gapless.guarantee",
+        "the host sends again what failed",
+    ),
     ("message.timeout.ms", "the exporter's `timeout` says it"),
     ("delivery.timeout.ms", "the exporter's `timeout` says it"),
     ("transactional.id", "messages are not sent in transactions"),
@@ -53,7 +59,10 @@ const RESERVED: [(&str, &str); 15] = [
     ("compression.codec", "use `compression`"),
     ("compression.type", "use `compression`"),
     ("batch.size", "use `message_bytes`"),
-    ("log.queue", "librdkafka's log always comes out of the host's"),
+    (
+        "log.queue",
+        "librdkafka's log always comes out of the host's",
+    ),
 ];
 
 /// Properties of librdkafka, and which of their values nobody may see.
@@ -147,8 +156,15 @@ pub(super) fn property(value: &Value) -> Option<String> {
 
 /// Whether nobody may see a property's value. Rather one too many.
 fn is_secret(key: &str) -> bool {
-    ["password", "secret", "pem", "oauthbearer.config", "assertion", "token"]
-        .iter()
-        .any(|word| key.contains(word))
+    [
+        "password",
+        "secret",
+        "pem",
+        "oauthbearer.config",
+        "assertion",
+        "token",
+    ]
+    .iter()
+    .any(|word| key.contains(word))
         && !key.ends_with("url")
 }

@@ -62,7 +62,13 @@ fn read_tls(tls: &Value, properties: &mut Properties, mistakes: &mut Mistakes) -
     if verify == Some(false) {
         properties.set("ssl.endpoint.identification.algorithm", "none".to_owned());
     }
-    let known = ["ca", "certificate", "key", "key_password", "verify_hostname"];
+    let known = [
+        "ca",
+        "certificate",
+        "key",
+        "key_password",
+        "verify_hostname",
+    ];
     refuse_others("tls", table, &known, mistakes);
     true
 }
@@ -103,6 +109,8 @@ fn text(value: &Value) -> Option<String> {
 fn refuse_others(name: &str, table: &Map<String, Value>, known: &[&str], mistakes: &mut Mistakes) {
     for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
         let known = known.join("`, `");
-        mistakes.add(format!("unknown field `{name}.{key}`, expected one of `{known}`"));
+        mistakes.add(format!(
+            "unknown field `{name}.{key}`, expected one of `{known}`"
+        ));
     }
 }

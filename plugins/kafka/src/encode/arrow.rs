@@ -75,7 +75,9 @@ pub(super) fn write_alerts(rows: &[Alert<'_>], out: &mut Vec<u8>) -> Result<(), 
 }
 
 fn texts<'a>(alert: Alert<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let columns = alert.texts().map(|(column, text)| -> (&'a str, &'a str) { (column, text) });
+    let columns = alert
+        .texts()
+        .map(|(column, text)| -> (&'a str, &'a str) { (column, text) });
     alert.extra().iter().chain(columns)
 }
 

@@ -46,7 +46,11 @@ pub(super) fn encode<'a, S: Style, R: Row<'a>, E>(
     let mut spare = Vec::new();
     for (index, &row) in rows.iter().enumerate() {
         let end = out.len();
-        out.extend_from_slice(if held.is_empty() { open } else { S::COMMA.as_bytes() });
+        out.extend_from_slice(if held.is_empty() {
+            open
+        } else {
+            S::COMMA.as_bytes()
+        });
         let start = out.len();
         row.write(&mut writer, out);
         let full = out.len() + close.len() > limits.bytes || held.len() == limits.rows;
