@@ -12,6 +12,8 @@ mod fates;
 mod secret;
 mod trouble;
 
+use std::time::Duration;
+
 use delfin_plugin_api::{
     AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin, log,
 };
@@ -48,7 +50,7 @@ impl<B: Encode> Exporter for KafkaExporter<B> {
         if batch.rows() == 0 {
             return Ok(());
         }
-        let remaining = || context.remaining();
+        let remaining = || remaining(context);
         let call = Call {
             time: Time::new(&remaining),
             parts: context.parts().collect(),
@@ -64,7 +66,7 @@ impl<B: Encode> Exporter for KafkaExporter<B> {
     }
 
     fn health(&mut self, context: &Context<'_>) -> Outcome {
-        let remaining = || context.remaining();
+        let remaining = || remaining(context);
         self.deliverer.health(&Time::new(&remaining))
     }
 
@@ -92,6 +94,15 @@ impl<B> KafkaExporter<B> {
             self.host.count("clashing_extras", clashing_extras);
         }
     }
+}
+
+/// How much time there is: little, when the host is about to stop.
+fn remaining(context: &Context<'_>) -> Duration {
+    let remaining = context.remaining();
+    if context.cancelled() {
+        return remaining.min(client::MARGIN);
+    }
+    remaining
 }
 
 // Not in `encode`: the benchmark includes that file as it is.

@@ -50,7 +50,7 @@ impl Style for Python {
         let mut buffer = zmij::Buffer::new();
         let text = buffer.format_finite(number);
         let size = number.abs();
-        if size >= 1e-4 && size < 1e16 || size == 0.0 {
+        if (1e-4..1e16).contains(&size) || size == 0.0 {
             out.extend_from_slice(text.as_bytes());
         } else {
             python_exponent(text, out);

@@ -24,12 +24,11 @@ const ONE: Limits = Limits {
     rows: 1,
 };
 
-/// Each payload with its rows.
-fn payloads<B: Encode>(
-    batch: &B,
-    format: Format,
-    limits: Limits,
-) -> (Vec<(Range<usize>, Vec<u8>)>, LeftOut) {
+/// A payload with its rows.
+type Written = (Range<usize>, Vec<u8>);
+
+/// Each payload.
+fn payloads<B: Encode>(batch: &B, format: Format, limits: Limits) -> (Vec<Written>, LeftOut) {
     let mut payloads = Vec::new();
     let take = |(rows, payload): Payload<'_>| {
         payloads.push((rows, payload.unwrap().to_vec()));

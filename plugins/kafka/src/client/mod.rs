@@ -30,7 +30,7 @@ use crate::{
 const BLINK: Duration = Duration::from_millis(2);
 
 /// What is left of a call when messages are taken back, for their reports.
-const MARGIN: Duration = Duration::from_millis(500);
+pub(crate) const MARGIN: Duration = Duration::from_millis(500);
 
 /// A connection to the brokers.
 pub(crate) struct Client {
