@@ -8,6 +8,10 @@
 
 #[path = "../tests/broker/mod.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
+#[expect(
+    clippy::unwrap_used,
+    reason = "without a broker there is nothing to measure"
+)]
 mod broker;
 #[path = "../src/encode/mod.rs"]
 #[expect(dead_code, reason = "the exporter needs more of it")]

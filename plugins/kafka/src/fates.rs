@@ -6,6 +6,8 @@
 //!
 //! Knows nothing of librdkafka.
 
+use std::collections::HashMap;
+
 use delfin_plugin_api::{Failure, Outcome, RowFailure};
 
 use crate::trouble::{Kind, Trouble};
@@ -14,6 +16,7 @@ use crate::trouble::{Kind, Trouble};
 pub(crate) struct Fates {
     rows: Vec<Fate>,
     reasons: Vec<Trouble>,
+    known: HashMap<Trouble, usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,7 @@ impl Fates {
         Self {
             rows: vec![Fate::Waiting; rows],
             reasons: Vec::new(),
+            known: HashMap::new(),
         }
     }
 
@@ -42,11 +46,10 @@ impl Fates {
 
     /// These rows are not.
     pub(crate) fn failed(&mut self, rows: &[usize], trouble: Trouble) {
-        let known = self.reasons.iter().position(|known| *known == trouble);
-        let reason = known.unwrap_or(self.reasons.len());
-        if known.is_none() {
-            self.reasons.push(trouble);
-        }
+        let reason = *self.known.entry(trouble).or_insert_with_key(|trouble| {
+            self.reasons.push(trouble.clone());
+            self.reasons.len() - 1
+        });
         self.set(rows, Fate::Failed(reason));
     }
 

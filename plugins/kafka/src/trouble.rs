@@ -7,7 +7,7 @@ use delfin_plugin_api::Failure;
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode as Code};
 
 /// Something that went wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Trouble {
     /// What it means.
     pub(crate) kind: Kind,
@@ -16,7 +16,7 @@ pub(crate) struct Trouble {
 }
 
 /// What trouble means for rows, the worst last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
     /// Will never be taken.
     Refused,

@@ -168,7 +168,7 @@ impl Client {
 
     /// Handles what happened meanwhile.
     pub(crate) fn idle(&mut self) {
-        self.look(Duration::ZERO);
+        self.look(BLINK);
     }
 
     /// Why this client is beyond use, if it is.
@@ -194,7 +194,7 @@ impl Client {
             .client()
             .fetch_metadata(Some(&self.topic), patience);
         // Errors are events, and events are only seen when they are looked for.
-        self.producer.poll(Duration::ZERO);
+        self.producer.poll(BLINK);
         let Err(error) = answer else {
             return Ok(());
         };

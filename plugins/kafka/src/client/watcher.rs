@@ -135,3 +135,6 @@ impl ClientContext for Watcher {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

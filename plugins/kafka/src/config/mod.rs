@@ -110,6 +110,12 @@ impl<B: Encode> TryFrom<Written> for Config<B> {
                 limits.bytes
             ));
         }
+        if most > properties.max_queue_bytes() {
+            mistakes.add(format!(
+                "`librdkafka.message.max.bytes` cannot be `{most}` (raise \
+                 `librdkafka.queue.buffering.max.kbytes` too: it would never fit)"
+            ));
+        }
         mistakes.none()?;
         Ok(Self {
             topic,

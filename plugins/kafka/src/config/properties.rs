@@ -103,6 +103,13 @@ impl Properties {
         bytes.unwrap_or(MAX_MESSAGE_BYTES)
     }
 
+    /// How much waits in librdkafka at most.
+    pub(super) fn max_queue_bytes(&self) -> usize {
+        let kbytes = self.values.get("queue.buffering.max.kbytes");
+        let kbytes = kbytes.and_then(|kbytes| kbytes.parse::<usize>().ok());
+        kbytes.map_or(usize::MAX, |kbytes| kbytes.saturating_mul(1024))
+    }
+
     /// Sets a property, in place of what it was.
     pub(super) fn set(&mut self, key: &str, value: String) {
         if is_secret(key) {

@@ -141,6 +141,13 @@ fn messages_are_cut_well_below_what_librdkafka_takes() {
 }
 
 #[test]
+fn a_message_must_fit_into_the_queue() {
+    let mistake = refused(json!({ "librdkafka": { "message.max.bytes": 100_000_000 } }));
+    let expected = "`librdkafka.message.max.bytes` cannot be `100000000` (raise ";
+    assert!(mistake.starts_with(expected), "{mistake}");
+}
+
+#[test]
 fn every_mistake_is_reported_with_its_key_its_value_and_what_would_be_right() {
     let mistakes = refused(json!({
         "topic": "a b",

@@ -173,7 +173,7 @@ impl Broker {
             // Messages that were never visible leave gaps in the offsets.
             let mut next = 0;
             while next < end {
-                let message = consumer.poll(PATIENCE).expect("a message").unwrap();
+                let message = consumer.poll(PATIENCE).unwrap().unwrap();
                 next = message.offset() + 1;
                 arrived.push(Arrived::new(&message));
             }
