@@ -234,7 +234,9 @@ fn a_broker_killed_in_the_middle_and_started_again_misses_nothing() {
     };
     let harness = harness();
     let batch = numbered(31_629);
-    let one_by_one = json!({ "message_format": "json", "message_rows": 1, "message_bytes": 1024 });
+    // A short queue makes the exporter wait, and leaves time to kill the broker.
+    let short = json!({ "queue.buffering.max.messages": 20 });
+    let one_by_one = json!({ "message_format": "json", "message_rows": 1, "librdkafka": short });
     for (topic, remaining) in [
         ("one-call", PATIENCE),
         ("many-calls", Duration::from_secs(2)),

@@ -69,6 +69,9 @@ impl Client {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Info);
         for (key, value) in properties.iter() {
+            if key == "debug" {
+                config.set_log_level(RDKafkaLogLevel::Debug);
+            }
             config.set(key, value);
         }
         config.set("batch.size", bytes.to_string());
