@@ -1,0 +1,248 @@
+//! The settings, from `[exporter.NAME.config]`.
+//!
+//! Promises: all mistakes are reported at once, each with its key, its value
+//! (unless it may be a secret) and what would be right; nothing falls back to a
+//! default. Nothing that may be a secret is ever printed.
+
+mod mistakes;
+mod properties;
+mod security;
+
+use std::{marker::PhantomData, time::Duration};
+
+use delfin_plugin_api::serde::Deserialize;
+use serde_json::Value;
+
+pub(crate) use self::properties::Properties;
+use self::{
+    mistakes::{ConfigError, Mistakes},
+    properties::property,
+};
+use crate::encode::{Encode, Format, Limits};
+
+const SERVERS: &str = "write `broker1:9092,broker2:9092` or a list of such";
+const TOPIC: &str = "write up to 249 of A-Z, a-z, 0-9, `.`, `_` and `-`";
+const HOST: &str = "write a host name or an address";
+const PORT: &str = "write a number from 1 to 65535";
+const ROWS: &str = "write a whole number; 0 for as many as fit, 1 for each by itself";
+const BYTES: &str = "write a whole number of at least 1024";
+const COMPRESSION: &str = "write `none`, `gzip`, `snappy`, `lz4` or `zstd`";
+const LINGER: &str = "write `5ms` or `1s`, at most 60s; 0 to send at once";
+
+const DEFAULT_HOST: &str = "localhost";
+const DEFAULT_PORT: u16 = 9092;
+const DEFAULT_BYTES: usize = 500_000;
+const DEFAULT_LINGER: Duration = Duration::from_millis(5);
+
+/// Checked settings of an exporter of such batches.
+#[derive(Debug, Deserialize)]
+#[serde(
+    crate = "delfin_plugin_api::serde",
+    try_from = "Written",
+    bound = "B: Encode"
+)]
+pub(crate) struct Config<B> {
+    /// Where messages go.
+    pub(crate) topic: String,
+    /// How they are written.
+    pub(crate) format: Format,
+    /// How large they get.
+    pub(crate) limits: Limits,
+    /// What librdkafka is told.
+    pub(crate) properties: Properties,
+    batches: PhantomData<fn(B)>,
+}
+
+/// The settings as they were written: any value, so that a mistake in one of
+/// them can be reported with its key, and beside the others.
+#[derive(Deserialize)]
+#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
+struct Written {
+    bootstrap_servers: Option<Value>,
+    topic: Option<Value>,
+    kafka_topic_name: Option<Value>,
+    kafka_ip: Option<Value>,
+    kafka_port: Option<Value>,
+    message_format: Option<Value>,
+    message_rows: Option<Value>,
+    message_bytes: Option<Value>,
+    compression: Option<Value>,
+    linger: Option<Value>,
+    tls: Option<Value>,
+    sasl: Option<Value>,
+    librdkafka: Option<Value>,
+}
+
+impl<B: Encode> TryFrom<Written> for Config<B> {
+    type Error = ConfigError;
+
+    fn try_from(written: Written) -> Result<Self, ConfigError> {
+        let mut mistakes = Mistakes::default();
+        let mut properties = Properties::default();
+        let servers = servers(&written, &mut mistakes);
+        properties.set("bootstrap.servers", servers);
+        let topic = topic(&written, B::TOPIC, &mut mistakes);
+        let format = format::<B>(written.message_format.as_ref(), &mut mistakes);
+        let rows = mistakes.read("message_rows", written.message_rows.as_ref(), count, ROWS);
+        let bytes = mistakes.read("message_bytes", written.message_bytes.as_ref(), size, BYTES);
+        let compression = written.compression.as_ref();
+        let compression = mistakes.read("compression", compression, codec, COMPRESSION);
+        properties.set("compression.codec", compression.unwrap_or("none".into()));
+        let linger = mistakes.read("linger", written.linger.as_ref(), linger, LINGER);
+        let linger = linger.unwrap_or(DEFAULT_LINGER).as_millis();
+        properties.set("linger.ms", linger.to_string());
+        security::read(
+            written.tls.as_ref(),
+            written.sasl.as_ref(),
+            &mut properties,
+            &mut mistakes,
+        );
+        properties::read(written.librdkafka.as_ref(), &mut properties, &mut mistakes);
+        let most = properties.max_message_bytes();
+        let limits = Limits {
+            bytes: bytes.unwrap_or_else(|| DEFAULT_BYTES.min(most / 2)),
+            rows: rows.map_or(B::ROWS, |rows| if rows == 0 { usize::MAX } else { rows }),
+        };
+        if limits.bytes > most / 10 * 9 {
+            mistakes.add(format!(
+                "`message_bytes` cannot be `{}` (stay a tenth below librdkafka's \
+                 `message.max.bytes`, which is {most})",
+                limits.bytes
+            ));
+        }
+        if most > properties.max_queue_bytes() {
+            mistakes.add(format!(
+                "`librdkafka.message.max.bytes` cannot be `{most}` (raise \
+                 `librdkafka.queue.buffering.max.kbytes` too: it would never fit)"
+            ));
+        }
+        mistakes.none()?;
+        Ok(Self {
+            topic,
+            format,
+            limits,
+            properties,
+            batches: PhantomData,
+        })
+    }
+}
+
+/// The brokers: in Kafka's way, or in Delfin's.
+fn servers(written: &Written, mistakes: &mut Mistakes) -> String {
+    let Written {
+        bootstrap_servers,
+        kafka_ip,
+        kafka_port,
+        ..
+    } = written;
+    let ip = mistakes.read("kafka_ip", kafka_ip.as_ref(), host, HOST);
+    let port = mistakes.read("kafka_port", kafka_port.as_ref(), port, PORT);
+    let servers = mistakes.read(
+        "bootstrap_servers",
+        bootstrap_servers.as_ref(),
+        server_list,
+        SERVERS,
+    );
+    if bootstrap_servers.is_some() && (kafka_ip.is_some() || kafka_port.is_some()) {
+        mistakes.add(
+            "`bootstrap_servers` stands beside `kafka_ip` or `kafka_port` (keep one of the two)"
+                .to_owned(),
+        );
+    }
+    servers.unwrap_or_else(|| {
+        let ip = ip.as_deref().unwrap_or(DEFAULT_HOST);
+        format!("{ip}:{}", port.unwrap_or(DEFAULT_PORT))
+    })
+}
+
+fn topic(written: &Written, default: &str, mistakes: &mut Mistakes) -> String {
+    let topic = mistakes.read("topic", written.topic.as_ref(), topic_name, TOPIC);
+    let delfins = written.kafka_topic_name.as_ref();
+    let delfins = mistakes.read("kafka_topic_name", delfins, topic_name, TOPIC);
+    if topic.is_some() && delfins.is_some() {
+        mistakes.add("`topic` stands beside `kafka_topic_name` (keep one of the two)".to_owned());
+    }
+    topic.or(delfins).unwrap_or_else(|| default.to_owned())
+}
+
+fn format<B: Encode>(value: Option<&Value>, mistakes: &mut Mistakes) -> Format {
+    let known = |value: &Value| {
+        let text = value.as_str()?;
+        let mut formats = B::FORMATS.iter().copied();
+        formats.find(|format| format.name() == text)
+    };
+    let names: Vec<_> = B::FORMATS
+        .iter()
+        .map(|format| format!("`{}`", format.name()))
+        .collect();
+    let right = format!("write {}", names.join(" or "));
+    let format = mistakes.read("message_format", value, known, &right);
+    format.unwrap_or(B::FORMATS[0])
+}
+
+fn server_list(value: &Value) -> Option<String> {
+    let servers: Vec<&str> = match value {
+        Value::String(text) => text.split(',').map(str::trim).collect(),
+        Value::Array(texts) => texts.iter().map(Value::as_str).collect::<Option<_>>()?,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
+    };
+    let fine = |server: &&str| !server.is_empty() && !server.contains([' ', ',', '\0']);
+    (!servers.is_empty() && servers.iter().all(fine)).then(|| servers.join(","))
+}
+
+fn host(value: &Value) -> Option<String> {
+    let host = value.as_str()?.trim();
+    if host.is_empty() || host.contains([' ', ',', '\0', '/']) {
+        return None;
+    }
+    // An IPv6 address needs brackets once a port follows.
+    Some(match host.parse::<std::net::Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"),
+        Err(_) => host.to_owned(),
+    })
+}
+
+fn port(value: &Value) -> Option<u16> {
+    // Delfin has its port as text.
+    let port = match value.as_str() {
+        Some(text) => text.trim().parse().ok()?,
+        None => u16::try_from(value.as_u64()?).ok()?,
+    };
+    (port > 0).then_some(port)
+}
+
+fn topic_name(value: &Value) -> Option<String> {
+    let name = value.as_str()?;
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let named = (1..=249).contains(&name.len()) && name != "." && name != "..";
+    (named && name.chars().all(fine)).then(|| name.to_owned())
+}
+
+fn count(value: &Value) -> Option<usize> {
+    usize::try_from(value.as_u64()?).ok()
+}
+
+fn size(value: &Value) -> Option<usize> {
+    count(value).filter(|&bytes| bytes >= 1024)
+}
+
+fn codec(value: &Value) -> Option<String> {
+    let codec = value.as_str()?;
+    let known = ["none", "gzip", "snappy", "lz4", "zstd"];
+    known.contains(&codec).then(|| codec.to_owned())
+}
+
+fn linger(value: &Value) -> Option<Duration> {
+    let linger = match value.as_str() {
+        Some(text) => humantime::parse_duration(text.trim()).ok()?,
+        // A bare number has no unit, and only none of any unit is clear.
+        None => value
+            .as_u64()
+            .filter(|&number| number == 0)
+            .map(|_| Duration::ZERO)?,
+    };
+    (linger <= Duration::from_mins(1)).then_some(linger)
+}
+
+#[cfg(test)]
+mod tests;

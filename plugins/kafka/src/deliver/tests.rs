@@ -1,0 +1,330 @@
+//! Deliveries to librdkafka's mock cluster, for what a real broker does not do
+//! on demand.
+
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_api::{Failure, PerformanceBatch, PerformanceBatchBuilder, RowFailure, sample};
+use rdkafka::{
+    ClientConfig, Message as _, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    mocking::MockCluster,
+    producer::DefaultProducerContext,
+    types::{RDKafkaApiKey as Request, RDKafkaRespErr as Error},
+};
+use serde_json::{Value, json};
+
+use super::*;
+
+const TOPIC: &str = "delfin-kafka";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+fn cluster() -> Cluster {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic(TOPIC, 1, 1).unwrap();
+    cluster
+}
+
+fn deliverer(cluster: &Cluster, more: &Value) -> Deliverer<PerformanceBatch> {
+    let mut settings = json!({ "message_format": "json", "message_rows": 1, "linger": 0 });
+    settings["bootstrap_servers"] = cluster.bootstrap_servers().into();
+    for (key, value) in more.as_object().unwrap() {
+        settings[key] = value.clone();
+    }
+    let config = serde_json::from_value(settings).unwrap();
+    Deliverer::new(config).unwrap()
+}
+
+fn deliver(
+    deliverer: &mut Deliverer<PerformanceBatch>,
+    batch: &PerformanceBatch,
+    patience: Duration,
+) -> Outcome {
+    let start = Instant::now();
+    let remaining = || patience.saturating_sub(start.elapsed());
+    let call = Call {
+        time: Time::new(&remaining),
+        parts: Vec::new(),
+        origin: "ingest",
+    };
+    deliverer.deliver(batch, &call).1
+}
+
+/// Series of these storages, one after the other, with that many points each.
+fn batch(series: &[(&str, usize)]) -> PerformanceBatch {
+    let mut batch = PerformanceBatchBuilder::new();
+    for (index, (storage, points)) in series.iter().enumerate() {
+        let id = index.to_string();
+        let labels = [("storage_id", *storage), ("resource_id", &id)];
+        let points = (0..*points as i64).map(|ms| (ms, 0.5));
+        batch.series("iops", labels, points).unwrap();
+    }
+    batch.build()
+}
+
+/// The `resource_id` of each series that arrived, by storage, in its order.
+fn arrived(cluster: &Cluster) -> BTreeMap<String, Vec<String>> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", cluster.bootstrap_servers());
+    config
+        .set("group.id", "test")
+        .set("fetch.wait.max.ms", "10");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let (_, end) = consumer.fetch_watermarks(TOPIC, 0, PATIENCE).unwrap();
+    let mut from_start = TopicPartitionList::new();
+    let offset = rdkafka::Offset::Beginning;
+    from_start.add_partition_offset(TOPIC, 0, offset).unwrap();
+    consumer.assign(&from_start).unwrap();
+    let mut arrived = BTreeMap::<String, Vec<String>>::new();
+    for _ in 0..end {
+        let message = consumer.poll(PATIENCE).unwrap().unwrap();
+        let series: Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
+        let text = |label: &str| series["labels"][label].as_str().unwrap().to_owned();
+        assert_eq!(
+            message.key().unwrap_or_default(),
+            text("storage_id").as_bytes()
+        );
+        arrived
+            .entry(text("storage_id"))
+            .or_default()
+            .push(text("resource_id"));
+    }
+    arrived
+}
+
+fn numbers(range: Range<usize>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+#[test]
+fn what_a_broker_can_mend_is_tried_until_all_has_arrived_once_and_in_order() {
+    let cluster = cluster();
+    let passing = [
+        Error::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        Error::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        Error::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+    ];
+    cluster.request_errors(Request::Produce, &passing);
+    let series: Vec<_> = (0..100).map(|_| ("s", 1)).collect();
+    let mut deliverer = deliverer(&cluster, &json!({}));
+    assert_eq!(deliver(&mut deliverer, &batch(&series), PATIENCE), Ok(()));
+    assert_eq!(arrived(&cluster)["s"], numbers(0..100));
+}
+
+#[test]
+fn a_full_queue_slows_down_and_loses_nothing() {
+    let cluster = cluster();
+    let small = json!({ "librdkafka": { "queue.buffering.max.messages": 2 } });
+    let mut deliverer = deliverer(&cluster, &small);
+    let series: Vec<_> = (0..50).map(|_| ("s", 1)).collect();
+    assert_eq!(deliver(&mut deliverer, &batch(&series), PATIENCE), Ok(()));
+    assert_eq!(arrived(&cluster)["s"], numbers(0..50));
+}
+
+#[test]
+fn a_broker_that_does_not_answer_leaves_the_rows_to_the_next_try() {
+    let cluster = cluster();
+    cluster.broker_down(1).unwrap();
+    let mut deliverer = deliverer(&cluster, &json!({}));
+    let batch = batch(&[("s", 1), ("s", 1)]);
+    let outcome = deliver(&mut deliverer, &batch, Duration::from_secs(1));
+    assert!(matches!(outcome, Err(Failure::Retry { .. })), "{outcome:?}");
+    cluster.broker_up(1).unwrap();
+    assert_eq!(deliver(&mut deliverer, &batch, PATIENCE), Ok(()));
+    // What was taken back has not been sent after all.
+    assert_eq!(arrived(&cluster)["s"], numbers(0..2));
+}
+
+#[test]
+fn a_call_that_has_no_time_left_comes_back_and_sends_nothing() {
+    let cluster = cluster();
+    let mut deliverer = deliverer(&cluster, &json!({}));
+    let outcome = deliver(&mut deliverer, &batch(&[("s", 1)]), Duration::ZERO);
+    assert!(matches!(outcome, Err(Failure::Retry { .. })), "{outcome:?}");
+    assert!(arrived(&cluster).is_empty());
+}
+
+#[test]
+fn what_was_sent_and_not_acknowledged_in_time_is_uncertain() {
+    let cluster = cluster();
+    let mut deliverer = deliverer(&cluster, &json!({}));
+    let first = deliver(&mut deliverer, &batch(&[("a", 1)]), PATIENCE);
+    assert_eq!(first, Ok(()));
+    cluster.broker_round_trip_time(1, PATIENCE).unwrap();
+    let batch = batch(&[("s", 1)]);
+    let outcome = deliver(&mut deliverer, &batch, Duration::from_secs(1));
+    assert!(
+        matches!(outcome, Err(Failure::Uncertain { .. })),
+        "{outcome:?}"
+    );
+    cluster.broker_round_trip_time(1, Duration::ZERO).unwrap();
+}
+
+#[test]
+fn a_missing_permission_pauses() {
+    let cluster = cluster();
+    let refused = [Error::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];
+    cluster.request_errors(Request::Produce, &refused);
+    let mut deliverer = deliverer(&cluster, &json!({}));
+    let message =
+        "no permission to write to topic `delfin-kafka` (allow it, or log in otherwise)".to_owned();
+    let outcome = deliver(&mut deliverer, &batch(&[("s", 1)]), PATIENCE);
+    assert_eq!(outcome, Err(Failure::Unauthorized { message }));
+}
+
+#[test]
+fn a_topic_that_is_missing_pauses() {
+    let cluster = cluster();
+    let unknown = Error::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    cluster.topic_error(TOPIC, unknown).unwrap();
+    let soon = json!({ "librdkafka": { "topic.metadata.propagation.max.ms": 10 } });
+    let mut deliverer = deliverer(&cluster, &soon);
+    let message = "topic `delfin-kafka` does not exist (create it, or name another one)".to_owned();
+    let outcome = deliver(&mut deliverer, &batch(&[("s", 1)]), PATIENCE);
+    assert_eq!(outcome, Err(Failure::Misconfigured { message }));
+}
+
+#[test]
+fn a_record_that_the_broker_refuses_is_refused_alone() {
+    let cluster = cluster();
+    let refused = [Error::RD_KAFKA_RESP_ERR_INVALID_RECORD];
+    let mut deliverer = deliverer(&cluster, &json!({}));
+    cluster.request_errors(Request::Produce, &refused);
+    let first = deliver(&mut deliverer, &batch(&[("s", 1)]), PATIENCE);
+    let Err(Failure::Partial { rows }) = first else {
+        panic!("{first:?}");
+    };
+    assert_eq!(
+        (rows.len(), &rows[0].rows, rows[0].retry),
+        (1, &(0..1), false)
+    );
+    let second = deliver(&mut deliverer, &batch(&[("s", 1)]), PATIENCE);
+    assert_eq!(second, Ok(()));
+}
+
+#[test]
+fn a_series_larger_than_any_message_is_refused_alone() {
+    let cluster = cluster();
+    let small = json!({ "librdkafka": { "message.max.bytes": 20_000 }, "message_rows": 0 });
+    for format in ["json", "delfin", "arrow"] {
+        let mut small = small.clone();
+        small["message_format"] = format.into();
+        let mut deliverer = deliverer(&cluster, &small);
+        let batch = batch(&[("s", 1), ("s", 5000), ("t", 1), ("s", 1)]);
+        let outcome = deliver(&mut deliverer, &batch, PATIENCE);
+        let Err(Failure::Partial { rows }) = outcome else {
+            panic!("{outcome:?}");
+        };
+        let [
+            RowFailure {
+                rows,
+                retry,
+                reason,
+            },
+        ] = &rows[..]
+        else {
+            panic!("{rows:?}");
+        };
+        assert_eq!((rows, retry), (&(1..2), &false));
+        assert!(reason.contains("for one row is too large"), "{reason}");
+    }
+}
+
+#[test]
+fn messages_that_the_broker_finds_too_large_are_cut_until_it_takes_them() {
+    let cluster = cluster();
+    let too_large = [Error::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 2];
+    cluster.request_errors(Request::Produce, &too_large);
+    let mut deliverer = deliverer(&cluster, &json!({}));
+    let series: Vec<_> = (0..20).map(|_| ("s", 1)).collect();
+    assert_eq!(deliver(&mut deliverer, &batch(&series), PATIENCE), Ok(()));
+    assert!(deliverer.limits.bytes < deliverer.config.limits.bytes);
+    // What followed a message that was too large follows it again.
+    let arrived = &arrived(&cluster)["s"];
+    assert_eq!(arrived[arrived.len() - 20..], numbers(0..20));
+}
+
+#[test]
+fn one_row_that_the_broker_always_finds_too_large_is_refused() {
+    let cluster = cluster();
+    let too_large = [Error::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 20];
+    cluster.request_errors(Request::Produce, &too_large);
+    let mut deliverer = deliverer(&cluster, &json!({}));
+    let outcome = deliver(&mut deliverer, &batch(&[("s", 1)]), PATIENCE);
+    let Err(Failure::Partial { rows }) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!((&rows[0].rows, rows[0].retry), (&(0..1), false));
+}
+
+#[test]
+fn a_producer_that_is_beyond_use_is_replaced() {
+    let cluster = cluster();
+    let mut deliverer = deliverer(&cluster, &json!({}));
+    let fatal = [Error::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED];
+    cluster.request_errors(Request::InitProducerId, &fatal);
+    let batch = batch(&[("s", 1)]);
+    let outcome = deliver(&mut deliverer, &batch, PATIENCE);
+    assert!(
+        matches!(outcome, Err(Failure::Unauthorized { .. })),
+        "{outcome:?}"
+    );
+    assert!(deliverer.client.is_none());
+    assert_eq!(deliver(&mut deliverer, &batch, PATIENCE), Ok(()));
+    assert_eq!(arrived(&cluster)["s"], numbers(0..1));
+}
+
+#[test]
+fn rows_of_each_storage_arrive_in_order_however_they_are_mixed() {
+    let cluster = cluster();
+    let mut deliverer = deliverer(&cluster, &json!({}));
+    let series: Vec<_> = (0..60)
+        .map(|index| (["a", "b", ""][index % 3], 1))
+        .collect();
+    assert_eq!(deliver(&mut deliverer, &batch(&series), PATIENCE), Ok(()));
+    let arrived = arrived(&cluster);
+    for (index, storage) in ["a", "b", ""].into_iter().enumerate() {
+        let expected: Vec<_> = (index..60).step_by(3).map(|row| row.to_string()).collect();
+        assert_eq!(arrived[storage], expected);
+    }
+}
+
+#[test]
+fn health_asks_the_broker() {
+    let cluster = cluster();
+    let mut deliverer = deliverer(&cluster, &json!({}));
+    let health =
+        |deliverer: &mut Deliverer<_>, patience| deliverer.health(&Time::new(&|| patience));
+    assert_eq!(health(&mut deliverer, PATIENCE), Ok(()));
+    cluster.broker_down(1).unwrap();
+    let down = health(&mut deliverer, Duration::from_millis(300));
+    assert!(matches!(down, Err(Failure::Retry { .. })), "{down:?}");
+}
+
+#[test]
+fn a_property_that_librdkafka_does_not_know_is_named() {
+    let cluster = cluster();
+    for (key, value) in [("no.such.property", "1"), ("socket.timeout.ms", "soon")] {
+        let settings = json!({
+            "bootstrap_servers": cluster.bootstrap_servers(),
+            "librdkafka": { key: value },
+        });
+        let config: Config<PerformanceBatch> = serde_json::from_value(settings).unwrap();
+        let refused = Deliverer::new(config).err().unwrap();
+        assert_eq!(refused.kind, Kind::Misconfigured);
+        assert!(refused.reason.contains(key), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_large_batch_arrives_whole() {
+    let cluster = cluster();
+    let mut deliverer = deliverer(&cluster, &json!({ "message_rows": 0 }));
+    let batch = sample::performance(2000, 15);
+    assert_eq!(deliver(&mut deliverer, &batch, PATIENCE), Ok(()));
+}

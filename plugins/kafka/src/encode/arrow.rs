@@ -1,0 +1,107 @@
+//! Rows as streams of Arrow IPC, one a message.
+//!
+//! Each stream holds its own dictionaries, with what its rows need.
+
+use arrow_ipc::writer::StreamWriter;
+use delfin_plugin_api::{
+    Alert, AlertBatchBuilder, Batch, NewAlert, PerformanceBatchBuilder, Series,
+    arrow_array::RecordBatch,
+};
+
+use super::{Limits, Payload, Row};
+
+/// About what a stream has beside its rows: the schema and the end.
+const FRAME: usize = 2048;
+
+/// Writes rows, and hands over what fits into a message.
+pub(super) fn encode<'a, R: Row<'a>, E>(
+    rows: &[R],
+    limits: Limits,
+    out: &mut Vec<u8>,
+    mut take: impl FnMut(Payload<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let (mut start, mut len) = (0, FRAME);
+    for (index, row) in rows.iter().enumerate() {
+        let row = row.arrow_len();
+        let full = len + row > limits.bytes || index - start == limits.rows;
+        if full && index > start {
+            hand_over(rows, start..index, out, &mut take)?;
+            (start, len) = (index, FRAME);
+        }
+        len += row;
+    }
+    if start < rows.len() {
+        hand_over(rows, start..rows.len(), out, &mut take)?;
+    }
+    Ok(())
+}
+
+fn hand_over<'a, R: Row<'a>, E>(
+    rows: &[R],
+    range: std::ops::Range<usize>,
+    out: &mut Vec<u8>,
+    take: &mut impl FnMut(Payload<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    out.clear();
+    let written = R::write_arrow(&rows[range.clone()], out);
+    match written {
+        Ok(()) => take((range, Ok(out))),
+        Err(reason) => take((range, Err(&reason))),
+    }
+}
+
+/// Writes series as a stream.
+pub(super) fn write_series(rows: &[Series<'_>], out: &mut Vec<u8>) -> Result<(), String> {
+    let mut batch = PerformanceBatchBuilder::new();
+    for series in rows {
+        let added = batch.series(series.name(), series.labels(), series.points());
+        added.map_err(|error| error.to_string())?;
+    }
+    write(batch.build().as_arrow(), out)
+}
+
+/// Writes alerts as a stream.
+pub(super) fn write_alerts(rows: &[Alert<'_>], out: &mut Vec<u8>) -> Result<(), String> {
+    let mut batch = AlertBatchBuilder::new();
+    for alert in rows {
+        // Of a name that comes twice, the last text holds: the column's.
+        let texts: Vec<_> = texts(*alert).collect();
+        batch.alert(NewAlert {
+            occur_time: alert.occur_time(),
+            texts: &texts,
+        });
+    }
+    write(batch.build().as_arrow(), out)
+}
+
+fn texts<'a>(alert: Alert<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let columns = alert
+        .texts()
+        .map(|(column, text)| -> (&'a str, &'a str) { (column, text) });
+    alert.extra().iter().chain(columns)
+}
+
+/// About how long a series is: texts that repeat are counted each time.
+pub(super) fn series_len(series: Series<'_>) -> usize {
+    let texts: usize = series.labels().iter().map(pair_len).sum();
+    16 + series.name().len() + texts + 16 * series.values().len()
+}
+
+/// About how long an alert is.
+pub(super) fn alert_len(alert: Alert<'_>) -> usize {
+    let texts: usize = alert.texts().map(|(_, text)| text.len()).sum();
+    let extra: usize = alert.extra().iter().map(pair_len).sum();
+    96 + texts + extra
+}
+
+fn pair_len((key, value): (&str, &str)) -> usize {
+    16 + key.len() + value.len()
+}
+
+fn write(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), String> {
+    let written = StreamWriter::try_new(out, &batch.schema()).and_then(|mut stream| {
+        stream.write(batch)?;
+        stream.finish()
+    });
+    written.map_err(|error| error.to_string())
+}

@@ -1,0 +1,120 @@
+//! Two ways to write JSON: as Python does it by default, and without a needless
+//! byte.
+//!
+//! Promises: what [`Python`] writes is, byte for byte, what `json.dumps` writes.
+
+/// A way to write JSON.
+pub(crate) trait Style {
+    /// What stands before, between and after the three parts of a series.
+    const SERIES: [&'static str; 4];
+
+    /// Whether one row by itself still stands in an array.
+    const ALWAYS_ARRAY: bool;
+
+    /// Between the elements of an array or the members of an object.
+    const COMMA: &'static str;
+
+    /// Between a key and its value.
+    const COLON: &'static str;
+
+    /// Writes a text, with its quotes.
+    fn text(text: &str, out: &mut Vec<u8>);
+
+    /// Writes a number that is neither NaN nor infinite.
+    fn number(number: f64, out: &mut Vec<u8>);
+}
+
+/// What Delfin's own exporter writes.
+pub(crate) enum Python {}
+
+/// Objects, and text that is not ASCII as it is.
+pub(crate) enum Compact {}
+
+impl Style for Python {
+    const SERIES: [&'static str; 4] = ["[", ", ", ", ", "]"];
+    const ALWAYS_ARRAY: bool = true;
+    const COMMA: &'static str = ", ";
+    const COLON: &'static str = ": ";
+
+    fn text(text: &str, out: &mut Vec<u8>) {
+        out.push(b'"');
+        if text.bytes().all(is_plain) {
+            out.extend_from_slice(text.as_bytes());
+        } else {
+            text.chars().for_each(|c| escape(c, out));
+        }
+        out.push(b'"');
+    }
+
+    fn number(number: f64, out: &mut Vec<u8>) {
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(number);
+        let size = number.abs();
+        if (1e-4..1e16).contains(&size) || size == 0.0 {
+            out.extend_from_slice(text.as_bytes());
+        } else {
+            python_exponent(text, out);
+        }
+    }
+}
+
+impl Style for Compact {
+    const SERIES: [&'static str; 4] = ["{\"name\":", ",\"labels\":", ",\"values\":", "}"];
+    const ALWAYS_ARRAY: bool = false;
+    const COMMA: &'static str = ",";
+    const COLON: &'static str = ":";
+
+    fn text(text: &str, out: &mut Vec<u8>) {
+        // Only a writer can fail, and a vector does not.
+        serde_json::to_writer(out, text).ok();
+    }
+
+    fn number(number: f64, out: &mut Vec<u8>) {
+        out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
+    }
+}
+
+/// Whether Python writes a byte as it is.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+fn escape(c: char, out: &mut Vec<u8>) {
+    match c {
+        '"' => out.extend_from_slice(b"\\\""),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        '\n' => out.extend_from_slice(b"\\n"),
+        '\r' => out.extend_from_slice(b"\\r"),
+        '\t' => out.extend_from_slice(b"\\t"),
+        '\u{8}' => out.extend_from_slice(b"\\b"),
+        '\u{c}' => out.extend_from_slice(b"\\f"),
+        ' '..='~' => out.push(c as u8),
+        _ => {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+            }
+        }
+    }
+}
+
+/// Writes the shortest digits of a very large or a very small number in Python's
+/// form: `1.5e+16`, `1e-05`.
+fn python_exponent(text: &str, out: &mut Vec<u8>) {
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text),
+    };
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_start_matches('0');
+    let skipped = digits.len() - significant.len();
+    // The first digit's place, counted from the point, says the exponent.
+    let place = whole.len() as i32 - 1 - skipped as i32;
+    let exponent = exponent.parse::<i32>().unwrap_or(0) + place;
+    let significant = significant.trim_end_matches('0');
+    let (first, rest) = significant.split_at(1.min(significant.len()));
+    let point = if rest.is_empty() { "" } else { "." };
+    let text = format!("{sign}{first}{point}{rest}e{exponent:+03}");
+    out.extend_from_slice(text.as_bytes());
+}
