@@ -1,0 +1,279 @@
+//! How a series of Delfin is called on the page: its family and its labels.
+//!
+//! Promises: every name is valid, every value escaped; no label comes twice and
+//! none is empty, which Prometheus would take for one that is absent. The same
+//! series has the same text whatever the order of its labels.
+
+use delfin_plugin_api::{Labels, Series};
+
+/// A label: its key in a batch, its name on the page, and what it is without one.
+type Known = (&'static str, &'static str, &'static str);
+
+/// Delfin's labels, in Delfin's order and with its defaults.
+const KNOWN: [Known; 8] = [
+    ("storage_id", "storage_id", ""),
+    ("name", "storage_name", ""),
+    ("serial_number", "storage_sn", ""),
+    ("resource_type", "resource_type", ""),
+    ("resource_id", "resource_id", ""),
+    ("type", "type", "RAW"),
+    ("unit", "unit", ""),
+    ("value_type", "value_type", "gauge"),
+];
+
+/// The text of one series at a time: `family` and `labels`, each `name="value"`.
+#[derive(Debug, Default)]
+pub(crate) struct SeriesText {
+    family: String,
+    labels: String,
+    /// Where each label ends.
+    ends: Vec<u32>,
+    further: Vec<(String, String)>,
+}
+
+impl SeriesText {
+    /// Writes the text of a series, in place of the one before.
+    pub(crate) fn set(&mut self, series: &Series<'_>) {
+        self.labels.clear();
+        self.ends.clear();
+        self.further.clear();
+        let mut known = KNOWN.map(|(_, _, default)| default);
+        let labels = series.labels();
+        self.sort_out(labels, &mut known);
+        for ((_, name, _), value) in KNOWN.into_iter().zip(known) {
+            push_label(&mut self.labels, &mut self.ends, name, value);
+        }
+        self.push_further();
+        self.family.clear();
+        if let Some(resource) = labels.get("resource_type").filter(|text| !text.is_empty()) {
+            push_name(&mut self.family, resource, true);
+            self.family.push('_');
+        }
+        let start = self.family.is_empty();
+        push_name(&mut self.family, series.name(), start);
+    }
+
+    /// Sets a text that was written before.
+    pub(crate) fn set_parts<'a>(&mut self, family: &str, labels: impl Iterator<Item = &'a str>) {
+        self.family.clear();
+        self.family.push_str(family);
+        self.labels.clear();
+        self.ends.clear();
+        for label in labels {
+            self.labels.push_str(label);
+            self.ends.push(self.labels.len() as u32);
+        }
+    }
+
+    pub(crate) fn family(&self) -> &str {
+        &self.family
+    }
+
+    /// All labels, one after the other without anything in between.
+    pub(crate) fn joined_labels(&self) -> &str {
+        &self.labels
+    }
+
+    /// Each label, escaped: `name="value"`.
+    pub(crate) fn labels(&self) -> impl ExactSizeIterator<Item = &str> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let label = &self.labels[start..end as usize];
+            start = end as usize;
+            label
+        })
+    }
+
+    fn sort_out<'a>(&mut self, labels: Labels<'a>, known: &mut [&'a str; KNOWN.len()]) {
+        for (key, value) in labels {
+            match KNOWN.iter().position(|(known, _, _)| *known == key) {
+                Some(_) | None if value.is_empty() => {}
+                Some(index) => known[index] = value,
+                None => {
+                    let mut name = String::new();
+                    // As Prometheus itself does with a label that clashes with its own.
+                    if KNOWN.iter().any(|(_, name, _)| *name == key) {
+                        name.push_str("exported_");
+                    }
+                    let start = name.is_empty();
+                    push_label_name(&mut name, key, start);
+                    self.further.push((name, value.to_owned()));
+                }
+            }
+        }
+    }
+
+    fn push_further(&mut self) {
+        if self.further.is_empty() {
+            return;
+        }
+        self.further.sort_unstable();
+        let mut further = self.further.chunk_by(|one, other| one.0 == other.0);
+        while let Some([(name, first), more @ ..]) = further.next() {
+            if more.is_empty() {
+                push_label(&mut self.labels, &mut self.ends, name, first);
+                continue;
+            }
+            // Different keys with one name: nothing of what they say is lost.
+            let mut joined = first.clone();
+            for (_, value) in more {
+                joined.push(';');
+                joined.push_str(value);
+            }
+            push_label(&mut self.labels, &mut self.ends, name, &joined);
+        }
+    }
+}
+
+fn push_label(labels: &mut String, ends: &mut Vec<u32>, name: &str, value: &str) {
+    if value.is_empty() {
+        return;
+    }
+    labels.push_str(name);
+    labels.push_str("=\"");
+    push_escaped(labels, value);
+    labels.push('"');
+    ends.push(labels.len() as u32);
+}
+
+/// Appends a label's value as the exposition formats want it. A NUL, at which
+/// parsers written in C stop, becomes the sign for what cannot be shown.
+fn push_escaped(to: &mut String, value: &str) {
+    let special = |byte: &u8| matches!(byte, b'\\' | b'"' | b'\n' | 0);
+    let mut rest = value;
+    while let Some(at) = rest.as_bytes().iter().position(|byte| special(byte)) {
+        to.push_str(&rest[..at]);
+        to.push_str(match rest.as_bytes()[at] {
+            b'\\' => "\\\\",
+            b'"' => "\\\"",
+            b'\n' => "\\n",
+            _ => "\u{fffd}",
+        });
+        rest = &rest[at + 1..];
+    }
+    to.push_str(rest);
+}
+
+/// Names that begin with two underscores are Prometheus's own.
+fn push_label_name(to: &mut String, key: &str, start: bool) {
+    let own = start && key.starts_with("__");
+    let key = if own {
+        key.trim_start_matches('_')
+    } else {
+        key
+    };
+    if own {
+        to.push('_');
+    }
+    push_name(to, key, start && !own);
+    if to.is_empty() {
+        to.push('_');
+    }
+}
+
+/// Appends a name with `_` for what a name cannot hold.
+fn push_name(to: &mut String, name: &str, start: bool) {
+    if start && name.starts_with(|c: char| c.is_ascii_digit()) {
+        to.push('_');
+    }
+    if name
+        .bytes()
+        .all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
+    {
+        to.push_str(name);
+    } else {
+        let valid = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        to.extend(name.chars().map(valid));
+    }
+    if to.is_empty() {
+        to.push('_');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use delfin_plugin_api::PerformanceBatchBuilder;
+
+    use super::*;
+
+    fn check(name: &str, labels: &[(&str, &str)], expected: &str) {
+        let mut batch = PerformanceBatchBuilder::new();
+        let labels = labels.iter().copied();
+        batch.series(name, labels, [(0, 0.0)]).unwrap();
+        let batch = batch.build();
+        let mut text = SeriesText::default();
+        for series in batch.series() {
+            text.set(&series);
+        }
+        let labels: Vec<_> = text.labels().collect();
+        let text = format!("{}{{{}}}", text.family(), labels.join(","));
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn delfins_labels_have_delfins_names_and_order() {
+        check(
+            "readIops",
+            &[
+                ("unit", "IOPS"),
+                ("storage_id", "s"),
+                ("resource_type", "volume"),
+                ("resource_id", "volume_0"),
+                ("name", "fake_driver"),
+                ("serial_number", "sn"),
+                ("type", "AGGREGATED"),
+                ("value_type", "gauge"),
+            ],
+            "volume_readIops{storage_id=\"s\",storage_name=\"fake_driver\",storage_sn=\"sn\",\
+             resource_type=\"volume\",resource_id=\"volume_0\",type=\"AGGREGATED\",unit=\"IOPS\",\
+             value_type=\"gauge\"}",
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_left_out_or_delfins_default() {
+        let defaults = "type=\"RAW\",value_type=\"gauge\"";
+        check("iops", &[], &format!("iops{{{defaults}}}"));
+        check(
+            "iops",
+            &[("unit", ""), ("rack", "")],
+            &format!("iops{{{defaults}}}"),
+        );
+    }
+
+    #[test]
+    fn further_labels_are_kept_in_order_and_none_comes_twice() {
+        let defaults = "type=\"RAW\",value_type=\"gauge\"";
+        check(
+            "iops",
+            &[
+                ("zone", "1"),
+                ("a-b", "x"),
+                ("a.b", "y"),
+                ("storage_name", "clash"),
+                ("__name__", "evil"),
+                ("7th", "digit"),
+                ("größe", "utf"),
+            ],
+            &format!(
+                "iops{{{defaults},_7th=\"digit\",_name__=\"evil\",a_b=\"x;y\",\
+                 exported_storage_name=\"clash\",gr__e=\"utf\",zone=\"1\"}}"
+            ),
+        );
+    }
+
+    #[test]
+    fn values_are_escaped_and_names_made_valid() {
+        let defaults = "type=\"RAW\",value_type=\"gauge\"";
+        check(
+            "read iops/s",
+            &[("resource_type", "9 disks"), ("x", "a\"b\\c\nd\0e\tf 数")],
+            &format!(
+                "_9_disks_read_iops_s{{resource_type=\"9 disks\",{defaults},\
+                 x=\"a\\\"b\\\\c\\nd\u{fffd}e\tf 数\"}}"
+            ),
+        );
+        check("", &[], &format!("_{{{defaults}}}"));
+        check("", &[("", "v")], &format!("_{{{defaults},_=\"v\"}}"));
+    }
+}
