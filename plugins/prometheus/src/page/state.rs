@@ -24,7 +24,7 @@ const FRAME: usize = 256 * 1024;
 const MAX_FRAME: usize = 256 << 20;
 /// How long the file may grow beyond what it began with, in times and in bytes.
 const GROWTH: u64 = 4;
-const SLACK: u64 = 64 << 20;
+const SLACK: u64 = 8 << 20;
 
 /// The file, open for appending.
 #[derive(Debug)]

@@ -286,7 +286,7 @@ fn the_state_file_does_not_grow_for_ever() {
     let mut latest = open(folder.path());
     let many = sample::performance(20_000, 1);
     let mut longest = 0;
-    for round in 0..200 {
+    for round in 0..40 {
         latest.take(&many, NOW + round * 10_000);
         longest = longest.max(
             fs::metadata(folder.path().join("page.state"))
@@ -294,7 +294,8 @@ fn the_state_file_does_not_grow_for_ever() {
                 .len(),
         );
     }
-    assert!(longest < 100 << 20, "{longest}");
+    // Of 22 MB that were appended.
+    assert!(longest < 12 << 20, "{longest}");
 }
 
 #[test]
