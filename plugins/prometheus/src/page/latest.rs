@@ -157,7 +157,7 @@ impl Latest {
         }
         self.store = store;
         let committed = state.and_then(|mut file| file.commit().map(|()| file));
-        self.state = committed.inspect_err(|error| warn_of_state(error)).ok();
+        self.state = committed.inspect_err(warn_of_state).ok();
     }
 }
 

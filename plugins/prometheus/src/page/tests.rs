@@ -1,3 +1,8 @@
+mod auth;
+mod config;
+mod negotiate;
+mod text;
+
 use std::{fs, io::Read, path::Path};
 
 use delfin_plugin_api::{PerformanceBatch, PerformanceBatchBuilder, sample};
@@ -9,6 +14,7 @@ use super::{
     chunk::CAPACITY,
     latest::Latest,
     render::{Format, Rendering, View},
+    text::SeriesText,
 };
 
 const EXPIRATION: i64 = 1000;
@@ -48,13 +54,13 @@ fn rendered(latest: &Latest, view: View) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn text(latest: &Latest, now: i64) -> String {
+fn shown(latest: &Latest, now: i64) -> String {
     rendered(latest, view(Format::Text, now))
 }
 
 /// Only the samples, without what every series has.
 fn samples(latest: &Latest, now: i64) -> Vec<String> {
-    let text = text(latest, now);
+    let text = shown(latest, now);
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
         .map(|line| line.replace("type=\"RAW\",value_type=\"gauge\"", ""))
@@ -84,7 +90,7 @@ disk_iops{resource_type=\"disk\",resource_id=\"sda\",type=\"RAW\",value_type=\"g
 disk_readIops{resource_type=\"disk\",resource_id=\"sda\",type=\"RAW\",value_type=\"gauge\"} 1.0
 disk_readIops{resource_type=\"disk\",resource_id=\"sdb\",type=\"RAW\",value_type=\"gauge\"} 3.0
 ";
-    assert_eq!(text(&latest, NOW), expected);
+    assert_eq!(shown(&latest, NOW), expected);
     assert_eq!(
         rendered(&latest, view(Format::OpenMetrics, NOW)),
         format!("{expected}# EOF\n")
@@ -114,7 +120,7 @@ fn a_series_that_stops_expires_and_its_family_with_it() {
     latest.take(&batch(&[Series("iops", SDB, &[(1, 2.0)])]), NOW + 500);
     assert_eq!(samples(&latest, NOW + EXPIRATION).len(), 2);
     assert_eq!(samples(&latest, NOW + EXPIRATION + 1).len(), 1);
-    assert_eq!(text(&latest, NOW + EXPIRATION + 501), "");
+    assert_eq!(shown(&latest, NOW + EXPIRATION + 501), "");
     latest.take(&batch(&[Series("iops", SDA, &[(2, 4.0)])]), NOW + 9000);
     assert_eq!(samples(&latest, NOW + 9000).len(), 1);
 }
@@ -169,13 +175,13 @@ fn a_page_stays_what_it_is_while_batches_come() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
     latest.take(&sample::performance(3000, 1), NOW);
-    let before = text(&latest, NOW);
+    let before = shown(&latest, NOW);
     let page = latest.page();
     latest.take(&sample::performance(5000, 2), NOW);
     let mut out = Vec::new();
     Rendering::new(page, view(Format::Text, NOW)).fill(&mut out, usize::MAX);
     assert_eq!(String::from_utf8(out).unwrap(), before);
-    assert_ne!(text(&latest, NOW), before);
+    assert_ne!(shown(&latest, NOW), before);
 }
 
 #[test]
@@ -183,7 +189,7 @@ fn a_page_in_pieces_or_compressed_is_the_same_page() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
     latest.take(&sample::performance(CAPACITY * 20, 1), NOW);
-    let whole = text(&latest, NOW);
+    let whole = shown(&latest, NOW);
     let rendering = || Rendering::new(latest.page(), view(Format::Text, NOW));
     let mut body = PageBody::page(rendering(), false);
     let pieces: Vec<_> = std::iter::from_fn(|| body.next()).collect();
@@ -208,7 +214,7 @@ fn every_one_of_many_series_is_there_once_and_keeps_its_value() {
     latest.take(&many, NOW);
     let lines = samples(&latest, NOW);
     assert_eq!(lines.len(), CAPACITY * 40);
-    let mut text = super::text::SeriesText::default();
+    let mut text = SeriesText::default();
     let mut expected: Vec<_> = many
         .series()
         .map(|series| {
@@ -218,7 +224,7 @@ fn every_one_of_many_series_is_there_once_and_keeps_its_value() {
             format!("{}{{{}}} {value}", text.family(), labels.join(","))
         })
         .collect();
-    let whole = self::text(&latest, NOW);
+    let whole = shown(&latest, NOW);
     let mut shown: Vec<_> = whole
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -234,14 +240,14 @@ fn the_page_is_back_after_the_process_was_killed() {
     let mut latest = open(folder.path());
     latest.take(&sample::performance(3000, 1), NOW);
     latest.take(&sample::performance(4000, 3), NOW + 10);
-    let before = text(&latest, NOW + 10);
+    let before = shown(&latest, NOW + 10);
     // Dropping writes nothing: a kill leaves the same.
     drop(latest);
     let again = Latest::open(folder.path(), EXPIRATION, NOW + 20);
-    assert_eq!(text(&again, NOW + 20), before);
+    assert_eq!(shown(&again, NOW + 20), before);
     let again = Latest::open(folder.path(), EXPIRATION, NOW + 20);
-    assert_eq!(text(&again, NOW + EXPIRATION + 10), before);
-    assert_eq!(text(&again, NOW + EXPIRATION + 11), "");
+    assert_eq!(shown(&again, NOW + EXPIRATION + 10), before);
+    assert_eq!(shown(&again, NOW + EXPIRATION + 11), "");
 }
 
 #[test]
@@ -250,7 +256,7 @@ fn what_expired_while_the_host_was_down_is_not_back() {
     open(folder.path()).take(&sample::performance(10, 1), NOW);
     let later = NOW + EXPIRATION + 1;
     let again = Latest::open(folder.path(), EXPIRATION, later);
-    assert_eq!(text(&again, later), "");
+    assert_eq!(shown(&again, later), "");
 }
 
 #[test]
@@ -258,7 +264,7 @@ fn a_state_file_that_is_torn_or_damaged_gives_back_what_is_before() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
     latest.take(&batch(&[Series("iops", SDA, &[(1, 1.0)])]), NOW);
-    let first = text(&latest, NOW);
+    let first = shown(&latest, NOW);
     let path = folder.path().join("page.state");
     let length = fs::read(&path).unwrap().len();
     latest.take(&batch(&[Series("iops", SDB, &[(1, 1.0)])]), NOW);
@@ -267,17 +273,17 @@ fn a_state_file_that_is_torn_or_damaged_gives_back_what_is_before() {
     for torn in 0..whole.len() {
         fs::write(&path, &whole[..torn]).unwrap();
         let expected = if torn < length { "" } else { &first };
-        assert_eq!(text(&open(folder.path()), NOW), expected, "{torn}");
+        assert_eq!(shown(&open(folder.path()), NOW), expected, "{torn}");
     }
     for damaged in 8..whole.len() {
         let mut bytes = whole.clone();
         bytes[damaged] ^= 1;
         fs::write(&path, bytes).unwrap();
         let expected = if damaged < length { "" } else { &first };
-        assert_eq!(text(&open(folder.path()), NOW), expected, "{damaged}");
+        assert_eq!(shown(&open(folder.path()), NOW), expected, "{damaged}");
     }
     fs::write(&path, "something else").unwrap();
-    assert_eq!(text(&open(folder.path()), NOW), "");
+    assert_eq!(shown(&open(folder.path()), NOW), "");
 }
 
 #[test]
@@ -305,11 +311,11 @@ fn without_a_state_folder_the_page_lives_on_and_the_file_comes_later() {
     let mut latest = open(&folder);
     let series = batch(&[Series("iops", SDA, &[(1, 1.0)])]);
     latest.take(&series, NOW);
-    let shown = text(&latest, NOW);
-    assert_eq!(shown.lines().count(), 3);
+    let before = shown(&latest, NOW);
+    assert_eq!(before.lines().count(), 3);
     fs::create_dir(&folder).unwrap();
     latest.take(&series, NOW + 10_000);
     drop(latest);
     let again = Latest::open(&folder, EXPIRATION, NOW + 10_000);
-    assert_eq!(text(&again, NOW + 10_000), shown);
+    assert_eq!(shown(&again, NOW + 10_000), before);
 }
