@@ -222,9 +222,12 @@ fn delfin() -> Option<PathBuf> {
 }
 
 fn run_delfin(python: &Path) -> Result<Duration, Box<dyn std::error::Error>> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/delfin.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/push.py");
     let counts = [SERIES, POINTS, 1].map(|count| count.to_string());
     let output = Command::new(python).arg(script).args(counts).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
     let seconds: f64 = String::from_utf8(output.stdout)?.trim().parse()?;
     Ok(Duration::from_secs_f64(seconds))
 }

@@ -21,6 +21,9 @@ const KNOWN: [Known; 8] = [
     ("value_type", "value_type", "gauge"),
 ];
 
+/// Where the resource type is among them.
+const RESOURCE_TYPE: usize = 3;
+
 /// The text of one series at a time: `family` and `labels`, each `name="value"`.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesText {
@@ -38,14 +41,14 @@ impl SeriesText {
         self.ends.clear();
         self.further.clear();
         let mut known = KNOWN.map(|(_, _, default)| default);
-        let labels = series.labels();
-        self.sort_out(labels, &mut known);
+        self.sort_out(series.labels(), &mut known);
         for ((_, name, _), value) in KNOWN.into_iter().zip(known) {
             push_label(&mut self.labels, &mut self.ends, name, value);
         }
         self.push_further();
         self.family.clear();
-        if let Some(resource) = labels.get("resource_type").filter(|text| !text.is_empty()) {
+        let resource = known[RESOURCE_TYPE];
+        if !resource.is_empty() {
             push_name(&mut self.family, resource, true);
             self.family.push('_');
         }
