@@ -6,23 +6,34 @@
 
 use delfin_plugin_api::{Labels, Series};
 
-/// A label: its key in a batch, its name on the page, and what it is without one.
-type Known = (&'static str, &'static str, &'static str);
-
-/// Delfin's labels, in Delfin's order and with its defaults.
-const KNOWN: [Known; 8] = [
-    ("storage_id", "storage_id", ""),
-    ("name", "storage_name", ""),
-    ("serial_number", "storage_sn", ""),
-    ("resource_type", "resource_type", ""),
-    ("resource_id", "resource_id", ""),
-    ("type", "type", "RAW"),
-    ("unit", "unit", ""),
-    ("value_type", "value_type", "gauge"),
+/// Delfin's labels: how they begin on the page, and what they are without one.
+/// Their keys in a batch are those of [`known`].
+const KNOWN: [(&str, &str); 8] = [
+    ("storage_id=\"", ""),
+    ("storage_name=\"", ""),
+    ("storage_sn=\"", ""),
+    ("resource_type=\"", ""),
+    ("resource_id=\"", ""),
+    ("type=\"", "RAW"),
+    ("unit=\"", ""),
+    ("value_type=\"", "gauge"),
 ];
-
-/// Where the resource type is among them.
 const RESOURCE_TYPE: usize = 3;
+
+/// Which of Delfin's labels has that key.
+fn known(key: &str) -> Option<usize> {
+    Some(match key {
+        "storage_id" => 0,
+        "name" => 1,
+        "serial_number" => 2,
+        "resource_type" => RESOURCE_TYPE,
+        "resource_id" => 4,
+        "type" => 5,
+        "unit" => 6,
+        "value_type" => 7,
+        _ => return None,
+    })
+}
 
 /// The text of one series at a time: `family` and `labels`, each `name="value"`.
 #[derive(Debug, Default)]
@@ -40,10 +51,10 @@ impl SeriesText {
         self.labels.clear();
         self.ends.clear();
         self.further.clear();
-        let mut known = KNOWN.map(|(_, _, default)| default);
+        let mut known = KNOWN.map(|(_, default)| default);
         self.sort_out(series.labels(), &mut known);
-        for ((_, name, _), value) in KNOWN.into_iter().zip(known) {
-            push_label(&mut self.labels, &mut self.ends, name, value);
+        for ((start, _), value) in KNOWN.into_iter().zip(known) {
+            push_label(&mut self.labels, &mut self.ends, start, value);
         }
         self.push_further();
         self.family.clear();
@@ -87,19 +98,23 @@ impl SeriesText {
         })
     }
 
-    fn sort_out<'a>(&mut self, labels: Labels<'a>, known: &mut [&'a str; KNOWN.len()]) {
+    fn sort_out<'a>(&mut self, labels: Labels<'a>, values: &mut [&'a str; KNOWN.len()]) {
         for (key, value) in labels {
-            match KNOWN.iter().position(|(known, _, _)| *known == key) {
+            match known(key) {
                 Some(_) | None if value.is_empty() => {}
-                Some(index) => known[index] = value,
+                Some(index) => values[index] = value,
                 None => {
                     let mut name = String::new();
                     // As Prometheus itself does with a label that clashes with its own.
-                    if KNOWN.iter().any(|(_, name, _)| *name == key) {
+                    if KNOWN
+                        .iter()
+                        .any(|(start, _)| start.trim_end_matches("=\"") == key)
+                    {
                         name.push_str("exported_");
                     }
                     let start = name.is_empty();
                     push_label_name(&mut name, key, start);
+                    name.push_str("=\"");
                     self.further.push((name, value.to_owned()));
                 }
             }
@@ -128,12 +143,12 @@ impl SeriesText {
     }
 }
 
-fn push_label(labels: &mut String, ends: &mut Vec<u32>, name: &str, value: &str) {
+/// Appends a label that begins with `start`, its name and a quote.
+fn push_label(labels: &mut String, ends: &mut Vec<u32>, start: &str, value: &str) {
     if value.is_empty() {
         return;
     }
-    labels.push_str(name);
-    labels.push_str("=\"");
+    labels.push_str(start);
     push_escaped(labels, value);
     labels.push('"');
     ends.push(labels.len() as u32);
@@ -143,6 +158,13 @@ fn push_label(labels: &mut String, ends: &mut Vec<u32>, name: &str, value: &str)
 /// parsers written in C stop, becomes the sign for what cannot be shown.
 fn push_escaped(to: &mut String, value: &str) {
     let special = |byte: &u8| matches!(byte, b'\\' | b'"' | b'\n' | 0);
+    // Nearly always there is nothing to escape, which is seen faster without
+    // looking for where it would be.
+    let any = value.bytes().fold(false, |any, byte| any | special(&byte));
+    if !any {
+        to.push_str(value);
+        return;
+    }
     let mut rest = value;
     while let Some(at) = rest.as_bytes().iter().position(special) {
         to.push_str(&rest[..at]);
