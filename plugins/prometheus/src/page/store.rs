@@ -21,8 +21,13 @@ use super::{
 pub(crate) struct Store {
     families: Vec<Family>,
     by_name: BTreeMap<Arc<str>, u32>,
-    places: HashTable<Entry>,
+    /// By number, in the order in which they were added.
+    series: Vec<Entry>,
+    /// By hash.
+    numbers: HashTable<u32>,
     hasher: DefaultHashBuilder,
+    /// The number of the series that is likely to be put next.
+    likely: u32,
     expiration_ms: i64,
 }
 
@@ -63,7 +68,6 @@ pub(crate) enum Put {
 struct Entry {
     hash: u64,
     place: Place,
-    number: u32,
 }
 
 impl Store {
@@ -72,38 +76,29 @@ impl Store {
         Self {
             families: Vec::new(),
             by_name: BTreeMap::new(),
-            places: HashTable::new(),
+            series: Vec::new(),
+            numbers: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
+            likely: 0,
             expiration_ms,
         }
     }
 
     /// How many series there are, those that have expired too.
     pub(crate) fn len(&self) -> usize {
-        self.places.len()
+        self.series.len()
     }
 
     /// Takes a sample in, unless the series has a later one. A later one that
     /// has expired does not count: a clock that ran ahead is not obeyed for ever.
     pub(crate) fn put(&mut self, text: &SeriesText, sample: Sample) -> Put {
-        let hash = self.hasher.hash_one((text.family(), text.joined_labels()));
-        let families = &self.families;
-        let found = self.places.find(hash, |entry| {
-            let Place {
-                family,
-                chunk,
-                slot,
-            } = entry.place;
-            let family = &families[family as usize];
-            entry.hash == hash
-                && *family.name == *text.family()
-                && family.chunks[chunk as usize].is(slot as usize, text)
-        });
-        let Some(&Entry { place, number, .. }) = found else {
-            return self.add(hash, text, sample);
+        let number = match self.find(text) {
+            Ok(number) => number,
+            Err(hash) => return Put::Added(self.add(hash, text, sample)),
         };
-        let chunk = &self.families[place.family as usize].chunks[place.chunk as usize];
-        let known = chunk.samples()[place.slot as usize];
+        self.likely = number + 1;
+        let place = self.series[number as usize].place;
+        let known = self.chunk(place).samples()[place.slot as usize];
         if sample.time < known.time && !has_expired(&known, sample.seen, self.expiration_ms) {
             return Put::Older;
         }
@@ -136,7 +131,31 @@ impl Store {
         }
     }
 
-    fn add(&mut self, hash: u64, text: &SeriesText, sample: Sample) -> Put {
+    /// The number of a series, else the hash under which it is to be found.
+    fn find(&self, text: &SeriesText) -> Result<u32, u64> {
+        // Storages report their series in the same order each time.
+        let likely = self.series.get(self.likely as usize);
+        if likely.is_some_and(|series| self.is(series.place, text)) {
+            return Ok(self.likely);
+        }
+        let hash = self.hasher.hash_one((text.family(), text.joined_labels()));
+        let found = self.numbers.find(hash, |&number| {
+            let series = self.series[number as usize];
+            series.hash == hash && self.is(series.place, text)
+        });
+        found.copied().ok_or(hash)
+    }
+
+    fn is(&self, place: Place, text: &SeriesText) -> bool {
+        let family = &self.families[place.family as usize];
+        *family.name == *text.family() && self.chunk(place).is(place.slot as usize, text)
+    }
+
+    fn chunk(&self, place: Place) -> &Chunk {
+        &self.families[place.family as usize].chunks[place.chunk as usize]
+    }
+
+    fn add(&mut self, hash: u64, text: &SeriesText, sample: Sample) -> Place {
         let family = match self.by_name.get(text.family()) {
             Some(&family) => family,
             None => self.add_family(text.family()),
@@ -153,14 +172,12 @@ impl Store {
             slot: chunk.len() as u32,
         };
         chunk.push(text, sample);
-        let number = self.places.len() as u32;
-        let entry = Entry {
-            hash,
-            place,
-            number,
-        };
-        self.places.insert_unique(hash, entry, |entry| entry.hash);
-        Put::Added(place)
+        let number = self.series.len() as u32;
+        self.series.push(Entry { hash, place });
+        let series = &self.series;
+        self.numbers
+            .insert_unique(hash, number, |&number| series[number as usize].hash);
+        place
     }
 
     fn add_family(&mut self, name: &str) -> u32 {
