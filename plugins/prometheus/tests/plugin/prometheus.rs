@@ -5,6 +5,7 @@ use std::{
     fs,
     io::Write,
     process::{Command, Stdio},
+    time::SystemTime,
 };
 
 use delfin_plugin_api::{PerformanceBatch, PerformanceBatchBuilder, sample};
@@ -190,6 +191,26 @@ fn prometheus_scrapes_over_tls_with_a_password() {
         return;
     };
     assert_eq!(prometheus.series(30), expected(&batch));
+}
+
+#[test]
+fn with_timestamps_prometheus_has_a_sample_at_the_time_of_its_measurement() {
+    let (lab, port) = (Lab::new(), free_port());
+    let mut page = lab.page(json!({ "send_timestamps": true }), port);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let measured = i64::try_from(since.unwrap().as_millis()).unwrap() - 60_123;
+    let mut batch = PerformanceBatchBuilder::new();
+    let labels = [("resource_type", "disk")];
+    batch.series("iops", labels, [(measured, 1.5)]).unwrap();
+    export(&mut page, &batch.build());
+    let Some(prometheus) = Prometheus::start(&lab, port, "") else {
+        return;
+    };
+    let found = wait_for("the sample in Prometheus", || {
+        prometheus.query("timestamp(disk_iops)")?.first().cloned()
+    });
+    let (_, time) = read(&found);
+    assert_eq!((time * 1000.0).round(), measured as f64);
 }
 
 #[test]
