@@ -40,6 +40,8 @@ mod context;
 mod export;
 mod exporter;
 mod guard;
+#[cfg(feature = "http")]
+pub mod http;
 mod kind;
 pub(crate) mod manifest;
 mod outcome;

@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
@@ -19,7 +19,10 @@ use delfin_plugin_abi::{
 };
 use delfin_plugin_loader::{self as loader, ManifestExporter, OpenOptions};
 
-use crate::glue::{PANIC_EXTENSION, export_arrow};
+use crate::{
+    Host,
+    glue::{PANIC_EXTENSION, export_arrow},
+};
 
 /// How long a call may take that the suite waits for.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -171,6 +174,17 @@ impl Instance {
             _ => panic!("no entry `{entry}`"),
         }
     }
+}
+
+/// A host that writes down nothing, for parts of an exporter that are tried
+/// without their library.
+#[must_use]
+pub fn quiet_host(exporter: &str, state_dir: &Path) -> Host {
+    let host = QuietHost {
+        exporter: exporter.to_owned(),
+        state_dir: state_dir.display().to_string(),
+    };
+    Host::from(Arc::new(Host_TO::from_value(host, TD_Opaque)))
 }
 
 /// What a call finds in its context.

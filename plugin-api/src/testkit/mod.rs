@@ -20,7 +20,7 @@ mod suite;
 use std::path::Path;
 
 pub use build::build_library;
-pub use harness::{Call, Harness, Instance};
+pub use harness::{Call, Harness, Instance, quiet_host};
 
 /// Builds the library of the crate whose test this is, and runs the suite over
 /// each of its exporters with the settings that `settings` gives for it.

@@ -1,0 +1,232 @@
+//! How fast batches become a page: beside a copy of the same bytes, and beside
+//! Delfin's own exporter on the same batch, in turn with it.
+//!
+//! Then a page of a million series, scraped over HTTP: time and memory.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_api::{Batch, sample, testkit::quiet_host};
+
+use page::{
+    config::Config,
+    latest::Latest,
+    render::{Format, Rendering, View},
+    server::{Port, Server, Shown, now_millis},
+};
+
+#[path = "../src/page"]
+mod page {
+    pub(crate) mod auth;
+    pub(crate) mod body;
+    pub(crate) mod chunk;
+    pub(crate) mod config;
+    pub(crate) mod latest;
+    pub(crate) mod negotiate;
+    pub(crate) mod render;
+    pub(crate) mod server;
+    pub(crate) mod state;
+    pub(crate) mod store;
+    pub(crate) mod text;
+}
+#[path = "../src/setting.rs"]
+mod setting;
+
+/// One storage of Delfin's fake driver, at its maxima.
+const SERIES: usize = 31_629;
+const POINTS: usize = 15;
+const ROUNDS: usize = 5;
+const MILLION: usize = 1_000_000;
+const EXPIRATION_MS: i64 = 3_600_000;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    one_storage(folder.path())?;
+    a_million_series(folder.path())
+}
+
+fn one_storage(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let batch = sample::performance(SERIES, POINTS);
+    let points = batch.items() as f64;
+    let python = delfin();
+    let mut best = [Duration::MAX; 5];
+    let mut latest = Latest::open(folder, EXPIRATION_MS, now_millis());
+    best[0] = timed(|| latest.take(&batch, now_millis())).0;
+    let (mut text, mut copy) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        best[1] = best[1].min(timed(|| latest.take(&batch, now_millis())).0);
+        text.clear();
+        best[2] = best[2].min(timed(|| render(&latest, &mut text)).0);
+        copy.clear();
+        best[3] = best[3].min(timed(|| copy.extend_from_slice(&text)).0);
+        if let Some(python) = &python {
+            best[4] = best[4].min(run_delfin(python)?);
+        }
+    }
+    let megabytes = text.len() as f64 / 1e6;
+    say(&format!(
+        "one storage: {SERIES} series, {points} points, a page of {megabytes:.1} MB"
+    ))?;
+    let row = |what: &str, time: Duration, count: f64, unit: &str| {
+        let rate = count / time.as_secs_f64();
+        say(&format!("{what:44} {time:>12.3?} {rate:>16.0} {unit}/s"))
+    };
+    row(
+        "taking the batch in, all series new",
+        best[0],
+        points,
+        "points",
+    )?;
+    row(
+        "taking the batch in, all series known",
+        best[1],
+        points,
+        "points",
+    )?;
+    row("rendering the page", best[2], SERIES as f64, "series")?;
+    row("copying the page's bytes", best[3], SERIES as f64, "series")?;
+    row(
+        "both: batch in, page out",
+        best[1] + best[2],
+        points,
+        "points",
+    )?;
+    if python.is_none() {
+        return say("Delfin 1.5.0: not run, it cannot be installed below target/");
+    }
+    row(
+        "Delfin 1.5.0: batch in, file out",
+        best[4],
+        points,
+        "points",
+    )?;
+    let ratio = best[4].as_secs_f64() / (best[1] + best[2]).as_secs_f64();
+    say(&format!("Delfin takes {ratio:.0} times as long"))
+}
+
+fn a_million_series(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let folder = folder.join("million");
+    fs::create_dir(&folder)?;
+    let before = memory("VmRSS")?;
+    let batch = sample::performance(MILLION, 1);
+    let mut latest = Latest::open(&folder, EXPIRATION_MS, now_millis());
+    let (new, ()) = timed(|| latest.take(&batch, now_millis()));
+    let (known, ()) = timed(|| latest.take(&batch, now_millis()));
+    drop(batch);
+    let held = memory("VmRSS")? - before;
+    say(&format!(
+        "\na million series: {held:.0} MB in memory, taken in in {new:.2?}, again in {known:.2?}"
+    ))?;
+    drop(latest);
+    let (again, latest) = timed(|| Latest::open(&folder, EXPIRATION_MS, now_millis()));
+    say(&format!("back after a restart in {again:.2?}"))?;
+
+    let config: Config = serde_json::from_str("{\"metric_server_port\":0}")?;
+    let port = Port::open(&config)?;
+    let address = port.address()?;
+    let shown = Arc::new(Shown::default());
+    shown.set(latest.page());
+    let _server = Server::start(port, &config, shown, &quiet_host("bench", &folder))?;
+    for (what, header) in [("plain", ""), ("gzip", "accept-encoding: gzip\r\n")] {
+        scrape(address, what, header)?;
+    }
+    let mut text = Vec::new();
+    render(&latest, &mut text);
+    let (copying, copy) = timed(|| text.clone());
+    say(&format!(
+        "copying these {} bytes: {copying:.2?}",
+        copy.len()
+    ))
+}
+
+fn scrape(address: SocketAddr, what: &str, header: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let before = memory("VmRSS")?;
+    // The highest mark begins anew.
+    fs::write("/proc/self/clear_refs", "5")?;
+    let (time, bytes) = timed(|| read_page(address, header));
+    let peak = memory("VmHWM")? - before;
+    let (bytes, speed) = (bytes?, MILLION as f64 / time.as_secs_f64());
+    say(&format!(
+        "scrape, {what}: {bytes} bytes in {time:.2?}, {speed:.0} series/s, {peak:.1} MB more in memory"
+    ))
+}
+
+fn read_page(address: SocketAddr, header: &str) -> io::Result<u64> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(format!("GET /metrics HTTP/1.0\r\n{header}\r\n").as_bytes())?;
+    let (mut buffer, mut bytes) = (vec![0; 1 << 20], 0);
+    loop {
+        match stream.read(&mut buffer)? {
+            0 => return Ok(bytes),
+            read => bytes += read as u64,
+        }
+    }
+}
+
+fn render(latest: &Latest, out: &mut Vec<u8>) {
+    let view = View {
+        format: Format::Text,
+        send_timestamps: false,
+        expiration_ms: EXPIRATION_MS,
+        now: now_millis(),
+    };
+    Rendering::new(latest.page(), view).fill(out, usize::MAX);
+}
+
+fn timed<T>(f: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let result = f();
+    (start.elapsed(), result)
+}
+
+/// In megabytes.
+fn memory(what: &str) -> io::Result<f64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+    let kilobytes: f64 = kilobytes.ok_or(io::ErrorKind::InvalidData)?;
+    Ok(kilobytes / 1024.0)
+}
+
+/// A Python that has Delfin, in an environment of its own below `target/`.
+fn delfin() -> Option<PathBuf> {
+    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/delfin/venv");
+    let python = venv.join("bin/python");
+    let runs = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+    let has =
+        || runs(Command::new(&python).args(["-c", "import delfin.exporter.prometheus.prometheus"]));
+    if has() {
+        return Some(python);
+    }
+    let pip = |packages: &[&str]| {
+        let arguments = ["-m", "pip", "install", "-q"];
+        runs(Command::new(&python).args(arguments).args(packages))
+    };
+    let installed = runs(Command::new("python3").args(["-m", "venv"]).arg(&venv))
+        // Of what it asks for, the exporter needs these only.
+        && pip(&["--no-deps", "delfin==1.5.0"])
+        && pip(&["oslo.config", "oslo.log", "six"]);
+    (installed && has()).then_some(python)
+}
+
+fn run_delfin(python: &Path) -> Result<Duration, Box<dyn std::error::Error>> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/push.py");
+    let counts = [SERIES, POINTS, 1].map(|count| count.to_string());
+    let output = Command::new(python).arg(script).args(counts).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let seconds: f64 = String::from_utf8(output.stdout)?.trim().parse()?;
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+fn say(line: &str) -> Result<(), Box<dyn std::error::Error>> {
+    Ok(writeln!(io::stdout(), "{line}")?)
+}

@@ -1,0 +1,259 @@
+//! The settings of the alert exporter, from `[exporter.NAME.config]`.
+
+use std::{path::PathBuf, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use delfin_plugin_api::serde::Deserialize;
+use serde_json::Value;
+use ureq::http::Uri;
+
+use crate::setting::{ConfigError, Mistakes, Secret};
+
+/// What Alertmanager takes when nothing is said, and five times the rhythm in
+/// which active alerts are sent again.
+const RESOLVE_AFTER: Duration = Duration::from_mins(5);
+const HOST: &str = "localhost";
+const PORT: u16 = 9093;
+const URLS: &str = "write a list such as `[\"http://alertmanager:9093\"]`";
+const URL: &str = "write `http://` or `https://`, a host, and what comes before `/api/v2/alerts`";
+
+/// Checked settings.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(crate = "delfin_plugin_api::serde", try_from = "Written")]
+pub(crate) struct Config {
+    /// Alertmanagers: each gets every alert.
+    pub(crate) urls: Vec<String>,
+    /// How long an alert fires that is not sent again.
+    pub(crate) resolve_after: Duration,
+    /// The header `Authorization`.
+    pub(crate) authorization: Option<Authorization>,
+    /// Who signs the receivers' certificates; the public authorities, if `None`.
+    pub(crate) ca_certificate: Option<PathBuf>,
+}
+
+/// Who we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Authorization {
+    /// A name and a password.
+    Basic { username: String, password: Secret },
+    /// A token.
+    Bearer(Secret),
+}
+
+#[derive(Deserialize)]
+#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
+struct Written {
+    alert_manager_host: Option<Value>,
+    alert_manager_port: Option<Value>,
+    urls: Option<Value>,
+    resolve_after: Option<Value>,
+    username: Option<Value>,
+    password: Option<Value>,
+    bearer_token: Option<Value>,
+    ca_certificate: Option<Value>,
+}
+
+impl Authorization {
+    /// The header's value. It is a secret.
+    pub(crate) fn header(&self) -> String {
+        match self {
+            Self::Basic { username, password } => {
+                let credentials = format!("{username}:{}", password.reveal());
+                format!("Basic {}", BASE64_STANDARD.encode(credentials))
+            }
+            Self::Bearer(token) => format!("Bearer {}", token.reveal()),
+        }
+    }
+}
+
+impl TryFrom<Written> for Config {
+    type Error = ConfigError;
+
+    fn try_from(written: Written) -> Result<Self, ConfigError> {
+        let mut mistakes = Mistakes::default();
+        let resolve_after = mistakes.duration("resolve_after", written.resolve_after);
+        let username = mistakes.text("username", written.username);
+        let password = mistakes.secret("password", written.password);
+        let token = mistakes.secret("bearer_token", written.bearer_token);
+        let host = mistakes.text("alert_manager_host", written.alert_manager_host);
+        let port = mistakes.port("alert_manager_port", written.alert_manager_port);
+        let named = host.is_some() || port.is_some();
+        let urls = match written.urls {
+            Some(_) if named => {
+                mistakes.add(
+                    "`urls` and `alert_manager_host` or `alert_manager_port` say the same (keep one)"
+                        .to_owned(),
+                );
+                Vec::new()
+            }
+            Some(urls) => read_urls(urls, &mut mistakes),
+            None => {
+                let host = host.as_deref().unwrap_or(HOST);
+                let url = address(host, port.unwrap_or(PORT));
+                check_url("alert_manager_host", &url, &mut mistakes);
+                vec![url]
+            }
+        };
+        let ca_certificate = mistakes.text("ca_certificate", written.ca_certificate);
+        let authorization = authorization(username, password, token, &mut mistakes);
+        mistakes.none_or(Self {
+            urls,
+            resolve_after: resolve_after.unwrap_or(RESOLVE_AFTER),
+            authorization,
+            ca_certificate: ca_certificate.map(PathBuf::from),
+        })
+    }
+}
+
+fn authorization(
+    username: Option<String>,
+    password: Option<Secret>,
+    token: Option<Secret>,
+    mistakes: &mut Mistakes,
+) -> Option<Authorization> {
+    match (username, password, token) {
+        (None, None, None) => None,
+        (None, None, Some(token)) => {
+            // What a header cannot hold would be refused with each request.
+            if !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
+                mistakes.add("`bearer_token` has a character that no token has".to_owned());
+            }
+            Some(Authorization::Bearer(token))
+        }
+        (Some(username), Some(password), None) => Some(Authorization::Basic { username, password }),
+        (Some(_), None, None) | (None, Some(_), None) => {
+            let both = "`username` and `password` come together, and one is missing or wrong";
+            mistakes.add(both.to_owned());
+            None
+        }
+        (_, _, Some(_)) => {
+            let either = "`bearer_token` stands beside `username` or `password` (keep one)";
+            mistakes.add(either.to_owned());
+            None
+        }
+    }
+}
+
+fn address(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        return format!("http://[{host}]:{port}");
+    }
+    format!("http://{host}:{port}")
+}
+
+fn read_urls(value: Value, mistakes: &mut Mistakes) -> Vec<String> {
+    let read = |value: &Value| -> Option<Vec<String>> {
+        let texts = value.as_array()?.iter().map(Value::as_str);
+        let urls: Vec<_> = texts
+            .map(|text| Some(text?.trim_end_matches('/').to_owned()))
+            .collect::<Option<_>>()?;
+        (!urls.is_empty()).then_some(urls)
+    };
+    let urls = mistakes.read("urls", Some(value), read, URLS);
+    let urls = urls.unwrap_or_default();
+    for url in &urls {
+        check_url("urls", url, mistakes);
+    }
+    urls
+}
+
+fn check_url(key: &str, url: &str, mistakes: &mut Mistakes) {
+    let uri = url.parse::<Uri>().ok();
+    if let Some(authority) = uri.as_ref().and_then(Uri::authority)
+        && authority.as_str().contains('@')
+    {
+        // Whatever stands before the sign is a secret.
+        mistakes.add(format!(
+            "`{key}` has a name in the address of `{}` (use `username` and `password`)",
+            authority.host()
+        ));
+        return;
+    }
+    let good = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none()
+    });
+    if !good {
+        mistakes.add(format!("`{key}` cannot hold `{url}` ({URL})"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(config: Value) -> Result<Config, String> {
+        serde_json::from_value(config).map_err(|error: serde_json::Error| error.to_string())
+    }
+
+    #[test]
+    fn delfins_two_settings_or_urls_say_where_alerts_go() {
+        let check = |config: Value, urls: &[&str]| {
+            assert_eq!(read(config.clone()).unwrap().urls, urls, "{config}");
+        };
+        check(json!({}), &["http://localhost:9093"]);
+        check(
+            json!({ "alert_manager_host": "am", "alert_manager_port": "9094" }),
+            &["http://am:9094"],
+        );
+        check(
+            json!({ "alert_manager_host": "2001:db8::7" }),
+            &["http://[2001:db8::7]:9093"],
+        );
+        check(
+            json!({ "urls": ["https://a/prefix/", "http://b:9093"] }),
+            &["https://a/prefix", "http://b:9093"],
+        );
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let check = |config: Value, reason: &str| {
+            let mistakes = read(config).unwrap_err();
+            assert!(mistakes.contains(reason), "{mistakes}");
+        };
+        check(
+            json!({ "urls": ["http://a"], "alert_manager_port": 1 }),
+            "say the same",
+        );
+        for urls in [json!([]), json!("http://a"), json!([7])] {
+            check(json!({ "urls": urls }), "`urls` cannot be");
+        }
+        for url in ["alertmanager:9093", "ftp://a", "http://", "http://a?b"] {
+            check(json!({ "urls": [url] }), "`urls` cannot hold");
+        }
+        check(
+            json!({ "alert_manager_host": "a b" }),
+            "`alert_manager_host` cannot hold",
+        );
+        check(json!({ "username": "u" }), "come together");
+        check(
+            json!({ "bearer_token": "t", "username": "u", "password": "p" }),
+            "keep one",
+        );
+        check(json!({ "bearer_token": "two words" }), "no token has");
+    }
+
+    #[test]
+    fn no_secret_is_in_a_message() {
+        let mistakes = read(json!({
+            "urls": ["http://hunter1:hunter2@am"],
+            "password": [["hunter3"]],
+            "bearer_token": "hunter4 ",
+        }));
+        let mistakes = mistakes.unwrap_err();
+        assert!(!mistakes.contains("hunter"), "{mistakes}");
+        let config = read(json!({ "bearer_token": "hunter5" })).unwrap();
+        assert!(!format!("{config:?}").contains("hunter"));
+    }
+
+    #[test]
+    fn the_example_shows_every_setting_with_its_default() {
+        let example: Value = toml::from_str(include_str!("../../example.toml")).unwrap();
+        let shown = &example["exporter"]["AlertExporterPrometheus"]["config"];
+        assert_eq!(read(shown.clone()), read(json!({})));
+    }
+}

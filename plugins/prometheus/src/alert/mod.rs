@@ -1,0 +1,11 @@
+//! Alerts for Alertmanager: from batches to `POST /api/v2/alerts`.
+
+mod client;
+mod config;
+mod exporter;
+mod payload;
+
+pub(crate) use exporter::AlertExporterPrometheus;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+use std::time::{Duration, SystemTime};
+
+use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, NewAlert};
+use serde_json::{Value, json};
+
+use super::payload::Posted;
+
+const NOW: &str = "2026-04-12T10:15:00Z";
+
+fn now() -> SystemTime {
+    humantime::parse_rfc3339(NOW).unwrap()
+}
+
+fn millis(text: &str) -> i64 {
+    let since = humantime::parse_rfc3339(text)
+        .unwrap()
+        .duration_since(SystemTime::UNIX_EPOCH);
+    i64::try_from(since.unwrap().as_millis()).unwrap()
+}
+
+fn posted(occur_time: i64, texts: &[(&str, &str)]) -> Value {
+    let mut batch = AlertBatchBuilder::new();
+    batch.alert(NewAlert { occur_time, texts });
+    let batch: AlertBatch = batch.build();
+    let alert = batch.alerts().next().unwrap();
+    let posted = Posted::new(&alert, now(), Duration::from_mins(5));
+    serde_json::to_value(posted).unwrap()
+}
+
+const FAULT: [(&str, &str); 13] = [
+    ("storage_id", "s"),
+    ("storage_name", "array"),
+    ("vendor", "v"),
+    ("model", "m"),
+    ("serial_number", "sn"),
+    ("alert_id", "102"),
+    ("alert_name", "Power failure"),
+    ("sequence_number", "17"),
+    ("category", "Fault"),
+    ("severity", "Fatal"),
+    ("type", "OperationalViolation"),
+    ("location", "NetworkEntity=entity3"),
+    ("description", "Power failed. "),
+];
+
+#[test]
+fn what_changes_from_one_sighting_to_the_next_is_an_annotation() {
+    assert_eq!(
+        posted(millis("2026-04-12T10:00:00.250Z"), &FAULT),
+        json!({
+            "labels": {
+                "alertname": "Power failure",
+                "alert_id": "102",
+                "alert_name": "Power failure",
+                "severity": "Fatal",
+                "type": "OperationalViolation",
+                "location": "NetworkEntity=entity3",
+                "storage_id": "s",
+                "storage_name": "array",
+                "vendor": "v",
+                "model": "m",
+                "serial_number": "sn",
+            },
+            "annotations": {
+                "summary": "Power failed. ",
+                "description": "Power failed. ",
+                "category": "Fault",
+                "sequence_number": "17",
+                "occur_time": "2026-04-12T10:00:00.250Z",
+            },
+            "startsAt": "2026-04-12T10:00:00.250Z",
+            "endsAt": "2026-04-12T10:20:00.000Z",
+        })
+    );
+}
+
+#[test]
+fn a_recovery_has_the_labels_of_what_it_ends() {
+    let fault = posted(millis("2026-04-12T10:00:00Z"), &FAULT);
+    let mut recovery = FAULT.to_vec();
+    recovery.retain(|(column, _)| *column != "description");
+    recovery.push(("category", "Recovery"));
+    recovery.push(("sequence_number", "18"));
+    let recovery = posted(millis("2026-04-12T10:10:00Z"), &recovery);
+    assert_eq!(recovery["labels"], fault["labels"]);
+    assert_eq!(recovery["endsAt"], "2026-04-12T10:10:00.000Z");
+    assert_eq!(recovery.get("startsAt"), None);
+}
+
+#[test]
+fn a_clock_that_is_wrong_or_missing_makes_no_alert_that_is_refused() {
+    let ahead = millis("2031-01-01T00:00:00Z");
+    let check = |occur_time, category, starts: Option<&str>, ends: &str| {
+        let posted = posted(occur_time, &[("category", category)]);
+        assert_eq!(posted.get("startsAt").and_then(Value::as_str), starts);
+        assert_eq!(posted["endsAt"], ends);
+    };
+    let now = "2026-04-12T10:15:00.000Z";
+    let later = "2026-04-12T10:20:00.000Z";
+    check(ahead, "Fault", Some(now), later);
+    check(ahead, "Recovery", None, now);
+    for untold in [0, -5, i64::MIN, i64::MAX] {
+        check(untold, "Fault", None, later);
+        check(untold, "recovery", None, now);
+    }
+}
+
+#[test]
+fn empty_texts_are_left_out_and_a_name_is_always_there() {
+    let check = |texts: &[(&str, &str)], labels: Value| {
+        assert_eq!(posted(0, texts)["labels"], labels);
+    };
+    check(&[], json!({ "alertname": "unnamed" }));
+    check(
+        &[("alert_name", ""), ("vendor", "")],
+        json!({ "alertname": "unnamed" }),
+    );
+    check(
+        &[("alert_id", "7")],
+        json!({ "alertname": "7", "alert_id": "7" }),
+    );
+}
+
+#[test]
+fn what_else_the_device_said_is_annotated_under_valid_names() {
+    let posted = posted(
+        0,
+        &[
+            ("rack", "7"),
+            ("fan-1", "a"),
+            ("fan.1", "b"),
+            ("1st", "c"),
+            ("summary", "mine"),
+            ("description", "d"),
+            ("", "e"),
+            ("none", ""),
+        ],
+    );
+    assert_eq!(
+        posted["annotations"],
+        json!({
+            "description": "d",
+            "summary": "d",
+            "summary_": "mine",
+            "rack": "7",
+            "fan_1": "a",
+            "fan_1_": "b",
+            "_1st": "c",
+            "_": "e",
+        })
+    );
+}

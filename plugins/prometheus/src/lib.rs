@@ -1,0 +1,14 @@
+//! Exporters to Prometheus: a page that it scrapes, and alerts for Alertmanager.
+
+mod alert;
+mod page;
+mod setting;
+
+use delfin_plugin_api::export_plugin;
+
+use crate::{alert::AlertExporterPrometheus, page::PerformanceExporterPrometheus};
+
+export_plugin! {
+    "PerformanceExporterPrometheus" => PerformanceExporterPrometheus: "Shows the latest sample of each series on a page for Prometheus",
+    "AlertExporterPrometheus" => AlertExporterPrometheus: "Sends alerts to Alertmanager",
+}

@@ -1,0 +1,198 @@
+//! What an Alertmanager's answers mean to the host.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use delfin_plugin_api::{
+    AlertBatch, AlertBatchBuilder, Batch, Failure, NewAlert, Outcome, decode_outcome, sample,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    fake::{Answer, Receiver, Request},
+    support::{Lab, free_port},
+};
+
+const JSON: &str = "content-type: application/json\r\n";
+
+fn send(urls: &[String], batch: &AlertBatch) -> Outcome {
+    let lab = Lab::new();
+    let mut exporter = lab.alerts(&json!({ "urls": urls }));
+    decode_outcome(exporter.export(batch.as_arrow()))
+}
+
+fn answered(answer: fn() -> Answer) -> Outcome {
+    let receiver = Receiver::start(move |_| answer());
+    send(&[receiver.url()], &sample::alerts(3))
+}
+
+fn alerts(names: &[&str]) -> AlertBatch {
+    let mut batch = AlertBatchBuilder::new();
+    for name in names {
+        let texts = [("alert_name", *name)];
+        batch.alert(NewAlert {
+            occur_time: 0,
+            texts: &texts,
+        });
+    }
+    batch.build()
+}
+
+fn names(request: &Request) -> Vec<String> {
+    let posted: Value = serde_json::from_slice(&request.body).unwrap();
+    let names = posted.as_array().unwrap().iter();
+    names
+        .map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// As Alertmanager does: the good ones are stored, the answer is 400.
+fn picky(stored: Arc<Mutex<Vec<String>>>) -> Receiver {
+    Receiver::start(move |request| {
+        let names = names(request);
+        let bad = names.iter().any(|name| name == "bad");
+        stored
+            .lock()
+            .unwrap()
+            .extend(names.into_iter().filter(|name| name != "bad"));
+        if bad {
+            return Answer::new(400, JSON, "\"invalid label set\"\n");
+        }
+        Answer::ok()
+    })
+}
+
+#[test]
+fn alerts_that_are_refused_are_named_one_by_one_and_the_others_are_there() {
+    let stored = Arc::<Mutex<Vec<String>>>::default();
+    let receiver = picky(Arc::clone(&stored));
+    let mut all = vec!["good"; 600];
+    for bad in [0, 300, 301, 599] {
+        all[bad] = "bad";
+    }
+    let outcome = send(&[receiver.url()], &alerts(&all));
+    let Err(Failure::Partial { rows }) = outcome else {
+        panic!("{outcome:?}")
+    };
+    let refused: Vec<_> = rows
+        .iter()
+        .map(|row| (row.rows.clone(), row.retry))
+        .collect();
+    let expected = [0, 300, 301, 599].map(|row| (row..row + 1, false));
+    assert_eq!(refused, expected);
+    assert!(
+        rows[0].reason.ends_with("answers 400: invalid label set"),
+        "{}",
+        rows[0].reason
+    );
+    assert!(stored.lock().unwrap().len() >= 596);
+}
+
+#[test]
+fn at_most_256_alerts_are_in_one_request() {
+    let most = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&most);
+    let receiver = Receiver::start(move |request| {
+        seen.fetch_max(names(request).len(), Ordering::SeqCst);
+        assert!(request.head.starts_with("POST /api/v2/alerts HTTP/1.1\r\n"));
+        Answer::ok()
+    });
+    assert_eq!(send(&[receiver.url()], &sample::alerts(700)), Ok(()));
+    assert_eq!(most.load(Ordering::SeqCst), 256);
+}
+
+#[test]
+fn each_status_becomes_what_the_host_has_to_do() {
+    use std::time::Duration;
+    let check = |answer, expected: fn(&Failure) -> bool| {
+        let failure = answered(answer).unwrap_err();
+        assert!(expected(&failure), "{failure:?}");
+    };
+    check(
+        || Answer::new(500, "", "broken"),
+        |failure| matches!(failure, Failure::Retry { message, .. } if message.ends_with("500: broken")),
+    );
+    check(
+        || Answer::new(503, "", ""),
+        |failure| matches!(failure, Failure::Retry { .. }),
+    );
+    check(
+        || Answer::new(503, "retry-after: 7\r\n", ""),
+        |failure| matches!(failure, Failure::Throttled { after, .. } if *after == Some(Duration::from_secs(7))),
+    );
+    check(
+        || Answer::new(429, "", ""),
+        |failure| matches!(failure, Failure::Throttled { .. }),
+    );
+    for answer in [|| Answer::new(401, "", ""), || Answer::new(403, "", "")] {
+        check(answer, |failure| {
+            matches!(failure, Failure::Unauthorized { .. })
+        });
+    }
+    for answer in [
+        || Answer::new(404, "", ""),
+        || Answer::new(301, "location: http://127.0.0.1:1/\r\n", ""),
+        // What Go answers to http where it speaks https: no alert is to blame.
+        || Answer::new(400, "", "Client sent an HTTP request to an HTTPS server."),
+    ] {
+        check(answer, |failure| {
+            matches!(failure, Failure::Misconfigured { .. })
+        });
+    }
+}
+
+#[test]
+fn a_receiver_that_is_away_is_tried_again_and_the_others_get_the_alerts() {
+    let stored = Arc::<Mutex<Vec<String>>>::default();
+    let there = picky(Arc::clone(&stored));
+    let away = format!("http://127.0.0.1:{}", free_port());
+    let outcome = send(&[away.clone(), there.url()], &alerts(&["one", "two"]));
+    let Err(Failure::Retry { message, .. }) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(message.contains(&away), "{message}");
+    assert_eq!(*stored.lock().unwrap(), ["one", "two"]);
+}
+
+#[test]
+fn what_was_sent_before_a_receiver_went_away_is_not_sent_again() {
+    let count = AtomicUsize::new(0);
+    let receiver = Receiver::start(move |request| {
+        let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        if !first {
+            return Answer::new(502, "", "gone");
+        }
+        assert_eq!(names(request).len(), 256);
+        Answer::ok()
+    });
+    let outcome = send(&[receiver.url()], &sample::alerts(300));
+    let Err(Failure::Partial { rows }) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(
+        (rows.len(), rows[0].rows.clone(), rows[0].retry),
+        (1, 256..300, true)
+    );
+}
+
+#[test]
+fn credentials_are_sent_and_never_told() {
+    let receiver = Receiver::start(|request| {
+        let authorized = request
+            .head
+            .to_ascii_lowercase()
+            .contains("authorization: basic dtpodw50zxiy");
+        Answer::new(if authorized { 403 } else { 200 }, "", "")
+    });
+    let lab = Lab::new();
+    let settings = json!({ "urls": [receiver.url()], "username": "u", "password": "hunter2" });
+    let outcome = lab.alerts(&settings).export(sample::alerts(1).as_arrow());
+    let failure = decode_outcome(outcome).unwrap_err();
+    assert!(
+        matches!(failure, Failure::Unauthorized { .. }),
+        "{failure:?}"
+    );
+    assert!(!failure.to_string().contains("hunter2"));
+}

@@ -1,0 +1,188 @@
+//! The page over HTTP.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    thread,
+    time::Duration,
+};
+
+use delfin_plugin_api::{Batch, decode_outcome, sample, testkit::Instance};
+use flate2::read::GzDecoder;
+use serde_json::json;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use crate::support::{Lab, free_port, get, get_over, get_raw};
+
+pub(crate) fn export(page: &mut Instance, batch: &impl Batch) {
+    assert_eq!(decode_outcome(page.export(batch.as_arrow())), Ok(()));
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}/metrics")
+}
+
+#[test]
+fn a_scrape_gets_the_form_that_it_asks_for_and_consumes_nothing() {
+    let (lab, port) = (Lab::new(), free_port());
+    let mut page = lab.page(json!({}), port);
+    export(&mut page, &sample::performance(3000, 2));
+    let text = get(&url(port), &[]).unwrap();
+    let (head, plain) = get_raw(port, "/metrics", "");
+    assert!(!head.contains("content-encoding"), "{head}");
+    assert_eq!(plain, text.body);
+    assert_eq!(
+        text.content_type,
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    let open = get(&url(port), &[("accept", "application/openmetrics-text")]).unwrap();
+    assert_eq!(
+        open.content_type,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    assert_eq!(open.text(), format!("{}# EOF\n", text.text()));
+    let (head, packed) = get_raw(port, "/metrics", "accept-encoding: gzip\r\n");
+    assert!(head.contains("\r\ncontent-encoding: gzip\r\n"), "{head}");
+    assert!(packed.len() * 5 < text.body.len());
+    let mut unpacked = String::new();
+    GzDecoder::new(&*packed)
+        .read_to_string(&mut unpacked)
+        .unwrap();
+    assert_eq!(unpacked, text.text());
+    assert_eq!(get(&url(port), &[]).unwrap(), text);
+}
+
+#[test]
+fn scrapes_at_the_same_time_get_the_same_page() {
+    let (lab, port) = (Lab::new(), free_port());
+    let mut page = lab.page(json!({}), port);
+    export(&mut page, &sample::performance(20_000, 1));
+    let scrape = || thread::spawn(move || get(&url(port), &[]).unwrap());
+    let scrapes: Vec<_> = std::iter::repeat_with(scrape).take(8).collect();
+    let pages: Vec<_> = scrapes
+        .into_iter()
+        .map(|scrape| scrape.join().unwrap())
+        .collect();
+    assert_eq!(pages[0].text().lines().count(), 20_000 + 2 * 15);
+    assert!(pages.iter().all(|page| *page == pages[0]));
+}
+
+#[test]
+fn clients_that_stall_or_talk_nonsense_keep_nobody_from_the_page() {
+    let (lab, port) = (Lab::new(), free_port());
+    let mut page = lab.page(json!({}), port);
+    export(&mut page, &sample::performance(100_000, 1));
+    let stalled: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            // Asks for a page that fits into no buffer, and reads none of it.
+            stream
+                .write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")
+                .unwrap();
+            stream
+        })
+        .collect();
+    let mut long = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    long.set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let header = format!(
+        "GET /metrics HTTP/1.1\r\nx: {}\r\n\r\n",
+        "x".repeat(100_000)
+    );
+    long.write_all(header.as_bytes()).ok();
+    let mut refused = Vec::new();
+    long.read_to_end(&mut refused).ok();
+    assert!(!String::from_utf8_lossy(&refused).contains("200 OK"));
+    assert_eq!(get(&url(port), &[]).unwrap().status, 200);
+    export(&mut page, &sample::performance(100_000, 2));
+    drop(stalled);
+}
+
+#[test]
+fn what_is_not_the_page_is_told_where_it_is() {
+    let (lab, port) = (Lab::new(), free_port());
+    let _page = lab.page(json!({}), port);
+    let base = format!("http://127.0.0.1:{port}");
+    assert_eq!(get(&format!("{base}/"), &[]).unwrap().status, 404);
+    let post = ureq::post(url(port)).send("x");
+    assert!(
+        matches!(post, Err(ureq::Error::StatusCode(405))),
+        "{post:?}"
+    );
+    assert_eq!(ureq::head(url(port)).call().unwrap().status(), 200);
+}
+
+#[test]
+fn without_the_password_there_is_no_page() {
+    let (lab, port) = (Lab::new(), free_port());
+    let settings = json!({ "username": "prom", "password": "secret" });
+    let mut page = lab.page(settings, port);
+    export(&mut page, &sample::performance(10, 1));
+    let ask = |headers: &[(&str, &str)]| get(&url(port), headers).unwrap();
+    let refused = ask(&[]);
+    assert_eq!(refused.status, 401);
+    assert!(!refused.text().contains("iops"));
+    assert_eq!(
+        ask(&[("authorization", "Basic cHJvbTpzZWNyZQ==")]).status,
+        401
+    );
+    assert_eq!(
+        ask(&[("authorization", "Basic cHJvbTpzZWNyZXQ=")]).status,
+        200
+    );
+}
+
+#[test]
+fn with_a_certificate_the_page_is_https() {
+    let (lab, port) = (Lab::new(), free_port());
+    let authority = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let files = [lab.path("page.pem"), lab.path("page.key")];
+    std::fs::write(&files[0], authority.cert.pem()).unwrap();
+    std::fs::write(&files[1], authority.signing_key.serialize_pem()).unwrap();
+    let settings = json!({ "tls_certificate": files[0], "tls_key": files[1] });
+    let mut page = lab.page(settings, port);
+    export(&mut page, &sample::performance(10, 1));
+    let root = Certificate::from_pem(authority.cert.pem().as_bytes()).unwrap();
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::new_with_certs(&[root]))
+        .build();
+    let scraped = get_over(tls, &format!("https://localhost:{port}/metrics"), &[]).unwrap();
+    assert_eq!(scraped.status, 200);
+    assert!(get(&url(port), &[]).is_err(), "without TLS");
+
+    std::fs::write(&files[1], "no key").unwrap();
+    let settings = json!({
+        "metric_server_port": 0,
+        "tls_certificate": files[0],
+        "tls_key": files[1],
+    });
+    let refusal = lab
+        .create("PerformanceExporterPrometheus", &settings)
+        .err()
+        .unwrap();
+    assert!(
+        refusal.starts_with("Some(Pause) cannot use `tls_certificate`"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn a_port_that_is_taken_is_tried_again_and_one_that_was_closed_is_free() {
+    let (lab, port) = (Lab::new(), free_port());
+    let mut page = lab.page(json!({}), port);
+    export(&mut page, &sample::performance(10, 1));
+    let before = get(&url(port), &[]).unwrap();
+    let settings = json!({ "metric_server_port": port });
+    let refusal = lab
+        .create("PerformanceExporterPrometheus", &settings)
+        .err()
+        .unwrap();
+    assert!(
+        refusal.starts_with("Some(Retry) cannot listen on 127.0.0.1"),
+        "{refusal}"
+    );
+    page.call("close");
+    assert!(get(&url(port), &[]).is_err());
+    let _again = lab.page(json!({}), port);
+    assert_eq!(get(&url(port), &[]).unwrap(), before);
+}

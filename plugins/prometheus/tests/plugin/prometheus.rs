@@ -1,0 +1,241 @@
+//! A real Prometheus scrapes the page.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    process::{Command, Stdio},
+    time::SystemTime,
+};
+
+use delfin_plugin_api::{PerformanceBatch, PerformanceBatchBuilder, sample};
+use serde_json::{Value, json};
+
+use crate::{
+    page::export,
+    support::{Lab, Server, free_port, get, get_json, receiver, wait_for},
+};
+
+struct Prometheus {
+    port: u16,
+    _server: Server,
+}
+
+impl Prometheus {
+    fn start(lab: &Lab, page: u16, more: &str) -> Option<Self> {
+        let binary = receiver("prometheus")?;
+        let port = free_port();
+        let config = lab.path("prometheus.yml");
+        let job = format!(
+            "scrape_configs:\n- job_name: delfin\n  scrape_interval: 250ms\n  scrape_timeout: 250ms\n\
+             \x20 static_configs: [{{targets: ['localhost:{page}']}}]\n{more}"
+        );
+        fs::write(&config, job).unwrap();
+        let arguments = [
+            format!("--config.file={}", config.display()),
+            format!("--storage.tsdb.path={}", lab.path("tsdb").display()),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+        ];
+        let server = Server::start(&binary, &arguments, lab.folder.path());
+        Some(Self {
+            port,
+            _server: server,
+        })
+    }
+
+    fn query(&self, query: &str) -> Option<Vec<Value>> {
+        let query = query
+            .replace('{', "%7B")
+            .replace('}', "%7D")
+            .replace('"', "%22");
+        let url = format!("http://127.0.0.1:{}/api/v1/query?query={query}", self.port);
+        let answer = get_json(&url)?;
+        Some(answer["data"]["result"].as_array().unwrap().clone())
+    }
+
+    /// The value of each series, by its labels, once there are `count`.
+    fn series(&self, count: usize) -> BTreeMap<BTreeMap<String, String>, f64> {
+        let found = wait_for("series in Prometheus", || {
+            let found = self.query("{job=\"delfin\",value_type!=\"\"}")?;
+            (found.len() == count).then_some(found)
+        });
+        found.iter().map(read).collect()
+    }
+}
+
+fn read(series: &Value) -> (BTreeMap<String, String>, f64) {
+    let labels = series["metric"].as_object().unwrap().iter();
+    let labels = labels
+        .filter(|(name, _)| !["job", "instance"].contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
+    let value = series["value"][1].as_str().unwrap();
+    (labels.collect(), value.parse().unwrap())
+}
+
+/// What Prometheus should know of a batch, reckoned without the plugin.
+fn expected(batch: &PerformanceBatch) -> BTreeMap<BTreeMap<String, String>, f64> {
+    let series = batch.series().map(|series| {
+        let mut labels = BTreeMap::new();
+        for (key, value) in series
+            .labels()
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+        {
+            let name = match key {
+                "name" => "storage_name",
+                "serial_number" => "storage_sn",
+                other => other,
+            };
+            labels.insert(name.to_owned(), value.to_owned());
+        }
+        let resource = series.labels().get("resource_type").unwrap();
+        labels.insert(
+            "__name__".to_owned(),
+            format!("{resource}_{}", series.name()),
+        );
+        labels.entry("type".to_owned()).or_insert("RAW".to_owned());
+        labels
+            .entry("value_type".to_owned())
+            .or_insert("gauge".to_owned());
+        (labels, *series.values().last().unwrap())
+    });
+    series.collect()
+}
+
+/// Texts that have broken pages before, and values that need all their digits.
+fn awkward() -> PerformanceBatch {
+    let mut batch = PerformanceBatchBuilder::new();
+    let texts = [
+        "\"quoted\" \\back\\slash\\n",
+        "line\nbreak\r\n\ttab",
+        "comma, equals=sign, {braces} # hash",
+        "\u{1b}[31m escape",
+        "grüße 数据 🦀",
+        "\u{202e}right to left\u{feff}",
+        " ",
+    ];
+    let values = [
+        1e-9,
+        0.1 + 0.2,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        -0.0,
+        1e21,
+        f64::INFINITY,
+    ];
+    for (text, value) in texts.into_iter().zip(values) {
+        let labels = [
+            ("resource_type", "disk"),
+            ("resource_id", text),
+            ("rack", text),
+        ];
+        batch.series("iops", labels, [(1, value)]).unwrap();
+    }
+    batch.build()
+}
+
+#[test]
+fn prometheus_has_every_series_with_its_value_and_labels_whatever_is_restarted() {
+    let (lab, port) = (Lab::new(), free_port());
+    let mut page = lab.page(json!({}), port);
+    let first = sample::performance(3000, 3);
+    export(&mut page, &first);
+    export(&mut page, &awkward());
+    let Some(prometheus) = Prometheus::start(&lab, port, "") else {
+        return;
+    };
+    let mut all = expected(&first);
+    all.extend(expected(&awkward()));
+    assert_eq!(all.len(), 3007);
+    assert_eq!(prometheus.series(3007), all);
+
+    // The host is stopped and started.
+    drop(page);
+    let mut page = lab.page(json!({}), port);
+    assert_eq!(prometheus.series(3007), all);
+    drop(prometheus);
+
+    // Prometheus is stopped and started, and there are new values and series.
+    let second = sample::performance(3100, 4);
+    export(&mut page, &second);
+    let prometheus = Prometheus::start(&lab, port, "").unwrap();
+    all.extend(expected(&second));
+    wait_for("new values in Prometheus", || {
+        (prometheus.series(3107) == all).then_some(())
+    });
+}
+
+#[test]
+fn prometheus_scrapes_over_tls_with_a_password() {
+    let (lab, port) = (Lab::new(), free_port());
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let files = [lab.path("page.pem"), lab.path("page.key")];
+    fs::write(&files[0], certificate.cert.pem()).unwrap();
+    fs::write(&files[1], certificate.signing_key.serialize_pem()).unwrap();
+    let settings = json!({
+        "username": "prom",
+        "password": "secret",
+        "tls_certificate": files[0],
+        "tls_key": files[1],
+        "send_timestamps": false,
+    });
+    let mut page = lab.page(settings, port);
+    let batch = sample::performance(30, 1);
+    export(&mut page, &batch);
+    let more = format!(
+        "  scheme: https\n  tls_config: {{ca_file: {}}}\n  \
+         basic_auth: {{username: prom, password: secret}}\n",
+        files[0].display()
+    );
+    let Some(prometheus) = Prometheus::start(&lab, port, &more) else {
+        return;
+    };
+    assert_eq!(prometheus.series(30), expected(&batch));
+}
+
+#[test]
+fn with_timestamps_prometheus_has_a_sample_at_the_time_of_its_measurement() {
+    let (lab, port) = (Lab::new(), free_port());
+    let mut page = lab.page(json!({ "send_timestamps": true }), port);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let measured = i64::try_from(since.unwrap().as_millis()).unwrap() - 60_123;
+    let mut batch = PerformanceBatchBuilder::new();
+    let labels = [("resource_type", "disk")];
+    batch.series("iops", labels, [(measured, 1.5)]).unwrap();
+    export(&mut page, &batch.build());
+    let Some(prometheus) = Prometheus::start(&lab, port, "") else {
+        return;
+    };
+    let found = wait_for("the sample in Prometheus", || {
+        prometheus.query("timestamp(disk_iops)")?.first().cloned()
+    });
+    let (_, time) = read(&found);
+    assert_eq!((time * 1000.0).round(), measured as f64);
+}
+
+#[test]
+fn promtool_has_nothing_to_say_but_of_delfins_names() {
+    let Some(promtool) = receiver("promtool") else {
+        return;
+    };
+    let (lab, port) = (Lab::new(), free_port());
+    let mut page = lab.page(json!({}), port);
+    export(&mut page, &sample::performance(300, 1));
+    export(&mut page, &awkward());
+    let page = get(&format!("http://127.0.0.1:{port}/metrics"), &[]).unwrap();
+    let mut check = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    check.stdin.take().unwrap().write_all(&page.body).unwrap();
+    let output = check.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).unwrap();
+    let camel = "metric names should be written in 'snake_case' not 'camelCase'";
+    let other: Vec<_> = said.lines().filter(|line| !line.ends_with(camel)).collect();
+    assert_eq!(other, [""; 0], "{said}");
+    assert!(said.contains("volume_readIops"), "{said}");
+}

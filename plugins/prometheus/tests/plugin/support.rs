@@ -1,0 +1,199 @@
+//! What the tests share: instances, processes, requests, patience.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_api::testkit::{Harness, Instance, build_library};
+use serde_json::Value;
+use tempfile::TempDir;
+use ureq::{Agent, tls::TlsConfig};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The library under test, and a folder.
+pub(crate) struct Lab {
+    harness: Harness,
+    pub(crate) folder: TempDir,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Self {
+        Self {
+            harness: Harness::open(&build_library()),
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    /// A page with these settings, and a port for it.
+    pub(crate) fn page(&self, mut settings: Value, port: u16) -> Instance {
+        settings["metric_server_port"] = port.into();
+        self.create("PerformanceExporterPrometheus", &settings)
+            .unwrap_or_else(|message| panic!("{message}"))
+    }
+
+    pub(crate) fn alerts(&self, settings: &Value) -> Instance {
+        self.create("AlertExporterPrometheus", settings)
+            .unwrap_or_else(|message| panic!("{message}"))
+    }
+
+    /// An instance, or why there is none.
+    pub(crate) fn create(&self, exporter: &str, settings: &Value) -> Result<Instance, String> {
+        let state = self.folder.path().join("state");
+        fs::create_dir_all(&state).unwrap();
+        let created = self.harness.create(exporter, settings, &state);
+        created.map_err(|outcome| format!("{:?} {}", outcome.code.class(), outcome.message))
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// Polls until `condition` gives something.
+pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(start.elapsed() < PATIENCE, "gave up waiting for {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A port that is free now.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// What a server answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+/// Asks.
+pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer, ureq::Error> {
+    get_over(TlsConfig::default(), url, headers)
+}
+
+pub(crate) fn get_over(
+    tls: TlsConfig,
+    url: &str,
+    headers: &[(&str, &str)],
+) -> Result<Answer, ureq::Error> {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .timeout_global(Some(PATIENCE))
+        .tls_config(tls);
+    let agent = config.build().new_agent();
+    let mut request = agent.get(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut response = request.call()?;
+    let header = |name| {
+        let value = response.headers().get(name);
+        value.map_or("", |value| value.to_str().unwrap()).to_owned()
+    };
+    let content_type = header("content-type");
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(1 << 30);
+    Ok(Answer {
+        status,
+        content_type,
+        body: body.read_to_vec()?,
+    })
+}
+
+/// What a server sends, byte by byte: its head and its body.
+pub(crate) fn get_raw(port: u16, path: &str, headers: &str) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let request = format!("GET {path} HTTP/1.0\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap();
+    let body = answer.split_off(end + 4);
+    (String::from_utf8(answer).unwrap().to_lowercase(), body)
+}
+
+/// A JSON answer, once the server is up and gives one.
+pub(crate) fn get_json(url: &str) -> Option<Value> {
+    let answer = get(url, &[]).ok()?;
+    (answer.status == 200).then(|| serde_json::from_slice(&answer.body).unwrap())
+}
+
+/// A server, until it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts a binary; what it says is in a file of the folder.
+    pub(crate) fn start(binary: &Path, arguments: &[String], folder: &Path) -> Self {
+        let log = folder.join("server.log");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
+        let child = Command::new(binary)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
+        Self { child, log }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if thread::panicking() {
+            let said = fs::read_to_string(&self.log).unwrap_or_default();
+            writeln!(io::stderr(), "{}:\n{said}", self.log.display()).ok();
+        }
+    }
+}
+
+/// A binary of Prometheus or Alertmanager, if it is here.
+pub(crate) fn receiver(name: &str) -> Option<PathBuf> {
+    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/receivers/usr/bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([unpacked]);
+    let found = folders
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    if found.is_none() {
+        let missing = format!("`{name}` IS MISSING (run scripts/provision), NOT TESTED AGAINST IT");
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{missing}");
+        // Not through a macro, whose output a test that passes does not show.
+        writeln!(io::stderr(), "{missing}").ok();
+    }
+    found
+}
