@@ -10,7 +10,7 @@ use std::{
 
 use arrow_array::RecordBatch;
 use delfin_plugin_api::{Kind, Origin};
-use uuid::Uuid;
+use uuid::{Uuid, Version};
 
 use crate::{
     clock::now_ms,
@@ -18,6 +18,9 @@ use crate::{
     journal::{AppendError, Entry, Journal, ReadError, Receipt, Record, Seq},
     plugin::StoredBatch,
 };
+
+/// What the names of batches that follow from another are made with.
+const FOLLOWS: &[u8] = b"follows";
 
 /// The lane of each kind.
 #[derive(Clone, Debug)]
@@ -110,6 +113,36 @@ impl Lane {
         batch: NewBatch,
         key: Option<String>,
     ) -> Result<Receipt, AppendError> {
+        self.append(Uuid::now_v7(), batch, key).await
+    }
+
+    /// Takes a batch in that follows from another one: under a name made of that
+    /// one's, so that it is there once, however often it is found to follow.
+    ///
+    /// # Errors
+    ///
+    /// As `accept`.
+    pub async fn accept_once(
+        &self,
+        follows: Uuid,
+        batch: NewBatch,
+    ) -> Result<Receipt, AppendError> {
+        self.append(Uuid::new_v5(&follows, FOLLOWS), batch, None)
+            .await
+    }
+
+    /// Whether that is the name of a batch that followed from another.
+    #[must_use]
+    pub fn follows_from_another(batch_id: Uuid) -> bool {
+        batch_id.get_version() == Some(Version::Sha1)
+    }
+
+    async fn append(
+        &self,
+        batch_id: Uuid,
+        batch: NewBatch,
+        key: Option<String>,
+    ) -> Result<Receipt, AppendError> {
         let arrow = batch.arrow.clone();
         let encoded = tokio::task::spawn_blocking(move || codec::encode(&arrow)).await;
         let payload = match encoded {
@@ -126,7 +159,7 @@ impl Lane {
             }
         };
         let record = Record {
-            batch_id: Uuid::now_v7(),
+            batch_id,
             origin: batch.origin,
             storage_id: batch.storage_id,
             complete: batch.complete,
@@ -135,7 +168,7 @@ impl Lane {
             items: batch.items,
             payload,
         };
-        let (batch_id, accepted_ms) = (record.batch_id, record.accepted_ms);
+        let accepted_ms = record.accepted_ms;
         let (origin, storage_id, complete) =
             (record.origin, record.storage_id.clone(), record.complete);
         let receipt = self.journal.append(record, key).await?;

@@ -1,5 +1,6 @@
 //! The host: loads exporters from shared libraries and delivers batches to them.
 
+pub mod alert;
 pub mod api;
 pub mod cli;
 pub mod clock;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use delfin_plugin_api::Kind;
 use tokio::{sync::watch, task::JoinSet};
 
+pub(crate) use settling::Settling;
 pub use status::{CLASSES, State, Status, StatusView};
 
 use crate::{

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::journal::{CursorError, Durable, Journal, Settlement};
 
-pub(super) struct Settling {
+pub(crate) struct Settling {
     exporter: String,
     journal: Arc<dyn Journal>,
     open: Option<Settlement>,
@@ -16,7 +16,7 @@ pub(super) struct Settling {
 }
 
 impl Settling {
-    pub(super) fn new(exporter: &str, journal: &Arc<dyn Journal>) -> Self {
+    pub(crate) fn new(exporter: &str, journal: &Arc<dyn Journal>) -> Self {
         Self {
             exporter: exporter.to_owned(),
             journal: Arc::clone(journal),
@@ -26,13 +26,13 @@ impl Settling {
     }
 
     /// Settles, soon.
-    pub(super) fn add(&mut self, settlement: Settlement) {
+    pub(crate) fn add(&mut self, settlement: Settlement) {
         self.open = Some(merged(self.open.take(), settlement));
         self.hand_over();
     }
 
     /// Hands over what waits, unless something is under way.
-    pub(super) fn hand_over(&mut self) {
+    pub(crate) fn hand_over(&mut self) {
         if self.under_way.is_some() {
             return;
         }
@@ -43,7 +43,7 @@ impl Settling {
     }
 
     /// Waits for what is under way; for ever if nothing is.
-    pub(super) async fn progress(&mut self) -> Result<(), CursorError> {
+    pub(crate) async fn progress(&mut self) -> Result<(), CursorError> {
         let Some((_, durable)) = &mut self.under_way else {
             return std::future::pending().await;
         };
@@ -61,7 +61,7 @@ impl Settling {
     }
 
     /// Waits until all is settled.
-    pub(super) async fn finish(&mut self) -> Result<(), CursorError> {
+    pub(crate) async fn finish(&mut self) -> Result<(), CursorError> {
         self.hand_over();
         while self.under_way.is_some() {
             self.progress().await?;
@@ -70,7 +70,7 @@ impl Settling {
     }
 
     /// Forgets what is not settled: the batches will be delivered again.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.open = None;
         self.under_way = None;
     }

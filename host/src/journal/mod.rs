@@ -39,6 +39,10 @@ pub type Durable<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 /// One lane.
 ///
+/// A cursor whose name begins with `:` is the host's own. It holds records as
+/// any other does, but is no exporter's: where exporters are listed it is not
+/// among them, and records are kept for a first exporter as if it were not there.
+///
 /// Reads block for as long as a read from the disk takes, and hold nothing
 /// once they have returned.
 pub trait Journal: Send + Sync {
@@ -70,7 +74,7 @@ pub trait Journal: Send + Sync {
     /// What became of an exporter's items; nothing if it has no cursor here.
     fn counts(&self, exporter: &str) -> Result<Option<Counts>, ReadError>;
 
-    /// All cursors by name, those of exporters that are no longer configured too.
+    /// The exporters' cursors by name, those of exporters that are no longer configured too.
     fn cursors(&self) -> Result<Vec<Cursor>, ReadError>;
 
     /// What became of a batch; nothing once it is pruned.

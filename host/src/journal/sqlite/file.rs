@@ -186,7 +186,9 @@ fn salvage(
             [head],
         )?;
         let lost = transaction
-            .prepare("SELECT exporter, lost FROM temp.lost WHERE lost > 0")?
+            .prepare(
+                "SELECT exporter, lost FROM temp.lost WHERE lost > 0 AND exporter NOT GLOB ':*'",
+            )?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         transaction.execute_batch("DROP TABLE temp.lost")?;

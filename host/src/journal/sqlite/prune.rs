@@ -43,13 +43,15 @@ pub(super) fn prune(
     now_ms: i64,
     need: Need,
 ) -> rusqlite::Result<Pruned> {
-    let needed_from: Option<u64> = tx
-        .prepare_cached("SELECT min(next_seq) FROM cursors")?
-        .query_row([], |row| row.get(0))?;
-    let keep = match (needed_from, need) {
-        (Some(_), Need::Space) => 0,
-        (Some(_), Need::None | Need::Room { .. }) => millis(limits.retention.min(limits.max_age)),
-        (None, _) => millis(limits.max_age),
+    let (needed_from, has_exporter): (Option<u64>, bool) = tx
+        .prepare_cached(
+            "SELECT min(next_seq), coalesce(max(exporter NOT GLOB ':*'), 0) FROM cursors",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let keep = match (has_exporter, need) {
+        (true, Need::Space) => 0,
+        (true, Need::None | Need::Room { .. }) => millis(limits.retention.min(limits.max_age)),
+        (false, _) => millis(limits.max_age),
     };
     let (through, pruned) = last_to_go(tx, needed_from, now_ms.saturating_sub(keep), need)?;
     if pruned.records > 0 {

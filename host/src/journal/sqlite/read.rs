@@ -150,10 +150,10 @@ pub(super) fn counts(tx: &Connection, exporter: &str) -> rusqlite::Result<Option
     Ok(Some(Counts { dropped, ..counts }))
 }
 
-/// All cursors, by name.
+/// The exporters' cursors, by name.
 pub(super) fn cursors(tx: &Connection) -> rusqlite::Result<Vec<Cursor>> {
     let mut cursors = tx.prepare_cached(&format!(
-        "SELECT {CURSOR_COLUMNS} FROM cursors ORDER BY exporter"
+        "SELECT {CURSOR_COLUMNS} FROM cursors WHERE exporter NOT GLOB ':*' ORDER BY exporter"
     ))?;
     cursors
         .query_map([], cursor_of)?
@@ -185,7 +185,7 @@ pub(super) fn batch(tx: &Connection, batch_id: Uuid) -> rusqlite::Result<Option<
                     ),
                     (SELECT coalesce(sum(d.items), 0) FROM dead_letters d
                      WHERE d.batch_id = ?2 AND d.exporter = c.exporter)
-             FROM cursors c WHERE c.start_seq <= ?1 ORDER BY c.exporter",
+             FROM cursors c WHERE c.start_seq <= ?1 AND c.exporter NOT GLOB ':*' ORDER BY c.exporter",
         )?
         .query_map((info.seq.0, batch_id, info.rows), |row| {
             Ok(BatchState {

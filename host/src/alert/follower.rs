@@ -1,0 +1,329 @@
+//! Keeps the table in step with the lane.
+//!
+//! Promises: a batch changes the table once, and the lane's place moves only
+//! when the table has it for good. What ends because a complete batch is without
+//! it is appended as recoveries before the table changes, under a name that
+//! follows from that batch: a crash in between appends nothing twice.
+//!
+//! Whatever fails is tried again: nothing of it is answered to anybody.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_api::{AlertBatch, Batch};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use super::{
+    ActiveAlerts,
+    sighting::recoveries_of,
+    store::{Store, StoreError},
+    table::{Sighted, Table},
+};
+use crate::{
+    delivery::{Phase, Settling},
+    journal::{AppendError, CursorError, Position, ReadError, Seq, Settlement, StartFrom},
+    lane::{Lane, NewBatch, Next},
+    plugin::StoredBatch,
+};
+
+/// The follower's place in the lane; no exporter can have this name.
+const CURSOR: &str = ":active-alerts";
+/// How many batches share a write.
+const MOST_BATCHES: usize = 64;
+/// How long to wait before something that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often lost alerts are told of at most.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
+/// Why the table cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its file cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no place in the lane for it.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+}
+
+/// Whoever keeps the table in step.
+pub struct Follower {
+    lane: Arc<Lane>,
+    alerts: ActiveAlerts,
+    store: Arc<Mutex<Store>>,
+    settling: Settling,
+    /// The next record to read.
+    next: Seq,
+    /// The first record that the table does not know.
+    apply_from: Seq,
+    /// The first record that the place in the lane has not passed.
+    settle_from: Seq,
+    told: Told,
+}
+
+/// What was told of alerts that the table had no room for.
+#[derive(Debug, Default)]
+struct Told {
+    dropped: u64,
+    at: Option<Instant>,
+}
+
+/// The host stops.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stop;
+
+impl Follower {
+    pub(super) async fn open(
+        state_dir: &Path,
+        max_active: usize,
+        lane: &Arc<Lane>,
+    ) -> Result<(ActiveAlerts, Self), StartError> {
+        let (store, stored) = Store::open(state_dir)?;
+        let journal = lane.journal();
+        let cursor = journal.open_cursor(CURSOR, StartFrom::Earliest).await?;
+        let head = *journal.head().borrow();
+        // A place that the lane has not come to is one in a journal that is gone.
+        let known = stored.place.filter(|place| *place <= head.next());
+        let apply_from = known.unwrap_or_default();
+        let table = Table::new(max_active, stored.alerts);
+        let alerts = ActiveAlerts(Arc::new(Mutex::new(table)));
+        let follower = Self {
+            lane: Arc::clone(lane),
+            alerts: alerts.clone(),
+            store: Arc::new(Mutex::new(store)),
+            settling: Settling::new(CURSOR, journal),
+            next: apply_from.min(cursor.next.seq),
+            apply_from,
+            settle_from: cursor.next.seq,
+            told: Told::default(),
+        };
+        Ok((alerts, follower))
+    }
+
+    /// Follows the lane until the host has delivered what it could.
+    pub async fn run(mut self, mut phase: watch::Receiver<Phase>) {
+        let mut head = self.lane.journal().head();
+        while *phase.borrow() < Phase::Stopping {
+            let Ok(followed) = self.follow(&mut phase).await else {
+                break;
+            };
+            if followed {
+                self.look_at_settling().await;
+                continue;
+            }
+            tokio::select! {
+                settled = self.settling.progress() => self.settled(settled).await,
+                _ = head.changed() => {}
+                changed = phase.changed() => if changed.is_err() { break },
+            }
+        }
+        if let Err(error) = self.settling.finish().await {
+            log::debug!("the table of active alerts will look at some batches again: {error}");
+        }
+    }
+
+    /// Takes in what is there, as far as one write should hold; nothing, if
+    /// nothing is there.
+    pub(super) async fn follow(
+        &mut self,
+        phase: &mut watch::Receiver<Phase>,
+    ) -> Result<bool, Stop> {
+        let mut settlement = Settlement::default();
+        let mut batches = 0;
+        while batches < MOST_BATCHES {
+            let (seq, items) = match self.lane.next(self.next).await {
+                Ok(Next::Batch(batch)) => {
+                    if batch.seq >= self.apply_from {
+                        self.take_in(&batch, phase).await?;
+                    }
+                    (batch.seq, batch.items)
+                }
+                Ok(Next::Damaged(entry, reason)) => {
+                    log::error!(record:% = entry.seq; "active alerts: a batch in the journal cannot be read: {reason}");
+                    (entry.seq, entry.record.items)
+                }
+                Ok(Next::Nothing) => break,
+                Err(error @ ReadError::Unavailable { .. }) => {
+                    log::warn!("active alerts fall behind: {error}");
+                    pause(phase).await?;
+                    break;
+                }
+            };
+            batches += 1;
+            self.next = seq.next();
+            if seq >= self.settle_from {
+                settlement.delivered += items;
+            }
+        }
+        if batches == 0 {
+            return Ok(false);
+        }
+        if self.next > self.apply_from {
+            self.save(phase).await?;
+            self.apply_from = self.next;
+        }
+        if self.next > self.settle_from {
+            self.settle_from = self.next;
+            settlement.through = Position::at(self.next);
+            self.settling.add(settlement);
+        }
+        self.tell_of_dropped();
+        Ok(true)
+    }
+
+    async fn take_in(
+        &mut self,
+        batch: &StoredBatch,
+        phase: &mut watch::Receiver<Phase>,
+    ) -> Result<(), Stop> {
+        // The table's own recoveries say what it knows; and where an alert was
+        // sighted again before they came, that is what holds.
+        if Lane::follows_from_another(batch.batch_id) {
+            return Ok(());
+        }
+        let alerts = match AlertBatch::try_from_arrow(batch.arrow.clone()) {
+            Ok(alerts) => alerts,
+            Err(error) => {
+                log::error!(record:% = batch.seq; "active alerts: a batch is none of alerts: {error}");
+                return Ok(());
+            }
+        };
+        let sighted = Sighted {
+            seq: batch.seq,
+            accepted_ms: batch.accepted_ms,
+            complete_for: batch.storage_id.as_deref().filter(|_| batch.complete),
+            alerts: &alerts,
+        };
+        let ended = self.alerts.lock().absent_from(&sighted);
+        if !ended.is_empty() {
+            let recoveries = recoveries_of(&ended, batch.accepted_ms);
+            self.append(batch, recoveries, phase).await?;
+        }
+        self.alerts.lock().apply(&sighted);
+        Ok(())
+    }
+
+    /// Appends recoveries that follow from a batch.
+    async fn append(
+        &self,
+        batch: &StoredBatch,
+        recoveries: AlertBatch,
+        phase: &mut watch::Receiver<Phase>,
+    ) -> Result<(), Stop> {
+        let new = NewBatch {
+            items: recoveries.items(),
+            arrow: recoveries.as_arrow().clone(),
+            origin: batch.origin,
+            storage_id: batch.storage_id.clone(),
+            complete: false,
+        };
+        loop {
+            let Err(error) = self.lane.accept_once(batch.batch_id, new.clone()).await else {
+                return Ok(());
+            };
+            match error {
+                AppendError::Full { .. }
+                | AppendError::NoSpace { .. }
+                | AppendError::Unavailable { .. } => {
+                    log::warn!("alerts that have ended cannot be said to have: {error}");
+                    pause(phase).await?;
+                }
+                AppendError::Closed => return Err(Stop),
+                AppendError::Unfit { .. } => {
+                    log::error!(items = new.items; "alerts have ended and no exporter hears of it: {error}");
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    async fn save(&mut self, phase: &mut watch::Receiver<Phase>) -> Result<(), Stop> {
+        loop {
+            let (place, changes) = (self.next, self.alerts.lock().changes());
+            let store = Arc::clone(&self.store);
+            let saved = tokio::task::spawn_blocking(move || {
+                let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+                store.save(place, &changes)
+            });
+            match saved.await {
+                Ok(Ok(())) => {
+                    self.alerts.lock().saved();
+                    return Ok(());
+                }
+                Ok(Err(error)) => log::warn!("{error}"),
+                Err(error) => log::error!("active alerts were not saved: {error}"),
+            }
+            self.alerts.lock().unsaved();
+            pause(phase).await?;
+        }
+    }
+
+    /// Only looks whether an earlier settlement is through: the next batches do
+    /// not wait for this one.
+    async fn look_at_settling(&mut self) {
+        let settled = tokio::select! {
+            biased;
+            settled = self.settling.progress() => settled,
+            () = std::future::ready(()) => Ok(()),
+        };
+        self.settled(settled).await;
+    }
+
+    /// A place that the journal does not know so is asked for anew.
+    async fn settled(&mut self, settled: Result<(), CursorError>) {
+        let Err(error) = settled else { return };
+        log::warn!("the place of the active alerts in the journal did not move: {error}");
+        match error {
+            CursorError::Unavailable { .. } | CursorError::Closed => {
+                sleep(AGAIN).await;
+                self.settling.hand_over();
+            }
+            CursorError::Missing { .. } | CursorError::Refused { .. } => {
+                self.settling.forget();
+                let journal = self.lane.journal();
+                if let Ok(cursor) = journal.open_cursor(CURSOR, StartFrom::Earliest).await {
+                    self.settle_from = cursor.next.seq;
+                    self.next = self.next.min(self.settle_from);
+                }
+            }
+        }
+    }
+
+    /// Says aloud that the table is full, now and then.
+    fn tell_of_dropped(&mut self) {
+        let dropped = self.alerts.lock().dropped();
+        let quiet = self.told.at.is_some_and(|at| at.elapsed() < TELL_EVERY);
+        if dropped == self.told.dropped || quiet {
+            return;
+        }
+        let alerts = dropped - self.told.dropped;
+        log::error!(alerts; "more alerts are active than the table holds: the oldest are not sent again (raise `alerts.max_active`)");
+        self.told = Told {
+            dropped,
+            at: Some(Instant::now()),
+        };
+    }
+}
+
+impl std::fmt::Debug for Follower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Follower")
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Waits before the next try, unless the host is about to end.
+async fn pause(phase: &mut watch::Receiver<Phase>) -> Result<(), Stop> {
+    let stopping = phase.wait_for(|phase| *phase == Phase::Stopping);
+    match timeout(AGAIN, stopping).await {
+        Err(_) => Ok(()),
+        Ok(_) => Err(Stop),
+    }
+}

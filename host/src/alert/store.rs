@@ -1,0 +1,318 @@
+//! Where the table lasts: a small SQLite file, and in it the place in the lane
+//! that the table stands for.
+//!
+//! Promises: alerts and place change together or not at all. A damaged file is
+//! moved aside, never deleted: the lane and the next sync fill the table again.
+//!
+//! Nothing of SQLite's leaves this file.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+
+use super::{
+    identity::Identity,
+    sighting::{Ended, TrackedAlert},
+    table::Changes,
+};
+use crate::{clock::now_ms, journal::Seq};
+
+const FILE: &str = "alerts-active.db";
+const APPLICATION_ID: i64 = 1_145_848_897;
+const VERSION: i64 = 1;
+const SCHEMA: &str = include_str!("schema.sql");
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the table's file cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be read or written.
+    #[error("cannot use the table of active alerts `{}`: {reason}", path.display())]
+    Unusable {
+        /// Which file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// It is of another program.
+    #[error("`{}` is no table of active alerts (move it away)", path.display())]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// It is of a newer host.
+    #[error(
+        "table of active alerts `{}` has version {found}, this host reads {VERSION} (use a newer host, or move it away)",
+        path.display()
+    )]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+    },
+}
+
+/// The file.
+pub(super) struct Store {
+    path: PathBuf,
+    connection: Option<Connection>,
+}
+
+/// What the file holds.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    /// The first record that the table does not know; none in a new file.
+    pub(super) place: Option<Seq>,
+    pub(super) alerts: Vec<TrackedAlert>,
+}
+
+impl Store {
+    /// Opens the file in a folder, or makes it.
+    pub(super) fn open(state_dir: &Path) -> Result<(Self, Stored), StoreError> {
+        let path = state_dir.join(FILE);
+        let (connection, stored) = open_sound(&path)?;
+        let connection = Some(connection);
+        Ok((Self { path, connection }, stored))
+    }
+
+    /// Writes what has changed, and the place that it is true for. After an
+    /// error the file is opened anew, and may be an empty one: everything has to
+    /// be written then.
+    pub(super) fn save(&mut self, place: Seq, changes: &Changes) -> Result<(), StoreError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => open_sound(&self.path)?.0,
+        };
+        write(&mut connection, place, changes)
+            .map_err(|error| Refusal::Store(error).at(&self.path))?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+}
+
+/// Why a file was not opened.
+enum Refusal {
+    Store(rusqlite::Error),
+    Foreign,
+    Version(i64),
+}
+
+/// Opens the file; a damaged one is moved aside first.
+fn open_sound(path: &Path) -> Result<(Connection, Stored), StoreError> {
+    match open_and_load(path) {
+        Err(Refusal::Store(error)) if is_damage(&error) => {
+            let aside = move_aside(path).map_err(|error| unusable(path, &error))?;
+            log::error!(
+                moved_to:% = aside.display(), error:%;
+                "the table of active alerts is damaged and was moved aside; it fills again with what comes"
+            );
+            open_and_load(path).map_err(|refusal| refusal.at(path))
+        }
+        opened => opened.map_err(|refusal| refusal.at(path)),
+    }
+}
+
+fn open_and_load(path: &Path) -> Result<(Connection, Stored), Refusal> {
+    let connection = connect(path)?;
+    let stored = load(&connection)?;
+    Ok((connection, stored))
+}
+
+fn connect(path: &Path) -> Result<Connection, Refusal> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        connection.execute_batch("PRAGMA journal_mode = WAL")?;
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(SCHEMA)?;
+        transaction.commit()?;
+    } else {
+        check_stamp(&connection)?;
+    }
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216;
+         PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;",
+    )?;
+    Ok(connection)
+}
+
+fn check_stamp(connection: &Connection) -> Result<(), Refusal> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    if pragma("application_id")? != APPLICATION_ID {
+        return Err(Refusal::Foreign);
+    }
+    match pragma("user_version")? {
+        VERSION => Ok(()),
+        found => Err(Refusal::Version(found)),
+    }
+}
+
+fn load(connection: &Connection) -> rusqlite::Result<Stored> {
+    let place = connection
+        .query_row("SELECT next_seq FROM place", [], |row| row.get(0))
+        .optional()?
+        .map(Seq);
+    let mut alerts = connection.prepare(
+        "SELECT storage_id, match_key, name, location, sequence_number,
+                occur_time, texts, first_seen_ms, last_seen_ms, last_seq, ended_time, ended_ms
+         FROM alerts",
+    )?;
+    let alerts = alerts.query_map([], alert_of)?;
+    Ok(Stored {
+        place,
+        alerts: alerts.collect::<rusqlite::Result<_>>()?,
+    })
+}
+
+fn alert_of(row: &Row<'_>) -> rusqlite::Result<TrackedAlert> {
+    let ended = match (row.get(10)?, row.get(11)?) {
+        (Some(occur_time), Some(seen_ms)) => Some(Ended {
+            occur_time,
+            seen_ms,
+        }),
+        _ => None,
+    };
+    let texts: String = row.get(6)?;
+    Ok(TrackedAlert {
+        identity: Arc::new(Identity {
+            storage_id: row.get(0)?,
+            match_key: row.get(1)?,
+            name: row.get(2)?,
+            location: row.get(3)?,
+            sequence_number: row.get(4)?,
+        }),
+        occur_time: row.get(5)?,
+        texts: serde_json::from_str(&texts).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(
+                6,
+                rusqlite::types::Type::Text,
+                Box::new(error),
+            )
+        })?,
+        first_seen_ms: row.get(7)?,
+        last_seen_ms: row.get(8)?,
+        last_seq: Seq(row.get(9)?),
+        ended,
+    })
+}
+
+fn write(connection: &mut Connection, place: Seq, changes: &Changes) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for alert in &changes.kept {
+        keep(&transaction, alert)?;
+    }
+    for identity in &changes.gone {
+        let key = identity;
+        transaction
+            .prepare_cached(
+                "DELETE FROM alerts WHERE (storage_id, match_key, name, location, sequence_number)
+                                        = (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                key.storage_id,
+                key.match_key,
+                key.name,
+                key.location,
+                key.sequence_number
+            ])?;
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO place (id, next_seq) VALUES (1, ?1)
+             ON CONFLICT DO UPDATE SET next_seq = excluded.next_seq",
+        )?
+        .execute([place.0])?;
+    transaction.commit()
+}
+
+fn keep(connection: &Connection, alert: &TrackedAlert) -> rusqlite::Result<()> {
+    let key = &alert.identity;
+    let texts = serde_json::to_string(&alert.texts)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO alerts
+                 (storage_id, match_key, name, location, sequence_number,
+                  occur_time, texts, first_seen_ms, last_seen_ms, last_seq, ended_time, ended_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?
+        .execute(params![
+            key.storage_id,
+            key.match_key,
+            key.name,
+            key.location,
+            key.sequence_number,
+            alert.occur_time,
+            texts,
+            alert.first_seen_ms,
+            alert.last_seen_ms,
+            alert.last_seq.0,
+            alert.ended.map(|ended| ended.occur_time),
+            alert.ended.map(|ended| ended.seen_ms),
+        ])?;
+    Ok(())
+}
+
+/// Whether the file does not hold what this wrote.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    ) || matches!(error, rusqlite::Error::FromSqlConversionFailure(..))
+}
+
+/// Renames the file and its companions, so that they still open as one database.
+fn move_aside(path: &Path) -> io::Result<PathBuf> {
+    let with = |path: &Path, suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let aside = with(path, &format!(".corrupt-{}", now_ms()));
+    for companion in ["", "-wal", "-shm"] {
+        match fs::rename(with(path, companion), with(&aside, companion)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(aside)
+}
+
+fn unusable(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unusable {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    }
+}
+
+impl Refusal {
+    fn at(self, path: &Path) -> StoreError {
+        let owned = path.to_path_buf();
+        match self {
+            Self::Store(error) => unusable(path, &error),
+            Self::Foreign => StoreError::Foreign { path: owned },
+            Self::Version(found) => StoreError::Version { path: owned, found },
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish()
+    }
+}

@@ -1,0 +1,371 @@
+//! The table behind a real lane: what batches leave active, over restarts.
+
+mod model;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use delfin_plugin_api::{Alert, AlertBatch, AlertBatchBuilder, Batch, Kind, NewAlert, Origin};
+use tempfile::TempDir;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::watch,
+};
+use uuid::Uuid;
+
+use super::{ActiveAlerts, Follower, Identity, TrackedAlert};
+use crate::{
+    delivery::Phase,
+    journal::{self, Journals, Limits, Receipt, Seq},
+    lane::{Lane, NewBatch},
+};
+
+const MANY: usize = 1000;
+
+/// A lane of alerts and what follows it, in a folder of their own.
+struct Host {
+    runtime: Runtime,
+    folder: TempDir,
+    _journals: Journals,
+    lane: Arc<Lane>,
+    alerts: ActiveAlerts,
+    follower: Follower,
+    phase: watch::Sender<Phase>,
+}
+
+/// An alert as tests speak of it: its storage, its name, whether it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Said {
+    storage: &'static str,
+    name: &'static str,
+    over: bool,
+}
+
+const fn fault(storage: &'static str, name: &'static str) -> Said {
+    Said {
+        storage,
+        name,
+        over: false,
+    }
+}
+
+const fn recovery(storage: &'static str, name: &'static str) -> Said {
+    Said {
+        storage,
+        name,
+        over: true,
+    }
+}
+
+impl Host {
+    fn start(max_active: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let limits = Limits {
+            min_free_bytes: 0,
+            gather: Duration::ZERO,
+            ..Limits::default()
+        };
+        let journals = journal::open(&folder.path().join("journal"), &limits).unwrap();
+        let lane = Arc::clone(journals.lane(Kind::Alert));
+        let lane = Arc::new(Lane::new(Kind::Alert, lane, 1 << 20));
+        let (alerts, follower) = open(&runtime, folder.path(), max_active, &lane);
+        Self {
+            runtime,
+            folder,
+            _journals: journals,
+            lane,
+            alerts,
+            follower,
+            phase: watch::Sender::new(Phase::Running),
+        }
+    }
+
+    /// What the host does once it was killed and runs again.
+    fn restart(&mut self) {
+        self.restart_with(MANY);
+    }
+
+    fn restart_with(&mut self, max_active: usize) {
+        (self.alerts, self.follower) =
+            open(&self.runtime, self.folder.path(), max_active, &self.lane);
+    }
+
+    fn accept(&self, batch: AlertBatch, complete_for: Option<&str>) -> Receipt {
+        let new = NewBatch {
+            items: batch.items(),
+            arrow: batch.as_arrow().clone(),
+            origin: if complete_for.is_some() {
+                Origin::Sync
+            } else {
+                Origin::Ingest
+            },
+            storage_id: complete_for.map(str::to_owned),
+            complete: complete_for.is_some(),
+        };
+        let accepted = self.lane.accept(new, None);
+        self.runtime.block_on(accepted).unwrap()
+    }
+
+    fn ingest(&self, alerts: &[Said]) -> Receipt {
+        self.accept(batch(alerts), None)
+    }
+
+    /// A complete list of a storage's alerts.
+    fn sync(&self, storage: &'static str, names: &[&'static str]) -> Receipt {
+        let alerts: Vec<Said> = names.iter().map(|name| fault(storage, name)).collect();
+        self.accept(batch(&alerts), Some(storage))
+    }
+
+    fn follow(&mut self) {
+        let mut phase = self.phase.subscribe();
+        while self.runtime.block_on(self.follower.follow(&mut phase)) == Ok(true) {}
+    }
+
+    fn active(&self) -> Vec<(String, String)> {
+        let named = |alert: &Arc<TrackedAlert>| {
+            let Identity {
+                storage_id, name, ..
+            } = &*alert.identity;
+            (storage_id.clone(), name.clone())
+        };
+        self.alerts.list().iter().map(named).collect()
+    }
+
+    /// The recoveries in the lane that the host made itself: after which batch,
+    /// and of which alerts.
+    fn own_recoveries(&self) -> Vec<(Uuid, Vec<String>)> {
+        let mut found = Vec::new();
+        let mut next = Seq(0);
+        while let Some(entry) = self.lane.journal().read(next).unwrap() {
+            next = entry.seq.next();
+            if Lane::follows_from_another(entry.record.batch_id) {
+                assert_eq!(entry.record.origin, Origin::Sync);
+                assert!(!entry.record.complete);
+                let batch = crate::codec::decode(&entry.record.payload).unwrap();
+                let batch = AlertBatch::try_from_arrow(batch).unwrap();
+                let name = |alert: Alert<'_>| {
+                    assert_eq!(alert.category(), Some("Recovery"));
+                    assert_eq!(alert.description(), Some("as it was said"));
+                    alert.alert_name().unwrap().to_owned()
+                };
+                found.push((entry.record.batch_id, batch.alerts().map(name).collect()));
+            }
+        }
+        found
+    }
+}
+
+fn open(
+    runtime: &Runtime,
+    folder: &Path,
+    max_active: usize,
+    lane: &Arc<Lane>,
+) -> (ActiveAlerts, Follower) {
+    runtime
+        .block_on(super::open(folder, max_active, lane))
+        .unwrap()
+}
+
+fn batch(alerts: &[Said]) -> AlertBatch {
+    let mut batch = AlertBatchBuilder::new();
+    for said in alerts {
+        batch.alert(NewAlert {
+            occur_time: 7,
+            texts: &[
+                ("storage_id", said.storage),
+                ("alert_name", said.name),
+                ("category", if said.over { "Recovery" } else { "Fault" }),
+                ("severity", "Major"),
+                ("description", "as it was said"),
+                ("rack", "r1"),
+            ],
+        });
+    }
+    batch.build()
+}
+
+fn named(storage: &str, name: &str) -> (String, String) {
+    (storage.to_owned(), name.to_owned())
+}
+
+#[test]
+fn a_fault_is_active_until_its_recovery() {
+    let mut host = Host::start(MANY);
+    host.ingest(&[fault("s", "fan"), fault("s", "disk")]);
+    host.follow();
+    assert_eq!(host.active(), [named("s", "disk"), named("s", "fan")]);
+    host.ingest(&[recovery("s", "fan"), recovery("t", "disk")]);
+    host.follow();
+    assert_eq!(host.active(), [named("s", "disk")]);
+}
+
+#[test]
+fn what_a_complete_sync_is_without_has_ended_and_every_exporter_hears_of_it() {
+    let mut host = Host::start(MANY);
+    host.sync("s", &["fan", "disk"]);
+    host.sync("t", &["fan"]);
+    let last = host.sync("s", &["disk"]);
+    host.follow();
+    assert_eq!(host.active(), [named("s", "disk"), named("t", "fan")]);
+    let name = Uuid::new_v5(&last.batch_id, b"follows");
+    assert_eq!(host.own_recoveries(), [(name, vec!["fan".to_owned()])]);
+    let empty = host.sync("s", &[]);
+    host.follow();
+    assert_eq!(host.active(), [named("t", "fan")]);
+    let name = Uuid::new_v5(&empty.batch_id, b"follows");
+    assert_eq!(host.own_recoveries()[1], (name, vec!["disk".to_owned()]));
+}
+
+#[test]
+fn what_is_handed_in_says_nothing_of_what_it_is_without() {
+    let mut host = Host::start(MANY);
+    host.ingest(&[fault("s", "fan")]);
+    host.ingest(&[fault("s", "disk")]);
+    host.follow();
+    assert_eq!(host.active().len(), 2);
+    assert_eq!(host.own_recoveries(), []);
+}
+
+#[test]
+fn the_table_outlives_the_host() {
+    let mut host = Host::start(MANY);
+    host.ingest(&[fault("s", "fan")]);
+    host.follow();
+    let before = host.alerts.list();
+    host.restart();
+    assert_eq!(host.alerts.list(), before);
+    assert_eq!(before[0].text("rack"), Some("r1"));
+    // What comes between the end of a host and the next one's start.
+    host.ingest(&[recovery("s", "fan"), fault("s", "disk")]);
+    host.restart();
+    host.follow();
+    assert_eq!(host.active(), [named("s", "disk")]);
+}
+
+#[test]
+fn a_sighting_keeps_when_it_was_first_seen_and_an_end_begins_anew() {
+    let mut host = Host::start(MANY);
+    host.ingest(&[fault("s", "fan")]);
+    host.follow();
+    let first = host.alerts.list()[0].clone();
+    host.ingest(&[fault("s", "fan")]);
+    host.follow();
+    let again = host.alerts.list()[0].clone();
+    assert_eq!(again.first_seen_ms, first.first_seen_ms);
+    assert!(again.last_seq > first.last_seq);
+    host.ingest(&[recovery("s", "fan"), fault("s", "fan")]);
+    host.follow();
+    let anew = host.alerts.list()[0].clone();
+    assert_eq!(anew.first_seen_ms, anew.last_seen_ms);
+}
+
+#[test]
+fn a_full_table_takes_the_oldest_off_and_counts_it() {
+    let mut host = Host::start(2);
+    for name in ["a", "b", "c"] {
+        host.ingest(&[fault("s", name)]);
+    }
+    host.follow();
+    assert_eq!(host.active().len(), 2);
+    assert_eq!(host.alerts.stats().dropped, 1);
+    assert_eq!(host.alerts.stats().active["Major"], 2);
+    host.restart_with(1);
+    assert_eq!(host.active().len(), 1);
+}
+
+#[test]
+fn an_end_is_said_again_for_a_while_with_all_that_the_alert_said() {
+    let mut host = Host::start(MANY);
+    host.ingest(&[fault("s", "fan")]);
+    host.ingest(&[recovery("s", "fan"), recovery("s", "unknown")]);
+    host.follow();
+    host.restart();
+    let now = crate::clock::now_ms();
+    let batches = host.alerts.to_send_again(now, 10);
+    let alert = batches[0].alerts().next().unwrap();
+    assert_eq!((batches.len(), batches[0].items()), (1, 1));
+    assert_eq!(alert.category(), Some("Recovery"));
+    assert_eq!(alert.extra().get("rack"), Some("r1"));
+    let later = now + 16 * 60 * 1000;
+    assert!(host.alerts.to_send_again(later, 10).is_empty());
+}
+
+#[test]
+fn what_is_said_again_comes_in_batches_of_bounded_size() {
+    let mut host = Host::start(MANY);
+    host.ingest(&["a", "b", "c", "d", "e"].map(|name| fault("s", name)));
+    host.follow();
+    let batches = host.alerts.to_send_again(0, 2);
+    let sizes: Vec<u64> = batches.iter().map(Batch::items).collect();
+    assert_eq!(sizes, [2, 2, 1]);
+}
+
+#[test]
+fn a_row_is_old_news_once_a_later_batch_speaks_of_its_alert() {
+    let mut host = Host::start(MANY);
+    let said = [fault("s", "fan"), fault("s", "disk")];
+    let first = host.ingest(&said);
+    let end = host.ingest(&[recovery("s", "fan")]);
+    let news = |host: &Host, receipt: &Receipt, said: &[Said]| {
+        host.alerts.still_news(receipt.seq, &batch(said))
+    };
+    assert_eq!(news(&host, &first, &said), [0, 1]);
+    host.follow();
+    assert_eq!(news(&host, &first, &said), [1]);
+    assert_eq!(news(&host, &end, &[recovery("s", "fan")]), [0]);
+}
+
+#[test]
+fn the_journal_is_not_held_by_a_table_that_is_in_step() {
+    let mut host = Host::start(MANY);
+    host.sync("s", &["fan"]);
+    host.follow();
+    let journal = Arc::clone(host.lane.journal());
+    let counts = || journal.counts(":active-alerts").unwrap().unwrap();
+    assert_eq!(journal.cursors().unwrap(), []);
+    let mut phase = host.phase.subscribe();
+    host.phase.send_replace(Phase::Stopping);
+    let follower = std::mem::replace(
+        &mut host.follower,
+        open(&host.runtime, host.folder.path(), MANY, &host.lane).1,
+    );
+    phase.mark_unchanged();
+    host.runtime.block_on(follower.run(phase));
+    assert_eq!((counts().pending, counts().unaccounted()), (0, 0));
+}
+
+#[test]
+fn a_damaged_table_is_moved_aside_and_fills_again_from_the_journal() {
+    let mut host = Host::start(MANY);
+    host.ingest(&[fault("s", "fan")]);
+    host.follow();
+    let path = host.folder.path().join("alerts-active.db");
+    for companion in ["alerts-active.db-wal", "alerts-active.db-shm"] {
+        // There may be none.
+        let _ = std::fs::remove_file(host.folder.path().join(companion));
+    }
+    std::fs::write(&path, vec![b'x'; 8192]).unwrap();
+    host.restart();
+    assert_eq!(host.active(), []);
+    host.follow();
+    assert_eq!(host.active(), [named("s", "fan")]);
+    let names = std::fs::read_dir(host.folder.path()).unwrap();
+    let aside = names
+        .filter_map(Result::ok)
+        .any(|entry| entry.file_name().to_string_lossy().contains(".corrupt-"));
+    assert!(aside);
+}
+
+#[test]
+fn a_table_of_a_newer_host_is_refused_in_one_line() {
+    let host = Host::start(MANY);
+    let path = host.folder.path().join("alerts-active.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 9).unwrap();
+    let opened = super::open(host.folder.path(), MANY, &host.lane);
+    let error = host.runtime.block_on(opened).unwrap_err().to_string();
+    assert!(
+        error.contains("has version 9, this host reads 1"),
+        "{error}"
+    );
+}
