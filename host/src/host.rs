@@ -7,16 +7,22 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use delfin_plugin_api::{Batch, Kind};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
 
 use crate::{
+    alert,
     api::{self, ApiParts, ApiState, PluginExporterView, PluginView},
     collect::{
         Collected, CollectedBatch, Destination, Refused, Registry, Schedule,
         StorageConfig as Collection,
     },
     config::{Config, ExporterConfig, StorageConfig},
-    delivery::{Delivery, Exporter, Phase},
+    delivery::{Delivery, Exporter, Phase, Resend},
     journal::{self, CursorError, Journals, Limits, OpenError, ReadError, StartFrom},
     lane::{Lane, Lanes, NewBatch},
     logging,
@@ -43,6 +49,9 @@ pub enum StartError {
     /// An exporter's place in the journal cannot be had.
     #[error(transparent)]
     Cursor(#[from] CursorError),
+    /// The active alerts cannot be kept.
+    #[error(transparent)]
+    Alerts(#[from] alert::StartError),
     /// The journal cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -65,6 +74,7 @@ pub struct Host {
     journals: Journals,
     exporters: Arc<[Exporter]>,
     deliveries: JoinSet<()>,
+    follower: JoinHandle<()>,
     schedule: Schedule,
     api: ApiState,
     listener: TcpListener,
@@ -88,13 +98,22 @@ impl Host {
             .await
             .map_err(|source| StartError::Listen { address, source })?;
         let lanes = lanes(&config, &journals);
+        let max_active = config.alerts.max_active;
+        let (alerts, follower) = alert::open(&config.state_dir, max_active, &lanes.alerts).await?;
         open_cursors(&config, &lanes).await?;
         let phase = watch::Sender::new(Phase::Running);
+        let follower = tokio::spawn(follower.run(phase.subscribe()));
         let mut deliveries = JoinSet::new();
         let mut exporters = Vec::new();
         for exporter in &config.exporters {
             let plugin = tokio::task::block_in_place(|| plugins.offer(exporter));
+            let declared = plugin.as_ref().ok().and_then(|plugin| plugin.resend);
+            let every = exporter.resend.or_declared(declared);
             let delivery = Delivery {
+                resend: every.map(|every| Resend {
+                    every,
+                    alerts: alerts.clone(),
+                }),
                 config: exporter.clone(),
                 plugin,
                 lane: Arc::clone(lanes.of(exporter.kind)),
@@ -110,6 +129,7 @@ impl Host {
             config: config.api.clone(),
             journal: config.journal.clone(),
             lanes,
+            alerts,
             exporters: Arc::clone(&exporters),
             collecting: schedule.collecting(),
             plugins: plugin_views(&plugins).collect(),
@@ -120,6 +140,7 @@ impl Host {
             journals,
             exporters,
             deliveries,
+            follower,
             schedule,
             api,
             listener,
@@ -158,6 +179,9 @@ impl Host {
             .is_err()
         {
             self.deliveries.abort_all();
+        }
+        if timeout(LAST_MOMENT, self.follower).await.is_err() {
+            log::debug!("the table of active alerts is behind; it goes on from there");
         }
         report(&self.exporters);
         drop(closed);

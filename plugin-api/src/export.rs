@@ -89,6 +89,8 @@ macro_rules! export_plugin {
                     Part::Text($description),
                     Part::Raw(",\"exclusive\":"),
                     Part::Raw(glue::exclusive::<$exporter>()),
+                    Part::Raw(",\"resend_seconds\":"),
+                    Part::Number(glue::resend_seconds::<$exporter>()),
                     Part::Raw("}"),
                 )+
                 Part::Raw("],\"example\":"),

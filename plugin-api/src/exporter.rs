@@ -1,5 +1,7 @@
 //! The trait that an exporter author implements.
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -27,6 +29,14 @@ pub trait Exporter: Sized + Send + 'static {
     /// of a port or a file. If so, the old one is closed before a new one is
     /// made, and one that hangs is not doubled.
     const EXCLUSIVE: bool = true;
+
+    /// For an exporter of alerts: how often it wants to be sent all that are
+    /// active, in whole seconds, for a receiver that forgets. Those batches have
+    /// the origin [`Resend`](crate::Origin::Resend); an alert that ended lately
+    /// is among them as a `Recovery`. Whoever asks for them is spared, after its
+    /// receiver was away, what a later batch has overtaken. An operator may
+    /// choose another rhythm, or none.
+    const RESEND: Option<Duration> = None;
 
     /// Makes an instance.
     ///

@@ -14,7 +14,7 @@ use arrow_array::{
 use delfin_plugin_abi::{self as abi, OutcomeCode};
 
 use crate::{
-    Batch, Context, Exporter, Failure, Host, Outcome, bridge,
+    Batch, Context, Exporter, Failure, Host, Kind, Outcome, bridge,
     guard::{self, Entry, guarded},
     outcome::encode_outcome,
 };
@@ -56,6 +56,23 @@ pub const fn kind<T: Exporter>() -> &'static str {
 #[must_use]
 pub const fn exclusive<T: Exporter>() -> &'static str {
     if T::EXCLUSIVE { "true" } else { "false" }
+}
+
+/// How often an exporter wants to be sent what is active, for the manifest.
+#[must_use]
+pub const fn resend_seconds<T: Exporter>() -> Option<u64> {
+    let Some(every) = T::RESEND else {
+        return None;
+    };
+    assert!(
+        matches!(T::Batch::KIND, Kind::Alert),
+        "RESEND is for exporters of alerts"
+    );
+    assert!(
+        every.as_secs() > 0 && every.subsec_nanos() == 0,
+        "RESEND is a whole number of seconds, and not 0"
+    );
+    Some(every.as_secs())
 }
 
 /// The answer to a name that the plugin does not have.

@@ -13,6 +13,8 @@ pub enum Part {
     Raw(&'static str),
     /// A text: goes in quoted and escaped.
     Text(&'static str),
+    /// A number, or `null`.
+    Number(Option<u64>),
     /// A comma, unless it would be the first thing in a list.
     Comma,
 }
@@ -52,6 +54,8 @@ const fn write<const N: usize>(parts: &[Part]) -> ([u8; N], usize) {
         match parts[i] {
             Part::Raw(text) => out.raw(text.as_bytes()),
             Part::Text(text) => out.text(text.as_bytes()),
+            Part::Number(Some(number)) => out.number(number),
+            Part::Number(None) => out.raw(b"null"),
             Part::Comma if out.last == b'[' => {}
             Part::Comma => out.byte(b','),
         }
@@ -81,6 +85,13 @@ impl<const N: usize> Out<N> {
             self.byte(text[i]);
             i += 1;
         }
+    }
+
+    const fn number(&mut self, number: u64) {
+        if number >= 10 {
+            self.number(number / 10);
+        }
+        self.byte(b'0' + (number % 10) as u8);
     }
 
     const fn text(&mut self, text: &[u8]) {
@@ -130,7 +141,13 @@ mod tests {
             Part::Text("a \"quoted\"\\ line\n"),
             Part::Comma,
             Part::Text("é"),
-            Part::Raw("]}"),
+            Part::Raw("],\"some\":"),
+            Part::Number(Some(u64::MAX)),
+            Part::Raw(",\"zero\":"),
+            Part::Number(Some(0)),
+            Part::Raw(",\"none\":"),
+            Part::Number(None),
+            Part::Raw("}"),
         ];
         let record = record::<{ len(PARTS) }>(PARTS);
         assert_eq!(record[..8], MAGIC);
@@ -138,7 +155,9 @@ mod tests {
         let json: serde_json::Value = serde_json::from_slice(&record[HEADER..]).unwrap();
         assert_eq!(
             json,
-            serde_json::json!({ "list": ["a \"quoted\"\\ line\n", "é"] })
+            serde_json::json!({
+                "list": ["a \"quoted\"\\ line\n", "é"], "some": u64::MAX, "zero": 0, "none": null,
+            })
         );
         assert_eq!(record[12..16], (record.len() as u32 - 16).to_le_bytes());
     }

@@ -211,7 +211,7 @@ impl Follower {
 
     /// Appends recoveries that follow from a batch.
     async fn append(
-        &self,
+        &mut self,
         batch: &StoredBatch,
         recoveries: AlertBatch,
         phase: &mut watch::Receiver<Phase>,

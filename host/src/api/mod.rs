@@ -8,6 +8,7 @@
 //! Knows nothing of how plugins are found or storages collected: it is handed a
 //! view of them.
 
+mod active_alerts;
 mod batches;
 mod body;
 mod error;
@@ -33,6 +34,7 @@ pub use plugins::{PluginExporterView, PluginView};
 pub use serve::serve;
 
 use crate::{
+    alert::ActiveAlerts,
     collect::Collecting,
     config::{ApiConfig, JournalConfig},
     delivery::{Exporter, Phase},
@@ -49,6 +51,8 @@ pub struct ApiParts {
     pub journal: JournalConfig,
     /// Where batches go.
     pub lanes: Lanes,
+    /// The alerts that are active.
+    pub alerts: ActiveAlerts,
     /// The exporters, in the order of the configuration.
     pub exporters: Arc<[Exporter]>,
     /// How each storage is doing.
@@ -126,6 +130,7 @@ fn documented() -> OpenApiRouter<ApiState> {
     openapi::described()
         .routes(routes!(ingest::ingest_performance))
         .routes(routes!(ingest::ingest_alerts))
+        .routes(routes!(active_alerts::list_active_alerts))
         .routes(routes!(batches::show_batch))
         .routes(routes!(exporters::list_exporters))
         .routes(routes!(plugins::list_plugins))

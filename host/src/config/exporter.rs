@@ -42,8 +42,22 @@ pub struct ExporterConfig {
     pub start_from: StartFrom,
     /// How a failed delivery is tried again.
     pub retry: RetryConfig,
+    /// Whether and how often it is sent the active alerts again.
+    pub resend: Resend,
     /// The plugin's own settings, checked by the plugin alone.
     pub config: Map<String, Value>,
+}
+
+/// Whether and how often an exporter is sent the active alerts again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resend {
+    /// As its plugin declares.
+    #[default]
+    AsDeclared,
+    /// In this rhythm.
+    Every(Duration),
+    /// Never.
+    Off,
 }
 
 /// How a failed delivery is tried again: for ever, in growing intervals.
@@ -67,7 +81,20 @@ impl fmt::Debug for ExporterConfig {
             .field("timeout", &self.timeout)
             .field("start_from", &self.start_from)
             .field("retry", &self.retry)
+            .field("resend", &self.resend)
             .finish_non_exhaustive()
+    }
+}
+
+impl Resend {
+    /// The rhythm for an exporter whose plugin declares that one.
+    #[must_use]
+    pub fn or_declared(self, declared: Option<Duration>) -> Option<Duration> {
+        match self {
+            Self::AsDeclared => declared,
+            Self::Every(every) => Some(every),
+            Self::Off => None,
+        }
     }
 }
 
@@ -82,6 +109,9 @@ impl Default for RetryConfig {
 }
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// More often than this, what is active is hardly news.
+const LEAST_RESEND: Duration = Duration::from_secs(1);
 
 const STARTS: [(&str, StartFrom); 2] = [("now", StartFrom::Now), ("earliest", StartFrom::Earliest)];
 
@@ -162,6 +192,7 @@ struct Table {
     timeout: Duration,
     start_from: StartFrom,
     retry: RetryConfig,
+    resend: Resend,
     config: Map<String, Value>,
 }
 
@@ -174,6 +205,7 @@ impl Default for Table {
             timeout: DEFAULT_TIMEOUT,
             start_from: StartFrom::Now,
             retry: RetryConfig::default(),
+            resend: Resend::default(),
             config: Map::new(),
         }
     }
@@ -189,7 +221,8 @@ pub(super) fn read(section: Section<'_>, names: Names) -> Vec<ExporterConfig> {
             names.warn_unless_named(&name, &item);
         }
         if let Some(section) = item.section() {
-            tables.insert(name, read_table(section));
+            let kind = names.kind_of(&name);
+            tables.insert(name, read_table(section, kind));
         }
     }
     let exporters = names.0.into_iter().map(|Name { name, kind, .. }| {
@@ -202,6 +235,7 @@ pub(super) fn read(section: Section<'_>, names: Names) -> Vec<ExporterConfig> {
             timeout: table.timeout,
             start_from: table.start_from,
             retry: table.retry,
+            resend: table.resend,
             config: table.config,
             name,
         }
@@ -209,7 +243,7 @@ pub(super) fn read(section: Section<'_>, names: Names) -> Vec<ExporterConfig> {
     exporters.collect()
 }
 
-fn read_table(mut section: Section<'_>) -> Table {
+fn read_table(mut section: Section<'_>, kind: Option<Kind>) -> Table {
     let default = Table::default();
     let table = Table {
         plugin: section.take_text("plugin").map(|text| text.value),
@@ -218,6 +252,7 @@ fn read_table(mut section: Section<'_>) -> Table {
         timeout: section.take_duration("timeout", TICK, default.timeout),
         start_from: section.take_choice("start_from", &STARTS, default.start_from),
         retry: read_retry(section.take_section("retry")),
+        resend: read_resend(&mut section, kind),
         config: section.take_free("config"),
     };
     check_isolation(&mut section);
@@ -246,6 +281,20 @@ fn read_sha256(section: &mut Section<'_>) -> Option<Sha256> {
         );
     }
     read.ok()
+}
+
+fn read_resend(section: &mut Section<'_>, kind: Option<Kind>) -> Resend {
+    let Some(item) = section.take("resend") else {
+        return Resend::default();
+    };
+    if kind == Some(Kind::Performance) {
+        item.fail("is for exporters of alerts (remove it)".to_owned());
+    }
+    if item.is_word("off") {
+        return Resend::Off;
+    }
+    item.duration(LEAST_RESEND)
+        .map_or_else(Resend::default, Resend::Every)
 }
 
 /// Every exporter runs in a thread of the host, which is what `auto` and

@@ -87,6 +87,11 @@ impl<'d> Item<'d> {
         }
     }
 
+    /// Whether it is that word.
+    pub(super) fn is_word(&self, word: &str) -> bool {
+        self.value.as_str() == Some(word)
+    }
+
     /// A string with something in it.
     pub(super) fn filled_text(&self) -> Option<Text> {
         let text = self.text()?;

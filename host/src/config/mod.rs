@@ -23,11 +23,11 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use exporter::{ExporterConfig, RetryConfig, StartFrom};
+pub use exporter::{ExporterConfig, Resend, RetryConfig, StartFrom};
 pub use find::{EMBEDDED, ENV, LoadError, Source};
 pub use mistake::{ConfigErrors, Mistake};
 pub use secret::Secrets;
-pub use service::{ApiConfig, JournalConfig, LogConfig, LogFormat, ShutdownConfig};
+pub use service::{AlertsConfig, ApiConfig, JournalConfig, LogConfig, LogFormat, ShutdownConfig};
 pub use storage::StorageConfig;
 
 use read::{Document, Section};
@@ -47,6 +47,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// The limits of the journal.
     pub journal: JournalConfig,
+    /// The limits of what is remembered of alerts.
+    pub alerts: AlertsConfig,
     /// How the host stops.
     pub shutdown: ShutdownConfig,
     /// The declared storages, in their order.
@@ -128,6 +130,7 @@ fn read(mut root: Section<'_>) -> Config {
         log: service::read_log(root.take_section("log"), &names),
         api: service::read_api(root.take_section("api")),
         journal: service::read_journal(root.take_section("journal")),
+        alerts: service::read_alerts(root.take_section("alerts")),
         shutdown: service::read_shutdown(root.take_section("shutdown")),
         storages: storage::read(&mut root),
         exporters: exporter::read(root.take_section("exporter"), names),

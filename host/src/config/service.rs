@@ -71,6 +71,13 @@ pub struct JournalConfig {
     pub cache_bytes: u64,
 }
 
+/// The limits of what is remembered of alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertsConfig {
+    /// The most alerts that are held as active.
+    pub max_active: usize,
+}
+
 /// How the host stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShutdownConfig {
@@ -109,6 +116,12 @@ impl Default for JournalConfig {
             min_free_bytes: GIB,
             cache_bytes: 64 * MIB,
         }
+    }
+}
+
+impl Default for AlertsConfig {
+    fn default() -> Self {
+        Self { max_active: 50_000 }
     }
 }
 
@@ -192,6 +205,15 @@ pub(super) fn read_journal(mut section: Section<'_>) -> JournalConfig {
     };
     section.finish();
     journal
+}
+
+pub(super) fn read_alerts(mut section: Section<'_>) -> AlertsConfig {
+    let default = AlertsConfig::default();
+    let max_active = section.take_count("max_active", 1, default.max_active as u64);
+    section.finish();
+    AlertsConfig {
+        max_active: usize::try_from(max_active).unwrap_or(usize::MAX),
+    }
 }
 
 pub(super) fn read_shutdown(mut section: Section<'_>) -> ShutdownConfig {

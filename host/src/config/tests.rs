@@ -1,6 +1,6 @@
 //! What the shipped file says, and what a configuration becomes.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use delfin_plugin_api::Kind;
 use proptest::prelude::*;
@@ -77,9 +77,10 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: what the file says is an example.
-const EXAMPLES: [&str; 14] = [
+const EXAMPLES: [&str; 15] = [
     "alert_exporters",
     "exporter.AlertExporterFile.config.path",
+    "exporter.AlertExporterFile.resend",
     "exporter.PerformanceExporterFile.config.path",
     "exporter.PerformanceExporterFile.library",
     "exporter.PerformanceExporterFile.sha256",
@@ -145,7 +146,7 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
         // The message about an unknown key lists the known ones.
         let mut with_unknown = document.clone();
         let table = table_at(&mut with_unknown, &path);
-        let present: BTreeSet<String> = table.keys().cloned().collect();
+        let mut present: BTreeSet<String> = table.keys().cloned().collect();
         table.insert("zzzzzzzz".into(), Value::from("info"));
         let Err(errors) = parse(&text_of(&with_unknown), &flag()) else {
             continue;
@@ -160,14 +161,17 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             .step_by(2)
             .map(ToOwned::to_owned)
             .collect();
-        // One exporter with all keys is enough.
+        // One exporter with all keys is enough, but that one key is for alerts.
+        if path == "exporter.PerformanceExporterFile" {
+            present.insert("resend".to_owned());
+        }
         if path != "exporter.AlertExporterFile" {
             assert_eq!(known, present, "in [{path}]");
             checked += 1;
         }
     }
-    // The root, log, api, journal, shutdown, storage and its two, exporter and its retry.
-    assert_eq!(checked, 10);
+    // The root, log, api, journal, alerts, shutdown, storage and its two, exporter and its retry.
+    assert_eq!(checked, 11);
 }
 
 #[test]
@@ -266,6 +270,34 @@ fn a_table_gives_a_name_another_plugin_and_settings() {
         ("kafka", 10)
     );
     assert!(plain.config.is_empty());
+}
+
+#[test]
+fn active_alerts_are_sent_again_as_declared_or_as_an_operator_wants() {
+    let check = |resend: &str, rhythm: Option<u64>| {
+        let text = format!("alert_exporters = ['a']\n[exporter.a]\n{resend}");
+        let declared = Some(Duration::from_secs(60));
+        let found = good(&text).exporters[0].resend.or_declared(declared);
+        assert_eq!(found, rhythm.map(Duration::from_secs), "{resend}");
+    };
+    check("", Some(60));
+    check("resend = '5m'", Some(300));
+    check("resend = 'off'", None);
+}
+
+#[test]
+fn only_alerts_are_sent_again_and_not_all_the_time() {
+    let check = |list: &str, resend: &str, message: &str| {
+        let text = format!("{list} = ['a']\n[exporter.a]\nresend = {resend}");
+        let errors = parse(&text, &flag()).unwrap_err();
+        assert_eq!(errors.mistakes()[0].message, message);
+    };
+    let performance = "is for exporters of alerts (remove it)";
+    check("performance_exporters", "'60s'", performance);
+    let often = "`10ms` is too short (at least `1s`)";
+    check("alert_exporters", "'10ms'", often);
+    let word = "`never` is not a duration (write `10s`, `250ms` or `1h30m`)";
+    check("alert_exporters", "'never'", word);
 }
 
 #[test]

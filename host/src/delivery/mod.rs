@@ -7,6 +7,7 @@
 
 mod backoff;
 mod damaged;
+mod resend;
 mod settling;
 mod status;
 mod worker;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use delfin_plugin_api::Kind;
 use tokio::{sync::watch, task::JoinSet};
 
+pub use resend::Resend;
 pub(crate) use settling::Settling;
 pub use status::{CLASSES, State, Status, StatusView};
 
@@ -48,6 +50,8 @@ pub struct Delivery {
     pub lane: Arc<Lane>,
     /// What its instances are lent.
     pub host: InstanceHost,
+    /// What it is sent again, and how often.
+    pub resend: Option<Resend>,
 }
 
 /// An exporter whose delivery was started, for whoever asks how it fares.
@@ -61,6 +65,8 @@ pub struct Exporter {
     pub plugin_version: Option<String>,
     /// What it receives.
     pub kind: Kind,
+    /// Whether it is sent the active alerts again.
+    pub resends: bool,
     /// How it fares.
     pub status: Arc<Status>,
     /// What its plugin counts.
@@ -82,6 +88,7 @@ impl Delivery {
                 .ok()
                 .map(|plugin| plugin.version.clone()),
             kind: self.config.kind,
+            resends: self.resend.is_some(),
             status: Arc::clone(&status),
             counters: self.host.counters.clone(),
             lane: Arc::clone(&self.lane),

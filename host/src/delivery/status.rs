@@ -53,6 +53,10 @@ pub struct StatusView {
     pub hangs: u64,
     /// Instances made after the first.
     pub restarts: u64,
+    /// Active alerts that were sent again, and arrived.
+    pub resent_items: u64,
+    /// Rounds of sending them again that failed.
+    pub failed_resends: u64,
     /// The time spent in `export`.
     pub export_time: Duration,
 }

@@ -19,6 +19,7 @@ use super::{
     Delivery, Phase,
     backoff::Backoff,
     damaged,
+    resend::{News, Rounds},
     settling::Settling,
     status::{State, Status, class},
 };
@@ -38,6 +39,7 @@ pub(super) struct Worker {
     head: watch::Receiver<Seq>,
     backoff: Backoff,
     settling: Settling,
+    rounds: Rounds,
     next: Seq,
     /// How often what is next was tried.
     attempt: u32,
@@ -65,6 +67,7 @@ impl Worker {
             head: journal.head(),
             backoff: Backoff::new(&delivery.config.retry),
             settling: Settling::new(&delivery.config.name, journal),
+            rounds: Rounds::new(delivery.resend.clone()),
             next: Seq(0),
             attempt: 0,
             delivery,
@@ -159,7 +162,12 @@ impl Worker {
     async fn deliver(&mut self, instance: &Instance) -> Leave {
         let mut ticked = Instant::now();
         loop {
-            let mut left = self.deliver_next(instance, ticked + TICK).await;
+            let until = self.rounds.next(ticked + TICK);
+            let mut left = self.deliver_next(instance, until).await;
+            let in_step = self.next > *self.head.borrow();
+            if left.is_ok() && self.rounds.is_due() && (in_step || self.rounds.is_overdue()) {
+                left = self.send_again(instance).await;
+            }
             if left.is_ok() && ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 self.settling.hand_over();
@@ -198,9 +206,20 @@ impl Worker {
 
     /// Exports one batch until it is delivered, and settles it.
     async fn export(&mut self, instance: &Instance, batch: &Arc<StoredBatch>) -> Result<(), Leave> {
+        let through = Position::after(batch.seq);
         loop {
+            let News { batch, filtered } = self.rounds.news_of(batch);
+            let Some(batch) = batch else {
+                return self
+                    .settle(Settlement {
+                        through,
+                        filtered,
+                        ..Settlement::default()
+                    })
+                    .await;
+            };
             self.attempt = self.attempt.saturating_add(1);
-            let call = Call::Export(Arc::clone(batch), self.attempt);
+            let call = Call::Export(Arc::clone(&batch), self.attempt);
             let answer = self.call(instance, call).await?;
             self.status.update(|status| {
                 status.attempts[class(&answer.outcome)] += 1;
@@ -210,9 +229,12 @@ impl Worker {
                 self.backoff.reset();
                 let before = self.status.delivered();
                 self.recovered(before);
-                let through = Position::after(batch.seq);
+                let delivered = Settlement::delivered(through, batch.items);
                 return self
-                    .settle(Settlement::delivered(through, batch.items))
+                    .settle(Settlement {
+                        filtered,
+                        ..delivered
+                    })
                     .await;
             };
             self.failed(State::Retrying, &failure.to_string());
@@ -228,6 +250,44 @@ impl Worker {
             };
             self.pause(asked).await?;
         }
+    }
+
+    /// Sends what is active again; what does not arrive comes in the next round.
+    async fn send_again(&mut self, instance: &Instance) -> Result<(), Leave> {
+        for batch in self.rounds.begin() {
+            let call = Call::Export(Arc::clone(&batch), 1);
+            let answer = self.call(instance, call).await?;
+            if let Err(failure) = answer.outcome {
+                return self.not_sent_again(&failure);
+            }
+            self.status
+                .update(|status| status.resent_items += batch.items);
+            let before = self.status.set(State::Running);
+            self.recovered(before);
+        }
+        Ok(())
+    }
+
+    fn not_sent_again(&mut self, failure: &Failure) -> Result<(), Leave> {
+        self.status.update(|status| status.failed_resends += 1);
+        match failure {
+            Failure::Retry { after, .. } | Failure::Throttled { after, .. } => {
+                self.rounds.put_off(after.unwrap_or_default());
+                self.failed(State::Retrying, &failure.to_string());
+            }
+            Failure::Unauthorized { .. }
+            | Failure::Misconfigured { .. }
+            | Failure::Uncertain { .. } => self.failed(State::Retrying, &failure.to_string()),
+            Failure::Partial { .. } | Failure::TooLarge { .. } | Failure::Rejected { .. } => {
+                let failure = self.scrubbed(&failure.to_string());
+                log::warn!(exporter = self.name(); "not all active alerts were taken again: {failure}");
+            }
+            Failure::Fatal { .. } => {
+                self.failed(State::Retrying, &failure.to_string());
+                return Err(Leave::Restart);
+            }
+        }
+        Ok(())
     }
 
     async fn tick(&mut self, instance: &Instance) -> Result<(), Leave> {

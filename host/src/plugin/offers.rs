@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use delfin_plugin_abi::PluginRef;
@@ -31,6 +32,8 @@ pub struct OfferedBy {
     pub root: PluginRef,
     /// Its version.
     pub version: String,
+    /// How often the exporter wants to be sent the active alerts again.
+    pub resend: Option<Duration>,
 }
 
 impl Plugins {
@@ -111,7 +114,7 @@ impl Plugins {
                 exporter.kind
             ));
         }
-        let plugin = offer.plugin;
+        let (plugin, resend) = (offer.plugin, offer.exporter.resend_seconds);
         let options = OpenOptions {
             sha256: exporter.sha256,
             ..self.options.clone()
@@ -124,6 +127,7 @@ impl Plugins {
             Ok(opened) => Ok(OfferedBy {
                 root: opened.module(),
                 version: plugin.manifest.version.clone(),
+                resend: resend.map(|seconds| Duration::from_secs(seconds.get())),
             }),
             Err(refusal) => Err(refusal.to_string()),
         }

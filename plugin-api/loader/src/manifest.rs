@@ -3,6 +3,8 @@
 //! Keys that this version does not know are ignored, so that a newer plugin can
 //! be read. Texts are for people: control characters in them become spaces.
 
+use std::num::NonZeroU64;
+
 use delfin_plugin_abi::manifest::{FORMAT_VERSION, MAGIC};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -60,6 +62,9 @@ pub struct ManifestExporter {
     /// An instance must be closed before the next one can be made.
     #[serde(default = "exclusive")]
     pub exclusive: bool,
+    /// How often it wants to be sent the alerts that are active, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resend_seconds: Option<NonZeroU64>,
 }
 
 impl Manifest {
@@ -131,6 +136,7 @@ mod tests {
         let manifest = Manifest::from_section(&section).unwrap();
         assert_eq!(manifest.exporters[0].kind, "topology");
         assert!(manifest.exporters[0].exclusive);
+        assert_eq!(manifest.exporters[0].resend_seconds, None);
     }
 
     #[test]

@@ -19,8 +19,10 @@ export_plugin! {
     "PerformanceExporterScripted" => Scripted<PerformanceBatch>: "Does what a test says",
     "PerformanceExporterSum" => boundary::Sum: "Looks at every point",
     "AlertExporterScripted" => Scripted<AlertBatch>: "Does what a test says",
+    "AlertExporterAgain" => again::Again: "Wants to be sent what is active again",
 }
 
+mod again;
 mod boundary;
 mod sum;
 

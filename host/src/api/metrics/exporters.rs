@@ -175,6 +175,15 @@ impl Table<'_, '_> {
             "Instances made after the first.",
             |s| s.restarts,
         )?;
+        let resending = |seen: &&Seen<'_>| seen.exporter.resends;
+        let resent = self.seen.iter().filter(resending);
+        let resent = resent.map(|seen| ([seen.label()], seen.status.resent_items));
+        let help = "Active alerts that were sent again, and arrived.";
+        self.page.counter("exporter_resent_items", help, resent)?;
+        let failed = self.seen.iter().filter(resending);
+        let failed = failed.map(|seen| ([seen.label()], seen.status.failed_resends));
+        let help = "Rounds of sending active alerts again that failed.";
+        self.page.counter("exporter_failed_resends", help, failed)?;
         let succeeded = self.seen.iter().filter_map(|seen| {
             let seconds = seen.status.last_success_ms? as f64 / 1000.0;
             Some(([seen.label()], seconds))

@@ -3,6 +3,7 @@
 //! What happens here is counted as it happens; what the journals, the exporters
 //! and the system know anyway is asked for at each scrape.
 
+mod alerts;
 mod collection;
 mod exporters;
 mod ingest;
@@ -39,6 +40,7 @@ impl Metrics {
         let ingest = IngestMetrics::register(&mut registry);
         registry.register_collector(Box::new(journals::Journals(parts.lanes.clone())));
         registry.register_collector(Box::new(exporters::Exporters(Arc::clone(&parts.exporters))));
+        registry.register_collector(Box::new(alerts::Alerts(parts.alerts.clone())));
         registry.register_collector(Box::new(collection::Collection(parts.collecting.clone())));
         registry.register_collector(Box::new(process::Process::started_now()));
         Self {

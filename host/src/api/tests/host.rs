@@ -15,9 +15,10 @@ use tokio::{
 use ureq::http::{Request, Response};
 
 use crate::{
+    alert,
     api::{ApiParts, ApiState, PluginExporterView, PluginView, serve},
     collect::Collecting,
-    config::{ApiConfig, ExporterConfig, JournalConfig, RetryConfig, Secrets, StartFrom},
+    config::{self, ApiConfig, ExporterConfig, JournalConfig, RetryConfig, Secrets, StartFrom},
     delivery::{Delivery, Exporter, Phase, State},
     journal::{self, Journals, Limits, Position, Receipt, Seq, Settlement},
     lane::{Lane, Lanes},
@@ -71,10 +72,14 @@ impl Host {
         };
         let (phase, watched) = watch::channel(Phase::Running);
         let exporter = runtime.block_on(failed_exporter(&lanes, watched.clone()));
+        let opened = alert::open(folder.path(), 100, &lanes.alerts);
+        let (alerts, follower) = runtime.block_on(opened).unwrap();
+        runtime.spawn(follower.run(watched.clone()));
         let state = ApiState::new(ApiParts {
             config,
             journal,
             lanes,
+            alerts,
             exporters: Arc::new([exporter]),
             collecting: Collecting::default(),
             plugins: Arc::new([plugin()]),
@@ -202,10 +207,12 @@ async fn failed_exporter(lanes: &Lanes, phase: watch::Receiver<Phase>) -> Export
             timeout: Duration::from_secs(10),
             start_from: StartFrom::Now,
             retry: RetryConfig::default(),
+            resend: config::Resend::default(),
             config: Map::new(),
         },
         plugin: Err("no plugin offers it".to_owned()),
         lane: Arc::clone(&lanes.performance),
+        resend: None,
         host: InstanceHost {
             exporter: EXPORTER.to_owned(),
             state_dir: String::new(),

@@ -34,6 +34,7 @@ fn every_route_is_described() {
             "GET /metrics",
             "GET /openapi.json",
             "GET /readyz",
+            "GET /v1/alerts/active",
             "GET /v1/batches/{batch_id}",
             "GET /v1/exporters",
             "GET /v1/plugins",

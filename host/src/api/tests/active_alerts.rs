@@ -1,0 +1,96 @@
+use serde_json::{Value, json};
+
+use super::host::Host;
+
+const THREE: &str = r#"[
+    {"storage_id":"s1","alert_id":"1","alert_name":"Fan","severity":"Major","category":"Fault","occur_time":5,"rack":"r1"},
+    {"storage_id":"s1","alert_id":"2","alert_name":"Disk","severity":"Fatal","category":"Fault","occur_time":6},
+    {"storage_id":"s2","alert_id":"1","alert_name":"Fan","severity":"odd","category":"Fault","occur_time":7}
+]"#;
+
+/// Asks until there are that many: the table follows the journal.
+fn wait_for(host: &Host, path: &str, alerts: usize) -> Vec<Value> {
+    loop {
+        let answer = host.get(path);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let found = answer.json()["alerts"].as_array().unwrap().clone();
+        if found.len() == alerts {
+            return found;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_active_is_shown_with_delfins_names_and_when_it_was_seen() {
+    let host = Host::start();
+    host.post("/v1/ingest/alerts", THREE);
+    let alerts = wait_for(&host, "/v1/alerts/active", 3);
+    let fan = &alerts[1];
+    let mut expected = json!({
+        "storage_id": "s1", "storage_name": null, "vendor": null, "model": null,
+        "serial_number": null, "alert_id": "1", "alert_name": "Fan", "sequence_number": null,
+        "category": "Fault", "severity": "Major", "type": null, "resource_type": null,
+        "location": null, "description": null, "recovery_advice": null, "match_key": null,
+        "occur_time": 5, "extra": {"rack": "r1"},
+    });
+    for seen in ["first_seen", "last_seen"] {
+        assert!(fan[seen].as_i64().unwrap() > 1_700_000_000_000, "{fan}");
+        expected[seen] = fan[seen].clone();
+    }
+    assert_eq!(*fan, expected);
+}
+
+#[test]
+fn the_list_is_filtered_and_paged() {
+    let host = Host::start();
+    host.post("/v1/ingest/alerts", THREE);
+    wait_for(&host, "/v1/alerts/active", 3);
+    let names = |query: &str, alerts: usize| -> Vec<String> {
+        let found = wait_for(&host, &format!("/v1/alerts/active?{query}"), alerts);
+        let name = |alert: &Value| format!("{} {}", alert["storage_id"], alert["alert_name"]);
+        found
+            .iter()
+            .map(|alert| name(alert).replace('"', ""))
+            .collect()
+    };
+    assert_eq!(names("storage_id=s1", 2), ["s1 Disk", "s1 Fan"]);
+    assert_eq!(names("severity=Fatal&colour=red", 1), ["s1 Disk"]);
+    assert_eq!(names("limit=1&offset=1", 1), ["s1 Fan"]);
+    assert!(names("limit=0", 0).is_empty());
+    assert!(names("storage_id=none", 0).is_empty());
+}
+
+#[test]
+fn a_limit_that_is_no_number_is_refused() {
+    let host = Host::start();
+    host.get("/v1/alerts/active?limit=-1").is_error(
+        400,
+        "InvalidInput",
+        "Invalid input received. limit must be a whole number from 0 on",
+    );
+}
+
+#[test]
+fn a_recovery_ends_an_alert_and_metrics_tell_what_is_left() {
+    let host = Host::start();
+    host.post("/v1/ingest/alerts", THREE);
+    host.post(
+        "/v1/ingest/alerts",
+        &THREE.replace("Fault", "Recovery").replace("s2", "s3"),
+    );
+    let left = wait_for(&host, "/v1/alerts/active", 1);
+    assert_eq!(left[0]["storage_id"], "s2");
+    let page = host.get("/metrics").body;
+    for series in [
+        "active_alerts{severity=\"other\"} 1",
+        "active_alerts{severity=\"Fatal\"} 0",
+        "active_alerts_dropped_total 0",
+    ] {
+        let line = format!("delfin_host_{series}");
+        assert!(
+            page.lines().any(|found| found == line),
+            "no `{line}` in\n{page}"
+        );
+    }
+}

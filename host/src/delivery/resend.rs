@@ -1,0 +1,149 @@
+//! Sending active alerts again, for receivers that forget.
+//!
+//! What is sent again is the present state and no part of the journal: it is
+//! settled nowhere, and what fails is sent in the next round. Whoever gets the
+//! state in that way is spared what waited longer than a round and was
+//! overtaken meanwhile: those rows count as filtered.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arrow_array::UInt64Array;
+use arrow_select::take::take_record_batch;
+use delfin_plugin_api::{AlertBatch, Batch, Origin};
+use uuid::Uuid;
+
+use crate::{alert::ActiveAlerts, clock::now_ms, journal::Seq, plugin::StoredBatch};
+
+/// So that a call is over in time, however many alerts are active.
+const MOST_ROWS: usize = 4096;
+
+/// What an exporter is sent again, and how often.
+#[derive(Clone, Debug)]
+pub struct Resend {
+    /// How often.
+    pub every: Duration,
+    /// The alerts.
+    pub alerts: ActiveAlerts,
+}
+
+/// The rounds of one exporter.
+pub(super) struct Rounds {
+    resend: Option<Resend>,
+    due: Instant,
+}
+
+/// What is left of a batch that waited.
+pub(super) struct News {
+    /// The rows that are news; none, if all were overtaken.
+    pub(super) batch: Option<Arc<StoredBatch>>,
+    /// How many items are not among them.
+    pub(super) filtered: u64,
+}
+
+impl Rounds {
+    /// The first round is due at once: nobody knows what the receiver has.
+    pub(super) fn new(resend: Option<Resend>) -> Self {
+        Self {
+            resend,
+            due: Instant::now(),
+        }
+    }
+
+    /// When the next round begins, but not after `latest`.
+    pub(super) fn next(&self, latest: Instant) -> Instant {
+        match &self.resend {
+            Some(_) => self.due.min(latest),
+            None => latest,
+        }
+    }
+
+    /// Whether it is time for a round.
+    pub(super) fn is_due(&self) -> bool {
+        self.resend.is_some() && self.due <= Instant::now()
+    }
+
+    /// Whether a whole round was left out: there was no moment without a batch.
+    pub(super) fn is_overdue(&self) -> bool {
+        let resend = self.resend.as_ref();
+        resend.is_some_and(|resend| self.due.elapsed() >= resend.every)
+    }
+
+    /// Begins a round: what is to be sent.
+    pub(super) fn begin(&mut self) -> Vec<Arc<StoredBatch>> {
+        let Some(resend) = &self.resend else {
+            return Vec::new();
+        };
+        self.due = Instant::now() + resend.every;
+        let now = now_ms();
+        let batches = resend.alerts.to_send_again(now, MOST_ROWS);
+        let stored = batches.into_iter().map(|batch| {
+            Arc::new(StoredBatch {
+                seq: Seq(0),
+                batch_id: Uuid::now_v7(),
+                origin: Origin::Resend,
+                storage_id: None,
+                complete: false,
+                accepted_ms: now,
+                items: batch.items(),
+                arrow: batch.as_arrow().clone(),
+            })
+        });
+        stored.collect()
+    }
+
+    /// The next round begins no sooner than after that time.
+    pub(super) fn put_off(&mut self, wait: Duration) {
+        self.due = self.due.max(Instant::now() + wait);
+    }
+
+    /// What of a batch the receiver should still get.
+    pub(super) fn news_of(&self, batch: &Arc<StoredBatch>) -> News {
+        let all = News {
+            batch: Some(Arc::clone(batch)),
+            filtered: 0,
+        };
+        let Some(resend) = &self.resend else {
+            return all;
+        };
+        let round_ms = i64::try_from(resend.every.as_millis()).unwrap_or(i64::MAX);
+        let fresh = now_ms().saturating_sub(batch.accepted_ms) < round_ms;
+        if fresh || batch.origin == Origin::Replay {
+            return all;
+        }
+        // What cannot be read here is for the plugin to refuse.
+        let Ok(alerts) = AlertBatch::try_from_arrow(batch.arrow.clone()) else {
+            return all;
+        };
+        let rows = resend.alerts.still_news(batch.seq, &alerts);
+        if rows.len() == batch.arrow.num_rows() {
+            return all;
+        }
+        only(batch, &rows).unwrap_or(all)
+    }
+}
+
+/// These rows of a batch; they are not all there is of a storage any more.
+fn only(batch: &Arc<StoredBatch>, rows: &[usize]) -> Option<News> {
+    let filtered = batch.items - rows.len() as u64;
+    if rows.is_empty() {
+        return Some(News {
+            batch: None,
+            filtered,
+        });
+    }
+    let rows = UInt64Array::from_iter_values(rows.iter().map(|&row| row as u64));
+    let arrow = take_record_batch(&batch.arrow, &rows).ok()?;
+    let left = StoredBatch {
+        complete: false,
+        items: arrow.num_rows() as u64,
+        arrow,
+        ..StoredBatch::clone(batch)
+    };
+    Some(News {
+        batch: Some(Arc::new(left)),
+        filtered,
+    })
+}

@@ -1,0 +1,134 @@
+//! Active alerts, end to end: sent again in a rhythm, over restarts and outages.
+
+use delfin_tests::{Host, Setup};
+use serde_json::{Value, json};
+
+const EXPORTER: &str = "AlertExporterAgain";
+
+/// A host with an exporter that is sent active alerts again every second.
+fn setup() -> Setup {
+    let config = format!(
+        "alert_exporters = [\"{EXPORTER}\"]
+         [exporter.{EXPORTER}]
+         resend = \"1s\"
+         retry = {{ initial_interval = \"10ms\", max_interval = \"50ms\" }}
+         [exporter.{EXPORTER}.config]
+         script = \"@/script\"
+         received = \"@/received\""
+    );
+    Setup::new(&["delfin-test-plugin"], &config)
+}
+
+/// Hands alerts in: `fan:Fault`, `fan:Recovery`.
+fn say(host: &Host, alerts: &[&str]) -> String {
+    let alert = |said: &&str| {
+        let (name, category) = said.split_once(':').unwrap_or((said, "Fault"));
+        json!({
+            "storage_id": "s1", "alert_id": "1", "alert_name": name, "category": category,
+            "severity": "Major", "sequence_number": "7", "occur_time": 1_700_000_000_000_i64,
+        })
+    };
+    let body: Vec<Value> = alerts.iter().map(alert).collect();
+    let (status, receipt) = host.ingest("alerts", &Value::from(body));
+    assert_eq!(status, 202, "{receipt}");
+    receipt["batch_id"].as_str().unwrap_or_default().to_owned()
+}
+
+fn wait_for_line(host: &Host, setup: &Setup, wanted: &str) {
+    host.wait_for(&format!("`{wanted}` received"), || {
+        let lines = setup.lines("received");
+        lines.iter().any(|line| line == wanted).then_some(())
+    });
+}
+
+fn active(host: &Host) -> Vec<String> {
+    let (status, answer) = host.get("/v1/alerts/active");
+    assert_eq!(status, 200, "{answer}");
+    let alerts = answer["alerts"].as_array().cloned().unwrap_or_default();
+    let name = |alert: &Value| alert["alert_name"].as_str().unwrap_or_default().to_owned();
+    alerts.iter().map(name).collect()
+}
+
+#[test]
+fn active_alerts_are_sent_again_until_they_end_and_an_end_is_too() {
+    let setup = setup();
+    let host = setup.start();
+    say(&host, &["disk:Fault", "fan:Fault"]);
+    wait_for_line(&host, &setup, "ingest disk:Fault fan:Fault");
+    wait_for_line(&host, &setup, "resend disk:Fault fan:Fault");
+    assert_eq!(active(&host), ["disk", "fan"]);
+    say(&host, &["fan:Recovery"]);
+    wait_for_line(&host, &setup, "resend disk:Fault fan:Recovery");
+    assert_eq!(active(&host), ["disk"]);
+    // What is sent again is no part of what was accepted.
+    let exporter = host.exporter(EXPORTER);
+    assert_eq!(
+        (&exporter["delivered"], &exporter["pending"]),
+        (&json!(3), &json!(0))
+    );
+    let metrics = host.metrics();
+    let of = [("exporter", EXPORTER)];
+    assert!(metrics.value("exporter_resent_items_total", &of) >= Some(4.0));
+    assert_eq!(metrics.value("exporter_unaccounted_items", &of), Some(0.0));
+}
+
+#[test]
+fn the_active_alerts_outlive_a_crash_and_are_sent_again_at_once() {
+    let setup = setup();
+    let host = setup.start();
+    say(&host, &["disk:Fault", "fan:Fault"]);
+    wait_for_line(&host, &setup, "ingest disk:Fault fan:Fault");
+    host.kill();
+    setup.write("received", "");
+    let host = setup.start();
+    wait_for_line(&host, &setup, "resend disk:Fault fan:Fault");
+    assert_eq!(active(&host), ["disk", "fan"]);
+    let _ = host.stop();
+}
+
+#[test]
+fn after_an_outage_a_receiver_gets_the_present_state_and_not_what_is_over() {
+    let setup = setup();
+    setup.write("script", "away");
+    let host = setup.start();
+    say(&host, &["fan:Fault"]);
+    say(&host, &["fan:Recovery"]);
+    say(&host, &["disk:Fault"]);
+    host.wait_for_exporter(EXPORTER, "an outage of some rounds", |exporter| {
+        exporter["lag_seconds"].as_f64() > Some(2.0)
+    });
+    setup.write("script", "");
+    let exporter = host.wait_for_exporter(EXPORTER, "nothing pending", |exporter| {
+        exporter["pending"] == 0
+    });
+    assert_eq!(
+        (&exporter["delivered"], &exporter["filtered"]),
+        (&json!(2), &json!(1))
+    );
+    let received = setup.lines("received");
+    assert_eq!(received[..2], ["ingest fan:Recovery", "ingest disk:Fault"]);
+    let metrics = host.metrics();
+    let of = [("exporter", EXPORTER)];
+    assert_eq!(metrics.value("exporter_unaccounted_items", &of), Some(0.0));
+}
+
+#[test]
+fn the_hosts_own_place_in_the_journal_is_no_exporter() {
+    let setup = setup();
+    let host = setup.start();
+    let batch_id = say(&host, &["fan:Fault"]);
+    wait_for_line(&host, &setup, "ingest fan:Fault");
+    let (_, batch) = host.get(&format!("/v1/batches/{batch_id}"));
+    let names: Vec<&Value> = batch["exporters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .collect();
+    assert_eq!(names.len(), 1, "{batch}");
+    assert_eq!(names[0]["name"], EXPORTER);
+    let (_, exporters) = host.get("/v1/exporters");
+    assert_eq!(exporters["exporters"].as_array().map(Vec::len), Some(1));
+    assert!(!host.text("/metrics").contains(":active"));
+    let (_, said) = host.stop();
+    assert!(!said.contains("no longer configured"), "{said}");
+}
