@@ -16,7 +16,7 @@ fn setup() -> Setup {
          script = \"@/script\"
          received = \"@/received\""
     );
-    Setup::new(&["delfin-test-plugin"], &config)
+    Setup::new(&["scripted"], &config)
 }
 
 /// Hands alerts in: `fan:Fault`, `fan:Recovery`.
@@ -67,9 +67,11 @@ fn active_alerts_are_sent_again_until_they_end_and_an_end_is_too() {
         (&json!(3), &json!(0))
     );
     let metrics = host.metrics();
-    let of = [("exporter", EXPORTER)];
-    assert!(metrics.value("exporter_resent_items_total", &of) >= Some(4.0));
-    assert_eq!(metrics.value("exporter_unaccounted_items", &of), Some(0.0));
+    assert!(metrics.of_exporter(EXPORTER, "delfin_host_exporter_resent_items_total") >= 4.0);
+    assert_eq!(
+        metrics.of_exporter(EXPORTER, "delfin_host_exporter_unaccounted_items"),
+        0.0
+    );
 }
 
 #[test]
@@ -108,8 +110,10 @@ fn after_an_outage_a_receiver_gets_the_present_state_and_not_what_is_over() {
     let received = setup.lines("received");
     assert_eq!(received[..2], ["ingest fan:Recovery", "ingest disk:Fault"]);
     let metrics = host.metrics();
-    let of = [("exporter", EXPORTER)];
-    assert_eq!(metrics.value("exporter_unaccounted_items", &of), Some(0.0));
+    assert_eq!(
+        metrics.of_exporter(EXPORTER, "delfin_host_exporter_unaccounted_items"),
+        0.0
+    );
 }
 
 #[test]

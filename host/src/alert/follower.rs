@@ -91,7 +91,8 @@ impl Follower {
         // A place that the lane has not come to is one in a journal that is gone.
         let known = stored.place.filter(|place| *place <= head.next());
         let apply_from = known.unwrap_or_default();
-        let table = Table::new(max_active, stored.alerts);
+        let mut table = Table::new(max_active, stored.alerts);
+        table.reach(apply_from);
         let alerts = ActiveAlerts(Arc::new(Mutex::new(table)));
         let follower = Self {
             lane: Arc::clone(lane),
@@ -157,6 +158,7 @@ impl Follower {
             };
             batches += 1;
             self.next = seq.next();
+            self.alerts.lock().reach(self.next);
             if seq >= self.settle_from {
                 settlement.delivered += items;
             }

@@ -86,6 +86,12 @@ impl ActiveAlerts {
             .collect()
     }
 
+    /// Whether every record before that one is taken in.
+    #[must_use]
+    pub fn know_all_before(&self, seq: Seq) -> bool {
+        self.lock().next() >= seq
+    }
+
     /// What the table holds, in numbers.
     #[must_use]
     pub fn stats(&self) -> AlertStats {

@@ -50,6 +50,8 @@ pub(super) struct Table {
     max_active: usize,
     touched: BTreeSet<Arc<Identity>>,
     dropped: u64,
+    /// The first record that is not taken in.
+    next: Seq,
 }
 
 /// Alerts by how long ago they were heard of.
@@ -64,6 +66,7 @@ impl Table {
             max_active,
             touched: BTreeSet::new(),
             dropped: 0,
+            next: Seq::default(),
         };
         for alert in alerts {
             table.put(alert);
@@ -117,6 +120,15 @@ impl Table {
     pub(super) fn knows_newer(&self, identity: &Identity, seq: Seq) -> bool {
         let alert = self.alerts.get(identity);
         alert.is_some_and(|alert| alert.last_seq > seq)
+    }
+
+    /// Every record before that one is taken in.
+    pub(super) fn reach(&mut self, next: Seq) {
+        self.next = self.next.max(next);
+    }
+
+    pub(super) fn next(&self) -> Seq {
+        self.next
     }
 
     /// How many active alerts were taken off because the table was full.

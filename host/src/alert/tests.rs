@@ -310,7 +310,9 @@ fn a_row_is_old_news_once_a_later_batch_speaks_of_its_alert() {
         host.alerts.still_news(receipt.seq, &batch(said))
     };
     assert_eq!(news(&host, &first, &said), [0, 1]);
+    assert!(!host.alerts.know_all_before(end.seq));
     host.follow();
+    assert!(host.alerts.know_all_before(end.seq.next()));
     assert_eq!(news(&host, &first, &said), [1]);
     assert_eq!(news(&host, &end, &[recovery("s", "fan")]), [0]);
 }

@@ -20,6 +20,9 @@ use crate::{alert::ActiveAlerts, clock::now_ms, journal::Seq, plugin::StoredBatc
 /// So that a call is over in time, however many alerts are active.
 const MOST_ROWS: usize = 4096;
 
+/// How soon to look again whether the table has caught up with the exporter.
+const CATCH_UP: Duration = Duration::from_millis(20);
+
 /// What an exporter is sent again, and how often.
 #[derive(Clone, Debug)]
 pub struct Resend {
@@ -60,15 +63,30 @@ impl Rounds {
         }
     }
 
-    /// Whether it is time for a round.
-    pub(super) fn is_due(&self) -> bool {
-        self.resend.is_some() && self.due <= Instant::now()
+    /// Whether it is time for a round, for an exporter whose next record this is
+    /// in a lane with that head. One that never is in step gets its round late.
+    pub(super) fn is_due(&mut self, next: Seq, head: Seq) -> bool {
+        let Some(resend) = &self.resend else {
+            return false;
+        };
+        let Some(late) = Instant::now().checked_duration_since(self.due) else {
+            return false;
+        };
+        if next <= head && late < resend.every {
+            return false;
+        }
+        // A table that is behind the exporter would say that what has just
+        // ended goes on.
+        let known = resend.alerts.know_all_before(next);
+        if !known {
+            self.put_off(CATCH_UP);
+        }
+        known
     }
 
-    /// Whether a whole round was left out: there was no moment without a batch.
-    pub(super) fn is_overdue(&self) -> bool {
-        let resend = self.resend.as_ref();
-        resend.is_some_and(|resend| self.due.elapsed() >= resend.every)
+    /// The receiver was away: what came due meanwhile is due from now on.
+    pub(super) fn receiver_is_back(&mut self) {
+        self.put_off(Duration::ZERO);
     }
 
     /// Begins a round: what is to be sent.

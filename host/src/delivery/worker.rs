@@ -164,8 +164,8 @@ impl Worker {
         loop {
             let until = self.rounds.next(ticked + TICK);
             let mut left = self.deliver_next(instance, until).await;
-            let in_step = self.next > *self.head.borrow();
-            if left.is_ok() && self.rounds.is_due() && (in_step || self.rounds.is_overdue()) {
+            let head = *self.head.borrow();
+            if left.is_ok() && self.rounds.is_due(self.next, head) {
                 left = self.send_again(instance).await;
             }
             if left.is_ok() && ticked.elapsed() >= TICK {
@@ -227,6 +227,9 @@ impl Worker {
             });
             let Err(failure) = answer.outcome else {
                 self.backoff.reset();
+                if attempt > 1 {
+                    self.rounds.receiver_is_back();
+                }
                 let before = self.status.delivered();
                 self.recovered(before);
                 let delivered = Settlement::delivered(through, batch.items);
