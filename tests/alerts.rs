@@ -1,5 +1,7 @@
 //! Active alerts, end to end: sent again in a rhythm, over restarts and outages.
 
+use std::fs;
+
 use delfin_tests::{Host, Setup};
 use serde_json::{Value, json};
 
@@ -7,16 +9,44 @@ const EXPORTER: &str = "AlertExporterAgain";
 
 /// A host with an exporter that is sent active alerts again every second.
 fn setup() -> Setup {
-    let config = format!(
+    Setup::new(&["scripted"], &config(""))
+}
+
+fn config(more: &str) -> String {
+    format!(
         "alert_exporters = [\"{EXPORTER}\"]
          [exporter.{EXPORTER}]
          resend = \"1s\"
          retry = {{ initial_interval = \"10ms\", max_interval = \"50ms\" }}
          [exporter.{EXPORTER}.config]
          script = \"@/script\"
-         received = \"@/received\""
-    );
-    Setup::new(&["scripted"], &config)
+         received = \"@/received\"
+         {more}"
+    )
+}
+
+/// A configuration that watches this machine, whose file systems are nearly full
+/// from so many percent on.
+fn watching(full_percent: u32) -> String {
+    config(&format!(
+        "[[storage]]
+         vendor = \"linux\"
+         model = \"host\"
+         name = \"this\"
+         [storage.options]
+         filesystem_full_percent = {full_percent}
+         filesystem_critical_percent = 100
+         [storage.alerts]
+         interval = \"1s\""
+    ))
+}
+
+/// Whether this machine has its root on a disk: a container need not.
+fn has_root_disk() -> bool {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    mounts
+        .lines()
+        .any(|line| line.starts_with("/dev/") && line.contains(" / "))
 }
 
 /// Hands alerts in: `fan:Fault`, `fan:Recovery`.
@@ -135,4 +165,31 @@ fn the_hosts_own_place_in_the_journal_is_no_exporter() {
     assert!(!host.text("/metrics").contains(":active"));
     let (_, said) = host.stop();
     assert!(!said.contains("no longer configured"), "{said}");
+}
+
+#[test]
+fn what_a_sync_of_a_storage_is_without_has_ended_for_every_exporter() {
+    if !has_root_disk() {
+        return;
+    }
+    let setup = Setup::new(&["scripted"], &watching(1));
+    let host = setup.start();
+    wait_for_start(&host, &setup, "sync file system nearly full:Fault");
+    assert!(!active(&host).is_empty());
+    let _ = host.stop();
+    let setup = setup.with_config(&watching(100));
+    let host = setup.start();
+    wait_for_start(&host, &setup, "sync file system nearly full:Recovery");
+    assert_eq!(active(&host), [""; 0]);
+    wait_for_start(&host, &setup, "resend file system nearly full:Recovery");
+}
+
+fn wait_for_start(host: &Host, setup: &Setup, wanted: &str) {
+    host.wait_for(&format!("`{wanted}…` received"), || {
+        let lines = setup.lines("received");
+        lines
+            .iter()
+            .any(|line| line.starts_with(wanted))
+            .then_some(())
+    });
 }

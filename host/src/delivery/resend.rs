@@ -165,3 +165,6 @@ fn only(batch: &Arc<StoredBatch>, rows: &[usize]) -> Option<News> {
         filtered,
     })
 }
+
+#[cfg(test)]
+mod tests;

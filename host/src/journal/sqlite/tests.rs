@@ -615,6 +615,33 @@ async fn the_state_of_a_batch_comes_from_cursors_and_dead_letters() {
 }
 
 #[tokio::test]
+async fn a_cursor_of_the_hosts_own_holds_records_and_is_no_exporters() {
+    let lane = Lane::new(limits());
+    lane.open_cursor(":own", StartFrom::Now).await.unwrap();
+    let batch = record(3);
+    let seq = lane.append(batch.clone(), None).await.unwrap().seq;
+    assert_eq!(lane.cursors().unwrap(), []);
+    let info = lane.batch(batch.batch_id).unwrap().unwrap();
+    assert_eq!(info.exporters, []);
+    // Without an exporter records are kept for a first one.
+    let passed = Settlement::delivered(after(seq), 3);
+    lane.settle(":own", passed).await.unwrap();
+    assert!(lane.read(seq).unwrap().is_some());
+    // With one, the host's own cursor holds what it has not passed.
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let held = lane.add(1).await;
+    lane.settle("a", Settlement::delivered(after(held), 1))
+        .await
+        .unwrap();
+    assert_eq!(lane.read(Seq(0)).unwrap().unwrap().seq, held);
+    lane.settle(":own", Settlement::delivered(after(held), 1))
+        .await
+        .unwrap();
+    assert_eq!(lane.read(Seq(0)).unwrap(), None);
+    assert_eq!((lane.of(":own").pending, lane.of("a").pending), (0, 0));
+}
+
+#[tokio::test]
 async fn the_last_error_and_the_last_success_survive_reopening() {
     let mut lane = Lane::new(limits());
     let opened = lane.open_cursor("a", StartFrom::Now).await.unwrap();
