@@ -38,6 +38,8 @@ const CURSOR: &str = ":active-alerts";
 const MOST_BATCHES: usize = 64;
 /// How long to wait before something that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How often recoveries are offered to a lane that has no room.
+const MOST_TRIES: u32 = 60;
 /// How often lost alerts are told of at most.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
@@ -151,7 +153,7 @@ impl Follower {
                 }
                 Ok(Next::Nothing) => break,
                 Err(error @ ReadError::Unavailable { .. }) => {
-                    log::warn!("active alerts fall behind: {error}");
+                    log::debug!("active alerts fall behind: {error}");
                     pause(phase).await?;
                     break;
                 }
@@ -225,19 +227,32 @@ impl Follower {
             storage_id: batch.storage_id.clone(),
             complete: false,
         };
+        let mut tries = 0;
         loop {
+            tries += 1;
             let Err(error) = self.lane.accept_once(batch.batch_id, new.clone()).await else {
                 return Ok(());
             };
             match error {
-                AppendError::Full { .. }
-                | AppendError::NoSpace { .. }
-                | AppendError::Unavailable { .. } => {
-                    log::warn!("alerts that have ended cannot be said to have: {error}");
+                AppendError::Full { .. } | AppendError::NoSpace { .. } if tries < MOST_TRIES => {
+                    log::log!(
+                        loudness(tries),
+                        "nobody hears yet which alerts have ended: {error}"
+                    );
+                    pause(phase).await?;
+                }
+                AppendError::Unavailable { .. } => {
+                    log::log!(
+                        loudness(tries),
+                        "nobody hears yet which alerts have ended: {error}"
+                    );
                     pause(phase).await?;
                 }
                 AppendError::Closed => return Err(Stop),
-                AppendError::Unfit { .. } => {
+                // The room may be missing because of what this very place holds.
+                AppendError::Full { .. }
+                | AppendError::NoSpace { .. }
+                | AppendError::Unfit { .. } => {
                     log::error!(items = new.items; "alerts have ended and no exporter hears of it: {error}");
                     return Ok(());
                 }
@@ -246,7 +261,9 @@ impl Follower {
     }
 
     async fn save(&mut self, phase: &mut watch::Receiver<Phase>) -> Result<(), Stop> {
+        let mut tries = 0;
         loop {
+            tries += 1;
             let (place, changes) = (self.next, self.alerts.lock().changes());
             let store = Arc::clone(&self.store);
             let saved = tokio::task::spawn_blocking(move || {
@@ -258,7 +275,7 @@ impl Follower {
                     self.alerts.lock().saved();
                     return Ok(());
                 }
-                Ok(Err(error)) => log::warn!("{error}"),
+                Ok(Err(error)) => log::log!(loudness(tries), "{error}"),
                 Err(error) => log::error!("active alerts were not saved: {error}"),
             }
             self.alerts.lock().unsaved();
@@ -318,6 +335,15 @@ impl std::fmt::Debug for Follower {
         f.debug_struct("Follower")
             .field("next", &self.next)
             .finish_non_exhaustive()
+    }
+}
+
+/// What goes on failing is news once.
+fn loudness(tries: u32) -> log::Level {
+    if tries == 1 {
+        log::Level::Warn
+    } else {
+        log::Level::Debug
     }
 }
 
