@@ -227,7 +227,7 @@ impl Worker {
             });
             let Err(failure) = answer.outcome else {
                 self.backoff.reset();
-                if attempt > 1 {
+                if self.attempt > 1 {
                     self.rounds.receiver_is_back();
                 }
                 let before = self.status.delivered();
