@@ -38,7 +38,7 @@ const GUARANTEES: [(&str, &str); 3] = [
 ];
 
 /// What may not stand in the table, with the remedy.
-const RESERVED: [(&str, &str); 15] = [
+const RESERVED: [(&str, &str); 18] = [
     ("acks", "every message is acknowledged by all replicas"),
     (
         "request.required.acks",
@@ -59,6 +59,9 @@ const RESERVED: [(&str, &str); 15] = [
     ("compression.codec", "use `compression`"),
     ("compression.type", "use `compression`"),
     ("batch.size", "use `message_bytes`"),
+    ("delivery.report.only.error", "every report is needed"),
+    ("plugin.library.paths", "the host alone loads libraries"),
+    ("test.mock.num.brokers", "what is sent there is lost"),
     (
         "log.queue",
         "librdkafka's log always comes out of the host's",

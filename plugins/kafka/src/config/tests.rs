@@ -88,7 +88,7 @@ fn what_the_guarantees_rest_on_holds_and_cannot_be_overridden() {
         "acks",
         "enable.idempotence",
         "message.timeout.ms",
-        "transactional.id",
+        "delivery.report.only.error",
     ] {
         let mistake = refused(json!({ "librdkafka": { key: "0" } }));
         let expected = format!("`librdkafka.{key}` cannot be set (");

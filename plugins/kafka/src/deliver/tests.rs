@@ -295,6 +295,25 @@ fn rows_of_each_storage_arrive_in_order_however_they_are_mixed() {
 }
 
 #[test]
+fn what_follows_a_row_of_its_storage_that_failed_is_sent_again_after_it() {
+    let cluster = cluster();
+    let singly = json!({ "librdkafka": { "batch.num.messages": 1 } });
+    let mut deliverer = deliverer(&cluster, &singly);
+    cluster.request_errors(Request::Produce, &[Error::RD_KAFKA_RESP_ERR_UNKNOWN]);
+    let batch = batch(&[("s", 1), ("t", 1), ("s", 1)]);
+    let outcome = deliver(&mut deliverer, &batch, PATIENCE);
+    let Err(Failure::Partial { rows }) = outcome else {
+        panic!("{outcome:?}");
+    };
+    let again: Vec<_> = rows
+        .iter()
+        .map(|failure| (failure.rows.clone(), failure.retry))
+        .collect();
+    assert_eq!(again, [(0..1, true), (2..3, true)]);
+    assert_eq!(arrived(&cluster)["t"], numbers(1..2));
+}
+
+#[test]
 fn health_asks_the_broker() {
     let cluster = cluster();
     let mut deliverer = deliverer(&cluster, &json!({}));
