@@ -4,7 +4,7 @@ use std::{
     cell::Cell,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use abi_stable::{
@@ -143,6 +143,7 @@ impl Instance {
         };
         let context = OneCall {
             call: *call,
+            began: Instant::now(),
             parts: vec![part],
         };
         let context = lend(&context);
@@ -163,6 +164,7 @@ impl Instance {
     pub fn call(&mut self, entry: &str) -> abi::Outcome {
         let context = OneCall {
             call: Call::default(),
+            began: Instant::now(),
             parts: Vec::new(),
         };
         let context = lend(&context);
@@ -190,7 +192,7 @@ pub fn quiet_host(exporter: &str, state_dir: &Path) -> Host {
 /// What a call finds in its context.
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
-    /// How long it may take.
+    /// How long it may take, from its beginning on.
     pub remaining: Duration,
     /// Whether the host is about to stop.
     pub cancelled: bool,
@@ -223,12 +225,14 @@ fn lend<'a>(context: &'a OneCall<'_>) -> ContextRef<'a> {
 
 struct OneCall<'a> {
     call: Call,
+    began: Instant,
     parts: Vec<BatchPart<'a>>,
 }
 
 impl abi::Context for OneCall<'_> {
     fn remaining_ns(&self) -> u64 {
-        u64::try_from(self.call.remaining.as_nanos()).unwrap_or(u64::MAX)
+        let remaining = self.call.remaining.saturating_sub(self.began.elapsed());
+        u64::try_from(remaining.as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn cancelled(&self) -> bool {

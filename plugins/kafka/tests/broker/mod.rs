@@ -8,6 +8,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -218,12 +219,25 @@ fn config(ports: &[u16; 4], port: usize) -> ClientConfig {
     config.set("bootstrap.servers", format!("127.0.0.1:{}", ports[port]));
     config
         .set("group.id", "test")
-        .set("fetch.wait.max.ms", "10");
+        .set("fetch.wait.max.ms", "10")
+        // Otherwise the broker is busy with what a group has read.
+        .set("enable.auto.commit", "false");
     config
 }
 
-/// Ports that nobody listens on, all different.
+/// Ports that nobody listens on, all different, and none of those that the
+/// system gives to who connects: while the broker is down, a client that tries
+/// such a port again and again may in the end be connected to itself.
 fn free_ports() -> [u16; 4] {
-    let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let free = |()| {
+        loop {
+            let place = std::process::id() * 16 + NEXT.fetch_add(1, Ordering::Relaxed);
+            let port = 20_000 + (place % 12_000) as u16;
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                return port;
+            }
+        }
+    };
+    [(); 4].map(free)
 }
