@@ -13,7 +13,8 @@ mod sink;
 
 pub use destination::{Collected, CollectedBatch, Destination, Refused};
 pub use driver::{
-    Capabilities, Driver, DriverError, Metric, Options, Resource, ResourceType, StorageInfo, Window,
+    ACCESS_OPTIONS, Capabilities, Capacity, Driver, DriverError, EXTRA, Metric, Options, Resource,
+    ResourceType, StorageDetails, StorageInfo, Window,
 };
 pub use drivers::{Factory, Registry, UnknownDriver};
 pub use schedule::{CollectState, CollectStats, Collecting, Schedule, StorageConfig};

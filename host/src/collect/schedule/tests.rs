@@ -13,7 +13,7 @@ use tokio::{
 use super::*;
 use crate::collect::{
     AlertSink, Capabilities, Collected, CollectedBatch, Driver, DriverError, Metric, Refused,
-    Resource, ResourceType, SeriesSink, StorageInfo, Window,
+    Resource, ResourceType, SeriesSink, StorageDetails, StorageInfo, Window,
 };
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -52,12 +52,14 @@ impl Driver for FakeDriver {
             vendor: "fake".to_owned(),
             model: "fake".to_owned(),
             serial_number: "1".to_owned(),
+            details: StorageDetails::default(),
         })
     }
 
     fn capabilities(&self) -> Capabilities<'_> {
         Capabilities {
             is_historic: true,
+            retention_ms: None,
             resource_metrics: &[],
         }
     }
@@ -140,7 +142,7 @@ impl Bench {
     ) {
         let collect: Arc<Mutex<Collect>> = Arc::new(Mutex::new(collect));
         let alerts: Arc<Mutex<Alerts>> = Arc::new(Mutex::new(alerts));
-        self.registry.add("fake", id, move |_| {
+        self.registry.add("fake", id, move |_, _| {
             let (collect, alerts) = (Arc::clone(&collect), Arc::clone(&alerts));
             Ok(Box::new(FakeDriver { collect, alerts }))
         });
@@ -407,7 +409,7 @@ async fn a_driver_that_panics_is_made_anew_and_its_window_is_not_lost() {
     // The lock around the closure would stay poisoned, so each driver has its own.
     let collect = Arc::new(collect);
     bench.add("s", [INTERVAL, NEVER], |_| Ok(()), || Ok(0));
-    bench.registry.add("fake", "s", move |_| {
+    bench.registry.add("fake", "s", move |_, _| {
         let collect = Arc::clone(&collect);
         Ok(Box::new(FakeDriver {
             collect: Arc::new(Mutex::new(move |window| collect(window))),

@@ -44,8 +44,9 @@ impl Worker {
     ) -> Result<(Self, oneshot::Receiver<Result<Opened, DriverError>>), DriverError> {
         let (calls, received) = mpsc::channel::<Call>();
         let (reply, opened) = oneshot::channel();
+        let id = storage.to_owned();
         let work = move || {
-            let mut driver = match factory(&options) {
+            let mut driver = match factory(&id, &options) {
                 Ok(driver) => driver,
                 Err(error) => return drop(reply.send(Err(error))),
             };
