@@ -10,6 +10,7 @@ pub mod config;
 pub mod delivery;
 pub mod host;
 pub mod ingest;
+pub mod inventory;
 pub mod journal;
 pub mod lane;
 pub mod logging;

@@ -62,7 +62,7 @@ pub trait Driver: Send {
 }
 
 /// Who a storage is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct StorageInfo {
     /// What it calls itself.
     pub name: String,
@@ -77,7 +77,7 @@ pub struct StorageInfo {
 }
 
 /// What a storage says of itself that its series and alerts do not repeat.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct StorageDetails {
     /// What it is, in words.
     pub description: Option<String>,
@@ -90,7 +90,7 @@ pub struct StorageDetails {
 }
 
 /// How much a storage holds, in bytes; 0 where it does not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Capacity {
     /// What can be used at all.
     pub total: u64,
@@ -114,6 +114,17 @@ pub struct Capabilities<'a> {
     pub retention_ms: Option<i64>,
     /// What is measured, by type of resource.
     pub resource_metrics: &'a [(ResourceType, &'a [Metric<'a>])],
+}
+
+/// What a driver can be asked for, to keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Whether a window in the past has points of its own.
+    pub is_historic: bool,
+    /// How far back it remembers, in milliseconds, where that is known.
+    pub retention_ms: Option<i64>,
+    /// What is measured and in what unit, by type of resource.
+    pub resource_metrics: Vec<(ResourceType, Vec<(String, String)>)>,
 }
 
 /// Something that is measured, and in what.
@@ -203,6 +214,22 @@ pub enum DriverError {
     /// The batch has no room for more.
     #[error("storage has more than a batch can hold")]
     TooMuch(#[from] delfin_plugin_api::BatchError),
+}
+
+impl Capabilities<'_> {
+    /// The same, to keep.
+    #[must_use]
+    pub fn to_owned(&self) -> Offer {
+        let named = |metric: &Metric<'_>| (metric.name.to_owned(), metric.unit.to_owned());
+        let metrics = self.resource_metrics.iter();
+        Offer {
+            is_historic: self.is_historic,
+            retention_ms: self.retention_ms,
+            resource_metrics: metrics
+                .map(|(kind, metrics)| (*kind, metrics.iter().map(named).collect()))
+                .collect(),
+        }
+    }
 }
 
 impl DriverError {
