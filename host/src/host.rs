@@ -18,7 +18,7 @@ use crate::{
     alert,
     api::{self, ApiParts, ApiState, PluginExporterView, PluginView},
     collect::{
-        Collected, CollectedBatch, Destination, Refused, Registry, Schedule,
+        Collected, CollectedBatch, Destination, Pace, Refused, Registry, Schedule,
         StorageConfig as Collection,
     },
     config::{Config, ExporterConfig, StorageConfig},
@@ -267,8 +267,12 @@ fn collection(storage: &StorageConfig) -> Collection {
         name: Some(storage.name.clone()),
         vendor: storage.vendor.clone(),
         model: storage.model.clone(),
-        performance_interval: storage.performance_interval,
-        alerts_interval: storage.alerts_interval,
+        pace: Pace {
+            performance: Some(storage.performance_interval),
+            alerts: Some(storage.alerts_interval),
+            is_historic: true,
+        },
+        collected_until_ms: None,
         options: storage.options.clone(),
     }
 }

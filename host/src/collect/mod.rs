@@ -13,9 +13,12 @@ mod sink;
 
 pub use destination::{Collected, CollectedBatch, Destination, Refused};
 pub use driver::{
-    ACCESS_OPTIONS, Capabilities, Capacity, Driver, DriverError, EXTRA, Metric, Options, Resource,
-    ResourceType, StorageDetails, StorageInfo, Window,
+    ACCESS_OPTIONS, Capabilities, Capacity, Driver, DriverError, EXTRA, Metric, Offer, Options,
+    Resource, ResourceType, StorageDetails, StorageInfo, Window,
 };
 pub use drivers::{Factory, Registry, UnknownDriver};
-pub use schedule::{CollectState, CollectStats, Collecting, Schedule, StorageConfig};
+pub use schedule::{
+    AlertQuery, AskError, CallError, CollectState, CollectStats, Collecting, Pace, Schedule,
+    StorageConfig,
+};
 pub use sink::{AlertSink, SeriesSink, StorageLabels};

@@ -16,6 +16,9 @@ pub struct CollectStats {
     pub failed: u64,
     /// How many batches the destination did not take at once.
     pub refused: u64,
+    /// How many beats of its rhythm passed while it was still busy; their time
+    /// became part of later windows.
+    pub skipped: u64,
     /// How many points the destination took.
     pub points: u64,
     /// How many alerts the destination took.
