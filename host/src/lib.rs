@@ -15,3 +15,4 @@ pub mod journal;
 pub mod lane;
 pub mod logging;
 pub mod plugin;
+pub mod storages;

@@ -8,6 +8,7 @@
 mod destination;
 mod driver;
 pub mod drivers;
+mod identify;
 mod schedule;
 mod sink;
 
@@ -17,6 +18,7 @@ pub use driver::{
     Resource, ResourceType, StorageDetails, StorageInfo, Window,
 };
 pub use drivers::{Factory, Registry, UnknownDriver};
+pub use identify::identify;
 pub use schedule::{
     AlertQuery, AskError, CallError, CollectState, CollectStats, Collecting, Pace, Schedule,
     StorageConfig,

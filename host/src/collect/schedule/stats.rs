@@ -5,9 +5,13 @@ use std::{
     time::Duration,
 };
 
+use crate::collect::driver::StorageInfo;
+
 /// How collection from one storage is going.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CollectStats {
+    /// Who the storage is, once it has said so.
+    pub info: Option<StorageInfo>,
     /// What is going on now.
     pub state: CollectState,
     /// How many collections and alert syncs succeeded.

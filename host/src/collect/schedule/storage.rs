@@ -368,6 +368,7 @@ impl<D: Destination> StorageTask<D> {
         if let Some(name) = &config.name {
             info.name.clone_from(name);
         }
+        self.stats.lock().info = Some(info.clone());
         let id = config.id.clone();
         Ok(OpenDriver {
             driver: opened.driver,
