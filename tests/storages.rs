@@ -241,7 +241,8 @@ fn the_command_line_registers_shows_and_forgets_storages() {
         list.stdout.contains(id) && list.stdout.contains("fake_model"),
         "{list:?}"
     );
-    ask(&setup, &host, &["storages", "remove", id]).exits(0);
+    let removed = ask(&setup, &host, &["storages", "remove", id]).exits(0);
+    assert!(removed.stdout.contains(id), "{removed:?}");
     let list = ask(&setup, &host, &["storages", "list", "--json"])
         .exits(0)
         .json();

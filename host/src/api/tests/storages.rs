@@ -18,10 +18,7 @@ const FAKE: &str = r#"{"vendor": "fake_storage", "model": "fake_driver",
 /// Cases in which the status or the name of the error differs on purpose.
 const DEVIATIONS: &[(&str, u16, &str)] = &[
     // Delfin fails with an empty answer where no JSON has come.
-    ("create_no_content_type", 415, "InvalidContentType"),
     ("create_text_plain", 415, "InvalidContentType"),
-    ("create_empty_body", 400, "MalformedRequestBody"),
-    ("alerts_sync_no_body", 415, "InvalidContentType"),
     ("alerts_sync_empty_body_json", 400, "MalformedRequestBody"),
     ("x_create_content_type_vnd_json", 415, "InvalidContentType"),
     // The name of a media type has no case.
@@ -44,13 +41,11 @@ const DEVIATIONS: &[(&str, u16, &str)] = &[
     // It exists here.
     ("metrics_config_put", 200, ""),
     ("metrics_config_get", 200, ""),
-    // Access data cannot be changed: in the recording the address had been.
     (
         "create_duplicate_after_access_put",
         400,
         "StorageAlreadyExists",
     ),
-    ("create_duplicate_other_user", 400, "StorageAlreadyExists"),
 ];
 
 /// Members that are written otherwise on purpose.
@@ -58,8 +53,7 @@ const OTHERWISE: &[&str] = &[
     "updated_at",      // nothing but a change of the storage changes it
     "sequence_number", // a text for every driver
     "occur_time",      // milliseconds
-    "cli",             // in the recording, access data had been changed
-    "ssh",
+    "storage_name",    // what was given, if something was
 ];
 
 fn without_secrets(answer: &Answer, name: &str) {
@@ -71,6 +65,9 @@ fn without_secrets(answer: &Answer, name: &str) {
 /// Both have the same members, of the same types, at every depth.
 fn same_shape(golden: &Value, ours: &Value, place: &str) {
     match (golden, ours) {
+        // A way of access that is not used is empty, and which are used depends
+        // on the deviations before.
+        (Value::Object(golden), Value::Object(ours)) if golden.is_empty() || ours.is_empty() => {}
         (Value::Object(golden), Value::Object(ours)) => {
             let names = |object: &serde_json::Map<String, Value>| -> Vec<String> {
                 object.keys().cloned().collect()
