@@ -176,7 +176,7 @@ fn reached(kind: &str, fields: &Fields<'_>) -> Result<(), ApiError> {
         ("cli" | "smis", None) => {}
         (_, port) => {
             let port = port.and_then(Value::as_u64);
-            if !port.is_some_and(|port| port <= 65_535) {
+            if port.is_none_or(|port| port > 65_535) {
                 return Err(fields.wrong("port", "must be a whole number from 0 to 65535"));
             }
         }

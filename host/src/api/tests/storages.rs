@@ -41,11 +41,6 @@ const DEVIATIONS: &[(&str, u16, &str)] = &[
     // It exists here.
     ("metrics_config_put", 200, ""),
     ("metrics_config_get", 200, ""),
-    (
-        "create_duplicate_after_access_put",
-        400,
-        "StorageAlreadyExists",
-    ),
 ];
 
 /// Members that are written otherwise on purpose.

@@ -88,7 +88,7 @@ impl Inventory for SqliteInventory {
         let connection = self.lock();
         let mut statement = connection.prepare("SELECT * FROM storages ORDER BY created_us, id")?;
         let stored: Vec<Stored> = statement
-            .query_map([], |row| stored(row))?
+            .query_map([], stored)?
             .collect::<rusqlite::Result<_>>()?;
         stored.into_iter().map(|one| self.unsealed(one)).collect()
     }

@@ -38,7 +38,10 @@ fn registrations_are_there_after_a_restart_until_they_are_removed() {
     let storage = registration();
     open(&folder).unwrap().add(&storage).unwrap();
     let inventory = open(&folder).unwrap();
-    assert_eq!(inventory.storages().unwrap(), [storage.clone()]);
+    assert_eq!(
+        inventory.storages().unwrap(),
+        std::slice::from_ref(&storage)
+    );
     let polling = Polling {
         perf_collection: false,
         interval: Duration::from_millis(1_500),
@@ -52,7 +55,10 @@ fn registrations_are_there_after_a_restart_until_they_are_removed() {
     };
     drop(inventory);
     let inventory = open(&folder).unwrap();
-    assert_eq!(inventory.storages().unwrap(), [changed.clone()]);
+    assert_eq!(
+        inventory.storages().unwrap(),
+        std::slice::from_ref(&changed)
+    );
     assert!(inventory.remove(changed.id).unwrap());
     assert!(!inventory.remove(changed.id).unwrap());
     assert_eq!(inventory.storages().unwrap(), []);
