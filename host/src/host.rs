@@ -17,20 +17,22 @@ use tokio::{
 use crate::{
     alert,
     api::{self, ApiParts, ApiState, PluginExporterView, PluginView},
-    collect::{
-        Collected, CollectedBatch, Destination, Refused, Registry, Schedule,
-        StorageConfig as Collection,
-    },
-    config::{Config, ExporterConfig, StorageConfig},
+    collect::{Collected, CollectedBatch, Destination, Refused, Registry},
+    config::{Config, ExporterConfig},
     delivery::{Delivery, Exporter, Phase, Resend},
+    inventory,
     journal::{self, CursorError, Journals, Limits, OpenError, ReadError, StartFrom},
     lane::{Lane, Lanes, NewBatch},
     logging,
     plugin::{InstanceHost, PluginCounters, Plugins},
+    storages::{self, Progress, Storages},
 };
 
 /// How long tasks get to notice that the time for draining is over.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// How often it is written how far storages are collected.
+const WRITE_PROGRESS_AFTER: Duration = Duration::from_secs(5);
 
 /// Why the host cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +57,12 @@ pub enum StartError {
     /// The journal cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// A storage has no driver.
+    /// The inventory cannot be used.
     #[error(transparent)]
-    Driver(#[from] crate::collect::UnknownDriver),
+    Inventory(#[from] inventory::OpenError),
+    /// The storages cannot be collected from.
+    #[error(transparent)]
+    Storages(#[from] storages::StartError),
     /// A folder for an exporter's state cannot be made.
     #[error("cannot make folder `{path}` (check `state_dir`, its owner and its mode)")]
     Folder {
@@ -75,7 +80,7 @@ pub struct Host {
     exporters: Arc<[Exporter]>,
     deliveries: JoinSet<()>,
     follower: JoinHandle<()>,
-    schedule: Schedule,
+    storages: Arc<Storages>,
     api: ApiState,
     listener: TcpListener,
     phase: watch::Sender<Phase>,
@@ -122,16 +127,14 @@ impl Host {
             exporters.push(delivery.start(&mut deliveries, phase.subscribe()));
         }
         let exporters: Arc<[Exporter]> = exporters.into();
-        let storages = config.storages.iter().map(collection).collect();
-        let destination = Arc::new(Intake(lanes.clone()));
-        let schedule = Schedule::start(storages, &Registry::default(), destination)?;
+        let storages = start_storages(&config, &lanes)?;
         let api = ApiState::new(ApiParts {
             config: config.api.clone(),
             journal: config.journal.clone(),
             lanes,
             alerts,
             exporters: Arc::clone(&exporters),
-            collecting: schedule.collecting(),
+            storages: Arc::clone(&storages),
             plugins: plugin_views(&plugins).collect(),
             phase: phase.subscribe(),
         });
@@ -141,7 +144,7 @@ impl Host {
             exporters,
             deliveries,
             follower,
-            schedule,
+            storages,
             api,
             listener,
             phase,
@@ -160,6 +163,8 @@ impl Host {
     /// Runs until `stop` is over, then delivers what can be delivered at once;
     /// until `hurry` is over, or the configured time is up.
     pub async fn run(mut self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) {
+        let progress = Arc::clone(self.storages.progress());
+        let writing = tokio::spawn(write_now_and_then(Arc::clone(&progress)));
         let (closed, close) = tokio::sync::oneshot::channel::<()>();
         let served = tokio::spawn(api::serve(self.listener, self.api, async {
             drop(close.await);
@@ -168,7 +173,7 @@ impl Host {
         let drain_timeout = self.config.shutdown.drain_timeout;
         log::info!(drain_timeout:? = drain_timeout; "stopping: delivering what can be delivered");
         self.phase.send_replace(Phase::Draining);
-        self.schedule.stop().await;
+        self.storages.stop().await;
         tokio::select! {
             _ = timeout(drain_timeout, all(&mut self.deliveries)) => {}
             () = hurry => {}
@@ -188,15 +193,40 @@ impl Host {
         if timeout(LAST_MOMENT, served).await.is_err() {
             log::debug!("a client of the API does not let go");
         }
+        writing.abort();
         tokio::task::block_in_place(|| {
+            progress.write();
             self.journals.performance.close();
             self.journals.alerts.close();
         });
     }
 }
 
-/// What is collected goes into the lanes.
-struct Intake(Lanes);
+fn start_storages(config: &Config, lanes: &Lanes) -> Result<Arc<Storages>, StartError> {
+    tokio::task::block_in_place(|| {
+        let inventory = inventory::open(&config.state_dir)?;
+        let lanes = lanes.clone();
+        let intake = |progress| Intake { lanes, progress };
+        let declared = &config.storages;
+        let storages = Storages::start(declared, inventory, Registry::default(), intake)?;
+        Ok(Arc::new(storages))
+    })
+}
+
+async fn write_now_and_then(progress: Arc<Progress>) {
+    loop {
+        tokio::time::sleep(WRITE_PROGRESS_AFTER).await;
+        let progress = Arc::clone(&progress);
+        // It says itself when it cannot.
+        drop(tokio::task::spawn_blocking(move || progress.write()).await);
+    }
+}
+
+/// What is collected goes into the lanes, and once it is there it is noted.
+struct Intake {
+    lanes: Lanes,
+    progress: Arc<Progress>,
+}
 
 impl Destination for Intake {
     async fn accept(&self, collected: Collected) -> Result<(), Refused> {
@@ -209,10 +239,13 @@ impl Destination for Intake {
             arrow,
             items,
             origin: collected.origin,
-            storage_id: Some(collected.storage_id),
+            storage_id: Some(collected.storage_id.clone()),
             complete: collected.complete,
         };
-        self.0.of(kind).accept(batch, None).await?;
+        self.lanes.of(kind).accept(batch, None).await?;
+        if let Some(until_ms) = collected.until_ms {
+            self.progress.note(&collected.storage_id, until_ms);
+        }
         Ok(())
     }
 }
@@ -259,18 +292,6 @@ pub fn instance_host(
         secrets: config.secrets.clone(),
         counters: PluginCounters::default(),
     })
-}
-
-fn collection(storage: &StorageConfig) -> Collection {
-    Collection {
-        id: storage.id.to_string(),
-        name: Some(storage.name.clone()),
-        vendor: storage.vendor.clone(),
-        model: storage.model.clone(),
-        performance_interval: storage.performance_interval,
-        alerts_interval: storage.alerts_interval,
-        options: storage.options.clone(),
-    }
 }
 
 /// Fixes where each exporter starts before the first batch is accepted, so that

@@ -257,6 +257,38 @@ impl Host {
         self.answer(path, request.header("Idempotency-Key", key).send_json(body))
     }
 
+    /// Sends a request, with a JSON body or none; nothing for an empty answer.
+    ///
+    /// # Panics
+    ///
+    /// The host does not answer, or with something that is no JSON.
+    #[must_use]
+    pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url));
+        let answer = match body {
+            Some(body) => {
+                let request = request.header("Content-Type", "application/json");
+                self.agent
+                    .run(must(request.body(body.to_string()), "make a request"))
+            }
+            None => self.agent.run(must(request.body(()), "make a request")),
+        };
+        let mut answer = answer.unwrap_or_else(|error| self.give_up(&format!("{path}: {error}")));
+        let status = answer.status().as_u16();
+        let text = answer.body_mut().read_to_string();
+        let text = text.unwrap_or_else(|error| self.give_up(&format!("{path}: {error}")));
+        if text.is_empty() {
+            return (status, Value::Null);
+        }
+        let said = serde_json::from_str(&text);
+        (
+            status,
+            said.unwrap_or_else(|error| self.give_up(&format!("{path}: {error}: {text}"))),
+        )
+    }
+
     /// Its metrics.
     ///
     /// # Panics

@@ -15,9 +15,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::storages::refused;
 use crate::{
     ingest::IngestError,
     journal::{AppendError, ReadError},
+    storages::Refusal,
 };
 
 /// How soon whoever is told to come back may do so: about as long as the journal
@@ -86,6 +88,9 @@ pub enum ApiError {
         /// Why, for the log, where that is news.
         log: Option<String>,
     },
+    /// It cannot be done with that storage.
+    #[error(transparent)]
+    Storage(#[from] Refusal),
     /// A mistake of the host.
     #[error("An unknown exception occurred.")]
     Internal {
@@ -151,6 +156,7 @@ impl ApiError {
             Self::ServiceUnavailable { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
             }
+            Self::Storage(refusal) => refused::status_and_code(refusal),
             Self::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "DelfinException"),
         }
     }
@@ -165,6 +171,7 @@ impl ApiError {
             | Self::RequestBodyTooLarge { detail }
             | Self::JournalFull { detail } => vec![detail.clone()],
             Self::ServiceUnavailable { reason, .. } => vec![(*reason).to_owned()],
+            Self::Storage(refusal) => refused::args(refusal),
             Self::NotFound
             | Self::MethodNotAllowed
             | Self::RequestTimeout
@@ -177,6 +184,7 @@ impl ApiError {
             Self::Internal { log } => Some(log.clone()),
             Self::ServiceUnavailable { log, .. } => log.clone(),
             Self::JournalFull { detail } => Some(detail.clone()),
+            Self::Storage(refusal) => refused::for_log(refusal),
             Self::NotFound
             | Self::BatchNotFound { .. }
             | Self::MethodNotAllowed

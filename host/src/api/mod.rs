@@ -5,8 +5,8 @@
 //! is wrong with it; every answer has a request id. What blocks or keeps the
 //! processor busy never runs on an async worker.
 //!
-//! Knows nothing of how plugins are found or storages collected: it is handed a
-//! view of them.
+//! Knows nothing of how plugins are found or storages asked: it is handed those
+//! who do.
 
 mod active_alerts;
 mod batches;
@@ -20,6 +20,7 @@ mod openapi;
 mod plugins;
 mod request;
 mod serve;
+mod storages;
 #[cfg(test)]
 mod tests;
 
@@ -35,10 +36,10 @@ pub use serve::serve;
 
 use crate::{
     alert::ActiveAlerts,
-    collect::Collecting,
     config::{ApiConfig, JournalConfig},
     delivery::{Exporter, Phase},
     lane::Lanes,
+    storages::Storages,
 };
 use metrics::Metrics;
 
@@ -55,8 +56,8 @@ pub struct ApiParts {
     pub alerts: ActiveAlerts,
     /// The exporters, in the order of the configuration.
     pub exporters: Arc<[Exporter]>,
-    /// How each storage is doing.
-    pub collecting: Collecting,
+    /// The storages.
+    pub storages: Arc<Storages>,
     /// The plugin files that were found.
     pub plugins: Arc<[PluginView]>,
     /// Whether the host takes batches.
@@ -100,6 +101,10 @@ impl ApiState {
         &self.0.parsing
     }
 
+    fn storages(&self) -> &Storages {
+        &self.parts().storages
+    }
+
     fn phase(&self) -> Phase {
         *self.parts().phase.borrow()
     }
@@ -127,7 +132,7 @@ fn router(state: ApiState) -> Router {
 }
 
 fn documented() -> OpenApiRouter<ApiState> {
-    openapi::described()
+    storages::routed(openapi::described())
         .routes(routes!(ingest::ingest_performance))
         .routes(routes!(ingest::ingest_alerts))
         .routes(routes!(active_alerts::list_active_alerts))

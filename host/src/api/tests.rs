@@ -9,3 +9,4 @@ mod host;
 mod ingest;
 mod metrics;
 mod openapi;
+mod storages;

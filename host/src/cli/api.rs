@@ -124,6 +124,12 @@ impl Api {
         self.answer(path, request.send(SendBody::from_reader(upload.body)))
     }
 
+    /// Removes a resource.
+    pub(super) fn delete(&self, path: &str) -> Result<String, ApiError> {
+        let url = format!("{}{path}", self.url);
+        self.answer(path, self.agent.delete(&url).call())
+    }
+
     /// Reads an answer that [`Self::get`] gave.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod plugins;
 mod push;
 mod run;
 mod settings;
+mod storages;
 mod table;
 mod try_plugin;
 
@@ -37,6 +38,7 @@ pub use plugins::{Listing, PluginView, PluginsCommand, RefusedView};
 pub use push::{IngestKind, PushArgs, PushError};
 pub use run::RunArgs;
 pub use settings::HostArgs;
+pub use storages::StoragesCommand;
 pub use table::{Cell, Table, grouped};
 pub use try_plugin::{TryArgs, TryError};
 
@@ -93,6 +95,10 @@ pub enum Command {
     /// Show the running host's exporters: state, counts, last error
     Exporters(ExportersArgs),
 
+    /// Show, register or forget storages of the running host
+    #[command(subcommand)]
+    Storages(StoragesCommand),
+
     /// Hand a file of performance or of alerts to the running host
     Push(PushArgs),
 
@@ -132,6 +138,7 @@ impl Cli {
             Command::Check(args) => check::run(global, args, output),
             Command::Plugins(command) => plugins::run(global, command, output),
             Command::Exporters(args) => exporters::run(global, args, output),
+            Command::Storages(command) => storages::run(global, command, output),
             Command::Push(args) => push::run(global, args, output),
             Command::Try(args) => try_plugin::run(global, args, output),
             Command::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),

@@ -19,6 +19,9 @@ pub struct Collected {
     /// Whether the batch is all there is of this kind in its scope: an alert
     /// that is absent from a complete batch has ended.
     pub complete: bool,
+    /// Once it is taken, how far the storage is collected, in milliseconds since
+    /// the epoch: of a storage that can be asked for what came before.
+    pub until_ms: Option<i64>,
     /// The points or alerts.
     pub batch: CollectedBatch,
 }

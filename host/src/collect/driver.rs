@@ -1,7 +1,7 @@
 //! What a driver is: it knows how to ask one kind of storage.
 //!
-//! A driver blocks as long as it needs to: it lives on a thread of its own, is
-//! called by one caller at a time, and delays nobody but itself.
+//! A driver blocks as long as it needs to: it is called on threads that are there
+//! for that, by one caller at a time, and delays nobody but itself.
 //!
 //! Made of the standard library, JSON values and the plugin API alone, so that
 //! drivers can come out of shared libraries one day.
@@ -12,6 +12,13 @@ use super::sink::{AlertSink, SeriesSink};
 
 /// A driver's own settings.
 pub type Options = serde_json::Map<String, serde_json::Value>;
+
+/// The options that say how a storage is reached: an object each, as it was
+/// registered with. A driver takes those that it understands.
+pub const ACCESS_OPTIONS: [&str; 5] = ["rest", "ssh", "cli", "smis", EXTRA];
+
+/// The option that holds what a registration says beyond the access data.
+pub const EXTRA: &str = "extra_attributes";
 
 /// Asks one storage. Making one checks its options and touches no network.
 pub trait Driver: Send {
@@ -55,7 +62,7 @@ pub trait Driver: Send {
 }
 
 /// Who a storage is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct StorageInfo {
     /// What it calls itself.
     pub name: String,
@@ -65,6 +72,36 @@ pub struct StorageInfo {
     pub model: String,
     /// What tells it from others of its model.
     pub serial_number: String,
+    /// What else it says of itself.
+    pub details: StorageDetails,
+}
+
+/// What a storage says of itself that its series and alerts do not repeat.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct StorageDetails {
+    /// What it is, in words.
+    pub description: Option<String>,
+    /// Where it stands.
+    pub location: Option<String>,
+    /// The version of its firmware.
+    pub firmware_version: Option<String>,
+    /// How much it holds.
+    pub capacity: Capacity,
+}
+
+/// How much a storage holds, in bytes; 0 where it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Capacity {
+    /// What can be used at all.
+    pub total: u64,
+    /// What is used.
+    pub used: u64,
+    /// What is not used.
+    pub free: u64,
+    /// What its disks hold.
+    pub raw: u64,
+    /// What was promised to its users.
+    pub subscribed: u64,
 }
 
 /// What a driver can be asked for.
@@ -73,8 +110,21 @@ pub struct Capabilities<'a> {
     /// Whether a window in the past has points of its own: otherwise only the
     /// present can be measured.
     pub is_historic: bool,
+    /// How far back it remembers, in milliseconds, where that is known.
+    pub retention_ms: Option<i64>,
     /// What is measured, by type of resource.
     pub resource_metrics: &'a [(ResourceType, &'a [Metric<'a>])],
+}
+
+/// What a driver can be asked for, to keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Whether a window in the past has points of its own.
+    pub is_historic: bool,
+    /// How far back it remembers, in milliseconds, where that is known.
+    pub retention_ms: Option<i64>,
+    /// What is measured and in what unit, by type of resource.
+    pub resource_metrics: Vec<(ResourceType, Vec<(String, String)>)>,
 }
 
 /// Something that is measured, and in what.
@@ -164,6 +214,22 @@ pub enum DriverError {
     /// The batch has no room for more.
     #[error("storage has more than a batch can hold")]
     TooMuch(#[from] delfin_plugin_api::BatchError),
+}
+
+impl Capabilities<'_> {
+    /// The same, to keep.
+    #[must_use]
+    pub fn to_owned(&self) -> Offer {
+        let named = |metric: &Metric<'_>| (metric.name.to_owned(), metric.unit.to_owned());
+        let metrics = self.resource_metrics.iter();
+        Offer {
+            is_historic: self.is_historic,
+            retention_ms: self.retention_ms,
+            resource_metrics: metrics
+                .map(|(kind, metrics)| (*kind, metrics.iter().map(named).collect()))
+                .collect(),
+        }
+    }
 }
 
 impl DriverError {

@@ -8,13 +8,19 @@
 mod destination;
 mod driver;
 pub mod drivers;
+mod identify;
 mod schedule;
 mod sink;
 
 pub use destination::{Collected, CollectedBatch, Destination, Refused};
 pub use driver::{
-    Capabilities, Driver, DriverError, Metric, Options, Resource, ResourceType, StorageInfo, Window,
+    ACCESS_OPTIONS, Capabilities, Capacity, Driver, DriverError, EXTRA, Metric, Offer, Options,
+    Resource, ResourceType, StorageDetails, StorageInfo, Window,
 };
 pub use drivers::{Factory, Registry, UnknownDriver};
-pub use schedule::{CollectState, CollectStats, Collecting, Schedule, StorageConfig};
+pub use identify::identify;
+pub use schedule::{
+    AlertQuery, AskError, CallError, CollectState, CollectStats, Collecting, Pace, Schedule,
+    StorageConfig,
+};
 pub use sink::{AlertSink, SeriesSink, StorageLabels};

@@ -112,7 +112,7 @@ impl<'a> AlertSink<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::ResourceType;
+    use crate::collect::{ResourceType, StorageDetails};
 
     fn storage() -> StorageLabels {
         StorageLabels {
@@ -122,6 +122,7 @@ mod tests {
                 vendor: "acme".into(),
                 model: "one".into(),
                 serial_number: "sn".into(),
+                details: StorageDetails::default(),
             },
         }
     }

@@ -35,6 +35,11 @@ impl Collector for Collection {
             "Batches that the journal did not take at once.",
             |s| s.refused,
         )?;
+        table.count(
+            "collection_calls_skipped",
+            "Collections and alert syncs whose time passed during the one before: their windows became part of later ones.",
+            |s| s.skipped,
+        )?;
         table.count("collection_points", "Points collected.", |s| s.points)?;
         table.count("collection_alerts", "Alerts collected.", |s| s.alerts)?;
         table.count(

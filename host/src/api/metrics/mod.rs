@@ -41,7 +41,9 @@ impl Metrics {
         registry.register_collector(Box::new(journals::Journals(parts.lanes.clone())));
         registry.register_collector(Box::new(exporters::Exporters(Arc::clone(&parts.exporters))));
         registry.register_collector(Box::new(alerts::Alerts(parts.alerts.clone())));
-        registry.register_collector(Box::new(collection::Collection(parts.collecting.clone())));
+        registry.register_collector(Box::new(collection::Collection(
+            parts.storages.collecting(),
+        )));
         registry.register_collector(Box::new(process::Process::started_now()));
         Self {
             ingest,

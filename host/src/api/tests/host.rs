@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use delfin_plugin_api::Kind;
+use delfin_plugin_api::{Batch, Kind};
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::{
@@ -17,12 +17,16 @@ use ureq::http::{Request, Response};
 use crate::{
     alert,
     api::{ApiParts, ApiState, PluginExporterView, PluginView, serve},
-    collect::Collecting,
-    config::{self, ApiConfig, ExporterConfig, JournalConfig, RetryConfig, Secrets, StartFrom},
+    collect::{Collected, CollectedBatch, Destination, Refused, Registry, drivers::fake},
+    config::{
+        self, ApiConfig, ExporterConfig, JournalConfig, RetryConfig, Secrets, StartFrom,
+        StorageConfig,
+    },
     delivery::{Delivery, Exporter, Phase, State},
     journal::{self, Journals, Limits, Position, Receipt, Seq, Settlement},
-    lane::{Lane, Lanes},
+    lane::{Lane, Lanes, NewBatch},
     plugin::{InstanceHost, PluginCounters},
+    storages::Storages,
 };
 
 /// The exporter of performance batches, which no plugin offers.
@@ -56,6 +60,15 @@ impl Host {
     }
 
     pub(super) fn with(config: ApiConfig, journal: JournalConfig) -> Self {
+        Self::made(config, journal, Vec::new())
+    }
+
+    /// A host with storages that its configuration declares.
+    pub(super) fn with_storages(declared: Vec<StorageConfig>) -> Self {
+        Self::made(ApiConfig::default(), JournalConfig::default(), declared)
+    }
+
+    fn made(config: ApiConfig, journal: JournalConfig, declared: Vec<StorageConfig>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let limits = Limits {
@@ -70,6 +83,13 @@ impl Host {
             performance: lane(Kind::Performance),
             alerts: lane(Kind::Alert),
         };
+        let storages = {
+            let _within = runtime.enter();
+            let inventory = crate::inventory::open(folder.path()).unwrap();
+            let keeps = |_| Keeps(lanes.clone());
+            Storages::start(&declared, inventory, small_fakes(), keeps).unwrap()
+        };
+        let storages = Arc::new(storages);
         let (phase, watched) = watch::channel(Phase::Running);
         let exporter = runtime.block_on(failed_exporter(&lanes, watched.clone()));
         let opened = alert::open(folder.path(), 100, &lanes.alerts);
@@ -81,7 +101,7 @@ impl Host {
             lanes,
             alerts,
             exporters: Arc::new([exporter]),
-            collecting: Collecting::default(),
+            storages,
             plugins: Arc::new([plugin()]),
             phase: watched,
         });
@@ -192,6 +212,53 @@ impl Answer {
     pub(super) fn batch_id(&self) -> String {
         assert_eq!(self.status, 202, "{}", self.body);
         self.json()["batch_id"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Fake storages with few resources: it is not points that are tested here.
+fn small_fakes() -> Registry {
+    let mut registry = Registry::empty();
+    registry.add(fake::VENDOR, fake::MODEL, |id, options| {
+        let mut options = options.clone();
+        for name in ["storage_pools", "volumes", "disks"] {
+            options.insert(name.to_owned(), 1.into());
+        }
+        Ok(Box::new(fake::FakeDriver::new(id, &options)?))
+    });
+    registry
+}
+
+/// A storage of the configuration.
+pub(super) fn declared() -> StorageConfig {
+    StorageConfig {
+        id: uuid::Uuid::from_u128(7),
+        name: "declared".to_owned(),
+        vendor: fake::VENDOR.to_owned(),
+        model: fake::MODEL.to_owned(),
+        host: None,
+        options: Map::new(),
+        performance_interval: Duration::from_hours(1),
+        alerts_interval: Duration::from_hours(1),
+    }
+}
+
+/// Puts alerts into their lane; points are nobody's concern here.
+struct Keeps(Lanes);
+
+impl Destination for Keeps {
+    async fn accept(&self, collected: Collected) -> Result<(), Refused> {
+        let CollectedBatch::Alerts(alerts) = collected.batch else {
+            return Ok(());
+        };
+        let batch = NewBatch {
+            arrow: alerts.as_arrow().clone(),
+            items: alerts.items(),
+            origin: collected.origin,
+            storage_id: Some(collected.storage_id),
+            complete: collected.complete,
+        };
+        self.0.alerts.accept(batch, None).await?;
+        Ok(())
     }
 }
 

@@ -30,16 +30,27 @@ fn every_route_is_described() {
     assert_eq!(
         described,
         [
+            "DELETE /v1/storages/{id}",
             "GET /healthz",
             "GET /metrics",
             "GET /openapi.json",
             "GET /readyz",
+            "GET /v1/access-infos",
             "GET /v1/alerts/active",
             "GET /v1/batches/{batch_id}",
             "GET /v1/exporters",
             "GET /v1/plugins",
+            "GET /v1/storages",
+            "GET /v1/storages/{id}",
+            "GET /v1/storages/{id}/access-info",
+            "GET /v1/storages/{id}/alerts",
+            "GET /v1/storages/{id}/capabilities",
+            "GET /v1/storages/{id}/metrics-config",
             "POST /v1/ingest/alerts",
             "POST /v1/ingest/performance",
+            "POST /v1/storages",
+            "POST /v1/storages/{id}/alerts/sync",
+            "PUT /v1/storages/{id}/metrics-config",
         ]
     );
 }

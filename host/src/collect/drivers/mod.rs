@@ -1,13 +1,15 @@
 //! The drivers there are, by the vendor and model that a storage is declared with.
 
+pub mod fake;
 pub mod linux;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::driver::{Driver, DriverError, Options};
 
-/// Makes a driver for one storage, or says what is wrong with its options.
-pub type Factory = Arc<dyn Fn(&Options) -> Result<Box<dyn Driver>, DriverError> + Send + Sync>;
+/// Makes a driver for the storage of that id, or says what is wrong with its options.
+pub type Factory =
+    Arc<dyn Fn(&str, &Options) -> Result<Box<dyn Driver>, DriverError> + Send + Sync>;
 
 /// Which driver is for which vendor and model.
 #[derive(Clone)]
@@ -31,8 +33,11 @@ impl Default for Registry {
     /// The drivers that the host brings along.
     fn default() -> Self {
         let mut registry = Self::empty();
-        registry.add(linux::VENDOR, linux::MODEL, |options| {
+        registry.add(linux::VENDOR, linux::MODEL, |_, options| {
             Ok(Box::new(linux::LinuxDriver::new(options)?))
+        });
+        registry.add(fake::VENDOR, fake::MODEL, |id, options| {
+            Ok(Box::new(fake::FakeDriver::new(id, options)?))
         });
         registry
     }
@@ -52,7 +57,7 @@ impl Registry {
         &mut self,
         vendor: &str,
         model: &str,
-        factory: impl Fn(&Options) -> Result<Box<dyn Driver>, DriverError> + Send + Sync + 'static,
+        factory: impl Fn(&str, &Options) -> Result<Box<dyn Driver>, DriverError> + Send + Sync + 'static,
     ) {
         let key = (vendor.to_owned(), model.to_owned());
         self.factories.insert(key, Arc::new(factory));
@@ -103,13 +108,13 @@ mod tests {
         let error = Registry::default().factory("linux", "hots").err().unwrap();
         assert_eq!(
             error.to_string(),
-            "no driver for vendor `linux`, model `hots` (there is `linux` `host`)"
+            "no driver for vendor `linux`, model `hots` (there is `fake_storage` `fake_driver`, `linux` `host`)"
         );
     }
 
     #[test]
     fn the_linux_driver_needs_no_options() {
         let factory = Registry::default().factory("linux", "host").unwrap();
-        assert!(factory(&Options::new()).is_ok());
+        assert!(factory("id", &Options::new()).is_ok());
     }
 }

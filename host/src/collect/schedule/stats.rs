@@ -5,9 +5,13 @@ use std::{
     time::Duration,
 };
 
+use crate::collect::driver::StorageInfo;
+
 /// How collection from one storage is going.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CollectStats {
+    /// Who the storage is, once it has said so.
+    pub info: Option<StorageInfo>,
     /// What is going on now.
     pub state: CollectState,
     /// How many collections and alert syncs succeeded.
@@ -16,6 +20,9 @@ pub struct CollectStats {
     pub failed: u64,
     /// How many batches the destination did not take at once.
     pub refused: u64,
+    /// How many beats of its rhythm passed while it was still busy; their time
+    /// became part of later windows.
+    pub skipped: u64,
     /// How many points the destination took.
     pub points: u64,
     /// How many alerts the destination took.

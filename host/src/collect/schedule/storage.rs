@@ -3,21 +3,24 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use delfin_plugin_api::{AlertBatch, Origin, PerformanceBatch};
+use delfin_plugin_api::{AlertBatch, Batch, Origin};
 use tokio::{
-    sync::watch,
+    sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
+use uuid::Uuid;
 
 use super::{
     StorageConfig, WallClock,
+    ask::{AlertQuery, AskError, Order},
+    slots::Slots,
     stats::{CollectState, SharedStats},
     windows::{Planned, Rhythm, Windows},
-    worker::{CallError, Worker},
+    worker::{CallError, Idle, open},
 };
 use crate::collect::{
     destination::{Collected, CollectedBatch, Destination, Refused},
-    driver::DriverError,
+    driver::{Driver, DriverError, Offer, Window},
     drivers::Factory,
     sink::{AlertSink, SeriesSink, StorageLabels},
 };
@@ -28,6 +31,7 @@ pub(super) struct StorageTask<D> {
     factory: Factory,
     destination: Arc<D>,
     clock: WallClock,
+    slots: Arc<Slots>,
     stats: SharedStats,
     driver: Option<OpenDriver>,
     windows: Windows,
@@ -40,13 +44,30 @@ pub(super) struct StorageTask<D> {
     refusing: bool,
     /// Why the last call of each kind failed.
     errors: BTreeMap<Due, String>,
+    /// Whether somebody has to correct something before it is asked again.
+    given_up: bool,
+}
+
+/// What tells a task what to do.
+pub(super) struct Commands {
+    pub(super) stopped: watch::Receiver<bool>,
+    pub(super) orders: mpsc::UnboundedReceiver<Order>,
+    /// Whether it begins at a moment of its own instead of at once.
+    pub(super) is_spread: bool,
 }
 
 /// A driver that has told who its storage is.
 struct OpenDriver {
-    worker: Worker,
+    driver: Idle,
     labels: Arc<StorageLabels>,
-    is_historic: bool,
+    offer: Offer,
+}
+
+/// When the next call of each kind is due.
+#[derive(Default)]
+struct Rhythms {
+    performance: Option<Rhythm>,
+    alerts: Option<Rhythm>,
 }
 
 /// What a driver is called for.
@@ -68,21 +89,22 @@ impl<D: Destination> StorageTask<D> {
     pub(super) fn new(
         config: StorageConfig,
         factory: Factory,
-        destination: Arc<D>,
-        clock: WallClock,
+        (destination, clock, slots): (Arc<D>, WallClock, Arc<Slots>),
     ) -> Self {
         Self {
-            windows: Windows::new(config.performance_interval),
+            windows: Windows::new(config.pace.performance.unwrap_or_default()),
             config,
             factory,
             destination,
             clock,
+            slots,
             stats: SharedStats::default(),
             driver: None,
             kept: None,
             no_alerts_before: false,
             refusing: false,
             errors: BTreeMap::new(),
+            given_up: false,
         }
     }
 
@@ -90,37 +112,79 @@ impl<D: Destination> StorageTask<D> {
         self.stats.clone()
     }
 
-    /// Goes on until it is told to stop, or the storage must not be asked any more.
-    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let end = self.attend(&mut stop).await;
-        self.stats.lock().state = end;
+    /// Goes on until it is told to stop.
+    pub(super) async fn run(mut self, mut commands: Commands) {
+        let mut rhythms = self.rhythms(commands.is_spread);
+        while let Some(()) = self.attend(&mut rhythms, &mut commands).await {}
+        self.stats.lock().state = CollectState::Stopped;
     }
 
-    async fn attend(&mut self, stop: &mut watch::Receiver<bool>) -> CollectState {
-        let now = Instant::now();
-        let mut performance = Some(Rhythm::new(now, self.config.performance_interval));
-        let mut alerts = Some(Rhythm::new(now, self.config.alerts_interval));
-        loop {
-            let (due, rhythm) = tokio::select! {
-                biased;
-                () = stopped(stop) => return CollectState::Stopped,
-                () = due(performance.as_ref()) => (Due::Performance, &mut performance),
-                () = due(alerts.as_ref()) => (Due::Alerts, &mut alerts),
-            };
-            let Some(next) = self.serve(due, stop).await else {
-                return CollectState::Stopped;
-            };
-            match (next, rhythm.as_mut()) {
-                (Next::Again, Some(rhythm)) => rhythm.advance(Instant::now()),
-                (Next::Again | Next::NotThisCall, _) => *rhythm = None,
-                (Next::NotThisStorage, _) => return CollectState::Failed,
+    /// Does what comes next; nothing once it is told to stop.
+    async fn attend(&mut self, rhythms: &mut Rhythms, commands: &mut Commands) -> Option<()> {
+        let due = tokio::select! {
+            biased;
+            () = stopped(&mut commands.stopped) => return None,
+            order = commands.orders.recv() => {
+                match order? {
+                    Order::Pace(pace) => {
+                        self.config.pace = pace;
+                        self.given_up = false;
+                        self.windows.set_interval(self.config.pace.performance);
+                        *rhythms = self.rhythms(commands.is_spread);
+                    }
+                    order => self.answer(order, &mut commands.stopped).await?,
+                }
+                return Some(());
             }
+            () = due(rhythms.performance.as_ref()) => Due::Performance,
+            () = due(rhythms.alerts.as_ref()) => Due::Alerts,
+        };
+        let next = self.serve(due, &mut commands.stopped).await?;
+        let rhythm = match due {
+            Due::Performance => &mut rhythms.performance,
+            Due::Alerts => &mut rhythms.alerts,
+        };
+        match (next, rhythm.as_mut()) {
+            (Next::Again, Some(rhythm)) => {
+                self.stats.lock().skipped += rhythm.advance(Instant::now());
+            }
+            (Next::Again | Next::NotThisCall, _) => *rhythm = None,
+            (Next::NotThisStorage, _) => {
+                *rhythms = Rhythms::default();
+                self.given_up = true;
+                self.at_rest();
+            }
+        }
+        Some(())
+    }
+
+    /// The rhythms of its pace, from now on.
+    fn rhythms(&self, is_spread: bool) -> Rhythms {
+        let rhythm = |interval: Option<Duration>, due: Due| {
+            let interval = interval?;
+            let phase = if is_spread {
+                interval.mul_f64(phase(&self.config.id, due))
+            } else {
+                Duration::ZERO
+            };
+            Some(Rhythm::new(Instant::now() + phase, interval))
+        };
+        Rhythms {
+            performance: rhythm(self.config.pace.performance, Due::Performance),
+            alerts: rhythm(self.config.pace.alerts, Due::Alerts),
         }
     }
 
     /// Calls the driver and hands on what it says; nothing if it is told to stop
     /// meanwhile.
     async fn serve(&mut self, due: Due, stop: &mut watch::Receiver<bool>) -> Option<Next> {
+        let slots = Arc::clone(&self.slots);
+        // Kept until the batch is handed over: it is what takes the memory.
+        let _slot = tokio::select! {
+            biased;
+            () = stopped(stop) => return None,
+            slot = slots.take() => slot,
+        };
         if due == Due::Performance
             && let Some(kept) = self.kept.take()
         {
@@ -129,22 +193,13 @@ impl<D: Destination> StorageTask<D> {
                 return Some(Next::Again);
             }
         }
-        let since_ms = (self.clock)();
-        self.stats.lock().state = CollectState::Calling { since_ms };
-        let started = Instant::now();
-        let called = tokio::select! {
-            biased;
-            () = stopped(stop) => return None,
-            called = self.call(due) => called,
-        };
-        self.stats.lock().state = CollectState::Waiting;
-        self.stats.lock().last_duration = Some(started.elapsed());
+        let (called, took) = self.timed(stop, async |task| task.call(due).await).await?;
         match called {
             Ok(collected) => {
-                self.succeeded(due, &collected, started.elapsed());
+                self.succeeded(due, &collected, took);
                 match due {
                     Due::Performance => self.hand_over_points(collected).await,
-                    Due::Alerts => self.hand_over_alerts(collected).await,
+                    Due::Alerts => drop(self.hand_over_alerts(collected).await),
                 }
                 Some(Next::Again)
             }
@@ -152,54 +207,148 @@ impl<D: Destination> StorageTask<D> {
         }
     }
 
-    async fn call(&mut self, due: Due) -> Result<Collected, CallError> {
-        let (origin, complete, batch) = match due {
-            Due::Performance => {
-                let points = self.collect().await?;
-                (
-                    Origin::Collection,
-                    false,
-                    CollectedBatch::Performance(points),
-                )
+    /// Answers a question; nothing if it is told to stop meanwhile.
+    async fn answer(&mut self, order: Order, stop: &mut watch::Receiver<bool>) -> Option<()> {
+        match order {
+            Order::Pace(_) => {}
+            Order::Offer(answer) => {
+                let asked = async |task: &mut Self| Ok(task.opened().await?.offer.clone());
+                let (offer, _) = self.timed(stop, asked).await?;
+                // Who asked may have gone.
+                drop(answer.send(offer.map_err(|error: CallError| error.into())));
             }
-            Due::Alerts => {
-                let alerts = self.list_alerts().await?;
-                (Origin::Sync, true, CollectedBatch::Alerts(alerts))
+            Order::Alerts(query, answer) => {
+                let asked = async |task: &mut Self| task.list_alerts(query.range).await;
+                let (alerts, _) = self.timed(stop, asked).await?;
+                let alerts = match alerts {
+                    Ok(alerts) => self.told(query, alerts).await,
+                    Err(error) => Err(AskError::Call(error)),
+                };
+                drop(answer.send(alerts));
             }
+        }
+        Some(())
+    }
+
+    async fn told(
+        &mut self,
+        query: AlertQuery,
+        alerts: AlertBatch,
+    ) -> Result<AlertBatch, AskError> {
+        // A range without an alert says nothing; no alert at all says that all ended.
+        if query.hand_over && (query.range.is_none() || alerts.items() > 0) {
+            let complete = query.range.is_none();
+            let collected = self.alerts(alerts.clone(), complete);
+            self.hand_over_alerts(collected)
+                .await
+                .map_err(|error| AskError::NotTaken {
+                    reason: error.to_string(),
+                })?;
+        }
+        Ok(alerts)
+    }
+
+    /// Does something that calls the driver, and shows that meanwhile.
+    async fn timed<T>(
+        &mut self,
+        stop: &mut watch::Receiver<bool>,
+        work: impl AsyncFnOnce(&mut Self) -> T,
+    ) -> Option<(T, Duration)> {
+        let since_ms = (self.clock)();
+        self.stats.lock().state = CollectState::Calling { since_ms };
+        let started = Instant::now();
+        let done = tokio::select! {
+            biased;
+            () = stopped(stop) => return None,
+            done = work(self) => done,
         };
+        self.at_rest();
+        let took = started.elapsed();
+        self.stats.lock().last_duration = Some(took);
+        Some((done, took))
+    }
+
+    fn at_rest(&self) {
+        self.stats.lock().state = if self.given_up {
+            CollectState::Failed
+        } else {
+            CollectState::Waiting
+        };
+    }
+
+    async fn call(&mut self, due: Due) -> Result<Collected, CallError> {
+        match due {
+            Due::Performance => self.collect().await,
+            Due::Alerts => {
+                let alerts = self.list_alerts(None).await?;
+                Ok(self.alerts(alerts, true))
+            }
+        }
+    }
+
+    fn alerts(&self, alerts: AlertBatch, complete: bool) -> Collected {
+        Collected {
+            storage_id: self.config.id.clone(),
+            origin: Origin::Sync,
+            complete,
+            until_ms: None,
+            batch: CollectedBatch::Alerts(alerts),
+        }
+    }
+
+    async fn collect(&mut self) -> Result<Collected, CallError> {
+        let mut planned = self.windows.plan((self.clock)(), Instant::now());
+        let driver = self.opened().await?;
+        let labels = Arc::clone(&driver.labels);
+        let is_historic = driver.offer.is_historic;
+        let remembers = is_historic && self.config.pace.is_historic;
+        if let Some(until_ms) = self.config.collected_until_ms.take()
+            && remembers
+        {
+            let now_ms = planned.window.end_ms;
+            self.windows.resume(until_ms, now_ms, Instant::now());
+            planned = self.windows.plan(now_ms, Instant::now());
+        }
+        let window = planned.window;
+        let batch = self
+            .called(move |driver| {
+                let mut series = SeriesSink::new(&labels);
+                driver.collect(window, &mut series)?;
+                Ok(series.build())
+            })
+            .await?;
+        self.windows.done(&planned);
+        self.report_cut(&planned, is_historic);
         Ok(Collected {
             storage_id: self.config.id.clone(),
-            origin,
-            complete,
-            batch,
+            origin: Origin::Collection,
+            complete: false,
+            until_ms: remembers.then_some(window.end_ms),
+            batch: CollectedBatch::Performance(batch),
         })
     }
 
-    async fn collect(&mut self) -> Result<PerformanceBatch, CallError> {
-        let planned = self.windows.plan((self.clock)(), Instant::now());
-        let driver = self.opened().await?;
-        let labels = Arc::clone(&driver.labels);
-        let is_historic = driver.is_historic;
-        let call = driver.worker.call(move |driver| {
-            let mut series = SeriesSink::new(&labels);
-            driver.collect(planned.window, &mut series)?;
-            Ok(series.build())
-        });
-        let batch = call.await??;
-        self.windows.done(&planned);
-        self.report_cut(&planned, is_historic);
-        Ok(batch)
+    async fn list_alerts(&mut self, range: Option<Window>) -> Result<AlertBatch, CallError> {
+        let labels = Arc::clone(&self.opened().await?.labels);
+        self.called(move |driver| {
+            let mut alerts = AlertSink::new(&labels);
+            driver.list_alerts(range, &mut alerts)?;
+            Ok(alerts.build())
+        })
+        .await
     }
 
-    async fn list_alerts(&mut self) -> Result<AlertBatch, CallError> {
-        let driver = self.opened().await?;
-        let labels = Arc::clone(&driver.labels);
-        let call = driver.worker.call(move |driver| {
-            let mut alerts = AlertSink::new(&labels);
-            driver.list_alerts(None, &mut alerts)?;
-            Ok(alerts.build())
-        });
-        Ok(call.await??)
+    /// Calls the driver that is open. After a panic it is not.
+    async fn called<T: Send + 'static>(
+        &mut self,
+        call: impl FnOnce(&mut dyn Driver) -> Result<T, DriverError> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let Some(open) = self.driver.take() else {
+            return Err(CallError::Panicked);
+        };
+        let (driver, result) = open.driver.call(&self.config.id, call).await;
+        self.driver = driver.map(|driver| OpenDriver { driver, ..open });
+        result
     }
 
     async fn opened(&mut self) -> Result<&OpenDriver, CallError> {
@@ -210,20 +359,21 @@ impl<D: Destination> StorageTask<D> {
         Ok(self.driver.insert(driver))
     }
 
-    async fn open(&self) -> Result<OpenDriver, CallError> {
+    async fn open(&mut self) -> Result<OpenDriver, CallError> {
         let config = &self.config;
-        let factory = Arc::clone(&self.factory);
-        let (worker, opened) = Worker::open(&config.id, factory, config.options.clone())?;
-        let opened = opened.await??;
+        let (factory, id) = (Arc::clone(&self.factory), config.id.clone());
+        let options = config.options.clone();
+        let opened = open(&config.id, move || factory(&id, &options)).await?;
         let mut info = opened.info;
         if let Some(name) = &config.name {
             info.name.clone_from(name);
         }
+        self.stats.lock().info = Some(info.clone());
         let id = config.id.clone();
         Ok(OpenDriver {
-            worker,
+            driver: opened.driver,
             labels: Arc::new(StorageLabels { id, info }),
-            is_historic: opened.is_historic,
+            offer: opened.offer,
         })
     }
 
@@ -246,19 +396,19 @@ impl<D: Destination> StorageTask<D> {
     }
 
     /// Alerts that are not taken are not kept: the next list says all of it again.
-    async fn hand_over_alerts(&mut self, collected: Collected) {
+    async fn hand_over_alerts(&mut self, collected: Collected) -> Result<(), Refused> {
         let items = collected.batch.items();
         if items == 0 && self.no_alerts_before {
-            return;
+            return Ok(());
         }
-        match self.destination.accept(collected).await {
-            Ok(()) => {
-                self.accepted();
-                self.no_alerts_before = items == 0;
-                self.stats.lock().alerts += items;
-            }
-            Err(error) => self.refused(&error),
+        if let Err(error) = self.destination.accept(collected).await {
+            self.refused(&error);
+            return Err(error);
         }
+        self.accepted();
+        self.no_alerts_before = items == 0;
+        self.stats.lock().alerts += items;
+        Ok(())
     }
 
     fn succeeded(&mut self, due: Due, collected: &Collected, took: Duration) {
@@ -299,9 +449,6 @@ impl<D: Destination> StorageTask<D> {
         stats.failed += 1;
         stats.last_error = Some(text);
         drop(stats);
-        if matches!(error, CallError::Panicked) {
-            self.driver = None;
-        }
         next
     }
 
@@ -351,6 +498,14 @@ impl Due {
     }
 }
 
+/// At which part of an interval a storage begins. Neighbouring ids are far apart,
+/// and the same id is always at the same place.
+fn phase(id: &str, due: Due) -> f64 {
+    let name = [due.as_str(), id].join("\0");
+    let (high, _) = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).as_u64_pair();
+    (high >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 async fn due(rhythm: Option<&Rhythm>) {
     match rhythm {
         Some(rhythm) => sleep_until(rhythm.due()).await,
@@ -361,4 +516,25 @@ async fn due(rhythm: Option<&Rhythm>) {
 /// Returns when the schedule has been stopped, or dropped.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storages_are_spread_evenly_over_their_interval_and_each_keeps_its_place() {
+        let mut tenths = [0; 10];
+        for number in 0..1_000 {
+            let id = Uuid::from_u128(number).to_string();
+            let place = phase(&id, Due::Performance);
+            assert_eq!(place, phase(&id, Due::Performance));
+            assert_ne!(place, phase(&id, Due::Alerts));
+            tenths[(place * 10.0) as usize] += 1;
+        }
+        assert!(
+            tenths.iter().all(|count| (60..140).contains(count)),
+            "{tenths:?}"
+        );
+    }
 }

@@ -1,7 +1,9 @@
-use std::sync::{
-    Mutex,
-    atomic::{AtomicI64, AtomicUsize, Ordering},
-    mpsc as blocking,
+use std::{
+    sync::{
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+        mpsc as blocking,
+    },
+    time::Duration,
 };
 
 use delfin_plugin_api::{Batch, NewAlert, Origin};
@@ -13,7 +15,7 @@ use tokio::{
 use super::*;
 use crate::collect::{
     AlertSink, Capabilities, Collected, CollectedBatch, Driver, DriverError, Metric, Refused,
-    Resource, ResourceType, SeriesSink, StorageInfo, Window,
+    Resource, ResourceType, SeriesSink, StorageDetails, StorageInfo, Window,
 };
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -52,12 +54,14 @@ impl Driver for FakeDriver {
             vendor: "fake".to_owned(),
             model: "fake".to_owned(),
             serial_number: "1".to_owned(),
+            details: StorageDetails::default(),
         })
     }
 
     fn capabilities(&self) -> Capabilities<'_> {
         Capabilities {
             is_historic: true,
+            retention_ms: None,
             resource_metrics: &[],
         }
     }
@@ -140,7 +144,7 @@ impl Bench {
     ) {
         let collect: Arc<Mutex<Collect>> = Arc::new(Mutex::new(collect));
         let alerts: Arc<Mutex<Alerts>> = Arc::new(Mutex::new(alerts));
-        self.registry.add("fake", id, move |_| {
+        self.registry.add("fake", id, move |_, _| {
             let (collect, alerts) = (Arc::clone(&collect), Arc::clone(&alerts));
             Ok(Box::new(FakeDriver { collect, alerts }))
         });
@@ -149,8 +153,12 @@ impl Bench {
             name: None,
             vendor: "fake".to_owned(),
             model: id.to_owned(),
-            performance_interval,
-            alerts_interval,
+            pace: Pace {
+                performance: Some(performance_interval),
+                alerts: Some(alerts_interval),
+                is_historic: true,
+            },
+            collected_until_ms: None,
             options: Options::new(),
         });
     }
@@ -312,7 +320,7 @@ async fn a_stop_lets_a_batch_be_handed_over() {
     while schedule.collecting().stats()["s"].succeeded == 0 {
         tokio::task::yield_now().await;
     }
-    let stop = tokio::spawn(schedule.stop());
+    let stop = tokio::spawn(async move { schedule.stop().await });
     tokio::task::yield_now().await;
     assert!(!stop.is_finished());
     drop(busy);
@@ -347,8 +355,10 @@ async fn a_storage_that_refuses_its_driver_is_left_alone() {
             reason: "wrong password".to_owned(),
         })
     });
-    let mut schedule = bench.start();
-    schedule.tasks.join_next().await.unwrap().unwrap();
+    let schedule = bench.start();
+    while schedule.collecting().stats()["s"].state != CollectState::Failed {
+        tokio::task::yield_now().await;
+    }
     let stats = &schedule.collecting().stats()["s"];
     assert_eq!((stats.state, stats.failed), (CollectState::Failed, 1));
     assert_eq!(
@@ -407,7 +417,7 @@ async fn a_driver_that_panics_is_made_anew_and_its_window_is_not_lost() {
     // The lock around the closure would stay poisoned, so each driver has its own.
     let collect = Arc::new(collect);
     bench.add("s", [INTERVAL, NEVER], |_| Ok(()), || Ok(0));
-    bench.registry.add("fake", "s", move |_| {
+    bench.registry.add("fake", "s", move |_, _| {
         let collect = Arc::clone(&collect);
         Ok(Box::new(FakeDriver {
             collect: Arc::new(Mutex::new(move |window| collect(window))),
@@ -457,4 +467,129 @@ async fn a_storage_without_a_driver_is_an_error_at_start() {
         error.to_string(),
         "no driver for vendor `fake`, model `t` (there is `fake` `s`)"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_is_added_is_collected_from_at_once_and_one_removed_no_more() {
+    let mut bench = Bench::new();
+    bench.measured("later", |_| Ok(()));
+    let later = bench.storages.remove(0);
+    bench.measured("first", |_| Ok(()));
+    let schedule = bench.start();
+    assert_eq!(bench.window().await.0, "first");
+    schedule.add(later).unwrap();
+    while bench.window().await.0 != "later" {}
+    schedule.remove("first");
+    // What was on its way may still come.
+    while bench.window().await.0 != "later" {}
+    for _ in 0..3 {
+        assert_eq!(bench.window().await.0, "later");
+    }
+    assert!(!schedule.collecting().stats().contains_key("first"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_interval_is_in_force_at_once_and_leaves_no_gap() {
+    let mut bench = Bench::new();
+    bench.measured("s", |_| Ok(()));
+    let pace = bench.storages[0].pace.clone();
+    let schedule = bench.start();
+    bench.windows(1).await;
+    sleep(INTERVAL / 2).await;
+    let performance = Some(INTERVAL * 3);
+    schedule.set_pace(
+        "s",
+        Pace {
+            performance,
+            ..pace
+        },
+    );
+    let windows = bench.windows(2).await;
+    assert_eq!(windows, [(1_000_000, 1_005_000), (1_005_000, 1_035_000)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_interval_nothing_is_measured_and_that_time_is_never_asked_for() {
+    let mut bench = Bench::new();
+    bench.measured("s", |_| Ok(()));
+    let pace = bench.storages[0].pace.clone();
+    let schedule = bench.start();
+    bench.windows(1).await;
+    let performance = None;
+    schedule.set_pace(
+        "s",
+        Pace {
+            performance,
+            ..pace.clone()
+        },
+    );
+    sleep(INTERVAL * 10).await;
+    while let Ok(collected) = bench.taken.try_recv() {
+        assert!(matches!(collected.batch, CollectedBatch::Alerts(_)));
+    }
+    schedule.set_pace("s", pace);
+    assert_eq!(bench.windows(1).await, [(1_090_000, 1_100_000)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_missed_before_the_start_is_asked_for_unless_history_is_not_wanted() {
+    for (is_historic, expected) in [(true, (700_000, 1_000_000)), (false, (990_000, 1_000_000))] {
+        let mut bench = Bench::new();
+        bench.measured("s", |_| Ok(()));
+        bench.storages[0].collected_until_ms = Some(700_000);
+        bench.storages[0].pace.is_historic = is_historic;
+        let _schedule = bench.start();
+        let until_ms = loop {
+            let collected = bench.taken.recv().await.unwrap();
+            if let CollectedBatch::Performance(batch) = collected.batch {
+                let point = batch.series().next().unwrap().points().next().unwrap();
+                assert_eq!((point.0, point.1 as i64), expected);
+                break collected.until_ms;
+            }
+        };
+        assert_eq!(until_ms, is_historic.then_some(1_000_000));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_gets_the_alerts_and_a_sync_hands_them_on() {
+    let mut bench = Bench::new();
+    bench.add("s", [NEVER, NEVER], |_| Ok(()), || Ok(2));
+    bench.storages[0].pace.alerts = None;
+    let schedule = bench.start();
+    bench.windows(1).await;
+    let range = Some(Window {
+        start_ms: 1,
+        end_ms: 2,
+    });
+    for (range, hand_over) in [(None, false), (None, true), (range, true)] {
+        let query = AlertQuery { range, hand_over };
+        let alerts = schedule.list_alerts("s", query).await.unwrap();
+        assert_eq!(alerts.items(), 2);
+    }
+    let mut complete = Vec::new();
+    while let Ok(collected) = bench.taken.try_recv() {
+        assert_eq!(collected.origin, Origin::Sync);
+        complete.push(collected.complete);
+    }
+    assert_eq!(complete, [true, false]);
+    let gone = schedule.offer("t").await;
+    assert_eq!(gone, Err(AskError::Gone));
+    assert!(schedule.offer("s").await.unwrap().is_historic);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_was_given_up_is_asked_again_once_its_pace_is_set() {
+    let mut bench = Bench::new();
+    let mut results = script([Err(DriverError::Refused {
+        reason: "wrong password".to_owned(),
+    })]);
+    bench.measured("s", move |_| results().unwrap_or(Ok(())));
+    let pace = bench.storages[0].pace.clone();
+    let schedule = bench.start();
+    while schedule.collecting().stats()["s"].state != CollectState::Failed {
+        tokio::task::yield_now().await;
+    }
+    schedule.set_pace("s", pace);
+    assert_eq!(bench.windows(1).await.len(), 1);
 }

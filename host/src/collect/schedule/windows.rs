@@ -15,7 +15,10 @@ use crate::collect::driver::Window;
 /// How far back a storage is asked at most, if its interval is not longer.
 const MAX_WINDOW: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// The moments at which something is due: the first at once, then one every
+/// How much of what was missed while the host did not run is asked for at most.
+const MAX_HISTORY: Duration = Duration::from_secs(30 * 60);
+
+/// The moments at which something is due: the first at its start, then one every
 /// interval. Those that have passed while it was busy are left out.
 pub(super) struct Rhythm {
     due: Instant,
@@ -49,12 +52,13 @@ impl Rhythm {
         self.due
     }
 
-    /// Moves to the first moment of the rhythm after now.
-    pub(super) fn advance(&mut self, now: Instant) {
+    /// Moves to the first moment of the rhythm after now; says how many it left out.
+    pub(super) fn advance(&mut self, now: Instant) -> u64 {
         let late = now.saturating_duration_since(self.due).as_nanos();
         let beats = late / self.interval.as_nanos() + 1;
         let beats = u32::try_from(beats).unwrap_or(u32::MAX);
         self.due += self.interval.saturating_mul(beats);
+        u64::from(beats - 1)
     }
 }
 
@@ -64,6 +68,24 @@ impl Windows {
             interval,
             begin: None,
         }
+    }
+
+    /// From now on windows are planned for that interval. Time in which nothing was
+    /// to be collected is in none of them.
+    pub(super) fn set_interval(&mut self, interval: Option<Duration>) {
+        match interval {
+            Some(interval) => self.interval = interval,
+            None => self.begin = None,
+        }
+    }
+
+    /// The first window begins where one ended before the host was started, if
+    /// that is not too long ago.
+    pub(super) fn resume(&mut self, until_ms: i64, now_ms: i64, moment: Instant) {
+        let earliest_ms = now_ms - millis(MAX_HISTORY);
+        // A clock that was set back makes a future of the past.
+        let begin_ms = until_ms.clamp(earliest_ms, now_ms - 1);
+        self.begin = Some((begin_ms, moment));
     }
 
     /// The window that ends now. The first one is as long as the interval.
@@ -114,11 +136,11 @@ mod tests {
         let start = Instant::now();
         let mut rhythm = Rhythm::new(start, 10 * SECOND);
         assert_eq!(rhythm.due(), start);
-        rhythm.advance(start);
+        assert_eq!(rhythm.advance(start), 0);
         assert_eq!(rhythm.due(), start + 10 * SECOND);
-        rhythm.advance(start + 34 * SECOND);
+        assert_eq!(rhythm.advance(start + 34 * SECOND), 2);
         assert_eq!(rhythm.due(), start + 40 * SECOND);
-        rhythm.advance(start + 50 * SECOND);
+        assert_eq!(rhythm.advance(start + 50 * SECOND), 1);
         assert_eq!(rhythm.due(), start + 60 * SECOND);
     }
 
@@ -156,6 +178,19 @@ mod tests {
         windows.done(&first);
         let next = windows.plan(106_000, start + 10 * SECOND);
         assert_eq!(next.window, window(100_000, 106_000));
+    }
+
+    #[test]
+    fn after_a_restart_at_most_half_an_hour_is_made_up_for() {
+        let now = Instant::now();
+        let check = |until_ms, expected| {
+            let mut windows = Windows::new(10 * SECOND);
+            windows.resume(until_ms, 10_000_000, now);
+            assert_eq!(windows.plan(10_000_000, now).window, expected);
+        };
+        check(9_700_000, window(9_700_000, 10_000_000));
+        check(1, window(8_200_000, 10_000_000));
+        check(99_000_000, window(9_999_999, 10_000_000));
     }
 
     #[test]

@@ -1,89 +1,83 @@
-//! A driver on a thread of its own.
+//! Calls of a driver, each on a thread of its own that ends with the call.
 //!
-//! Calls go to it one after the other. Nobody ever waits for the thread itself:
-//! when the worker is dropped, the thread ends with the call that it is in, and
-//! a call that never returns leaves it behind.
+//! A storage that is not being asked costs no thread, and a call that never
+//! returns costs its own: nobody waits for a thread itself. Whoever stops
+//! waiting leaves the driver behind.
 
-use std::{sync::mpsc, thread};
+use std::thread;
 
 use tokio::sync::oneshot;
 
-use crate::collect::{
-    driver::{Driver, DriverError, Options, StorageInfo},
-    drivers::Factory,
-};
+use crate::collect::driver::{Driver, DriverError, Offer, StorageInfo};
 
-type Call = Box<dyn FnOnce(&mut dyn Driver) + Send>;
-
-/// A thread that has a driver.
-pub(super) struct Worker {
-    calls: mpsc::Sender<Call>,
-}
+/// A driver that is not being called.
+pub(in crate::collect) struct Idle(Box<dyn Driver>);
 
 /// What a driver says of itself and its storage at first.
-pub(super) struct Opened {
-    pub(super) info: StorageInfo,
-    pub(super) is_historic: bool,
+pub(in crate::collect) struct Opened {
+    pub(in crate::collect) driver: Idle,
+    pub(in crate::collect) info: StorageInfo,
+    pub(in crate::collect) offer: Offer,
 }
 
 /// Why a call has no result.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum CallError {
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The driver could not do it.
     #[error(transparent)]
     Driver(#[from] DriverError),
+    /// The driver has a mistake.
     #[error("driver panicked (report it to its author)")]
     Panicked,
 }
 
-impl Worker {
-    /// Starts the thread, makes the driver and asks it about its storage.
-    pub(super) fn open(
-        storage: &str,
-        factory: Factory,
-        options: Options,
-    ) -> Result<(Self, oneshot::Receiver<Result<Opened, DriverError>>), DriverError> {
-        let (calls, received) = mpsc::channel::<Call>();
-        let (reply, opened) = oneshot::channel();
-        let work = move || {
-            let mut driver = match factory(&options) {
-                Ok(driver) => driver,
-                Err(error) => return drop(reply.send(Err(error))),
-            };
-            let opened = driver.storage().map(|info| Opened {
-                info,
-                is_historic: driver.capabilities().is_historic,
-            });
-            // Without somebody who waits for this there will be no calls either.
-            drop(reply.send(opened));
-            for call in received {
-                call(driver.as_mut());
-            }
-        };
-        thread::Builder::new()
-            .name(format!("collect {storage}"))
-            .spawn(work)
-            .map_err(|error| DriverError::Unavailable {
-                reason: format!("cannot start a thread for it: {error}"),
-            })?;
-        Ok((Self { calls }, opened))
-    }
+/// Makes a driver and asks it about its storage.
+pub(in crate::collect) async fn open(
+    storage: &str,
+    make: impl FnOnce() -> Result<Box<dyn Driver>, DriverError> + Send + 'static,
+) -> Result<Opened, CallError> {
+    let work = move || {
+        let mut driver = make()?;
+        let info = driver.storage()?;
+        let offer = driver.capabilities().to_owned();
+        Ok(Opened {
+            driver: Idle(driver),
+            info,
+            offer,
+        })
+    };
+    on_thread(storage, work).await?
+}
 
-    /// Hands a call to the thread; its result comes out of the channel, or the
-    /// channel closes because the driver panicked.
-    pub(super) fn call<T: Send + 'static>(
-        &self,
+impl Idle {
+    /// Calls the driver. It comes back with the result; not from a panic.
+    pub(super) async fn call<T: Send + 'static>(
+        self,
+        storage: &str,
         call: impl FnOnce(&mut dyn Driver) -> Result<T, DriverError> + Send + 'static,
-    ) -> oneshot::Receiver<Result<T, DriverError>> {
-        let (reply, result) = oneshot::channel();
-        let call: Call = Box::new(move |driver| drop(reply.send(call(driver))));
-        // A thread that is gone drops the call, and with it the reply.
-        drop(self.calls.send(call));
-        result
+    ) -> (Option<Self>, Result<T, CallError>) {
+        let mut driver = self.0;
+        let work = move || {
+            let result = call(driver.as_mut());
+            (Self(driver), result)
+        };
+        match on_thread(storage, work).await {
+            Ok((driver, result)) => (Some(driver), result.map_err(CallError::from)),
+            Err(error) => (None, Err(error)),
+        }
     }
 }
 
-impl From<oneshot::error::RecvError> for CallError {
-    fn from(_: oneshot::error::RecvError) -> Self {
-        Self::Panicked
-    }
+async fn on_thread<T: Send + 'static>(
+    storage: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, CallError> {
+    let (reply, result) = oneshot::channel();
+    thread::Builder::new()
+        .name(format!("collect {storage}"))
+        .spawn(move || drop(reply.send(work())))
+        .map_err(|error| DriverError::Unavailable {
+            reason: format!("cannot start a thread for it: {error}"),
+        })?;
+    result.await.map_err(|_| CallError::Panicked)
 }

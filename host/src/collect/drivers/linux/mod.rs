@@ -26,7 +26,8 @@ use self::{
 };
 use crate::collect::{
     driver::{
-        Capabilities, Driver, DriverError, Metric, Options, ResourceType, StorageInfo, Window,
+        Capabilities, Driver, DriverError, Metric, Options, ResourceType, StorageDetails,
+        StorageInfo, Window,
     },
     sink::{AlertSink, SeriesSink},
 };
@@ -151,12 +152,14 @@ impl Driver for LinuxDriver {
             vendor: VENDOR.to_owned(),
             model: MODEL.to_owned(),
             serial_number: Uuid::new_v5(&SERIAL_NAMESPACE, id.as_bytes()).to_string(),
+            details: StorageDetails::default(),
         })
     }
 
     fn capabilities(&self) -> Capabilities<'_> {
         Capabilities {
             is_historic: false,
+            retention_ms: None,
             resource_metrics: RESOURCE_METRICS,
         }
     }

@@ -1,0 +1,237 @@
+//! The inventory kept in an SQLite file.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, Row, params};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{
+    Inventory, Polling, Registration,
+    error::{InventoryError, OpenError},
+    seal::Sealer,
+};
+
+const APPLICATION_ID: i64 = 1_145_849_417;
+const VERSION: i64 = 1;
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// One file; calls take turns.
+pub(super) struct SqliteInventory {
+    connection: Mutex<Connection>,
+    sealer: Sealer,
+}
+
+impl SqliteInventory {
+    pub(super) fn open(state_dir: &Path) -> Result<Self, OpenError> {
+        let path = state_dir.join("inventory.db");
+        let unusable = |error: rusqlite::Error| OpenError::File {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        let mut connection = Connection::open(&path).map_err(unusable)?;
+        prepare(&mut connection).map_err(unusable)?;
+        let stamp = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        if stamp("application_id").map_err(unusable)? != APPLICATION_ID {
+            return Err(OpenError::Foreign { path });
+        }
+        let found = stamp("user_version").map_err(unusable)?;
+        if found != VERSION {
+            let wanted = VERSION;
+            return Err(OpenError::Version {
+                path,
+                found,
+                wanted,
+            });
+        }
+        let has_sealed = connection
+            .query_row("SELECT EXISTS (SELECT 1 FROM storages)", [], |row| {
+                row.get(0)
+            })
+            .map_err(unusable)?;
+        let sealer = Sealer::open(&state_dir.join("inventory.key"), has_sealed)?;
+        let inventory = Self {
+            connection: Mutex::new(connection),
+            sealer,
+        };
+        // A wrong key is found out now, and not when a storage does not answer.
+        inventory.storages()?;
+        Ok(inventory)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unsealed(&self, stored: Stored) -> Result<Registration, InventoryError> {
+        let id = stored.registration.id;
+        let sealed = || InventoryError::Sealed { id };
+        let access = self.sealer.unseal(id.as_bytes(), &stored.access);
+        let access = access.map_err(|_| sealed())?;
+        Ok(Registration {
+            access: serde_json::from_slice(&access).map_err(|_| sealed())?,
+            ..stored.registration
+        })
+    }
+}
+
+impl Inventory for SqliteInventory {
+    fn storages(&self) -> Result<Vec<Registration>, InventoryError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("SELECT * FROM storages ORDER BY created_us, id")?;
+        let stored: Vec<Stored> = statement
+            .query_map([], stored)?
+            .collect::<rusqlite::Result<_>>()?;
+        stored.into_iter().map(|one| self.unsealed(one)).collect()
+    }
+
+    fn add(&self, storage: &Registration) -> Result<(), InventoryError> {
+        let access = Zeroizing::new(serde_json::to_vec(&storage.access).map_err(unwritten)?);
+        let sealed = self.sealer.seal(storage.id.as_bytes(), &access);
+        let info = serde_json::to_string(&storage.info).map_err(unwritten)?;
+        self.lock().execute(
+            "INSERT INTO storages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            params![
+                storage.id,
+                storage.vendor,
+                storage.model,
+                storage.storage_name,
+                info,
+                storage.polling.perf_collection,
+                millis(storage.polling.interval),
+                storage.polling.is_historic,
+                storage.created_us,
+                storage.updated_us,
+                sealed.map_err(unwritten)?,
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn set_polling(
+        &self,
+        id: Uuid,
+        polling: &Polling,
+        updated_us: i64,
+    ) -> Result<bool, InventoryError> {
+        let changed = self.lock().execute(
+            "UPDATE storages SET perf_collection = ?2, interval_ms = ?3, is_historic = ?4,
+                updated_us = ?5 WHERE id = ?1",
+            params![
+                id,
+                polling.perf_collection,
+                millis(polling.interval),
+                polling.is_historic,
+                updated_us,
+            ],
+        )?;
+        Ok(changed > 0)
+    }
+
+    fn remove(&self, id: Uuid) -> Result<bool, InventoryError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let removed = transaction.execute("DELETE FROM storages WHERE id = ?1", [id])?;
+        transaction.execute(
+            "DELETE FROM progress WHERE storage_id = ?1",
+            [id.to_string()],
+        )?;
+        transaction.commit()?;
+        Ok(removed > 0)
+    }
+
+    fn progress(&self) -> Result<BTreeMap<String, i64>, InventoryError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("SELECT storage_id, until_ms FROM progress")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn set_progress(&self, until_ms: &BTreeMap<String, i64>) -> Result<(), InventoryError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        for (id, until_ms) in until_ms {
+            transaction.execute(
+                "INSERT OR REPLACE INTO progress VALUES (?1, ?2)",
+                params![id, until_ms],
+            )?;
+        }
+        Ok(transaction.commit()?)
+    }
+}
+
+/// A row, its access data still sealed.
+struct Stored {
+    registration: Registration,
+    access: Vec<u8>,
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let info: String = row.get("info")?;
+    let info = serde_json::from_str(&info).map_err(|error| {
+        let text = rusqlite::types::Type::Text;
+        rusqlite::Error::FromSqlConversionFailure(0, text, Box::new(error))
+    })?;
+    let registration = Registration {
+        id: row.get("id")?,
+        vendor: row.get("vendor")?,
+        model: row.get("model")?,
+        storage_name: row.get("storage_name")?,
+        access: super::Access::new(),
+        info,
+        polling: Polling {
+            perf_collection: row.get("perf_collection")?,
+            interval: Duration::from_millis(row.get("interval_ms")?),
+            is_historic: row.get("is_historic")?,
+        },
+        created_us: row.get("created_us")?,
+        updated_us: row.get("updated_us")?,
+    };
+    let access = row.get("access")?;
+    Ok(Stored {
+        registration,
+        access,
+    })
+}
+
+fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;
+         PRAGMA temp_store = MEMORY;",
+    )?;
+    if tables == 0 {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(SCHEMA)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn unwritten(error: impl Display) -> InventoryError {
+    InventoryError::Unavailable {
+        reason: error.to_string(),
+    }
+}
+
+impl From<rusqlite::Error> for InventoryError {
+    fn from(error: rusqlite::Error) -> Self {
+        unwritten(error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

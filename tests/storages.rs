@@ -1,0 +1,264 @@
+//! Storages of the running host: registered, measured, set, forgotten, and there
+//! again after a restart.
+
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use delfin_tests::{Host, Ran, Setup};
+use serde_json::{Value, json};
+
+const FILES: &str = r#"
+performance_exporters = ["PerformanceExporterFile"]
+alert_exporters = ["AlertExporterFile"]
+[exporter.PerformanceExporterFile.config]
+path = "@/performance.jsonl"
+[exporter.AlertExporterFile.config]
+path = "@/alerts.jsonl"
+"#;
+
+const PASSWORD: &str = "correct-horse-battery-staple";
+
+/// A fake storage of a few series that remembers what it measured.
+fn storage(port: u16) -> Value {
+    json!({
+        "vendor": "fake_storage",
+        "model": "fake_driver",
+        "rest": {"host": "192.0.2.7", "port": port, "username": "admin", "password": PASSWORD},
+        "extra_attributes": {
+            "storage_pools": "0", "volumes": "2", "disks": "0", "is_historic": "true"
+        }
+    })
+}
+
+fn registered(host: &Host, port: u16) -> String {
+    let (status, answer) = host.send("POST", "/v1/storages", Some(&storage(port)));
+    assert_eq!(status, 201, "{answer}");
+    answer["id"].as_str().expect("an id").to_owned()
+}
+
+fn set_polling(host: &Host, id: &str, perf_collection: bool) {
+    let body = json!({"array_polling": {
+        "perf_collection": perf_collection, "interval": 1, "is_historic": true
+    }});
+    let path = format!("/v1/storages/{id}/metrics-config");
+    assert_eq!(host.send("PUT", &path, Some(&body)), (200, body));
+}
+
+/// The times of the points of one series of a storage in the file.
+fn times(setup: &Setup, id: &str) -> BTreeSet<i64> {
+    let mut times = BTreeSet::new();
+    for line in setup.lines("performance.jsonl") {
+        // The last line may be on its way.
+        let Ok(series) = serde_json::from_str::<Value>(&line) else {
+            continue;
+        };
+        let labels = &series["labels"];
+        if labels["storage_id"] == id && labels["resource_id"] == "volume_1" {
+            let values = series["values"].as_object().expect("values").keys();
+            times.extend(values.map(|time| time.parse::<i64>().expect("a time")));
+        }
+    }
+    times
+}
+
+/// The names of a storage's alerts in the file.
+fn alerts(setup: &Setup, id: &str) -> Vec<String> {
+    let lines = setup.lines("alerts.jsonl").into_iter();
+    let alerts = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    let of_storage = alerts.filter(|alert| alert["storage_id"] == id);
+    of_storage
+        .filter_map(|alert| alert["alert_name"].as_str().map(str::to_owned))
+        .collect()
+}
+
+fn wait_for_points(setup: &Setup, host: &Host, id: &str, more: usize) {
+    let before = times(setup, id).len();
+    host.wait_for("points in the file", || {
+        (times(setup, id).len() >= before + more).then_some(())
+    });
+}
+
+/// Below the folder, every file's content.
+fn contents(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            contents(&path, found);
+        } else {
+            let name = path.display().to_string();
+            found.push((name, fs::read(&path).unwrap_or_default()));
+        }
+    }
+}
+
+#[test]
+fn a_registered_storage_is_measured_as_it_is_told_until_it_is_forgotten() {
+    let setup = Setup::new(&["file"], FILES);
+    let host = setup.start();
+    let id = registered(&host, 1);
+    set_polling(&host, &id, true);
+    wait_for_points(&setup, &host, &id, 3);
+
+    set_polling(&host, &id, false);
+    let other = registered(&host, 2);
+    set_polling(&host, &other, true);
+    // What was on its way has arrived once two later ones have.
+    wait_for_points(&setup, &host, &other, 2);
+    let stopped = times(&setup, &id).len();
+    wait_for_points(&setup, &host, &other, 3);
+    assert_eq!(times(&setup, &id).len(), stopped);
+
+    set_polling(&host, &id, true);
+    wait_for_points(&setup, &host, &id, 1);
+    let (status, _) = host.send("DELETE", &format!("/v1/storages/{id}"), None);
+    assert_eq!(status, 202);
+    wait_for_points(&setup, &host, &other, 2);
+    let forgotten = times(&setup, &id).len();
+    wait_for_points(&setup, &host, &other, 3);
+    assert_eq!(times(&setup, &id).len(), forgotten);
+    let (_, list) = host.get("/v1/storages");
+    let list = list["storages"].as_array().expect("storages");
+    assert_eq!(list.len(), 1, "{list:?}");
+    assert_eq!(list[0]["id"], other.as_str());
+}
+
+#[test]
+fn a_restart_keeps_storages_and_asks_for_what_was_missed_and_no_password_is_readable() {
+    let setup = Setup::new(&["file"], FILES);
+    let host = setup.start();
+    let id = registered(&host, 1);
+    set_polling(&host, &id, true);
+    wait_for_points(&setup, &host, &id, 2);
+    let (_, shown) = host.get(&format!("/v1/storages/{id}"));
+    let (_, access) = host.get(&format!("/v1/storages/{id}/access-info"));
+    assert_eq!(access["rest"]["username"], "admin");
+    let (status, said) = host.stop();
+    assert!(status.success(), "{said}");
+    let before = times(&setup, &id);
+
+    let host = setup.start();
+    assert_eq!(
+        host.get(&format!("/v1/storages/{id}")).1["serial_number"],
+        shown["serial_number"]
+    );
+    wait_for_points(&setup, &host, &id, 2);
+    // A window begins where one has ended, and a point stands at its begin: the
+    // first after the restart is not later than the end of the last before it.
+    let after: BTreeSet<i64> = times(&setup, &id).difference(&before).copied().collect();
+    let (last, next) = (
+        before.last().expect("a time"),
+        after.first().expect("a time"),
+    );
+    assert!(next - last < 1_900, "{before:?} {after:?}");
+    let answers: Vec<String> = [
+        "",
+        "/access-info",
+        "/metrics-config",
+        "/alerts",
+        "/capabilities",
+    ]
+    .iter()
+    .map(|part| host.text(&format!("/v1/storages/{id}{part}")))
+    .chain(["/v1/access-infos", "/v1/storages", "/metrics"].map(|path| host.text(path)))
+    .collect();
+    let (_, said_again) = host.stop();
+    for text in answers.iter().chain([&said, &said_again]) {
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
+    let mut files = Vec::new();
+    contents(&setup.path("state"), &mut files);
+    assert!(files.iter().any(|(name, _)| name.ends_with("inventory.db")));
+    for (name, bytes) in files {
+        let found = bytes
+            .windows(PASSWORD.len())
+            .any(|part| part == PASSWORD.as_bytes());
+        assert!(!found, "{name}");
+    }
+}
+
+#[test]
+fn a_sync_brings_the_four_alerts_to_the_file_though_its_times_make_no_sense() {
+    let setup = Setup::new(&["file"], FILES);
+    let host = setup.start();
+    let id = registered(&host, 1);
+    // The schedule's own first list comes at once, and the next in a minute.
+    host.wait_for("the first four", || {
+        (alerts(&setup, &id).len() == 4).then_some(())
+    });
+    let body = json!({"begin_time": 13_445_566, "end_time": 99_999_999});
+    let path = format!("/v1/storages/{id}/alerts/sync");
+    assert_eq!(host.send("POST", &path, Some(&body)), (200, Value::Null));
+    let all = host.wait_for("four more", || {
+        Some(alerts(&setup, &id)).filter(|alerts| alerts.len() == 8)
+    });
+    let names: BTreeSet<String> = all.into_iter().collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    let (_, live) = host.get(&format!("/v1/storages/{id}/alerts"));
+    assert_eq!(live["alerts"].as_array().map(Vec::len), Some(4), "{live}");
+    assert_eq!(
+        live["alerts"][0]["serial_number"],
+        host.get(&format!("/v1/storages/{id}")).1["serial_number"]
+    );
+}
+
+fn ask(setup: &Setup, host: &Host, args: &[&str]) -> Ran {
+    setup.run(&[args, &["--host", host.url()]].concat())
+}
+
+#[test]
+fn the_command_line_registers_shows_and_forgets_storages() {
+    let setup = Setup::new(&["file"], FILES);
+    let host = setup.start();
+    setup.write("password", &format!("{PASSWORD}\n"));
+    let file = setup.path("password").display().to_string();
+    let add = [
+        "storages",
+        "add",
+        "fake_storage",
+        "fake_driver",
+        "--address",
+        "192.0.2.7",
+        "--port",
+        "1",
+        "--username",
+        "admin",
+        "--password-file",
+        &file,
+        "--attribute",
+        "volumes=0",
+        "--json",
+    ];
+    let added = ask(&setup, &host, &add).exits(0).json();
+    let id = added["id"].as_str().expect("an id");
+    let again = ask(&setup, &host, &add).exits(1);
+    assert!(
+        again.stderr.contains("Storage already exists."),
+        "{again:?}"
+    );
+    let list = ask(&setup, &host, &["storages", "list"]).exits(0);
+    assert!(
+        list.stdout.contains(id) && list.stdout.contains("fake_model"),
+        "{list:?}"
+    );
+    let removed = ask(&setup, &host, &["storages", "remove", id]).exits(0);
+    assert!(removed.stdout.contains(id), "{removed:?}");
+    let list = ask(&setup, &host, &["storages", "list", "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(list, json!({"storages": []}));
+    let gone = ask(&setup, &host, &["storages", "remove", id]).exits(1);
+    assert!(gone.stderr.contains("could not be found"), "{gone:?}");
+}
+
+#[test]
+fn a_lost_key_keeps_the_host_from_starting_and_says_what_helps() {
+    let setup = Setup::new(&["file"], FILES);
+    let host = setup.start();
+    registered(&host, 1);
+    drop(host.stop());
+    fs::remove_file(setup.path("state/inventory.key")).expect("the key");
+    let ran = setup.run(&["run"]).exits(1);
+    assert!(ran.stderr.contains("inventory.key` is missing"), "{ran:?}");
+    assert!(ran.stderr.contains("(put it back, or move"), "{ran:?}");
+}
