@@ -1,6 +1,9 @@
 //! The exporter of alert batches.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use delfin_plugin_api::{
     Alert, AlertBatch, Context, Exporter, Failure, Host, Outcome, RowFailure, log,
@@ -21,6 +24,10 @@ impl Exporter for AlertExporterPrometheus {
     type Config = Config;
 
     const EXCLUSIVE: bool = false;
+
+    /// Well within the time after which Alertmanager takes a silent alert for
+    /// resolved, `resolve_after`.
+    const RESEND: Option<Duration> = Some(Duration::from_secs(60));
 
     fn create(config: Config, _: &Host) -> Result<Self, Failure> {
         Ok(Self {
