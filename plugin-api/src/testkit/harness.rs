@@ -4,7 +4,7 @@ use std::{
     cell::Cell,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use abi_stable::{
@@ -137,7 +137,7 @@ impl Instance {
             batch_id: [7; 16],
             first_row: 0,
             rows: batch.num_rows() as u64,
-            accepted_ms: crate::sample::START_MS,
+            accepted_ms: now_ms(),
             storage_id: RStr::from_str(""),
             complete: false,
         };
@@ -217,6 +217,13 @@ pub(super) fn in_time<R: Send + 'static>(what: &str, f: impl FnOnce() -> R + Sen
     std::thread::spawn(move || drop(sender.send(f())));
     let result = receiver.recv_timeout(PATIENCE);
     result.unwrap_or_else(|_| panic!("{what} does not come back"))
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
 }
 
 fn lend<'a>(context: &'a OneCall<'_>) -> ContextRef<'a> {
