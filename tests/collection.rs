@@ -116,8 +116,15 @@ fn assert_healthy(host: &Host) {
         let name = exporter["name"].as_str().unwrap_or_default();
         host.wait_for_exporter(name, "running", |exporter| exporter["state"] == "running");
     }
+    let measured = ["PerformanceExporterFile", "PerformanceExporterExample"];
+    for name in measured {
+        // What is delivered is counted once the cursor has moved, a moment later.
+        host.wait_for_exporter(name, "something delivered", |exporter| {
+            exporter["delivered"].as_u64() > Some(0)
+        });
+    }
     let metrics = host.metrics();
-    for exporter in ["PerformanceExporterFile", "PerformanceExporterExample"] {
+    for exporter in measured {
         let delivered = metrics.of_exporter(exporter, "delfin_host_exporter_delivered_items_total");
         assert!(delivered > 0.0, "{exporter}: {metrics:?}");
         let unaccounted = metrics.of_exporter(exporter, "delfin_host_exporter_unaccounted_items");
