@@ -15,6 +15,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build target/release/delfin-host and the plugins in target/plugins
+	@scripts/provision build
 	$(CARGO) build --release --locked -p delfin-host $(addprefix -p ,$(crates))
 	install -d -m 0755 target/plugins
 	install -m 0644 $(foreach plugin,$(plugins),$(release)/$(call library,$(plugin))) target/plugins
@@ -23,17 +24,19 @@ run: build ## Collect from this machine's disks and deliver to etc/delfin/delfin
 	$(release)/delfin-host run --config etc/delfin/delfin.conf
 
 test: ## Run every test, after installing what they need
-	scripts/provision
+	scripts/provision test
 	$(CARGO) test --workspace --all-features --locked
 	$(CARGO) test --manifest-path tests/abi/Cargo.toml --target-dir target/abi --locked
 
 check: ## Check formatting, lints, documentation and dependencies
+	@scripts/provision build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps --locked
 	scripts/check-dependencies
 
 bench: ## Run the benchmarks
+	@scripts/provision test
 	$(CARGO) bench --workspace --all-features --locked
 
 install: build ## Install below PREFIX (default /usr/local), with a configuration and a systemd unit
