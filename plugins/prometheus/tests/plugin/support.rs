@@ -190,7 +190,8 @@ pub(crate) fn receiver(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|file| file.is_file());
     if found.is_none() {
-        let missing = format!("`{name}` IS MISSING (run scripts/provision test), NOT TESTED AGAINST IT");
+        let missing =
+            format!("`{name}` IS MISSING (run scripts/provision test), NOT TESTED AGAINST IT");
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{missing}");
         // Not through a macro, whose output a test that passes does not show.
         writeln!(io::stderr(), "{missing}").ok();
