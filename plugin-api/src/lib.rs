@@ -43,6 +43,7 @@ mod guard;
 #[cfg(feature = "http")]
 pub mod http;
 mod kind;
+mod left_out;
 pub(crate) mod manifest;
 mod outcome;
 pub mod quantity;
@@ -59,6 +60,7 @@ pub use batch::*;
 pub use context::{BatchPart, Context, Host};
 pub use exporter::Exporter;
 pub use kind::{Kind, Origin};
+pub use left_out::LeftOut;
 pub use log;
 pub use outcome::{Failure, Outcome, RowFailure, decode_outcome, encode_outcome};
 pub use serde;

@@ -9,7 +9,7 @@
 
 use std::io::{self, Write};
 
-use delfin_plugin_api::{Alert, AlertBatch, Batch, Labels, PerformanceBatch, Series};
+use delfin_plugin_api::{Alert, AlertBatch, Batch, Labels, LeftOut, PerformanceBatch, Series};
 
 /// How much is gathered before it is written.
 pub(crate) const CHUNK: usize = 256 * 1024;
@@ -18,15 +18,6 @@ pub(crate) const CHUNK: usize = 256 * 1024;
 pub(crate) trait Encode: Batch {
     /// Writes each row as a line.
     fn encode<W: Write>(&self, lines: &mut Lines<'_, W>) -> io::Result<LeftOut>;
-}
-
-/// What a line of JSON has no place for.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LeftOut {
-    /// Points whose value is not a number of JSON: NaN and the infinities.
-    pub(crate) non_finite_points: u64,
-    /// Extras of an alert that are named like a column that it has.
-    pub(crate) clashing_extras: u64,
 }
 
 /// JSON text on its way to a writer.

@@ -15,7 +15,7 @@ use delfin_plugin_api::{
 
 use crate::{
     config::Config,
-    encode::{Encode, LeftOut, Lines},
+    encode::{Encode, Lines},
     file::{FileError, LinesFile},
 };
 
@@ -54,7 +54,7 @@ impl<B: Encode> Exporter for FileExporter<B> {
             lines.finish()?;
             Ok(left_out)
         })?;
-        self.count(&left_out);
+        left_out.count(&self.host);
         log::debug!(rows = batch.rows(), items = batch.items(); "batch appended");
         Ok(())
     }
@@ -66,21 +66,6 @@ impl<B: Encode> Exporter for FileExporter<B> {
     fn close(&mut self, _: &Context<'_>) -> Outcome {
         self.file.close();
         Ok(())
-    }
-}
-
-impl<B> FileExporter<B> {
-    fn count(&self, left_out: &LeftOut) {
-        let LeftOut {
-            non_finite_points,
-            clashing_extras,
-        } = *left_out;
-        if non_finite_points > 0 {
-            self.host.count("non_finite_points", non_finite_points);
-        }
-        if clashing_extras > 0 {
-            self.host.count("clashing_extras", clashing_extras);
-        }
     }
 }
 

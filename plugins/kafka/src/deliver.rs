@@ -5,13 +5,13 @@
 
 mod round;
 
-use delfin_plugin_api::{BatchPart, Outcome, log};
+use delfin_plugin_api::{BatchPart, LeftOut, Outcome, log};
 
 use self::round::{Group, Round, grouped};
 use crate::{
     client::{Client, Time},
     config::Config,
-    encode::{Encode, LeftOut, Limits},
+    encode::{Encode, Limits},
     fates::Fates,
     trouble::{Kind, Trouble},
 };

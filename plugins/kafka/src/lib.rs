@@ -22,7 +22,7 @@ use crate::{
     client::Time,
     config::Config,
     deliver::{Call, Deliverer},
-    encode::{Encode, LeftOut},
+    encode::Encode,
 };
 
 export_plugin! {
@@ -58,7 +58,7 @@ impl<B: Encode> Exporter for KafkaExporter<B> {
         };
         let (left_out, outcome) = self.deliverer.deliver(batch, &call);
         if context.attempt() == 1 {
-            self.count(&left_out);
+            left_out.count(&self.host);
         }
         outcome?;
         log::debug!(rows = batch.rows(), items = batch.items(); "batch delivered");
@@ -78,21 +78,6 @@ impl<B: Encode> Exporter for KafkaExporter<B> {
     fn close(&mut self, _: &Context<'_>) -> Outcome {
         self.deliverer.close();
         Ok(())
-    }
-}
-
-impl<B> KafkaExporter<B> {
-    fn count(&self, left_out: &LeftOut) {
-        let LeftOut {
-            non_finite_points,
-            clashing_extras,
-        } = *left_out;
-        if non_finite_points > 0 {
-            self.host.count("non_finite_points", non_finite_points);
-        }
-        if clashing_extras > 0 {
-            self.host.count("clashing_extras", clashing_extras);
-        }
     }
 }
 

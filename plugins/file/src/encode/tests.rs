@@ -1,11 +1,11 @@
 use std::io::{self, Write};
 
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
+    AlertBatch, AlertBatchBuilder, LeftOut, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
 };
 use serde_json::{Value, json};
 
-use crate::encode::{CHUNK, Encode, LeftOut, Lines};
+use crate::encode::{CHUNK, Encode, Lines};
 
 fn encode(batch: &impl Encode) -> (String, LeftOut) {
     let (mut text, mut buffer) = (Vec::new(), Vec::new());

@@ -5,13 +5,13 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use delfin_plugin_api::BatchPart;
+use delfin_plugin_api::{BatchPart, LeftOut};
 use rdkafka::message::{Header, OwnedHeaders};
 
 use super::{Call, SMALLEST};
 use crate::{
     client::{Client, Message, Report},
-    encode::{Format, LeftOut, Limits, Row},
+    encode::{Format, Limits, Row},
     fates::Fates,
     trouble::{Kind, Trouble},
 };

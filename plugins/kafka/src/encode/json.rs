@@ -5,9 +5,9 @@
 
 use std::{marker::PhantomData, ops::Range};
 
-use delfin_plugin_api::{Alert, Labels, Series};
+use delfin_plugin_api::{Alert, Labels, LeftOut, Series};
 
-use super::{LeftOut, Limits, Payload, Row, Style};
+use super::{Limits, Payload, Row, Style};
 
 /// Writes rows, one after the other.
 pub(crate) struct Writer<'a, S> {

@@ -11,7 +11,7 @@ mod style;
 
 use std::ops::Range;
 
-use delfin_plugin_api::{Alert, AlertBatch, Batch, PerformanceBatch, Series};
+use delfin_plugin_api::{Alert, AlertBatch, Batch, LeftOut, PerformanceBatch, Series};
 
 use self::{
     json::Writer,
@@ -36,22 +36,6 @@ pub(crate) struct Limits {
     pub(crate) bytes: usize,
     /// How many rows it holds at most.
     pub(crate) rows: usize,
-}
-
-/// What a message has no place for.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LeftOut {
-    /// Points whose value is not a number of JSON: NaN and the infinities.
-    pub(crate) non_finite_points: u64,
-    /// Extras of an alert that are named like a column that it has.
-    pub(crate) clashing_extras: u64,
-}
-
-impl std::ops::AddAssign for LeftOut {
-    fn add_assign(&mut self, more: Self) {
-        self.non_finite_points += more.non_finite_points;
-        self.clashing_extras += more.clashing_extras;
-    }
 }
 
 /// A batch whose rows can be written.

@@ -1,6 +1,6 @@
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, Batch, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
-    sample,
+    AlertBatch, AlertBatchBuilder, Batch, LeftOut, NewAlert, PerformanceBatch,
+    PerformanceBatchBuilder, sample,
     serde::{
         Deserialize, Deserializer,
         de::{MapAccess, Visitor},
