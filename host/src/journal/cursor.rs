@@ -5,10 +5,12 @@
 //! filtered. Each item gets one of these for each exporter, once.
 
 use std::fmt;
+use std::time::Duration;
 
 use delfin_plugin_api::Origin;
 use uuid::Uuid;
 
+use super::dead_letters::LetterSettlement;
 use super::record::Seq;
 
 /// Where a new cursor starts.
@@ -18,6 +20,9 @@ pub enum StartFrom {
     Now,
     /// With the oldest batch that the journal holds.
     Earliest,
+    /// With the oldest batch that the journal holds and that was accepted within
+    /// this time; as `Now` if there is none.
+    Ago(Duration),
 }
 
 /// A place between two rows of a lane: every row before it is settled.
@@ -48,6 +53,21 @@ pub struct Cursor {
     pub last_error_ms: Option<i64>,
     /// Rows behind `next` that are settled already, in their order.
     pub ahead: Vec<Span>,
+    /// Records before this one are delivered once more, with origin `replay`.
+    pub replay_end: Option<Seq>,
+    /// Since when no configured exporter has this name, in milliseconds since 1970.
+    pub unused_since_ms: Option<i64>,
+}
+
+/// What waits for an exporter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Items, as [`Counts::pending`] has them.
+    pub items: u64,
+    /// Bytes of the records from the cursor on.
+    pub bytes: u64,
+    /// When the oldest of those records was accepted, in milliseconds since 1970.
+    pub oldest_accepted_ms: Option<i64>,
 }
 
 /// Rows of one record.
@@ -79,6 +99,9 @@ pub struct Settlement {
     pub dead_letters: Vec<DeadLetter>,
     /// Rows behind `through` that are settled by this too.
     pub ahead: Vec<Span>,
+    /// Dead letters that were being replayed, and what became of them. Their
+    /// items are in none of the counts above.
+    pub replayed: Vec<LetterSettlement>,
 }
 
 /// Items that a limit cost an exporter.
@@ -140,7 +163,8 @@ pub struct Counts {
     pub dropped: Vec<Dropped>,
     /// Items that the exporter's filter kept from it.
     pub filtered: u64,
-    /// Items that wait, counted in the journal's records and not from the rest.
+    /// Items that wait, counted in the journal's records and in the letters being
+    /// replayed, and not from the rest.
     pub pending: i64,
 }
 
@@ -189,7 +213,7 @@ impl Settlement {
         }
     }
 
-    /// How many items it says something about.
+    /// How many items of records it says something about.
     #[must_use]
     pub fn items(&self) -> u64 {
         [self.filtered, self.dropped(), self.dead_lettered()]
@@ -212,7 +236,7 @@ impl Settlement {
     /// Whether it says nothing that would be missed if it came a little later:
     /// after a crash, a delivery is made again and then settled again.
     pub(super) fn can_wait(&self) -> bool {
-        self.dropped.is_empty() && self.dead_letters.is_empty()
+        self.dropped.is_empty() && self.dead_letters.is_empty() && self.replayed.is_empty()
     }
 }
 

@@ -10,6 +10,7 @@
 //! the store's types, so that another store can take its place.
 
 mod cursor;
+mod dead_letters;
 mod error;
 mod lock;
 mod record;
@@ -27,7 +28,13 @@ use delfin_plugin_api::Kind;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use cursor::{Counts, Cursor, DeadLetter, Dropped, Position, Settlement, Span, StartFrom};
+pub use cursor::{
+    Backlog, Counts, Cursor, DeadLetter, Dropped, Position, Settlement, Span, StartFrom,
+};
+pub use dead_letters::{
+    DeadLetters, LetterCount, LetterFate, LetterFilter, LetterId, LetterLimits, LetterSettlement,
+    StoredLetter,
+};
 pub use error::{AppendError, CursorError, OpenError, ReadError};
 pub use record::{BatchInfo, BatchState, Entry, Receipt, Record, Seq};
 
@@ -45,7 +52,7 @@ pub type Durable<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 ///
 /// Reads block for as long as a read from the disk takes, and hold nothing
 /// once they have returned.
-pub trait Journal: Send + Sync {
+pub trait Journal: DeadLetters {
     /// Appends a batch. A batch, or a key, that was there before is answered with its first receipt.
     fn append(
         &self,
@@ -65,6 +72,19 @@ pub trait Journal: Send + Sync {
     /// costs few commits. Whoever has more to deliver goes on meanwhile.
     fn settle(&self, exporter: &str, settlement: Settlement) -> Durable<(), CursorError>;
 
+    /// Moves a cursor back to the first record that is held and was accepted at
+    /// or after a time; says how many items are asked for once more. Rows that
+    /// are settled ahead of the cursor stay settled.
+    fn replay(&self, exporter: &str, since_ms: i64) -> Durable<u64, CursorError>;
+
+    /// Tells which exporters are configured. Cursors of others are unused from
+    /// now on, and removed after a while; those that are back are used again.
+    /// Before this was told, no cursor is removed.
+    fn set_configured(&self, exporters: Vec<String>) -> Durable<(), CursorError>;
+
+    /// Removes a cursor with its counts and dead letters; says whether it was there.
+    fn remove_cursor(&self, exporter: &str) -> Durable<bool, CursorError>;
+
     /// Notes what went wrong at an exporter.
     fn record_error(&self, exporter: &str, message: &str) -> Durable<(), CursorError>;
 
@@ -73,6 +93,17 @@ pub trait Journal: Send + Sync {
 
     /// What became of an exporter's items; nothing if it has no cursor here.
     fn counts(&self, exporter: &str) -> Result<Option<Counts>, ReadError>;
+
+    /// What waits for an exporter; nothing if it has no cursor here. Cheap: it is asked every second.
+    fn backlog(&self, exporter: &str) -> Result<Option<Backlog>, ReadError>;
+
+    /// The record before which at least so many bytes of the oldest records are
+    /// held: a cursor moved there no longer stands in the way of freeing them.
+    fn seq_after_bytes(&self, bytes: u64) -> Result<Seq, ReadError>;
+
+    /// The first record held that was accepted at or after a time; the next one
+    /// to come if there is none. Where the clock was set back, one nearby.
+    fn seq_since(&self, accepted_ms: i64) -> Result<Seq, ReadError>;
 
     /// The exporters' cursors by name, those of exporters that are no longer configured too.
     fn cursors(&self) -> Result<Vec<Cursor>, ReadError>;
@@ -129,8 +160,11 @@ pub struct Limits {
     /// What must stay free on the disk.
     pub min_free_bytes: u64,
     /// How long a record is held after it was accepted though every cursor has
-    /// passed it, so that the state of a batch can be asked for.
+    /// passed it, so that it can be replayed and the state of its batch asked
+    /// for. It gives way at once when the lane or the disk is full.
     pub retention: Duration,
+    /// How long the cursor of an exporter is kept that is no longer configured.
+    pub orphan_ttl: Duration,
     /// How long a delivery may wait at most to be committed together with others.
     pub gather: Duration,
 }
@@ -152,21 +186,24 @@ pub fn open(state_dir: &Path, limits: &Limits) -> Result<Journals, OpenError> {
     };
     make_private_folder(state_dir).map_err(unusable)?;
     let lock = lock::StateLock::take(state_dir)?;
-    // Alerts have room of their own, which no flood of performance can take.
-    let alert_bytes = limits.max_bytes / 8;
-    let lane = |name: &'static str, max_bytes| {
-        sqlite::SqliteJournal::open(
-            state_dir,
-            name,
-            Limits {
-                max_bytes,
-                ..limits.clone()
-            },
-        )
+    // Alerts have room of their own, which no flood of performance can take, in
+    // the lane and on the disk.
+    let alerts = Limits {
+        max_bytes: limits.max_bytes / 8,
+        min_free_bytes: limits.min_free_bytes / 2,
+        ..limits.clone()
+    };
+    let performance = Limits {
+        max_bytes: limits.max_bytes - alerts.max_bytes,
+        ..limits.clone()
     };
     let journals = Journals {
-        alerts: Arc::new(lane("alerts", alert_bytes)?),
-        performance: Arc::new(lane("performance", limits.max_bytes - alert_bytes)?),
+        alerts: Arc::new(sqlite::SqliteJournal::open(state_dir, "alerts", alerts)?),
+        performance: Arc::new(sqlite::SqliteJournal::open(
+            state_dir,
+            "performance",
+            performance,
+        )?),
         _lock: lock,
     };
     // A file's name is durable only once its folder is.
@@ -199,7 +236,8 @@ impl Default for Limits {
             max_bytes: 8 << 30,
             max_age: Duration::from_hours(72),
             min_free_bytes: 1 << 30,
-            retention: Duration::from_mins(1),
+            retention: Duration::from_hours(2),
+            orphan_ttl: Duration::from_hours(24),
             gather: Duration::from_millis(200),
         }
     }

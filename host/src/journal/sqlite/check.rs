@@ -6,6 +6,8 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::super::cursor::{Position, Settlement, Span};
+use super::super::dead_letters::LetterFate;
+use super::letters;
 use super::stand::Stand;
 use super::work::Work;
 
@@ -17,6 +19,16 @@ pub(super) enum Unfit {
     Store(rusqlite::Error),
 }
 
+/// What the journal knows of a settlement that fits.
+pub(super) struct Fits {
+    /// How many items were appended before the position that the cursor moves to.
+    pub(super) items_before: u64,
+    /// Items of replayed letters that the receiver has now.
+    pub(super) replayed_delivered: u64,
+    /// Items of replayed letters that were given up again.
+    pub(super) replayed_dead: u64,
+}
+
 /// A record's shape.
 struct Shape {
     seq: u64,
@@ -25,14 +37,13 @@ struct Shape {
     items_before: u64,
 }
 
-/// How many items were appended before the position that a cursor moves to, if
-/// the settlement may be written.
+/// Whether a settlement may be written.
 pub(super) fn check(
     work: &Work<'_>,
     exporter: &str,
     stand: &Stand,
     settlement: &Settlement,
-) -> Result<u64, Unfit> {
+) -> Result<Fits, Unfit> {
     let from = stand.next;
     let through = settlement.through;
     if (through.seq, through.row) < (from.seq, from.row) {
@@ -65,7 +76,12 @@ pub(super) fn check(
             settlement.items()
         ));
     }
-    Ok(after)
+    let (replayed_delivered, replayed_dead) = check_replayed(work, exporter, settlement)?;
+    Ok(Fits {
+        items_before: after,
+        replayed_delivered,
+        replayed_dead,
+    })
 }
 
 /// How many items were appended before a position; nothing if there is no such position.
@@ -118,6 +134,30 @@ fn check_ahead(work: &Work<'_>, exporter: &str, settlement: &Settlement) -> Resu
         }
     }
     Ok(())
+}
+
+/// How many items of letters were delivered and given up again, if each letter
+/// is being replayed and spoken of once.
+fn check_replayed(
+    work: &Work<'_>,
+    exporter: &str,
+    settlement: &Settlement,
+) -> Result<(u64, u64), Unfit> {
+    let (mut delivered, mut dead) = (0, 0);
+    for (index, replayed) in settlement.replayed.iter().enumerate() {
+        let twice = settlement.replayed[..index]
+            .iter()
+            .any(|other| other.id == replayed.id);
+        let items = letters::items_replayed(work.tx, exporter, replayed.id)?;
+        let Some(items) = items.filter(|_| !twice) else {
+            return refuse(format!("dead letter {} is not being replayed", replayed.id));
+        };
+        match replayed.fate {
+            LetterFate::Delivered => delivered += items,
+            LetterFate::DeadAgain { .. } => dead += items,
+        }
+    }
+    Ok((delivered, dead))
 }
 
 fn is_settled(work: &Work<'_>, exporter: &str, span: &Span) -> rusqlite::Result<bool> {

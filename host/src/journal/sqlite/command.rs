@@ -5,11 +5,12 @@
 
 use tokio::sync::oneshot;
 
-use super::super::cursor::{Cursor, Settlement, StartFrom};
+use super::super::cursor::Settlement;
 use super::super::error::{AppendError, CursorError};
 use super::super::record::{Receipt, Record};
 use super::append::append;
-use super::settle::{open_cursor, record_error, settle};
+use super::change::Change;
+use super::settle::settle;
 use super::work::Work;
 
 /// Something for the writer thread.
@@ -19,20 +20,16 @@ pub(super) enum Command {
         key: Option<String>,
         answer: Answer<Receipt, AppendError>,
     },
-    OpenCursor {
-        exporter: String,
-        start: StartFrom,
-        answer: Answer<Cursor, CursorError>,
-    },
     Settle {
         exporter: String,
         settlement: Settlement,
         answer: Answer<(), CursorError>,
     },
-    RecordError {
-        exporter: String,
-        message: String,
-        answer: Answer<(), CursorError>,
+    /// Anything else that changes the file.
+    Change {
+        change: Box<dyn Change>,
+        /// Whether it may wait for others, to share their commit.
+        can_wait: bool,
     },
     /// A reader found the file damaged.
     Damaged {
@@ -46,7 +43,7 @@ pub(super) enum Command {
 /// The way back to the asker, and what it will be told once the group is durable.
 pub(super) struct Answer<T, E> {
     asker: oneshot::Sender<Result<T, E>>,
-    result: Option<Result<T, E>>,
+    pub(super) result: Option<Result<T, E>>,
 }
 
 impl<T, E> Answer<T, E> {
@@ -57,14 +54,14 @@ impl<T, E> Answer<T, E> {
         }
     }
 
-    fn tell(self) {
+    pub(super) fn tell(self) {
         if let Some(result) = self.result {
             // Whoever no longer wants to know has dropped the other end.
             let _ = self.asker.send(result);
         }
     }
 
-    fn refuse(self, error: E) {
+    pub(super) fn refuse(self, error: E) {
         Self {
             result: Some(Err(error)),
             ..self
@@ -83,10 +80,7 @@ impl Command {
                 .iter()
                 .map(|letter| letter.payload.len())
                 .sum(),
-            Self::OpenCursor { .. }
-            | Self::RecordError { .. }
-            | Self::Damaged { .. }
-            | Self::Close => 0,
+            Self::Change { .. } | Self::Damaged { .. } | Self::Close => 0,
         }
     }
 
@@ -94,10 +88,8 @@ impl Command {
     pub(super) fn can_wait(&self) -> bool {
         match self {
             Self::Settle { settlement, .. } => settlement.can_wait(),
-            Self::RecordError { .. } => true,
-            Self::Append { .. } | Self::OpenCursor { .. } | Self::Damaged { .. } | Self::Close => {
-                false
-            }
+            Self::Change { can_wait, .. } => *can_wait,
+            Self::Append { .. } | Self::Damaged { .. } | Self::Close => false,
         }
     }
 
@@ -109,25 +101,12 @@ impl Command {
                 key,
                 answer,
             } => answer.result = Some(append(work, record, key.as_deref())?),
-            Self::OpenCursor {
-                exporter,
-                start,
-                answer,
-            } => {
-                answer.result = Some(Ok(open_cursor(work, exporter, *start)?));
-            }
             Self::Settle {
                 exporter,
                 settlement,
                 answer,
             } => answer.result = Some(settle(work, exporter, settlement)?),
-            Self::RecordError {
-                exporter,
-                message,
-                answer,
-            } => {
-                answer.result = Some(record_error(work, exporter, message)?);
-            }
+            Self::Change { change, .. } => change.carry_out(work)?,
             Self::Damaged { .. } | Self::Close => {}
         }
         Ok(())
@@ -137,8 +116,8 @@ impl Command {
     pub(super) fn answer(self) {
         match self {
             Self::Append { answer, .. } => answer.tell(),
-            Self::OpenCursor { answer, .. } => answer.tell(),
-            Self::Settle { answer, .. } | Self::RecordError { answer, .. } => answer.tell(),
+            Self::Settle { answer, .. } => answer.tell(),
+            Self::Change { change, .. } => change.answer(),
             Self::Damaged { .. } | Self::Close => {}
         }
     }
@@ -148,10 +127,8 @@ impl Command {
         let reason = reason.to_owned();
         match self {
             Self::Append { answer, .. } => answer.refuse(AppendError::Unavailable { reason }),
-            Self::OpenCursor { answer, .. } => answer.refuse(CursorError::Unavailable { reason }),
-            Self::Settle { answer, .. } | Self::RecordError { answer, .. } => {
-                answer.refuse(CursorError::Unavailable { reason });
-            }
+            Self::Settle { answer, .. } => answer.refuse(CursorError::Unavailable { reason }),
+            Self::Change { change, .. } => change.fail(reason),
             Self::Damaged { .. } | Self::Close => {}
         }
     }
@@ -166,7 +143,7 @@ impl Command {
                 });
                 None
             }
-            Self::OpenCursor { .. } | Self::Settle { .. } | Self::RecordError { .. } => Some(self),
+            Self::Settle { .. } | Self::Change { .. } => Some(self),
             Self::Damaged { .. } | Self::Close => None,
         }
     }

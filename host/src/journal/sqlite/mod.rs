@@ -4,9 +4,13 @@
 //! log is synced before anyone is answered.
 
 mod append;
+mod change;
 mod check;
 mod command;
+mod cursors;
 mod file;
+mod letters;
+mod place;
 mod prune;
 mod queue;
 mod read;
@@ -25,20 +29,25 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use super::cursor::{Counts, Cursor, Settlement, StartFrom};
+use super::cursor::{Backlog, Counts, Cursor, Settlement, StartFrom};
+use super::dead_letters::{
+    DeadLetters, LetterCount, LetterFilter, LetterId, LetterLimits, StoredLetter,
+};
 use super::error::{AppendError, CursorError, OpenError, ReadError};
 use super::record::{BatchInfo, Entry, Receipt, Record, Seq};
 use super::{Durable, Journal, Limits, Stats};
+use change::change;
 use command::{Answer, Command};
 use file::Failure;
 use read::FailedRead;
 use space::Space;
+use work::Work;
 use writer::{Shared, Writer};
 
 /// One lane: one file, one writer thread.
@@ -90,6 +99,17 @@ impl SqliteJournal {
         Box::pin(async move { answer.await.unwrap_or(Err(closed)) })
     }
 
+    /// Asks for a change that others must not wait behind, nor it behind them.
+    fn change<T: Send + 'static>(
+        &self,
+        make: impl FnMut(&mut Work<'_>) -> rusqlite::Result<Result<T, CursorError>> + Send + 'static,
+    ) -> Durable<T, CursorError> {
+        self.ask(CursorError::Closed, |answer| Command::Change {
+            change: change(answer, make),
+            can_wait: false,
+        })
+    }
+
     fn query<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -123,11 +143,7 @@ impl Journal for SqliteJournal {
 
     fn open_cursor(&self, exporter: &str, start: StartFrom) -> Durable<Cursor, CursorError> {
         let exporter = exporter.to_owned();
-        self.ask(CursorError::Closed, |answer| Command::OpenCursor {
-            exporter,
-            start,
-            answer,
-        })
+        self.change(move |work| cursors::open(work, &exporter, start).map(Ok))
     }
 
     fn settle(&self, exporter: &str, settlement: Settlement) -> Durable<(), CursorError> {
@@ -139,12 +155,27 @@ impl Journal for SqliteJournal {
         })
     }
 
+    fn replay(&self, exporter: &str, since_ms: i64) -> Durable<u64, CursorError> {
+        let exporter = exporter.to_owned();
+        self.change(move |work| cursors::replay(work, &exporter, since_ms))
+    }
+
+    fn set_configured(&self, exporters: Vec<String>) -> Durable<(), CursorError> {
+        self.change(move |work| cursors::set_configured(work, &exporters).map(Ok))
+    }
+
+    fn remove_cursor(&self, exporter: &str) -> Durable<bool, CursorError> {
+        let exporter = exporter.to_owned();
+        self.change(move |work| cursors::remove(work, &exporter).map(Ok))
+    }
+
     fn record_error(&self, exporter: &str, message: &str) -> Durable<(), CursorError> {
         let (exporter, message) = (exporter.to_owned(), message.to_owned());
-        self.ask(CursorError::Closed, |answer| Command::RecordError {
-            exporter,
-            message,
-            answer,
+        self.ask(CursorError::Closed, |answer| Command::Change {
+            change: change(answer, move |work| {
+                cursors::record_error(work, &exporter, &message)
+            }),
+            can_wait: true,
         })
     }
 
@@ -156,8 +187,20 @@ impl Journal for SqliteJournal {
         self.query(|tx| read::counts(tx, exporter))
     }
 
+    fn backlog(&self, exporter: &str) -> Result<Option<Backlog>, ReadError> {
+        self.query(|tx| place::backlog(tx, exporter))
+    }
+
+    fn seq_after_bytes(&self, bytes: u64) -> Result<Seq, ReadError> {
+        self.query(|tx| place::seq_after_bytes(tx, bytes))
+    }
+
+    fn seq_since(&self, accepted_ms: i64) -> Result<Seq, ReadError> {
+        self.query(|tx| place::seq_since(tx, accepted_ms))
+    }
+
     fn cursors(&self) -> Result<Vec<Cursor>, ReadError> {
-        self.query(read::cursors)
+        self.query(cursors::all)
     }
 
     fn batch(&self, batch_id: Uuid) -> Result<Option<BatchInfo>, ReadError> {
@@ -200,6 +243,47 @@ impl Journal for SqliteJournal {
     }
 }
 
+impl DeadLetters for SqliteJournal {
+    fn dead_letters(&self, which: &LetterFilter) -> Result<Vec<StoredLetter>, ReadError> {
+        self.query(|tx| letters::list(tx, which))
+    }
+
+    fn dead_letter(&self, id: LetterId) -> Result<Option<StoredLetter>, ReadError> {
+        self.query(|tx| letters::one(tx, id))
+    }
+
+    fn replay_dead_letters(&self, which: &LetterFilter) -> Durable<LetterCount, CursorError> {
+        let which = which.clone();
+        self.change(move |work| letters::replay(work, &which).map(Ok))
+    }
+
+    fn purge_dead_letters(&self, which: &LetterFilter) -> Durable<LetterCount, CursorError> {
+        let which = which.clone();
+        self.change(move |work| letters::purge(work.tx, &which).map(Ok))
+    }
+
+    fn trim_dead_letters(
+        &self,
+        exporter: &str,
+        limits: &LetterLimits,
+    ) -> Durable<LetterCount, CursorError> {
+        let (exporter, limits) = (exporter.to_owned(), *limits);
+        self.change(move |work| letters::trim(work, &exporter, &limits).map(Ok))
+    }
+
+    fn next_replayed(
+        &self,
+        exporter: &str,
+        after: LetterId,
+    ) -> Result<Option<StoredLetter>, ReadError> {
+        self.query(|tx| letters::next_replayed(tx, exporter, after))
+    }
+
+    fn letter_totals(&self, exporter: &str) -> Result<LetterCount, ReadError> {
+        self.query(|tx| letters::totals(tx, exporter))
+    }
+}
+
 impl Drop for SqliteJournal {
     fn drop(&mut self) {
         self.close();
@@ -212,4 +296,8 @@ fn now_ms() -> i64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -103,7 +103,9 @@ impl Model {
                     .map(|batch| batch.rows * batch.items_a_row)
                     .sum(),
             ),
-            (StartFrom::Earliest, None) | (StartFrom::Now, _) => (self.head + 1, 0),
+            (StartFrom::Earliest, None) | (StartFrom::Now | StartFrom::Ago(_), _) => {
+                (self.head + 1, 0)
+            }
         };
         self.places.entry(exporter).or_insert(Place {
             seq,

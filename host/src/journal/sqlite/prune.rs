@@ -5,6 +5,7 @@
 use rusqlite::Connection;
 
 use super::super::Limits;
+use super::millis;
 
 /// So that an append never waits long behind deletes.
 const MOST_RECORDS: u64 = 1024;
@@ -116,8 +117,4 @@ fn shrink(tx: &Connection, need: Need) -> rusqlite::Result<bool> {
         while steps.next()?.is_some() {}
     }
     Ok(pages > 0)
-}
-
-fn millis(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -11,10 +11,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
 use super::super::Stats;
-use super::super::cursor::{Counts, Cursor, Dropped};
+use super::super::cursor::{Counts, Dropped};
 use super::super::record::{BatchInfo, BatchState, Entry, Record, Seq};
 use super::file;
-use super::settle::{CURSOR_COLUMNS, cursor_of, with_ahead};
 
 /// Connections for reading, as many as there were reads at a time.
 pub(super) struct Readers {
@@ -112,7 +111,8 @@ pub(super) fn entry(tx: &Connection, from: Seq) -> rusqlite::Result<Option<Entry
     .optional()
 }
 
-/// What became of an exporter's items. `pending` comes from the records alone.
+/// What became of an exporter's items. `pending` comes from the records and the
+/// letters being replayed alone.
 pub(super) fn counts(tx: &Connection, exporter: &str) -> rusqlite::Result<Option<Counts>> {
     let counts = tx
         .prepare_cached(
@@ -121,6 +121,8 @@ pub(super) fn counts(tx: &Connection, exporter: &str) -> rusqlite::Result<Option
                     coalesce((SELECT t.items - b.items_before - iif(b.seq = c.next_seq, c.next_items, 0)
                               FROM batches b WHERE b.seq >= c.next_seq ORDER BY b.seq LIMIT 1), 0)
                     - (SELECT coalesce(sum(a.items), 0) FROM ahead a WHERE a.exporter = c.exporter)
+                    + (SELECT coalesce(sum(d.items), 0) FROM dead_letters d
+                       WHERE d.exporter = c.exporter AND d.replayed_ms IS NOT NULL)
              FROM cursors c, totals t WHERE c.exporter = ?1",
         )?
         .query_row([exporter], |row| {
@@ -148,17 +150,6 @@ pub(super) fn counts(tx: &Connection, exporter: &str) -> rusqlite::Result<Option
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Some(Counts { dropped, ..counts }))
-}
-
-/// The exporters' cursors, by name.
-pub(super) fn cursors(tx: &Connection) -> rusqlite::Result<Vec<Cursor>> {
-    let mut cursors = tx.prepare_cached(&format!(
-        "SELECT {CURSOR_COLUMNS} FROM cursors WHERE exporter NOT GLOB ':*' ORDER BY exporter"
-    ))?;
-    cursors
-        .query_map([], cursor_of)?
-        .map(|cursor| with_ahead(tx, cursor?))
-        .collect()
 }
 
 /// What became of a batch.
@@ -223,7 +214,8 @@ pub(super) fn held(tx: &Connection) -> rusqlite::Result<Stats> {
     })
 }
 
-fn origin(row: &Row<'_>, column: usize) -> rusqlite::Result<Origin> {
+/// Where something came from, by the name in a column.
+pub(super) fn origin(row: &Row<'_>, column: usize) -> rusqlite::Result<Origin> {
     const KNOWN: [Origin; 6] = [
         Origin::Collection,
         Origin::Sync,

@@ -1,12 +1,14 @@
 -- Takes over what outlives the records of a damaged file, attached as `damaged`.
--- What an exporter had pending is lost: counted as dropped, and listed in `lost`.
+-- What an exporter had pending, but for the letters being replayed, is lost: counted as dropped, and listed in `lost`.
 -- Keys are left behind: whoever sends a lost batch again must have it stored.
 
 CREATE TEMP TABLE lost AS
 SELECT c.exporter,
        (SELECT items FROM damaged.totals) - c.start_items + c.replayed_items
        - c.delivered - c.dead_lettered - c.filtered
-       - (SELECT coalesce(sum(d.items), 0) FROM damaged.dropped d WHERE d.exporter = c.exporter) AS lost
+       - (SELECT coalesce(sum(d.items), 0) FROM damaged.dropped d WHERE d.exporter = c.exporter)
+       - (SELECT coalesce(sum(l.items), 0) FROM damaged.dead_letters l
+          WHERE l.exporter = c.exporter AND l.replayed_ms IS NOT NULL) AS lost
 FROM damaged.cursors c;
 
 INSERT INTO main.sqlite_sequence (name, seq)

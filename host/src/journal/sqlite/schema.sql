@@ -88,7 +88,8 @@ CREATE TABLE dead_letters (
     bytes          INTEGER NOT NULL,
     payload        BLOB    NOT NULL
 ) STRICT;
-CREATE INDEX dead_letters_by_exporter ON dead_letters (exporter, id, bytes);
+CREATE INDEX dead_letters_by_exporter ON dead_letters (exporter, id, items, bytes, last_ms, replayed_ms);
+CREATE INDEX dead_letters_replayed ON dead_letters (exporter, id, items) WHERE replayed_ms IS NOT NULL;
 CREATE INDEX dead_letters_by_batch ON dead_letters (batch_id, exporter);
 
 CREATE TABLE idempotency_keys (

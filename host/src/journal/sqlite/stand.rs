@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::cursor::{Position, Settlement};
 use super::super::record::Seq;
+use super::check::Fits;
 
 /// A cursor, and what the settlements of this transaction add to it.
 #[derive(Clone, Copy, Debug)]
@@ -67,15 +68,15 @@ impl Stands {
         exporter: &str,
         from: Stand,
         settlement: &Settlement,
-        items_before: u64,
+        fits: &Fits,
     ) {
         let to = Stand {
             next: settlement.through,
-            items_before: Some(items_before),
+            items_before: Some(fits.items_before),
             has_ahead: from.has_ahead || !settlement.ahead.is_empty(),
-            delivered: from.delivered + settlement.delivered,
+            delivered: from.delivered + settlement.delivered + fits.replayed_delivered,
             filtered: from.filtered + settlement.filtered,
-            dead_lettered: from.dead_lettered + settlement.dead_lettered(),
+            dead_lettered: from.dead_lettered + settlement.dead_lettered() + fits.replayed_dead,
         };
         self.of.insert(exporter.to_owned(), to);
     }

@@ -233,7 +233,7 @@ async fn every_disposition_is_counted_once() {
             items: 3,
         }],
         dead_letters: vec![dead_letter(one, 0, 4)],
-        ahead: vec![],
+        ..Settlement::default()
     };
     lane.settle("a", mixed).await.unwrap();
     let counts = lane.of("a");

@@ -20,6 +20,8 @@ pub(super) struct Done {
     pub(super) pruned: u64,
     pub(super) more_to_prune: bool,
     pub(super) shrunk: bool,
+    /// It was told which exporters are configured.
+    pub(super) configured: bool,
 }
 
 /// One open transaction.

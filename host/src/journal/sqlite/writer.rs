@@ -16,6 +16,7 @@ use super::super::error::OpenError;
 use super::super::record::Seq;
 use super::super::{Limits, Stats};
 use super::command::Command;
+use super::cursors;
 use super::file::{self, Failure};
 use super::queue::{Group, Queue};
 use super::read::Readers;
@@ -50,6 +51,16 @@ pub(super) struct Writer {
     last_commit: Duration,
     /// When there was last nothing more to delete.
     tidied: Option<Instant>,
+    /// Whether it is known since the start which exporters are configured.
+    knows_configured: bool,
+}
+
+/// What a transaction deletes beside its commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tidying {
+    Nothing,
+    Records,
+    RecordsAndCursors,
 }
 
 /// The writer's connection, or when to try for one again.
@@ -81,6 +92,7 @@ impl Writer {
             setback: Duration::ZERO,
             last_commit: Duration::ZERO,
             tidied: None,
+            knows_configured: false,
         })
     }
 
@@ -170,14 +182,20 @@ impl Writer {
             return Err(rusqlite::Error::InvalidQuery);
         };
         let started = Instant::now();
-        let tidy = self.limits.retention.is_zero()
+        let due = self.limits.retention.is_zero()
             || self.tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY);
-        let done = transact(connection, &self.limits, &mut self.space, commands, tidy)
+        let tidying = match (due, self.knows_configured) {
+            (false, _) => Tidying::Nothing,
+            (true, false) => Tidying::Records,
+            (true, true) => Tidying::RecordsAndCursors,
+        };
+        let done = transact(connection, &self.limits, &mut self.space, commands, tidying)
             .inspect_err(|_| {
                 self.tidied = Some(started);
                 note(&self.shared, |stats| stats.failed_commits += 1);
             })?;
-        if tidy {
+        self.knows_configured |= done.configured;
+        if due {
             self.space.keep_reserve();
             self.tidied = (!done.more_to_prune).then_some(started);
         }
@@ -296,14 +314,17 @@ fn transact(
     limits: &Limits,
     space: &mut Space,
     commands: &mut [Command],
-    tidy: bool,
+    tidying: Tidying,
 ) -> rusqlite::Result<Done> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut work = Work::start(&tx, limits, space)?;
     for command in commands {
         command.carry_out(&mut work)?;
     }
-    if tidy {
+    if tidying == Tidying::RecordsAndCursors {
+        cursors::remove_orphans(&mut work)?;
+    }
+    if tidying != Tidying::Nothing {
         work.tidy()?;
     }
     let done = work.finish()?;

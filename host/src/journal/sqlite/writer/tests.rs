@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::super::super::cursor::{Cursor, DeadLetter, Dropped, Position, Settlement, StartFrom};
 use super::super::super::error::{AppendError, CursorError};
 use super::super::super::record::{Receipt, Record};
+use super::super::change::change;
 use super::super::command::Answer;
 use super::*;
 
@@ -117,10 +118,11 @@ fn append() -> (Command, Told<Receipt, AppendError>) {
 fn open_cursor() -> (Command, Told<Cursor, CursorError>) {
     let (asker, answer) = oneshot::channel();
     (
-        Command::OpenCursor {
-            exporter: "a".to_owned(),
-            start: StartFrom::Now,
-            answer: Answer::to(asker),
+        Command::Change {
+            change: change(Answer::to(asker), |work| {
+                cursors::open(work, "a", StartFrom::Now).map(Ok)
+            }),
+            can_wait: false,
         },
         answer,
     )
