@@ -7,24 +7,19 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use delfin_plugin_api::{Batch, Kind};
-use tokio::{
-    net::TcpListener,
-    sync::watch,
-    task::{JoinHandle, JoinSet},
-    time::timeout,
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     alert,
     api::{self, ApiParts, ApiState, PluginExporterView, PluginView},
     collect::{Collected, CollectedBatch, Destination, Refused, Registry},
-    config::{Config, ExporterConfig},
-    delivery::{Delivery, Exporter, Phase, Resend},
+    config::Config,
+    delivery::{Exporter, Exporters, Phase},
+    exporters::Starter,
     inventory,
-    journal::{self, CursorError, Journals, Limits, OpenError, ReadError, StartFrom},
+    journal::{self, CursorError, Journals, Limits, OpenError, ReadError},
     lane::{Lane, Lanes, NewBatch},
-    logging,
-    plugin::{InstanceHost, PluginCounters, Plugins},
+    plugin::Plugins,
     storages::{self, Progress, Storages},
 };
 
@@ -77,8 +72,7 @@ pub enum StartError {
 pub struct Host {
     config: Config,
     journals: Journals,
-    exporters: Arc<[Exporter]>,
-    deliveries: JoinSet<()>,
+    exporters: Exporters,
     follower: JoinHandle<()>,
     storages: Arc<Storages>,
     api: ApiState,
@@ -105,35 +99,18 @@ impl Host {
         let lanes = lanes(&config, &journals);
         let max_active = config.alerts.max_active;
         let (alerts, follower) = alert::open(&config.state_dir, max_active, &lanes.alerts).await?;
-        open_cursors(&config, &lanes).await?;
         let phase = watch::Sender::new(Phase::Running);
         let follower = tokio::spawn(follower.run(phase.subscribe()));
-        let mut deliveries = JoinSet::new();
-        let mut exporters = Vec::new();
-        for exporter in &config.exporters {
-            let plugin = tokio::task::block_in_place(|| plugins.offer(exporter));
-            let declared = plugin.as_ref().ok().and_then(|plugin| plugin.resend);
-            let every = exporter.resend.or_declared(declared);
-            let delivery = Delivery {
-                resend: every.map(|every| Resend {
-                    every,
-                    alerts: alerts.clone(),
-                }),
-                config: exporter.clone(),
-                plugin,
-                lane: Arc::clone(lanes.of(exporter.kind)),
-                host: instance_host(&config, exporter)?,
-            };
-            exporters.push(delivery.start(&mut deliveries, phase.subscribe()));
-        }
-        let exporters: Arc<[Exporter]> = exporters.into();
+        let exporters = Exporters::default();
+        let starter = Starter::new(&config, exporters.clone(), lanes.clone(), alerts.clone());
+        starter.start_all(&config, &mut plugins).await?;
         let storages = start_storages(&config, &lanes)?;
         let api = ApiState::new(ApiParts {
             config: config.api.clone(),
             journal: config.journal.clone(),
             lanes,
             alerts,
-            exporters: Arc::clone(&exporters),
+            exporters: exporters.clone(),
             storages: Arc::clone(&storages),
             plugins: plugin_views(&plugins).collect(),
             phase: phase.subscribe(),
@@ -142,7 +119,6 @@ impl Host {
             config,
             journals,
             exporters,
-            deliveries,
             follower,
             storages,
             api,
@@ -162,7 +138,7 @@ impl Host {
 
     /// Runs until `stop` is over, then delivers what can be delivered at once;
     /// until `hurry` is over, or the configured time is up.
-    pub async fn run(mut self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) {
+    pub async fn run(self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) {
         let progress = Arc::clone(self.storages.progress());
         let writing = tokio::spawn(write_now_and_then(Arc::clone(&progress)));
         let (closed, close) = tokio::sync::oneshot::channel::<()>();
@@ -174,21 +150,20 @@ impl Host {
         log::info!(drain_timeout:? = drain_timeout; "stopping: delivering what can be delivered");
         self.phase.send_replace(Phase::Draining);
         self.storages.stop().await;
+        let drained = async {
+            self.exporters.drain(Kind::Alert).await;
+            self.exporters.drain(Kind::Performance).await;
+        };
         tokio::select! {
-            _ = timeout(drain_timeout, all(&mut self.deliveries)) => {}
+            _ = timeout(drain_timeout, drained) => {}
             () = hurry => {}
         }
         self.phase.send_replace(Phase::Stopping);
-        if timeout(LAST_MOMENT, all(&mut self.deliveries))
-            .await
-            .is_err()
-        {
-            self.deliveries.abort_all();
-        }
+        self.exporters.stop_all().await;
         if timeout(LAST_MOMENT, self.follower).await.is_err() {
             log::debug!("the table of active alerts is behind; it goes on from there");
         }
-        report(&self.exporters);
+        report(&self.exporters.list());
         drop(closed);
         if timeout(LAST_MOMENT, served).await.is_err() {
             log::debug!("a client of the API does not let go");
@@ -255,6 +230,7 @@ fn limits(config: &Config) -> Limits {
         max_bytes: config.journal.max_bytes,
         max_age: config.journal.max_age,
         min_free_bytes: config.journal.min_free_bytes,
+        retention: config.journal.retention,
         ..Limits::default()
     }
 }
@@ -268,60 +244,6 @@ fn lanes(config: &Config, journals: &Journals) -> Lanes {
         performance: lane(Kind::Performance),
         alerts: lane(Kind::Alert),
     }
-}
-
-/// What an exporter's instances are lent; its state folder is made.
-///
-/// # Errors
-///
-/// The folder cannot be made.
-pub fn instance_host(
-    config: &Config,
-    exporter: &ExporterConfig,
-) -> Result<InstanceHost, StartError> {
-    let folder = config.state_dir.join("exporters").join(&exporter.name);
-    let path = folder.display().to_string();
-    std::fs::create_dir_all(&folder).map_err(|source| StartError::Folder {
-        path: path.clone(),
-        source,
-    })?;
-    Ok(InstanceHost {
-        exporter: exporter.name.clone(),
-        state_dir: path,
-        level: logging::exporter_level(&exporter.name),
-        secrets: config.secrets.clone(),
-        counters: PluginCounters::default(),
-    })
-}
-
-/// Fixes where each exporter starts before the first batch is accepted, so that
-/// none misses one. Those that want the oldest records come first: without a
-/// cursor nothing holds these.
-async fn open_cursors(config: &Config, lanes: &Lanes) -> Result<(), StartError> {
-    let mut exporters: Vec<&ExporterConfig> = config.exporters.iter().collect();
-    exporters.sort_by_key(|exporter| exporter.start_from == StartFrom::Now);
-    for exporter in exporters {
-        let journal = lanes.of(exporter.kind).journal();
-        journal
-            .open_cursor(&exporter.name, exporter.start_from)
-            .await?;
-    }
-    for lane in [&lanes.performance, &lanes.alerts] {
-        for cursor in lane.journal().cursors()? {
-            let name = cursor.exporter;
-            if config
-                .exporters
-                .iter()
-                .all(|exporter| exporter.name != name)
-            {
-                log::warn!(
-                    exporter = name, kind:% = lane.kind();
-                    "an exporter is no longer configured; what is pending for it is kept, and takes room"
-                );
-            }
-        }
-    }
-    Ok(())
 }
 
 fn plugin_views(plugins: &Plugins) -> impl Iterator<Item = PluginView> {
@@ -353,10 +275,6 @@ fn plugin_views(plugins: &Plugins) -> impl Iterator<Item = PluginView> {
         ..PluginView::default()
     });
     found.chain(refused)
-}
-
-async fn all(tasks: &mut JoinSet<()>) {
-    while tasks.join_next().await.is_some() {}
 }
 
 /// One line that says what stays in the journal.

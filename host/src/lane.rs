@@ -3,6 +3,8 @@
 //! A batch is encoded once, when it is accepted, and decoded at most once for
 //! all exporters that keep step: the decoded ones are shared, bounded in bytes.
 
+mod members;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -10,11 +12,15 @@ use std::{
 
 use arrow_array::RecordBatch;
 use delfin_plugin_api::{Kind, Origin};
+use tokio::sync::mpsc;
 use uuid::{Uuid, Version};
+
+use members::Members;
 
 use crate::{
     clock::now_ms,
     codec,
+    delivery::Order,
     journal::{AppendError, Entry, Journal, ReadError, Receipt, Record, Seq},
     plugin::StoredBatch,
 };
@@ -73,6 +79,7 @@ pub struct Lane {
     kind: Kind,
     journal: Arc<dyn Journal>,
     decoded: Mutex<Decoded>,
+    members: Members,
 }
 
 impl Lane {
@@ -88,6 +95,7 @@ impl Lane {
             kind,
             journal,
             decoded: Mutex::new(decoded),
+            members: Members::default(),
         }
     }
 
@@ -137,54 +145,100 @@ impl Lane {
         batch_id.get_version() == Some(Version::Sha1)
     }
 
+    /// Adds an exporter, which gives way when the lane is full, or does not.
+    pub fn join(&self, exporter: &str, gives_way: bool, orders: mpsc::UnboundedSender<Order>) {
+        self.members.join(exporter, gives_way, orders);
+    }
+
+    /// Takes an exporter out again.
+    pub fn leave(&self, exporter: &str) {
+        self.members.leave(exporter);
+    }
+
+    /// Refuses batches on account of an exporter, or does so no longer.
+    pub fn refuse_for(&self, exporter: &str, refuse: bool) {
+        self.members.refuse_for(exporter, refuse);
+    }
+
     async fn append(
         &self,
         batch_id: Uuid,
         batch: NewBatch,
         key: Option<String>,
     ) -> Result<Receipt, AppendError> {
-        let arrow = batch.arrow.clone();
-        let encoded = tokio::task::spawn_blocking(move || codec::encode(&arrow)).await;
-        let payload = match encoded {
-            Ok(Ok(payload)) => payload,
-            Ok(Err(error)) => {
-                return Err(AppendError::Unfit {
-                    reason: error.to_string(),
-                });
-            }
-            Err(error) => {
-                return Err(AppendError::Unavailable {
-                    reason: error.to_string(),
-                });
-            }
-        };
-        let record = Record {
-            batch_id,
-            origin: batch.origin,
-            storage_id: batch.storage_id,
-            complete: batch.complete,
-            accepted_ms: now_ms(),
-            rows: batch.arrow.num_rows() as u64,
-            items: batch.items,
-            payload,
-        };
-        let accepted_ms = record.accepted_ms;
-        let (origin, storage_id, complete) =
-            (record.origin, record.storage_id.clone(), record.complete);
-        let receipt = self.journal.append(record, key).await?;
+        if let Some(exporter) = self.members.refuses() {
+            let stats = self.journal.stats().unwrap_or_default();
+            return Err(AppendError::Full {
+                held_bytes: stats.bytes,
+                max_bytes: stats.max_bytes,
+                required_by: Some(exporter),
+            });
+        }
+        let record = record_of(batch_id, &batch).await?;
+        let (accepted_ms, bytes) = (record.accepted_ms, record.payload.len() as u64);
+        let mut appended = self.journal.append(record, key.clone()).await;
+        if let Err(AppendError::Full {
+            held_bytes,
+            max_bytes,
+            ..
+        }) = appended
+        {
+            self.make_room(held_bytes + bytes, max_bytes).await;
+            // The first one went with the refusal; this is rare.
+            let record = record_of(batch_id, &batch).await?;
+            appended = self.journal.append(record, key).await;
+        }
+        let receipt = appended.map_err(|error| self.explained(error))?;
         if !receipt.repeated {
             self.decoded().put(Arc::new(StoredBatch {
                 seq: receipt.seq,
                 batch_id,
-                origin,
-                storage_id,
-                complete,
+                origin: batch.origin,
+                storage_id: batch.storage_id,
+                complete: batch.complete,
                 accepted_ms,
                 items: batch.items,
                 arrow: batch.arrow,
             }));
         }
         Ok(receipt)
+    }
+
+    /// Has exporters give way, a little more than is needed, so that the next
+    /// batch need not ask again.
+    async fn make_room(&self, wanted_bytes: u64, max_bytes: u64) {
+        let bytes = wanted_bytes.saturating_sub(max_bytes - max_bytes / 16);
+        let journal = Arc::clone(&self.journal);
+        let end = tokio::task::spawn_blocking(move || journal.seq_after_bytes(bytes)).await;
+        if let Ok(Ok(end)) = end {
+            self.members.make_room(end).await;
+        }
+    }
+
+    /// A lane that is still full is so for those who do not give way.
+    fn explained(&self, error: AppendError) -> AppendError {
+        match error {
+            AppendError::Full {
+                held_bytes,
+                max_bytes,
+                ..
+            } => AppendError::Full {
+                held_bytes,
+                max_bytes,
+                required_by: self.furthest_behind(),
+            },
+            other => other,
+        }
+    }
+
+    /// Of those who do not give way, the one for which the oldest record is kept.
+    fn furthest_behind(&self) -> Option<String> {
+        let steadfast = self.members.steadfast().into_iter();
+        let behind = steadfast.filter_map(|name| {
+            let backlog = self.journal.backlog(&name).ok()??;
+            Some((backlog.oldest_accepted_ms?, name))
+        });
+        behind.min().map(|(_, name)| name)
     }
 
     /// What comes at or after a number.
@@ -244,6 +298,35 @@ impl std::fmt::Debug for Lane {
     }
 }
 
+/// A batch as the journal keeps it.
+async fn record_of(batch_id: Uuid, batch: &NewBatch) -> Result<Record, AppendError> {
+    let arrow = batch.arrow.clone();
+    let encoded = tokio::task::spawn_blocking(move || codec::encode(&arrow)).await;
+    let payload = match encoded {
+        Ok(Ok(payload)) => payload,
+        Ok(Err(error)) => {
+            return Err(AppendError::Unfit {
+                reason: error.to_string(),
+            });
+        }
+        Err(error) => {
+            return Err(AppendError::Unavailable {
+                reason: error.to_string(),
+            });
+        }
+    };
+    Ok(Record {
+        batch_id,
+        origin: batch.origin,
+        storage_id: batch.storage_id.clone(),
+        complete: batch.complete,
+        accepted_ms: now_ms(),
+        rows: batch.arrow.num_rows() as u64,
+        items: batch.items,
+        payload,
+    })
+}
+
 /// Decoded batches by number. The oldest go first: an exporter that lags reads
 /// from the journal and does not cost the others theirs.
 struct Decoded {
@@ -273,7 +356,7 @@ impl Decoded {
 
 /// The bytes that its rows take. The buffers behind them may be larger, and
 /// shared by several columns.
-fn size(batch: &StoredBatch) -> u64 {
+pub(crate) fn size(batch: &StoredBatch) -> u64 {
     let columns = batch.arrow.columns().iter();
     let sizes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or_default());
     sizes.sum::<usize>() as u64

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod collect;
 pub mod config;
 pub mod delivery;
+mod exporters;
 pub mod host;
 pub mod ingest;
 pub mod inventory;

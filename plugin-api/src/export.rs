@@ -89,6 +89,8 @@ macro_rules! export_plugin {
                     Part::Text($description),
                     Part::Raw(",\"exclusive\":"),
                     Part::Raw(glue::exclusive::<$exporter>()),
+                    Part::Raw(",\"max_points\":"),
+                    Part::Number(glue::max_points::<$exporter>()),
                     Part::Raw(",\"resend_seconds\":"),
                     Part::Number(glue::resend_seconds::<$exporter>()),
                     Part::Raw("}"),

@@ -30,6 +30,11 @@ pub trait Exporter: Sized + Send + 'static {
     /// made, and one that hangs is not doubled.
     const EXCLUSIVE: bool = true;
 
+    /// The most points, or alerts, that it takes in one call: the host splits
+    /// what is larger. A series is never split, so that one with more points
+    /// comes alone.
+    const MAX_POINTS: Option<u64> = None;
+
     /// For an exporter of alerts: how often it wants to be sent all that are
     /// active, in whole seconds, for a receiver that forgets. Those batches have
     /// the origin [`Resend`](crate::Origin::Resend); an alert that ended lately

@@ -58,6 +58,16 @@ pub const fn exclusive<T: Exporter>() -> &'static str {
     if T::EXCLUSIVE { "true" } else { "false" }
 }
 
+/// The most items in one call, for the manifest.
+#[must_use]
+pub const fn max_points<T: Exporter>() -> Option<u64> {
+    assert!(
+        !matches!(T::MAX_POINTS, Some(0)),
+        "MAX_POINTS is more than 0, or `None`"
+    );
+    T::MAX_POINTS
+}
+
 /// How often an exporter wants to be sent what is active, for the manifest.
 #[must_use]
 pub const fn resend_seconds<T: Exporter>() -> Option<u64> {

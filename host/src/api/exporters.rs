@@ -29,7 +29,7 @@ struct ExporterView {
     /// `performance` or `alert`.
     #[schema(example = "performance")]
     kind: &'static str,
-    /// `starting`, `running`, `retrying`, `stuck`, `failed` or `stopped`.
+    /// `starting`, `running`, `retrying`, `paused`, `stuck`, `failed`, `quarantined` or `stopped`.
     #[schema(example = "running")]
     state: &'static str,
     /// Items that wait for it.
@@ -64,8 +64,11 @@ pub(super) async fn list_exporters(
 ) -> Result<Json<Exporters>, ApiError> {
     let viewed = blocking(move || {
         let now = now_ms();
-        let exporters = api.parts().exporters.iter();
-        exporters.map(|exporter| view(exporter, now)).collect()
+        let exporters = api.parts().exporters.list();
+        exporters
+            .iter()
+            .map(|exporter| view(exporter, now))
+            .collect()
     });
     let exporters: Result<_, ReadError> = viewed.await?;
     Ok(Json(Exporters {

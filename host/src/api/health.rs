@@ -86,14 +86,16 @@ fn readiness(api: &ApiState) -> Readiness {
     Readiness {
         ready: reasons.is_empty(),
         reasons,
-        exporters: parts.exporters.iter().filter_map(unwell).collect(),
+        exporters: parts.exporters.list().iter().filter_map(unwell).collect(),
     }
 }
 
 fn stopping(phase: Phase) -> Option<String> {
     match phase {
         Phase::Running => None,
-        Phase::Draining | Phase::Stopping => Some("the host is stopping".to_owned()),
+        Phase::Draining | Phase::Leaving | Phase::Stopping => {
+            Some("the host is stopping".to_owned())
+        }
     }
 }
 
@@ -117,11 +119,13 @@ fn unwell(exporter: &Exporter) -> Option<UnwellExporter> {
     let state = exporter.status.view().state;
     match state {
         ExporterState::Starting | ExporterState::Running | ExporterState::Stopped => None,
-        ExporterState::Retrying | ExporterState::Stuck | ExporterState::Failed => {
-            Some(UnwellExporter {
-                name: exporter.name.clone(),
-                state: state.as_str(),
-            })
-        }
+        ExporterState::Retrying
+        | ExporterState::Paused
+        | ExporterState::Stuck
+        | ExporterState::Failed
+        | ExporterState::Quarantined => Some(UnwellExporter {
+            name: exporter.name.clone(),
+            state: state.as_str(),
+        }),
     }
 }

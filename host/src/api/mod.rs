@@ -37,7 +37,7 @@ pub use serve::serve;
 use crate::{
     alert::ActiveAlerts,
     config::{ApiConfig, JournalConfig},
-    delivery::{Exporter, Phase},
+    delivery::{Exporters, Phase},
     lane::Lanes,
     storages::Storages,
 };
@@ -55,7 +55,7 @@ pub struct ApiParts {
     /// The alerts that are active.
     pub alerts: ActiveAlerts,
     /// The exporters, in the order of the configuration.
-    pub exporters: Arc<[Exporter]>,
+    pub exporters: Exporters,
     /// The storages.
     pub storages: Arc<Storages>,
     /// The plugin files that were found.

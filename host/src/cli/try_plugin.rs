@@ -18,9 +18,8 @@ use crate::{
     clock::now_ms,
     config::{LogConfig, LogFormat, Secrets},
     ingest::{self, Limits, Payload},
-    journal::Seq,
     logging,
-    plugin::{Call, Instance, InstanceHost, PluginCounters, StoredBatch},
+    plugin::{Call, Instance, InstanceHost, Outgoing, OutgoingPart, PluginCounters},
 };
 
 /// Points of a series that is made up.
@@ -212,7 +211,7 @@ fn choose<'a>(
     })
 }
 
-fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<StoredBatch, Error> {
+fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<Outgoing, Error> {
     let kind = match &*exporter.kind {
         "performance" => Kind::Performance,
         "alert" => Kind::Alert,
@@ -245,15 +244,18 @@ fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<StoredBatch, Err
             (batch.as_arrow().clone(), batch.items())
         }
     };
-    Ok(StoredBatch {
-        seq: Seq(1),
-        batch_id: Uuid::now_v7(),
-        origin: Origin::Ingest,
-        storage_id: None,
-        complete: false,
-        accepted_ms: now_ms(),
-        items,
+    let rows = arrow.num_rows() as u64;
+    Ok(Outgoing {
         arrow,
+        items,
+        origin: Origin::Ingest,
+        parts: vec![OutgoingPart {
+            batch_id: Uuid::now_v7(),
+            rows,
+            accepted_ms: now_ms(),
+            storage_id: None,
+            complete: false,
+        }],
     })
 }
 

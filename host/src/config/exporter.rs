@@ -14,6 +14,10 @@ use delfin_plugin_api::Kind;
 use delfin_plugin_loader::Sha256;
 use serde_json::{Map, Value};
 
+use super::delivery::{
+    self, BatchConfig, CircuitBreakerConfig, DeadLetterConfig, Ordering, QueueConfig, RetryConfig,
+};
+use super::filter::{Filter, read_filter};
 use super::item::Item;
 use super::mistake::did_you_mean;
 use super::name::name_fault;
@@ -40,8 +44,22 @@ pub struct ExporterConfig {
     pub timeout: Duration,
     /// Where a new exporter begins in the journal.
     pub start_from: StartFrom,
+    /// Whether what waits for it holds up whoever hands batches in.
+    pub required: bool,
+    /// Which order is kept.
+    pub ordering: Ordering,
+    /// How records of the journal become calls.
+    pub batch: BatchConfig,
+    /// How much may wait for it.
+    pub queue: QueueConfig,
     /// How a failed delivery is tried again.
     pub retry: RetryConfig,
+    /// When its receiver is taken to be away.
+    pub circuit_breaker: CircuitBreakerConfig,
+    /// What is kept of rows that are given up.
+    pub dead_letter: DeadLetterConfig,
+    /// Which rows it is sent.
+    pub filter: Filter,
     /// Whether and how often it is sent the active alerts again.
     pub resend: Resend,
     /// The plugin's own settings, checked by the plugin alone.
@@ -60,17 +78,6 @@ pub enum Resend {
     Off,
 }
 
-/// How a failed delivery is tried again: for ever, in growing intervals.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RetryConfig {
-    /// The longest wait before the second attempt.
-    pub initial_interval: Duration,
-    /// By how much each further wait grows.
-    pub multiplier: f64,
-    /// What no wait grows beyond.
-    pub max_interval: Duration,
-}
-
 impl fmt::Debug for ExporterConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExporterConfig")
@@ -80,6 +87,8 @@ impl fmt::Debug for ExporterConfig {
             .field("library", &self.library)
             .field("timeout", &self.timeout)
             .field("start_from", &self.start_from)
+            .field("required", &self.required)
+            .field("queue", &self.queue)
             .field("retry", &self.retry)
             .field("resend", &self.resend)
             .finish_non_exhaustive()
@@ -98,22 +107,10 @@ impl Resend {
     }
 }
 
-impl Default for RetryConfig {
-    fn default() -> Self {
-        Self {
-            initial_interval: Duration::from_secs(1),
-            multiplier: 2.0,
-            max_interval: Duration::from_secs(30),
-        }
-    }
-}
-
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// More often than this, what is active is hardly news.
 const LEAST_RESEND: Duration = Duration::from_secs(1);
-
-const STARTS: [(&str, StartFrom); 2] = [("now", StartFrom::Now), ("earliest", StartFrom::Earliest)];
 
 /// The names in the two lists, performance first, each list in its order.
 pub(super) struct Names(Vec<Name>);
@@ -191,7 +188,14 @@ struct Table {
     sha256: Option<Sha256>,
     timeout: Duration,
     start_from: StartFrom,
+    required: bool,
+    ordering: Ordering,
+    batch: BatchConfig,
+    queue: QueueConfig,
     retry: RetryConfig,
+    circuit_breaker: CircuitBreakerConfig,
+    dead_letter: DeadLetterConfig,
+    filter: Filter,
     resend: Resend,
     config: Map<String, Value>,
 }
@@ -204,7 +208,14 @@ impl Default for Table {
             sha256: None,
             timeout: DEFAULT_TIMEOUT,
             start_from: StartFrom::Now,
+            required: false,
+            ordering: Ordering::default(),
+            batch: BatchConfig::default(),
+            queue: QueueConfig::new(false),
             retry: RetryConfig::default(),
+            circuit_breaker: CircuitBreakerConfig::default(),
+            dead_letter: DeadLetterConfig::default(),
+            filter: Filter::default(),
             resend: Resend::default(),
             config: Map::new(),
         }
@@ -234,7 +245,14 @@ pub(super) fn read(section: Section<'_>, names: Names) -> Vec<ExporterConfig> {
             sha256: table.sha256,
             timeout: table.timeout,
             start_from: table.start_from,
+            required: table.required,
+            ordering: table.ordering,
+            batch: table.batch,
+            queue: table.queue,
             retry: table.retry,
+            circuit_breaker: table.circuit_breaker,
+            dead_letter: table.dead_letter,
+            filter: table.filter,
             resend: table.resend,
             config: table.config,
             name,
@@ -245,19 +263,40 @@ pub(super) fn read(section: Section<'_>, names: Names) -> Vec<ExporterConfig> {
 
 fn read_table(mut section: Section<'_>, kind: Option<Kind>) -> Table {
     let default = Table::default();
+    let required = section.take_flag("required", default.required);
     let table = Table {
         plugin: section.take_text("plugin").map(|text| text.value),
         library: read_library(&mut section),
         sha256: read_sha256(&mut section),
         timeout: section.take_duration("timeout", TICK, default.timeout),
-        start_from: section.take_choice("start_from", &STARTS, default.start_from),
-        retry: read_retry(section.take_section("retry")),
+        start_from: read_start(&mut section),
+        required,
+        ordering: delivery::read_ordering(&mut section),
+        batch: delivery::read_batch(section.take_section("batch")),
+        queue: delivery::read_queue(section.take_section("queue"), required),
+        retry: delivery::read_retry(section.take_section("retry")),
+        circuit_breaker: delivery::read_circuit_breaker(section.take_section("circuit_breaker")),
+        dead_letter: delivery::read_dead_letter(section.take_section("dead_letter")),
+        filter: read_filter(section.take_section("filter")),
         resend: read_resend(&mut section, kind),
         config: section.take_free("config"),
     };
     check_isolation(&mut section);
     section.finish();
     table
+}
+
+fn read_start(section: &mut Section<'_>) -> StartFrom {
+    let Some(item) = section.take("start_from") else {
+        return StartFrom::Now;
+    };
+    if item.is_word("now") {
+        return StartFrom::Now;
+    }
+    if item.is_word("earliest") {
+        return StartFrom::Earliest;
+    }
+    item.duration(TICK).map_or(StartFrom::Now, StartFrom::Ago)
 }
 
 fn read_library(section: &mut Section<'_>) -> Option<String> {
@@ -307,27 +346,4 @@ fn check_isolation(section: &mut Section<'_>) {
             "is not there yet (write `thread`, or `auto`, or leave it out)",
         );
     }
-}
-
-fn read_retry(mut section: Section<'_>) -> RetryConfig {
-    let default = RetryConfig::default();
-    let retry = RetryConfig {
-        initial_interval: section.take_duration("initial_interval", TICK, default.initial_interval),
-        multiplier: section.take_number("multiplier", default.multiplier),
-        max_interval: section.take_duration("max_interval", TICK, default.max_interval),
-    };
-    if retry.multiplier < 1.0 {
-        section.fail(
-            "multiplier",
-            "must be at least 1.0 (or the waits would shrink)",
-        );
-    }
-    if retry.max_interval < retry.initial_interval {
-        section.fail(
-            "max_interval",
-            "must be at least `initial_interval` (raise the one or lower the other)",
-        );
-    }
-    section.finish();
-    retry
 }

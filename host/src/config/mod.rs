@@ -6,7 +6,9 @@
 //!
 //! Knows nothing of plugins, drivers or sockets.
 
+mod delivery;
 mod exporter;
+mod filter;
 mod find;
 mod ini;
 mod item;
@@ -23,7 +25,12 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use exporter::{ExporterConfig, Resend, RetryConfig, StartFrom};
+pub use delivery::{
+    BatchConfig, CircuitBreakerConfig, DeadLetterConfig, OnFull, OnOverflow, OnUncertain, Ordering,
+    QueueConfig, RetryConfig,
+};
+pub use exporter::{ExporterConfig, Resend, StartFrom};
+pub use filter::Filter;
 pub use find::{EMBEDDED, ENV, LoadError, Source};
 pub use mistake::{ConfigErrors, Mistake};
 pub use secret::Secrets;

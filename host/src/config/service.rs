@@ -65,6 +65,8 @@ pub struct JournalConfig {
     pub max_bytes: u64,
     /// How long a batch is kept for an exporter that does not take it.
     pub max_age: Duration,
+    /// How long a batch is kept that every exporter is done with.
+    pub retention: Duration,
     /// The free disk space below which nothing more is accepted.
     pub min_free_bytes: u64,
     /// The most memory for decoded batches.
@@ -113,6 +115,7 @@ impl Default for JournalConfig {
         Self {
             max_bytes: 8 * GIB,
             max_age: Duration::from_hours(72),
+            retention: Duration::from_hours(2),
             min_free_bytes: GIB,
             cache_bytes: 64 * MIB,
         }
@@ -200,6 +203,7 @@ pub(super) fn read_journal(mut section: Section<'_>) -> JournalConfig {
     let journal = JournalConfig {
         max_bytes: section.take_size("max_bytes", MIB, default.max_bytes),
         max_age: section.take_duration("max_age", TICK, default.max_age),
+        retention: section.take_duration("retention", Duration::ZERO, default.retention),
         min_free_bytes: section.take_size("min_free_bytes", 0, default.min_free_bytes),
         cache_bytes: section.take_size("cache_bytes", 0, default.cache_bytes),
     };

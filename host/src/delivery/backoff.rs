@@ -4,64 +4,70 @@ use std::time::Duration;
 
 use crate::config::RetryConfig;
 
-/// The waits between the tries of one batch.
-#[derive(Debug)]
-pub(super) struct Backoff {
-    initial: f64,
-    multiplier: f64,
-    max: f64,
-    ceiling: f64,
+/// Where a person has to act, waits grow to that many times the usual maximum.
+const SLOW: u32 = 10;
+
+/// A random wait before try `attempt + 1`, below a limit that grows with each
+/// attempt, and never less than what the receiver asked for within its limit.
+pub(super) fn wait(config: &RetryConfig, attempt: u32, asked: Option<Duration>) -> Duration {
+    let limit = grown(config.initial_interval, config, attempt).min(config.max_interval);
+    let wait = limit.mul_f64(rand::random());
+    wait.max(asked.unwrap_or_default().min(config.max_retry_after))
 }
 
-impl Backoff {
-    pub(super) fn new(config: &RetryConfig) -> Self {
-        let initial = config.initial_interval.as_secs_f64();
-        Self {
-            initial,
-            multiplier: config.multiplier,
-            max: config.max_interval.as_secs_f64(),
-            ceiling: initial,
-        }
-    }
+/// The wait before looking again whether a person has acted: from the usual
+/// maximum on.
+pub(super) fn slow_wait(config: &RetryConfig, attempt: u32) -> Duration {
+    let limit = grown(config.max_interval, config, attempt).min(config.max_interval * SLOW);
+    // Half of it is random: nobody hammers on a login.
+    limit.mul_f64(0.5 + rand::random::<f64>() / 2.0)
+}
 
-    /// A random wait below a ceiling that grows with each try, and never less
-    /// than what the receiver asked for.
-    pub(super) fn next(&mut self, asked: Option<Duration>) -> Duration {
-        let wait = Duration::from_secs_f64(self.ceiling.min(self.max) * rand::random::<f64>());
-        self.ceiling = (self.ceiling * self.multiplier).min(self.max);
-        wait.max(asked.unwrap_or_default())
-    }
-
-    /// The receiver is back.
-    pub(super) fn reset(&mut self) {
-        self.ceiling = self.initial;
-    }
+fn grown(from: Duration, config: &RetryConfig, attempt: u32) -> Duration {
+    let grown = from.as_secs_f64()
+        * config
+            .multiplier
+            .powi(attempt.saturating_sub(1).min(1024) as i32);
+    Duration::try_from_secs_f64(grown).unwrap_or(Duration::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn backoff() -> Backoff {
-        Backoff::new(&RetryConfig {
+    fn config() -> RetryConfig {
+        RetryConfig {
             initial_interval: Duration::from_secs(1),
-            multiplier: 2.0,
             max_interval: Duration::from_secs(30),
-        })
+            max_retry_after: Duration::from_mins(5),
+            ..RetryConfig::default()
+        }
     }
 
     #[test]
-    fn a_wait_stays_below_a_ceiling_that_grows_to_its_maximum() {
+    fn a_wait_stays_below_a_limit_that_grows_to_its_maximum() {
         for _ in 0..100 {
-            let mut backoff = backoff();
-            for ceiling in [1, 2, 4, 8, 16, 30, 30] {
-                assert!(backoff.next(None) <= Duration::from_secs(ceiling));
+            for (attempt, limit) in [(1, 1), (2, 2), (3, 4), (5, 16), (6, 30), (u32::MAX, 30)] {
+                assert!(wait(&config(), attempt, None) <= Duration::from_secs(limit));
             }
         }
     }
 
     #[test]
-    fn a_receiver_that_asks_for_time_gets_it() {
-        assert!(backoff().next(Some(Duration::from_secs(60))) >= Duration::from_secs(60));
+    fn a_receiver_that_asks_for_time_gets_it_within_a_limit() {
+        let asked = |seconds| wait(&config(), 1, Some(Duration::from_secs(seconds)));
+        assert!(asked(60) >= Duration::from_secs(60));
+        assert_eq!(asked(3600), Duration::from_mins(5));
+    }
+
+    #[test]
+    fn where_a_person_has_to_act_waits_are_longer() {
+        for (attempt, limit) in [(1, 30), (2, 60), (9, 300)] {
+            let wait = slow_wait(&config(), attempt).as_secs_f64();
+            assert!(
+                (f64::from(limit) / 2.0..=f64::from(limit)).contains(&wait),
+                "{wait}"
+            );
+        }
     }
 }

@@ -2,28 +2,42 @@
 //!
 //! Each exporter has a task of its own that goes through the lane from where
 //! its cursor stands, calls the instance, and moves the cursor when the outcome
-//! is known. It keeps its place: what fails is tried again, the rest waits
+//! is known. What fails is tried again, and only what must come after it waits
 //! behind it. No exporter waits for another.
 
 mod backoff;
-mod damaged;
+mod breaker;
+mod caller;
+mod exporters;
+mod held;
+mod letters;
+mod marker;
+mod order;
 mod resend;
+mod selection;
 mod settling;
+mod shipment;
+mod sizing;
 mod status;
+mod verdict;
+mod window;
 mod worker;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use delfin_plugin_api::Kind;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
+pub use breaker::Circuit;
+pub use exporters::Exporters;
+pub use order::Order;
 pub use resend::Resend;
 pub(crate) use settling::Settling;
-pub use status::{CLASSES, State, Status, StatusView};
+pub use status::{CLASSES, LATENCY_BOUNDS, Latency, State, Status, StatusView};
 
 use crate::{
     config::ExporterConfig,
-    journal::{Counts, ReadError},
+    journal::{Backlog, Counts, Cursor, CursorError, ReadError},
     lane::Lane,
     plugin::{InstanceHost, OfferedBy, PluginCounters},
 };
@@ -35,6 +49,8 @@ pub enum Phase {
     Running,
     /// No batch comes any more: deliver what can be delivered at once, then stop.
     Draining,
+    /// Finish the call that is under way, then stop.
+    Leaving,
     /// The time for that is over: leave everything as it is.
     Stopping,
 }
@@ -52,6 +68,16 @@ pub struct Delivery {
     pub host: InstanceHost,
     /// What it is sent again, and how often.
     pub resend: Option<Resend>,
+    /// Where it goes on from.
+    pub cursor: Cursor,
+    /// Where the call that is under way is noted.
+    pub marker: PathBuf,
+    /// One of those is called at a time under whose calls the host has died.
+    pub suspects: Arc<Semaphore>,
+    /// How long anything waits for an exporter that is not required.
+    pub journal_max_age: Duration,
+    /// How many bytes its lane may hold.
+    pub lane_max_bytes: u64,
 }
 
 /// An exporter whose delivery was started, for whoever asks how it fares.
@@ -71,31 +97,10 @@ pub struct Exporter {
     pub status: Arc<Status>,
     /// What its plugin counts.
     pub counters: PluginCounters,
+    /// How many bytes may wait for it.
+    pub max_bytes: u64,
     lane: Arc<Lane>,
-}
-
-impl Delivery {
-    /// Starts delivering. The task ends once the host has drained, unless a call
-    /// is past its deadline: then it ends at once, and leaves the call behind.
-    pub fn start(self, tasks: &mut JoinSet<()>, phase: watch::Receiver<Phase>) -> Exporter {
-        let status = Arc::new(Status::default());
-        let exporter = Exporter {
-            name: self.config.name.clone(),
-            plugin: self.config.plugin.clone(),
-            plugin_version: self
-                .plugin
-                .as_ref()
-                .ok()
-                .map(|plugin| plugin.version.clone()),
-            kind: self.config.kind,
-            resends: self.resend.is_some(),
-            status: Arc::clone(&status),
-            counters: self.host.counters.clone(),
-            lane: Arc::clone(&self.lane),
-        };
-        tasks.spawn(worker::Worker::new(self, status, phase).run());
-        exporter
-    }
+    orders: mpsc::UnboundedSender<Order>,
 }
 
 impl Exporter {
@@ -106,5 +111,32 @@ impl Exporter {
     /// The journal cannot be read now.
     pub fn counts(&self) -> Result<Counts, ReadError> {
         Ok(self.lane.journal().counts(&self.name)?.unwrap_or_default())
+    }
+
+    /// What waits for it. Blocks while the journal is read.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read now.
+    pub fn backlog(&self) -> Result<Backlog, ReadError> {
+        Ok(self.lane.journal().backlog(&self.name)?.unwrap_or_default())
+    }
+
+    /// Looks again at once, whatever it waits for.
+    pub fn resume(&self) {
+        // One that is stopping has nothing to resume.
+        let _ = self.orders.send(Order::Resume);
+    }
+
+    /// Delivers once more what was accepted since a time, in milliseconds since
+    /// the epoch; says how many items that is.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be written now, or the exporter is stopping.
+    pub async fn replay(&self, since_ms: i64) -> Result<u64, CursorError> {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.orders.send(Order::Replay { since_ms, answer });
+        answered.await.unwrap_or(Err(CursorError::Closed))
     }
 }

@@ -5,17 +5,17 @@
 //! state in that way is spared what waited longer than a round and was
 //! overtaken meanwhile: those rows count as filtered.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use arrow_array::UInt64Array;
-use arrow_select::take::take_record_batch;
 use delfin_plugin_api::{AlertBatch, Batch, Origin};
 use uuid::Uuid;
 
-use crate::{alert::ActiveAlerts, clock::now_ms, journal::Seq, plugin::StoredBatch};
+use crate::{
+    alert::ActiveAlerts,
+    clock::now_ms,
+    journal::Seq,
+    plugin::{Outgoing, OutgoingPart, StoredBatch},
+};
 
 /// So that a call is over in time, however many alerts are active.
 const MOST_ROWS: usize = 4096;
@@ -36,14 +36,6 @@ pub struct Resend {
 pub(super) struct Rounds {
     resend: Option<Resend>,
     due: Instant,
-}
-
-/// What is left of a batch that waited.
-pub(super) struct News {
-    /// The rows that are news; none, if all were overtaken.
-    pub(super) batch: Option<Arc<StoredBatch>>,
-    /// How many items are not among them.
-    pub(super) filtered: u64,
 }
 
 impl Rounds {
@@ -90,26 +82,26 @@ impl Rounds {
     }
 
     /// Begins a round: what is to be sent.
-    pub(super) fn begin(&mut self) -> Vec<Arc<StoredBatch>> {
+    pub(super) fn begin(&mut self) -> Vec<Outgoing> {
         let Some(resend) = &self.resend else {
             return Vec::new();
         };
         self.due = Instant::now() + resend.every;
         let now = now_ms();
         let batches = resend.alerts.to_send_again(now, MOST_ROWS);
-        let stored = batches.into_iter().map(|batch| {
-            Arc::new(StoredBatch {
-                seq: Seq(0),
+        let outgoing = batches.into_iter().map(|batch| Outgoing {
+            arrow: batch.as_arrow().clone(),
+            items: batch.items(),
+            origin: Origin::Resend,
+            parts: vec![OutgoingPart {
                 batch_id: Uuid::now_v7(),
-                origin: Origin::Resend,
+                rows: batch.rows() as u64,
+                accepted_ms: now,
                 storage_id: None,
                 complete: false,
-                accepted_ms: now,
-                items: batch.items(),
-                arrow: batch.as_arrow().clone(),
-            })
+            }],
         });
-        stored.collect()
+        outgoing.collect()
     }
 
     /// The next round begins no sooner than after that time.
@@ -117,53 +109,20 @@ impl Rounds {
         self.due = self.due.max(Instant::now() + wait);
     }
 
-    /// What of a batch the receiver should still get.
-    pub(super) fn news_of(&self, batch: &Arc<StoredBatch>) -> News {
-        let all = News {
-            batch: Some(Arc::clone(batch)),
-            filtered: 0,
-        };
-        let Some(resend) = &self.resend else {
-            return all;
-        };
+    /// Which rows of a batch the receiver should still get; none, if all.
+    pub(super) fn news_of(&self, batch: &StoredBatch) -> Option<Vec<u32>> {
+        let resend = self.resend.as_ref()?;
         let round_ms = i64::try_from(resend.every.as_millis()).unwrap_or(i64::MAX);
         let fresh = now_ms().saturating_sub(batch.accepted_ms) < round_ms;
         if fresh || batch.origin == Origin::Replay {
-            return all;
+            return None;
         }
         // What cannot be read here is for the plugin to refuse.
-        let Ok(alerts) = AlertBatch::try_from_arrow(batch.arrow.clone()) else {
-            return all;
-        };
+        let alerts = AlertBatch::try_from_arrow(batch.arrow.clone()).ok()?;
         let rows = resend.alerts.still_news(batch.seq, &alerts);
-        if rows.len() == batch.arrow.num_rows() {
-            return all;
-        }
-        only(batch, &rows).unwrap_or(all)
+        (rows.len() < batch.arrow.num_rows())
+            .then(|| rows.into_iter().map(|row| row as u32).collect())
     }
-}
-
-/// These rows of a batch; they are not all there is of a storage any more.
-fn only(batch: &Arc<StoredBatch>, rows: &[usize]) -> Option<News> {
-    let filtered = batch.items - rows.len() as u64;
-    if rows.is_empty() {
-        return Some(News {
-            batch: None,
-            filtered,
-        });
-    }
-    let rows = UInt64Array::from_iter_values(rows.iter().map(|&row| row as u64));
-    let arrow = take_record_batch(&batch.arrow, &rows).ok()?;
-    let left = StoredBatch {
-        complete: false,
-        items: arrow.num_rows() as u64,
-        arrow,
-        ..StoredBatch::clone(batch)
-    };
-    Some(News {
-        batch: Some(Arc::new(left)),
-        filtered,
-    })
 }
 
 #[cfg(test)]

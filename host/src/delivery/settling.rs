@@ -13,6 +13,7 @@ pub(crate) struct Settling {
     journal: Arc<dyn Journal>,
     open: Option<Settlement>,
     under_way: Option<(Settlement, Durable<(), CursorError>)>,
+    failed: bool,
 }
 
 impl Settling {
@@ -22,7 +23,19 @@ impl Settling {
             journal: Arc::clone(journal),
             open: None,
             under_way: None,
+            failed: false,
         }
+    }
+
+    /// Whether the journal did not take the last one: until it does, nothing
+    /// more should be added.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Whether everything is settled.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.is_none() && self.under_way.is_none()
     }
 
     /// Settles, soon.
@@ -48,6 +61,7 @@ impl Settling {
             return std::future::pending().await;
         };
         let settled = durable.await;
+        self.failed = settled.is_err();
         if let (Err(_), Some((settlement, _))) = (&settled, self.under_way.take()) {
             let later = self.open.take();
             self.open = Some(match later {
@@ -73,6 +87,7 @@ impl Settling {
     pub(crate) fn forget(&mut self) {
         self.open = None;
         self.under_way = None;
+        self.failed = false;
     }
 }
 
@@ -86,5 +101,10 @@ fn merged(earlier: Option<Settlement>, later: Settlement) -> Settlement {
     all.dropped.extend(later.dropped);
     all.dead_letters.extend(later.dead_letters);
     all.ahead.extend(later.ahead);
+    // What was ahead may be passed by now; its items are counted above.
+    let through = (all.through.seq, all.through.row);
+    all.ahead
+        .retain(|span| (span.seq, span.first_row) >= through);
+    all.replayed.extend(later.replayed);
     all
 }

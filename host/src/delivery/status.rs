@@ -8,6 +8,7 @@ use std::{
 use delfin_plugin_api::{Failure, Outcome};
 use serde::Serialize;
 
+use super::breaker::Circuit;
 use crate::clock::now_ms;
 
 /// What an exporter is at.
@@ -21,10 +22,14 @@ pub enum State {
     Running,
     /// A batch could not be delivered, or an instance not be made: trying again.
     Retrying,
+    /// Somebody has to act (credentials, settings); what waits is kept.
+    Paused,
     /// A call is past its deadline.
     Stuck,
     /// It could not start.
     Failed,
+    /// It hung or crashed too often, and is left alone until somebody has acted.
+    Quarantined,
     /// The host has stopped it.
     Stopped,
 }
@@ -51,14 +56,45 @@ pub struct StatusView {
     pub panics: u64,
     /// Calls that went past their deadline.
     pub hangs: u64,
+    /// Threads that hang at the moment, and that nobody waits for any more.
+    pub left_behind: usize,
     /// Instances made after the first.
     pub restarts: u64,
+    /// Calls whose rows were sent again in halves.
+    pub splits: u64,
     /// Active alerts that were sent again, and arrived.
     pub resent_items: u64,
     /// Rounds of sending them again that failed.
     pub failed_resends: u64,
     /// The time spent in `export`.
     pub export_time: Duration,
+    /// How long it took from accepting rows to delivering them.
+    pub latency: Latency,
+    /// What its circuit breaker lets through.
+    pub circuit: Circuit,
+}
+
+/// How long deliveries took: how many of them took so long, by bound.
+#[derive(Clone, Debug, Default)]
+pub struct Latency {
+    /// Of each of [`LATENCY_BOUNDS`], how many took no longer; then those that did.
+    pub counts: [u64; LATENCY_BOUNDS.len() + 1],
+    /// All of them together.
+    pub sum: Duration,
+}
+
+/// The bounds of [`Latency`], in seconds.
+pub const LATENCY_BOUNDS: [f64; 12] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0,
+];
+
+impl Latency {
+    fn observe(&mut self, waited: Duration) {
+        let seconds = waited.as_secs_f64();
+        let bound = LATENCY_BOUNDS.partition_point(|bound| *bound < seconds);
+        self.counts[bound] += 1;
+        self.sum += waited;
+    }
 }
 
 /// The names of the outcome classes.
@@ -75,12 +111,14 @@ pub const CLASSES: [&str; 8] = [
 
 impl State {
     /// Each state.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Starting,
         Self::Running,
         Self::Retrying,
+        Self::Paused,
         Self::Stuck,
         Self::Failed,
+        Self::Quarantined,
         Self::Stopped,
     ];
 
@@ -91,8 +129,10 @@ impl State {
             Self::Starting => "starting",
             Self::Running => "running",
             Self::Retrying => "retrying",
+            Self::Paused => "paused",
             Self::Stuck => "stuck",
             Self::Failed => "failed",
+            Self::Quarantined => "quarantined",
             Self::Stopped => "stopped",
         }
     }
@@ -121,10 +161,11 @@ impl Status {
         std::mem::replace(&mut view.state, state)
     }
 
-    pub(super) fn delivered(&self) -> State {
+    /// Rows were delivered that had waited for so long.
+    pub(super) fn delivered(&self, waited: Duration) {
         let mut view = self.lock();
         view.last_success_ms = Some(now_ms());
-        std::mem::replace(&mut view.state, State::Running)
+        view.latency.observe(waited);
     }
 
     pub(super) fn update(&self, change: impl FnOnce(&mut StatusView)) {

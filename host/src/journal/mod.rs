@@ -72,6 +72,10 @@ pub trait Journal: DeadLetters {
     /// costs few commits. Whoever has more to deliver goes on meanwhile.
     fn settle(&self, exporter: &str, settlement: Settlement) -> Durable<(), CursorError>;
 
+    /// Moves a cursor on to a record, and drops what it passes that is not
+    /// settled, for a limit; says how many items that is.
+    fn drop_before(&self, exporter: &str, end: Seq, limit: &str) -> Durable<u64, CursorError>;
+
     /// Moves a cursor back to the first record that is held and was accepted at
     /// or after a time; says how many items are asked for once more. Rows that
     /// are settled ahead of the cursor stay settled.

@@ -46,15 +46,66 @@ pub(super) struct CallContext<'a> {
     pub(super) parts: Vec<BatchPart<'a>>,
 }
 
-impl StoredBatch {
-    pub(super) fn part(&self) -> BatchPart<'_> {
-        BatchPart {
-            batch_id: self.batch_id.into_bytes(),
-            first_row: 0,
-            rows: self.arrow.num_rows() as u64,
-            accepted_ms: self.accepted_ms,
-            storage_id: RStr::from(self.storage_id.as_deref().unwrap_or_default()),
-            complete: self.complete,
+/// What one call sends: rows that were accepted together, or several such runs.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The rows.
+    pub arrow: RecordBatch,
+    /// How many points or alerts they hold.
+    pub items: u64,
+    /// Where they came from.
+    pub origin: Origin,
+    /// What they were accepted as, in order.
+    pub parts: Vec<OutgoingPart>,
+}
+
+/// Rows of one call that were accepted together.
+#[derive(Debug, Clone)]
+pub struct OutgoingPart {
+    /// The batch that they are of.
+    pub batch_id: Uuid,
+    /// How many rows.
+    pub rows: u64,
+    /// When they were accepted, in milliseconds since the epoch.
+    pub accepted_ms: i64,
+    /// The one storage that they speak of.
+    pub storage_id: Option<String>,
+    /// Whether they are all there is of that storage.
+    pub complete: bool,
+}
+
+impl Outgoing {
+    pub(super) fn parts(&self) -> Vec<BatchPart<'_>> {
+        let mut first_row = 0;
+        let parts = self.parts.iter().map(|part| {
+            let first = first_row;
+            first_row += part.rows;
+            BatchPart {
+                batch_id: part.batch_id.into_bytes(),
+                first_row: first,
+                rows: part.rows,
+                accepted_ms: part.accepted_ms,
+                storage_id: RStr::from(part.storage_id.as_deref().unwrap_or_default()),
+                complete: part.complete,
+            }
+        });
+        parts.collect()
+    }
+}
+
+impl From<&StoredBatch> for Outgoing {
+    fn from(batch: &StoredBatch) -> Self {
+        Self {
+            arrow: batch.arrow.clone(),
+            items: batch.items,
+            origin: batch.origin,
+            parts: vec![OutgoingPart {
+                batch_id: batch.batch_id,
+                rows: batch.arrow.num_rows() as u64,
+                accepted_ms: batch.accepted_ms,
+                storage_id: batch.storage_id.clone(),
+                complete: batch.complete,
+            }],
         }
     }
 }

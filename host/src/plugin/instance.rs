@@ -24,7 +24,7 @@ use delfin_plugin_api::{__glue::export_arrow, Outcome, decode_outcome};
 use tokio::sync::oneshot;
 
 use super::{
-    call::{CallContext, StoredBatch},
+    call::{CallContext, Outgoing},
     host::InstanceHost,
 };
 
@@ -32,7 +32,9 @@ use super::{
 #[derive(Clone, Debug)]
 pub enum Call {
     /// To send a batch; which try it is.
-    Export(Arc<StoredBatch>, u32),
+    Export(Arc<Outgoing>, u32),
+    /// Whether a batch would have a chance now.
+    Health,
     /// To send what it kept back.
     Flush,
     /// To do what must happen without a batch.
@@ -122,14 +124,11 @@ impl Instance {
         answer
     }
 
-    /// Ends the thread; over once the plugin has dropped the instance.
-    pub async fn end(self) {
-        let Self {
-            requests, ended, ..
-        } = self;
-        drop(requests);
-        // The thread drops its sender as the last thing it does.
-        let _ = ended.await;
+    /// Lets the thread end after the call that it is in. The sender of what this
+    /// returns is gone once the plugin has dropped the instance.
+    #[must_use]
+    pub fn ended(self) -> oneshot::Receiver<()> {
+        self.ended
     }
 
     /// Tells the call that is under way that the host is about to stop.
@@ -164,7 +163,7 @@ fn serve(mut exporter: ExporterBox, requests: &Receiver<Request>, cancelled: &Ar
             Call::Export(batch, attempt) => {
                 context.attempt = *attempt;
                 context.origin = batch.origin.into();
-                context.parts.push(batch.part());
+                context.parts = batch.parts();
                 let (array, schema) = export_arrow(&batch.arrow);
                 exporter.export(
                     ArrowBatch {
@@ -174,6 +173,7 @@ fn serve(mut exporter: ExporterBox, requests: &Receiver<Request>, cancelled: &Ar
                     lend(&context),
                 )
             }
+            Call::Health => exporter.health(lend(&context)),
             Call::Flush => exporter.flush(lend(&context)),
             Call::Tick => exporter.tick(lend(&context)),
             Call::Close => exporter.close(lend(&context)),

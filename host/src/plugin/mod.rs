@@ -9,7 +9,7 @@ mod host;
 mod instance;
 mod offers;
 
-pub use call::StoredBatch;
+pub use call::{Outgoing, OutgoingPart, StoredBatch};
 pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Answer, Call, Instance, Reply};
 pub use offers::{OfferedBy, PROBE_COMMAND, Plugins};

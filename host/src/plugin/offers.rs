@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroU64,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -34,6 +35,10 @@ pub struct OfferedBy {
     pub version: String,
     /// How often the exporter wants to be sent the active alerts again.
     pub resend: Option<Duration>,
+    /// Whether two instances exclude each other.
+    pub exclusive: bool,
+    /// The most items that it takes in one call.
+    pub max_points: Option<u64>,
 }
 
 impl Plugins {
@@ -114,7 +119,7 @@ impl Plugins {
                 exporter.kind
             ));
         }
-        let (plugin, resend) = (offer.plugin, offer.exporter.resend_seconds);
+        let (plugin, declared) = (offer.plugin, offer.exporter);
         let options = OpenOptions {
             sha256: exporter.sha256,
             ..self.options.clone()
@@ -127,7 +132,11 @@ impl Plugins {
             Ok(opened) => Ok(OfferedBy {
                 root: opened.module(),
                 version: plugin.manifest.version.clone(),
-                resend: resend.map(|seconds| Duration::from_secs(seconds.get())),
+                resend: declared
+                    .resend_seconds
+                    .map(|seconds| Duration::from_secs(seconds.get())),
+                exclusive: declared.exclusive,
+                max_points: declared.max_points.map(NonZeroU64::get),
             }),
             Err(refusal) => Err(refusal.to_string()),
         }

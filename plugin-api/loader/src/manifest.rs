@@ -62,6 +62,9 @@ pub struct ManifestExporter {
     /// An instance must be closed before the next one can be made.
     #[serde(default = "exclusive")]
     pub exclusive: bool,
+    /// The most points, or alerts, that it takes in one call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_points: Option<NonZeroU64>,
     /// How often it wants to be sent the alerts that are active, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resend_seconds: Option<NonZeroU64>,

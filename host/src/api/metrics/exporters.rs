@@ -1,6 +1,6 @@
 //! How each exporter fares, and what became of its items.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use prometheus_client::{
     collector::Collector,
@@ -11,19 +11,20 @@ use super::page::Page;
 use crate::{
     api::exporters::lag,
     clock::now_ms,
-    delivery::{CLASSES, Exporter, State, StatusView},
+    delivery::{CLASSES, Exporter, Exporters, State, StatusView},
     journal::Counts,
 };
 
 /// Asks each exporter.
 #[derive(Debug)]
-pub(super) struct Exporters(pub(super) Arc<[Exporter]>);
+pub(super) struct Running(pub(super) Exporters);
 
-impl Collector for Exporters {
+impl Collector for Running {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let exporters = self.0.list();
         let mut table = Table {
             page: Page::new(encoder),
-            seen: self.0.iter().map(Seen::now).collect(),
+            seen: exporters.iter().map(Seen::now).collect(),
         };
         table.identity()?;
         table.items()?;

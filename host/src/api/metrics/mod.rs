@@ -39,7 +39,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix(PREFIX);
         let ingest = IngestMetrics::register(&mut registry);
         registry.register_collector(Box::new(journals::Journals(parts.lanes.clone())));
-        registry.register_collector(Box::new(exporters::Exporters(Arc::clone(&parts.exporters))));
+        registry.register_collector(Box::new(exporters::Running(parts.exporters.clone())));
         registry.register_collector(Box::new(alerts::Alerts(parts.alerts.clone())));
         registry.register_collector(Box::new(collection::Collection(
             parts.storages.collecting(),

@@ -1,16 +1,15 @@
 //! A host to test: journals in a folder of its own, and the interface on a port
 //! that the system chose.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use delfin_plugin_api::{Batch, Kind};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     runtime::Runtime,
-    sync::{oneshot, watch},
-    task::JoinSet,
+    sync::{Semaphore, oneshot, watch},
 };
 use ureq::http::{Request, Response};
 
@@ -18,11 +17,8 @@ use crate::{
     alert,
     api::{ApiParts, ApiState, PluginExporterView, PluginView, serve},
     collect::{Collected, CollectedBatch, Destination, Refused, Registry, drivers::fake},
-    config::{
-        self, ApiConfig, ExporterConfig, JournalConfig, RetryConfig, Secrets, StartFrom,
-        StorageConfig,
-    },
-    delivery::{Delivery, Exporter, Phase, State},
+    config::{self, ApiConfig, JournalConfig, Secrets, Source, StartFrom, StorageConfig},
+    delivery::{Delivery, Exporters, Phase, State},
     journal::{self, Journals, Limits, Position, Receipt, Seq, Settlement},
     lane::{Lane, Lanes, NewBatch},
     plugin::{InstanceHost, PluginCounters},
@@ -91,7 +87,7 @@ impl Host {
         };
         let storages = Arc::new(storages);
         let (phase, watched) = watch::channel(Phase::Running);
-        let exporter = runtime.block_on(failed_exporter(&lanes, watched.clone()));
+        let exporters = runtime.block_on(failed_exporter(&lanes, folder.path()));
         let opened = alert::open(folder.path(), 100, &lanes.alerts);
         let (alerts, follower) = runtime.block_on(opened).unwrap();
         runtime.spawn(follower.run(watched.clone()));
@@ -100,7 +96,7 @@ impl Host {
             journal,
             lanes,
             alerts,
-            exporters: Arc::new([exporter]),
+            exporters,
             storages,
             plugins: Arc::new([plugin()]),
             phase: watched,
@@ -236,7 +232,7 @@ pub(super) fn declared() -> StorageConfig {
         vendor: fake::VENDOR.to_owned(),
         model: fake::MODEL.to_owned(),
         host: None,
-        options: Map::new(),
+        options: serde_json::Map::new(),
         performance_interval: Duration::from_hours(1),
         alerts_interval: Duration::from_hours(1),
     }
@@ -263,22 +259,18 @@ impl Destination for Keeps {
 }
 
 /// An exporter that has its cursor, and will never start.
-async fn failed_exporter(lanes: &Lanes, phase: watch::Receiver<Phase>) -> Exporter {
-    let delivery = Delivery {
-        config: ExporterConfig {
-            name: EXPORTER.to_owned(),
-            kind: Kind::Performance,
-            plugin: "PerformanceExporterPrometheus".to_owned(),
-            library: None,
-            sha256: None,
-            timeout: Duration::from_secs(10),
-            start_from: StartFrom::Now,
-            retry: RetryConfig::default(),
-            resend: config::Resend::default(),
-            config: Map::new(),
-        },
+async fn failed_exporter(lanes: &Lanes, folder: &Path) -> Exporters {
+    let lane = &lanes.performance;
+    let text = format!(
+        "performance_exporters = [\"{EXPORTER}\"]\n[exporter.{EXPORTER}]\nplugin = \"PerformanceExporterPrometheus\""
+    );
+    let mut config = config::parse(&text, &Source::Embedded).unwrap();
+    let cursor = lane.journal().open_cursor(EXPORTER, StartFrom::Now).await;
+    let exporters = Exporters::default();
+    exporters.start(Delivery {
+        config: config.exporters.remove(0),
         plugin: Err("no plugin offers it".to_owned()),
-        lane: Arc::clone(&lanes.performance),
+        lane: Arc::clone(lane),
         resend: None,
         host: InstanceHost {
             exporter: EXPORTER.to_owned(),
@@ -287,14 +279,16 @@ async fn failed_exporter(lanes: &Lanes, phase: watch::Receiver<Phase>) -> Export
             secrets: Secrets::default(),
             counters: PluginCounters::default(),
         },
-    };
-    let mut tasks = JoinSet::new();
-    let exporter = delivery.start(&mut tasks, phase);
-    tasks.detach_all();
-    while exporter.status.view().state != State::Failed {
+        cursor: cursor.unwrap(),
+        marker: folder.join("call"),
+        suspects: Arc::new(Semaphore::new(1)),
+        journal_max_age: Duration::from_hours(72),
+        lane_max_bytes: 1 << 30,
+    });
+    while exporters.get(EXPORTER).unwrap().status.view().state != State::Failed {
         tokio::task::yield_now().await;
     }
-    exporter
+    exporters
 }
 
 fn plugin() -> PluginView {

@@ -114,6 +114,28 @@ pub(super) fn set_configured(work: &mut Work<'_>, exporters: &[String]) -> rusql
     Ok(())
 }
 
+/// How many items an exporter has still to settle before a record; nothing if
+/// its cursor is past it.
+pub(super) fn pending_before(
+    work: &Work<'_>,
+    exporter: &str,
+    end: Seq,
+) -> rusqlite::Result<Option<u64>> {
+    let Some(cursor) = find(work.tx, exporter)? else {
+        return Ok(None);
+    };
+    if Position::at(end) <= cursor.next || end.0 > work.head + 1 {
+        return Ok(None);
+    }
+    let ahead = with_ahead(work.tx, cursor.clone())?.ahead.into_iter();
+    let settled: u64 = ahead
+        .filter(|span| span.seq < end)
+        .map(|span| span.items)
+        .sum();
+    let before = items_before(work, cursor.next.seq)? + cursor.next.items + settled;
+    Ok(Some(items_before(work, end)?.saturating_sub(before)))
+}
+
 /// Removes a cursor with all that belongs to it; says whether it was there.
 pub(super) fn remove(work: &mut Work<'_>, exporter: &str) -> rusqlite::Result<bool> {
     work.write_stands()?;

@@ -155,6 +155,11 @@ impl Journal for SqliteJournal {
         })
     }
 
+    fn drop_before(&self, exporter: &str, end: Seq, limit: &str) -> Durable<u64, CursorError> {
+        let (exporter, limit) = (exporter.to_owned(), limit.to_owned());
+        self.change(move |work| settle::drop_before(work, &exporter, end, &limit))
+    }
+
     fn replay(&self, exporter: &str, since_ms: i64) -> Durable<u64, CursorError> {
         let exporter = exporter.to_owned();
         self.change(move |work| cursors::replay(work, &exporter, since_ms))

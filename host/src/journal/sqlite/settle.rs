@@ -4,9 +4,11 @@
 
 use rusqlite::{Connection, params};
 
-use super::super::cursor::{Position, Settlement};
+use super::super::cursor::{Dropped, Position, Settlement};
 use super::super::error::CursorError;
+use super::super::record::Seq;
 use super::check::{Unfit, check};
+use super::cursors;
 use super::letters;
 use super::work::Work;
 
@@ -78,4 +80,27 @@ fn write_exceptions(
         letters::end_replay(tx, replayed)?;
     }
     Ok(())
+}
+
+/// Moves a cursor to a record, and drops what it passes that is not settled;
+/// says how many items that is.
+pub(super) fn drop_before(
+    work: &mut Work<'_>,
+    exporter: &str,
+    end: Seq,
+    limit: &str,
+) -> rusqlite::Result<Result<u64, CursorError>> {
+    work.write_stands()?;
+    let Some(pending) = cursors::pending_before(work, exporter, end)? else {
+        return Ok(Ok(0));
+    };
+    let settlement = Settlement {
+        through: Position::at(end),
+        dropped: vec![Dropped {
+            limit: limit.to_owned(),
+            items: pending,
+        }],
+        ..Settlement::default()
+    };
+    Ok(settle(work, exporter, &settlement)?.map(|()| pending))
 }

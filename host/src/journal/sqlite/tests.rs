@@ -421,7 +421,8 @@ async fn a_full_lane_refuses_appends_until_cursors_move() {
         full,
         AppendError::Full {
             held_bytes: 2000,
-            max_bytes: 2500
+            max_bytes: 2500,
+            required_by: None
         }
     );
     assert_eq!(

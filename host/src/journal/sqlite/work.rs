@@ -135,6 +135,7 @@ impl<'a> Work<'a> {
         Ok(Err(AppendError::Full {
             held_bytes: self.held_bytes,
             max_bytes: self.limits.max_bytes,
+            required_by: None,
         }))
     }
 

@@ -1,0 +1,379 @@
+//! What becomes of rows: outcomes are acted upon, and rows settled.
+
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_abi::OutcomeCode;
+use delfin_plugin_api::{Failure, Outcome};
+
+use super::{State, Turn, Worker};
+use crate::{
+    clock::now_ms,
+    config::OnFull,
+    delivery::{
+        backoff,
+        letters::{self, Letter},
+        shipment::Shipment,
+        status::class,
+        verdict::{self, Verdict},
+        window::{Fate, Settled},
+    },
+    journal::{
+        DeadLetter, Dropped, Entry, LetterFate, LetterLimits, LetterSettlement, Position,
+        Settlement, StoredLetter,
+    },
+    plugin::Answer,
+};
+
+impl Worker {
+    /// Acts on the outcome of an export.
+    pub(super) async fn exported(&mut self, shipment: &Shipment, answer: Answer) {
+        self.count(&answer);
+        let on_uncertain = self.delivery.config.retry.on_uncertain;
+        match verdict::of(&answer.outcome, shipment.rows(), on_uncertain) {
+            Verdict::Settle(fates) => self.settle_rows(shipment, &fates, &answer.outcome).await,
+            Verdict::TryLater { after } => self.try_later(shipment, &answer.outcome, after).await,
+            Verdict::Halve => {
+                self.sizing.too_large(shipment.items(), Instant::now());
+                self.split(shipment, &answer.outcome);
+            }
+            Verdict::Bisect => self.split(shipment, &answer.outcome),
+            Verdict::Pause => {
+                let until = self.pause(&answer.outcome, shipment.attempt);
+                self.window.put_off(shipment.group, until);
+            }
+            Verdict::Restart => {
+                self.failed(State::Retrying, &said(&answer.outcome));
+                self.restart();
+            }
+        }
+    }
+
+    /// Sends the next letter that is to be delivered once more; gives the turn
+    /// back if there is none.
+    pub(super) async fn send_letter(&mut self, turn: Turn) -> Option<Turn> {
+        if self.letters.due > Instant::now() {
+            return Some(turn);
+        }
+        let journal = std::sync::Arc::clone(self.delivery.lane.journal());
+        let (name, after) = (self.name().to_owned(), self.letters.after);
+        let found = tokio::task::spawn_blocking(move || journal.next_replayed(&name, after)).await;
+        match found {
+            Ok(Ok(Some(stored))) => self.send_stored(stored, turn).await,
+            Ok(Ok(None)) => {
+                // One that is not settled in the journal yet would come again.
+                if self.settling.is_idle() {
+                    self.letters.rest();
+                }
+                Some(turn)
+            }
+            Ok(Err(error)) => {
+                self.failed(State::Retrying, &error.to_string());
+                self.letters.rest();
+                Some(turn)
+            }
+            Err(_) => Some(turn),
+        }
+    }
+
+    async fn send_stored(&mut self, stored: StoredLetter, turn: Turn) -> Option<Turn> {
+        let attempt = stored.letter.attempts + 1;
+        match letters::outgoing(&stored) {
+            Ok(outgoing) => {
+                let letter = Letter {
+                    id: stored.id,
+                    rows: outgoing.arrow.num_rows(),
+                    attempt,
+                };
+                self.caller.send_letter(letter, outgoing, turn);
+                None
+            }
+            Err(reason) => {
+                let fate = Fate::Rejected {
+                    code: stored.letter.code,
+                    reason: format!("the letter cannot be read: {reason}"),
+                };
+                self.settle_letter(stored.id, attempt - 1, fate).await;
+                Some(turn)
+            }
+        }
+    }
+
+    /// Acts on what became of a letter: it is taken whole, or not.
+    pub(super) async fn letter_sent(&mut self, letter: Letter, answer: Answer) {
+        self.count(&answer);
+        let on_uncertain = self.delivery.config.retry.on_uncertain;
+        let attempt = u32::try_from(letter.attempt).unwrap_or(u32::MAX);
+        match verdict::of(&answer.outcome, letter.rows, on_uncertain) {
+            Verdict::Settle(fates) => {
+                self.receiver_is_there(attempt);
+                let again = fates.iter().any(|(_, fate)| *fate == Fate::Again);
+                let refused = fates.into_iter().find(|(_, fate)| *fate != Fate::Delivered);
+                match refused {
+                    Some(_) if again => self.put_letters_off(&answer.outcome, attempt, None),
+                    Some((_, fate)) => self.settle_letter(letter.id, letter.attempt, fate).await,
+                    None => {
+                        self.settle_letter(letter.id, letter.attempt, Fate::Delivered)
+                            .await
+                    }
+                }
+            }
+            Verdict::TryLater { after } => self.put_letters_off(&answer.outcome, attempt, after),
+            Verdict::Halve | Verdict::Bisect => {
+                self.receiver_is_there(attempt);
+                let fate = rejected(&answer.outcome);
+                self.settle_letter(letter.id, letter.attempt, fate).await;
+            }
+            Verdict::Pause => {
+                self.pause(&answer.outcome, attempt);
+            }
+            Verdict::Restart => {
+                self.failed(State::Retrying, &said(&answer.outcome));
+                self.restart();
+            }
+        }
+    }
+
+    fn put_letters_off(&mut self, outcome: &Outcome, attempt: u32, after: Option<Duration>) {
+        self.letters.due = self.away(outcome, attempt, after);
+    }
+
+    async fn settle_letter(&mut self, id: crate::journal::LetterId, attempts: u64, fate: Fate) {
+        self.letters.after = id;
+        let fate = match fate {
+            Fate::Delivered => LetterFate::Delivered,
+            Fate::Again => return,
+            Fate::Rejected { code, reason } => LetterFate::DeadAgain {
+                code,
+                reason: self.scrubbed(&reason),
+                plugin_version: self.plugin_version().to_owned(),
+                attempts,
+                last_ms: now_ms(),
+            },
+        };
+        let settlement = Settlement {
+            through: self.window.position(),
+            replayed: vec![LetterSettlement { id, fate }],
+            ..Settlement::default()
+        };
+        self.add(settlement).await;
+    }
+
+    async fn settle_rows(
+        &mut self,
+        shipment: &Shipment,
+        fates: &[(Range<usize>, Fate)],
+        outcome: &Outcome,
+    ) {
+        self.receiver_is_there(shipment.attempt);
+        if fates.iter().any(|(_, fate)| *fate == Fate::Again) {
+            let wait = backoff::wait(&self.delivery.config.retry, shipment.attempt, None);
+            self.window.put_off(shipment.group, Instant::now() + wait);
+            self.failed(State::Retrying, &said(outcome));
+        } else if fates.iter().any(|(_, fate)| *fate == Fate::Delivered) {
+            let age_ms = now_ms().saturating_sub(shipment.accepted_ms());
+            self.status
+                .delivered(Duration::from_millis(age_ms.try_into().unwrap_or(0)));
+        }
+        let settled = self.window.settle(shipment, fates);
+        self.settle(settled).await;
+    }
+
+    /// The receiver has answered for rows.
+    fn receiver_is_there(&mut self, attempt: u32) {
+        self.breaker.succeeded();
+        self.panics_in_a_row = 0;
+        self.failed_starts = 0;
+        if attempt > 1 {
+            self.rounds.receiver_is_back();
+        }
+        if !self.window.waits(Instant::now()) {
+            let before = self.status.set(State::Running);
+            self.recovered(before);
+        }
+    }
+
+    /// The same rows again, later, unless they have been tried for too long.
+    async fn try_later(&mut self, shipment: &Shipment, outcome: &Outcome, after: Option<Duration>) {
+        let until = self.away(outcome, shipment.attempt, after);
+        let most = self.delivery.config.retry.max_elapsed_time;
+        let tried_ms = now_ms().saturating_sub(shipment.first_ms);
+        if most.is_zero() || u128::try_from(tried_ms).unwrap_or(0) < most.as_millis() {
+            return self.window.put_off(shipment.group, until);
+        }
+        let fate = Fate::Rejected {
+            code: code(outcome),
+            reason: format!("given up after `retry.max_elapsed_time`: {}", said(outcome)),
+        };
+        let settled = self.window.settle(shipment, &[(0..shipment.rows(), fate)]);
+        self.settle(settled).await;
+    }
+
+    /// The receiver is away, or busy: says until when.
+    pub(super) fn away(
+        &mut self,
+        outcome: &Outcome,
+        attempt: u32,
+        after: Option<Duration>,
+    ) -> Instant {
+        let wait = backoff::wait(&self.delivery.config.retry, attempt, after);
+        log::debug!(exporter = self.name(), wait:? = wait; "trying again later");
+        let until = Instant::now() + wait;
+        self.breaker.failed(until);
+        let busy = matches!(outcome, Err(Failure::Throttled { .. })) || after.is_some();
+        if busy {
+            self.breaker.hold(until);
+        }
+        self.failed(State::Retrying, &said(outcome));
+        until
+    }
+
+    /// A person has to act: looks again now and then.
+    pub(super) fn pause(&mut self, outcome: &Outcome, attempt: u32) -> Instant {
+        let wait = backoff::slow_wait(&self.delivery.config.retry, attempt);
+        let until = Instant::now() + wait;
+        self.breaker.open(until);
+        self.failed(State::Paused, &said(outcome));
+        until
+    }
+
+    /// Sends the rows in two halves from now on.
+    fn split(&mut self, shipment: &Shipment, outcome: &Outcome) {
+        self.receiver_is_there(shipment.attempt);
+        self.status.update(|status| status.splits += 1);
+        log::debug!(exporter = self.name(), rows = shipment.rows(); "sending halves: {}", said(outcome));
+        self.window.halve(shipment);
+    }
+
+    /// Rows that do not fit into one batch are sent in halves; one that cannot
+    /// be handed over at all is given up.
+    pub(super) async fn cannot_send(&mut self, shipment: &Shipment, error: &str) {
+        if self.window.halve(shipment) {
+            return;
+        }
+        let fate = Fate::Rejected {
+            code: OutcomeCode::REJECT.0,
+            reason: format!("cannot be handed to the plugin: {error}"),
+        };
+        let settled = self.window.settle(shipment, &[(0..shipment.rows(), fate)]);
+        self.settle(settled).await;
+    }
+
+    /// Puts a record aside that cannot be read; says whether that went well.
+    pub(super) async fn put_damaged_aside(&mut self, entry: Entry, reason: &str) -> bool {
+        log::error!(exporter = self.name(); "a batch in the journal cannot be read: {reason}");
+        if self.window.oldest().is_some() {
+            // It waits until it is the first, so that the cursor can pass it.
+            return false;
+        }
+        let seq = entry.seq;
+        let letter = letters::of_damaged(entry, reason, self.plugin_version());
+        self.window.forget_before(seq.next());
+        let mut settlement = Settlement {
+            through: Position::after(seq),
+            ..Settlement::default()
+        };
+        self.keep(&mut settlement, letter);
+        self.add(settlement).await;
+        self.trim().await;
+        true
+    }
+
+    /// Settles rows, with letters of those that are given up.
+    pub(super) async fn settle(&mut self, settled: Settled) {
+        let Settled {
+            mut settlement,
+            given_up,
+        } = settled;
+        let has_letters = !given_up.is_empty();
+        for rows in given_up.iter().filter(|rows| rows.items > 0) {
+            match letters::of(rows, self.plugin_version()) {
+                Ok(letter) => self.keep(&mut settlement, letter),
+                Err(error) => {
+                    log::error!(exporter = self.name(), items = rows.items; "rows are given up and cannot be kept: {error}");
+                    drop_items(&mut settlement, "dead_letter", rows.items);
+                }
+            }
+        }
+        self.add(settlement).await;
+        if has_letters {
+            self.trim().await;
+        }
+    }
+
+    fn keep(&self, settlement: &mut Settlement, mut letter: DeadLetter) {
+        letter.reason = self.scrubbed(&letter.reason);
+        let (items, reason) = (letter.items, letter.reason.as_str());
+        if self.delivery.config.dead_letter.enabled {
+            log::error!(exporter = self.name(), items = items, batch_id:% = letter.batch_id; "given up, and kept as a dead letter: {reason}");
+            settlement.dead_letters.push(letter);
+        } else {
+            log::error!(exporter = self.name(), items = items, batch_id:% = letter.batch_id; "given up, and dropped: {reason}");
+            drop_items(settlement, "dead_letter.enabled", items);
+        }
+    }
+
+    /// Keeps the dead letters within their limits.
+    pub(super) async fn trim(&mut self) {
+        let config = &self.delivery.config.dead_letter;
+        let limits = LetterLimits {
+            max_bytes: match config.on_full {
+                OnFull::DropOldest => config.max_bytes,
+                OnFull::Block => u64::MAX,
+            },
+            max_age: config.max_age,
+        };
+        let journal = self.delivery.lane.journal();
+        match journal.trim_dead_letters(self.name(), &limits).await {
+            Ok(gone) if gone.items > 0 => {
+                log::error!(exporter = self.name(), letters = gone.letters, items = gone.items; "dead letters are gone by their limits (`dead_letter.max_bytes`, `dead_letter.max_age`)");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                log::debug!(exporter = self.name(); "dead letters are not trimmed: {error}")
+            }
+        }
+    }
+
+    fn count(&self, answer: &Answer) {
+        self.status.update(|status| {
+            status.attempts[class(&answer.outcome)] += 1;
+            status.export_time += answer.took;
+        });
+    }
+
+    pub(super) fn plugin_version(&self) -> &str {
+        let offered = self.delivery.plugin.as_ref();
+        offered.map_or("", |offered| &offered.version)
+    }
+}
+
+fn drop_items(settlement: &mut Settlement, limit: &str, items: u64) {
+    settlement.dropped.push(Dropped {
+        limit: limit.to_owned(),
+        items,
+    });
+}
+
+fn said(outcome: &Outcome) -> String {
+    match outcome {
+        Ok(()) => String::new(),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+fn code(outcome: &Outcome) -> u32 {
+    match outcome {
+        Ok(()) => OutcomeCode::DELIVERED.0,
+        Err(failure) => failure.code().0,
+    }
+}
+
+fn rejected(outcome: &Outcome) -> Fate {
+    Fate::Rejected {
+        code: code(outcome),
+        reason: said(outcome),
+    }
+}

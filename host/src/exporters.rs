@@ -1,0 +1,152 @@
+//! The exporters of the host: started as a configuration says.
+//!
+//! One that cannot start is shown as failed, its cursor kept; the others run.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use delfin_plugin_api::Kind;
+use tokio::sync::Semaphore;
+
+use crate::{
+    alert::ActiveAlerts,
+    config::{Config, ExporterConfig},
+    delivery::{Delivery, Exporters, Resend},
+    host::StartError,
+    journal::StartFrom,
+    lane::Lanes,
+    logging,
+    plugin::{InstanceHost, OfferedBy, PluginCounters, Plugins},
+};
+
+/// What every exporter is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Starter {
+    exporters: Exporters,
+    lanes: Lanes,
+    alerts: ActiveAlerts,
+    suspects: Arc<Semaphore>,
+    journal_max_age: Duration,
+}
+
+impl Starter {
+    pub(crate) fn new(
+        config: &Config,
+        exporters: Exporters,
+        lanes: Lanes,
+        alerts: ActiveAlerts,
+    ) -> Self {
+        Self {
+            exporters,
+            lanes,
+            alerts,
+            suspects: Arc::new(Semaphore::new(1)),
+            journal_max_age: config.journal.max_age,
+        }
+    }
+
+    /// Starts every exporter that is configured.
+    pub(crate) async fn start_all(
+        &self,
+        config: &Config,
+        plugins: &mut Plugins,
+    ) -> Result<(), StartError> {
+        self.fix_places(config).await?;
+        for exporter in &config.exporters {
+            let plugin = tokio::task::block_in_place(|| plugins.offer(exporter));
+            self.start(config, exporter, plugin).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts one exporter.
+    pub(crate) async fn start(
+        &self,
+        config: &Config,
+        exporter: &ExporterConfig,
+        plugin: Result<OfferedBy, String>,
+    ) -> Result<(), StartError> {
+        let lane = self.lanes.of(exporter.kind);
+        let declared = plugin.as_ref().ok().and_then(|plugin| plugin.resend);
+        let every = exporter.resend.or_declared(declared);
+        let delivery = Delivery {
+            resend: every.map(|every| Resend {
+                every,
+                alerts: self.alerts.clone(),
+            }),
+            cursor: lane
+                .journal()
+                .open_cursor(&exporter.name, exporter.start_from)
+                .await?,
+            config: exporter.clone(),
+            plugin,
+            host: instance_host(config, exporter)?,
+            marker: config.state_dir.join("calls").join(&exporter.name),
+            suspects: Arc::clone(&self.suspects),
+            journal_max_age: self.journal_max_age,
+            lane_max_bytes: lane.journal().stats()?.max_bytes,
+            lane: Arc::clone(lane),
+        };
+        self.exporters.start(delivery);
+        Ok(())
+    }
+
+    /// Fixes where each exporter starts before the first batch is accepted, so
+    /// that none misses one. Those that want older records come first: without a
+    /// cursor nothing holds these. What is configured no longer is let go of
+    /// after a while.
+    pub(crate) async fn fix_places(&self, config: &Config) -> Result<(), StartError> {
+        let mut exporters: Vec<&ExporterConfig> = config.exporters.iter().collect();
+        exporters.sort_by_key(|exporter| exporter.start_from == StartFrom::Now);
+        for exporter in exporters {
+            let journal = self.lanes.of(exporter.kind).journal();
+            journal
+                .open_cursor(&exporter.name, exporter.start_from)
+                .await?;
+        }
+        for kind in [Kind::Performance, Kind::Alert] {
+            let journal = self.lanes.of(kind).journal();
+            let of_kind = config
+                .exporters
+                .iter()
+                .filter(|exporter| exporter.kind == kind);
+            let names: Vec<String> = of_kind.map(|exporter| exporter.name.clone()).collect();
+            for cursor in journal.cursors()? {
+                if !names.contains(&cursor.exporter) {
+                    log::warn!(
+                        exporter = cursor.exporter, kind:% = kind;
+                        "an exporter is no longer configured; what is pending for it is kept for a day, and takes room"
+                    );
+                }
+            }
+            journal.set_configured(names).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What an exporter's instances are lent; its state folder is made.
+///
+/// # Errors
+///
+/// The folder cannot be made.
+pub(crate) fn instance_host(
+    config: &Config,
+    exporter: &ExporterConfig,
+) -> Result<InstanceHost, StartError> {
+    let folder = config.state_dir.join("exporters").join(&exporter.name);
+    make_folder(&folder)?;
+    Ok(InstanceHost {
+        exporter: exporter.name.clone(),
+        state_dir: folder.display().to_string(),
+        level: logging::exporter_level(&exporter.name),
+        secrets: config.secrets.clone(),
+        counters: PluginCounters::default(),
+    })
+}
+
+fn make_folder(folder: &Path) -> Result<(), StartError> {
+    std::fs::create_dir_all(folder).map_err(|source| StartError::Folder {
+        path: folder.display().to_string(),
+        source,
+    })
+}
