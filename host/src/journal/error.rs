@@ -11,14 +11,17 @@ use std::path::PathBuf;
 pub enum AppendError {
     /// The records that exporters still need fill the lane.
     #[error(
-        "the lane holds {held_bytes} of the {max_bytes} bytes that are its part of `journal.max_bytes` \
-         (see which exporter is behind, or raise it)"
+        "the lane holds {held_bytes} of the {max_bytes} bytes that are its part of `journal.max_bytes`{} \
+         (see which exporter is behind, or raise it)",
+        required_by.as_ref().map(|name| format!(", for exporter `{name}`, which is required")).unwrap_or_default()
     )]
     Full {
         /// What the lane holds.
         held_bytes: u64,
         /// What it may hold.
         max_bytes: u64,
+        /// The exporter for which all of it has to be kept, if there is one.
+        required_by: Option<String>,
     },
     /// The disk is full, or nearly.
     #[error(

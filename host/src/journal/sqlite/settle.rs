@@ -64,6 +64,7 @@ pub(super) fn settle(
     write_exceptions(work.tx, exporter, settlement)?;
     work.stands
         .advance(exporter, stand, settlement, items_before);
+    work.done.settled = true;
     Ok(Ok(()))
 }
 

@@ -18,6 +18,7 @@ pub(super) struct Done {
     pub(super) appended: u64,
     pub(super) refused: u64,
     pub(super) pruned: u64,
+    pub(super) settled: bool,
     pub(super) more_to_prune: bool,
     pub(super) shrunk: bool,
 }
@@ -133,6 +134,7 @@ impl<'a> Work<'a> {
         Ok(Err(AppendError::Full {
             held_bytes: self.held_bytes,
             max_bytes: self.limits.max_bytes,
+            required_by: None,
         }))
     }
 
