@@ -121,6 +121,9 @@ pub enum ItemError {
 }
 
 impl ItemError {
+    /// All that [`reason`](Self::reason) can be.
+    pub const REASONS: [&'static str; 3] = ["text_too_long", "invalid", "syntax"];
+
     /// The kind of mistake, in a word.
     #[must_use]
     pub fn reason(&self) -> &'static str {
