@@ -272,9 +272,11 @@ fn no_damaged_stream_unwinds_or_is_unreadable() {
     assert!(refused > 0);
 }
 
-/// Rows as a stranger may write them: a name, how many times and how many values,
-/// each of which may be null.
-fn uneven(rows: &[(Option<&str>, &[Option<i64>], &[Option<f64>])]) -> RecordBatch {
+/// A row as a stranger may write it: a name, times and values, each of which may
+/// be null.
+type LooseRow<'a> = (Option<&'a str>, &'a [Option<i64>], &'a [Option<f64>]);
+
+fn loose(rows: &[LooseRow<'_>]) -> RecordBatch {
     let mut labels = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
     let mut times = ListBuilder::new(Int64Builder::new());
     let mut values = ListBuilder::new(Float64Builder::new());
@@ -298,7 +300,7 @@ fn uneven(rows: &[(Option<&str>, &[Option<i64>], &[Option<f64>])]) -> RecordBatc
 #[test]
 fn the_valid_rows_of_a_stream_are_taken_and_the_others_named() {
     let one = (&[Some(1)][..], &[Some(1.0)][..]);
-    let first = uneven(&[
+    let first = loose(&[
         (Some("a"), one.0, one.1),
         (None, one.0, one.1),
         (Some("b"), &[Some(1), Some(2)], one.1),
@@ -306,7 +308,7 @@ fn the_valid_rows_of_a_stream_are_taken_and_the_others_named() {
         (Some(""), one.0, one.1),
         (Some("d"), one.0, one.1),
     ]);
-    let second = uneven(&[
+    let second = loose(&[
         (Some("e"), &[Some(-1)], one.1),
         (Some("f"), one.0, &[None]),
         (Some("g"), one.0, one.1),
