@@ -176,7 +176,45 @@ fn alerts_as_lines(batch: &AlertBatch) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Items that are JSON and no series, each at a place among others.
+fn wrong_items() -> impl Strategy<Value = Vec<(usize, &'static str)>> {
+    let wrong = prop_oneof![
+        Just("7"),
+        Just(r#"{"name": "x", "labels": {"p": "q"}, "values": {"1": 1, "2": []}}"#),
+        Just(r#"["x", {"p": "q", "r": null}, {"1": 1}]"#),
+        Just(r#"["x", {"p": "q"}, {"1": 1, "1": 2}]"#),
+        Just(r#"{"labels": {"p": "q"}, "values": {"1": 1}}"#),
+    ];
+    collection::vec((0..12_usize, wrong), 0..6)
+}
+
 proptest! {
+    #[test]
+    fn wrong_items_cost_no_other_item_anything(batch in batch(), wrong in wrong_items()) {
+        let json = support::as_json(&batch);
+        let all: Vec<&serde_json::value::RawValue> = serde_json::from_str(&json).unwrap();
+        let mut items: Vec<&str> = all.iter().map(|item| item.get()).collect();
+        for (place, item) in &wrong {
+            items.insert((*place).min(items.len()), item);
+        }
+        let array = format!("[{}]", items.join(","));
+        let mut bodies = vec![(array, 0)];
+        if !items.is_empty() {
+            bodies.push((items.join("\n"), 0));
+            bodies.push((format!("{{\"name\":\n{}\n[\"cut", items.join("\n")), 2));
+        }
+        for (body, broken) in bodies {
+            let payload = Payload {
+                format: Format::Json,
+                encoding: Encoding::Identity,
+                bytes: body.as_bytes(),
+            };
+            let sifted = ingest::sift(Kind::Performance, payload, &Limits::default(), 0).unwrap();
+            prop_assert_eq!(sifted.batch.as_arrow(), batch.as_arrow());
+            prop_assert_eq!(sifted.rejected.total(), wrong.len() as u64 + broken);
+        }
+    }
+
     #[test]
     fn a_batch_survives_json(batch in batch()) {
         let json = support::as_json(&batch);

@@ -36,7 +36,7 @@ pub(super) struct BatchView {
 
 /// What became of a batch at one exporter.
 #[derive(Debug, Serialize, ToSchema)]
-struct BatchExporterView {
+pub(super) struct BatchExporterView {
     /// The exporter's name.
     name: String,
     /// `pending` or `settled`.
@@ -82,8 +82,13 @@ fn view(batch_id: Uuid, info: BatchInfo) -> BatchView {
         items: info.items,
         accepted_at: rfc3339(info.accepted_ms),
         state: if settled { "settled" } else { "durable" },
-        exporters: info.exporters.into_iter().map(exporter_view).collect(),
+        exporters: exporter_views(info.exporters),
     }
+}
+
+/// What became of a batch at each exporter.
+pub(super) fn exporter_views(states: Vec<BatchState>) -> Vec<BatchExporterView> {
+    states.into_iter().map(exporter_view).collect()
 }
 
 fn exporter_view(state: BatchState) -> BatchExporterView {

@@ -74,6 +74,12 @@ pub enum ApiError {
     /// A body that does not arrive.
     #[error("The request body did not arrive in time.")]
     RequestTimeout,
+    /// The batch was not kept: an exporter that must not miss any is behind.
+    #[error("Too many requests: {detail}.")]
+    TooManyRequests {
+        /// Which exporter, and what helps.
+        detail: String,
+    },
     /// The batch was not kept, and will not be until there is room.
     #[error("The batch cannot be kept: {detail}.")]
     JournalFull {
@@ -152,6 +158,7 @@ impl ApiError {
                 (StatusCode::PAYLOAD_TOO_LARGE, "RequestBodyTooLarge")
             }
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "RequestTimeout"),
+            Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
             Self::JournalFull { .. } => (StatusCode::INSUFFICIENT_STORAGE, "JournalFull"),
             Self::ServiceUnavailable { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
@@ -169,6 +176,7 @@ impl ApiError {
             | Self::InvalidContentType { detail }
             | Self::InvalidContentEncoding { detail }
             | Self::RequestBodyTooLarge { detail }
+            | Self::TooManyRequests { detail }
             | Self::JournalFull { detail } => vec![detail.clone()],
             Self::ServiceUnavailable { reason, .. } => vec![(*reason).to_owned()],
             Self::Storage(refusal) => refused::args(refusal),
@@ -193,7 +201,9 @@ impl ApiError {
             | Self::InvalidContentType { .. }
             | Self::InvalidContentEncoding { .. }
             | Self::RequestBodyTooLarge { .. }
-            | Self::RequestTimeout => None,
+            | Self::RequestTimeout
+            // It is the exporter that is behind of which the log speaks.
+            | Self::TooManyRequests { .. } => None,
         }
     }
 }
@@ -210,7 +220,10 @@ impl IntoResponse for ApiError {
         if let Some(log) = self.for_log() {
             response.extensions_mut().insert(ForLog(log));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(
+            status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) {
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, come_back_after());
@@ -238,9 +251,7 @@ impl From<IngestError> for ApiError {
             | IngestError::NotUtf8 { .. }
             | IngestError::Syntax { .. }
             | IngestError::Arrow { .. } => Self::MalformedRequestBody { detail },
-            IngestError::TextTooLong { .. }
-            | IngestError::Invalid { .. }
-            | IngestError::Columns(_) => Self::InvalidInput { detail },
+            IngestError::Item { .. } | IngestError::Columns(_) => Self::InvalidInput { detail },
         }
     }
 }
@@ -249,7 +260,14 @@ impl From<AppendError> for ApiError {
     fn from(error: AppendError) -> Self {
         let detail = error.to_string();
         match error {
-            AppendError::Full { .. } | AppendError::NoSpace { .. } => Self::JournalFull { detail },
+            AppendError::Full {
+                required_by: Some(_),
+                ..
+            } => Self::TooManyRequests { detail },
+            AppendError::Full {
+                required_by: None, ..
+            }
+            | AppendError::NoSpace { .. } => Self::JournalFull { detail },
             AppendError::Unfit { .. } => Self::RequestBodyTooLarge { detail },
             AppendError::Unavailable { .. } => Self::ServiceUnavailable {
                 reason: "the journal cannot be written",
@@ -295,6 +313,38 @@ mod tests {
             "The batch cannot be kept: the journal's disk has 1 bytes free, and 2 must stay free \
              (make room on it, or lower `journal.min_free_bytes`).",
         );
+    }
+
+    #[test]
+    fn room_that_a_required_exporter_holds_is_429_with_a_time_to_come_back() {
+        let full = |required_by| AppendError::Full {
+            held_bytes: 10,
+            max_bytes: 10,
+            required_by,
+        };
+        let message = |whose| {
+            format!(
+                "the lane holds 10 of the 10 bytes that are its part of `journal.max_bytes`{whose} \
+                 (see which exporter is behind, or raise it)."
+            )
+        };
+        check(
+            full(None),
+            507,
+            "JournalFull",
+            &format!("The batch cannot be kept: {}", message("")),
+        );
+        let required = full(Some("kafka-dr".to_owned()));
+        let whose = message(", for exporter `kafka-dr`, which is required");
+        check(
+            required.clone(),
+            429,
+            "TooManyRequests",
+            &format!("Too many requests: {whose}"),
+        );
+        let response = ApiError::from(required).into_response();
+        assert_eq!(response.headers()[RETRY_AFTER], "5");
+        assert!(response.extensions().get::<ForLog>().is_none());
     }
 
     #[test]

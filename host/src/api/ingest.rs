@@ -1,25 +1,31 @@
 //! `POST /v1/ingest/…`: batches in.
 //!
-//! A body is kept whole or refused whole. A batch without items is kept like any
+//! The valid items of a body are kept, and the others named in the answer; a body
+//! in which none is valid is refused. A batch without items is kept like any
 //! other: a script that found nothing to send has made no mistake.
 
-use std::time::Instant;
+mod asked;
+mod receipt;
+mod wait;
+
+use std::time::Duration;
 
 use axum::{
-    Json,
     body::Body,
     extract::{Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue, StatusCode,
-        header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION},
+        HeaderMap, HeaderName, Uri,
+        header::{CONTENT_ENCODING, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
 };
 use delfin_plugin_api::{Kind, Origin};
-use serde::Serialize;
-use utoipa::ToSchema;
-use uuid::Uuid;
+use tokio::time::Instant;
 
+use self::{
+    asked::{Ack, Asked},
+    receipt::{Accepted, Kept},
+};
 use super::{
     ApiState, blocking, body,
     error::{ApiError, ErrorBody},
@@ -27,32 +33,18 @@ use super::{
 use crate::{
     clock::now_ms,
     delivery::Phase,
-    ingest::{self, AnyBatch, Encoding, Format, Limits, Payload},
-    journal::Receipt,
+    ingest::{self, AnyBatch, Encoding, Format, Limits, Payload, Rejected, Sifted},
     lane::NewBatch,
 };
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-const LONGEST_KEY: usize = 255;
-
-/// A batch that is safe.
-#[derive(Debug, Serialize, ToSchema)]
-struct Accepted {
-    /// Its name, by which `/v1/batches` knows it.
-    batch_id: Uuid,
-    /// How many points or alerts it holds.
-    items: u64,
-    /// Always `durable`.
-    #[schema(example = "durable")]
-    state: &'static str,
-}
 
 /// Takes series of points, and answers once they are durable.
 #[utoipa::path(
     post,
     path = "/v1/ingest/performance",
     params(
+        ("ack" = Option<String>, Query, description = "When to answer: `durable`, or `delivered` once every exporter is done with the batch or the time to wait is over"),
+        ("strict" = Option<bool>, Query, description = "Whether to keep nothing unless every item is valid"),
+        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS`: as `ack=delivered`, for that long; 30 s if left out, and never more than 50 s"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. A request under a key that was used before is answered with the first receipt, and keeps nothing."),
         ("Content-Encoding" = Option<String>, Header, description = "`gzip`, `zstd` or `identity`"),
     ),
@@ -69,15 +61,26 @@ struct Accepted {
         )
     ),
     responses(
-        (status = 202, body = Accepted, description = "The batch is durable", headers(
+        (status = 200, body = Accepted, description = "Every exporter is done with the batch", headers(
             ("Location" = String, description = "Where to ask what became of it"),
             ("Idempotency-Replayed" = Option<bool>, description = "`true` if the key was used before"),
+            ("Preference-Applied" = Option<String>, description = "For how long the answer could be waited for, if that was asked"),
         )),
-        (status = 400, body = ErrorBody, description = "Not such a batch"),
+        (status = 202, body = Accepted, description = "The batch is durable, and need not be sent again", headers(
+            ("Location" = String, description = "Where to ask what became of it"),
+            ("Idempotency-Replayed" = Option<bool>, description = "`true` if the key was used before"),
+            ("Preference-Applied" = Option<String>, description = "For how long the answer could be waited for, if that was asked"),
+        )),
+        (status = 400, body = ErrorBody, description = "No item is valid, or with `strict` not each"),
         (status = 408, body = ErrorBody, description = "The body did not arrive in time"),
         (status = 413, body = ErrorBody, description = "More than one request may hold"),
         (status = 415, body = ErrorBody, description = "A content type or encoding that is not read here"),
-        (status = 503, body = ErrorBody, description = "The host is stopping, or its journal cannot be written"),
+        (status = 429, body = ErrorBody, description = "A required exporter is behind", headers(
+            ("Retry-After" = u64, description = "In seconds"),
+        )),
+        (status = 503, body = ErrorBody, description = "The host is stopping, or its journal cannot be written", headers(
+            ("Retry-After" = u64, description = "In seconds"),
+        )),
         (status = 507, body = ErrorBody, description = "The journal, or its disk, is full"),
     ),
 )]
@@ -90,6 +93,9 @@ pub(super) async fn ingest_performance(State(api): State<ApiState>, request: Req
     post,
     path = "/v1/ingest/alerts",
     params(
+        ("ack" = Option<String>, Query, description = "When to answer: `durable`, or `delivered` once every exporter is done with the batch or the time to wait is over"),
+        ("strict" = Option<bool>, Query, description = "Whether to keep nothing unless every item is valid"),
+        ("Prefer" = Option<String>, Header, description = "`wait=SECONDS`: as `ack=delivered`, for that long; 30 s if left out, and never more than 50 s"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. A request under a key that was used before is answered with the first receipt, and keeps nothing."),
         ("Content-Encoding" = Option<String>, Header, description = "`gzip`, `zstd` or `identity`"),
     ),
@@ -109,15 +115,26 @@ pub(super) async fn ingest_performance(State(api): State<ApiState>, request: Req
         )
     ),
     responses(
-        (status = 202, body = Accepted, description = "The batch is durable", headers(
+        (status = 200, body = Accepted, description = "Every exporter is done with the batch", headers(
             ("Location" = String, description = "Where to ask what became of it"),
             ("Idempotency-Replayed" = Option<bool>, description = "`true` if the key was used before"),
+            ("Preference-Applied" = Option<String>, description = "For how long the answer could be waited for, if that was asked"),
         )),
-        (status = 400, body = ErrorBody, description = "Not such a batch"),
+        (status = 202, body = Accepted, description = "The batch is durable, and need not be sent again", headers(
+            ("Location" = String, description = "Where to ask what became of it"),
+            ("Idempotency-Replayed" = Option<bool>, description = "`true` if the key was used before"),
+            ("Preference-Applied" = Option<String>, description = "For how long the answer could be waited for, if that was asked"),
+        )),
+        (status = 400, body = ErrorBody, description = "No item is valid, or with `strict` not each"),
         (status = 408, body = ErrorBody, description = "The body did not arrive in time"),
         (status = 413, body = ErrorBody, description = "More than one request may hold"),
         (status = 415, body = ErrorBody, description = "A content type or encoding that is not read here"),
-        (status = 503, body = ErrorBody, description = "The host is stopping, or its journal cannot be written"),
+        (status = 429, body = ErrorBody, description = "A required exporter is behind", headers(
+            ("Retry-After" = u64, description = "In seconds"),
+        )),
+        (status = 503, body = ErrorBody, description = "The host is stopping, or its journal cannot be written", headers(
+            ("Retry-After" = u64, description = "In seconds"),
+        )),
         (status = 507, body = ErrorBody, description = "The journal, or its disk, is full"),
     ),
 )]
@@ -126,15 +143,11 @@ pub(super) async fn ingest_alerts(State(api): State<ApiState>, request: Request)
 }
 
 async fn ingest(api: ApiState, kind: Kind, request: Request) -> Response {
-    let began = Instant::now();
     let counted = &api.metrics().ingest;
     let response = match accept(&api, kind, request).await {
-        Ok(receipt) => {
-            counted.accepted(kind, &receipt, began.elapsed());
-            answer(&receipt)
-        }
+        Ok(kept) => kept.into_response(),
         Err(error) => {
-            counted.rejected(kind, &error);
+            counted.refused(kind, &error);
             error.into_response()
         }
     };
@@ -142,39 +155,64 @@ async fn ingest(api: ApiState, kind: Kind, request: Request) -> Response {
     response
 }
 
-async fn accept(api: &ApiState, kind: Kind, request: Request) -> Result<Receipt, ApiError> {
+async fn accept(api: &ApiState, kind: Kind, request: Request) -> Result<Kept, ApiError> {
+    let began = Instant::now();
+    let counted = &api.metrics().ingest;
     let (head, mut body) = request.into_parts();
-    let arrived = match arrive(api, &head.headers, &mut body).await {
+    let arrived = match arrive(api, &head.uri, &head.headers, &mut body).await {
         Ok(arrived) => arrived,
         Err(error) => {
             body::discard_later(&head.headers, body);
             return Err(error);
         }
     };
-    api.metrics().ingest.received(kind, arrived.bytes.len());
-    let key = arrived.key.clone();
-    let batch = parse(api, kind, arrived).await?;
-    Ok(api.parts().lanes.of(kind).accept(batch, key).await?)
+    counted.received(kind, arrived.bytes.len());
+    let Asked { key, ack, .. } = arrived.asked.clone();
+    let (batch, rejected) = parse(api, kind, arrived).await?;
+    let lane = api.parts().lanes.of(kind);
+    let receipt = lane.accept(batch, key).await?;
+    counted.kept(kind, &receipt);
+    let (mut waited, mut applied) = (None, None);
+    if let Ack::Delivered { wait, preferred } = ack {
+        // A sender that has hung up still waits here: it is not the connections that
+        // bound how many do.
+        let turn = api.waiting().try_acquire().ok();
+        let wait = turn.as_ref().map_or(Duration::ZERO, |_| wait);
+        waited = Some(wait::until_settled(api, lane, &receipt, began + wait).await);
+        applied = preferred.then_some(wait);
+    }
+    counted.acknowledged(kind, ack.as_str(), began.elapsed());
+    Ok(Kept {
+        receipt,
+        rejected,
+        waited,
+        preferred: applied,
+    })
 }
 
 /// A request that is here in full.
 struct Arrived {
+    asked: Asked,
     format: Format,
     encoding: Encoding,
-    key: Option<String>,
     bytes: Vec<u8>,
 }
 
-async fn arrive(api: &ApiState, headers: &HeaderMap, body: &mut Body) -> Result<Arrived, ApiError> {
+async fn arrive(
+    api: &ApiState,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<Arrived, ApiError> {
     if api.phase() != Phase::Running {
         return Err(ApiError::stopping());
     }
     let content_type = header(headers, CONTENT_TYPE);
     let content_encoding = header(headers, CONTENT_ENCODING);
     Ok(Arrived {
+        asked: Asked::read(uri, headers)?,
         format: Format::from_content_type(content_type.as_deref())?,
         encoding: Encoding::from_content_encoding(content_encoding.as_deref())?,
-        key: idempotency_key(headers)?,
         bytes: body::read(body, api.parts().config.max_body_bytes).await?,
     })
 }
@@ -186,26 +224,19 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     texts.reduce(|all, next| all + ", " + &next)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(key) = header(headers, IDEMPOTENCY_KEY) else {
-        return Ok(None);
-    };
-    let fits = (1..=LONGEST_KEY).contains(&key.len());
-    if !fits || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(ApiError::invalid(format!(
-            "`Idempotency-Key` must be 1 to {LONGEST_KEY} visible ASCII characters"
-        )));
-    }
-    Ok(Some(key))
-}
-
-async fn parse(api: &ApiState, kind: Kind, arrived: Arrived) -> Result<NewBatch, ApiError> {
+/// The batch to keep, and what of the body is not in it.
+async fn parse(
+    api: &ApiState,
+    kind: Kind,
+    arrived: Arrived,
+) -> Result<(NewBatch, Rejected), ApiError> {
     let config = &api.parts().config;
     let limits = Limits {
         max_decompressed_bytes: config.max_decompressed_bytes,
         max_rows: config.max_rows,
         max_string_bytes: config.max_string_bytes,
     };
+    let counted = api.metrics().ingest.clone();
     // Never closed, so never refused.
     let _turn = api.parsing().acquire().await;
     let parsed = blocking(move || {
@@ -214,15 +245,22 @@ async fn parse(api: &ApiState, kind: Kind, arrived: Arrived) -> Result<NewBatch,
             encoding: arrived.encoding,
             bytes: &arrived.bytes,
         };
-        let batch = ingest::parse(kind, payload, &limits, now_ms())?;
-        Ok::<_, ApiError>(NewBatch {
+        let Sifted { batch, rejected } = ingest::sift(kind, payload, &limits, now_ms())?;
+        counted.rejected(kind, &rejected);
+        let (batch, rejected) = if arrived.asked.strict || batch.rows() == 0 {
+            (rejected.whole(batch)?, Rejected::default())
+        } else {
+            (batch, rejected)
+        };
+        let batch = NewBatch {
             items: batch.items(),
             origin: Origin::Ingest,
             storage_id: storage_id(&batch),
             // Nobody has said that nothing else is going on there.
             complete: false,
             arrow: batch.as_arrow().clone(),
-        })
+        };
+        Ok::<_, ApiError>((batch, rejected))
     });
     parsed.await?
 }
@@ -244,50 +282,9 @@ fn only<'a>(mut ids: impl Iterator<Item = Option<&'a str>>) -> Option<String> {
     ids.all(|id| id == Some(first)).then(|| first.to_owned())
 }
 
-fn answer(receipt: &Receipt) -> Response {
-    let accepted = Accepted {
-        batch_id: receipt.batch_id,
-        items: receipt.items,
-        state: "durable",
-    };
-    let mut response = (StatusCode::ACCEPTED, Json(accepted)).into_response();
-    let headers = response.headers_mut();
-    if let Ok(place) = HeaderValue::try_from(format!("/v1/batches/{}", receipt.batch_id)) {
-        headers.insert(LOCATION, place);
-    }
-    if receipt.repeated {
-        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
-    }
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn key(value: &str) -> Result<Option<String>, ApiError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(value).unwrap());
-        idempotency_key(&headers)
-    }
-
-    #[test]
-    fn a_key_is_1_to_255_visible_ascii_characters() {
-        assert_eq!(idempotency_key(&HeaderMap::new()), Ok(None));
-        assert_eq!(key("!~"), Ok(Some("!~".to_owned())));
-        assert!(key(&"k".repeat(255)).is_ok());
-        for wrong in ["", "a b", "é", &"k".repeat(256)] {
-            assert!(key(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn two_keys_are_none() {
-        let mut headers = HeaderMap::new();
-        headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static("a"));
-        headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static("b"));
-        assert!(idempotency_key(&headers).is_err());
-    }
 
     #[test]
     fn a_batch_has_the_storage_that_all_its_items_have() {

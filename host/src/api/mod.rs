@@ -43,6 +43,9 @@ use crate::{
 };
 use metrics::Metrics;
 
+/// Senders that wait for their batches at a time; more are answered at once.
+const MAX_WAITING: usize = 512;
+
 /// What the interface shows, and what it hands batches to.
 #[derive(Clone, Debug)]
 pub struct ApiParts {
@@ -75,6 +78,8 @@ struct Shared {
     /// Bodies that may be parsed at a time: one a processor, for more would only
     /// hold more memory.
     parsing: Semaphore,
+    /// Senders that may wait for their batches to be delivered at a time.
+    waiting: Semaphore,
 }
 
 impl ApiState {
@@ -85,6 +90,7 @@ impl ApiState {
         Self(Arc::new(Shared {
             metrics: Metrics::new(&parts),
             parsing: Semaphore::new(processors),
+            waiting: Semaphore::new(MAX_WAITING),
             parts,
         }))
     }
@@ -99,6 +105,10 @@ impl ApiState {
 
     fn parsing(&self) -> &Semaphore {
         &self.0.parsing
+    }
+
+    fn waiting(&self) -> &Semaphore {
+        &self.0.waiting
     }
 
     fn storages(&self) -> &Storages {

@@ -9,4 +9,5 @@ mod host;
 mod ingest;
 mod metrics;
 mod openapi;
+mod receipts;
 mod storages;

@@ -6,16 +6,17 @@
 use std::{
     io::{self, Read},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::ValueEnum;
-use serde::Deserialize;
 
-use self::{format::Format, source::Source};
-use super::{Api, Error, Global, HostArgs, Output, api::Upload, settings, table::grouped};
+use self::{format::Format, receipt::Receipt, source::Source};
+use super::{Api, Error, Global, HostArgs, Output, api::Upload, settings};
 use crate::ingest::{self, IngestError};
 
 mod format;
+mod receipt;
 mod source;
 
 /// What `push` understands.
@@ -32,6 +33,18 @@ pub struct PushArgs {
     #[arg(long, value_name = "KEY", value_parser = parse_key)]
     pub idempotency_key: Option<String>,
 
+    /// When it is done: once the batch is safe, or once every exporter is done with it
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "durable")]
+    pub ack: AckArg,
+
+    /// How long to wait for the exporters, up to 50s; implies `--ack delivered` [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub wait: Option<Duration>,
+
+    /// Hand nothing in unless every item is valid
+    #[arg(long)]
+    pub strict: bool,
+
     /// Which host.
     #[command(flatten)]
     pub host: HostArgs,
@@ -46,7 +59,22 @@ pub enum IngestKind {
     Alerts,
 }
 
-/// Why a file cannot be pushed.
+/// When a push is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AckArg {
+    /// Once the batch is on the host's disk.
+    Durable,
+    /// Once every exporter is done with it.
+    Delivered,
+}
+
+impl PushArgs {
+    fn ack(&self) -> AckArg {
+        self.wait.map_or(self.ack, |_| AckArg::Delivered)
+    }
+}
+
+/// Why a file cannot be pushed, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     /// It cannot be read.
@@ -67,13 +95,27 @@ pub enum PushError {
         /// The file, or `-`.
         path: PathBuf,
     },
-}
 
-#[derive(Deserialize)]
-struct Receipt {
-    batch_id: String,
-    items: u64,
-    state: String,
+    /// Some of what is in it was not taken.
+    #[error(
+        "{items} of the items were not taken, all others were (correct these, and push them alone)"
+    )]
+    Rejected {
+        /// How many.
+        items: u64,
+    },
+
+    /// Not every exporter was done with it in time.
+    #[error(
+        "not delivered in time, pending at {exporters}; the batch is safe \
+         (do not push it again: `/v1/batches/{batch_id}` tells what becomes of it)"
+    )]
+    Pending {
+        /// The batch.
+        batch_id: String,
+        /// Those that are not done with it.
+        exporters: String,
+    },
 }
 
 pub(super) fn run(global: &Global, args: &PushArgs, output: &mut Output<'_>) -> Result<(), Error> {
@@ -82,13 +124,24 @@ pub(super) fn run(global: &Global, args: &PushArgs, output: &mut Output<'_>) -> 
         IngestKind::Alerts => "/v1/ingest/alerts",
     };
     let api = Api::new(&settings::api_url(global, &args.host)?);
-    let answer = send(&api, path, args)?;
-    if output.json() {
-        return output.line(&answer);
-    }
+    let answer = send(&api, &asked(path, args), args)?;
     let receipt: Receipt = api.parse(path, &answer)?;
-    let (items, state) = (grouped(receipt.items), receipt.state);
-    output.line(&format!("{}: {items} items, {state}", receipt.batch_id))
+    if output.json() {
+        output.line(&answer)?;
+    } else {
+        receipt.print(output)?;
+    }
+    receipt.check(args.ack())?;
+    Ok(())
+}
+
+/// The path, with what is asked for.
+fn asked(path: &str, args: &PushArgs) -> String {
+    let ack = match args.ack() {
+        AckArg::Durable => "durable",
+        AckArg::Delivered => "delivered",
+    };
+    format!("{path}?ack={ack}&strict={}", args.strict)
 }
 
 fn send(api: &Api, path: &str, args: &PushArgs) -> Result<String, Error> {
@@ -104,6 +157,11 @@ fn send(api: &Api, path: &str, args: &PushArgs) -> Result<String, Error> {
     }
     if let Some(key) = &args.idempotency_key {
         headers.push(("Idempotency-Key", key.clone()));
+    }
+    if let Some(wait) = args.wait {
+        // Whole seconds, and rather too long than too short.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.push(("Prefer", format!("wait={seconds}")));
     }
     if let Some(length) = source.length() {
         headers.push(("Content-Length", length.to_string()));

@@ -1,4 +1,4 @@
-//! Why a body is not a batch.
+//! Why a body is not a batch, or an item no part of it.
 //!
 //! Knows nothing of status codes.
 
@@ -6,7 +6,7 @@ use delfin_plugin_api::BatchError;
 
 use super::media::{ACCEPTED_ENCODINGS, ACCEPTED_TYPES};
 
-/// Why a body is not a batch: its first mistake.
+/// Why a body is not a batch.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// A `Content-Type` that is not read here.
@@ -35,20 +35,6 @@ pub enum IngestError {
     )]
     TooManyRows {
         /// How many are allowed.
-        limit: u64,
-    },
-    /// A text longer than [`max_string_bytes`](super::Limits::max_string_bytes).
-    #[error(
-        "item {index}: {field}: a text of {bytes} bytes, at most {limit} are allowed (shorten it, or raise `api.max_string_bytes`)"
-    )]
-    TextTooLong {
-        /// Which item, from 0.
-        index: usize,
-        /// Which field of it.
-        field: String,
-        /// How long the text is.
-        bytes: usize,
-        /// How long it may be.
         limit: u64,
     },
     /// Nothing in it.
@@ -80,15 +66,13 @@ pub enum IngestError {
         /// Where in that line, from 1.
         column: usize,
     },
-    /// JSON, or Arrow, with something in it that an item may not have.
-    #[error("item {index}: {}{reason}", field.map(|field| format!("{field}: ")).unwrap_or_default())]
-    Invalid {
+    /// An item that is not as it must be, where all have to be.
+    #[error("item {index}: {error}")]
+    Item {
         /// Which item, from 0.
         index: usize,
-        /// Which field of it, if it is one.
-        field: Option<&'static str>,
-        /// What is wrong.
-        reason: String,
+        /// What is wrong with it.
+        error: ItemError,
     },
     /// Not an Arrow IPC stream.
     #[error("the body is no valid Arrow stream: {reason}")]
@@ -99,4 +83,74 @@ pub enum IngestError {
     /// An Arrow stream with other columns.
     #[error(transparent)]
     Columns(#[from] BatchError),
+}
+
+/// Why an item is no part of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ItemError {
+    /// A text longer than [`max_string_bytes`](super::Limits::max_string_bytes).
+    #[error(
+        "{field}: a text of {bytes} bytes, at most {limit} are allowed (shorten it, or raise `api.max_string_bytes`)"
+    )]
+    TextTooLong {
+        /// Which field of the item.
+        field: String,
+        /// How long the text is.
+        bytes: usize,
+        /// How long it may be.
+        limit: u64,
+    },
+    /// Something that an item may not have, or not be.
+    #[error("{}{reason}", field.map(|field| format!("{field}: ")).unwrap_or_default())]
+    Invalid {
+        /// Which field of the item, if it is one.
+        field: Option<&'static str>,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A line that is not JSON.
+    #[error("not JSON: {reason} (line {line}, column {column})")]
+    Syntax {
+        /// What is wrong.
+        reason: String,
+        /// Where in the body, from 1.
+        line: usize,
+        /// Where in that line, from 1.
+        column: usize,
+    },
+}
+
+impl ItemError {
+    /// All that [`reason`](Self::reason) can be.
+    pub const REASONS: [&'static str; 3] = ["text_too_long", "invalid", "syntax"];
+
+    /// The kind of mistake, in a word.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TextTooLong { .. } => "text_too_long",
+            Self::Invalid { .. } => "invalid",
+            Self::Syntax { .. } => "syntax",
+        }
+    }
+
+    /// What is wrong with the body, were this its only mistake.
+    #[must_use]
+    pub fn of_item(self, index: usize) -> IngestError {
+        match self {
+            Self::Syntax {
+                reason,
+                line,
+                column,
+            } => IngestError::Syntax {
+                index,
+                reason,
+                line,
+                column,
+            },
+            error @ (Self::TextTooLong { .. } | Self::Invalid { .. }) => {
+                IngestError::Item { index, error }
+            }
+        }
+    }
 }

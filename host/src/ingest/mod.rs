@@ -1,9 +1,9 @@
 //! Request bodies to batches.
 //!
 //! A body is either Delfin's JSON or an Arrow IPC stream, plain or compressed.
-//! It becomes one batch, or one error that names the first mistake and its item:
-//! a body is taken whole or not at all. What it may cost is bounded by [`Limits`]
-//! while it is read, not afterwards.
+//! Its valid items become one batch, and each of the others is told with what is
+//! wrong with it; a mistake that is no item's own is the whole body's. What a
+//! body may cost is bounded by [`Limits`] while it is read, not afterwards.
 //!
 //! Series keep the order of their points, and batches the order of their items.
 //! In JSON a label, or a field of an alert, may also be a number or a boolean: it
@@ -17,10 +17,12 @@ mod body;
 mod error;
 mod json;
 mod media;
+mod rejected;
 mod rules;
 
-pub use error::IngestError;
+pub use error::{IngestError, ItemError};
 pub use media::{Encoding, Format};
+pub use rejected::{Rejected, RejectedItem};
 
 use arrow_array::RecordBatch;
 use delfin_plugin_api::{AlertBatch, Batch, Kind, PerformanceBatch};
@@ -102,6 +104,15 @@ impl AnyBatch {
     }
 }
 
+/// What a body holds.
+#[derive(Debug)]
+pub struct Sifted {
+    /// Its valid items.
+    pub batch: AnyBatch,
+    /// The others.
+    pub rejected: Rejected,
+}
+
 /// Turns a body into a batch of the wanted kind.
 ///
 /// `now_ms`, in milliseconds since the epoch, is when an alert occurred that does
@@ -109,31 +120,49 @@ impl AnyBatch {
 ///
 /// # Errors
 ///
-/// The body does not hold such a batch, or more than the limits allow.
+/// The body does not hold such a batch, or more than the limits allow; of its
+/// mistakes the first one.
 pub fn parse(
     kind: Kind,
     payload: Payload<'_>,
     limits: &Limits,
     now_ms: i64,
 ) -> Result<AnyBatch, IngestError> {
+    let Sifted { batch, rejected } = sift(kind, payload, limits, now_ms)?;
+    rejected.whole(batch)
+}
+
+/// Turns the valid items of a body into a batch of the wanted kind, which may
+/// then have none. Otherwise as [`parse`].
+///
+/// # Errors
+///
+/// The body does not hold items, or more than the limits allow.
+pub fn sift(
+    kind: Kind,
+    payload: Payload<'_>,
+    limits: &Limits,
+    now_ms: i64,
+) -> Result<Sifted, IngestError> {
     let bytes = body::decompress(payload.bytes, payload.encoding, limits)?;
     if bytes.is_empty() {
         return Err(IngestError::Empty);
     }
-    match kind {
+    let (batch, rejected) = match kind {
         Kind::Performance => {
-            let batch = match payload.format {
-                Format::Json => json::performance(&bytes, limits),
-                Format::ArrowStream => arrow::performance(bytes, limits),
+            let (batch, rejected) = match payload.format {
+                Format::Json => json::performance(&bytes, limits)?,
+                Format::ArrowStream => arrow::performance(bytes, limits)?,
             };
-            batch.map(|batch| AnyBatch::Performance(Box::new(batch)))
+            (AnyBatch::Performance(Box::new(batch)), rejected)
         }
         Kind::Alert => {
-            let batch = match payload.format {
-                Format::Json => json::alerts(&bytes, limits, now_ms),
-                Format::ArrowStream => arrow::alerts(bytes, limits, now_ms),
+            let (batch, rejected) = match payload.format {
+                Format::Json => json::alerts(&bytes, limits, now_ms)?,
+                Format::ArrowStream => arrow::alerts(bytes, limits, now_ms)?,
             };
-            batch.map(|batch| AnyBatch::Alert(Box::new(batch)))
+            (AnyBatch::Alert(Box::new(batch)), rejected)
         }
-    }
+    };
+    Ok(Sifted { batch, rejected })
 }

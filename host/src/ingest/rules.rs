@@ -67,6 +67,15 @@ pub(super) fn excerpt(text: &str) -> String {
     short
 }
 
+/// A reason, however long what it quotes is.
+pub(super) fn shorten(reason: &str) -> String {
+    const LONGEST: usize = 300;
+    match reason.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -121,6 +121,9 @@ pub trait Journal: DeadLetters {
     /// The last number given; it changes after each commit that appended.
     fn head(&self) -> watch::Receiver<Seq>;
 
+    /// A number that changes after each commit that settled something.
+    fn settled(&self) -> watch::Receiver<u64>;
+
     /// Finishes what it was asked so far, and refuses the rest. Blocks until that is durable.
     fn close(&self);
 }

@@ -197,12 +197,14 @@ impl LabelColumnBuilder {
 
     pub(super) fn end_row(&mut self) {
         self.offsets.push(self.keys.codes.len() as i32);
+        self.keys.keep_texts();
+        self.values.keep_texts();
     }
 
     pub(super) fn discard_row(&mut self) {
         let row = self.row_start();
-        self.keys.codes.truncate(row);
-        self.values.codes.truncate(row);
+        self.keys.discard(row);
+        self.values.discard(row);
     }
 
     /// The keys of the row that is being built.
@@ -239,6 +241,8 @@ struct DictionaryBuilder {
     codes: Vec<i32>,
     texts: Vec<Arc<str>>,
     known: HashMap<Arc<str>, i32>,
+    /// How many of the texts are those of rows that have ended.
+    kept: usize,
 }
 
 impl DictionaryBuilder {
@@ -263,6 +267,18 @@ impl DictionaryBuilder {
         self.texts.push(Arc::clone(&text));
         self.known.insert(text, code);
         code
+    }
+
+    fn keep_texts(&mut self) {
+        self.kept = self.texts.len();
+    }
+
+    /// Forgets what came after so many entries, and the texts that came with it.
+    fn discard(&mut self, entries: usize) {
+        self.codes.truncate(entries);
+        for text in self.texts.drain(self.kept..) {
+            self.known.remove(&text);
+        }
     }
 
     fn finish(self) -> ArrayRef {

@@ -41,11 +41,14 @@ fn an_empty_batch_has_the_frozen_columns() {
 fn a_discarded_series_leaves_no_trace() {
     let mut batch = PerformanceBatchBuilder::new();
     batch.series("a", [("k", "1")], [(1, 1.0)]).unwrap();
-    batch.label("k", "2");
+    batch.label("k", "discarded");
+    batch.label("discarded", "1");
     batch.point(2, 2.0);
     batch.discard_series();
     batch.series("b", [("k", "3")], [(3, 3.0)]).unwrap();
     let batch = batch.build();
+    let columns = format!("{:?}", batch.as_arrow());
+    assert!(!columns.contains("discarded"), "{columns}");
     let read: Vec<_> = batch
         .series()
         .map(|s| {

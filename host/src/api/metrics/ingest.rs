@@ -9,12 +9,16 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{api::ApiError, journal::Receipt};
+use crate::{
+    api::ApiError,
+    ingest::{ItemError, Rejected},
+    journal::Receipt,
+};
 
 /// Upper bounds in seconds: a commit takes a few milliseconds, the largest body
-/// a few seconds.
-const BUCKETS: [f64; 13] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+/// a few seconds, and a sender may wait for delivery for most of a minute.
+const BUCKETS: [f64; 15] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
 
 type Labels<const N: usize> = [(&'static str, String); N];
@@ -25,9 +29,10 @@ pub(in crate::api) struct IngestMetrics {
     requests: Family<Labels<2>, Counter>,
     items: Family<Labels<1>, Counter>,
     bytes: Family<Labels<1>, Counter>,
+    refused: Family<Labels<2>, Counter>,
     rejected: Family<Labels<2>, Counter>,
     repeated: Family<Labels<1>, Counter>,
-    acknowledged: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    acknowledged: Family<Labels<2>, Histogram, fn() -> Histogram>,
 }
 
 impl IngestMetrics {
@@ -36,6 +41,7 @@ impl IngestMetrics {
             requests: Family::default(),
             items: Family::default(),
             bytes: Family::default(),
+            refused: Family::default(),
             rejected: Family::default(),
             repeated: Family::default(),
             acknowledged: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
@@ -65,11 +71,16 @@ impl IngestMetrics {
         registry.register(
             "ingest_rejected_requests",
             "Requests whose batch was not taken, by error code",
+            metrics.refused.clone(),
+        );
+        registry.register(
+            "ingest_rejected_items",
+            "Series and alerts of request bodies that were not valid",
             metrics.rejected.clone(),
         );
         registry.register(
             "ingest_ack_duration_seconds",
-            "Time from the head of a request until its batch is durable",
+            "Time from the head of a request until it was answered as it asked, once durable or once delivered",
             metrics.acknowledged.clone(),
         );
         metrics.begin();
@@ -77,23 +88,35 @@ impl IngestMetrics {
     }
 
     /// A batch is durable.
-    pub(in crate::api) fn accepted(&self, kind: Kind, receipt: &Receipt, took: Duration) {
+    pub(in crate::api) fn kept(&self, kind: Kind, receipt: &Receipt) {
         if receipt.repeated {
             self.repeated.get_or_create(&lane(kind)).inc();
         } else {
             self.items.get_or_create(&lane(kind)).inc_by(receipt.items);
         }
+    }
+
+    /// A batch is kept, and its sender is told now.
+    pub(in crate::api) fn acknowledged(&self, kind: Kind, ack: &'static str, took: Duration) {
         self.acknowledged
-            .get_or_create(&lane(kind))
+            .get_or_create(&with(kind, "ack", ack))
             .observe(took.as_secs_f64());
     }
 
     /// A batch was not taken.
-    pub(in crate::api) fn rejected(&self, kind: Kind, error: &ApiError) {
-        let [lane] = lane(kind);
+    pub(in crate::api) fn refused(&self, kind: Kind, error: &ApiError) {
         let (_, reason) = error.status_and_code();
-        let labels = [lane, ("reason", reason.to_owned())];
-        self.rejected.get_or_create(&labels).inc();
+        self.refused
+            .get_or_create(&with(kind, "reason", reason))
+            .inc();
+    }
+
+    /// A body has been read, of which these are not valid.
+    pub(in crate::api) fn rejected(&self, kind: Kind, rejected: &Rejected) {
+        for (reason, items) in rejected.by_reason() {
+            let labels = with(kind, "reason", reason);
+            self.rejected.get_or_create(&labels).inc_by(items);
+        }
     }
 
     /// A whole body has arrived.
@@ -103,8 +126,7 @@ impl IngestMetrics {
 
     /// A request has its answer.
     pub(in crate::api) fn answered(&self, kind: Kind, status: StatusCode) {
-        let [lane] = lane(kind);
-        let labels = [lane, ("code", status.as_str().to_owned())];
+        let labels = with(kind, "code", status.as_str());
         self.requests.get_or_create(&labels).inc();
     }
 
@@ -114,11 +136,21 @@ impl IngestMetrics {
             for counter in [&self.items, &self.bytes, &self.repeated] {
                 drop(counter.get_or_create(&lane(kind)));
             }
-            drop(self.acknowledged.get_or_create(&lane(kind)));
+            for ack in ["durable", "delivered"] {
+                drop(self.acknowledged.get_or_create(&with(kind, "ack", ack)));
+            }
+            for reason in ItemError::REASONS {
+                drop(self.rejected.get_or_create(&with(kind, "reason", reason)));
+            }
         }
     }
 }
 
 fn lane(kind: Kind) -> Labels<1> {
     [("lane", kind.as_str().to_owned())]
+}
+
+fn with(kind: Kind, name: &'static str, value: &str) -> Labels<2> {
+    let [lane] = lane(kind);
+    [lane, (name, value.to_owned())]
 }

@@ -223,9 +223,7 @@ fn what_is_no_batch_is_400_and_names_the_item() {
     };
     check("", "MalformedRequestBody", "the body is empty");
     check("[{", "MalformedRequestBody", "item 0");
-    let second_wrong =
-        r#"[{"name":"a","labels":{},"values":{"1":1}},{"name":7,"labels":{},"values":{}}]"#;
-    check(second_wrong, "InvalidInput", "item 1");
+    check(r#"[["",{},{}],7]"#, "InvalidInput", "item 0");
     assert_eq!(host.journals.performance.stats().unwrap().records, 0);
 }
 

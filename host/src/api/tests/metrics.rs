@@ -71,6 +71,7 @@ fn every_family_is_described_once_and_has_its_samples() {
     for (name, kind) in [
         ("ingest_ack_duration_seconds", "histogram"),
         ("ingest_rejected_requests_total", "counter"),
+        ("ingest_rejected_items_total", "counter"),
         ("journal_oldest_record_age_seconds", "gauge"),
         ("journal_commit_seconds_total", "counter"),
         ("exporter_export_seconds_total", "counter"),
@@ -116,7 +117,9 @@ fn what_came_in_is_counted() {
         "ingest_items_total{lane=\"alert\"} 0",
         &format!("ingest_bytes_total{{lane=\"performance\"}} {bytes}"),
         "ingest_duplicate_batches_total{lane=\"performance\"} 1",
-        "ingest_ack_duration_seconds_count{lane=\"performance\"} 2",
+        "ingest_ack_duration_seconds_count{lane=\"performance\",ack=\"durable\"} 2",
+        "ingest_ack_duration_seconds_count{lane=\"performance\",ack=\"delivered\"} 0",
+        "ingest_rejected_items_total{lane=\"performance\",reason=\"invalid\"} 0",
         "journal_records{lane=\"performance\"} 1",
         "journal_appended_batches_total{lane=\"performance\"} 1",
     ] {

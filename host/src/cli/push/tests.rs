@@ -26,11 +26,13 @@ struct FakeHost {
     _runtime: Runtime,
 }
 
+type Told = (u64, &'static str, Received);
+
 const RECEIPT: &str = "{\"batch_id\": \"0198\", \"items\": 48210, \"state\": \"durable\"}";
 const TOO_MUCH: &str = "{\"error_code\": \"PayloadTooLarge\", \"error_msg\": \"too much\"}";
 
 async fn take(
-    State((limit, received)): State<(u64, Received)>,
+    State((limit, receipt, received)): State<Told>,
     request: Request,
 ) -> (StatusCode, &'static str) {
     let (parts, body) = request.into_parts();
@@ -40,16 +42,21 @@ async fn take(
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let mut received = received.lock().unwrap();
     received.push((parts.uri.to_string(), parts.headers, body));
-    (StatusCode::ACCEPTED, RECEIPT)
+    (StatusCode::ACCEPTED, receipt)
 }
 
 impl FakeHost {
     fn start(limit: u64) -> Self {
+        Self::saying(limit, RECEIPT)
+    }
+
+    fn saying(limit: u64, receipt: &'static str) -> Self {
         let runtime = Runtime::new().unwrap();
         let received = Received::default();
-        let router = Router::new()
-            .fallback(take)
-            .with_state((limit, Arc::clone(&received)));
+        let router =
+            Router::new()
+                .fallback(take)
+                .with_state((limit, receipt, Arc::clone(&received)));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(async move { axum::serve(listener, router).await });
@@ -93,7 +100,7 @@ fn a_file_arrives_as_it_is_and_the_receipt_is_printed() {
     result.unwrap();
     assert_eq!(printed, "0198: 48 210 items, durable\n");
     let (uri, headers, received) = host.received();
-    assert_eq!(uri, "/v1/ingest/performance");
+    assert_eq!(uri, "/v1/ingest/performance?ack=durable&strict=false");
     assert_eq!(received, body);
     assert_eq!(headers["content-type"], "application/json");
     assert_eq!(headers["content-length"], "300000");
@@ -121,6 +128,43 @@ fn for_machines_the_receipt_stays_as_the_host_wrote_it() {
     let (result, printed) = host.push(&path, &["--json"]);
     result.unwrap();
     assert_eq!(printed, format!("{RECEIPT}\n"));
+}
+
+#[test]
+fn what_is_asked_for_reaches_the_host() {
+    let host = FakeHost::start(u64::MAX);
+    let (_folder, path) = file("a.json", b"[]");
+    let more = ["--wait", "1500ms", "--strict"];
+    let error = host.push(&path, &more).0.unwrap_err();
+    let (uri, headers, _) = host.received();
+    assert_eq!(uri, "/v1/ingest/performance?ack=delivered&strict=true");
+    assert_eq!(headers["prefer"], "wait=2");
+    assert_eq!(error.exit(), Exit::Failed);
+    assert!(
+        error.to_string().contains("do not push it again"),
+        "{error}"
+    );
+}
+
+#[test]
+fn items_that_were_not_taken_fail_the_push_after_its_receipt() {
+    const PARTLY: &str = r#"{"batch_id": "0198", "items": 3, "state": "durable", "rejected_items": 2,
+        "rejected": [{"index": 1, "error": "is empty"}, {"index": 4, "line": 9, "error": "no"}]}"#;
+    let host = FakeHost::saying(u64::MAX, PARTLY);
+    let (_folder, path) = file("a.json", b"[]");
+    for (more, wanted) in [
+        (&[][..], "0198: 3 items, durable\n".to_owned()),
+        (&["--json"][..], format!("{PARTLY}\n")),
+    ] {
+        let (result, printed) = host.push(&path, more);
+        assert_eq!(printed, wanted);
+        let error = result.unwrap_err();
+        assert_eq!(error.exit(), Exit::Failed);
+        assert_eq!(
+            error.to_string(),
+            "2 of the items were not taken, all others were (correct these, and push them alone)"
+        );
+    }
 }
 
 #[test]

@@ -3,54 +3,86 @@
 //! Columns are found by name and must have the frozen types; labels may come
 //! without dictionaries, columns that nobody asked for are dropped. All record
 //! batches of the stream become one batch. Values may be NaN or infinite, which
-//! JSON cannot say; otherwise the rules are those of JSON.
+//! JSON cannot say; otherwise the rules are those of JSON. A
+//! row that breaks one is left out; a column of another type is the whole stream's
+//! mistake.
 
 mod check;
 mod columns;
+mod rows;
+mod shape;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
+    AlertBatch, AlertBatchBuilder, Batch, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
 };
 
-use super::{IngestError, Limits};
+use self::rows::{Faults, Rows};
+use super::{IngestError, Limits, Rejected};
 use crate::codec::stream;
 
-/// A series batch.
+/// A series batch, and what is no part of it.
 pub(super) fn performance(
     bytes: Cow<'_, [u8]>,
     limits: &Limits,
-) -> Result<PerformanceBatch, IngestError> {
-    let mut parts = Vec::new();
-    let mut first_row = 0;
-    for batch in read(bytes, limits)? {
-        let part = columns::performance(&batch)?;
-        check::series(&part, first_row, limits)?;
-        first_row += batch.num_rows();
-        parts.push(part);
-    }
-    join_series(parts)
+) -> Result<(PerformanceBatch, Rejected), IngestError> {
+    let batches = read(bytes, limits)?;
+    let rules = |part: &_, faults: &mut Faults<'_>| check::series(part, limits, faults);
+    let (parts, rejected) = sift(batches, shape::series, columns::performance, rules)?;
+    Ok((join_series(parts)?, rejected))
 }
 
-/// An alert batch. A column that a stream does not have is empty in all its
-/// alerts; without `occur_time` they occurred at `now_ms`.
+/// An alert batch, and what is no part of it. A column that a stream does not
+/// have is empty in all its alerts; without `occur_time` they occurred at `now_ms`.
 pub(super) fn alerts(
     bytes: Cow<'_, [u8]>,
     limits: &Limits,
     now_ms: i64,
-) -> Result<AlertBatch, IngestError> {
-    let mut parts = Vec::new();
-    let mut first_row = 0;
-    for batch in read(bytes, limits)? {
-        let part = columns::alerts(&batch, now_ms)?;
-        check::alerts(&part, first_row, limits)?;
-        first_row += batch.num_rows();
-        parts.push(part);
+) -> Result<(AlertBatch, Rejected), IngestError> {
+    let batches = read(bytes, limits)?;
+    let columns = |batch: &_| columns::alerts(batch, now_ms);
+    let rules = |part: &_, faults: &mut Faults<'_>| check::alerts(part, limits, faults);
+    let (parts, rejected) = sift(batches, shape::alerts, columns, rules)?;
+    Ok((join_alerts(parts), rejected))
+}
+
+/// The valid rows of each record batch. Those that do not fit into the frozen
+/// columns go first, for there are no columns with them.
+fn sift<B: Batch>(
+    batches: Vec<RecordBatch>,
+    shape: impl Fn(&RecordBatch, &mut Faults<'_>),
+    columns: impl Fn(&RecordBatch) -> Result<B, IngestError>,
+    rules: impl Fn(&B, &mut Faults<'_>),
+) -> Result<(Vec<B>, Rejected), IngestError> {
+    let mut parts = Vec::with_capacity(batches.len());
+    let mut rejected = Rejected::default();
+    let mut first_index = 0;
+    for batch in batches {
+        let rows = Rows::new(batch, first_index);
+        first_index += rows.batch().num_rows();
+        let mut faults = rows.faults(&mut rejected);
+        shape(rows.batch(), &mut faults);
+        let wrong = faults.wrong();
+        let rows = rows.without(&wrong)?;
+        let part = columns(rows.batch())?;
+        let mut faults = rows.faults(&mut rejected);
+        rules(&part, &mut faults);
+        let wrong = faults.wrong();
+        parts.push(without(part, &wrong)?);
     }
-    Ok(join_alerts(parts))
+    Ok((parts, rejected))
+}
+
+/// A part without some of its rows.
+fn without<B: Batch>(part: B, wrong: &BTreeSet<usize>) -> Result<B, IngestError> {
+    if wrong.is_empty() {
+        return Ok(part);
+    }
+    let rows = Rows::new(part.as_arrow().clone(), 0).without(wrong)?;
+    Ok(B::try_from_arrow(rows.batch().clone())?)
 }
 
 fn read(bytes: Cow<'_, [u8]>, limits: &Limits) -> Result<Vec<RecordBatch>, IngestError> {

@@ -22,11 +22,13 @@ fn stream(batches: &[RecordBatch]) -> Vec<u8> {
 }
 
 fn parsed(bytes: &[u8], limits: &Limits) -> Result<PerformanceBatch, IngestError> {
-    performance(Cow::Borrowed(bytes), limits)
+    let (batch, rejected) = performance(Cow::Borrowed(bytes), limits)?;
+    rejected.whole(batch)
 }
 
 fn alerts_of(bytes: &[u8]) -> Result<AlertBatch, IngestError> {
-    alerts(Cow::Borrowed(bytes), &Limits::default(), NOW)
+    let (batch, rejected) = alerts(Cow::Borrowed(bytes), &Limits::default(), NOW)?;
+    rejected.whole(batch)
 }
 
 fn frozen(rows: std::ops::Range<i64>) -> RecordBatch {
@@ -193,12 +195,12 @@ fn a_wrong_column_is_named() {
         "column `labels` is Float64, not a map of Utf8 to Utf8, each plain or Dictionary<Int32, Utf8>"
     );
     let null = Arc::new(StringArray::from(vec![None::<&str>])) as ArrayRef;
-    assert_eq!(refused(&with("name", null)), "column `name` has nulls");
+    assert_eq!(refused(&with("name", null)), "item 0: name: is null");
     let mut times = ListBuilder::new(Int64Builder::new());
     times.append(true);
     assert_eq!(
         refused(&with("timestamps", Arc::new(times.finish()))),
-        "row 0 has 0 timestamps and 1 values"
+        "item 0: values: 1 for 0 timestamps"
     );
 }
 
@@ -268,4 +270,88 @@ fn no_damaged_stream_unwinds_or_is_unreadable() {
         }
     }
     assert!(refused > 0);
+}
+
+/// A row as a stranger may write it: a name, times and values, each of which may
+/// be null.
+type LooseRow<'a> = (Option<&'a str>, &'a [Option<i64>], &'a [Option<f64>]);
+
+fn loose(rows: &[LooseRow<'_>]) -> RecordBatch {
+    let mut labels = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+    let mut times = ListBuilder::new(Int64Builder::new());
+    let mut values = ListBuilder::new(Float64Builder::new());
+    for (_, row_times, row_values) in rows {
+        labels.keys().append_value("k");
+        labels.values().append_value("v");
+        labels.append(true).unwrap();
+        times.append_value(row_times.iter().copied());
+        values.append_value(row_values.iter().copied());
+    }
+    let names: StringArray = rows.iter().map(|(name, ..)| *name).collect();
+    let columns: [(&str, ArrayRef); 4] = [
+        ("name", Arc::new(names)),
+        ("labels", Arc::new(labels.finish())),
+        ("timestamps", Arc::new(times.finish())),
+        ("values", Arc::new(values.finish())),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+#[test]
+fn the_valid_rows_of_a_stream_are_taken_and_the_others_named() {
+    let one = (&[Some(1)][..], &[Some(1.0)][..]);
+    let first = loose(&[
+        (Some("a"), one.0, one.1),
+        (None, one.0, one.1),
+        (Some("b"), &[Some(1), Some(2)], one.1),
+        (Some("c"), &[None], one.1),
+        (Some(""), one.0, one.1),
+        (Some("d"), one.0, one.1),
+    ]);
+    let second = loose(&[
+        (Some("e"), &[Some(-1)], one.1),
+        (Some("f"), one.0, &[None]),
+        (Some("g"), one.0, one.1),
+    ]);
+    let bytes = stream(&[first, second]);
+    let (batch, rejected) = performance(Cow::Borrowed(&bytes), &Limits::default()).unwrap();
+    let names: Vec<_> = batch.series().map(|series| series.name()).collect();
+    assert_eq!(names, ["a", "d", "g"]);
+    assert_eq!(batch.items(), 3);
+    let said: Vec<_> = rejected
+        .named()
+        .map(|item| format!("{}: {}", item.index, item.error))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "1: name: is null",
+            "2: values: 1 for 2 timestamps",
+            "3: timestamps: has a null in it",
+            "4: name: is empty",
+            "6: timestamps: `-1` is out of range (milliseconds since 1970, up to the year 9999)",
+            "7: values: has a null in it",
+        ]
+    );
+    assert_eq!(rejected.total(), 6);
+}
+
+#[test]
+fn an_alert_without_a_time_of_its_own_is_left_out_where_others_have_one() {
+    let columns: [(&str, ArrayRef); 2] = [
+        (
+            "alert_name",
+            Arc::new(StringArray::from(vec!["a", "b", ""])),
+        ),
+        (
+            "occur_time",
+            Arc::new(Int64Array::from(vec![None, Some(5), Some(6)])),
+        ),
+    ];
+    let bytes = stream(&[RecordBatch::try_from_iter(columns).unwrap()]);
+    let (batch, rejected) = alerts(Cow::Borrowed(&bytes), &Limits::default(), NOW).unwrap();
+    let times: Vec<_> = batch.alerts().map(|alert| alert.occur_time()).collect();
+    assert_eq!(times, [5]);
+    let named: Vec<_> = rejected.named().map(|item| item.index).collect();
+    assert_eq!(named, [0, 2]);
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{Items, entries::Entries, leaf, trail::Trail};
 use crate::ingest::{
-    Limits,
+    Limits, Rejected,
     rules::{MAX_LABELS, NAMELESS_ALERT, excerpt},
 };
 
@@ -33,8 +33,8 @@ impl<'de> AlertItems<'de> {
         }
     }
 
-    pub(super) fn build(self) -> AlertBatch {
-        self.batch.build()
+    pub(super) fn build(self) -> (AlertBatch, Rejected) {
+        (self.batch.build(), self.trail.into_rejected())
     }
 
     fn field(&mut self, key: Cow<'de, str>, raw: &'de RawValue) -> Result<(), String> {
@@ -91,6 +91,9 @@ impl<'de> Items<'de> for AlertItems<'de> {
         entries.deserialize(item)?;
         self.end().map_err(D::Error::custom)
     }
+
+    /// Nothing of an alert is in the batch before all of it is known.
+    fn discard(&mut self) {}
 
     fn trail(&mut self) -> &mut Trail {
         &mut self.trail

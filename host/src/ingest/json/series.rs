@@ -14,7 +14,7 @@ use super::{
     trail::Trail,
 };
 use crate::ingest::{
-    Limits,
+    Limits, Rejected,
     rules::{MAX_LABELS, Times, excerpt},
 };
 
@@ -36,8 +36,8 @@ impl SeriesItems {
         }
     }
 
-    pub(super) fn build(self) -> PerformanceBatch {
-        self.batch.build()
+    pub(super) fn build(self) -> (PerformanceBatch, Rejected) {
+        (self.batch.build(), self.trail.into_rejected())
     }
 
     fn name<'de>(&mut self, raw: &'de RawValue) -> Result<Cow<'de, str>, String> {
@@ -97,6 +97,10 @@ impl<'de> Items<'de> for SeriesItems {
         self.times.clear();
         let name = item.deserialize_any(SeriesVisitor(self))?;
         self.batch.end_series(&name).map_err(D::Error::custom)
+    }
+
+    fn discard(&mut self) {
+        self.batch.discard_series();
     }
 
     fn trail(&mut self) -> &mut Trail {

@@ -5,11 +5,15 @@ use super::*;
 const NOW: i64 = 1_700_000_000_000;
 
 fn series(body: &str) -> Result<PerformanceBatch, String> {
-    performance(body.as_bytes(), &Limits::default()).map_err(|error| error.to_string())
+    let read = performance(body.as_bytes(), &Limits::default());
+    read.and_then(|(batch, rejected)| rejected.whole(batch))
+        .map_err(|error| error.to_string())
 }
 
 fn alert(body: &str) -> Result<AlertBatch, String> {
-    alerts(body.as_bytes(), &Limits::default(), NOW).map_err(|error| error.to_string())
+    let read = alerts(body.as_bytes(), &Limits::default(), NOW);
+    read.and_then(|(batch, rejected)| rejected.whole(batch))
+        .map_err(|error| error.to_string())
 }
 
 /// A good item, then one with these values in a series that is otherwise good.
@@ -288,9 +292,9 @@ fn each_limit_is_named_with_its_key() {
         ..Limits::default()
     };
     let check = |body: &str| {
-        performance(body.as_bytes(), &limits)
-            .unwrap_err()
-            .to_string()
+        let read = performance(body.as_bytes(), &limits);
+        let whole = read.and_then(|(batch, rejected)| rejected.whole(batch));
+        whole.unwrap_err().to_string()
     };
     let rows = "the body holds more than 1 items (send smaller batches, or raise `api.max_rows`)";
     assert_eq!(check(r#"[["a", {}, {}], ["a", {}, {}]]"#), rows);
@@ -313,13 +317,11 @@ fn each_limit_is_named_with_its_key() {
         max_string_bytes: 8,
         ..limits
     };
-    let error = alerts(br#"{"alert_id": "123456789"}"#, &limits, NOW).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("item 0: alert_id: a text of 9 bytes, at most 8")
-    );
-    assert!(performance(br#"[["abcd", {}, {}]]"#, &limits).is_ok());
+    let (batch, rejected) = alerts(br#"{"alert_id": "123456789"}"#, &limits, NOW).unwrap();
+    let error = rejected.whole(batch).unwrap_err().to_string();
+    assert!(error.starts_with("item 0: alert_id: a text of 9 bytes, at most 8"));
+    let (_, rejected) = performance(br#"[["abcd", {}, {}]]"#, &limits).unwrap();
+    assert_eq!(rejected.total(), 0);
 }
 
 #[test]
@@ -383,4 +385,162 @@ fn an_alert_that_is_none_is_named_with_its_item() {
         check("[1]"),
         "item 1: invalid type: sequence, expected an alert, an object"
     );
+}
+
+/// What is read of a body that has mistakes: the names of its series, and what is
+/// said of the items that are left out.
+fn sifted(body: &str) -> (Vec<String>, Vec<String>) {
+    let (batch, rejected) = performance(body.as_bytes(), &Limits::default()).unwrap();
+    let names = batch.series().map(|series| series.name().to_owned());
+    let said = rejected.named().map(|item| match item.line {
+        Some(line) => format!("{} in line {line}: {}", item.index, item.error),
+        None => format!("{}: {}", item.index, item.error),
+    });
+    assert_eq!(rejected.total(), rejected.named().len() as u64);
+    (names.collect(), said.collect())
+}
+
+fn check_sifted(body: &str, names: &[&str], said: &[&str]) {
+    let (found, rejected) = sifted(body);
+    assert_eq!(found, names, "{body}");
+    assert_eq!(rejected, said, "{body}");
+}
+
+#[test]
+fn the_valid_items_of_an_array_are_taken_and_the_others_named() {
+    check_sifted(
+        r#"[["a", {}, {"1": 2}], {"name": 5, "labels": {"k": [{}]}, "values": {}}, 7,
+            ["b", {"k": "v"}, {"1": "]"}], ["c", {}, {"1": 2}]]"#,
+        &["a", "c"],
+        &[
+            "1: name: `5` is not a text",
+            r#"2: invalid type: integer `7`, expected a series, {"name", "labels", "values"} or [name, labels, values]"#,
+            r#"3: values: `"]"` is not a number"#,
+        ],
+    );
+}
+
+#[test]
+fn nothing_of_a_rejected_item_is_left_in_the_next_one() {
+    let (batch, rejected) = performance(
+        br#"[["a", {"k": "1"}, {"1": 1, "2": "x"}], ["b", {"l": "2"}, {"3": 3}],
+             ["c", {"k": "1", "k": "2"}, {}], ["d", {"k": "3"}, {"1": 1, "1": 1}],
+             ["", {"k": "4"}, {"1": 1}], ["e", {"k": "5"}, {"4": 4}]]"#,
+        &Limits::default(),
+    )
+    .unwrap();
+    let read: Vec<_> = batch.series().map(shown).collect();
+    assert_eq!(
+        read,
+        [r#"b {"l": "2"} [(3, 3.0)]"#, r#"e {"k": "5"} [(4, 4.0)]"#]
+    );
+    assert_eq!(rejected.total(), 4);
+    assert_eq!(batch.items(), 2);
+}
+
+#[test]
+fn a_broken_line_is_one_rejected_item() {
+    let good = r#"["a", {}, {"1": 2}]"#;
+    let other = r#"{"name": "b", "labels": {}, "values": {}}"#;
+    check_sifted(
+        &format!("{good}\n{{\"name\": \"cut off\",\n\n{other}\n[\"c\" 1]\n{good}\nrubbish\n"),
+        &["a", "b", "a"],
+        &[
+            "1 in line 2: not JSON: key must be a string (line 4, column 1)",
+            "3 in line 5: not JSON: expected `,` or `]` (line 5, column 6)",
+            "5 in line 7: not JSON: expected value (line 7, column 1)",
+        ],
+    );
+    check_sifted(
+        &format!("{{\"name\": 1\n{good}\n{{\"name\": 2}}\n"),
+        &["a"],
+        &[
+            "0 in line 1: not JSON: expected `,` or `}` (line 2, column 1)",
+            "2 in line 3: name: `2` is not a text",
+        ],
+    );
+}
+
+#[test]
+fn an_item_may_span_lines_where_none_is_broken() {
+    check_sifted(
+        "{\"name\":\n \"a\", \"labels\": {},\n \"values\": {}}\n{\"name\":\n1}\n[\"b\",\n{}, {}]",
+        &["a", "b"],
+        &["1 in line 4: name: `1` is not a text"],
+    );
+}
+
+#[test]
+fn a_syntax_mistake_in_an_array_is_the_whole_body_s() {
+    for (body, wanted) in [
+        (
+            r#"[["a", {}, {}], 7 8]"#,
+            "expected `,` or `]` (line 1, column 19, in item 2)",
+        ),
+        (
+            "[{},\n[\"a\" {}]]",
+            "expected `,` or `]` (line 2, column 6, in item 1)",
+        ),
+        (
+            r#"[{"name": 1 "labels"}]"#,
+            "expected `,` or `}` (line 1, column 13, in item 0)",
+        ),
+        (
+            "[{}",
+            "EOF while parsing a list (line 1, column 4, in item 1)",
+        ),
+        ("[{},]", "expected value (line 1, column 5, in item 1)"),
+    ] {
+        let error = performance(body.as_bytes(), &Limits::default()).unwrap_err();
+        assert_eq!(error.to_string(), format!("the body is not JSON: {wanted}"));
+    }
+}
+
+#[test]
+fn lines_that_never_end_cost_no_more_than_the_others() {
+    // Each of them reads as the beginning of all that follows.
+    let body = "{\"name\":[\n".repeat(200_000);
+    let (batch, rejected) = performance(body.as_bytes(), &Limits::default()).unwrap();
+    assert_eq!((batch.rows(), rejected.total()), (0, 200_000));
+    let items = "7 ".repeat(200_000);
+    let body = format!("{{\n{items}");
+    let (_, rejected) = performance(body.as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(rejected.total(), 200_001);
+}
+
+#[test]
+fn rejected_items_count_towards_the_limit() {
+    let limits = Limits {
+        max_rows: 2,
+        ..Limits::default()
+    };
+    assert!(performance(b"[1, 2]", &limits).is_ok());
+    for body in ["[1, 2, 3]", "1\n2\n3"] {
+        let error = performance(body.as_bytes(), &limits).unwrap_err();
+        assert!(error.to_string().contains("more than 2 items"), "{error}");
+    }
+}
+
+#[test]
+fn a_text_that_is_too_long_costs_its_item_alone() {
+    let limits = Limits {
+        max_string_bytes: 4,
+        ..Limits::default()
+    };
+    let body = br#"[["a", {"k": "12345"}, {}], ["a", {"k": []}, {}], ["b", {}, {}]]"#;
+    let (batch, rejected) = performance(body, &limits).unwrap();
+    assert_eq!(batch.rows(), 1);
+    let reasons: Vec<_> = rejected.by_reason().collect();
+    assert_eq!(reasons, [("invalid", 1), ("text_too_long", 1)]);
+}
+
+#[test]
+fn the_valid_alerts_are_taken_and_the_others_named() {
+    let body =
+        br#"[{"alert_id": 1}, {"severity": "Major"}, {"alert_id": {}}, {"alert_name": "b"}]"#;
+    let (batch, rejected) = alerts(body, &Limits::default(), NOW).unwrap();
+    let ids: Vec<_> = batch.alerts().map(|alert| alert.alert_id()).collect();
+    assert_eq!(ids, [Some("1"), None]);
+    let named: Vec<_> = rejected.named().map(|item| item.index).collect();
+    assert_eq!(named, [1, 2]);
 }

@@ -1,16 +1,17 @@
 //! Where in the body the reader is, so that a mistake can be named.
 
-use serde::de::Error;
-use serde_json::error::Category;
+use crate::ingest::{
+    IngestError, ItemError, Limits, Rejected, RejectedItem,
+    rules::{excerpt, shorten},
+};
 
-use super::super::{IngestError, Limits, rules::excerpt};
-
-/// Where the reader is, and what stopped it if that was no mistake in the JSON.
+/// Where the reader is, and which items it has left out.
 #[derive(Debug)]
 pub(super) struct Trail {
     index: usize,
     field: Option<&'static str>,
-    stopped: Option<IngestError>,
+    too_long: Option<ItemError>,
+    rejected: Rejected,
     limits: Limits,
 }
 
@@ -19,22 +20,40 @@ impl Trail {
         Self {
             index: 0,
             field: None,
-            stopped: None,
+            too_long: None,
+            rejected: Rejected::default(),
             limits: *limits,
         }
     }
 
-    pub(super) fn begin_item<E: Error>(&mut self) -> Result<(), E> {
+    /// The item that is being read, from 0.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(super) fn begin_item(&mut self) -> Result<(), IngestError> {
         let limit = self.limits.max_rows;
         if self.index as u64 >= limit {
-            self.stopped = Some(IngestError::TooManyRows { limit });
-            return Err(E::custom("too many items"));
+            return Err(IngestError::TooManyRows { limit });
         }
+        self.field = None;
         Ok(())
     }
 
     pub(super) fn end_item(&mut self) {
         self.index += 1;
+    }
+
+    /// Ends an item that is no part of the batch.
+    pub(super) fn reject_item(&mut self, line: Option<usize>, error: ItemError) {
+        let index = self.index;
+        self.rejected.push(RejectedItem { index, line, error });
+        self.end_item();
+    }
+
+    /// The items that were left out.
+    pub(super) fn into_rejected(self) -> Rejected {
+        self.rejected
     }
 
     /// The field that is being read, or none between two fields.
@@ -48,8 +67,7 @@ impl Trail {
         if bytes as u64 <= limit {
             return Ok(());
         }
-        self.stopped = Some(IngestError::TextTooLong {
-            index: self.index,
+        self.too_long = Some(ItemError::TextTooLong {
             field: excerpt(owner),
             bytes,
             limit,
@@ -57,39 +75,19 @@ impl Trail {
         Err("a text is too long".to_owned())
     }
 
-    /// What went wrong. `before` is what the JSON reader did not see of the body.
-    pub(super) fn failed(&mut self, error: &serde_json::Error, before: &str) -> IngestError {
-        if let Some(stopped) = self.stopped.take() {
-            return stopped;
-        }
-        let (line, column) = (error.line(), error.column());
-        let text = error.to_string();
-        let position = format!(" at line {line} column {column}");
-        let reason = shorten(text.strip_suffix(&position).unwrap_or(&text));
-        match error.classify() {
-            Category::Data => IngestError::Invalid {
-                index: self.index,
-                field: self.field,
-                reason,
-            },
-            Category::Syntax | Category::Eof | Category::Io => {
-                let last_line = before.rsplit('\n').next().unwrap_or_default();
-                IngestError::Syntax {
-                    index: self.index,
-                    reason,
-                    column: column + if line == 1 { last_line.len() } else { 0 },
-                    line: line + before.matches('\n').count(),
-                }
-            }
-        }
+    /// What is wrong with the item that is being read, which is JSON.
+    pub(super) fn refused(&mut self, error: &serde_json::Error) -> ItemError {
+        self.too_long.take().unwrap_or_else(|| ItemError::Invalid {
+            field: self.field,
+            reason: reason(error),
+        })
     }
 }
 
-/// The JSON reader quotes what it did not expect, however long that is.
-fn shorten(reason: &str) -> String {
-    const LONGEST: usize = 300;
-    match reason.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &reason[..end]),
-        None => reason.to_owned(),
-    }
+/// What the JSON reader says, without where it says it: it has seen only a part
+/// of the body.
+pub(super) fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    shorten(text.strip_suffix(&place).unwrap_or(&text))
 }

@@ -97,6 +97,7 @@ pub(super) fn replay(
              WHERE exporter = ?1",
         )?
         .execute(params![exporter, from.0, replayed, end.0])?;
+    work.done.settled = true;
     Ok(Ok(replayed))
 }
 
@@ -148,6 +149,7 @@ pub(super) fn remove(work: &mut Work<'_>, exporter: &str) -> rusqlite::Result<bo
         .tx
         .prepare_cached("DELETE FROM cursors WHERE exporter = ?1")?
         .execute([exporter])?;
+    work.done.settled = true;
     Ok(removed > 0)
 }
 

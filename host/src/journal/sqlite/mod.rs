@@ -66,6 +66,7 @@ impl SqliteJournal {
         let shared = Shared {
             readers: Arc::new(read::Readers::new(path.clone())),
             head: Arc::new(watch::Sender::new(Seq(0))),
+            settled: Arc::new(watch::Sender::new(0)),
             done: Arc::default(),
         };
         let max_bytes = limits.max_bytes;
@@ -233,6 +234,10 @@ impl Journal for SqliteJournal {
 
     fn head(&self) -> watch::Receiver<Seq> {
         self.shared.head.subscribe()
+    }
+
+    fn settled(&self) -> watch::Receiver<u64> {
+        self.shared.settled.subscribe()
     }
 
     fn close(&self) {

@@ -38,6 +38,7 @@ pub(super) fn settle(
     }
     write_exceptions(work.tx, exporter, settlement)?;
     work.stands.advance(exporter, stand, settlement, &fits);
+    work.done.settled = true;
     Ok(Ok(()))
 }
 

@@ -136,6 +136,24 @@ async fn everyone_in_a_shared_commit_is_answered() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_a_settlement_hears_of_it_and_of_no_append() {
+    let lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let mut settled = lane.settled();
+    let seq = lane.add(1).await;
+    let refused = lane.settle("a", Settlement::delivered(after(seq), 7)).await;
+    assert!(refused.is_err());
+    assert!(!settled.has_changed().unwrap());
+    lane.settle("a", Settlement::delivered(after(seq), 1))
+        .await
+        .unwrap();
+    assert!(settled.has_changed().unwrap());
+    settled.mark_unchanged();
+    lane.record_error("a", "away").await.unwrap();
+    assert!(!settled.has_changed().unwrap());
+}
+
+#[tokio::test]
 async fn a_record_is_read_as_it_was_appended() {
     let lane = Lane::new(limits());
     lane.open_cursor("a", StartFrom::Now).await.unwrap();
@@ -422,7 +440,7 @@ async fn a_full_lane_refuses_appends_until_cursors_move() {
         AppendError::Full {
             held_bytes: 2000,
             max_bytes: 2500,
-            required_by: None
+            required_by: None,
         }
     );
     assert_eq!(

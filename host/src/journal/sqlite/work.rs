@@ -18,6 +18,7 @@ pub(super) struct Done {
     pub(super) appended: u64,
     pub(super) refused: u64,
     pub(super) pruned: u64,
+    pub(super) settled: bool,
     pub(super) more_to_prune: bool,
     pub(super) shrunk: bool,
     /// It was told which exporters are configured.

@@ -36,6 +36,7 @@ const LAST_REOPEN: Duration = Duration::from_secs(5);
 pub(super) struct Shared {
     pub(super) readers: Arc<Readers>,
     pub(super) head: Arc<watch::Sender<Seq>>,
+    pub(super) settled: Arc<watch::Sender<u64>>,
     pub(super) done: Arc<Mutex<Stats>>,
 }
 
@@ -213,6 +214,9 @@ impl Writer {
             stats.pruned += done.pruned;
         });
         self.publish(done.head);
+        if done.settled {
+            self.publish_settled();
+        }
         if done.shrunk {
             self.shrink_log();
         }
@@ -288,6 +292,7 @@ impl Writer {
         if let Ok(head) = work::head(&connection) {
             self.publish(head);
         }
+        self.publish_settled();
         self.store = Store::Open(connection);
     }
 
@@ -306,6 +311,10 @@ impl Writer {
             seen.0 = seen.0.max(head);
             moved
         });
+    }
+
+    fn publish_settled(&self) {
+        self.shared.settled.send_modify(|commits| *commits += 1);
     }
 }
 

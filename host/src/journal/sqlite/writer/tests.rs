@@ -28,6 +28,7 @@ impl Bench {
         let shared = Shared {
             readers: Arc::new(Readers::new(path.clone())),
             head: Arc::new(watch::Sender::new(Seq(0))),
+            settled: Arc::new(watch::Sender::new(0)),
             done: Arc::default(),
         };
         let limits = Limits {

@@ -1,0 +1,129 @@
+//! What the host said of a file that was pushed.
+
+use serde::Deserialize;
+
+use super::{
+    super::{Error, Output, table::grouped},
+    AckArg, PushError,
+};
+
+/// The host's answer.
+#[derive(Deserialize)]
+pub(super) struct Receipt {
+    batch_id: String,
+    items: u64,
+    state: String,
+    #[serde(default)]
+    exporters: Vec<Exporter>,
+    #[serde(default)]
+    rejected_items: u64,
+    #[serde(default)]
+    rejected: Vec<RejectedItem>,
+}
+
+#[derive(Deserialize)]
+struct Exporter {
+    name: String,
+    state: String,
+    dead_lettered: u64,
+}
+
+#[derive(Deserialize)]
+struct RejectedItem {
+    index: u64,
+    line: Option<u64>,
+    error: String,
+}
+
+impl Receipt {
+    /// Prints it: what was taken as data, what was not as warnings.
+    pub(super) fn print(&self, output: &mut Output<'_>) -> Result<(), Error> {
+        let (items, state) = (grouped(self.items), &self.state);
+        output.line(&format!("{}: {items} items, {state}", self.batch_id))?;
+        for exporter in &self.exporters {
+            let (name, state) = (&exporter.name, &exporter.state);
+            output.line(&match exporter.dead_lettered {
+                0 => format!("  {name}: {state}"),
+                items => format!("  {name}: {state}, {} items dead-lettered", grouped(items)),
+            })?;
+        }
+        for item in &self.rejected {
+            output.warn(&item.to_string());
+        }
+        let unnamed = self
+            .rejected_items
+            .saturating_sub(self.rejected.len() as u64);
+        if unnamed > 0 {
+            output.warn(&format!("and {} more items", grouped(unnamed)));
+        }
+        Ok(())
+    }
+
+    /// Whether all was done that was asked for.
+    pub(super) fn check(&self, ack: AckArg) -> Result<(), PushError> {
+        if self.rejected_items > 0 {
+            let items = self.rejected_items;
+            return Err(PushError::Rejected { items });
+        }
+        if ack == AckArg::Delivered && self.state != "settled" {
+            let pending = self.exporters.iter();
+            let pending = pending.filter(|exporter| exporter.state != "settled");
+            let names: Vec<&str> = pending.map(|exporter| exporter.name.as_str()).collect();
+            return Err(PushError::Pending {
+                batch_id: self.batch_id.clone(),
+                exporters: names.join(", "),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for RejectedItem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { index, line, error } = self;
+        match line {
+            Some(line) => write!(f, "item {index} (line {line}): {error}"),
+            None => write!(f, "item {index}: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(answer: &str, ack: AckArg) -> Result<(), String> {
+        let receipt: Receipt = serde_json::from_str(answer).unwrap();
+        receipt.check(ack).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_pending_fails_only_whoever_asked_for_delivery() {
+        let answer = r#"{"batch_id": "0198", "items": 2, "state": "durable", "exporters": [
+            {"name": "a", "state": "settled", "dead_lettered": 1},
+            {"name": "b", "state": "pending", "dead_lettered": 0},
+            {"name": "c", "state": "pending", "dead_lettered": 0}]}"#;
+        assert_eq!(check(answer, AckArg::Durable), Ok(()));
+        assert_eq!(
+            check(answer, AckArg::Delivered).unwrap_err(),
+            "not delivered in time, pending at b, c; the batch is safe \
+             (do not push it again: `/v1/batches/0198` tells what becomes of it)"
+        );
+        assert_eq!(
+            check(&answer.replace("durable", "settled"), AckArg::Delivered),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn a_rejected_item_is_named_by_its_index_and_its_line() {
+        let mut item = RejectedItem {
+            index: 3,
+            line: None,
+            error: "name: is empty".to_owned(),
+        };
+        assert_eq!(item.to_string(), "item 3: name: is empty");
+        item.line = Some(5);
+        assert_eq!(item.to_string(), "item 3 (line 5): name: is empty");
+    }
+}

@@ -1,0 +1,193 @@
+//! What the host says of a batch that was handed in, and that it is true.
+
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+use delfin_tests::{Host, Setup};
+use serde_json::{Value, json};
+use ureq::http::{HeaderMap, Request};
+
+const SCRIPTED: &str = r#"
+performance_exporters = "PerformanceExporterScripted"
+[exporter.PerformanceExporterScripted]
+timeout = "500ms"
+[exporter.PerformanceExporterScripted.retry]
+initial_interval = "20ms"
+max_interval = "100ms"
+[exporter.PerformanceExporterScripted.config]
+script = "@/script"
+received = "@/received"
+"#;
+
+const GOOD: &str = r#"{"name": "iops", "labels": {}, "values": {"1": 1, "2": 2}}"#;
+const WRONG: &str = r#"{"name": "iops", "labels": {}, "values": {"now": 1}}"#;
+const BROKEN: &str = r#"{"name": "iops", "labels": {"#;
+
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    json: Value,
+}
+
+fn scripted() -> Setup {
+    Setup::new(&["scripted"], SCRIPTED)
+}
+
+fn post(host: &Host, query: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let uri = format!("{}/v1/ingest/performance{query}", host.url());
+    let mut request = Request::post(uri).header("Content-Type", "application/x-ndjson");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let config = ureq::Agent::config_builder().http_status_as_error(false);
+    let request = request.body(body.to_owned()).expect("a request");
+    let agent = config.build().new_agent();
+    let mut answer = agent.run(request).expect("an answer");
+    Answer {
+        status: answer.status().as_u16(),
+        headers: answer.headers().clone(),
+        json: answer.body_mut().read_json().expect("JSON"),
+    }
+}
+
+fn exporters(state: &str) -> Value {
+    json!([{"name": "PerformanceExporterScripted", "state": state, "dead_lettered": 0}])
+}
+
+/// Writes lines to push, and gives the command that does.
+fn push(setup: &Setup, host: &Host, lines: &[&str], more: &[&str]) -> delfin_tests::Ran {
+    setup.write("lines.jsonl", &(lines.join("\n") + "\n"));
+    let file = setup.path("lines.jsonl").display().to_string();
+    let args = [&["push", "performance", &file, "--host", host.url()], more].concat();
+    setup.run(&args)
+}
+
+#[test]
+fn whoever_waits_is_told_once_the_exporter_has_it() {
+    let setup = scripted();
+    let host = setup.start();
+    let answer = post(&host, "?ack=delivered", &[], GOOD);
+    assert_eq!(answer.status, 200, "{}", answer.json);
+    let batch_id = answer.json["batch_id"].as_str().expect("a batch");
+    assert_eq!(
+        answer.json,
+        json!({"batch_id": batch_id, "items": 2, "state": "settled", "exporters": exporters("settled")})
+    );
+    assert_eq!(setup.lines("received"), [format!("{batch_id} 2 1")]);
+    let ran = push(&setup, &host, &[GOOD], &["--ack", "delivered"]).exits(0);
+    assert!(
+        ran.stdout
+            .ends_with(": 2 items, settled\n  PerformanceExporterScripted: settled\n")
+    );
+}
+
+#[test]
+fn whoever_waits_for_an_exporter_that_hangs_is_told_that_it_is_pending() {
+    let setup = scripted();
+    setup.write("script", "hang");
+    let host = setup.start();
+    let answer = post(&host, "", &[("Prefer", "wait=1")], GOOD);
+    assert_eq!(answer.status, 202, "{}", answer.json);
+    assert_eq!(answer.json["state"], "durable");
+    assert_eq!(answer.json["exporters"], exporters("pending"));
+    assert_eq!(answer.headers["preference-applied"], "wait=1");
+    let ran = push(&setup, &host, &[GOOD], &["--wait", "1ms"]).exits(1);
+    assert!(
+        ran.stderr.contains("do not push it again"),
+        "{}",
+        ran.stderr
+    );
+
+    setup.write("script", "deliver");
+    host.wait_for_delivered("PerformanceExporterScripted", 4);
+    assert_eq!(setup.lines("received").len(), 2);
+}
+
+#[test]
+fn a_host_that_stops_answers_whoever_waits() {
+    let setup = scripted();
+    setup.write("script", "hang");
+    let host = setup.start();
+    let answer = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| post(&host, "", &[("Prefer", "wait=50")], GOOD));
+        host.wait_for_exporter("PerformanceExporterScripted", "stuck", |exporter| {
+            exporter["state"] == "stuck"
+        });
+        host.signal(rustix::process::Signal::TERM);
+        waiting.join().expect("an answer")
+    });
+    assert_eq!(answer.status, 202, "{}", answer.json);
+    assert_eq!(answer.json["exporters"], exporters("pending"));
+}
+
+#[test]
+fn the_valid_items_arrive_and_the_others_are_named() {
+    let setup = scripted();
+    let host = setup.start();
+    let lines = [GOOD, WRONG, BROKEN, GOOD];
+    let answer = post(&host, "?ack=delivered", &[], &lines.join("\n"));
+    assert_eq!(answer.status, 200, "{}", answer.json);
+    assert_eq!(answer.json["items"], 4);
+    assert_eq!(answer.json["rejected_items"], 2);
+    let wrong = "values: timestamp `now` is not an integer of milliseconds";
+    assert_eq!(
+        answer.json["rejected"][0],
+        json!({"index": 1, "line": 2, "error": wrong})
+    );
+    assert_eq!(answer.json["rejected"][1]["index"], 2);
+    let received = setup.lines("received");
+    assert!(received[0].ends_with(" 4 1"), "{received:?}");
+
+    let ran = push(&setup, &host, &lines, &[]).exits(1);
+    assert!(
+        ran.stdout.ends_with(": 4 items, durable\n"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stderr
+            .contains(&format!("warning: item 1 (line 2): {wrong}\n")),
+        "{}",
+        ran.stderr
+    );
+    let ran = push(&setup, &host, &lines, &["--json"]).exits(1);
+    assert_eq!(ran.json()["rejected_items"], 2);
+    host.wait_for_delivered("PerformanceExporterScripted", 12);
+}
+
+#[test]
+fn strict_takes_all_or_nothing() {
+    let setup = scripted();
+    let host = setup.start();
+    let answer = post(&host, "?strict=true", &[], &[GOOD, WRONG].join("\n"));
+    assert_eq!(answer.status, 400, "{}", answer.json);
+    let message = answer.json["error_msg"].as_str().expect("a message");
+    assert!(
+        message.contains("item 1: values: timestamp `now`"),
+        "{message}"
+    );
+    let ran = push(&setup, &host, &[GOOD, BROKEN], &["--strict"]).exits(1);
+    assert_eq!(ran.stdout, "");
+    let ran = push(&setup, &host, &[GOOD], &["--strict", "--ack", "delivered"]).exits(0);
+    assert!(ran.stdout.contains("settled"), "{}", ran.stdout);
+    assert_eq!(setup.lines("received").len(), 1);
+}
+
+#[test]
+fn a_key_gets_its_first_receipt_after_a_restart_too() {
+    let setup = scripted();
+    let host = setup.start();
+    let key = [("Idempotency-Key", "night-42")];
+    let first = post(&host, "?ack=delivered", &key, &[GOOD, WRONG].join("\n"));
+    assert_eq!(first.status, 200, "{}", first.json);
+    assert!(!first.headers.contains_key("idempotency-replayed"));
+    host.kill();
+
+    let host = setup.start();
+    let repeat = post(&host, "?ack=delivered", &key, &[GOOD, WRONG].join("\n"));
+    assert_eq!(repeat.status, 200, "{}", repeat.json);
+    assert_eq!(repeat.headers["idempotency-replayed"], "true");
+    assert_eq!(repeat.json, first.json);
+    let other = post(&host, "", &key, GOOD);
+    assert_eq!(other.json["batch_id"], first.json["batch_id"]);
+    assert_eq!(setup.lines("received").len(), 1);
+}
