@@ -84,6 +84,11 @@ impl Command {
         }
     }
 
+    /// Whether it adds dead letters to the file.
+    pub(super) fn keeps_letters(&self) -> bool {
+        matches!(self, Self::Settle { settlement, .. } if !settlement.dead_letters.is_empty())
+    }
+
     /// Whether it may wait for others, to share their commit.
     pub(super) fn can_wait(&self) -> bool {
         match self {

@@ -28,6 +28,7 @@ mod tests;
 
 /// Between two looks for what may be deleted, when there is nothing else to do.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
+const NO_ROOM_FOR_LETTERS: &str = "the disk has no room for dead letters";
 const FIRST_REOPEN: Duration = Duration::from_millis(100);
 const LAST_REOPEN: Duration = Duration::from_secs(5);
 
@@ -147,7 +148,7 @@ impl Writer {
         }
     }
 
-    /// Appends are refused; the rest goes on, with the reserve if need be.
+    /// Appends are refused, then dead letters; the rest goes on, with the reserve if need be.
     fn serve_on_full_disk(&mut self, commands: Vec<Command>) {
         self.space.doubt();
         let (free, min_free) = (
@@ -163,6 +164,13 @@ impl Writer {
             stats.refused += (appends - commands.len()) as u64
         });
         let mut tried = self.commit(&mut commands);
+        if is_full(&tried) {
+            // The reserve is there for what makes room, and dead letters take it.
+            let (letters, others) = commands.into_iter().partition(Command::keeps_letters);
+            fail(letters, NO_ROOM_FOR_LETTERS);
+            commands = others;
+            tried = self.commit(&mut commands);
+        }
         if is_full(&tried) && self.space.release_reserve() {
             tried = self.commit(&mut commands);
             self.shrink_log();
