@@ -98,6 +98,11 @@ impl Command {
         }
     }
 
+    /// Whether it may be carried out before others that wait.
+    pub(super) fn overtakes(&self) -> bool {
+        matches!(self, Self::Append { .. })
+    }
+
     /// Carries it out in an open transaction, and keeps the result for [`Self::answer`].
     pub(super) fn carry_out(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()> {
         match self {

@@ -52,6 +52,8 @@ pub(super) struct Writer {
     last_commit: Duration,
     /// When there was last nothing more to delete.
     tidied: Option<Instant>,
+    /// Whether those who wait for records are still to be woken up.
+    head_moved: bool,
     /// Whether it is known since the start which exporters are configured.
     knows_configured: bool,
 }
@@ -93,6 +95,7 @@ impl Writer {
             setback: Duration::ZERO,
             last_commit: Duration::ZERO,
             tidied: None,
+            head_moved: false,
             knows_configured: false,
         })
     }
@@ -139,7 +142,7 @@ impl Writer {
         }
         // With nothing to carry out, what nobody needs is deleted.
         match self.commit(&mut commands) {
-            Ok(()) => answer(commands),
+            Ok(()) => self.answer(commands),
             Err(error) if Failure::of(&error) == Failure::Full => self.serve_on_full_disk(commands),
             Err(error) => {
                 fail(commands, &error.to_string());
@@ -176,7 +179,7 @@ impl Writer {
             self.shrink_log();
         }
         match tried {
-            Ok(()) => answer(commands),
+            Ok(()) => self.answer(commands),
             Err(error) => {
                 fail(commands, &error.to_string());
                 self.recover(&error);
@@ -295,6 +298,7 @@ impl Writer {
         // A commit whose answer was an error may have reached the file all the same.
         if let Ok(head) = work::head(&connection) {
             self.publish(head);
+            self.wake();
         }
         self.store = Store::Open(connection);
     }
@@ -308,12 +312,26 @@ impl Writer {
         self.shared.readers.forget();
     }
 
-    fn publish(&self, head: u64) {
+    /// Answers everyone, and wakes up those who wait for records after that:
+    /// whoever appended one may then have put it where they find it.
+    fn answer(&mut self, commands: Vec<Command>) {
+        commands.into_iter().for_each(Command::answer);
+        self.wake();
+    }
+
+    /// The head is seen by whoever looks; those who wait for it are woken up later.
+    fn publish(&mut self, head: u64) {
         self.shared.head.send_if_modified(|seen| {
-            let moved = seen.0 < head;
+            self.head_moved |= seen.0 < head;
             seen.0 = seen.0.max(head);
-            moved
+            false
         });
+    }
+
+    fn wake(&mut self) {
+        if std::mem::take(&mut self.head_moved) {
+            self.shared.head.send_modify(|_| {});
+        }
     }
 }
 
@@ -348,10 +366,6 @@ fn is_full(tried: &rusqlite::Result<()>) -> bool {
     tried
         .as_ref()
         .is_err_and(|error| Failure::of(error) == Failure::Full)
-}
-
-fn answer(commands: Vec<Command>) {
-    commands.into_iter().for_each(Command::answer);
 }
 
 fn fail(commands: Vec<Command>, reason: &str) {

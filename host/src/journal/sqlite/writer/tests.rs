@@ -311,21 +311,52 @@ fn a_file_that_vanished_is_made_again_and_no_number_is_given_twice() {
     assert_eq!(told(added).unwrap().seq, Seq(2));
 }
 
-#[test]
-fn what_can_wait_goes_with_the_next_that_cannot() {
-    const LONG: Duration = Duration::from_hours(1);
+const LONG: Duration = Duration::from_hours(1);
+
+/// A queue in which a settlement has just had its turn.
+fn queue() -> (Queue, std::sync::mpsc::Sender<Command>) {
     let (sender, receiver) = channel();
     let mut queue = Queue::new(receiver);
-    sender.send(append().0).unwrap();
-    assert_eq!(queue.take(LONG, LONG).commands.len(), 1);
     sender.send(settle(Settlement::default()).0).unwrap();
-    let appending = std::thread::spawn(move || {
-        sender.send(append().0).unwrap();
-        sender
-    });
+    assert_eq!(queue.take(LONG, LONG).commands.len(), 1);
+    (queue, sender)
+}
+
+#[test]
+fn an_append_does_not_take_along_what_can_wait() {
+    let (mut queue, sender) = queue();
+    sender.send(settle(Settlement::default()).0).unwrap();
+    sender.send(append().0).unwrap();
     let group = queue.take(LONG, LONG);
-    drop(appending.join().unwrap());
-    assert_eq!(group.commands.len(), 2);
+    assert!(matches!(group.commands[..], [Command::Append { .. }]));
+    let group = queue.take(LONG, Duration::ZERO);
+    assert!(matches!(group.commands[..], [Command::Settle { .. }]));
+}
+
+#[test]
+fn what_can_wait_goes_before_the_next_that_is_no_append() {
+    let (mut queue, sender) = queue();
+    sender.send(settle(Settlement::default()).0).unwrap();
+    sender.send(append().0).unwrap();
+    sender.send(open_cursor().0).unwrap();
+    let group = queue.take(LONG, LONG);
+    assert!(matches!(
+        group.commands[..],
+        [
+            Command::Append { .. },
+            Command::Settle { .. },
+            Command::Change { .. }
+        ]
+    ));
+}
+
+#[test]
+fn what_can_wait_does_not_wait_for_ever_on_a_queue_that_closes() {
+    let (mut queue, sender) = queue();
+    sender.send(settle(Settlement::default()).0).unwrap();
+    sender.send(Command::Close).unwrap();
+    let group = queue.take(LONG, LONG);
+    assert!(group.last && matches!(group.commands[0], Command::Settle { .. }));
 }
 
 #[test]
