@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::storages::refused;
 use crate::{
     ingest::IngestError,
-    journal::{AppendError, ReadError},
+    journal::{AppendError, CursorError, ReadError},
     storages::Refusal,
 };
 
@@ -37,6 +37,12 @@ pub enum ApiError {
     BatchNotFound {
         /// The batch that was asked for.
         batch_id: Uuid,
+    },
+    /// No such dead letter, or it has been delivered or purged.
+    #[error("Dead letter {id} could not be found.")]
+    DeadLetterNotFound {
+        /// The letter that was asked for.
+        id: String,
     },
     /// The path has no such method.
     #[error("Method is not allowed for this resource.")]
@@ -145,6 +151,7 @@ impl ApiError {
         match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
             Self::BatchNotFound { .. } => (StatusCode::NOT_FOUND, "BatchNotFound"),
+            Self::DeadLetterNotFound { .. } => (StatusCode::NOT_FOUND, "DeadLetterNotFound"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
             Self::InvalidInput { .. } => (StatusCode::BAD_REQUEST, "InvalidInput"),
             Self::MalformedRequestBody { .. } => (StatusCode::BAD_REQUEST, "MalformedRequestBody"),
@@ -171,6 +178,7 @@ impl ApiError {
     fn args(&self) -> Vec<String> {
         match self {
             Self::BatchNotFound { batch_id } => vec![batch_id.to_string()],
+            Self::DeadLetterNotFound { id } => vec![id.clone()],
             Self::InvalidInput { detail }
             | Self::MalformedRequestBody { detail }
             | Self::InvalidContentType { detail }
@@ -195,6 +203,7 @@ impl ApiError {
             Self::Storage(refusal) => refused::for_log(refusal),
             Self::NotFound
             | Self::BatchNotFound { .. }
+            | Self::DeadLetterNotFound { .. }
             | Self::MethodNotAllowed
             | Self::InvalidInput { .. }
             | Self::MalformedRequestBody { .. }
@@ -274,6 +283,20 @@ impl From<AppendError> for ApiError {
                 log: Some(detail),
             },
             AppendError::Closed => Self::stopping(),
+        }
+    }
+}
+
+impl From<CursorError> for ApiError {
+    fn from(error: CursorError) -> Self {
+        let log = error.to_string();
+        match error {
+            CursorError::Missing { .. } | CursorError::Refused { .. } => Self::Internal { log },
+            CursorError::Unavailable { .. } => Self::ServiceUnavailable {
+                reason: "the journal cannot be written",
+                log: Some(log),
+            },
+            CursorError::Closed => Self::stopping(),
         }
     }
 }

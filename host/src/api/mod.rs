@@ -11,6 +11,7 @@
 mod active_alerts;
 mod batches;
 mod body;
+mod dead_letters;
 mod error;
 mod exporters;
 mod health;
@@ -142,7 +143,7 @@ fn router(state: ApiState) -> Router {
 }
 
 fn documented() -> OpenApiRouter<ApiState> {
-    storages::routed(openapi::described())
+    dead_letters::routed(storages::routed(openapi::described()))
         .routes(routes!(ingest::ingest_performance))
         .routes(routes!(ingest::ingest_alerts))
         .routes(routes!(active_alerts::list_active_alerts))

@@ -2,6 +2,7 @@
 
 mod active_alerts;
 mod batches;
+mod dead_letters;
 mod errors;
 mod exporters;
 mod health;

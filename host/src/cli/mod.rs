@@ -5,6 +5,7 @@
 
 mod api;
 mod check;
+mod dead_letters;
 mod error;
 mod exit;
 mod exporters;
@@ -29,6 +30,7 @@ use crate::plugin::PROBE_COMMAND;
 
 pub use api::{Api, ApiError};
 pub use check::CheckArgs;
+pub use dead_letters::DeadLettersCommand;
 pub use error::Error;
 pub use exit::Exit;
 pub use exporters::ExportersArgs;
@@ -99,6 +101,10 @@ pub enum Command {
     #[command(subcommand)]
     Storages(StoragesCommand),
 
+    /// Show, export, replay or purge what the receivers of the running host will never take
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+
     /// Hand a file of performance or of alerts to the running host
     Push(PushArgs),
 
@@ -139,6 +145,7 @@ impl Cli {
             Command::Plugins(command) => plugins::run(global, command, output),
             Command::Exporters(args) => exporters::run(global, args, output),
             Command::Storages(command) => storages::run(global, command, output),
+            Command::DeadLetters(command) => dead_letters::run(global, command, output),
             Command::Push(args) => push::run(global, args, output),
             Command::Try(args) => try_plugin::run(global, args, output),
             Command::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),

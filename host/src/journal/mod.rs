@@ -309,4 +309,34 @@ mod tests {
         let room = |kind| journals.lane(kind).stats().unwrap().max_bytes;
         assert_eq!((room(Kind::Performance), room(Kind::Alert)), (700, 100));
     }
+
+    #[tokio::test]
+    async fn alerts_are_shed_last_when_the_disk_fills() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            min_free_bytes: 1 << 60,
+            ..Limits::default()
+        };
+        let journals = open(folder.path(), &limits).unwrap();
+        for (kind, wanted) in [(Kind::Performance, 1 << 60), (Kind::Alert, 1 << 59)] {
+            let refused = journals.lane(kind).append(record(), None).await;
+            let Err(AppendError::NoSpace { min_free_bytes, .. }) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!(min_free_bytes, wanted);
+        }
+    }
+
+    fn record() -> Record {
+        Record {
+            batch_id: Uuid::now_v7(),
+            origin: delfin_plugin_api::Origin::Ingest,
+            storage_id: None,
+            complete: false,
+            accepted_ms: 0,
+            rows: 1,
+            items: 1,
+            payload: vec![1],
+        }
+    }
 }

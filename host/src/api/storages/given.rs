@@ -40,7 +40,7 @@ struct Fields<'a> {
 }
 
 /// The JSON of a request.
-pub(super) async fn json(api: &ApiState, request: Request) -> Result<Value, ApiError> {
+pub(in crate::api) async fn json(api: &ApiState, request: Request) -> Result<Value, ApiError> {
     let (head, mut content) = request.into_parts();
     let media = head.headers.get(CONTENT_TYPE);
     let media = media

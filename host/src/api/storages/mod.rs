@@ -5,7 +5,7 @@
 mod access;
 mod alerts;
 mod capabilities;
-mod given;
+pub(super) mod given;
 mod page;
 mod polling;
 pub(super) mod refused;

@@ -84,6 +84,11 @@ impl Command {
         }
     }
 
+    /// Whether it adds dead letters to the file.
+    pub(super) fn keeps_letters(&self) -> bool {
+        matches!(self, Self::Settle { settlement, .. } if !settlement.dead_letters.is_empty())
+    }
+
     /// Whether it may wait for others, to share their commit.
     pub(super) fn can_wait(&self) -> bool {
         match self {
@@ -91,6 +96,11 @@ impl Command {
             Self::Change { can_wait, .. } => *can_wait,
             Self::Append { .. } | Self::Damaged { .. } | Self::Close => false,
         }
+    }
+
+    /// Whether it may be carried out before others that wait.
+    pub(super) fn overtakes(&self) -> bool {
+        matches!(self, Self::Append { .. })
     }
 
     /// Carries it out in an open transaction, and keeps the result for [`Self::answer`].

@@ -1,7 +1,8 @@
 //! What waits for the writer thread, taken out in groups.
 //!
 //! A group is all that waits, up to a number and a size. Commands that can wait
-//! are held back for a moment, so that moving cursors costs few commits.
+//! are held back for a moment, so that moving cursors costs few commits, and few
+//! of those that appends make. Nothing but an append overtakes them.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -16,7 +17,6 @@ const MOST_BYTES: usize = 64 << 20;
 pub(super) struct Group {
     pub(super) commands: Vec<Command>,
     bytes: usize,
-    urgent: bool,
     /// Nothing comes after this group.
     pub(super) last: bool,
 }
@@ -24,62 +24,79 @@ pub(super) struct Group {
 /// The commands on their way to the writer thread.
 pub(super) struct Queue {
     commands: Receiver<Command>,
-    last_taken: Option<Instant>,
+    held_back: Vec<Command>,
+    /// When there was last something in a group that could have waited.
+    released: Option<Instant>,
 }
 
 impl Queue {
     pub(super) fn new(commands: Receiver<Command>) -> Self {
         Self {
             commands,
-            last_taken: None,
+            held_back: Vec::new(),
+            released: None,
         }
     }
 
     /// The next group; an empty one if nothing came within `patience`. What can
-    /// wait is held back until `gather` after the group before.
+    /// wait is held back until `gather` after such were last in a group.
     pub(super) fn take(&mut self, patience: Duration, gather: Duration) -> Group {
         let mut group = Group::default();
         let idle_until = Instant::now() + patience;
-        // The first to wait waits only if there was a commit a moment ago.
-        let gathered = self
-            .last_taken
-            .map_or_else(Instant::now, |last| last + gather);
-        while !group.is_full() {
-            let until = if group.commands.is_empty() {
+        // The first to wait waits only if others did a moment ago.
+        let held_until = self.released.map_or_else(Instant::now, |at| at + gather);
+        while !group.is_full(self.held_back.len()) {
+            let until = if self.held_back.is_empty() {
                 idle_until
             } else {
-                gathered
+                held_until
             };
-            let wait = if group.urgent {
-                Duration::ZERO
-            } else {
+            let wait = if group.commands.is_empty() {
                 until.saturating_duration_since(Instant::now())
+            } else {
+                Duration::ZERO
             };
             match self.commands.recv_timeout(wait) {
-                Ok(command) => group.push(command),
+                Ok(command) if command.can_wait() => self.held_back.push(command),
+                Ok(command) => {
+                    if !command.overtakes() {
+                        self.release(&mut group);
+                    }
+                    group.push(command);
+                }
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => {
+                    self.release(&mut group);
                     group.last = true;
                     break;
                 }
             }
         }
-        if !group.commands.is_empty() {
-            self.last_taken = Some(Instant::now());
+        if Instant::now() >= held_until || self.held_back.len() >= MOST_COMMANDS {
+            self.release(&mut group);
         }
         group
+    }
+
+    /// Lets go of what was held back.
+    fn release(&mut self, group: &mut Group) {
+        if !self.held_back.is_empty() {
+            self.released = Some(Instant::now());
+            self.held_back
+                .drain(..)
+                .for_each(|command| group.push(command));
+        }
     }
 }
 
 impl Group {
     fn push(&mut self, command: Command) {
         self.bytes += command.bytes();
-        self.urgent |= !command.can_wait();
         self.last |= matches!(command, Command::Close);
         self.commands.push(command);
     }
 
-    fn is_full(&self) -> bool {
-        self.last || self.commands.len() >= MOST_COMMANDS || self.bytes >= MOST_BYTES
+    fn is_full(&self, held_back: usize) -> bool {
+        self.last || self.commands.len() + held_back >= MOST_COMMANDS || self.bytes >= MOST_BYTES
     }
 }

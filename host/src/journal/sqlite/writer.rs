@@ -28,6 +28,7 @@ mod tests;
 
 /// Between two looks for what may be deleted, when there is nothing else to do.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
+const NO_ROOM_FOR_LETTERS: &str = "the disk has no room for dead letters";
 const FIRST_REOPEN: Duration = Duration::from_millis(100);
 const LAST_REOPEN: Duration = Duration::from_secs(5);
 
@@ -52,6 +53,8 @@ pub(super) struct Writer {
     last_commit: Duration,
     /// When there was last nothing more to delete.
     tidied: Option<Instant>,
+    /// Whether those who wait for records are still to be woken up.
+    head_moved: bool,
     /// Whether it is known since the start which exporters are configured.
     knows_configured: bool,
 }
@@ -93,6 +96,7 @@ impl Writer {
             setback: Duration::ZERO,
             last_commit: Duration::ZERO,
             tidied: None,
+            head_moved: false,
             knows_configured: false,
         })
     }
@@ -139,7 +143,7 @@ impl Writer {
         }
         // With nothing to carry out, what nobody needs is deleted.
         match self.commit(&mut commands) {
-            Ok(()) => answer(commands),
+            Ok(()) => self.answer(commands),
             Err(error) if Failure::of(&error) == Failure::Full => self.serve_on_full_disk(commands),
             Err(error) => {
                 fail(commands, &error.to_string());
@@ -148,7 +152,7 @@ impl Writer {
         }
     }
 
-    /// Appends are refused; the rest goes on, with the reserve if need be.
+    /// Appends are refused, then dead letters; the rest goes on, with the reserve if need be.
     fn serve_on_full_disk(&mut self, commands: Vec<Command>) {
         self.space.doubt();
         let (free, min_free) = (
@@ -164,12 +168,19 @@ impl Writer {
             stats.refused += (appends - commands.len()) as u64
         });
         let mut tried = self.commit(&mut commands);
+        if is_full(&tried) {
+            // The reserve is there for what makes room, and dead letters take it.
+            let (letters, others) = commands.into_iter().partition(Command::keeps_letters);
+            fail(letters, NO_ROOM_FOR_LETTERS);
+            commands = others;
+            tried = self.commit(&mut commands);
+        }
         if is_full(&tried) && self.space.release_reserve() {
             tried = self.commit(&mut commands);
             self.shrink_log();
         }
         match tried {
-            Ok(()) => answer(commands),
+            Ok(()) => self.answer(commands),
             Err(error) => {
                 fail(commands, &error.to_string());
                 self.recover(&error);
@@ -291,6 +302,7 @@ impl Writer {
         // A commit whose answer was an error may have reached the file all the same.
         if let Ok(head) = work::head(&connection) {
             self.publish(head);
+            self.wake();
         }
         self.publish_settled();
         self.store = Store::Open(connection);
@@ -305,16 +317,30 @@ impl Writer {
         self.shared.readers.forget();
     }
 
-    fn publish(&self, head: u64) {
+    /// Answers everyone, and wakes up those who wait for records after that:
+    /// whoever appended one may then have put it where they find it.
+    fn answer(&mut self, commands: Vec<Command>) {
+        commands.into_iter().for_each(Command::answer);
+        self.wake();
+    }
+
+    /// The head is seen by whoever looks; those who wait for it are woken up later.
+    fn publish(&mut self, head: u64) {
         self.shared.head.send_if_modified(|seen| {
-            let moved = seen.0 < head;
+            self.head_moved |= seen.0 < head;
             seen.0 = seen.0.max(head);
-            moved
+            false
         });
     }
 
     fn publish_settled(&self) {
         self.shared.settled.send_modify(|commits| *commits += 1);
+    }
+
+    fn wake(&mut self) {
+        if std::mem::take(&mut self.head_moved) {
+            self.shared.head.send_modify(|_| {});
+        }
     }
 }
 
@@ -349,10 +375,6 @@ fn is_full(tried: &rusqlite::Result<()>) -> bool {
     tried
         .as_ref()
         .is_err_and(|error| Failure::of(error) == Failure::Full)
-}
-
-fn answer(commands: Vec<Command>) {
-    commands.into_iter().for_each(Command::answer);
 }
 
 fn fail(commands: Vec<Command>, reason: &str) {

@@ -75,6 +75,13 @@ impl Bench {
             .unwrap();
     }
 
+    /// Lets the file grow again.
+    fn make_room(&self) {
+        self.store()
+            .pragma_update_and_check(None, "max_page_count", 1_000_000, |_| Ok(()))
+            .unwrap();
+    }
+
     fn has_reserve(&self) -> bool {
         self.folder.path().join("alerts.reserve").exists()
     }
@@ -117,11 +124,25 @@ fn append() -> (Command, Told<Receipt, AppendError>) {
 }
 
 fn open_cursor() -> (Command, Told<Cursor, CursorError>) {
+    open_cursor_of("a")
+}
+
+fn note_error(message: &str) -> (Command, Told<(), CursorError>) {
+    let (asker, answer) = oneshot::channel();
+    let message = message.to_owned();
+    let change = change(Answer::to(asker), move |work| {
+        cursors::record_error(work, "a", &message)
+    });
+    let can_wait = true;
+    (Command::Change { change, can_wait }, answer)
+}
+
+fn open_cursor_of(exporter: &'static str) -> (Command, Told<Cursor, CursorError>) {
     let (asker, answer) = oneshot::channel();
     (
         Command::Change {
-            change: change(Answer::to(asker), |work| {
-                cursors::open(work, "a", StartFrom::Now).map(Ok)
+            change: change(Answer::to(asker), move |work| {
+                cursors::open(work, exporter, StartFrom::Now).map(Ok)
             }),
             can_wait: false,
         },
@@ -130,10 +151,14 @@ fn open_cursor() -> (Command, Told<Cursor, CursorError>) {
 }
 
 fn settle(settlement: Settlement) -> (Command, Told<(), CursorError>) {
+    settle_of("a", settlement)
+}
+
+fn settle_of(exporter: &str, settlement: Settlement) -> (Command, Told<(), CursorError>) {
     let (asker, answer) = oneshot::channel();
     (
         Command::Settle {
-            exporter: "a".to_owned(),
+            exporter: exporter.to_owned(),
             settlement,
             answer: Answer::to(asker),
         },
@@ -193,28 +218,46 @@ fn room_that_a_settlement_gives_back_is_used_by_the_next_append() {
 }
 
 #[test]
-fn the_reserve_is_given_up_for_a_settlement_and_made_again() {
+fn on_a_full_disk_dead_letters_wait_and_keep_nobody_from_moving() {
     let mut bench = Bench::with_one_batch();
+    let (open, opened) = open_cursor_of("b");
+    let (add, added) = append();
+    bench.serve([open, add]);
+    assert!(told(opened).is_ok() && told(added).is_ok());
     bench.fill_disk();
     let letters = Settlement {
         dead_letters: vec![large_dead_letter()],
         through: Position::after(Seq(1)),
         ..Settlement::default()
     };
+    let delivered = Settlement::delivered(Position::after(Seq(2)), 10);
     let (give_up, given_up) = settle(letters.clone());
-    bench.serve([give_up]);
+    let (move_on, moved) = settle_of("b", delivered);
+    bench.serve([give_up, move_on]);
     assert!(matches!(
         told(given_up),
         Err(CursorError::Unavailable { .. })
     ));
-    assert!(!bench.has_reserve());
-    bench
-        .store()
-        .pragma_update_and_check(None, "max_page_count", 1_000_000, |_| Ok(()))
-        .unwrap();
+    assert_eq!(told(moved), Ok(()));
+    assert!(bench.has_reserve());
+    bench.make_room();
     let (give_up, given_up) = settle(letters);
     bench.serve([give_up]);
     assert_eq!(told(given_up), Ok(()));
+}
+
+#[test]
+fn the_reserve_is_given_up_for_a_change_and_made_again() {
+    let mut bench = Bench::with_one_batch();
+    bench.fill_disk();
+    let (note, noted) = note_error(&"x".repeat(100_000));
+    bench.serve([note]);
+    assert!(matches!(told(noted), Err(CursorError::Unavailable { .. })));
+    assert!(!bench.has_reserve());
+    bench.make_room();
+    let (note, noted) = note_error("x");
+    bench.serve([note]);
+    assert_eq!(told(noted), Ok(()));
     assert!(bench.has_reserve());
 }
 
@@ -269,21 +312,52 @@ fn a_file_that_vanished_is_made_again_and_no_number_is_given_twice() {
     assert_eq!(told(added).unwrap().seq, Seq(2));
 }
 
-#[test]
-fn what_can_wait_goes_with_the_next_that_cannot() {
-    const LONG: Duration = Duration::from_hours(1);
+const LONG: Duration = Duration::from_hours(1);
+
+/// A queue in which a settlement has just had its turn.
+fn queue() -> (Queue, std::sync::mpsc::Sender<Command>) {
     let (sender, receiver) = channel();
     let mut queue = Queue::new(receiver);
-    sender.send(append().0).unwrap();
-    assert_eq!(queue.take(LONG, LONG).commands.len(), 1);
     sender.send(settle(Settlement::default()).0).unwrap();
-    let appending = std::thread::spawn(move || {
-        sender.send(append().0).unwrap();
-        sender
-    });
+    assert_eq!(queue.take(LONG, LONG).commands.len(), 1);
+    (queue, sender)
+}
+
+#[test]
+fn an_append_does_not_take_along_what_can_wait() {
+    let (mut queue, sender) = queue();
+    sender.send(settle(Settlement::default()).0).unwrap();
+    sender.send(append().0).unwrap();
     let group = queue.take(LONG, LONG);
-    drop(appending.join().unwrap());
-    assert_eq!(group.commands.len(), 2);
+    assert!(matches!(group.commands[..], [Command::Append { .. }]));
+    let group = queue.take(LONG, Duration::ZERO);
+    assert!(matches!(group.commands[..], [Command::Settle { .. }]));
+}
+
+#[test]
+fn what_can_wait_goes_before_the_next_that_is_no_append() {
+    let (mut queue, sender) = queue();
+    sender.send(settle(Settlement::default()).0).unwrap();
+    sender.send(append().0).unwrap();
+    sender.send(open_cursor().0).unwrap();
+    let group = queue.take(LONG, LONG);
+    assert!(matches!(
+        group.commands[..],
+        [
+            Command::Append { .. },
+            Command::Settle { .. },
+            Command::Change { .. }
+        ]
+    ));
+}
+
+#[test]
+fn what_can_wait_does_not_wait_for_ever_on_a_queue_that_closes() {
+    let (mut queue, sender) = queue();
+    sender.send(settle(Settlement::default()).0).unwrap();
+    sender.send(Command::Close).unwrap();
+    let group = queue.take(LONG, LONG);
+    assert!(group.last && matches!(group.commands[0], Command::Settle { .. }));
 }
 
 #[test]
