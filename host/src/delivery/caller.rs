@@ -44,13 +44,13 @@ pub(super) enum Progress {
     Ended,
     /// It is past its deadline.
     Overdue,
-    /// It is so long past it that nobody waits for it any more.
-    GivenUp(Task),
+    /// It is past it by as much again: it may never come back.
+    Lost,
 }
 
 impl Task {
     /// What the call is named by.
-    pub(super) fn name(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::Create => "a call to make an instance",
             Self::Export(_) | Self::Letter(_) | Self::Resend(_) => "a call of `export`",
@@ -64,7 +64,8 @@ impl Task {
 struct UnderWay {
     task: Task,
     reply: Reply,
-    deadline: Instant,
+    /// When it is late, and then when it is lost; none once it is.
+    deadline: Option<Instant>,
     overdue: bool,
     /// Held by the one suspect that may be called.
     _turn: Turn,
@@ -191,15 +192,16 @@ impl Caller {
         let Some(call) = &mut self.under_way else {
             return std::future::pending().await;
         };
-        let until = if call.overdue {
-            call.deadline + self.timeout
-        } else {
-            call.deadline
+        let late = async {
+            match call.deadline {
+                Some(deadline) => sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
         };
         let answer = tokio::select! {
             biased;
             answer = &mut call.reply => Some(answer),
-            () = sleep_until(until.into()) => None,
+            () = late => None,
         };
         let Some(call) = self.under_way.take() else {
             return std::future::pending().await;
@@ -210,20 +212,29 @@ impl Caller {
         match answer {
             Some(Ok(answer)) => Progress::Answered(call.task, answer),
             Some(Err(_)) => Progress::Ended,
-            None if call.overdue => {
-                self.leave();
-                Progress::GivenUp(call.task)
-            }
             None => {
-                // Another suspect need not wait for it.
+                let was_overdue = call.overdue;
                 self.under_way = Some(UnderWay {
+                    deadline: (!was_overdue).then(|| Instant::now() + self.timeout),
                     overdue: true,
+                    // Another suspect need not wait for it.
                     _turn: Turn(None),
                     ..call
                 });
-                Progress::Overdue
+                if was_overdue {
+                    Progress::Lost
+                } else {
+                    Progress::Overdue
+                }
             }
         }
+    }
+
+    /// What the call that is under way is named by.
+    pub(super) fn task(&self) -> &'static str {
+        self.under_way
+            .as_ref()
+            .map_or("no call", |call| call.task.name())
     }
 
     /// Whether a call is past its deadline.
@@ -282,7 +293,7 @@ impl Caller {
         self.under_way = Some(UnderWay {
             task,
             reply,
-            deadline: Instant::now() + self.timeout,
+            deadline: Some(Instant::now() + self.timeout),
             overdue: false,
             _turn: turn,
         });

@@ -262,7 +262,7 @@ impl Destination for Keeps {
 async fn failed_exporter(lanes: &Lanes, folder: &Path) -> Exporters {
     let lane = &lanes.performance;
     let text = format!(
-        "performance_exporters = [\"{EXPORTER}\"]\n[exporter.{EXPORTER}]\nplugin = \"PerformanceExporterPrometheus\""
+        "performance_exporters = [\"{EXPORTER}\"]\n[exporter.{EXPORTER}]\nplugin = \"PerformanceExporterPrometheus\"\nrequired = true"
     );
     let mut config = config::parse(&text, &Source::Embedded).unwrap();
     let cursor = lane.journal().open_cursor(EXPORTER, StartFrom::Now).await;

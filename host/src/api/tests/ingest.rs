@@ -6,7 +6,7 @@ use std::{
 use delfin_plugin_api::{Batch, Kind, Origin, PerformanceBatchBuilder};
 use serde_json::json;
 
-use super::host::{Host, TWO_POINTS, last};
+use super::host::{EXPORTER, Host, TWO_POINTS, last};
 use crate::{
     api::tests::host::Answer,
     codec,
@@ -273,7 +273,7 @@ fn whoever_waits_to_be_asked_for_too_large_a_body_is_not_asked() {
 }
 
 #[test]
-fn a_full_journal_is_507() {
+fn a_journal_that_is_full_for_a_required_exporter_is_429() {
     let journal = JournalConfig {
         max_bytes: 1000,
         ..JournalConfig::default()
@@ -282,13 +282,10 @@ fn a_full_journal_is_507() {
     let mut answers = std::iter::repeat_with(|| host.post("/v1/ingest/performance", TWO_POINTS));
     let full = answers.find(|answer| answer.status != 202).unwrap();
     let json = full.json();
-    assert_eq!(
-        (full.status, json["error_code"].as_str()),
-        (507, Some("JournalFull")),
-        "{json}"
-    );
+    assert_eq!(full.status, 429, "{json}");
+    assert_eq!(full.header("retry-after"), Some("5"));
     let message = json["error_msg"].as_str().unwrap();
-    assert!(message.contains("`journal.max_bytes`"), "{message}");
+    assert!(message.contains(EXPORTER), "{message}");
 }
 
 #[test]

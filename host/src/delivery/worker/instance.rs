@@ -144,6 +144,17 @@ impl Worker {
         }
     }
 
+    /// A call that was late has come back; what it says of rows, or of the
+    /// instance, is seen to elsewhere.
+    pub(super) fn came_back(&self, task: &Task) {
+        let state = self.status.view().state;
+        let was_late = matches!(state, State::Stuck | State::Quarantined);
+        if was_late && matches!(task, Task::Tick | Task::Flush) {
+            self.status.set(State::Running);
+            self.recovered(state);
+        }
+    }
+
     /// A call is past its deadline.
     pub(super) fn overdue(&self) {
         self.status.update(|status| status.hangs += 1);
@@ -154,28 +165,29 @@ impl Worker {
         );
     }
 
-    /// Nobody waits for a call any more: its thread is left behind.
-    pub(super) fn given_up(&mut self, task: &Task) {
-        let left_behind = self.caller.left_behind();
-        if self.life == (Life::Closing { restart: false }) {
-            self.life = Life::Closed;
-            return;
-        }
-        let name = task.name();
+    /// A call may never come back: another instance takes over, unless it would
+    /// exclude the first, or too many threads hang already.
+    pub(super) fn lost(&mut self) {
+        let name = self.caller.task();
         let exclusive = match &self.delivery.plugin {
             Ok(plugin) => plugin.exclusive,
             Err(_) => true,
         };
         if exclusive {
+            // If it comes back after all, the exporter goes on with its answer.
             let error = format!(
-                "{name} never came back, and a second instance would exclude the first \
-                 (find out what it waits for, then restart the host)"
+                "{name} does not come back, and a second instance would exclude the first (find out \
+                 what it waits for; a reload makes a new instance all the same)"
             );
-            self.off(State::Quarantined, &error);
+            return self.failed(State::Quarantined, &error);
+        }
+        self.caller.leave();
+        if self.life == (Life::Closing { restart: false }) {
+            self.life = Life::Closed;
         } else if self.caller.may_risk_another() {
             self.failed(
                 State::Retrying,
-                &format!("{name} never came back; another instance takes over"),
+                &format!("{name} does not come back; another instance takes over"),
             );
             self.status.update(|status| status.restarts += 1);
             self.life = Life::Absent {
@@ -183,8 +195,8 @@ impl Worker {
             };
         } else {
             let error = format!(
-                "{left_behind} of its threads hang, the last in {name} (find out what they wait for, \
-                 then reload)"
+                "{} of its threads hang, the last in {name} (find out what they wait for, then reload)",
+                self.caller.left_behind()
             );
             self.off(State::Quarantined, &error);
         }
@@ -201,6 +213,9 @@ impl Worker {
         self.breaker.hurry();
         self.window.hurry();
         self.letters.due = Instant::now();
+        if self.status.view().state == State::Quarantined {
+            self.caller.leave();
+        }
         if self.life == Life::Off && self.delivery.plugin.is_ok() {
             self.caller.acquit();
             self.panics_in_a_row = 0;

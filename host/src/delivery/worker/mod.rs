@@ -398,6 +398,7 @@ impl Worker {
                     self.panics_in_a_row += 1;
                     self.status.update(|status| status.panics += 1);
                 }
+                self.came_back(&task);
                 match task {
                     Task::Create => self.created(answer.outcome),
                     Task::Export(shipment) => self.exported(&shipment, answer).await,
@@ -410,7 +411,7 @@ impl Worker {
             }
             Progress::Ended => self.thread_ended(),
             Progress::Overdue => self.overdue(),
-            Progress::GivenUp(task) => self.given_up(&task),
+            Progress::Lost => self.lost(),
         }
     }
 

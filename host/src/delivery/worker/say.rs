@@ -34,11 +34,11 @@ impl Worker {
     /// It delivers, or would: aloud when it did not before.
     pub(super) fn recovered(&self, before: State) {
         match before {
-            State::Retrying | State::Stuck | State::Paused => {
-                log::info!(exporter = self.name(); "running again");
+            State::Retrying | State::Stuck | State::Paused | State::Failed | State::Quarantined => {
+                log::info!(exporter = self.name(); "running again")
             }
             State::Starting => log::info!(exporter = self.name(); "running"),
-            State::Running | State::Failed | State::Quarantined | State::Stopped => {}
+            State::Running | State::Stopped => {}
         }
     }
 
