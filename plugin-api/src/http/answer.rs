@@ -1,6 +1,9 @@
 //! What came back, or why nothing did.
 
-use std::{fmt, io::Read};
+use std::{
+    fmt,
+    io::{ErrorKind, Read},
+};
 
 use ureq::{
     Body, Timeout,
@@ -133,6 +136,9 @@ impl Unanswered {
                 NoAnswer::Untrusted
             }
             ureq::Error::Io(error) if is_tls(error) => NoAnswer::Untrusted,
+            // Only writing fails so. What is shorter than its length says is
+            // nothing that a receiver could have taken in.
+            ureq::Error::Io(error) if error.kind() == ErrorKind::BrokenPipe => NoAnswer::NotSent,
             ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl => {
                 NoAnswer::BadAddress
             }
@@ -177,6 +183,11 @@ fn is_forbidden(reason: &str) -> bool {
 
 fn reason(error: &ureq::Error, sent: bool) -> String {
     match error {
+        ureq::Error::Io(error) if error.kind() == ErrorKind::BrokenPipe => {
+            "the connection was closed before all was sent (over TLS, the receiver may want \
+             another client certificate)"
+                .to_owned()
+        }
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
             "cannot be connected to in time".to_owned()
@@ -229,11 +240,13 @@ mod tests {
 
     #[test]
     fn whether_anything_was_sent_tells_a_lost_request_from_one_that_never_left() {
-        let broken = || ureq::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        let broken = || ureq::Error::Io(ErrorKind::ConnectionReset.into());
+        let cut_short = || ureq::Error::Io(ErrorKind::BrokenPipe.into());
         let late = || ureq::Error::Timeout(Timeout::Global);
         for (error, sent, cause) in [
             (broken(), true, NoAnswer::Lost),
             (broken(), false, NoAnswer::NotSent),
+            (cut_short(), true, NoAnswer::NotSent),
             (late(), true, NoAnswer::Lost),
             (late(), false, NoAnswer::NotSent),
             (ureq::Error::HostNotFound, false, NoAnswer::NotSent),
