@@ -1,6 +1,6 @@
 //! What the tests share: instances of the built library.
 
-use std::{path::PathBuf, sync::LazyLock};
+use std::{path::PathBuf, rc::Rc, sync::LazyLock};
 
 use delfin_plugin_api::{
     Batch, Outcome, decode_outcome, sample,
@@ -11,16 +11,21 @@ use tempfile::TempDir;
 
 static LIBRARY: LazyLock<PathBuf> = LazyLock::new(build_library);
 
+thread_local! {
+    /// Opening a library takes longer than all that a test does with it.
+    static HARNESS: Rc<Harness> = Rc::new(Harness::open(&LIBRARY));
+}
+
 /// The library under test, and a folder.
 pub(crate) struct Lab {
-    harness: Harness,
+    harness: Rc<Harness>,
     pub(crate) folder: TempDir,
 }
 
 impl Lab {
     pub(crate) fn new() -> Self {
         Self {
-            harness: Harness::open(&LIBRARY),
+            harness: HARNESS.with(Rc::clone),
             folder: TempDir::new().unwrap(),
         }
     }
