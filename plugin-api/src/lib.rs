@@ -39,15 +39,20 @@ mod bridge;
 mod context;
 mod export;
 mod exporter;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 mod guard;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "json")]
+pub mod json;
 mod kind;
 mod left_out;
 pub(crate) mod manifest;
 mod outcome;
 pub mod quantity;
 pub mod sample;
+pub mod setting;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;

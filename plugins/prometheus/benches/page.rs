@@ -36,8 +36,6 @@ mod page {
     pub(crate) mod store;
     pub(crate) mod text;
 }
-#[path = "../src/setting.rs"]
-mod setting;
 
 /// One storage of Delfin's fake driver, at its maxima.
 const SERIES: usize = 31_629;

@@ -2,7 +2,6 @@
 
 mod alert;
 mod page;
-mod setting;
 
 use delfin_plugin_api::export_plugin;
 

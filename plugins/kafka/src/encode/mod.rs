@@ -11,12 +11,12 @@ mod style;
 
 use std::ops::Range;
 
-use delfin_plugin_api::{Alert, AlertBatch, Batch, LeftOut, PerformanceBatch, Series};
-
-use self::{
-    json::Writer,
-    style::{Compact, Python, Style},
+use delfin_plugin_api::{
+    Alert, AlertBatch, Batch, LeftOut, PerformanceBatch, Series,
+    json::{Compact, Style, Writer},
 };
+
+use self::style::{Message, Python};
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

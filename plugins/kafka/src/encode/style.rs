@@ -1,38 +1,28 @@
-//! Two ways to write JSON: as Python does it by default, and without a needless
-//! byte.
+//! Writes JSON as Python does it by default.
 //!
 //! Promises: what [`Python`] writes is, byte for byte, what `json.dumps` writes.
 
-/// A way to write JSON.
-pub(crate) trait Style {
-    /// What stands before, between and after the three parts of a series.
-    const SERIES: [&'static str; 4];
+use delfin_plugin_api::json::{Compact, Style};
 
+/// How JSON stands in messages.
+pub(crate) trait Message: Style {
     /// Whether one row by itself still stands in an array.
     const ALWAYS_ARRAY: bool;
-
-    /// Between the elements of an array or the members of an object.
-    const COMMA: &'static str;
-
-    /// Between a key and its value.
-    const COLON: &'static str;
-
-    /// Writes a text, with its quotes.
-    fn text(text: &str, out: &mut Vec<u8>);
-
-    /// Writes a number that is neither NaN nor infinite.
-    fn number(number: f64, out: &mut Vec<u8>);
 }
 
 /// What Delfin's own exporter writes.
 pub(crate) enum Python {}
 
-/// Objects, and text that is not ASCII as it is.
-pub(crate) enum Compact {}
+impl Message for Python {
+    const ALWAYS_ARRAY: bool = true;
+}
+
+impl Message for Compact {
+    const ALWAYS_ARRAY: bool = false;
+}
 
 impl Style for Python {
     const SERIES: [&'static str; 4] = ["[", ", ", ", ", "]"];
-    const ALWAYS_ARRAY: bool = true;
     const COMMA: &'static str = ", ";
     const COLON: &'static str = ": ";
 
@@ -55,22 +45,6 @@ impl Style for Python {
         } else {
             python_exponent(text, out);
         }
-    }
-}
-
-impl Style for Compact {
-    const SERIES: [&'static str; 4] = ["{\"name\":", ",\"labels\":", ",\"values\":", "}"];
-    const ALWAYS_ARRAY: bool = false;
-    const COMMA: &'static str = ",";
-    const COLON: &'static str = ":";
-
-    fn text(text: &str, out: &mut Vec<u8>) {
-        // Only a writer can fail, and a vector does not.
-        serde_json::to_writer(out, text).ok();
-    }
-
-    fn number(number: f64, out: &mut Vec<u8>) {
-        out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
     }
 }
 

@@ -6,44 +6,25 @@
 //! Sending twice does no harm there, so an answer that is lost is tried again.
 
 use std::{
-    fs,
-    io::{self, Read},
     ops::Range,
-    path::Path,
-    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use delfin_plugin_api::{
     Alert, Failure,
-    http::{self, NoAnswer},
-};
-use ureq::{
-    Agent, Body,
-    http::{
-        Response,
-        header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
-    },
-    tls::{PemItem, RootCerts, TlsConfig, parse_pem},
+    http::{self, Answer, ClientSettings, NoAnswer},
 };
 
-use super::{
-    config::{Authorization, Config},
-    payload::Posted,
-};
+use super::{config::Config, payload::Posted};
 
 /// As many as Prometheus itself sends at once.
 const BATCH: usize = 256;
-const CONNECT: Duration = Duration::from_secs(5);
-/// How much of an answer is worth showing.
-const MAX_WORDS: u64 = 500;
 const USER_AGENT: &str = concat!("delfin-exporter-prometheus/", env!("CARGO_PKG_VERSION"));
 
 /// An Alertmanager.
 pub(super) struct Client {
     url: String,
-    agent: Agent,
-    authorization: Option<Authorization>,
+    http: http::Client,
     resolve_after: Duration,
 }
 
@@ -56,7 +37,7 @@ pub(super) struct Sent {
     pub(super) stopped: Option<(usize, Failure)>,
 }
 
-enum Answer {
+enum Verdict {
     Stored,
     Refused(String),
 }
@@ -64,21 +45,15 @@ enum Answer {
 impl Client {
     /// A client for each address that `config` names.
     pub(super) fn all(config: &Config) -> Result<Vec<Self>, Failure> {
-        let mut settings = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .user_agent(USER_AGENT);
-        if let Some(path) = &config.ca_certificate {
-            let roots = read_roots(path).map_err(Failure::misconfigured)?;
-            settings = settings.tls_config(TlsConfig::builder().root_certs(roots).build());
-        }
-        let agent = settings.build().new_agent();
+        let http = http::Client::new(&ClientSettings {
+            user_agent: USER_AGENT.to_owned(),
+            authorization: config.authorization.clone(),
+            tls: config.tls.clone(),
+            proxy: None,
+        })?;
         let client = |url: &String| Self {
             url: url.clone(),
-            agent: agent.clone(),
-            authorization: config.authorization.clone(),
+            http: http.clone(),
             resolve_after: config.resolve_after,
         };
         Ok(config.urls.iter().map(client).collect())
@@ -112,8 +87,8 @@ impl Client {
     /// Whether alerts would be taken: sends none.
     pub(super) fn health(&self, time: Duration) -> Result<(), Failure> {
         match self.post(b"[]", Instant::now() + time)? {
-            Answer::Stored => Ok(()),
-            Answer::Refused(words) => Err(Failure::misconfigured(words)),
+            Verdict::Stored => Ok(()),
+            Verdict::Refused(words) => Err(Failure::misconfigured(words)),
         }
     }
 
@@ -132,7 +107,7 @@ impl Client {
             .map(|alert| Posted::new(alert, now, self.resolve_after))
             .collect();
         let body = serde_json::to_vec(&posted).map_err(Failure::rejected)?;
-        let Answer::Refused(words) = self.post(&body, deadline)? else {
+        let Verdict::Refused(words) = self.post(&body, deadline)? else {
             return Ok(());
         };
         if rows.len() == 1 {
@@ -144,104 +119,35 @@ impl Client {
         self.send_rows(alerts, middle..rows.end, deadline, refused)
     }
 
-    fn post(&self, body: &[u8], deadline: Instant) -> Result<Answer, Failure> {
+    fn post(&self, body: &[u8], deadline: Instant) -> Result<Verdict, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            let late = format!("no time left to send to `{}`", self.url);
-            return Err(NoAnswer::NotSent.failure(late));
+        let answered = self
+            .http
+            .post(&format!("{}/api/v2/alerts", self.url))
+            .header("content-type", "application/json")
+            .send(body, left);
+        match answered {
+            Ok(answer) => self.verdict(&answer),
+            // It may be there, and once more does no harm.
+            Err(error) if error.cause == NoAnswer::Lost => {
+                Err(Failure::retry(format!("`{}`: {error}", self.url)))
+            }
+            Err(error) => Err(error.failure(&self.url)),
         }
-        let mut request = self
-            .agent
-            .post(format!("{}/api/v2/alerts", self.url))
-            .header(CONTENT_TYPE, "application/json");
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization.header());
-        }
-        let request = request
-            .config()
-            .timeout_global(Some(left))
-            .timeout_connect(Some(left.min(CONNECT)))
-            .build();
-        let mut response = request.send(body).map_err(|error| self.no_answer(&error))?;
-        self.answer(&mut response)
     }
 
-    fn answer(&self, response: &mut Response<Body>) -> Result<Answer, Failure> {
-        let status = response.status().as_u16();
-        if response.status().is_success() {
-            return Ok(Answer::Stored);
+    fn verdict(&self, answer: &Answer) -> Result<Verdict, Failure> {
+        if answer.is_success() {
+            return Ok(Verdict::Stored);
         }
-        let header = |name| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-        };
-        let retry_after = header(RETRY_AFTER).map(str::to_owned);
-        let json = header(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json"));
-        let words = format!("`{}` answers {status}: {}", self.url, words(response));
-        match status {
-            400 | 422 if json => Ok(Answer::Refused(words)),
-            413 => Ok(Answer::Refused(words)),
+        match answer.failure(&self.url) {
+            Failure::Rejected { message } if answer.is_json() => Ok(Verdict::Refused(message)),
+            Failure::TooLarge { message } => Ok(Verdict::Refused(message)),
             // Such as the answer to http where https is spoken: it is about no alert.
-            400..=499 => match http::failure(status, retry_after.as_deref(), &words) {
-                Failure::Rejected { .. } => Err(Failure::misconfigured(format!(
-                    "{words} (no answer of Alertmanager's: check the address)"
-                ))),
-                other => Err(other),
-            },
-            _ => Err(http::failure(status, retry_after.as_deref(), words)),
+            Failure::Rejected { message } => Err(Failure::misconfigured(format!(
+                "{message} (no answer of Alertmanager's: check the address)"
+            ))),
+            other => Err(other),
         }
     }
-
-    fn no_answer(&self, error: &ureq::Error) -> Failure {
-        let message = format!("`{}`: {error}", self.url);
-        if is_tls(error) {
-            return NoAnswer::Untrusted.failure(message);
-        }
-        match error {
-            ureq::Error::BadUri(_) | ureq::Error::Http(_) => NoAnswer::BadAddress.failure(message),
-            // Whatever else it is, it was not an answer, and once more does no harm.
-            _ => Failure::retry(message),
-        }
-    }
-}
-
-fn is_tls(error: &ureq::Error) -> bool {
-    match error {
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,
-        ureq::Error::Io(error) => error
-            .get_ref()
-            .is_some_and(|inner| inner.is::<rustls::Error>()),
-        _ => false,
-    }
-}
-
-/// The beginning of an answer, on one line.
-fn words(response: &mut Response<Body>) -> String {
-    let mut bytes = Vec::new();
-    let body = response.body_mut().as_reader().take(MAX_WORDS);
-    if let Err(error) = { body }.read_to_end(&mut bytes) {
-        return format!("({error})");
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    let text = text.trim().trim_matches('"');
-    text.replace(|c: char| c.is_control(), " ")
-}
-
-fn read_roots(path: &Path) -> Result<RootCerts, String> {
-    let unusable = |reason: &dyn std::fmt::Display| {
-        format!("cannot use `ca_certificate` `{}`: {reason}", path.display())
-    };
-    let pem = fs::read(path).map_err(|error: io::Error| unusable(&error))?;
-    let mut certificates = Vec::new();
-    for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| unusable(&error))? {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() {
-        return Err(unusable(&"it holds no certificate"));
-    }
-    Ok(RootCerts::Specific(Arc::new(certificates)))
 }

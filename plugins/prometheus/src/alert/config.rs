@@ -1,13 +1,13 @@
 //! The settings of the alert exporter, from `[exporter.NAME.config]`.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use delfin_plugin_api::serde::Deserialize;
+use delfin_plugin_api::{
+    http::{Authorization, Tls, check_url},
+    serde::Deserialize,
+    setting::{ConfigError, Mistakes},
+};
 use serde_json::Value;
-use ureq::http::Uri;
-
-use crate::setting::{ConfigError, Mistakes, Secret};
 
 /// What Alertmanager takes when nothing is said, and five times the rhythm in
 /// which active alerts are sent again.
@@ -27,17 +27,8 @@ pub(crate) struct Config {
     pub(crate) resolve_after: Duration,
     /// The header `Authorization`.
     pub(crate) authorization: Option<Authorization>,
-    /// Who signs the receivers' certificates; the public authorities, if `None`.
-    pub(crate) ca_certificate: Option<PathBuf>,
-}
-
-/// Who we are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Authorization {
-    /// A name and a password.
-    Basic { username: String, password: Secret },
-    /// A token.
-    Bearer(Secret),
+    /// Whom we trust.
+    pub(crate) tls: Tls,
 }
 
 #[derive(Deserialize)]
@@ -53,28 +44,18 @@ struct Written {
     ca_certificate: Option<Value>,
 }
 
-impl Authorization {
-    /// The header's value. It is a secret.
-    pub(crate) fn header(&self) -> String {
-        match self {
-            Self::Basic { username, password } => {
-                let credentials = format!("{username}:{}", password.reveal());
-                format!("Basic {}", BASE64_STANDARD.encode(credentials))
-            }
-            Self::Bearer(token) => format!("Bearer {}", token.reveal()),
-        }
-    }
-}
-
 impl TryFrom<Written> for Config {
     type Error = ConfigError;
 
     fn try_from(written: Written) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::default();
         let resolve_after = mistakes.duration("resolve_after", written.resolve_after);
-        let username = mistakes.text("username", written.username);
-        let password = mistakes.secret("password", written.password);
-        let token = mistakes.secret("bearer_token", written.bearer_token);
+        let authorization = Authorization::read(
+            written.username,
+            written.password,
+            written.bearer_token,
+            &mut mistakes,
+        );
         let host = mistakes.text("alert_manager_host", written.alert_manager_host);
         let port = mistakes.port("alert_manager_port", written.alert_manager_port);
         let named = host.is_some() || port.is_some();
@@ -90,47 +71,17 @@ impl TryFrom<Written> for Config {
             None => {
                 let host = host.as_deref().unwrap_or(HOST);
                 let url = address(host, port.unwrap_or(PORT));
-                check_url("alert_manager_host", &url, &mut mistakes);
+                check_base("alert_manager_host", &url, &mut mistakes);
                 vec![url]
             }
         };
-        let ca_certificate = mistakes.text("ca_certificate", written.ca_certificate);
-        let authorization = authorization(username, password, token, &mut mistakes);
+        let tls = Tls::read(written.ca_certificate, None, None, &mut mistakes);
         mistakes.none_or(Self {
             urls,
             resolve_after: resolve_after.unwrap_or(RESOLVE_AFTER),
             authorization,
-            ca_certificate: ca_certificate.map(PathBuf::from),
+            tls,
         })
-    }
-}
-
-fn authorization(
-    username: Option<String>,
-    password: Option<Secret>,
-    token: Option<Secret>,
-    mistakes: &mut Mistakes,
-) -> Option<Authorization> {
-    match (username, password, token) {
-        (None, None, None) => None,
-        (None, None, Some(token)) => {
-            // What a header cannot hold would be refused with each request.
-            if !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
-                mistakes.add("`bearer_token` has a character that no token has".to_owned());
-            }
-            Some(Authorization::Bearer(token))
-        }
-        (Some(username), Some(password), None) => Some(Authorization::Basic { username, password }),
-        (Some(_), None, None) | (None, Some(_), None) => {
-            let both = "`username` and `password` come together, and one is missing or wrong";
-            mistakes.add(both.to_owned());
-            None
-        }
-        (_, _, Some(_)) => {
-            let either = "`bearer_token` stands beside `username` or `password` (keep one)";
-            mistakes.add(either.to_owned());
-            None
-        }
     }
 }
 
@@ -152,29 +103,14 @@ fn read_urls(value: Value, mistakes: &mut Mistakes) -> Vec<String> {
     let urls = mistakes.read("urls", Some(value), read, URLS);
     let urls = urls.unwrap_or_default();
     for url in &urls {
-        check_url("urls", url, mistakes);
+        check_base("urls", url, mistakes);
     }
     urls
 }
 
-fn check_url(key: &str, url: &str, mistakes: &mut Mistakes) {
-    let uri = url.parse::<Uri>().ok();
-    if let Some(authority) = uri.as_ref().and_then(Uri::authority)
-        && authority.as_str().contains('@')
-    {
-        // Whatever stands before the sign is a secret.
-        mistakes.add(format!(
-            "`{key}` has a name in the address of `{}` (use `username` and `password`)",
-            authority.host()
-        ));
-        return;
-    }
-    let good = uri.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some_and(|host| !host.is_empty())
-            && uri.query().is_none()
-    });
-    if !good {
+fn check_base(key: &str, url: &str, mistakes: &mut Mistakes) {
+    let uri = check_url(key, url, mistakes);
+    if uri.is_some_and(|uri| uri.query().is_some()) {
         mistakes.add(format!("`{key}` cannot hold `{url}` ({URL})"));
     }
 }

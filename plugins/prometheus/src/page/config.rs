@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
-use delfin_plugin_api::serde::Deserialize;
+use delfin_plugin_api::{
+    serde::Deserialize,
+    setting::{ConfigError, Mistakes, Secret},
+};
 use serde_json::Value;
-
-use crate::setting::{ConfigError, Mistakes, Secret};
 
 /// Two collections may fail at Delfin's default interval of 15 minutes before
 /// a series leaves the page.

@@ -1,11 +1,16 @@
 //! Reads settings one by one, so that all mistakes are reported at once.
 //!
+//! Settings whose fields are each an `Option<Value>` take anything, and are
+//! checked with [`Mistakes`] when they are made into what the exporter uses.
+//!
 //! Promises: a mistake names its key, its value and what would be right, and
 //! the value of a secret never; nothing falls back to a default.
 
 use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::quantity::parse_duration;
 
 const TRUTH: &str = "write true or false";
 const DURATION: &str = "write `5m`, `90s` or `1h30m`, more than 0";
@@ -15,19 +20,19 @@ const TEXT: &str = "write a text in quotes";
 /// Why settings cannot work.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("; "))]
-pub(crate) struct ConfigError(Vec<String>);
+pub struct ConfigError(Vec<String>);
 
 /// The mistakes found so far.
 #[derive(Debug, Default)]
-pub(crate) struct Mistakes(Vec<String>);
+pub struct Mistakes(Vec<String>);
 
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
+pub struct Secret(String);
 
 impl Mistakes {
     /// Reads a value that is there with `read`, which says `None` to a wrong one.
-    pub(crate) fn read<T>(
+    pub fn read<T>(
         &mut self,
         key: &str,
         value: Option<Value>,
@@ -42,21 +47,23 @@ impl Mistakes {
         result
     }
 
-    pub(crate) fn truth(&mut self, key: &str, value: Option<Value>) -> bool {
+    /// Whether something is so; not, unless it is said.
+    pub fn truth(&mut self, key: &str, value: Option<Value>) -> bool {
         self.read(key, value, Value::as_bool, TRUTH)
             .unwrap_or(false)
     }
 
-    pub(crate) fn duration(&mut self, key: &str, value: Option<Value>) -> Option<Duration> {
+    /// A duration that is more than 0, such as `1h30m`.
+    pub fn duration(&mut self, key: &str, value: Option<Value>) -> Option<Duration> {
         let read = |value: &Value| {
-            let duration = humantime::parse_duration(value.as_str()?.trim()).ok()?;
+            let duration = parse_duration(value.as_str()?)?;
             (!duration.is_zero()).then_some(duration)
         };
         self.read(key, value, read, DURATION)
     }
 
     /// A port; in quotes too, as Delfin's options have it.
-    pub(crate) fn port(&mut self, key: &str, value: Option<Value>) -> Option<u16> {
+    pub fn port(&mut self, key: &str, value: Option<Value>) -> Option<u16> {
         let read = |value: &Value| match value {
             Value::String(text) => text.trim().parse().ok(),
             other => u16::try_from(other.as_u64()?).ok(),
@@ -64,12 +71,14 @@ impl Mistakes {
         self.read(key, value, read, PORT)
     }
 
-    pub(crate) fn text(&mut self, key: &str, value: Option<Value>) -> Option<String> {
+    /// A text that is not empty.
+    pub fn text(&mut self, key: &str, value: Option<Value>) -> Option<String> {
         let read = |value: &Value| Some(value.as_str()?.to_owned()).filter(|text| !text.is_empty());
         self.read(key, value, read, TEXT)
     }
 
-    pub(crate) fn secret(&mut self, key: &str, value: Option<Value>) -> Option<Secret> {
+    /// A text that is not empty, and that nobody may see.
+    pub fn secret(&mut self, key: &str, value: Option<Value>) -> Option<Secret> {
         let text = match value? {
             Value::String(text) if !text.is_empty() => text,
             _ => {
@@ -80,12 +89,17 @@ impl Mistakes {
         Some(Secret(text))
     }
 
-    pub(crate) fn add(&mut self, mistake: String) {
+    /// Adds one: the key in backquotes, the reason, the remedy in brackets.
+    pub fn add(&mut self, mistake: String) {
         self.0.push(mistake);
     }
 
     /// The settings, unless there were mistakes.
-    pub(crate) fn none_or<T>(self, settings: T) -> Result<T, ConfigError> {
+    ///
+    /// # Errors
+    ///
+    /// All mistakes.
+    pub fn none_or<T>(self, settings: T) -> Result<T, ConfigError> {
         if self.0.is_empty() {
             return Ok(settings);
         }
@@ -94,7 +108,15 @@ impl Mistakes {
 }
 
 impl Secret {
-    pub(crate) fn reveal(&self) -> &str {
+    /// A text that is not shown from now on.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -102,5 +124,28 @@ impl Secret {
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_reported_and_no_secret_is_shown() {
+        let mut mistakes = Mistakes::default();
+        assert_eq!(mistakes.text("name", Some(json!(""))), None);
+        assert_eq!(mistakes.port("port", Some(json!("70000"))), None);
+        assert_eq!(mistakes.secret("password", Some(json!(["hunter2"]))), None);
+        assert_eq!(
+            mistakes.none_or(()).unwrap_err().to_string(),
+            "`name` cannot be `\"\"` (write a text in quotes); \
+             `port` cannot be `\"70000\"` (write a number from 0 to 65535); \
+             `password` is no text, or an empty one (write a text in quotes)"
+        );
+        let secret = Mistakes::default().secret("password", Some(json!("hunter2")));
+        assert_eq!(format!("{secret:?}"), "Some(***)");
     }
 }

@@ -1,0 +1,182 @@
+//! Whom we trust, and who we are, where HTTP is encrypted.
+//!
+//! Promises: a receiver's certificate is always verified; a file that cannot be
+//! used is named with the reason, before anything is sent.
+
+use std::{
+    fmt::Display,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use serde_json::Value;
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
+
+use crate::{Failure, setting::Mistakes};
+
+/// Settings of TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Who signs the receivers' certificates; the public authorities, if `None`.
+    pub ca_certificate: Option<PathBuf>,
+    /// What we show to receivers that ask who we are.
+    pub identity: Option<Identity>,
+}
+
+/// PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate, with its chain.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+impl Tls {
+    /// Reads the settings `ca_certificate`, `client_certificate` and `client_key`.
+    pub fn read(
+        ca_certificate: Option<Value>,
+        client_certificate: Option<Value>,
+        client_key: Option<Value>,
+        mistakes: &mut Mistakes,
+    ) -> Self {
+        let certificate = mistakes.text("client_certificate", client_certificate);
+        let key = mistakes.text("client_key", client_key);
+        let identity = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(Identity {
+                certificate: certificate.into(),
+                key: key.into(),
+            }),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => {
+                let both = "`client_certificate` and `client_key` come together, and one is \
+                            missing or wrong (set both)";
+                mistakes.add(both.to_owned());
+                None
+            }
+        };
+        let ca_certificate = mistakes.text("ca_certificate", ca_certificate);
+        Self {
+            ca_certificate: ca_certificate.map(PathBuf::from),
+            identity,
+        }
+    }
+
+    pub(super) fn config(&self) -> Result<TlsConfig, Failure> {
+        let mut config = TlsConfig::builder();
+        if let Some(path) = &self.ca_certificate {
+            let roots = certificates("ca_certificate", path)?;
+            check_roots(path, &roots)?;
+            config = config.root_certs(RootCerts::Specific(Arc::new(own(&roots))));
+        }
+        if let Some(identity) = &self.identity {
+            config = config.client_cert(Some(client_certificate(identity)?));
+        }
+        Ok(config.build())
+    }
+}
+
+fn client_certificate(identity: &Identity) -> Result<ClientCert, Failure> {
+    let chain = certificates("client_certificate", &identity.certificate)?;
+    let unusable = |reason: &dyn Display| unusable("client_key", &identity.key, reason);
+    let pem = fs::read(&identity.key).map_err(|error| unusable(&error))?;
+    // What the parser says of a key may hold some of it.
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unusable(&"it holds no key"))?;
+    // The client takes for granted that the two belong together.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tried = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_root_certificates(RootCertStore::empty()))
+        .and_then(|builder| builder.with_client_auth_cert(chain.clone(), key));
+    tried.map_err(|error| unusable(&error))?;
+    let key = PrivateKey::from_pem(&pem).map_err(|_| unusable(&"it holds no key"))?;
+    Ok(ClientCert::new_with_certs(&own(&chain), key))
+}
+
+fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let pem = fs::read(path).map_err(|error| unusable(key, path, &error))?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| unusable(key, path, &error))?;
+    if certificates.is_empty() {
+        return Err(unusable(key, path, &"it holds no certificate"));
+    }
+    Ok(certificates)
+}
+
+/// The client passes over what it cannot use, and would then trust nobody.
+fn check_roots(path: &Path, roots: &[CertificateDer<'static>]) -> Result<(), Failure> {
+    let mut store = RootCertStore::empty();
+    for root in roots {
+        let added = store.add(root.clone());
+        added.map_err(|error| unusable("ca_certificate", path, &error))?;
+    }
+    Ok(())
+}
+
+fn own(certificates: &[CertificateDer<'static>]) -> Vec<Certificate<'static>> {
+    let own = |der: &CertificateDer<'static>| Certificate::from_der(der).to_owned();
+    certificates.iter().map(own).collect()
+}
+
+fn unusable(key: &str, path: &Path, reason: &dyn Display) -> Failure {
+    let path = path.display();
+    Failure::misconfigured(format!("cannot use `{key}` `{path}`: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(tls: &Tls) -> String {
+        tls.config().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_named_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let with_root = |path: &Path| Tls {
+            ca_certificate: Some(path.to_owned()),
+            identity: None,
+        };
+        let missing = folder.path().join("missing");
+        let text = refused(&with_root(&missing));
+        assert!(text.starts_with("cannot use `ca_certificate` `"), "{text}");
+        assert!(text.contains("No such file"), "{text}");
+        let text = refused(&with_root(&file("empty", "")));
+        assert!(text.ends_with(": it holds no certificate"), "{text}");
+        let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let odd = file("odd", odd);
+        assert!(refused(&with_root(&odd)).contains("`ca_certificate`"));
+        let text = refused(&Tls {
+            ca_certificate: None,
+            identity: Some(Identity {
+                certificate: odd,
+                key: file("key", "hunter2"),
+            }),
+        });
+        assert!(text.starts_with("cannot use `client_key` `"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_come_together() {
+        let mut mistakes = Mistakes::default();
+        let tls = Tls::read(None, Some(json!("a.pem")), None, &mut mistakes);
+        assert_eq!(tls, Tls::default());
+        let mistake = mistakes.none_or(()).unwrap_err().to_string();
+        assert!(mistake.contains("come together"), "{mistake}");
+    }
+}

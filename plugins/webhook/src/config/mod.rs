@@ -1,0 +1,151 @@
+//! The settings, from `[exporter.NAME.config]`.
+//!
+//! Promises: all mistakes are reported at once, each with its key and what would
+//! be right; what may be a secret is not shown; nothing falls back to a default.
+
+mod headers;
+
+use delfin_plugin_api::{
+    http::{Authorization, Tls, check_url},
+    serde::Deserialize,
+    setting::{ConfigError, Mistakes, Secret},
+};
+use serde_json::Value;
+
+use self::headers::read_headers;
+
+const URL: &str = "write where to post to, such as `https://example.com/delfin`";
+const COMPRESSION: &str = "write `none` or `gzip`";
+const PROXY: &str = "write `http://host:port`";
+
+/// Checked settings.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(crate = "delfin_plugin_api::serde", try_from = "Written")]
+pub(crate) struct Config {
+    /// Where batches are posted to. Its path may be a secret.
+    pub(crate) url: String,
+    /// As much of it as may be shown.
+    pub(crate) shown: String,
+    /// Headers of the operator's own.
+    pub(crate) headers: Vec<(String, Secret)>,
+    /// The header `Authorization`.
+    pub(crate) authorization: Option<Authorization>,
+    /// With what bodies are signed, if they are.
+    pub(crate) hmac_secret: Option<Secret>,
+    /// Whom we trust, and who we are.
+    pub(crate) tls: Tls,
+    /// The proxy, if there is one.
+    pub(crate) proxy: Option<Secret>,
+    /// Whether bodies are compressed.
+    pub(crate) gzip: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
+struct Written {
+    url: Option<Value>,
+    headers: Option<Value>,
+    username: Option<Value>,
+    password: Option<Value>,
+    bearer_token: Option<Value>,
+    hmac_secret: Option<Value>,
+    ca_certificate: Option<Value>,
+    client_certificate: Option<Value>,
+    client_key: Option<Value>,
+    proxy: Option<Value>,
+    compression: Option<Value>,
+}
+
+impl Config {
+    /// Whether somebody on the way could read credentials.
+    pub(crate) fn tells_credentials(&self) -> bool {
+        let own = |(name, _): &(String, Secret)| name.eq_ignore_ascii_case("authorization");
+        let credentials = self.authorization.is_some() || self.headers.iter().any(own);
+        credentials && self.shown.starts_with("http://") && !is_loopback(&self.shown)
+    }
+}
+
+impl TryFrom<Written> for Config {
+    type Error = ConfigError;
+
+    fn try_from(written: Written) -> Result<Self, ConfigError> {
+        let mut mistakes = Mistakes::default();
+        let (url, shown) = read_url(written.url, &mut mistakes);
+        let authorization = Authorization::read(
+            written.username,
+            written.password,
+            written.bearer_token,
+            &mut mistakes,
+        );
+        let headers = read_headers(written.headers, authorization.is_some(), &mut mistakes);
+        let hmac_secret = mistakes.secret("hmac_secret", written.hmac_secret);
+        let tls = Tls::read(
+            written.ca_certificate,
+            written.client_certificate,
+            written.client_key,
+            &mut mistakes,
+        );
+        let proxy = mistakes.secret("proxy", written.proxy);
+        if proxy
+            .as_ref()
+            .is_some_and(|proxy| !proxy.reveal().starts_with("http://"))
+        {
+            mistakes.add(format!("`proxy` does not begin with `http://` ({PROXY})"));
+        }
+        let read_gzip = |value: &Value| match value.as_str()? {
+            "none" => Some(false),
+            "gzip" => Some(true),
+            _ => None,
+        };
+        let gzip = mistakes.read("compression", written.compression, read_gzip, COMPRESSION);
+        mistakes.none_or(Self {
+            url,
+            shown,
+            headers,
+            authorization,
+            hmac_secret,
+            tls,
+            proxy,
+            gzip: gzip.unwrap_or(false),
+        })
+    }
+}
+
+/// The address, and what may be shown of it: of some services' addresses the
+/// path is the password.
+fn read_url(value: Option<Value>, mistakes: &mut Mistakes) -> (String, String) {
+    if value.is_none() {
+        mistakes.add(format!("`url` is missing ({URL})"));
+    }
+    let url = mistakes.text("url", value).unwrap_or_default();
+    if url.is_empty() {
+        return (url, String::new());
+    }
+    let uri = check_url("url", &url, mistakes);
+    let shown = uri.map(|uri| {
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let rest = if uri.path().len() > 1 || uri.query().is_some() {
+            "/…"
+        } else {
+            ""
+        };
+        format!("{scheme}://{authority}{rest}")
+    });
+    (url, shown.unwrap_or_default())
+}
+
+fn is_loopback(shown: &str) -> bool {
+    let authority = shown.split('/').nth(2).unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        Some(_) | None => authority,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let address = host.parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! What the tests share: instances of the built library.
+
+use std::{path::PathBuf, rc::Rc, sync::LazyLock};
+
+use delfin_plugin_api::{
+    Batch, Outcome, decode_outcome, sample,
+    testkit::{Call, Harness, Instance, build_library},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+static LIBRARY: LazyLock<PathBuf> = LazyLock::new(build_library);
+
+thread_local! {
+    /// Opening a library takes longer than all that a test does with it.
+    static HARNESS: Rc<Harness> = Rc::new(Harness::open(&LIBRARY));
+}
+
+/// The library under test, and a folder.
+pub(crate) struct Lab {
+    harness: Rc<Harness>,
+    pub(crate) folder: TempDir,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Self {
+        Self {
+            harness: HARNESS.with(Rc::clone),
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    pub(crate) fn alerts(&self, settings: &Value) -> Instance {
+        self.create("AlertExporterWebhook", settings)
+            .unwrap_or_else(|message| panic!("{message}"))
+    }
+
+    pub(crate) fn performance(&self, settings: &Value) -> Instance {
+        self.create("PerformanceExporterWebhook", settings)
+            .unwrap_or_else(|message| panic!("{message}"))
+    }
+
+    /// An instance, or why there is none.
+    pub(crate) fn create(&self, exporter: &str, settings: &Value) -> Result<Instance, String> {
+        let created = self.harness.create(exporter, settings, self.folder.path());
+        created.map_err(|outcome| format!("{:?} {}", outcome.code.class(), outcome.message))
+    }
+
+    /// A file in the folder.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+}
+
+/// Sends that many alerts, with these settings beside the address.
+pub(crate) fn send(rows: usize, settings: &Value) -> Outcome {
+    export(&mut Lab::new().alerts(settings), rows)
+}
+
+/// Sends that many alerts to there.
+pub(crate) fn send_to(url: &str, rows: usize) -> Outcome {
+    send(rows, &json!({ "url": url }))
+}
+
+pub(crate) fn export(exporter: &mut Instance, rows: usize) -> Outcome {
+    decode_outcome(exporter.export(sample::alerts(rows).as_arrow()))
+}
+
+pub(crate) fn export_within(exporter: &mut Instance, rows: usize, call: &Call) -> Outcome {
+    decode_outcome(exporter.export_with(sample::alerts(rows).as_arrow(), call))
+}

@@ -1,0 +1,159 @@
+//! Receivers behind TLS, and those that ask who we are.
+
+use std::sync::Arc;
+
+use delfin_plugin_api::{Failure, Outcome};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{
+    RootCertStore, ServerConfig,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::WebPkiClientVerifier,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    server::{Reply, Server},
+    support::{Lab, export},
+};
+
+/// An authority of our own.
+struct Authority {
+    certificate: rcgen::Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate and its key.
+struct Signed {
+    certificate: rcgen::Certificate,
+    key: KeyPair,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Self {
+            certificate: params.self_signed(&key).unwrap(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    fn sign(&self, name: &str) -> Signed {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        Signed {
+            certificate: params.signed_by(&key, &self.issuer).unwrap(),
+            key,
+        }
+    }
+
+    /// A receiver with a certificate of ours; `asks` is whether it wants one too.
+    fn receiver(&self, name: &str, asks: bool) -> Server {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let builder = if asks {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.certificate.der().clone()).unwrap();
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.unwrap())
+        } else {
+            builder.with_no_client_auth()
+        };
+        let signed = self.sign(name);
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signed.key.serialize_der()));
+        let config = builder.with_single_cert(vec![signed.certificate.der().clone()], key);
+        Server::start_tls(config.unwrap(), |_| Reply::status(200))
+    }
+}
+
+fn sent(lab: &Lab, settings: &Value) -> Outcome {
+    export(&mut lab.alerts(settings), 2)
+}
+
+fn misconfigured(outcome: Outcome) -> String {
+    match outcome {
+        Err(Failure::Misconfigured { message }) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Who is not let in may learn why, or only find the door shut: over a short
+/// way the connection may be closed before the request is on it.
+fn shut_out(outcome: &Outcome) {
+    let expected = matches!(
+        outcome,
+        Err(Failure::Misconfigured { .. } | Failure::Retry { .. })
+    );
+    assert!(expected, "{outcome:?}");
+}
+
+#[test]
+fn a_receiver_is_believed_whose_certificate_the_named_authority_has_signed() {
+    let lab = Lab::new();
+    let authority = Authority::new();
+    let ca = lab.file("ca.pem", &authority.certificate.pem());
+    let receiver = authority.receiver("localhost", false);
+    let good = json!({ "url": receiver.url("/"), "ca_certificate": ca });
+    assert_eq!(sent(&lab, &good), Ok(()));
+    assert_eq!(receiver.seen().len(), 1);
+
+    let unknown = misconfigured(sent(&lab, &json!({ "url": receiver.url("/") })));
+    assert!(unknown.contains("UnknownIssuer"), "{unknown}");
+    let other = lab.file("other.pem", &Authority::new().certificate.pem());
+    let other = json!({ "url": receiver.url("/"), "ca_certificate": other });
+    misconfigured(sent(&lab, &other));
+    let elsewhere = authority.receiver("example.com", false);
+    let elsewhere = json!({ "url": elsewhere.url("/"), "ca_certificate": good["ca_certificate"] });
+    let message = misconfigured(sent(&lab, &elsewhere));
+    assert!(message.contains("not valid for name"), "{message}");
+    assert_eq!(receiver.seen().len(), 1);
+}
+
+#[test]
+fn a_receiver_without_tls_is_the_wrong_address() {
+    let receiver = Server::start(|_| Reply::status(200));
+    let url = receiver.url("/").replace("http://", "https://");
+    misconfigured(sent(&Lab::new(), &json!({ "url": url })));
+}
+
+#[test]
+fn a_receiver_that_asks_who_we_are_is_shown_a_certificate() {
+    let lab = Lab::new();
+    let authority = Authority::new();
+    let receiver = authority.receiver("localhost", true);
+    let ours = authority.sign("delfin");
+    let stranger = Authority::new().sign("delfin");
+    let mut settings = json!({
+        "url": receiver.url("/"),
+        "ca_certificate": lab.file("ca.pem", &authority.certificate.pem()),
+    });
+    shut_out(&sent(&lab, &settings));
+
+    settings["client_certificate"] = json!(lab.file("c.pem", &ours.certificate.pem()));
+    settings["client_key"] = json!(lab.file("c.key", &ours.key.serialize_pem()));
+    assert_eq!(sent(&lab, &settings), Ok(()));
+    assert_eq!(receiver.seen().len(), 1);
+
+    settings["client_key"] = json!(lab.file("s.key", &stranger.key.serialize_pem()));
+    let refused = lab.create("AlertExporterWebhook", &settings).err().unwrap();
+    assert!(refused.contains("cannot use `client_key` `"), "{refused}");
+
+    settings["client_certificate"] = json!(lab.file("s.pem", &stranger.certificate.pem()));
+    shut_out(&sent(&lab, &settings));
+    assert_eq!(receiver.seen().len(), 1);
+}
+
+#[test]
+fn a_file_that_is_missing_is_named() {
+    let settings = json!({ "url": "https://localhost/", "ca_certificate": "/no/such/ca.pem" });
+    let refused = Lab::new().create("PerformanceExporterWebhook", &settings);
+    let refused = refused.err().unwrap();
+    assert!(
+        refused.contains("cannot use `ca_certificate` `/no/such/ca.pem`: No such file"),
+        "{refused}"
+    );
+}
