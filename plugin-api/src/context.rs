@@ -24,8 +24,11 @@ pub struct Context<'a> {
 pub struct BatchPart<'a> {
     /// The receipt that whoever handed them in was given.
     pub batch_id: Uuid,
-    /// The first of them.
+    /// The first of them, counted in the rows of the call.
     pub first_row: usize,
+    /// The first of them, counted in the batch as it was accepted: with the batch
+    /// and how many they are, a name that is the same at each try.
+    pub batch_row: usize,
     /// How many they are.
     pub rows: usize,
     /// When they were accepted, in milliseconds since the epoch.
@@ -67,14 +70,24 @@ impl<'a> Context<'a> {
 
     /// What the rows were accepted as, in order.
     pub fn parts(&self) -> impl ExactSizeIterator<Item = BatchPart<'_>> {
-        self.call.parts().as_slice().iter().map(|part| BatchPart {
-            batch_id: Uuid::from_bytes(part.batch_id),
-            first_row: part.first_row as usize,
-            rows: part.rows as usize,
-            accepted_ms: part.accepted_ms,
-            storage_id: Some(part.storage_id.as_str()).filter(|id| !id.is_empty()),
-            complete: part.complete,
-        })
+        let mut next_row = 0;
+        self.call
+            .parts()
+            .as_slice()
+            .iter()
+            .map(move |part| BatchPart {
+                batch_id: Uuid::from_bytes(part.batch_id),
+                first_row: {
+                    let first_row = next_row;
+                    next_row += part.rows as usize;
+                    first_row
+                },
+                batch_row: part.first_row as usize,
+                rows: part.rows as usize,
+                accepted_ms: part.accepted_ms,
+                storage_id: Some(part.storage_id.as_str()).filter(|id| !id.is_empty()),
+                complete: part.complete,
+            })
     }
 }
 

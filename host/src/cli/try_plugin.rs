@@ -251,6 +251,7 @@ fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<Outgoing, Error>
         origin: Origin::Ingest,
         parts: vec![OutgoingPart {
             batch_id: Uuid::now_v7(),
+            first_row: 0,
             rows,
             accepted_ms: now_ms(),
             storage_id: None,

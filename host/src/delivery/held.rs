@@ -122,6 +122,11 @@ impl Part {
         }
     }
 
+    /// The first row that is sent.
+    pub(super) fn first_sent(&self) -> usize {
+        self.record.nth_sent(&self.rows, 0)
+    }
+
     /// How many rows are sent.
     pub(super) fn sent_count(&self) -> usize {
         self.record.sent_count(&self.rows)

@@ -115,6 +115,7 @@ pub(super) fn outgoing(stored: &StoredLetter) -> Result<Outgoing, String> {
         origin: Origin::Replay,
         parts: vec![OutgoingPart {
             batch_id: letter.batch_id,
+            first_row: letter.first_row,
             rows: arrow.num_rows() as u64,
             accepted_ms: letter.accepted_ms,
             storage_id: letter.storage_id.clone(),

@@ -95,6 +95,7 @@ impl Rounds {
             origin: Origin::Resend,
             parts: vec![OutgoingPart {
                 batch_id: Uuid::now_v7(),
+                first_row: 0,
                 rows: batch.rows() as u64,
                 accepted_ms: now,
                 storage_id: None,

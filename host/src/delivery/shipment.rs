@@ -80,6 +80,7 @@ impl Shipment {
             let batch = &part.record.batch;
             OutgoingPart {
                 batch_id: batch.batch_id,
+                first_row: part.first_sent() as u64,
                 rows: part.sent_count() as u64,
                 accepted_ms: batch.accepted_ms,
                 storage_id: batch.storage_id.clone(),

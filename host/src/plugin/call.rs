@@ -64,6 +64,8 @@ pub struct Outgoing {
 pub struct OutgoingPart {
     /// The batch that they are of.
     pub batch_id: Uuid,
+    /// The first of them, counted in that batch.
+    pub first_row: u64,
     /// How many rows.
     pub rows: u64,
     /// When they were accepted, in milliseconds since the epoch.
@@ -76,37 +78,15 @@ pub struct OutgoingPart {
 
 impl Outgoing {
     pub(super) fn parts(&self) -> Vec<BatchPart<'_>> {
-        let mut first_row = 0;
-        let parts = self.parts.iter().map(|part| {
-            let first = first_row;
-            first_row += part.rows;
-            BatchPart {
-                batch_id: part.batch_id.into_bytes(),
-                first_row: first,
-                rows: part.rows,
-                accepted_ms: part.accepted_ms,
-                storage_id: RStr::from(part.storage_id.as_deref().unwrap_or_default()),
-                complete: part.complete,
-            }
+        let parts = self.parts.iter().map(|part| BatchPart {
+            batch_id: part.batch_id.into_bytes(),
+            first_row: part.first_row,
+            rows: part.rows,
+            accepted_ms: part.accepted_ms,
+            storage_id: RStr::from(part.storage_id.as_deref().unwrap_or_default()),
+            complete: part.complete,
         });
         parts.collect()
-    }
-}
-
-impl From<&StoredBatch> for Outgoing {
-    fn from(batch: &StoredBatch) -> Self {
-        Self {
-            arrow: batch.arrow.clone(),
-            items: batch.items,
-            origin: batch.origin,
-            parts: vec![OutgoingPart {
-                batch_id: batch.batch_id,
-                rows: batch.arrow.num_rows() as u64,
-                accepted_ms: batch.accepted_ms,
-                storage_id: batch.storage_id.clone(),
-                complete: batch.complete,
-            }],
-        }
     }
 }
 

@@ -69,6 +69,7 @@ pub struct LogRecord<'a> {
 pub struct BatchPart<'a> {
     /// UUIDv7, in the byte order of RFC 9562.
     pub batch_id: [u8; 16],
+    /// Counted in the batch as it was accepted; in the call, parts follow one another.
     pub first_row: u64,
     pub rows: u64,
     /// When it was accepted: milliseconds since the epoch.

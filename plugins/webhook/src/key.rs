@@ -19,7 +19,7 @@ pub(crate) fn of<'a>(parts: impl Iterator<Item = BatchPart<'a>>) -> String {
     let mut key = String::new();
     for part in parts {
         let joint = if key.is_empty() { "" } else { "+" };
-        let (batch, first) = (part.batch_id, part.first_row);
+        let (batch, first) = (part.batch_id, part.batch_row);
         let last = (first + part.rows).saturating_sub(1);
         // Only a writer can fail, and a text does not.
         write!(key, "{joint}{batch}.{first}-{last}").ok();
@@ -43,7 +43,8 @@ mod tests {
     fn part(batch: u128, first_row: usize, rows: usize) -> BatchPart<'static> {
         BatchPart {
             batch_id: Uuid::from_u128(batch),
-            first_row,
+            first_row: 0,
+            batch_row: first_row,
             rows,
             accepted_ms: 0,
             storage_id: None,
