@@ -222,6 +222,7 @@ impl Journal for SqliteJournal {
         Ok(Stats {
             records: held.records,
             bytes: held.bytes,
+            needed_bytes: held.needed_bytes,
             max_bytes: self.max_bytes,
             file_bytes: held.file_bytes,
             oldest_accepted_ms: held.oldest_accepted_ms,
