@@ -250,6 +250,10 @@ impl Lane {
         if let Some(batch) = self.decoded().get(from) {
             return Ok(Next::Batch(batch));
         }
+        // To learn that there is nothing needs no thread that may block.
+        if from > *self.journal.head().borrow() {
+            return Ok(Next::Nothing);
+        }
         let lane = Arc::clone(self);
         let read = tokio::task::spawn_blocking(move || lane.read(from)).await;
         read.unwrap_or_else(|error| {

@@ -135,6 +135,9 @@ pub struct Stats {
     pub records: u64,
     /// Bytes of their payloads.
     pub bytes: u64,
+    /// Of these, the bytes of records that a cursor has still to pass. The others
+    /// give way as soon as there is no room.
+    pub needed_bytes: u64,
     /// Bytes that they may have.
     pub max_bytes: u64,
     /// Size of the file, room for reuse included.

@@ -28,6 +28,11 @@ impl Collector for Journals {
         page.gauge("journal_bytes", "Bytes that the records held take.", |s| {
             Some(s.bytes)
         })?;
+        page.gauge(
+            "journal_needed_bytes",
+            "Of these, those of batches that an exporter has still before it.",
+            |s| Some(s.needed_bytes),
+        )?;
         page.gauge("journal_capacity_bytes", "Bytes that they may take.", |s| {
             Some(s.max_bytes)
         })?;

@@ -190,6 +190,10 @@ impl Journal for SqliteJournal {
     }
 
     fn read(&self, from: Seq) -> Result<Option<Entry>, ReadError> {
+        // Most who ask have read all there is, and the file need not be asked for that.
+        if from > *self.shared.head.borrow() {
+            return Ok(None);
+        }
         self.query(|tx| read::entry(tx, from))
     }
 
@@ -228,6 +232,7 @@ impl Journal for SqliteJournal {
         Ok(Stats {
             records: held.records,
             bytes: held.bytes,
+            needed_bytes: held.needed_bytes,
             max_bytes: self.max_bytes,
             file_bytes: held.file_bytes,
             oldest_accepted_ms: held.oldest_accepted_ms,

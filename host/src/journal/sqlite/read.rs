@@ -196,7 +196,9 @@ pub(super) fn held(tx: &Connection) -> rusqlite::Result<Stats> {
     // Numbers have no gaps, since records go from the front alone.
     let held = tx
         .prepare_cached(
-            "SELECT (SELECT max(seq) FROM batches) - b.seq + 1, t.bytes - b.bytes_before, b.accepted_ms
+            "SELECT (SELECT max(seq) FROM batches) - b.seq + 1, t.bytes - b.bytes_before, b.accepted_ms,
+                    coalesce((SELECT t.bytes - n.bytes_before FROM batches n
+                              WHERE n.seq >= (SELECT min(next_seq) FROM cursors) ORDER BY n.seq LIMIT 1), 0)
              FROM batches b, totals t ORDER BY b.seq LIMIT 1",
         )?
         .query_row([], |row| {
@@ -204,6 +206,7 @@ pub(super) fn held(tx: &Connection) -> rusqlite::Result<Stats> {
                 records: row.get(0)?,
                 bytes: row.get(1)?,
                 oldest_accepted_ms: row.get(2)?,
+                needed_bytes: row.get(3)?,
                 ..Stats::default()
             })
         })

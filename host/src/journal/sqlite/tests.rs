@@ -468,7 +468,11 @@ async fn records_kept_for_their_state_make_room_for_new_ones() {
             .unwrap();
         assert!(lane.read(seq).unwrap().is_some());
     }
-    assert_eq!(lane.stats().unwrap().records, 2);
+    let stats = lane.stats().unwrap();
+    assert_eq!((stats.records, stats.needed_bytes), (2, 0));
+    lane.add(1).await;
+    let stats = lane.stats().unwrap();
+    assert_eq!((stats.bytes, stats.needed_bytes), (2000, 1000));
 }
 
 #[tokio::test]
