@@ -15,7 +15,7 @@ use crate::{
     journal::StartFrom,
     lane::Lanes,
     logging,
-    plugin::{InstanceHost, OfferedBy, PluginCounters, Plugins},
+    plugin::{InstanceHost, OfferedBy, PluginCounters},
 };
 
 /// What every exporter is started with.
@@ -42,20 +42,6 @@ impl Starter {
             suspects: Arc::new(Semaphore::new(1)),
             journal_max_age: config.journal.max_age,
         }
-    }
-
-    /// Starts every exporter that is configured.
-    pub(crate) async fn start_all(
-        &self,
-        config: &Config,
-        plugins: &mut Plugins,
-    ) -> Result<(), StartError> {
-        self.fix_places(config).await?;
-        for exporter in &config.exporters {
-            let plugin = tokio::task::block_in_place(|| plugins.offer(exporter));
-            self.start(config, exporter, plugin).await?;
-        }
-        Ok(())
     }
 
     /// Starts one exporter.

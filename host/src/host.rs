@@ -11,15 +11,16 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     alert,
-    api::{self, ApiParts, ApiState, PluginExporterView, PluginView},
+    api::{self, ApiParts, ApiState},
     collect::{Collected, CollectedBatch, Destination, Refused, Registry},
-    config::Config,
+    config::{Config, Loaded},
     delivery::{Exporter, Exporters, Phase},
     exporters::Starter,
     inventory,
     journal::{self, CursorError, Journals, Limits, OpenError, ReadError},
     lane::{Lane, Lanes, NewBatch},
     plugin::Plugins,
+    reload::Reloader,
     storages::{self, Progress, Storages},
 };
 
@@ -73,6 +74,7 @@ pub struct Host {
     config: Config,
     journals: Journals,
     exporters: Exporters,
+    reloader: Reloader,
     follower: JoinHandle<()>,
     storages: Arc<Storages>,
     api: ApiState,
@@ -86,7 +88,8 @@ impl Host {
     /// # Errors
     ///
     /// What concerns the host itself.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    pub async fn start(loaded: Loaded) -> Result<Self, StartError> {
+        let config = loaded.config.clone();
         let mut plugins = tokio::task::block_in_place(|| Plugins::find(&config));
         for remark in plugins.remarks() {
             log::warn!("{remark}");
@@ -103,7 +106,8 @@ impl Host {
         let follower = tokio::spawn(follower.run(phase.subscribe()));
         let exporters = Exporters::default();
         let starter = Starter::new(&config, exporters.clone(), lanes.clone(), alerts.clone());
-        starter.start_all(&config, &mut plugins).await?;
+        let reloader = Reloader::new(loaded, starter, exporters.clone(), Arc::default());
+        reloader.start_all(&mut plugins).await?;
         let storages = start_storages(&config, &lanes)?;
         let api = ApiState::new(ApiParts {
             config: config.api.clone(),
@@ -112,13 +116,14 @@ impl Host {
             alerts,
             exporters: exporters.clone(),
             storages: Arc::clone(&storages),
-            plugins: plugin_views(&plugins).collect(),
+            reloader: reloader.clone(),
             phase: phase.subscribe(),
         });
         Ok(Self {
             config,
             journals,
             exporters,
+            reloader,
             follower,
             storages,
             api,
@@ -134,6 +139,12 @@ impl Host {
     /// The system does not say.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// Who makes another configuration hold.
+    #[must_use]
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// Runs until `stop` is over, then delivers what can be delivered at once;
@@ -244,37 +255,6 @@ fn lanes(config: &Config, journals: &Journals) -> Lanes {
         performance: lane(Kind::Performance),
         alerts: lane(Kind::Alert),
     }
-}
-
-fn plugin_views(plugins: &Plugins) -> impl Iterator<Item = PluginView> {
-    let found = plugins.catalog().plugins().iter().map(|plugin| {
-        let manifest = &plugin.manifest;
-        let exporters = manifest
-            .exporters
-            .iter()
-            .map(|exporter| PluginExporterView {
-                name: exporter.name.clone(),
-                kind: exporter.kind.clone(),
-                description: exporter.description.clone(),
-            });
-        PluginView {
-            file: plugin.path.display().to_string(),
-            sha256: Some(plugin.sha256.to_string()),
-            name: Some(manifest.plugin.clone()),
-            version: Some(manifest.version.clone()),
-            vendor: Some(manifest.vendor.clone()),
-            license: Some(manifest.license.clone()),
-            abi: Some(manifest.abi.clone()),
-            exporters: exporters.collect(),
-            refused: plugins.unusable(&plugin.path).map(ToString::to_string),
-        }
-    });
-    let refused = plugins.refused().iter().map(|refusal| PluginView {
-        file: refusal.path.display().to_string(),
-        refused: Some(refusal.to_string()),
-        ..PluginView::default()
-    });
-    found.chain(refused)
 }
 
 /// One line that says what stays in the journal.

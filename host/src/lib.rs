@@ -16,4 +16,5 @@ pub mod journal;
 pub mod lane;
 pub mod logging;
 pub mod plugin;
+pub mod reload;
 pub mod storages;

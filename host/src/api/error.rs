@@ -44,6 +44,12 @@ pub enum ApiError {
         /// The letter that was asked for.
         id: String,
     },
+    /// No exporter of that name is configured.
+    #[error("Exporter {name} could not be found.")]
+    ExporterNotFound {
+        /// What was asked for.
+        name: String,
+    },
     /// The path has no such method.
     #[error("Method is not allowed for this resource.")]
     MethodNotAllowed,
@@ -152,6 +158,7 @@ impl ApiError {
             Self::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
             Self::BatchNotFound { .. } => (StatusCode::NOT_FOUND, "BatchNotFound"),
             Self::DeadLetterNotFound { .. } => (StatusCode::NOT_FOUND, "DeadLetterNotFound"),
+            Self::ExporterNotFound { .. } => (StatusCode::NOT_FOUND, "ExporterNotFound"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
             Self::InvalidInput { .. } => (StatusCode::BAD_REQUEST, "InvalidInput"),
             Self::MalformedRequestBody { .. } => (StatusCode::BAD_REQUEST, "MalformedRequestBody"),
@@ -179,6 +186,7 @@ impl ApiError {
         match self {
             Self::BatchNotFound { batch_id } => vec![batch_id.to_string()],
             Self::DeadLetterNotFound { id } => vec![id.clone()],
+            Self::ExporterNotFound { name } => vec![name.clone()],
             Self::InvalidInput { detail }
             | Self::MalformedRequestBody { detail }
             | Self::InvalidContentType { detail }
@@ -204,6 +212,7 @@ impl ApiError {
             Self::NotFound
             | Self::BatchNotFound { .. }
             | Self::DeadLetterNotFound { .. }
+            | Self::ExporterNotFound { .. }
             | Self::MethodNotAllowed
             | Self::InvalidInput { .. }
             | Self::MalformedRequestBody { .. }

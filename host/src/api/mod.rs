@@ -19,8 +19,11 @@ mod ingest;
 mod metrics;
 mod openapi;
 mod plugins;
+mod reload;
+mod replay;
 mod request;
 mod serve;
+mod since;
 mod storages;
 #[cfg(test)]
 mod tests;
@@ -40,6 +43,7 @@ use crate::{
     config::{ApiConfig, JournalConfig},
     delivery::{Exporters, Phase},
     lane::Lanes,
+    reload::Reloader,
     storages::Storages,
 };
 use metrics::Metrics;
@@ -62,8 +66,8 @@ pub struct ApiParts {
     pub exporters: Exporters,
     /// The storages.
     pub storages: Arc<Storages>,
-    /// The plugin files that were found.
-    pub plugins: Arc<[PluginView]>,
+    /// Who makes another configuration hold, and knows the plugin files.
+    pub reloader: Reloader,
     /// Whether the host takes batches.
     pub phase: watch::Receiver<Phase>,
 }
@@ -149,6 +153,8 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(active_alerts::list_active_alerts))
         .routes(routes!(batches::show_batch))
         .routes(routes!(exporters::list_exporters))
+        .routes(routes!(replay::replay))
+        .routes(routes!(reload::reload))
         .routes(routes!(plugins::list_plugins))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

@@ -52,6 +52,6 @@ pub(super) struct Plugins {
 #[utoipa::path(get, path = "/v1/plugins", responses((status = 200, body = Plugins, description = "The plugin files")))]
 pub(super) async fn list_plugins(State(api): State<ApiState>) -> Json<Plugins> {
     Json(Plugins {
-        plugins: api.parts().plugins.to_vec(),
+        plugins: api.parts().reloader.plugins().borrow().to_vec(),
     })
 }

@@ -124,6 +124,16 @@ impl Api {
         self.answer(path, request.send(SendBody::from_reader(upload.body)))
     }
 
+    /// Hands JSON in.
+    pub(super) fn post_json(&self, path: &str, body: &str) -> Result<String, ApiError> {
+        let headers = vec![
+            ("Content-Type", "application/json".to_owned()),
+            ("Content-Length", body.len().to_string()),
+        ];
+        let body = &mut body.as_bytes();
+        self.post(path, Upload { headers, body })
+    }
+
     /// Removes a resource.
     pub(super) fn delete(&self, path: &str) -> Result<String, ApiError> {
         let url = format!("{}{path}", self.url);

@@ -4,22 +4,16 @@
 //! exporter, which is closed again. Sends nothing, and leaves nothing behind but
 //! what an exporter makes as soon as it starts: its file, say.
 
-use std::{
-    path::Path,
-    thread,
-    time::{Duration, Instant},
-};
+use std::path::Path;
 
-use delfin_plugin_api::Failure;
 use serde::Serialize;
-use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{Error, Global, Output, settings};
 use crate::{
     collect::Registry,
     config::{Config, ExporterConfig, StorageConfig},
     journal, logging,
-    plugin::{Call, Instance, InstanceHost, OfferedBy, PluginCounters, Plugins, Reply},
+    plugin::{self, InstanceHost, PluginCounters, Plugins},
 };
 
 /// What `check` understands.
@@ -107,7 +101,7 @@ fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error>
             if holder.is_some() {
                 return Ok(());
             }
-            start_and_close(
+            plugin::try_instance(
                 &offered,
                 exporter,
                 instance_host(config, exporter, folder.path()),
@@ -137,45 +131,6 @@ fn instance_host(config: &Config, exporter: &ExporterConfig, folder: &Path) -> I
         level: logging::exporter_level(&exporter.name),
         secrets: config.secrets.clone(),
         counters: PluginCounters::default(),
-    }
-}
-
-fn start_and_close(
-    offered: &OfferedBy,
-    exporter: &ExporterConfig,
-    host: InstanceHost,
-) -> Result<(), String> {
-    let created = Instance::create(offered.root, &exporter.plugin, &exporter.config, host);
-    let (instance, created) = created.map_err(|error| error.to_string())?;
-    let deadline = Instant::now() + exporter.timeout;
-    answer(created, deadline).map_err(|error| match error {
-        Some(Failure::Misconfigured { message }) => format!("refused its config: {message}"),
-        Some(failure) => format!("cannot start: {failure}"),
-        None => format!(
-            "does not start within {}",
-            humantime::format_duration(exporter.timeout)
-        ),
-    })?;
-    let closed = answer(instance.call(Call::Close, deadline), deadline);
-    closed.map(drop).map_err(|error| match error {
-        Some(failure) => format!("cannot close: {failure}"),
-        None => format!(
-            "does not close within {}",
-            humantime::format_duration(exporter.timeout)
-        ),
-    })
-}
-
-/// How long a call took that went well; else its failure, or nothing if it does
-/// not come back.
-pub(super) fn answer(mut reply: Reply, deadline: Instant) -> Result<Duration, Option<Failure>> {
-    loop {
-        match reply.try_recv() {
-            Ok(answer) => return answer.outcome.map(|()| answer.took).map_err(Some),
-            Err(TryRecvError::Closed) => return Err(Some(Failure::fatal("its thread ended"))),
-            Err(TryRecvError::Empty) if Instant::now() >= deadline => return Err(None),
-            Err(TryRecvError::Empty) => thread::sleep(Duration::from_micros(200)),
-        }
     }
 }
 

@@ -7,7 +7,7 @@ mod export;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Api, Cell, Error, Global, Output, Table, api::Upload, settings, table::grouped};
+use super::{Api, Cell, Error, Global, Output, Table, settings, table::grouped};
 
 pub use self::args::DeadLettersCommand;
 use self::args::{ExportArgs, ListArgs, ShowArgs, TakeArgs};
@@ -89,14 +89,7 @@ fn take(
     let api = Api::new(&settings::api_url(global, &args.host)?);
     let path = format!("{PATH}/{action}");
     let body = args.body().to_string();
-    let upload = Upload {
-        headers: vec![
-            ("Content-Type", "application/json".to_owned()),
-            ("Content-Length", body.len().to_string()),
-        ],
-        body: &mut body.as_bytes(),
-    };
-    let answer = api.post(&path, upload)?;
+    let answer = api.post_json(&path, &body)?;
     if output.json() {
         return output.line(&answer);
     }

@@ -13,6 +13,8 @@ mod new_exporter;
 mod output;
 mod plugins;
 mod push;
+mod reload;
+mod replay;
 mod run;
 mod settings;
 mod storages;
@@ -38,6 +40,8 @@ pub use new_exporter::{ExporterName, NewError, NewExporterArgs, NewKind};
 pub use output::Output;
 pub use plugins::{Listing, PluginView, PluginsCommand, RefusedView};
 pub use push::{IngestKind, PushArgs, PushError};
+pub use reload::ReloadArgs;
+pub use replay::ReplayArgs;
 pub use run::RunArgs;
 pub use settings::HostArgs;
 pub use storages::StoragesCommand;
@@ -105,6 +109,12 @@ pub enum Command {
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
 
+    /// Deliver once more what one of the running host's exporters has had
+    Replay(ReplayArgs),
+
+    /// Have the running host read its configuration again
+    Reload(ReloadArgs),
+
     /// Hand a file of performance or of alerts to the running host
     Push(PushArgs),
 
@@ -146,6 +156,8 @@ impl Cli {
             Command::Exporters(args) => exporters::run(global, args, output),
             Command::Storages(command) => storages::run(global, command, output),
             Command::DeadLetters(command) => dead_letters::run(global, command, output),
+            Command::Replay(args) => replay::run(global, args, output),
+            Command::Reload(args) => reload::run(global, args, output),
             Command::Push(args) => push::run(global, args, output),
             Command::Try(args) => try_plugin::run(global, args, output),
             Command::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),

@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{Error, Global, Output, check, settings};
 use crate::{
-    config::{Config, Loaded},
+    config::Loaded,
     host::Host,
     logging,
 };
@@ -38,16 +38,25 @@ pub(super) fn run(global: &Global, args: &RunArgs, output: &mut Output<'_>) -> R
         log::warn!("{warning}");
     }
     let runtime = tokio::runtime::Runtime::new()?;
-    let ran = runtime.block_on(serve(config));
+    let ran = runtime.block_on(serve(Loaded { config, source }));
     runtime.shutdown_timeout(LAST_MOMENT);
     logging::flush();
     ran
 }
 
-async fn serve(config: Config) -> Result<(), Error> {
+async fn serve(loaded: Loaded) -> Result<(), Error> {
     let signals = signals()?;
-    let host = Host::start(config).await;
+    let mut hangups = signal(SignalKind::hangup())?;
+    let host = Host::start(loaded).await;
     let host = host.map_err(|error| Error::Failed(error.into()))?;
+    let reloader = host.reloader().clone();
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            if let Err(error) = reloader.reload().await {
+                log::error!("the configuration was not reloaded: {error}");
+            }
+        }
+    });
     host.run(nth(signals.clone(), 1), nth(signals, 2)).await;
     Ok(())
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{Api, Cell, Error, Global, HostArgs, Output, Table, api::Upload, settings};
+use super::{Api, Cell, Error, Global, HostArgs, Output, Table, settings};
 
 const PATH: &str = "/v1/storages";
 
@@ -129,14 +129,7 @@ fn add(global: &Global, args: &AddArgs, output: &mut Output<'_>) -> Result<(), E
     let api = Api::new(&settings::api_url(global, &args.host)?);
     let password = password(args)?;
     let body = Zeroizing::new(registration(args, &password).to_string());
-    let upload = Upload {
-        headers: vec![
-            ("Content-Type", "application/json".to_owned()),
-            ("Content-Length", body.len().to_string()),
-        ],
-        body: &mut body.as_bytes(),
-    };
-    let answer = api.post(PATH, upload)?;
+    let answer = api.post_json(PATH, &body)?;
     if output.json() {
         return output.line(&answer);
     }

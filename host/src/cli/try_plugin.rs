@@ -13,13 +13,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Error, Global, Output, check::answer, push, table::grouped};
+use super::{Error, Global, Output, push, table::grouped};
 use crate::{
     clock::now_ms,
     config::{LogConfig, LogFormat, Secrets},
     ingest::{self, Limits, Payload},
     logging,
-    plugin::{Call, Instance, InstanceHost, Outgoing, OutgoingPart, PluginCounters},
+    plugin::{Call, Instance, InstanceHost, Outgoing, OutgoingPart, PluginCounters, answer},
 };
 
 /// Points of a series that is made up.

@@ -4,11 +4,13 @@
 //! plugin: no async worker ever does, and no lock is held meanwhile. A call that
 //! never returns costs its thread and nothing else.
 
+mod attempt;
 mod call;
 mod host;
 mod instance;
 mod offers;
 
+pub use attempt::{answer, try_instance};
 pub use call::{Outgoing, OutgoingPart, StoredBatch};
 pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Answer, Call, Instance, Reply};

@@ -12,7 +12,10 @@ use delfin_plugin_loader::{
     self as loader, Catalog, Inspection, OpenOptions, OpenPlugin, Probe, Reason, Refusal, Sha256,
 };
 
-use crate::config::{Config, ExporterConfig};
+use crate::{
+    api::{PluginExporterView, PluginView},
+    config::{Config, ExporterConfig},
+};
 
 /// The command that the host runs itself with to try a library: see `cli`.
 pub const PROBE_COMMAND: &str = "__probe";
@@ -33,6 +36,8 @@ pub struct OfferedBy {
     pub root: PluginRef,
     /// Its version.
     pub version: String,
+    /// The content of its file.
+    pub sha256: String,
     /// How often the exporter wants to be sent the active alerts again.
     pub resend: Option<Duration>,
     /// Whether two instances exclude each other.
@@ -100,6 +105,38 @@ impl Plugins {
         &self.refused
     }
 
+    /// The files, as the API shows them.
+    pub fn views(&self) -> impl Iterator<Item = PluginView> {
+    let found = self.catalog().plugins().iter().map(|plugin| {
+        let manifest = &plugin.manifest;
+        let exporters = manifest
+            .exporters
+            .iter()
+            .map(|exporter| PluginExporterView {
+                name: exporter.name.clone(),
+                kind: exporter.kind.clone(),
+                description: exporter.description.clone(),
+            });
+        PluginView {
+            file: plugin.path.display().to_string(),
+            sha256: Some(plugin.sha256.to_string()),
+            name: Some(manifest.plugin.clone()),
+            version: Some(manifest.version.clone()),
+            vendor: Some(manifest.vendor.clone()),
+            license: Some(manifest.license.clone()),
+            abi: Some(manifest.abi.clone()),
+            exporters: exporters.collect(),
+            refused: self.unusable(&plugin.path).map(ToString::to_string),
+        }
+    });
+    let refused = self.refused().iter().map(|refusal| PluginView {
+        file: refusal.path.display().to_string(),
+        refused: Some(refusal.to_string()),
+        ..PluginView::default()
+    });
+    found.chain(refused)
+    }
+
     /// The plugin that offers an exporter, opened.
     ///
     /// # Errors
@@ -132,6 +169,7 @@ impl Plugins {
             Ok(opened) => Ok(OfferedBy {
                 root: opened.module(),
                 version: plugin.manifest.version.clone(),
+                sha256: plugin.sha256.to_string(),
                 resend: declared
                     .resend_seconds
                     .map(|seconds| Duration::from_secs(seconds.get())),

@@ -1,14 +1,12 @@
 //! Which dead letters a request speaks of.
 
-use std::time::Duration;
-
 use axum::extract::Request;
 use delfin_plugin_api::Kind;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::super::{ApiState, error::ApiError, storages::given};
+use super::super::{ApiState, error::ApiError, since, storages::given};
 use crate::journal::{Journal, LetterCount, LetterFilter, LetterId, ReadError};
 
 const LISTED: u64 = 100;
@@ -123,18 +121,8 @@ impl Asked {
     }
 
     fn since_ms(&self, now_ms: i64) -> Result<Option<i64>, ApiError> {
-        let Some(since) = &self.since else {
-            return Ok(None);
-        };
-        let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        if let Ok(ago) = humantime::parse_duration(since) {
-            return Ok(Some(now_ms.saturating_sub(ms(ago))));
-        }
-        let time = humantime::parse_rfc3339(since).map_err(|_| {
-            ApiError::invalid("`since` must be how long ago, as in `2h`, or a time in RFC 3339")
-        })?;
-        let since_1970 = time.duration_since(std::time::SystemTime::UNIX_EPOCH);
-        Ok(Some(since_1970.map_or(0, ms)))
+        let since = self.since.as_deref();
+        since.map(|since| since::ms(since, now_ms)).transpose()
     }
 }
 
