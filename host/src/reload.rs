@@ -86,7 +86,12 @@ type Offers = BTreeMap<String, Result<OfferedBy, String>>;
 
 impl Reloader {
     /// For a host that was started with that configuration.
-    pub(crate) fn new(loaded: Loaded, starter: Starter, exporters: Exporters, plugins: Arc<[PluginView]>) -> Self {
+    pub(crate) fn new(
+        loaded: Loaded,
+        starter: Starter,
+        exporters: Exporters,
+        plugins: Arc<[PluginView]>,
+    ) -> Self {
         let Loaded { config, source } = loaded;
         let running = Running {
             contents: BTreeMap::new(),
@@ -113,14 +118,28 @@ impl Reloader {
         self.0.starter.fix_places(&running.config).await?;
         for (name, offer) in offers(&running.config, plugins) {
             if let Ok(offered) = &offer {
-                running.contents.insert(name.clone(), offered.sha256.clone());
+                running
+                    .contents
+                    .insert(name.clone(), offered.sha256.clone());
             }
-            let exporter = running.config.exporters.iter().find(|exporter| exporter.name == name);
+            let exporter = running
+                .config
+                .exporters
+                .iter()
+                .find(|exporter| exporter.name == name);
             if let Some(exporter) = exporter {
-                self.0.starter.start(&running.config, exporter, offer).await?;
+                self.0
+                    .starter
+                    .start(&running.config, exporter, offer)
+                    .await?;
             }
         }
-        let names: Vec<&str> = running.config.exporters.iter().map(|e| e.name.as_str()).collect();
+        let names: Vec<&str> = running
+            .config
+            .exporters
+            .iter()
+            .map(|e| e.name.as_str())
+            .collect();
         self.0.exporters.sort(&names);
         self.0.plugins.send_replace(plugins.views().collect());
         Ok(())
@@ -156,7 +175,8 @@ impl Reloader {
             (plugins, offers)
         });
         tokio::task::block_in_place(|| self.try_all(&running, &new, &offers))?;
-        self.replace(&mut running, new, offers, &mut reloaded).await?;
+        self.replace(&mut running, new, offers, &mut reloaded)
+            .await?;
         self.0.plugins.send_replace(plugins.views().collect());
         log::info!(
             added = reloaded.added.join(", "), changed = reloaded.changed.join(", "),
@@ -197,9 +217,15 @@ impl Reloader {
         mut offers: Offers,
         reloaded: &mut Reloaded,
     ) -> Result<(), ReloadError> {
-        let Inner { exporters, starter, .. } = &*self.0;
+        let Inner {
+            exporters, starter, ..
+        } = &*self.0;
         for old in &running.config.exporters {
-            if new.exporters.iter().all(|exporter| exporter.name != old.name) {
+            if new
+                .exporters
+                .iter()
+                .all(|exporter| exporter.name != old.name)
+            {
                 exporters.stop(&old.name, old.timeout + GRACE).await;
                 running.contents.remove(&old.name);
                 reloaded.removed.push(old.name.clone());
@@ -232,7 +258,11 @@ impl Reloader {
             }
             starter.start(&new, exporter, offer).await?;
         }
-        let names: Vec<&str> = new.exporters.iter().map(|exporter| exporter.name.as_str()).collect();
+        let names: Vec<&str> = new
+            .exporters
+            .iter()
+            .map(|exporter| exporter.name.as_str())
+            .collect();
         exporters.sort(&names);
         running.config = new;
         Ok(())
@@ -241,7 +271,10 @@ impl Reloader {
 
 impl Running {
     fn exporter(&self, name: &str) -> Option<&ExporterConfig> {
-        self.config.exporters.iter().find(|exporter| exporter.name == name)
+        self.config
+            .exporters
+            .iter()
+            .find(|exporter| exporter.name == name)
     }
 
     /// Whether that exporter runs already, of the same library.
@@ -254,7 +287,9 @@ impl Running {
 
 fn offers(config: &Config, plugins: &mut Plugins) -> Offers {
     let exporters = config.exporters.iter();
-    exporters.map(|exporter| (exporter.name.clone(), plugins.offer(exporter))).collect()
+    exporters
+        .map(|exporter| (exporter.name.clone(), plugins.offer(exporter)))
+        .collect()
 }
 
 /// The parts that differ and are looked at when the host starts, and then never
@@ -262,7 +297,10 @@ fn offers(config: &Config, plugins: &mut Plugins) -> Offers {
 fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
         ("state_dir", old.state_dir != new.state_dir),
-        ("plugin_cache_dir", old.plugin_cache_dir != new.plugin_cache_dir),
+        (
+            "plugin_cache_dir",
+            old.plugin_cache_dir != new.plugin_cache_dir,
+        ),
         ("log", old.log != new.log),
         ("api", old.api != new.api),
         ("journal", old.journal != new.journal),
@@ -270,5 +308,8 @@ fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("shutdown", old.shutdown != new.shutdown),
         ("storage", old.storages != new.storages),
     ];
-    differs.into_iter().filter_map(|(part, differs)| differs.then_some(part)).collect()
+    differs
+        .into_iter()
+        .filter_map(|(part, differs)| differs.then_some(part))
+        .collect()
 }

@@ -312,6 +312,16 @@ impl Host {
         receipt["batch_id"].as_str().map(str::to_owned)
     }
 
+    /// Tells it to read its configuration again.
+    ///
+    /// # Panics
+    ///
+    /// It is gone.
+    pub fn hang_up(&self) {
+        let pid = Pid::from_child(&self.child);
+        must(kill_process(pid, Signal::HUP), "send a signal");
+    }
+
     /// What the API says of an exporter.
     ///
     /// # Panics

@@ -30,7 +30,9 @@ pub(super) async fn reload(State(api): State<ApiState>) -> Result<Json<Reloaded>
     }
     let reloaded = api.parts().reloader.reload().await;
     reloaded.map(Json).map_err(|error| match error {
-        ReloadError::Config(_) | ReloadError::Exporter { .. } => ApiError::invalid(error.to_string()),
+        ReloadError::Config(_) | ReloadError::Exporter { .. } => {
+            ApiError::invalid(error.to_string())
+        }
         ReloadError::Start(_) => ApiError::Internal {
             log: error.to_string(),
         },

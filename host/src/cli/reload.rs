@@ -24,7 +24,11 @@ struct Reloaded {
     needs_restart: Vec<String>,
 }
 
-pub(super) fn run(global: &Global, args: &ReloadArgs, output: &mut Output<'_>) -> Result<(), Error> {
+pub(super) fn run(
+    global: &Global,
+    args: &ReloadArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
     let api = Api::new(&settings::api_url(global, &args.host)?);
     let answer = api.post_json(PATH, "{}").map_err(|error| match error {
         refused @ ApiError::Refused { .. } => Error::Configuration(refused.into()),
@@ -46,7 +50,9 @@ pub(super) fn run(global: &Global, args: &ReloadArgs, output: &mut Output<'_>) -
     }
     if !reloaded.needs_restart.is_empty() {
         let parts = reloaded.needs_restart.join(", ");
-        output.warn(&format!("changed, and needs a restart of the host: {parts}"));
+        output.warn(&format!(
+            "changed, and needs a restart of the host: {parts}"
+        ));
     }
     Ok(())
 }

@@ -26,7 +26,11 @@ struct Replayed {
     items: u64,
 }
 
-pub(super) fn run(global: &Global, args: &ReplayArgs, output: &mut Output<'_>) -> Result<(), Error> {
+pub(super) fn run(
+    global: &Global,
+    args: &ReplayArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
     let api = Api::new(&settings::api_url(global, &args.host)?);
     let path = format!("/v1/exporters/{}/replay", args.exporter);
     let body = json!({ "since": args.since }).to_string();

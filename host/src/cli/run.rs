@@ -8,11 +8,7 @@ use tokio::{
 };
 
 use super::{Error, Global, Output, check, settings};
-use crate::{
-    config::Loaded,
-    host::Host,
-    logging,
-};
+use crate::{config::Loaded, host::Host, logging};
 
 /// How long the process waits, when it ends, for calls that do not come back.
 const LAST_MOMENT: Duration = Duration::from_millis(200);

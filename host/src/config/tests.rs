@@ -77,12 +77,16 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: what the file says is an example.
-const EXAMPLES: [&str; 15] = [
+const EXAMPLES: [&str; 19] = [
     "alert_exporters",
     "exporter.AlertExporterFile.config.path",
     "exporter.AlertExporterFile.resend",
     "exporter.PerformanceExporterFile.config.path",
+    "exporter.PerformanceExporterFile.filter.exclude",
+    "exporter.PerformanceExporterFile.filter.include",
     "exporter.PerformanceExporterFile.library",
+    "exporter.PerformanceExporterFile.queue.max_age",
+    "exporter.PerformanceExporterFile.queue.max_bytes",
     "exporter.PerformanceExporterFile.sha256",
     "log.levels.AlertExporterExample",
     "log.levels.PerformanceExporterExample",
@@ -170,8 +174,9 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             checked += 1;
         }
     }
-    // The root, log, api, journal, alerts, shutdown, storage and its two, exporter and its retry.
-    assert_eq!(checked, 11);
+    // The root, log, api, journal, alerts, shutdown, storage and its two, exporter and its batch,
+    // queue, retry, circuit_breaker, dead_letter and filter.
+    assert_eq!(checked, 16);
 }
 
 #[test]

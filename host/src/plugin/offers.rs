@@ -107,34 +107,34 @@ impl Plugins {
 
     /// The files, as the API shows them.
     pub fn views(&self) -> impl Iterator<Item = PluginView> {
-    let found = self.catalog().plugins().iter().map(|plugin| {
-        let manifest = &plugin.manifest;
-        let exporters = manifest
-            .exporters
-            .iter()
-            .map(|exporter| PluginExporterView {
-                name: exporter.name.clone(),
-                kind: exporter.kind.clone(),
-                description: exporter.description.clone(),
-            });
-        PluginView {
-            file: plugin.path.display().to_string(),
-            sha256: Some(plugin.sha256.to_string()),
-            name: Some(manifest.plugin.clone()),
-            version: Some(manifest.version.clone()),
-            vendor: Some(manifest.vendor.clone()),
-            license: Some(manifest.license.clone()),
-            abi: Some(manifest.abi.clone()),
-            exporters: exporters.collect(),
-            refused: self.unusable(&plugin.path).map(ToString::to_string),
-        }
-    });
-    let refused = self.refused().iter().map(|refusal| PluginView {
-        file: refusal.path.display().to_string(),
-        refused: Some(refusal.to_string()),
-        ..PluginView::default()
-    });
-    found.chain(refused)
+        let found = self.catalog().plugins().iter().map(|plugin| {
+            let manifest = &plugin.manifest;
+            let exporters = manifest
+                .exporters
+                .iter()
+                .map(|exporter| PluginExporterView {
+                    name: exporter.name.clone(),
+                    kind: exporter.kind.clone(),
+                    description: exporter.description.clone(),
+                });
+            PluginView {
+                file: plugin.path.display().to_string(),
+                sha256: Some(plugin.sha256.to_string()),
+                name: Some(manifest.plugin.clone()),
+                version: Some(manifest.version.clone()),
+                vendor: Some(manifest.vendor.clone()),
+                license: Some(manifest.license.clone()),
+                abi: Some(manifest.abi.clone()),
+                exporters: exporters.collect(),
+                refused: self.unusable(&plugin.path).map(ToString::to_string),
+            }
+        });
+        let refused = self.refused().iter().map(|refusal| PluginView {
+            file: refusal.path.display().to_string(),
+            refused: Some(refusal.to_string()),
+            ..PluginView::default()
+        });
+        found.chain(refused)
     }
 
     /// The plugin that offers an exporter, opened.

@@ -69,6 +69,9 @@ impl<B: Batch> Exporter for Scripted<B> {
                 self.config.password
             ))),
             "reject" => Err(Failure::rejected("not wanted")),
+            "unauthorized" => Err(Failure::Unauthorized {
+                message: "who are you".to_owned(),
+            }),
             "fatal" => Err(Failure::fatal("worn out")),
             "panic" => panic!("told to panic"),
             "hang" => {

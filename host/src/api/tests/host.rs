@@ -17,11 +17,13 @@ use crate::{
     alert,
     api::{ApiParts, ApiState, PluginExporterView, PluginView, serve},
     collect::{Collected, CollectedBatch, Destination, Refused, Registry, drivers::fake},
-    config::{self, ApiConfig, JournalConfig, Secrets, Source, StartFrom, StorageConfig},
+    config::{self, ApiConfig, JournalConfig, Loaded, Secrets, Source, StartFrom, StorageConfig},
     delivery::{Delivery, Exporters, Phase, State},
+    exporters::Starter,
     journal::{self, Journals, Limits, Position, Receipt, Seq, Settlement},
     lane::{Lane, Lanes, NewBatch},
     plugin::{InstanceHost, PluginCounters},
+    reload::Reloader,
     storages::Storages,
 };
 
@@ -94,11 +96,11 @@ impl Host {
         let state = ApiState::new(ApiParts {
             config,
             journal,
+            reloader: reloader(&lanes, &alerts, &exporters),
             lanes,
             alerts,
             exporters,
             storages,
-            plugins: Arc::new([plugin()]),
             phase: watched,
         });
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -289,6 +291,20 @@ async fn failed_exporter(lanes: &Lanes, folder: &Path) -> Exporters {
         tokio::task::yield_now().await;
     }
     exporters
+}
+
+fn reloader(lanes: &Lanes, alerts: &alert::ActiveAlerts, exporters: &Exporters) -> Reloader {
+    let loaded = Loaded {
+        config: config::parse("", &Source::Embedded).unwrap(),
+        source: Source::Embedded,
+    };
+    let starter = Starter::new(
+        &loaded.config,
+        exporters.clone(),
+        lanes.clone(),
+        alerts.clone(),
+    );
+    Reloader::new(loaded, starter, exporters.clone(), Arc::new([plugin()]))
 }
 
 fn plugin() -> PluginView {

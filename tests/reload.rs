@@ -1,0 +1,173 @@
+//! Another configuration for a host that runs: what did not change is not
+//! touched, what did takes over its place, and a mistake changes nothing.
+
+use delfin_tests::{Host, Setup, wait_for};
+use serde_json::{Value, json};
+
+const FILE: &str = "PerformanceExporterFile";
+const SCRIPTED: &str = "PerformanceExporterScripted";
+
+const BOTH: &str = r#"
+performance_exporters = ["PerformanceExporterFile", "PerformanceExporterScripted"]
+[exporter.PerformanceExporterFile.config]
+path = "@/out.jsonl"
+[exporter.PerformanceExporterScripted]
+timeout = "500ms"
+[exporter.PerformanceExporterScripted.retry]
+initial_interval = "10ms"
+max_interval = "1h"
+[exporter.PerformanceExporterScripted.config]
+script = "@/script"
+received = "@/received"
+password = "${file:@/password}"
+"#;
+
+fn both() -> Setup {
+    let setup = Setup::new(&["file", "scripted"], "");
+    setup.write("password", "old password\n");
+    setup.with_config(BOTH)
+}
+
+fn ingest(host: &Host, points: u64) -> String {
+    let values: serde_json::Map<_, _> = (0..points)
+        .map(|minute| {
+            (
+                (1_700_000_000_000 + minute * 60_000).to_string(),
+                json!(1.5),
+            )
+        })
+        .collect();
+    let batch = json!([{ "name": "iops", "labels": { "storage_id": "s1" }, "values": values }]);
+    let (status, receipt) = host.ingest("performance", &batch);
+    assert_eq!(status, 202, "{receipt}");
+    receipt["batch_id"].as_str().unwrap_or_default().to_owned()
+}
+
+fn reload(setup: &Setup, host: &Host) -> Value {
+    let ran = setup.run(&["reload", "--json", "--host", host.url()]);
+    ran.exits(0).json()
+}
+
+fn state(host: &Host, exporter: &str) -> String {
+    host.exporter(exporter)["state"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[test]
+fn what_changed_takes_over_its_place_and_nothing_else_is_touched() {
+    let setup = both();
+    let host = setup.start();
+    ingest(&host, 2);
+    host.wait_for_delivered(SCRIPTED, 2);
+
+    let setup = setup.with_config(&BOTH.replace("@/received", "@/elsewhere"));
+    let reloaded = reload(&setup, &host);
+    assert_eq!(reloaded["changed"], json!([SCRIPTED]));
+    assert_eq!(reloaded["unchanged"], json!([FILE]));
+    ingest(&host, 3);
+    host.wait_for_delivered(SCRIPTED, 5);
+    assert_eq!(
+        (
+            setup.lines("received").len(),
+            setup.lines("elsewhere").len()
+        ),
+        (1, 1)
+    );
+    // Its instance was not made anew: its counters of calls went on.
+    assert_eq!(host.exporter(FILE)["delivered"], 5);
+}
+
+#[test]
+fn what_is_gone_keeps_its_place_and_what_is_new_begins_now() {
+    let setup = both();
+    setup.write("script", "retry");
+    let host = setup.start();
+    ingest(&host, 2);
+    host.wait_for_exporter(SCRIPTED, "pending", |exporter| exporter["pending"] == 2);
+
+    let without = BOTH.replace(", \"PerformanceExporterScripted\"", "");
+    let setup = setup.with_config(&without);
+    let reloaded = reload(&setup, &host);
+    assert_eq!(reloaded["removed"], json!([SCRIPTED]));
+    let (_, exporters) = host.get("/v1/exporters");
+    assert_eq!(
+        exporters["exporters"].as_array().map(Vec::len),
+        Some(1),
+        "{exporters}"
+    );
+
+    setup.write("script", "deliver");
+    let setup = setup.with_config(BOTH);
+    assert_eq!(reload(&setup, &host)["added"], json!([SCRIPTED]));
+    host.wait_for_delivered(SCRIPTED, 2);
+}
+
+#[test]
+fn a_mistake_changes_nothing() {
+    let mut setup = both();
+    let host = setup.start();
+    for (mistake, word) in [
+        (BOTH.replace("timeout =", "time_out ="), "time_out"),
+        (
+            BOTH.replace("Scripted\"]", "Skripted\"]"),
+            "PerformanceExporterSkripted",
+        ),
+        (
+            BOTH.replace("${file:@/password}", "${file:@/nowhere}"),
+            "nowhere",
+        ),
+    ] {
+        setup = setup.with_config(&mistake);
+        let ran = setup.run(&["reload", "--host", host.url()]);
+        let ran = ran.exits(3);
+        assert!(ran.stderr.contains(word), "{}", ran.stderr);
+    }
+    ingest(&host, 1);
+    host.wait_for_delivered(SCRIPTED, 1);
+    host.wait_for_delivered(FILE, 1);
+}
+
+#[test]
+fn a_secret_that_changed_is_read_again() {
+    let setup = both();
+    setup.write("script", "retry");
+    let host = setup.start();
+    ingest(&host, 1);
+    host.wait_for_exporter(SCRIPTED, "retrying", |exporter| {
+        exporter["state"] == "retrying"
+    });
+    setup.write("password", "new password\n");
+    setup.write("script", "deliver");
+    assert_eq!(reload(&setup, &host)["changed"], json!([SCRIPTED]));
+    host.wait_for_delivered(SCRIPTED, 1);
+}
+
+#[test]
+fn an_exporter_that_waits_for_somebody_to_act_goes_on_with_a_reload() {
+    let setup = both();
+    setup.write("script", "unauthorized");
+    let host = setup.start();
+    ingest(&host, 1);
+    host.wait_for_exporter(SCRIPTED, "paused", |exporter| exporter["state"] == "paused");
+    assert_eq!(host.exporter(SCRIPTED)["pending"], 1);
+    setup.write("script", "deliver");
+    assert_eq!(reload(&setup, &host)["resumed"], json!([SCRIPTED]));
+    host.wait_for_delivered(SCRIPTED, 1);
+    assert_eq!(state(&host, SCRIPTED), "running");
+}
+
+#[test]
+fn a_hangup_reloads_too() {
+    let setup = both();
+    let host = setup.start();
+    let setup = setup.with_config(&BOTH.replace("\"PerformanceExporterFile\", ", ""));
+    host.hang_up();
+    wait_for("one exporter", || {
+        let (_, answer) = host.get("/v1/exporters");
+        (answer["exporters"].as_array()?.len() == 1).then_some(())
+    });
+    assert_eq!(state(&host, SCRIPTED), "running");
+    drop(setup);
+}
