@@ -192,14 +192,16 @@ fn whatever_was_acknowledged_arrives_though_the_host_is_killed_again_and_again()
     let received: BTreeSet<&str> = received
         .iter()
         .filter_map(|line| line.split(' ').next())
+        .flat_map(|batches| batches.split(','))
         .collect();
     let missing: Vec<_> = acknowledged
         .values()
         .filter(|id| !received.contains(id.as_str()))
         .collect();
+    let some = missing.iter().take(10).collect::<Vec<_>>();
     assert!(
-        missing.is_empty(),
-        "acknowledged, and not received: {missing:?}"
+        some.is_empty(),
+        "acknowledged, and not received: {some:?} …"
     );
     assert_eq!(received.len(), file.len(), "both have the same batches");
 }
