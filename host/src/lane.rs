@@ -212,6 +212,25 @@ impl Lane {
         let end = tokio::task::spawn_blocking(move || journal.seq_after_bytes(bytes)).await;
         if let Ok(Ok(end)) = end {
             self.members.make_room(end).await;
+            self.make_room_of_the_gone(end).await;
+        }
+    }
+
+    /// Moves the cursors of exporters that are no longer configured.
+    async fn make_room_of_the_gone(&self, end: Seq) {
+        let cursors = self.journal.cursors().unwrap_or_default().into_iter();
+        for cursor in cursors.filter(|cursor| cursor.next.seq < end) {
+            let name = cursor.exporter;
+            if self.members.has(&name) {
+                continue;
+            }
+            if let Ok(items) = self
+                .journal
+                .drop_before(&name, end, "journal.max_bytes")
+                .await
+            {
+                log::error!(exporter = name, items = items; "dropped: what waited for an exporter that is no longer configured, for `journal.max_bytes`");
+            }
         }
     }
 

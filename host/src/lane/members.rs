@@ -46,6 +46,10 @@ impl Members {
         self.lock().remove(exporter);
     }
 
+    pub(super) fn has(&self, exporter: &str) -> bool {
+        self.lock().contains_key(exporter)
+    }
+
     pub(super) fn refuse_for(&self, exporter: &str, refuse: bool) {
         if let Some(member) = self.lock().get_mut(exporter) {
             member.refuses = refuse;

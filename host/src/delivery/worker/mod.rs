@@ -134,8 +134,8 @@ impl Worker {
                 progress = self.caller.progress() => self.called(progress).await,
                 settled = self.settling.progress() => self.settled(settled).await,
                 Some(order) = self.orders.recv() => self.obey(order).await,
-                _ = self.head.changed() => {}
-                _ = self.phase.changed() => {}
+                Ok(()) = self.head.changed() => {}
+                Ok(()) = self.phase.changed() => {}
                 () = sleep_until(self.wake.into()) => {}
             }
         }
