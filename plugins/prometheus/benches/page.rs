@@ -4,8 +4,9 @@
 //! Then a page of a million series, scraped over HTTP: time and memory.
 
 use std::{
-    fs,
-    io::{self, Read, Write},
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, BufWriter, Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
@@ -13,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_plugin_api::{Batch, sample, testkit::quiet_host};
+use delfin_plugin_api::{Batch, PerformanceBatch, sample, testkit::quiet_host};
 
 use page::{
     config::Config,
@@ -54,6 +55,8 @@ fn one_storage(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let batch = sample::performance(SERIES, POINTS);
     let points = batch.items() as f64;
     let python = delfin();
+    let same = folder.join("batch.jsonl");
+    write_batch(&batch, &same)?;
     let mut best = [Duration::MAX; 5];
     let mut latest = Latest::open(folder, EXPIRATION_MS, now_millis());
     best[0] = timed(|| latest.take(&batch, now_millis())).0;
@@ -65,7 +68,7 @@ fn one_storage(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
         copy.clear();
         best[3] = best[3].min(timed(|| copy.extend_from_slice(&text)).0);
         if let Some(python) = &python {
-            best[4] = best[4].min(run_delfin(python)?);
+            best[4] = best[4].min(run_delfin(python, &same)?);
         }
     }
     let megabytes = text.len() as f64 / 1e6;
@@ -214,10 +217,22 @@ fn delfin() -> Option<PathBuf> {
     (installed && has()).then_some(python)
 }
 
-fn run_delfin(python: &Path) -> Result<Duration, Box<dyn std::error::Error>> {
+/// The batch as Delfin's exporters are handed it: name, labels and values of a
+/// series a line.
+fn write_batch(batch: &PerformanceBatch, path: &Path) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for series in batch.series() {
+        let labels: BTreeMap<&str, &str> = series.labels().iter().collect();
+        let values: BTreeMap<i64, f64> = series.points().collect();
+        serde_json::to_writer(&mut file, &(series.name(), labels, values))?;
+        file.write_all(b"\n")?;
+    }
+    file.flush()
+}
+
+fn run_delfin(python: &Path, batch: &Path) -> Result<Duration, Box<dyn std::error::Error>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/push.py");
-    let counts = [SERIES, POINTS, 1].map(|count| count.to_string());
-    let output = Command::new(python).arg(script).args(counts).output()?;
+    let output = Command::new(python).arg(script).arg(batch).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
