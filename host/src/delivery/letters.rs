@@ -24,6 +24,8 @@ pub(super) struct Letters {
     pub(super) after: LetterId,
     /// When to look next.
     pub(super) due: Instant,
+    /// Whether there are as many as there may be, so that nothing is sent.
+    pub(super) are_full: bool,
 }
 
 /// A letter on its way to the receiver.
@@ -40,6 +42,7 @@ impl Letters {
         Self {
             after: LetterId::default(),
             due: Instant::now(),
+            are_full: false,
         }
     }
 

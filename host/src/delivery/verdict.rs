@@ -19,6 +19,8 @@ pub(super) enum Verdict {
         /// When the receiver wants to be asked again.
         after: Option<Duration>,
     },
+    /// It tries the same rows later, because the answer makes no sense.
+    Nonsense,
     /// It sends the rows in halves, because they are too much.
     Halve,
     /// It looks for the rows that are refused.
@@ -38,7 +40,7 @@ pub(super) fn of(outcome: &Outcome, rows: usize, on_uncertain: OnUncertain) -> V
         Failure::Partial { rows: failures } => match partial(failures, rows) {
             Some(fates) => Verdict::Settle(fates),
             // Of which rows it speaks is not known: none may be lost.
-            None => Verdict::TryLater { after: None },
+            None => Verdict::Nonsense,
         },
         Failure::Retry { after, .. } | Failure::Throttled { after, .. } => {
             Verdict::TryLater { after: *after }
@@ -136,13 +138,12 @@ mod tests {
 
     #[test]
     fn nonsense_delivers_nothing() {
-        let again = Verdict::TryLater { after: None };
         for rows in [
             vec![row_failure(9..11, false)],
             vec![row_failure(0..5, false), row_failure(4..6, true)],
             vec![row_failure(usize::MAX - 1..usize::MAX, false)],
         ] {
-            assert_eq!(verdict(Failure::Partial { rows }, 10), again);
+            assert_eq!(verdict(Failure::Partial { rows }, 10), Verdict::Nonsense);
         }
     }
 

@@ -72,6 +72,9 @@ impl<B: Batch> Exporter for Scripted<B> {
             "unauthorized" => Err(Failure::Unauthorized {
                 message: "who are you".to_owned(),
             }),
+            "uncertain" => Err(Failure::Uncertain {
+                message: "no answer".to_owned(),
+            }),
             "fatal" => Err(Failure::fatal("worn out")),
             "panic" => panic!("told to panic"),
             "hang" => {

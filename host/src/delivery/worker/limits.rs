@@ -1,7 +1,10 @@
 //! How much may wait for an exporter, and what gives way; and what others ask of
 //! it.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use delfin_plugin_abi::OutcomeCode;
 use delfin_plugin_api::{Failure, Outcome};
@@ -12,6 +15,9 @@ use crate::{
     config::{OnFull, OnOverflow},
     journal::{Backlog, Journal, ReadError, Seq},
 };
+
+/// How often dead letters are looked through for those that are too old.
+const TRIM: Duration = Duration::from_mins(1);
 
 /// Above this share of its room an exporter is warned of, and below that one it
 /// is well again, in hundredths.
@@ -27,7 +33,10 @@ const QUEUE_AGE: &str = "queue.max_age";
 impl Worker {
     /// Looks at what waits, and lets go of what is too much.
     pub(super) async fn keep_limits(&mut self) {
-        self.trim().await;
+        if self.trim_due <= Instant::now() {
+            self.trim_due = Instant::now() + TRIM;
+            self.trim().await;
+        }
         self.block_on_full_letters().await;
         let name = self.name().to_owned();
         let Some(Some(backlog)) = self.ask(move |journal| journal.backlog(&name)).await else {
@@ -157,8 +166,10 @@ impl Worker {
                  list`, then replay or purge them)",
                 held.letters
             )));
+            self.letters.are_full = true;
             self.pause(&full, 1);
-        } else if self.status.view().state == State::Paused {
+        } else if self.letters.are_full {
+            self.letters.are_full = false;
             self.breaker.hurry();
         }
     }

@@ -69,6 +69,7 @@ pub(super) struct Worker {
     panics_in_a_row: u32,
     ticked: Instant,
     limits_due: Instant,
+    trim_due: Instant,
     /// When to look again, if nothing happens before.
     wake: Instant,
     /// Above which share of its room it was warned of last.
@@ -118,6 +119,7 @@ impl Worker {
             panics_in_a_row: 0,
             ticked: now,
             limits_due: now,
+            trim_due: now,
             wake: now,
             warned: false,
             delivery,

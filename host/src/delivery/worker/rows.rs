@@ -35,6 +35,7 @@ impl Worker {
         match verdict::of(&answer.outcome, shipment.rows(), on_uncertain) {
             Verdict::Settle(fates) => self.settle_rows(shipment, &fates, &answer.outcome).await,
             Verdict::TryLater { after } => self.try_later(shipment, &answer.outcome, after).await,
+            Verdict::Nonsense => self.try_later(shipment, &nonsense(), None).await,
             Verdict::Halve => {
                 self.sizing.too_large(shipment.items(), Instant::now());
                 self.split(shipment, &answer.outcome);
@@ -121,6 +122,7 @@ impl Worker {
                 }
             }
             Verdict::TryLater { after } => self.put_letters_off(&answer.outcome, attempt, after),
+            Verdict::Nonsense => self.put_letters_off(&nonsense(), attempt, None),
             Verdict::Halve | Verdict::Bisect => {
                 self.receiver_is_there(attempt);
                 let fate = rejected(&answer.outcome);
@@ -287,7 +289,9 @@ impl Worker {
             mut settlement,
             given_up,
         } = settled;
-        let has_letters = !given_up.is_empty();
+        if given_up.is_empty() {
+            return self.add(settlement).await;
+        }
         for rows in given_up.iter().filter(|rows| rows.items > 0) {
             match letters::of(rows, self.plugin_version()) {
                 Ok(letter) => self.keep(&mut settlement, letter),
@@ -297,21 +301,20 @@ impl Worker {
                 }
             }
         }
+        let items: u64 = given_up.iter().map(|rows| rows.items).sum();
+        let reason = given_up.first().map_or("", |rows| &rows.reason);
+        log::error!(exporter = self.name(), items = items, kept = settlement.dead_lettered(); "given up: {}", self.scrubbed(reason));
         self.add(settlement).await;
-        if has_letters {
-            self.trim().await;
-        }
+        self.trim().await;
     }
 
+    /// Keeps a letter, or drops what it holds, as the operator wants it.
     fn keep(&self, settlement: &mut Settlement, mut letter: DeadLetter) {
         letter.reason = self.scrubbed(&letter.reason);
-        let (items, reason) = (letter.items, letter.reason.as_str());
         if self.delivery.config.dead_letter.enabled {
-            log::error!(exporter = self.name(), items = items, batch_id:% = letter.batch_id; "given up, and kept as a dead letter: {reason}");
             settlement.dead_letters.push(letter);
         } else {
-            log::error!(exporter = self.name(), items = items, batch_id:% = letter.batch_id; "given up, and dropped: {reason}");
-            drop_items(settlement, "dead_letter.enabled", items);
+            drop_items(settlement, "dead_letter.enabled", letter.items);
         }
     }
 
@@ -355,6 +358,13 @@ fn drop_items(settlement: &mut Settlement, limit: &str, items: u64) {
         limit: limit.to_owned(),
         items,
     });
+}
+
+fn nonsense() -> Outcome {
+    Err(Failure::retry(
+        "the plugin speaks of rows that it was not sent, or of one twice; all of them are sent again \
+         (mend the plugin)",
+    ))
 }
 
 fn said(outcome: &Outcome) -> String {

@@ -1,0 +1,188 @@
+//! What the settings of an exporter do to its deliveries.
+
+use delfin_tests::{Host, Setup};
+use serde_json::{Value, json};
+
+const SCRIPTED: &str = "PerformanceExporterScripted";
+
+/// An exporter with a script, and these settings.
+fn setup(tables: &str) -> Setup {
+    Setup::new(&["scripted"], &config(tables))
+}
+
+fn config(tables: &str) -> String {
+    format!(
+        r#"
+performance_exporters = "PerformanceExporterScripted"
+[exporter.PerformanceExporterScripted]
+{tables}
+[exporter.PerformanceExporterScripted.config]
+script = "@/script"
+received = "@/received"
+"#
+    )
+}
+
+fn table(name: &str, settings: &str) -> String {
+    format!("[exporter.PerformanceExporterScripted.{name}]\n{settings}\n")
+}
+
+/// Series of a point each, by their names.
+fn ingest(host: &Host, names: &[&str]) {
+    let series = |name: &&str| json!({ "name": name, "labels": { "storage_id": "s1" }, "values": { "1000": 1.5 } });
+    let batch: Vec<Value> = names.iter().map(series).collect();
+    let (status, receipt) = host.ingest("performance", &json!(batch));
+    assert_eq!(status, 202, "{receipt}");
+}
+
+/// How many items each call carried.
+fn calls(setup: &Setup) -> Vec<u64> {
+    let lines = setup.lines("received");
+    let items = lines.iter().filter_map(|line| line.split(' ').nth(1));
+    items
+        .map(|items| items.parse().unwrap_or_default())
+        .collect()
+}
+
+fn dropped(host: &Host) -> f64 {
+    host.metrics()
+        .of_exporter(SCRIPTED, "delfin_host_exporter_dropped_items_total")
+}
+
+#[test]
+fn a_filter_keeps_rows_back_and_they_are_counted() {
+    let setup = setup(&table(
+        "filter",
+        "include = [\"name=read*\"]\nexclude = [\"name=readTime\"]",
+    ));
+    let host = setup.start();
+    ingest(&host, &["readIops", "writeIops", "readTime", "readRate"]);
+    ingest(&host, &["writeIops"]);
+    let exporter = host.wait_for_exporter(SCRIPTED, "all settled", |exporter| {
+        exporter["filtered"] == 3 && exporter["pending"] == 0
+    });
+    assert_eq!(exporter["delivered"], 2);
+    assert_eq!(calls(&setup), [2]);
+}
+
+#[test]
+fn a_batch_is_split_to_what_one_call_may_carry() {
+    let setup = setup(&table("batch", "max_points = 2"));
+    let host = setup.start();
+    ingest(&host, &["a", "b", "c", "d", "e"]);
+    host.wait_for_delivered(SCRIPTED, 5);
+    assert_eq!(calls(&setup), [2, 2, 1]);
+}
+
+#[test]
+fn what_waits_is_sent_together_after_an_outage() {
+    let setup = setup(&table(
+        "retry",
+        "initial_interval = \"10ms\"\nmax_interval = \"20ms\"",
+    ));
+    setup.write("script", "retry");
+    let host = setup.start();
+    ingest(&host, &["a"]);
+    host.wait_for_exporter(SCRIPTED, "retrying", |exporter| {
+        exporter["state"] == "retrying"
+    });
+    for name in ["b", "c", "d"] {
+        ingest(&host, &[name]);
+    }
+    setup.write("script", "deliver");
+    host.wait_for_delivered(SCRIPTED, 4);
+    assert!(calls(&setup).len() < 4, "{:?}", calls(&setup));
+}
+
+#[test]
+fn rows_that_were_tried_for_too_long_become_dead_letters() {
+    let retry = "initial_interval = \"5ms\"\nmax_interval = \"10ms\"\nmax_elapsed_time = \"50ms\"";
+    let setup = setup(&table("retry", retry));
+    setup.write("script", "retry");
+    let host = setup.start();
+    ingest(&host, &["a", "b"]);
+    let exporter = host.wait_for_exporter(SCRIPTED, "given up", |exporter| {
+        exporter["dead_lettered"] == 2
+    });
+    assert_eq!(exporter["pending"], 0);
+    let (_, letters) = host.get("/v1/dead-letters");
+    let reason = letters["dead_letters"][0]["reason"]
+        .as_str()
+        .unwrap_or_default();
+    assert!(reason.contains("`retry.max_elapsed_time`"), "{letters}");
+}
+
+#[test]
+fn rows_whose_arrival_is_uncertain_are_what_the_operator_says() {
+    let setup = setup(&table("retry", "on_uncertain = \"dead_letter\""));
+    setup.write("script", "uncertain");
+    let host = setup.start();
+    ingest(&host, &["a", "b"]);
+    host.wait_for_exporter(SCRIPTED, "given up", |exporter| {
+        exporter["dead_lettered"] == 2
+    });
+}
+
+#[test]
+fn without_dead_letters_what_is_refused_is_dropped_and_counted() {
+    let setup = setup(&table("dead_letter", "enabled = false"));
+    setup.write("script", "reject");
+    let host = setup.start();
+    ingest(&host, &["a", "b"]);
+    let exporter = host.wait_for_exporter(SCRIPTED, "dropped", |exporter| exporter["dropped"] == 2);
+    assert_eq!(
+        (&exporter["dead_lettered"], &exporter["pending"]),
+        (&json!(0), &json!(0))
+    );
+    assert!((dropped(&host) - 2.0).abs() < 0.5);
+}
+
+#[test]
+fn full_dead_letters_can_block_their_exporter() {
+    let setup = setup(&table("dead_letter", "max_bytes = 1\non_full = \"block\""));
+    setup.write("script", "reject");
+    let host = setup.start();
+    ingest(&host, &["a"]);
+    host.wait_for_exporter(SCRIPTED, "paused", |exporter| exporter["state"] == "paused");
+    setup.write("script", "deliver");
+    ingest(&host, &["b"]);
+    host.wait_for_exporter(SCRIPTED, "pending", |exporter| exporter["pending"] == 1);
+    let purged = setup.run(&[
+        "dead-letters",
+        "purge",
+        "--exporter",
+        SCRIPTED,
+        "--host",
+        host.url(),
+    ]);
+    let _ = purged.exits(0);
+    host.wait_for_delivered(SCRIPTED, 1);
+}
+
+#[test]
+fn a_new_exporter_can_begin_with_what_was_accepted_before() {
+    let setup = setup("");
+    let host = setup.start();
+    ingest(&host, &["a", "b"]);
+    host.wait_for_delivered(SCRIPTED, 2);
+    let (status, said) = host.stop();
+    assert!(status.success(), "{said}");
+
+    let late = r#"
+[exporter.late]
+plugin = "PerformanceExporterScripted"
+start_from = "1h"
+[exporter.late.config]
+script = "@/script"
+received = "@/late"
+"#;
+    let both = "performance_exporters = \"PerformanceExporterScripted,late\"";
+    let text = config("").replace(
+        "performance_exporters = \"PerformanceExporterScripted\"",
+        both,
+    );
+    let setup = setup.with_config(&(text + late));
+    let host = setup.start();
+    host.wait_for_delivered("late", 2);
+    assert_eq!(host.exporter(SCRIPTED)["delivered"], 2);
+}
