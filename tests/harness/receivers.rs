@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -57,6 +57,12 @@ pub fn free_port() -> u16 {
     address
         .unwrap_or_else(|error| panic!("no free port: {error}"))
         .port()
+}
+
+/// Whether somebody listens on a port of this machine.
+#[must_use]
+pub fn is_open(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
 /// What a server answers with 200, as JSON; nothing, if it does not.

@@ -1,0 +1,368 @@
+//! The README and the two guides: every command in them is run, in the order of
+//! its page, and says what the page shows.
+//!
+//! A page's commands run in one shell, in a folder of their own, against the real
+//! binary and plugins. What cannot be run in a test is marked `norun`, and those
+//! are counted.
+
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+mod expected;
+mod page;
+mod session;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Mutex,
+    thread,
+};
+
+use delfin_tests::{Setup, receivers, wait_for};
+use page::{Block, Kind, Shown, blocks, headings, links};
+use serde_json::Value;
+use session::Session;
+
+/// Pages that speak of a host that runs.
+const RUNNING: [&str; 2] = [
+    "docs/src/operator/ingest.md",
+    "docs/src/operator/storages.md",
+];
+
+/// Exporters of which a page speaks and which no plugin here offers.
+const ELSEWHERE: [&str; 3] = ["Acme", "Kafka", "acme"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("`{path}`: {error}"))
+}
+
+fn below(folder: &str, pages: &mut Vec<String>) {
+    for entry in fs::read_dir(root().join(folder)).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            below(&path, pages);
+        } else if path.ends_with(".md") {
+            pages.push(path);
+        }
+    }
+}
+
+/// The pages of the book.
+fn book() -> Vec<String> {
+    let mut pages = Vec::new();
+    below("docs/src", &mut pages);
+    pages.sort();
+    pages
+}
+
+/// All pages with commands for users.
+fn pages() -> Vec<String> {
+    let mut pages = book();
+    pages.push("README.md".to_owned());
+    pages
+}
+
+/// Runs what a page shows.
+fn run(page: &str) {
+    let blocks = blocks(&read(page));
+    let is_run = |block: &&Block| is_command(block) && !block.is("norun");
+    if !blocks.iter().any(|block| is_run(&block)) {
+        return;
+    }
+    let mut session = Session::new();
+    if RUNNING.contains(&page) {
+        session.start("delfin-host run");
+    }
+    let mut before: Option<&Block> = None;
+    let mut said = String::new();
+    for block in &blocks {
+        let place = format!("{page}:{}", block.line);
+        if is_run(&block) {
+            said = run_block(&mut session, block, &place);
+        } else if block.kind == Kind::Output
+            && let Some(commands) = before.filter(is_run)
+        {
+            let spoken = |session: &Session| match commands.is("background") {
+                true => session.log(),
+                false => said.clone(),
+            };
+            let found = catch_unwind(AssertUnwindSafe(|| {
+                wait_for("what is shown", || {
+                    let said = spoken(&session);
+                    let waits = commands.is("background");
+                    let holds = expected::holds(&block.text, &said);
+                    (holds || !waits).then_some(holds)
+                })
+            }));
+            let said = spoken(&session);
+            assert!(found.is_ok_and(|holds| holds), "{place}: it says\n{said}");
+        }
+        before = Some(block);
+    }
+}
+
+fn is_command(block: &Block) -> bool {
+    matches!(block.kind, Kind::Commands | Kind::Console)
+}
+
+/// Runs a block, and gives what it said.
+fn run_block(session: &mut Session, block: &Block, place: &str) -> String {
+    if block.is("background") {
+        session.start(&block.text);
+        return String::new();
+    }
+    if block.kind == Kind::Commands {
+        let outcome = session.run(&block.text);
+        let (code, said) = (outcome.code, outcome.said);
+        assert_eq!(
+            code,
+            0,
+            "{place}: it says\n{said}\n--- beside it ---\n{}",
+            session.log()
+        );
+        return said;
+    }
+    let mut all = String::new();
+    for shown in block.shown() {
+        all += &run_shown(session, block, &shown, place);
+    }
+    all
+}
+
+/// Runs a command, again and again if what it shows takes a while, and compares.
+fn run_shown(session: &mut Session, block: &Block, shown: &Shown, place: &str) -> String {
+    let fails = shown.output.lines().any(|line| line.starts_with("error: "));
+    let mut last = session.ask(&shown.command);
+    let as_shown = |outcome: &session::Outcome| {
+        (outcome.code != 0) == fails && expected::is_shown(&shown.output, &outcome.said)
+    };
+    if block.is("wait") {
+        // The failure is told below, with all there is to say.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            wait_for("what is shown", || {
+                if !as_shown(&last) {
+                    last = session.ask(&shown.command);
+                }
+                as_shown(&last).then_some(())
+            })
+        }));
+    }
+    assert!(
+        as_shown(&last),
+        "{place}: `{}` ends with {} and says\n{}--- the page shows ---\n{}--- beside it ---\n{}",
+        shown.command,
+        last.code,
+        last.said,
+        shown.output,
+        session.log()
+    );
+    last.said
+}
+
+#[test]
+fn every_command_works_and_says_what_its_page_shows() {
+    if receivers::binary("prometheus").is_none() {
+        return;
+    }
+    let only = std::env::var("PAGE").unwrap_or_default();
+    let pages: Vec<String> = pages()
+        .into_iter()
+        .filter(|page| page.contains(&only))
+        .collect();
+    // Those that build crates share a folder, and so must wait for each other.
+    let (building, others): (Vec<_>, Vec<_>) =
+        pages.iter().partition(|page| read(page).contains("cargo "));
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for pages in [building, others] {
+            scope.spawn(|| {
+                for page in pages {
+                    if catch_unwind(|| run(page)).is_err() {
+                        failed.lock().expect("no panic").push(page);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("no panic");
+    assert!(failed.is_empty(), "not as shown, see above: {failed:?}");
+}
+
+#[test]
+fn few_commands_are_not_run_and_those_are_told() {
+    let mut not_run = Vec::new();
+    let mut all = 0;
+    for page in pages() {
+        for block in blocks(&read(&page))
+            .iter()
+            .filter(|block| is_command(block))
+        {
+            all += 1;
+            if block.is("norun") {
+                let first = block.text.lines().next().unwrap_or_default().to_owned();
+                not_run.push(format!("{page}:{}: {first}", block.line));
+            }
+        }
+    }
+    // Not through a macro, whose output a test that passes does not show.
+    let told = format!(
+        "{} of {all} blocks of commands are not run:\n{}\n",
+        not_run.len(),
+        not_run.join("\n")
+    );
+    let _ = io::stderr().write_all(told.as_bytes());
+    assert!(not_run.len() * 5 <= all, "{told}");
+}
+
+#[test]
+fn every_configuration_is_one_that_the_host_takes() {
+    for page in pages() {
+        let blocks = blocks(&read(&page));
+        for block in blocks
+            .iter()
+            .filter(|block| block.kind == Kind::Configuration)
+        {
+            let setup = Setup::new(&["example", "file", "prometheus"], "");
+            let setup = with_secrets(setup, &block.text);
+            let text = block
+                .text
+                .replace("/var/lib/delfin-host", "@")
+                .replace("/etc/delfin", "@");
+            let text = format!("plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n{text}");
+            let setup = setup.with_whole_config(&text);
+            let ran = setup.run(&["check", "--json"]);
+            let place = format!("{page}:{}", block.line);
+            let findings: Result<Vec<Value>, _> = serde_json::from_str(&ran.stdout);
+            let findings = findings.unwrap_or_else(|_| panic!("{place}: {ran:?}"));
+            for finding in findings.iter().filter(|finding| finding["ok"] != true) {
+                let what = finding.to_string();
+                let known = ELSEWHERE.iter().any(|name| what.contains(name));
+                assert!(
+                    known && what.contains("no plugin offers"),
+                    "{place}: {what}"
+                );
+            }
+        }
+    }
+}
+
+/// Files and variables that a configuration's placeholders speak of.
+fn with_secrets(mut setup: Setup, text: &str) -> Setup {
+    for part in text.split("${").skip(1) {
+        let placeholder = part.split('}').next().unwrap_or_default();
+        match placeholder.split_once(':') {
+            Some(("env", name)) => setup = setup.with_env(name, "secret"),
+            Some(("file", path)) => setup.write(&path.replace("/etc/delfin/", ""), "secret"),
+            _ => panic!("`{placeholder}`"),
+        }
+    }
+    setup
+}
+
+#[test]
+fn every_json_is_json() {
+    for page in pages() {
+        for block in blocks(&read(&page))
+            .iter()
+            .filter(|block| block.kind == Kind::Json)
+        {
+            let whole = serde_json::from_str::<Value>(&block.text).is_ok();
+            let mut lines = block.text.lines();
+            let each = lines.all(|line| serde_json::from_str::<Value>(line).is_ok());
+            assert!(whole || each, "{page}:{}", block.line);
+        }
+    }
+}
+
+#[test]
+fn every_page_is_in_the_summary_and_every_link_leads_somewhere() {
+    let summary: BTreeSet<String> = links(&read("docs/src/SUMMARY.md"))
+        .into_iter()
+        .map(|(file, _)| format!("docs/src/{file}"))
+        .collect();
+    let pages: BTreeSet<String> = book()
+        .into_iter()
+        .filter(|page| !page.ends_with("SUMMARY.md"))
+        .collect();
+    assert_eq!(pages, summary);
+    let mut more: Vec<String> = Vec::new();
+    for folder in ["plugins", "tests"] {
+        below(folder, &mut more);
+    }
+    let top = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+    ];
+    let all = pages.into_iter().chain(top.map(str::to_owned)).chain(more);
+    for page in all.chain(["docs/src/SUMMARY.md".to_owned()]) {
+        let text = read(&page);
+        for (file, heading) in links(&text) {
+            let folder = root().join(&page);
+            let target = match &*file {
+                "" => folder,
+                file => folder.parent().expect("a folder").join(file),
+            };
+            assert!(target.exists(), "{page}: no `{file}`");
+            if !heading.is_empty() {
+                let there = fs::read_to_string(&target).expect("a page");
+                assert!(
+                    headings(&there).contains(&heading),
+                    "{page}: no `{file}#{heading}`"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_broken_is_noticed() {
+    let check = |page: &str, said: &str| {
+        let block = blocks(page).remove(0);
+        let failed = catch_unwind(|| run_block(&mut Session::new(), &block, "page:1"));
+        let message = failed.expect_err("it went well");
+        let message = message.downcast_ref::<String>().expect("words");
+        assert!(message.contains(said), "{message}");
+    };
+    check("```sh\nfalse\ntrue\n```\n", "left: 1");
+    check(
+        "```sh\ndelfin-host exporter\n```\n",
+        "unrecognized subcommand",
+    );
+    check("```console\n$ echo one\ntwo\n```\n", "the page shows");
+    check(
+        "```console\n$ echo 'error: one'; false\n```\n",
+        "ends with 1",
+    );
+    check(
+        "```console\n$ echo 'error: one'\nerror: one\n```\n",
+        "ends with 0",
+    );
+    check(
+        "```sh\ncurl localhost:8190/v1/nothing\n```\n",
+        "Failed to connect",
+    );
+}
+
+#[test]
+fn a_shell_keeps_what_is_set_and_where_it_is_after_a_failure_too() {
+    let mut session = Session::new();
+    assert_eq!(session.run("mkdir here && cd here\nname=value").code, 0);
+    let failed = session.ask("false");
+    assert_eq!((failed.code, &*failed.said), (1, ""));
+    let outcome = session.run("pwd\necho ~ $name");
+    assert!(
+        outcome.said.ends_with("/home/you/here\n/home/you value\n"),
+        "{}",
+        outcome.said
+    );
+}
