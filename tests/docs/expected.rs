@@ -85,8 +85,12 @@ fn known(word: &str) -> Option<&'static str> {
     if word.len() == 64 && is_hex(word) {
         return Some("<hash>");
     }
-    let is_time = shape.starts_with("9999-99-99T99:99:99") && shape.ends_with('Z');
-    is_time.then_some("<time>")
+    match &*shape {
+        "9999-99-99" => Some("<date>"),
+        "99:99:99" => Some("<time>"),
+        _ if shape.starts_with("9999-99-99T99:99:99") && shape.ends_with('Z') => Some("<time>"),
+        _ => None,
+    }
 }
 
 #[test]

@@ -73,40 +73,44 @@ fn pages() -> Vec<String> {
 /// Runs what a page shows.
 fn run(page: &str) {
     let blocks = blocks(&read(page));
-    let is_run = |block: &&Block| is_command(block) && !block.is("norun");
-    if !blocks.iter().any(|block| is_run(&block)) {
+    let is_run = |block: &Block| is_command(block) && !block.is("norun");
+    if !blocks.iter().any(is_run) {
         return;
     }
-    let mut session = Session::new();
+    let mut session = Session::new(page);
     if RUNNING.contains(&page) {
         session.start("delfin-host run");
     }
-    let mut before: Option<&Block> = None;
-    let mut said = String::new();
+    let mut said = None;
     for block in &blocks {
         let place = format!("{page}:{}", block.line);
-        if is_run(&block) {
-            said = run_block(&mut session, block, &place);
-        } else if block.kind == Kind::Output
-            && let Some(commands) = before.filter(is_run)
-        {
-            let spoken = |session: &Session| match commands.is("background") {
-                true => session.log(),
-                false => said.clone(),
-            };
-            let found = catch_unwind(AssertUnwindSafe(|| {
-                wait_for("what is shown", || {
-                    let said = spoken(&session);
-                    let waits = commands.is("background");
-                    let holds = expected::holds(&block.text, &said);
-                    (holds || !waits).then_some(holds)
-                })
-            }));
-            let said = spoken(&session);
-            assert!(found.is_ok_and(|holds| holds), "{place}: it says\n{said}");
-        }
-        before = Some(block);
+        said = match block.kind {
+            Kind::Commands | Kind::Console if block.is("norun") => None,
+            Kind::Commands | Kind::Console => Some(run_block(&mut session, block, &place)),
+            Kind::Output if block.is("log") => {
+                wait_for_log(&session, &block.text, &place);
+                None
+            }
+            Kind::Output => {
+                let said = said.unwrap_or_else(|| block.text.clone());
+                assert!(
+                    expected::holds(&block.text, &said),
+                    "{place}: it says\n{said}"
+                );
+                None
+            }
+            Kind::Configuration | Kind::Json | Kind::Code => None,
+        };
     }
+}
+
+fn wait_for_log(session: &Session, text: &str, place: &str) {
+    let found = catch_unwind(AssertUnwindSafe(|| {
+        wait_for("what is shown", || {
+            expected::holds(text, &session.log()).then_some(())
+        })
+    }));
+    assert!(found.is_ok(), "{place}: what runs says\n{}", session.log());
 }
 
 fn is_command(block: &Block) -> bool {
@@ -328,7 +332,7 @@ fn every_page_is_in_the_summary_and_every_link_leads_somewhere() {
 fn what_is_broken_is_noticed() {
     let check = |page: &str, said: &str| {
         let block = blocks(page).remove(0);
-        let failed = catch_unwind(|| run_block(&mut Session::new(), &block, "page:1"));
+        let failed = catch_unwind(|| run_block(&mut Session::new("broken"), &block, "page:1"));
         let message = failed.expect_err("it went well");
         let message = message.downcast_ref::<String>().expect("words");
         assert!(message.contains(said), "{message}");
@@ -355,7 +359,7 @@ fn what_is_broken_is_noticed() {
 
 #[test]
 fn a_shell_keeps_what_is_set_and_where_it_is_after_a_failure_too() {
-    let mut session = Session::new();
+    let mut session = Session::new("shell");
     assert_eq!(session.run("mkdir here && cd here\nname=value").code, 0);
     let failed = session.ask("false");
     assert_eq!((failed.code, &*failed.said), (1, ""));

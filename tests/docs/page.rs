@@ -23,7 +23,8 @@ pub(crate) enum Kind {
     Commands,
     /// Commands after `$ `, each with all that it says.
     Console,
-    /// Lines that what comes before says, in this order, among others.
+    /// Lines that the commands before it say, or with `log` what runs beside them,
+    /// in this order, among others.
     Output,
     /// A configuration of the host.
     Configuration,
@@ -43,7 +44,7 @@ pub(crate) struct Shown {
 }
 
 impl Block {
-    /// Whether it has a mark: `norun`, `background` or `wait`.
+    /// Whether it has a mark: `norun`, `background`, `wait` or `log`.
     pub(crate) fn is(&self, mark: &str) -> bool {
         self.marks.iter().any(|found| found == mark)
     }
@@ -113,7 +114,7 @@ fn begin(line: usize, info: &str) -> Block {
         other => panic!("line {line}: a block of {other:?} (say sh, console, text, toml, json, …)"),
     };
     let marks: Vec<String> = words.collect();
-    let known = ["norun", "background", "wait", "ignore"];
+    let known = ["norun", "background", "wait", "log", "ignore"];
     for mark in &marks {
         assert!(
             known.contains(&&**mark),

@@ -65,8 +65,8 @@ pub(crate) struct Outcome {
 
 impl Session {
     /// A machine on which the host is installed, and does not run.
-    pub(crate) fn new() -> Self {
-        let root = tempfile::tempdir().expect("a folder");
+    pub(crate) fn new(name: &str) -> Self {
+        let root = folder(name);
         let ports = PORTS.map(|_| free_port());
         install(root.path());
         let home = root.path().join("home/you");
@@ -229,6 +229,22 @@ impl Drop for Session {
         let _ = self.shell.kill();
         let _ = self.shell.wait();
     }
+}
+
+/// A folder for a page, in the same place each time: what its crates are built of
+/// is then built once, and not once more at each run.
+fn folder(name: &str) -> tempfile::TempDir {
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    fs::create_dir_all(&all).expect("make a folder");
+    let name = name.replace('/', "-");
+    let left_over = fs::remove_dir_all(all.join(&name));
+    assert!(
+        left_over.is_ok() || !all.join(&name).exists(),
+        "`{name}` cannot be removed"
+    );
+    let mut folder = tempfile::Builder::new();
+    folder.prefix(&name).rand_bytes(0);
+    folder.tempdir_in(all).expect("a folder")
 }
 
 /// Puts everything where `make install` does.
