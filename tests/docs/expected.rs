@@ -17,6 +17,14 @@ pub(crate) fn holds(shown: &str, said: &str) -> bool {
     shown.all(|line| said.any(|other| is_like(&line, &other)))
 }
 
+/// The ids in a text, in their order.
+pub(crate) fn ids(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    let words = words.map(|word| word.strip_prefix("req-").unwrap_or(word));
+    let ids = words.filter(|word| known(word) == Some("<id>"));
+    ids.map(str::to_owned).collect()
+}
+
 fn all(shown: &[String], said: &[String]) -> bool {
     match (shown.split_first(), said.split_first()) {
         (None, said) => said.is_none(),

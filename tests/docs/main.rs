@@ -2,8 +2,13 @@
 //! its page, and says what the page shows.
 //!
 //! A page's commands run in one shell, in a folder of their own, against the real
-//! binary and plugins. What cannot be run in a test is marked `norun`, and those
-//! are counted.
+//! binary and plugins. Marks after the language of a block are not seen by readers:
+//!
+//! - `sh,norun`: cannot be run in a test. These are counted.
+//! - `sh,background`: goes on beside the commands that follow.
+//! - `console,wait`: is asked again until it says what is shown.
+//! - `text,log`: comes out of what goes on beside; plain `text` out of the `sh`
+//!   right before it.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -24,13 +29,16 @@ use std::{
 use delfin_tests::{Setup, receivers, wait_for};
 use page::{Block, Kind, Shown, blocks, headings, links};
 use serde_json::Value;
-use session::Session;
+use session::{Outcome, Session};
 
 /// Pages that speak of a host that runs.
 const RUNNING: [&str; 2] = [
     "docs/src/operator/ingest.md",
     "docs/src/operator/storages.md",
 ];
+
+/// Pages whose commands are not run.
+const NOT_RUN: [&str; 1] = ["docs/src/operator/ingest.md"];
 
 /// Exporters of which a page speaks and which no plugin here offers.
 const ELSEWHERE: [&str; 3] = ["Acme", "Kafka", "acme"];
@@ -73,34 +81,40 @@ fn pages() -> Vec<String> {
 /// Runs what a page shows.
 fn run(page: &str) {
     let blocks = blocks(&read(page));
-    let is_run = |block: &Block| is_command(block) && !block.is("norun");
-    if !blocks.iter().any(is_run) {
+    if !blocks.iter().any(|block| is_run(page, block)) {
         return;
     }
     let mut session = Session::new(page);
     if RUNNING.contains(&page) {
         session.start("delfin-host run");
     }
+    run_blocks(&mut session, &blocks, page);
+}
+
+fn run_blocks(session: &mut Session, blocks: &[Block], page: &str) {
     let mut said = None;
-    for block in &blocks {
+    for block in blocks {
         let place = format!("{page}:{}", block.line);
-        said = match block.kind {
-            Kind::Commands | Kind::Console if block.is("norun") => None,
-            Kind::Commands | Kind::Console => Some(run_block(&mut session, block, &place)),
-            Kind::Output if block.is("log") => {
-                wait_for_log(&session, &block.text, &place);
-                None
+        let before = said.take();
+        match block.kind {
+            Kind::Commands | Kind::Console if !is_run(page, block) => {}
+            Kind::Commands if block.is("background") => session.start(&block.text),
+            Kind::Commands => said = Some(run_all(session, &block.text, &place)),
+            Kind::Console => {
+                for shown in block.shown() {
+                    run_shown(session, block, &shown, &place);
+                }
             }
+            Kind::Output if block.is("log") => wait_for_log(session, &block.text, &place),
             Kind::Output => {
-                let said = said.unwrap_or_else(|| block.text.clone());
-                assert!(
-                    expected::holds(&block.text, &said),
-                    "{place}: it says\n{said}"
-                );
-                None
+                if let Some(said) = before {
+                    let holds = expected::holds(&block.text, &said);
+                    assert!(holds, "{place}: it says\n{said}");
+                    session.learn_ids(&block.text, &said);
+                }
             }
-            Kind::Configuration | Kind::Json | Kind::Code => None,
-        };
+            Kind::Configuration | Kind::Json | Kind::Code => {}
+        }
     }
 }
 
@@ -117,35 +131,26 @@ fn is_command(block: &Block) -> bool {
     matches!(block.kind, Kind::Commands | Kind::Console)
 }
 
-/// Runs a block, and gives what it said.
-fn run_block(session: &mut Session, block: &Block, place: &str) -> String {
-    if block.is("background") {
-        session.start(&block.text);
-        return String::new();
-    }
-    if block.kind == Kind::Commands {
-        let outcome = session.run(&block.text);
-        let (code, said) = (outcome.code, outcome.said);
-        assert_eq!(
-            code,
-            0,
-            "{place}: it says\n{said}\n--- beside it ---\n{}",
-            session.log()
-        );
-        return said;
-    }
-    let mut all = String::new();
-    for shown in block.shown() {
-        all += &run_shown(session, block, &shown, place);
-    }
-    all
+fn is_run(page: &str, block: &Block) -> bool {
+    is_command(block) && !block.is("norun") && !NOT_RUN.contains(&page)
+}
+
+/// Runs commands, and gives what they said.
+fn run_all(session: &mut Session, commands: &str, place: &str) -> String {
+    let Outcome { code, said } = session.run(commands);
+    let beside = session.last_log();
+    assert_eq!(
+        code, 0,
+        "{place}: it says\n{said}\n--- beside it ---\n{beside}"
+    );
+    said
 }
 
 /// Runs a command, again and again if what it shows takes a while, and compares.
-fn run_shown(session: &mut Session, block: &Block, shown: &Shown, place: &str) -> String {
+fn run_shown(session: &mut Session, block: &Block, shown: &Shown, place: &str) {
     let fails = shown.output.lines().any(|line| line.starts_with("error: "));
     let mut last = session.ask(&shown.command);
-    let as_shown = |outcome: &session::Outcome| {
+    let as_shown = |outcome: &Outcome| {
         (outcome.code != 0) == fails && expected::is_shown(&shown.output, &outcome.said)
     };
     if block.is("wait") {
@@ -166,9 +171,9 @@ fn run_shown(session: &mut Session, block: &Block, shown: &Shown, place: &str) -
         last.code,
         last.said,
         shown.output,
-        session.log()
+        session.last_log()
     );
-    last.said
+    session.learn_ids(&shown.output, &last.said);
 }
 
 #[test]
@@ -210,7 +215,7 @@ fn few_commands_are_not_run_and_those_are_told() {
             .filter(|block| is_command(block))
         {
             all += 1;
-            if block.is("norun") {
+            if !is_run(&page, block) {
                 let first = block.text.lines().next().unwrap_or_default().to_owned();
                 not_run.push(format!("{page}:{}: {first}", block.line));
             }
@@ -230,31 +235,42 @@ fn few_commands_are_not_run_and_those_are_told() {
 fn every_configuration_is_one_that_the_host_takes() {
     for page in pages() {
         let blocks = blocks(&read(&page));
-        for block in blocks
+        let configurations = blocks
             .iter()
-            .filter(|block| block.kind == Kind::Configuration)
-        {
-            let setup = Setup::new(&["example", "file", "prometheus"], "");
-            let setup = with_secrets(setup, &block.text);
-            let text = block
-                .text
-                .replace("/var/lib/delfin-host", "@")
-                .replace("/etc/delfin", "@");
-            let text = format!("plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n{text}");
-            let setup = setup.with_whole_config(&text);
-            let ran = setup.run(&["check", "--json"]);
-            let place = format!("{page}:{}", block.line);
-            let findings: Result<Vec<Value>, _> = serde_json::from_str(&ran.stdout);
-            let findings = findings.unwrap_or_else(|_| panic!("{place}: {ran:?}"));
-            for finding in findings.iter().filter(|finding| finding["ok"] != true) {
-                let what = finding.to_string();
-                let known = ELSEWHERE.iter().any(|name| what.contains(name));
-                assert!(
-                    known && what.contains("no plugin offers"),
-                    "{place}: {what}"
-                );
-            }
+            .filter(|block| block.kind == Kind::Configuration);
+        for block in configurations {
+            takes(&block.text, &format!("{page}:{}", block.line));
         }
+    }
+    // The example at the end of the shipped file.
+    let shipped = read("etc/delfin/delfin.conf");
+    let example = shipped.lines().filter_map(|line| line.strip_prefix("#   "));
+    let example: Vec<&str> = example.collect();
+    assert!(example.len() > 5, "{example:?}");
+    takes(&example.join("\n"), "etc/delfin/delfin.conf");
+}
+
+/// The host takes a configuration, but that no plugin here may offer an exporter.
+fn takes(text: &str, place: &str) {
+    let setup = Setup::new(&["example", "file", "prometheus"], "");
+    let setup = with_secrets(setup, text);
+    let text = text
+        .replace("/var/lib/delfin-host", "@")
+        .replace("/etc/delfin", "@");
+    // No port of this machine is taken while exporters are tried.
+    let text = text.replace("metric_server_port = 8195", "metric_server_port = 0");
+    let head = "plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n";
+    let setup = setup.with_whole_config(&format!("{head}{text}"));
+    let ran = setup.run(&["check", "--json"]);
+    let findings: Result<Vec<Value>, _> = serde_json::from_str(&ran.stdout);
+    let findings = findings.unwrap_or_else(|_| panic!("{place}: {ran:?}"));
+    for finding in findings.iter().filter(|finding| finding["ok"] != true) {
+        let what = finding.to_string();
+        let known = ELSEWHERE.iter().any(|name| what.contains(name));
+        assert!(
+            known && what.contains("no plugin offers"),
+            "{place}: {what}"
+        );
     }
 }
 
@@ -331,8 +347,8 @@ fn every_page_is_in_the_summary_and_every_link_leads_somewhere() {
 #[test]
 fn what_is_broken_is_noticed() {
     let check = |page: &str, said: &str| {
-        let block = blocks(page).remove(0);
-        let failed = catch_unwind(|| run_block(&mut Session::new("broken"), &block, "page:1"));
+        let blocks = blocks(page);
+        let failed = catch_unwind(|| run_blocks(&mut Session::new("broken"), &blocks, "page"));
         let message = failed.expect_err("it went well");
         let message = message.downcast_ref::<String>().expect("words");
         assert!(message.contains(said), "{message}");
@@ -355,6 +371,11 @@ fn what_is_broken_is_noticed() {
         "```sh\ncurl localhost:8190/v1/nothing\n```\n",
         "Failed to connect",
     );
+    check(
+        "```sh,background\ndelfin-host run\n```\n```sh\ncurl localhost:8190/v1/nothing\n```\n",
+        "404",
+    );
+    check("```sh\necho one\n```\n```text\ntwo\n```\n", "it says\none");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::expected;
 use delfin_tests::{
     binary, plugin,
     receivers::{self, free_port},
@@ -35,6 +36,7 @@ const FOLDERS: [&str; 5] = [
     "/tmp/package",
 ];
 const PLUGINS: [&str; 3] = ["example", "file", "prometheus"];
+const LAST_LINES: usize = 20;
 /// Building a plugin's crate takes longest.
 const PATIENCE: Duration = Duration::from_mins(10);
 
@@ -46,6 +48,8 @@ pub(crate) struct Session {
     stdin: ChildStdin,
     codes: Receiver<String>,
     background: Vec<Background>,
+    /// Ids that the page shows, and those that they are here.
+    ids: Vec<(String, String)>,
     /// How many were started, those that were stopped among them.
     started: usize,
 }
@@ -101,6 +105,7 @@ impl Session {
             shell,
             codes,
             background: Vec::new(),
+            ids: Vec::new(),
             started: 0,
         };
         session.tell("exec 9>&1\n");
@@ -179,14 +184,32 @@ impl Session {
         }
     }
 
+    /// What runs beside the shell has said last.
+    pub(crate) fn last_log(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+    }
+
     /// What runs beside the shell has said so far, all of it.
     pub(crate) fn log(&self) -> String {
         self.background.iter().map(|one| self.spoken(one)).collect()
     }
 
+    /// From now on an id that the page has shown is the one that was said here.
+    pub(crate) fn learn_ids(&mut self, shown: &str, said: &str) {
+        let (shown, said) = (expected::ids(shown), expected::ids(said));
+        if shown.len() == said.len() {
+            self.ids.extend(shown.into_iter().zip(said));
+        }
+    }
+
     /// What a page writes, as it is here.
-    pub(crate) fn real(&self, text: &str) -> String {
+    fn real(&self, text: &str) -> String {
         let mut real = text.to_owned();
+        for (shown, here) in &self.ids {
+            real = real.replace(shown, here);
+        }
         for (port, here) in PORTS.iter().zip(self.ports) {
             real = replace_words(&real, port, &here.to_string(), |c| c.is_ascii_digit());
         }
@@ -290,6 +313,7 @@ fn install(root: &Path) {
         symlink(alertmanager, root.join("bin/alertmanager")).expect("make a link");
     }
     script(root, "sudo", "exec \"$@\"");
+    working_copy(root, &tree);
     // Crates that pages make share what they are built of with each other.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docs");
     fs::create_dir_all(&target).expect("make a folder");
@@ -299,6 +323,21 @@ fn install(root: &Path) {
         env!("CARGO")
     );
     script(root, "cargo", &cargo);
+}
+
+/// Makes of the reader's folder one in which `make build` was run.
+fn working_copy(root: &Path, tree: &Path) {
+    let home = root.join("home/you");
+    let plugins = root.join("usr/local/lib/delfin-host/plugins");
+    for name in ["Makefile", "scripts", "etc"] {
+        let file = tree.join(name).canonicalize().expect("a file of ours");
+        symlink(file, home.join(name)).expect("make a link");
+    }
+    fs::create_dir_all(home.join("target/release")).expect("make a folder");
+    symlink(binary(), home.join("target/release/delfin-host")).expect("make a link");
+    symlink(plugins, home.join("target/plugins")).expect("make a link");
+    // What is built for tests is installed, not what `make build` would build.
+    script(root, "make", "PATH=${PATH#*:}\nexec make -o build \"$@\"");
 }
 
 fn script(root: &Path, name: &str, text: &str) {
