@@ -116,11 +116,15 @@ fn an_alert_seen_twice_is_one_in_alertmanager_and_two_alerts_are_two() {
     let mut exporter = lab.alerts(&settings);
     let first = ["Link down", "port 1", "7", "", "Major"];
     let mut check = |alert: [&str; 5], fires: usize| {
-        for time in 0..2 {
+        let fingerprints = [0, 1].map(|time| {
             send(&mut exporter, &seen(alert, time));
             let active = alertmanager.active();
             assert_eq!(active.len(), fires, "{alert:?}: {active:?}");
-        }
+            let active = active.iter().map(|alert| alert["fingerprint"].to_string());
+            active.collect::<Vec<_>>()
+        });
+        // Nobody is notified of it once more.
+        assert_eq!(fingerprints[0], fingerprints[1], "{alert:?}");
     };
     check(first, 1);
     // More severe, and the same.
