@@ -129,13 +129,13 @@ fn an_alert_seen_twice_is_one_in_alertmanager_and_two_alerts_are_two() {
     check(first, 1);
     // More severe, and the same.
     check(["Link down", "port 1", "7", "", "Fatal"], 1);
-    check(["Link up", "port 1", "7", "", "Major"], 2);
-    check(["Link down", "port 2", "7", "", "Major"], 3);
-    check(["Link down", "port 1", "8", "", "Major"], 4);
-    check(["Link down", "port 1", "7", "key", "Major"], 5);
+    check(["Link up", "port 1", "7", "", "Fatal"], 2);
+    check(["Link down", "port 2", "7", "", "Fatal"], 3);
+    check(["Link down", "port 1", "8", "", "Fatal"], 4);
+    check(["Link down", "port 1", "7", "key", "Fatal"], 5);
     // Its driver knows it again whatever it is called.
-    check(["Link lost", "port 3", "9", "key", "Major"], 5);
-    check(["Link lost", "port 3", "9", "another", "Major"], 6);
+    check(["Link lost", "port 3", "9", "key", "Fatal"], 5);
+    check(["Link lost", "port 3", "9", "another", "Fatal"], 6);
 }
 
 fn check_first(alert: &Value) {
