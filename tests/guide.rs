@@ -456,3 +456,61 @@ fn a_storage_as_large_as_delfins_is_in_prometheus_series_by_series() {
     configure(&host, &storage, false);
     guide.wait_for_prometheus(&host, &prometheus, 31_629);
 }
+
+#[test]
+fn what_is_one_alert_to_the_host_is_one_in_alertmanager_and_two_are_two() {
+    let guide = Guide::new();
+    let Some(alertmanager) = guide.alertmanager() else {
+        return;
+    };
+    let host = guide.setup.start();
+    let base = json!({
+        "storage_id": "s", "alert_id": "1", "alert_name": "n", "location": "l",
+        "sequence_number": "1", "severity": "Major", "type": "t", "resource_type": "r",
+    });
+    let mut known = 0;
+    // What is said otherwise of the alert, and whether it is another one then.
+    for (said, is_new) in [
+        (json!({}), true),
+        (
+            json!({"alert_id": "2", "description": "d", "occur_time": 7, "extra": "e"}),
+            false,
+        ),
+        (json!({"severity": "Fatal"}), false),
+        (
+            json!({"type": "u", "resource_type": "q", "vendor": "v", "model": "m"}),
+            false,
+        ),
+        (json!({"storage_id": "z"}), true),
+        (json!({"alert_name": "m"}), true),
+        (json!({"location": "k"}), true),
+        (json!({"sequence_number": "2"}), true),
+        (json!({"alert_name": null}), true),
+        (json!({"alert_name": "", "alert_id": "1"}), false),
+        (json!({"alert_name": null, "alert_id": "2"}), true),
+        (json!({"match_key": "k"}), true),
+        (
+            json!({"match_key": "k", "alert_name": "x", "location": "y", "sequence_number": "3"}),
+            false,
+        ),
+        (json!({"match_key": "j"}), true),
+        (json!({"storage_id": "z", "match_key": "j"}), true),
+    ] {
+        let mut alert = base.clone();
+        for (key, value) in said.as_object().expect("an object") {
+            alert[key] = value.clone();
+        }
+        let (status, answer) = host.ingest("alerts", &json!([alert]));
+        assert_eq!(status, 202, "{answer}");
+        host.wait_for_exporter(ALERTS, "nothing pending", |exporter| {
+            exporter["pending"] == 0
+        });
+        known += usize::from(is_new);
+        host.wait_for("the table", || {
+            let (_, active) = host.get("/v1/alerts/active");
+            let active = active["alerts"].as_array().map(Vec::len);
+            (active == Some(known)).then_some(())
+        });
+        assert_eq!(alertmanager.active().len(), known, "{said}");
+    }
+}
