@@ -7,18 +7,22 @@
 //! Knows nothing of the host.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     thread,
 };
 
 use serde_json::Value;
 
 use crate::{PATIENCE, wait_for};
+
+/// What was said to be missing.
+static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// A binary that came with the receivers, if it is here: `prometheus`,
 /// `promtool`, `prometheus-alertmanager`.
@@ -39,8 +43,11 @@ pub fn binary(name: &str) -> Option<PathBuf> {
             format!("`{name}` IS MISSING (run scripts/provision test), NOT TESTED AGAINST IT");
         let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
         assert!(!is_ci, "{missing}");
-        // Not through a macro, whose output a test that passes does not show.
-        let _ = writeln!(io::stderr(), "{missing}");
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(name.to_owned()) {
+            // Not through a macro, whose output a test that passes does not show.
+            let _ = writeln!(io::stderr(), "{missing}");
+        }
     }
     found
 }
