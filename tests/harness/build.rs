@@ -6,10 +6,11 @@ use std::{
     sync::LazyLock,
 };
 
-const PACKAGES: [&str; 4] = [
+const PACKAGES: [&str; 5] = [
     "delfin-host",
     "delfin-exporter-example",
     "delfin-exporter-file",
+    "delfin-exporter-prometheus",
     "delfin-exporter-scripted",
 ];
 
@@ -38,7 +39,7 @@ pub fn binary() -> PathBuf {
     TARGET.join("delfin-host")
 }
 
-/// The library of a plugin: `example`, `file`, `scripted`.
+/// The library of a plugin: `example`, `file`, `prometheus`, `scripted`.
 #[must_use]
 pub fn plugin(name: &str) -> PathBuf {
     TARGET.join(format!("libdelfin_exporter_{name}.so"))

@@ -8,6 +8,7 @@ mod host;
 pub mod library;
 mod metrics;
 mod ran;
+pub mod receivers;
 
 pub use build::{binary, plugin};
 pub use host::{Host, Setup};

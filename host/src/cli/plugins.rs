@@ -150,12 +150,13 @@ impl PluginView {
     }
 
     fn table(&self) -> Table {
-        let mut table = Table::new(&["exporter", "kind", "instances", "description"]);
+        let mut table = Table::new(&["exporter", "kind", "instances", "resend", "description"]);
         for exporter in &self.manifest.exporters {
             table.row([
                 Cell::text(&exporter.name),
                 kind(exporter),
                 Cell::text(if exporter.exclusive { "one" } else { "several" }),
+                resend(exporter),
                 Cell::text(&exporter.description),
             ]);
         }
@@ -168,6 +169,13 @@ fn kind(exporter: &ManifestExporter) -> Cell {
         "performance" | "alert" => Cell::text(&exporter.kind),
         newer => Cell::text(format!("{newer} (needs a newer host)")),
     }
+}
+
+/// As it would be written in the configuration.
+fn resend(exporter: &ManifestExporter) -> Cell {
+    exporter
+        .resend_seconds
+        .map_or_else(Cell::none, |seconds| Cell::text(format!("{seconds}s")))
 }
 
 fn paragraph<'a>(title: &str, lines: impl Iterator<Item = &'a str>) -> String {

@@ -16,7 +16,9 @@ use ureq::http::{Request, Response};
 use crate::{
     alert,
     api::{ApiParts, ApiState, PluginExporterView, PluginView, serve},
-    collect::{Collected, CollectedBatch, Destination, Refused, Registry, drivers::fake},
+    collect::{
+        Collected, CollectedBatch, Destination, DriverError, Refused, Registry, drivers::fake,
+    },
     config::{self, ApiConfig, JournalConfig, Loaded, Secrets, Source, StartFrom, StorageConfig},
     delivery::{Delivery, Exporters, Phase, State},
     exporters::Starter,
@@ -213,9 +215,15 @@ impl Answer {
     }
 }
 
-/// Fake storages with few resources: it is not points that are tested here.
+/// Fake storages with few resources: it is not points that are tested here. And
+/// one that turns everybody away, and repeats what it was told.
 fn small_fakes() -> Registry {
     let mut registry = Registry::empty();
+    registry.add("fake_storage", "chatty_driver", |_, options| {
+        Err(DriverError::Refused {
+            reason: format!("no login with {}", options["rest"]),
+        })
+    });
     registry.add(fake::VENDOR, fake::MODEL, |id, options| {
         let mut options = options.clone();
         for name in ["storage_pools", "volumes", "disks"] {

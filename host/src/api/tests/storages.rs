@@ -300,3 +300,19 @@ fn a_wrong_driver_option_is_named() {
         "driver option `disks` is wrong: is not a number from 0 to 100000",
     );
 }
+
+#[test]
+fn a_driver_that_repeats_its_password_does_not_give_it_away() {
+    let host = Host::start();
+    let answer = host.post(
+        "/v1/storages",
+        &FAKE.replace("fake_driver", "chatty_driver"),
+    );
+    answer.is_error(
+        400,
+        "InvalidUsernameOrPassword",
+        "storage refused the driver: no login with \
+         {\"host\":\"10.0.0.1\",\"password\":\"***\",\"port\":8078,\"username\":\"user-one\"} \
+         (correct its access data)",
+    );
+}

@@ -14,7 +14,7 @@ const MANIFEST: &str = r#"{
     "license": "Apache-2.0",
     "exporters": [
         {"name": "PerformanceExporterAcme", "kind": "performance", "description": "Sends series", "exclusive": false},
-        {"name": "AlertExporterAcme", "kind": "alert", "description": "Sends alerts", "exclusive": true},
+        {"name": "AlertExporterAcme", "kind": "alert", "description": "Sends alerts", "exclusive": true, "resend_seconds": 60},
         {"name": "TopologyExporterAcme", "kind": "topology", "description": "Sends maps", "exclusive": true}
     ],
     "example": "[exporter.PerformanceExporterAcme.config]\nurl = \"http://acme\"\n"

@@ -1,10 +1,12 @@
 //! The drivers there are, by the vendor and model that a storage is declared with.
 
+mod discreet;
 pub mod fake;
 pub mod linux;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use self::discreet::{Discreet, Secrets};
 use super::driver::{Driver, DriverError, Options};
 
 /// Makes a driver for the storage of that id, or says what is wrong with its options.
@@ -60,7 +62,14 @@ impl Registry {
         factory: impl Fn(&str, &Options) -> Result<Box<dyn Driver>, DriverError> + Send + Sync + 'static,
     ) {
         let key = (vendor.to_owned(), model.to_owned());
-        self.factories.insert(key, Arc::new(factory));
+        let discreet = move |id: &str, options: &Options| -> Result<Box<dyn Driver>, DriverError> {
+            let secrets = Secrets::of(options);
+            match factory(id, options) {
+                Ok(driver) => Ok(Box::new(Discreet { driver, secrets })),
+                Err(error) => Err(secrets.kept(error)),
+            }
+        };
+        self.factories.insert(key, Arc::new(discreet));
     }
 
     /// What makes drivers for that vendor and model.

@@ -5,13 +5,10 @@
 //!
 //! Sending twice does no harm there, so an answer that is lost is tried again.
 
-use std::{
-    ops::Range,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{
-    Alert, Failure,
+    Failure,
     http::{self, Answer, ClientSettings, NoAnswer},
 };
 
@@ -25,15 +22,14 @@ const USER_AGENT: &str = concat!("delfin-exporter-prometheus/", env!("CARGO_PKG_
 pub(super) struct Client {
     url: String,
     http: http::Client,
-    resolve_after: Duration,
 }
 
 /// How far alerts got.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
-    /// Those that were refused, and why.
+    /// The rows that were refused, and why.
     pub(super) refused: Vec<(usize, String)>,
-    /// The first that was not sent, and why; none, if all were.
+    /// The first row that was not sent, and why; none, if all were.
     pub(super) stopped: Option<(usize, Failure)>,
 }
 
@@ -54,7 +50,6 @@ impl Client {
         let client = |url: &String| Self {
             url: url.clone(),
             http: http.clone(),
-            resolve_after: config.resolve_after,
         };
         Ok(config.urls.iter().map(client).collect())
     }
@@ -62,16 +57,16 @@ impl Client {
     /// Sends alerts, in order, as far as it goes.
     pub(super) fn send(
         &self,
-        alerts: &[Alert<'_>],
+        alerts: &[Posted<'_>],
         goes_on: impl Fn() -> bool,
         time: Duration,
     ) -> Sent {
         let deadline = Instant::now() + time;
         let mut sent = Sent::default();
-        for first in (0..alerts.len()).step_by(BATCH) {
-            let rows = first..alerts.len().min(first + BATCH);
+        for alerts in alerts.chunks(BATCH) {
+            let first = alerts[0].row();
             let tried = if goes_on() {
-                self.send_rows(alerts, rows, deadline, &mut sent.refused)
+                self.send_some(alerts, deadline, &mut sent.refused)
             } else {
                 Err(Failure::retry("the host is about to stop"))
             };
@@ -94,29 +89,23 @@ impl Client {
 
     /// Alertmanager keeps the good ones of alerts of which it refuses some, and
     /// does not say which: halves are sent until those stand alone.
-    fn send_rows(
+    fn send_some(
         &self,
-        alerts: &[Alert<'_>],
-        rows: Range<usize>,
+        alerts: &[Posted<'_>],
         deadline: Instant,
         refused: &mut Vec<(usize, String)>,
     ) -> Result<(), Failure> {
-        let now = SystemTime::now();
-        let posted: Vec<_> = alerts[rows.clone()]
-            .iter()
-            .map(|alert| Posted::new(alert, now, self.resolve_after))
-            .collect();
-        let body = serde_json::to_vec(&posted).map_err(Failure::rejected)?;
+        let body = serde_json::to_vec(alerts).map_err(Failure::rejected)?;
         let Verdict::Refused(words) = self.post(&body, deadline)? else {
             return Ok(());
         };
-        if rows.len() == 1 {
-            refused.push((rows.start, words));
+        if let [alert] = alerts {
+            refused.push((alert.row(), words));
             return Ok(());
         }
-        let middle = rows.start + rows.len() / 2;
-        self.send_rows(alerts, rows.start..middle, deadline, refused)?;
-        self.send_rows(alerts, middle..rows.end, deadline, refused)
+        let (these, those) = alerts.split_at(alerts.len() / 2);
+        self.send_some(these, deadline, refused)?;
+        self.send_some(those, deadline, refused)
     }
 
     fn post(&self, body: &[u8], deadline: Instant) -> Result<Verdict, Failure> {

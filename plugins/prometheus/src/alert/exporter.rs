@@ -2,21 +2,29 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use delfin_plugin_api::{
-    Alert, AlertBatch, Context, Exporter, Failure, Host, Outcome, RowFailure, log,
+    AlertBatch, Batch, Context, Exporter, Failure, Host, Outcome, RowFailure, log,
 };
 
-use super::{client::Client, config::Config};
+use super::{
+    client::Client,
+    config::Config,
+    known::{Known, News},
+    payload::Posted,
+};
 
 /// Sends alerts to one Alertmanager or several.
 ///
-/// It remembers nothing: the host sends active alerts again and again, which
-/// keeps them firing, and Alertmanager knows them by their labels.
+/// It needs no memory: the host sends active alerts again and again, which keeps
+/// them firing, and Alertmanager knows them by their labels. What it does remember
+/// ends alerts at once whose labels have changed.
 pub(crate) struct AlertExporterPrometheus {
     clients: Vec<Client>,
+    resolve_after: Duration,
+    known: Known,
 }
 
 impl Exporter for AlertExporterPrometheus {
@@ -32,14 +40,16 @@ impl Exporter for AlertExporterPrometheus {
     fn create(config: Config, _: &Host) -> Result<Self, Failure> {
         Ok(Self {
             clients: Client::all(&config)?,
+            resolve_after: config.resolve_after,
+            known: Known::default(),
         })
     }
 
     fn export(&mut self, batch: &AlertBatch, context: &Context<'_>) -> Outcome {
-        let alerts: Vec<Alert<'_>> = batch.alerts().collect();
-        if alerts.is_empty() {
+        if batch.rows() == 0 {
             return Ok(());
         }
+        let (alerts, news) = self.to_post(batch);
         let deadline = Instant::now() + context.remaining();
         let mut refused = BTreeMap::new();
         let mut stopped: Option<(usize, Failure)> = None;
@@ -57,7 +67,10 @@ impl Exporter for AlertExporterPrometheus {
                 };
             }
         }
-        outcome(alerts.len(), refused, stopped)
+        if stopped.is_none() {
+            self.known.learn(news, self.resolve_after);
+        }
+        outcome(batch.rows(), refused, stopped)
     }
 
     fn health(&mut self, context: &Context<'_>) -> Outcome {
@@ -65,6 +78,22 @@ impl Exporter for AlertExporterPrometheus {
         self.clients
             .iter()
             .try_for_each(|client| client.health(share))
+    }
+}
+
+impl AlertExporterPrometheus {
+    /// What a batch says, and the end of what no longer goes by its labels.
+    fn to_post<'a>(&self, batch: &'a AlertBatch) -> (Vec<Posted<'a>>, News) {
+        let now = SystemTime::now();
+        let mut news = News::default();
+        let mut posted = Vec::with_capacity(batch.rows());
+        for (row, alert) in batch.alerts().enumerate() {
+            let new = Posted::new((row, &alert), now, self.resolve_after);
+            let replaced = self.known.replaced(&alert, &new, &mut news);
+            posted.extend(replaced.map(|labels| Posted::end(row, labels, now)));
+            posted.push(new);
+        }
+        (posted, news)
     }
 }
 

@@ -3,6 +3,7 @@
 mod client;
 mod config;
 mod exporter;
+mod known;
 mod payload;
 
 pub(crate) use exporter::AlertExporterPrometheus;

@@ -1,9 +1,10 @@
 //! What Alertmanager is told of an alert.
 //!
 //! To Alertmanager, alerts with the same labels are one alert. So labels are what
-//! stays the same from the first sighting of an alert to its recovery; all else
-//! is an annotation. Promises: names are valid and no value is empty; times are
-//! such that Alertmanager takes them, however wrong a device's clock is.
+//! tells alerts apart for the host, and what else stays the same from the first
+//! sighting of an alert to its recovery or is needed to route it; all else is an
+//! annotation. Promises: names are valid and no value is empty; times are such
+//! that Alertmanager takes them, however wrong a device's clock is.
 //!
 //! Knows nothing of connections.
 
@@ -18,9 +19,11 @@ use delfin_plugin_api::{
     serde::{Serialize, Serializer},
 };
 
-/// In Delfin's order.
+use super::known::filled;
+
+/// In Delfin's order. There is no `alert_id` among them: devices draw a new one at
+/// each sighting.
 const LABELS: [&str; 10] = [
-    "alert_id",
     "alert_name",
     "severity",
     "type",
@@ -30,16 +33,27 @@ const LABELS: [&str; 10] = [
     "storage_name",
     "vendor",
     "model",
+    "serial_number",
 ];
-const SERIAL_NUMBER: &str = "serial_number";
+/// Tells alerts apart where no driver says what to match by.
+const SEQUENCE_NUMBER: &str = "sequence_number";
+/// Tells alerts apart alone, where it is there.
+const MATCH_KEY: &str = "match_key";
 const RECOVERY: &str = "Recovery";
 const UNNAMED: &str = "unnamed";
+
+/// What Alertmanager knows an alert by.
+pub(super) type Labels = BTreeMap<&'static str, String>;
 
 /// An alert, as `POST /api/v2/alerts` takes it.
 #[derive(Debug, Serialize)]
 #[serde(crate = "delfin_plugin_api::serde", rename_all = "camelCase")]
 pub(super) struct Posted<'a> {
-    labels: BTreeMap<&'static str, &'a str>,
+    #[serde(skip)]
+    row: usize,
+    #[serde(skip)]
+    is_over: bool,
+    labels: Labels,
     annotations: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rfc3339")]
     starts_at: Option<SystemTime>,
@@ -48,41 +62,77 @@ pub(super) struct Posted<'a> {
 }
 
 impl<'a> Posted<'a> {
-    /// An alert as of `now`. Unless it is a recovery, it fires until
+    /// The alert of a row as of `now`. Unless it is a recovery, it fires until
     /// `resolve_after` has passed or it is sent again.
-    pub(super) fn new(alert: &Alert<'a>, now: SystemTime, resolve_after: Duration) -> Self {
-        let mut labels = BTreeMap::new();
+    pub(super) fn new(
+        (row, alert): (usize, &Alert<'a>),
+        now: SystemTime,
+        resolve_after: Duration,
+    ) -> Self {
+        let mut labels = Labels::new();
         let mut annotations = BTreeMap::new();
+        let telling = match filled(alert.match_key()) {
+            Some(_) => MATCH_KEY,
+            None => SEQUENCE_NUMBER,
+        };
         for (column, text) in alert.texts().filter(|(_, text)| !text.is_empty()) {
-            if LABELS.contains(&column) || column == SERIAL_NUMBER {
-                labels.insert(column, text);
+            if LABELS.contains(&column) || column == telling {
+                labels.insert(column, text.to_owned());
             } else {
                 annotations.insert(Cow::Borrowed(column), Cow::Borrowed(text));
             }
         }
-        let name = alert.alert_name().into_iter().chain(alert.alert_id());
-        let name = name.into_iter().find(|name| !name.is_empty());
-        labels.insert("alertname", name.unwrap_or(UNNAMED));
+        let name = filled(alert.alert_name()).or(filled(alert.alert_id()));
+        labels.insert("alertname", name.unwrap_or(UNNAMED).to_owned());
         if let Some(description) = annotations.get("description").cloned() {
             annotations.insert(Cow::Borrowed("summary"), description);
         }
         annotate(alert, &mut annotations);
         let occurred = time(alert.occur_time()).map(|occurred| occurred.min(now));
-        let recovered = alert
+        let is_over = alert
             .category()
             .is_some_and(|category| category.eq_ignore_ascii_case(RECOVERY));
-        let (starts_at, ends_at) = if recovered {
+        let (starts_at, ends_at) = if is_over {
             // When it began is known to who was told of it then.
             (None, occurred.unwrap_or(now))
         } else {
             (occurred, now + resolve_after)
         };
         Self {
+            row,
+            is_over,
             labels,
             annotations,
             starts_at,
             ends_at: Some(ends_at),
         }
+    }
+
+    /// Whatever fires with these labels is over; it goes with the alert of a row.
+    pub(super) fn end(row: usize, labels: Labels, now: SystemTime) -> Self {
+        Self {
+            row,
+            is_over: true,
+            labels,
+            annotations: BTreeMap::new(),
+            starts_at: None,
+            ends_at: Some(now),
+        }
+    }
+
+    /// Which row of the batch it is of.
+    pub(super) fn row(&self) -> usize {
+        self.row
+    }
+
+    /// Whether it says that the alert has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// What it is known by.
+    pub(super) fn labels(&self) -> &Labels {
+        &self.labels
     }
 }
 

@@ -3,7 +3,10 @@ use std::time::{Duration, SystemTime};
 use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, NewAlert};
 use serde_json::{Value, json};
 
-use super::payload::Posted;
+use super::{
+    known::{Known, News},
+    payload::Posted,
+};
 
 const NOW: &str = "2026-04-12T10:15:00Z";
 
@@ -23,7 +26,7 @@ fn posted(occur_time: i64, texts: &[(&str, &str)]) -> Value {
     batch.alert(NewAlert { occur_time, texts });
     let batch: AlertBatch = batch.build();
     let alert = batch.alerts().next().unwrap();
-    let posted = Posted::new(&alert, now(), Duration::from_mins(5));
+    let posted = Posted::new((0, &alert), now(), Duration::from_mins(5));
     serde_json::to_value(posted).unwrap()
 }
 
@@ -50,8 +53,8 @@ fn what_changes_from_one_sighting_to_the_next_is_an_annotation() {
         json!({
             "labels": {
                 "alertname": "Power failure",
-                "alert_id": "102",
                 "alert_name": "Power failure",
+                "sequence_number": "17",
                 "severity": "Fatal",
                 "type": "OperationalViolation",
                 "location": "NetworkEntity=entity3",
@@ -65,7 +68,7 @@ fn what_changes_from_one_sighting_to_the_next_is_an_annotation() {
                 "summary": "Power failed. ",
                 "description": "Power failed. ",
                 "category": "Fault",
-                "sequence_number": "17",
+                "alert_id": "102",
                 "occur_time": "2026-04-12T10:00:00.250Z",
             },
             "startsAt": "2026-04-12T10:00:00.250Z",
@@ -80,7 +83,7 @@ fn a_recovery_has_the_labels_of_what_it_ends() {
     let mut recovery = FAULT.to_vec();
     recovery.retain(|(column, _)| *column != "description");
     recovery.push(("category", "Recovery"));
-    recovery.push(("sequence_number", "18"));
+    recovery.push(("alert_id", "103"));
     let recovery = posted(millis("2026-04-12T10:10:00Z"), &recovery);
     assert_eq!(recovery["labels"], fault["labels"]);
     assert_eq!(recovery["endsAt"], "2026-04-12T10:10:00.000Z");
@@ -115,10 +118,7 @@ fn empty_texts_are_left_out_and_a_name_is_always_there() {
         &[("alert_name", ""), ("vendor", "")],
         json!({ "alertname": "unnamed" }),
     );
-    check(
-        &[("alert_id", "7")],
-        json!({ "alertname": "7", "alert_id": "7" }),
-    );
+    check(&[("alert_id", "7")], json!({ "alertname": "7" }));
 }
 
 #[test]
@@ -149,4 +149,96 @@ fn what_else_the_device_said_is_annotated_under_valid_names() {
             "_": "e",
         })
     );
+}
+
+#[test]
+fn a_match_key_is_a_label_and_the_number_that_may_change_under_it_is_none() {
+    let posted = posted(
+        0,
+        &[
+            ("alert_name", "n"),
+            ("match_key", "k"),
+            ("sequence_number", "1"),
+        ],
+    );
+    assert_eq!(
+        posted["labels"],
+        json!({ "alertname": "n", "alert_name": "n", "match_key": "k" })
+    );
+    assert_eq!(posted["annotations"], json!({ "sequence_number": "1" }));
+}
+
+/// What is ended, by its labels `severity` and `alertname`, when these alerts are
+/// sent one after the other: `[name, severity, category, match_key]`.
+fn ended(batches: &[&[[&str; 4]]]) -> Vec<String> {
+    let mut known = Known::default();
+    let mut ended = Vec::new();
+    for batch in batches {
+        let mut built = AlertBatchBuilder::new();
+        for [name, severity, category, match_key] in *batch {
+            let texts = [
+                ("alert_name", *name),
+                ("severity", *severity),
+                ("category", *category),
+                ("match_key", *match_key),
+            ];
+            built.alert(NewAlert {
+                occur_time: 0,
+                texts: &texts,
+            });
+        }
+        let mut news = News::default();
+        for alert in built.build().alerts() {
+            let posted = Posted::new((0, &alert), now(), Duration::from_mins(5));
+            let replaced = known.replaced(&alert, &posted, &mut news);
+            ended.extend(replaced.map(|old| format!("{} {}", old["severity"], old["alertname"])));
+        }
+        known.learn(news, Duration::from_mins(5));
+    }
+    ended
+}
+
+#[test]
+fn labels_that_have_changed_end_the_alert_that_went_by_them() {
+    let check = |batches: &[&[[&str; 4]]], expected: &[&str]| {
+        assert_eq!(ended(batches), expected, "{batches:?}");
+    };
+    let major = ["a", "Major", "Fault", ""];
+    let fatal = ["a", "Fatal", "Fault", ""];
+    check(&[&[major], &[major]], &[]);
+    check(&[&[major], &[fatal], &[major]], &["Major a", "Fatal a"]);
+    check(&[&[major, fatal, fatal]], &["Major a"]);
+    // The end of an alert need not be as severe as the alert.
+    let over = ["a", "Informational", "Recovery", ""];
+    check(&[&[major], &[over], &[fatal]], &["Major a"]);
+    check(&[&[over], &[fatal]], &[]);
+    let (down, up) = (
+        ["down", "Major", "Fault", "k"],
+        ["up", "Major", "Recovery", "k"],
+    );
+    check(&[&[down], &[up]], &["Major down"]);
+    check(&[&[down], &[["down", "Fatal", "Fault", "k2"]]], &[]);
+}
+
+#[test]
+fn what_has_ended_by_itself_is_not_ended_again() {
+    let mut batch = AlertBatchBuilder::new();
+    for severity in ["Major", "Fatal"] {
+        let texts = [("alert_name", "a"), ("severity", severity)];
+        batch.alert(NewAlert {
+            occur_time: 0,
+            texts: &texts,
+        });
+    }
+    let batch = batch.build();
+    let mut known = Known::default();
+    let mut replaced = Vec::new();
+    for alert in batch.alerts() {
+        let mut news = News::default();
+        let posted = Posted::new((0, &alert), now(), Duration::ZERO);
+        replaced.push(known.replaced(&alert, &posted, &mut news));
+        known.learn(news, Duration::ZERO);
+        known.learn(News::default(), Duration::ZERO);
+    }
+    assert_eq!(replaced, [None, None]);
 }

@@ -1,58 +1,12 @@
 //! A real Alertmanager gets the alerts.
 
-use std::fs;
-
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, Batch, Failure, NewAlert, decode_outcome, testkit::Instance,
 };
+use delfin_tests::receivers::{Alertmanager, free_port};
 use serde_json::{Value, json};
 
-use crate::support::{Lab, Server, free_port, get_json, receiver, wait_for};
-
-struct Alertmanager {
-    port: u16,
-    _server: Server,
-}
-
-impl Alertmanager {
-    fn start(lab: &Lab, port: u16) -> Option<Self> {
-        let binary = receiver("prometheus-alertmanager")?;
-        let config = lab.path("alertmanager.yml");
-        fs::write(
-            &config,
-            "global: {resolve_timeout: 1s}\nroute: {receiver: none}\nreceivers: [{name: none}]\n",
-        )
-        .unwrap();
-        let arguments = [
-            format!("--config.file={}", config.display()),
-            format!("--storage.path={}", lab.path("alertmanager").display()),
-            format!("--web.listen-address=127.0.0.1:{port}"),
-            "--cluster.listen-address=".to_owned(),
-        ];
-        let server = Server::start(&binary, &arguments, lab.folder.path());
-        let started = Self {
-            port,
-            _server: server,
-        };
-        wait_for("Alertmanager", || started.active());
-        Some(started)
-    }
-
-    fn active(&self) -> Option<Vec<Value>> {
-        let url = format!("http://127.0.0.1:{}/api/v2/alerts?active=true", self.port);
-        Some(get_json(&url)?.as_array().unwrap().clone())
-    }
-
-    fn names(&self) -> Vec<String> {
-        let active = self.active().unwrap();
-        let names = active
-            .iter()
-            .map(|alert| alert["labels"]["alertname"].as_str().unwrap());
-        let mut names: Vec<_> = names.map(str::to_owned).collect();
-        names.sort();
-        names
-    }
-}
+use crate::support::Lab;
 
 const NAMES: [&str; 4] = [
     "Communication failure",
@@ -65,14 +19,15 @@ const NAMES: [&str; 4] = [
 fn sighting(sync: usize, names: &[&str], category: &str) -> AlertBatch {
     let mut batch = AlertBatchBuilder::new();
     for name in names {
-        let sequence = sync.to_string();
+        let id = sync.to_string();
         let description = format!("seen in sync {sync} \"quoted\" \\ \n");
         let texts = [
             ("storage_id", "0d0a1f6e"),
             ("storage_name", "array grüße"),
             ("vendor", ""),
             ("alert_name", *name),
-            ("sequence_number", &sequence),
+            ("alert_id", &id),
+            ("sequence_number", "102"),
             ("category", category),
             ("severity", "Critical"),
             ("location", "NetworkEntity=entity1"),
@@ -95,7 +50,7 @@ fn send(exporter: &mut Instance, batch: &AlertBatch) {
 #[test]
 fn alerts_are_in_alertmanager_once_until_they_recover_whatever_is_restarted() {
     let (lab, port) = (Lab::new(), free_port());
-    let Some(alertmanager) = Alertmanager::start(&lab, port) else {
+    let Some(alertmanager) = Alertmanager::start(lab.folder.path(), port) else {
         return;
     };
     let settings = json!({ "alert_manager_host": "127.0.0.1", "alert_manager_port": port });
@@ -106,7 +61,7 @@ fn alerts_are_in_alertmanager_once_until_they_recover_whatever_is_restarted() {
         send(&mut exporter, &sighting(sync, &NAMES, "Fault"));
     }
     assert_eq!(alertmanager.names(), NAMES);
-    check_first(&alertmanager.active().unwrap()[0]);
+    check_first(&alertmanager.active()[0]);
 
     send(&mut exporter, &sighting(4, &NAMES[1..2], "Recovery"));
     assert_eq!(alertmanager.names(), [NAMES[0], NAMES[2], NAMES[3]]);
@@ -116,7 +71,7 @@ fn alerts_are_in_alertmanager_once_until_they_recover_whatever_is_restarted() {
     let failure = exporter.export(sighting(5, &NAMES, "Fault").as_arrow());
     let failure = decode_outcome(failure).unwrap_err();
     assert!(matches!(failure, Failure::Retry { .. }), "{failure:?}");
-    let alertmanager = Alertmanager::start(&lab, port).unwrap();
+    let alertmanager = Alertmanager::start(lab.folder.path(), port).unwrap();
     send(&mut exporter, &sighting(5, &NAMES, "Fault"));
     assert_eq!(alertmanager.names(), NAMES);
 
@@ -129,13 +84,67 @@ fn alerts_are_in_alertmanager_once_until_they_recover_whatever_is_restarted() {
     assert_eq!(alertmanager.names(), [""; 0]);
 }
 
+/// An alert of one storage: name, location, sequence number, match key, severity,
+/// and a new id whenever it is seen.
+fn seen([name, location, sequence, key, severity]: [&str; 5], time: i64) -> AlertBatch {
+    let mut batch = AlertBatchBuilder::new();
+    let id = time.to_string();
+    let texts = [
+        ("storage_id", "0d0a1f6e"),
+        ("alert_id", &*id),
+        ("alert_name", name),
+        ("location", location),
+        ("sequence_number", sequence),
+        ("match_key", key),
+        ("severity", severity),
+        ("category", "Fault"),
+    ];
+    batch.alert(NewAlert {
+        occur_time: 1_700_000_000_000 + time,
+        texts: &texts,
+    });
+    batch.build()
+}
+
+#[test]
+fn an_alert_seen_twice_is_one_in_alertmanager_and_two_alerts_are_two() {
+    let (lab, port) = (Lab::new(), free_port());
+    let Some(alertmanager) = Alertmanager::start(lab.folder.path(), port) else {
+        return;
+    };
+    let settings = json!({ "alert_manager_host": "127.0.0.1", "alert_manager_port": port });
+    let mut exporter = lab.alerts(&settings);
+    let first = ["Link down", "port 1", "7", "", "Major"];
+    let mut check = |alert: [&str; 5], fires: usize| {
+        let fingerprints = [0, 1].map(|time| {
+            send(&mut exporter, &seen(alert, time));
+            let active = alertmanager.active();
+            assert_eq!(active.len(), fires, "{alert:?}: {active:?}");
+            let active = active.iter().map(|alert| alert["fingerprint"].to_string());
+            active.collect::<Vec<_>>()
+        });
+        // Nobody is notified of it once more.
+        assert_eq!(fingerprints[0], fingerprints[1], "{alert:?}");
+    };
+    check(first, 1);
+    // More severe, and the same.
+    check(["Link down", "port 1", "7", "", "Fatal"], 1);
+    check(["Link up", "port 1", "7", "", "Fatal"], 2);
+    check(["Link down", "port 2", "7", "", "Fatal"], 3);
+    check(["Link down", "port 1", "8", "", "Fatal"], 4);
+    check(["Link down", "port 1", "7", "key", "Fatal"], 5);
+    // Its driver knows it again whatever it is called.
+    check(["Link lost", "port 3", "9", "key", "Fatal"], 5);
+    check(["Link lost", "port 3", "9", "another", "Fatal"], 6);
+}
+
 fn check_first(alert: &Value) {
     let labels = &alert["labels"];
     assert_eq!(labels["storage_name"], "array grüße");
     assert_eq!(labels["severity"], "Critical");
     for changing in [
         "vendor",
-        "sequence_number",
+        "alert_id",
         "category",
         "description",
         "occur_time",
@@ -143,7 +152,7 @@ fn check_first(alert: &Value) {
         assert_eq!(labels.get(changing), None, "{changing}");
     }
     let annotations = &alert["annotations"];
-    assert_eq!(annotations["sequence_number"], "2");
+    assert_eq!(annotations["alert_id"], "2");
     assert_eq!(
         annotations["description"],
         "seen in sync 2 \"quoted\" \\ \n"

@@ -8,11 +8,12 @@ use std::sync::{
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, Batch, Failure, NewAlert, Outcome, decode_outcome, sample,
 };
+use delfin_tests::receivers::free_port;
 use serde_json::{Value, json};
 
 use crate::{
     fake::{Answer, Receiver, Request},
-    support::{Lab, free_port},
+    support::Lab,
 };
 
 const JSON: &str = "content-type: application/json\r\n";

@@ -8,11 +8,12 @@ use std::{
 };
 
 use delfin_plugin_api::{Batch, decode_outcome, sample, testkit::Instance};
+use delfin_tests::receivers::free_port;
 use flate2::read::GzDecoder;
 use serde_json::json;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use crate::support::{Lab, free_port, get, get_over, get_raw};
+use crate::support::{Lab, get, get_over, get_raw};
 
 pub(crate) fn export(page: &mut Instance, batch: &impl Batch) {
     assert_eq!(decode_outcome(page.export(batch.as_arrow())), Ok(()));

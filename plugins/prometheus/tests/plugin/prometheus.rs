@@ -9,71 +9,35 @@ use std::{
 };
 
 use delfin_plugin_api::{PerformanceBatch, PerformanceBatchBuilder, sample};
-use serde_json::{Value, json};
+use delfin_tests::{
+    receivers::{self, Labels, Prometheus, free_port, read_series},
+    wait_for,
+};
+use serde_json::json;
 
 use crate::{
     page::export,
-    support::{Lab, Server, free_port, get, get_json, receiver, wait_for},
+    support::{Lab, get},
 };
 
-struct Prometheus {
-    port: u16,
-    _server: Server,
+fn start(lab: &Lab, page: u16, more: &str) -> Option<Prometheus> {
+    let config = format!(
+        "scrape_configs:\n- job_name: delfin\n  scrape_interval: 250ms\n  scrape_timeout: 250ms\n\
+         \x20 static_configs: [{{targets: ['localhost:{page}']}}]\n{more}"
+    );
+    Prometheus::start(lab.folder.path(), free_port(), &config)
 }
 
-impl Prometheus {
-    fn start(lab: &Lab, page: u16, more: &str) -> Option<Self> {
-        let binary = receiver("prometheus")?;
-        let port = free_port();
-        let config = lab.path("prometheus.yml");
-        let job = format!(
-            "scrape_configs:\n- job_name: delfin\n  scrape_interval: 250ms\n  scrape_timeout: 250ms\n\
-             \x20 static_configs: [{{targets: ['localhost:{page}']}}]\n{more}"
-        );
-        fs::write(&config, job).unwrap();
-        let arguments = [
-            format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", lab.path("tsdb").display()),
-            format!("--web.listen-address=127.0.0.1:{port}"),
-        ];
-        let server = Server::start(&binary, &arguments, lab.folder.path());
-        Some(Self {
-            port,
-            _server: server,
-        })
-    }
-
-    fn query(&self, query: &str) -> Option<Vec<Value>> {
-        let query = query
-            .replace('{', "%7B")
-            .replace('}', "%7D")
-            .replace('"', "%22");
-        let url = format!("http://127.0.0.1:{}/api/v1/query?query={query}", self.port);
-        let answer = get_json(&url)?;
-        Some(answer["data"]["result"].as_array().unwrap().clone())
-    }
-
-    /// The value of each series, by its labels, once there are `count`.
-    fn series(&self, count: usize) -> BTreeMap<BTreeMap<String, String>, f64> {
-        let found = wait_for("series in Prometheus", || {
-            let found = self.query("{job=\"delfin\",value_type!=\"\"}")?;
-            (found.len() == count).then_some(found)
-        });
-        found.iter().map(read).collect()
-    }
-}
-
-fn read(series: &Value) -> (BTreeMap<String, String>, f64) {
-    let labels = series["metric"].as_object().unwrap().iter();
-    let labels = labels
-        .filter(|(name, _)| !["job", "instance"].contains(&name.as_str()))
-        .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
-    let value = series["value"][1].as_str().unwrap();
-    (labels.collect(), value.parse().unwrap())
+/// The value of each series, by its labels, once there are `count`.
+fn series(prometheus: &Prometheus, count: usize) -> BTreeMap<Labels, f64> {
+    wait_for("series in Prometheus", || {
+        let found = prometheus.series();
+        (found.len() == count).then_some(found)
+    })
 }
 
 /// What Prometheus should know of a batch, reckoned without the plugin.
-fn expected(batch: &PerformanceBatch) -> BTreeMap<BTreeMap<String, String>, f64> {
+fn expected(batch: &PerformanceBatch) -> BTreeMap<Labels, f64> {
     let series = batch.series().map(|series| {
         let mut labels = BTreeMap::new();
         for (key, value) in series
@@ -141,27 +105,27 @@ fn prometheus_has_every_series_with_its_value_and_labels_whatever_is_restarted()
     let first = sample::performance(3000, 3);
     export(&mut page, &first);
     export(&mut page, &awkward());
-    let Some(prometheus) = Prometheus::start(&lab, port, "") else {
+    let Some(prometheus) = start(&lab, port, "") else {
         return;
     };
     let mut all = expected(&first);
     all.extend(expected(&awkward()));
     assert_eq!(all.len(), 3007);
-    assert_eq!(prometheus.series(3007), all);
+    assert_eq!(series(&prometheus, 3007), all);
 
     // The host is stopped and started.
     drop(page);
     let mut page = lab.page(json!({}), port);
-    assert_eq!(prometheus.series(3007), all);
+    assert_eq!(series(&prometheus, 3007), all);
     drop(prometheus);
 
     // Prometheus is stopped and started, and there are new values and series.
     let second = sample::performance(3100, 4);
     export(&mut page, &second);
-    let prometheus = Prometheus::start(&lab, port, "").unwrap();
+    let prometheus = start(&lab, port, "").unwrap();
     all.extend(expected(&second));
     wait_for("new values in Prometheus", || {
-        (prometheus.series(3107) == all).then_some(())
+        (series(&prometheus, 3107) == all).then_some(())
     });
 }
 
@@ -187,10 +151,10 @@ fn prometheus_scrapes_over_tls_with_a_password() {
          basic_auth: {{username: prom, password: secret}}\n",
         files[0].display()
     );
-    let Some(prometheus) = Prometheus::start(&lab, port, &more) else {
+    let Some(prometheus) = start(&lab, port, &more) else {
         return;
     };
-    assert_eq!(prometheus.series(30), expected(&batch));
+    assert_eq!(series(&prometheus, 30), expected(&batch));
 }
 
 #[test]
@@ -203,19 +167,19 @@ fn with_timestamps_prometheus_has_a_sample_at_the_time_of_its_measurement() {
     let labels = [("resource_type", "disk")];
     batch.series("iops", labels, [(measured, 1.5)]).unwrap();
     export(&mut page, &batch.build());
-    let Some(prometheus) = Prometheus::start(&lab, port, "") else {
+    let Some(prometheus) = start(&lab, port, "") else {
         return;
     };
     let found = wait_for("the sample in Prometheus", || {
         prometheus.query("timestamp(disk_iops)")?.first().cloned()
     });
-    let (_, time) = read(&found);
+    let (_, time) = read_series(&found);
     assert_eq!((time * 1000.0).round(), measured as f64);
 }
 
 #[test]
 fn promtool_has_nothing_to_say_but_of_delfins_names() {
-    let Some(promtool) = receiver("promtool") else {
+    let Some(promtool) = receivers::binary("promtool") else {
         return;
     };
     let (lab, port) = (Lab::new(), free_port());

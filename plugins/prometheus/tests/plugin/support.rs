@@ -1,21 +1,17 @@
-//! What the tests share: instances, processes, requests, patience.
+//! What the tests share: instances and requests.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read, Write},
-    net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::PathBuf,
 };
 
 use delfin_plugin_api::testkit::{Harness, Instance, build_library};
+use delfin_tests::PATIENCE;
 use serde_json::Value;
 use tempfile::TempDir;
 use ureq::{Agent, tls::TlsConfig};
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The library under test, and a folder.
 pub(crate) struct Lab {
@@ -54,24 +50,6 @@ impl Lab {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
-}
-
-/// Polls until `condition` gives something.
-pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(start.elapsed() < PATIENCE, "gave up waiting for {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// A port that is free now.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// What a server answered.
@@ -136,65 +114,4 @@ pub(crate) fn get_raw(port: u16, path: &str, headers: &str) -> (String, Vec<u8>)
         .unwrap();
     let body = answer.split_off(end + 4);
     (String::from_utf8(answer).unwrap().to_lowercase(), body)
-}
-
-/// A JSON answer, once the server is up and gives one.
-pub(crate) fn get_json(url: &str) -> Option<Value> {
-    let answer = get(url, &[]).ok()?;
-    (answer.status == 200).then(|| serde_json::from_slice(&answer.body).unwrap())
-}
-
-/// A server, until it is dropped.
-pub(crate) struct Server {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Server {
-    /// Starts a binary; what it says is in a file of the folder.
-    pub(crate) fn start(binary: &Path, arguments: &[String], folder: &Path) -> Self {
-        let log = folder.join("server.log");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .unwrap();
-        let child = Command::new(binary)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
-        Self { child, log }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-        if thread::panicking() {
-            let said = fs::read_to_string(&self.log).unwrap_or_default();
-            writeln!(io::stderr(), "{}:\n{said}", self.log.display()).ok();
-        }
-    }
-}
-
-/// A binary of Prometheus or Alertmanager, if it is here.
-pub(crate) fn receiver(name: &str) -> Option<PathBuf> {
-    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/receivers/usr/bin");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([unpacked]);
-    let found = folders
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file());
-    if found.is_none() {
-        let missing =
-            format!("`{name}` IS MISSING (run scripts/provision test), NOT TESTED AGAINST IT");
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{missing}");
-        // Not through a macro, whose output a test that passes does not show.
-        writeln!(io::stderr(), "{missing}").ok();
-    }
-    found
 }

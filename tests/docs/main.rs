@@ -1,0 +1,390 @@
+//! The README and the two guides: every command in them is run, in the order of
+//! its page, and says what the page shows.
+//!
+//! A page's commands run in one shell, in a folder of their own, against the real
+//! binary and plugins. Marks after the language of a block are not seen by readers:
+//!
+//! - `sh,norun`: cannot be run in a test. These are counted.
+//! - `sh,background`: goes on beside the commands that follow.
+//! - `console,wait`: is asked again until it says what is shown.
+//! - `text,log`: comes out of what goes on beside; plain `text` out of the `sh`
+//!   right before it.
+
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+mod expected;
+mod page;
+mod session;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Mutex,
+    thread,
+};
+
+use delfin_tests::{Setup, receivers, wait_for};
+use page::{Block, Kind, Shown, blocks, headings, links};
+use serde_json::Value;
+use session::{Outcome, Session};
+
+/// Pages that speak of a host that runs.
+const RUNNING: [&str; 2] = [
+    "docs/src/operator/ingest.md",
+    "docs/src/operator/storages.md",
+];
+
+/// Pages whose commands are not run.
+const NOT_RUN: [&str; 1] = ["docs/src/operator/ingest.md"];
+
+/// Exporters of which a page speaks and which no plugin here offers.
+const ELSEWHERE: [&str; 3] = ["Acme", "Kafka", "acme"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("`{path}`: {error}"))
+}
+
+fn below(folder: &str, pages: &mut Vec<String>) {
+    for entry in fs::read_dir(root().join(folder)).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            below(&path, pages);
+        } else if path.ends_with(".md") {
+            pages.push(path);
+        }
+    }
+}
+
+/// The pages of the book.
+fn book() -> Vec<String> {
+    let mut pages = Vec::new();
+    below("docs/src", &mut pages);
+    pages.sort();
+    pages
+}
+
+/// All pages with commands for users.
+fn pages() -> Vec<String> {
+    let mut pages = book();
+    pages.push("README.md".to_owned());
+    pages
+}
+
+/// Runs what a page shows.
+fn run(page: &str) {
+    let blocks = blocks(&read(page));
+    if !blocks.iter().any(|block| is_run(page, block)) {
+        return;
+    }
+    let mut session = Session::new(page);
+    if RUNNING.contains(&page) {
+        session.start("delfin-host run");
+    }
+    run_blocks(&mut session, &blocks, page);
+}
+
+fn run_blocks(session: &mut Session, blocks: &[Block], page: &str) {
+    let mut said = None;
+    for block in blocks {
+        let place = format!("{page}:{}", block.line);
+        let before = said.take();
+        match block.kind {
+            Kind::Commands | Kind::Console if !is_run(page, block) => {}
+            Kind::Commands if block.is("background") => session.start(&block.text),
+            Kind::Commands => said = Some(run_all(session, &block.text, &place)),
+            Kind::Console => {
+                for shown in block.shown() {
+                    run_shown(session, block, &shown, &place);
+                }
+            }
+            Kind::Output if block.is("log") => wait_for_log(session, &block.text, &place),
+            Kind::Output => {
+                if let Some(said) = before {
+                    let holds = expected::holds(&block.text, &said);
+                    assert!(holds, "{place}: it says\n{said}");
+                    session.learn_ids(&block.text, &said);
+                }
+            }
+            Kind::Configuration | Kind::Json | Kind::Code => {}
+        }
+    }
+}
+
+fn wait_for_log(session: &Session, text: &str, place: &str) {
+    let found = catch_unwind(AssertUnwindSafe(|| {
+        wait_for("what is shown", || {
+            expected::holds(text, &session.log()).then_some(())
+        })
+    }));
+    assert!(found.is_ok(), "{place}: what runs says\n{}", session.log());
+}
+
+fn is_command(block: &Block) -> bool {
+    matches!(block.kind, Kind::Commands | Kind::Console)
+}
+
+fn is_run(page: &str, block: &Block) -> bool {
+    is_command(block) && !block.is("norun") && !NOT_RUN.contains(&page)
+}
+
+/// Runs commands, and gives what they said.
+fn run_all(session: &mut Session, commands: &str, place: &str) -> String {
+    let Outcome { code, said } = session.run(commands);
+    let beside = session.last_log();
+    assert_eq!(
+        code, 0,
+        "{place}: it says\n{said}\n--- beside it ---\n{beside}"
+    );
+    said
+}
+
+/// Runs a command, again and again if what it shows takes a while, and compares.
+fn run_shown(session: &mut Session, block: &Block, shown: &Shown, place: &str) {
+    let fails = shown.output.lines().any(|line| line.starts_with("error: "));
+    let mut last = session.ask(&shown.command);
+    let as_shown = |outcome: &Outcome| {
+        (outcome.code != 0) == fails && expected::is_shown(&shown.output, &outcome.said)
+    };
+    if block.is("wait") {
+        // The failure is told below, with all there is to say.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            wait_for("what is shown", || {
+                if !as_shown(&last) {
+                    last = session.ask(&shown.command);
+                }
+                as_shown(&last).then_some(())
+            })
+        }));
+    }
+    assert!(
+        as_shown(&last),
+        "{place}: `{}` ends with {} and says\n{}--- the page shows ---\n{}--- beside it ---\n{}",
+        shown.command,
+        last.code,
+        last.said,
+        shown.output,
+        session.last_log()
+    );
+    session.learn_ids(&shown.output, &last.said);
+}
+
+#[test]
+fn every_command_works_and_says_what_its_page_shows() {
+    let only = std::env::var("PAGE").unwrap_or_default();
+    let without = receivers::binary("prometheus").is_none();
+    let can_be_run =
+        |page: &String| page.contains(&only) && !(without && read(page).contains("\nprometheus "));
+    let pages: Vec<String> = pages().into_iter().filter(can_be_run).collect();
+    // Those that build crates share a folder, and so must wait for each other.
+    let (building, others): (Vec<_>, Vec<_>) =
+        pages.iter().partition(|page| read(page).contains("cargo "));
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for pages in [building, others] {
+            scope.spawn(|| {
+                for page in pages {
+                    if catch_unwind(|| run(page)).is_err() {
+                        failed.lock().expect("no panic").push(page);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("no panic");
+    assert!(failed.is_empty(), "not as shown, see above: {failed:?}");
+}
+
+#[test]
+fn few_commands_are_not_run_and_those_are_told() {
+    let mut not_run = Vec::new();
+    let mut all = 0;
+    for page in pages() {
+        for block in blocks(&read(&page))
+            .iter()
+            .filter(|block| is_command(block))
+        {
+            all += 1;
+            if !is_run(&page, block) {
+                let first = block.text.lines().next().unwrap_or_default().to_owned();
+                not_run.push(format!("{page}:{}: {first}", block.line));
+            }
+        }
+    }
+    // Not through a macro, whose output a test that passes does not show.
+    let told = format!(
+        "{} of {all} blocks of commands are not run:\n{}\n",
+        not_run.len(),
+        not_run.join("\n")
+    );
+    let _ = io::stderr().write_all(told.as_bytes());
+    assert!(not_run.len() * 4 <= all, "{told}");
+}
+
+#[test]
+fn every_configuration_is_one_that_the_host_takes() {
+    for page in pages() {
+        let blocks = blocks(&read(&page));
+        let configurations = blocks
+            .iter()
+            .filter(|block| block.kind == Kind::Configuration);
+        for block in configurations {
+            takes(&block.text, &format!("{page}:{}", block.line));
+        }
+    }
+    // The example at the end of the shipped file.
+    let shipped = read("etc/delfin/delfin.conf");
+    let example = shipped.lines().filter_map(|line| line.strip_prefix("#   "));
+    let example: Vec<&str> = example.collect();
+    assert!(example.len() > 5, "{example:?}");
+    takes(&example.join("\n"), "etc/delfin/delfin.conf");
+}
+
+/// The host takes a configuration, but that no plugin here may offer an exporter.
+fn takes(text: &str, place: &str) {
+    let setup = Setup::new(&["example", "file", "prometheus"], "");
+    let setup = with_secrets(setup, text);
+    let text = text
+        .replace("/var/lib/delfin-host", "@")
+        .replace("/etc/delfin", "@");
+    // No port of this machine is taken while exporters are tried.
+    let text = text.replace("metric_server_port = 8195", "metric_server_port = 0");
+    let head = "plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n";
+    let setup = setup.with_whole_config(&format!("{head}{text}"));
+    let ran = setup.run(&["check", "--json"]);
+    let findings: Result<Vec<Value>, _> = serde_json::from_str(&ran.stdout);
+    let findings = findings.unwrap_or_else(|_| panic!("{place}: {ran:?}"));
+    for finding in findings.iter().filter(|finding| finding["ok"] != true) {
+        let what = finding.to_string();
+        let known = ELSEWHERE.iter().any(|name| what.contains(name));
+        assert!(
+            known && what.contains("no plugin offers"),
+            "{place}: {what}"
+        );
+    }
+}
+
+/// Files and variables that a configuration's placeholders speak of.
+fn with_secrets(mut setup: Setup, text: &str) -> Setup {
+    for part in text.split("${").skip(1) {
+        let placeholder = part.split('}').next().unwrap_or_default();
+        match placeholder.split_once(':') {
+            Some(("env", name)) => setup = setup.with_env(name, "secret"),
+            Some(("file", path)) => setup.write(&path.replace("/etc/delfin/", ""), "secret"),
+            _ => panic!("`{placeholder}`"),
+        }
+    }
+    setup
+}
+
+#[test]
+fn every_json_is_json() {
+    for page in pages() {
+        for block in blocks(&read(&page))
+            .iter()
+            .filter(|block| block.kind == Kind::Json)
+        {
+            let whole = serde_json::from_str::<Value>(&block.text).is_ok();
+            let mut lines = block.text.lines();
+            let each = lines.all(|line| serde_json::from_str::<Value>(line).is_ok());
+            assert!(whole || each, "{page}:{}", block.line);
+        }
+    }
+}
+
+#[test]
+fn every_page_is_in_the_summary_and_every_link_leads_somewhere() {
+    let summary: BTreeSet<String> = links(&read("docs/src/SUMMARY.md"))
+        .into_iter()
+        .map(|(file, _)| format!("docs/src/{file}"))
+        .collect();
+    let pages: BTreeSet<String> = book()
+        .into_iter()
+        .filter(|page| !page.ends_with("SUMMARY.md"))
+        .collect();
+    assert_eq!(pages, summary);
+    let mut more: Vec<String> = Vec::new();
+    for folder in ["plugins", "tests"] {
+        below(folder, &mut more);
+    }
+    let top = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+    ];
+    let all = pages.into_iter().chain(top.map(str::to_owned)).chain(more);
+    for page in all.chain(["docs/src/SUMMARY.md".to_owned()]) {
+        let text = read(&page);
+        for (file, heading) in links(&text) {
+            let folder = root().join(&page);
+            let target = match &*file {
+                "" => folder,
+                file => folder.parent().expect("a folder").join(file),
+            };
+            assert!(target.exists(), "{page}: no `{file}`");
+            if !heading.is_empty() {
+                let there = fs::read_to_string(&target).expect("a page");
+                assert!(
+                    headings(&there).contains(&heading),
+                    "{page}: no `{file}#{heading}`"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_broken_is_noticed() {
+    let check = |page: &str, said: &str| {
+        let blocks = blocks(page);
+        let failed = catch_unwind(|| run_blocks(&mut Session::new("broken"), &blocks, "page"));
+        let message = failed.expect_err("it went well");
+        let message = message.downcast_ref::<String>().expect("words");
+        assert!(message.contains(said), "{message}");
+    };
+    check("```sh\nfalse\ntrue\n```\n", "left: 1");
+    check(
+        "```sh\ndelfin-host exporter\n```\n",
+        "unrecognized subcommand",
+    );
+    check("```console\n$ echo one\ntwo\n```\n", "the page shows");
+    check(
+        "```console\n$ echo 'error: one'; false\n```\n",
+        "ends with 1",
+    );
+    check(
+        "```console\n$ echo 'error: one'\nerror: one\n```\n",
+        "ends with 0",
+    );
+    check(
+        "```sh\ncurl localhost:8190/v1/nothing\n```\n",
+        "Failed to connect",
+    );
+    check(
+        "```sh,background\ndelfin-host run\n```\n```sh\ncurl localhost:8190/v1/nothing\n```\n",
+        "404",
+    );
+    check("```sh\necho one\n```\n```text\ntwo\n```\n", "it says\none");
+}
+
+#[test]
+fn a_shell_keeps_what_is_set_and_where_it_is_after_a_failure_too() {
+    let mut session = Session::new("shell");
+    assert_eq!(session.run("mkdir here && cd here\nname=value").code, 0);
+    let failed = session.ask("false");
+    assert_eq!((failed.code, &*failed.said), (1, ""));
+    let outcome = session.run("pwd\necho ~ $name");
+    assert!(
+        outcome.said.ends_with("/home/you/here\n/home/you value\n"),
+        "{}",
+        outcome.said
+    );
+}

@@ -1,0 +1,399 @@
+//! A shell in a machine of its own: a folder in which things lie where a page
+//! says they do, ports that are free, and the real binary and plugins.
+//!
+//! Commands of a page run one after the other in one shell, as its reader would
+//! type them. What a page calls `/etc/delfin` is in the folder, and its ports are
+//! others; what is said is turned back.
+
+use std::{
+    fs::{self, Permissions},
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::expected;
+use delfin_tests::{
+    binary, plugin,
+    receivers::{self, free_port},
+    wait_for,
+};
+
+/// The ports that pages speak of: the host, the scrape page, Prometheus, Alertmanager.
+const PORTS: [&str; 4] = ["8190", "8195", "9090", "9093"];
+/// The folders that pages speak of.
+const FOLDERS: [&str; 5] = [
+    "/etc/delfin",
+    "/var/lib/delfin-host",
+    "/usr/local",
+    "/opt/delfin",
+    "/tmp/package",
+];
+const PLUGINS: [&str; 3] = ["example", "file", "prometheus"];
+const LAST_LINES: usize = 20;
+/// Building a plugin's crate takes longest.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// A shell, its folder and what runs beside it.
+pub(crate) struct Session {
+    root: tempfile::TempDir,
+    ports: [u16; PORTS.len()],
+    shell: Child,
+    stdin: ChildStdin,
+    codes: Receiver<String>,
+    background: Vec<Background>,
+    /// Ids that the page shows, and those that they are here.
+    ids: Vec<(String, String)>,
+    /// How many were started, those that were stopped among them.
+    started: usize,
+}
+
+/// A command that runs until it is stopped.
+struct Background {
+    command: String,
+    pid: Pid,
+    log: PathBuf,
+}
+
+/// What came of commands.
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) said: String,
+}
+
+impl Session {
+    /// A machine on which the host is installed, and does not run.
+    pub(crate) fn new(name: &str) -> Self {
+        let root = folder(name);
+        let ports = PORTS.map(|_| free_port());
+        install(root.path());
+        let home = root.path().join("home/you");
+        let mut shell = Command::new("bash");
+        shell
+            .env("PATH", path(root.path()))
+            .env("HOME", &home)
+            .env("CARGO_HOME", cargo_home())
+            .env("RUSTUP_HOME", rustup_home())
+            .env("CARGO_NET_OFFLINE", "true")
+            .env("DELFIN_CONF", root.path().join("etc/delfin/delfin.conf"))
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("CARGO_TARGET_DIR")
+            .current_dir(home);
+        let mut shell = shell
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("run bash");
+        let (send, codes) = channel();
+        let stdout = BufReader::new(shell.stdout.take().expect("its output"));
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                // Nobody listens any more once the page is done.
+                let _ = send.send(line);
+            }
+        });
+        let mut session = Self {
+            root,
+            ports,
+            stdin: shell.stdin.take().expect("its input"),
+            shell,
+            codes,
+            background: Vec::new(),
+            ids: Vec::new(),
+            started: 0,
+        };
+        session.tell("exec 9>&1\n");
+        let conf = session.root.path().join("etc/delfin/delfin.conf");
+        let text = fs::read_to_string(&conf).expect("the configuration");
+        fs::write(&conf, session.real(&text)).expect("write the configuration");
+        session
+    }
+
+    /// Runs commands, each only if those before it went well. After a failure the
+    /// shell is no more.
+    pub(crate) fn run(&mut self, commands: &str) -> Outcome {
+        let all = "set -eu; set -o pipefail; trap 'echo $? >&9' EXIT\n{\n@\n} >OUT 2>&1 </dev/null\n\
+                   set +eu; trap - EXIT; echo 0 >&9\n";
+        self.outcome(commands, all)
+    }
+
+    /// Runs one command, which may fail.
+    pub(crate) fn ask(&mut self, command: &str) -> Outcome {
+        let one = "if {\n@\n} >OUT 2>&1 </dev/null; then echo 0 >&9; else echo $? >&9; fi\n";
+        self.outcome(command, one)
+    }
+
+    fn outcome(&mut self, commands: &str, script: &str) -> Outcome {
+        let commands = self.real(commands.trim_end());
+        let out = self.root.path().join("out");
+        let script = script.replace("OUT", &out.display().to_string());
+        self.tell(&script.replace('@', &commands));
+        let code = self.codes.recv_timeout(PATIENCE);
+        let code = code.unwrap_or_else(|error| panic!("`{commands}` does not end: {error}"));
+        let said = fs::read(out).unwrap_or_default();
+        Outcome {
+            code: code.parse().unwrap_or(-1),
+            said: self.shown(&String::from_utf8_lossy(&said)),
+        }
+    }
+
+    /// Runs a command until it is started again, or the page is done.
+    pub(crate) fn start(&mut self, command: &str) {
+        let key = command.trim().to_owned();
+        let known = self.background.iter().position(|one| one.command == key);
+        if let Some(number) = known {
+            let one = self.background.remove(number);
+            // As Ctrl-C does; a host delivers what it can before it ends.
+            kill_process(one.pid, Signal::INT).expect("stop what runs");
+            self.tell(&format!("wait {}; echo $? >&9\n", one.pid.as_raw_nonzero()));
+            let ended = self.codes.recv_timeout(PATIENCE).unwrap_or_default();
+            assert_eq!(ended, "0", "`{key}`:\n{}", self.spoken(&one));
+        }
+        let log = self.root.path().join(format!("log-{}", self.started));
+        self.started += 1;
+        let real = self.real(&key);
+        // Without job control, what a shell runs beside itself is deaf to Ctrl-C.
+        self.tell(&format!(
+            "set -m\n{real} >{} 2>&1 </dev/null &\nset +m; echo $! >&9\n",
+            log.display()
+        ));
+        let pid = self.codes.recv_timeout(PATIENCE).expect("a process");
+        let pid = pid.parse().ok().and_then(Pid::from_raw);
+        self.background.push(Background {
+            command: key.clone(),
+            pid: pid.expect("its number"),
+            log,
+        });
+        let mut waited_for: Vec<u16> = (0..PORTS.len())
+            .filter(|at| key.contains(PORTS[*at]))
+            .map(|at| self.ports[at])
+            .collect();
+        if key.contains("delfin-host run") {
+            waited_for.push(self.ports[0]);
+        }
+        for port in waited_for {
+            wait_for(&format!("`{key}` to listen"), || {
+                receivers::is_open(port).then_some(())
+            });
+        }
+    }
+
+    /// What runs beside the shell has said last.
+    pub(crate) fn last_log(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+    }
+
+    /// What runs beside the shell has said so far, all of it.
+    pub(crate) fn log(&self) -> String {
+        self.background.iter().map(|one| self.spoken(one)).collect()
+    }
+
+    /// From now on an id that the page has shown is the one that was said here.
+    pub(crate) fn learn_ids(&mut self, shown: &str, said: &str) {
+        let (shown, said) = (expected::ids(shown), expected::ids(said));
+        if shown.len() == said.len() {
+            self.ids.extend(shown.into_iter().zip(said));
+        }
+    }
+
+    /// What a page writes, as it is here.
+    fn real(&self, text: &str) -> String {
+        let mut real = text.to_owned();
+        for (shown, here) in &self.ids {
+            real = real.replace(shown, here);
+        }
+        for (port, here) in PORTS.iter().zip(self.ports) {
+            real = replace_words(&real, port, &here.to_string(), |c| c.is_ascii_digit());
+        }
+        let is_path = |c: char| c.is_ascii_alphanumeric() || "_/.-".contains(c);
+        for folder in FOLDERS {
+            let here = format!("{}{folder}", self.root.path().display());
+            real = replace_starts(&real, folder, &here, is_path);
+        }
+        real
+    }
+
+    /// What is here, as a page writes it.
+    fn shown(&self, text: &str) -> String {
+        let mut shown = text.replace(&self.root.path().display().to_string(), "");
+        for (port, here) in PORTS.iter().zip(self.ports) {
+            shown = replace_words(&shown, &here.to_string(), port, |c| c.is_ascii_digit());
+        }
+        shown
+    }
+
+    fn spoken(&self, one: &Background) -> String {
+        let bytes = fs::read(&one.log).unwrap_or_default();
+        self.shown(&String::from_utf8_lossy(&bytes))
+    }
+
+    fn tell(&mut self, line: &str) {
+        self.stdin
+            .write_all(line.as_bytes())
+            .expect("tell the shell");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        for one in &self.background {
+            // It may have ended by itself.
+            let _ = kill_process(one.pid, Signal::KILL);
+        }
+        // The shell may be no more because a command failed.
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}
+
+/// A folder for a page, in the same place each time: what its crates are built of
+/// is then built once, and not once more at each run.
+fn folder(name: &str) -> tempfile::TempDir {
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    fs::create_dir_all(&all).expect("make a folder");
+    let name = name.replace('/', "-");
+    let left_over = fs::remove_dir_all(all.join(&name));
+    assert!(
+        left_over.is_ok() || !all.join(&name).exists(),
+        "`{name}` cannot be removed"
+    );
+    let mut folder = tempfile::Builder::new();
+    folder.prefix(&name).rand_bytes(0);
+    folder.tempdir_in(all).expect("a folder")
+}
+
+/// Puts everything where `make install` does.
+fn install(root: &Path) {
+    let plugins = root.join("usr/local/lib/delfin-host/plugins");
+    for folder in [
+        &plugins,
+        &root.join("etc/delfin"),
+        &root.join("bin"),
+        &root.join("home/you"),
+    ] {
+        fs::create_dir_all(folder).expect("make a folder");
+    }
+    let mode = |path: &Path| {
+        fs::set_permissions(path, Permissions::from_mode(0o755)).expect("set a mode");
+    };
+    mode(&plugins);
+    for name in PLUGINS {
+        let file = plugin(name);
+        let copy = plugins.join(file.file_name().expect("a name"));
+        fs::copy(&file, &copy).expect("copy a plugin");
+        mode(&copy);
+    }
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let conf = fs::read_to_string(tree.join("etc/delfin/delfin.conf")).expect("the configuration");
+    let conf = conf
+        .replace(
+            "\"target/plugins\"",
+            "\"/usr/local/lib/delfin-host/plugins\"",
+        )
+        .replace("\"target/state", "\"/var/lib/delfin-host")
+        .replace("#listen = ", "listen = ")
+        .replace("min_free_bytes = \"256MiB\"", "min_free_bytes = 0");
+    fs::write(root.join("etc/delfin/delfin.conf"), conf).expect("write the configuration");
+    // A status that is an error is a command that failed; nobody watches progress.
+    fs::write(
+        root.join("home/you/.curlrc"),
+        "fail-with-body\nsilent\nshow-error\n",
+    )
+    .expect("write a file");
+    symlink(binary(), root.join("bin/delfin-host")).expect("make a link");
+    if let Some(alertmanager) = receivers::binary("prometheus-alertmanager") {
+        symlink(alertmanager, root.join("bin/alertmanager")).expect("make a link");
+    }
+    script(root, "sudo", "exec \"$@\"");
+    working_copy(root, &tree);
+    // Crates that pages make share what they are built of with each other.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docs");
+    fs::create_dir_all(&target).expect("make a folder");
+    let cargo = format!(
+        "[ -e target ] || ln -s '{}' target\nexec '{}' \"$@\"",
+        target.display(),
+        env!("CARGO")
+    );
+    script(root, "cargo", &cargo);
+}
+
+/// Makes of the reader's folder one in which `make build` was run.
+fn working_copy(root: &Path, tree: &Path) {
+    let home = root.join("home/you");
+    let plugins = root.join("usr/local/lib/delfin-host/plugins");
+    for name in ["Makefile", "scripts", "etc"] {
+        let file = tree.join(name).canonicalize().expect("a file of ours");
+        symlink(file, home.join(name)).expect("make a link");
+    }
+    fs::create_dir_all(home.join("target/release")).expect("make a folder");
+    symlink(binary(), home.join("target/release/delfin-host")).expect("make a link");
+    symlink(plugins, home.join("target/plugins")).expect("make a link");
+    // What is built for tests is installed, not what `make build` would build.
+    script(root, "make", "PATH=${PATH#*:}\nexec make -o build \"$@\"");
+}
+
+fn script(root: &Path, name: &str, text: &str) {
+    let file = root.join("bin").join(name);
+    fs::write(&file, format!("#!/bin/sh\nset -eu\n{text}\n")).expect("write a script");
+    fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("set a mode");
+}
+
+fn path(root: &Path) -> std::ffi::OsString {
+    let receivers = receivers::binary("promtool");
+    let receivers = receivers
+        .as_deref()
+        .and_then(Path::parent)
+        .map(Path::to_path_buf);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = [root.join("bin")].into_iter().chain(receivers);
+    std::env::join_paths(folders.chain(std::env::split_paths(&path))).expect("a path")
+}
+
+fn cargo_home() -> PathBuf {
+    below_home("CARGO_HOME", ".cargo")
+}
+
+fn rustup_home() -> PathBuf {
+    below_home("RUSTUP_HOME", ".rustup")
+}
+
+fn below_home(name: &str, folder: &str) -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(folder);
+    std::env::var_os(name).map_or_else(home, PathBuf::from)
+}
+
+/// Replaces a word wherever neither neighbour belongs to it.
+fn replace_words(text: &str, word: &str, by: &str, belongs: fn(char) -> bool) -> String {
+    let mut replaced = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(word) {
+        let (before, after) = (&rest[..at], &rest[at + word.len()..]);
+        let alone = !before.ends_with(belongs) && !after.starts_with(belongs);
+        replaced.push_str(before);
+        replaced.push_str(if alone { by } else { word });
+        rest = after;
+    }
+    replaced + rest
+}
+
+/// Replaces the beginning of a path.
+fn replace_starts(text: &str, start: &str, by: &str, is_path: fn(char) -> bool) -> String {
+    let mut replaced = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(start) {
+        let before = &rest[..at];
+        replaced.push_str(before);
+        let begins = !before.ends_with(is_path);
+        replaced.push_str(if begins { by } else { start });
+        rest = &rest[at + start.len()..];
+    }
+    replaced + rest
+}

@@ -1,0 +1,274 @@
+//! The servers at the other end: Debian's Prometheus and Alertmanager, as
+//! `scripts/prometheus fetch` unpacks them.
+//!
+//! Where they are missing, CI fails; on anybody's own machine one loud line says
+//! what is not tested, and a test has nothing to start.
+//!
+//! Knows nothing of the host.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io::{self, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
+use serde_json::Value;
+
+use crate::{PATIENCE, wait_for};
+
+/// What was said to be missing.
+static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// A binary that came with the receivers, if it is here: `prometheus`,
+/// `promtool`, `prometheus-alertmanager`.
+///
+/// # Panics
+///
+/// It is missing, in CI.
+#[must_use]
+pub fn binary(name: &str) -> Option<PathBuf> {
+    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/receivers/usr/bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([unpacked]);
+    let found = folders
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    if found.is_none() {
+        let missing =
+            format!("`{name}` IS MISSING (run scripts/provision test), NOT TESTED AGAINST IT");
+        let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+        assert!(!is_ci, "{missing}");
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(name.to_owned()) {
+            // Not through a macro, whose output a test that passes does not show.
+            let _ = writeln!(io::stderr(), "{missing}");
+        }
+    }
+    found
+}
+
+/// A port that is free now.
+///
+/// # Panics
+///
+/// There is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0");
+    let address = listener.and_then(|listener| listener.local_addr());
+    address
+        .unwrap_or_else(|error| panic!("no free port: {error}"))
+        .port()
+}
+
+/// Whether somebody listens on a port of this machine.
+#[must_use]
+pub fn is_open(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+/// What a server answers with 200, as JSON; nothing, if it does not.
+#[must_use]
+pub fn get_json(url: &str) -> Option<Value> {
+    serde_json::from_str(&get_text(url)?).ok()
+}
+
+/// What a server answers with 200; nothing, if it does not.
+#[must_use]
+pub fn get_text(url: &str) -> Option<String> {
+    let config = ureq::Agent::config_builder()
+        .proxy(None)
+        .timeout_global(Some(PATIENCE));
+    let agent = config.build().new_agent();
+    let mut answer = agent.get(url).call().ok()?;
+    let body = answer.body_mut().with_config().limit(1 << 30);
+    body.read_to_string().ok()
+}
+
+/// A series: its name as `__name__`, and its labels.
+pub type Labels = BTreeMap<String, String>;
+
+/// A Prometheus that scrapes, until it is dropped.
+pub struct Prometheus {
+    port: u16,
+    _server: Server,
+}
+
+/// An Alertmanager that notifies nobody, until it is dropped.
+pub struct Alertmanager {
+    port: u16,
+    _server: Server,
+}
+
+/// A process; if the test fails, what it said is shown.
+struct Server {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Prometheus {
+    /// Starts one that keeps its data in a folder and has this configuration, if
+    /// there is any.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    #[must_use]
+    pub fn start(folder: &Path, port: u16, config: &str) -> Option<Self> {
+        let binary = binary("prometheus")?;
+        let file = folder.join("prometheus.yml");
+        must(fs::write(&file, config), "write a configuration");
+        let arguments = [
+            format!("--config.file={}", file.display()),
+            format!("--storage.tsdb.path={}", folder.join("tsdb").display()),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+        ];
+        let server = Server::start(&binary, &arguments, &folder.join("prometheus.log"));
+        let started = Self {
+            port,
+            _server: server,
+        };
+        wait_for("Prometheus", || started.query("1"));
+        Some(started)
+    }
+
+    /// What an instant query finds.
+    #[must_use]
+    pub fn query(&self, query: &str) -> Option<Vec<Value>> {
+        let query = query
+            .replace('{', "%7B")
+            .replace('}', "%7D")
+            .replace('"', "%22");
+        let url = format!("http://127.0.0.1:{}/api/v1/query?query={query}", self.port);
+        let mut answer = get_json(&url)?;
+        match answer["data"]["result"].take() {
+            Value::Array(found) => Some(found),
+            _ => None,
+        }
+    }
+
+    /// The value of each series of the job `delfin`, by what the page calls it.
+    #[must_use]
+    pub fn series(&self) -> BTreeMap<Labels, f64> {
+        let found = self.query("{job=\"delfin\",value_type!=\"\"}");
+        found.iter().flatten().map(read_series).collect()
+    }
+}
+
+/// What a query found: labels without those that Prometheus added, and the value.
+///
+/// # Panics
+///
+/// It is no series.
+#[must_use]
+pub fn read_series(found: &Value) -> (Labels, f64) {
+    let labels = found["metric"].as_object().into_iter().flatten();
+    let labels = labels
+        .filter(|(name, _)| !["job", "instance"].contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
+    let value = found["value"][1]
+        .as_str()
+        .and_then(|text| text.parse().ok());
+    (
+        labels.collect(),
+        value.unwrap_or_else(|| panic!("{found} has no value")),
+    )
+}
+
+impl Alertmanager {
+    /// Starts one that takes an alert without an end for over after a second, and
+    /// remembers nothing of an earlier one.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    #[must_use]
+    pub fn start(folder: &Path, port: u16) -> Option<Self> {
+        let binary = binary("prometheus-alertmanager")?;
+        let config = folder.join("alertmanager.yml");
+        let text =
+            "global: {resolve_timeout: 1s}\nroute: {receiver: none}\nreceivers: [{name: none}]\n";
+        must(fs::write(&config, text), "write a configuration");
+        let arguments = [
+            format!("--config.file={}", config.display()),
+            format!("--storage.path={}", folder.join("alertmanager").display()),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+            "--cluster.listen-address=".to_owned(),
+        ];
+        let server = Server::start(&binary, &arguments, &folder.join("alertmanager.log"));
+        let started = Self {
+            port,
+            _server: server,
+        };
+        wait_for("Alertmanager", || started.ask());
+        Some(started)
+    }
+
+    /// The alerts that fire, by their names.
+    ///
+    /// # Panics
+    ///
+    /// It does not answer.
+    #[must_use]
+    pub fn active(&self) -> Vec<Value> {
+        let mut active = self
+            .ask()
+            .unwrap_or_else(|| panic!("Alertmanager does not answer"));
+        active.sort_by_key(|alert| alert["labels"].to_string());
+        active
+    }
+
+    /// The names of the alerts that fire, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let active = self.active();
+        let name = |alert: &Value| alert["labels"]["alertname"].as_str().map(str::to_owned);
+        active.iter().filter_map(name).collect()
+    }
+
+    fn ask(&self) -> Option<Vec<Value>> {
+        let url = format!("http://127.0.0.1:{}/api/v2/alerts?active=true", self.port);
+        match get_json(&url)? {
+            Value::Array(alerts) => Some(alerts),
+            _ => None,
+        }
+    }
+}
+
+impl Server {
+    fn start(binary: &Path, arguments: &[String], log: &Path) -> Self {
+        let file = File::options().create(true).append(true).open(log);
+        let file = must(file, "open a log");
+        let child = Command::new(binary)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(must(file.try_clone(), "open a log"))
+            .stderr(file)
+            .spawn();
+        Self {
+            child: must(child, "run a receiver"),
+            log: log.to_owned(),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            let said = fs::read_to_string(&self.log).unwrap_or_default();
+            let _ = writeln!(io::stderr(), "{}:\n{said}", self.log.display());
+        }
+    }
+}
+
+fn must<T>(result: io::Result<T>, what: &str) -> T {
+    result.unwrap_or_else(|error| panic!("cannot {what}: {error}"))
+}
