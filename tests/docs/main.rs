@@ -32,13 +32,12 @@ use serde_json::Value;
 use session::{Outcome, Session};
 
 /// Pages that speak of a host that runs.
-const RUNNING: [&str; 2] = [
+const RUNNING: [&str; 4] = [
+    "docs/src/operator/dead-letters.md",
+    "docs/src/operator/delivery.md",
     "docs/src/operator/ingest.md",
     "docs/src/operator/storages.md",
 ];
-
-/// Pages whose commands are not run.
-const NOT_RUN: [&str; 1] = ["docs/src/operator/ingest.md"];
 
 /// Exporters of which a page speaks and which no plugin here offers.
 const ELSEWHERE: [&str; 3] = ["Acme", "Kafka", "acme"];
@@ -81,7 +80,7 @@ fn pages() -> Vec<String> {
 /// Runs what a page shows.
 fn run(page: &str) {
     let blocks = blocks(&read(page));
-    if !blocks.iter().any(|block| is_run(page, block)) {
+    if !blocks.iter().any(|block| is_run(block)) {
         return;
     }
     let mut session = Session::new(page);
@@ -97,7 +96,7 @@ fn run_blocks(session: &mut Session, blocks: &[Block], page: &str) {
         let place = format!("{page}:{}", block.line);
         let before = said.take();
         match block.kind {
-            Kind::Commands | Kind::Console if !is_run(page, block) => {}
+            Kind::Commands | Kind::Console if !is_run(block) => {}
             Kind::Commands if block.is("background") => session.start(&block.text),
             Kind::Commands => said = Some(run_all(session, &block.text, &place)),
             Kind::Console => {
@@ -131,8 +130,8 @@ fn is_command(block: &Block) -> bool {
     matches!(block.kind, Kind::Commands | Kind::Console)
 }
 
-fn is_run(page: &str, block: &Block) -> bool {
-    is_command(block) && !block.is("norun") && !NOT_RUN.contains(&page)
+fn is_run(block: &Block) -> bool {
+    is_command(block) && !block.is("norun")
 }
 
 /// Runs commands, and gives what they said.
@@ -212,7 +211,7 @@ fn few_commands_are_not_run_and_those_are_told() {
             .filter(|block| is_command(block))
         {
             all += 1;
-            if !is_run(&page, block) {
+            if !is_run(block) {
                 let first = block.text.lines().next().unwrap_or_default().to_owned();
                 not_run.push(format!("{page}:{}: {first}", block.line));
             }
