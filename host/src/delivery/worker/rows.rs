@@ -8,7 +8,10 @@ use std::{
 use delfin_plugin_abi::OutcomeCode;
 use delfin_plugin_api::{Failure, Outcome};
 
-use super::{State, Turn, Worker};
+use super::{
+    State, Turn, Worker,
+    limits::{LETTER, NO_LETTERS},
+};
 use crate::{
     clock::now_ms,
     config::OnFull,
@@ -293,7 +296,7 @@ impl Worker {
                 Ok(letter) => self.keep(&mut settlement, letter),
                 Err(error) => {
                     log::error!(exporter = self.name(), items = rows.items; "rows are given up and cannot be kept: {error}");
-                    drop_items(&mut settlement, "dead_letter", rows.items);
+                    drop_items(&mut settlement, LETTER, rows.items);
                 }
             }
         }
@@ -311,7 +314,7 @@ impl Worker {
             settlement.dead_letters.push(letter);
         } else {
             log::error!(exporter = self.name(), items = items, batch_id:% = letter.batch_id; "given up, and dropped: {reason}");
-            drop_items(settlement, "dead_letter.enabled", items);
+            drop_items(settlement, NO_LETTERS, items);
         }
     }
 
