@@ -178,7 +178,7 @@ fn an_exporter_that_calls_nothing_has_its_counters_at_the_start() {
     for series in [
         "time_to_full_seconds{exporter=\"prometheus\"} inf",
         "delivery_latency_seconds_count{exporter=\"prometheus\"} 0",
-        "delivery_latency_seconds_bucket{exporter=\"prometheus\",le=\"+Inf\"} 0",
+        "delivery_latency_seconds_bucket{le=\"+Inf\",exporter=\"prometheus\"} 0",
         "circuit_state{exporter=\"prometheus\"} 0",
         "circuit_transitions_total{exporter=\"prometheus\",to=\"open\"} 0",
         "splits_total{exporter=\"prometheus\"} 0",
