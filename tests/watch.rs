@@ -234,3 +234,22 @@ fn the_circuit_the_latency_and_the_dead_letters_of_an_exporter_are_told() {
     assert!(of("splits_total") >= 1.0);
     assert_eq!(of("unaccounted_items"), 0.0);
 }
+
+#[test]
+fn an_exporter_whose_room_is_taken_has_no_time_to_full() {
+    let setup = Setup::new(
+        &["scripted"],
+        &format!(
+            "{CONFIG}[exporter.{EXPORTER}.queue]\nmax_bytes = 100\non_overflow = \"reject\"\n"
+        ),
+    );
+    setup.write("script", "retry");
+    let host = setup.start();
+    let time_to_full = || {
+        let name = format!("{PREFIX}exporter_time_to_full_seconds");
+        host.metrics().of_exporter(EXPORTER, &name)
+    };
+    assert_eq!(time_to_full(), f64::INFINITY);
+    let _ = ingest(&host);
+    host.wait_for("a full queue", || (time_to_full() == 0.0).then_some(()));
+}
