@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use delfin_tests::{Host, Ran, Setup, receiver};
+use delfin_tests::{Host, Ran, Setup, receivers};
 use serde_json::{Value, json};
 
 const RULES: &str = "etc/prometheus/delfin-host.rules.yml";
@@ -93,7 +93,7 @@ fn ingest(host: &Host) -> u64 {
 }
 
 fn promtool(arguments: &[&str], input: &str) {
-    let Some(promtool) = receiver("promtool") else {
+    let Some(promtool) = receivers::binary("promtool") else {
         return;
     };
     let mut command = Command::new(promtool);

@@ -8,13 +8,12 @@ mod host;
 pub mod library;
 mod metrics;
 mod ran;
-mod receivers;
+pub mod receivers;
 
 pub use build::{binary, plugin};
 pub use host::{Host, Setup};
 pub use metrics::{Metrics, Sample};
 pub use ran::Ran;
-pub use receivers::receiver;
 
 use std::{
     thread,
