@@ -80,7 +80,7 @@ fn pages() -> Vec<String> {
 /// Runs what a page shows.
 fn run(page: &str) {
     let blocks = blocks(&read(page));
-    if !blocks.iter().any(|block| is_run(block)) {
+    if !blocks.iter().any(is_run) {
         return;
     }
     let mut session = Session::new(page);

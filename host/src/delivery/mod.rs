@@ -33,11 +33,12 @@ pub use exporters::Exporters;
 pub use order::Order;
 pub use resend::Resend;
 pub(crate) use settling::Settling;
-pub use status::{CLASSES, LATENCY_BOUNDS, Latency, State, Status, StatusView};
+pub use status::{CIRCUITS, CLASSES, Growth, LATENCY_BOUNDS, Latency, State, Status, StatusView};
+pub use worker::LIMITS;
 
 use crate::{
     config::ExporterConfig,
-    journal::{Backlog, Counts, Cursor, CursorError, ReadError},
+    journal::{Backlog, Counts, Cursor, CursorError, LetterCount, ReadError},
     lane::Lane,
     plugin::{InstanceHost, OfferedBy, PluginCounters},
 };
@@ -120,6 +121,15 @@ impl Exporter {
     /// The journal cannot be read now.
     pub fn backlog(&self) -> Result<Backlog, ReadError> {
         Ok(self.lane.journal().backlog(&self.name)?.unwrap_or_default())
+    }
+
+    /// The dead letters that are kept of it. Blocks while the journal is read.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read now.
+    pub fn letters(&self) -> Result<LetterCount, ReadError> {
+        self.lane.journal().letter_totals(&self.name)
     }
 
     /// Looks again at once, whatever it waits for.

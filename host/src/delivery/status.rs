@@ -1,5 +1,7 @@
 //! How an exporter fares, for whoever asks.
 
+mod growth;
+
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -10,6 +12,7 @@ use serde::Serialize;
 
 use super::breaker::Circuit;
 use crate::clock::now_ms;
+pub use growth::Growth;
 
 /// What an exporter is at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -72,6 +75,10 @@ pub struct StatusView {
     pub latency: Latency,
     /// What its circuit breaker lets through.
     pub circuit: Circuit,
+    /// How often it has changed to that, in the order of [`CIRCUITS`].
+    pub transitions: [u64; CIRCUITS.len()],
+    /// How fast what waits for it grows.
+    pub growth: Growth,
 }
 
 /// How long deliveries took: how many of them took so long, by bound.
@@ -87,6 +94,16 @@ pub struct Latency {
 pub const LATENCY_BOUNDS: [f64; 12] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0,
 ];
+
+impl StatusView {
+    /// The circuit breaker is seen to let this through.
+    pub(super) fn see_circuit(&mut self, circuit: Circuit) {
+        if circuit != self.circuit {
+            self.circuit = circuit;
+            self.transitions[circuit as usize] += 1;
+        }
+    }
+}
 
 impl Latency {
     fn observe(&mut self, waited: Duration) {
@@ -108,6 +125,9 @@ pub const CLASSES: [&str; 8] = [
     "restart",
     "uncertain",
 ];
+
+/// The names of what a circuit breaker lets through, each at its number.
+pub const CIRCUITS: [&str; 3] = ["closed", "half_open", "open"];
 
 impl State {
     /// Each state.
@@ -188,5 +208,34 @@ pub(super) fn class(outcome: &Outcome) -> usize {
         Err(Failure::Unauthorized { .. } | Failure::Misconfigured { .. }) => 5,
         Err(Failure::Fatal { .. }) => 6,
         Err(Failure::Uncertain { .. }) => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circuit_that_stays_as_it_is_makes_no_transition() {
+        let mut view = StatusView::default();
+        for circuit in [
+            Circuit::Closed,
+            Circuit::Open,
+            Circuit::Open,
+            Circuit::HalfOpen,
+            Circuit::Open,
+        ] {
+            view.see_circuit(circuit);
+        }
+        assert_eq!(CIRCUITS[view.circuit as usize], "open");
+        assert_eq!(view.transitions, [0, 1, 2]);
+    }
+
+    #[test]
+    fn each_circuit_has_the_name_that_json_gives_it() {
+        for circuit in [Circuit::Closed, Circuit::HalfOpen, Circuit::Open] {
+            let name = serde_json::to_value(circuit).unwrap();
+            assert_eq!(name, CIRCUITS[circuit as usize]);
+        }
     }
 }

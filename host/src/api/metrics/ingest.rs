@@ -136,6 +136,9 @@ impl IngestMetrics {
             for counter in [&self.items, &self.bytes, &self.repeated] {
                 drop(counter.get_or_create(&lane(kind)));
             }
+            for code in ["202", "429", "503", "507"] {
+                drop(self.requests.get_or_create(&with(kind, "code", code)));
+            }
             for ack in ["durable", "delivered"] {
                 drop(self.acknowledged.get_or_create(&with(kind, "ack", ack)));
             }

@@ -9,6 +9,7 @@ mod exporters;
 mod ingest;
 mod journals;
 mod page;
+mod plugins;
 mod process;
 mod text;
 
@@ -40,6 +41,7 @@ impl Metrics {
         let ingest = IngestMetrics::register(&mut registry);
         registry.register_collector(Box::new(journals::Journals(parts.lanes.clone())));
         registry.register_collector(Box::new(exporters::Running(parts.exporters.clone())));
+        registry.register_collector(Box::new(plugins::Plugins(parts.reloader.plugins())));
         registry.register_collector(Box::new(alerts::Alerts(parts.alerts.clone())));
         registry.register_collector(Box::new(collection::Collection(
             parts.storages.collecting(),

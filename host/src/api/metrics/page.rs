@@ -51,6 +51,26 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
+    /// How many took how long. Of each bucket its upper bound, and how many are
+    /// in it alone; the last bound is infinite.
+    pub(super) fn histogram<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = (L, f64, Vec<(f64, u64)>)>,
+    ) -> fmt::Result {
+        let mut family = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (labels, sum, buckets) in series {
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            family
+                .encode_family(&labels)?
+                .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+        }
+        Ok(())
+    }
+
     /// One value that comes and goes.
     pub(super) fn single_gauge<V: EncodeGaugeValue>(
         &mut self,

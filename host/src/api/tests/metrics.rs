@@ -76,6 +76,9 @@ fn every_family_is_described_once_and_has_its_samples() {
         ("journal_commit_seconds_total", "counter"),
         ("exporter_export_seconds_total", "counter"),
         ("exporter_dropped_items_total", "counter"),
+        ("exporter_delivery_latency_seconds", "histogram"),
+        ("exporter_circuit_transitions_total", "counter"),
+        ("refused_plugins", "gauge"),
         ("exporter_plugin_counter_total", "counter"),
         ("exporter_last_success_timestamp_seconds", "gauge"),
         ("exporter_info", "gauge"),
@@ -141,6 +144,8 @@ fn each_item_of_an_exporter_is_counted_once() {
         "exporter_delivered_items_total{exporter=\"prometheus\"} 2",
         "exporter_pending_items{exporter=\"prometheus\"} 2",
         "exporter_unaccounted_items{exporter=\"prometheus\"} 0",
+        "exporter_dropped_items_total{exporter=\"prometheus\",reason=\"queue.max_age\"} 0",
+        "exporter_dead_letters{exporter=\"prometheus\"} 0",
         "exporter_attempts_total{exporter=\"prometheus\",outcome=\"retry\"} 0",
         "exporter_info{exporter=\"prometheus\",plugin=\"PerformanceExporterPrometheus\",version=\"\",lane=\"performance\"} 1",
     ] {
@@ -162,4 +167,29 @@ fn whoever_accepts_openmetrics_gets_it() {
     );
     assert!(answer.body.ends_with("# EOF\n"));
     check(&answer.body, "# TYPE delfin_host_ingest_items counter");
+}
+
+#[test]
+fn an_exporter_that_calls_nothing_has_its_counters_at_the_start() {
+    let host = Host::start();
+    host.post("/v1/ingest/performance", TWO_POINTS);
+    let page = scrape(&host);
+    let of = |series: &str| format!("delfin_host_exporter_{series}");
+    for series in [
+        "time_to_full_seconds{exporter=\"prometheus\"} inf",
+        "delivery_latency_seconds_count{exporter=\"prometheus\"} 0",
+        "delivery_latency_seconds_bucket{le=\"+Inf\",exporter=\"prometheus\"} 0",
+        "circuit_state{exporter=\"prometheus\"} 0",
+        "circuit_transitions_total{exporter=\"prometheus\",to=\"open\"} 0",
+        "splits_total{exporter=\"prometheus\"} 0",
+        "left_behind_threads{exporter=\"prometheus\"} 0",
+    ] {
+        check(&page, &of(series));
+    }
+    for series in ["pending_bytes", "capacity_bytes"] {
+        let start = format!("{}{{exporter=\"prometheus\"}} ", of(series));
+        let value = page.lines().find_map(|line| line.strip_prefix(&*start));
+        assert_ne!(value, Some("0"), "{series} in\n{page}");
+        assert!(value.is_some(), "{series} in\n{page}");
+    }
 }

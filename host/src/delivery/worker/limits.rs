@@ -29,6 +29,20 @@ const JOURNAL_BYTES: &str = "journal.max_bytes";
 const JOURNAL_AGE: &str = "journal.max_age";
 const QUEUE_BYTES: &str = "queue.max_bytes";
 const QUEUE_AGE: &str = "queue.max_age";
+/// A dead letter that could not be made, and one that is not to be.
+pub(super) const LETTER: &str = "dead_letter";
+pub(super) const NO_LETTERS: &str = "dead_letter.enabled";
+
+/// What items are dropped for: limits, and damage to the journal.
+pub const LIMITS: [&str; 7] = [
+    JOURNAL_BYTES,
+    JOURNAL_AGE,
+    QUEUE_BYTES,
+    QUEUE_AGE,
+    LETTER,
+    NO_LETTERS,
+    "damaged",
+];
 
 impl Worker {
     /// Looks at what waits, and lets go of what is too much.
@@ -42,6 +56,8 @@ impl Worker {
         let Some(Some(backlog)) = self.ask(move |journal| journal.backlog(&name)).await else {
             return;
         };
+        self.status
+            .update(|status| status.growth.observe(Instant::now(), backlog.bytes));
         self.keep_age(&backlog).await;
         self.keep_bytes(&backlog).await;
     }

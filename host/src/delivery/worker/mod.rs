@@ -41,6 +41,7 @@ use crate::{
     plugin::Outgoing,
 };
 use instance::Life;
+pub use limits::LIMITS;
 
 /// How long an exporter without a batch goes without a `tick`, and how often its
 /// limits are looked at.
@@ -159,7 +160,7 @@ impl Worker {
         let circuit = self.breaker.circuit(Instant::now());
         let left_behind = self.caller.left_behind();
         self.status.update(|status| {
-            status.circuit = circuit;
+            status.see_circuit(circuit);
             status.left_behind = left_behind;
         });
         if self.caller.is_busy() {

@@ -8,7 +8,10 @@ use std::{
 use delfin_plugin_abi::OutcomeCode;
 use delfin_plugin_api::{Failure, Outcome};
 
-use super::{State, Turn, Worker};
+use super::{
+    State, Turn, Worker,
+    limits::{LETTER, NO_LETTERS},
+};
 use crate::{
     clock::now_ms,
     config::OnFull,
@@ -297,7 +300,7 @@ impl Worker {
                 Ok(letter) => self.keep(&mut settlement, letter),
                 Err(error) => {
                     log::error!(exporter = self.name(), items = rows.items; "rows are given up and cannot be kept: {error}");
-                    drop_items(&mut settlement, "dead_letter", rows.items);
+                    drop_items(&mut settlement, LETTER, rows.items);
                 }
             }
         }
@@ -314,7 +317,7 @@ impl Worker {
         if self.delivery.config.dead_letter.enabled {
             settlement.dead_letters.push(letter);
         } else {
-            drop_items(settlement, "dead_letter.enabled", letter.items);
+            drop_items(settlement, NO_LETTERS, letter.items);
         }
     }
 

@@ -1,0 +1,255 @@
+//! What the host tells Prometheus, and the alerts and the dashboard that are
+//! shipped for it.
+
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use delfin_tests::{Host, Ran, Setup, receivers};
+use serde_json::{Value, json};
+
+const RULES: &str = "etc/prometheus/delfin-host.rules.yml";
+const RULE_TESTS: &str = "etc/prometheus/delfin-host.rules.test.yml";
+const DASHBOARD: &str = "etc/grafana/delfin-host.json";
+const GUIDE: &str = "docs/src/operator/watch.md";
+
+const PREFIX: &str = "delfin_host_";
+const EXPORTER: &str = "PerformanceExporterScripted";
+
+const CONFIG: &str = r#"
+performance_exporters = "PerformanceExporterScripted"
+alert_exporters = "AlertExporterAgain"
+[exporter.PerformanceExporterScripted]
+[exporter.PerformanceExporterScripted.retry]
+initial_interval = "20ms"
+max_interval = "100ms"
+[exporter.PerformanceExporterScripted.circuit_breaker]
+failure_threshold = 1
+[exporter.PerformanceExporterScripted.config]
+script = "@/script"
+received = "@/received"
+[exporter.AlertExporterAgain.config]
+script = "@/again"
+received = "@/received-again"
+"#;
+
+/// This machine, so that there is something to say of collection.
+const STORAGE: &str = r#"
+[[storage]]
+vendor = "linux"
+model = "host"
+"#;
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("`{name}`: {error}"))
+}
+
+/// The words that follow on `start`.
+fn names<'t>(text: &'t str, start: &str) -> BTreeSet<&'t str> {
+    text.split(start).skip(1).map(word).collect()
+}
+
+/// The word that a text begins with.
+fn word(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    &text[..end.unwrap_or(text.len())]
+}
+
+fn setup() -> Setup {
+    Setup::new(&["scripted"], &format!("{CONFIG}{STORAGE}"))
+}
+
+/// A host of which all that can be counted has been counted once.
+fn busy_host(setup: &Setup) -> Host {
+    let host = setup.start();
+    let (status, said) = host.ingest("performance", &json!("no series"));
+    assert_eq!(status, 400, "{said}");
+    let _ = ingest(&host);
+    host.wait_for("a delivery, and a collection", || {
+        let page = host.metrics();
+        let last = |of: &str| format!("{PREFIX}{of}_last_success_timestamp_seconds");
+        let delivered = page.of_exporter(EXPORTER, &last("exporter")) > 0.0;
+        let collected = |sample: &delfin_tests::Sample| sample.name == last("collection");
+        (delivered && page.samples().iter().any(collected)).then_some(())
+    });
+    host
+}
+
+fn ingest(host: &Host) -> u64 {
+    let series = |name: &str| json!({"name": name, "labels": {}, "values": {"1": 1, "2": 2}});
+    let body = json!([series("iops"), series("latency")]);
+    let (status, receipt) = host.ingest("performance", &body);
+    assert_eq!(status, 202, "{receipt}");
+    receipt["items"].as_u64().expect("items")
+}
+
+fn promtool(arguments: &[&str], input: &str) {
+    let Some(promtool) = receivers::binary("promtool") else {
+        return;
+    };
+    let mut command = Command::new(promtool);
+    let command = command.args(arguments).current_dir(path(""));
+    let ran = Ran::with_input(command, input.as_bytes()).exits(0);
+    assert_eq!(ran.stderr, "", "{arguments:?}");
+}
+
+fn dashboard() -> Value {
+    serde_json::from_str(&read(DASHBOARD)).expect("JSON")
+}
+
+fn panels(dashboard: &Value) -> &Vec<Value> {
+    dashboard["panels"].as_array().expect("panels")
+}
+
+#[test]
+fn promtool_takes_the_rules() {
+    promtool(&["check", "rules", RULES], "");
+}
+
+#[test]
+fn each_alert_fires_when_it_should_and_only_then() {
+    promtool(&["test", "rules", RULE_TESTS], "");
+    let (rules, tests, guide) = (read(RULES), read(RULE_TESTS), read(GUIDE));
+    let alerts = names(&rules, "- alert: Delfin");
+    assert!(alerts.len() > 10, "{alerts:?}");
+    assert_eq!(alerts, names(&tests, "- name: Delfin"));
+    assert_eq!(alerts, names(&guide, "`Delfin"));
+}
+
+#[test]
+fn promtool_has_nothing_to_say_of_the_page() {
+    let setup = setup();
+    let host = busy_host(&setup);
+    promtool(&["check", "metrics"], &host.text("/metrics"));
+}
+
+#[test]
+fn rules_and_dashboard_ask_only_for_what_the_host_tells() {
+    let setup = setup();
+    let host = busy_host(&setup);
+    let page = host.metrics();
+    let told = page.samples().iter();
+    let told: BTreeSet<_> = told.filter_map(|s| s.name.strip_prefix(PREFIX)).collect();
+    for file in [RULES, DASHBOARD] {
+        let text = read(file);
+        let asked = names(&text, PREFIX);
+        assert!(asked.len() > 10, "{asked:?}");
+        let missing: Vec<_> = asked.difference(&told).collect();
+        assert!(missing.is_empty(), "`{file}` asks for {missing:?}");
+    }
+}
+
+#[test]
+fn the_guide_speaks_of_metrics_that_there_are() {
+    let setup = setup();
+    let page = busy_host(&setup).text("/metrics");
+    let families = names(&page, "# TYPE delfin_host_");
+    let guide = read(GUIDE);
+    let named = guide.split('`').skip(1).step_by(2);
+    let groups = ["exporter_", "journal_", "ingest_", "collection_"];
+    let named = named.filter(|code| groups.iter().any(|group| code.starts_with(group)));
+    let named: BTreeSet<_> = named
+        .map(word)
+        .filter(|name| !name.ends_with('_'))
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    let missing: Vec<_> = named.difference(&families).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_dashboard_asks_the_data_source_that_is_chosen() {
+    let dashboard = dashboard();
+    let chosen = json!({"type": "prometheus", "uid": "${datasource}"});
+    let mut ids = BTreeSet::new();
+    let mut queries = Vec::new();
+    for panel in panels(&dashboard) {
+        assert!(ids.insert(panel["id"].as_u64()), "{panel}");
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            assert_eq!(target["datasource"], chosen, "{panel}");
+            assert_eq!(panel["datasource"], chosen, "{panel}");
+            let query = target["expr"].as_str().expect("a query");
+            queries.push(query.replace("$__rate_interval", "5m"));
+        }
+    }
+    assert!(queries.len() > 30, "{}", queries.len());
+    let variables = dashboard["templating"]["list"]
+        .as_array()
+        .expect("variables");
+    let variable = variables
+        .iter()
+        .find(|variable| variable["name"] == "datasource");
+    assert_eq!(variable.expect("the variable")["type"], "datasource");
+    let as_rules = queries.iter().enumerate();
+    let as_rules = as_rules.map(|(i, query)| json!({"record": format!("query{i}"), "expr": query}));
+    let as_rules: Vec<_> = as_rules.collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("queries.yml");
+    let groups = json!({"groups": [{"name": "dashboard", "rules": as_rules}]});
+    fs::write(&file, groups.to_string()).expect("written");
+    promtool(&["check", "rules", &file.display().to_string()], "");
+}
+
+#[test]
+fn the_circuit_the_latency_and_the_dead_letters_of_an_exporter_are_told() {
+    let setup = Setup::new(&["scripted"], CONFIG);
+    setup.write("script", "retry");
+    let host = setup.start();
+    let of = |name: &str| {
+        host.metrics()
+            .of_exporter(EXPORTER, &format!("{PREFIX}exporter_{name}"))
+    };
+    let items = ingest(&host);
+    host.wait_for("an open circuit", || {
+        (of("circuit_state") == 2.0).then_some(())
+    });
+    assert!(of("pending_bytes") > 0.0);
+    assert_eq!(of("delivery_latency_seconds_count"), 0.0);
+
+    setup.write("script", "deliver");
+    host.wait_for_delivered(EXPORTER, items);
+    host.wait_for("a closed circuit", || {
+        (of("circuit_state") == 0.0).then_some(())
+    });
+    // To open, and back.
+    assert!(of("circuit_transitions_total") >= 2.0);
+    assert_eq!(of("delivery_latency_seconds_count"), 1.0);
+    assert_eq!(of("pending_bytes"), 0.0);
+
+    setup.write("script", "reject");
+    let items = ingest(&host) as f64;
+    host.wait_for("dead letters", || {
+        (of("dead_letter_items") == items).then_some(())
+    });
+    assert!(of("dead_letters") >= 1.0 && of("dead_letter_bytes") > 0.0);
+    assert!(of("splits_total") >= 1.0);
+    assert_eq!(of("unaccounted_items"), 0.0);
+}
+
+#[test]
+fn an_exporter_whose_room_is_taken_has_no_time_to_full() {
+    let setup = Setup::new(
+        &["scripted"],
+        &format!(
+            "{CONFIG}[exporter.{EXPORTER}.queue]\nmax_bytes = 100\non_overflow = \"reject\"\n"
+        ),
+    );
+    setup.write("script", "retry");
+    let host = setup.start();
+    let time_to_full = || {
+        let name = format!("{PREFIX}exporter_time_to_full_seconds");
+        host.metrics().of_exporter(EXPORTER, &name)
+    };
+    assert_eq!(time_to_full(), f64::INFINITY);
+    let _ = ingest(&host);
+    host.wait_for("a full queue", || (time_to_full() == 0.0).then_some(()));
+}
