@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use delfin_plugin_api::{Failure, Outcome};
 
-use super::{State, Task, Worker};
+use super::{LOG, State, Task, Worker};
 use crate::delivery::backoff;
 
 /// So many panics in a row are enough.
@@ -126,7 +126,7 @@ impl Worker {
             Ok(()) | Err(_) => {}
         }
         if !self.caller.end().await {
-            log::warn!(exporter = self.name(); "an instance does not end; its thread is left behind");
+            log::warn!(target: LOG, exporter = self.name(); "an instance does not end; its thread is left behind");
         }
         if restart {
             self.absent();

@@ -9,7 +9,7 @@ use std::{
 use delfin_plugin_abi::OutcomeCode;
 use delfin_plugin_api::{Failure, Outcome};
 
-use super::{Order, State, Worker};
+use super::{LOG, Order, State, Worker};
 use crate::{
     clock::now_ms,
     config::{OnFull, OnOverflow},
@@ -122,7 +122,7 @@ impl Worker {
         let share = bytes.saturating_mul(100) / max_bytes.max(1);
         if share >= WARN_ABOVE && !self.warned {
             self.warned = true;
-            log::warn!(exporter = self.name(), bytes = bytes; "{share} % of `{limit}` waits for it");
+            log::warn!(target: LOG, exporter = self.name(), bytes = bytes; "{share} % of `{limit}` waits for it");
         } else if share < WELL_BELOW {
             self.warned = false;
         }
@@ -147,7 +147,7 @@ impl Worker {
         match journal.drop_before(self.name(), end, limit).await {
             Ok(items) => {
                 self.window.forget_before(end);
-                log::error!(exporter = self.name(), items = items; "dropped: the oldest that waited, for `{limit}`");
+                log::error!(target: LOG, exporter = self.name(), items = items; "dropped: the oldest that waited, for `{limit}`");
             }
             Err(error) => self.failed(State::Retrying, &error.to_string()),
         }
@@ -224,7 +224,7 @@ impl Worker {
         match answer {
             Ok(Ok(answer)) => Some(answer),
             Ok(Err(error)) => {
-                log::debug!(exporter = self.name(); "{error}");
+                log::debug!(target: LOG, exporter = self.name(); "{error}");
                 None
             }
             Err(_) => None,

@@ -43,6 +43,9 @@ use crate::{
 use instance::Life;
 pub use limits::LIMITS;
 
+/// Where its log lines are said to come from, whichever file here writes them.
+const LOG: &str = "delfin_host::delivery";
+
 /// How long an exporter without a batch goes without a `tick`, and how often its
 /// limits are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -97,7 +100,7 @@ impl Worker {
         let config = &delivery.config;
         let marker = Marker::open(&delivery.marker);
         if let Err(error) = &marker {
-            log::warn!(exporter = config.name.as_str(); "cannot note calls in `{}`: {error}", delivery.marker.display());
+            log::warn!(target: LOG, exporter = config.name.as_str(); "cannot note calls in `{}`: {error}", delivery.marker.display());
         }
         let declared = delivery
             .plugin
@@ -376,7 +379,7 @@ impl Worker {
         match error {
             CursorError::Unavailable { .. } | CursorError::Closed => {}
             CursorError::Missing { .. } | CursorError::Refused { .. } => {
-                log::error!(exporter = self.name(); "settled otherwise than delivered: {error}");
+                log::error!(target: LOG, exporter = self.name(); "settled otherwise than delivered: {error}");
                 self.settling.forget();
                 self.go_on_from_cursor().await;
             }
@@ -420,7 +423,7 @@ impl Worker {
 
     async fn finish(mut self) {
         if let Err(error) = self.settling.finish().await {
-            log::warn!(exporter = self.name(); "delivered batches will be delivered again: {error}");
+            log::warn!(target: LOG, exporter = self.name(); "delivered batches will be delivered again: {error}");
         }
         if self.life != Life::Off {
             self.status.set(State::Stopped);

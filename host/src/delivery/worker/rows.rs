@@ -9,7 +9,7 @@ use delfin_plugin_abi::OutcomeCode;
 use delfin_plugin_api::{Failure, Outcome};
 
 use super::{
-    State, Turn, Worker,
+    LOG, State, Turn, Worker,
     limits::{LETTER, NO_LETTERS},
 };
 use crate::{
@@ -224,7 +224,7 @@ impl Worker {
         after: Option<Duration>,
     ) -> Instant {
         let wait = backoff::wait(&self.delivery.config.retry, attempt, after);
-        log::debug!(exporter = self.name(), wait:? = wait; "trying again later");
+        log::debug!(target: LOG, exporter = self.name(), wait:? = wait; "trying again later");
         let until = Instant::now() + wait;
         self.breaker.failed(until);
         let busy = matches!(outcome, Err(Failure::Throttled { .. })) || after.is_some();
@@ -248,7 +248,7 @@ impl Worker {
     fn split(&mut self, shipment: &Shipment, outcome: &Outcome) {
         self.receiver_is_there(shipment.attempt);
         self.status.update(|status| status.splits += 1);
-        log::debug!(exporter = self.name(), rows = shipment.rows(); "sending halves: {}", said(outcome));
+        log::debug!(target: LOG, exporter = self.name(), rows = shipment.rows(); "sending halves: {}", said(outcome));
         self.window.halve(shipment);
     }
 
@@ -268,7 +268,7 @@ impl Worker {
 
     /// Puts a record aside that cannot be read; says whether that went well.
     pub(super) async fn put_damaged_aside(&mut self, entry: Entry, reason: &str) -> bool {
-        log::error!(exporter = self.name(); "a batch in the journal cannot be read: {reason}");
+        log::error!(target: LOG, exporter = self.name(); "a batch in the journal cannot be read: {reason}");
         if self.window.oldest().is_some() {
             // It waits until it is the first, so that the cursor can pass it.
             return false;
@@ -299,14 +299,14 @@ impl Worker {
             match letters::of(rows, self.plugin_version()) {
                 Ok(letter) => self.keep(&mut settlement, letter),
                 Err(error) => {
-                    log::error!(exporter = self.name(), items = rows.items; "rows are given up and cannot be kept: {error}");
+                    log::error!(target: LOG, exporter = self.name(), items = rows.items; "rows are given up and cannot be kept: {error}");
                     drop_items(&mut settlement, LETTER, rows.items);
                 }
             }
         }
         let items: u64 = given_up.iter().map(|rows| rows.items).sum();
         let reason = given_up.first().map_or("", |rows| &rows.reason);
-        log::error!(exporter = self.name(), items = items, kept = settlement.dead_lettered(); "given up: {}", self.scrubbed(reason));
+        log::error!(target: LOG, exporter = self.name(), items = items, kept = settlement.dead_lettered(); "given up: {}", self.scrubbed(reason));
         self.add(settlement).await;
         self.trim().await;
     }
@@ -334,11 +334,11 @@ impl Worker {
         let journal = self.delivery.lane.journal();
         match journal.trim_dead_letters(self.name(), &limits).await {
             Ok(gone) if gone.items > 0 => {
-                log::error!(exporter = self.name(), letters = gone.letters, items = gone.items; "dead letters are gone by their limits (`dead_letter.max_bytes`, `dead_letter.max_age`)");
+                log::error!(target: LOG, exporter = self.name(), letters = gone.letters, items = gone.items; "dead letters are gone by their limits (`dead_letter.max_bytes`, `dead_letter.max_age`)");
             }
             Ok(_) => {}
             Err(error) => {
-                log::debug!(exporter = self.name(); "dead letters are not trimmed: {error}")
+                log::debug!(target: LOG, exporter = self.name(); "dead letters are not trimmed: {error}")
             }
         }
     }

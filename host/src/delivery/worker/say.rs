@@ -2,7 +2,7 @@
 
 use delfin_plugin_api::Failure;
 
-use super::{State, Worker};
+use super::{LOG, State, Worker};
 
 impl Worker {
     /// Says what went wrong: aloud when it is news, else at debug.
@@ -10,7 +10,7 @@ impl Worker {
         let error = self.scrubbed(error);
         let before = self.status.fail(state, &error);
         if before == state {
-            log::debug!(exporter = self.name(); "{state}: {error}");
+            log::debug!(target: LOG, exporter = self.name(); "{state}: {error}");
             return;
         }
         let level = match state {
@@ -20,7 +20,7 @@ impl Worker {
                 log::Level::Warn
             }
         };
-        log::log!(level, exporter = self.name(); "{state}: {error}");
+        log::log!(target: LOG, level, exporter = self.name(); "{state}: {error}");
         // Lasts, so that `exporters` can tell after a restart; a failure to
         // write it shows as the journal's own.
         drop(
@@ -35,9 +35,9 @@ impl Worker {
     pub(super) fn recovered(&self, before: State) {
         match before {
             State::Retrying | State::Stuck | State::Paused | State::Failed | State::Quarantined => {
-                log::info!(exporter = self.name(); "running again")
+                log::info!(target: LOG, exporter = self.name(); "running again")
             }
-            State::Starting => log::info!(exporter = self.name(); "running"),
+            State::Starting => log::info!(target: LOG, exporter = self.name(); "running"),
             State::Running | State::Stopped => {}
         }
     }
@@ -45,7 +45,7 @@ impl Worker {
     /// A call that is not about rows went wrong.
     pub(super) fn complain(&self, call: &str, failure: &Failure) {
         let failure = self.scrubbed(&failure.to_string());
-        log::warn!(exporter = self.name(); "{call} failed: {failure}");
+        log::warn!(target: LOG, exporter = self.name(); "{call} failed: {failure}");
     }
 
     pub(super) fn scrubbed(&self, text: &str) -> String {
