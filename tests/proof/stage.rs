@@ -10,7 +10,7 @@ const COMMON: &str = r#"
 timeout = "1s"
 batch.max_points = 4000
 retry.initial_interval = "10ms"
-retry.max_interval = "100ms"
+retry.max_interval = "20ms"
 retry.max_retry_after = "200ms"
 "#;
 
