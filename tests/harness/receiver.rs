@@ -170,7 +170,9 @@ fn receive(
         let mut listener = Some(listener);
         let mut door = moods.clone();
         while door.wait_for(|mood| *mood != Mood::Closed).await.is_ok() {
-            let open = listener.take().map_or_else(|| TcpListener::bind(address), Ok);
+            let open = listener
+                .take()
+                .map_or_else(|| TcpListener::bind(address), Ok);
             let open = open.unwrap_or_else(|error| panic!("`{address}` is taken: {error}"));
             if listen(open, &moods, seen).await.is_err() {
                 break;
@@ -217,7 +219,11 @@ async fn answer(
     mut moods: watch::Receiver<Mood>,
     seen: &Mutex<Seen>,
 ) -> io::Result<Response<Full<Bytes>>> {
-    let body = request.into_body().collect().await.map_err(io::Error::other)?;
+    let body = request
+        .into_body()
+        .collect()
+        .await
+        .map_err(io::Error::other)?;
     let rows: Vec<Value> = serde_json::from_slice(&body.to_bytes())?;
     let rows: Vec<Row> = rows.iter().map(Row::of_json).collect();
     let mood = *moods.borrow();
@@ -237,14 +243,19 @@ async fn answer(
         Mood::Busy(status) => {
             let mut reply = reply(status, &json!({"error": "busy"}));
             let after = hyper::header::HeaderValue::from_static("1");
-            reply.headers_mut().insert(hyper::header::RETRY_AFTER, after);
+            reply
+                .headers_mut()
+                .insert(hyper::header::RETRY_AFTER, after);
             return Ok(reply);
         }
         Mood::AtMost(most) if rows.len() > most => {
             return Ok(reply(413, &json!({"error": "too large"})));
         }
         Mood::RefusesWhole(status) if rows.iter().any(Row::is_poison) => {
-            return Ok(reply(status, &json!({"error": "something in there is not wanted"})));
+            return Ok(reply(
+                status,
+                &json!({"error": "something in there is not wanted"}),
+            ));
         }
         Mood::RefusesRows(status) if rows.iter().any(Row::is_poison) => {
             let refused = rows.iter().enumerate().filter(|(_, row)| row.is_poison());

@@ -140,7 +140,11 @@ pub(crate) fn dead_letters(host: &Host, exporter: &str) -> BTreeSet<String> {
     });
     let names: Vec<String> = names.map(|item| Row::of_json(&item).name).collect();
     let all: BTreeSet<String> = names.iter().cloned().collect();
-    assert_eq!(all.len(), names.len(), "{exporter}: a row is in two letters");
+    assert_eq!(
+        all.len(),
+        names.len(),
+        "{exporter}: a row is in two letters"
+    );
     all
 }
 

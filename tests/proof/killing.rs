@@ -43,7 +43,11 @@ fn whatever_was_acknowledged_arrives_everywhere_though_the_host_is_killed_again_
     let stage = Plan::default()
         .hook("hook-1", Kind::Performance, "")
         .hook("hook-2", Kind::Performance, "ordering = \"strict\"")
-        .scripted("scripted", "PerformanceExporterScripted", "timeout = \"200ms\"")
+        .scripted(
+            "scripted",
+            "PerformanceExporterScripted",
+            "timeout = \"200ms\"",
+        )
         .file("file", Kind::Performance)
         .hook("hook-3", Kind::Alert, "")
         .hook("hook-4", Kind::Alert, "")

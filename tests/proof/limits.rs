@@ -1,7 +1,9 @@
 //! What limits cost: the oldest, exactly counted, and nothing else.
 
+use std::collections::BTreeSet;
+
 use delfin_plugin_api::Kind;
-use delfin_tests::{Host, Mood};
+use delfin_tests::{Host, Mood, Row};
 
 use crate::{
     judge::{self, Fate},
@@ -43,7 +45,7 @@ fn assert_lost_the_oldest(stage: &Stage, host: &Host, producer: &Producer, name:
     let first = rows.iter().position(|row| Some(row) == arrived.first());
     let first = first.unwrap_or(rows.len());
     assert!(first > 0, "{name} has lost nothing");
-    let lost = &rows[..first];
+    let lost: BTreeSet<&Row> = rows[..first].iter().collect();
     judge::one(stage, host, exporter, &rows, |row| {
         if lost.contains(row) {
             fate
@@ -89,7 +91,10 @@ fn an_exporter_over_its_limit_loses_its_oldest_and_the_others_lose_nothing() {
     let host = stage.setup.start();
     let watch = Watch::begin(&stage, &host);
     producer.hand_in(&host, 60);
-    stage.wait_until_idle(&host, ["well", "file", "ages"].map(|name| stage.exporter(name)));
+    stage.wait_until_idle(
+        &host,
+        ["well", "file", "ages"].map(|name| stage.exporter(name)),
+    );
     wait_until_within_limits(&host, &limited);
     for name in limited {
         stage.receiver(name).be(Mood::Well);
@@ -98,11 +103,15 @@ fn an_exporter_over_its_limit_loses_its_oldest_and_the_others_lose_nothing() {
 
     let rows = producer.acknowledged(Kind::Performance);
     for name in ["well", "file"] {
-        judge::one(&stage, &host, stage.exporter(name), &rows, |_| Fate::Delivered);
+        judge::one(&stage, &host, stage.exporter(name), &rows, |_| {
+            Fate::Delivered
+        });
     }
     assert_lost_the_oldest(&stage, &host, &producer, "drops", Fate::Dropped);
     assert_lost_the_oldest(&stage, &host, &producer, "keeps", Fate::DeadLettered);
-    judge::one(&stage, &host, stage.exporter("ages"), &rows, |_| Fate::Dropped);
+    judge::one(&stage, &host, stage.exporter("ages"), &rows, |_| {
+        Fate::Dropped
+    });
     assert_dropped_for(&host, "drops", "queue.max_bytes");
     assert_dropped_for(&host, "ages", "queue.max_age");
     assert!(!stage.receiver("drops").rows().is_empty());
@@ -137,19 +146,25 @@ fn a_full_journal_costs_those_that_are_behind_their_oldest_and_refuses_nothing()
     let stage = Plan::default()
         .hook("behind", Kind::Performance, "")
         .hook("well", Kind::Performance, "")
-        .build_in("state", "max_bytes = \"256KiB\"\nretention = \"0s\"");
+        .build_in("state", "max_bytes = \"1MiB\"\nretention = \"0s\"");
     stage.receiver("behind").be(Mood::Closed);
     let mut random = random();
-    let producer = Producer::single(&mut random, SHAPE);
+    let shape = Shape {
+        rows: 2000,
+        ..SHAPE
+    };
+    let producer = Producer::single(&mut random, shape);
     let host = stage.setup.start();
     let watch = Watch::begin(&stage, &host);
     while host.exporter("behind")["dropped"] == 0 {
-        producer.hand_in(&host, 20);
+        producer.hand_in(&host, 5);
     }
     stage.receiver("behind").be(Mood::Well);
     stage.wait_until_idle(&host, &stage.exporters);
     let rows = producer.acknowledged(Kind::Performance);
-    judge::one(&stage, &host, stage.exporter("well"), &rows, |_| Fate::Delivered);
+    judge::one(&stage, &host, stage.exporter("well"), &rows, |_| {
+        Fate::Delivered
+    });
     assert_lost_the_oldest(&stage, &host, &producer, "behind", Fate::Dropped);
     assert_dropped_for(&host, "behind", "journal.max_bytes");
     assert_eq!(producer.answers(507) + producer.answers(429), 0);

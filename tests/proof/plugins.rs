@@ -27,7 +27,10 @@ fn stage(plugin: &str) -> Stage {
 
 /// Waits until the others have everything.
 fn wait_for_the_others(stage: &Stage, host: &Host) {
-    let others = stage.exporters.iter().filter(|exporter| exporter.name != SCRIPTED);
+    let others = stage
+        .exporters
+        .iter()
+        .filter(|exporter| exporter.name != SCRIPTED);
     stage.wait_until_idle(host, others);
 }
 
@@ -167,5 +170,8 @@ fn assert_names_a_batch(view: &Value) {
     let error = view["last_error"].as_str().unwrap_or_default();
     assert!(error.contains("died 3 times"), "{view}");
     let named = error.split('`').nth(1).unwrap_or_default();
-    assert!(named.len() == 36 && named.matches('-').count() == 4, "{view}");
+    assert!(
+        named.len() == 36 && named.matches('-').count() == 4,
+        "{view}"
+    );
 }

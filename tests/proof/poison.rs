@@ -1,5 +1,7 @@
 //! Rows that a receiver will never take, among others, and rows that are hidden.
 
+use std::collections::BTreeSet;
+
 use delfin_plugin_api::Kind;
 use delfin_tests::{Mood, Row};
 use serde_json::json;
@@ -28,7 +30,11 @@ fn exactly_the_poison_rows_become_dead_letters_and_all_others_arrive() {
         .hook("whole-400", Kind::Performance, "")
         .hook("rows-207", Kind::Performance, "")
         .hook("rows-422", Kind::Performance, "")
-        .hook("choosy", Kind::Performance, "filter.exclude = [\"name=*-hidden\"]")
+        .hook(
+            "choosy",
+            Kind::Performance,
+            "filter.exclude = [\"name=*-hidden\"]",
+        )
         .hook("well", Kind::Performance, "")
         .file("file", Kind::Performance)
         .hook("whole-alerts", Kind::Alert, "")
@@ -72,7 +78,7 @@ fn exactly_the_poison_rows_become_dead_letters_and_all_others_arrive() {
     stage.wait_until_idle(&host, &stage.exporters);
     for (name, _) in moods {
         let exporter = stage.exporter(name);
-        let arrived = stage.arrived(exporter);
+        let arrived: BTreeSet<Row> = stage.arrived(exporter).into_iter().collect();
         for row in producer.acknowledged(exporter.kind) {
             let wanted = fate(exporter, &row) != Fate::Filtered;
             assert_eq!(arrived.contains(&row), wanted, "{name}: {row:?}");

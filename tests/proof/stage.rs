@@ -72,9 +72,8 @@ impl Plan {
     /// A scripted exporter of performance; its script is named as it is.
     pub(crate) fn scripted(self, name: &str, plugin: &str, more: &str) -> Self {
         let file = format!("{name}.rows");
-        let config = format!(
-            "script = \"@/{name}\"\nreceived = \"@/{name}.calls\"\nrows = \"@/{file}\""
-        );
+        let config =
+            format!("script = \"@/{name}\"\nreceived = \"@/{name}.calls\"\nrows = \"@/{file}\"");
         let kind = Kind::Performance;
         self.exporter(name, kind, Place::Lines(file), plugin, more, &config)
     }
@@ -86,7 +85,10 @@ impl Plan {
     /// With the state in a folder, and settings of the journal.
     pub(crate) fn build_in(self, state: &str, journal: &str) -> Stage {
         let names = |kind| -> String {
-            let of_kind = self.exporters.iter().filter(|exporter| exporter.kind == kind);
+            let of_kind = self
+                .exporters
+                .iter()
+                .filter(|exporter| exporter.kind == kind);
             let names: Vec<&str> = of_kind.map(|exporter| &*exporter.name).collect();
             names.join(",")
         };

@@ -64,9 +64,8 @@ fn metrics(url: &str) -> Option<Metrics> {
 }
 
 fn look(exporter: &Exporter, metrics: &Metrics) {
-    let of = |name: &str| {
-        metrics.of_exporter(&exporter.name, &format!("delfin_host_exporter_{name}"))
-    };
+    let of =
+        |name: &str| metrics.of_exporter(&exporter.name, &format!("delfin_host_exporter_{name}"));
     let unaccounted = of("unaccounted_items");
     assert!(
         unaccounted == 0.0,

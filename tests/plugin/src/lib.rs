@@ -11,8 +11,8 @@ use std::{
 };
 
 use delfin_plugin_api::{
-    AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin,
-    RowFailure, log, serde::Deserialize,
+    AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, RowFailure,
+    export_plugin, log, serde::Deserialize,
 };
 use named::Named;
 
