@@ -5,11 +5,9 @@
 use std::{
     fs,
     io::{Seek, SeekFrom, Write},
-    path::PathBuf,
-    process::Command,
 };
 
-use delfin_tests::{Host, Ran, Setup};
+use delfin_tests::{Disk, Host, Setup};
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -39,45 +37,6 @@ fn batch(points: i64) -> Value {
 fn accepted(host: &Host, points: i64) {
     let (status, answer) = host.ingest("performance", &batch(points));
     assert_eq!(status, 202, "{answer}");
-}
-
-/// A small file system at a folder, until it is dropped.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// None where mounting is not allowed: that is said, and in CI it is an error.
-    fn mount(at: PathBuf, size: &str) -> Option<Self> {
-        fs::create_dir(&at).expect("make a folder");
-        let mut mount = Command::new("mount");
-        let size = format!("size={size}");
-        let ran = Ran::of(mount.args(["-t", "tmpfs", "-o", &size, "none"]).arg(&at));
-        if ran.code == Some(0) {
-            return Some(Self(at));
-        }
-        let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-        assert!(!ci, "a full disk cannot be tried: {}", ran.stderr);
-        // Past the test program's capture: what was not tried must be seen.
-        let why = ran.stderr.lines().next().unwrap_or_default();
-        let line = format!("NOT RUN: a full disk, for mounting is not allowed: {why}\n");
-        let _ = std::io::stderr().write_all(line.as_bytes());
-        None
-    }
-
-    /// Takes all that is left.
-    fn fill(&self) {
-        let mut file = fs::File::create(self.0.join("filler")).expect("a file");
-        while file.write_all(&[7; 4096]).is_ok() {}
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.0.join("filler")).expect("remove a file");
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Ran::of(Command::new("umount").arg("--lazy").arg(&self.0));
-    }
 }
 
 /// A host whose state is on a small disk.

@@ -6,12 +6,13 @@ use std::{
     sync::LazyLock,
 };
 
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 6] = [
     "delfin-host",
     "delfin-exporter-example",
     "delfin-exporter-file",
     "delfin-exporter-prometheus",
     "delfin-exporter-scripted",
+    "delfin-exporter-webhook",
 ];
 
 static TARGET: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -23,11 +24,15 @@ static TARGET: LazyLock<PathBuf> = LazyLock::new(|| {
     for package in PACKAGES {
         cargo.args(["--package", package]);
     }
+    // A benchmark runs what is shipped.
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
     let status = cargo
         .status()
         .unwrap_or_else(|error| panic!("cannot run cargo: {error}"));
     assert!(status.success(), "cargo cannot build what the tests run");
-    // The test program itself is in TARGET/debug/deps.
+    // The test program itself is in TARGET/PROFILE/deps.
     let program = std::env::current_exe().unwrap_or_else(|error| panic!("who am I: {error}"));
     let target = program.ancestors().nth(2).map(Path::to_path_buf);
     target.unwrap_or_else(|| panic!("`{}` is in no target folder", program.display()))
@@ -39,7 +44,7 @@ pub fn binary() -> PathBuf {
     TARGET.join("delfin-host")
 }
 
-/// The library of a plugin: `example`, `file`, `prometheus`, `scripted`.
+/// The library of a plugin: `example`, `file`, `prometheus`, `scripted`, `webhook`.
 #[must_use]
 pub fn plugin(name: &str) -> PathBuf {
     TARGET.join(format!("libdelfin_exporter_{name}.so"))

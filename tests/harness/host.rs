@@ -22,6 +22,7 @@ pub struct Setup {
     folder: tempfile::TempDir,
     config: String,
     env: Vec<(String, String)>,
+    around: Vec<String>,
 }
 
 /// A host that runs.
@@ -62,6 +63,7 @@ impl Setup {
             folder,
             config: String::new(),
             env: Vec::new(),
+            around: Vec::new(),
         };
         setup.with_config(config)
     }
@@ -97,6 +99,13 @@ impl Setup {
         self
     }
 
+    /// Has hosts started by a command, which is given the host's own.
+    #[must_use]
+    pub fn within(mut self, command: &[&str]) -> Self {
+        self.around = command.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
     /// A path in the folder.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
@@ -128,7 +137,14 @@ impl Setup {
     /// A command of the host on this configuration.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(build::binary());
+        let mut command = match self.around.split_first() {
+            None => Command::new(build::binary()),
+            Some((first, words)) => {
+                let mut command = Command::new(first);
+                command.args(words).arg(build::binary());
+                command
+            }
+        };
         command
             .args(args)
             .arg("--config")

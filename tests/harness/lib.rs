@@ -4,16 +4,22 @@
 //! time: [`wait_for`] polls until a condition holds, and panics after a minute.
 
 mod build;
+mod disk;
 mod host;
 pub mod library;
 mod metrics;
 mod ran;
+mod receiver;
 pub mod receivers;
+mod row;
 
 pub use build::{binary, plugin};
+pub use disk::Disk;
 pub use host::{Host, Setup};
 pub use metrics::{Metrics, Sample};
 pub use ran::Ran;
+pub use receiver::{Mood, Receiver};
+pub use row::Row;
 
 use std::{
     thread,

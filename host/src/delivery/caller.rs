@@ -103,7 +103,7 @@ impl Caller {
     /// Forgets what the exporter was suspected of.
     pub(super) fn acquit(&mut self) {
         if let Some(marker) = &mut self.marker {
-            marker.end();
+            marker.acquit();
         }
     }
 

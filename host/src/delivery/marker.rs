@@ -1,8 +1,10 @@
 //! A word on the disk about the call that is under way, which survives the host.
 //!
 //! If the host dies under a call, the marker is still there when it starts again:
-//! the page cache outlives a process, so that nothing has to be synced. A call
-//! that comes back, however it went, clears its exporter.
+//! the page cache outlives a process, so that nothing has to be synced. The very
+//! call that it died under clears its exporter by coming back, however it went;
+//! so does progress. Any other call that comes back says nothing: an instance may
+//! well be made before the batch that kills.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -21,7 +23,11 @@ const LENGTH: usize = 96;
 pub(super) struct Marker {
     file: File,
     deaths: u32,
+    /// Under which call the host died last, if it did.
+    suspected: String,
+    /// Which call was begun last.
     call: String,
+    is_under_way: bool,
 }
 
 impl Marker {
@@ -47,10 +53,12 @@ impl Marker {
         let marker = Self {
             file,
             deaths: if under_way { before + 1 } else { before },
-            call: words.next().unwrap_or_default().to_owned(),
+            suspected: words.next().unwrap_or_default().to_owned(),
+            call: String::new(),
+            is_under_way: false,
         };
         if under_way {
-            marker.write("over")?;
+            marker.write()?;
         }
         Ok(marker)
     }
@@ -67,7 +75,7 @@ impl Marker {
             format!(
                 "the host died {} times under its calls, the last with `{}` (look at that batch with \
                  `dead-letters` or the log, replace the plugin, then reload)",
-                self.deaths, self.call
+                self.deaths, self.suspected
             )
         })
     }
@@ -79,22 +87,39 @@ impl Marker {
             .filter(|c| !c.is_whitespace())
             .take(48)
             .collect();
-        drop(self.write("under-way"));
+        self.is_under_way = true;
+        drop(self.write());
     }
 
     /// The host goes on without the call, which may come back or not.
     pub(super) fn leave(&mut self) {
-        drop(self.write("over"));
+        self.is_under_way = false;
+        drop(self.write());
     }
 
-    /// The call has come back: the exporter is beyond suspicion.
+    /// The call has come back.
     pub(super) fn end(&mut self) {
-        self.deaths = 0;
-        drop(self.write("over"));
+        if self.call == self.suspected {
+            self.deaths = 0;
+        }
+        self.leave();
     }
 
-    fn write(&self, word: &str) -> io::Result<()> {
-        let mut text = format!("{word} {} {}", self.deaths, self.call);
+    /// The exporter is beyond suspicion.
+    pub(super) fn acquit(&mut self) {
+        if self.is_suspect() {
+            self.deaths = 0;
+            drop(self.write());
+        }
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let (word, call) = if self.is_under_way {
+            ("under-way", &self.call)
+        } else {
+            ("over", &self.suspected)
+        };
+        let mut text = format!("{word} {} {call}", self.deaths);
         text.truncate(LENGTH - 1);
         self.file.write_all_at(
             format!("{text:<width$}\n", width = LENGTH - 1).as_bytes(),
@@ -115,6 +140,11 @@ mod tests {
             let mut marker = Marker::open(&path).unwrap();
             assert_eq!(marker.is_suspect(), deaths > 0);
             assert_eq!(marker.verdict(), None);
+            // That an instance can be made, and asked, says nothing of the batch.
+            for other in ["create", "tick"] {
+                marker.begin(other);
+                marker.end();
+            }
             marker.begin("0198c0de");
         }
         // It is not called any more, and stays a culprit.
@@ -128,16 +158,41 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_comes_back_clears_its_exporter() {
+    fn the_call_that_the_host_died_under_clears_its_exporter_by_coming_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("exporter");
-        Marker::open(&path).unwrap().begin("a");
+        let name = "a much longer name of a batch than there ever was in any journal of the world";
+        Marker::open(&path).unwrap().begin(name);
         let mut marker = Marker::open(&path).unwrap();
         assert!(marker.is_suspect());
-        marker
-            .begin("a much longer name of a batch than there ever was in any journal of the world");
+        marker.begin("create");
+        marker.end();
+        // Ended as it should, in between.
+        let mut marker = Marker::open(&path).unwrap();
+        assert!(marker.is_suspect());
+        marker.begin(name);
         marker.end();
         assert!(!Marker::open(&path).unwrap().is_suspect());
+    }
+
+    #[test]
+    fn progress_clears_an_exporter_of_the_past_and_not_of_the_call_under_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("exporter");
+        for _ in 0..2 {
+            Marker::open(&path).unwrap().begin("a");
+        }
+        let mut marker = Marker::open(&path).unwrap();
+        marker.begin("b");
+        marker.acquit();
+        assert!(!marker.is_suspect());
+        for _ in 0..2 {
+            let mut marker = Marker::open(&path).unwrap();
+            assert!(marker.is_suspect());
+            assert_eq!(marker.verdict(), None);
+            marker.begin("b");
+        }
+        assert!(Marker::open(&path).unwrap().verdict().is_some());
     }
 
     #[test]

@@ -5,18 +5,20 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     marker::PhantomData,
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
 use delfin_plugin_api::{
-    AlertBatch, Batch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin,
-    log, serde::Deserialize,
+    AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, RowFailure,
+    export_plugin, log, serde::Deserialize,
 };
+use named::Named;
 
 export_plugin! {
     "PerformanceExporterScripted" => Scripted<PerformanceBatch>: "Does what a test says",
+    "PerformanceExporterDoubled" => doubled::Doubled: "Does what a test says, in several instances",
     "PerformanceExporterSum" => boundary::Sum: "Looks at every point",
     "AlertExporterScripted" => Scripted<AlertBatch>: "Does what a test says",
     "AlertExporterAgain" => again::Again: "Wants to be sent what is active again",
@@ -24,7 +26,12 @@ export_plugin! {
 
 mod again;
 mod boundary;
+mod doubled;
+mod named;
 mod sum;
+
+/// How much one call leaks.
+const LEAK: usize = 64 << 10;
 
 struct Scripted<B> {
     config: Config,
@@ -38,12 +45,15 @@ struct Config {
     script: PathBuf,
     /// What was delivered: a line `BATCH_ID ITEMS ATTEMPT` each.
     received: PathBuf,
+    /// Which rows were delivered: a line `STORAGE_ID NAME ITEMS` each.
+    #[serde(default)]
+    rows: Option<PathBuf>,
     /// Only there to be named in messages.
     #[serde(default)]
     password: String,
 }
 
-impl<B: Batch> Exporter for Scripted<B> {
+impl<B: Named> Exporter for Scripted<B> {
     type Batch = B;
     type Config = Config;
 
@@ -77,6 +87,12 @@ impl<B: Batch> Exporter for Scripted<B> {
             }),
             "fatal" => Err(Failure::fatal("worn out")),
             "panic" => panic!("told to panic"),
+            "abort" => std::process::abort(),
+            "nonsense" => Err(nonsense(batch.rows(), context.attempt())),
+            "leak" => {
+                Box::leak(vec![1_u8; LEAK].into_boxed_slice());
+                self.receive(batch, context)
+            }
             "hang" => {
                 log::warn!("hanging");
                 while self.word() == "hang" {
@@ -93,7 +109,7 @@ impl<B: Batch> Exporter for Scripted<B> {
     }
 }
 
-impl<B: Batch> Scripted<B> {
+impl<B: Named> Scripted<B> {
     fn word(&self) -> String {
         fs::read_to_string(&self.config.script)
             .unwrap_or_default()
@@ -112,13 +128,33 @@ impl<B: Batch> Scripted<B> {
             batch.items(),
             context.attempt()
         );
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.config.received);
-        file.and_then(|mut file| file.write_all(line.as_bytes()))
-            .map_err(Failure::retry)
+        append(&self.config.received, &line)?;
+        match &self.config.rows {
+            Some(path) => append(path, &batch.lines()),
+            None => Ok(()),
+        }
     }
+}
+
+fn append(path: &Path, text: &str) -> Outcome {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(Failure::retry)
+}
+
+/// Speaks of rows that are not there, of one twice, or of the wrong way round.
+fn nonsense(rows: usize, attempt: u32) -> Failure {
+    let refused = |rows| RowFailure {
+        rows,
+        retry: false,
+        reason: "nonsense".to_owned(),
+    };
+    let rows = match attempt % 3 {
+        0 => vec![refused(0..1), refused(0..rows)],
+        1 => vec![refused(rows..rows + 7)],
+        _ => vec![refused(0..1), refused(usize::MAX - 1..usize::MAX)],
+    };
+    Failure::Partial { rows }
 }
 
 /// Logs in every way in which a plugin can.

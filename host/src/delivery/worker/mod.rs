@@ -368,13 +368,16 @@ impl Worker {
         let settled = tokio::select! {
             biased;
             settled = self.settling.progress() => settled,
-            () = std::future::ready(()) => Ok(()),
+            () = std::future::ready(()) => return,
         };
         self.settled(settled).await;
     }
 
     async fn settled(&mut self, settled: Result<(), CursorError>) {
-        let Err(error) = settled else { return };
+        let Err(error) = settled else {
+            // Whatever the host died under, it has come past it.
+            return self.caller.acquit();
+        };
         self.failed(State::Retrying, &error.to_string());
         match error {
             CursorError::Unavailable { .. } | CursorError::Closed => {}

@@ -753,8 +753,8 @@ async fn cursors_go_on_after_a_damaged_file_and_their_loss_is_counted() {
     lane.journal = None;
     damage_table(&lane.path(), "batches");
     lane.reopen();
-    // Whoever is first meets the damage, be it the writer by itself; then there is a new file.
-    drop(lane.record_error("a", "x").await);
+    // Whoever is first meets the damage, and is served from the new file.
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
     assert_eq!(lane.add(5).await, seq.next());
     assert_eq!(lane.aside().len(), 1);
     let counts = lane.of("a");

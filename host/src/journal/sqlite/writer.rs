@@ -142,7 +142,19 @@ impl Writer {
             return;
         }
         // With nothing to carry out, what nobody needs is deleted.
-        match self.commit(&mut commands) {
+        let mut tried = self.commit(&mut commands);
+        if let Err(error) = &tried
+            && Failure::of(error) == Failure::Damaged
+        {
+            self.recover(error);
+            if let Err(reason) = self.reopen() {
+                fail(commands, &reason);
+                return;
+            }
+            // Nothing of it is in the file that was moved aside: the new one takes it.
+            tried = self.commit(&mut commands);
+        }
+        match tried {
             Ok(()) => self.answer(commands),
             Err(error) if Failure::of(&error) == Failure::Full => self.serve_on_full_disk(commands),
             Err(error) => {
