@@ -18,7 +18,6 @@ use super::work;
 const APPLICATION_ID: i64 = 1_145_849_418;
 const VERSION: i64 = 1;
 const SCHEMA: &str = include_str!("schema.sql");
-const SALVAGE: &str = include_str!("salvage.sql");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 48;
 
@@ -81,9 +80,9 @@ pub(super) fn replace(
     let aside = move_aside(path).map_err(|error| unusable(path, &error))?;
     log::error!(journal:% = path.display(), moved_to:% = aside.display(), error:% = damage; "journal is damaged and was moved aside");
     let connection = connect(path).map_err(|refusal| refusal.at(path))?;
-    match salvage(&connection, &aside, head) {
+    match super::salvage::take_over(&connection, &aside, head) {
         Ok(lost) if lost.is_empty() => {
-            log::warn!(journal:% = path.display(); "no exporter had anything pending in the damaged journal");
+            log::warn!(journal:% = path.display(); "nothing that was pending is lost with the damaged journal");
         }
         Ok(lost) => {
             for (exporter, items) in lost {
@@ -169,38 +168,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Takes cursors, counts and keys over from a damaged file; says what each exporter lost.
-fn salvage(
-    connection: &Connection,
-    aside: &Path,
-    head: u64,
-) -> rusqlite::Result<Vec<(String, u64)>> {
-    connection.execute("ATTACH ?1 AS damaged", [aside.to_string_lossy()])?;
-    let taken = (|| {
-        let transaction = connection.unchecked_transaction()?;
-        transaction.execute_batch(SALVAGE)?;
-        number_from(&transaction, head)?;
-        // A cursor stands behind the last number given, which this host may know better than the file.
-        transaction.execute(
-            "UPDATE cursors SET next_seq = max(next_seq, ?1 + 1)",
-            [head],
-        )?;
-        let lost = transaction
-            .prepare(
-                "SELECT exporter, lost FROM temp.lost WHERE lost > 0 AND exporter NOT GLOB ':*'",
-            )?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<Vec<_>>>()?;
-        transaction.execute_batch("DROP TABLE temp.lost")?;
-        transaction.commit()?;
-        Ok(lost)
-    })();
-    connection.execute_batch("DETACH damaged")?;
-    taken
-}
-
 /// Sees to it that the next record gets a number above `head`.
-fn number_from(connection: &Connection, head: u64) -> rusqlite::Result<()> {
+pub(super) fn number_from(connection: &Connection, head: u64) -> rusqlite::Result<()> {
     if work::head(connection)? >= head {
         return Ok(());
     }

@@ -14,6 +14,7 @@ mod place;
 mod prune;
 mod queue;
 mod read;
+mod salvage;
 mod settle;
 mod space;
 mod stand;

@@ -786,6 +786,47 @@ async fn damage_that_a_reader_meets_is_mended_too() {
     assert_eq!(lane.aside().len(), 1);
 }
 
+#[tokio::test]
+async fn records_newer_than_the_damage_are_taken_over() {
+    let mut lane = Lane::new(limits());
+    for exporter in ["behind", "ahead"] {
+        lane.open_cursor(exporter, StartFrom::Now).await.unwrap();
+    }
+    let mut last = Seq(0);
+    for _ in 0..5 {
+        last = lane.add(10).await;
+    }
+    let place = Position {
+        seq: last,
+        row: 4,
+        items: 4,
+    };
+    lane.settle("ahead", Settlement::delivered(place, 44))
+        .await
+        .unwrap();
+    lane.journal = None;
+    {
+        // A record that is gone stands for one that cannot be read.
+        let file = Connection::open(lane.path()).unwrap();
+        file.execute("DELETE FROM batches WHERE seq = 3", [])
+            .unwrap();
+    }
+    damage_table(&lane.path(), "idempotency_keys");
+    lane.reopen();
+    // The damage is met, and what was asked is done in the new file.
+    lane.append(record(1), Some("key".to_owned()))
+        .await
+        .unwrap();
+    assert_eq!(lane.aside().len(), 1);
+    let (behind, ahead) = (lane.of("behind"), lane.of("ahead"));
+    assert_eq!((behind.pending, behind.dropped()), (21, 30));
+    assert_eq!((ahead.pending, ahead.dropped()), (7, 0));
+    assert_eq!((behind.unaccounted(), ahead.unaccounted()), (0, 0));
+    assert_eq!(lane.read(Seq(1)).unwrap().unwrap().seq, Seq(4));
+    let rest = Settlement::delivered(Position::at(Seq(7)), 7);
+    lane.settle("ahead", rest).await.unwrap();
+}
+
 /// Overwrites the first page of a table.
 pub(super) fn damage_table(path: &Path, table: &str) {
     use std::os::unix::fs::FileExt;

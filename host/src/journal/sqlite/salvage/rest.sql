@@ -1,5 +1,5 @@
 -- Takes over what outlives the records of a damaged file, attached as `damaged`.
--- What an exporter had pending, but for the letters being replayed, is lost: counted as dropped, and listed in `lost`.
+-- What an exporter had pending, but for the letters being replayed, is listed in `lost`; records come later, one by one.
 -- Keys are left behind: whoever sends a lost batch again must have it stored.
 
 CREATE TEMP TABLE lost AS
@@ -23,7 +23,4 @@ SELECT exporter, start, start_seq, start_items, replayed_items, NULL,
 FROM damaged.cursors;
 
 INSERT INTO main.dropped SELECT exporter, reason, items FROM damaged.dropped;
-INSERT INTO main.dropped SELECT exporter, 'damaged', lost FROM temp.lost WHERE lost > 0
-ON CONFLICT DO UPDATE SET items = items + excluded.items;
-
 INSERT INTO main.dead_letters SELECT * FROM damaged.dead_letters;
