@@ -55,7 +55,12 @@ impl Plan {
             Kind::Alert => "AlertExporterWebhook",
         };
         let config = format!("url = \"{}\"", receiver.url());
-        self.exporter(name, kind, Place::Receiver(receiver), plugin, more, &config)
+        self.exporter(
+            Exporter::new(name, kind, Place::Receiver(receiver)),
+            plugin,
+            more,
+            &config,
+        )
     }
 
     /// The file exporter.
@@ -66,7 +71,12 @@ impl Plan {
         };
         let file = format!("{name}.jsonl");
         let config = format!("path = \"@/{file}\"");
-        self.exporter(name, kind, Place::Json(file), plugin, "", &config)
+        self.exporter(
+            Exporter::new(name, kind, Place::Json(file)),
+            plugin,
+            "",
+            &config,
+        )
     }
 
     /// A scripted exporter of performance; its script is named as it is.
@@ -75,7 +85,12 @@ impl Plan {
         let config =
             format!("script = \"@/{name}\"\nreceived = \"@/{name}.calls\"\nrows = \"@/{file}\"");
         let kind = Kind::Performance;
-        self.exporter(name, kind, Place::Lines(file), plugin, more, &config)
+        self.exporter(
+            Exporter::new(name, kind, Place::Lines(file)),
+            plugin,
+            more,
+            &config,
+        )
     }
 
     pub(crate) fn build(self) -> Stage {
@@ -115,29 +130,17 @@ min_free_bytes = 0
         }
     }
 
-    fn exporter(
-        mut self,
-        name: &str,
-        kind: Kind,
-        place: Place,
-        plugin: &str,
-        more: &str,
-        config: &str,
-    ) -> Self {
+    fn exporter(mut self, exporter: Exporter, plugin: &str, more: &str, config: &str) -> Self {
         // What comes later takes the place of what is common.
         let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
         let others: Vec<String> = more.lines().map(key).collect();
         let common = COMMON.lines().filter(|line| !others.contains(&key(line)));
         let common: Vec<&str> = common.collect();
-        let common = common.join("\n");
+        let (name, common) = (&exporter.name, common.join("\n"));
         self.tables += &format!(
             "[exporter.{name}]\nplugin = \"{plugin}\"\n{common}\n{more}\n[exporter.{name}.config]\n{config}\n"
         );
-        self.exporters.push(Exporter {
-            name: name.to_owned(),
-            kind,
-            place,
-        });
+        self.exporters.push(exporter);
         self
     }
 }
@@ -205,6 +208,14 @@ impl Stage {
 }
 
 impl Exporter {
+    fn new(name: &str, kind: Kind, place: Place) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            place,
+        }
+    }
+
     /// The receiver, if it is a webhook exporter's.
     pub(crate) fn receiver(&self) -> Option<&Receiver> {
         match &self.place {
