@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
@@ -54,6 +54,9 @@ use read::FailedRead;
 use space::Space;
 use work::Work;
 use writer::{Shared, Writer};
+
+/// How long a reader waits for a damaged file to be replaced.
+const MENDING: Duration = Duration::from_secs(5);
 
 /// One lane: one file, one writer thread.
 pub(super) struct SqliteJournal {
@@ -116,21 +119,39 @@ impl SqliteJournal {
         })
     }
 
-    fn query<T>(
-        &self,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, ReadError> {
-        self.shared
-            .readers
+    /// Asks the file. One that turns out to be damaged is asked again once the
+    /// writer has put another in its place.
+    fn query<T>(&self, query: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, ReadError> {
+        let readers = &self.shared.readers;
+        let unavailable = |error: &rusqlite::Error| ReadError::Unavailable {
+            reason: error.to_string(),
+        };
+        let FailedRead { generation, error } = match readers.query(&query) {
+            Ok(found) => return Ok(found),
+            Err(failed) => failed,
+        };
+        let failed = unavailable(&error);
+        if Failure::of(&error) != Failure::Damaged {
+            return Err(failed);
+        }
+        if self
+            .commands
+            .send(Command::Damaged { generation, error })
+            .is_err()
+        {
+            // A writer that has ended has nothing to mend either.
+            return Err(failed);
+        }
+        let begun = Instant::now();
+        while readers.generation() == generation {
+            if begun.elapsed() > MENDING {
+                return Err(failed);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        readers
             .query(query)
-            .map_err(|FailedRead { generation, error }| {
-                let reason = error.to_string();
-                if Failure::of(&error) == Failure::Damaged {
-                    // A writer that has ended has nothing to mend either.
-                    let _ = self.commands.send(Command::Damaged { generation, error });
-                }
-                ReadError::Unavailable { reason }
-            })
+            .map_err(|again| unavailable(&again.error))
     }
 }
 
