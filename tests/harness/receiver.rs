@@ -44,6 +44,8 @@ pub enum Mood {
     Busy(u16),
     /// It takes requests of at most so many rows: 413 for others.
     AtMost(usize),
+    /// It takes the first half of the rows, and wants the others once more.
+    TakesHalf,
     /// It takes requests without poison: that status for others, no row named.
     RefusesWhole(u16),
     /// It takes rows that are no poison, and names the others under that status.
@@ -264,7 +266,19 @@ async fn answer(
             lock(seen).take(rows.into_iter().filter(|row| !row.is_poison()));
             return Ok(reply(status, &json!({ "rejected": refused })));
         }
-        Mood::Well | Mood::AtMost(_) | Mood::RefusesWhole(_) | Mood::RefusesRows(_) => {}
+        Mood::TakesHalf if rows.len() > 1 => {
+            let half = rows.len() / 2;
+            let rest = half..rows.len();
+            let rest = rest.map(|index| json!({"index": index, "error": "moving"}));
+            let rest: Vec<Value> = rest.collect();
+            lock(seen).take(rows.into_iter().take(half));
+            return Ok(reply(200, &json!({ "retry": rest })));
+        }
+        Mood::Well
+        | Mood::TakesHalf
+        | Mood::AtMost(_)
+        | Mood::RefusesWhole(_)
+        | Mood::RefusesRows(_) => {}
     }
     lock(seen).take(rows);
     Ok(reply(200, &Value::Null))

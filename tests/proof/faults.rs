@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a receiver may do, and whether it gets something nevertheless.
-const FAULTS: [(Mood, bool); 10] = [
+const FAULTS: [(Mood, bool); 11] = [
     (Mood::Closed, false),
     (Mood::Stall, false),
     (Mood::Cut, true),
@@ -23,6 +23,7 @@ const FAULTS: [(Mood, bool); 10] = [
     (Mood::Busy(429), false),
     (Mood::Busy(503), false),
     (Mood::AtMost(3), true),
+    (Mood::TakesHalf, true),
 ];
 
 #[test]

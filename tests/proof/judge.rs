@@ -95,8 +95,9 @@ fn assert_ordered(exporter: &str, arrived: &[Row], firsts: &BTreeMap<&str, usize
         if let Some(before) = last.insert(&row.storage_id, &row.name) {
             assert!(
                 before < row.name.as_str(),
-                "{exporter}: `{}` came after `{before}`",
-                row.name
+                "{exporter}: `{}` came after `{before}`: {:?}",
+                row.name,
+                &arrived[at.saturating_sub(30)..=at]
             );
         }
     }

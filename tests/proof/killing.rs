@@ -1,4 +1,5 @@
-//! `kill -9` in a loop, under load, while receivers and plugins misbehave.
+//! `kill -9` in a loop, under load, while receivers and plugins misbehave; and a
+//! stop as it should be, now and then.
 
 use std::{
     fs,
@@ -10,6 +11,7 @@ use std::{
 use delfin_plugin_api::Kind;
 use delfin_tests::Mood;
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
+use rustix::process::Signal;
 
 use crate::{
     judge,
@@ -21,7 +23,7 @@ use crate::{
 
 const ROUNDS: usize = 12;
 
-const MOODS: [Mood; 10] = [
+const MOODS: [Mood; 11] = [
     Mood::Well,
     Mood::Well,
     Mood::Well,
@@ -32,6 +34,7 @@ const MOODS: [Mood; 10] = [
     Mood::Status(500),
     Mood::Busy(429),
     Mood::AtMost(2),
+    Mood::TakesHalf,
 ];
 
 const WORDS: [&str; 8] = [
@@ -77,6 +80,7 @@ fn round(stage: &Stage, producer: &Producer, random: &mut StdRng) {
     let host = stage.setup.start();
     let watch = Watch::begin(stage, &host);
     let over = AtomicBool::new(false);
+    let is_orderly = random.random_bool(0.2);
     thread::scope(|scope| {
         scope.spawn(|| producer.hand_in_until(&host, &over));
         for _ in 0..random.random_range(1..8) {
@@ -86,9 +90,17 @@ fn round(stage: &Stage, producer: &Producer, random: &mut StdRng) {
             stage.script("scripted", WORDS.choose(random).expect("a word"));
             pause(random, 250);
         }
-        host.kill_now();
+        if is_orderly {
+            host.signal(Signal::TERM);
+        } else {
+            host.kill_now();
+        }
         over.store(true, Ordering::Relaxed);
     });
+    if is_orderly {
+        let (status, said) = host.stop();
+        assert!(status.success(), "{said}");
+    }
     watch.end();
     if random.random_bool(0.3) {
         // Killed while it starts, too.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use delfin_plugin_api::Kind;
-use delfin_tests::{Host, Row};
+use delfin_tests::{Host, PATIENCE, Row};
 use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -80,7 +80,6 @@ impl Producer {
         let clients = kinds.into_iter().enumerate().map(|(number, kind)| {
             let agent = ureq::Agent::config_builder()
                 .http_status_as_error(false)
-                .timeout_global(Some(Duration::from_secs(20)))
                 .build()
                 .new_agent();
             Mutex::new(Client {
@@ -230,9 +229,18 @@ impl Client {
             Kind::Performance => "performance",
             Kind::Alert => "alerts",
         };
+        // Some clients do not wait for the answer, and ask again at once.
+        let patience = if self.random.random_bool(0.05) {
+            Duration::from_millis(self.random.random_range(1..20))
+        } else {
+            PATIENCE
+        };
         let answer = self
             .agent
             .post(format!("{url}/v1/ingest/{lane}"))
+            .config()
+            .timeout_global(Some(patience))
+            .build()
             .header("Idempotency-Key", &request.key)
             .header("Content-Type", "application/json")
             .send(&request.body)

@@ -116,6 +116,8 @@ plugin_cache_dir = "@/cache"
 state_dir = "@/{state}"
 [api]
 listen = "127.0.0.1:0"
+[shutdown]
+drain_timeout = "1s"
 [journal]
 min_free_bytes = 0
 {journal}

@@ -3,7 +3,7 @@
 //! It must go forward, and say of each item that it passes, or settles ahead of
 //! the cursor, what became of it, unless that was said before.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, ffi, params};
 
 use super::super::cursor::{Position, Settlement, Span};
 use super::super::dead_letters::LetterFate;
@@ -70,6 +70,7 @@ pub(super) fn check(
         .checked_sub(before + known)
         .map(|passed| passed + ahead);
     if expected != Some(settlement.items()) {
+        check_counts(work, from)?;
         return refuse(format!(
             "from {from} to {through} and ahead of it there are {} unsettled items, it speaks of {}",
             expected.unwrap_or(0),
@@ -97,6 +98,29 @@ fn items_before(work: &Work<'_>, position: Position) -> rusqlite::Result<Option<
             inside.then_some(record.items_before + position.items)
         }
     })
+}
+
+/// Whether the records from a position on follow each other without a gap in their
+/// items. Where they do not, no settlement would ever fit: the file is damaged.
+fn check_counts(work: &Work<'_>, from: Position) -> rusqlite::Result<()> {
+    let gaps: u64 = work
+        .tx
+        .prepare_cached(
+            "SELECT count(*) FROM (
+                 SELECT items_before + items AS end, lead(items_before, 1, ?2) OVER (ORDER BY seq) AS next
+                 FROM batches WHERE seq >= ?1)
+             WHERE end <> next",
+        )?
+        .query_row(params![from.seq.0, work.items], |row| row.get(0))?;
+    if gaps == 0 {
+        return Ok(());
+    }
+    Err(rusqlite::Error::SqliteFailure(
+        ffi::Error::new(ffi::SQLITE_CORRUPT),
+        Some(format!(
+            "{gaps} records do not hold as many items as they say"
+        )),
+    ))
 }
 
 /// How many items before a position were settled ahead of the cursor.

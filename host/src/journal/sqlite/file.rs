@@ -34,6 +34,15 @@ pub(super) enum Failure {
 
 impl Failure {
     pub(super) fn of(error: &rusqlite::Error) -> Self {
+        use rusqlite::Error;
+        if let Error::Utf8Error(..)
+        | Error::FromSqlConversionFailure(..)
+        | Error::IntegralValueOutOfRange(..)
+        | Error::InvalidColumnType(..) = error
+        {
+            // Such a value was never written.
+            return Self::Damaged;
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,

@@ -71,18 +71,23 @@ fn take_records(connection: &Connection, aside: &Path) -> rusqlite::Result<u64> 
     let mut keep = connection.prepare(
         "INSERT INTO main.batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
+    let mut next_items: i64 =
+        connection.query_row("SELECT items FROM main.totals", [], |row| row.get(0))?;
     let (mut from, mut taken) = (i64::MAX.cast_unsigned(), 0);
     while let Ok(row) = read.query_row([from], |row| {
         (0..COLUMNS)
             .map(|column| row.get(column))
             .collect::<rusqlite::Result<Vec<Value>>>()
     }) {
-        let Value::Integer(seq) = row[0] else { break };
+        let [Value::Integer(seq), .., Value::Integer(items), Value::Integer(before), _, _, _] = row[..] else {
+            break;
+        };
         let seq = seq.cast_unsigned();
-        // What comes before a gap is of no use.
-        if taken > 0 && seq != from {
+        // What comes before a gap, in numbers or in items, is of no use.
+        if (taken > 0 && seq != from) || before + items != next_items {
             break;
         }
+        next_items = before;
         keep.execute(rusqlite::params_from_iter(row))?;
         taken += 1;
         from = seq.saturating_sub(1);

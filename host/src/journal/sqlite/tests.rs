@@ -827,6 +827,31 @@ async fn records_newer_than_the_damage_are_taken_over() {
     lane.settle("ahead", rest).await.unwrap();
 }
 
+#[tokio::test]
+async fn numbers_that_cannot_be_are_damage_like_any_other() {
+    for damage in [
+        "UPDATE batches SET items_before = 4",
+        "UPDATE batches SET storage_id = CAST(x'ff' AS TEXT)",
+    ] {
+        let mut lane = Lane::new(limits());
+        lane.open_cursor("a", StartFrom::Now).await.unwrap();
+        let seq = lane.add(10).await;
+        lane.journal = None;
+        Connection::open(lane.path())
+            .unwrap()
+            .execute_batch(damage)
+            .unwrap();
+        lane.reopen();
+        drop(lane.read(seq));
+        let settlement = Settlement::delivered(Position::after(seq), 10);
+        drop(lane.settle("a", settlement).await);
+        lane.add(5).await;
+        assert_eq!(lane.aside().len(), 1, "{damage}");
+        let counts = lane.of("a");
+        assert_eq!((counts.dropped(), counts.pending), (10, 5), "{damage}");
+    }
+}
+
 /// Overwrites the first page of a table.
 pub(super) fn damage_table(path: &Path, table: &str) {
     use std::os::unix::fs::FileExt;
