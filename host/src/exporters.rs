@@ -52,14 +52,6 @@ impl Starter {
         plugin: Result<OfferedBy, String>,
     ) -> Result<(), StartError> {
         let lane = self.lanes.of(exporter.kind);
-        let (cursor, lane_max_bytes) = twice(async || {
-            let cursor = lane
-                .journal()
-                .open_cursor(&exporter.name, exporter.start_from)
-                .await?;
-            Ok::<_, StartError>((cursor, lane.journal().stats()?.max_bytes))
-        })
-        .await?;
         let declared = plugin.as_ref().ok().and_then(|plugin| plugin.resend);
         let every = exporter.resend.or_declared(declared);
         let delivery = Delivery {
@@ -67,14 +59,17 @@ impl Starter {
                 every,
                 alerts: self.alerts.clone(),
             }),
-            cursor,
+            cursor: lane
+                .journal()
+                .open_cursor(&exporter.name, exporter.start_from)
+                .await?,
             config: exporter.clone(),
             plugin,
             host: instance_host(config, exporter)?,
             marker: config.state_dir.join("calls").join(&exporter.name),
             suspects: Arc::clone(&self.suspects),
             journal_max_age: self.journal_max_age,
-            lane_max_bytes,
+            lane_max_bytes: lane.journal().stats()?.max_bytes,
             lane: Arc::clone(lane),
         };
         self.exporters.start(delivery);
@@ -86,10 +81,6 @@ impl Starter {
     /// cursor nothing holds these. What is configured no longer is let go of
     /// after a while.
     pub(crate) async fn fix_places(&self, config: &Config) -> Result<(), StartError> {
-        twice(async || self.fix_places_now(config).await).await
-    }
-
-    async fn fix_places_now(&self, config: &Config) -> Result<(), StartError> {
         let mut exporters: Vec<&ExporterConfig> = config.exporters.iter().collect();
         exporters.sort_by_key(|exporter| exporter.start_from == StartFrom::Now);
         for exporter in exporters {
@@ -116,15 +107,6 @@ impl Starter {
             journal.set_configured(names).await?;
         }
         Ok(())
-    }
-}
-
-/// Asks a journal, and once more if it refuses: one that is found damaged is
-/// replaced, and the second time it is the new one that is asked.
-async fn twice<T, E>(ask: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
-    match ask().await {
-        Ok(answer) => Ok(answer),
-        Err(_) => ask().await,
     }
 }
 
