@@ -143,15 +143,18 @@ impl SqliteJournal {
             return Err(failed);
         }
         let begun = Instant::now();
-        while readers.generation() == generation {
-            if begun.elapsed() > MENDING {
-                return Err(failed);
+        let mut failed = failed;
+        while begun.elapsed() < MENDING {
+            if readers.generation() != generation {
+                // The new file may not be whole yet.
+                match readers.query(&query) {
+                    Ok(found) => return Ok(found),
+                    Err(again) => failed = unavailable(&again.error),
+                }
             }
             thread::sleep(Duration::from_millis(1));
         }
-        readers
-            .query(query)
-            .map_err(|again| unavailable(&again.error))
+        Err(failed)
     }
 }
 

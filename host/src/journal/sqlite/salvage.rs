@@ -79,7 +79,16 @@ fn take_records(connection: &Connection, aside: &Path) -> rusqlite::Result<u64> 
             .map(|column| row.get(column))
             .collect::<rusqlite::Result<Vec<Value>>>()
     }) {
-        let [Value::Integer(seq), .., Value::Integer(items), Value::Integer(before), _, _, _] = row[..] else {
+        let [
+            Value::Integer(seq),
+            ..,
+            Value::Integer(items),
+            Value::Integer(before),
+            _,
+            _,
+            _,
+        ] = row[..]
+        else {
             break;
         };
         let seq = seq.cast_unsigned();
