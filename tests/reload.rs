@@ -75,8 +75,7 @@ fn what_changed_takes_over_its_place_and_nothing_else_is_touched() {
         ),
         (1, 1)
     );
-    // Its instance was not made anew: its counters of calls went on.
-    assert_eq!(host.exporter(FILE)["delivered"], 5);
+    host.wait_for_delivered(FILE, 5);
 }
 
 #[test]
@@ -96,6 +95,17 @@ fn what_is_gone_keeps_its_place_and_what_is_new_begins_now() {
         exporters["exporters"].as_array().map(Vec::len),
         Some(1),
         "{exporters}"
+    );
+    let kept = &exporters["removed"][0];
+    assert_eq!(
+        (&kept["name"], &kept["pending"]),
+        (&json!(SCRIPTED), &json!(2))
+    );
+    let listed = setup.run(&["exporters", "--host", host.url()]);
+    assert!(
+        listed.stdout.contains("no longer configured since"),
+        "{}",
+        listed.stdout
     );
 
     setup.write("script", "deliver");

@@ -10,13 +10,30 @@ use super::{
     ApiState, blocking,
     error::{ApiError, ErrorBody},
 };
-use crate::{clock::now_ms, delivery::Exporter, journal::ReadError};
+use crate::{clock::now_ms, delivery::Exporter, journal::ReadError, lane::Lanes};
 
 /// The exporters.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Exporters {
     /// In the order of the configuration.
     exporters: Vec<ExporterView>,
+    /// Those that are no longer configured, and whose place is kept for a day.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<RemovedView>,
+}
+
+/// An exporter that is no longer configured.
+#[derive(Debug, Serialize, ToSchema)]
+struct RemovedView {
+    /// Its name.
+    name: String,
+    /// `performance` or `alert`.
+    #[schema(example = "performance")]
+    kind: &'static str,
+    /// Items that would wait for it, if it came back.
+    pending: u64,
+    /// Since when it is not configured, in RFC 3339.
+    removed_at: String,
 }
 
 /// How an exporter fares. Counts are of items: points, or alerts.
@@ -65,15 +82,32 @@ pub(super) async fn list_exporters(
     let viewed = blocking(move || {
         let now = now_ms();
         let exporters = api.parts().exporters.list();
-        exporters
-            .iter()
-            .map(|exporter| view(exporter, now))
-            .collect()
+        let views = exporters.iter().map(|exporter| view(exporter, now));
+        Ok::<_, ReadError>(Exporters {
+            exporters: views.collect::<Result<_, _>>()?,
+            removed: removed(&api.parts().lanes)?,
+        })
     });
-    let exporters: Result<_, ReadError> = viewed.await?;
-    Ok(Json(Exporters {
-        exporters: exporters?,
-    }))
+    Ok(Json(viewed.await??))
+}
+
+fn removed(lanes: &Lanes) -> Result<Vec<RemovedView>, ReadError> {
+    let mut removed = Vec::new();
+    for lane in [&lanes.performance, &lanes.alerts] {
+        for cursor in lane.journal().cursors()? {
+            let Some(since_ms) = cursor.unused_since_ms else {
+                continue;
+            };
+            let counts = lane.journal().counts(&cursor.exporter)?.unwrap_or_default();
+            removed.push(RemovedView {
+                name: cursor.exporter,
+                kind: lane.kind().as_str(),
+                pending: counts.pending.max(0).cast_unsigned(),
+                removed_at: rfc3339(since_ms),
+            });
+        }
+    }
+    Ok(removed)
 }
 
 fn view(exporter: &Exporter, now: i64) -> Result<ExporterView, ReadError> {

@@ -3,7 +3,7 @@
 use clap::builder::styling::AnsiColor;
 use serde::Deserialize;
 
-use super::{Api, Cell, Error, Global, HostArgs, Output, Table, settings};
+use super::{Api, Cell, Error, Global, HostArgs, Output, Table, grouped, settings};
 
 /// What `exporters` understands.
 #[derive(Debug, clap::Args)]
@@ -30,6 +30,16 @@ const STATES: [&str; 8] = [
 #[derive(Deserialize)]
 struct Exporters {
     exporters: Vec<Exporter>,
+    #[serde(default)]
+    removed: Vec<Removed>,
+}
+
+#[derive(Deserialize)]
+struct Removed {
+    name: String,
+    kind: String,
+    pending: u64,
+    removed_at: String,
 }
 
 #[derive(Deserialize)]
@@ -61,7 +71,20 @@ pub(super) fn run(
         output.table(&table(&answer.exporters))?;
         output.line("")?;
     }
-    output.line(&sum(&answer.exporters))
+    output.line(&sum(&answer.exporters))?;
+    for Removed {
+        name,
+        kind,
+        pending,
+        removed_at,
+    } in &answer.removed
+    {
+        let pending = grouped(*pending);
+        output.line(&format!(
+            "no longer configured since {removed_at}: {name} ({kind}), {pending} pending"
+        ))?;
+    }
+    Ok(())
 }
 
 fn table(exporters: &[Exporter]) -> Table {
