@@ -195,7 +195,7 @@ impl Window {
                     continue;
                 }
                 if let Some(group) = group {
-                    self.gather(group, &barred);
+                    self.gather(group, at, barred);
                     return Pick::Send(self.ship(group));
                 }
                 if let Some(until) = self.lingers(at, now, size, linger) {
@@ -403,13 +403,23 @@ impl Window {
         fresh
     }
 
-    /// Leaves the rows of a group that may be sent; if others of it may not,
-    /// these become a group of their own.
-    fn gather(&mut self, group: Group, barred: &Barred) {
+    /// Leaves the rows of a group that may be sent now, of which those of one
+    /// record are the first; the rest becomes a group of its own.
+    fn gather(&mut self, group: Group, first: usize, mut barred: Barred) {
         let mut left_out = Vec::new();
-        for at in 0..self.held.len() {
-            let has = |held: &Held| held.pieces().any(|piece| piece.group == Some(group));
-            if barred.bars(self.held[at].key()) && has(&self.held[at]) {
+        for (at, held) in self.held.iter().enumerate() {
+            let mut stays_behind = false;
+            for piece in held.pieces() {
+                if piece.group == Some(group) {
+                    // What is before the first was passed over because it is barred.
+                    stays_behind |= at < first || (at > first && barred.bars(held.key()));
+                }
+                // What is not sent now, in this group or another, is to come before the rest.
+                if at >= first && (piece.group != Some(group) || stays_behind) {
+                    barred.add(held.key());
+                }
+            }
+            if stays_behind {
                 left_out.push(at);
             }
         }

@@ -308,7 +308,7 @@ proptest! {
         let mut window = window(1);
         let mut judge = Judge::default();
         let mut total = 0;
-        let mut last: HashMap<u8, (u64, usize)> = HashMap::new();
+        let mut last: HashMap<Option<u8>, (u64, usize)> = HashMap::new();
         for (seq, (storage, points, mask)) in (1..).zip(&records) {
             for (row, &points) in (0..).zip(points) {
                 judge.open.insert((seq, row), points as u64);
@@ -359,9 +359,12 @@ proptest! {
                 for name in sent(&shipment)[range.clone()].iter().filter(|_| *fate != Fate::Again) {
                     let (seq, row) = name.split_once('/').unwrap();
                     let at = (seq.parse::<u64>().unwrap(), row.parse::<usize>().unwrap());
-                    let Some(storage) = records[at.0 as usize - 1].0 else { continue };
-                    let before = last.insert(storage, at);
+                    let storage = records[at.0 as usize - 1].0;
+                    // What is of several storages may be of any.
+                    let same = last.iter().filter(|(of, _)| of.is_none() || storage.is_none() || **of == storage);
+                    let before = same.map(|(_, before)| *before).max();
                     prop_assert!(before.is_none_or(|before| before < at || matches!(end, End::GiveUp)), "{before:?} {at:?}");
+                    last.insert(storage, at);
                 }
             }
             judge.check(&window.settle(&shipment, &fates));
