@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use delfin_plugin_api::Kind;
+use delfin_plugin_api::{Kind, quantity::parse_duration};
 use delfin_plugin_loader::Sha256;
 use serde_json::{Map, Value};
 
@@ -290,13 +290,26 @@ fn read_start(section: &mut Section<'_>) -> StartFrom {
     let Some(item) = section.take("start_from") else {
         return StartFrom::Now;
     };
-    if item.is_word("now") {
+    let Some(text) = item.text() else {
         return StartFrom::Now;
+    };
+    match &*text.value {
+        "now" => StartFrom::Now,
+        "earliest" => StartFrom::Earliest,
+        ago if parse_duration(ago).is_some() => {
+            item.duration(TICK).map_or(StartFrom::Now, StartFrom::Ago)
+        }
+        _ => {
+            let shown = &text.shown;
+            let meant = did_you_mean(shown, ["now", "earliest"]);
+            let remedy = meant.map_or_else(
+                || "write `now`, `earliest`, or how long ago, as in `2h`".to_owned(),
+                |meant| format!("did you mean `{meant}`?"),
+            );
+            item.fail(format!("`{shown}` is not known ({remedy})"));
+            StartFrom::Now
+        }
     }
-    if item.is_word("earliest") {
-        return StartFrom::Earliest;
-    }
-    item.duration(TICK).map_or(StartFrom::Now, StartFrom::Ago)
 }
 
 fn read_library(section: &mut Section<'_>) -> Option<String> {
