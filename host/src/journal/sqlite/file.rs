@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::super::error::OpenError;
 use super::space::Space;
@@ -150,6 +150,16 @@ fn connect(path: &Path) -> Result<Connection, Refusal> {
 fn check_stamp(connection: &Connection) -> Result<(), Refusal> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     if pragma("application_id")? != APPLICATION_ID {
+        // With our tables in it, it is a journal whose head is damaged.
+        let ours: i64 = connection.query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE name IN ('batches', 'cursors', 'totals', 'ahead')",
+            [],
+            |row| row.get(0),
+        )?;
+        if ours == 4 {
+            let corrupt = ffi::Error::new(ffi::SQLITE_CORRUPT);
+            return Err(rusqlite::Error::SqliteFailure(corrupt, None).into());
+        }
         return Err(Refusal::Foreign);
     }
     match pragma("user_version")? {

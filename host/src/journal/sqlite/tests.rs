@@ -883,6 +883,19 @@ fn a_file_of_a_newer_host_is_refused_in_one_line() {
     assert!(error.ends_with(told) && !error.contains('\n'), "{error}");
 }
 
+#[tokio::test]
+async fn a_journal_that_has_lost_its_mark_is_damaged_and_not_another_programs() {
+    let mut lane = Lane::new(limits());
+    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    lane.add(10).await;
+    lane.journal = None;
+    let file = Connection::open(lane.path()).unwrap();
+    file.pragma_update(None, "application_id", 7).unwrap();
+    drop(file);
+    lane.reopen();
+    assert_eq!((lane.of("a").pending, lane.aside().len()), (10, 1));
+}
+
 #[test]
 fn a_database_of_another_program_is_refused_and_left_alone() {
     let folder = TempDir::new().unwrap();
