@@ -16,6 +16,13 @@ pub(in crate::cli) fn serve(status: &'static str, body: &'static str) -> String 
             stream.read_exact(&mut byte).unwrap();
             request.push(byte[0]);
         }
+        // What is left unread when the connection ends would reset it.
+        let head = String::from_utf8_lossy(&request).to_lowercase();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+        let mut sent = vec![0; length.unwrap_or(0)];
+        stream.read_exact(&mut sent).unwrap();
         let length = body.len();
         write!(
             stream,
