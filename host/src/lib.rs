@@ -17,4 +17,5 @@ pub mod lane;
 pub mod logging;
 pub mod plugin;
 pub mod reload;
+mod sqlite;
 pub mod storages;

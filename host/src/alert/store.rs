@@ -7,25 +7,31 @@
 //! Nothing of SQLite's leaves this file.
 
 use std::{
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     identity::Identity,
     sighting::{Ended, TrackedAlert},
     table::Changes,
 };
-use crate::{clock::now_ms, journal::Seq};
+use crate::{
+    journal::Seq,
+    sqlite::{self, Refusal},
+};
 
 const FILE: &str = "alerts-active.db";
-const APPLICATION_ID: i64 = 1_145_848_897;
 const VERSION: i64 = 1;
-const SCHEMA: &str = include_str!("schema.sql");
+const TABLE: sqlite::Kind = sqlite::Kind {
+    schema: include_str!("schema.sql"),
+    application_id: 1_145_848_897,
+    version: VERSION,
+    tables: &["alerts", "place"],
+};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the table's file cannot be used.
@@ -89,32 +95,24 @@ impl Store {
             Some(connection) => connection,
             None => open_sound(&self.path)?.0,
         };
-        write(&mut connection, place, changes)
-            .map_err(|error| Refusal::Store(error).at(&self.path))?;
+        write(&mut connection, place, changes).map_err(|error| unusable(&self.path, &error))?;
         self.connection = Some(connection);
         Ok(())
     }
 }
 
-/// Why a file was not opened.
-enum Refusal {
-    Store(rusqlite::Error),
-    Foreign,
-    Version(i64),
-}
-
 /// Opens the file; a damaged one is moved aside first.
 fn open_sound(path: &Path) -> Result<(Connection, Stored), StoreError> {
     match open_and_load(path) {
-        Err(Refusal::Store(error)) if is_damage(&error) => {
-            let aside = move_aside(path).map_err(|error| unusable(path, &error))?;
+        Err(Refusal::Store(error)) if sqlite::is_damage(&error) => {
+            let aside = sqlite::move_aside(path).map_err(|error| unusable(path, &error))?;
             log::error!(
                 moved_to:% = aside.display(), error:%;
                 "the table of active alerts is damaged and was moved aside; it fills again with what comes"
             );
-            open_and_load(path).map_err(|refusal| refusal.at(path))
+            open_and_load(path).map_err(|refusal| refused(path, refusal))
         }
-        opened => opened.map_err(|refusal| refusal.at(path)),
+        opened => opened.map_err(|refusal| refused(path, refusal)),
     }
 }
 
@@ -127,32 +125,12 @@ fn open_and_load(path: &Path) -> Result<(Connection, Stored), Refusal> {
 fn connect(path: &Path) -> Result<Connection, Refusal> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables == 0 {
-        connection.execute_batch("PRAGMA journal_mode = WAL")?;
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(SCHEMA)?;
-        transaction.commit()?;
-    } else {
-        check_stamp(&connection)?;
-    }
+    TABLE.prepare(&mut connection, "PRAGMA journal_mode = WAL")?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216;
          PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;",
     )?;
     Ok(connection)
-}
-
-fn check_stamp(connection: &Connection) -> Result<(), Refusal> {
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    if pragma("application_id")? != APPLICATION_ID {
-        return Err(Refusal::Foreign);
-    }
-    match pragma("user_version")? {
-        VERSION => Ok(()),
-        found => Err(Refusal::Version(found)),
-    }
 }
 
 fn load(connection: &Connection) -> rusqlite::Result<Stored> {
@@ -261,32 +239,6 @@ fn keep(connection: &Connection, alert: &TrackedAlert) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Whether the file does not hold what this wrote.
-fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    ) || matches!(error, rusqlite::Error::FromSqlConversionFailure(..))
-}
-
-/// Renames the file and its companions, so that they still open as one database.
-fn move_aside(path: &Path) -> io::Result<PathBuf> {
-    let with = |path: &Path, suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let aside = with(path, &format!(".corrupt-{}", now_ms()));
-    for companion in ["", "-wal", "-shm"] {
-        match fs::rename(with(path, companion), with(&aside, companion)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(aside)
-}
-
 fn unusable(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Unusable {
         path: path.to_path_buf(),
@@ -294,20 +246,12 @@ fn unusable(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
     }
 }
 
-impl Refusal {
-    fn at(self, path: &Path) -> StoreError {
-        let owned = path.to_path_buf();
-        match self {
-            Self::Store(error) => unusable(path, &error),
-            Self::Foreign => StoreError::Foreign { path: owned },
-            Self::Version(found) => StoreError::Version { path: owned, found },
-        }
-    }
-}
-
-impl From<rusqlite::Error> for Refusal {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error)
+fn refused(path: &Path, refusal: Refusal) -> StoreError {
+    let owned = path.to_path_buf();
+    match refusal {
+        Refusal::Store(error) => unusable(path, &error),
+        Refusal::Foreign => StoreError::Foreign { path: owned },
+        Refusal::Version(found) => StoreError::Version { path: owned, found },
     }
 }
 

@@ -17,10 +17,15 @@ use super::{
     error::{InventoryError, OpenError},
     seal::Sealer,
 };
+use crate::sqlite::{self, Refusal};
 
-const APPLICATION_ID: i64 = 1_145_849_417;
-const VERSION: i64 = 1;
-const SCHEMA: &str = include_str!("schema.sql");
+const INVENTORY: sqlite::Kind = sqlite::Kind {
+    schema: include_str!("schema.sql"),
+    application_id: 1_145_849_417,
+    version: 1,
+    // A damaged one is refused: nobody could register its storages again unasked.
+    tables: &[],
+};
 
 /// One file; calls take turns.
 pub(super) struct SqliteInventory {
@@ -36,19 +41,18 @@ impl SqliteInventory {
             reason: error.to_string(),
         };
         let mut connection = Connection::open(&path).map_err(unusable)?;
-        prepare(&mut connection).map_err(unusable)?;
-        let stamp = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        if stamp("application_id").map_err(unusable)? != APPLICATION_ID {
-            return Err(OpenError::Foreign { path });
-        }
-        let found = stamp("user_version").map_err(unusable)?;
-        if found != VERSION {
-            let wanted = VERSION;
-            return Err(OpenError::Version {
-                path,
-                found,
-                wanted,
-            });
+        match prepare(&mut connection) {
+            Ok(()) => {}
+            Err(Refusal::Store(error)) => return Err(unusable(error)),
+            Err(Refusal::Foreign) => return Err(OpenError::Foreign { path }),
+            Err(Refusal::Version(found)) => {
+                let wanted = INVENTORY.version;
+                return Err(OpenError::Version {
+                    path,
+                    found,
+                    wanted,
+                });
+            }
         }
         let has_sealed = connection
             .query_row("SELECT EXISTS (SELECT 1 FROM storages)", [], |row| {
@@ -202,18 +206,12 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+fn prepare(connection: &mut Connection) -> Result<(), Refusal> {
+    INVENTORY.prepare(connection, "PRAGMA journal_mode = WAL")?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;
          PRAGMA temp_store = MEMORY;",
     )?;
-    if tables == 0 {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(SCHEMA)?;
-        transaction.commit()?;
-    }
     Ok(())
 }
 

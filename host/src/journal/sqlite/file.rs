@@ -4,20 +4,22 @@
 //! log, the cursors that can still be read go on in a new file behind the
 //! highest number given, and what they had pending counts as dropped.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::super::error::OpenError;
 use super::space::Space;
 use super::work;
+use crate::sqlite::{self, Refusal};
 
-const APPLICATION_ID: i64 = 1_145_849_418;
-const VERSION: i64 = 1;
-const SCHEMA: &str = include_str!("schema.sql");
+const JOURNAL: sqlite::Kind = sqlite::Kind {
+    schema: include_str!("schema.sql"),
+    application_id: 1_145_849_418,
+    version: 1,
+    tables: &["batches", "cursors", "totals", "ahead"],
+};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 48;
 
@@ -34,29 +36,15 @@ pub(super) enum Failure {
 
 impl Failure {
     pub(super) fn of(error: &rusqlite::Error) -> Self {
-        use rusqlite::Error;
-        if let Error::Utf8Error(..)
-        | Error::FromSqlConversionFailure(..)
-        | Error::IntegralValueOutOfRange(..)
-        | Error::InvalidColumnType(..) = error
-        {
-            // Such a value was never written.
+        if sqlite::is_damage(error) {
             return Self::Damaged;
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,
             // The store's list of codes may grow; to open the file again harms nothing.
             Some(_) | None => Self::Other,
         }
     }
-}
-
-/// Why a file was not opened.
-enum Refusal {
-    Store(rusqlite::Error),
-    Foreign,
-    Version(i64),
 }
 
 /// Opens a lane's file for writing, and makes it if it is missing. A damaged one
@@ -76,7 +64,7 @@ pub(super) fn open(path: &Path, head: u64, space: &mut Space) -> Result<Connecti
         {
             open(path, head, space)
         }
-        Err(refusal) => Err(refusal.at(path)),
+        Err(refusal) => Err(refused(path, refusal)),
     }
 }
 
@@ -86,9 +74,9 @@ pub(super) fn replace(
     head: u64,
     damage: &rusqlite::Error,
 ) -> Result<Connection, OpenError> {
-    let aside = move_aside(path).map_err(|error| unusable(path, &error))?;
+    let aside = sqlite::move_aside(path).map_err(|error| unusable(path, &error))?;
     log::error!(journal:% = path.display(), moved_to:% = aside.display(), error:% = damage; "journal is damaged and was moved aside");
-    let connection = connect(path).map_err(|refusal| refusal.at(path))?;
+    let connection = connect(path).map_err(|refusal| refused(path, refusal))?;
     match super::salvage::take_over(&connection, &aside, head) {
         Ok(lost) if lost.is_empty() => {
             log::warn!(journal:% = path.display(); "nothing that was pending is lost with the damaged journal");
@@ -125,16 +113,10 @@ fn connect(path: &Path) -> Result<Connection, Refusal> {
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables == 0 {
-        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")?;
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(SCHEMA)?;
-        transaction.commit()?;
-    } else {
-        check_stamp(&connection)?;
-    }
+    JOURNAL.prepare(
+        &mut connection,
+        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;",
+    )?;
     // Temporary files would need the disk when it is full.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;
@@ -145,46 +127,6 @@ fn connect(path: &Path) -> Result<Connection, Refusal> {
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
     work::head(&connection)?;
     Ok(connection)
-}
-
-fn check_stamp(connection: &Connection) -> Result<(), Refusal> {
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    if pragma("application_id")? != APPLICATION_ID {
-        // With our tables in it, it is a journal whose head is damaged.
-        let ours: i64 = connection.query_row(
-            "SELECT count(*) FROM sqlite_schema WHERE name IN ('batches', 'cursors', 'totals', 'ahead')",
-            [],
-            |row| row.get(0),
-        )?;
-        if ours == 4 {
-            let corrupt = ffi::Error::new(ffi::SQLITE_CORRUPT);
-            return Err(rusqlite::Error::SqliteFailure(corrupt, None).into());
-        }
-        return Err(Refusal::Foreign);
-    }
-    match pragma("user_version")? {
-        VERSION => Ok(()),
-        found => Err(Refusal::Version(found)),
-    }
-}
-
-/// Renames the file and its companions, so that they still open as one database.
-fn move_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = with_suffix(path, &format!(".corrupt-{}", super::now_ms()));
-    for companion in ["", "-wal", "-shm"] {
-        match fs::rename(with_suffix(path, companion), with_suffix(&aside, companion)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(aside)
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// Sees to it that the next record gets a number above `head`.
@@ -212,23 +154,15 @@ fn unusable(path: &Path, error: &dyn std::fmt::Display) -> OpenError {
     }
 }
 
-impl Refusal {
-    fn at(self, path: &Path) -> OpenError {
-        let path = path.to_path_buf();
-        match self {
-            Self::Store(error) => unusable(&path, &error),
-            Self::Foreign => OpenError::Foreign { path },
-            Self::Version(found) => OpenError::Version {
-                path,
-                found,
-                wanted: VERSION,
-            },
-        }
-    }
-}
-
-impl From<rusqlite::Error> for Refusal {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error)
+fn refused(path: &Path, refusal: Refusal) -> OpenError {
+    let owned = path.to_path_buf();
+    match refusal {
+        Refusal::Store(error) => unusable(path, &error),
+        Refusal::Foreign => OpenError::Foreign { path: owned },
+        Refusal::Version(found) => OpenError::Version {
+            path: owned,
+            found,
+            wanted: JOURNAL.version,
+        },
     }
 }
