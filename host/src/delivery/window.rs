@@ -87,6 +87,13 @@ pub(super) struct GivenUp {
     pub(super) items: u64,
     pub(super) code: u32,
     pub(super) reason: String,
+    pub(super) tried: Tried,
+}
+
+/// How often rows were tried, and when for the first time, in milliseconds since
+/// the epoch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tried {
     pub(super) attempts: u32,
     pub(super) first_ms: i64,
 }
@@ -97,6 +104,8 @@ pub(super) struct Settled {
     /// What the journal is told, but for what is made of rows that are given up.
     pub(super) settlement: Settlement,
     pub(super) given_up: Vec<GivenUp>,
+    /// The rows.
+    parts: Vec<Part>,
 }
 
 /// See the module.
@@ -215,8 +224,11 @@ impl Window {
         shipment: &Shipment,
         fates: &[(Range<usize>, Fate)],
     ) -> Settled {
+        let tried = Tried {
+            attempts: shipment.attempt,
+            first_ms: shipment.first_ms,
+        };
         let mut settled = Settled::default();
-        let mut spans = Vec::new();
         for (rows, fate) in fates {
             if *fate == Fate::Again {
                 continue;
@@ -229,29 +241,21 @@ impl Window {
                 else {
                     continue;
                 };
-                for rows in held.settle(part.rows.clone()) {
-                    let part = part.within(rows);
-                    spans.push(part.clone());
-                    settled.count(part, fate, shipment.attempt, shipment.first_ms);
-                }
+                settled.take(held, &part, fate, tried);
             }
         }
-        self.finish(settled, &spans)
+        self.finish(settled)
     }
 
     /// Settles the record that was taken in last, of which no row is to be sent.
     pub(super) fn filter_last(&mut self) -> Settled {
         let mut settled = Settled::default();
-        let mut spans = Vec::new();
         if let Some(held) = self.held.back_mut() {
             let whole = held.whole();
-            for rows in held.settle(whole.rows.clone()) {
-                let part = whole.within(rows);
-                settled.settlement.filtered += part.all_items();
-                spans.push(part);
-            }
+            // Of what is not sent, nothing counts as delivered.
+            settled.take(held, &whole, &Fate::Delivered, Tried::default());
         }
-        self.finish(settled, &spans)
+        self.finish(settled)
     }
 
     /// Gives up everything that is held before a record.
@@ -260,22 +264,20 @@ impl Window {
             code,
             reason: reason.to_owned(),
         };
-        let now_ms = now_ms();
+        let tried = Tried {
+            attempts: 0,
+            first_ms: now_ms(),
+        };
         let mut settled = Settled::default();
-        let mut spans = Vec::new();
         for held in self
             .held
             .iter_mut()
             .take_while(|held| held.batch().seq < end)
         {
             let whole = held.whole();
-            for rows in held.settle(whole.rows.clone()) {
-                let part = whole.within(rows);
-                spans.push(part.clone());
-                settled.count(part, &fate, 0, now_ms);
-            }
+            settled.take(held, &whole, &fate, tried);
         }
-        self.finish(settled, &spans)
+        self.finish(settled)
     }
 
     /// Forgets everything before a record: the cursor was moved there.
@@ -330,7 +332,6 @@ impl Window {
         keep: impl Fn(&Arc<StoredBatch>) -> Option<Vec<u32>>,
     ) -> Settled {
         let mut settled = Settled::default();
-        let mut spans = Vec::new();
         for held in &mut self.held {
             // What somebody asked for once more is wanted.
             let Some(wanted) = keep(held.batch()).filter(|_| !held.is_replayed()) else {
@@ -338,14 +339,14 @@ impl Window {
             };
             for rows in held.narrow(&wanted) {
                 let part = held.whole().within(rows);
-                settled.settlement.filtered += part.all_items();
-                spans.push(part);
+                settled.count(part, &Fate::Delivered, Tried::default());
             }
         }
-        self.finish(settled, &spans)
+        self.finish(settled)
     }
 
-    fn finish(&mut self, mut settled: Settled, parts: &[Part]) -> Settled {
+    /// Moves on past what is settled, and says where that leads.
+    fn finish(&mut self, mut settled: Settled) -> Settled {
         while self
             .held
             .front()
@@ -358,7 +359,7 @@ impl Window {
         self.groups.retain(|group, _| alive.contains(group));
         let through = self.position();
         settled.settlement.through = through;
-        let behind = parts.iter().filter(|part| {
+        let behind = settled.parts.iter().filter(|part| {
             (part.record.batch.seq, part.rows.start as u64) >= (through.seq, through.row)
                 && !part.rows.is_empty()
         });
@@ -476,9 +477,17 @@ impl Window {
 }
 
 impl Settled {
-    fn count(&mut self, part: Part, fate: &Fate, attempts: u32, first_ms: i64) {
+    /// Takes rows out of a record, those that are still in it.
+    fn take(&mut self, held: &mut Held, part: &Part, fate: &Fate, tried: Tried) {
+        for rows in held.settle(part.rows.clone()) {
+            self.count(part.within(rows), fate, tried);
+        }
+    }
+
+    fn count(&mut self, part: Part, fate: &Fate, tried: Tried) {
         let items = part.sent_items();
         self.settlement.filtered += part.all_items() - items;
+        self.parts.push(part.clone());
         match fate {
             Fate::Delivered => self.settlement.delivered += items,
             Fate::Rejected { code, reason } => self.given_up.push(GivenUp {
@@ -486,8 +495,7 @@ impl Settled {
                 items,
                 code: *code,
                 reason: reason.clone(),
-                attempts,
-                first_ms,
+                tried,
             }),
             Fate::Again => {}
         }

@@ -268,11 +268,11 @@ impl Worker {
 
     /// Puts a record aside that cannot be read; says whether that went well.
     pub(super) async fn put_damaged_aside(&mut self, entry: Entry, reason: &str) -> bool {
-        log::error!(target: LOG, exporter = self.name(); "a batch in the journal cannot be read: {reason}");
         if self.window.oldest().is_some() {
             // It waits until it is the first, so that the cursor can pass it.
             return false;
         }
+        log::error!(target: LOG, exporter = self.name(); "a batch in the journal cannot be read: {reason}");
         let seq = entry.seq;
         let letter = letters::of_damaged(entry, reason, self.plugin_version());
         self.window.forget_before(seq.next());
@@ -291,6 +291,7 @@ impl Worker {
         let Settled {
             mut settlement,
             given_up,
+            ..
         } = settled;
         if given_up.is_empty() {
             return self.add(settlement).await;
