@@ -19,7 +19,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{PATIENCE, wait_for};
+use crate::{PATIENCE, Ran, wait_for};
 
 /// What was said to be missing.
 static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -50,6 +50,23 @@ pub fn binary(name: &str) -> Option<PathBuf> {
         }
     }
     found
+}
+
+/// What promtool says of a page of metrics with Delfin's names, but that these are
+/// `camelCase`; nothing without promtool.
+///
+/// # Panics
+///
+/// It cannot be run.
+#[must_use]
+pub fn said_of_page(page: &[u8]) -> Option<Vec<String>> {
+    let mut check = Command::new(binary("promtool")?);
+    let ran = Ran::with_input(check.args(["check", "metrics"]), page);
+    let camel = "metric names should be written in 'snake_case' not 'camelCase'";
+    let said = ran.stdout + &ran.stderr;
+    assert!(said.contains("volume_readIops"), "{said}");
+    let other = said.lines().filter(|line| !line.ends_with(camel));
+    Some(other.map(str::to_owned).collect())
 }
 
 /// A port that is free now.

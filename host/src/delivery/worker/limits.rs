@@ -13,10 +13,11 @@ use super::{LOG, Order, State, Worker};
 use crate::{
     clock::now_ms,
     config::{OnFull, OnOverflow},
-    journal::{Backlog, Journal, ReadError, Seq},
+    journal::{Backlog, Journal, LetterLimits, ReadError, Seq},
 };
 
-/// How often dead letters are looked through for those that are too old.
+/// How often dead letters are looked through for those that are too old; after
+/// one was added it is done with the next look at all limits.
 const TRIM: Duration = Duration::from_mins(1);
 
 /// Above this share of its room an exporter is warned of, and below that one it
@@ -163,6 +164,28 @@ impl Worker {
                 .window
                 .give_up_before(end, OutcomeCode::REJECT.0, &reason);
             self.settle(settled).await;
+        }
+    }
+
+    /// Keeps the dead letters within their limits.
+    async fn trim(&mut self) {
+        let config = &self.delivery.config.dead_letter;
+        let limits = LetterLimits {
+            max_bytes: match config.on_full {
+                OnFull::DropOldest => config.max_bytes,
+                OnFull::Block => u64::MAX,
+            },
+            max_age: config.max_age,
+        };
+        let journal = self.delivery.lane.journal();
+        match journal.trim_dead_letters(self.name(), &limits).await {
+            Ok(gone) if gone.items > 0 => {
+                log::error!(target: LOG, exporter = self.name(), letters = gone.letters, items = gone.items; "dead letters are gone by their limits (`dead_letter.max_bytes`, `dead_letter.max_age`)");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                log::debug!(target: LOG, exporter = self.name(); "dead letters are not trimmed: {error}")
+            }
         }
     }
 

@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     clock::now_ms,
-    config::OnFull,
     delivery::{
         backoff,
         letters::{self, Letter},
@@ -24,8 +23,8 @@ use crate::{
         window::{Fate, Settled},
     },
     journal::{
-        DeadLetter, Dropped, Entry, LetterFate, LetterLimits, LetterSettlement, Position,
-        Settlement, StoredLetter,
+        DeadLetter, Dropped, Entry, LetterFate, LetterSettlement, Position, Settlement,
+        StoredLetter,
     },
     plugin::Answer,
 };
@@ -282,7 +281,7 @@ impl Worker {
         };
         self.keep(&mut settlement, letter);
         self.add(settlement).await;
-        self.trim().await;
+        self.trim_due = Instant::now();
         true
     }
 
@@ -309,7 +308,7 @@ impl Worker {
         let reason = given_up.first().map_or("", |rows| &rows.reason);
         log::error!(target: LOG, exporter = self.name(), items = items, kept = settlement.dead_lettered(); "given up: {}", self.scrubbed(reason));
         self.add(settlement).await;
-        self.trim().await;
+        self.trim_due = Instant::now();
     }
 
     /// Keeps a letter, or drops what it holds, as the operator wants it.
@@ -319,28 +318,6 @@ impl Worker {
             settlement.dead_letters.push(letter);
         } else {
             drop_items(settlement, NO_LETTERS, letter.items);
-        }
-    }
-
-    /// Keeps the dead letters within their limits.
-    pub(super) async fn trim(&mut self) {
-        let config = &self.delivery.config.dead_letter;
-        let limits = LetterLimits {
-            max_bytes: match config.on_full {
-                OnFull::DropOldest => config.max_bytes,
-                OnFull::Block => u64::MAX,
-            },
-            max_age: config.max_age,
-        };
-        let journal = self.delivery.lane.journal();
-        match journal.trim_dead_letters(self.name(), &limits).await {
-            Ok(gone) if gone.items > 0 => {
-                log::error!(target: LOG, exporter = self.name(), letters = gone.letters, items = gone.items; "dead letters are gone by their limits (`dead_letter.max_bytes`, `dead_letter.max_age`)");
-            }
-            Ok(_) => {}
-            Err(error) => {
-                log::debug!(target: LOG, exporter = self.name(); "dead letters are not trimmed: {error}")
-            }
         }
     }
 
