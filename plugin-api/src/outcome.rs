@@ -11,8 +11,8 @@ pub type Outcome = Result<(), Failure>;
 /// Why rows are not, or not all, at the receiver; the host acts on it.
 ///
 /// Each says what would be right to do: try again, split, wait for a person, put
-/// rows aside. Nothing is lost by any of them: a host that does not do that, as
-/// the present one, tries the batch again until it is delivered.
+/// rows aside. Nothing is lost by any of them: a host that does not do that tries
+/// the batch again until it is delivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// Rows not named are delivered.

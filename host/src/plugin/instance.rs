@@ -33,8 +33,6 @@ use super::{
 pub enum Call {
     /// To send a batch; which try it is.
     Export(Arc<Outgoing>, u32),
-    /// Whether a batch would have a chance now.
-    Health,
     /// To send what it kept back.
     Flush,
     /// To do what must happen without a batch.
@@ -173,7 +171,6 @@ fn serve(mut exporter: ExporterBox, requests: &Receiver<Request>, cancelled: &Ar
                     lend(&context),
                 )
             }
-            Call::Health => exporter.health(lend(&context)),
             Call::Flush => exporter.flush(lend(&context)),
             Call::Tick => exporter.tick(lend(&context)),
             Call::Close => exporter.close(lend(&context)),
