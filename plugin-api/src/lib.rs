@@ -34,6 +34,8 @@
 //! Its settings come out of `[exporter.NAME.config]`; what it logs with `log` or
 //! `tracing`, and its panics, come out of the host's log under its name.
 
+#![warn(missing_docs)]
+
 mod batch;
 mod bridge;
 mod context;

@@ -26,7 +26,6 @@
     clippy::allow_attributes,
     unused_qualifications,
     non_local_definitions,
-    missing_docs,
     reason = "the code that the derives of `abi_stable` generate"
 )]
 

@@ -11,6 +11,8 @@
 //! Knows the types that cross the boundary and nothing else: not Arrow, not how
 //! an author writes an exporter, not the host and its configuration.
 
+#![warn(missing_docs)]
+
 mod cache;
 mod catalog;
 mod check;
