@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use log::{
@@ -20,7 +20,10 @@ use log::{
     kv::{Key, Value, VisitSource},
 };
 
-use crate::config::{LogConfig, LogFormat};
+use crate::{
+    clock,
+    config::{LogConfig, LogFormat},
+};
 
 const LINES_WAITING: usize = 8192;
 
@@ -115,7 +118,7 @@ impl Logger {
     }
 
     fn hand_over(&self, line: &Line<'_>) {
-        let now = humantime::format_rfc3339_millis(SystemTime::now());
+        let now = clock::rfc3339(clock::now_ms());
         let text = match self.format {
             LogFormat::Text => text(&now, line),
             LogFormat::Json => json(&now, line),

@@ -19,7 +19,7 @@ use super::{
     identity::Identity,
     sighting::{Ended, TrackedAlert, is_recovery, texts_of},
 };
-use crate::journal::Seq;
+use crate::{clock::millis, journal::Seq};
 
 /// How long an end is said again, so that a receiver that was away hears of it:
 /// as long as Prometheus says it to Alertmanager.
@@ -109,8 +109,7 @@ impl Table {
 
     /// The active alerts, and those whose end is not long ago.
     pub(super) fn to_send_again(&self, now_ms: i64) -> Vec<Arc<TrackedAlert>> {
-        let said_for = i64::try_from(ENDS_ARE_SAID_FOR.as_millis()).unwrap_or(i64::MAX);
-        let since_ms = now_ms.saturating_sub(said_for);
+        let since_ms = now_ms.saturating_sub(millis(ENDS_ARE_SAID_FOR));
         let due =
             |alert: &&Arc<TrackedAlert>| alert.ended.is_none_or(|ended| ended.seen_ms >= since_ms);
         self.alerts.values().filter(due).cloned().collect()

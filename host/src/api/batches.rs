@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::{
     ApiState, blocking,
     error::{ApiError, ErrorBody},
-    exporters::rfc3339,
 };
 use crate::{
+    clock::rfc3339,
     journal::{BatchInfo, BatchState, ReadError},
     lane::Lanes,
 };

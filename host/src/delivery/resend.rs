@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     alert::ActiveAlerts,
-    clock::now_ms,
+    clock::{millis, now_ms},
     journal::Seq,
     plugin::{Outgoing, OutgoingPart, StoredBatch},
 };
@@ -113,7 +113,7 @@ impl Rounds {
     /// Which rows of a batch the receiver should still get; none, if all.
     pub(super) fn news_of(&self, batch: &StoredBatch) -> Option<Vec<u32>> {
         let resend = self.resend.as_ref()?;
-        let round_ms = i64::try_from(resend.every.as_millis()).unwrap_or(i64::MAX);
+        let round_ms = millis(resend.every);
         let fresh = now_ms().saturating_sub(batch.accepted_ms) < round_ms;
         if fresh || batch.origin == Origin::Replay {
             return None;

@@ -20,7 +20,7 @@ use super::{
     shipment::Shipment,
 };
 use crate::{
-    clock::now_ms,
+    clock::{from_millis, now_ms},
     config::Ordering,
     journal::{Cursor, Position, Seq, Settlement},
     plugin::StoredBatch,
@@ -386,7 +386,7 @@ impl Window {
     /// Until when a record waits for others to be sent with it.
     fn lingers(&self, at: usize, now: Instant, size: Size, linger: Duration) -> Option<Instant> {
         let age_ms = now_ms().saturating_sub(self.held[at].batch().accepted_ms);
-        let left = linger.checked_sub(Duration::from_millis(age_ms.try_into().unwrap_or(0)))?;
+        let left = linger.checked_sub(from_millis(age_ms))?;
         let waits = !left.is_zero() && self.fresh().fits(size);
         waits.then(|| now + left)
     }

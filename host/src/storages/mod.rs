@@ -13,7 +13,7 @@ mod refusal;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use delfin_plugin_api::AlertBatch;
@@ -26,6 +26,7 @@ pub use progress::Progress;
 pub use refusal::Refusal;
 
 use crate::{
+    clock::now_us,
     collect::{
         ACCESS_OPTIONS, AlertQuery, Collecting, Destination, EXTRA, Offer, Pace, Registry,
         Schedule, StorageConfig as Collection, UnknownDriver, identify,
@@ -381,9 +382,4 @@ fn pace(polling: &Polling) -> Pace {
         alerts: Some(DEFAULT_INTERVAL),
         is_historic: polling.is_historic,
     }
-}
-
-fn now_us() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(now.unwrap_or_default().as_micros()).unwrap_or(i64::MAX)
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{super::exporters::rfc3339, asked::LetterName, items};
+use super::{asked::LetterName, items};
+use crate::clock::rfc3339;
 use crate::journal::StoredLetter;
 
 /// A dead letter. Times are in RFC 3339.

@@ -1,11 +1,9 @@
 //! Delfin's storage object.
 
-use std::time::{Duration, SystemTime};
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::storages::Known;
+use crate::{clock::rfc3339_micros, storages::Known};
 
 /// A storage, as Delfin shows it: every key is always there.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -82,7 +80,5 @@ impl StorageView {
 
 /// Microseconds since the epoch as Delfin writes them: without a zone.
 pub(super) fn time(us: i64) -> String {
-    let since = Duration::from_micros(u64::try_from(us).unwrap_or_default());
-    let text = humantime::format_rfc3339_micros(SystemTime::UNIX_EPOCH + since).to_string();
-    text.trim_end_matches('Z').to_owned()
+    rfc3339_micros(us).trim_end_matches('Z').to_owned()
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::collect::driver::Window;
+use crate::{clock::millis, collect::driver::Window};
 
 /// How far back a storage is asked at most, if its interval is not longer.
 const MAX_WINDOW: Duration = Duration::from_secs(2 * 60 * 60);
@@ -115,10 +115,6 @@ impl Windows {
     pub(super) fn done(&mut self, planned: &Planned) {
         self.begin = Some((planned.window.end_ms, planned.moment));
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

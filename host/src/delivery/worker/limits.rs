@@ -11,7 +11,7 @@ use delfin_plugin_api::{Failure, Outcome};
 
 use super::{LOG, Order, State, Worker};
 use crate::{
-    clock::now_ms,
+    clock::{millis, now_ms},
     config::{OnFull, OnOverflow},
     journal::{Backlog, Journal, LetterLimits, ReadError, Seq},
 };
@@ -70,8 +70,7 @@ impl Worker {
             (None, false) => (self.delivery.journal_max_age, JOURNAL_AGE),
             (None, true) => return,
         };
-        let since_ms =
-            now_ms().saturating_sub(i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX));
+        let since_ms = now_ms().saturating_sub(millis(max_age));
         if backlog
             .oldest_accepted_ms
             .is_none_or(|oldest| oldest >= since_ms)

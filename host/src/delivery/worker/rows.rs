@@ -13,7 +13,7 @@ use super::{
     limits::{LETTER, NO_LETTERS},
 };
 use crate::{
-    clock::now_ms,
+    clock::{from_millis, millis, now_ms},
     delivery::{
         backoff,
         letters::{self, Letter},
@@ -178,8 +178,7 @@ impl Worker {
             self.failed(State::Retrying, &said(outcome));
         } else if fates.iter().any(|(_, fate)| *fate == Fate::Delivered) {
             let age_ms = now_ms().saturating_sub(shipment.accepted_ms());
-            self.status
-                .delivered(Duration::from_millis(age_ms.try_into().unwrap_or(0)));
+            self.status.delivered(from_millis(age_ms));
         }
         let settled = self.window.settle(shipment, fates);
         self.settle(settled).await;
@@ -204,7 +203,7 @@ impl Worker {
         let until = self.away(outcome, shipment.attempt, after);
         let most = self.delivery.config.retry.max_elapsed_time;
         let tried_ms = now_ms().saturating_sub(shipment.first_ms);
-        if most.is_zero() || u128::try_from(tried_ms).unwrap_or(0) < most.as_millis() {
+        if most.is_zero() || tried_ms < millis(most) {
             return self.window.put_off(shipment.group, until);
         }
         let fate = Fate::Rejected {

@@ -17,7 +17,10 @@ use super::{
     error::{InventoryError, OpenError},
     seal::Sealer,
 };
-use crate::sqlite::{self, Refusal};
+use crate::{
+    clock::millis,
+    sqlite::{self, Refusal},
+};
 
 const INVENTORY: sqlite::Kind = sqlite::Kind {
     schema: include_str!("schema.sql"),
@@ -213,10 +216,6 @@ fn prepare(connection: &mut Connection) -> Result<(), Refusal> {
          PRAGMA temp_store = MEMORY;",
     )?;
     Ok(())
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn unwritten(error: impl Display) -> InventoryError {

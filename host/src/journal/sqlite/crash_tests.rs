@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::super::cursor::{DeadLetter, Position};
 use super::super::dead_letters::{LetterFate, LetterSettlement};
 use super::*;
+use crate::clock::now_ms;
 
 const EXPORTERS: [&str; 2] = ["a", "b"];
 const ITEMS: u64 = 3;

@@ -7,6 +7,7 @@ use super::super::error::CursorError;
 use super::super::record::Seq;
 use super::place;
 use super::work::Work;
+use crate::clock::millis;
 
 /// The columns that [`cursor_of`] reads.
 const COLUMNS: &str = "exporter, next_seq, next_row, next_items, created_ms, last_success_ms, \
@@ -34,7 +35,7 @@ fn make(work: &Work<'_>, exporter: &str, start: StartFrom) -> rusqlite::Result<(
         StartFrom::Now => ("now", Seq(work.head + 1)),
         StartFrom::Earliest => ("earliest", place::oldest(work.tx)?),
         StartFrom::Ago(time) => {
-            let since_ms = work.now_ms.saturating_sub(super::millis(time));
+            let since_ms = work.now_ms.saturating_sub(millis(time));
             ("ago", place::seq_since(work.tx, since_ms)?)
         }
     };
@@ -155,9 +156,7 @@ pub(super) fn remove(work: &mut Work<'_>, exporter: &str) -> rusqlite::Result<bo
 
 /// Removes the cursors that have been unused for too long.
 pub(super) fn remove_orphans(work: &mut Work<'_>) -> rusqlite::Result<()> {
-    let until_ms = work
-        .now_ms
-        .saturating_sub(super::millis(work.limits.orphan_ttl));
+    let until_ms = work.now_ms.saturating_sub(millis(work.limits.orphan_ttl));
     let orphans: Vec<String> = work
         .tx
         .prepare_cached("SELECT exporter FROM cursors WHERE unused_since_ms <= ?1")?

@@ -10,6 +10,7 @@ use super::super::dead_letters::{
 use super::super::record::Seq;
 use super::read::origin;
 use super::work::Work;
+use crate::clock::millis;
 
 /// The columns that [`letter_of`] reads; a payload, or nothing, follows.
 const COLUMNS: &str = "id, exporter, plugin_version, batch_id, seq, first_row, rows, items, origin, storage_id, \
@@ -136,7 +137,7 @@ pub(super) fn trim(
     exporter: &str,
     limits: &LetterLimits,
 ) -> rusqlite::Result<LetterCount> {
-    let until_ms = work.now_ms.saturating_sub(super::millis(limits.max_age));
+    let until_ms = work.now_ms.saturating_sub(millis(limits.max_age));
     let deleted = work.tx.prepare_cached(
         "DELETE FROM dead_letters WHERE id IN (
              SELECT id FROM (

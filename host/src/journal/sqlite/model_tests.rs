@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::super::cursor::{DeadLetter, Dropped, Position, Span};
 use super::super::dead_letters::{LetterFate, LetterSettlement};
 use super::*;
+use crate::clock::now_ms;
 
 /// What is done to the lane and to the model.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@
 use rusqlite::Connection;
 
 use super::super::Limits;
-use super::millis;
+use crate::clock::millis;
 
 /// So that an append never waits long behind deletes.
 const MOST_RECORDS: u64 = 1024;

@@ -6,6 +6,7 @@ use super::super::cursor::{DeadLetter, Position};
 use super::super::dead_letters::{LetterFate, LetterSettlement};
 use super::tests::{Lane, after, damage_table, dead_letter, limits, record};
 use super::*;
+use crate::clock::now_ms;
 
 const HOUR: i64 = 3_600_000;
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::super::record::BatchState;
 use super::*;
+use crate::clock::now_ms;
 
 /// A lane in a folder of its own, which can be closed and opened again.
 pub(super) struct Lane {

@@ -10,6 +10,7 @@ use super::super::error::AppendError;
 use super::prune::{self, Need};
 use super::space::Space;
 use super::stand::Stands;
+use crate::clock::now_ms;
 
 /// What a transaction has done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,7 +56,7 @@ impl<'a> Work<'a> {
         Ok(Self {
             tx,
             limits,
-            now_ms: super::now_ms(),
+            now_ms: now_ms(),
             head: head(tx)?,
             items,
             bytes,

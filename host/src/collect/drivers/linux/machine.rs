@@ -7,7 +7,7 @@ use std::{
     io,
     path::Path,
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 pub(super) trait Machine: Send {
@@ -47,8 +47,7 @@ impl Machine for ThisMachine {
     }
 
     fn now_ms(&self) -> i64 {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-        since_epoch.map_or(0, |time| time.as_millis() as i64)
+        crate::clock::now_ms()
     }
 
     fn wait(&self, time: Duration) {
