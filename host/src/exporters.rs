@@ -125,7 +125,7 @@ pub(crate) fn instance_host(
         exporter: exporter.name.clone(),
         state_dir: folder.display().to_string(),
         level: logging::exporter_level(&exporter.name),
-        secrets: config.secrets.clone(),
+        redactor: config.redactor.clone(),
         counters: PluginCounters::default(),
     })
 }

@@ -16,6 +16,7 @@ pub mod journal;
 pub mod lane;
 pub mod logging;
 pub mod plugin;
+mod redact;
 pub mod reload;
 mod sqlite;
 pub mod storages;

@@ -165,7 +165,7 @@ impl Reloader {
         let new = Config {
             plugin_dirs: new.plugin_dirs,
             exporters: new.exporters,
-            secrets: new.secrets,
+            redactor: new.redactor,
             warnings: new.warnings,
             ..running.config.clone()
         };
@@ -204,7 +204,7 @@ impl Reloader {
             });
             tried.map_err(|reason| ReloadError::Exporter {
                 name: exporter.name.clone(),
-                reason: new.secrets.scrub(&reason).into_owned(),
+                reason: new.redactor.redact(&reason).into_owned(),
             })?;
         }
         Ok(())

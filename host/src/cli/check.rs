@@ -107,7 +107,7 @@ fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error>
                 instance_host(config, exporter, folder.path()),
             )
         });
-        let result = result.map_err(|error| config.secrets.scrub(&error).into_owned());
+        let result = result.map_err(|error| config.redactor.redact(&error).into_owned());
         findings.push(Finding::of(what, result));
     }
     Ok(findings)
@@ -129,7 +129,7 @@ fn instance_host(config: &Config, exporter: &ExporterConfig, folder: &Path) -> I
         exporter: exporter.name.clone(),
         state_dir: folder.display().to_string(),
         level: logging::exporter_level(&exporter.name),
-        secrets: config.secrets.clone(),
+        redactor: config.redactor.clone(),
         counters: PluginCounters::default(),
     }
 }

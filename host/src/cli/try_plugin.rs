@@ -16,10 +16,11 @@ use uuid::Uuid;
 use super::{Error, Global, Output, push, table::grouped};
 use crate::{
     clock::now_ms,
-    config::{LogConfig, LogFormat, Secrets},
+    config::{LogConfig, LogFormat},
     ingest::{self, Limits, Payload},
     logging,
     plugin::{Call, Instance, InstanceHost, Outgoing, OutgoingPart, PluginCounters, answer},
+    redact::Redactor,
 };
 
 /// Points of a series that is made up.
@@ -144,7 +145,7 @@ fn try_out(args: &TryArgs) -> Result<Report, Error> {
         exporter: exporter.name.clone(),
         state_dir: folder.path().display().to_string(),
         level: log::LevelFilter::Debug,
-        secrets: Secrets::default(),
+        redactor: Redactor::default(),
         counters: counters.clone(),
     };
     let settings: Map<String, Value> = args.set.iter().cloned().collect();

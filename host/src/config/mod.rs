@@ -14,8 +14,8 @@ mod ini;
 mod item;
 mod mistake;
 mod name;
+mod placeholder;
 mod read;
-mod secret;
 mod service;
 mod storage;
 #[cfg(test)]
@@ -33,11 +33,12 @@ pub use exporter::{ExporterConfig, Resend, StartFrom};
 pub use filter::Filter;
 pub use find::{EMBEDDED, ENV, LoadError, Source};
 pub use mistake::{ConfigErrors, Mistake};
-pub use secret::Secrets;
 pub use service::{AlertsConfig, ApiConfig, JournalConfig, LogConfig, LogFormat, ShutdownConfig};
 pub use storage::StorageConfig;
 
 use read::{Document, Section};
+
+use crate::redact::Redactor;
 
 /// Everything that the configuration says, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,8 +63,8 @@ pub struct Config {
     pub storages: Vec<StorageConfig>,
     /// The exporters in their order, those for performance first.
     pub exporters: Vec<ExporterConfig>,
-    /// What placeholders stood for: to be scrubbed from every foreign text.
-    pub secrets: Secrets,
+    /// Knows the values of all placeholders.
+    pub(crate) redactor: Redactor,
     /// What may be meant but probably is not, a line each, with its place.
     pub warnings: Vec<String>,
 }
@@ -116,7 +117,7 @@ pub fn parse(text: &str, source: &Source) -> Result<Config, ConfigErrors> {
     if !findings.mistakes.is_empty() {
         return Err(ConfigErrors::new(source, findings.mistakes));
     }
-    config.secrets = findings.secrets;
+    config.redactor = findings.redactor;
     config.warnings = findings
         .warnings
         .iter()
@@ -141,7 +142,7 @@ fn read(mut root: Section<'_>) -> Config {
         shutdown: service::read_shutdown(root.take_section("shutdown")),
         storages: storage::read(&mut root),
         exporters: exporter::read(root.take_section("exporter"), names),
-        secrets: Secrets::default(),
+        redactor: Redactor::default(),
         warnings: Vec::new(),
     };
     root.finish();

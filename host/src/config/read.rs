@@ -16,7 +16,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::item::{Item, Text};
 use super::mistake::{Mistake, remedy};
-use super::secret::{self, PlaceholderError, Secrets};
+use super::placeholder::{self, PlaceholderError};
+use crate::redact::Redactor;
 
 /// A document's text, and what was found while reading it.
 pub(super) struct Document<'d> {
@@ -24,14 +25,14 @@ pub(super) struct Document<'d> {
     line_starts: Vec<usize>,
     mistakes: RefCell<Vec<Mistake>>,
     warnings: RefCell<Vec<Mistake>>,
-    secrets: RefCell<Secrets>,
+    redactor: RefCell<Redactor>,
 }
 
 /// What was found while reading a document.
 pub(super) struct Findings {
     pub(super) mistakes: Vec<Mistake>,
     pub(super) warnings: Vec<Mistake>,
-    pub(super) secrets: Secrets,
+    pub(super) redactor: Redactor,
 }
 
 impl<'d> Document<'d> {
@@ -42,7 +43,7 @@ impl<'d> Document<'d> {
             line_starts: std::iter::once(0).chain(after_newlines).collect(),
             mistakes: RefCell::default(),
             warnings: RefCell::default(),
-            secrets: RefCell::default(),
+            redactor: RefCell::default(),
         }
     }
 
@@ -78,7 +79,7 @@ impl<'d> Document<'d> {
     }
 
     pub(super) fn resolve(&self, text: &str) -> Result<String, PlaceholderError> {
-        secret::resolve(text, &mut self.secrets.borrow_mut())
+        placeholder::resolve(text, &mut self.redactor.borrow_mut())
     }
 
     pub(super) fn into_findings(self) -> Findings {
@@ -87,7 +88,7 @@ impl<'d> Document<'d> {
         Findings {
             mistakes: self.mistakes.into_inner(),
             warnings,
-            secrets: self.secrets.into_inner(),
+            redactor: self.redactor.into_inner(),
         }
     }
 }

@@ -353,7 +353,7 @@ fn a_secret_reaches_the_plugin_and_no_printed_form() {
     assert_eq!(config.storages[0].options["password"], "hunter2!");
     assert!(!format!("{config:?}").contains("hunter2"));
     assert_eq!(
-        config.secrets.scrub("login failed: hunter2!"),
+        config.redactor.redact("login failed: hunter2!"),
         format!("login failed: {secret}")
     );
 }

@@ -8,7 +8,7 @@ use std::{
 use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
 
-use crate::{config::Secrets, logging};
+use crate::{logging, redact::Redactor};
 
 const MAX_COUNTERS: usize = 64;
 
@@ -46,8 +46,7 @@ pub struct InstanceHost {
     pub state_dir: String,
     /// How loud its records must be.
     pub level: log::LevelFilter,
-    /// What must not come out of it.
-    pub secrets: Secrets,
+    pub(crate) redactor: Redactor,
     /// Where it counts.
     pub counters: PluginCounters,
 }
@@ -80,13 +79,13 @@ impl abi::Host for InstanceHost {
         };
         let mut fields = vec![(speaker.to_owned(), self.exporter.clone())];
         for field in record.fields {
-            let value = self.secrets.scrub(field.value.as_str()).into_owned();
+            let value = self.redactor.redact(field.value.as_str()).into_owned();
             fields.push((field.key.to_string(), value));
         }
         logging::write(&logging::Line {
             level,
             target: record.target.as_str(),
-            message: &self.secrets.scrub(record.message.as_str()),
+            message: &self.redactor.redact(record.message.as_str()),
             fields: &fields,
         });
     }

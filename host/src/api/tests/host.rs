@@ -19,12 +19,13 @@ use crate::{
     collect::{
         Collected, CollectedBatch, Destination, DriverError, Refused, Registry, drivers::fake,
     },
-    config::{self, ApiConfig, JournalConfig, Loaded, Secrets, Source, StartFrom, StorageConfig},
+    config::{self, ApiConfig, JournalConfig, Loaded, Source, StartFrom, StorageConfig},
     delivery::{Delivery, Exporters, Phase, State},
     exporters::Starter,
     journal::{self, Journals, Limits, Position, Receipt, Seq, Settlement},
     lane::{Lane, Lanes, NewBatch},
     plugin::{InstanceHost, PluginCounters},
+    redact::Redactor,
     reload::Reloader,
     storages::Storages,
 };
@@ -286,7 +287,7 @@ async fn failed_exporter(lanes: &Lanes, folder: &Path) -> Exporters {
             exporter: EXPORTER.to_owned(),
             state_dir: String::new(),
             level: log::LevelFilter::Off,
-            secrets: Secrets::default(),
+            redactor: Redactor::default(),
             counters: PluginCounters::default(),
         },
         cursor: cursor.unwrap(),

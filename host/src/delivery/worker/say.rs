@@ -49,6 +49,6 @@ impl Worker {
     }
 
     pub(super) fn scrubbed(&self, text: &str) -> String {
-        self.delivery.host.secrets.scrub(text).into_owned()
+        self.delivery.host.redactor.redact(text).into_owned()
     }
 }

@@ -1,94 +1,19 @@
-//! Placeholders in the configuration, and what they stand for.
+//! Placeholders in the configuration's strings, and their values.
 //!
-//! `${env:NAME}` and `${file:PATH}` may stand in any string; `$${` is a plain
-//! `${`. Whatever a placeholder stood for is remembered as a secret, so that
-//! text from elsewhere can be scrubbed: the placeholder takes its place.
+//! `${env:NAME}` and `${file:PATH}` may appear in any string; `$${` is a plain
+//! `${`. Each value that replaces a placeholder is a secret: it goes to the
+//! [`Redactor`], which shows the placeholder in its place.
 //!
 //! Knows nothing of keys, sections or TOML.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::fs::File;
 use std::io::Read;
 
-/// Shorter values occur in ordinary text by chance: replacing them would spoil
-/// every message and hide next to nothing.
-const MIN_SCRUBBED_CHARS: usize = 4;
+use crate::redact::Redactor;
 
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// What the placeholders of a configuration stood for.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secrets {
-    /// Longest value first, so that a secret inside another never wins.
-    found: Vec<Secret>,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-struct Secret {
-    value: String,
-    placeholder: String,
-}
-
-impl Secrets {
-    /// The text with every secret replaced by its placeholder.
-    ///
-    /// A value of fewer than four characters is left alone.
-    #[must_use]
-    pub fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut scrubbed = String::new();
-        let mut rest = text;
-        while let Some((at, secret)) = self.first_in(rest) {
-            scrubbed.push_str(&rest[..at]);
-            scrubbed.push_str(&secret.placeholder);
-            rest = &rest[at + secret.value.len()..];
-        }
-        if scrubbed.is_empty() && rest.len() == text.len() {
-            return Cow::Borrowed(text);
-        }
-        scrubbed.push_str(rest);
-        Cow::Owned(scrubbed)
-    }
-
-    fn first_in(&self, text: &str) -> Option<(usize, &Secret)> {
-        self.found
-            .iter()
-            .filter_map(|secret| text.find(&secret.value).map(|at| (at, secret)))
-            .min_by_key(|(at, _)| *at)
-    }
-
-    fn remember(&mut self, value: &str, placeholder: &str) {
-        self.add(value, placeholder);
-        // Messages often quote what they were given: with `\n` for a new line.
-        let escaped = value.escape_debug().to_string();
-        if escaped != value {
-            self.add(&escaped, placeholder);
-        }
-    }
-
-    fn add(&mut self, value: &str, placeholder: &str) {
-        let known = self.found.iter().any(|secret| secret.value == value);
-        if known || value.chars().count() < MIN_SCRUBBED_CHARS {
-            return;
-        }
-        let place = self
-            .found
-            .partition_point(|secret| secret.value.len() >= value.len());
-        let secret = Secret {
-            value: value.to_owned(),
-            placeholder: placeholder.to_owned(),
-        };
-        self.found.insert(place, secret);
-    }
-}
-
-impl fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// Why a placeholder stands for nothing.
+/// Why a placeholder has no value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PlaceholderError {
     #[error("`${{` has no closing `}}` (write `$${{` for a plain `${{`)")]
@@ -107,8 +32,12 @@ pub(super) enum PlaceholderError {
     TooLarge(String),
 }
 
-/// The text with each placeholder replaced by what it stands for.
-pub(super) fn resolve(text: &str, secrets: &mut Secrets) -> Result<String, PlaceholderError> {
+/// Replaces each placeholder by its value, and tells the redactor the value.
+///
+/// The escape is found at the `${` that it escapes: in `$${`, the text before
+/// `${` ends in `$`. So the scan needs no look ahead, and a replaced value is
+/// never scanned again.
+pub(super) fn resolve(text: &str, redactor: &mut Redactor) -> Result<String, PlaceholderError> {
     let mut resolved = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("${") {
@@ -122,7 +51,7 @@ pub(super) fn resolve(text: &str, secrets: &mut Secrets) -> Result<String, Place
         let end = rest[at..].find('}').ok_or(PlaceholderError::Open)? + at + 1;
         let placeholder = &rest[at..end];
         let value = look_up(placeholder)?;
-        secrets.remember(&value, placeholder);
+        redactor.add(&value, placeholder);
         resolved.push_str(&value);
         rest = &rest[end..];
     }
@@ -172,66 +101,15 @@ fn read_file(path: &str, placeholder: &str) -> Result<String, PlaceholderError> 
 mod tests {
     use super::*;
 
-    fn secrets(pairs: &[(&str, &str)]) -> Secrets {
-        let mut secrets = Secrets::default();
-        for (value, placeholder) in pairs {
-            secrets.remember(value, placeholder);
-        }
-        secrets
-    }
-
-    #[test]
-    fn every_occurrence_of_a_secret_gives_way_to_its_placeholder() {
-        let secrets = secrets(&[
-            ("hunter2", "${env:A}"),
-            ("hunter2-long", "${env:B}"),
-            ("äöüß", "${env:C}"),
-        ]);
-        let check = |text: &str, scrubbed: &str| assert_eq!(secrets.scrub(text), scrubbed);
-        check("nothing here", "nothing here");
-        check("hunter2", "${env:A}");
-        check("a hunter2, hunter2!", "a ${env:A}, ${env:A}!");
-        check("hunter2-long", "${env:B}");
-        check("xäöüßy", "x${env:C}y");
-    }
-
-    #[test]
-    fn a_quoted_secret_is_scrubbed_too() {
-        let secrets = secrets(&[("line 1\nline \"2\"", "${file:key}")]);
-        assert_eq!(
-            secrets.scrub(r#"bad key "line 1\nline \"2\"""#),
-            r#"bad key "${file:key}""#
-        );
-    }
-
-    #[test]
-    fn a_placeholder_put_in_is_not_scrubbed_again() {
-        let secrets = secrets(&[("long secret", "${env:NAME}"), ("NAME", "${env:OTHER}")]);
-        assert_eq!(secrets.scrub("long secret"), "${env:NAME}");
-    }
-
-    #[test]
-    fn a_value_of_three_characters_is_left_alone() {
-        assert_eq!(
-            secrets(&[("abc", "${env:A}"), ("", "${env:B}")]).scrub("abcabc"),
-            "abcabc"
-        );
-    }
-
-    #[test]
-    fn secrets_print_stars() {
-        assert_eq!(format!("{:?}", secrets(&[("hunter2", "${env:A}")])), "***");
-    }
-
     #[test]
     fn placeholders_are_replaced_and_escapes_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         std::fs::write(&path, "s3cr3t\n").unwrap();
         let file = format!("${{file:{}}}", path.display());
-        let mut secrets = Secrets::default();
+        let mut redactor = Redactor::default();
         let mut check = |text: &str, value: &str| {
-            assert_eq!(resolve(text, &mut secrets), Ok(value.to_owned()));
+            assert_eq!(resolve(text, &mut redactor), Ok(value.to_owned()));
         };
         check("plain", "plain");
         check("$ {} $$ }", "$ {} $$ }");
@@ -239,7 +117,7 @@ mod tests {
         check("${env:CARGO_PKG_NAME}", "delfin-host");
         check(&format!("Bearer {file}!"), "Bearer s3cr3t!");
         check(&format!("{file}{file}$${{"), "s3cr3ts3cr3t${");
-        assert_eq!(secrets.scrub("s3cr3t"), file);
+        assert_eq!(redactor.redact("s3cr3t"), file);
     }
 
     #[test]
@@ -250,7 +128,7 @@ mod tests {
         let check = |content: &str, value: &str| {
             std::fs::write(&path, content).unwrap();
             assert_eq!(
-                resolve(&placeholder, &mut Secrets::default()),
+                resolve(&placeholder, &mut Redactor::default()),
                 Ok(value.to_owned())
             );
         };
@@ -267,7 +145,7 @@ mod tests {
         std::fs::write(&path, vec![b'x'; 64 * 1024 + 1]).unwrap();
         let check = |text: &str, message: &str| {
             assert_eq!(
-                resolve(text, &mut Secrets::default())
+                resolve(text, &mut Redactor::default())
                     .unwrap_err()
                     .to_string(),
                 message
