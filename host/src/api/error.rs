@@ -15,7 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::storages::refused;
+use super::storages::error as storage_error;
 use crate::{
     ingest::IngestError,
     journal::{AppendError, CursorError, ReadError},
@@ -177,7 +177,7 @@ impl ApiError {
             Self::ServiceUnavailable { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
             }
-            Self::Storage(refusal) => refused::status_and_code(refusal),
+            Self::Storage(refusal) => storage_error::status_and_code(refusal),
             Self::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "DelfinException"),
         }
     }
@@ -195,7 +195,7 @@ impl ApiError {
             | Self::TooManyRequests { detail }
             | Self::JournalFull { detail } => vec![detail.clone()],
             Self::ServiceUnavailable { reason, .. } => vec![(*reason).to_owned()],
-            Self::Storage(refusal) => refused::args(refusal),
+            Self::Storage(refusal) => storage_error::args(refusal),
             Self::NotFound
             | Self::MethodNotAllowed
             | Self::RequestTimeout
@@ -208,7 +208,7 @@ impl ApiError {
             Self::Internal { log } => Some(log.clone()),
             Self::ServiceUnavailable { log, .. } => log.clone(),
             Self::JournalFull { detail } => Some(detail.clone()),
-            Self::Storage(refusal) => refused::for_log(refusal),
+            Self::Storage(refusal) => storage_error::for_log(refusal),
             Self::NotFound
             | Self::BatchNotFound { .. }
             | Self::DeadLetterNotFound { .. }

@@ -10,18 +10,19 @@
 
 mod active_alerts;
 mod batches;
-mod body;
+
 mod dead_letters;
 mod error;
 mod exporters;
+mod extract;
 mod health;
 mod ingest;
 mod metrics;
+mod middleware;
 mod openapi;
 mod plugins;
 mod reload;
 mod replay;
-mod request;
 mod serve;
 mod since;
 mod storages;
@@ -30,7 +31,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use axum::{Extension, Router, middleware};
+use axum::{Extension, Router, middleware::from_fn};
 use tokio::sync::{Semaphore, watch};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -142,7 +143,7 @@ fn router(state: ApiState) -> Router {
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(Extension(openapi::Document::new(&document)))
-        .layer(middleware::from_fn(request::answer))
+        .layer(from_fn(middleware::answer))
         .with_state(state)
 }
 

@@ -11,7 +11,7 @@ use super::{
     ApiState,
     error::{ApiError, ErrorBody},
     since,
-    storages::given,
+    storages::request,
 };
 use crate::clock::now_ms;
 
@@ -52,7 +52,7 @@ pub(super) async fn replay(
 ) -> Result<Json<Replayed>, ApiError> {
     let exporter = api.parts().exporters.get(&name);
     let exporter = exporter.ok_or(ApiError::ExporterNotFound { name })?;
-    let body = given::json(&api, request).await?;
+    let body = request::json(&api, request).await?;
     let Replay { since } = serde_json::from_value(body)
         .map_err(|error| ApiError::invalid(format!("the body is not as it must be: {error}")))?;
     let items = exporter.replay(since::ms(&since, now_ms())?).await?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{asked::LetterName, items};
+use super::{content, request::LetterName};
 use crate::clock::rfc3339;
 use crate::journal::StoredLetter;
 
@@ -97,7 +97,7 @@ impl DeadLetterView {
 impl DeadLetterWithItems {
     pub(super) fn new(kind: Kind, mut stored: StoredLetter) -> Self {
         let payload = std::mem::take(&mut stored.letter.payload);
-        let (content, content_error) = match items::decode(kind, &payload) {
+        let (content, content_error) = match content::decode(kind, &payload) {
             Ok(content) => (content, None),
             Err(reason) => (Vec::new(), Some(reason)),
         };

@@ -15,7 +15,7 @@ use super::{
         ApiState,
         error::{ApiError, ErrorBody},
     },
-    Params, given,
+    Params, request,
 };
 use crate::{
     collect::{AlertQuery, Window},
@@ -50,12 +50,12 @@ pub(super) async fn list_alerts(
     Path(id): Path<String>,
     params: Params,
 ) -> Result<Json<Alerts>, ApiError> {
-    let params = given::params(params)?;
+    let params = request::params(params)?;
     let time = |name: &str| {
         let Some((_, text)) = params.iter().rev().find(|(key, _)| key == name) else {
             return Ok(0);
         };
-        given::integer(text).ok_or_else(|| {
+        request::integer(text).ok_or_else(|| {
             ApiError::invalid("begin_time and end_time should be integer values in milliseconds.")
         })
     };
@@ -93,7 +93,7 @@ pub(super) async fn sync_alerts(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
-    let range = range(given::times(&given::json(&api, request).await?)?)?;
+    let range = range(request::times(&request::json(&api, request).await?)?)?;
     if api.phase() != Phase::Running {
         return Err(ApiError::stopping());
     }

@@ -5,10 +5,10 @@
 mod access;
 mod alerts;
 mod capabilities;
-pub(super) mod given;
-mod page;
-mod polling;
-pub(super) mod refused;
+pub(super) mod error;
+mod metrics_config;
+mod query;
+pub(super) mod request;
 mod view;
 
 use axum::{
@@ -25,7 +25,7 @@ use super::{
     error::{ApiError, ErrorBody},
 };
 use crate::{delivery::Phase, storages::Refusal};
-use page::Page;
+use query::Page;
 use view::StorageView;
 
 /// Parameters of a query, in their order.
@@ -43,8 +43,8 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
         .routes(routes!(list_storages, create_storage))
         .routes(routes!(show_storage, delete_storage))
         .routes(routes!(
-            polling::show_metrics_config,
-            polling::set_metrics_config
+            metrics_config::show_metrics_config,
+            metrics_config::set_metrics_config
         ))
         .routes(routes!(alerts::list_alerts))
         .routes(routes!(alerts::sync_alerts))
@@ -79,7 +79,7 @@ async fn create_storage(
     State(api): State<ApiState>,
     request: Request,
 ) -> Result<(StatusCode, Json<StorageView>), ApiError> {
-    let new = given::storage(&given::json(&api, request).await?)?;
+    let new = request::storage(&request::json(&api, request).await?)?;
     if api.phase() != Phase::Running {
         return Err(ApiError::stopping());
     }
@@ -108,7 +108,7 @@ async fn list_storages(
     State(api): State<ApiState>,
     params: Params,
 ) -> Result<Json<Storages>, ApiError> {
-    let page = Page::read(&given::params(params)?)?;
+    let page = Page::read(&request::params(params)?)?;
     let views = api.storages().list();
     let views = views.iter().map(StorageView::new).collect();
     Ok(Json(Storages {

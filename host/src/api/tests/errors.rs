@@ -3,11 +3,11 @@ use std::{
     net::TcpStream,
 };
 
-use axum::{Router, middleware, routing::get};
+use axum::{Router, middleware::from_fn, routing::get};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::host::Host;
-use crate::api::request;
+use crate::api::middleware;
 
 #[test]
 fn an_unknown_path_is_404() {
@@ -50,7 +50,7 @@ fn a_panic_is_500_and_says_nothing() {
     let runtime = Runtime::new().unwrap();
     let router = Router::new()
         .route("/", get(panics))
-        .layer(middleware::from_fn(request::answer));
+        .layer(from_fn(middleware::answer));
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     runtime.spawn(async { axum::serve(listener, router).await });

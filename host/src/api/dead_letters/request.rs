@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::super::{ApiState, error::ApiError, since, storages::given};
+use super::super::{ApiState, error::ApiError, since, storages::request};
 use crate::journal::{Journal, LetterCount, LetterFilter, LetterId, ReadError};
 
 const LISTED: u64 = 100;
@@ -69,7 +69,7 @@ impl Asked {
 
     /// As the body of a request asks, which must say something.
     pub(super) async fn of_request(api: &ApiState, request: Request) -> Result<Self, ApiError> {
-        Self::of_body(given::json(api, request).await?)
+        Self::of_body(request::json(api, request).await?)
     }
 
     fn of_body(body: Value) -> Result<Self, ApiError> {

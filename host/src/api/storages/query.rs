@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use super::{super::error::ApiError, given::integer, view::StorageView};
+use super::{super::error::ApiError, request::integer, view::StorageView};
 use crate::storages::Refusal;
 
 const MOST: usize = 1_000;

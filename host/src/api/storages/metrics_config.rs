@@ -14,7 +14,7 @@ use super::{
         ApiState, blocking,
         error::{ApiError, ErrorBody},
     },
-    given,
+    request,
 };
 use crate::{inventory::Polling, storages::Refusal};
 
@@ -88,7 +88,7 @@ pub(super) async fn set_metrics_config(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<MetricsConfig>, ApiError> {
-    let polling = given::polling(&given::json(&api, request).await?)?;
+    let polling = request::polling(&request::json(&api, request).await?)?;
     let config = MetricsConfig::new(&polling);
     let set: Result<(), Refusal> =
         blocking(move || api.storages().set_polling(&id, polling)).await?;

@@ -4,8 +4,8 @@
 //! A letter goes by one text, its lane and its number there. What a purge or a
 //! replay is to take is said: nothing said is refused, and `all` must be asked for.
 
-mod asked;
-mod items;
+mod content;
+mod request;
 mod view;
 
 use axum::{
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
-    asked::{Asked, LetterName},
+    request::{Asked, LetterName},
     view::{DeadLetterView, DeadLetterWithItems},
 };
 use super::{
@@ -175,7 +175,7 @@ async fn take(api: ApiState, request: Request, action: Action) -> Result<Json<Ta
         let journal = api.parts().lanes.of(kind).journal();
         let count = if asked.dry_run {
             let lane = api.parts().lanes.of(kind).clone();
-            blocking(move || asked::count(&**lane.journal(), which)).await??
+            blocking(move || request::count(&**lane.journal(), which)).await??
         } else {
             match action {
                 Action::Replay => journal.replay_dead_letters(&which).await?,

@@ -8,7 +8,7 @@ use axum::{
 };
 use tokio::time::timeout;
 
-use super::error::ApiError;
+use crate::api::error::ApiError;
 
 /// How long the next piece of a body may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -26,7 +26,7 @@ const FIRST_BYTES: u64 = 1 << 20;
 /// # Errors
 ///
 /// It is larger than the limit, or it does not arrive.
-pub(super) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>, ApiError> {
+pub(in crate::api) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>, ApiError> {
     let too_large = || ApiError::RequestBodyTooLarge {
         detail: format!(
             "it has more than {limit} bytes (send smaller batches, or raise `api.max_body_bytes`)"
@@ -54,7 +54,7 @@ pub(super) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>, ApiErro
 }
 
 /// Takes the rest of a refused body off the line, for a while.
-pub(super) fn discard_later(headers: &HeaderMap, body: Body) {
+pub(in crate::api) fn discard_later(headers: &HeaderMap, body: Body) {
     // Whoever waits to be asked for the body has not sent it, and is not asked.
     if !headers.contains_key(EXPECT) {
         tokio::spawn(timeout(LINGER, discard(body)));

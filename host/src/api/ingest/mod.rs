@@ -4,8 +4,8 @@
 //! in which none is valid is refused. A batch without items is kept like any
 //! other: a script that found nothing to send has made no mistake.
 
-mod asked;
-mod receipt;
+mod request;
+mod response;
 mod wait;
 
 use std::time::Duration;
@@ -23,12 +23,13 @@ use delfin_plugin_api::{Kind, Origin};
 use tokio::time::Instant;
 
 use self::{
-    asked::{Ack, Asked},
-    receipt::{Accepted, Kept},
+    request::{Ack, Asked},
+    response::{Accepted, Kept},
 };
 use super::{
-    ApiState, blocking, body,
+    ApiState, blocking,
     error::{ApiError, ErrorBody},
+    extract::body,
 };
 use crate::{
     clock::now_ms,

@@ -8,7 +8,7 @@ use axum::{
 use serde_json::{Map, Value};
 
 use super::{
-    super::{ApiState, body, error::ApiError},
+    super::{ApiState, error::ApiError, extract::body},
     Params,
 };
 use crate::{
