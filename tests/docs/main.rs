@@ -12,6 +12,7 @@
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
+mod cli;
 mod expected;
 mod page;
 mod session;
@@ -21,7 +22,7 @@ use std::{
     fs,
     io::{self, Write},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Mutex,
     thread,
 };
@@ -233,7 +234,7 @@ fn every_configuration_is_one_that_the_host_takes() {
         let blocks = blocks(&read(&page));
         let configurations = blocks
             .iter()
-            .filter(|block| block.kind == Kind::Configuration);
+            .filter(|block| block.kind == Kind::Configuration && !block.is("norun"));
         for block in configurations {
             takes(&block.text, &format!("{page}:{}", block.line));
         }
@@ -299,7 +300,7 @@ fn every_json_is_json() {
 }
 
 #[test]
-fn every_page_is_in_the_summary_and_every_link_leads_somewhere() {
+fn every_page_is_in_the_summary() {
     let summary: BTreeSet<String> = links(&read("docs/src/SUMMARY.md"))
         .into_iter()
         .map(|(file, _)| format!("docs/src/{file}"))
@@ -309,34 +310,130 @@ fn every_page_is_in_the_summary_and_every_link_leads_somewhere() {
         .filter(|page| !page.ends_with("SUMMARY.md"))
         .collect();
     assert_eq!(pages, summary);
-    let mut more: Vec<String> = Vec::new();
-    for folder in ["plugins", "tests"] {
-        below(folder, &mut more);
+}
+
+#[test]
+fn every_plugin_has_a_page_that_is_its_readme() {
+    for entry in fs::read_dir(root().join("plugins")).expect("the plugins") {
+        let name = entry.expect("a plugin").file_name();
+        let name = name.to_string_lossy();
+        let page = format!("docs/src/exporters/{name}.md");
+        let wanted = format!("{{{{#include ../../../plugins/{name}/README.md}}}}\n");
+        let found = fs::read_to_string(root().join(&page)).unwrap_or_default();
+        assert_eq!(found, wanted, "write this line into `{page}`");
     }
-    let top = [
-        "README.md",
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "CHANGELOG.md",
-    ];
-    let all = pages.into_iter().chain(top.map(str::to_owned)).chain(more);
-    for page in all.chain(["docs/src/SUMMARY.md".to_owned()]) {
-        let text = read(&page);
-        for (file, heading) in links(&text) {
-            let folder = root().join(&page);
-            let target = match &*file {
-                "" => folder,
-                file => folder.parent().expect("a folder").join(file),
-            };
-            assert!(target.exists(), "{page}: no `{file}`");
-            if !heading.is_empty() {
-                let there = fs::read_to_string(&target).expect("a page");
-                assert!(
-                    headings(&there).contains(&heading),
-                    "{page}: no `{file}#{heading}`"
-                );
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut pages = book();
+    for folder in ["plugins", "tests"] {
+        below(folder, &mut pages);
+    }
+    let top = ["README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG"];
+    pages.extend(top.map(|name| format!("{name}.md")));
+    for page in pages {
+        for (file, heading) in links(&with_includes(&page)) {
+            if let Some(mistake) = mistake_in_link(&page, &file, &heading) {
+                panic!("{page}: `{file}#{heading}` {mistake}");
             }
         }
+    }
+}
+
+/// Why a link does not work, in the source tree or in the rendered book.
+fn mistake_in_link(page: &str, file: &str, heading: &str) -> Option<&'static str> {
+    let target = match file {
+        "" => PathBuf::from(page),
+        file => normal(&Path::new(page).parent()?.join(file)),
+    };
+    let in_book = |path: &Path| path.starts_with("docs/src");
+    if page.starts_with("plugins/") && !file.is_empty() {
+        return Some(
+            "is not in the README, which is also a page of the book (link to headings or URLs)",
+        );
+    }
+    if in_book(Path::new(page)) && !in_book(&target) {
+        return Some("leads out of the book (add a page that includes the file)");
+    }
+    if !root().join(&target).exists() {
+        return Some("does not exist");
+    }
+    let has_heading =
+        || headings(&with_includes(&target.to_string_lossy())).contains(&heading.to_owned());
+    (!heading.is_empty() && !has_heading()).then_some("has no such heading")
+}
+
+/// A path without `..`.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(normal.pop()),
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+/// A page with the files that it includes, as mdBook renders it.
+fn with_includes(page: &str) -> String {
+    let mut text = String::new();
+    for line in read(page).lines() {
+        let file = line.strip_prefix("{{#include ");
+        match file.and_then(|file| file.strip_suffix("}}")) {
+            Some(file) => {
+                let folder = Path::new(page).parent().expect("a folder");
+                text += &read(&normal(&folder.join(file)).to_string_lossy());
+            }
+            None => text += line,
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[test]
+fn links_that_do_not_work_are_noticed() {
+    let check = |page: &str, file: &str, heading: &str, mistake: Option<&str>| {
+        let found = mistake_in_link(page, file, heading);
+        let is_as_expected = match (found, mistake) {
+            (Some(found), Some(mistake)) => found.contains(mistake),
+            (found, mistake) => found.is_none() && mistake.is_none(),
+        };
+        assert!(is_as_expected, "{page} {file}#{heading}: {found:?}");
+    };
+    let page = "docs/src/operator/journal.md";
+    check(page, "delivery.md", "replay", None);
+    check(page, "", "backup", None);
+    check(page, "../changelog.md", "unreleased", None);
+    check(page, "delivery.md", "backup", Some("no such heading"));
+    check(page, "nothing.md", "", Some("does not exist"));
+    check(page, "../../../README.md", "", Some("out of the book"));
+    check("README.md", "docs/src/operator/install.md", "", None);
+    check("plugins/file/README.md", "", "settings", None);
+    check(
+        "plugins/file/README.md",
+        "../kafka/README.md",
+        "",
+        Some("is not in the README"),
+    );
+}
+
+#[test]
+fn the_page_of_the_commands_is_their_help() {
+    let page = read(cli::PAGE);
+    let (head, _) = page.split_once(cli::MARKER).expect("the marker");
+    let wanted = format!("{head}{}\n{}", cli::MARKER, cli::generated());
+    if page != wanted && std::env::var_os("UPDATE_PAGES").is_some() {
+        fs::write(root().join(cli::PAGE), &wanted).expect("write the page");
+    } else {
+        assert!(
+            page == wanted,
+            "`{}` differs from the help: {}",
+            cli::PAGE,
+            cli::MARKER
+        );
     }
 }
 

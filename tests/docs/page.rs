@@ -88,6 +88,8 @@ pub(crate) fn blocks(page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
     for (at, line) in page.lines().enumerate() {
+        let is_hidden = line.starts_with(' ') && line.trim_start().starts_with("```");
+        assert!(!is_hidden, "line {}: an indented block is not run", at + 1);
         match (&mut open, line.strip_prefix("```")) {
             (None, Some(info)) => open = Some(begin(at + 1, info)),
             (Some(_), Some(_)) => blocks.extend(open.take()),
