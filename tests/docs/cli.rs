@@ -25,7 +25,7 @@ impl Help {
     fn of(command: &[&str]) -> Self {
         let mut run = Command::new(binary());
         // Lines are wrapped at this width, whatever terminal the test runs in.
-        run.args(command).arg("--help").env("COLUMNS", "100");
+        run.args(command).arg("-h").env("COLUMNS", "100");
         let text = Ran::of(&mut run).exits(0).stdout;
         let mut sections = text.trim_end().split("\n\n").map(str::to_owned);
         let about = sections.next().unwrap_or_default();
