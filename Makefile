@@ -3,44 +3,71 @@
 CARGO   ?= cargo
 PREFIX  ?= /usr/local
 DESTDIR ?=
+# `make soak` repeats this many times as often as `make test`.
+SOAK    ?= 20
 
+conf    := etc/delfin/delfin.conf
 plugins := $(notdir $(wildcard plugins/*))
-crates  := $(addprefix delfin-exporter-,$(plugins))
 library  = libdelfin_exporter_$(subst -,_,$(1)).so
-release := target/release
 
-.PHONY: help build run test check bench install clean
+# $(call compile,PROFILE,PLUGINS,FOLDER) builds the host and these plugins, and copies the plugins'
+# libraries to FOLDER. The modes do not depend on the umask: the host refuses a plugin that other
+# users can write.
+define compile
+$(CARGO) build --profile $(1) --locked -p delfin-host $(addprefix -p delfin-exporter-,$(2))
+chmod 0755 target/$(1)/delfin-host
+install -d -m 0755 $(3)
+$(if $(2),install -m 0644 $(foreach plugin,$(2),target/$(1)/$(call library,$(plugin))) $(3))
+endef
+
+.PHONY: help build run test check bench soak install uninstall setup clean build-dist
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## Build target/release/delfin-host and the plugins in target/plugins
-	@scripts/provision build
-	$(CARGO) build --release --locked -p delfin-host $(addprefix -p ,$(crates))
-	install -d -m 0755 target/plugins
-	install -m 0644 $(foreach plugin,$(plugins),$(release)/$(call library,$(plugin))) target/plugins
+build: ## Build target/release/delfin-host and every plugin in target/plugins
+	@scripts/setup check build
+	$(call compile,release,$(plugins),target/plugins)
 
-run: build ## Collect from this machine's disks and deliver to etc/delfin/delfin.conf's exporters
-	$(release)/delfin-host run --config etc/delfin/delfin.conf
+# Only the plugins that the configuration names: the others take longer to build than the host.
+run: ## Build the host and the plugins that etc/delfin/delfin.conf names, and run it
+	@scripts/setup install run
+	$(call compile,release,$(shell scripts/named-plugins $(conf)),target/plugins)
+	target/release/delfin-host run --config $(conf)
 
 test: ## Run every test, after installing what they need
-	scripts/provision test
+	@scripts/setup install test
 	$(CARGO) test --workspace --all-features --locked
 	$(CARGO) test --manifest-path tests/abi/Cargo.toml --target-dir target/abi --locked
 
-check: ## Check formatting, lints, documentation and dependencies
-	@scripts/provision build
+check: ## Check formatting, lints, documentation and the rules of tests/invariants.rs
+	@scripts/setup install build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps --locked
-	scripts/check-dependencies
+	$(CARGO) test --workspace --all-features --locked --test invariants
 
-bench: ## Run the benchmarks
-	@scripts/provision test
-	$(CARGO) bench --workspace --all-features --locked
+bench: ## Run the benchmarks, in the profile that `make install` uses
+	@scripts/setup install test
+	$(CARGO) bench --profile dist --workspace --all-features --locked
 
-install: build ## Install below PREFIX (default /usr/local), with a configuration and a systemd unit
-	scripts/install "$(DESTDIR)" "$(PREFIX)"
+soak: ## Run the randomized tests at length: SOAK=20 times as many rounds and cases
+	@scripts/setup install test
+	DELFIN_TEST_SOAK=$(SOAK) $(CARGO) test --workspace --all-features --locked \
+		--lib --test ingest --test kill --test proof
+
+build-dist:
+	@scripts/setup check build
+	$(call compile,dist,$(plugins),target/dist/plugins)
+
+install: build-dist ## Install below PREFIX (default /usr/local), with a configuration and a systemd unit
+	scripts/install target/dist "$(DESTDIR)" "$(PREFIX)"
+
+uninstall: ## Remove what `make install` installed; the configuration and the state stay
+	scripts/install --remove "$(DESTDIR)" "$(PREFIX)"
+
+setup: ## Install what the build and the tests need (as root on Debian)
+	scripts/setup install test
 
 clean: ## Remove what was built, and the state of `make run`
 	$(CARGO) clean

@@ -3,12 +3,21 @@
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-use delfin_tests::{Host, Setup};
+use delfin_tests::{Host, Ran, Setup};
 use serde_json::Value;
 
 const SHIPPED: &str = include_str!("../etc/delfin/delfin.conf");
+
+/// The plugins that `make run` builds.
+fn named_plugins() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut script = Command::new("scripts/named-plugins");
+    let named = script.arg("etc/delfin/delfin.conf").current_dir(root);
+    let named = Ran::of(named).exits(0);
+    named.stdout.lines().map(str::to_owned).collect()
+}
 
 /// The shipped configuration, in a folder of its own and on any port.
 fn shipped() -> Setup {
@@ -24,7 +33,9 @@ fn shipped() -> Setup {
         );
         text = text.replace(from, to);
     }
-    Setup::new(&["file", "example"], "").with_whole_config(&text)
+    let plugins = named_plugins();
+    let plugins: Vec<&str> = plugins.iter().map(String::as_str).collect();
+    Setup::new(&plugins, "").with_whole_config(&text)
 }
 
 fn series(setup: &Setup) -> Vec<Value> {

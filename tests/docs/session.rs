@@ -333,11 +333,16 @@ fn working_copy(root: &Path, tree: &Path) {
         let file = tree.join(name).canonicalize().expect("a file of ours");
         symlink(file, home.join(name)).expect("make a link");
     }
-    fs::create_dir_all(home.join("target/release")).expect("make a folder");
-    symlink(binary(), home.join("target/release/delfin-host")).expect("make a link");
-    symlink(plugins, home.join("target/plugins")).expect("make a link");
+    for folder in ["target/release", "target/dist"] {
+        fs::create_dir_all(home.join(folder)).expect("make a folder");
+        symlink(binary(), home.join(folder).join("delfin-host")).expect("make a link");
+    }
+    for link in ["target/plugins", "target/dist/plugins"] {
+        symlink(&plugins, home.join(link)).expect("make a link");
+    }
     // What is built for tests is installed, not what `make build` would build.
-    script(root, "make", "PATH=${PATH#*:}\nexec make -o build \"$@\"");
+    let make = "PATH=${PATH#*:}\nexec make -o build -o build-dist \"$@\"";
+    script(root, "make", make);
 }
 
 fn script(root: &Path, name: &str, text: &str) {

@@ -24,18 +24,21 @@ static TARGET: LazyLock<PathBuf> = LazyLock::new(|| {
     for package in PACKAGES {
         cargo.args(["--package", package]);
     }
-    // A benchmark runs what is shipped.
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
+    // The test program itself is in TARGET/PROFILE/deps, and cargo calls the folder of the profile
+    // `dev` target/debug. A benchmark measures the profile that it was built in.
+    let program = std::env::current_exe();
+    let program = program.unwrap_or_else(|error| panic!("no path of this program: {error}"));
+    let target = program.ancestors().nth(2).map(Path::to_path_buf);
+    let target = target.unwrap_or_else(|| panic!("`{}` is in no target folder", program.display()));
+    let profile = target.file_name().unwrap_or_default();
+    if profile != "debug" {
+        cargo.arg("--profile").arg(profile);
     }
     let status = cargo
         .status()
         .unwrap_or_else(|error| panic!("cannot run cargo: {error}"));
     assert!(status.success(), "cargo cannot build what the tests run");
-    // The test program itself is in TARGET/PROFILE/deps.
-    let program = std::env::current_exe().unwrap_or_else(|error| panic!("who am I: {error}"));
-    let target = program.ancestors().nth(2).map(Path::to_path_buf);
-    target.unwrap_or_else(|| panic!("`{}` is in no target folder", program.display()))
+    target
 });
 
 /// The host.

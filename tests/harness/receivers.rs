@@ -39,8 +39,7 @@ pub fn binary(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|file| file.is_file());
     if found.is_none() {
-        let missing =
-            format!("`{name}` IS MISSING (run scripts/provision test), NOT TESTED AGAINST IT");
+        let missing = format!("`{name}` IS MISSING (run `make setup`), NOT TESTED AGAINST IT");
         let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
         assert!(!is_ci, "{missing}");
         let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);

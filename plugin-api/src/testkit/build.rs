@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, process::Command};
 
-/// Builds the `cdylib` of the crate whose test or benchmark this is, optimised if
-/// that is, and says where it is.
+/// Builds the `cdylib` of the crate whose test or benchmark this is, in the same
+/// profile, and returns its path.
 ///
 /// # Panics
 ///
@@ -19,7 +19,7 @@ pub fn build_library() -> PathBuf {
             "--manifest-path",
         ])
         .arg(&manifest)
-        .args((!cfg!(debug_assertions)).then_some("--release"))
+        .args(profile().map(|profile| format!("--profile={profile}")))
         .output()
         .unwrap_or_else(|error| panic!("cannot run cargo: {error}"));
     assert!(
@@ -34,6 +34,14 @@ pub fn build_library() -> PathBuf {
         .next_back();
     library
         .unwrap_or_else(|| panic!("`{manifest}` has no library (add `crate-type = [\"cdylib\"]`)"))
+}
+
+/// The profile of the running test or benchmark, which is in TARGET/PROFILE/deps; `None` for `dev`
+/// and `test`, whose folder is `debug`.
+fn profile() -> Option<String> {
+    let program = std::env::current_exe().ok()?;
+    let profile = program.parent()?.parent()?.file_name()?.to_str()?;
+    (profile != "debug").then(|| profile.to_owned())
 }
 
 /// The shared library that a message of cargo speaks of, if it is this crate's.

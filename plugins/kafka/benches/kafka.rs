@@ -212,17 +212,21 @@ fn exporter<'a>(
     })
 }
 
-/// The library, optimised: it lies beside the folder that this program is in.
+/// The library, built in the profile of this program, which is in TARGET/PROFILE/deps.
 fn library() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let target = program.ancestors().nth(2).unwrap_or(&program);
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--release", "--lib", "--manifest-path"])
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .args(["build", "--lib", "--profile"])
+        .arg(target.file_name().unwrap_or_default())
+        .args([
+            "--manifest-path",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+        ])
         .status();
     assert!(built.is_ok_and(|status| status.success()));
-    let program = std::env::current_exe().unwrap_or_default();
-    let release = program.ancestors().nth(2).unwrap_or(&program);
-    release.join("libdelfin_exporter_kafka.so")
+    target.join("libdelfin_exporter_kafka.so")
 }
 
 fn contender<'a>(name: &str, run: impl FnMut() -> Duration + 'a) -> Contender<'a> {

@@ -56,7 +56,7 @@ impl Broker {
         let fetched = fetched.is_ok_and(|output| output.status.success());
         let java = Command::new("java").arg("-version").output().is_ok();
         if !(fetched && java) {
-            let what = "no Apache Kafka to test against (run scripts/provision test)";
+            let what = "no Apache Kafka to test against (run `make setup`)";
             assert!(std::env::var_os("CI").is_none(), "{what}");
             // Past the test's captured output, or nobody would see it.
             writeln!(std::io::stderr().lock(), "\nSKIPPED: {what}\n").ok();

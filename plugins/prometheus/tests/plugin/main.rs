@@ -1,7 +1,7 @@
 //! The built library: the conformance suite, its page and its answers to an
 //! Alertmanager's, and real servers at the other end.
 //!
-//! `scripts/provision` brings Prometheus and Alertmanager. Where they are
+//! `make setup` brings Prometheus and Alertmanager. Where they are
 //! missing, CI fails, and elsewhere their tests say so and do nothing.
 #![expect(
     clippy::unwrap_used,
