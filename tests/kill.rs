@@ -16,11 +16,11 @@ use std::{
     time::Duration,
 };
 
-use delfin_tests::{Host, Setup};
+use delfin_tests::{Host, Setup, soak};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
-const ROUNDS: usize = 24;
+const ROUNDS: u32 = 24;
 const CLIENTS: usize = 4;
 const FILE: &str = "PerformanceExporterFile";
 const SCRIPTED: &str = "PerformanceExporterScripted";
@@ -144,7 +144,7 @@ fn whatever_was_acknowledged_arrives_though_the_host_is_killed_again_and_again()
     let mut random = StdRng::seed_from_u64(seed);
     let setup = Setup::new(&["file", "scripted"], CONFIG);
     let clients = Clients::default();
-    for _ in 0..ROUNDS {
+    for _ in 0..soak(ROUNDS) {
         round(&setup, &clients, &mut random);
     }
 
@@ -167,7 +167,7 @@ fn whatever_was_acknowledged_arrives_though_the_host_is_killed_again_and_again()
         .expect("no client panicked");
     println!("{sent} batches sent, {} acknowledged", acknowledged.len());
     assert!(
-        acknowledged.len() > ROUNDS * CLIENTS,
+        acknowledged.len() > soak(ROUNDS) as usize * CLIENTS,
         "the clients hardly came to a word"
     );
     let file = arrived(&setup);

@@ -189,6 +189,8 @@ fn wrong_items() -> impl Strategy<Value = Vec<(usize, &'static str)>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(delfin_tests::soak(256)))]
+
     #[test]
     fn wrong_items_cost_no_other_item_anything(batch in batch(), wrong in wrong_items()) {
         let json = support::as_json(&batch);

@@ -12,6 +12,7 @@ mod ran;
 mod receiver;
 pub mod receivers;
 mod row;
+mod soak;
 
 pub use build::{binary, plugin};
 pub use disk::Disk;
@@ -20,6 +21,7 @@ pub use metrics::{Metrics, Sample};
 pub use ran::Ran;
 pub use receiver::{Mood, Receiver};
 pub use row::Row;
+pub use soak::soak;
 
 use std::{
     thread,

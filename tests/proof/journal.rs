@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, os::unix::fs::FileExt};
 
 use delfin_plugin_api::Kind;
-use delfin_tests::{Host, Mood, Row};
+use delfin_tests::{Host, Mood, Row, soak};
 use rand::{Rng, RngCore, rngs::StdRng};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
@@ -15,7 +15,7 @@ use crate::{
     watch::Watch,
 };
 
-const DAMAGES: usize = 6;
+const DAMAGES: u32 = 6;
 
 /// A host that is not ended by the signal that comes with a write beyond the limit.
 const WITHOUT_SIGNAL: [&str; 4] = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
@@ -127,7 +127,7 @@ fn whatever_is_damaged_the_host_starts_and_says_what_is_lost() {
         ..Shape::default()
     };
     let producer = Producer::single(&mut random, shape);
-    for _ in 0..DAMAGES {
+    for _ in 0..soak(DAMAGES) {
         stage.receiver("behind").be(Mood::Closed);
         let begin = producer.acknowledged(Kind::Performance).len();
         let host = stage.setup.start();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use delfin_plugin_api::Kind;
-use delfin_tests::Mood;
+use delfin_tests::{Mood, soak};
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use rustix::process::Signal;
 
@@ -21,7 +21,7 @@ use crate::{
     watch::Watch,
 };
 
-const ROUNDS: usize = 12;
+const ROUNDS: u32 = 12;
 
 const MOODS: [Mood; 11] = [
     Mood::Well,
@@ -57,7 +57,7 @@ fn whatever_was_acknowledged_arrives_everywhere_though_the_host_is_killed_again_
         .build();
     let mut random = random();
     let producer = Producer::new(&mut random, Shape::default());
-    for _ in 0..ROUNDS {
+    for _ in 0..soak(ROUNDS) {
         round(&stage, &producer, &mut random);
     }
 

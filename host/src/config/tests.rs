@@ -405,6 +405,8 @@ fn no_warning_guesses_at_what_a_placeholder_stands_for() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(delfin_tests::soak(256)))]
+
     #[test]
     fn a_damaged_file_gives_mistakes_or_a_configuration_but_never_a_panic(
         at in 0..EMBEDDED.len(), length in 0..40_usize, put in "[\\PC\n\"\\[\\]=#${}]{0,6}",

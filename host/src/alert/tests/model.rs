@@ -100,7 +100,7 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(delfin_tests::soak(24)))]
 
     #[test]
     fn the_table_is_what_the_journal_says(steps in prop::collection::vec(step(), 1..24)) {

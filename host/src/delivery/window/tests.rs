@@ -297,7 +297,7 @@ impl Judge {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: delfin_tests::soak(512), ..ProptestConfig::default() })]
 
     #[test]
     fn every_item_is_settled_once_and_each_storage_in_its_order(

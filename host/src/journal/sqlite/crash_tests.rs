@@ -328,7 +328,7 @@ fn a_log_torn_anywhere_holds_all_that_was_acknowledged_before() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: delfin_tests::soak(12), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_crash_between_any_two_changes_loses_and_repeats_nothing(

@@ -735,7 +735,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: delfin_tests::soak(48), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_item_is_accounted_for_and_every_cursor_reads_what_it_must(
