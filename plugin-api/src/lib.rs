@@ -49,12 +49,15 @@ pub mod http;
 #[cfg(feature = "json")]
 pub mod json;
 mod kind;
-mod left_out;
 pub(crate) mod manifest;
 mod outcome;
 pub mod quantity;
+pub mod redact;
 pub mod sample;
 pub mod setting;
+mod skipped;
+pub mod text;
+pub mod time;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -67,10 +70,10 @@ pub use batch::*;
 pub use context::{BatchPart, Context, Host};
 pub use exporter::Exporter;
 pub use kind::{Kind, Origin};
-pub use left_out::LeftOut;
 pub use log;
-pub use outcome::{Failure, Outcome, RowFailure, decode_outcome, encode_outcome};
+pub use outcome::{Failure, Outcome, RowFailure, RowFailures, decode_outcome, encode_outcome};
 pub use serde;
+pub use skipped::Skipped;
 
 /// The version of this crate.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,73 +1,89 @@
-//! What became of a call: the author's side of [`delfin_plugin_abi::Outcome`].
+//! What an exporter reports after a call: the author's side of
+//! [`delfin_plugin_abi::Outcome`].
 
 use std::{ops::Range, time::Duration};
 
 use abi_stable::std_types::RString;
 use delfin_plugin_abi::{self as abi, Class, OutcomeCode};
 
-/// `Ok`: all rows are at the receiver.
+/// `Ok`: the receiver has all rows.
 pub type Outcome = Result<(), Failure>;
 
-/// Why rows are not, or not all, at the receiver; the host acts on it.
+/// Why the receiver does not have the rows, or not all of them.
 ///
-/// Each says what would be right to do: try again, split, wait for a person, put
-/// rows aside. Nothing is lost by any of them: a host that does not do that tries
-/// the batch again until it is delivered.
+/// The host acts on the variant: it keeps the rows and sends them again, except
+/// those that it puts aside as dead letters. Those are rows of
+/// [`Rejected`](Self::Rejected), rows of [`Partial`](Self::Partial) without
+/// `retry`, a row that is [`TooLarge`](Self::TooLarge) by itself, and rows of
+/// [`Uncertain`](Self::Uncertain) if the operator wants so. An outcome never makes
+/// the host drop rows; a limit that the operator has set may.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// Rows not named are delivered.
+    /// Some rows are not delivered; rows that are not named are. Use
+    /// [`RowFailures`] to collect them.
     #[error("{} refused", Rows(rows))]
     Partial {
-        /// What became of the others.
+        /// The rows that are not delivered. If two ranges overlap, or one ends
+        /// behind the last row, the host sends all rows again.
         rows: Vec<RowFailure>,
     },
-    /// The receiver is away: the same rows again, later.
+    /// The receiver is not available: send the same rows again after a backoff.
     #[error("{message}")]
     Retry {
         /// The reason.
         message: String,
-        /// When the receiver wants to be tried again.
+        /// How long the receiver asks the host to wait. The host waits at least its
+        /// own backoff and at most `retry.max_retry_after`, and sends nothing else
+        /// to this receiver meanwhile. `None`: the receiver does not say.
         after: Option<Duration>,
     },
-    /// The receiver is busy: the same rows again, slower.
+    /// The receiver is overloaded: send the same rows again after a backoff, and
+    /// nothing else before.
     #[error("{message}")]
     Throttled {
         /// The reason.
         message: String,
-        /// When the receiver wants to be tried again.
+        /// As in [`Retry`](Self::Retry).
         after: Option<Duration>,
     },
-    /// The same rows again, in smaller pieces.
+    /// The request is too large: send the same rows in smaller requests. A single
+    /// row becomes a dead letter.
     #[error("{message}")]
     TooLarge {
         /// The reason, with the receiver's limit if it is known.
         message: String,
     },
-    /// The receiver refuses these rows, now and for ever.
+    /// The receiver will never accept these rows. The host sends ever smaller
+    /// requests until the rejected rows are alone: they become dead letters.
     #[error("{message}")]
     Rejected {
         /// The reason.
         message: String,
     },
-    /// The receiver does not accept the credentials: keep the data and wait.
+    /// The receiver does not accept the credentials. The host keeps the rows,
+    /// shows the exporter as `paused` and probes at intervals.
     #[error("{message}")]
     Unauthorized {
         /// The reason.
         message: String,
     },
-    /// The settings, or the receiver's, must be mended: keep the data and wait.
+    /// A person must correct the settings, or those of the receiver. The host
+    /// keeps the rows, shows the exporter as `paused` and probes at intervals.
     #[error("{message}")]
     Misconfigured {
         /// The reason, and what would be right.
         message: String,
     },
-    /// This exporter is beyond use: make a new one and try again.
+    /// This instance cannot be used any more. The host makes a new one and sends
+    /// the same rows again.
     #[error("{message}")]
     Fatal {
         /// The reason.
         message: String,
     },
-    /// Sent, but the answer is unknown: the rows may be there or not.
+    /// The rows were sent and the response is unknown: the receiver may have them
+    /// or not. The host sends them again, unless `retry.on_uncertain` says
+    /// otherwise.
     #[error("{message}")]
     Uncertain {
         /// The reason.
@@ -75,19 +91,77 @@ pub enum Failure {
     },
 }
 
-/// Rows that are not at the receiver, while others of the batch are.
+/// Rows of a batch that are not delivered, while others are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowFailure {
-    /// Which rows of the batch.
+    /// The numbers of the rows in the batch of the call, from 0.
     pub rows: Range<usize>,
-    /// Whether to send them once more; else they are refused for ever.
+    /// `true`: send the rows again. `false`: they become dead letters.
     pub retry: bool,
-    /// Why.
+    /// The reason, for logs and dead letters.
     pub reason: String,
 }
 
+/// Collects the rows of one call that are not delivered, in ascending order.
+///
+/// Neighbours with the same reason become one [`RowFailure`], so that an outcome
+/// stays small however many rows fail.
+///
+/// ```
+/// use delfin_plugin_api::{Failure, RowFailures};
+///
+/// let mut failures = RowFailures::new();
+/// failures.push(3..4, false, "value out of range");
+/// failures.push(4..5, false, "value out of range");
+/// let Err(Failure::Partial { rows }) = failures.into_outcome() else {
+///     panic!("two rows have failed");
+/// };
+/// assert_eq!((rows.len(), rows[0].rows.clone()), (1, 3..5));
+/// assert_eq!(RowFailures::new().into_outcome(), Ok(()));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowFailures(Vec<RowFailure>);
+
+impl RowFailures {
+    /// A collection without a row: all rows are delivered.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds rows that are not delivered. They must come after the rows that were
+    /// added before.
+    pub fn push(&mut self, rows: Range<usize>, retry: bool, reason: &str) {
+        match self.0.last_mut() {
+            Some(last)
+                if last.rows.end == rows.start && last.retry == retry && last.reason == reason =>
+            {
+                last.rows.end = rows.end;
+            }
+            Some(_) | None => self.0.push(RowFailure {
+                rows,
+                retry,
+                reason: reason.to_owned(),
+            }),
+        }
+    }
+
+    /// The outcome of the call: `Ok` if no row was added, else
+    /// [`Failure::Partial`].
+    ///
+    /// # Errors
+    ///
+    /// At least one row was added.
+    pub fn into_outcome(self) -> Outcome {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Partial { rows: self.0 })
+    }
+}
+
 impl Failure {
-    /// The receiver is away; the host decides when to try again.
+    /// [`Failure::Retry`], after the host's own backoff.
     pub fn retry(message: impl ToString) -> Self {
         Self::Retry {
             message: message.to_string(),
@@ -95,28 +169,28 @@ impl Failure {
         }
     }
 
-    /// The receiver refuses these rows, now and for ever.
+    /// [`Failure::Rejected`].
     pub fn rejected(message: impl ToString) -> Self {
         Self::Rejected {
             message: message.to_string(),
         }
     }
 
-    /// The settings, or the receiver's, must be mended.
+    /// [`Failure::Misconfigured`].
     pub fn misconfigured(message: impl ToString) -> Self {
         Self::Misconfigured {
             message: message.to_string(),
         }
     }
 
-    /// This exporter is beyond use.
+    /// [`Failure::Fatal`].
     pub fn fatal(message: impl ToString) -> Self {
         Self::Fatal {
             message: message.to_string(),
         }
     }
 
-    /// The number under which it crosses the boundary.
+    /// The code of the failure in the plugin interface.
     #[must_use]
     pub fn code(&self) -> OutcomeCode {
         match self {
@@ -133,7 +207,7 @@ impl Failure {
     }
 }
 
-/// Puts an outcome into the form in which it crosses.
+/// Converts an outcome to the form that crosses the plugin interface.
 #[must_use]
 pub fn encode_outcome(outcome: Outcome) -> abi::Outcome {
     let Err(failure) = outcome else {
@@ -155,10 +229,10 @@ pub fn encode_outcome(outcome: Outcome) -> abi::Outcome {
     encoded
 }
 
-/// Reads an outcome that crossed.
+/// Converts an outcome that has crossed the plugin interface.
 ///
-/// A detail that this version does not know counts as its class, and a class
-/// that it does not know pauses with the data kept.
+/// An unknown detail counts as its class. An unknown class becomes
+/// [`Failure::Misconfigured`], so that the host keeps the rows.
 pub fn decode_outcome(outcome: abi::Outcome) -> Outcome {
     let after = (outcome.after_ms > 0).then(|| Duration::from_millis(outcome.after_ms));
     let message = outcome.message.into_string();
@@ -181,7 +255,7 @@ pub fn decode_outcome(outcome: abi::Outcome) -> Outcome {
         Some(Class::Uncertain) => Failure::Uncertain { message },
         None => Failure::Misconfigured {
             message: format!(
-                "outcome {:#010x} is of a class that this host does not know (use a newer host): {message}",
+                "outcome {:#010x} has a class that this host does not know (use a newer host): {message}",
                 outcome.code.0
             ),
         },

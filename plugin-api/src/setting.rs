@@ -1,60 +1,126 @@
 //! Reads settings one by one, so that all mistakes are reported at once.
 //!
-//! Settings whose fields are each an `Option<Value>` take anything, and are
-//! checked with [`Mistakes`] when they are made into what the exporter uses.
+//! Declare each setting of a plugin as `Option<Value>`, so that serde accepts any
+//! value, and read the values with [`Mistakes`] in `TryFrom`:
 //!
-//! Promises: a mistake names its key, its value and what would be right, and
-//! the value of a secret never; nothing falls back to a default.
+//! ```
+//! use delfin_plugin_api::{
+//!     serde::Deserialize,
+//!     setting::{ConfigError, Mistakes},
+//! };
+//! use serde_json::{Value, json};
+//!
+//! #[derive(Debug, Deserialize)]
+//! #[serde(crate = "delfin_plugin_api::serde", try_from = "RawConfig")]
+//! struct Config {
+//!     path: String,
+//!     port: u16,
+//! }
+//!
+//! #[derive(Deserialize)]
+//! #[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
+//! struct RawConfig {
+//!     path: Option<Value>,
+//!     port: Option<Value>,
+//! }
+//!
+//! impl TryFrom<RawConfig> for Config {
+//!     type Error = ConfigError;
+//!
+//!     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+//!         let mut mistakes = Mistakes::default();
+//!         if raw.path.is_none() {
+//!             mistakes.missing("path", "name a file");
+//!         }
+//!         let path = mistakes.text("path", raw.path);
+//!         let port = mistakes.port("port", raw.port);
+//!         mistakes.into_result(Self {
+//!             path: path.unwrap_or_default(),
+//!             port: port.unwrap_or(8195),
+//!         })
+//!     }
+//! }
+//!
+//! let error = serde_json::from_value::<Config>(json!({ "port": -1 })).unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "`path` is missing (name a file); `port` cannot be `-1` (write a number from 0 to 65535)"
+//! );
+//! ```
+//!
+//! Promises: a mistake names its key, its value and what would be right; the value
+//! of a secret is in no mistake; a wrong value is never replaced by a default.
 
-use std::time::Duration;
+use std::{borrow::Borrow, time::Duration};
 
 use serde_json::Value;
 
 use crate::quantity::parse_duration;
 
-const TRUTH: &str = "write true or false";
+const FLAG: &str = "write true or false";
 const DURATION: &str = "write `5m`, `90s` or `1h30m`, more than 0";
 const PORT: &str = "write a number from 0 to 65535";
 const TEXT: &str = "write a text in quotes";
 
-/// Why settings cannot work.
+/// The mistakes in an exporter's settings, separated by `; `.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("; "))]
 pub struct ConfigError(Vec<String>);
 
-/// The mistakes found so far.
+/// Reads settings and collects every mistake.
+///
+/// Each method that reads takes the key of a setting and its value, owned or
+/// borrowed. It returns `None` for an absent value, and for a wrong one after it
+/// has added the mistake.
 #[derive(Debug, Default)]
 pub struct Mistakes(Vec<String>);
 
-/// A text that is never shown.
+/// A text that is never shown: its debug form is `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Mistakes {
-    /// Reads a value that is there with `read`, which says `None` to a wrong one.
+    /// Reads a value with `read`, which returns `None` for a wrong value. The
+    /// mistake shows the value and `remedy`.
     pub fn read<T>(
         &mut self,
         key: &str,
-        value: Option<Value>,
+        value: Option<impl Borrow<Value>>,
         read: impl FnOnce(&Value) -> Option<T>,
-        right: &str,
+        remedy: &str,
     ) -> Option<T> {
         let value = value?;
-        let result = read(&value);
+        let value = value.borrow();
+        let result = read(value);
         if result.is_none() {
-            self.add(format!("`{key}` cannot be `{value}` ({right})"));
+            self.add(format!("`{key}` cannot be `{value}` ({remedy})"));
         }
         result
     }
 
-    /// Whether something is so; not, unless it is said.
-    pub fn truth(&mut self, key: &str, value: Option<Value>) -> bool {
-        self.read(key, value, Value::as_bool, TRUTH)
-            .unwrap_or(false)
+    /// Reads a value as [`read`](Self::read) does. The mistake does not show the
+    /// value.
+    pub fn read_secret<T>(
+        &mut self,
+        key: &str,
+        value: Option<impl Borrow<Value>>,
+        read: impl FnOnce(&Value) -> Option<T>,
+        remedy: &str,
+    ) -> Option<T> {
+        let result = read(value?.borrow());
+        if result.is_none() {
+            self.add(format!("`{key}` has a wrong value ({remedy})"));
+        }
+        result
     }
 
-    /// A duration that is more than 0, such as `1h30m`.
-    pub fn duration(&mut self, key: &str, value: Option<Value>) -> Option<Duration> {
+    /// Reads true or false; an absent value is false.
+    pub fn flag(&mut self, key: &str, value: Option<impl Borrow<Value>>) -> bool {
+        self.read(key, value, Value::as_bool, FLAG).unwrap_or(false)
+    }
+
+    /// Reads a duration of more than 0, such as `1h30m`.
+    pub fn duration(&mut self, key: &str, value: Option<impl Borrow<Value>>) -> Option<Duration> {
         let read = |value: &Value| {
             let duration = parse_duration(value.as_str()?)?;
             (!duration.is_zero()).then_some(duration)
@@ -62,8 +128,8 @@ impl Mistakes {
         self.read(key, value, read, DURATION)
     }
 
-    /// A port; in quotes too, as Delfin's options have it.
-    pub fn port(&mut self, key: &str, value: Option<Value>) -> Option<u16> {
+    /// Reads a port. Delfin's own options hold it as text, so text is right too.
+    pub fn port(&mut self, key: &str, value: Option<impl Borrow<Value>>) -> Option<u16> {
         let read = |value: &Value| match value {
             Value::String(text) => text.trim().parse().ok(),
             other => u16::try_from(other.as_u64()?).ok(),
@@ -71,35 +137,33 @@ impl Mistakes {
         self.read(key, value, read, PORT)
     }
 
-    /// A text that is not empty.
-    pub fn text(&mut self, key: &str, value: Option<Value>) -> Option<String> {
-        let read = |value: &Value| Some(value.as_str()?.to_owned()).filter(|text| !text.is_empty());
-        self.read(key, value, read, TEXT)
+    /// Reads a text that is not empty.
+    pub fn text(&mut self, key: &str, value: Option<impl Borrow<Value>>) -> Option<String> {
+        self.read(key, value, non_empty_text, TEXT)
     }
 
-    /// A text that is not empty, and that nobody may see.
-    pub fn secret(&mut self, key: &str, value: Option<Value>) -> Option<Secret> {
-        let text = match value? {
-            Value::String(text) if !text.is_empty() => text,
-            _ => {
-                self.add(format!("`{key}` is no text, or an empty one ({TEXT})"));
-                return None;
-            }
-        };
-        Some(Secret(text))
+    /// Reads a text that is secret and not empty.
+    pub fn secret(&mut self, key: &str, value: Option<impl Borrow<Value>>) -> Option<Secret> {
+        let text = self.read_secret(key, value, non_empty_text, TEXT);
+        text.map(Secret)
     }
 
-    /// Adds one: the key in backquotes, the reason, the remedy in brackets.
+    /// Adds that a required setting is absent.
+    pub fn missing(&mut self, key: &str, remedy: &str) {
+        self.add(format!("`{key}` is missing ({remedy})"));
+    }
+
+    /// Adds a mistake: the key in backquotes, the reason, the remedy in brackets.
     pub fn add(&mut self, mistake: String) {
         self.0.push(mistake);
     }
 
-    /// The settings, unless there were mistakes.
+    /// Returns `settings` if there was no mistake.
     ///
     /// # Errors
     ///
-    /// All mistakes.
-    pub fn none_or<T>(self, settings: T) -> Result<T, ConfigError> {
+    /// All mistakes, in the order in which they were added.
+    pub fn into_result<T>(self, settings: T) -> Result<T, ConfigError> {
         if self.0.is_empty() {
             return Ok(settings);
         }
@@ -108,13 +172,13 @@ impl Mistakes {
 }
 
 impl Secret {
-    /// A text that is not shown from now on.
+    /// Wraps a text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text.
+    /// The text itself. Do not log it or put it into an error.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -127,6 +191,10 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+fn non_empty_text(value: &Value) -> Option<String> {
+    Some(value.as_str()?.to_owned()).filter(|text| !text.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -136,14 +204,16 @@ mod tests {
     #[test]
     fn every_mistake_is_reported_and_no_secret_is_shown() {
         let mut mistakes = Mistakes::default();
-        assert_eq!(mistakes.text("name", Some(json!(""))), None);
+        mistakes.missing("url", "write an address");
+        assert_eq!(mistakes.text("name", Some(&json!(""))), None);
         assert_eq!(mistakes.port("port", Some(json!("70000"))), None);
         assert_eq!(mistakes.secret("password", Some(json!(["hunter2"]))), None);
         assert_eq!(
-            mistakes.none_or(()).unwrap_err().to_string(),
-            "`name` cannot be `\"\"` (write a text in quotes); \
+            mistakes.into_result(()).unwrap_err().to_string(),
+            "`url` is missing (write an address); \
+             `name` cannot be `\"\"` (write a text in quotes); \
              `port` cannot be `\"70000\"` (write a number from 0 to 65535); \
-             `password` is no text, or an empty one (write a text in quotes)"
+             `password` has a wrong value (write a text in quotes)"
         );
         let secret = Mistakes::default().secret("password", Some(json!("hunter2")));
         assert_eq!(format!("{secret:?}"), "Some(***)");

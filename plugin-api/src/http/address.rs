@@ -42,7 +42,7 @@ mod tests {
     fn check(url: &str) -> Result<(), String> {
         let mut mistakes = Mistakes::default();
         check_url("url", url, &mut mistakes);
-        mistakes.none_or(()).map_err(|error| error.to_string())
+        mistakes.into_result(()).map_err(|error| error.to_string())
     }
 
     #[test]

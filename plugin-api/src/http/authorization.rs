@@ -82,7 +82,9 @@ mod tests {
         let authorization = Authorization::read(username, password, token, &mut mistakes);
         assert!(!format!("{authorization:?}").contains("hunter2"));
         let header = authorization.map(|authorization| authorization.header().reveal().to_owned());
-        mistakes.none_or(header).map_err(|error| error.to_string())
+        mistakes
+            .into_result(header)
+            .map_err(|error| error.to_string())
     }
 
     #[test]

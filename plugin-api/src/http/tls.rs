@@ -176,7 +176,7 @@ mod tests {
         let mut mistakes = Mistakes::default();
         let tls = Tls::read(None, Some(json!("a.pem")), None, &mut mistakes);
         assert_eq!(tls, Tls::default());
-        let mistake = mistakes.none_or(()).unwrap_err().to_string();
+        let mistake = mistakes.into_result(()).unwrap_err().to_string();
         assert!(mistake.contains("come together"), "{mistake}");
     }
 }

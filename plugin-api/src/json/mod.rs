@@ -1,24 +1,48 @@
-//! Rows as JSON, in the form in which a host takes them in.
+//! Rows as JSON, in the form that the host's HTTP ingest accepts.
 //!
-//! A series is `{"name":…,"labels":{…},"values":{"<ms>":number}}`, an alert an
-//! object of the columns that it has. Rows are written in one pass, and nothing
-//! is allocated for a point.
+//! A series is `{"name":…,"labels":{…},"values":{"<ms>":number}}`. An alert is an
+//! object of the columns that it has and of its extras.
 //!
-//! Promises: a number reads back as the very same; a text stays on one line.
+//! ```
+//! use delfin_plugin_api::{
+//!     PerformanceBatchBuilder,
+//!     json::{Compact, JsonBatch, Writer},
+//! };
+//!
+//! let mut batch = PerformanceBatchBuilder::new();
+//! batch.series("iops", [("resource_id", "sda")], [(1_700_000_000_000, 12.5)])?;
+//! let (mut writer, mut out) = (Writer::<Compact>::new(), Vec::new());
+//! for row in batch.build().json_rows() {
+//!     writer.write(row, &mut out);
+//! }
+//! let expected = r#"{"name":"iops","labels":{"resource_id":"sda"},"values":{"1700000000000":12.5}}"#;
+//! assert_eq!(String::from_utf8_lossy(&out), expected);
+//! # Ok::<(), delfin_plugin_api::BatchError>(())
+//! ```
+//!
+//! Promises: a reader gets back the very same number; a text stays on one line; a
+//! [`Writer`] allocates nothing for a point.
 
+mod row;
+mod value;
 mod writer;
 
+use crate::Alert;
+
+pub use row::{JsonBatch, JsonRow};
+pub use value::{alert_object, series_object};
 pub use writer::Writer;
 
 /// A way to write JSON.
 pub trait Style {
-    /// What stands before, between and after the three parts of a series.
+    /// The text before, between and after the name, the labels and the values of a
+    /// series.
     const SERIES: [&'static str; 4];
 
-    /// Between the elements of an array or the members of an object.
+    /// The separator of elements of an array and of members of an object.
     const COMMA: &'static str;
 
-    /// Between a key and its value.
+    /// The separator of a key and its value.
     const COLON: &'static str;
 
     /// Writes a text, with its quotes.
@@ -28,7 +52,7 @@ pub trait Style {
     fn number(number: f64, out: &mut Vec<u8>);
 }
 
-/// Objects, text that is not ASCII as it is, and not a needless byte.
+/// Objects without white space; text that is not ASCII is not escaped.
 #[derive(Debug)]
 pub enum Compact {}
 
@@ -38,7 +62,7 @@ impl Style for Compact {
     const COLON: &'static str = ":";
 
     fn text(text: &str, out: &mut Vec<u8>) {
-        // Only a writer can fail, and a vector does not.
+        // Serializing a text fails only with its writer, and a vector never fails.
         serde_json::to_writer(out, text).ok();
     }
 
@@ -47,8 +71,19 @@ impl Style for Compact {
     }
 }
 
+/// The extras of an alert without those that have the name of one of its columns:
+/// an object has a key once.
+fn unique_extras(alert: Alert<'_>) -> impl Iterator<Item = (&str, &str)> {
+    let has_column =
+        move |key: &str| key == "occur_time" || alert.texts().any(|(column, _)| column == key);
+    let extras = alert.extra().into_iter();
+    extras.filter(move |(key, _)| !has_column(key))
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::{AlertBatchBuilder, NewAlert, PerformanceBatch, PerformanceBatchBuilder};
 
@@ -62,14 +97,14 @@ mod tests {
     fn text(batch: &PerformanceBatch) -> (String, u64) {
         let (mut writer, mut out) = (Writer::<Compact>::new(), Vec::new());
         for series in batch.series() {
-            writer.series(series, &mut out);
+            writer.write(series, &mut out);
         }
-        let left_out = writer.left_out().non_finite_points;
-        (String::from_utf8(out).unwrap(), left_out)
+        let skipped = writer.skipped().non_finite_points;
+        (String::from_utf8(out).unwrap(), skipped)
     }
 
     #[test]
-    fn a_series_is_an_object_and_what_is_no_number_is_left_out_and_counted() {
+    fn a_series_is_an_object_and_non_finite_points_are_skipped_and_counted() {
         let batch = series(&[
             (-1, f64::NAN),
             (2, 0.1 + 0.2),
@@ -82,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_time_of_a_long_series_is_its_own() {
+    fn each_point_of_a_long_series_has_its_own_time() {
         let points: Vec<_> = (0..5000).map(|ms| (ms, 0.5)).collect();
         let values: Vec<_> = (0..5000).map(|ms| format!("\"{ms}\":0.5")).collect();
         let (text, _) = text(&series(&points));
@@ -90,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extra_that_is_named_like_a_column_of_the_alert_is_left_out_and_counted() {
+    fn an_extra_with_the_name_of_a_column_is_skipped_and_counted() {
         let mut batch = AlertBatchBuilder::new();
         batch.alert(NewAlert {
             occur_time: 5,
@@ -99,41 +134,61 @@ mod tests {
         let batch = batch.build();
         let (mut writer, mut out) = (Writer::<Compact>::new(), Vec::new());
         for alert in batch.alerts() {
-            writer.alert(alert, &mut out);
+            writer.write(alert, &mut out);
         }
         let expected = br#"{"alert_id":"7","occur_time":5,"rack":"\"9\""}"#;
         assert_eq!(out, expected);
-        assert_eq!(writer.left_out().clashing_extras, 1);
+        assert_eq!(writer.skipped().clashing_extras, 1);
     }
 
     #[test]
-    fn what_was_drained_in_between_is_the_same_text() {
+    fn draining_in_between_gives_the_same_text() {
         let points: Vec<_> = (0..300).map(|ms| (ms, 1.5)).collect();
         let batch = series(&points);
-        let (mut writer, mut held, mut all) = (Writer::<Compact>::new(), Vec::new(), Vec::new());
+        let (mut writer, mut buffer, mut all) = (Writer::<Compact>::new(), Vec::new(), Vec::new());
         let mut longest = 0;
         for series in batch.series() {
-            let mut drain = |held: &mut Vec<u8>| {
-                longest = longest.max(held.len());
-                all.append(held);
+            let mut drain = |buffer: &mut Vec<u8>| {
+                longest = longest.max(buffer.len());
+                all.append(buffer);
                 Ok::<_, ()>(())
             };
             writer
-                .series_through(series, &mut held, &mut drain)
+                .write_draining(series, &mut buffer, &mut drain)
                 .unwrap();
         }
-        all.append(&mut held);
+        all.append(&mut buffer);
         assert_eq!(String::from_utf8(all).unwrap(), text(&batch).0);
         assert!(longest < 64, "{longest}");
     }
 
     #[test]
-    fn a_drain_that_fails_ends_the_row() {
+    fn an_error_of_drain_ends_the_row() {
         let batch = series(&[(1, 1.0)]);
         for series in batch.series() {
             let mut writer = Writer::<Compact>::new();
-            let full = writer.series_through(series, &mut Vec::new(), &mut |_| Err("full"));
+            let full = writer.write_draining(series, &mut Vec::new(), &mut |_| Err("full"));
             assert_eq!(full, Err("full"));
+        }
+    }
+
+    #[test]
+    fn the_value_of_a_row_is_what_the_writer_writes() {
+        let batch = series(&[(-1, f64::NAN), (2, 0.1 + 0.2), (4, -0.0)]);
+        for row in batch.series() {
+            let written: Value = serde_json::from_str(&text(&batch).0).unwrap();
+            assert_eq!(written, Value::Object(series_object(row)));
+        }
+        let mut batch = AlertBatchBuilder::new();
+        batch.alert(NewAlert {
+            occur_time: 5,
+            texts: &[("alert_id", "7"), ("occur_time", "now"), ("rack", "9")],
+        });
+        for row in batch.build().alerts() {
+            let mut out = Vec::new();
+            Writer::<Compact>::new().write(row, &mut out);
+            let written: Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(written, Value::Object(alert_object(row)));
         }
     }
 }

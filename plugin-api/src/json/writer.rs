@@ -1,34 +1,36 @@
-//! Writes series and alerts.
+//! Writes rows one after the other.
 //!
-//! Labels and times repeat from row to row. What was written last at a place is
-//! kept, and copied when the same comes again.
+//! Labels and times repeat from row to row. The writer keeps the text that it
+//! wrote last at each index, and copies it when the same label or time comes
+//! again.
 
 use std::{convert::Infallible, marker::PhantomData};
 
-use super::Style;
-use crate::{Alert, Labels, LeftOut, Series};
+use super::{JsonRow, Style, unique_extras};
+use crate::{Alert, Labels, Series, Skipped};
 
-/// Of how many places the times are kept.
+/// The number of points of a series whose times are kept. It bounds the memory for
+/// a series of a million points.
 const KEPT_TIMES: usize = 1024;
 
-/// Writes rows, one after the other. What is between them is the caller's.
+/// Writes rows, one after the other. The caller writes what is between them.
 pub struct Writer<'a, S> {
-    labels: Vec<Label<'a>>,
-    times: Vec<Time>,
-    left_out: LeftOut,
+    labels: Vec<LabelText<'a>>,
+    times: Vec<TimeText>,
+    skipped: Skipped,
     style: PhantomData<S>,
 }
 
-/// A label as it was written last at its place, with the comma before it.
-struct Label<'a> {
+/// The label that was written last at an index, with the comma before it.
+struct LabelText<'a> {
     key: &'a str,
     value: &'a str,
     text: Vec<u8>,
 }
 
-/// A time as it was written last at its place, with the comma before it and the
+/// The time that was written last at an index, with the comma before it and the
 /// colon after it.
-struct Time {
+struct TimeText {
     ms: i64,
     text: [u8; 32],
     len: u8,
@@ -47,28 +49,40 @@ impl<'a, S: Style> Writer<'a, S> {
         Self {
             labels: Vec::new(),
             times: Vec::new(),
-            left_out: LeftOut::default(),
+            skipped: Skipped::default(),
             style: PhantomData,
         }
     }
 
-    /// What it could not write so far.
+    /// What the writer has skipped so far.
     #[must_use]
-    pub fn left_out(&self) -> LeftOut {
-        self.left_out
+    pub fn skipped(&self) -> Skipped {
+        self.skipped
     }
 
-    /// Writes a series.
-    pub fn series(&mut self, series: Series<'a>, out: &mut Vec<u8>) {
-        let Ok(()) = self.series_through(series, out, &mut keep);
+    /// Appends a series or an alert to `out`.
+    pub fn write(&mut self, row: impl JsonRow<'a>, out: &mut Vec<u8>) {
+        let mut keep = |_: &mut Vec<u8>| Ok::<_, Infallible>(());
+        let Ok(()) = row.write_draining(self, out, &mut keep);
     }
 
-    /// Writes a series, and has `drain` empty `out` now and then.
+    /// Appends a series or an alert to `out`, and calls `drain` at least once for
+    /// each label, point and column. `drain` may empty `out`, so that memory stays
+    /// bounded however long a row is.
     ///
     /// # Errors
     ///
-    /// That of `drain`.
-    pub fn series_through<E>(
+    /// The error of `drain`. The row is then written in part.
+    pub fn write_draining<E>(
+        &mut self,
+        row: impl JsonRow<'a>,
+        out: &mut Vec<u8>,
+        drain: &mut impl FnMut(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        row.write_draining(self, out, drain)
+    }
+
+    pub(super) fn write_series<E>(
         &mut self,
         series: Series<'a>,
         out: &mut Vec<u8>,
@@ -85,17 +99,7 @@ impl<'a, S: Style> Writer<'a, S> {
         Ok(())
     }
 
-    /// Writes an alert.
-    pub fn alert(&mut self, alert: Alert<'a>, out: &mut Vec<u8>) {
-        let Ok(()) = self.alert_through(alert, out, &mut keep);
-    }
-
-    /// Writes an alert, and has `drain` empty `out` now and then.
-    ///
-    /// # Errors
-    ///
-    /// That of `drain`.
-    pub fn alert_through<E>(
+    pub(super) fn write_alert<E>(
         &mut self,
         alert: Alert<'a>,
         out: &mut Vec<u8>,
@@ -110,15 +114,14 @@ impl<'a, S: Style> Writer<'a, S> {
         S::text("occur_time", out);
         out.extend_from_slice(S::COLON.as_bytes());
         out.extend_from_slice(itoa::Buffer::new().format(alert.occur_time()).as_bytes());
-        for (key, text) in alert.extra() {
-            if has_column(alert, key) {
-                self.left_out.clashing_extras += 1;
-                continue;
-            }
+        let mut clashing = alert.extra().len();
+        for (key, text) in unique_extras(alert) {
             drain(out)?;
             out.extend_from_slice(S::COMMA.as_bytes());
             member::<S>(key, text, out);
+            clashing -= 1;
         }
+        self.skipped.clashing_extras += clashing as u64;
         out.push(b'}');
         Ok(())
     }
@@ -130,17 +133,19 @@ impl<'a, S: Style> Writer<'a, S> {
         drain: &mut impl FnMut(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         out.push(b'{');
-        for (place, (key, value)) in labels.iter().enumerate() {
+        for (index, (key, value)) in labels.iter().enumerate() {
             drain(out)?;
-            if place == self.labels.len() {
-                self.labels.push(Label::new::<S>(key, value));
+            if index == self.labels.len() {
+                self.labels.push(LabelText::new::<S>(key, value));
             }
-            let label = &mut self.labels[place];
-            // Both are texts of a dictionary: the same text is at the same address.
+            let label = &mut self.labels[index];
+            // Labels are texts of a dictionary, so equal texts have one address. To
+            // compare addresses is quicker than to compare texts, and a text that is
+            // equal at another address is only written again.
             if !(std::ptr::eq(label.key, key) && std::ptr::eq(label.value, value)) {
                 label.set::<S>(key, value);
             }
-            let comma = if place == 0 { S::COMMA.len() } else { 0 };
+            let comma = if index == 0 { S::COMMA.len() } else { 0 };
             out.extend_from_slice(&label.text[comma..]);
         }
         out.push(b'}');
@@ -155,13 +160,13 @@ impl<'a, S: Style> Writer<'a, S> {
     ) -> Result<(), E> {
         out.push(b'{');
         let mut comma = S::COMMA.len();
-        for (place, (ms, value)) in points.enumerate() {
+        for (index, (ms, value)) in points.enumerate() {
             if !value.is_finite() {
-                self.left_out.non_finite_points += 1;
+                self.skipped.non_finite_points += 1;
                 continue;
             }
             drain(out)?;
-            let time = self.time(place, ms);
+            let time = self.time(index, ms);
             out.extend_from_slice(&time.text[comma..usize::from(time.len)]);
             S::number(value, out);
             comma = 0;
@@ -170,22 +175,23 @@ impl<'a, S: Style> Writer<'a, S> {
         Ok(())
     }
 
-    fn time(&mut self, place: usize, ms: i64) -> &Time {
-        // Of a series of a million points not every time is kept.
-        let place = place % KEPT_TIMES;
-        // A point that was left out leaves its place open.
-        while self.times.len() <= place {
-            self.times.push(Time::new::<S>(ms));
+    /// The text of a time. Series of one collection mostly have the same times, so
+    /// the point at the same index of the series before had mostly the same one.
+    fn time(&mut self, index: usize, ms: i64) -> &TimeText {
+        let index = index % KEPT_TIMES;
+        // A loop, because points before this one may have been skipped.
+        while self.times.len() <= index {
+            self.times.push(TimeText::new::<S>(ms));
         }
-        let time = &mut self.times[place];
+        let time = &mut self.times[index];
         if time.ms != ms {
-            *time = Time::new::<S>(ms);
+            *time = TimeText::new::<S>(ms);
         }
         time
     }
 }
 
-impl<'a> Label<'a> {
+impl<'a> LabelText<'a> {
     fn new<S: Style>(key: &'a str, value: &'a str) -> Self {
         let mut label = Self {
             key,
@@ -204,7 +210,7 @@ impl<'a> Label<'a> {
     }
 }
 
-impl Time {
+impl TimeText {
     fn new<S: Style>(ms: i64) -> Self {
         let mut time = Self {
             ms,
@@ -212,7 +218,8 @@ impl Time {
             len: 0,
         };
         let mut digits = itoa::Buffer::new();
-        // At most 2 + 1 + 20 + 1 + 2 bytes.
+        // A style's comma and colon have at most 2 bytes, a number at most 20 digits:
+        // 2 + 1 + 20 + 1 + 2 bytes fit.
         for part in [S::COMMA, "\"", digits.format(ms), "\"", S::COLON] {
             let start = usize::from(time.len);
             time.text[start..start + part.len()].copy_from_slice(part.as_bytes());
@@ -222,16 +229,8 @@ impl Time {
     }
 }
 
-fn keep(_: &mut Vec<u8>) -> Result<(), Infallible> {
-    Ok(())
-}
-
 fn member<S: Style>(key: &str, value: &str, out: &mut Vec<u8>) {
     S::text(key, out);
     out.extend_from_slice(S::COLON.as_bytes());
     S::text(value, out);
-}
-
-fn has_column(alert: Alert<'_>, key: &str) -> bool {
-    key == "occur_time" || alert.texts().any(|(column, _)| column == key)
 }

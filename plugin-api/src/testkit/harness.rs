@@ -4,7 +4,7 @@ use std::{
     cell::Cell,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use abi_stable::{
@@ -22,6 +22,7 @@ use delfin_plugin_loader::{self as loader, ManifestExporter, OpenOptions};
 use crate::{
     Host,
     glue::{PANIC_EXTENSION, export_arrow},
+    time,
 };
 
 /// How long a call may take that the suite waits for.
@@ -137,7 +138,7 @@ impl Instance {
             batch_id: [7; 16],
             first_row: 0,
             rows: batch.num_rows() as u64,
-            accepted_ms: now_ms(),
+            accepted_ms: time::now_ms(),
             storage_id: RStr::from_str(""),
             complete: false,
         };
@@ -217,13 +218,6 @@ pub(super) fn in_time<R: Send + 'static>(what: &str, f: impl FnOnce() -> R + Sen
     std::thread::spawn(move || drop(sender.send(f())));
     let result = receiver.recv_timeout(PATIENCE);
     result.unwrap_or_else(|_| panic!("{what} does not come back"))
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
 }
 
 fn lend<'a>(context: &'a OneCall<'_>) -> ContextRef<'a> {

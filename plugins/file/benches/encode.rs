@@ -23,8 +23,8 @@ fn performance(bencher: Bencher<'_, '_>) {
         .counter(ItemsCount::new(batch.items()))
         .bench_local(|| {
             let mut lines = Lines::new(&mut buffer, io::sink());
-            let left_out = batch.encode(&mut lines);
-            left_out.and_then(|left_out| lines.finish().map(|()| left_out))
+            let skipped = batch.encode(&mut lines);
+            skipped.and_then(|skipped| lines.finish().map(|()| skipped))
         });
 }
 

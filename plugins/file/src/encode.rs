@@ -10,7 +10,7 @@
 use std::io::{self, Write};
 
 use delfin_plugin_api::{
-    AlertBatch, Batch, LeftOut, PerformanceBatch,
+    AlertBatch, Batch, PerformanceBatch, Skipped,
     json::{Compact, Writer},
 };
 
@@ -20,7 +20,7 @@ pub(crate) const CHUNK: usize = 256 * 1024;
 /// A batch that can be written as lines.
 pub(crate) trait Encode: Batch {
     /// Writes each row as a line.
-    fn encode<W: Write>(&self, lines: &mut Lines<'_, W>) -> io::Result<LeftOut>;
+    fn encode<W: Write>(&self, lines: &mut Lines<'_, W>) -> io::Result<Skipped>;
 }
 
 /// JSON text on its way to a writer.
@@ -64,25 +64,25 @@ impl<'a, W: Write> Lines<'a, W> {
 }
 
 impl Encode for PerformanceBatch {
-    fn encode<W: Write>(&self, lines: &mut Lines<'_, W>) -> io::Result<LeftOut> {
+    fn encode<W: Write>(&self, lines: &mut Lines<'_, W>) -> io::Result<Skipped> {
         let mut writer = Writer::<Compact>::new();
         let (buffer, mut drain) = lines.parts();
         for series in self.series() {
-            writer.series_through(series, buffer, &mut drain)?;
+            writer.write_draining(series, buffer, &mut drain)?;
             buffer.push(b'\n');
         }
-        Ok(writer.left_out())
+        Ok(writer.skipped())
     }
 }
 
 impl Encode for AlertBatch {
-    fn encode<W: Write>(&self, lines: &mut Lines<'_, W>) -> io::Result<LeftOut> {
+    fn encode<W: Write>(&self, lines: &mut Lines<'_, W>) -> io::Result<Skipped> {
         let mut writer = Writer::<Compact>::new();
         let (buffer, mut drain) = lines.parts();
         for alert in self.alerts() {
-            writer.alert_through(alert, buffer, &mut drain)?;
+            writer.write_draining(alert, buffer, &mut drain)?;
             buffer.push(b'\n');
         }
-        Ok(writer.left_out())
+        Ok(writer.skipped())
     }
 }

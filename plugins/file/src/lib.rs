@@ -48,13 +48,13 @@ impl<B: Encode> Exporter for FileExporter<B> {
         if batch.rows() == 0 {
             return Ok(());
         }
-        let left_out = self.file.append(SystemTime::now(), |file| {
+        let skipped = self.file.append(SystemTime::now(), |file| {
             let mut lines = Lines::new(&mut self.buffer, file);
-            let left_out = batch.encode(&mut lines)?;
+            let skipped = batch.encode(&mut lines)?;
             lines.finish()?;
-            Ok(left_out)
+            Ok(skipped)
         })?;
-        left_out.count(&self.host);
+        skipped.count(&self.host);
         log::debug!(rows = batch.rows(), items = batch.items(); "batch appended");
         Ok(())
     }

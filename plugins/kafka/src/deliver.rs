@@ -5,7 +5,7 @@
 
 mod round;
 
-use delfin_plugin_api::{BatchPart, LeftOut, Outcome, log};
+use delfin_plugin_api::{BatchPart, Outcome, Skipped, log};
 
 use self::round::{Group, Round, grouped};
 use crate::{
@@ -52,15 +52,15 @@ impl<B: Encode> Deliverer<B> {
     }
 
     /// Sends a batch, and waits until it is known what became of each row.
-    pub(crate) fn deliver(&mut self, batch: &B, call: &Call<'_>) -> (LeftOut, Outcome) {
+    pub(crate) fn deliver(&mut self, batch: &B, call: &Call<'_>) -> (Skipped, Outcome) {
         let rows = batch.all();
         let mut groups = grouped(&rows);
         let mut fates = Fates::new(rows.len());
-        let mut left_out = None;
+        let mut skipped = None;
         loop {
             match self.round(&rows, &groups, call, &mut fates) {
-                Ok(more) => left_out = left_out.or(Some(more)),
-                Err(trouble) => return (LeftOut::default(), Err(trouble.into())),
+                Ok(more) => skipped = skipped.or(Some(more)),
+                Err(trouble) => return (Skipped::default(), Err(trouble.into())),
             }
             for group in &mut groups {
                 group.rows = fates.open(&group.rows);
@@ -80,7 +80,7 @@ impl<B: Encode> Deliverer<B> {
                 fates.wait(&group.rows);
             }
         }
-        (left_out.unwrap_or_default(), fates.outcome())
+        (skipped.unwrap_or_default(), fates.outcome())
     }
 
     /// Handles what happened meanwhile.
@@ -120,7 +120,7 @@ impl<B: Encode> Deliverer<B> {
         groups: &[Group<'_>],
         call: &Call<'_>,
         fates: &mut Fates,
-    ) -> Result<LeftOut, Trouble> {
+    ) -> Result<Skipped, Trouble> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let (format, limits) = (self.config.format, self.limits);
         let client = self.client()?;

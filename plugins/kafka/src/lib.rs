@@ -56,9 +56,9 @@ impl<B: Encode> Exporter for KafkaExporter<B> {
             parts: context.parts().collect(),
             origin: context.origin().as_str(),
         };
-        let (left_out, outcome) = self.deliverer.deliver(batch, &call);
+        let (skipped, outcome) = self.deliverer.deliver(batch, &call);
         if context.attempt() == 1 {
-            left_out.count(&self.host);
+            skipped.count(&self.host);
         }
         outcome?;
         log::debug!(rows = batch.rows(), items = batch.items(); "batch delivered");

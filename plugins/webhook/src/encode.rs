@@ -1,29 +1,29 @@
 //! A batch as an array of JSON, in the form in which a host takes it in.
 
 use delfin_plugin_api::{
-    AlertBatch, Batch, LeftOut, PerformanceBatch,
+    AlertBatch, Batch, PerformanceBatch, Skipped,
     json::{Compact, Writer},
 };
 
 /// A batch that can be written. A row's place in the array is its number.
 pub(crate) trait Encode: Batch {
     /// Writes it.
-    fn encode(&self, out: &mut Vec<u8>) -> LeftOut;
+    fn encode(&self, out: &mut Vec<u8>) -> Skipped;
 }
 
 impl Encode for PerformanceBatch {
-    fn encode(&self, out: &mut Vec<u8>) -> LeftOut {
+    fn encode(&self, out: &mut Vec<u8>) -> Skipped {
         let mut writer = Writer::<Compact>::new();
-        array(self.series(), out, |row, out| writer.series(row, out));
-        writer.left_out()
+        array(self.series(), out, |row, out| writer.write(row, out));
+        writer.skipped()
     }
 }
 
 impl Encode for AlertBatch {
-    fn encode(&self, out: &mut Vec<u8>) -> LeftOut {
+    fn encode(&self, out: &mut Vec<u8>) -> Skipped {
         let mut writer = Writer::<Compact>::new();
-        array(self.alerts(), out, |row, out| writer.alert(row, out));
-        writer.left_out()
+        array(self.alerts(), out, |row, out| writer.write(row, out));
+        writer.skipped()
     }
 }
 
@@ -52,10 +52,10 @@ mod tests {
     /// What a host takes in.
     const TAKEN_IN: &str = include_str!("encode/taken-in.json");
 
-    fn written(batch: &impl Encode) -> (Value, LeftOut) {
+    fn written(batch: &impl Encode) -> (Value, Skipped) {
         let mut out = Vec::new();
-        let left_out = batch.encode(&mut out);
-        (serde_json::from_slice(&out).unwrap(), left_out)
+        let skipped = batch.encode(&mut out);
+        (serde_json::from_slice(&out).unwrap(), skipped)
     }
 
     #[test]
@@ -71,7 +71,7 @@ mod tests {
                 .series(series["name"].as_str().unwrap(), labels, points)
                 .unwrap();
         }
-        assert_eq!(written(&batch.build()), (taken_in, LeftOut::default()));
+        assert_eq!(written(&batch.build()), (taken_in, Skipped::default()));
     }
 
     #[test]
@@ -93,7 +93,7 @@ mod tests {
             .collect();
         first.insert("occur_time".to_owned(), json!(1_700_000_000_000_i64));
         let expected = json!([first, { "occur_time": -1 }]);
-        assert_eq!(written(&batch.build()), (expected, LeftOut::default()));
+        assert_eq!(written(&batch.build()), (expected, Skipped::default()));
     }
 
     #[test]
@@ -104,12 +104,12 @@ mod tests {
         batch
             .series("b", [("", ""); 0], [(1, f64::NEG_INFINITY)])
             .unwrap();
-        let (value, left_out) = written(&batch.build());
+        let (value, skipped) = written(&batch.build());
         let expected = json!([
             { "name": "a", "labels": { "k": "v" }, "values": { "2": 2.0 } },
             { "name": "b", "labels": {}, "values": {} },
         ]);
         assert_eq!(value, expected);
-        assert_eq!(left_out.non_finite_points, 3);
+        assert_eq!(skipped.non_finite_points, 3);
     }
 }

@@ -63,14 +63,14 @@ impl<B: Encode> Exporter for WebhookExporter<B> {
         }
         self.body.clear();
         self.body.shrink_to(KEPT);
-        let left_out = batch.encode(&mut self.body);
+        let skipped = batch.encode(&mut self.body);
         let key = key::of(context.parts());
         let outcome = self
             .receiver
             .post(&self.body, &key, batch.rows(), context.remaining());
         match &outcome {
             // Only now it is known that they went without.
-            Ok(()) | Err(Failure::Partial { .. }) => left_out.count(&self.host),
+            Ok(()) | Err(Failure::Partial { .. }) => skipped.count(&self.host),
             Err(_) => {}
         }
         log::debug!(rows = batch.rows(), items = batch.items(), key; "batch posted");

@@ -1,18 +1,18 @@
 use std::io::{self, Write};
 
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, LeftOut, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
+    AlertBatch, AlertBatchBuilder, NewAlert, PerformanceBatch, PerformanceBatchBuilder, Skipped,
 };
 use serde_json::{Value, json};
 
 use crate::encode::{CHUNK, Encode, Lines};
 
-fn encode(batch: &impl Encode) -> (String, LeftOut) {
+fn encode(batch: &impl Encode) -> (String, Skipped) {
     let (mut text, mut buffer) = (Vec::new(), Vec::new());
     let mut lines = Lines::new(&mut buffer, &mut text);
-    let left_out = batch.encode(&mut lines).unwrap();
+    let skipped = batch.encode(&mut lines).unwrap();
     lines.finish().unwrap();
-    (String::from_utf8(text).unwrap(), left_out)
+    (String::from_utf8(text).unwrap(), skipped)
 }
 
 fn series(labels: &[(&str, &str)], points: &[(i64, f64)]) -> PerformanceBatch {
@@ -39,7 +39,7 @@ fn a_series_is_a_line_in_the_form_in_which_it_can_be_handed_in_again() {
     batch.series("readIops", labels, points).unwrap();
     let none: [(&str, &str); 0] = [];
     batch.series("cpuUsage", none, [(-1, -3.0)]).unwrap();
-    let (text, left_out) = encode(&batch.build());
+    let (text, skipped) = encode(&batch.build());
     assert_eq!(
         text,
         concat!(
@@ -50,7 +50,7 @@ fn a_series_is_a_line_in_the_form_in_which_it_can_be_handed_in_again() {
             "\n",
         )
     );
-    assert_eq!(left_out, LeftOut::default());
+    assert_eq!(skipped, Skipped::default());
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn every_finite_value_reads_back_bit_for_bit() {
         9_007_199_254_740_993.0,
     ];
     for value in values {
-        let (line, left_out) = encode(&series(&[], &[(i64::MIN, value)]));
+        let (line, skipped) = encode(&series(&[], &[(i64::MIN, value)]));
         let number = line
             .strip_prefix(r#"{"name":"iops","labels":{},"values":{"-9223372036854775808":"#)
             .and_then(|rest| rest.strip_suffix("}}\n"))
@@ -98,7 +98,7 @@ fn every_finite_value_reads_back_bit_for_bit() {
         assert!(serde_json::from_str::<Value>(number).is_ok(), "{number}");
         let read: f64 = number.parse().unwrap();
         assert_eq!(read.to_bits(), value.to_bits(), "{number}");
-        assert_eq!(left_out, LeftOut::default());
+        assert_eq!(skipped, Skipped::default());
     }
 }
 
@@ -111,12 +111,12 @@ fn points_that_are_no_numbers_are_left_out_and_counted() {
         (4, 4.0),
         (5, f64::NEG_INFINITY),
     ];
-    let (line, left_out) = encode(&series(&[], &points));
+    let (line, skipped) = encode(&series(&[], &points));
     assert_eq!(
         line,
         "{\"name\":\"iops\",\"labels\":{},\"values\":{\"2\":2.0,\"4\":4.0}}\n"
     );
-    assert_eq!(left_out.non_finite_points, 3);
+    assert_eq!(skipped.non_finite_points, 3);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_series_without_points_is_still_a_line() {
 
 #[test]
 fn an_alert_is_a_line_without_the_columns_that_it_does_not_have() {
-    let (line, left_out) = encode(&alert(&[
+    let (line, skipped) = encode(&alert(&[
         ("alert_id", "19660818"),
         ("sequence_number", "0"),
         ("rack", "7\t\"b\""),
@@ -140,7 +140,7 @@ fn an_alert_is_a_line_without_the_columns_that_it_does_not_have() {
             "\n",
         )
     );
-    assert_eq!(left_out, LeftOut::default());
+    assert_eq!(skipped, Skipped::default());
 }
 
 #[test]
@@ -151,9 +151,9 @@ fn an_alert_of_which_only_the_time_is_known_is_a_line() {
 
 #[test]
 fn an_extra_named_like_a_column_that_the_alert_has_is_left_out_and_counted() {
-    let (line, left_out) = encode(&alert(&[("occur_time", "yesterday"), ("rack", "7")]));
+    let (line, skipped) = encode(&alert(&[("occur_time", "yesterday"), ("rack", "7")]));
     assert_eq!(line, "{\"occur_time\":1700000000000,\"rack\":\"7\"}\n");
-    assert_eq!(left_out.clashing_extras, 1);
+    assert_eq!(skipped.clashing_extras, 1);
 }
 
 #[test]

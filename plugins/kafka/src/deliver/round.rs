@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use delfin_plugin_api::{BatchPart, LeftOut};
+use delfin_plugin_api::{BatchPart, Skipped};
 use rdkafka::message::{Header, OwnedHeaders};
 
 use super::{Call, SMALLEST};
@@ -43,8 +43,8 @@ pub(super) struct Round<'a, 'r> {
 
 impl Round<'_, '_> {
     /// Sends everything, until there is no point in it.
-    pub(super) fn send<'r, R: Row<'r>>(&mut self, rows: &[R], buffer: &mut Vec<u8>) -> LeftOut {
-        let mut left_out = LeftOut::default();
+    pub(super) fn send<'r, R: Row<'r>>(&mut self, rows: &[R], buffer: &mut Vec<u8>) -> Skipped {
+        let mut skipped = Skipped::default();
         for group in 0..self.groups.len() {
             let numbers = &self.groups[group].rows;
             let mut start = 0;
@@ -58,16 +58,16 @@ impl Round<'_, '_> {
                 let of_run: Vec<R> = run.iter().map(|&row| rows[row]).collect();
                 let place = (group, start);
                 match self.send_run(place, part, &of_run, buffer) {
-                    Ok(more) => left_out += more,
+                    Ok(more) => skipped += more,
                     Err(trouble) => {
                         self.give_up(&trouble);
-                        return left_out;
+                        return skipped;
                     }
                 }
                 start += run.len();
             }
         }
-        left_out
+        skipped
     }
 
     /// Sends rows of one key that were accepted together.
@@ -77,7 +77,7 @@ impl Round<'_, '_> {
         part: Option<usize>,
         rows: &[R],
         buffer: &mut Vec<u8>,
-    ) -> Result<LeftOut, Trouble> {
+    ) -> Result<Skipped, Trouble> {
         let part = part.and_then(|part| self.call.parts.get(part));
         let headers = headers(part, self.format, self.call.origin);
         let Group { key, rows: numbers } = &self.groups[group];

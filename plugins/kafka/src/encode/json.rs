@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use delfin_plugin_api::{LeftOut, json::Writer};
+use delfin_plugin_api::{Skipped, json::Writer};
 
 use super::{Limits, Message, Payload, Row};
 
@@ -12,7 +12,7 @@ pub(super) fn encode<'a, S: Message, R: Row<'a>, E>(
     limits: Limits,
     out: &mut Vec<u8>,
     mut take: impl FnMut(Payload<'_>) -> Result<(), E>,
-) -> Result<LeftOut, E> {
+) -> Result<Skipped, E> {
     let array = S::ALWAYS_ARRAY || limits.rows > 1;
     let (open, close): (&[u8], &[u8]) = if array { (b"[", b"]") } else { (b"", b"") };
     let mut writer = Writer::<S>::new();
@@ -42,7 +42,7 @@ pub(super) fn encode<'a, S: Message, R: Row<'a>, E>(
     if !held.is_empty() {
         hand_over(held, out, close, &mut take)?;
     }
-    Ok(writer.left_out())
+    Ok(writer.skipped())
 }
 
 fn hand_over<E>(

@@ -12,7 +12,7 @@ mod style;
 use std::ops::Range;
 
 use delfin_plugin_api::{
-    Alert, AlertBatch, Batch, LeftOut, PerformanceBatch, Series,
+    Alert, AlertBatch, Batch, PerformanceBatch, Series, Skipped,
     json::{Compact, Style, Writer},
 };
 
@@ -100,12 +100,12 @@ impl Format {
         limits: Limits,
         buffer: &mut Vec<u8>,
         take: impl FnMut(Payload<'_>) -> Result<(), E>,
-    ) -> Result<LeftOut, E> {
+    ) -> Result<Skipped, E> {
         buffer.clear();
         match self {
             Self::Delfin => json::encode::<Python, R, E>(rows, limits, buffer, take),
             Self::Json => json::encode::<Compact, R, E>(rows, limits, buffer, take),
-            Self::Arrow => arrow::encode(rows, limits, buffer, take).map(|()| LeftOut::default()),
+            Self::Arrow => arrow::encode(rows, limits, buffer, take).map(|()| Skipped::default()),
         }
     }
 }
@@ -138,7 +138,7 @@ impl<'a> Row<'a> for Series<'a> {
     }
 
     fn write<S: Style>(self, writer: &mut Writer<'a, S>, out: &mut Vec<u8>) {
-        writer.series(self, out);
+        writer.write(self, out);
     }
 
     fn write_arrow(rows: &[Self], out: &mut Vec<u8>) -> Result<(), String> {
@@ -156,7 +156,7 @@ impl<'a> Row<'a> for Alert<'a> {
     }
 
     fn write<S: Style>(self, writer: &mut Writer<'a, S>, out: &mut Vec<u8>) {
-        writer.alert(self, out);
+        writer.write(self, out);
     }
 
     fn write_arrow(rows: &[Self], out: &mut Vec<u8>) -> Result<(), String> {

@@ -1,6 +1,6 @@
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, Batch, LeftOut, NewAlert, PerformanceBatch,
-    PerformanceBatchBuilder, sample,
+    AlertBatch, AlertBatchBuilder, Batch, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
+    Skipped, sample,
     serde::{
         Deserialize, Deserializer,
         de::{MapAccess, Visitor},
@@ -28,7 +28,7 @@ const ONE: Limits = Limits {
 type Written = (Range<usize>, Vec<u8>);
 
 /// Each payload.
-fn payloads<B: Encode>(batch: &B, format: Format, limits: Limits) -> (Vec<Written>, LeftOut) {
+fn payloads<B: Encode>(batch: &B, format: Format, limits: Limits) -> (Vec<Written>, Skipped) {
     let mut payloads = Vec::new();
     let take = |(rows, payload): Payload<'_>| {
         payloads.push((rows, payload.unwrap().to_vec()));
@@ -185,7 +185,7 @@ fn labels_and_times_that_change_from_row_to_row_are_those_of_the_row() {
     batch
         .series("d", [("k", "v"), ("l", "w")], [(7, f64::NAN), (2, 6.0)])
         .unwrap();
-    let (written, left_out) = payloads(&batch.build(), Format::Json, MANY);
+    let (written, skipped) = payloads(&batch.build(), Format::Json, MANY);
     let read: Value = serde_json::from_slice(&written[0].1).unwrap();
     let expected = json!([
         {"name": "a", "labels": {"k": "v", "l": "w"}, "values": {"1": 1.0, "2": 2.0}},
@@ -194,7 +194,7 @@ fn labels_and_times_that_change_from_row_to_row_are_those_of_the_row() {
         {"name": "d", "labels": {"k": "v", "l": "w"}, "values": {"2": 6.0}},
     ]);
     assert_eq!(read, expected);
-    assert_eq!(left_out.non_finite_points, 1);
+    assert_eq!(skipped.non_finite_points, 1);
 }
 
 #[test]
@@ -205,10 +205,10 @@ fn points_that_are_no_numbers_are_left_out_and_counted() {
         (Format::Delfin, r#"{"2": 2.0, "4": 4.0}"#),
         (Format::Json, r#"{"2":2.0,"4":4.0}"#),
     ] {
-        let (payloads, left_out) = payloads(&batch, format, MANY);
+        let (payloads, skipped) = payloads(&batch, format, MANY);
         let written = String::from_utf8(payloads[0].1.clone()).unwrap();
         assert!(written.contains(values), "{written}");
-        assert_eq!(left_out.non_finite_points, 2);
+        assert_eq!(skipped.non_finite_points, 2);
     }
 }
 
@@ -222,9 +222,9 @@ fn an_alert_is_an_object_without_the_columns_that_it_does_not_have() {
 
 #[test]
 fn an_extra_that_is_named_like_a_column_of_the_alert_is_left_out_and_counted() {
-    let (payloads, left_out) = payloads(&alert(&[("occur_time", "now")]), Format::Json, ONE);
+    let (payloads, skipped) = payloads(&alert(&[("occur_time", "now")]), Format::Json, ONE);
     assert_eq!(payloads[0].1, br#"{"occur_time":1700000000000}"#);
-    assert_eq!(left_out.clashing_extras, 1);
+    assert_eq!(skipped.clashing_extras, 1);
 }
 
 #[test]

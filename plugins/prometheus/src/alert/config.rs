@@ -76,7 +76,7 @@ impl TryFrom<Written> for Config {
             }
         };
         let tls = Tls::read(written.ca_certificate, None, None, &mut mistakes);
-        mistakes.none_or(Self {
+        mistakes.into_result(Self {
             urls,
             resolve_after: resolve_after.unwrap_or(RESOLVE_AFTER),
             authorization,

@@ -68,7 +68,7 @@ impl TryFrom<Written> for Config {
     fn try_from(written: Written) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::default();
         let login = login(written.username, written.password, &mut mistakes);
-        let open = mistakes.truth("allow_unauthenticated", written.allow_unauthenticated);
+        let open = mistakes.flag("allow_unauthenticated", written.allow_unauthenticated);
         let read_ip = |value: &Value| value.as_str()?.trim().parse().ok();
         let ip = mistakes
             .read(
@@ -90,11 +90,11 @@ impl TryFrom<Written> for Config {
         let config = Self {
             listen: SocketAddr::new(ip, port.unwrap_or(PORT)),
             metric_expiration: expiration.unwrap_or(EXPIRATION),
-            send_timestamps: mistakes.truth("send_timestamps", written.send_timestamps),
+            send_timestamps: mistakes.flag("send_timestamps", written.send_timestamps),
             login,
             tls: tls(written.tls_certificate, written.tls_key, &mut mistakes),
         };
-        mistakes.none_or(config)
+        mistakes.into_result(config)
     }
 }
 

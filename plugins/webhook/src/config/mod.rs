@@ -98,7 +98,7 @@ impl TryFrom<Written> for Config {
             _ => None,
         };
         let gzip = mistakes.read("compression", written.compression, read_gzip, COMPRESSION);
-        mistakes.none_or(Self {
+        mistakes.into_result(Self {
             url,
             shown,
             headers,

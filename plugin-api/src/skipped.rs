@@ -1,19 +1,19 @@
-//! What JSON has no place for: counted, so that nothing goes missing unseen.
+//! Counts what an encoder cannot write, so that no loss goes unnoticed.
 
 use crate::Host;
 
-/// How much of a batch an encoder left out.
+/// How much of a batch an encoder has skipped.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Points whose value is not a number of JSON: NaN and the infinities.
+pub struct Skipped {
+    /// Points whose value is NaN or infinite: JSON has no such number.
     pub non_finite_points: u64,
-    /// Extras of an alert that are named like a column that it has.
+    /// Extras of an alert with the name of a column that the alert has.
     pub clashing_extras: u64,
 }
 
-impl LeftOut {
-    /// Adds to the counters `non_finite_points` and `clashing_extras`; one that
-    /// would stay 0 is not made.
+impl Skipped {
+    /// Adds to the exporter's counters `non_finite_points` and `clashing_extras`. A
+    /// counter that would stay 0 is not created.
     pub fn count(self, host: &Host) {
         let Self {
             non_finite_points,
@@ -28,7 +28,7 @@ impl LeftOut {
     }
 }
 
-impl std::ops::AddAssign for LeftOut {
+impl std::ops::AddAssign for Skipped {
     fn add_assign(&mut self, more: Self) {
         self.non_finite_points += more.non_finite_points;
         self.clashing_extras += more.clashing_extras;

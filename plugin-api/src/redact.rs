@@ -1,0 +1,172 @@
+//! Hides secrets in texts that come from elsewhere: errors of a library, answers
+//! of a receiver.
+
+use std::borrow::Cow;
+
+/// Stands in a text where a secret was.
+const MASK: &str = "***";
+
+/// A shorter secret occurs in ordinary text by chance: to replace it would spoil
+/// messages and hide next to nothing.
+const MIN_CHARS: usize = 4;
+
+/// A shorter line of a secret says nothing of it.
+const MIN_LINE_BYTES: usize = 16;
+
+/// Replaces secrets in texts.
+///
+/// A secret of fewer than four characters is not replaced. Of a secret with
+/// several lines, such as a private key, each line of at least 16 bytes is
+/// replaced as well, and of any secret also the form in which messages quote it,
+/// with `\n` for a line end.
+///
+/// ```
+/// use delfin_plugin_api::redact::Redactor;
+///
+/// let mut redactor = Redactor::default();
+/// redactor.hide("hunter2");
+/// redactor.replace("s3cret", "${env:TOKEN}");
+/// assert_eq!(redactor.redact("hunter2, s3cret"), "***, ${env:TOKEN}");
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Redactor {
+    /// The longest first, so that a secret inside another one never wins.
+    secrets: Vec<Replacement>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Replacement {
+    secret: String,
+    shown: String,
+}
+
+impl Redactor {
+    /// Replaces a secret by `***` from now on.
+    pub fn hide(&mut self, secret: &str) {
+        self.replace(secret, MASK);
+    }
+
+    /// Replaces a secret by `shown` from now on. A secret that is already known
+    /// keeps what was shown in its place.
+    pub fn replace(&mut self, secret: &str, shown: &str) {
+        let quoted = secret.escape_debug().to_string();
+        let lines = secret.lines().filter(|line| line.len() >= MIN_LINE_BYTES);
+        for text in [secret, &quoted].into_iter().chain(lines) {
+            self.add(text, shown);
+        }
+    }
+
+    /// The text with every secret replaced. The replacements are not searched for
+    /// secrets.
+    #[must_use]
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut redacted = String::new();
+        let mut rest = text;
+        while let Some((at, found)) = self.first_in(rest) {
+            redacted.push_str(&rest[..at]);
+            redacted.push_str(&found.shown);
+            rest = &rest[at + found.secret.len()..];
+        }
+        if rest.len() == text.len() {
+            return Cow::Borrowed(text);
+        }
+        redacted.push_str(rest);
+        Cow::Owned(redacted)
+    }
+
+    /// The secret that comes first in a text, and of several at one place the
+    /// longest: `min_by_key` returns the first minimum, and the secrets are
+    /// sorted by length.
+    fn first_in(&self, text: &str) -> Option<(usize, &Replacement)> {
+        self.secrets
+            .iter()
+            .filter_map(|known| text.find(&known.secret).map(|at| (at, known)))
+            .min_by_key(|(at, _)| *at)
+    }
+
+    fn add(&mut self, secret: &str, shown: &str) {
+        let known = self.secrets.iter().any(|known| known.secret == secret);
+        if known || secret.chars().count() < MIN_CHARS {
+            return;
+        }
+        let index = self
+            .secrets
+            .partition_point(|known| known.secret.len() >= secret.len());
+        let replacement = Replacement {
+            secret: secret.to_owned(),
+            shown: shown.to_owned(),
+        };
+        self.secrets.insert(index, replacement);
+    }
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redactor(secrets: &[(&str, &str)]) -> Redactor {
+        let mut redactor = Redactor::default();
+        for (secret, shown) in secrets {
+            redactor.replace(secret, shown);
+        }
+        redactor
+    }
+
+    #[test]
+    fn every_occurrence_of_a_secret_is_replaced_and_the_longest_secret_wins() {
+        let redactor = redactor(&[
+            ("hunter2", "${env:A}"),
+            ("hunter2-long", "${env:B}"),
+            ("äöüß", "${env:C}"),
+        ]);
+        let check = |text: &str, redacted: &str| assert_eq!(redactor.redact(text), redacted);
+        check("nothing here", "nothing here");
+        check("hunter2", "${env:A}");
+        check("a hunter2, hunter2!", "a ${env:A}, ${env:A}!");
+        check("hunter2-long", "${env:B}");
+        check("xäöüßy", "x${env:C}y");
+    }
+
+    #[test]
+    fn a_secret_without_a_replacement_of_its_own_becomes_stars() {
+        let mut redactor = Redactor::default();
+        redactor.hide("hunter2");
+        redactor.hide("hunter2-and-more");
+        let text = "login hunter2-and-more failed, hunter2!";
+        assert_eq!(redactor.redact(text), "login *** failed, ***!");
+        assert_eq!(format!("{redactor:?}"), "***");
+    }
+
+    #[test]
+    fn a_quoted_secret_is_replaced() {
+        let redactor = redactor(&[("line 1\nline \"2\"", "${file:key}")]);
+        let quoted = r#"bad key "line 1\nline \"2\"""#;
+        assert_eq!(redactor.redact(quoted), r#"bad key "${file:key}""#);
+    }
+
+    #[test]
+    fn each_long_line_of_a_key_is_a_secret() {
+        let mut redactor = Redactor::default();
+        redactor.hide("-----BEGIN-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nAA==\n");
+        let text = "bad base64: MIIEvQIBADANBgkqhkiG9w0BAQ";
+        assert_eq!(redactor.redact(text), "bad base64: ***");
+    }
+
+    #[test]
+    fn a_replacement_is_not_redacted() {
+        let redactor = redactor(&[("long secret", "${env:NAME}"), ("NAME", "${env:OTHER}")]);
+        assert_eq!(redactor.redact("long secret"), "${env:NAME}");
+    }
+
+    #[test]
+    fn a_secret_of_three_characters_is_left_alone() {
+        let redactor = redactor(&[("abc", "${env:A}"), ("", "${env:B}")]);
+        assert_eq!(redactor.redact("abcabc"), "abcabc");
+    }
+}
