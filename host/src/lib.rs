@@ -16,7 +16,6 @@ pub mod journal;
 pub mod lane;
 pub mod logging;
 pub mod plugin;
-mod redact;
 pub mod reload;
 mod sqlite;
 pub mod storages;

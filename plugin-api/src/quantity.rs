@@ -35,7 +35,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
 
 /// The size in the largest unit that needs no fraction.
 #[must_use]
-pub fn show_size(bytes: u64) -> String {
+pub fn format_size(bytes: u64) -> String {
     let unit = UNITS[6..]
         .iter()
         .rev()
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn sizes_are_shown_as_they_are_read() {
         for text in ["0", "1", "1000", "64KiB", "1536MiB", "8GiB", "3TiB"] {
-            assert_eq!(show_size(parse_size(text).unwrap()), text);
+            assert_eq!(format_size(parse_size(text).unwrap()), text);
         }
     }
 

@@ -1,5 +1,10 @@
-//! Hides secrets in texts that come from elsewhere: errors of a library, answers
-//! of a receiver.
+//! Replaces secrets in texts that come from elsewhere: errors of a library,
+//! responses of a receiver. The host and the plugins use it.
+//!
+//! Promises: no text that [`Redactor::redact`] returns contains a secret of four
+//! characters or more that was added.
+//!
+//! Knows nothing of where secrets come from.
 
 use std::borrow::Cow;
 
@@ -25,7 +30,7 @@ const MIN_LINE_BYTES: usize = 16;
 ///
 /// let mut redactor = Redactor::default();
 /// redactor.hide("hunter2");
-/// redactor.replace("s3cret", "${env:TOKEN}");
+/// redactor.add("s3cret", "${env:TOKEN}");
 /// assert_eq!(redactor.redact("hunter2, s3cret"), "***, ${env:TOKEN}");
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -43,16 +48,16 @@ struct Replacement {
 impl Redactor {
     /// Replaces a secret by `***` from now on.
     pub fn hide(&mut self, secret: &str) {
-        self.replace(secret, MASK);
+        self.add(secret, MASK);
     }
 
     /// Replaces a secret by `shown` from now on. A secret that is already known
     /// keeps what was shown in its place.
-    pub fn replace(&mut self, secret: &str, shown: &str) {
+    pub fn add(&mut self, secret: &str, shown: &str) {
         let quoted = secret.escape_debug().to_string();
         let lines = secret.lines().filter(|line| line.len() >= MIN_LINE_BYTES);
         for text in [secret, &quoted].into_iter().chain(lines) {
-            self.add(text, shown);
+            self.insert(text, shown);
         }
     }
 
@@ -84,7 +89,7 @@ impl Redactor {
             .min_by_key(|(at, _)| *at)
     }
 
-    fn add(&mut self, secret: &str, shown: &str) {
+    fn insert(&mut self, secret: &str, shown: &str) {
         let known = self.secrets.iter().any(|known| known.secret == secret);
         if known || secret.chars().count() < MIN_CHARS {
             return;
@@ -113,7 +118,7 @@ mod tests {
     fn redactor(secrets: &[(&str, &str)]) -> Redactor {
         let mut redactor = Redactor::default();
         for (secret, shown) in secrets {
-            redactor.replace(secret, shown);
+            redactor.add(secret, shown);
         }
         redactor
     }

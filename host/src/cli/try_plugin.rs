@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_plugin_api::{Batch, Kind, Origin, sample};
+use delfin_plugin_api::{Batch, Kind, Origin, redact::Redactor, sample};
 use delfin_plugin_loader::{Inspection, ManifestExporter, OpenOptions, check, inspect, open};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -20,7 +20,6 @@ use crate::{
     ingest::{self, Limits, Payload},
     logging,
     plugin::{Call, Instance, InstanceHost, Outgoing, OutgoingPart, PluginCounters, answer},
-    redact::Redactor,
 };
 
 /// Points of a series that is made up.

@@ -8,7 +8,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use delfin_plugin_api::quantity::{parse_duration, parse_size, show_size};
+use delfin_plugin_api::{
+    quantity::{format_size, parse_duration, parse_size},
+    text::excerpt,
+};
 use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
@@ -77,7 +80,7 @@ impl<'d> Item<'d> {
         };
         match self.document.resolve(written) {
             Ok(value) => Some(Text {
-                shown: shorten(written),
+                shown: excerpt(written, SHOWN_CHARS),
                 value,
             }),
             Err(error) => {
@@ -149,7 +152,7 @@ impl<'d> Item<'d> {
             Some(bytes) if bytes >= least => return Some(bytes),
             Some(_) => self.fail(format!(
                 "`{shown}` is too small (at least `{}`)",
-                show_size(least)
+                format_size(least)
             )),
             None => self.fail(format!("`{shown}` is not a size ({RIGHT})")),
         }
@@ -320,7 +323,7 @@ impl<'d> Item<'d> {
     /// The value as it was written, where that is one short word.
     fn scalar(&self) -> Option<String> {
         match self.value {
-            DeValue::String(written) => Some(shorten(written)),
+            DeValue::String(written) => Some(excerpt(written, SHOWN_CHARS)),
             DeValue::Integer(integer) => Some(integer.to_string()),
             DeValue::Float(float) => Some(float.to_string()),
             DeValue::Boolean(flag) => Some(flag.to_string()),
@@ -355,20 +358,4 @@ fn split_at_commas(text: Text) -> Vec<Text> {
             value: piece.to_owned(),
         })
         .collect()
-}
-
-/// One line of bounded length.
-fn shorten(text: &str) -> String {
-    let line: String = text.chars().take(SHOWN_CHARS).flat_map(show_char).collect();
-    if text.chars().count() > SHOWN_CHARS {
-        format!("{line}…")
-    } else {
-        line
-    }
-}
-
-fn show_char(c: char) -> impl Iterator<Item = char> {
-    let control = c.is_control().then(|| c.escape_debug());
-    let plain = (!c.is_control()).then_some(c);
-    control.into_iter().flatten().chain(plain)
 }

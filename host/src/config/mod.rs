@@ -23,6 +23,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use delfin_plugin_api::redact::Redactor;
 use toml::de::DeTable;
 
 pub use delivery::{
@@ -37,8 +38,6 @@ pub use service::{AlertsConfig, ApiConfig, JournalConfig, LogConfig, LogFormat, 
 pub use storage::StorageConfig;
 
 use read::{Document, Section};
-
-use crate::redact::Redactor;
 
 /// Everything that the configuration says, checked.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@
 use std::fs::File;
 use std::io::Read;
 
-use crate::redact::Redactor;
+use delfin_plugin_api::redact::Redactor;
 
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 

@@ -11,13 +11,13 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use delfin_plugin_api::redact::Redactor;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::item::{Item, Text};
 use super::mistake::{Mistake, remedy};
 use super::placeholder::{self, PlaceholderError};
-use crate::redact::Redactor;
 
 /// A document's text, and what was found while reading it.
 pub(super) struct Document<'d> {

@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use delfin_plugin_api::text;
+
 /// Labels of one series, and keys of one alert. The exporters' own systems stop
 /// far earlier.
 pub(super) const MAX_LABELS: usize = 256;
@@ -49,31 +51,9 @@ impl Times {
     }
 }
 
-/// What was sent, short and printable enough for an error.
-pub(super) fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut short = String::new();
-    for (count, char) in text.chars().enumerate() {
-        if count == LONGEST {
-            short.push('…');
-            break;
-        }
-        if char.is_control() {
-            short.extend(char.escape_debug());
-        } else {
-            short.push(char);
-        }
-    }
-    short
-}
-
-/// A reason, however long what it quotes is.
-pub(super) fn shorten(reason: &str) -> String {
-    const LONGEST: usize = 300;
-    match reason.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &reason[..end]),
-        None => reason.to_owned(),
-    }
+/// A part of the request body, short enough for an error text.
+pub(super) fn excerpt(part: &str) -> String {
+    text::excerpt(part, 60)
 }
 
 #[cfg(test)]
@@ -95,11 +75,5 @@ mod tests {
         assert_eq!(repeated(&[3, 1, 2]), None);
         assert_eq!(repeated(&[1, 2, 2]), Some(2));
         assert_eq!(repeated(&[7, 9, 8, 7]), Some(7));
-    }
-
-    #[test]
-    fn an_excerpt_is_short_and_printable() {
-        assert_eq!(excerpt("a\nb"), "a\\nb");
-        assert_eq!(excerpt(&"é".repeat(100)), format!("{}…", "é".repeat(60)));
     }
 }

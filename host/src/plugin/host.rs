@@ -7,8 +7,9 @@ use std::{
 
 use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
+use delfin_plugin_api::redact::Redactor;
 
-use crate::{logging, redact::Redactor};
+use crate::logging;
 
 const MAX_COUNTERS: usize = 64;
 

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, Request, State},
     http::StatusCode,
 };
-use delfin_plugin_api::Alert;
+use delfin_plugin_api::json::alert_object;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -65,7 +65,7 @@ pub(super) async fn list_alerts(
     };
     let alerts = api.storages().alerts(&id, query).await?;
     Ok(Json(Alerts {
-        alerts: alerts.alerts().map(view).collect(),
+        alerts: alerts.alerts().map(alert_object).collect(),
     }))
 }
 
@@ -116,17 +116,4 @@ fn range([begin, end]: [i64; 2]) -> Result<Option<Window>, ApiError> {
     };
     let is_range = (begin != 0 || end != 0) && window.start_ms < window.end_ms;
     Ok(is_range.then_some(window))
-}
-
-fn view(alert: Alert<'_>) -> Map<String, Value> {
-    let extra = alert.extra();
-    let extra = extra
-        .iter()
-        .map(|(name, text)| (name.to_owned(), text.into()));
-    let texts = alert
-        .texts()
-        .map(|(name, text)| (name.to_owned(), text.into()));
-    let mut view: Map<String, Value> = extra.chain(texts).collect();
-    view.insert("occur_time".to_owned(), alert.occur_time().into());
-    view
 }

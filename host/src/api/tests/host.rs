@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use delfin_plugin_api::{Batch, Kind};
+use delfin_plugin_api::{Batch, Kind, redact::Redactor};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -25,7 +25,6 @@ use crate::{
     journal::{self, Journals, Limits, Position, Receipt, Seq, Settlement},
     lane::{Lane, Lanes, NewBatch},
     plugin::{InstanceHost, PluginCounters},
-    redact::Redactor,
     reload::Reloader,
     storages::Storages,
 };

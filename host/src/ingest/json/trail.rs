@@ -1,9 +1,12 @@
 //! Where in the body the reader is, so that a mistake can be named.
 
-use crate::ingest::{
-    IngestError, ItemError, Limits, Rejected, RejectedItem,
-    rules::{excerpt, shorten},
-};
+use delfin_plugin_api::text;
+
+use crate::ingest::{IngestError, ItemError, Limits, Rejected, RejectedItem, rules::excerpt};
+
+/// The reason of an item's error has at most so many characters: it may quote the
+/// item.
+const MAX_REASON_CHARS: usize = 300;
 
 /// Where the reader is, and which items it has left out.
 #[derive(Debug)]
@@ -87,7 +90,10 @@ impl Trail {
 /// What the JSON reader says, without where it says it: it has seen only a part
 /// of the body.
 pub(super) fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
+    let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    shorten(text.strip_suffix(&place).unwrap_or(&text))
+    text::excerpt(
+        message.strip_suffix(&place).unwrap_or(&message),
+        MAX_REASON_CHARS,
+    )
 }
