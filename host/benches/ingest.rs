@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::StreamWriter;
 use delfin_host::{
-    codec,
+    batch::{AnyBatch, codec},
     ingest::{self, Encoding, Format, Limits, Payload},
 };
 use delfin_plugin_api::{Batch, Kind, PerformanceBatch};
@@ -33,7 +33,7 @@ fn main() {
     divan::main();
 }
 
-fn parse(bytes: &[u8], format: Format) -> ingest::AnyBatch {
+fn parse(bytes: &[u8], format: Format) -> AnyBatch {
     let payload = Payload {
         format,
         encoding: Encoding::Identity,

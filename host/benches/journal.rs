@@ -1,6 +1,6 @@
-//! How many batches of about 8 KiB a lane makes durable in a second, by the
+//! How many batches of about 8 KiB a journal makes durable in a second, by the
 //! number of callers and by the number of exporters that settle them at the same
-//! time, as an exporter's worker does: through the lane's decoded batches, with
+//! time, as an exporter's worker does: through the journal's decoded batches, with
 //! settlements that are merged while one is under way.
 
 #![expect(
@@ -11,18 +11,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::{Int64Array, RecordBatch};
+use delfin_host::batch::NewBatch;
+use delfin_host::batch_journal::{BatchJournal, ReadResult};
 use delfin_host::journal::{
     self, CursorError, Durable, Journals, Limits, Position, Settlement, StartFrom,
 };
-use delfin_host::lane::{Lane, NewBatch, Next};
-use delfin_plugin_api::{Kind, Origin};
+use delfin_plugin_api::{Kind, Origin, sample};
 use divan::counter::ItemsCount;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 const APPENDS: u64 = 512;
+
+/// About 8 KiB once encoded.
+const SERIES: usize = 64;
+const POINTS: usize = 16;
 
 fn main() {
     divan::main();
@@ -47,13 +51,13 @@ fn bench(bencher: divan::Bencher<'_, '_>, callers: u64, exporters: u64) {
         ..Limits::default()
     };
     let journals: Journals = journal::open(folder.path(), &limits).unwrap();
-    let lane = Lane::new(Kind::Performance, journals.performance.clone(), 64 << 20);
-    let lane = Arc::new(lane);
+    let journal = BatchJournal::new(Kind::Performance, journals.performance.clone(), 64 << 20);
+    let journal = Arc::new(journal);
     let runtime = Runtime::new().unwrap();
     let mut settling = JoinSet::new();
     for exporter in 0..exporters {
         settling.spawn_on(
-            deliver_all(Arc::clone(&lane), format!("exporter-{exporter}")),
+            deliver_all(Arc::clone(&journal), format!("exporter-{exporter}")),
             runtime.handle(),
         );
     }
@@ -61,7 +65,7 @@ fn bench(bencher: divan::Bencher<'_, '_>, callers: u64, exporters: u64) {
         runtime.block_on(async {
             let mut appending = JoinSet::new();
             for _ in 0..callers {
-                appending.spawn(accept(Arc::clone(&lane), APPENDS / callers));
+                appending.spawn(accept(Arc::clone(&journal), APPENDS / callers));
             }
             appending.join_all().await;
         });
@@ -69,36 +73,34 @@ fn bench(bencher: divan::Bencher<'_, '_>, callers: u64, exporters: u64) {
     runtime.block_on(settling.shutdown());
 }
 
-async fn accept(lane: Arc<Lane>, times: u64) {
+async fn accept(journal: Arc<BatchJournal>, times: u64) {
     for _ in 0..times {
-        let values = Int64Array::from_iter_values((0..1024).map(|value| value * 7919));
         let batch = NewBatch {
-            arrow: RecordBatch::try_from_iter([("value", Arc::new(values) as _)]).unwrap(),
-            items: 1024,
+            rows: sample::performance(SERIES, POINTS).into(),
             origin: Origin::Ingest,
             storage_id: None,
             complete: false,
         };
-        lane.accept(batch, None).await.unwrap();
+        journal.accept(batch, None).await.unwrap();
     }
 }
 
 /// Takes and settles what comes, as an exporter does that has nothing to wait for.
-async fn deliver_all(lane: Arc<Lane>, exporter: String) {
-    let journal = lane.journal();
-    let opened = journal.open_cursor(&exporter, StartFrom::Now).await;
+async fn deliver_all(journal: Arc<BatchJournal>, exporter: String) {
+    let backend = journal.backend();
+    let opened = backend.open_cursor(&exporter, StartFrom::Now).await;
     let mut next = opened.unwrap().next.seq;
-    let mut head = journal.head();
+    let mut head = backend.head();
     let mut delivered = 0;
     let mut under_way: Option<Durable<(), CursorError>> = None;
     loop {
-        while let Next::Batch(batch) = lane.next(next).await.unwrap() {
+        while let ReadResult::Batch(batch) = journal.read(next).await.unwrap() {
             next = batch.seq.next();
-            delivered += batch.items;
+            delivered += batch.header.items;
         }
         if delivered > 0 && under_way.is_none() {
             let settlement = Settlement::delivered(Position::at(next), delivered);
-            under_way = Some(journal.settle(&exporter, settlement));
+            under_way = Some(backend.settle(&exporter, settlement));
             delivered = 0;
         }
         tokio::select! {

@@ -13,33 +13,24 @@
 use std::{env, str::FromStr, sync::Arc, time::Duration};
 
 use delfin_host::{
+    batch_journal::BatchJournal,
     collect::{
-        Collected, CollectedBatch, Destination, Pace, Refused, Registry, Schedule, StorageConfig,
-        drivers::fake,
+        Collected, Destination, Pace, Refused, Registry, Schedule, StorageConfig, drivers::fake,
     },
     journal::{self, Limits},
-    lane::{Lane, NewBatch},
 };
-use delfin_plugin_api::{Batch, Kind};
+use delfin_plugin_api::Kind;
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, time::sleep};
 use uuid::Uuid;
 
-struct Keeps(Arc<Lane>);
+struct Keeps(Arc<BatchJournal>);
 
 impl Destination for Keeps {
     async fn accept(&self, collected: Collected) -> Result<(), Refused> {
-        let CollectedBatch::Performance(points) = collected.batch else {
-            return Ok(());
-        };
-        let batch = NewBatch {
-            arrow: points.as_arrow().clone(),
-            items: points.items(),
-            origin: collected.origin,
-            storage_id: Some(collected.storage_id),
-            complete: collected.complete,
-        };
-        self.0.accept(batch, None).await?;
+        if collected.batch.rows.kind() == Kind::Performance {
+            self.0.accept(collected.batch, None).await?;
+        }
         Ok(())
     }
 }
@@ -81,13 +72,13 @@ fn main() {
     let journals = journal::open(folder.path(), &limits).unwrap();
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {
-        let lane = Arc::new(Lane::new(
+        let journal = Arc::new(BatchJournal::new(
             Kind::Performance,
             journals.performance.clone(),
             0,
         ));
         let storages = (0..count).map(|number| storage(number, interval)).collect();
-        let keeps = Arc::new(Keeps(lane));
+        let keeps = Arc::new(Keeps(journal));
         let schedule = Schedule::start(storages, &Registry::default(), keeps).unwrap();
         let begun = cpu_seconds();
         let mut most_threads = 0;

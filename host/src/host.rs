@@ -6,21 +6,21 @@
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use delfin_plugin_api::{Batch, Kind};
+use delfin_plugin_api::Kind;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     alert,
     api::{self, ApiParts, ApiState},
-    collect::{Collected, CollectedBatch, Destination, Refused, Registry},
+    batch_journal::{BatchJournal, BatchJournals},
+    collect::{Collected, Destination, Refused, Registry},
     config::{Config, Loaded},
-    delivery::{Exporter, Exporters, Phase},
-    exporters::Starter,
+    delivery::ExporterHandle,
+    exporters::{self, ExporterSet, ExporterStarter, Reloader},
     inventory,
-    journal::{self, CursorError, Journals, Limits, OpenError, ReadError},
-    lane::{Lane, Lanes, NewBatch},
+    journal::{self, Journals, Limits, OpenError},
+    lifecycle::Phase,
     plugin::Plugins,
-    reload::Reloader,
     storages::{self, Progress, Storages},
 };
 
@@ -44,36 +44,25 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// An exporter's place in the journal cannot be had.
+    /// An exporter cannot be started for a reason of the host's own.
     #[error(transparent)]
-    Cursor(#[from] CursorError),
+    Exporters(#[from] exporters::StartError),
     /// The active alerts cannot be kept.
     #[error(transparent)]
     Alerts(#[from] alert::StartError),
-    /// The journal cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
     /// The inventory cannot be used.
     #[error(transparent)]
     Inventory(#[from] inventory::OpenError),
     /// The storages cannot be collected from.
     #[error(transparent)]
     Storages(#[from] storages::StartError),
-    /// A folder for an exporter's state cannot be made.
-    #[error("cannot make folder `{path}` (check `state_dir`, its owner and its mode)")]
-    Folder {
-        /// Which one.
-        path: String,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 /// A host that was started.
 pub struct Host {
     config: Config,
-    journals: Journals,
-    exporters: Exporters,
+    backends: Journals,
+    exporters: ExporterSet,
     reloader: Reloader,
     follower: JoinHandle<()>,
     storages: Arc<Storages>,
@@ -94,25 +83,27 @@ impl Host {
         for remark in plugins.remarks() {
             log::warn!("{remark}");
         }
-        let journals = journal::open(&config.state_dir, &limits(&config))?;
+        let backends = journal::open(&config.state_dir, &limits(&config))?;
         let address = config.api.listen;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Listen { address, source })?;
-        let lanes = lanes(&config, &journals);
+        let journals = batch_journals(&config, &backends);
         let max_active = config.alerts.max_active;
-        let (alerts, follower) = alert::open(&config.state_dir, max_active, &lanes.alerts).await?;
+        let (alerts, follower) =
+            alert::open(&config.state_dir, max_active, &journals.alerts).await?;
         let phase = watch::Sender::new(Phase::Running);
         let follower = tokio::spawn(follower.run(phase.subscribe()));
-        let exporters = Exporters::default();
-        let starter = Starter::new(&config, exporters.clone(), lanes.clone(), alerts.clone());
+        let exporters = ExporterSet::default();
+        let starter =
+            ExporterStarter::new(&config, exporters.clone(), journals.clone(), alerts.clone());
         let reloader = Reloader::new(loaded, starter, exporters.clone(), Arc::default());
         reloader.start_all(&mut plugins).await?;
-        let storages = start_storages(&config, &lanes)?;
+        let storages = start_storages(&config, &journals)?;
         let api = ApiState::new(ApiParts {
             config: config.api.clone(),
             journal: config.journal.clone(),
-            lanes,
+            journals,
             alerts,
             exporters: exporters.clone(),
             storages: Arc::clone(&storages),
@@ -121,7 +112,7 @@ impl Host {
         });
         Ok(Self {
             config,
-            journals,
+            backends,
             exporters,
             reloader,
             follower,
@@ -169,8 +160,8 @@ impl Host {
             _ = timeout(drain_timeout, drained) => {}
             () = hurry => {}
         }
-        self.phase.send_replace(Phase::Stopping);
-        self.exporters.stop_all().await;
+        self.phase.send_replace(Phase::Aborting);
+        self.exporters.abort_all().await;
         if timeout(LAST_MOMENT, self.follower).await.is_err() {
             log::debug!("the table of active alerts is behind; it goes on from there");
         }
@@ -182,19 +173,19 @@ impl Host {
         writing.abort();
         tokio::task::block_in_place(|| {
             progress.write();
-            self.journals.performance.close();
-            self.journals.alerts.close();
+            self.backends.performance.close();
+            self.backends.alerts.close();
         });
     }
 }
 
-fn start_storages(config: &Config, lanes: &Lanes) -> Result<Arc<Storages>, StartError> {
+fn start_storages(config: &Config, journals: &BatchJournals) -> Result<Arc<Storages>, StartError> {
     tokio::task::block_in_place(|| {
         let inventory = inventory::open(&config.state_dir)?;
-        let lanes = lanes.clone();
-        let intake = |progress| Intake { lanes, progress };
+        let journals = journals.clone();
+        let destination = |progress| CollectionDestination { journals, progress };
         let declared = &config.storages;
-        let storages = Storages::start(declared, inventory, Registry::default(), intake)?;
+        let storages = Storages::start(declared, inventory, Registry::default(), destination)?;
         Ok(Arc::new(storages))
     })
 }
@@ -208,29 +199,20 @@ async fn write_now_and_then(progress: Arc<Progress>) {
     }
 }
 
-/// What is collected goes into the lanes, and once it is there it is noted.
-struct Intake {
-    lanes: Lanes,
+/// Accepts collected batches, and then notes how far their storage is collected.
+struct CollectionDestination {
+    journals: BatchJournals,
     progress: Arc<Progress>,
 }
 
-impl Destination for Intake {
+impl Destination for CollectionDestination {
     async fn accept(&self, collected: Collected) -> Result<(), Refused> {
-        let items = collected.batch.items();
-        let (kind, arrow) = match collected.batch {
-            CollectedBatch::Performance(batch) => (Kind::Performance, batch.as_arrow().clone()),
-            CollectedBatch::Alerts(batch) => (Kind::Alert, batch.as_arrow().clone()),
-        };
-        let batch = NewBatch {
-            arrow,
-            items,
-            origin: collected.origin,
-            storage_id: Some(collected.storage_id.clone()),
-            complete: collected.complete,
-        };
-        self.lanes.of(kind).accept(batch, None).await?;
-        if let Some(until_ms) = collected.until_ms {
-            self.progress.note(&collected.storage_id, until_ms);
+        let Collected { batch, until_ms } = collected;
+        let storage_id = batch.storage_id.clone();
+        let journal = self.journals.of(batch.rows.kind());
+        journal.accept(batch, None).await?;
+        if let (Some(storage_id), Some(until_ms)) = (storage_id, until_ms) {
+            self.progress.note(&storage_id, until_ms);
         }
         Ok(())
     }
@@ -246,19 +228,19 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-fn lanes(config: &Config, journals: &Journals) -> Lanes {
-    let lane = |kind| {
-        let journal = Arc::clone(journals.lane(kind));
-        Arc::new(Lane::new(kind, journal, config.journal.cache_bytes))
+fn batch_journals(config: &Config, backends: &Journals) -> BatchJournals {
+    let journal = |kind| {
+        let backend = Arc::clone(backends.of(kind));
+        Arc::new(BatchJournal::new(kind, backend, config.journal.cache_bytes))
     };
-    Lanes {
-        performance: lane(Kind::Performance),
-        alerts: lane(Kind::Alert),
+    BatchJournals {
+        performance: journal(Kind::Performance),
+        alerts: journal(Kind::Alert),
     }
 }
 
 /// One line that says what stays in the journal.
-fn report(exporters: &[Exporter]) {
+fn report(exporters: &[ExporterHandle]) {
     let pending: Vec<String> = exporters
         .iter()
         .filter_map(|exporter| {

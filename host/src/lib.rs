@@ -2,20 +2,20 @@
 
 pub mod alert;
 pub mod api;
+pub mod batch;
+pub mod batch_journal;
 pub mod cli;
 pub mod clock;
-pub mod codec;
 pub mod collect;
 pub mod config;
 pub mod delivery;
-mod exporters;
+pub mod exporters;
 pub mod host;
 pub mod ingest;
 pub mod inventory;
 pub mod journal;
-pub mod lane;
+mod lifecycle;
 pub mod logging;
 pub mod plugin;
-pub mod reload;
 mod sqlite;
 pub mod storages;

@@ -13,8 +13,8 @@ mod support;
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::StreamWriter;
 use delfin_host::{
-    codec,
-    ingest::{self, AnyBatch, Encoding, Format, Limits, Payload},
+    batch::{AnyBatch, codec},
+    ingest::{self, Encoding, Format, Limits, Payload},
 };
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, Batch, Kind, NewAlert, PerformanceBatch,
@@ -37,8 +37,8 @@ fn parse(kind: Kind, format: Format, bytes: &[u8]) -> AnyBatch {
 
 fn performance(format: Format, bytes: &[u8]) -> PerformanceBatch {
     match parse(Kind::Performance, format, bytes) {
-        AnyBatch::Performance(batch) => *batch,
-        AnyBatch::Alert(batch) => panic!("not a performance batch: {batch:?}"),
+        AnyBatch::Performance(batch) => batch,
+        AnyBatch::Alerts(batch) => panic!("not a performance batch: {batch:?}"),
     }
 }
 
@@ -79,10 +79,10 @@ fn what_delfin_writes_as_objects_and_as_triples_is_the_same_batch() {
 fn what_delfin_lists_as_alerts_is_a_batch() {
     let batch = parse(Kind::Alert, Format::Json, ALERTS);
     assert_eq!(
-        (batch.kind(), batch.items(), batch.rows()),
+        (batch.kind(), batch.items(), batch.row_count()),
         (Kind::Alert, 4, 4)
     );
-    let AnyBatch::Alert(batch) = batch else {
+    let AnyBatch::Alerts(batch) = batch else {
         panic!("not an alert batch: {batch:?}");
     };
     let sequence: Vec<_> = batch

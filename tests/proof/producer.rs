@@ -29,7 +29,7 @@ pub(crate) struct Shape {
     pub(crate) hidden: f64,
 }
 
-/// Clients of both lanes.
+/// Clients of both journals.
 pub(crate) struct Producer {
     clients: Vec<Mutex<Client>>,
     acknowledged: Mutex<Vec<(Kind, Row)>>,
@@ -225,7 +225,7 @@ impl Client {
 
     /// The answer, if one came; else the request waits for the next try.
     fn send(&mut self, request: &Request, url: &str) -> Option<(u16, Value)> {
-        let lane = match self.kind {
+        let journal = match self.kind {
             Kind::Performance => "performance",
             Kind::Alert => "alerts",
         };
@@ -237,7 +237,7 @@ impl Client {
         };
         let answer = self
             .agent
-            .post(format!("{url}/v1/ingest/{lane}"))
+            .post(format!("{url}/v1/ingest/{journal}"))
             .config()
             .timeout_global(Some(patience))
             .build()

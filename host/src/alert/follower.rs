@@ -1,6 +1,6 @@
-//! Keeps the table in step with the lane.
+//! Keeps the table in step with the journal.
 //!
-//! Promises: a batch changes the table once, and the lane's place moves only
+//! Promises: a batch changes the table once, and the journal's place moves only
 //! when the table has it for good. What ends because a complete batch is without
 //! it is appended as recoveries before the table changes, under a name that
 //! follows from that batch: a crash in between appends nothing twice.
@@ -26,19 +26,19 @@ use super::{
     table::{Sighted, Table},
 };
 use crate::{
-    delivery::{Phase, Settling},
-    journal::{AppendError, CursorError, Position, ReadError, Seq, Settlement, StartFrom},
-    lane::{Lane, NewBatch, Next},
-    plugin::StoredBatch,
+    batch::{NewBatch, Seq, StoredBatch},
+    batch_journal::{BatchJournal, ReadResult},
+    journal::{AppendError, CommitQueue, CursorError, Position, ReadError, Settlement, StartFrom},
+    lifecycle::Phase,
 };
 
-/// The follower's place in the lane; no exporter can have this name.
+/// The follower's place in the journal; no exporter can have this name.
 const CURSOR: &str = ":active-alerts";
 /// How many batches share a write.
 const MOST_BATCHES: usize = 64;
 /// How long to wait before something that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How often recoveries are offered to a lane that has no room.
+/// How often recoveries are offered to a journal that has no room.
 const MOST_TRIES: u32 = 60;
 /// How often lost alerts are told of at most.
 const TELL_EVERY: Duration = Duration::from_mins(1);
@@ -49,22 +49,22 @@ pub enum StartError {
     /// Its file cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no place in the lane for it.
+    /// There is no place in the journal for it.
     #[error(transparent)]
     Cursor(#[from] CursorError),
 }
 
 /// Whoever keeps the table in step.
 pub struct Follower {
-    lane: Arc<Lane>,
+    journal: Arc<BatchJournal>,
     alerts: ActiveAlerts,
     store: Arc<Mutex<Store>>,
-    settling: Settling,
+    settling: CommitQueue,
     /// The next record to read.
     next: Seq,
     /// The first record that the table does not know.
     apply_from: Seq,
-    /// The first record that the place in the lane has not passed.
+    /// The first record that the place in the journal has not passed.
     settle_from: Seq,
     told: Told,
 }
@@ -84,23 +84,23 @@ impl Follower {
     pub(super) async fn open(
         state_dir: &Path,
         max_active: usize,
-        lane: &Arc<Lane>,
+        journal: &Arc<BatchJournal>,
     ) -> Result<(ActiveAlerts, Self), StartError> {
         let (store, stored) = Store::open(state_dir)?;
-        let journal = lane.journal();
-        let cursor = journal.open_cursor(CURSOR, StartFrom::Earliest).await?;
-        let head = *journal.head().borrow();
-        // A place that the lane has not come to is one in a journal that is gone.
+        let backend = journal.backend();
+        let cursor = backend.open_cursor(CURSOR, StartFrom::Earliest).await?;
+        let head = *backend.head().borrow();
+        // A place that the journal has not come to is one in a journal that is gone.
         let known = stored.place.filter(|place| *place <= head.next());
         let apply_from = known.unwrap_or_default();
         let mut table = Table::new(max_active, stored.alerts);
         table.reach(apply_from);
         let alerts = ActiveAlerts(Arc::new(Mutex::new(table)));
         let follower = Self {
-            lane: Arc::clone(lane),
+            journal: Arc::clone(journal),
             alerts: alerts.clone(),
             store: Arc::new(Mutex::new(store)),
-            settling: Settling::new(CURSOR, journal),
+            settling: CommitQueue::new(CURSOR, backend),
             next: apply_from.min(cursor.next.seq),
             apply_from,
             settle_from: cursor.next.seq,
@@ -109,10 +109,10 @@ impl Follower {
         Ok((alerts, follower))
     }
 
-    /// Follows the lane until the host has delivered what it could.
+    /// Follows the journal until the host has delivered what it could.
     pub async fn run(mut self, mut phase: watch::Receiver<Phase>) {
-        let mut head = self.lane.journal().head();
-        while *phase.borrow() < Phase::Stopping {
+        let mut head = self.journal.backend().head();
+        while *phase.borrow() < Phase::Aborting {
             let Ok(followed) = self.follow(&mut phase).await else {
                 break;
             };
@@ -140,18 +140,18 @@ impl Follower {
         let mut settlement = Settlement::default();
         let mut batches = 0;
         while batches < MOST_BATCHES {
-            let (seq, items) = match self.lane.next(self.next).await {
-                Ok(Next::Batch(batch)) => {
+            let (seq, items) = match self.journal.read(self.next).await {
+                Ok(ReadResult::Batch(batch)) => {
                     if batch.seq >= self.apply_from {
                         self.take_in(&batch, phase).await?;
                     }
-                    (batch.seq, batch.items)
+                    (batch.seq, batch.header.items)
                 }
-                Ok(Next::Damaged(entry, reason)) => {
-                    log::error!(record:% = entry.seq; "active alerts: a batch in the journal cannot be read: {reason}");
-                    (entry.seq, entry.record.items)
+                Ok(ReadResult::Damaged(record, reason)) => {
+                    log::error!(record:% = record.seq; "active alerts: a batch in the journal cannot be read: {reason}");
+                    (record.seq, record.header.items)
                 }
-                Ok(Next::Nothing) => break,
+                Ok(ReadResult::EndOfJournal) => break,
                 Err(error @ ReadError::Unavailable { .. }) => {
                     log::debug!("active alerts fall behind: {error}");
                     pause(phase).await?;
@@ -188,7 +188,7 @@ impl Follower {
     ) -> Result<(), Stop> {
         // The table's own recoveries say what it knows; and where an alert was
         // sighted again before they came, that is what holds.
-        if Lane::follows_from_another(batch.batch_id) {
+        if BatchJournal::is_derived(batch.header.batch_id) {
             return Ok(());
         }
         let alerts = match AlertBatch::try_from_arrow(batch.arrow.clone()) {
@@ -200,13 +200,17 @@ impl Follower {
         };
         let sighted = Sighted {
             seq: batch.seq,
-            accepted_ms: batch.accepted_ms,
-            complete_for: batch.storage_id.as_deref().filter(|_| batch.complete),
+            accepted_ms: batch.header.accepted_ms,
+            complete_for: batch
+                .header
+                .storage_id
+                .as_deref()
+                .filter(|_| batch.header.complete),
             alerts: &alerts,
         };
         let ended = self.alerts.lock().absent_from(&sighted);
         if !ended.is_empty() {
-            let recoveries = recoveries_of(&ended, batch.accepted_ms);
+            let recoveries = recoveries_of(&ended, batch.header.accepted_ms);
             self.append(batch, recoveries, phase).await?;
         }
         self.alerts.lock().apply(&sighted);
@@ -221,16 +225,19 @@ impl Follower {
         phase: &mut watch::Receiver<Phase>,
     ) -> Result<(), Stop> {
         let new = NewBatch {
-            items: recoveries.items(),
-            arrow: recoveries.as_arrow().clone(),
-            origin: batch.origin,
-            storage_id: batch.storage_id.clone(),
+            rows: recoveries.into(),
+            origin: batch.header.origin,
+            storage_id: batch.header.storage_id.clone(),
             complete: false,
         };
         let mut tries = 0;
         loop {
             tries += 1;
-            let Err(error) = self.lane.accept_once(batch.batch_id, new.clone()).await else {
+            let Err(error) = self
+                .journal
+                .accept_derived(batch.header.batch_id, new.clone())
+                .await
+            else {
                 return Ok(());
             };
             match error {
@@ -253,7 +260,7 @@ impl Follower {
                 AppendError::Full { .. }
                 | AppendError::NoSpace { .. }
                 | AppendError::Unfit { .. } => {
-                    log::error!(items = new.items; "alerts have ended and no exporter hears of it: {error}");
+                    log::error!(items = new.rows.items(); "alerts have ended and no exporter hears of it: {error}");
                     return Ok(());
                 }
             }
@@ -305,7 +312,7 @@ impl Follower {
             }
             CursorError::Missing { .. } | CursorError::Refused { .. } => {
                 self.settling.forget();
-                let journal = self.lane.journal();
+                let journal = self.journal.backend();
                 if let Ok(cursor) = journal.open_cursor(CURSOR, StartFrom::Earliest).await {
                     self.settle_from = cursor.next.seq;
                     self.next = self.next.min(self.settle_from);
@@ -349,7 +356,7 @@ fn loudness(tries: u32) -> log::Level {
 
 /// Waits before the next try, unless the host is about to end.
 async fn pause(phase: &mut watch::Receiver<Phase>) -> Result<(), Stop> {
-    let stopping = phase.wait_for(|phase| *phase == Phase::Stopping);
+    let stopping = phase.wait_for(|phase| *phase == Phase::Aborting);
     match timeout(AGAIN, stopping).await {
         Err(_) => Ok(()),
         Ok(_) => Err(Stop),

@@ -1,6 +1,6 @@
 //! The active alerts: those that were sighted and have not ended.
 //!
-//! A follower goes through the lane of alert batches behind a place of its own,
+//! A follower goes through the journal of alert batches behind a place of its own,
 //! so that the table is what the journal says, after a crash too. An alert ends
 //! by a `Recovery`, or because a complete batch of its storage is without it;
 //! in that case a batch of recoveries is appended, so that every exporter hears
@@ -30,7 +30,7 @@ pub use identity::Identity;
 pub use sighting::{Ended, TrackedAlert};
 pub use store::StoreError;
 
-use crate::{journal::Seq, lane::Lane};
+use crate::{batch::Seq, batch_journal::BatchJournal};
 use table::Table;
 
 /// The table, for whoever asks. Cheap to clone.
@@ -46,17 +46,17 @@ pub struct AlertStats {
     pub dropped: u64,
 }
 
-/// Opens the table in a folder, and whoever keeps it in step with the lane.
+/// Opens the table in a folder, and whoever keeps it in step with the journal.
 ///
 /// # Errors
 ///
-/// The table's file cannot be used, or the lane gives no place.
+/// The table's file cannot be used, or the journal gives no place.
 pub async fn open(
     state_dir: &Path,
     max_active: usize,
-    lane: &Arc<Lane>,
+    journal: &Arc<BatchJournal>,
 ) -> Result<(ActiveAlerts, Follower), StartError> {
-    Follower::open(state_dir, max_active, lane).await
+    Follower::open(state_dir, max_active, journal).await
 }
 
 impl ActiveAlerts {

@@ -1,6 +1,6 @@
 -- The active alerts. Frozen: a change is a new user_version and a migration.
 
--- The record of the lane of alerts that comes next.
+-- The record of the journal of alerts that comes next.
 CREATE TABLE place (
     id       INTEGER PRIMARY KEY CHECK (id = 1),
     next_seq INTEGER NOT NULL

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use delfin_plugin_api::{Alert, AlertBatch, AlertBatchBuilder, NewAlert, TEXT_COLUMNS};
 
 use super::identity::Identity;
-use crate::journal::Seq;
+use crate::batch::Seq;
 
 /// The category that ends an alert.
 const RECOVERY: &str = "Recovery";

@@ -1,8 +1,8 @@
-//! Where the table lasts: a small SQLite file, and in it the place in the lane
+//! Where the table lasts: a small SQLite file, and in it the place in the journal
 //! that the table stands for.
 //!
 //! Promises: alerts and place change together or not at all. A damaged file is
-//! moved aside, never deleted: the lane and the next sync fill the table again.
+//! moved aside, never deleted: the journal and the next sync fill the table again.
 //!
 //! Nothing of SQLite's leaves this file.
 
@@ -20,7 +20,7 @@ use super::{
     table::Changes,
 };
 use crate::{
-    journal::Seq,
+    batch::Seq,
     sqlite::{self, Refusal},
 };
 

@@ -19,7 +19,7 @@ use super::{
     identity::Identity,
     sighting::{Ended, TrackedAlert, is_recovery, texts_of},
 };
-use crate::{clock::millis, journal::Seq};
+use crate::{batch::Seq, clock::millis};
 
 /// How long an end is said again, so that a receiver that was away hears of it:
 /// as long as Prometheus says it to Alertmanager.

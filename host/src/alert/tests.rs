@@ -1,4 +1,4 @@
-//! The table behind a real lane: what batches leave active, over restarts.
+//! The table behind a real journal: what batches leave active, over restarts.
 
 mod model;
 
@@ -14,19 +14,20 @@ use uuid::Uuid;
 
 use super::{ActiveAlerts, Follower, Identity, TrackedAlert};
 use crate::{
-    delivery::Phase,
-    journal::{self, Journals, Limits, Receipt, Seq},
-    lane::{Lane, NewBatch},
+    batch::{NewBatch, Seq},
+    batch_journal::BatchJournal,
+    journal::{self, Journals, Limits, Receipt},
+    lifecycle::Phase,
 };
 
 const MANY: usize = 1000;
 
-/// A lane of alerts and what follows it, in a folder of their own.
+/// A journal of alerts and what follows it, in a folder of their own.
 struct Host {
     runtime: Runtime,
     folder: TempDir,
     _journals: Journals,
-    lane: Arc<Lane>,
+    journal: Arc<BatchJournal>,
     alerts: ActiveAlerts,
     follower: Follower,
     phase: watch::Sender<Phase>,
@@ -66,14 +67,14 @@ impl Host {
             ..Limits::default()
         };
         let journals = journal::open(&folder.path().join("journal"), &limits).unwrap();
-        let lane = Arc::clone(journals.lane(Kind::Alert));
-        let lane = Arc::new(Lane::new(Kind::Alert, lane, 1 << 20));
-        let (alerts, follower) = open(&runtime, folder.path(), max_active, &lane);
+        let journal = Arc::clone(journals.of(Kind::Alert));
+        let journal = Arc::new(BatchJournal::new(Kind::Alert, journal, 1 << 20));
+        let (alerts, follower) = open(&runtime, folder.path(), max_active, &journal);
         Self {
             runtime,
             folder,
             _journals: journals,
-            lane,
+            journal,
             alerts,
             follower,
             phase: watch::Sender::new(Phase::Running),
@@ -87,13 +88,12 @@ impl Host {
 
     fn restart_with(&mut self, max_active: usize) {
         (self.alerts, self.follower) =
-            open(&self.runtime, self.folder.path(), max_active, &self.lane);
+            open(&self.runtime, self.folder.path(), max_active, &self.journal);
     }
 
     fn accept(&self, batch: AlertBatch, complete_for: Option<&str>) -> Receipt {
         let new = NewBatch {
-            items: batch.items(),
-            arrow: batch.as_arrow().clone(),
+            rows: batch.into(),
             origin: if complete_for.is_some() {
                 Origin::Sync
             } else {
@@ -102,7 +102,7 @@ impl Host {
             storage_id: complete_for.map(str::to_owned),
             complete: complete_for.is_some(),
         };
-        let accepted = self.lane.accept(new, None);
+        let accepted = self.journal.accept(new, None);
         self.runtime.block_on(accepted).unwrap()
     }
 
@@ -131,24 +131,24 @@ impl Host {
         self.alerts.list().iter().map(named).collect()
     }
 
-    /// The recoveries in the lane that the host made itself: after which batch,
+    /// The recoveries in the journal that the host made itself: after which batch,
     /// and of which alerts.
     fn own_recoveries(&self) -> Vec<(Uuid, Vec<String>)> {
         let mut found = Vec::new();
         let mut next = Seq(0);
-        while let Some(entry) = self.lane.journal().read(next).unwrap() {
+        while let Some(entry) = self.journal.backend().read(next).unwrap() {
             next = entry.seq.next();
-            if Lane::follows_from_another(entry.record.batch_id) {
-                assert_eq!(entry.record.origin, Origin::Sync);
-                assert!(!entry.record.complete);
-                let batch = crate::codec::decode(&entry.record.payload).unwrap();
+            if BatchJournal::is_derived(entry.header.batch_id) {
+                assert_eq!(entry.header.origin, Origin::Sync);
+                assert!(!entry.header.complete);
+                let batch = crate::batch::codec::decode(&entry.payload).unwrap();
                 let batch = AlertBatch::try_from_arrow(batch).unwrap();
                 let name = |alert: Alert<'_>| {
                     assert_eq!(alert.category(), Some("Recovery"));
                     assert_eq!(alert.description(), Some("as it was said"));
                     alert.alert_name().unwrap().to_owned()
                 };
-                found.push((entry.record.batch_id, batch.alerts().map(name).collect()));
+                found.push((entry.header.batch_id, batch.alerts().map(name).collect()));
             }
         }
         found
@@ -159,10 +159,10 @@ fn open(
     runtime: &Runtime,
     folder: &Path,
     max_active: usize,
-    lane: &Arc<Lane>,
+    journal: &Arc<BatchJournal>,
 ) -> (ActiveAlerts, Follower) {
     runtime
-        .block_on(super::open(folder, max_active, lane))
+        .block_on(super::open(folder, max_active, journal))
         .unwrap()
 }
 
@@ -322,14 +322,14 @@ fn the_journal_is_not_held_by_a_table_that_is_in_step() {
     let mut host = Host::start(MANY);
     host.sync("s", &["fan"]);
     host.follow();
-    let journal = Arc::clone(host.lane.journal());
+    let journal = Arc::clone(host.journal.backend());
     let counts = || journal.counts(":active-alerts").unwrap().unwrap();
     assert_eq!(journal.cursors().unwrap(), []);
     let mut phase = host.phase.subscribe();
-    host.phase.send_replace(Phase::Stopping);
+    host.phase.send_replace(Phase::Aborting);
     let follower = std::mem::replace(
         &mut host.follower,
-        open(&host.runtime, host.folder.path(), MANY, &host.lane).1,
+        open(&host.runtime, host.folder.path(), MANY, &host.journal).1,
     );
     phase.mark_unchanged();
     host.runtime.block_on(follower.run(phase));
@@ -364,7 +364,7 @@ fn a_table_of_a_newer_host_is_refused_in_one_line() {
     let path = host.folder.path().join("alerts-active.db");
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 9).unwrap();
-    let opened = super::open(host.folder.path(), MANY, &host.lane);
+    let opened = super::open(host.folder.path(), MANY, &host.journal);
     let error = host.runtime.block_on(opened).unwrap_err().to_string();
     assert!(
         error.contains("has version 9, this host reads 1"),

@@ -13,9 +13,9 @@ use super::{
     error::{ApiError, ErrorBody},
 };
 use crate::{
+    batch_journal::BatchJournals,
     clock::rfc3339,
     journal::{BatchInfo, BatchState, ReadError},
-    lane::Lanes,
 };
 
 /// What became of a batch.
@@ -63,15 +63,15 @@ pub(super) async fn show_batch(
     path: Result<Path<Uuid>, PathRejection>,
 ) -> Result<Json<BatchView>, ApiError> {
     let Path(batch_id) = path.map_err(|_| ApiError::invalid("`batch_id` is not a UUID"))?;
-    let found = blocking(move || find(&api.parts().lanes, batch_id)).await??;
+    let found = blocking(move || find(&api.parts().journals, batch_id)).await??;
     let info = found.ok_or(ApiError::BatchNotFound { batch_id })?;
     Ok(Json(view(batch_id, info)))
 }
 
-fn find(lanes: &Lanes, batch_id: Uuid) -> Result<Option<BatchInfo>, ReadError> {
-    match lanes.alerts.journal().batch(batch_id)? {
+fn find(journals: &BatchJournals, batch_id: Uuid) -> Result<Option<BatchInfo>, ReadError> {
+    match journals.alerts.backend().batch(batch_id)? {
         Some(found) => Ok(Some(found)),
-        None => lanes.performance.journal().batch(batch_id),
+        None => journals.performance.backend().batch(batch_id),
     }
 }
 

@@ -356,7 +356,7 @@ mod tests {
         };
         let message = |whose| {
             format!(
-                "the lane holds 10 of the 10 bytes that are its part of `journal.max_bytes`{whose} \
+                "the journal holds 10 of the 10 bytes that are its part of `journal.max_bytes`{whose} \
                  (see which exporter is behind, or raise it)."
             )
         };

@@ -11,10 +11,10 @@ use super::{
     error::{ApiError, ErrorBody},
 };
 use crate::{
+    batch_journal::BatchJournals,
     clock::{from_millis, now_ms, rfc3339},
-    delivery::Exporter,
+    delivery::ExporterHandle,
     journal::ReadError,
-    lane::Lanes,
 };
 
 /// The exporters.
@@ -90,23 +90,26 @@ pub(super) async fn list_exporters(
         let views = exporters.iter().map(|exporter| view(exporter, now));
         Ok::<_, ReadError>(Exporters {
             exporters: views.collect::<Result<_, _>>()?,
-            removed: removed(&api.parts().lanes)?,
+            removed: removed(&api.parts().journals)?,
         })
     });
     Ok(Json(viewed.await??))
 }
 
-fn removed(lanes: &Lanes) -> Result<Vec<RemovedView>, ReadError> {
+fn removed(journals: &BatchJournals) -> Result<Vec<RemovedView>, ReadError> {
     let mut removed = Vec::new();
-    for lane in [&lanes.performance, &lanes.alerts] {
-        for cursor in lane.journal().cursors()? {
+    for journal in [&journals.performance, &journals.alerts] {
+        for cursor in journal.backend().cursors()? {
             let Some(since_ms) = cursor.unused_since_ms else {
                 continue;
             };
-            let counts = lane.journal().counts(&cursor.exporter)?.unwrap_or_default();
+            let counts = journal
+                .backend()
+                .counts(&cursor.exporter)?
+                .unwrap_or_default();
             removed.push(RemovedView {
                 name: cursor.exporter,
-                kind: lane.kind().as_str(),
+                kind: journal.kind().as_str(),
                 pending: counts.pending.max(0).cast_unsigned(),
                 removed_at: rfc3339(since_ms),
             });
@@ -115,7 +118,7 @@ fn removed(lanes: &Lanes) -> Result<Vec<RemovedView>, ReadError> {
     Ok(removed)
 }
 
-fn view(exporter: &Exporter, now: i64) -> Result<ExporterView, ReadError> {
+fn view(exporter: &ExporterHandle, now: i64) -> Result<ExporterView, ReadError> {
     let counts = exporter.counts()?;
     let status = exporter.status.view();
     let pending = counts.pending.max(0).cast_unsigned();

@@ -17,8 +17,9 @@ use super::{
     error::{ApiError, come_back_after},
 };
 use crate::{
-    delivery::{Exporter, Phase, State as ExporterState},
-    lane::Lane,
+    batch_journal::BatchJournal,
+    delivery::{ExporterHandle, State as ExporterState},
+    lifecycle::Phase,
 };
 
 /// The process works.
@@ -77,11 +78,11 @@ pub(super) async fn readyz(State(api): State<ApiState>) -> Result<Response, ApiE
 
 fn readiness(api: &ApiState) -> Readiness {
     let parts = api.parts();
-    let lanes = [&parts.lanes.performance, &parts.lanes.alerts].into_iter();
+    let journals = [&parts.journals.performance, &parts.journals.alerts].into_iter();
     let min_free_bytes = parts.journal.min_free_bytes;
     let reasons: Vec<String> = stopping(api.phase())
         .into_iter()
-        .chain(lanes.filter_map(|lane| fault(lane, min_free_bytes)))
+        .chain(journals.filter_map(|journal| fault(journal, min_free_bytes)))
         .collect();
     Readiness {
         ready: reasons.is_empty(),
@@ -93,29 +94,29 @@ fn readiness(api: &ApiState) -> Readiness {
 fn stopping(phase: Phase) -> Option<String> {
     match phase {
         Phase::Running => None,
-        Phase::Draining | Phase::Leaving | Phase::Stopping => {
+        Phase::Draining | Phase::Stopping | Phase::Aborting => {
             Some("the host is stopping".to_owned())
         }
     }
 }
 
-/// Why a lane takes no batch, whichever. One that its journal has no room for is
+/// Why a journal takes no batch, whichever. One that its journal has no room for is
 /// refused alone: a smaller one may fit, and any may once exporters have caught up.
-fn fault(lane: &Lane, min_free_bytes: u64) -> Option<String> {
-    let kind = lane.kind();
-    match lane.journal().stats() {
+fn fault(journal: &BatchJournal, min_free_bytes: u64) -> Option<String> {
+    let kind = journal.kind();
+    match journal.backend().stats() {
         Ok(stats) if stats.free_disk_bytes? < min_free_bytes => Some(format!(
             "the disk of the {kind} journal has less free than `journal.min_free_bytes`"
         )),
         Ok(_) => None,
         Err(error) => {
-            log::warn!(lane:% = kind; "the host is not ready: {error}");
+            log::warn!(journal:% = kind; "the host is not ready: {error}");
             Some(format!("the {kind} journal cannot be read"))
         }
     }
 }
 
-fn unwell(exporter: &Exporter) -> Option<UnwellExporter> {
+fn unwell(exporter: &ExporterHandle) -> Option<UnwellExporter> {
     let state = exporter.status.view().state;
     match state {
         ExporterState::Starting | ExporterState::Running | ExporterState::Stopped => None,

@@ -36,15 +36,14 @@ use tokio::sync::{Semaphore, watch};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use error::{ApiError, ErrorBody};
-pub use plugins::{PluginExporterView, PluginView};
 pub use serve::serve;
 
 use crate::{
     alert::ActiveAlerts,
+    batch_journal::BatchJournals,
     config::{ApiConfig, JournalConfig},
-    delivery::{Exporters, Phase},
-    lane::Lanes,
-    reload::Reloader,
+    exporters::{ExporterSet, Reloader},
+    lifecycle::Phase,
     storages::Storages,
 };
 use metrics::Metrics;
@@ -60,11 +59,11 @@ pub struct ApiParts {
     /// The limits of the journals.
     pub journal: JournalConfig,
     /// Where batches go.
-    pub lanes: Lanes,
+    pub journals: BatchJournals,
     /// The alerts that are active.
     pub alerts: ActiveAlerts,
     /// The exporters, in the order of the configuration.
-    pub exporters: Exporters,
+    pub exporters: ExporterSet,
     /// The storages.
     pub storages: Arc<Storages>,
     /// Who makes another configuration hold, and knows the plugin files.

@@ -7,8 +7,8 @@ use super::{
     error::{ApiError, ErrorBody},
 };
 use crate::{
-    delivery::Phase,
-    reload::{ReloadError, Reloaded},
+    exporters::{ReloadError, Reloaded},
+    lifecycle::Phase,
 };
 
 /// Reads the configuration again, placeholders too, and makes it so.

@@ -15,11 +15,12 @@ use uuid::Uuid;
 
 use super::{Error, Global, Output, push, table::grouped};
 use crate::{
+    batch::Header,
     clock::now_ms,
     config::{LogConfig, LogFormat},
     ingest::{self, Limits, Payload},
     logging,
-    plugin::{Call, Instance, InstanceHost, Outgoing, OutgoingPart, PluginCounters, answer},
+    plugin::{Call, ExportRequest, Instance, InstanceHost, PluginCounters, RequestPart, answer},
 };
 
 /// Points of a series that is made up.
@@ -211,7 +212,7 @@ fn choose<'a>(
     })
 }
 
-fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<Outgoing, Error> {
+fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<ExportRequest, Error> {
     let kind = match &*exporter.kind {
         "performance" => Kind::Performance,
         "alert" => Kind::Alert,
@@ -245,17 +246,21 @@ fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<Outgoing, Error>
         }
     };
     let rows = arrow.num_rows() as u64;
-    Ok(Outgoing {
+    Ok(ExportRequest {
         arrow,
         items,
         origin: Origin::Ingest,
-        parts: vec![OutgoingPart {
-            batch_id: Uuid::now_v7(),
+        parts: vec![RequestPart {
+            header: Header {
+                batch_id: Uuid::now_v7(),
+                origin: Origin::Ingest,
+                storage_id: None,
+                complete: false,
+                accepted_ms: now_ms(),
+                items,
+            },
             first_row: 0,
             rows,
-            accepted_ms: now_ms(),
-            storage_id: None,
-            complete: false,
         }],
     })
 }

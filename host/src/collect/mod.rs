@@ -12,7 +12,7 @@ mod identify;
 mod schedule;
 mod sink;
 
-pub use destination::{Collected, CollectedBatch, Destination, Refused};
+pub use destination::{Collected, Destination, Refused};
 pub use driver::{
     ACCESS_OPTIONS, Capabilities, Capacity, Driver, DriverError, EXTRA, Metric, Offer, Options,
     Resource, ResourceType, StorageDetails, StorageInfo, Window,

@@ -61,7 +61,7 @@ pub struct ApiConfig {
 /// The limits of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalConfig {
-    /// The most that a lane's journal may hold.
+    /// The most that a journal's journal may hold.
     pub max_bytes: u64,
     /// How long a batch is kept for an exporter that does not take it.
     pub max_age: Duration,

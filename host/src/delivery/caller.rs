@@ -16,7 +16,7 @@ use tokio::{
 use super::{letters::Letter, marker::Marker, shipment::Shipment};
 use crate::{
     config::ExporterConfig,
-    plugin::{Answer, Call, Instance, InstanceHost, OfferedBy, Outgoing, Reply},
+    plugin::{Answer, Call, ExportRequest, ExporterFactory, Instance, InstanceHost, Reply},
 };
 
 /// So many threads of an exporter may hang at a time.
@@ -134,7 +134,7 @@ impl Caller {
     /// The system gives no thread.
     pub(super) fn create(
         &mut self,
-        offered: &OfferedBy,
+        offered: &ExporterFactory,
         config: &ExporterConfig,
         host: InstanceHost,
         turn: Turn,
@@ -148,7 +148,7 @@ impl Caller {
     }
 
     /// Begins to send rows.
-    pub(super) fn export(&mut self, shipment: Shipment, outgoing: Outgoing, turn: Turn) {
+    pub(super) fn export(&mut self, shipment: Shipment, outgoing: ExportRequest, turn: Turn) {
         let batch = shipment.batch_ids().next().unwrap_or_default();
         self.mark(&batch.to_string());
         let call = Call::Export(Arc::new(outgoing), shipment.attempt);
@@ -156,7 +156,7 @@ impl Caller {
     }
 
     /// Begins to send a dead letter once more.
-    pub(super) fn send_letter(&mut self, letter: Letter, outgoing: Outgoing, turn: Turn) {
+    pub(super) fn send_letter(&mut self, letter: Letter, outgoing: ExportRequest, turn: Turn) {
         self.mark(&format!("dead-letter-{}", letter.id));
         let attempt = u32::try_from(letter.attempt).unwrap_or(u32::MAX);
         let call = Call::Export(Arc::new(outgoing), attempt);
@@ -164,7 +164,7 @@ impl Caller {
     }
 
     /// Begins to send what is active again.
-    pub(super) fn resend(&mut self, outgoing: Outgoing, turn: Turn) {
+    pub(super) fn resend(&mut self, outgoing: ExportRequest, turn: Turn) {
         self.mark("active-alerts");
         let items = outgoing.items;
         self.call(

@@ -13,9 +13,8 @@ use delfin_plugin_api::Origin;
 
 use super::window::{Group, Size};
 use crate::{
+    batch::StoredBatch,
     journal::{Position, Span},
-    lane,
-    plugin::StoredBatch,
 };
 
 /// A record, and which of its rows are sent.
@@ -60,10 +59,10 @@ impl Record {
             origin: if replayed {
                 Origin::Replay
             } else {
-                batch.origin
+                batch.header.origin
             },
             points: points.map(|points| points.offsets().clone()),
-            bytes: lane::size(&batch),
+            bytes: batch.row_bytes(),
             kept,
             batch,
         }
@@ -200,7 +199,7 @@ impl Held {
 
     /// The storage whose order is kept.
     pub(super) fn key(&self) -> Option<&str> {
-        self.record.batch.storage_id.as_deref()
+        self.record.batch.header.storage_id.as_deref()
     }
 
     pub(super) fn bytes(&self) -> u64 {

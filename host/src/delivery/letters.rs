@@ -8,10 +8,10 @@ use delfin_plugin_api::Origin;
 
 use super::window::GivenUp;
 use crate::{
+    batch::{Header, codec},
     clock::now_ms,
-    codec,
-    journal::{DeadLetter, Entry, LetterId, StoredLetter},
-    plugin::{Outgoing, OutgoingPart},
+    journal::{DeadLetter, LetterId, Record, StoredLetter},
+    plugin::{ExportRequest, RequestPart},
 };
 
 /// How often it is looked for letters to be delivered once more.
@@ -64,14 +64,14 @@ pub(super) fn of(given_up: &GivenUp, plugin_version: &str) -> Result<DeadLetter,
     let batch = &given_up.part.record.batch;
     Ok(DeadLetter {
         plugin_version: plugin_version.to_owned(),
-        batch_id: batch.batch_id,
+        batch_id: batch.header.batch_id,
         seq: batch.seq,
         first_row: given_up.part.rows.start as u64,
         rows: arrow.num_rows() as u64,
         items: given_up.items,
-        origin: batch.origin,
-        storage_id: batch.storage_id.clone(),
-        accepted_ms: batch.accepted_ms,
+        origin: batch.header.origin,
+        storage_id: batch.header.storage_id.clone(),
+        accepted_ms: batch.header.accepted_ms,
         code: given_up.code,
         reason: given_up.reason.clone(),
         attempts: u64::from(given_up.tried.attempts),
@@ -83,19 +83,19 @@ pub(super) fn of(given_up: &GivenUp, plugin_version: &str) -> Result<DeadLetter,
 
 /// A record that cannot be read as a batch any more: kept as it is, so that it
 /// does not stand in the way of what comes after it.
-pub(super) fn of_damaged(entry: Entry, reason: &str, plugin_version: &str) -> DeadLetter {
-    let Entry { seq, record } = entry;
+pub(super) fn of_damaged(record: Record, reason: &str, plugin_version: &str) -> DeadLetter {
+    let header = record.header;
     let now = now_ms();
     DeadLetter {
         plugin_version: plugin_version.to_owned(),
-        batch_id: record.batch_id,
-        seq,
+        batch_id: header.batch_id,
+        seq: record.seq,
         first_row: 0,
         rows: record.rows,
-        items: record.items,
-        origin: record.origin,
-        storage_id: record.storage_id,
-        accepted_ms: record.accepted_ms,
+        items: header.items,
+        origin: header.origin,
+        storage_id: header.storage_id,
+        accepted_ms: header.accepted_ms,
         code: OutcomeCode::REJECT.0,
         reason: format!("the record cannot be read: {reason}"),
         attempts: 0,
@@ -110,19 +110,23 @@ pub(super) fn of_damaged(entry: Entry, reason: &str, plugin_version: &str) -> De
 /// # Errors
 ///
 /// It cannot be read as a batch.
-pub(super) fn outgoing(stored: &StoredLetter) -> Result<Outgoing, String> {
+pub(super) fn outgoing(stored: &StoredLetter) -> Result<ExportRequest, String> {
     let letter = &stored.letter;
     let arrow = codec::decode(&letter.payload).map_err(|error| error.to_string())?;
-    Ok(Outgoing {
+    Ok(ExportRequest {
         items: letter.items,
         origin: Origin::Replay,
-        parts: vec![OutgoingPart {
-            batch_id: letter.batch_id,
+        parts: vec![RequestPart {
+            header: Header {
+                batch_id: letter.batch_id,
+                origin: Origin::Replay,
+                storage_id: letter.storage_id.clone(),
+                complete: false,
+                accepted_ms: letter.accepted_ms,
+                items: letter.items,
+            },
             first_row: letter.first_row,
             rows: arrow.num_rows() as u64,
-            accepted_ms: letter.accepted_ms,
-            storage_id: letter.storage_id.clone(),
-            complete: false,
         }],
         arrow,
     })

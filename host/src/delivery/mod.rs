@@ -1,21 +1,20 @@
-//! Delivery: from a lane to one exporter.
+//! Delivery: from a journal to one exporter.
 //!
-//! Each exporter has a task of its own that goes through the lane from where
-//! its cursor stands, calls the instance, and moves the cursor when the outcome
-//! is known. What fails is tried again, and only what must come after it waits
-//! behind it. No exporter waits for another.
+//! Each exporter has a task of its own. The task reads the journal from the
+//! exporter's cursor on, calls the instance, and commits when the outcome is
+//! known. Rows that fail are retried, and only rows that must follow them wait.
+//! No exporter waits for another.
 
 mod backoff;
 mod breaker;
 mod caller;
-mod exporters;
+mod command;
+mod handle;
 mod held;
 mod letters;
 mod marker;
-mod order;
 mod resend;
 mod selection;
-mod settling;
 mod shipment;
 mod sizing;
 mod status;
@@ -25,128 +24,115 @@ mod worker;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use delfin_plugin_api::Kind;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 
 pub use breaker::Circuit;
-pub use exporters::Exporters;
-pub use order::Order;
+use command::Command;
+pub use handle::ExporterHandle;
 pub use resend::Resend;
-pub(crate) use settling::Settling;
 pub use status::{CIRCUITS, CLASSES, Growth, LATENCY_BOUNDS, Latency, State, Status, StatusView};
 pub use worker::LIMITS;
 
 use crate::{
-    config::ExporterConfig,
-    journal::{Backlog, Counts, Cursor, CursorError, LetterCount, ReadError},
-    lane::Lane,
-    plugin::{InstanceHost, OfferedBy, PluginCounters},
+    batch_journal::BatchJournal,
+    config::{ExporterConfig, OnOverflow},
+    journal::Cursor,
+    lifecycle::Phase,
+    plugin::{ExporterFactory, InstanceHost},
 };
+use worker::Worker;
 
-/// Whether the host runs or is about to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// Batches come and go.
-    Running,
-    /// No batch comes any more: deliver what can be delivered at once, then stop.
-    Draining,
-    /// Finish the call that is under way, then stop.
-    Leaving,
-    /// The time for that is over: leave everything as it is.
-    Stopping,
-}
+/// How long a task that is told to abort gets to end.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a delivery is made of.
 #[derive(Debug)]
-pub struct Delivery {
-    /// What the configuration says of the exporter.
+pub struct DeliveryParts {
     pub config: ExporterConfig,
-    /// The plugin that offers it, or why there is none.
-    pub plugin: Result<OfferedBy, String>,
-    /// Where its batches are.
-    pub lane: Arc<Lane>,
-    /// What its instances are lent.
+    /// The exporter's plugin, or why it has none.
+    pub plugin: Result<ExporterFactory, String>,
+    pub journal: Arc<BatchJournal>,
+    /// What the host lends to the exporter's instances.
     pub host: InstanceHost,
-    /// What it is sent again, and how often.
     pub resend: Option<Resend>,
-    /// Where it goes on from.
     pub cursor: Cursor,
-    /// Where the call that is under way is noted.
+    /// Path of the crash guard's marker file.
     pub marker: PathBuf,
-    /// One of those is called at a time under whose calls the host has died.
+    /// One permit: of the exporters that the host may have crashed under, one is
+    /// called at a time.
     pub suspects: Arc<Semaphore>,
-    /// How long anything waits for an exporter that is not required.
+    /// `journal.max_age`: how long records wait for a best-effort exporter.
     pub journal_max_age: Duration,
-    /// How many bytes its lane may hold.
-    pub lane_max_bytes: u64,
+    /// The journal's share of `journal.max_bytes`.
+    pub journal_max_bytes: u64,
 }
 
-/// An exporter whose delivery was started, for whoever asks how it fares.
-#[derive(Clone, Debug)]
-pub struct Exporter {
-    /// Its name in the configuration.
-    pub name: String,
-    /// The plugin's name for it.
-    pub plugin: String,
-    /// The version of the plugin that offers it, if one does.
-    pub plugin_version: Option<String>,
-    /// What it receives.
-    pub kind: Kind,
-    /// Whether it is sent the active alerts again.
-    pub resends: bool,
-    /// How it fares.
-    pub status: Arc<Status>,
-    /// What its plugin counts.
-    pub counters: PluginCounters,
-    /// How many bytes may wait for it.
-    pub max_bytes: u64,
-    lane: Arc<Lane>,
-    orders: mpsc::UnboundedSender<Order>,
+/// The delivery of one exporter, running in a task.
+#[derive(Debug)]
+pub struct Delivery {
+    handle: ExporterHandle,
+    phase: watch::Sender<Phase>,
+    task: JoinHandle<()>,
+    /// Its sender is dropped when the task ends.
+    ended: watch::Receiver<()>,
 }
 
-impl Exporter {
-    /// What became of its items. Blocks while the journal is read.
-    ///
-    /// # Errors
-    ///
-    /// The journal cannot be read now.
-    pub fn counts(&self) -> Result<Counts, ReadError> {
-        Ok(self.lane.journal().counts(&self.name)?.unwrap_or_default())
+impl Delivery {
+    /// Starts to deliver.
+    #[must_use]
+    pub fn start(parts: DeliveryParts) -> Self {
+        let config = &parts.config;
+        let status = Arc::new(Status::default());
+        let (commands, received) = mpsc::unbounded_channel();
+        let (releases, release_requests) = mpsc::unbounded_channel();
+        let required = config.queue.on_overflow == OnOverflow::Reject;
+        parts.journal.add_consumer(&config.name, required, releases);
+        let handle = ExporterHandle::new(&parts, Arc::clone(&status), commands);
+        let (phase, watched) = watch::channel(Phase::Running);
+        let (running, ended) = watch::channel(());
+        let worker = Worker::new(parts, status, watched, received, release_requests);
+        let task = tokio::spawn(async move {
+            let _running = running;
+            worker.run().await;
+        });
+        Self {
+            handle,
+            phase,
+            task,
+            ended,
+        }
     }
 
-    /// What waits for it. Blocks while the journal is read.
-    ///
-    /// # Errors
-    ///
-    /// The journal cannot be read now.
-    pub fn backlog(&self) -> Result<Backlog, ReadError> {
-        Ok(self.lane.journal().backlog(&self.name)?.unwrap_or_default())
+    #[must_use]
+    pub fn handle(&self) -> &ExporterHandle {
+        &self.handle
     }
 
-    /// The dead letters that are kept of it. Blocks while the journal is read.
-    ///
-    /// # Errors
-    ///
-    /// The journal cannot be read now.
-    pub fn letters(&self) -> Result<LetterCount, ReadError> {
-        self.lane.journal().letter_totals(&self.name)
+    /// Moves on to a phase, unless the delivery has reached a later one. The
+    /// sender of the returned channel is dropped when the task ends.
+    pub fn advance(&self, phase: Phase) -> watch::Receiver<()> {
+        self.phase.send_if_modified(|current| {
+            let is_later = phase > *current;
+            *current = phase.max(*current);
+            is_later
+        });
+        self.ended.clone()
     }
 
-    /// Looks again at once, whatever it waits for.
-    pub fn resume(&self) {
-        // One that is stopping has nothing to resume.
-        let _ = self.orders.send(Order::Resume);
-    }
-
-    /// Delivers once more what was accepted since a time, in milliseconds since
-    /// the epoch; says how many items that is.
-    ///
-    /// # Errors
-    ///
-    /// The journal cannot be written now, or the exporter is stopping.
-    pub async fn replay(&self, since_ms: i64) -> Result<u64, CursorError> {
-        let (answer, answered) = oneshot::channel();
-        let _ = self.orders.send(Order::Replay { since_ms, answer });
-        answered.await.unwrap_or(Err(CursorError::Closed))
+    /// Stops after the call in progress, for which it waits at most `patience`.
+    /// Pending items stay in the journal.
+    pub async fn stop(mut self, patience: Duration) {
+        self.phase.send_replace(Phase::Stopping);
+        if timeout(patience, self.ended.changed()).await.is_err() {
+            self.phase.send_replace(Phase::Aborting);
+            if timeout(ABORT_TIMEOUT, self.ended.changed()).await.is_err() {
+                self.task.abort();
+            }
+        }
+        self.handle.leave_journal();
     }
 }

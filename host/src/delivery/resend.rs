@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use crate::{
     alert::ActiveAlerts,
+    batch::{Header, Seq, StoredBatch},
     clock::{millis, now_ms},
-    journal::Seq,
-    plugin::{Outgoing, OutgoingPart, StoredBatch},
+    plugin::{ExportRequest, RequestPart},
 };
 
 /// So that a call is over in time, however many alerts are active.
@@ -56,7 +56,7 @@ impl Rounds {
     }
 
     /// Whether it is time for a round, for an exporter whose next record this is
-    /// in a lane with that head. One that never is in step gets its round late.
+    /// in a journal with that head. One that never is in step gets its round late.
     pub(super) fn is_due(&mut self, next: Seq, head: Seq) -> bool {
         let Some(resend) = &self.resend else {
             return false;
@@ -82,24 +82,28 @@ impl Rounds {
     }
 
     /// Begins a round: what is to be sent.
-    pub(super) fn begin(&mut self) -> Vec<Outgoing> {
+    pub(super) fn begin(&mut self) -> Vec<ExportRequest> {
         let Some(resend) = &self.resend else {
             return Vec::new();
         };
         self.due = Instant::now() + resend.every;
         let now = now_ms();
         let batches = resend.alerts.to_send_again(now, MOST_ROWS);
-        let outgoing = batches.into_iter().map(|batch| Outgoing {
+        let outgoing = batches.into_iter().map(|batch| ExportRequest {
             arrow: batch.as_arrow().clone(),
             items: batch.items(),
             origin: Origin::Resend,
-            parts: vec![OutgoingPart {
-                batch_id: Uuid::now_v7(),
+            parts: vec![RequestPart {
+                header: Header {
+                    batch_id: Uuid::now_v7(),
+                    origin: Origin::Resend,
+                    storage_id: None,
+                    complete: false,
+                    accepted_ms: now,
+                    items: batch.items(),
+                },
                 first_row: 0,
                 rows: batch.rows() as u64,
-                accepted_ms: now,
-                storage_id: None,
-                complete: false,
             }],
         });
         outgoing.collect()
@@ -114,8 +118,8 @@ impl Rounds {
     pub(super) fn news_of(&self, batch: &StoredBatch) -> Option<Vec<u32>> {
         let resend = self.resend.as_ref()?;
         let round_ms = millis(resend.every);
-        let fresh = now_ms().saturating_sub(batch.accepted_ms) < round_ms;
-        if fresh || batch.origin == Origin::Replay {
+        let fresh = now_ms().saturating_sub(batch.header.accepted_ms) < round_ms;
+        if fresh || batch.header.origin == Origin::Replay {
             return None;
         }
         // What cannot be read here is for the plugin to refuse.

@@ -2,7 +2,7 @@
 
 use delfin_plugin_api::{AlertBatch, Batch, Kind, PerformanceBatch};
 
-use crate::{config::Filter, plugin::StoredBatch};
+use crate::{batch::StoredBatch, config::Filter};
 
 /// The rows that are sent; all of them, if none is named. What cannot be read
 /// here is for the plugin to refuse.

@@ -6,7 +6,10 @@ use arrow_schema::ArrowError;
 use delfin_plugin_api::Origin;
 
 use super::{held::Part, window::Group};
-use crate::plugin::{Outgoing, OutgoingPart};
+use crate::{
+    batch::Header,
+    plugin::{ExportRequest, RequestPart},
+};
 
 /// The rows of one call, and which of an exporter's records they are.
 #[derive(Clone, Debug)]
@@ -41,13 +44,18 @@ impl Shipment {
 
     /// When the oldest of it was accepted, in milliseconds since the epoch.
     pub(super) fn accepted_ms(&self) -> i64 {
-        let times = self.parts.iter().map(|part| part.record.batch.accepted_ms);
+        let times = self
+            .parts
+            .iter()
+            .map(|part| part.record.batch.header.accepted_ms);
         times.min().unwrap_or_default()
     }
 
     /// The batches that it is of.
     pub(super) fn batch_ids(&self) -> impl Iterator<Item = uuid::Uuid> {
-        self.parts.iter().map(|part| part.record.batch.batch_id)
+        self.parts
+            .iter()
+            .map(|part| part.record.batch.header.batch_id)
     }
 
     /// Of the rows as they are sent, those: where they are in their records.
@@ -68,7 +76,7 @@ impl Shipment {
     /// # Errors
     ///
     /// The rows do not fit into one batch.
-    pub(super) fn outgoing(&self) -> Result<Outgoing, ArrowError> {
+    pub(super) fn outgoing(&self) -> Result<ExportRequest, ArrowError> {
         let pieces = self.parts.iter().map(Part::arrow);
         let pieces = pieces.collect::<Result<Vec<_>, _>>()?;
         let arrow = match &*pieces {
@@ -77,17 +85,17 @@ impl Shipment {
             [] => return Err(ArrowError::InvalidArgumentError("no rows".to_owned())),
         };
         let parts = self.parts.iter().map(|part| {
-            let batch = &part.record.batch;
-            OutgoingPart {
-                batch_id: batch.batch_id,
+            let header = &part.record.batch.header;
+            RequestPart {
+                header: Header {
+                    complete: header.complete && part.is_whole(),
+                    ..header.clone()
+                },
                 first_row: part.first_sent() as u64,
                 rows: part.sent_count() as u64,
-                accepted_ms: batch.accepted_ms,
-                storage_id: batch.storage_id.clone(),
-                complete: batch.complete && part.is_whole(),
             }
         });
-        Ok(Outgoing {
+        Ok(ExportRequest {
             arrow,
             items: self.items(),
             origin: self

@@ -20,10 +20,10 @@ use super::{
     shipment::Shipment,
 };
 use crate::{
+    batch::{Seq, StoredBatch},
     clock::{from_millis, now_ms},
     config::Ordering,
-    journal::{Cursor, Position, Seq, Settlement},
-    plugin::StoredBatch,
+    journal::{Cursor, Position, Settlement},
 };
 
 /// The most records that are held at a time, and the most bytes of them, unless
@@ -385,7 +385,7 @@ impl Window {
 
     /// Until when a record waits for others to be sent with it.
     fn lingers(&self, at: usize, now: Instant, size: Size, linger: Duration) -> Option<Instant> {
-        let age_ms = now_ms().saturating_sub(self.held[at].batch().accepted_ms);
+        let age_ms = now_ms().saturating_sub(self.held[at].batch().header.accepted_ms);
         let left = linger.checked_sub(from_millis(age_ms))?;
         let waits = !left.is_zero() && self.fresh().fits(size);
         waits.then(|| now + left)

@@ -24,8 +24,9 @@ pub use error::{IngestError, ItemError};
 pub use media::{Encoding, Format};
 pub use rejected::{Rejected, RejectedItem};
 
-use arrow_array::RecordBatch;
-use delfin_plugin_api::{AlertBatch, Batch, Kind, PerformanceBatch};
+use delfin_plugin_api::Kind;
+
+use crate::batch::AnyBatch;
 
 /// A body as it was sent, and what its sender says it is.
 #[derive(Clone, Copy, Debug)]
@@ -56,50 +57,6 @@ impl Default for Limits {
             max_decompressed_bytes: 256 << 20,
             max_rows: 1_000_000,
             max_string_bytes: 64 << 10,
-        }
-    }
-}
-
-/// A batch of either kind.
-#[derive(Clone, Debug)]
-pub enum AnyBatch {
-    /// Series of points.
-    Performance(Box<PerformanceBatch>),
-    /// Alerts.
-    Alert(Box<AlertBatch>),
-}
-
-impl AnyBatch {
-    /// Which of the two it is.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Performance(_) => Kind::Performance,
-            Self::Alert(_) => Kind::Alert,
-        }
-    }
-
-    /// How many items it counts as: points, or alerts.
-    #[must_use]
-    pub fn items(&self) -> u64 {
-        match self {
-            Self::Performance(batch) => batch.items(),
-            Self::Alert(batch) => batch.items(),
-        }
-    }
-
-    /// How many series or alerts it has.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.as_arrow().num_rows()
-    }
-
-    /// The batch as Arrow has it, with exactly the frozen columns.
-    #[must_use]
-    pub fn as_arrow(&self) -> &RecordBatch {
-        match self {
-            Self::Performance(batch) => batch.as_arrow(),
-            Self::Alert(batch) => batch.as_arrow(),
         }
     }
 }
@@ -154,14 +111,14 @@ pub fn sift(
                 Format::Json => json::performance(&bytes, limits)?,
                 Format::ArrowStream => arrow::performance(bytes, limits)?,
             };
-            (AnyBatch::Performance(Box::new(batch)), rejected)
+            (batch.into(), rejected)
         }
         Kind::Alert => {
             let (batch, rejected) = match payload.format {
                 Format::Json => json::alerts(&bytes, limits, now_ms)?,
                 Format::ArrowStream => arrow::alerts(bytes, limits, now_ms)?,
             };
-            (AnyBatch::Alert(Box::new(batch)), rejected)
+            (batch.into(), rejected)
         }
     };
     Ok(Sifted { batch, rejected })

@@ -1,4 +1,4 @@
-//! An exporter's place in a lane, and what has become of the items before it.
+//! An exporter's place in a journal, and what has become of the items before it.
 //!
 //! A cursor moves only by a [`Settlement`], which says for each item that it
 //! passes what became of it: delivered, dead-lettered, dropped by a limit or
@@ -11,7 +11,7 @@ use delfin_plugin_api::Origin;
 use uuid::Uuid;
 
 use super::dead_letters::LetterSettlement;
-use super::record::Seq;
+use crate::batch::Seq;
 
 /// Where a new cursor starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum StartFrom {
     Ago(Duration),
 }
 
-/// A place between two rows of a lane: every row before it is settled.
+/// A place between two rows of a journal: every row before it is settled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The record that comes next, whether it is there already or not.

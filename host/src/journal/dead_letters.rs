@@ -13,7 +13,7 @@ use super::Durable;
 use super::cursor::DeadLetter;
 use super::error::{CursorError, ReadError};
 
-/// The number of a dead letter in its lane, never given twice.
+/// The number of a dead letter in its journal, never given twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LetterId(pub u64);
 
@@ -96,7 +96,7 @@ pub enum LetterFate {
     },
 }
 
-/// The dead letters of one lane. Reads block, as those of the journal do.
+/// The dead letters of one journal. Reads block, as those of the journal do.
 pub trait DeadLetters: Send + Sync {
     /// The letters, the oldest first, without their payloads.
     fn dead_letters(&self, which: &LetterFilter) -> Result<Vec<StoredLetter>, ReadError>;

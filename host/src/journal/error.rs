@@ -9,14 +9,14 @@ use std::path::PathBuf;
 /// Why a batch was not made durable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// The records that exporters still need fill the lane.
+    /// The records that exporters still need fill the journal.
     #[error(
-        "the lane holds {held_bytes} of the {max_bytes} bytes that are its part of `journal.max_bytes`{} \
+        "the journal holds {held_bytes} of the {max_bytes} bytes that are its part of `journal.max_bytes`{} \
          (see which exporter is behind, or raise it)",
         required_by.as_ref().map(|name| format!(", for exporter `{name}`, which is required")).unwrap_or_default()
     )]
     Full {
-        /// What the lane holds.
+        /// What the journal holds.
         held_bytes: u64,
         /// What it may hold.
         max_bytes: u64,
@@ -54,8 +54,8 @@ pub enum AppendError {
 /// Why a cursor was not made, or did not move.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CursorError {
-    /// The lane has no cursor of this name.
-    #[error("exporter `{exporter}` has no cursor in this lane (open one)")]
+    /// The journal has no cursor of this name.
+    #[error("exporter `{exporter}` has no cursor in this journal (open one)")]
     Missing {
         /// Who asked.
         exporter: String,

@@ -1,7 +1,7 @@
 //! The journal: every accepted batch, durable, once, whatever the number of exporters.
 //!
-//! A lane is a sequence of numbered records; each exporter has a cursor in one
-//! lane. A batch is acknowledged once it is durable, a cursor moves only by a
+//! A journal is a sequence of numbered records; each exporter has a cursor in one
+//! journal. A batch is acknowledged once it is durable, a cursor moves only by a
 //! settlement, and a record goes when every cursor has passed it. For each
 //! exporter, every accepted item is one of delivered, dead-lettered, dropped,
 //! filtered or pending, at every moment.
@@ -9,6 +9,7 @@
 //! Knows nothing of plugins, of Arrow or of the network. [`Journal`] is free of
 //! the store's types, so that another store can take its place.
 
+mod commit_queue;
 mod cursor;
 mod dead_letters;
 mod error;
@@ -28,6 +29,9 @@ use delfin_plugin_api::Kind;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::batch::Seq;
+
+pub use commit_queue::CommitQueue;
 pub use cursor::{
     Backlog, Counts, Cursor, DeadLetter, Dropped, Position, Settlement, Span, StartFrom,
 };
@@ -36,7 +40,7 @@ pub use dead_letters::{
     StoredLetter,
 };
 pub use error::{AppendError, CursorError, OpenError, ReadError};
-pub use record::{BatchInfo, BatchState, Entry, Receipt, Record, Seq};
+pub use record::{BatchInfo, BatchState, NewRecord, Receipt, Record};
 
 /// An answer that comes once the change is durable.
 ///
@@ -44,7 +48,7 @@ pub use record::{BatchInfo, BatchState, Entry, Receipt, Record, Seq};
 /// made in the order of the calls, and to drop the future takes none back.
 pub type Durable<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
-/// One lane.
+/// One journal.
 ///
 /// A cursor whose name begins with `:` is the host's own. It holds records as
 /// any other does, but is no exporter's: where exporters are listed it is not
@@ -56,7 +60,7 @@ pub trait Journal: DeadLetters {
     /// Appends a batch. A batch, or a key, that was there before is answered with its first receipt.
     fn append(
         &self,
-        record: Record,
+        record: NewRecord,
         idempotency_key: Option<String>,
     ) -> Durable<Receipt, AppendError>;
 
@@ -93,7 +97,7 @@ pub trait Journal: DeadLetters {
     fn record_error(&self, exporter: &str, message: &str) -> Durable<(), CursorError>;
 
     /// The first record at or after a number.
-    fn read(&self, from: Seq) -> Result<Option<Entry>, ReadError>;
+    fn read(&self, from: Seq) -> Result<Option<Record>, ReadError>;
 
     /// What became of an exporter's items; nothing if it has no cursor here.
     fn counts(&self, exporter: &str) -> Result<Option<Counts>, ReadError>;
@@ -115,7 +119,7 @@ pub trait Journal: DeadLetters {
     /// What became of a batch; nothing once it is pruned.
     fn batch(&self, batch_id: Uuid) -> Result<Option<BatchInfo>, ReadError>;
 
-    /// What the lane holds and has done.
+    /// What the journal holds and has done.
     fn stats(&self) -> Result<Stats, ReadError>;
 
     /// The last number given; it changes after each commit that appended.
@@ -128,7 +132,7 @@ pub trait Journal: DeadLetters {
     fn close(&self);
 }
 
-/// What a lane holds, and what it has done since the host started.
+/// What a journal holds, and what it has done since the host started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Records held.
@@ -163,15 +167,15 @@ pub struct Stats {
 /// How much the journal may hold, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of payload in all lanes.
+    /// Bytes of payload in all journals.
     pub max_bytes: u64,
-    /// How long a record is held that no cursor needs, when the lane has no cursor.
+    /// How long a record is held that no cursor needs, when the journal has no cursor.
     pub max_age: Duration,
     /// What must stay free on the disk.
     pub min_free_bytes: u64,
     /// How long a record is held after it was accepted though every cursor has
     /// passed it, so that it can be replayed and the state of its batch asked
-    /// for. It gives way at once when the lane or the disk is full.
+    /// for. It gives way at once when the journal or the disk is full.
     pub retention: Duration,
     /// How long the cursor of an exporter is kept that is no longer configured.
     pub orphan_ttl: Duration,
@@ -179,16 +183,16 @@ pub struct Limits {
     pub gather: Duration,
 }
 
-/// The host's lanes, and its lock on the folder that they are in.
+/// The host's journals, and its lock on the folder that they are in.
 pub struct Journals {
-    /// The lane of performance batches.
+    /// The journal of performance batches.
     pub performance: Arc<dyn Journal>,
-    /// The lane of alert batches.
+    /// The journal of alert batches.
     pub alerts: Arc<dyn Journal>,
     _lock: lock::StateLock,
 }
 
-/// Opens both lanes in a folder, which is made if it is missing.
+/// Opens both journals in a folder, which is made if it is missing.
 pub fn open(state_dir: &Path, limits: &Limits) -> Result<Journals, OpenError> {
     let unusable = |source| OpenError::Folder {
         path: state_dir.to_path_buf(),
@@ -197,7 +201,7 @@ pub fn open(state_dir: &Path, limits: &Limits) -> Result<Journals, OpenError> {
     make_private_folder(state_dir).map_err(unusable)?;
     let lock = lock::StateLock::take(state_dir)?;
     // Alerts have room of their own, which no flood of performance can take, in
-    // the lane and on the disk.
+    // the journal and on the disk.
     let alerts = Limits {
         max_bytes: limits.max_bytes / 8,
         min_free_bytes: limits.min_free_bytes / 2,
@@ -230,9 +234,9 @@ pub fn holder(state_dir: &Path) -> Option<String> {
 }
 
 impl Journals {
-    /// The lane for batches of a kind.
+    /// The journal for batches of a kind.
     #[must_use]
-    pub fn lane(&self, kind: Kind) -> &Arc<dyn Journal> {
+    pub fn of(&self, kind: Kind) -> &Arc<dyn Journal> {
         match kind {
             Kind::Performance => &self.performance,
             Kind::Alert => &self.alerts,
@@ -266,6 +270,7 @@ fn make_private_folder(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Header;
 
     #[test]
     fn a_second_host_is_refused_and_told_who_has_the_folder() {
@@ -309,7 +314,7 @@ mod tests {
             },
         )
         .unwrap();
-        let room = |kind| journals.lane(kind).stats().unwrap().max_bytes;
+        let room = |kind| journals.of(kind).stats().unwrap().max_bytes;
         assert_eq!((room(Kind::Performance), room(Kind::Alert)), (700, 100));
     }
 
@@ -322,7 +327,7 @@ mod tests {
         };
         let journals = open(folder.path(), &limits).unwrap();
         for (kind, wanted) in [(Kind::Performance, 1 << 60), (Kind::Alert, 1 << 59)] {
-            let refused = journals.lane(kind).append(record(), None).await;
+            let refused = journals.of(kind).append(record(), None).await;
             let Err(AppendError::NoSpace { min_free_bytes, .. }) = refused else {
                 panic!("{refused:?}");
             };
@@ -330,15 +335,17 @@ mod tests {
         }
     }
 
-    fn record() -> Record {
-        Record {
-            batch_id: Uuid::now_v7(),
-            origin: delfin_plugin_api::Origin::Ingest,
-            storage_id: None,
-            complete: false,
-            accepted_ms: 0,
+    fn record() -> NewRecord {
+        NewRecord {
+            header: Header {
+                batch_id: Uuid::now_v7(),
+                origin: delfin_plugin_api::Origin::Ingest,
+                storage_id: None,
+                complete: false,
+                accepted_ms: 0,
+                items: 1,
+            },
             rows: 1,
-            items: 1,
             payload: vec![1],
         }
     }

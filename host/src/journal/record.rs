@@ -3,45 +3,29 @@
 //! A payload is opaque here: whoever appends it has encoded it, and whoever
 //! reads it decodes it.
 
-use std::fmt;
-
-use delfin_plugin_api::Origin;
-use serde::Serialize;
 use uuid::Uuid;
 
-/// The number of a record in its lane: it grows, and is never given twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct Seq(pub u64);
+use crate::batch::{Header, Seq};
 
-/// A batch on its way into the journal.
+/// A record on its way into the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The batch's own name, the same in every lane and on every host.
-    pub batch_id: Uuid,
-    /// Where the batch came from.
-    pub origin: Origin,
-    /// The one storage that the batch is about, if it is about one.
-    pub storage_id: Option<String>,
-    /// Whether the batch holds all there is for its scope.
-    pub complete: bool,
-    /// When the batch was accepted, in milliseconds since 1970.
-    pub accepted_ms: i64,
-    /// How many rows the batch has.
+pub struct NewRecord {
+    pub header: Header,
+    /// Rows of the batch.
     pub rows: u64,
-    /// How many points or alerts those rows hold.
-    pub items: u64,
     /// The encoded batch.
     pub payload: Vec<u8>,
 }
 
 /// A record as the journal holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Its number.
+pub struct Record {
     pub seq: Seq,
-    /// What was appended.
-    pub record: Record,
+    pub header: Header,
+    /// Rows of the batch.
+    pub rows: u64,
+    /// The encoded batch.
+    pub payload: Vec<u8>,
 }
 
 /// The journal's word that a batch is durable.
@@ -82,18 +66,4 @@ pub struct BatchState {
     pub settled: bool,
     /// How many of its items are among the exporter's dead letters.
     pub dead_lettered: u64,
-}
-
-impl Seq {
-    /// The number after this one.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-}
-
-impl fmt::Display for Seq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
 }

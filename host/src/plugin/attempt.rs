@@ -8,7 +8,7 @@ use std::{
 use delfin_plugin_api::Failure;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{Call, Instance, InstanceHost, OfferedBy, Reply};
+use super::{Call, ExporterFactory, Instance, InstanceHost, Reply};
 use crate::config::ExporterConfig;
 
 /// Makes an instance and closes it.
@@ -17,7 +17,7 @@ use crate::config::ExporterConfig;
 ///
 /// Why it cannot start, in one line.
 pub fn try_instance(
-    offered: &OfferedBy,
+    offered: &ExporterFactory,
     exporter: &ExporterConfig,
     host: InstanceHost,
 ) -> Result<(), String> {

@@ -12,30 +12,8 @@ use abi_stable::std_types::{ROption, RSlice, RStr};
 use arrow_array::RecordBatch;
 use delfin_plugin_abi::{self as abi, BatchPart};
 use delfin_plugin_api::Origin;
-use uuid::Uuid;
 
-use crate::journal::Seq;
-
-/// A batch out of the journal, decoded: what exporters share.
-#[derive(Debug, Clone)]
-pub struct StoredBatch {
-    /// Its number in the lane.
-    pub seq: Seq,
-    /// The receipt that whoever handed it in was given.
-    pub batch_id: Uuid,
-    /// Where it came from.
-    pub origin: Origin,
-    /// The one storage that it speaks of.
-    pub storage_id: Option<String>,
-    /// Whether it is all there is of that storage.
-    pub complete: bool,
-    /// When it was accepted, in milliseconds since the epoch.
-    pub accepted_ms: i64,
-    /// How many points or alerts it holds.
-    pub items: u64,
-    /// The rows.
-    pub arrow: RecordBatch,
-}
+use crate::batch::Header;
 
 /// What a plugin can ask during one call.
 pub(super) struct CallContext<'a> {
@@ -46,45 +24,36 @@ pub(super) struct CallContext<'a> {
     pub(super) parts: Vec<BatchPart<'a>>,
 }
 
-/// What one call sends: rows that were accepted together, or several such runs.
+/// The rows that one `export` call gets: of one batch, or of several.
 #[derive(Debug, Clone)]
-pub struct Outgoing {
-    /// The rows.
+pub struct ExportRequest {
     pub arrow: RecordBatch,
-    /// How many points or alerts they hold.
+    /// Points or alerts in these rows.
     pub items: u64,
-    /// Where they came from.
     pub origin: Origin,
-    /// What they were accepted as, in order.
-    pub parts: Vec<OutgoingPart>,
+    /// Which batches the rows are of, in the order of the rows.
+    pub parts: Vec<RequestPart>,
 }
 
-/// Rows of one call that were accepted together.
+/// Consecutive rows of one batch in a request.
 #[derive(Debug, Clone)]
-pub struct OutgoingPart {
-    /// The batch that they are of.
-    pub batch_id: Uuid,
-    /// The first of them, counted in that batch.
+pub struct RequestPart {
+    /// The header of the batch; `complete` only if the part holds all its rows.
+    pub header: Header,
+    /// The first row, counted in the batch.
     pub first_row: u64,
-    /// How many rows.
     pub rows: u64,
-    /// When they were accepted, in milliseconds since the epoch.
-    pub accepted_ms: i64,
-    /// The one storage that they speak of.
-    pub storage_id: Option<String>,
-    /// Whether they are all there is of that storage.
-    pub complete: bool,
 }
 
-impl Outgoing {
+impl ExportRequest {
     pub(super) fn parts(&self) -> Vec<BatchPart<'_>> {
         let parts = self.parts.iter().map(|part| BatchPart {
-            batch_id: part.batch_id.into_bytes(),
+            batch_id: part.header.batch_id.into_bytes(),
             first_row: part.first_row,
             rows: part.rows,
-            accepted_ms: part.accepted_ms,
-            storage_id: RStr::from(part.storage_id.as_deref().unwrap_or_default()),
-            complete: part.complete,
+            accepted_ms: part.header.accepted_ms,
+            storage_id: RStr::from(part.header.storage_id.as_deref().unwrap_or_default()),
+            complete: part.header.complete,
         });
         parts.collect()
     }

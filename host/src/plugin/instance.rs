@@ -24,7 +24,7 @@ use delfin_plugin_api::{__glue::export_arrow, Outcome, decode_outcome};
 use tokio::sync::oneshot;
 
 use super::{
-    call::{CallContext, Outgoing},
+    call::{CallContext, ExportRequest},
     host::InstanceHost,
 };
 
@@ -32,7 +32,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub enum Call {
     /// To send a batch; which try it is.
-    Export(Arc<Outgoing>, u32),
+    Export(Arc<ExportRequest>, u32),
     /// To send what it kept back.
     Flush,
     /// To do what must happen without a batch.

@@ -9,9 +9,11 @@ mod call;
 mod host;
 mod instance;
 mod offers;
+mod view;
 
 pub use attempt::{answer, try_instance};
-pub use call::{Outgoing, OutgoingPart, StoredBatch};
+pub use call::{ExportRequest, RequestPart};
 pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Answer, Call, Instance, Reply};
-pub use offers::{OfferedBy, PROBE_COMMAND, Plugins};
+pub use offers::{ExporterFactory, PROBE_COMMAND, Plugins};
+pub use view::{PluginExporterView, PluginView};

@@ -12,10 +12,8 @@ use delfin_plugin_loader::{
     self as loader, Catalog, Inspection, OpenOptions, OpenPlugin, Probe, Reason, Refusal, Sha256,
 };
 
-use crate::{
-    api::{PluginExporterView, PluginView},
-    config::{Config, ExporterConfig},
-};
+use super::view::{PluginExporterView, PluginView};
+use crate::config::{Config, ExporterConfig};
 
 /// The command that the host runs itself with to try a library: see `cli`.
 pub const PROBE_COMMAND: &str = "__probe";
@@ -31,7 +29,7 @@ pub struct Plugins {
 
 /// The plugin that offers an exporter.
 #[derive(Clone)]
-pub struct OfferedBy {
+pub struct ExporterFactory {
     /// Its library, open.
     pub root: PluginRef,
     /// Its version.
@@ -142,7 +140,7 @@ impl Plugins {
     /// # Errors
     ///
     /// None offers it as that kind, or it cannot be opened; in one line.
-    pub fn offer(&mut self, exporter: &ExporterConfig) -> Result<OfferedBy, String> {
+    pub fn offer(&mut self, exporter: &ExporterConfig) -> Result<ExporterFactory, String> {
         let offer = self
             .catalog
             .offer(&exporter.plugin, exporter.library.as_deref());
@@ -166,7 +164,7 @@ impl Plugins {
             .entry((plugin.path.clone(), exporter.sha256))
             .or_insert_with(|| loader::open(plugin, &options));
         match opened {
-            Ok(opened) => Ok(OfferedBy {
+            Ok(opened) => Ok(ExporterFactory {
                 root: opened.module(),
                 version: plugin.manifest.version.clone(),
                 sha256: plugin.sha256.to_string(),
@@ -190,9 +188,9 @@ impl Plugins {
     }
 }
 
-impl std::fmt::Debug for OfferedBy {
+impl std::fmt::Debug for ExporterFactory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OfferedBy")
+        f.debug_struct("ExporterFactory")
             .field("version", &self.version)
             .finish_non_exhaustive()
     }

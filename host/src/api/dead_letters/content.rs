@@ -6,7 +6,7 @@ use delfin_plugin_api::{
 };
 use serde_json::Value;
 
-use crate::codec;
+use crate::batch::codec;
 
 /// A letter's series or alerts; why not, if they cannot be read.
 pub(super) fn decode(kind: Kind, payload: &[u8]) -> Result<Vec<Value>, String> {

@@ -1,7 +1,7 @@
 //! `/v1/dead-letters`: what receivers will never take, to be seen, replayed or
 //! purged.
 //!
-//! A letter goes by one text, its lane and its number there. What a purge or a
+//! A letter goes by one text, its journal and its number there. What a purge or a
 //! replay is to take is said: nothing said is refused, and `all` must be asked for.
 
 mod content;
@@ -26,9 +26,9 @@ use super::{
     error::{ApiError, ErrorBody},
 };
 use crate::{
+    batch_journal::BatchJournals,
     clock::now_ms,
     journal::{LetterCount, ReadError},
-    lane::Lanes,
 };
 
 const KINDS: [Kind; 2] = [Kind::Performance, Kind::Alert];
@@ -36,7 +36,7 @@ const KINDS: [Kind; 2] = [Kind::Performance, Kind::Alert];
 /// Dead letters.
 #[derive(Debug, Serialize, ToSchema)]
 struct DeadLetters {
-    /// Each lane's in the order in which they were given up.
+    /// Each journal's in the order in which they were given up.
     dead_letters: Vec<DeadLetterView>,
 }
 
@@ -90,7 +90,7 @@ async fn list_dead_letters(
 ) -> Result<Json<DeadLetters>, ApiError> {
     let Query(query) = query.map_err(|_| ApiError::invalid("the query cannot be read"))?;
     let asked = Asked::of_query(query, now_ms())?;
-    let found = blocking(move || list(&api.parts().lanes, &asked)).await?;
+    let found = blocking(move || list(&api.parts().journals, &asked)).await?;
     Ok(Json(DeadLetters {
         dead_letters: found?,
     }))
@@ -114,7 +114,7 @@ async fn show_dead_letter(
     let not_found = || ApiError::DeadLetterNotFound { id: id.clone() };
     let name = LetterName::read(&id).ok_or_else(not_found)?;
     let found = blocking(move || {
-        let journal = api.parts().lanes.of(name.kind).journal();
+        let journal = api.parts().journals.of(name.kind).backend();
         let letter = journal.dead_letter(name.id)?;
         Ok::<_, ReadError>(letter.map(|letter| DeadLetterWithItems::new(name.kind, letter)))
     });
@@ -172,10 +172,10 @@ async fn take(api: ApiState, request: Request, action: Action) -> Result<Json<Ta
         let Some(which) = asked.filter(kind, left, now_ms())? else {
             continue;
         };
-        let journal = api.parts().lanes.of(kind).journal();
+        let journal = api.parts().journals.of(kind).backend();
         let count = if asked.dry_run {
-            let lane = api.parts().lanes.of(kind).clone();
-            blocking(move || request::count(&**lane.journal(), which)).await??
+            let journal = std::sync::Arc::clone(journal);
+            blocking(move || request::count(&*journal, which)).await??
         } else {
             match action {
                 Action::Replay => journal.replay_dead_letters(&which).await?,
@@ -194,12 +194,12 @@ async fn take(api: ApiState, request: Request, action: Action) -> Result<Json<Ta
     Ok(Json(taken))
 }
 
-fn list(lanes: &Lanes, asked: &Asked) -> Result<Vec<DeadLetterView>, ApiError> {
+fn list(journals: &BatchJournals, asked: &Asked) -> Result<Vec<DeadLetterView>, ApiError> {
     let mut views = Vec::new();
     for kind in KINDS {
         let left = asked.limit.map(|limit| limit - views.len() as u64);
         if let Some(which) = asked.filter(kind, left, now_ms())? {
-            let letters = lanes.of(kind).journal().dead_letters(&which)?;
+            let letters = journals.of(kind).backend().dead_letters(&which)?;
             views.extend(
                 letters
                     .into_iter()

@@ -34,7 +34,7 @@ pub(super) struct Asked {
     all: bool,
 }
 
-/// A letter's number, and its lane.
+/// A letter's number, and its journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LetterName {
     pub(super) kind: Kind,
@@ -86,7 +86,7 @@ impl Asked {
         Ok(asked)
     }
 
-    /// What to ask a lane for; nothing if none of its letters are meant.
+    /// What to ask a journal for; nothing if none of its letters are meant.
     pub(super) fn filter(
         &self,
         kind: Kind,

@@ -14,7 +14,7 @@ use crate::journal::StoredLetter;
 /// A dead letter. Times are in RFC 3339.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeadLetterView {
-    /// Its lane, and its number there.
+    /// Its journal, and its number there.
     #[schema(example = "performance-12")]
     id: String,
     /// Whose receiver did not take it.

@@ -32,10 +32,10 @@ use super::{
     extract::body,
 };
 use crate::{
+    batch::{AnyBatch, NewBatch},
     clock::now_ms,
-    delivery::Phase,
-    ingest::{self, AnyBatch, Encoding, Format, Limits, Payload, Rejected, Sifted},
-    lane::NewBatch,
+    ingest::{self, Encoding, Format, Limits, Payload, Rejected, Sifted},
+    lifecycle::Phase,
 };
 
 /// Takes series of points, and answers once they are durable.
@@ -170,8 +170,8 @@ async fn accept(api: &ApiState, kind: Kind, request: Request) -> Result<Kept, Ap
     counted.received(kind, arrived.bytes.len());
     let Asked { key, ack, .. } = arrived.asked.clone();
     let (batch, rejected) = parse(api, kind, arrived).await?;
-    let lane = api.parts().lanes.of(kind);
-    let receipt = lane.accept(batch, key).await?;
+    let journal = api.parts().journals.of(kind);
+    let receipt = journal.accept(batch, key).await?;
     counted.kept(kind, &receipt);
     let (mut waited, mut applied) = (None, None);
     if let Ack::Delivered { wait, preferred } = ack {
@@ -179,7 +179,7 @@ async fn accept(api: &ApiState, kind: Kind, request: Request) -> Result<Kept, Ap
         // bound how many do.
         let turn = api.waiting().try_acquire().ok();
         let wait = turn.as_ref().map_or(Duration::ZERO, |_| wait);
-        waited = Some(wait::until_settled(api, lane, &receipt, began + wait).await);
+        waited = Some(wait::until_settled(api, journal, &receipt, began + wait).await);
         applied = preferred.then_some(wait);
     }
     counted.acknowledged(kind, ack.as_str(), began.elapsed());
@@ -248,18 +248,17 @@ async fn parse(
         };
         let Sifted { batch, rejected } = ingest::sift(kind, payload, &limits, now_ms())?;
         counted.rejected(kind, &rejected);
-        let (batch, rejected) = if arrived.asked.strict || batch.rows() == 0 {
+        let (batch, rejected) = if arrived.asked.strict || batch.row_count() == 0 {
             (rejected.whole(batch)?, Rejected::default())
         } else {
             (batch, rejected)
         };
         let batch = NewBatch {
-            items: batch.items(),
-            origin: Origin::Ingest,
             storage_id: storage_id(&batch),
-            // Nobody has said that nothing else is going on there.
+            origin: Origin::Ingest,
+            // A client cannot say that these are all alerts of the storage.
             complete: false,
-            arrow: batch.as_arrow().clone(),
+            rows: batch,
         };
         Ok::<_, ApiError>((batch, rejected))
     });
@@ -274,7 +273,7 @@ fn storage_id(batch: &AnyBatch) -> Option<String> {
                 .series()
                 .map(|series| series.labels().get("storage_id")),
         ),
-        AnyBatch::Alert(batch) => only(batch.alerts().map(|alert| alert.storage_id())),
+        AnyBatch::Alerts(batch) => only(batch.alerts().map(|alert| alert.storage_id())),
     }
 }
 

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::super::{ApiState, blocking};
 use crate::{
-    delivery::Phase,
+    batch_journal::BatchJournal,
     journal::{BatchInfo, BatchState, Receipt},
-    lane::Lane,
+    lifecycle::Phase,
 };
 
 /// What is known of a batch when the wait is over.
@@ -27,16 +27,16 @@ pub(super) struct Waited {
 /// Waits until every exporter is done with a batch, or the time is over.
 pub(super) async fn until_settled(
     api: &ApiState,
-    lane: &Arc<Lane>,
+    journal: &Arc<BatchJournal>,
     receipt: &Receipt,
     deadline: Instant,
 ) -> Waited {
-    let mut settled = lane.journal().settled();
+    let mut settled = journal.backend().settled();
     let mut phase = api.parts().phase.clone();
     let mut exporters = None;
     loop {
         settled.mark_unchanged();
-        let info = match find(lane, receipt.batch_id).await {
+        let info = match find(journal, receipt.batch_id).await {
             Some(info) => info,
             None => {
                 // A batch goes once all are done with it. But a journal that was found
@@ -51,7 +51,7 @@ pub(super) async fn until_settled(
             && tokio::select! {
                 changed = settled.changed() => changed.is_ok(),
                 () = sleep_until(deadline) => false,
-                _ = phase.wait_for(|phase| *phase == Phase::Stopping) => false,
+                _ = phase.wait_for(|phase| *phase == Phase::Aborting) => false,
             };
         if !goes_on {
             return Waited {
@@ -62,8 +62,8 @@ pub(super) async fn until_settled(
     }
 }
 
-async fn find(lane: &Arc<Lane>, batch_id: Uuid) -> Option<BatchInfo> {
-    let journal = Arc::clone(lane.journal());
+async fn find(journal: &Arc<BatchJournal>, batch_id: Uuid) -> Option<BatchInfo> {
+    let journal = Arc::clone(journal.backend());
     let found = blocking(move || journal.batch(batch_id)).await.ok()?;
     found
         .inspect_err(|error| log::debug!(batch:% = batch_id; "cannot wait for a batch: {error}"))

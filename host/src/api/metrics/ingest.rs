@@ -23,7 +23,7 @@ const BUCKETS: [f64; 15] = [
 
 type Labels<const N: usize> = [(&'static str, String); N];
 
-/// What becomes of requests that bring batches, by lane.
+/// What becomes of requests that bring batches, by journal.
 #[derive(Clone, Debug)]
 pub(in crate::api) struct IngestMetrics {
     requests: Family<Labels<2>, Counter>,
@@ -90,9 +90,11 @@ impl IngestMetrics {
     /// A batch is durable.
     pub(in crate::api) fn kept(&self, kind: Kind, receipt: &Receipt) {
         if receipt.repeated {
-            self.repeated.get_or_create(&lane(kind)).inc();
+            self.repeated.get_or_create(&journal(kind)).inc();
         } else {
-            self.items.get_or_create(&lane(kind)).inc_by(receipt.items);
+            self.items
+                .get_or_create(&journal(kind))
+                .inc_by(receipt.items);
         }
     }
 
@@ -121,7 +123,9 @@ impl IngestMetrics {
 
     /// A whole body has arrived.
     pub(in crate::api) fn received(&self, kind: Kind, bytes: usize) {
-        self.bytes.get_or_create(&lane(kind)).inc_by(bytes as u64);
+        self.bytes
+            .get_or_create(&journal(kind))
+            .inc_by(bytes as u64);
     }
 
     /// A request has its answer.
@@ -134,7 +138,7 @@ impl IngestMetrics {
     fn begin(&self) {
         for kind in [Kind::Performance, Kind::Alert] {
             for counter in [&self.items, &self.bytes, &self.repeated] {
-                drop(counter.get_or_create(&lane(kind)));
+                drop(counter.get_or_create(&journal(kind)));
             }
             for code in ["202", "429", "503", "507"] {
                 drop(self.requests.get_or_create(&with(kind, "code", code)));
@@ -149,11 +153,11 @@ impl IngestMetrics {
     }
 }
 
-fn lane(kind: Kind) -> Labels<1> {
-    [("lane", kind.as_str().to_owned())]
+fn journal(kind: Kind) -> Labels<1> {
+    [("journal", kind.as_str().to_owned())]
 }
 
 fn with(kind: Kind, name: &'static str, value: &str) -> Labels<2> {
-    let [lane] = lane(kind);
-    [lane, (name, value.to_owned())]
+    let [journal] = journal(kind);
+    [journal, (name, value.to_owned())]
 }

@@ -9,21 +9,21 @@ use prometheus_client::{
 
 use super::page::Page;
 use crate::{
+    batch_journal::{BatchJournal, BatchJournals},
     clock::now_ms,
     journal::Stats,
-    lane::{Lane, Lanes},
 };
 
-/// Asks each lane's journal.
+/// Asks each journal's journal.
 #[derive(Debug)]
-pub(super) struct Journals(pub(super) Lanes);
+pub(super) struct Journals(pub(super) BatchJournals);
 
 impl Collector for Journals {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let lanes = [&self.0.performance, &self.0.alerts].into_iter();
+        let journals = [&self.0.performance, &self.0.alerts].into_iter();
         let mut page = Table {
             page: Page::new(encoder),
-            lanes: lanes.filter_map(|lane| read(lane)).collect(),
+            journals: journals.filter_map(|journal| read(journal)).collect(),
         };
         page.gauge("journal_bytes", "Bytes that the records held take.", |s| {
             Some(s.bytes)
@@ -79,7 +79,7 @@ impl Collector for Journals {
 
 struct Table<'p> {
     page: Page<'p>,
-    lanes: Vec<(&'static str, Stats)>,
+    journals: Vec<(&'static str, Stats)>,
 }
 
 impl Table<'_> {
@@ -89,8 +89,9 @@ impl Table<'_> {
         help: &str,
         value: impl Fn(&Stats) -> Option<V>,
     ) -> fmt::Result {
-        let lanes = self.lanes.iter();
-        let series = lanes.filter_map(|(lane, stats)| Some(([("lane", *lane)], value(stats)?)));
+        let journals = self.journals.iter();
+        let series =
+            journals.filter_map(|(journal, stats)| Some(([("journal", *journal)], value(stats)?)));
         self.page.gauge(name, help, series)
     }
 
@@ -100,17 +101,17 @@ impl Table<'_> {
         help: &str,
         value: impl Fn(&Stats) -> V,
     ) -> fmt::Result {
-        let lanes = self.lanes.iter();
-        let series = lanes.map(|(lane, stats)| ([("lane", *lane)], value(stats)));
+        let journals = self.journals.iter();
+        let series = journals.map(|(journal, stats)| ([("journal", *journal)], value(stats)));
         self.page.counter(name, help, series)
     }
 }
 
-fn read(lane: &Lane) -> Option<(&'static str, Stats)> {
-    let stats = lane.journal().stats().inspect_err(|error| {
-        log::debug!(lane:% = lane.kind(); "no metrics of a journal: {error}");
+fn read(journal: &BatchJournal) -> Option<(&'static str, Stats)> {
+    let stats = journal.backend().stats().inspect_err(|error| {
+        log::debug!(journal:% = journal.kind(); "no metrics of a journal: {error}");
     });
-    Some((lane.kind().as_str(), stats.ok()?))
+    Some((journal.kind().as_str(), stats.ok()?))
 }
 
 fn age_seconds(stats: &Stats) -> f64 {

@@ -39,7 +39,7 @@ impl Metrics {
     pub(super) fn new(parts: &ApiParts) -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         let ingest = IngestMetrics::register(&mut registry);
-        registry.register_collector(Box::new(journals::Journals(parts.lanes.clone())));
+        registry.register_collector(Box::new(journals::Journals(parts.journals.clone())));
         registry.register_collector(Box::new(exporters::Running(parts.exporters.clone())));
         registry.register_collector(Box::new(plugins::Plugins(parts.reloader.plugins())));
         registry.register_collector(Box::new(alerts::Alerts(parts.alerts.clone())));

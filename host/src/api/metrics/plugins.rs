@@ -6,7 +6,7 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 use tokio::sync::watch;
 
 use super::page::Page;
-use crate::api::PluginView;
+use crate::plugin::PluginView;
 
 /// Those files.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     collect::{AlertQuery, Window},
-    delivery::Phase,
+    lifecycle::Phase,
 };
 
 /// Alerts in Delfin's alert model.

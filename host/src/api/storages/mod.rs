@@ -24,7 +24,7 @@ use super::{
     ApiState, blocking,
     error::{ApiError, ErrorBody},
 };
-use crate::{delivery::Phase, storages::Refusal};
+use crate::{lifecycle::Phase, storages::Refusal};
 use query::Page;
 use view::StorageView;
 

@@ -3,7 +3,10 @@ use delfin_plugin_api::Kind;
 use serde_json::{Value, json};
 
 use super::host::{EXPORTER, Host, TWO_POINTS};
-use crate::journal::{DeadLetter, Entry, Position, Seq, Settlement};
+use crate::{
+    batch::Seq,
+    journal::{DeadLetter, Position, Settlement},
+};
 
 /// A host whose exporter has given up on batches, for these reasons.
 fn host_with(reasons: &[&str]) -> Host {
@@ -16,19 +19,19 @@ fn host_with(reasons: &[&str]) -> Host {
 }
 
 fn give_up(host: &Host, reason: &str) {
-    let journal = host.journals.lane(Kind::Performance);
+    let journal = host.journals.of(Kind::Performance);
     let next = journal.cursors().unwrap()[0].next.seq;
-    let Entry { seq, record } = journal.read(next).unwrap().unwrap();
+    let record = journal.read(next).unwrap().unwrap();
     let letter = DeadLetter {
         plugin_version: "1.2.3".to_owned(),
-        batch_id: record.batch_id,
-        seq,
+        batch_id: record.header.batch_id,
+        seq: record.seq,
         first_row: 0,
         rows: record.rows,
-        items: record.items,
-        origin: record.origin,
-        storage_id: record.storage_id,
-        accepted_ms: record.accepted_ms,
+        items: record.header.items,
+        origin: record.header.origin,
+        storage_id: record.header.storage_id,
+        accepted_ms: record.header.accepted_ms,
         code: OutcomeCode::REJECT.0,
         reason: reason.to_owned(),
         attempts: 2,
@@ -37,7 +40,7 @@ fn give_up(host: &Host, reason: &str) {
         payload: record.payload,
     };
     let settlement = Settlement {
-        through: Position::after(seq),
+        through: Position::after(record.seq),
         dead_letters: vec![letter],
         ..Settlement::default()
     };
@@ -203,17 +206,17 @@ fn an_unknown_letter_is_404() {
 #[test]
 fn a_letter_that_cannot_be_read_is_shown_all_the_same() {
     let host = host_with(&["a"]);
-    let journal = host.journals.lane(Kind::Performance);
+    let journal = host.journals.of(Kind::Performance);
     assert_eq!(host.post("/v1/ingest/performance", TWO_POINTS).status, 202);
-    let Entry { seq, record } = journal.read(Seq(2)).unwrap().unwrap();
+    let record = journal.read(Seq(2)).unwrap().unwrap();
     let stored = journal
         .dead_letter(crate::journal::LetterId(1))
         .unwrap()
         .unwrap();
     let settlement = Settlement {
-        through: Position::after(seq),
+        through: Position::after(record.seq),
         dead_letters: vec![DeadLetter {
-            items: record.items,
+            items: record.header.items,
             payload: vec![9],
             ..stored.letter
         }],

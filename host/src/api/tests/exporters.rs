@@ -35,7 +35,7 @@ fn what_waits_is_pending() {
     for _ in 0..3 {
         host.post("/v1/ingest/performance", TWO_POINTS);
     }
-    host.settle(crate::journal::Seq(1), 2);
+    host.settle(crate::batch::Seq(1), 2);
     let exporter = &host.get("/v1/exporters").json()["exporters"][0];
     assert_eq!(
         (&exporter["pending"], &exporter["delivered"]),

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::host::{EXPORTER, Host, TWO_POINTS};
 use crate::{
     config::{ApiConfig, JournalConfig},
-    delivery::Phase,
+    lifecycle::Phase,
 };
 
 #[test]

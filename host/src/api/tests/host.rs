@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use delfin_plugin_api::{Batch, Kind, redact::Redactor};
+use delfin_plugin_api::{Kind, redact::Redactor};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -15,17 +15,16 @@ use ureq::http::{Request, Response};
 
 use crate::{
     alert,
-    api::{ApiParts, ApiState, PluginExporterView, PluginView, serve},
-    collect::{
-        Collected, CollectedBatch, Destination, DriverError, Refused, Registry, drivers::fake,
-    },
+    api::{ApiParts, ApiState, serve},
+    batch::Seq,
+    batch_journal::{BatchJournal, BatchJournals},
+    collect::{Collected, Destination, DriverError, Refused, Registry, drivers::fake},
     config::{self, ApiConfig, JournalConfig, Loaded, Source, StartFrom, StorageConfig},
-    delivery::{Delivery, Exporters, Phase, State},
-    exporters::Starter,
-    journal::{self, Journals, Limits, Position, Receipt, Seq, Settlement},
-    lane::{Lane, Lanes, NewBatch},
-    plugin::{InstanceHost, PluginCounters},
-    reload::Reloader,
+    delivery::{DeliveryParts, State},
+    exporters::{ExporterSet, ExporterStarter, Reloader},
+    journal::{self, Journals, Limits, Position, Receipt, Settlement},
+    lifecycle::Phase,
+    plugin::{InstanceHost, PluginCounters, PluginExporterView, PluginView},
     storages::Storages,
 };
 
@@ -77,29 +76,35 @@ impl Host {
             gather: Duration::ZERO,
             ..Limits::default()
         };
-        let journals = journal::open(folder.path(), &limits).unwrap();
-        let lane = |kind| Arc::new(Lane::new(kind, Arc::clone(journals.lane(kind)), 1 << 20));
-        let lanes = Lanes {
-            performance: lane(Kind::Performance),
-            alerts: lane(Kind::Alert),
+        let backends = journal::open(folder.path(), &limits).unwrap();
+        let batch_journal = |kind| {
+            Arc::new(BatchJournal::new(
+                kind,
+                Arc::clone(backends.of(kind)),
+                1 << 20,
+            ))
+        };
+        let journals = BatchJournals {
+            performance: batch_journal(Kind::Performance),
+            alerts: batch_journal(Kind::Alert),
         };
         let storages = {
             let _within = runtime.enter();
             let inventory = crate::inventory::open(folder.path()).unwrap();
-            let keeps = |_| Keeps(lanes.clone());
+            let keeps = |_| Keeps(journals.clone());
             Storages::start(&declared, inventory, small_fakes(), keeps).unwrap()
         };
         let storages = Arc::new(storages);
         let (phase, watched) = watch::channel(Phase::Running);
-        let exporters = runtime.block_on(failed_exporter(&lanes, folder.path()));
-        let opened = alert::open(folder.path(), 100, &lanes.alerts);
+        let exporters = runtime.block_on(failed_exporter(&journals, folder.path()));
+        let opened = alert::open(folder.path(), 100, &journals.alerts);
         let (alerts, follower) = runtime.block_on(opened).unwrap();
         runtime.spawn(follower.run(watched.clone()));
         let state = ApiState::new(ApiParts {
             config,
             journal,
-            reloader: reloader(&lanes, &alerts, &exporters),
-            lanes,
+            reloader: reloader(&journals, &alerts, &exporters),
+            journals,
             alerts,
             exporters,
             storages,
@@ -117,7 +122,7 @@ impl Host {
         Self {
             runtime,
             phase,
-            journals,
+            journals: backends,
             address,
             agent: agent.into(),
             stop: Some(stop),
@@ -170,7 +175,7 @@ impl Host {
     /// Says that the exporter has delivered these items.
     pub(super) fn settle(&self, through: Seq, items: u64) {
         let settlement = Settlement::delivered(Position::after(through), items);
-        let journal = self.journals.lane(Kind::Performance);
+        let journal = self.journals.of(Kind::Performance);
         let settled = self.runtime.block_on(journal.settle(EXPORTER, settlement));
         settled.unwrap();
     }
@@ -248,39 +253,35 @@ pub(super) fn declared() -> StorageConfig {
     }
 }
 
-/// Puts alerts into their lane; points are nobody's concern here.
-struct Keeps(Lanes);
+/// Accepts alerts, and discards points.
+struct Keeps(BatchJournals);
 
 impl Destination for Keeps {
     async fn accept(&self, collected: Collected) -> Result<(), Refused> {
-        let CollectedBatch::Alerts(alerts) = collected.batch else {
-            return Ok(());
-        };
-        let batch = NewBatch {
-            arrow: alerts.as_arrow().clone(),
-            items: alerts.items(),
-            origin: collected.origin,
-            storage_id: Some(collected.storage_id),
-            complete: collected.complete,
-        };
-        self.0.alerts.accept(batch, None).await?;
+        let batch = collected.batch;
+        if batch.rows.kind() == Kind::Alert {
+            self.0.alerts.accept(batch, None).await?;
+        }
         Ok(())
     }
 }
 
 /// An exporter that has its cursor, and will never start.
-async fn failed_exporter(lanes: &Lanes, folder: &Path) -> Exporters {
-    let lane = &lanes.performance;
+async fn failed_exporter(journals: &BatchJournals, folder: &Path) -> ExporterSet {
+    let journal = &journals.performance;
     let text = format!(
         "performance_exporters = [\"{EXPORTER}\"]\n[exporter.{EXPORTER}]\nplugin = \"PerformanceExporterPrometheus\"\nrequired = true"
     );
     let mut config = config::parse(&text, &Source::Embedded).unwrap();
-    let cursor = lane.journal().open_cursor(EXPORTER, StartFrom::Now).await;
-    let exporters = Exporters::default();
-    exporters.start(Delivery {
+    let cursor = journal
+        .backend()
+        .open_cursor(EXPORTER, StartFrom::Now)
+        .await;
+    let exporters = ExporterSet::default();
+    exporters.start(DeliveryParts {
         config: config.exporters.remove(0),
         plugin: Err("no plugin offers it".to_owned()),
-        lane: Arc::clone(lane),
+        journal: Arc::clone(journal),
         resend: None,
         host: InstanceHost {
             exporter: EXPORTER.to_owned(),
@@ -293,7 +294,7 @@ async fn failed_exporter(lanes: &Lanes, folder: &Path) -> Exporters {
         marker: folder.join("call"),
         suspects: Arc::new(Semaphore::new(1)),
         journal_max_age: Duration::from_hours(72),
-        lane_max_bytes: 1 << 30,
+        journal_max_bytes: 1 << 30,
     });
     while exporters.get(EXPORTER).unwrap().status.view().state != State::Failed {
         tokio::task::yield_now().await;
@@ -301,15 +302,19 @@ async fn failed_exporter(lanes: &Lanes, folder: &Path) -> Exporters {
     exporters
 }
 
-fn reloader(lanes: &Lanes, alerts: &alert::ActiveAlerts, exporters: &Exporters) -> Reloader {
+fn reloader(
+    journals: &BatchJournals,
+    alerts: &alert::ActiveAlerts,
+    exporters: &ExporterSet,
+) -> Reloader {
     let loaded = Loaded {
         config: config::parse("", &Source::Embedded).unwrap(),
         source: Source::Embedded,
     };
-    let starter = Starter::new(
+    let starter = ExporterStarter::new(
         &loaded.config,
         exporters.clone(),
-        lanes.clone(),
+        journals.clone(),
         alerts.clone(),
     );
     Reloader::new(loaded, starter, exporters.clone(), Arc::new([plugin()]))
@@ -331,13 +336,13 @@ fn plugin() -> PluginView {
 
 /// The receipt of the last batch that came in over the interface.
 pub(super) fn last(host: &Host) -> Receipt {
-    let journal = host.journals.lane(Kind::Performance);
+    let journal = host.journals.of(Kind::Performance);
     let seq = *journal.head().borrow();
-    let entry = journal.read(seq).unwrap().unwrap();
+    let record = journal.read(seq).unwrap().unwrap();
     Receipt {
         seq,
-        batch_id: entry.record.batch_id,
-        items: entry.record.items,
+        batch_id: record.header.batch_id,
+        items: record.header.items,
         repeated: false,
     }
 }

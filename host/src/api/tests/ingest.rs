@@ -9,7 +9,7 @@ use serde_json::json;
 use super::host::{EXPORTER, Host, TWO_POINTS, last};
 use crate::{
     api::tests::host::Answer,
-    codec,
+    batch::codec,
     config::{ApiConfig, JournalConfig},
 };
 
@@ -51,14 +51,14 @@ fn a_batch_that_was_answered_202_is_in_the_journal() {
     let host = Host::start();
     let answer = host.post("/v1/ingest/performance", TWO_POINTS);
     check_two_points(&host, &answer);
-    let journal = host.journals.lane(Kind::Performance);
-    let record = journal.read(last(&host).seq).unwrap().unwrap().record;
+    let journal = host.journals.of(Kind::Performance);
+    let record = journal.read(last(&host).seq).unwrap().unwrap();
     assert_eq!(
-        (record.origin, record.items, record.rows),
+        (record.header.origin, record.header.items, record.rows),
         (Origin::Ingest, 2, 1)
     );
-    assert_eq!(record.storage_id.as_deref(), Some("s1"));
-    assert!(!record.complete);
+    assert_eq!(record.header.storage_id.as_deref(), Some("s1"));
+    assert!(!record.header.complete);
     assert_eq!(codec::decode(&record.payload).unwrap().num_rows(), 1);
 }
 
@@ -70,14 +70,10 @@ fn alerts_go_into_their_own_lane() {
     let answer = host.post("/v1/ingest/alerts", alerts);
     assert_eq!(answer.status, 202, "{}", answer.body);
     assert_eq!(answer.json()["items"], 2);
-    let journal = host.journals.lane(Kind::Alert);
-    let record = journal
-        .read(*journal.head().borrow())
-        .unwrap()
-        .unwrap()
-        .record;
-    assert_eq!(record.batch_id.to_string(), answer.batch_id());
-    assert_eq!(record.storage_id, None);
+    let journal = host.journals.of(Kind::Alert);
+    let record = journal.read(*journal.head().borrow()).unwrap().unwrap();
+    assert_eq!(record.header.batch_id.to_string(), answer.batch_id());
+    assert_eq!(record.header.storage_id, None);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::host::{Answer, EXPORTER, Host, TWO_POINTS, last};
 use crate::{
     config::{ApiConfig, JournalConfig},
-    delivery::Phase,
+    lifecycle::Phase,
 };
 
 const PARTLY: &str = r#"[{"name":"a","labels":{},"values":{"1":1}},
@@ -30,7 +30,7 @@ fn exporters(state: &str) -> Value {
 
 /// Posts two points, and does something once they are durable.
 fn post_and(host: &Host, query: &str, headers: &[(&str, &str)], then: impl FnOnce()) -> Answer {
-    let mut head = host.journals.lane(Kind::Performance).head();
+    let mut head = host.journals.of(Kind::Performance).head();
     head.mark_unchanged();
     thread::scope(|scope| {
         let posted = scope.spawn(|| post(host, query, headers, TWO_POINTS));
@@ -102,7 +102,7 @@ fn a_body_without_a_valid_item_is_refused() {
     let page = host.get("/metrics").body;
     for (reason, items) in [("invalid", 2), ("syntax", 2), ("text_too_long", 0)] {
         let series = format!(
-            "delfin_host_ingest_rejected_items_total{{lane=\"performance\",reason=\"{reason}\"}} {items}\n"
+            "delfin_host_ingest_rejected_items_total{{journal=\"performance\",reason=\"{reason}\"}} {items}\n"
         );
         assert!(page.contains(&series), "{series} in\n{page}");
     }
@@ -139,8 +139,7 @@ fn whoever_waits_in_vain_is_told_what_is_pending() {
     );
     assert_eq!(answer.header("preference-applied"), Some("wait=0"));
     let page = host.get("/metrics").body;
-    let series =
-        "delfin_host_ingest_ack_duration_seconds_count{lane=\"performance\",ack=\"delivered\"} 1\n";
+    let series = "delfin_host_ingest_ack_duration_seconds_count{journal=\"performance\",ack=\"delivered\"} 1\n";
     assert!(page.contains(series), "{page}");
 }
 
@@ -148,7 +147,7 @@ fn whoever_waits_in_vain_is_told_what_is_pending() {
 fn a_host_that_stops_lets_nobody_wait() {
     let host = Host::start();
     let answer = post_and(&host, "?ack=delivered", &[("Prefer", "wait=50")], || {
-        host.phase.send_replace(Phase::Stopping);
+        host.phase.send_replace(Phase::Aborting);
     });
     assert_eq!(answer.status, 202, "{}", answer.body);
     assert_eq!(answer.json()["exporters"], exporters("pending"));

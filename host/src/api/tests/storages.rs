@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::host::{Answer, Host, declared};
-use crate::journal::Seq;
+use crate::batch::Seq;
 
 const CASES: &str = include_str!("../../../tests/fixtures/delfin/storages.jsonl");
 
@@ -239,11 +239,13 @@ fn a_sync_is_answered_once_its_alerts_are_safe_though_the_range_makes_no_sense()
         assert_eq!((answer.status, answer.body.as_str()), (200, ""));
         // The schedule lists alerts on its own as well, and is complete then.
         let head = *journal.head().borrow();
-        let records =
-            (before.0 + 1..=head.0).map(|seq| journal.read(Seq(seq)).unwrap().unwrap().record);
+        let records = (before.0 + 1..=head.0).map(|seq| journal.read(Seq(seq)).unwrap().unwrap());
         let records: Vec<_> = records.collect();
-        assert!(records.iter().all(|record| record.items == 4));
-        records.iter().filter(|record| !record.complete).count()
+        assert!(records.iter().all(|record| record.header.items == 4));
+        records
+            .iter()
+            .filter(|record| !record.header.complete)
+            .count()
     };
     assert_eq!(
         sync(r#"{"begin_time": 13445566900, "end_time": 99999999999}"#),

@@ -18,8 +18,9 @@ use super::{
     windows::{Planned, Rhythm, Windows},
     worker::{CallError, Idle, open},
 };
+use crate::batch::NewBatch;
 use crate::collect::{
-    destination::{Collected, CollectedBatch, Destination, Refused},
+    destination::{Collected, Destination, Refused},
     driver::{Driver, DriverError, Offer, Window},
     drivers::Factory,
     sink::{AlertSink, SeriesSink, StorageLabels},
@@ -288,11 +289,13 @@ impl<D: Destination> StorageTask<D> {
 
     fn alerts(&self, alerts: AlertBatch, complete: bool) -> Collected {
         Collected {
-            storage_id: self.config.id.clone(),
-            origin: Origin::Sync,
-            complete,
+            batch: NewBatch {
+                rows: alerts.into(),
+                origin: Origin::Sync,
+                storage_id: Some(self.config.id.clone()),
+                complete,
+            },
             until_ms: None,
-            batch: CollectedBatch::Alerts(alerts),
         }
     }
 
@@ -320,11 +323,13 @@ impl<D: Destination> StorageTask<D> {
         self.windows.done(&planned);
         self.report_cut(&planned, is_historic);
         Ok(Collected {
-            storage_id: self.config.id.clone(),
-            origin: Origin::Collection,
-            complete: false,
+            batch: NewBatch {
+                rows: batch.into(),
+                origin: Origin::Collection,
+                storage_id: Some(self.config.id.clone()),
+                complete: false,
+            },
             until_ms: remembers.then_some(window.end_ms),
-            batch: CollectedBatch::Performance(batch),
         })
     }
 
@@ -379,7 +384,7 @@ impl<D: Destination> StorageTask<D> {
 
     /// Points that are not taken are kept.
     async fn hand_over_points(&mut self, collected: Collected) {
-        let items = collected.batch.items();
+        let items = collected.batch.rows.items();
         if items == 0 {
             return;
         }
@@ -397,7 +402,7 @@ impl<D: Destination> StorageTask<D> {
 
     /// Alerts that are not taken are not kept: the next list says all of it again.
     async fn hand_over_alerts(&mut self, collected: Collected) -> Result<(), Refused> {
-        let items = collected.batch.items();
+        let items = collected.batch.rows.items();
         if items == 0 && self.no_alerts_before {
             return Ok(());
         }
@@ -421,7 +426,7 @@ impl<D: Destination> StorageTask<D> {
         stats.last_success_ms = Some((self.clock)());
         stats.last_error = self.errors.values().next().cloned();
         drop(stats);
-        let items = collected.batch.items();
+        let items = collected.batch.rows.items();
         log::debug!(storage, due = due.as_str(), items, took:?; "storage answered");
     }
 

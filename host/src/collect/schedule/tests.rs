@@ -13,9 +13,10 @@ use tokio::{
 };
 
 use super::*;
+use crate::batch::{AnyBatch, NewBatch};
 use crate::collect::{
-    AlertSink, Capabilities, Collected, CollectedBatch, Driver, DriverError, Metric, Refused,
-    Resource, ResourceType, SeriesSink, StorageDetails, StorageInfo, Window,
+    AlertSink, Capabilities, Collected, Driver, DriverError, Metric, Refused, Resource,
+    ResourceType, SeriesSink, StorageDetails, StorageInfo, Window,
 };
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -176,13 +177,19 @@ impl Bench {
     async fn window(&mut self) -> (String, i64, i64) {
         loop {
             let collected = self.taken.recv().await.unwrap();
-            let CollectedBatch::Performance(batch) = collected.batch else {
+            let NewBatch {
+                rows: AnyBatch::Performance(batch),
+                origin,
+                storage_id: Some(storage_id),
+                ..
+            } = collected.batch
+            else {
                 continue;
             };
-            assert_eq!(collected.origin, Origin::Collection);
+            assert_eq!(origin, Origin::Collection);
             let series = batch.series().next().unwrap();
             let (start_ms, end_ms) = series.points().next().unwrap();
-            return (collected.storage_id, start_ms, end_ms as i64);
+            return (storage_id, start_ms, end_ms as i64);
         }
     }
 
@@ -394,9 +401,9 @@ async fn the_end_of_alerts_is_handed_on_once() {
     let mut seen = Vec::new();
     while seen.len() < 4 {
         let collected = bench.taken.recv().await.unwrap();
-        assert_eq!(collected.origin, Origin::Sync);
-        assert!(collected.complete);
-        let CollectedBatch::Alerts(batch) = collected.batch else {
+        assert_eq!(collected.batch.origin, Origin::Sync);
+        assert!(collected.batch.complete);
+        let AnyBatch::Alerts(batch) = collected.batch.rows else {
             panic!("nothing is measured")
         };
         seen.push((begin.elapsed().as_secs(), batch.rows()));
@@ -436,7 +443,7 @@ async fn a_name_in_the_configuration_comes_before_the_storages_own() {
     bench.storages[0].name = Some("given".to_owned());
     let _schedule = bench.start();
     let collected = bench.taken.recv().await.unwrap();
-    let CollectedBatch::Performance(batch) = collected.batch else {
+    let AnyBatch::Performance(batch) = collected.batch.rows else {
         panic!("performance comes first")
     };
     let series = batch.series().next().unwrap();
@@ -452,7 +459,7 @@ async fn a_schedule_that_is_dropped_collects_no_more() {
     drop(schedule);
     sleep(INTERVAL * 3).await;
     while let Ok(collected) = bench.taken.try_recv() {
-        assert!(matches!(collected.batch, CollectedBatch::Alerts(_)));
+        assert!(matches!(collected.batch.rows, AnyBatch::Alerts(_)));
     }
 }
 
@@ -525,7 +532,7 @@ async fn without_an_interval_nothing_is_measured_and_that_time_is_never_asked_fo
     );
     sleep(INTERVAL * 10).await;
     while let Ok(collected) = bench.taken.try_recv() {
-        assert!(matches!(collected.batch, CollectedBatch::Alerts(_)));
+        assert!(matches!(collected.batch.rows, AnyBatch::Alerts(_)));
     }
     schedule.set_pace("s", pace);
     assert_eq!(bench.windows(1).await, [(1_090_000, 1_100_000)]);
@@ -541,7 +548,7 @@ async fn what_was_missed_before_the_start_is_asked_for_unless_history_is_not_wan
         let _schedule = bench.start();
         let until_ms = loop {
             let collected = bench.taken.recv().await.unwrap();
-            if let CollectedBatch::Performance(batch) = collected.batch {
+            if let AnyBatch::Performance(batch) = collected.batch.rows {
                 let point = batch.series().next().unwrap().points().next().unwrap();
                 assert_eq!((point.0, point.1 as i64), expected);
                 break collected.until_ms;
@@ -569,8 +576,8 @@ async fn whoever_asks_gets_the_alerts_and_a_sync_hands_them_on() {
     }
     let mut complete = Vec::new();
     while let Ok(collected) = bench.taken.try_recv() {
-        assert_eq!(collected.origin, Origin::Sync);
-        complete.push(collected.complete);
+        assert_eq!(collected.batch.origin, Origin::Sync);
+        complete.push(collected.batch.complete);
     }
     assert_eq!(complete, [true, false]);
     let gone = schedule.offer("t").await;

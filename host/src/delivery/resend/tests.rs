@@ -7,17 +7,18 @@ use tokio::{runtime::Runtime, sync::watch};
 use super::*;
 use crate::{
     alert,
+    batch::NewBatch,
+    batch_journal::{BatchJournal, ReadResult},
     delivery::Phase,
     journal::{self, Journals, Limits},
-    lane::{Lane, NewBatch, Next},
 };
 
 const ROUND: Duration = Duration::from_secs(60);
 
-/// A lane of alerts, the table that follows it, and the rounds of an exporter.
+/// A journal of alerts, the table that follows it, and the rounds of an exporter.
 struct Setup {
     runtime: Runtime,
-    lane: Arc<Lane>,
+    journal: Arc<BatchJournal>,
     alerts: ActiveAlerts,
     rounds: Rounds,
     _phase: watch::Sender<Phase>,
@@ -34,9 +35,9 @@ impl Setup {
             ..Limits::default()
         };
         let journals = journal::open(folder.path(), &limits).unwrap();
-        let journal = Arc::clone(journals.lane(Kind::Alert));
-        let lane = Arc::new(Lane::new(Kind::Alert, journal, 1 << 20));
-        let opened = alert::open(folder.path(), 100, &lane);
+        let journal = Arc::clone(journals.of(Kind::Alert));
+        let journal = Arc::new(BatchJournal::new(Kind::Alert, journal, 1 << 20));
+        let opened = alert::open(folder.path(), 100, &journal);
         let (alerts, follower) = runtime.block_on(opened).unwrap();
         let phase = watch::Sender::new(Phase::Running);
         runtime.spawn(follower.run(phase.subscribe()));
@@ -46,7 +47,7 @@ impl Setup {
         };
         Self {
             runtime,
-            lane,
+            journal,
             alerts,
             rounds: Rounds::new(Some(resend)),
             _phase: phase,
@@ -67,24 +68,22 @@ impl Setup {
         }
         let batch = batch.build();
         let new = NewBatch {
-            items: batch.items(),
-            arrow: batch.as_arrow().clone(),
+            rows: batch.into(),
             origin: Origin::Ingest,
             storage_id: Some("s".to_owned()),
             complete: true,
         };
         self.runtime.block_on(async {
-            let seq = self.lane.accept(new, None).await.unwrap().seq;
+            let seq = self.journal.accept(new, None).await.unwrap().seq;
             while !self.alerts.know_all_before(seq.next()) {
                 tokio::task::yield_now().await;
             }
-            let Next::Batch(batch) = self.lane.next(seq).await.unwrap() else {
+            let ReadResult::Batch(batch) = self.journal.read(seq).await.unwrap() else {
                 panic!("no batch {seq}");
             };
-            StoredBatch {
-                accepted_ms: batch.accepted_ms - i64::try_from(ago.as_millis()).unwrap(),
-                ..StoredBatch::clone(&batch)
-            }
+            let mut batch = StoredBatch::clone(&batch);
+            batch.header.accepted_ms -= i64::try_from(ago.as_millis()).unwrap();
+            batch
         })
     }
 
@@ -128,12 +127,9 @@ fn what_did_not_wait_for_a_round_is_sent_as_it_is() {
 #[test]
 fn what_was_asked_for_once_more_is_sent_as_it_is() {
     let setup = Setup::new();
-    let first = setup.accept(&[("fan", "Fault")], ROUND);
+    let mut replayed = setup.accept(&[("fan", "Fault")], ROUND);
     setup.accept(&[("fan", "Recovery")], ROUND);
-    let replayed = StoredBatch {
-        origin: Origin::Replay,
-        ..first
-    };
+    replayed.header.origin = Origin::Replay;
     assert_eq!(setup.news_of(replayed), (names(&["fan"]), 0));
 }
 
@@ -169,6 +165,6 @@ fn a_round_is_the_active_alerts_and_the_next_one_is_later() {
         panic!("one batch")
     };
     assert_eq!((round.items, round.origin), (2, Origin::Resend));
-    assert!(!round.parts[0].complete);
+    assert!(!round.parts[0].header.complete);
     assert!(!setup.rounds.is_due(last.next(), last));
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::journal::Span;
+use crate::{batch::Header, journal::Span};
 
 const ROOM: Size = Size {
     items: u64::MAX,
@@ -29,12 +29,14 @@ fn record(seq: u64, storage: Option<u8>, points: &[usize]) -> Arc<StoredBatch> {
     let batch = batch.build();
     Arc::new(StoredBatch {
         seq: Seq(seq),
-        batch_id: Uuid::now_v7(),
-        origin: Origin::Ingest,
-        storage_id: storage.map(|storage| storage.to_string()),
-        complete: true,
-        accepted_ms: now_ms(),
-        items: batch.items(),
+        header: Header {
+            batch_id: Uuid::now_v7(),
+            origin: Origin::Ingest,
+            storage_id: storage.map(|storage| storage.to_string()),
+            complete: true,
+            accepted_ms: now_ms(),
+            items: batch.items(),
+        },
         arrow: batch.as_arrow().clone(),
     })
 }
@@ -194,7 +196,7 @@ fn a_record_without_rows_is_sent_alone_and_settled() {
     window.push(record(2, Some(1), &[1]), None);
     let shipment = pick(&mut window, ROOM).unwrap();
     assert_eq!(shipment.rows(), 0);
-    assert!(shipment.outgoing().unwrap().parts[0].complete);
+    assert!(shipment.outgoing().unwrap().parts[0].header.complete);
     let settled = window
         .settle(&shipment, &all(&shipment, Fate::Delivered))
         .settlement;

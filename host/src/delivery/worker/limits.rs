@@ -9,11 +9,13 @@ use std::{
 use delfin_plugin_abi::OutcomeCode;
 use delfin_plugin_api::{Failure, Outcome};
 
-use super::{LOG, Order, State, Worker};
+use super::{Command, LOG, State, Worker};
 use crate::{
+    batch::Seq,
+    batch_journal::ReleaseRequest,
     clock::{millis, now_ms},
     config::{OnFull, OnOverflow},
-    journal::{Backlog, Journal, LetterLimits, ReadError, Seq},
+    journal::{Backlog, Journal, LetterLimits, ReadError},
 };
 
 /// How often dead letters are looked through for those that are too old; after
@@ -85,7 +87,7 @@ impl Worker {
     async fn keep_bytes(&mut self, backlog: &Backlog) {
         let queue = self.delivery.config.queue.clone();
         let own = queue.max_bytes;
-        let max_bytes = own.unwrap_or(self.delivery.lane_max_bytes);
+        let max_bytes = own.unwrap_or(self.delivery.journal_max_bytes);
         self.warn(
             backlog.bytes,
             max_bytes,
@@ -100,8 +102,8 @@ impl Worker {
         match queue.on_overflow {
             OnOverflow::Reject => self
                 .delivery
-                .lane
-                .refuse_for(self.name(), backlog.bytes >= max_bytes),
+                .journal
+                .set_refusing(self.name(), backlog.bytes >= max_bytes),
             OnOverflow::DropOldest | OnOverflow::DeadLetter if is_over => {
                 // A little more than needed, so that it is not needed again at once.
                 let keep = max_bytes - max_bytes / 16;
@@ -143,7 +145,7 @@ impl Worker {
         if self.settling.finish().await.is_err() {
             return;
         }
-        let journal = Arc::clone(self.delivery.lane.journal());
+        let journal = Arc::clone(self.delivery.journal.backend());
         match journal.drop_before(self.name(), end, limit).await {
             Ok(items) => {
                 self.window.forget_before(end);
@@ -176,7 +178,7 @@ impl Worker {
             },
             max_age: config.max_age,
         };
-        let journal = self.delivery.lane.journal();
+        let journal = self.delivery.journal.backend();
         match journal.trim_dead_letters(self.name(), &limits).await {
             Ok(gone) if gone.items > 0 => {
                 log::error!(target: LOG, exporter = self.name(), letters = gone.letters, items = gone.items; "dead letters are gone by their limits (`dead_letter.max_bytes`, `dead_letter.max_age`)");
@@ -212,25 +214,26 @@ impl Worker {
         }
     }
 
-    /// Does what was asked for.
-    pub(super) async fn obey(&mut self, order: Order) {
-        match order {
-            Order::MakeRoom { end, done } => {
-                self.give_way(end, JOURNAL_BYTES).await;
-                drop(done);
-            }
-            Order::Resume => self.resume(),
-            Order::Replay { since_ms, answer } => {
+    /// Releases the oldest records because the journal is full.
+    pub(super) async fn release(&mut self, request: ReleaseRequest) {
+        self.give_way(request.end, JOURNAL_BYTES).await;
+        drop(request.done);
+    }
+
+    pub(super) async fn handle_command(&mut self, command: Command) {
+        match command {
+            Command::Resume => self.resume(),
+            Command::Replay { since_ms, answer } => {
                 if let Err(error) = self.settling.finish().await {
                     let _ = answer.send(Err(error));
                     return;
                 }
-                let journal = Arc::clone(self.delivery.lane.journal());
+                let journal = Arc::clone(self.delivery.journal.backend());
                 let replayed = journal.replay(self.name(), since_ms).await;
                 if replayed.is_ok() {
                     self.go_on_from_cursor().await;
                 }
-                // Whoever asked may be gone.
+                // The client may be gone.
                 let _ = answer.send(replayed);
             }
         }
@@ -241,7 +244,7 @@ impl Worker {
         &mut self,
         question: impl FnOnce(&dyn Journal) -> Result<T, ReadError> + Send + 'static,
     ) -> Option<T> {
-        let journal = Arc::clone(self.delivery.lane.journal());
+        let journal = Arc::clone(self.delivery.journal.backend());
         let answer = tokio::task::spawn_blocking(move || question(&*journal)).await;
         match answer {
             Ok(Ok(answer)) => Some(answer),

@@ -22,23 +22,23 @@ use tokio::{
 };
 
 use super::{
-    Delivery, Phase,
+    Command, DeliveryParts,
     breaker::Breaker,
     caller::{Caller, Progress, Task, Turn},
     letters::Letters,
     marker::Marker,
-    order::Order,
     resend::Rounds,
     selection,
-    settling::Settling,
     sizing::Sizing,
     status::{State, Status},
     window::{Pick, Window},
 };
 use crate::{
-    journal::{CursorError, Seq, Settlement},
-    lane::Next,
-    plugin::Outgoing,
+    batch::Seq,
+    batch_journal::{ReadResult, ReleaseRequest},
+    journal::{CommitQueue, CursorError, Settlement},
+    lifecycle::Phase,
+    plugin::ExportRequest,
 };
 use instance::Life;
 pub use limits::LIMITS;
@@ -54,20 +54,21 @@ const TICK: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(20);
 
 pub(super) struct Worker {
-    delivery: Delivery,
+    delivery: DeliveryParts,
     status: Arc<Status>,
     phase: watch::Receiver<Phase>,
     head: watch::Receiver<Seq>,
-    orders: mpsc::UnboundedReceiver<Order>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    releases: mpsc::UnboundedReceiver<ReleaseRequest>,
     caller: Caller,
     life: Life,
     window: Window,
     letters: Letters,
-    settling: Settling,
+    settling: CommitQueue,
     breaker: Breaker,
     sizing: Sizing,
     rounds: Rounds,
-    to_resend: Vec<Outgoing>,
+    to_resend: Vec<ExportRequest>,
     /// Failed attempts in a row to make an instance that delivers.
     failed_starts: u32,
     panics_in_a_row: u32,
@@ -91,12 +92,13 @@ enum After {
 
 impl Worker {
     pub(super) fn new(
-        delivery: Delivery,
+        delivery: DeliveryParts,
         status: Arc<Status>,
         phase: watch::Receiver<Phase>,
-        orders: mpsc::UnboundedReceiver<Order>,
+        commands: mpsc::UnboundedReceiver<Command>,
+        releases: mpsc::UnboundedReceiver<ReleaseRequest>,
     ) -> Self {
-        let journal = delivery.lane.journal();
+        let journal = delivery.journal.backend();
         let config = &delivery.config;
         let marker = Marker::open(&delivery.marker);
         if let Err(error) = &marker {
@@ -114,7 +116,7 @@ impl Worker {
             life: Life::Absent { not_before: now },
             window: Window::new(delivery.cursor.clone()),
             letters: Letters::new(),
-            settling: Settling::new(&config.name, journal),
+            settling: CommitQueue::new(&config.name, journal),
             breaker: Breaker::new(config.circuit_breaker.failure_threshold),
             sizing: Sizing::new(&config.batch, declared),
             rounds: Rounds::new(delivery.resend.clone()),
@@ -129,7 +131,8 @@ impl Worker {
             delivery,
             status,
             phase,
-            orders,
+            commands,
+            releases,
         }
     }
 
@@ -139,7 +142,8 @@ impl Worker {
             tokio::select! {
                 progress = self.caller.progress() => self.called(progress).await,
                 settled = self.settling.progress() => self.settled(settled).await,
-                Some(order) = self.orders.recv() => self.obey(order).await,
+                Some(command) = self.commands.recv() => self.handle_command(command).await,
+                Some(request) = self.releases.recv() => self.release(request).await,
                 Ok(()) = self.head.changed() => {}
                 Ok(()) = self.phase.changed() => {}
                 () = sleep_until(self.wake.into()) => {}
@@ -152,7 +156,7 @@ impl Worker {
     async fn act(&mut self) -> After {
         self.wake = Instant::now() + TICK;
         let phase = *self.phase.borrow();
-        if phase == Phase::Stopping || (phase != Phase::Running && self.caller.is_overdue()) {
+        if phase == Phase::Aborting || (phase != Phase::Running && self.caller.is_overdue()) {
             self.caller.leave();
             return After::Over;
         }
@@ -322,15 +326,15 @@ impl Worker {
                 break;
             }
         }
-        let oldest = self.window.oldest().map(|batch| batch.accepted_ms);
+        let oldest = self.window.oldest().map(|batch| batch.header.accepted_ms);
         self.status
             .update(|status| status.oldest_pending_ms = oldest);
     }
 
     /// Reads the next record; says whether there was one.
     async fn read(&mut self) -> bool {
-        match self.delivery.lane.next(self.window.next()).await {
-            Ok(Next::Batch(batch)) => {
+        match self.delivery.journal.read(self.window.next()).await {
+            Ok(ReadResult::Batch(batch)) => {
                 let config = &self.delivery.config;
                 let kept = selection::of(&batch, config.kind, &config.filter);
                 let all_filtered = kept.as_ref().is_some_and(Vec::is_empty);
@@ -341,8 +345,10 @@ impl Worker {
                 }
                 true
             }
-            Ok(Next::Damaged(entry, reason)) => self.put_damaged_aside(*entry, &reason).await,
-            Ok(Next::Nothing) => false,
+            Ok(ReadResult::Damaged(record, reason)) => {
+                self.put_damaged_aside(*record, &reason).await
+            }
+            Ok(ReadResult::EndOfJournal) => false,
             Err(error) => {
                 self.failed(State::Retrying, &error.to_string());
                 false
@@ -355,7 +361,7 @@ impl Worker {
         if self.window.oldest().is_none() {
             self.read().await;
         }
-        let oldest = self.window.oldest().map(|batch| batch.accepted_ms);
+        let oldest = self.window.oldest().map(|batch| batch.header.accepted_ms);
         self.status
             .update(|status| status.oldest_pending_ms = oldest);
     }
@@ -391,7 +397,7 @@ impl Worker {
 
     /// Goes on from where the journal says.
     async fn go_on_from_cursor(&mut self) {
-        let journal = self.delivery.lane.journal();
+        let journal = self.delivery.journal.backend();
         let start = self.delivery.config.start_from;
         match journal.open_cursor(self.name(), start).await {
             Ok(cursor) => self.window.go_on_from(cursor),

@@ -23,7 +23,7 @@ use crate::{
         window::{Fate, Settled},
     },
     journal::{
-        DeadLetter, Dropped, Entry, LetterFate, LetterSettlement, Position, Settlement,
+        DeadLetter, Dropped, LetterFate, LetterSettlement, Position, Record, Settlement,
         StoredLetter,
     },
     plugin::Answer,
@@ -60,7 +60,7 @@ impl Worker {
         if self.letters.due > Instant::now() {
             return Some(turn);
         }
-        let journal = std::sync::Arc::clone(self.delivery.lane.journal());
+        let journal = std::sync::Arc::clone(self.delivery.journal.backend());
         let (name, after) = (self.name().to_owned(), self.letters.after);
         let found = tokio::task::spawn_blocking(move || journal.next_replayed(&name, after)).await;
         match found {
@@ -265,14 +265,14 @@ impl Worker {
     }
 
     /// Puts a record aside that cannot be read; says whether that went well.
-    pub(super) async fn put_damaged_aside(&mut self, entry: Entry, reason: &str) -> bool {
+    pub(super) async fn put_damaged_aside(&mut self, record: Record, reason: &str) -> bool {
         if self.window.oldest().is_some() {
             // It waits until it is the first, so that the cursor can pass it.
             return false;
         }
         log::error!(target: LOG, exporter = self.name(); "a batch in the journal cannot be read: {reason}");
-        let seq = entry.seq;
-        let letter = letters::of_damaged(entry, reason, self.plugin_version());
+        let seq = record.seq;
+        let letter = letters::of_damaged(record, reason, self.plugin_version());
         self.window.forget_before(seq.next());
         let mut settlement = Settlement {
             through: Position::after(seq),

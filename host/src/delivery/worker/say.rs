@@ -25,8 +25,8 @@ impl Worker {
         // write it shows as the journal's own.
         drop(
             self.delivery
-                .lane
-                .journal()
+                .journal
+                .backend()
                 .record_error(self.name(), &error),
         );
     }

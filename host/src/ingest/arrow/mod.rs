@@ -22,7 +22,7 @@ use delfin_plugin_api::{
 
 use self::rows::{Faults, Rows};
 use super::{IngestError, Limits, Rejected};
-use crate::codec::stream;
+use crate::batch::codec::stream;
 
 /// A series batch, and what is no part of it.
 pub(super) fn performance(

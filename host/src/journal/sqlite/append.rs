@@ -3,13 +3,14 @@
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, params};
 
 use super::super::error::AppendError;
-use super::super::record::{Receipt, Record, Seq};
+use super::super::record::{NewRecord, Receipt};
 use super::work::Work;
+use crate::batch::Seq;
 
 /// Appends a record unless it, or its key, is there already.
 pub(super) fn append(
     work: &mut Work<'_>,
-    record: &Record,
+    record: &NewRecord,
     key: Option<&str>,
 ) -> rusqlite::Result<Result<Receipt, AppendError>> {
     if let Some(key) = key
@@ -31,14 +32,14 @@ pub(super) fn append(
             .tx
             .prepare_cached("SELECT seq, batch_id, items FROM batches WHERE batch_id = ?1")?;
         // The constraint that refused the record has just named this one.
-        let first = first_receipt(there, [record.batch_id])?;
+        let first = first_receipt(there, [record.header.batch_id])?;
         return first.map(Ok).ok_or(rusqlite::Error::QueryReturnedNoRows);
     };
-    work.count(seq, record.items, bytes);
+    work.count(seq, record.header.items, bytes);
     let receipt = Receipt {
         seq: Seq(seq),
-        batch_id: record.batch_id,
-        items: record.items,
+        batch_id: record.header.batch_id,
+        items: record.header.items,
         repeated: false,
     };
     if let Some(key) = key {
@@ -48,7 +49,7 @@ pub(super) fn append(
 }
 
 /// The number that the record got; nothing if its batch is there already.
-fn insert(work: &Work<'_>, record: &Record) -> rusqlite::Result<Option<u64>> {
+fn insert(work: &Work<'_>, record: &NewRecord) -> rusqlite::Result<Option<u64>> {
     let inserted = work
         .tx
         .prepare_cached(
@@ -57,13 +58,13 @@ fn insert(work: &Work<'_>, record: &Record) -> rusqlite::Result<Option<u64>> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
-            record.batch_id,
-            record.origin.as_str(),
-            record.storage_id,
-            record.complete,
-            record.accepted_ms,
+            record.header.batch_id,
+            record.header.origin.as_str(),
+            record.header.storage_id,
+            record.header.complete,
+            record.header.accepted_ms,
             record.rows,
-            record.items,
+            record.header.items,
             work.items,
             record.payload.len() as u64,
             work.bytes,
@@ -79,13 +80,13 @@ fn insert(work: &Work<'_>, record: &Record) -> rusqlite::Result<Option<u64>> {
 fn remember(
     tx: &Connection,
     key: &str,
-    record: &Record,
+    record: &NewRecord,
     receipt: &Receipt,
 ) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO idempotency_keys (key, batch_id, seq, items, accepted_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute(params![key, receipt.batch_id, receipt.seq.0, receipt.items, record.accepted_ms])?;
+    .execute(params![key, receipt.batch_id, receipt.seq.0, receipt.items, record.header.accepted_ms])?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::super::cursor::Settlement;
 use super::super::error::{AppendError, CursorError};
-use super::super::record::{Receipt, Record};
+use super::super::record::{NewRecord, Receipt};
 use super::append::append;
 use super::change::Change;
 use super::settle::settle;
@@ -16,7 +16,7 @@ use super::work::Work;
 /// Something for the writer thread.
 pub(super) enum Command {
     Append {
-        record: Record,
+        record: NewRecord,
         key: Option<String>,
         answer: Answer<Receipt, AppendError>,
     },

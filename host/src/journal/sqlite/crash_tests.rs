@@ -1,4 +1,4 @@
-//! A lane after a crash at any point: whatever had reached the disk by then, it
+//! A journal after a crash at any point: whatever had reached the disk by then, it
 //! opens, and holds all that was acknowledged.
 
 use std::fs;
@@ -11,6 +11,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
+
+use crate::batch::Header;
 
 use super::super::cursor::{DeadLetter, Position};
 use super::super::dead_letters::{LetterFate, LetterSettlement};
@@ -165,36 +167,38 @@ fn log_of(folder: &Path) -> PathBuf {
     folder.join("alerts.db-wal")
 }
 
-fn record() -> Record {
-    Record {
-        batch_id: Uuid::now_v7(),
-        origin: Origin::Ingest,
-        storage_id: None,
-        complete: false,
-        accepted_ms: now_ms(),
+fn record() -> NewRecord {
+    NewRecord {
+        header: Header {
+            batch_id: Uuid::now_v7(),
+            origin: Origin::Ingest,
+            storage_id: None,
+            complete: false,
+            accepted_ms: now_ms(),
+            items: ITEMS,
+        },
         rows: ITEMS,
-        items: ITEMS,
         payload: vec![7; 5000],
     }
 }
 
-fn given_up(entry: &Entry) -> Settlement {
+fn given_up(entry: &Record) -> Settlement {
     let letter = DeadLetter {
         plugin_version: "1.0.0".to_owned(),
-        batch_id: entry.record.batch_id,
+        batch_id: entry.header.batch_id,
         seq: entry.seq,
         first_row: 0,
         rows: ITEMS,
         items: ITEMS,
         origin: Origin::Ingest,
         storage_id: None,
-        accepted_ms: entry.record.accepted_ms,
+        accepted_ms: entry.header.accepted_ms,
         code: 1,
         reason: "no".to_owned(),
         attempts: 1,
         first_ms: 0,
         last_ms: 0,
-        payload: entry.record.payload.clone(),
+        payload: entry.payload.clone(),
     };
     Settlement {
         through: Position::after(entry.seq),

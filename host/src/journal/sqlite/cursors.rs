@@ -4,10 +4,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::cursor::{Cursor, Position, Span, StartFrom};
 use super::super::error::CursorError;
-use super::super::record::Seq;
 use super::place;
 use super::work::Work;
-use crate::clock::millis;
+use crate::{batch::Seq, clock::millis};
 
 /// The columns that [`cursor_of`] reads.
 const COLUMNS: &str = "exporter, next_seq, next_row, next_items, created_ms, last_success_ms, \

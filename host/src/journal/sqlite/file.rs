@@ -1,4 +1,4 @@
-//! A lane's file: opening it, its stamp, and what happens when it is damaged.
+//! A journal's file: opening it, its stamp, and what happens when it is damaged.
 //!
 //! A damaged file is moved aside, never deleted: what it held is said in the
 //! log, the cursors that can still be read go on in a new file behind the
@@ -47,7 +47,7 @@ impl Failure {
     }
 }
 
-/// Opens a lane's file for writing, and makes it if it is missing. A damaged one
+/// Opens a journal's file for writing, and makes it if it is missing. A damaged one
 /// is replaced. A new one numbers from `head` on: who reads knows those numbers.
 /// A full disk costs the reserve: what the log holds must get into the file.
 pub(super) fn open(path: &Path, head: u64, space: &mut Space) -> Result<Connection, OpenError> {
@@ -94,7 +94,7 @@ pub(super) fn replace(
     Ok(connection)
 }
 
-/// Opens a lane's file for reading.
+/// Opens a journal's file for reading.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(
         path,

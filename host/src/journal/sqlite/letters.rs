@@ -7,10 +7,9 @@ use super::super::cursor::DeadLetter;
 use super::super::dead_letters::{
     LetterCount, LetterFate, LetterFilter, LetterId, LetterLimits, LetterSettlement, StoredLetter,
 };
-use super::super::record::Seq;
 use super::read::origin;
 use super::work::Work;
-use crate::clock::millis;
+use crate::{batch::Seq, clock::millis};
 
 /// The columns that [`letter_of`] reads; a payload, or nothing, follows.
 const COLUMNS: &str = "id, exporter, plugin_version, batch_id, seq, first_row, rows, items, origin, storage_id, \

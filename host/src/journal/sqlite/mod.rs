@@ -1,4 +1,4 @@
-//! A lane kept in an SQLite file.
+//! A journal kept in an SQLite file.
 //!
 //! One thread writes, in groups that share a commit; reads go beside it. The
 //! log is synced before anyone is answered.
@@ -45,8 +45,9 @@ use super::dead_letters::{
     DeadLetters, LetterCount, LetterFilter, LetterId, LetterLimits, StoredLetter,
 };
 use super::error::{AppendError, CursorError, OpenError, ReadError};
-use super::record::{BatchInfo, Entry, Receipt, Record, Seq};
+use super::record::{BatchInfo, NewRecord, Receipt, Record};
 use super::{Durable, Journal, Limits, Stats};
+use crate::batch::Seq;
 use change::change;
 use command::{Answer, Command};
 use file::Failure;
@@ -58,7 +59,7 @@ use writer::{Shared, Writer};
 /// How long a reader waits for a damaged file to be replaced.
 const MENDING: Duration = Duration::from_secs(5);
 
-/// One lane: one file, one writer thread.
+/// One journal: one file, one writer thread.
 pub(super) struct SqliteJournal {
     folder: PathBuf,
     max_bytes: u64,
@@ -68,9 +69,9 @@ pub(super) struct SqliteJournal {
 }
 
 impl SqliteJournal {
-    /// Opens the lane's file in a folder, and starts its writer.
-    pub(super) fn open(folder: &Path, lane: &str, limits: Limits) -> Result<Self, OpenError> {
-        let path = folder.join(format!("{lane}.db"));
+    /// Opens the journal's file in a folder, and starts its writer.
+    pub(super) fn open(folder: &Path, journal: &str, limits: Limits) -> Result<Self, OpenError> {
+        let path = folder.join(format!("{journal}.db"));
         let shared = Shared {
             readers: Arc::new(read::Readers::new(path.clone())),
             head: Arc::new(watch::Sender::new(Seq(0))),
@@ -78,11 +79,11 @@ impl SqliteJournal {
             done: Arc::default(),
         };
         let max_bytes = limits.max_bytes;
-        let space = Space::new(folder, lane, limits.min_free_bytes);
+        let space = Space::new(folder, journal, limits.min_free_bytes);
         let writer = Writer::open(path, limits, space, shared.clone())?;
         let (commands, queue) = channel();
         let thread = thread::Builder::new()
-            .name(format!("journal-{lane}"))
+            .name(format!("journal-{journal}"))
             .spawn(move || writer.run(queue))
             .map_err(|source| OpenError::Folder {
                 path: folder.to_path_buf(),
@@ -161,7 +162,7 @@ impl SqliteJournal {
 impl Journal for SqliteJournal {
     fn append(
         &self,
-        record: Record,
+        record: NewRecord,
         idempotency_key: Option<String>,
     ) -> Durable<Receipt, AppendError> {
         self.ask(AppendError::Closed, |answer| Command::Append {
@@ -214,12 +215,12 @@ impl Journal for SqliteJournal {
         })
     }
 
-    fn read(&self, from: Seq) -> Result<Option<Entry>, ReadError> {
+    fn read(&self, from: Seq) -> Result<Option<Record>, ReadError> {
         // Most who ask have read all there is, and the file need not be asked for that.
         if from > *self.shared.head.borrow() {
             return Ok(None);
         }
-        self.query(|tx| read::entry(tx, from))
+        self.query(|tx| read::record(tx, from))
     }
 
     fn counts(&self, exporter: &str) -> Result<Option<Counts>, ReadError> {

@@ -1,4 +1,4 @@
-//! A lane against a model of it in memory, which counts one item at a time.
+//! A journal against a model of it in memory, which counts one item at a time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -10,12 +10,14 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
+use crate::batch::Header;
+
 use super::super::cursor::{DeadLetter, Dropped, Position, Span};
 use super::super::dead_letters::{LetterFate, LetterSettlement};
 use super::*;
 use crate::clock::now_ms;
 
-/// What is done to the lane and to the model.
+/// What is done to the journal and to the model.
 #[derive(Clone, Debug)]
 enum Step {
     Append {
@@ -660,15 +662,17 @@ fn read_from(journal: &SqliteJournal, from: u64) -> Vec<u64> {
     found
 }
 
-fn record(rows: u64, items: u64, accepted_ms: i64) -> Record {
-    Record {
-        batch_id: Uuid::now_v7(),
-        origin: Origin::Collection,
-        storage_id: None,
-        complete: false,
-        accepted_ms,
+fn record(rows: u64, items: u64, accepted_ms: i64) -> NewRecord {
+    NewRecord {
+        header: Header {
+            batch_id: Uuid::now_v7(),
+            origin: Origin::Collection,
+            storage_id: None,
+            complete: false,
+            accepted_ms,
+            items,
+        },
         rows,
-        items,
         payload: vec![0; 6000],
     }
 }

@@ -6,8 +6,8 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::super::cursor::Backlog;
-use super::super::record::Seq;
 use super::work;
+use crate::batch::Seq;
 
 /// The oldest record held; the next one to come if there is none.
 pub(super) fn oldest(tx: &Connection) -> rusqlite::Result<Seq> {

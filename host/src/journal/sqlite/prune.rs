@@ -1,4 +1,4 @@
-//! Deleting what nobody needs any more: always from the front of the lane.
+//! Deleting what nobody needs any more: always from the front of the journal.
 //!
 //! A record that a cursor has still to pass is never deleted here.
 
@@ -23,7 +23,7 @@ pub(super) enum Need {
     None,
     /// The disk is nearly full.
     Space,
-    /// The lane is full, and this much must go.
+    /// The journal is full, and this much must go.
     Room { bytes: u64 },
 }
 

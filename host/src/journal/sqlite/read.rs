@@ -1,4 +1,4 @@
-//! Reading a lane while it is written.
+//! Reading a journal while it is written.
 //!
 //! Each read has a connection of its own and ends its transaction before it
 //! returns: an open one would keep the log from being checkpointed.
@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use super::super::Stats;
 use super::super::cursor::{Counts, Dropped};
-use super::super::record::{BatchInfo, BatchState, Entry, Record, Seq};
+use super::super::record::{BatchInfo, BatchState, Record};
 use super::file;
+use crate::batch::{Header, Seq};
 
 /// Connections for reading, as many as there were reads at a time.
 pub(super) struct Readers {
@@ -86,26 +87,25 @@ impl Readers {
     }
 }
 
-/// The first record at or after a number.
-pub(super) fn entry(tx: &Connection, from: Seq) -> rusqlite::Result<Option<Entry>> {
+/// The first record at or after a sequence number.
+pub(super) fn record(tx: &Connection, from: Seq) -> rusqlite::Result<Option<Record>> {
     tx.prepare_cached(
         "SELECT seq, batch_id, origin, storage_id, complete, accepted_ms, rows, items, payload
          FROM batches WHERE seq >= ?1 ORDER BY seq LIMIT 1",
     )?
     .query_row([from.0], |row| {
-        let record = Record {
-            batch_id: row.get(1)?,
-            origin: origin(row, 2)?,
-            storage_id: row.get(3)?,
-            complete: row.get(4)?,
-            accepted_ms: row.get(5)?,
-            rows: row.get(6)?,
-            items: row.get(7)?,
-            payload: row.get(8)?,
-        };
-        Ok(Entry {
+        Ok(Record {
             seq: Seq(row.get(0)?),
-            record,
+            header: Header {
+                batch_id: row.get(1)?,
+                origin: origin(row, 2)?,
+                storage_id: row.get(3)?,
+                complete: row.get(4)?,
+                accepted_ms: row.get(5)?,
+                items: row.get(7)?,
+            },
+            rows: row.get(6)?,
+            payload: row.get(8)?,
         })
     })
     .optional()
@@ -189,7 +189,7 @@ pub(super) fn batch(tx: &Connection, batch_id: Uuid) -> rusqlite::Result<Option<
     Ok(Some(BatchInfo { exporters, ..info }))
 }
 
-/// What the lane holds. What it has done is not in the file.
+/// What the journal holds. What it has done is not in the file.
 pub(super) fn held(tx: &Connection) -> rusqlite::Result<Stats> {
     let pages: u64 = tx.pragma_query_value(None, "page_count", |row| row.get(0))?;
     let page_bytes: u64 = tx.pragma_query_value(None, "page_size", |row| row.get(0))?;

@@ -4,35 +4,33 @@ use std::time::Duration;
 
 use super::super::cursor::{DeadLetter, Position};
 use super::super::dead_letters::{LetterFate, LetterSettlement};
-use super::tests::{Lane, after, damage_table, dead_letter, limits, record};
+use super::tests::{TestJournal, after, damage_table, dead_letter, limits, record};
 use super::*;
 use crate::clock::now_ms;
 
 const HOUR: i64 = 3_600_000;
 
-/// A lane in which a cursor `late` holds everything, and `a` has had it all:
+/// A journal in which a cursor `late` holds everything, and `a` has had it all:
 /// three batches of ten items, accepted three, two and one hour ago.
-async fn lane() -> Lane {
-    let lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    lane.open_cursor("late", StartFrom::Now).await.unwrap();
+async fn journal() -> TestJournal {
+    let journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    journal.open_cursor("late", StartFrom::Now).await.unwrap();
     for hours in [3, 2, 1] {
-        let record = Record {
-            accepted_ms: now_ms() - hours * HOUR,
-            ..record(10)
-        };
-        let seq = lane.append(record, None).await.unwrap().seq;
+        let mut record = record(10);
+        record.header.accepted_ms = now_ms() - hours * HOUR;
+        let seq = journal.append(record, None).await.unwrap().seq;
         let delivered = Settlement::delivered(after(seq), 10);
-        lane.settle("a", delivered).await.unwrap();
+        journal.settle("a", delivered).await.unwrap();
     }
-    lane
+    journal
 }
 
-/// A lane with three dead letters of exporter `a`, of 2, 3 and 5 items.
-async fn lane_with_letters() -> Lane {
-    let lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let seq = lane.add(10).await;
+/// A journal with three dead letters of exporter `a`, of 2, 3 and 5 items.
+async fn lane_with_letters() -> TestJournal {
+    let journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let seq = journal.add(10).await;
     let letters = [
         (0, 2, "No such metric", 1_000),
         (2, 3, "too old", 2_000),
@@ -50,12 +48,12 @@ async fn lane_with_letters() -> Lane {
             .collect(),
         ..Settlement::default()
     };
-    lane.settle("a", settlement).await.unwrap();
-    lane
+    journal.settle("a", settlement).await.unwrap();
+    journal
 }
 
-fn ids(lane: &Lane, which: LetterFilter) -> Vec<u64> {
-    let letters = lane.dead_letters(&which).unwrap();
+fn ids(journal: &TestJournal, which: LetterFilter) -> Vec<u64> {
+    let letters = journal.dead_letters(&which).unwrap();
     letters.iter().map(|letter| letter.id.0).collect()
 }
 
@@ -79,13 +77,13 @@ fn fate(id: u64, fate: LetterFate, through: Position) -> Settlement {
 
 #[tokio::test]
 async fn a_replay_brings_back_what_was_accepted_since_a_time() {
-    let lane = lane().await;
+    let journal = journal().await;
     let since = now_ms() - 2 * HOUR - HOUR / 2;
-    assert_eq!(lane.replay("a", since).await, Ok(20));
-    let cursor = &lane.cursors().unwrap()[0];
+    assert_eq!(journal.replay("a", since).await, Ok(20));
+    let cursor = &journal.cursors().unwrap()[0];
     assert_eq!(cursor.next, Position::at(Seq(2)));
     assert_eq!(cursor.replay_end, Some(Seq(4)));
-    let counts = lane.of("a");
+    let counts = journal.of("a");
     assert_eq!(
         (
             counts.accepted,
@@ -95,64 +93,68 @@ async fn a_replay_brings_back_what_was_accepted_since_a_time() {
         ),
         (50, 20, 30, 20)
     );
-    lane.settle("a", Settlement::delivered(after(Seq(3)), 20))
+    journal
+        .settle("a", Settlement::delivered(after(Seq(3)), 20))
         .await
         .unwrap();
-    assert_eq!(lane.cursors().unwrap()[0].replay_end, None);
-    assert_eq!(lane.of("a").delivered, 50);
+    assert_eq!(journal.cursors().unwrap()[0].replay_end, None);
+    assert_eq!(journal.of("a").delivered, 50);
 }
 
 #[tokio::test]
 async fn a_settlement_from_before_a_replay_is_refused() {
-    let lane = lane().await;
-    let seq = lane.add(10).await;
-    let replaying = lane.replay("a", 0);
-    let settled = lane.settle("a", Settlement::delivered(after(seq), 10));
+    let journal = journal().await;
+    let seq = journal.add(10).await;
+    let replaying = journal.replay("a", 0);
+    let settled = journal.settle("a", Settlement::delivered(after(seq), 10));
     assert_eq!(replaying.await, Ok(30));
     assert!(matches!(settled.await, Err(CursorError::Refused { .. })));
 }
 
 #[tokio::test]
 async fn a_replay_of_nothing_moves_nothing_and_needs_a_cursor() {
-    let lane = lane().await;
-    assert_eq!(lane.replay("a", now_ms()).await, Ok(0));
-    assert_eq!(lane.replay("late", 0).await, Ok(0));
-    assert_eq!(lane.cursors().unwrap()[0].replay_end, None);
+    let journal = journal().await;
+    assert_eq!(journal.replay("a", now_ms()).await, Ok(0));
+    assert_eq!(journal.replay("late", 0).await, Ok(0));
+    assert_eq!(journal.cursors().unwrap()[0].replay_end, None);
     assert!(matches!(
-        lane.replay("nobody", 0).await,
+        journal.replay("nobody", 0).await,
         Err(CursorError::Missing { .. })
     ));
 }
 
 #[tokio::test]
 async fn a_new_cursor_starts_as_long_ago_as_it_is_told() {
-    let lane = lane().await;
+    let journal = journal().await;
     for (name, minutes, seq) in [("x", 150, 2), ("y", 600, 1), ("z", 5, 4)] {
         let start = StartFrom::Ago(Duration::from_mins(minutes));
-        let cursor = lane.open_cursor(name, start).await.unwrap();
+        let cursor = journal.open_cursor(name, start).await.unwrap();
         assert_eq!(cursor.next, Position::at(Seq(seq)), "{name}");
-        assert_eq!(lane.of(name).pending, 30 - (seq.cast_signed() - 1) * 10);
+        assert_eq!(journal.of(name).pending, 30 - (seq.cast_signed() - 1) * 10);
     }
-    assert_eq!(lane.seq_since(now_ms() - 2 * HOUR - HOUR / 2), Ok(Seq(2)));
-    assert_eq!(lane.seq_since(now_ms()), Ok(Seq(4)));
+    assert_eq!(
+        journal.seq_since(now_ms() - 2 * HOUR - HOUR / 2),
+        Ok(Seq(2))
+    );
+    assert_eq!(journal.seq_since(now_ms()), Ok(Seq(4)));
 }
 
 #[tokio::test]
 async fn letters_are_found_by_exporter_time_reason_and_number() {
-    let lane = lane_with_letters().await;
+    let journal = lane_with_letters().await;
     let filter = LetterFilter::default;
     let by = |reason: &str| LetterFilter {
         reason: Some(reason.to_owned()),
         ..filter()
     };
-    assert_eq!(ids(&lane, filter()), [1, 2, 3]);
-    assert_eq!(ids(&lane, by("no SUCH")), [1, 3]);
-    assert_eq!(ids(&lane, by("%")), [0; 0]);
-    assert_eq!(ids(&lane, of_ids(&[3, 1, 9])), [1, 3]);
+    assert_eq!(ids(&journal, filter()), [1, 2, 3]);
+    assert_eq!(ids(&journal, by("no SUCH")), [1, 3]);
+    assert_eq!(ids(&journal, by("%")), [0; 0]);
+    assert_eq!(ids(&journal, of_ids(&[3, 1, 9])), [1, 3]);
     let (since_ms, limit) = (Some(2_000), Some(1));
     assert_eq!(
         ids(
-            &lane,
+            &journal,
             LetterFilter {
                 since_ms,
                 ..filter()
@@ -162,7 +164,7 @@ async fn letters_are_found_by_exporter_time_reason_and_number() {
     );
     assert_eq!(
         ids(
-            &lane,
+            &journal,
             LetterFilter {
                 since_ms,
                 limit,
@@ -174,7 +176,7 @@ async fn letters_are_found_by_exporter_time_reason_and_number() {
     let exporter = Some("b".to_owned());
     assert_eq!(
         ids(
-            &lane,
+            &journal,
             LetterFilter {
                 exporter,
                 ..filter()
@@ -182,27 +184,28 @@ async fn letters_are_found_by_exporter_time_reason_and_number() {
         ),
         [0; 0]
     );
-    let letter = lane.dead_letter(LetterId(2)).unwrap().unwrap();
+    let letter = journal.dead_letter(LetterId(2)).unwrap().unwrap();
     assert_eq!(letter.letter.payload, [1; 10]);
-    assert_eq!(lane.dead_letter(LetterId(u64::MAX)), Ok(None));
+    assert_eq!(journal.dead_letter(LetterId(u64::MAX)), Ok(None));
 }
 
 #[tokio::test]
 async fn a_replayed_letter_is_pending_until_its_fate_is_known() {
-    let lane = lane_with_letters().await;
-    let replayed = lane.replay_dead_letters(&of_ids(&[1, 3])).await.unwrap();
+    let journal = lane_with_letters().await;
+    let replayed = journal.replay_dead_letters(&of_ids(&[1, 3])).await.unwrap();
     assert_eq!((replayed.letters, replayed.items), (2, 7));
-    let again = lane.replay_dead_letters(&of_ids(&[1, 2])).await.unwrap();
+    let again = journal.replay_dead_letters(&of_ids(&[1, 2])).await.unwrap();
     assert_eq!((again.letters, again.items), (1, 3));
-    let counts = lane.of("a");
+    let counts = journal.of("a");
     assert_eq!(
         (counts.accepted, counts.dead_lettered, counts.pending),
         (20, 10, 10)
     );
-    let purged = lane.purge_dead_letters(&LetterFilter::default()).await;
+    let purged = journal.purge_dead_letters(&LetterFilter::default()).await;
     assert_eq!(purged, Ok(LetterCount::default()));
     let through = after(Seq(1));
-    lane.settle("a", fate(1, LetterFate::Delivered, through))
+    journal
+        .settle("a", fate(1, LetterFate::Delivered, through))
         .await
         .unwrap();
     let dead_again = LetterFate::DeadAgain {
@@ -212,121 +215,122 @@ async fn a_replayed_letter_is_pending_until_its_fate_is_known() {
         attempts: 4,
         last_ms: 5_000,
     };
-    lane.settle("a", fate(3, dead_again, through))
+    journal
+        .settle("a", fate(3, dead_again, through))
         .await
         .unwrap();
-    let counts = lane.of("a");
+    let counts = journal.of("a");
     assert_eq!(
         (counts.delivered, counts.dead_lettered, counts.pending),
         (2, 15, 3)
     );
-    assert_eq!(ids(&lane, LetterFilter::default()), [2, 3]);
-    let letter = lane.dead_letter(LetterId(3)).unwrap().unwrap();
+    assert_eq!(ids(&journal, LetterFilter::default()), [2, 3]);
+    let letter = journal.dead_letter(LetterId(3)).unwrap().unwrap();
     assert_eq!((letter.letter.code, letter.letter.attempts), (9, 4));
     assert_eq!(letter.replayed_ms, None);
-    let next = lane.next_replayed("a", LetterId(0)).unwrap().unwrap();
+    let next = journal.next_replayed("a", LetterId(0)).unwrap().unwrap();
     assert_eq!(next.id, LetterId(2));
-    assert_eq!(lane.next_replayed("a", LetterId(2)), Ok(None));
+    assert_eq!(journal.next_replayed("a", LetterId(2)), Ok(None));
 }
 
 #[tokio::test]
 async fn a_fate_of_a_letter_that_is_not_replayed_is_refused() {
-    let lane = lane_with_letters().await;
-    let refused = lane.settle("a", fate(1, LetterFate::Delivered, after(Seq(1))));
+    let journal = lane_with_letters().await;
+    let refused = journal.settle("a", fate(1, LetterFate::Delivered, after(Seq(1))));
     assert!(matches!(refused.await, Err(CursorError::Refused { .. })));
-    lane.of("a");
-    assert_eq!(ids(&lane, LetterFilter::default()), [1, 2, 3]);
+    journal.of("a");
+    assert_eq!(ids(&journal, LetterFilter::default()), [1, 2, 3]);
 }
 
 #[tokio::test]
 async fn the_oldest_letters_go_when_there_are_too_many_or_they_are_too_old() {
-    let lane = lane_with_letters().await;
-    lane.replay_dead_letters(&of_ids(&[1])).await.unwrap();
+    let journal = lane_with_letters().await;
+    journal.replay_dead_letters(&of_ids(&[1])).await.unwrap();
     let limits = LetterLimits {
         max_bytes: 10,
         max_age: Duration::MAX,
     };
-    let trimmed = lane.trim_dead_letters("a", &limits).await.unwrap();
+    let trimmed = journal.trim_dead_letters("a", &limits).await.unwrap();
     assert_eq!((trimmed.letters, trimmed.items, trimmed.bytes), (1, 3, 10));
-    assert_eq!(ids(&lane, LetterFilter::default()), [1, 3]);
+    assert_eq!(ids(&journal, LetterFilter::default()), [1, 3]);
     let limits = LetterLimits {
         max_bytes: u64::MAX,
         max_age: Duration::ZERO,
     };
-    lane.trim_dead_letters("a", &limits).await.unwrap();
-    assert_eq!(ids(&lane, LetterFilter::default()), [1]);
-    assert_eq!(lane.of("a").dead_lettered, 10);
-    let totals = lane.letter_totals("a").unwrap();
+    journal.trim_dead_letters("a", &limits).await.unwrap();
+    assert_eq!(ids(&journal, LetterFilter::default()), [1]);
+    assert_eq!(journal.of("a").dead_lettered, 10);
+    let totals = journal.letter_totals("a").unwrap();
     assert_eq!((totals.letters, totals.items, totals.bytes), (1, 2, 10));
 }
 
 #[tokio::test]
 async fn letters_that_are_replayed_stay_pending_when_the_file_is_damaged() {
-    let mut lane = lane_with_letters().await;
-    lane.add(4).await;
-    lane.replay_dead_letters(&of_ids(&[2])).await.unwrap();
-    lane.journal = None;
-    damage_table(&lane.path(), "batches");
-    lane.reopen();
+    let mut journal = lane_with_letters().await;
+    journal.add(4).await;
+    journal.replay_dead_letters(&of_ids(&[2])).await.unwrap();
+    journal.journal = None;
+    damage_table(&journal.path(), "batches");
+    journal.reopen();
     // Whoever is first meets the damage, be it the writer by itself.
-    drop(lane.record_error("a", "x").await);
-    lane.add(5).await;
-    let counts = lane.of("a");
+    drop(journal.record_error("a", "x").await);
+    journal.add(5).await;
+    let counts = journal.of("a");
     assert_eq!((counts.dropped(), counts.pending), (4, 8));
 }
 
 #[tokio::test]
 async fn a_cursor_that_nobody_is_configured_for_goes_after_a_while() {
-    let mut lane = Lane::new(limits());
-    let names = |lane: &Lane| -> Vec<_> {
-        let cursors = lane.cursors().unwrap().into_iter();
+    let mut journal = TestJournal::new(limits());
+    let names = |journal: &TestJournal| -> Vec<_> {
+        let cursors = journal.cursors().unwrap().into_iter();
         cursors
             .map(|cursor| (cursor.exporter, cursor.unused_since_ms.is_some()))
             .collect()
     };
     for name in ["a", "b", ":own"] {
-        lane.open_cursor(name, StartFrom::Now).await.unwrap();
+        journal.open_cursor(name, StartFrom::Now).await.unwrap();
     }
-    lane.set_configured(vec!["a".to_owned()]).await.unwrap();
+    journal.set_configured(vec!["a".to_owned()]).await.unwrap();
     assert_eq!(
-        names(&lane),
+        names(&journal),
         [("a".to_owned(), false), ("b".to_owned(), true)]
     );
-    lane.limits.orphan_ttl = Duration::ZERO;
-    lane.reopen();
+    journal.limits.orphan_ttl = Duration::ZERO;
+    journal.reopen();
     // As long as it does not know who is configured, it removes nobody.
-    lane.add(1).await;
-    assert_eq!(names(&lane).len(), 2);
-    lane.set_configured(vec!["a".to_owned()]).await.unwrap();
-    lane.add(1).await;
-    assert_eq!(names(&lane), [("a".to_owned(), false)]);
-    assert!(lane.counts(":own").unwrap().is_some());
-    assert_eq!(lane.counts("b"), Ok(None));
+    journal.add(1).await;
+    assert_eq!(names(&journal).len(), 2);
+    journal.set_configured(vec!["a".to_owned()]).await.unwrap();
+    journal.add(1).await;
+    assert_eq!(names(&journal), [("a".to_owned(), false)]);
+    assert!(journal.counts(":own").unwrap().is_some());
+    assert_eq!(journal.counts("b"), Ok(None));
 }
 
 #[tokio::test]
 async fn an_exporter_that_is_back_is_used_again() {
-    let lane = Lane::new(limits());
-    let unused = |lane: &Lane| lane.cursors().unwrap()[0].unused_since_ms;
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    lane.set_configured(vec![]).await.unwrap();
-    let since = unused(&lane);
+    let journal = TestJournal::new(limits());
+    let unused = |journal: &TestJournal| journal.cursors().unwrap()[0].unused_since_ms;
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    journal.set_configured(vec![]).await.unwrap();
+    let since = unused(&journal);
     assert!(since.is_some());
-    lane.set_configured(vec![]).await.unwrap();
-    assert_eq!(unused(&lane), since);
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    assert_eq!(unused(&lane), None);
-    lane.set_configured(vec![]).await.unwrap();
-    lane.set_configured(vec!["a".to_owned()]).await.unwrap();
-    assert_eq!(unused(&lane), None);
+    journal.set_configured(vec![]).await.unwrap();
+    assert_eq!(unused(&journal), since);
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    assert_eq!(unused(&journal), None);
+    journal.set_configured(vec![]).await.unwrap();
+    journal.set_configured(vec!["a".to_owned()]).await.unwrap();
+    assert_eq!(unused(&journal), None);
 }
 
 #[tokio::test]
 async fn a_removed_cursor_takes_its_letters_with_it_and_starts_anew() {
-    let lane = lane_with_letters().await;
-    assert_eq!(lane.remove_cursor("a").await, Ok(true));
-    assert_eq!(lane.remove_cursor("a").await, Ok(false));
-    assert_eq!(ids(&lane, LetterFilter::default()), [0; 0]);
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    assert_eq!(lane.of("a"), Counts::default());
+    let journal = lane_with_letters().await;
+    assert_eq!(journal.remove_cursor("a").await, Ok(true));
+    assert_eq!(journal.remove_cursor("a").await, Ok(false));
+    assert_eq!(ids(&journal, LetterFilter::default()), [0; 0]);
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    assert_eq!(journal.of("a"), Counts::default());
 }

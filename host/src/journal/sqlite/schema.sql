@@ -1,4 +1,4 @@
--- One lane of the journal. Frozen: a change is a new user_version and a migration.
+-- One journal of the journal. Frozen: a change is a new user_version and a migration.
 
 -- A record's payload comes last, so that the other columns are read without it.
 -- AUTOINCREMENT, because a plain key starts again once the table is empty.

@@ -6,11 +6,11 @@ use rusqlite::{Connection, params};
 
 use super::super::cursor::{Dropped, Position, Settlement};
 use super::super::error::CursorError;
-use super::super::record::Seq;
 use super::check::{Unfit, check};
 use super::cursors;
 use super::letters;
 use super::work::Work;
+use crate::batch::Seq;
 
 /// Moves a cursor, with the counts and dead letters that belong to it.
 pub(super) fn settle(

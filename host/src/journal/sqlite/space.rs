@@ -1,4 +1,4 @@
-//! The room on a lane's disk, and the reserve for when there is none.
+//! The room on a journal's disk, and the reserve for when there is none.
 //!
 //! A full disk refuses deletes too, since they are written to the log first.
 //! The reserve is a file of no content: given up, it is the room in which
@@ -15,7 +15,7 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 const RESERVE_BYTES: u64 = 8 << 20;
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// What is free on the disk of a lane.
+/// What is free on the disk of a journal.
 pub(super) struct Space {
     folder: PathBuf,
     reserve: PathBuf,
@@ -25,8 +25,8 @@ pub(super) struct Space {
 }
 
 impl Space {
-    pub(super) fn new(folder: &Path, lane: &str, min_free_bytes: u64) -> Self {
-        let reserve = folder.join(format!("{lane}.reserve"));
+    pub(super) fn new(folder: &Path, journal: &str, min_free_bytes: u64) -> Self {
+        let reserve = folder.join(format!("{journal}.reserve"));
         Self {
             folder: folder.to_path_buf(),
             has_reserve: is_reserve(&reserve),

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::cursor::{Position, Settlement};
-use super::super::record::Seq;
 use super::check::Fits;
+use crate::batch::Seq;
 
 /// A cursor, and what the settlements of this transaction add to it.
 #[derive(Clone, Copy, Debug)]

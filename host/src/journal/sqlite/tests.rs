@@ -1,4 +1,4 @@
-//! One lane, as its callers see it.
+//! One journal, as its callers see it.
 
 use std::fs;
 
@@ -7,6 +7,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::batch::Header;
+
 use super::super::cursor::{DeadLetter, Dropped, Position, Span};
 use std::time::Duration;
 
@@ -14,22 +16,22 @@ use super::super::record::BatchState;
 use super::*;
 use crate::clock::now_ms;
 
-/// A lane in a folder of its own, which can be closed and opened again.
-pub(super) struct Lane {
+/// A journal in a folder of its own, which can be closed and opened again.
+pub(super) struct TestJournal {
     folder: TempDir,
     pub(super) limits: Limits,
     pub(super) journal: Option<SqliteJournal>,
 }
 
-impl Lane {
+impl TestJournal {
     pub(super) fn new(limits: Limits) -> Self {
-        let mut lane = Self {
+        let mut journal = Self {
             folder: TempDir::new().unwrap(),
             limits,
             journal: None,
         };
-        lane.reopen();
-        lane
+        journal.reopen();
+        journal
     }
 
     pub(super) fn reopen(&mut self) {
@@ -63,7 +65,7 @@ impl Lane {
     }
 }
 
-impl std::ops::Deref for Lane {
+impl std::ops::Deref for TestJournal {
     type Target = SqliteJournal;
 
     fn deref(&self) -> &SqliteJournal {
@@ -81,15 +83,17 @@ pub(super) fn limits() -> Limits {
     }
 }
 
-pub(super) fn record(items: u64) -> Record {
-    Record {
-        batch_id: Uuid::now_v7(),
-        origin: Origin::Ingest,
-        storage_id: Some("array-1".to_owned()),
-        complete: false,
-        accepted_ms: now_ms(),
+pub(super) fn record(items: u64) -> NewRecord {
+    NewRecord {
+        header: Header {
+            batch_id: Uuid::now_v7(),
+            origin: Origin::Ingest,
+            storage_id: Some("array-1".to_owned()),
+            complete: false,
+            accepted_ms: now_ms(),
+            items,
+        },
         rows: items,
-        items,
         payload: vec![7; 1000],
     }
 }
@@ -120,44 +124,47 @@ pub(super) fn after(seq: Seq) -> Position {
 
 #[tokio::test]
 async fn everyone_in_a_shared_commit_is_answered() {
-    let lane = Lane::new(limits());
+    let journal = TestJournal::new(limits());
     // While someone else holds the file, all that is asked piles up behind one group.
-    let blocker = Connection::open(lane.path()).unwrap();
+    let blocker = Connection::open(journal.path()).unwrap();
     blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let before = lane.stats().unwrap().commits;
-    let answers: Vec<_> = (0..50).map(|_| lane.append(record(2), None)).collect();
+    let before = journal.stats().unwrap().commits;
+    let answers: Vec<_> = (0..50).map(|_| journal.append(record(2), None)).collect();
     blocker.execute_batch("ROLLBACK").unwrap();
     let mut numbers = Vec::new();
     for answer in answers {
         numbers.push(answer.await.unwrap().seq.0);
     }
     assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
-    assert!(lane.stats().unwrap().commits - before <= 2);
-    assert_eq!(*lane.head().borrow(), Seq(50));
+    assert!(journal.stats().unwrap().commits - before <= 2);
+    assert_eq!(*journal.head().borrow(), Seq(50));
 }
 
 #[tokio::test]
 async fn whoever_waits_for_a_settlement_hears_of_it_and_of_no_append() {
-    let lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let mut settled = lane.settled();
-    let seq = lane.add(1).await;
-    let refused = lane.settle("a", Settlement::delivered(after(seq), 7)).await;
+    let journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let mut settled = journal.settled();
+    let seq = journal.add(1).await;
+    let refused = journal
+        .settle("a", Settlement::delivered(after(seq), 7))
+        .await;
     assert!(refused.is_err());
     assert!(!settled.has_changed().unwrap());
-    lane.settle("a", Settlement::delivered(after(seq), 1))
+    journal
+        .settle("a", Settlement::delivered(after(seq), 1))
         .await
         .unwrap();
     assert!(settled.has_changed().unwrap());
     settled.mark_unchanged();
-    lane.record_error("a", "away").await.unwrap();
+    journal.record_error("a", "away").await.unwrap();
     assert!(!settled.has_changed().unwrap());
 }
 
 #[tokio::test]
 async fn a_record_is_read_as_it_was_appended() {
-    let lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
     for origin in [
         Origin::Collection,
         Origin::Sync,
@@ -166,38 +173,39 @@ async fn a_record_is_read_as_it_was_appended() {
         Origin::Replay,
         Origin::Other,
     ] {
-        let appended = Record {
-            origin,
-            complete: true,
-            storage_id: None,
-            ..record(3)
-        };
-        let seq = lane.append(appended.clone(), None).await.unwrap().seq;
+        let mut appended = record(3);
+        appended.header.origin = origin;
+        appended.header.complete = true;
+        appended.header.storage_id = None;
+        let seq = journal.append(appended.clone(), None).await.unwrap().seq;
         assert_eq!(
-            lane.read(seq).unwrap().unwrap(),
-            Entry {
+            journal.read(seq).unwrap().unwrap(),
+            Record {
                 seq,
-                record: appended
+                header: appended.header,
+                rows: appended.rows,
+                payload: appended.payload,
             }
         );
     }
-    assert_eq!(lane.read(Seq(0)).unwrap().unwrap().seq, Seq(1));
-    assert_eq!(lane.read(Seq(7)).unwrap(), None);
+    assert_eq!(journal.read(Seq(0)).unwrap().unwrap().seq, Seq(1));
+    assert_eq!(journal.read(Seq(7)).unwrap(), None);
 }
 
 #[tokio::test]
 async fn numbers_go_on_after_the_lane_was_pruned_empty_and_opened_again() {
-    let mut lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let first = lane.add(4).await;
-    lane.settle("a", Settlement::delivered(after(first), 4))
+    let mut journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let first = journal.add(4).await;
+    journal
+        .settle("a", Settlement::delivered(after(first), 4))
         .await
         .unwrap();
-    assert_eq!(lane.read(Seq(0)).unwrap(), None);
-    lane.reopen();
-    assert_eq!(*lane.head().borrow(), first);
-    assert_eq!(lane.add(5).await, first.next());
-    let counts = lane.of("a");
+    assert_eq!(journal.read(Seq(0)).unwrap(), None);
+    journal.reopen();
+    assert_eq!(*journal.head().borrow(), first);
+    assert_eq!(journal.add(5).await, first.next());
+    let counts = journal.of("a");
     assert_eq!(
         (counts.accepted, counts.delivered, counts.pending),
         (9, 4, 5)
@@ -206,39 +214,42 @@ async fn numbers_go_on_after_the_lane_was_pruned_empty_and_opened_again() {
 
 #[tokio::test]
 async fn now_starts_behind_the_head_and_earliest_at_the_oldest_record() {
-    let lane = Lane::new(limits());
-    lane.add(4).await;
-    let earliest = lane
+    let journal = TestJournal::new(limits());
+    journal.add(4).await;
+    let earliest = journal
         .open_cursor("earliest", StartFrom::Earliest)
         .await
         .unwrap();
-    let now = lane.open_cursor("now", StartFrom::Now).await.unwrap();
-    lane.add(5).await;
+    let now = journal.open_cursor("now", StartFrom::Now).await.unwrap();
+    journal.add(5).await;
     assert_eq!(
         (now.next, earliest.next),
         (Position::at(Seq(2)), Position::at(Seq(1)))
     );
     assert_eq!(
-        (lane.of("now").accepted, lane.of("earliest").accepted),
+        (journal.of("now").accepted, journal.of("earliest").accepted),
         (5, 9)
     );
 }
 
 #[tokio::test]
 async fn a_cursor_that_is_there_is_kept() {
-    let mut lane = Lane::new(limits());
-    let first = lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    lane.add(4).await;
-    lane.reopen();
-    assert_eq!(lane.open_cursor("a", StartFrom::Now).await.unwrap(), first);
-    assert_eq!(lane.cursors().unwrap(), [first]);
+    let mut journal = TestJournal::new(limits());
+    let first = journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    journal.add(4).await;
+    journal.reopen();
+    assert_eq!(
+        journal.open_cursor("a", StartFrom::Now).await.unwrap(),
+        first
+    );
+    assert_eq!(journal.cursors().unwrap(), [first]);
 }
 
 #[tokio::test]
 async fn every_disposition_is_counted_once() {
-    let lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let (one, two) = (lane.add(10).await, lane.add(20).await);
+    let journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let (one, two) = (journal.add(10).await, journal.add(20).await);
     let mixed = Settlement {
         through: Position {
             seq: two,
@@ -254,8 +265,8 @@ async fn every_disposition_is_counted_once() {
         dead_letters: vec![dead_letter(one, 0, 4)],
         ..Settlement::default()
     };
-    lane.settle("a", mixed).await.unwrap();
-    let counts = lane.of("a");
+    journal.settle("a", mixed).await.unwrap();
+    let counts = journal.of("a");
     assert_eq!(
         (counts.accepted, counts.delivered, counts.dead_lettered),
         (30, 6, 4)
@@ -264,19 +275,23 @@ async fn every_disposition_is_counted_once() {
         (counts.dropped(), counts.filtered, counts.pending),
         (3, 2, 15)
     );
-    lane.settle("a", Settlement::delivered(after(two), 15))
+    journal
+        .settle("a", Settlement::delivered(after(two), 15))
         .await
         .unwrap();
-    assert_eq!((lane.of("a").delivered, lane.of("a").pending), (21, 0));
+    assert_eq!(
+        (journal.of("a").delivered, journal.of("a").pending),
+        (21, 0)
+    );
 }
 
 #[tokio::test]
 async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
-    let mut lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let mut journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let batch = record(10);
-    let one = lane.append(batch.clone(), None).await.unwrap().seq;
-    let two = lane.add(5).await;
+    let one = journal.append(batch.clone(), None).await.unwrap().seq;
+    let two = journal.add(5).await;
     let span = |seq, first_row, rows| Span {
         seq,
         first_row,
@@ -293,9 +308,19 @@ async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
         ahead: ahead.clone(),
         ..Settlement::delivered(stand, 13)
     };
-    lane.settle("a", settlement).await.unwrap();
-    assert_eq!((lane.of("a").delivered, lane.of("a").pending), (13, 2));
-    assert!(!lane.batch(batch.batch_id).unwrap().unwrap().exporters[0].settled);
+    journal.settle("a", settlement).await.unwrap();
+    assert_eq!(
+        (journal.of("a").delivered, journal.of("a").pending),
+        (13, 2)
+    );
+    assert!(
+        !journal
+            .batch(batch.header.batch_id)
+            .unwrap()
+            .unwrap()
+            .exporters[0]
+            .settled
+    );
     for (through, said, ahead) in [
         (stand, 1, span(one, 3, 2)),      // overlaps what is settled
         (stand, 2, span(one, 2, 0)),      // no rows
@@ -316,39 +341,48 @@ async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
             ahead: vec![ahead],
             ..Settlement::delivered(through, said)
         };
-        let refused = lane.settle("a", settlement).await.unwrap_err();
+        let refused = journal.settle("a", settlement).await.unwrap_err();
         assert!(
             matches!(refused, CursorError::Refused { .. }),
             "{ahead}: {refused}"
         );
     }
-    lane.reopen();
+    journal.reopen();
     assert_eq!(
-        lane.open_cursor("a", StartFrom::Now).await.unwrap().ahead,
+        journal
+            .open_cursor("a", StartFrom::Now)
+            .await
+            .unwrap()
+            .ahead,
         ahead
     );
     // The two that waited; the rest of both batches was counted before.
-    lane.settle("a", Settlement::delivered(after(two), 2))
+    journal
+        .settle("a", Settlement::delivered(after(two), 2))
         .await
         .unwrap();
-    assert_eq!((lane.of("a").delivered, lane.of("a").pending), (15, 0));
-    assert_eq!(lane.cursors().unwrap()[0].ahead, []);
+    assert_eq!(
+        (journal.of("a").delivered, journal.of("a").pending),
+        (15, 0)
+    );
+    assert_eq!(journal.cursors().unwrap()[0].ahead, []);
 }
 
 #[tokio::test]
 async fn a_settlement_that_contradicts_the_journal_changes_nothing() {
-    let lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let (one, two) = (lane.add(10).await, lane.add(20).await);
+    let journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let (one, two) = (journal.add(10).await, journal.add(20).await);
     let middle = Position {
         seq: one,
         row: 5,
         items: 5,
     };
-    lane.settle("a", Settlement::delivered(middle, 5))
+    journal
+        .settle("a", Settlement::delivered(middle, 5))
         .await
         .unwrap();
-    let before = (lane.cursors().unwrap(), lane.of("a"));
+    let before = (journal.cursors().unwrap(), journal.of("a"));
     for (through, delivered) in [
         (Position::at(one), 0), // back to the start of the record
         (
@@ -390,19 +424,19 @@ async fn a_settlement_that_contradicts_the_journal_changes_nothing() {
     ] {
         let mut settlement = Settlement::delivered(through, delivered);
         settlement.dead_letters = vec![dead_letter(one, 0, 0)];
-        let refused = lane.settle("a", settlement).await.unwrap_err();
+        let refused = journal.settle("a", settlement).await.unwrap_err();
         assert!(
             matches!(refused, CursorError::Refused { .. }),
             "{through}: {refused}"
         );
     }
-    assert_eq!((lane.cursors().unwrap(), lane.of("a")), before);
-    let kept: u64 = Connection::open(lane.path())
+    assert_eq!((journal.cursors().unwrap(), journal.of("a")), before);
+    let kept: u64 = Connection::open(journal.path())
         .unwrap()
         .query_row("SELECT count(*) FROM dead_letters", [], |row| row.get(0))
         .unwrap();
     assert_eq!(kept, 0);
-    let unknown = lane.settle("b", Settlement::default()).await;
+    let unknown = journal.settle("b", Settlement::default()).await;
     assert_eq!(
         unknown,
         Err(CursorError::Missing {
@@ -413,29 +447,29 @@ async fn a_settlement_that_contradicts_the_journal_changes_nothing() {
 
 #[tokio::test]
 async fn a_refused_settlement_does_not_harm_its_neighbours_in_the_commit() {
-    let lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let blocker = Connection::open(lane.path()).unwrap();
+    let journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let blocker = Connection::open(journal.path()).unwrap();
     blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let appended = lane.append(record(3), None);
-    let refused = lane.settle("a", Settlement::delivered(after(Seq(1)), 4));
-    let settled = lane.settle("a", Settlement::delivered(after(Seq(1)), 3));
+    let appended = journal.append(record(3), None);
+    let refused = journal.settle("a", Settlement::delivered(after(Seq(1)), 4));
+    let settled = journal.settle("a", Settlement::delivered(after(Seq(1)), 3));
     blocker.execute_batch("ROLLBACK").unwrap();
     assert_eq!(appended.await.unwrap().seq, Seq(1));
     assert!(refused.await.is_err());
     settled.await.unwrap();
-    assert_eq!(lane.of("a").delivered, 3);
+    assert_eq!(journal.of("a").delivered, 3);
 }
 
 #[tokio::test]
 async fn a_full_lane_refuses_appends_until_cursors_move() {
-    let lane = Lane::new(Limits {
+    let journal = TestJournal::new(Limits {
         max_bytes: 2500,
         ..limits()
     });
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let (one, _) = (lane.add(1).await, lane.add(1).await);
-    let full = lane.append(record(1), None).await.unwrap_err();
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let (one, _) = (journal.add(1).await, journal.add(1).await);
+    let full = journal.append(record(1), None).await.unwrap_err();
     assert_eq!(
         full,
         AppendError::Full {
@@ -445,82 +479,75 @@ async fn a_full_lane_refuses_appends_until_cursors_move() {
         }
     );
     assert_eq!(
-        (lane.stats().unwrap().refused, lane.of("a").accepted),
+        (journal.stats().unwrap().refused, journal.of("a").accepted),
         (1, 2)
     );
-    lane.settle("a", Settlement::delivered(after(one), 1))
+    journal
+        .settle("a", Settlement::delivered(after(one), 1))
         .await
         .unwrap();
-    assert_eq!(lane.add(1).await, Seq(3));
+    assert_eq!(journal.add(1).await, Seq(3));
 }
 
 #[tokio::test]
 async fn records_kept_for_their_state_make_room_for_new_ones() {
-    let lane = Lane::new(Limits {
+    let journal = TestJournal::new(Limits {
         max_bytes: 2500,
         retention: Duration::from_hours(1),
         ..limits()
     });
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
     for _ in 0..5 {
-        let seq = lane.add(1).await;
-        lane.settle("a", Settlement::delivered(after(seq), 1))
+        let seq = journal.add(1).await;
+        journal
+            .settle("a", Settlement::delivered(after(seq), 1))
             .await
             .unwrap();
-        assert!(lane.read(seq).unwrap().is_some());
+        assert!(journal.read(seq).unwrap().is_some());
     }
-    let stats = lane.stats().unwrap();
+    let stats = journal.stats().unwrap();
     assert_eq!((stats.records, stats.needed_bytes), (2, 0));
-    lane.add(1).await;
-    let stats = lane.stats().unwrap();
+    journal.add(1).await;
+    let stats = journal.stats().unwrap();
     assert_eq!((stats.bytes, stats.needed_bytes), (2000, 1000));
 }
 
 #[tokio::test]
 async fn without_cursors_the_oldest_and_the_old_go() {
-    let lane = Lane::new(Limits {
+    let journal = TestJournal::new(Limits {
         max_bytes: 2500,
         max_age: Duration::from_hours(1),
         ..limits()
     });
     for _ in 0..5 {
-        lane.add(1).await;
+        journal.add(1).await;
     }
-    assert_eq!(lane.read(Seq(0)).unwrap().unwrap().seq, Seq(4));
-    let mut lane = Lane::new(Limits {
+    assert_eq!(journal.read(Seq(0)).unwrap().unwrap().seq, Seq(4));
+    let mut journal = TestJournal::new(Limits {
         max_age: Duration::from_hours(1),
         ..limits()
     });
-    let old = Record {
-        accepted_ms: now_ms() - 2 * 3_600_000,
-        ..record(1)
-    };
-    lane.append(old.clone(), None).await.unwrap();
-    assert_eq!(lane.read(Seq(0)).unwrap(), None);
+    let mut old = record(1);
+    old.header.accepted_ms = now_ms() - 2 * 3_600_000;
+    journal.append(old.clone(), None).await.unwrap();
+    assert_eq!(journal.read(Seq(0)).unwrap(), None);
     // A cursor keeps its records, however old.
-    lane.reopen();
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    lane.append(
-        Record {
-            batch_id: Uuid::now_v7(),
-            ..old
-        },
-        None,
-    )
-    .await
-    .unwrap();
-    lane.add(1).await;
-    assert_eq!(lane.read(Seq(0)).unwrap().unwrap().seq, Seq(2));
+    journal.reopen();
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    old.header.batch_id = Uuid::now_v7();
+    journal.append(old, None).await.unwrap();
+    journal.add(1).await;
+    assert_eq!(journal.read(Seq(0)).unwrap().unwrap().seq, Seq(2));
 }
 
 #[tokio::test]
 async fn a_disk_below_its_minimum_refuses_appends_and_lets_cursors_move() {
-    let mut lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let seq = lane.add(1).await;
-    lane.limits.min_free_bytes = u64::MAX;
-    lane.reopen();
-    let refused = lane.append(record(1), None).await.unwrap_err();
+    let mut journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let seq = journal.add(1).await;
+    journal.limits.min_free_bytes = u64::MAX;
+    journal.reopen();
+    let refused = journal.append(record(1), None).await.unwrap_err();
     assert!(
         matches!(
             refused,
@@ -531,40 +558,42 @@ async fn a_disk_below_its_minimum_refuses_appends_and_lets_cursors_move() {
         ),
         "{refused}"
     );
-    lane.settle("a", Settlement::delivered(after(seq), 1))
+    journal
+        .settle("a", Settlement::delivered(after(seq), 1))
         .await
         .unwrap();
-    assert_eq!(lane.stats().unwrap().records, 0);
+    assert_eq!(journal.stats().unwrap().records, 0);
 }
 
 #[tokio::test]
 async fn on_a_short_disk_pruning_makes_the_file_smaller() {
-    let mut lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let large = || Record {
+    let mut journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let large = || NewRecord {
         payload: vec![0; 100_000],
         ..record(1)
     };
     for _ in 0..20 {
-        lane.append(large(), None).await.unwrap();
+        journal.append(large(), None).await.unwrap();
     }
-    assert!(lane.stats().unwrap().file_bytes > 2_000_000);
-    lane.limits.min_free_bytes = u64::MAX;
-    lane.reopen();
-    lane.settle("a", Settlement::delivered(after(Seq(20)), 20))
+    assert!(journal.stats().unwrap().file_bytes > 2_000_000);
+    journal.limits.min_free_bytes = u64::MAX;
+    journal.reopen();
+    journal
+        .settle("a", Settlement::delivered(after(Seq(20)), 20))
         .await
         .unwrap();
-    assert!(lane.stats().unwrap().file_bytes < 200_000);
-    assert!(fs::metadata(lane.path()).unwrap().len() < 200_000);
+    assert!(journal.stats().unwrap().file_bytes < 200_000);
+    assert!(fs::metadata(journal.path()).unwrap().len() < 200_000);
 }
 
 #[tokio::test]
 async fn a_key_is_answered_with_its_first_receipt_after_reopening_too() {
-    let mut lane = Lane::new(limits());
+    let mut journal = TestJournal::new(limits());
     let key = Some("once".to_owned());
-    let first = lane.append(record(3), key.clone()).await.unwrap();
-    lane.reopen();
-    let second = lane.append(record(4), key.clone()).await.unwrap();
+    let first = journal.append(record(3), key.clone()).await.unwrap();
+    journal.reopen();
+    let second = journal.append(record(4), key.clone()).await.unwrap();
     assert_eq!(
         second,
         Receipt {
@@ -572,14 +601,15 @@ async fn a_key_is_answered_with_its_first_receipt_after_reopening_too() {
             ..first
         }
     );
-    assert_eq!(lane.stats().unwrap().records, 1);
-    let old = Record {
-        accepted_ms: 0,
-        ..record(1)
-    };
-    lane.append(old, Some("long ago".to_owned())).await.unwrap();
+    assert_eq!(journal.stats().unwrap().records, 1);
+    let mut old = record(1);
+    old.header.accepted_ms = 0;
+    journal
+        .append(old, Some("long ago".to_owned()))
+        .await
+        .unwrap();
     assert!(
-        !lane
+        !journal
             .append(record(1), Some("long ago".to_owned()))
             .await
             .unwrap()
@@ -589,10 +619,13 @@ async fn a_key_is_answered_with_its_first_receipt_after_reopening_too() {
 
 #[tokio::test]
 async fn a_batch_that_is_there_is_not_appended_again() {
-    let lane = Lane::new(limits());
+    let journal = TestJournal::new(limits());
     let (one, two) = (record(3), record(4));
-    let first = lane.append(one.clone(), None).await.unwrap();
-    let again = lane.append(one, Some("late key".to_owned())).await.unwrap();
+    let first = journal.append(one.clone(), None).await.unwrap();
+    let again = journal
+        .append(one, Some("late key".to_owned()))
+        .await
+        .unwrap();
     assert_eq!(
         again,
         Receipt {
@@ -600,34 +633,34 @@ async fn a_batch_that_is_there_is_not_appended_again() {
             ..first
         }
     );
-    assert_eq!(lane.append(two, None).await.unwrap().seq, Seq(2));
+    assert_eq!(journal.append(two, None).await.unwrap().seq, Seq(2));
 }
 
 #[tokio::test]
 async fn the_state_of_a_batch_comes_from_cursors_and_dead_letters() {
-    let lane = Lane::new(Limits {
+    let journal = TestJournal::new(Limits {
         retention: Duration::from_hours(1),
         ..limits()
     });
     for exporter in ["b", "a"] {
-        lane.open_cursor(exporter, StartFrom::Now).await.unwrap();
+        journal.open_cursor(exporter, StartFrom::Now).await.unwrap();
     }
     let batch = record(10);
-    let seq = lane.append(batch.clone(), None).await.unwrap().seq;
-    lane.open_cursor("late", StartFrom::Now).await.unwrap();
+    let seq = journal.append(batch.clone(), None).await.unwrap().seq;
+    journal.open_cursor("late", StartFrom::Now).await.unwrap();
     let letter = DeadLetter {
-        batch_id: batch.batch_id,
+        batch_id: batch.header.batch_id,
         ..dead_letter(seq, 0, 4)
     };
     let settlement = Settlement {
         dead_letters: vec![letter],
         ..Settlement::delivered(after(seq), 6)
     };
-    lane.settle("a", settlement).await.unwrap();
-    let info = lane.batch(batch.batch_id).unwrap().unwrap();
+    journal.settle("a", settlement).await.unwrap();
+    let info = journal.batch(batch.header.batch_id).unwrap().unwrap();
     assert_eq!(
         (info.seq, info.items, info.accepted_ms),
-        (seq, 10, batch.accepted_ms)
+        (seq, 10, batch.header.accepted_ms)
     );
     let state = |exporter: &str, settled, dead_lettered| BatchState {
         exporter: exporter.to_owned(),
@@ -635,68 +668,77 @@ async fn the_state_of_a_batch_comes_from_cursors_and_dead_letters() {
         dead_lettered,
     };
     assert_eq!(info.exporters, [state("a", true, 4), state("b", false, 0)]);
-    assert_eq!(lane.batch(Uuid::now_v7()).unwrap(), None);
+    assert_eq!(journal.batch(Uuid::now_v7()).unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_cursor_of_the_hosts_own_holds_records_and_is_no_exporters() {
-    let lane = Lane::new(limits());
-    lane.open_cursor(":own", StartFrom::Now).await.unwrap();
+    let journal = TestJournal::new(limits());
+    journal.open_cursor(":own", StartFrom::Now).await.unwrap();
     let batch = record(3);
-    let seq = lane.append(batch.clone(), None).await.unwrap().seq;
-    assert_eq!(lane.cursors().unwrap(), []);
-    let info = lane.batch(batch.batch_id).unwrap().unwrap();
+    let seq = journal.append(batch.clone(), None).await.unwrap().seq;
+    assert_eq!(journal.cursors().unwrap(), []);
+    let info = journal.batch(batch.header.batch_id).unwrap().unwrap();
     assert_eq!(info.exporters, []);
     // Without an exporter records are kept for a first one.
     let passed = Settlement::delivered(after(seq), 3);
-    lane.settle(":own", passed).await.unwrap();
-    assert!(lane.read(seq).unwrap().is_some());
+    journal.settle(":own", passed).await.unwrap();
+    assert!(journal.read(seq).unwrap().is_some());
     // With one, the host's own cursor holds what it has not passed.
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let held = lane.add(1).await;
-    lane.settle("a", Settlement::delivered(after(held), 1))
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let held = journal.add(1).await;
+    journal
+        .settle("a", Settlement::delivered(after(held), 1))
         .await
         .unwrap();
-    assert_eq!(lane.read(Seq(0)).unwrap().unwrap().seq, held);
-    lane.settle(":own", Settlement::delivered(after(held), 1))
+    assert_eq!(journal.read(Seq(0)).unwrap().unwrap().seq, held);
+    journal
+        .settle(":own", Settlement::delivered(after(held), 1))
         .await
         .unwrap();
-    assert_eq!(lane.read(Seq(0)).unwrap(), None);
-    assert_eq!((lane.of(":own").pending, lane.of("a").pending), (0, 0));
+    assert_eq!(journal.read(Seq(0)).unwrap(), None);
+    assert_eq!(
+        (journal.of(":own").pending, journal.of("a").pending),
+        (0, 0)
+    );
 }
 
 #[tokio::test]
 async fn the_last_error_and_the_last_success_survive_reopening() {
-    let mut lane = Lane::new(limits());
-    let opened = lane.open_cursor("a", StartFrom::Now).await.unwrap();
+    let mut journal = TestJournal::new(limits());
+    let opened = journal.open_cursor("a", StartFrom::Now).await.unwrap();
     assert_eq!((opened.last_success_ms, opened.last_error), (None, None));
-    let seq = lane.add(1).await;
-    lane.record_error("a", "connection refused").await.unwrap();
-    lane.settle("a", Settlement::delivered(after(seq), 1))
+    let seq = journal.add(1).await;
+    journal
+        .record_error("a", "connection refused")
         .await
         .unwrap();
-    lane.reopen();
-    let cursor = lane.cursors().unwrap().remove(0);
+    journal
+        .settle("a", Settlement::delivered(after(seq), 1))
+        .await
+        .unwrap();
+    journal.reopen();
+    let cursor = journal.cursors().unwrap().remove(0);
     assert_eq!(cursor.last_error.as_deref(), Some("connection refused"));
     assert!(cursor.last_success_ms >= cursor.last_error_ms && cursor.last_error_ms.is_some());
-    assert!(lane.record_error("b", "x").await.is_err());
+    assert!(journal.record_error("b", "x").await.is_err());
 }
 
 #[tokio::test]
 async fn a_read_does_not_keep_the_log_from_being_checkpointed() {
-    let lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    lane.add(1).await;
-    lane.read(Seq(0)).unwrap().unwrap();
-    lane.batch(Uuid::now_v7()).unwrap();
-    lane.add(1).await;
-    let other = Connection::open(lane.path()).unwrap();
+    let journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    journal.add(1).await;
+    journal.read(Seq(0)).unwrap().unwrap();
+    journal.batch(Uuid::now_v7()).unwrap();
+    journal.add(1).await;
+    let other = Connection::open(journal.path()).unwrap();
     let busy: i64 = other
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
         .unwrap();
     assert_eq!(busy, 0);
     assert_eq!(
-        fs::metadata(lane.folder.path().join("alerts.db-wal"))
+        fs::metadata(journal.folder.path().join("alerts.db-wal"))
             .unwrap()
             .len(),
         0
@@ -705,60 +747,64 @@ async fn a_read_does_not_keep_the_log_from_being_checkpointed() {
 
 #[tokio::test]
 async fn a_closed_journal_has_finished_what_it_was_asked_and_refuses_the_rest() {
-    let mut lane = Lane::new(Limits {
+    let mut journal = TestJournal::new(Limits {
         gather: Duration::from_hours(1),
         ..limits()
     });
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let seq = lane.add(1).await;
-    let settled = lane.settle("a", Settlement::delivered(after(seq), 1));
-    lane.close();
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let seq = journal.add(1).await;
+    let settled = journal.settle("a", Settlement::delivered(after(seq), 1));
+    journal.close();
     settled.await.unwrap();
-    assert_eq!(lane.append(record(1), None).await, Err(AppendError::Closed));
     assert_eq!(
-        lane.settle("a", Settlement::default()).await,
+        journal.append(record(1), None).await,
+        Err(AppendError::Closed)
+    );
+    assert_eq!(
+        journal.settle("a", Settlement::default()).await,
         Err(CursorError::Closed)
     );
-    lane.reopen();
-    assert_eq!(lane.of("a").delivered, 1);
+    journal.reopen();
+    assert_eq!(journal.of("a").delivered, 1);
 }
 
 #[tokio::test]
 async fn a_file_that_is_no_database_is_moved_aside() {
-    let mut lane = Lane::new(limits());
-    lane.journal = None;
-    fs::write(lane.path(), vec![b'x'; 20_000]).unwrap();
-    lane.reopen();
-    assert_eq!(lane.add(1).await, Seq(1));
-    assert_eq!(fs::read(&lane.aside()[0]).unwrap().len(), 20_000);
+    let mut journal = TestJournal::new(limits());
+    journal.journal = None;
+    fs::write(journal.path(), vec![b'x'; 20_000]).unwrap();
+    journal.reopen();
+    assert_eq!(journal.add(1).await, Seq(1));
+    assert_eq!(fs::read(&journal.aside()[0]).unwrap().len(), 20_000);
 }
 
 #[tokio::test]
 async fn cursors_go_on_after_a_damaged_file_and_their_loss_is_counted() {
-    let mut lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let seq = lane.add(10).await;
-    lane.settle(
-        "a",
-        Settlement::delivered(
-            Position {
-                seq,
-                row: 4,
-                items: 4,
-            },
-            4,
-        ),
-    )
-    .await
-    .unwrap();
-    lane.journal = None;
-    damage_table(&lane.path(), "batches");
-    lane.reopen();
+    let mut journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let seq = journal.add(10).await;
+    journal
+        .settle(
+            "a",
+            Settlement::delivered(
+                Position {
+                    seq,
+                    row: 4,
+                    items: 4,
+                },
+                4,
+            ),
+        )
+        .await
+        .unwrap();
+    journal.journal = None;
+    damage_table(&journal.path(), "batches");
+    journal.reopen();
     // Whoever is first meets the damage, and is served from the new file.
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    assert_eq!(lane.add(5).await, seq.next());
-    assert_eq!(lane.aside().len(), 1);
-    let counts = lane.of("a");
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    assert_eq!(journal.add(5).await, seq.next());
+    assert_eq!(journal.aside().len(), 1);
+    let counts = journal.of("a");
     assert_eq!(
         (counts.accepted, counts.delivered, counts.pending),
         (15, 4, 5)
@@ -770,62 +816,68 @@ async fn cursors_go_on_after_a_damaged_file_and_their_loss_is_counted() {
             items: 6
         }]
     );
-    assert_eq!(lane.read(seq).unwrap().unwrap().seq, seq.next());
+    assert_eq!(journal.read(seq).unwrap().unwrap().seq, seq.next());
 }
 
 #[tokio::test]
 async fn damage_that_a_reader_meets_is_mended_too() {
-    let mut lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    let seq = lane.add(10).await;
-    lane.journal = None;
-    damage_table(&lane.path(), "dropped");
-    lane.reopen();
-    assert_eq!(lane.counts("a").unwrap(), None, "nothing of it can be read");
+    let mut journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let seq = journal.add(10).await;
+    journal.journal = None;
+    damage_table(&journal.path(), "dropped");
+    journal.reopen();
+    assert_eq!(
+        journal.counts("a").unwrap(),
+        None,
+        "nothing of it can be read"
+    );
     // A second report of the same damage must not cost the new file.
-    assert!(lane.add(5).await > seq);
-    assert_eq!(lane.aside().len(), 1);
+    assert!(journal.add(5).await > seq);
+    assert_eq!(journal.aside().len(), 1);
 }
 
 #[tokio::test]
 async fn records_newer_than_the_damage_are_taken_over() {
-    let mut lane = Lane::new(limits());
+    let mut journal = TestJournal::new(limits());
     for exporter in ["behind", "ahead"] {
-        lane.open_cursor(exporter, StartFrom::Now).await.unwrap();
+        journal.open_cursor(exporter, StartFrom::Now).await.unwrap();
     }
     let mut last = Seq(0);
     for _ in 0..5 {
-        last = lane.add(10).await;
+        last = journal.add(10).await;
     }
     let place = Position {
         seq: last,
         row: 4,
         items: 4,
     };
-    lane.settle("ahead", Settlement::delivered(place, 44))
+    journal
+        .settle("ahead", Settlement::delivered(place, 44))
         .await
         .unwrap();
-    lane.journal = None;
+    journal.journal = None;
     {
         // A record that is gone stands for one that cannot be read.
-        let file = Connection::open(lane.path()).unwrap();
+        let file = Connection::open(journal.path()).unwrap();
         file.execute("DELETE FROM batches WHERE seq = 3", [])
             .unwrap();
     }
-    damage_table(&lane.path(), "idempotency_keys");
-    lane.reopen();
+    damage_table(&journal.path(), "idempotency_keys");
+    journal.reopen();
     // The damage is met, and what was asked is done in the new file.
-    lane.append(record(1), Some("key".to_owned()))
+    journal
+        .append(record(1), Some("key".to_owned()))
         .await
         .unwrap();
-    assert_eq!(lane.aside().len(), 1);
-    let (behind, ahead) = (lane.of("behind"), lane.of("ahead"));
+    assert_eq!(journal.aside().len(), 1);
+    let (behind, ahead) = (journal.of("behind"), journal.of("ahead"));
     assert_eq!((behind.pending, behind.dropped()), (21, 30));
     assert_eq!((ahead.pending, ahead.dropped()), (7, 0));
     assert_eq!((behind.unaccounted(), ahead.unaccounted()), (0, 0));
-    assert_eq!(lane.read(Seq(1)).unwrap().unwrap().seq, Seq(4));
+    assert_eq!(journal.read(Seq(1)).unwrap().unwrap().seq, Seq(4));
     let rest = Settlement::delivered(Position::at(Seq(7)), 7);
-    lane.settle("ahead", rest).await.unwrap();
+    journal.settle("ahead", rest).await.unwrap();
 }
 
 #[tokio::test]
@@ -834,21 +886,21 @@ async fn numbers_that_cannot_be_are_damage_like_any_other() {
         "UPDATE batches SET items_before = 4",
         "UPDATE batches SET storage_id = CAST(x'ff' AS TEXT)",
     ] {
-        let mut lane = Lane::new(limits());
-        lane.open_cursor("a", StartFrom::Now).await.unwrap();
-        let seq = lane.add(10).await;
-        lane.journal = None;
-        Connection::open(lane.path())
+        let mut journal = TestJournal::new(limits());
+        journal.open_cursor("a", StartFrom::Now).await.unwrap();
+        let seq = journal.add(10).await;
+        journal.journal = None;
+        Connection::open(journal.path())
             .unwrap()
             .execute_batch(damage)
             .unwrap();
-        lane.reopen();
-        drop(lane.read(seq));
+        journal.reopen();
+        drop(journal.read(seq));
         let settlement = Settlement::delivered(Position::after(seq), 10);
-        drop(lane.settle("a", settlement).await);
-        lane.add(5).await;
-        assert_eq!(lane.aside().len(), 1, "{damage}");
-        let counts = lane.of("a");
+        drop(journal.settle("a", settlement).await);
+        journal.add(5).await;
+        assert_eq!(journal.aside().len(), 1, "{damage}");
+        let counts = journal.of("a");
         assert_eq!((counts.dropped(), counts.pending), (10, 5), "{damage}");
     }
 }
@@ -870,13 +922,13 @@ pub(super) fn damage_table(path: &Path, table: &str) {
 
 #[test]
 fn a_file_of_a_newer_host_is_refused_in_one_line() {
-    let mut lane = Lane::new(limits());
-    lane.journal = None;
-    Connection::open(lane.path())
+    let mut journal = TestJournal::new(limits());
+    journal.journal = None;
+    Connection::open(journal.path())
         .unwrap()
         .pragma_update(None, "user_version", 2)
         .unwrap();
-    let error = SqliteJournal::open(lane.folder.path(), "alerts", limits())
+    let error = SqliteJournal::open(journal.folder.path(), "alerts", limits())
         .err()
         .unwrap()
         .to_string();
@@ -886,15 +938,15 @@ fn a_file_of_a_newer_host_is_refused_in_one_line() {
 
 #[tokio::test]
 async fn a_journal_that_has_lost_its_mark_is_damaged_and_not_another_programs() {
-    let mut lane = Lane::new(limits());
-    lane.open_cursor("a", StartFrom::Now).await.unwrap();
-    lane.add(10).await;
-    lane.journal = None;
-    let file = Connection::open(lane.path()).unwrap();
+    let mut journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    journal.add(10).await;
+    journal.journal = None;
+    let file = Connection::open(journal.path()).unwrap();
     file.pragma_update(None, "application_id", 7).unwrap();
     drop(file);
-    lane.reopen();
-    assert_eq!((lane.of("a").pending, lane.aside().len()), (10, 1));
+    journal.reopen();
+    assert_eq!((journal.of("a").pending, journal.aside().len()), (10, 1));
 }
 
 #[test]

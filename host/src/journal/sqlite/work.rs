@@ -156,7 +156,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// The last number given in a lane, 0 before the first.
+/// The last number given in a journal, 0 before the first.
 pub(super) fn head(connection: &Connection) -> rusqlite::Result<u64> {
     let head = connection
         .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'batches'")?

@@ -1,4 +1,4 @@
-//! The writer thread: the only one that changes a lane's file.
+//! The writer thread: the only one that changes a journal's file.
 //!
 //! It takes all that waits into one transaction, commits, answers everyone and
 //! publishes the head. What cannot be committed is answered as such to the
@@ -13,7 +13,6 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::watch;
 
 use super::super::error::OpenError;
-use super::super::record::Seq;
 use super::super::{Limits, Stats};
 use super::command::Command;
 use super::cursors;
@@ -22,6 +21,7 @@ use super::queue::{Group, Queue};
 use super::read::Readers;
 use super::space::Space;
 use super::work::{self, Done, Work};
+use crate::batch::Seq;
 
 #[cfg(test)]
 mod tests;
@@ -41,7 +41,7 @@ pub(super) struct Shared {
     pub(super) done: Arc<Mutex<Stats>>,
 }
 
-/// A lane's writer.
+/// A journal's writer.
 pub(super) struct Writer {
     path: PathBuf,
     limits: Limits,

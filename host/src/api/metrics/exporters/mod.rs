@@ -12,13 +12,14 @@ use prometheus_client::{
 
 use super::page::Page;
 use crate::{
-    delivery::{Exporter, Exporters, State, StatusView},
+    delivery::{ExporterHandle, State, StatusView},
+    exporters::ExporterSet,
     journal::{Backlog, Counts, LetterCount, ReadError},
 };
 
 /// Asks each exporter.
 #[derive(Debug)]
-pub(super) struct Running(pub(super) Exporters);
+pub(super) struct Running(pub(super) ExporterSet);
 
 impl Collector for Running {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -40,7 +41,7 @@ impl Collector for Running {
 
 /// An exporter at the moment of a scrape.
 struct Seen<'a> {
-    exporter: &'a Exporter,
+    exporter: &'a ExporterHandle,
     status: StatusView,
     /// Nothing if the journal cannot be read now.
     held: Option<Held>,
@@ -55,17 +56,17 @@ struct Held {
 }
 
 impl Held {
-    fn of(exporter: &Exporter) -> Result<Self, ReadError> {
+    fn of(exporter: &ExporterHandle) -> Result<Self, ReadError> {
         Ok(Self {
             counts: exporter.counts()?,
             backlog: exporter.backlog()?,
-            letters: exporter.letters()?,
+            letters: exporter.dead_letters()?,
         })
     }
 }
 
 impl<'a> Seen<'a> {
-    fn now(exporter: &'a Exporter) -> Self {
+    fn now(exporter: &'a ExporterHandle) -> Self {
         let held = Held::of(exporter).inspect_err(|error| {
             log::debug!(exporter = exporter.name; "no metrics of its items: {error}");
         });
@@ -90,7 +91,7 @@ struct Table<'p, 'a> {
 impl Table<'_, '_> {
     fn identity(&mut self) -> fmt::Result {
         let info = self.seen.iter().map(|seen| {
-            let Exporter {
+            let ExporterHandle {
                 plugin,
                 plugin_version,
                 kind,
@@ -101,7 +102,7 @@ impl Table<'_, '_> {
                 seen.label(),
                 ("plugin", plugin.as_str()),
                 ("version", version),
-                ("lane", kind.as_str()),
+                ("journal", kind.as_str()),
             ]
         });
         self.page.info("exporter", "What each exporter is.", info)?;

@@ -7,9 +7,11 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::batch::Header;
+
 use super::super::super::cursor::{Cursor, DeadLetter, Dropped, Position, Settlement, StartFrom};
 use super::super::super::error::{AppendError, CursorError};
-use super::super::super::record::{Receipt, Record};
+use super::super::super::record::{NewRecord, Receipt};
 use super::super::change::change;
 use super::super::command::Answer;
 use super::*;
@@ -102,14 +104,16 @@ fn told<T, E>(mut answer: Told<T, E>) -> Result<T, E> {
 }
 
 fn append() -> (Command, Told<Receipt, AppendError>) {
-    let record = Record {
-        batch_id: Uuid::now_v7(),
-        origin: Origin::Ingest,
-        storage_id: None,
-        complete: false,
-        accepted_ms: 0,
+    let record = NewRecord {
+        header: Header {
+            batch_id: Uuid::now_v7(),
+            origin: Origin::Ingest,
+            storage_id: None,
+            complete: false,
+            accepted_ms: 0,
+            items: 10,
+        },
         rows: 10,
-        items: 10,
         payload: vec![0; 100_000],
     };
     let (asker, answer) = oneshot::channel();

@@ -2,42 +2,53 @@
 //!
 //! One that cannot start is shown as failed, its cursor kept; the others run.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use delfin_plugin_api::Kind;
 use tokio::sync::Semaphore;
 
+use super::ExporterSet;
 use crate::{
     alert::ActiveAlerts,
+    batch_journal::BatchJournals,
     config::{Config, ExporterConfig},
-    delivery::{Delivery, Exporters, Resend},
-    host::StartError,
-    journal::StartFrom,
-    lane::Lanes,
+    delivery::{DeliveryParts, Resend},
+    journal::{CursorError, ReadError, StartFrom},
     logging,
-    plugin::{InstanceHost, OfferedBy, PluginCounters},
+    plugin::{ExporterFactory, InstanceHost, PluginCounters},
 };
+
+/// Why an exporter cannot be started for a reason of the host's own.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("cannot make folder `{path}` (check `state_dir`, its owner and its mode)")]
+    Folder { path: String, source: io::Error },
+}
 
 /// What every exporter is started with.
 #[derive(Clone, Debug)]
-pub(crate) struct Starter {
-    exporters: Exporters,
-    lanes: Lanes,
+pub struct ExporterStarter {
+    exporters: ExporterSet,
+    journals: BatchJournals,
     alerts: ActiveAlerts,
     suspects: Arc<Semaphore>,
     journal_max_age: Duration,
 }
 
-impl Starter {
+impl ExporterStarter {
     pub(crate) fn new(
         config: &Config,
-        exporters: Exporters,
-        lanes: Lanes,
+        exporters: ExporterSet,
+        journals: BatchJournals,
         alerts: ActiveAlerts,
     ) -> Self {
         Self {
             exporters,
-            lanes,
+            journals,
             alerts,
             suspects: Arc::new(Semaphore::new(1)),
             journal_max_age: config.journal.max_age,
@@ -49,18 +60,18 @@ impl Starter {
         &self,
         config: &Config,
         exporter: &ExporterConfig,
-        plugin: Result<OfferedBy, String>,
+        plugin: Result<ExporterFactory, String>,
     ) -> Result<(), StartError> {
-        let lane = self.lanes.of(exporter.kind);
+        let journal = self.journals.of(exporter.kind);
         let declared = plugin.as_ref().ok().and_then(|plugin| plugin.resend);
         let every = exporter.resend.or_declared(declared);
-        let delivery = Delivery {
+        let parts = DeliveryParts {
             resend: every.map(|every| Resend {
                 every,
                 alerts: self.alerts.clone(),
             }),
-            cursor: lane
-                .journal()
+            cursor: journal
+                .backend()
                 .open_cursor(&exporter.name, exporter.start_from)
                 .await?,
             config: exporter.clone(),
@@ -69,10 +80,10 @@ impl Starter {
             marker: config.state_dir.join("calls").join(&exporter.name),
             suspects: Arc::clone(&self.suspects),
             journal_max_age: self.journal_max_age,
-            lane_max_bytes: lane.journal().stats()?.max_bytes,
-            lane: Arc::clone(lane),
+            journal_max_bytes: journal.backend().stats()?.max_bytes,
+            journal: Arc::clone(journal),
         };
-        self.exporters.start(delivery);
+        self.exporters.start(parts);
         Ok(())
     }
 
@@ -84,13 +95,13 @@ impl Starter {
         let mut exporters: Vec<&ExporterConfig> = config.exporters.iter().collect();
         exporters.sort_by_key(|exporter| exporter.start_from == StartFrom::Now);
         for exporter in exporters {
-            let journal = self.lanes.of(exporter.kind).journal();
+            let journal = self.journals.of(exporter.kind).backend();
             journal
                 .open_cursor(&exporter.name, exporter.start_from)
                 .await?;
         }
         for kind in [Kind::Performance, Kind::Alert] {
-            let journal = self.lanes.of(kind).journal();
+            let journal = self.journals.of(kind).backend();
             let of_kind = config
                 .exporters
                 .iter()

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use crate::journal::{CursorError, Durable, Journal, Settlement};
+use super::{CursorError, Durable, Journal, Settlement};
 
-pub(crate) struct Settling {
+pub struct CommitQueue {
     exporter: String,
     journal: Arc<dyn Journal>,
     open: Option<Settlement>,
@@ -16,8 +16,8 @@ pub(crate) struct Settling {
     failed: bool,
 }
 
-impl Settling {
-    pub(crate) fn new(exporter: &str, journal: &Arc<dyn Journal>) -> Self {
+impl CommitQueue {
+    pub fn new(exporter: &str, journal: &Arc<dyn Journal>) -> Self {
         Self {
             exporter: exporter.to_owned(),
             journal: Arc::clone(journal),
@@ -29,23 +29,23 @@ impl Settling {
 
     /// Whether the journal did not take the last one: until it does, nothing
     /// more should be added.
-    pub(crate) fn has_failed(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         self.failed
     }
 
     /// Whether everything is settled.
-    pub(crate) fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.open.is_none() && self.under_way.is_none()
     }
 
     /// Settles, soon.
-    pub(crate) fn add(&mut self, settlement: Settlement) {
+    pub fn add(&mut self, settlement: Settlement) {
         self.open = Some(merged(self.open.take(), settlement));
         self.hand_over();
     }
 
     /// Hands over what waits, unless something is under way.
-    pub(crate) fn hand_over(&mut self) {
+    pub fn hand_over(&mut self) {
         if self.under_way.is_some() {
             return;
         }
@@ -56,7 +56,7 @@ impl Settling {
     }
 
     /// Waits for what is under way; for ever if nothing is.
-    pub(crate) async fn progress(&mut self) -> Result<(), CursorError> {
+    pub async fn progress(&mut self) -> Result<(), CursorError> {
         let Some((_, durable)) = &mut self.under_way else {
             return std::future::pending().await;
         };
@@ -75,7 +75,7 @@ impl Settling {
     }
 
     /// Waits until all is settled.
-    pub(crate) async fn finish(&mut self) -> Result<(), CursorError> {
+    pub async fn finish(&mut self) -> Result<(), CursorError> {
         self.hand_over();
         while self.under_way.is_some() {
             self.progress().await?;
@@ -84,7 +84,7 @@ impl Settling {
     }
 
     /// Forgets what is not settled: the batches will be delivered again.
-    pub(crate) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.open = None;
         self.under_way = None;
         self.failed = false;

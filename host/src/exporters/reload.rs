@@ -12,13 +12,14 @@ use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 use utoipa::ToSchema;
 
+use super::{
+    ExporterSet, StartError,
+    start::{ExporterStarter, instance_host},
+};
 use crate::{
-    api::PluginView,
     config::{self, Config, ExporterConfig, LoadError, Loaded},
-    delivery::{Exporters, State},
-    exporters::{Starter, instance_host},
-    host::StartError,
-    plugin::{self, OfferedBy, Plugins},
+    delivery::State,
+    plugin::{self, ExporterFactory, PluginView, Plugins},
 };
 
 /// How much longer than a call an exporter gets to stop.
@@ -27,15 +28,15 @@ const GRACE: Duration = Duration::from_secs(2);
 /// What a reload did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reloaded {
-    /// Exporters that are new.
+    /// ExporterSet that are new.
     pub added: Vec<String>,
-    /// Exporters that were replaced, because their settings or their plugin changed.
+    /// ExporterSet that were replaced, because their settings or their plugin changed.
     pub changed: Vec<String>,
-    /// Exporters that are gone; what waits for them is kept for a day.
+    /// ExporterSet that are gone; what waits for them is kept for a day.
     pub removed: Vec<String>,
-    /// Exporters that were not touched, but had given up and try again.
+    /// ExporterSet that were not touched, but had given up and try again.
     pub resumed: Vec<String>,
-    /// Exporters that were not touched.
+    /// ExporterSet that were not touched.
     pub unchanged: Vec<String>,
     /// Parts of the configuration that changed and need a restart of the host.
     pub needs_restart: Vec<&'static str>,
@@ -66,34 +67,34 @@ pub struct Reloader(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    starter: Starter,
-    exporters: Exporters,
+    starter: ExporterStarter,
+    exporters: ExporterSet,
     /// The file; none if the configuration is built in.
     file: Option<PathBuf>,
     /// What runs.
-    running: Mutex<Running>,
+    running: Mutex<Applied>,
     plugins: watch::Sender<Arc<[PluginView]>>,
 }
 
 #[derive(Debug)]
-struct Running {
+struct Applied {
     config: Config,
     /// The content of the library that each exporter is of.
     contents: BTreeMap<String, String>,
 }
 
-type Offers = BTreeMap<String, Result<OfferedBy, String>>;
+type Offers = BTreeMap<String, Result<ExporterFactory, String>>;
 
 impl Reloader {
     /// For a host that was started with that configuration.
     pub(crate) fn new(
         loaded: Loaded,
-        starter: Starter,
-        exporters: Exporters,
+        starter: ExporterStarter,
+        exporters: ExporterSet,
         plugins: Arc<[PluginView]>,
     ) -> Self {
         let Loaded { config, source } = loaded;
-        let running = Running {
+        let running = Applied {
             contents: BTreeMap::new(),
             config,
         };
@@ -187,7 +188,7 @@ impl Reloader {
 
     /// Whether what is new or changed could start: as far as can be said without
     /// disturbing what runs.
-    fn try_all(&self, running: &Running, new: &Config, offers: &Offers) -> Result<(), ReloadError> {
+    fn try_all(&self, running: &Applied, new: &Config, offers: &Offers) -> Result<(), ReloadError> {
         for exporter in &new.exporters {
             let Some(offer) = offers.get(&exporter.name) else {
                 continue;
@@ -212,7 +213,7 @@ impl Reloader {
 
     async fn replace(
         &self,
-        running: &mut Running,
+        running: &mut Applied,
         new: Config,
         mut offers: Offers,
         reloaded: &mut Reloaded,
@@ -269,7 +270,7 @@ impl Reloader {
     }
 }
 
-impl Running {
+impl Applied {
     fn exporter(&self, name: &str) -> Option<&ExporterConfig> {
         self.config
             .exporters
@@ -278,7 +279,7 @@ impl Running {
     }
 
     /// Whether that exporter runs already, of the same library.
-    fn has(&self, exporter: &ExporterConfig, offer: &Result<OfferedBy, String>) -> bool {
+    fn has(&self, exporter: &ExporterConfig, offer: &Result<ExporterFactory, String>) -> bool {
         let content = self.contents.get(&exporter.name);
         let offered = offer.as_ref().ok().map(|offered| &offered.sha256);
         self.exporter(&exporter.name) == Some(exporter) && content == offered

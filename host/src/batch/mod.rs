@@ -1,0 +1,156 @@
+//! Batches on their way through the host.
+//!
+//! A driver or a client makes a [`NewBatch`]. Once the journal has accepted it,
+//! it has a [`Header`] and a sequence number, and exporters share it as a
+//! [`StoredBatch`].
+//!
+//! Knows nothing of journals, exporters or the network.
+
+pub mod codec;
+
+use std::fmt;
+
+use arrow_array::{Array, RecordBatch};
+use delfin_plugin_api::{AlertBatch, Batch, Kind, Origin, PerformanceBatch};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// The sequence number of a record in its journal: it grows, and is never reused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Seq(pub u64);
+
+/// What is known of a batch besides its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The same on every host and in every answer.
+    pub batch_id: Uuid,
+    pub origin: Origin,
+    /// The one storage that all rows are of, if they are of one.
+    pub storage_id: Option<String>,
+    /// Whether the batch holds every alert of its storage.
+    pub complete: bool,
+    /// Milliseconds since the Unix epoch.
+    pub accepted_ms: i64,
+    /// Points or alerts.
+    pub items: u64,
+}
+
+/// A batch that is not accepted yet.
+#[derive(Clone, Debug)]
+pub struct NewBatch {
+    pub rows: AnyBatch,
+    pub origin: Origin,
+    /// As [`Header::storage_id`].
+    pub storage_id: Option<String>,
+    /// As [`Header::complete`].
+    pub complete: bool,
+}
+
+/// A decoded record of the journal. Exporters share it.
+#[derive(Clone, Debug)]
+pub struct StoredBatch {
+    pub seq: Seq,
+    pub header: Header,
+    pub arrow: RecordBatch,
+}
+
+/// Rows of either kind.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one exists per batch: its size costs nothing, and a box would be in every caller's way"
+)]
+#[derive(Clone, Debug)]
+pub enum AnyBatch {
+    Performance(PerformanceBatch),
+    Alerts(AlertBatch),
+}
+
+impl Seq {
+    /// The sequence number after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl NewBatch {
+    /// The header that this batch gets when it is accepted.
+    #[must_use]
+    pub fn header(&self, batch_id: Uuid, accepted_ms: i64) -> Header {
+        Header {
+            batch_id,
+            origin: self.origin,
+            storage_id: self.storage_id.clone(),
+            complete: self.complete,
+            accepted_ms,
+            items: self.rows.items(),
+        }
+    }
+}
+
+impl StoredBatch {
+    /// The bytes that its rows take. The buffers behind them may be larger, and
+    /// shared by several columns.
+    #[must_use]
+    pub fn row_bytes(&self) -> u64 {
+        let columns = self.arrow.columns().iter();
+        let bytes = columns.map(|column| {
+            let data = column.to_data();
+            data.get_slice_memory_size().unwrap_or_default()
+        });
+        bytes.sum::<usize>() as u64
+    }
+}
+
+impl AnyBatch {
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Performance(_) => Kind::Performance,
+            Self::Alerts(_) => Kind::Alert,
+        }
+    }
+
+    /// Points or alerts.
+    #[must_use]
+    pub fn items(&self) -> u64 {
+        match self {
+            Self::Performance(batch) => batch.items(),
+            Self::Alerts(batch) => batch.items(),
+        }
+    }
+
+    /// Series or alerts.
+    #[must_use]
+    pub fn row_count(&self) -> usize {
+        self.as_arrow().num_rows()
+    }
+
+    /// The Arrow batch, with exactly the frozen columns.
+    #[must_use]
+    pub fn as_arrow(&self) -> &RecordBatch {
+        match self {
+            Self::Performance(batch) => batch.as_arrow(),
+            Self::Alerts(batch) => batch.as_arrow(),
+        }
+    }
+}
+
+impl From<PerformanceBatch> for AnyBatch {
+    fn from(batch: PerformanceBatch) -> Self {
+        Self::Performance(batch)
+    }
+}
+
+impl From<AlertBatch> for AnyBatch {
+    fn from(batch: AlertBatch) -> Self {
+        Self::Alerts(batch)
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,54 @@
+//! Decoded batches, shared by the exporters that keep up with the journal.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::batch::{Seq, StoredBatch};
+
+/// Holds the newest batches, up to `max_bytes`. The oldest are evicted first: an
+/// exporter that lags reads from the journal, and does not evict what the other
+/// exporters read.
+pub(super) struct BatchCache {
+    max_bytes: u64,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Default)]
+struct Entries {
+    batches: BTreeMap<Seq, Arc<StoredBatch>>,
+    bytes: u64,
+}
+
+impl BatchCache {
+    pub(super) fn new(max_bytes: u64) -> Self {
+        Self {
+            max_bytes,
+            entries: Mutex::default(),
+        }
+    }
+
+    pub(super) fn get(&self, seq: Seq) -> Option<Arc<StoredBatch>> {
+        self.lock().batches.get(&seq).cloned()
+    }
+
+    pub(super) fn insert(&self, batch: Arc<StoredBatch>) {
+        let bytes = batch.row_bytes();
+        let mut entries = self.lock();
+        entries.bytes += bytes;
+        if let Some(replaced) = entries.batches.insert(batch.seq, batch) {
+            entries.bytes -= replaced.row_bytes();
+        }
+        while entries.bytes > self.max_bytes {
+            let Some((_, oldest)) = entries.batches.pop_first() else {
+                return;
+            };
+            entries.bytes -= oldest.row_bytes();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,310 @@
+//! A journal of batches: encodes and decodes batches over a [`Journal`] of bytes.
+//!
+//! A batch is encoded once, when it is accepted, and decoded at most once for
+//! all exporters that keep up: they share the decoded batches, bounded in bytes.
+//!
+//! Knows nothing of plugins and of what exporters do with a batch.
+
+mod cache;
+mod consumers;
+
+use std::sync::Arc;
+
+use delfin_plugin_api::Kind;
+use tokio::sync::mpsc;
+use uuid::{Uuid, Version};
+
+use crate::{
+    batch::{NewBatch, Seq, StoredBatch, codec},
+    clock::now_ms,
+    journal::{AppendError, Journal, NewRecord, ReadError, Receipt, Record},
+};
+use cache::BatchCache;
+use consumers::Consumers;
+
+pub use consumers::ReleaseRequest;
+
+/// Salt of the ids of derived batches.
+const DERIVED: &[u8] = b"follows";
+
+/// The journal of each kind.
+#[derive(Clone, Debug)]
+pub struct BatchJournals {
+    pub performance: Arc<BatchJournal>,
+    pub alerts: Arc<BatchJournal>,
+}
+
+impl BatchJournals {
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> &Arc<BatchJournal> {
+        match kind {
+            Kind::Performance => &self.performance,
+            Kind::Alert => &self.alerts,
+        }
+    }
+}
+
+/// What a journal holds at or after a sequence number.
+#[derive(Debug, Clone)]
+pub enum ReadResult {
+    Batch(Arc<StoredBatch>),
+    /// A record that does not decode, and why.
+    Damaged(Box<Record>, String),
+    /// No record is available yet.
+    EndOfJournal,
+}
+
+/// The journal of one kind of batch.
+pub struct BatchJournal {
+    kind: Kind,
+    backend: Arc<dyn Journal>,
+    cache: BatchCache,
+    consumers: Consumers,
+}
+
+impl BatchJournal {
+    /// A journal over `backend` that caches up to `cache_bytes` of decoded batches.
+    #[must_use]
+    pub fn new(kind: Kind, backend: Arc<dyn Journal>, cache_bytes: u64) -> Self {
+        Self {
+            kind,
+            backend,
+            cache: BatchCache::new(cache_bytes),
+            consumers: Consumers::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The journal of bytes: cursors, counts, dead letters and statistics.
+    #[must_use]
+    pub fn backend(&self) -> &Arc<dyn Journal> {
+        &self.backend
+    }
+
+    /// Accepts a batch. It is durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The journal is full, has no disk space or cannot be written. Then nothing
+    /// is kept.
+    pub async fn accept(
+        &self,
+        batch: NewBatch,
+        idempotency_key: Option<String>,
+    ) -> Result<Receipt, AppendError> {
+        self.append(Uuid::now_v7(), batch, idempotency_key).await
+    }
+
+    /// Accepts a batch that is derived from another one. Its id is made from that
+    /// batch's id, so that a batch derived twice is accepted once.
+    ///
+    /// # Errors
+    ///
+    /// As `accept`.
+    pub async fn accept_derived(
+        &self,
+        source: Uuid,
+        batch: NewBatch,
+    ) -> Result<Receipt, AppendError> {
+        self.append(Uuid::new_v5(&source, DERIVED), batch, None)
+            .await
+    }
+
+    /// Whether the batch of this id was accepted by `accept_derived`.
+    #[must_use]
+    pub fn is_derived(batch_id: Uuid) -> bool {
+        batch_id.get_version() == Some(Version::Sha1)
+    }
+
+    /// Adds an exporter. When the journal is full, `releases` tells a best-effort
+    /// exporter which records to release; a required exporter keeps its records.
+    pub fn add_consumer(
+        &self,
+        exporter: &str,
+        required: bool,
+        releases: mpsc::UnboundedSender<ReleaseRequest>,
+    ) {
+        self.consumers.add(exporter, required, releases);
+    }
+
+    pub fn remove_consumer(&self, exporter: &str) {
+        self.consumers.remove(exporter);
+    }
+
+    /// Starts or ends refusing batches because an exporter's queue is full.
+    pub fn set_refusing(&self, exporter: &str, refuses: bool) {
+        self.consumers.set_refusing(exporter, refuses);
+    }
+
+    /// The first batch at or after a sequence number.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read now.
+    pub async fn read(self: &Arc<Self>, from: Seq) -> Result<ReadResult, ReadError> {
+        if let Some(batch) = self.cache.get(from) {
+            return Ok(ReadResult::Batch(batch));
+        }
+        // The head is in memory: no blocking thread is needed at the end.
+        if from > *self.backend.head().borrow() {
+            return Ok(ReadResult::EndOfJournal);
+        }
+        let journal = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || journal.read_backend(from)).await;
+        read.unwrap_or_else(|error| {
+            Err(ReadError::Unavailable {
+                reason: error.to_string(),
+            })
+        })
+    }
+
+    async fn append(
+        &self,
+        batch_id: Uuid,
+        batch: NewBatch,
+        key: Option<String>,
+    ) -> Result<Receipt, AppendError> {
+        if let Some(exporter) = self.consumers.refusing() {
+            let stats = self.backend.stats().unwrap_or_default();
+            return Err(AppendError::Full {
+                held_bytes: stats.bytes,
+                max_bytes: stats.max_bytes,
+                required_by: Some(exporter),
+            });
+        }
+        let record = encode(batch_id, &batch).await?;
+        let header = record.header.clone();
+        let bytes = record.payload.len() as u64;
+        let mut appended = self.backend.append(record, key.clone()).await;
+        if let Err(AppendError::Full {
+            held_bytes,
+            max_bytes,
+            ..
+        }) = appended
+        {
+            self.make_room(held_bytes + bytes, max_bytes).await;
+            // The refusal consumed the first encoding. A full journal is rare
+            // enough to encode again rather than to keep a copy of each record.
+            let record = encode(batch_id, &batch).await?;
+            appended = self.backend.append(record, key).await;
+        }
+        let receipt = appended.map_err(|error| self.name_cause(error))?;
+        if !receipt.repeated {
+            self.cache.insert(Arc::new(StoredBatch {
+                seq: receipt.seq,
+                header,
+                arrow: batch.rows.as_arrow().clone(),
+            }));
+        }
+        Ok(receipt)
+    }
+
+    /// Has exporters release their oldest records: a sixteenth of the journal more
+    /// than needed, so that the next batch finds room.
+    async fn make_room(&self, wanted_bytes: u64, max_bytes: u64) {
+        let bytes = wanted_bytes.saturating_sub(max_bytes - max_bytes / 16);
+        let backend = Arc::clone(&self.backend);
+        let end = tokio::task::spawn_blocking(move || backend.seq_after_bytes(bytes)).await;
+        if let Ok(Ok(end)) = end {
+            self.consumers.release_before(end).await;
+            self.release_unconfigured(end).await;
+        }
+    }
+
+    /// Advances the cursors of exporters that are no longer configured.
+    async fn release_unconfigured(&self, end: Seq) {
+        let cursors = self.backend.cursors().unwrap_or_default().into_iter();
+        for cursor in cursors.filter(|cursor| cursor.next.seq < end) {
+            let name = cursor.exporter;
+            if self.consumers.contains(&name) {
+                continue;
+            }
+            let dropped = self.backend.drop_before(&name, end, "journal.max_bytes");
+            if let Ok(items) = dropped.await {
+                log::error!(exporter = name, items = items; "dropped the oldest pending items of an exporter that is no longer configured: `journal.max_bytes` is reached");
+            }
+        }
+    }
+
+    /// Names the exporter whose records fill the journal.
+    fn name_cause(&self, error: AppendError) -> AppendError {
+        match error {
+            AppendError::Full {
+                held_bytes,
+                max_bytes,
+                ..
+            } => AppendError::Full {
+                held_bytes,
+                max_bytes,
+                required_by: self.slowest_required(),
+            },
+            other => other,
+        }
+    }
+
+    /// The required exporter with the oldest pending record.
+    fn slowest_required(&self) -> Option<String> {
+        let required = self.consumers.required().into_iter();
+        let backlogs = required.filter_map(|name| {
+            let backlog = self.backend.backlog(&name).ok()??;
+            Some((backlog.oldest_accepted_ms?, name))
+        });
+        backlogs.min().map(|(_, name)| name)
+    }
+
+    fn read_backend(&self, from: Seq) -> Result<ReadResult, ReadError> {
+        let Some(record) = self.backend.read(from)? else {
+            return Ok(ReadResult::EndOfJournal);
+        };
+        // Another exporter may have decoded it since `read` looked.
+        if let Some(batch) = self.cache.get(record.seq) {
+            return Ok(ReadResult::Batch(batch));
+        }
+        let arrow = match codec::decode(&record.payload) {
+            Ok(arrow) => arrow,
+            Err(error) => return Ok(ReadResult::Damaged(Box::new(record), error.to_string())),
+        };
+        let batch = Arc::new(StoredBatch {
+            seq: record.seq,
+            header: record.header,
+            arrow,
+        });
+        self.cache.insert(Arc::clone(&batch));
+        Ok(ReadResult::Batch(batch))
+    }
+}
+
+impl std::fmt::Debug for BatchJournal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BatchJournal")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn encode(batch_id: Uuid, batch: &NewBatch) -> Result<NewRecord, AppendError> {
+    let arrow = batch.rows.as_arrow().clone();
+    let encoded = tokio::task::spawn_blocking(move || codec::encode(&arrow)).await;
+    let payload = match encoded {
+        Ok(Ok(payload)) => payload,
+        Ok(Err(error)) => {
+            return Err(AppendError::Unfit {
+                reason: error.to_string(),
+            });
+        }
+        Err(error) => {
+            return Err(AppendError::Unavailable {
+                reason: error.to_string(),
+            });
+        }
+    };
+    Ok(NewRecord {
+        header: batch.header(batch_id, now_ms()),
+        rows: batch.rows.row_count() as u64,
+        payload,
+    })
+}

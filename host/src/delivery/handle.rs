@@ -1,0 +1,107 @@
+//! A running exporter as the API and the metrics see it.
+
+use std::sync::Arc;
+
+use delfin_plugin_api::Kind;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Command, DeliveryParts, Status};
+use crate::{
+    batch_journal::BatchJournal,
+    journal::{Backlog, Counts, CursorError, LetterCount, ReadError},
+    plugin::PluginCounters,
+};
+
+/// Cheap to clone. Its reads block while the journal is read, and fail if the
+/// journal cannot be read now.
+#[derive(Clone, Debug)]
+pub struct ExporterHandle {
+    /// The exporter's name in the configuration.
+    pub name: String,
+    /// The plugin's name for the exporter.
+    pub plugin: String,
+    pub plugin_version: Option<String>,
+    pub kind: Kind,
+    /// Whether active alerts are resent to it.
+    pub resends: bool,
+    pub status: Arc<Status>,
+    pub counters: PluginCounters,
+    /// How many bytes may be pending for it.
+    pub max_bytes: u64,
+    journal: Arc<BatchJournal>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl ExporterHandle {
+    pub(super) fn new(
+        parts: &DeliveryParts,
+        status: Arc<Status>,
+        commands: mpsc::UnboundedSender<Command>,
+    ) -> Self {
+        let config = &parts.config;
+        let plugin = parts.plugin.as_ref().ok();
+        Self {
+            name: config.name.clone(),
+            plugin: config.plugin.clone(),
+            plugin_version: plugin.map(|plugin| plugin.version.clone()),
+            kind: config.kind,
+            resends: parts.resend.is_some(),
+            max_bytes: config.queue.max_bytes.unwrap_or(parts.journal_max_bytes),
+            status,
+            counters: parts.host.counters.clone(),
+            journal: Arc::clone(&parts.journal),
+            commands,
+        }
+    }
+
+    /// Its items by disposition.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read now.
+    pub fn counts(&self) -> Result<Counts, ReadError> {
+        let counts = self.journal.backend().counts(&self.name)?;
+        Ok(counts.unwrap_or_default())
+    }
+
+    /// What is pending for it.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read now.
+    pub fn backlog(&self) -> Result<Backlog, ReadError> {
+        let backlog = self.journal.backend().backlog(&self.name)?;
+        Ok(backlog.unwrap_or_default())
+    }
+
+    /// Its dead letters.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read now.
+    pub fn dead_letters(&self) -> Result<LetterCount, ReadError> {
+        self.journal.backend().letter_totals(&self.name)
+    }
+
+    /// Tries again now, whatever it waits for.
+    pub fn resume(&self) {
+        // An exporter that is stopping has nothing to resume.
+        let _ = self.commands.send(Command::Resume);
+    }
+
+    /// Replays what was accepted since a time, in milliseconds since the Unix
+    /// epoch. Returns the number of items.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be written now, or the exporter is stopping.
+    pub async fn replay(&self, since_ms: i64) -> Result<u64, CursorError> {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.commands.send(Command::Replay { since_ms, answer });
+        answered.await.unwrap_or(Err(CursorError::Closed))
+    }
+
+    pub(super) fn leave_journal(&self) {
+        self.journal.remove_consumer(&self.name);
+    }
+}

@@ -1,0 +1,13 @@
+//! The exporters of the host: started as the configuration says, listed,
+//! replaced by a reload, stopped.
+//!
+//! An exporter that cannot start is listed as failed and keeps its cursor; the
+//! others run.
+
+mod reload;
+mod set;
+mod start;
+
+pub use reload::{ReloadError, Reloaded, Reloader};
+pub use set::ExporterSet;
+pub use start::{ExporterStarter, StartError};
