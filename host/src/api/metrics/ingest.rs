@@ -154,7 +154,7 @@ impl IngestMetrics {
 }
 
 fn journal(kind: Kind) -> Labels<1> {
-    [("journal", kind.as_str().to_owned())]
+    [("kind", kind.as_str().to_owned())]
 }
 
 fn with(kind: Kind, name: &'static str, value: &str) -> Labels<2> {

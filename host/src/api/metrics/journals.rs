@@ -90,8 +90,7 @@ impl Table<'_> {
         value: impl Fn(&Stats) -> Option<V>,
     ) -> fmt::Result {
         let journals = self.journals.iter();
-        let series =
-            journals.filter_map(|(journal, stats)| Some(([("journal", *journal)], value(stats)?)));
+        let series = journals.filter_map(|(kind, stats)| Some(([("kind", *kind)], value(stats)?)));
         self.page.gauge(name, help, series)
     }
 
@@ -102,14 +101,14 @@ impl Table<'_> {
         value: impl Fn(&Stats) -> V,
     ) -> fmt::Result {
         let journals = self.journals.iter();
-        let series = journals.map(|(journal, stats)| ([("journal", *journal)], value(stats)));
+        let series = journals.map(|(kind, stats)| ([("kind", *kind)], value(stats)));
         self.page.counter(name, help, series)
     }
 }
 
 fn read(journal: &BatchJournal) -> Option<(&'static str, Stats)> {
     let stats = journal.backend().stats().inspect_err(|error| {
-        log::debug!(journal:% = journal.kind(); "no metrics of a journal: {error}");
+        log::debug!(kind:% = journal.kind(); "cannot read the metrics of a journal: {error}");
     });
     Some((journal.kind().as_str(), stats.ok()?))
 }

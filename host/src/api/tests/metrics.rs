@@ -113,18 +113,18 @@ fn what_came_in_is_counted() {
     let page = scrape(&host);
     let bytes = 2 * TWO_POINTS.len() + 1;
     for series in [
-        "ingest_requests_total{journal=\"performance\",code=\"202\"} 2",
-        "ingest_requests_total{journal=\"performance\",code=\"400\"} 1",
-        "ingest_rejected_requests_total{journal=\"performance\",reason=\"MalformedRequestBody\"} 1",
-        "ingest_items_total{journal=\"performance\"} 2",
-        "ingest_items_total{journal=\"alert\"} 0",
-        &format!("ingest_bytes_total{{journal=\"performance\"}} {bytes}"),
-        "ingest_duplicate_batches_total{journal=\"performance\"} 1",
-        "ingest_ack_duration_seconds_count{journal=\"performance\",ack=\"durable\"} 2",
-        "ingest_ack_duration_seconds_count{journal=\"performance\",ack=\"delivered\"} 0",
-        "ingest_rejected_items_total{journal=\"performance\",reason=\"invalid\"} 0",
-        "journal_records{journal=\"performance\"} 1",
-        "journal_appended_batches_total{journal=\"performance\"} 1",
+        "ingest_requests_total{kind=\"performance\",code=\"202\"} 2",
+        "ingest_requests_total{kind=\"performance\",code=\"400\"} 1",
+        "ingest_rejected_requests_total{kind=\"performance\",reason=\"MalformedRequestBody\"} 1",
+        "ingest_items_total{kind=\"performance\"} 2",
+        "ingest_items_total{kind=\"alert\"} 0",
+        &format!("ingest_bytes_total{{kind=\"performance\"}} {bytes}"),
+        "ingest_duplicate_batches_total{kind=\"performance\"} 1",
+        "ingest_ack_duration_seconds_count{kind=\"performance\",ack=\"durable\"} 2",
+        "ingest_ack_duration_seconds_count{kind=\"performance\",ack=\"delivered\"} 0",
+        "ingest_rejected_items_total{kind=\"performance\",reason=\"invalid\"} 0",
+        "journal_records{kind=\"performance\"} 1",
+        "journal_appended_batches_total{kind=\"performance\"} 1",
     ] {
         check(&page, &format!("delfin_host_{series}"));
     }
@@ -147,7 +147,7 @@ fn each_item_of_an_exporter_is_counted_once() {
         "exporter_dropped_items_total{exporter=\"prometheus\",reason=\"queue.max_age\"} 0",
         "exporter_dead_letters{exporter=\"prometheus\"} 0",
         "exporter_attempts_total{exporter=\"prometheus\",outcome=\"retry\"} 0",
-        "exporter_info{exporter=\"prometheus\",plugin=\"PerformanceExporterPrometheus\",version=\"\",journal=\"performance\"} 1",
+        "exporter_info{exporter=\"prometheus\",plugin=\"PerformanceExporterPrometheus\",version=\"\",kind=\"performance\"} 1",
     ] {
         check(&page, &format!("delfin_host_{series}"));
     }

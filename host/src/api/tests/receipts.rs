@@ -102,7 +102,7 @@ fn a_body_without_a_valid_item_is_refused() {
     let page = host.get("/metrics").body;
     for (reason, items) in [("invalid", 2), ("syntax", 2), ("text_too_long", 0)] {
         let series = format!(
-            "delfin_host_ingest_rejected_items_total{{journal=\"performance\",reason=\"{reason}\"}} {items}\n"
+            "delfin_host_ingest_rejected_items_total{{kind=\"performance\",reason=\"{reason}\"}} {items}\n"
         );
         assert!(page.contains(&series), "{series} in\n{page}");
     }
@@ -139,7 +139,8 @@ fn whoever_waits_in_vain_is_told_what_is_pending() {
     );
     assert_eq!(answer.header("preference-applied"), Some("wait=0"));
     let page = host.get("/metrics").body;
-    let series = "delfin_host_ingest_ack_duration_seconds_count{journal=\"performance\",ack=\"delivered\"} 1\n";
+    let series =
+        "delfin_host_ingest_ack_duration_seconds_count{kind=\"performance\",ack=\"delivered\"} 1\n";
     assert!(page.contains(series), "{page}");
 }
 

@@ -102,7 +102,7 @@ impl Table<'_, '_> {
                 seen.label(),
                 ("plugin", plugin.as_str()),
                 ("version", version),
-                ("journal", kind.as_str()),
+                ("kind", kind.as_str()),
             ]
         });
         self.page.info("exporter", "What each exporter is.", info)?;
