@@ -40,7 +40,7 @@ test: ## Run every test, after installing what they need
 	$(CARGO) test --workspace --all-features --locked
 	$(CARGO) test --manifest-path tests/abi/Cargo.toml --target-dir target/abi --locked
 
-check: ## Check formatting, lints, documentation and the rules of tests/invariants.rs
+check: ## Check formatting, lints, documentation and the rules of tests/invariants
 	@scripts/setup install build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings

@@ -2,16 +2,21 @@
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
+mod cycles;
+mod names;
+mod sources;
+mod words;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
     process::Command,
-    sync::LazyLock,
 };
 
 use delfin_tests::Ran;
 use serde_json::Value;
+
+use crate::sources::{files, read, root, shipped};
 
 /// Where `unsafe` is allowed: what crosses the boundary, and opening a library.
 const UNSAFE: [&str; 4] = [
@@ -25,46 +30,6 @@ const UNSAFE: [&str; 4] = [
 const PLUGIN_FILES: [&str; 4] = ["Cargo.toml", "README.md", "example.toml", "src/lib.rs"];
 
 const MAX_LINES: usize = 600;
-
-fn root() -> &'static Path {
-    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        root.canonicalize().expect("the workspace")
-    });
-    &ROOT
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("`{path}`: {error}"))
-}
-
-/// The files below a folder, with paths from the root, and none that were built.
-fn files(folder: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let entries =
-        fs::read_dir(root().join(folder)).unwrap_or_else(|error| panic!("`{folder}`: {error}"));
-    for entry in entries {
-        let entry = entry.expect("an entry");
-        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
-        if !entry.path().is_dir() {
-            found.push(path);
-        } else if !path.ends_with("/target") {
-            found.extend(files(&path));
-        }
-    }
-    found
-}
-
-/// The Rust files that go into what is shipped.
-fn sources() -> impl Iterator<Item = String> {
-    let folders = ["host/src", "plugin-api", "plugins"]
-        .into_iter()
-        .flat_map(files);
-    let shipped = |path: &String| {
-        path.ends_with(".rs") && !path.contains("/tests/") && !path.contains("/benches/")
-    };
-    folders.filter(shipped)
-}
 
 /// What each package of the workspace depends on of ours.
 fn our_dependencies() -> BTreeMap<String, BTreeSet<String>> {
@@ -155,7 +120,7 @@ fn every_plugins_folder_has_the_same_files() {
 
 #[test]
 fn no_file_is_longer_than_can_be_read_at_once() {
-    for path in sources().filter(|path| !path.ends_with("tests.rs")) {
+    for path in shipped().filter(|path| !path.ends_with("tests.rs")) {
         let text = read(&path);
         let lines = text
             .split("\n#[cfg(test)]\nmod tests {")
@@ -174,7 +139,7 @@ fn unsafe_code_is_where_it_belongs_and_nowhere_else() {
         line.split(|c: char| !c.is_alphanumeric() && c != '_')
             .any(|word| word == "unsafe")
     };
-    for path in sources() {
+    for path in shipped() {
         let found = read(&path).lines().any(|line| code(line) && word(line));
         assert!(
             !found || UNSAFE.contains(&&*path),
@@ -186,7 +151,7 @@ fn unsafe_code_is_where_it_belongs_and_nowhere_else() {
 #[test]
 fn lints_are_expected_with_a_reason_and_never_allowed() {
     // The macros of abi_stable write code that would need an expectation each.
-    for path in sources().filter(|path| path != "plugin-api/abi/src/lib.rs") {
+    for path in shipped().filter(|path| path != "plugin-api/abi/src/lib.rs") {
         let text = read(&path);
         assert!(
             !text.contains("#[allow(") && !text.contains("#![allow("),
@@ -197,7 +162,7 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
 
 #[test]
 fn every_file_says_first_what_it_is_for() {
-    for path in sources().filter(|path| !path.ends_with("tests.rs")) {
+    for path in shipped().filter(|path| !path.ends_with("tests.rs")) {
         assert!(read(&path).starts_with("//!"), "`{path}` has no header");
     }
 }
