@@ -9,7 +9,6 @@
 )]
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use delfin_host::batch::NewBatch;
 use delfin_host::batch_journal::{BatchJournal, ReadResult};
@@ -45,10 +44,9 @@ fn durable_appends_of_8_callers_with_exporters(bencher: divan::Bencher<'_, '_>, 
 fn bench(bencher: divan::Bencher<'_, '_>, callers: u64, exporters: u64) {
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let limits = Limits {
-        min_free_bytes: 0,
-        retention: Duration::ZERO,
+        gather: Limits::GATHER,
         max_bytes: 1 << 30,
-        ..Limits::default()
+        ..Limits::unlimited()
     };
     let journals: Journals = journal::open(folder.path(), &limits).unwrap();
     let journal = BatchJournal::new(Kind::Performance, journals.performance.clone(), 64 << 20);

@@ -64,10 +64,9 @@ fn main() {
     let interval = Duration::from_secs(setting("SCHEDULE_INTERVAL", 60));
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let limits = Limits {
-        min_free_bytes: 0,
-        retention: Duration::ZERO,
+        gather: Limits::GATHER,
         max_age: Duration::ZERO,
-        ..Limits::default()
+        ..Limits::unlimited()
     };
     let journals = journal::open(folder.path(), &limits).unwrap();
     let runtime = Runtime::new().unwrap();

@@ -83,7 +83,7 @@ impl Host {
         for remark in plugins.remarks() {
             log::warn!("{remark}");
         }
-        let backends = journal::open(&config.state_dir, &limits(&config))?;
+        let backends = journal::open(&config.state_dir, &Limits::from(&config.journal))?;
         let address = config.api.listen;
         let listener = TcpListener::bind(address)
             .await
@@ -215,16 +215,6 @@ impl Destination for CollectionDestination {
             self.progress.note(&storage_id, until_ms);
         }
         Ok(())
-    }
-}
-
-fn limits(config: &Config) -> Limits {
-    Limits {
-        max_bytes: config.journal.max_bytes,
-        max_age: config.journal.max_age,
-        min_free_bytes: config.journal.min_free_bytes,
-        retention: config.journal.retention,
-        ..Limits::default()
     }
 }
 

@@ -62,9 +62,8 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let limits = Limits {
-            min_free_bytes: 0,
-            gather: Duration::ZERO,
-            ..Limits::default()
+            retention: Duration::from_hours(2),
+            ..Limits::unlimited()
         };
         let journals = journal::open(&folder.path().join("journal"), &limits).unwrap();
         let journal = Arc::clone(journals.of(Kind::Alert));

@@ -1,110 +1,105 @@
-//! How an exporter's batches are delivered: the tables of `[exporter.NAME]`
-//! that are the same for every plugin.
+//! The settings of an exporter's delivery: the tables of `[exporter.NAME]` that
+//! are the same for every plugin.
 //!
-//! Knows nothing of how any of it is done.
+//! Knows nothing of how a batch is delivered.
 
 use std::time::Duration;
 
+use super::item::SHORTEST;
 use super::read::Section;
-use super::service::TICK;
 
-/// How a failed delivery is tried again.
+/// Retries and backoff.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryConfig {
     /// The longest wait before the second attempt.
     pub initial_interval: Duration,
-    /// By how much each further wait grows.
+    /// The factor by which the longest wait grows with each attempt; at least 1.
     pub multiplier: f64,
-    /// What no wait grows beyond.
+    /// The limit of that growth; at least `initial_interval`.
     pub max_interval: Duration,
     /// The longest wait that a receiver may ask for.
     pub max_retry_after: Duration,
-    /// After how long rows are given up; zero: never.
+    /// The time after which rows become dead letters; zero: never.
     pub max_elapsed_time: Duration,
-    /// What becomes of rows that may be at the receiver, or not.
     pub on_uncertain: OnUncertain,
 }
 
-/// What becomes of rows that were sent and not answered for.
+/// What happens to rows after a call that does not tell whether the receiver has
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnUncertain {
-    /// They are sent again: the receiver may have them twice.
+    /// Send them again: the receiver may get them twice.
     Retry,
-    /// They are put aside: the receiver may not have them.
+    /// Make them dead letters: the receiver may not have them.
     DeadLetter,
 }
 
-/// How records of the journal become calls.
+/// The size of one request to an exporter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchConfig {
-    /// The most points, or alerts, in one call.
+    /// Points, or alerts.
     pub max_points: u64,
-    /// The most bytes in one call, as the rows have them in memory.
+    /// Bytes of the rows in memory.
     pub max_bytes: u64,
-    /// How long a call waits for more to come.
+    /// How long rows wait for more rows to fill the request.
     pub linger: Duration,
 }
 
-/// How much may wait for an exporter.
+/// The limits of an exporter's pending rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueConfig {
-    /// The most bytes, as the journal has them; without it the journal's own limit.
+    /// Bytes in the journal. `None`: the limit of the journal only.
     pub max_bytes: Option<u64>,
-    /// For how long; without it the journal's own limit.
+    /// `None`: the limit of the journal, unless the exporter is required.
     pub max_age: Option<Duration>,
-    /// What gives way.
     pub on_overflow: OnOverflow,
 }
 
-/// What gives way when more waits for an exporter than may.
+/// What happens at a limit of [`QueueConfig`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnOverflow {
-    /// Whoever hands batches in.
+    /// The host rejects new batches.
     Reject,
-    /// The oldest of what waits.
     DropOldest,
-    /// The oldest of what waits, into the dead letters.
+    /// The oldest rows become dead letters.
     DeadLetter,
 }
 
-/// When a receiver is taken to be away.
+/// When the circuit breaker opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CircuitBreakerConfig {
-    /// After how many failed calls in a row.
+    /// Failed calls in a row.
     pub failure_threshold: u64,
 }
 
-/// What is kept of rows that are given up.
+/// The limits of an exporter's dead letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterConfig {
-    /// Whether anything is.
+    /// If not, rows are dropped instead.
     pub enabled: bool,
-    /// The most bytes, as the journal has them.
+    /// Bytes in the journal.
     pub max_bytes: u64,
-    /// For how long.
     pub max_age: Duration,
-    /// What happens when that much is there.
     pub on_full: OnFull,
 }
 
-/// What happens to an exporter whose dead letters are full.
+/// What happens when `dead_letter.max_bytes` is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFull {
-    /// The oldest letters go.
+    /// The host deletes the oldest dead letters.
     DropOldest,
-    /// It pauses until there is room.
+    /// The exporter pauses until dead letters are replayed or purged.
     Block,
 }
 
-/// Which order is kept.
+/// The order of an exporter's batches that retries must keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ordering {
-    /// None.
+pub enum DeliveryOrder {
     None,
-    /// That of the batches of each storage.
+    /// The order of the batches of each storage.
     #[default]
     PerKey,
-    /// That of all batches.
+    /// The order of all batches.
     Strict,
 }
 
@@ -151,7 +146,7 @@ impl Default for DeadLetterConfig {
 }
 
 impl QueueConfig {
-    /// As it is for an exporter that is required, or is not.
+    /// The defaults. They depend on whether the exporter is required.
     #[must_use]
     pub fn new(required: bool) -> Self {
         Self {
@@ -166,7 +161,6 @@ impl QueueConfig {
     }
 }
 
-/// The words for what a setting can be.
 const ON_UNCERTAIN: [(&str, OnUncertain); 2] = [
     ("retry", OnUncertain::Retry),
     ("dead_letter", OnUncertain::DeadLetter),
@@ -180,22 +174,26 @@ const ON_FULL: [(&str, OnFull); 2] = [
     ("drop_oldest", OnFull::DropOldest),
     ("block", OnFull::Block),
 ];
-const ORDERINGS: [(&str, Ordering); 3] = [
-    ("none", Ordering::None),
-    ("per_key", Ordering::PerKey),
-    ("strict", Ordering::Strict),
+const ORDERINGS: [(&str, DeliveryOrder); 3] = [
+    ("none", DeliveryOrder::None),
+    ("per_key", DeliveryOrder::PerKey),
+    ("strict", DeliveryOrder::Strict),
 ];
 
-pub(super) fn read_ordering(section: &mut Section<'_>) -> Ordering {
-    section.take_choice("ordering", &ORDERINGS, Ordering::default())
+pub(super) fn read_ordering(section: &mut Section<'_>) -> DeliveryOrder {
+    section.take_choice("ordering", &ORDERINGS, DeliveryOrder::default())
 }
 
 pub(super) fn read_retry(mut section: Section<'_>) -> RetryConfig {
     let default = RetryConfig::default();
     let retry = RetryConfig {
-        initial_interval: section.take_duration("initial_interval", TICK, default.initial_interval),
+        initial_interval: section.take_duration(
+            "initial_interval",
+            SHORTEST,
+            default.initial_interval,
+        ),
         multiplier: section.take_number("multiplier", default.multiplier),
-        max_interval: section.take_duration("max_interval", TICK, default.max_interval),
+        max_interval: section.take_duration("max_interval", SHORTEST, default.max_interval),
         max_retry_after: section.take_duration(
             "max_retry_after",
             Duration::ZERO,
@@ -211,13 +209,13 @@ pub(super) fn read_retry(mut section: Section<'_>) -> RetryConfig {
     if retry.multiplier < 1.0 {
         section.fail(
             "multiplier",
-            "must be at least 1.0 (or the waits would shrink)",
+            "is too small (write at least 1.0: waits must not become shorter)",
         );
     }
     if retry.max_interval < retry.initial_interval {
         section.fail(
             "max_interval",
-            "must be at least `initial_interval` (raise the one or lower the other)",
+            "is less than `initial_interval` (raise `max_interval` or lower `initial_interval`)",
         );
     }
     section.finish();

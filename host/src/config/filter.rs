@@ -1,16 +1,16 @@
-//! Which rows an exporter is sent: rules such as `resource_type=volume`.
+//! Which rows an exporter gets: rules such as `resource_type=volume`.
 //!
-//! A rule names a label of a series, or a field of an alert, and a pattern for
-//! its value; `name` is the name of the series. In a pattern, `*` stands for
-//! anything. A row is sent if one of the rules to include it fits, or there are
-//! none, and no rule to exclude it does.
+//! A rule is a label of a series or a field of an alert, and a pattern for its
+//! value; `name` is the name of the series. In a pattern, `*` matches any text.
+//! An exporter gets a row if a rule of `include` matches it, or `include` is
+//! empty, and no rule of `exclude` matches it.
 
 use delfin_plugin_api::{Alert, Series};
 
 use super::item::Item;
 use super::read::Section;
 
-/// Which rows an exporter is sent.
+/// The rules of one exporter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     include: Vec<Rule>,
@@ -24,37 +24,36 @@ struct Rule {
 }
 
 impl Filter {
-    /// Whether every row is sent.
+    /// Whether the exporter gets every row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.include.is_empty() && self.exclude.is_empty()
     }
 
-    /// Whether a series is sent.
     #[must_use]
-    pub fn takes_series(&self, series: &Series<'_>) -> bool {
-        self.takes(|key| match key {
+    pub fn accepts_series(&self, series: &Series<'_>) -> bool {
+        self.accepts(|key| match key {
             "name" => Some(series.name()),
             _ => series.labels().get(key),
         })
     }
 
-    /// Whether an alert is sent.
     #[must_use]
-    pub fn takes_alert(&self, alert: &Alert<'_>) -> bool {
-        self.takes(|key| {
+    pub fn accepts_alert(&self, alert: &Alert<'_>) -> bool {
+        self.accepts(|key| {
             let mut texts = alert.texts();
             let text = texts.find_map(|(name, text)| (name == key).then_some(text));
             text.or_else(|| alert.extra().get(key))
         })
     }
 
-    fn takes<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> bool {
-        let fits = |rule: &Rule| {
+    fn accepts<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> bool {
+        let matches = |rule: &Rule| {
             value(&rule.key)
                 .is_some_and(|value| is_match(rule.pattern.as_bytes(), value.as_bytes()))
         };
-        (self.include.is_empty() || self.include.iter().any(fits)) && !self.exclude.iter().any(fits)
+        (self.include.is_empty() || self.include.iter().any(matches))
+            && !self.exclude.iter().any(matches)
     }
 }
 
@@ -86,30 +85,37 @@ fn read_rules(item: Option<Item<'_>>) -> Vec<Rule> {
     rules.collect()
 }
 
-/// Whether a text is like a pattern, in which `*` stands for anything.
+/// Whether the text matches the pattern, in which `*` matches any text.
+///
+/// Each star first matches nothing. When a later byte differs, the last star
+/// matches one byte more and the comparison continues behind it. An earlier star
+/// never has to change: the last star can match all that the earlier one could.
+/// So the time is at most `pattern.len() * text.len()`.
 fn is_match(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut rest, mut star) = (0, 0, None);
-    while rest < text.len() {
-        match pattern.get(at) {
+    let (mut in_pattern, mut in_text) = (0, 0);
+    // Position of the last star, and the end of the text that it matches.
+    let mut star: Option<(usize, usize)> = None;
+    while in_text < text.len() {
+        match pattern.get(in_pattern) {
             Some(b'*') => {
-                star = Some((at, rest));
-                at += 1;
+                star = Some((in_pattern, in_text));
+                in_pattern += 1;
             }
-            Some(byte) if *byte == text[rest] => {
-                at += 1;
-                rest += 1;
+            Some(byte) if *byte == text[in_text] => {
+                in_pattern += 1;
+                in_text += 1;
             }
             _ => {
-                // What the last star stands for is longer by one.
-                let Some((star_at, taken)) = star else {
+                let Some((at, end)) = star else {
                     return false;
                 };
-                star = Some((star_at, taken + 1));
-                (at, rest) = (star_at + 1, taken + 1);
+                star = Some((at, end + 1));
+                (in_pattern, in_text) = (at + 1, end + 1);
             }
         }
     }
-    pattern[at..].iter().all(|byte| *byte == b'*')
+    // Only stars can match the empty rest of the text.
+    pattern[in_pattern..].iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]
@@ -117,8 +123,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_anything() {
-        for (pattern, text, fits) in [
+    fn a_star_matches_any_text() {
+        for (pattern, text, matches) in [
             ("volume", "volume", true),
             ("volume", "volumes", false),
             ("read*", "readIops", true),
@@ -132,14 +138,14 @@ mod tests {
         ] {
             assert_eq!(
                 is_match(pattern.as_bytes(), text.as_bytes()),
-                fits,
+                matches,
                 "{pattern} {text}"
             );
         }
     }
 
     #[test]
-    fn a_row_is_sent_if_it_is_included_and_not_excluded() {
+    fn a_row_is_accepted_if_it_is_included_and_not_excluded() {
         let rule = |key: &str, pattern: &str| Rule {
             key: key.to_owned(),
             pattern: pattern.to_owned(),
@@ -148,15 +154,15 @@ mod tests {
             include: vec![rule("type", "volume"), rule("type", "pool")],
             exclude: vec![rule("id", "v1")],
         };
-        let takes = |kind: &'static str, id: &'static str| {
-            filter.takes(|key| match key {
+        let accepts = |kind: &'static str, id: &'static str| {
+            filter.accepts(|key| match key {
                 "type" => Some(kind),
                 "id" => Some(id),
                 _ => None,
             })
         };
-        assert!(takes("volume", "v2") && takes("pool", "p1"));
-        assert!(!takes("volume", "v1") && !takes("disk", "d1"));
-        assert!(Filter::default().takes(|_| None));
+        assert!(accepts("volume", "v2") && accepts("pool", "p1"));
+        assert!(!accepts("volume", "v1") && !accepts("disk", "d1"));
+        assert!(Filter::default().accepts(|_| None));
     }
 }

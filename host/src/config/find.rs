@@ -1,111 +1,42 @@
-//! Where the configuration comes from.
+//! Finds the configuration file.
 //!
-//! Looks in a fixed order and takes the first file there is. A file that
-//! somebody named must exist; a file that exists must be readable: neither is
-//! ever passed over in silence.
+//! The host reads the first file that exists, in a fixed order. A file that the
+//! user names must exist, and a file that exists must be readable: the host never
+//! falls through to the next one because of an error.
 //!
 //! Knows nothing of what the text means.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::ConfigErrors;
+use super::mistake::ConfigErrors;
+use super::source::Source;
 
 /// The environment variable that names the configuration file.
 pub const ENV: &str = "DELFIN_CONF";
 
-/// The configuration that the binary carries.
+/// The configuration that is built into the binary.
 pub const EMBEDDED: &str = include_str!("../../../etc/delfin/delfin.conf");
 
-/// A larger file is no configuration: reading stops here.
+/// A larger file is not a configuration. The host stops reading here.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 const WORKING_DIRECTORY: &str = "etc/delfin/delfin.conf";
 const SYSTEM: &str = "/etc/delfin/delfin.conf";
 
-/// Where a configuration came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The file named on the command line.
-    Flag(PathBuf),
-    /// The file named by the environment variable [`ENV`].
-    Env(PathBuf),
-    /// The file at its usual place below the working directory.
-    WorkingDirectory(PathBuf),
-    /// The machine's file.
-    System(PathBuf),
-    /// The text in the binary: there was no file.
-    Embedded,
-}
-
-impl Source {
-    /// The file, unless the text is the one in the binary.
-    #[must_use]
-    pub fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Flag(path)
-            | Self::Env(path)
-            | Self::WorkingDirectory(path)
-            | Self::System(path) => Some(path),
-            Self::Embedded => None,
-        }
-    }
-
-    /// Who chose the file, for a person to read.
-    #[must_use]
-    pub const fn chosen_by(&self) -> &'static str {
-        match self {
-            Self::Flag(_) => "named by --config",
-            Self::Env(_) => "named by DELFIN_CONF",
-            Self::WorkingDirectory(_) => "found in the working directory",
-            Self::System(_) => "found at its usual place",
-            Self::Embedded => "part of the program, as no file was found",
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path() {
-            Some(path) => write!(f, "{}", path.display()),
-            None => f.write_str("(embedded) delfin.conf"),
-        }
-    }
-}
-
-/// Why there is no configuration.
+/// Why the configuration cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// Somebody named a file that is not there.
     #[error("configuration `{file}`, {}, does not exist", file.chosen_by())]
-    Missing {
-        /// The file and who named it.
-        file: Source,
-    },
-    /// The file is there and cannot be read.
+    Missing { file: Source },
     #[error("cannot read configuration `{file}`, {}", file.chosen_by())]
-    Read {
-        /// The file and who named it.
-        file: Source,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The file is too large to be a configuration.
+    Read { file: Source, source: io::Error },
     #[error("configuration `{file}`, {}, is larger than 1MiB (is it the right file?)", file.chosen_by())]
-    TooLarge {
-        /// The file and who named it.
-        file: Source,
-    },
-    /// The file holds something other than text.
+    TooLarge { file: Source },
     #[error("configuration `{file}`, {}, is not UTF-8 text (is it the right file?)", file.chosen_by())]
-    NotText {
-        /// The file and who named it.
-        file: Source,
-    },
-    /// The text has mistakes.
+    NotText { file: Source },
     #[error(transparent)]
     Invalid(#[from] ConfigErrors),
 }
@@ -125,7 +56,7 @@ pub(super) fn find(explicit: Option<&Path>) -> Result<(Source, String), LoadErro
 fn find_among(
     explicit: Option<&Path>,
     env: Option<OsString>,
-    usual: [Source; 2],
+    defaults: [Source; 2],
 ) -> Result<(Source, String), LoadError> {
     let named = explicit
         .map(|path| Source::Flag(path.to_owned()))
@@ -140,7 +71,7 @@ fn find_among(
             None => Err(LoadError::Missing { file }),
         };
     }
-    for file in usual {
+    for file in defaults {
         if let Some(text) = read(&file)? {
             return Ok((file, text));
         }
@@ -148,7 +79,7 @@ fn find_among(
     Ok((Source::Embedded, EMBEDDED.to_owned()))
 }
 
-/// The file's text, or nothing where there is no such file.
+/// The file's text; `None` if the file does not exist.
 fn read(file: &Source) -> Result<Option<String>, LoadError> {
     let Some(path) = file.path() else {
         return Ok(Some(EMBEDDED.to_owned()));
@@ -177,9 +108,11 @@ fn read(file: &Source) -> Result<Option<String>, LoadError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
-    fn usual(folder: &Path) -> [Source; 2] {
+    fn defaults(folder: &Path) -> [Source; 2] {
         [
             Source::WorkingDirectory(folder.join("here.conf")),
             Source::System(folder.join("system.conf")),
@@ -193,9 +126,9 @@ mod tests {
     }
 
     #[test]
-    fn the_flag_comes_before_the_variable_and_both_before_the_usual_places() {
+    fn the_flag_comes_before_the_variable_and_both_before_the_default_paths() {
         let folder = tempfile::tempdir().unwrap();
-        let places = || usual(folder.path());
+        let places = || defaults(folder.path());
         let flag = write(folder.path(), "flag.conf");
         let env = write(folder.path(), "env.conf").into_os_string();
         write(folder.path(), "here.conf");
@@ -214,9 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn without_any_file_the_embedded_text_holds() {
+    fn without_any_file_the_embedded_configuration_is_used() {
         let folder = tempfile::tempdir().unwrap();
-        let (source, text) = find_among(None, None, usual(folder.path())).unwrap();
+        let (source, text) = find_among(None, None, defaults(folder.path())).unwrap();
         assert_eq!(source, Source::Embedded);
         assert_eq!(text, EMBEDDED);
     }
@@ -226,7 +159,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "here.conf");
         let check = |flag: Option<&Path>, env: Option<&str>, message: &str| {
-            let error = find_among(flag, env.map(Into::into), usual(folder.path())).unwrap_err();
+            let error = find_among(flag, env.map(Into::into), defaults(folder.path())).unwrap_err();
             assert_eq!(error.to_string(), message);
         };
         check(
@@ -242,10 +175,10 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_an_error_and_not_passed_over() {
+    fn a_file_that_cannot_be_read_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("here.conf")).unwrap();
-        let error = find_among(None, None, usual(folder.path())).unwrap_err();
+        let error = find_among(None, None, defaults(folder.path())).unwrap_err();
         assert!(matches!(error, LoadError::Read { .. }), "{error:?}");
     }
 
@@ -254,10 +187,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.conf");
         std::fs::write(&path, vec![b'#'; 1024 * 1024 + 1]).unwrap();
-        let error = find_among(Some(&path), None, usual(folder.path())).unwrap_err();
+        let error = find_among(Some(&path), None, defaults(folder.path())).unwrap_err();
         assert!(matches!(error, LoadError::TooLarge { .. }), "{error:?}");
         std::fs::write(&path, [0xff, 0xfe, 0x00]).unwrap();
-        let error = find_among(Some(&path), None, usual(folder.path())).unwrap_err();
+        let error = find_among(Some(&path), None, defaults(folder.path())).unwrap_err();
         assert!(matches!(error, LoadError::NotText { .. }), "{error:?}");
     }
 }

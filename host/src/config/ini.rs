@@ -1,15 +1,15 @@
-//! Delfin's own `delfin.conf`, an INI file, shown as the TOML that it would be.
+//! Recognises Delfin's own `delfin.conf`, an INI file, and shows it as TOML.
 //!
-//! Somebody who moves over from Delfin hands in the file they have. It is not
-//! read as a configuration: the message holds what to write instead.
+//! A user who migrates from Delfin may start the host with the file of Delfin. The
+//! host does not read it: the message shows what to write instead.
 //!
-//! Knows nothing of which settings a plugin takes: Delfin's names are kept.
+//! Knows nothing of a plugin's settings: the keys keep Delfin's names.
 
 use std::collections::BTreeMap;
 
 const LISTS: [&str; 2] = ["performance_exporters", "alert_exporters"];
 
-/// Delfin's sections, and the exporter that each of them configures.
+/// Delfin's sections, and the exporter that each section configures.
 const SECTIONS: [(&str, &str); 3] = [
     ("KAFKA_EXPORTER", "PerformanceExporterKafka"),
     ("PROMETHEUS_EXPORTER", "PerformanceExporterPrometheus"),
@@ -19,7 +19,7 @@ const SECTIONS: [(&str, &str); 3] = [
     ),
 ];
 
-/// The message for a text that is Delfin's INI; nothing for any other text.
+/// The message for a text in Delfin's INI format; `None` for any other text.
 pub(super) fn recognise(text: &str) -> Option<String> {
     let ini = parse(text);
     let is_delfins = ini.contains_key("DEFAULT")
@@ -28,14 +28,13 @@ pub(super) fn recognise(text: &str) -> Option<String> {
             .any(|(section, _)| ini.contains_key(section));
     is_delfins.then(|| {
         format!(
-            "this is the INI form of Delfin, which is not read here (write it as TOML):\n\n{}",
+            "this is an INI file of Delfin, which the host does not read (write it as TOML):\n\n{}",
             as_toml(&ini)
         )
     })
 }
 
-/// What to write for a line with a list of names that lack their quotes, as
-/// they do in Delfin's file.
+/// The correct line for a list of names without quotes, as in Delfin's file.
 pub(super) fn quote_list(line: &str) -> Option<String> {
     let (key, value) = line.split_once('=')?;
     let (key, value) = (key.trim(), value.trim());
@@ -54,9 +53,9 @@ fn parse(text: &str) -> Ini<'_> {
             continue;
         }
         let options = ini.entry(section).or_default();
-        let begun = key.and_then(|key| options.get_mut(key));
-        if let Some(value) = begun.filter(|_| line.starts_with([' ', '\t'])) {
-            // An indented line goes on with the value before it.
+        let open = key.and_then(|key| options.get_mut(key));
+        if let Some(value) = open.filter(|_| line.starts_with([' ', '\t'])) {
+            // An indented line continues the value before it.
             value.push_str(content);
         } else if let Some(name) = content
             .strip_prefix('[')
@@ -135,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_texts_are_not_taken_for_delfins() {
+    fn a_text_of_another_format_is_not_recognised() {
         for text in [
             "",
             "nonsense",
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_is_toml_and_holds_the_same() {
+    fn the_message_shows_valid_toml_with_the_same_values() {
         let text = "[DEFAULT]\nperformance_exporters = A, 'B'\n[KAFKA_EXPORTER]\nkafka_ip = \"a\\b\"\nkafka_port: 9092\n";
         let message = recognise(text).unwrap();
         let (_, shown) = message.split_once("\n\n").unwrap();
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_goes_on_in_indented_lines() {
+    fn an_indented_line_continues_a_value() {
         let message = recognise("[DEFAULT]\nalert_exporters = A,\n    B\n").unwrap();
         assert!(
             message.ends_with("\nalert_exporters = [\"A\", \"B\"]"),

@@ -1,9 +1,10 @@
-//! One value of the document, read as what is wanted of it.
+//! One value of the document, read as the type that a setting needs.
 //!
-//! Whatever does not fit is recorded with its place, its value as it was
-//! written and what would be right. Placeholders are shown unresolved.
+//! A value of the wrong type or out of range is recorded as a mistake with its
+//! position, the value as it was written, and the remedy. Messages show the
+//! placeholder, never its value.
 //!
-//! Knows nothing of which keys there are.
+//! Knows nothing of which keys exist.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,19 +22,23 @@ use super::read::{Document, Section};
 
 const SHOWN_CHARS: usize = 80;
 
-/// Longer than any duration makes sense, and short enough to be added to any
-/// clock's reading.
+/// The minimum of a duration that must not be zero. The host counts in
+/// milliseconds, so a shorter one would be zero.
+pub(super) const SHORTEST: Duration = Duration::from_millis(1);
+
+/// The maximum of every duration: longer than any that makes sense, and short
+/// enough that adding it to a time cannot overflow.
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// A string of the document.
 pub(super) struct Text {
-    /// As it was written, with its placeholders: fit for messages.
+    /// As written, with placeholders: for messages.
     pub(super) shown: String,
-    /// With its placeholders resolved.
+    /// With placeholders replaced by their values.
     pub(super) value: String,
 }
 
-/// A value and its place.
+/// A value and its position.
 pub(super) struct Item<'d> {
     document: &'d Document<'d>,
     path: String,
@@ -56,12 +61,12 @@ impl<'d> Item<'d> {
         }
     }
 
-    /// Records that the value does not fit.
+    /// Records a mistake.
     pub(super) fn fail(&self, message: String) {
         self.document.fail(Some(self.line), &self.path, message);
     }
 
-    /// Records that the value does not fit, showing it as it was written.
+    /// Records a mistake whose message begins with the value as it was written.
     pub(super) fn fail_showing(&self, message: &str) {
         self.fail(match self.scalar() {
             Some(shown) => format!("`{shown}` {message}"),
@@ -69,14 +74,14 @@ impl<'d> Item<'d> {
         });
     }
 
-    /// Records something that may be meant, but probably is not.
+    /// Records a warning: the value is valid, but probably not intended.
     pub(super) fn warn(&self, message: String) {
         self.document.warn(Some(self.line), &self.path, message);
     }
 
     pub(super) fn text(&self) -> Option<Text> {
         let DeValue::String(written) = self.value else {
-            return self.refuse("a string is wanted");
+            return self.refuse_type("write a string");
         };
         match self.document.resolve(written) {
             Ok(value) => Some(Text {
@@ -90,16 +95,15 @@ impl<'d> Item<'d> {
         }
     }
 
-    /// Whether it is that word.
     pub(super) fn is_word(&self, word: &str) -> bool {
         self.value.as_str() == Some(word)
     }
 
-    /// A string with something in it.
+    /// A string that is not empty.
     pub(super) fn filled_text(&self) -> Option<Text> {
         let text = self.text()?;
         if text.value.trim().is_empty() {
-            return self.refuse_text(&text, "is empty (fill it in)");
+            return self.refuse_text(&text, "is empty (write a value)");
         }
         Some(text)
     }
@@ -115,59 +119,59 @@ impl<'d> Item<'d> {
                     .map(|(index, value)| self.element(index, value));
                 Some(items.filter_map(|item| item.text()).collect())
             }
-            _ => self.refuse("an array of strings is wanted, or one string with commas"),
+            _ => self.refuse_type("write an array of strings, or one string with commas"),
         }
     }
 
     pub(super) fn duration(&self, least: Duration) -> Option<Duration> {
-        const RIGHT: &str = "write `10s`, `250ms` or `1h30m`";
+        const REMEDY: &str = "write `10s`, `250ms` or `1h30m`";
         if !self.value.is_str() {
-            return self.refuse(RIGHT);
+            return self.refuse_type(REMEDY);
         }
         let text = self.text()?;
         let Some(duration) = parse_duration(&text.value) else {
-            return self.refuse_text(&text, &format!("is not a duration ({RIGHT})"));
+            return self.refuse_text(&text, &format!("is not a duration ({REMEDY})"));
         };
         if duration < least {
             let least = humantime::format_duration(least);
-            return self.refuse_text(&text, &format!("is too short (at least `{least}`)"));
+            return self.refuse_text(&text, &format!("is too short (write at least `{least}`)"));
         }
         if duration > LONGEST {
-            return self.refuse_text(&text, "is too long (at most 100 years)");
+            return self.refuse_text(&text, "is too long (write at most 100 years)");
         }
         Some(duration)
     }
 
     pub(super) fn size(&self, least: u64) -> Option<u64> {
-        const RIGHT: &str = "write `8GiB`, `10MB` or a number of bytes";
+        const REMEDY: &str = "write `8GiB`, `10MB` or a number of bytes";
         let (bytes, shown) = match self.value {
             DeValue::Integer(integer) => (parse_size(&integer_text(integer)), integer.to_string()),
             DeValue::String(_) => {
                 let text = self.text()?;
                 (parse_size(&text.value), text.shown)
             }
-            _ => return self.refuse(RIGHT),
+            _ => return self.refuse_type(REMEDY),
         };
         match bytes {
             Some(bytes) if bytes >= least => return Some(bytes),
             Some(_) => self.fail(format!(
-                "`{shown}` is too small (at least `{}`)",
+                "`{shown}` is too small (write at least `{}`)",
                 format_size(least)
             )),
-            None => self.fail(format!("`{shown}` is not a size ({RIGHT})")),
+            None => self.fail(format!("`{shown}` is not a size ({REMEDY})")),
         }
         None
     }
 
     pub(super) fn count(&self, least: u64) -> Option<u64> {
         let DeValue::Integer(integer) = self.value else {
-            return self.refuse("a whole number is wanted");
+            return self.refuse_type("write a whole number");
         };
         match integer_text(integer).parse::<u64>() {
             Ok(count) if count >= least => Some(count),
             _ => {
                 self.fail(format!(
-                    "`{integer}` does not fit (a whole number from {least} on is wanted)"
+                    "`{integer}` is out of range (write a whole number of at least {least})"
                 ));
                 None
             }
@@ -178,13 +182,13 @@ impl<'d> Item<'d> {
         let written = match self.value {
             DeValue::Integer(integer) => integer_text(integer),
             DeValue::Float(float) => float.as_str().to_owned(),
-            _ => return self.refuse("a number is wanted"),
+            _ => return self.refuse_type("write a number"),
         };
         match written.parse::<f64>() {
             Ok(number) if number.is_finite() => Some(number),
             _ => {
                 self.fail(format!(
-                    "`{written}` does not fit (a finite number is wanted)"
+                    "`{written}` is not a finite number (write a number such as `1.5`)"
                 ));
                 None
             }
@@ -194,19 +198,19 @@ impl<'d> Item<'d> {
     pub(super) fn flag(&self) -> Option<bool> {
         match self.value.as_bool() {
             Some(flag) => Some(flag),
-            None => self.refuse("write `true` or `false`, without quotes"),
+            None => self.refuse_type("write `true` or `false`, without quotes"),
         }
     }
 
     pub(super) fn address(&self) -> Option<SocketAddr> {
-        const RIGHT: &str = "write an IP address and a port: `127.0.0.1:8190` or `[::1]:8190`";
+        const REMEDY: &str = "write an IP address and a port: `127.0.0.1:8190` or `[::1]:8190`";
         if !self.value.is_str() {
-            return self.refuse(RIGHT);
+            return self.refuse_type(REMEDY);
         }
         let text = self.text()?;
         match text.value.parse() {
             Ok(address) => Some(address),
-            Err(_) => self.refuse_text(&text, &format!("is not an address ({RIGHT})")),
+            Err(_) => self.refuse_text(&text, &format!("is not an address ({REMEDY})")),
         }
     }
 
@@ -216,25 +220,29 @@ impl<'d> Item<'d> {
             return Some(*choice);
         }
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        // A guess about a resolved value would tell what it nearly is.
+        // The suggestion compares the text as written: one for the value of a
+        // placeholder would reveal what the secret is similar to.
         self.refuse_text(
             &text,
-            &format!("is not known ({})", remedy(&text.shown, &words)),
+            &format!(
+                "is not a valid value ({})",
+                remedy(&text.shown, &words, "use one of")
+            ),
         )
     }
 
     pub(super) fn section(&self) -> Option<Section<'d>> {
         match self.value {
             DeValue::Table(table) => Some(self.section_of(table)),
-            _ => self.refuse("a table is wanted"),
+            _ => self.refuse_type("write a table"),
         }
     }
 
     /// The sections of an array of tables.
     pub(super) fn sections(&self) -> Vec<Section<'d>> {
         let DeValue::Array(array) = self.value else {
-            let right = format!("an array of tables is wanted: write `[[{}]]`", self.path);
-            self.refuse::<()>(&right);
+            let remedy = format!("write an array of tables, `[[{}]]`", self.path);
+            self.refuse_type::<()>(&remedy);
             return Vec::new();
         };
         let items = array
@@ -247,7 +255,7 @@ impl<'d> Item<'d> {
     pub(super) fn json_table(&self) -> Option<Map<String, Value>> {
         match self.json()? {
             Value::Object(map) => Some(map),
-            _ => self.refuse("a table is wanted"),
+            _ => self.refuse_type("write a table"),
         }
     }
 
@@ -261,7 +269,12 @@ impl<'d> Item<'d> {
                 let number = written.parse::<i64>().map(Value::from);
                 match number.or_else(|_| written.parse::<u64>().map(Value::from)) {
                     Ok(number) => Some(number),
-                    Err(_) => self.refuse("a whole number has at most 64 bits"),
+                    Err(_) => {
+                        self.fail(format!(
+                            "`{written}` is too large (an integer has at most 64 bits)"
+                        ));
+                        None
+                    }
                 }
             }
             DeValue::Float(_) => Some(Value::from(self.number()?)),
@@ -273,7 +286,7 @@ impl<'d> Item<'d> {
                 Some(Value::Array(items.filter_map(|item| item.json()).collect()))
             }
             DeValue::Table(table) => {
-                let items = self.section_of(table).into_items().into_iter();
+                let items = self.section_of(table).take_all().into_iter();
                 Some(Value::Object(
                     items
                         .filter_map(|(key, item)| Some((key, item.json()?)))
@@ -302,7 +315,8 @@ impl<'d> Item<'d> {
         )
     }
 
-    fn refuse<T>(&self, right: &str) -> Option<T> {
+    /// Records that the value has the wrong type.
+    fn refuse_type<T>(&self, remedy: &str) -> Option<T> {
         let article = |noun: &str| {
             if noun.starts_with(['a', 'i']) {
                 "an"
@@ -311,7 +325,7 @@ impl<'d> Item<'d> {
             }
         };
         let noun = self.value.type_str();
-        self.fail_showing(&format!("is {} {noun} ({right})", article(noun)));
+        self.fail_showing(&format!("is {} {noun} ({remedy})", article(noun)));
         None
     }
 
@@ -320,7 +334,7 @@ impl<'d> Item<'d> {
         None
     }
 
-    /// The value as it was written, where that is one short word.
+    /// The value as it was written; `None` for arrays and tables.
     fn scalar(&self) -> Option<String> {
         match self.value {
             DeValue::String(written) => Some(excerpt(written, SHOWN_CHARS)),
@@ -333,7 +347,7 @@ impl<'d> Item<'d> {
     }
 }
 
-/// The integer in decimal digits; as it was written where it has too many.
+/// The integer in decimal digits; as it was written if it has more than 128 bits.
 fn integer_text(integer: &DeInteger<'_>) -> String {
     match i128::from_str_radix(integer.as_str(), integer.radix()) {
         Ok(number) => number.to_string(),
@@ -341,7 +355,8 @@ fn integer_text(integer: &DeInteger<'_>) -> String {
     }
 }
 
-/// Each piece of a resolved string is shown as the whole placeholder.
+/// In messages, each piece of a string with placeholders is shown as the whole
+/// string: the pieces of the written text are not those of the value.
 fn split_at_commas(text: Text) -> Vec<Text> {
     if text.value.trim().is_empty() {
         return Vec::new();

@@ -1,29 +1,29 @@
-//! What is wrong with a configuration, said so that a person can mend it.
+//! The mistakes of a configuration.
 //!
-//! All mistakes of a file are listed together, each with its line, its key and
-//! what would be right. Where a value came from a placeholder, the placeholder
-//! is shown and never what it stands for.
+//! All mistakes of a file are reported together, each with its line, its key and
+//! the remedy. The plugins' settings have a collector of their own,
+//! `delfin_plugin_api::setting::Mistakes`: it sees JSON values, which have no line.
 //!
 //! Knows nothing of TOML.
 
 use std::fmt;
 
-use super::Source;
+use super::source::Source;
 
 /// One mistake, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// The line, counted from 1, where it is known.
+    /// Counted from 1. `None` for a mistake of the whole text.
     pub line: Option<usize>,
-    /// The key's path, such as `exporter.kafka-dr.timeout`; empty when the
-    /// whole text is meant.
+    /// The path of the key, such as `exporter.kafka-dr.timeout`; empty for a
+    /// mistake of the whole text.
     pub key: String,
-    /// What is wrong and what would be right.
+    /// The reason, and the remedy in brackets.
     pub message: String,
 }
 
 impl Mistake {
-    /// The mistake as one line that begins with its place.
+    /// The mistake with its position in front.
     #[must_use]
     pub fn in_source(&self, source: &Source) -> String {
         let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
@@ -69,31 +69,33 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// The known word that was probably meant.
+/// The known word that the user probably meant.
+///
+/// The distance counts inserted, deleted, changed and swapped characters, without
+/// regard to case. A third of the characters may differ, and one in a short word:
+/// more would suggest words that have nothing to do with the written one.
 pub(super) fn did_you_mean<'k>(
     written: &str,
     known: impl IntoIterator<Item = &'k str>,
 ) -> Option<&'k str> {
     let written = written.to_lowercase();
-    let tolerated = (written.chars().count() / 3).max(1);
-    known
-        .into_iter()
-        .map(|word| {
-            (
-                strsim::damerau_levenshtein(&written, &word.to_lowercase()),
-                word,
-            )
-        })
-        .filter(|(distance, _)| *distance <= tolerated)
+    let max_distance = (written.chars().count() / 3).max(1);
+    let distances = known.into_iter().map(|word| {
+        let distance = strsim::damerau_levenshtein(&written, &word.to_lowercase());
+        (distance, word)
+    });
+    distances
+        .filter(|(distance, _)| *distance <= max_distance)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
 }
 
-/// The remedy for a word that is not known: the nearest one, else all of them.
-pub(super) fn remedy(written: &str, known: &[&str]) -> String {
+/// The remedy for an unknown word: the most similar known word, or else all known
+/// words after `introduction`.
+pub(super) fn remedy(written: &str, known: &[&str], introduction: &str) -> String {
     match did_you_mean(written, known.iter().copied()) {
         Some(word) => format!("did you mean `{word}`?"),
-        None => format!("known here: {}", quoted(known)),
+        None => format!("{introduction} {}", quoted(known)),
     }
 }
 
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_finds_the_word_and_another_word_does_not() {
+    fn a_misspelt_word_is_found_and_a_different_word_is_not() {
         let check = |written, found| {
             assert_eq!(did_you_mean(written, ["listen", "level", "timeout"]), found);
         };

@@ -1,8 +1,8 @@
-//! The configuration: found, read, checked once at start.
+//! The configuration: found, read and checked as a whole.
 //!
-//! What comes out is complete and sound, or a list of every mistake that the
-//! text has. No bad value is ever replaced by a default, no unknown key passed
-//! over, and no message holds what a placeholder stands for.
+//! The result is a complete and valid [`Config`], or a list of all mistakes. A bad
+//! value is never replaced by a default, an unknown key is a mistake, and no
+//! message contains the value of a placeholder.
 //!
 //! Knows nothing of plugins, drivers or sockets.
 
@@ -13,10 +13,11 @@ mod find;
 mod ini;
 mod item;
 mod mistake;
-mod name;
+mod names;
 mod placeholder;
 mod read;
 mod service;
+mod source;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -27,53 +28,46 @@ use delfin_plugin_api::redact::Redactor;
 use toml::de::DeTable;
 
 pub use delivery::{
-    BatchConfig, CircuitBreakerConfig, DeadLetterConfig, OnFull, OnOverflow, OnUncertain, Ordering,
-    QueueConfig, RetryConfig,
+    BatchConfig, CircuitBreakerConfig, DeadLetterConfig, DeliveryOrder, OnFull, OnOverflow,
+    OnUncertain, QueueConfig, RetryConfig,
 };
-pub use exporter::{ExporterConfig, Resend, StartFrom};
+pub use exporter::{ExporterConfig, ResendConfig};
 pub use filter::Filter;
-pub use find::{EMBEDDED, ENV, LoadError, Source};
+pub use find::{EMBEDDED, ENV, LoadError};
 pub use mistake::{ConfigErrors, Mistake};
 pub use service::{AlertsConfig, ApiConfig, JournalConfig, LogConfig, LogFormat, ShutdownConfig};
+pub use source::Source;
 pub use storage::StorageConfig;
 
+use names::ExporterNames;
 use read::{Document, Section};
 
-/// Everything that the configuration says, checked.
+/// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where plugins are looked for.
     pub plugin_dirs: Vec<PathBuf>,
-    /// Where opened plugins are copied to.
+    /// Where the host copies plugins before it opens them.
     pub plugin_cache_dir: PathBuf,
-    /// Where everything that lasts is kept.
     pub state_dir: PathBuf,
-    /// What is logged, and how.
     pub log: LogConfig,
-    /// The HTTP interface and its limits.
     pub api: ApiConfig,
-    /// The limits of the journal.
     pub journal: JournalConfig,
-    /// The limits of what is remembered of alerts.
     pub alerts: AlertsConfig,
-    /// How the host stops.
     pub shutdown: ShutdownConfig,
-    /// The declared storages, in their order.
+    /// In the order of the file.
     pub storages: Vec<StorageConfig>,
-    /// The exporters in their order, those for performance first.
+    /// In the order of the lists, exporters of performance first.
     pub exporters: Vec<ExporterConfig>,
-    /// Knows the values of all placeholders.
+    /// Replaces the values of placeholders by the placeholders.
     pub(crate) redactor: Redactor,
-    /// What may be meant but probably is not, a line each, with its place.
+    /// One line each, with its position in the file.
     pub warnings: Vec<String>,
 }
 
 /// A configuration, and where it came from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The configuration.
     pub config: Config,
-    /// Where it came from.
     pub source: Source,
 }
 
@@ -81,8 +75,7 @@ pub struct Loaded {
 ///
 /// # Errors
 ///
-/// When a named file is missing, a file cannot be read, or the text has
-/// mistakes.
+/// A named file is missing, a file cannot be read, or the text has mistakes.
 pub fn load(explicit: Option<&Path>) -> Result<Loaded, LoadError> {
     let (source, text) = find::find(explicit)?;
     let config = parse(&text, &source)?;
@@ -93,8 +86,8 @@ pub fn load(explicit: Option<&Path>) -> Result<Loaded, LoadError> {
 ///
 /// # Errors
 ///
-/// When the text has mistakes: all of them, but that nothing can be said about
-/// a text that is not TOML beyond the first place where it is not.
+/// All mistakes of the text. For a text that is not TOML, the first place where
+/// it is not.
 pub fn parse(text: &str, source: &Source) -> Result<Config, ConfigErrors> {
     let document = Document::new(text);
     let table = match DeTable::parse(text) {
@@ -126,7 +119,7 @@ pub fn parse(text: &str, source: &Source) -> Result<Config, ConfigErrors> {
 }
 
 fn read(mut root: Section<'_>) -> Config {
-    let names = exporter::Names::read(&mut root);
+    let names = ExporterNames::read(&mut root);
     let state_dir =
         take_path(&mut root, "state_dir").unwrap_or_else(|| "/var/lib/delfin-host".into());
     let config = Config {
@@ -139,8 +132,8 @@ fn read(mut root: Section<'_>) -> Config {
         journal: service::read_journal(root.take_section("journal")),
         alerts: service::read_alerts(root.take_section("alerts")),
         shutdown: service::read_shutdown(root.take_section("shutdown")),
-        storages: storage::read(&mut root),
-        exporters: exporter::read(root.take_section("exporter"), names),
+        storages: storage::read_storages(&mut root),
+        exporters: exporter::read_exporters(root.take_section("exporter"), &names),
         redactor: Redactor::default(),
         warnings: Vec::new(),
     };
@@ -160,9 +153,9 @@ fn take_plugin_dirs(root: &mut Section<'_>) -> Vec<PathBuf> {
     for text in item.texts().unwrap_or_default() {
         let dir = PathBuf::from(text.value);
         if dir.as_os_str().is_empty() {
-            item.fail("`` is empty (name a directory)".to_owned());
+            item.fail("`` is empty (write the path of a directory)".to_owned());
         } else if dirs.contains(&dir) {
-            item.fail(format!("`{}` is named twice (name it once)", text.shown));
+            item.fail(format!("`{}` appears twice (remove one)", text.shown));
         }
         dirs.push(dir);
     }
@@ -174,20 +167,22 @@ fn syntax_mistake(document: &Document<'_>, error: &toml::de::Error, text: &str) 
         return whole_text(message);
     }
     let (line, column) = document.position(error.span().map_or(0, |span| span.start));
+    // Delfin's list of names without quotes is the most common mistake, and TOML's
+    // message for it is misleading.
     let message = match text.lines().nth(line - 1).and_then(ini::quote_list) {
         Some(quoted) => format!("names need quotes (write `{quoted}`)"),
-        None => plainly(error.message()),
+        None => simplify(error.message()),
     };
     Mistake {
         line: Some(line),
         key: String::new(),
-        message: format!("column {column}: not TOML: {message}"),
+        message: format!("column {column}: invalid TOML: {message}"),
     }
 }
 
-/// A word without quotes is taken for a broken number, and what the rest of
-/// such a number could be is no help.
-fn plainly(message: &str) -> String {
+/// Replaces what the TOML parser expected by the likely remedy. The parser takes a
+/// word without quotes for a number, and lists what could follow in a number.
+fn simplify(message: &str) -> String {
     match message.split_once(", expected ") {
         Some((wrong, _)) if wrong.starts_with("invalid ") => format!("{wrong} (text needs quotes)"),
         Some(("string values must be quoted", _)) => "text needs quotes".to_owned(),

@@ -16,19 +16,19 @@ const MAX_FILE_BYTES: u64 = 64 * 1024;
 /// Why a placeholder has no value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PlaceholderError {
-    #[error("`${{` has no closing `}}` (write `$${{` for a plain `${{`)")]
+    #[error("`${{` has no closing `}}` (for a plain `${{`, write `$${{`)")]
     Open,
     #[error(
-        "`{0}` is no placeholder (known: `${{env:NAME}}` and `${{file:PATH}}`; write `$${{` for a plain `${{`)"
+        "`{0}` is not a placeholder (write `${{env:NAME}}` or `${{file:PATH}}`, or `$${{` for a plain `${{`)"
     )]
     Unknown(String),
-    #[error("`{0}` stands for an environment variable that is not set")]
+    #[error("the environment variable of `{0}` is not set (set it for the host)")]
     Unset(String),
-    #[error("`{0}` stands for something that is not UTF-8 text")]
+    #[error("the value of `{0}` is not UTF-8 text (a placeholder takes text only)")]
     NotText(String),
-    #[error("`{placeholder}` cannot be read: {reason}")]
+    #[error("the file of `{placeholder}` cannot be read: {reason}")]
     Unreadable { placeholder: String, reason: String },
-    #[error("`{0}` stands for a file larger than 64KiB")]
+    #[error("the file of `{0}` is larger than 64KiB (is it the right file?)")]
     TooLarge(String),
 }
 
@@ -63,7 +63,7 @@ fn look_up(placeholder: &str) -> Result<String, PlaceholderError> {
     let owned = || placeholder.to_owned();
     let inner = &placeholder[2..placeholder.len() - 1];
     match inner.split_once(':') {
-        // `std::env` takes no empty name and none with `=` in it.
+        // `std::env::var_os` does not accept such names.
         Some(("env", name)) if !name.is_empty() && !name.contains(['=', '\0']) => {
             let value = std::env::var_os(name).ok_or_else(|| PlaceholderError::Unset(owned()))?;
             value
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_for_nothing_is_an_error_that_names_it() {
+    fn a_placeholder_without_a_value_is_an_error_that_names_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("big");
         std::fs::write(&path, vec![b'x'; 64 * 1024 + 1]).unwrap();
@@ -153,24 +153,24 @@ mod tests {
         };
         check(
             "a${env:B",
-            "`${` has no closing `}` (write `$${` for a plain `${`)",
+            "`${` has no closing `}` (for a plain `${`, write `$${`)",
         );
         check(
             "${topic}",
-            "`${topic}` is no placeholder (known: `${env:NAME}` and `${file:PATH}`; write `$${` for a plain `${`)",
+            "`${topic}` is not a placeholder (write `${env:NAME}` or `${file:PATH}`, or `$${` for a plain `${`)",
         );
         check(
             "${env:DELFIN_NOT_SET}",
-            "`${env:DELFIN_NOT_SET}` stands for an environment variable that is not set",
+            "the environment variable of `${env:DELFIN_NOT_SET}` is not set (set it for the host)",
         );
         check(
             "${file:/no/such/file}",
-            "`${file:/no/such/file}` cannot be read: No such file or directory (os error 2)",
+            "the file of `${file:/no/such/file}` cannot be read: No such file or directory (os error 2)",
         );
         let big = format!("${{file:{}}}", path.display());
         check(
             &big,
-            &format!("`{big}` stands for a file larger than 64KiB"),
+            &format!("the file of `{big}` is larger than 64KiB (is it the right file?)"),
         );
     }
 }

@@ -1,9 +1,9 @@
-//! Reading a parsed TOML document key by key.
+//! Reads a parsed TOML document key by key.
 //!
-//! A [`Section`] hands out its keys' values and remembers which it was asked
-//! for; when it is finished, every other key is a mistake. A bad value is
-//! recorded in the [`Document`], and reading goes on with the default, only to
-//! find the other mistakes too: a document with mistakes gives no configuration.
+//! A [`Section`] returns the values of keys and remembers which keys it was asked
+//! for. At the end, every other key in the table is a mistake. After a bad value,
+//! reading continues with the default in order to find more mistakes. A document
+//! with mistakes gives no configuration.
 //!
 //! Knows nothing of what the keys mean.
 
@@ -19,7 +19,7 @@ use super::item::{Item, Text};
 use super::mistake::{Mistake, remedy};
 use super::placeholder::{self, PlaceholderError};
 
-/// A document's text, and what was found while reading it.
+/// The text of a document, and the findings so far.
 pub(super) struct Document<'d> {
     text: &'d str,
     line_starts: Vec<usize>,
@@ -28,7 +28,7 @@ pub(super) struct Document<'d> {
     redactor: RefCell<Redactor>,
 }
 
-/// What was found while reading a document.
+/// The mistakes, warnings and secrets of a document.
 pub(super) struct Findings {
     pub(super) mistakes: Vec<Mistake>,
     pub(super) warnings: Vec<Mistake>,
@@ -47,7 +47,7 @@ impl<'d> Document<'d> {
         }
     }
 
-    /// The document's outermost section.
+    /// The section of the top-level keys.
     pub(super) fn root(&'d self, table: &'d DeTable<'d>) -> Section<'d> {
         Section::new(self, Some(table), String::new(), None)
     }
@@ -93,12 +93,13 @@ impl<'d> Document<'d> {
     }
 }
 
-/// A table of the document; one that is absent reads as an empty one.
+/// A table of the document. An absent table reads like an empty one.
 pub(super) struct Section<'d> {
     document: &'d Document<'d>,
     table: Option<&'d DeTable<'d>>,
     path: String,
     line: Option<usize>,
+    /// The keys that were asked for.
     known: Vec<&'static str>,
 }
 
@@ -118,14 +119,13 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// The value of a key, if it is there.
+    /// The value of a key; `None` if the table does not have the key.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Item<'d>> {
         self.known.push(key);
         let (written, value) = self.table?.get_key_value(key)?;
         Some(self.item(written, value))
     }
 
-    /// A section of this one.
     pub(super) fn take_section(&mut self, key: &'static str) -> Section<'d> {
         match self.take(key).and_then(|item| item.section()) {
             Some(section) => section,
@@ -137,14 +137,14 @@ impl<'d> Section<'d> {
         self.take(key)?.filled_text()
     }
 
-    /// A text that must be there.
+    /// A text that has no default: a missing key is a mistake.
     pub(super) fn require_text(&mut self, key: &'static str) -> Option<Text> {
         let item = self.take(key);
         if item.is_none() {
             self.document.fail(
                 self.line,
                 &self.path_of(key),
-                "is missing (it has no default)".to_owned(),
+                "is missing (add it: the key has no default)".to_owned(),
             );
         }
         item?.filled_text()
@@ -202,8 +202,8 @@ impl<'d> Section<'d> {
             .unwrap_or(default)
     }
 
-    /// A table that is somebody else's: its keys are not looked at.
-    pub(super) fn take_free(
+    /// A table whose keys a plugin or a driver checks.
+    pub(super) fn take_json(
         &mut self,
         key: &'static str,
     ) -> serde_json::Map<String, serde_json::Value> {
@@ -213,14 +213,14 @@ impl<'d> Section<'d> {
     }
 
     /// Every key with its value, for a table whose keys are names.
-    pub(super) fn into_items(self) -> Vec<(String, Item<'d>)> {
+    pub(super) fn take_all(&mut self) -> Vec<(String, Item<'d>)> {
         let items = self.table.into_iter().flatten();
         items
             .map(|(key, value)| (key.get_ref().to_string(), self.item(key, value)))
             .collect()
     }
 
-    /// Records that this key's value, shown first, does not fit.
+    /// Records a mistake in the value of a key. The message begins with the value.
     pub(super) fn fail(&self, key: &str, message: &str) {
         match self.table.and_then(|table| table.get_key_value(key)) {
             Some((key, value)) => self.item(key, value).fail_showing(message),
@@ -230,16 +230,21 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Ends the reading: a key that nothing asked for is a mistake.
+    /// Records each key that was not asked for as a mistake.
     pub(super) fn finish(self) {
         for key in self.table.into_iter().flat_map(|table| table.keys()) {
             let name = key.get_ref().as_ref();
             if !self.known.contains(&name) {
                 let line = self.document.position(key.span().start).0;
-                let message = format!("unknown key ({})", remedy(name, &self.known));
+                let message = format!("unknown key ({})", remedy(name, &self.known, "valid keys:"));
                 self.document.fail(Some(line), &self.path_of(name), message);
             }
         }
+    }
+
+    /// A section without keys, for a table that does not exist.
+    pub(super) fn absent(&self) -> Section<'d> {
+        Section::new(self.document, None, self.path.clone(), self.line)
     }
 
     fn item(

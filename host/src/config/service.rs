@@ -1,7 +1,7 @@
-//! The settings of the host itself: log, API, journal and shutdown.
+//! The settings of the host itself: log, API, journal, alerts and shutdown.
 //!
-//! Each part has its own struct, whose `Default` is what holds for a key that
-//! the file leaves out.
+//! Each table has a struct. Its `Default` holds the defaults of the keys: no
+//! other place repeats them.
 //!
 //! Knows nothing of exporters and storages.
 
@@ -11,79 +11,77 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::exporter::Names;
+use super::item::SHORTEST;
+use super::names::ExporterNames;
 use super::read::Section;
+use crate::journal;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/// The shortest duration that is more than nothing: times are in milliseconds.
-pub(super) const TICK: Duration = Duration::from_millis(1);
-
-/// What is logged, and how.
+/// `[log]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
     /// The least severe level that is written.
     pub level: LevelFilter,
-    /// How a record is written.
     pub format: LogFormat,
-    /// The level of single exporters, by their names.
+    /// The levels of single exporters, by name.
     pub levels: BTreeMap<String, LevelFilter>,
 }
 
-/// How a log record is written.
+/// The form of a log record, which is one line in each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// A line for people.
     Text,
-    /// A JSON object a line.
     Json,
 }
 
-/// The HTTP interface and its limits.
+/// `[api]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiConfig {
-    /// Where it listens.
     pub listen: SocketAddr,
-    /// Whether anyone who can reach it may use it.
+    /// Accept that other machines can reach the API, which has no authentication.
     pub allow_unauthenticated: bool,
-    /// The largest request body, as it arrives.
+    /// The limit of a request body as it arrives.
     pub max_body_bytes: u64,
-    /// The largest request body once decompressed.
+    /// The limit of a request body after decompression.
     pub max_decompressed_bytes: u64,
-    /// The most series or alerts in one request.
+    /// The limit of series or alerts in one request.
     pub max_rows: u64,
-    /// The longest name, label or other string in a request.
+    /// The limit of a name, a label or another string in a request.
     pub max_string_bytes: u64,
 }
 
-/// The limits of the journal.
+/// `[journal]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalConfig {
-    /// The most that a journal's journal may hold.
+    /// The limit of both journals together. The alert journal gets an eighth of
+    /// it for itself, the performance journal the rest.
     pub max_bytes: u64,
-    /// How long a batch is kept for an exporter that does not take it.
+    /// How long the journal keeps a record for an exporter that is not required,
+    /// or while no exporter exists.
     pub max_age: Duration,
-    /// How long a batch is kept that every exporter is done with.
+    /// How long the journal keeps a record that every exporter has committed.
     pub retention: Duration,
-    /// The free disk space below which nothing more is accepted.
+    /// With less free disk space than this, the journal rejects new records. For
+    /// the alert journal the limit is half of it.
     pub min_free_bytes: u64,
-    /// The most memory for decoded batches.
+    /// The memory for decoded batches that exporters share.
     pub cache_bytes: u64,
 }
 
-/// The limits of what is remembered of alerts.
+/// `[alerts]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertsConfig {
-    /// The most alerts that are held as active.
+    /// How many active alerts the host remembers.
     pub max_active: usize,
 }
 
-/// How the host stops.
+/// `[shutdown]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShutdownConfig {
-    /// How long exporters may go on delivering what is accepted.
+    /// How long the exporters drain when the host stops.
     pub drain_timeout: Duration,
 }
 
@@ -122,6 +120,19 @@ impl Default for JournalConfig {
     }
 }
 
+impl From<&JournalConfig> for journal::Limits {
+    fn from(config: &JournalConfig) -> Self {
+        Self {
+            max_bytes: config.max_bytes,
+            max_age: config.max_age,
+            min_free_bytes: config.min_free_bytes,
+            retention: config.retention,
+            orphan_ttl: Self::ORPHAN_TTL,
+            gather: Self::GATHER,
+        }
+    }
+}
+
 impl Default for AlertsConfig {
     fn default() -> Self {
         Self { max_active: 50_000 }
@@ -147,12 +158,12 @@ const LEVELS: [(&str, LevelFilter); 6] = [
 
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
-/// Reads `[log]`; its `levels` are left to be checked against these names.
-pub(super) fn read_log(mut section: Section<'_>, exporters: &Names) -> LogConfig {
+/// Reads `[log]`, and warns about levels for exporters that are not listed.
+pub(super) fn read_log(mut section: Section<'_>, exporters: &ExporterNames) -> LogConfig {
     let default = LogConfig::default();
     let mut levels = BTreeMap::new();
-    for (name, item) in section.take_section("levels").into_items() {
-        exporters.warn_unless_named(&name, &item);
+    for (name, item) in section.take_section("levels").take_all() {
+        exporters.warn_unless_listed(&name, &item);
         if let Some(level) = item.choice(&LEVELS) {
             levels.insert(name, level);
         }
@@ -184,14 +195,14 @@ pub(super) fn read_api(mut section: Section<'_>) -> ApiConfig {
     if !api.listen.ip().to_canonical().is_loopback() && !api.allow_unauthenticated {
         section.fail(
             "listen",
-            "can be reached from other machines, and nobody is asked who they are (listen on \
-             `127.0.0.1`, or accept that with `allow_unauthenticated = true`)",
+            "is reachable from other machines, and the API has no authentication (listen on \
+             `127.0.0.1`, or accept this with `allow_unauthenticated = true`)",
         );
     }
     if api.max_decompressed_bytes < api.max_body_bytes {
         section.fail(
             "max_decompressed_bytes",
-            "must be at least `max_body_bytes` (a body never shrinks when it is decompressed)",
+            "is less than `max_body_bytes` (raise it: a body may also arrive uncompressed)",
         );
     }
     section.finish();
@@ -202,7 +213,7 @@ pub(super) fn read_journal(mut section: Section<'_>) -> JournalConfig {
     let default = JournalConfig::default();
     let journal = JournalConfig {
         max_bytes: section.take_size("max_bytes", MIB, default.max_bytes),
-        max_age: section.take_duration("max_age", TICK, default.max_age),
+        max_age: section.take_duration("max_age", SHORTEST, default.max_age),
         retention: section.take_duration("retention", Duration::ZERO, default.retention),
         min_free_bytes: section.take_size("min_free_bytes", 0, default.min_free_bytes),
         cache_bytes: section.take_size("cache_bytes", 0, default.cache_bytes),

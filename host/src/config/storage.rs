@@ -1,10 +1,10 @@
-//! The storages that the configuration declares.
+//! The storages that the configuration declares: `[[storage]]`.
 //!
-//! Each has an id that stays the same for as long as vendor, model and name do,
-//! so that a receiver sees one storage across restarts and reinstallations.
+//! The id of a storage stays the same as long as vendor, model and name do, so
+//! that a receiver sees one storage across restarts and reinstallations.
 //!
-//! Knows nothing of drivers: whether there is one for a vendor and model, and
-//! what its options mean, is not known here.
+//! Knows nothing of drivers: whether one exists for a vendor and model, and what
+//! its options mean.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,34 +12,31 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::item::SHORTEST;
 use super::read::Section;
-use super::service::TICK;
 
-/// The namespace of the ids that are made from names. It never changes.
+/// The namespace of the ids that are derived from names. It never changes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x1c5f_0d3a_9f6e_4b52_8a57_3f0c_6d21_e94b);
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// One storage, as declared.
 ///
-/// Its `Debug` form leaves the driver's own options out: they hold passwords.
+/// Its `Debug` form leaves out the driver's options: they hold passwords.
 #[derive(Clone, PartialEq)]
 pub struct StorageConfig {
-    /// Its id, unique in the host.
+    /// Unique in the host.
     pub id: Uuid,
-    /// What people call it.
+    /// Default: `host`, or the name of this machine.
     pub name: String,
-    /// The vendor, which with the model chooses the driver.
+    /// Vendor and model choose the driver.
     pub vendor: String,
-    /// The model.
     pub model: String,
-    /// Its address; nothing for this machine itself.
+    /// The address; `None` for this machine.
     pub host: Option<String>,
-    /// The driver's own options.
+    /// Only the driver checks its options.
     pub options: Map<String, Value>,
-    /// How often performance is collected.
     pub performance_interval: Duration,
-    /// How often alerts are collected.
     pub alerts_interval: Duration,
 }
 
@@ -57,15 +54,14 @@ impl fmt::Debug for StorageConfig {
     }
 }
 
-/// Reads every `[[storage]]`.
-pub(super) fn read(root: &mut Section<'_>) -> Vec<StorageConfig> {
+pub(super) fn read_storages(root: &mut Section<'_>) -> Vec<StorageConfig> {
     let sections = root
         .take("storage")
         .map(|item| item.sections())
         .unwrap_or_default();
     let mut storages: Vec<Option<StorageConfig>> = Vec::new();
     for mut section in sections {
-        let storage = read_one(&mut section);
+        let storage = read_storage(&mut section);
         let same_id = |other: &Option<StorageConfig>| {
             other
                 .as_ref()
@@ -74,7 +70,7 @@ pub(super) fn read(root: &mut Section<'_>) -> Vec<StorageConfig> {
         };
         if let Some(first) = storages.iter().position(same_id) {
             let message = format!(
-                "is the same as that of `storage[{first}]` (give each its own `name`, or its own `id`)"
+                "is the same as the id of `storage[{first}]` (give each storage its own `name` or `id`)"
             );
             section.fail("id", &message);
         }
@@ -84,14 +80,14 @@ pub(super) fn read(root: &mut Section<'_>) -> Vec<StorageConfig> {
     storages.into_iter().flatten().collect()
 }
 
-/// Nothing where the storage cannot be told: that mistake is recorded.
-fn read_one(section: &mut Section<'_>) -> Option<StorageConfig> {
+/// Returns `None` if vendor or model is missing, and records the mistake.
+fn read_storage(section: &mut Section<'_>) -> Option<StorageConfig> {
     let vendor = section.require_text("vendor");
     let model = section.require_text("model");
     let host = section.take_text("host").map(|text| text.value);
     let name = section.take_text("name").map(|text| text.value);
     let id = read_id(section);
-    let options = section.take_free("options");
+    let options = section.take_json("options");
     let performance_interval = read_interval(section.take_section("performance"));
     let alerts_interval = read_interval(section.take_section("alerts"));
     let (vendor, model) = (vendor?.value, model?.value);
@@ -113,14 +109,14 @@ fn read_id(section: &mut Section<'_>) -> Option<Uuid> {
     if id.is_none() {
         section.fail(
             "id",
-            "is not a UUID (leave it out, and it is made from vendor, model and name)",
+            "is not a UUID (remove the key: the host derives the id from vendor, model and name)",
         );
     }
     id
 }
 
 fn read_interval(mut section: Section<'_>) -> Duration {
-    let interval = section.take_duration("interval", TICK, DEFAULT_INTERVAL);
+    let interval = section.take_duration("interval", SHORTEST, DEFAULT_INTERVAL);
     section.finish();
     interval
 }
@@ -129,8 +125,8 @@ fn id_of(vendor: &str, model: &str, name: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, [vendor, model, name].join("\0").as_bytes())
 }
 
-/// A storage without an address is this machine, and machines differ by name:
-/// two of them must not send the same storage id to one receiver.
+/// The name of this machine, for a storage without an address. Two machines that
+/// send to one receiver must not have the same storage id.
 fn this_machine() -> String {
     rustix::system::uname()
         .nodename()
@@ -143,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_made_from_a_name_never_changes() {
+    fn the_id_derived_from_a_name_never_changes() {
         let id = id_of("linux", "host", "db-7");
         assert_eq!(id.to_string(), "412b26dc-2d50-5472-964f-e78e533cf9cf");
         assert_ne!(id, id_of("linux", "hostdb", "-7"));

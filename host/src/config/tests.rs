@@ -1,4 +1,4 @@
-//! What the shipped file says, and what a configuration becomes.
+//! The shipped file, and what the host reads from a configuration.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -16,8 +16,8 @@ fn good(text: &str) -> Config {
     parse(text, &flag()).unwrap_or_else(|errors| panic!("{errors}\n\n{text}"))
 }
 
-/// The shipped file with every setting in force at its default, as far as the
-/// file tells one.
+/// The shipped file with every commented setting uncommented, and each setting at
+/// the default that the file states.
 fn shipped_with_defaults() -> String {
     let line = |line: &str| {
         let setting = |rest: &str| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase());
@@ -76,7 +76,7 @@ fn text_of(document: &Value) -> String {
     toml::to_string(document).unwrap()
 }
 
-/// Settings that have no default: what the file says is an example.
+/// Settings that have no default: the file shows an example.
 const EXAMPLES: [&str; 19] = [
     "alert_exporters",
     "exporter.AlertExporterFile.config.path",
@@ -107,7 +107,7 @@ fn every_value_in_the_shipped_file_is_the_default_in_code() {
     let mut leaves = BTreeSet::new();
     paths(&document, "", &mut leaves, &mut BTreeSet::new());
 
-    // Without a line that says the default, nothing changes.
+    // Removing a line that states the default changes nothing.
     let mut differing = Vec::new();
     for path in &leaves {
         let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
@@ -121,7 +121,7 @@ fn every_value_in_the_shipped_file_is_the_default_in_code() {
 }
 
 #[test]
-fn only_these_values_in_the_shipped_file_suit_a_working_copy_instead() {
+fn only_these_values_in_the_shipped_file_differ_from_the_default() {
     let lines = EMBEDDED
         .lines()
         .filter(|line| line.contains("  # default: "));
@@ -147,7 +147,7 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
     paths(&document, "", &mut BTreeSet::new(), &mut tables);
     let mut checked = 0;
     for path in tables {
-        // The message about an unknown key lists the known ones.
+        // The message about an unknown key lists the valid keys.
         let mut with_unknown = document.clone();
         let table = table_at(&mut with_unknown, &path);
         let mut present: BTreeSet<String> = table.keys().cloned().collect();
@@ -156,7 +156,7 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             continue;
         };
         let message = &errors.mistakes()[0].message;
-        let Some((_, known)) = message.split_once("known here: ") else {
+        let Some((_, known)) = message.split_once("valid keys: ") else {
             continue;
         };
         let known: BTreeSet<String> = known
@@ -165,7 +165,7 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             .step_by(2)
             .map(ToOwned::to_owned)
             .collect();
-        // One exporter with all keys is enough, but that one key is for alerts.
+        // One exporter shows all keys, except the one key for alert exporters.
         if path == "exporter.PerformanceExporterFile" {
             present.insert("resend".to_owned());
         }
@@ -254,7 +254,7 @@ fn a_table_gives_a_name_another_plugin_and_settings() {
     assert_eq!(dr.plugin, "PerformanceExporterKafka");
     assert_eq!(
         (dr.timeout.as_secs(), dr.start_from),
-        (60, StartFrom::Earliest)
+        (60, crate::journal::StartFrom::Earliest)
     );
     assert_eq!(
         dr.retry,
@@ -278,12 +278,12 @@ fn a_table_gives_a_name_another_plugin_and_settings() {
 }
 
 #[test]
-fn active_alerts_are_sent_again_as_declared_or_as_an_operator_wants() {
-    let check = |resend: &str, rhythm: Option<u64>| {
+fn active_alerts_are_resent_as_the_plugin_declares_or_as_the_configuration_says() {
+    let check = |resend: &str, interval: Option<u64>| {
         let text = format!("alert_exporters = ['a']\n[exporter.a]\n{resend}");
         let declared = Some(Duration::from_secs(60));
         let found = good(&text).exporters[0].resend.or_declared(declared);
-        assert_eq!(found, rhythm.map(Duration::from_secs), "{resend}");
+        assert_eq!(found, interval.map(Duration::from_secs), "{resend}");
     };
     check("", Some(60));
     check("resend = '5m'", Some(300));
@@ -291,22 +291,22 @@ fn active_alerts_are_sent_again_as_declared_or_as_an_operator_wants() {
 }
 
 #[test]
-fn only_alerts_are_sent_again_and_not_all_the_time() {
+fn only_alerts_are_resent_and_at_most_every_second() {
     let check = |list: &str, resend: &str, message: &str| {
         let text = format!("{list} = ['a']\n[exporter.a]\nresend = {resend}");
         let errors = parse(&text, &flag()).unwrap_err();
         assert_eq!(errors.mistakes()[0].message, message);
     };
-    let performance = "is for exporters of alerts (remove it)";
+    let performance = "applies to alert exporters only (remove the key)";
     check("performance_exporters", "'60s'", performance);
-    let often = "`10ms` is too short (at least `1s`)";
+    let often = "`10ms` is too short (write at least `1s`)";
     check("alert_exporters", "'10ms'", often);
     let word = "`never` is not a duration (write `10s`, `250ms` or `1h30m`)";
     check("alert_exporters", "'never'", word);
 }
 
 #[test]
-fn a_storage_is_told_by_its_name_else_its_host_else_this_machine() {
+fn a_storage_is_named_after_its_name_or_its_host_or_this_machine() {
     let config = good(
         r#"
         storage = [
@@ -333,7 +333,7 @@ fn a_storage_is_told_by_its_name_else_its_host_else_this_machine() {
 }
 
 #[test]
-fn a_secret_reaches_the_plugin_and_no_printed_form() {
+fn a_secret_reaches_the_plugin_and_is_never_printed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("password");
     std::fs::write(&path, "hunter2!\n").unwrap();
@@ -359,7 +359,7 @@ fn a_secret_reaches_the_plugin_and_no_printed_form() {
 }
 
 #[test]
-fn no_message_shows_what_a_placeholder_stands_for() {
+fn no_message_shows_the_value_of_a_placeholder() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret");
     std::fs::write(&path, "hunter2!").unwrap();
@@ -392,7 +392,7 @@ fn no_message_shows_what_a_placeholder_stands_for() {
 }
 
 #[test]
-fn no_warning_guesses_at_what_a_placeholder_stands_for() {
+fn no_warning_suggests_the_value_of_a_placeholder() {
     let config = good(
         "performance_exporters = '${env:CARGO_PKG_NAME}'\n[exporter.delfin-hots]\ntimeout = '1s'",
     );

@@ -14,13 +14,13 @@ pub(super) fn of(batch: &StoredBatch, kind: Kind, filter: &Filter) -> Option<Vec
         Kind::Performance => {
             let batch = PerformanceBatch::try_from_arrow(batch.arrow.clone()).ok()?;
             let rows = (0..).zip(batch.series());
-            rows.filter_map(|(row, series)| filter.takes_series(&series).then_some(row))
+            rows.filter_map(|(row, series)| filter.accepts_series(&series).then_some(row))
                 .collect()
         }
         Kind::Alert => {
             let batch = AlertBatch::try_from_arrow(batch.arrow.clone()).ok()?;
             let rows = (0..).zip(batch.alerts());
-            rows.filter_map(|(row, alert)| filter.takes_alert(&alert).then_some(row))
+            rows.filter_map(|(row, alert)| filter.accepts_alert(&alert).then_some(row))
                 .collect()
         }
     };

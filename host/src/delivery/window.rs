@@ -22,7 +22,7 @@ use super::{
 use crate::{
     batch::{Seq, StoredBatch},
     clock::{from_millis, now_ms},
-    config::Ordering,
+    config::DeliveryOrder,
     journal::{Cursor, Position, Settlement},
 };
 
@@ -185,7 +185,7 @@ impl Window {
 
     /// What to send next, at most of that size. Rows that were never sent wait
     /// for others that long, unless they fill a call.
-    pub(super) fn pick(&mut self, size: Size, ordering: Ordering, linger: Duration) -> Pick {
+    pub(super) fn pick(&mut self, size: Size, ordering: DeliveryOrder, linger: Duration) -> Pick {
         let now = Instant::now();
         let mut barred = Barred::new(ordering);
         let mut soonest: Option<Instant> = None;
@@ -504,12 +504,12 @@ impl Settled {
 
 /// The keys whose rows must not be sent now, for order's sake.
 struct Barred {
-    ordering: Ordering,
+    ordering: DeliveryOrder,
     keys: Vec<Option<String>>,
 }
 
 impl Barred {
-    fn new(ordering: Ordering) -> Self {
+    fn new(ordering: DeliveryOrder) -> Self {
         Self {
             ordering,
             keys: Vec::new(),
@@ -519,9 +519,9 @@ impl Barred {
     /// Rows of which nobody knows what storage they are of may be of any.
     fn bars(&self, key: Option<&str>) -> bool {
         match self.ordering {
-            Ordering::None => false,
-            Ordering::Strict => !self.keys.is_empty(),
-            Ordering::PerKey => self
+            DeliveryOrder::None => false,
+            DeliveryOrder::Strict => !self.keys.is_empty(),
+            DeliveryOrder::PerKey => self
                 .keys
                 .iter()
                 .any(|barred| barred.is_none() || key.is_none() || barred.as_deref() == key),

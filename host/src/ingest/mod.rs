@@ -28,6 +28,8 @@ use delfin_plugin_api::Kind;
 
 use crate::batch::AnyBatch;
 
+use crate::config::ApiConfig;
+
 /// A body as it was sent, and what its sender says it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Payload<'a> {
@@ -53,10 +55,16 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        Self::from(&ApiConfig::default())
+    }
+}
+
+impl From<&ApiConfig> for Limits {
+    fn from(config: &ApiConfig) -> Self {
         Self {
-            max_decompressed_bytes: 256 << 20,
-            max_rows: 1_000_000,
-            max_string_bytes: 64 << 10,
+            max_decompressed_bytes: config.max_decompressed_bytes,
+            max_rows: config.max_rows,
+            max_string_bytes: config.max_string_bytes,
         }
     }
 }

@@ -244,15 +244,24 @@ impl Journals {
     }
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// The value of `orphan_ttl` in a running host.
+    pub const ORPHAN_TTL: Duration = Duration::from_hours(24);
+    /// The value of `gather` in a running host.
+    pub const GATHER: Duration = Duration::from_millis(200);
+
+    /// Limits that a test or a benchmark never reaches: it sets those that it needs.
+    ///
+    /// The defaults of a running host are those of the configuration.
+    #[must_use]
+    pub fn unlimited() -> Self {
         Self {
-            max_bytes: 8 << 30,
-            max_age: Duration::from_hours(72),
-            min_free_bytes: 1 << 30,
-            retention: Duration::from_hours(2),
-            orphan_ttl: Duration::from_hours(24),
-            gather: Duration::from_millis(200),
+            max_bytes: u64::MAX,
+            max_age: Duration::MAX,
+            min_free_bytes: 0,
+            retention: Duration::ZERO,
+            orphan_ttl: Self::ORPHAN_TTL,
+            gather: Duration::ZERO,
         }
     }
 }
@@ -276,8 +285,8 @@ mod tests {
     fn a_second_host_is_refused_and_told_who_has_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let state_dir = folder.path().join("state");
-        let journals = open(&state_dir, &Limits::default()).unwrap();
-        let error = open(&state_dir, &Limits::default())
+        let journals = open(&state_dir, &Limits::unlimited()).unwrap();
+        let error = open(&state_dir, &Limits::unlimited())
             .unwrap_err()
             .to_string();
         let (path, pid) = (state_dir.display(), std::process::id());
@@ -288,7 +297,7 @@ mod tests {
             )
         );
         drop(journals);
-        open(&state_dir, &Limits::default()).unwrap();
+        open(&state_dir, &Limits::unlimited()).unwrap();
     }
 
     #[test]
@@ -296,7 +305,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let state_dir = folder.path().join("made").join("state");
-        let _journals = open(&state_dir, &Limits::default()).unwrap();
+        let _journals = open(&state_dir, &Limits::unlimited()).unwrap();
         assert_eq!(
             std::fs::metadata(&state_dir).unwrap().permissions().mode() & 0o777,
             0o700
@@ -310,7 +319,7 @@ mod tests {
             folder.path(),
             &Limits {
                 max_bytes: 800,
-                ..Limits::default()
+                ..Limits::unlimited()
             },
         )
         .unwrap();
@@ -323,7 +332,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let limits = Limits {
             min_free_bytes: 1 << 60,
-            ..Limits::default()
+            ..Limits::unlimited()
         };
         let journals = open(folder.path(), &limits).unwrap();
         for (kind, wanted) in [(Kind::Performance, 1 << 60), (Kind::Alert, 1 << 59)] {

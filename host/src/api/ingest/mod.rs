@@ -232,11 +232,7 @@ async fn parse(
     arrived: Arrived,
 ) -> Result<(NewBatch, Rejected), ApiError> {
     let config = &api.parts().config;
-    let limits = Limits {
-        max_decompressed_bytes: config.max_decompressed_bytes,
-        max_rows: config.max_rows,
-        max_string_bytes: config.max_string_bytes,
-    };
+    let limits = Limits::from(config);
     let counted = api.metrics().ingest.clone();
     // Never closed, so never refused.
     let _turn = api.parsing().acquire().await;

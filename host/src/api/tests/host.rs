@@ -19,10 +19,10 @@ use crate::{
     batch::Seq,
     batch_journal::{BatchJournal, BatchJournals},
     collect::{Collected, Destination, DriverError, Refused, Registry, drivers::fake},
-    config::{self, ApiConfig, JournalConfig, Loaded, Source, StartFrom, StorageConfig},
+    config::{self, ApiConfig, JournalConfig, Loaded, Source, StorageConfig},
     delivery::{DeliveryParts, State},
     exporters::{ExporterSet, ExporterStarter, Reloader},
-    journal::{self, Journals, Limits, Position, Receipt, Settlement},
+    journal::{self, Journals, Limits, Position, Receipt, Settlement, StartFrom},
     lifecycle::Phase,
     plugin::{InstanceHost, PluginCounters, PluginExporterView, PluginView},
     storages::Storages,
@@ -71,10 +71,9 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let limits = Limits {
-            max_bytes: journal.max_bytes,
             min_free_bytes: 0,
             gather: Duration::ZERO,
-            ..Limits::default()
+            ..Limits::from(&journal)
         };
         let backends = journal::open(folder.path(), &limits).unwrap();
         let batch_journal = |kind| {

@@ -31,8 +31,8 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let limits = Limits {
-            min_free_bytes: 0,
-            ..Limits::default()
+            retention: Duration::from_hours(2),
+            ..Limits::unlimited()
         };
         let journals = journal::open(folder.path(), &limits).unwrap();
         let journal = Arc::clone(journals.of(Kind::Alert));

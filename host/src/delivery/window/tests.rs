@@ -60,7 +60,7 @@ fn cursor(next: Position, ahead: Vec<Span>) -> Cursor {
 }
 
 fn pick(window: &mut Window, size: Size) -> Option<Shipment> {
-    match window.pick(size, Ordering::PerKey, Duration::ZERO) {
+    match window.pick(size, DeliveryOrder::PerKey, Duration::ZERO) {
         Pick::Send(shipment) => Some(shipment),
         Pick::Later(_) | Pick::Nothing => None,
     }
@@ -328,7 +328,7 @@ proptest! {
         let size = Size { items: room, ..ROOM };
         loop {
             let end = ends.next().unwrap_or(End::Delivered);
-            let shipment = match window.pick(size, Ordering::PerKey, Duration::ZERO) {
+            let shipment = match window.pick(size, DeliveryOrder::PerKey, Duration::ZERO) {
                 Pick::Send(shipment) => shipment,
                 Pick::Later(_) => { window.hurry(); continue; }
                 Pick::Nothing => break,

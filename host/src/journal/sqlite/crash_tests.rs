@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use delfin_plugin_api::Origin;
 use proptest::prelude::*;
@@ -142,12 +141,7 @@ impl Host {
 }
 
 fn open(folder: &Path) -> SqliteJournal {
-    let limits = Limits {
-        min_free_bytes: 0,
-        retention: Duration::ZERO,
-        gather: Duration::ZERO,
-        ..Limits::default()
-    };
+    let limits = Limits::unlimited();
     SqliteJournal::open(folder, "alerts", limits).unwrap()
 }
 

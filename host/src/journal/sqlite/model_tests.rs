@@ -395,12 +395,7 @@ impl Pair {
 
     fn reopen(&mut self) {
         self.journal = None;
-        let limits = Limits {
-            min_free_bytes: 0,
-            retention: Duration::ZERO,
-            gather: Duration::ZERO,
-            ..Limits::default()
-        };
+        let limits = Limits::unlimited();
         self.journal =
             Some(SqliteJournal::open(self.folder.path(), "performance", limits).unwrap());
     }

@@ -75,12 +75,7 @@ impl std::ops::Deref for TestJournal {
 
 /// Limits that nothing meets, with nothing kept and nothing put off.
 pub(super) fn limits() -> Limits {
-    Limits {
-        min_free_bytes: 0,
-        retention: Duration::ZERO,
-        gather: Duration::ZERO,
-        ..Limits::default()
-    }
+    Limits::unlimited()
 }
 
 pub(super) fn record(items: u64) -> NewRecord {

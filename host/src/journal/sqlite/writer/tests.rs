@@ -34,9 +34,8 @@ impl Bench {
             done: Arc::default(),
         };
         let limits = Limits {
-            min_free_bytes: 0,
-            retention: Duration::ZERO,
-            ..Limits::default()
+            gather: Limits::GATHER,
+            ..Limits::unlimited()
         };
         let space = Space::new(folder.path(), "alerts", 0);
         let mut writer = Writer::open(path, limits, space, shared).unwrap();
