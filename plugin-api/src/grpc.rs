@@ -1,13 +1,13 @@
 //! What the status of a gRPC call means to the host.
 //!
-//! What may be tried again is taken from the OpenTelemetry protocol, "OTLP/gRPC
-//! response" and "OTLP/gRPC throttling", of which this is the only table that
-//! several vendors share: <https://opentelemetry.io/docs/specs/otlp/#failures>.
+//! The codes that may be retried come from the OpenTelemetry protocol, "OTLP/gRPC
+//! response" and "OTLP/gRPC throttling", the only such table that several vendors
+//! share: <https://opentelemetry.io/docs/specs/otlp/#failures>.
 //!
-//! It knows two ends: tried again, or dropped. Here nothing is dropped that an
-//! answer does not refuse: where the specification has a client give up, and
-//! the answer does not speak of these very rows, the data is kept, and somebody
-//! has to look.
+//! The specification knows two results: retry, or drop. This module rejects rows
+//! only if the status is about the rows. For the other codes that a client must not
+//! retry it keeps the data and reports [`Failure::Misconfigured`], so that a person
+//! looks.
 //!
 //! Knows nothing of any gRPC library: a code is its number.
 
@@ -15,24 +15,24 @@ use std::time::Duration;
 
 use crate::Failure;
 
-/// The failure that a code other than OK stands for.
+/// The failure that a code other than OK means.
 ///
-/// `retry_delay` is that of `google.rpc.RetryInfo` among the status' details, if
-/// it is there. `message` may be the status' own: by it alone a request that is
-/// too long can be told from a quota that is used up.
+/// `retry_delay` is the delay of `google.rpc.RetryInfo` in the details of the status,
+/// if present. Pass the message of the status as `message`: only its text tells a
+/// request that is too large from a quota that is used up.
 ///
 /// | Code | Failure |
 /// |---|---|
 /// | CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS | retry; with a delay, throttled |
 /// | RESOURCE_EXHAUSTED with a delay | throttled |
-/// | RESOURCE_EXHAUSTED or OUT_OF_RANGE that speak of a message's size | too large |
+/// | RESOURCE_EXHAUSTED or OUT_OF_RANGE with a message about a size | too large |
 /// | RESOURCE_EXHAUSTED otherwise | misconfigured |
 /// | INVALID_ARGUMENT, ALREADY_EXISTS | rejected |
 /// | UNAUTHENTICATED, PERMISSION_DENIED | unauthorized |
 /// | NOT_FOUND, FAILED_PRECONDITION, UNIMPLEMENTED, UNKNOWN, INTERNAL, any other | misconfigured |
 ///
-/// A DEADLINE_EXCEEDED or CANCELLED that the client made up itself is no answer.
-/// Where rows do harm by coming twice, it is [`Failure::Uncertain`].
+/// If the client itself ended the call with DEADLINE_EXCEEDED or CANCELLED, there is
+/// no response. Report [`Failure::Uncertain`] where rows that arrive twice do harm.
 #[must_use]
 pub fn failure(code: i32, retry_delay: Option<Duration>, message: impl ToString) -> Failure {
     let message = message.to_string();
@@ -48,8 +48,8 @@ pub fn failure(code: i32, retry_delay: Option<Duration>, message: impl ToString)
     }
 }
 
-/// What the libraries of Go, C++ and Java, and tonic, say of a message that is
-/// longer than the receiver takes.
+/// Whether the text is that of gRPC for Go, C++ or Java, or of tonic, for a message
+/// that is larger than the receiver accepts.
 fn is_about_size(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     [
@@ -58,7 +58,7 @@ fn is_about_size(message: &str) -> bool {
         "exceeds maximum size",
     ]
     .iter()
-    .any(|words| message.contains(words))
+    .any(|text| message.contains(text))
 }
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_specification_has_tried_again_is_tried_again() {
+    fn the_codes_that_the_specification_retries_are_retried() {
         for code in [1, 4, 10, 11, 14, 15] {
             assert_eq!(failure(code, None, "why"), Failure::retry("why"), "{code}");
             let throttled = Failure::Throttled {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_too_long_is_to_be_split() {
+    fn a_request_that_is_too_large_is_split() {
         for (code, message) in [
             (8, "grpc: received message larger than max (5000 vs. 4096)"),
             (8, "CLIENT: Received message larger than max"),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_to_act_is_told_by_the_code() {
+    fn the_other_codes_become_the_failure_of_the_table() {
         for code in [7, 16] {
             let message = message();
             assert_eq!(

@@ -1,29 +1,29 @@
 //! The header `Authorization`.
 //!
-//! Promises: neither a password nor a token is in a message or a debug form.
+//! Promises: no password and no token is in a message or a debug form.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
 use crate::setting::{Mistakes, Secret};
 
-/// Who we are.
+/// The credentials of the exporter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorization {
-    /// A name and a password.
+    /// The scheme `Basic`.
     Basic {
-        /// The name.
+        /// The user name, without a colon.
         username: String,
         /// The password.
         password: Secret,
     },
-    /// A token.
+    /// The scheme `Bearer`, with its token.
     Bearer(Secret),
 }
 
 impl Authorization {
-    /// Reads the settings `username`, `password` and `bearer_token`: the first
-    /// two, the last, or none.
+    /// Reads the settings `username`, `password` and `bearer_token`. It is right to set
+    /// the first two, only the last, or none: then the result is `None`.
     pub fn read(
         username: Option<Value>,
         password: Option<Value>,
@@ -36,7 +36,7 @@ impl Authorization {
         let mistake = match (username, password, token) {
             (None, None, None) => return None,
             (None, None, Some(token)) => {
-                // What a header cannot hold would be refused with each request.
+                // A header cannot hold other characters, so each request would fail.
                 if token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
                     return Some(Self::Bearer(token));
                 }
@@ -46,18 +46,20 @@ impl Authorization {
                 if !username.contains(':') {
                     return Some(Self::Basic { username, password });
                 }
-                "`username` has a colon, after which the password would begin (choose another name)"
+                "`username` has a colon, which ends a user name (choose another name)"
             }
             (Some(_), None, None) | (None, Some(_), None) => {
                 "`username` and `password` come together, and one is missing or wrong (set both)"
             }
-            (_, _, Some(_)) => "`bearer_token` stands beside `username` or `password` (keep one)",
+            (_, _, Some(_)) => {
+                "`bearer_token` is set together with `username` or `password` (keep one)"
+            }
         };
         mistakes.add(mistake.to_owned());
         None
     }
 
-    /// The header's value. It is a secret.
+    /// The value of the header `Authorization`.
     #[must_use]
     pub fn header(&self) -> Secret {
         Secret::new(match self {
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_and_a_password_or_a_token_say_who_we_are() {
+    fn a_name_with_a_password_or_a_token_makes_the_header() {
         assert_eq!(read([None, None, None]), Ok(None));
         let basic = Ok(Some("Basic dTpodW50ZXIy".to_owned()));
         assert_eq!(read([Some("u"), Some("hunter2"), None]), basic);
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_is_refused_and_not_shown() {
+    fn credentials_that_cannot_be_sent_are_refused_and_not_shown() {
         for (settings, reason) in [
             ([Some("u"), None, None], "come together"),
             ([None, Some("hunter2"), None], "come together"),

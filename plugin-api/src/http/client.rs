@@ -1,9 +1,9 @@
 //! A client for exporters that speak HTTP.
 //!
-//! Promises: nothing lasts longer than the caller has time; a receiver's
-//! certificate is always verified; a redirect is an answer as any other; no
-//! proxy but that of the settings; an answer is read up to a limit; no secret is
-//! in what is shown.
+//! Promises: a request ends within the time that the caller gives; a receiver's
+//! certificate is always verified; a redirect is a response like any other; only the
+//! proxy of the settings is used; a body is read up to a limit; no message shows a
+//! secret.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -12,9 +12,9 @@
 //! fn post(client: &Client, body: &[u8], remaining: Duration) -> Outcome {
 //!     let url = "https://example.com/in";
 //!     match client.post(url).header("content-type", "text/plain").send(body, remaining) {
-//!         Ok(answer) if answer.is_success() => Ok(()),
-//!         Ok(answer) => Err(answer.failure(url)),
-//!         Err(unanswered) => Err(unanswered.failure(url)),
+//!         Ok(response) if response.is_success() => Ok(()),
+//!         Ok(response) => Err(response.failure(url)),
+//!         Err(error) => Err(error.failure(url)),
 //!     }
 //! }
 //! ```
@@ -27,56 +27,57 @@ use std::{
 use ureq::{
     Agent, Proxy, SendBody,
     http::{
-        HeaderValue, Method, Request as HttpRequest,
+        HeaderValue, Method, Request,
         header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT},
         request,
     },
 };
 
-use super::{Answer, Authorization, Tls, Unanswered};
+use super::{Authorization, RequestError, Response, Tls};
 use crate::{Failure, setting::Secret};
 
-const CONNECT: Duration = Duration::from_secs(5);
+/// The longest time to connect in.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is left of the caller's time to tell the outcome in, at most. A host
-/// takes a call that ends on the last moment for hung.
+/// The longest part of the caller's time that is kept back, so that the call can
+/// return before its deadline. The host takes a call past its deadline for stuck.
 const MARGIN: Duration = Duration::from_millis(250);
 
-/// How much of an answer is read, unless a request says otherwise.
-const MAX_ANSWER: usize = 64 * 1024;
+/// The bytes of a response's body that are read by default.
+const DEFAULT_MAX_RESPONSE: usize = 64 * 1024;
 
-/// A body from this length on is sent once the receiver has said that it wants
-/// it, or nothing for a second. A receiver that refuses it unread, as too large
-/// for one, closes the connection, and its answer would be lost.
-const ASK_FIRST: usize = 1 << 20;
+/// From this number of bytes on, a body is sent only after the receiver has agreed
+/// (`Expect: 100-continue`) or has said nothing for a second. A receiver that
+/// rejects a body unread closes the connection, and its response would be lost.
+const EXPECT_FROM_BYTES: usize = 1 << 20;
 
-/// What a client needs to know.
+/// The settings of a [`Client`].
 #[derive(Debug, Clone, Default)]
 pub struct ClientSettings {
-    /// The header `User-Agent`: the crate's name, a slash, its version.
+    /// The header `User-Agent`: the name of the crate, a slash, its version.
     pub user_agent: String,
     /// The header `Authorization`.
     pub authorization: Option<Authorization>,
-    /// Whom we trust, and who we are.
+    /// The certificates to trust and to show.
     pub tls: Tls,
-    /// The address of a proxy, `http://`, perhaps with credentials: a secret.
-    /// It is asked with `CONNECT`. None: none, whatever the environment says.
+    /// The URL of a proxy, which begins with `http://` and may hold credentials. The
+    /// client uses `CONNECT`. `None`: no proxy, even if the environment names one.
     pub proxy: Option<Secret>,
 }
 
-/// A client. It keeps connections open, and clones share them.
+/// An HTTP client. It keeps connections open, and its clones share them.
 #[derive(Clone)]
 pub struct Client {
     agent: Agent,
     authorization: Option<HeaderValue>,
 }
 
-/// A request that is being made.
-#[must_use = "a request is made by `send`"]
-pub struct Request<'a> {
+/// A request that is not sent yet.
+#[must_use = "a request is sent by `send`"]
+pub struct RequestBuilder<'a> {
     client: &'a Client,
     request: request::Builder,
-    max_answer: usize,
+    max_response: usize,
 }
 
 impl Client {
@@ -84,15 +85,15 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Failure::Misconfigured`] if a file or the proxy's address cannot be used.
+    /// [`Failure::Misconfigured`] if a file or the URL of the proxy cannot be used.
     pub fn new(settings: &ClientSettings) -> Result<Self, Failure> {
         let proxy = settings.proxy.as_ref();
-        // What is wrong with it is not said: it may hold a password.
+        // The message does not show the URL or the reason: they may hold a password.
         let proxy = proxy
             .map(|proxy| Proxy::new(proxy.reveal()))
             .transpose()
             .map_err(|_| {
-                Failure::misconfigured("`proxy` is no address (write `http://host:port`)")
+                Failure::misconfigured("`proxy` is not a URL (write `http://host:port`)")
             })?;
         let agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -116,89 +117,91 @@ impl Client {
         })
     }
 
-    /// Begins a `POST`.
-    pub fn post(&self, url: &str) -> Request<'_> {
+    /// A `POST` request.
+    pub fn post(&self, url: &str) -> RequestBuilder<'_> {
         self.request(Method::POST, url)
     }
 
-    /// Begins an `OPTIONS`, which asks and changes nothing.
-    pub fn options(&self, url: &str) -> Request<'_> {
+    /// An `OPTIONS` request, which changes nothing at the receiver: for `health`.
+    pub fn options(&self, url: &str) -> RequestBuilder<'_> {
         self.request(Method::OPTIONS, url)
     }
 
-    fn request(&self, method: Method, url: &str) -> Request<'_> {
-        let mut request = HttpRequest::builder().method(method).uri(url);
+    fn request(&self, method: Method, url: &str) -> RequestBuilder<'_> {
+        let mut request = Request::builder().method(method).uri(url);
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        Request {
+        RequestBuilder {
             client: self,
             request,
-            max_answer: MAX_ANSWER,
+            max_response: DEFAULT_MAX_RESPONSE,
         }
     }
 }
 
-impl Request<'_> {
+impl RequestBuilder<'_> {
     /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value);
         self
     }
 
-    /// Reads that many bytes of the answer's body at most.
-    pub fn max_answer(mut self, bytes: usize) -> Self {
-        self.max_answer = bytes;
+    /// Sets how many bytes of the response's body are read at most; 64 KiB by default.
+    pub fn max_response(mut self, bytes: usize) -> Self {
+        self.max_response = bytes;
         self
     }
 
-    /// Sends it, and reads the answer, in a little less than that time.
+    /// Sends the request and reads the response. It takes at most `time`, less a
+    /// tenth of it or 250 ms, so that the caller can return in time.
     ///
     /// # Errors
     ///
-    /// There is none. Whether the body may have arrived is in the reason.
-    pub fn send(self, body: &[u8], time: Duration) -> Result<Answer, Unanswered> {
+    /// There is no response. [`RequestError::kind`] says whether the receiver may
+    /// have the body.
+    pub fn send(self, body: &[u8], time: Duration) -> Result<Response, RequestError> {
         if time.is_zero() {
-            return Err(Unanswered::late());
+            return Err(RequestError::no_time_left());
         }
         let time = time - MARGIN.min(time / 10);
-        let mut body = Body {
+        let mut body = TrackedBody {
             rest: body,
-            taken: false,
+            is_read: false,
         };
         let length = body.rest.len();
         let mut request = self.request.header(CONTENT_LENGTH, length);
-        if length >= ASK_FIRST {
+        if length >= EXPECT_FROM_BYTES {
             request = request.header(EXPECT, "100-continue");
         }
         let agent = &self.client.agent;
-        let answered = request
+        let result = request
             .body(SendBody::from_reader(&mut body))
             .map_err(ureq::Error::from)
             .and_then(|request| {
                 let request = agent
                     .configure_request(request)
                     .timeout_global(Some(time))
-                    .timeout_connect(Some(time.min(CONNECT)))
+                    .timeout_connect(Some(time.min(CONNECT_TIMEOUT)))
                     .build();
                 agent.run(request)
             });
-        match answered {
-            Ok(response) => Ok(Answer::read(response, self.max_answer)),
-            Err(error) => Err(Unanswered::new(&error, body.taken)),
+        match result {
+            Ok(response) => Ok(Response::read(response, self.max_response)),
+            Err(error) => Err(RequestError::new(&error, body.is_read)),
         }
     }
 }
 
-/// A body that knows whether any of it was taken.
-struct Body<'a> {
+/// A body that remembers whether the client has read any of it.
+struct TrackedBody<'a> {
     rest: &'a [u8],
-    taken: bool,
+    is_read: bool,
 }
 
-impl Read for Body<'_> {
+impl Read for TrackedBody<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.taken = true;
+        self.is_read = true;
         self.rest.read(buffer)
     }
 }

@@ -1,63 +1,67 @@
-//! What an answer over HTTP, or none, means to the host.
+//! What an HTTP response, or none, means to the host.
 //!
-//! Promises: only an answer that speaks of these very rows rejects them; what a
-//! person has to mend keeps the data; what may pass is tried again.
+//! Promises: only a response about the rows themselves rejects them; a condition
+//! that a person must correct keeps the data; a temporary condition is retried.
 //!
 //! The mapping knows nothing of any HTTP client. [`Client`], with the feature
 //! `http-client`, is one.
 
 #[cfg(feature = "http-client")]
-mod address;
-#[cfg(feature = "http-client")]
-mod answer;
-#[cfg(feature = "http-client")]
 mod authorization;
 #[cfg(feature = "http-client")]
 mod client;
 #[cfg(feature = "http-client")]
+mod response;
+#[cfg(feature = "http-client")]
 mod tls;
+#[cfg(feature = "http-client")]
+mod url;
 
 use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "http-client")]
 pub use self::{
-    address::check_url,
-    answer::{Answer, Unanswered},
     authorization::Authorization,
-    client::{Client, ClientSettings, Request},
+    client::{Client, ClientSettings, RequestBuilder},
+    response::{RequestError, Response},
     tls::{Identity, Tls},
+    url::check_url,
 };
 use crate::Failure;
 
-/// What went wrong when there was no answer.
+/// Why a request has no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoAnswer {
-    /// Nothing was sent: the name is unknown, the connection refused, no time left.
+pub enum ErrorKind {
+    /// The receiver cannot have the request: the host name is unknown, the connection
+    /// was refused, or no time was left.
     NotSent,
-    /// Something was sent, and the connection broke or the time ran out.
-    Lost,
-    /// The receiver's certificate is not trusted, or ours is not by the
-    /// receiver, or it speaks no TLS.
+    /// The receiver may have the request: it was sent, at least in part, and then the
+    /// connection broke or the time was over.
+    NoResponse,
+    /// TLS failed: the receiver's certificate is not trusted, it does not accept the
+    /// client's certificate, or it does not speak TLS.
     Untrusted,
-    /// The address is none.
-    BadAddress,
-    /// Whatever is there, it speaks no HTTP.
+    /// The URL cannot be used.
+    InvalidUrl,
+    /// The receiver does not speak HTTP.
     NotHttp,
-    /// The proxy does not let us through to there.
+    /// The proxy refuses to connect to the receiver.
     Forbidden,
 }
 
-impl NoAnswer {
-    /// The failure. One that does no harm by coming twice should report `Lost`
-    /// as [`Failure::retry`] instead.
+impl ErrorKind {
+    /// The failure that the error means.
+    ///
+    /// An exporter whose receiver accepts the same rows twice without harm should
+    /// report [`NoResponse`](Self::NoResponse) as [`Failure::retry`] instead.
     #[must_use]
     pub fn failure(self, message: impl ToString) -> Failure {
         match self {
             Self::NotSent => Failure::retry(message),
-            Self::Lost => Failure::Uncertain {
+            Self::NoResponse => Failure::Uncertain {
                 message: message.to_string(),
             },
-            Self::Untrusted | Self::BadAddress | Self::NotHttp => Failure::misconfigured(message),
+            Self::Untrusted | Self::InvalidUrl | Self::NotHttp => Failure::misconfigured(message),
             Self::Forbidden => Failure::Unauthorized {
                 message: message.to_string(),
             },
@@ -65,37 +69,47 @@ impl NoAnswer {
     }
 }
 
-/// The failure that a status other than success stands for.
+/// The failure that a status code other than 200 to 299 means.
 ///
-/// `retry_after` is the text of that header, seconds or a date. What it says is
-/// passed on as it is, however long: the host has a limit of its own.
+/// `retry_after` is the value of that header: seconds, or a date. The time is passed
+/// on however long it is, because the host limits it.
 ///
-/// Only 400, 409 and 422 speak of the rows. A status that a client cannot know
-/// is the receiver's trouble from 500 on, and below that something to mend.
+/// | Status | Failure |
+/// |---|---|
+/// | 400, 422 | rejected |
+/// | 401, 403, 407, 511 | unauthorized |
+/// | 408, 423, 424, 425 | retry |
+/// | 409 | rejected; with `Retry-After`, retry |
+/// | 413 | too large |
+/// | 429 | throttled |
+/// | 503 with `Retry-After` | throttled |
+/// | 300 to 499 otherwise, 501, 505, 506, 510 | misconfigured |
+/// | any other | retry |
 #[must_use]
 pub fn failure(status: u16, retry_after: Option<&str>, message: impl ToString) -> Failure {
     let message = message.to_string();
-    let after = retry_after.and_then(|text| wait(text, SystemTime::now()));
+    let after = retry_after.and_then(|text| parse_retry_after(text, SystemTime::now()));
     match status {
         401 | 403 | 407 | 511 => Failure::Unauthorized { message },
-        // A request with the same key is still at work, or what is in the way
-        // is to go: else it would not say when to come back.
+        // A conflict that names a time is temporary: a request with the same key is
+        // still in progress, or the conflicting object will go away.
         409 if after.is_some() => Failure::Retry { message, after },
         400 | 409 | 422 => Failure::Rejected { message },
         413 => Failure::TooLarge { message },
         429 => Failure::Throttled { message, after },
         503 if after.is_some() => Failure::Throttled { message, after },
         408 | 423 | 424 | 425 => Failure::Retry { message, after },
-        // Something else answers there, or it wants to be spoken to otherwise.
+        // These statuses are not about the rows: the URL belongs to another service,
+        // or the receiver expects another request.
         300..=499 | 501 | 505 | 506 | 510 => Failure::Misconfigured { message },
         0..=299 | 500..=u16::MAX => Failure::Retry { message, after },
     }
 }
 
-fn wait(text: &str, now: SystemTime) -> Option<Duration> {
+fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than a number holds is still for ever, and no reason to hurry.
+        // A number that does not fit is a very long time, not a mistake.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(text).ok()?;
@@ -112,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_says_who_has_to_act() {
+    fn a_status_becomes_the_failure_of_the_table() {
         let message = || "why".to_owned();
         let unauthorized = Failure::Unauthorized { message: message() };
         let too_large = Failure::TooLarge { message: message() };
@@ -141,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_receiver_says_when_to_come_back() {
+    fn the_retry_after_of_a_response_is_passed_on() {
         let throttled = |seconds| Failure::Throttled {
             message: "why".to_owned(),
             after: Some(Duration::from_secs(seconds)),
@@ -157,20 +171,20 @@ mod tests {
             assert_eq!(of(503, Some(unclear)), Failure::retry("why"), "{unclear:?}");
         }
         assert_eq!(of(429, Some("0")), throttled(0));
-        let ages = "99999999999999999999999";
-        assert_eq!(of(429, Some(ages)), throttled(u64::MAX));
-        let crossed = decode_outcome(encode_outcome(Err(of(429, Some(ages)))));
+        let very_long = "99999999999999999999999";
+        assert_eq!(of(429, Some(very_long)), throttled(u64::MAX));
+        let crossed = decode_outcome(encode_outcome(Err(of(429, Some(very_long)))));
         assert!(matches!(
             crossed,
             Err(Failure::Throttled { after: Some(_), .. })
         ));
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-        let later = wait("Sun, 06 Nov 1994 08:50:37 GMT", now);
+        let later = parse_retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now);
         assert_eq!(later, Some(Duration::from_mins(1)));
     }
 
     #[test]
-    fn who_is_asked_to_come_back_is_not_rejected() {
+    fn a_status_with_retry_after_does_not_reject() {
         let after = Some(Duration::from_secs(2));
         let message = || "why".to_owned();
         for status in [408, 409, 425, 500] {
@@ -181,18 +195,22 @@ mod tests {
     }
 
     #[test]
-    fn without_an_answer_it_matters_whether_anything_was_sent() {
-        assert_eq!(NoAnswer::NotSent.failure("why"), Failure::retry("why"));
+    fn without_a_response_the_failure_depends_on_the_kind_of_the_error() {
+        assert_eq!(ErrorKind::NotSent.failure("why"), Failure::retry("why"));
         let uncertain = Failure::Uncertain {
             message: "why".to_owned(),
         };
-        assert_eq!(NoAnswer::Lost.failure("why"), uncertain);
-        for mend in [NoAnswer::Untrusted, NoAnswer::BadAddress, NoAnswer::NotHttp] {
+        assert_eq!(ErrorKind::NoResponse.failure("why"), uncertain);
+        for mend in [
+            ErrorKind::Untrusted,
+            ErrorKind::InvalidUrl,
+            ErrorKind::NotHttp,
+        ] {
             assert_eq!(mend.failure("why"), Failure::misconfigured("why"));
         }
         let unauthorized = Failure::Unauthorized {
             message: "why".to_owned(),
         };
-        assert_eq!(NoAnswer::Forbidden.failure("why"), unauthorized);
+        assert_eq!(ErrorKind::Forbidden.failure("why"), unauthorized);
     }
 }

@@ -1,7 +1,7 @@
-//! Whom we trust, and who we are, where HTTP is encrypted.
+//! Certificates for HTTP over TLS.
 //!
-//! Promises: a receiver's certificate is always verified; a file that cannot be
-//! used is named with the reason, before anything is sent.
+//! Promises: a receiver's certificate is always verified; a file that cannot be used
+//! is reported with its reason before anything is sent.
 
 use std::{
     fmt::Display,
@@ -19,21 +19,23 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 use crate::{Failure, setting::Mistakes};
 
-/// Settings of TLS.
+/// The settings for TLS. By default the public certificate authorities are trusted,
+/// and the client shows no certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// Who signs the receivers' certificates; the public authorities, if `None`.
+    /// A PEM file with the certificate authorities to trust, instead of the public
+    /// ones.
     pub ca_certificate: Option<PathBuf>,
-    /// What we show to receivers that ask who we are.
+    /// The client certificate, for a receiver that asks for one.
     pub identity: Option<Identity>,
 }
 
-/// PEM files.
+/// The PEM files of a client certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The certificate, with its chain.
+    /// The certificate and its chain.
     pub certificate: PathBuf,
-    /// Its key.
+    /// The private key of the certificate.
     pub key: PathBuf,
 }
 
@@ -54,9 +56,9 @@ impl Tls {
             }),
             (None, None) => None,
             (Some(_), None) | (None, Some(_)) => {
-                let both = "`client_certificate` and `client_key` come together, and one is \
-                            missing or wrong (set both)";
-                mistakes.add(both.to_owned());
+                let one = "`client_certificate` and `client_key` come together, and one is \
+                           missing or wrong (set both)";
+                mistakes.add(one.to_owned());
                 None
             }
         };
@@ -72,7 +74,7 @@ impl Tls {
         if let Some(path) = &self.ca_certificate {
             let roots = certificates("ca_certificate", path)?;
             check_roots(path, &roots)?;
-            config = config.root_certs(RootCerts::Specific(Arc::new(own(&roots))));
+            config = config.root_certs(RootCerts::Specific(Arc::new(to_ureq(&roots))));
         }
         if let Some(identity) = &self.identity {
             config = config.client_cert(Some(client_certificate(identity)?));
@@ -85,9 +87,10 @@ fn client_certificate(identity: &Identity) -> Result<ClientCert, Failure> {
     let chain = certificates("client_certificate", &identity.certificate)?;
     let unusable = |reason: &dyn Display| unusable("client_key", &identity.key, reason);
     let pem = fs::read(&identity.key).map_err(|error| unusable(&error))?;
-    // What the parser says of a key may hold some of it.
+    // The parser's error is not shown: it may quote the key.
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unusable(&"it holds no key"))?;
-    // The client takes for granted that the two belong together.
+    // `ureq` does not check that key and certificate belong together, and each
+    // connection would fail: build a configuration of rustls to find out now.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tried = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -95,7 +98,7 @@ fn client_certificate(identity: &Identity) -> Result<ClientCert, Failure> {
         .and_then(|builder| builder.with_client_auth_cert(chain.clone(), key));
     tried.map_err(|error| unusable(&error))?;
     let key = PrivateKey::from_pem(&pem).map_err(|_| unusable(&"it holds no key"))?;
-    Ok(ClientCert::new_with_certs(&own(&chain), key))
+    Ok(ClientCert::new_with_certs(&to_ureq(&chain), key))
 }
 
 fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
@@ -109,7 +112,7 @@ fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     Ok(certificates)
 }
 
-/// The client passes over what it cannot use, and would then trust nobody.
+/// `ureq` ignores certificates that it cannot use, and would then trust no receiver.
 fn check_roots(path: &Path, roots: &[CertificateDer<'static>]) -> Result<(), Failure> {
     let mut store = RootCertStore::empty();
     for root in roots {
@@ -119,7 +122,7 @@ fn check_roots(path: &Path, roots: &[CertificateDer<'static>]) -> Result<(), Fai
     Ok(())
 }
 
-fn own(certificates: &[CertificateDer<'static>]) -> Vec<Certificate<'static>> {
+fn to_ureq(certificates: &[CertificateDer<'static>]) -> Vec<Certificate<'static>> {
     let own = |der: &CertificateDer<'static>| Certificate::from_der(der).to_owned();
     certificates.iter().map(own).collect()
 }

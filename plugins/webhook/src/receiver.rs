@@ -10,7 +10,7 @@ use std::{
 
 use delfin_plugin_api::{
     Failure, Outcome,
-    http::{Client, ClientSettings, NoAnswer, Request},
+    http::{Client, ClientSettings, ErrorKind, RequestBuilder},
 };
 use flate2::{Compression, write::GzEncoder};
 
@@ -59,7 +59,7 @@ impl Receiver {
             .post(&self.config.url)
             .header("content-type", "application/json")
             .header("idempotency-key", key)
-            .max_answer(verdict::max_answer(rows));
+            .max_response(verdict::max_answer(rows));
         if self.config.gzip {
             request = request.header("content-encoding", "gzip");
         }
@@ -84,7 +84,7 @@ impl Receiver {
             }
             Ok(_) => Ok(()),
             // A question does no harm by being asked twice.
-            Err(error) if error.cause == NoAnswer::Lost => {
+            Err(error) if error.kind == ErrorKind::NoResponse => {
                 Err(Failure::retry(format!("`{shown}`: {error}")))
             }
             Err(error) => Err(error.failure(shown)),
@@ -101,7 +101,7 @@ impl Receiver {
     }
 
     /// Adds the operator's headers, and the signature of a body.
-    fn signed<'a>(&self, mut request: Request<'a>, body: &[u8]) -> Request<'a> {
+    fn signed<'a>(&self, mut request: RequestBuilder<'a>, body: &[u8]) -> RequestBuilder<'a> {
         for (name, value) in &self.config.headers {
             request = request.header(name, value.reveal());
         }

@@ -9,7 +9,7 @@
 
 use delfin_plugin_api::{
     Failure, Outcome, RowFailure,
-    http::Answer,
+    http::Response,
     log,
     serde::{self, Deserialize},
 };
@@ -25,7 +25,7 @@ pub(crate) fn max_answer(rows: usize) -> usize {
 }
 
 /// What became of the rows.
-pub(crate) fn outcome(answer: &Answer, rows: usize, receiver: &str) -> Outcome {
+pub(crate) fn outcome(answer: &Response, rows: usize, receiver: &str) -> Outcome {
     let named = Named::read(answer, rows);
     if answer.is_success() {
         return success(answer, named, receiver);
@@ -39,7 +39,7 @@ pub(crate) fn outcome(answer: &Answer, rows: usize, receiver: &str) -> Outcome {
     }
 }
 
-fn success(answer: &Answer, named: Named, receiver: &str) -> Outcome {
+fn success(answer: &Response, named: Named, receiver: &str) -> Outcome {
     match named {
         Named::Rows(rows) => Err(Failure::Partial {
             rows: join(rows.into_iter().flatten()),
@@ -91,7 +91,7 @@ struct Item {
 }
 
 impl Named {
-    fn read(answer: &Answer, rows: usize) -> Self {
+    fn read(answer: &Response, rows: usize) -> Self {
         let written = answer
             .body()
             .and_then(|body| serde_json::from_slice::<Written>(body).ok());

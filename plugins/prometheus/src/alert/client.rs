@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{
     Failure,
-    http::{self, Answer, ClientSettings, NoAnswer},
+    http::{self, ClientSettings, ErrorKind, Response},
 };
 
 use super::{config::Config, payload::Posted};
@@ -118,14 +118,14 @@ impl Client {
         match answered {
             Ok(answer) => self.verdict(&answer),
             // It may be there, and once more does no harm.
-            Err(error) if error.cause == NoAnswer::Lost => {
+            Err(error) if error.kind == ErrorKind::NoResponse => {
                 Err(Failure::retry(format!("`{}`: {error}", self.url)))
             }
             Err(error) => Err(error.failure(&self.url)),
         }
     }
 
-    fn verdict(&self, answer: &Answer) -> Result<Verdict, Failure> {
+    fn verdict(&self, answer: &Response) -> Result<Verdict, Failure> {
         if answer.is_success() {
             return Ok(Verdict::Stored);
         }

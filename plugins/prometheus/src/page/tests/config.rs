@@ -51,7 +51,7 @@ fn every_mistake_is_reported_and_no_password() {
     .unwrap_err();
     for part in [
         "`username` is missing (`username` and `password` come together)",
-        "`password` is no text",
+        "`password` has a wrong value",
         "`metric_server_ip` cannot be `\"localhost\"`",
         "`metric_server_port` cannot be `65536`",
         "`metric_expiration` cannot be `\"0s\"`",

@@ -1,6 +1,6 @@
-//! Checks addresses of receivers.
+//! Checks the URLs of receivers.
 //!
-//! Promises: what stands before an `@` is not shown, it may be a password.
+//! Promises: the text before an `@` is in no message, because it may be a password.
 
 use ureq::http::Uri;
 
@@ -8,14 +8,14 @@ use crate::setting::Mistakes;
 
 const URL: &str = "write `http://` or `https://`, and a host";
 
-/// Checks that `url` is an address to send to; adds why it is none.
+/// Parses a URL, or adds why it is not one to send to.
 ///
-/// It may have a path. Credentials in it are refused: they have settings of
-/// their own, and an address is shown.
+/// The URL may have a path and a query. Credentials in it are a mistake: they have
+/// settings of their own, and messages show the URL.
 pub fn check_url(key: &str, url: &str, mistakes: &mut Mistakes) -> Option<Uri> {
     let uri = url.parse::<Uri>().ok();
     let authority = uri.as_ref().and_then(Uri::authority);
-    // What cannot be read may have them all the same.
+    // A text that is no URL may hold credentials as well.
     if authority
         .map_or(url, |authority| authority.as_str())
         .contains('@')
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_a_scheme_and_a_host() {
+    fn a_url_has_a_scheme_and_a_host() {
         for good in ["http://a", "https://a:8190/v1/x?y=z", "http://[::1]:1/"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }

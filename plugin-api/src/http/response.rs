@@ -1,0 +1,271 @@
+//! The response to a request, or the error if there is none.
+
+use std::{
+    fmt,
+    io::{self, Read},
+};
+
+use ureq::{
+    Body, Timeout,
+    http::{
+        HeaderName,
+        header::{CONTENT_TYPE, RETRY_AFTER},
+    },
+};
+
+use super::ErrorKind;
+use crate::{Failure, text::excerpt};
+
+/// The number of characters of a body that a message shows.
+const MAX_TEXT_CHARS: usize = 500;
+
+/// A response of any status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    status: u16,
+    retry_after: Option<String>,
+    content_type: Option<String>,
+    body: Vec<u8>,
+    is_complete: bool,
+}
+
+/// Why a request has no response. Its text does not name the receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestError {
+    /// What went wrong.
+    pub kind: ErrorKind,
+    /// The reason, for a message.
+    pub reason: String,
+}
+
+impl Response {
+    /// Reads a response, and at most `limit` bytes of its body. Reading one byte more
+    /// tells a body of exactly that length from a longer one.
+    pub(super) fn read(mut response: ureq::http::Response<Body>, limit: usize) -> Self {
+        let header = |name: HeaderName| {
+            let value = response.headers().get(name)?;
+            value.to_str().ok().map(str::to_owned)
+        };
+        let (retry_after, content_type) = (header(RETRY_AFTER), header(CONTENT_TYPE));
+        let mut body = Vec::new();
+        let reader = response.body_mut().as_reader();
+        let read = reader.take(limit as u64 + 1).read_to_end(&mut body);
+        let is_complete = read.is_ok() && body.len() <= limit;
+        body.truncate(limit);
+        Self {
+            status: response.status().as_u16(),
+            retry_after,
+            content_type,
+            body,
+            is_complete,
+        }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Whether the status is 200 to 299.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Whether the `Content-Type` is JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        let kind = self.content_type.as_deref().unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        let kind = kind.to_ascii_lowercase();
+        kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+    }
+
+    /// The body; `None` if it is longer than the request's `max_response`, or the
+    /// connection broke before its end.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.is_complete.then_some(&*self.body)
+    }
+
+    /// The beginning of the body, on one line, for a message.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        let words: Vec<_> = text.trim().trim_matches('"').split_whitespace().collect();
+        excerpt(&words.join(" "), MAX_TEXT_CHARS)
+    }
+
+    /// The failure that the status means; do not call it on a success. `receiver` is
+    /// the name that the message shows.
+    #[must_use]
+    pub fn failure(&self, receiver: &str) -> Failure {
+        super::failure(
+            self.status,
+            self.retry_after.as_deref(),
+            self.message(receiver),
+        )
+    }
+
+    /// The receiver, the status and the beginning of the body, for a message.
+    #[must_use]
+    pub fn message(&self, receiver: &str) -> String {
+        let (status, text) = (self.status, self.text());
+        if text.is_empty() {
+            return format!("`{receiver}` answers {status}");
+        }
+        format!("`{receiver}` answers {status}: {text}")
+    }
+}
+
+impl RequestError {
+    pub(super) fn no_time_left() -> Self {
+        Self {
+            kind: ErrorKind::NotSent,
+            reason: "no time left to send".to_owned(),
+        }
+    }
+
+    /// `sent` is whether the client has read any of the body to send it.
+    pub(super) fn new(error: &ureq::Error, sent: bool) -> Self {
+        let by_progress = if sent {
+            ErrorKind::NoResponse
+        } else {
+            ErrorKind::NotSent
+        };
+        let kind = match error {
+            ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => {
+                ErrorKind::Untrusted
+            }
+            ureq::Error::Io(error) if is_tls(error) => ErrorKind::Untrusted,
+            // Only a write fails with this error, so the body was not sent to its end.
+            // A receiver cannot accept a body that is shorter than its length says.
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                ErrorKind::NotSent
+            }
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl => {
+                ErrorKind::InvalidUrl
+            }
+            ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(_, _) => ErrorKind::NotHttp,
+            ureq::Error::ConnectProxyFailed(reason) if is_forbidden(reason) => ErrorKind::Forbidden,
+            // Every other error means only that there was no response.
+            _ => by_progress,
+        };
+        Self {
+            kind,
+            reason: reason(error, sent),
+        }
+    }
+
+    /// The failure that the error means; see [`ErrorKind::failure`]. `receiver` is the
+    /// name that the message shows.
+    #[must_use]
+    pub fn failure(&self, receiver: &str) -> Failure {
+        self.kind.failure(format!("`{receiver}`: {self}"))
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+fn is_tls(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+/// Whether the proxy asks for credentials or forbids the receiver. The library
+/// passes on the status of the proxy's response in this text only.
+fn is_forbidden(reason: &str) -> bool {
+    ["responded 401", "responded 403", "responded 407"]
+        .iter()
+        .any(|status| reason.contains(status))
+}
+
+fn reason(error: &ureq::Error, sent: bool) -> String {
+    match error {
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            "the connection was closed before all was sent (over TLS, the receiver may want \
+             another client certificate)"
+                .to_owned()
+        }
+        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
+            "cannot connect in time".to_owned()
+        }
+        ureq::Error::Timeout(_) if sent => "does not answer in time".to_owned(),
+        ureq::Error::Timeout(_) => "cannot connect in time".to_owned(),
+        ureq::Error::HostNotFound => "the host name is unknown".to_owned(),
+        ureq::Error::ConnectProxyFailed(reason) => {
+            format!("cannot connect through the proxy: {reason}")
+        }
+        ureq::Error::Protocol(error) => {
+            format!("does not speak HTTP (is it https, or another port?): {error}")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, content_type: &str, body: &str) -> Response {
+        Response {
+            status,
+            retry_after: None,
+            content_type: Some(content_type.to_owned()),
+            body: body.as_bytes().to_vec(),
+            is_complete: true,
+        }
+    }
+
+    #[test]
+    fn a_message_has_the_beginning_of_the_body_on_one_line() {
+        let show = |body: &str| response(500, "", body).message("http://a");
+        assert_eq!(show(""), "`http://a` answers 500");
+        assert_eq!(show("\"no\nroom\"\r\n"), "`http://a` answers 500: no room");
+        let long = format!("`http://a` answers 500: {}…", "x".repeat(MAX_TEXT_CHARS));
+        assert_eq!(show(&"x".repeat(9999)), long);
+    }
+
+    #[test]
+    fn json_is_recognised_by_its_media_type() {
+        for (kind, json) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/problem+json", true),
+            ("text/html", false),
+            ("", false),
+        ] {
+            assert_eq!(response(200, kind, "").is_json(), json, "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_kind_of_an_error_depends_on_whether_anything_was_sent() {
+        let broken = || ureq::Error::Io(io::ErrorKind::ConnectionReset.into());
+        let cut_short = || ureq::Error::Io(io::ErrorKind::BrokenPipe.into());
+        let late = || ureq::Error::Timeout(Timeout::Global);
+        for (error, sent, kind) in [
+            (broken(), true, ErrorKind::NoResponse),
+            (broken(), false, ErrorKind::NotSent),
+            (cut_short(), true, ErrorKind::NotSent),
+            (late(), true, ErrorKind::NoResponse),
+            (late(), false, ErrorKind::NotSent),
+            (ureq::Error::HostNotFound, false, ErrorKind::NotSent),
+            (ureq::Error::Tls("no"), false, ErrorKind::Untrusted),
+            (
+                ureq::Error::BadUri("no".to_owned()),
+                false,
+                ErrorKind::InvalidUrl,
+            ),
+        ] {
+            assert_eq!(RequestError::new(&error, sent).kind, kind, "{error:?}");
+        }
+    }
+}
