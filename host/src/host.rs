@@ -123,15 +123,6 @@ impl Host {
         })
     }
 
-    /// Where the API listens.
-    ///
-    /// # Errors
-    ///
-    /// The system does not say.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
     /// Who makes another configuration hold.
     #[must_use]
     pub fn reloader(&self) -> &Reloader {

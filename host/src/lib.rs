@@ -1,21 +1,28 @@
 //! The host: loads exporters from shared libraries and delivers batches to them.
+//!
+//! The `pub` modules are for the binary, the tests and the benchmarks.
 
-pub mod alert;
-pub mod api;
+#![expect(
+    unreachable_pub,
+    reason = "in the host, `pub` means public in the module; nothing else uses this crate"
+)]
+
+mod alert;
+mod api;
 pub mod batch;
 pub mod batch_journal;
 pub mod cli;
-pub mod clock;
+mod clock;
 pub mod collect;
 pub mod config;
-pub mod delivery;
-pub mod exporters;
-pub mod host;
+mod delivery;
+mod exporters;
+mod host;
 pub mod ingest;
-pub mod inventory;
+mod inventory;
 pub mod journal;
 mod lifecycle;
-pub mod logging;
-pub mod plugin;
+mod logging;
+mod plugin;
 mod sqlite;
-pub mod storages;
+mod storages;

@@ -27,8 +27,7 @@ use delfin_plugin_api::AlertBatch;
 
 pub use follower::{Follower, StartError};
 pub use identity::Identity;
-pub use sighting::{Ended, TrackedAlert};
-pub use store::StoreError;
+pub use sighting::TrackedAlert;
 
 use crate::{batch::Seq, batch_journal::BatchJournal};
 use table::Table;

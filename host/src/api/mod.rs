@@ -35,7 +35,7 @@ use axum::{Extension, Router, middleware::from_fn};
 use tokio::sync::{Semaphore, watch};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use error::{ApiError, ErrorBody};
+pub use error::ApiError;
 pub use serve::serve;
 
 use crate::{

@@ -12,7 +12,7 @@ use super::{Cell, Error, Global, Output, Table, grouped, settings, table::printa
 
 mod view;
 
-pub use view::{Listing, PluginView, RefusedView};
+pub use view::{Listing, PluginView};
 
 /// What can be asked of plugin files.
 #[derive(Debug, clap::Subcommand)]

@@ -15,10 +15,10 @@ use super::mistake::ConfigErrors;
 use super::source::Source;
 
 /// The environment variable that names the configuration file.
-pub const ENV: &str = "DELFIN_CONF";
+const ENV: &str = "DELFIN_CONF";
 
 /// The configuration that is built into the binary.
-pub const EMBEDDED: &str = include_str!("../../../etc/delfin/delfin.conf");
+pub(super) const EMBEDDED: &str = include_str!("../../../etc/delfin/delfin.conf");
 
 /// A larger file is not a configuration. The host stops reading here.
 const MAX_BYTES: u64 = 1024 * 1024;

@@ -52,9 +52,8 @@ impl ConfigErrors {
         }
     }
 
-    /// The mistakes; never empty.
-    #[must_use]
-    pub fn mistakes(&self) -> &[Mistake] {
+    #[cfg(test)]
+    pub(super) fn mistakes(&self) -> &[Mistake] {
         &self.mistakes
     }
 }

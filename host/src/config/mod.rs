@@ -27,13 +27,10 @@ use std::path::{Path, PathBuf};
 use delfin_plugin_api::redact::Redactor;
 use toml::de::DeTable;
 
-pub use delivery::{
-    BatchConfig, CircuitBreakerConfig, DeadLetterConfig, DeliveryOrder, OnFull, OnOverflow,
-    OnUncertain, QueueConfig, RetryConfig,
-};
-pub use exporter::{ExporterConfig, ResendConfig};
+pub use delivery::{BatchConfig, DeliveryOrder, OnFull, OnOverflow, OnUncertain, RetryConfig};
+pub use exporter::ExporterConfig;
 pub use filter::Filter;
-pub use find::{EMBEDDED, ENV, LoadError};
+pub use find::LoadError;
 pub use mistake::{ConfigErrors, Mistake};
 pub use service::{AlertsConfig, ApiConfig, JournalConfig, LogConfig, LogFormat, ShutdownConfig};
 pub use source::Source;

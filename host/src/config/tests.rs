@@ -6,7 +6,7 @@ use delfin_plugin_api::Kind;
 use proptest::prelude::*;
 use toml::{Table, Value};
 
-use super::*;
+use super::{find::EMBEDDED, *};
 
 fn flag() -> Source {
     Source::Flag("test.conf".into())

@@ -30,11 +30,10 @@ use tokio::{
     time::timeout,
 };
 
-pub use breaker::Circuit;
 use command::Command;
 pub use handle::ExporterHandle;
 pub use resend::Resend;
-pub use status::{CIRCUITS, CLASSES, Growth, LATENCY_BOUNDS, Latency, State, Status, StatusView};
+pub use status::{CIRCUITS, CLASSES, LATENCY_BOUNDS, Latency, State, Status, StatusView};
 pub use worker::LIMITS;
 
 use crate::{

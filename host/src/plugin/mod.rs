@@ -16,4 +16,6 @@ pub use call::{ExportRequest, RequestPart};
 pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Answer, Call, Instance, Reply};
 pub use offers::{ExporterFactory, PROBE_COMMAND, Plugins};
-pub use view::{PluginExporterView, PluginView};
+#[cfg(test)]
+pub use view::PluginExporterView;
+pub use view::PluginView;

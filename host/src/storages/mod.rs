@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-pub use known::{Known, Status};
+pub use known::Known;
 pub use progress::Progress;
 pub use refusal::Refusal;
 

@@ -1,6 +1,6 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use super::*;
+use super::{view::RefusedView, *};
 
 const MANIFEST: &str = r#"{
     "abi": "1.0.0",
