@@ -20,7 +20,7 @@ install -d -m 0755 $(3)
 $(if $(2),install -m 0644 $(foreach plugin,$(2),target/$(1)/$(call library,$(plugin))) $(3))
 endef
 
-.PHONY: help build run test check bench soak install uninstall setup clean build-dist
+.PHONY: help build run test check bench soak book install uninstall setup clean build-dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ install: build-dist ## Install below PREFIX (default /usr/local), with a configu
 
 uninstall: ## Remove what `make install` installed; the configuration and the state stay
 	scripts/install --remove "$(DESTDIR)" "$(PREFIX)"
+
+book: ## Build the two guides in target/book (needs mdbook: cargo install mdbook)
+	mdbook build docs
 
 setup: ## Install what the build and the tests need (as root on Debian)
 	scripts/setup install test
