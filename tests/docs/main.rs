@@ -51,14 +51,15 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("`{path}`: {error}"))
 }
 
-fn below(folder: &str, pages: &mut Vec<String>) {
+/// The files below a folder with this ending, without what was built.
+fn below(folder: &str, ending: &str, found: &mut Vec<String>) {
     for entry in fs::read_dir(root().join(folder)).expect("a folder") {
         let entry = entry.expect("an entry");
         let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
-        if entry.path().is_dir() {
-            below(&path, pages);
-        } else if path.ends_with(".md") {
-            pages.push(path);
+        if entry.path().is_dir() && !path.ends_with("/target") {
+            below(&path, ending, found);
+        } else if path.ends_with(ending) {
+            found.push(path);
         }
     }
 }
@@ -66,7 +67,7 @@ fn below(folder: &str, pages: &mut Vec<String>) {
 /// The pages of the book.
 fn book() -> Vec<String> {
     let mut pages = Vec::new();
-    below("docs/src", &mut pages);
+    below("docs/src", ".md", &mut pages);
     pages.sort();
     pages
 }
@@ -328,7 +329,7 @@ fn every_plugin_has_a_page_that_is_its_readme() {
 fn every_link_leads_somewhere() {
     let mut pages = book();
     for folder in ["plugins", "tests"] {
-        below(folder, &mut pages);
+        below(folder, ".md", &mut pages);
     }
     let top = ["README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG"];
     pages.extend(top.map(|name| format!("{name}.md")));
@@ -391,6 +392,33 @@ fn with_includes(page: &str) -> String {
         text.push('\n');
     }
     text
+}
+
+#[test]
+fn every_test_and_file_that_the_architecture_names_exists() {
+    let mut sources = Vec::new();
+    for folder in ["host", "plugin-api", "plugins", "tests"] {
+        below(folder, ".rs", &mut sources);
+    }
+    let code: String = sources.iter().map(|path| read(path)).collect();
+    let text = read("ARCHITECTURE.md");
+    let (mut tests, mut files) = (0, 0);
+    for word in text.split('`').skip(1).step_by(2) {
+        let is_name = word
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || "0123456789_".contains(c));
+        if is_name && word.matches('_').count() >= 3 {
+            assert!(code.contains(&format!("fn {word}(")), "no test `{word}`");
+            tests += 1;
+        }
+        if word.ends_with(".rs") && word.contains('/') {
+            let in_folder = |folder: &&str| root().join(folder).join(word).exists();
+            let found = ["", "host/src"].iter().any(|folder| in_folder(folder));
+            assert!(found, "no file `{word}`");
+            files += 1;
+        }
+    }
+    assert!(tests > 20 && files > 20, "{tests} tests, {files} files");
 }
 
 #[test]
