@@ -15,7 +15,8 @@ use std::{env, str::FromStr, sync::Arc, time::Duration};
 use delfin_host::{
     batch_journal::BatchJournal,
     collect::{
-        Collected, Destination, Pace, Refused, Registry, Schedule, StorageConfig, drivers::fake,
+        CollectConfig, CollectSchedule, Collected, Destination, DriverRegistry, Refused, Scheduler,
+        drivers::fake,
     },
     journal::{self, Limits},
 };
@@ -40,17 +41,17 @@ fn setting<T: FromStr>(name: &str, default: T) -> T {
     given.unwrap_or(default)
 }
 
-fn storage(number: u128, interval: Duration) -> StorageConfig {
+fn storage(number: u128, interval: Duration) -> CollectConfig {
     let volumes = setting("SCHEDULE_VOLUMES", 2_000_u64);
-    StorageConfig {
+    CollectConfig {
         id: Uuid::from_u128(number).to_string(),
         name: None,
         vendor: fake::VENDOR.to_owned(),
         model: fake::MODEL.to_owned(),
-        pace: Pace {
+        schedule: CollectSchedule {
             performance: Some(interval),
             alerts: Some(interval),
-            is_historic: false,
+            backfill: false,
         },
         collected_until_ms: None,
         options: [("volumes".to_owned(), volumes.into())]
@@ -78,7 +79,7 @@ fn main() {
         ));
         let storages = (0..count).map(|number| storage(number, interval)).collect();
         let keeps = Arc::new(Keeps(journal));
-        let schedule = Schedule::start(storages, &Registry::default(), keeps).unwrap();
+        let scheduler = Scheduler::start(storages, &DriverRegistry::default(), keeps).unwrap();
         let begun = cpu_seconds();
         let mut most_threads = 0;
         let rounds = interval.mul_f64(2.2).as_secs();
@@ -86,7 +87,7 @@ fn main() {
             sleep(Duration::from_secs(1)).await;
             most_threads = most_threads.max(status("Threads:"));
         }
-        let stats = schedule.collecting().stats();
+        let stats = scheduler.monitor().stats();
         let sum = |of: fn(&delfin_host::collect::CollectStats) -> u64| -> u64 {
             stats.values().map(of).sum()
         };
@@ -112,7 +113,7 @@ fn main() {
         println!("threads at most     {most_threads}");
         println!("memory at most      {} MiB", status("VmHWM:") / 1_024);
         assert_eq!((skipped, failed, silent), (0, 0, 0), "a window was missed");
-        schedule.stop().await;
+        scheduler.stop().await;
     });
 }
 

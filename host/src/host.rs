@@ -13,7 +13,7 @@ use crate::{
     alert,
     api::{self, ApiParts, ApiState},
     batch_journal::{BatchJournal, BatchJournals},
-    collect::{Collected, Destination, Refused, Registry},
+    collect::{Collected, Destination, DriverRegistry, Refused},
     config::{Config, Loaded},
     delivery::ExporterHandle,
     exporters::{self, ExporterSet, ExporterStarter, Reloader},
@@ -21,7 +21,7 @@ use crate::{
     journal::{self, Journals, Limits, OpenError},
     lifecycle::Phase,
     plugin::Plugins,
-    storages::{self, Progress, Storages},
+    storages::{self, CollectProgress, Storages},
 };
 
 /// How long tasks get to notice that the time for draining is over.
@@ -49,13 +49,13 @@ pub enum StartError {
     Exporters(#[from] exporters::StartError),
     /// The active alerts cannot be kept.
     #[error(transparent)]
-    Alerts(#[from] alert::StartError),
+    Alerts(#[from] alert::AlertTableError),
     /// The inventory cannot be used.
     #[error(transparent)]
-    Inventory(#[from] inventory::OpenError),
+    Inventory(#[from] inventory::InventoryOpenError),
     /// The storages cannot be collected from.
     #[error(transparent)]
-    Storages(#[from] storages::StartError),
+    Storages(#[from] storages::CollectStartError),
 }
 
 /// A host that was started.
@@ -176,12 +176,13 @@ fn start_storages(config: &Config, journals: &BatchJournals) -> Result<Arc<Stora
         let journals = journals.clone();
         let destination = |progress| CollectionDestination { journals, progress };
         let declared = &config.storages;
-        let storages = Storages::start(declared, inventory, Registry::default(), destination)?;
+        let storages =
+            Storages::start(declared, inventory, DriverRegistry::default(), destination)?;
         Ok(Arc::new(storages))
     })
 }
 
-async fn write_now_and_then(progress: Arc<Progress>) {
+async fn write_now_and_then(progress: Arc<CollectProgress>) {
     loop {
         tokio::time::sleep(WRITE_PROGRESS_AFTER).await;
         let progress = Arc::clone(&progress);
@@ -193,7 +194,7 @@ async fn write_now_and_then(progress: Arc<Progress>) {
 /// Accepts collected batches, and then notes how far their storage is collected.
 struct CollectionDestination {
     journals: BatchJournals,
-    progress: Arc<Progress>,
+    progress: Arc<CollectProgress>,
 }
 
 impl Destination for CollectionDestination {
@@ -203,7 +204,7 @@ impl Destination for CollectionDestination {
         let journal = self.journals.of(batch.rows.kind());
         journal.accept(batch, None).await?;
         if let (Some(storage_id), Some(until_ms)) = (storage_id, until_ms) {
-            self.progress.note(&storage_id, until_ms);
+            self.progress.set(&storage_id, until_ms);
         }
         Ok(())
     }

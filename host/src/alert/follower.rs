@@ -21,9 +21,9 @@ use tokio::{
 
 use super::{
     ActiveAlerts,
-    sighting::recoveries_of,
-    store::{Store, StoreError},
-    table::{Sighted, Table},
+    store::{AlertStore, AlertStoreError},
+    table::{AlertRecord, AlertTable},
+    tracked::recoveries_of,
 };
 use crate::{
     batch::{NewBatch, Seq, StoredBatch},
@@ -45,10 +45,10 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 
 /// Why the table cannot be kept.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum AlertTableError {
     /// Its file cannot be used.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    AlertStore(#[from] AlertStoreError),
     /// There is no place in the journal for it.
     #[error(transparent)]
     Cursor(#[from] CursorError),
@@ -58,7 +58,7 @@ pub enum StartError {
 pub struct Follower {
     journal: Arc<BatchJournal>,
     alerts: ActiveAlerts,
-    store: Arc<Mutex<Store>>,
+    store: Arc<Mutex<AlertStore>>,
     settling: CommitQueue,
     /// The next record to read.
     next: Seq,
@@ -85,16 +85,16 @@ impl Follower {
         state_dir: &Path,
         max_active: usize,
         journal: &Arc<BatchJournal>,
-    ) -> Result<(ActiveAlerts, Self), StartError> {
-        let (store, stored) = Store::open(state_dir)?;
+    ) -> Result<(ActiveAlerts, Self), AlertTableError> {
+        let (store, stored) = AlertStore::open(state_dir)?;
         let backend = journal.backend();
         let cursor = backend.open_cursor(CURSOR, StartFrom::Earliest).await?;
         let head = *backend.head().borrow();
         // A place that the journal has not come to is one in a journal that is gone.
         let known = stored.place.filter(|place| *place <= head.next());
         let apply_from = known.unwrap_or_default();
-        let mut table = Table::new(max_active, stored.alerts);
-        table.reach(apply_from);
+        let mut table = AlertTable::new(max_active, stored.alerts);
+        table.advance_to(apply_from);
         let alerts = ActiveAlerts(Arc::new(Mutex::new(table)));
         let follower = Self {
             journal: Arc::clone(journal),
@@ -160,7 +160,7 @@ impl Follower {
             };
             batches += 1;
             self.next = seq.next();
-            self.alerts.lock().reach(self.next);
+            self.alerts.lock().advance_to(self.next);
             if seq >= self.settle_from {
                 settlement.delivered += items;
             }
@@ -187,7 +187,7 @@ impl Follower {
         phase: &mut watch::Receiver<Phase>,
     ) -> Result<(), Stop> {
         // The table's own recoveries say what it knows; and where an alert was
-        // sighted again before they came, that is what holds.
+        // record again before they came, that is what holds.
         if BatchJournal::is_derived(batch.header.batch_id) {
             return Ok(());
         }
@@ -198,7 +198,7 @@ impl Follower {
                 return Ok(());
             }
         };
-        let sighted = Sighted {
+        let record = AlertRecord {
             seq: batch.seq,
             accepted_ms: batch.header.accepted_ms,
             complete_for: batch
@@ -208,12 +208,12 @@ impl Follower {
                 .filter(|_| batch.header.complete),
             alerts: &alerts,
         };
-        let ended = self.alerts.lock().absent_from(&sighted);
+        let ended = self.alerts.lock().absent_from(&record);
         if !ended.is_empty() {
             let recoveries = recoveries_of(&ended, batch.header.accepted_ms);
             self.append(batch, recoveries, phase).await?;
         }
-        self.alerts.lock().apply(&sighted);
+        self.alerts.lock().apply(&record);
         Ok(())
     }
 
@@ -279,13 +279,13 @@ impl Follower {
             });
             match saved.await {
                 Ok(Ok(())) => {
-                    self.alerts.lock().saved();
+                    self.alerts.lock().mark_saved();
                     return Ok(());
                 }
                 Ok(Err(error)) => log::log!(loudness(tries), "{error}"),
                 Err(error) => log::error!("active alerts were not saved: {error}"),
             }
-            self.alerts.lock().unsaved();
+            self.alerts.lock().mark_all_changed();
             pause(phase).await?;
         }
     }

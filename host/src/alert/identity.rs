@@ -1,36 +1,32 @@
-//! What makes two sightings of an alert the same alert.
+//! Decides whether two rows of alert batches are the same alert.
 //!
-//! A driver that gives a `match_key` has decided: within its storage, the same
-//! key is the same alert. Otherwise it is the name, the location and the
-//! sequence number, each as the driver says it. The name is `alert_name`, and
-//! `alert_id` only where there is no name: some devices draw a new id at each
-//! sighting, and where ids are stable the name says no less. Severity, times and
-//! descriptions are not part of it: they change while an alert lasts.
+//! If a row has a `match_key`, the key decides: within a storage, the same key is the same
+//! alert. Otherwise name, location and sequence number decide together. The name is
+//! `alert_name`, and `alert_id` only for an alert without a name: some devices create a
+//! new id for each row, and stable ids distinguish no more than names. Severity, times and
+//! descriptions change while an alert is active, so they are not part of the identity.
 
 use delfin_plugin_api::Alert;
 
-/// Which alert it is. Those of one storage are next to each other in order.
+/// Identity of an alert. In order, the alerts of one storage are next to each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity {
-    /// The storage that the alert is about; empty if it is about none.
+pub struct AlertIdentity {
+    /// Empty if the alert has no storage.
     pub storage_id: String,
-    /// What the driver matches by; if it is there, the rest is empty.
+    /// If the alert has a match key, the fields below are empty.
     pub match_key: String,
-    /// The alert's name, or its id if it has no name.
+    /// `alert_name`, or `alert_id` if the alert has no name.
     pub name: String,
-    /// Where it is.
     pub location: String,
-    /// The number that the device gave it.
     pub sequence_number: String,
 }
 
-impl Identity {
-    /// The identity of an alert.
+impl AlertIdentity {
     #[must_use]
     pub fn of(alert: &Alert<'_>) -> Self {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let storage_id = text(alert.storage_id());
-        if let Some(key) = filled(alert.match_key()) {
+        if let Some(key) = non_empty(alert.match_key()) {
             return Self {
                 storage_id,
                 match_key: key.to_owned(),
@@ -40,13 +36,13 @@ impl Identity {
         Self {
             storage_id,
             match_key: String::new(),
-            name: text(filled(alert.alert_name()).or(alert.alert_id())),
+            name: text(non_empty(alert.alert_name()).or(alert.alert_id())),
             location: text(alert.location()),
             sequence_number: text(alert.sequence_number()),
         }
     }
 
-    /// Not after any identity of that storage.
+    /// A lower bound of the identities of a storage.
     pub(super) fn first_of(storage_id: &str) -> Self {
         Self {
             storage_id: storage_id.to_owned(),
@@ -55,7 +51,7 @@ impl Identity {
     }
 }
 
-fn filled(text: Option<&str>) -> Option<&str> {
+fn non_empty(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
 
@@ -65,18 +61,18 @@ mod tests {
 
     use super::*;
 
-    fn identity(texts: &[(&str, &str)]) -> Identity {
+    fn identity(texts: &[(&str, &str)]) -> AlertIdentity {
         let mut batch = AlertBatchBuilder::new();
         batch.alert(NewAlert {
             occur_time: 0,
             texts,
         });
-        Identity::of(&batch.build().alerts().next().unwrap())
+        AlertIdentity::of(&batch.build().alerts().next().unwrap())
     }
 
     #[test]
-    fn what_changes_from_one_sighting_to_the_next_is_no_part_of_it() {
-        let sighting = |id, severity| {
+    fn severity_description_and_id_are_not_part_of_the_identity() {
+        let row = |id, severity| {
             identity(&[
                 ("storage_id", "s"),
                 ("alert_name", "Power failure"),
@@ -87,11 +83,11 @@ mod tests {
                 ("description", id),
             ])
         };
-        assert_eq!(sighting("4711000", "Major"), sighting("4711001", "Fatal"));
+        assert_eq!(row("4711000", "Major"), row("4711001", "Fatal"));
     }
 
     #[test]
-    fn another_storage_name_place_or_number_is_another_alert() {
+    fn another_storage_name_location_or_number_is_another_alert() {
         let base = [
             ("storage_id", "s"),
             ("alert_name", "n"),
@@ -106,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_match_key_decides_alone() {
-        let sighting = |name, key| {
+        let row = |name, key| {
             identity(&[
                 ("storage_id", "s"),
                 ("alert_name", name),
@@ -114,13 +110,13 @@ mod tests {
                 ("sequence_number", name),
             ])
         };
-        assert_eq!(sighting("Link down", "k"), sighting("Link up", "k"));
-        assert_ne!(sighting("Link down", "k"), sighting("Link down", "k2"));
-        assert_ne!(sighting("Link down", ""), sighting("Link up", ""));
+        assert_eq!(row("Link down", "k"), row("Link up", "k"));
+        assert_ne!(row("Link down", "k"), row("Link down", "k2"));
+        assert_ne!(row("Link down", ""), row("Link up", ""));
     }
 
     #[test]
-    fn an_alert_without_a_name_goes_by_its_id() {
+    fn an_alert_without_a_name_is_identified_by_its_id() {
         assert_ne!(
             identity(&[("alert_id", "1")]),
             identity(&[("alert_id", "2")])

@@ -1,18 +1,18 @@
-//! The active alerts: those that were sighted and have not ended.
+//! The table of active alerts.
 //!
-//! A follower goes through the journal of alert batches behind a place of its own,
-//! so that the table is what the journal says, after a crash too. An alert ends
-//! by a `Recovery`, or because a complete batch of its storage is without it;
-//! in that case a batch of recoveries is appended, so that every exporter hears
-//! of the end in the same way.
+//! A follower reads the alert journal with a cursor of its own, so the table always
+//! corresponds to the journal, also after a crash. An alert ends by a `Recovery` row, or
+//! because a complete batch of its storage does not contain it. In the second case the
+//! follower appends a batch of recoveries to the journal, so that every exporter receives
+//! the end as a row.
 //!
 //! Knows nothing of exporters, drivers or the network.
 
 mod follower;
 mod identity;
-mod sighting;
 mod store;
 mod table;
+mod tracked;
 
 #[cfg(test)]
 mod tests;
@@ -25,73 +25,71 @@ use std::{
 
 use delfin_plugin_api::AlertBatch;
 
-pub use follower::{Follower, StartError};
-pub use identity::Identity;
-pub use sighting::TrackedAlert;
+pub use follower::{AlertTableError, Follower};
+pub use identity::AlertIdentity;
+pub use tracked::TrackedAlert;
 
 use crate::{batch::Seq, batch_journal::BatchJournal};
-use table::Table;
+use table::AlertTable;
 
-/// The table, for whoever asks. Cheap to clone.
+/// The table for readers. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct ActiveAlerts(Arc<Mutex<Table>>);
+pub struct ActiveAlerts(Arc<Mutex<AlertTable>>);
 
-/// What the table holds, in numbers.
+/// Counters of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertStats {
-    /// How many alerts are active, by severity.
+    /// Active alerts by severity.
     pub active: BTreeMap<&'static str, u64>,
-    /// How many were taken off the table because it was full.
+    /// Active alerts that were removed because the table was full.
     pub dropped: u64,
 }
 
-/// Opens the table in a folder, and whoever keeps it in step with the journal.
+/// Opens the table in a folder, and the follower that updates it from the journal.
 ///
 /// # Errors
 ///
-/// The table's file cannot be used, or the journal gives no place.
+/// The table's file cannot be used, or the journal cannot open a cursor.
 pub async fn open(
     state_dir: &Path,
     max_active: usize,
     journal: &Arc<BatchJournal>,
-) -> Result<(ActiveAlerts, Follower), StartError> {
+) -> Result<(ActiveAlerts, Follower), AlertTableError> {
     Follower::open(state_dir, max_active, journal).await
 }
 
 impl ActiveAlerts {
-    /// Each active alert, by storage and identity.
+    /// All active alerts, by storage and identity.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<TrackedAlert>> {
         self.lock().active().cloned().collect()
     }
 
-    /// The active alerts and those that ended lately, the latter as recoveries,
-    /// in batches of at most that many.
+    /// Batches to resend, of at most `max_rows` rows: the active alerts, and those that
+    /// ended recently as recoveries.
     #[must_use]
-    pub fn to_send_again(&self, now_ms: i64, most_rows: usize) -> Vec<AlertBatch> {
-        let alerts = self.lock().to_send_again(now_ms);
-        let chunks = alerts.chunks(most_rows);
-        chunks.map(sighting::batch_of).collect()
+    pub fn resend_batches(&self, now_ms: i64, max_rows: usize) -> Vec<AlertBatch> {
+        let alerts = self.lock().to_resend(now_ms);
+        let chunks = alerts.chunks(max_rows);
+        chunks.map(tracked::batch_of).collect()
     }
 
-    /// The rows of a batch that nothing newer is known of: what a later batch
-    /// says of the same alert makes a row old news.
+    /// The rows of a batch whose alert is in no later batch.
     #[must_use]
-    pub fn still_news(&self, seq: Seq, batch: &AlertBatch) -> Vec<usize> {
+    pub fn current_rows(&self, seq: Seq, batch: &AlertBatch) -> Vec<usize> {
         let table = self.lock();
         let rows = batch.alerts().enumerate();
-        rows.filter(|(_, alert)| !table.knows_newer(&Identity::of(alert), seq))
+        rows.filter(|(_, alert)| !table.has_newer(&AlertIdentity::of(alert), seq))
             .map(|(row, _)| row)
             .collect()
     }
 
-    /// Whether every record before that one is taken in.
+    /// Whether the table has applied every record before `seq`.
     #[must_use]
-    pub fn know_all_before(&self, seq: Seq) -> bool {
+    pub fn has_applied_before(&self, seq: Seq) -> bool {
         self.lock().next() >= seq
     }
 
-    /// What the table holds, in numbers.
     #[must_use]
     pub fn stats(&self) -> AlertStats {
         let table = self.lock();
@@ -105,12 +103,12 @@ impl ActiveAlerts {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, AlertTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Delfin's severities, and what else devices say.
+/// Delfin's severities, and `other` for any other text.
 const SEVERITIES: [&str; 8] = [
     "Fatal",
     "Critical",
@@ -122,13 +120,13 @@ const SEVERITIES: [&str; 8] = [
     "other",
 ];
 
-/// A name out of a fixed list, for a metric must not grow with what devices say.
+/// A severity from the fixed list: texts of devices must not create new series of a metric.
 fn severity(alert: &TrackedAlert) -> &'static str {
-    let Some(said) = alert.text("severity") else {
+    let Some(text) = alert.text("severity") else {
         return "NotSpecified";
     };
     let known = SEVERITIES
         .into_iter()
-        .find(|name| name.eq_ignore_ascii_case(said));
+        .find(|name| name.eq_ignore_ascii_case(text));
     known.unwrap_or("other")
 }

@@ -15,9 +15,9 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    identity::Identity,
-    sighting::{Ended, TrackedAlert},
-    table::Changes,
+    identity::AlertIdentity,
+    table::TableChanges,
+    tracked::{AlertEnd, TrackedAlert},
 };
 use crate::{
     batch::Seq,
@@ -36,7 +36,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the table's file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
+pub enum AlertStoreError {
     /// It cannot be read or written.
     #[error("cannot use the table of active alerts `{}`: {reason}", path.display())]
     Unusable {
@@ -65,22 +65,22 @@ pub enum StoreError {
 }
 
 /// The file.
-pub(super) struct Store {
+pub(super) struct AlertStore {
     path: PathBuf,
     connection: Option<Connection>,
 }
 
 /// What the file holds.
 #[derive(Debug, Default)]
-pub(super) struct Stored {
+pub(super) struct StoredTable {
     /// The first record that the table does not know; none in a new file.
     pub(super) place: Option<Seq>,
     pub(super) alerts: Vec<TrackedAlert>,
 }
 
-impl Store {
+impl AlertStore {
     /// Opens the file in a folder, or makes it.
-    pub(super) fn open(state_dir: &Path) -> Result<(Self, Stored), StoreError> {
+    pub(super) fn open(state_dir: &Path) -> Result<(Self, StoredTable), AlertStoreError> {
         let path = state_dir.join(FILE);
         let (connection, stored) = open_sound(&path)?;
         let connection = Some(connection);
@@ -90,7 +90,11 @@ impl Store {
     /// Writes what has changed, and the place that it is true for. After an
     /// error the file is opened anew, and may be an empty one: everything has to
     /// be written then.
-    pub(super) fn save(&mut self, place: Seq, changes: &Changes) -> Result<(), StoreError> {
+    pub(super) fn save(
+        &mut self,
+        place: Seq,
+        changes: &TableChanges,
+    ) -> Result<(), AlertStoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => open_sound(&self.path)?.0,
@@ -102,7 +106,7 @@ impl Store {
 }
 
 /// Opens the file; a damaged one is moved aside first.
-fn open_sound(path: &Path) -> Result<(Connection, Stored), StoreError> {
+fn open_sound(path: &Path) -> Result<(Connection, StoredTable), AlertStoreError> {
     match open_and_load(path) {
         Err(Refusal::Store(error)) if sqlite::is_damage(&error) => {
             let aside = sqlite::move_aside(path).map_err(|error| unusable(path, &error))?;
@@ -116,7 +120,7 @@ fn open_sound(path: &Path) -> Result<(Connection, Stored), StoreError> {
     }
 }
 
-fn open_and_load(path: &Path) -> Result<(Connection, Stored), Refusal> {
+fn open_and_load(path: &Path) -> Result<(Connection, StoredTable), Refusal> {
     let connection = connect(path)?;
     let stored = load(&connection)?;
     Ok((connection, stored))
@@ -133,7 +137,7 @@ fn connect(path: &Path) -> Result<Connection, Refusal> {
     Ok(connection)
 }
 
-fn load(connection: &Connection) -> rusqlite::Result<Stored> {
+fn load(connection: &Connection) -> rusqlite::Result<StoredTable> {
     let place = connection
         .query_row("SELECT next_seq FROM place", [], |row| row.get(0))
         .optional()?
@@ -144,15 +148,15 @@ fn load(connection: &Connection) -> rusqlite::Result<Stored> {
          FROM alerts",
     )?;
     let alerts = alerts.query_map([], alert_of)?;
-    Ok(Stored {
+    Ok(StoredTable {
         place,
         alerts: alerts.collect::<rusqlite::Result<_>>()?,
     })
 }
 
 fn alert_of(row: &Row<'_>) -> rusqlite::Result<TrackedAlert> {
-    let ended = match (row.get(10)?, row.get(11)?) {
-        (Some(occur_time), Some(seen_ms)) => Some(Ended {
+    let end = match (row.get(10)?, row.get(11)?) {
+        (Some(occur_time), Some(seen_ms)) => Some(AlertEnd {
             occur_time,
             seen_ms,
         }),
@@ -160,7 +164,7 @@ fn alert_of(row: &Row<'_>) -> rusqlite::Result<TrackedAlert> {
     };
     let texts: String = row.get(6)?;
     Ok(TrackedAlert {
-        identity: Arc::new(Identity {
+        identity: Arc::new(AlertIdentity {
             storage_id: row.get(0)?,
             match_key: row.get(1)?,
             name: row.get(2)?,
@@ -178,16 +182,16 @@ fn alert_of(row: &Row<'_>) -> rusqlite::Result<TrackedAlert> {
         first_seen_ms: row.get(7)?,
         last_seen_ms: row.get(8)?,
         last_seq: Seq(row.get(9)?),
-        ended,
+        end,
     })
 }
 
-fn write(connection: &mut Connection, place: Seq, changes: &Changes) -> rusqlite::Result<()> {
+fn write(connection: &mut Connection, place: Seq, changes: &TableChanges) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for alert in &changes.kept {
+    for alert in &changes.updated {
         keep(&transaction, alert)?;
     }
-    for identity in &changes.gone {
+    for identity in &changes.removed {
         let key = identity;
         transaction
             .prepare_cached(
@@ -233,30 +237,32 @@ fn keep(connection: &Connection, alert: &TrackedAlert) -> rusqlite::Result<()> {
             alert.first_seen_ms,
             alert.last_seen_ms,
             alert.last_seq.0,
-            alert.ended.map(|ended| ended.occur_time),
-            alert.ended.map(|ended| ended.seen_ms),
+            alert.end.map(|end| end.occur_time),
+            alert.end.map(|end| end.seen_ms),
         ])?;
     Ok(())
 }
 
-fn unusable(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Unusable {
+fn unusable(path: &Path, error: &dyn std::fmt::Display) -> AlertStoreError {
+    AlertStoreError::Unusable {
         path: path.to_path_buf(),
         reason: error.to_string(),
     }
 }
 
-fn refused(path: &Path, refusal: Refusal) -> StoreError {
+fn refused(path: &Path, refusal: Refusal) -> AlertStoreError {
     let owned = path.to_path_buf();
     match refusal {
         Refusal::Store(error) => unusable(path, &error),
-        Refusal::Foreign => StoreError::Foreign { path: owned },
-        Refusal::Version(found) => StoreError::Version { path: owned, found },
+        Refusal::Foreign => AlertStoreError::Foreign { path: owned },
+        Refusal::Version(found) => AlertStoreError::Version { path: owned, found },
     }
 }
 
-impl std::fmt::Debug for Store {
+impl std::fmt::Debug for AlertStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("path", &self.path).finish()
+        f.debug_struct("AlertStore")
+            .field("path", &self.path)
+            .finish()
     }
 }

@@ -1,9 +1,8 @@
-//! The table: what a sequence of batches leaves active.
+//! The table: which alerts are active after a sequence of batches.
 //!
-//! Promises: the same batches in the same order leave the same table, however
-//! they are grouped and whatever is applied twice. It never holds more active
-//! alerts than it may, nor more that have ended: those that were not heard of
-//! for the longest time go first.
+//! Promises: the same batches in the same order give the same table, also if a batch is
+//! applied twice. The number of active alerts and the number of ended alerts have a limit;
+//! above it, the table removes the alerts without an update for the longest time.
 //!
 //! Knows nothing of journals and files.
 
@@ -16,113 +15,122 @@ use std::{
 use delfin_plugin_api::{Alert, AlertBatch};
 
 use super::{
-    identity::Identity,
-    sighting::{Ended, TrackedAlert, is_recovery, texts_of},
+    identity::AlertIdentity,
+    tracked::{AlertEnd, TrackedAlert, is_recovery, texts_of},
 };
 use crate::{batch::Seq, clock::millis};
 
-/// How long an end is said again, so that a receiver that was away hears of it:
-/// as long as Prometheus says it to Alertmanager.
-const ENDS_ARE_SAID_FOR: Duration = Duration::from_mins(15);
+/// How long the end of an alert is sent again, for receivers that were unavailable.
+/// Prometheus does the same for Alertmanager, as long.
+const RESEND_ENDS_FOR: Duration = Duration::from_mins(15);
 
-/// A batch of alerts, as far as the table is concerned.
-pub(super) struct Sighted<'a> {
+/// A record of the alert journal.
+pub(super) struct AlertRecord<'a> {
     pub(super) seq: Seq,
     pub(super) accepted_ms: i64,
-    /// The storage of which it holds all active alerts.
+    /// The storage whose active alerts are all in this record.
     pub(super) complete_for: Option<&'a str>,
     pub(super) alerts: &'a AlertBatch,
 }
 
-/// What has to be written so that the table outlives the host.
+/// Changes that are not in the file yet.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
-    pub(super) kept: Vec<Arc<TrackedAlert>>,
-    pub(super) gone: Vec<Arc<Identity>>,
+pub(super) struct TableChanges {
+    pub(super) updated: Vec<Arc<TrackedAlert>>,
+    pub(super) removed: Vec<Arc<AlertIdentity>>,
 }
 
-/// The active alerts, and those that ended last.
+/// Active alerts, and alerts that ended recently.
 #[derive(Debug)]
-pub(super) struct Table {
-    alerts: BTreeMap<Arc<Identity>, Arc<TrackedAlert>>,
-    active: Ages,
-    ended: Ages,
+pub(super) struct AlertTable {
+    alerts: BTreeMap<Arc<AlertIdentity>, Arc<TrackedAlert>>,
+    /// The active alerts, the longest without an update first.
+    active: UpdateOrder,
+    /// The ended alerts, the oldest end first.
+    ended: UpdateOrder,
+    /// Limit of `active`, and of `ended`.
     max_active: usize,
-    touched: BTreeSet<Arc<Identity>>,
+    /// Alerts that differ from the file.
+    changed: BTreeSet<Arc<AlertIdentity>>,
     dropped: u64,
-    /// The first record that is not taken in.
+    /// The first record that was not applied.
     next: Seq,
 }
 
-/// Alerts by how long ago they were heard of.
-type Ages = BTreeSet<(i64, Arc<Identity>)>;
+/// Alerts by the time of their last update.
+type UpdateOrder = BTreeSet<(i64, Arc<AlertIdentity>)>;
 
-impl Table {
+impl AlertTable {
     pub(super) fn new(max_active: usize, alerts: Vec<TrackedAlert>) -> Self {
         let mut table = Self {
             alerts: BTreeMap::new(),
-            active: Ages::new(),
-            ended: Ages::new(),
+            active: UpdateOrder::new(),
+            ended: UpdateOrder::new(),
             max_active,
-            touched: BTreeSet::new(),
+            changed: BTreeSet::new(),
             dropped: 0,
             next: Seq::default(),
         };
         for alert in alerts {
-            table.put(alert);
+            table.insert(alert);
         }
-        table.touched.clear();
-        // The limit may have been lowered since.
-        table.shrink();
+        table.changed.clear();
+        // The limit may be lower than in the last run.
+        table.evict();
         table
     }
 
     pub(super) fn active(&self) -> impl Iterator<Item = &Arc<TrackedAlert>> {
-        self.alerts.values().filter(|alert| alert.ended.is_none())
+        self.alerts.values().filter(|alert| alert.end.is_none())
     }
 
-    /// The active alerts of the batch's storage that it is without, if it has
-    /// to hold them all.
-    pub(super) fn absent_from(&self, batch: &Sighted<'_>) -> Vec<Arc<TrackedAlert>> {
-        let Some(storage_id) = batch.complete_for else {
+    /// The active alerts that a complete record of their storage does not contain. They
+    /// have ended. Empty for a record that is not complete.
+    pub(super) fn absent_from(&self, record: &AlertRecord<'_>) -> Vec<Arc<TrackedAlert>> {
+        let Some(storage_id) = record.complete_for else {
             return Vec::new();
         };
-        let present: BTreeSet<Identity> = batch.alerts.alerts().map(|a| Identity::of(&a)).collect();
-        let from = self.alerts.range(Identity::first_of(storage_id)..);
+        // In order, all alerts of a storage follow the lower bound of its identities, so
+        // this looks at the alerts of one storage only.
+        let present: BTreeSet<AlertIdentity> = record
+            .alerts
+            .alerts()
+            .map(|a| AlertIdentity::of(&a))
+            .collect();
+        let from = self.alerts.range(AlertIdentity::first_of(storage_id)..);
         from.map(|(_, alert)| alert)
             .take_while(|alert| alert.identity.storage_id == storage_id)
-            .filter(|alert| alert.ended.is_none() && !present.contains(&*alert.identity))
+            .filter(|alert| alert.end.is_none() && !present.contains(&*alert.identity))
             .cloned()
             .collect()
     }
 
-    /// Takes a batch in.
-    pub(super) fn apply(&mut self, batch: &Sighted<'_>) {
-        for absent in self.absent_from(batch) {
-            self.end(&absent, batch, batch.accepted_ms);
+    /// Applies a record.
+    pub(super) fn apply(&mut self, record: &AlertRecord<'_>) {
+        for absent in self.absent_from(record) {
+            self.end(&absent, record, record.accepted_ms);
         }
-        for alert in batch.alerts.alerts() {
-            self.sight(&alert, batch);
+        for alert in record.alerts.alerts() {
+            self.apply_row(&alert, record);
         }
-        self.shrink();
+        self.evict();
     }
 
-    /// The active alerts, and those whose end is not long ago.
-    pub(super) fn to_send_again(&self, now_ms: i64) -> Vec<Arc<TrackedAlert>> {
-        let since_ms = now_ms.saturating_sub(millis(ENDS_ARE_SAID_FOR));
-        let due =
-            |alert: &&Arc<TrackedAlert>| alert.ended.is_none_or(|ended| ended.seen_ms >= since_ms);
+    /// The active alerts, and those that ended in the last 15 minutes.
+    pub(super) fn to_resend(&self, now_ms: i64) -> Vec<Arc<TrackedAlert>> {
+        let since_ms = now_ms.saturating_sub(millis(RESEND_ENDS_FOR));
+        let due = |alert: &&Arc<TrackedAlert>| alert.end.is_none_or(|end| end.seen_ms >= since_ms);
         self.alerts.values().filter(due).cloned().collect()
     }
 
-    /// Whether a batch after that one says something of the alert.
-    pub(super) fn knows_newer(&self, identity: &Identity, seq: Seq) -> bool {
+    /// Whether a record after `seq` contains the alert, or ended it.
+    pub(super) fn has_newer(&self, identity: &AlertIdentity, seq: Seq) -> bool {
         let alert = self.alerts.get(identity);
         alert.is_some_and(|alert| alert.last_seq > seq)
     }
 
-    /// Every record before that one is taken in.
-    pub(super) fn reach(&mut self, next: Seq) {
+    /// Records that every record before `next` was applied.
+    pub(super) fn advance_to(&mut self, next: Seq) {
         self.next = self.next.max(next);
     }
 
@@ -130,103 +138,108 @@ impl Table {
         self.next
     }
 
-    /// How many active alerts were taken off because the table was full.
+    /// Active alerts that were removed because the table was full.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// What has changed since `saved` was last called.
-    pub(super) fn changes(&self) -> Changes {
-        let mut changes = Changes::default();
-        for identity in &self.touched {
+    /// The changes since the last [`mark_saved`](Self::mark_saved).
+    pub(super) fn changes(&self) -> TableChanges {
+        let mut changes = TableChanges::default();
+        for identity in &self.changed {
             match self.alerts.get(identity) {
-                Some(alert) => changes.kept.push(Arc::clone(alert)),
-                None => changes.gone.push(Arc::clone(identity)),
+                Some(alert) => changes.updated.push(Arc::clone(alert)),
+                None => changes.removed.push(Arc::clone(identity)),
             }
         }
         changes
     }
 
-    /// The changes are durable.
-    pub(super) fn saved(&mut self) {
-        self.touched.clear();
+    /// Records that all changes are durable.
+    pub(super) fn mark_saved(&mut self) {
+        self.changed.clear();
     }
 
-    /// The changes may not be durable, nor what was written before them.
-    pub(super) fn unsaved(&mut self) {
-        self.touched.extend(self.alerts.keys().cloned());
+    /// Records that the file may be empty: every alert has to be written again.
+    pub(super) fn mark_all_changed(&mut self) {
+        self.changed.extend(self.alerts.keys().cloned());
     }
 
-    fn sight(&mut self, alert: &Alert<'_>, batch: &Sighted<'_>) {
-        let identity = Identity::of(alert);
+    fn apply_row(&mut self, alert: &Alert<'_>, record: &AlertRecord<'_>) {
+        let identity = AlertIdentity::of(alert);
         let known = self.alerts.get(&identity).cloned();
         if is_recovery(alert) {
-            // Nobody was told of an alert that is not known: there is nothing to end.
+            // The recovery of an unknown alert ends nothing.
             if let Some(known) = known {
-                self.end(&known, batch, alert.occur_time());
+                self.end(&known, record, alert.occur_time());
             }
             return;
         }
-        let lasting = known.as_ref().filter(|known| known.ended.is_none());
-        let first_seen_ms = lasting.map_or(batch.accepted_ms, |known| known.first_seen_ms);
-        self.put(TrackedAlert {
+        // An alert that ended and comes back is a new one.
+        let active = known.as_ref().filter(|known| known.end.is_none());
+        let first_seen_ms = active.map_or(record.accepted_ms, |known| known.first_seen_ms);
+        self.insert(TrackedAlert {
             identity: known.map_or_else(|| Arc::new(identity), |known| Arc::clone(&known.identity)),
             occur_time: alert.occur_time(),
             texts: texts_of(alert),
             first_seen_ms,
-            last_seen_ms: batch.accepted_ms,
-            last_seq: batch.seq,
-            ended: None,
+            last_seen_ms: record.accepted_ms,
+            last_seq: record.seq,
+            end: None,
         });
     }
 
-    fn end(&mut self, alert: &TrackedAlert, batch: &Sighted<'_>, occur_time: i64) {
-        let now = Ended {
+    fn end(&mut self, alert: &TrackedAlert, record: &AlertRecord<'_>, occur_time: i64) {
+        let end = AlertEnd {
             occur_time,
-            seen_ms: batch.accepted_ms,
+            seen_ms: record.accepted_ms,
         };
-        self.put(TrackedAlert {
-            last_seq: batch.seq,
-            // It ends once, however often that is said.
-            ended: alert.ended.or(Some(now)),
+        self.insert(TrackedAlert {
+            last_seq: record.seq,
+            // Further recoveries do not move the end.
+            end: alert.end.or(Some(end)),
             ..alert.clone()
         });
     }
 
-    fn put(&mut self, alert: TrackedAlert) {
+    /// Inserts or replaces an alert. `alerts` and the order by update stay in step: the old
+    /// entry leaves its order before the new one, which may be in the other order, enters.
+    fn insert(&mut self, alert: TrackedAlert) {
         let identity = Arc::clone(&alert.identity);
-        self.take_off(&identity);
-        self.ages(&alert)
-            .insert((heard_of_ms(&alert), Arc::clone(&identity)));
+        self.remove(&identity);
+        self.order_of(&alert)
+            .insert((last_update_ms(&alert), Arc::clone(&identity)));
         self.alerts.insert(identity, Arc::new(alert));
     }
 
-    fn take_off(&mut self, identity: &Arc<Identity>) {
-        self.touched.insert(Arc::clone(identity));
+    fn remove(&mut self, identity: &Arc<AlertIdentity>) {
+        self.changed.insert(Arc::clone(identity));
         if let Some(alert) = self.alerts.remove(identity) {
-            let age = (heard_of_ms(&alert), Arc::clone(identity));
-            self.ages(&alert).remove(&age);
+            let entry = (last_update_ms(&alert), Arc::clone(identity));
+            self.order_of(&alert).remove(&entry);
         }
     }
 
-    fn shrink(&mut self) {
+    /// Removes the alerts above the limit. Only active alerts count as dropped: an ended
+    /// alert is in the table just to send its end again.
+    fn evict(&mut self) {
         while self.active.len() > self.max_active {
             let Some((_, oldest)) = self.active.first().cloned() else {
                 return;
             };
-            self.take_off(&oldest);
+            self.remove(&oldest);
             self.dropped += 1;
         }
         while self.ended.len() > self.max_active {
             let Some((_, oldest)) = self.ended.first().cloned() else {
                 return;
             };
-            self.take_off(&oldest);
+            self.remove(&oldest);
         }
     }
 
-    fn ages(&mut self, alert: &TrackedAlert) -> &mut Ages {
-        if alert.ended.is_none() {
+    fn order_of(&mut self, alert: &TrackedAlert) -> &mut UpdateOrder {
+        if alert.end.is_none() {
             &mut self.active
         } else {
             &mut self.ended
@@ -234,8 +247,6 @@ impl Table {
     }
 }
 
-fn heard_of_ms(alert: &TrackedAlert) -> i64 {
-    alert
-        .ended
-        .map_or(alert.last_seen_ms, |ended| ended.seen_ms)
+fn last_update_ms(alert: &TrackedAlert) -> i64 {
+    alert.end.map_or(alert.last_seen_ms, |end| end.seen_ms)
 }

@@ -12,7 +12,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{ActiveAlerts, Follower, Identity, TrackedAlert};
+use super::{ActiveAlerts, AlertIdentity, Follower, TrackedAlert};
 use crate::{
     batch::{NewBatch, Seq},
     batch_journal::BatchJournal,
@@ -122,7 +122,7 @@ impl Host {
 
     fn active(&self) -> Vec<(String, String)> {
         let named = |alert: &Arc<TrackedAlert>| {
-            let Identity {
+            let AlertIdentity {
                 storage_id, name, ..
             } = &*alert.identity;
             (storage_id.clone(), name.clone())
@@ -280,13 +280,13 @@ fn an_end_is_said_again_for_a_while_with_all_that_the_alert_said() {
     host.follow();
     host.restart();
     let now = crate::clock::now_ms();
-    let batches = host.alerts.to_send_again(now, 10);
+    let batches = host.alerts.resend_batches(now, 10);
     let alert = batches[0].alerts().next().unwrap();
     assert_eq!((batches.len(), batches[0].items()), (1, 1));
     assert_eq!(alert.category(), Some("Recovery"));
     assert_eq!(alert.extra().get("rack"), Some("r1"));
     let later = now + 16 * 60 * 1000;
-    assert!(host.alerts.to_send_again(later, 10).is_empty());
+    assert!(host.alerts.resend_batches(later, 10).is_empty());
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn what_is_said_again_comes_in_batches_of_bounded_size() {
     let mut host = Host::start(MANY);
     host.ingest(&["a", "b", "c", "d", "e"].map(|name| fault("s", name)));
     host.follow();
-    let batches = host.alerts.to_send_again(0, 2);
+    let batches = host.alerts.resend_batches(0, 2);
     let sizes: Vec<u64> = batches.iter().map(Batch::items).collect();
     assert_eq!(sizes, [2, 2, 1]);
 }
@@ -306,12 +306,12 @@ fn a_row_is_old_news_once_a_later_batch_speaks_of_its_alert() {
     let first = host.ingest(&said);
     let end = host.ingest(&[recovery("s", "fan")]);
     let news = |host: &Host, receipt: &Receipt, said: &[Said]| {
-        host.alerts.still_news(receipt.seq, &batch(said))
+        host.alerts.current_rows(receipt.seq, &batch(said))
     };
     assert_eq!(news(&host, &first, &said), [0, 1]);
-    assert!(!host.alerts.know_all_before(end.seq));
+    assert!(!host.alerts.has_applied_before(end.seq));
     host.follow();
-    assert!(host.alerts.know_all_before(end.seq.next()));
+    assert!(host.alerts.has_applied_before(end.seq.next()));
     assert_eq!(news(&host, &first, &said), [1]);
     assert_eq!(news(&host, &end, &[recovery("s", "fan")]), [0]);
 }

@@ -19,7 +19,7 @@ use super::storages::error as storage_error;
 use crate::{
     ingest::IngestError,
     journal::{AppendError, CursorError, ReadError},
-    storages::Refusal,
+    storages::StorageError,
 };
 
 /// How soon whoever is told to come back may do so: about as long as the journal
@@ -108,7 +108,7 @@ pub enum ApiError {
     },
     /// It cannot be done with that storage.
     #[error(transparent)]
-    Storage(#[from] Refusal),
+    Storage(#[from] StorageError),
     /// A mistake of the host.
     #[error("An unknown exception occurred.")]
     Internal {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{Error, Global, Output, settings};
 use crate::{
-    collect::Registry,
+    collect::DriverRegistry,
     config::{Config, ExporterConfig, StorageConfig},
     journal, logging,
     plugin::{self, InstanceHost, PluginCounters, Plugins},
@@ -118,7 +118,7 @@ fn storage(storage: &StorageConfig) -> Finding {
         "storage {} ({}, {})",
         storage.name, storage.vendor, storage.model
     );
-    let driver = Registry::default()
+    let driver = DriverRegistry::default()
         .factory(&storage.vendor, &storage.model)
         .map(drop);
     Finding::of(what, driver.map_err(|error| error.to_string()))

@@ -1,22 +1,23 @@
-//! Asking a storage who it is, before it is collected from.
+//! Asks a storage for its identity before the host collects from it.
 
 use super::{
-    driver::{Options, StorageInfo},
-    drivers::Factory,
-    schedule::{CallError, worker},
+    driver::DriverOptions,
+    drivers::DriverFactory,
+    schedule::{DriverCallError, driver_call},
+    storage_info::StorageInfo,
 };
 
-/// Makes a driver for a storage and asks it who the storage is.
+/// Opens a driver and asks the storage for its name, model and serial number.
 ///
 /// # Errors
 ///
-/// The driver refuses its options, or the storage does not answer.
+/// The driver rejects its options, or the storage does not answer.
 pub async fn identify(
-    factory: Factory,
+    factory: DriverFactory,
     storage_id: String,
-    options: Options,
-) -> Result<StorageInfo, CallError> {
+    options: DriverOptions,
+) -> Result<StorageInfo, DriverCallError> {
     let name = storage_id.clone();
-    let opened = worker::open(&name, move || factory(&storage_id, &options)).await?;
+    let opened = driver_call::open(&name, move || factory(&storage_id, &options)).await?;
     Ok(opened.info)
 }

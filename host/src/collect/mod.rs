@@ -1,26 +1,29 @@
-//! Collection: asks storages for performance and alerts, in their own rhythm.
+//! Collection: asks storages for performance and alerts at their intervals.
 //!
-//! A [`Driver`] knows one kind of storage; the [`Schedule`] calls it and hands
-//! what it said to a [`Destination`].
+//! A [`Driver`] asks one kind of storage. The [`Scheduler`] calls it and forwards
+//! the result to a [`Destination`].
 //!
 //! Knows nothing of the journal, exporters or config files.
 
+mod builder;
 mod destination;
 mod driver;
 pub mod drivers;
 mod identify;
+pub mod metric;
 mod schedule;
-mod sink;
+mod storage_info;
 
+pub use builder::{AlertBuilder, SeriesBuilder, StorageLabels};
 pub use destination::{Collected, Destination, Refused};
 pub use driver::{
-    ACCESS_OPTIONS, Capabilities, Capacity, Driver, DriverError, EXTRA, Metric, Offer, Options,
-    Resource, ResourceType, StorageDetails, StorageInfo, Window,
+    ACCESS_OPTIONS, Capabilities, Driver, DriverError, DriverOptions, EXTRA, MetricInfo, TimeWindow,
 };
-pub use drivers::{Factory, Registry, UnknownDriver};
+pub use drivers::{DriverFactory, DriverRegistry, UnknownDriver};
 pub use identify::identify;
+pub use metric::{Metric, Resource, ResourceType};
 pub use schedule::{
-    AlertQuery, AskError, CallError, CollectState, CollectStats, Collecting, Pace, Schedule,
-    StorageConfig,
+    AlertSelection, CollectConfig, CollectMonitor, CollectSchedule, CollectState, CollectStats,
+    DriverCallError, Scheduler, StorageRequestError,
 };
-pub use sink::{AlertSink, SeriesSink, StorageLabels};
+pub use storage_info::{Capacity, StorageDetails, StorageInfo};

@@ -69,7 +69,7 @@ impl Rounds {
         }
         // A table that is behind the exporter would say that what has just
         // ended goes on.
-        let known = resend.alerts.know_all_before(next);
+        let known = resend.alerts.has_applied_before(next);
         if !known {
             self.put_off(CATCH_UP);
         }
@@ -88,7 +88,7 @@ impl Rounds {
         };
         self.due = Instant::now() + resend.every;
         let now = now_ms();
-        let batches = resend.alerts.to_send_again(now, MOST_ROWS);
+        let batches = resend.alerts.resend_batches(now, MOST_ROWS);
         let outgoing = batches.into_iter().map(|batch| ExportRequest {
             arrow: batch.as_arrow().clone(),
             items: batch.items(),
@@ -124,7 +124,7 @@ impl Rounds {
         }
         // What cannot be read here is for the plugin to refuse.
         let alerts = AlertBatch::try_from_arrow(batch.arrow.clone()).ok()?;
-        let rows = resend.alerts.still_news(batch.seq, &alerts);
+        let rows = resend.alerts.current_rows(batch.seq, &alerts);
         (rows.len() < batch.arrow.num_rows())
             .then(|| rows.into_iter().map(|row| row as u32).collect())
     }

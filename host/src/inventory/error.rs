@@ -27,7 +27,7 @@ pub enum InventoryError {
 
 /// Why the inventory could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum InventoryOpenError {
     /// There is sealed access data, and no key.
     #[error(
         "key `{}` is missing, and without it the access data in `inventory.db` cannot be opened \

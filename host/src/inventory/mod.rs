@@ -1,11 +1,11 @@
-//! The inventory: the storages that were registered, how they are reached, how
-//! often they are asked, and how far each is collected.
+//! The inventory: registered storages, their access data and schedules, and the
+//! collection progress of all storages.
 //!
-//! Access data is sealed before it is written, with a key that lies beside the
-//! inventory in a file of its own. What is kept is durable when a call returns.
+//! Access data is sealed before it is written. The key is a file next to the inventory.
+//! Changes are durable when a call returns.
 //!
-//! Knows nothing of drivers, schedules or the network. [`Inventory`] is free of
-//! the store's types, so that another store can take its place.
+//! Knows nothing of drivers, the scheduler or the network. The trait [`Inventory`] hides
+//! the database, so that another one can replace it.
 
 mod error;
 mod seal;
@@ -13,86 +13,74 @@ mod sqlite;
 
 use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-pub use error::{InventoryError, OpenError};
+pub use error::{InventoryError, InventoryOpenError};
 
 use crate::collect::StorageInfo;
 
-/// How a storage is reached: `rest`, `ssh`, `cli`, `smis` and `extra_attributes`,
-/// each as it was given. It holds passwords.
+/// Access data of a storage: the objects `rest`, `ssh`, `cli`, `smis` and
+/// `extra_attributes` of its registration. Contains passwords.
 pub type Access = Map<String, Value>;
 
-/// A storage that was registered.
-///
-/// Its `Debug` form leaves out how it is reached.
+/// A registered storage. `Debug` omits the access data.
 #[derive(Clone, PartialEq)]
 pub struct Registration {
-    /// Its id.
     pub id: Uuid,
-    /// The vendor, which with the model chooses the driver.
+    /// Vendor and model choose the driver.
     pub vendor: String,
-    /// The model.
     pub model: String,
-    /// The name that it was registered with.
     pub storage_name: Option<String>,
-    /// How it is reached.
     pub access: Access,
-    /// Who it says it is.
+    /// What the storage reported at its registration.
     pub info: StorageInfo,
-    /// How often it is measured.
-    pub polling: Polling,
-    /// When it was registered, in microseconds since the epoch.
+    pub schedule: PerformanceSchedule,
+    /// In microseconds since the Unix epoch.
     pub created_us: i64,
-    /// When it was changed last.
+    /// Last change, in microseconds since the Unix epoch.
     pub updated_us: Option<i64>,
 }
 
-/// How often a storage is measured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Polling {
-    /// Whether it is measured at all.
-    pub perf_collection: bool,
-    /// How often, if it is.
+/// Schedule of a registered storage's measurements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PerformanceSchedule {
+    /// Whether the storage is measured.
+    pub enabled: bool,
     pub interval: Duration,
-    /// Whether what was missed while the host did not run is asked for.
-    pub is_historic: bool,
+    /// Whether the time in which the host did not run is collected at the next start.
+    pub backfill: bool,
 }
 
-/// Where registrations are kept. Calls block for as long as the disk takes.
+/// Stores registrations. Calls block on the disk.
 pub trait Inventory: Send + Sync {
-    /// Every storage that is registered.
     fn storages(&self) -> Result<Vec<Registration>, InventoryError>;
 
-    /// Keeps a storage.
     fn add(&self, storage: &Registration) -> Result<(), InventoryError>;
 
-    /// Keeps another rhythm for a storage; whether there is such a storage.
-    fn set_polling(
+    /// Replaces the schedule of a storage. Returns whether the storage exists.
+    fn set_schedule(
         &self,
         id: Uuid,
-        polling: &Polling,
+        schedule: &PerformanceSchedule,
         updated_us: i64,
     ) -> Result<bool, InventoryError>;
 
-    /// Forgets a storage and its access data; whether there was such a storage.
+    /// Removes a storage and its access data. Returns whether the storage existed.
     fn remove(&self, id: Uuid) -> Result<bool, InventoryError>;
 
-    /// Up to when each storage is collected, in milliseconds since the epoch, by id.
+    /// End of the last collected window by storage id, in milliseconds since the Unix epoch.
     fn progress(&self) -> Result<BTreeMap<String, i64>, InventoryError>;
 
-    /// Keeps up to when storages are collected.
     fn set_progress(&self, until_ms: &BTreeMap<String, i64>) -> Result<(), InventoryError>;
 }
 
-/// Opens the inventory in a state folder that this host has for itself.
+/// Opens the inventory in a state folder that no other host uses.
 ///
 /// # Errors
 ///
-/// It cannot be read, or its access data cannot be opened.
-pub fn open(state_dir: &Path) -> Result<Arc<dyn Inventory>, OpenError> {
+/// The file cannot be read, or its access data cannot be unsealed.
+pub fn open(state_dir: &Path) -> Result<Arc<dyn Inventory>, InventoryOpenError> {
     Ok(Arc::new(sqlite::SqliteInventory::open(state_dir)?))
 }
 
@@ -103,7 +91,7 @@ impl fmt::Debug for Registration {
             .field("vendor", &self.vendor)
             .field("model", &self.model)
             .field("storage_name", &self.storage_name)
-            .field("polling", &self.polling)
+            .field("schedule", &self.schedule)
             .finish_non_exhaustive()
     }
 }

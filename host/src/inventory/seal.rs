@@ -18,7 +18,7 @@ use chacha20poly1305::{
 use rand::{TryRngCore, rngs::OsRng};
 use zeroize::Zeroizing;
 
-use super::error::OpenError;
+use super::error::InventoryOpenError;
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
@@ -32,8 +32,8 @@ pub(super) struct Unopened;
 
 impl Sealer {
     /// Reads the key. Without one it is made, unless something was sealed before.
-    pub(super) fn open(path: &Path, has_sealed: bool) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Key {
+    pub(super) fn open(path: &Path, has_sealed: bool) -> Result<Self, InventoryOpenError> {
+        let failed = |source| InventoryOpenError::Key {
             path: path.to_path_buf(),
             source,
         };
@@ -41,7 +41,7 @@ impl Sealer {
             Ok(file) => read(file, path)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound && has_sealed => {
                 let path = path.to_path_buf();
-                return Err(OpenError::KeyMissing { path });
+                return Err(InventoryOpenError::KeyMissing { path });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => make(path).map_err(failed)?,
             Err(error) => return Err(failed(error)),
@@ -87,12 +87,12 @@ fn nonce(bytes: &[u8]) -> Option<XNonce> {
     Some(bytes.into())
 }
 
-fn read(mut file: File, path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, OpenError> {
-    let failed = |source| OpenError::Key {
+fn read(mut file: File, path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, InventoryOpenError> {
+    let failed = |source| InventoryOpenError::Key {
         path: path.to_path_buf(),
         source,
     };
-    let unfit = |reason| OpenError::KeyUnfit {
+    let unfit = |reason| InventoryOpenError::KeyUnfit {
         path: path.to_path_buf(),
         reason,
     };

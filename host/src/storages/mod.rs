@@ -1,14 +1,14 @@
-//! The storages there are: declared in the configuration, or registered.
+//! All storages: those that the configuration declares, and those that were registered.
 //!
-//! A storage is registered once its driver has spoken with it, and only then
-//! kept; it is collected from at once. Declared storages are shown beside the
-//! registered ones and are changed in their file only. No password leaves.
+//! The host registers a storage after the storage answered its driver, and then collects
+//! from it at once. Declared storages can be changed in the configuration only. Views of
+//! storages contain no access data.
 //!
-//! Knows nothing of HTTP, and nothing of how anything is stored.
+//! Knows nothing of HTTP and of the format of the inventory.
 
-mod known;
+mod error;
 mod progress;
-mod refusal;
+mod view;
 
 use std::{
     collections::BTreeMap,
@@ -21,69 +21,61 @@ use serde_json::Value;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-pub use known::Known;
-pub use progress::Progress;
-pub use refusal::Refusal;
+pub use error::StorageError;
+pub use progress::CollectProgress;
+pub use view::StorageView;
 
 use crate::{
     clock::now_us,
     collect::{
-        ACCESS_OPTIONS, AlertQuery, Collecting, Destination, EXTRA, Offer, Pace, Registry,
-        Schedule, StorageConfig as Collection, UnknownDriver, identify,
+        ACCESS_OPTIONS, AlertSelection, Capabilities, CollectConfig, CollectMonitor,
+        CollectSchedule, Destination, DriverRegistry, EXTRA, Scheduler, UnknownDriver, identify,
     },
     config::StorageConfig,
-    inventory::{Access, Inventory, InventoryError, Polling, Registration},
+    inventory::{Access, Inventory, InventoryError, PerformanceSchedule, Registration},
 };
 
-/// How often a storage is asked as long as nobody has said otherwise.
+/// Default interval of measurements and alert syncs of a registered storage.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long whoever asks waits for a storage.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a client waits for a storage.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A storage to register.
 #[derive(Clone)]
 pub struct NewStorage {
-    /// The vendor, which with the model chooses the driver.
+    /// Vendor and model choose the driver.
     pub vendor: String,
-    /// The model.
     pub model: String,
-    /// Its name in the registration.
     pub storage_name: Option<String>,
-    /// How it is reached.
     pub access: Access,
 }
 
-/// Why the storages cannot be collected from.
+/// Why collection could not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A declared storage has no driver.
+pub enum CollectStartError {
     #[error(transparent)]
     Driver(#[from] UnknownDriver),
-    /// The inventory cannot be read.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
 }
 
-/// All storages, and the schedule that asks them.
-#[derive(Debug)]
+/// All storages, and the scheduler that collects from them.
 pub struct Storages {
     declared: Vec<StorageConfig>,
     registered: Mutex<BTreeMap<Uuid, Registration>>,
-    /// Taken from the check for a duplicate until the storage is kept.
+    /// Held from the check for a duplicate until the storage is in the inventory.
     registering: tokio::sync::Mutex<()>,
-    inventory: Kept,
-    progress: Arc<Progress>,
-    registry: Registry,
-    schedule: Schedule,
+    inventory: Arc<dyn Inventory>,
+    progress: Arc<CollectProgress>,
+    registry: DriverRegistry,
+    scheduler: Scheduler,
     started_us: i64,
 }
 
-struct Kept(Arc<dyn Inventory>);
-
 impl Storages {
-    /// Begins to collect from every storage. Must be called within a tokio
-    /// runtime; `destination` makes of the progress a place for what is collected.
+    /// Starts to collect from every storage. Must be called within a tokio runtime.
+    /// `destination` creates the destination of batches, which reports to the progress.
     ///
     /// # Errors
     ///
@@ -91,57 +83,59 @@ impl Storages {
     pub fn start<D: Destination>(
         declared: &[StorageConfig],
         inventory: Arc<dyn Inventory>,
-        registry: Registry,
-        destination: impl FnOnce(Arc<Progress>) -> D,
-    ) -> Result<Self, StartError> {
-        let progress = Arc::new(Progress::new(Arc::clone(&inventory)));
+        registry: DriverRegistry,
+        destination: impl FnOnce(Arc<CollectProgress>) -> D,
+    ) -> Result<Self, CollectStartError> {
+        let progress = Arc::new(CollectProgress::new(Arc::clone(&inventory)));
         let until_ms = inventory.progress()?;
         let until_ms = |id: Uuid| until_ms.get(&id.to_string()).copied();
-        let storages = declared.iter().map(|one| collection(one, until_ms(one.id)));
+        let storages = declared
+            .iter()
+            .map(|one| declared_config(one, until_ms(one.id)));
         let destination = Arc::new(destination(Arc::clone(&progress)));
-        let schedule = Schedule::start(storages.collect(), &registry, destination)?;
+        let scheduler = Scheduler::start(storages.collect(), &registry, destination)?;
         let registered = inventory.storages()?;
         for storage in &registered {
-            let config = registered_collection(storage, until_ms(storage.id));
-            if let Err(error) = schedule.add(config) {
-                // It stays registered: a later version may have its driver again.
-                log::error!(storage:% = storage.id, error:%; "a registered storage is not collected from");
+            let config = registered_config(storage, until_ms(storage.id));
+            if let Err(error) = scheduler.add(config) {
+                // Keep the registration: another version of the host may have the driver.
+                log::error!(storage:% = storage.id, error:%; "registered storage has no driver and is not collected from");
             }
         }
         Ok(Self {
             declared: declared.to_vec(),
             registered: Mutex::new(registered.into_iter().map(|one| (one.id, one)).collect()),
             registering: tokio::sync::Mutex::new(()),
-            inventory: Kept(inventory),
+            inventory,
             progress,
             registry,
-            schedule,
+            scheduler,
             started_us: now_us(),
         })
     }
 
-    /// Registers a storage and begins to collect from it.
+    /// Registers a storage and starts to collect from it.
     ///
     /// # Errors
     ///
-    /// It is registered already, has no driver, or its driver cannot reach it.
-    pub async fn register(&self, new: NewStorage) -> Result<Known, Refusal> {
+    /// The storage is registered already, has no driver, or does not answer.
+    pub async fn register(&self, new: NewStorage) -> Result<StorageView, StorageError> {
         let _one_at_a_time = self.registering.lock().await;
         if self.registered().values().any(|one| is_same(one, &new)) {
-            return Err(Refusal::AlreadyExists);
+            return Err(StorageError::AlreadyExists);
         }
         let factory = self.registry.factory(&new.vendor, &new.model);
-        let factory = factory.map_err(|_| Refusal::DriverNotFound {
+        let factory = factory.map_err(|_| StorageError::DriverNotFound {
             driver: format!("{} {}", new.vendor, new.model),
         })?;
         let id = Uuid::now_v7();
         let identified = identify(factory, id.to_string(), new.access.clone());
-        let info = timeout(PATIENCE, identified)
+        let info = timeout(REQUEST_TIMEOUT, identified)
             .await
-            .map_err(|_| Refusal::Silent)??;
+            .map_err(|_| StorageError::Timeout)??;
         let same_serial = |one: &Registration| one.info.serial_number == info.serial_number;
         if self.registered().values().any(same_serial) {
-            return Err(Refusal::AlreadyExists);
+            return Err(StorageError::AlreadyExists);
         }
         let storage = Registration {
             id,
@@ -150,103 +144,110 @@ impl Storages {
             storage_name: new.storage_name,
             access: new.access,
             info,
-            polling: Polling {
-                perf_collection: true,
+            schedule: PerformanceSchedule {
+                enabled: true,
                 interval: DEFAULT_INTERVAL,
-                is_historic: false,
+                backfill: false,
             },
             created_us: now_us(),
             updated_us: None,
         };
-        self.inventory.0.add(&storage)?;
+        self.inventory.add(&storage)?;
         log::info!(storage:% = id, vendor = storage.vendor, model = storage.model; "storage registered");
-        let config = registered_collection(&storage, None);
-        let known = Known::registered(&storage, None);
+        let config = registered_config(&storage, None);
+        let view = StorageView::registered(&storage, None);
         self.registered().insert(id, storage);
-        self.schedule
+        self.scheduler
             .add(config)
-            .map_err(|error| Refusal::DriverNotFound {
+            .map_err(|error| StorageError::DriverNotFound {
                 driver: format!("{} {}", error.vendor, error.model),
             })?;
-        Ok(known)
+        Ok(view)
     }
 
-    /// Forgets a registered storage and collects from it no more.
+    /// Removes a registered storage and its access data, and stops to collect from it.
     ///
     /// # Errors
     ///
-    /// There is no such storage, or it is declared.
-    pub fn remove(&self, id: &str) -> Result<(), Refusal> {
-        let id = self.changeable(id)?;
-        self.inventory.0.remove(id)?;
+    /// The storage does not exist, or it is declared.
+    pub fn remove(&self, id: &str) -> Result<(), StorageError> {
+        let id = self.registered_id(id)?;
+        self.inventory.remove(id)?;
         self.registered().remove(&id);
         let id = id.to_string();
-        self.schedule.remove(&id);
-        self.progress.forget(&id);
+        self.scheduler.remove(&id);
+        self.progress.remove(&id);
         log::info!(storage = id; "storage removed");
         Ok(())
     }
 
-    /// Sets how often a registered storage is measured, from now on.
+    /// Sets the schedule of a registered storage's measurements, effective at once.
     ///
     /// # Errors
     ///
-    /// There is no such storage, or it is declared.
-    pub fn set_polling(&self, id: &str, polling: Polling) -> Result<(), Refusal> {
-        let uuid = self.changeable(id)?;
+    /// The storage does not exist, or it is declared.
+    pub fn set_performance_schedule(
+        &self,
+        id: &str,
+        schedule: PerformanceSchedule,
+    ) -> Result<(), StorageError> {
+        let uuid = self.registered_id(id)?;
         let now_us = now_us();
-        self.inventory.0.set_polling(uuid, &polling, now_us)?;
-        self.schedule.set_pace(&uuid.to_string(), pace(&polling));
+        self.inventory.set_schedule(uuid, &schedule, now_us)?;
+        self.scheduler
+            .set_schedule(&uuid.to_string(), collect_schedule(&schedule));
         if let Some(storage) = self.registered().get_mut(&uuid) {
-            storage.polling = polling;
+            storage.schedule = schedule;
             storage.updated_us = Some(now_us);
         }
         Ok(())
     }
 
-    /// How often a storage is measured.
+    /// The schedule of a storage's measurements.
     ///
     /// # Errors
     ///
-    /// There is no such storage.
-    pub fn polling(&self, id: &str) -> Result<Polling, Refusal> {
+    /// The storage does not exist.
+    pub fn performance_schedule(&self, id: &str) -> Result<PerformanceSchedule, StorageError> {
         if let Some(declared) = self.declared(id) {
-            return Ok(Polling {
-                perf_collection: true,
+            return Ok(PerformanceSchedule {
+                enabled: true,
                 interval: declared.performance_interval,
-                is_historic: true,
+                backfill: true,
             });
         }
-        Ok(self.registration(id)?.polling)
+        Ok(self.registration(id)?.schedule)
     }
 
-    /// Every storage, in the order in which they came.
+    /// Every storage, by creation time.
     #[must_use]
-    pub fn list(&self) -> Vec<Known> {
-        let stats = self.schedule.collecting().stats();
+    pub fn list(&self) -> Vec<StorageView> {
+        let stats = self.scheduler.monitor().stats();
         let declared = self
             .declared
             .iter()
-            .map(|one| Known::declared(one, self.started_us, stats.get(&one.id.to_string())));
-        let mut known: Vec<Known> = declared.collect();
+            .map(|one| StorageView::declared(one, self.started_us, stats.get(&one.id.to_string())));
+        let mut views: Vec<StorageView> = declared.collect();
         let registered = self.registered();
         let registered = registered.values();
-        known.extend(registered.map(|one| Known::registered(one, stats.get(&one.id.to_string()))));
-        known.sort_by_key(|one| (one.created_us, one.id));
-        known
+        views.extend(
+            registered.map(|one| StorageView::registered(one, stats.get(&one.id.to_string()))),
+        );
+        views.sort_by_key(|one| (one.created_us, one.id));
+        views
     }
 
     /// One storage.
     ///
     /// # Errors
     ///
-    /// There is none.
-    pub fn get(&self, id: &str) -> Result<Known, Refusal> {
+    /// The storage does not exist.
+    pub fn get(&self, id: &str) -> Result<StorageView, StorageError> {
         let found = self.list().into_iter().find(|one| one.id.to_string() == id);
-        found.ok_or_else(|| Refusal::NotFound { id: id.to_owned() })
+        found.ok_or_else(|| StorageError::NotFound { id: id.to_owned() })
     }
 
-    /// How each registered storage was registered, the newest first.
+    /// All registrations, newest first.
     #[must_use]
     pub fn registrations(&self) -> Vec<Registration> {
         let mut all: Vec<_> = self.registered().values().cloned().collect();
@@ -254,61 +255,64 @@ impl Storages {
         all
     }
 
-    /// A storage's alerts, from the storage itself.
+    /// Asks a storage for its alerts.
     ///
     /// # Errors
     ///
-    /// There is no such storage, or it has no answer.
-    pub async fn alerts(&self, id: &str, query: AlertQuery) -> Result<AlertBatch, Refusal> {
+    /// The storage does not exist, or its driver call failed or timed out.
+    pub async fn alerts(
+        &self,
+        id: &str,
+        selection: AlertSelection,
+    ) -> Result<AlertBatch, StorageError> {
         let id = self.get(id)?.id.to_string();
-        let asked = timeout(PATIENCE, self.schedule.list_alerts(&id, query)).await;
-        Ok(asked.map_err(|_| Refusal::Silent)??)
+        let result = timeout(REQUEST_TIMEOUT, self.scheduler.list_alerts(&id, selection)).await;
+        Ok(result.map_err(|_| StorageError::Timeout)??)
     }
 
-    /// What a storage's driver can be asked for.
+    /// What the driver of a storage can measure.
     ///
     /// # Errors
     ///
-    /// There is no such storage, or it has no answer.
-    pub async fn offer(&self, id: &str) -> Result<Offer, Refusal> {
+    /// The storage does not exist, or its driver cannot be opened in time.
+    pub async fn capabilities(&self, id: &str) -> Result<Capabilities, StorageError> {
         let id = self.get(id)?.id.to_string();
-        let asked = timeout(PATIENCE, self.schedule.offer(&id)).await;
-        Ok(asked.map_err(|_| Refusal::Silent)??)
+        let result = timeout(REQUEST_TIMEOUT, self.scheduler.capabilities(&id)).await;
+        Ok(result.map_err(|_| StorageError::Timeout)??)
     }
 
-    /// How collection from each is going.
     #[must_use]
-    pub fn collecting(&self) -> Collecting {
-        self.schedule.collecting()
+    pub fn monitor(&self) -> CollectMonitor {
+        self.scheduler.monitor()
     }
 
-    /// How far each is collected.
     #[must_use]
-    pub fn progress(&self) -> &Arc<Progress> {
+    pub fn progress(&self) -> &Arc<CollectProgress> {
         &self.progress
     }
 
-    /// Collects no more.
+    /// Stops collection.
     pub async fn stop(&self) {
-        self.schedule.stop().await;
+        self.scheduler.stop().await;
     }
 
-    /// How a storage was registered.
+    /// The registration of a storage.
     ///
     /// # Errors
     ///
-    /// No such storage is registered.
-    pub fn registration(&self, id: &str) -> Result<Registration, Refusal> {
+    /// The storage is not registered.
+    pub fn registration(&self, id: &str) -> Result<Registration, StorageError> {
         let registered = self.registered();
         let found = id.parse().ok().and_then(|id: Uuid| registered.get(&id));
         found
             .cloned()
-            .ok_or_else(|| Refusal::NotFound { id: id.to_owned() })
+            .ok_or_else(|| StorageError::NotFound { id: id.to_owned() })
     }
 
-    fn changeable(&self, id: &str) -> Result<Uuid, Refusal> {
+    /// The id of a storage that is not declared in the configuration.
+    fn registered_id(&self, id: &str) -> Result<Uuid, StorageError> {
         if self.declared(id).is_some() {
-            return Err(Refusal::Declared { id: id.to_owned() });
+            return Err(StorageError::Declared { id: id.to_owned() });
         }
         Ok(self.registration(id)?.id)
     }
@@ -324,62 +328,64 @@ impl Storages {
     }
 }
 
-impl std::fmt::Debug for Kept {
+impl std::fmt::Debug for Storages {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("inventory")
+        f.debug_struct("Storages")
+            .field("scheduler", &self.scheduler)
+            .finish_non_exhaustive()
     }
 }
 
-/// Whether somebody registers what is registered: the same address under the
-/// same name. Who logs in there makes no difference.
-fn is_same(known: &Registration, new: &NewStorage) -> bool {
+/// Whether a new storage is registered already: same driver, name and address. User
+/// names and passwords make no difference.
+fn is_same(registered: &Registration, new: &NewStorage) -> bool {
     let address = |access: &Access, kind: &str| {
-        let place = access.get(kind)?;
-        Some((place.get("host").cloned(), place.get("port").cloned()))
+        let protocol = access.get(kind)?;
+        Some((protocol.get("host").cloned(), protocol.get("port").cloned()))
     };
     let extra = |access: &Access| access.get(EXTRA).cloned().unwrap_or(Value::Null);
     let mut given = ACCESS_OPTIONS
         .iter()
         .filter(|kind| **kind != EXTRA && new.access.contains_key(**kind));
-    known.vendor == new.vendor
-        && known.model == new.model
-        && known.storage_name == new.storage_name
-        && extra(&known.access) == extra(&new.access)
-        && given.all(|kind| address(&known.access, kind) == address(&new.access, kind))
+    registered.vendor == new.vendor
+        && registered.model == new.model
+        && registered.storage_name == new.storage_name
+        && extra(&registered.access) == extra(&new.access)
+        && given.all(|kind| address(&registered.access, kind) == address(&new.access, kind))
 }
 
-fn collection(storage: &StorageConfig, collected_until_ms: Option<i64>) -> Collection {
-    Collection {
+fn declared_config(storage: &StorageConfig, collected_until_ms: Option<i64>) -> CollectConfig {
+    CollectConfig {
         id: storage.id.to_string(),
         name: Some(storage.name.clone()),
         vendor: storage.vendor.clone(),
         model: storage.model.clone(),
-        pace: Pace {
+        schedule: CollectSchedule {
             performance: Some(storage.performance_interval),
             alerts: Some(storage.alerts_interval),
-            is_historic: true,
+            backfill: true,
         },
         collected_until_ms,
         options: storage.options.clone(),
     }
 }
 
-fn registered_collection(storage: &Registration, collected_until_ms: Option<i64>) -> Collection {
-    Collection {
+fn registered_config(storage: &Registration, collected_until_ms: Option<i64>) -> CollectConfig {
+    CollectConfig {
         id: storage.id.to_string(),
         name: None,
         vendor: storage.vendor.clone(),
         model: storage.model.clone(),
-        pace: pace(&storage.polling),
+        schedule: collect_schedule(&storage.schedule),
         collected_until_ms,
         options: storage.access.clone(),
     }
 }
 
-fn pace(polling: &Polling) -> Pace {
-    Pace {
-        performance: polling.perf_collection.then_some(polling.interval),
+fn collect_schedule(schedule: &PerformanceSchedule) -> CollectSchedule {
+    CollectSchedule {
+        performance: schedule.enabled.then_some(schedule.interval),
         alerts: Some(DEFAULT_INTERVAL),
-        is_historic: polling.is_historic,
+        backfill: schedule.backfill,
     }
 }

@@ -1,7 +1,7 @@
-//! How far each storage is collected, on its way into the inventory.
+//! Buffers the collection progress of storages on its way into the inventory.
 //!
-//! Gathered and written now and then: after a crash the last seconds are
-//! collected again, which is better than a commit for each window.
+//! The host writes the progress at an interval. After a crash it collects the last
+//! seconds again, which costs less than a transaction per window.
 
 use std::{
     collections::BTreeMap,
@@ -10,13 +10,14 @@ use std::{
 
 use crate::inventory::Inventory;
 
-/// What is not in the inventory yet.
-pub struct Progress {
+/// The progress that is not in the inventory yet.
+pub struct CollectProgress {
     inventory: Arc<dyn Inventory>,
+    /// End of the last collected window, by storage id.
     until_ms: Mutex<BTreeMap<String, i64>>,
 }
 
-impl Progress {
+impl CollectProgress {
     pub(super) fn new(inventory: Arc<dyn Inventory>) -> Self {
         Self {
             inventory,
@@ -24,37 +25,39 @@ impl Progress {
         }
     }
 
-    /// Notes up to when a storage is collected, in milliseconds since the epoch.
-    pub fn note(&self, storage_id: &str, until_ms: i64) {
-        self.noted().insert(storage_id.to_owned(), until_ms);
+    /// Sets the end of the last collected window of a storage, in milliseconds since the
+    /// Unix epoch.
+    pub fn set(&self, storage_id: &str, until_ms: i64) {
+        self.buffer().insert(storage_id.to_owned(), until_ms);
     }
 
-    /// Writes what was noted. Blocks for as long as the disk takes.
+    /// Writes the progress to the inventory. Blocks on the disk.
     pub fn write(&self) {
-        let noted = std::mem::take(&mut *self.noted());
-        if noted.is_empty() {
+        let until_ms = std::mem::take(&mut *self.buffer());
+        if until_ms.is_empty() {
             return;
         }
-        if let Err(error) = self.inventory.set_progress(&noted) {
-            log::warn!(error:%; "how far storages are collected is not kept, it is tried again");
-            let mut newer = self.noted();
-            for (id, until_ms) in noted {
-                newer.entry(id).or_insert(until_ms);
+        if let Err(error) = self.inventory.set_progress(&until_ms) {
+            log::warn!(error:%; "cannot write the collection progress, retrying");
+            // Put the values back, but not over newer ones.
+            let mut buffer = self.buffer();
+            for (id, until_ms) in until_ms {
+                buffer.entry(id).or_insert(until_ms);
             }
         }
     }
 
-    pub(super) fn forget(&self, storage_id: &str) {
-        self.noted().remove(storage_id);
+    pub(super) fn remove(&self, storage_id: &str) {
+        self.buffer().remove(storage_id);
     }
 
-    fn noted(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {
+    fn buffer(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {
         self.until_ms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl std::fmt::Debug for Progress {
+impl std::fmt::Debug for CollectProgress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Progress").finish_non_exhaustive()
+        f.debug_struct("CollectProgress").finish_non_exhaustive()
     }
 }

@@ -134,7 +134,7 @@ proptest! {
         prop_assert_eq!(own.len(), model.recoveries.len(), "each once");
         let own: BTreeMap<_, _> = own.into_iter().collect();
         prop_assert_eq!(own, model.recoveries);
-        let again: BTreeSet<_> = host.alerts.to_send_again(i64::MAX, MANY).iter()
+        let again: BTreeSet<_> = host.alerts.resend_batches(i64::MAX, MANY).iter()
             .flat_map(|batch| batch.alerts().map(|a| (a.storage_id().unwrap().to_owned(),
                                                        a.alert_name().unwrap().to_owned())).collect::<Vec<_>>())
             .collect();

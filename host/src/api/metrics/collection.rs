@@ -8,11 +8,11 @@ use prometheus_client::{
 };
 
 use super::page::Page;
-use crate::collect::{CollectStats, Collecting};
+use crate::collect::{CollectMonitor, CollectStats};
 
 /// Asks the schedule.
 #[derive(Debug)]
-pub(super) struct Collection(pub(super) Collecting);
+pub(super) struct Collection(pub(super) CollectMonitor);
 
 impl Collector for Collection {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -45,7 +45,7 @@ impl Collector for Collection {
         table.count(
             "collection_given_up_seconds",
             "Time that will not be collected any more.",
-            |s| s.given_up.as_secs_f64(),
+            |s| s.lost_time.as_secs_f64(),
         )?;
         table.gauge(
             "collection_duration_seconds",

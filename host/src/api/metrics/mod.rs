@@ -43,9 +43,7 @@ impl Metrics {
         registry.register_collector(Box::new(exporters::Running(parts.exporters.clone())));
         registry.register_collector(Box::new(plugins::Plugins(parts.reloader.plugins())));
         registry.register_collector(Box::new(alerts::Alerts(parts.alerts.clone())));
-        registry.register_collector(Box::new(collection::Collection(
-            parts.storages.collecting(),
-        )));
+        registry.register_collector(Box::new(collection::Collection(parts.storages.monitor())));
         registry.register_collector(Box::new(process::Process::started_now()));
         Self {
             ingest,

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     collect::EXTRA,
     inventory::{Access, Registration},
-    storages::Refusal,
+    storages::StorageError,
 };
 
 /// How a storage was registered.
@@ -70,7 +70,7 @@ pub(super) async fn show_access_info(
     Path(id): Path<String>,
 ) -> Result<Json<AccessInfo>, ApiError> {
     let registration = api.storages().registration(&id);
-    let registration = registration.map_err(|_| Refusal::AccessNotFound { id })?;
+    let registration = registration.map_err(|_| StorageError::AccessNotFound { id })?;
     Ok(Json(view(registration)))
 }
 

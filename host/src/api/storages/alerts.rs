@@ -18,7 +18,7 @@ use super::{
     Params, request,
 };
 use crate::{
-    collect::{AlertQuery, Window},
+    collect::{AlertSelection, TimeWindow},
     lifecycle::Phase,
 };
 
@@ -59,9 +59,9 @@ pub(super) async fn list_alerts(
             ApiError::invalid("begin_time and end_time should be integer values in milliseconds.")
         })
     };
-    let query = AlertQuery {
+    let query = AlertSelection {
         range: range([time("begin_time")?, time("end_time")?])?,
-        hand_over: false,
+        forward: false,
     };
     let alerts = api.storages().alerts(&id, query).await?;
     Ok(Json(Alerts {
@@ -97,20 +97,20 @@ pub(super) async fn sync_alerts(
     if api.phase() != Phase::Running {
         return Err(ApiError::stopping());
     }
-    let hand_over = true;
-    let query = AlertQuery { range, hand_over };
+    let forward = true;
+    let query = AlertSelection { range, forward };
     api.storages().alerts(&id, query).await?;
     Ok(StatusCode::OK)
 }
 
 /// The range between two times, of which 0 is none.
-fn range([begin, end]: [i64; 2]) -> Result<Option<Window>, ApiError> {
+fn range([begin, end]: [i64; 2]) -> Result<Option<TimeWindow>, ApiError> {
     if begin != 0 && end != 0 && end <= begin {
         return Err(ApiError::invalid(
             "end_time should be greater than begin_time.",
         ));
     }
-    let window = Window {
+    let window = TimeWindow {
         start_ms: begin,
         end_ms: if end == 0 { i64::MAX } else { end },
     };

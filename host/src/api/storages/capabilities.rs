@@ -13,6 +13,7 @@ use super::super::{
     ApiState,
     error::{ApiError, ErrorBody},
 };
+use crate::collect::MetricInfo;
 
 /// What a storage can be asked for.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,7 +51,7 @@ struct MetricView {
     /// In what.
     unit: String,
     /// What it is, in words.
-    description: &'static str,
+    description: String,
 }
 
 /// Shows what a storage can be asked for.
@@ -69,49 +70,30 @@ pub(super) async fn show_capabilities(
     Path(id): Path<String>,
 ) -> Result<Json<CapabilitiesView>, ApiError> {
     let info = api.storages().get(&id)?.info;
-    let offer = api.storages().offer(&id).await?;
-    let metrics = |metrics: Vec<(String, String)>| {
-        let views = metrics.into_iter().map(|(name, unit)| {
-            let description = describe(&name);
+    let capabilities = api.storages().capabilities(&id).await?;
+    let metrics = |metrics: Vec<MetricInfo>| {
+        let views = metrics.into_iter().map(|metric| {
+            let MetricInfo {
+                name,
+                unit,
+                description,
+            } = metric;
             (name, MetricView { unit, description })
         });
         views.collect()
     };
-    let resources = offer.resource_metrics.into_iter();
+    let resources = capabilities.resource_metrics.into_iter();
     Ok(Json(CapabilitiesView {
         metadata: Metadata {
             vendor: info.vendor,
             model: info.model,
         },
         spec: Spec {
-            is_historic: offer.is_historic,
-            performance_metric_retention_window: offer.retention_ms.map(|ms| ms / 1_000),
+            is_historic: capabilities.is_historic,
+            performance_metric_retention_window: capabilities.retention_ms.map(|ms| ms / 1_000),
             resource_metrics: resources
                 .map(|(kind, named)| (kind.as_str(), metrics(named)))
                 .collect(),
         },
     }))
-}
-
-/// Delfin's words for its metrics.
-fn describe(name: &str) -> &'static str {
-    match name {
-        "iops" => "Read/write operations per second",
-        "readIops" => "Read operations per second",
-        "writeIops" => "Write operations per second",
-        "throughput" => "Total data transferred per second",
-        "readThroughput" => "Total read data transferred per second",
-        "writeThroughput" => "Total write data transferred per second",
-        "responseTime" => "Average time taken for an IO operation in ms",
-        "readResponseTime" => "Read average time taken for an IO operation in ms",
-        "writeResponseTime" => "Write average time taken for an IO operation in ms",
-        "cacheHitRatio" => "Percentage of ops that are cache hits",
-        "readCacheHitRatio" => "Percentage of read ops that are cache hits",
-        "writeCacheHitRatio" => "Percentage of write ops that are cache hits",
-        "ioSize" => "The average size of IO requests in KB",
-        "readIoSize" => "The average size of read IO requests in KB",
-        "writeIoSize" => "The average size of write IO requests in KB",
-        "cpuUsage" => "Percentage of CPU usage",
-        _ => "A metric of its driver's own",
-    }
 }

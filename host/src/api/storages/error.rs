@@ -3,69 +3,76 @@
 use axum::http::StatusCode;
 
 use crate::{
-    collect::{CallError, DriverError},
-    storages::Refusal,
+    collect::{DriverCallError, DriverError},
+    storages::StorageError,
 };
 
 /// The status and the name of a refusal.
-pub(in crate::api) fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
+pub(in crate::api) fn status_and_code(refusal: &StorageError) -> (StatusCode, &'static str) {
     match refusal {
-        Refusal::NotFound { .. } => (StatusCode::NOT_FOUND, "StorageNotFound"),
-        Refusal::AccessNotFound { .. } => (StatusCode::NOT_FOUND, "AccessInfoNotFound"),
-        Refusal::AlreadyExists => (StatusCode::BAD_REQUEST, "StorageAlreadyExists"),
-        Refusal::DriverNotFound { .. } => (StatusCode::NOT_FOUND, "StorageDriverNotFound"),
-        Refusal::Declared { .. } => (StatusCode::CONFLICT, "StorageIsDeclared"),
-        Refusal::Gone => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
-        Refusal::Call(error) => call(error),
-        Refusal::Silent => (StatusCode::INTERNAL_SERVER_ERROR, "StorageBackendException"),
-        Refusal::NotKept { .. } => (StatusCode::INSUFFICIENT_STORAGE, "JournalFull"),
-        Refusal::Inventory { .. } => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+        StorageError::NotFound { .. } => (StatusCode::NOT_FOUND, "StorageNotFound"),
+        StorageError::AccessNotFound { .. } => (StatusCode::NOT_FOUND, "AccessInfoNotFound"),
+        StorageError::AlreadyExists => (StatusCode::BAD_REQUEST, "StorageAlreadyExists"),
+        StorageError::DriverNotFound { .. } => (StatusCode::NOT_FOUND, "StorageDriverNotFound"),
+        StorageError::Declared { .. } => (StatusCode::CONFLICT, "StorageIsDeclared"),
+        StorageError::Gone => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+        StorageError::Call(error) => call(error),
+        StorageError::Timeout => (StatusCode::INTERNAL_SERVER_ERROR, "StorageBackendException"),
+        StorageError::NotStored { .. } => (StatusCode::INSUFFICIENT_STORAGE, "JournalFull"),
+        StorageError::Inventory { .. } => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
     }
 }
 
-fn call(error: &CallError) -> (StatusCode, &'static str) {
+fn call(error: &DriverCallError) -> (StatusCode, &'static str) {
     let internal = StatusCode::INTERNAL_SERVER_ERROR;
     match error {
-        CallError::Panicked => (internal, "DelfinException"),
-        CallError::Driver(DriverError::Unavailable { .. } | DriverError::TooMuch(_)) => {
+        DriverCallError::Panicked => (internal, "DelfinException"),
+        DriverCallError::Driver(DriverError::Unavailable { .. } | DriverError::TooMuch(_)) => {
             (internal, "StorageBackendException")
         }
-        CallError::Driver(DriverError::BadAnswer { .. }) => (internal, "BadResponse"),
-        CallError::Driver(DriverError::Refused { .. }) => {
+        DriverCallError::Driver(DriverError::BadAnswer { .. }) => (internal, "BadResponse"),
+        DriverCallError::Driver(DriverError::Refused { .. }) => {
             (StatusCode::BAD_REQUEST, "InvalidUsernameOrPassword")
         }
-        CallError::Driver(DriverError::Option { .. }) => (StatusCode::BAD_REQUEST, "InvalidInput"),
-        CallError::Driver(DriverError::Unsupported { .. }) => {
+        DriverCallError::Driver(DriverError::Option { .. }) => {
+            (StatusCode::BAD_REQUEST, "InvalidInput")
+        }
+        DriverCallError::Driver(DriverError::Unsupported { .. }) => {
             (StatusCode::NOT_IMPLEMENTED, "StorageCapabilityNotSupported")
         }
     }
 }
 
 /// The parts of its text that are particular to a refusal.
-pub(in crate::api) fn args(refusal: &Refusal) -> Vec<String> {
+pub(in crate::api) fn args(refusal: &StorageError) -> Vec<String> {
     match refusal {
-        Refusal::NotFound { id } | Refusal::AccessNotFound { id } | Refusal::Declared { id } => {
+        StorageError::NotFound { id }
+        | StorageError::AccessNotFound { id }
+        | StorageError::Declared { id } => {
             vec![id.clone()]
         }
-        Refusal::DriverNotFound { driver } => vec![driver.clone()],
-        Refusal::Call(error) => vec![error.to_string()],
-        Refusal::NotKept { reason } => vec![reason.clone()],
-        Refusal::AlreadyExists | Refusal::Gone | Refusal::Silent | Refusal::Inventory { .. } => {
-            Vec::new()
-        }
+        StorageError::DriverNotFound { driver } => vec![driver.clone()],
+        StorageError::Call(error) => vec![error.to_string()],
+        StorageError::NotStored { reason } => vec![reason.clone()],
+        StorageError::AlreadyExists
+        | StorageError::Gone
+        | StorageError::Timeout
+        | StorageError::Inventory { .. } => Vec::new(),
     }
 }
 
 /// What the log has to say of it.
-pub(in crate::api) fn for_log(refusal: &Refusal) -> Option<String> {
+pub(in crate::api) fn for_log(refusal: &StorageError) -> Option<String> {
     match refusal {
-        Refusal::Inventory { log } => Some(log.clone()),
-        Refusal::NotKept { .. } | Refusal::Call(_) | Refusal::Silent => Some(refusal.to_string()),
-        Refusal::NotFound { .. }
-        | Refusal::AccessNotFound { .. }
-        | Refusal::AlreadyExists
-        | Refusal::DriverNotFound { .. }
-        | Refusal::Declared { .. }
-        | Refusal::Gone => None,
+        StorageError::Inventory { log } => Some(log.clone()),
+        StorageError::NotStored { .. } | StorageError::Call(_) | StorageError::Timeout => {
+            Some(refusal.to_string())
+        }
+        StorageError::NotFound { .. }
+        | StorageError::AccessNotFound { .. }
+        | StorageError::AlreadyExists
+        | StorageError::DriverNotFound { .. }
+        | StorageError::Declared { .. }
+        | StorageError::Gone => None,
     }
 }

@@ -16,7 +16,7 @@ use super::{
     },
     request,
 };
-use crate::{inventory::Polling, storages::Refusal};
+use crate::{inventory::PerformanceSchedule, storages::StorageError};
 
 /// How often a storage is measured.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,13 +37,13 @@ struct ArrayPolling {
 }
 
 impl MetricsConfig {
-    fn new(polling: &Polling) -> Self {
-        let at_least_one = polling.interval.max(Duration::from_secs(1));
+    fn new(schedule: &PerformanceSchedule) -> Self {
+        let at_least_one = schedule.interval.max(Duration::from_secs(1));
         Self {
             array_polling: ArrayPolling {
-                perf_collection: polling.perf_collection,
+                perf_collection: schedule.enabled,
                 interval: at_least_one.as_secs(),
-                is_historic: polling.is_historic,
+                is_historic: schedule.backfill,
             },
         }
     }
@@ -63,7 +63,9 @@ pub(super) async fn show_metrics_config(
     State(api): State<ApiState>,
     Path(id): Path<String>,
 ) -> Result<Json<MetricsConfig>, ApiError> {
-    Ok(Json(MetricsConfig::new(&api.storages().polling(&id)?)))
+    Ok(Json(MetricsConfig::new(
+        &api.storages().performance_schedule(&id)?,
+    )))
 }
 
 /// Sets how often a registered storage is measured: in force at once, and kept.
@@ -88,10 +90,10 @@ pub(super) async fn set_metrics_config(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<MetricsConfig>, ApiError> {
-    let polling = request::polling(&request::json(&api, request).await?)?;
-    let config = MetricsConfig::new(&polling);
-    let set: Result<(), Refusal> =
-        blocking(move || api.storages().set_polling(&id, polling)).await?;
+    let schedule = request::polling(&request::json(&api, request).await?)?;
+    let config = MetricsConfig::new(&schedule);
+    let set: Result<(), StorageError> =
+        blocking(move || api.storages().set_performance_schedule(&id, schedule)).await?;
     set?;
     Ok(Json(config))
 }

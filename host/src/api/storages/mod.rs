@@ -24,7 +24,7 @@ use super::{
     ApiState, blocking,
     error::{ApiError, ErrorBody},
 };
-use crate::{lifecycle::Phase, storages::Refusal};
+use crate::{lifecycle::Phase, storages::StorageError};
 use query::Page;
 use view::StorageView;
 
@@ -148,7 +148,7 @@ async fn delete_storage(
     State(api): State<ApiState>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let removed: Result<(), Refusal> = blocking(move || api.storages().remove(&id)).await?;
+    let removed: Result<(), StorageError> = blocking(move || api.storages().remove(&id)).await?;
     removed?;
     Ok(StatusCode::ACCEPTED)
 }

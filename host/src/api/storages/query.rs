@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde_json::{Map, Value};
 
 use super::{super::error::ApiError, request::integer, view::StorageView};
-use crate::storages::Refusal;
+use crate::storages::StorageError;
 
 const MOST: usize = 1_000;
 const MAX_OFFSET: i64 = i32::MAX as i64;
@@ -65,7 +65,7 @@ impl Page {
             Some(marker) => {
                 let place = rows.iter().position(|(_, view)| view.id == *marker);
                 let id = marker.clone();
-                1 + place.ok_or(Refusal::NotFound { id })?
+                1 + place.ok_or(StorageError::NotFound { id })?
             }
         };
         let rows = rows.into_iter().skip(after);

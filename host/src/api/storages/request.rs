@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     collect::EXTRA,
-    inventory::{Access, Polling},
+    inventory::{Access, PerformanceSchedule},
     storages::NewStorage,
 };
 
@@ -132,7 +132,7 @@ pub(super) fn storage(body: &Value) -> Result<NewStorage, ApiError> {
 }
 
 /// How often a storage is to be measured.
-pub(super) fn polling(body: &Value) -> Result<Polling, ApiError> {
+pub(super) fn polling(body: &Value) -> Result<PerformanceSchedule, ApiError> {
     let fields = Fields::new(body, "the body")?;
     fields.only(&["array_polling"])?;
     let polling = fields.required("array_polling")?;
@@ -145,10 +145,10 @@ pub(super) fn polling(body: &Value) -> Result<Polling, ApiError> {
             "`array_polling.interval` must be a whole number of seconds from 1 to {LONGEST_INTERVAL}"
         ))
     })?;
-    Ok(Polling {
-        perf_collection: polling.flag("perf_collection")?,
+    Ok(PerformanceSchedule {
+        enabled: polling.flag("perf_collection")?,
         interval: std::time::Duration::from_secs(seconds),
-        is_historic: polling.flag("is_historic")?,
+        backfill: polling.flag("is_historic")?,
     })
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{clock::rfc3339_micros, storages::Known};
+use crate::{clock::rfc3339_micros, storages};
 
 /// A storage, as Delfin shows it: every key is always there.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -51,17 +51,17 @@ pub(super) struct StorageView {
 }
 
 impl StorageView {
-    pub(super) fn new(known: &Known) -> Self {
-        let info = known.info.clone();
+    pub(super) fn new(view: &storages::StorageView) -> Self {
+        let info = view.info.clone();
         let details = info.details;
         Self {
-            created_at: time(known.created_us),
-            updated_at: known.updated_us.map(time),
-            id: known.id.to_string(),
+            created_at: time(view.created_us),
+            updated_at: view.updated_us.map(time),
+            id: view.id.to_string(),
             name: info.name,
             description: details.description,
             location: details.location,
-            status: known.status.as_str(),
+            status: view.status.as_str(),
             sync_status: "SYNCED",
             vendor: info.vendor,
             model: info.model,

@@ -18,7 +18,7 @@ use crate::{
     api::{ApiParts, ApiState, serve},
     batch::Seq,
     batch_journal::{BatchJournal, BatchJournals},
-    collect::{Collected, Destination, DriverError, Refused, Registry, drivers::fake},
+    collect::{Collected, Destination, DriverError, DriverRegistry, Refused, drivers::fake},
     config::{self, ApiConfig, JournalConfig, Loaded, Source, StorageConfig},
     delivery::{DeliveryParts, State},
     exporters::{ExporterSet, ExporterStarter, Reloader},
@@ -221,8 +221,8 @@ impl Answer {
 
 /// Fake storages with few resources: it is not points that are tested here. And
 /// one that turns everybody away, and repeats what it was told.
-fn small_fakes() -> Registry {
-    let mut registry = Registry::empty();
+fn small_fakes() -> DriverRegistry {
+    let mut registry = DriverRegistry::empty();
     registry.add("fake_storage", "chatty_driver", |_, options| {
         Err(DriverError::Refused {
             reason: format!("no login with {}", options["rest"]),

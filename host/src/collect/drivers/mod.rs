@@ -1,38 +1,36 @@
-//! The drivers there are, by the vendor and model that a storage is declared with.
+//! The registry of drivers, by vendor and model.
 
-mod discreet;
 pub mod fake;
 pub mod linux;
+mod redact;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use self::discreet::{Discreet, Secrets};
-use super::driver::{Driver, DriverError, Options};
+use self::redact::{RedactingDriver, Secrets};
+use super::driver::{Driver, DriverError, DriverOptions};
 
-/// Makes a driver for the storage of that id, or says what is wrong with its options.
-pub type Factory =
-    Arc<dyn Fn(&str, &Options) -> Result<Box<dyn Driver>, DriverError> + Send + Sync>;
+/// Creates a driver for a storage id. Fails if an option is wrong.
+pub type DriverFactory =
+    Arc<dyn Fn(&str, &DriverOptions) -> Result<Box<dyn Driver>, DriverError> + Send + Sync>;
 
-/// Which driver is for which vendor and model.
+/// Finds the driver of a vendor and model.
 #[derive(Clone)]
-pub struct Registry {
-    factories: BTreeMap<(String, String), Factory>,
+pub struct DriverRegistry {
+    factories: BTreeMap<(String, String), DriverFactory>,
 }
 
-/// There is no driver for that vendor and model.
+/// No driver has this vendor and model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no driver for vendor `{vendor}`, model `{model}` (there is {known})")]
+#[error("no driver for vendor `{vendor}`, model `{model}` (known drivers: {known})")]
 pub struct UnknownDriver {
-    /// The vendor that was asked for.
     pub vendor: String,
-    /// The model that was asked for.
     pub model: String,
-    /// The drivers there are, as text.
+    /// All drivers, as text.
     pub known: String,
 }
 
-impl Default for Registry {
-    /// The drivers that the host brings along.
+impl Default for DriverRegistry {
+    /// The drivers of the host.
     fn default() -> Self {
         let mut registry = Self::empty();
         registry.add(linux::VENDOR, linux::MODEL, |_, options| {
@@ -45,8 +43,8 @@ impl Default for Registry {
     }
 }
 
-impl Registry {
-    /// No driver at all.
+impl DriverRegistry {
+    /// A registry without drivers.
     #[must_use]
     pub fn empty() -> Self {
         Self {
@@ -54,30 +52,34 @@ impl Registry {
         }
     }
 
-    /// Adds a driver, in the place of one of the same vendor and model.
+    /// Adds a driver. Replaces one of the same vendor and model.
     pub fn add(
         &mut self,
         vendor: &str,
         model: &str,
-        factory: impl Fn(&str, &Options) -> Result<Box<dyn Driver>, DriverError> + Send + Sync + 'static,
+        factory: impl Fn(&str, &DriverOptions) -> Result<Box<dyn Driver>, DriverError>
+        + Send
+        + Sync
+        + 'static,
     ) {
         let key = (vendor.to_owned(), model.to_owned());
-        let discreet = move |id: &str, options: &Options| -> Result<Box<dyn Driver>, DriverError> {
-            let secrets = Secrets::of(options);
-            match factory(id, options) {
-                Ok(driver) => Ok(Box::new(Discreet { driver, secrets })),
-                Err(error) => Err(secrets.kept(error)),
-            }
-        };
-        self.factories.insert(key, Arc::new(discreet));
+        let redacting =
+            move |id: &str, options: &DriverOptions| -> Result<Box<dyn Driver>, DriverError> {
+                let secrets = Secrets::of(options);
+                match factory(id, options) {
+                    Ok(driver) => Ok(Box::new(RedactingDriver { driver, secrets })),
+                    Err(error) => Err(secrets.redact(error)),
+                }
+            };
+        self.factories.insert(key, Arc::new(redacting));
     }
 
-    /// What makes drivers for that vendor and model.
+    /// The factory of the driver for a vendor and model.
     ///
     /// # Errors
     ///
-    /// There is none; the error says which there are.
-    pub fn factory(&self, vendor: &str, model: &str) -> Result<Factory, UnknownDriver> {
+    /// The driver does not exist; the error names the known drivers.
+    pub fn factory(&self, vendor: &str, model: &str) -> Result<DriverFactory, UnknownDriver> {
         let key = (vendor.to_owned(), model.to_owned());
         self.factories
             .get(&key)
@@ -102,7 +104,7 @@ impl Registry {
     }
 }
 
-impl fmt::Debug for Registry {
+impl fmt::Debug for DriverRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.factories.keys()).finish()
     }
@@ -113,17 +115,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_driver_is_told_which_there_are() {
-        let error = Registry::default().factory("linux", "hots").err().unwrap();
+    fn the_error_for_an_unknown_driver_names_the_known_ones() {
+        let error = DriverRegistry::default()
+            .factory("linux", "hots")
+            .err()
+            .unwrap();
         assert_eq!(
             error.to_string(),
-            "no driver for vendor `linux`, model `hots` (there is `fake_storage` `fake_driver`, `linux` `host`)"
+            "no driver for vendor `linux`, model `hots` (known drivers: `fake_storage` `fake_driver`, `linux` `host`)"
         );
     }
 
     #[test]
     fn the_linux_driver_needs_no_options() {
-        let factory = Registry::default().factory("linux", "host").unwrap();
-        assert!(factory("id", &Options::new()).is_ok());
+        let factory = DriverRegistry::default().factory("linux", "host").unwrap();
+        assert!(factory("id", &DriverOptions::new()).is_ok());
     }
 }

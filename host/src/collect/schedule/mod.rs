@@ -1,25 +1,27 @@
-//! The schedule: each storage is asked in its own rhythm.
+//! The scheduler: collects from each storage at the storage's own intervals.
 //!
-//! Per storage there is a task that keeps the rhythm; each call of its driver has
-//! a thread of its own, so a slow storage delays nobody. There is one call at a
-//! time per storage. Storages come, go and change while it runs.
+//! Each storage has a task. The task calls the driver, one call at a time, on a thread
+//! of its own, so a slow storage delays no other storage. Storages can be added, removed
+//! and changed at any time.
 //!
-//! Windows neither overlap nor leave gaps: what could not be collected is part
-//! of the next window. To keep a failed window apart and ask for it again would
-//! bring the same points in two calls, and ask a storage that is in trouble
-//! more often.
+//! Windows neither overlap nor leave gaps: the time of a failed collection is part of
+//! the next window. A separate retry of the failed window would fetch the same points
+//! in two calls, and would call a failing storage more often.
 //!
-//! A batch that the destination does not take is kept and offered again; until
-//! it is taken nothing more is collected from that storage, and its window grows.
+//! The task keeps a batch that the destination rejects and sends it again at the next
+//! interval. Until the destination accepts the batch, the task measures nothing else
+//! and its window grows.
 //!
 //! Knows nothing of what a driver does, nor of where batches go.
 
-mod ask;
-mod slots;
+mod config;
+pub(super) mod driver_call;
+mod limiter;
+mod request;
+mod session;
 mod stats;
-mod storage;
+mod task;
 mod windows;
-pub(super) mod worker;
 
 use std::{
     collections::BTreeMap,
@@ -34,78 +36,61 @@ use tokio::{
 };
 
 use self::{
-    ask::{Answer, Order},
-    slots::Slots,
+    limiter::CallLimiter,
+    request::{Reply, StorageRequest},
     stats::SharedStats,
-    storage::{Commands, StorageTask},
+    task::{StorageTask, TaskControl, WallClock},
+};
+use super::{
+    destination::Destination,
+    driver::Capabilities,
+    drivers::{DriverFactory, DriverRegistry, UnknownDriver},
 };
 use crate::clock::now_ms;
 
-use super::{
-    destination::Destination,
-    driver::{Offer, Options},
-    drivers::{Factory, Registry, UnknownDriver},
-};
-
 pub use self::{
-    ask::{AlertQuery, AskError, Pace},
+    config::{CollectConfig, CollectSchedule},
+    driver_call::DriverCallError,
+    request::{AlertSelection, StorageRequestError},
     stats::{CollectState, CollectStats},
-    worker::CallError,
 };
 
-/// Up to this many storages all begin at once. Of more, each begins at a moment
-/// of its interval that its id decides: together they would want all memory and
-/// every processor, and then leave them idle.
-const FEW: usize = 16;
+/// Up to this number of storages, each is called at once. A further storage starts at a
+/// part of its interval that its id decides: together they would need all memory and
+/// all processors for a moment, and nothing afterwards.
+const MAX_IMMEDIATE: usize = 16;
 
-/// A storage to collect from.
-#[derive(Clone)]
-pub struct StorageConfig {
-    /// Its id.
-    pub id: String,
-    /// Its name; without one, it is what the storage calls itself.
-    pub name: Option<String>,
-    /// The vendor that its driver is registered under.
-    pub vendor: String,
-    /// The model that its driver is registered under.
-    pub model: String,
-    /// How often it is asked.
-    pub pace: Pace,
-    /// Up to when it was collected from before, in milliseconds since the epoch.
-    pub collected_until_ms: Option<i64>,
-    /// The driver's own settings.
-    pub options: Options,
+/// Runs the tasks of all storages; stops them when dropped.
+pub struct Scheduler {
+    registry: DriverRegistry,
+    new_task: NewTask,
+    tasks: Mutex<StorageTasks>,
+    monitor: CollectMonitor,
 }
 
-/// A running schedule. It ends when it is dropped.
-pub struct Schedule {
-    registry: Registry,
-    launch: Launch,
-    running: Mutex<Running>,
-    collecting: Collecting,
-}
-
-/// How each storage of a schedule is doing.
+/// Reads the statistics of each storage of a scheduler.
 #[derive(Clone, Debug, Default)]
-pub struct Collecting(Arc<Mutex<BTreeMap<String, SharedStats>>>);
+pub struct CollectMonitor(Arc<Mutex<BTreeMap<String, SharedStats>>>);
 
-struct Running {
-    tasks: JoinSet<()>,
-    storages: BTreeMap<String, Reach>,
+struct StorageTasks {
+    running: JoinSet<()>,
+    by_storage: BTreeMap<String, TaskHandle>,
 }
 
-/// What reaches the task of a storage; dropped, it ends the task.
-struct Reach {
+/// Controls the task of a storage. The task ends when the handle is dropped.
+struct TaskHandle {
     stop: watch::Sender<bool>,
-    orders: mpsc::UnboundedSender<Order>,
+    requests: mpsc::UnboundedSender<StorageRequest>,
 }
 
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-/// Makes the task of a storage.
-type Launch = Box<dyn Fn(StorageConfig, Factory, Commands) -> (SharedStats, Task) + Send + Sync>;
+type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Creates the task of a storage. Hides the type of the destination.
+type NewTask = Box<
+    dyn Fn(CollectConfig, DriverFactory, TaskControl) -> (SharedStats, TaskFuture) + Send + Sync,
+>;
 
-impl Collecting {
-    /// How each storage is doing now, by its id.
+impl CollectMonitor {
+    /// The statistics of each storage, by storage id.
     #[must_use]
     pub fn stats(&self) -> BTreeMap<String, CollectStats> {
         let stats = self.lock();
@@ -120,159 +105,164 @@ impl Collecting {
     }
 }
 
-/// The time of day, in milliseconds since the epoch.
-type WallClock = Arc<dyn Fn() -> i64 + Send + Sync>;
-
-impl Schedule {
-    /// Starts to collect. Must be called within a tokio runtime.
+impl Scheduler {
+    /// Starts collection. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// A storage has no driver; nothing has been started.
+    /// A storage has no driver; no task was started.
     pub fn start<D: Destination>(
-        storages: Vec<StorageConfig>,
-        registry: &Registry,
+        storages: Vec<CollectConfig>,
+        registry: &DriverRegistry,
         destination: Arc<D>,
     ) -> Result<Self, UnknownDriver> {
         Self::start_with_clock(storages, registry, destination, Arc::new(now_ms))
     }
 
     fn start_with_clock<D: Destination>(
-        storages: Vec<StorageConfig>,
-        registry: &Registry,
+        storages: Vec<CollectConfig>,
+        registry: &DriverRegistry,
         destination: Arc<D>,
         clock: WallClock,
     ) -> Result<Self, UnknownDriver> {
         for config in &storages {
             registry.factory(&config.vendor, &config.model)?;
         }
-        let slots = Slots::new();
-        let launch = move |config, factory, commands| {
-            let around = (
+        let limiter = CallLimiter::new();
+        let new_task = move |config, factory, control| {
+            let shared = (
                 Arc::clone(&destination),
                 Arc::clone(&clock),
-                Arc::clone(&slots),
+                Arc::clone(&limiter),
             );
-            let task = StorageTask::new(config, factory, around);
+            let task = StorageTask::new(config, factory, shared);
             let stats = task.stats();
-            (stats, Box::pin(task.run(commands)) as Task)
+            (stats, Box::pin(task.run(control)) as TaskFuture)
         };
-        let schedule = Self {
+        let scheduler = Self {
             registry: registry.clone(),
-            launch: Box::new(launch),
-            running: Mutex::new(Running {
-                tasks: JoinSet::new(),
-                storages: BTreeMap::new(),
+            new_task: Box::new(new_task),
+            tasks: Mutex::new(StorageTasks {
+                running: JoinSet::new(),
+                by_storage: BTreeMap::new(),
             }),
-            collecting: Collecting::default(),
+            monitor: CollectMonitor::default(),
         };
         for config in storages {
-            schedule.add(config)?;
+            scheduler.add(config)?;
         }
-        Ok(schedule)
+        Ok(scheduler)
     }
 
-    /// Begins to collect from a storage, in the place of one of the same id.
-    /// Must be called within a tokio runtime.
+    /// Starts to collect from a storage. Replaces a storage of the same id. Must be
+    /// called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// It has no driver; then nothing has changed.
-    pub fn add(&self, config: StorageConfig) -> Result<(), UnknownDriver> {
+    /// The storage has no driver; nothing has changed.
+    pub fn add(&self, config: CollectConfig) -> Result<(), UnknownDriver> {
         let factory = self.registry.factory(&config.vendor, &config.model)?;
         let id = config.id.clone();
         let (stop, stopped) = watch::channel(false);
-        let (orders, received) = mpsc::unbounded_channel();
-        let mut running = self.running();
-        let commands = Commands {
-            stopped,
-            orders: received,
-            is_spread: running.storages.len() >= FEW,
+        let (requests, received) = mpsc::unbounded_channel();
+        let mut tasks = self.tasks();
+        let control = TaskControl {
+            stop: stopped,
+            requests: received,
+            is_spread: tasks.by_storage.len() >= MAX_IMMEDIATE,
         };
-        let (stats, task) = (self.launch)(config, factory, commands);
-        self.collecting.lock().insert(id.clone(), stats);
-        running.storages.insert(id, Reach { stop, orders });
-        running.tasks.spawn(task);
-        // What has ended is let go of.
-        while running.tasks.try_join_next().is_some() {}
+        let (stats, task) = (self.new_task)(config, factory, control);
+        self.monitor.lock().insert(id.clone(), stats);
+        tasks.by_storage.insert(id, TaskHandle { stop, requests });
+        tasks.running.spawn(task);
+        // Tasks of removed storages stay in the set until they are joined.
+        while tasks.running.try_join_next().is_some() {}
         Ok(())
     }
 
-    /// Asks a storage more often, less often or not at all, from now on.
-    pub fn set_pace(&self, id: &str, pace: Pace) {
-        if let Some(storage) = self.running().storages.get(id) {
-            // A task that has ended has been stopped.
-            drop(storage.orders.send(Order::Pace(pace)));
+    /// Sets the intervals of a storage, effective at once. Also starts collection again
+    /// after an error that only the operator could correct.
+    pub fn set_schedule(&self, id: &str, schedule: CollectSchedule) {
+        if let Some(storage) = self.tasks().by_storage.get(id) {
+            // Sending fails if the task was stopped.
+            drop(storage.requests.send(StorageRequest::SetSchedule(schedule)));
         }
     }
 
-    /// Collects from a storage no more. A batch that is being handed over is
-    /// handed over; a driver that is being called is left to itself.
+    /// Stops to collect from a storage. A batch on its way to the destination still
+    /// arrives; a driver call in progress is abandoned.
     pub fn remove(&self, id: &str) {
-        self.running().storages.remove(id);
-        self.collecting.lock().remove(id);
+        self.tasks().by_storage.remove(id);
+        self.monitor.lock().remove(id);
     }
 
-    /// Asks a storage for its alerts, as soon as it is not being asked for
-    /// something else.
+    /// Asks a storage for its alerts. Waits for the call in progress.
     ///
     /// # Errors
     ///
-    /// There is no such storage, or it has no answer.
-    pub async fn list_alerts(&self, id: &str, query: AlertQuery) -> Result<AlertBatch, AskError> {
-        self.ask(id, |answer| Order::Alerts(query, answer)).await
-    }
-
-    /// What a storage's driver can be asked for.
-    ///
-    /// # Errors
-    ///
-    /// There is no such storage, or it does not answer.
-    pub async fn offer(&self, id: &str) -> Result<Offer, AskError> {
-        self.ask(id, Order::Offer).await
-    }
-
-    /// For whoever asks how each storage is doing.
-    #[must_use]
-    pub fn collecting(&self) -> Collecting {
-        self.collecting.clone()
-    }
-
-    /// Stops to collect. A batch that is being handed over is handed over; a
-    /// driver that is being called is left to itself.
-    pub async fn stop(&self) {
-        let mut tasks = {
-            let mut running = self.running();
-            for storage in running.storages.values() {
-                storage.stop.send_replace(true);
-            }
-            std::mem::take(&mut running.tasks)
-        };
-        while tasks.join_next().await.is_some() {}
-    }
-
-    async fn ask<T>(
+    /// The storage does not exist, or the call failed.
+    pub async fn list_alerts(
         &self,
         id: &str,
-        order: impl FnOnce(Answer<T>) -> Order,
-    ) -> Result<T, AskError> {
-        let orders = self.running().storages.get(id).map(|s| s.orders.clone());
-        let orders = orders.ok_or(AskError::Gone)?;
-        let (answer, answered) = oneshot::channel();
-        // A task that has ended drops the order, and the answer with it.
-        drop(orders.send(order(answer)));
-        answered.await.unwrap_or(Err(AskError::Gone))
+        selection: AlertSelection,
+    ) -> Result<AlertBatch, StorageRequestError> {
+        self.request(id, |reply| StorageRequest::ListAlerts(selection, reply))
+            .await
     }
 
-    fn running(&self) -> MutexGuard<'_, Running> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What the driver of a storage can measure.
+    ///
+    /// # Errors
+    ///
+    /// The storage does not exist, or its driver cannot be opened.
+    pub async fn capabilities(&self, id: &str) -> Result<Capabilities, StorageRequestError> {
+        self.request(id, StorageRequest::Capabilities).await
+    }
+
+    #[must_use]
+    pub fn monitor(&self) -> CollectMonitor {
+        self.monitor.clone()
+    }
+
+    /// Stops collection. Batches on their way to the destination still arrive; driver
+    /// calls in progress are abandoned.
+    pub async fn stop(&self) {
+        let mut running = {
+            let mut tasks = self.tasks();
+            for storage in tasks.by_storage.values() {
+                storage.stop.send_replace(true);
+            }
+            std::mem::take(&mut tasks.running)
+        };
+        while running.join_next().await.is_some() {}
+    }
+
+    async fn request<T>(
+        &self,
+        id: &str,
+        request: impl FnOnce(Reply<T>) -> StorageRequest,
+    ) -> Result<T, StorageRequestError> {
+        let requests = {
+            let tasks = self.tasks();
+            tasks.by_storage.get(id).map(|task| task.requests.clone())
+        };
+        let requests = requests.ok_or(StorageRequestError::Gone)?;
+        let (reply, result) = oneshot::channel();
+        // A task that has ended drops the request and the reply channel with it, which
+        // ends the wait below.
+        drop(requests.send(request(reply)));
+        result.await.unwrap_or(Err(StorageRequestError::Gone))
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, StorageTasks> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl std::fmt::Debug for Schedule {
+impl std::fmt::Debug for Scheduler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Schedule")
-            .field("collecting", &self.collecting)
+        f.debug_struct("Scheduler")
+            .field("monitor", &self.monitor)
             .finish_non_exhaustive()
     }
 }

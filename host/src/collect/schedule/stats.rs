@@ -1,66 +1,64 @@
-//! What the schedule counts, per storage.
+//! Counters and state of collection, per storage.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use crate::collect::driver::StorageInfo;
+use crate::collect::storage_info::StorageInfo;
 
-/// How collection from one storage is going.
+/// Counters and state of collection from one storage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CollectStats {
-    /// Who the storage is, once it has said so.
+    /// `None` until the driver was opened.
     pub info: Option<StorageInfo>,
-    /// What is going on now.
     pub state: CollectState,
-    /// How many collections and alert syncs succeeded.
+    /// Collections and alert syncs that succeeded.
     pub succeeded: u64,
-    /// How many failed; their windows became part of later ones.
+    /// Collections and alert syncs that failed. Their windows became part of later ones.
     pub failed: u64,
-    /// How many batches the destination did not take at once.
+    /// Batches that the destination rejected. They are sent again.
     pub refused: u64,
-    /// How many beats of its rhythm passed while it was still busy; their time
-    /// became part of later windows.
+    /// Intervals that ended during an earlier call. Their time became part of later windows.
     pub skipped: u64,
-    /// How many points the destination took.
+    /// Points that the destination accepted.
     pub points: u64,
-    /// How many alerts the destination took.
+    /// Alerts that the destination accepted.
     pub alerts: u64,
-    /// How much time was given up, because its window grew too long.
-    pub given_up: Duration,
-    /// How long the last call took.
+    /// Time that is in no window, because a window has a maximum length.
+    pub lost_time: Duration,
     pub last_duration: Option<Duration>,
-    /// When the last call succeeded, in milliseconds since the epoch.
+    /// End of the last successful call, in milliseconds since the Unix epoch.
     pub last_success_ms: Option<i64>,
-    /// Why the last call failed; nothing once one has succeeded.
+    /// Reason of the last failure; `None` after a success.
     pub last_error: Option<String>,
 }
 
-/// What goes on with one storage.
+/// State of collection from one storage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CollectState {
-    /// It waits for its next collection.
+    /// Waits for the next interval.
     #[default]
     Waiting,
-    /// Its driver has been called and has not answered yet.
+    /// A driver call has not returned yet.
     Calling {
-        /// Since when, in milliseconds since the epoch.
+        /// Start of the call, in milliseconds since the Unix epoch.
         since_ms: i64,
     },
-    /// It is not asked any more: somebody has to correct its settings first.
+    /// The driver reported an error that only the operator can correct. No further
+    /// calls until the schedule is set again.
     Failed,
-    /// The schedule has been stopped.
+    /// The scheduler was stopped.
     Stopped,
 }
 
-/// Counters that are written by a storage's task and read by anybody.
+/// Statistics that the task of a storage writes and any thread reads.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SharedStats(Arc<Mutex<CollectStats>>);
 
 impl SharedStats {
     pub(super) fn lock(&self) -> MutexGuard<'_, CollectStats> {
-        // Plain numbers are never half changed.
+        // A panic cannot leave plain numbers half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,8 +1,8 @@
-//! When a storage is asked, and for which time.
+//! When a call is due, and which time it covers.
 //!
-//! The rhythm follows a clock that never jumps; windows follow the time of day.
-//! A window begins where the last successful one ended: what was missed, for
-//! whatever reason, is part of the next one.
+//! Intervals follow the monotonic clock, windows follow the wall clock. A window
+//! starts where the last successful one ended, so the time of a failed or missed
+//! collection is part of the next window: windows have neither gaps nor overlaps.
 //!
 //! Pure arithmetic: knows nothing of drivers, and reads no clock.
 
@@ -10,110 +10,120 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{clock::millis, collect::driver::Window};
+use crate::{clock::millis, collect::driver::TimeWindow};
 
-/// How far back a storage is asked at most, if its interval is not longer.
+/// Maximum length of a window, unless two intervals are longer.
 const MAX_WINDOW: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// How much of what was missed while the host did not run is asked for at most.
-const MAX_HISTORY: Duration = Duration::from_secs(30 * 60);
+/// Maximum length of the window that covers the time before the host started.
+const MAX_BACKFILL: Duration = Duration::from_secs(30 * 60);
 
-/// The moments at which something is due: the first at its start, then one every
-/// interval. Those that have passed while it was busy are left out.
-pub(super) struct Rhythm {
+/// Due times: the first at the start, then one per interval.
+pub(super) struct IntervalTimer {
     due: Instant,
     interval: Duration,
 }
 
-/// The windows of one storage.
-pub(super) struct Windows {
+/// Plans the windows of one storage.
+pub(super) struct WindowPlanner {
     interval: Duration,
-    /// Where the next one begins: the time of day, and the moment of that.
-    begin: Option<(i64, Instant)>,
+    /// Start of the next window: by the wall clock, and the instant at which the clock
+    /// showed that time.
+    next_start: Option<(i64, Instant)>,
 }
 
-/// The next window.
+/// The window of a call that has not succeeded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Planned {
-    pub(super) window: Window,
-    /// How much was too long ago to be in it.
+pub(super) struct PlannedWindow {
+    pub(super) window: TimeWindow,
+    /// How much was cut from its start because of [`MAX_WINDOW`].
     pub(super) cut: Duration,
-    moment: Instant,
+    /// The instant of its end.
+    end: Instant,
 }
 
-impl Rhythm {
-    pub(super) fn new(now: Instant, interval: Duration) -> Self {
-        // A rhythm without an interval would never let go.
+impl IntervalTimer {
+    pub(super) fn new(first_due: Instant, interval: Duration) -> Self {
+        // An interval of zero would be due without end, and `advance` divides by it.
         let interval = interval.max(Duration::from_millis(1));
-        Self { due: now, interval }
+        Self {
+            due: first_due,
+            interval,
+        }
     }
 
     pub(super) fn due(&self) -> Instant {
         self.due
     }
 
-    /// Moves to the first moment of the rhythm after now; says how many it left out.
+    /// Moves to the first due time after `now`. Returns how many it skipped.
+    ///
+    /// Due times stay on the grid of the first one: a call that takes long does not
+    /// shift the calls after it.
     pub(super) fn advance(&mut self, now: Instant) -> u64 {
         let late = now.saturating_duration_since(self.due).as_nanos();
-        let beats = late / self.interval.as_nanos() + 1;
-        let beats = u32::try_from(beats).unwrap_or(u32::MAX);
-        self.due += self.interval.saturating_mul(beats);
-        u64::from(beats - 1)
+        let intervals = late / self.interval.as_nanos() + 1;
+        let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
+        self.due += self.interval.saturating_mul(intervals);
+        u64::from(intervals - 1)
     }
 }
 
-impl Windows {
+impl WindowPlanner {
     pub(super) fn new(interval: Duration) -> Self {
         Self {
             interval,
-            begin: None,
+            next_start: None,
         }
     }
 
-    /// From now on windows are planned for that interval. Time in which nothing was
-    /// to be collected is in none of them.
+    /// Plans windows for another interval from now on. `None`: the storage is not
+    /// measured, and the time until the next interval is set is in no window.
     pub(super) fn set_interval(&mut self, interval: Option<Duration>) {
         match interval {
             Some(interval) => self.interval = interval,
-            None => self.begin = None,
+            None => self.next_start = None,
         }
     }
 
-    /// The first window begins where one ended before the host was started, if
-    /// that is not too long ago.
-    pub(super) fn resume(&mut self, until_ms: i64, now_ms: i64, moment: Instant) {
-        let earliest_ms = now_ms - millis(MAX_HISTORY);
-        // A clock that was set back makes a future of the past.
-        let begin_ms = until_ms.clamp(earliest_ms, now_ms - 1);
-        self.begin = Some((begin_ms, moment));
+    /// Starts the next window where the last one before the start of the host ended,
+    /// at most [`MAX_BACKFILL`] ago.
+    pub(super) fn resume(&mut self, until_ms: i64, now_ms: i64, now: Instant) {
+        let earliest_ms = now_ms - millis(MAX_BACKFILL);
+        // If the clock was set back meanwhile, `until_ms` is in the future.
+        let start_ms = until_ms.clamp(earliest_ms, now_ms - 1);
+        self.next_start = Some((start_ms, now));
     }
 
-    /// The window that ends now. The first one is as long as the interval.
-    pub(super) fn plan(&mut self, now_ms: i64, moment: Instant) -> Planned {
-        let first = (now_ms - millis(self.interval), moment);
-        let &mut (begin_ms, began) = self.begin.get_or_insert(first);
-        let mut start_ms = begin_ms;
+    /// Plans the window that ends now. The first window is one interval long.
+    ///
+    /// The planner moves on only when the window is [`complete`](Self::complete). Until
+    /// then each plan starts at the same time and ends later.
+    pub(super) fn plan(&mut self, now_ms: i64, now: Instant) -> PlannedWindow {
+        let first = (now_ms - millis(self.interval), now);
+        let &mut (mut start_ms, started) = self.next_start.get_or_insert(first);
         if start_ms >= now_ms {
-            // The clock was set back. The window is as long as the time that has
-            // really passed; times that the clock shows twice are measured twice.
-            let passed = millis(moment.saturating_duration_since(began));
+            // The clock was set back behind the start. Use the time that has passed on
+            // the monotonic clock as the length: the window is not inverted, and times
+            // that the wall clock shows twice are measured twice.
+            let passed = millis(now.saturating_duration_since(started));
             start_ms = now_ms - passed.max(1);
         }
         let max_ms = millis(MAX_WINDOW.max(self.interval * 2));
         let cut_ms = (now_ms - max_ms - start_ms).max(0);
-        Planned {
-            window: Window {
+        PlannedWindow {
+            window: TimeWindow {
                 start_ms: start_ms + cut_ms,
                 end_ms: now_ms,
             },
             cut: Duration::from_millis(cut_ms.unsigned_abs()),
-            moment,
+            end: now,
         }
     }
 
-    /// The next window begins where this one ends.
-    pub(super) fn done(&mut self, planned: &Planned) {
-        self.begin = Some((planned.window.end_ms, planned.moment));
+    /// Records that the window was collected: the next window starts at its end.
+    pub(super) fn complete(&mut self, planned: &PlannedWindow) {
+        self.next_start = Some((planned.window.end_ms, planned.end));
     }
 }
 
@@ -123,32 +133,32 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn window(start_ms: i64, end_ms: i64) -> Window {
-        Window { start_ms, end_ms }
+    fn window(start_ms: i64, end_ms: i64) -> TimeWindow {
+        TimeWindow { start_ms, end_ms }
     }
 
     #[test]
-    fn a_busy_time_leaves_out_beats_and_keeps_the_rhythm() {
+    fn a_late_timer_skips_intervals_and_stays_on_its_grid() {
         let start = Instant::now();
-        let mut rhythm = Rhythm::new(start, 10 * SECOND);
-        assert_eq!(rhythm.due(), start);
-        assert_eq!(rhythm.advance(start), 0);
-        assert_eq!(rhythm.due(), start + 10 * SECOND);
-        assert_eq!(rhythm.advance(start + 34 * SECOND), 2);
-        assert_eq!(rhythm.due(), start + 40 * SECOND);
-        assert_eq!(rhythm.advance(start + 50 * SECOND), 1);
-        assert_eq!(rhythm.due(), start + 60 * SECOND);
+        let mut timer = IntervalTimer::new(start, 10 * SECOND);
+        assert_eq!(timer.due(), start);
+        assert_eq!(timer.advance(start), 0);
+        assert_eq!(timer.due(), start + 10 * SECOND);
+        assert_eq!(timer.advance(start + 34 * SECOND), 2);
+        assert_eq!(timer.due(), start + 40 * SECOND);
+        assert_eq!(timer.advance(start + 50 * SECOND), 1);
+        assert_eq!(timer.due(), start + 60 * SECOND);
     }
 
     #[test]
-    fn a_window_that_was_not_done_is_part_of_the_next() {
+    fn a_window_that_was_not_completed_is_part_of_the_next() {
         let start = Instant::now();
-        let mut windows = Windows::new(10 * SECOND);
+        let mut windows = WindowPlanner::new(10 * SECOND);
         let first = windows.plan(100_000, start);
         assert_eq!(first.window, window(90_000, 100_000));
         let second = windows.plan(110_000, start + 10 * SECOND);
         assert_eq!(second.window, window(90_000, 110_000));
-        windows.done(&second);
+        windows.complete(&second);
         let third = windows.plan(120_000, start + 20 * SECOND);
         assert_eq!(third.window, window(110_000, 120_000));
     }
@@ -156,12 +166,12 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_makes_no_inverted_window() {
         let start = Instant::now();
-        let mut windows = Windows::new(10 * SECOND);
+        let mut windows = WindowPlanner::new(10 * SECOND);
         let first = windows.plan(100_000_000, start);
-        windows.done(&first);
+        windows.complete(&first);
         let back = windows.plan(500, start + 10 * SECOND);
         assert_eq!(back.window, window(-9_500, 500));
-        windows.done(&back);
+        windows.complete(&back);
         let still = windows.plan(500, start + 10 * SECOND);
         assert_eq!(still.window, window(499, 500));
     }
@@ -169,18 +179,18 @@ mod tests {
     #[test]
     fn a_small_step_back_shortens_the_window_only() {
         let start = Instant::now();
-        let mut windows = Windows::new(10 * SECOND);
+        let mut windows = WindowPlanner::new(10 * SECOND);
         let first = windows.plan(100_000, start);
-        windows.done(&first);
+        windows.complete(&first);
         let next = windows.plan(106_000, start + 10 * SECOND);
         assert_eq!(next.window, window(100_000, 106_000));
     }
 
     #[test]
-    fn after_a_restart_at_most_half_an_hour_is_made_up_for() {
+    fn after_a_restart_at_most_half_an_hour_is_backfilled() {
         let now = Instant::now();
         let check = |until_ms, expected| {
-            let mut windows = Windows::new(10 * SECOND);
+            let mut windows = WindowPlanner::new(10 * SECOND);
             windows.resume(until_ms, 10_000_000, now);
             assert_eq!(windows.plan(10_000_000, now).window, expected);
         };
@@ -190,11 +200,11 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_grows_too_long_is_cut_and_says_by_how_much() {
+    fn a_window_that_grows_too_long_is_cut_and_reports_by_how_much() {
         let start = Instant::now();
-        let mut windows = Windows::new(10 * SECOND);
+        let mut windows = WindowPlanner::new(10 * SECOND);
         let first = windows.plan(0, start);
-        windows.done(&first);
+        windows.complete(&first);
         let hours = MAX_WINDOW + 5 * SECOND;
         let late = windows.plan(millis(hours), start + hours);
         assert_eq!(late.window, window(5_000, millis(hours)));

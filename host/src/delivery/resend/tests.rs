@@ -75,7 +75,7 @@ impl Setup {
         };
         self.runtime.block_on(async {
             let seq = self.journal.accept(new, None).await.unwrap().seq;
-            while !self.alerts.know_all_before(seq.next()) {
+            while !self.alerts.has_applied_before(seq.next()) {
                 tokio::task::yield_now().await;
             }
             let ReadResult::Batch(batch) = self.journal.read(seq).await.unwrap() else {

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    Inventory, Polling, Registration,
-    error::{InventoryError, OpenError},
+    Inventory, PerformanceSchedule, Registration,
+    error::{InventoryError, InventoryOpenError},
     seal::Sealer,
 };
 use crate::{
@@ -37,9 +37,9 @@ pub(super) struct SqliteInventory {
 }
 
 impl SqliteInventory {
-    pub(super) fn open(state_dir: &Path) -> Result<Self, OpenError> {
+    pub(super) fn open(state_dir: &Path) -> Result<Self, InventoryOpenError> {
         let path = state_dir.join("inventory.db");
-        let unusable = |error: rusqlite::Error| OpenError::File {
+        let unusable = |error: rusqlite::Error| InventoryOpenError::File {
             path: path.clone(),
             reason: error.to_string(),
         };
@@ -47,10 +47,10 @@ impl SqliteInventory {
         match prepare(&mut connection) {
             Ok(()) => {}
             Err(Refusal::Store(error)) => return Err(unusable(error)),
-            Err(Refusal::Foreign) => return Err(OpenError::Foreign { path }),
+            Err(Refusal::Foreign) => return Err(InventoryOpenError::Foreign { path }),
             Err(Refusal::Version(found)) => {
                 let wanted = INVENTORY.version;
-                return Err(OpenError::Version {
+                return Err(InventoryOpenError::Version {
                     path,
                     found,
                     wanted,
@@ -112,9 +112,9 @@ impl Inventory for SqliteInventory {
                 storage.model,
                 storage.storage_name,
                 info,
-                storage.polling.perf_collection,
-                millis(storage.polling.interval),
-                storage.polling.is_historic,
+                storage.schedule.enabled,
+                millis(storage.schedule.interval),
+                storage.schedule.backfill,
                 storage.created_us,
                 storage.updated_us,
                 sealed.map_err(unwritten)?,
@@ -123,10 +123,10 @@ impl Inventory for SqliteInventory {
         Ok(())
     }
 
-    fn set_polling(
+    fn set_schedule(
         &self,
         id: Uuid,
-        polling: &Polling,
+        schedule: &PerformanceSchedule,
         updated_us: i64,
     ) -> Result<bool, InventoryError> {
         let changed = self.lock().execute(
@@ -134,9 +134,9 @@ impl Inventory for SqliteInventory {
                 updated_us = ?5 WHERE id = ?1",
             params![
                 id,
-                polling.perf_collection,
-                millis(polling.interval),
-                polling.is_historic,
+                schedule.enabled,
+                millis(schedule.interval),
+                schedule.backfill,
                 updated_us,
             ],
         )?;
@@ -194,10 +194,10 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         storage_name: row.get("storage_name")?,
         access: super::Access::new(),
         info,
-        polling: Polling {
-            perf_collection: row.get("perf_collection")?,
+        schedule: PerformanceSchedule {
+            enabled: row.get("perf_collection")?,
             interval: Duration::from_millis(row.get("interval_ms")?),
-            is_historic: row.get("is_historic")?,
+            backfill: row.get("is_historic")?,
         },
         created_us: row.get("created_us")?,
         updated_us: row.get("updated_us")?,

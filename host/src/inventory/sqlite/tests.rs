@@ -18,17 +18,17 @@ fn registration() -> Registration {
             serial_number: "sn".to_owned(),
             details: StorageDetails::default(),
         },
-        polling: Polling {
-            perf_collection: true,
+        schedule: PerformanceSchedule {
+            enabled: true,
             interval: Duration::from_secs(60),
-            is_historic: false,
+            backfill: false,
         },
         created_us: 5,
         updated_us: None,
     }
 }
 
-fn open(folder: &tempfile::TempDir) -> Result<SqliteInventory, OpenError> {
+fn open(folder: &tempfile::TempDir) -> Result<SqliteInventory, InventoryOpenError> {
     SqliteInventory::open(folder.path())
 }
 
@@ -42,14 +42,14 @@ fn registrations_are_there_after_a_restart_until_they_are_removed() {
         inventory.storages().unwrap(),
         std::slice::from_ref(&storage)
     );
-    let polling = Polling {
-        perf_collection: false,
+    let schedule = PerformanceSchedule {
+        enabled: false,
         interval: Duration::from_millis(1_500),
-        is_historic: true,
+        backfill: true,
     };
-    assert!(inventory.set_polling(storage.id, &polling, 7).unwrap());
+    assert!(inventory.set_schedule(storage.id, &schedule, 7).unwrap());
     let changed = Registration {
-        polling,
+        schedule,
         updated_us: Some(7),
         ..storage
     };
@@ -89,7 +89,10 @@ fn a_lost_key_is_an_error_that_names_the_remedy_and_another_key_as_well() {
     let key = folder.path().join("inventory.key");
     std::fs::remove_file(&key).unwrap();
     let error = open(&folder).err().unwrap();
-    assert!(matches!(error, OpenError::KeyMissing { .. }), "{error}");
+    assert!(
+        matches!(error, InventoryOpenError::KeyMissing { .. }),
+        "{error}"
+    );
     let other = tempfile::tempdir().unwrap();
     open(&other).unwrap();
     std::fs::copy(other.path().join("inventory.key"), &key).unwrap();

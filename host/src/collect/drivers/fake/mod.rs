@@ -1,28 +1,21 @@
-//! A storage that does not exist, for trying out everything behind it.
+//! A simulated storage, to try out the host and its exporters.
 //!
-//! It measures as many resources as its options say, has four alerts, connects
-//! to nothing and never waits. The same seed, storage and time give the same
-//! values, whatever the window they are asked in.
-//!
-//! Knows nothing of other storages: two of them share nothing.
+//! The options set the number of resources. The storage has four alerts, uses no
+//! network and never blocks. A value depends on seed, storage and time only: it is the
+//! same in each window that includes the time.
 
-mod metrics;
 mod options;
 
 use uuid::Uuid;
 
-use self::{
-    metrics::RESOURCE_METRICS,
-    options::{Counts, FakeOptions},
-};
+use self::options::{Counts, FakeOptions};
 use crate::{
     clock::now_ms,
     collect::{
-        driver::{
-            Capabilities, Capacity, Driver, DriverError, Options, Resource, ResourceType,
-            StorageDetails, StorageInfo, Window,
-        },
-        sink::{AlertSink, SeriesSink},
+        builder::{AlertBuilder, SeriesBuilder},
+        driver::{Capabilities, Driver, DriverError, DriverOptions, TimeWindow},
+        metric::{self, Resource, ResourceType},
+        storage_info::{Capacity, StorageDetails, StorageInfo},
     },
 };
 use delfin_plugin_api::NewAlert;
@@ -32,7 +25,7 @@ pub const VENDOR: &str = "fake_storage";
 /// The model that a storage of this driver is declared with.
 pub const MODEL: &str = "fake_driver";
 
-/// How long, in its own history, a point stands for.
+/// Interval of the points.
 const POINT_MS: i64 = 60_000;
 const RETENTION_MS: i64 = 4_500_000;
 const SERIAL_NAMESPACE: Uuid = Uuid::from_u128(0x5b0f_6d1e_72c4_4a0b_9d35_c8e1_20f7_46aa);
@@ -77,15 +70,15 @@ const ALERTS: [[&str; 7]; 4] = [
     ],
 ];
 
-/// Makes up one storage.
+/// Simulates one storage.
 pub struct FakeDriver {
     serial_number: String,
     counts: Counts,
     is_historic: bool,
-    /// What all of its numbers are made from.
+    /// Decides all values, together with the storage's id.
     seed: u64,
-    /// Its alerts began when it did.
-    began_ms: i64,
+    /// Creation time of the driver, and the time of its alerts.
+    created_ms: i64,
 }
 
 impl FakeDriver {
@@ -94,7 +87,7 @@ impl FakeDriver {
     /// # Errors
     ///
     /// An option is unknown or out of range.
-    pub fn new(storage_id: &str, options: &Options) -> Result<Self, DriverError> {
+    pub fn new(storage_id: &str, options: &DriverOptions) -> Result<Self, DriverError> {
         let FakeOptions {
             counts,
             is_historic,
@@ -107,7 +100,7 @@ impl FakeDriver {
             counts,
             is_historic,
             seed: mix(mix(high ^ seed) ^ low),
-            began_ms: now_ms(),
+            created_ms: now_ms(),
         })
     }
 
@@ -140,19 +133,22 @@ impl Driver for FakeDriver {
         })
     }
 
-    fn capabilities(&self) -> Capabilities<'_> {
+    fn capabilities(&self) -> Capabilities {
         Capabilities {
-            is_historic: self.is_historic,
             retention_ms: Some(RETENTION_MS),
-            resource_metrics: RESOURCE_METRICS,
+            ..Capabilities::new(self.is_historic, &metric::STANDARD)
         }
     }
 
-    fn collect(&mut self, window: Window, series: &mut SeriesSink<'_>) -> Result<(), DriverError> {
+    fn collect(
+        &mut self,
+        window: TimeWindow,
+        series: &mut SeriesBuilder<'_>,
+    ) -> Result<(), DriverError> {
         let storage_id = series.storage_id();
         let mut number = 0;
-        for (resource_type, metrics) in RESOURCE_METRICS {
-            for at in 0..self.counts.of(*resource_type) {
+        for (resource_type, metrics) in metric::STANDARD {
+            for at in 0..self.counts.of(resource_type) {
                 let id = match resource_type {
                     ResourceType::Storage => storage_id.to_owned(),
                     ResourceType::StoragePool
@@ -163,10 +159,10 @@ impl Driver for FakeDriver {
                     | ResourceType::Filesystem => format!("{}_{at}", resource_type.as_str()),
                 };
                 let resource = Resource {
-                    resource_type: *resource_type,
+                    resource_type,
                     id: &id,
                 };
-                for metric in *metrics {
+                for metric in metrics {
                     number += 1;
                     let seed = mix(self.seed ^ number);
                     let points = times(window).map(|time| (time, value(seed, time)));
@@ -179,9 +175,9 @@ impl Driver for FakeDriver {
 
     fn list_alerts(
         &mut self,
-        // A range that the caller made up must not hide the alerts there are.
-        _range: Option<Window>,
-        alerts: &mut AlertSink<'_>,
+        // Delfin's fake driver ignores the range, and its guide relies on that.
+        _range: Option<TimeWindow>,
+        alerts: &mut AlertBuilder<'_>,
     ) -> Result<(), DriverError> {
         for (at, alert) in ALERTS.iter().enumerate() {
             let [
@@ -197,7 +193,7 @@ impl Driver for FakeDriver {
                 .number(10 + at as u64, 1_000_000, 10_000_000)
                 .to_string();
             alerts.alert(NewAlert {
-                occur_time: self.began_ms,
+                occur_time: self.created_ms,
                 texts: &[
                     ("alert_id", alert_id.as_str()),
                     ("sequence_number", sequence_number),
@@ -219,9 +215,9 @@ impl Driver for FakeDriver {
     }
 }
 
-/// One point a minute from the window's start, and at least one: a window that
-/// is a moment longer than a minute, as a schedule makes them, is not two.
-fn times(window: Window) -> impl Iterator<Item = i64> {
+/// One point per minute from the start of the window, and at least one. The number is
+/// rounded, because a scheduled window is often a few milliseconds longer than a minute.
+fn times(window: TimeWindow) -> impl Iterator<Item = i64> {
     let length = window.end_ms - window.start_ms;
     let count = ((length + POINT_MS / 2) / POINT_MS).max(1);
     (0..count).map(move |at| window.start_ms + at * POINT_MS)
@@ -233,7 +229,7 @@ fn value(seed: u64, time_ms: i64) -> f64 {
     1.0 + 99.0 * (bits as f64 / (1_u64 << 53) as f64)
 }
 
-/// Neighbouring numbers give results that have nothing in common (SplitMix64).
+/// A hash: neighbouring numbers give unrelated results (SplitMix64).
 fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

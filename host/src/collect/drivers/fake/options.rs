@@ -1,14 +1,17 @@
-//! The fake storage's options: how many resources it has, and its seed.
+//! Options of the fake storage: the number of resources of each type, and its seed.
 //!
-//! An operator writes them into `[storage.options]`; whoever registers a storage
-//! over the API has only `extra_attributes`, whose values are strings.
+//! In the configuration they are `[storage.options]`. A registration over the API has
+//! them in `extra_attributes`, whose values are strings.
 
 use serde_json::Value;
 
-use crate::collect::driver::{ACCESS_OPTIONS, DriverError, EXTRA, Options, ResourceType};
+use crate::collect::{
+    driver::{ACCESS_OPTIONS, DriverError, DriverOptions, EXTRA},
+    metric::ResourceType,
+};
 
-/// More than this would not fit into a batch.
-const MOST: u64 = 100_000;
+/// More resources do not fit into a batch.
+const MAX_COUNT: u64 = 100_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FakeOptions {
@@ -17,7 +20,7 @@ pub(super) struct FakeOptions {
     pub(super) seed: u64,
 }
 
-/// How many resources there are of each type.
+/// Number of resources of each type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Counts {
     storage_pools: u64,
@@ -46,7 +49,7 @@ impl Default for FakeOptions {
 }
 
 impl FakeOptions {
-    pub(super) fn read(options: &Options) -> Result<Self, DriverError> {
+    pub(super) fn read(options: &DriverOptions) -> Result<Self, DriverError> {
         let mut read = Self::default();
         for (name, value) in options {
             if ACCESS_OPTIONS.contains(&name.as_str()) {
@@ -60,7 +63,7 @@ impl FakeOptions {
                 ));
             }
         }
-        // These may be meant for others who look at the storage.
+        // Unknown extra attributes are allowed: other programs may use them.
         if let Some(Value::Object(extra)) = options.get(EXTRA) {
             for (name, value) in extra {
                 read.set(name, value)?;
@@ -69,7 +72,7 @@ impl FakeOptions {
         Ok(read)
     }
 
-    /// Whether there is such an option.
+    /// Sets an option. Returns `false` if the option is unknown.
     fn set(&mut self, name: &str, value: &Value) -> Result<bool, DriverError> {
         let counts = &mut self.counts;
         let count = match name {
@@ -91,8 +94,8 @@ impl FakeOptions {
             _ => return Ok(false),
         };
         *count = number(value)
-            .filter(|count| *count <= MOST)
-            .ok_or_else(|| wrong(name, &format!("is not a number from 0 to {MOST}")))?;
+            .filter(|count| *count <= MAX_COUNT)
+            .ok_or_else(|| wrong(name, &format!("is not a number from 0 to {MAX_COUNT}")))?;
         Ok(true)
     }
 }

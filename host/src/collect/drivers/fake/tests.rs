@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::collect::StorageLabels;
 
-fn options(json: serde_json::Value) -> Options {
+fn options(json: serde_json::Value) -> DriverOptions {
     json.as_object().unwrap().clone()
 }
 
@@ -20,10 +20,10 @@ fn collect(driver: &mut FakeDriver, start_ms: i64, end_ms: i64) -> PerformanceBa
         id: "s-1".to_owned(),
         info,
     };
-    let mut sink = SeriesSink::new(&labels);
-    let window = Window { start_ms, end_ms };
-    driver.collect(window, &mut sink).unwrap();
-    sink.build()
+    let mut builder = SeriesBuilder::new(&labels);
+    let window = TimeWindow { start_ms, end_ms };
+    driver.collect(window, &mut builder).unwrap();
+    builder.build()
 }
 
 #[test]
@@ -88,9 +88,9 @@ fn the_same_time_has_the_same_value_in_every_window() {
 }
 
 #[test]
-fn a_window_that_is_a_moment_too_long_or_short_has_one_point_a_minute_all_the_same() {
+fn a_window_that_is_slightly_too_long_or_short_has_one_point_per_minute() {
     let count = |end_ms| {
-        times(Window {
+        times(TimeWindow {
             start_ms: 0,
             end_ms,
         })
@@ -119,18 +119,18 @@ fn storages_differ_and_each_stays_the_same() {
 }
 
 #[test]
-fn the_four_alerts_come_whatever_the_range_and_in_milliseconds() {
+fn the_four_alerts_are_listed_for_any_range_in_milliseconds() {
     let mut driver = driver("s-1", json!({}));
     let labels = StorageLabels {
         id: "s-1".to_owned(),
         info: driver.storage().unwrap(),
     };
     let mut list = |range| {
-        let mut sink = AlertSink::new(&labels);
-        driver.list_alerts(range, &mut sink).unwrap();
-        sink.build()
+        let mut builder = AlertBuilder::new(&labels);
+        driver.list_alerts(range, &mut builder).unwrap();
+        builder.build()
     };
-    let january = Window {
+    let january = TimeWindow {
         start_ms: 13_445_566_900,
         end_ms: 13_445_566_999,
     };
@@ -156,7 +156,7 @@ fn the_four_alerts_come_whatever_the_range_and_in_milliseconds() {
 }
 
 #[test]
-fn options_may_come_as_strings_in_the_extra_attributes_beside_those_of_others() {
+fn options_may_be_strings_in_the_extra_attributes_next_to_unknown_ones() {
     let given = json!({
         "rest": {"host": "10.0.0.1"},
         "extra_attributes": {"volumes": "3", "is_historic": "true", "array_id": "0011"}

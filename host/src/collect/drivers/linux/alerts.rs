@@ -1,7 +1,6 @@
-//! Alerts about file systems: nearly full, or turned read-only.
+//! Alerts about file systems that are nearly full or became read-only.
 //!
-//! An alert keeps its sequence number and the time at which it was first seen
-//! for as long as it lasts.
+//! An alert keeps its sequence number and its start time while its condition lasts.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -10,64 +9,65 @@ use uuid::Uuid;
 
 use super::{kernel::Filesystem, machine::Machine};
 use crate::collect::{
-    driver::{DriverError, Options, Window},
-    sink::AlertSink,
+    builder::AlertBuilder,
+    driver::{DriverError, DriverOptions, TimeWindow},
 };
 
 const NAMESPACE: Uuid = Uuid::from_u128(0x6a1f_3f0e_52c4_5d7b_9a40_1c8e_4f0b_7d21);
 
-/// From how many percent on a file system is nearly full.
+/// Usage in percent from which a file system is nearly full.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Limits {
+pub(super) struct FullThresholds {
     full_percent: f64,
     critical_percent: f64,
 }
 
-/// What is wrong with a file system.
+/// A condition of a file system that raises an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Trouble {
+enum Condition {
     NearlyFull,
     ReadOnly,
 }
 
-/// One alert that is active.
+/// A condition that lasts.
 #[derive(Clone, Debug)]
-struct Active {
+struct ActiveCondition {
     since_ms: i64,
     severity: &'static str,
     description: String,
 }
 
-/// The alerts of this machine's file systems.
-pub(super) struct Watch {
-    limits: Limits,
-    /// Whether a file system is meant to be written to, by mount point and device.
+/// Finds the conditions of all file systems.
+pub(super) struct FilesystemMonitor {
+    thresholds: FullThresholds,
+    /// Whether a file system is meant to be writable, by mount point and device: it was
+    /// writable before, or `errors=remount-ro` says so.
     writable: BTreeMap<(String, String), bool>,
-    active: BTreeMap<(String, Trouble), Active>,
+    active: BTreeMap<(String, Condition), ActiveCondition>,
 }
 
-impl Limits {
-    /// The limits that the driver's options set.
-    pub(super) fn new(options: &Options) -> Result<Self, DriverError> {
+impl FullThresholds {
+    /// Thresholds from the driver's options.
+    pub(super) fn new(options: &DriverOptions) -> Result<Self, DriverError> {
         let known = ["filesystem_full_percent", "filesystem_critical_percent"];
         if let Some(option) = options.keys().find(|key| !known.contains(&key.as_str())) {
             return Err(wrong(
                 option,
-                format!("unknown (there is {})", known.join(", ")),
+                format!("unknown (the options are {})", known.join(", ")),
             ));
         }
-        let limits = Self {
+        let thresholds = Self {
             full_percent: percent(options, known[0], 90.0)?,
             critical_percent: percent(options, known[1], 95.0)?,
         };
-        if limits.full_percent > limits.critical_percent {
+        if thresholds.full_percent > thresholds.critical_percent {
             let reason = format!(
                 "{} is more than `{}`, which is {} (make it less)",
-                limits.full_percent, known[1], limits.critical_percent
+                thresholds.full_percent, known[1], thresholds.critical_percent
             );
             return Err(wrong(known[0], reason));
         }
-        Ok(limits)
+        Ok(thresholds)
     }
 
     fn severity(self, used_percent: f64) -> Option<&'static str> {
@@ -78,25 +78,25 @@ impl Limits {
     }
 }
 
-impl Watch {
-    pub(super) fn new(limits: Limits) -> Self {
+impl FilesystemMonitor {
+    pub(super) fn new(thresholds: FullThresholds) -> Self {
         Self {
-            limits,
+            thresholds,
             writable: BTreeMap::new(),
             active: BTreeMap::new(),
         }
     }
 
-    /// Looks at every file system.
-    pub(super) fn look(&mut self, filesystems: &[Filesystem], machine: &dyn Machine) {
+    /// Checks every file system. A condition that is not found again has ended.
+    pub(super) fn update(&mut self, filesystems: &[Filesystem], machine: &dyn Machine) {
         let key = |f: &Filesystem| (f.mount_point.clone(), f.device.clone());
         let present: Vec<_> = filesystems.iter().map(key).collect();
         self.writable.retain(|known, _| present.contains(known));
         let earlier = std::mem::take(&mut self.active);
         for filesystem in filesystems {
             let writable = self.writable.entry(key(filesystem)).or_default();
-            *writable |= !filesystem.read_only || filesystem.guarded;
-            // Nobody can fill up, or need to write to, what is read-only on purpose.
+            *writable |= !filesystem.read_only || filesystem.remounts_on_error;
+            // A file system that is read-only on purpose neither fills up nor fails.
             if *writable {
                 self.check_space(filesystem, &earlier, machine);
                 self.check_mode(filesystem, &earlier, machine);
@@ -104,27 +104,27 @@ impl Watch {
         }
     }
 
-    /// The active alerts, or those that began in a range.
-    pub(super) fn list(&self, range: Option<Window>, alerts: &mut AlertSink<'_>) {
-        for ((mount_point, trouble), active) in &self.active {
+    /// Adds the alerts of active conditions; with a range, of those that started in it.
+    pub(super) fn list(&self, range: Option<TimeWindow>, alerts: &mut AlertBuilder<'_>) {
+        for ((mount_point, condition), active) in &self.active {
             if range.is_some_and(|range| !range.contains(active.since_ms)) {
                 continue;
             }
-            let identity = format!("{} {mount_point}", trouble.id());
+            let identity = format!("{} {mount_point}", condition.id());
             let sequence = Uuid::new_v5(&NAMESPACE, identity.as_bytes()).to_string();
             alerts.alert(NewAlert {
                 occur_time: active.since_ms,
                 texts: &[
-                    ("alert_id", trouble.id()),
-                    ("alert_name", trouble.name()),
+                    ("alert_id", condition.id()),
+                    ("alert_name", condition.name()),
                     ("sequence_number", &sequence),
                     ("category", "Fault"),
                     ("severity", active.severity),
-                    ("type", trouble.x733_type()),
+                    ("type", condition.x733_type()),
                     ("resource_type", "Storage"),
                     ("location", mount_point),
                     ("description", &active.description),
-                    ("recovery_advice", trouble.advice()),
+                    ("recovery_advice", condition.advice()),
                 ],
             });
         }
@@ -133,26 +133,26 @@ impl Watch {
     fn check_space(
         &mut self,
         filesystem: &Filesystem,
-        earlier: &BTreeMap<(String, Trouble), Active>,
+        earlier: &BTreeMap<(String, Condition), ActiveCondition>,
         machine: &dyn Machine,
     ) {
         let mount_point = &filesystem.mount_point;
-        let key = (mount_point.clone(), Trouble::NearlyFull);
+        let key = (mount_point.clone(), Condition::NearlyFull);
         let used = match machine.used_percent(Path::new(mount_point)) {
             Ok(used) => used,
             Err(error) => {
-                log::debug!(mount_point, error:%; "file system does not tell its space");
-                // Not knowing is no recovery.
+                log::debug!(mount_point, error:%; "cannot read the usage of the file system");
+                // An unknown usage does not end the condition.
                 if let Some(active) = earlier.get(&key) {
                     self.active.insert(key, active.clone());
                 }
                 return;
             }
         };
-        if let Some(severity) = self.limits.severity(used) {
+        if let Some(severity) = self.thresholds.severity(used) {
             let description = format!("file system `{mount_point}` is {used:.1} % full");
-            let since_ms = since(earlier.get(&key), machine);
-            let active = Active {
+            let since_ms = start_ms(earlier.get(&key), machine);
+            let active = ActiveCondition {
                 since_ms,
                 severity,
                 description,
@@ -164,7 +164,7 @@ impl Watch {
     fn check_mode(
         &mut self,
         filesystem: &Filesystem,
-        earlier: &BTreeMap<(String, Trouble), Active>,
+        earlier: &BTreeMap<(String, Condition), ActiveCondition>,
         machine: &dyn Machine,
     ) {
         if !filesystem.read_only {
@@ -175,9 +175,9 @@ impl Watch {
             device,
             ..
         } = filesystem;
-        let key = (mount_point.clone(), Trouble::ReadOnly);
-        let active = Active {
-            since_ms: since(earlier.get(&key), machine),
+        let key = (mount_point.clone(), Condition::ReadOnly);
+        let active = ActiveCondition {
+            since_ms: start_ms(earlier.get(&key), machine),
             severity: "Critical",
             description: format!("file system `{mount_point}` on `{device}` turned read-only"),
         };
@@ -185,7 +185,7 @@ impl Watch {
     }
 }
 
-impl Trouble {
+impl Condition {
     fn id(self) -> &'static str {
         match self {
             Self::NearlyFull => "filesystem-nearly-full",
@@ -211,25 +211,25 @@ impl Trouble {
         match self {
             Self::NearlyFull => "Delete what is not needed, or make the file system larger.",
             Self::ReadOnly => {
-                "Look for errors of its disk in the kernel's log, check the file system, and mount it \
+                "Look for disk errors in the kernel's log, check the file system, and mount it \
                  for writing again."
             }
         }
     }
 }
 
-fn since(earlier: Option<&Active>, machine: &dyn Machine) -> i64 {
+fn start_ms(earlier: Option<&ActiveCondition>, machine: &dyn Machine) -> i64 {
     earlier.map_or_else(|| machine.now_ms(), |active| active.since_ms)
 }
 
-fn percent(options: &Options, option: &str, default: f64) -> Result<f64, DriverError> {
+fn percent(options: &DriverOptions, option: &str, default: f64) -> Result<f64, DriverError> {
     let Some(value) = options.get(option) else {
         return Ok(default);
     };
     value
         .as_f64()
         .filter(|percent| (1.0..=100.0).contains(percent))
-        .ok_or_else(|| wrong(option, format!("`{value}` is no number from 1 to 100")))
+        .ok_or_else(|| wrong(option, format!("`{value}` is not a number from 1 to 100")))
 }
 
 fn wrong(option: &str, reason: String) -> DriverError {

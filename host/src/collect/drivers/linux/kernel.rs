@@ -1,7 +1,7 @@
-//! What the kernel tells in files: devices, processor time, file systems.
+//! Reads devices, processor time and file systems from the kernel's files.
 //!
-//! Reads under a root that is `/` but in tests. A line that makes no sense is
-//! passed over: it must not cost the other devices their measurements.
+//! The root of all paths is `/`, except in tests. Lines that cannot be parsed are
+//! skipped, so that the other devices are still measured.
 
 use std::{
     collections::BTreeMap,
@@ -14,36 +14,36 @@ use procfs::{DiskStat, FromReadSI, KernelStats, process::MountInfo};
 use super::rates::{Counters, Direction};
 use crate::collect::driver::DriverError;
 
-/// File systems that are images: full and read-only by nature.
+/// File systems of images. They are always full and read-only.
 const IMAGE_TYPES: [&str; 6] = ["squashfs", "erofs", "iso9660", "udf", "cramfs", "romfs"];
 const MEMORY_DEVICES: [&str; 3] = ["loop", "ram", "zram"];
 
-/// The devices by name, partitions too.
+/// Devices by name, including partitions.
 pub(super) type Devices = BTreeMap<String, Device>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Device {
     /// `major:minor`.
     number: String,
-    /// Which disk this is since the machine started: another disk that gets the
-    /// same name has another number. Old kernels do not tell.
+    /// The kernel's `diskseq`: unique per disk since boot, so that another disk of the
+    /// same name is recognized. Old kernels do not have it.
     sequence: Option<u64>,
     pub(super) role: Role,
     pub(super) counters: Counters,
 }
 
-/// What a device counts as.
+/// How a device is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// A disk.
+    /// Measured, and part of the total.
     Disk,
-    /// A disk made of other disks, whose work is theirs.
+    /// A disk on top of other disks: measured, but the total already has its work.
     Stacked,
-    /// A partition, or nothing that stores.
-    Part,
+    /// Not measured as a disk: a partition, a device in memory, a drive without a medium.
+    Other,
 }
 
-/// How much the processors have worked, in ticks.
+/// Processor time since boot, in ticks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CpuTicks {
     pub(super) busy: u64,
@@ -53,11 +53,11 @@ pub(super) struct CpuTicks {
 #[derive(Clone, Debug)]
 pub(super) struct Filesystem {
     pub(super) mount_point: String,
-    /// The name of its device.
+    /// Name of the device.
     pub(super) device: String,
     pub(super) read_only: bool,
-    /// Whether it turns read-only when the kernel finds it damaged.
-    pub(super) guarded: bool,
+    /// Whether the kernel makes it read-only after an error (`errors=remount-ro`).
+    pub(super) remounts_on_error: bool,
 }
 
 pub(super) struct Kernel {
@@ -65,8 +65,8 @@ pub(super) struct Kernel {
 }
 
 impl Device {
-    /// Whether this is still the disk of that earlier reading.
-    pub(super) fn is(&self, earlier: &Self) -> bool {
+    /// Whether this is the disk of an earlier reading.
+    pub(super) fn is_same_disk(&self, earlier: &Self) -> bool {
         self.number == earlier.number && self.sequence == earlier.sequence
     }
 }
@@ -91,25 +91,25 @@ impl Kernel {
         let stats = KernelStats::from_file(&path, procfs::current_system_info())
             .map_err(|error| unavailable(&path, &error))?;
         let cpu = stats.total;
-        let or_none = Option::unwrap_or_default;
+        let or_zero = Option::unwrap_or_default;
         Ok(CpuTicks {
             busy: cpu.user
                 + cpu.nice
                 + cpu.system
-                + or_none(cpu.irq)
-                + or_none(cpu.softirq)
-                + or_none(cpu.steal),
-            idle: cpu.idle + or_none(cpu.iowait),
+                + or_zero(cpu.irq)
+                + or_zero(cpu.softirq)
+                + or_zero(cpu.steal),
+            idle: cpu.idle + or_zero(cpu.iowait),
         })
     }
 
-    /// The file systems that have a device, each once, however often it is mounted.
+    /// File systems on devices. A file system with several mounts is listed once.
     pub(super) fn filesystems(&self, devices: &Devices) -> Result<Vec<Filesystem>, DriverError> {
         let text = self.text("proc/self/mountinfo")?;
         let mounts = text
             .lines()
             .filter_map(|line| MountInfo::from_line(line).ok());
-        // Of two mounts on one place only the later can be seen.
+        // A later mount hides an earlier one at the same mount point.
         let visible: BTreeMap<_, _> = mounts
             .map(|mount| (mount.mount_point.clone(), mount))
             .collect();
@@ -135,7 +135,6 @@ impl Kernel {
         Ok(name.trim().to_owned())
     }
 
-    /// What tells this machine from others, if it has that.
     pub(super) fn machine_id(&self) -> Option<String> {
         let id = fs::read_to_string(self.root.join("etc/machine-id")).ok()?;
         Some(id.trim().to_owned()).filter(|id| !id.is_empty())
@@ -165,8 +164,8 @@ impl Kernel {
         }
     }
 
-    /// The device that a file system is on. Btrfs has a number that is no
-    /// device's, so there it is the name that counts.
+    /// The device of a file system, by number. Btrfs has a number of its own that is no
+    /// device, so there the device is found by name.
     fn device_of(&self, mount: &MountInfo, devices: &Devices) -> Option<String> {
         let by_number = devices
             .iter()
@@ -185,7 +184,7 @@ impl Kernel {
 
     fn text(&self, path: &str) -> Result<String, DriverError> {
         let path = self.root.join(path);
-        // Mount points may have any bytes in them.
+        // Mount points can contain any bytes.
         let bytes = fs::read(&path).map_err(|error| unavailable(&path, &error))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -202,12 +201,11 @@ fn role(name: &str, block: &Path) -> Role {
         let rest = name.strip_prefix(prefix);
         rest.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
     });
-    // A drive without a medium has no size; a path of a multipath disk is hidden
-    // behind it.
+    // A drive without a medium has size 0. Each path of a multipath disk is `hidden`.
     let absent = number(&block.join("size")) == Some(0);
     let hidden = number(&block.join("hidden")) == Some(1);
     if !block.exists() || in_memory || absent || hidden {
-        return Role::Part;
+        return Role::Other;
     }
     if has_entries(&block.join("slaves")) {
         return Role::Stacked;
@@ -224,25 +222,25 @@ fn has_entries(folder: &Path) -> bool {
     matches!(first, Ok(Some(_)))
 }
 
-/// Which of a file system's mounts stands for it: the whole before a part of
-/// it, then the shortest path.
+/// Order of the mounts of a file system; the smallest one is shown. A mount of the whole
+/// file system comes before a mount of a subtree, then the shortest path.
 fn prominence(mount: &MountInfo) -> (bool, usize) {
     (mount.root != "/", mount.mount_point.as_os_str().len())
 }
 
-// Whether it is read-only is asked of the file system, not of this mount: a
-// service may be shown a writable file system as a read-only one.
+// Read-only is a property of the file system here, not of the mount: a service can have
+// a read-only mount of a writable file system.
 fn filesystem(device: String, mount: &MountInfo) -> Filesystem {
     let on_error = mount.super_options.get("errors");
     Filesystem {
         mount_point: unescape(&mount.mount_point.to_string_lossy()),
         device,
         read_only: mount.super_options.contains_key("ro"),
-        guarded: on_error.is_some_and(|action| action.as_deref() == Some("remount-ro")),
+        remounts_on_error: on_error.is_some_and(|action| action.as_deref() == Some("remount-ro")),
     }
 }
 
-/// The kernel writes blanks and backslashes as three octal digits.
+/// The kernel writes white space and backslashes as a backslash and three octal digits.
 fn unescape(path: &str) -> String {
     ["\\040", "\\011", "\\012", "\\134"]
         .into_iter()

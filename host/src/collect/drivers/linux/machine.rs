@@ -1,7 +1,6 @@
-//! What the driver asks of the machine by call, not by file: time and space.
+//! System calls of the driver: clocks and file system usage.
 //!
-//! Behind a trait, so that tests decide what time it is and how full a file
-//! system is.
+//! Behind a trait, so that tests set the time and the usage.
 
 use std::{
     io,
@@ -11,16 +10,15 @@ use std::{
 };
 
 pub(super) trait Machine: Send {
-    /// How long the machine has been awake since some fixed moment.
+    /// How long the machine has been awake, since an arbitrary start.
     fn awake(&self) -> Duration;
 
     /// The time of day, in milliseconds since the epoch.
     fn now_ms(&self) -> i64;
 
-    /// Lets time pass.
     fn wait(&self, time: Duration);
 
-    /// How much of a file system is used, as `df` counts it.
+    /// Usage of a file system in percent, as `df` shows it.
     fn used_percent(&self, mount_point: &Path) -> io::Result<f64>;
 }
 
@@ -38,10 +36,9 @@ impl ThisMachine {
 }
 
 impl Machine for ThisMachine {
-    // On Linux this clock stands still while the machine is suspended, and so do
-    // the kernel's counters: a rate is over the time in which there could be any
-    // input or output. Over the time of day, a night's sleep would hide the work
-    // done before it.
+    // On Linux this clock stops while the machine is suspended, and so do the kernel's
+    // counters: the rate is per second of operation. With the wall clock, a suspended
+    // night would hide the load before it.
     fn awake(&self) -> Duration {
         self.start.elapsed()
     }
@@ -54,7 +51,7 @@ impl Machine for ThisMachine {
         thread::sleep(time);
     }
 
-    // Blocks that are kept for root are neither used nor free to anybody else.
+    // Blocks that are reserved for root count neither as used nor as free.
     fn used_percent(&self, mount_point: &Path) -> io::Result<f64> {
         let stat = rustix::fs::statvfs(mount_point)?;
         let used = stat.f_blocks.saturating_sub(stat.f_bfree) as f64;

@@ -1,11 +1,10 @@
-//! The machine that the host runs on, as a storage.
+//! The machine that the host runs on, as a storage: disks, file systems, processors.
 //!
-//! Its disks, its file systems and its processors, from what the kernel counts;
-//! no access data is needed. Every rate is the average between two readings and
-//! has the end of the window as its time.
+//! The driver reads the kernel's counters and needs no access data. A rate is the
+//! average between two readings; its time is the end of the window.
 //!
-//! A disk that came, went or began to count anew between two readings has no
-//! point for that window, and no part in the total.
+//! A disk that appeared, vanished or was reset between two readings has no point for
+//! that window and is not part of the total.
 
 mod alerts;
 mod kernel;
@@ -18,18 +17,17 @@ use std::{path::PathBuf, time::Duration};
 use uuid::Uuid;
 
 use self::{
-    alerts::{Limits, Watch},
-    kernel::{CpuTicks, Devices, Filesystem, Kernel},
+    alerts::{FilesystemMonitor, FullThresholds},
+    kernel::{Filesystem, Kernel},
     machine::{Machine, ThisMachine},
-    rates::MEASURES,
-    report::Report,
+    rates::RATE_METRICS,
+    report::{Reading, SeriesReport},
 };
 use crate::collect::{
-    driver::{
-        Capabilities, Driver, DriverError, Metric, Options, ResourceType, StorageDetails,
-        StorageInfo, Window,
-    },
-    sink::{AlertSink, SeriesSink},
+    builder::{AlertBuilder, SeriesBuilder},
+    driver::{Capabilities, Driver, DriverError, DriverOptions, TimeWindow},
+    metric::{CPU_USAGE, Metric, ResourceType},
+    storage_info::{StorageDetails, StorageInfo},
 };
 
 /// The vendor that a storage of this driver is declared with.
@@ -38,18 +36,14 @@ pub const VENDOR: &str = "linux";
 pub const MODEL: &str = "host";
 
 const SERIAL_NAMESPACE: Uuid = Uuid::from_u128(0xd1c5_0b6e_93a7_5f18_8e2d_7b40_6c19_a3f5);
-/// Between readings that are closer, single operations look like a rate.
+/// Minimum time between two readings. In less time, a single operation gives a high rate.
 const MIN_ELAPSED: Duration = Duration::from_secs(1);
 
-const CPU_USAGE: Metric<'static> = Metric {
-    name: "cpuUsage",
-    unit: "%",
-};
-const DEVICE_METRICS: [Metric<'static>; MEASURES.len()] = {
-    let mut metrics = [CPU_USAGE; MEASURES.len()];
+const DEVICE_METRICS: [Metric<'static>; RATE_METRICS.len()] = {
+    let mut metrics = [CPU_USAGE; RATE_METRICS.len()];
     let mut at = 0;
-    while at < MEASURES.len() {
-        metrics[at] = MEASURES[at].metric;
+    while at < RATE_METRICS.len() {
+        metrics[at] = RATE_METRICS[at].metric;
         at += 1;
     }
     metrics
@@ -65,15 +59,9 @@ const RESOURCE_METRICS: &[(ResourceType, &[Metric<'static>])] = &[
 pub struct LinuxDriver {
     kernel: Kernel,
     machine: Box<dyn Machine>,
+    /// Start of the next measurement. `None` until a reading succeeds.
     last: Option<Reading>,
-    watch: Watch,
-}
-
-/// All counters at one moment.
-struct Reading {
-    awake: Duration,
-    devices: Devices,
-    cpu: CpuTicks,
+    filesystems: FilesystemMonitor,
 }
 
 impl LinuxDriver {
@@ -82,22 +70,22 @@ impl LinuxDriver {
     /// # Errors
     ///
     /// An option is unknown or out of range.
-    pub fn new(options: &Options) -> Result<Self, DriverError> {
+    pub fn new(options: &DriverOptions) -> Result<Self, DriverError> {
         Self::with_machine(PathBuf::from("/"), Box::new(ThisMachine::new()), options)
     }
 
     fn with_machine(
         root: PathBuf,
         machine: Box<dyn Machine>,
-        options: &Options,
+        options: &DriverOptions,
     ) -> Result<Self, DriverError> {
         let mut driver = Self {
-            watch: Watch::new(Limits::new(options)?),
+            filesystems: FilesystemMonitor::new(FullThresholds::new(options)?),
             kernel: Kernel::new(root),
             machine,
             last: None,
         };
-        // What cannot be read now is read by the first collection, which reports it.
+        // If this fails, the first collection tries again and reports the error.
         driver.last = driver.read().ok();
         Ok(driver)
     }
@@ -110,13 +98,15 @@ impl LinuxDriver {
         })
     }
 
+    /// Writes the rates between an earlier reading and now. Returns the new reading.
     fn measure(
         &self,
         earlier: &Reading,
-        window: Window,
-        series: &mut SeriesSink<'_>,
+        window: TimeWindow,
+        series: &mut SeriesBuilder<'_>,
     ) -> Result<Reading, DriverError> {
         let age = self.machine.awake().saturating_sub(earlier.awake);
+        // The first collection often follows directly after the reading of the constructor.
         self.machine.wait(MIN_ELAPSED.saturating_sub(age));
         let now = self.read()?;
         let elapsed = now.awake.saturating_sub(earlier.awake);
@@ -126,7 +116,7 @@ impl LinuxDriver {
             });
         }
         let filesystems = self.kernel.filesystems(&now.devices)?;
-        let mut report = Report {
+        let mut report = SeriesReport {
             earlier,
             now: &now,
             seconds: elapsed.as_secs_f64(),
@@ -137,7 +127,7 @@ impl LinuxDriver {
         Ok(now)
     }
 
-    fn filesystems(&self) -> Result<Vec<Filesystem>, DriverError> {
+    fn read_filesystems(&self) -> Result<Vec<Filesystem>, DriverError> {
         self.kernel.filesystems(&self.kernel.devices()?)
     }
 }
@@ -145,7 +135,7 @@ impl LinuxDriver {
 impl Driver for LinuxDriver {
     fn storage(&mut self) -> Result<StorageInfo, DriverError> {
         let name = self.kernel.hostname()?;
-        // The machine's own id is confidential: what is shown cannot be turned back.
+        // The machine id is confidential, so show a hash of it.
         let id = self.kernel.machine_id().unwrap_or_else(|| name.clone());
         Ok(StorageInfo {
             name,
@@ -156,22 +146,22 @@ impl Driver for LinuxDriver {
         })
     }
 
-    fn capabilities(&self) -> Capabilities<'_> {
-        Capabilities {
-            is_historic: false,
-            retention_ms: None,
-            resource_metrics: RESOURCE_METRICS,
-        }
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(false, RESOURCE_METRICS)
     }
 
-    fn collect(&mut self, window: Window, series: &mut SeriesSink<'_>) -> Result<(), DriverError> {
+    fn collect(
+        &mut self,
+        window: TimeWindow,
+        series: &mut SeriesBuilder<'_>,
+    ) -> Result<(), DriverError> {
         let earlier = match self.last.take() {
             Some(reading) => reading,
             None => self.read()?,
         };
         let measured = self.measure(&earlier, window, series);
-        // After a failure the next collection starts from the same reading, so
-        // that it makes up for this one.
+        // After a failure keep the earlier reading: the next collection then covers the
+        // time of both.
         let (last, result) = match measured {
             Ok(now) => (now, Ok(())),
             Err(error) => (earlier, Err(error)),
@@ -182,19 +172,19 @@ impl Driver for LinuxDriver {
 
     fn list_alerts(
         &mut self,
-        range: Option<Window>,
-        alerts: &mut AlertSink<'_>,
+        range: Option<TimeWindow>,
+        alerts: &mut AlertBuilder<'_>,
     ) -> Result<(), DriverError> {
-        let filesystems = self.filesystems()?;
-        self.watch.look(&filesystems, self.machine.as_ref());
-        self.watch.list(range, alerts);
+        let filesystems = self.read_filesystems()?;
+        self.filesystems.update(&filesystems, self.machine.as_ref());
+        self.filesystems.list(range, alerts);
         Ok(())
     }
 
     fn clear_alert(&mut self, _: &str) -> Result<(), DriverError> {
         Err(DriverError::Unsupported {
             action: "clear an alert",
-            reason: "it ends when its file system is well again",
+            reason: "the alert ends when its file system recovers",
         })
     }
 }

@@ -1,64 +1,63 @@
-//! From two readings of a device's counters to rates.
+//! Rates from two readings of a device's counters.
 //!
-//! Sizes are binary, as storage arrays count them: a KB is 1,024 bytes, a MB
-//! 1,048,576. A time or a size per operation is 0 where there was no operation.
+//! Sizes are binary, as storage arrays count them: a KB is 1,024 bytes, a MB 1,048,576.
+//! A time or a size per operation is 0 if there was no operation.
 //!
 //! Knows nothing of files or devices.
 
-use crate::collect::driver::Metric;
+use crate::collect::metric::{self, Metric};
 
 const SECTOR_BYTES: u64 = 512;
 const KB: f64 = 1024.0;
 const MB: f64 = 1024.0 * 1024.0;
+/// The first value that a 32-bit counter does not have.
 const WRAP: u64 = 1 << 32;
 
-/// What the kernel has counted for a device since it appeared, or the difference
-/// between two such counts.
+/// The kernel's counters of a device since it appeared, or the difference between two
+/// readings of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counters {
     pub(super) read: Direction,
     pub(super) write: Direction,
 }
 
-/// One direction of it.
+/// Counters of reads or of writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Direction {
     pub(super) ios: u64,
     pub(super) sectors: u64,
+    /// Sum of the durations of all operations.
     pub(super) busy_ms: u64,
 }
 
-/// A metric, and how it comes out of the counters of so many seconds.
-pub(super) struct Measure {
+/// A metric, and how to compute it from the counters of a number of seconds.
+pub(super) struct RateMetric {
     pub(super) metric: Metric<'static>,
-    pub(super) of: fn(&Counters, f64) -> f64,
+    pub(super) compute: fn(&Counters, f64) -> f64,
 }
 
-const fn measure(name: &'static str, unit: &'static str, of: fn(&Counters, f64) -> f64) -> Measure {
-    let metric = Metric { name, unit };
-    Measure { metric, of }
+const fn rate(metric: Metric<'static>, compute: fn(&Counters, f64) -> f64) -> RateMetric {
+    RateMetric { metric, compute }
 }
 
-/// Everything that is measured of a device. A file system has no
-/// `responseTime`, which is why that one comes first.
-pub(super) const MEASURES: [Measure; 12] = [
-    measure("responseTime", "ms", |c, _| c.both().response_ms()),
-    measure("iops", "IOPS", |c, s| c.both().iops(s)),
-    measure("readIops", "IOPS", |c, s| c.read.iops(s)),
-    measure("writeIops", "IOPS", |c, s| c.write.iops(s)),
-    measure("throughput", "MB/s", |c, s| c.both().throughput(s)),
-    measure("readThroughput", "MB/s", |c, s| c.read.throughput(s)),
-    measure("writeThroughput", "MB/s", |c, s| c.write.throughput(s)),
-    measure("readResponseTime", "ms", |c, _| c.read.response_ms()),
-    measure("writeResponseTime", "ms", |c, _| c.write.response_ms()),
-    measure("ioSize", "KB", |c, _| c.both().io_size()),
-    measure("readIoSize", "KB", |c, _| c.read.io_size()),
-    measure("writeIoSize", "KB", |c, _| c.write.io_size()),
+/// The metrics of a device. A file system has all but the first.
+pub(super) const RATE_METRICS: [RateMetric; 12] = [
+    rate(metric::RESPONSE_TIME, |c, _| c.both().response_ms()),
+    rate(metric::IOPS, |c, s| c.both().iops(s)),
+    rate(metric::READ_IOPS, |c, s| c.read.iops(s)),
+    rate(metric::WRITE_IOPS, |c, s| c.write.iops(s)),
+    rate(metric::THROUGHPUT, |c, s| c.both().throughput(s)),
+    rate(metric::READ_THROUGHPUT, |c, s| c.read.throughput(s)),
+    rate(metric::WRITE_THROUGHPUT, |c, s| c.write.throughput(s)),
+    rate(metric::READ_RESPONSE_TIME, |c, _| c.read.response_ms()),
+    rate(metric::WRITE_RESPONSE_TIME, |c, _| c.write.response_ms()),
+    rate(metric::IO_SIZE, |c, _| c.both().io_size()),
+    rate(metric::READ_IO_SIZE, |c, _| c.read.io_size()),
+    rate(metric::WRITE_IO_SIZE, |c, _| c.write.io_size()),
 ];
 
 impl Counters {
-    /// What was counted since an earlier reading, or nothing if the device has
-    /// begun to count anew in between.
+    /// The difference to an earlier reading. `None` if the device was reset since then.
     pub(super) fn since(&self, earlier: &Self) -> Option<Self> {
         Some(Self {
             read: self.read.since(&earlier.read)?,
@@ -120,12 +119,13 @@ fn per_io(total: f64, ios: u64) -> f64 {
     if ios == 0 { 0.0 } else { total / ios as f64 }
 }
 
-/// How far a counter has gone.
+/// How far a counter has advanced. `None`: it was reset.
 ///
-/// The kernel prints times as 32-bit numbers, and a 32-bit kernel everything:
-/// such a counter starts at 0 again after seven weeks of busy time. One that
-/// falls from its upper half into its lower has wrapped; one that falls
-/// otherwise has been reset.
+/// The kernel prints times as 32-bit numbers, and a 32-bit kernel prints all counters so.
+/// Such a counter wraps after seven weeks of busy time. A counter that became smaller has
+/// either wrapped or was reset. It counts as wrapped if the advance over the wrap is less
+/// than half of the range: no counter advances further between two readings, and a reset
+/// from a small value would look like a larger advance.
 fn advance(earlier: u64, later: u64) -> Option<u64> {
     if later >= earlier {
         return Some(later - earlier);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_that_falls_from_low_has_been_reset() {
+    fn a_counter_that_falls_from_its_lower_half_was_reset() {
         assert_eq!(advance(1000, 5), None);
         assert_eq!(advance(WRAP / 2, 0), None);
     }
@@ -158,15 +158,15 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_that_stands_still_has_not_moved() {
+    fn a_counter_that_does_not_change_has_not_advanced() {
         assert_eq!(advance(7, 7), Some(0));
     }
 
     #[test]
     fn without_operations_nothing_is_divided_by_zero() {
         let idle = Counters::default();
-        for Measure { metric, of } in MEASURES {
-            assert_eq!(of(&idle, 10.0), 0.0, "{}", metric.name);
+        for RateMetric { metric, compute } in RATE_METRICS {
+            assert_eq!(compute(&idle, 10.0), 0.0, "{}", metric.name);
         }
     }
 }

@@ -9,16 +9,16 @@ use delfin_plugin_api::{AlertBatch, Batch, PerformanceBatch};
 use tempfile::TempDir;
 
 use super::*;
-use crate::collect::sink::StorageLabels;
+use crate::collect::builder::StorageLabels;
 
-const WINDOW: Window = Window {
+const WINDOW: TimeWindow = TimeWindow {
     start_ms: 10_000,
     end_ms: 20_000,
 };
 const STAT: &str = "cpu  100 0 50 800 50 0 0 0 0 0\nctxt 1\nbtime 1\nprocesses 1\n";
 const ROOT_MOUNT: &str = "27 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n";
 
-/// A machine made of files in a folder, whose clocks the test turns.
+/// A machine made of files in a folder. The test sets its clocks.
 struct Fixture {
     root: TempDir,
     clocks: Arc<Mutex<Clocks>>,
@@ -112,10 +112,10 @@ impl Fixture {
     }
 
     fn driver(&self) -> LinuxDriver {
-        self.driver_with(&Options::new()).unwrap()
+        self.driver_with(&DriverOptions::new()).unwrap()
     }
 
-    fn driver_with(&self, options: &Options) -> Result<LinuxDriver, DriverError> {
+    fn driver_with(&self, options: &DriverOptions) -> Result<LinuxDriver, DriverError> {
         let machine = Box::new(FakeMachine(Arc::clone(&self.clocks)));
         LinuxDriver::with_machine(self.root.path().to_owned(), machine, options)
     }
@@ -134,14 +134,14 @@ fn collect(driver: &mut LinuxDriver) -> PerformanceBatch {
 
 fn try_collect(driver: &mut LinuxDriver) -> Result<PerformanceBatch, DriverError> {
     let labels = labels(driver);
-    let mut series = SeriesSink::new(&labels);
+    let mut series = SeriesBuilder::new(&labels);
     driver.collect(WINDOW, &mut series)?;
     Ok(series.build())
 }
 
 fn alerts(driver: &mut LinuxDriver) -> AlertBatch {
     let labels = labels(driver);
-    let mut alerts = AlertSink::new(&labels);
+    let mut alerts = AlertBuilder::new(&labels);
     driver.list_alerts(None, &mut alerts).unwrap();
     alerts.build()
 }
@@ -209,7 +209,7 @@ fn two_readings_make_exact_rates_of_a_disk_and_of_its_file_system() {
 }
 
 #[test]
-fn what_is_produced_is_what_the_capabilities_say() {
+fn the_driver_produces_what_its_capabilities_say() {
     let fixture = Fixture::new();
     fixture.disk("sda");
     fixture.write("proc/self/mountinfo", ROOT_MOUNT);
@@ -226,21 +226,22 @@ fn what_is_produced_is_what_the_capabilities_say() {
             (resource, series.name().to_owned(), unit)
         })
         .collect();
-    let offered = driver.capabilities().resource_metrics.iter();
-    let mut offered: Vec<_> = offered
+    let capabilities = driver.capabilities();
+    let metrics = capabilities.resource_metrics.iter();
+    let mut expected: Vec<_> = metrics
         .flat_map(|(resource, metrics)| {
             metrics.iter().map(move |metric| {
                 (
                     resource.as_str().to_owned(),
-                    metric.name.to_owned(),
-                    metric.unit.to_owned(),
+                    metric.name.clone(),
+                    metric.unit.clone(),
                 )
             })
         })
         .collect();
     produced.sort();
-    offered.sort();
-    assert_eq!(produced, offered);
+    expected.sort();
+    assert_eq!(produced, expected);
 }
 
 #[test]
@@ -256,7 +257,7 @@ fn the_first_collection_waits_until_its_reading_is_a_second_old() {
 }
 
 #[test]
-fn a_time_that_wraps_at_32_bits_goes_on() {
+fn a_time_that_wraps_at_32_bits_continues() {
     let fixture = Fixture::new();
     fixture.disk("sda");
     let full = u64::from(u32::MAX);
@@ -350,7 +351,7 @@ fn only_whole_disks_count_and_stacked_ones_not_in_the_total() {
 }
 
 #[test]
-fn a_file_system_is_one_resource_however_often_it_is_mounted() {
+fn a_file_system_with_several_mounts_is_one_resource() {
     let fixture = Fixture::new();
     fixture.disk("sda");
     fixture.write(
@@ -371,7 +372,7 @@ fn a_file_system_is_one_resource_however_often_it_is_mounted() {
         ("7:0", "loop0", [0; 6]),
     ];
     fixture.stats(&devices);
-    let found = fixture.driver().filesystems().unwrap();
+    let found = fixture.driver().read_filesystems().unwrap();
     let found: Vec<_> = found
         .iter()
         .map(|f| (f.mount_point.as_str(), f.device.as_str()))
@@ -397,7 +398,7 @@ fn processor_usage_is_the_busy_part_of_all_ticks() {
 }
 
 #[test]
-fn a_collection_that_fails_is_made_up_for_by_the_next() {
+fn the_next_collection_covers_one_that_failed() {
     let fixture = Fixture::new();
     fixture.disk("sda");
     fixture.stats(&[("8:0", "sda", [0; 6])]);
@@ -468,7 +469,11 @@ fn a_file_system_that_fills_up_raises_one_alert_that_grows_and_ends() {
     assert_eq!(second.sequence_number(), first.sequence_number());
 
     fixture.used("/", None);
-    assert_eq!(alerts(&mut driver).rows(), 1, "not knowing is no recovery");
+    assert_eq!(
+        alerts(&mut driver).rows(),
+        1,
+        "an unknown usage ends no alert"
+    );
     fixture.used("/", Some(50.0));
     assert_eq!(alerts(&mut driver).rows(), 0);
 }
@@ -514,12 +519,12 @@ fn only_a_file_system_that_is_meant_to_be_writable_turns_read_only() {
 }
 
 #[test]
-fn options_set_the_limits_and_wrong_ones_are_named() {
+fn options_set_the_thresholds_and_wrong_ones_are_named() {
     let fixture = Fixture::new();
     fixture.write("proc/self/mountinfo", ROOT_MOUNT);
     fixture.stats(&[("8:1", "sda1", [0; 6])]);
     fixture.used("/", Some(60.0));
-    let options = |json: &str| serde_json::from_str::<Options>(json).unwrap();
+    let options = |json: &str| serde_json::from_str::<DriverOptions>(json).unwrap();
     let low = options(r#"{"filesystem_full_percent": 50}"#);
     let mut driver = fixture.driver_with(&low).unwrap();
     assert_eq!(alerts(&mut driver).rows(), 1);
@@ -527,11 +532,11 @@ fn options_set_the_limits_and_wrong_ones_are_named() {
     for (json, message) in [
         (
             r#"{"full": 50}"#,
-            "driver option `full` is wrong: unknown (there is filesystem_full_percent, filesystem_critical_percent)",
+            "driver option `full` is wrong: unknown (the options are filesystem_full_percent, filesystem_critical_percent)",
         ),
         (
             r#"{"filesystem_full_percent": "x"}"#,
-            "driver option `filesystem_full_percent` is wrong: `\"x\"` is no number from 1 to 100",
+            "driver option `filesystem_full_percent` is wrong: `\"x\"` is not a number from 1 to 100",
         ),
         (
             r#"{"filesystem_full_percent": 97}"#,
@@ -550,13 +555,13 @@ fn an_alert_cannot_be_cleared_by_hand() {
     let error = Fixture::new().driver().clear_alert("1").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "driver cannot clear an alert: it ends when its file system is well again"
+        "driver cannot clear an alert: the alert ends when its file system recovers"
     );
 }
 
 #[test]
 fn this_machine_is_measured() {
-    let mut driver = LinuxDriver::new(&Options::new()).unwrap();
+    let mut driver = LinuxDriver::new(&DriverOptions::new()).unwrap();
     let batch = collect(&mut driver);
     let usage = values(&batch, ("controller", "cpu"));
     assert!((0.0..=100.0).contains(&usage["cpuUsage"]));

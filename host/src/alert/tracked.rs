@@ -1,10 +1,10 @@
-//! An alert as the table keeps it: what was last said of it, and when.
+//! An alert in the table: its last row, and when rows of it were accepted.
 
 use std::sync::Arc;
 
 use delfin_plugin_api::{Alert, AlertBatch, AlertBatchBuilder, NewAlert, TEXT_COLUMNS};
 
-use super::identity::Identity;
+use super::identity::AlertIdentity;
 use crate::batch::Seq;
 
 /// The category that ends an alert.
@@ -13,33 +13,32 @@ const RECOVERY: &str = "Recovery";
 /// An alert that is active, or has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrackedAlert {
-    /// Which alert it is.
-    pub identity: Arc<Identity>,
-    /// When it happened, as last said, in milliseconds since the epoch.
+    pub identity: Arc<AlertIdentity>,
+    /// Occurrence time of the last row, in milliseconds since the Unix epoch.
     pub occur_time: i64,
-    /// What was last said of it, but not of its end: columns, then what is extra.
+    /// Texts of the last row that was no recovery: columns, then extra texts.
     pub texts: Vec<(String, String)>,
-    /// When the batch that opened it was accepted.
+    /// Acceptance time of the batch that made it active.
     pub first_seen_ms: i64,
-    /// When the last batch that holds it as active was accepted.
+    /// Acceptance time of the last batch in which it was active.
     pub last_seen_ms: i64,
-    /// The last batch that says something of it.
+    /// The last record that contains it, or that ended it.
     pub last_seq: Seq,
-    /// How it ended, if it has.
-    pub ended: Option<Ended>,
+    /// `None` while it is active.
+    pub end: Option<AlertEnd>,
 }
 
-/// How an alert ended.
+/// The end of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// When it ended, as far as was said, in milliseconds since the epoch.
+pub struct AlertEnd {
+    /// Occurrence time of the recovery, in milliseconds since the Unix epoch.
     pub occur_time: i64,
-    /// When the batch that ended it was accepted.
+    /// Acceptance time of the batch that ended it.
     pub seen_ms: i64,
 }
 
 impl TrackedAlert {
-    /// What was last said of it under that name.
+    /// The text of the last row under this name.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         let mut texts = self.texts.iter();
@@ -47,34 +46,34 @@ impl TrackedAlert {
     }
 }
 
-/// Whether an alert says that it is over.
+/// Whether the row ends its alert.
 pub(super) fn is_recovery(alert: &Alert<'_>) -> bool {
     alert
         .category()
         .is_some_and(|category| category.eq_ignore_ascii_case(RECOVERY))
 }
 
-/// Everything that an alert says but its time.
+/// All texts of a row.
 pub(super) fn texts_of(alert: &Alert<'_>) -> Vec<(String, String)> {
     let owned = |(key, text): (&str, &str)| (key.to_owned(), text.to_owned());
     let mut texts: Vec<_> = alert.texts().map(owned).collect();
-    // What is extra must not become a column because that one is empty.
+    // An extra text with the name of an empty column must not become that column.
     let extra = alert.extra();
     let extra = extra.iter().filter(|(key, _)| !TEXT_COLUMNS.contains(key));
     texts.extend(extra.map(owned));
     texts
 }
 
-/// A batch of what is known of alerts: one that has ended is a recovery.
+/// A batch of these alerts. An alert that has ended becomes a recovery.
 pub(super) fn batch_of<'a>(alerts: impl IntoIterator<Item = &'a Arc<TrackedAlert>>) -> AlertBatch {
     let mut batch = AlertBatchBuilder::new();
     for alert in alerts {
-        add(&mut batch, alert, alert.ended.map(|ended| ended.occur_time));
+        add(&mut batch, alert, alert.end.map(|end| end.occur_time));
     }
     batch.build()
 }
 
-/// A batch that says of alerts that they ended at that time.
+/// A batch of recoveries of these alerts.
 pub(super) fn recoveries_of<'a>(
     alerts: impl IntoIterator<Item = &'a Arc<TrackedAlert>>,
     occur_time: i64,
@@ -86,14 +85,14 @@ pub(super) fn recoveries_of<'a>(
     batch.build()
 }
 
-fn add(batch: &mut AlertBatchBuilder, alert: &TrackedAlert, recovered: Option<i64>) {
+fn add(batch: &mut AlertBatchBuilder, alert: &TrackedAlert, recovery_time: Option<i64>) {
     let texts = alert.texts.iter();
     let mut texts: Vec<(&str, &str)> = texts.map(|(key, text)| (&**key, &**text)).collect();
-    if recovered.is_some() {
+    if recovery_time.is_some() {
         texts.push(("category", RECOVERY));
     }
     batch.alert(NewAlert {
-        occur_time: recovered.unwrap_or(alert.occur_time),
+        occur_time: recovery_time.unwrap_or(alert.occur_time),
         texts: &texts,
     });
 }

@@ -1,18 +1,19 @@
-//! A driver that keeps its storage's secrets to itself.
+//! Removes secrets from the errors of drivers.
 //!
-//! Promises: no error of a driver repeats a password that it was given, whatever
-//! the storage or a library put into it. It stands before every driver, so that
-//! none has to think of it.
+//! Promises: no error of a driver contains a password from its options, even if the
+//! storage or a library puts it there. The registry wraps every driver, so that drivers
+//! need not redact their errors.
 
 use serde_json::Value;
 
 use crate::collect::{
-    driver::{Capabilities, Driver, DriverError, Options, StorageInfo, Window},
-    sink::{AlertSink, SeriesSink},
+    builder::{AlertBuilder, SeriesBuilder},
+    driver::{Capabilities, Driver, DriverError, DriverOptions, TimeWindow},
+    storage_info::StorageInfo,
 };
 
-/// What options call something that nobody may see.
-const SECRET: [&str; 7] = [
+/// Names of options whose values are secret.
+const SECRET_OPTIONS: [&str; 7] = [
     "password",
     "passphrase",
     "secret",
@@ -30,15 +31,15 @@ const MIN_CHARS: usize = 4;
 #[derive(Default)]
 pub(super) struct Secrets(Vec<String>);
 
-/// A driver, and what it must not repeat.
-pub(super) struct Discreet {
+/// A driver whose errors are redacted.
+pub(super) struct RedactingDriver {
     pub(super) driver: Box<dyn Driver>,
     pub(super) secrets: Secrets,
 }
 
 impl Secrets {
     /// Those among a driver's options.
-    pub(super) fn of(options: &Options) -> Self {
+    pub(super) fn of(options: &DriverOptions) -> Self {
         let mut secrets = Self::default();
         for (key, value) in options {
             secrets.look_at(key, value);
@@ -50,7 +51,7 @@ impl Secrets {
     }
 
     /// The error without them.
-    pub(super) fn kept(&self, error: DriverError) -> DriverError {
+    pub(super) fn redact(&self, error: DriverError) -> DriverError {
         match error {
             DriverError::Unavailable { reason } => DriverError::Unavailable {
                 reason: self.scrubbed(reason),
@@ -76,7 +77,9 @@ impl Secrets {
                     self.look_at(key, value);
                 }
             }
-            Value::String(text) if SECRET.contains(&key) && text.chars().count() >= MIN_CHARS => {
+            Value::String(text)
+                if SECRET_OPTIONS.contains(&key) && text.chars().count() >= MIN_CHARS =>
+            {
                 // Messages often quote what they were given.
                 let escaped = text.escape_debug().to_string();
                 if escaped != *text {
@@ -98,33 +101,37 @@ impl Secrets {
     }
 }
 
-impl Driver for Discreet {
+impl Driver for RedactingDriver {
     fn storage(&mut self) -> Result<StorageInfo, DriverError> {
-        let said = self.driver.storage();
-        said.map_err(|error| self.secrets.kept(error))
+        let result = self.driver.storage();
+        result.map_err(|error| self.secrets.redact(error))
     }
 
-    fn capabilities(&self) -> Capabilities<'_> {
+    fn capabilities(&self) -> Capabilities {
         self.driver.capabilities()
     }
 
-    fn collect(&mut self, window: Window, series: &mut SeriesSink<'_>) -> Result<(), DriverError> {
-        let said = self.driver.collect(window, series);
-        said.map_err(|error| self.secrets.kept(error))
+    fn collect(
+        &mut self,
+        window: TimeWindow,
+        series: &mut SeriesBuilder<'_>,
+    ) -> Result<(), DriverError> {
+        let result = self.driver.collect(window, series);
+        result.map_err(|error| self.secrets.redact(error))
     }
 
     fn list_alerts(
         &mut self,
-        range: Option<Window>,
-        alerts: &mut AlertSink<'_>,
+        range: Option<TimeWindow>,
+        alerts: &mut AlertBuilder<'_>,
     ) -> Result<(), DriverError> {
-        let said = self.driver.list_alerts(range, alerts);
-        said.map_err(|error| self.secrets.kept(error))
+        let result = self.driver.list_alerts(range, alerts);
+        result.map_err(|error| self.secrets.redact(error))
     }
 
     fn clear_alert(&mut self, sequence_number: &str) -> Result<(), DriverError> {
-        let said = self.driver.clear_alert(sequence_number);
-        said.map_err(|error| self.secrets.kept(error))
+        let result = self.driver.clear_alert(sequence_number);
+        result.map_err(|error| self.secrets.redact(error))
     }
 }
 
@@ -133,12 +140,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::collect::Registry;
+    use crate::collect::DriverRegistry;
 
-    /// A driver that repeats what it was given in every error.
-    struct Chatty(String);
+    /// A driver that puts its options into every error.
+    struct LeakingDriver(String);
 
-    impl Chatty {
+    impl LeakingDriver {
         fn refused<T>(&self) -> Result<T, DriverError> {
             Err(DriverError::Refused {
                 reason: format!("login of {} failed", self.0),
@@ -146,27 +153,23 @@ mod tests {
         }
     }
 
-    impl Driver for Chatty {
+    impl Driver for LeakingDriver {
         fn storage(&mut self) -> Result<StorageInfo, DriverError> {
             self.refused()
         }
 
-        fn capabilities(&self) -> Capabilities<'_> {
-            Capabilities {
-                is_historic: false,
-                retention_ms: None,
-                resource_metrics: &[],
-            }
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::new(false, &[])
         }
 
-        fn collect(&mut self, _: Window, _: &mut SeriesSink<'_>) -> Result<(), DriverError> {
+        fn collect(&mut self, _: TimeWindow, _: &mut SeriesBuilder<'_>) -> Result<(), DriverError> {
             self.refused()
         }
 
         fn list_alerts(
             &mut self,
-            _: Option<Window>,
-            _: &mut AlertSink<'_>,
+            _: Option<TimeWindow>,
+            _: &mut AlertBuilder<'_>,
         ) -> Result<(), DriverError> {
             self.refused()
         }
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn no_call_of_a_driver_repeats_what_it_was_given_in_secret() {
+    fn no_error_of_a_driver_contains_a_secret() {
         let options = json!({
             "rest": {"host": "array", "username": "admin", "password": "hunter2 \"\n"},
             "extra_attributes": {"token": "hunter2"},
@@ -185,7 +188,7 @@ mod tests {
         let Value::Object(options) = options else {
             panic!("it is an object");
         };
-        let mut registry = Registry::empty();
+        let mut registry = DriverRegistry::empty();
         registry.add("v", "m", |_, options| {
             if options.contains_key("wrong") {
                 return Err(DriverError::Option {
@@ -194,8 +197,8 @@ mod tests {
                 });
             }
             let rest = &options["rest"];
-            let said = format!("{rest} {}", rest["password"].as_str().unwrap());
-            Ok(Box::new(Chatty(said)))
+            let text = format!("{rest} {}", rest["password"].as_str().unwrap());
+            Ok(Box::new(LeakingDriver(text)))
         });
         let factory = registry.factory("v", "m").unwrap();
         let mut driver = factory("id", &options).unwrap();
@@ -207,14 +210,14 @@ mod tests {
             factory("id", &wrong).err().unwrap(),
         ];
         for error in errors {
-            let said = error.to_string();
-            assert!(!said.contains("hunter2"), "{said}");
-            assert!(said.contains("admin") && said.contains("***"), "{said}");
+            let text = error.to_string();
+            assert!(!text.contains("hunter2"), "{text}");
+            assert!(text.contains("admin") && text.contains("***"), "{text}");
         }
     }
 
     #[test]
-    fn text_is_left_alone_where_a_secret_is_too_short_to_be_one() {
+    fn a_secret_that_is_too_short_is_not_redacted() {
         let options = json!({"password": "no", "rest": {"password": 7}, "host": "nowhere"});
         let Value::Object(options) = options else {
             panic!("it is an object");
@@ -222,6 +225,6 @@ mod tests {
         let error = DriverError::Unavailable {
             reason: "no route to nowhere".to_owned(),
         };
-        assert_eq!(Secrets::of(&options).kept(error.clone()), error);
+        assert_eq!(Secrets::of(&options).redact(error.clone()), error);
     }
 }

@@ -1,4 +1,4 @@
-//! A storage as it is shown.
+//! Snapshot of a storage for the API, without its access data.
 
 use uuid::Uuid;
 
@@ -8,39 +8,36 @@ use crate::{
     inventory::Registration,
 };
 
-/// A storage as it is shown: nothing of how it is reached.
+/// A storage without its access data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// Its id.
+pub struct StorageView {
     pub id: Uuid,
-    /// Who it is.
     pub info: StorageInfo,
-    /// How it fares.
-    pub status: Status,
-    /// When it was registered, or the host with its declaration was started, in
-    /// microseconds since the epoch.
+    pub status: StorageStatus,
+    /// Registration, or for a declared storage the start of the host; in microseconds
+    /// since the Unix epoch.
     pub created_us: i64,
-    /// When it was changed last.
+    /// Last change, in microseconds since the Unix epoch.
     pub updated_us: Option<i64>,
 }
 
-/// How a storage fares, in Delfin's words.
+/// Status of a storage in Delfin's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// It answers.
+pub enum StorageStatus {
+    /// The last call of each kind succeeded.
     Normal,
-    /// It does not answer, or with errors.
+    /// A call failed.
     Offline,
-    /// It has not been asked yet.
+    /// No call has returned yet.
     Unknown,
 }
 
-impl Known {
+impl StorageView {
     pub(super) fn registered(storage: &Registration, stats: Option<&CollectStats>) -> Self {
-        // Its driver has answered when it was registered.
-        let status = match stats.map_or(Status::Unknown, Status::of) {
-            Status::Unknown => Status::Normal,
-            known => known,
+        // The driver answered at the registration, so the status is never unknown.
+        let status = match stats.map_or(StorageStatus::Unknown, StorageStatus::of) {
+            StorageStatus::Unknown => StorageStatus::Normal,
+            status => status,
         };
         let info = stats.and_then(|stats| stats.info.clone());
         Self {
@@ -67,14 +64,14 @@ impl Known {
                 serial_number: String::new(),
                 details: StorageDetails::default(),
             }),
-            status: stats.map_or(Status::Unknown, Status::of),
+            status: stats.map_or(StorageStatus::Unknown, StorageStatus::of),
             created_us,
             updated_us: None,
         }
     }
 }
 
-impl Status {
+impl StorageStatus {
     fn of(stats: &CollectStats) -> Self {
         if stats.state == CollectState::Failed || stats.last_error.is_some() {
             return Self::Offline;
@@ -85,7 +82,7 @@ impl Status {
         Self::Normal
     }
 
-    /// As it is written.
+    /// The value of the API field `status`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

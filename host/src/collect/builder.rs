@@ -1,62 +1,63 @@
-//! What a driver writes into: a batch that already knows which storage it is of.
+//! Batch builders that already know their storage.
 //!
-//! A driver names a resource and what is measured of it; the labels that are
-//! the same for the whole storage are put there by the sinks.
+//! A driver names a resource and its measurements. The builders add the labels
+//! that are the same for the whole storage.
 
-use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, NewAlert};
+use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, BatchError, NewAlert};
 use delfin_plugin_api::{PerformanceBatch, PerformanceBatchBuilder};
 
-use super::driver::{DriverError, Metric, Resource, StorageInfo};
+use super::{
+    metric::{Metric, Resource},
+    storage_info::StorageInfo,
+};
 
-/// What every series and every alert of a storage says of that storage.
+/// What every series and every alert of a storage repeats about that storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageLabels {
-    /// The storage's id.
     pub id: String,
-    /// Who it is.
     pub info: StorageInfo,
 }
 
-/// Takes the series of one storage.
+/// Builds the performance batch of one storage.
 #[derive(Debug)]
-pub struct SeriesSink<'a> {
+pub struct SeriesBuilder<'a> {
     storage: &'a StorageLabels,
     batch: PerformanceBatchBuilder,
 }
 
-/// Takes the alerts of one storage.
+/// Builds the alert batch of one storage.
 #[derive(Debug)]
-pub struct AlertSink<'a> {
+pub struct AlertBuilder<'a> {
     storage: &'a StorageLabels,
     batch: AlertBatchBuilder,
 }
 
-impl<'a> SeriesSink<'a> {
-    /// A sink without a series.
+impl<'a> SeriesBuilder<'a> {
+    /// An empty builder.
     #[must_use]
     pub fn new(storage: &'a StorageLabels) -> Self {
         let batch = PerformanceBatchBuilder::new();
         Self { storage, batch }
     }
 
-    /// The id of the storage: as a resource, the storage has that id too.
+    /// The id of the storage. The storage as a resource has the same id.
     #[must_use]
     pub fn storage_id(&self) -> &'a str {
         &self.storage.id
     }
 
-    /// Adds a series: what was measured of a resource, each point with its time
-    /// in milliseconds since the epoch.
+    /// Adds a series. A point is a time in milliseconds since the Unix epoch and a
+    /// value.
     ///
     /// # Errors
     ///
-    /// The batch has no room for more; it is as before.
+    /// The batch is at its size limit; the builder has not changed.
     pub fn series(
         &mut self,
         resource: Resource<'_>,
         metric: Metric<'_>,
         points: impl IntoIterator<Item = (i64, f64)>,
-    ) -> Result<(), DriverError> {
+    ) -> Result<(), BatchError> {
         let labels = [
             ("storage_id", self.storage.id.as_str()),
             ("name", &self.storage.info.name),
@@ -67,25 +68,24 @@ impl<'a> SeriesSink<'a> {
             ("unit", metric.unit),
             ("value_type", "gauge"),
         ];
-        Ok(self.batch.series(metric.name, labels, points)?)
+        self.batch.series(metric.name, labels, points)
     }
 
-    /// The batch.
     #[must_use]
     pub fn build(self) -> PerformanceBatch {
         self.batch.build()
     }
 }
 
-impl<'a> AlertSink<'a> {
-    /// A sink without an alert.
+impl<'a> AlertBuilder<'a> {
+    /// An empty builder.
     #[must_use]
     pub fn new(storage: &'a StorageLabels) -> Self {
         let batch = AlertBatchBuilder::new();
         Self { storage, batch }
     }
 
-    /// Adds an alert. What it says of its storage is overwritten.
+    /// Adds an alert. The storage's labels replace those that the alert brings.
     pub fn alert(&mut self, alert: NewAlert<'_>) {
         let info = &self.storage.info;
         let mut texts = Vec::from(alert.texts);
@@ -102,7 +102,6 @@ impl<'a> AlertSink<'a> {
         });
     }
 
-    /// The batch.
     #[must_use]
     pub fn build(self) -> AlertBatch {
         self.batch.build()
@@ -112,7 +111,10 @@ impl<'a> AlertSink<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::{ResourceType, StorageDetails};
+    use crate::collect::{
+        metric::{IOPS, ResourceType},
+        storage_info::StorageDetails,
+    };
 
     fn storage() -> StorageLabels {
         StorageLabels {
@@ -130,17 +132,13 @@ mod tests {
     #[test]
     fn a_series_has_the_eight_labels_in_order() {
         let storage = storage();
-        let mut sink = SeriesSink::new(&storage);
+        let mut builder = SeriesBuilder::new(&storage);
         let resource = Resource {
             resource_type: ResourceType::StoragePool,
             id: "p0",
         };
-        let metric = Metric {
-            name: "iops",
-            unit: "IOPS",
-        };
-        sink.series(resource, metric, [(7, 1.5)]).unwrap();
-        let batch = sink.build();
+        builder.series(resource, IOPS, [(7, 1.5)]).unwrap();
+        let batch = builder.build();
         let series = batch.series().next().unwrap();
         assert_eq!(series.name(), "iops");
         assert_eq!(
@@ -162,12 +160,12 @@ mod tests {
     #[test]
     fn an_alert_cannot_claim_another_storage() {
         let storage = storage();
-        let mut sink = AlertSink::new(&storage);
-        sink.alert(NewAlert {
+        let mut builder = AlertBuilder::new(&storage);
+        builder.alert(NewAlert {
             occur_time: 3,
             texts: &[("storage_id", "other"), ("alert_id", "a")],
         });
-        let batch = sink.build();
+        let batch = builder.build();
         let alert = batch.alerts().next().unwrap();
         assert_eq!(alert.storage_id(), Some("id-1"));
         assert_eq!(alert.storage_name(), Some("array"));

@@ -1,0 +1,197 @@
+//! Metrics: what drivers measure, in which unit, of which resources.
+//!
+//! [`STANDARD`] is the table of the metrics that Delfin defines. Drivers, the
+//! capabilities of a storage and the benchmarks take names, units and
+//! descriptions from it.
+
+/// A metric, its unit and a description for the reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric<'a> {
+    pub name: &'a str,
+    pub unit: &'a str,
+    pub description: &'a str,
+}
+
+/// A part of a storage that has measurements of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resource<'a> {
+    pub resource_type: ResourceType,
+    pub id: &'a str,
+}
+
+/// The type of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ResourceType {
+    /// The storage as a whole.
+    Storage,
+    StoragePool,
+    Volume,
+    Controller,
+    Port,
+    Disk,
+    Filesystem,
+}
+
+const fn metric(
+    name: &'static str,
+    unit: &'static str,
+    description: &'static str,
+) -> Metric<'static> {
+    Metric {
+        name,
+        unit,
+        description,
+    }
+}
+
+pub const IOPS: Metric<'static> = metric("iops", "IOPS", "Read/write operations per second");
+pub const READ_IOPS: Metric<'static> = metric("readIops", "IOPS", "Read operations per second");
+pub const WRITE_IOPS: Metric<'static> = metric("writeIops", "IOPS", "Write operations per second");
+pub const THROUGHPUT: Metric<'static> =
+    metric("throughput", "MB/s", "Total data transferred per second");
+pub const READ_THROUGHPUT: Metric<'static> = metric(
+    "readThroughput",
+    "MB/s",
+    "Total read data transferred per second",
+);
+pub const WRITE_THROUGHPUT: Metric<'static> = metric(
+    "writeThroughput",
+    "MB/s",
+    "Total write data transferred per second",
+);
+pub const RESPONSE_TIME: Metric<'static> = metric(
+    "responseTime",
+    "ms",
+    "Average time taken for an IO operation in ms",
+);
+pub const READ_RESPONSE_TIME: Metric<'static> = metric(
+    "readResponseTime",
+    "ms",
+    "Read average time taken for an IO operation in ms",
+);
+pub const WRITE_RESPONSE_TIME: Metric<'static> = metric(
+    "writeResponseTime",
+    "ms",
+    "Write average time taken for an IO operation in ms",
+);
+pub const CACHE_HIT_RATIO: Metric<'static> = metric(
+    "cacheHitRatio",
+    "%",
+    "Percentage of ops that are cache hits",
+);
+pub const READ_CACHE_HIT_RATIO: Metric<'static> = metric(
+    "readCacheHitRatio",
+    "%",
+    "Percentage of read ops that are cache hits",
+);
+pub const WRITE_CACHE_HIT_RATIO: Metric<'static> = metric(
+    "writeCacheHitRatio",
+    "%",
+    "Percentage of write ops that are cache hits",
+);
+pub const IO_SIZE: Metric<'static> =
+    metric("ioSize", "KB", "The average size of IO requests in KB");
+pub const READ_IO_SIZE: Metric<'static> = metric(
+    "readIoSize",
+    "KB",
+    "The average size of read IO requests in KB",
+);
+pub const WRITE_IO_SIZE: Metric<'static> = metric(
+    "writeIoSize",
+    "KB",
+    "The average size of write IO requests in KB",
+);
+pub const CPU_USAGE: Metric<'static> = metric("cpuUsage", "%", "Percentage of CPU usage");
+
+/// The metrics that a type of resource has in Delfin's schema of capabilities.
+pub const STANDARD: [(ResourceType, &[Metric<'static>]); 7] = [
+    (ResourceType::Storage, &STORAGE),
+    (ResourceType::StoragePool, &BASIC),
+    (ResourceType::Volume, &VOLUME),
+    (ResourceType::Controller, &CONTROLLER),
+    (ResourceType::Port, &BASIC),
+    (ResourceType::Disk, &BASIC),
+    (ResourceType::Filesystem, &FILESYSTEM),
+];
+
+/// Metrics of a storage pool, a port or a disk.
+const BASIC: [Metric<'static>; 7] = [
+    THROUGHPUT,
+    RESPONSE_TIME,
+    IOPS,
+    READ_THROUGHPUT,
+    WRITE_THROUGHPUT,
+    READ_IOPS,
+    WRITE_IOPS,
+];
+
+const STORAGE: [Metric<'static>; 9] = [
+    THROUGHPUT,
+    RESPONSE_TIME,
+    READ_RESPONSE_TIME,
+    WRITE_RESPONSE_TIME,
+    IOPS,
+    READ_THROUGHPUT,
+    WRITE_THROUGHPUT,
+    READ_IOPS,
+    WRITE_IOPS,
+];
+
+const VOLUME: [Metric<'static>; 15] = [
+    THROUGHPUT,
+    RESPONSE_TIME,
+    READ_RESPONSE_TIME,
+    WRITE_RESPONSE_TIME,
+    IOPS,
+    READ_THROUGHPUT,
+    WRITE_THROUGHPUT,
+    READ_IOPS,
+    WRITE_IOPS,
+    CACHE_HIT_RATIO,
+    READ_CACHE_HIT_RATIO,
+    WRITE_CACHE_HIT_RATIO,
+    IO_SIZE,
+    READ_IO_SIZE,
+    WRITE_IO_SIZE,
+];
+
+const CONTROLLER: [Metric<'static>; 8] = [
+    THROUGHPUT,
+    RESPONSE_TIME,
+    IOPS,
+    READ_THROUGHPUT,
+    WRITE_THROUGHPUT,
+    READ_IOPS,
+    WRITE_IOPS,
+    CPU_USAGE,
+];
+
+const FILESYSTEM: [Metric<'static>; 11] = [
+    THROUGHPUT,
+    READ_RESPONSE_TIME,
+    WRITE_RESPONSE_TIME,
+    IOPS,
+    READ_THROUGHPUT,
+    WRITE_THROUGHPUT,
+    READ_IOPS,
+    WRITE_IOPS,
+    IO_SIZE,
+    READ_IO_SIZE,
+    WRITE_IO_SIZE,
+];
+
+impl ResourceType {
+    /// The value of the label `resource_type`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Storage => "storage",
+            Self::StoragePool => "storagePool",
+            Self::Volume => "volume",
+            Self::Controller => "controller",
+            Self::Port => "port",
+            Self::Disk => "disk",
+            Self::Filesystem => "filesystem",
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Requests to the task of a storage.
+
+use delfin_plugin_api::AlertBatch;
+use tokio::sync::oneshot;
+
+use super::{config::CollectSchedule, driver_call::DriverCallError};
+use crate::collect::driver::{Capabilities, TimeWindow};
+
+/// Which alerts a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertSelection {
+    /// When the alerts occurred. `None`: all active alerts.
+    pub range: Option<TimeWindow>,
+    /// Whether the alerts also go to the destination.
+    pub forward: bool,
+}
+
+/// Why a request to a storage failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StorageRequestError {
+    /// The storage was removed, or the scheduler was stopped.
+    #[error("storage is not collected from")]
+    Gone,
+    #[error(transparent)]
+    Call(#[from] DriverCallError),
+    /// The destination rejected the alerts.
+    #[error("collected batch is not accepted: {reason}")]
+    NotAccepted { reason: String },
+}
+
+/// Where the task sends the result of a request.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StorageRequestError>>;
+
+/// A request to the task of a storage.
+pub(super) enum StorageRequest {
+    SetSchedule(CollectSchedule),
+    ListAlerts(AlertSelection, Reply<AlertBatch>),
+    Capabilities(Reply<Capabilities>),
+}

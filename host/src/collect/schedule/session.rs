@@ -1,0 +1,118 @@
+//! The driver of one storage, opened on demand.
+//!
+//! Knows nothing of intervals and destinations.
+
+use std::sync::Arc;
+
+use delfin_plugin_api::{AlertBatch, PerformanceBatch};
+
+use super::{
+    config::CollectConfig,
+    driver_call::{self, DriverCallError, IdleDriver},
+    stats::SharedStats,
+};
+use crate::collect::{
+    builder::{AlertBuilder, SeriesBuilder, StorageLabels},
+    driver::{Capabilities, Driver, DriverError, DriverOptions, TimeWindow},
+    drivers::DriverFactory,
+};
+
+/// Opens the driver of a storage at the first call, and again after a panic.
+pub(super) struct DriverSession {
+    storage_id: String,
+    /// Replaces the storage's own name.
+    name: Option<String>,
+    options: DriverOptions,
+    factory: DriverFactory,
+    stats: SharedStats,
+    open: Option<IdentifiedDriver>,
+}
+
+/// An open driver, and what it reported about its storage.
+struct IdentifiedDriver {
+    driver: IdleDriver,
+    labels: Arc<StorageLabels>,
+    capabilities: Capabilities,
+}
+
+impl DriverSession {
+    pub(super) fn new(config: &CollectConfig, factory: DriverFactory, stats: SharedStats) -> Self {
+        Self {
+            storage_id: config.id.clone(),
+            name: config.name.clone(),
+            options: config.options.clone(),
+            factory,
+            stats,
+            open: None,
+        }
+    }
+
+    pub(super) async fn capabilities(&mut self) -> Result<&Capabilities, DriverCallError> {
+        Ok(&self.opened().await?.capabilities)
+    }
+
+    pub(super) async fn collect(
+        &mut self,
+        window: TimeWindow,
+    ) -> Result<PerformanceBatch, DriverCallError> {
+        let labels = Arc::clone(&self.opened().await?.labels);
+        self.call(move |driver| {
+            let mut series = SeriesBuilder::new(&labels);
+            driver.collect(window, &mut series)?;
+            Ok(series.build())
+        })
+        .await
+    }
+
+    pub(super) async fn list_alerts(
+        &mut self,
+        range: Option<TimeWindow>,
+    ) -> Result<AlertBatch, DriverCallError> {
+        let labels = Arc::clone(&self.opened().await?.labels);
+        self.call(move |driver| {
+            let mut alerts = AlertBuilder::new(&labels);
+            driver.list_alerts(range, &mut alerts)?;
+            Ok(alerts.build())
+        })
+        .await
+    }
+
+    /// Calls the open driver. It does not come back from a panic.
+    async fn call<T: Send + 'static>(
+        &mut self,
+        call: impl FnOnce(&mut dyn Driver) -> Result<T, DriverError> + Send + 'static,
+    ) -> Result<T, DriverCallError> {
+        let Some(open) = self.open.take() else {
+            return Err(DriverCallError::Panicked);
+        };
+        let (driver, result) = open.driver.call(&self.storage_id, call).await;
+        self.open = driver.map(|driver| IdentifiedDriver { driver, ..open });
+        result
+    }
+
+    async fn opened(&mut self) -> Result<&IdentifiedDriver, DriverCallError> {
+        let driver = match self.open.take() {
+            Some(driver) => driver,
+            None => self.open().await?,
+        };
+        Ok(self.open.insert(driver))
+    }
+
+    async fn open(&mut self) -> Result<IdentifiedDriver, DriverCallError> {
+        let (factory, id) = (Arc::clone(&self.factory), self.storage_id.clone());
+        let options = self.options.clone();
+        let make = move || factory(&id, &options);
+        let opened = driver_call::open(&self.storage_id, make).await?;
+        let mut info = opened.info;
+        if let Some(name) = &self.name {
+            info.name.clone_from(name);
+        }
+        self.stats.lock().info = Some(info.clone());
+        let id = self.storage_id.clone();
+        Ok(IdentifiedDriver {
+            driver: opened.driver,
+            labels: Arc::new(StorageLabels { id, info }),
+            capabilities: opened.capabilities,
+        })
+    }
+}
