@@ -37,7 +37,7 @@ use tokio::{
 
 use self::{
     limiter::CallLimiter,
-    request::{Reply, StorageRequest},
+    request::{StorageReply, StorageRequest},
     stats::SharedStats,
     task::{StorageTask, TaskControl, WallClock},
 };
@@ -240,7 +240,7 @@ impl Scheduler {
     async fn request<T>(
         &self,
         id: &str,
-        request: impl FnOnce(Reply<T>) -> StorageRequest,
+        request: impl FnOnce(StorageReply<T>) -> StorageRequest,
     ) -> Result<T, StorageRequestError> {
         let requests = {
             let tasks = self.tasks();

@@ -29,11 +29,11 @@ pub enum StorageRequestError {
 }
 
 /// Where the task sends the result of a request.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, StorageRequestError>>;
+pub(super) type StorageReply<T> = oneshot::Sender<Result<T, StorageRequestError>>;
 
 /// A request to the task of a storage.
 pub(super) enum StorageRequest {
     SetSchedule(CollectSchedule),
-    ListAlerts(AlertSelection, Reply<AlertBatch>),
-    Capabilities(Reply<Capabilities>),
+    ListAlerts(AlertSelection, StorageReply<AlertBatch>),
+    Capabilities(StorageReply<Capabilities>),
 }
