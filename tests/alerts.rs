@@ -51,8 +51,8 @@ fn has_root_disk() -> bool {
 
 /// Hands alerts in: `fan:Fault`, `fan:Recovery`.
 fn say(host: &Host, alerts: &[&str]) -> String {
-    let alert = |said: &&str| {
-        let (name, category) = said.split_once(':').unwrap_or((said, "Fault"));
+    let alert = |log: &&str| {
+        let (name, category) = log.split_once(':').unwrap_or((log, "Fault"));
         json!({
             "storage_id": "s1", "alert_id": "1", "alert_name": name, "category": category,
             "severity": "Major", "sequence_number": "7", "occur_time": 1_700_000_000_000_i64,
@@ -80,7 +80,7 @@ fn active(host: &Host) -> Vec<String> {
 }
 
 #[test]
-fn active_alerts_are_sent_again_until_they_end_and_an_end_is_too() {
+fn active_alerts_are_resent_until_they_end_and_so_are_ends() {
     let setup = setup();
     let host = setup.start();
     say(&host, &["disk:Fault", "fan:Fault"]);
@@ -105,7 +105,7 @@ fn active_alerts_are_sent_again_until_they_end_and_an_end_is_too() {
 }
 
 #[test]
-fn the_active_alerts_outlive_a_crash_and_are_sent_again_at_once() {
+fn active_alerts_survive_a_crash_and_are_resent_at_once() {
     let setup = setup();
     let host = setup.start();
     say(&host, &["disk:Fault", "fan:Fault"]);
@@ -119,7 +119,7 @@ fn the_active_alerts_outlive_a_crash_and_are_sent_again_at_once() {
 }
 
 #[test]
-fn after_an_outage_a_receiver_gets_the_present_state_and_not_what_is_over() {
+fn after_an_outage_a_receiver_gets_the_current_alerts_and_no_outdated_ones() {
     let setup = setup();
     setup.write("script", "away");
     let host = setup.start();
@@ -148,7 +148,7 @@ fn after_an_outage_a_receiver_gets_the_present_state_and_not_what_is_over() {
 }
 
 #[test]
-fn the_hosts_own_place_in_the_journal_is_no_exporter() {
+fn the_hosts_own_cursor_is_not_an_exporter() {
     let setup = setup();
     let host = setup.start();
     let batch_id = say(&host, &["fan:Fault"]);
@@ -164,12 +164,12 @@ fn the_hosts_own_place_in_the_journal_is_no_exporter() {
     let (_, exporters) = host.get("/v1/exporters");
     assert_eq!(exporters["exporters"].as_array().map(Vec::len), Some(1));
     assert!(!host.text("/metrics").contains(":active"));
-    let (_, said) = host.stop();
-    assert!(!said.contains("no longer configured"), "{said}");
+    let (_, log) = host.stop();
+    assert!(!log.contains("no longer configured"), "{log}");
 }
 
 #[test]
-fn what_a_sync_of_a_storage_is_without_has_ended_for_every_exporter() {
+fn an_alert_missing_from_a_sync_has_ended_for_every_exporter() {
     if !has_root_disk() {
         return;
     }

@@ -6,7 +6,7 @@ use std::{fs, net::TcpListener, path::Path, process::Command};
 
 use arrow_ipc::writer::StreamWriter;
 use delfin_plugin_api::{Batch, sample};
-use delfin_tests::{Host, Ran, Setup, binary, plugin};
+use delfin_tests::{CommandOutput, Host, Setup, binary, plugin};
 use serde_json::{Value, json};
 
 const FILE: &str = r#"
@@ -22,26 +22,26 @@ path = "@/out.jsonl"
 rotation = "weekly"
 "#;
 
-fn last_line(ran: &Ran) -> &str {
-    ran.stderr.lines().last().unwrap_or_default()
+fn last_line(output: &CommandOutput) -> &str {
+    output.stderr.lines().last().unwrap_or_default()
 }
 
 /// A command that talks to that host.
-fn ask(setup: &Setup, host: &Host, args: &[&str]) -> Ran {
+fn ask(setup: &Setup, host: &Host, args: &[&str]) -> CommandOutput {
     setup.run(&[args, &["--host", host.url()]].concat())
 }
 
 #[test]
-fn check_says_ok_a_line_a_check_and_writes_no_state() {
+fn check_prints_one_line_per_check_and_writes_no_state() {
     let setup = Setup::new(&["file"], FILE);
-    let ran = setup.run(&["check"]).exits(0);
-    let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert_eq!(lines.len(), 2, "{ran:?}");
+    let output = setup.run(&["check"]).expect_exit(0);
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{output:?}");
     assert!(
         lines.iter().all(|line| line.starts_with("ok      ")),
-        "{ran:?}"
+        "{output:?}"
     );
-    let found = setup.run(&["check", "--json"]).exits(0).json();
+    let found = setup.run(&["check", "--json"]).expect_exit(0).json();
     assert_eq!(found[0]["ok"], true, "{found}");
     assert!(!setup.path("state").exists());
     assert!(setup.lines("out.jsonl").is_empty());
@@ -50,25 +50,29 @@ fn check_says_ok_a_line_a_check_and_writes_no_state() {
 #[test]
 fn check_fails_on_an_unknown_exporter_and_on_a_refused_setting() {
     let setup = Setup::new(&["file"], REFUSED);
-    let ran = setup.run(&["check"]).exits(3);
-    let failed = ran
+    let output = setup.run(&["check"]).expect_exit(3);
+    let failed = output
         .stdout
         .lines()
         .filter(|line| line.starts_with("failed  "));
     let failed: Vec<&str> = failed.collect();
-    assert_eq!(failed.len(), 2, "{ran:?}");
+    assert_eq!(failed.len(), 2, "{output:?}");
     assert!(
         failed[0].contains("refused its config: ") && failed[0].contains("rotation"),
-        "{ran:?}"
+        "{output:?}"
     );
     assert!(
         failed[1].contains("no plugin offers the exporter `PerformanceExporterAbsent`"),
-        "{ran:?}"
+        "{output:?}"
     );
-    assert_eq!(last_line(&ran), "error: 2 of 2 checks failed", "{ran:?}");
+    assert_eq!(
+        last_line(&output),
+        "error: 2 of 2 checks failed",
+        "{output:?}"
+    );
 
-    let ran = setup.run(&["check", "--json"]).exits(3);
-    let found = ran.json();
+    let output = setup.run(&["check", "--json"]).expect_exit(3);
+    let found = output.json();
     assert_eq!(
         (&found[0]["ok"], &found[1]["ok"]),
         (&json!(false), &json!(false))
@@ -77,10 +81,14 @@ fn check_fails_on_an_unknown_exporter_and_on_a_refused_setting() {
 }
 
 #[test]
-fn run_strict_refuses_what_run_starts_with() {
+fn run_strict_refuses_a_configuration_that_run_accepts() {
     let setup = Setup::new(&["file"], REFUSED);
-    let ran = setup.run(&["run", "--strict"]).exits(3);
-    assert_eq!(last_line(&ran), "error: 2 of 2 checks failed", "{ran:?}");
+    let output = setup.run(&["run", "--strict"]).expect_exit(3);
+    assert_eq!(
+        last_line(&output),
+        "error: 2 of 2 checks failed",
+        "{output:?}"
+    );
     let host = setup.start();
     assert_eq!(
         host.exporter("PerformanceExporterAbsent")["state"],
@@ -92,9 +100,9 @@ fn run_strict_refuses_what_run_starts_with() {
 fn a_configuration_that_is_no_toml_is_exit_code_3_and_names_the_line() {
     let setup = Setup::new(&[], "").with_whole_config("state_dir = \"@/state\"\n[api\n");
     for command in ["check", "run", "exporters"] {
-        let ran = setup.run(&[command]).exits(3);
-        assert_eq!(ran.stdout, "");
-        assert!(ran.stderr.contains("delfin.conf:2"), "{ran:?}");
+        let output = setup.run(&[command]).expect_exit(3);
+        assert_eq!(output.stdout, "");
+        assert!(output.stderr.contains("delfin.conf:2"), "{output:?}");
     }
 }
 
@@ -102,15 +110,18 @@ fn a_configuration_that_is_no_toml_is_exit_code_3_and_names_the_line() {
 fn a_named_configuration_that_is_missing_is_exit_code_3() {
     for command in ["run", "check"] {
         let args = [command, "--config", "/no/such/delfin.conf"];
-        let ran = Ran::of(Command::new(binary()).args(args)).exits(3);
-        assert!(last_line(&ran).contains("/no/such/delfin.conf"), "{ran:?}");
+        let output = CommandOutput::run(Command::new(binary()).args(args)).expect_exit(3);
+        assert!(
+            last_line(&output).contains("/no/such/delfin.conf"),
+            "{output:?}"
+        );
         let mut command = Command::new(binary());
-        let ran = Ran::of(
+        let output = CommandOutput::run(
             command
                 .arg(args[0])
                 .env("DELFIN_CONF", "/no/such/delfin.conf"),
         );
-        assert!(last_line(&ran.exits(3)).contains("/no/such/delfin.conf"));
+        assert!(last_line(&output.expect_exit(3)).contains("/no/such/delfin.conf"));
     }
 }
 
@@ -121,11 +132,11 @@ fn a_port_in_use_is_exit_code_1_and_names_the_setting() {
     let text =
         format!("state_dir = \"@/state\"\nplugin_dirs = []\n[api]\nlisten = \"{address}\"\n");
     let setup = Setup::new(&[], "").with_whole_config(&text);
-    let ran = setup.run(&["run"]).exits(1);
-    let line = last_line(&ran);
+    let output = setup.run(&["run"]).expect_exit(1);
+    let line = last_line(&output);
     assert!(
         line.contains(&address.to_string()) && line.contains("api.listen"),
-        "{ran:?}"
+        "{output:?}"
     );
 }
 
@@ -133,14 +144,14 @@ fn a_port_in_use_is_exit_code_1_and_names_the_setting() {
 fn a_second_host_on_the_same_state_is_exit_code_1_and_names_the_first() {
     let setup = Setup::new(&["file"], FILE);
     let host = setup.start();
-    let ran = setup.run(&["run"]).exits(1);
-    let line = last_line(&ran);
+    let output = setup.run(&["run"]).expect_exit(1);
+    let line = last_line(&output);
     let pid = host.pid().to_string();
     assert!(
         line.contains(&format!("process {pid}")) && line.contains("state_dir"),
-        "{ran:?}"
+        "{output:?}"
     );
-    let checked = setup.run(&["check"]).exits(0);
+    let checked = setup.run(&["check"]).expect_exit(0);
     assert!(
         checked.stderr.contains(&format!("host {pid} runs on this")),
         "{checked:?}"
@@ -156,21 +167,26 @@ fn exporters_are_a_table_and_json_and_without_a_host_exit_code_4() {
     host.wait_for_exporter("PerformanceExporterFile", "running", |exporter| {
         exporter["state"] == "running"
     });
-    let ran = ask(&setup, &host, &["exporters"]).exits(0);
-    let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert!(lines[0].starts_with("exporter "), "{ran:?}");
-    assert!(lines[1].starts_with("PerformanceExporterFile "), "{ran:?}");
-    assert_eq!(lines.last(), Some(&"1 exporter: 1 running"), "{ran:?}");
-    let answer = ask(&setup, &host, &["exporters", "--json"]).exits(0).json();
+    let output = ask(&setup, &host, &["exporters"]).expect_exit(0);
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert!(lines[0].starts_with("exporter "), "{output:?}");
+    assert!(
+        lines[1].starts_with("PerformanceExporterFile "),
+        "{output:?}"
+    );
+    assert_eq!(lines.last(), Some(&"1 exporter: 1 running"), "{output:?}");
+    let answer = ask(&setup, &host, &["exporters", "--json"])
+        .expect_exit(0)
+        .json();
     assert_eq!(answer["exporters"][0]["name"], "PerformanceExporterFile");
     let url = host.url().to_owned();
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
-    let ran = setup.run(&["exporters", "--host", &url]).exits(4);
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
+    let output = setup.run(&["exporters", "--host", &url]).expect_exit(4);
     assert_eq!(
-        (&*ran.stdout, ran.stderr.lines().count()),
+        (&*output.stdout, output.stderr.lines().count()),
         ("", 1),
-        "{ran:?}"
+        "{output:?}"
     );
 }
 
@@ -179,8 +195,8 @@ fn push(setup: &Setup, host: &Host, name: &str, content: &[u8]) -> Value {
     let file = setup.path(name);
     fs::write(&file, content).expect("write a file");
     let file = file.display().to_string();
-    let ran = ask(setup, host, &["push", "performance", &file, "--json"]);
-    ran.exits(0).json()["items"].clone()
+    let output = ask(setup, host, &["push", "performance", &file, "--json"]);
+    output.expect_exit(0).json()["items"].clone()
 }
 
 fn packed(program: &str, content: &str) -> Vec<u8> {
@@ -192,7 +208,7 @@ fn packed(program: &str, content: &str) -> Vec<u8> {
 }
 
 #[test]
-fn json_lines_packed_files_and_arrow_streams_are_pushed_as_they_are() {
+fn push_takes_json_lines_compressed_files_and_arrow_streams() {
     let setup = Setup::new(&["file"], FILE);
     let host = setup.start();
     let series =
@@ -212,17 +228,20 @@ fn json_lines_packed_files_and_arrow_streams_are_pushed_as_they_are() {
     assert_eq!(push(&setup, &host, "a.arrows", &arrow_stream(&batch)), 15);
 
     let mut command = setup.command(&["push", "performance", "-", "--host", host.url()]);
-    let ran = Ran::with_input(&mut command, lines.as_bytes()).exits(0);
-    assert!(ran.stdout.ends_with(": 4 items, durable\n"), "{ran:?}");
+    let output = CommandOutput::run_with_input(&mut command, lines.as_bytes()).expect_exit(0);
+    assert!(
+        output.stdout.ends_with(": 4 items, durable\n"),
+        "{output:?}"
+    );
     host.wait_for_delivered("PerformanceExporterFile", 35);
 
     let broken = setup.path("broken.json").display().to_string();
     fs::write(&broken, "[{\"name\": 1}]").expect("write a file");
-    let ran = ask(&setup, &host, &["push", "performance", &broken]).exits(1);
+    let output = ask(&setup, &host, &["push", "performance", &broken]).expect_exit(1);
     assert_eq!(
-        (&*ran.stdout, ran.stderr.lines().count()),
+        (&*output.stdout, output.stderr.lines().count()),
         ("", 1),
-        "{ran:?}"
+        "{output:?}"
     );
 }
 
@@ -234,7 +253,7 @@ fn arrow_stream(batch: &impl Batch) -> Vec<u8> {
 }
 
 #[test]
-fn what_the_file_exporter_wrote_can_be_pushed_as_it_is() {
+fn push_takes_a_file_that_the_file_exporter_wrote() {
     let setup = Setup::new(&["file"], FILE);
     let host = setup.start();
     push(
@@ -246,7 +265,7 @@ fn what_the_file_exporter_wrote_can_be_pushed_as_it_is() {
     host.wait_for_delivered("PerformanceExporterFile", 12);
     let first = setup.lines("out.jsonl");
     let written = setup.path("out.jsonl").display().to_string();
-    let _ = ask(&setup, &host, &["push", "performance", &written]).exits(0);
+    let _ = ask(&setup, &host, &["push", "performance", &written]).expect_exit(0);
     host.wait_for_delivered("PerformanceExporterFile", 24);
     let both = setup.lines("out.jsonl");
     assert_eq!(
@@ -269,12 +288,14 @@ fn trying_a_plugin_ends_with_0_only_if_it_delivered() {
         "--set",
         &out,
     ];
-    let ran = setup.run(&[&args[..], &["--rows", "7"]].concat()).exits(0);
-    assert!(ran.stdout.contains("outcome   delivered"), "{ran:?}");
+    let output = setup
+        .run(&[&args[..], &["--rows", "7"]].concat())
+        .expect_exit(0);
+    assert!(output.stdout.contains("outcome   delivered"), "{output:?}");
     assert_eq!(setup.lines("out.jsonl").len(), 7);
     let report = setup
         .run(&[&args[..], &["--json"]].concat())
-        .exits(0)
+        .expect_exit(0)
         .json();
     assert_eq!(
         (&report["rows"], &report["items"]),
@@ -282,11 +303,11 @@ fn trying_a_plugin_ends_with_0_only_if_it_delivered() {
     );
     let written = path("out.jsonl");
     let report = setup.run(&[&args[..], &["--batch", &written, "--json"]].concat());
-    assert_eq!(report.exits(0).json()["rows"], 107);
-    let ran = setup.run(&["try", &file]).exits(1);
+    assert_eq!(report.expect_exit(0).json()["rows"], 107);
+    let output = setup.run(&["try", &file]).expect_exit(1);
     assert!(
-        last_line(&ran).contains("choose one with --exporter"),
-        "{ran:?}"
+        last_line(&output).contains("choose one with --exporter"),
+        "{output:?}"
     );
 
     for (word, reason) in [
@@ -299,7 +320,7 @@ fn trying_a_plugin_ends_with_0_only_if_it_delivered() {
         ),
     ] {
         setup.write("script", word);
-        let ran = setup.run(&[
+        let output = setup.run(&[
             "try",
             &plugin("scripted").display().to_string(),
             "--exporter",
@@ -311,9 +332,9 @@ fn trying_a_plugin_ends_with_0_only_if_it_delivered() {
             "--set",
             &format!("received={}", path("received")),
         ]);
-        let ran = ran.exits(1);
-        assert_eq!(ran.stdout, "");
-        assert!(last_line(&ran).contains(reason), "{word}: {ran:?}");
+        let output = output.expect_exit(1);
+        assert_eq!(output.stdout, "");
+        assert!(last_line(&output).contains(reason), "{word}: {output:?}");
     }
     assert!(!Path::new(&path("received")).exists());
 }

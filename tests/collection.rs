@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-use delfin_tests::{Host, Ran, Setup};
+use delfin_tests::{CommandOutput, Host, Setup};
 use serde_json::Value;
 
 const SHIPPED: &str = include_str!("../etc/delfin/delfin.conf");
@@ -15,7 +15,7 @@ fn named_plugins() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut script = Command::new("scripts/named-plugins");
     let named = script.arg("etc/delfin/delfin.conf").current_dir(root);
-    let named = Ran::of(named).exits(0);
+    let named = CommandOutput::run(named).expect_exit(0);
     named.stdout.lines().map(str::to_owned).collect()
 }
 
@@ -58,7 +58,7 @@ fn has_disks() -> bool {
 }
 
 #[test]
-fn as_shipped_numbers_of_this_machines_disks_arrive_in_the_file_and_in_the_log() {
+fn as_shipped_metrics_of_this_machine_arrive_in_the_file_and_in_the_log() {
     let setup = shipped();
     let host = setup.start();
     let series = host.wait_for("series in the file", || {
@@ -105,12 +105,12 @@ fn as_shipped_numbers_of_this_machines_disks_arrive_in_the_file_and_in_the_log()
         "{logged}"
     );
     assert_healthy(&host);
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
-    let loud = said
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
+    let loud = log
         .lines()
         .filter(|line| line.contains(" ERROR ") || line.contains("panicked"));
-    assert_eq!(loud.count(), 0, "{said}");
+    assert_eq!(loud.count(), 0, "{log}");
 }
 
 fn assert_healthy(host: &Host) {

@@ -59,7 +59,7 @@ fn received(setup: &Setup) -> Vec<String> {
 }
 
 #[test]
-fn what_is_handed_in_arrives_at_every_exporter_of_its_kind() {
+fn a_batch_arrives_at_every_exporter_of_its_kind() {
     let setup = two();
     let host = setup.start();
     let batch_id = ingest(&host, "iops", 3);
@@ -99,7 +99,7 @@ fn a_dead_receiver_does_not_delay_the_other_exporters() {
 }
 
 #[test]
-fn what_may_pass_is_tried_again_and_nothing_is_dropped() {
+fn a_temporary_failure_is_retried_and_nothing_is_dropped() {
     for word in ["retry", "fatal", "panic"] {
         let setup = two();
         setup.write("script", word);
@@ -142,9 +142,9 @@ fn stopping_does_not_wait_for_a_stuck_exporter_and_drains_the_others() {
     host.wait_for_exporter("PerformanceExporterScripted", "stuck", |exporter| {
         exporter["state"] == "stuck"
     });
-    let (status, said) = host.stop();
-    assert!(status.success(), "{status}\n{said}");
-    assert!(said.contains("PerformanceExporterScripted 1"), "{said}");
+    let (status, log) = host.stop();
+    assert!(status.success(), "{status}\n{log}");
+    assert!(log.contains("PerformanceExporterScripted 1"), "{log}");
     assert_eq!(setup.lines("out.jsonl").len(), 1);
 
     setup.write("script", "deliver");
@@ -154,7 +154,7 @@ fn stopping_does_not_wait_for_a_stuck_exporter_and_drains_the_others() {
 }
 
 #[test]
-fn a_killed_host_goes_on_where_each_cursor_stood() {
+fn a_killed_host_resumes_at_each_cursor() {
     let setup = two();
     setup.write("script", "retry");
     let host = setup.start();
@@ -206,14 +206,14 @@ fn a_secret_is_in_no_log_no_answer_and_no_metric() {
         let answers =
             host.text("/v1/exporters") + &host.text("/metrics") + &host.text("/v1/plugins");
         assert!(!answers.contains(SECRET), "{answers}");
-        let (_, said) = host.stop();
-        assert!(said.contains("${env:DELFIN_TEST_PASSWORD}"), "{said}");
-        assert!(!said.contains(SECRET), "{said}");
+        let (_, log) = host.stop();
+        assert!(log.contains("${env:DELFIN_TEST_PASSWORD}"), "{log}");
+        assert!(!log.contains(SECRET), "{log}");
     }
 }
 
 #[test]
-fn alerts_go_to_alert_exporters_alone() {
+fn alerts_go_to_alert_exporters_only() {
     let setup = Setup::new(
         &["file"],
         r#"
@@ -237,7 +237,7 @@ path = "@/alerts.jsonl"
 }
 
 #[test]
-fn a_plugin_with_another_content_than_the_pinned_one_is_not_opened() {
+fn a_plugin_whose_content_is_not_the_pinned_one_is_not_opened() {
     let pinned = TWO.replace(
         "timeout = \"500ms\"",
         &format!("timeout = \"500ms\"\nsha256 = \"{}\"", "0".repeat(64)),

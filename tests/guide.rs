@@ -165,7 +165,7 @@ impl Guide {
                 other(&delivered, &found),
                 found.len(),
                 other(&found, &delivered),
-                host.said()
+                host.log()
             );
         }
     }
@@ -254,9 +254,9 @@ fn wait_for_names(host: &Host, alertmanager: &Alertmanager, names: &[&str]) {
     }));
     if fire.is_err() {
         let (_, active) = host.get("/v1/alerts/active");
-        let said = host.said();
+        let log = host.log();
         let there = alertmanager.active();
-        panic!("wanted: {names:?}\nthere: {there:#?}\nof the host's table: {active:#}\n{said}");
+        panic!("wanted: {names:?}\nthere: {there:#?}\nof the host's table: {active:#}\n{log}");
     }
 }
 
@@ -320,8 +320,8 @@ fn a_fake_storages_data_is_in_prometheus_and_its_alerts_are_in_alertmanager() {
     nothing_is_missing(&host);
 
     // And the host.
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
     let host = guide.setup.start();
     guide.wait_for_prometheus(&host, &prometheus, count);
     wait_for_names(&host, &alertmanager, &after);
@@ -351,14 +351,14 @@ fn check_alerts(host: &Host, storage: &Value, active: &[Value]) {
             })
         );
         let annotations = &alert["annotations"];
-        for (key, said) in [
+        for (key, log) in [
             ("summary", "description"),
             ("description", "description"),
             ("recovery_advice", "recovery_advice"),
             ("alert_id", "alert_id"),
             ("category", "category"),
         ] {
-            assert_eq!(annotations[key], live[said], "{name}: {key}");
+            assert_eq!(annotations[key], live[log], "{name}: {key}");
         }
         assert_eq!(alert["startsAt"], annotations["occur_time"]);
         assert_eq!(alert["status"]["state"], "active");
@@ -421,8 +421,8 @@ fn check_page(port: u16) {
     let page = wait_for("the page", || {
         receivers::get_text(&format!("http://127.0.0.1:{port}/metrics"))
     });
-    let said = receivers::said_of_page(page.as_bytes()).expect("it comes with Prometheus");
-    assert_eq!(said, [""; 0]);
+    let log = receivers::promtool_messages(page.as_bytes()).expect("it comes with Prometheus");
+    assert_eq!(log, [""; 0]);
 }
 
 #[test]
@@ -441,7 +441,7 @@ fn a_storage_as_large_as_delfins_is_in_prometheus_series_by_series() {
 }
 
 #[test]
-fn what_is_one_alert_to_the_host_is_one_in_alertmanager_and_two_are_two() {
+fn each_alert_of_the_host_is_one_alert_in_alertmanager() {
     let guide = Guide::new();
     let Some(alertmanager) = guide.alertmanager() else {
         return;
@@ -453,7 +453,7 @@ fn what_is_one_alert_to_the_host_is_one_in_alertmanager_and_two_are_two() {
     });
     let mut known = 0;
     // What is said otherwise of the alert, and whether it is another one then.
-    for (said, is_new) in [
+    for (log, is_new) in [
         (json!({}), true),
         (
             json!({"alert_id": "2", "description": "d", "occur_time": 7, "extra": "e"}),
@@ -480,7 +480,7 @@ fn what_is_one_alert_to_the_host_is_one_in_alertmanager_and_two_are_two() {
         (json!({"storage_id": "z", "match_key": "j"}), true),
     ] {
         let mut alert = base.clone();
-        for (key, value) in said.as_object().expect("an object") {
+        for (key, value) in log.as_object().expect("an object") {
             alert[key] = value.clone();
         }
         let (status, answer) = host.ingest("alerts", &json!([alert]));
@@ -494,6 +494,6 @@ fn what_is_one_alert_to_the_host_is_one_in_alertmanager_and_two_are_two() {
             let active = active["alerts"].as_array().map(Vec::len);
             (active == Some(known)).then_some(())
         });
-        assert_eq!(alertmanager.active().len(), known, "{said}");
+        assert_eq!(alertmanager.active().len(), known, "{log}");
     }
 }

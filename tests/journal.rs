@@ -107,7 +107,7 @@ fn assert_accounted(host: &Host) {
 }
 
 #[test]
-fn below_the_space_that_must_stay_free_nothing_is_taken_until_there_is_room() {
+fn below_min_free_bytes_batches_are_refused_until_there_is_space() {
     let Some((_disk, setup)) = on_disk("16MiB", "40m") else {
         return;
     };
@@ -132,12 +132,12 @@ fn below_the_space_that_must_stay_free_nothing_is_taken_until_there_is_room() {
         exporter["delivered"] == taken + 10
     });
     assert_accounted(&host);
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
 }
 
 #[test]
-fn a_disk_that_others_fill_refuses_batches_and_loses_none() {
+fn a_disk_that_other_programs_fill_refuses_batches_and_loses_none() {
     let Some((disk, setup)) = on_disk("0", "48m") else {
         return;
     };
@@ -155,14 +155,14 @@ fn a_disk_that_others_fill_refuses_batches_and_loses_none() {
         exporter["delivered"] == taken
     });
     host.wait_for_log("disk is full, the journal's reserve was given up");
-    disk.make_room();
+    disk.free();
     ingest_again(&host);
     host.wait_for_exporter(EXPORTER, "all", |exporter| {
         exporter["delivered"] == taken + 10
     });
     assert_accounted(&host);
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
 }
 
 fn stopped_with_a_batch_pending() -> Setup {
@@ -170,8 +170,8 @@ fn stopped_with_a_batch_pending() -> Setup {
     setup.write("script", "retry");
     let host = setup.start();
     accepted(&host, 5);
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
     setup
 }
 
@@ -185,7 +185,7 @@ fn overwrite(setup: &Setup, at: u64, bytes: &[u8]) {
 }
 
 #[test]
-fn a_journal_of_noise_is_moved_aside_and_the_host_says_what_was_lost() {
+fn a_journal_of_random_bytes_is_moved_aside_and_the_host_reports_the_loss() {
     let setup = stopped_with_a_batch_pending();
     let length = fs::metadata(setup.path("state/performance.db"))
         .expect("the journal")
@@ -209,7 +209,7 @@ fn a_journal_of_noise_is_moved_aside_and_the_host_says_what_was_lost() {
 }
 
 #[test]
-fn a_journal_with_a_damaged_table_tells_what_each_exporter_lost() {
+fn a_damaged_table_is_reported_with_the_loss_of_each_exporter() {
     let setup = stopped_with_a_batch_pending();
     let journal = Connection::open(setup.path("state/performance.db")).expect("open the journal");
     let number = |query: &str| journal.query_row(query, [], |row| row.get::<_, u64>(0));
@@ -240,14 +240,14 @@ fn a_journal_of_a_newer_host_is_refused_in_one_line() {
     let setup = stopped_with_a_batch_pending();
     // Where SQLite keeps `user_version`.
     overwrite(&setup, 60, &99_u32.to_be_bytes());
-    let ran = setup.run(&["run"]).exits(1);
-    let refusals: Vec<&str> = ran
+    let output = setup.run(&["run"]).expect_exit(1);
+    let refusals: Vec<&str> = output
         .stderr
         .lines()
         .filter(|line| line.contains("schema version"))
         .collect();
     let [refusal] = refusals[..] else {
-        panic!("{ran:?}");
+        panic!("{output:?}");
     };
     for part in [
         "error: ",
@@ -268,18 +268,18 @@ fn a_journal_of_a_newer_host_is_refused_in_one_line() {
 fn an_idempotency_key_is_known_after_a_kill() {
     let setup = Setup::new(&["scripted"], SCRIPTED);
     let host = setup.start();
-    let (status, first) = host.ingest_once("key-1", &batch(3));
+    let (status, first) = host.ingest_with_key("key-1", &batch(3));
     assert_eq!(status, 202, "{first}");
     host.kill();
 
     let host = setup.start();
-    let (status, again) = host.ingest_once("key-1", &batch(3));
+    let (status, again) = host.ingest_with_key("key-1", &batch(3));
     assert_eq!(
         (status, &again["batch_id"]),
         (202, &first["batch_id"]),
         "{again}"
     );
-    let (status, other) = host.ingest_once("key-2", &batch(3));
+    let (status, other) = host.ingest_with_key("key-2", &batch(3));
     assert_eq!(status, 202, "{other}");
     assert_ne!(other["batch_id"], first["batch_id"]);
     host.wait_for_delivered(EXPORTER, 6);

@@ -135,7 +135,7 @@ fn arrived(setup: &Setup) -> BTreeSet<String> {
 }
 
 #[test]
-fn whatever_was_acknowledged_arrives_though_the_host_is_killed_again_and_again() {
+fn every_acknowledged_batch_arrives_although_the_host_is_killed_repeatedly() {
     let seed = std::env::var("DELFIN_TEST_SEED").map_or_else(
         |_| rand::rng().random(),
         |seed| seed.parse().expect("a number"),
@@ -157,8 +157,8 @@ fn whatever_was_acknowledged_arrives_though_the_host_is_killed_again_and_again()
     }
     assert_accounted(&host);
     let delivered = [FILE, SCRIPTED].map(|exporter| host.exporter(exporter)["delivered"].clone());
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
 
     let sent = clients.sent.into_inner();
     let acknowledged = clients

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use delfin_tests::{Host, Setup, library, library::patch, plugin};
+use delfin_tests::{Host, Setup, plugin, plugin_file, plugin_file::patch};
 use serde_json::{Value, json};
 
 const GOOD: &str = r#"
@@ -40,7 +40,7 @@ fn fill(folder: &Path) -> Vec<(&'static str, &'static str)> {
     write("text.so", b"PerformanceExporterFile\n");
     let whole = fs::read(plugin("example")).expect("read a plugin");
     write("truncated.so", &whole[..whole.len() / 2]);
-    library::compile(&folder.join("no-plugin.so"), "int nothing;");
+    plugin_file::compile(&folder.join("no-plugin.so"), "int nothing;");
     fs::create_dir(folder.join("directory.so")).expect("make a folder");
     symlink("/nowhere/at/all.so", folder.join("dangling.so")).expect("make a link");
     let foreign = copy(folder, "foreign.so");
@@ -99,8 +99,8 @@ fn each_bad_file_is_one_line_and_the_good_plugin_delivers() {
     ingest(&host);
     host.wait_for_delivered("PerformanceExporterFile", 2);
 
-    let said = host.said();
-    let lines: Vec<&str> = said.lines().collect();
+    let log = host.log();
+    let lines: Vec<&str> = log.lines().collect();
     let (_, answer) = host.get("/v1/plugins");
     let refused = refused(&answer, "plugins", "refused");
     assert_eq!(refused.len(), bad.len(), "{answer:#}");
@@ -112,21 +112,24 @@ fn each_bad_file_is_one_line_and_the_good_plugin_delivers() {
 }
 
 #[test]
-fn the_list_for_people_and_for_machines_names_each_bad_file() {
+fn plugins_list_names_each_bad_file_as_text_and_as_json() {
     let setup = Setup::new(&["file"], GOOD);
     let bad = fill(&setup.path("plugins"));
-    let list = setup.run(&["plugins", "list"]).exits(0);
+    let list = setup.run(&["plugins", "list"]).expect_exit(0);
     assert_eq!(list.stderr, "");
     let lines: Vec<&str> = list.stdout.lines().collect();
     let sum = format!("2 exporters in 1 plugin, {} refused", bad.len());
     assert_eq!(lines.last(), Some(&&*sum), "{}", list.stdout);
-    let listing = setup.run(&["plugins", "list", "--json"]).exits(0).json();
+    let listing = setup
+        .run(&["plugins", "list", "--json"])
+        .expect_exit(0)
+        .json();
     let refused = refused(&listing, "refused", "reason");
     for (file, reason) in bad {
         line(&lines, file, reason);
         line(&views(&refused), file, reason);
         let file = format!("plugins/{file}");
-        let inspected = setup.run(&["plugins", "inspect", &file]).exits(1);
+        let inspected = setup.run(&["plugins", "inspect", &file]).expect_exit(1);
         assert!(inspected.stderr.contains(reason), "{inspected:?}");
         assert_eq!(inspected.stderr.lines().count(), 1, "{inspected:?}");
     }
@@ -143,7 +146,7 @@ fn views(texts: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn a_constructor_that_fails_costs_only_its_own_exporter() {
+fn a_failing_constructor_affects_only_its_own_exporter() {
     let setup = Setup::new(
         &["file"],
         r#"
@@ -167,8 +170,8 @@ path = "@/out.jsonl"
     ];
     for (exporter, code, _) in bad {
         let file = setup.path("plugins").join(format!("{exporter}.so"));
-        let code = library::constructor(code);
-        library::compile(&file, &library::with_manifest(exporter, &code));
+        let code = plugin_file::constructor(code);
+        plugin_file::compile(&file, &plugin_file::with_manifest(exporter, &code));
     }
     let host = setup.start();
     ingest(&host);
@@ -183,8 +186,8 @@ path = "@/out.jsonl"
         let error = failed["last_error"].as_str().unwrap_or_default();
         assert!(error.contains(reason), "{error}");
         line(&views(&refused), &format!("{exporter}.so"), reason);
-        let said = host.said();
-        let errors = said.lines().filter(|line| line.contains(" ERROR "));
+        let log = host.log();
+        let errors = log.lines().filter(|line| line.contains(" ERROR "));
         line(
             &errors.collect::<Vec<_>>(),
             &format!("{exporter}.so"),
@@ -199,18 +202,18 @@ fn listing_and_inspecting_run_no_code_of_a_plugin() {
     let setup = Setup::new(&[], config);
     let trace = setup.path("trace");
     let code = format!("fclose(fopen(\"{}\", \"a\"));", trace.display());
-    let code = library::with_manifest("Tiny", &library::constructor(&code));
-    library::compile(&setup.path("plugins/tiny.so"), &code);
+    let code = plugin_file::with_manifest("Tiny", &plugin_file::constructor(&code));
+    plugin_file::compile(&setup.path("plugins/tiny.so"), &code);
     for args in [
         &["plugins", "list"][..],
         &["plugins", "inspect", "plugins/tiny.so"],
     ] {
-        let ran = setup.run(args).exits(0);
-        assert!(ran.stdout.contains("Tiny"), "{ran:?}");
+        let output = setup.run(args).expect_exit(0);
+        assert!(output.stdout.contains("Tiny"), "{output:?}");
         assert!(!trace.exists(), "{args:?} runs code of the plugin");
     }
     // Otherwise the constructor proves nothing.
-    let _ = setup.run(&["check"]).exits(3);
+    let _ = setup.run(&["check"]).expect_exit(3);
     assert!(trace.exists());
 }
 
@@ -230,13 +233,13 @@ received = "@/received"
     patch(&newer, version, higher);
 
     let host = setup.start();
-    let lines = host.said();
+    let lines = host.log();
     let warning = "exporter `PerformanceExporterScripted` is offered by";
-    let said: Vec<&str> = lines
+    let log: Vec<&str> = lines
         .lines()
         .filter(|line| line.contains(warning))
         .collect();
-    let [said] = said[..] else {
+    let [log] = log[..] else {
         panic!("{lines}");
     };
     for part in [
@@ -245,7 +248,7 @@ received = "@/received"
         "newer.so` is taken",
         " WARN ",
     ] {
-        assert!(said.contains(part), "{said}");
+        assert!(log.contains(part), "{log}");
     }
     ingest(&host);
     host.wait_for_delivered("PerformanceExporterScripted", 2);
@@ -258,8 +261,8 @@ received = "@/received"
         info.map(|info| info.labels.clone()).unwrap_or_default()
     };
     assert!(version(&host).contains("0.1.1"), "{}", version(&host));
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
 
     let table = "[exporter.PerformanceExporterScripted";
     let library = format!("{table}]\nlibrary = \"libdelfin_exporter_scripted.so\"\n{table}.");

@@ -54,7 +54,7 @@ fn exporters(state: &str) -> Value {
 }
 
 /// Writes lines to push, and gives the command that does.
-fn push(setup: &Setup, host: &Host, lines: &[&str], more: &[&str]) -> delfin_tests::Ran {
+fn push(setup: &Setup, host: &Host, lines: &[&str], more: &[&str]) -> delfin_tests::CommandOutput {
     setup.write("lines.jsonl", &(lines.join("\n") + "\n"));
     let file = setup.path("lines.jsonl").display().to_string();
     let args = [&["push", "performance", &file, "--host", host.url()], more].concat();
@@ -62,7 +62,7 @@ fn push(setup: &Setup, host: &Host, lines: &[&str], more: &[&str]) -> delfin_tes
 }
 
 #[test]
-fn whoever_waits_is_told_once_the_exporter_has_it() {
+fn a_waiting_client_is_answered_once_the_exporter_has_the_batch() {
     let setup = scripted();
     let host = setup.start();
     let answer = post(&host, "?ack=delivered", &[], GOOD);
@@ -73,15 +73,16 @@ fn whoever_waits_is_told_once_the_exporter_has_it() {
         json!({"batch_id": batch_id, "items": 2, "state": "settled", "exporters": exporters("settled")})
     );
     assert_eq!(setup.lines("received"), [format!("{batch_id} 2 1")]);
-    let ran = push(&setup, &host, &[GOOD], &["--ack", "delivered"]).exits(0);
+    let output = push(&setup, &host, &[GOOD], &["--ack", "delivered"]).expect_exit(0);
     assert!(
-        ran.stdout
+        output
+            .stdout
             .ends_with(": 2 items, settled\n  PerformanceExporterScripted: settled\n")
     );
 }
 
 #[test]
-fn whoever_waits_for_an_exporter_that_hangs_is_told_that_it_is_pending() {
+fn a_client_that_waits_for_a_hung_exporter_is_answered_pending() {
     let setup = scripted();
     setup.write("script", "hang");
     let host = setup.start();
@@ -90,11 +91,11 @@ fn whoever_waits_for_an_exporter_that_hangs_is_told_that_it_is_pending() {
     assert_eq!(answer.json["state"], "durable");
     assert_eq!(answer.json["exporters"], exporters("pending"));
     assert_eq!(answer.headers["preference-applied"], "wait=1");
-    let ran = push(&setup, &host, &[GOOD], &["--wait", "1ms"]).exits(1);
+    let output = push(&setup, &host, &[GOOD], &["--wait", "1ms"]).expect_exit(1);
     assert!(
-        ran.stderr.contains("do not push it again"),
+        output.stderr.contains("do not push it again"),
         "{}",
-        ran.stderr
+        output.stderr
     );
 
     setup.write("script", "deliver");
@@ -103,7 +104,7 @@ fn whoever_waits_for_an_exporter_that_hangs_is_told_that_it_is_pending() {
 }
 
 #[test]
-fn a_host_that_stops_answers_whoever_waits() {
+fn a_stopping_host_answers_waiting_clients() {
     let setup = scripted();
     setup.write("script", "hang");
     let host = setup.start();
@@ -120,7 +121,7 @@ fn a_host_that_stops_answers_whoever_waits() {
 }
 
 #[test]
-fn the_valid_items_arrive_and_the_others_are_named() {
+fn valid_items_arrive_and_invalid_ones_are_named() {
     let setup = scripted();
     let host = setup.start();
     let lines = [GOOD, WRONG, BROKEN, GOOD];
@@ -137,25 +138,26 @@ fn the_valid_items_arrive_and_the_others_are_named() {
     let received = setup.lines("received");
     assert!(received[0].ends_with(" 4 1"), "{received:?}");
 
-    let ran = push(&setup, &host, &lines, &[]).exits(1);
+    let output = push(&setup, &host, &lines, &[]).expect_exit(1);
     assert!(
-        ran.stdout.ends_with(": 4 items, durable\n"),
+        output.stdout.ends_with(": 4 items, durable\n"),
         "{}",
-        ran.stdout
+        output.stdout
     );
     assert!(
-        ran.stderr
+        output
+            .stderr
             .contains(&format!("warning: item 1 (line 2): {wrong}\n")),
         "{}",
-        ran.stderr
+        output.stderr
     );
-    let ran = push(&setup, &host, &lines, &["--json"]).exits(1);
-    assert_eq!(ran.json()["rejected_items"], 2);
+    let output = push(&setup, &host, &lines, &["--json"]).expect_exit(1);
+    assert_eq!(output.json()["rejected_items"], 2);
     host.wait_for_delivered("PerformanceExporterScripted", 12);
 }
 
 #[test]
-fn strict_takes_all_or_nothing() {
+fn strict_accepts_all_items_or_none() {
     let setup = scripted();
     let host = setup.start();
     let answer = post(&host, "?strict=true", &[], &[GOOD, WRONG].join("\n"));
@@ -165,15 +167,15 @@ fn strict_takes_all_or_nothing() {
         message.contains("item 1: values: timestamp `now`"),
         "{message}"
     );
-    let ran = push(&setup, &host, &[GOOD, BROKEN], &["--strict"]).exits(1);
-    assert_eq!(ran.stdout, "");
-    let ran = push(&setup, &host, &[GOOD], &["--strict", "--ack", "delivered"]).exits(0);
-    assert!(ran.stdout.contains("settled"), "{}", ran.stdout);
+    let output = push(&setup, &host, &[GOOD, BROKEN], &["--strict"]).expect_exit(1);
+    assert_eq!(output.stdout, "");
+    let output = push(&setup, &host, &[GOOD], &["--strict", "--ack", "delivered"]).expect_exit(0);
+    assert!(output.stdout.contains("settled"), "{}", output.stdout);
     assert_eq!(setup.lines("received").len(), 1);
 }
 
 #[test]
-fn a_key_gets_its_first_receipt_after_a_restart_too() {
+fn an_idempotency_key_returns_its_first_receipt_after_a_restart() {
     let setup = scripted();
     let host = setup.start();
     let key = [("Idempotency-Key", "night-42")];

@@ -44,8 +44,8 @@ fn ingest(host: &Host, points: u64) -> String {
 }
 
 fn reload(setup: &Setup, host: &Host) -> Value {
-    let ran = setup.run(&["reload", "--json", "--host", host.url()]);
-    ran.exits(0).json()
+    let output = setup.run(&["reload", "--json", "--host", host.url()]);
+    output.expect_exit(0).json()
 }
 
 fn state(host: &Host, exporter: &str) -> String {
@@ -56,7 +56,7 @@ fn state(host: &Host, exporter: &str) -> String {
 }
 
 #[test]
-fn what_changed_takes_over_its_place_and_nothing_else_is_touched() {
+fn a_changed_exporter_keeps_its_cursor_and_no_other_is_restarted() {
     let setup = both();
     let host = setup.start();
     ingest(&host, 2);
@@ -79,7 +79,7 @@ fn what_changed_takes_over_its_place_and_nothing_else_is_touched() {
 }
 
 #[test]
-fn what_is_gone_keeps_its_place_and_what_is_new_begins_now() {
+fn a_removed_exporter_keeps_its_cursor_and_a_new_one_starts_now() {
     let setup = both();
     setup.write("script", "retry");
     let host = setup.start();
@@ -130,9 +130,9 @@ fn a_mistake_changes_nothing() {
         ),
     ] {
         setup = setup.with_config(&mistake);
-        let ran = setup.run(&["reload", "--host", host.url()]);
-        let ran = ran.exits(3);
-        assert!(ran.stderr.contains(word), "{}", ran.stderr);
+        let output = setup.run(&["reload", "--host", host.url()]);
+        let output = output.expect_exit(3);
+        assert!(output.stderr.contains(word), "{}", output.stderr);
     }
     ingest(&host, 1);
     host.wait_for_delivered(SCRIPTED, 1);
@@ -140,7 +140,7 @@ fn a_mistake_changes_nothing() {
 }
 
 #[test]
-fn a_secret_that_changed_is_read_again() {
+fn a_changed_secret_is_read_again() {
     let setup = both();
     setup.write("script", "retry");
     let host = setup.start();
@@ -155,7 +155,7 @@ fn a_secret_that_changed_is_read_again() {
 }
 
 #[test]
-fn an_exporter_that_waits_for_somebody_to_act_goes_on_with_a_reload() {
+fn a_paused_exporter_resumes_with_a_reload() {
     let setup = both();
     setup.write("script", "unauthorized");
     let host = setup.start();
@@ -169,11 +169,11 @@ fn an_exporter_that_waits_for_somebody_to_act_goes_on_with_a_reload() {
 }
 
 #[test]
-fn a_hangup_reloads_too() {
+fn sighup_reloads() {
     let setup = both();
     let host = setup.start();
     let setup = setup.with_config(&BOTH.replace("\"PerformanceExporterFile\", ", ""));
-    host.hang_up();
+    host.send_hangup();
     wait_for("one exporter", || {
         let (_, answer) = host.get("/v1/exporters");
         (answer["exporters"].as_array()?.len() == 1).then_some(())

@@ -28,8 +28,8 @@ fn ingest(host: &Host, series: usize) {
 
 /// Runs a command on the running host, and reads what it prints.
 fn run(setup: &Setup, host: &Host, args: &[&str]) -> Value {
-    let ran = setup.run(&[args, &["--json", "--host", host.url()]].concat());
-    ran.exits(0).json()
+    let output = setup.run(&[args, &["--json", "--host", host.url()]].concat());
+    output.expect_exit(0).json()
 }
 
 fn unaccounted(host: &Host) -> f64 {
@@ -38,7 +38,7 @@ fn unaccounted(host: &Host) -> f64 {
 }
 
 #[test]
-fn what_was_delivered_is_delivered_once_more() {
+fn replay_delivers_delivered_batches_again() {
     let setup = setup();
     let host = setup.start();
     ingest(&host, 3);
@@ -52,7 +52,7 @@ fn what_was_delivered_is_delivered_once_more() {
     host.wait_for_delivered(SCRIPTED, 6);
     assert_eq!(host.exporter(SCRIPTED)["pending"], 0);
     assert!(unaccounted(&host).abs() < 0.5);
-    let ran = setup.run(&[
+    let output = setup.run(&[
         "replay",
         "--exporter",
         "nobody",
@@ -61,12 +61,12 @@ fn what_was_delivered_is_delivered_once_more() {
         "--host",
         host.url(),
     ]);
-    let ran = ran.exits(1);
-    assert!(ran.stderr.contains("nobody"), "{}", ran.stderr);
+    let output = output.expect_exit(1);
+    assert!(output.stderr.contains("nobody"), "{}", output.stderr);
 }
 
 #[test]
-fn dead_letters_are_shown_and_delivered_once_somebody_asks() {
+fn dead_letters_are_listed_and_replayed() {
     let setup = setup();
     setup.write("script", "reject");
     let host = setup.start();
@@ -126,7 +126,7 @@ fn dead_letters_are_shown_and_delivered_once_somebody_asks() {
 }
 
 #[test]
-fn a_letter_that_is_refused_again_stays_and_can_be_purged() {
+fn a_dead_letter_that_is_refused_again_stays_and_can_be_purged() {
     let setup = setup();
     setup.write("script", "reject");
     let host = setup.start();

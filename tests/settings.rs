@@ -50,7 +50,7 @@ fn dropped(host: &Host) -> f64 {
 }
 
 #[test]
-fn a_filter_keeps_rows_back_and_they_are_counted() {
+fn filtered_rows_are_not_sent_and_are_counted() {
     let setup = setup(&table(
         "filter",
         "include = [\"name=read*\"]\nexclude = [\"name=readTime\"]",
@@ -66,7 +66,7 @@ fn a_filter_keeps_rows_back_and_they_are_counted() {
 }
 
 #[test]
-fn a_batch_is_split_to_what_one_call_may_carry() {
+fn a_batch_is_split_to_the_limits_of_one_call() {
     let setup = setup(&table("batch", "max_points = 2"));
     let host = setup.start();
     ingest(&host, &["a", "b", "c", "d", "e"]);
@@ -75,7 +75,7 @@ fn a_batch_is_split_to_what_one_call_may_carry() {
 }
 
 #[test]
-fn what_waits_is_sent_together_after_an_outage() {
+fn pending_batches_are_sent_together_after_an_outage() {
     let setup = setup(&table(
         "retry",
         "initial_interval = \"10ms\"\nmax_interval = \"20ms\"",
@@ -95,7 +95,7 @@ fn what_waits_is_sent_together_after_an_outage() {
 }
 
 #[test]
-fn rows_that_were_tried_for_too_long_become_dead_letters() {
+fn rows_past_max_elapsed_time_become_dead_letters() {
     let retry = "initial_interval = \"5ms\"\nmax_interval = \"10ms\"\nmax_elapsed_time = \"50ms\"";
     let setup = setup(&table("retry", retry));
     setup.write("script", "retry");
@@ -113,7 +113,7 @@ fn rows_that_were_tried_for_too_long_become_dead_letters() {
 }
 
 #[test]
-fn rows_whose_arrival_is_uncertain_are_what_the_operator_says() {
+fn uncertain_rows_follow_the_setting_on_uncertain() {
     let setup = setup(&table("retry", "on_uncertain = \"dead_letter\""));
     setup.write("script", "uncertain");
     let host = setup.start();
@@ -124,7 +124,7 @@ fn rows_whose_arrival_is_uncertain_are_what_the_operator_says() {
 }
 
 #[test]
-fn without_dead_letters_what_is_refused_is_dropped_and_counted() {
+fn without_dead_letters_rejected_rows_are_dropped_and_counted() {
     let setup = setup(&table("dead_letter", "enabled = false"));
     setup.write("script", "reject");
     let host = setup.start();
@@ -155,18 +155,18 @@ fn full_dead_letters_can_block_their_exporter() {
         "--host",
         host.url(),
     ]);
-    let _ = purged.exits(0);
+    let _ = purged.expect_exit(0);
     host.wait_for_delivered(SCRIPTED, 1);
 }
 
 #[test]
-fn a_new_exporter_can_begin_with_what_was_accepted_before() {
+fn a_new_exporter_can_start_from_earlier_batches() {
     let setup = setup("");
     let host = setup.start();
     ingest(&host, &["a", "b"]);
     host.wait_for_delivered(SCRIPTED, 2);
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
 
     let late = r#"
 [exporter.late]

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use delfin_tests::{Host, Ran, Setup};
+use delfin_tests::{CommandOutput, Host, Setup};
 use serde_json::{Value, json};
 
 const FILES: &str = r#"
@@ -93,7 +93,7 @@ fn contents(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
 }
 
 #[test]
-fn a_registered_storage_is_measured_as_it_is_told_until_it_is_forgotten() {
+fn a_registered_storage_is_collected_as_configured_until_it_is_removed() {
     let setup = Setup::new(&["file"], FILES);
     let host = setup.start();
     let id = registered(&host, 1);
@@ -124,7 +124,7 @@ fn a_registered_storage_is_measured_as_it_is_told_until_it_is_forgotten() {
 }
 
 #[test]
-fn a_restart_keeps_storages_and_asks_for_what_was_missed_and_no_password_is_readable() {
+fn a_restart_keeps_storages_and_collects_missed_windows_and_no_password_is_readable() {
     let setup = Setup::new(&["file"], FILES);
     let host = setup.start();
     let id = registered(&host, 1);
@@ -133,8 +133,8 @@ fn a_restart_keeps_storages_and_asks_for_what_was_missed_and_no_password_is_read
     let (_, shown) = host.get(&format!("/v1/storages/{id}"));
     let (_, access) = host.get(&format!("/v1/storages/{id}/access-info"));
     assert_eq!(access["rest"]["username"], "admin");
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
     let before = times(&setup, &id);
 
     let host = setup.start();
@@ -162,8 +162,8 @@ fn a_restart_keeps_storages_and_asks_for_what_was_missed_and_no_password_is_read
     .map(|part| host.text(&format!("/v1/storages/{id}{part}")))
     .chain(["/v1/access-infos", "/v1/storages", "/metrics"].map(|path| host.text(path)))
     .collect();
-    let (_, said_again) = host.stop();
-    for text in answers.iter().chain([&said, &said_again]) {
+    let (_, later_log) = host.stop();
+    for text in answers.iter().chain([&log, &later_log]) {
         assert!(!text.contains(PASSWORD), "{text}");
     }
     let mut files = Vec::new();
@@ -178,7 +178,7 @@ fn a_restart_keeps_storages_and_asks_for_what_was_missed_and_no_password_is_read
 }
 
 #[test]
-fn a_sync_brings_the_four_alerts_to_the_file_though_its_times_make_no_sense() {
+fn a_sync_with_invalid_times_delivers_the_four_alerts() {
     let setup = Setup::new(&["file"], FILES);
     let host = setup.start();
     let id = registered(&host, 1);
@@ -202,12 +202,12 @@ fn a_sync_brings_the_four_alerts_to_the_file_though_its_times_make_no_sense() {
     );
 }
 
-fn ask(setup: &Setup, host: &Host, args: &[&str]) -> Ran {
+fn ask(setup: &Setup, host: &Host, args: &[&str]) -> CommandOutput {
     setup.run(&[args, &["--host", host.url()]].concat())
 }
 
 #[test]
-fn the_command_line_registers_shows_and_forgets_storages() {
+fn the_command_line_adds_lists_and_removes_storages() {
     let setup = Setup::new(&["file"], FILES);
     let host = setup.start();
     setup.write("password", &format!("{PASSWORD}\n"));
@@ -229,36 +229,42 @@ fn the_command_line_registers_shows_and_forgets_storages() {
         "volumes=0",
         "--json",
     ];
-    let added = ask(&setup, &host, &add).exits(0).json();
+    let added = ask(&setup, &host, &add).expect_exit(0).json();
     let id = added["id"].as_str().expect("an id");
-    let again = ask(&setup, &host, &add).exits(1);
+    let again = ask(&setup, &host, &add).expect_exit(1);
     assert!(
         again.stderr.contains("Storage already exists."),
         "{again:?}"
     );
-    let list = ask(&setup, &host, &["storages", "list"]).exits(0);
+    let list = ask(&setup, &host, &["storages", "list"]).expect_exit(0);
     assert!(
         list.stdout.contains(id) && list.stdout.contains("fake_model"),
         "{list:?}"
     );
-    let removed = ask(&setup, &host, &["storages", "remove", id]).exits(0);
+    let removed = ask(&setup, &host, &["storages", "remove", id]).expect_exit(0);
     assert!(removed.stdout.contains(id), "{removed:?}");
     let list = ask(&setup, &host, &["storages", "list", "--json"])
-        .exits(0)
+        .expect_exit(0)
         .json();
     assert_eq!(list, json!({"storages": []}));
-    let gone = ask(&setup, &host, &["storages", "remove", id]).exits(1);
+    let gone = ask(&setup, &host, &["storages", "remove", id]).expect_exit(1);
     assert!(gone.stderr.contains("could not be found"), "{gone:?}");
 }
 
 #[test]
-fn a_lost_key_keeps_the_host_from_starting_and_says_what_helps() {
+fn a_lost_key_is_refused_at_the_start_and_the_remedy_is_named() {
     let setup = Setup::new(&["file"], FILES);
     let host = setup.start();
     registered(&host, 1);
     drop(host.stop());
     fs::remove_file(setup.path("state/inventory.key")).expect("the key");
-    let ran = setup.run(&["run"]).exits(1);
-    assert!(ran.stderr.contains("inventory.key` is missing"), "{ran:?}");
-    assert!(ran.stderr.contains("(put it back, or move"), "{ran:?}");
+    let output = setup.run(&["run"]).expect_exit(1);
+    assert!(
+        output.stderr.contains("inventory.key` is missing"),
+        "{output:?}"
+    );
+    assert!(
+        output.stderr.contains("(put it back, or move"),
+        "{output:?}"
+    );
 }

@@ -11,7 +11,7 @@ use std::{
     process::Command,
 };
 
-use delfin_tests::{Host, Ran, Setup, binary};
+use delfin_tests::{CommandOutput, Host, Setup, binary};
 use serde_json::{Value, json};
 
 /// A crate as `new exporter` wrote it.
@@ -26,8 +26,8 @@ impl Scaffold {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(binary());
         command.args(["new", "exporter", name, "--kind", kind, "--json"]);
-        let ran = Ran::of(command.current_dir(folder.path())).exits(0);
-        let written = ran.json();
+        let output = CommandOutput::run(command.current_dir(folder.path())).expect_exit(0);
+        let written = output.json();
         Self {
             folder,
             name,
@@ -53,9 +53,12 @@ impl Scaffold {
         let output = cargo.env("CARGO_NET_OFFLINE", "true").output();
         let output = output.expect("run cargo");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let said = text(&output.stdout) + &text(&output.stderr);
-        assert!(output.status.success(), "cargo {command}:\n{said}");
-        assert!(!said.contains("warning"), "cargo {command}:\n{said}");
+        let messages = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success(), "cargo {command}:\n{messages}");
+        assert!(
+            !messages.contains("warning"),
+            "cargo {command}:\n{messages}"
+        );
     }
 
     /// Drops the built library into a plugin folder.
@@ -86,7 +89,7 @@ const AFTER: &str =
     "performance_exporters = [\"PerformanceExporterExample\", \"PerformanceExporterAcme\"]";
 
 #[test]
-fn a_new_exporter_is_built_dropped_in_named_and_receives_batches() {
+fn a_new_exporter_is_built_installed_configured_and_receives_batches() {
     let acme = Scaffold::new("acme", "performance");
     assert_eq!(acme.exporter(), "PerformanceExporterAcme");
     acme.cargo("build");
@@ -96,11 +99,11 @@ fn a_new_exporter_is_built_dropped_in_named_and_receives_batches() {
     ingest(&host, 3);
     host.wait_for_delivered("PerformanceExporterExample", 3);
     acme.install(&setup.path("plugins"));
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
 
     let setup = setup.with_config(AFTER);
-    let _ = setup.run(&["check"]).exits(0);
+    let _ = setup.run(&["check"]).expect_exit(0);
     let host = setup.start();
     ingest(&host, 4);
     let line = host.wait_for_log("received 4 points");
@@ -113,14 +116,16 @@ fn a_new_exporter_is_built_dropped_in_named_and_receives_batches() {
 }
 
 #[test]
-fn a_name_that_rust_uses_itself_and_alerts_make_a_plugin_too() {
+fn a_rust_keyword_as_name_and_an_alert_exporter_build_too() {
     let string = Scaffold::new("string", "alert");
     assert_eq!(string.exporter(), "AlertExporterString");
     string.cargo("build");
     let setup = Setup::new(&[], "");
     let file = string.install(&setup.path("plugins"));
     let file = file.display().to_string();
-    let plugin = setup.run(&["plugins", "inspect", "--json", &file]).exits(0);
+    let plugin = setup
+        .run(&["plugins", "inspect", "--json", &file])
+        .expect_exit(0);
     let plugin = plugin.json();
     assert_eq!(plugin["plugin"], "delfin-exporter-string");
     assert_eq!(plugin["exporters"][0]["name"], "AlertExporterString");
@@ -129,6 +134,6 @@ fn a_name_that_rust_uses_itself_and_alerts_make_a_plugin_too() {
     assert_eq!(plugin["example"], example.expect("the example"));
     let tried = setup
         .run(&["try", &file, "--set", "greeting=tried"])
-        .exits(0);
+        .expect_exit(0);
     assert!(tried.stderr.contains("tried 100 alerts"), "{tried:?}");
 }

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use delfin_tests::{Host, Ran, Setup, receivers};
+use delfin_tests::{CommandOutput, Host, Setup, receivers};
 use serde_json::{Value, json};
 
 const RULES: &str = "etc/prometheus/delfin-host.rules.yml";
@@ -71,8 +71,8 @@ fn setup() -> Setup {
 /// A host of which all that can be counted has been counted once.
 fn busy_host(setup: &Setup) -> Host {
     let host = setup.start();
-    let (status, said) = host.ingest("performance", &json!("no series"));
-    assert_eq!(status, 400, "{said}");
+    let (status, answer) = host.ingest("performance", &json!("no series"));
+    assert_eq!(status, 400, "{answer}");
     let _ = ingest(&host);
     host.wait_for("a delivery, and a collection", || {
         let page = host.metrics();
@@ -98,8 +98,8 @@ fn promtool(arguments: &[&str], input: &str) {
     };
     let mut command = Command::new(promtool);
     let command = command.args(arguments).current_dir(path(""));
-    let ran = Ran::with_input(command, input.as_bytes()).exits(0);
-    assert_eq!(ran.stderr, "", "{arguments:?}");
+    let output = CommandOutput::run_with_input(command, input.as_bytes()).expect_exit(0);
+    assert_eq!(output.stderr, "", "{arguments:?}");
 }
 
 fn dashboard() -> Value {
@@ -111,7 +111,7 @@ fn panels(dashboard: &Value) -> &Vec<Value> {
 }
 
 #[test]
-fn promtool_takes_the_rules() {
+fn promtool_accepts_the_rules() {
     promtool(&["check", "rules", RULES], "");
 }
 
@@ -126,14 +126,14 @@ fn each_alert_fires_when_it_should_and_only_then() {
 }
 
 #[test]
-fn promtool_has_nothing_to_say_of_the_page() {
+fn promtool_finds_no_problem_in_the_metrics_page() {
     let setup = setup();
     let host = busy_host(&setup);
     promtool(&["check", "metrics"], &host.text("/metrics"));
 }
 
 #[test]
-fn rules_and_dashboard_ask_only_for_what_the_host_tells() {
+fn rules_and_dashboard_query_only_metrics_that_exist() {
     let setup = setup();
     let host = busy_host(&setup);
     let page = host.metrics();
@@ -149,7 +149,7 @@ fn rules_and_dashboard_ask_only_for_what_the_host_tells() {
 }
 
 #[test]
-fn the_guide_speaks_of_metrics_that_there_are() {
+fn the_guide_names_only_metrics_that_exist() {
     let setup = setup();
     let page = busy_host(&setup).text("/metrics");
     let families = names(&page, "# TYPE delfin_host_");
@@ -167,7 +167,7 @@ fn the_guide_speaks_of_metrics_that_there_are() {
 }
 
 #[test]
-fn the_dashboard_asks_the_data_source_that_is_chosen() {
+fn the_dashboard_queries_the_chosen_data_source() {
     let dashboard = dashboard();
     let chosen = json!({"type": "prometheus", "uid": "${datasource}"});
     let mut ids = BTreeSet::new();
@@ -200,7 +200,7 @@ fn the_dashboard_asks_the_data_source_that_is_chosen() {
 }
 
 #[test]
-fn the_circuit_the_latency_and_the_dead_letters_of_an_exporter_are_told() {
+fn metrics_show_circuit_breaker_latency_and_dead_letters_of_an_exporter() {
     let setup = Setup::new(&["scripted"], CONFIG);
     setup.write("script", "retry");
     let host = setup.start();
@@ -236,7 +236,7 @@ fn the_circuit_the_latency_and_the_dead_letters_of_an_exporter_are_told() {
 }
 
 #[test]
-fn an_exporter_whose_room_is_taken_has_no_time_to_full() {
+fn an_exporter_over_its_limit_has_no_time_to_full() {
     let setup = Setup::new(
         &["scripted"],
         &format!(

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_tests::{Host, Mood, Receiver, Setup};
+use delfin_tests::{Behavior, Host, Receiver, Setup};
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 4;
@@ -20,10 +20,10 @@ const SERIES: usize = 20;
 const PACE: Duration = Duration::from_millis(25);
 const EXPORTERS: usize = 8;
 
-const CASES: [(&str, Mood); 3] = [
-    ("all well", Mood::Well),
-    ("one dead", Mood::Closed),
-    ("one hung", Mood::Stall),
+const CASES: [(&str, Behavior); 3] = [
+    ("all well", Behavior::Accept),
+    ("one dead", Behavior::Closed),
+    ("one hung", Behavior::Stall),
 ];
 
 /// Latencies of one case.
@@ -40,8 +40,8 @@ fn main() {
     let mut measured: BTreeMap<&str, Latencies> = BTreeMap::new();
     for round in 0..ROUNDS {
         for turn in 0..CASES.len() {
-            let (name, mood) = CASES[(round + turn) % CASES.len()];
-            run(mood, measured.entry(name).or_default());
+            let (name, behavior) = CASES[(round + turn) % CASES.len()];
+            run(behavior, measured.entry(name).or_default());
         }
     }
     println!(
@@ -66,10 +66,10 @@ fn main() {
 }
 
 /// Hands batches in at the pace, and notes how long each took.
-fn run(mood: Mood, latencies: &mut Latencies) {
+fn run(behavior: Behavior, latencies: &mut Latencies) {
     let receivers: Vec<Receiver> = (0..EXPORTERS).map(|_| Receiver::start()).collect();
     let setup = Setup::new(&["webhook"], &config(&receivers));
-    receivers[EXPORTERS - 1].be(mood);
+    receivers[EXPORTERS - 1].set_behavior(behavior);
     let host = setup.start();
     let begin = Instant::now();
     let mut handed_in = Vec::new();

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, process::Command};
 
-use delfin_tests::{Ran, binary};
+use delfin_tests::{CommandOutput, binary};
 
 /// The page.
 pub(crate) const PAGE: &str = "docs/src/operator/cli.md";
@@ -26,7 +26,7 @@ impl Help {
         let mut run = Command::new(binary());
         // Lines are wrapped at this width, whatever terminal the test runs in.
         run.args(command).arg("-h").env("COLUMNS", "100");
-        let text = Ran::of(&mut run).exits(0).stdout;
+        let text = CommandOutput::run(&mut run).expect_exit(0).stdout;
         let mut sections = text.trim_end().split("\n\n").map(str::to_owned);
         let about = sections.next().unwrap_or_default();
         Self {

@@ -1,4 +1,4 @@
-//! Builds what the tests run, once a test program.
+//! Builds the host and the plugins, once per test program.
 
 use std::{
     path::{Path, PathBuf},

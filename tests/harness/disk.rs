@@ -1,72 +1,56 @@
-//! A small file system, to be filled.
+//! A small file system that a test can fill.
 
 use std::{fs, io::Write, path::PathBuf, process::Command};
 
-use crate::Ran;
+use crate::CommandOutput;
 
 /// A small file system at a folder, until it is dropped.
 #[derive(Debug)]
 pub struct Disk(PathBuf);
 
 impl Disk {
-    /// None where mounting is not allowed: that is said, and in CI it is an error.
-    ///
-    /// # Panics
-    ///
-    /// The folder is there already; or, in CI, mounting is not allowed.
+    /// `None` where mounting is not allowed, after a message; in CI that is an error.
     #[must_use]
     pub fn mount(at: PathBuf, size: &str) -> Option<Self> {
         fs::create_dir(&at).unwrap_or_else(|error| panic!("make a folder: {error}"));
         let mut mount = Command::new("mount");
         let size = format!("size={size}");
-        let ran = Ran::of(mount.args(["-t", "tmpfs", "-o", &size, "none"]).arg(&at));
-        if ran.code == Some(0) {
+        let output = CommandOutput::run(mount.args(["-t", "tmpfs", "-o", &size, "none"]).arg(&at));
+        if output.code == Some(0) {
             return Some(Self(at));
         }
         let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-        assert!(!ci, "a full disk cannot be tried: {}", ran.stderr);
-        // Past the test program's capture: what was not tried must be seen.
-        let why = ran.stderr.lines().next().unwrap_or_default();
-        let line = format!("NOT RUN: a full disk, for mounting is not allowed: {why}\n");
+        assert!(!ci, "cannot test with a full disk: {}", output.stderr);
+        // Not through a macro: the output of a test that passes is not shown.
+        let why = output.stderr.lines().next().unwrap_or_default();
+        let line = format!("SKIPPED: a full disk, because mounting is not allowed: {why}\n");
         let _ = std::io::stderr().write_all(line.as_bytes());
         None
     }
 
-    /// Takes all that is left.
-    ///
-    /// # Panics
-    ///
-    /// No file can be made.
+    /// Fills all free space.
     pub fn fill(&self) {
         let file = fs::File::create(self.0.join("filler"));
         let mut file = file.unwrap_or_else(|error| panic!("make a file: {error}"));
         while file.write_all(&[7; 4096]).is_ok() {}
     }
 
-    /// Gives back what was taken.
-    ///
-    /// # Panics
-    ///
-    /// Nothing was.
-    pub fn make_room(&self) {
+    /// Frees the space that [`fill`](Self::fill) took.
+    pub fn free(&self) {
         let removed = fs::remove_file(self.0.join("filler"));
         removed.unwrap_or_else(|error| panic!("remove a file: {error}"));
     }
 
-    /// Whether it may be written.
-    ///
-    /// # Panics
-    ///
-    /// Somebody writes it, or the system does not let us.
+    /// Remounts the file system writable or read-only.
     pub fn set_writable(&self, writable: bool) {
         let how = if writable { "remount,rw" } else { "remount,ro" };
         let mut mount = Command::new("mount");
-        let _ = Ran::of(mount.args(["-o", how]).arg(&self.0)).exits(0);
+        let _ = CommandOutput::run(mount.args(["-o", how]).arg(&self.0)).expect_exit(0);
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Ran::of(Command::new("umount").arg("--lazy").arg(&self.0));
+        let _ = CommandOutput::run(Command::new("umount").arg("--lazy").arg(&self.0));
     }
 }

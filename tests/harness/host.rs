@@ -1,4 +1,4 @@
-//! One host: its folder, its process, its API.
+//! A host process, its folder and its API.
 
 use std::{
     fs,
@@ -14,37 +14,32 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{Metrics, PATIENCE, Ran, build, wait_for};
+use crate::{CommandOutput, Metrics, PATIENCE, build, wait_for};
 
-/// A folder with plugins and a configuration, in which hosts can be run one
-/// after the other.
+/// A folder with plugins and a configuration. Tests run one host after another in it.
 pub struct Setup {
     folder: tempfile::TempDir,
     config: String,
     env: Vec<(String, String)>,
-    around: Vec<String>,
+    wrapper: Vec<String>,
 }
 
-/// A host that runs.
+/// A running host; killed when it is dropped.
 pub struct Host {
     child: Child,
     url: String,
-    said: Arc<Mutex<String>>,
+    log: Arc<Mutex<String>>,
     agent: ureq::Agent,
 }
 
 impl Setup {
-    /// A folder with these plugins. In `config`, `@` stands for the folder.
-    ///
-    /// # Panics
-    ///
-    /// The folder cannot be made.
+    /// A folder with these plugins. In `config`, `@` means the folder.
     #[must_use]
     pub fn new(plugins: &[&str], config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
         let plugin_dir = folder.path().join("plugins");
         must(fs::create_dir(&plugin_dir), "make the plugin folder");
-        // Whatever the umask: what others can write is refused.
+        // The host refuses plugins that other users can write, which an umask may allow.
         let mode = fs::Permissions::from_mode(0o755);
         must(
             fs::set_permissions(&plugin_dir, mode.clone()),
@@ -63,7 +58,7 @@ impl Setup {
             folder,
             config: String::new(),
             env: Vec::new(),
-            around: Vec::new(),
+            wrapper: Vec::new(),
         };
         setup.with_config(config)
     }
@@ -71,17 +66,13 @@ impl Setup {
     /// The same folder with another configuration.
     #[must_use]
     pub fn with_config(self, config: &str) -> Self {
-        // Plain keys have to come before the first table.
+        // Keys without a table come before the first table.
         let head = "plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n";
         let tables = "[api]\nlisten = \"127.0.0.1:0\"\n[journal]\nmin_free_bytes = 0\n";
         self.with_whole_config(&format!("{head}{config}\n{tables}"))
     }
 
-    /// The same folder with a configuration to which nothing is added.
-    ///
-    /// # Panics
-    ///
-    /// It cannot be written.
+    /// The same folder with this configuration and no additions.
     #[must_use]
     pub fn with_whole_config(mut self, text: &str) -> Self {
         self.config = text.replace('@', &self.path("").display().to_string());
@@ -92,21 +83,21 @@ impl Setup {
         self
     }
 
-    /// Sets a variable of the hosts' environment.
+    /// Sets an environment variable of the hosts.
     #[must_use]
     pub fn with_env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Has hosts started by a command, which is given the host's own.
+    /// Starts hosts through a command that runs its arguments.
     #[must_use]
-    pub fn within(mut self, command: &[&str]) -> Self {
-        self.around = command.iter().map(|&word| word.to_owned()).collect();
+    pub fn wrapped_in(mut self, command: &[&str]) -> Self {
+        self.wrapper = command.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
-    /// A path in the folder.
+    /// A path in the folder; the folder itself for an empty name.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         if name.is_empty() {
@@ -116,28 +107,24 @@ impl Setup {
         }
     }
 
-    /// Writes a file into the folder, whole or not at all.
-    ///
-    /// # Panics
-    ///
-    /// It cannot be written.
+    /// Writes a file into the folder, atomically.
     pub fn write(&self, name: &str, text: &str) {
         let (path, new) = (self.path(name), self.path("new"));
         must(fs::write(&new, text), "write a file");
         must(fs::rename(new, path), "write a file");
     }
 
-    /// The lines of a file in the folder; none if it is not there.
+    /// The lines of a file in the folder; none if it does not exist.
     #[must_use]
     pub fn lines(&self, name: &str) -> Vec<String> {
         let text = fs::read_to_string(self.path(name)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
-    /// A command of the host on this configuration.
+    /// A command of the host with this configuration.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = match self.around.split_first() {
+        let mut command = match self.wrapper.split_first() {
             None => Command::new(build::binary()),
             Some((first, words)) => {
                 let mut command = Command::new(first);
@@ -156,21 +143,13 @@ impl Setup {
         command
     }
 
-    /// Runs a command of the host on this configuration, to its end.
-    ///
-    /// # Panics
-    ///
-    /// It cannot be run, or does not end.
+    /// Runs a command of the host with this configuration to its end.
     #[must_use]
-    pub fn run(&self, args: &[&str]) -> Ran {
-        Ran::of(&mut self.command(args))
+    pub fn run(&self, args: &[&str]) -> CommandOutput {
+        CommandOutput::run(&mut self.command(args))
     }
 
-    /// Runs a host.
-    ///
-    /// # Panics
-    ///
-    /// It does not come up.
+    /// Starts a host, and waits until it listens.
     #[must_use]
     pub fn start(&self) -> Host {
         let mut host = self.spawn();
@@ -178,11 +157,7 @@ impl Setup {
         host
     }
 
-    /// Runs a host, without waiting until it listens.
-    ///
-    /// # Panics
-    ///
-    /// It cannot be run.
+    /// Starts a host without waiting.
     #[must_use]
     pub fn spawn(&self) -> Host {
         let mut child = self
@@ -190,10 +165,10 @@ impl Setup {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run the host: {error}"));
-        let said = Arc::new(Mutex::new(String::new()));
+        let log = Arc::new(Mutex::new(String::new()));
         if let Some(stderr) = child.stderr.take() {
-            let said = Arc::clone(&said);
-            thread::spawn(move || collect(stderr, &said));
+            let log = Arc::clone(&log);
+            thread::spawn(move || collect(stderr, &log));
         }
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -203,53 +178,40 @@ impl Setup {
         Host {
             child,
             url: String::new(),
-            said,
+            log,
             agent,
         }
     }
 }
 
 impl Host {
-    /// Where its API is.
+    /// The address of the API.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Its process.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Asks the API.
-    ///
-    /// # Panics
-    ///
-    /// It does not answer with JSON.
+    /// Sends GET to the API: status and JSON.
     #[must_use]
     pub fn get(&self, path: &str) -> (u16, Value) {
         self.answer(path, self.agent.get(format!("{}{path}", self.url)).call())
     }
 
-    /// The text of an answer.
-    ///
-    /// # Panics
-    ///
-    /// There is none.
+    /// Sends GET to the API: the body as text.
     #[must_use]
     pub fn text(&self, path: &str) -> String {
         let answer = self.agent.get(format!("{}{path}", self.url)).call();
-        let mut answer = answer.unwrap_or_else(|error| self.give_up(&format!("{path}: {error}")));
+        let mut answer = answer.unwrap_or_else(|error| self.fail(&format!("{path}: {error}")));
         let text = answer.body_mut().read_to_string();
-        text.unwrap_or_else(|error| self.give_up(&format!("{path}: {error}")))
+        text.unwrap_or_else(|error| self.fail(&format!("{path}: {error}")))
     }
 
-    /// Hands performance or alerts in.
-    ///
-    /// # Panics
-    ///
-    /// The host does not answer with JSON.
+    /// Sends a batch to ingest; `kind` is `performance` or `alerts`.
     #[must_use]
     pub fn ingest(&self, kind: &str, body: &Value) -> (u16, Value) {
         let path = format!("/v1/ingest/{kind}");
@@ -261,23 +223,15 @@ impl Host {
         )
     }
 
-    /// Hands performance in under a key.
-    ///
-    /// # Panics
-    ///
-    /// The host does not answer with JSON.
+    /// Sends a performance batch with an idempotency key.
     #[must_use]
-    pub fn ingest_once(&self, key: &str, body: &Value) -> (u16, Value) {
+    pub fn ingest_with_key(&self, key: &str, body: &Value) -> (u16, Value) {
         let path = "/v1/ingest/performance";
         let request = self.agent.post(format!("{}{path}", self.url));
         self.answer(path, request.header("Idempotency-Key", key).send_json(body))
     }
 
-    /// Sends a request, with a JSON body or none; nothing for an empty answer.
-    ///
-    /// # Panics
-    ///
-    /// The host does not answer, or with something that is no JSON.
+    /// Sends a request, with or without a JSON body; `Null` for an empty response.
     #[must_use]
     pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let request = ureq::http::Request::builder()
@@ -291,32 +245,27 @@ impl Host {
             }
             None => self.agent.run(must(request.body(()), "make a request")),
         };
-        let mut answer = answer.unwrap_or_else(|error| self.give_up(&format!("{path}: {error}")));
+        let mut answer = answer.unwrap_or_else(|error| self.fail(&format!("{path}: {error}")));
         let status = answer.status().as_u16();
         let text = answer.body_mut().read_to_string();
-        let text = text.unwrap_or_else(|error| self.give_up(&format!("{path}: {error}")));
+        let text = text.unwrap_or_else(|error| self.fail(&format!("{path}: {error}")));
         if text.is_empty() {
             return (status, Value::Null);
         }
-        let said = serde_json::from_str(&text);
+        let value = serde_json::from_str(&text);
         (
             status,
-            said.unwrap_or_else(|error| self.give_up(&format!("{path}: {error}: {text}"))),
+            value.unwrap_or_else(|error| self.fail(&format!("{path}: {error}: {text}"))),
         )
     }
 
-    /// Its metrics.
-    ///
-    /// # Panics
-    ///
-    /// The page is no text that Prometheus understands.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         let page = self.text("/metrics");
-        Metrics::parse(&page).unwrap_or_else(|error| self.give_up(&format!("{error} in\n{page}")))
+        Metrics::parse(&page).unwrap_or_else(|error| self.fail(&format!("{error} in\n{page}")))
     }
 
-    /// Hands performance in while the host may die: the receipt, if it came.
+    /// Sends a performance batch to a host that may be killed: the batch id, if one was returned.
     #[must_use]
     pub fn try_ingest(&self, body: &Value) -> Option<String> {
         let answer = self
@@ -328,21 +277,13 @@ impl Host {
         receipt["batch_id"].as_str().map(str::to_owned)
     }
 
-    /// Tells it to read its configuration again.
-    ///
-    /// # Panics
-    ///
-    /// It is gone.
-    pub fn hang_up(&self) {
+    /// Sends SIGHUP, which reloads the configuration.
+    pub fn send_hangup(&self) {
         let pid = Pid::from_child(&self.child);
         must(kill_process(pid, Signal::HUP), "send a signal");
     }
 
-    /// What the API says of an exporter.
-    ///
-    /// # Panics
-    ///
-    /// It does not know it.
+    /// An exporter as `/v1/exporters` shows it.
     #[must_use]
     pub fn exporter(&self, name: &str) -> Value {
         let (_, answer) = self.get("/v1/exporters");
@@ -350,14 +291,10 @@ impl Host {
         let exporter = exporters
             .into_iter()
             .find(|exporter| exporter["name"] == name);
-        exporter.unwrap_or_else(|| self.give_up(&format!("no exporter `{name}` in {answer}")))
+        exporter.unwrap_or_else(|| self.fail(&format!("no exporter `{name}` in {answer}")))
     }
 
-    /// Waits until an exporter is as wanted.
-    ///
-    /// # Panics
-    ///
-    /// It never is; with all that the host has said.
+    /// Waits until the view of an exporter is as `wanted`.
     pub fn wait_for_exporter(
         &self,
         name: &str,
@@ -371,101 +308,68 @@ impl Host {
                 wanted(&last).then(|| last.clone())
             })
         }));
-        found.unwrap_or_else(|_| self.give_up(&format!("{name}: {what}: {last}")))
+        found.unwrap_or_else(|_| self.fail(&format!("{name}: {what}: {last}")))
     }
 
-    /// Polls until `condition` gives something.
-    ///
-    /// # Panics
-    ///
-    /// It never does; with all that the host has said.
+    /// Polls until `condition` returns a value.
     pub fn wait_for<T>(&self, what: &str, condition: impl FnMut() -> Option<T>) -> T {
         let found = catch_unwind(AssertUnwindSafe(|| wait_for(what, condition)));
-        found.unwrap_or_else(|_| self.give_up(what))
+        found.unwrap_or_else(|_| self.fail(what))
     }
 
-    /// Waits until an exporter has delivered that many items.
-    ///
-    /// # Panics
-    ///
-    /// It never has.
+    /// Waits until an exporter has delivered this many items.
     pub fn wait_for_delivered(&self, name: &str, items: u64) {
         let what = format!("{items} items delivered");
         self.wait_for_exporter(name, &what, |exporter| exporter["delivered"] == items);
     }
 
-    /// Waits until the host has said something.
-    ///
-    /// # Panics
-    ///
-    /// It never does.
+    /// Waits for a text in the log: the line that contains it.
     pub fn wait_for_log(&self, text: &str) -> String {
         self.wait_for(&format!("`{text}` in the log"), || {
-            let said = self.said();
-            said.lines()
+            let log = self.log();
+            log.lines()
                 .find(|line| line.contains(text))
                 .map(str::to_owned)
         })
     }
 
-    /// All that the host has said.
+    /// Everything that the host has logged.
     #[must_use]
-    pub fn said(&self) -> String {
-        self.said
-            .lock()
-            .map(|said| said.clone())
-            .unwrap_or_default()
+    pub fn log(&self) -> String {
+        self.log.lock().map(|log| log.clone()).unwrap_or_default()
     }
 
-    /// Ends the host as a power failure would, while others still talk to it.
-    ///
-    /// # Panics
-    ///
-    /// The system does not let it.
+    /// Kills the host while clients are still connected.
     pub fn kill_now(&self) {
         self.signal(Signal::KILL);
     }
 
-    /// Ends the host as a power failure would.
-    ///
-    /// # Panics
-    ///
-    /// The system does not let it.
+    /// Kills the host, as a power failure does.
     pub fn kill(mut self) {
         must(self.child.kill(), "kill the host");
         must(self.child.wait(), "wait for the host");
     }
 
-    /// Tells the host to stop, waits for it, and gives what it has said.
-    ///
-    /// # Panics
-    ///
-    /// It does not stop.
+    /// Stops the host with SIGTERM: its exit status and its log.
     #[must_use]
     pub fn stop(mut self) -> (ExitStatus, String) {
         self.signal(Signal::TERM);
         let ended = catch_unwind(AssertUnwindSafe(|| {
             wait_for("the host to stop", || self.child.try_wait().ok().flatten())
         }));
-        let status = ended.unwrap_or_else(|_| self.give_up("it does not stop"));
-        self.wait_for("the last line", || {
-            self.said().contains("stopped").then_some(())
+        let status = ended.unwrap_or_else(|_| self.fail("the host does not stop"));
+        self.wait_for("the last log line", || {
+            self.log().contains("stopped").then_some(())
         });
-        (status, self.said())
+        (status, self.log())
     }
 
-    /// Sends the host a signal.
-    ///
-    /// # Panics
-    ///
-    /// The system does not let it.
     pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.unwrap_or_else(|| self.give_up("the host has no process id"));
+        let pid = pid.unwrap_or_else(|| self.fail("the host has no process id"));
         must(kill_process(pid, signal), "signal the host");
     }
 
-    /// Whether the process still runs.
     #[must_use]
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -475,13 +379,13 @@ impl Host {
         let found = catch_unwind(AssertUnwindSafe(|| {
             wait_for("the host to listen", || {
                 assert!(self.is_alive(), "the host ended");
-                let said = self.said();
-                let line = said.lines().find(|line| line.contains("the API listens"))?;
+                let log = self.log();
+                let line = log.lines().find(|line| line.contains("the API listens"))?;
                 let (_, address) = line.split_once("address=")?;
                 Some(address.split_whitespace().next()?.to_owned())
             })
         }));
-        found.unwrap_or_else(|_| self.give_up("it does not listen"))
+        found.unwrap_or_else(|_| self.fail("the host does not listen"))
     }
 
     fn answer(
@@ -489,33 +393,33 @@ impl Host {
         path: &str,
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> (u16, Value) {
-        let mut answer = answer.unwrap_or_else(|error| self.give_up(&format!("{path}: {error}")));
+        let mut answer = answer.unwrap_or_else(|error| self.fail(&format!("{path}: {error}")));
         let status = answer.status().as_u16();
         let body = answer.body_mut().read_json();
         (
             status,
-            body.unwrap_or_else(|error| self.give_up(&format!("{path}: {status}: {error}"))),
+            body.unwrap_or_else(|error| self.fail(&format!("{path}: {status}: {error}"))),
         )
     }
 
-    fn give_up(&self, why: &str) -> ! {
-        panic!("{why}\n--- the host said ---\n{}", self.said())
+    fn fail(&self, why: &str) -> ! {
+        panic!("{why}\n--- log of the host ---\n{}", self.log())
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-fn collect(stderr: impl Read, said: &Mutex<String>) {
+fn collect(stderr: impl Read, log: &Mutex<String>) {
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-        if let Ok(mut said) = said.lock() {
-            said.push_str(&line);
-            said.push('\n');
+        if let Ok(mut log) = log.lock() {
+            log.push_str(&line);
+            log.push('\n');
         }
     }
 }

@@ -1,25 +1,25 @@
-//! Runs the real binary with real plugin files, and asks it how it fares.
+//! Runs the real binary with real plugin files, and queries its API.
 //!
-//! A failed wait prints all that the host has said. Nothing sleeps for a fixed
+//! Functions panic when they fail. A failed wait prints the log of the host. Nothing sleeps for a fixed
 //! time: [`wait_for`] polls until a condition holds, and panics after a minute.
 
 mod build;
+mod command;
 mod disk;
 mod host;
-pub mod library;
 mod metrics;
-mod ran;
+pub mod plugin_file;
 mod receiver;
 pub mod receivers;
 mod row;
 mod soak;
 
 pub use build::{binary, plugin};
+pub use command::CommandOutput;
 pub use disk::Disk;
 pub use host::{Host, Setup};
 pub use metrics::{Metrics, Sample};
-pub use ran::Ran;
-pub use receiver::{Mood, Receiver};
+pub use receiver::{Behavior, Receiver};
 pub use row::Row;
 pub use soak::soak;
 
@@ -28,21 +28,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long anything may take before a test gives up on it.
+/// How long a condition may take to hold before its test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Polls until `condition` gives something.
-///
-/// # Panics
-///
-/// It does not within [`PATIENCE`].
+/// Polls until `condition` returns a value.
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(start.elapsed() < PATIENCE, "gave up waiting for: {what}");
+        assert!(start.elapsed() < PATIENCE, "timed out waiting for: {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }

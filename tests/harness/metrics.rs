@@ -1,26 +1,22 @@
-//! The text of a metrics page, read as strictly as Prometheus reads it.
+//! A parser of the metrics page, as strict as that of Prometheus.
 
-/// One line: a name, its labels, a value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// `delfin_host_exporter_pending_items`
+    /// For example `delfin_host_exporter_pending_items`.
     pub name: String,
-    /// What stands in braces, as it is.
+    /// The text between the braces.
     pub labels: String,
-    /// The number.
     pub value: f64,
 }
 
-/// All lines of a page.
+/// The samples of a page.
 #[derive(Clone, Debug)]
 pub struct Metrics(Vec<Sample>);
 
 impl Metrics {
-    /// Reads a page.
-    ///
     /// # Errors
     ///
-    /// A line is none of Prometheus' text format.
+    /// A line is not in the text format of Prometheus.
     pub fn parse(page: &str) -> Result<Self, String> {
         let lines = page.lines().filter(|line| !line.is_empty());
         let samples = lines.filter(|line| !line.starts_with('#')).map(sample);
@@ -28,19 +24,19 @@ impl Metrics {
         for comment in comments {
             let known = ["# HELP ", "# TYPE ", "# UNIT "];
             if comment != "# EOF" && !known.iter().any(|word| comment.starts_with(word)) {
-                return Err(format!("`{comment}` is no comment"));
+                return Err(format!("`{comment}` is not a comment"));
             }
         }
         samples.collect::<Result<_, _>>().map(Self)
     }
 
-    /// All of it.
+    /// The samples in the order of the page.
     #[must_use]
     pub fn samples(&self) -> &[Sample] {
         &self.0
     }
 
-    /// The sum of an exporter's samples of that name; 0 without any.
+    /// The sum of the samples of an exporter with this name; 0 without samples.
     #[must_use]
     pub fn of_exporter(&self, exporter: &str, name: &str) -> f64 {
         let label = format!("exporter=\"{exporter}\"");
@@ -51,7 +47,7 @@ impl Metrics {
 }
 
 fn sample(line: &str) -> Result<Sample, String> {
-    let wrong = || format!("`{line}` is no sample");
+    let wrong = || format!("`{line}` is not a sample");
     let (series, value) = line.rsplit_once(' ').ok_or_else(wrong)?;
     let (name, labels) = match series.split_once('{') {
         None => (series, ""),

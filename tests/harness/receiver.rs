@@ -1,6 +1,6 @@
-//! A receiver of what the webhook exporters post, which does as a test tells it to.
+//! A receiver for the webhook exporters, whose behavior a test sets.
 //!
-//! It notes each row that it has taken, in order, whatever it answers then.
+//! The receiver records each accepted row in order, regardless of its response.
 
 use std::{
     collections::BTreeSet,
@@ -27,41 +27,41 @@ use tokio::{net::TcpStream, sync::watch, task::JoinSet};
 
 use crate::Row;
 
-/// What a receiver does with a request.
+/// How a receiver handles a request. A row is poison if [`Row::is_poison`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
-    /// It takes it.
-    Well,
-    /// Its port is closed, and connections are cut.
+pub enum Behavior {
+    /// Accepts the request.
+    Accept,
+    /// Closes its port and its connections.
     Closed,
-    /// It reads it and never answers.
+    /// Reads the request and never responds.
     Stall,
-    /// It takes it, and cuts the connection.
+    /// Accepts the request and closes the connection.
     Cut,
-    /// It takes nothing and answers with that status.
+    /// Rejects the request with this status.
     Status(u16),
-    /// It takes nothing and answers with that status, and `Retry-After: 1`.
+    /// Rejects the request with this status and `Retry-After: 1`.
     Busy(u16),
-    /// It takes requests of at most so many rows: 413 for others.
+    /// Rejects requests with more rows than this with 413.
     AtMost(usize),
-    /// It takes the first half of the rows, and wants the others once more.
-    TakesHalf,
-    /// It takes requests without poison: that status for others, no row named.
-    RefusesWhole(u16),
-    /// It takes rows that are no poison, and names the others under that status.
-    RefusesRows(u16),
+    /// Accepts the first half of the rows, and asks for a retry of the others.
+    AcceptHalf,
+    /// Rejects requests with poison with this status, and names no row.
+    RejectRequest(u16),
+    /// Accepts rows that are not poison, and names the others in a response with this status.
+    RejectRows(u16),
 }
 
-/// A receiver, until it and its clones are dropped.
+/// Runs until it and its clones are dropped.
 #[derive(Clone, Debug)]
 pub struct Receiver {
     address: SocketAddr,
-    mood: watch::Sender<Mood>,
-    seen: Arc<Mutex<Seen>>,
+    behavior: watch::Sender<Behavior>,
+    accepted: Arc<Mutex<Accepted>>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Accepted {
     rows: Vec<(Row, Instant)>,
     names: BTreeSet<String>,
     items: u64,
@@ -69,73 +69,66 @@ struct Seen {
 }
 
 impl Receiver {
-    /// Begins to receive, and is well.
-    ///
-    /// # Panics
-    ///
-    /// The system gives no port.
+    /// Starts with [`Behavior::Accept`].
     #[must_use]
     pub fn start() -> Self {
         let listener = TcpListener::bind((own_address(), 0));
         let listener = listener.unwrap_or_else(|error| panic!("no port: {error}"));
         let address = listener.local_addr();
         let address = address.unwrap_or_else(|error| panic!("no address: {error}"));
-        let (mood, moods) = watch::channel(Mood::Well);
-        let seen = Arc::default();
-        let noted = Arc::clone(&seen);
-        thread::spawn(move || receive(listener, address, moods, &noted));
+        let (behavior, behaviors) = watch::channel(Behavior::Accept);
+        let accepted = Arc::default();
+        let noted = Arc::clone(&accepted);
+        thread::spawn(move || receive(listener, address, behaviors, &noted));
         Self {
             address,
-            mood,
-            seen,
+            behavior,
+            accepted,
         }
     }
 
-    /// Where to post to.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// From now on.
-    pub fn be(&self, mood: Mood) {
-        self.mood.send_replace(mood);
+    pub fn set_behavior(&self, behavior: Behavior) {
+        self.behavior.send_replace(behavior);
     }
 
-    /// What it does now.
     #[must_use]
-    pub fn mood(&self) -> Mood {
-        *self.mood.borrow()
+    pub fn behavior(&self) -> Behavior {
+        *self.behavior.borrow()
     }
 
-    /// The rows that it has taken, in order, those that came again as well.
+    /// The accepted rows in order, including repeated ones.
     #[must_use]
     pub fn rows(&self) -> Vec<Row> {
-        let rows = &lock(&self.seen).rows;
+        let rows = &lock(&self.accepted).rows;
         rows.iter().map(|(row, _)| row.clone()).collect()
     }
 
-    /// The rows that it has taken, and when.
+    /// The accepted rows, and when each was accepted.
     #[must_use]
     pub fn times(&self) -> Vec<(Row, Instant)> {
-        lock(&self.seen).rows.clone()
+        lock(&self.accepted).rows.clone()
     }
 
-    /// The items of all rows that it has taken, each row counted once.
+    /// The items of all accepted rows; repeated rows count once.
     #[must_use]
     pub fn items(&self) -> u64 {
-        lock(&self.seen).items
+        lock(&self.accepted).items
     }
 
-    /// How many requests it has read.
+    /// The number of requests that it has read.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        lock(&self.seen).requests
+        lock(&self.accepted).requests
     }
 }
 
-impl Seen {
-    fn take(&mut self, rows: impl IntoIterator<Item = Row>) {
+impl Accepted {
+    fn add(&mut self, rows: impl IntoIterator<Item = Row>) {
         for row in rows {
             if self.names.insert(row.name.clone()) {
                 self.items += row.items;
@@ -145,8 +138,7 @@ impl Seen {
     }
 }
 
-/// An address of the loopback that no other receiver has, so that nobody takes a
-/// port that is closed for a while.
+/// A loopback address of its own, so that no other receiver binds a port that is closed for a while.
 fn own_address() -> Ipv4Addr {
     static LAST: AtomicU8 = AtomicU8::new(0);
     let number = LAST.fetch_add(1, Ordering::Relaxed);
@@ -154,15 +146,15 @@ fn own_address() -> Ipv4Addr {
     Ipv4Addr::new(127, number.saturating_add(1), high, low.clamp(1, 254))
 }
 
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(accepted: &Mutex<Accepted>) -> MutexGuard<'_, Accepted> {
+    accepted.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn receive(
     listener: TcpListener,
     address: SocketAddr,
-    moods: watch::Receiver<Mood>,
-    seen: &Arc<Mutex<Seen>>,
+    behaviors: watch::Receiver<Behavior>,
+    accepted: &Arc<Mutex<Accepted>>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -170,56 +162,64 @@ fn receive(
         .unwrap_or_else(|error| panic!("no runtime: {error}"));
     runtime.block_on(async {
         let mut listener = Some(listener);
-        let mut door = moods.clone();
-        while door.wait_for(|mood| *mood != Mood::Closed).await.is_ok() {
+        let mut door = behaviors.clone();
+        while door
+            .wait_for(|behavior| *behavior != Behavior::Closed)
+            .await
+            .is_ok()
+        {
             let open = listener
                 .take()
                 .map_or_else(|| TcpListener::bind(address), Ok);
             let open = open.unwrap_or_else(|error| panic!("`{address}` is taken: {error}"));
-            if listen(open, &moods, seen).await.is_err() {
+            if listen(open, &behaviors, accepted).await.is_err() {
                 break;
             }
         }
     });
 }
 
-/// Over once the port is to be closed; fails once there is no more to be done.
+/// Returns when the port is to be closed; fails when the receiver is dropped.
 async fn listen(
     listener: TcpListener,
-    moods: &watch::Receiver<Mood>,
-    seen: &Arc<Mutex<Seen>>,
+    behaviors: &watch::Receiver<Behavior>,
+    accepted: &Arc<Mutex<Accepted>>,
 ) -> Result<(), watch::error::RecvError> {
     let listener = listener
         .set_nonblocking(true)
         .and_then(|()| tokio::net::TcpListener::from_std(listener))
         .unwrap_or_else(|error| panic!("cannot listen: {error}"));
-    let mut door = moods.clone();
-    // Dropped with this, so that the connections are cut.
+    let mut door = behaviors.clone();
+    // Dropping the set closes the connections.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            closed = door.wait_for(|mood| *mood == Mood::Closed) => {
+            closed = door.wait_for(|behavior| *behavior == Behavior::Closed) => {
                 return closed.map(drop);
             }
             Ok((stream, _)) = listener.accept() => {
-                connections.spawn(converse(stream, moods.clone(), Arc::clone(seen)));
+                connections.spawn(serve(stream, behaviors.clone(), Arc::clone(accepted)));
             }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn converse(stream: TcpStream, moods: watch::Receiver<Mood>, seen: Arc<Mutex<Seen>>) {
-    let service = service_fn(|request| answer(request, moods.clone(), &seen));
-    // Whoever goes away in between is part of some tests.
+async fn serve(
+    stream: TcpStream,
+    behaviors: watch::Receiver<Behavior>,
+    accepted: Arc<Mutex<Accepted>>,
+) {
+    let service = service_fn(|request| answer(request, behaviors.clone(), &accepted));
+    // In some tests the client closes the connection.
     let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     served.await.ok();
 }
 
 async fn answer(
     request: Request<Incoming>,
-    mut moods: watch::Receiver<Mood>,
-    seen: &Mutex<Seen>,
+    mut behaviors: watch::Receiver<Behavior>,
+    accepted: &Mutex<Accepted>,
 ) -> io::Result<Response<Full<Bytes>>> {
     let body = request
         .into_body()
@@ -227,22 +227,26 @@ async fn answer(
         .await
         .map_err(io::Error::other)?;
     let rows: Vec<Value> = serde_json::from_slice(&body.to_bytes())?;
-    let rows: Vec<Row> = rows.iter().map(Row::of_json).collect();
-    let mood = *moods.borrow();
-    lock(seen).requests += 1;
-    match mood {
-        Mood::Stall => {
-            // The connection is cut once that is over.
-            let _ = moods.wait_for(|mood| *mood != Mood::Stall).await;
+    let rows: Vec<Row> = rows.iter().map(Row::from_json).collect();
+    let behavior = *behaviors.borrow();
+    lock(accepted).requests += 1;
+    match behavior {
+        Behavior::Stall => {
+            // The connection is closed afterwards.
+            let _ = behaviors
+                .wait_for(|behavior| *behavior != Behavior::Stall)
+                .await;
             return Err(io::Error::other("it has stalled"));
         }
-        Mood::Closed => return Err(io::Error::other("it is closed")),
-        Mood::Cut => {
-            lock(seen).take(rows);
+        Behavior::Closed => return Err(io::Error::other("it is closed")),
+        Behavior::Cut => {
+            lock(accepted).add(rows);
             return Err(io::Error::other("it cuts connections"));
         }
-        Mood::Status(status) => return Ok(reply(status, &json!({"error": "as told"}))),
-        Mood::Busy(status) => {
+        Behavior::Status(status) => {
+            return Ok(reply(status, &json!({"error": "rejected by the test"})));
+        }
+        Behavior::Busy(status) => {
             let mut reply = reply(status, &json!({"error": "busy"}));
             let after = hyper::header::HeaderValue::from_static("1");
             reply
@@ -250,42 +254,39 @@ async fn answer(
                 .insert(hyper::header::RETRY_AFTER, after);
             return Ok(reply);
         }
-        Mood::AtMost(most) if rows.len() > most => {
+        Behavior::AtMost(most) if rows.len() > most => {
             return Ok(reply(413, &json!({"error": "too large"})));
         }
-        Mood::RefusesWhole(status) if rows.iter().any(Row::is_poison) => {
-            return Ok(reply(
-                status,
-                &json!({"error": "something in there is not wanted"}),
-            ));
+        Behavior::RejectRequest(status) if rows.iter().any(Row::is_poison) => {
+            return Ok(reply(status, &json!({"error": "a row is not accepted"})));
         }
-        Mood::RefusesRows(status) if rows.iter().any(Row::is_poison) => {
+        Behavior::RejectRows(status) if rows.iter().any(Row::is_poison) => {
             let refused = rows.iter().enumerate().filter(|(_, row)| row.is_poison());
             let refused = refused.map(|(index, _)| json!({"index": index, "error": "poison"}));
             let refused: Vec<Value> = refused.collect();
-            lock(seen).take(rows.into_iter().filter(|row| !row.is_poison()));
+            lock(accepted).add(rows.into_iter().filter(|row| !row.is_poison()));
             return Ok(reply(status, &json!({ "rejected": refused })));
         }
-        Mood::TakesHalf if rows.len() > 1 => {
+        Behavior::AcceptHalf if rows.len() > 1 => {
             let half = rows.len() / 2;
             let rest = half..rows.len();
             let rest = rest.map(|index| json!({"index": index, "error": "moving"}));
             let rest: Vec<Value> = rest.collect();
-            lock(seen).take(rows.into_iter().take(half));
+            lock(accepted).add(rows.into_iter().take(half));
             return Ok(reply(200, &json!({ "retry": rest })));
         }
-        Mood::Well
-        | Mood::TakesHalf
-        | Mood::AtMost(_)
-        | Mood::RefusesWhole(_)
-        | Mood::RefusesRows(_) => {}
+        Behavior::Accept
+        | Behavior::AcceptHalf
+        | Behavior::AtMost(_)
+        | Behavior::RejectRequest(_)
+        | Behavior::RejectRows(_) => {}
     }
-    lock(seen).take(rows);
+    lock(accepted).add(rows);
     Ok(reply(200, &Value::Null))
 }
 
 fn reply(status: u16, body: &Value) -> Response<Full<Bytes>> {
     let body = Full::new(Bytes::from(body.to_string()));
     let built: Result<_, hyper::http::Error> = Response::builder().status(status).body(body);
-    built.unwrap_or_else(|error| panic!("{status} is no status: {error}"))
+    built.unwrap_or_else(|error| panic!("{status} is not a status: {error}"))
 }

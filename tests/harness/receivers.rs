@@ -1,8 +1,7 @@
-//! The servers at the other end: Debian's Prometheus and Alertmanager, as
-//! `scripts/prometheus fetch` unpacks them.
+//! Debian's Prometheus and Alertmanager, which `scripts/prometheus fetch` unpacks.
 //!
-//! Where they are missing, CI fails; on anybody's own machine one loud line says
-//! what is not tested, and a test has nothing to start.
+//! Where one is missing, CI fails. On other machines a line names what is not tested, and the
+//! functions return `None`.
 //!
 //! Knows nothing of the host.
 
@@ -19,17 +18,12 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{PATIENCE, Ran, wait_for};
+use crate::{CommandOutput, PATIENCE, wait_for};
 
-/// What was said to be missing.
-static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// Binaries that are reported as missing.
+static REPORTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// A binary that came with the receivers, if it is here: `prometheus`,
-/// `promtool`, `prometheus-alertmanager`.
-///
-/// # Panics
-///
-/// It is missing, in CI.
+/// A binary of the receivers, if it is installed: `prometheus`, `promtool`, `prometheus-alertmanager`.
 #[must_use]
 pub fn binary(name: &str) -> Option<PathBuf> {
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/receivers/usr/bin");
@@ -39,40 +33,34 @@ pub fn binary(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|file| file.is_file());
     if found.is_none() {
-        let missing = format!("`{name}` IS MISSING (run `make setup`), NOT TESTED AGAINST IT");
+        let missing = format!(
+            "SKIPPED: `{name}` is missing, so nothing is tested with it (run `make setup`)"
+        );
         let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
         assert!(!is_ci, "{missing}");
-        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(name.to_owned()) {
-            // Not through a macro, whose output a test that passes does not show.
+        let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.insert(name.to_owned()) {
+            // Not through a macro: the output of a test that passes is not shown.
             let _ = writeln!(io::stderr(), "{missing}");
         }
     }
     found
 }
 
-/// What promtool says of a page of metrics with Delfin's names, but that these are
-/// `camelCase`; nothing without promtool.
-///
-/// # Panics
-///
-/// It cannot be run.
+/// The messages of promtool about a metrics page with Delfin's names, except that these are
+/// `camelCase`; `None` without promtool.
 #[must_use]
-pub fn said_of_page(page: &[u8]) -> Option<Vec<String>> {
+pub fn promtool_messages(page: &[u8]) -> Option<Vec<String>> {
     let mut check = Command::new(binary("promtool")?);
-    let ran = Ran::with_input(check.args(["check", "metrics"]), page);
+    let output = CommandOutput::run_with_input(check.args(["check", "metrics"]), page);
     let camel = "metric names should be written in 'snake_case' not 'camelCase'";
-    let said = ran.stdout + &ran.stderr;
-    assert!(said.contains("volume_readIops"), "{said}");
-    let other = said.lines().filter(|line| !line.ends_with(camel));
+    let messages = output.stdout + &output.stderr;
+    assert!(messages.contains("volume_readIops"), "{messages}");
+    let other = messages.lines().filter(|line| !line.ends_with(camel));
     Some(other.map(str::to_owned).collect())
 }
 
-/// A port that is free now.
-///
-/// # Panics
-///
-/// There is none.
+/// A port that is not in use.
 #[must_use]
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0");
@@ -82,19 +70,19 @@ pub fn free_port() -> u16 {
         .port()
 }
 
-/// Whether somebody listens on a port of this machine.
+/// Whether a process listens on this port of the loopback.
 #[must_use]
 pub fn is_open(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
-/// What a server answers with 200, as JSON; nothing, if it does not.
+/// The body of a response with status 200 as JSON; `None` for another response.
 #[must_use]
 pub fn get_json(url: &str) -> Option<Value> {
     serde_json::from_str(&get_text(url)?).ok()
 }
 
-/// What a server answers with 200; nothing, if it does not.
+/// The body of a response with status 200; `None` for another response.
 #[must_use]
 pub fn get_text(url: &str) -> Option<String> {
     let config = ureq::Agent::config_builder()
@@ -109,31 +97,26 @@ pub fn get_text(url: &str) -> Option<String> {
 /// A series: its name as `__name__`, and its labels.
 pub type Labels = BTreeMap<String, String>;
 
-/// A Prometheus that scrapes, until it is dropped.
+/// A running Prometheus, until it is dropped.
 pub struct Prometheus {
     port: u16,
     _server: Server,
 }
 
-/// An Alertmanager that notifies nobody, until it is dropped.
+/// A running Alertmanager without notifications, until it is dropped.
 pub struct Alertmanager {
     port: u16,
     _server: Server,
 }
 
-/// A process; if the test fails, what it said is shown.
+/// A process whose log is shown if the test fails.
 struct Server {
     child: Child,
     log: PathBuf,
 }
 
 impl Prometheus {
-    /// Starts one that keeps its data in a folder and has this configuration, if
-    /// there is any.
-    ///
-    /// # Panics
-    ///
-    /// It does not start.
+    /// Starts Prometheus with its data in a folder and this configuration; `None` where it is missing.
     #[must_use]
     pub fn start(folder: &Path, port: u16, config: &str) -> Option<Self> {
         let binary = binary("prometheus")?;
@@ -153,7 +136,7 @@ impl Prometheus {
         Some(started)
     }
 
-    /// What an instant query finds.
+    /// The result of an instant query.
     #[must_use]
     pub fn query(&self, query: &str) -> Option<Vec<Value>> {
         let query = query
@@ -168,7 +151,7 @@ impl Prometheus {
         }
     }
 
-    /// The value of each series of the job `delfin`, by what the page calls it.
+    /// The value of each series of the job `delfin`, by the labels on the page.
     #[must_use]
     pub fn series(&self) -> BTreeMap<Labels, f64> {
         let found = self.query("{job=\"delfin\",value_type!=\"\"}");
@@ -176,11 +159,7 @@ impl Prometheus {
     }
 }
 
-/// What a query found: labels without those that Prometheus added, and the value.
-///
-/// # Panics
-///
-/// It is no series.
+/// A series of a query result: its labels, without those that Prometheus added, and its value.
 #[must_use]
 pub fn read_series(found: &Value) -> (Labels, f64) {
     let labels = found["metric"].as_object().into_iter().flatten();
@@ -197,12 +176,8 @@ pub fn read_series(found: &Value) -> (Labels, f64) {
 }
 
 impl Alertmanager {
-    /// Starts one that takes an alert without an end for over after a second, and
-    /// remembers nothing of an earlier one.
-    ///
-    /// # Panics
-    ///
-    /// It does not start.
+    /// Starts Alertmanager, which resolves an alert without an end after one second and has no earlier
+    /// state; `None` where it is missing.
     #[must_use]
     pub fn start(folder: &Path, port: u16) -> Option<Self> {
         let binary = binary("prometheus-alertmanager")?;
@@ -221,25 +196,21 @@ impl Alertmanager {
             port,
             _server: server,
         };
-        wait_for("Alertmanager", || started.ask());
+        wait_for("Alertmanager", || started.alerts());
         Some(started)
     }
 
-    /// The alerts that fire, by their names.
-    ///
-    /// # Panics
-    ///
-    /// It does not answer.
+    /// The firing alerts, ordered by their labels.
     #[must_use]
     pub fn active(&self) -> Vec<Value> {
         let mut active = self
-            .ask()
+            .alerts()
             .unwrap_or_else(|| panic!("Alertmanager does not answer"));
         active.sort_by_key(|alert| alert["labels"].to_string());
         active
     }
 
-    /// The names of the alerts that fire, in order.
+    /// The names of the firing alerts, in the same order.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let active = self.active();
@@ -247,7 +218,7 @@ impl Alertmanager {
         active.iter().filter_map(name).collect()
     }
 
-    fn ask(&self) -> Option<Vec<Value>> {
+    fn alerts(&self) -> Option<Vec<Value>> {
         let url = format!("http://127.0.0.1:{}/api/v2/alerts?active=true", self.port);
         match get_json(&url)? {
             Value::Array(alerts) => Some(alerts),
@@ -275,12 +246,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            let said = fs::read_to_string(&self.log).unwrap_or_default();
-            let _ = writeln!(io::stderr(), "{}:\n{said}", self.log.display());
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            let _ = writeln!(io::stderr(), "{}:\n{log}", self.log.display());
         }
     }
 }

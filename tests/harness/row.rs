@@ -1,22 +1,20 @@
-//! A series or an alert, as far as it matters that it arrived.
+//! A series or an alert, reduced to what identifies it.
 
 use serde_json::Value;
 
-/// One row, known by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
-    /// A series' name, or an alert's id.
+    /// The name of a series, or the id of an alert.
     pub name: String,
-    /// The storage that it is about.
     pub storage_id: String,
-    /// What it counts as: its points, or 1.
+    /// The number of points of a series; 1 for an alert.
     pub items: u64,
 }
 
 impl Row {
-    /// From Delfin's JSON, as it is handed in, posted and written to files.
+    /// From Delfin's JSON, which ingest takes and the webhook and file exporters write.
     #[must_use]
-    pub fn of_json(item: &Value) -> Self {
+    pub fn from_json(item: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         match item["values"].as_object() {
             Some(values) => Self {
@@ -32,9 +30,9 @@ impl Row {
         }
     }
 
-    /// From a line `STORAGE_ID NAME ITEMS`, as the scripted exporter writes it.
+    /// From a line `STORAGE_ID NAME ITEMS` of the scripted exporter.
     #[must_use]
-    pub fn of_line(line: &str) -> Option<Self> {
+    pub fn from_line(line: &str) -> Option<Self> {
         let [storage_id, name, items] = line.split(' ').collect::<Vec<_>>()[..] else {
             return None;
         };
@@ -45,7 +43,8 @@ impl Row {
         })
     }
 
-    /// Whether receivers that are told to refuse something refuse this.
+    /// Whether receivers with [`RejectRequest`](crate::Behavior::RejectRequest) or
+    /// [`RejectRows`](crate::Behavior::RejectRows) reject this row.
     #[must_use]
     pub fn is_poison(&self) -> bool {
         self.name.contains("poison")

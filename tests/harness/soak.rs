@@ -2,10 +2,6 @@
 
 /// How many rounds or cases a randomized test runs: `usual`, multiplied by the environment variable
 /// `DELFIN_TEST_SOAK` if it is set.
-///
-/// # Panics
-///
-/// The variable is not a number.
 #[must_use]
 pub fn soak(usual: u32) -> u32 {
     match std::env::var("DELFIN_TEST_SOAK") {

@@ -13,7 +13,7 @@ use std::{
     process::Command,
 };
 
-use delfin_tests::Ran;
+use delfin_tests::CommandOutput;
 use serde_json::Value;
 
 use crate::sources::{files, read, root, shipped};
@@ -37,7 +37,7 @@ fn our_dependencies() -> BTreeMap<String, BTreeSet<String>> {
     cargo
         .args(["metadata", "--no-deps", "--locked", "--format-version=1"])
         .current_dir(root());
-    let metadata = Ran::of(&mut cargo).exits(0).json();
+    let metadata = CommandOutput::run(&mut cargo).expect_exit(0).json();
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let packages = list(&metadata["packages"]).into_iter().map(|package| {
@@ -119,7 +119,7 @@ fn every_plugins_folder_has_the_same_files() {
 }
 
 #[test]
-fn no_file_is_longer_than_can_be_read_at_once() {
+fn no_file_is_longer_than_600_lines() {
     for path in shipped().filter(|path| !path.ends_with("tests.rs")) {
         let text = read(&path);
         let lines = text
@@ -133,7 +133,7 @@ fn no_file_is_longer_than_can_be_read_at_once() {
 }
 
 #[test]
-fn unsafe_code_is_where_it_belongs_and_nowhere_else() {
+fn unsafe_code_is_only_in_the_listed_files() {
     let code = |line: &str| !line.trim_start().starts_with("//");
     let word = |line: &str| {
         line.split(|c: char| !c.is_alphanumeric() && c != '_')
@@ -161,7 +161,7 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
 }
 
 #[test]
-fn every_file_says_first_what_it_is_for() {
+fn every_file_starts_with_a_header() {
     for path in shipped().filter(|path| !path.ends_with("tests.rs")) {
         assert!(read(&path).starts_with("//!"), "`{path}` has no header");
     }

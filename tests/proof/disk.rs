@@ -1,90 +1,93 @@
-//! A disk that fills up, and one that can only be read.
+//! A full disk, and a read-only disk.
 
 use delfin_plugin_api::Kind;
-use delfin_tests::{Disk, Host, Mood};
+use delfin_tests::{Behavior, Disk, Host};
 
 use crate::{
-    judge,
+    accounting,
     producer::{Producer, Shape},
     random,
-    stage::{Plan, Stage},
+    testbed::{Testbed, TestbedBuilder},
     watch::Watch,
 };
 
-/// Large ones: the room that a full disk leaves in the journal is soon taken.
+/// Large batches: the free space inside the journal is used up soon.
 const SHAPE: Shape = Shape {
     rows: 4000,
     poison: 0.0,
     hidden: 0.0,
 };
 
-/// A stage whose state is on a small disk; `behind` has no receiver at first.
-fn stage_on_disk() -> Option<(Disk, Stage)> {
-    let stage = Plan::default()
+/// A testbed whose state is on a small disk; the receiver of `behind` is closed at first.
+fn testbed_on_disk() -> Option<(Disk, Testbed)> {
+    let testbed = TestbedBuilder::default()
         .hook("behind", Kind::Performance, "")
         .hook("well", Kind::Performance, "")
         .build_in("disk/state", "");
-    stage.receiver("behind").be(Mood::Closed);
-    let disk = Disk::mount(stage.setup.path("disk"), "48m")?;
-    Some((disk, stage))
+    testbed.receiver("behind").set_behavior(Behavior::Closed);
+    let disk = Disk::mount(testbed.setup.path("disk"), "48m")?;
+    Some((disk, testbed))
 }
 
-fn hand_in_until_refused(producer: &Producer, host: &Host) {
+fn send_until_refused(producer: &Producer, host: &Host) {
     host.wait_for("a refusal", || {
-        let status = producer.ask_once(host);
+        let status = producer.send_once(host);
         matches!(status, Some(507 | 503)).then_some(())
     });
 }
 
 #[test]
-fn a_full_disk_refuses_what_it_cannot_keep_and_keeps_what_it_took() {
-    let Some((disk, stage)) = stage_on_disk() else {
+fn a_full_disk_refuses_new_batches_and_keeps_accepted_ones() {
+    let Some((disk, testbed)) = testbed_on_disk() else {
         return;
     };
     let mut random = random();
     let producer = Producer::single(&mut random, SHAPE);
-    let host = stage.setup.start();
-    let watch = Watch::begin(&stage, &host);
-    producer.hand_in(&host, 5);
+    let host = testbed.setup.start();
+    let watch = Watch::start(&testbed, &host);
+    producer.send(&host, 5);
     disk.fill();
-    hand_in_until_refused(&producer, &host);
+    send_until_refused(&producer, &host);
     let (alive, answer) = host.get("/healthz");
     assert_eq!(alive, 200, "{answer}");
-    stage.wait_until_idle(&host, [stage.exporter("well")]);
-    watch.end();
+    testbed.wait_until_idle(&host, [testbed.exporter("well")]);
+    watch.finish();
     host.kill();
 
-    // It starts on the full disk, refuses still, and delivers what it has.
-    let host = stage.setup.start();
-    let watch = Watch::begin(&stage, &host);
-    stage.receiver("behind").be(Mood::Well);
-    stage.wait_until_idle(&host, &stage.exporters);
-    disk.make_room();
-    producer.hand_in(&host, 3);
-    judge::all_delivered(&stage, &host, &producer);
-    assert!(watch.end() > 0);
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    // The host starts on the full disk, refuses new batches, and delivers the accepted ones.
+    let host = testbed.setup.start();
+    let watch = Watch::start(&testbed, &host);
+    testbed.receiver("behind").set_behavior(Behavior::Accept);
+    testbed.wait_until_idle(&host, &testbed.exporters);
+    disk.free();
+    producer.send(&host, 3);
+    accounting::assert_all_delivered(&testbed, &host, &producer);
+    assert!(watch.finish() > 0);
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
 }
 
 #[test]
-fn a_disk_that_cannot_be_written_is_refused_at_the_start_and_nothing_is_lost() {
-    let Some((disk, stage)) = stage_on_disk() else {
+fn a_read_only_disk_is_refused_at_the_start_and_nothing_is_lost() {
+    let Some((disk, testbed)) = testbed_on_disk() else {
         return;
     };
     let mut random = random();
     let producer = Producer::single(&mut random, SHAPE);
-    let host = stage.setup.start();
-    producer.hand_in(&host, 3);
-    stage.wait_until_idle(&host, [stage.exporter("well")]);
+    let host = testbed.setup.start();
+    producer.send(&host, 3);
+    testbed.wait_until_idle(&host, [testbed.exporter("well")]);
     host.kill();
 
     disk.set_writable(false);
-    let ran = stage.setup.run(&["run"]).exits(1);
-    assert!(ran.stderr.contains("Read-only file system"), "{ran:?}");
+    let output = testbed.setup.run(&["run"]).expect_exit(1);
+    assert!(
+        output.stderr.contains("Read-only file system"),
+        "{output:?}"
+    );
     disk.set_writable(true);
-    stage.receiver("behind").be(Mood::Well);
-    let host = stage.setup.start();
-    producer.hand_in(&host, 3);
-    judge::all_delivered(&stage, &host, &producer);
+    testbed.receiver("behind").set_behavior(Behavior::Accept);
+    let host = testbed.setup.start();
+    producer.send(&host, 3);
+    accounting::assert_all_delivered(&testbed, &host, &producer);
 }

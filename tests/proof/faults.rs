@@ -1,34 +1,34 @@
-//! Each thing that a receiver can do wrong, alone and under load.
+//! Each fault of a receiver, under load.
 
 use delfin_plugin_api::Kind;
-use delfin_tests::Mood;
+use delfin_tests::Behavior;
 
 use crate::{
-    judge,
+    accounting,
     producer::{Producer, Shape},
     random,
-    stage::Plan,
+    testbed::TestbedBuilder,
     watch::Watch,
 };
 
-/// What a receiver may do, and whether it gets something nevertheless.
-const FAULTS: [(Mood, bool); 11] = [
-    (Mood::Closed, false),
-    (Mood::Stall, false),
-    (Mood::Cut, true),
-    (Mood::Status(401), false),
-    (Mood::Status(500), false),
-    (Mood::Status(503), false),
-    (Mood::Status(404), false),
-    (Mood::Busy(429), false),
-    (Mood::Busy(503), false),
-    (Mood::AtMost(3), true),
-    (Mood::TakesHalf, true),
+/// Behaviors, and whether the receiver accepts rows nevertheless.
+const FAULTS: [(Behavior, bool); 11] = [
+    (Behavior::Closed, false),
+    (Behavior::Stall, false),
+    (Behavior::Cut, true),
+    (Behavior::Status(401), false),
+    (Behavior::Status(500), false),
+    (Behavior::Status(503), false),
+    (Behavior::Status(404), false),
+    (Behavior::Busy(429), false),
+    (Behavior::Busy(503), false),
+    (Behavior::AtMost(3), true),
+    (Behavior::AcceptHalf, true),
 ];
 
 #[test]
-fn a_receiver_that_fails_in_whatever_way_misses_nothing_and_holds_up_nobody() {
-    let stage = Plan::default()
+fn a_failing_receiver_misses_nothing_and_delays_no_other_exporter() {
+    let testbed = TestbedBuilder::default()
         .hook("faulty", Kind::Performance, "timeout = \"300ms\"")
         .hook("well", Kind::Performance, "")
         .file("file", Kind::Performance)
@@ -37,28 +37,30 @@ fn a_receiver_that_fails_in_whatever_way_misses_nothing_and_holds_up_nobody() {
         .build();
     let mut random = random();
     let producer = Producer::new(&mut random, Shape::default());
-    let host = stage.setup.start();
-    let watch = Watch::begin(&stage, &host);
-    let (faulty, others): (Vec<_>, Vec<_>) = stage
+    let host = testbed.setup.start();
+    let watch = Watch::start(&testbed, &host);
+    let (faulty, others): (Vec<_>, Vec<_>) = testbed
         .exporters
         .iter()
         .partition(|exporter| exporter.name.starts_with("faulty"));
-    for (mood, gets_something) in FAULTS {
+    for (behavior, accepts_rows) in FAULTS {
         for exporter in &faulty {
-            stage.receiver(&exporter.name).be(mood);
+            testbed.receiver(&exporter.name).set_behavior(behavior);
         }
-        producer.hand_in(&host, 8);
-        // They have everything while the others still fail.
-        stage.wait_until_idle(&host, others.iter().copied());
+        producer.send(&host, 8);
+        // The others have delivered every row while the faulty receivers still fail.
+        testbed.wait_until_idle(&host, others.iter().copied());
         for exporter in &faulty {
             let view = host.exporter(&exporter.name);
-            assert!(gets_something || view["pending"] != 0, "{mood:?}: {view}");
-            stage.receiver(&exporter.name).be(Mood::Well);
+            assert!(accepts_rows || view["pending"] != 0, "{behavior:?}: {view}");
+            testbed
+                .receiver(&exporter.name)
+                .set_behavior(Behavior::Accept);
         }
-        stage.wait_until_idle(&host, faulty.iter().copied());
+        testbed.wait_until_idle(&host, faulty.iter().copied());
     }
-    judge::all_delivered(&stage, &host, &producer);
-    assert!(watch.end() > 0);
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    accounting::assert_all_delivered(&testbed, &host, &producer);
+    assert!(watch.finish() > 0);
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
 }

@@ -3,25 +3,25 @@
 use std::{collections::BTreeSet, fs, os::unix::fs::FileExt};
 
 use delfin_plugin_api::Kind;
-use delfin_tests::{Host, Mood, Row, soak};
+use delfin_tests::{Behavior, Host, Row, soak};
 use rand::{Rng, RngCore, rngs::StdRng};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::{
-    judge,
+    accounting,
     producer::{Producer, Shape},
     random,
-    stage::{Plan, Stage},
+    testbed::{Testbed, TestbedBuilder},
     watch::Watch,
 };
 
-const DAMAGES: u32 = 6;
+const ROUNDS: u32 = 6;
 
-/// A host that is not ended by the signal that comes with a write beyond the limit.
+/// A host that ignores the signal of a write beyond the limit.
 const WITHOUT_SIGNAL: [&str; 4] = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
 
-/// Has each of the host's writes fail, or lets them pass again.
-fn let_write(host: &Host, may: bool) {
+/// Makes every write of the host fail, or allows writes again.
+fn allow_writes(host: &Host, may: bool) {
     let pid = i32::try_from(host.pid()).ok().and_then(Pid::from_raw);
     let limit = Rlimit {
         current: if may { None } else { Some(0) },
@@ -30,49 +30,49 @@ fn let_write(host: &Host, may: bool) {
     prlimit(pid, Resource::Fsize, limit).expect("limit the host");
 }
 
-fn refused(producer: &Producer, host: &Host) {
+fn wait_for_refusal(producer: &Producer, host: &Host) {
     host.wait_for("a refusal", || {
-        (producer.ask_once(host) == Some(503)).then_some(())
+        (producer.send_once(host) == Some(503)).then_some(())
     });
 }
 
 #[test]
-fn a_journal_that_cannot_be_written_refuses_batches_and_goes_on_once_it_can() {
-    let mut stage = Plan::default()
+fn a_journal_that_cannot_be_written_refuses_batches_and_recovers() {
+    let mut testbed = TestbedBuilder::default()
         .hook("behind", Kind::Performance, "")
         .hook("well", Kind::Performance, "")
         .hook("alerts", Kind::Alert, "")
         .build();
-    stage.setup = stage.setup.within(&WITHOUT_SIGNAL);
+    testbed.setup = testbed.setup.wrapped_in(&WITHOUT_SIGNAL);
     let mut random = random();
     let producer = Producer::new(&mut random, Shape::default());
-    let mut host = stage.setup.start();
-    let watch = Watch::begin(&stage, &host);
+    let mut host = testbed.setup.start();
+    let watch = Watch::start(&testbed, &host);
     for _ in 0..2 {
-        stage.receiver("behind").be(Mood::Closed);
-        producer.hand_in(&host, 4);
-        let_write(&host, false);
-        refused(&producer, &host);
-        // What arrives now cannot be settled, and may come again.
-        stage.receiver("behind").be(Mood::Well);
-        refused(&producer, &host);
-        assert!(host.is_alive(), "{}", host.said());
-        let_write(&host, true);
-        producer.hand_in(&host, 4);
+        testbed.receiver("behind").set_behavior(Behavior::Closed);
+        producer.send(&host, 4);
+        allow_writes(&host, false);
+        wait_for_refusal(&producer, &host);
+        // Rows that arrive now cannot be committed, and may arrive again.
+        testbed.receiver("behind").set_behavior(Behavior::Accept);
+        wait_for_refusal(&producer, &host);
+        assert!(host.is_alive(), "{}", host.log());
+        allow_writes(&host, true);
+        producer.send(&host, 4);
     }
-    judge::all_delivered(&stage, &host, &producer);
-    assert!(watch.end() > 0);
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    accounting::assert_all_delivered(&testbed, &host, &producer);
+    assert!(watch.finish() > 0);
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
 }
 
-/// How long the head of a database file is.
+/// The length of the header of a database file, in bytes.
 const HEAD: u64 = 100;
 
-/// Overwrites bytes of the journal with noise, here and there; but not its head,
-/// which could then be that of a newer host, and is rightly refused.
-fn damage(stage: &Stage, random: &mut StdRng) {
-    let path = stage.setup.path("state/performance.db");
+/// Overwrites random places of the journal with random bytes. The header is left alone: a random one
+/// could be that of a newer host, which is refused.
+fn damage(testbed: &Testbed, random: &mut StdRng) {
+    let path = testbed.setup.path("state/performance.db");
     let file = fs::OpenOptions::new().write(true).open(path);
     let file = file.expect("the journal");
     let length = file.metadata().expect("its length").len();
@@ -85,39 +85,39 @@ fn damage(stage: &Stage, random: &mut StdRng) {
     }
 }
 
-/// How many damaged files were moved aside.
-fn moved_aside(stage: &Stage) -> usize {
-    let files = fs::read_dir(stage.setup.path("state")).expect("the state");
+/// The number of damaged files that the host moved aside.
+fn moved_aside(testbed: &Testbed) -> usize {
+    let files = fs::read_dir(testbed.setup.path("state")).expect("the state");
     let names = files.map(|file| file.expect("a file").file_name());
     names
         .filter(|name| name.to_string_lossy().contains(".db.corrupt-"))
         .count()
 }
 
-/// Checks that rows arrived everywhere, but for as many items as are dead letters,
-/// since a record cannot be read; and nothing that nobody handed in.
-fn assert_arrived(stage: &Stage, host: &Host, rows: &[Row], from: usize) {
+/// Checks that every exporter delivered the rows, except for as many items as are dead letters,
+/// because their record is unreadable; and that no exporter delivered other rows.
+fn assert_arrived(testbed: &Testbed, host: &Host, rows: &[Row], from: usize) {
     let known: BTreeSet<&Row> = rows.iter().collect();
-    for exporter in &stage.exporters {
+    for exporter in &testbed.exporters {
         let name = exporter.name.as_str();
-        let arrived: BTreeSet<Row> = stage.arrived(exporter).into_iter().collect();
+        let arrived: BTreeSet<Row> = testbed.arrived(exporter).into_iter().collect();
         let strange = arrived.iter().find(|row| !known.contains(row));
-        assert_eq!(strange, None, "{name}: nobody has handed that in");
+        assert_eq!(strange, None, "{name}: a row that no client sent");
         let missing = rows[from..].iter().filter(|row| !arrived.contains(row));
         let missing: u64 = missing.map(|row| row.items).sum();
         let view = host.exporter(name);
-        let given_up = view["dead_lettered"].as_u64().unwrap_or_default();
+        let dead_lettered = view["dead_lettered"].as_u64().unwrap_or_default();
         assert!(
-            missing <= given_up,
+            missing <= dead_lettered,
             "{missing} items are missing: {view}\n{}",
-            host.said()
+            host.log()
         );
     }
 }
 
 #[test]
-fn whatever_is_damaged_the_host_starts_and_says_what_is_lost() {
-    let stage = Plan::default()
+fn with_any_damage_to_the_journal_the_host_starts_and_reports_the_loss() {
+    let testbed = TestbedBuilder::default()
         .hook("behind", Kind::Performance, "")
         .hook("well", Kind::Performance, "")
         .build();
@@ -127,33 +127,33 @@ fn whatever_is_damaged_the_host_starts_and_says_what_is_lost() {
         ..Shape::default()
     };
     let producer = Producer::single(&mut random, shape);
-    for _ in 0..soak(DAMAGES) {
-        stage.receiver("behind").be(Mood::Closed);
+    for _ in 0..soak(ROUNDS) {
+        testbed.receiver("behind").set_behavior(Behavior::Closed);
         let begin = producer.acknowledged(Kind::Performance).len();
-        let host = stage.setup.start();
-        producer.hand_in(&host, 20);
-        stage.wait_until_idle(&host, [stage.exporter("well")]);
-        let (status, said) = host.stop();
-        assert!(status.success(), "{said}");
+        let host = testbed.setup.start();
+        producer.send(&host, 20);
+        testbed.wait_until_idle(&host, [testbed.exporter("well")]);
+        let (status, log) = host.stop();
+        assert!(status.success(), "{log}");
 
-        damage(&stage, &mut random);
-        stage.receiver("behind").be(Mood::Well);
-        let mut aside = moved_aside(&stage);
+        damage(&testbed, &mut random);
+        testbed.receiver("behind").set_behavior(Behavior::Accept);
+        let mut aside = moved_aside(&testbed);
         let mut from = begin;
-        let host = stage.setup.start();
-        let watch = Watch::begin(&stage, &host);
+        let host = testbed.setup.start();
+        let watch = Watch::start(&testbed, &host);
         for _ in 0..2 {
-            producer.hand_in(&host, 5);
-            stage.wait_until_idle(&host, &stage.exporters);
+            producer.send(&host, 5);
+            testbed.wait_until_idle(&host, &testbed.exporters);
             let rows = producer.acknowledged(Kind::Performance);
-            // Damage that is met only now takes with it what was taken before.
-            if moved_aside(&stage) == aside {
-                assert_arrived(&stage, &host, &rows, from);
+            // Damage that the host finds only now loses earlier rows too.
+            if moved_aside(&testbed) == aside {
+                assert_arrived(&testbed, &host, &rows, from);
             }
-            aside = moved_aside(&stage);
+            aside = moved_aside(&testbed);
             from = rows.len();
         }
-        watch.end();
+        watch.finish();
         host.kill();
     }
 }

@@ -1,15 +1,15 @@
-//! What limits cost: the oldest, exactly counted, and nothing else.
+//! Limits drop the oldest rows, count them exactly, and drop nothing else.
 
 use std::collections::BTreeSet;
 
 use delfin_plugin_api::Kind;
-use delfin_tests::{Host, Mood, Row};
+use delfin_tests::{Behavior, Host, Row};
 
 use crate::{
-    judge::{self, Fate},
+    accounting::{self, Disposition},
     producer::{Producer, Shape},
     random,
-    stage::{Plan, Stage},
+    testbed::{Testbed, TestbedBuilder},
     watch::Watch,
 };
 
@@ -21,7 +21,7 @@ const SHAPE: Shape = Shape {
     hidden: 0.0,
 };
 
-/// Waits until what is held is no more than the limits allow.
+/// Waits until the journal is within the limits.
 fn wait_until_within_limits(host: &Host, exporters: &[&str]) {
     for name in exporters {
         host.wait_for_exporter(name, "a limit", |view| {
@@ -37,20 +37,26 @@ fn wait_until_within_limits(host: &Host, exporters: &[&str]) {
     });
 }
 
-/// Checks that an exporter has lost its oldest rows, and has got all others.
-fn assert_lost_the_oldest(stage: &Stage, host: &Host, producer: &Producer, name: &str, fate: Fate) {
-    let exporter = stage.exporter(name);
+/// Checks that an exporter lost its oldest rows, and delivered all others.
+fn assert_lost_the_oldest(
+    testbed: &Testbed,
+    host: &Host,
+    producer: &Producer,
+    name: &str,
+    disposition: Disposition,
+) {
+    let exporter = testbed.exporter(name);
     let rows = producer.acknowledged(exporter.kind);
-    let arrived = stage.arrived(exporter);
+    let arrived = testbed.arrived(exporter);
     let first = rows.iter().position(|row| Some(row) == arrived.first());
     let first = first.unwrap_or(rows.len());
     assert!(first > 0, "{name} has lost nothing");
     let lost: BTreeSet<&Row> = rows[..first].iter().collect();
-    judge::one(stage, host, exporter, &rows, |row| {
+    accounting::assert_exporter(testbed, host, exporter, &rows, |row| {
         if lost.contains(row) {
-            fate
+            disposition
         } else {
-            Fate::Delivered
+            Disposition::Delivered
         }
     });
 }
@@ -69,9 +75,9 @@ fn assert_dropped_for(host: &Host, name: &str, limit: &str) {
 }
 
 #[test]
-fn an_exporter_over_its_limit_loses_its_oldest_and_the_others_lose_nothing() {
+fn an_exporter_over_its_limit_loses_its_oldest_rows_and_the_others_lose_nothing() {
     let limit = "queue.max_bytes = \"64KiB\"";
-    let stage = Plan::default()
+    let testbed = TestbedBuilder::default()
         .hook("drops", Kind::Performance, limit)
         .hook(
             "keeps",
@@ -84,89 +90,95 @@ fn an_exporter_over_its_limit_loses_its_oldest_and_the_others_lose_nothing() {
         .build_in("state", "retention = \"0s\"");
     let limited = ["drops", "keeps", "ages"];
     for name in limited {
-        stage.receiver(name).be(Mood::Closed);
+        testbed.receiver(name).set_behavior(Behavior::Closed);
     }
     let mut random = random();
     let producer = Producer::single(&mut random, SHAPE);
-    let host = stage.setup.start();
-    let watch = Watch::begin(&stage, &host);
-    producer.hand_in(&host, 60);
-    stage.wait_until_idle(
+    let host = testbed.setup.start();
+    let watch = Watch::start(&testbed, &host);
+    producer.send(&host, 60);
+    testbed.wait_until_idle(
         &host,
-        ["well", "file", "ages"].map(|name| stage.exporter(name)),
+        ["well", "file", "ages"].map(|name| testbed.exporter(name)),
     );
     wait_until_within_limits(&host, &limited);
     for name in limited {
-        stage.receiver(name).be(Mood::Well);
+        testbed.receiver(name).set_behavior(Behavior::Accept);
     }
-    stage.wait_until_idle(&host, &stage.exporters);
+    testbed.wait_until_idle(&host, &testbed.exporters);
 
     let rows = producer.acknowledged(Kind::Performance);
     for name in ["well", "file"] {
-        judge::one(&stage, &host, stage.exporter(name), &rows, |_| {
-            Fate::Delivered
+        accounting::assert_exporter(&testbed, &host, testbed.exporter(name), &rows, |_| {
+            Disposition::Delivered
         });
     }
-    assert_lost_the_oldest(&stage, &host, &producer, "drops", Fate::Dropped);
-    assert_lost_the_oldest(&stage, &host, &producer, "keeps", Fate::DeadLettered);
-    judge::one(&stage, &host, stage.exporter("ages"), &rows, |_| {
-        Fate::Dropped
+    assert_lost_the_oldest(&testbed, &host, &producer, "drops", Disposition::Dropped);
+    assert_lost_the_oldest(
+        &testbed,
+        &host,
+        &producer,
+        "keeps",
+        Disposition::DeadLettered,
+    );
+    accounting::assert_exporter(&testbed, &host, testbed.exporter("ages"), &rows, |_| {
+        Disposition::Dropped
     });
     assert_dropped_for(&host, "drops", "queue.max_bytes");
     assert_dropped_for(&host, "ages", "queue.max_age");
-    assert!(!stage.receiver("drops").rows().is_empty());
-    assert!(watch.end() > 0);
+    assert!(!testbed.receiver("drops").rows().is_empty());
+    assert!(watch.finish() > 0);
 }
 
 #[test]
-fn a_required_exporter_over_its_limit_holds_up_those_who_hand_in_and_loses_nothing() {
+fn a_required_exporter_over_its_limit_makes_ingest_answer_429_and_loses_nothing() {
     let limit = "required = true\nqueue.max_bytes = \"64KiB\"";
-    let stage = Plan::default()
+    let testbed = TestbedBuilder::default()
         .hook("required", Kind::Performance, limit)
         .hook("well", Kind::Performance, "")
         .build();
-    stage.receiver("required").be(Mood::Closed);
+    testbed.receiver("required").set_behavior(Behavior::Closed);
     let mut random = random();
     let producer = Producer::single(&mut random, SHAPE);
-    let host = stage.setup.start();
-    let watch = Watch::begin(&stage, &host);
+    let host = testbed.setup.start();
+    let watch = Watch::start(&testbed, &host);
     host.wait_for("a refusal", || {
-        (producer.ask_once(&host) == Some(429)).then_some(())
+        (producer.send_once(&host) == Some(429)).then_some(())
     });
-    stage.wait_until_idle(&host, [stage.exporter("well")]);
-    stage.receiver("required").be(Mood::Well);
-    producer.hand_in(&host, 10);
-    judge::all_delivered(&stage, &host, &producer);
+    testbed.wait_until_idle(&host, [testbed.exporter("well")]);
+    testbed.receiver("required").set_behavior(Behavior::Accept);
+    producer.send(&host, 10);
+    accounting::assert_all_delivered(&testbed, &host, &producer);
     assert!(producer.answers(429) > 0);
-    assert!(watch.end() > 0);
+    assert!(watch.finish() > 0);
 }
 
 #[test]
-fn a_full_journal_costs_those_that_are_behind_their_oldest_and_refuses_nothing() {
-    let stage = Plan::default()
+fn a_full_journal_drops_the_oldest_rows_of_lagging_exporters_and_refuses_nothing() {
+    let testbed = TestbedBuilder::default()
         .hook("behind", Kind::Performance, "")
         .hook("well", Kind::Performance, "")
         .build_in("state", "max_bytes = \"1MiB\"\nretention = \"0s\"");
-    stage.receiver("behind").be(Mood::Closed);
+    testbed.receiver("behind").set_behavior(Behavior::Closed);
     let mut random = random();
     let shape = Shape {
         rows: 2000,
         ..SHAPE
     };
     let producer = Producer::single(&mut random, shape);
-    let host = stage.setup.start();
-    let watch = Watch::begin(&stage, &host);
+    let host = testbed.setup.start();
+    let watch = Watch::start(&testbed, &host);
     while host.exporter("behind")["dropped"] == 0 {
-        producer.hand_in(&host, 5);
+        producer.send(&host, 5);
     }
-    stage.receiver("behind").be(Mood::Well);
-    stage.wait_until_idle(&host, &stage.exporters);
+    testbed.receiver("behind").set_behavior(Behavior::Accept);
+    testbed.wait_until_idle(&host, &testbed.exporters);
     let rows = producer.acknowledged(Kind::Performance);
-    judge::one(&stage, &host, stage.exporter("well"), &rows, |_| {
-        Fate::Delivered
+    accounting::assert_exporter(&testbed, &host, testbed.exporter("well"), &rows, |_| {
+        Disposition::Delivered
     });
-    assert_lost_the_oldest(&stage, &host, &producer, "behind", Fate::Dropped);
+    assert_lost_the_oldest(&testbed, &host, &producer, "behind", Disposition::Dropped);
     assert_dropped_for(&host, "behind", "journal.max_bytes");
     assert_eq!(producer.answers(507) + producer.answers(429), 0);
-    assert!(watch.end() > 0);
+    assert!(watch.finish() > 0);
 }

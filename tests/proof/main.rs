@@ -1,28 +1,28 @@
-//! The proof that nothing is lost: what clients had acknowledged is compared, item
-//! by item, with what receivers got and with what the host says became of it.
+//! The proof that nothing is lost: compares each row that was acknowledged to a client with the rows
+//! that receivers got and with the counts of the host.
 //!
-//! Every item that was acknowledged is, for every exporter, exactly one of
-//! delivered, dead-lettered, dropped by a named limit, filtered, or pending. Here
-//! that is tried under whatever receivers, plugins, disks and power supplies do.
-//! Each test prints its seed; `DELFIN_TEST_SEED` sets it.
+//! For every exporter, each acknowledged item is exactly one of delivered, dead-lettered, dropped by a
+//! named limit, filtered, or pending. The tests hold this while receivers, plugins, disks and power
+//! supplies fail. Each test prints its seed; `DELFIN_TEST_SEED` sets it, and `DELFIN_TEST_SOAK`
+//! multiplies the rounds.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
+mod accounting;
 mod disk;
 mod faults;
 mod journal;
-mod judge;
-mod killing;
+mod kills;
 mod limits;
 mod plugins;
 mod poison;
 mod producer;
-mod stage;
+mod testbed;
 mod watch;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-/// Randomness that can be had again.
+/// Random numbers from a seed that is printed.
 #[expect(clippy::print_stdout, reason = "a test that fails shows it")]
 fn random() -> StdRng {
     let seed = std::env::var("DELFIN_TEST_SEED").map_or_else(

@@ -1,4 +1,4 @@
-//! Plugins that panic, hang, talk nonsense, leak, or take the host down with them.
+//! Plugins that panic, hang, return invalid outcomes, leak, or crash the host.
 
 use std::fs;
 
@@ -7,17 +7,17 @@ use delfin_tests::Host;
 use serde_json::Value;
 
 use crate::{
-    judge,
+    accounting,
     producer::{Producer, Shape},
     random,
-    stage::{Plan, Stage},
+    testbed::{Testbed, TestbedBuilder},
     watch::Watch,
 };
 
 const SCRIPTED: &str = "scripted";
 
-fn stage(plugin: &str) -> Stage {
-    Plan::default()
+fn testbed(plugin: &str) -> Testbed {
+    TestbedBuilder::default()
         .scripted(SCRIPTED, plugin, "timeout = \"200ms\"")
         .hook("hook", Kind::Performance, "")
         .file("file", Kind::Performance)
@@ -25,20 +25,20 @@ fn stage(plugin: &str) -> Stage {
         .build()
 }
 
-/// Waits until the others have everything.
-fn wait_for_the_others(stage: &Stage, host: &Host) {
-    let others = stage
+/// Waits until the other exporters have nothing pending.
+fn wait_for_the_others(testbed: &Testbed, host: &Host) {
+    let others = testbed
         .exporters
         .iter()
         .filter(|exporter| exporter.name != SCRIPTED);
-    stage.wait_until_idle(host, others);
+    testbed.wait_until_idle(host, others);
 }
 
 fn wait_for_state(host: &Host, state: &str) -> Value {
     host.wait_for_exporter(SCRIPTED, state, |view| view["state"] == state)
 }
 
-fn assert_nothing_became_of_it(view: &Value) {
+fn assert_all_rows_are_pending(view: &Value) {
     for count in ["delivered", "dead_lettered", "dropped", "filtered"] {
         assert_eq!(view[count], 0, "{view}");
     }
@@ -46,123 +46,123 @@ fn assert_nothing_became_of_it(view: &Value) {
 }
 
 #[test]
-fn a_plugin_that_panics_again_and_again_is_left_alone_and_its_rows_are_kept() {
-    let stage = stage("PerformanceExporterScripted");
+fn a_plugin_that_panics_repeatedly_is_quarantined_and_its_rows_are_kept() {
+    let testbed = testbed("PerformanceExporterScripted");
     let mut random = random();
     let producer = Producer::new(&mut random, Shape::default());
-    stage.script(SCRIPTED, "panic");
-    let host = stage.setup.start();
-    let watch = Watch::begin(&stage, &host);
-    producer.hand_in(&host, 10);
+    testbed.script(SCRIPTED, "panic");
+    let host = testbed.setup.start();
+    let watch = Watch::start(&testbed, &host);
+    producer.send(&host, 10);
     let view = wait_for_state(&host, "quarantined");
-    assert_nothing_became_of_it(&view);
-    wait_for_the_others(&stage, &host);
-    producer.hand_in(&host, 10);
-    wait_for_the_others(&stage, &host);
-    watch.end();
-    let (status, said) = host.stop();
-    assert!(status.success(), "{said}");
+    assert_all_rows_are_pending(&view);
+    wait_for_the_others(&testbed, &host);
+    producer.send(&host, 10);
+    wait_for_the_others(&testbed, &host);
+    watch.finish();
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
 
-    stage.script(SCRIPTED, "leak");
-    let host = stage.setup.start();
-    judge::all_delivered(&stage, &host, &producer);
+    testbed.script(SCRIPTED, "leak");
+    let host = testbed.setup.start();
+    accounting::assert_all_delivered(&testbed, &host, &producer);
 }
 
 #[test]
-fn a_plugin_that_hangs_is_left_alone_and_goes_on_when_it_comes_back() {
-    let stage = stage("PerformanceExporterScripted");
+fn a_plugin_that_hangs_is_quarantined_and_resumes_when_its_call_returns() {
+    let testbed = testbed("PerformanceExporterScripted");
     let mut random = random();
     let producer = Producer::new(&mut random, Shape::default());
-    stage.script(SCRIPTED, "hang");
-    let host = stage.setup.start();
-    let watch = Watch::begin(&stage, &host);
-    producer.hand_in(&host, 10);
+    testbed.script(SCRIPTED, "hang");
+    let host = testbed.setup.start();
+    let watch = Watch::start(&testbed, &host);
+    producer.send(&host, 10);
     let view = wait_for_state(&host, "quarantined");
-    assert_nothing_became_of_it(&view);
-    producer.hand_in(&host, 10);
-    wait_for_the_others(&stage, &host);
-    stage.script(SCRIPTED, "deliver");
-    judge::all_delivered(&stage, &host, &producer);
-    watch.end();
+    assert_all_rows_are_pending(&view);
+    producer.send(&host, 10);
+    wait_for_the_others(&testbed, &host);
+    testbed.script(SCRIPTED, "deliver");
+    accounting::assert_all_delivered(&testbed, &host, &producer);
+    watch.finish();
 }
 
 #[test]
-fn what_hangs_in_one_instance_is_delivered_by_another_until_too_many_hang() {
-    let stage = stage("PerformanceExporterDoubled");
+fn rows_of_a_hung_instance_are_delivered_by_another_until_too_many_hang() {
+    let testbed = testbed("PerformanceExporterDoubled");
     let mut random = random();
     let producer = Producer::new(&mut random, Shape::default());
-    stage.script(SCRIPTED, "hang-first");
-    let host = stage.setup.start();
-    let watch = Watch::begin(&stage, &host);
-    producer.hand_in(&host, 10);
-    judge::all_delivered(&stage, &host, &producer);
+    testbed.script(SCRIPTED, "hang-first");
+    let host = testbed.setup.start();
+    let watch = Watch::start(&testbed, &host);
+    producer.send(&host, 10);
+    accounting::assert_all_delivered(&testbed, &host, &producer);
 
-    stage.script(SCRIPTED, "hang");
-    producer.hand_in(&host, 10);
+    testbed.script(SCRIPTED, "hang");
+    producer.send(&host, 10);
     let view = wait_for_state(&host, "quarantined");
     let error = view["last_error"].as_str().unwrap_or_default();
     assert!(error.contains("threads hang"), "{view}");
-    wait_for_the_others(&stage, &host);
-    watch.end();
+    wait_for_the_others(&testbed, &host);
+    watch.finish();
     host.kill();
 
-    stage.script(SCRIPTED, "deliver");
-    let host = stage.setup.start();
-    judge::all_delivered(&stage, &host, &producer);
+    testbed.script(SCRIPTED, "deliver");
+    let host = testbed.setup.start();
+    accounting::assert_all_delivered(&testbed, &host, &producer);
 }
 
 #[test]
-fn nonsense_about_rows_costs_none_of_them() {
-    let stage = stage("PerformanceExporterScripted");
+fn an_invalid_outcome_loses_no_row() {
+    let testbed = testbed("PerformanceExporterScripted");
     let mut random = random();
     let producer = Producer::new(&mut random, Shape::default());
-    stage.script(SCRIPTED, "nonsense");
-    let host = stage.setup.start();
-    let watch = Watch::begin(&stage, &host);
-    producer.hand_in(&host, 10);
-    wait_for_the_others(&stage, &host);
-    host.wait_for("it to be asked some more times", || {
+    testbed.script(SCRIPTED, "nonsense");
+    let host = testbed.setup.start();
+    let watch = Watch::start(&testbed, &host);
+    producer.send(&host, 10);
+    wait_for_the_others(&testbed, &host);
+    host.wait_for("more attempts", || {
         let attempts = "delfin_host_exporter_attempts_total";
         (host.metrics().of_exporter(SCRIPTED, attempts) >= 7.0).then_some(())
     });
-    assert_nothing_became_of_it(&host.exporter(SCRIPTED));
-    stage.script(SCRIPTED, "deliver");
-    judge::all_delivered(&stage, &host, &producer);
-    watch.end();
+    assert_all_rows_are_pending(&host.exporter(SCRIPTED));
+    testbed.script(SCRIPTED, "deliver");
+    accounting::assert_all_delivered(&testbed, &host, &producer);
+    watch.finish();
 }
 
 #[test]
-fn an_exporter_that_takes_the_host_down_three_times_is_left_alone_and_the_others_run() {
-    let stage = stage("PerformanceExporterScripted");
+fn an_exporter_that_crashes_the_host_three_times_is_quarantined_and_the_others_run() {
+    let testbed = testbed("PerformanceExporterScripted");
     let mut random = random();
     let producer = Producer::new(&mut random, Shape::default());
-    stage.script(SCRIPTED, "retry");
-    let host = stage.setup.start();
-    producer.hand_in(&host, 10);
-    stage.script(SCRIPTED, "abort");
-    wait_for_the_end(host);
+    testbed.script(SCRIPTED, "retry");
+    let host = testbed.setup.start();
+    producer.send(&host, 10);
+    testbed.script(SCRIPTED, "abort");
+    wait_for_crash(host);
     for _ in 0..2 {
-        wait_for_the_end(stage.setup.spawn());
+        wait_for_crash(testbed.setup.spawn());
     }
 
-    let host = stage.setup.start();
+    let host = testbed.setup.start();
     let view = host.exporter(SCRIPTED);
     assert_eq!(view["state"], "quarantined", "{view}");
-    assert_nothing_became_of_it(&view);
+    assert_all_rows_are_pending(&view);
     assert_names_a_batch(&view);
-    producer.hand_in(&host, 10);
-    wait_for_the_others(&stage, &host);
+    producer.send(&host, 10);
+    wait_for_the_others(&testbed, &host);
     host.kill();
 
-    // Somebody has mended the plugin, and says so.
-    stage.script(SCRIPTED, "deliver");
-    let marker = stage.setup.path("state/calls").join(SCRIPTED);
-    fs::remove_file(marker).expect("a marker");
-    let host = stage.setup.start();
-    judge::all_delivered(&stage, &host, &producer);
+    // An operator has repaired the plugin, and removes the crash guard.
+    testbed.script(SCRIPTED, "deliver");
+    let marker = testbed.setup.path("state/calls").join(SCRIPTED);
+    fs::remove_file(marker).expect("a crash guard");
+    let host = testbed.setup.start();
+    accounting::assert_all_delivered(&testbed, &host, &producer);
 }
 
-fn wait_for_the_end(mut host: Host) {
+fn wait_for_crash(mut host: Host) {
     delfin_tests::wait_for("the host to die", || (!host.is_alive()).then_some(()));
 }
 

@@ -1,32 +1,32 @@
-//! Rows that a receiver will never take, among others, and rows that are hidden.
+//! Poison rows, which a receiver never accepts, and hidden rows, which a filter removes.
 
 use std::collections::BTreeSet;
 
 use delfin_plugin_api::Kind;
-use delfin_tests::{Mood, Row};
+use delfin_tests::{Behavior, Row};
 use serde_json::json;
 
 use crate::{
-    judge::{self, Fate},
+    accounting::{self, Disposition},
     producer::{Producer, Shape},
     random,
-    stage::{Exporter, Plan},
+    testbed::{Exporter, TestbedBuilder},
     watch::Watch,
 };
 
-fn fate(exporter: &Exporter, row: &Row) -> Fate {
+fn disposition(exporter: &Exporter, row: &Row) -> Disposition {
     let hidden = row.name.ends_with("-hidden");
     match exporter.name.as_str() {
-        "choosy" if hidden => Fate::Filtered,
-        "well" | "file" => Fate::Delivered,
-        _ if row.is_poison() => Fate::DeadLettered,
-        _ => Fate::Delivered,
+        "choosy" if hidden => Disposition::Filtered,
+        "well" | "file" => Disposition::Delivered,
+        _ if row.is_poison() => Disposition::DeadLettered,
+        _ => Disposition::Delivered,
     }
 }
 
 #[test]
 fn exactly_the_poison_rows_become_dead_letters_and_all_others_arrive() {
-    let stage = Plan::default()
+    let testbed = TestbedBuilder::default()
         .hook("whole-400", Kind::Performance, "")
         .hook("rows-207", Kind::Performance, "")
         .hook("rows-422", Kind::Performance, "")
@@ -40,16 +40,16 @@ fn exactly_the_poison_rows_become_dead_letters_and_all_others_arrive() {
         .hook("whole-alerts", Kind::Alert, "")
         .hook("rows-alerts", Kind::Alert, "")
         .build();
-    let moods = [
-        ("whole-400", Mood::RefusesWhole(400)),
-        ("rows-207", Mood::RefusesRows(207)),
-        ("rows-422", Mood::RefusesRows(422)),
-        ("choosy", Mood::RefusesWhole(422)),
-        ("whole-alerts", Mood::RefusesWhole(409)),
-        ("rows-alerts", Mood::RefusesRows(200)),
+    let behaviors = [
+        ("whole-400", Behavior::RejectRequest(400)),
+        ("rows-207", Behavior::RejectRows(207)),
+        ("rows-422", Behavior::RejectRows(422)),
+        ("choosy", Behavior::RejectRequest(422)),
+        ("whole-alerts", Behavior::RejectRequest(409)),
+        ("rows-alerts", Behavior::RejectRows(200)),
     ];
-    for (name, mood) in moods {
-        stage.receiver(name).be(mood);
+    for (name, behavior) in behaviors {
+        testbed.receiver(name).set_behavior(behavior);
     }
     let mut random = random();
     let shape = Shape {
@@ -58,32 +58,32 @@ fn exactly_the_poison_rows_become_dead_letters_and_all_others_arrive() {
         hidden: 0.1,
     };
     let producer = Producer::new(&mut random, shape);
-    let host = stage.setup.start();
-    let watch = Watch::begin(&stage, &host);
-    producer.hand_in(&host, 15);
-    judge::all(&stage, &host, &producer, fate);
+    let host = testbed.setup.start();
+    let watch = Watch::start(&testbed, &host);
+    producer.send(&host, 15);
+    accounting::assert_all(&testbed, &host, &producer, disposition);
 
-    // Once they take everything, what was put aside arrives as well.
-    for (name, _) in moods {
-        stage.receiver(name).be(Mood::Well);
+    // Once the receivers accept everything, a replay delivers the dead letters.
+    for (name, _) in behaviors {
+        testbed.receiver(name).set_behavior(Behavior::Accept);
         let which = json!({ "exporter": name });
         let (status, taken) = host.send("POST", "/v1/dead-letters/replay", Some(&which));
         assert_eq!(status, 200, "{taken}");
-        let exporter = stage.exporter(name);
+        let exporter = testbed.exporter(name);
         let rows = producer.acknowledged(exporter.kind);
         let poison = rows.iter().filter(|row| row.is_poison());
         let poison: u64 = poison.map(|row| row.items).sum();
         assert_eq!(taken["items"], poison, "{name}");
     }
-    stage.wait_until_idle(&host, &stage.exporters);
-    for (name, _) in moods {
-        let exporter = stage.exporter(name);
-        let arrived: BTreeSet<Row> = stage.arrived(exporter).into_iter().collect();
+    testbed.wait_until_idle(&host, &testbed.exporters);
+    for (name, _) in behaviors {
+        let exporter = testbed.exporter(name);
+        let arrived: BTreeSet<Row> = testbed.arrived(exporter).into_iter().collect();
         for row in producer.acknowledged(exporter.kind) {
-            let wanted = fate(exporter, &row) != Fate::Filtered;
+            let wanted = disposition(exporter, &row) != Disposition::Filtered;
             assert_eq!(arrived.contains(&row), wanted, "{name}: {row:?}");
         }
-        assert!(judge::dead_letters(&host, name).is_empty(), "{name}");
+        assert!(accounting::dead_letters(&host, name).is_empty(), "{name}");
     }
-    assert!(watch.end() > 0);
+    assert!(watch.finish() > 0);
 }

@@ -1,7 +1,7 @@
-//! Clients that hand batches in, and remember what was acknowledged.
+//! Clients that send batches to ingest, and record the acknowledged rows.
 //!
-//! A request whose answer was lost, or that was refused, is sent again under its
-//! key until it is acknowledged: in the end there is nothing else in the journal.
+//! A request that was refused, or whose response was lost, is sent again with its idempotency key until
+//! it is acknowledged. So in the end the journal has acknowledged rows only.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use delfin_tests::{Host, PATIENCE, Row};
 use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
-/// What clients hand in.
+/// The batches that clients send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     /// The most rows in a request.
@@ -44,10 +44,9 @@ struct Client {
     rows: u64,
     batches: u64,
     agent: ureq::Agent,
-    waiting: Option<Request>,
+    unacknowledged: Option<Request>,
 }
 
-/// What is sent until it is acknowledged.
 struct Request {
     key: String,
     rows: Vec<Row>,
@@ -65,13 +64,13 @@ impl Default for Shape {
 }
 
 impl Producer {
-    /// Three clients that hand in performance, and two that hand in alerts.
+    /// Three clients that send performance batches, and two that send alerts.
     pub(crate) fn new(random: &mut StdRng, shape: Shape) -> Self {
         let kinds = [Kind::Performance; 3].into_iter().chain([Kind::Alert; 2]);
         Self::of(kinds, random, shape)
     }
 
-    /// One client, whose batches have an order.
+    /// One client, so that batches have one order.
     pub(crate) fn single(random: &mut StdRng, shape: Shape) -> Self {
         Self::of([Kind::Performance], random, shape)
     }
@@ -90,7 +89,7 @@ impl Producer {
                 rows: 0,
                 batches: 0,
                 agent,
-                waiting: None,
+                unacknowledged: None,
             })
         });
         Self {
@@ -100,14 +99,14 @@ impl Producer {
         }
     }
 
-    /// Each client hands that many batches in; over once all are acknowledged.
-    pub(crate) fn hand_in(&self, host: &Host, batches: usize) {
+    /// Each client sends this many batches; returns once all are acknowledged.
+    pub(crate) fn send(&self, host: &Host, batches: usize) {
         thread::scope(|scope| {
             for client in &self.clients {
                 scope.spawn(move || {
                     for _ in 0..batches {
                         host.wait_for("a batch to be acknowledged", || {
-                            (self.ask(client, host) == Some(202)).then_some(())
+                            (self.send_next(client, host) == Some(202)).then_some(())
                         });
                     }
                 });
@@ -115,13 +114,13 @@ impl Producer {
         });
     }
 
-    /// The clients hand batches in until they are told that it is over.
-    pub(crate) fn hand_in_until(&self, host: &Host, over: &AtomicBool) {
+    /// The clients send batches until `over` is set.
+    pub(crate) fn send_until(&self, host: &Host, over: &AtomicBool) {
         thread::scope(|scope| {
             for client in &self.clients {
                 scope.spawn(move || {
                     while !over.load(Ordering::Relaxed) {
-                        self.ask(client, host);
+                        self.send_next(client, host);
                         let think = lock(client).random.random_range(0..10);
                         thread::sleep(Duration::from_millis(think));
                     }
@@ -130,36 +129,36 @@ impl Producer {
         });
     }
 
-    /// Has what waits for its acknowledgement acknowledged.
+    /// Sends unacknowledged requests until they are acknowledged.
     pub(crate) fn finish(&self, host: &Host) {
         for client in &self.clients {
             host.wait_for("a repeated batch to be acknowledged", || {
-                if lock(client).waiting.is_some() {
-                    self.ask(client, host);
+                if lock(client).unacknowledged.is_some() {
+                    self.send_next(client, host);
                 }
-                lock(client).waiting.is_none().then_some(())
+                lock(client).unacknowledged.is_none().then_some(())
             });
         }
     }
 
-    /// Sends a client's request once; the status of the answer, if one came.
-    pub(crate) fn ask_once(&self, host: &Host) -> Option<u16> {
-        self.ask(&self.clients[0], host)
+    /// Sends one request of the first client: the status, if there is a response.
+    pub(crate) fn send_once(&self, host: &Host) -> Option<u16> {
+        self.send_next(&self.clients[0], host)
     }
 
-    /// What was acknowledged, in that order.
+    /// The acknowledged rows, in the order of the acknowledgements.
     pub(crate) fn acknowledged(&self, kind: Kind) -> Vec<Row> {
         let all = lock(&self.acknowledged);
         let of_kind = all.iter().filter(|(of, _)| *of == kind);
         of_kind.map(|(_, row)| row.clone()).collect()
     }
 
-    /// How often a status was answered.
+    /// The number of responses with this status.
     pub(crate) fn answers(&self, status: u16) -> u64 {
         lock(&self.answers).get(&status).copied().unwrap_or(0)
     }
 
-    fn ask(&self, client: &Mutex<Client>, host: &Host) -> Option<u16> {
+    fn send_next(&self, client: &Mutex<Client>, host: &Host) -> Option<u16> {
         let mut client = lock(client);
         let kind = client.kind;
         let request = client.request();
@@ -176,16 +175,16 @@ impl Producer {
                 "{} is answered {status}: {receipt}",
                 request.key
             );
-            client.waiting = Some(request);
+            client.unacknowledged = Some(request);
         }
         Some(status)
     }
 }
 
 impl Client {
-    /// The one that waits, or a new one.
+    /// The unacknowledged request, or a new one.
     fn request(&mut self) -> Request {
-        if let Some(request) = self.waiting.take() {
+        if let Some(request) = self.unacknowledged.take() {
             return request;
         }
         let count = self.random.random_range(1..=self.shape.rows);
@@ -207,7 +206,7 @@ impl Client {
         } else if self.random.random_bool(self.shape.hidden) {
             name += "-hidden";
         }
-        // Some clients speak of several storages in one batch.
+        // Some clients have several storages in one batch.
         let storage = if self.number % 2 == 1 {
             self.random.random_range(0..2)
         } else {
@@ -223,13 +222,13 @@ impl Client {
         }
     }
 
-    /// The answer, if one came; else the request waits for the next try.
+    /// The response, if there is one; otherwise the request stays unacknowledged.
     fn send(&mut self, request: &Request, url: &str) -> Option<(u16, Value)> {
         let journal = match self.kind {
             Kind::Performance => "performance",
             Kind::Alert => "alerts",
         };
-        // Some clients do not wait for the answer, and ask again at once.
+        // Some clients do not wait for the response, and send again at once.
         let patience = if self.random.random_bool(0.05) {
             Duration::from_millis(self.random.random_range(1..20))
         } else {
@@ -250,7 +249,7 @@ impl Client {
                 Some((answer.status().as_u16(), receipt))
             });
         if answer.is_none() {
-            self.waiting = Some(Request {
+            self.unacknowledged = Some(Request {
                 key: request.key.clone(),
                 rows: request.rows.clone(),
                 body: request.body.clone(),

@@ -1,5 +1,5 @@
-//! Looks at the host's counts while it works, again and again: whatever happens, no
-//! item is unaccounted for, and nothing is called delivered that did not arrive.
+//! Checks the counts of the host repeatedly while it runs: no item is unaccounted for, and no more
+//! items are counted as delivered than arrived.
 
 use std::{
     sync::{
@@ -12,58 +12,57 @@ use std::{
 
 use delfin_tests::{Host, Metrics};
 
-use crate::stage::{Exporter, Stage};
+use crate::testbed::{Exporter, Testbed};
 
-/// Somebody who looks, until asked what was seen.
+/// Checks in a thread until [`finish`](Self::finish).
 pub(crate) struct Watch {
     over: Arc<AtomicBool>,
-    looks: JoinHandle<u64>,
+    checks: JoinHandle<u64>,
 }
 
 impl Watch {
-    /// Begins to look.
-    pub(crate) fn begin(stage: &Stage, host: &Host) -> Self {
+    pub(crate) fn start(testbed: &Testbed, host: &Host) -> Self {
         let over = Arc::new(AtomicBool::new(false));
-        let (exporters, url) = (stage.exporters.clone(), host.url().to_owned());
+        let (exporters, url) = (testbed.exporters.clone(), host.url().to_owned());
         let ends = Arc::clone(&over);
-        let looks = thread::spawn(move || {
-            let mut looks = 0;
+        let checks = thread::spawn(move || {
+            let mut checks = 0;
             while !ends.load(Ordering::Relaxed) {
                 if let Some(metrics) = metrics(&url) {
                     for exporter in &exporters {
-                        look(exporter, &metrics);
+                        check(exporter, &metrics);
                     }
-                    looks += 1;
+                    checks += 1;
                 }
                 thread::sleep(Duration::from_millis(30));
             }
-            looks
+            checks
         });
-        Self { over, looks }
+        Self { over, checks }
     }
 
-    /// How often it looked.
+    /// The number of checks.
     ///
     /// # Panics
     ///
-    /// Something was not as it must be.
-    pub(crate) fn end(self) -> u64 {
+    /// A check failed.
+    pub(crate) fn finish(self) -> u64 {
         self.over.store(true, Ordering::Relaxed);
-        match self.looks.join() {
-            Ok(looks) => looks,
+        match self.checks.join() {
+            Ok(checks) => checks,
             Err(seen) => std::panic::resume_unwind(seen),
         }
     }
 }
 
-/// The metrics, if the host is there to tell them.
+/// The metrics, if the host responds.
 fn metrics(url: &str) -> Option<Metrics> {
     let mut answer = ureq::get(format!("{url}/metrics")).call().ok()?;
     let page = answer.body_mut().read_to_string().ok()?;
     Some(Metrics::parse(&page).unwrap_or_else(|error| panic!("{error} in\n{page}")))
 }
 
-fn look(exporter: &Exporter, metrics: &Metrics) {
+fn check(exporter: &Exporter, metrics: &Metrics) {
     let of =
         |name: &str| metrics.of_exporter(&exporter.name, &format!("delfin_host_exporter_{name}"));
     let unaccounted = of("unaccounted_items");
@@ -74,11 +73,11 @@ fn look(exporter: &Exporter, metrics: &Metrics) {
     );
     if let Some(receiver) = exporter.receiver() {
         let (delivered, arrived) = (of("delivered_items_total"), receiver.items() as f64);
-        // Those that were asked for once more are counted once more.
+        // Replayed items count as delivered again.
         let replayed = of("replayed_items_total");
         assert!(
             delivered <= arrived + replayed,
-            "{}: {delivered} are called delivered, {arrived} arrived",
+            "{}: {delivered} are counted as delivered, {arrived} arrived",
             exporter.name
         );
     }

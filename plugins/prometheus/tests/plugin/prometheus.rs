@@ -178,7 +178,7 @@ fn promtool_has_nothing_to_say_but_of_delfins_names() {
     export(&mut page, &sample::performance(300, 1));
     export(&mut page, &awkward());
     let page = get(&format!("http://127.0.0.1:{port}/metrics"), &[]).unwrap();
-    let Some(said) = receivers::said_of_page(&page.body) else {
+    let Some(said) = receivers::promtool_messages(&page.body) else {
         return;
     };
     assert_eq!(said, [""; 0]);

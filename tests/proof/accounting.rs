@@ -1,4 +1,4 @@
-//! Compares, item by item, what was acknowledged with what became of it.
+//! Compares each acknowledged row with its disposition.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::{
     producer::Producer,
-    stage::{Exporter, Stage},
+    testbed::{Exporter, Testbed},
 };
 
-/// What has to have become of a row.
+/// The expected final state of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fate {
+pub(crate) enum Disposition {
     Delivered,
     DeadLettered,
     Dropped,
@@ -20,62 +20,63 @@ pub(crate) enum Fate {
 }
 
 /// Checks that every row was delivered to every exporter.
-pub(crate) fn all_delivered(stage: &Stage, host: &Host, producer: &Producer) {
-    all(stage, host, producer, |_, _| Fate::Delivered);
+pub(crate) fn assert_all_delivered(testbed: &Testbed, host: &Host, producer: &Producer) {
+    assert_all(testbed, host, producer, |_, _| Disposition::Delivered);
 }
 
-/// Checks that, once nothing is pending, each row met with its fate at each
-/// exporter, and no other.
-pub(crate) fn all(
-    stage: &Stage,
+/// Checks that, once nothing is pending, each row has the expected disposition at each exporter.
+pub(crate) fn assert_all(
+    testbed: &Testbed,
     host: &Host,
     producer: &Producer,
-    fate: impl Fn(&Exporter, &Row) -> Fate,
+    disposition: impl Fn(&Exporter, &Row) -> Disposition,
 ) {
     producer.finish(host);
-    stage.wait_until_idle(host, &stage.exporters);
-    for exporter in &stage.exporters {
+    testbed.wait_until_idle(host, &testbed.exporters);
+    for exporter in &testbed.exporters {
         let rows = producer.acknowledged(exporter.kind);
-        assert!(!rows.is_empty(), "nothing was handed in");
-        one(stage, host, exporter, &rows, |row| fate(exporter, row));
+        assert!(!rows.is_empty(), "no row was sent");
+        assert_exporter(testbed, host, exporter, &rows, |row| {
+            disposition(exporter, row)
+        });
     }
 }
 
-/// Checks one exporter.
-pub(crate) fn one(
-    stage: &Stage,
+/// Checks the rows, their order, the dead letters and the counts of one exporter.
+pub(crate) fn assert_exporter(
+    testbed: &Testbed,
     host: &Host,
     exporter: &Exporter,
     acknowledged: &[Row],
-    fate: impl Fn(&Row) -> Fate,
+    disposition: impl Fn(&Row) -> Disposition,
 ) {
     let name = exporter.name.as_str();
-    let arrived = stage.arrived(exporter);
+    let arrived = testbed.arrived(exporter);
     let firsts = firsts(&arrived);
-    let mut items: BTreeMap<Fate, u64> = BTreeMap::new();
-    let mut letters = BTreeSet::new();
+    let mut items: BTreeMap<Disposition, u64> = BTreeMap::new();
+    let mut dead_rows = BTreeSet::new();
     for row in acknowledged {
-        let fate = fate(row);
+        let disposition = disposition(row);
         let there = firsts.get(row.name.as_str()).map(|at| &arrived[*at]);
-        match (fate, there) {
-            (Fate::Delivered, there) => assert_eq!(there, Some(row), "{name}: acknowledged"),
-            (_, there) => assert_eq!(there, None, "{name}: {row:?} should be {fate:?}"),
+        match (disposition, there) {
+            (Disposition::Delivered, there) => assert_eq!(there, Some(row), "{name}: acknowledged"),
+            (_, there) => assert_eq!(there, None, "{name}: {row:?} should be {disposition:?}"),
         }
-        if fate == Fate::DeadLettered {
-            letters.insert(row.name.clone());
+        if disposition == Disposition::DeadLettered {
+            dead_rows.insert(row.name.clone());
         }
-        *items.entry(fate).or_default() += row.items;
+        *items.entry(disposition).or_default() += row.items;
     }
     let known: BTreeSet<&str> = acknowledged.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(known.len(), acknowledged.len(), "acknowledged twice");
     let strange = firsts.keys().find(|name| !known.contains(*name));
-    assert_eq!(strange, None, "{name} has what nobody has acknowledged");
+    assert_eq!(strange, None, "{name} has a row that was not acknowledged");
     assert_ordered(name, &arrived, &firsts);
-    assert_eq!(dead_letters(host, name), letters, "{name}: dead letters");
+    assert_eq!(dead_letters(host, name), dead_rows, "{name}: dead letters");
     assert_counts(host, name, &items);
 }
 
-/// Where each row came first.
+/// The index of the first arrival of each row.
 fn firsts(arrived: &[Row]) -> BTreeMap<&str, usize> {
     let mut firsts = BTreeMap::new();
     for (at, row) in arrived.iter().enumerate() {
@@ -84,8 +85,8 @@ fn firsts(arrived: &[Row]) -> BTreeMap<&str, usize> {
     firsts
 }
 
-/// Rows of one storage came in the order in which they were handed in, which is
-/// that of their names.
+/// Rows of one storage arrive in the order in which clients sent them, which is the order of their
+/// names.
 fn assert_ordered(exporter: &str, arrived: &[Row], firsts: &BTreeMap<&str, usize>) {
     let mut last: BTreeMap<&str, &str> = BTreeMap::new();
     for (at, row) in arrived.iter().enumerate() {
@@ -103,16 +104,16 @@ fn assert_ordered(exporter: &str, arrived: &[Row], firsts: &BTreeMap<&str, usize
     }
 }
 
-fn assert_counts(host: &Host, exporter: &str, items: &BTreeMap<Fate, u64>) {
+fn assert_counts(host: &Host, exporter: &str, items: &BTreeMap<Disposition, u64>) {
     let view = host.exporter(exporter);
     let counts = [
-        ("delivered", Fate::Delivered),
-        ("dead_lettered", Fate::DeadLettered),
-        ("dropped", Fate::Dropped),
-        ("filtered", Fate::Filtered),
+        ("delivered", Disposition::Delivered),
+        ("dead_lettered", Disposition::DeadLettered),
+        ("dropped", Disposition::Dropped),
+        ("filtered", Disposition::Filtered),
     ];
-    for (count, fate) in counts {
-        let wanted = items.get(&fate).copied().unwrap_or(0);
+    for (count, disposition) in counts {
+        let wanted = items.get(&disposition).copied().unwrap_or(0);
         assert_eq!(view[count], wanted, "{exporter}: {count}: {view}");
     }
     let metrics = host.metrics();
@@ -126,25 +127,25 @@ fn assert_counts(host: &Host, exporter: &str, items: &BTreeMap<Fate, u64>) {
     assert!(of("unaccounted_items") == 0.0, "{exporter}");
 }
 
-/// The names of the rows that an exporter's dead letters hold.
+/// The names of the rows in the dead letters of an exporter.
 pub(crate) fn dead_letters(host: &Host, exporter: &str) -> BTreeSet<String> {
     let (status, answer) = host.get(&format!(
         "/v1/dead-letters?exporter={exporter}&limit=100000"
     ));
     assert_eq!(status, 200, "{answer}");
-    let letters = list(&answer["dead_letters"]);
-    let names = letters.iter().flat_map(|letter| {
+    let dead_rows = list(&answer["dead_letters"]);
+    let names = dead_rows.iter().flat_map(|letter| {
         let id = letter["id"].as_str().unwrap_or_default();
         let (status, letter) = host.get(&format!("/v1/dead-letters/{id}"));
         assert_eq!(status, 200, "{letter}");
         list(&letter["content"])
     });
-    let names: Vec<String> = names.map(|item| Row::of_json(&item).name).collect();
+    let names: Vec<String> = names.map(|item| Row::from_json(&item).name).collect();
     let all: BTreeSet<String> = names.iter().cloned().collect();
     assert_eq!(
         all.len(),
         names.len(),
-        "{exporter}: a row is in two letters"
+        "{exporter}: a row is in two dead letters"
     );
     all
 }

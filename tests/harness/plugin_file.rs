@@ -1,5 +1,4 @@
-//! Plugin files that nobody should have made: C code with a manifest, and
-//! libraries in which bytes are replaced.
+//! Invalid plugin files: C code with a manifest, and libraries with replaced bytes.
 
 use std::{
     fs,
@@ -7,25 +6,21 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::Ran;
+use crate::CommandOutput;
 
 const MAGIC: &[u8] = b"DELFINPL";
 
 /// Compiles C code into a library.
-///
-/// # Panics
-///
-/// The compiler does not take it.
 pub fn compile(library: &Path, code: &str) {
     let mut cc = Command::new("cc");
     cc.args(["-shared", "-fPIC", "-x", "c", "-", "-o"])
         .arg(library)
         .stdin(Stdio::piped());
-    let _ = Ran::with_input(&mut cc, code.as_bytes()).exits(0);
+    let _ = CommandOutput::run_with_input(&mut cc, code.as_bytes()).expect_exit(0);
 }
 
-/// C code with the manifest of a plugin that offers one exporter. The code is
-/// no plugin: only its constructors matter.
+/// C code with the manifest of a plugin that offers one exporter. The library has no entry points of
+/// a plugin: only its constructors run.
 #[must_use]
 pub fn with_manifest(exporter: &str, code: &str) -> String {
     let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
@@ -54,11 +49,7 @@ pub fn constructor(code: &str) -> String {
     )
 }
 
-/// Replaces the first occurrence of some bytes in a file by as many others.
-///
-/// # Panics
-///
-/// They are not there, or the new ones are not as many.
+/// Replaces the first occurrence of `from` in a file.
 pub fn patch(file: &Path, from: &[u8], to: &[u8]) {
     assert_eq!(
         from.len(),

@@ -1,11 +1,10 @@
-//! A host's folder, its exporters, and where their rows can be found.
+//! A host's folder, its exporters and the rows that their receivers got.
 
 use delfin_plugin_api::Kind;
 use delfin_tests::{Host, Receiver, Row, Setup};
 use serde_json::Value;
 
-/// How every exporter is configured: quick to try again, in calls of a size that
-/// a busy machine can handle in time.
+/// Settings of every exporter: short backoff, and calls small enough for a busy machine.
 const COMMON: &str = r#"
 timeout = "1s"
 batch.max_points = 4000
@@ -14,24 +13,21 @@ retry.max_interval = "20ms"
 retry.max_retry_after = "200ms"
 "#;
 
-/// What is to be tried.
 #[derive(Default)]
-pub(crate) struct Plan {
+pub(crate) struct TestbedBuilder {
     exporters: Vec<Exporter>,
     tables: String,
 }
 
-/// One exporter that is tried.
 #[derive(Clone)]
 pub(crate) struct Exporter {
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    place: Place,
+    rows: RowSource,
 }
 
-/// Where its rows are.
 #[derive(Clone)]
-enum Place {
+enum RowSource {
     Receiver(Receiver),
     /// A file of JSON lines.
     Json(String),
@@ -39,15 +35,13 @@ enum Place {
     Lines(String),
 }
 
-/// See the module.
-pub(crate) struct Stage {
+pub(crate) struct Testbed {
     pub(crate) setup: Setup,
     pub(crate) exporters: Vec<Exporter>,
 }
 
-impl Plan {
-    /// A webhook exporter with a receiver of its own, which begins well. `more`
-    /// are settings of its table.
+impl TestbedBuilder {
+    /// A webhook exporter with a receiver of its own. `more` are settings of its table.
     pub(crate) fn hook(self, name: &str, kind: Kind, more: &str) -> Self {
         let receiver = Receiver::start();
         let plugin = match kind {
@@ -56,7 +50,7 @@ impl Plan {
         };
         let config = format!("url = \"{}\"", receiver.url());
         self.exporter(
-            Exporter::new(name, kind, Place::Receiver(receiver)),
+            Exporter::new(name, kind, RowSource::Receiver(receiver)),
             plugin,
             more,
             &config,
@@ -72,33 +66,33 @@ impl Plan {
         let file = format!("{name}.jsonl");
         let config = format!("path = \"@/{file}\"");
         self.exporter(
-            Exporter::new(name, kind, Place::Json(file)),
+            Exporter::new(name, kind, RowSource::Json(file)),
             plugin,
             "",
             &config,
         )
     }
 
-    /// A scripted exporter of performance; its script is named as it is.
+    /// A scripted performance exporter; its script has the same name.
     pub(crate) fn scripted(self, name: &str, plugin: &str, more: &str) -> Self {
         let file = format!("{name}.rows");
         let config =
             format!("script = \"@/{name}\"\nreceived = \"@/{name}.calls\"\nrows = \"@/{file}\"");
         let kind = Kind::Performance;
         self.exporter(
-            Exporter::new(name, kind, Place::Lines(file)),
+            Exporter::new(name, kind, RowSource::Lines(file)),
             plugin,
             more,
             &config,
         )
     }
 
-    pub(crate) fn build(self) -> Stage {
+    pub(crate) fn build(self) -> Testbed {
         self.build_in("state", "")
     }
 
-    /// With the state in a folder, and settings of the journal.
-    pub(crate) fn build_in(self, state: &str, journal: &str) -> Stage {
+    /// With this state folder, and these settings of the journal.
+    pub(crate) fn build_in(self, state: &str, journal: &str) -> Testbed {
         let names = |kind| -> String {
             let of_kind = self
                 .exporters
@@ -126,14 +120,14 @@ min_free_bytes = 0
             names(Kind::Alert),
             self.tables
         );
-        Stage {
+        Testbed {
             setup: Setup::new(&["file", "scripted", "webhook"], "").with_whole_config(&config),
             exporters: self.exporters,
         }
     }
 
     fn exporter(mut self, exporter: Exporter, plugin: &str, more: &str, config: &str) -> Self {
-        // What comes later takes the place of what is common.
+        // A setting in `more` replaces the common one.
         let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
         let others: Vec<String> = more.lines().map(key).collect();
         let common = COMMON.lines().filter(|line| !others.contains(&key(line)));
@@ -147,19 +141,17 @@ min_free_bytes = 0
     }
 }
 
-impl Stage {
-    /// The exporter of that name.
+impl Testbed {
     pub(crate) fn exporter(&self, name: &str) -> &Exporter {
         let mut exporters = self.exporters.iter();
         let found = exporters.find(|exporter| exporter.name == name);
         found.expect("an exporter of that name")
     }
 
-    /// The receiver of a webhook exporter.
     pub(crate) fn receiver(&self, name: &str) -> &Receiver {
-        match &self.exporter(name).place {
-            Place::Receiver(receiver) => receiver,
-            Place::Json(_) | Place::Lines(_) => panic!("`{name}` has no receiver"),
+        match &self.exporter(name).rows {
+            RowSource::Receiver(receiver) => receiver,
+            RowSource::Json(_) | RowSource::Lines(_) => panic!("`{name}` has no receiver"),
         }
     }
 
@@ -168,27 +160,27 @@ impl Stage {
         self.exporters.iter().filter_map(Exporter::receiver)
     }
 
-    /// What a scripted exporter does from now on.
+    /// Sets the behavior of a scripted exporter.
     pub(crate) fn script(&self, name: &str, word: &str) {
         self.setup.write(name, word);
     }
 
-    /// The rows that arrived at an exporter's receiver, in order.
+    /// The rows that the receiver of an exporter got, in order.
     pub(crate) fn arrived(&self, exporter: &Exporter) -> Vec<Row> {
-        match &exporter.place {
-            Place::Receiver(receiver) => receiver.rows(),
-            Place::Json(file) => {
+        match &exporter.rows {
+            RowSource::Receiver(receiver) => receiver.rows(),
+            RowSource::Json(file) => {
                 let rows = self.setup.lines(file).into_iter().map(|line| {
                     let row: Value = serde_json::from_str(&line)
                         .unwrap_or_else(|error| panic!("{error}: {line}"));
-                    Row::of_json(&row)
+                    Row::from_json(&row)
                 });
                 rows.collect()
             }
-            Place::Lines(file) => {
+            RowSource::Lines(file) => {
                 let lines = self.setup.lines(file).into_iter();
                 let row = |line: String| {
-                    Row::of_line(&line).unwrap_or_else(|| panic!("{file}: `{line}`"))
+                    Row::from_line(&line).unwrap_or_else(|| panic!("{file}: `{line}`"))
                 };
                 lines.map(row).collect()
             }
@@ -210,19 +202,19 @@ impl Stage {
 }
 
 impl Exporter {
-    fn new(name: &str, kind: Kind, place: Place) -> Self {
+    fn new(name: &str, kind: Kind, rows: RowSource) -> Self {
         Self {
             name: name.to_owned(),
             kind,
-            place,
+            rows,
         }
     }
 
-    /// The receiver, if it is a webhook exporter's.
+    /// The receiver of a webhook exporter.
     pub(crate) fn receiver(&self) -> Option<&Receiver> {
-        match &self.place {
-            Place::Receiver(receiver) => Some(receiver),
-            Place::Json(_) | Place::Lines(_) => None,
+        match &self.rows {
+            RowSource::Receiver(receiver) => Some(receiver),
+            RowSource::Json(_) | RowSource::Lines(_) => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One command that ran to its end: its exit code, and both of its outputs.
+//! A command that is run to its end: its exit code and its output.
 
 use std::{
     io::{Read, Write},
@@ -11,35 +11,24 @@ use serde_json::Value;
 
 use crate::PATIENCE;
 
-/// What came of a command.
 #[derive(Debug)]
-pub struct Ran {
-    /// Its exit code; none if a signal ended it.
+pub struct CommandOutput {
+    /// `None` if a signal ended the command.
     pub code: Option<i32>,
-    /// Its data.
     pub stdout: String,
-    /// Its messages.
     pub stderr: String,
 }
 
-impl Ran {
+impl CommandOutput {
     /// Runs a command.
-    ///
-    /// # Panics
-    ///
-    /// It cannot be run, or does not end.
     #[must_use]
-    pub fn of(command: &mut Command) -> Self {
-        Self::with_input(command, b"")
+    pub fn run(command: &mut Command) -> Self {
+        Self::run_with_input(command, b"")
     }
 
-    /// Runs a command, with something on its standard input.
-    ///
-    /// # Panics
-    ///
-    /// It cannot be run, or does not end.
+    /// Runs a command with this standard input.
     #[must_use]
-    pub fn with_input(command: &mut Command, input: &[u8]) -> Self {
+    pub fn run_with_input(command: &mut Command, input: &[u8]) -> Self {
         let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -48,26 +37,22 @@ impl Ran {
         let mut child = child.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
         let (stdout, stderr) = (read(child.stdout.take()), read(child.stderr.take()));
         if let Some(mut stdin) = child.stdin.take() {
-            // A command that fails early does not read it, and says why.
+            // A command that fails early does not read its input; its output says why.
             let _ = stdin.write_all(input);
         }
         let code = end(&mut child);
-        let ran = Self {
+        let output = Self {
             code: code.flatten(),
             stdout: text(stdout),
             stderr: text(stderr),
         };
-        assert!(code.is_some(), "{command:?} does not end: {ran:?}");
-        ran
+        assert!(code.is_some(), "{command:?} does not end: {output:?}");
+        output
     }
 
     /// Checks the exit code.
-    ///
-    /// # Panics
-    ///
-    /// It is another; with all that the command has said.
     #[must_use]
-    pub fn exits(self, code: i32) -> Self {
+    pub fn expect_exit(self, code: i32) -> Self {
         assert_eq!(
             self.code,
             Some(code),
@@ -78,11 +63,7 @@ impl Ran {
         self
     }
 
-    /// Its data, as JSON.
-    ///
-    /// # Panics
-    ///
-    /// It is none.
+    /// Standard output as JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         let value = serde_json::from_str(&self.stdout);
@@ -90,7 +71,7 @@ impl Ran {
     }
 }
 
-/// Waits for the exit code; nothing if the command had to be ended.
+/// Waits for the exit code; `None` if the command had to be killed.
 fn end(child: &mut Child) -> Option<Option<i32>> {
     let start = Instant::now();
     loop {
@@ -98,7 +79,7 @@ fn end(child: &mut Child) -> Option<Option<i32>> {
             return Some(status.code());
         }
         if start.elapsed() > PATIENCE {
-            // It may have ended just now.
+            // The command may have ended by now.
             let _ = child.kill();
             let _ = child.wait();
             return None;
@@ -111,7 +92,7 @@ fn read(from: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut from) = from {
-            // What came before an error is still worth showing.
+            // The output before an error is still worth showing.
             let _ = from.read_to_end(&mut bytes);
         }
         bytes

@@ -32,7 +32,7 @@ fn says(host: &Host, message: &str, level: &str, fields: &[&str]) {
 }
 
 #[test]
-fn log_and_tracing_come_out_with_their_level_and_their_fields() {
+fn log_and_tracing_records_keep_their_level_and_fields() {
     let (_setup, host) = told("speak");
     let fields = ["answer=42", "colour=\"light blue\""];
     says(&host, "said with log ", "INFO", &fields);
@@ -41,7 +41,7 @@ fn log_and_tracing_come_out_with_their_level_and_their_fields() {
 }
 
 #[test]
-fn a_thread_of_the_plugins_own_speaks_under_the_exporters_name_too() {
+fn a_thread_of_the_plugin_logs_under_the_exporters_name() {
     let (_setup, host) = told("speak");
     says(&host, "said with log by a thread", "INFO", &["answer=44"]);
     says(
@@ -56,7 +56,7 @@ fn a_thread_of_the_plugins_own_speaks_under_the_exporters_name_too() {
 }
 
 #[test]
-fn a_panic_is_one_line_with_its_text_and_its_place() {
+fn a_panic_is_one_line_with_its_message_and_location() {
     let (setup, host) = told("panic");
     let panic = "the plugin panicked: told to panic";
     says(&host, panic, "ERROR", &["at=tests/plugin/src/lib.rs"]);
