@@ -6,7 +6,7 @@ mod redact;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use self::redact::{RedactingDriver, Secrets};
+use self::redact::{RedactingDriver, redact, redactor_of};
 use super::driver::{Driver, DriverError, DriverOptions};
 
 /// Creates a driver for a storage id. Fails if an option is wrong.
@@ -65,10 +65,10 @@ impl DriverRegistry {
         let key = (vendor.to_owned(), model.to_owned());
         let redacting =
             move |id: &str, options: &DriverOptions| -> Result<Box<dyn Driver>, DriverError> {
-                let secrets = Secrets::of(options);
+                let redactor = redactor_of(options);
                 match factory(id, options) {
-                    Ok(driver) => Ok(Box::new(RedactingDriver { driver, secrets })),
-                    Err(error) => Err(secrets.redact(error)),
+                    Ok(driver) => Ok(Box::new(RedactingDriver { driver, redactor })),
+                    Err(error) => Err(redact(&redactor, error)),
                 }
             };
         self.factories.insert(key, Arc::new(redacting));

@@ -4,6 +4,7 @@
 //! storage or a library puts it there. The registry wraps every driver, so that drivers
 //! need not redact their errors.
 
+use delfin_plugin_api::redact::Redactor;
 use serde_json::Value;
 
 use crate::collect::{
@@ -22,89 +23,59 @@ const SECRET_OPTIONS: [&str; 7] = [
     "auth_key",
     "privacy_key",
 ];
-const SHOWN: &str = "***";
-
-/// Shorter ones occur in ordinary text by chance.
-const MIN_CHARS: usize = 4;
-
-/// What must not be repeated, the longest first.
-#[derive(Default)]
-pub(super) struct Secrets(Vec<String>);
 
 /// A driver whose errors are redacted.
 pub(super) struct RedactingDriver {
     pub(super) driver: Box<dyn Driver>,
-    pub(super) secrets: Secrets,
+    pub(super) redactor: Redactor,
 }
 
-impl Secrets {
-    /// Those among a driver's options.
-    pub(super) fn of(options: &DriverOptions) -> Self {
-        let mut secrets = Self::default();
-        for (key, value) in options {
-            secrets.look_at(key, value);
-        }
-        secrets
-            .0
-            .sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets
+/// A redactor of the secrets in a driver's options.
+pub(super) fn redactor_of(options: &DriverOptions) -> Redactor {
+    let mut redactor = Redactor::default();
+    for (key, value) in options {
+        hide_secrets(&mut redactor, key, value);
     }
+    redactor
+}
 
-    /// The error without them.
-    pub(super) fn redact(&self, error: DriverError) -> DriverError {
-        match error {
-            DriverError::Unavailable { reason } => DriverError::Unavailable {
-                reason: self.scrubbed(reason),
-            },
-            DriverError::BadAnswer { reason } => DriverError::BadAnswer {
-                reason: self.scrubbed(reason),
-            },
-            DriverError::Refused { reason } => DriverError::Refused {
-                reason: self.scrubbed(reason),
-            },
-            DriverError::Option { option, reason } => DriverError::Option {
-                option,
-                reason: self.scrubbed(reason),
-            },
-            DriverError::Unsupported { .. } | DriverError::TooMuch(_) => error,
-        }
+/// The error without the secrets.
+pub(super) fn redact(redactor: &Redactor, error: DriverError) -> DriverError {
+    let redacted = |reason: String| redactor.redact(&reason).into_owned();
+    match error {
+        DriverError::Unavailable { reason } => DriverError::Unavailable {
+            reason: redacted(reason),
+        },
+        DriverError::BadAnswer { reason } => DriverError::BadAnswer {
+            reason: redacted(reason),
+        },
+        DriverError::Refused { reason } => DriverError::Refused {
+            reason: redacted(reason),
+        },
+        DriverError::Option { option, reason } => DriverError::Option {
+            option,
+            reason: redacted(reason),
+        },
+        DriverError::Unsupported { .. } | DriverError::TooMuch(_) => error,
     }
+}
 
-    fn look_at(&mut self, key: &str, value: &Value) {
-        match value {
-            Value::Object(fields) => {
-                for (key, value) in fields {
-                    self.look_at(key, value);
-                }
+fn hide_secrets(redactor: &mut Redactor, key: &str, value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                hide_secrets(redactor, key, value);
             }
-            Value::String(text)
-                if SECRET_OPTIONS.contains(&key) && text.chars().count() >= MIN_CHARS =>
-            {
-                // Messages often quote what they were given.
-                let escaped = text.escape_debug().to_string();
-                if escaped != *text {
-                    self.0.push(escaped);
-                }
-                self.0.push(text.clone());
-            }
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Array(_) => {}
         }
-    }
-
-    fn scrubbed(&self, text: String) -> String {
-        let secrets = self.0.iter();
-        secrets.fold(text, |text, secret| text.replace(secret, SHOWN))
+        Value::String(text) if SECRET_OPTIONS.contains(&key) => redactor.hide(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {}
     }
 }
 
 impl Driver for RedactingDriver {
     fn storage(&mut self) -> Result<StorageInfo, DriverError> {
         let result = self.driver.storage();
-        result.map_err(|error| self.secrets.redact(error))
+        result.map_err(|error| redact(&self.redactor, error))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -117,7 +88,7 @@ impl Driver for RedactingDriver {
         series: &mut SeriesBuilder<'_>,
     ) -> Result<(), DriverError> {
         let result = self.driver.collect(window, series);
-        result.map_err(|error| self.secrets.redact(error))
+        result.map_err(|error| redact(&self.redactor, error))
     }
 
     fn list_alerts(
@@ -126,12 +97,12 @@ impl Driver for RedactingDriver {
         alerts: &mut AlertBuilder<'_>,
     ) -> Result<(), DriverError> {
         let result = self.driver.list_alerts(range, alerts);
-        result.map_err(|error| self.secrets.redact(error))
+        result.map_err(|error| redact(&self.redactor, error))
     }
 
     fn clear_alert(&mut self, sequence_number: &str) -> Result<(), DriverError> {
         let result = self.driver.clear_alert(sequence_number);
-        result.map_err(|error| self.secrets.redact(error))
+        result.map_err(|error| redact(&self.redactor, error))
     }
 }
 
@@ -225,6 +196,6 @@ mod tests {
         let error = DriverError::Unavailable {
             reason: "no route to nowhere".to_owned(),
         };
-        assert_eq!(Secrets::of(&options).redact(error.clone()), error);
+        assert_eq!(redact(&redactor_of(&options), error.clone()), error);
     }
 }
