@@ -263,8 +263,5 @@ fn a_lost_key_is_refused_at_the_start_and_the_remedy_is_named() {
         output.stderr.contains("inventory.key` is missing"),
         "{output:?}"
     );
-    assert!(
-        output.stderr.contains("(put it back, or move"),
-        "{output:?}"
-    );
+    assert!(output.stderr.contains("(restore it, or move"), "{output:?}");
 }

@@ -1,67 +1,181 @@
-//! What the host's SQLite files have in common: a schema and a stamp, by which
-//! a file of another program or another version is known, and what is done with
-//! a damaged one.
+//! Opens the SQLite files of the host.
+//!
+//! A [`Database`] describes one kind of file. Opening creates a missing file, and refuses a
+//! file of another program or of another schema version. A damaged file can be moved aside;
+//! it is never deleted.
+//!
+//! Knows nothing of what the files contain.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use rusqlite::{Connection, Error, ErrorCode, ffi};
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags, ffi};
 
 use crate::clock::now_ms;
 
-/// What a file is known by.
-pub(crate) struct Kind {
-    /// What makes a new one; it sets the stamp too.
+/// How long a statement waits for a lock of another connection.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For each connection. Temporary files would need the disk when it is full, and a memory map
+/// turns an unreadable disk into a signal instead of an error.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA mmap_size = 0;
+     PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;";
+
+/// A kind of file: its schema, and how the host recognizes it.
+pub(crate) struct Database {
+    /// The name in messages, such as `journal`.
+    pub(crate) name: &'static str,
+    /// Creates the tables, and sets application id and version.
     pub(crate) schema: &'static str,
     pub(crate) application_id: i64,
     pub(crate) version: i64,
-    /// Tables by which a file is known that has lost its stamp: it is damaged.
+    /// A file with these tables that lost its application id is damaged, not foreign. Empty: it
+    /// is foreign.
     pub(crate) tables: &'static [&'static str],
+    /// Pragmas that take effect only before the first table exists.
+    pub(crate) create_pragmas: &'static str,
+    /// Further pragmas for each connection.
+    pub(crate) pragmas: &'static str,
 }
 
-/// Why a file was not opened.
-pub(crate) enum Refusal {
-    Store(Error),
-    /// It is of another program.
-    Foreign,
-    /// It is of another version of the host.
-    Version(i64),
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    #[error("cannot use {name} `{}`: {error} (check its owner, its mode and its disk)", path.display())]
+    File {
+        name: &'static str,
+        path: PathBuf,
+        error: Error,
+    },
+    #[error("cannot rename the damaged {name} `{}` (check its folder, and its disk)", path.display())]
+    MoveAside {
+        name: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// Another program wrote the file.
+    #[error(
+        "`{}` is not {} {name} of delfin-host (move it away, or set another `state_dir`)",
+        path.display(),
+        article(name)
+    )]
+    Foreign { name: &'static str, path: PathBuf },
+    /// A host with another schema version wrote the file.
+    #[error(
+        "{name} `{}` has schema version {found}, this host needs {wanted} \
+         (run the host that wrote it, or set another `state_dir`)",
+        path.display()
+    )]
+    Version {
+        name: &'static str,
+        path: PathBuf,
+        found: i64,
+        wanted: i64,
+    },
 }
 
-impl Kind {
-    /// Makes the tables in a new file, after those pragmas; in another one, looks
-    /// whether they are these.
-    pub(crate) fn prepare(
+/// The kinds of SQLite errors that the host handles in different ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// The disk is full.
+    Full,
+    /// The file is damaged: it cannot be read, or contains values that the host never wrote.
+    Damaged,
+    Other,
+}
+
+impl Database {
+    /// Opens a file for reading and writing, and reads with `load` what the caller needs first.
+    /// Creates a missing file.
+    pub(crate) fn open<T>(
         &self,
-        connection: &mut Connection,
-        pragmas: &str,
-    ) -> Result<(), Refusal> {
-        let tables: i64 =
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if tables > 0 {
-            return self.check(connection);
+        path: &Path,
+        load: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<(Connection, T), DatabaseError> {
+        let failed = |error| self.error(path, error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        // A file of another program must not change, so this comes before the pragmas.
+        if is_new(&connection).map_err(failed)? {
+            self.create(&mut connection).map_err(failed)?;
+        } else {
+            self.check(path, &connection)?;
         }
-        connection.execute_batch(pragmas)?;
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(self.schema)?;
-        Ok(transaction.commit()?)
+        connection.execute_batch(PRAGMAS).map_err(failed)?;
+        connection.execute_batch(self.pragmas).map_err(failed)?;
+        let loaded = load(&connection).map_err(failed)?;
+        Ok((connection, loaded))
     }
 
-    fn check(&self, connection: &Connection) -> Result<(), Refusal> {
-        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        if pragma("application_id")? != self.application_id {
-            if self.has_tables(connection)? {
-                let corrupt = ffi::Error::new(ffi::SQLITE_CORRUPT);
-                return Err(Error::SqliteFailure(corrupt, None).into());
+    /// Renames a damaged file and its companions in the same way, so that they still open as
+    /// one database. Returns the new path.
+    pub(crate) fn move_aside(&self, path: &Path) -> Result<PathBuf, DatabaseError> {
+        let aside = with_suffix(path, &format!(".corrupt-{}", now_ms()));
+        for companion in ["", "-wal", "-shm"] {
+            let (from, to) = (with_suffix(path, companion), with_suffix(&aside, companion));
+            match fs::rename(from, to) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => {
+                    return Err(DatabaseError::MoveAside {
+                        name: self.name,
+                        path: path.to_path_buf(),
+                        source,
+                    });
+                }
             }
-            return Err(Refusal::Foreign);
         }
-        match pragma("user_version")? {
-            version if version == self.version => Ok(()),
-            found => Err(Refusal::Version(found)),
+        Ok(aside)
+    }
+
+    /// An error of SQLite with the file that it is about.
+    pub(crate) fn error(&self, path: &Path, error: Error) -> DatabaseError {
+        DatabaseError::File {
+            name: self.name,
+            path: path.to_path_buf(),
+            error,
         }
+    }
+
+    fn create(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        connection.execute_batch(self.create_pragmas)?;
+        // The mode is a property of the file. Set it before the first transaction, so that the
+        // schema is durable like everything after it.
+        connection.execute_batch("PRAGMA journal_mode = WAL")?;
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(self.schema)?;
+        transaction.commit()
+    }
+
+    fn check(&self, path: &Path, connection: &Connection) -> Result<(), DatabaseError> {
+        let failed = |error| self.error(path, error);
+        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        if pragma("application_id").map_err(failed)? != self.application_id {
+            if self.has_tables(connection).map_err(failed)? {
+                let corrupt = ffi::Error::new(ffi::SQLITE_CORRUPT);
+                return Err(failed(Error::SqliteFailure(corrupt, None)));
+            }
+            return Err(DatabaseError::Foreign {
+                name: self.name,
+                path: path.to_path_buf(),
+            });
+        }
+        let found = pragma("user_version").map_err(failed)?;
+        if found != self.version {
+            return Err(DatabaseError::Version {
+                name: self.name,
+                path: path.to_path_buf(),
+                found,
+                wanted: self.version,
+            });
+        }
+        Ok(())
     }
 
     fn has_tables(&self, connection: &Connection) -> rusqlite::Result<bool> {
@@ -75,32 +189,40 @@ impl Kind {
     }
 }
 
-/// Whether the file is damaged: it cannot be read, or holds what was never written.
-pub(crate) fn is_damage(error: &Error) -> bool {
-    match error {
-        Error::Utf8Error(..)
-        | Error::FromSqlConversionFailure(..)
-        | Error::IntegralValueOutOfRange(..)
-        | Error::InvalidColumnType(..) => true,
-        _ => matches!(
-            error.sqlite_error_code(),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-        ),
+impl DatabaseError {
+    /// The kind of the SQLite error; `Other` for a file that was refused.
+    pub(crate) fn kind(&self) -> FailureKind {
+        match self {
+            Self::File { error, .. } => FailureKind::of(error),
+            Self::MoveAside { .. } | Self::Foreign { .. } | Self::Version { .. } => {
+                FailureKind::Other
+            }
+        }
     }
 }
 
-/// Renames a damaged file and its companions, so that they still open as one
-/// database; says what it is called now.
-pub(crate) fn move_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = with_suffix(path, &format!(".corrupt-{}", now_ms()));
-    for companion in ["", "-wal", "-shm"] {
-        match fs::rename(with_suffix(path, companion), with_suffix(&aside, companion)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+impl FailureKind {
+    pub(crate) fn of(error: &Error) -> Self {
+        match error {
+            // The schema is strict, so these come from a damaged file only.
+            Error::Utf8Error(..)
+            | Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..) => Self::Damaged,
+            _ => match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,
+                Some(ErrorCode::DiskFull) => Self::Full,
+                // New codes of SQLite are neither of the two.
+                Some(_) | None => Self::Other,
+            },
         }
     }
-    Ok(aside)
+}
+
+fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(tables == 0)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -109,8 +231,10 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Store(error)
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
     }
 }

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     ActiveAlerts,
-    store::{AlertStore, AlertStoreError},
+    store::AlertStore,
     table::{AlertRecord, AlertTable},
     tracked::recoveries_of,
 };
@@ -30,6 +30,7 @@ use crate::{
     batch_journal::{BatchJournal, ReadResult},
     journal::{AppendError, CommitQueue, CursorError, Position, ReadError, Settlement, StartFrom},
     lifecycle::Phase,
+    sqlite::DatabaseError,
 };
 
 /// The follower's place in the journal; no exporter can have this name.
@@ -48,7 +49,7 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 pub enum AlertTableError {
     /// Its file cannot be used.
     #[error(transparent)]
-    AlertStore(#[from] AlertStoreError),
+    Database(#[from] DatabaseError),
     /// There is no place in the journal for it.
     #[error(transparent)]
     Cursor(#[from] CursorError),
@@ -91,7 +92,7 @@ impl Follower {
         let cursor = backend.open_cursor(CURSOR, StartFrom::Earliest).await?;
         let head = *backend.head().borrow();
         // A place that the journal has not come to is one in a journal that is gone.
-        let known = stored.place.filter(|place| *place <= head.next());
+        let known = stored.next.filter(|next| *next <= head.next());
         let apply_from = known.unwrap_or_default();
         let mut table = AlertTable::new(max_active, stored.alerts);
         table.advance_to(apply_from);

@@ -1,15 +1,14 @@
-//! Where the table lasts: a small SQLite file, and in it the place in the journal
-//! that the table stands for.
+//! Stores the table in a small SQLite file, with the position in the journal that the table
+//! corresponds to.
 //!
-//! Promises: alerts and place change together or not at all. A damaged file is
-//! moved aside, never deleted: the journal and the next sync fill the table again.
+//! Promises: alerts and position change in one transaction. A damaged file is moved aside,
+//! never deleted: the journal and the next alert syncs fill the table again.
 //!
-//! Nothing of SQLite's leaves this file.
+//! Types of SQLite do not leave this file.
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -21,124 +20,77 @@ use super::{
 };
 use crate::{
     batch::Seq,
-    sqlite::{self, Refusal},
+    sqlite::{Database, DatabaseError, FailureKind},
 };
 
 const FILE: &str = "alerts-active.db";
-const VERSION: i64 = 1;
-const TABLE: sqlite::Kind = sqlite::Kind {
+const ACTIVE_ALERTS: Database = Database {
+    name: "table of active alerts",
     schema: include_str!("schema.sql"),
     application_id: 1_145_848_897,
-    version: VERSION,
+    version: 1,
     tables: &["alerts", "place"],
+    create_pragmas: "",
+    pragmas: "PRAGMA journal_size_limit = 16777216;",
 };
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why the table's file cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AlertStoreError {
-    /// It cannot be read or written.
-    #[error("cannot use the table of active alerts `{}`: {reason}", path.display())]
-    Unusable {
-        /// Which file.
-        path: PathBuf,
-        /// What went wrong.
-        reason: String,
-    },
-    /// It is of another program.
-    #[error("`{}` is no table of active alerts (move it away)", path.display())]
-    Foreign {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// It is of a newer host.
-    #[error(
-        "table of active alerts `{}` has version {found}, this host reads {VERSION} (use a newer host, or move it away)",
-        path.display()
-    )]
-    Version {
-        /// Which file.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-    },
-}
-
-/// The file.
+/// The file of the table.
 pub(super) struct AlertStore {
     path: PathBuf,
+    /// `None` after a failed write.
     connection: Option<Connection>,
 }
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Debug, Default)]
 pub(super) struct StoredTable {
-    /// The first record that the table does not know; none in a new file.
-    pub(super) place: Option<Seq>,
+    /// The first record that is not in the table. `None` in a new file.
+    pub(super) next: Option<Seq>,
     pub(super) alerts: Vec<TrackedAlert>,
 }
 
 impl AlertStore {
-    /// Opens the file in a folder, or makes it.
-    pub(super) fn open(state_dir: &Path) -> Result<(Self, StoredTable), AlertStoreError> {
+    /// Opens the file in a folder. Creates a missing file.
+    pub(super) fn open(state_dir: &Path) -> Result<(Self, StoredTable), DatabaseError> {
         let path = state_dir.join(FILE);
-        let (connection, stored) = open_sound(&path)?;
+        let (connection, stored) = open_or_replace(&path)?;
         let connection = Some(connection);
         Ok((Self { path, connection }, stored))
     }
 
-    /// Writes what has changed, and the place that it is true for. After an
-    /// error the file is opened anew, and may be an empty one: everything has to
-    /// be written then.
-    pub(super) fn save(
-        &mut self,
-        place: Seq,
-        changes: &TableChanges,
-    ) -> Result<(), AlertStoreError> {
+    /// Writes changes, and the position after them.
+    ///
+    /// After an error the next call opens the file again, and the file may be a new, empty
+    /// one. The caller has to pass every alert then.
+    pub(super) fn save(&mut self, next: Seq, changes: &TableChanges) -> Result<(), DatabaseError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => open_sound(&self.path)?.0,
+            None => open_or_replace(&self.path)?.0,
         };
-        write(&mut connection, place, changes).map_err(|error| unusable(&self.path, &error))?;
+        write(&mut connection, next, changes)
+            .map_err(|error| ACTIVE_ALERTS.error(&self.path, error))?;
         self.connection = Some(connection);
         Ok(())
     }
 }
 
-/// Opens the file; a damaged one is moved aside first.
-fn open_sound(path: &Path) -> Result<(Connection, StoredTable), AlertStoreError> {
-    match open_and_load(path) {
-        Err(Refusal::Store(error)) if sqlite::is_damage(&error) => {
-            let aside = sqlite::move_aside(path).map_err(|error| unusable(path, &error))?;
+/// Opens the file. Moves a damaged file aside and creates a new one.
+fn open_or_replace(path: &Path) -> Result<(Connection, StoredTable), DatabaseError> {
+    match ACTIVE_ALERTS.open(path, load) {
+        Err(error) if error.kind() == FailureKind::Damaged => {
+            let aside = ACTIVE_ALERTS.move_aside(path)?;
             log::error!(
                 moved_to:% = aside.display(), error:%;
-                "the table of active alerts is damaged and was moved aside; it fills again with what comes"
+                "the table of active alerts is damaged and was moved aside; new batches fill it again"
             );
-            open_and_load(path).map_err(|refusal| refused(path, refusal))
+            ACTIVE_ALERTS.open(path, load)
         }
-        opened => opened.map_err(|refusal| refused(path, refusal)),
+        opened => opened,
     }
 }
 
-fn open_and_load(path: &Path) -> Result<(Connection, StoredTable), Refusal> {
-    let connection = connect(path)?;
-    let stored = load(&connection)?;
-    Ok((connection, stored))
-}
-
-fn connect(path: &Path) -> Result<Connection, Refusal> {
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    TABLE.prepare(&mut connection, "PRAGMA journal_mode = WAL")?;
-    connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216;
-         PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;",
-    )?;
-    Ok(connection)
-}
-
 fn load(connection: &Connection) -> rusqlite::Result<StoredTable> {
-    let place = connection
+    let next = connection
         .query_row("SELECT next_seq FROM place", [], |row| row.get(0))
         .optional()?
         .map(Seq);
@@ -149,7 +101,7 @@ fn load(connection: &Connection) -> rusqlite::Result<StoredTable> {
     )?;
     let alerts = alerts.query_map([], alert_of)?;
     Ok(StoredTable {
-        place,
+        next,
         alerts: alerts.collect::<rusqlite::Result<_>>()?,
     })
 }
@@ -186,10 +138,10 @@ fn alert_of(row: &Row<'_>) -> rusqlite::Result<TrackedAlert> {
     })
 }
 
-fn write(connection: &mut Connection, place: Seq, changes: &TableChanges) -> rusqlite::Result<()> {
+fn write(connection: &mut Connection, next: Seq, changes: &TableChanges) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     for alert in &changes.updated {
-        keep(&transaction, alert)?;
+        upsert(&transaction, alert)?;
     }
     for identity in &changes.removed {
         let key = identity;
@@ -211,11 +163,11 @@ fn write(connection: &mut Connection, place: Seq, changes: &TableChanges) -> rus
             "INSERT INTO place (id, next_seq) VALUES (1, ?1)
              ON CONFLICT DO UPDATE SET next_seq = excluded.next_seq",
         )?
-        .execute([place.0])?;
+        .execute([next.0])?;
     transaction.commit()
 }
 
-fn keep(connection: &Connection, alert: &TrackedAlert) -> rusqlite::Result<()> {
+fn upsert(connection: &Connection, alert: &TrackedAlert) -> rusqlite::Result<()> {
     let key = &alert.identity;
     let texts = serde_json::to_string(&alert.texts)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
@@ -241,22 +193,6 @@ fn keep(connection: &Connection, alert: &TrackedAlert) -> rusqlite::Result<()> {
             alert.end.map(|end| end.seen_ms),
         ])?;
     Ok(())
-}
-
-fn unusable(path: &Path, error: &dyn std::fmt::Display) -> AlertStoreError {
-    AlertStoreError::Unusable {
-        path: path.to_path_buf(),
-        reason: error.to_string(),
-    }
-}
-
-fn refused(path: &Path, refusal: Refusal) -> AlertStoreError {
-    let owned = path.to_path_buf();
-    match refusal {
-        Refusal::Store(error) => unusable(path, &error),
-        Refusal::Foreign => AlertStoreError::Foreign { path: owned },
-        Refusal::Version(found) => AlertStoreError::Version { path: owned, found },
-    }
 }
 
 impl std::fmt::Debug for AlertStore {

@@ -366,7 +366,7 @@ fn a_table_of_a_newer_host_is_refused_in_one_line() {
     let opened = super::open(host.folder.path(), MANY, &host.journal);
     let error = host.runtime.block_on(opened).unwrap_err().to_string();
     assert!(
-        error.contains("has version 9, this host reads 1"),
+        error.contains("has schema version 9, this host needs 1"),
         "{error}"
     );
 }

@@ -1,91 +1,48 @@
-//! Why the inventory could not do what it was asked.
+//! Errors of the inventory.
 
 use std::{io, path::PathBuf};
 
 use uuid::Uuid;
 
-/// Why storages could not be read or kept.
+use crate::sqlite::DatabaseError;
+
+/// Why the inventory could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryError {
-    /// The file could not be read or written.
     #[error("the inventory cannot be used: {reason} (check its disk)")]
-    Unavailable {
-        /// What the store said.
-        reason: String,
-    },
-    /// The access data of a storage does not open with this key.
+    Unavailable { reason: String },
+    /// The key does not unseal the access data of a storage.
     #[error(
-        "the access data of storage `{id}` does not open with the key in `inventory.key` \
-         (put back the key that it was sealed with, or move `inventory.db` away and register \
-         the storages anew)"
+        "the key in `inventory.key` does not open the access data of storage `{id}` \
+         (restore the key that sealed it, or move `inventory.db` away and register \
+         the storages again)"
     )]
-    Sealed {
-        /// Which storage.
-        id: Uuid,
-    },
+    Sealed { id: Uuid },
 }
 
 /// Why the inventory could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryOpenError {
-    /// There is sealed access data, and no key.
+    /// The inventory has access data, but the key does not exist.
     #[error(
         "key `{}` is missing, and without it the access data in `inventory.db` cannot be opened \
-         (put it back, or move `inventory.db` away and register the storages anew)",
+         (restore it, or move `inventory.db` away and register the storages again)",
         path.display()
     )]
-    KeyMissing {
-        /// Where the key should be.
-        path: PathBuf,
-    },
-    /// The key is not one.
+    KeyMissing { path: PathBuf },
+    /// The file of the key has a wrong mode or length.
     #[error("key `{}` cannot be used: {reason}", path.display())]
     KeyUnfit {
-        /// Where it is.
         path: PathBuf,
-        /// What is wrong with it, and what helps.
+        /// The reason, and the remedy in brackets.
         reason: &'static str,
     },
-    /// The key could not be read or made.
+    /// The key could not be read or created.
     #[error("cannot use key `{}` (check its owner, its mode and its disk)", path.display())]
-    Key {
-        /// Where it is.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is some other program's database.
-    #[error(
-        "`{}` is not an inventory of delfin-host (move it away, or set another `state_dir`)",
-        path.display()
-    )]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file has a schema that this host does not know.
-    #[error(
-        "inventory `{}` has schema version {found}, this host needs {wanted} \
-         (run the host that wrote it, or set another `state_dir`)",
-        path.display()
-    )]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// The version in the file.
-        found: i64,
-        /// The version of this host.
-        wanted: i64,
-    },
-    /// The file could not be opened or read.
-    #[error("cannot open inventory `{}`: {reason} (check its owner, its mode and its disk)", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the store said.
-        reason: String,
-    },
-    /// What it holds cannot be used.
+    Key { path: PathBuf, source: io::Error },
+    /// The file cannot be used.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     #[error(transparent)]
     Content(#[from] InventoryError),
 }

@@ -1,8 +1,8 @@
-//! Sealing: what is written can be read with the key alone, and not be changed
-//! or given to another storage unnoticed.
+//! Seals access data: it can be read only with the key, and a change or a swap between
+//! storages is detected.
 //!
-//! XChaCha20-Poly1305 with a random nonce for each sealing. The key is made on
-//! first use and is for the host's user alone.
+//! XChaCha20-Poly1305 with a random nonce per sealing; the storage's id is the associated
+//! data. The key is created on first use, readable by the host's user only.
 
 use std::{
     fs::{File, OpenOptions},
@@ -23,15 +23,16 @@ use super::error::InventoryOpenError;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 
-/// Seals and opens with one key.
+/// Seals and unseals with one key.
 pub(super) struct Sealer(XChaCha20Poly1305);
 
-/// What was sealed was changed, or with another key, or is of somebody else.
+/// The sealed text was changed, has another key, or has another owner.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unopened;
+pub(super) struct UnsealError;
 
 impl Sealer {
-    /// Reads the key. Without one it is made, unless something was sealed before.
+    /// Reads the key. Creates a missing key, unless `has_sealed` says that texts exist that
+    /// need the old one.
     pub(super) fn open(path: &Path, has_sealed: bool) -> Result<Self, InventoryOpenError> {
         let failed = |source| InventoryOpenError::Key {
             path: path.to_path_buf(),
@@ -43,13 +44,15 @@ impl Sealer {
                 let path = path.to_path_buf();
                 return Err(InventoryOpenError::KeyMissing { path });
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make(path).map_err(failed)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                create(path).map_err(failed)?
+            }
             Err(error) => return Err(failed(error)),
         };
         Ok(Self(XChaCha20Poly1305::new((&*key).into())))
     }
 
-    /// Seals a text for an owner.
+    /// Seals a text for an owner. The nonce is in front of the result.
     pub(super) fn seal(&self, owner: &[u8], text: &[u8]) -> io::Result<Vec<u8>> {
         let mut sealed = vec![0; NONCE_BYTES];
         OsRng
@@ -65,20 +68,20 @@ impl Sealer {
         Ok(sealed)
     }
 
-    /// Opens what was sealed for that owner.
+    /// Unseals a text of an owner.
     pub(super) fn unseal(
         &self,
         owner: &[u8],
         sealed: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, Unopened> {
-        let (head, text) = sealed.split_at_checked(NONCE_BYTES).ok_or(Unopened)?;
-        let nonce = nonce(head).ok_or(Unopened)?;
+    ) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
+        let (head, text) = sealed.split_at_checked(NONCE_BYTES).ok_or(UnsealError)?;
+        let nonce = nonce(head).ok_or(UnsealError)?;
         let payload = Payload {
             msg: text,
             aad: owner,
         };
         let text = self.0.decrypt(&nonce, payload);
-        text.map(Zeroizing::new).map_err(|_| Unopened)
+        text.map(Zeroizing::new).map_err(|_| UnsealError)
     }
 }
 
@@ -99,21 +102,20 @@ fn read(mut file: File, path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, Inven
     let metadata = file.metadata().map_err(failed)?;
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(unfit(
-            "others than its owner may read it (set its mode to 0600)",
+            "users other than its owner may read it (set its mode to 0600)",
         ));
     }
     if metadata.len() != KEY_BYTES as u64 {
-        return Err(unfit(
-            "it is not 32 bytes long (put back the one that was there)",
-        ));
+        return Err(unfit("it is not 32 bytes long (restore the original key)"));
     }
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     file.read_exact(&mut *key).map_err(failed)?;
     Ok(key)
 }
 
-/// Makes the key: whole and durable, or not at all.
-fn make(path: &Path) -> io::Result<Zeroizing<[u8; KEY_BYTES]>> {
+/// Creates the key. It becomes visible under its name only when it is durable: a crash
+/// leaves no partial key.
+fn create(path: &Path) -> io::Result<Zeroizing<[u8; KEY_BYTES]>> {
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     OsRng.try_fill_bytes(&mut *key).map_err(io::Error::other)?;
     let mut new = PathBuf::from(path);
@@ -145,17 +147,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_for_its_owner_alone_and_after_a_restart() {
+    fn a_sealed_text_opens_for_its_owner_only_also_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let sealed = sealer(&folder).seal(b"one", b"hunter2").unwrap();
         assert!(!sealed.windows(7).any(|part| part == b"hunter2"));
         let again = sealer(&folder);
         assert_eq!(*again.unseal(b"one", &sealed).unwrap(), b"hunter2");
-        assert_eq!(again.unseal(b"two", &sealed), Err(Unopened));
+        assert_eq!(again.unseal(b"two", &sealed), Err(UnsealError));
         let mut changed = sealed.clone();
         changed[NONCE_BYTES] ^= 1;
-        assert_eq!(again.unseal(b"one", &changed), Err(Unopened));
-        assert_eq!(again.unseal(b"one", &sealed[..10]), Err(Unopened));
+        assert_eq!(again.unseal(b"one", &changed), Err(UnsealError));
+        assert_eq!(again.unseal(b"one", &sealed[..10]), Err(UnsealError));
         assert_ne!(again.seal(b"one", b"hunter2").unwrap(), sealed);
     }
 
@@ -164,11 +166,11 @@ mod tests {
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let [one, two] = folders.each_ref().map(sealer);
         let sealed = one.seal(b"id", b"hunter2").unwrap();
-        assert_eq!(two.unseal(b"id", &sealed), Err(Unopened));
+        assert_eq!(two.unseal(b"id", &sealed), Err(UnsealError));
     }
 
     #[test]
-    fn the_key_is_for_its_owner_alone() {
+    fn only_the_owner_may_read_the_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("inventory.key");
         sealer(&folder);
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_missing_is_not_made_anew_where_something_is_sealed() {
+    fn a_missing_key_is_not_created_again_if_texts_are_sealed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("inventory.key");
         let error = Sealer::open(&path, true).err().unwrap().to_string();
@@ -189,7 +191,7 @@ mod tests {
             error,
             format!(
                 "key `{}` is missing, and without it the access data in `inventory.db` cannot be \
-                 opened (put it back, or move `inventory.db` away and register the storages anew)",
+                 opened (restore it, or move `inventory.db` away and register the storages again)",
                 path.display()
             )
         );

@@ -6,6 +6,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::sqlite::DatabaseError;
+
 /// Why a batch was not made durable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
@@ -111,32 +113,7 @@ pub enum OpenError {
         /// What the lock file says of the other host.
         pid: String,
     },
-    /// The file is some other program's database.
-    #[error("`{}` is not a journal of delfin-host (move it away, or set another `state_dir`)", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file has a schema that this host does not know.
-    #[error(
-        "journal `{}` has schema version {found}, this host needs {wanted} \
-         (run the host that wrote it, or set another `state_dir`)",
-        path.display()
-    )]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// The version in the file.
-        found: i64,
-        /// The version of this host.
-        wanted: i64,
-    },
-    /// The file could not be opened or read.
-    #[error("cannot open journal `{}`: {reason} (check its owner, its mode and its disk)", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the file system or the store said.
-        reason: String,
-    },
+    /// A file cannot be used.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }

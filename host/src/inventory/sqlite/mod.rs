@@ -1,4 +1,4 @@
-//! The inventory kept in an SQLite file.
+//! The inventory in an SQLite file.
 
 use std::{
     collections::BTreeMap,
@@ -17,20 +17,20 @@ use super::{
     error::{InventoryError, InventoryOpenError},
     seal::Sealer,
 };
-use crate::{
-    clock::millis,
-    sqlite::{self, Refusal},
-};
+use crate::{clock::millis, sqlite::Database};
 
-const INVENTORY: sqlite::Kind = sqlite::Kind {
+const INVENTORY: Database = Database {
+    name: "inventory",
     schema: include_str!("schema.sql"),
     application_id: 1_145_849_417,
     version: 1,
-    // A damaged one is refused: nobody could register its storages again unasked.
+    // A damaged inventory is refused: only the operator can register its storages again.
     tables: &[],
+    create_pragmas: "",
+    pragmas: "PRAGMA secure_delete = ON;",
 };
 
-/// One file; calls take turns.
+/// An inventory in one file. A mutex serializes the calls.
 pub(super) struct SqliteInventory {
     connection: Mutex<Connection>,
     sealer: Sealer,
@@ -39,35 +39,16 @@ pub(super) struct SqliteInventory {
 impl SqliteInventory {
     pub(super) fn open(state_dir: &Path) -> Result<Self, InventoryOpenError> {
         let path = state_dir.join("inventory.db");
-        let unusable = |error: rusqlite::Error| InventoryOpenError::File {
-            path: path.clone(),
-            reason: error.to_string(),
-        };
-        let mut connection = Connection::open(&path).map_err(unusable)?;
-        match prepare(&mut connection) {
-            Ok(()) => {}
-            Err(Refusal::Store(error)) => return Err(unusable(error)),
-            Err(Refusal::Foreign) => return Err(InventoryOpenError::Foreign { path }),
-            Err(Refusal::Version(found)) => {
-                let wanted = INVENTORY.version;
-                return Err(InventoryOpenError::Version {
-                    path,
-                    found,
-                    wanted,
-                });
-            }
-        }
-        let has_sealed = connection
-            .query_row("SELECT EXISTS (SELECT 1 FROM storages)", [], |row| {
-                row.get(0)
-            })
-            .map_err(unusable)?;
+        let (connection, has_sealed) = INVENTORY.open(&path, |connection| {
+            let query = "SELECT EXISTS (SELECT 1 FROM storages)";
+            connection.query_row(query, [], |row| row.get(0))
+        })?;
         let sealer = Sealer::open(&state_dir.join("inventory.key"), has_sealed)?;
         let inventory = Self {
             connection: Mutex::new(connection),
             sealer,
         };
-        // A wrong key is found out now, and not when a storage does not answer.
+        // Detects a wrong key now, and not when a storage refuses its driver.
         inventory.storages()?;
         Ok(inventory)
     }
@@ -78,7 +59,7 @@ impl SqliteInventory {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unsealed(&self, stored: Stored) -> Result<Registration, InventoryError> {
+    fn unsealed(&self, stored: SealedRegistration) -> Result<Registration, InventoryError> {
         let id = stored.registration.id;
         let sealed = || InventoryError::Sealed { id };
         let access = self.sealer.unseal(id.as_bytes(), &stored.access);
@@ -94,16 +75,16 @@ impl Inventory for SqliteInventory {
     fn storages(&self) -> Result<Vec<Registration>, InventoryError> {
         let connection = self.lock();
         let mut statement = connection.prepare("SELECT * FROM storages ORDER BY created_us, id")?;
-        let stored: Vec<Stored> = statement
+        let stored: Vec<SealedRegistration> = statement
             .query_map([], stored)?
             .collect::<rusqlite::Result<_>>()?;
         stored.into_iter().map(|one| self.unsealed(one)).collect()
     }
 
     fn add(&self, storage: &Registration) -> Result<(), InventoryError> {
-        let access = Zeroizing::new(serde_json::to_vec(&storage.access).map_err(unwritten)?);
+        let access = Zeroizing::new(serde_json::to_vec(&storage.access).map_err(unavailable)?);
         let sealed = self.sealer.seal(storage.id.as_bytes(), &access);
-        let info = serde_json::to_string(&storage.info).map_err(unwritten)?;
+        let info = serde_json::to_string(&storage.info).map_err(unavailable)?;
         self.lock().execute(
             "INSERT INTO storages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
@@ -117,7 +98,7 @@ impl Inventory for SqliteInventory {
                 storage.schedule.backfill,
                 storage.created_us,
                 storage.updated_us,
-                sealed.map_err(unwritten)?,
+                sealed.map_err(unavailable)?,
             ],
         )?;
         Ok(())
@@ -175,13 +156,13 @@ impl Inventory for SqliteInventory {
     }
 }
 
-/// A row, its access data still sealed.
-struct Stored {
+/// A row of the table `storages`, with sealed access data.
+struct SealedRegistration {
     registration: Registration,
     access: Vec<u8>,
 }
 
-fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+fn stored(row: &Row<'_>) -> rusqlite::Result<SealedRegistration> {
     let info: String = row.get("info")?;
     let info = serde_json::from_str(&info).map_err(|error| {
         let text = rusqlite::types::Type::Text;
@@ -203,22 +184,13 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         updated_us: row.get("updated_us")?,
     };
     let access = row.get("access")?;
-    Ok(Stored {
+    Ok(SealedRegistration {
         registration,
         access,
     })
 }
 
-fn prepare(connection: &mut Connection) -> Result<(), Refusal> {
-    INVENTORY.prepare(connection, "PRAGMA journal_mode = WAL")?;
-    connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;
-         PRAGMA temp_store = MEMORY;",
-    )?;
-    Ok(())
-}
-
-fn unwritten(error: impl Display) -> InventoryError {
+fn unavailable(error: impl Display) -> InventoryError {
     InventoryError::Unavailable {
         reason: error.to_string(),
     }
@@ -226,7 +198,7 @@ fn unwritten(error: impl Display) -> InventoryError {
 
 impl From<rusqlite::Error> for InventoryError {
     fn from(error: rusqlite::Error) -> Self {
-        unwritten(error)
+        unavailable(error)
     }
 }
 

@@ -33,7 +33,7 @@ fn open(folder: &tempfile::TempDir) -> Result<SqliteInventory, InventoryOpenErro
 }
 
 #[test]
-fn registrations_are_there_after_a_restart_until_they_are_removed() {
+fn registrations_survive_a_restart_until_they_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let storage = registration();
     open(&folder).unwrap().add(&storage).unwrap();
@@ -83,7 +83,7 @@ fn no_byte_of_the_access_data_is_readable_in_any_file() {
 }
 
 #[test]
-fn a_lost_key_is_an_error_that_names_the_remedy_and_another_key_as_well() {
+fn a_lost_key_and_a_wrong_key_are_errors_that_name_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     open(&folder).unwrap().add(&registration()).unwrap();
     let key = folder.path().join("inventory.key");
@@ -97,11 +97,11 @@ fn a_lost_key_is_an_error_that_names_the_remedy_and_another_key_as_well() {
     open(&other).unwrap();
     std::fs::copy(other.path().join("inventory.key"), &key).unwrap();
     let error = open(&folder).err().unwrap().to_string();
-    assert!(error.contains("does not open with the key"), "{error}");
+    assert!(error.contains("does not open the access data"), "{error}");
 }
 
 #[test]
-fn progress_is_kept_and_goes_with_its_storage() {
+fn progress_is_stored_and_removed_with_its_storage() {
     let folder = tempfile::tempdir().unwrap();
     let inventory = open(&folder).unwrap();
     let storage = registration();

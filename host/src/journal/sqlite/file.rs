@@ -5,47 +5,24 @@
 //! highest number given, and what they had pending counts as dropped.
 
 use std::path::Path;
-use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use super::super::error::OpenError;
 use super::space::Space;
 use super::work;
-use crate::sqlite::{self, Refusal};
+use crate::sqlite::{BUSY_TIMEOUT, Database, DatabaseError, FailureKind};
 
-const JOURNAL: sqlite::Kind = sqlite::Kind {
+pub(super) const JOURNAL: Database = Database {
+    name: "journal",
     schema: include_str!("schema.sql"),
     application_id: 1_145_849_418,
     version: 1,
     tables: &["batches", "cursors", "totals", "ahead"],
+    create_pragmas: "PRAGMA auto_vacuum = INCREMENTAL;",
+    pragmas: "PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = OFF;",
 };
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 48;
-
-/// What kind of failure the store met, as far as it changes what is done next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// The disk is full.
-    Full,
-    /// The file is damaged.
-    Damaged,
-    /// Anything else: the file is opened again.
-    Other,
-}
-
-impl Failure {
-    pub(super) fn of(error: &rusqlite::Error) -> Self {
-        if sqlite::is_damage(error) {
-            return Self::Damaged;
-        }
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full,
-            // The store's list of codes may grow; to open the file again harms nothing.
-            Some(_) | None => Self::Other,
-        }
-    }
-}
 
 /// Opens a journal's file for writing, and makes it if it is missing. A damaged one
 /// is replaced. A new one numbers from `head` on: who reads knows those numbers.
@@ -53,18 +30,14 @@ impl Failure {
 pub(super) fn open(path: &Path, head: u64, space: &mut Space) -> Result<Connection, OpenError> {
     match connect(path) {
         Ok(connection) => {
-            number_from(&connection, head).map_err(|error| unusable(path, &error))?;
+            number_from(&connection, head).map_err(|error| JOURNAL.error(path, error))?;
             Ok(connection)
         }
-        Err(Refusal::Store(error)) if Failure::of(&error) == Failure::Damaged => {
-            replace(path, head, &error)
-        }
-        Err(Refusal::Store(error))
-            if Failure::of(&error) == Failure::Full && space.release_reserve() =>
-        {
-            open(path, head, space)
-        }
-        Err(refusal) => Err(refused(path, refusal)),
+        Err(error) => match error.kind() {
+            FailureKind::Damaged => replace(path, head, &error),
+            FailureKind::Full if space.release_reserve() => open(path, head, space),
+            FailureKind::Full | FailureKind::Other => Err(error.into()),
+        },
     }
 }
 
@@ -72,11 +45,11 @@ pub(super) fn open(path: &Path, head: u64, space: &mut Space) -> Result<Connecti
 pub(super) fn replace(
     path: &Path,
     head: u64,
-    damage: &rusqlite::Error,
+    damage: &dyn std::fmt::Display,
 ) -> Result<Connection, OpenError> {
-    let aside = sqlite::move_aside(path).map_err(|error| unusable(path, &error))?;
+    let aside = JOURNAL.move_aside(path)?;
     log::error!(journal:% = path.display(), moved_to:% = aside.display(), error:% = damage; "journal is damaged and was moved aside");
-    let connection = connect(path).map_err(|refusal| refused(path, refusal))?;
+    let connection = connect(path)?;
     match super::salvage::take_over(&connection, &aside, head) {
         Ok(lost) if lost.is_empty() => {
             log::warn!(journal:% = path.display(); "nothing that was pending is lost with the damaged journal");
@@ -88,7 +61,7 @@ pub(super) fn replace(
         }
         Err(error) => {
             log::error!(journal:% = path.display(), error:% = error; "nothing of the damaged journal can be read, its pending items are lost");
-            number_from(&connection, head).map_err(|error| unusable(path, &error))?;
+            number_from(&connection, head).map_err(|error| JOURNAL.error(path, error))?;
         }
     }
     Ok(connection)
@@ -106,26 +79,14 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn connect(path: &Path) -> Result<Connection, Refusal> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+fn connect(path: &Path) -> Result<Connection, DatabaseError> {
+    let (connection, ()) = JOURNAL.open(path, |connection| {
+        // After a failed sync the system may regard pages as written that are not. A full
+        // checkpoint writes the content of the log again and syncs it.
+        connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        work::head(connection).map(drop)
+    })?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    JOURNAL.prepare(
-        &mut connection,
-        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;",
-    )?;
-    // Temporary files would need the disk when it is full.
-    connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;
-         PRAGMA secure_delete = OFF; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;",
-    )?;
-    // After a failed sync the system may take pages for written that are not.
-    // A full checkpoint writes what the log holds once more and syncs it.
-    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
-    work::head(&connection)?;
     Ok(connection)
 }
 
@@ -145,24 +106,4 @@ pub(super) fn number_from(connection: &Connection, head: u64) -> rusqlite::Resul
         )?;
     }
     Ok(())
-}
-
-fn unusable(path: &Path, error: &dyn std::fmt::Display) -> OpenError {
-    OpenError::File {
-        path: path.to_path_buf(),
-        reason: error.to_string(),
-    }
-}
-
-fn refused(path: &Path, refusal: Refusal) -> OpenError {
-    let owned = path.to_path_buf();
-    match refusal {
-        Refusal::Store(error) => unusable(path, &error),
-        Refusal::Foreign => OpenError::Foreign { path: owned },
-        Refusal::Version(found) => OpenError::Version {
-            path: owned,
-            found,
-            wanted: JOURNAL.version,
-        },
-    }
 }

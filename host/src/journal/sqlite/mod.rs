@@ -48,9 +48,9 @@ use super::error::{AppendError, CursorError, OpenError, ReadError};
 use super::record::{BatchInfo, NewRecord, Receipt, Record};
 use super::{Durable, Journal, Limits, Stats};
 use crate::batch::Seq;
+use crate::sqlite::FailureKind;
 use change::change;
 use command::{Answer, Command};
-use file::Failure;
 use read::FailedRead;
 use space::Space;
 use work::Work;
@@ -132,7 +132,7 @@ impl SqliteJournal {
             Err(failed) => failed,
         };
         let failed = unavailable(&error);
-        if Failure::of(&error) != Failure::Damaged {
+        if FailureKind::of(&error) != FailureKind::Damaged {
             return Err(failed);
         }
         if self

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::super::record::BatchState;
 use super::*;
 use crate::clock::now_ms;
+use crate::sqlite::DatabaseError;
 
 /// A journal in a folder of its own, which can be closed and opened again.
 pub(super) struct TestJournal {
@@ -956,6 +957,9 @@ fn a_database_of_another_program_is_refused_and_left_alone() {
     let error = SqliteJournal::open(folder.path(), "alerts", limits())
         .err()
         .unwrap();
-    assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Database(DatabaseError::Foreign { .. })),
+        "{error}"
+    );
     assert_eq!(fs::read(&path).unwrap(), before);
 }

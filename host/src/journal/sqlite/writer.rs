@@ -16,12 +16,13 @@ use super::super::error::OpenError;
 use super::super::{Limits, Stats};
 use super::command::Command;
 use super::cursors;
-use super::file::{self, Failure};
+use super::file;
 use super::queue::{Group, Queue};
 use super::read::Readers;
 use super::space::Space;
 use super::work::{self, Done, Work};
 use crate::batch::Seq;
+use crate::sqlite::FailureKind;
 
 #[cfg(test)]
 mod tests;
@@ -82,10 +83,7 @@ impl Writer {
         shared: Shared,
     ) -> Result<Self, OpenError> {
         let connection = file::open(&path, 0, &mut space)?;
-        let head = work::head(&connection).map_err(|error| OpenError::File {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
+        let head = work::head(&connection).map_err(|error| file::JOURNAL.error(&path, error))?;
         shared.head.send_replace(Seq(head));
         Ok(Self {
             path,
@@ -144,7 +142,7 @@ impl Writer {
         // With nothing to carry out, what nobody needs is deleted.
         let mut tried = self.commit(&mut commands);
         if let Err(error) = &tried
-            && Failure::of(error) == Failure::Damaged
+            && FailureKind::of(error) == FailureKind::Damaged
         {
             self.recover(error);
             if let Err(reason) = self.reopen() {
@@ -156,7 +154,9 @@ impl Writer {
         }
         match tried {
             Ok(()) => self.answer(commands),
-            Err(error) if Failure::of(&error) == Failure::Full => self.serve_on_full_disk(commands),
+            Err(error) if FailureKind::of(&error) == FailureKind::Full => {
+                self.serve_on_full_disk(commands)
+            }
             Err(error) => {
                 fail(commands, &error.to_string());
                 self.recover(&error);
@@ -256,11 +256,11 @@ impl Writer {
     }
 
     fn recover(&mut self, error: &rusqlite::Error) {
-        match Failure::of(error) {
+        match FailureKind::of(error) {
             // The transaction is rolled back, and the file as it was.
-            Failure::Full => {}
-            Failure::Damaged => self.replace_file(error),
-            Failure::Other => {
+            FailureKind::Full => {}
+            FailureKind::Damaged => self.replace_file(error),
+            FailureKind::Other => {
                 log::error!(journal:% = self.path.display(), error:% = error; "journal cannot be written, it is opened again");
                 self.close_store(error.to_string());
             }
@@ -386,7 +386,7 @@ fn note(shared: &Shared, change: impl FnOnce(&mut Stats)) {
 fn is_full(tried: &rusqlite::Result<()>) -> bool {
     tried
         .as_ref()
-        .is_err_and(|error| Failure::of(error) == Failure::Full)
+        .is_err_and(|error| FailureKind::of(error) == FailureKind::Full)
 }
 
 fn fail(commands: Vec<Command>, reason: &str) {
