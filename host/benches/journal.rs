@@ -13,7 +13,7 @@ use std::sync::Arc;
 use delfin_host::batch::NewBatch;
 use delfin_host::batch_journal::{BatchJournal, ReadResult};
 use delfin_host::journal::{
-    self, CursorError, Durable, Journals, Limits, Position, Settlement, StartFrom,
+    self, Commit, CursorError, Durable, JournalLimits, Journals, Position, StartFrom,
 };
 use delfin_plugin_api::{Kind, Origin, sample};
 use divan::counter::ItemsCount;
@@ -43,10 +43,10 @@ fn durable_appends_of_8_callers_with_exporters(bencher: divan::Bencher<'_, '_>, 
 
 fn bench(bencher: divan::Bencher<'_, '_>, callers: u64, exporters: u64) {
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let limits = Limits {
-        gather: Limits::GATHER,
+    let limits = JournalLimits {
+        gather: JournalLimits::GATHER,
         max_bytes: 1 << 30,
-        ..Limits::unlimited()
+        ..JournalLimits::unlimited()
     };
     let journals: Journals = journal::open(folder.path(), &limits).unwrap();
     let journal = BatchJournal::new(Kind::Performance, journals.performance.clone(), 64 << 20);
@@ -97,8 +97,8 @@ async fn deliver_all(journal: Arc<BatchJournal>, exporter: String) {
             delivered += batch.header.items;
         }
         if delivered > 0 && under_way.is_none() {
-            let settlement = Settlement::delivered(Position::at(next), delivered);
-            under_way = Some(backend.settle(&exporter, settlement));
+            let settlement = Commit::delivered(Position::at(next), delivered);
+            under_way = Some(backend.commit(&exporter, settlement));
             delivered = 0;
         }
         tokio::select! {

@@ -18,7 +18,7 @@ use delfin_host::{
         CollectConfig, CollectSchedule, Collected, Destination, DriverRegistry, Refused, Scheduler,
         drivers::fake,
     },
-    journal::{self, Limits},
+    journal::{self, JournalLimits},
 };
 use delfin_plugin_api::Kind;
 use tempfile::TempDir;
@@ -64,10 +64,10 @@ fn main() {
     let count = setting("SCHEDULE_STORAGES", 1_000_u128);
     let interval = Duration::from_secs(setting("SCHEDULE_INTERVAL", 60));
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let limits = Limits {
-        gather: Limits::GATHER,
+    let limits = JournalLimits {
+        gather: JournalLimits::GATHER,
         max_age: Duration::ZERO,
-        ..Limits::unlimited()
+        ..JournalLimits::unlimited()
     };
     let journals = journal::open(folder.path(), &limits).unwrap();
     let runtime = Runtime::new().unwrap();

@@ -18,7 +18,7 @@ use crate::{
     delivery::ExporterHandle,
     exporters::{self, ExporterSet, ExporterStarter, Reloader},
     inventory,
-    journal::{self, Journals, Limits, OpenError},
+    journal::{self, JournalLimits, Journals, OpenError},
     lifecycle::Phase,
     plugin::Plugins,
     storages::{self, CollectProgress, Storages},
@@ -83,7 +83,7 @@ impl Host {
         for remark in plugins.remarks() {
             log::warn!("{remark}");
         }
-        let backends = journal::open(&config.state_dir, &Limits::from(&config.journal))?;
+        let backends = journal::open(&config.state_dir, &JournalLimits::from(&config.journal))?;
         let address = config.api.listen;
         let listener = TcpListener::bind(address)
             .await

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     batch::{NewBatch, Seq, StoredBatch},
     batch_journal::{BatchJournal, ReadResult},
-    journal::{AppendError, CommitQueue, CursorError, Position, ReadError, Settlement, StartFrom},
+    journal::{AppendError, Commit, CommitQueue, CursorError, Position, ReadError, StartFrom},
     lifecycle::Phase,
     sqlite::DatabaseError,
 };
@@ -138,7 +138,7 @@ impl Follower {
         &mut self,
         phase: &mut watch::Receiver<Phase>,
     ) -> Result<bool, Stop> {
-        let mut settlement = Settlement::default();
+        let mut settlement = Commit::default();
         let mut batches = 0;
         while batches < MOST_BATCHES {
             let (seq, items) = match self.journal.read(self.next).await {

@@ -16,7 +16,7 @@ use super::{ActiveAlerts, AlertIdentity, Follower, TrackedAlert};
 use crate::{
     batch::{NewBatch, Seq},
     batch_journal::BatchJournal,
-    journal::{self, Journals, Limits, Receipt},
+    journal::{self, JournalLimits, Journals, Receipt},
     lifecycle::Phase,
 };
 
@@ -61,9 +61,9 @@ impl Host {
     fn start(max_active: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let limits = Limits {
+        let limits = JournalLimits {
             retention: Duration::from_hours(2),
-            ..Limits::unlimited()
+            ..JournalLimits::unlimited()
         };
         let journals = journal::open(&folder.path().join("journal"), &limits).unwrap();
         let journal = Arc::clone(journals.of(Kind::Alert));

@@ -76,7 +76,7 @@ fn find(journals: &BatchJournals, batch_id: Uuid) -> Result<Option<BatchInfo>, R
 }
 
 fn view(batch_id: Uuid, info: BatchInfo) -> BatchView {
-    let settled = info.exporters.iter().all(|state| state.settled);
+    let settled = info.exporters.iter().all(|state| state.committed);
     BatchView {
         batch_id,
         items: info.items,
@@ -94,7 +94,11 @@ pub(super) fn exporter_views(states: Vec<BatchState>) -> Vec<BatchExporterView> 
 fn exporter_view(state: BatchState) -> BatchExporterView {
     BatchExporterView {
         name: state.exporter,
-        state: if state.settled { "settled" } else { "pending" },
+        state: if state.committed {
+            "settled"
+        } else {
+            "pending"
+        },
         dead_lettered: state.dead_lettered,
     }
 }

@@ -120,7 +120,7 @@ impl Default for JournalConfig {
     }
 }
 
-impl From<&JournalConfig> for journal::Limits {
+impl From<&JournalConfig> for journal::JournalLimits {
     fn from(config: &JournalConfig) -> Self {
         Self {
             max_bytes: config.max_bytes,

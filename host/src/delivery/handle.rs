@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Command, DeliveryParts, Status};
 use crate::{
     batch_journal::BatchJournal,
-    journal::{Backlog, Counts, CursorError, LetterCount, ReadError},
+    journal::{Backlog, CursorError, DeadLetterCount, ItemCounts, ReadError},
     plugin::PluginCounters,
 };
 
@@ -59,7 +59,7 @@ impl ExporterHandle {
     /// # Errors
     ///
     /// The journal cannot be read now.
-    pub fn counts(&self) -> Result<Counts, ReadError> {
+    pub fn counts(&self) -> Result<ItemCounts, ReadError> {
         let counts = self.journal.backend().counts(&self.name)?;
         Ok(counts.unwrap_or_default())
     }
@@ -79,8 +79,8 @@ impl ExporterHandle {
     /// # Errors
     ///
     /// The journal cannot be read now.
-    pub fn dead_letters(&self) -> Result<LetterCount, ReadError> {
-        self.journal.backend().letter_totals(&self.name)
+    pub fn dead_letters(&self) -> Result<DeadLetterCount, ReadError> {
+        self.journal.backend().dead_letter_totals(&self.name)
     }
 
     /// Tries again now, whatever it waits for.

@@ -14,7 +14,7 @@ use delfin_plugin_api::Origin;
 use super::window::{Group, Size};
 use crate::{
     batch::StoredBatch,
-    journal::{Position, Span},
+    journal::{Position, RowSpan},
 };
 
 /// A record, and which of its rows are sent.
@@ -171,8 +171,8 @@ impl Part {
         arrow_select::take::take_record_batch(arrow, &arrow_array::UInt32Array::from(rows))
     }
 
-    pub(super) fn span(&self) -> Span {
-        Span {
+    pub(super) fn span(&self) -> RowSpan {
+        RowSpan {
             seq: self.record.batch.seq,
             first_row: self.rows.start as u64,
             rows: self.rows.len() as u64,

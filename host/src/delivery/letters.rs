@@ -10,7 +10,7 @@ use super::window::GivenUp;
 use crate::{
     batch::{Header, codec},
     clock::now_ms,
-    journal::{DeadLetter, LetterId, Record, StoredLetter},
+    journal::{DeadLetter, DeadLetterId, Record, StoredDeadLetter},
     plugin::{ExportRequest, RequestPart},
 };
 
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Letters {
     /// The last one that was settled in this round.
-    pub(super) after: LetterId,
+    pub(super) after: DeadLetterId,
     /// When to look next.
     pub(super) due: Instant,
     /// Whether there are as many as there may be, so that nothing is sent.
@@ -31,7 +31,7 @@ pub(super) struct Letters {
 /// A letter on its way to the receiver.
 #[derive(Debug)]
 pub(super) struct Letter {
-    pub(super) id: LetterId,
+    pub(super) id: DeadLetterId,
     pub(super) rows: usize,
     /// Which try of this letter it is, those before it was given up included.
     pub(super) attempt: u64,
@@ -40,7 +40,7 @@ pub(super) struct Letter {
 impl Letters {
     pub(super) fn new() -> Self {
         Self {
-            after: LetterId::default(),
+            after: DeadLetterId::default(),
             due: Instant::now(),
             are_full: false,
         }
@@ -48,7 +48,7 @@ impl Letters {
 
     /// There are no more: another round begins later.
     pub(super) fn rest(&mut self) {
-        self.after = LetterId::default();
+        self.after = DeadLetterId::default();
         self.due = Instant::now() + LOOK;
     }
 }
@@ -110,8 +110,8 @@ pub(super) fn of_damaged(record: Record, reason: &str, plugin_version: &str) -> 
 /// # Errors
 ///
 /// It cannot be read as a batch.
-pub(super) fn outgoing(stored: &StoredLetter) -> Result<ExportRequest, String> {
-    let letter = &stored.letter;
+pub(super) fn outgoing(stored: &StoredDeadLetter) -> Result<ExportRequest, String> {
+    let letter = &stored.dead_letter;
     let arrow = codec::decode(&letter.payload).map_err(|error| error.to_string())?;
     Ok(ExportRequest {
         items: letter.items,

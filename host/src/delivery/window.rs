@@ -23,7 +23,7 @@ use crate::{
     batch::{Seq, StoredBatch},
     clock::{from_millis, now_ms},
     config::DeliveryOrder,
-    journal::{Cursor, Position, Settlement},
+    journal::{Commit, Cursor, Position},
 };
 
 /// The most records that are held at a time, and the most bytes of them, unless
@@ -102,7 +102,7 @@ pub(super) struct Tried {
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     /// What the journal is told, but for what is made of rows that are given up.
-    pub(super) settlement: Settlement,
+    pub(super) settlement: Commit,
     pub(super) given_up: Vec<GivenUp>,
     /// The rows.
     parts: Vec<Part>,

@@ -1,4 +1,4 @@
-//! Settlements on their way into the journal.
+//! Commits on their way into the journal.
 //!
 //! One is under way at a time; what comes meanwhile is merged into the next, so
 //! that a fast exporter costs the journal few commits. Nothing is forgotten when
@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use super::{CursorError, Durable, Journal, Settlement};
+use super::{Commit, CursorError, Durable, Journal};
 
 pub struct CommitQueue {
     exporter: String,
     journal: Arc<dyn Journal>,
-    open: Option<Settlement>,
-    under_way: Option<(Settlement, Durable<(), CursorError>)>,
+    open: Option<Commit>,
+    under_way: Option<(Commit, Durable<(), CursorError>)>,
     failed: bool,
 }
 
@@ -39,8 +39,8 @@ impl CommitQueue {
     }
 
     /// Settles, soon.
-    pub fn add(&mut self, settlement: Settlement) {
-        self.open = Some(merged(self.open.take(), settlement));
+    pub fn add(&mut self, commit: Commit) {
+        self.open = Some(merged(self.open.take(), commit));
         self.hand_over();
     }
 
@@ -49,9 +49,9 @@ impl CommitQueue {
         if self.under_way.is_some() {
             return;
         }
-        if let Some(settlement) = self.open.take() {
-            let durable = self.journal.settle(&self.exporter, settlement.clone());
-            self.under_way = Some((settlement, durable));
+        if let Some(commit) = self.open.take() {
+            let durable = self.journal.commit(&self.exporter, commit.clone());
+            self.under_way = Some((commit, durable));
         }
     }
 
@@ -62,11 +62,11 @@ impl CommitQueue {
         };
         let settled = durable.await;
         self.failed = settled.is_err();
-        if let (Err(_), Some((settlement, _))) = (&settled, self.under_way.take()) {
+        if let (Err(_), Some((commit, _))) = (&settled, self.under_way.take()) {
             let later = self.open.take();
             self.open = Some(match later {
-                Some(later) => merged(Some(settlement), later),
-                None => settlement,
+                Some(later) => merged(Some(commit), later),
+                None => commit,
             });
             return settled;
         }
@@ -91,7 +91,7 @@ impl CommitQueue {
     }
 }
 
-fn merged(earlier: Option<Settlement>, later: Settlement) -> Settlement {
+fn merged(earlier: Option<Commit>, later: Commit) -> Commit {
     let Some(mut all) = earlier else {
         return later;
     };

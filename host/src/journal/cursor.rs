@@ -1,6 +1,6 @@
 //! An exporter's place in a journal, and what has become of the items before it.
 //!
-//! A cursor moves only by a [`Settlement`], which says for each item that it
+//! A cursor moves only by a [`Commit`], which says for each item that it
 //! passes what became of it: delivered, dead-lettered, dropped by a limit or
 //! filtered. Each item gets one of these for each exporter, once.
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use delfin_plugin_api::Origin;
 use uuid::Uuid;
 
-use super::dead_letters::LetterSettlement;
+use super::dead_letters::DeadLetterCommit;
 use crate::batch::Seq;
 
 /// Where a new cursor starts.
@@ -52,7 +52,7 @@ pub struct Cursor {
     /// When it went wrong.
     pub last_error_ms: Option<i64>,
     /// Rows behind `next` that are settled already, in their order.
-    pub ahead: Vec<Span>,
+    pub ahead: Vec<RowSpan>,
     /// Records before this one are delivered once more, with origin `replay`.
     pub replay_end: Option<Seq>,
     /// Since when no configured exporter has this name, in milliseconds since 1970.
@@ -62,7 +62,7 @@ pub struct Cursor {
 /// What waits for an exporter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Items, as [`Counts::pending`] has them.
+    /// Items, as [`ItemCounts::pending`] has them.
     pub items: u64,
     /// Bytes of the records from the cursor on.
     pub bytes: u64,
@@ -72,7 +72,7 @@ pub struct Backlog {
 
 /// Rows of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct RowSpan {
     /// The record.
     pub seq: Seq,
     /// The first of the rows.
@@ -86,7 +86,7 @@ pub struct Span {
 /// What became of the items between a cursor and a later position, and of
 /// those in rows behind that position that did not wait for the ones before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settlement {
+pub struct Commit {
     /// Where the cursor goes.
     pub through: Position,
     /// How many items the receiver has.
@@ -94,19 +94,19 @@ pub struct Settlement {
     /// How many items the exporter's filter keeps from it.
     pub filtered: u64,
     /// How many items were dropped, by the limit that dropped them.
-    pub dropped: Vec<Dropped>,
+    pub dropped: Vec<DroppedItems>,
     /// The items that the receiver will never take.
     pub dead_letters: Vec<DeadLetter>,
     /// Rows behind `through` that are settled by this too.
-    pub ahead: Vec<Span>,
+    pub ahead: Vec<RowSpan>,
     /// Dead letters that were being replayed, and what became of them. Their
     /// items are in none of the counts above.
-    pub replayed: Vec<LetterSettlement>,
+    pub replayed: Vec<DeadLetterCommit>,
 }
 
 /// Items that a limit cost an exporter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dropped {
+pub struct DroppedItems {
     /// The limit, by the name that it has in the configuration.
     pub limit: String,
     /// How many items.
@@ -150,7 +150,7 @@ pub struct DeadLetter {
 
 /// An exporter's items, each under the one thing that became of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct ItemCounts {
     /// All items from the cursor's start on, and those asked for once more.
     pub accepted: u64,
     /// Of these, the items that were asked for once more.
@@ -160,7 +160,7 @@ pub struct Counts {
     /// Items that were given up.
     pub dead_lettered: u64,
     /// Items that a limit cost, by limit.
-    pub dropped: Vec<Dropped>,
+    pub dropped: Vec<DroppedItems>,
     /// Items that the exporter's filter kept from it.
     pub filtered: u64,
     /// Items that wait, counted in the journal's records and in the letters being
@@ -186,7 +186,7 @@ impl Position {
     }
 }
 
-impl Span {
+impl RowSpan {
     /// The row after the last one.
     #[must_use]
     pub const fn end_row(&self) -> u64 {
@@ -202,7 +202,7 @@ impl Span {
     }
 }
 
-impl Settlement {
+impl Commit {
     /// Everything up to a position was delivered.
     #[must_use]
     pub fn delivered(through: Position, items: u64) -> Self {
@@ -240,7 +240,7 @@ impl Settlement {
     }
 }
 
-impl Counts {
+impl ItemCounts {
     /// How many items were dropped, by whichever limit.
     #[must_use]
     pub fn dropped(&self) -> u64 {
@@ -262,7 +262,7 @@ impl fmt::Display for Position {
     }
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for RowSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

@@ -15,17 +15,17 @@ use super::error::{CursorError, ReadError};
 
 /// The number of a dead letter in its journal, never given twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LetterId(pub u64);
+pub struct DeadLetterId(pub u64);
 
 /// A dead letter as the journal holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredLetter {
+pub struct StoredDeadLetter {
     /// Its number.
-    pub id: LetterId,
+    pub id: DeadLetterId,
     /// Whose receiver did not take it.
     pub exporter: String,
     /// What was kept. Its payload is left out, and empty, where letters are listed.
-    pub letter: DeadLetter,
+    pub dead_letter: DeadLetter,
     /// How many bytes the payload has.
     pub bytes: u64,
     /// Since when it is being replayed, in milliseconds since 1970.
@@ -34,7 +34,7 @@ pub struct StoredLetter {
 
 /// Which dead letters: those that fit everything that is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LetterFilter {
+pub struct DeadLetterFilter {
     /// Of this exporter alone.
     pub exporter: Option<String>,
     /// Given up at or after this time, in milliseconds since 1970.
@@ -42,16 +42,16 @@ pub struct LetterFilter {
     /// With this somewhere in the reason, in whatever case.
     pub reason: Option<String>,
     /// Of these numbers; of any, if there are none.
-    pub ids: Vec<LetterId>,
+    pub ids: Vec<DeadLetterId>,
     /// So many at most, the oldest of them.
     pub limit: Option<u64>,
 }
 
 /// How many letters, and how much is in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LetterCount {
+pub struct DeadLetterCount {
     /// Letters.
-    pub letters: u64,
+    pub dead_letters: u64,
     /// Their items.
     pub items: u64,
     /// Bytes of their payloads.
@@ -60,7 +60,7 @@ pub struct LetterCount {
 
 /// How many dead letters an exporter may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LetterLimits {
+pub struct DeadLetterLimits {
     /// Bytes of their payloads.
     pub max_bytes: u64,
     /// How long one is kept after it was given up.
@@ -69,20 +69,20 @@ pub struct LetterLimits {
 
 /// What became of a letter that was being replayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LetterSettlement {
+pub struct DeadLetterCommit {
     /// Which one.
-    pub id: LetterId,
+    pub id: DeadLetterId,
     /// What became of it.
-    pub fate: LetterFate,
+    pub disposition: DeadLetterDisposition,
 }
 
 /// How a replay ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LetterFate {
+pub enum DeadLetterDisposition {
     /// The receiver has it: the letter goes.
     Delivered,
     /// It was given up once more: the letter stays, with what is known now.
-    DeadAgain {
+    DeadLettered {
         /// The outcome code.
         code: u32,
         /// Why, in words.
@@ -97,49 +97,53 @@ pub enum LetterFate {
 }
 
 /// The dead letters of one journal. Reads block, as those of the journal do.
-pub trait DeadLetters: Send + Sync {
+pub trait DeadLetterStore: Send + Sync {
     /// The letters, the oldest first, without their payloads.
-    fn dead_letters(&self, which: &LetterFilter) -> Result<Vec<StoredLetter>, ReadError>;
+    fn dead_letters(&self, which: &DeadLetterFilter) -> Result<Vec<StoredDeadLetter>, ReadError>;
 
     /// One letter, with its payload.
-    fn dead_letter(&self, id: LetterId) -> Result<Option<StoredLetter>, ReadError>;
+    fn dead_letter(&self, id: DeadLetterId) -> Result<Option<StoredDeadLetter>, ReadError>;
 
     /// Asks for letters to be delivered once more; says what is under way by this.
     /// Those that were being replayed already are not among them.
-    fn replay_dead_letters(&self, which: &LetterFilter) -> Durable<LetterCount, CursorError>;
+    fn replay_dead_letters(
+        &self,
+        which: &DeadLetterFilter,
+    ) -> Durable<DeadLetterCount, CursorError>;
 
     /// Forgets letters for good; says what is gone. Those being replayed stay.
-    fn purge_dead_letters(&self, which: &LetterFilter) -> Durable<LetterCount, CursorError>;
+    fn purge_dead_letters(&self, which: &DeadLetterFilter)
+    -> Durable<DeadLetterCount, CursorError>;
 
     /// Forgets an exporter's oldest letters as its limits ask; says what is gone.
     /// Those being replayed stay.
     fn trim_dead_letters(
         &self,
         exporter: &str,
-        limits: &LetterLimits,
-    ) -> Durable<LetterCount, CursorError>;
+        limits: &DeadLetterLimits,
+    ) -> Durable<DeadLetterCount, CursorError>;
 
     /// The next letter after a number that an exporter is to deliver once more, with its payload.
-    fn next_replayed(
+    fn next_replayed_dead_letter(
         &self,
         exporter: &str,
-        after: LetterId,
-    ) -> Result<Option<StoredLetter>, ReadError>;
+        after: DeadLetterId,
+    ) -> Result<Option<StoredDeadLetter>, ReadError>;
 
     /// What is held of an exporter now.
-    fn letter_totals(&self, exporter: &str) -> Result<LetterCount, ReadError>;
+    fn dead_letter_totals(&self, exporter: &str) -> Result<DeadLetterCount, ReadError>;
 }
 
-impl fmt::Display for LetterId {
+impl fmt::Display for DeadLetterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl LetterCount {
-    /// Counts one more letter.
+impl DeadLetterCount {
+    /// ItemCounts one more letter.
     pub(super) const fn add(&mut self, items: u64, bytes: u64) {
-        self.letters += 1;
+        self.dead_letters += 1;
         self.items += items;
         self.bytes += bytes;
     }

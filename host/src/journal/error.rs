@@ -62,12 +62,12 @@ pub enum CursorError {
         /// Who asked.
         exporter: String,
     },
-    /// The settlement contradicts the journal: a bug of the caller. Nothing was written.
+    /// The commit contradicts the journal: a bug of the caller. Nothing was written.
     #[error(
-        "exporter `{exporter}`: settlement refused: {reason} (open the cursor again and go on from there)"
+        "exporter `{exporter}`: commit rejected: {reason} (open the cursor again and go on from there)"
     )]
     Refused {
-        /// Whose settlement it was.
+        /// Whose commit it was.
         exporter: String,
         /// What does not fit.
         reason: String,

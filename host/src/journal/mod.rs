@@ -2,7 +2,7 @@
 //!
 //! A journal is a sequence of numbered records; each exporter has a cursor in one
 //! journal. A batch is acknowledged once it is durable, a cursor moves only by a
-//! settlement, and a record goes when every cursor has passed it. For each
+//! commit, and a record goes when every cursor has passed it. For each
 //! exporter, every accepted item is one of delivered, dead-lettered, dropped,
 //! filtered or pending, at every moment.
 //!
@@ -33,11 +33,11 @@ use crate::batch::Seq;
 
 pub use commit_queue::CommitQueue;
 pub use cursor::{
-    Backlog, Counts, Cursor, DeadLetter, Dropped, Position, Settlement, Span, StartFrom,
+    Backlog, Commit, Cursor, DeadLetter, DroppedItems, ItemCounts, Position, RowSpan, StartFrom,
 };
 pub use dead_letters::{
-    DeadLetters, LetterCount, LetterFate, LetterFilter, LetterId, LetterLimits, LetterSettlement,
-    StoredLetter,
+    DeadLetterCommit, DeadLetterCount, DeadLetterDisposition, DeadLetterFilter, DeadLetterId,
+    DeadLetterLimits, DeadLetterStore, StoredDeadLetter,
 };
 pub use error::{AppendError, CursorError, OpenError, ReadError};
 pub use record::{BatchInfo, BatchState, NewRecord, Receipt, Record};
@@ -56,7 +56,7 @@ pub type Durable<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 ///
 /// Reads block for as long as a read from the disk takes, and hold nothing
 /// once they have returned.
-pub trait Journal: DeadLetters {
+pub trait Journal: DeadLetterStore {
     /// Appends a batch. A batch, or a key, that was there before is answered with its first receipt.
     fn append(
         &self,
@@ -74,7 +74,7 @@ pub trait Journal: DeadLetters {
     ///
     /// The answer may come a moment later than it could, so that moving cursors
     /// costs few commits. Whoever has more to deliver goes on meanwhile.
-    fn settle(&self, exporter: &str, settlement: Settlement) -> Durable<(), CursorError>;
+    fn commit(&self, exporter: &str, commit: Commit) -> Durable<(), CursorError>;
 
     /// Moves a cursor on to a record, and drops what it passes that is not
     /// settled, for a limit; says how many items that is.
@@ -100,7 +100,7 @@ pub trait Journal: DeadLetters {
     fn read(&self, from: Seq) -> Result<Option<Record>, ReadError>;
 
     /// What became of an exporter's items; nothing if it has no cursor here.
-    fn counts(&self, exporter: &str) -> Result<Option<Counts>, ReadError>;
+    fn counts(&self, exporter: &str) -> Result<Option<ItemCounts>, ReadError>;
 
     /// What waits for an exporter; nothing if it has no cursor here. Cheap: it is asked every second.
     fn backlog(&self, exporter: &str) -> Result<Option<Backlog>, ReadError>;
@@ -120,13 +120,13 @@ pub trait Journal: DeadLetters {
     fn batch(&self, batch_id: Uuid) -> Result<Option<BatchInfo>, ReadError>;
 
     /// What the journal holds and has done.
-    fn stats(&self) -> Result<Stats, ReadError>;
+    fn stats(&self) -> Result<JournalStats, ReadError>;
 
     /// The last number given; it changes after each commit that appended.
     fn head(&self) -> watch::Receiver<Seq>;
 
     /// A number that changes after each commit that settled something.
-    fn settled(&self) -> watch::Receiver<u64>;
+    fn commits(&self) -> watch::Receiver<u64>;
 
     /// Finishes what it was asked so far, and refuses the rest. Blocks until that is durable.
     fn close(&self);
@@ -134,7 +134,7 @@ pub trait Journal: DeadLetters {
 
 /// What a journal holds, and what it has done since the host started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
+pub struct JournalStats {
     /// Records held.
     pub records: u64,
     /// Bytes of their payloads.
@@ -151,11 +151,11 @@ pub struct Stats {
     /// What is free on the disk, if the system says so.
     pub free_disk_bytes: Option<u64>,
     /// Commits made, each of them synced to the disk.
-    pub commits: u64,
+    pub transactions: u64,
     /// The time that they took.
-    pub commit_time: Duration,
+    pub transaction_time: Duration,
     /// Commits that failed.
-    pub failed_commits: u64,
+    pub failed_transactions: u64,
     /// Batches appended.
     pub appended: u64,
     /// Batches refused for want of room.
@@ -166,7 +166,7 @@ pub struct Stats {
 
 /// How much the journal may hold, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct JournalLimits {
     /// Bytes of payload in all journals.
     pub max_bytes: u64,
     /// How long a record is held that no cursor needs, when the journal has no cursor.
@@ -193,7 +193,7 @@ pub struct Journals {
 }
 
 /// Opens both journals in a folder, which is made if it is missing.
-pub fn open(state_dir: &Path, limits: &Limits) -> Result<Journals, OpenError> {
+pub fn open(state_dir: &Path, limits: &JournalLimits) -> Result<Journals, OpenError> {
     let unusable = |source| OpenError::Folder {
         path: state_dir.to_path_buf(),
         source,
@@ -202,12 +202,12 @@ pub fn open(state_dir: &Path, limits: &Limits) -> Result<Journals, OpenError> {
     let lock = lock::StateLock::take(state_dir)?;
     // Alerts have room of their own, which no flood of performance can take, in
     // the journal and on the disk.
-    let alerts = Limits {
+    let alerts = JournalLimits {
         max_bytes: limits.max_bytes / 8,
         min_free_bytes: limits.min_free_bytes / 2,
         ..limits.clone()
     };
-    let performance = Limits {
+    let performance = JournalLimits {
         max_bytes: limits.max_bytes - alerts.max_bytes,
         ..limits.clone()
     };
@@ -244,13 +244,13 @@ impl Journals {
     }
 }
 
-impl Limits {
+impl JournalLimits {
     /// The value of `orphan_ttl` in a running host.
     pub const ORPHAN_TTL: Duration = Duration::from_hours(24);
     /// The value of `gather` in a running host.
     pub const GATHER: Duration = Duration::from_millis(200);
 
-    /// Limits that a test or a benchmark never reaches: it sets those that it needs.
+    /// JournalLimits that a test or a benchmark never reaches: it sets those that it needs.
     ///
     /// The defaults of a running host are those of the configuration.
     #[must_use]
@@ -285,8 +285,8 @@ mod tests {
     fn a_second_host_is_refused_and_told_who_has_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let state_dir = folder.path().join("state");
-        let journals = open(&state_dir, &Limits::unlimited()).unwrap();
-        let error = open(&state_dir, &Limits::unlimited())
+        let journals = open(&state_dir, &JournalLimits::unlimited()).unwrap();
+        let error = open(&state_dir, &JournalLimits::unlimited())
             .unwrap_err()
             .to_string();
         let (path, pid) = (state_dir.display(), std::process::id());
@@ -297,7 +297,7 @@ mod tests {
             )
         );
         drop(journals);
-        open(&state_dir, &Limits::unlimited()).unwrap();
+        open(&state_dir, &JournalLimits::unlimited()).unwrap();
     }
 
     #[test]
@@ -305,7 +305,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let state_dir = folder.path().join("made").join("state");
-        let _journals = open(&state_dir, &Limits::unlimited()).unwrap();
+        let _journals = open(&state_dir, &JournalLimits::unlimited()).unwrap();
         assert_eq!(
             std::fs::metadata(&state_dir).unwrap().permissions().mode() & 0o777,
             0o700
@@ -317,9 +317,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journals = open(
             folder.path(),
-            &Limits {
+            &JournalLimits {
                 max_bytes: 800,
-                ..Limits::unlimited()
+                ..JournalLimits::unlimited()
             },
         )
         .unwrap();
@@ -330,9 +330,9 @@ mod tests {
     #[tokio::test]
     async fn alerts_are_shed_last_when_the_disk_fills() {
         let folder = tempfile::tempdir().unwrap();
-        let limits = Limits {
+        let limits = JournalLimits {
             min_free_bytes: 1 << 60,
-            ..Limits::unlimited()
+            ..JournalLimits::unlimited()
         };
         let journals = open(folder.path(), &limits).unwrap();
         for (kind, wanted) in [(Kind::Performance, 1 << 60), (Kind::Alert, 1 << 59)] {

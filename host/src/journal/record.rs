@@ -63,7 +63,7 @@ pub struct BatchState {
     /// The exporter's name.
     pub exporter: String,
     /// Whether the exporter is done with every row of the batch.
-    pub settled: bool,
+    pub committed: bool,
     /// How many of its items are among the exporter's dead letters.
     pub dead_lettered: u64,
 }

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     batch_journal::BatchJournals,
     clock::now_ms,
-    journal::{LetterCount, ReadError},
+    journal::{DeadLetterCount, ReadError},
 };
 
 const KINDS: [Kind; 2] = [Kind::Performance, Kind::Alert];
@@ -211,8 +211,8 @@ fn list(journals: &BatchJournals, asked: &Asked) -> Result<Vec<DeadLetterView>, 
 }
 
 impl Taken {
-    fn add(&mut self, count: LetterCount) {
-        self.letters += count.letters;
+    fn add(&mut self, count: DeadLetterCount) {
+        self.letters += count.dead_letters;
         self.items += count.items;
         self.bytes += count.bytes;
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::super::{ApiState, error::ApiError, since, storages::request};
-use crate::journal::{Journal, LetterCount, LetterFilter, LetterId, ReadError};
+use crate::journal::{DeadLetterCount, DeadLetterFilter, DeadLetterId, Journal, ReadError};
 
 const LISTED: u64 = 100;
 const MOST_LISTED: u64 = 100_000;
@@ -38,7 +38,7 @@ pub(super) struct Asked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LetterName {
     pub(super) kind: Kind,
-    pub(super) id: LetterId,
+    pub(super) id: DeadLetterId,
 }
 
 impl Asked {
@@ -92,7 +92,7 @@ impl Asked {
         kind: Kind,
         limit: Option<u64>,
         now_ms: i64,
-    ) -> Result<Option<LetterFilter>, ApiError> {
+    ) -> Result<Option<DeadLetterFilter>, ApiError> {
         let mut ids = Vec::new();
         for id in &self.ids {
             let name = LetterName::read(id)
@@ -104,7 +104,7 @@ impl Asked {
         if ids.is_empty() && !self.ids.is_empty() {
             return Ok(None);
         }
-        Ok(Some(LetterFilter {
+        Ok(Some(DeadLetterFilter {
             exporter: self.exporter.clone(),
             since_ms: self.since_ms(now_ms)?,
             reason: self.reason.clone(),
@@ -134,7 +134,7 @@ impl LetterName {
             .into_iter()
             .find(|known| known.as_str() == kind)?;
         let is_number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
-        let id = LetterId(id.parse().ok().filter(|_| is_number)?);
+        let id = DeadLetterId(id.parse().ok().filter(|_| is_number)?);
         Some(Self { kind, id })
     }
 }
@@ -146,17 +146,20 @@ impl std::fmt::Display for LetterName {
 }
 
 /// How many letters would be replayed or purged.
-pub(super) fn count(journal: &dyn Journal, which: LetterFilter) -> Result<LetterCount, ReadError> {
+pub(super) fn count(
+    journal: &dyn Journal,
+    which: DeadLetterFilter,
+) -> Result<DeadLetterCount, ReadError> {
     let limit = which.limit.unwrap_or(u64::MAX);
-    let all = LetterFilter {
+    let all = DeadLetterFilter {
         limit: None,
         ..which
     };
-    let mut count = LetterCount::default();
+    let mut count = DeadLetterCount::default();
     for letter in journal.dead_letters(&all)? {
-        if letter.replayed_ms.is_none() && count.letters < limit {
-            count.letters += 1;
-            count.items += letter.letter.items;
+        if letter.replayed_ms.is_none() && count.dead_letters < limit {
+            count.dead_letters += 1;
+            count.items += letter.dead_letter.items;
             count.bytes += letter.bytes;
         }
     }
@@ -214,7 +217,7 @@ mod tests {
     fn a_letter_goes_by_its_lane_and_number() {
         let name = LetterName {
             kind: Kind::Alert,
-            id: LetterId(12),
+            id: DeadLetterId(12),
         };
         assert_eq!(name.to_string(), "alert-12");
         assert_eq!(LetterName::read("alert-12"), Some(name));
@@ -228,6 +231,6 @@ mod tests {
         let asked = read(r#"{"ids": ["alert-1"]}"#).unwrap();
         assert_eq!(asked.filter(Kind::Performance, None, 0), Ok(None));
         let alerts = asked.filter(Kind::Alert, None, 0).unwrap().unwrap();
-        assert_eq!(alerts.ids, [LetterId(1)]);
+        assert_eq!(alerts.ids, [DeadLetterId(1)]);
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{content, request::LetterName};
 use crate::clock::rfc3339;
-use crate::journal::StoredLetter;
+use crate::journal::StoredDeadLetter;
 
 /// A dead letter. Times are in RFC 3339.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,8 +66,8 @@ pub(super) struct DeadLetterWithItems {
 }
 
 impl DeadLetterView {
-    pub(super) fn new(kind: Kind, stored: StoredLetter) -> Self {
-        let letter = stored.letter;
+    pub(super) fn new(kind: Kind, stored: StoredDeadLetter) -> Self {
+        let letter = stored.dead_letter;
         let id = LetterName {
             kind,
             id: stored.id,
@@ -95,8 +95,8 @@ impl DeadLetterView {
 }
 
 impl DeadLetterWithItems {
-    pub(super) fn new(kind: Kind, mut stored: StoredLetter) -> Self {
-        let payload = std::mem::take(&mut stored.letter.payload);
+    pub(super) fn new(kind: Kind, mut stored: StoredDeadLetter) -> Self {
+        let payload = std::mem::take(&mut stored.dead_letter.payload);
         let (content, content_error) = match content::decode(kind, &payload) {
             Ok(content) => (content, None),
             Err(reason) => (Vec::new(), Some(reason)),

@@ -31,7 +31,7 @@ pub(super) async fn until_settled(
     receipt: &Receipt,
     deadline: Instant,
 ) -> Waited {
-    let mut settled = journal.backend().settled();
+    let mut settled = journal.backend().commits();
     let mut phase = api.parts().phase.clone();
     let mut exporters = None;
     loop {
@@ -45,7 +45,7 @@ pub(super) async fn until_settled(
                 return Waited { settled, exporters };
             }
         };
-        let all = info.exporters.iter().all(|state| state.settled);
+        let all = info.exporters.iter().all(|state| state.committed);
         exporters = Some(info.exporters);
         let goes_on = !all
             && tokio::select! {

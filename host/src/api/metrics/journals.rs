@@ -11,7 +11,7 @@ use super::page::Page;
 use crate::{
     batch_journal::{BatchJournal, BatchJournals},
     clock::now_ms,
-    journal::Stats,
+    journal::JournalStats,
 };
 
 /// Asks each journal's journal.
@@ -53,13 +53,13 @@ impl Collector for Journals {
         page.counter(
             "journal_commits",
             "Commits, each of them synced to the disk.",
-            |s| s.commits,
+            |s| s.transactions,
         )?;
         page.counter("journal_commit_seconds", "Time that commits took.", |s| {
-            s.commit_time.as_secs_f64()
+            s.transaction_time.as_secs_f64()
         })?;
         page.counter("journal_write_errors", "Commits that failed.", |s| {
-            s.failed_commits
+            s.failed_transactions
         })?;
         page.counter("journal_appended_batches", "Batches made durable.", |s| {
             s.appended
@@ -79,7 +79,7 @@ impl Collector for Journals {
 
 struct Table<'p> {
     page: Page<'p>,
-    journals: Vec<(&'static str, Stats)>,
+    journals: Vec<(&'static str, JournalStats)>,
 }
 
 impl Table<'_> {
@@ -87,7 +87,7 @@ impl Table<'_> {
         &mut self,
         name: &str,
         help: &str,
-        value: impl Fn(&Stats) -> Option<V>,
+        value: impl Fn(&JournalStats) -> Option<V>,
     ) -> fmt::Result {
         let journals = self.journals.iter();
         let series = journals.filter_map(|(kind, stats)| Some(([("kind", *kind)], value(stats)?)));
@@ -98,7 +98,7 @@ impl Table<'_> {
         &mut self,
         name: &str,
         help: &str,
-        value: impl Fn(&Stats) -> V,
+        value: impl Fn(&JournalStats) -> V,
     ) -> fmt::Result {
         let journals = self.journals.iter();
         let series = journals.map(|(kind, stats)| ([("kind", *kind)], value(stats)));
@@ -106,14 +106,14 @@ impl Table<'_> {
     }
 }
 
-fn read(journal: &BatchJournal) -> Option<(&'static str, Stats)> {
+fn read(journal: &BatchJournal) -> Option<(&'static str, JournalStats)> {
     let stats = journal.backend().stats().inspect_err(|error| {
         log::debug!(kind:% = journal.kind(); "cannot read the metrics of a journal: {error}");
     });
     Some((journal.kind().as_str(), stats.ok()?))
 }
 
-fn age_seconds(stats: &Stats) -> f64 {
+fn age_seconds(stats: &JournalStats) -> f64 {
     let age_ms = stats
         .oldest_accepted_ms
         .map_or(0, |oldest| now_ms() - oldest);

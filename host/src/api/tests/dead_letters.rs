@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::host::{EXPORTER, Host, TWO_POINTS};
 use crate::{
     batch::Seq,
-    journal::{DeadLetter, Position, Settlement},
+    journal::{Commit, DeadLetter, Position},
 };
 
 /// A host whose exporter has given up on batches, for these reasons.
@@ -39,13 +39,13 @@ fn give_up(host: &Host, reason: &str) {
         last_ms: 1_700_000_001_000,
         payload: record.payload,
     };
-    let settlement = Settlement {
+    let settlement = Commit {
         through: Position::after(record.seq),
         dead_letters: vec![letter],
-        ..Settlement::default()
+        ..Commit::default()
     };
     host.runtime
-        .block_on(journal.settle(EXPORTER, settlement))
+        .block_on(journal.commit(EXPORTER, settlement))
         .unwrap();
 }
 
@@ -210,19 +210,19 @@ fn a_letter_that_cannot_be_read_is_shown_all_the_same() {
     assert_eq!(host.post("/v1/ingest/performance", TWO_POINTS).status, 202);
     let record = journal.read(Seq(2)).unwrap().unwrap();
     let stored = journal
-        .dead_letter(crate::journal::LetterId(1))
+        .dead_letter(crate::journal::DeadLetterId(1))
         .unwrap()
         .unwrap();
-    let settlement = Settlement {
+    let settlement = Commit {
         through: Position::after(record.seq),
         dead_letters: vec![DeadLetter {
             items: record.header.items,
             payload: vec![9],
-            ..stored.letter
+            ..stored.dead_letter
         }],
-        ..Settlement::default()
+        ..Commit::default()
     };
-    let settled = host.runtime.block_on(journal.settle(EXPORTER, settlement));
+    let settled = host.runtime.block_on(journal.commit(EXPORTER, settlement));
     settled.unwrap();
     let shown = host.get("/v1/dead-letters/performance-2").json();
     assert_eq!(shown["content"], json!([]));

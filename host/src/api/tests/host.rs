@@ -22,7 +22,7 @@ use crate::{
     config::{self, ApiConfig, JournalConfig, Loaded, Source, StorageConfig},
     delivery::{DeliveryParts, State},
     exporters::{ExporterSet, ExporterStarter, Reloader},
-    journal::{self, Journals, Limits, Position, Receipt, Settlement, StartFrom},
+    journal::{self, Commit, JournalLimits, Journals, Position, Receipt, StartFrom},
     lifecycle::Phase,
     plugin::{InstanceHost, PluginCounters, PluginExporterView, PluginView},
     storages::Storages,
@@ -70,10 +70,10 @@ impl Host {
     fn made(config: ApiConfig, journal: JournalConfig, declared: Vec<StorageConfig>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
-        let limits = Limits {
+        let limits = JournalLimits {
             min_free_bytes: 0,
             gather: Duration::ZERO,
-            ..Limits::from(&journal)
+            ..JournalLimits::from(&journal)
         };
         let backends = journal::open(folder.path(), &limits).unwrap();
         let batch_journal = |kind| {
@@ -173,9 +173,9 @@ impl Host {
 
     /// Says that the exporter has delivered these items.
     pub(super) fn settle(&self, through: Seq, items: u64) {
-        let settlement = Settlement::delivered(Position::after(through), items);
+        let settlement = Commit::delivered(Position::after(through), items);
         let journal = self.journals.of(Kind::Performance);
-        let settled = self.runtime.block_on(journal.settle(EXPORTER, settlement));
+        let settled = self.runtime.block_on(journal.commit(EXPORTER, settlement));
         settled.unwrap();
     }
 }

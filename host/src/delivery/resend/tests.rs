@@ -10,7 +10,7 @@ use crate::{
     batch::NewBatch,
     batch_journal::{BatchJournal, ReadResult},
     delivery::Phase,
-    journal::{self, Journals, Limits},
+    journal::{self, JournalLimits, Journals},
 };
 
 const ROUND: Duration = Duration::from_secs(60);
@@ -30,9 +30,9 @@ impl Setup {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
-        let limits = Limits {
+        let limits = JournalLimits {
             retention: Duration::from_hours(2),
-            ..Limits::unlimited()
+            ..JournalLimits::unlimited()
         };
         let journals = journal::open(folder.path(), &limits).unwrap();
         let journal = Arc::clone(journals.of(Kind::Alert));

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::{batch::Header, journal::Span};
+use crate::{batch::Header, journal::RowSpan};
 
 const ROOM: Size = Size {
     items: u64::MAX,
@@ -45,7 +45,7 @@ fn window(next: u64) -> Window {
     Window::new(cursor(Position::at(Seq(next)), Vec::new()))
 }
 
-fn cursor(next: Position, ahead: Vec<Span>) -> Cursor {
+fn cursor(next: Position, ahead: Vec<RowSpan>) -> Cursor {
     Cursor {
         exporter: "e".to_owned(),
         next,
@@ -123,7 +123,7 @@ fn what_waits_holds_up_its_own_storage_alone() {
         (settled.through, settled.delivered),
         (Position::at(Seq(1)), 1)
     );
-    let ahead = Span {
+    let ahead = RowSpan {
         seq: Seq(2),
         first_row: 0,
         rows: 1,
@@ -144,7 +144,7 @@ fn a_restart_goes_on_where_the_cursor_says() {
         row: 1,
         items: 2,
     };
-    let ahead = Span {
+    let ahead = RowSpan {
         seq: Seq(1),
         first_row: 2,
         rows: 1,

@@ -15,7 +15,7 @@ use crate::{
     batch_journal::ReleaseRequest,
     clock::{millis, now_ms},
     config::{OnFull, OnOverflow},
-    journal::{Backlog, Journal, LetterLimits, ReadError},
+    journal::{Backlog, DeadLetterLimits, Journal, ReadError},
 };
 
 /// How often dead letters are looked through for those that are too old; after
@@ -171,7 +171,7 @@ impl Worker {
     /// Keeps the dead letters within their limits.
     async fn trim(&mut self) {
         let config = &self.delivery.config.dead_letter;
-        let limits = LetterLimits {
+        let limits = DeadLetterLimits {
             max_bytes: match config.on_full {
                 OnFull::DropOldest => config.max_bytes,
                 OnFull::Block => u64::MAX,
@@ -181,7 +181,7 @@ impl Worker {
         let journal = self.delivery.journal.backend();
         match journal.trim_dead_letters(self.name(), &limits).await {
             Ok(gone) if gone.items > 0 => {
-                log::error!(target: LOG, exporter = self.name(), letters = gone.letters, items = gone.items; "dead letters are gone by their limits (`dead_letter.max_bytes`, `dead_letter.max_age`)");
+                log::error!(target: LOG, exporter = self.name(), letters = gone.dead_letters, items = gone.items; "dead letters are gone by their limits (`dead_letter.max_bytes`, `dead_letter.max_age`)");
             }
             Ok(_) => {}
             Err(error) => {
@@ -197,14 +197,17 @@ impl Worker {
             return;
         }
         let (name, max_bytes) = (self.name().to_owned(), config.max_bytes);
-        let Some(held) = self.ask(move |journal| journal.letter_totals(&name)).await else {
+        let Some(held) = self
+            .ask(move |journal| journal.dead_letter_totals(&name))
+            .await
+        else {
             return;
         };
         if held.bytes >= max_bytes {
             let full: Outcome = Err(Failure::misconfigured(format!(
                 "its {} dead letters take all of `dead_letter.max_bytes` (look at them with `dead-letters \
                  list`, then replay or purge them)",
-                held.letters
+                held.dead_letters
             )));
             self.letters.are_full = true;
             self.pause(&full, 1);

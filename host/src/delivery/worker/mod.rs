@@ -36,7 +36,7 @@ use super::{
 use crate::{
     batch::Seq,
     batch_journal::{ReadResult, ReleaseRequest},
-    journal::{CommitQueue, CursorError, Settlement},
+    journal::{Commit, CommitQueue, CursorError},
     lifecycle::Phase,
     plugin::ExportRequest,
 };
@@ -367,7 +367,7 @@ impl Worker {
     }
 
     /// Moves the cursor soon.
-    async fn add(&mut self, settlement: Settlement) {
+    async fn add(&mut self, settlement: Commit) {
         self.settling.add(settlement);
         // Only looks whether an earlier one is through: the next batch does not
         // wait for this one.

@@ -23,8 +23,8 @@ use crate::{
         window::{Fate, Settled},
     },
     journal::{
-        DeadLetter, Dropped, LetterFate, LetterSettlement, Position, Record, Settlement,
-        StoredLetter,
+        Commit, DeadLetter, DeadLetterCommit, DeadLetterDisposition, DroppedItems, Position,
+        Record, StoredDeadLetter,
     },
     plugin::Answer,
 };
@@ -62,7 +62,9 @@ impl Worker {
         }
         let journal = std::sync::Arc::clone(self.delivery.journal.backend());
         let (name, after) = (self.name().to_owned(), self.letters.after);
-        let found = tokio::task::spawn_blocking(move || journal.next_replayed(&name, after)).await;
+        let found =
+            tokio::task::spawn_blocking(move || journal.next_replayed_dead_letter(&name, after))
+                .await;
         match found {
             Ok(Ok(Some(stored))) => self.send_stored(stored, turn).await,
             Ok(Ok(None)) => {
@@ -81,8 +83,8 @@ impl Worker {
         }
     }
 
-    async fn send_stored(&mut self, stored: StoredLetter, turn: Turn) -> Option<Turn> {
-        let attempt = stored.letter.attempts + 1;
+    async fn send_stored(&mut self, stored: StoredDeadLetter, turn: Turn) -> Option<Turn> {
+        let attempt = stored.dead_letter.attempts + 1;
         match letters::outgoing(&stored) {
             Ok(outgoing) => {
                 let letter = Letter {
@@ -95,7 +97,7 @@ impl Worker {
             }
             Err(reason) => {
                 let fate = Fate::Rejected {
-                    code: stored.letter.code,
+                    code: stored.dead_letter.code,
                     reason: format!("the letter cannot be read: {reason}"),
                 };
                 self.settle_letter(stored.id, attempt - 1, fate).await;
@@ -144,12 +146,12 @@ impl Worker {
         self.letters.due = self.away(outcome, attempt, after);
     }
 
-    async fn settle_letter(&mut self, id: crate::journal::LetterId, attempts: u64, fate: Fate) {
+    async fn settle_letter(&mut self, id: crate::journal::DeadLetterId, attempts: u64, fate: Fate) {
         self.letters.after = id;
-        let fate = match fate {
-            Fate::Delivered => LetterFate::Delivered,
+        let disposition = match fate {
+            Fate::Delivered => DeadLetterDisposition::Delivered,
             Fate::Again => return,
-            Fate::Rejected { code, reason } => LetterFate::DeadAgain {
+            Fate::Rejected { code, reason } => DeadLetterDisposition::DeadLettered {
                 code,
                 reason: self.scrubbed(&reason),
                 plugin_version: self.plugin_version().to_owned(),
@@ -157,10 +159,10 @@ impl Worker {
                 last_ms: now_ms(),
             },
         };
-        let settlement = Settlement {
+        let settlement = Commit {
             through: self.window.position(),
-            replayed: vec![LetterSettlement { id, fate }],
-            ..Settlement::default()
+            replayed: vec![DeadLetterCommit { id, disposition }],
+            ..Commit::default()
         };
         self.add(settlement).await;
     }
@@ -274,9 +276,9 @@ impl Worker {
         let seq = record.seq;
         let letter = letters::of_damaged(record, reason, self.plugin_version());
         self.window.forget_before(seq.next());
-        let mut settlement = Settlement {
+        let mut settlement = Commit {
             through: Position::after(seq),
-            ..Settlement::default()
+            ..Commit::default()
         };
         self.keep(&mut settlement, letter);
         self.add(settlement).await;
@@ -311,7 +313,7 @@ impl Worker {
     }
 
     /// Keeps a letter, or drops what it holds, as the operator wants it.
-    fn keep(&self, settlement: &mut Settlement, mut letter: DeadLetter) {
+    fn keep(&self, settlement: &mut Commit, mut letter: DeadLetter) {
         letter.reason = self.scrubbed(&letter.reason);
         if self.delivery.config.dead_letter.enabled {
             settlement.dead_letters.push(letter);
@@ -333,8 +335,8 @@ impl Worker {
     }
 }
 
-fn drop_items(settlement: &mut Settlement, limit: &str, items: u64) {
-    settlement.dropped.push(Dropped {
+fn drop_items(settlement: &mut Commit, limit: &str, items: u64) {
+    settlement.dropped.push(DroppedItems {
         limit: limit.to_owned(),
         items,
     });

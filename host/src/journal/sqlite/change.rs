@@ -4,7 +4,7 @@ use super::super::error::CursorError;
 use super::command::Answer;
 use super::work::Work;
 
-/// A change that is no append and no settlement.
+/// A change that is no append and no commit.
 pub(super) trait Change: Send {
     /// Carries it out in an open transaction, and keeps the result.
     fn carry_out(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()>;

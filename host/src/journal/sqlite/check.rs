@@ -1,17 +1,17 @@
-//! Whether a settlement fits the journal: asked before anything is written.
+//! Whether a commit fits the journal: asked before anything is written.
 //!
 //! It must go forward, and say of each item that it passes, or settles ahead of
 //! the cursor, what became of it, unless that was said before.
 
 use rusqlite::{OptionalExtension, ffi, params};
 
-use super::super::cursor::{Position, Settlement, Span};
-use super::super::dead_letters::LetterFate;
+use super::super::cursor::{Commit, Position, RowSpan};
+use super::super::dead_letters::DeadLetterDisposition;
 use super::letters;
 use super::stand::Stand;
 use super::work::Work;
 
-/// Why a settlement cannot be written.
+/// Why a commit cannot be written.
 pub(super) enum Unfit {
     /// It contradicts the journal.
     Refused(String),
@@ -19,7 +19,7 @@ pub(super) enum Unfit {
     Store(rusqlite::Error),
 }
 
-/// What the journal knows of a settlement that fits.
+/// What the journal knows of a commit that fits.
 pub(super) struct Fits {
     /// How many items were appended before the position that the cursor moves to.
     pub(super) items_before: u64,
@@ -37,15 +37,15 @@ struct Shape {
     items_before: u64,
 }
 
-/// Whether a settlement may be written.
+/// Whether a commit may be written.
 pub(super) fn check(
     work: &Work<'_>,
     exporter: &str,
     stand: &Stand,
-    settlement: &Settlement,
+    commit: &Commit,
 ) -> Result<Fits, Unfit> {
     let from = stand.next;
-    let through = settlement.through;
+    let through = commit.through;
     if (through.seq, through.row) < (from.seq, from.row) {
         return refuse(format!("{through} is before the cursor at {from}"));
     }
@@ -64,20 +64,20 @@ pub(super) fn check(
     } else {
         0
     };
-    check_ahead(work, exporter, settlement)?;
-    let ahead: u64 = settlement.ahead.iter().map(|span| span.items).sum();
+    check_ahead(work, exporter, commit)?;
+    let ahead: u64 = commit.ahead.iter().map(|span| span.items).sum();
     let expected = after
         .checked_sub(before + known)
         .map(|passed| passed + ahead);
-    if expected != Some(settlement.items()) {
+    if expected != Some(commit.items()) {
         check_counts(work, from)?;
         return refuse(format!(
             "from {from} to {through} and ahead of it there are {} unsettled items, it speaks of {}",
             expected.unwrap_or(0),
-            settlement.items()
+            commit.items()
         ));
     }
-    let (replayed_delivered, replayed_dead) = check_replayed(work, exporter, settlement)?;
+    let (replayed_delivered, replayed_dead) = check_replayed(work, exporter, commit)?;
     Ok(Fits {
         items_before: after,
         replayed_delivered,
@@ -101,7 +101,7 @@ fn items_before(work: &Work<'_>, position: Position) -> rusqlite::Result<Option<
 }
 
 /// Whether the records from a position on follow each other without a gap in their
-/// items. Where they do not, no settlement would ever fit: the file is damaged.
+/// items. Where they do not, no commit would ever fit: the file is damaged.
 fn check_counts(work: &Work<'_>, from: Position) -> rusqlite::Result<()> {
     let gaps: u64 = work
         .tx
@@ -141,16 +141,16 @@ fn settled_before(work: &Work<'_>, exporter: &str, through: Position) -> Result<
 }
 
 /// Whether each span is there, behind the new position, and not settled yet.
-fn check_ahead(work: &Work<'_>, exporter: &str, settlement: &Settlement) -> Result<(), Unfit> {
-    let through = settlement.through;
-    for (index, span) in settlement.ahead.iter().enumerate() {
+fn check_ahead(work: &Work<'_>, exporter: &str, commit: &Commit) -> Result<(), Unfit> {
+    let through = commit.through;
+    for (index, span) in commit.ahead.iter().enumerate() {
         let there = shape(work, span.seq.0)?.is_some_and(|record| {
             record.seq == span.seq.0 && span.end_row() <= record.rows && span.items <= record.items
         });
         if !there || span.rows == 0 || (span.seq, span.first_row) < (through.seq, through.row) {
             return refuse(format!("{span} are not ahead of {through}"));
         }
-        let twice = settlement.ahead[..index]
+        let twice = commit.ahead[..index]
             .iter()
             .any(|other| span.overlaps(other));
         if twice || is_settled(work, exporter, span)? {
@@ -162,29 +162,25 @@ fn check_ahead(work: &Work<'_>, exporter: &str, settlement: &Settlement) -> Resu
 
 /// How many items of letters were delivered and given up again, if each letter
 /// is being replayed and spoken of once.
-fn check_replayed(
-    work: &Work<'_>,
-    exporter: &str,
-    settlement: &Settlement,
-) -> Result<(u64, u64), Unfit> {
+fn check_replayed(work: &Work<'_>, exporter: &str, commit: &Commit) -> Result<(u64, u64), Unfit> {
     let (mut delivered, mut dead) = (0, 0);
-    for (index, replayed) in settlement.replayed.iter().enumerate() {
-        let twice = settlement.replayed[..index]
+    for (index, replayed) in commit.replayed.iter().enumerate() {
+        let twice = commit.replayed[..index]
             .iter()
             .any(|other| other.id == replayed.id);
         let items = letters::items_replayed(work.tx, exporter, replayed.id)?;
         let Some(items) = items.filter(|_| !twice) else {
             return refuse(format!("dead letter {} is not being replayed", replayed.id));
         };
-        match replayed.fate {
-            LetterFate::Delivered => delivered += items,
-            LetterFate::DeadAgain { .. } => dead += items,
+        match replayed.disposition {
+            DeadLetterDisposition::Delivered => delivered += items,
+            DeadLetterDisposition::DeadLettered { .. } => dead += items,
         }
     }
     Ok((delivered, dead))
 }
 
-fn is_settled(work: &Work<'_>, exporter: &str, span: &Span) -> rusqlite::Result<bool> {
+fn is_settled(work: &Work<'_>, exporter: &str, span: &RowSpan) -> rusqlite::Result<bool> {
     work.tx
         .prepare_cached(
             "SELECT 1 FROM ahead WHERE exporter = ?1 AND seq = ?2 AND first_row < ?4 AND first_row + rows > ?3",

@@ -5,7 +5,7 @@
 
 use tokio::sync::oneshot;
 
-use super::super::cursor::Settlement;
+use super::super::cursor::Commit;
 use super::super::error::{AppendError, CursorError};
 use super::super::record::{NewRecord, Receipt};
 use super::append::append;
@@ -20,9 +20,9 @@ pub(super) enum Command {
         key: Option<String>,
         answer: Answer<Receipt, AppendError>,
     },
-    Settle {
+    Commit {
         exporter: String,
-        settlement: Settlement,
+        commit: Commit,
         answer: Answer<(), CursorError>,
     },
     /// Anything else that changes the file.
@@ -75,7 +75,7 @@ impl Command {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Append { record, .. } => record.payload.len(),
-            Self::Settle { settlement, .. } => settlement
+            Self::Commit { commit, .. } => commit
                 .dead_letters
                 .iter()
                 .map(|letter| letter.payload.len())
@@ -86,13 +86,13 @@ impl Command {
 
     /// Whether it adds dead letters to the file.
     pub(super) fn keeps_letters(&self) -> bool {
-        matches!(self, Self::Settle { settlement, .. } if !settlement.dead_letters.is_empty())
+        matches!(self, Self::Commit { commit, .. } if !commit.dead_letters.is_empty())
     }
 
     /// Whether it may wait for others, to share their commit.
     pub(super) fn can_wait(&self) -> bool {
         match self {
-            Self::Settle { settlement, .. } => settlement.can_wait(),
+            Self::Commit { commit, .. } => commit.can_wait(),
             Self::Change { can_wait, .. } => *can_wait,
             Self::Append { .. } | Self::Damaged { .. } | Self::Close => false,
         }
@@ -111,11 +111,11 @@ impl Command {
                 key,
                 answer,
             } => answer.result = Some(append(work, record, key.as_deref())?),
-            Self::Settle {
+            Self::Commit {
                 exporter,
-                settlement,
+                commit,
                 answer,
-            } => answer.result = Some(settle(work, exporter, settlement)?),
+            } => answer.result = Some(settle(work, exporter, commit)?),
             Self::Change { change, .. } => change.carry_out(work)?,
             Self::Damaged { .. } | Self::Close => {}
         }
@@ -126,7 +126,7 @@ impl Command {
     pub(super) fn answer(self) {
         match self {
             Self::Append { answer, .. } => answer.tell(),
-            Self::Settle { answer, .. } => answer.tell(),
+            Self::Commit { answer, .. } => answer.tell(),
             Self::Change { change, .. } => change.answer(),
             Self::Damaged { .. } | Self::Close => {}
         }
@@ -137,7 +137,7 @@ impl Command {
         let reason = reason.to_owned();
         match self {
             Self::Append { answer, .. } => answer.refuse(AppendError::Unavailable { reason }),
-            Self::Settle { answer, .. } => answer.refuse(CursorError::Unavailable { reason }),
+            Self::Commit { answer, .. } => answer.refuse(CursorError::Unavailable { reason }),
             Self::Change { change, .. } => change.fail(reason),
             Self::Damaged { .. } | Self::Close => {}
         }
@@ -153,7 +153,7 @@ impl Command {
                 });
                 None
             }
-            Self::Settle { .. } | Self::Change { .. } => Some(self),
+            Self::Commit { .. } | Self::Change { .. } => Some(self),
             Self::Damaged { .. } | Self::Close => None,
         }
     }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::batch::Header;
 
 use super::super::cursor::{DeadLetter, Position};
-use super::super::dead_letters::{LetterFate, LetterSettlement};
+use super::super::dead_letters::{DeadLetterCommit, DeadLetterDisposition};
 use super::*;
 use crate::clock::now_ms;
 
@@ -44,8 +44,8 @@ struct Told {
     log_bytes: u64,
     appended: u64,
     next: [u64; 2],
-    counts: [Counts; 2],
-    letters: Vec<StoredLetter>,
+    counts: [ItemCounts; 2],
+    letters: Vec<StoredDeadLetter>,
 }
 
 struct Host {
@@ -78,8 +78,8 @@ impl Host {
             let cursors = self.journal.cursors().unwrap();
             (EXPORTERS[exporter], cursors[exporter].next)
         };
-        let all = LetterFilter::default();
-        let settlement = match step {
+        let all = DeadLetterFilter::default();
+        let commit = match step {
             Step::Append => {
                 self.wait(self.journal.append(record(), None)).unwrap();
                 None
@@ -101,7 +101,7 @@ impl Host {
                 let (exporter, next) = next(exporter);
                 let there = self.journal.read(next.seq).unwrap();
                 let through = there.map(|entry| Position::after(entry.seq));
-                through.map(|through| (exporter, Settlement::delivered(through, ITEMS)))
+                through.map(|through| (exporter, Commit::delivered(through, ITEMS)))
             }
             Step::GiveUp(exporter) => {
                 let (exporter, next) = next(exporter);
@@ -110,13 +110,15 @@ impl Host {
             }
             Step::SettleLetter(exporter, delivered) => {
                 let (exporter, next) = next(exporter);
-                let letter = self.journal.next_replayed(exporter, LetterId(0)).unwrap();
+                let letter = self
+                    .journal
+                    .next_replayed_dead_letter(exporter, DeadLetterId(0))
+                    .unwrap();
                 letter.map(|letter| (exporter, replayed(next, letter.id, delivered)))
             }
         };
-        if let Some((exporter, settlement)) = settlement {
-            self.wait(self.journal.settle(exporter, settlement))
-                .unwrap();
+        if let Some((exporter, commit)) = commit {
+            self.wait(self.journal.commit(exporter, commit)).unwrap();
         }
     }
 
@@ -141,7 +143,7 @@ impl Host {
 }
 
 fn open(folder: &Path) -> SqliteJournal {
-    let limits = Limits::unlimited();
+    let limits = JournalLimits::unlimited();
     SqliteJournal::open(folder, "alerts", limits).unwrap()
 }
 
@@ -153,7 +155,7 @@ fn told_by(journal: &SqliteJournal) -> Told {
         appended: journal.head().borrow().0,
         next: [cursors[0].next.seq.0, cursors[1].next.seq.0],
         counts: EXPORTERS.map(of),
-        letters: journal.dead_letters(&LetterFilter::default()).unwrap(),
+        letters: journal.dead_letters(&DeadLetterFilter::default()).unwrap(),
     }
 }
 
@@ -176,7 +178,7 @@ fn record() -> NewRecord {
     }
 }
 
-fn given_up(entry: &Record) -> Settlement {
+fn given_up(entry: &Record) -> Commit {
     let letter = DeadLetter {
         plugin_version: "1.0.0".to_owned(),
         batch_id: entry.header.batch_id,
@@ -194,30 +196,30 @@ fn given_up(entry: &Record) -> Settlement {
         last_ms: 0,
         payload: entry.payload.clone(),
     };
-    Settlement {
+    Commit {
         through: Position::after(entry.seq),
         dead_letters: vec![letter],
-        ..Settlement::default()
+        ..Commit::default()
     }
 }
 
-fn replayed(through: Position, id: LetterId, delivered: bool) -> Settlement {
-    let dead_again = LetterFate::DeadAgain {
+fn replayed(through: Position, id: DeadLetterId, delivered: bool) -> Commit {
+    let dead_again = DeadLetterDisposition::DeadLettered {
         code: 2,
         reason: "again".to_owned(),
         plugin_version: "1.0.1".to_owned(),
         attempts: 2,
         last_ms: 1,
     };
-    let fate = if delivered {
-        LetterFate::Delivered
+    let disposition = if delivered {
+        DeadLetterDisposition::Delivered
     } else {
         dead_again
     };
-    Settlement {
+    Commit {
         through,
-        replayed: vec![LetterSettlement { id, fate }],
-        ..Settlement::default()
+        replayed: vec![DeadLetterCommit { id, disposition }],
+        ..Commit::default()
     }
 }
 
@@ -246,7 +248,7 @@ fn check(left: &Path, last: &Told, coming: Option<&Told>) {
             .dead_letter(letter.id)
             .unwrap()
             .unwrap()
-            .letter
+            .dead_letter
             .payload;
         assert_eq!(payload.len(), 5000);
     }

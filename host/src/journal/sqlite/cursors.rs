@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::cursor::{Cursor, Position, Span, StartFrom};
+use super::super::cursor::{Cursor, Position, RowSpan, StartFrom};
 use super::super::error::CursorError;
 use super::place;
 use super::work::Work;
@@ -97,7 +97,7 @@ pub(super) fn replay(
              WHERE exporter = ?1",
         )?
         .execute(params![exporter, from.0, replayed, end.0])?;
-    work.done.settled = true;
+    work.done.committed = true;
     Ok(Ok(replayed))
 }
 
@@ -149,7 +149,7 @@ pub(super) fn remove(work: &mut Work<'_>, exporter: &str) -> rusqlite::Result<bo
         .tx
         .prepare_cached("DELETE FROM cursors WHERE exporter = ?1")?
         .execute([exporter])?;
-    work.done.settled = true;
+    work.done.committed = true;
     Ok(removed > 0)
 }
 
@@ -218,7 +218,7 @@ fn with_ahead(tx: &Connection, cursor: Cursor) -> rusqlite::Result<Cursor> {
     let ahead = tx
         .prepare_cached("SELECT seq, first_row, rows, items FROM ahead WHERE exporter = ?1 ORDER BY seq, first_row")?
         .query_map([&cursor.exporter], |row| {
-            Ok(Span { seq: Seq(row.get(0)?), first_row: row.get(1)?, rows: row.get(2)?, items: row.get(3)? })
+            Ok(RowSpan { seq: Seq(row.get(0)?), first_row: row.get(1)?, rows: row.get(2)?, items: row.get(3)? })
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Cursor { ahead, ..cursor })

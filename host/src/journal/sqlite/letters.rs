@@ -5,7 +5,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, para
 
 use super::super::cursor::DeadLetter;
 use super::super::dead_letters::{
-    LetterCount, LetterFate, LetterFilter, LetterId, LetterLimits, LetterSettlement, StoredLetter,
+    DeadLetterCommit, DeadLetterCount, DeadLetterDisposition, DeadLetterFilter, DeadLetterId,
+    DeadLetterLimits, StoredDeadLetter,
 };
 use super::read::origin;
 use super::work::Work;
@@ -50,7 +51,10 @@ pub(super) fn keep(tx: &Connection, exporter: &str, letter: &DeadLetter) -> rusq
 }
 
 /// The letters that fit, the oldest first, without their payloads.
-pub(super) fn list(tx: &Connection, which: &LetterFilter) -> rusqlite::Result<Vec<StoredLetter>> {
+pub(super) fn list(
+    tx: &Connection,
+    which: &DeadLetterFilter,
+) -> rusqlite::Result<Vec<StoredDeadLetter>> {
     let asked = Asked::of(which);
     tx.prepare_cached(&format!(
         "SELECT {COLUMNS}, x'' FROM dead_letters WHERE {FITS} ORDER BY id LIMIT ?5"
@@ -60,7 +64,7 @@ pub(super) fn list(tx: &Connection, which: &LetterFilter) -> rusqlite::Result<Ve
 }
 
 /// One letter, with its payload.
-pub(super) fn one(tx: &Connection, id: LetterId) -> rusqlite::Result<Option<StoredLetter>> {
+pub(super) fn one(tx: &Connection, id: DeadLetterId) -> rusqlite::Result<Option<StoredDeadLetter>> {
     tx.prepare_cached(&format!(
         "SELECT {COLUMNS}, payload FROM dead_letters WHERE id = ?1"
     ))?
@@ -69,11 +73,11 @@ pub(super) fn one(tx: &Connection, id: LetterId) -> rusqlite::Result<Option<Stor
 }
 
 /// The next letter of an exporter that is being replayed, with its payload.
-pub(super) fn next_replayed(
+pub(super) fn next_replayed_dead_letter(
     tx: &Connection,
     exporter: &str,
-    after: LetterId,
-) -> rusqlite::Result<Option<StoredLetter>> {
+    after: DeadLetterId,
+) -> rusqlite::Result<Option<StoredDeadLetter>> {
     tx.prepare_cached(&format!(
         "SELECT {COLUMNS}, payload FROM dead_letters
          WHERE exporter = ?1 AND replayed_ms IS NOT NULL AND id > ?2 ORDER BY id LIMIT 1"
@@ -83,13 +87,13 @@ pub(super) fn next_replayed(
 }
 
 /// What is held of an exporter.
-pub(super) fn totals(tx: &Connection, exporter: &str) -> rusqlite::Result<LetterCount> {
+pub(super) fn totals(tx: &Connection, exporter: &str) -> rusqlite::Result<DeadLetterCount> {
     tx.prepare_cached(
         "SELECT count(*), coalesce(sum(items), 0), coalesce(sum(bytes), 0) FROM dead_letters WHERE exporter = ?1",
     )?
     .query_row([exporter], |row| {
-        Ok(LetterCount {
-            letters: row.get(0)?,
+        Ok(DeadLetterCount {
+            dead_letters: row.get(0)?,
             items: row.get(1)?,
             bytes: row.get(2)?,
         })
@@ -97,7 +101,10 @@ pub(super) fn totals(tx: &Connection, exporter: &str) -> rusqlite::Result<Letter
 }
 
 /// Marks the letters that fit, and makes their items pending.
-pub(super) fn replay(work: &Work<'_>, which: &LetterFilter) -> rusqlite::Result<LetterCount> {
+pub(super) fn replay(
+    work: &Work<'_>,
+    which: &DeadLetterFilter,
+) -> rusqlite::Result<DeadLetterCount> {
     let asked = Asked::of(which);
     let mut marked = work.tx.prepare_cached(&format!(
         "UPDATE dead_letters SET replayed_ms = {} WHERE id IN (
@@ -106,7 +113,7 @@ pub(super) fn replay(work: &Work<'_>, which: &LetterFilter) -> rusqlite::Result<
         work.now_ms
     ))?;
     let mut marked = marked.query(asked.params())?;
-    let mut count = LetterCount::default();
+    let mut count = DeadLetterCount::default();
     while let Some(letter) = marked.next()? {
         let items = letter.get(1)?;
         count.add(items, letter.get(2)?);
@@ -120,7 +127,10 @@ pub(super) fn replay(work: &Work<'_>, which: &LetterFilter) -> rusqlite::Result<
 }
 
 /// Deletes the letters that fit.
-pub(super) fn purge(tx: &Connection, which: &LetterFilter) -> rusqlite::Result<LetterCount> {
+pub(super) fn purge(
+    tx: &Connection,
+    which: &DeadLetterFilter,
+) -> rusqlite::Result<DeadLetterCount> {
     let asked = Asked::of(which);
     let deleted = tx.prepare_cached(&format!(
         "DELETE FROM dead_letters WHERE id IN (
@@ -134,8 +144,8 @@ pub(super) fn purge(tx: &Connection, which: &LetterFilter) -> rusqlite::Result<L
 pub(super) fn trim(
     work: &Work<'_>,
     exporter: &str,
-    limits: &LetterLimits,
-) -> rusqlite::Result<LetterCount> {
+    limits: &DeadLetterLimits,
+) -> rusqlite::Result<DeadLetterCount> {
     let until_ms = work.now_ms.saturating_sub(millis(limits.max_age));
     let deleted = work.tx.prepare_cached(
         "DELETE FROM dead_letters WHERE id IN (
@@ -153,7 +163,7 @@ pub(super) fn trim(
 pub(super) fn items_replayed(
     tx: &Connection,
     exporter: &str,
-    id: LetterId,
+    id: DeadLetterId,
 ) -> rusqlite::Result<Option<u64>> {
     tx.prepare_cached("SELECT items FROM dead_letters WHERE id = ?1 AND exporter = ?2 AND replayed_ms IS NOT NULL")?
         .query_row(params![stored(id), exporter], |row| row.get(0))
@@ -161,14 +171,14 @@ pub(super) fn items_replayed(
 }
 
 /// Writes how the replay of a letter ended.
-pub(super) fn end_replay(tx: &Connection, settlement: &LetterSettlement) -> rusqlite::Result<()> {
-    let id = stored(settlement.id);
-    match &settlement.fate {
-        LetterFate::Delivered => {
+pub(super) fn end_replay(tx: &Connection, commit: &DeadLetterCommit) -> rusqlite::Result<()> {
+    let id = stored(commit.id);
+    match &commit.disposition {
+        DeadLetterDisposition::Delivered => {
             tx.prepare_cached("DELETE FROM dead_letters WHERE id = ?1")?
                 .execute([id])?;
         }
-        LetterFate::DeadAgain {
+        DeadLetterDisposition::DeadLettered {
             code,
             reason,
             plugin_version,
@@ -186,20 +196,23 @@ pub(super) fn end_replay(tx: &Connection, settlement: &LetterSettlement) -> rusq
     Ok(())
 }
 
-fn counted(mut deleted: CachedStatement<'_>, which: impl Params) -> rusqlite::Result<LetterCount> {
+fn counted(
+    mut deleted: CachedStatement<'_>,
+    which: impl Params,
+) -> rusqlite::Result<DeadLetterCount> {
     let mut deleted = deleted.query(which)?;
-    let mut count = LetterCount::default();
+    let mut count = DeadLetterCount::default();
     while let Some(letter) = deleted.next()? {
         count.add(letter.get(0)?, letter.get(1)?);
     }
     Ok(count)
 }
 
-fn letter_of(row: &Row<'_>) -> rusqlite::Result<StoredLetter> {
-    Ok(StoredLetter {
-        id: LetterId(row.get(0)?),
+fn letter_of(row: &Row<'_>) -> rusqlite::Result<StoredDeadLetter> {
+    Ok(StoredDeadLetter {
+        id: DeadLetterId(row.get(0)?),
         exporter: row.get(1)?,
-        letter: DeadLetter {
+        dead_letter: DeadLetter {
             plugin_version: row.get(2)?,
             batch_id: row.get(3)?,
             seq: Seq(row.get(4)?),
@@ -222,19 +235,19 @@ fn letter_of(row: &Row<'_>) -> rusqlite::Result<StoredLetter> {
 }
 
 /// A number as the store holds it; none that it cannot hold was ever given.
-fn stored(id: LetterId) -> i64 {
+fn stored(id: DeadLetterId) -> i64 {
     i64::try_from(id.0).unwrap_or(i64::MAX)
 }
 
 /// A filter's values, as the store takes them.
 struct Asked<'a> {
-    filter: &'a LetterFilter,
+    filter: &'a DeadLetterFilter,
     ids: Option<String>,
     limit: i64,
 }
 
 impl<'a> Asked<'a> {
-    fn of(filter: &'a LetterFilter) -> Self {
+    fn of(filter: &'a DeadLetterFilter) -> Self {
         let ids: Vec<i64> = filter.ids.iter().copied().map(stored).collect();
         Self {
             filter,

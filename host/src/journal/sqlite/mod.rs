@@ -40,13 +40,14 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use super::cursor::{Backlog, Counts, Cursor, Settlement, StartFrom};
+use super::cursor::{Backlog, Commit, Cursor, ItemCounts, StartFrom};
 use super::dead_letters::{
-    DeadLetters, LetterCount, LetterFilter, LetterId, LetterLimits, StoredLetter,
+    DeadLetterCount, DeadLetterFilter, DeadLetterId, DeadLetterLimits, DeadLetterStore,
+    StoredDeadLetter,
 };
 use super::error::{AppendError, CursorError, OpenError, ReadError};
 use super::record::{BatchInfo, NewRecord, Receipt, Record};
-use super::{Durable, Journal, Limits, Stats};
+use super::{Durable, Journal, JournalLimits, JournalStats};
 use crate::batch::Seq;
 use crate::sqlite::FailureKind;
 use change::change;
@@ -70,12 +71,16 @@ pub(super) struct SqliteJournal {
 
 impl SqliteJournal {
     /// Opens the journal's file in a folder, and starts its writer.
-    pub(super) fn open(folder: &Path, journal: &str, limits: Limits) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        folder: &Path,
+        journal: &str,
+        limits: JournalLimits,
+    ) -> Result<Self, OpenError> {
         let path = folder.join(format!("{journal}.db"));
         let shared = Shared {
             readers: Arc::new(read::Readers::new(path.clone())),
             head: Arc::new(watch::Sender::new(Seq(0))),
-            settled: Arc::new(watch::Sender::new(0)),
+            commits: Arc::new(watch::Sender::new(0)),
             done: Arc::default(),
         };
         let max_bytes = limits.max_bytes;
@@ -177,11 +182,11 @@ impl Journal for SqliteJournal {
         self.change(move |work| cursors::open(work, &exporter, start).map(Ok))
     }
 
-    fn settle(&self, exporter: &str, settlement: Settlement) -> Durable<(), CursorError> {
+    fn commit(&self, exporter: &str, commit: Commit) -> Durable<(), CursorError> {
         let exporter = exporter.to_owned();
-        self.ask(CursorError::Closed, |answer| Command::Settle {
+        self.ask(CursorError::Closed, |answer| Command::Commit {
             exporter,
-            settlement,
+            commit,
             answer,
         })
     }
@@ -223,7 +228,7 @@ impl Journal for SqliteJournal {
         self.query(|tx| read::record(tx, from))
     }
 
-    fn counts(&self, exporter: &str) -> Result<Option<Counts>, ReadError> {
+    fn counts(&self, exporter: &str) -> Result<Option<ItemCounts>, ReadError> {
         self.query(|tx| read::counts(tx, exporter))
     }
 
@@ -247,7 +252,7 @@ impl Journal for SqliteJournal {
         self.query(|tx| read::batch(tx, batch_id))
     }
 
-    fn stats(&self) -> Result<Stats, ReadError> {
+    fn stats(&self) -> Result<JournalStats, ReadError> {
         let held = self.query(read::held)?;
         let done = self
             .shared
@@ -255,7 +260,7 @@ impl Journal for SqliteJournal {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        Ok(Stats {
+        Ok(JournalStats {
             records: held.records,
             bytes: held.bytes,
             needed_bytes: held.needed_bytes,
@@ -271,8 +276,8 @@ impl Journal for SqliteJournal {
         self.shared.head.subscribe()
     }
 
-    fn settled(&self) -> watch::Receiver<u64> {
-        self.shared.settled.subscribe()
+    fn commits(&self) -> watch::Receiver<u64> {
+        self.shared.commits.subscribe()
     }
 
     fn close(&self) {
@@ -288,21 +293,27 @@ impl Journal for SqliteJournal {
     }
 }
 
-impl DeadLetters for SqliteJournal {
-    fn dead_letters(&self, which: &LetterFilter) -> Result<Vec<StoredLetter>, ReadError> {
+impl DeadLetterStore for SqliteJournal {
+    fn dead_letters(&self, which: &DeadLetterFilter) -> Result<Vec<StoredDeadLetter>, ReadError> {
         self.query(|tx| letters::list(tx, which))
     }
 
-    fn dead_letter(&self, id: LetterId) -> Result<Option<StoredLetter>, ReadError> {
+    fn dead_letter(&self, id: DeadLetterId) -> Result<Option<StoredDeadLetter>, ReadError> {
         self.query(|tx| letters::one(tx, id))
     }
 
-    fn replay_dead_letters(&self, which: &LetterFilter) -> Durable<LetterCount, CursorError> {
+    fn replay_dead_letters(
+        &self,
+        which: &DeadLetterFilter,
+    ) -> Durable<DeadLetterCount, CursorError> {
         let which = which.clone();
         self.change(move |work| letters::replay(work, &which).map(Ok))
     }
 
-    fn purge_dead_letters(&self, which: &LetterFilter) -> Durable<LetterCount, CursorError> {
+    fn purge_dead_letters(
+        &self,
+        which: &DeadLetterFilter,
+    ) -> Durable<DeadLetterCount, CursorError> {
         let which = which.clone();
         self.change(move |work| letters::purge(work.tx, &which).map(Ok))
     }
@@ -310,21 +321,21 @@ impl DeadLetters for SqliteJournal {
     fn trim_dead_letters(
         &self,
         exporter: &str,
-        limits: &LetterLimits,
-    ) -> Durable<LetterCount, CursorError> {
+        limits: &DeadLetterLimits,
+    ) -> Durable<DeadLetterCount, CursorError> {
         let (exporter, limits) = (exporter.to_owned(), *limits);
         self.change(move |work| letters::trim(work, &exporter, &limits).map(Ok))
     }
 
-    fn next_replayed(
+    fn next_replayed_dead_letter(
         &self,
         exporter: &str,
-        after: LetterId,
-    ) -> Result<Option<StoredLetter>, ReadError> {
-        self.query(|tx| letters::next_replayed(tx, exporter, after))
+        after: DeadLetterId,
+    ) -> Result<Option<StoredDeadLetter>, ReadError> {
+        self.query(|tx| letters::next_replayed_dead_letter(tx, exporter, after))
     }
 
-    fn letter_totals(&self, exporter: &str) -> Result<LetterCount, ReadError> {
+    fn dead_letter_totals(&self, exporter: &str) -> Result<DeadLetterCount, ReadError> {
         self.query(|tx| letters::totals(tx, exporter))
     }
 }

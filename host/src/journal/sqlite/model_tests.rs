@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::batch::Header;
 
-use super::super::cursor::{DeadLetter, Dropped, Position, Span};
-use super::super::dead_letters::{LetterFate, LetterSettlement};
+use super::super::cursor::{DeadLetter, DroppedItems, Position, RowSpan};
+use super::super::dead_letters::{DeadLetterCommit, DeadLetterDisposition};
 use super::*;
 use crate::clock::now_ms;
 
@@ -165,9 +165,9 @@ impl Model {
 
     /// Settles unsettled rows in their order, as far as there are rows and
     /// dispositions; a row that waits keeps the cursor from passing it.
-    fn settle(&mut self, exporter: &str, dispositions: &[Disposition]) -> Option<Settlement> {
+    fn commit(&mut self, exporter: &str, dispositions: &[Disposition]) -> Option<Commit> {
         let place = self.places.get_mut(exporter)?;
-        let mut settlement = Settlement::default();
+        let mut commit = Commit::default();
         let mut ahead = Vec::new();
         for (row, disposition) in unsettled(&self.batches, place)
             .into_iter()
@@ -182,10 +182,10 @@ impl Model {
                     replayed: false,
                 });
             }
-            if account(place, &mut settlement, row, *disposition) {
+            if account(place, &mut commit, row, *disposition) {
                 let (batch, row) = row;
                 place.ahead.insert((batch.seq, row));
-                ahead.push(Span {
+                ahead.push(RowSpan {
                     seq: Seq(batch.seq),
                     first_row: row,
                     rows: 1,
@@ -197,10 +197,10 @@ impl Model {
         (place.seq, place.row) = (next.seq.0, next.row);
         place.ahead.retain(|row| *row >= (next.seq.0, next.row));
         ahead.retain(|span| (span.seq, span.first_row) >= (next.seq, next.row));
-        Some(Settlement {
+        Some(Commit {
             through: next,
             ahead,
-            ..settlement
+            ..commit
         })
     }
 
@@ -339,7 +339,7 @@ fn unsettled_or_end(batches: &VecDeque<Batch>, place: &Place, head: u64) -> Posi
 /// Whether the row is settled by this.
 fn account(
     place: &mut Place,
-    said: &mut Settlement,
+    said: &mut Commit,
     row: (Batch, u64),
     disposition: Disposition,
 ) -> bool {
@@ -356,7 +356,7 @@ fn account(
         }
         Disposition::Dropped => {
             place.dropped += items;
-            said.dropped.push(Dropped {
+            said.dropped.push(DroppedItems {
                 limit: format!("limit-{}", row % 2),
                 items,
             });
@@ -371,11 +371,11 @@ fn account(
 }
 
 impl Which {
-    fn filter(self) -> LetterFilter {
-        LetterFilter {
+    fn filter(self) -> DeadLetterFilter {
+        DeadLetterFilter {
             exporter: self.exporter.map(name),
             limit: self.limit,
-            ..LetterFilter::default()
+            ..DeadLetterFilter::default()
         }
     }
 }
@@ -395,7 +395,7 @@ impl Pair {
 
     fn reopen(&mut self) {
         self.journal = None;
-        let limits = Limits::unlimited();
+        let limits = JournalLimits::unlimited();
         self.journal =
             Some(SqliteJournal::open(self.folder.path(), "performance", limits).unwrap());
     }
@@ -440,11 +440,8 @@ impl Pair {
                 let mut settling = Vec::new();
                 // All are asked for before the first is answered, so that they share commits.
                 for dispositions in dispositions.chunks(3) {
-                    let settlement = self.model.settle(&exporter, dispositions);
-                    settling.push(
-                        self.journal()
-                            .settle(&exporter, settlement.unwrap_or_default()),
-                    );
+                    let commit = self.model.commit(&exporter, dispositions);
+                    settling.push(self.journal().commit(&exporter, commit.unwrap_or_default()));
                 }
                 for settled in settling {
                     let settled = self.runtime.block_on(settled);
@@ -459,9 +456,9 @@ impl Pair {
                     .places
                     .get(&exporter)
                     .map_or(0, |place| self.model.pending(&exporter, place));
-                let misstated = Settlement::delivered(through, pending + 1);
+                let misstated = Commit::delivered(through, pending + 1);
                 self.runtime
-                    .block_on(self.journal().settle(&exporter, misstated))
+                    .block_on(self.journal().commit(&exporter, misstated))
                     .unwrap_err();
                 // A group that changes nothing prunes all the same.
             }
@@ -489,17 +486,17 @@ impl Pair {
             Step::PurgeLetters(which) => {
                 let purging = self.journal().purge_dead_letters(&which.filter());
                 let purged = self.runtime.block_on(purging).unwrap();
-                assert_eq!(purged.letters, self.model.purge_letters(which));
+                assert_eq!(purged.dead_letters, self.model.purge_letters(which));
             }
             Step::TrimLetters { exporter, keep } => {
-                let limits = LetterLimits {
+                let limits = DeadLetterLimits {
                     max_bytes: (keep * LETTER_BYTES) as u64,
                     max_age: Duration::MAX,
                 };
                 let trimming = self.journal().trim_dead_letters(&name(exporter), &limits);
                 let trimmed = self.runtime.block_on(trimming).unwrap();
                 assert_eq!(
-                    trimmed.letters,
+                    trimmed.dead_letters,
                     self.model.trim_letters(&name(exporter), keep)
                 );
             }
@@ -528,42 +525,46 @@ impl Pair {
             row: place.row,
             items: batch.map_or(0, |batch| place.row * batch.items_a_row),
         };
-        let mut after = LetterId(0);
+        let mut after = DeadLetterId(0);
         let mut replayed = Vec::new();
         for delivered in delivered {
-            let Some(letter) = self.journal().next_replayed(exporter, after).unwrap() else {
+            let Some(letter) = self
+                .journal()
+                .next_replayed_dead_letter(exporter, after)
+                .unwrap()
+            else {
                 break;
             };
             after = letter.id;
-            let dead_again = LetterFate::DeadAgain {
+            let dead_again = DeadLetterDisposition::DeadLettered {
                 code: 7,
                 reason: "again".to_owned(),
                 plugin_version: "2.0.0".to_owned(),
-                attempts: letter.letter.attempts + 1,
+                attempts: letter.dead_letter.attempts + 1,
                 last_ms: 1,
             };
-            replayed.push(LetterSettlement {
+            replayed.push(DeadLetterCommit {
                 id: letter.id,
-                fate: if *delivered {
-                    LetterFate::Delivered
+                disposition: if *delivered {
+                    DeadLetterDisposition::Delivered
                 } else {
                     dead_again
                 },
             });
             self.model.settle_letter(exporter, letter.id.0, *delivered);
         }
-        let settlement = Settlement {
+        let commit = Commit {
             through,
             replayed,
-            ..Settlement::default()
+            ..Commit::default()
         };
-        let again = settlement.clone();
+        let again = commit.clone();
         self.runtime
-            .block_on(self.journal().settle(exporter, settlement))
+            .block_on(self.journal().commit(exporter, commit))
             .unwrap();
         let twice = self
             .runtime
-            .block_on(self.journal().settle(exporter, again.clone()));
+            .block_on(self.journal().commit(exporter, again.clone()));
         assert_eq!(
             twice.is_ok(),
             again.replayed.is_empty(),
@@ -630,10 +631,13 @@ impl Pair {
             };
             assert_eq!(journal.backlog(&cursor.exporter).unwrap(), Some(backlog));
             let of_it = |letter: &Letter| letter.exporter == cursor.exporter;
-            let letters = journal.letter_totals(&cursor.exporter).unwrap().letters;
+            let letters = journal
+                .dead_letter_totals(&cursor.exporter)
+                .unwrap()
+                .dead_letters;
             assert_eq!(letters, self.model.ids(of_it).len() as u64);
         }
-        let letters = journal.dead_letters(&LetterFilter::default()).unwrap();
+        let letters = journal.dead_letters(&DeadLetterFilter::default()).unwrap();
         let being_replayed = letters.iter().filter(|letter| letter.replayed_ms.is_some());
         let being_replayed: Vec<u64> = being_replayed.map(|letter| letter.id.0).collect();
         let all: Vec<u64> = letters.iter().map(|letter| letter.id.0).collect();

@@ -4,7 +4,7 @@
 
 use rusqlite::Connection;
 
-use super::super::Limits;
+use super::super::JournalLimits;
 use crate::clock::millis;
 
 /// So that an append never waits long behind deletes.
@@ -40,7 +40,7 @@ pub(super) struct Pruned {
 /// Deletes records and gives the file's room back, some at a time.
 pub(super) fn prune(
     tx: &Connection,
-    limits: &Limits,
+    limits: &JournalLimits,
     now_ms: i64,
     need: Need,
 ) -> rusqlite::Result<Pruned> {

@@ -10,8 +10,8 @@ use delfin_plugin_api::Origin;
 use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
-use super::super::Stats;
-use super::super::cursor::{Counts, Dropped};
+use super::super::JournalStats;
+use super::super::cursor::{DroppedItems, ItemCounts};
 use super::super::record::{BatchInfo, BatchState, Record};
 use super::file;
 use crate::batch::{Header, Seq};
@@ -113,7 +113,7 @@ pub(super) fn record(tx: &Connection, from: Seq) -> rusqlite::Result<Option<Reco
 
 /// What became of an exporter's items. `pending` comes from the records and the
 /// letters being replayed alone.
-pub(super) fn counts(tx: &Connection, exporter: &str) -> rusqlite::Result<Option<Counts>> {
+pub(super) fn counts(tx: &Connection, exporter: &str) -> rusqlite::Result<Option<ItemCounts>> {
     let counts = tx
         .prepare_cached(
             "SELECT t.items - c.start_items + c.replayed_items, c.replayed_items,
@@ -126,7 +126,7 @@ pub(super) fn counts(tx: &Connection, exporter: &str) -> rusqlite::Result<Option
              FROM cursors c, totals t WHERE c.exporter = ?1",
         )?
         .query_row([exporter], |row| {
-            Ok(Counts {
+            Ok(ItemCounts {
                 accepted: row.get(0)?,
                 replayed: row.get(1)?,
                 delivered: row.get(2)?,
@@ -143,13 +143,13 @@ pub(super) fn counts(tx: &Connection, exporter: &str) -> rusqlite::Result<Option
     let dropped = tx
         .prepare_cached("SELECT reason, items FROM dropped WHERE exporter = ?1 ORDER BY reason")?
         .query_map([exporter], |row| {
-            Ok(Dropped {
+            Ok(DroppedItems {
                 limit: row.get(0)?,
                 items: row.get(1)?,
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(Some(Counts { dropped, ..counts }))
+    Ok(Some(ItemCounts { dropped, ..counts }))
 }
 
 /// What became of a batch.
@@ -181,7 +181,7 @@ pub(super) fn batch(tx: &Connection, batch_id: Uuid) -> rusqlite::Result<Option<
         .query_map((info.seq.0, batch_id, info.rows), |row| {
             Ok(BatchState {
                 exporter: row.get(0)?,
-                settled: row.get(1)?,
+                committed: row.get(1)?,
                 dead_lettered: row.get(2)?,
             })
         })?
@@ -190,7 +190,7 @@ pub(super) fn batch(tx: &Connection, batch_id: Uuid) -> rusqlite::Result<Option<
 }
 
 /// What the journal holds. What it has done is not in the file.
-pub(super) fn held(tx: &Connection) -> rusqlite::Result<Stats> {
+pub(super) fn held(tx: &Connection) -> rusqlite::Result<JournalStats> {
     let pages: u64 = tx.pragma_query_value(None, "page_count", |row| row.get(0))?;
     let page_bytes: u64 = tx.pragma_query_value(None, "page_size", |row| row.get(0))?;
     // Numbers have no gaps, since records go from the front alone.
@@ -202,16 +202,16 @@ pub(super) fn held(tx: &Connection) -> rusqlite::Result<Stats> {
              FROM batches b, totals t ORDER BY b.seq LIMIT 1",
         )?
         .query_row([], |row| {
-            Ok(Stats {
+            Ok(JournalStats {
                 records: row.get(0)?,
                 bytes: row.get(1)?,
                 oldest_accepted_ms: row.get(2)?,
                 needed_bytes: row.get(3)?,
-                ..Stats::default()
+                ..JournalStats::default()
             })
         })
         .optional()?;
-    Ok(Stats {
+    Ok(JournalStats {
         file_bytes: pages * page_bytes,
         ..held.unwrap_or_default()
     })

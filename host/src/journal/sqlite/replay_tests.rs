@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::cursor::{DeadLetter, Position};
-use super::super::dead_letters::{LetterFate, LetterSettlement};
+use super::super::dead_letters::{DeadLetterCommit, DeadLetterDisposition};
 use super::tests::{TestJournal, after, damage_table, dead_letter, limits, record};
 use super::*;
 use crate::clock::now_ms;
@@ -20,8 +20,8 @@ async fn journal() -> TestJournal {
         let mut record = record(10);
         record.header.accepted_ms = now_ms() - hours * HOUR;
         let seq = journal.append(record, None).await.unwrap().seq;
-        let delivered = Settlement::delivered(after(seq), 10);
-        journal.settle("a", delivered).await.unwrap();
+        let delivered = Commit::delivered(after(seq), 10);
+        journal.commit("a", delivered).await.unwrap();
     }
     journal
 }
@@ -36,7 +36,7 @@ async fn lane_with_letters() -> TestJournal {
         (2, 3, "too old", 2_000),
         (5, 5, "no such host", 3_000),
     ];
-    let settlement = Settlement {
+    let commit = Commit {
         through: after(seq),
         dead_letters: letters
             .into_iter()
@@ -46,32 +46,32 @@ async fn lane_with_letters() -> TestJournal {
                 ..dead_letter(seq, first, rows)
             })
             .collect(),
-        ..Settlement::default()
+        ..Commit::default()
     };
-    journal.settle("a", settlement).await.unwrap();
+    journal.commit("a", commit).await.unwrap();
     journal
 }
 
-fn ids(journal: &TestJournal, which: LetterFilter) -> Vec<u64> {
+fn ids(journal: &TestJournal, which: DeadLetterFilter) -> Vec<u64> {
     let letters = journal.dead_letters(&which).unwrap();
     letters.iter().map(|letter| letter.id.0).collect()
 }
 
-fn of_ids(ids: &[u64]) -> LetterFilter {
-    LetterFilter {
-        ids: ids.iter().copied().map(LetterId).collect(),
-        ..LetterFilter::default()
+fn of_ids(ids: &[u64]) -> DeadLetterFilter {
+    DeadLetterFilter {
+        ids: ids.iter().copied().map(DeadLetterId).collect(),
+        ..DeadLetterFilter::default()
     }
 }
 
-fn fate(id: u64, fate: LetterFate, through: Position) -> Settlement {
-    Settlement {
+fn fate(id: u64, disposition: DeadLetterDisposition, through: Position) -> Commit {
+    Commit {
         through,
-        replayed: vec![LetterSettlement {
-            id: LetterId(id),
-            fate,
+        replayed: vec![DeadLetterCommit {
+            id: DeadLetterId(id),
+            disposition,
         }],
-        ..Settlement::default()
+        ..Commit::default()
     }
 }
 
@@ -94,7 +94,7 @@ async fn a_replay_brings_back_what_was_accepted_since_a_time() {
         (50, 20, 30, 20)
     );
     journal
-        .settle("a", Settlement::delivered(after(Seq(3)), 20))
+        .commit("a", Commit::delivered(after(Seq(3)), 20))
         .await
         .unwrap();
     assert_eq!(journal.cursors().unwrap()[0].replay_end, None);
@@ -106,7 +106,7 @@ async fn a_settlement_from_before_a_replay_is_refused() {
     let journal = journal().await;
     let seq = journal.add(10).await;
     let replaying = journal.replay("a", 0);
-    let settled = journal.settle("a", Settlement::delivered(after(seq), 10));
+    let settled = journal.commit("a", Commit::delivered(after(seq), 10));
     assert_eq!(replaying.await, Ok(30));
     assert!(matches!(settled.await, Err(CursorError::Refused { .. })));
 }
@@ -142,8 +142,8 @@ async fn a_new_cursor_starts_as_long_ago_as_it_is_told() {
 #[tokio::test]
 async fn letters_are_found_by_exporter_time_reason_and_number() {
     let journal = lane_with_letters().await;
-    let filter = LetterFilter::default;
-    let by = |reason: &str| LetterFilter {
+    let filter = DeadLetterFilter::default;
+    let by = |reason: &str| DeadLetterFilter {
         reason: Some(reason.to_owned()),
         ..filter()
     };
@@ -155,7 +155,7 @@ async fn letters_are_found_by_exporter_time_reason_and_number() {
     assert_eq!(
         ids(
             &journal,
-            LetterFilter {
+            DeadLetterFilter {
                 since_ms,
                 ..filter()
             }
@@ -165,7 +165,7 @@ async fn letters_are_found_by_exporter_time_reason_and_number() {
     assert_eq!(
         ids(
             &journal,
-            LetterFilter {
+            DeadLetterFilter {
                 since_ms,
                 limit,
                 ..filter()
@@ -177,38 +177,40 @@ async fn letters_are_found_by_exporter_time_reason_and_number() {
     assert_eq!(
         ids(
             &journal,
-            LetterFilter {
+            DeadLetterFilter {
                 exporter,
                 ..filter()
             }
         ),
         [0; 0]
     );
-    let letter = journal.dead_letter(LetterId(2)).unwrap().unwrap();
-    assert_eq!(letter.letter.payload, [1; 10]);
-    assert_eq!(journal.dead_letter(LetterId(u64::MAX)), Ok(None));
+    let letter = journal.dead_letter(DeadLetterId(2)).unwrap().unwrap();
+    assert_eq!(letter.dead_letter.payload, [1; 10]);
+    assert_eq!(journal.dead_letter(DeadLetterId(u64::MAX)), Ok(None));
 }
 
 #[tokio::test]
 async fn a_replayed_letter_is_pending_until_its_fate_is_known() {
     let journal = lane_with_letters().await;
     let replayed = journal.replay_dead_letters(&of_ids(&[1, 3])).await.unwrap();
-    assert_eq!((replayed.letters, replayed.items), (2, 7));
+    assert_eq!((replayed.dead_letters, replayed.items), (2, 7));
     let again = journal.replay_dead_letters(&of_ids(&[1, 2])).await.unwrap();
-    assert_eq!((again.letters, again.items), (1, 3));
+    assert_eq!((again.dead_letters, again.items), (1, 3));
     let counts = journal.of("a");
     assert_eq!(
         (counts.accepted, counts.dead_lettered, counts.pending),
         (20, 10, 10)
     );
-    let purged = journal.purge_dead_letters(&LetterFilter::default()).await;
-    assert_eq!(purged, Ok(LetterCount::default()));
+    let purged = journal
+        .purge_dead_letters(&DeadLetterFilter::default())
+        .await;
+    assert_eq!(purged, Ok(DeadLetterCount::default()));
     let through = after(Seq(1));
     journal
-        .settle("a", fate(1, LetterFate::Delivered, through))
+        .commit("a", fate(1, DeadLetterDisposition::Delivered, through))
         .await
         .unwrap();
-    let dead_again = LetterFate::DeadAgain {
+    let dead_again = DeadLetterDisposition::DeadLettered {
         code: 9,
         reason: "still no such host".to_owned(),
         plugin_version: "2.0.0".to_owned(),
@@ -216,7 +218,7 @@ async fn a_replayed_letter_is_pending_until_its_fate_is_known() {
         last_ms: 5_000,
     };
     journal
-        .settle("a", fate(3, dead_again, through))
+        .commit("a", fate(3, dead_again, through))
         .await
         .unwrap();
     let counts = journal.of("a");
@@ -224,44 +226,62 @@ async fn a_replayed_letter_is_pending_until_its_fate_is_known() {
         (counts.delivered, counts.dead_lettered, counts.pending),
         (2, 15, 3)
     );
-    assert_eq!(ids(&journal, LetterFilter::default()), [2, 3]);
-    let letter = journal.dead_letter(LetterId(3)).unwrap().unwrap();
-    assert_eq!((letter.letter.code, letter.letter.attempts), (9, 4));
+    assert_eq!(ids(&journal, DeadLetterFilter::default()), [2, 3]);
+    let letter = journal.dead_letter(DeadLetterId(3)).unwrap().unwrap();
+    assert_eq!(
+        (letter.dead_letter.code, letter.dead_letter.attempts),
+        (9, 4)
+    );
     assert_eq!(letter.replayed_ms, None);
-    let next = journal.next_replayed("a", LetterId(0)).unwrap().unwrap();
-    assert_eq!(next.id, LetterId(2));
-    assert_eq!(journal.next_replayed("a", LetterId(2)), Ok(None));
+    let next = journal
+        .next_replayed_dead_letter("a", DeadLetterId(0))
+        .unwrap()
+        .unwrap();
+    assert_eq!(next.id, DeadLetterId(2));
+    assert_eq!(
+        journal.next_replayed_dead_letter("a", DeadLetterId(2)),
+        Ok(None)
+    );
 }
 
 #[tokio::test]
 async fn a_fate_of_a_letter_that_is_not_replayed_is_refused() {
     let journal = lane_with_letters().await;
-    let refused = journal.settle("a", fate(1, LetterFate::Delivered, after(Seq(1))));
+    let refused = journal.commit(
+        "a",
+        fate(1, DeadLetterDisposition::Delivered, after(Seq(1))),
+    );
     assert!(matches!(refused.await, Err(CursorError::Refused { .. })));
     journal.of("a");
-    assert_eq!(ids(&journal, LetterFilter::default()), [1, 2, 3]);
+    assert_eq!(ids(&journal, DeadLetterFilter::default()), [1, 2, 3]);
 }
 
 #[tokio::test]
 async fn the_oldest_letters_go_when_there_are_too_many_or_they_are_too_old() {
     let journal = lane_with_letters().await;
     journal.replay_dead_letters(&of_ids(&[1])).await.unwrap();
-    let limits = LetterLimits {
+    let limits = DeadLetterLimits {
         max_bytes: 10,
         max_age: Duration::MAX,
     };
     let trimmed = journal.trim_dead_letters("a", &limits).await.unwrap();
-    assert_eq!((trimmed.letters, trimmed.items, trimmed.bytes), (1, 3, 10));
-    assert_eq!(ids(&journal, LetterFilter::default()), [1, 3]);
-    let limits = LetterLimits {
+    assert_eq!(
+        (trimmed.dead_letters, trimmed.items, trimmed.bytes),
+        (1, 3, 10)
+    );
+    assert_eq!(ids(&journal, DeadLetterFilter::default()), [1, 3]);
+    let limits = DeadLetterLimits {
         max_bytes: u64::MAX,
         max_age: Duration::ZERO,
     };
     journal.trim_dead_letters("a", &limits).await.unwrap();
-    assert_eq!(ids(&journal, LetterFilter::default()), [1]);
+    assert_eq!(ids(&journal, DeadLetterFilter::default()), [1]);
     assert_eq!(journal.of("a").dead_lettered, 10);
-    let totals = journal.letter_totals("a").unwrap();
-    assert_eq!((totals.letters, totals.items, totals.bytes), (1, 2, 10));
+    let totals = journal.dead_letter_totals("a").unwrap();
+    assert_eq!(
+        (totals.dead_letters, totals.items, totals.bytes),
+        (1, 2, 10)
+    );
 }
 
 #[tokio::test]
@@ -330,7 +350,7 @@ async fn a_removed_cursor_takes_its_letters_with_it_and_starts_anew() {
     let journal = lane_with_letters().await;
     assert_eq!(journal.remove_cursor("a").await, Ok(true));
     assert_eq!(journal.remove_cursor("a").await, Ok(false));
-    assert_eq!(ids(&journal, LetterFilter::default()), [0; 0]);
+    assert_eq!(ids(&journal, DeadLetterFilter::default()), [0; 0]);
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
-    assert_eq!(journal.of("a"), Counts::default());
+    assert_eq!(journal.of("a"), ItemCounts::default());
 }

@@ -1,10 +1,10 @@
-//! Moving a cursor by a settlement.
+//! Moving a cursor by a commit.
 //!
-//! A settlement that does not fit the journal writes nothing.
+//! A commit that does not fit the journal writes nothing.
 
 use rusqlite::{Connection, params};
 
-use super::super::cursor::{Dropped, Position, Settlement};
+use super::super::cursor::{Commit, DroppedItems, Position};
 use super::super::error::CursorError;
 use super::check::{Unfit, check};
 use super::cursors;
@@ -16,14 +16,14 @@ use crate::batch::Seq;
 pub(super) fn settle(
     work: &mut Work<'_>,
     exporter: &str,
-    settlement: &Settlement,
+    commit: &Commit,
 ) -> rusqlite::Result<Result<(), CursorError>> {
     let Some(stand) = work.stands.get(work.tx, exporter)? else {
         return Ok(Err(CursorError::Missing {
             exporter: exporter.to_owned(),
         }));
     };
-    let fits = match check(work, exporter, &stand, settlement) {
+    let fits = match check(work, exporter, &stand, commit) {
         Ok(fits) => fits,
         Err(Unfit::Store(error)) => return Err(error),
         Err(Unfit::Refused(reason)) => {
@@ -34,11 +34,11 @@ pub(super) fn settle(
         }
     };
     if stand.has_ahead {
-        forget_passed(work.tx, exporter, settlement.through)?;
+        forget_passed(work.tx, exporter, commit.through)?;
     }
-    write_exceptions(work.tx, exporter, settlement)?;
-    work.stands.advance(exporter, stand, settlement, &fits);
-    work.done.settled = true;
+    write_exceptions(work.tx, exporter, commit)?;
+    work.stands.advance(exporter, stand, commit, &fits);
+    work.done.committed = true;
     Ok(Ok(()))
 }
 
@@ -49,13 +49,9 @@ fn forget_passed(tx: &Connection, exporter: &str, through: Position) -> rusqlite
     Ok(())
 }
 
-/// Writes what a settlement says beyond where the cursor goes.
-fn write_exceptions(
-    tx: &Connection,
-    exporter: &str,
-    settlement: &Settlement,
-) -> rusqlite::Result<()> {
-    for span in &settlement.ahead {
+/// Writes what a commit says beyond where the cursor goes.
+fn write_exceptions(tx: &Connection, exporter: &str, commit: &Commit) -> rusqlite::Result<()> {
+    for span in &commit.ahead {
         tx.prepare_cached(
             "INSERT INTO ahead (exporter, seq, first_row, rows, items) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
@@ -67,17 +63,17 @@ fn write_exceptions(
             span.items
         ])?;
     }
-    for dropped in &settlement.dropped {
+    for dropped in &commit.dropped {
         tx.prepare_cached(
             "INSERT INTO dropped (exporter, reason, items) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO UPDATE SET items = items + excluded.items",
         )?
         .execute(params![exporter, dropped.limit, dropped.items])?;
     }
-    for letter in &settlement.dead_letters {
+    for letter in &commit.dead_letters {
         letters::keep(tx, exporter, letter)?;
     }
-    for replayed in &settlement.replayed {
+    for replayed in &commit.replayed {
         letters::end_replay(tx, replayed)?;
     }
     Ok(())
@@ -95,13 +91,13 @@ pub(super) fn drop_before(
     let Some(pending) = cursors::pending_before(work, exporter, end)? else {
         return Ok(Ok(0));
     };
-    let settlement = Settlement {
+    let commit = Commit {
         through: Position::at(end),
-        dropped: vec![Dropped {
+        dropped: vec![DroppedItems {
             limit: limit.to_owned(),
             items: pending,
         }],
-        ..Settlement::default()
+        ..Commit::default()
     };
-    Ok(settle(work, exporter, &settlement)?.map(|()| pending))
+    Ok(settle(work, exporter, &commit)?.map(|()| pending))
 }

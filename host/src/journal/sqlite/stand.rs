@@ -7,11 +7,11 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::cursor::{Position, Settlement};
+use super::super::cursor::{Commit, Position};
 use super::check::Fits;
 use crate::batch::Seq;
 
-/// A cursor, and what the settlements of this transaction add to it.
+/// A cursor, and what the commits of this transaction add to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stand {
     pub(super) next: Position,
@@ -62,21 +62,15 @@ impl Stands {
         .optional()
     }
 
-    /// Moves a cursor by a settlement that was found to fit.
-    pub(super) fn advance(
-        &mut self,
-        exporter: &str,
-        from: Stand,
-        settlement: &Settlement,
-        fits: &Fits,
-    ) {
+    /// Moves a cursor by a commit that was found to fit.
+    pub(super) fn advance(&mut self, exporter: &str, from: Stand, commit: &Commit, fits: &Fits) {
         let to = Stand {
-            next: settlement.through,
+            next: commit.through,
             items_before: Some(fits.items_before),
-            has_ahead: from.has_ahead || !settlement.ahead.is_empty(),
-            delivered: from.delivered + settlement.delivered + fits.replayed_delivered,
-            filtered: from.filtered + settlement.filtered,
-            dead_lettered: from.dead_lettered + settlement.dead_lettered() + fits.replayed_dead,
+            has_ahead: from.has_ahead || !commit.ahead.is_empty(),
+            delivered: from.delivered + commit.delivered + fits.replayed_delivered,
+            filtered: from.filtered + commit.filtered,
+            dead_lettered: from.dead_lettered + commit.dead_lettered() + fits.replayed_dead,
         };
         self.of.insert(exporter.to_owned(), to);
     }

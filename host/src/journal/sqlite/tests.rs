@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::batch::Header;
 
-use super::super::cursor::{DeadLetter, Dropped, Position, Span};
+use super::super::cursor::{DeadLetter, DroppedItems, Position, RowSpan};
 use std::time::Duration;
 
 use super::super::record::BatchState;
@@ -20,12 +20,12 @@ use crate::sqlite::DatabaseError;
 /// A journal in a folder of its own, which can be closed and opened again.
 pub(super) struct TestJournal {
     folder: TempDir,
-    pub(super) limits: Limits,
+    pub(super) limits: JournalLimits,
     pub(super) journal: Option<SqliteJournal>,
 }
 
 impl TestJournal {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: JournalLimits) -> Self {
         let mut journal = Self {
             folder: TempDir::new().unwrap(),
             limits,
@@ -59,7 +59,7 @@ impl TestJournal {
         self.append(record(items), None).await.unwrap().seq
     }
 
-    pub(super) fn of(&self, exporter: &str) -> Counts {
+    pub(super) fn of(&self, exporter: &str) -> ItemCounts {
         let counts = self.counts(exporter).unwrap().unwrap();
         assert_eq!(counts.unaccounted(), 0, "{counts:?}");
         counts
@@ -74,9 +74,9 @@ impl std::ops::Deref for TestJournal {
     }
 }
 
-/// Limits that nothing meets, with nothing kept and nothing put off.
-pub(super) fn limits() -> Limits {
-    Limits::unlimited()
+/// JournalLimits that nothing meets, with nothing kept and nothing put off.
+pub(super) fn limits() -> JournalLimits {
+    JournalLimits::unlimited()
 }
 
 pub(super) fn record(items: u64) -> NewRecord {
@@ -124,7 +124,7 @@ async fn everyone_in_a_shared_commit_is_answered() {
     // While someone else holds the file, all that is asked piles up behind one group.
     let blocker = Connection::open(journal.path()).unwrap();
     blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let before = journal.stats().unwrap().commits;
+    let before = journal.stats().unwrap().transactions;
     let answers: Vec<_> = (0..50).map(|_| journal.append(record(2), None)).collect();
     blocker.execute_batch("ROLLBACK").unwrap();
     let mut numbers = Vec::new();
@@ -132,7 +132,7 @@ async fn everyone_in_a_shared_commit_is_answered() {
         numbers.push(answer.await.unwrap().seq.0);
     }
     assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
-    assert!(journal.stats().unwrap().commits - before <= 2);
+    assert!(journal.stats().unwrap().transactions - before <= 2);
     assert_eq!(*journal.head().borrow(), Seq(50));
 }
 
@@ -140,15 +140,13 @@ async fn everyone_in_a_shared_commit_is_answered() {
 async fn whoever_waits_for_a_settlement_hears_of_it_and_of_no_append() {
     let journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
-    let mut settled = journal.settled();
+    let mut settled = journal.commits();
     let seq = journal.add(1).await;
-    let refused = journal
-        .settle("a", Settlement::delivered(after(seq), 7))
-        .await;
+    let refused = journal.commit("a", Commit::delivered(after(seq), 7)).await;
     assert!(refused.is_err());
     assert!(!settled.has_changed().unwrap());
     journal
-        .settle("a", Settlement::delivered(after(seq), 1))
+        .commit("a", Commit::delivered(after(seq), 1))
         .await
         .unwrap();
     assert!(settled.has_changed().unwrap());
@@ -194,7 +192,7 @@ async fn numbers_go_on_after_the_lane_was_pruned_empty_and_opened_again() {
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let first = journal.add(4).await;
     journal
-        .settle("a", Settlement::delivered(after(first), 4))
+        .commit("a", Commit::delivered(after(first), 4))
         .await
         .unwrap();
     assert_eq!(journal.read(Seq(0)).unwrap(), None);
@@ -246,7 +244,7 @@ async fn every_disposition_is_counted_once() {
     let journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let (one, two) = (journal.add(10).await, journal.add(20).await);
-    let mixed = Settlement {
+    let mixed = Commit {
         through: Position {
             seq: two,
             row: 5,
@@ -254,14 +252,14 @@ async fn every_disposition_is_counted_once() {
         },
         delivered: 6,
         filtered: 2,
-        dropped: vec![Dropped {
+        dropped: vec![DroppedItems {
             limit: "queue.max_age".to_owned(),
             items: 3,
         }],
         dead_letters: vec![dead_letter(one, 0, 4)],
-        ..Settlement::default()
+        ..Commit::default()
     };
-    journal.settle("a", mixed).await.unwrap();
+    journal.commit("a", mixed).await.unwrap();
     let counts = journal.of("a");
     assert_eq!(
         (counts.accepted, counts.delivered, counts.dead_lettered),
@@ -272,7 +270,7 @@ async fn every_disposition_is_counted_once() {
         (3, 2, 15)
     );
     journal
-        .settle("a", Settlement::delivered(after(two), 15))
+        .commit("a", Commit::delivered(after(two), 15))
         .await
         .unwrap();
     assert_eq!(
@@ -288,7 +286,7 @@ async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
     let batch = record(10);
     let one = journal.append(batch.clone(), None).await.unwrap().seq;
     let two = journal.add(5).await;
-    let span = |seq, first_row, rows| Span {
+    let span = |seq, first_row, rows| RowSpan {
         seq,
         first_row,
         rows,
@@ -300,11 +298,11 @@ async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
         items: 2,
     };
     let ahead = vec![span(one, 4, 6), span(two, 0, 5)];
-    let settlement = Settlement {
+    let commit = Commit {
         ahead: ahead.clone(),
-        ..Settlement::delivered(stand, 13)
+        ..Commit::delivered(stand, 13)
     };
-    journal.settle("a", settlement).await.unwrap();
+    journal.commit("a", commit).await.unwrap();
     assert_eq!(
         (journal.of("a").delivered, journal.of("a").pending),
         (13, 2)
@@ -315,7 +313,7 @@ async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
             .unwrap()
             .unwrap()
             .exporters[0]
-            .settled
+            .committed
     );
     for (through, said, ahead) in [
         (stand, 1, span(one, 3, 2)),      // overlaps what is settled
@@ -333,11 +331,11 @@ async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
             span(one, 9, 1),
         ), // ends inside a span
     ] {
-        let settlement = Settlement {
+        let commit = Commit {
             ahead: vec![ahead],
-            ..Settlement::delivered(through, said)
+            ..Commit::delivered(through, said)
         };
-        let refused = journal.settle("a", settlement).await.unwrap_err();
+        let refused = journal.commit("a", commit).await.unwrap_err();
         assert!(
             matches!(refused, CursorError::Refused { .. }),
             "{ahead}: {refused}"
@@ -354,7 +352,7 @@ async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
     );
     // The two that waited; the rest of both batches was counted before.
     journal
-        .settle("a", Settlement::delivered(after(two), 2))
+        .commit("a", Commit::delivered(after(two), 2))
         .await
         .unwrap();
     assert_eq!(
@@ -375,7 +373,7 @@ async fn a_settlement_that_contradicts_the_journal_changes_nothing() {
         items: 5,
     };
     journal
-        .settle("a", Settlement::delivered(middle, 5))
+        .commit("a", Commit::delivered(middle, 5))
         .await
         .unwrap();
     let before = (journal.cursors().unwrap(), journal.of("a"));
@@ -418,9 +416,9 @@ async fn a_settlement_that_contradicts_the_journal_changes_nothing() {
             6,
         ), // items without rows
     ] {
-        let mut settlement = Settlement::delivered(through, delivered);
-        settlement.dead_letters = vec![dead_letter(one, 0, 0)];
-        let refused = journal.settle("a", settlement).await.unwrap_err();
+        let mut commit = Commit::delivered(through, delivered);
+        commit.dead_letters = vec![dead_letter(one, 0, 0)];
+        let refused = journal.commit("a", commit).await.unwrap_err();
         assert!(
             matches!(refused, CursorError::Refused { .. }),
             "{through}: {refused}"
@@ -432,7 +430,7 @@ async fn a_settlement_that_contradicts_the_journal_changes_nothing() {
         .query_row("SELECT count(*) FROM dead_letters", [], |row| row.get(0))
         .unwrap();
     assert_eq!(kept, 0);
-    let unknown = journal.settle("b", Settlement::default()).await;
+    let unknown = journal.commit("b", Commit::default()).await;
     assert_eq!(
         unknown,
         Err(CursorError::Missing {
@@ -448,8 +446,8 @@ async fn a_refused_settlement_does_not_harm_its_neighbours_in_the_commit() {
     let blocker = Connection::open(journal.path()).unwrap();
     blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
     let appended = journal.append(record(3), None);
-    let refused = journal.settle("a", Settlement::delivered(after(Seq(1)), 4));
-    let settled = journal.settle("a", Settlement::delivered(after(Seq(1)), 3));
+    let refused = journal.commit("a", Commit::delivered(after(Seq(1)), 4));
+    let settled = journal.commit("a", Commit::delivered(after(Seq(1)), 3));
     blocker.execute_batch("ROLLBACK").unwrap();
     assert_eq!(appended.await.unwrap().seq, Seq(1));
     assert!(refused.await.is_err());
@@ -459,7 +457,7 @@ async fn a_refused_settlement_does_not_harm_its_neighbours_in_the_commit() {
 
 #[tokio::test]
 async fn a_full_lane_refuses_appends_until_cursors_move() {
-    let journal = TestJournal::new(Limits {
+    let journal = TestJournal::new(JournalLimits {
         max_bytes: 2500,
         ..limits()
     });
@@ -479,7 +477,7 @@ async fn a_full_lane_refuses_appends_until_cursors_move() {
         (1, 2)
     );
     journal
-        .settle("a", Settlement::delivered(after(one), 1))
+        .commit("a", Commit::delivered(after(one), 1))
         .await
         .unwrap();
     assert_eq!(journal.add(1).await, Seq(3));
@@ -487,7 +485,7 @@ async fn a_full_lane_refuses_appends_until_cursors_move() {
 
 #[tokio::test]
 async fn records_kept_for_their_state_make_room_for_new_ones() {
-    let journal = TestJournal::new(Limits {
+    let journal = TestJournal::new(JournalLimits {
         max_bytes: 2500,
         retention: Duration::from_hours(1),
         ..limits()
@@ -496,7 +494,7 @@ async fn records_kept_for_their_state_make_room_for_new_ones() {
     for _ in 0..5 {
         let seq = journal.add(1).await;
         journal
-            .settle("a", Settlement::delivered(after(seq), 1))
+            .commit("a", Commit::delivered(after(seq), 1))
             .await
             .unwrap();
         assert!(journal.read(seq).unwrap().is_some());
@@ -510,7 +508,7 @@ async fn records_kept_for_their_state_make_room_for_new_ones() {
 
 #[tokio::test]
 async fn without_cursors_the_oldest_and_the_old_go() {
-    let journal = TestJournal::new(Limits {
+    let journal = TestJournal::new(JournalLimits {
         max_bytes: 2500,
         max_age: Duration::from_hours(1),
         ..limits()
@@ -519,7 +517,7 @@ async fn without_cursors_the_oldest_and_the_old_go() {
         journal.add(1).await;
     }
     assert_eq!(journal.read(Seq(0)).unwrap().unwrap().seq, Seq(4));
-    let mut journal = TestJournal::new(Limits {
+    let mut journal = TestJournal::new(JournalLimits {
         max_age: Duration::from_hours(1),
         ..limits()
     });
@@ -555,7 +553,7 @@ async fn a_disk_below_its_minimum_refuses_appends_and_lets_cursors_move() {
         "{refused}"
     );
     journal
-        .settle("a", Settlement::delivered(after(seq), 1))
+        .commit("a", Commit::delivered(after(seq), 1))
         .await
         .unwrap();
     assert_eq!(journal.stats().unwrap().records, 0);
@@ -576,7 +574,7 @@ async fn on_a_short_disk_pruning_makes_the_file_smaller() {
     journal.limits.min_free_bytes = u64::MAX;
     journal.reopen();
     journal
-        .settle("a", Settlement::delivered(after(Seq(20)), 20))
+        .commit("a", Commit::delivered(after(Seq(20)), 20))
         .await
         .unwrap();
     assert!(journal.stats().unwrap().file_bytes < 200_000);
@@ -634,7 +632,7 @@ async fn a_batch_that_is_there_is_not_appended_again() {
 
 #[tokio::test]
 async fn the_state_of_a_batch_comes_from_cursors_and_dead_letters() {
-    let journal = TestJournal::new(Limits {
+    let journal = TestJournal::new(JournalLimits {
         retention: Duration::from_hours(1),
         ..limits()
     });
@@ -648,19 +646,19 @@ async fn the_state_of_a_batch_comes_from_cursors_and_dead_letters() {
         batch_id: batch.header.batch_id,
         ..dead_letter(seq, 0, 4)
     };
-    let settlement = Settlement {
+    let commit = Commit {
         dead_letters: vec![letter],
-        ..Settlement::delivered(after(seq), 6)
+        ..Commit::delivered(after(seq), 6)
     };
-    journal.settle("a", settlement).await.unwrap();
+    journal.commit("a", commit).await.unwrap();
     let info = journal.batch(batch.header.batch_id).unwrap().unwrap();
     assert_eq!(
         (info.seq, info.items, info.accepted_ms),
         (seq, 10, batch.header.accepted_ms)
     );
-    let state = |exporter: &str, settled, dead_lettered| BatchState {
+    let state = |exporter: &str, committed, dead_lettered| BatchState {
         exporter: exporter.to_owned(),
-        settled,
+        committed,
         dead_lettered,
     };
     assert_eq!(info.exporters, [state("a", true, 4), state("b", false, 0)]);
@@ -677,19 +675,19 @@ async fn a_cursor_of_the_hosts_own_holds_records_and_is_no_exporters() {
     let info = journal.batch(batch.header.batch_id).unwrap().unwrap();
     assert_eq!(info.exporters, []);
     // Without an exporter records are kept for a first one.
-    let passed = Settlement::delivered(after(seq), 3);
-    journal.settle(":own", passed).await.unwrap();
+    let passed = Commit::delivered(after(seq), 3);
+    journal.commit(":own", passed).await.unwrap();
     assert!(journal.read(seq).unwrap().is_some());
     // With one, the host's own cursor holds what it has not passed.
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let held = journal.add(1).await;
     journal
-        .settle("a", Settlement::delivered(after(held), 1))
+        .commit("a", Commit::delivered(after(held), 1))
         .await
         .unwrap();
     assert_eq!(journal.read(Seq(0)).unwrap().unwrap().seq, held);
     journal
-        .settle(":own", Settlement::delivered(after(held), 1))
+        .commit(":own", Commit::delivered(after(held), 1))
         .await
         .unwrap();
     assert_eq!(journal.read(Seq(0)).unwrap(), None);
@@ -710,7 +708,7 @@ async fn the_last_error_and_the_last_success_survive_reopening() {
         .await
         .unwrap();
     journal
-        .settle("a", Settlement::delivered(after(seq), 1))
+        .commit("a", Commit::delivered(after(seq), 1))
         .await
         .unwrap();
     journal.reopen();
@@ -743,13 +741,13 @@ async fn a_read_does_not_keep_the_log_from_being_checkpointed() {
 
 #[tokio::test]
 async fn a_closed_journal_has_finished_what_it_was_asked_and_refuses_the_rest() {
-    let mut journal = TestJournal::new(Limits {
+    let mut journal = TestJournal::new(JournalLimits {
         gather: Duration::from_hours(1),
         ..limits()
     });
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let seq = journal.add(1).await;
-    let settled = journal.settle("a", Settlement::delivered(after(seq), 1));
+    let settled = journal.commit("a", Commit::delivered(after(seq), 1));
     journal.close();
     settled.await.unwrap();
     assert_eq!(
@@ -757,7 +755,7 @@ async fn a_closed_journal_has_finished_what_it_was_asked_and_refuses_the_rest() 
         Err(AppendError::Closed)
     );
     assert_eq!(
-        journal.settle("a", Settlement::default()).await,
+        journal.commit("a", Commit::default()).await,
         Err(CursorError::Closed)
     );
     journal.reopen();
@@ -780,9 +778,9 @@ async fn cursors_go_on_after_a_damaged_file_and_their_loss_is_counted() {
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let seq = journal.add(10).await;
     journal
-        .settle(
+        .commit(
             "a",
-            Settlement::delivered(
+            Commit::delivered(
                 Position {
                     seq,
                     row: 4,
@@ -807,7 +805,7 @@ async fn cursors_go_on_after_a_damaged_file_and_their_loss_is_counted() {
     );
     assert_eq!(
         counts.dropped,
-        [Dropped {
+        [DroppedItems {
             limit: "damaged".to_owned(),
             items: 6
         }]
@@ -849,7 +847,7 @@ async fn records_newer_than_the_damage_are_taken_over() {
         items: 4,
     };
     journal
-        .settle("ahead", Settlement::delivered(place, 44))
+        .commit("ahead", Commit::delivered(place, 44))
         .await
         .unwrap();
     journal.journal = None;
@@ -872,8 +870,8 @@ async fn records_newer_than_the_damage_are_taken_over() {
     assert_eq!((ahead.pending, ahead.dropped()), (7, 0));
     assert_eq!((behind.unaccounted(), ahead.unaccounted()), (0, 0));
     assert_eq!(journal.read(Seq(1)).unwrap().unwrap().seq, Seq(4));
-    let rest = Settlement::delivered(Position::at(Seq(7)), 7);
-    journal.settle("ahead", rest).await.unwrap();
+    let rest = Commit::delivered(Position::at(Seq(7)), 7);
+    journal.commit("ahead", rest).await.unwrap();
 }
 
 #[tokio::test]
@@ -892,8 +890,8 @@ async fn numbers_that_cannot_be_are_damage_like_any_other() {
             .unwrap();
         journal.reopen();
         drop(journal.read(seq));
-        let settlement = Settlement::delivered(Position::after(seq), 10);
-        drop(journal.settle("a", settlement).await);
+        let commit = Commit::delivered(Position::after(seq), 10);
+        drop(journal.commit("a", commit).await);
         journal.add(5).await;
         assert_eq!(journal.aside().len(), 1, "{damage}");
         let counts = journal.of("a");

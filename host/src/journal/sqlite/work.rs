@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::super::Limits;
+use super::super::JournalLimits;
 use super::super::error::AppendError;
 use super::prune::{self, Need};
 use super::space::Space;
@@ -19,7 +19,7 @@ pub(super) struct Done {
     pub(super) appended: u64,
     pub(super) refused: u64,
     pub(super) pruned: u64,
-    pub(super) settled: bool,
+    pub(super) committed: bool,
     pub(super) more_to_prune: bool,
     pub(super) shrunk: bool,
     /// It was told which exporters are configured.
@@ -29,7 +29,7 @@ pub(super) struct Done {
 /// One open transaction.
 pub(super) struct Work<'a> {
     pub(super) tx: &'a Connection,
-    pub(super) limits: &'a Limits,
+    pub(super) limits: &'a JournalLimits,
     pub(super) now_ms: i64,
     /// The last number given.
     pub(super) head: u64,
@@ -47,7 +47,7 @@ pub(super) struct Work<'a> {
 impl<'a> Work<'a> {
     pub(super) fn start(
         tx: &'a Connection,
-        limits: &'a Limits,
+        limits: &'a JournalLimits,
         space: &'a mut Space,
     ) -> rusqlite::Result<Self> {
         let (items, bytes) = tx
@@ -75,7 +75,7 @@ impl<'a> Work<'a> {
         Ok(admitted)
     }
 
-    /// Counts a record that was just inserted under a number.
+    /// ItemCounts a record that was just inserted under a number.
     pub(super) fn count(&mut self, seq: u64, items: u64, bytes: u64) {
         self.head = seq;
         self.items += items;

@@ -13,7 +13,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::watch;
 
 use super::super::error::OpenError;
-use super::super::{Limits, Stats};
+use super::super::{JournalLimits, JournalStats};
 use super::command::Command;
 use super::cursors;
 use super::file;
@@ -38,14 +38,14 @@ const LAST_REOPEN: Duration = Duration::from_secs(5);
 pub(super) struct Shared {
     pub(super) readers: Arc<Readers>,
     pub(super) head: Arc<watch::Sender<Seq>>,
-    pub(super) settled: Arc<watch::Sender<u64>>,
-    pub(super) done: Arc<Mutex<Stats>>,
+    pub(super) commits: Arc<watch::Sender<u64>>,
+    pub(super) done: Arc<Mutex<JournalStats>>,
 }
 
 /// A journal's writer.
 pub(super) struct Writer {
     path: PathBuf,
-    limits: Limits,
+    limits: JournalLimits,
     space: Space,
     shared: Shared,
     store: Store,
@@ -78,7 +78,7 @@ impl Writer {
     /// Opens the file, or makes it.
     pub(super) fn open(
         path: PathBuf,
-        limits: Limits,
+        limits: JournalLimits,
         mut space: Space,
         shared: Shared,
     ) -> Result<Self, OpenError> {
@@ -216,7 +216,7 @@ impl Writer {
         let done = transact(connection, &self.limits, &mut self.space, commands, tidying)
             .inspect_err(|_| {
                 self.tidied = Some(started);
-                note(&self.shared, |stats| stats.failed_commits += 1);
+                note(&self.shared, |stats| stats.failed_transactions += 1);
             })?;
         self.knows_configured |= done.configured;
         if due {
@@ -230,14 +230,14 @@ impl Writer {
         }
         let last_commit = self.last_commit;
         note(&self.shared, |stats| {
-            stats.commits += u64::from(written);
-            stats.commit_time += if written { last_commit } else { Duration::ZERO };
+            stats.transactions += u64::from(written);
+            stats.transaction_time += if written { last_commit } else { Duration::ZERO };
             stats.appended += done.appended;
             stats.refused += done.refused;
             stats.pruned += done.pruned;
         });
         self.publish(done.head);
-        if done.settled {
+        if done.committed {
             self.publish_settled();
         }
         if done.shrunk {
@@ -346,7 +346,7 @@ impl Writer {
     }
 
     fn publish_settled(&self) {
-        self.shared.settled.send_modify(|commits| *commits += 1);
+        self.shared.commits.send_modify(|commits| *commits += 1);
     }
 
     fn wake(&mut self) {
@@ -358,7 +358,7 @@ impl Writer {
 
 fn transact(
     connection: &mut Connection,
-    limits: &Limits,
+    limits: &JournalLimits,
     space: &mut Space,
     commands: &mut [Command],
     tidying: Tidying,
@@ -379,7 +379,7 @@ fn transact(
     Ok(done)
 }
 
-fn note(shared: &Shared, change: impl FnOnce(&mut Stats)) {
+fn note(shared: &Shared, change: impl FnOnce(&mut JournalStats)) {
     change(&mut shared.done.lock().unwrap_or_else(PoisonError::into_inner));
 }
 

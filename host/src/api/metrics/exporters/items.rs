@@ -77,7 +77,7 @@ impl Table<'_, '_> {
         self.held_gauge(
             "exporter_dead_letters",
             "Dead letters that are kept.",
-            |_, held| held.letters.letters,
+            |_, held| held.letters.dead_letters,
         )?;
         self.held_gauge(
             "exporter_dead_letter_items",

@@ -14,7 +14,7 @@ use super::page::Page;
 use crate::{
     delivery::{ExporterHandle, State, StatusView},
     exporters::ExporterSet,
-    journal::{Backlog, Counts, LetterCount, ReadError},
+    journal::{Backlog, DeadLetterCount, ItemCounts, ReadError},
 };
 
 /// Asks each exporter.
@@ -50,9 +50,9 @@ struct Seen<'a> {
 
 /// What the journal knows of an exporter.
 struct Held {
-    counts: Counts,
+    counts: ItemCounts,
     backlog: Backlog,
-    letters: LetterCount,
+    letters: DeadLetterCount,
 }
 
 impl Held {
@@ -158,7 +158,7 @@ impl Table<'_, '_> {
         &mut self,
         name: &str,
         help: &str,
-        value: impl Fn(&Counts) -> u64,
+        value: impl Fn(&ItemCounts) -> u64,
     ) -> fmt::Result {
         let series = self.seen.iter().filter_map(|seen| {
             let held = seen.held.as_ref()?;

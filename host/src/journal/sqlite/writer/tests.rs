@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::batch::Header;
 
-use super::super::super::cursor::{Cursor, DeadLetter, Dropped, Position, Settlement, StartFrom};
+use super::super::super::cursor::{Commit, Cursor, DeadLetter, DroppedItems, Position, StartFrom};
 use super::super::super::error::{AppendError, CursorError};
 use super::super::super::record::{NewRecord, Receipt};
 use super::super::change::change;
@@ -30,12 +30,12 @@ impl Bench {
         let shared = Shared {
             readers: Arc::new(Readers::new(path.clone())),
             head: Arc::new(watch::Sender::new(Seq(0))),
-            settled: Arc::new(watch::Sender::new(0)),
+            commits: Arc::new(watch::Sender::new(0)),
             done: Arc::default(),
         };
-        let limits = Limits {
-            gather: Limits::GATHER,
-            ..Limits::unlimited()
+        let limits = JournalLimits {
+            gather: JournalLimits::GATHER,
+            ..JournalLimits::unlimited()
         };
         let space = Space::new(folder.path(), "alerts", 0);
         let mut writer = Writer::open(path, limits, space, shared).unwrap();
@@ -153,16 +153,16 @@ fn open_cursor_of(exporter: &'static str) -> (Command, Told<Cursor, CursorError>
     )
 }
 
-fn settle(settlement: Settlement) -> (Command, Told<(), CursorError>) {
-    settle_of("a", settlement)
+fn settle(commit: Commit) -> (Command, Told<(), CursorError>) {
+    commit_of("a", commit)
 }
 
-fn settle_of(exporter: &str, settlement: Settlement) -> (Command, Told<(), CursorError>) {
+fn commit_of(exporter: &str, commit: Commit) -> (Command, Told<(), CursorError>) {
     let (asker, answer) = oneshot::channel();
     (
-        Command::Settle {
+        Command::Commit {
             exporter: exporter.to_owned(),
-            settlement,
+            commit,
             answer: Answer::to(asker),
         },
         answer,
@@ -194,7 +194,7 @@ fn a_full_disk_refuses_appends_and_lets_cursors_move_in_the_same_group() {
     let mut bench = Bench::with_one_batch();
     bench.fill_disk();
     let (add, added) = append();
-    let (move_on, moved) = settle(Settlement::delivered(
+    let (move_on, moved) = settle(Commit::delivered(
         Position {
             seq: Seq(1),
             row: 5,
@@ -212,7 +212,7 @@ fn a_full_disk_refuses_appends_and_lets_cursors_move_in_the_same_group() {
 fn room_that_a_settlement_gives_back_is_used_by_the_next_append() {
     let mut bench = Bench::with_one_batch();
     bench.fill_disk();
-    let (move_on, moved) = settle(Settlement::delivered(Position::after(Seq(1)), 10));
+    let (move_on, moved) = settle(Commit::delivered(Position::after(Seq(1)), 10));
     bench.serve([move_on]);
     let (add, added) = append();
     bench.serve([add]);
@@ -228,14 +228,14 @@ fn on_a_full_disk_dead_letters_wait_and_keep_nobody_from_moving() {
     bench.serve([open, add]);
     assert!(told(opened).is_ok() && told(added).is_ok());
     bench.fill_disk();
-    let letters = Settlement {
+    let letters = Commit {
         dead_letters: vec![large_dead_letter()],
         through: Position::after(Seq(1)),
-        ..Settlement::default()
+        ..Commit::default()
     };
-    let delivered = Settlement::delivered(Position::after(Seq(2)), 10);
+    let delivered = Commit::delivered(Position::after(Seq(2)), 10);
     let (give_up, given_up) = settle(letters.clone());
-    let (move_on, moved) = settle_of("b", delivered);
+    let (move_on, moved) = commit_of("b", delivered);
     bench.serve([give_up, move_on]);
     assert!(matches!(
         told(given_up),
@@ -272,14 +272,17 @@ fn a_failed_write_is_told_to_the_whole_group_and_the_file_opened_again() {
         .pragma_update(None, "query_only", true)
         .unwrap();
     let (add, added) = append();
-    let (move_on, moved) = settle(Settlement::delivered(Position::after(Seq(1)), 10));
+    let (move_on, moved) = settle(Commit::delivered(Position::after(Seq(1)), 10));
     bench.serve([add, move_on]);
     assert!(matches!(told(added), Err(AppendError::Unavailable { .. })));
     assert!(matches!(told(moved), Err(CursorError::Unavailable { .. })));
     let (add, added) = append();
     bench.serve([add]);
     assert_eq!(told(added).unwrap().seq, Seq(2));
-    assert_eq!(bench.writer.shared.done.lock().unwrap().failed_commits, 1);
+    assert_eq!(
+        bench.writer.shared.done.lock().unwrap().failed_transactions,
+        1
+    );
 }
 
 #[test]
@@ -317,11 +320,11 @@ fn a_file_that_vanished_is_made_again_and_no_number_is_given_twice() {
 
 const LONG: Duration = Duration::from_hours(1);
 
-/// A queue in which a settlement has just had its turn.
+/// A queue in which a commit has just had its turn.
 fn queue() -> (Queue, std::sync::mpsc::Sender<Command>) {
     let (sender, receiver) = channel();
     let mut queue = Queue::new(receiver);
-    sender.send(settle(Settlement::default()).0).unwrap();
+    sender.send(settle(Commit::default()).0).unwrap();
     assert_eq!(queue.take(LONG, LONG).commands.len(), 1);
     (queue, sender)
 }
@@ -329,18 +332,18 @@ fn queue() -> (Queue, std::sync::mpsc::Sender<Command>) {
 #[test]
 fn an_append_does_not_take_along_what_can_wait() {
     let (mut queue, sender) = queue();
-    sender.send(settle(Settlement::default()).0).unwrap();
+    sender.send(settle(Commit::default()).0).unwrap();
     sender.send(append().0).unwrap();
     let group = queue.take(LONG, LONG);
     assert!(matches!(group.commands[..], [Command::Append { .. }]));
     let group = queue.take(LONG, Duration::ZERO);
-    assert!(matches!(group.commands[..], [Command::Settle { .. }]));
+    assert!(matches!(group.commands[..], [Command::Commit { .. }]));
 }
 
 #[test]
 fn what_can_wait_goes_before_the_next_that_is_no_append() {
     let (mut queue, sender) = queue();
-    sender.send(settle(Settlement::default()).0).unwrap();
+    sender.send(settle(Commit::default()).0).unwrap();
     sender.send(append().0).unwrap();
     sender.send(open_cursor().0).unwrap();
     let group = queue.take(LONG, LONG);
@@ -348,7 +351,7 @@ fn what_can_wait_goes_before_the_next_that_is_no_append() {
         group.commands[..],
         [
             Command::Append { .. },
-            Command::Settle { .. },
+            Command::Commit { .. },
             Command::Change { .. }
         ]
     ));
@@ -357,32 +360,32 @@ fn what_can_wait_goes_before_the_next_that_is_no_append() {
 #[test]
 fn what_can_wait_does_not_wait_for_ever_on_a_queue_that_closes() {
     let (mut queue, sender) = queue();
-    sender.send(settle(Settlement::default()).0).unwrap();
+    sender.send(settle(Commit::default()).0).unwrap();
     sender.send(Command::Close).unwrap();
     let group = queue.take(LONG, LONG);
-    assert!(group.last && matches!(group.commands[0], Command::Settle { .. }));
+    assert!(group.last && matches!(group.commands[0], Command::Commit { .. }));
 }
 
 #[test]
 fn a_settlement_that_says_more_than_delivered_does_not_wait() {
-    let dropped = Dropped {
+    let dropped = DroppedItems {
         limit: "queue.max_age".to_owned(),
         items: 1,
     };
-    assert!(settle(Settlement::default()).0.can_wait());
+    assert!(settle(Commit::default()).0.can_wait());
     assert!(
-        !settle(Settlement {
+        !settle(Commit {
             dropped: vec![dropped],
-            ..Settlement::default()
+            ..Commit::default()
         })
         .0
         .can_wait()
     );
     let dead_letters = vec![large_dead_letter()];
     assert!(
-        !settle(Settlement {
+        !settle(Commit {
             dead_letters,
-            ..Settlement::default()
+            ..Commit::default()
         })
         .0
         .can_wait()
