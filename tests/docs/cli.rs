@@ -1,21 +1,21 @@
-//! The page of the commands, whose second part is generated from the help texts
-//! of the binary, so that the page cannot differ from them.
+//! The page of all commands. Its second part is generated from the help texts
+//! of the binary, so that it cannot differ from them.
 
 use std::{fmt::Write as _, process::Command};
 
 use delfin_tests::{CommandOutput, binary};
 
-/// The page.
+/// The path of the page.
 pub(crate) const PAGE: &str = "docs/src/operator/cli.md";
 
 /// The line after which everything is generated.
 pub(crate) const MARKER: &str =
     "<!-- Generated. To update: UPDATE_PAGES=1 cargo test -p delfin-tests --test docs -->";
 
-/// The option by which the section of the options of every command is found.
+/// An option of every command. It identifies the section of these options.
 const COMMON_OPTION: &str = "--config <FILE>";
 
-/// A help text, by its sections.
+/// A help text, split into sections.
 struct Help {
     about: String,
     sections: Vec<String>,
@@ -24,7 +24,7 @@ struct Help {
 impl Help {
     fn of(command: &[&str]) -> Self {
         let mut run = Command::new(binary());
-        // Lines are wrapped at this width, whatever terminal the test runs in.
+        // The width of the lines does not depend on the terminal of the test.
         run.args(command).arg("-h").env("COLUMNS", "100");
         let text = CommandOutput::run(&mut run).expect_exit(0).stdout;
         let mut sections = text.trim_end().split("\n\n").map(str::to_owned);
@@ -40,7 +40,7 @@ impl Help {
         sections.find_map(|section| section.strip_prefix(heading))
     }
 
-    /// The commands below this one, each with what it does.
+    /// The subcommands with their descriptions.
     fn commands(&self) -> Vec<(&str, &str)> {
         let lines = self.section("Commands:\n").unwrap_or_default().lines();
         lines
@@ -73,7 +73,7 @@ pub(crate) fn generated() -> String {
     page
 }
 
-/// Adds a command and those below it.
+/// Adds a command and its subcommands to the page.
 fn describe(command: &[&str], page: &mut String) {
     let help = Help::of(command);
     let level = "#".repeat(command.len() + 1);

@@ -1,45 +1,50 @@
-//! Whether a command says what its page shows.
+//! Compares the output of a command with its page.
 //!
-//! `…` stands for whatever there is: in a line for any part of it, alone on a
-//! line for any number of lines. What is another each time needs no `…`: ids,
-//! times and hashes; nor how wide a table's columns are.
+//! `…` matches anything: any part of a line, or alone on a line any number of
+//! lines. Ids, times, hashes and the widths of table columns differ in each run
+//! and match without `…`.
 
-/// Whether all that was said is as shown.
-pub(crate) fn is_shown(shown: &str, said: &str) -> bool {
-    let lines = |text: &str| -> Vec<String> { text.trim_end().lines().map(constant).collect() };
-    all(&lines(shown), &lines(said))
+/// Whether the whole output matches.
+pub(crate) fn matches(shown: &str, output: &str) -> bool {
+    let lines = |text: &str| -> Vec<String> { text.trim_end().lines().map(normalized).collect() };
+    match_lines(&lines(shown), &lines(output))
 }
 
-/// Whether each line that is shown was said, in this order, among others.
-pub(crate) fn holds(shown: &str, said: &str) -> bool {
-    let mut said = said.lines().map(constant);
-    let mut shown = shown.lines().map(constant).filter(|line| !line.is_empty());
-    shown.all(|line| said.any(|other| is_like(&line, &other)))
+/// Whether the output has each shown line, in this order. It can have more lines.
+pub(crate) fn contains(shown: &str, output: &str) -> bool {
+    let mut output = output.lines().map(normalized);
+    let mut shown = shown
+        .lines()
+        .map(normalized)
+        .filter(|line| !line.is_empty());
+    shown.all(|line| output.any(|other| match_line(&line, &other)))
 }
 
-/// The ids in a text, in their order.
+/// The ids in a text, in order.
 pub(crate) fn ids(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     let words = words.map(|word| word.strip_prefix("req-").unwrap_or(word));
-    let ids = words.filter(|word| known(word) == Some("<id>"));
+    let ids = words.filter(|word| placeholder(word) == Some("<id>"));
     ids.map(str::to_owned).collect()
 }
 
-fn all(shown: &[String], said: &[String]) -> bool {
-    match (shown.split_first(), said.split_first()) {
-        (None, said) => said.is_none(),
+fn match_lines(shown: &[String], output: &[String]) -> bool {
+    match (shown.split_first(), output.split_first()) {
+        (None, output) => output.is_none(),
         (Some((line, rest)), _) if line == "…" => {
-            (0..=said.len()).any(|skipped| all(rest, &said[skipped..]))
+            (0..=output.len()).any(|skipped| match_lines(rest, &output[skipped..]))
         }
         (Some(_), None) => false,
-        (Some((line, rest)), Some((other, others))) => is_like(line, other) && all(rest, others),
+        (Some((line, rest)), Some((other, others))) => {
+            match_line(line, other) && match_lines(rest, others)
+        }
     }
 }
 
-fn is_like(shown: &str, said: &str) -> bool {
+fn match_line(shown: &str, output: &str) -> bool {
     let mut parts = shown.split('…');
     let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = said.strip_prefix(first) else {
+    let Some(mut rest) = output.strip_prefix(first) else {
         return false;
     };
     let mut parts: Vec<&str> = parts.collect();
@@ -55,31 +60,31 @@ fn is_like(shown: &str, said: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// A line without what is another each time.
-fn constant(line: &str) -> String {
+/// A line without the parts that differ in each run.
+fn normalized(line: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-:.".contains(c);
-    let mut constant = String::new();
+    let mut normal = String::new();
     let mut rest = line.trim_end();
     while !rest.is_empty() {
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let word = &rest[..end];
         let bare = word.trim_end_matches([':', '.']);
-        constant.push_str(known(bare).unwrap_or(bare));
-        constant.push_str(&word[bare.len()..]);
+        normal.push_str(placeholder(bare).unwrap_or(bare));
+        normal.push_str(&word[bare.len()..]);
         rest = &rest[end..];
         let spaces = rest.len() - rest.trim_start_matches(' ').len();
         if spaces > 0 {
-            constant.push(' ');
+            normal.push(' ');
             rest = &rest[spaces..];
         } else if let Some(c) = rest.chars().next() {
-            constant.push(c);
+            normal.push(c);
             rest = &rest[c.len_utf8()..];
         }
     }
-    constant
+    normal
 }
 
-fn known(word: &str) -> Option<&'static str> {
+fn placeholder(word: &str) -> Option<&'static str> {
     let word = word.strip_prefix("req-").unwrap_or(word);
     let shape: String = word
         .chars()
@@ -102,9 +107,9 @@ fn known(word: &str) -> Option<&'static str> {
 }
 
 #[test]
-fn output_is_as_shown_but_for_what_is_another_each_time() {
-    let check = |shown, said, expected| {
-        assert_eq!(is_shown(shown, said), expected, "{shown:?} {said:?}");
+fn output_matches_except_for_ids_and_times() {
+    let check = |shown, output, expected| {
+        assert_eq!(matches(shown, output), expected, "{shown:?} {output:?}");
     };
     check("one\ntwo\n", "one\ntwo", true);
     check("one\n", "one\ntwo", false);
@@ -134,8 +139,8 @@ fn output_is_as_shown_but_for_what_is_another_each_time() {
 }
 
 #[test]
-fn some_lines_are_among_others_in_their_order() {
-    assert!(holds("one\nthree", "one\ntwo\nthree\nfour"));
-    assert!(!holds("three\none", "one\ntwo\nthree"));
-    assert!(!holds("five", "one"));
+fn shown_lines_can_have_other_lines_between_them() {
+    assert!(contains("one\nthree", "one\ntwo\nthree\nfour"));
+    assert!(!contains("three\none", "one\ntwo\nthree"));
+    assert!(!contains("five", "one"));
 }

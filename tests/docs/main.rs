@@ -1,14 +1,14 @@
-//! The README and the two guides: every command in them is run, in the order of
-//! its page, and says what the page shows.
+//! Runs every command of the README and the guides, in the order of its page, and
+//! compares the output with the page.
 //!
-//! A page's commands run in one shell, in a folder of their own, against the real
-//! binary and plugins. Marks after the language of a block are not seen by readers:
+//! The commands of a page run in one shell, in their own folder, with the real
+//! binary and plugins. Readers do not see the marks after the language of a block:
 //!
-//! - `sh,norun`: cannot be run in a test. These are counted.
-//! - `sh,background`: goes on beside the commands that follow.
-//! - `console,wait`: is asked again until it says what is shown.
-//! - `text,log`: comes out of what goes on beside; plain `text` out of the `sh`
-//!   right before it.
+//! - `sh,norun`, `toml,norun`: not run. The test lists them and limits their number.
+//! - `sh,background`: runs in the background during the commands that follow.
+//! - `console,wait`: is repeated until the output matches.
+//! - `text,log`: the output of the commands in the background. `text` without the
+//!   mark is the output of the `sh` block directly before it.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -32,7 +32,7 @@ use page::{Block, Kind, Shown, blocks, headings, links};
 use serde_json::Value;
 use session::{Outcome, Session};
 
-/// Pages that speak of a host that runs.
+/// Pages that need a running host.
 const RUNNING: [&str; 4] = [
     "docs/src/operator/dead-letters.md",
     "docs/src/operator/delivery.md",
@@ -40,8 +40,8 @@ const RUNNING: [&str; 4] = [
     "docs/src/operator/storages.md",
 ];
 
-/// Exporters of which a page speaks and which no plugin here offers.
-const ELSEWHERE: [&str; 3] = ["Acme", "Kafka", "acme"];
+/// Exporters in the pages that no plugin of this test offers.
+const NOT_INSTALLED: [&str; 3] = ["Acme", "Kafka", "acme"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -79,7 +79,7 @@ fn pages() -> Vec<String> {
     pages
 }
 
-/// Runs what a page shows.
+/// Runs the commands of a page.
 fn run(page: &str) {
     let blocks = blocks(&read(page));
     if !blocks.iter().any(is_run) {
@@ -93,14 +93,14 @@ fn run(page: &str) {
 }
 
 fn run_blocks(session: &mut Session, blocks: &[Block], page: &str) {
-    let mut said = None;
+    let mut last_output = None;
     for block in blocks {
         let place = format!("{page}:{}", block.line);
-        let before = said.take();
+        let before = last_output.take();
         match block.kind {
             Kind::Commands | Kind::Console if !is_run(block) => {}
             Kind::Commands if block.is("background") => session.start(&block.text),
-            Kind::Commands => said = Some(run_all(session, &block.text, &place)),
+            Kind::Commands => last_output = Some(run_all(session, &block.text, &place)),
             Kind::Console => {
                 for shown in block.shown() {
                     run_shown(session, block, &shown, &place);
@@ -108,10 +108,10 @@ fn run_blocks(session: &mut Session, blocks: &[Block], page: &str) {
             }
             Kind::Output if block.is("log") => wait_for_log(session, &block.text, &place),
             Kind::Output => {
-                if let Some(said) = before {
-                    let holds = expected::holds(&block.text, &said);
-                    assert!(holds, "{place}: it says\n{said}");
-                    session.learn_ids(&block.text, &said);
+                if let Some(output) = before {
+                    let found = expected::contains(&block.text, &output);
+                    assert!(found, "{place}: the output is\n{output}");
+                    session.learn_ids(&block.text, &output);
                 }
             }
             Kind::Configuration | Kind::Json | Kind::Code => {}
@@ -121,11 +121,11 @@ fn run_blocks(session: &mut Session, blocks: &[Block], page: &str) {
 
 fn wait_for_log(session: &Session, text: &str, place: &str) {
     let found = catch_unwind(AssertUnwindSafe(|| {
-        wait_for("what is shown", || {
-            expected::holds(text, &session.log()).then_some(())
+        wait_for("the shown output", || {
+            expected::contains(text, &session.log()).then_some(())
         })
     }));
-    assert!(found.is_ok(), "{place}: what runs says\n{}", session.log());
+    assert!(found.is_ok(), "{place}: the log is\n{}", session.log());
 }
 
 fn is_command(block: &Block) -> bool {
@@ -136,28 +136,28 @@ fn is_run(block: &Block) -> bool {
     is_command(block) && !block.is("norun")
 }
 
-/// Runs commands, and gives what they said.
+/// Runs commands, and returns their output.
 fn run_all(session: &mut Session, commands: &str, place: &str) -> String {
-    let Outcome { code, said } = session.run(commands);
-    let beside = session.last_log();
+    let Outcome { code, output } = session.run(commands);
+    let log = session.last_log();
     assert_eq!(
         code, 0,
-        "{place}: it says\n{said}\n--- beside it ---\n{beside}"
+        "{place}: the output is\n{output}\n--- in the background ---\n{log}"
     );
-    said
+    output
 }
 
-/// Runs a command, again and again if what it shows takes a while, and compares.
+/// Runs a command and compares its output. With the mark `wait` it repeats both.
 fn run_shown(session: &mut Session, block: &Block, shown: &Shown, place: &str) {
     let fails = shown.output.lines().any(|line| line.starts_with("error: "));
     let mut last = session.ask(&shown.command);
     let as_shown = |outcome: &Outcome| {
-        (outcome.code != 0) == fails && expected::is_shown(&shown.output, &outcome.said)
+        (outcome.code != 0) == fails && expected::matches(&shown.output, &outcome.output)
     };
     if block.is("wait") {
-        // The failure is told below, with all there is to say.
+        // The assertion below reports a failure in detail.
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            wait_for("what is shown", || {
+            wait_for("the shown output", || {
                 if !as_shown(&last) {
                     last = session.ask(&shown.command);
                 }
@@ -167,24 +167,24 @@ fn run_shown(session: &mut Session, block: &Block, shown: &Shown, place: &str) {
     }
     assert!(
         as_shown(&last),
-        "{place}: `{}` ends with {} and says\n{}--- the page shows ---\n{}--- beside it ---\n{}",
+        "{place}: `{}` ends with {}, its output is\n{}--- the page shows ---\n{}--- in the background ---\n{}",
         shown.command,
         last.code,
-        last.said,
+        last.output,
         shown.output,
         session.last_log()
     );
-    session.learn_ids(&shown.output, &last.said);
+    session.learn_ids(&shown.output, &last.output);
 }
 
 #[test]
-fn every_command_works_and_says_what_its_page_shows() {
+fn every_command_works_and_prints_what_its_page_shows() {
     let only = std::env::var("PAGE").unwrap_or_default();
     let without = receivers::binary("prometheus").is_none();
     let can_be_run =
         |page: &String| page.contains(&only) && !(without && read(page).contains("\nprometheus "));
     let pages: Vec<String> = pages().into_iter().filter(can_be_run).collect();
-    // Those that build crates share a folder, and so must wait for each other.
+    // Pages that build crates share a target folder and run one after the other.
     let (building, others): (Vec<_>, Vec<_>) =
         pages.iter().partition(|page| read(page).contains("cargo "));
     let failed = Mutex::new(Vec::new());
@@ -200,11 +200,14 @@ fn every_command_works_and_says_what_its_page_shows() {
         }
     });
     let failed = failed.into_inner().expect("no panic");
-    assert!(failed.is_empty(), "not as shown, see above: {failed:?}");
+    assert!(
+        failed.is_empty(),
+        "the output differs, see above: {failed:?}"
+    );
 }
 
 #[test]
-fn few_commands_are_not_run_and_those_are_told() {
+fn few_commands_are_not_run_and_these_are_listed() {
     let mut not_run = Vec::new();
     let mut all = 0;
     for page in pages() {
@@ -219,25 +222,25 @@ fn few_commands_are_not_run_and_those_are_told() {
             }
         }
     }
-    // Not through a macro, whose output a test that passes does not show.
-    let told = format!(
+    // The output of `print!` in a passing test is not shown.
+    let list = format!(
         "{} of {all} blocks of commands are not run:\n{}\n",
         not_run.len(),
         not_run.join("\n")
     );
-    let _ = io::stderr().write_all(told.as_bytes());
-    assert!(not_run.len() * 4 <= all, "{told}");
+    let _ = io::stderr().write_all(list.as_bytes());
+    assert!(not_run.len() * 4 <= all, "{list}");
 }
 
 #[test]
-fn every_configuration_is_one_that_the_host_takes() {
+fn the_host_accepts_every_configuration() {
     for page in pages() {
         let blocks = blocks(&read(&page));
         let configurations = blocks
             .iter()
             .filter(|block| block.kind == Kind::Configuration && !block.is("norun"));
         for block in configurations {
-            takes(&block.text, &format!("{page}:{}", block.line));
+            check_configuration(&block.text, &format!("{page}:{}", block.line));
         }
     }
     // The example at the end of the shipped file.
@@ -245,17 +248,17 @@ fn every_configuration_is_one_that_the_host_takes() {
     let example = shipped.lines().filter_map(|line| line.strip_prefix("#   "));
     let example: Vec<&str> = example.collect();
     assert!(example.len() > 5, "{example:?}");
-    takes(&example.join("\n"), "etc/delfin/delfin.conf");
+    check_configuration(&example.join("\n"), "etc/delfin/delfin.conf");
 }
 
-/// The host takes a configuration, but that no plugin here may offer an exporter.
-fn takes(text: &str, place: &str) {
+/// Checks that the host accepts a configuration. Some exporters are not installed.
+fn check_configuration(text: &str, place: &str) {
     let setup = Setup::new(&["example", "file", "prometheus"], "");
     let setup = with_secrets(setup, text);
     let text = text
         .replace("/var/lib/delfin-host", "@")
         .replace("/etc/delfin", "@");
-    // No port of this machine is taken while exporters are tried.
+    // `check` opens the scrape page: it must not use a fixed port.
     let text = text.replace("metric_server_port = 8195", "metric_server_port = 0");
     let head = "plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n";
     let setup = setup.with_whole_config(&format!("{head}{text}"));
@@ -264,7 +267,7 @@ fn takes(text: &str, place: &str) {
     let findings = findings.unwrap_or_else(|_| panic!("{place}: {ran:?}"));
     for finding in findings.iter().filter(|finding| finding["ok"] != true) {
         let what = finding.to_string();
-        let known = ELSEWHERE.iter().any(|name| what.contains(name));
+        let known = NOT_INSTALLED.iter().any(|name| what.contains(name));
         assert!(
             known && what.contains("no plugin offers"),
             "{place}: {what}"
@@ -272,7 +275,7 @@ fn takes(text: &str, place: &str) {
     }
 }
 
-/// Files and variables that a configuration's placeholders speak of.
+/// Creates the files and variables that the placeholders of a configuration need.
 fn with_secrets(mut setup: Setup, text: &str) -> Setup {
     for part in text.split("${").skip(1) {
         let placeholder = part.split('}').next().unwrap_or_default();
@@ -286,7 +289,7 @@ fn with_secrets(mut setup: Setup, text: &str) -> Setup {
 }
 
 #[test]
-fn every_json_is_json() {
+fn every_json_block_is_valid() {
     for page in pages() {
         for block in blocks(&read(&page))
             .iter()
@@ -326,7 +329,7 @@ fn every_plugin_has_a_page_that_is_its_readme() {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_works() {
     let mut pages = book();
     for folder in ["plugins", "tests"] {
         below(folder, ".md", &mut pages);
@@ -422,7 +425,7 @@ fn every_test_and_file_that_the_architecture_names_exists() {
 }
 
 #[test]
-fn links_that_do_not_work_are_noticed() {
+fn broken_links_are_found() {
     let check = |page: &str, file: &str, heading: &str, mistake: Option<&str>| {
         let found = mistake_in_link(page, file, heading);
         let is_as_expected = match (found, mistake) {
@@ -466,13 +469,13 @@ fn the_page_of_the_commands_is_their_help() {
 }
 
 #[test]
-fn what_is_broken_is_noticed() {
-    let check = |page: &str, said: &str| {
+fn a_broken_page_fails() {
+    let check = |page: &str, expected: &str| {
         let blocks = blocks(page);
         let failed = catch_unwind(|| run_blocks(&mut Session::new("broken"), &blocks, "page"));
-        let message = failed.expect_err("it went well");
-        let message = message.downcast_ref::<String>().expect("words");
-        assert!(message.contains(said), "{message}");
+        let message = failed.expect_err("no failure");
+        let message = message.downcast_ref::<String>().expect("a text");
+        assert!(message.contains(expected), "{message}");
     };
     check("```sh\nfalse\ntrue\n```\n", "left: 1");
     check(
@@ -496,19 +499,24 @@ fn what_is_broken_is_noticed() {
         "```sh,background\ndelfin-host run\n```\n```sh\ncurl localhost:8190/v1/nothing\n```\n",
         "404",
     );
-    check("```sh\necho one\n```\n```text\ntwo\n```\n", "it says\none");
+    check(
+        "```sh\necho one\n```\n```text\ntwo\n```\n",
+        "the output is\none",
+    );
 }
 
 #[test]
-fn a_shell_keeps_what_is_set_and_where_it_is_after_a_failure_too() {
+fn a_shell_keeps_variables_and_folder_after_a_failure() {
     let mut session = Session::new("shell");
     assert_eq!(session.run("mkdir here && cd here\nname=value").code, 0);
     let failed = session.ask("false");
-    assert_eq!((failed.code, &*failed.said), (1, ""));
+    assert_eq!((failed.code, &*failed.output), (1, ""));
     let outcome = session.run("pwd\necho ~ $name");
     assert!(
-        outcome.said.ends_with("/home/you/here\n/home/you value\n"),
+        outcome
+            .output
+            .ends_with("/home/you/here\n/home/you value\n"),
         "{}",
-        outcome.said
+        outcome.output
     );
 }

@@ -1,50 +1,45 @@
-//! What a page shows: its fenced blocks, and where its links lead.
+//! Parses a page: its fenced blocks, its links and its headings.
 //!
-//! A block's first word says what it is; what follows a comma says how a test
-//! treats it. None of it is seen in the rendered page.
+//! The first word after the fence is the language of a block. Marks for the tests
+//! follow after a comma. The rendered page shows neither.
 
 /// A fenced block.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
-    /// Where it begins.
     pub(crate) line: usize,
-    /// What it is.
     pub(crate) kind: Kind,
-    /// The words after the comma.
+    /// The words after the language.
     pub(crate) marks: Vec<String>,
-    /// What stands in it.
     pub(crate) text: String,
 }
 
-/// What a block is.
+/// The kind of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Commands: all of them succeed.
+    /// Commands that all succeed.
     Commands,
-    /// Commands after `$ `, each with all that it says.
+    /// Commands after `$ `, each with its whole output.
     Console,
-    /// Lines that the commands before it say, or with `log` what runs beside them,
-    /// in this order, among others.
+    /// Lines that the output of the commands before it contains, in this order; with
+    /// `log`, the output of the commands in the background.
     Output,
     /// A configuration of the host.
     Configuration,
-    /// JSON: a value, or one a line.
+    /// JSON: one value, or one value a line.
     Json,
     /// Code that is not run.
     Code,
 }
 
-/// A command of a console, and what it says.
+/// A command of a console, and its output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shown {
-    /// What is typed.
     pub(crate) command: String,
-    /// What comes of it.
     pub(crate) output: String,
 }
 
 impl Block {
-    /// Whether it has a mark: `norun`, `background`, `wait` or `log`.
+    /// Whether the block has this mark: `norun`, `background`, `wait` or `log`.
     pub(crate) fn is(&self, mark: &str) -> bool {
         self.marks.iter().any(|found| found == mark)
     }
@@ -52,29 +47,30 @@ impl Block {
     /// The commands of a console.
     pub(crate) fn shown(&self) -> Vec<Shown> {
         let mut shown: Vec<Shown> = Vec::new();
-        let mut goes_on = false;
+        let mut continues = false;
         for line in self.text.lines() {
             if let Some(command) = line.strip_prefix("$ ") {
                 shown.push(Shown {
                     command: command.to_owned(),
                     output: String::new(),
                 });
-                goes_on = line.ends_with('\\');
+                continues = line.ends_with('\\');
                 continue;
             }
             let last = shown.last_mut();
-            let last = last.unwrap_or_else(|| panic!("line {}: output of nothing", self.line));
-            let text = if goes_on {
+            let last =
+                last.unwrap_or_else(|| panic!("line {}: output without a command", self.line));
+            let text = if continues {
                 &mut last.command
             } else {
                 &mut last.output
             };
-            if goes_on {
+            if continues {
                 text.push('\n');
             }
             text.push_str(line);
-            if goes_on {
-                goes_on = line.ends_with('\\');
+            if continues {
+                continues = line.ends_with('\\');
             } else {
                 text.push('\n');
             }
@@ -100,7 +96,7 @@ pub(crate) fn blocks(page: &str) -> Vec<Block> {
             (None, None) => {}
         }
     }
-    assert!(open.is_none(), "a block does not end: {open:?}");
+    assert!(open.is_none(), "a block has no end: {open:?}");
     blocks
 }
 
@@ -113,7 +109,9 @@ fn begin(line: usize, info: &str) -> Block {
         Some("toml") => Kind::Configuration,
         Some("json") => Kind::Json,
         Some("rust" | "yaml") => Kind::Code,
-        other => panic!("line {line}: a block of {other:?} (say sh, console, text, toml, json, …)"),
+        other => panic!(
+            "line {line}: unknown language {other:?} (write sh, console, text, toml, json, …)"
+        ),
     };
     let marks: Vec<String> = words.collect();
     let known = ["norun", "background", "wait", "log", "ignore"];
@@ -131,7 +129,7 @@ fn begin(line: usize, info: &str) -> Block {
     }
 }
 
-/// Where the links of a page lead that stay in the source tree: file and heading.
+/// The targets of the links of a page, without URLs: file and heading.
 pub(crate) fn links(page: &str) -> Vec<(String, String)> {
     let mut links = Vec::new();
     let mut in_block = false;
@@ -153,7 +151,7 @@ pub(crate) fn links(page: &str) -> Vec<(String, String)> {
     links
 }
 
-/// What headings are called in links.
+/// The anchors of the headings of a page.
 pub(crate) fn headings(page: &str) -> Vec<String> {
     let headings = page.lines().filter(|line| line.starts_with('#'));
     let called = headings.map(|line| {

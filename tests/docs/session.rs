@@ -1,9 +1,9 @@
-//! A shell in a machine of its own: a folder in which things lie where a page
-//! says they do, ports that are free, and the real binary and plugins.
+//! A shell in a simulated machine: a folder with the paths of the pages, free
+//! ports, and the real binary and plugins.
 //!
-//! Commands of a page run one after the other in one shell, as its reader would
-//! type them. What a page calls `/etc/delfin` is in the folder, and its ports are
-//! others; what is said is turned back.
+//! The commands of a page run one after the other in one shell, as a reader types
+//! them. Before a command runs, its paths and ports are replaced by paths in the
+//! folder and free ports. In its output they are replaced back.
 
 use std::{
     fs::{self, Permissions},
@@ -25,9 +25,9 @@ use delfin_tests::{
     wait_for,
 };
 
-/// The ports that pages speak of: the host, the scrape page, Prometheus, Alertmanager.
+/// The ports in the pages: the host, the scrape page, Prometheus, Alertmanager.
 const PORTS: [&str; 4] = ["8190", "8195", "9090", "9093"];
-/// The folders that pages speak of.
+/// The folders in the pages.
 const FOLDERS: [&str; 5] = [
     "/etc/delfin",
     "/var/lib/delfin-host",
@@ -37,10 +37,10 @@ const FOLDERS: [&str; 5] = [
 ];
 const PLUGINS: [&str; 3] = ["example", "file", "prometheus"];
 const LAST_LINES: usize = 20;
-/// Building a plugin's crate takes longest.
+/// Long enough to build the crate of a plugin.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// A shell, its folder and what runs beside it.
+/// A shell, its folder and its background commands.
 pub(crate) struct Session {
     root: tempfile::TempDir,
     ports: [u16; PORTS.len()],
@@ -48,27 +48,27 @@ pub(crate) struct Session {
     stdin: ChildStdin,
     codes: Receiver<String>,
     background: Vec<Background>,
-    /// Ids that the page shows, and those that they are here.
+    /// The ids in the page, with the real ones.
     ids: Vec<(String, String)>,
-    /// How many were started, those that were stopped among them.
+    /// The number of background commands so far, including stopped ones.
     started: usize,
 }
 
-/// A command that runs until it is stopped.
+/// A command that runs in the background until it is stopped.
 struct Background {
     command: String,
     pid: Pid,
     log: PathBuf,
 }
 
-/// What came of commands.
+/// The result of commands.
 pub(crate) struct Outcome {
     pub(crate) code: i32,
-    pub(crate) said: String,
+    pub(crate) output: String,
 }
 
 impl Session {
-    /// A machine on which the host is installed, and does not run.
+    /// A machine with an installed host that does not run.
     pub(crate) fn new(name: &str) -> Self {
         let root = folder(name);
         let ports = PORTS.map(|_| free_port());
@@ -91,32 +91,31 @@ impl Session {
             .spawn()
             .expect("run bash");
         let (send, codes) = channel();
-        let stdout = BufReader::new(shell.stdout.take().expect("its output"));
+        let stdout = BufReader::new(shell.stdout.take().expect("the output of the shell"));
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
-                // Nobody listens any more once the page is done.
+                // The receiver is gone after the end of the page.
                 let _ = send.send(line);
             }
         });
         let mut session = Self {
             root,
             ports,
-            stdin: shell.stdin.take().expect("its input"),
+            stdin: shell.stdin.take().expect("the input of the shell"),
             shell,
             codes,
             background: Vec::new(),
             ids: Vec::new(),
             started: 0,
         };
-        session.tell("exec 9>&1\n");
+        session.send("exec 9>&1\n");
         let conf = session.root.path().join("etc/delfin/delfin.conf");
         let text = fs::read_to_string(&conf).expect("the configuration");
         fs::write(&conf, session.real(&text)).expect("write the configuration");
         session
     }
 
-    /// Runs commands, each only if those before it went well. After a failure the
-    /// shell is no more.
+    /// Runs commands until one fails. A failure ends the shell.
     pub(crate) fn run(&mut self, commands: &str) -> Outcome {
         let all = "set -eu; set -o pipefail; trap 'echo $? >&9' EXIT\n{\n@\n} >OUT 2>&1 </dev/null\n\
                    set +eu; trap - EXIT; echo 0 >&9\n";
@@ -133,33 +132,34 @@ impl Session {
         let commands = self.real(commands.trim_end());
         let out = self.root.path().join("out");
         let script = script.replace("OUT", &out.display().to_string());
-        self.tell(&script.replace('@', &commands));
+        self.send(&script.replace('@', &commands));
         let code = self.codes.recv_timeout(PATIENCE);
         let code = code.unwrap_or_else(|error| panic!("`{commands}` does not end: {error}"));
-        let said = fs::read(out).unwrap_or_default();
+        let output = fs::read(out).unwrap_or_default();
         Outcome {
             code: code.parse().unwrap_or(-1),
-            said: self.shown(&String::from_utf8_lossy(&said)),
+            output: self.shown(&String::from_utf8_lossy(&output)),
         }
     }
 
-    /// Runs a command until it is started again, or the page is done.
+    /// Starts a command in the background. Starting the same command again stops the
+    /// first one.
     pub(crate) fn start(&mut self, command: &str) {
         let key = command.trim().to_owned();
         let known = self.background.iter().position(|one| one.command == key);
         if let Some(number) = known {
             let one = self.background.remove(number);
-            // As Ctrl-C does; a host delivers what it can before it ends.
-            kill_process(one.pid, Signal::INT).expect("stop what runs");
-            self.tell(&format!("wait {}; echo $? >&9\n", one.pid.as_raw_nonzero()));
+            // The signal of Ctrl-C. The host delivers pending batches before it ends.
+            kill_process(one.pid, Signal::INT).expect("stop the command");
+            self.send(&format!("wait {}; echo $? >&9\n", one.pid.as_raw_nonzero()));
             let ended = self.codes.recv_timeout(PATIENCE).unwrap_or_default();
-            assert_eq!(ended, "0", "`{key}`:\n{}", self.spoken(&one));
+            assert_eq!(ended, "0", "`{key}`:\n{}", self.log_of(&one));
         }
         let log = self.root.path().join(format!("log-{}", self.started));
         self.started += 1;
         let real = self.real(&key);
-        // Without job control, what a shell runs beside itself is deaf to Ctrl-C.
-        self.tell(&format!(
+        // Without job control, background commands of a shell ignore SIGINT.
+        self.send(&format!(
             "set -m\n{real} >{} 2>&1 </dev/null &\nset +m; echo $! >&9\n",
             log.display()
         ));
@@ -167,7 +167,7 @@ impl Session {
         let pid = pid.parse().ok().and_then(Pid::from_raw);
         self.background.push(Background {
             command: key.clone(),
-            pid: pid.expect("its number"),
+            pid: pid.expect("a process id"),
             log,
         });
         let mut waited_for: Vec<u16> = (0..PORTS.len())
@@ -184,27 +184,27 @@ impl Session {
         }
     }
 
-    /// What runs beside the shell has said last.
+    /// The last lines of the background commands.
     pub(crate) fn last_log(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
     }
 
-    /// What runs beside the shell has said so far, all of it.
+    /// The whole output of the background commands.
     pub(crate) fn log(&self) -> String {
-        self.background.iter().map(|one| self.spoken(one)).collect()
+        self.background.iter().map(|one| self.log_of(one)).collect()
     }
 
-    /// From now on an id that the page has shown is the one that was said here.
-    pub(crate) fn learn_ids(&mut self, shown: &str, said: &str) {
-        let (shown, said) = (expected::ids(shown), expected::ids(said));
-        if shown.len() == said.len() {
-            self.ids.extend(shown.into_iter().zip(said));
+    /// Replaces the ids of the page by the real ones in later commands.
+    pub(crate) fn learn_ids(&mut self, shown: &str, output: &str) {
+        let (shown, real) = (expected::ids(shown), expected::ids(output));
+        if shown.len() == real.len() {
+            self.ids.extend(shown.into_iter().zip(real));
         }
     }
 
-    /// What a page writes, as it is here.
+    /// The text of a page with real ids, ports and paths.
     fn real(&self, text: &str) -> String {
         let mut real = text.to_owned();
         for (shown, here) in &self.ids {
@@ -221,7 +221,7 @@ impl Session {
         real
     }
 
-    /// What is here, as a page writes it.
+    /// An output with the ports and paths of the page.
     fn shown(&self, text: &str) -> String {
         let mut shown = text.replace(&self.root.path().display().to_string(), "");
         for (port, here) in PORTS.iter().zip(self.ports) {
@@ -230,32 +230,32 @@ impl Session {
         shown
     }
 
-    fn spoken(&self, one: &Background) -> String {
+    fn log_of(&self, one: &Background) -> String {
         let bytes = fs::read(&one.log).unwrap_or_default();
         self.shown(&String::from_utf8_lossy(&bytes))
     }
 
-    fn tell(&mut self, line: &str) {
+    fn send(&mut self, line: &str) {
         self.stdin
             .write_all(line.as_bytes())
-            .expect("tell the shell");
+            .expect("write to the shell");
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         for one in &self.background {
-            // It may have ended by itself.
+            // The command can have ended already.
             let _ = kill_process(one.pid, Signal::KILL);
         }
-        // The shell may be no more because a command failed.
+        // A failed command has ended the shell.
         let _ = self.shell.kill();
         let _ = self.shell.wait();
     }
 }
 
-/// A folder for a page, in the same place each time: what its crates are built of
-/// is then built once, and not once more at each run.
+/// The folder of a page. Its path is always the same, so that cargo reuses the
+/// dependencies of its crates.
 fn folder(name: &str) -> tempfile::TempDir {
     let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
     fs::create_dir_all(&all).expect("make a folder");
@@ -270,7 +270,7 @@ fn folder(name: &str) -> tempfile::TempDir {
     folder.tempdir_in(all).expect("a folder")
 }
 
-/// Puts everything where `make install` does.
+/// Copies files to the folders of `make install`.
 fn install(root: &Path) {
     let plugins = root.join("usr/local/lib/delfin-host/plugins");
     for folder in [
@@ -302,7 +302,7 @@ fn install(root: &Path) {
         .replace("#listen = ", "listen = ")
         .replace("min_free_bytes = \"256MiB\"", "min_free_bytes = 0");
     fs::write(root.join("etc/delfin/delfin.conf"), conf).expect("write the configuration");
-    // A status that is an error is a command that failed; nobody watches progress.
+    // An error status fails the command. The progress meter is off.
     fs::write(
         root.join("home/you/.curlrc"),
         "fail-with-body\nsilent\nshow-error\n",
@@ -314,7 +314,7 @@ fn install(root: &Path) {
     }
     script(root, "sudo", "exec \"$@\"");
     working_copy(root, &tree);
-    // Crates that pages make share what they are built of with each other.
+    // The crates of all pages share a target folder.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docs");
     fs::create_dir_all(&target).expect("make a folder");
     let cargo = format!(
@@ -325,12 +325,15 @@ fn install(root: &Path) {
     script(root, "cargo", &cargo);
 }
 
-/// Makes of the reader's folder one in which `make build` was run.
+/// Turns the folder of the reader into a source tree after `make build`.
 fn working_copy(root: &Path, tree: &Path) {
     let home = root.join("home/you");
     let plugins = root.join("usr/local/lib/delfin-host/plugins");
     for name in ["Makefile", "scripts", "etc"] {
-        let file = tree.join(name).canonicalize().expect("a file of ours");
+        let file = tree
+            .join(name)
+            .canonicalize()
+            .expect("a file of the source tree");
         symlink(file, home.join(name)).expect("make a link");
     }
     for folder in ["target/release", "target/dist"] {
@@ -340,7 +343,7 @@ fn working_copy(root: &Path, tree: &Path) {
     for link in ["target/plugins", "target/dist/plugins"] {
         symlink(&plugins, home.join(link)).expect("make a link");
     }
-    // What is built for tests is installed, not what `make build` would build.
+    // `make install` installs the files that were built for the tests.
     let make = "PATH=${PATH#*:}\nexec make -o build -o build-dist \"$@\"";
     script(root, "make", make);
 }
@@ -375,7 +378,7 @@ fn below_home(name: &str, folder: &str) -> PathBuf {
     std::env::var_os(name).map_or_else(home, PathBuf::from)
 }
 
-/// Replaces a word wherever neither neighbour belongs to it.
+/// Replaces a word, unless a neighbour character belongs to it.
 fn replace_words(text: &str, word: &str, by: &str, belongs: fn(char) -> bool) -> String {
     let mut replaced = String::new();
     let mut rest = text;
@@ -389,7 +392,7 @@ fn replace_words(text: &str, word: &str, by: &str, belongs: fn(char) -> bool) ->
     replaced + rest
 }
 
-/// Replaces the beginning of a path.
+/// Replaces the start of paths.
 fn replace_starts(text: &str, start: &str, by: &str, is_path: fn(char) -> bool) -> String {
     let mut replaced = String::new();
     let mut rest = text;
