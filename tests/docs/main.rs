@@ -398,12 +398,48 @@ fn with_includes(page: &str) -> String {
 }
 
 #[test]
-fn every_test_and_file_that_the_architecture_names_exists() {
+fn every_message_in_a_table_is_in_the_code() {
+    // A message continues on the next line of the code after a backslash.
+    let joined = |text: &str| {
+        let lines = text.split("\\\n").enumerate();
+        let lines = lines.map(|(at, part)| if at > 0 { part.trim_start() } else { part });
+        lines
+            .collect::<String>()
+            .replace('`', "")
+            .replace("\\\"", "\"")
+    };
+    let code: String = sources().iter().map(|path| joined(&read(path))).collect();
+    let mut checked = 0;
+    for page in [
+        "docs/src/operator/troubleshooting.md",
+        "docs/src/operator/plugins.md",
+    ] {
+        let text = read(page);
+        let rows = text.lines().filter_map(|line| line.strip_prefix("| "));
+        let cells = rows.map(|row| row.split(" | ").next().unwrap_or_default());
+        for message in cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)) {
+            for part in message.split('…') {
+                let part = part.trim_matches(|c: char| " ?:,()".contains(c));
+                assert!(code.contains(part), "{page}: no message has `{part}`");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 50, "{checked}");
+}
+
+/// The Rust files of the workspace.
+fn sources() -> Vec<String> {
     let mut sources = Vec::new();
     for folder in ["host", "plugin-api", "plugins", "tests"] {
         below(folder, ".rs", &mut sources);
     }
-    let code: String = sources.iter().map(|path| read(path)).collect();
+    sources
+}
+
+#[test]
+fn every_test_and_file_that_the_architecture_names_exists() {
+    let code: String = sources().iter().map(|path| read(path)).collect();
     let text = read("ARCHITECTURE.md");
     let (mut tests, mut files) = (0, 0);
     for word in text.split('`').skip(1).step_by(2) {
