@@ -1,34 +1,62 @@
-//! `GET /v1/alerts/active`: the alerts that were sighted and have not ended.
+//! `GET /v1/alerts/active`: the alerts that began and have not ended.
 
 use std::collections::BTreeMap;
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
+use axum::extract::State;
 use delfin_plugin_api::TEXT_COLUMNS;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    ApiState, blocking,
-    error::{ApiError, ErrorBody},
+    blocking,
+    error::ApiError,
+    extract::{Json, Query},
+    responses::InvalidQuery,
 };
-use crate::alert::TrackedAlert;
+use crate::alert::{ActiveAlerts, TrackedAlert};
 
-/// As many as Delfin answers with at once.
-const MOST: usize = 1000;
-const LARGEST_OFFSET: usize = 2_147_483_647;
+const MAX_LIMIT: u64 = 1_000;
+/// Delfin's largest offset.
+const MAX_OFFSET: u64 = 2_147_483_647;
+
+/// The alerts to list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListActiveAlertsQuery {
+    /// Only alerts of this storage.
+    storage_id: Option<String>,
+    /// Only alerts of this severity.
+    severity: Option<String>,
+    /// Maximum number of alerts; at most 1000.
+    #[param(default = 1_000)]
+    limit: u64,
+    /// Number of alerts to skip; at most 2147483647.
+    #[param(default = 0)]
+    offset: u64,
+}
+
+impl Default for ListActiveAlertsQuery {
+    fn default() -> Self {
+        Self {
+            storage_id: None,
+            severity: None,
+            limit: MAX_LIMIT,
+            offset: 0,
+        }
+    }
+}
 
 /// The active alerts.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ActiveAlertsView {
-    /// By storage and identity.
+pub(super) struct ListActiveAlertsResponse {
+    /// Sorted by storage and identity.
     alerts: Vec<ActiveAlertView>,
 }
 
-/// An active alert: what was last said of it, under Delfin's names, and when it
-/// was seen. Times are in milliseconds since 1970.
+/// An active alert, as its storage last reported it, with the names of Delfin's alert
+/// model. Times are in milliseconds since the Unix epoch. A field is null if the
+/// storage did not report it.
 #[derive(Debug, Serialize, ToSchema)]
 struct ActiveAlertView {
     storage_id: Option<String>,
@@ -48,94 +76,56 @@ struct ActiveAlertView {
     description: Option<String>,
     recovery_advice: Option<String>,
     match_key: Option<String>,
-    /// When it happened, as the device says.
+    /// When it occurred, as the storage reports it.
     occur_time: i64,
-    /// When the host first saw it.
+    /// When the host first received it.
     first_seen: i64,
-    /// When the host last saw it.
+    /// When the host last received it.
     last_seen: i64,
-    /// What else the device said.
+    /// Fields that Delfin's alert model does not have.
     extra: BTreeMap<String, String>,
-}
-
-/// Which of them are asked for.
-#[derive(Debug)]
-struct Wanted {
-    storage_id: Option<String>,
-    severity: Option<String>,
-    limit: usize,
-    offset: usize,
 }
 
 /// Lists the active alerts.
 #[utoipa::path(
     get,
     path = "/v1/alerts/active",
-    params(
-        ("storage_id" = Option<String>, Query, description = "Only those of that storage"),
-        ("severity" = Option<String>, Query, description = "Only those of that severity"),
-        ("limit" = Option<u64>, Query, description = "How many at most; 1000 if left out, and never more"),
-        ("offset" = Option<u64>, Query, description = "How many to pass over"),
-    ),
+    params(ListActiveAlertsQuery),
     responses(
-        (status = 200, body = ActiveAlertsView, description = "The active alerts"),
-        (status = 400, body = ErrorBody, description = "A number that is none"),
+        (status = 200, body = ListActiveAlertsResponse, description = "The active alerts"),
+        InvalidQuery,
     ),
 )]
 pub(super) async fn list_active_alerts(
-    State(api): State<ApiState>,
-    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-) -> Result<Json<ActiveAlertsView>, ApiError> {
-    let Query(query) = query.map_err(|_| ApiError::invalid("the query cannot be read"))?;
-    let wanted = Wanted::read(query)?;
+    State(active): State<ActiveAlerts>,
+    Query(query): Query<ListActiveAlertsQuery>,
+) -> Result<Json<ListActiveAlertsResponse>, ApiError> {
+    if query.offset > MAX_OFFSET {
+        return Err(ApiError::invalid(format!("offset must be <= {MAX_OFFSET}")));
+    }
     let alerts = blocking(move || {
-        let alerts = api.parts().alerts.list();
-        let alerts = alerts.iter().filter(|alert| wanted.includes(alert));
-        let page = alerts.skip(wanted.offset).take(wanted.limit);
-        page.map(|alert| view(alert)).collect()
+        let offset = usize::try_from(query.offset).unwrap_or(usize::MAX);
+        let limit = usize::try_from(query.limit.min(MAX_LIMIT)).unwrap_or(usize::MAX);
+        let alerts = active.list();
+        let alerts = alerts.iter().filter(|alert| query.selects(alert));
+        alerts
+            .skip(offset)
+            .take(limit)
+            .map(|alert| view(alert))
+            .collect()
     });
-    Ok(Json(ActiveAlertsView {
+    Ok(Json(ListActiveAlertsResponse {
         alerts: alerts.await?,
     }))
 }
 
-impl Wanted {
-    /// As Delfin's lists: of what comes twice the last holds, and what is not
-    /// known is passed over.
-    fn read(query: Vec<(String, String)>) -> Result<Self, ApiError> {
-        let mut wanted = Self {
-            storage_id: None,
-            severity: None,
-            limit: MOST,
-            offset: 0,
-        };
-        for (key, value) in query {
-            match key.as_str() {
-                "storage_id" => wanted.storage_id = Some(value),
-                "severity" => wanted.severity = Some(value),
-                "limit" => wanted.limit = number("limit", &value)?.min(MOST),
-                "offset" => wanted.offset = number("offset", &value)?,
-                _ => {}
-            }
-        }
-        if wanted.offset > LARGEST_OFFSET {
-            let message = format!("offset must be <= {LARGEST_OFFSET}");
-            return Err(ApiError::invalid(&message));
-        }
-        Ok(wanted)
-    }
-
-    fn includes(&self, alert: &TrackedAlert) -> bool {
+impl ListActiveAlertsQuery {
+    fn selects(&self, alert: &TrackedAlert) -> bool {
         let storage_id = self.storage_id.as_deref();
         let severity = self.severity.as_deref();
         storage_id.is_none_or(|id| alert.identity.storage_id == id)
             && severity.is_none_or(|severity| alert.text("severity") == Some(severity))
     }
-}
-
-fn number(key: &str, value: &str) -> Result<usize, ApiError> {
-    let message = format!("{key} must be a whole number from 0 on");
-    value.parse().map_err(|_| ApiError::invalid(&message))
 }
 
 fn view(alert: &TrackedAlert) -> ActiveAlertView {

@@ -1,16 +1,15 @@
-//! `GET /v1/batches/{batch_id}`: what became of a batch.
+//! `GET /v1/batches/{batch_id}`: the state of a batch at each exporter.
 
-use axum::{
-    Json,
-    extract::{Path, State, rejection::PathRejection},
-};
-use serde::Serialize;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    ApiState, blocking,
+    blocking,
     error::{ApiError, ErrorBody},
+    extract::{Json, Path},
+    responses::JournalNotReadable,
 };
 use crate::{
     batch_journal::BatchJournals,
@@ -18,52 +17,61 @@ use crate::{
     journal::{BatchInfo, BatchState, ReadError},
 };
 
-/// What became of a batch.
+/// The batch of a call.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct BatchPath {
+    /// The `batch_id` that the answer to the batch had.
+    batch_id: Uuid,
+}
+
+/// The state of a batch.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BatchView {
-    /// Its name.
     batch_id: Uuid,
-    /// How many points or alerts it holds.
+    /// Number of points or alerts.
     items: u64,
-    /// When it was accepted, in RFC 3339.
+    /// When the batch was accepted, in RFC 3339.
+    #[schema(example = "2026-01-02T03:04:05.678Z")]
     accepted_at: String,
-    /// `durable`, or `settled` once every exporter is done with it.
+    /// `settled` if every exporter is done with the batch, else `durable`.
     #[schema(example = "durable")]
     state: &'static str,
-    /// What each exporter did with it; one that began after it is not among them.
+    /// The exporters of its kind that were configured when the batch was accepted.
     exporters: Vec<BatchExporterView>,
 }
 
-/// What became of a batch at one exporter.
+/// The state of a batch at one exporter.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BatchExporterView {
-    /// The exporter's name.
+    /// Name of the exporter.
     name: String,
-    /// `pending` or `settled`.
+    /// `settled` if every item is delivered, dead-lettered, dropped or filtered, else `pending`.
     #[schema(example = "settled")]
     state: &'static str,
-    /// How many of its items are among the exporter's dead letters.
+    /// Number of items of the batch that are among the dead letters of the exporter.
     dead_lettered: u64,
 }
 
-/// Tells what became of a batch.
+/// Shows the state of a batch at each exporter.
 #[utoipa::path(
     get,
     path = "/v1/batches/{batch_id}",
-    params(("batch_id" = Uuid, Path, description = "From the answer to the batch")),
+    params(BatchPath),
     responses(
-        (status = 200, body = BatchView, description = "What became of it"),
-        (status = 400, body = ErrorBody, description = "Not a batch's name"),
-        (status = 404, body = ErrorBody, description = "There is no such batch, or all are done with it for long"),
-        (status = 503, body = ErrorBody, description = "The journal cannot be read"),
+        (status = 200, body = BatchView, description = "The state of the batch"),
+        (status = 400, body = ErrorBody, description = "`batch_id` is not a UUID"),
+        (status = 404, body = ErrorBody, description = "The batch does not exist, or was deleted after every exporter was done with it"),
+        JournalNotReadable,
     ),
 )]
 pub(super) async fn show_batch(
-    State(api): State<ApiState>,
-    path: Result<Path<Uuid>, PathRejection>,
+    State(journals): State<BatchJournals>,
+    path: Result<Path<BatchPath>, ApiError>,
 ) -> Result<Json<BatchView>, ApiError> {
-    let Path(batch_id) = path.map_err(|_| ApiError::invalid("`batch_id` is not a UUID"))?;
-    let found = blocking(move || find(&api.parts().journals, batch_id)).await??;
+    let Path(BatchPath { batch_id }) =
+        path.map_err(|_| ApiError::invalid("`batch_id` is not a UUID"))?;
+    let found = blocking(move || find(&journals, batch_id)).await??;
     let info = found.ok_or(ApiError::BatchNotFound { batch_id })?;
     Ok(Json(view(batch_id, info)))
 }
@@ -86,7 +94,7 @@ fn view(batch_id: Uuid, info: BatchInfo) -> BatchView {
     }
 }
 
-/// What became of a batch at each exporter.
+/// The state of a batch at each exporter.
 pub(super) fn exporter_views(states: Vec<BatchState>) -> Vec<BatchExporterView> {
     states.into_iter().map(exporter_view).collect()
 }

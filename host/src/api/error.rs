@@ -1,13 +1,14 @@
-//! Every way in which a request can be refused, and what its sender is told.
+//! Every error of the API: status, code, text, and what the log says.
 //!
-//! An error has two messages: one for the sender, and where that says less than
-//! a person at the host needs, one for the log. Names and texts are those that
-//! Delfin has for the same thing.
+//! `api_errors!` holds the table. A client gets the code and the text; where a
+//! person at the host needs more than the client may see, the row has a text for
+//! the log. Codes and texts are those of Delfin for whatever Delfin has.
+//!
+//! Errors of the other modules become API errors here and in `storages/error.rs`.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use axum::{
-    Json,
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
@@ -15,244 +16,226 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::storages::error as storage_error;
 use crate::{
     ingest::IngestError,
     journal::{AppendError, CursorError, ReadError},
-    storages::StorageError,
 };
 
-/// How soon whoever is told to come back may do so: about as long as the journal
-/// takes to open its file again, or a host to start.
-const COME_BACK_AFTER: Duration = Duration::from_secs(5);
+/// How soon a client may try again: about as long as the journal takes to open its
+/// file again, or a host to start.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// Why a request is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ApiError {
-    /// No such path.
-    #[error("Resource could not be found.")]
-    NotFound,
-    /// No such batch, or it is pruned.
-    #[error("Batch {batch_id} could not be found.")]
-    BatchNotFound {
-        /// The batch that was asked for.
-        batch_id: Uuid,
-    },
-    /// No such dead letter, or it has been delivered or purged.
-    #[error("Dead letter {id} could not be found.")]
-    DeadLetterNotFound {
-        /// The letter that was asked for.
-        id: String,
-    },
-    /// No exporter of that name is configured.
-    #[error("Exporter {name} could not be found.")]
-    ExporterNotFound {
-        /// What was asked for.
-        name: String,
-    },
-    /// The path has no such method.
-    #[error("Method is not allowed for this resource.")]
-    MethodNotAllowed,
-    /// A value that is not as it must be.
-    #[error("Invalid input received. {detail}")]
-    InvalidInput {
-        /// Which, and why.
-        detail: String,
-    },
-    /// A body that is not what its content type says.
-    #[error("Malformed request body: {detail}.")]
-    MalformedRequestBody {
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// A body of a type that is not read here.
-    #[error("Invalid content type: {detail}.")]
-    InvalidContentType {
-        /// What was sent, and what would be read.
-        detail: String,
-    },
-    /// A body with an encoding that is not read here.
-    #[error("Invalid content encoding: {detail}.")]
-    InvalidContentEncoding {
-        /// What was sent, and what would be read.
-        detail: String,
-    },
-    /// A body that holds more than it may.
-    #[error("Request body too large: {detail}.")]
-    RequestBodyTooLarge {
-        /// What it holds too much of.
-        detail: String,
-    },
-    /// A body that does not arrive.
-    #[error("The request body did not arrive in time.")]
-    RequestTimeout,
-    /// The batch was not kept: an exporter that must not miss any is behind.
-    #[error("Too many requests: {detail}.")]
-    TooManyRequests {
-        /// Which exporter, and what helps.
-        detail: String,
-    },
-    /// The batch was not kept, and will not be until there is room.
-    #[error("The batch cannot be kept: {detail}.")]
-    JournalFull {
-        /// What is full, and what helps.
-        detail: String,
-    },
-    /// The host cannot do it now.
-    #[error("Service unavailable: {reason}, please try again later.")]
-    ServiceUnavailable {
-        /// Why, for the sender.
-        reason: &'static str,
-        /// Why, for the log, where that is news.
-        log: Option<String>,
-    },
-    /// It cannot be done with that storage.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// A mistake of the host.
-    #[error("An unknown exception occurred.")]
-    Internal {
-        /// What went wrong.
-        log: String,
-    },
+/// Writes the enum and its table: a row names the variant with its fields, the
+/// status, Delfin's code, the text with a `{}` for each argument, the arguments,
+/// and what the log says.
+macro_rules! api_errors {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident $({ $field:ident: $type:ty })?
+            => $status:ident, $code:literal, $text:literal, ($($arg:expr)?) $(, log $log:expr)?;
+    )*) => {
+        /// Why a request is refused.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum ApiError {$(
+            $(#[$doc])*
+            $variant $({ $field: $type })?,
+        )*}
+
+        impl ApiError {
+            fn row(&self) -> Row {
+                match self {$(
+                    Self::$variant $({ $field })? => Row {
+                        status: StatusCode::$status,
+                        code: $code,
+                        text: $text,
+                        args: vec![$($arg.to_string())?],
+                        log: None$(.or(Some($log.to_string())))?,
+                    },
+                )*}
+            }
+        }
+    };
+}
+
+api_errors! {
+    NotFound
+        => NOT_FOUND, "NotFound", "Resource could not be found.", ();
+    MethodNotAllowed
+        => METHOD_NOT_ALLOWED, "MethodNotAllowed", "Method is not allowed for this resource.", ();
+    BatchNotFound { batch_id: Uuid }
+        => NOT_FOUND, "BatchNotFound", "Batch {} could not be found.", (batch_id);
+    DeadLetterNotFound { id: String }
+        => NOT_FOUND, "DeadLetterNotFound", "Dead letter {} could not be found.", (id);
+    ExporterNotFound { name: String }
+        => NOT_FOUND, "ExporterNotFound", "Exporter {} could not be found.", (name);
+
+    InvalidInput { detail: String }
+        => BAD_REQUEST, "InvalidInput", "Invalid input received. {}", (detail);
+    MalformedRequestBody { detail: String }
+        => BAD_REQUEST, "MalformedRequestBody", "Malformed request body: {}.", (detail);
+    InvalidContentType { detail: String }
+        => UNSUPPORTED_MEDIA_TYPE, "InvalidContentType", "Invalid content type: {}.", (detail);
+    InvalidContentEncoding { detail: String }
+        => UNSUPPORTED_MEDIA_TYPE, "InvalidContentEncoding", "Invalid content encoding: {}.",
+           (detail);
+    RequestBodyTooLarge { detail: String }
+        => PAYLOAD_TOO_LARGE, "RequestBodyTooLarge", "Request body too large: {}.", (detail);
+    RequestTimeout
+        => REQUEST_TIMEOUT, "RequestTimeout", "The request body did not arrive in time.", ();
+
+    /// A required exporter is behind, so that the journal has no room. The exporter's
+    /// own log line tells of it.
+    TooManyRequests { detail: String }
+        => TOO_MANY_REQUESTS, "TooManyRequests", "Too many requests: {}.", (detail);
+    JournalFull { detail: String }
+        => INSUFFICIENT_STORAGE, "JournalFull", "The batch cannot be kept: {}.", (detail),
+           log detail;
+    /// The alerts of a sync could not be made durable.
+    AlertsNotDurable { detail: String }
+        => INSUFFICIENT_STORAGE, "JournalFull", "The alerts cannot be kept: {}.", (detail),
+           log detail;
+
+    Stopping
+        => SERVICE_UNAVAILABLE, "ServiceUnavailable",
+           "Service unavailable: {}, please try again later.", ("the host is stopping");
+    JournalNotWritable { log: String }
+        => SERVICE_UNAVAILABLE, "ServiceUnavailable",
+           "Service unavailable: {}, please try again later.", ("the journal cannot be written"),
+           log log;
+    JournalNotReadable { log: String }
+        => SERVICE_UNAVAILABLE, "ServiceUnavailable",
+           "Service unavailable: {}, please try again later.", ("the journal cannot be read"),
+           log log;
+    InventoryUnavailable { log: String }
+        => SERVICE_UNAVAILABLE, "ServiceUnavailable",
+           "Service unavailable: {}, please try again later.",
+           ("the inventory cannot be read or written"), log log;
+    StorageRemoved
+        => SERVICE_UNAVAILABLE, "ServiceUnavailable",
+           "Service unavailable: {}, please try again later.",
+           ("the storage was removed meanwhile, or the host is stopping");
+
+    StorageNotFound { id: String }
+        => NOT_FOUND, "StorageNotFound", "Storage {} could not be found.", (id);
+    AccessInfoNotFound { id: String }
+        => NOT_FOUND, "AccessInfoNotFound",
+           "Access information for storage {} could not be found.", (id);
+    StorageAlreadyExists
+        => BAD_REQUEST, "StorageAlreadyExists", "Storage already exists.", ();
+    /// Delfin's text lacks the same space.
+    StorageDriverNotFound { driver: String }
+        => NOT_FOUND, "StorageDriverNotFound", "Storage driver '{}'could not be found.", (driver);
+    StorageIsDeclared { id: String }
+        => CONFLICT, "StorageIsDeclared",
+           "Storage {} is declared in the configuration file and can be changed there only.", (id);
+
+    StorageTimeout
+        => INTERNAL_SERVER_ERROR, "StorageBackendException", "Storage does not answer in time.", (),
+           log "storage does not answer in time";
+    StorageBackend { detail: String }
+        => INTERNAL_SERVER_ERROR, "StorageBackendException", "{}", (detail), log detail;
+    StorageBadResponse { detail: String }
+        => INTERNAL_SERVER_ERROR, "BadResponse", "{}", (detail), log detail;
+    StorageRefusedLogin { detail: String }
+        => BAD_REQUEST, "InvalidUsernameOrPassword", "{}", (detail), log detail;
+    StorageDriverOption { detail: String }
+        => BAD_REQUEST, "InvalidInput", "{}", (detail), log detail;
+    StorageUnsupported { detail: String }
+        => NOT_IMPLEMENTED, "StorageCapabilityNotSupported", "{}", (detail), log detail;
+    StorageDriverPanicked { detail: String }
+        => INTERNAL_SERVER_ERROR, "DelfinException", "{}", (detail), log detail;
+
+    /// A fault of the host.
+    Internal { log: String }
+        => INTERNAL_SERVER_ERROR, "DelfinException", "An unknown exception occurred.", (), log log;
 }
 
 /// An error in Delfin's format.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ErrorBody {
-    /// The kind of error.
+    /// Name of the kind of error.
     #[schema(example = "InvalidInput")]
     error_code: &'static str,
-    /// What is wrong, in words.
+    /// What is wrong, as a sentence.
+    #[schema(example = "Invalid input received. `limit` must be a whole number, 0 or more")]
     error_msg: String,
-    /// The parts of the words that are particular to this error.
+    /// The parts of `error_msg` that differ from request to request, in their order.
     error_args: Vec<String>,
 }
 
-/// What the log has to say of an answer.
+/// What the log says about a request.
 #[derive(Clone, Debug)]
-pub(super) struct ForLog(pub(super) String);
+pub(super) struct LogDetail(pub(super) String);
+
+/// A row of the table of errors.
+struct Row {
+    status: StatusCode,
+    code: &'static str,
+    /// The text for the client; each `{}` is filled with one of `args`.
+    text: &'static str,
+    args: Vec<String>,
+    log: Option<String>,
+}
 
 impl ApiError {
-    /// A value that is not as it must be.
-    #[must_use]
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::InvalidInput {
             detail: detail.into(),
         }
     }
 
-    /// The host takes no batch any more.
+    /// The name of the error in answers and in metrics.
     #[must_use]
-    pub fn stopping() -> Self {
-        Self::ServiceUnavailable {
-            reason: "the host is stopping",
-            log: None,
-        }
-    }
-
-    /// Its status, and its name.
-    #[must_use]
-    pub fn status_and_code(&self) -> (StatusCode, &'static str) {
-        match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "NotFound"),
-            Self::BatchNotFound { .. } => (StatusCode::NOT_FOUND, "BatchNotFound"),
-            Self::DeadLetterNotFound { .. } => (StatusCode::NOT_FOUND, "DeadLetterNotFound"),
-            Self::ExporterNotFound { .. } => (StatusCode::NOT_FOUND, "ExporterNotFound"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
-            Self::InvalidInput { .. } => (StatusCode::BAD_REQUEST, "InvalidInput"),
-            Self::MalformedRequestBody { .. } => (StatusCode::BAD_REQUEST, "MalformedRequestBody"),
-            Self::InvalidContentType { .. } => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidContentType")
-            }
-            Self::InvalidContentEncoding { .. } => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidContentEncoding")
-            }
-            Self::RequestBodyTooLarge { .. } => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "RequestBodyTooLarge")
-            }
-            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "RequestTimeout"),
-            Self::TooManyRequests { .. } => (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
-            Self::JournalFull { .. } => (StatusCode::INSUFFICIENT_STORAGE, "JournalFull"),
-            Self::ServiceUnavailable { .. } => {
-                (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
-            }
-            Self::Storage(refusal) => storage_error::status_and_code(refusal),
-            Self::Internal { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "DelfinException"),
-        }
-    }
-
-    fn args(&self) -> Vec<String> {
-        match self {
-            Self::BatchNotFound { batch_id } => vec![batch_id.to_string()],
-            Self::DeadLetterNotFound { id } => vec![id.clone()],
-            Self::ExporterNotFound { name } => vec![name.clone()],
-            Self::InvalidInput { detail }
-            | Self::MalformedRequestBody { detail }
-            | Self::InvalidContentType { detail }
-            | Self::InvalidContentEncoding { detail }
-            | Self::RequestBodyTooLarge { detail }
-            | Self::TooManyRequests { detail }
-            | Self::JournalFull { detail } => vec![detail.clone()],
-            Self::ServiceUnavailable { reason, .. } => vec![(*reason).to_owned()],
-            Self::Storage(refusal) => storage_error::args(refusal),
-            Self::NotFound
-            | Self::MethodNotAllowed
-            | Self::RequestTimeout
-            | Self::Internal { .. } => Vec::new(),
-        }
-    }
-
-    fn for_log(&self) -> Option<String> {
-        match self {
-            Self::Internal { log } => Some(log.clone()),
-            Self::ServiceUnavailable { log, .. } => log.clone(),
-            Self::JournalFull { detail } => Some(detail.clone()),
-            Self::Storage(refusal) => storage_error::for_log(refusal),
-            Self::NotFound
-            | Self::BatchNotFound { .. }
-            | Self::DeadLetterNotFound { .. }
-            | Self::ExporterNotFound { .. }
-            | Self::MethodNotAllowed
-            | Self::InvalidInput { .. }
-            | Self::MalformedRequestBody { .. }
-            | Self::InvalidContentType { .. }
-            | Self::InvalidContentEncoding { .. }
-            | Self::RequestBodyTooLarge { .. }
-            | Self::RequestTimeout
-            // It is the exporter that is behind of which the log speaks.
-            | Self::TooManyRequests { .. } => None,
-        }
+    pub fn code(&self) -> &'static str {
+        self.row().code
     }
 }
 
+impl Row {
+    fn message(&self) -> String {
+        let mut parts = self.text.split("{}");
+        let mut message = parts.next().unwrap_or_default().to_owned();
+        for (arg, part) in self.args.iter().zip(parts) {
+            message.push_str(arg);
+            message.push_str(part);
+        }
+        message
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.row().message())
+    }
+}
+
+impl std::error::Error for ApiError {}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, error_code) = self.status_and_code();
+        let row = self.row();
         let body = ErrorBody {
-            error_code,
-            error_msg: self.to_string(),
-            error_args: self.args(),
+            error_code: row.code,
+            error_msg: row.message(),
+            error_args: row.args,
         };
-        let mut response = (status, Json(body)).into_response();
-        if let Some(log) = self.for_log() {
-            response.extensions_mut().insert(ForLog(log));
+        let mut response = (row.status, axum::Json(body)).into_response();
+        if let Some(log) = row.log {
+            response.extensions_mut().insert(LogDetail(log));
         }
         if matches!(
-            status,
+            row.status,
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
         ) {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, come_back_after());
+            response.headers_mut().insert(RETRY_AFTER, retry_after());
         }
         response
     }
 }
 
 /// The value of `Retry-After`.
-pub(super) fn come_back_after() -> HeaderValue {
-    HeaderValue::from(COME_BACK_AFTER.as_secs())
+pub(super) fn retry_after() -> HeaderValue {
+    HeaderValue::from(RETRY_DELAY.as_secs())
 }
 
 impl From<IngestError> for ApiError {
@@ -287,11 +270,8 @@ impl From<AppendError> for ApiError {
             }
             | AppendError::NoSpace { .. } => Self::JournalFull { detail },
             AppendError::Unfit { .. } => Self::RequestBodyTooLarge { detail },
-            AppendError::Unavailable { .. } => Self::ServiceUnavailable {
-                reason: "the journal cannot be written",
-                log: Some(detail),
-            },
-            AppendError::Closed => Self::stopping(),
+            AppendError::Unavailable { .. } => Self::JournalNotWritable { log: detail },
+            AppendError::Closed => Self::Stopping,
         }
     }
 }
@@ -301,22 +281,17 @@ impl From<CursorError> for ApiError {
         let log = error.to_string();
         match error {
             CursorError::Missing { .. } | CursorError::Refused { .. } => Self::Internal { log },
-            CursorError::Unavailable { .. } => Self::ServiceUnavailable {
-                reason: "the journal cannot be written",
-                log: Some(log),
-            },
-            CursorError::Closed => Self::stopping(),
+            CursorError::Unavailable { .. } => Self::JournalNotWritable { log },
+            CursorError::Closed => Self::Stopping,
         }
     }
 }
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
-        let log = Some(error.to_string());
         match error {
-            ReadError::Unavailable { .. } => Self::ServiceUnavailable {
-                reason: "the journal cannot be read",
-                log,
+            ReadError::Unavailable { .. } => Self::JournalNotReadable {
+                log: error.to_string(),
             },
         }
     }
@@ -328,8 +303,8 @@ mod tests {
 
     fn check(error: impl Into<ApiError>, status: u16, code: &str, message: &str) {
         let error = error.into();
-        let (found, name) = error.status_and_code();
-        assert_eq!((found.as_u16(), name), (status, code));
+        let row = error.row();
+        assert_eq!((row.status.as_u16(), row.code), (status, code));
         assert_eq!(error.to_string(), message);
     }
 
@@ -376,7 +351,7 @@ mod tests {
         );
         let response = ApiError::from(required).into_response();
         assert_eq!(response.headers()[RETRY_AFTER], "5");
-        assert!(response.extensions().get::<ForLog>().is_none());
+        assert!(response.extensions().get::<LogDetail>().is_none());
     }
 
     #[test]
@@ -392,14 +367,20 @@ mod tests {
         );
         let response = error.into_response();
         assert_eq!(response.headers()[RETRY_AFTER], "5");
-        let ForLog(log) = response.extensions().get().unwrap();
+        let LogDetail(log) = response.extensions().get().unwrap();
         assert!(log.contains("/secret/place"), "{log}");
     }
 
     #[test]
     fn a_closed_journal_is_a_host_that_stops() {
         let error = ApiError::from(AppendError::Closed);
-        assert_eq!(error, ApiError::stopping());
-        assert!(error.into_response().extensions().get::<ForLog>().is_none());
+        assert_eq!(error, ApiError::Stopping);
+        assert!(
+            error
+                .into_response()
+                .extensions()
+                .get::<LogDetail>()
+                .is_none()
+        );
     }
 }

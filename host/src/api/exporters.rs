@@ -1,52 +1,59 @@
-//! `GET /v1/exporters`: how each exporter fares, and what became of its items.
+//! `GET /v1/exporters`: state and counts of each exporter.
 
 use std::time::Duration;
 
-use axum::{Json, extract::State};
-use serde::Serialize;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{
-    ApiState, blocking,
-    error::{ApiError, ErrorBody},
-};
+use super::{blocking, error::ApiError, extract::Json, responses::JournalNotReadable};
 use crate::{
     batch_journal::BatchJournals,
     clock::{from_millis, now_ms, rfc3339},
     delivery::ExporterHandle,
+    exporters::ExporterSet,
     journal::ReadError,
 };
 
-/// The exporters.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Exporters {
-    /// In the order of the configuration.
-    exporters: Vec<ExporterView>,
-    /// Those that are no longer configured, and whose place is kept for a day.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    removed: Vec<RemovedView>,
+/// The exporter of a call.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct ExporterPath {
+    /// Name of the exporter in the configuration.
+    pub(super) name: String,
 }
 
-/// An exporter that is no longer configured.
+/// The exporters.
 #[derive(Debug, Serialize, ToSchema)]
-struct RemovedView {
-    /// Its name.
+pub(super) struct ListExportersResponse {
+    /// In the order of the configuration.
+    exporters: Vec<ExporterView>,
+    /// Exporters that were removed from the configuration in the last day, and whose
+    /// cursors are kept; absent if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<RemovedExporterView>,
+}
+
+/// An exporter that was removed from the configuration.
+#[derive(Debug, Serialize, ToSchema)]
+struct RemovedExporterView {
     name: String,
     /// `performance` or `alert`.
     #[schema(example = "performance")]
     kind: &'static str,
-    /// Items that would wait for it, if it came back.
+    /// Number of items that the exporter would have to deliver if it were added again.
     pending: u64,
-    /// Since when it is not configured, in RFC 3339.
+    /// When it was removed, in RFC 3339.
+    #[schema(example = "2026-01-02T03:04:05.678Z")]
     removed_at: String,
 }
 
-/// How an exporter fares. Counts are of items: points, or alerts.
+/// State and counts of an exporter. The counts are of items: points or alerts.
 #[derive(Debug, Serialize, ToSchema)]
 struct ExporterView {
-    /// Its name in the configuration.
+    /// Name in the configuration.
     name: String,
-    /// The plugin's name for it.
+    /// Name that the plugin gives the exporter.
     plugin: String,
     /// `performance` or `alert`.
     #[schema(example = "performance")]
@@ -54,49 +61,51 @@ struct ExporterView {
     /// `starting`, `running`, `retrying`, `paused`, `stuck`, `failed`, `quarantined` or `stopped`.
     #[schema(example = "running")]
     state: &'static str,
-    /// Items that wait for it.
+    /// Items that are not delivered yet.
     pending: u64,
-    /// Items that its receiver has.
+    /// Items that the receiver has.
     delivered: u64,
-    /// Items that its receiver will never take.
+    /// Items that the receiver refuses for good.
     dead_lettered: u64,
-    /// Items that a limit cost.
+    /// Items that a limit dropped.
     dropped: u64,
-    /// Items that its filter keeps from it.
+    /// Items that the filter of the exporter leaves out.
     filtered: u64,
-    /// How long ago the oldest batch that waits was accepted; 0 if none does.
+    /// Age of the oldest pending batch in seconds; 0 if none is pending.
     lag_seconds: f64,
-    /// What went wrong last.
+    /// The last error; null if there was none.
     last_error: Option<String>,
-    /// When it last delivered, in RFC 3339.
+    /// The last delivery, in RFC 3339; null if there was none.
+    #[schema(example = "2026-01-02T03:04:05.678Z")]
     last_success: Option<String>,
 }
 
-/// Lists the exporters.
+/// Lists the exporters with their state and counts.
 #[utoipa::path(
     get,
     path = "/v1/exporters",
     responses(
-        (status = 200, body = Exporters, description = "The exporters"),
-        (status = 503, body = ErrorBody, description = "The journal cannot be read"),
+        (status = 200, body = ListExportersResponse, description = "The exporters"),
+        JournalNotReadable,
     ),
 )]
 pub(super) async fn list_exporters(
-    State(api): State<ApiState>,
-) -> Result<Json<Exporters>, ApiError> {
-    let viewed = blocking(move || {
+    State(exporters): State<ExporterSet>,
+    State(journals): State<BatchJournals>,
+) -> Result<Json<ListExportersResponse>, ApiError> {
+    let response = blocking(move || {
         let now = now_ms();
-        let exporters = api.parts().exporters.list();
+        let exporters = exporters.list();
         let views = exporters.iter().map(|exporter| view(exporter, now));
-        Ok::<_, ReadError>(Exporters {
+        Ok::<_, ReadError>(ListExportersResponse {
             exporters: views.collect::<Result<_, _>>()?,
-            removed: removed(&api.parts().journals)?,
+            removed: removed(&journals)?,
         })
     });
-    Ok(Json(viewed.await??))
+    Ok(Json(response.await??))
 }
 
-fn removed(journals: &BatchJournals) -> Result<Vec<RemovedView>, ReadError> {
+fn removed(journals: &BatchJournals) -> Result<Vec<RemovedExporterView>, ReadError> {
     let mut removed = Vec::new();
     for journal in [&journals.performance, &journals.alerts] {
         for cursor in journal.backend().cursors()? {
@@ -107,7 +116,7 @@ fn removed(journals: &BatchJournals) -> Result<Vec<RemovedView>, ReadError> {
                 .backend()
                 .counts(&cursor.exporter)?
                 .unwrap_or_default();
-            removed.push(RemovedView {
+            removed.push(RemovedExporterView {
                 name: cursor.exporter,
                 kind: journal.kind().as_str(),
                 pending: counts.pending.max(0).cast_unsigned(),

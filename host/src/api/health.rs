@@ -1,93 +1,114 @@
-//! `/healthz`: the process works. `/readyz`: it takes batches.
+//! `/healthz`: the process works. `/readyz`: the host accepts batches.
 //!
-//! An exporter that is not well is named, and makes nothing unready: batches are
-//! kept for it, and the others receive theirs.
+//! An exporter that is not well is named, and does not make the host unready: its
+//! batches are kept, and the other exporters get theirs.
 
 use axum::{
-    Json,
     extract::State,
     http::{StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use super::{
-    ApiState, blocking,
-    error::{ApiError, come_back_after},
+    blocking,
+    error::{ApiError, retry_after},
+    extract::Json,
+    state::{HostPhase, MinFreeBytes},
 };
 use crate::{
-    batch_journal::BatchJournal,
+    batch_journal::{BatchJournal, BatchJournals},
     delivery::{ExporterHandle, State as ExporterState},
+    exporters::ExporterSet,
     lifecycle::Phase,
 };
 
 /// The process works.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Health {
+pub(super) struct HealthResponse {
     /// Always `ok`.
     #[schema(example = "ok")]
     status: &'static str,
 }
 
-/// Whether the host takes batches.
+/// Whether the host accepts batches.
 #[derive(Debug, Serialize, ToSchema)]
-struct Readiness {
-    /// Whether it does.
+pub(super) struct ReadinessResponse {
     ready: bool,
-    /// Why it does not.
+    /// Why the host accepts no batches; empty if it is ready.
     reasons: Vec<String>,
-    /// The exporters that are not well, each with its state.
-    exporters: Vec<UnwellExporter>,
+    /// The exporters that are not well. They do not make the host unready.
+    exporters: Vec<UnwellExporterView>,
 }
 
 /// An exporter that is not well.
 #[derive(Debug, Serialize, ToSchema)]
-struct UnwellExporter {
-    /// Its name.
+struct UnwellExporterView {
     name: String,
-    /// `retrying`, `stuck` or `failed`.
+    /// `retrying`, `paused`, `stuck`, `failed` or `quarantined`.
     #[schema(example = "retrying")]
     state: &'static str,
 }
 
-/// Answers while the process works.
-#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health, description = "It works")))]
-pub(super) async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok" })
+/// Answers of `/readyz`.
+#[derive(IntoResponses)]
+pub(super) enum Readiness {
+    /// The host accepts batches. A single batch may still be refused, if the journal has no room for it
+    #[response(status = 200)]
+    Ready(ReadinessResponse),
+
+    /// The host accepts no batches: it is stopping, a journal cannot be read, or the disk of a journal has less free than `journal.min_free_bytes`
+    #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
+    NotReady(ReadinessResponse),
 }
 
-/// Tells whether the host takes batches.
+/// Answers as long as the process works.
 #[utoipa::path(
     get,
-    path = "/readyz",
-    responses(
-        (status = 200, body = Readiness, description = "It takes batches"),
-        (status = 503, body = Readiness, description = "It takes none"),
-    ),
+    path = "/healthz",
+    responses((status = 200, body = HealthResponse, description = "The process works")),
 )]
-pub(super) async fn readyz(State(api): State<ApiState>) -> Result<Response, ApiError> {
-    let readiness = blocking(move || readiness(&api)).await?;
-    if readiness.ready {
-        return Ok(Json(readiness).into_response());
-    }
-    let come_back = [(RETRY_AFTER, come_back_after())];
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    Ok((status, come_back, Json(readiness)).into_response())
+pub(super) async fn healthz() -> Json<HealthResponse> {
+    Json(HealthResponse { status: "ok" })
 }
 
-fn readiness(api: &ApiState) -> Readiness {
-    let parts = api.parts();
-    let journals = [&parts.journals.performance, &parts.journals.alerts].into_iter();
-    let min_free_bytes = parts.journal.min_free_bytes;
-    let reasons: Vec<String> = stopping(api.phase())
-        .into_iter()
-        .chain(journals.filter_map(|journal| fault(journal, min_free_bytes)))
-        .collect();
-    Readiness {
-        ready: reasons.is_empty(),
-        reasons,
-        exporters: parts.exporters.list().iter().filter_map(unwell).collect(),
+/// Tells whether the host accepts batches, and which exporters are not well.
+#[utoipa::path(get, path = "/readyz", responses(Readiness))]
+pub(super) async fn readyz(
+    State(journals): State<BatchJournals>,
+    State(exporters): State<ExporterSet>,
+    State(phase): State<HostPhase>,
+    State(min_free_bytes): State<MinFreeBytes>,
+) -> Result<Readiness, ApiError> {
+    blocking(move || {
+        let faults = [&journals.performance, &journals.alerts].into_iter();
+        let faults = faults.filter_map(|journal| fault(journal, min_free_bytes));
+        let reasons: Vec<String> = stopping(phase.get()).into_iter().chain(faults).collect();
+        let response = ReadinessResponse {
+            ready: reasons.is_empty(),
+            reasons,
+            exporters: exporters.list().iter().filter_map(unwell).collect(),
+        };
+        if response.ready {
+            Readiness::Ready(response)
+        } else {
+            Readiness::NotReady(response)
+        }
+    })
+    .await
+}
+
+impl IntoResponse for Readiness {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Ready(response) => Json(response).into_response(),
+            Self::NotReady(response) => {
+                let headers = [(RETRY_AFTER, retry_after())];
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                (status, headers, Json(response)).into_response()
+            }
+        }
     }
 }
 
@@ -100,9 +121,9 @@ fn stopping(phase: Phase) -> Option<String> {
     }
 }
 
-/// Why a journal takes no batch, whichever. One that its journal has no room for is
-/// refused alone: a smaller one may fit, and any may once exporters have caught up.
-fn fault(journal: &BatchJournal, min_free_bytes: u64) -> Option<String> {
+/// Why a journal accepts no batch at all. A full journal is no fault: a smaller batch
+/// may fit, and any batch may once the exporters have caught up.
+fn fault(journal: &BatchJournal, MinFreeBytes(min_free_bytes): MinFreeBytes) -> Option<String> {
     let kind = journal.kind();
     match journal.backend().stats() {
         Ok(stats) if stats.free_disk_bytes? < min_free_bytes => Some(format!(
@@ -116,7 +137,7 @@ fn fault(journal: &BatchJournal, min_free_bytes: u64) -> Option<String> {
     }
 }
 
-fn unwell(exporter: &ExporterHandle) -> Option<UnwellExporter> {
+fn unwell(exporter: &ExporterHandle) -> Option<UnwellExporterView> {
     let state = exporter.status.view().state;
     match state {
         ExporterState::Starting | ExporterState::Running | ExporterState::Stopped => None,
@@ -124,7 +145,7 @@ fn unwell(exporter: &ExporterHandle) -> Option<UnwellExporter> {
         | ExporterState::Paused
         | ExporterState::Stuck
         | ExporterState::Failed
-        | ExporterState::Quarantined => Some(UnwellExporter {
+        | ExporterState::Quarantined => Some(UnwellExporterView {
             name: exporter.name.clone(),
             state: state.as_str(),
         }),

@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: what the interface says of itself.
+//! `GET /openapi.json`: the description of the API.
 
 use std::sync::Arc;
 
@@ -10,37 +10,45 @@ use axum::{
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::ApiState;
+use super::{error::ErrorBody, health::ReadinessResponse, ingest::IngestResponse, state::ApiState};
 
-/// The document, written once.
+/// The text of the document, written once.
 #[derive(Clone, Debug)]
 pub(super) struct Document(Arc<str>);
 
 impl Document {
     pub(super) fn new(document: &utoipa::openapi::OpenApi) -> Self {
         let text = document.to_json();
-        // Made of nothing but texts and lists, it can always be written.
+        // The document consists of texts, lists and maps, so writing it cannot fail.
         Self(text.unwrap_or_default().into())
     }
 }
 
-/// A router without routes, and what there is to say of them all.
+/// A router without routes, with the general part of the document.
 pub(super) fn described() -> OpenApiRouter<ApiState> {
+    // Types that derive `IntoResponses` refer to the schemas of their bodies, and do not
+    // add them to the document.
     #[derive(OpenApi)]
-    #[openapi(info(
-        title = "delfin-host",
-        description = "Takes performance and alert batches, and delivers them to every exporter. \
-                       Every answer has an `X-Compute-Request-Id`."
-    ))]
+    #[openapi(
+        info(
+            title = "delfin-host",
+            description = "Accepts performance and alert batches, and delivers them to every \
+                           exporter. Every answer has an `X-Compute-Request-Id`. Errors have the \
+                           format of `ErrorBody`.\n\nCalls on `/v1/storages` ignore unknown query \
+                           parameters and use the last value of a repeated one, as Delfin does. \
+                           All other calls refuse both."
+        ),
+        components(schemas(ErrorBody, IngestResponse, ReadinessResponse))
+    )]
     struct Description;
     OpenApiRouter::with_openapi(Description::openapi())
 }
 
-/// Describes this interface.
+/// Describes this API.
 #[utoipa::path(
     get,
     path = "/openapi.json",
-    responses((status = 200, content_type = "application/json", description = "OpenAPI 3.1")),
+    responses((status = 200, content_type = "application/json", description = "An OpenAPI 3.1 document")),
 )]
 pub(super) async fn openapi(Extension(Document(text)): Extension<Document>) -> Response {
     let headers = [(CONTENT_TYPE, "application/json")];

@@ -1,23 +1,27 @@
-//! `GET /v1/plugins`: the plugin files that were found, refused ones too.
+//! `GET /v1/plugins`: the plugin files, with those that are refused.
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::ApiState;
-use crate::plugin::PluginView;
+use super::extract::Json;
+use crate::{exporters::Reloader, plugin::PluginView};
 
 /// The plugin files.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Plugins {
-    /// In the order in which they were found.
+pub(super) struct ListPluginsResponse {
+    /// In the order in which the host found them.
     plugins: Vec<PluginView>,
 }
 
-/// Lists the plugin files.
-#[utoipa::path(get, path = "/v1/plugins", responses((status = 200, body = Plugins, description = "The plugin files")))]
-pub(super) async fn list_plugins(State(api): State<ApiState>) -> Json<Plugins> {
-    Json(Plugins {
-        plugins: api.parts().reloader.plugins().borrow().to_vec(),
+/// Lists the plugin files, with those that are refused.
+#[utoipa::path(
+    get,
+    path = "/v1/plugins",
+    responses((status = 200, body = ListPluginsResponse, description = "The plugin files")),
+)]
+pub(super) async fn list_plugins(State(reloader): State<Reloader>) -> Json<ListPluginsResponse> {
+    Json(ListPluginsResponse {
+        plugins: reloader.plugins().borrow().to_vec(),
     })
 }

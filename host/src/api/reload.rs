@@ -1,34 +1,35 @@
-//! `POST /v1/reload`: the configuration, read again.
+//! `POST /v1/reload`: apply the changed configuration.
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 
 use super::{
-    ApiState,
     error::{ApiError, ErrorBody},
+    extract::Json,
+    responses::Stopping,
+    state::HostPhase,
 };
-use crate::{
-    exporters::{ReloadError, Reloaded},
-    lifecycle::Phase,
-};
+use crate::exporters::{ReloadError, Reloaded, Reloader};
 
-/// Reads the configuration again, placeholders too, and makes it so.
+/// Reads the configuration again, with its placeholders, and applies it.
 ///
-/// It is validated whole before anything changes. Exporters that did not change
-/// are not touched.
+/// The whole configuration is checked before anything changes. Exporters that did not
+/// change keep running.
 #[utoipa::path(
     post,
     path = "/v1/reload",
     responses(
-        (status = 200, body = Reloaded, description = "What was done"),
-        (status = 400, body = ErrorBody, description = "The configuration has mistakes: nothing was changed"),
-        (status = 503, body = ErrorBody, description = "The host is stopping"),
+        (status = 200, body = Reloaded, description = "What changed"),
+        (status = 400, body = ErrorBody, description = "The configuration has mistakes, or a new or changed exporter cannot start; nothing was changed"),
+        (status = 500, body = ErrorBody, description = "An exporter was stopped and could not be started again"),
+        Stopping,
     ),
 )]
-pub(super) async fn reload(State(api): State<ApiState>) -> Result<Json<Reloaded>, ApiError> {
-    if api.phase() != Phase::Running {
-        return Err(ApiError::stopping());
-    }
-    let reloaded = api.parts().reloader.reload().await;
+pub(super) async fn reload(
+    State(reloader): State<Reloader>,
+    State(phase): State<HostPhase>,
+) -> Result<Json<Reloaded>, ApiError> {
+    phase.require_running()?;
+    let reloaded = reloader.reload().await;
     reloaded.map(Json).map_err(|error| match error {
         ReloadError::Config(_) | ReloadError::Exporter { .. } => {
             ApiError::invalid(error.to_string())

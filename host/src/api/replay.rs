@@ -1,61 +1,56 @@
-//! `POST /v1/exporters/{name}/replay`: batches once more, for one exporter.
+//! `POST /v1/exporters/{name}/replay`: deliver stored batches to an exporter again.
 
-use axum::{
-    Json,
-    extract::{Path, Request, State},
-};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    ApiState,
-    error::{ApiError, ErrorBody},
-    since,
-    storages::request,
+    error::ApiError,
+    exporters::ExporterPath,
+    extract::{Json, Path, Since},
+    responses::{ExporterNotFound, InvalidBody, JournalNotWritable},
 };
-use crate::clock::now_ms;
+use crate::exporters::ExporterSet;
 
-/// From when on.
+/// The batches to replay.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Replay {
-    /// How long ago, as in `2h`, or a time in RFC 3339.
-    #[schema(example = "2h")]
-    since: String,
+pub(super) struct ReplayRequest {
+    /// Batches that were accepted from this time on: how long ago, such as `2h`, or a time in
+    /// RFC 3339.
+    #[schema(value_type = String, example = "2h")]
+    since: Since,
 }
 
-/// What comes once more.
+/// How much is replayed.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Replayed {
-    /// How many points or alerts were settled and wait again.
+pub(super) struct ReplayResponse {
+    /// Number of points or alerts that are pending again.
     items: u64,
 }
 
-/// Delivers once more, to one exporter, what was accepted since a time, as far as
-/// the journal still holds it.
+/// Delivers batches to one exporter again: those that were accepted since a time, as
+/// far as the journal still has them.
 #[utoipa::path(
     post,
     path = "/v1/exporters/{name}/replay",
-    params(("name" = String, Path, description = "The exporter's name")),
-    request_body(content_type = "application/json", content = Replay),
+    params(ExporterPath),
+    request_body(content = ReplayRequest, content_type = "application/json"),
     responses(
-        (status = 200, body = Replayed, description = "They wait for it"),
-        (status = 400, body = ErrorBody, description = "Not such a time"),
-        (status = 404, body = ErrorBody, description = "There is no such exporter"),
-        (status = 503, body = ErrorBody, description = "The journal cannot be written"),
+        (status = 200, body = ReplayResponse, description = "The batches wait for the exporter"),
+        InvalidBody,
+        ExporterNotFound,
+        JournalNotWritable,
     ),
 )]
 pub(super) async fn replay(
-    State(api): State<ApiState>,
-    Path(name): Path<String>,
-    request: Request,
-) -> Result<Json<Replayed>, ApiError> {
-    let exporter = api.parts().exporters.get(&name);
+    State(exporters): State<ExporterSet>,
+    Path(ExporterPath { name }): Path<ExporterPath>,
+    Json(request): Json<ReplayRequest>,
+) -> Result<Json<ReplayResponse>, ApiError> {
+    let exporter = exporters.get(&name);
     let exporter = exporter.ok_or(ApiError::ExporterNotFound { name })?;
-    let body = request::json(&api, request).await?;
-    let Replay { since } = serde_json::from_value(body)
-        .map_err(|error| ApiError::invalid(format!("the body is not as it must be: {error}")))?;
-    let items = exporter.replay(since::ms(&since, now_ms())?).await?;
+    let items = exporter.replay(request.since.ms).await?;
     log::info!(exporter = exporter.name, items = items; "batches are replayed");
-    Ok(Json(Replayed { items }))
+    Ok(Json(ReplayResponse { items }))
 }

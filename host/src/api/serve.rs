@@ -1,4 +1,4 @@
-//! Connections: how many, how slow, and how they end.
+//! Connections: accept them, limit their number and time, and close them at the end.
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
@@ -18,24 +18,25 @@ use tokio::{
 
 use super::{ApiState, router};
 
-/// Connections at a time; more wait until one ends.
+/// Connections at a time. Further ones wait until one ends.
 const MAX_CONNECTIONS: usize = 512;
 
-/// How long the head of a request may take, and a connection wait for one.
+/// How long the head of a request may take to arrive, and how long a connection may be
+/// idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long requests under way may go on once the host stops.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long requests in progress may take when the host stops.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long to wait when no connection can be accepted: for want of descriptors,
-/// mostly, and then the next attempt would fail at once.
+/// Pause after an error of `accept`. The usual cause is that no file descriptors are
+/// left, and an immediate attempt would fail too.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Answers requests until `shutdown` is over, then finishes those under way.
+/// Answers requests until `shutdown` completes, then finishes those in progress.
 ///
 /// # Errors
 ///
-/// The listener is not one.
+/// The address of the listener cannot be read.
 pub async fn serve(
     listener: TcpListener,
     state: ApiState,
@@ -46,7 +47,7 @@ pub async fn serve(
     let router = router(state);
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    // What is left of them when this ends, ends with it.
+    // Dropping the set at the end aborts the connections that are still open.
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -60,33 +61,36 @@ pub async fn serve(
         }
     }
     drop(listener);
-    if timeout(GRACE, graceful.shutdown()).await.is_err() {
-        log::warn!("requests that were not answered in time are cut off");
+    if timeout(SHUTDOWN_TIMEOUT, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        log::warn!("requests were still in progress at the shutdown timeout, and are aborted");
     }
     Ok(())
 }
 
-/// The next connection, once there is room for it.
+/// Waits for a permit, then for a connection.
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
 ) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    // Never closed, so never refused.
+    // The semaphore is never closed, so this waits and does not fail.
     let permit = Arc::clone(room).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return (stream, permit),
-            Err(error) if ended_early(&error) => {}
+            Err(error) if is_of_connection(&error) => {}
             Err(error) => {
-                log::warn!("no connection can be accepted: {error}");
+                log::warn!("cannot accept connections: {error}");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Whether it is the connection that failed, and not the accepting.
-fn ended_early(error: &io::Error) -> bool {
+/// Whether the connection failed before it was accepted; the next one may be good.
+fn is_of_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -101,13 +105,13 @@ async fn connection(
     router: Router,
     watcher: Watcher,
 ) {
-    // Answers are short: waiting to fill a packet would only delay them.
+    // Answers are short, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT);
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     if let Err(error) = watcher.watch(connection).await {
-        log::debug!("a connection ended early: {error}");
+        log::debug!("connection failed: {error}");
     }
 }

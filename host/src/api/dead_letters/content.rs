@@ -1,4 +1,4 @@
-//! What is in a dead letter, in Delfin's JSON: in that form it can be handed in again.
+//! Content of a dead letter as Delfin's JSON, which `/v1/ingest` accepts.
 
 use delfin_plugin_api::{
     AlertBatch, Batch, Kind, PerformanceBatch,
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::batch::codec;
 
-/// A letter's series or alerts; why not, if they cannot be read.
+/// The series or alerts of a dead letter, or the reason why they cannot be read.
 pub(super) fn decode(kind: Kind, payload: &[u8]) -> Result<Vec<Value>, String> {
     let arrow = codec::decode(payload).map_err(|error| error.to_string())?;
     let rows = match kind {

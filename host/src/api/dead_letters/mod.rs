@@ -1,59 +1,67 @@
-//! `/v1/dead-letters`: what receivers will never take, to be seen, replayed or
-//! purged.
+//! `/v1/dead-letters`: list, show, replay and purge dead letters.
 //!
-//! A letter goes by one text, its journal and its number there. What a purge or a
-//! replay is to take is said: nothing said is refused, and `all` must be asked for.
+//! A replay or a purge has to select dead letters, or say `all`: an empty
+//! selection is refused.
 
 mod content;
 mod request;
 mod view;
 
-use axum::{
-    Json,
-    extract::{Path, Query, Request, State, rejection::QueryRejection},
-};
+use std::sync::Arc;
+
+use axum::extract::State;
 use delfin_plugin_api::Kind;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
-    request::{Asked, LetterName},
-    view::{DeadLetterView, DeadLetterWithItems},
+    request::{DeadLetterRef, DeadLetterSelection, ListDeadLettersQuery, SelectDeadLettersRequest},
+    view::{DeadLetterContentView, DeadLetterView},
 };
 use super::{
-    ApiState, blocking,
+    blocking,
     error::{ApiError, ErrorBody},
+    extract::{Json, Path, Query},
+    responses::{InvalidBody, InvalidQuery, JournalNotReadable, JournalNotWritable},
+    state::ApiState,
 };
 use crate::{
     batch_journal::BatchJournals,
-    clock::now_ms,
-    journal::{DeadLetterCount, ReadError},
+    journal::{DeadLetterCount, DeadLetterFilter, Journal, ReadError},
 };
 
 const KINDS: [Kind; 2] = [Kind::Performance, Kind::Alert];
 
+/// The dead letter of a call.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+struct DeadLetterPath {
+    /// Id of the dead letter.
+    #[param(example = "performance-12")]
+    id: String,
+}
+
 /// Dead letters.
 #[derive(Debug, Serialize, ToSchema)]
-struct DeadLetters {
-    /// Each journal's in the order in which they were given up.
+struct ListDeadLettersResponse {
+    /// Performance first, then alerts; the oldest first in each.
     dead_letters: Vec<DeadLetterView>,
 }
 
-/// What was done, or would be.
+/// How much was replayed or purged, or would be.
 #[derive(Debug, Default, Serialize, ToSchema)]
-struct Taken {
-    /// How many letters.
+struct SelectDeadLettersResponse {
+    /// Number of dead letters.
     letters: u64,
-    /// How many points or alerts are in them.
+    /// Number of points or alerts in them.
     items: u64,
-    /// How many bytes they take.
+    /// Size of their content in bytes.
     bytes: u64,
-    /// Whether nothing was done.
+    /// Whether this was a dry run, which changes nothing.
     dry_run: bool,
 }
 
-/// What is to be done with letters.
 #[derive(Clone, Copy, Debug)]
 enum Action {
     Replay,
@@ -68,138 +76,132 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
         .routes(routes!(purge_dead_letters))
 }
 
-/// Lists dead letters, the oldest first.
+/// Lists dead letters, without their content.
 #[utoipa::path(
     get,
     path = "/v1/dead-letters",
-    params(
-        ("exporter" = Option<String>, Query, description = "Only those of that exporter"),
-        ("since" = Option<String>, Query, description = "Only those given up since then: how long ago, as in `2h`, or a time in RFC 3339"),
-        ("reason" = Option<String>, Query, description = "Only those with this in their reason"),
-        ("limit" = Option<u64>, Query, description = "How many at most; 100 if left out, and 100000 at the most"),
-    ),
+    params(ListDeadLettersQuery),
     responses(
-        (status = 200, body = DeadLetters, description = "The dead letters"),
-        (status = 400, body = ErrorBody, description = "A parameter is not as it must be"),
-        (status = 503, body = ErrorBody, description = "The journal cannot be read"),
+        (status = 200, body = ListDeadLettersResponse, description = "The dead letters"),
+        InvalidQuery,
+        JournalNotReadable,
     ),
 )]
 async fn list_dead_letters(
-    State(api): State<ApiState>,
-    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-) -> Result<Json<DeadLetters>, ApiError> {
-    let Query(query) = query.map_err(|_| ApiError::invalid("the query cannot be read"))?;
-    let asked = Asked::of_query(query, now_ms())?;
-    let found = blocking(move || list(&api.parts().journals, &asked)).await?;
-    Ok(Json(DeadLetters {
-        dead_letters: found?,
-    }))
+    State(journals): State<BatchJournals>,
+    Query(query): Query<ListDeadLettersQuery>,
+) -> Result<Json<ListDeadLettersResponse>, ApiError> {
+    let selection = query.into_selection();
+    let dead_letters = blocking(move || list(&journals, &selection)).await??;
+    Ok(Json(ListDeadLettersResponse { dead_letters }))
 }
 
-/// Shows a dead letter with what is in it.
+/// Shows a dead letter with its content.
 #[utoipa::path(
     get,
     path = "/v1/dead-letters/{id}",
-    params(("id" = String, Path, description = "Its id", example = "performance-12")),
+    params(DeadLetterPath),
     responses(
-        (status = 200, body = DeadLetterWithItems, description = "The dead letter"),
-        (status = 404, body = ErrorBody, description = "There is none"),
-        (status = 503, body = ErrorBody, description = "The journal cannot be read"),
+        (status = 200, body = DeadLetterContentView, description = "The dead letter"),
+        (status = 404, body = ErrorBody, description = "No dead letter has this id, or it was delivered or purged"),
+        JournalNotReadable,
     ),
 )]
 async fn show_dead_letter(
-    State(api): State<ApiState>,
-    Path(id): Path<String>,
-) -> Result<Json<DeadLetterWithItems>, ApiError> {
+    State(journals): State<BatchJournals>,
+    Path(DeadLetterPath { id }): Path<DeadLetterPath>,
+) -> Result<Json<DeadLetterContentView>, ApiError> {
     let not_found = || ApiError::DeadLetterNotFound { id: id.clone() };
-    let name = LetterName::read(&id).ok_or_else(not_found)?;
+    let DeadLetterRef { kind, number } = DeadLetterRef::parse(&id).ok_or_else(not_found)?;
     let found = blocking(move || {
-        let journal = api.parts().journals.of(name.kind).backend();
-        let letter = journal.dead_letter(name.id)?;
-        Ok::<_, ReadError>(letter.map(|letter| DeadLetterWithItems::new(name.kind, letter)))
+        let letter = journals.of(kind).backend().dead_letter(number)?;
+        Ok::<_, ReadError>(letter.map(|letter| DeadLetterContentView::new(kind, letter)))
     });
     found.await??.map(Json).ok_or_else(not_found)
 }
 
-/// Delivers dead letters once more.
-///
-/// Those that are on their way already are not among them.
+/// Delivers dead letters again. Dead letters that are being replayed are left out.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/replay",
-    request_body(content_type = "application/json", content = Asked, description = "Which; or `all`"),
+    request_body(content = SelectDeadLettersRequest, content_type = "application/json"),
     responses(
-        (status = 200, body = Taken, description = "They wait for their exporters"),
-        (status = 400, body = ErrorBody, description = "It does not say which, or not as it must"),
-        (status = 503, body = ErrorBody, description = "The journal cannot be written"),
+        (status = 200, body = SelectDeadLettersResponse, description = "The dead letters wait for their exporters"),
+        InvalidBody,
+        JournalNotWritable,
     ),
 )]
 async fn replay_dead_letters(
-    State(api): State<ApiState>,
-    request: Request,
-) -> Result<Json<Taken>, ApiError> {
-    take(api, request, Action::Replay).await
+    State(journals): State<BatchJournals>,
+    Json(request): Json<SelectDeadLettersRequest>,
+) -> Result<Json<SelectDeadLettersResponse>, ApiError> {
+    act(&journals, request, Action::Replay).await
 }
 
-/// Forgets dead letters for good.
-///
-/// Those that are on their way to their exporter stay.
+/// Deletes dead letters. Dead letters that are being replayed are left out.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/purge",
-    request_body(content_type = "application/json", content = Asked, description = "Which; or `all`"),
+    request_body(content = SelectDeadLettersRequest, content_type = "application/json"),
     responses(
-        (status = 200, body = Taken, description = "They are gone"),
-        (status = 400, body = ErrorBody, description = "It does not say which, or not as it must"),
-        (status = 503, body = ErrorBody, description = "The journal cannot be written"),
+        (status = 200, body = SelectDeadLettersResponse, description = "The dead letters are deleted"),
+        InvalidBody,
+        JournalNotWritable,
     ),
 )]
 async fn purge_dead_letters(
-    State(api): State<ApiState>,
-    request: Request,
-) -> Result<Json<Taken>, ApiError> {
-    take(api, request, Action::Purge).await
+    State(journals): State<BatchJournals>,
+    Json(request): Json<SelectDeadLettersRequest>,
+) -> Result<Json<SelectDeadLettersResponse>, ApiError> {
+    act(&journals, request, Action::Purge).await
 }
 
-async fn take(api: ApiState, request: Request, action: Action) -> Result<Json<Taken>, ApiError> {
-    let asked = Asked::of_request(&api, request).await?;
-    let mut taken = Taken {
-        dry_run: asked.dry_run,
-        ..Taken::default()
+async fn act(
+    journals: &BatchJournals,
+    request: SelectDeadLettersRequest,
+    action: Action,
+) -> Result<Json<SelectDeadLettersResponse>, ApiError> {
+    let dry_run = request.dry_run;
+    let selection = request.into_selection()?;
+    let mut response = SelectDeadLettersResponse {
+        dry_run,
+        ..SelectDeadLettersResponse::default()
     };
     for kind in KINDS {
-        let left = asked.limit.map(|limit| limit - taken.letters);
-        let Some(which) = asked.filter(kind, left, now_ms())? else {
+        let limit = selection.limit.map(|limit| limit - response.letters);
+        let Some(filter) = selection.filter(kind, limit) else {
             continue;
         };
-        let journal = api.parts().journals.of(kind).backend();
-        let count = if asked.dry_run {
-            let journal = std::sync::Arc::clone(journal);
-            blocking(move || request::count(&*journal, which)).await??
+        let journal = Arc::clone(journals.of(kind).backend());
+        let count = if dry_run {
+            blocking(move || count(&*journal, filter)).await??
         } else {
             match action {
-                Action::Replay => journal.replay_dead_letters(&which).await?,
-                Action::Purge => journal.purge_dead_letters(&which).await?,
+                Action::Replay => journal.replay_dead_letters(&filter).await?,
+                Action::Purge => journal.purge_dead_letters(&filter).await?,
             }
         };
-        taken.add(count);
+        response.add(count);
     }
-    if !taken.dry_run && taken.letters > 0 {
-        let (letters, items) = (taken.letters, taken.items);
+    if !dry_run && response.letters > 0 {
+        let SelectDeadLettersResponse { letters, items, .. } = response;
         match action {
             Action::Replay => log::info!(letters, items; "dead letters are replayed"),
             Action::Purge => log::warn!(letters, items; "dead letters were purged"),
         }
     }
-    Ok(Json(taken))
+    Ok(Json(response))
 }
 
-fn list(journals: &BatchJournals, asked: &Asked) -> Result<Vec<DeadLetterView>, ApiError> {
+fn list(
+    journals: &BatchJournals,
+    selection: &DeadLetterSelection,
+) -> Result<Vec<DeadLetterView>, ReadError> {
     let mut views = Vec::new();
     for kind in KINDS {
-        let left = asked.limit.map(|limit| limit - views.len() as u64);
-        if let Some(which) = asked.filter(kind, left, now_ms())? {
-            let letters = journals.of(kind).backend().dead_letters(&which)?;
+        let limit = selection.limit.map(|limit| limit - views.len() as u64);
+        if let Some(filter) = selection.filter(kind, limit) {
+            let letters = journals.of(kind).backend().dead_letters(&filter)?;
             views.extend(
                 letters
                     .into_iter()
@@ -210,7 +212,27 @@ fn list(journals: &BatchJournals, asked: &Asked) -> Result<Vec<DeadLetterView>, 
     Ok(views)
 }
 
-impl Taken {
+/// How much a replay or a purge would take.
+fn count(journal: &dyn Journal, filter: DeadLetterFilter) -> Result<DeadLetterCount, ReadError> {
+    // The limit counts only dead letters that are not being replayed, so the journal
+    // must not apply it.
+    let limit = filter.limit.unwrap_or(u64::MAX);
+    let unlimited = DeadLetterFilter {
+        limit: None,
+        ..filter
+    };
+    let mut count = DeadLetterCount::default();
+    for letter in journal.dead_letters(&unlimited)? {
+        if letter.replayed_ms.is_none() && count.dead_letters < limit {
+            count.dead_letters += 1;
+            count.items += letter.dead_letter.items;
+            count.bytes += letter.bytes;
+        }
+    }
+    Ok(count)
+}
+
+impl SelectDeadLettersResponse {
     fn add(&mut self, count: DeadLetterCount) {
         self.letters += count.dead_letters;
         self.items += count.items;

@@ -1,192 +1,207 @@
-//! Which dead letters a request speaks of.
+//! Which dead letters a request selects.
 
-use axum::extract::Request;
+use std::fmt;
+
 use delfin_plugin_api::Kind;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use super::super::{ApiState, error::ApiError, since, storages::request};
-use crate::journal::{DeadLetterCount, DeadLetterFilter, DeadLetterId, Journal, ReadError};
+use super::KINDS;
+use crate::{
+    api::{error::ApiError, extract::Since},
+    journal::{DeadLetterFilter, DeadLetterId},
+};
 
-const LISTED: u64 = 100;
-const MOST_LISTED: u64 = 100_000;
+const DEFAULT_LIMIT: u64 = 100;
+const MAX_LIMIT: u64 = 100_000;
 
-/// Which dead letters: those that fit everything that is said.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Asked {
-    /// Of this exporter.
-    pub(super) exporter: Option<String>,
-    /// Given up since then: how long ago, or a time in RFC 3339.
-    #[schema(example = "2h")]
-    since: Option<String>,
-    /// With this in their reason.
+/// The dead letters to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListDeadLettersQuery {
+    /// Only dead letters of this exporter.
+    exporter: Option<String>,
+    /// Only dead letters from this time on: how long ago, such as `2h`, or a time in RFC 3339.
+    #[param(value_type = Option<String>, example = "2h")]
+    since: Option<Since>,
+    /// Only dead letters whose reason contains this text, in upper or lower case.
     reason: Option<String>,
-    /// Of these ids.
-    #[schema(example = json!(["performance-12"]))]
-    ids: Vec<String>,
-    /// So many at most, the oldest of them.
-    pub(super) limit: Option<u64>,
-    /// Only say what would be done.
+    /// Maximum number of dead letters; at most 100000.
+    #[param(default = 100)]
+    limit: u64,
+}
+
+/// The dead letters to replay or purge: those that match every given field. `all`
+/// excludes `exporter`, `since`, `reason` and `ids`; one of the five is required.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SelectDeadLettersRequest {
+    /// Only dead letters of this exporter.
+    #[schema(nullable = false)]
+    exporter: Option<String>,
+    /// Only dead letters from this time on: how long ago, such as `2h`, or a time in RFC 3339.
+    #[schema(value_type = Option<String>, nullable = false, example = "2h")]
+    since: Option<Since>,
+    /// Only dead letters whose reason contains this text, in upper or lower case.
+    #[schema(nullable = false)]
+    reason: Option<String>,
+    /// Only dead letters with these ids.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["performance-12"]))]
+    ids: Vec<DeadLetterRef>,
+    /// Maximum number of dead letters, the oldest first; no limit by default.
+    #[schema(nullable = false)]
+    limit: Option<u64>,
+    /// Whether to change nothing, and only answer what would be done.
+    #[serde(default)]
     pub(super) dry_run: bool,
-    /// Every letter there is.
+    /// Every dead letter.
+    #[serde(default)]
     all: bool,
 }
 
-/// A letter's number, and its journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LetterName {
-    pub(super) kind: Kind,
-    pub(super) id: DeadLetterId,
+/// Dead letters of both kinds that match every field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct DeadLetterSelection {
+    exporter: Option<String>,
+    since_ms: Option<i64>,
+    reason: Option<String>,
+    /// Any, if empty.
+    ids: Vec<DeadLetterRef>,
+    pub(super) limit: Option<u64>,
 }
 
-impl Asked {
-    /// As a query asks. Of what comes twice the last holds, and what is not known
-    /// is passed over.
-    pub(super) fn of_query(query: Vec<(String, String)>, now_ms: i64) -> Result<Self, ApiError> {
-        let mut asked = Self {
-            limit: Some(LISTED),
-            ..Self::default()
-        };
-        for (key, value) in query {
-            match key.as_str() {
-                "exporter" => asked.exporter = Some(value),
-                "since" => asked.since = Some(value),
-                "reason" => asked.reason = Some(value),
-                "limit" => {
-                    let limit: Result<u64, _> = value.parse();
-                    let limit = limit
-                        .map_err(|_| ApiError::invalid("limit must be a whole number from 0 on"))?;
-                    asked.limit = Some(limit.min(MOST_LISTED));
-                }
-                _ => {}
-            }
-        }
-        asked.since_ms(now_ms)?;
-        Ok(asked)
-    }
+/// Id of a dead letter in the API: its kind, and its number in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DeadLetterRef {
+    pub(super) kind: Kind,
+    pub(super) number: DeadLetterId,
+}
 
-    /// As the body of a request asks, which must say something.
-    pub(super) async fn of_request(api: &ApiState, request: Request) -> Result<Self, ApiError> {
-        Self::of_body(request::json(api, request).await?)
+impl Default for ListDeadLettersQuery {
+    fn default() -> Self {
+        Self {
+            exporter: None,
+            since: None,
+            reason: None,
+            limit: DEFAULT_LIMIT,
+        }
     }
+}
 
-    fn of_body(body: Value) -> Result<Self, ApiError> {
-        let asked: Self = serde_json::from_value(body).map_err(|error| {
-            ApiError::invalid(format!("the body is not as it must be: {error}"))
-        })?;
-        if !asked.all && !asked.says_which() {
-            let which = "the body must say which: `exporter`, `since`, `reason` or `ids`; or `all`";
-            return Err(ApiError::invalid(which));
+impl ListDeadLettersQuery {
+    pub(super) fn into_selection(self) -> DeadLetterSelection {
+        DeadLetterSelection {
+            exporter: self.exporter,
+            since_ms: self.since.map(|since| since.ms),
+            reason: self.reason,
+            ids: Vec::new(),
+            limit: Some(self.limit.min(MAX_LIMIT)),
         }
-        if asked.all && asked.says_which() {
-            return Err(ApiError::invalid("the body says `all` and which as well"));
-        }
-        Ok(asked)
     }
+}
 
-    /// What to ask a journal for; nothing if none of its letters are meant.
-    pub(super) fn filter(
-        &self,
-        kind: Kind,
-        limit: Option<u64>,
-        now_ms: i64,
-    ) -> Result<Option<DeadLetterFilter>, ApiError> {
-        let mut ids = Vec::new();
-        for id in &self.ids {
-            let name = LetterName::read(id)
-                .ok_or_else(|| ApiError::invalid("one of the `ids` is no dead letter's"))?;
-            if name.kind == kind {
-                ids.push(name.id);
-            }
+impl SelectDeadLettersRequest {
+    /// # Errors
+    ///
+    /// The request selects nothing, or says `all` and selects.
+    pub(super) fn into_selection(self) -> Result<DeadLetterSelection, ApiError> {
+        let selects = self.exporter.is_some()
+            || self.since.is_some()
+            || self.reason.is_some()
+            || !self.ids.is_empty();
+        if !self.all && !selects {
+            return Err(ApiError::invalid(
+                "the body selects no dead letters (give `exporter`, `since`, `reason` or `ids`, \
+                 or set `all`)",
+            ));
         }
+        if self.all && selects {
+            return Err(ApiError::invalid(
+                "the body sets `all` and selects dead letters as well (remove one)",
+            ));
+        }
+        Ok(DeadLetterSelection {
+            exporter: self.exporter,
+            since_ms: self.since.map(|since| since.ms),
+            reason: self.reason,
+            ids: self.ids,
+            limit: self.limit,
+        })
+    }
+}
+
+impl DeadLetterSelection {
+    /// The filter for the journal of this kind; `None` if the selection has ids, and
+    /// all are of the other kind.
+    pub(super) fn filter(&self, kind: Kind, limit: Option<u64>) -> Option<DeadLetterFilter> {
+        let ids = self.ids.iter().filter(|id| id.kind == kind);
+        let ids: Vec<DeadLetterId> = ids.map(|id| id.number).collect();
         if ids.is_empty() && !self.ids.is_empty() {
-            return Ok(None);
+            return None;
         }
-        Ok(Some(DeadLetterFilter {
+        Some(DeadLetterFilter {
             exporter: self.exporter.clone(),
-            since_ms: self.since_ms(now_ms)?,
+            since_ms: self.since_ms,
             reason: self.reason.clone(),
             ids,
             limit,
-        }))
-    }
-
-    fn says_which(&self) -> bool {
-        self.exporter.is_some()
-            || self.since.is_some()
-            || self.reason.is_some()
-            || !self.ids.is_empty()
-    }
-
-    fn since_ms(&self, now_ms: i64) -> Result<Option<i64>, ApiError> {
-        let since = self.since.as_deref();
-        since.map(|since| since::ms(since, now_ms)).transpose()
+        })
     }
 }
 
-impl LetterName {
-    /// Reads what its `Display` wrote.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let (kind, id) = text.rsplit_once('-')?;
-        let kind = super::KINDS
-            .into_iter()
-            .find(|known| known.as_str() == kind)?;
-        let is_number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
-        let id = DeadLetterId(id.parse().ok().filter(|_| is_number)?);
-        Some(Self { kind, id })
+impl DeadLetterRef {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (kind, number) = text.rsplit_once('-')?;
+        let kind = KINDS.into_iter().find(|known| known.as_str() == kind)?;
+        // `parse` alone would take a sign.
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let number = DeadLetterId(number.parse().ok().filter(|_| is_number)?);
+        Some(Self { kind, number })
     }
 }
 
-impl std::fmt::Display for LetterName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}", self.kind.as_str(), self.id)
+impl fmt::Display for DeadLetterRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.kind.as_str(), self.number)
     }
 }
 
-/// How many letters would be replayed or purged.
-pub(super) fn count(
-    journal: &dyn Journal,
-    which: DeadLetterFilter,
-) -> Result<DeadLetterCount, ReadError> {
-    let limit = which.limit.unwrap_or(u64::MAX);
-    let all = DeadLetterFilter {
-        limit: None,
-        ..which
-    };
-    let mut count = DeadLetterCount::default();
-    for letter in journal.dead_letters(&all)? {
-        if letter.replayed_ms.is_none() && count.dead_letters < limit {
-            count.dead_letters += 1;
-            count.items += letter.dead_letter.items;
-            count.bytes += letter.bytes;
-        }
+impl<'de> Deserialize<'de> for DeadLetterRef {
+    fn deserialize<D: Deserializer<'de>>(field: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(field)?;
+        let id = value.as_str().and_then(Self::parse);
+        id.ok_or_else(|| {
+            D::Error::custom("must hold ids of dead letters, such as `performance-12`")
+        })
     }
-    Ok(count)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(body: &str) -> Result<Asked, ApiError> {
-        Asked::of_body(serde_json::from_str(body).unwrap())
+    fn read(body: &str) -> Result<DeadLetterSelection, String> {
+        let request: SelectDeadLettersRequest =
+            serde_json::from_str(body).map_err(|error| error.to_string())?;
+        request.into_selection().map_err(|error| error.to_string())
     }
 
     fn refused(body: &str) -> String {
-        read(body).unwrap_err().to_string()
+        read(body).unwrap_err()
     }
 
     #[test]
-    fn a_body_must_say_which_letters_or_all() {
+    fn a_body_must_select_dead_letters_or_say_all() {
         for body in [
             "{}",
             r#"{"limit": 3}"#,
             r#"{"dry_run": true}"#,
             r#"{"all": false}"#,
         ] {
-            assert!(refused(body).contains("must say which"), "{body}");
+            assert!(refused(body).contains("selects no dead letters"), "{body}");
         }
         assert!(refused(r#"{"all": true, "reason": "x"}"#).contains("as well"));
         assert!(refused(r#"{"exporters": ["a"]}"#).contains("unknown field"));
@@ -195,42 +210,24 @@ mod tests {
     }
 
     #[test]
-    fn since_is_how_long_ago_or_a_time() {
-        let now = 1_700_000_000_000;
-        let of = |since: &str| {
-            let query = vec![("since".to_owned(), since.to_owned())];
-            let asked = Asked::of_query(query, now)?;
-            Ok::<_, ApiError>(
-                asked
-                    .filter(Kind::Alert, None, now)?
-                    .unwrap()
-                    .since_ms
-                    .unwrap(),
-            )
-        };
-        assert_eq!(of("2h").unwrap(), now - 7_200_000);
-        assert_eq!(of("2023-11-14T22:13:20Z").unwrap(), now);
-        of("yesterday").unwrap_err();
-    }
-
-    #[test]
-    fn a_letter_goes_by_its_lane_and_number() {
-        let name = LetterName {
+    fn an_id_is_kind_and_number() {
+        let id = DeadLetterRef {
             kind: Kind::Alert,
-            id: DeadLetterId(12),
+            number: DeadLetterId(12),
         };
-        assert_eq!(name.to_string(), "alert-12");
-        assert_eq!(LetterName::read("alert-12"), Some(name));
+        assert_eq!(id.to_string(), "alert-12");
+        assert_eq!(DeadLetterRef::parse("alert-12"), Some(id));
         for odd in ["12", "alert-", "alert-+1", "alerts-1", "-1", "alert-1-2"] {
-            assert_eq!(LetterName::read(odd), None, "{odd}");
+            assert_eq!(DeadLetterRef::parse(odd), None, "{odd}");
         }
     }
 
     #[test]
-    fn ids_of_one_lane_ask_the_other_for_nothing() {
-        let asked = read(r#"{"ids": ["alert-1"]}"#).unwrap();
-        assert_eq!(asked.filter(Kind::Performance, None, 0), Ok(None));
-        let alerts = asked.filter(Kind::Alert, None, 0).unwrap().unwrap();
+    fn ids_of_one_kind_select_nothing_of_the_other() {
+        let selection = read(r#"{"ids": ["alert-1"]}"#).unwrap();
+        assert_eq!(selection.filter(Kind::Performance, None), None);
+        let alerts = selection.filter(Kind::Alert, None).unwrap();
         assert_eq!(alerts.ids, [DeadLetterId(1)]);
+        assert!(refused(r#"{"ids": ["alert-x"]}"#).contains("must hold ids"));
     }
 }

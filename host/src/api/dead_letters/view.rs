@@ -1,4 +1,4 @@
-//! How dead letters are shown.
+//! Dead letters, as the API shows them.
 
 use delfin_plugin_abi::{Class, OutcomeCode};
 use delfin_plugin_api::Kind;
@@ -7,70 +7,71 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{content, request::LetterName};
+use super::{content, request::DeadLetterRef};
 use crate::clock::rfc3339;
 use crate::journal::StoredDeadLetter;
 
-/// A dead letter. Times are in RFC 3339.
+/// A dead letter: rows that a receiver never takes. Times are in RFC 3339.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeadLetterView {
-    /// Its journal, and its number there.
+    /// Kind, and number in the journal.
     #[schema(example = "performance-12")]
     id: String,
-    /// Whose receiver did not take it.
+    /// Name of the exporter whose receiver refused the rows.
     exporter: String,
-    /// The version of the plugin that gave up on it.
+    /// Version of the exporter's plugin.
     plugin_version: String,
-    /// The batch that it is from.
+    /// Batch of the rows.
     batch_id: Uuid,
-    /// The first of its rows, counted in that batch.
+    /// Position of the first row in the batch, from 0.
     first_row: u64,
-    /// How many rows it has.
+    /// Number of series or alerts.
     rows: u64,
-    /// How many points or alerts.
+    /// Number of points or alerts.
     items: u64,
-    /// Where the batch came from.
+    /// Source of the batch: `collection`, `sync`, `ingest`, `resend` or `replay`.
     #[schema(example = "collection")]
     origin: &'static str,
-    /// The storage that the batch is about.
+    /// Storage of the batch; null if the batch is of several storages, or of none.
     storage_id: Option<String>,
     /// When the batch was accepted.
     accepted_at: String,
-    /// What it was given up with.
+    /// Outcome of the last attempt.
     #[schema(example = "rejected")]
     outcome: &'static str,
-    /// Why, in words.
+    /// Reason that the plugin gave.
     reason: String,
-    /// How often it was tried.
+    /// Number of attempts.
     attempts: u64,
-    /// When it was first tried.
+    /// First attempt.
     first_tried_at: String,
-    /// When it was last tried.
+    /// Last attempt.
     last_tried_at: String,
-    /// How many bytes it takes.
+    /// Size of the content in bytes.
     bytes: u64,
-    /// Since when it is being replayed.
+    /// Start of the current replay; null if the dead letter is not being replayed.
     replayed_at: Option<String>,
 }
 
-/// A dead letter, and what is in it.
+/// A dead letter with its content.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct DeadLetterWithItems {
+pub(super) struct DeadLetterContentView {
     #[serde(flatten)]
     letter: DeadLetterView,
-    /// Its series or alerts, in Delfin's JSON.
+    /// The series or alerts in Delfin's JSON, which `/v1/ingest` accepts; empty if the
+    /// content cannot be read.
     #[schema(value_type = Vec<Object>)]
     content: Vec<Value>,
-    /// Why there is no content, where it cannot be read.
+    /// Why the content cannot be read; null if it can.
     content_error: Option<String>,
 }
 
 impl DeadLetterView {
     pub(super) fn new(kind: Kind, stored: StoredDeadLetter) -> Self {
         let letter = stored.dead_letter;
-        let id = LetterName {
+        let id = DeadLetterRef {
             kind,
-            id: stored.id,
+            number: stored.id,
         };
         Self {
             id: id.to_string(),
@@ -94,7 +95,7 @@ impl DeadLetterView {
     }
 }
 
-impl DeadLetterWithItems {
+impl DeadLetterContentView {
     pub(super) fn new(kind: Kind, mut stored: StoredDeadLetter) -> Self {
         let payload = std::mem::take(&mut stored.dead_letter.payload);
         let (content, content_error) = match content::decode(kind, &payload) {
@@ -109,7 +110,7 @@ impl DeadLetterWithItems {
     }
 }
 
-/// An outcome by its name in the handbook.
+/// The name of an outcome in the exporter developer guide.
 fn outcome(code: OutcomeCode) -> &'static str {
     match (code.class(), code) {
         (Some(Class::Delivered), _) => "delivered",

@@ -1,4 +1,4 @@
-//! Reading a request body, no further than it may reach.
+//! Reads request bodies within limits of size and time.
 
 use std::{future::poll_fn, pin::Pin, time::Duration};
 
@@ -10,22 +10,22 @@ use tokio::time::timeout;
 
 use crate::api::error::ApiError;
 
-/// How long the next piece of a body may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the next piece of a body may take to arrive.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long, and how much, of a refused body is still taken off the line: closed
-/// earlier, the connection breaks before its sender has seen the answer.
-const LINGER: Duration = Duration::from_secs(5);
-const LINGER_BYTES: u64 = 256 << 20;
+/// How long, and how much, of a refused body is still read. A server that closes the
+/// connection while the client sends breaks it before the client has read the answer.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_DISCARDED_BYTES: u64 = 256 << 20;
 
-/// What is set aside for a body before any of it has come.
-const FIRST_BYTES: u64 = 1 << 20;
+/// Maximum capacity that is reserved because of a declared length alone.
+const MAX_RESERVED_BYTES: u64 = 1 << 20;
 
-/// The whole body.
+/// Reads the whole body.
 ///
 /// # Errors
 ///
-/// It is larger than the limit, or it does not arrive.
+/// The body is larger than the limit, or does not arrive in time.
 pub(in crate::api) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>, ApiError> {
     let too_large = || ApiError::RequestBodyTooLarge {
         detail: format!(
@@ -37,9 +37,9 @@ pub(in crate::api) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>,
         return Err(too_large());
     }
     let mut bytes = Vec::new();
-    bytes.reserve(usize::try_from(declared.min(FIRST_BYTES)).unwrap_or_default());
+    bytes.reserve(usize::try_from(declared.min(MAX_RESERVED_BYTES)).unwrap_or_default());
     loop {
-        let next = timeout(PATIENCE, next(body)).await;
+        let next = timeout(PIECE_TIMEOUT, next(body)).await;
         let Some(piece) = next.map_err(|_| ApiError::RequestTimeout)? else {
             return Ok(bytes);
         };
@@ -53,21 +53,21 @@ pub(in crate::api) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>,
     }
 }
 
-/// Takes the rest of a refused body off the line, for a while.
+/// Reads and discards the rest of a refused body in the background.
 pub(in crate::api) fn discard_later(headers: &HeaderMap, body: Body) {
-    // Whoever waits to be asked for the body has not sent it, and is not asked.
+    // A client that expects `100 Continue` has not sent the body, and now never does.
     if !headers.contains_key(EXPECT) {
-        tokio::spawn(timeout(LINGER, discard(body)));
+        tokio::spawn(timeout(DISCARD_TIMEOUT, discard(body)));
     }
 }
 
-/// The next bytes of a body; nothing at its end.
+/// The next bytes of a body; `None` at its end.
 async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
     loop {
         let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await?;
         match frame.map(|frame| frame.into_data()) {
             Ok(Ok(bytes)) => return Some(Ok(bytes)),
-            // Trailers say nothing that is asked for here.
+            // Trailers are not used.
             Ok(Err(_)) => {}
             Err(error) => return Some(Err(error)),
         }
@@ -78,7 +78,7 @@ async fn discard(mut body: Body) {
     let mut bytes = 0;
     while let Some(Ok(piece)) = next(&mut body).await {
         bytes += piece.len() as u64;
-        if bytes > LINGER_BYTES {
+        if bytes > MAX_DISCARDED_BYTES {
             return;
         }
     }
@@ -89,13 +89,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_of_just_the_limit_is_read() {
+    async fn a_body_of_the_maximum_size_is_read() {
         assert_eq!(read(&mut Body::from("12345"), 5).await.unwrap(), b"12345");
         assert_eq!(read(&mut Body::empty(), 5).await.unwrap(), b"");
     }
 
     #[tokio::test]
-    async fn a_byte_more_is_refused() {
+    async fn a_body_that_is_a_byte_larger_is_refused() {
         let error = read(&mut Body::from("123456"), 5).await.unwrap_err();
         assert_eq!(
             error.to_string(),

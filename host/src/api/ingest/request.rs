@@ -1,77 +1,170 @@
-//! What a sender asks for besides that its batch be kept: `ack`, `strict`, `Prefer`
-//! and `Idempotency-Key`.
+//! A request that brings a batch: query, headers and body.
 //!
-//! A value that means nothing is refused before the body is read: a sender that
-//! believes it asked for something must not go without it.
+//! A query or header that means nothing is refused before the body is read: a
+//! client that believes it asked for something must not go without it.
 
 use std::time::Duration;
 
 use axum::{
-    extract::Query,
-    http::{HeaderMap, HeaderName, Uri},
+    body::Body,
+    extract::{FromRef, FromRequest, Request},
+    http::{
+        HeaderMap, HeaderName,
+        header::{CONTENT_ENCODING, CONTENT_TYPE},
+        request::Parts,
+    },
 };
+use serde::Deserialize;
+use tokio::time::Instant;
+use utoipa::IntoParams;
 
-use super::{super::error::ApiError, header};
+use crate::{
+    api::{
+        error::ApiError,
+        extract::{Query, body},
+        state::{HostPhase, MaxBodyBytes},
+    },
+    ingest::{Encoding, Format},
+};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
-const LONGEST_KEY: usize = 255;
+const MAX_KEY_BYTES: usize = 255;
 
-/// How long a sender waits that does not say how long.
-const WAIT: Duration = Duration::from_secs(30);
+/// How long a client waits for delivery if it does not say how long.
+const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
-/// How long a sender can wait: many clients and proxies give up a connection
-/// that is silent for a minute.
-const LONGEST_WAIT: Duration = Duration::from_secs(50);
+/// The longest wait: many clients and proxies close a connection that is silent
+/// for a minute.
+const MAX_WAIT: Duration = Duration::from_secs(50);
 
-/// What a sender asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    /// The name under which the batch is kept once.
-    pub(super) key: Option<String>,
-    /// Whether nothing is to be kept unless every item is valid.
+/// A request whose body has arrived.
+pub(super) struct IngestRequest {
+    /// When the head of the request had arrived.
+    pub(super) received: Instant,
+    pub(super) idempotency_key: Option<String>,
+    /// Whether nothing is kept unless every item is valid.
     pub(super) strict: bool,
-    /// When the answer is wanted.
     pub(super) ack: Ack,
+    pub(super) format: Format,
+    pub(super) encoding: Encoding,
+    pub(super) bytes: Vec<u8>,
 }
 
-/// When the answer is wanted.
+/// When the batch is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ack {
-    /// Once the batch is durable.
+    /// When it is durable.
     Durable,
-    /// Once every exporter is done with the batch, or the time is over.
+    /// When every exporter is done with it, or the wait is over.
     Delivered {
-        /// How long after the request came.
+        /// From the arrival of the request's head.
         wait: Duration,
-        /// Whether the sender said how long.
+        /// Whether the client chose the wait.
         preferred: bool,
     },
 }
 
-impl Asked {
-    pub(super) fn read(uri: &Uri, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let Query(params) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-            .map_err(|_| ApiError::invalid("the query cannot be read"))?;
-        let wait = preferred_wait(headers)?;
-        let mut asked = Self {
-            key: idempotency_key(headers)?,
-            strict: false,
-            ack: wait.map_or(Ack::Durable, Ack::delivered),
-        };
-        for (name, value) in &params {
-            match name.as_str() {
-                "ack" => asked.ack = ack(value, wait)?,
-                "strict" => asked.strict = strict(value)?,
-                _ => {
-                    return Err(ApiError::invalid(
-                        "a parameter is neither `ack` nor `strict` \
-                         (for how long to wait, send `Prefer: wait=SECONDS`)",
-                    ));
-                }
-            }
+/// When to answer, and what to keep.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct IngestQuery {
+    /// When to answer: `durable`, or `delivered` to wait until every exporter is done with
+    /// the batch or the wait is over.
+    #[param(example = "delivered")]
+    ack: Option<String>,
+    /// Whether to keep nothing unless every item is valid.
+    strict: bool,
+}
+
+/// Headers of a request that brings a batch.
+#[derive(Debug, PartialEq, Eq, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(super) struct IngestHeaders {
+    /// `wait=SECONDS`: as `ack=delivered`, with this wait. The default is 30 seconds, and
+    /// the maximum 50.
+    #[param(rename = "Prefer", value_type = Option<String>, example = "wait=5")]
+    wait: Option<Duration>,
+    /// 1 to 255 visible ASCII characters. A request with a key that was used before gets
+    /// the receipt of the first one, and its batch is not kept again.
+    #[param(rename = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+    /// `gzip`, `zstd` or `identity`.
+    #[param(rename = "Content-Encoding", value_type = Option<String>)]
+    encoding: Option<String>,
+}
+
+impl<S> FromRequest<S> for IngestRequest
+where
+    S: Send + Sync,
+    HostPhase: FromRef<S>,
+    MaxBodyBytes: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (head, mut content) = request.into_parts();
+        let phase = HostPhase::from_ref(state);
+        let max_bytes = MaxBodyBytes::from_ref(state);
+        let read = read(&head, &mut content, &phase, max_bytes).await;
+        if read.is_err() {
+            body::discard_later(&head.headers, content);
         }
-        Ok(asked)
+        read
+    }
+}
+
+async fn read(
+    head: &Parts,
+    content: &mut Body,
+    phase: &HostPhase,
+    MaxBodyBytes(max_bytes): MaxBodyBytes,
+) -> Result<IngestRequest, ApiError> {
+    let received = Instant::now();
+    phase.require_running()?;
+    let Query(query) = Query::<IngestQuery>::read(&head.uri)?;
+    let headers = IngestHeaders::read(&head.headers)?;
+    let content_type = header(&head.headers, CONTENT_TYPE);
+    Ok(IngestRequest {
+        received,
+        ack: query.ack(headers.wait)?,
+        strict: query.strict,
+        idempotency_key: headers.idempotency_key,
+        format: Format::from_content_type(content_type.as_deref())?,
+        encoding: Encoding::from_content_encoding(headers.encoding.as_deref())?,
+        bytes: body::read(content, max_bytes).await?,
+    })
+}
+
+impl IngestQuery {
+    fn ack(&self, preferred: Option<Duration>) -> Result<Ack, ApiError> {
+        match (self.ack.as_deref(), preferred) {
+            (None, None) | (Some("durable"), _) => Ok(Ack::Durable),
+            (None | Some("delivered"), Some(wait)) => Ok(Ack::Delivered {
+                wait: wait.min(MAX_WAIT),
+                preferred: true,
+            }),
+            (Some("delivered"), None) => Ok(Ack::Delivered {
+                wait: DEFAULT_WAIT,
+                preferred: false,
+            }),
+            (Some("memory"), _) => Err(ApiError::invalid(
+                "`ack=memory` is not offered: nothing is acknowledged before it is durable \
+                 (use `durable` or `delivered`)",
+            )),
+            (Some(_), _) => Err(ApiError::invalid("`ack` must be `durable` or `delivered`")),
+        }
+    }
+}
+
+impl IngestHeaders {
+    fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
+        Ok(Self {
+            wait: preferred_wait(headers)?,
+            idempotency_key: idempotency_key(headers)?,
+            encoding: header(headers, CONTENT_ENCODING),
+        })
     }
 }
 
@@ -83,41 +176,20 @@ impl Ack {
             Self::Delivered { .. } => "delivered",
         }
     }
-
-    fn delivered(wait: Duration) -> Self {
-        Self::Delivered {
-            wait: wait.min(LONGEST_WAIT),
-            preferred: true,
-        }
-    }
 }
 
-fn ack(value: &str, wait: Option<Duration>) -> Result<Ack, ApiError> {
-    let waited = Ack::Delivered {
-        wait: WAIT,
-        preferred: false,
-    };
-    match value {
-        "durable" => Ok(Ack::Durable),
-        "delivered" => Ok(wait.map_or(waited, Ack::delivered)),
-        "memory" => Err(ApiError::invalid(
-            "`ack=memory` is not offered: nothing is acknowledged before it is durable \
-             (use `durable` or `delivered`)",
-        )),
-        _ => Err(ApiError::invalid("`ack` must be `durable` or `delivered`")),
-    }
+/// The value of a header; of a repeated one, all values with commas between them.
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    let values = headers.get_all(name).into_iter();
+    let texts = values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    texts.reduce(|all, next| all + ", " + &next)
 }
 
-fn strict(value: &str) -> Result<bool, ApiError> {
-    value
-        .parse()
-        .map_err(|_| ApiError::invalid("`strict` must be `true` or `false`"))
-}
-
-/// The time of the first `wait` in `Prefer` (RFC 7240), where other preferences
-/// are passed over.
+/// The time of the first `wait` in `Prefer` (RFC 7240). Other preferences are ignored,
+/// as the RFC demands.
 fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
     let all = header(headers, PREFER).unwrap_or_default();
+    // A comma inside a quoted string does not separate preferences.
     let mut quoted = false;
     let mut preferences = all.split(|next| {
         quoted ^= next == '"';
@@ -144,10 +216,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(key) = header(headers, IDEMPOTENCY_KEY) else {
         return Ok(None);
     };
-    let fits = (1..=LONGEST_KEY).contains(&key.len());
+    let fits = (1..=MAX_KEY_BYTES).contains(&key.len());
     if !fits || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(ApiError::invalid(format!(
-            "`Idempotency-Key` must be 1 to {LONGEST_KEY} visible ASCII characters"
+            "`Idempotency-Key` must be 1 to {MAX_KEY_BYTES} visible ASCII characters"
         )));
     }
     Ok(Some(key))
@@ -155,16 +227,24 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderValue, Uri};
 
-    fn asked(query: &str, prefer: &[&str]) -> Result<Asked, String> {
+    use super::*;
+
+    fn ack(query: &str, prefer: &[&str]) -> Result<Ack, String> {
         let mut headers = HeaderMap::new();
         for value in prefer {
             headers.append(PREFER, HeaderValue::from_str(value).unwrap());
         }
+        let wait = IngestHeaders::read(&headers).map(|headers| headers.wait);
+        let wait = wait.map_err(|error| error.to_string())?;
+        let ack = read(query).and_then(|query| query.ack(wait));
+        ack.map_err(|error| error.to_string())
+    }
+
+    fn read(query: &str) -> Result<IngestQuery, ApiError> {
         let uri: Uri = format!("/v1/ingest/alerts{query}").parse().unwrap();
-        Asked::read(&uri, &headers).map_err(|error| error.to_string())
+        Query::read(&uri).map(|Query(query)| query)
     }
 
     fn delivered(seconds: u64, preferred: bool) -> Ack {
@@ -173,22 +253,17 @@ mod tests {
     }
 
     #[test]
-    fn without_a_wish_a_batch_is_answered_once_it_is_durable() {
-        let wanted = Asked {
-            key: None,
-            strict: false,
-            ack: Ack::Durable,
-        };
-        assert_eq!(asked("", &[]), Ok(wanted));
-        assert!(asked("?strict=true", &[]).unwrap().strict);
-        assert!(!asked("?strict=true&strict=false", &[]).unwrap().strict);
+    fn a_batch_is_acknowledged_when_it_is_durable_by_default() {
+        assert_eq!(ack("", &[]), Ok(Ack::Durable));
+        assert!(!read("").unwrap().strict);
+        assert!(read("?strict=true").unwrap().strict);
+        assert!(!read("?strict=false").unwrap().strict);
     }
 
     #[test]
-    fn the_time_to_wait_is_the_preferred_one_within_bounds() {
+    fn the_wait_is_the_preferred_one_within_bounds() {
         let check = |query: &str, prefer: &[&str], wanted| {
-            let asked = asked(query, prefer).unwrap();
-            assert_eq!(asked.ack, wanted, "{query} {prefer:?}");
+            assert_eq!(ack(query, prefer), Ok(wanted), "{query} {prefer:?}");
         };
         check("?ack=delivered", &[], delivered(30, false));
         check("?ack=delivered", &["wait=5"], delivered(5, true));
@@ -205,9 +280,9 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_means_nothing_is_refused_with_what_is_right() {
+    fn an_invalid_query_or_preference_is_refused_with_what_is_valid() {
         let check = |query: &str, prefer: &[&str], wanted: &str| {
-            let error = asked(query, prefer).unwrap_err();
+            let error = ack(query, prefer).unwrap_err();
             assert_eq!(error, format!("Invalid input received. {wanted}"));
         };
         check(
@@ -219,9 +294,14 @@ mod tests {
         check("?ack=", &[], "`ack` must be `durable` or `delivered`");
         check("?strict=1", &[], "`strict` must be `true` or `false`");
         check(
+            "?strict=true&strict=false",
+            &[],
+            "parameter `strict` is repeated",
+        );
+        check(
             "?ack=delivered&wait=10s",
             &[],
-            "a parameter is neither `ack` nor `strict` (for how long to wait, send `Prefer: wait=SECONDS`)",
+            "the query has an unknown parameter (known: `ack`, `strict`)",
         );
         for wrong in ["wait", "wait=", "wait=5s", "wait=-1"] {
             check(
@@ -249,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn two_keys_are_none() {
+    fn two_keys_are_refused() {
         let mut headers = HeaderMap::new();
         headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static("a"));
         headers.append(IDEMPOTENCY_KEY, HeaderValue::from_static("b"));

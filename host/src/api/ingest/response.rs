@@ -1,21 +1,21 @@
-//! The answer to a batch that is kept.
+//! The answer to a batch that was accepted.
 
 use std::time::Duration;
 
 use axum::{
-    Json,
     http::{HeaderName, HeaderValue, StatusCode, header::LOCATION},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
 
-use super::{
-    super::batches::{BatchExporterView, exporter_views},
-    wait::Waited,
-};
+use super::delivered::DeliveryState;
 use crate::{
+    api::{
+        batches::{BatchExporterView, exporter_views},
+        extract::Json,
+    },
     ingest::{Rejected, RejectedItem},
     journal::Receipt,
 };
@@ -23,83 +23,108 @@ use crate::{
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// A batch that is kept, and what there is to say of it.
+/// A batch that was accepted.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct Acceptance {
     pub(super) receipt: Receipt,
-    /// What of the body is not in it.
+    /// Items of the body that are not in the batch.
     pub(super) rejected: Rejected,
-    /// What its sender has waited for, if it has.
-    pub(super) waited: Option<Waited>,
-    /// For how long it could have, if it said so.
-    pub(super) preferred: Option<Duration>,
+    /// How far the batch was delivered, if the client waited for it.
+    pub(super) delivery: Option<DeliveryState>,
+    /// How long the client could wait, if it chose the wait.
+    pub(super) applied_wait: Option<Duration>,
 }
 
-/// A batch that is safe.
+/// Responses to a batch that was accepted.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it is there for the OpenAPI document")]
+pub(super) enum BatchAccepted {
+    /// Every exporter is done with the batch
+    #[response(status = 200, headers(
+        ("Location" = String, description = "Path of the state of the batch"),
+        ("Idempotency-Replayed" = Option<bool>, description = "`true` if the idempotency key was used before"),
+        ("Preference-Applied" = Option<String>, description = "The wait, if `Prefer` asked for one"),
+    ))]
+    Delivered(IngestResponse),
+
+    /// The batch is durable, and need not be sent again
+    #[response(status = 202, headers(
+        ("Location" = String, description = "Path of the state of the batch"),
+        ("Idempotency-Replayed" = Option<bool>, description = "`true` if the idempotency key was used before"),
+        ("Preference-Applied" = Option<String>, description = "The wait, if `Prefer` asked for one"),
+    ))]
+    Durable(IngestResponse),
+}
+
+/// The receipt of a batch.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Accepted {
-    /// Its name, by which `/v1/batches` knows it.
+pub(in crate::api) struct IngestResponse {
+    /// Id of the batch, for `/v1/batches/{batch_id}`.
     batch_id: Uuid,
-    /// How many points or alerts it holds.
+    /// Number of points or alerts in the batch.
     items: u64,
-    /// `durable`, or `settled` if its sender waited until every exporter was done
-    /// with it.
+    /// `durable`, or `settled` if the client waited until every exporter was done with the
+    /// batch.
     #[schema(example = "durable")]
     state: &'static str,
-    /// What each exporter did with it; only if its sender waited.
+    /// The batch at each exporter; absent unless the client waited.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     exporters: Option<Vec<BatchExporterView>>,
-    /// How many series or alerts of the body are not in it; only if there are any.
+    /// Number of series or alerts of the body that are not in the batch; absent if there
+    /// are none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     rejected_items: Option<u64>,
-    /// The first hundred of them; only if there are any.
+    /// The first hundred of these; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    rejected: Vec<RejectedView>,
+    rejected: Vec<RejectedItemView>,
 }
 
-/// A series or an alert that is not in its batch.
+/// A series or an alert that is not in the batch.
 #[derive(Debug, Serialize, ToSchema)]
-struct RejectedView {
-    /// Which one of the body, from 0.
+struct RejectedItemView {
+    /// Position in the body, from 0.
     index: usize,
-    /// The line that it begins on, from 1; only in a body of lines.
+    /// Line on which the item begins, from 1; absent unless the body has one item per line.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     line: Option<usize>,
-    /// What is wrong with it.
+    /// What is wrong with the item.
     #[schema(example = "name: is empty")]
     error: String,
 }
 
-impl IntoResponse for Kept {
+impl IntoResponse for Acceptance {
     fn into_response(self) -> Response {
         let receipt = self.receipt;
-        let settled = self.waited.as_ref().is_some_and(|waited| waited.settled);
+        let settled = self.delivery.as_ref().is_some_and(|state| state.settled);
         let (status, state) = if settled {
             (StatusCode::OK, "settled")
         } else {
             (StatusCode::ACCEPTED, "durable")
         };
         let rejected_items = self.rejected.total();
-        let accepted = Accepted {
+        let body = IngestResponse {
             batch_id: receipt.batch_id,
             items: receipt.items,
             state,
             exporters: self
-                .waited
-                .and_then(|waited| waited.exporters)
+                .delivery
+                .and_then(|delivery| delivery.exporters)
                 .map(exporter_views),
             rejected_items: (rejected_items > 0).then_some(rejected_items),
             rejected: self.rejected.named().map(rejected_view).collect(),
         };
-        let mut response = (status, Json(accepted)).into_response();
+        let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
-        if let Ok(place) = HeaderValue::try_from(format!("/v1/batches/{}", receipt.batch_id)) {
-            headers.insert(LOCATION, place);
+        if let Ok(path) = HeaderValue::try_from(format!("/v1/batches/{}", receipt.batch_id)) {
+            headers.insert(LOCATION, path);
         }
         if receipt.repeated {
             headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
         }
-        if let Some(wait) = self.preferred
+        if let Some(wait) = self.applied_wait
             && let Ok(applied) = HeaderValue::try_from(format!("wait={}", wait.as_secs()))
         {
             headers.insert(PREFERENCE_APPLIED, applied);
@@ -108,8 +133,8 @@ impl IntoResponse for Kept {
     }
 }
 
-fn rejected_view(item: &RejectedItem) -> RejectedView {
-    RejectedView {
+fn rejected_view(item: &RejectedItem) -> RejectedItemView {
+    RejectedItemView {
         index: item.index,
         line: item.line,
         error: item.error.to_string(),

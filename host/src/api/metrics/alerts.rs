@@ -1,4 +1,4 @@
-//! Which alerts are active.
+//! Metrics of the table of active alerts.
 
 use std::fmt;
 
@@ -7,23 +7,22 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 use super::page::Page;
 use crate::alert::ActiveAlerts;
 
-/// Asks the table.
 #[derive(Debug)]
-pub(super) struct Alerts(pub(super) ActiveAlerts);
+pub(super) struct AlertCollector(pub(super) ActiveAlerts);
 
-impl Collector for Alerts {
+impl Collector for AlertCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let stats = self.0.stats();
         let mut page = Page::new(encoder);
         let active = stats.active.into_iter();
         page.gauge(
             "active_alerts",
-            "Alerts that are active, by severity.",
+            "Active alerts, by severity.",
             active.map(|(severity, alerts)| ([("severity", severity)], alerts)),
         )?;
         page.single_counter(
             "active_alerts_dropped",
-            "Active alerts that the table had no room for.",
+            "Active alerts that were dropped because the table was full.",
             &stats.dropped,
         )
     }

@@ -1,4 +1,4 @@
-//! How collection from each storage is going.
+//! Metrics of the collection from each storage.
 
 use std::fmt;
 
@@ -10,11 +10,10 @@ use prometheus_client::{
 use super::page::Page;
 use crate::collect::{CollectMonitor, CollectStats};
 
-/// Asks the schedule.
 #[derive(Debug)]
-pub(super) struct Collection(pub(super) CollectMonitor);
+pub(super) struct CollectionCollector(pub(super) CollectMonitor);
 
-impl Collector for Collection {
+impl Collector for CollectionCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut table = Table {
             page: Page::new(encoder),
@@ -32,27 +31,27 @@ impl Collector for Collection {
         )?;
         table.count(
             "collection_refused_batches",
-            "Batches that the journal did not take at once.",
+            "Batches that the journal refused at the first attempt.",
             |s| s.refused,
         )?;
         table.count(
             "collection_calls_skipped",
-            "Collections and alert syncs whose time passed during the one before: their windows became part of later ones.",
+            "Collections and alert syncs that were skipped because the one before took too long; later ones include their windows.",
             |s| s.skipped,
         )?;
         table.count("collection_points", "Points collected.", |s| s.points)?;
         table.count("collection_alerts", "Alerts collected.", |s| s.alerts)?;
         table.count(
             "collection_given_up_seconds",
-            "Time that will not be collected any more.",
+            "Time for which no performance will be collected, because storages did not answer for too long.",
             |s| s.lost_time.as_secs_f64(),
         )?;
         table.gauge(
             "collection_duration_seconds",
-            "How long the last call took.",
+            "Duration of the last call.",
             |s| s.last_duration.map(|duration| duration.as_secs_f64()),
         )?;
-        let help = "When a call last succeeded, in seconds since 1970.";
+        let help = "Time of the last call that succeeded, in seconds since the Unix epoch.";
         table.gauge("collection_last_success_timestamp_seconds", help, |s| {
             s.last_success_ms.map(|ms| ms as f64 / 1000.0)
         })

@@ -1,4 +1,4 @@
-//! What becomes of requests that bring batches.
+//! Metrics of the requests that bring batches.
 
 use std::time::Duration;
 
@@ -15,15 +15,14 @@ use crate::{
     journal::Receipt,
 };
 
-/// Upper bounds in seconds: a commit takes a few milliseconds, the largest body
-/// a few seconds, and a sender may wait for delivery for most of a minute.
+/// Upper bounds in seconds: a transaction takes a few milliseconds, parsing the largest
+/// body a few seconds, and a client may wait for delivery for most of a minute.
 const BUCKETS: [f64; 15] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
 
 type Labels<const N: usize> = [(&'static str, String); N];
 
-/// What becomes of requests that bring batches, by journal.
 #[derive(Clone, Debug)]
 pub(in crate::api) struct IngestMetrics {
     requests: Family<Labels<2>, Counter>,
@@ -36,7 +35,7 @@ pub(in crate::api) struct IngestMetrics {
 }
 
 impl IngestMetrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(in crate::api) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             requests: Family::default(),
             items: Family::default(),
@@ -55,65 +54,60 @@ impl IngestMetrics {
         );
         add(
             "ingest_bytes",
-            "Bytes of request bodies, as they arrived",
+            "Size of request bodies as they arrived, before decompression",
             &metrics.bytes,
         );
         add(
             "ingest_duplicate_batches",
-            "Batches that were there already, under the same idempotency key",
+            "Batches that were not kept because their idempotency key was used before",
             &metrics.repeated,
         );
         registry.register(
             "ingest_requests",
-            "Requests that bring a batch, by the status of their answer",
+            "Requests that bring a batch, by status of the answer",
             metrics.requests.clone(),
         );
         registry.register(
             "ingest_rejected_requests",
-            "Requests whose batch was not taken, by error code",
+            "Requests whose batch was refused, by error code",
             metrics.refused.clone(),
         );
         registry.register(
             "ingest_rejected_items",
-            "Series and alerts of request bodies that were not valid",
+            "Series and alerts in request bodies that were not valid",
             metrics.rejected.clone(),
         );
         registry.register(
             "ingest_ack_duration_seconds",
-            "Time from the head of a request until it was answered as it asked, once durable or once delivered",
+            "Time from the head of a request to its acknowledgement, when durable or when delivered",
             metrics.acknowledged.clone(),
         );
-        metrics.begin();
+        metrics.create_series();
         metrics
     }
 
-    /// A batch is durable.
-    pub(in crate::api) fn kept(&self, kind: Kind, receipt: &Receipt) {
+    pub(in crate::api) fn accepted(&self, kind: Kind, receipt: &Receipt) {
         if receipt.repeated {
-            self.repeated.get_or_create(&journal(kind)).inc();
+            self.repeated.get_or_create(&by_kind(kind)).inc();
         } else {
             self.items
-                .get_or_create(&journal(kind))
+                .get_or_create(&by_kind(kind))
                 .inc_by(receipt.items);
         }
     }
 
-    /// A batch is kept, and its sender is told now.
     pub(in crate::api) fn acknowledged(&self, kind: Kind, ack: &'static str, took: Duration) {
         self.acknowledged
             .get_or_create(&with(kind, "ack", ack))
             .observe(took.as_secs_f64());
     }
 
-    /// A batch was not taken.
     pub(in crate::api) fn refused(&self, kind: Kind, error: &ApiError) {
-        let (_, reason) = error.status_and_code();
         self.refused
-            .get_or_create(&with(kind, "reason", reason))
+            .get_or_create(&with(kind, "reason", error.code()))
             .inc();
     }
 
-    /// A body has been read, of which these are not valid.
     pub(in crate::api) fn rejected(&self, kind: Kind, rejected: &Rejected) {
         for (reason, items) in rejected.by_reason() {
             let labels = with(kind, "reason", reason);
@@ -121,24 +115,22 @@ impl IngestMetrics {
         }
     }
 
-    /// A whole body has arrived.
     pub(in crate::api) fn received(&self, kind: Kind, bytes: usize) {
         self.bytes
-            .get_or_create(&journal(kind))
+            .get_or_create(&by_kind(kind))
             .inc_by(bytes as u64);
     }
 
-    /// A request has its answer.
     pub(in crate::api) fn answered(&self, kind: Kind, status: StatusCode) {
         let labels = with(kind, "code", status.as_str());
         self.requests.get_or_create(&labels).inc();
     }
 
-    /// What will be counted is there from the start, at 0: a rate needs two points.
-    fn begin(&self) {
+    /// Creates the series at 0: a rate needs two points.
+    fn create_series(&self) {
         for kind in [Kind::Performance, Kind::Alert] {
             for counter in [&self.items, &self.bytes, &self.repeated] {
-                drop(counter.get_or_create(&journal(kind)));
+                drop(counter.get_or_create(&by_kind(kind)));
             }
             for code in ["202", "429", "503", "507"] {
                 drop(self.requests.get_or_create(&with(kind, "code", code)));
@@ -153,11 +145,11 @@ impl IngestMetrics {
     }
 }
 
-fn journal(kind: Kind) -> Labels<1> {
+fn by_kind(kind: Kind) -> Labels<1> {
     [("kind", kind.as_str().to_owned())]
 }
 
 fn with(kind: Kind, name: &'static str, value: &str) -> Labels<2> {
-    let [journal] = journal(kind);
-    [journal, (name, value.to_owned())]
+    let [kind] = by_kind(kind);
+    [kind, (name, value.to_owned())]
 }

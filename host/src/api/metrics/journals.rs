@@ -1,4 +1,4 @@
-//! What the journals hold, and what they have done.
+//! Metrics of the journals.
 
 use std::fmt;
 
@@ -14,51 +14,52 @@ use crate::{
     journal::JournalStats,
 };
 
-/// Asks each journal's journal.
 #[derive(Debug)]
-pub(super) struct Journals(pub(super) BatchJournals);
+pub(super) struct JournalCollector(pub(super) BatchJournals);
 
-impl Collector for Journals {
+impl Collector for JournalCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let journals = [&self.0.performance, &self.0.alerts].into_iter();
         let mut page = Table {
             page: Page::new(encoder),
             journals: journals.filter_map(|journal| read(journal)).collect(),
         };
-        page.gauge("journal_bytes", "Bytes that the records held take.", |s| {
-            Some(s.bytes)
-        })?;
+        page.gauge("journal_bytes", "Size of the records.", |s| Some(s.bytes))?;
         page.gauge(
             "journal_needed_bytes",
-            "Of these, those of batches that an exporter has still before it.",
+            "Size of the records that some exporter has not committed.",
             |s| Some(s.needed_bytes),
         )?;
-        page.gauge("journal_capacity_bytes", "Bytes that they may take.", |s| {
-            Some(s.max_bytes)
-        })?;
+        page.gauge(
+            "journal_capacity_bytes",
+            "Maximum size of the records.",
+            |s| Some(s.max_bytes),
+        )?;
         page.gauge("journal_file_bytes", "Size of the journal's file.", |s| {
             Some(s.file_bytes)
         })?;
-        page.gauge("journal_records", "Batches held.", |s| Some(s.records))?;
+        page.gauge("journal_records", "Records.", |s| Some(s.records))?;
         page.gauge(
             "journal_free_disk_bytes",
-            "What is free on the journal's disk.",
+            "Free space on the journal's disk.",
             |s| s.free_disk_bytes,
         )?;
         page.gauge(
             "journal_oldest_record_age_seconds",
-            "How long ago the oldest batch held was accepted; 0 if none is.",
+            "Age of the oldest record; 0 if there is none.",
             |s| Some(age_seconds(s)),
         )?;
         page.counter(
             "journal_commits",
-            "Commits, each of them synced to the disk.",
+            "Transactions, each synced to the disk.",
             |s| s.transactions,
         )?;
-        page.counter("journal_commit_seconds", "Time that commits took.", |s| {
-            s.transaction_time.as_secs_f64()
-        })?;
-        page.counter("journal_write_errors", "Commits that failed.", |s| {
+        page.counter(
+            "journal_commit_seconds",
+            "Time spent in transactions.",
+            |s| s.transaction_time.as_secs_f64(),
+        )?;
+        page.counter("journal_write_errors", "Transactions that failed.", |s| {
             s.failed_transactions
         })?;
         page.counter("journal_appended_batches", "Batches made durable.", |s| {
@@ -66,12 +67,12 @@ impl Collector for Journals {
         })?;
         page.counter(
             "journal_refused_batches",
-            "Batches refused for want of room.",
+            "Batches refused because the journal or its disk was full.",
             |s| s.refused,
         )?;
         page.counter(
             "journal_pruned_batches",
-            "Batches deleted after their last exporter.",
+            "Records deleted after every exporter had committed them, or because of a limit.",
             |s| s.pruned,
         )
     }

@@ -1,7 +1,7 @@
-//! `GET /metrics`: everything that can be counted, for Prometheus.
+//! `GET /metrics`: the metrics of the host, for Prometheus.
 //!
-//! What happens here is counted as it happens; what the journals, the exporters
-//! and the system know anyway is asked for at each scrape.
+//! Requests are counted as they happen. Everything else is read from its owner at
+//! each scrape: the journals, the exporters, the collection schedule, the system.
 
 mod alerts;
 mod collection;
@@ -22,59 +22,48 @@ use axum::{
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-use super::{ApiParts, ApiState, blocking, error::ApiError};
-use ingest::IngestMetrics;
+pub(super) use self::ingest::IngestMetrics;
+use super::{blocking, error::ApiError, state::ApiParts};
 
 const PREFIX: &str = "delfin_host";
 
-/// What is counted, and where the rest is asked for.
-#[derive(Debug)]
-pub(super) struct Metrics {
-    /// What becomes of requests that bring batches.
-    pub(super) ingest: IngestMetrics,
-    registry: Arc<Registry>,
+/// A registry with the collectors of everything that the host knows at any time.
+pub(super) fn registry(parts: &ApiParts) -> Registry {
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register_collector(Box::new(journals::JournalCollector(parts.journals.clone())));
+    registry.register_collector(Box::new(exporters::ExporterCollector(
+        parts.exporters.clone(),
+    )));
+    registry.register_collector(Box::new(plugins::PluginCollector(parts.reloader.plugins())));
+    registry.register_collector(Box::new(alerts::AlertCollector(parts.alerts.clone())));
+    registry.register_collector(Box::new(collection::CollectionCollector(
+        parts.storages.monitor(),
+    )));
+    registry.register_collector(Box::new(process::ProcessCollector::started_now()));
+    registry
 }
 
-impl Metrics {
-    pub(super) fn new(parts: &ApiParts) -> Self {
-        let mut registry = Registry::with_prefix(PREFIX);
-        let ingest = IngestMetrics::register(&mut registry);
-        registry.register_collector(Box::new(journals::Journals(parts.journals.clone())));
-        registry.register_collector(Box::new(exporters::Running(parts.exporters.clone())));
-        registry.register_collector(Box::new(plugins::Plugins(parts.reloader.plugins())));
-        registry.register_collector(Box::new(alerts::Alerts(parts.alerts.clone())));
-        registry.register_collector(Box::new(collection::Collection(parts.storages.monitor())));
-        registry.register_collector(Box::new(process::Process::started_now()));
-        Self {
-            ingest,
-            registry: Arc::new(registry),
-        }
-    }
-}
-
-/// Tells all metrics.
+/// Answers with all metrics.
 #[utoipa::path(
     get,
     path = "/metrics",
     responses((
         status = 200,
-        description = "The Prometheus text format; OpenMetrics for those who accept it",
+        description = "The Prometheus text format, or OpenMetrics if the client accepts it",
         content((String = "text/plain"), (String = "application/openmetrics-text")),
     )),
 )]
 pub(super) async fn metrics(
-    State(api): State<ApiState>,
+    State(registry): State<Arc<Registry>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let accepted = headers.get_all(ACCEPT).into_iter();
     let openmetrics = accepted
         .filter_map(|value| value.to_str().ok())
         .any(|value| value.contains("application/openmetrics-text"));
-    let registry = Arc::clone(&api.metrics().registry);
     let (content_type, page) = blocking(move || {
         let mut page = String::new();
-        // A text takes whatever is written to it, and a collector that cannot
-        // tell its part leaves it out.
+        // Writing to a text cannot fail, and a collector leaves out what it cannot read.
         let _ = encode(&mut page, &registry);
         if openmetrics {
             (text::OPENMETRICS, page)

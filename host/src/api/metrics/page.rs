@@ -1,4 +1,4 @@
-//! Metric families written at the moment of a scrape.
+//! Writes metric families at a scrape.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use prometheus_client::{
     metrics::MetricType,
 };
 
-/// What a collector writes its families on.
+/// Writes the families of one collector.
 pub(super) struct Page<'a>(DescriptorEncoder<'a>);
 
 impl<'a> Page<'a> {
@@ -17,7 +17,7 @@ impl<'a> Page<'a> {
         Self(encoder)
     }
 
-    /// Values that come and go.
+    /// A family of gauges.
     pub(super) fn gauge<L: EncodeLabelSet, V: EncodeGaugeValue>(
         &mut self,
         name: &str,
@@ -33,7 +33,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// Values that only grow; `_total` is put behind the name.
+    /// A family of counters. The encoder appends `_total` to the name.
     pub(super) fn counter<L: EncodeLabelSet, V: EncodeCounterValue>(
         &mut self,
         name: &str,
@@ -51,8 +51,8 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// How many took how long. Of each bucket its upper bound, and how many are
-    /// in it alone; the last bound is infinite.
+    /// A family of histograms: labels, sum, and for each bucket its upper bound and its own
+    /// count, which is not cumulative. The last bound is infinite.
     pub(super) fn histogram<L: EncodeLabelSet>(
         &mut self,
         name: &str,
@@ -71,7 +71,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// One value that comes and goes.
+    /// A gauge without labels.
     pub(super) fn single_gauge<V: EncodeGaugeValue>(
         &mut self,
         name: &str,
@@ -83,7 +83,7 @@ impl<'a> Page<'a> {
             .encode_gauge(value)
     }
 
-    /// One value that only grows; `_total` is put behind the name.
+    /// A counter without labels. The encoder appends `_total` to the name.
     pub(super) fn single_counter<V: EncodeCounterValue>(
         &mut self,
         name: &str,
@@ -95,7 +95,7 @@ impl<'a> Page<'a> {
             .encode_counter::<NoLabelSet, _, u64>(value, None)
     }
 
-    /// Facts in words; `_info` is put behind the name.
+    /// A family of infos. The encoder appends `_info` to the name.
     pub(super) fn info<L: EncodeLabelSet>(
         &mut self,
         name: &str,

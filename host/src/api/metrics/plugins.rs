@@ -1,4 +1,4 @@
-//! The plugin files that were found.
+//! Metrics of the plugin files.
 
 use std::{fmt, sync::Arc};
 
@@ -8,11 +8,10 @@ use tokio::sync::watch;
 use super::page::Page;
 use crate::plugin::PluginView;
 
-/// Those files.
 #[derive(Debug)]
-pub(super) struct Plugins(pub(super) watch::Receiver<Arc<[PluginView]>>);
+pub(super) struct PluginCollector(pub(super) watch::Receiver<Arc<[PluginView]>>);
 
-impl Collector for Plugins {
+impl Collector for PluginCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let plugins = Arc::clone(&self.0.borrow());
         let mut page = Page::new(encoder);
@@ -27,11 +26,15 @@ impl Collector for Plugins {
                 ("sha256", known(&plugin.sha256)),
             ]
         });
-        page.info("plugin", "What each plugin file is.", infos)?;
+        page.info(
+            "plugin",
+            "Name and version of each plugin file that is used.",
+            infos,
+        )?;
         let refused = plugins.iter().filter(|plugin| plugin.refused.is_some());
         page.single_gauge(
             "refused_plugins",
-            "Plugin files that were found and are not used.",
+            "Plugin files that were refused.",
             &refused.count(),
         )
     }

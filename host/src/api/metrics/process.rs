@@ -1,4 +1,4 @@
-//! The process itself: what it is, and what it takes.
+//! Metrics of the process.
 
 use std::{fmt, iter::once};
 
@@ -8,13 +8,12 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 use super::page::Page;
 use crate::clock::now_ms;
 
-/// Asks the system.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(super) struct ProcessCollector {
     started_seconds: f64,
 }
 
-impl Process {
+impl ProcessCollector {
     pub(super) fn started_now() -> Self {
         Self {
             started_seconds: now_ms() as f64 / 1000.0,
@@ -22,47 +21,43 @@ impl Process {
     }
 }
 
-impl Collector for Process {
+impl Collector for ProcessCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page::new(encoder);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
-        page.info("build", "What this host is.", once(version))?;
+        page.info("build", "Version of the host.", once(version))?;
         page.single_gauge(
             "start_time_seconds",
-            "When the host started, in seconds since 1970.",
+            "Start of the host, in seconds since the Unix epoch.",
             &self.started_seconds,
         )?;
-        let Ok(taken) = Taken::now() else {
+        let Ok(usage) = Usage::now() else {
             return Ok(());
         };
-        page.single_counter(
-            "process_cpu_seconds",
-            "Processor time used.",
-            &taken.cpu_seconds,
-        )?;
+        page.single_counter("process_cpu_seconds", "CPU time used.", &usage.cpu_seconds)?;
         page.single_gauge(
             "process_resident_memory_bytes",
-            "Memory held.",
-            &taken.resident_bytes,
+            "Resident memory.",
+            &usage.resident_bytes,
         )?;
-        page.single_gauge("process_threads", "Threads.", &taken.threads)?;
+        page.single_gauge("process_threads", "Threads.", &usage.threads)?;
         page.single_gauge(
             "process_open_fds",
-            "File descriptors open.",
-            &taken.open_files,
+            "Open file descriptors.",
+            &usage.open_files,
         )
     }
 }
 
-/// What the process takes of the machine.
-struct Taken {
+/// Resources that the process uses.
+struct Usage {
     cpu_seconds: f64,
     resident_bytes: u64,
     threads: i64,
     open_files: usize,
 }
 
-impl Taken {
+impl Usage {
     fn now() -> procfs::ProcResult<Self> {
         let process = process::Process::myself()?;
         let stat = process.stat()?;

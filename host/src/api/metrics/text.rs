@@ -1,4 +1,4 @@
-//! The two text formats that metrics are written in.
+//! The two text formats of metrics.
 
 /// The content type of the Prometheus text format.
 pub(super) const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -6,8 +6,8 @@ pub(super) const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The content type of OpenMetrics.
 pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The same page in the Prometheus text format, where a family has the name that
-/// its samples have.
+/// Converts OpenMetrics to the Prometheus text format, in which a family has the name of
+/// its samples.
 pub(super) fn classic(openmetrics: &str) -> String {
     let mut page = String::with_capacity(openmetrics.len());
     let mut help = "";
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_are_named_as_their_samples_are() {
+    fn families_have_the_name_of_their_samples() {
         let openmetrics = "# HELP a_b It counts.\n# TYPE a_b counter\na_b_total{x=\"# 1\"} 3\n\
                            # HELP v What.\n# TYPE v info\nv_info{version=\"1\"} 1\n\
                            # HELP g Now.\n# TYPE g gauge\n# UNIT g seconds\ng 1.5\n# EOF\n";

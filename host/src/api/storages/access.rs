@@ -1,95 +1,94 @@
-//! Access data, without what is secret in it.
+//! How storages were registered, without passwords.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use std::sync::Arc;
+
+use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{
-    super::{
-        ApiState,
-        error::{ApiError, ErrorBody},
-    },
-    view::time,
-};
+use super::{StoragePath, view::time};
 use crate::{
+    api::{
+        error::{ApiError, ErrorBody},
+        extract::{Json, Path},
+    },
     collect::EXTRA,
     inventory::{Access, Registration},
-    storages::StorageError,
+    storages::Storages,
 };
 
-/// How a storage was registered.
+/// How a storage was registered. Times are in UTC.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct AccessInfo {
-    /// When it was registered.
+pub(super) struct AccessInfoView {
+    #[schema(example = "2026-01-02T03:04:05.678901")]
     created_at: String,
-    /// When it was changed last.
+    /// Last change; null if there was none.
     updated_at: Option<String>,
-    /// Which storage.
+    /// Id of the storage.
     storage_id: String,
-    /// The name that it was registered with.
+    /// Name in the registration; null if it has none.
     storage_name: Option<String>,
-    /// The vendor that chose the driver.
+    /// Vendor in the registration, which with the model selects the driver.
     vendor: String,
-    /// The model that chose the driver.
+    /// Model in the registration, which with the vendor selects the driver.
     model: String,
-    /// How it is reached over REST; empty if not.
+    /// Access over REST, without the password; empty if not used.
     rest: Map<String, Value>,
-    /// How it is reached over SSH.
+    /// Access over SSH, without the password; empty if not used.
     ssh: Map<String, Value>,
-    /// How it is reached by its command line.
+    /// Access over the command line, without the password; empty if not used.
     cli: Map<String, Value>,
-    /// How it is reached over SMI-S.
+    /// Access over SMI-S, without the password; empty if not used.
     smis: Map<String, Value>,
-    /// What its driver was told beside.
+    /// Settings of the driver, without the password; empty if there are none.
     extra_attributes: Map<String, Value>,
 }
 
-/// How storages were registered.
+/// How all storages were registered.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct AccessInfos {
+pub(super) struct ListAccessInfosResponse {
     /// The newest first.
-    access_infos: Vec<AccessInfo>,
+    access_infos: Vec<AccessInfoView>,
 }
 
-/// Shows how a storage was registered; never its password.
+/// Shows how a storage was registered, without its password.
 #[utoipa::path(
     get,
     path = "/v1/storages/{id}/access-info",
-    params(("id" = String, Path, description = "The storage's id")),
+    params(StoragePath),
     responses(
-        (status = 200, body = AccessInfo, description = "How it was registered"),
-        (status = 404, body = ErrorBody, description = "No such storage is registered"),
+        (status = 200, body = AccessInfoView, description = "How the storage was registered"),
+        (status = 404, body = ErrorBody, description = "No registered storage has this id"),
     ),
 )]
 pub(super) async fn show_access_info(
-    State(api): State<ApiState>,
-    Path(id): Path<String>,
-) -> Result<Json<AccessInfo>, ApiError> {
-    let registration = api.storages().registration(&id);
-    let registration = registration.map_err(|_| StorageError::AccessNotFound { id })?;
+    State(storages): State<Arc<Storages>>,
+    Path(StoragePath { id }): Path<StoragePath>,
+) -> Result<Json<AccessInfoView>, ApiError> {
+    let registration = storages.registration(&id);
+    let registration = registration.map_err(|_| ApiError::AccessInfoNotFound { id })?;
     Ok(Json(view(registration)))
 }
 
-/// Lists how the storages were registered; never a password.
+/// Lists how the storages were registered, without passwords.
 #[utoipa::path(
     get,
     path = "/v1/access-infos",
-    responses((status = 200, body = AccessInfos, description = "How they were registered")),
+    responses((status = 200, body = ListAccessInfosResponse, description = "How the storages were registered")),
 )]
-pub(super) async fn list_access_infos(State(api): State<ApiState>) -> Json<AccessInfos> {
-    let registrations = api.storages().registrations().into_iter();
-    Json(AccessInfos {
+pub(super) async fn list_access_infos(
+    State(storages): State<Arc<Storages>>,
+) -> Json<ListAccessInfosResponse> {
+    let registrations = storages.registrations().into_iter();
+    Json(ListAccessInfosResponse {
         access_infos: registrations.map(view).collect(),
     })
 }
 
-fn view(registration: Registration) -> AccessInfo {
-    let part = |name| shown(&registration.access, name);
-    AccessInfo {
+fn view(registration: Registration) -> AccessInfoView {
+    let part = |name| without_password(&registration.access, name);
+    AccessInfoView {
         created_at: time(registration.created_us),
         updated_at: registration.updated_us.map(time),
         storage_id: registration.id.to_string(),
@@ -104,7 +103,7 @@ fn view(registration: Registration) -> AccessInfo {
     }
 }
 
-fn shown(access: &Access, name: &str) -> Map<String, Value> {
+fn without_password(access: &Access, name: &str) -> Map<String, Value> {
     let mut part = access.get(name).and_then(Value::as_object).cloned();
     let part = part.get_or_insert_default();
     part.remove("password");

@@ -1,76 +1,74 @@
-//! `/v1/storages/{id}/capabilities`: what a storage can be asked for.
+//! `/v1/storages/{id}/capabilities`: what can be collected from a storage.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::{
-    ApiState,
-    error::{ApiError, ErrorBody},
+use super::StoragePath;
+use crate::{
+    api::{
+        error::ApiError,
+        extract::{Json, Path},
+        responses::{StorageCallFailed, StorageNotFound},
+    },
+    collect::MetricInfo,
+    storages::Storages,
 };
-use crate::collect::MetricInfo;
 
-/// What a storage can be asked for.
+/// What can be collected from a storage.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CapabilitiesView {
-    /// Of which storage.
-    metadata: Metadata,
-    /// What its driver says.
-    spec: Spec,
+    metadata: CapabilitiesMetadata,
+    spec: CapabilitiesSpec,
 }
 
-/// Which storage it is.
+/// The storage.
 #[derive(Debug, Serialize, ToSchema)]
-struct Metadata {
-    /// Who made it.
+struct CapabilitiesMetadata {
     vendor: String,
-    /// What it is.
     model: String,
 }
 
-/// What a driver says of itself.
+/// What the driver can collect.
 #[derive(Debug, Serialize, ToSchema)]
-struct Spec {
-    /// Whether the storage remembers what it measured.
+struct CapabilitiesSpec {
+    /// Whether the storage keeps a history of its metrics.
     is_historic: bool,
-    /// For how long, in seconds, where that is known.
+    /// How long the storage keeps its history, in seconds; absent if that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     performance_metric_retention_window: Option<i64>,
-    /// What is measured, by type of resource and name.
+    /// Metrics by type of resource and by name.
     resource_metrics: BTreeMap<&'static str, BTreeMap<String, MetricView>>,
 }
 
-/// Something that is measured.
+/// A metric.
 #[derive(Debug, Serialize, ToSchema)]
 struct MetricView {
-    /// In what.
+    #[schema(example = "IOPS")]
     unit: String,
-    /// What it is, in words.
+    #[schema(example = "Read/write operations per second")]
     description: String,
 }
 
-/// Shows what a storage can be asked for.
+/// Shows what can be collected from a storage.
 #[utoipa::path(
     get,
     path = "/v1/storages/{id}/capabilities",
-    params(("id" = String, Path, description = "The storage's id")),
+    params(StoragePath),
     responses(
-        (status = 200, body = CapabilitiesView, description = "What it can be asked for"),
-        (status = 404, body = ErrorBody, description = "There is no such storage"),
-        (status = 500, body = ErrorBody, description = "The storage does not answer"),
+        (status = 200, body = CapabilitiesView, description = "What can be collected"),
+        StorageNotFound,
+        StorageCallFailed,
     ),
 )]
 pub(super) async fn show_capabilities(
-    State(api): State<ApiState>,
-    Path(id): Path<String>,
+    State(storages): State<Arc<Storages>>,
+    Path(StoragePath { id }): Path<StoragePath>,
 ) -> Result<Json<CapabilitiesView>, ApiError> {
-    let info = api.storages().get(&id)?.info;
-    let capabilities = api.storages().capabilities(&id).await?;
+    let info = storages.get(&id)?.info;
+    let capabilities = storages.capabilities(&id).await?;
     let metrics = |metrics: Vec<MetricInfo>| {
         let views = metrics.into_iter().map(|metric| {
             let MetricInfo {
@@ -84,11 +82,11 @@ pub(super) async fn show_capabilities(
     };
     let resources = capabilities.resource_metrics.into_iter();
     Ok(Json(CapabilitiesView {
-        metadata: Metadata {
+        metadata: CapabilitiesMetadata {
             vendor: info.vendor,
             model: info.model,
         },
-        spec: Spec {
+        spec: CapabilitiesSpec {
             is_historic: capabilities.is_historic,
             performance_metric_retention_window: capabilities.retention_ms.map(|ms| ms / 1_000),
             resource_metrics: resources

@@ -1,99 +1,63 @@
-//! `/v1/storages/{id}/metrics-config`: how often a storage is measured.
+//! `/v1/storages/{id}/metrics-config`: how often a storage is collected from.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, Request, State},
-};
-use serde::Serialize;
-use utoipa::ToSchema;
+use axum::extract::State;
 
-use super::{
-    super::{
-        ApiState, blocking,
-        error::{ApiError, ErrorBody},
+use super::{StoragePath, request::MetricsConfig};
+use crate::{
+    api::{
+        blocking,
+        error::ApiError,
+        extract::{Json, Path},
+        responses::{InvalidBody, InventoryUnavailable, StorageIsDeclared, StorageNotFound},
     },
-    request,
+    inventory::PerformanceSchedule,
+    storages::{StorageError, Storages},
 };
-use crate::{inventory::PerformanceSchedule, storages::StorageError};
 
-/// How often a storage is measured.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct MetricsConfig {
-    /// How often all of its parts are measured.
-    array_polling: ArrayPolling,
-}
-
-/// How often all parts of a storage are measured.
-#[derive(Debug, Serialize, ToSchema)]
-struct ArrayPolling {
-    /// Whether they are measured at all.
-    perf_collection: bool,
-    /// How often, in seconds.
-    interval: u64,
-    /// Whether what was missed while the host did not run is asked for.
-    is_historic: bool,
-}
-
-impl MetricsConfig {
-    fn new(schedule: &PerformanceSchedule) -> Self {
-        let at_least_one = schedule.interval.max(Duration::from_secs(1));
-        Self {
-            array_polling: ArrayPolling {
-                perf_collection: schedule.enabled,
-                interval: at_least_one.as_secs(),
-                is_historic: schedule.backfill,
-            },
-        }
-    }
-}
-
-/// Shows how often a storage is measured.
+/// Shows how often a storage is collected from.
 #[utoipa::path(
     get,
     path = "/v1/storages/{id}/metrics-config",
-    params(("id" = String, Path, description = "The storage's id")),
+    params(StoragePath),
     responses(
-        (status = 200, body = MetricsConfig, description = "How often it is measured"),
-        (status = 404, body = ErrorBody, description = "There is no such storage"),
+        (status = 200, body = MetricsConfig, description = "How often the storage is collected from"),
+        StorageNotFound,
     ),
 )]
 pub(super) async fn show_metrics_config(
-    State(api): State<ApiState>,
-    Path(id): Path<String>,
+    State(storages): State<Arc<Storages>>,
+    Path(StoragePath { id }): Path<StoragePath>,
 ) -> Result<Json<MetricsConfig>, ApiError> {
-    Ok(Json(MetricsConfig::new(
-        &api.storages().performance_schedule(&id)?,
+    Ok(Json(MetricsConfig::from(
+        &storages.performance_schedule(&id)?,
     )))
 }
 
-/// Sets how often a registered storage is measured: in force at once, and kept.
+/// Sets how often a registered storage is collected from. The change applies at
+/// once, and is stored.
 #[utoipa::path(
     put,
     path = "/v1/storages/{id}/metrics-config",
-    params(("id" = String, Path, description = "The storage's id")),
-    request_body(
-        content_type = "application/json",
-        content = serde_json::Value,
-        example = json!({"array_polling": {"perf_collection": true, "interval": 60, "is_historic": false}})
-    ),
+    params(StoragePath),
+    request_body(content = MetricsConfig, content_type = "application/json"),
     responses(
-        (status = 200, body = MetricsConfig, description = "It is in force"),
-        (status = 400, body = ErrorBody, description = "The body is not as it must be"),
-        (status = 404, body = ErrorBody, description = "There is no such storage"),
-        (status = 409, body = ErrorBody, description = "It is declared in the configuration"),
+        (status = 200, body = MetricsConfig, description = "The change applies"),
+        InvalidBody,
+        StorageNotFound,
+        StorageIsDeclared,
+        InventoryUnavailable,
     ),
 )]
 pub(super) async fn set_metrics_config(
-    State(api): State<ApiState>,
-    Path(id): Path<String>,
-    request: Request,
+    State(storages): State<Arc<Storages>>,
+    Path(StoragePath { id }): Path<StoragePath>,
+    Json(config): Json<MetricsConfig>,
 ) -> Result<Json<MetricsConfig>, ApiError> {
-    let schedule = request::polling(&request::json(&api, request).await?)?;
-    let config = MetricsConfig::new(&schedule);
+    let schedule = PerformanceSchedule::from(&config);
     let set: Result<(), StorageError> =
-        blocking(move || api.storages().set_performance_schedule(&id, schedule)).await?;
+        blocking(move || storages.set_performance_schedule(&id, schedule)).await?;
     set?;
     Ok(Json(config))
 }

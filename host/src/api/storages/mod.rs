@@ -1,40 +1,50 @@
-//! `/v1/storages`: registering storages, showing and forgetting them.
+//! `/v1/storages`: register, list, show and delete storages, and ask them.
 //!
-//! Shapes, statuses and names of errors are Delfin's.
+//! Shapes, statuses and error codes are those of Delfin.
 
 mod access;
 mod alerts;
 mod capabilities;
-pub(super) mod error;
+mod error;
 mod metrics_config;
 mod query;
-pub(super) mod request;
+mod request;
 mod view;
 
-use axum::{
-    Json,
-    extract::{Path, Query, Request, State, rejection::QueryRejection},
-    http::StatusCode,
-};
-use serde::Serialize;
+use std::sync::Arc;
+
+use axum::{extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    ApiState, blocking,
+    blocking,
     error::{ApiError, ErrorBody},
+    extract::{DelfinQuery, Json, Path},
+    responses::{
+        InvalidBody, InvalidDelfinQuery, InventoryUnavailable, StorageCallFailed,
+        StorageIsDeclared, StorageNotFound,
+    },
+    state::{ApiState, HostPhase},
 };
-use crate::{lifecycle::Phase, storages::StorageError};
-use query::Page;
+use crate::storages::{StorageError, Storages};
+use query::{ListStoragesQuery, Page};
+use request::RegisterStorageRequest;
 use view::StorageView;
 
-/// Parameters of a query, in their order.
-type Params = Result<Query<Vec<(String, String)>>, QueryRejection>;
+/// The storage of a call.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+struct StoragePath {
+    /// Id of the storage.
+    id: String,
+}
 
-/// Storages.
+/// A page of the list of storages.
 #[derive(Debug, Serialize, ToSchema)]
-struct Storages {
-    /// As the query has sorted them, the newest first without one.
+struct ListStoragesResponse {
+    /// In the order that the query asks for; without one, the newest first.
     storages: Vec<StorageView>,
 }
 
@@ -53,14 +63,13 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
         .routes(routes!(access::list_access_infos))
 }
 
-/// Registers a storage, and begins to collect from it.
+/// Registers a storage and starts to collect from it.
 #[utoipa::path(
     post,
     path = "/v1/storages",
     request_body(
+        content = RegisterStorageRequest,
         content_type = "application/json",
-        description = "`vendor`, `model` and one or more of `rest`, `ssh`, `cli` and `smis`; `storage_name` and `extra_attributes` if wanted.",
-        content = serde_json::Value,
         example = json!({
             "vendor": "fake_storage",
             "model": "fake_driver",
@@ -69,50 +78,44 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
         })
     ),
     responses(
-        (status = 201, body = StorageView, description = "It is registered"),
-        (status = 400, body = ErrorBody, description = "The body is not as it must be, the storage is registered already, or it refuses its driver"),
-        (status = 404, body = ErrorBody, description = "There is no driver for it"),
-        (status = 500, body = ErrorBody, description = "The storage does not answer"),
+        (status = 201, body = StorageView, description = "The storage is registered"),
+        InvalidBody,
+        (status = 400, body = ErrorBody, description = "The body is invalid, the storage is registered already, or it refuses the driver's login or options"),
+        (status = 404, body = ErrorBody, description = "No driver exists for this vendor and model"),
+        StorageCallFailed,
+        InventoryUnavailable,
     ),
 )]
 async fn create_storage(
-    State(api): State<ApiState>,
-    request: Request,
+    State(storages): State<Arc<Storages>>,
+    State(phase): State<HostPhase>,
+    Json(request): Json<RegisterStorageRequest>,
 ) -> Result<(StatusCode, Json<StorageView>), ApiError> {
-    let new = request::storage(&request::json(&api, request).await?)?;
-    if api.phase() != Phase::Running {
-        return Err(ApiError::stopping());
-    }
-    let known = api.storages().register(new).await?;
-    Ok((StatusCode::CREATED, Json(StorageView::new(&known))))
+    let new = request.into_storage()?;
+    phase.require_running()?;
+    let storage = storages.register(new).await?;
+    Ok((StatusCode::CREATED, Json(StorageView::new(&storage))))
 }
 
 /// Lists the storages, declared and registered ones.
 #[utoipa::path(
     get,
     path = "/v1/storages",
-    params(
-        ("limit" = Option<u64>, Query, description = "How many at most; 1000 if not given, and never more"),
-        ("offset" = Option<u64>, Query, description = "How many to leave out"),
-        ("marker" = Option<String>, Query, description = "The id of the last storage that was seen"),
-        ("sort" = Option<String>, Query, description = "`key[:asc|desc],…`; or `sort_key` and `sort_dir`"),
-        ("name" = Option<String>, Query, description = "Only those of that name; so `vendor`, `model`, `status` and `serial_number`"),
-    ),
+    params(ListStoragesQuery),
     responses(
-        (status = 200, body = Storages, description = "The storages"),
-        (status = 400, body = ErrorBody, description = "A parameter is not as it must be"),
-        (status = 404, body = ErrorBody, description = "The marker is no storage"),
+        (status = 200, body = ListStoragesResponse, description = "The storages"),
+        InvalidDelfinQuery,
+        (status = 404, body = ErrorBody, description = "`marker` is not the id of a storage"),
     ),
 )]
 async fn list_storages(
-    State(api): State<ApiState>,
-    params: Params,
-) -> Result<Json<Storages>, ApiError> {
-    let page = Page::read(&request::params(params)?)?;
-    let views = api.storages().list();
-    let views = views.iter().map(StorageView::new).collect();
-    Ok(Json(Storages {
-        storages: page.of(views)?,
+    State(storages): State<Arc<Storages>>,
+    DelfinQuery(query): DelfinQuery<ListStoragesQuery>,
+) -> Result<Json<ListStoragesResponse>, ApiError> {
+    let page = Page::new(query)?;
+    let views = storages.list().iter().map(StorageView::new).collect();
+    Ok(Json(ListStoragesResponse {
+        storages: page.select(views)?,
     }))
 }
 
@@ -120,35 +123,36 @@ async fn list_storages(
 #[utoipa::path(
     get,
     path = "/v1/storages/{id}",
-    params(("id" = String, Path, description = "Its id")),
+    params(StoragePath),
     responses(
         (status = 200, body = StorageView, description = "The storage"),
-        (status = 404, body = ErrorBody, description = "There is none"),
+        StorageNotFound,
     ),
 )]
 async fn show_storage(
-    State(api): State<ApiState>,
-    Path(id): Path<String>,
+    State(storages): State<Arc<Storages>>,
+    Path(StoragePath { id }): Path<StoragePath>,
 ) -> Result<Json<StorageView>, ApiError> {
-    Ok(Json(StorageView::new(&api.storages().get(&id)?)))
+    Ok(Json(StorageView::new(&storages.get(&id)?)))
 }
 
-/// Forgets a registered storage: it is collected from no more.
+/// Deletes a registered storage. The host collects nothing more from it.
 #[utoipa::path(
     delete,
     path = "/v1/storages/{id}",
-    params(("id" = String, Path, description = "Its id")),
+    params(StoragePath),
     responses(
-        (status = 202, description = "It is forgotten"),
-        (status = 404, body = ErrorBody, description = "There is none"),
-        (status = 409, body = ErrorBody, description = "It is declared in the configuration"),
+        (status = 202, description = "The storage is deleted"),
+        StorageNotFound,
+        StorageIsDeclared,
+        InventoryUnavailable,
     ),
 )]
 async fn delete_storage(
-    State(api): State<ApiState>,
-    Path(id): Path<String>,
+    State(storages): State<Arc<Storages>>,
+    Path(StoragePath { id }): Path<StoragePath>,
 ) -> Result<StatusCode, ApiError> {
-    let removed: Result<(), StorageError> = blocking(move || api.storages().remove(&id)).await?;
+    let removed: Result<(), StorageError> = blocking(move || storages.remove(&id)).await?;
     removed?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -1,18 +1,64 @@
-//! Which part of a list is asked for, and in which order.
+//! Which storages a list has, and in which order, as Delfin does it.
 
 use std::cmp::Ordering;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::IntoParams;
 
-use super::{super::error::ApiError, request::integer, view::StorageView};
-use crate::storages::StorageError;
+use super::view::StorageView;
+use crate::api::error::ApiError;
 
-const MOST: usize = 1_000;
+const MAX_LIMIT: usize = 1_000;
 const MAX_OFFSET: i64 = i32::MAX as i64;
-const FILTERS: [&str; 5] = ["name", "vendor", "model", "status", "serial_number"];
-const NO_COLUMN: [&str; 1] = ["sync_status"];
+/// Fields of a storage that Delfin cannot sort by.
+const NOT_SORTABLE: [&str; 1] = ["sync_status"];
 
-/// What a query asks for. Parameters that mean nothing here are passed over.
+/// The part of the list to answer with. The texts of errors are Delfin's.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListStoragesQuery {
+    /// Maximum number of storages; 1000 by default and at most.
+    #[param(value_type = Option<u64>)]
+    limit: Option<String>,
+    /// Number of storages to skip.
+    #[param(value_type = Option<u64>)]
+    offset: Option<String>,
+    /// Id of a storage: the list begins after it.
+    marker: Option<String>,
+    /// Sort order, as in `vendor:asc,name:desc`; without a direction, descending.
+    sort: Option<String>,
+    /// The field to sort by, if there is no `sort`; `created_at` by default.
+    sort_key: Option<String>,
+    /// `asc` or `desc`, for `sort_key`; `desc` by default.
+    sort_dir: Option<String>,
+    /// Only storages with this name.
+    name: Option<String>,
+    /// Only storages of this vendor.
+    vendor: Option<String>,
+    /// Only storages of this model.
+    model: Option<String>,
+    /// Only storages with this status: `normal`, `offline` or `unknown`.
+    status: Option<String>,
+    /// Only the storage with this serial number.
+    serial_number: Option<String>,
+}
+
+/// The times between which alerts are wanted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListAlertsQuery {
+    /// Begin, in milliseconds since the Unix epoch; 0 for no limit.
+    #[param(value_type = Option<i64>)]
+    begin_time: Option<String>,
+    /// End, in milliseconds since the Unix epoch; 0 for no limit.
+    #[param(value_type = Option<i64>)]
+    end_time: Option<String>,
+}
+
+/// A part of the list of storages, in an order.
 #[derive(Debug)]
 pub(super) struct Page {
     limit: usize,
@@ -28,26 +74,48 @@ enum Direction {
     Descending,
 }
 
-impl Page {
-    pub(super) fn read(params: &[(String, String)]) -> Result<Self, ApiError> {
-        // Of a parameter that is repeated, the last one counts.
-        let given = |name: &str| {
-            let mut found = params.iter().rev().filter(|(key, _)| key == name);
-            found.next().map(|(_, value)| value.as_str())
+impl ListAlertsQuery {
+    /// Begin and end, in milliseconds since the Unix epoch; 0 for no limit.
+    pub(super) fn times(&self) -> Result<[i64; 2], ApiError> {
+        let time = |text: &Option<String>| {
+            let Some(text) = text else { return Ok(0) };
+            integer(text).ok_or_else(|| {
+                ApiError::invalid(
+                    "begin_time and end_time should be integer values in milliseconds.",
+                )
+            })
         };
-        let filters = FILTERS.iter();
-        let filters = filters.filter_map(|name| Some((*name, given(name)?.to_owned())));
+        Ok([time(&self.begin_time)?, time(&self.end_time)?])
+    }
+}
+
+impl Page {
+    pub(super) fn new(query: ListStoragesQuery) -> Result<Self, ApiError> {
+        let filters = [
+            ("name", query.name),
+            ("vendor", query.vendor),
+            ("model", query.model),
+            ("status", query.status),
+            ("serial_number", query.serial_number),
+        ];
+        let filters = filters.into_iter();
         Ok(Self {
-            limit: limit(given("limit"))?,
-            offset: offset(given("offset"))?,
-            marker: given("marker").map(str::to_owned),
-            sort: sort(given("sort"), given("sort_key"), given("sort_dir"))?,
-            filters: filters.collect(),
+            limit: limit(query.limit.as_deref())?,
+            offset: offset(query.offset.as_deref())?,
+            sort: sort(
+                query.sort.as_deref(),
+                query.sort_key.as_deref(),
+                query.sort_dir.as_deref(),
+            )?,
+            marker: query.marker,
+            filters: filters
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect(),
         })
     }
 
-    /// That part of the list.
-    pub(super) fn of(&self, storages: Vec<StorageView>) -> Result<Vec<StorageView>, ApiError> {
+    /// The storages of this page.
+    pub(super) fn select(&self, storages: Vec<StorageView>) -> Result<Vec<StorageView>, ApiError> {
         let mut rows: Vec<(Map<String, Value>, StorageView)> = storages
             .into_iter()
             .map(|view| (columns(&view), view))
@@ -55,7 +123,7 @@ impl Page {
         for (key, _) in &self.sort {
             let is_column = |(columns, _): &(Map<String, Value>, _)| columns.contains_key(key);
             let known = rows.first().is_none_or(is_column);
-            if !known || NO_COLUMN.contains(&key.as_str()) {
+            if !known || NOT_SORTABLE.contains(&key.as_str()) {
                 return Err(ApiError::invalid("Invalid sort key"));
             }
         }
@@ -65,7 +133,7 @@ impl Page {
             Some(marker) => {
                 let place = rows.iter().position(|(_, view)| view.id == *marker);
                 let id = marker.clone();
-                1 + place.ok_or(StorageError::NotFound { id })?
+                1 + place.ok_or(ApiError::StorageNotFound { id })?
             }
         };
         let rows = rows.into_iter().skip(after);
@@ -83,22 +151,37 @@ impl Page {
             Direction::Ascending => of(key),
             Direction::Descending => of(key).reverse(),
         });
-        // Pages must not overlap where the keys say nothing.
+        // Without a last key that is unique, pages could overlap.
         let unequal = orders.find(|order| order.is_ne());
         unequal.unwrap_or_else(|| of("id"))
     }
 }
 
-fn limit(given: Option<&str>) -> Result<usize, ApiError> {
-    let Some(text) = given else { return Ok(MOST) };
+/// A whole number in the forms that Python reads: with a sign, spaces around it, and
+/// underscores between digits.
+fn integer(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let is_number = digits
+        .split('_')
+        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    is_number
+        .then(|| text.replace('_', "").parse().ok())
+        .flatten()
+}
+
+fn limit(text: Option<&str>) -> Result<usize, ApiError> {
+    let Some(text) = text else {
+        return Ok(MAX_LIMIT);
+    };
     let limit = integer(text).ok_or_else(|| ApiError::invalid("limit param must be an integer"))?;
     let limit = usize::try_from(limit);
     let limit = limit.map_err(|_| ApiError::invalid("limit param must be positive"))?;
-    Ok(limit.min(MOST))
+    Ok(limit.min(MAX_LIMIT))
 }
 
-fn offset(given: Option<&str>) -> Result<usize, ApiError> {
-    let Some(text) = given else { return Ok(0) };
+fn offset(text: Option<&str>) -> Result<usize, ApiError> {
+    let Some(text) = text else { return Ok(0) };
     let offset = integer(text).ok_or_else(|| ApiError::invalid("offset must be an integer"))?;
     if offset > MAX_OFFSET {
         return Err(ApiError::invalid("offset must be <= 2147483647"));
@@ -114,17 +197,17 @@ fn sort(
     let mut keys = Vec::new();
     if let Some(sort) = sort {
         for part in sort.split(',') {
-            let (key, way) = part.split_once(':').unwrap_or((part, "desc"));
-            keys.push((key.to_owned(), self::direction(way)?));
+            let (key, dir) = part.split_once(':').unwrap_or((part, "desc"));
+            keys.push((key.to_owned(), self::direction(dir)?));
         }
     } else {
-        let way = self::direction(direction.unwrap_or("desc"))?;
-        keys.push((key.unwrap_or("created_at").to_owned(), way));
+        let dir = self::direction(direction.unwrap_or("desc"))?;
+        keys.push((key.unwrap_or("created_at").to_owned(), dir));
     }
     if keys.iter().any(|(key, _)| key.is_empty()) {
         return Err(ApiError::invalid("Invalid sort key"));
     }
-    let first = keys.first().map_or(Direction::Descending, |(_, way)| *way);
+    let first = keys.first().map_or(Direction::Descending, |(_, dir)| *dir);
     keys.push(("created_at".to_owned(), first));
     Ok(keys)
 }
@@ -146,7 +229,7 @@ fn columns(view: &StorageView) -> Map<String, Value> {
     }
 }
 
-/// Nothing comes first, as in Delfin's database.
+/// Null comes first, as in Delfin's database.
 fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let number = |value: Option<&Value>| value.and_then(Value::as_u64);

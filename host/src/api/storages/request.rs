@@ -1,283 +1,342 @@
-//! What a request gives, checked: nothing of it is repeated in a refusal but the
-//! names of fields.
+//! Bodies of the calls on storages, checked while they are read.
 
-use axum::{
-    extract::{Query, Request},
-    http::header::CONTENT_TYPE,
-};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
-use super::{
-    super::{ApiState, error::ApiError, extract::body},
-    Params,
-};
 use crate::{
+    api::error::ApiError,
     collect::EXTRA,
     inventory::{Access, PerformanceSchedule},
     storages::NewStorage,
 };
 
-/// A registration is short.
-const MAX_BODY_BYTES: u64 = 1 << 20;
-
-const KEY_TYPES: [&str; 5] = [
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "ssh-rsa",
-];
-const OLD_KEY_TYPE: &str = "ssh-dss";
 /// Longer intervals are mistakes: a year, in seconds.
-const LONGEST_INTERVAL: u64 = 31_536_000;
+const MAX_INTERVAL: u64 = 31_536_000;
 
-type Object = Map<String, Value>;
-
-/// Fields of one object, and where it stands in the body.
-struct Fields<'a> {
-    object: &'a Object,
-    place: &'a str,
+/// A storage to register. At least one of `rest`, `ssh`, `cli` and `smis` is
+/// required.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RegisterStorageRequest {
+    /// Vendor, which with the model selects the driver.
+    #[serde(deserialize_with = "text::<_, 255>")]
+    #[schema(min_length = 1, max_length = 255, example = "fake_storage")]
+    vendor: String,
+    /// Model, which with the vendor selects the driver.
+    #[serde(deserialize_with = "text::<_, 255>")]
+    #[schema(min_length = 1, max_length = 255, example = "fake_driver")]
+    model: String,
+    /// Name of the storage.
+    #[serde(default, deserialize_with = "optional_text::<_, 255>")]
+    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    storage_name: Option<String>,
+    #[schema(nullable = false)]
+    rest: Option<RestAccess>,
+    #[schema(nullable = false)]
+    ssh: Option<SshAccess>,
+    #[schema(nullable = false)]
+    cli: Option<CliAccess>,
+    #[schema(nullable = false)]
+    smis: Option<SmisAccess>,
+    /// Settings of the driver, by name.
+    #[serde(default, deserialize_with = "extra_attributes")]
+    #[schema(value_type = Option<Object>, nullable = false, example = json!({"volumes": "20"}))]
+    extra_attributes: Option<Map<String, Value>>,
 }
 
-/// The JSON of a request.
-pub(in crate::api) async fn json(api: &ApiState, request: Request) -> Result<Value, ApiError> {
-    let (head, mut content) = request.into_parts();
-    let media = head.headers.get(CONTENT_TYPE);
-    let media = media
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = media.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        body::discard_later(&head.headers, content);
-        return Err(ApiError::InvalidContentType {
-            detail: "it must be `application/json`".to_owned(),
-        });
-    }
-    let limit = api.parts().config.max_body_bytes.min(MAX_BODY_BYTES);
-    let bytes = match body::read(&mut content, limit).await {
-        Ok(bytes) => zeroize::Zeroizing::new(bytes),
-        Err(error) => {
-            body::discard_later(&head.headers, content);
-            return Err(error);
+/// Access over REST.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RestAccess {
+    /// Host name or address.
+    #[serde(deserialize_with = "host")]
+    #[schema(max_length = 255, example = "127.0.0.1")]
+    host: String,
+    #[serde(deserialize_with = "port")]
+    #[schema(example = 8080)]
+    port: u16,
+    #[serde(deserialize_with = "text::<_, 255>")]
+    #[schema(min_length = 1, max_length = 255, example = "admin")]
+    username: String,
+    #[serde(deserialize_with = "text::<_, 255>")]
+    #[schema(min_length = 1, max_length = 255)]
+    password: String,
+}
+
+/// Access over SSH.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SshAccess {
+    /// Host name or address.
+    #[serde(deserialize_with = "host")]
+    #[schema(max_length = 255)]
+    host: String,
+    #[serde(deserialize_with = "port")]
+    port: u16,
+    #[serde(deserialize_with = "text::<_, 255>")]
+    #[schema(min_length = 1, max_length = 255)]
+    username: String,
+    #[serde(deserialize_with = "text::<_, 255>")]
+    #[schema(min_length = 1, max_length = 255)]
+    password: String,
+    /// The storage's public key.
+    #[serde(deserialize_with = "text::<_, 4096>")]
+    #[schema(min_length = 1, max_length = 4096)]
+    pub_key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub_key_type: Option<KeyType>,
+}
+
+/// Access over the storage's command line.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CliAccess {
+    /// Host name or address.
+    #[serde(deserialize_with = "host")]
+    #[schema(max_length = 255)]
+    host: String,
+    #[serde(
+        default,
+        deserialize_with = "optional_port",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
+    port: Option<u16>,
+    #[serde(deserialize_with = "text::<_, 255>")]
+    #[schema(min_length = 1, max_length = 255)]
+    username: String,
+    #[serde(deserialize_with = "text::<_, 255>")]
+    #[schema(min_length = 1, max_length = 255)]
+    password: String,
+}
+
+/// Access over SMI-S.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SmisAccess {
+    /// Host name or address.
+    #[serde(deserialize_with = "host")]
+    #[schema(max_length = 255)]
+    host: String,
+    #[serde(
+        default,
+        deserialize_with = "optional_port",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(nullable = false)]
+    port: Option<u16>,
+    #[serde(deserialize_with = "text::<_, 255>")]
+    #[schema(min_length = 1, max_length = 255)]
+    username: String,
+    #[serde(deserialize_with = "text::<_, 255>")]
+    #[schema(min_length = 1, max_length = 255)]
+    password: String,
+    #[serde(
+        default,
+        deserialize_with = "optional_text::<_, 255>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    namespace: Option<String>,
+}
+
+/// Type of a public key.
+#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
+enum KeyType {
+    #[serde(rename = "ssh-ed25519")]
+    Ed25519,
+    #[serde(rename = "ecdsa-sha2-nistp256")]
+    EcdsaP256,
+    #[serde(rename = "ecdsa-sha2-nistp384")]
+    EcdsaP384,
+    #[serde(rename = "ecdsa-sha2-nistp521")]
+    EcdsaP521,
+    #[serde(rename = "ssh-rsa")]
+    Rsa,
+    /// Deprecated by OpenSSH; Delfin takes it.
+    #[serde(rename = "ssh-dss")]
+    Dss,
+}
+
+/// How often a storage is collected from.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MetricsConfig {
+    array_polling: ArrayPolling,
+}
+
+/// How often all resources of a storage are collected from.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ArrayPolling {
+    /// Whether performance is collected at all.
+    perf_collection: bool,
+    /// Interval in seconds.
+    #[serde(deserialize_with = "interval")]
+    #[schema(minimum = 1, maximum = 31_536_000, example = 60)]
+    interval: u64,
+    /// Whether the time in which the host did not run is collected too, from a
+    /// storage that keeps its history.
+    is_historic: bool,
+}
+
+/// The part of its history that a storage is to look at for alerts.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SyncAlertsRequest {
+    /// Begin, in milliseconds since the Unix epoch; 0 for no limit.
+    #[serde(deserialize_with = "milliseconds")]
+    #[schema(example = 0)]
+    pub(super) begin_time: i64,
+    /// End, in milliseconds since the Unix epoch; 0 for no limit.
+    #[serde(deserialize_with = "milliseconds")]
+    #[schema(example = 99_999_999)]
+    pub(super) end_time: i64,
+}
+
+impl RegisterStorageRequest {
+    /// # Errors
+    ///
+    /// No way of access is given.
+    pub(super) fn into_storage(self) -> Result<NewStorage, ApiError> {
+        let ways = [
+            ("rest", self.rest.map(serde_json::to_value)),
+            ("ssh", self.ssh.map(serde_json::to_value)),
+            ("cli", self.cli.map(serde_json::to_value)),
+            ("smis", self.smis.map(serde_json::to_value)),
+        ];
+        let mut access = Access::new();
+        for (name, way) in ways {
+            let way = way.transpose().map_err(|error| ApiError::Internal {
+                log: format!("cannot write `{name}` of a registration: {error}"),
+            })?;
+            access.extend(way.map(|way| (name.to_owned(), way)));
         }
+        if access.is_empty() {
+            return Err(ApiError::invalid(
+                "one of `rest`, `ssh`, `cli` and `smis` is required",
+            ));
+        }
+        if let Some(attributes) = self.extra_attributes {
+            access.insert(EXTRA.to_owned(), Value::Object(attributes));
+        }
+        Ok(NewStorage {
+            vendor: self.vendor,
+            model: self.model,
+            storage_name: self.storage_name,
+            access,
+        })
+    }
+}
+
+impl From<&PerformanceSchedule> for MetricsConfig {
+    fn from(schedule: &PerformanceSchedule) -> Self {
+        // Declared storages may be collected from more often than once a second.
+        let seconds = schedule.interval.as_secs().max(1);
+        Self {
+            array_polling: ArrayPolling {
+                perf_collection: schedule.enabled,
+                interval: seconds,
+                is_historic: schedule.backfill,
+            },
+        }
+    }
+}
+
+impl From<&MetricsConfig> for PerformanceSchedule {
+    fn from(config: &MetricsConfig) -> Self {
+        let config = &config.array_polling;
+        Self {
+            enabled: config.perf_collection,
+            interval: std::time::Duration::from_secs(config.interval),
+            backfill: config.is_historic,
+        }
+    }
+}
+
+fn text<'de, D: Deserializer<'de>, const MAX: usize>(field: D) -> Result<String, D::Error> {
+    let value = Value::deserialize(field)?;
+    let text = value.as_str().map(str::to_owned);
+    text.filter(|text| (1..=MAX).contains(&text.chars().count()))
+        .ok_or_else(|| D::Error::custom(format!("must be a text of 1 to {MAX} characters")))
+}
+
+fn optional_text<'de, D: Deserializer<'de>, const MAX: usize>(
+    field: D,
+) -> Result<Option<String>, D::Error> {
+    text::<D, MAX>(field).map(Some)
+}
+
+fn host<'de, D: Deserializer<'de>>(field: D) -> Result<String, D::Error> {
+    let value = Value::deserialize(field)?;
+    let host = value.as_str().map(str::to_owned);
+    host.filter(|host| host.len() <= 255 && host.bytes().all(is_host_byte))
+        .ok_or_else(|| D::Error::custom("must be a host name or an address"))
+}
+
+fn port<'de, D: Deserializer<'de>>(field: D) -> Result<u16, D::Error> {
+    let value = Value::deserialize(field)?;
+    let port = value.as_u64().and_then(|port| u16::try_from(port).ok());
+    port.ok_or_else(|| D::Error::custom("must be a whole number from 0 to 65535"))
+}
+
+fn optional_port<'de, D: Deserializer<'de>>(field: D) -> Result<Option<u16>, D::Error> {
+    port(field).map(Some)
+}
+
+fn interval<'de, D: Deserializer<'de>>(field: D) -> Result<u64, D::Error> {
+    let value = Value::deserialize(field)?;
+    let seconds = value.as_u64();
+    seconds
+        .filter(|seconds| (1..=MAX_INTERVAL).contains(seconds))
+        .ok_or_else(|| {
+            D::Error::custom(format!(
+                "must be a whole number of seconds from 1 to {MAX_INTERVAL}"
+            ))
+        })
+}
+
+fn milliseconds<'de, D: Deserializer<'de>>(field: D) -> Result<i64, D::Error> {
+    let value = Value::deserialize(field)?;
+    // Python sends whole numbers of any length. A number past the range of i64 was
+    // written as a whole number, and is as good as the end of the range.
+    let beyond = || {
+        let number = value.as_f64()?;
+        (number.abs() >= i64::MAX as f64).then_some(number as i64)
     };
-    // What the parser says may show a part of the body.
-    serde_json::from_slice(&bytes).map_err(|_| ApiError::MalformedRequestBody {
-        detail: "cannot understand JSON".to_owned(),
-    })
+    let time = value.as_i64().or_else(beyond);
+    time.ok_or_else(|| D::Error::custom("must be a whole number of milliseconds"))
 }
 
-/// The parameters of a query.
-pub(super) fn params(params: Params) -> Result<Vec<(String, String)>, ApiError> {
-    let Query(params) = params.map_err(|_| ApiError::invalid("the query cannot be read"))?;
-    Ok(params)
-}
-
-/// A whole number, as Python reads one.
-pub(super) fn integer(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let is_sound = digits
-        .split('_')
-        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
-    is_sound
-        .then(|| text.replace('_', "").parse().ok())
-        .flatten()
-}
-
-/// A storage to register.
-pub(super) fn storage(body: &Value) -> Result<NewStorage, ApiError> {
-    let fields = Fields::new(body, "the body")?;
-    let known = [
-        "vendor",
-        "model",
-        "storage_name",
-        "rest",
-        "ssh",
-        "cli",
-        "smis",
-        EXTRA,
-    ];
-    fields.only(&known)?;
-    let mut access = Access::new();
-    for kind in ["rest", "ssh", "cli", "smis"] {
-        let Some(place) = fields.object.get(kind) else {
-            continue;
-        };
-        reached(kind, &Fields::new(place, kind)?)?;
-        access.insert(kind.to_owned(), place.clone());
-    }
-    let new = NewStorage {
-        vendor: fields.required_text("vendor", 255)?,
-        model: fields.required_text("model", 255)?,
-        storage_name: fields.text("storage_name", 1, 255)?,
-        access,
+/// A value whose name Delfin knows the pattern of has to be a text; the others are
+/// between the client and the driver.
+fn extra_attributes<'de, D: Deserializer<'de>>(
+    field: D,
+) -> Result<Option<Map<String, Value>>, D::Error> {
+    let Value::Object(attributes) = Value::deserialize(field)? else {
+        return Err(D::Error::custom("must be an object"));
     };
-    if new.access.is_empty() {
-        return Err(ApiError::invalid(
-            "one of `rest`, `ssh`, `cli` and `smis` is required",
-        ));
-    }
-    let mut new = new;
-    if let Some(extra) = fields.object.get(EXTRA) {
-        let checked = Fields::new(extra, EXTRA)?;
-        for name in checked.object.keys() {
-            if is_plain(name) {
-                checked.text(name, 0, 255)?;
-            }
-        }
-        new.access.insert(EXTRA.to_owned(), extra.clone());
-    }
-    Ok(new)
-}
-
-/// How often a storage is to be measured.
-pub(super) fn polling(body: &Value) -> Result<PerformanceSchedule, ApiError> {
-    let fields = Fields::new(body, "the body")?;
-    fields.only(&["array_polling"])?;
-    let polling = fields.required("array_polling")?;
-    let polling = Fields::new(polling, "array_polling")?;
-    polling.only(&["perf_collection", "interval", "is_historic"])?;
-    let seconds = polling.required("interval")?.as_u64();
-    let seconds = seconds.filter(|seconds| (1..=LONGEST_INTERVAL).contains(seconds));
-    let seconds = seconds.ok_or_else(|| {
-        ApiError::invalid(format!(
-            "`array_polling.interval` must be a whole number of seconds from 1 to {LONGEST_INTERVAL}"
-        ))
-    })?;
-    Ok(PerformanceSchedule {
-        enabled: polling.flag("perf_collection")?,
-        interval: std::time::Duration::from_secs(seconds),
-        backfill: polling.flag("is_historic")?,
-    })
-}
-
-/// The times that alerts are asked for; 0 where none is given.
-pub(super) fn times(body: &Value) -> Result<[i64; 2], ApiError> {
-    let fields = Fields::new(body, "the body")?;
-    fields.only(&["begin_time", "end_time"])?;
-    Ok([fields.time("begin_time")?, fields.time("end_time")?])
-}
-
-fn reached(kind: &str, fields: &Fields<'_>) -> Result<(), ApiError> {
-    let mut known = vec!["host", "port", "username", "password"];
-    match kind {
-        "ssh" => known.extend(["pub_key", "pub_key_type"]),
-        "smis" => known.push("namespace"),
-        _others => {}
-    }
-    fields.only(&known)?;
-    let host = fields.required("host")?.as_str();
-    let is_host = |host: &str| host.len() <= 255 && host.bytes().all(is_of_host);
-    if !host.is_some_and(is_host) {
-        return Err(fields.wrong("host", "must be a host's name or address"));
-    }
-    match (kind, fields.object.get("port")) {
-        ("cli" | "smis", None) => {}
-        (_, port) => {
-            let port = port.and_then(Value::as_u64);
-            if port.is_none_or(|port| port > 65_535) {
-                return Err(fields.wrong("port", "must be a whole number from 0 to 65535"));
-            }
+    let is_short = |value: &Value| {
+        let text = value.as_str();
+        text.is_some_and(|text| text.chars().count() <= 255)
+    };
+    for (name, value) in &attributes {
+        if is_plain(name) && !is_short(value) {
+            return Err(D::Error::custom(
+                "has a value that is not a text of at most 255 characters",
+            ));
         }
     }
-    fields.required_text("username", 255)?;
-    fields.required_text("password", 255)?;
-    if kind == "ssh" {
-        fields.required_text("pub_key", 4096)?;
-        let key_type = fields.object.get("pub_key_type");
-        let is_known = |value: &Value| {
-            value
-                .as_str()
-                .is_some_and(|name| name == OLD_KEY_TYPE || KEY_TYPES.contains(&name))
-        };
-        if !key_type.is_none_or(is_known) {
-            return Err(fields.wrong("pub_key_type", "is none that is known"));
-        }
-    }
-    fields.text("namespace", 1, 255)?;
-    Ok(())
+    Ok(Some(attributes))
 }
 
-fn is_of_host(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte)
-}
-
-/// A name whose value has to be a text; others are their driver's own affair.
 fn is_plain(name: &str) -> bool {
-    let of_name = |byte: u8| is_of_host(byte) || byte == b' ';
-    (1..=255).contains(&name.len()) && name.bytes().all(of_name)
+    let is_plain_byte = |byte: u8| is_host_byte(byte) || byte == b' ';
+    (1..=255).contains(&name.len()) && name.bytes().all(is_plain_byte)
 }
 
-impl<'a> Fields<'a> {
-    fn new(value: &'a Value, place: &'a str) -> Result<Self, ApiError> {
-        let object = value.as_object();
-        let object =
-            object.ok_or_else(|| ApiError::invalid(format!("`{place}` must be an object")))?;
-        Ok(Self { object, place })
-    }
-
-    fn wrong(&self, name: &str, what: &str) -> ApiError {
-        ApiError::invalid(format!("`{name}` of `{}` {what}", self.place))
-    }
-
-    fn only(&self, known: &[&str]) -> Result<(), ApiError> {
-        let mut names = self.object.keys();
-        match names.find(|name| !known.contains(&name.as_str())) {
-            // A name may be a secret that slipped: it is not repeated.
-            Some(_) => Err(ApiError::invalid(format!(
-                "`{}` has a field that is none of {}",
-                self.place,
-                known.join(", ")
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    fn required(&self, name: &str) -> Result<&'a Value, ApiError> {
-        let value = self.object.get(name);
-        value.ok_or_else(|| self.wrong(name, "is required"))
-    }
-
-    fn required_text(&self, name: &str, longest: usize) -> Result<String, ApiError> {
-        let text = self.text(name, 1, longest)?;
-        text.ok_or_else(|| self.wrong(name, "is required"))
-    }
-
-    fn text(
-        &self,
-        name: &str,
-        shortest: usize,
-        longest: usize,
-    ) -> Result<Option<String>, ApiError> {
-        let Some(value) = self.object.get(name) else {
-            return Ok(None);
-        };
-        let fits = |text: &&str| (shortest..=longest).contains(&text.chars().count());
-        match value.as_str().filter(fits) {
-            Some(text) => Ok(Some(text.to_owned())),
-            None => Err(self.wrong(
-                name,
-                &format!("must be a text of {shortest} to {longest} characters"),
-            )),
-        }
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, ApiError> {
-        let flag = self.required(name)?.as_bool();
-        flag.ok_or_else(|| self.wrong(name, "must be true or false"))
-    }
-
-    fn time(&self, name: &str) -> Result<i64, ApiError> {
-        let Some(value) = self.object.get(name) else {
-            return Ok(0);
-        };
-        let huge = |value: &Value| {
-            let number = value.as_f64()?;
-            // What is that large has been written as a whole number or makes no difference.
-            (number.abs() >= i64::MAX as f64).then_some(number as i64)
-        };
-        let time = value.as_i64().or_else(|| huge(value));
-        time.ok_or_else(|| self.wrong(name, "must be a whole number of milliseconds"))
-    }
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte)
 }

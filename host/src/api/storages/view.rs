@@ -5,46 +5,40 @@ use utoipa::ToSchema;
 
 use crate::{clock::rfc3339_micros, storages};
 
-/// A storage, as Delfin shows it: every key is always there.
+/// A storage, with the fields that Delfin shows. Times are in UTC, to the microsecond.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct StorageView {
-    /// When it was registered: UTC, to the microsecond.
+    /// When the storage was registered, or first declared.
     #[schema(example = "2026-01-02T03:04:05.678901")]
     created_at: String,
-    /// When it was changed last.
+    /// Last change of the registration; null if there was none.
     updated_at: Option<String>,
-    /// Its id.
     pub(super) id: String,
-    /// What it calls itself.
     name: String,
-    /// What it is, in words.
     description: Option<String>,
-    /// Where it stands.
     location: Option<String>,
     /// `normal`, `offline` or `unknown`.
     #[schema(example = "normal")]
     status: &'static str,
-    /// Always `SYNCED`: it is shown as it last said it is.
+    /// Always `SYNCED`.
+    #[schema(example = "SYNCED")]
     sync_status: &'static str,
-    /// Who made it.
     vendor: String,
-    /// What it is.
     model: String,
-    /// What tells it from others of its model.
     serial_number: String,
-    /// The version of its firmware.
     firmware_version: Option<String>,
-    /// What can be used at all, in bytes.
+    /// Usable capacity in bytes.
     total_capacity: u64,
-    /// What is used.
+    /// In bytes.
     used_capacity: u64,
-    /// What is not used.
+    /// In bytes.
     free_capacity: u64,
-    /// What its disks hold.
+    /// Capacity of all disks in bytes.
     raw_capacity: u64,
-    /// What was promised to its users.
+    /// Capacity that is provisioned to hosts in bytes; more than `total_capacity` if the
+    /// storage is overcommitted.
     subscribed_capacity: u64,
-    /// Always null: what is forgotten is not shown.
+    /// Always null.
     deleted_at: Option<String>,
     /// Always false.
     deleted: bool,
@@ -78,7 +72,7 @@ impl StorageView {
     }
 }
 
-/// Microseconds since the epoch as Delfin writes them: without a zone.
+/// A time in microseconds since the Unix epoch as Delfin writes it: without a zone.
 pub(super) fn time(us: i64) -> String {
     rfc3339_micros(us).trim_end_matches('Z').to_owned()
 }

@@ -64,7 +64,7 @@ fn post(host: &Host, action: &str, body: &Value) -> Value {
 }
 
 #[test]
-fn a_dead_letter_is_shown_with_what_became_of_it() {
+fn a_dead_letter_is_shown_with_its_outcome() {
     let host = host_with(&["no such metric"]);
     let mut json = host.get("/v1/dead-letters").json();
     let letter = &mut json["dead_letters"][0];
@@ -96,7 +96,7 @@ fn a_dead_letter_is_shown_with_what_became_of_it() {
 }
 
 #[test]
-fn its_content_can_be_handed_in_again() {
+fn the_content_of_a_dead_letter_can_be_ingested_again() {
     let host = host_with(&["no such metric"]);
     let shown = host.get("/v1/dead-letters/performance-1").json();
     let sent: Value = serde_json::from_str(TWO_POINTS).unwrap();
@@ -107,7 +107,7 @@ fn its_content_can_be_handed_in_again() {
 }
 
 #[test]
-fn letters_are_found_by_what_is_said_of_them() {
+fn dead_letters_are_found_by_exporter_time_and_reason() {
     let host = host_with(&["no such metric", "too old", "no such host"]);
     assert_eq!(
         ids(&host, ""),
@@ -128,7 +128,12 @@ fn letters_are_found_by_what_is_said_of_them() {
             "since=soon",
             "`since` must be how long ago, as in `2h`, or a time in RFC 3339",
         ),
-        ("limit=-1", "limit must be a whole number from 0 on"),
+        ("limit=-1", "`limit` must be a whole number, 0 or more"),
+        ("reason=a&reason=b", "parameter `reason` is repeated"),
+        (
+            "exporters=a",
+            "the query has an unknown parameter (known: `exporter`, `since`, `reason`, `limit`)",
+        ),
     ] {
         host.get(&format!("/v1/dead-letters?{query}")).is_error(
             400,
@@ -139,7 +144,7 @@ fn letters_are_found_by_what_is_said_of_them() {
 }
 
 #[test]
-fn what_is_replayed_is_pending_and_can_be_neither_purged_nor_replayed_twice() {
+fn a_replayed_dead_letter_is_pending_and_is_neither_purged_nor_replayed_twice() {
     let host = host_with(&["a", "b", "c"]);
     let two = json!({"ids": ["performance-1", "performance-3", "alert-1"]});
     assert_eq!(post(&host, "replay", &two)["letters"], 2);
@@ -157,7 +162,7 @@ fn what_is_replayed_is_pending_and_can_be_neither_purged_nor_replayed_twice() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+fn a_dry_run_counts_and_changes_nothing() {
     let host = host_with(&["a", "b", "a"]);
     let body = |dry_run| json!({"reason": "A", "limit": 1, "dry_run": dry_run});
     let mut would = post(&host, "purge", &body(true));
@@ -175,7 +180,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
 }
 
 #[test]
-fn nothing_said_purges_nothing() {
+fn a_body_that_selects_nothing_is_refused() {
     let host = host_with(&["a"]);
     for body in ["{}", r#"{"limit": 1}"#] {
         for action in ["purge", "replay"] {
@@ -183,8 +188,8 @@ fn nothing_said_purges_nothing() {
                 .is_error(
                     400,
                     "InvalidInput",
-                    "Invalid input received. the body must say which: \
-                     `exporter`, `since`, `reason` or `ids`; or `all`",
+                    "Invalid input received. the body selects no dead letters \
+                     (give `exporter`, `since`, `reason` or `ids`, or set `all`)",
                 );
         }
     }
@@ -192,7 +197,7 @@ fn nothing_said_purges_nothing() {
 }
 
 #[test]
-fn an_unknown_letter_is_404() {
+fn an_unknown_dead_letter_is_404() {
     let host = Host::start();
     for id in ["performance-1", "alert-x", "12"] {
         host.get(&format!("/v1/dead-letters/{id}")).is_error(
@@ -204,7 +209,7 @@ fn an_unknown_letter_is_404() {
 }
 
 #[test]
-fn a_letter_that_cannot_be_read_is_shown_all_the_same() {
+fn a_dead_letter_whose_content_cannot_be_read_is_shown() {
     let host = host_with(&["a"]);
     let journal = host.journals.of(Kind::Performance);
     assert_eq!(host.post("/v1/ingest/performance", TWO_POINTS).status, 202);

@@ -1,15 +1,15 @@
-//! The calls into an exporter's plugin, and what they brought about.
+//! Metrics of the calls into an exporter's plugin.
 
 use std::fmt;
 
-use super::{Seen, Table};
+use super::{Sample, Table};
 use crate::delivery::{CIRCUITS, CLASSES, LATENCY_BOUNDS, Latency};
 
 impl Table<'_, '_> {
     pub(super) fn calls(&mut self) -> fmt::Result {
-        let attempts = self.seen.iter().flat_map(|seen| {
-            let classes = CLASSES.iter().zip(seen.status.attempts);
-            classes.map(|(class, calls)| ([seen.label(), ("outcome", class)], calls))
+        let attempts = self.samples.iter().flat_map(|sample| {
+            let classes = CLASSES.iter().zip(sample.status.attempts);
+            classes.map(|(class, calls)| ([sample.label(), ("outcome", class)], calls))
         });
         let help = "Calls of `export`, by outcome.";
         self.page.counter("exporter_attempts", help, attempts)?;
@@ -18,18 +18,22 @@ impl Table<'_, '_> {
             "Time spent in `export`.",
             |status| status.export_time.as_secs_f64(),
         )?;
-        let latencies = self.seen.iter().map(|seen| {
-            let latency = &seen.status.latency;
-            ([seen.label()], latency.sum.as_secs_f64(), buckets(latency))
+        let latencies = self.samples.iter().map(|sample| {
+            let latency = &sample.status.latency;
+            (
+                [sample.label()],
+                latency.sum.as_secs_f64(),
+                buckets(latency),
+            )
         });
         self.page.histogram(
             "exporter_delivery_latency_seconds",
-            "Time from accepting a batch to its delivery, by call.",
+            "Time from the acceptance of a batch to its delivery, per call.",
             latencies,
         )?;
         self.counter(
             "exporter_splits",
-            "Calls whose rows were sent again in halves.",
+            "Requests that were split in half and sent again.",
             |status| status.splits,
         )?;
         self.counter(
@@ -37,26 +41,24 @@ impl Table<'_, '_> {
             "Panics caught in the plugin.",
             |status| status.panics,
         )?;
-        self.counter(
-            "exporter_hangs",
-            "Calls that went past their deadline.",
-            |status| status.hangs,
-        )?;
+        self.counter("exporter_hangs", "Calls past their deadline.", |status| {
+            status.hangs
+        })?;
         self.gauge(
             "exporter_left_behind_threads",
-            "Threads that hang, and that nobody waits for any more.",
-            |seen| seen.status.left_behind,
+            "Threads that hang in a call and were abandoned.",
+            |sample| sample.status.left_behind,
         )?;
         self.counter(
             "exporter_restarts",
-            "Instances made after the first.",
+            "Instances created after the first one.",
             |status| status.restarts,
         )?;
-        let succeeded = self.seen.iter().filter_map(|seen| {
-            let seconds = seen.status.last_success_ms? as f64 / 1000.0;
-            Some(([seen.label()], seconds))
+        let succeeded = self.samples.iter().filter_map(|sample| {
+            let seconds = sample.status.last_success_ms? as f64 / 1000.0;
+            Some(([sample.label()], seconds))
         });
-        let help = "When the exporter last delivered, in seconds since 1970.";
+        let help = "Time of the last delivery, in seconds since the Unix epoch.";
         self.page
             .gauge("exporter_last_success_timestamp_seconds", help, succeeded)
     }
@@ -64,38 +66,38 @@ impl Table<'_, '_> {
     pub(super) fn circuit(&mut self) -> fmt::Result {
         self.gauge(
             "exporter_circuit_state",
-            "What the circuit breaker lets through: 0 closed, every call; 1 half open, one; 2 open, none.",
-            |seen| seen.status.circuit as u32,
+            "State of the circuit breaker: 0 closed, every call passes; 1 half open, one call passes; 2 open, no call passes.",
+            |sample| sample.status.circuit as u32,
         )?;
-        let transitions = self.seen.iter().flat_map(|seen| {
-            let circuits = CIRCUITS.iter().zip(seen.status.transitions);
-            circuits.map(|(circuit, times)| ([seen.label(), ("to", circuit)], times))
+        let transitions = self.samples.iter().flat_map(|sample| {
+            let circuits = CIRCUITS.iter().zip(sample.status.transitions);
+            circuits.map(|(circuit, times)| ([sample.label(), ("to", circuit)], times))
         });
-        let help = "Changes of the circuit breaker, by what it changed to.";
+        let help = "Changes of the circuit breaker, by new state.";
         self.page
             .counter("exporter_circuit_transitions", help, transitions)
     }
 
     pub(super) fn resending(&mut self) -> fmt::Result {
-        let resending = |seen: &&Seen<'_>| seen.exporter.resends;
-        let resent = self.seen.iter().filter(resending);
-        let resent = resent.map(|seen| ([seen.label()], seen.status.resent_items));
-        let help = "Active alerts that were sent again, and arrived.";
+        let resending = |sample: &&Sample<'_>| sample.exporter.resends;
+        let resent = self.samples.iter().filter(resending);
+        let resent = resent.map(|sample| ([sample.label()], sample.status.resent_items));
+        let help = "Active alerts that were resent and delivered.";
         self.page.counter("exporter_resent_items", help, resent)?;
-        let failed = self.seen.iter().filter(resending);
-        let failed = failed.map(|seen| ([seen.label()], seen.status.failed_resends));
-        let help = "Rounds of sending active alerts again that failed.";
+        let failed = self.samples.iter().filter(resending);
+        let failed = failed.map(|sample| ([sample.label()], sample.status.failed_resends));
+        let help = "Resends of the active alerts that failed.";
         self.page.counter("exporter_failed_resends", help, failed)
     }
 
     pub(super) fn plugin_counters(&mut self) -> fmt::Result {
-        let counters = self.seen.iter().flat_map(|seen| {
-            let counters = seen.plugin_counters.iter();
-            counters.map(|(name, value)| ([seen.label(), ("counter", name.as_str())], *value))
+        let counters = self.samples.iter().flat_map(|sample| {
+            let counters = sample.plugin_counters.iter();
+            counters.map(|(name, value)| ([sample.label(), ("counter", name.as_str())], *value))
         });
         self.page.counter(
             "exporter_plugin_counter",
-            "What the plugin itself counts, by its name for it.",
+            "Counters of the plugin, by the name that it gives them.",
             counters,
         )
     }

@@ -1,4 +1,4 @@
-//! How each exporter fares, and what became of its items.
+//! Metrics of the exporters.
 
 mod calls;
 mod items;
@@ -17,21 +17,20 @@ use crate::{
     journal::{Backlog, DeadLetterCount, ItemCounts, ReadError},
 };
 
-/// Asks each exporter.
 #[derive(Debug)]
-pub(super) struct Running(pub(super) ExporterSet);
+pub(super) struct ExporterCollector(pub(super) ExporterSet);
 
-impl Collector for Running {
+impl Collector for ExporterCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let exporters = self.0.list();
         let mut table = Table {
             page: Page::new(encoder),
-            seen: exporters.iter().map(Seen::now).collect(),
+            samples: exporters.iter().map(Sample::now).collect(),
         };
         table.identity()?;
-        table.waiting()?;
+        table.pending()?;
         table.items()?;
-        table.letters()?;
+        table.dead_letters()?;
         table.calls()?;
         table.circuit()?;
         table.resending()?;
@@ -40,40 +39,40 @@ impl Collector for Running {
 }
 
 /// An exporter at the moment of a scrape.
-struct Seen<'a> {
+struct Sample<'a> {
     exporter: &'a ExporterHandle,
     status: StatusView,
-    /// Nothing if the journal cannot be read now.
-    held: Option<Held>,
+    /// `None` if the journal cannot be read now.
+    journal: Option<JournalSample>,
     plugin_counters: Vec<(String, u64)>,
 }
 
-/// What the journal knows of an exporter.
-struct Held {
+/// What the journal has of an exporter.
+struct JournalSample {
     counts: ItemCounts,
     backlog: Backlog,
-    letters: DeadLetterCount,
+    dead_letters: DeadLetterCount,
 }
 
-impl Held {
+impl JournalSample {
     fn of(exporter: &ExporterHandle) -> Result<Self, ReadError> {
         Ok(Self {
             counts: exporter.counts()?,
             backlog: exporter.backlog()?,
-            letters: exporter.dead_letters()?,
+            dead_letters: exporter.dead_letters()?,
         })
     }
 }
 
-impl<'a> Seen<'a> {
+impl<'a> Sample<'a> {
     fn now(exporter: &'a ExporterHandle) -> Self {
-        let held = Held::of(exporter).inspect_err(|error| {
-            log::debug!(exporter = exporter.name; "no metrics of its items: {error}");
+        let journal = JournalSample::of(exporter).inspect_err(|error| {
+            log::debug!(exporter = exporter.name; "cannot read the counts of an exporter for its metrics: {error}");
         });
         Self {
             exporter,
             status: exporter.status.view(),
-            held: held.ok(),
+            journal: journal.ok(),
             plugin_counters: exporter.counters.values(),
         }
     }
@@ -85,36 +84,40 @@ impl<'a> Seen<'a> {
 
 struct Table<'p, 'a> {
     page: Page<'p>,
-    seen: Vec<Seen<'a>>,
+    samples: Vec<Sample<'a>>,
 }
 
 impl Table<'_, '_> {
     fn identity(&mut self) -> fmt::Result {
-        let info = self.seen.iter().map(|seen| {
+        let info = self.samples.iter().map(|sample| {
             let ExporterHandle {
                 plugin,
                 plugin_version,
                 kind,
                 ..
-            } = seen.exporter;
+            } = sample.exporter;
             let version = plugin_version.as_deref().unwrap_or_default();
             [
-                seen.label(),
+                sample.label(),
                 ("plugin", plugin.as_str()),
                 ("version", version),
                 ("kind", kind.as_str()),
             ]
         });
-        self.page.info("exporter", "What each exporter is.", info)?;
-        let states = self.seen.iter().flat_map(|seen| {
+        self.page.info(
+            "exporter",
+            "Plugin, version and kind of each exporter.",
+            info,
+        )?;
+        let states = self.samples.iter().flat_map(|sample| {
             State::ALL.map(|state| {
-                let labels = [seen.label(), ("state", state.as_str())];
-                (labels, u32::from(seen.status.state == state))
+                let labels = [sample.label(), ("state", state.as_str())];
+                (labels, u32::from(sample.status.state == state))
             })
         });
         self.page.gauge(
             "exporter_state",
-            "1 for the state that the exporter is in.",
+            "1 for the state of the exporter, 0 for the others.",
             states,
         )
     }
@@ -123,10 +126,10 @@ impl Table<'_, '_> {
         &mut self,
         name: &str,
         help: &str,
-        value: impl Fn(&Seen<'_>) -> V,
+        value: impl Fn(&Sample<'_>) -> V,
     ) -> fmt::Result {
-        let series = self.seen.iter();
-        let series = series.map(|seen| ([seen.label()], value(seen)));
+        let series = self.samples.iter();
+        let series = series.map(|sample| ([sample.label()], value(sample)));
         self.page.gauge(name, help, series)
     }
 
@@ -136,33 +139,33 @@ impl Table<'_, '_> {
         help: &str,
         value: impl Fn(&StatusView) -> V,
     ) -> fmt::Result {
-        let series = self.seen.iter();
-        let series = series.map(|seen| ([seen.label()], value(&seen.status)));
+        let series = self.samples.iter();
+        let series = series.map(|sample| ([sample.label()], value(&sample.status)));
         self.page.counter(name, help, series)
     }
 
-    fn held_gauge<V: EncodeGaugeValue>(
+    fn journal_gauge<V: EncodeGaugeValue>(
         &mut self,
         name: &str,
         help: &str,
-        value: impl Fn(&Seen<'_>, &Held) -> V,
+        value: impl Fn(&Sample<'_>, &JournalSample) -> V,
     ) -> fmt::Result {
-        let series = self.seen.iter().filter_map(|seen| {
-            let held = seen.held.as_ref()?;
-            Some(([seen.label()], value(seen, held)))
+        let series = self.samples.iter().filter_map(|sample| {
+            let journal = sample.journal.as_ref()?;
+            Some(([sample.label()], value(sample, journal)))
         });
         self.page.gauge(name, help, series)
     }
 
-    fn held_counter(
+    fn journal_counter(
         &mut self,
         name: &str,
         help: &str,
         value: impl Fn(&ItemCounts) -> u64,
     ) -> fmt::Result {
-        let series = self.seen.iter().filter_map(|seen| {
-            let held = seen.held.as_ref()?;
-            Some(([seen.label()], value(&held.counts)))
+        let series = self.samples.iter().filter_map(|sample| {
+            let journal = sample.journal.as_ref()?;
+            Some(([sample.label()], value(&journal.counts)))
         });
         self.page.counter(name, help, series)
     }

@@ -1,0 +1,153 @@
+//! The state of the interface, and the parts of it that handlers take.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use prometheus_client::registry::Registry;
+use tokio::sync::{Semaphore, watch};
+
+use super::{
+    error::ApiError,
+    metrics::{self, IngestMetrics},
+};
+use crate::{
+    alert::ActiveAlerts,
+    batch_journal::BatchJournals,
+    config::{ApiConfig, JournalConfig},
+    exporters::{ExporterSet, Reloader},
+    ingest,
+    lifecycle::Phase,
+    storages::Storages,
+};
+
+/// Clients that wait for the delivery of their batches at a time. Further ones get
+/// their answer without waiting.
+const MAX_WAITING_CLIENTS: usize = 512;
+
+/// The parts of the host that the interface shows, changes, or hands batches to.
+#[derive(Clone, Debug)]
+pub struct ApiParts {
+    pub config: ApiConfig,
+    pub journal: JournalConfig,
+    pub journals: BatchJournals,
+    pub alerts: ActiveAlerts,
+    pub exporters: ExporterSet,
+    pub storages: Arc<Storages>,
+    pub reloader: Reloader,
+    pub phase: watch::Receiver<Phase>,
+}
+
+/// The state of the interface. Handlers take the part that they use.
+#[derive(Clone, Debug)]
+pub struct ApiState(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    journals: BatchJournals,
+    alerts: ActiveAlerts,
+    exporters: ExporterSet,
+    storages: Arc<Storages>,
+    reloader: Reloader,
+    phase: HostPhase,
+    max_body_bytes: MaxBodyBytes,
+    min_free_bytes: MinFreeBytes,
+    ingest: IngestState,
+    registry: Arc<Registry>,
+}
+
+/// The phase that the host is in.
+#[derive(Clone, Debug)]
+pub(super) struct HostPhase(watch::Receiver<Phase>);
+
+/// `api.max_body_bytes`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MaxBodyBytes(pub(super) u64);
+
+/// `journal.min_free_bytes`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MinFreeBytes(pub(super) u64);
+
+/// What the calls that bring batches share.
+#[derive(Clone, Debug)]
+pub(super) struct IngestState {
+    pub(super) journals: BatchJournals,
+    pub(super) phase: HostPhase,
+    pub(super) limits: ingest::Limits,
+    pub(super) metrics: IngestMetrics,
+    /// Permits to parse a body: one per processor. More bodies at a time would use
+    /// more memory and finish no earlier.
+    pub(super) parsing: Arc<Semaphore>,
+    /// Permits to wait for the delivery of a batch.
+    pub(super) waiting: Arc<Semaphore>,
+}
+
+impl ApiState {
+    #[must_use]
+    pub fn new(parts: ApiParts) -> Self {
+        let mut registry = metrics::registry(&parts);
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let ingest = IngestState {
+            journals: parts.journals.clone(),
+            phase: HostPhase(parts.phase.clone()),
+            limits: ingest::Limits::from(&parts.config),
+            metrics: IngestMetrics::register(&mut registry),
+            parsing: Arc::new(Semaphore::new(processors)),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING_CLIENTS)),
+        };
+        Self(Arc::new(Parts {
+            journals: parts.journals,
+            alerts: parts.alerts,
+            exporters: parts.exporters,
+            storages: parts.storages,
+            reloader: parts.reloader,
+            phase: HostPhase(parts.phase),
+            max_body_bytes: MaxBodyBytes(parts.config.max_body_bytes),
+            min_free_bytes: MinFreeBytes(parts.journal.min_free_bytes),
+            ingest,
+            registry: Arc::new(registry),
+        }))
+    }
+}
+
+impl HostPhase {
+    pub(super) fn get(&self) -> Phase {
+        *self.0.borrow()
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Phase> {
+        self.0.clone()
+    }
+
+    /// # Errors
+    ///
+    /// The host is stopping: it takes nothing any more.
+    pub(super) fn require_running(&self) -> Result<(), ApiError> {
+        match self.get() {
+            Phase::Running => Ok(()),
+            Phase::Draining | Phase::Stopping | Phase::Aborting => Err(ApiError::Stopping),
+        }
+    }
+}
+
+macro_rules! parts {
+    ($($part:ty = $field:ident;)*) => {$(
+        impl FromRef<ApiState> for $part {
+            fn from_ref(state: &ApiState) -> Self {
+                state.0.$field.clone()
+            }
+        }
+    )*};
+}
+
+parts! {
+    BatchJournals = journals;
+    ActiveAlerts = alerts;
+    ExporterSet = exporters;
+    Arc<Storages> = storages;
+    Reloader = reloader;
+    HostPhase = phase;
+    MaxBodyBytes = max_body_bytes;
+    MinFreeBytes = min_free_bytes;
+    IngestState = ingest;
+    Arc<Registry> = registry;
+}
