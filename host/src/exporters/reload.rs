@@ -28,15 +28,15 @@ const GRACE: Duration = Duration::from_secs(2);
 /// What a reload did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reloaded {
-    /// ExporterSet that are new.
+    /// Exporters that are new.
     pub added: Vec<String>,
-    /// ExporterSet that were replaced, because their settings or their plugin changed.
+    /// Exporters that were replaced, because their settings or their plugin changed.
     pub changed: Vec<String>,
-    /// ExporterSet that are gone; what waits for them is kept for a day.
+    /// Exporters that are gone; what waits for them is kept for a day.
     pub removed: Vec<String>,
-    /// ExporterSet that were not touched, but had given up and try again.
+    /// Exporters that were not touched, but had given up and try again.
     pub resumed: Vec<String>,
-    /// ExporterSet that were not touched.
+    /// Exporters that were not touched.
     pub unchanged: Vec<String>,
     /// Parts of the configuration that changed and need a restart of the host.
     pub needs_restart: Vec<&'static str>,
