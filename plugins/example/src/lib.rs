@@ -1,9 +1,13 @@
-//! Exporters that log what they receive, at debug: the smallest thing to copy.
+//! Exporters that log what they receive, at debug level: the smallest plugin to
+//! start from.
+
+mod config;
 
 use delfin_plugin_api::{
     AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin, log,
-    serde::Deserialize,
 };
+
+use crate::config::Config;
 
 export_plugin! {
     "PerformanceExporterExample" => PerformanceExample: "Logs each series at debug",
@@ -12,11 +16,6 @@ export_plugin! {
 
 struct PerformanceExample;
 struct AlertExample;
-
-/// There is nothing to set.
-#[derive(Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
-struct Config {}
 
 impl Exporter for PerformanceExample {
     type Batch = PerformanceBatch;
