@@ -1,14 +1,15 @@
 //! The settings, from `[exporter.NAME.config]`.
 //!
-//! Promises: all mistakes are reported at once, each with its key, its value
-//! and what would be right; nothing falls back to a default.
+//! Promises: all mistakes are reported at once, each with its key, its value and a
+//! remedy; a bad value never falls back to a default.
 
 use std::{path::PathBuf, time::Duration};
 
 use delfin_plugin_api::{
     quantity::{parse_duration, parse_size},
-    serde::Deserialize,
+    setting::{ConfigError, Mistakes},
 };
+use serde::Deserialize;
 use serde_json::Value;
 
 const SIZE: &str = "write `100MiB`, `10MB` or a number of bytes; 0 for no limit";
@@ -16,24 +17,23 @@ const AGE: &str = "write `24h`, `30m` or `1h30m`; 0 for no limit";
 const COUNT: &str = "write a whole number; 0 to keep all";
 const PATH: &str = "name the file to append to, such as `/var/lib/delfin/performance.jsonl`";
 
-/// Checked settings. What is `None` is not limited.
+/// Checked settings. `None` means no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", try_from = "Written")]
+#[serde(try_from = "Written")]
 pub(crate) struct Config {
-    /// The file that lines are appended to.
     pub(crate) path: PathBuf,
-    /// The length from which on the file is set aside.
+    /// A file of at least this length is rotated.
     pub(crate) rotate_bytes: Option<u64>,
-    /// The age from which on the file is set aside.
+    /// A file whose first line is at least this old is rotated.
     pub(crate) rotate_age: Option<Duration>,
-    /// How many files that were set aside are kept.
+    /// The number of rotated files to keep.
     pub(crate) keep: Option<usize>,
 }
 
-/// The settings as they were written: any value, so that a mistake in one of
-/// them can be reported with its key, and beside the others.
+/// The settings as they were written. Each takes any value, so that all mistakes
+/// can be reported together, each with its key.
 #[derive(Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct Written {
     path: Option<Value>,
     rotate_bytes: Option<Value>,
@@ -41,61 +41,36 @@ struct Written {
     keep: Option<Value>,
 }
 
-/// Why settings cannot work.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", mistakes.join("; "))]
-struct ConfigError {
-    mistakes: Vec<String>,
-}
-
 impl TryFrom<Written> for Config {
     type Error = ConfigError;
 
     fn try_from(written: Written) -> Result<Self, ConfigError> {
-        let mut mistakes = Vec::new();
-        let path = match &written.path {
-            None => {
-                mistakes.push(format!("`path` is missing ({PATH})"));
-                None
-            }
-            Some(path) => or_mistake("path", path, read_path(path), PATH, &mut mistakes),
-        };
-        let mut limit = |key, value: Option<Value>, read: fn(&Value) -> Option<u64>, right| {
-            let value = value?;
-            or_mistake(key, &value, read(&value), right, &mut mistakes).filter(|&limit| limit > 0)
+        let mut mistakes = Mistakes::default();
+        if written.path.is_none() {
+            mistakes.missing("path", PATH);
+        }
+        let path = mistakes.read("path", written.path, read_path, PATH);
+        let mut limit = |key, value, read: fn(&Value) -> Option<u64>, remedy| {
+            mistakes
+                .read::<u64>(key, value, read, remedy)
+                .filter(|&limit| limit > 0)
         };
         let rotate_bytes = limit("rotate_bytes", written.rotate_bytes, read_size, SIZE);
         let rotate_age = limit("rotate_age", written.rotate_age, read_age_millis, AGE);
-        let keep = limit("keep", written.keep, read_count, COUNT);
-        match path {
-            Some(path) if mistakes.is_empty() => Ok(Self {
-                path,
-                rotate_bytes,
-                rotate_age: rotate_age.map(Duration::from_millis),
-                keep: keep.map(|keep| usize::try_from(keep).unwrap_or(usize::MAX)),
-            }),
-            Some(_) | None => Err(ConfigError { mistakes }),
-        }
+        let keep = limit("keep", written.keep, Value::as_u64, COUNT);
+        mistakes.into_result(Self {
+            path: path.unwrap_or_default(),
+            rotate_bytes,
+            rotate_age: rotate_age.map(Duration::from_millis),
+            keep: keep.map(|keep| usize::try_from(keep).unwrap_or(usize::MAX)),
+        })
     }
-}
-
-fn or_mistake<T>(
-    key: &str,
-    value: &Value,
-    read: Option<T>,
-    right: &str,
-    mistakes: &mut Vec<String>,
-) -> Option<T> {
-    if read.is_none() {
-        mistakes.push(format!("`{key}` cannot be `{value}` ({right})"));
-    }
-    read
 }
 
 fn read_path(value: &Value) -> Option<PathBuf> {
     let text = value.as_str()?;
     let path = PathBuf::from(text);
-    // A path that ends in `/` is a folder's, though it has a last name as well.
+    // `file_name` ignores a trailing `/`, but such a path names a folder.
     (path.file_name().is_some() && !text.ends_with('/') && !text.contains('\0')).then_some(path)
 }
 
@@ -105,14 +80,10 @@ fn read_size(value: &Value) -> Option<u64> {
 
 fn read_age_millis(value: &Value) -> Option<u64> {
     let Some(text) = value.as_str() else {
-        // A bare number has no unit, and only none of any unit is clear.
+        // A number has no unit; only 0 means the same in every unit.
         return value.as_u64().filter(|&number| number == 0);
     };
     u64::try_from(parse_duration(text)?.as_millis()).ok()
-}
-
-fn read_count(value: &Value) -> Option<u64> {
-    value.as_u64()
 }
 
 #[cfg(test)]
@@ -174,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_reported_with_its_key_its_value_and_what_would_be_right() {
+    fn every_mistake_is_reported_with_its_key_its_value_and_the_remedy() {
         let mistakes = read(json!({
             "rotate_bytes": "lots",
             "rotate_age": 3600,
@@ -200,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_setting_is_refused_with_the_known_ones() {
+    fn an_unknown_setting_is_refused_with_a_list_of_the_known_ones() {
         let mistake = read(json!({ "path": "a", "rotate": "1h" })).unwrap_err();
         assert_eq!(
             mistake,

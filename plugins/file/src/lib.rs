@@ -1,23 +1,21 @@
 //! Exporters that append JSON lines to a file.
 //!
-//! Promises: a batch that is reported as delivered is on the disk, as whole
-//! lines of one file; a batch that failed has left nothing behind.
+//! Promises: a batch that is reported as delivered is on disk, as whole lines of
+//! one file; a batch that failed leaves nothing in the file.
 
 mod config;
-mod encode;
-mod file;
+pub mod encode;
+mod outcome;
+mod writer;
 
 use std::{marker::PhantomData, time::SystemTime};
 
 use delfin_plugin_api::{
-    AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin, log,
+    AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin,
+    json::JsonBatch, log,
 };
 
-use crate::{
-    config::Config,
-    encode::{Encode, Lines},
-    file::{FileError, LinesFile},
-};
+use crate::{config::Config, encode::Lines, writer::FileWriter};
 
 export_plugin! {
     "PerformanceExporterFile" => FileExporter<PerformanceBatch>: "Appends each series to a file, as a line of JSON",
@@ -25,19 +23,19 @@ export_plugin! {
 }
 
 struct FileExporter<B> {
-    file: LinesFile,
+    writer: FileWriter,
     buffer: Vec<u8>,
     host: Host,
     batches: PhantomData<fn(B)>,
 }
 
-impl<B: Encode> Exporter for FileExporter<B> {
+impl<B: JsonBatch> Exporter for FileExporter<B> {
     type Batch = B;
     type Config = Config;
 
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         Ok(Self {
-            file: LinesFile::open(config)?,
+            writer: FileWriter::open(config)?,
             buffer: Vec::new(),
             host: host.clone(),
             batches: PhantomData,
@@ -48,9 +46,9 @@ impl<B: Encode> Exporter for FileExporter<B> {
         if batch.rows() == 0 {
             return Ok(());
         }
-        let skipped = self.file.append(SystemTime::now(), |file| {
+        let skipped = self.writer.append(SystemTime::now(), |file| {
             let mut lines = Lines::new(&mut self.buffer, file);
-            let skipped = batch.encode(&mut lines)?;
+            let skipped = lines.write(batch)?;
             lines.finish()?;
             Ok(skipped)
         })?;
@@ -60,28 +58,11 @@ impl<B: Encode> Exporter for FileExporter<B> {
     }
 
     fn tick(&mut self, _: &Context<'_>) -> Outcome {
-        Ok(self.file.tick(SystemTime::now())?)
+        Ok(self.writer.tick(SystemTime::now())?)
     }
 
     fn close(&mut self, _: &Context<'_>) -> Outcome {
-        self.file.close();
+        self.writer.close();
         Ok(())
     }
 }
-
-impl From<FileError> for Failure {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::NotAFile { .. }
-            | FileError::Shared { .. }
-            | FileError::Foreign { .. }
-            | FileError::Refused { .. } => Self::misconfigured(error),
-            FileError::Io { .. } => Self::retry(error),
-        }
-    }
-}
-
-// Not in `encode`: the benchmark includes that file as it is.
-#[cfg(test)]
-#[path = "encode/tests.rs"]
-mod encode_tests;

@@ -2,15 +2,16 @@ use std::io::{self, Write};
 
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, NewAlert, PerformanceBatch, PerformanceBatchBuilder, Skipped,
+    json::JsonBatch,
 };
 use serde_json::{Value, json};
 
-use crate::encode::{CHUNK, Encode, Lines};
+use super::{CHUNK, Lines};
 
-fn encode(batch: &impl Encode) -> (String, Skipped) {
+fn encode(batch: &impl JsonBatch) -> (String, Skipped) {
     let (mut text, mut buffer) = (Vec::new(), Vec::new());
     let mut lines = Lines::new(&mut buffer, &mut text);
-    let skipped = batch.encode(&mut lines).unwrap();
+    let skipped = lines.write(batch).unwrap();
     lines.finish().unwrap();
     (String::from_utf8(text).unwrap(), skipped)
 }
@@ -32,7 +33,7 @@ fn alert(texts: &[(&str, &str)]) -> AlertBatch {
 }
 
 #[test]
-fn a_series_is_a_line_in_the_form_in_which_it_can_be_handed_in_again() {
+fn a_series_is_a_line_in_the_form_that_ingest_takes() {
     let mut batch = PerformanceBatchBuilder::new();
     let labels = [("storage_id", "a1"), ("unit", "IOPS")];
     let points = [(1_700_000_000_000, 12.5), (1_700_000_060_000, 0.1)];
@@ -54,9 +55,9 @@ fn a_series_is_a_line_in_the_form_in_which_it_can_be_handed_in_again() {
 }
 
 #[test]
-fn awkward_labels_read_back_as_they_were_and_stay_on_one_line() {
+fn special_characters_in_labels_read_back_unchanged_and_stay_on_one_line() {
     let every_control: String = ('\0'..' ').collect();
-    let awkward = [
+    let special = [
         "",
         "\"",
         "\\",
@@ -66,7 +67,7 @@ fn awkward_labels_read_back_as_they_were_and_stay_on_one_line() {
         "é 東京 🦀",
         &every_control,
     ];
-    for text in awkward {
+    for text in special {
         let (line, _) = encode(&series(&[(text, text)], &[]));
         assert_eq!(line.find('\n'), Some(line.len() - 1), "{line:?}");
         assert!(line.trim_end().bytes().all(|byte| byte >= b' '), "{line:?}");
@@ -103,7 +104,7 @@ fn every_finite_value_reads_back_bit_for_bit() {
 }
 
 #[test]
-fn points_that_are_no_numbers_are_left_out_and_counted() {
+fn nan_and_infinite_points_are_skipped_and_counted() {
     let points = [
         (1, f64::NAN),
         (2, 2.0),
@@ -126,7 +127,7 @@ fn a_series_without_points_is_still_a_line() {
 }
 
 #[test]
-fn an_alert_is_a_line_without_the_columns_that_it_does_not_have() {
+fn an_alert_is_a_line_with_the_columns_that_it_has() {
     let (line, skipped) = encode(&alert(&[
         ("alert_id", "19660818"),
         ("sequence_number", "0"),
@@ -144,20 +145,20 @@ fn an_alert_is_a_line_without_the_columns_that_it_does_not_have() {
 }
 
 #[test]
-fn an_alert_of_which_only_the_time_is_known_is_a_line() {
+fn an_alert_with_only_a_time_is_a_line() {
     let (line, _) = encode(&alert(&[]));
     assert_eq!(line, "{\"occur_time\":1700000000000}\n");
 }
 
 #[test]
-fn an_extra_named_like_a_column_that_the_alert_has_is_left_out_and_counted() {
+fn an_extra_with_the_name_of_a_column_of_the_alert_is_skipped_and_counted() {
     let (line, skipped) = encode(&alert(&[("occur_time", "yesterday"), ("rack", "7")]));
     assert_eq!(line, "{\"occur_time\":1700000000000,\"rack\":\"7\"}\n");
     assert_eq!(skipped.clashing_extras, 1);
 }
 
 #[test]
-fn a_series_of_a_million_points_is_written_in_pieces() {
+fn a_series_of_a_million_points_is_written_in_chunks() {
     struct Pieces {
         longest: usize,
         sum: usize,
@@ -177,7 +178,7 @@ fn a_series_of_a_million_points_is_written_in_pieces() {
     let mut pieces = Pieces { longest: 0, sum: 0 };
     let mut buffer = Vec::new();
     let mut lines = Lines::new(&mut buffer, &mut pieces);
-    batch.encode(&mut lines).unwrap();
+    lines.write(&batch).unwrap();
     lines.finish().unwrap();
     assert!(pieces.sum > 12_000_000, "{} bytes", pieces.sum);
     assert!(pieces.longest < 2 * CHUNK, "{} bytes", pieces.longest);
@@ -185,7 +186,7 @@ fn a_series_of_a_million_points_is_written_in_pieces() {
 }
 
 #[test]
-fn what_a_failed_attempt_left_in_the_buffer_is_not_written_by_the_next() {
+fn text_that_a_failed_attempt_left_in_the_buffer_is_not_written() {
     let mut buffer = b"half a li".to_vec();
     let mut text = Vec::new();
     Lines::new(&mut buffer, &mut text).finish().unwrap();

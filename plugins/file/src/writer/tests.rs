@@ -2,6 +2,7 @@ use std::{
     io::{ErrorKind, Write},
     os::unix::{fs::PermissionsExt, net::UnixListener},
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -14,7 +15,7 @@ fn noon() -> SystemTime {
     humantime::parse_rfc3339("2026-04-12T10:15:00Z").unwrap()
 }
 
-const FIRST_ASIDE: &str = "out.jsonl.20260412T101500.000Z";
+const FIRST_ROTATED: &str = "out.jsonl.20260412T101500.000Z";
 
 struct Folder(TempDir);
 
@@ -36,8 +37,8 @@ impl Folder {
         }
     }
 
-    fn open(&self) -> LinesFile {
-        LinesFile::open(self.config()).unwrap()
+    fn open(&self) -> FileWriter {
+        FileWriter::open(self.config()).unwrap()
     }
 
     fn read(&self, name: &str) -> String {
@@ -58,12 +59,12 @@ impl Folder {
     }
 }
 
-fn put(file: &mut LinesFile, now: SystemTime, text: &str) {
+fn put(file: &mut FileWriter, now: SystemTime, text: &str) {
     file.append(now, |mut to| to.write_all(text.as_bytes()))
         .unwrap();
 }
 
-fn append_half(file: &mut LinesFile, error: io::Error) -> FileError {
+fn append_half(file: &mut FileWriter, error: io::Error) -> WriteError {
     let appended = file.append(noon(), |mut to| {
         to.write_all(b"{\"whole\":1}\n{\"hal")?;
         Err::<(), _>(error)
@@ -72,7 +73,7 @@ fn append_half(file: &mut LinesFile, error: io::Error) -> FileError {
 }
 
 fn refusal(config: Config) -> Failure {
-    match LinesFile::open(config) {
+    match FileWriter::open(config) {
         Ok(_) => panic!("not refused"),
         Err(error) => Failure::from(error),
     }
@@ -99,13 +100,13 @@ fn lines_are_appended_to_what_is_there() {
 }
 
 #[test]
-fn a_new_file_is_not_for_everybody_and_its_folders_are_created() {
+fn a_new_file_is_readable_by_owner_and_group_only_and_its_folders_are_created() {
     let folder = Folder::new();
     let config = Config {
         path: folder.0.path().join("a/b/out.jsonl"),
         ..folder.config()
     };
-    LinesFile::open(config.clone()).unwrap();
+    FileWriter::open(config.clone()).unwrap();
     let mode = fs::metadata(config.path).unwrap().permissions().mode();
     assert_eq!(mode & 0o137, 0, "{mode:o}");
 }
@@ -127,7 +128,7 @@ fn a_batch_that_fails_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_batch_in_which_it_panics_leaves_nothing_behind() {
+fn a_panic_while_a_batch_is_written_leaves_nothing_behind() {
     let folder = Folder::new();
     let mut file = folder.open();
     put(&mut file, noon(), "{\"kept\":1}\n");
@@ -143,18 +144,18 @@ fn a_batch_in_which_it_panics_leaves_nothing_behind() {
 }
 
 #[test]
-fn errors_that_can_pass_are_tried_again_and_others_wait_for_a_person() {
+fn errors_that_can_pass_are_retried_and_others_pause_the_exporter() {
     let folder = Folder::new();
     let mut file = folder.open();
     // ENOSPC, EDQUOT, EIO, EROFS, ESTALE
-    for passing in [28, 122, 5, 30, 116] {
-        let error = append_half(&mut file, io::Error::from_raw_os_error(passing));
+    for transient in [28, 122, 5, 30, 116] {
+        let error = append_half(&mut file, io::Error::from_raw_os_error(transient));
         let failure = Failure::from(error);
         assert!(matches!(failure, Failure::Retry { .. }), "{failure:?}");
     }
     // EACCES, EPERM, ENOENT, ENOTDIR
-    for lasting in [13, 1, 2, 20] {
-        let error = append_half(&mut file, io::Error::from_raw_os_error(lasting));
+    for permanent in [13, 1, 2, 20] {
+        let error = append_half(&mut file, io::Error::from_raw_os_error(permanent));
         let failure = Failure::from(error);
         assert!(
             matches!(failure, Failure::Misconfigured { .. }),
@@ -164,7 +165,7 @@ fn errors_that_can_pass_are_tried_again_and_others_wait_for_a_person() {
 }
 
 #[test]
-fn a_torn_last_line_is_cut_off_on_start() {
+fn an_incomplete_last_line_is_removed_on_start() {
     let long = format!("{{\"torn\":\"{}", "x".repeat(200_000));
     for torn in ["", "{", "{\"torn\":1}", "\0\0\0\0", &long] {
         for whole in ["", "{\"a\":1}\n", "{\"a\":1}\n{\"b\":2}\n"] {
@@ -177,15 +178,15 @@ fn a_torn_last_line_is_cut_off_on_start() {
 }
 
 #[test]
-fn a_file_that_ends_like_no_file_of_ours_is_refused_and_left_as_it_is() {
+fn a_file_of_another_program_is_refused_and_left_unchanged() {
     let folder = Folder::new();
     for foreign in ["root:x:0:0", "{\"a\":1}\n[1, 2"] {
         folder.write("out.jsonl", foreign);
         assert_eq!(
             misconfigured(folder.config()),
             format!(
-                "`{}` does not end with a whole line, and its end is not one of an exporter's \
-                 (name another path, or end the last line)",
+                "the last line of `{}` is incomplete and was not written by an exporter \
+                 (name another path, or end the line)",
                 folder.path().display()
             )
         );
@@ -238,7 +239,7 @@ fn only_a_regular_file_is_written_to() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_created_is_refused_with_path_and_remedy() {
+fn a_folder_that_cannot_be_created_is_refused_with_its_path_and_the_remedy() {
     let folder = Folder::new();
     folder.write("file", "");
     let above = folder.0.path().join("file/sub");
@@ -257,27 +258,27 @@ fn a_folder_that_cannot_be_created_is_refused_with_path_and_remedy() {
 }
 
 #[test]
-fn a_file_that_is_long_enough_is_set_aside_before_the_next_batch() {
+fn a_file_at_the_size_limit_is_rotated_before_the_next_batch() {
     let folder = Folder::new();
-    let mut file = LinesFile::open(Config {
+    let mut file = FileWriter::open(Config {
         rotate_bytes: Some(5),
         ..folder.config()
     })
     .unwrap();
-    // However long a batch is, it is in one file.
+    // A batch stays in one file, however long it is.
     put(&mut file, noon(), "{}\n{}\n{}\n");
     assert_eq!(folder.names(), ["out.jsonl"]);
     put(&mut file, noon(), "{}\n");
     put(&mut file, noon(), "{}\n");
-    assert_eq!(folder.names(), ["out.jsonl", FIRST_ASIDE]);
-    assert_eq!(folder.read(FIRST_ASIDE), "{}\n{}\n{}\n");
+    assert_eq!(folder.names(), ["out.jsonl", FIRST_ROTATED]);
+    assert_eq!(folder.read(FIRST_ROTATED), "{}\n{}\n{}\n");
     assert_eq!(folder.read("out.jsonl"), "{}\n{}\n");
 }
 
 #[test]
-fn a_file_that_is_old_enough_is_set_aside_without_a_batch() {
+fn a_file_at_the_age_limit_is_rotated_without_a_batch() {
     let folder = Folder::new();
-    let mut file = LinesFile::open(Config {
+    let mut file = FileWriter::open(Config {
         rotate_age: Some(Duration::from_mins(1)),
         ..folder.config()
     })
@@ -292,16 +293,16 @@ fn a_file_that_is_old_enough_is_set_aside_without_a_batch() {
     assert_eq!(folder.names(), ["out.jsonl"]);
     file.tick(later(1060)).unwrap();
     file.tick(later(1061)).unwrap();
-    let aside = "out.jsonl.20260412T103240.000Z";
-    assert_eq!(folder.names(), ["out.jsonl", aside]);
-    assert_eq!(folder.read(aside), "{\"a\":1}\n{\"b\":1}\n");
+    let rotated = "out.jsonl.20260412T103240.000Z";
+    assert_eq!(folder.names(), ["out.jsonl", rotated]);
+    assert_eq!(folder.read(rotated), "{\"a\":1}\n{\"b\":1}\n");
     assert_eq!(folder.read("out.jsonl"), "");
 }
 
 #[test]
-fn names_of_files_set_aside_sort_by_age_though_the_clock_is_set_back() {
+fn names_of_rotated_files_sort_by_age_when_the_clock_is_set_back() {
     let folder = Folder::new();
-    let mut file = LinesFile::open(Config {
+    let mut file = FileWriter::open(Config {
         rotate_bytes: Some(1),
         ..folder.config()
     })
@@ -314,7 +315,7 @@ fn names_of_files_set_aside_sort_by_age_though_the_clock_is_set_back() {
         names,
         [
             "out.jsonl",
-            FIRST_ASIDE,
+            FIRST_ROTATED,
             "out.jsonl.20260412T101500.001Z",
             "out.jsonl.20260412T101500.002Z",
         ]
@@ -324,7 +325,7 @@ fn names_of_files_set_aside_sort_by_age_though_the_clock_is_set_back() {
 }
 
 #[test]
-fn of_the_files_set_aside_only_the_newest_are_kept_and_no_other_file_is_removed() {
+fn only_the_newest_rotated_files_are_kept_and_no_other_file_is_removed() {
     let folder = Folder::new();
     let others = [
         "out.jsonl.20000101T000000.000Z.gz",
@@ -340,7 +341,7 @@ fn of_the_files_set_aside_only_the_newest_are_kept_and_no_other_file_is_removed(
     }
     let lookalike = "out.jsonl.20000101T000000.000Z";
     fs::create_dir(folder.0.path().join(lookalike)).unwrap();
-    let mut file = LinesFile::open(Config {
+    let mut file = FileWriter::open(Config {
         rotate_bytes: Some(1),
         keep: Some(2),
         ..folder.config()
@@ -360,7 +361,7 @@ fn of_the_files_set_aside_only_the_newest_are_kept_and_no_other_file_is_removed(
 }
 
 #[test]
-fn a_file_that_is_moved_away_or_removed_is_begun_anew() {
+fn a_file_that_is_moved_or_removed_is_created_again() {
     let folder = Folder::new();
     let mut file = folder.open();
     put(&mut file, noon(), "{\"a\":1}\n");
@@ -371,7 +372,7 @@ fn a_file_that_is_moved_away_or_removed_is_begun_anew() {
     fs::remove_file(folder.path()).unwrap();
     put(&mut file, noon(), "{\"c\":1}\n");
     assert_eq!(folder.read("out.jsonl"), "{\"c\":1}\n");
-    // Another file in its place is that of somebody else: it is not set aside.
+    // Another file at the path is appended to, not rotated.
     folder.write("theirs", "{\"theirs\":1}\n");
     fs::rename(folder.0.path().join("theirs"), folder.path()).unwrap();
     put(&mut file, noon(), "{\"d\":1}\n");
@@ -379,7 +380,7 @@ fn a_file_that_is_moved_away_or_removed_is_begun_anew() {
 }
 
 #[test]
-fn a_file_that_others_cut_to_nothing_is_appended_to_without_a_hole() {
+fn a_file_that_another_program_truncates_is_appended_to_without_a_gap() {
     let folder = Folder::new();
     let mut file = folder.open();
     put(&mut file, noon(), "{\"a\":1}\n");

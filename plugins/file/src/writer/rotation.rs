@@ -1,8 +1,8 @@
-//! Files that were set aside: `<file>.<UTC time>`, as in
+//! Names of rotated files: `<file>.<UTC time>`, as in
 //! `performance.jsonl.20260412T101500.250Z`.
 //!
-//! Promises: names sort by age, also when the clock is set back, none is used
-//! twice, and no file of another name is ever removed.
+//! Promises: names sort by age, also when the clock is set back; no name is used
+//! twice; no file with a name of another form is ever removed.
 
 use std::{
     ffi::OsStr,
@@ -12,8 +12,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// The name under which the file at `path` can be set aside.
+/// The name that the file at `path` gets when it is rotated.
 pub(super) fn next_name(path: &Path, now: SystemTime) -> io::Result<PathBuf> {
+    // When the clock was set back, or two rotations happen within a millisecond,
+    // the time continues from the newest name instead.
     let mut time = now.max(SystemTime::UNIX_EPOCH);
     if let Some((newest, _)) = list(path)?.last() {
         time = time.max(*newest + Duration::from_millis(1));
@@ -24,7 +26,7 @@ pub(super) fn next_name(path: &Path, now: SystemTime) -> io::Result<PathBuf> {
     Ok(name.into())
 }
 
-/// Removes all but the newest `keep` files that were set aside.
+/// Removes all but the newest `keep` rotated files.
 pub(super) fn remove_oldest(path: &Path, keep: usize) -> io::Result<()> {
     let mut rotated = list(path)?;
     rotated.truncate(rotated.len().saturating_sub(keep));
@@ -34,10 +36,10 @@ pub(super) fn remove_oldest(path: &Path, keep: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// The files that were set aside, the oldest first.
+/// The rotated files of `path`, oldest first.
 fn list(path: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
     let mut rotated = Vec::new();
-    for entry in fs::read_dir(super::open::folder_of(path))? {
+    for entry in fs::read_dir(super::open_file::folder_of(path))? {
         let entry = entry?;
         if let Some(time) = time_in(&entry.file_name(), path)
             && entry.file_type()?.is_file()
@@ -49,7 +51,7 @@ fn list(path: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
     Ok(rotated)
 }
 
-/// When the file of that name was set aside, if it is one that was.
+/// The time in the name of a rotated file; `None` for any other file.
 fn time_in(name: &OsStr, path: &Path) -> Option<SystemTime> {
     let prefix = path.file_name()?.as_encoded_bytes();
     let rest = name.as_encoded_bytes().strip_prefix(prefix)?;
@@ -62,7 +64,7 @@ fn time_in(name: &OsStr, path: &Path) -> Option<SystemTime> {
     let (hour, minute, second) = (&time[..3], &time[3..5], &time[5..]);
     let rfc3339 = format!("{year}-{month}-{day}{hour}:{minute}:{second}");
     let time = humantime::parse_rfc3339(&rfc3339).ok()?;
-    // Reading is more lenient than writing.
+    // `parse_rfc3339` accepts more than `stamp` writes, so compare the two.
     stamp(time)
         .is_ok_and(|ours| ours == written)
         .then_some(time)
@@ -70,7 +72,7 @@ fn time_in(name: &OsStr, path: &Path) -> Option<SystemTime> {
 
 fn stamp(time: SystemTime) -> io::Result<String> {
     let mut stamp = String::new();
-    // Past the year 9999 there is no such text.
+    // Formatting fails after the year 9999.
     write!(stamp, "{}", humantime::format_rfc3339_millis(time)).map_err(io::Error::other)?;
     stamp.retain(|c| !matches!(c, '-' | ':'));
     Ok(stamp)

@@ -1,4 +1,4 @@
-//! One open file: locked, ending with a whole line, its appends durable.
+//! One open file: locked, ending with a whole line. Appends are durable.
 //!
 //! Knows nothing of rotation.
 
@@ -12,28 +12,28 @@ use std::{
 
 use delfin_plugin_api::log;
 
-use super::FileError;
+use crate::outcome::WriteError;
 
-/// How much of the end is read at once, in search of the last newline.
+/// Bytes to read at once, from the end of the file, in search of the last newline.
 const STEP: u64 = 64 * 1024;
 
 /// A file that no other exporter writes to.
 pub(super) struct OpenFile {
     file: File,
-    /// When the first line in it was written.
-    since: SystemTime,
-    /// Where a batch begins that is not all on the disk.
-    half_batch: Option<u64>,
+    /// When the first line was written.
+    started: SystemTime,
+    /// Where the batch starts that is being written, until it is all on disk.
+    unfinished: Option<u64>,
 }
 
 impl OpenFile {
-    pub(super) fn open(path: &Path) -> Result<Self, FileError> {
+    pub(super) fn open(path: &Path) -> Result<Self, WriteError> {
         let folder = folder_of(path);
-        create_folder(folder).map_err(FileError::of("create folder", folder))?;
+        create_folder(folder).map_err(WriteError::io("create folder", folder))?;
         match fs::symlink_metadata(path) {
             Ok(found) => check_regular(path, found.file_type())?,
             Err(missing) if missing.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(FileError::of("look at", path)(error)),
+            Err(error) => return Err(WriteError::io("look up", path)(error)),
         }
         let file = OpenOptions::new()
             .read(true)
@@ -41,25 +41,25 @@ impl OpenFile {
             .create(true)
             .mode(0o640)
             .open(path)
-            .map_err(FileError::of("open", path))?;
+            .map_err(WriteError::io("open", path))?;
         file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => FileError::Shared {
+            TryLockError::WouldBlock => WriteError::Locked {
                 path: path.to_path_buf(),
             },
-            TryLockError::Error(error) => FileError::of("lock", path)(error),
+            TryLockError::Error(error) => WriteError::io("lock", path)(error),
         })?;
-        sync_folder(folder).map_err(FileError::of("sync folder", folder))?;
-        mend(&file, path)?;
-        let metadata = file.metadata().map_err(FileError::of("look at", path))?;
-        let since = metadata.created().or_else(|_| metadata.modified());
+        sync_folder(folder).map_err(WriteError::io("sync folder", folder))?;
+        remove_incomplete_line(&file, path)?;
+        let metadata = file.metadata().map_err(WriteError::io("look up", path))?;
+        let created = metadata.created().or_else(|_| metadata.modified());
         Ok(Self {
             file,
-            since: since.unwrap_or_else(|_| SystemTime::now()),
-            half_batch: None,
+            started: created.unwrap_or_else(|_| SystemTime::now()),
+            unfinished: None,
         })
     }
 
-    /// Whether the path still leads to this file.
+    /// Whether the path still names this file.
     pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
         let ours = self.file.metadata()?;
         match fs::symlink_metadata(path) {
@@ -73,65 +73,64 @@ impl OpenFile {
         Ok(self.file.metadata()?.len())
     }
 
-    /// How long ago the first line was written; nothing, if the clock was set
-    /// back since.
+    /// Time since the first line was written; zero if the clock was set back.
     pub(super) fn age(&self, now: SystemTime) -> Duration {
-        now.duration_since(self.since).unwrap_or_default()
+        now.duration_since(self.started).unwrap_or_default()
     }
 
-    /// Appends what `write` writes; if that fails, takes it back.
+    /// Appends what `write` writes. If that fails, truncates the file to where it was.
     pub(super) fn append<T>(
         &mut self,
         now: SystemTime,
         write: impl FnOnce(&File) -> io::Result<T>,
     ) -> io::Result<T> {
         let before = self.len()?;
-        self.half_batch = Some(before);
+        self.unfinished = Some(before);
         let written = write(&self.file).and_then(|written| {
             self.file.sync_data()?;
             Ok(written)
         });
         match written {
             Ok(written) => {
-                self.half_batch = None;
+                self.unfinished = None;
                 if before == 0 {
-                    self.since = now;
+                    self.started = now;
                 }
                 Ok(written)
             }
             Err(failed) => {
-                if let Err(error) = self.take_back() {
-                    log::warn!(error:%; "half a batch cannot be taken back yet");
+                if let Err(error) = self.undo() {
+                    log::warn!(error:%; "cannot remove a partly written batch yet, trying again before the next one");
                 }
                 Err(failed)
             }
         }
     }
 
-    /// Cuts off a batch that is not all on the disk.
-    pub(super) fn take_back(&mut self) -> io::Result<()> {
-        if let Some(start) = self.half_batch {
+    /// Removes a batch that is not all on disk.
+    pub(super) fn undo(&mut self) -> io::Result<()> {
+        if let Some(start) = self.unfinished {
             let len = self.len()?;
             self.file.set_len(len.min(start))?;
             self.file.sync_data()?;
-            self.half_batch = None;
+            self.unfinished = None;
         }
         Ok(())
     }
 }
 
 impl Drop for OpenFile {
-    /// For a panic in the middle of a batch.
+    /// A panic while a batch is written must not leave a part of it.
     fn drop(&mut self) {
-        if let Err(error) = self.take_back() {
-            log::warn!(error:%; "half a batch cannot be taken back and comes twice");
+        if let Err(error) = self.undo() {
+            log::warn!(error:%; "cannot remove a partly written batch, its lines will be written twice");
         }
     }
 }
 
-/// Cuts off what a host that was killed has left of a line.
-fn mend(file: &File, path: &Path) -> Result<(), FileError> {
-    let failed = || FileError::of("mend", path);
+/// Removes an incomplete last line, which a killed host or a power failure leaves.
+fn remove_incomplete_line(file: &File, path: &Path) -> Result<(), WriteError> {
+    let failed = || WriteError::io("repair", path);
     let len = file.metadata().map_err(failed())?.len();
     let whole = end_of_last_line(file, len).map_err(failed())?;
     if whole == len {
@@ -139,15 +138,16 @@ fn mend(file: &File, path: &Path) -> Result<(), FileError> {
     }
     let mut first = [0];
     file.read_exact_at(&mut first, whole).map_err(failed())?;
-    // Lines begin with a brace; after a power failure some file systems show
-    // zeros where a write did not reach the disk.
+    // Every line of an exporter begins with a brace. After a power failure some
+    // file systems show zeros where a write did not reach the disk. Anything else
+    // belongs to another program, and nothing of it may be deleted.
     if !matches!(first, [b'{' | 0]) {
-        return Err(FileError::Foreign {
+        return Err(WriteError::ForeignContent {
             path: path.to_path_buf(),
         });
     }
     file.set_len(whole).map_err(failed())?;
-    log::warn!(path:% = path.display(), bytes = len - whole; "torn last line cut off");
+    log::warn!(path:% = path.display(), bytes = len - whole; "removed an incomplete last line");
     Ok(())
 }
 
@@ -166,7 +166,7 @@ fn end_of_last_line(file: &File, len: u64) -> io::Result<u64> {
     Ok(0)
 }
 
-fn check_regular(path: &Path, found: FileType) -> Result<(), FileError> {
+fn check_regular(path: &Path, found: FileType) -> Result<(), WriteError> {
     let found = if found.is_file() {
         return Ok(());
     } else if found.is_dir() {
@@ -180,7 +180,7 @@ fn check_regular(path: &Path, found: FileType) -> Result<(), FileError> {
     } else {
         "a device"
     };
-    Err(FileError::NotAFile {
+    Err(WriteError::NotAFile {
         path: path.to_path_buf(),
         found,
     })
@@ -205,10 +205,10 @@ fn create_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes names in a folder durable.
+/// Makes the names in a folder durable.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
-        // Some network file systems know no such thing.
+        // Some network file systems cannot sync a folder.
         Err(error)
             if matches!(
                 error.kind(),
