@@ -1,10 +1,10 @@
-//! How fast a batch becomes messages, beside Python's `json.dumps` on the same
-//! batch, and how fast it is delivered to a broker, beside librdkafka's own
-//! producer with payloads that are ready.
+//! How fast a batch becomes messages, compared with Python's `json.dumps` on the
+//! same batch, and how fast it is delivered to a broker, compared with librdkafka
+//! alone on encoded payloads.
 //!
-//! The batch has 31,629 series with eight labels and 15 points each, as one
-//! storage of Delfin's fake driver gives them. What is compared takes turns, so
-//! that a machine that gets slower or faster does so for all.
+//! The batch has 31,629 series with eight labels and 15 points each, like one
+//! storage of Delfin's fake driver. The contenders take turns, so that a machine
+//! that gets slower or faster does so for all of them.
 
 #[path = "../tests/broker/mod.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
@@ -13,9 +13,6 @@
     reason = "without a broker there is nothing to measure"
 )]
 mod broker;
-#[path = "../src/encode/mod.rs"]
-#[expect(dead_code, reason = "the exporter needs more of it")]
-mod encode;
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -24,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use delfin_exporter_kafka::encode::{Encode, MessageFormat, MessageLimits, Payload};
 use delfin_plugin_api::{Batch, PerformanceBatch, decode_outcome, sample, testkit::Harness};
 use rdkafka::{
     ClientConfig,
@@ -31,20 +29,17 @@ use rdkafka::{
 };
 use serde_json::json;
 
-use crate::{
-    broker::Broker,
-    encode::{Encode, Format, Limits},
-};
+use crate::broker::Broker;
 
 const ROUNDS: usize = 24;
 
-const LIMITS: Limits = Limits {
+const LIMITS: MessageLimits = MessageLimits {
     bytes: 500_000,
     rows: usize::MAX,
 };
 
-/// Makes of each triple what Delfin holds, and times a `json.dumps` for every
-/// line that it is sent.
+/// Builds Delfin's own objects from the triples, and times a `json.dumps` for
+/// every further line.
 const PYTHON: &str = r#"
 import collections, json, sys, time
 Metric = collections.namedtuple('Metric', 'name labels values')
@@ -56,7 +51,7 @@ for line in sys.stdin:
     print(time.perf_counter() - start, flush=True)
 "#;
 
-/// A way to do something, and how long it took each time.
+/// One of the compared ways, and how long it took each time.
 struct Contender<'a> {
     name: String,
     run: Box<dyn FnMut() -> Duration + 'a>,
@@ -66,7 +61,11 @@ struct Contender<'a> {
 fn main() {
     let batch = sample::performance(31_629, 15);
     let mut encoders = vec![python(&batch)];
-    for format in [Format::Delfin, Format::Json, Format::Arrow] {
+    for format in [
+        MessageFormat::Delfin,
+        MessageFormat::Json,
+        MessageFormat::Arrow,
+    ] {
         encoders.push(encoder(&batch, format));
     }
     report("encode", &batch, encoders);
@@ -79,10 +78,10 @@ fn main() {
     let opened = start.elapsed();
     writeln!(
         std::io::stdout(),
-        "the library is inspected and opened in {opened:.1?}"
+        "inspecting and opening the library: {opened:.1?}"
     )
     .ok();
-    for format in [Format::Delfin, Format::Arrow] {
+    for format in [MessageFormat::Delfin, MessageFormat::Arrow] {
         let name = format.name();
         let (ours, ready) = (format!("{name}-exporter"), format!("{name}-ready"));
         broker.create_topic(&ours, 1, &[]);
@@ -95,12 +94,12 @@ fn main() {
     }
 }
 
-/// Lets them take turns, and prints the median of each beside the first one's.
+/// Runs the contenders in turn, and prints the median of each relative to the first.
 fn report(what: &str, batch: &PerformanceBatch, mut contenders: Vec<Contender<'_>>) {
     let all = contenders.len();
     for round in 0..ROUNDS {
         for turn in 0..all {
-            // Each comes first as often: what one leaves behind slows the next.
+            // Each contender comes first equally often: one may slow down the next.
             let contender = &mut contenders[(round + turn) % all];
             let took = (contender.run)();
             contender.took.push(took);
@@ -120,7 +119,7 @@ fn report(what: &str, batch: &PerformanceBatch, mut contenders: Vec<Contender<'_
     }
 }
 
-fn encoder(batch: &PerformanceBatch, format: Format) -> Contender<'_> {
+fn encoder(batch: &PerformanceBatch, format: MessageFormat) -> Contender<'_> {
     let mut buffer = Vec::new();
     let run = move || {
         let start = Instant::now();
@@ -136,26 +135,26 @@ fn encoder(batch: &PerformanceBatch, format: Format) -> Contender<'_> {
 
 fn python(batch: &PerformanceBatch) -> Contender<'_> {
     let mut whole = Vec::new();
-    let limits = Limits {
+    let limits = MessageLimits {
         bytes: usize::MAX,
         ..LIMITS
     };
-    let take = |(_, payload): encode::Payload<'_>| {
+    let take = |(_, payload): Payload<'_>| {
         whole.extend_from_slice(payload.unwrap_or_default());
         Ok::<_, ()>(())
     };
-    let encoded = Format::Delfin.encode(&batch.all(), limits, &mut Vec::new(), take);
+    let encoded = MessageFormat::Delfin.encode(&batch.all(), limits, &mut Vec::new(), take);
     assert!(encoded.is_ok());
     let mut python = Python::start();
     python.send(&whole);
     contender("python json.dumps", move || python.dumps())
 }
 
-/// librdkafka's producer, set up as the exporter's, with payloads that are ready.
+/// librdkafka with the exporter's settings and encoded payloads.
 fn producer<'a>(
     broker: &Broker,
     batch: &PerformanceBatch,
-    format: Format,
+    format: MessageFormat,
     topic: String,
 ) -> Contender<'a> {
     let mut client = ClientConfig::new();
@@ -168,13 +167,13 @@ fn producer<'a>(
         .set("batch.size", LIMITS.bytes.to_string());
     let producer: BaseProducer = client.create().unwrap_or_else(|error| panic!("{error}"));
     let mut payloads = Vec::new();
-    let take = |(_, payload): encode::Payload<'_>| {
+    let take = |(_, payload): Payload<'_>| {
         payloads.push(payload.unwrap_or_default().to_vec());
         Ok::<_, ()>(())
     };
     let encoded = format.encode(&batch.all(), LIMITS, &mut Vec::new(), take);
     assert!(encoded.is_ok());
-    contender("librdkafka, ready-made", move || {
+    contender("librdkafka alone", move || {
         let start = Instant::now();
         for payload in &payloads {
             let record = BaseRecord::to(&topic).payload(payload).key("storage");
@@ -187,12 +186,12 @@ fn producer<'a>(
     })
 }
 
-/// The exporter, out of the library as it is shipped.
+/// The exporter in its built library.
 fn exporter<'a>(
     harness: &Harness,
     broker: &Broker,
     batch: &'a PerformanceBatch,
-    format: Format,
+    format: MessageFormat,
     topic: &str,
 ) -> Contender<'a> {
     let settings = json!({
@@ -212,21 +211,17 @@ fn exporter<'a>(
     })
 }
 
-/// The library, built in the profile of this program, which is in TARGET/PROFILE/deps.
+/// Builds the library in the release profile. It is one folder above this program.
 fn library() -> PathBuf {
-    let program = std::env::current_exe().unwrap_or_default();
-    let target = program.ancestors().nth(2).unwrap_or(&program);
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--lib", "--profile"])
-        .arg(target.file_name().unwrap_or_default())
-        .args([
-            "--manifest-path",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-        ])
+        .args(["build", "--release", "--lib", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .status();
     assert!(built.is_ok_and(|status| status.success()));
-    target.join("libdelfin_exporter_kafka.so")
+    let program = std::env::current_exe().unwrap_or_default();
+    let release = program.ancestors().nth(2).unwrap_or(&program);
+    release.join("libdelfin_exporter_kafka.so")
 }
 
 fn contender<'a>(name: &str, run: impl FnMut() -> Duration + 'a) -> Contender<'a> {
@@ -237,7 +232,7 @@ fn contender<'a>(name: &str, run: impl FnMut() -> Duration + 'a) -> Contender<'a
     }
 }
 
-/// A Python that holds the batch.
+/// A Python process that holds the batch.
 struct Python {
     process: Child,
     to: ChildStdin,

@@ -2,15 +2,12 @@
 //!
 //! Promises: a row is reported as delivered when all in-sync replicas have its
 //! message; rows of one storage arrive in order; a row that can never be sent
-//! costs no other its delivery.
+//! does not stop the delivery of the others.
 
 mod client;
 mod config;
-mod deliver;
-mod encode;
-mod fates;
-mod secret;
-mod trouble;
+pub mod encode;
+mod outcome;
 
 use std::time::Duration;
 
@@ -19,9 +16,8 @@ use delfin_plugin_api::{
 };
 
 use crate::{
-    client::Time,
+    client::{CallTime, KafkaClient, SendCall},
     config::Config,
-    deliver::{Call, Deliverer},
     encode::Encode,
 };
 
@@ -31,7 +27,7 @@ export_plugin! {
 }
 
 struct KafkaExporter<B> {
-    deliverer: Deliverer<B>,
+    client: KafkaClient<B>,
     host: Host,
 }
 
@@ -41,7 +37,7 @@ impl<B: Encode> Exporter for KafkaExporter<B> {
 
     fn create(config: Config<B>, host: &Host) -> Result<Self, Failure> {
         Ok(Self {
-            deliverer: Deliverer::new(config)?,
+            client: KafkaClient::new(config)?,
             host: host.clone(),
         })
     }
@@ -51,12 +47,12 @@ impl<B: Encode> Exporter for KafkaExporter<B> {
             return Ok(());
         }
         let remaining = || remaining(context);
-        let call = Call {
-            time: Time::new(&remaining),
+        let call = SendCall {
+            time: CallTime::new(&remaining),
             parts: context.parts().collect(),
             origin: context.origin().as_str(),
         };
-        let (skipped, outcome) = self.deliverer.deliver(batch, &call);
+        let (skipped, outcome) = self.client.send(batch, &call);
         if context.attempt() == 1 {
             skipped.count(&self.host);
         }
@@ -67,21 +63,22 @@ impl<B: Encode> Exporter for KafkaExporter<B> {
 
     fn health(&mut self, context: &Context<'_>) -> Outcome {
         let remaining = || remaining(context);
-        self.deliverer.health(&Time::new(&remaining))
+        self.client.health(&CallTime::new(&remaining))
     }
 
     fn tick(&mut self, _: &Context<'_>) -> Outcome {
-        self.deliverer.tick();
+        self.client.tick();
         Ok(())
     }
 
     fn close(&mut self, _: &Context<'_>) -> Outcome {
-        self.deliverer.close();
+        self.client.close();
         Ok(())
     }
 }
 
-/// How much time there is: little, when the host is about to stop.
+/// Time left for the call. When the host is stopping, only what is needed to get
+/// messages back from librdkafka.
 fn remaining(context: &Context<'_>) -> Duration {
     let remaining = context.remaining();
     if context.cancelled() {
@@ -89,8 +86,3 @@ fn remaining(context: &Context<'_>) -> Duration {
     }
     remaining
 }
-
-// Not in `encode`: the benchmark includes that file as it is.
-#[cfg(test)]
-#[path = "encode/tests.rs"]
-mod encode_tests;

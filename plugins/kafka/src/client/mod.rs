@@ -1,268 +1,171 @@
-//! A producer of librdkafka's: takes messages, and says what became of each.
+//! Sends batches to the brokers.
 //!
-//! Promises: a message that was taken gets one report, and no message outlives
-//! [`Client::finish`]; a full queue is waited for. Nothing secret is logged.
-//!
-//! Knows nothing of batches.
+//! Promises: when the outcome is known, no message is in flight any more; messages
+//! that are too large for the brokers are made smaller, down to single rows.
 
-mod watcher;
+mod events;
+mod producer;
+mod round;
 
-use std::time::Duration;
+use delfin_plugin_api::{BatchPart, Outcome, Skipped, log};
 
-use delfin_plugin_api::log;
-use rdkafka::{
-    ClientConfig,
-    config::RDKafkaLogLevel,
-    error::KafkaError,
-    message::OwnedHeaders,
-    producer::{BaseProducer, BaseRecord, Producer, PurgeConfig},
-    types::RDKafkaErrorCode as Code,
+pub(crate) use self::producer::{CallTime, MARGIN};
+use self::{
+    producer::KafkaProducer,
+    round::{KeyGroup, SendRound, group_by_key},
 };
-
-pub(crate) use self::watcher::Report;
-use self::watcher::Watcher;
 use crate::{
-    config::Properties,
-    trouble::{Kind, Trouble},
+    config::Config,
+    encode::{Encode, MessageLimits},
+    outcome::{ErrorKind, RowResults, SendError},
 };
 
-/// How long to wait for something to happen before looking at the time again.
-const BLINK: Duration = Duration::from_millis(2);
+/// Messages are not made smaller than this: below it, the size of messages is not
+/// what the brokers object to.
+const MIN_MESSAGE_BYTES: usize = 1024;
 
-/// What is left of a call when messages are taken back, for their reports.
-pub(crate) const MARGIN: Duration = Duration::from_millis(500);
-
-/// A connection to the brokers.
-pub(crate) struct Client {
-    producer: BaseProducer<Watcher>,
-    topic: String,
-    taken: usize,
-    reports: Vec<Report>,
-    /// Why messages were taken back, if they were.
-    stopped: Option<Trouble>,
+pub(crate) struct KafkaClient<B> {
+    config: Config<B>,
+    /// The configured limits, lowered when brokers find messages too large.
+    limits: MessageLimits,
+    /// `None` after a fatal error, and after the limits were lowered.
+    producer: Option<KafkaProducer>,
+    buffer: Vec<u8>,
 }
 
-/// How much time there is.
-pub(crate) struct Time<'a> {
-    remaining: &'a dyn Fn() -> Duration,
-    margin: Duration,
+/// What one `export` call says about its rows.
+pub(crate) struct SendCall<'a> {
+    pub(crate) time: CallTime<'a>,
+    pub(crate) parts: Vec<BatchPart<'a>>,
+    pub(crate) origin: &'static str,
 }
 
-/// A message to send.
-pub(crate) struct Message<'a> {
-    /// Its number, which its report bears.
-    pub(crate) number: usize,
-    /// What decides on its partition.
-    pub(crate) key: Option<&'a str>,
-    /// Its content.
-    pub(crate) payload: &'a [u8],
-    /// When its rows were accepted.
-    pub(crate) timestamp: i64,
-    /// What its readers may want to know.
-    pub(crate) headers: &'a OwnedHeaders,
-}
-
-impl Client {
-    /// A client for that topic, that sends at most so many bytes at once,
-    /// unless a message alone has more. Connects later.
-    pub(crate) fn new(topic: &str, properties: &Properties, bytes: usize) -> Result<Self, Trouble> {
-        let mut config = ClientConfig::new();
-        config.set_log_level(RDKafkaLogLevel::Info);
-        for (key, value) in properties.iter() {
-            if key == "debug" {
-                config.set_log_level(RDKafkaLogLevel::Debug);
-            }
-            config.set(key, value);
-        }
-        config.set("batch.size", bytes.to_string());
-        let secrets = properties.secrets().clone();
-        let created = config.create_with_context(Watcher::new(secrets.clone()));
-        let producer = created.map_err(|error: KafkaError| {
-            let reason = match error {
-                // Not the value: it may be a secret.
-                KafkaError::ClientConfig(_, reason, key, _) => format!("`{key}`: {reason}"),
-                KafkaError::ClientCreation(reason) => reason,
-                error => error.to_string(),
-            };
-            Trouble::new(Kind::Misconfigured, secrets.scrub(&reason))
-        })?;
-        Ok(Self {
-            producer,
-            topic: topic.to_owned(),
-            taken: 0,
-            reports: Vec::new(),
-            stopped: None,
-        })
+impl<B: Encode> KafkaClient<B> {
+    /// Creates a producer, which checks the settings. It connects in the background.
+    pub(crate) fn new(config: Config<B>) -> Result<Self, SendError> {
+        let mut client = Self {
+            limits: config.limits,
+            producer: None,
+            buffer: Vec::new(),
+            config,
+        };
+        client.producer()?;
+        Ok(client)
     }
 
-    /// Begins a round of messages.
-    pub(crate) fn begin(&mut self) {
-        self.idle();
-        // What was wrong before may be right by now.
-        self.watcher().take_lasting();
-        self.stopped = None;
-    }
-
-    /// Takes a message. While the queue is full, waits.
-    pub(crate) fn send(&mut self, message: &Message<'_>, time: &Time<'_>) -> Result<(), Trouble> {
-        self.look(Duration::ZERO);
-        let topic = self.topic.clone();
-        let mut record = BaseRecord::with_opaque_to(&topic, message.number)
-            .payload(message.payload)
-            .timestamp(message.timestamp)
-            .headers(message.headers.clone());
-        record.key = message.key;
+    /// Sends a batch and waits for the result of each row.
+    ///
+    /// The batch is sent in rounds. A round sends the rows that are left, in
+    /// messages of at most `limits.bytes`. If brokers find a message too large, the
+    /// next round sends the rows again that are still open, in messages of half
+    /// the size. Any other error ends the call: the host decides about retries.
+    pub(crate) fn send(&mut self, batch: &B, call: &SendCall<'_>) -> (Skipped, Outcome) {
+        let rows = batch.all();
+        let mut groups = group_by_key(&rows);
+        let mut results = RowResults::new(rows.len());
+        let mut skipped = None;
         loop {
-            self.go_on(time);
-            if let Some(stopped) = &self.stopped {
-                return Err(stopped.clone());
+            match self.send_round(&rows, &groups, call, &mut results) {
+                // Later rounds encode rows again, so only the first one counts.
+                Ok(round) => skipped = skipped.or(Some(round)),
+                Err(error) => return (Skipped::default(), Err(error.into())),
             }
-            let Err((error, back)) = self.producer.send(record) else {
-                self.taken += 1;
-                return Ok(());
+            for group in &mut groups {
+                group.rows = results.rows_to_resend(&group.rows);
+            }
+            let worst = results.worst_error().filter(|worst| worst.is_retriable());
+            let Some(worst) = worst.cloned() else {
+                break;
             };
-            if error.rdkafka_error_code() != Some(Code::QueueFull) {
-                return Err(self.explained(Trouble::of_error(&error, &self.topic)));
+            let smaller = worst.kind == ErrorKind::TooLarge && self.lower_limit(&worst);
+            if !smaller || call.time.is_short() {
+                for group in &groups {
+                    results.fail_others(&group.rows, &worst);
+                }
+                break;
             }
-            record = back;
-            self.look(BLINK);
-        }
-    }
-
-    /// Waits for what became of each message that was taken; what the brokers
-    /// have not acknowledged when there is no point in waiting is taken back.
-    pub(crate) fn finish(&mut self, time: &Time<'_>) -> Result<Vec<Report>, Trouble> {
-        while self.stopped.is_none() && self.open() > 0 {
-            self.look(BLINK);
-            if self.open() > 0 {
-                self.go_on(time);
+            for group in &groups {
+                results.set_unsent(&group.rows);
             }
         }
-        if let Some(trouble) = &self.stopped {
-            log::debug!(open = self.open(), reason = trouble.reason; "messages taken back");
-            let everything = PurgeConfig::default().queue().inflight();
-            self.producer.purge(everything);
-            while self.open() > 0 && !time.is_over() {
-                self.look(BLINK);
+        (skipped.unwrap_or_default(), results.outcome())
+    }
+
+    /// Lets librdkafka report what happened since the last call.
+    pub(crate) fn tick(&mut self) {
+        if let Some(producer) = &mut self.producer {
+            producer.poll_events();
+        }
+    }
+
+    /// Checks that a broker answers.
+    pub(crate) fn health(&mut self, time: &CallTime<'_>) -> Outcome {
+        Ok(self.producer()?.fetch_metadata(time.left())?)
+    }
+
+    /// Closes the connections.
+    pub(crate) fn close(&mut self) {
+        self.producer = None;
+    }
+
+    fn producer(&mut self) -> Result<&mut KafkaProducer, SendError> {
+        let producer = match self.producer.take() {
+            Some(producer) => producer,
+            None => {
+                let Config {
+                    topic, properties, ..
+                } = &self.config;
+                KafkaProducer::new(topic, properties, self.limits.bytes)?
             }
-        }
-        let open = self.open();
-        self.taken = 0;
-        if open > 0 {
-            let reason = "librdkafka does not give messages back";
-            return Err(Trouble::new(Kind::Fatal, reason));
-        }
-        Ok(std::mem::take(&mut self.reports))
-    }
-
-    /// What a code in a report means, with the reason behind it.
-    pub(crate) fn trouble(&self, code: Code) -> Trouble {
-        let trouble = Trouble::of_code(code, &self.topic);
-        match (code, &self.stopped) {
-            (Code::PurgeQueue, Some(stopped)) => stopped.clone(),
-            (Code::PurgeInflight, Some(stopped)) if stopped.kind > Kind::Unknown => stopped.clone(),
-            (Code::PurgeInflight, Some(stopped)) => Trouble::new(
-                Kind::Unknown,
-                format!("sent, but not acknowledged: {}", stopped.reason),
-            ),
-            (_, _) => self.explained(trouble),
-        }
-    }
-
-    /// Handles what happened meanwhile.
-    pub(crate) fn idle(&mut self) {
-        self.look(BLINK);
-    }
-
-    /// Why this client is beyond use, if it is.
-    pub(crate) fn fatal(&self) -> Option<Trouble> {
-        let (code, reason) = self.producer.client().fatal_error()?;
-        let kind = Trouble::of_code(code, &self.topic).kind;
-        let kind = match kind {
-            Kind::Misconfigured | Kind::Unauthorized => kind,
-            Kind::Refused
-            | Kind::TooLarge
-            | Kind::Away
-            | Kind::Busy
-            | Kind::Unknown
-            | Kind::Fatal => Kind::Fatal,
         };
-        Some(Trouble::new(kind, self.watcher().scrubbed(&reason)))
+        Ok(self.producer.insert(producer))
     }
 
-    /// Whether a broker answers.
-    pub(crate) fn ask(&self, patience: Duration) -> Result<(), Trouble> {
-        let answer = self
-            .producer
-            .client()
-            .fetch_metadata(Some(&self.topic), patience);
-        // Errors are events, and events are only seen when they are looked for.
-        self.producer.poll(BLINK);
-        let Err(error) = answer else {
-            return Ok(());
+    /// Sends the rows of the groups once, and enters their results.
+    fn send_round<'a>(
+        &mut self,
+        rows: &[B::Row<'a>],
+        groups: &[KeyGroup<'_>],
+        call: &SendCall<'_>,
+        results: &mut RowResults,
+    ) -> Result<Skipped, SendError> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let (format, limits) = (self.config.format, self.limits);
+        let producer = self.producer()?;
+        producer.start_round();
+        let mut round = SendRound {
+            producer,
+            call,
+            format,
+            limits,
+            groups,
+            results,
+            sent: Vec::new(),
         };
-        let trouble = Trouble::of_error(&error, &self.topic);
-        Err(self.explained(trouble))
-    }
-
-    /// Stops if there is no point in waiting.
-    fn go_on(&mut self, time: &Time<'_>) {
-        let trouble = self.fatal().or_else(|| self.watcher().take_lasting());
-        let late = || self.explained(Trouble::new(Kind::Away, "no answer in time"));
-        self.stopped = trouble.or_else(|| time.is_short().then(late));
-    }
-
-    fn open(&self) -> usize {
-        self.taken - self.reports.len()
-    }
-
-    fn look(&mut self, patience: Duration) {
-        self.producer.poll(patience);
-        self.producer.context().take_reports(&mut self.reports);
-    }
-
-    /// Trouble with the reason that librdkafka gave before, if there is one:
-    /// that a message was taken back says nothing about why.
-    fn explained(&self, trouble: Trouble) -> Trouble {
-        let Some(last) = self.watcher().last() else {
-            return trouble;
-        };
-        match trouble.kind {
-            Kind::Away => last,
-            Kind::Refused
-            | Kind::Unknown
-            | Kind::TooLarge
-            | Kind::Busy
-            | Kind::Fatal
-            | Kind::Misconfigured
-            | Kind::Unauthorized => trouble,
+        let skipped = round.send(rows, &mut buffer);
+        let fatal = round.finish();
+        self.buffer = buffer;
+        if let Some(error) = fatal {
+            log::warn!(reason = error.reason; "fatal producer error, creating a new producer");
+            self.producer = None;
         }
+        Ok(skipped)
     }
 
-    fn watcher(&self) -> &Watcher {
-        self.producer.context()
+    /// Halves the size of messages, unless they are as small as they get.
+    fn lower_limit(&mut self, error: &SendError) -> bool {
+        let bytes = self.limits.bytes / 2;
+        if bytes < MIN_MESSAGE_BYTES {
+            return false;
+        }
+        log::warn!(bytes, reason = error.reason; "messages are too large for the brokers, sending smaller ones (set `message_bytes`)");
+        self.limits.bytes = bytes;
+        // `batch.size` bounds what librdkafka sends to a broker in one request, and
+        // cannot change while a producer lives.
+        self.producer = None;
+        true
     }
 }
 
-impl<'a> Time<'a> {
-    /// As much as that says.
-    pub(crate) fn new(remaining: &'a dyn Fn() -> Duration) -> Self {
-        let margin = MARGIN.min(remaining() / 10);
-        Self { remaining, margin }
-    }
-
-    /// How much is left, less what is needed to end well.
-    pub(crate) fn left(&self) -> Duration {
-        (self.remaining)().saturating_sub(self.margin)
-    }
-
-    /// Whether what is left is needed to end well.
-    pub(crate) fn is_short(&self) -> bool {
-        self.left().is_zero()
-    }
-
-    /// Whether nothing is left.
-    pub(crate) fn is_over(&self) -> bool {
-        (self.remaining)().is_zero()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,30 +1,27 @@
 //! The settings, from `[exporter.NAME.config]`.
 //!
 //! Promises: all mistakes are reported at once, each with its key, its value
-//! (unless it may be a secret) and what would be right; nothing falls back to a
-//! default. Nothing that may be a secret is ever printed.
+//! (unless it may be a secret) and a remedy; a bad value never falls back to a
+//! default. A value that may be a secret is never printed.
 
-mod mistakes;
 mod properties;
 mod security;
 
 use std::{marker::PhantomData, time::Duration};
 
-use delfin_plugin_api::serde::Deserialize;
+use delfin_plugin_api::setting::{ConfigError, Mistakes};
+use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) use self::properties::Properties;
-use self::{
-    mistakes::{ConfigError, Mistakes},
-    properties::property,
-};
-use crate::encode::{Encode, Format, Limits};
+use self::properties::property;
+use crate::encode::{Encode, MessageFormat, MessageLimits};
 
-const SERVERS: &str = "write `broker1:9092,broker2:9092` or a list of such";
+const SERVERS: &str = "write `broker1:9092,broker2:9092` or a list";
 const TOPIC: &str = "write up to 249 of A-Z, a-z, 0-9, `.`, `_` and `-`";
 const HOST: &str = "write a host name or an address";
 const PORT: &str = "write a number from 1 to 65535";
-const ROWS: &str = "write a whole number; 0 for as many as fit, 1 for each by itself";
+const ROWS: &str = "write a whole number; 0 for as many as fit, 1 for one per message";
 const BYTES: &str = "write a whole number of at least 1024";
 const COMPRESSION: &str = "write `none`, `gzip`, `snappy`, `lz4` or `zstd`";
 const LINGER: &str = "write `5ms` or `1s`, at most 60s; 0 to send at once";
@@ -34,29 +31,22 @@ const DEFAULT_PORT: u16 = 9092;
 const DEFAULT_BYTES: usize = 500_000;
 const DEFAULT_LINGER: Duration = Duration::from_millis(5);
 
-/// Checked settings of an exporter of such batches.
+/// Checked settings of an exporter of batches `B`.
 #[derive(Debug, Deserialize)]
-#[serde(
-    crate = "delfin_plugin_api::serde",
-    try_from = "Written",
-    bound = "B: Encode"
-)]
+#[serde(try_from = "Written", bound = "B: Encode")]
 pub(crate) struct Config<B> {
-    /// Where messages go.
     pub(crate) topic: String,
-    /// How they are written.
-    pub(crate) format: Format,
-    /// How large they get.
-    pub(crate) limits: Limits,
-    /// What librdkafka is told.
+    pub(crate) format: MessageFormat,
+    pub(crate) limits: MessageLimits,
+    /// The properties of librdkafka.
     pub(crate) properties: Properties,
     batches: PhantomData<fn(B)>,
 }
 
-/// The settings as they were written: any value, so that a mistake in one of
-/// them can be reported with its key, and beside the others.
+/// The settings as they were written. Each takes any value, so that all mistakes
+/// can be reported together, each with its key.
 #[derive(Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct Written {
     bootstrap_servers: Option<Value>,
     topic: Option<Value>,
@@ -99,7 +89,7 @@ impl<B: Encode> TryFrom<Written> for Config<B> {
         );
         properties::read(written.librdkafka.as_ref(), &mut properties, &mut mistakes);
         let most = properties.max_message_bytes();
-        let limits = Limits {
+        let limits = MessageLimits {
             bytes: bytes.unwrap_or_else(|| DEFAULT_BYTES.min(most / 2)),
             rows: rows.map_or(B::ROWS, |rows| if rows == 0 { usize::MAX } else { rows }),
         };
@@ -113,11 +103,10 @@ impl<B: Encode> TryFrom<Written> for Config<B> {
         if most > properties.max_queue_bytes() {
             mistakes.add(format!(
                 "`librdkafka.message.max.bytes` cannot be `{most}` (raise \
-                 `librdkafka.queue.buffering.max.kbytes` too: it would never fit)"
+                 `librdkafka.queue.buffering.max.kbytes` too: the message must fit into the queue)"
             ));
         }
-        mistakes.none()?;
-        Ok(Self {
+        mistakes.into_result(Self {
             topic,
             format,
             limits,
@@ -127,7 +116,7 @@ impl<B: Encode> TryFrom<Written> for Config<B> {
     }
 }
 
-/// The brokers: in Kafka's way, or in Delfin's.
+/// The brokers, from Kafka's setting or from Delfin's two.
 fn servers(written: &Written, mistakes: &mut Mistakes) -> String {
     let Written {
         bootstrap_servers,
@@ -145,7 +134,7 @@ fn servers(written: &Written, mistakes: &mut Mistakes) -> String {
     );
     if bootstrap_servers.is_some() && (kafka_ip.is_some() || kafka_port.is_some()) {
         mistakes.add(
-            "`bootstrap_servers` stands beside `kafka_ip` or `kafka_port` (keep one of the two)"
+            "`bootstrap_servers` cannot be combined with `kafka_ip` or `kafka_port` (keep one of the two)"
                 .to_owned(),
         );
     }
@@ -157,15 +146,17 @@ fn servers(written: &Written, mistakes: &mut Mistakes) -> String {
 
 fn topic(written: &Written, default: &str, mistakes: &mut Mistakes) -> String {
     let topic = mistakes.read("topic", written.topic.as_ref(), topic_name, TOPIC);
-    let delfins = written.kafka_topic_name.as_ref();
-    let delfins = mistakes.read("kafka_topic_name", delfins, topic_name, TOPIC);
-    if topic.is_some() && delfins.is_some() {
-        mistakes.add("`topic` stands beside `kafka_topic_name` (keep one of the two)".to_owned());
+    let delfin = written.kafka_topic_name.as_ref();
+    let delfin = mistakes.read("kafka_topic_name", delfin, topic_name, TOPIC);
+    if topic.is_some() && delfin.is_some() {
+        mistakes.add(
+            "`topic` cannot be combined with `kafka_topic_name` (keep one of the two)".to_owned(),
+        );
     }
-    topic.or(delfins).unwrap_or_else(|| default.to_owned())
+    topic.or(delfin).unwrap_or_else(|| default.to_owned())
 }
 
-fn format<B: Encode>(value: Option<&Value>, mistakes: &mut Mistakes) -> Format {
+fn format<B: Encode>(value: Option<&Value>, mistakes: &mut Mistakes) -> MessageFormat {
     let known = |value: &Value| {
         let text = value.as_str()?;
         let mut formats = B::FORMATS.iter().copied();
@@ -203,7 +194,7 @@ fn host(value: &Value) -> Option<String> {
 }
 
 fn port(value: &Value) -> Option<u16> {
-    // Delfin has its port as text.
+    // Delfin's configuration has ports as text.
     let port = match value.as_str() {
         Some(text) => text.trim().parse().ok()?,
         None => u16::try_from(value.as_u64()?).ok()?,
@@ -235,7 +226,7 @@ fn codec(value: &Value) -> Option<String> {
 fn linger(value: &Value) -> Option<Duration> {
     let linger = match value.as_str() {
         Some(text) => humantime::parse_duration(text.trim()).ok()?,
-        // A bare number has no unit, and only none of any unit is clear.
+        // A number has no unit; only 0 means the same in every unit.
         None => value
             .as_u64()
             .filter(|&number| number == 0)

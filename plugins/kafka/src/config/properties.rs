@@ -1,43 +1,41 @@
-//! What librdkafka is told: its own properties, by their own names.
+//! The properties of librdkafka, by their own names.
 //!
-//! Promises: what the exporter's guarantees rest on cannot be overridden, and a
-//! value that may be a secret is never printed.
+//! Promises: properties that the exporter's guarantees need cannot be overridden;
+//! a value that may be a secret is never printed.
 
 use std::collections::BTreeMap;
 
+use delfin_plugin_api::{redact::Redactor, setting::Mistakes};
 use serde_json::Value;
-
-use super::mistakes::Mistakes;
-use crate::secret::Secrets;
 
 const VALUE: &str = "write text, a number, true or false";
 
 /// librdkafka's default of `message.max.bytes`.
 const MAX_MESSAGE_BYTES: usize = 1_000_000;
 
-/// What holds unless the table says otherwise.
+/// Defaults that differ from librdkafka's.
 const DEFAULTS: [(&str, &str); 6] = [
     ("client.id", "delfin-host"),
-    // Java's way of choosing a partition, so that both agree about a key.
+    // The partitioner of the Java client, so that a key has the same partition.
     ("partitioner", "murmur2_random"),
-    // A broker that is back is noticed soon.
+    // Reconnect soon after a broker is back.
     ("reconnect.backoff.max.ms", "1000"),
-    // A topic that is missing is reported before a call is over.
+    // Report a missing topic before the call times out.
     ("topic.metadata.propagation.max.ms", "5000"),
-    // The host keeps the data: what waits here only hides the broker's pace.
+    // The host keeps the data: a longer queue here only takes memory.
     ("queue.buffering.max.kbytes", "65536"),
     ("message.max.bytes", "1000000"),
 ];
 
-/// What the exporter's guarantees rest on, and whose business it is.
+/// Properties that the exporter's guarantees need.
 const GUARANTEES: [(&str, &str); 3] = [
     ("acks", "all"),
     ("enable.idempotence", "true"),
-    // What a call's deadline ends must not end before it.
+    // Messages must not expire on their own: the deadline of the call ends them.
     ("message.timeout.ms", "0"),
 ];
 
-/// What may not stand in the table, with the remedy.
+/// Properties that the table must not set, with the remedy.
 const RESERVED: [(&str, &str); 18] = [
     ("acks", "every message is acknowledged by all replicas"),
     (
@@ -45,12 +43,9 @@ const RESERVED: [(&str, &str); 18] = [
         "every message is acknowledged by all replicas",
     ),
     ("enable.idempotence", "it is always on"),
-    (
-        "enable.gapless.guarantee",
-        "the host sends again what failed",
-    ),
-    ("message.timeout.ms", "the exporter's `timeout` says it"),
-    ("delivery.timeout.ms", "the exporter's `timeout` says it"),
+    ("enable.gapless.guarantee", "the host retries failed rows"),
+    ("message.timeout.ms", "use the exporter's `timeout`"),
+    ("delivery.timeout.ms", "use the exporter's `timeout`"),
     ("transactional.id", "messages are not sent in transactions"),
     ("bootstrap.servers", "use `bootstrap_servers`"),
     ("metadata.broker.list", "use `bootstrap_servers`"),
@@ -59,20 +54,20 @@ const RESERVED: [(&str, &str); 18] = [
     ("compression.codec", "use `compression`"),
     ("compression.type", "use `compression`"),
     ("batch.size", "use `message_bytes`"),
-    ("delivery.report.only.error", "every report is needed"),
-    ("plugin.library.paths", "the host alone loads libraries"),
-    ("test.mock.num.brokers", "what is sent there is lost"),
     (
-        "log.queue",
-        "librdkafka's log always comes out of the host's",
+        "delivery.report.only.error",
+        "the exporter needs every report",
     ),
+    ("plugin.library.paths", "only the host loads libraries"),
+    ("test.mock.num.brokers", "mock brokers lose messages"),
+    ("log.queue", "librdkafka always logs to the host's log"),
 ];
 
-/// Properties of librdkafka, and which of their values nobody may see.
+/// Properties of librdkafka, and those of their values that are secret.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Properties {
     values: BTreeMap<String, String>,
-    secrets: Secrets,
+    redactor: Redactor,
 }
 
 impl Default for Properties {
@@ -81,42 +76,39 @@ impl Default for Properties {
         let values = known.map(|(key, value)| (key.to_owned(), value.to_owned()));
         Self {
             values: values.collect(),
-            secrets: Secrets::default(),
+            redactor: Redactor::default(),
         }
     }
 }
 
 impl Properties {
-    /// Each property with its value.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let values = self.values.iter();
         values.map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// What must not be seen.
-    pub(crate) fn secrets(&self) -> &Secrets {
-        &self.secrets
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
-    /// The largest message that librdkafka takes.
+    /// The longest message that librdkafka takes.
     pub(super) fn max_message_bytes(&self) -> usize {
         let bytes = self.values.get("message.max.bytes");
         let bytes = bytes.and_then(|bytes| bytes.parse().ok());
-        // What is no number is refused by librdkafka, with its reason.
+        // librdkafka reports a value that is not a number.
         bytes.unwrap_or(MAX_MESSAGE_BYTES)
     }
 
-    /// How much waits in librdkafka at most.
+    /// The size of librdkafka's queue.
     pub(super) fn max_queue_bytes(&self) -> usize {
         let kbytes = self.values.get("queue.buffering.max.kbytes");
         let kbytes = kbytes.and_then(|kbytes| kbytes.parse::<usize>().ok());
         kbytes.map_or(usize::MAX, |kbytes| kbytes.saturating_mul(1024))
     }
 
-    /// Sets a property, in place of what it was.
     pub(super) fn set(&mut self, key: &str, value: String) {
         if is_secret(key) {
-            self.secrets.add(&value);
+            self.redactor.hide(&value);
         }
         self.values.insert(key.to_owned(), value);
     }
@@ -136,7 +128,7 @@ impl std::fmt::Debug for Properties {
 pub(super) fn read(table: Option<&Value>, properties: &mut Properties, mistakes: &mut Mistakes) {
     let right = "write a table of librdkafka's properties";
     let known = |value: &Value| value.as_object().cloned();
-    let Some(table) = mistakes.read_unseen("librdkafka", table, known, right) else {
+    let Some(table) = mistakes.read_secret("librdkafka", table, known, right) else {
         return;
     };
     for (key, value) in &table {
@@ -146,14 +138,14 @@ pub(super) fn read(table: Option<&Value>, properties: &mut Properties, mistakes:
             continue;
         }
         let name = format!("librdkafka.{key}");
-        let value = mistakes.read_unseen(&name, Some(value), property, VALUE);
+        let value = mistakes.read_secret(&name, Some(value), property, VALUE);
         if let Some(value) = value {
             properties.set(key, value);
         }
     }
 }
 
-/// The text of a property.
+/// The value of a property as text; `None` if it cannot be one.
 pub(super) fn property(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -164,7 +156,8 @@ pub(super) fn property(value: &Value) -> Option<String> {
     (!text.contains('\0')).then_some(text)
 }
 
-/// Whether nobody may see a property's value. Rather one too many.
+/// Whether a property's value may be a secret, by its name. Hiding one value too
+/// many does no harm.
 fn is_secret(key: &str) -> bool {
     [
         "password",

@@ -1,4 +1,4 @@
-//! The settings `tls` and `sasl`, as librdkafka's properties.
+//! The settings `tls` and `sasl`, as properties of librdkafka.
 
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ const TLS: &str = "write true, or a table of `ca`, `certificate`, `key`, `key_pa
 const SASL: &str = "write a table of `mechanism`, `username` and `password`";
 const MECHANISM: &str = "write `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`";
 
-/// Reads both, and says how to speak to a broker.
+/// Reads both settings and sets `security.protocol`.
 pub(super) fn read(
     tls: Option<&Value>,
     sasl: Option<&Value>,
@@ -32,7 +32,7 @@ pub(super) fn read(
     properties.set("security.protocol", protocol.to_owned());
 }
 
-/// Whether TLS is on.
+/// Reads `tls` and returns whether TLS is on.
 fn read_tls(tls: &Value, properties: &mut Properties, mistakes: &mut Mistakes) -> bool {
     let table = match tls {
         Value::Bool(on) => return *on,
@@ -54,7 +54,7 @@ fn read_tls(tls: &Value, properties: &mut Properties, mistakes: &mut Mistakes) -
         }
     }
     let password = table.get("key_password");
-    if let Some(password) = mistakes.read_unseen("tls.key_password", password, text, SECRET) {
+    if let Some(password) = mistakes.read_secret("tls.key_password", password, text, SECRET) {
         properties.set("ssl.key.password", password);
     }
     let verify = table.get("verify_hostname");
@@ -69,7 +69,7 @@ fn read_tls(tls: &Value, properties: &mut Properties, mistakes: &mut Mistakes) -
         "key_password",
         "verify_hostname",
     ];
-    refuse_others("tls", table, &known, mistakes);
+    refuse_unknown("tls", table, &known, mistakes);
     true
 }
 
@@ -91,14 +91,14 @@ fn read_sasl(sasl: &Value, properties: &mut Properties, mistakes: &mut Mistakes)
     }
     for key in ["username", "password"] {
         let name = format!("sasl.{key}");
-        match mistakes.read_unseen(&name, table.get(key), text, SECRET) {
+        match mistakes.read_secret(&name, table.get(key), text, SECRET) {
             Some(value) => properties.set(&name, value),
             None if table.contains_key(key) => {}
             None => mistakes.add(format!("`{name}` is missing ({SECRET})")),
         }
     }
     let known = ["mechanism", "username", "password"];
-    refuse_others("sasl", table, &known, mistakes);
+    refuse_unknown("sasl", table, &known, mistakes);
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -106,7 +106,7 @@ fn text(value: &Value) -> Option<String> {
     property(&Value::from(text))
 }
 
-fn refuse_others(name: &str, table: &Map<String, Value>, known: &[&str], mistakes: &mut Mistakes) {
+fn refuse_unknown(name: &str, table: &Map<String, Value>, known: &[&str], mistakes: &mut Mistakes) {
     for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
         let known = known.join("`, `");
         mistakes.add(format!(

@@ -11,7 +11,7 @@ fn performance(config: Value) -> Result<Config<PerformanceBatch>, String> {
     read(config)
 }
 
-/// What librdkafka is told, or the mistakes.
+/// A property of librdkafka, or the mistakes.
 fn property_of(config: Value, key: &str) -> Result<Option<String>, String> {
     let config = performance(config)?;
     let mut properties = config.properties.iter();
@@ -29,18 +29,21 @@ fn refused(config: Value) -> String {
 }
 
 #[test]
-fn without_settings_all_is_as_delfin_has_it() {
+fn the_defaults_are_those_of_delfin() {
     let config = performance(json!({})).unwrap();
     assert_eq!(config.topic, "delfin-kafka");
-    assert_eq!(config.format, Format::Delfin);
+    assert_eq!(config.format, MessageFormat::Delfin);
     check(json!({}), "bootstrap.servers", "localhost:9092");
     let alerts: Config<AlertBatch> = read(json!({})).unwrap();
     assert_eq!(alerts.topic, "delfin-alerts");
-    assert_eq!((alerts.format, alerts.limits.rows), (Format::Json, 1));
+    assert_eq!(
+        (alerts.format, alerts.limits.rows),
+        (MessageFormat::Json, 1)
+    );
 }
 
 #[test]
-fn delfins_own_names_are_taken() {
+fn the_names_of_delfin_are_accepted() {
     let config = json!({ "kafka_topic_name": "t", "kafka_ip": "10.0.0.1", "kafka_port": "9093" });
     assert_eq!(performance(config.clone()).unwrap().topic, "t");
     check(config, "bootstrap.servers", "10.0.0.1:9093");
@@ -57,7 +60,7 @@ fn delfins_own_names_are_taken() {
 }
 
 #[test]
-fn brokers_are_a_text_or_a_list() {
+fn brokers_are_text_or_a_list() {
     let (key, expected) = ("bootstrap.servers", "a:1,b:2");
     check(json!({ "bootstrap_servers": "a:1, b:2" }), key, expected);
     check(
@@ -80,7 +83,7 @@ fn brokers_are_a_text_or_a_list() {
 }
 
 #[test]
-fn what_the_guarantees_rest_on_holds_and_cannot_be_overridden() {
+fn properties_that_the_guarantees_need_are_set_and_cannot_be_overridden() {
     check(json!({}), "enable.idempotence", "true");
     check(json!({}), "acks", "all");
     check(json!({}), "message.timeout.ms", "0");
@@ -109,7 +112,7 @@ fn any_other_property_goes_to_librdkafka() {
 }
 
 #[test]
-fn tls_and_sasl_say_how_to_speak_to_a_broker() {
+fn tls_and_sasl_set_the_security_protocol() {
     let protocol = "security.protocol";
     let sasl = json!({ "mechanism": "SCRAM-SHA-512", "username": "u", "password": "p" });
     assert_eq!(property_of(json!({}), protocol), Ok(None));
@@ -128,7 +131,7 @@ fn tls_and_sasl_say_how_to_speak_to_a_broker() {
 }
 
 #[test]
-fn messages_are_cut_well_below_what_librdkafka_takes() {
+fn the_message_limit_stays_below_that_of_librdkafka() {
     let bytes = |config| performance(config).unwrap().limits.bytes;
     assert_eq!(bytes(json!({})), 500_000);
     let table = json!({ "message.max.bytes": 200_000 });
@@ -148,7 +151,7 @@ fn a_message_must_fit_into_the_queue() {
 }
 
 #[test]
-fn every_mistake_is_reported_with_its_key_its_value_and_what_would_be_right() {
+fn every_mistake_is_reported_with_its_key_its_value_and_the_remedy() {
     let mistakes = refused(json!({
         "topic": "a b",
         "kafka_port": 0,
@@ -165,7 +168,7 @@ fn every_mistake_is_reported_with_its_key_its_value_and_what_would_be_right() {
          `topic` cannot be `\"a b\"` (write up to 249 of A-Z, a-z, 0-9, `.`, `_` and `-`); \
          `message_format` cannot be `\"xml\"` (write `delfin` or `json` or `arrow`); \
          `message_rows` cannot be `-1` (write a whole number; 0 for as many as fit, \
-         1 for each by itself); \
+         1 for one per message); \
          `compression` cannot be `\"rar\"` (write `none`, `gzip`, `snappy`, `lz4` or `zstd`); \
          `linger` cannot be `5` (write `5ms` or `1s`, at most 60s; 0 to send at once); \
          unknown field `tls.cert`, expected one of `ca`, `certificate`, `key`, `key_password`, \
@@ -177,7 +180,7 @@ fn every_mistake_is_reported_with_its_key_its_value_and_what_would_be_right() {
 }
 
 #[test]
-fn delfins_format_is_not_one_of_alerts() {
+fn alerts_do_not_have_the_delfin_format() {
     let mistake = read::<AlertBatch>(json!({ "message_format": "delfin" })).unwrap_err();
     let expected = "`message_format` cannot be `\"delfin\"` (write `json` or `arrow`)";
     assert_eq!(mistake, expected);
@@ -187,18 +190,18 @@ fn delfins_format_is_not_one_of_alerts() {
 fn two_names_for_one_setting_are_refused() {
     let both = refused(json!({ "bootstrap_servers": "a", "kafka_ip": "b" }));
     assert!(
-        both.starts_with("`bootstrap_servers` stands beside `kafka_ip`"),
+        both.starts_with("`bootstrap_servers` cannot be combined with `kafka_ip`"),
         "{both}"
     );
     let both = refused(json!({ "topic": "a", "kafka_topic_name": "a" }));
     assert!(
-        both.starts_with("`topic` stands beside `kafka_topic_name`"),
+        both.starts_with("`topic` cannot be combined with `kafka_topic_name`"),
         "{both}"
     );
 }
 
 #[test]
-fn a_secret_is_neither_in_what_is_printed_nor_in_a_mistake() {
+fn a_secret_is_not_printed_and_is_in_no_mistake() {
     let secret = "hunter2";
     let config = json!({
         "tls": { "key_password": secret },
@@ -207,7 +210,7 @@ fn a_secret_is_neither_in_what_is_printed_nor_in_a_mistake() {
     });
     let config = performance(config).unwrap();
     assert!(!format!("{config:?}").contains(secret), "{config:?}");
-    assert_eq!(config.properties.secrets().scrub("x hunter2"), "x ***");
+    assert_eq!(config.properties.redactor().redact("x hunter2"), "x ***");
     let mistake = refused(json!({
         "tls": { "key_password": [secret] },
         "sasl": { "mechanism": "PLAIN", "username": "u", "password": [secret] },

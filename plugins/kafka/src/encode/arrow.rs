@@ -1,6 +1,6 @@
-//! Rows as streams of Arrow IPC, one a message.
+//! Rows as Arrow IPC streams, one stream per message.
 //!
-//! Each stream holds its own dictionaries, with what its rows need.
+//! Each stream has its own dictionaries, with the texts that its rows use.
 
 use arrow_ipc::writer::StreamWriter;
 use delfin_plugin_api::{
@@ -8,15 +8,18 @@ use delfin_plugin_api::{
     arrow_array::RecordBatch,
 };
 
-use super::{Limits, Payload, Row};
+use super::{EncodeRow, MessageLimits, Payload};
 
-/// About what a stream has beside its rows: the schema and the end.
+/// An estimate of the bytes of a stream without rows: its schema and its end.
 const FRAME: usize = 2048;
 
-/// Writes rows, and hands over what fits into a message.
-pub(super) fn encode<'a, R: Row<'a>, E>(
+/// Writes rows and hands them over in streams within the limits.
+///
+/// A stream cannot be split once it is written, so the rows of each are chosen by
+/// an estimate of their length.
+pub(super) fn encode<'a, R: EncodeRow<'a>, E>(
     rows: &[R],
-    limits: Limits,
+    limits: MessageLimits,
     out: &mut Vec<u8>,
     mut take: impl FnMut(Payload<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -36,7 +39,7 @@ pub(super) fn encode<'a, R: Row<'a>, E>(
     Ok(())
 }
 
-fn hand_over<'a, R: Row<'a>, E>(
+fn hand_over<'a, R: EncodeRow<'a>, E>(
     rows: &[R],
     range: std::ops::Range<usize>,
     out: &mut Vec<u8>,
@@ -50,7 +53,6 @@ fn hand_over<'a, R: Row<'a>, E>(
     }
 }
 
-/// Writes series as a stream.
 pub(super) fn write_series(rows: &[Series<'_>], out: &mut Vec<u8>) -> Result<(), String> {
     let mut batch = PerformanceBatchBuilder::new();
     for series in rows {
@@ -60,11 +62,11 @@ pub(super) fn write_series(rows: &[Series<'_>], out: &mut Vec<u8>) -> Result<(),
     write(batch.build().as_arrow(), out)
 }
 
-/// Writes alerts as a stream.
 pub(super) fn write_alerts(rows: &[Alert<'_>], out: &mut Vec<u8>) -> Result<(), String> {
     let mut batch = AlertBatchBuilder::new();
     for alert in rows {
-        // Of a name that comes twice, the last text holds: the column's.
+        // Columns come last: where an extra has the name of a column, the builder
+        // keeps the later text.
         let texts: Vec<_> = texts(*alert).collect();
         batch.alert(NewAlert {
             occur_time: alert.occur_time(),
@@ -81,13 +83,12 @@ fn texts<'a>(alert: Alert<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
     alert.extra().iter().chain(columns)
 }
 
-/// About how long a series is: texts that repeat are counted each time.
+/// An estimate: texts that repeat count each time, though a stream holds them once.
 pub(super) fn series_len(series: Series<'_>) -> usize {
     let texts: usize = series.labels().iter().map(pair_len).sum();
     16 + series.name().len() + texts + 16 * series.values().len()
 }
 
-/// About how long an alert is.
 pub(super) fn alert_len(alert: Alert<'_>) -> usize {
     let texts: usize = alert.texts().map(|(_, text)| text.len()).sum();
     let extra: usize = alert.extra().iter().map(pair_len).sum();

@@ -4,43 +4,46 @@ use std::ops::Range;
 
 use delfin_plugin_api::{Skipped, json::Writer};
 
-use super::{Limits, Message, Payload, Row};
+use super::{EncodeRow, MessageLimits, MessageStyle, Payload};
 
-/// Writes rows, and hands over what fits into a message.
-pub(super) fn encode<'a, S: Message, R: Row<'a>, E>(
+/// Writes rows and hands them over in payloads within the limits.
+///
+/// How long a row is turns out only when it is written. A row that exceeds the
+/// limit is therefore written first, moved to `next`, and starts the next payload.
+pub(super) fn encode<'a, S: MessageStyle, R: EncodeRow<'a>, E>(
     rows: &[R],
-    limits: Limits,
+    limits: MessageLimits,
     out: &mut Vec<u8>,
     mut take: impl FnMut(Payload<'_>) -> Result<(), E>,
 ) -> Result<Skipped, E> {
     let array = S::ALWAYS_ARRAY || limits.rows > 1;
     let (open, close): (&[u8], &[u8]) = if array { (b"[", b"]") } else { (b"", b"") };
     let mut writer = Writer::<S>::new();
-    let mut held = 0..0;
-    let mut spare = Vec::new();
+    let mut range = 0..0;
+    let mut next = Vec::new();
     for (index, &row) in rows.iter().enumerate() {
         let end = out.len();
-        out.extend_from_slice(if held.is_empty() {
+        out.extend_from_slice(if range.is_empty() {
             open
         } else {
             S::COMMA.as_bytes()
         });
         let start = out.len();
         row.write(&mut writer, out);
-        let full = out.len() + close.len() > limits.bytes || held.len() == limits.rows;
-        if full && !held.is_empty() {
-            spare.clear();
-            spare.extend_from_slice(&out[start..]);
+        let full = out.len() + close.len() > limits.bytes || range.len() == limits.rows;
+        if full && !range.is_empty() {
+            next.clear();
+            next.extend_from_slice(&out[start..]);
             out.truncate(end);
-            hand_over(held, out, close, &mut take)?;
+            hand_over(range, out, close, &mut take)?;
             out.extend_from_slice(open);
-            out.extend_from_slice(&spare);
-            held = index..index;
+            out.extend_from_slice(&next);
+            range = index..index;
         }
-        held.end = index + 1;
+        range.end = index + 1;
     }
-    if !held.is_empty() {
-        hand_over(held, out, close, &mut take)?;
+    if !range.is_empty() {
+        hand_over(range, out, close, &mut take)?;
     }
     Ok(writer.skipped())
 }

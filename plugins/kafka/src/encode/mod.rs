@@ -1,13 +1,13 @@
 //! Rows as the payloads of messages.
 //!
-//! Promises: a payload is not longer than the limit, unless one row alone is;
-//! a row is never cut; rows keep their order. One payload is held at a time.
+//! Promises: a payload is not longer than the limit, unless a single row is; a row
+//! is never split; rows keep their order. One payload is in memory at a time.
 //!
 //! Knows nothing of Kafka.
 
 mod arrow;
 mod json;
-mod style;
+mod python;
 
 use std::ops::Range;
 
@@ -16,68 +16,67 @@ use delfin_plugin_api::{
     json::{Compact, Style, Writer},
 };
 
-use self::style::{Message, Python};
+use self::python::{MessageStyle, Python};
 
-/// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// As Delfin does: `[name, labels, values]` triples, as Python writes them.
+pub enum MessageFormat {
+    /// `[name, labels, values]` triples, byte for byte as Delfin's exporter writes them.
     Delfin,
-    /// Objects: one, if a message holds one row by itself, else an array.
+    /// One object if messages hold one row each, otherwise an array of objects.
     Json,
-    /// A stream of Arrow IPC.
+    /// An Arrow IPC stream.
     Arrow,
 }
 
-/// How large a message gets.
+/// The most that a message holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// How many bytes its payload has at most, unless one row has more.
-    pub(crate) bytes: usize,
-    /// How many rows it holds at most.
-    pub(crate) rows: usize,
+pub struct MessageLimits {
+    /// Bytes of its payload. A single row may be longer.
+    pub bytes: usize,
+    pub rows: usize,
 }
 
-/// A batch whose rows can be written.
-pub(crate) trait Encode: Batch {
-    /// One row.
-    type Row<'a>: Row<'a>;
+/// A batch whose rows can be written to messages.
+pub trait Encode: Batch {
+    type Row<'a>: EncodeRow<'a>;
 
-    /// The topic of such rows, unless the settings name one.
+    /// The default of the setting `topic`.
     const TOPIC: &'static str;
 
-    /// How they may be written, the default first.
-    const FORMATS: &'static [Format];
+    /// The possible values of `message_format`, the default first.
+    const FORMATS: &'static [MessageFormat];
 
-    /// How many of them are in a message, unless the settings say so.
+    /// The default of `message_rows`.
     const ROWS: usize;
 
-    /// Each row.
     fn all(&self) -> Vec<Self::Row<'_>>;
 }
 
-/// A row that can be written.
-pub(crate) trait Row<'a>: Copy {
-    /// The storage that it speaks of: what orders it.
+/// A row that can be written to a message.
+pub trait EncodeRow<'a>: Copy {
+    /// The message key: messages of one key stay in order.
     fn storage_id(self) -> Option<&'a str>;
 
-    /// Writes it as JSON.
+    /// Writes the row as JSON.
     fn write<S: Style>(self, writer: &mut Writer<'a, S>, out: &mut Vec<u8>);
 
-    /// Writes rows as a stream of Arrow IPC.
+    /// Writes rows as one Arrow IPC stream.
+    ///
+    /// # Errors
+    ///
+    /// Arrow's own, as text.
     fn write_arrow(rows: &[Self], out: &mut Vec<u8>) -> Result<(), String>;
 
-    /// About how long it is in Arrow; rather too long than too short.
+    /// An estimate of the row's length in Arrow, rather too long than too short.
     fn arrow_len(self) -> usize;
 }
 
-/// Consecutive rows, written: which they are, and what became of them. `Err`
-/// says why they cannot be written.
-pub(crate) type Payload<'a> = (Range<usize>, Result<&'a [u8], &'a str>);
+/// The payload of consecutive rows, or the reason why they cannot be written.
+pub type Payload<'a> = (Range<usize>, Result<&'a [u8], &'a str>);
 
-impl Format {
-    /// Its name in the settings.
-    pub(crate) fn name(self) -> &'static str {
+impl MessageFormat {
+    /// The value of the setting `message_format`.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Delfin => "delfin",
             Self::Json => "json",
@@ -85,19 +84,22 @@ impl Format {
         }
     }
 
-    /// Its name for those who read messages.
-    pub(crate) fn content_type(self) -> &'static str {
+    pub fn content_type(self) -> &'static str {
         match self {
             Self::Delfin | Self::Json => "application/json",
             Self::Arrow => "application/vnd.apache.arrow.stream",
         }
     }
 
-    /// Writes rows, and hands each payload over until `take` breaks off.
-    pub(crate) fn encode<'a, R: Row<'a>, E>(
+    /// Writes rows and hands each payload to `take`.
+    ///
+    /// # Errors
+    ///
+    /// The first error of `take`, which ends the encoding.
+    pub fn encode<'a, R: EncodeRow<'a>, E>(
         self,
         rows: &[R],
-        limits: Limits,
+        limits: MessageLimits,
         buffer: &mut Vec<u8>,
         take: impl FnMut(Payload<'_>) -> Result<(), E>,
     ) -> Result<Skipped, E> {
@@ -113,7 +115,11 @@ impl Format {
 impl Encode for PerformanceBatch {
     type Row<'a> = Series<'a>;
     const TOPIC: &'static str = "delfin-kafka";
-    const FORMATS: &'static [Format] = &[Format::Delfin, Format::Json, Format::Arrow];
+    const FORMATS: &'static [MessageFormat] = &[
+        MessageFormat::Delfin,
+        MessageFormat::Json,
+        MessageFormat::Arrow,
+    ];
     const ROWS: usize = usize::MAX;
 
     fn all(&self) -> Vec<Series<'_>> {
@@ -124,7 +130,7 @@ impl Encode for PerformanceBatch {
 impl Encode for AlertBatch {
     type Row<'a> = Alert<'a>;
     const TOPIC: &'static str = "delfin-alerts";
-    const FORMATS: &'static [Format] = &[Format::Json, Format::Arrow];
+    const FORMATS: &'static [MessageFormat] = &[MessageFormat::Json, MessageFormat::Arrow];
     const ROWS: usize = 1;
 
     fn all(&self) -> Vec<Alert<'_>> {
@@ -132,7 +138,7 @@ impl Encode for AlertBatch {
     }
 }
 
-impl<'a> Row<'a> for Series<'a> {
+impl<'a> EncodeRow<'a> for Series<'a> {
     fn storage_id(self) -> Option<&'a str> {
         self.labels().get("storage_id")
     }
@@ -150,7 +156,7 @@ impl<'a> Row<'a> for Series<'a> {
     }
 }
 
-impl<'a> Row<'a> for Alert<'a> {
+impl<'a> EncodeRow<'a> for Alert<'a> {
     fn storage_id(self) -> Option<&'a str> {
         Alert::storage_id(&self)
     }
@@ -167,3 +173,6 @@ impl<'a> Row<'a> for Alert<'a> {
         arrow::alert_len(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,34 +1,35 @@
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, Batch, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
     Skipped, sample,
-    serde::{
-        Deserialize, Deserializer,
-        de::{MapAccess, Visitor},
-    },
 };
-use std::ops::Range;
-
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 use serde_json::{Value, json, value::RawValue};
 
-use crate::encode::*;
+use super::*;
 
-/// Some of what Delfin's own exporter has sent, as it has sent it.
-const DELFINS: &str = include_str!("delfin.kafka.json");
+/// A message of Delfin's own exporter, recorded.
+const DELFIN_MESSAGE: &str = include_str!("delfin.kafka.json");
 
-const MANY: Limits = Limits {
+const MANY: MessageLimits = MessageLimits {
     bytes: 1 << 20,
     rows: usize::MAX,
 };
-const ONE: Limits = Limits {
+const ONE: MessageLimits = MessageLimits {
     bytes: 1 << 20,
     rows: 1,
 };
 
-/// A payload with its rows.
+/// A payload and its rows.
 type Written = (Range<usize>, Vec<u8>);
 
-/// Each payload.
-fn payloads<B: Encode>(batch: &B, format: Format, limits: Limits) -> (Vec<Written>, Skipped) {
+fn payloads<B: Encode>(
+    batch: &B,
+    format: MessageFormat,
+    limits: MessageLimits,
+) -> (Vec<Written>, Skipped) {
     let mut payloads = Vec::new();
     let take = |(rows, payload): Payload<'_>| {
         payloads.push((rows, payload.unwrap().to_vec()));
@@ -38,7 +39,7 @@ fn payloads<B: Encode>(batch: &B, format: Format, limits: Limits) -> (Vec<Writte
     (payloads, encoded.unwrap())
 }
 
-fn text<B: Encode>(batch: &B, format: Format, limits: Limits) -> String {
+fn text<B: Encode>(batch: &B, format: MessageFormat, limits: MessageLimits) -> String {
     let (payloads, _) = payloads(batch, format, limits);
     let texts = payloads.into_iter().map(|(_, payload)| payload);
     let texts: Vec<_> = texts.map(|text| String::from_utf8(text).unwrap()).collect();
@@ -61,7 +62,7 @@ fn alert(texts: &[(&str, &str)]) -> AlertBatch {
     batch.build()
 }
 
-/// The members of an object, in their order.
+/// The members of an object, in order.
 struct Members<V>(Vec<(String, V)>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
@@ -89,10 +90,10 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
 }
 
 #[test]
-fn what_delfin_has_sent_is_written_byte_for_byte() {
-    // Not `f64`: `serde_json` reads a number a bit off.
+fn a_recorded_message_of_delfin_is_reproduced_byte_for_byte() {
+    // Not `f64`: `serde_json` rounds some numbers differently.
     type Triple<'a> = (String, Members<String>, Members<&'a RawValue>);
-    let triples: Vec<Triple<'_>> = serde_json::from_str(DELFINS).unwrap();
+    let triples: Vec<Triple<'_>> = serde_json::from_str(DELFIN_MESSAGE).unwrap();
     let mut batch = PerformanceBatchBuilder::new();
     for (name, Members(labels), Members(values)) in triples {
         let number =
@@ -100,14 +101,14 @@ fn what_delfin_has_sent_is_written_byte_for_byte() {
         let points = values.iter().map(number);
         batch.series(&name, labels, points).unwrap();
     }
-    let written = text(&batch.build(), Format::Delfin, MANY);
-    assert!(written == DELFINS, "{written}");
+    let written = text(&batch.build(), MessageFormat::Delfin, MANY);
+    assert!(written == DELFIN_MESSAGE, "{written}");
 }
 
 #[test]
 fn numbers_are_written_as_python_writes_them() {
     let check = |value: f64, expected: &str| {
-        let written = text(&series(&[], &[(1, value)]), Format::Delfin, MANY);
+        let written = text(&series(&[], &[(1, value)]), MessageFormat::Delfin, MANY);
         assert_eq!(written, format!(r#"[["iops", {{}}, {{"1": {expected}}}]]"#));
     };
     check(0.0, "0.0");
@@ -135,7 +136,7 @@ fn numbers_are_written_as_python_writes_them() {
 #[test]
 fn texts_are_written_as_python_writes_them() {
     let check = |value: &str, expected: &str| {
-        let written = text(&series(&[(value, value)], &[]), Format::Delfin, MANY);
+        let written = text(&series(&[(value, value)], &[]), MessageFormat::Delfin, MANY);
         assert_eq!(
             written,
             format!(r#"[["iops", {{{expected}: {expected}}}, {{}}]]"#)
@@ -153,7 +154,7 @@ fn texts_are_written_as_python_writes_them() {
 }
 
 #[test]
-fn one_series_a_message_is_an_object_and_several_are_an_array() {
+fn one_series_per_message_is_an_object_and_several_are_an_array() {
     let mut batch = PerformanceBatchBuilder::new();
     let labels = [("storage_id", "a1"), ("unit", "IOPS")];
     let points = [(1_700_000_000_000, 12.5), (1_700_000_060_000, 0.1)];
@@ -165,15 +166,15 @@ fn one_series_a_message_is_an_object_and_several_are_an_array() {
     let first = r#"{"name":"readIops","labels":{"storage_id":"a1","unit":"IOPS"},"values":{"1700000000000":12.5,"1700000060000":0.1}}"#;
     let second = r#"{"name":"cpuUsage","labels":{},"values":{"-1":-3.0}}"#;
     let (one, many) = (
-        text(&batch, Format::Json, ONE),
-        text(&batch, Format::Json, MANY),
+        text(&batch, MessageFormat::Json, ONE),
+        text(&batch, MessageFormat::Json, MANY),
     );
     assert_eq!(one, format!("{first}\n{second}"));
     assert_eq!(many, format!("[{first},{second}]"));
 }
 
 #[test]
-fn labels_and_times_that_change_from_row_to_row_are_those_of_the_row() {
+fn each_row_has_its_own_labels_and_times() {
     let mut batch = PerformanceBatchBuilder::new();
     batch
         .series("a", [("k", "v"), ("l", "w")], [(1, 1.0), (2, 2.0)])
@@ -185,7 +186,7 @@ fn labels_and_times_that_change_from_row_to_row_are_those_of_the_row() {
     batch
         .series("d", [("k", "v"), ("l", "w")], [(7, f64::NAN), (2, 6.0)])
         .unwrap();
-    let (written, skipped) = payloads(&batch.build(), Format::Json, MANY);
+    let (written, skipped) = payloads(&batch.build(), MessageFormat::Json, MANY);
     let read: Value = serde_json::from_slice(&written[0].1).unwrap();
     let expected = json!([
         {"name": "a", "labels": {"k": "v", "l": "w"}, "values": {"1": 1.0, "2": 2.0}},
@@ -198,12 +199,12 @@ fn labels_and_times_that_change_from_row_to_row_are_those_of_the_row() {
 }
 
 #[test]
-fn points_that_are_no_numbers_are_left_out_and_counted() {
+fn nan_and_infinite_points_are_skipped_and_counted() {
     let points = [(1, f64::NAN), (2, 2.0), (3, f64::INFINITY), (4, 4.0)];
     let batch = series(&[], &points);
     for (format, values) in [
-        (Format::Delfin, r#"{"2": 2.0, "4": 4.0}"#),
-        (Format::Json, r#"{"2":2.0,"4":4.0}"#),
+        (MessageFormat::Delfin, r#"{"2": 2.0, "4": 4.0}"#),
+        (MessageFormat::Json, r#"{"2":2.0,"4":4.0}"#),
     ] {
         let (payloads, skipped) = payloads(&batch, format, MANY);
         let written = String::from_utf8(payloads[0].1.clone()).unwrap();
@@ -213,27 +214,31 @@ fn points_that_are_no_numbers_are_left_out_and_counted() {
 }
 
 #[test]
-fn an_alert_is_an_object_without_the_columns_that_it_does_not_have() {
+fn an_alert_is_an_object_with_the_columns_that_it_has() {
     let texts = [("alert_id", "19660818"), ("rack", "7\t\"b\"")];
-    let written = text(&alert(&texts), Format::Json, ONE);
+    let written = text(&alert(&texts), MessageFormat::Json, ONE);
     let expected = r#"{"alert_id":"19660818","occur_time":1700000000000,"rack":"7\t\"b\""}"#;
     assert_eq!(written, expected);
 }
 
 #[test]
-fn an_extra_that_is_named_like_a_column_of_the_alert_is_left_out_and_counted() {
-    let (payloads, skipped) = payloads(&alert(&[("occur_time", "now")]), Format::Json, ONE);
+fn an_extra_with_the_name_of_a_column_of_the_alert_is_skipped_and_counted() {
+    let (payloads, skipped) = payloads(&alert(&[("occur_time", "now")]), MessageFormat::Json, ONE);
     assert_eq!(payloads[0].1, br#"{"occur_time":1700000000000}"#);
     assert_eq!(skipped.clashing_extras, 1);
 }
 
 #[test]
-fn messages_stay_below_the_limit_and_hold_every_row_once_and_in_order() {
+fn messages_stay_within_the_limits_and_hold_every_row_once_and_in_order() {
     let batch = sample::performance(500, 15);
-    for format in [Format::Delfin, Format::Json, Format::Arrow] {
+    for format in [
+        MessageFormat::Delfin,
+        MessageFormat::Json,
+        MessageFormat::Arrow,
+    ] {
         for rows in [usize::MAX, 7, 1] {
             let bytes = 20_000;
-            let (payloads, _) = payloads(&batch, format, Limits { bytes, rows });
+            let (payloads, _) = payloads(&batch, format, MessageLimits { bytes, rows });
             let mut next = 0;
             for (range, payload) in &payloads {
                 assert_eq!(range.start, next);
@@ -244,7 +249,7 @@ fn messages_stay_below_the_limit_and_hold_every_row_once_and_in_order() {
                 next = range.end;
             }
             assert_eq!(next, 500);
-            // Small, but not smaller than need be.
+            // The estimate for Arrow must not make messages needlessly small.
             let fewest = if rows == usize::MAX { 15 } else { 500 / rows };
             assert!(
                 payloads.len() <= 5 * fewest,
@@ -256,18 +261,22 @@ fn messages_stay_below_the_limit_and_hold_every_row_once_and_in_order() {
 }
 
 #[test]
-fn a_row_that_is_longer_than_the_limit_is_a_message_by_itself() {
+fn a_row_that_is_longer_than_the_limit_is_a_message_of_its_own() {
     let mut batch = PerformanceBatchBuilder::new();
     for points in [1, 1, 5000, 1, 1] {
         let points = (0..points).map(|ms| (ms, 1.5));
         batch.series("iops", [("storage_id", "s")], points).unwrap();
     }
     let batch = batch.build();
-    let limits = Limits {
+    let limits = MessageLimits {
         bytes: 10_000,
         ..MANY
     };
-    for format in [Format::Delfin, Format::Json, Format::Arrow] {
+    for format in [
+        MessageFormat::Delfin,
+        MessageFormat::Json,
+        MessageFormat::Arrow,
+    ] {
         let (payloads, _) = payloads(&batch, format, limits);
         let ranges: Vec<_> = payloads.into_iter().map(|(range, _)| range).collect();
         assert_eq!(ranges, [0..2, 2..3, 3..5], "{format:?}");
@@ -275,10 +284,10 @@ fn a_row_that_is_longer_than_the_limit_is_a_message_by_itself() {
 }
 
 #[test]
-fn a_stream_of_arrow_reads_back_as_the_rows_that_it_holds() {
+fn an_arrow_stream_reads_back_as_its_rows() {
     let batch = sample::performance(100, 3);
-    let limits = Limits { rows: 40, ..MANY };
-    let (payloads, _) = payloads(&batch, Format::Arrow, limits);
+    let limits = MessageLimits { rows: 40, ..MANY };
+    let (payloads, _) = payloads(&batch, MessageFormat::Arrow, limits);
     assert_eq!(payloads.len(), 3);
     for (rows, payload) in payloads {
         let mut stream = arrow_ipc::reader::StreamReader::try_new(&*payload, None).unwrap();
@@ -293,7 +302,7 @@ fn a_stream_of_arrow_reads_back_as_the_rows_that_it_holds() {
 #[test]
 fn alerts_read_back_from_arrow_with_their_extras() {
     let batch = alert(&[("alert_id", "1"), ("rack", "7"), ("storage_id", "s")]);
-    let (payloads, _) = payloads(&batch, Format::Arrow, ONE);
+    let (payloads, _) = payloads(&batch, MessageFormat::Arrow, ONE);
     let mut stream = arrow_ipc::reader::StreamReader::try_new(&*payloads[0].1, None).unwrap();
     let read = AlertBatch::try_from_arrow(stream.next().unwrap().unwrap()).unwrap();
     let (read, expected): (Vec<_>, Vec<_>) = (read.alerts().collect(), batch.alerts().collect());

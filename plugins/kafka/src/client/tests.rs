@@ -1,5 +1,4 @@
-//! Deliveries to librdkafka's mock cluster, for what a real broker does not do
-//! on demand.
+//! Batches sent to librdkafka's mock cluster, which fails on demand.
 
 use std::{
     collections::BTreeMap,
@@ -30,29 +29,29 @@ fn cluster() -> Cluster {
     cluster
 }
 
-fn deliverer(cluster: &Cluster, more: &Value) -> Deliverer<PerformanceBatch> {
+fn client(cluster: &Cluster, more: &Value) -> KafkaClient<PerformanceBatch> {
     let mut settings = json!({ "message_format": "json", "message_rows": 1, "linger": 0 });
     settings["bootstrap_servers"] = cluster.bootstrap_servers().into();
     for (key, value) in more.as_object().unwrap() {
         settings[key] = value.clone();
     }
     let config = serde_json::from_value(settings).unwrap();
-    Deliverer::new(config).unwrap()
+    KafkaClient::new(config).unwrap()
 }
 
-fn deliver(
-    deliverer: &mut Deliverer<PerformanceBatch>,
+fn send(
+    client: &mut KafkaClient<PerformanceBatch>,
     batch: &PerformanceBatch,
     patience: Duration,
 ) -> Outcome {
     let start = Instant::now();
     let remaining = || patience.saturating_sub(start.elapsed());
-    let call = Call {
-        time: Time::new(&remaining),
+    let call = SendCall {
+        time: CallTime::new(&remaining),
         parts: Vec::new(),
         origin: "ingest",
     };
-    deliverer.deliver(batch, &call).1
+    client.send(batch, &call).1
 }
 
 /// Series of these storages, one after the other, with that many points each.
@@ -102,62 +101,62 @@ fn numbers(range: Range<usize>) -> Vec<String> {
 }
 
 #[test]
-fn what_a_broker_can_mend_is_tried_until_all_has_arrived_once_and_in_order() {
+fn broker_errors_that_pass_are_retried_until_every_row_has_arrived_once_and_in_order() {
     let cluster = cluster();
-    let passing = [
+    let transient = [
         Error::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
         Error::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
         Error::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
     ];
-    cluster.request_errors(Request::Produce, &passing);
+    cluster.request_errors(Request::Produce, &transient);
     let series: Vec<_> = (0..100).map(|_| ("s", 1)).collect();
-    let mut deliverer = deliverer(&cluster, &json!({}));
-    assert_eq!(deliver(&mut deliverer, &batch(&series), PATIENCE), Ok(()));
+    let mut client = client(&cluster, &json!({}));
+    assert_eq!(send(&mut client, &batch(&series), PATIENCE), Ok(()));
     assert_eq!(arrived(&cluster)["s"], numbers(0..100));
 }
 
 #[test]
-fn a_full_queue_slows_down_and_loses_nothing() {
+fn a_full_queue_makes_sending_wait_and_loses_nothing() {
     let cluster = cluster();
     let small = json!({ "librdkafka": { "queue.buffering.max.messages": 2 } });
-    let mut deliverer = deliverer(&cluster, &small);
+    let mut client = client(&cluster, &small);
     let series: Vec<_> = (0..50).map(|_| ("s", 1)).collect();
-    assert_eq!(deliver(&mut deliverer, &batch(&series), PATIENCE), Ok(()));
+    assert_eq!(send(&mut client, &batch(&series), PATIENCE), Ok(()));
     assert_eq!(arrived(&cluster)["s"], numbers(0..50));
 }
 
 #[test]
-fn a_broker_that_does_not_answer_leaves_the_rows_to_the_next_try() {
+fn rows_are_retried_when_the_broker_does_not_answer() {
     let cluster = cluster();
     cluster.broker_down(1).unwrap();
-    let mut deliverer = deliverer(&cluster, &json!({}));
+    let mut client = client(&cluster, &json!({}));
     let batch = batch(&[("s", 1), ("s", 1)]);
-    let outcome = deliver(&mut deliverer, &batch, Duration::from_secs(1));
+    let outcome = send(&mut client, &batch, Duration::from_secs(1));
     assert!(matches!(outcome, Err(Failure::Retry { .. })), "{outcome:?}");
     cluster.broker_up(1).unwrap();
-    assert_eq!(deliver(&mut deliverer, &batch, PATIENCE), Ok(()));
-    // What was taken back has not been sent after all.
+    assert_eq!(send(&mut client, &batch, PATIENCE), Ok(()));
+    // Purged messages were not sent later: every row is there once.
     assert_eq!(arrived(&cluster)["s"], numbers(0..2));
 }
 
 #[test]
-fn a_call_that_has_no_time_left_comes_back_and_sends_nothing() {
+fn a_call_without_time_left_sends_nothing() {
     let cluster = cluster();
-    let mut deliverer = deliverer(&cluster, &json!({}));
-    let outcome = deliver(&mut deliverer, &batch(&[("s", 1)]), Duration::ZERO);
+    let mut client = client(&cluster, &json!({}));
+    let outcome = send(&mut client, &batch(&[("s", 1)]), Duration::ZERO);
     assert!(matches!(outcome, Err(Failure::Retry { .. })), "{outcome:?}");
     assert!(arrived(&cluster).is_empty());
 }
 
 #[test]
-fn what_was_sent_and_not_acknowledged_in_time_is_uncertain() {
+fn a_message_without_an_acknowledgement_in_time_is_uncertain() {
     let cluster = cluster();
-    let mut deliverer = deliverer(&cluster, &json!({}));
-    let first = deliver(&mut deliverer, &batch(&[("a", 1)]), PATIENCE);
+    let mut client = client(&cluster, &json!({}));
+    let first = send(&mut client, &batch(&[("a", 1)]), PATIENCE);
     assert_eq!(first, Ok(()));
     cluster.broker_round_trip_time(1, PATIENCE).unwrap();
     let batch = batch(&[("s", 1)]);
-    let outcome = deliver(&mut deliverer, &batch, Duration::from_secs(1));
+    let outcome = send(&mut client, &batch, Duration::from_secs(1));
     assert!(
         matches!(outcome, Err(Failure::Uncertain { .. })),
         "{outcome:?}"
@@ -166,36 +165,37 @@ fn what_was_sent_and_not_acknowledged_in_time_is_uncertain() {
 }
 
 #[test]
-fn a_missing_permission_pauses() {
+fn a_missing_permission_pauses_the_exporter() {
     let cluster = cluster();
     let refused = [Error::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];
     cluster.request_errors(Request::Produce, &refused);
-    let mut deliverer = deliverer(&cluster, &json!({}));
+    let mut client = client(&cluster, &json!({}));
     let message =
-        "no permission to write to topic `delfin-kafka` (allow it, or log in otherwise)".to_owned();
-    let outcome = deliver(&mut deliverer, &batch(&[("s", 1)]), PATIENCE);
+        "no permission to write to topic `delfin-kafka` (grant it, or use other credentials)"
+            .to_owned();
+    let outcome = send(&mut client, &batch(&[("s", 1)]), PATIENCE);
     assert_eq!(outcome, Err(Failure::Unauthorized { message }));
 }
 
 #[test]
-fn a_topic_that_is_missing_pauses() {
+fn a_missing_topic_pauses_the_exporter() {
     let cluster = cluster();
     let unknown = Error::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     cluster.topic_error(TOPIC, unknown).unwrap();
-    let soon = json!({ "librdkafka": { "topic.metadata.propagation.max.ms": 10 } });
-    let mut deliverer = deliverer(&cluster, &soon);
+    let short = json!({ "librdkafka": { "topic.metadata.propagation.max.ms": 10 } });
+    let mut client = client(&cluster, &short);
     let message = "topic `delfin-kafka` does not exist (create it, or name another one)".to_owned();
-    let outcome = deliver(&mut deliverer, &batch(&[("s", 1)]), PATIENCE);
+    let outcome = send(&mut client, &batch(&[("s", 1)]), PATIENCE);
     assert_eq!(outcome, Err(Failure::Misconfigured { message }));
 }
 
 #[test]
-fn a_record_that_the_broker_refuses_is_refused_alone() {
+fn a_record_that_the_broker_rejects_is_rejected_alone() {
     let cluster = cluster();
     let refused = [Error::RD_KAFKA_RESP_ERR_INVALID_RECORD];
-    let mut deliverer = deliverer(&cluster, &json!({}));
+    let mut client = client(&cluster, &json!({}));
     cluster.request_errors(Request::Produce, &refused);
-    let first = deliver(&mut deliverer, &batch(&[("s", 1)]), PATIENCE);
+    let first = send(&mut client, &batch(&[("s", 1)]), PATIENCE);
     let Err(Failure::Partial { rows }) = first else {
         panic!("{first:?}");
     };
@@ -203,20 +203,20 @@ fn a_record_that_the_broker_refuses_is_refused_alone() {
         (rows.len(), &rows[0].rows, rows[0].retry),
         (1, &(0..1), false)
     );
-    let second = deliver(&mut deliverer, &batch(&[("s", 1)]), PATIENCE);
+    let second = send(&mut client, &batch(&[("s", 1)]), PATIENCE);
     assert_eq!(second, Ok(()));
 }
 
 #[test]
-fn a_series_larger_than_any_message_is_refused_alone() {
+fn a_series_larger_than_any_message_is_rejected_alone() {
     let cluster = cluster();
     let small = json!({ "librdkafka": { "message.max.bytes": 20_000 }, "message_rows": 0 });
     for format in ["json", "delfin", "arrow"] {
         let mut small = small.clone();
         small["message_format"] = format.into();
-        let mut deliverer = deliverer(&cluster, &small);
+        let mut client = client(&cluster, &small);
         let batch = batch(&[("s", 1), ("s", 5000), ("t", 1), ("s", 1)]);
-        let outcome = deliver(&mut deliverer, &batch, PATIENCE);
+        let outcome = send(&mut client, &batch, PATIENCE);
         let Err(Failure::Partial { rows }) = outcome else {
             panic!("{outcome:?}");
         };
@@ -236,26 +236,26 @@ fn a_series_larger_than_any_message_is_refused_alone() {
 }
 
 #[test]
-fn messages_that_the_broker_finds_too_large_are_cut_until_it_takes_them() {
+fn messages_are_made_smaller_until_the_broker_takes_them() {
     let cluster = cluster();
     let too_large = [Error::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 2];
     cluster.request_errors(Request::Produce, &too_large);
-    let mut deliverer = deliverer(&cluster, &json!({}));
+    let mut client = client(&cluster, &json!({}));
     let series: Vec<_> = (0..20).map(|_| ("s", 1)).collect();
-    assert_eq!(deliver(&mut deliverer, &batch(&series), PATIENCE), Ok(()));
-    assert!(deliverer.limits.bytes < deliverer.config.limits.bytes);
-    // What followed a message that was too large follows it again.
+    assert_eq!(send(&mut client, &batch(&series), PATIENCE), Ok(()));
+    assert!(client.limits.bytes < client.config.limits.bytes);
+    // Rows behind a message that was too large are sent again behind it.
     let arrived = &arrived(&cluster)["s"];
     assert_eq!(arrived[arrived.len() - 20..], numbers(0..20));
 }
 
 #[test]
-fn one_row_that_the_broker_always_finds_too_large_is_refused() {
+fn a_row_that_is_too_large_at_any_size_limit_is_rejected() {
     let cluster = cluster();
     let too_large = [Error::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 20];
     cluster.request_errors(Request::Produce, &too_large);
-    let mut deliverer = deliverer(&cluster, &json!({}));
-    let outcome = deliver(&mut deliverer, &batch(&[("s", 1)]), PATIENCE);
+    let mut client = client(&cluster, &json!({}));
+    let outcome = send(&mut client, &batch(&[("s", 1)]), PATIENCE);
     let Err(Failure::Partial { rows }) = outcome else {
         panic!("{outcome:?}");
     };
@@ -263,30 +263,30 @@ fn one_row_that_the_broker_always_finds_too_large_is_refused() {
 }
 
 #[test]
-fn a_producer_that_is_beyond_use_is_replaced() {
+fn a_producer_with_a_fatal_error_is_replaced() {
     let cluster = cluster();
-    let mut deliverer = deliverer(&cluster, &json!({}));
+    let mut client = client(&cluster, &json!({}));
     let fatal = [Error::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED];
     cluster.request_errors(Request::InitProducerId, &fatal);
     let batch = batch(&[("s", 1)]);
-    let outcome = deliver(&mut deliverer, &batch, PATIENCE);
+    let outcome = send(&mut client, &batch, PATIENCE);
     assert!(
         matches!(outcome, Err(Failure::Unauthorized { .. })),
         "{outcome:?}"
     );
-    assert!(deliverer.client.is_none());
-    assert_eq!(deliver(&mut deliverer, &batch, PATIENCE), Ok(()));
+    assert!(client.producer.is_none());
+    assert_eq!(send(&mut client, &batch, PATIENCE), Ok(()));
     assert_eq!(arrived(&cluster)["s"], numbers(0..1));
 }
 
 #[test]
-fn rows_of_each_storage_arrive_in_order_however_they_are_mixed() {
+fn rows_of_each_storage_arrive_in_order_when_storages_are_mixed() {
     let cluster = cluster();
-    let mut deliverer = deliverer(&cluster, &json!({}));
+    let mut client = client(&cluster, &json!({}));
     let series: Vec<_> = (0..60)
         .map(|index| (["a", "b", ""][index % 3], 1))
         .collect();
-    assert_eq!(deliver(&mut deliverer, &batch(&series), PATIENCE), Ok(()));
+    assert_eq!(send(&mut client, &batch(&series), PATIENCE), Ok(()));
     let arrived = arrived(&cluster);
     for (index, storage) in ["a", "b", ""].into_iter().enumerate() {
         let expected: Vec<_> = (index..60).step_by(3).map(|row| row.to_string()).collect();
@@ -295,13 +295,13 @@ fn rows_of_each_storage_arrive_in_order_however_they_are_mixed() {
 }
 
 #[test]
-fn what_follows_a_row_of_its_storage_that_failed_is_sent_again_after_it() {
+fn rows_behind_a_failed_row_of_their_storage_are_sent_again_behind_it() {
     let cluster = cluster();
     let singly = json!({ "librdkafka": { "batch.num.messages": 1 } });
-    let mut deliverer = deliverer(&cluster, &singly);
+    let mut client = client(&cluster, &singly);
     cluster.request_errors(Request::Produce, &[Error::RD_KAFKA_RESP_ERR_UNKNOWN]);
     let batch = batch(&[("s", 1), ("t", 1), ("s", 1)]);
-    let outcome = deliver(&mut deliverer, &batch, PATIENCE);
+    let outcome = send(&mut client, &batch, PATIENCE);
     let Err(Failure::Partial { rows }) = outcome else {
         panic!("{outcome:?}");
     };
@@ -314,14 +314,14 @@ fn what_follows_a_row_of_its_storage_that_failed_is_sent_again_after_it() {
 }
 
 #[test]
-fn health_asks_the_broker() {
+fn health_fails_while_the_broker_is_down() {
     let cluster = cluster();
-    let mut deliverer = deliverer(&cluster, &json!({}));
+    let mut client = client(&cluster, &json!({}));
     let health =
-        |deliverer: &mut Deliverer<_>, patience| deliverer.health(&Time::new(&|| patience));
-    assert_eq!(health(&mut deliverer, PATIENCE), Ok(()));
+        |client: &mut KafkaClient<_>, patience| client.health(&CallTime::new(&|| patience));
+    assert_eq!(health(&mut client, PATIENCE), Ok(()));
     cluster.broker_down(1).unwrap();
-    let down = health(&mut deliverer, Duration::from_millis(300));
+    let down = health(&mut client, Duration::from_millis(300));
     assert!(matches!(down, Err(Failure::Retry { .. })), "{down:?}");
 }
 
@@ -334,8 +334,8 @@ fn a_property_that_librdkafka_does_not_know_is_named() {
             "librdkafka": { key: value },
         });
         let config: Config<PerformanceBatch> = serde_json::from_value(settings).unwrap();
-        let refused = Deliverer::new(config).err().unwrap();
-        assert_eq!(refused.kind, Kind::Misconfigured);
+        let refused = KafkaClient::new(config).err().unwrap();
+        assert_eq!(refused.kind, ErrorKind::Misconfigured);
         assert!(refused.reason.contains(key), "{refused:?}");
     }
 }
@@ -343,7 +343,7 @@ fn a_property_that_librdkafka_does_not_know_is_named() {
 #[test]
 fn a_large_batch_arrives_whole() {
     let cluster = cluster();
-    let mut deliverer = deliverer(&cluster, &json!({ "message_rows": 0 }));
+    let mut client = client(&cluster, &json!({ "message_rows": 0 }));
     let batch = sample::performance(2000, 15);
-    assert_eq!(deliver(&mut deliverer, &batch, PATIENCE), Ok(()));
+    assert_eq!(send(&mut client, &batch, PATIENCE), Ok(()));
 }

@@ -23,15 +23,15 @@ impl log::Log for Logger {
     fn flush(&self) {}
 }
 
-fn watcher() -> Watcher {
+fn events() -> ProducerEvents {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         log::set_logger(&Logger).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
     });
-    let mut secrets = Secrets::default();
-    secrets.add(SECRET);
-    Watcher::new(secrets)
+    let mut redactor = Redactor::default();
+    redactor.hide(SECRET);
+    ProducerEvents::new(redactor)
 }
 
 fn logged(part: &str) -> Vec<String> {
@@ -44,15 +44,15 @@ fn logged(part: &str) -> Vec<String> {
 }
 
 #[test]
-fn librdkafkas_log_comes_out_without_the_secrets() {
+fn the_log_of_librdkafka_contains_no_secret() {
     let text = format!("login as u with {SECRET} failed");
-    watcher().log(RDKafkaLogLevel::Error, "SASL", &text);
+    events().log(RDKafkaLogLevel::Error, "SASL", &text);
     let expected = "librdkafka: SASL: login as u with *** failed 0";
     assert_eq!(logged("login as u"), [expected]);
 }
 
 #[test]
-fn librdkafkas_own_account_of_its_settings_shows_no_secret() {
+fn the_settings_that_librdkafka_logs_contain_no_secret() {
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Debug);
     config
@@ -64,25 +64,25 @@ fn librdkafkas_own_account_of_its_settings_shows_no_secret() {
     config
         .set("sasl.username", "u")
         .set("sasl.password", SECRET);
-    let producer: BaseProducer<Watcher> = config.create_with_context(watcher()).unwrap();
+    let producer: BaseProducer<ProducerEvents> = config.create_with_context(events()).unwrap();
     producer.poll(std::time::Duration::from_millis(200));
     assert!(!logged("sasl.username").is_empty());
     assert_eq!(logged(SECRET), [""; 0]);
 }
 
 #[test]
-fn the_reason_of_an_error_is_kept_without_the_secrets() {
-    let watcher = watcher();
+fn the_reason_of_an_error_contains_no_secret() {
+    let events = events();
     let reason = format!("wrong password {SECRET}");
-    watcher.error(KafkaError::Global(Code::Authentication), &reason);
-    let trouble = Trouble::new(Kind::Unauthorized, "wrong password ***");
-    assert_eq!(watcher.last(), Some(trouble.clone()));
-    // That all brokers are down says less than why.
-    watcher.error(
+    events.error(KafkaError::Global(Code::Authentication), &reason);
+    let error = SendError::new(ErrorKind::Unauthorized, "wrong password ***");
+    assert_eq!(events.last_error(), Some(error.clone()));
+    // The event about all brokers does not replace the reason.
+    events.error(
         KafkaError::Global(Code::AllBrokersDown),
         "1/1 brokers are down",
     );
-    assert_eq!(watcher.last(), Some(trouble.clone()));
-    assert_eq!(watcher.take_lasting(), Some(trouble));
-    assert_eq!(watcher.take_lasting(), None);
+    assert_eq!(events.last_error(), Some(error.clone()));
+    assert_eq!(events.take_operator_error(), Some(error));
+    assert_eq!(events.take_operator_error(), None);
 }

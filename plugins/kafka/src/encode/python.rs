@@ -1,23 +1,23 @@
-//! Writes JSON as Python does it by default.
+//! Writes JSON like Python.
 //!
-//! Promises: what [`Python`] writes is, byte for byte, what `json.dumps` writes.
+//! Promises: [`Python`] writes byte for byte what `json.dumps` writes by default.
 
 use delfin_plugin_api::json::{Compact, Style};
 
-/// How JSON stands in messages.
-pub(crate) trait Message: Style {
-    /// Whether one row by itself still stands in an array.
+/// A JSON style for messages.
+pub(crate) trait MessageStyle: Style {
+    /// Whether a message of one row is an array too.
     const ALWAYS_ARRAY: bool;
 }
 
-/// What Delfin's own exporter writes.
+/// The style of Delfin's own exporter.
 pub(crate) enum Python {}
 
-impl Message for Python {
+impl MessageStyle for Python {
     const ALWAYS_ARRAY: bool = true;
 }
 
-impl Message for Compact {
+impl MessageStyle for Compact {
     const ALWAYS_ARRAY: bool = false;
 }
 
@@ -48,7 +48,7 @@ impl Style for Python {
     }
 }
 
-/// Whether Python writes a byte as it is.
+/// Whether Python writes a byte without an escape.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
@@ -71,7 +71,7 @@ fn escape(c: char, out: &mut Vec<u8>) {
     }
 }
 
-/// Writes the shortest digits of a very large or a very small number in Python's
+/// Writes the shortest digits of a very large or very small number in Python's
 /// form: `1.5e+16`, `1e-05`.
 fn python_exponent(text: &str, out: &mut Vec<u8>) {
     let (sign, text) = match text.strip_prefix('-') {
@@ -83,7 +83,8 @@ fn python_exponent(text: &str, out: &mut Vec<u8>) {
     let digits = format!("{whole}{fraction}");
     let significant = digits.trim_start_matches('0');
     let skipped = digits.len() - significant.len();
-    // The first digit's place, counted from the point, says the exponent.
+    // Python's mantissa has one digit before the point. So the exponent grows by
+    // the distance of the first significant digit from the point.
     let place = whole.len() as i32 - 1 - skipped as i32;
     let exponent = exponent.parse::<i32>().unwrap_or(0) + place;
     let significant = significant.trim_end_matches('0');

@@ -1,0 +1,138 @@
+//! Callbacks of librdkafka: delivery reports, errors and log lines.
+//!
+//! Promises: librdkafka's log appears in the host's log, without secrets.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use delfin_plugin_api::{log, redact::Redactor};
+use rdkafka::{
+    ClientContext, Statistics,
+    config::RDKafkaLogLevel,
+    error::KafkaError,
+    producer::{DeliveryResult, ProducerContext},
+    types::RDKafkaErrorCode as Code,
+};
+
+use crate::outcome::{ErrorKind, SendError};
+
+/// The result of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct DeliveryReport {
+    /// The number of the message.
+    pub(super) number: usize,
+    /// `None` if the message was delivered.
+    pub(super) error: Option<Code>,
+}
+
+/// Collects the events of one producer.
+pub(super) struct ProducerEvents {
+    redactor: Redactor,
+    state: Mutex<EventState>,
+}
+
+#[derive(Default)]
+struct EventState {
+    reports: Vec<DeliveryReport>,
+    /// The last error since a message was delivered.
+    last_error: Option<SendError>,
+    /// An error that only an operator can fix, until it is reported once.
+    operator_error: Option<SendError>,
+}
+
+impl ProducerEvents {
+    pub(super) fn new(redactor: Redactor) -> Self {
+        Self {
+            redactor,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Moves the reports that arrived to `reports`.
+    pub(super) fn take_reports(&self, reports: &mut Vec<DeliveryReport>) {
+        reports.append(&mut self.state().reports);
+    }
+
+    pub(super) fn take_operator_error(&self) -> Option<SendError> {
+        self.state().operator_error.take()
+    }
+
+    pub(super) fn last_error(&self) -> Option<SendError> {
+        self.state().last_error.clone()
+    }
+
+    pub(super) fn redact(&self, text: &str) -> String {
+        self.redactor.redact(text).into_owned()
+    }
+
+    fn state(&self) -> MutexGuard<'_, EventState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ProducerContext for ProducerEvents {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        let error = result.as_ref().err();
+        let error = error.map(|(error, _)| error.rdkafka_error_code().unwrap_or(Code::Unknown));
+        let mut state = self.state();
+        if error.is_none() {
+            state.last_error = None;
+            state.operator_error = None;
+        }
+        state.reports.push(DeliveryReport { number, error });
+    }
+}
+
+impl ClientContext for ProducerEvents {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        let text = self.redactor.redact(text);
+        match level {
+            // At most a warning, because nothing is lost here: the outcome of the
+            // call reports what was not delivered.
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning => log::warn!("librdkafka: {facility}: {text}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                log::info!("librdkafka: {facility}: {text}");
+            }
+            RDKafkaLogLevel::Debug => log::debug!("librdkafka: {facility}: {text}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let reason = self.redactor.redact(reason);
+        log::debug!(reason:%; "broker error: {error}");
+        let Some(code) = error.rdkafka_error_code() else {
+            return;
+        };
+        // This event follows the errors of the single brokers, and says less.
+        if code == Code::AllBrokersDown {
+            return;
+        }
+        let error = SendError::new(ErrorKind::of_code(code), reason);
+        let mut state = self.state();
+        if matches!(
+            error.kind,
+            ErrorKind::Misconfigured | ErrorKind::Unauthorized
+        ) {
+            state.operator_error = Some(error.clone());
+        }
+        state.last_error = Some(error);
+    }
+
+    fn stats(&self, _: Statistics) {}
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        let statistics = String::from_utf8_lossy(statistics);
+        log::debug!(
+            "librdkafka: statistics: {}",
+            self.redactor.redact(&statistics)
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
