@@ -1,5 +1,5 @@
-//! How fast batches become a page: beside a copy of the same bytes, and beside
-//! Delfin's own exporter on the same batch, in turn with it.
+//! How fast batches become a page, compared with a copy of the same bytes and with
+//! Delfin's own exporter on the same batch. The two take turns.
 //!
 //! Then a page of a million series, scraped over HTTP: time and memory.
 
@@ -14,29 +14,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_plugin_api::{Batch, PerformanceBatch, sample, testkit::quiet_host};
-
-use page::{
-    config::Config,
-    latest::Latest,
-    render::{Format, Rendering, View},
-    server::{Port, Server, Shown, now_millis},
+use delfin_exporter_prometheus::page::{
+    config::PageConfig,
+    server::{
+        CurrentPage, PageListener, PageServer,
+        render::{PageFormat, PageRenderer, RenderOptions},
+    },
+    state::LatestSamples,
 };
-
-#[path = "../src/page"]
-mod page {
-    pub(crate) mod auth;
-    pub(crate) mod body;
-    pub(crate) mod chunk;
-    pub(crate) mod config;
-    pub(crate) mod latest;
-    pub(crate) mod negotiate;
-    pub(crate) mod render;
-    pub(crate) mod server;
-    pub(crate) mod state;
-    pub(crate) mod store;
-    pub(crate) mod text;
-}
+use delfin_plugin_api::{Batch, PerformanceBatch, sample, testkit::quiet_host, time::now_ms};
 
 /// One storage of Delfin's fake driver, at its maxima.
 const SERIES: usize = 31_629;
@@ -58,11 +44,11 @@ fn one_storage(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let same = folder.join("batch.jsonl");
     write_batch(&batch, &same)?;
     let mut best = [Duration::MAX; 5];
-    let mut latest = Latest::open(folder, EXPIRATION_MS, now_millis());
-    best[0] = timed(|| latest.take(&batch, now_millis())).0;
+    let mut latest = LatestSamples::open(folder, EXPIRATION_MS, now_ms());
+    best[0] = timed(|| latest.add_batch(&batch, now_ms())).0;
     let (mut text, mut copy) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        best[1] = best[1].min(timed(|| latest.take(&batch, now_millis())).0);
+        best[1] = best[1].min(timed(|| latest.add_batch(&batch, now_ms())).0);
         text.clear();
         best[2] = best[2].min(timed(|| render(&latest, &mut text)).0);
         copy.clear();
@@ -80,13 +66,13 @@ fn one_storage(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
         say(&format!("{what:44} {time:>12.3?} {rate:>16.0} {unit}/s"))
     };
     row(
-        "taking the batch in, all series new",
+        "adding the batch, all series new",
         best[0],
         points,
         "points",
     )?;
     row(
-        "taking the batch in, all series known",
+        "adding the batch, all series known",
         best[1],
         points,
         "points",
@@ -100,7 +86,7 @@ fn one_storage(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
         "points",
     )?;
     if python.is_none() {
-        return say("Delfin 1.5.0: not run, it cannot be installed below target/");
+        return say("Delfin 1.5.0: not run, cannot be installed in target/");
     }
     row(
         "Delfin 1.5.0: batch in, file out",
@@ -117,26 +103,26 @@ fn a_million_series(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     fs::create_dir(&folder)?;
     let before = memory("VmRSS")?;
     let batch = sample::performance(MILLION, 1);
-    let mut latest = Latest::open(&folder, EXPIRATION_MS, now_millis());
-    let (new, ()) = timed(|| latest.take(&batch, now_millis()));
-    let (known, ()) = timed(|| latest.take(&batch, now_millis()));
+    let mut latest = LatestSamples::open(&folder, EXPIRATION_MS, now_ms());
+    let (new, ()) = timed(|| latest.add_batch(&batch, now_ms()));
+    let (known, ()) = timed(|| latest.add_batch(&batch, now_ms()));
     drop(batch);
     let held = memory("VmRSS")? - before;
     say(&format!(
-        "\na million series: {held:.0} MB in memory, taken in in {new:.2?}, again in {known:.2?}"
+        "\na million series: {held:.0} MB in memory, added in {new:.2?}, updated in {known:.2?}"
     ))?;
     drop(latest);
-    let (again, latest) = timed(|| Latest::open(&folder, EXPIRATION_MS, now_millis()));
-    say(&format!("back after a restart in {again:.2?}"))?;
+    let (again, latest) = timed(|| LatestSamples::open(&folder, EXPIRATION_MS, now_ms()));
+    say(&format!("restored after a restart in {again:.2?}"))?;
 
-    let config: Config = serde_json::from_str("{\"metric_server_port\":0}")?;
-    let port = Port::open(&config)?;
+    let config: PageConfig = serde_json::from_str("{\"metric_server_port\":0}")?;
+    let port = PageListener::open(&config)?;
     let address = port.address()?;
-    let shown = Arc::new(Shown::default());
+    let shown = Arc::new(CurrentPage::default());
     shown.set(latest.page());
-    let _server = Server::start(port, &config, shown, &quiet_host("bench", &folder))?;
-    for (what, header) in [("plain", ""), ("gzip", "accept-encoding: gzip\r\n")] {
-        scrape(address, what, header)?;
+    let _server = PageServer::start(port, &config, shown, &quiet_host("bench", &folder))?;
+    for (name, header) in [("plain", ""), ("gzip", "accept-encoding: gzip\r\n")] {
+        scrape(address, name, header)?;
     }
     let mut text = Vec::new();
     render(&latest, &mut text);
@@ -149,7 +135,7 @@ fn a_million_series(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
 
 fn scrape(address: SocketAddr, what: &str, header: &str) -> Result<(), Box<dyn std::error::Error>> {
     let before = memory("VmRSS")?;
-    // The highest mark begins anew.
+    // Resets the peak of memory use.
     fs::write("/proc/self/clear_refs", "5")?;
     let (time, bytes) = timed(|| read_page(address, header));
     let peak = memory("VmHWM")? - before;
@@ -171,14 +157,14 @@ fn read_page(address: SocketAddr, header: &str) -> io::Result<u64> {
     }
 }
 
-fn render(latest: &Latest, out: &mut Vec<u8>) {
-    let view = View {
-        format: Format::Text,
+fn render(latest: &LatestSamples, out: &mut Vec<u8>) {
+    let options = RenderOptions {
+        format: PageFormat::Text,
         send_timestamps: false,
         expiration_ms: EXPIRATION_MS,
-        now: now_millis(),
+        now: now_ms(),
     };
-    Rendering::new(latest.page(), view).fill(out, usize::MAX);
+    PageRenderer::new(latest.page(), options).fill(out, usize::MAX);
 }
 
 fn timed<T>(f: impl FnOnce() -> T) -> (Duration, T) {
@@ -187,7 +173,7 @@ fn timed<T>(f: impl FnOnce() -> T) -> (Duration, T) {
     (start.elapsed(), result)
 }
 
-/// In megabytes.
+/// A value of `/proc/self/status` in megabytes.
 fn memory(what: &str) -> io::Result<f64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(what));
@@ -196,7 +182,7 @@ fn memory(what: &str) -> io::Result<f64> {
     Ok(kilobytes / 1024.0)
 }
 
-/// A Python that has Delfin, in an environment of its own below `target/`.
+/// A Python with Delfin, in a virtual environment in `target/`.
 fn delfin() -> Option<PathBuf> {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/delfin/venv");
     let python = venv.join("bin/python");
@@ -211,14 +197,14 @@ fn delfin() -> Option<PathBuf> {
         runs(Command::new(&python).args(arguments).args(packages))
     };
     let installed = runs(Command::new("python3").args(["-m", "venv"]).arg(&venv))
-        // Of what it asks for, the exporter needs these only.
+        // The exporter needs only these of its dependencies.
         && pip(&["--no-deps", "delfin==1.5.0"])
         && pip(&["oslo.config", "oslo.log", "six"]);
     (installed && has()).then_some(python)
 }
 
-/// The batch as Delfin's exporters are handed it: name, labels and values of a
-/// series a line.
+/// Writes the batch for Delfin's exporter: name, labels and values, one series per
+/// line.
 fn write_batch(batch: &PerformanceBatch, path: &Path) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     for series in batch.series() {

@@ -1,7 +1,10 @@
 //! Exporters to Prometheus: a page that it scrapes, and alerts for Alertmanager.
+//!
+//! Each exporter has a folder of its own, with the files that other plugins have
+//! in `src/`.
 
 mod alert;
-mod page;
+pub mod page;
 
 use delfin_plugin_api::export_plugin;
 

@@ -1,47 +1,43 @@
-//! One Alertmanager.
+//! Sends alerts to one Alertmanager.
 //!
-//! Promises: what it does not refuse it has got; which alerts it refuses is
-//! found out one by one; nothing lasts longer than the caller has time.
-//!
-//! Sending twice does no harm there, so an answer that is lost is tried again.
+//! Promises: alerts that it does not reject are stored there; rejected alerts are
+//! found one by one; a call takes no longer than the time that it is given.
 
 use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{
     Failure,
-    http::{self, ClientSettings, ErrorKind, Response},
+    http::{Client, ClientSettings, ErrorKind},
 };
 
-use super::{config::Config, payload::Posted};
+use super::{
+    config::AlertConfig,
+    encode::PostedAlert,
+    outcome::{self, PostResult},
+};
 
-/// As many as Prometheus itself sends at once.
-const BATCH: usize = 256;
+/// Alerts per request; Prometheus sends as many.
+const MAX_ALERTS: usize = 256;
 const USER_AGENT: &str = concat!("delfin-exporter-prometheus/", env!("CARGO_PKG_VERSION"));
 
-/// An Alertmanager.
-pub(super) struct Client {
+pub(super) struct AlertmanagerClient {
     url: String,
-    http: http::Client,
+    http: Client,
 }
 
-/// How far alerts got.
+/// How far a batch was sent.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
-    /// The rows that were refused, and why.
-    pub(super) refused: Vec<(usize, String)>,
-    /// The first row that was not sent, and why; none, if all were.
+pub(super) struct SendProgress {
+    /// Rejected rows and their reasons.
+    pub(super) rejected: Vec<(usize, String)>,
+    /// The first row that was not sent, and why; `None` if all were sent.
     pub(super) stopped: Option<(usize, Failure)>,
 }
 
-enum Verdict {
-    Stored,
-    Refused(String),
-}
-
-impl Client {
-    /// A client for each address that `config` names.
-    pub(super) fn all(config: &Config) -> Result<Vec<Self>, Failure> {
-        let http = http::Client::new(&ClientSettings {
+impl AlertmanagerClient {
+    /// A client for each address in `config`.
+    pub(super) fn all(config: &AlertConfig) -> Result<Vec<Self>, Failure> {
+        let http = Client::new(&ClientSettings {
             user_agent: USER_AGENT.to_owned(),
             authorization: config.authorization.clone(),
             tls: config.tls.clone(),
@@ -54,89 +50,78 @@ impl Client {
         Ok(config.urls.iter().map(client).collect())
     }
 
-    /// Sends alerts, in order, as far as it goes.
+    /// Sends alerts in order, until one request fails or `goes_on` returns `false`.
     pub(super) fn send(
         &self,
-        alerts: &[Posted<'_>],
+        alerts: &[PostedAlert<'_>],
         goes_on: impl Fn() -> bool,
         time: Duration,
-    ) -> Sent {
+    ) -> SendProgress {
         let deadline = Instant::now() + time;
-        let mut sent = Sent::default();
-        for alerts in alerts.chunks(BATCH) {
+        let mut progress = SendProgress::default();
+        for alerts in alerts.chunks(MAX_ALERTS) {
             let first = alerts[0].row();
-            let tried = if goes_on() {
-                self.send_some(alerts, deadline, &mut sent.refused)
+            let sent = if goes_on() {
+                self.send_request(alerts, deadline, &mut progress.rejected)
             } else {
-                Err(Failure::retry("the host is about to stop"))
+                Err(Failure::retry("the host is stopping"))
             };
-            if let Err(failure) = tried {
-                sent.refused.retain(|&(row, _)| row < first);
-                sent.stopped = Some((first, failure));
+            if let Err(failure) = sent {
+                // The host sends these rows again, so none of them is rejected yet.
+                progress.rejected.retain(|&(row, _)| row < first);
+                progress.stopped = Some((first, failure));
                 break;
             }
         }
-        sent
+        progress
     }
 
-    /// Whether alerts would be taken: sends none.
+    /// Sends an empty list, which the receiver accepts if it would accept alerts.
     pub(super) fn health(&self, time: Duration) -> Result<(), Failure> {
         match self.post(b"[]", Instant::now() + time)? {
-            Verdict::Stored => Ok(()),
-            Verdict::Refused(words) => Err(Failure::misconfigured(words)),
+            PostResult::Accepted => Ok(()),
+            PostResult::Rejected(reason) => Err(Failure::misconfigured(reason)),
         }
     }
 
-    /// Alertmanager keeps the good ones of alerts of which it refuses some, and
-    /// does not say which: halves are sent until those stand alone.
-    fn send_some(
+    /// Sends alerts, and finds the rejected ones by bisection.
+    ///
+    /// Alertmanager stores the valid alerts of a request even if it rejects others,
+    /// and does not say which it rejects. So each half is sent again, until rejected
+    /// alerts are alone. Sending a valid alert twice does no harm.
+    fn send_request(
         &self,
-        alerts: &[Posted<'_>],
+        alerts: &[PostedAlert<'_>],
         deadline: Instant,
-        refused: &mut Vec<(usize, String)>,
+        rejected: &mut Vec<(usize, String)>,
     ) -> Result<(), Failure> {
         let body = serde_json::to_vec(alerts).map_err(Failure::rejected)?;
-        let Verdict::Refused(words) = self.post(&body, deadline)? else {
+        let PostResult::Rejected(reason) = self.post(&body, deadline)? else {
             return Ok(());
         };
         if let [alert] = alerts {
-            refused.push((alert.row(), words));
+            rejected.push((alert.row(), reason));
             return Ok(());
         }
-        let (these, those) = alerts.split_at(alerts.len() / 2);
-        self.send_some(these, deadline, refused)?;
-        self.send_some(those, deadline, refused)
+        let (first, second) = alerts.split_at(alerts.len() / 2);
+        self.send_request(first, deadline, rejected)?;
+        self.send_request(second, deadline, rejected)
     }
 
-    fn post(&self, body: &[u8], deadline: Instant) -> Result<Verdict, Failure> {
+    fn post(&self, body: &[u8], deadline: Instant) -> Result<PostResult, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let answered = self
+        let response = self
             .http
             .post(&format!("{}/api/v2/alerts", self.url))
             .header("content-type", "application/json")
             .send(body, left);
-        match answered {
-            Ok(answer) => self.verdict(&answer),
-            // It may be there, and once more does no harm.
+        match response {
+            Ok(response) => outcome::of_response(&response, &self.url),
+            // Not uncertain: an alert that is sent twice is still one alert.
             Err(error) if error.kind == ErrorKind::NoResponse => {
                 Err(Failure::retry(format!("`{}`: {error}", self.url)))
             }
             Err(error) => Err(error.failure(&self.url)),
-        }
-    }
-
-    fn verdict(&self, answer: &Response) -> Result<Verdict, Failure> {
-        if answer.is_success() {
-            return Ok(Verdict::Stored);
-        }
-        match answer.failure(&self.url) {
-            Failure::Rejected { message } if answer.is_json() => Ok(Verdict::Refused(message)),
-            Failure::TooLarge { message } => Ok(Verdict::Refused(message)),
-            // Such as the answer to http where https is spoken: it is about no alert.
-            Failure::Rejected { message } => Err(Failure::misconfigured(format!(
-                "{message} (no answer of Alertmanager's: check the address)"
-            ))),
-            other => Err(other),
         }
     }
 }

@@ -4,36 +4,33 @@ use std::time::Duration;
 
 use delfin_plugin_api::{
     http::{Authorization, Tls, check_url},
-    serde::Deserialize,
     setting::{ConfigError, Mistakes},
 };
+use serde::Deserialize;
 use serde_json::Value;
 
-/// What Alertmanager takes when nothing is said, and five times the rhythm in
-/// which active alerts are sent again.
+/// The default of Alertmanager's `resolve_timeout`, and five times the interval of
+/// resends.
 const RESOLVE_AFTER: Duration = Duration::from_mins(5);
 const HOST: &str = "localhost";
 const PORT: u16 = 9093;
 const URLS: &str = "write a list such as `[\"http://alertmanager:9093\"]`";
-const URL: &str = "write `http://` or `https://`, a host, and what comes before `/api/v2/alerts`";
+const URL: &str = "write `http://` or `https://`, a host, and the path before `/api/v2/alerts`";
 
-/// Checked settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", try_from = "Written")]
-pub(crate) struct Config {
-    /// Alertmanagers: each gets every alert.
+#[serde(try_from = "AlertSettings")]
+pub(crate) struct AlertConfig {
+    /// Base URLs of Alertmanagers. Each gets every alert.
     pub(crate) urls: Vec<String>,
-    /// How long an alert fires that is not sent again.
+    /// An alert that is not sent again ends after this time.
     pub(crate) resolve_after: Duration,
-    /// The header `Authorization`.
     pub(crate) authorization: Option<Authorization>,
-    /// Whom we trust.
     pub(crate) tls: Tls,
 }
 
 #[derive(Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
-struct Written {
+#[serde(deny_unknown_fields)]
+struct AlertSettings {
     alert_manager_host: Option<Value>,
     alert_manager_port: Option<Value>,
     urls: Option<Value>,
@@ -44,10 +41,10 @@ struct Written {
     ca_certificate: Option<Value>,
 }
 
-impl TryFrom<Written> for Config {
+impl TryFrom<AlertSettings> for AlertConfig {
     type Error = ConfigError;
 
-    fn try_from(written: Written) -> Result<Self, ConfigError> {
+    fn try_from(written: AlertSettings) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::default();
         let resolve_after = mistakes.duration("resolve_after", written.resolve_after);
         let authorization = Authorization::read(
@@ -62,7 +59,7 @@ impl TryFrom<Written> for Config {
         let urls = match written.urls {
             Some(_) if named => {
                 mistakes.add(
-                    "`urls` and `alert_manager_host` or `alert_manager_port` say the same (keep one)"
+                    "`urls` cannot be combined with `alert_manager_host` or `alert_manager_port` (keep one)"
                         .to_owned(),
                 );
                 Vec::new()
@@ -121,12 +118,12 @@ mod tests {
 
     use super::*;
 
-    fn read(config: Value) -> Result<Config, String> {
+    fn read(config: Value) -> Result<AlertConfig, String> {
         serde_json::from_value(config).map_err(|error: serde_json::Error| error.to_string())
     }
 
     #[test]
-    fn delfins_two_settings_or_urls_say_where_alerts_go() {
+    fn the_two_settings_of_delfin_or_urls_set_the_address() {
         let check = |config: Value, urls: &[&str]| {
             assert_eq!(read(config.clone()).unwrap().urls, urls, "{config}");
         };
@@ -146,14 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused() {
+    fn a_bad_value_is_refused() {
         let check = |config: Value, reason: &str| {
             let mistakes = read(config).unwrap_err();
             assert!(mistakes.contains(reason), "{mistakes}");
         };
         check(
             json!({ "urls": ["http://a"], "alert_manager_port": 1 }),
-            "say the same",
+            "cannot be combined",
         );
         for urls in [json!([]), json!("http://a"), json!([7])] {
             check(json!({ "urls": urls }), "`urls` cannot be");
@@ -174,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_in_a_message() {
+    fn no_message_contains_a_secret() {
         let mistakes = read(json!({
             "urls": ["http://hunter1:hunter2@am"],
             "password": [["hunter3"]],

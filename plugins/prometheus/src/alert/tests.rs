@@ -4,8 +4,8 @@ use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, NewAlert};
 use serde_json::{Value, json};
 
 use super::{
-    known::{Known, News},
-    payload::Posted,
+    encode::PostedAlert,
+    state::{SentAlerts, SentUpdate},
 };
 
 const NOW: &str = "2026-04-12T10:15:00Z";
@@ -26,7 +26,7 @@ fn posted(occur_time: i64, texts: &[(&str, &str)]) -> Value {
     batch.alert(NewAlert { occur_time, texts });
     let batch: AlertBatch = batch.build();
     let alert = batch.alerts().next().unwrap();
-    let posted = Posted::new((0, &alert), now(), Duration::from_mins(5));
+    let posted = PostedAlert::new((0, &alert), now(), Duration::from_mins(5));
     serde_json::to_value(posted).unwrap()
 }
 
@@ -47,7 +47,7 @@ const FAULT: [(&str, &str); 13] = [
 ];
 
 #[test]
-fn what_changes_from_one_sighting_to_the_next_is_an_annotation() {
+fn a_column_that_changes_from_report_to_report_is_an_annotation() {
     assert_eq!(
         posted(millis("2026-04-12T10:00:00.250Z"), &FAULT),
         json!({
@@ -78,7 +78,7 @@ fn what_changes_from_one_sighting_to_the_next_is_an_annotation() {
 }
 
 #[test]
-fn a_recovery_has_the_labels_of_what_it_ends() {
+fn a_recovery_has_the_labels_of_the_alert_that_it_ends() {
     let fault = posted(millis("2026-04-12T10:00:00Z"), &FAULT);
     let mut recovery = FAULT.to_vec();
     recovery.retain(|(column, _)| *column != "description");
@@ -91,7 +91,7 @@ fn a_recovery_has_the_labels_of_what_it_ends() {
 }
 
 #[test]
-fn a_clock_that_is_wrong_or_missing_makes_no_alert_that_is_refused() {
+fn a_wrong_or_missing_time_becomes_one_that_alertmanager_accepts() {
     let ahead = millis("2031-01-01T00:00:00Z");
     let check = |occur_time, category, starts: Option<&str>, ends: &str| {
         let posted = posted(occur_time, &[("category", category)]);
@@ -102,14 +102,14 @@ fn a_clock_that_is_wrong_or_missing_makes_no_alert_that_is_refused() {
     let later = "2026-04-12T10:20:00.000Z";
     check(ahead, "Fault", Some(now), later);
     check(ahead, "Recovery", None, now);
-    for untold in [0, -5, i64::MIN, i64::MAX] {
-        check(untold, "Fault", None, later);
-        check(untold, "recovery", None, now);
+    for unset in [0, -5, i64::MIN, i64::MAX] {
+        check(unset, "Fault", None, later);
+        check(unset, "recovery", None, now);
     }
 }
 
 #[test]
-fn empty_texts_are_left_out_and_a_name_is_always_there() {
+fn empty_texts_are_left_out_and_there_is_always_a_name() {
     let check = |texts: &[(&str, &str)], labels: Value| {
         assert_eq!(posted(0, texts)["labels"], labels);
     };
@@ -122,7 +122,7 @@ fn empty_texts_are_left_out_and_a_name_is_always_there() {
 }
 
 #[test]
-fn what_else_the_device_said_is_annotated_under_valid_names() {
+fn extras_are_annotations_with_valid_names() {
     let posted = posted(
         0,
         &[
@@ -152,7 +152,7 @@ fn what_else_the_device_said_is_annotated_under_valid_names() {
 }
 
 #[test]
-fn a_match_key_is_a_label_and_the_number_that_may_change_under_it_is_none() {
+fn a_match_key_is_a_label_in_place_of_the_sequence_number() {
     let posted = posted(
         0,
         &[
@@ -168,10 +168,10 @@ fn a_match_key_is_a_label_and_the_number_that_may_change_under_it_is_none() {
     assert_eq!(posted["annotations"], json!({ "sequence_number": "1" }));
 }
 
-/// What is ended, by its labels `severity` and `alertname`, when these alerts are
-/// sent one after the other: `[name, severity, category, match_key]`.
+/// Sends batches of alerts `[name, severity, category, match_key]`, and returns the
+/// labels `severity` and `alertname` of each alert that is ended.
 fn ended(batches: &[&[[&str; 4]]]) -> Vec<String> {
-    let mut known = Known::default();
+    let mut sent = SentAlerts::default();
     let mut ended = Vec::new();
     for batch in batches {
         let mut built = AlertBatchBuilder::new();
@@ -187,19 +187,19 @@ fn ended(batches: &[&[[&str; 4]]]) -> Vec<String> {
                 texts: &texts,
             });
         }
-        let mut news = News::default();
+        let mut update = SentUpdate::default();
         for alert in built.build().alerts() {
-            let posted = Posted::new((0, &alert), now(), Duration::from_mins(5));
-            let replaced = known.replaced(&alert, &posted, &mut news);
+            let posted = PostedAlert::new((0, &alert), now(), Duration::from_mins(5));
+            let replaced = sent.replaced_labels(&alert, &posted, &mut update);
             ended.extend(replaced.map(|old| format!("{} {}", old["severity"], old["alertname"])));
         }
-        known.learn(news, Duration::from_mins(5));
+        sent.apply(update, Duration::from_mins(5));
     }
     ended
 }
 
 #[test]
-fn labels_that_have_changed_end_the_alert_that_went_by_them() {
+fn changed_labels_end_the_alert_with_the_old_ones() {
     let check = |batches: &[&[[&str; 4]]], expected: &[&str]| {
         assert_eq!(ended(batches), expected, "{batches:?}");
     };
@@ -208,7 +208,7 @@ fn labels_that_have_changed_end_the_alert_that_went_by_them() {
     check(&[&[major], &[major]], &[]);
     check(&[&[major], &[fatal], &[major]], &["Major a", "Fatal a"]);
     check(&[&[major, fatal, fatal]], &["Major a"]);
-    // The end of an alert need not be as severe as the alert.
+    // A recovery may have another severity than its alert.
     let over = ["a", "Informational", "Recovery", ""];
     check(&[&[major], &[over], &[fatal]], &["Major a"]);
     check(&[&[over], &[fatal]], &[]);
@@ -221,7 +221,7 @@ fn labels_that_have_changed_end_the_alert_that_went_by_them() {
 }
 
 #[test]
-fn what_has_ended_by_itself_is_not_ended_again() {
+fn an_alert_that_has_ended_by_itself_is_not_ended_again() {
     let mut batch = AlertBatchBuilder::new();
     for severity in ["Major", "Fatal"] {
         let texts = [("alert_name", "a"), ("severity", severity)];
@@ -231,14 +231,14 @@ fn what_has_ended_by_itself_is_not_ended_again() {
         });
     }
     let batch = batch.build();
-    let mut known = Known::default();
+    let mut sent = SentAlerts::default();
     let mut replaced = Vec::new();
     for alert in batch.alerts() {
-        let mut news = News::default();
-        let posted = Posted::new((0, &alert), now(), Duration::ZERO);
-        replaced.push(known.replaced(&alert, &posted, &mut news));
-        known.learn(news, Duration::ZERO);
-        known.learn(News::default(), Duration::ZERO);
+        let mut update = SentUpdate::default();
+        let posted = PostedAlert::new((0, &alert), now(), Duration::ZERO);
+        replaced.push(sent.replaced_labels(&alert, &posted, &mut update));
+        sent.apply(update, Duration::ZERO);
+        sent.apply(SentUpdate::default(), Duration::ZERO);
     }
     assert_eq!(replaced, [None, None]);
 }

@@ -6,51 +6,45 @@ use std::{
     time::Duration,
 };
 
-use delfin_plugin_api::{
-    serde::Deserialize,
-    setting::{ConfigError, Mistakes, Secret},
-};
+use delfin_plugin_api::setting::{ConfigError, Mistakes, Secret};
+use serde::Deserialize;
 use serde_json::Value;
 
-/// Two collections may fail at Delfin's default interval of 15 minutes before
-/// a series leaves the page.
+/// Long enough for two failed collections at Delfin's default interval of 15 minutes.
 const EXPIRATION: Duration = Duration::from_mins(50);
 const PORT: u16 = 8195;
 const ADDRESS: &str = "write an IP address of this machine: `127.0.0.1`, or `0.0.0.0` for all";
 
-/// Checked settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", try_from = "Written")]
-pub(crate) struct Config {
-    /// Where the page is.
-    pub(crate) listen: SocketAddr,
-    /// How long a series stays without a new sample.
-    pub(crate) metric_expiration: Duration,
-    /// Whether a sample is shown with the time at which it was measured.
-    pub(crate) send_timestamps: bool,
-    /// Who may see the page; anybody, if `None`.
-    pub(crate) login: Option<Login>,
-    /// With what the page is encrypted, if it is.
-    pub(crate) tls: Option<TlsFiles>,
+#[serde(try_from = "PageSettings")]
+pub struct PageConfig {
+    pub listen: SocketAddr,
+    /// A series without a new sample for this long leaves the page.
+    pub metric_expiration: Duration,
+    /// Whether samples have the time of their measurement.
+    pub send_timestamps: bool,
+    /// `None` if the page needs no login.
+    pub login: Option<Login>,
+    /// `None` if the page is not encrypted.
+    pub tls: Option<TlsFiles>,
 }
 
-/// A name and a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Login {
-    pub(crate) username: String,
-    pub(crate) password: Secret,
+pub struct Login {
+    pub username: String,
+    pub password: Secret,
 }
 
 /// PEM files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TlsFiles {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+pub struct TlsFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 #[derive(Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
-struct Written {
+#[serde(deny_unknown_fields)]
+struct PageSettings {
     metric_server_ip: Option<Value>,
     metric_server_port: Option<Value>,
     metric_expiration: Option<Value>,
@@ -62,10 +56,10 @@ struct Written {
     allow_unauthenticated: Option<Value>,
 }
 
-impl TryFrom<Written> for Config {
+impl TryFrom<PageSettings> for PageConfig {
     type Error = ConfigError;
 
-    fn try_from(written: Written) -> Result<Self, ConfigError> {
+    fn try_from(written: PageSettings) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::default();
         let login = login(written.username, written.password, &mut mistakes);
         let open = mistakes.flag("allow_unauthenticated", written.allow_unauthenticated);
@@ -80,8 +74,8 @@ impl TryFrom<Written> for Config {
             .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         if !ip.to_canonical().is_loopback() && login.is_none() && !open {
             mistakes.add(format!(
-                "`metric_server_ip = \"{ip}\"` shows the page to other machines, and nobody is \
-                 asked who they are (set `username` and `password`, or \
+                "`metric_server_ip = \"{ip}\"` opens the page to other machines without a \
+                 login (set `username` and `password`, or \
                  `allow_unauthenticated = true`)"
             ));
         }
@@ -106,7 +100,7 @@ fn login(
     together(["username", "password"], [&username, &password], mistakes);
     let username = mistakes.text("username", username);
     if username.as_ref().is_some_and(|name| name.contains(':')) {
-        mistakes.add("`username` has a colon, which ends a name (leave it out)".to_owned());
+        mistakes.add("`username` contains a colon, which HTTP basic authentication does not allow (remove it)".to_owned());
     }
     let password = mistakes.secret("password", password);
     Some(Login {
@@ -137,7 +131,86 @@ fn together(keys: [&str; 2], values: [&Option<Value>; 2], mistakes: &mut Mistake
         [true, true] | [false, false] => return,
     };
     mistakes.add(format!(
-        "`{missing}` is missing (`{}` and `{}` come together)",
+        "`{missing}` is missing (set `{}` and `{}` together)",
         keys[0], keys[1]
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(config: Value) -> Result<PageConfig, String> {
+        serde_json::from_value(config).map_err(|error: serde_json::Error| error.to_string())
+    }
+
+    #[test]
+    fn without_settings_the_page_is_open_to_this_machine_only() {
+        let config = read(json!({})).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8195");
+        assert_eq!(config.metric_expiration, Duration::from_secs(3000));
+        assert!(!config.send_timestamps);
+        assert_eq!((config.login, config.tls), (None, None));
+    }
+
+    #[test]
+    fn a_page_for_other_machines_needs_a_login_or_allow_unauthenticated() {
+        let check = |config: Value, accepted| {
+            assert_eq!(read(config.clone()).is_ok(), accepted, "{config}");
+        };
+        for ip in ["0.0.0.0", "192.0.2.7", "::"] {
+            check(json!({ "metric_server_ip": ip }), false);
+            check(
+                json!({ "metric_server_ip": ip, "allow_unauthenticated": true }),
+                true,
+            );
+            check(
+                json!({ "metric_server_ip": ip, "username": "u", "password": "p" }),
+                true,
+            );
+        }
+        for ip in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
+            check(json!({ "metric_server_ip": ip }), true);
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_reported_and_no_password_is_shown() {
+        let mistakes = read(json!({
+            "metric_server_ip": "localhost",
+            "metric_server_port": 65536,
+            "metric_expiration": "0s",
+            "send_timestamps": "no",
+            "password": ["hunter2"],
+            "tls_key": "key.pem",
+        }))
+        .unwrap_err();
+        for part in [
+            "`username` is missing (set `username` and `password` together)",
+            "`password` has a wrong value (write a text in quotes)",
+            "`metric_server_ip` cannot be `\"localhost\"`",
+            "`metric_server_port` cannot be `65536`",
+            "`metric_expiration` cannot be `\"0s\"`",
+            "`send_timestamps` cannot be `\"no\"`",
+            "`tls_certificate` is missing",
+        ] {
+            assert!(mistakes.contains(part), "{part}: {mistakes}");
+        }
+        assert!(!mistakes.contains("hunter2"), "{mistakes}");
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let config = read(json!({ "username": "u", "password": "hunter2" })).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_example_shows_every_setting_with_its_default() {
+        let example: Value = toml::from_str(include_str!("../../example.toml")).unwrap();
+        let shown = &example["exporter"]["PerformanceExporterPrometheus"]["config"];
+        assert_eq!(read(shown.clone()), read(json!({})));
+    }
 }

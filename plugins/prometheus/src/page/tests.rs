@@ -1,7 +1,4 @@
-mod auth;
-mod config;
-mod negotiate;
-mod text;
+//! Batches on the page, and the page after a restart.
 
 use std::{fs, io::Read, path::Path};
 
@@ -10,11 +7,12 @@ use flate2::read::GzDecoder;
 use tempfile::TempDir;
 
 use super::{
-    body::PageBody,
-    chunk::CAPACITY,
-    latest::Latest,
-    render::{Format, Rendering, View},
-    text::SeriesText,
+    encode::SeriesText,
+    server::{
+        body::PageBody,
+        render::{PageFormat, PageRenderer, RenderOptions},
+    },
+    state::{CAPACITY, LatestSamples},
 };
 
 const EXPIRATION: i64 = 1000;
@@ -35,12 +33,12 @@ fn batch(series: &[Series]) -> PerformanceBatch {
     batch.build()
 }
 
-fn open(folder: &Path) -> Latest {
-    Latest::open(folder, EXPIRATION, NOW)
+fn open(folder: &Path) -> LatestSamples {
+    LatestSamples::open(folder, EXPIRATION, NOW)
 }
 
-fn view(format: Format, now: i64) -> View {
-    View {
+fn options(format: PageFormat, now: i64) -> RenderOptions {
+    RenderOptions {
         format,
         send_timestamps: false,
         expiration_ms: EXPIRATION,
@@ -48,18 +46,18 @@ fn view(format: Format, now: i64) -> View {
     }
 }
 
-fn rendered(latest: &Latest, view: View) -> String {
+fn rendered(latest: &LatestSamples, options: RenderOptions) -> String {
     let mut out = Vec::new();
-    assert!(!Rendering::new(latest.page(), view).fill(&mut out, usize::MAX));
+    assert!(!PageRenderer::new(latest.page(), options).fill(&mut out, usize::MAX));
     String::from_utf8(out).unwrap()
 }
 
-fn shown(latest: &Latest, now: i64) -> String {
-    rendered(latest, view(Format::Text, now))
+fn shown(latest: &LatestSamples, now: i64) -> String {
+    rendered(latest, options(PageFormat::Text, now))
 }
 
 /// Only the samples, without what every series has.
-fn samples(latest: &Latest, now: i64) -> Vec<String> {
+fn samples(latest: &LatestSamples, now: i64) -> Vec<String> {
     let text = shown(latest, now);
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -71,7 +69,7 @@ const SDA: &[(&str, &str)] = &[("resource_type", "disk"), ("resource_id", "sda")
 const SDB: &[(&str, &str)] = &[("resource_id", "sdb"), ("resource_type", "disk")];
 
 #[test]
-fn each_family_is_introduced_once_and_each_series_is_there_once() {
+fn each_family_has_one_header_and_each_series_is_shown_once() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
     let both = batch(&[
@@ -79,8 +77,8 @@ fn each_family_is_introduced_once_and_each_series_is_there_once() {
         Series("iops", SDA, &[(1, 2.5)]),
         Series("readIops", SDB, &[(1, 3.0)]),
     ]);
-    latest.take(&both, NOW);
-    latest.take(&both, NOW);
+    latest.add_batch(&both, NOW);
+    latest.add_batch(&both, NOW);
     let expected = "\
 # HELP disk_iops The latest disk_iops that was collected.
 # TYPE disk_iops gauge
@@ -92,56 +90,56 @@ disk_readIops{resource_type=\"disk\",resource_id=\"sdb\",type=\"RAW\",value_type
 ";
     assert_eq!(shown(&latest, NOW), expected);
     assert_eq!(
-        rendered(&latest, view(Format::OpenMetrics, NOW)),
+        rendered(&latest, options(PageFormat::OpenMetrics, NOW)),
         format!("{expected}# EOF\n")
     );
 }
 
 #[test]
-fn the_sample_that_was_measured_last_is_shown_however_late_others_come() {
+fn the_sample_that_was_measured_last_is_shown_when_others_arrive_late() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
     let unsorted = Series("iops", &[], &[(5, 5.0), (9, 9.0), (7, 7.0), (9, 9.5)]);
-    latest.take(&batch(&[unsorted]), NOW);
+    latest.add_batch(&batch(&[unsorted]), NOW);
     assert_eq!(samples(&latest, NOW), ["iops{} 9.5"]);
-    latest.take(&batch(&[Series("iops", &[], &[(8, 8.0)])]), NOW);
+    latest.add_batch(&batch(&[Series("iops", &[], &[(8, 8.0)])]), NOW);
     assert_eq!(samples(&latest, NOW), ["iops{} 9.5"]);
-    latest.take(&batch(&[Series("iops", &[], &[])]), NOW);
+    latest.add_batch(&batch(&[Series("iops", &[], &[])]), NOW);
     assert_eq!(samples(&latest, NOW), ["iops{} 9.5"]);
-    latest.take(&batch(&[Series("iops", &[], &[(10, 1.0)])]), NOW);
+    latest.add_batch(&batch(&[Series("iops", &[], &[(10, 1.0)])]), NOW);
     assert_eq!(samples(&latest, NOW), ["iops{} 1.0"]);
 }
 
 #[test]
-fn a_series_that_stops_expires_and_its_family_with_it() {
+fn a_series_without_new_samples_expires_with_its_family() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
-    latest.take(&batch(&[Series("iops", SDA, &[(1, 1.0)])]), NOW);
-    latest.take(&batch(&[Series("iops", SDB, &[(1, 2.0)])]), NOW + 500);
+    latest.add_batch(&batch(&[Series("iops", SDA, &[(1, 1.0)])]), NOW);
+    latest.add_batch(&batch(&[Series("iops", SDB, &[(1, 2.0)])]), NOW + 500);
     assert_eq!(samples(&latest, NOW + EXPIRATION).len(), 2);
     assert_eq!(samples(&latest, NOW + EXPIRATION + 1).len(), 1);
     assert_eq!(shown(&latest, NOW + EXPIRATION + 501), "");
-    latest.take(&batch(&[Series("iops", SDA, &[(2, 4.0)])]), NOW + 9000);
+    latest.add_batch(&batch(&[Series("iops", SDA, &[(2, 4.0)])]), NOW + 9000);
     assert_eq!(samples(&latest, NOW + 9000).len(), 1);
 }
 
 #[test]
-fn a_clock_that_ran_ahead_does_not_freeze_a_series() {
+fn a_device_clock_that_was_ahead_does_not_freeze_a_series() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
-    latest.take(&batch(&[Series("iops", &[], &[(i64::MAX, 1.0)])]), NOW);
+    latest.add_batch(&batch(&[Series("iops", &[], &[(i64::MAX, 1.0)])]), NOW);
     let right = batch(&[Series("iops", &[], &[(NOW, 2.0)])]);
-    latest.take(&right, NOW + 1);
+    latest.add_batch(&right, NOW + 1);
     assert_eq!(samples(&latest, NOW + 1), ["iops{} 1.0"]);
-    latest.take(&right, NOW + EXPIRATION + 1);
+    latest.add_batch(&right, NOW + EXPIRATION + 1);
     assert_eq!(samples(&latest, NOW + EXPIRATION + 1), ["iops{} 2.0"]);
 }
 
 #[test]
-fn times_and_values_are_written_as_each_format_wants_them() {
+fn times_and_values_are_written_as_each_format_requires() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
-    latest.take(
+    latest.add_batch(
         &batch(&[
             Series("a", &[], &[(1_700_000_000_007, f64::NAN)]),
             Series("b", &[], &[(-1500, f64::INFINITY)]),
@@ -151,50 +149,50 @@ fn times_and_values_are_written_as_each_format_wants_them() {
         NOW,
     );
     let endings = |format| {
-        let view = View {
+        let options = RenderOptions {
             send_timestamps: true,
-            ..view(format, NOW)
+            ..options(format, NOW)
         };
-        let text = rendered(&latest, view);
+        let text = rendered(&latest, options);
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         let endings = lines.map(|line| line.rsplit_once("} ").unwrap().1.to_owned());
         endings.collect::<Vec<_>>()
     };
     assert_eq!(
-        endings(Format::Text),
+        endings(PageFormat::Text),
         ["NaN 1700000000007", "+Inf -1500", "-Inf 2000", "1e-9 0"]
     );
     assert_eq!(
-        endings(Format::OpenMetrics),
+        endings(PageFormat::OpenMetrics),
         ["NaN 1700000000.007", "+Inf -1.500", "-Inf 2", "1e-9 0"]
     );
 }
 
 #[test]
-fn a_page_stays_what_it_is_while_batches_come() {
+fn a_page_does_not_change_while_batches_arrive() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
-    latest.take(&sample::performance(3000, 1), NOW);
+    latest.add_batch(&sample::performance(3000, 1), NOW);
     let before = shown(&latest, NOW);
     let page = latest.page();
-    latest.take(&sample::performance(5000, 2), NOW);
+    latest.add_batch(&sample::performance(5000, 2), NOW);
     let mut out = Vec::new();
-    Rendering::new(page, view(Format::Text, NOW)).fill(&mut out, usize::MAX);
+    PageRenderer::new(page, options(PageFormat::Text, NOW)).fill(&mut out, usize::MAX);
     assert_eq!(String::from_utf8(out).unwrap(), before);
     assert_ne!(shown(&latest, NOW), before);
 }
 
 #[test]
-fn a_page_in_pieces_or_compressed_is_the_same_page() {
+fn a_page_in_chunks_or_compressed_is_the_same_page() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
-    latest.take(&sample::performance(CAPACITY * 20, 1), NOW);
+    latest.add_batch(&sample::performance(CAPACITY * 20, 1), NOW);
     let whole = shown(&latest, NOW);
-    let rendering = || Rendering::new(latest.page(), view(Format::Text, NOW));
+    let rendering = || PageRenderer::new(latest.page(), options(PageFormat::Text, NOW));
     let mut body = PageBody::page(rendering(), false);
-    let pieces: Vec<_> = std::iter::from_fn(|| body.next()).collect();
-    assert!(pieces.iter().all(|piece| piece.len() < 80_000));
-    assert_eq!(pieces.concat(), whole.as_bytes());
+    let chunks: Vec<_> = std::iter::from_fn(|| body.next()).collect();
+    assert!(chunks.iter().all(|chunk| chunk.len() < 80_000));
+    assert_eq!(chunks.concat(), whole.as_bytes());
     let mut body = PageBody::page(rendering(), true);
     let compressed: Vec<_> = std::iter::from_fn(|| body.next()).collect();
     let mut unpacked = String::new();
@@ -206,12 +204,12 @@ fn a_page_in_pieces_or_compressed_is_the_same_page() {
 }
 
 #[test]
-fn every_one_of_many_series_is_there_once_and_keeps_its_value() {
+fn each_of_many_series_is_shown_once_with_its_value() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
     let many = sample::performance(CAPACITY * 40, 2);
-    latest.take(&many, NOW);
-    latest.take(&many, NOW);
+    latest.add_batch(&many, NOW);
+    latest.add_batch(&many, NOW);
     let lines = samples(&latest, NOW);
     assert_eq!(lines.len(), CAPACITY * 40);
     let mut text = SeriesText::default();
@@ -235,39 +233,39 @@ fn every_one_of_many_series_is_there_once_and_keeps_its_value() {
 }
 
 #[test]
-fn the_page_is_back_after_the_process_was_killed() {
+fn the_page_is_restored_after_the_process_was_killed() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
-    latest.take(&sample::performance(3000, 1), NOW);
-    latest.take(&sample::performance(4000, 3), NOW + 10);
+    latest.add_batch(&sample::performance(3000, 1), NOW);
+    latest.add_batch(&sample::performance(4000, 3), NOW + 10);
     let before = shown(&latest, NOW + 10);
-    // Dropping writes nothing: a kill leaves the same.
+    // Dropping writes nothing, so this is the same as a kill.
     drop(latest);
-    let again = Latest::open(folder.path(), EXPIRATION, NOW + 20);
+    let again = LatestSamples::open(folder.path(), EXPIRATION, NOW + 20);
     assert_eq!(shown(&again, NOW + 20), before);
-    let again = Latest::open(folder.path(), EXPIRATION, NOW + 20);
+    let again = LatestSamples::open(folder.path(), EXPIRATION, NOW + 20);
     assert_eq!(shown(&again, NOW + EXPIRATION + 10), before);
     assert_eq!(shown(&again, NOW + EXPIRATION + 11), "");
 }
 
 #[test]
-fn what_expired_while_the_host_was_down_is_not_back() {
+fn a_series_that_expired_while_the_host_was_down_is_not_restored() {
     let folder = TempDir::new().unwrap();
-    open(folder.path()).take(&sample::performance(10, 1), NOW);
+    open(folder.path()).add_batch(&sample::performance(10, 1), NOW);
     let later = NOW + EXPIRATION + 1;
-    let again = Latest::open(folder.path(), EXPIRATION, later);
+    let again = LatestSamples::open(folder.path(), EXPIRATION, later);
     assert_eq!(shown(&again, later), "");
 }
 
 #[test]
-fn a_state_file_that_is_torn_or_damaged_gives_back_what_is_before() {
+fn frames_before_a_damaged_one_are_restored() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
-    latest.take(&batch(&[Series("iops", SDA, &[(1, 1.0)])]), NOW);
+    latest.add_batch(&batch(&[Series("iops", SDA, &[(1, 1.0)])]), NOW);
     let first = shown(&latest, NOW);
     let path = folder.path().join("page.state");
     let length = fs::read(&path).unwrap().len();
-    latest.take(&batch(&[Series("iops", SDB, &[(1, 1.0)])]), NOW);
+    latest.add_batch(&batch(&[Series("iops", SDB, &[(1, 1.0)])]), NOW);
     drop(latest);
     let whole = fs::read(&path).unwrap();
     for torn in 0..whole.len() {
@@ -287,35 +285,35 @@ fn a_state_file_that_is_torn_or_damaged_gives_back_what_is_before() {
 }
 
 #[test]
-fn the_state_file_does_not_grow_for_ever() {
+fn the_state_file_stays_bounded() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());
     let many = sample::performance(20_000, 1);
     let mut longest = 0;
     for round in 0..40 {
-        latest.take(&many, NOW + round * 10_000);
+        latest.add_batch(&many, NOW + round * 10_000);
         longest = longest.max(
             fs::metadata(folder.path().join("page.state"))
                 .unwrap()
                 .len(),
         );
     }
-    // Of 22 MB that were appended.
+    // 22 MB were appended.
     assert!(longest < 15 << 20, "{longest}");
 }
 
 #[test]
-fn without_a_state_folder_the_page_lives_on_and_the_file_comes_later() {
+fn without_a_state_folder_the_page_works_and_the_file_is_written_later() {
     let parent = TempDir::new().unwrap();
     let folder = parent.path().join("state");
     let mut latest = open(&folder);
     let series = batch(&[Series("iops", SDA, &[(1, 1.0)])]);
-    latest.take(&series, NOW);
+    latest.add_batch(&series, NOW);
     let before = shown(&latest, NOW);
     assert_eq!(before.lines().count(), 3);
     fs::create_dir(&folder).unwrap();
-    latest.take(&series, NOW + 10_000);
+    latest.add_batch(&series, NOW + 10_000);
     drop(latest);
-    let again = Latest::open(&folder, EXPIRATION, NOW + 10_000);
+    let again = LatestSamples::open(&folder, EXPIRATION, NOW + 10_000);
     assert_eq!(shown(&again, NOW + 10_000), before);
 }

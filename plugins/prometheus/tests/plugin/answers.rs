@@ -81,7 +81,7 @@ fn alerts_that_are_refused_are_named_one_by_one_and_the_others_are_there() {
         .iter()
         .map(|row| (row.rows.clone(), row.retry))
         .collect();
-    let expected = [0, 300, 301, 599].map(|row| (row..row + 1, false));
+    let expected = [0..1, 300..302, 599..600].map(|rows| (rows, false));
     assert_eq!(refused, expected);
     assert!(
         rows[0].reason.ends_with("answers 400: invalid label set"),

@@ -1,10 +1,12 @@
-//! What Alertmanager is told of an alert.
+//! Alerts in the form of Alertmanager's API.
 //!
-//! To Alertmanager, alerts with the same labels are one alert. So labels are what
-//! tells alerts apart for the host, and what else stays the same from the first
-//! sighting of an alert to its recovery or is needed to route it; all else is an
-//! annotation. Promises: names are valid and no value is empty; times are such
-//! that Alertmanager takes them, however wrong a device's clock is.
+//! Alertmanager identifies an alert by its labels. So the labels are the columns
+//! that identify an alert for the host, the columns that never change between an
+//! alert and its recovery, and the severity, which routes need. All other columns
+//! are annotations.
+//!
+//! Promises: names are valid and no value is empty; Alertmanager accepts the times,
+//! even if the clock of the device is wrong.
 //!
 //! Knows nothing of connections.
 
@@ -14,15 +16,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use delfin_plugin_api::{
-    Alert,
-    serde::{Serialize, Serializer},
-};
+use delfin_plugin_api::Alert;
+use serde::{Serialize, Serializer};
 
-use super::known::filled;
-
-/// In Delfin's order. There is no `alert_id` among them: devices draw a new one at
-/// each sighting.
+/// In Delfin's order, without `alert_id`: devices assign a new one each time they
+/// report an alert.
 const LABELS: [&str; 10] = [
     "alert_name",
     "severity",
@@ -35,25 +33,24 @@ const LABELS: [&str; 10] = [
     "model",
     "serial_number",
 ];
-/// Tells alerts apart where no driver says what to match by.
+/// Identifies an alert, together with its name and location, if it has no match key.
 const SEQUENCE_NUMBER: &str = "sequence_number";
-/// Tells alerts apart alone, where it is there.
+/// Identifies an alert by itself.
 const MATCH_KEY: &str = "match_key";
 const RECOVERY: &str = "Recovery";
 const UNNAMED: &str = "unnamed";
 
-/// What Alertmanager knows an alert by.
-pub(super) type Labels = BTreeMap<&'static str, String>;
+pub(super) type AlertLabels = BTreeMap<&'static str, String>;
 
-/// An alert, as `POST /api/v2/alerts` takes it.
+/// An element of the body of `POST /api/v2/alerts`.
 #[derive(Debug, Serialize)]
-#[serde(crate = "delfin_plugin_api::serde", rename_all = "camelCase")]
-pub(super) struct Posted<'a> {
+#[serde(rename_all = "camelCase")]
+pub(super) struct PostedAlert<'a> {
     #[serde(skip)]
     row: usize,
     #[serde(skip)]
-    is_over: bool,
-    labels: Labels,
+    has_ended: bool,
+    labels: AlertLabels,
     annotations: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rfc3339")]
     starts_at: Option<SystemTime>,
@@ -61,46 +58,46 @@ pub(super) struct Posted<'a> {
     ends_at: Option<SystemTime>,
 }
 
-impl<'a> Posted<'a> {
-    /// The alert of a row as of `now`. Unless it is a recovery, it fires until
-    /// `resolve_after` has passed or it is sent again.
+impl<'a> PostedAlert<'a> {
+    /// The alert of a row. Unless it is a recovery, it fires until `resolve_after` from
+    /// `now`, or until it is sent again.
     pub(super) fn new(
         (row, alert): (usize, &Alert<'a>),
         now: SystemTime,
         resolve_after: Duration,
     ) -> Self {
-        let mut labels = Labels::new();
+        let mut labels = AlertLabels::new();
         let mut annotations = BTreeMap::new();
-        let telling = match filled(alert.match_key()) {
+        let identifying = match non_empty(alert.match_key()) {
             Some(_) => MATCH_KEY,
             None => SEQUENCE_NUMBER,
         };
         for (column, text) in alert.texts().filter(|(_, text)| !text.is_empty()) {
-            if LABELS.contains(&column) || column == telling {
+            if LABELS.contains(&column) || column == identifying {
                 labels.insert(column, text.to_owned());
             } else {
                 annotations.insert(Cow::Borrowed(column), Cow::Borrowed(text));
             }
         }
-        let name = filled(alert.alert_name()).or(filled(alert.alert_id()));
+        let name = non_empty(alert.alert_name()).or(non_empty(alert.alert_id()));
         labels.insert("alertname", name.unwrap_or(UNNAMED).to_owned());
         if let Some(description) = annotations.get("description").cloned() {
             annotations.insert(Cow::Borrowed("summary"), description);
         }
         annotate(alert, &mut annotations);
         let occurred = time(alert.occur_time()).map(|occurred| occurred.min(now));
-        let is_over = alert
+        let has_ended = alert
             .category()
             .is_some_and(|category| category.eq_ignore_ascii_case(RECOVERY));
-        let (starts_at, ends_at) = if is_over {
-            // When it began is known to who was told of it then.
+        let (starts_at, ends_at) = if has_ended {
+            // Alertmanager keeps the start of the alert that this one ends.
             (None, occurred.unwrap_or(now))
         } else {
             (occurred, now + resolve_after)
         };
         Self {
             row,
-            is_over,
+            has_ended,
             labels,
             annotations,
             starts_at,
@@ -108,11 +105,11 @@ impl<'a> Posted<'a> {
         }
     }
 
-    /// Whatever fires with these labels is over; it goes with the alert of a row.
-    pub(super) fn end(row: usize, labels: Labels, now: SystemTime) -> Self {
+    /// The end of the alert with these labels, sent for the alert of a row.
+    pub(super) fn end(row: usize, labels: AlertLabels, now: SystemTime) -> Self {
         Self {
             row,
-            is_over: true,
+            has_ended: true,
             labels,
             annotations: BTreeMap::new(),
             starts_at: None,
@@ -120,23 +117,20 @@ impl<'a> Posted<'a> {
         }
     }
 
-    /// Which row of the batch it is of.
     pub(super) fn row(&self) -> usize {
         self.row
     }
 
-    /// Whether it says that the alert has ended.
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
-    /// What it is known by.
-    pub(super) fn labels(&self) -> &Labels {
+    pub(super) fn labels(&self) -> &AlertLabels {
         &self.labels
     }
 }
 
-/// What else the device said, and when.
+/// Adds the time of the alert and its extras.
 fn annotate<'a>(alert: &Alert<'a>, annotations: &mut BTreeMap<Cow<'a, str>, Cow<'a, str>>) {
     if let Some(occurred) = time(alert.occur_time()) {
         let text = humantime::format_rfc3339_millis(occurred).to_string();
@@ -151,13 +145,15 @@ fn annotate<'a>(alert: &Alert<'a>, annotations: &mut BTreeMap<Cow<'a, str>, Cow<
     }
 }
 
-/// A time that was told, and that a year of four digits can tell.
+/// The time for milliseconds since the Unix epoch; `None` if it is unset or beyond
+/// the year 9999, which RFC 3339 cannot express.
 fn time(millis: i64) -> Option<SystemTime> {
     const YEAR_9999_MS: i64 = 253_370_764_800_000;
-    let told = (1..YEAR_9999_MS).contains(&millis);
-    told.then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(millis.unsigned_abs()))
+    let valid = (1..YEAR_9999_MS).contains(&millis);
+    valid.then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(millis.unsigned_abs()))
 }
 
+/// A key with `_` for each character that the name of an annotation cannot have.
 fn valid_name(key: &str) -> Cow<'_, str> {
     let valid = |c: char| c == '_' || c.is_ascii_alphanumeric();
     let start = key.starts_with(|c: char| !c.is_ascii_digit());
@@ -167,6 +163,11 @@ fn valid_name(key: &str) -> Cow<'_, str> {
     let start = if start { "" } else { "_" };
     let rest = key.chars().map(|c| if valid(c) { c } else { '_' });
     start.chars().chain(rest).collect()
+}
+
+/// A text unless it is empty.
+pub(super) fn non_empty(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
 }
 
 fn rfc3339<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,11 +1,11 @@
-//! The samples on the page, in a file, so that they are back after a restart.
+//! The state file: the samples of the page, so that they are back after a restart.
 //!
-//! The file begins with all series and goes on with what is new of them, frame
-//! by frame. Promises: what was appended outlives the process; a frame that is
-//! torn or damaged ends the file there and harms nothing before it. Frames are
-//! not synced one by one: after a power failure the last seconds may be missing.
+//! The file starts with a definition of each series and its sample. Later samples
+//! are appended. Records are written in frames: length, CRC-32, records.
 //!
-//! Knows nothing of when it is written or read.
+//! Promises: appended frames outlive the process; reading stops at an incomplete or
+//! damaged frame and keeps what is before it. Frames are not synced one by one:
+//! after a power failure the last seconds may be missing.
 
 use std::{
     fs::{self, File},
@@ -13,87 +13,87 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{chunk::Sample, text::SeriesText};
+use super::chunk::Sample;
+use crate::page::encode::SeriesText;
 
 const MAGIC: &[u8; 8] = b"DELFPAG1";
-/// In place of a series' number: what follows defines a new one. In place of a
-/// length: the same text as in the definition before.
+/// In place of a series' number: a definition follows. In place of a length: the
+/// text is the same as in the definition before.
 const MARK: u32 = u32::MAX;
-const FRAME: usize = 256 * 1024;
-/// No frame that was written is longer, as a batch's strings have a limit.
-const MAX_FRAME: usize = 256 << 20;
-/// How long the file may grow beyond what it began with, in times and in bytes.
+/// Bytes after which a frame is written.
+const FRAME_BYTES: usize = 256 * 1024;
+/// A longer frame is damaged: the strings of a batch are shorter.
+const MAX_FRAME_BYTES: usize = 256 << 20;
+/// The file is long when it exceeds `GROWTH` times its initial length by `SLACK_BYTES`.
 const GROWTH: u64 = 4;
-const SLACK: u64 = 8 << 20;
+const SLACK_BYTES: u64 = 8 << 20;
 
 /// The file, open for appending.
 #[derive(Debug)]
-pub(crate) struct StateFile {
+pub(super) struct StateFile {
     file: File,
     path: PathBuf,
     frame: Frame,
-    began_with: u64,
+    initial_bytes: u64,
     bytes: u64,
 }
 
-/// What is found in a file.
+/// How much of a file could be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// All that was written.
-    Whole,
-    /// What was written before the file was torn or damaged.
-    Part,
+pub(super) enum ReadState {
+    Complete,
+    /// The frames before an incomplete or damaged one.
+    Partial,
 }
 
-/// What was remembered of a series.
 #[derive(Debug)]
-pub(crate) enum Remembered<'a> {
-    /// A series that was not in the file before; they are numbered from 0.
-    New(&'a SeriesText, Sample),
-    /// A sample of a series that was.
-    Known(u32, Sample),
+pub(super) enum StateRecord<'a> {
+    /// A new series. Series are numbered from 0, in the order of their definitions.
+    Defined(&'a SeriesText, Sample),
+    /// A sample of the series with this number.
+    Updated(u32, Sample),
 }
 
 impl StateFile {
-    /// Begins a file beside the one at `path`, which it replaces in
-    /// [`commit`](Self::commit).
-    pub(crate) fn begin(path: &Path) -> io::Result<Self> {
-        let mut file = File::create(beside(path))?;
+    /// Creates a temporary file next to `path`. [`commit`](Self::commit) renames it to
+    /// `path`.
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        let mut file = File::create(temporary(path))?;
         file.write_all(MAGIC)?;
         Ok(Self {
             file,
             path: path.to_path_buf(),
             frame: Frame::default(),
-            began_with: 0,
+            initial_bytes: 0,
             bytes: MAGIC.len() as u64,
         })
     }
 
-    /// Puts the file in its place, all or nothing.
-    pub(crate) fn commit(&mut self) -> io::Result<()> {
+    /// Replaces the file at `path` atomically.
+    pub(super) fn commit(&mut self) -> io::Result<()> {
         self.flush()?;
         self.file.sync_data()?;
-        fs::rename(beside(&self.path), &self.path)?;
-        self.began_with = self.bytes;
+        fs::rename(temporary(&self.path), &self.path)?;
+        self.initial_bytes = self.bytes;
         Ok(())
     }
 
-    /// Remembers a series that is not in the file.
-    pub(crate) fn define(&mut self, text: &SeriesText, sample: Sample) -> io::Result<()> {
+    /// Appends the definition of a series.
+    pub(super) fn define(&mut self, text: &SeriesText, sample: Sample) -> io::Result<()> {
         self.frame.define(text);
         self.frame.sample(sample);
         self.flush_if_long()
     }
 
-    /// Remembers a sample of a series that is.
-    pub(crate) fn update(&mut self, number: u32, sample: Sample) -> io::Result<()> {
+    /// Appends a sample of a series that is defined.
+    pub(super) fn update(&mut self, number: u32, sample: Sample) -> io::Result<()> {
         self.frame.number(number);
         self.frame.sample(sample);
         self.flush_if_long()
     }
 
-    /// Hands everything to the system.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    /// Writes the current frame.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.frame.payload.is_empty() {
             return Ok(());
         }
@@ -108,64 +108,69 @@ impl StateFile {
         Ok(())
     }
 
-    /// Whether the file should be written anew.
-    pub(crate) fn is_long(&self) -> bool {
-        self.bytes > self.began_with * GROWTH + SLACK
+    /// Whether the file should be rewritten.
+    pub(super) fn is_long(&self) -> bool {
+        self.bytes > self.initial_bytes * GROWTH + SLACK_BYTES
     }
 
     fn flush_if_long(&mut self) -> io::Result<()> {
-        if self.frame.payload.len() < FRAME {
+        if self.frame.payload.len() < FRAME_BYTES {
             return Ok(());
         }
         self.flush()
     }
 }
 
-/// Reads a file. `each` says whether it makes sense of what it is given.
-pub(crate) fn read(path: &Path, mut each: impl FnMut(Remembered<'_>) -> bool) -> io::Result<Found> {
+/// Reads a file and passes each record to `each`, which returns `false` for an
+/// invalid one.
+pub(super) fn read(
+    path: &Path,
+    mut each: impl FnMut(StateRecord<'_>) -> bool,
+) -> io::Result<ReadState> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Whole),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ReadState::Complete),
         Err(error) => return Err(error),
     };
     let mut left = file.metadata()?.len();
-    let mut file = BufReader::with_capacity(FRAME, file);
+    let mut file = BufReader::with_capacity(FRAME_BYTES, file);
     let mut magic = [0; MAGIC.len()];
     if left < magic.len() as u64 {
-        return Ok(Found::Part);
+        return Ok(ReadState::Partial);
     }
     file.read_exact(&mut magic)?;
     left -= magic.len() as u64;
     if magic != *MAGIC {
-        return Ok(Found::Part);
+        return Ok(ReadState::Partial);
     }
     let mut payload = Vec::new();
     while left > 0 {
         if left < 8 {
-            return Ok(Found::Part);
+            return Ok(ReadState::Partial);
         }
         let mut head = [[0; 4]; 2];
         file.read_exact(head.as_flattened_mut())?;
         left -= 8;
         let [len, crc] = head.map(u32::from_le_bytes);
-        if u64::from(len) > left || len as usize > MAX_FRAME {
-            return Ok(Found::Part);
+        if u64::from(len) > left || len as usize > MAX_FRAME_BYTES {
+            return Ok(ReadState::Partial);
         }
         payload.resize(len as usize, 0);
         file.read_exact(&mut payload)?;
         left -= u64::from(len);
         if crc32fast::hash(&payload) != crc || read_frame(&payload, &mut each).is_none() {
-            return Ok(Found::Part);
+            return Ok(ReadState::Partial);
         }
     }
-    Ok(Found::Whole)
+    Ok(ReadState::Complete)
 }
 
-fn beside(path: &Path) -> PathBuf {
+fn temporary(path: &Path) -> PathBuf {
     path.with_extension("new")
 }
 
-/// What is appended at once. Its definitions refer to each other only.
+/// Records that are written together. A definition refers to texts of earlier
+/// definitions in the same frame only, so that each frame can be read by itself.
 #[derive(Debug, Default)]
 struct Frame {
     payload: Vec<u8>,
@@ -205,7 +210,7 @@ impl Frame {
 }
 
 fn push_text(payload: &mut Vec<u8>, before: &mut String, text: &str) {
-    // A name and a label are never empty, so an empty text stands for none yet.
+    // Names and labels are never empty, so an empty `before` equals no text.
     if before == text {
         payload.extend_from_slice(&MARK.to_le_bytes());
         return;
@@ -215,8 +220,8 @@ fn push_text(payload: &mut Vec<u8>, before: &mut String, text: &str) {
     text.clone_into(before);
 }
 
-/// `None` if the frame makes no sense.
-fn read_frame(payload: &[u8], each: &mut impl FnMut(Remembered<'_>) -> bool) -> Option<()> {
+/// Returns `None` for an invalid frame.
+fn read_frame(payload: &[u8], each: &mut impl FnMut(StateRecord<'_>) -> bool) -> Option<()> {
     let mut rest = payload;
     let (mut family, mut labels): (&str, Vec<&str>) = ("", Vec::new());
     let mut text = SeriesText::default();
@@ -240,12 +245,12 @@ fn read_frame(payload: &[u8], each: &mut impl FnMut(Remembered<'_>) -> bool) -> 
             time: i64::from_le_bytes(take(&mut rest)?),
             seen: i64::from_le_bytes(take(&mut rest)?),
         };
-        let remembered = if number == MARK {
-            Remembered::New(&text, sample)
+        let record = if number == MARK {
+            StateRecord::Defined(&text, sample)
         } else {
-            Remembered::Known(number, sample)
+            StateRecord::Updated(number, sample)
         };
-        each(remembered).then_some(())?;
+        each(record).then_some(())?;
     }
     Some(())
 }

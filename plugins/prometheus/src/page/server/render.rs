@@ -1,52 +1,47 @@
-//! A page as text, piece by piece.
+//! A page as text, chunk by chunk.
 //!
-//! Promises: the Prometheus text format 0.0.4 or OpenMetrics 1.0, each family
-//! once, by name; what has expired is left out. It takes the memory of a piece,
-//! however long the page is, and changes nothing.
+//! Promises: the output is Prometheus text format 0.0.4 or OpenMetrics 1.0, with
+//! each family once, sorted by name, and without expired series. Rendering takes
+//! the memory of one chunk, however long the page is, and changes nothing.
 //!
 //! Knows nothing of connections.
 
 use std::sync::Arc;
 
-use super::{
-    chunk::{Chunk, Sample},
-    store::{Page, has_expired},
-};
+use crate::page::state::{PageSnapshot, Sample, SeriesChunk, has_expired};
 
-/// The form of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum PageFormat {
     /// Prometheus text format 0.0.4.
     Text,
     /// OpenMetrics 1.0.
     OpenMetrics,
 }
 
-/// What is shown of a page.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct View {
-    pub(crate) format: Format,
-    pub(crate) send_timestamps: bool,
-    pub(crate) expiration_ms: i64,
-    /// The time at which it is looked at, in milliseconds since the epoch.
-    pub(crate) now: i64,
+pub struct RenderOptions {
+    pub format: PageFormat,
+    pub send_timestamps: bool,
+    pub expiration_ms: i64,
+    /// The time of the scrape, in milliseconds since the Unix epoch.
+    pub now: i64,
 }
 
-/// A page on its way out.
+/// Renders a page and keeps the position between chunks.
 #[derive(Debug)]
-pub(crate) struct Rendering {
-    page: Arc<Page>,
-    view: View,
+pub struct PageRenderer {
+    page: Arc<PageSnapshot>,
+    options: RenderOptions,
     family: usize,
     chunk: usize,
     slot: usize,
-    /// Whether the family has been introduced.
-    introduced: bool,
+    /// Whether the `HELP` and `TYPE` lines of the family are written.
+    has_header: bool,
     ended: bool,
 }
 
-impl Format {
-    pub(crate) const fn content_type(self) -> &'static str {
+impl PageFormat {
+    pub const fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -54,22 +49,22 @@ impl Format {
     }
 }
 
-impl Rendering {
-    pub(crate) fn new(page: Arc<Page>, view: View) -> Self {
+impl PageRenderer {
+    pub fn new(page: Arc<PageSnapshot>, options: RenderOptions) -> Self {
         Self {
             page,
-            view,
+            options,
             family: 0,
             chunk: 0,
             slot: 0,
-            introduced: false,
+            has_header: false,
             ended: false,
         }
     }
 
-    /// Appends to `out` until it is at least `length` long or the page ends;
-    /// `false` if it has ended.
-    pub(crate) fn fill(&mut self, out: &mut Vec<u8>, length: usize) -> bool {
+    /// Appends whole series to `out` until it has at least `length` bytes. Returns
+    /// `false` when the page has ended.
+    pub fn fill(&mut self, out: &mut Vec<u8>, length: usize) -> bool {
         let page = Arc::clone(&self.page);
         while let Some(family) = page.families.get(self.family) {
             while let Some(chunk) = family.chunks.get(self.chunk) {
@@ -77,31 +72,31 @@ impl Rendering {
                     if out.len() >= length {
                         return true;
                     }
-                    self.series(&family.name, chunk, out);
+                    self.write_series(&family.name, chunk, out);
                     self.slot += 1;
                 }
                 self.slot = 0;
                 self.chunk += 1;
             }
             self.chunk = 0;
-            self.introduced = false;
+            self.has_header = false;
             self.family += 1;
         }
-        if !self.ended && self.view.format == Format::OpenMetrics {
+        if !self.ended && self.options.format == PageFormat::OpenMetrics {
             out.extend_from_slice(b"# EOF\n");
         }
         self.ended = true;
         false
     }
 
-    fn series(&mut self, family: &str, chunk: &Chunk, out: &mut Vec<u8>) {
+    fn write_series(&mut self, family: &str, chunk: &SeriesChunk, out: &mut Vec<u8>) {
         let sample = chunk.samples()[self.slot];
-        if has_expired(&sample, self.view.now, self.view.expiration_ms) {
+        if has_expired(&sample, self.options.now, self.options.expiration_ms) {
             return;
         }
-        if !self.introduced {
-            introduce(family, out);
-            self.introduced = true;
+        if !self.has_header {
+            write_header(family, out);
+            self.has_header = true;
         }
         out.extend_from_slice(family.as_bytes());
         let mut before = b'{';
@@ -113,11 +108,11 @@ impl Rendering {
         if before == b',' {
             out.push(b'}');
         }
-        self.value(&sample, out);
+        self.write_value(&sample, out);
         out.push(b'\n');
     }
 
-    fn value(&self, sample: &Sample, out: &mut Vec<u8>) {
+    fn write_value(&self, sample: &Sample, out: &mut Vec<u8>) {
         out.push(b' ');
         if sample.value.is_finite() {
             let mut buffer = zmij::Buffer::new();
@@ -128,19 +123,19 @@ impl Rendering {
             let sign = if sample.value < 0.0 { "-Inf" } else { "+Inf" };
             out.extend_from_slice(sign.as_bytes());
         }
-        if !self.view.send_timestamps {
+        if !self.options.send_timestamps {
             return;
         }
         out.push(b' ');
         let mut buffer = itoa::Buffer::new();
-        match self.view.format {
-            Format::Text => out.extend_from_slice(buffer.format(sample.time).as_bytes()),
-            Format::OpenMetrics => seconds(sample.time, out),
+        match self.options.format {
+            PageFormat::Text => out.extend_from_slice(buffer.format(sample.time).as_bytes()),
+            PageFormat::OpenMetrics => write_seconds(sample.time, out),
         }
     }
 }
 
-fn introduce(family: &str, out: &mut Vec<u8>) {
+fn write_header(family: &str, out: &mut Vec<u8>) {
     for part in [
         "# HELP ",
         family,
@@ -154,7 +149,8 @@ fn introduce(family: &str, out: &mut Vec<u8>) {
     }
 }
 
-fn seconds(millis: i64, out: &mut Vec<u8>) {
+/// Writes a time in seconds, with milliseconds as decimals where there are any.
+fn write_seconds(millis: i64, out: &mut Vec<u8>) {
     if millis < 0 {
         out.push(b'-');
     }

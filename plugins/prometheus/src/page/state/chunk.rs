@@ -1,77 +1,77 @@
 //! Up to a thousand series of one family, stored compactly.
 //!
-//! A label that a series shares with its predecessor is stored once. The latest
-//! samples lie apart from the labels, so that a new sample of a series that is
-//! known copies no text.
+//! A chunk keeps labels and samples apart. Labels never change, so chunks share
+//! them by reference: when a page still reads a chunk, a new sample copies only the
+//! samples. A label that a series shares with the one before it is stored once.
 //!
 //! Knows nothing of time limits, formats and files.
 
 use std::sync::Arc;
 
-use super::text::SeriesText;
+use crate::page::encode::SeriesText;
 
-/// How many series a chunk holds at most: enough to share labels, and few
-/// enough that copying one while it is shown costs nothing to speak of.
-pub(crate) const CAPACITY: usize = 1024;
+/// Series per chunk: enough to share labels, and few enough to copy a chunk quickly
+/// while a scrape reads it.
+pub const CAPACITY: usize = 1024;
 
-/// A label text longer than this in all ends a chunk early.
-const MAX_TEXT: usize = 4 << 20;
+/// Bytes of label text after which a chunk is full.
+const MAX_TEXT_BYTES: usize = 4 << 20;
 
 /// The latest sample of a series.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sample {
-    pub(crate) value: f64,
-    /// When it was measured, in milliseconds since the epoch.
-    pub(crate) time: i64,
-    /// When it arrived, likewise.
-    pub(crate) seen: i64,
+pub struct Sample {
+    pub value: f64,
+    /// Time of measurement, in milliseconds since the Unix epoch.
+    pub time: i64,
+    /// Time of arrival, in milliseconds since the Unix epoch.
+    pub seen: i64,
 }
 
 /// Series and their latest samples. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Chunk {
+pub struct SeriesChunk {
     labels: Arc<LabelBlock>,
     samples: Vec<Sample>,
 }
 
-/// The labels of the series of a chunk.
+/// The labels of the series of a chunk: each series is a list of codes, and a code
+/// is the index of a label in `text`.
 #[derive(Debug, Clone, Default)]
 struct LabelBlock {
-    /// Each different label, `name="value"`.
+    /// All labels, `name="value"`, one after the other.
     text: String,
-    /// Where each of them ends.
+    /// The end of each label in `text`.
     ends: Vec<u32>,
-    /// Which of them a series has, series after series.
+    /// The codes of all series, one after the other.
     codes: Vec<u32>,
-    /// Where the codes of each series end.
+    /// The end of each series in `codes`.
     series: Vec<u32>,
 }
 
-impl Chunk {
-    pub(crate) fn len(&self) -> usize {
+impl SeriesChunk {
+    pub fn len(&self) -> usize {
         self.samples.len()
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.len() >= CAPACITY || self.labels.text.len() > MAX_TEXT
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= CAPACITY || self.labels.text.len() > MAX_TEXT_BYTES
     }
 
-    pub(crate) fn samples(&self) -> &[Sample] {
+    pub fn samples(&self) -> &[Sample] {
         &self.samples
     }
 
-    pub(crate) fn sample_mut(&mut self, slot: usize) -> &mut Sample {
+    pub(super) fn sample_mut(&mut self, slot: usize) -> &mut Sample {
         &mut self.samples[slot]
     }
 
-    /// Adds a series.
-    pub(crate) fn push(&mut self, text: &SeriesText, sample: Sample) {
+    pub(super) fn push(&mut self, text: &SeriesText, sample: Sample) {
         Arc::make_mut(&mut self.labels).push(text);
         self.samples.push(sample);
     }
 
     /// Whether the series at `slot` has exactly these labels.
-    pub(crate) fn is(&self, slot: usize, text: &SeriesText) -> bool {
+    pub(super) fn has_labels(&self, slot: usize, text: &SeriesText) -> bool {
         let mut rest = text.joined_labels();
         for label in self.labels(slot) {
             let Some(after) = rest.strip_prefix(label) else {
@@ -83,7 +83,7 @@ impl Chunk {
     }
 
     /// The labels of the series at `slot`.
-    pub(crate) fn labels(&self, slot: usize) -> impl ExactSizeIterator<Item = &str> {
+    pub fn labels(&self, slot: usize) -> impl ExactSizeIterator<Item = &str> {
         let codes = self.labels.codes(slot);
         codes.iter().map(|&code| self.labels.label(code as usize))
     }
@@ -94,6 +94,8 @@ impl LabelBlock {
         let before = self.series.len().checked_sub(1);
         let before = before.map_or(0..0, |slot| self.range(slot));
         for (position, label) in text.labels().enumerate() {
+            // Neighbours usually share most labels, at the same positions. Only that
+            // position is compared: a search would cost more than it saves.
             let likely = before.clone().nth(position);
             let likely = likely.map(|at| self.codes[at]);
             let code = match likely {

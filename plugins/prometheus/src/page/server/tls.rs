@@ -1,0 +1,32 @@
+//! The certificate of the page.
+
+use std::{fmt::Display, path::Path, sync::Arc};
+
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{self, PemObject},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::page::{config::TlsFiles, outcome::ServerError};
+
+/// Reads the PEM files and checks that they belong together.
+pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ServerError> {
+    let unusable = |reason: &dyn Display, path: &Path| ServerError::Tls {
+        reason: format!("`{}`: {reason}", path.display()),
+    };
+    let certificates = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, pem::Error>>)
+        .map_err(|error| unusable(&error, &files.certificate))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key);
+    let key = key.map_err(|error| unusable(&error, &files.key))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| {
+            let builder = builder.with_no_client_auth();
+            builder.with_single_cert(certificates, key)
+        });
+    let config = config.map_err(|error| unusable(&error, &files.certificate))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
