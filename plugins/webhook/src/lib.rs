@@ -1,53 +1,56 @@
 //! Exporters that post each batch to a URL, as JSON.
 //!
-//! Promises: the same rows bear the same key, however often they are posted; of
-//! rows that the receiver names, each meets with what it says of it.
+//! Promises: the same rows have the same idempotency key in every attempt; a row
+//! that the receiver names in its answer gets the result that the answer gives it.
 
+mod client;
 mod config;
 mod encode;
-mod key;
-mod receiver;
-mod signature;
-mod verdict;
+mod outcome;
 
 use std::marker::PhantomData;
 
 use delfin_plugin_api::{
-    AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin, log,
+    AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin,
+    json::JsonBatch, log,
 };
 
-use crate::{config::Config, encode::Encode, receiver::Receiver};
+use crate::{
+    client::{WebhookClient, idempotency_key},
+    config::Config,
+    encode::encode,
+};
 
 export_plugin! {
     "PerformanceExporterWebhook" => WebhookExporter<PerformanceBatch>: "Posts each batch of series to a URL, as JSON",
     "AlertExporterWebhook" => WebhookExporter<AlertBatch>: "Posts each batch of alerts to a URL, as JSON",
 }
 
-/// What a long batch needs is given back before the next one.
-const KEPT: usize = 8 << 20;
+/// Bytes of the body buffer to keep from one batch to the next.
+const BUFFER_BYTES: usize = 8 << 20;
 
 struct WebhookExporter<B> {
-    receiver: Receiver,
+    client: WebhookClient,
     body: Vec<u8>,
     host: Host,
     batches: PhantomData<fn(B)>,
 }
 
-impl<B: Encode> Exporter for WebhookExporter<B> {
+impl<B: JsonBatch> Exporter for WebhookExporter<B> {
     type Batch = B;
     type Config = Config;
 
     const EXCLUSIVE: bool = false;
 
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
-        if config.tells_credentials() {
+        if config.sends_plain_credentials() {
             log::warn!(
-                url = config.shown;
+                url = config.redacted_url;
                 "credentials are sent unencrypted to another machine (use https)"
             );
         }
         Ok(Self {
-            receiver: Receiver::new(config)?,
+            client: WebhookClient::new(config)?,
             body: Vec::new(),
             host: host.clone(),
             batches: PhantomData,
@@ -59,17 +62,18 @@ impl<B: Encode> Exporter for WebhookExporter<B> {
             return Ok(());
         }
         if context.cancelled() {
-            return Err(Failure::retry("the host is about to stop"));
+            return Err(Failure::retry("the host is stopping"));
         }
         self.body.clear();
-        self.body.shrink_to(KEPT);
-        let skipped = batch.encode(&mut self.body);
-        let key = key::of(context.parts());
+        self.body.shrink_to(BUFFER_BYTES);
+        let skipped = encode(batch, &mut self.body);
+        let key = idempotency_key(context.parts());
         let outcome = self
-            .receiver
+            .client
             .post(&self.body, &key, batch.rows(), context.remaining());
         match &outcome {
-            // Only now it is known that they went without.
+            // Counted after delivery: a retry encodes the same rows again, and
+            // what it leaves out must be counted once.
             Ok(()) | Err(Failure::Partial { .. }) => skipped.count(&self.host),
             Err(_) => {}
         }
@@ -78,6 +82,6 @@ impl<B: Encode> Exporter for WebhookExporter<B> {
     }
 
     fn health(&mut self, context: &Context<'_>) -> Outcome {
-        self.receiver.health(context.remaining())
+        self.client.health(context.remaining())
     }
 }

@@ -1,14 +1,14 @@
-//! Headers of the operator's own.
+//! Additional headers that the operator sets.
 //!
-//! Promises: a value is not shown; what would make requests unreadable, or say
-//! something else than the exporter does, is refused.
+//! Promises: a value is never shown; a header that would make a request invalid
+//! or contradict one of the exporter's own is refused.
 
 use delfin_plugin_api::setting::{Mistakes, Secret};
 use serde_json::Value;
 
 const HEADERS: &str = "write a table such as `headers = { X-Tenant = \"7\" }`";
 
-/// What the exporter says itself, or the connection needs.
+/// Headers that the exporter or the HTTP connection sets.
 const RESERVED: [&str; 20] = [
     "accept-encoding",
     "connection",
@@ -32,7 +32,7 @@ const RESERVED: [&str; 20] = [
     "x-delfin-timestamp",
 ];
 
-/// Reads the setting `headers`; `authorized` is whether another setting gives
+/// Reads the setting `headers`; `authorized` says whether another setting sets
 /// the header `Authorization`.
 pub(super) fn read_headers(
     value: Option<Value>,
@@ -43,17 +43,17 @@ pub(super) fn read_headers(
         None => return Vec::new(),
         Some(Value::Object(table)) => table,
         Some(_) => {
-            mistakes.add(format!("`headers` is no table ({HEADERS})"));
+            mistakes.add(format!("`headers` is not a table ({HEADERS})"));
             return Vec::new();
         }
     };
     let mut headers: Vec<(String, Secret)> = Vec::new();
     for (name, value) in table {
         let read = read_header(&name, &value, authorized);
-        let again = |(other, _): &(String, Secret)| other.eq_ignore_ascii_case(&name);
+        let same_name = |(other, _): &(String, Secret)| other.eq_ignore_ascii_case(&name);
         match read {
-            Ok(_) if headers.iter().any(again) => {
-                mistakes.add(format!("`headers.{name}` is there twice (keep one)"));
+            Ok(_) if headers.iter().any(same_name) => {
+                mistakes.add(format!("`headers.{name}` is set twice (keep one)"));
             }
             Ok(value) => headers.push((name, value)),
             Err(reason) => mistakes.add(format!("`headers.{name}` {reason}")),
@@ -65,20 +65,22 @@ pub(super) fn read_headers(
 fn read_header(name: &str, value: &Value, authorized: bool) -> Result<Secret, &'static str> {
     let lower = name.to_ascii_lowercase();
     if name.is_empty() || !name.bytes().all(is_name) {
-        return Err("cannot be a header's name (write letters, digits and `-`)");
+        return Err("is not a valid header name (write letters, digits and `-`)");
     }
     if RESERVED.contains(&&*lower) {
         return Err("is set by the exporter (remove it)");
     }
     if lower == "authorization" && authorized {
-        return Err("stands beside `username` or `bearer_token` (keep one)");
+        return Err("cannot be combined with `username` or `bearer_token` (keep one)");
     }
     match value {
         Value::String(text) if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) => {
             Ok(Secret::new(text.trim()))
         }
-        Value::String(_) => Err("has a character that no header has (write printable ASCII)"),
-        _ => Err("is no text (write a text in quotes)"),
+        Value::String(_) => {
+            Err("has a character that is not allowed in a header (write printable ASCII)")
+        }
+        _ => Err("is not text (write text in quotes)"),
     }
 }
 

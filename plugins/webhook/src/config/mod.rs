@@ -1,47 +1,44 @@
 //! The settings, from `[exporter.NAME.config]`.
 //!
-//! Promises: all mistakes are reported at once, each with its key and what would
-//! be right; what may be a secret is not shown; nothing falls back to a default.
+//! Promises: all mistakes are reported at once, each with its key and a remedy;
+//! a value that may be a secret is not shown; a bad value never falls back to a
+//! default.
 
 mod headers;
 
 use delfin_plugin_api::{
     http::{Authorization, Tls, check_url},
-    serde::Deserialize,
     setting::{ConfigError, Mistakes, Secret},
 };
+use serde::Deserialize;
 use serde_json::Value;
 
 use self::headers::read_headers;
 
-const URL: &str = "write where to post to, such as `https://example.com/delfin`";
+const URL: &str = "write the URL to post to, such as `https://example.com/delfin`";
 const COMPRESSION: &str = "write `none` or `gzip`";
 const PROXY: &str = "write `http://host:port`";
 
 /// Checked settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", try_from = "Written")]
+#[serde(try_from = "Written")]
 pub(crate) struct Config {
-    /// Where batches are posted to. Its path may be a secret.
+    /// Its path and query may be a secret.
     pub(crate) url: String,
-    /// As much of it as may be shown.
-    pub(crate) shown: String,
-    /// Headers of the operator's own.
+    /// The URL without its path and query, for logs and messages.
+    pub(crate) redacted_url: String,
+    /// Additional headers.
     pub(crate) headers: Vec<(String, Secret)>,
-    /// The header `Authorization`.
     pub(crate) authorization: Option<Authorization>,
-    /// With what bodies are signed, if they are.
+    /// The key that signs bodies.
     pub(crate) hmac_secret: Option<Secret>,
-    /// Whom we trust, and who we are.
     pub(crate) tls: Tls,
-    /// The proxy, if there is one.
     pub(crate) proxy: Option<Secret>,
-    /// Whether bodies are compressed.
     pub(crate) gzip: bool,
 }
 
 #[derive(Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct Written {
     url: Option<Value>,
     headers: Option<Value>,
@@ -57,11 +54,11 @@ struct Written {
 }
 
 impl Config {
-    /// Whether somebody on the way could read credentials.
-    pub(crate) fn tells_credentials(&self) -> bool {
+    /// Whether credentials leave this machine unencrypted.
+    pub(crate) fn sends_plain_credentials(&self) -> bool {
         let own = |(name, _): &(String, Secret)| name.eq_ignore_ascii_case("authorization");
         let credentials = self.authorization.is_some() || self.headers.iter().any(own);
-        credentials && self.shown.starts_with("http://") && !is_loopback(&self.shown)
+        credentials && self.redacted_url.starts_with("http://") && !is_loopback(&self.redacted_url)
     }
 }
 
@@ -70,7 +67,7 @@ impl TryFrom<Written> for Config {
 
     fn try_from(written: Written) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::default();
-        let (url, shown) = read_url(written.url, &mut mistakes);
+        let (url, redacted_url) = read_url(written.url, &mut mistakes);
         let authorization = Authorization::read(
             written.username,
             written.password,
@@ -100,7 +97,7 @@ impl TryFrom<Written> for Config {
         let gzip = mistakes.read("compression", written.compression, read_gzip, COMPRESSION);
         mistakes.into_result(Self {
             url,
-            shown,
+            redacted_url,
             headers,
             authorization,
             hmac_secret,
@@ -111,8 +108,8 @@ impl TryFrom<Written> for Config {
     }
 }
 
-/// The address, and what may be shown of it: of some services' addresses the
-/// path is the password.
+/// The URL, and the part of it that may be shown: some services put a password
+/// into the path.
 fn read_url(value: Option<Value>, mistakes: &mut Mistakes) -> (String, String) {
     if value.is_none() {
         mistakes.add(format!("`url` is missing ({URL})"));
@@ -122,7 +119,7 @@ fn read_url(value: Option<Value>, mistakes: &mut Mistakes) -> (String, String) {
         return (url, String::new());
     }
     let uri = check_url("url", &url, mistakes);
-    let shown = uri.map(|uri| {
+    let redacted = uri.map(|uri| {
         let scheme = uri.scheme_str().unwrap_or_default();
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         let rest = if uri.path().len() > 1 || uri.query().is_some() {
@@ -132,11 +129,11 @@ fn read_url(value: Option<Value>, mistakes: &mut Mistakes) -> (String, String) {
         };
         format!("{scheme}://{authority}{rest}")
     });
-    (url, shown.unwrap_or_default())
+    (url, redacted.unwrap_or_default())
 }
 
-fn is_loopback(shown: &str) -> bool {
-    let authority = shown.split('/').nth(2).unwrap_or_default();
+fn is_loopback(url: &str) -> bool {
+    let authority = url.split('/').nth(2).unwrap_or_default();
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         Some(_) | None => authority,

@@ -1,12 +1,12 @@
-//! The built library: the conformance suite, what it posts, and what it makes of
-//! a receiver's answers, over connections with and without TLS.
+//! The built library: the conformance suite, its requests, and the outcomes that
+//! responses become, over connections with and without TLS.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test whose surroundings are not as they should be has failed"
+    reason = "a test fails where its environment does not work"
 )]
 
-mod answers;
 mod requests;
+mod responses;
 mod server;
 mod support;
 mod tls;

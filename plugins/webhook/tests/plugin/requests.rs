@@ -1,4 +1,4 @@
-//! What a receiver is sent.
+//! The requests that a receiver gets.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -20,7 +20,7 @@ fn parsed(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap()
 }
 
-/// The one request that a batch of 3 alerts becomes.
+/// The one request for a batch of 3 alerts.
 fn request(settings: Value) -> Seen {
     let receiver = Server::start(|_| Reply::status(200));
     let mut settings = settings;
@@ -47,7 +47,7 @@ fn a_batch_is_one_post_of_an_array() {
 }
 
 #[test]
-fn series_are_posted_as_a_host_takes_them_in() {
+fn series_are_posted_in_the_form_that_ingest_takes() {
     let receiver = Server::start(|_| Reply::status(202));
     let mut exporter = Lab::new().performance(&json!({ "url": receiver.url("/") }));
     let batch = sample::performance(20, 3);
@@ -69,7 +69,7 @@ fn series_are_posted_as_a_host_takes_them_in() {
 }
 
 #[test]
-fn the_same_rows_bear_the_same_key_in_every_attempt_and_instance() {
+fn the_same_rows_have_the_same_key_in_every_attempt_and_instance() {
     let receiver = Server::start(|_| Reply::status(503));
     let lab = Lab::new();
     let settings = json!({ "url": receiver.url("/") });
@@ -89,7 +89,7 @@ fn the_same_rows_bear_the_same_key_in_every_attempt_and_instance() {
 }
 
 #[test]
-fn a_compressed_body_is_the_same_text() {
+fn a_compressed_body_decompresses_to_the_same_text() {
     let plain = request(json!({}));
     let packed = request(json!({ "compression": "gzip" }));
     assert_eq!(packed.header("content-encoding"), "gzip");
@@ -101,7 +101,7 @@ fn a_compressed_body_is_the_same_text() {
 }
 
 #[test]
-fn a_signature_can_be_verified_with_the_secret_the_time_and_the_body_as_it_came() {
+fn a_signature_verifies_with_the_secret_the_timestamp_and_the_raw_body() {
     let seen = request(json!({ "hmac_secret": "hunter2", "compression": "gzip" }));
     let time = seen.header("x-delfin-timestamp");
     let mut mac = Hmac::<Sha256>::new_from_slice(b"hunter2").unwrap();
@@ -115,7 +115,7 @@ fn a_signature_can_be_verified_with_the_secret_the_time_and_the_body_as_it_came(
 }
 
 #[test]
-fn credentials_and_headers_are_sent_and_never_told() {
+fn credentials_and_headers_are_sent_and_are_in_no_message() {
     let basic = request(json!({ "username": "u", "password": "hunter2" }));
     assert_eq!(basic.header("authorization"), "Basic dTpodW50ZXIy");
     let own = json!({ "headers": { "X-Tenant": "7", "Authorization": "Splunk t" } });
@@ -134,20 +134,20 @@ fn credentials_and_headers_are_sent_and_never_told() {
     assert!(!failure.to_string().contains("hunter"), "{failure}");
 }
 
-/// A proxy that wants a login.
+/// The port of a proxy that asks for credentials.
 fn proxy() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for stream in listener.incoming() {
             let stream = stream.unwrap();
-            thread::spawn(move || pass(stream));
+            thread::spawn(move || tunnel(stream));
         }
     });
     port
 }
 
-fn pass(client: TcpStream) -> Option<()> {
+fn tunnel(client: TcpStream) -> Option<()> {
     let mut reader = BufReader::new(client.try_clone().unwrap());
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -168,7 +168,7 @@ fn pass(client: TcpStream) -> Option<()> {
 }
 
 #[test]
-fn a_proxy_is_used_if_the_settings_name_one() {
+fn a_proxy_in_the_settings_is_used() {
     let port = proxy();
     let with_login = json!({ "proxy": format!("http://u:hunter2@127.0.0.1:{port}") });
     let seen = request(with_login);

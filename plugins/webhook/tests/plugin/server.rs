@@ -1,4 +1,4 @@
-//! A receiver that does as a test tells it to.
+//! A receiver that replies as a test needs it.
 
 use std::{
     convert::Infallible,
@@ -20,7 +20,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
-/// What it was sent.
+/// A request that the receiver got.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) method: String,
@@ -29,22 +29,21 @@ pub(crate) struct Seen {
     pub(crate) body: Vec<u8>,
 }
 
-/// What it does once it has read a request.
+/// What the receiver does after it has read a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
-    /// It answers.
     Answer {
         status: u16,
         headers: &'static [(&'static str, &'static str)],
         body: String,
     },
-    /// It never does.
+    /// It never responds.
     Stall,
     /// It closes the connection.
     Cut,
 }
 
-/// A receiver, for as long as the test runs.
+/// A receiver that lives as long as the test process.
 pub(crate) struct Server {
     scheme: &'static str,
     port: u16,
@@ -75,12 +74,12 @@ impl Seen {
 }
 
 impl Server {
-    /// Reads each request, and does what `answer` says.
+    /// Reads each request and replies with `answer`.
     pub(crate) fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         Self::run(None, None, answer)
     }
 
-    /// As `start`, over TLS.
+    /// Like `start`, over TLS.
     pub(crate) fn start_tls(
         config: ServerConfig,
         answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
@@ -88,8 +87,8 @@ impl Server {
         Self::run(Some(Arc::new(config).into()), None, answer)
     }
 
-    /// Answers without having read a body, and closes the connection.
-    pub(crate) fn start_unwilling(status: u16) -> Self {
+    /// Responds before it has read the body, and closes the connection.
+    pub(crate) fn start_unread(status: u16) -> Self {
         Self::run(None, Some(status), |_| Reply::Cut)
     }
 
@@ -97,7 +96,7 @@ impl Server {
         format!("{}://localhost:{}{path}", self.scheme, self.port)
     }
 
-    /// What it was sent so far.
+    /// The requests so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
@@ -130,11 +129,11 @@ impl Server {
                     let seen = Arc::clone(&seen);
                     tokio::task::spawn_local(async move {
                         match acceptor {
-                            None => speak(stream, unread, answer, seen).await,
-                            // Who is not let in is part of some tests.
+                            None => serve(stream, unread, answer, seen).await,
+                            // Some tests expect a failed handshake.
                             Some(acceptor) => {
                                 if let Ok(stream) = acceptor.accept(stream).await {
-                                    speak(stream, unread, answer, seen).await;
+                                    serve(stream, unread, answer, seen).await;
                                 }
                             }
                         }
@@ -146,7 +145,7 @@ impl Server {
     }
 }
 
-async fn speak(
+async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     unread: Option<u16>,
     answer: Arc<Answer>,
@@ -168,11 +167,11 @@ async fn speak(
                     body,
                 } => Ok(response(status, headers, &body)),
                 Reply::Stall => std::future::pending().await,
-                Reply::Cut => Err(io::Error::other("as told")),
+                Reply::Cut => Err(io::Error::other("cut")),
             }
         }
     });
-    // Whoever goes away in between is part of some tests.
+    // Some tests expect the client to close the connection early.
     let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     served.await.ok();
 }

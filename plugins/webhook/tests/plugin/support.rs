@@ -1,4 +1,4 @@
-//! What the tests share: instances of the built library.
+//! Shared by the tests: instances of the built library.
 
 use std::{path::PathBuf, rc::Rc, sync::LazyLock};
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 static LIBRARY: LazyLock<PathBuf> = LazyLock::new(build_library);
 
 thread_local! {
-    /// Opening a library takes longer than all that a test does with it.
+    /// Shared by the tests of a thread: opening a library takes longer than a test.
     static HARNESS: Rc<Harness> = Rc::new(Harness::open(&LIBRARY));
 }
 
@@ -40,13 +40,13 @@ impl Lab {
             .unwrap_or_else(|message| panic!("{message}"))
     }
 
-    /// An instance, or why there is none.
+    /// An instance, or the class and message of the outcome.
     pub(crate) fn create(&self, exporter: &str, settings: &Value) -> Result<Instance, String> {
         let created = self.harness.create(exporter, settings, self.folder.path());
         created.map_err(|outcome| format!("{:?} {}", outcome.code.class(), outcome.message))
     }
 
-    /// A file in the folder.
+    /// Writes a file into the folder, and returns its path.
     pub(crate) fn file(&self, name: &str, text: &str) -> String {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
@@ -54,12 +54,12 @@ impl Lab {
     }
 }
 
-/// Sends that many alerts, with these settings beside the address.
+/// Sends that many alerts with these settings.
 pub(crate) fn send(rows: usize, settings: &Value) -> Outcome {
     export(&mut Lab::new().alerts(settings), rows)
 }
 
-/// Sends that many alerts to there.
+/// Sends that many alerts to a URL.
 pub(crate) fn send_to(url: &str, rows: usize) -> Outcome {
     send(rows, &json!({ "url": url }))
 }

@@ -1,4 +1,4 @@
-//! Receivers behind TLS, and those that ask who we are.
+//! Receivers with TLS, with and without client certificates.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     support::{Lab, export},
 };
 
-/// An authority of our own.
+/// A certificate authority for the tests.
 struct Authority {
     certificate: rcgen::Certificate,
     issuer: Issuer<'static, KeyPair>,
@@ -48,13 +48,14 @@ impl Authority {
         }
     }
 
-    /// A receiver with a certificate of ours; `asks` is whether it wants one too.
-    fn receiver(&self, name: &str, asks: bool) -> Server {
+    /// A receiver with a certificate of this authority. With `mutual` it requires
+    /// one of the client too.
+    fn receiver(&self, name: &str, mutual: bool) -> Server {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .unwrap();
-        let builder = if asks {
+        let builder = if mutual {
             let mut roots = RootCertStore::empty();
             roots.add(self.certificate.der().clone()).unwrap();
             let verifier =
@@ -81,9 +82,9 @@ fn misconfigured(outcome: Outcome) -> String {
     }
 }
 
-/// Who is not let in may learn why, or only find the door shut: over a short
-/// way the connection may be closed before the request is on it.
-fn shut_out(outcome: &Outcome) {
+/// A client whose certificate is refused may get the reason, or only a closed
+/// connection: on a fast network the server closes it before the request is sent.
+fn handshake_failed(outcome: &Outcome) {
     let expected = matches!(
         outcome,
         Err(Failure::Misconfigured { .. } | Failure::Retry { .. })
@@ -92,7 +93,7 @@ fn shut_out(outcome: &Outcome) {
 }
 
 #[test]
-fn a_receiver_is_believed_whose_certificate_the_named_authority_has_signed() {
+fn a_receiver_is_trusted_if_the_configured_authority_signed_its_certificate() {
     let lab = Lab::new();
     let authority = Authority::new();
     let ca = lab.file("ca.pem", &authority.certificate.pem());
@@ -114,14 +115,14 @@ fn a_receiver_is_believed_whose_certificate_the_named_authority_has_signed() {
 }
 
 #[test]
-fn a_receiver_without_tls_is_the_wrong_address() {
+fn https_to_a_receiver_without_tls_is_misconfigured() {
     let receiver = Server::start(|_| Reply::status(200));
     let url = receiver.url("/").replace("http://", "https://");
     misconfigured(sent(&Lab::new(), &json!({ "url": url })));
 }
 
 #[test]
-fn a_receiver_that_asks_who_we_are_is_shown_a_certificate() {
+fn a_receiver_that_requires_a_client_certificate_gets_it() {
     let lab = Lab::new();
     let authority = Authority::new();
     let receiver = authority.receiver("localhost", true);
@@ -131,7 +132,7 @@ fn a_receiver_that_asks_who_we_are_is_shown_a_certificate() {
         "url": receiver.url("/"),
         "ca_certificate": lab.file("ca.pem", &authority.certificate.pem()),
     });
-    shut_out(&sent(&lab, &settings));
+    handshake_failed(&sent(&lab, &settings));
 
     settings["client_certificate"] = json!(lab.file("c.pem", &ours.certificate.pem()));
     settings["client_key"] = json!(lab.file("c.key", &ours.key.serialize_pem()));
@@ -143,7 +144,7 @@ fn a_receiver_that_asks_who_we_are_is_shown_a_certificate() {
     assert!(refused.contains("cannot use `client_key` `"), "{refused}");
 
     settings["client_certificate"] = json!(lab.file("s.pem", &stranger.certificate.pem()));
-    shut_out(&sent(&lab, &settings));
+    handshake_failed(&sent(&lab, &settings));
     assert_eq!(receiver.seen().len(), 1);
 }
 

@@ -1,8 +1,8 @@
-//! Signatures, by which a receiver knows who has sent what it got.
+//! Signatures, which prove to a receiver who sent a body.
 //!
-//! The form is that of GitHub's webhooks, `sha256=` and hexadecimal digits of an
-//! HMAC; that the time is signed as well, so that what was overheard cannot be
-//! sent again later, is from Stripe's.
+//! The form is that of GitHub's webhooks: `sha256=` and the HMAC in hexadecimal
+//! digits. As in Stripe's webhooks the timestamp is signed too, so that nobody can
+//! send a recorded request again later.
 
 use std::fmt::Write;
 
@@ -10,13 +10,11 @@ use delfin_plugin_api::{Failure, setting::Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// Who signs.
 pub(crate) struct Signer {
     keyed: Hmac<Sha256>,
 }
 
 impl Signer {
-    /// One who knows that secret.
     pub(crate) fn new(secret: &Secret) -> Result<Self, Failure> {
         let keyed = Hmac::new_from_slice(secret.reveal().as_bytes());
         Ok(Self {
@@ -24,8 +22,8 @@ impl Signer {
         })
     }
 
-    /// The header's value for a body that is sent at that time, in seconds since
-    /// the epoch.
+    /// The value of `X-Delfin-Signature`; `timestamp` is the value of
+    /// `X-Delfin-Timestamp`, in seconds since the Unix epoch.
     pub(crate) fn sign(&self, timestamp: &str, body: &[u8]) -> String {
         let mut mac = self.keyed.clone();
         mac.update(timestamp.as_bytes());
@@ -33,7 +31,7 @@ impl Signer {
         mac.update(body);
         let mut text = "sha256=".to_owned();
         for byte in mac.finalize().into_bytes() {
-            // Only a writer can fail, and a text does not.
+            // Writing to a `String` cannot fail.
             write!(text, "{byte:02x}").ok();
         }
         text
@@ -45,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_is_what_openssl_makes_of_the_time_a_point_and_the_body() {
+    fn a_signature_is_the_hmac_that_openssl_computes() {
         // printf '1700000000.[]' | openssl dgst -sha256 -hmac hunter2
         let signer = Signer::new(&Secret::new("hunter2")).unwrap();
         assert_eq!(signer.sign("1700000000", b"[]"), SIGNATURE);

@@ -1,4 +1,4 @@
-//! What a receiver's answers mean to the host.
+//! The outcomes that a receiver's responses become.
 
 use std::{
     io::{self, Write},
@@ -29,7 +29,7 @@ fn with(status: u16, headers: &'static [(&'static str, &'static str)]) -> Reply 
     }
 }
 
-/// `(rows, whether again, why)`.
+/// `(rows, retry, reason)` of each row failure.
 fn rows(outcome: Outcome) -> Vec<(std::ops::Range<usize>, bool, String)> {
     let Err(Failure::Partial { rows }) = outcome else {
         panic!("{outcome:?}")
@@ -43,7 +43,7 @@ fn rows(outcome: Outcome) -> Vec<(std::ops::Range<usize>, bool, String)> {
 }
 
 #[test]
-fn every_success_is_delivered() {
+fn every_2xx_is_delivered() {
     for status in [200, 201, 202, 204] {
         assert_eq!(answered(Reply::status(status), 3), Ok(()), "{status}");
     }
@@ -55,7 +55,7 @@ fn every_success_is_delivered() {
 }
 
 #[test]
-fn each_status_becomes_what_the_host_has_to_do() {
+fn each_status_becomes_its_outcome() {
     let check = |reply: Reply, expected: fn(&Failure) -> bool| {
         let failure = answered(reply, 3).unwrap_err();
         assert!(expected(&failure), "{failure:?}");
@@ -100,16 +100,16 @@ fn each_status_becomes_what_the_host_has_to_do() {
 }
 
 #[test]
-fn rows_that_an_answer_names_meet_with_what_it_says() {
+fn rows_that_a_response_names_get_its_result() {
     let body = r#"{"rejected":[{"index":1,"error":"bad\nunit"},{"index":4}],
                    "retry":[{"index":2,"error":"busy"},{"index":3,"error":"busy"}]}"#;
     for status in [200, 202, 207] {
         assert_eq!(
             rows(answered(Reply::json(status, body), 6)),
             [
-                (1..2, false, "bad unit".to_owned()),
+                (1..2, false, "bad\\nunit".to_owned()),
                 (2..4, true, "busy".to_owned()),
-                (4..5, false, "the receiver refuses it".to_owned()),
+                (4..5, false, "the receiver rejects it".to_owned()),
             ],
             "{status}"
         );
@@ -117,7 +117,7 @@ fn rows_that_an_answer_names_meet_with_what_it_says() {
 }
 
 #[test]
-fn under_a_refusal_only_the_named_rows_are_refused_and_none_is_delivered() {
+fn under_a_rejection_only_the_named_rows_are_rejected_and_no_row_is_delivered() {
     let body = r#"{"rejected":[{"index":1,"error":"bad"}]}"#;
     let rows = rows(answered(Reply::json(422, body), 4));
     let plain: Vec<_> = rows
@@ -138,7 +138,7 @@ fn under_a_refusal_only_the_named_rows_are_refused_and_none_is_delivered() {
 }
 
 #[test]
-fn rows_that_were_not_sent_are_not_believed() {
+fn a_response_that_names_rows_that_were_not_sent_counts_by_its_status() {
     for body in [
         r#"{"rejected":[{"index":3}]}"#,
         r#"{"rejected":[{"index":0},{"index":0}]}"#,
@@ -156,7 +156,7 @@ fn rows_that_were_not_sent_are_not_believed() {
 }
 
 #[test]
-fn an_answer_without_end_counts_by_its_status() {
+fn a_response_that_is_too_long_counts_by_its_status() {
     let long = format!("{}{{\"rejected\":[{{\"index\":0}}]}}", " ".repeat(1 << 20));
     assert_eq!(answered(Reply::json(200, long.clone()), 3), Ok(()));
     let failure = answered(Reply::json(500, long), 3).unwrap_err();
@@ -164,7 +164,7 @@ fn an_answer_without_end_counts_by_its_status() {
 }
 
 #[test]
-fn a_receiver_that_is_away_has_got_nothing() {
+fn a_receiver_that_cannot_be_reached_is_retried() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -179,7 +179,7 @@ fn a_receiver_that_is_away_has_got_nothing() {
 }
 
 #[test]
-fn a_connection_that_is_lost_after_sending_leaves_the_outcome_open() {
+fn a_connection_that_is_lost_after_the_body_is_uncertain() {
     let uncertain = |outcome: Outcome| {
         assert!(
             matches!(outcome, Err(Failure::Uncertain { .. })),
@@ -189,16 +189,16 @@ fn a_connection_that_is_lost_after_sending_leaves_the_outcome_open() {
     uncertain(answered(Reply::Cut, 3));
     let receiver = Server::start(|_| Reply::Stall);
     let mut exporter = Lab::new().alerts(&json!({ "url": receiver.url("/") }));
-    let soon = Call {
+    let short = Call {
         remaining: Duration::from_millis(500),
         cancelled: false,
     };
-    uncertain(export_within(&mut exporter, 3, &soon));
+    uncertain(export_within(&mut exporter, 3, &short));
     assert_eq!(receiver.seen().len(), 1);
 }
 
 #[test]
-fn a_call_that_comes_too_late_sends_nothing() {
+fn a_call_without_time_left_sends_nothing() {
     let receiver = Server::start(|_| Reply::status(200));
     let mut exporter = Lab::new().alerts(&json!({ "url": receiver.url("/") }));
     for (remaining, cancelled) in [(0, false), (60, true)] {
@@ -214,10 +214,10 @@ fn a_call_that_comes_too_late_sends_nothing() {
 }
 
 #[test]
-fn a_long_batch_that_is_refused_unread_is_too_large() {
-    let receiver = Server::start_unwilling(413);
+fn a_413_before_the_body_is_read_is_too_large() {
+    let receiver = Server::start_unread(413);
     let mut exporter = Lab::new().performance(&json!({ "url": receiver.url("/") }));
-    // Longer than what connections hold that nobody reads from.
+    // Longer than the buffers of a connection that the receiver does not read.
     let batch = sample::performance(5_000, 100);
     let outcome = decode_outcome(exporter.export(batch.as_arrow()));
     assert!(
@@ -227,7 +227,7 @@ fn a_long_batch_that_is_refused_unread_is_too_large() {
 }
 
 #[test]
-fn who_speaks_no_http_is_the_wrong_address() {
+fn a_server_without_http_is_misconfigured() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -243,7 +243,7 @@ fn who_speaks_no_http_is_the_wrong_address() {
 }
 
 #[test]
-fn health_asks_without_sending_data_and_hears_only_of_the_way_and_the_credentials() {
+fn health_sends_no_data_and_fails_only_for_the_path_and_the_credentials() {
     let health = |reply: Reply| {
         let receiver = Server::start(move |_| reply.clone());
         let lab = Lab::new();

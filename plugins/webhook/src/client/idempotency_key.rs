@@ -1,7 +1,7 @@
 //! The header `Idempotency-Key`.
 //!
 //! Promises: the same rows of the same batches have the same key, in every
-//! attempt and after every restart; other rows have another one; a key is 1 to
+//! attempt and after every restart; other rows have another key; a key has 1 to
 //! 255 visible ASCII characters.
 
 use std::fmt::Write;
@@ -9,22 +9,23 @@ use std::fmt::Write;
 use delfin_plugin_api::BatchPart;
 use sha2::{Digest, Sha256};
 
-const LONGEST: usize = 255;
+const MAX_LEN: usize = 255;
 
-/// The key of consecutive rows: of each part the batch and the rows, as in
-/// `0197….0-499`, joined by `+`, or a digest of that where it is too long.
+/// The key of consecutive rows: batch id and row numbers of each part, as in
+/// `0197….0-499`, joined by `+`. A longer key is replaced by its digest.
 ///
-/// How many rows a batch has is not known here, so the rows are always named.
-pub(crate) fn of<'a>(parts: impl Iterator<Item = BatchPart<'a>>) -> String {
+/// The number of rows in a batch is unknown here, so the key names the rows even
+/// where they are the whole batch.
+pub(crate) fn idempotency_key<'a>(parts: impl Iterator<Item = BatchPart<'a>>) -> String {
     let mut key = String::new();
     for part in parts {
         let joint = if key.is_empty() { "" } else { "+" };
         let (batch, first) = (part.batch_id, part.batch_row);
         let last = (first + part.rows).saturating_sub(1);
-        // Only a writer can fail, and a text does not.
+        // Writing to a `String` cannot fail.
         write!(key, "{joint}{batch}.{first}-{last}").ok();
     }
-    if key.len() <= LONGEST {
+    if key.len() <= MAX_LEN {
         return key;
     }
     let mut short = "sha256-".to_owned();
@@ -53,7 +54,7 @@ mod tests {
     }
 
     fn key(parts: &[BatchPart<'_>]) -> String {
-        of(parts.iter().copied())
+        idempotency_key(parts.iter().copied())
     }
 
     #[test]
@@ -65,14 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn other_rows_have_another_key() {
+    fn different_rows_have_different_keys() {
         let parts = [part(1, 0, 10), part(2, 0, 10), part(1, 0, 9), part(1, 1, 9)];
         let keys: std::collections::BTreeSet<_> = parts.iter().map(|part| key(&[*part])).collect();
         assert_eq!(keys.len(), 4);
     }
 
     #[test]
-    fn a_key_that_would_be_too_long_is_a_digest_and_as_stable() {
+    fn a_key_that_would_be_too_long_is_a_stable_digest() {
         let many = |last: u128| -> Vec<_> { (1..=last).map(|id| part(id, 0, 1000)).collect() };
         let long = key(&many(100));
         assert_eq!(long.len(), "sha256-".len() + 64, "{long}");
@@ -80,7 +81,7 @@ mod tests {
         assert_ne!(long, key(&many(101)));
         for count in 1..20 {
             let key = key(&many(count));
-            assert!((1..=LONGEST).contains(&key.len()), "{key}");
+            assert!((1..=MAX_LEN).contains(&key.len()), "{key}");
             assert!(key.bytes().all(|byte| byte.is_ascii_graphic()), "{key}");
         }
     }

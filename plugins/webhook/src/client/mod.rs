@@ -1,7 +1,10 @@
-//! One receiver.
+//! Posts bodies to the receiver.
 //!
-//! Promises: what it does not refuse it has got, all of it; a request that was
-//! lost on the way counts as uncertain, not as failed.
+//! Promises: a success means that the receiver has read the whole body; a request
+//! whose answer is lost is uncertain, not failed.
+
+mod idempotency_key;
+mod signature;
 
 use std::{
     io::Write,
@@ -14,22 +17,23 @@ use delfin_plugin_api::{
 };
 use flate2::{Compression, write::GzEncoder};
 
-use crate::{config::Config, signature::Signer, verdict};
+pub(crate) use self::idempotency_key::idempotency_key;
+use self::signature::Signer;
+use crate::{config::Config, outcome};
 
 const USER_AGENT: &str = concat!("delfin-exporter-webhook/", env!("CARGO_PKG_VERSION"));
 
-/// A receiver.
-pub(crate) struct Receiver {
-    client: Client,
+pub(crate) struct WebhookClient {
+    http: Client,
     config: Config,
     signer: Option<Signer>,
     compressed: Vec<u8>,
 }
 
-impl Receiver {
-    /// The receiver that `config` names. Nothing is sent.
+impl WebhookClient {
+    /// A client for the URL in `config`. Connects with the first request.
     pub(crate) fn new(config: Config) -> Result<Self, Failure> {
-        let client = Client::new(&ClientSettings {
+        let http = Client::new(&ClientSettings {
             user_agent: USER_AGENT.to_owned(),
             authorization: config.authorization.clone(),
             tls: config.tls.clone(),
@@ -37,14 +41,14 @@ impl Receiver {
         })?;
         let signer = config.hmac_secret.as_ref().map(Signer::new).transpose()?;
         Ok(Self {
-            client,
+            http,
             config,
             signer,
             compressed: Vec::new(),
         })
     }
 
-    /// Posts a batch of so many rows.
+    /// Posts `json`, an array of `rows` elements.
     pub(crate) fn post(&mut self, json: &[u8], key: &str, rows: usize, time: Duration) -> Outcome {
         if self.config.gzip {
             self.compress(json)?;
@@ -55,39 +59,39 @@ impl Receiver {
             json
         };
         let mut request = self
-            .client
+            .http
             .post(&self.config.url)
             .header("content-type", "application/json")
             .header("idempotency-key", key)
-            .max_response(verdict::max_answer(rows));
+            .max_response(outcome::max_response_bytes(rows));
         if self.config.gzip {
             request = request.header("content-encoding", "gzip");
         }
         match self.signed(request, body).send(body, time) {
-            Ok(answer) => verdict::outcome(&answer, rows, &self.config.shown),
-            Err(error) => Err(error.failure(&self.config.shown)),
+            Ok(response) => outcome::of_response(&response, rows, &self.config.redacted_url),
+            Err(error) => Err(error.failure(&self.config.redacted_url)),
         }
     }
 
-    /// Asks whether a batch would have a chance, without sending one.
+    /// Checks that the receiver can be reached and accepts the credentials.
     ///
-    /// `OPTIONS` changes nothing at the receiver, goes the way that a batch goes,
-    /// and bears the same credentials and signature. Not every receiver expects
-    /// it: only an answer that speaks of the way or of the credentials is bad
-    /// news, and whatever else is answered, somebody is there.
+    /// `OPTIONS` changes nothing at the receiver. It takes the same path as a
+    /// batch, and has the same credentials and signature. Many receivers do not
+    /// support it, so only a status about the path or about the credentials is a
+    /// failure. Any other response shows that the receiver is there.
     pub(crate) fn health(&self, time: Duration) -> Outcome {
-        let shown = &self.config.shown;
-        let request = self.client.options(&self.config.url);
+        let url = &self.config.redacted_url;
+        let request = self.http.options(&self.config.url);
         match self.signed(request, b"").send(b"", time) {
-            Ok(answer) if matches!(answer.status(), 401 | 407 | 429 | 502..=504 | 511) => {
-                Err(answer.failure(shown))
+            Ok(response) if matches!(response.status(), 401 | 407 | 429 | 502..=504 | 511) => {
+                Err(response.failure(url))
             }
             Ok(_) => Ok(()),
-            // A question does no harm by being asked twice.
+            // Not uncertain: `OPTIONS` can be sent twice without harm.
             Err(error) if error.kind == ErrorKind::NoResponse => {
-                Err(Failure::retry(format!("`{shown}`: {error}")))
+                Err(Failure::retry(format!("`{url}`: {error}")))
             }
-            Err(error) => Err(error.failure(shown)),
+            Err(error) => Err(error.failure(url)),
         }
     }
 
@@ -100,7 +104,7 @@ impl Receiver {
         Ok(())
     }
 
-    /// Adds the operator's headers, and the signature of a body.
+    /// Adds the operator's headers, and the signature of `body`.
     fn signed<'a>(&self, mut request: RequestBuilder<'a>, body: &[u8]) -> RequestBuilder<'a> {
         for (name, value) in &self.config.headers {
             request = request.header(name, value.reveal());

@@ -1,45 +1,23 @@
-//! A batch as an array of JSON, in the form in which a host takes it in.
+//! A batch as a JSON array, in the form that a host's ingest API takes.
 
 use delfin_plugin_api::{
-    AlertBatch, Batch, PerformanceBatch, Skipped,
-    json::{Compact, Writer},
+    Skipped,
+    json::{Compact, JsonBatch, Writer},
 };
 
-/// A batch that can be written. A row's place in the array is its number.
-pub(crate) trait Encode: Batch {
-    /// Writes it.
-    fn encode(&self, out: &mut Vec<u8>) -> Skipped;
-}
-
-impl Encode for PerformanceBatch {
-    fn encode(&self, out: &mut Vec<u8>) -> Skipped {
-        let mut writer = Writer::<Compact>::new();
-        array(self.series(), out, |row, out| writer.write(row, out));
-        writer.skipped()
-    }
-}
-
-impl Encode for AlertBatch {
-    fn encode(&self, out: &mut Vec<u8>) -> Skipped {
-        let mut writer = Writer::<Compact>::new();
-        array(self.alerts(), out, |row, out| writer.write(row, out));
-        writer.skipped()
-    }
-}
-
-fn array<R>(
-    rows: impl Iterator<Item = R>,
-    out: &mut Vec<u8>,
-    mut write: impl FnMut(R, &mut Vec<u8>),
-) {
+/// Appends a batch to `out`. A row's index in the array is its number in the batch:
+/// receivers name rows by it.
+pub(crate) fn encode<B: JsonBatch>(batch: &B, out: &mut Vec<u8>) -> Skipped {
+    let mut writer = Writer::<Compact>::new();
     out.push(b'[');
-    for (index, row) in rows.enumerate() {
+    for (index, row) in batch.json_rows().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        write(row, out);
+        writer.write(row, out);
     }
     out.push(b']');
+    writer.skipped()
 }
 
 #[cfg(test)]
@@ -49,20 +27,20 @@ mod tests {
 
     use super::*;
 
-    /// What a host takes in.
-    const TAKEN_IN: &str = include_str!("encode/taken-in.json");
+    /// A body of the host's ingest API.
+    const INGEST: &str = include_str!("ingest.json");
 
-    fn written(batch: &impl Encode) -> (Value, Skipped) {
+    fn written(batch: &impl JsonBatch) -> (Value, Skipped) {
         let mut out = Vec::new();
-        let skipped = batch.encode(&mut out);
+        let skipped = encode(batch, &mut out);
         (serde_json::from_slice(&out).unwrap(), skipped)
     }
 
     #[test]
-    fn what_a_host_takes_in_is_written_in_the_same_form() {
-        let taken_in: Value = serde_json::from_str(TAKEN_IN).unwrap();
+    fn a_batch_is_written_in_the_form_that_ingest_takes() {
+        let ingest: Value = serde_json::from_str(INGEST).unwrap();
         let mut batch = PerformanceBatchBuilder::new();
-        for series in taken_in.as_array().unwrap() {
+        for series in ingest.as_array().unwrap() {
             let labels = series["labels"].as_object().unwrap().iter();
             let labels = labels.map(|(key, value)| (key.as_str(), value.as_str().unwrap()));
             let values = series["values"].as_object().unwrap().iter();
@@ -71,7 +49,7 @@ mod tests {
                 .series(series["name"].as_str().unwrap(), labels, points)
                 .unwrap();
         }
-        assert_eq!(written(&batch.build()), (taken_in, Skipped::default()));
+        assert_eq!(written(&batch.build()), (ingest, Skipped::default()));
     }
 
     #[test]
@@ -97,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn points_that_are_no_numbers_are_left_out_and_their_series_keeps_its_place() {
+    fn nan_and_infinite_points_are_skipped_and_their_series_keeps_its_index() {
         let mut batch = PerformanceBatchBuilder::new();
         let points = [(1, f64::NAN), (2, 2.0), (3, f64::INFINITY)];
         batch.series("a", [("k", "v")], points).unwrap();
