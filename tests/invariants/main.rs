@@ -10,6 +10,7 @@ mod words;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -26,8 +27,20 @@ const UNSAFE: [&str; 4] = [
     "plugin-api/src/glue.rs",
 ];
 
-/// What every plugin's folder has.
-const PLUGIN_FILES: [&str; 4] = ["Cargo.toml", "README.md", "example.toml", "src/lib.rs"];
+/// What every plugin's folder has. A plugin with a folder for each exporter has `config.rs` there.
+const PLUGIN_FILES: [&str; 5] = [
+    "Cargo.toml",
+    "README.md",
+    "example.toml",
+    "src/lib.rs",
+    "tests",
+];
+
+/// The modules of a plugin, by their role. CONTRIBUTING.md says what each is for. A role is a file
+/// or a folder.
+const PLUGIN_ROLES: [&str; 7] = [
+    "client", "config", "encode", "outcome", "server", "state", "writer",
+];
 
 const MAX_LINES: usize = 600;
 
@@ -110,12 +123,66 @@ fn every_plugins_folder_has_the_same_files() {
         let folder = plugin.expect("a plugin").path();
         for file in PLUGIN_FILES {
             assert!(
-                folder.join(file).is_file(),
+                folder.join(file).exists(),
                 "`{}` has no `{file}`",
                 folder.display()
             );
         }
     }
+}
+
+#[test]
+fn every_plugin_names_its_modules_after_their_roles() {
+    for plugin in fs::read_dir(root().join("plugins")).expect("the plugins") {
+        let source = plugin.expect("a plugin").path().join("src");
+        let mut modules = modules(&source);
+        let exporters: Vec<PathBuf> = modules
+            .iter()
+            .filter(|path| path.join("mod.rs").is_file() && path.join("config.rs").is_file())
+            .cloned()
+            .collect();
+        // A folder for each exporter has the same files, and `src/` then has no other module.
+        if !exporters.is_empty() {
+            modules.retain(|path| !exporters.contains(path));
+            assert_eq!(modules, [] as [PathBuf; 0], "next to folders of exporters");
+        }
+        for folder in exporters
+            .iter()
+            .chain(exporters.is_empty().then_some(&source))
+        {
+            let roles: Vec<String> = self::modules(folder)
+                .iter()
+                .map(|path| name(path))
+                .collect();
+            let folder = folder.display();
+            assert!(
+                roles.iter().any(|role| role == "config"),
+                "`{folder}` has no `config`"
+            );
+            for role in roles.iter().filter(|role| *role != "tests") {
+                assert!(
+                    PLUGIN_ROLES.contains(&&**role),
+                    "`{folder}` has a module `{role}`: the roles are {PLUGIN_ROLES:?}"
+                );
+            }
+        }
+    }
+}
+
+/// The modules directly in a folder: files and folders, without `lib.rs` and `mod.rs`.
+fn modules(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder of sources");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let mut modules: Vec<PathBuf> = paths
+        .filter(|path| !matches!(&*name(path), "lib" | "mod"))
+        .collect();
+    modules.sort();
+    modules
+}
+
+fn name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
 }
 
 #[test]

@@ -13,7 +13,7 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use crate::outcome::{ErrorKind, SendError};
+use crate::outcome::{SendError, SendErrorKind};
 
 /// The result of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +112,11 @@ impl ClientContext for ProducerEvents {
         if code == Code::AllBrokersDown {
             return;
         }
-        let error = SendError::new(ErrorKind::of_code(code), reason);
+        let error = SendError::new(SendErrorKind::of_code(code), reason);
         let mut state = self.state();
         if matches!(
             error.kind,
-            ErrorKind::Misconfigured | ErrorKind::Unauthorized
+            SendErrorKind::Misconfigured | SendErrorKind::Unauthorized
         ) {
             state.operator_error = Some(error.clone());
         }

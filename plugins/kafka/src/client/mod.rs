@@ -17,7 +17,7 @@ use self::{
 use crate::{
     config::Config,
     encode::{Encode, MessageLimits},
-    outcome::{ErrorKind, RowResults, SendError},
+    outcome::{RowResults, SendError, SendErrorKind},
 };
 
 /// Messages are not made smaller than this: below it, the size of messages is not
@@ -77,7 +77,7 @@ impl<B: Encode> KafkaClient<B> {
             let Some(worst) = worst.cloned() else {
                 break;
             };
-            let smaller = worst.kind == ErrorKind::TooLarge && self.lower_limit(&worst);
+            let smaller = worst.kind == SendErrorKind::TooLarge && self.lower_limit(&worst);
             if !smaller || call.time.is_short() {
                 for group in &groups {
                     results.fail_others(&group.rows, &worst);

@@ -21,7 +21,7 @@ use rdkafka::{
 use super::events::{DeliveryReport, ProducerEvents};
 use crate::{
     config::Properties,
-    outcome::{ErrorKind, SendError},
+    outcome::{SendError, SendErrorKind},
 };
 
 /// How long to wait for an event before checking the time that is left.
@@ -83,7 +83,7 @@ impl KafkaProducer {
                 KafkaError::ClientCreation(reason) => reason,
                 error => error.to_string(),
             };
-            SendError::new(ErrorKind::Misconfigured, redactor.redact(&reason))
+            SendError::new(SendErrorKind::Misconfigured, redactor.redact(&reason))
         })?;
         Ok(Self {
             producer,
@@ -153,7 +153,7 @@ impl KafkaProducer {
         self.taken = 0;
         if in_flight > 0 {
             let reason = "librdkafka does not return messages";
-            return Err(SendError::new(ErrorKind::Fatal, reason));
+            return Err(SendError::new(SendErrorKind::Fatal, reason));
         }
         Ok(std::mem::take(&mut self.reports))
     }
@@ -168,11 +168,11 @@ impl KafkaProducer {
         let error = SendError::of_code(code, &self.topic);
         match (code, &self.stopped) {
             (Code::PurgeQueue, Some(stopped)) => stopped.clone(),
-            (Code::PurgeInflight, Some(stopped)) if stopped.kind > ErrorKind::Uncertain => {
+            (Code::PurgeInflight, Some(stopped)) if stopped.kind > SendErrorKind::Uncertain => {
                 stopped.clone()
             }
             (Code::PurgeInflight, Some(stopped)) => SendError::new(
-                ErrorKind::Uncertain,
+                SendErrorKind::Uncertain,
                 format!("sent, but not acknowledged: {}", stopped.reason),
             ),
             (_, _) => self.with_cause(error),
@@ -189,13 +189,13 @@ impl KafkaProducer {
         let (code, reason) = self.producer.client().fatal_error()?;
         let kind = SendError::of_code(code, &self.topic).kind;
         let kind = match kind {
-            ErrorKind::Misconfigured | ErrorKind::Unauthorized => kind,
-            ErrorKind::Rejected
-            | ErrorKind::TooLarge
-            | ErrorKind::Unavailable
-            | ErrorKind::Throttled
-            | ErrorKind::Uncertain
-            | ErrorKind::Fatal => ErrorKind::Fatal,
+            SendErrorKind::Misconfigured | SendErrorKind::Unauthorized => kind,
+            SendErrorKind::Rejected
+            | SendErrorKind::TooLarge
+            | SendErrorKind::Unavailable
+            | SendErrorKind::Throttled
+            | SendErrorKind::Uncertain
+            | SendErrorKind::Fatal => SendErrorKind::Fatal,
         };
         Some(SendError::new(kind, self.events().redact(&reason)))
     }
@@ -221,7 +221,12 @@ impl KafkaProducer {
         let error = self
             .fatal_error()
             .or_else(|| self.events().take_operator_error());
-        let late = || self.with_cause(SendError::new(ErrorKind::Unavailable, "no answer in time"));
+        let late = || {
+            self.with_cause(SendError::new(
+                SendErrorKind::Unavailable,
+                "no answer in time",
+            ))
+        };
         self.stopped = error.or_else(|| time.is_short().then(late));
     }
 
@@ -241,14 +246,14 @@ impl KafkaProducer {
             return error;
         };
         match error.kind {
-            ErrorKind::Unavailable => last,
-            ErrorKind::Rejected
-            | ErrorKind::Uncertain
-            | ErrorKind::TooLarge
-            | ErrorKind::Throttled
-            | ErrorKind::Fatal
-            | ErrorKind::Misconfigured
-            | ErrorKind::Unauthorized => error,
+            SendErrorKind::Unavailable => last,
+            SendErrorKind::Rejected
+            | SendErrorKind::Uncertain
+            | SendErrorKind::TooLarge
+            | SendErrorKind::Throttled
+            | SendErrorKind::Fatal
+            | SendErrorKind::Misconfigured
+            | SendErrorKind::Unauthorized => error,
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     encode::{EncodeRow, MessageFormat, MessageLimits},
-    outcome::{ErrorKind, RowResults, SendError},
+    outcome::{RowResults, SendError, SendErrorKind},
 };
 
 /// Rows with the same message key, in order.
@@ -96,7 +96,7 @@ impl SendRound<'_, '_> {
                 let payload = match payload {
                     Ok(payload) => payload,
                     Err(reason) => {
-                        let rejected = SendError::new(ErrorKind::Rejected, reason);
+                        let rejected = SendError::new(SendErrorKind::Rejected, reason);
                         self.results.set_failed(&numbers[range], rejected);
                         return Ok(());
                     }
@@ -115,7 +115,7 @@ impl SendRound<'_, '_> {
                     }
                     // librdkafka refuses a message that is longer than
                     // `message.max.bytes`. Other messages are not concerned.
-                    Err(error) if error.kind == ErrorKind::TooLarge => {
+                    Err(error) if error.kind == SendErrorKind::TooLarge => {
                         let error = too_large(error, range.len(), payload.len(), 0);
                         self.results.set_failed(&numbers[range], error);
                     }
@@ -136,7 +136,7 @@ impl SendRound<'_, '_> {
             }
         }
         let worst = self.results.worst_error();
-        let fatal = worst.filter(|worst| worst.kind == ErrorKind::Fatal);
+        let fatal = worst.filter(|worst| worst.kind == SendErrorKind::Fatal);
         self.producer.fatal_error().or_else(|| fatal.cloned())
     }
 
@@ -149,7 +149,7 @@ impl SendRound<'_, '_> {
             return;
         };
         let error = match self.producer.report_error(code) {
-            error if error.kind == ErrorKind::TooLarge => {
+            error if error.kind == SendErrorKind::TooLarge => {
                 too_large(error, rows.len(), *bytes, self.limits.bytes)
             }
             error => error,
@@ -179,7 +179,7 @@ fn too_large(error: SendError, rows: usize, bytes: usize, request_bytes: usize) 
         "a message of {bytes} bytes for one row is too large: {}",
         error.reason
     );
-    SendError::new(ErrorKind::Rejected, reason)
+    SendError::new(SendErrorKind::Rejected, reason)
 }
 
 /// Groups the rows by key, in the order in which keys first occur.

@@ -335,7 +335,7 @@ fn a_property_that_librdkafka_does_not_know_is_named() {
         });
         let config: Config<PerformanceBatch> = serde_json::from_value(settings).unwrap();
         let refused = KafkaClient::new(config).err().unwrap();
-        assert_eq!(refused.kind, ErrorKind::Misconfigured);
+        assert_eq!(refused.kind, SendErrorKind::Misconfigured);
         assert!(refused.reason.contains(key), "{refused:?}");
     }
 }

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use delfin_plugin_api::{Outcome, RowFailures};
 
-pub(crate) use self::send_error::{ErrorKind, SendError};
+pub(crate) use self::send_error::{SendError, SendErrorKind};
 
 /// The results of the rows of a batch, by row number.
 pub(crate) struct RowResults {
@@ -117,7 +117,7 @@ impl RowResults {
         let rejected = self
             .errors
             .iter()
-            .any(|error| error.kind == ErrorKind::Rejected);
+            .any(|error| error.kind == SendErrorKind::Rejected);
         if !delivered && !rejected {
             return Err(worst.clone().into());
         }
@@ -145,11 +145,11 @@ mod tests {
     use super::*;
 
     fn unavailable() -> SendError {
-        SendError::new(ErrorKind::Unavailable, "unavailable")
+        SendError::new(SendErrorKind::Unavailable, "unavailable")
     }
 
     fn rejected() -> SendError {
-        SendError::new(ErrorKind::Rejected, "rejected")
+        SendError::new(SendErrorKind::Rejected, "rejected")
     }
 
     fn failure(rows: std::ops::Range<usize>, retry: bool, reason: &str) -> RowFailure {
@@ -182,7 +182,7 @@ mod tests {
     fn a_batch_without_delivered_rows_fails_with_the_worst_error() {
         let mut results = RowResults::new(3);
         results.set_failed(&[0, 2], unavailable());
-        results.set_failed(&[1], SendError::new(ErrorKind::Uncertain, "unknown"));
+        results.set_failed(&[1], SendError::new(SendErrorKind::Uncertain, "unknown"));
         let message = "unknown".to_owned();
         assert_eq!(results.outcome(), Err(Failure::Uncertain { message }));
     }

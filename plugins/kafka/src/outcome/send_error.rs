@@ -8,14 +8,14 @@ use rdkafka::{error::KafkaError, types::RDKafkaErrorCode as Code};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct SendError {
-    pub(crate) kind: ErrorKind,
+    pub(crate) kind: SendErrorKind,
     pub(crate) reason: String,
 }
 
 /// What an error means for its rows. The order is the severity: the worst error
 /// of a batch decides its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum ErrorKind {
+pub(crate) enum SendErrorKind {
     /// No broker ever takes these rows.
     Rejected,
     /// Smaller messages may be taken.
@@ -35,14 +35,14 @@ pub(crate) enum ErrorKind {
 }
 
 impl SendError {
-    pub(crate) fn new(kind: ErrorKind, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: SendErrorKind, reason: impl Into<String>) -> Self {
         let reason = reason.into();
         Self { kind, reason }
     }
 
     /// The error for a code of librdkafka; `topic` is named in the reason.
     pub(crate) fn of_code(code: Code, topic: &str) -> Self {
-        let kind = ErrorKind::of_code(code);
+        let kind = SendErrorKind::of_code(code);
         let reason = match code {
             Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownTopicId => {
                 format!("topic `{topic}` does not exist (create it, or name another one)")
@@ -63,12 +63,12 @@ impl SendError {
             Some(code) => Self::of_code(code, topic),
             // Errors without a code are about settings. Their text is left out
             // because it may hold a secret.
-            None => Self::new(ErrorKind::Misconfigured, "librdkafka refuses a setting"),
+            None => Self::new(SendErrorKind::Misconfigured, "librdkafka refuses a setting"),
         }
     }
 
     pub(crate) fn is_retriable(&self) -> bool {
-        self.kind != ErrorKind::Rejected
+        self.kind != SendErrorKind::Rejected
     }
 }
 
@@ -76,21 +76,21 @@ impl From<SendError> for Failure {
     fn from(error: SendError) -> Self {
         let message = error.reason;
         match error.kind {
-            ErrorKind::Rejected => Self::Rejected { message },
-            ErrorKind::TooLarge => Self::TooLarge { message },
-            ErrorKind::Unavailable | ErrorKind::Fatal => Self::retry(message),
-            ErrorKind::Throttled => Self::Throttled {
+            SendErrorKind::Rejected => Self::Rejected { message },
+            SendErrorKind::TooLarge => Self::TooLarge { message },
+            SendErrorKind::Unavailable | SendErrorKind::Fatal => Self::retry(message),
+            SendErrorKind::Throttled => Self::Throttled {
                 message,
                 after: None,
             },
-            ErrorKind::Uncertain => Self::Uncertain { message },
-            ErrorKind::Misconfigured => Self::Misconfigured { message },
-            ErrorKind::Unauthorized => Self::Unauthorized { message },
+            SendErrorKind::Uncertain => Self::Uncertain { message },
+            SendErrorKind::Misconfigured => Self::Misconfigured { message },
+            SendErrorKind::Unauthorized => Self::Unauthorized { message },
         }
     }
 }
 
-impl ErrorKind {
+impl SendErrorKind {
     pub(crate) fn of_code(code: Code) -> Self {
         match code {
             Code::Authentication
@@ -101,7 +101,7 @@ impl ErrorKind {
             | Code::TransactionalIdAuthorizationFailed
             | Code::DelegationTokenAuthorizationFailed
             | Code::DelegationTokenExpired
-            | Code::UnacceptableCredential => ErrorKind::Unauthorized,
+            | Code::UnacceptableCredential => SendErrorKind::Unauthorized,
             Code::SSL
             | Code::UnknownTopic
             | Code::UnknownTopicOrPartition
@@ -120,19 +120,19 @@ impl ErrorKind {
             | Code::SecurityDisabled
             | Code::PolicyViolation
             | Code::NotImplemented
-            | Code::NotConfigured => ErrorKind::Misconfigured,
+            | Code::NotConfigured => SendErrorKind::Misconfigured,
             Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => {
-                ErrorKind::TooLarge
+                SendErrorKind::TooLarge
             }
-            Code::InvalidRecord | Code::InvalidTimestamp => ErrorKind::Rejected,
+            Code::InvalidRecord | Code::InvalidTimestamp => SendErrorKind::Rejected,
             Code::PurgeInflight
             | Code::MessageTimedOut
             | Code::RequestTimedOut
             | Code::NotEnoughReplicasAfterAppend
             | Code::OutOfOrderSequenceNumber
             | Code::DuplicateSequenceNumber
-            | Code::BadMessage => ErrorKind::Uncertain,
-            Code::ThrottlingQuotaExceeded | Code::QueueFull => ErrorKind::Throttled,
+            | Code::BadMessage => SendErrorKind::Uncertain,
+            Code::ThrottlingQuotaExceeded | Code::QueueFull => SendErrorKind::Throttled,
             Code::Fatal
             | Code::Fenced
             | Code::ProducerFenced
@@ -140,11 +140,11 @@ impl ErrorKind {
             | Code::Inconsistent
             | Code::State
             | Code::BrokerDestroy
-            | Code::CriticalSystemResource => ErrorKind::Fatal,
+            | Code::CriticalSystemResource => SendErrorKind::Fatal,
             // The other codes are about a broker that is down or being replaced, or
             // about consumers. An unknown code is retried too: the host still has the
             // rows, so a retry loses nothing.
-            _ => ErrorKind::Unavailable,
+            _ => SendErrorKind::Unavailable,
         }
     }
 }

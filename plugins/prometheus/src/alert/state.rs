@@ -18,12 +18,12 @@ use super::encode::{AlertLabels, PostedAlert, non_empty};
 
 /// Firing alerts that this instance has sent.
 #[derive(Debug, Default)]
-pub(super) struct SentAlerts(HashMap<AlertIdentity, SentAlert>);
+pub(super) struct SentAlerts(HashMap<SentAlertKey, SentAlert>);
 
 /// Changes to [`SentAlerts`] by a batch, to apply once all receivers have the batch.
 /// `None` means that the alert has ended.
 #[derive(Debug, Default)]
-pub(super) struct SentUpdate(HashMap<AlertIdentity, Option<AlertLabels>>);
+pub(super) struct SentUpdate(HashMap<SentAlertKey, Option<AlertLabels>>);
 
 #[derive(Debug)]
 struct SentAlert {
@@ -34,7 +34,7 @@ struct SentAlert {
 /// Identifies an alert of a storage: by the match key of its driver, or else by its
 /// name, location and sequence number.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct AlertIdentity {
+struct SentAlertKey {
     storage_id: String,
     match_key: Option<String>,
     rest: Option<[String; 3]>,
@@ -50,7 +50,7 @@ impl SentAlerts {
         new: &PostedAlert<'_>,
         update: &mut SentUpdate,
     ) -> Option<AlertLabels> {
-        let identity = AlertIdentity::of(alert);
+        let identity = SentAlertKey::of(alert);
         let last = match update.0.get(&identity) {
             Some(labels) => labels.as_ref(),
             None => self.0.get(&identity).map(|last| &last.labels),
@@ -76,7 +76,7 @@ impl SentAlerts {
     }
 }
 
-impl AlertIdentity {
+impl SentAlertKey {
     fn of(alert: &Alert<'_>) -> Self {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let match_key = non_empty(alert.match_key()).map(str::to_owned);

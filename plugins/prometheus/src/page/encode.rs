@@ -2,7 +2,7 @@
 //!
 //! Promises: every name is valid and every value is escaped; no label occurs twice;
 //! no label is empty, because Prometheus treats an empty label as absent. A series
-//! has the same text in whatever order its labels are.
+//! has the same text in any order of its labels.
 
 use delfin_plugin_api::{Labels, Series};
 

@@ -1,8 +1,8 @@
 //! Signatures, which prove to a receiver who sent a body.
 //!
 //! The form is that of GitHub's webhooks: `sha256=` and the HMAC in hexadecimal
-//! digits. As in Stripe's webhooks the timestamp is signed too, so that nobody can
-//! send a recorded request again later.
+//! digits. As in Stripe's webhooks the timestamp is signed too, so that a recorded
+//! request cannot be sent again later.
 
 use std::fmt::Write;
 

@@ -65,7 +65,7 @@ pub(super) fn read_headers(
 fn read_header(name: &str, value: &Value, authorized: bool) -> Result<Secret, &'static str> {
     let lower = name.to_ascii_lowercase();
     if name.is_empty() || !name.bytes().all(is_name) {
-        return Err("is not a valid header name (write letters, digits and `-`)");
+        return Err("is not a valid header name (write A-Z, a-z, 0-9 and `-`)");
     }
     if RESERVED.contains(&&*lower) {
         return Err("is set by the exporter (remove it)");

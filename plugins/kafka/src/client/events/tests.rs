@@ -75,7 +75,7 @@ fn the_reason_of_an_error_contains_no_secret() {
     let events = events();
     let reason = format!("wrong password {SECRET}");
     events.error(KafkaError::Global(Code::Authentication), &reason);
-    let error = SendError::new(ErrorKind::Unauthorized, "wrong password ***");
+    let error = SendError::new(SendErrorKind::Unauthorized, "wrong password ***");
     assert_eq!(events.last_error(), Some(error.clone()));
     // The event about all brokers does not replace the reason.
     events.error(
