@@ -1,11 +1,11 @@
-//! Keeps the table in step with the journal.
+//! Updates the table of active alerts from the alert journal.
 //!
-//! Promises: a batch changes the table once, and the journal's place moves only
-//! when the table has it for good. What ends because a complete batch is without
-//! it is appended as recoveries before the table changes, under a name that
-//! follows from that batch: a crash in between appends nothing twice.
+//! Promises: the table applies each record once, and the follower's cursor moves only when the
+//! table on the disk contains the record. If alerts end because a complete batch does not
+//! contain them, the follower appends recoveries before it changes the table. Their batch id is
+//! derived from that batch, so a crash in between appends nothing twice.
 //!
-//! Whatever fails is tried again: nothing of it is answered to anybody.
+//! Failures are retried: no client waits for the follower.
 
 use std::{
     path::Path,
@@ -33,53 +33,56 @@ use crate::{
     sqlite::DatabaseError,
 };
 
-/// The follower's place in the journal; no exporter can have this name.
+/// Name of the follower's cursor; not a valid name of an exporter.
 const CURSOR: &str = ":active-alerts";
-/// How many batches share a write.
-const MOST_BATCHES: usize = 64;
-/// How long to wait before something that failed is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
-/// How often recoveries are offered to a journal that has no room.
-const MOST_TRIES: u32 = 60;
-/// How often lost alerts are told of at most.
-const TELL_EVERY: Duration = Duration::from_mins(1);
+/// Maximum number of records per write of the table.
+const MAX_RECORDS: usize = 64;
+/// Wait before a failed operation is retried.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Attempts to append recoveries to a full journal.
+const MAX_APPEND_ATTEMPTS: u32 = 60;
+/// Minimum time between two reports of dropped alerts.
+const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Why the table cannot be kept.
+/// Why the table cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum AlertTableError {
-    /// Its file cannot be used.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// There is no place in the journal for it.
+    /// The journal cannot open the follower's cursor.
     #[error(transparent)]
     Cursor(#[from] CursorError),
 }
 
-/// Whoever keeps the table in step.
+/// Reads the alert journal and updates the table.
+///
+/// Three positions, in this order after a crash: the table on the disk is at `apply_from`, the
+/// cursor may be behind it at `commit_from`, because the table is written first. Records between
+/// the two are read to commit them, and not applied again.
 pub struct Follower {
     journal: Arc<BatchJournal>,
     alerts: ActiveAlerts,
     store: Arc<Mutex<AlertStore>>,
-    settling: CommitQueue,
+    commits: CommitQueue,
     /// The next record to read.
     next: Seq,
-    /// The first record that the table does not know.
+    /// The first record that is not in the table.
     apply_from: Seq,
-    /// The first record that the place in the journal has not passed.
-    settle_from: Seq,
-    told: Told,
+    /// The first record that the cursor has not passed.
+    commit_from: Seq,
+    drop_report: DropReport,
 }
 
-/// What was told of alerts that the table had no room for.
+/// The last report of alerts that the table had no room for.
 #[derive(Debug, Default)]
-struct Told {
+struct DropReport {
     dropped: u64,
     at: Option<Instant>,
 }
 
-/// The host stops.
+/// The host stops before the operation succeeded.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stop;
+pub(super) struct Shutdown;
 
 impl Follower {
     pub(super) async fn open(
@@ -91,7 +94,7 @@ impl Follower {
         let backend = journal.backend();
         let cursor = backend.open_cursor(CURSOR, StartFrom::Earliest).await?;
         let head = *backend.head().borrow();
-        // A place that the journal has not come to is one in a journal that is gone.
+        // A position above the head belongs to a journal that was removed.
         let known = stored.next.filter(|next| *next <= head.next());
         let apply_from = known.unwrap_or_default();
         let mut table = AlertTable::new(max_active, stored.alerts);
@@ -101,237 +104,234 @@ impl Follower {
             journal: Arc::clone(journal),
             alerts: alerts.clone(),
             store: Arc::new(Mutex::new(store)),
-            settling: CommitQueue::new(CURSOR, backend),
+            commits: CommitQueue::new(CURSOR, backend),
             next: apply_from.min(cursor.next.seq),
             apply_from,
-            settle_from: cursor.next.seq,
-            told: Told::default(),
+            commit_from: cursor.next.seq,
+            drop_report: DropReport::default(),
         };
         Ok((alerts, follower))
     }
 
-    /// Follows the journal until the host has delivered what it could.
+    /// Follows the journal until the drain of the host is over.
     pub async fn run(mut self, mut phase: watch::Receiver<Phase>) {
         let mut head = self.journal.backend().head();
         while *phase.borrow() < Phase::Aborting {
-            let Ok(followed) = self.follow(&mut phase).await else {
+            let Ok(has_advanced) = self.advance(&mut phase).await else {
                 break;
             };
-            if followed {
-                self.look_at_settling().await;
+            if has_advanced {
+                self.poll_commits().await;
                 continue;
             }
             tokio::select! {
-                settled = self.settling.progress() => self.settled(settled).await,
+                result = self.commits.progress() => self.on_commit_result(result).await,
                 _ = head.changed() => {}
                 changed = phase.changed() => if changed.is_err() { break },
             }
         }
-        if let Err(error) = self.settling.finish().await {
-            log::debug!("the table of active alerts will look at some batches again: {error}");
+        if let Err(error) = self.commits.finish().await {
+            log::debug!(
+                "the table of active alerts reads some records again after the start: {error}"
+            );
         }
     }
 
-    /// Takes in what is there, as far as one write should hold; nothing, if
-    /// nothing is there.
-    pub(super) async fn follow(
+    /// Applies the records that are available, up to one write of the table. Returns whether
+    /// there were any.
+    pub(super) async fn advance(
         &mut self,
         phase: &mut watch::Receiver<Phase>,
-    ) -> Result<bool, Stop> {
-        let mut settlement = Commit::default();
-        let mut batches = 0;
-        while batches < MOST_BATCHES {
+    ) -> Result<bool, Shutdown> {
+        let mut commit = Commit::default();
+        let mut records = 0;
+        while records < MAX_RECORDS {
             let (seq, items) = match self.journal.read(self.next).await {
                 Ok(ReadResult::Batch(batch)) => {
                     if batch.seq >= self.apply_from {
-                        self.take_in(&batch, phase).await?;
+                        self.apply(&batch, phase).await?;
                     }
                     (batch.seq, batch.header.items)
                 }
                 Ok(ReadResult::Damaged(record, reason)) => {
-                    log::error!(record:% = record.seq; "active alerts: a batch in the journal cannot be read: {reason}");
+                    log::error!(record:% = record.seq; "active alerts: skipping a record that cannot be decoded: {reason}");
                     (record.seq, record.header.items)
                 }
                 Ok(ReadResult::EndOfJournal) => break,
                 Err(error @ ReadError::Unavailable { .. }) => {
-                    log::debug!("active alerts fall behind: {error}");
+                    log::debug!("active alerts: cannot read the journal, retrying: {error}");
                     pause(phase).await?;
                     break;
                 }
             };
-            batches += 1;
+            records += 1;
             self.next = seq.next();
             self.alerts.lock().advance_to(self.next);
-            if seq >= self.settle_from {
-                settlement.delivered += items;
+            if seq >= self.commit_from {
+                commit.delivered += items;
             }
         }
-        if batches == 0 {
+        if records == 0 {
             return Ok(false);
         }
+        // First the table, then the cursor: after a crash in between, the records are read again
+        // and skipped.
         if self.next > self.apply_from {
             self.save(phase).await?;
             self.apply_from = self.next;
         }
-        if self.next > self.settle_from {
-            self.settle_from = self.next;
-            settlement.through = Position::at(self.next);
-            self.settling.add(settlement);
+        if self.next > self.commit_from {
+            self.commit_from = self.next;
+            commit.through = Position::at(self.next);
+            self.commits.add(commit);
         }
-        self.tell_of_dropped();
+        self.report_dropped();
         Ok(true)
     }
 
-    async fn take_in(
+    async fn apply(
         &mut self,
         batch: &StoredBatch,
         phase: &mut watch::Receiver<Phase>,
-    ) -> Result<(), Stop> {
-        // The table's own recoveries say what it knows; and where an alert was
-        // record again before they came, that is what holds.
+    ) -> Result<(), Shutdown> {
+        // Recoveries that the follower appended are in the table already. If the alert became
+        // active again before they were appended, the table is right and they are outdated.
         if BatchJournal::is_derived(batch.header.batch_id) {
             return Ok(());
         }
         let alerts = match AlertBatch::try_from_arrow(batch.arrow.clone()) {
             Ok(alerts) => alerts,
             Err(error) => {
-                log::error!(record:% = batch.seq; "active alerts: a batch is none of alerts: {error}");
+                log::error!(record:% = batch.seq; "active alerts: skipping a record that is not an alert batch: {error}");
                 return Ok(());
             }
         };
+        let storage_id = batch.header.storage_id.as_deref();
         let record = AlertRecord {
             seq: batch.seq,
             accepted_ms: batch.header.accepted_ms,
-            complete_for: batch
-                .header
-                .storage_id
-                .as_deref()
-                .filter(|_| batch.header.complete),
+            complete_for: storage_id.filter(|_| batch.header.complete),
             alerts: &alerts,
         };
-        let ended = self.alerts.lock().absent_from(&record);
-        if !ended.is_empty() {
-            let recoveries = recoveries_of(&ended, batch.header.accepted_ms);
+        let absent = self.alerts.lock().absent_from(&record);
+        if !absent.is_empty() {
+            let recoveries = recoveries_of(&absent, batch.header.accepted_ms);
             self.append(batch, recoveries, phase).await?;
         }
         self.alerts.lock().apply(&record);
         Ok(())
     }
 
-    /// Appends recoveries that follow from a batch.
+    /// Appends recoveries that a batch implies.
     async fn append(
         &mut self,
-        batch: &StoredBatch,
+        source: &StoredBatch,
         recoveries: AlertBatch,
         phase: &mut watch::Receiver<Phase>,
-    ) -> Result<(), Stop> {
-        let new = NewBatch {
+    ) -> Result<(), Shutdown> {
+        let batch = NewBatch {
             rows: recoveries.into(),
-            origin: batch.header.origin,
-            storage_id: batch.header.storage_id.clone(),
+            origin: source.header.origin,
+            storage_id: source.header.storage_id.clone(),
             complete: false,
         };
-        let mut tries = 0;
+        let source_id = source.header.batch_id;
+        let mut attempt = 0;
         loop {
-            tries += 1;
-            let Err(error) = self
-                .journal
-                .accept_derived(batch.header.batch_id, new.clone())
-                .await
-            else {
+            attempt += 1;
+            let appended = self.journal.accept_derived(source_id, batch.clone());
+            let Err(error) = appended.await else {
                 return Ok(());
             };
-            match error {
-                AppendError::Full { .. } | AppendError::NoSpace { .. } if tries < MOST_TRIES => {
-                    log::log!(
-                        loudness(tries),
-                        "nobody hears yet which alerts have ended: {error}"
-                    );
-                    pause(phase).await?;
+            let may_retry = match error {
+                // The journal may be full of records that this cursor holds: waiting for room
+                // could then last without end.
+                AppendError::Full { .. } | AppendError::NoSpace { .. } => {
+                    attempt < MAX_APPEND_ATTEMPTS
                 }
-                AppendError::Unavailable { .. } => {
-                    log::log!(
-                        loudness(tries),
-                        "nobody hears yet which alerts have ended: {error}"
-                    );
-                    pause(phase).await?;
-                }
-                AppendError::Closed => return Err(Stop),
-                // The room may be missing because of what this very place holds.
-                AppendError::Full { .. }
-                | AppendError::NoSpace { .. }
-                | AppendError::Unfit { .. } => {
-                    log::error!(items = new.rows.items(); "alerts have ended and no exporter hears of it: {error}");
-                    return Ok(());
-                }
+                AppendError::Unavailable { .. } => true,
+                AppendError::Unfit { .. } => false,
+                AppendError::Closed => return Err(Shutdown),
+            };
+            if !may_retry {
+                log::error!(items = batch.rows.items(); "alerts have ended, but no exporter receives their recoveries: {error}");
+                return Ok(());
             }
+            log::log!(
+                retry_level(attempt),
+                "cannot append the recoveries of ended alerts, retrying: {error}"
+            );
+            pause(phase).await?;
         }
     }
 
-    async fn save(&mut self, phase: &mut watch::Receiver<Phase>) -> Result<(), Stop> {
-        let mut tries = 0;
+    /// Writes the changes of the table, until that succeeds.
+    async fn save(&mut self, phase: &mut watch::Receiver<Phase>) -> Result<(), Shutdown> {
+        let mut attempt = 0;
         loop {
-            tries += 1;
-            let (place, changes) = (self.next, self.alerts.lock().changes());
+            attempt += 1;
+            let (next, changes) = (self.next, self.alerts.lock().changes());
             let store = Arc::clone(&self.store);
             let saved = tokio::task::spawn_blocking(move || {
                 let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
-                store.save(place, &changes)
+                store.save(next, &changes)
             });
             match saved.await {
                 Ok(Ok(())) => {
                     self.alerts.lock().mark_saved();
                     return Ok(());
                 }
-                Ok(Err(error)) => log::log!(loudness(tries), "{error}"),
-                Err(error) => log::error!("active alerts were not saved: {error}"),
+                Ok(Err(error)) => log::log!(retry_level(attempt), "{error}"),
+                Err(error) => log::error!("the table of active alerts was not saved: {error}"),
             }
+            // The store may open a new, empty file for the next attempt.
             self.alerts.lock().mark_all_changed();
             pause(phase).await?;
         }
     }
 
-    /// Only looks whether an earlier settlement is through: the next batches do
-    /// not wait for this one.
-    async fn look_at_settling(&mut self) {
-        let settled = tokio::select! {
+    /// Handles the result of an earlier commit, if there is one. The next records do not wait
+    /// for a commit.
+    async fn poll_commits(&mut self) {
+        let result = tokio::select! {
             biased;
-            settled = self.settling.progress() => settled,
+            result = self.commits.progress() => result,
             () = std::future::ready(()) => Ok(()),
         };
-        self.settled(settled).await;
+        self.on_commit_result(result).await;
     }
 
-    /// A place that the journal does not know so is asked for anew.
-    async fn settled(&mut self, settled: Result<(), CursorError>) {
-        let Err(error) = settled else { return };
-        log::warn!("the place of the active alerts in the journal did not move: {error}");
+    async fn on_commit_result(&mut self, result: Result<(), CursorError>) {
+        let Err(error) = result else { return };
+        log::warn!("cannot commit the cursor of the active alerts, retrying: {error}");
         match error {
             CursorError::Unavailable { .. } | CursorError::Closed => {
-                sleep(AGAIN).await;
-                self.settling.hand_over();
+                sleep(RETRY_INTERVAL).await;
+                self.commits.hand_over();
             }
+            // The journal has another position for this cursor, as after damage: continue there.
             CursorError::Missing { .. } | CursorError::Refused { .. } => {
-                self.settling.forget();
+                self.commits.forget();
                 let journal = self.journal.backend();
                 if let Ok(cursor) = journal.open_cursor(CURSOR, StartFrom::Earliest).await {
-                    self.settle_from = cursor.next.seq;
-                    self.next = self.next.min(self.settle_from);
+                    self.commit_from = cursor.next.seq;
+                    self.next = self.next.min(self.commit_from);
                 }
             }
         }
     }
 
-    /// Says aloud that the table is full, now and then.
-    fn tell_of_dropped(&mut self) {
+    /// Logs how many alerts the table dropped, at most once a minute.
+    fn report_dropped(&mut self) {
         let dropped = self.alerts.lock().dropped();
-        let quiet = self.told.at.is_some_and(|at| at.elapsed() < TELL_EVERY);
-        if dropped == self.told.dropped || quiet {
+        let last = &self.drop_report;
+        let is_recent = last.at.is_some_and(|at| at.elapsed() < REPORT_INTERVAL);
+        if dropped == last.dropped || is_recent {
             return;
         }
-        let alerts = dropped - self.told.dropped;
+        let alerts = dropped - last.dropped;
         log::error!(alerts; "more alerts are active than the table holds: the oldest are not sent again (raise `alerts.max_active`)");
-        self.told = Told {
+        self.drop_report = DropReport {
             dropped,
             at: Some(Instant::now()),
         };
@@ -346,20 +346,20 @@ impl std::fmt::Debug for Follower {
     }
 }
 
-/// What goes on failing is news once.
-fn loudness(tries: u32) -> log::Level {
-    if tries == 1 {
+/// Only the first failure of an operation is a warning.
+fn retry_level(attempt: u32) -> log::Level {
+    if attempt == 1 {
         log::Level::Warn
     } else {
         log::Level::Debug
     }
 }
 
-/// Waits before the next try, unless the host is about to end.
-async fn pause(phase: &mut watch::Receiver<Phase>) -> Result<(), Stop> {
-    let stopping = phase.wait_for(|phase| *phase == Phase::Aborting);
-    match timeout(AGAIN, stopping).await {
+/// Waits before the next attempt, unless the host stops.
+async fn pause(phase: &mut watch::Receiver<Phase>) -> Result<(), Shutdown> {
+    let aborting = phase.wait_for(|phase| *phase == Phase::Aborting);
+    match timeout(RETRY_INTERVAL, aborting).await {
         Err(_) => Ok(()),
-        Ok(_) => Err(Stop),
+        Ok(_) => Err(Shutdown),
     }
 }

@@ -1,4 +1,4 @@
-//! The table behind a real journal: what batches leave active, over restarts.
+//! The table with a real journal: active alerts after batches and restarts.
 
 mod model;
 
@@ -22,7 +22,7 @@ use crate::{
 
 const MANY: usize = 1000;
 
-/// A journal of alerts and what follows it, in a folder of their own.
+/// An alert journal and its follower, in a folder of their own.
 struct Host {
     runtime: Runtime,
     folder: TempDir,
@@ -33,27 +33,27 @@ struct Host {
     phase: watch::Sender<Phase>,
 }
 
-/// An alert as tests speak of it: its storage, its name, whether it is over.
+/// A row of an alert batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Said {
+struct AlertRow {
     storage: &'static str,
     name: &'static str,
-    over: bool,
+    is_recovery: bool,
 }
 
-const fn fault(storage: &'static str, name: &'static str) -> Said {
-    Said {
+const fn fault(storage: &'static str, name: &'static str) -> AlertRow {
+    AlertRow {
         storage,
         name,
-        over: false,
+        is_recovery: false,
     }
 }
 
-const fn recovery(storage: &'static str, name: &'static str) -> Said {
-    Said {
+const fn recovery(storage: &'static str, name: &'static str) -> AlertRow {
+    AlertRow {
         storage,
         name,
-        over: true,
+        is_recovery: true,
     }
 }
 
@@ -80,7 +80,7 @@ impl Host {
         }
     }
 
-    /// What the host does once it was killed and runs again.
+    /// A start of the host after it was killed.
     fn restart(&mut self) {
         self.restart_with(MANY);
     }
@@ -105,19 +105,19 @@ impl Host {
         self.runtime.block_on(accepted).unwrap()
     }
 
-    fn ingest(&self, alerts: &[Said]) -> Receipt {
+    fn ingest(&self, alerts: &[AlertRow]) -> Receipt {
         self.accept(batch(alerts), None)
     }
 
     /// A complete list of a storage's alerts.
     fn sync(&self, storage: &'static str, names: &[&'static str]) -> Receipt {
-        let alerts: Vec<Said> = names.iter().map(|name| fault(storage, name)).collect();
+        let alerts: Vec<AlertRow> = names.iter().map(|name| fault(storage, name)).collect();
         self.accept(batch(&alerts), Some(storage))
     }
 
     fn follow(&mut self) {
         let mut phase = self.phase.subscribe();
-        while self.runtime.block_on(self.follower.follow(&mut phase)) == Ok(true) {}
+        while self.runtime.block_on(self.follower.advance(&mut phase)) == Ok(true) {}
     }
 
     fn active(&self) -> Vec<(String, String)> {
@@ -130,8 +130,7 @@ impl Host {
         self.alerts.list().iter().map(named).collect()
     }
 
-    /// The recoveries in the journal that the host made itself: after which batch,
-    /// and of which alerts.
+    /// The recoveries that the follower appended: batch ids and alerts.
     fn own_recoveries(&self) -> Vec<(Uuid, Vec<String>)> {
         let mut found = Vec::new();
         let mut next = Seq(0);
@@ -144,7 +143,7 @@ impl Host {
                 let batch = AlertBatch::try_from_arrow(batch).unwrap();
                 let name = |alert: Alert<'_>| {
                     assert_eq!(alert.category(), Some("Recovery"));
-                    assert_eq!(alert.description(), Some("as it was said"));
+                    assert_eq!(alert.description(), Some("the description"));
                     alert.alert_name().unwrap().to_owned()
                 };
                 found.push((entry.header.batch_id, batch.alerts().map(name).collect()));
@@ -165,17 +164,20 @@ fn open(
         .unwrap()
 }
 
-fn batch(alerts: &[Said]) -> AlertBatch {
+fn batch(alerts: &[AlertRow]) -> AlertBatch {
     let mut batch = AlertBatchBuilder::new();
-    for said in alerts {
+    for row in alerts {
         batch.alert(NewAlert {
             occur_time: 7,
             texts: &[
-                ("storage_id", said.storage),
-                ("alert_name", said.name),
-                ("category", if said.over { "Recovery" } else { "Fault" }),
+                ("storage_id", row.storage),
+                ("alert_name", row.name),
+                (
+                    "category",
+                    if row.is_recovery { "Recovery" } else { "Fault" },
+                ),
                 ("severity", "Major"),
-                ("description", "as it was said"),
+                ("description", "the description"),
                 ("rack", "r1"),
             ],
         });
@@ -199,7 +201,7 @@ fn a_fault_is_active_until_its_recovery() {
 }
 
 #[test]
-fn what_a_complete_sync_is_without_has_ended_and_every_exporter_hears_of_it() {
+fn an_alert_that_is_absent_from_a_complete_sync_has_ended_and_its_recovery_is_appended() {
     let mut host = Host::start(MANY);
     host.sync("s", &["fan", "disk"]);
     host.sync("t", &["fan"]);
@@ -216,7 +218,7 @@ fn what_a_complete_sync_is_without_has_ended_and_every_exporter_hears_of_it() {
 }
 
 #[test]
-fn what_is_handed_in_says_nothing_of_what_it_is_without() {
+fn an_alert_that_is_absent_from_an_ingested_batch_has_not_ended() {
     let mut host = Host::start(MANY);
     host.ingest(&[fault("s", "fan")]);
     host.ingest(&[fault("s", "disk")]);
@@ -226,7 +228,7 @@ fn what_is_handed_in_says_nothing_of_what_it_is_without() {
 }
 
 #[test]
-fn the_table_outlives_the_host() {
+fn the_table_survives_a_restart() {
     let mut host = Host::start(MANY);
     host.ingest(&[fault("s", "fan")]);
     host.follow();
@@ -234,7 +236,7 @@ fn the_table_outlives_the_host() {
     host.restart();
     assert_eq!(host.alerts.list(), before);
     assert_eq!(before[0].text("rack"), Some("r1"));
-    // What comes between the end of a host and the next one's start.
+    // Accepted but not applied before the restart.
     host.ingest(&[recovery("s", "fan"), fault("s", "disk")]);
     host.restart();
     host.follow();
@@ -242,7 +244,7 @@ fn the_table_outlives_the_host() {
 }
 
 #[test]
-fn a_sighting_keeps_when_it_was_first_seen_and_an_end_begins_anew() {
+fn an_active_alert_keeps_its_first_seen_time_and_one_that_ended_gets_a_new_one() {
     let mut host = Host::start(MANY);
     host.ingest(&[fault("s", "fan")]);
     host.follow();
@@ -254,12 +256,12 @@ fn a_sighting_keeps_when_it_was_first_seen_and_an_end_begins_anew() {
     assert!(again.last_seq > first.last_seq);
     host.ingest(&[recovery("s", "fan"), fault("s", "fan")]);
     host.follow();
-    let anew = host.alerts.list()[0].clone();
-    assert_eq!(anew.first_seen_ms, anew.last_seen_ms);
+    let reopened = host.alerts.list()[0].clone();
+    assert_eq!(reopened.first_seen_ms, reopened.last_seen_ms);
 }
 
 #[test]
-fn a_full_table_takes_the_oldest_off_and_counts_it() {
+fn a_full_table_drops_the_oldest_alert_and_counts_it() {
     let mut host = Host::start(2);
     for name in ["a", "b", "c"] {
         host.ingest(&[fault("s", name)]);
@@ -273,7 +275,7 @@ fn a_full_table_takes_the_oldest_off_and_counts_it() {
 }
 
 #[test]
-fn an_end_is_said_again_for_a_while_with_all_that_the_alert_said() {
+fn an_end_is_sent_again_for_15_minutes_with_the_texts_of_its_alert() {
     let mut host = Host::start(MANY);
     host.ingest(&[fault("s", "fan")]);
     host.ingest(&[recovery("s", "fan"), recovery("s", "unknown")]);
@@ -290,7 +292,7 @@ fn an_end_is_said_again_for_a_while_with_all_that_the_alert_said() {
 }
 
 #[test]
-fn what_is_said_again_comes_in_batches_of_bounded_size() {
+fn resent_alerts_come_in_batches_of_bounded_size() {
     let mut host = Host::start(MANY);
     host.ingest(&["a", "b", "c", "d", "e"].map(|name| fault("s", name)));
     host.follow();
@@ -300,24 +302,24 @@ fn what_is_said_again_comes_in_batches_of_bounded_size() {
 }
 
 #[test]
-fn a_row_is_old_news_once_a_later_batch_speaks_of_its_alert() {
+fn a_row_is_outdated_if_a_later_batch_contains_its_alert() {
     let mut host = Host::start(MANY);
-    let said = [fault("s", "fan"), fault("s", "disk")];
-    let first = host.ingest(&said);
+    let rows = [fault("s", "fan"), fault("s", "disk")];
+    let first = host.ingest(&rows);
     let end = host.ingest(&[recovery("s", "fan")]);
-    let news = |host: &Host, receipt: &Receipt, said: &[Said]| {
-        host.alerts.current_rows(receipt.seq, &batch(said))
+    let current = |host: &Host, receipt: &Receipt, rows: &[AlertRow]| {
+        host.alerts.current_rows(receipt.seq, &batch(rows))
     };
-    assert_eq!(news(&host, &first, &said), [0, 1]);
+    assert_eq!(current(&host, &first, &rows), [0, 1]);
     assert!(!host.alerts.has_applied_before(end.seq));
     host.follow();
     assert!(host.alerts.has_applied_before(end.seq.next()));
-    assert_eq!(news(&host, &first, &said), [1]);
-    assert_eq!(news(&host, &end, &[recovery("s", "fan")]), [0]);
+    assert_eq!(current(&host, &first, &rows), [1]);
+    assert_eq!(current(&host, &end, &[recovery("s", "fan")]), [0]);
 }
 
 #[test]
-fn the_journal_is_not_held_by_a_table_that_is_in_step() {
+fn an_up_to_date_table_holds_no_records_in_the_journal() {
     let mut host = Host::start(MANY);
     host.sync("s", &["fan"]);
     host.follow();
@@ -336,13 +338,13 @@ fn the_journal_is_not_held_by_a_table_that_is_in_step() {
 }
 
 #[test]
-fn a_damaged_table_is_moved_aside_and_fills_again_from_the_journal() {
+fn a_damaged_table_is_moved_aside_and_filled_again_from_the_journal() {
     let mut host = Host::start(MANY);
     host.ingest(&[fault("s", "fan")]);
     host.follow();
     let path = host.folder.path().join("alerts-active.db");
     for companion in ["alerts-active.db-wal", "alerts-active.db-shm"] {
-        // There may be none.
+        // The file may not exist.
         let _ = std::fs::remove_file(host.folder.path().join(companion));
     }
     std::fs::write(&path, vec![b'x'; 8192]).unwrap();

@@ -1,5 +1,4 @@
-//! The table against a model of it, over every sequence of batches, restarts
-//! and crashes.
+//! The table against a model, over random sequences of batches, restarts and crashes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +8,7 @@ use std::{
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{Host, MANY, Said, fault};
+use super::{AlertRow, Host, MANY, fault};
 
 const STORAGES: [&str; 2] = ["s", "t"];
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -21,16 +20,16 @@ const FILES: [&str; 3] = [
 
 #[derive(Clone, Debug)]
 enum Step {
-    Ingest(Vec<Said>),
+    Ingest(Vec<AlertRow>),
     Sync(&'static str, BTreeSet<&'static str>),
     Follow,
-    /// Goes on from the files as they are: what was accepted and not followed
-    /// yet is like a crash between the two.
+    /// Starts again with the files as they are. Batches that were accepted and not applied
+    /// are like a crash in between.
     Restart,
-    /// Keeps the table's file as it is now.
-    Keep,
-    /// Goes on with the file that was kept: its later writes never got to the
-    /// disk, while recoveries that follow from later batches did.
+    /// Copies the file of the table.
+    CopyTable,
+    /// Starts again with the copy: later writes of the table never reached the disk, but the
+    /// recoveries that were appended to the journal did.
     Crash,
 }
 
@@ -41,10 +40,10 @@ struct Model {
 }
 
 impl Model {
-    fn ingest(&mut self, alerts: &[Said]) {
-        for said in alerts {
-            let key = (said.storage.to_owned(), said.name.to_owned());
-            if said.over {
+    fn ingest(&mut self, alerts: &[AlertRow]) {
+        for row in alerts {
+            let key = (row.storage.to_owned(), row.name.to_owned());
+            if row.is_recovery {
                 self.active.remove(&key);
             } else {
                 self.active.insert(key);
@@ -73,25 +72,27 @@ impl Model {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let said = (0..STORAGES.len(), 0..NAMES.len(), any::<bool>()).prop_map(|(s, n, over)| Said {
-        over,
-        ..fault(STORAGES[s], NAMES[n])
+    let row = (0..STORAGES.len(), 0..NAMES.len(), any::<bool>()).prop_map(|(s, n, is_recovery)| {
+        AlertRow {
+            is_recovery,
+            ..fault(STORAGES[s], NAMES[n])
+        }
     });
     let names = prop::collection::btree_set(prop::sample::select(&NAMES[..]), 0..4);
     prop_oneof![
-        4 => prop::collection::vec(said, 0..4).prop_map(Step::Ingest),
+        4 => prop::collection::vec(row, 0..4).prop_map(Step::Ingest),
         4 => (prop::sample::select(&STORAGES[..]), names).prop_map(|(s, names)| Step::Sync(s, names)),
         4 => Just(Step::Follow),
         2 => Just(Step::Restart),
-        1 => Just(Step::Keep),
+        1 => Just(Step::CopyTable),
         1 => Just(Step::Crash),
     ]
 }
 
-/// Puts the table's files of one folder into another, and nothing else of them.
+/// Copies the files of the table from one folder to another.
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     for name in FILES {
-        // What is not there is not there afterwards either.
+        // A file that is missing in `from` must be missing in `to`.
         let _ = fs::remove_file(to.join(name));
         if from.join(name).exists() {
             fs::copy(from.join(name), to.join(name)).unwrap();
@@ -105,7 +106,7 @@ proptest! {
     #[test]
     fn the_table_is_what_the_journal_says(steps in prop::collection::vec(step(), 1..24)) {
         let mut host = Host::start(MANY);
-        let kept = tempfile::tempdir().unwrap();
+        let copied = tempfile::tempdir().unwrap();
         let mut model = Model::default();
         for step in steps {
             match step {
@@ -120,9 +121,9 @@ proptest! {
                 }
                 Step::Follow => host.follow(),
                 Step::Restart => host.restart(),
-                Step::Keep => copy(host.folder.path(), kept.path()),
+                Step::CopyTable => copy(host.folder.path(), copied.path()),
                 Step::Crash => {
-                    copy(kept.path(), host.folder.path());
+                    copy(copied.path(), host.folder.path());
                     host.restart();
                 }
             }
