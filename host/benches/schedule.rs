@@ -15,8 +15,8 @@ use std::{env, str::FromStr, sync::Arc, time::Duration};
 use delfin_host::{
     batch_journal::BatchJournal,
     collect::{
-        CollectConfig, CollectSchedule, Collected, Destination, DriverRegistry, Refused, Scheduler,
-        drivers::fake,
+        CollectConfig, CollectSchedule, CollectedBatch, Destination, DestinationError,
+        DriverRegistry, Scheduler, drivers::fake,
     },
     journal::{self, JournalLimits},
 };
@@ -28,7 +28,7 @@ use uuid::Uuid;
 struct Keeps(Arc<BatchJournal>);
 
 impl Destination for Keeps {
-    async fn accept(&self, collected: Collected) -> Result<(), Refused> {
+    async fn accept(&self, collected: CollectedBatch) -> Result<(), DestinationError> {
         if collected.batch.rows.kind() == Kind::Performance {
             self.0.accept(collected.batch, None).await?;
         }
@@ -101,8 +101,8 @@ fn main() {
         println!("points              {}", sum(|one| one.points));
         println!("windows missed      {skipped}");
         println!(
-            "collections failed  {failed}, refused {}",
-            sum(|one| one.refused)
+            "collections failed  {failed}, rejected {}",
+            sum(|one| one.rejected)
         );
         println!("storages without    {silent}");
         println!("slowest last call   {:?}", slowest.unwrap_or_default());

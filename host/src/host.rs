@@ -13,7 +13,7 @@ use crate::{
     alert,
     api::{self, ApiParts, ApiState},
     batch_journal::{BatchJournal, BatchJournals},
-    collect::{Collected, Destination, DriverRegistry, Refused},
+    collect::{CollectedBatch, Destination, DestinationError, DriverRegistry},
     config::{Config, Loaded},
     delivery::ExporterHandle,
     exporters::{self, ExporterSet, ExporterStarter, Reloader},
@@ -198,8 +198,8 @@ struct CollectionDestination {
 }
 
 impl Destination for CollectionDestination {
-    async fn accept(&self, collected: Collected) -> Result<(), Refused> {
-        let Collected { batch, until_ms } = collected;
+    async fn accept(&self, collected: CollectedBatch) -> Result<(), DestinationError> {
+        let CollectedBatch { batch, until_ms } = collected;
         let storage_id = batch.storage_id.clone();
         let journal = self.journals.of(batch.rows.kind());
         journal.accept(batch, None).await?;

@@ -3,88 +3,28 @@
 
 use std::fmt::Write as _;
 
+use delfin_host::collect::{ResourceType, metric};
 use delfin_plugin_api::{PerformanceBatch, PerformanceBatchBuilder};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-/// The resource types of a storage, how many resources of each Delfin's fake
-/// driver reports, and the metrics of each: 31,629 series together.
-const RESOURCES: [(&str, usize, &[&str]); 7] = [
-    ("storage", 1, STORAGE),
-    ("storagePool", 100, BASIC),
-    ("volume", 2000, VOLUME),
-    ("controller", 5, CONTROLLER),
-    ("port", 10, BASIC),
-    ("disk", 100, BASIC),
-    ("filesystem", 10, FILESYSTEM),
-];
-
-const BASIC: &[&str] = &[
-    "throughput",
-    "responseTime",
-    "iops",
-    "readThroughput",
-    "writeThroughput",
-    "readIops",
-    "writeIops",
-];
-const CONTROLLER: &[&str] = &[
-    "throughput",
-    "responseTime",
-    "iops",
-    "readThroughput",
-    "writeThroughput",
-    "readIops",
-    "writeIops",
-    "cpuUsage",
-];
-const STORAGE: &[&str] = &[
-    "throughput",
-    "responseTime",
-    "readResponseTime",
-    "writeResponseTime",
-    "iops",
-    "readThroughput",
-    "writeThroughput",
-    "readIops",
-    "writeIops",
-];
-const VOLUME: &[&str] = &[
-    "throughput",
-    "responseTime",
-    "readResponseTime",
-    "writeResponseTime",
-    "iops",
-    "readThroughput",
-    "writeThroughput",
-    "readIops",
-    "writeIops",
-    "cacheHitRatio",
-    "readCacheHitRatio",
-    "writeCacheHitRatio",
-    "ioSize",
-    "readIoSize",
-    "writeIoSize",
-];
-const FILESYSTEM: &[&str] = &[
-    "throughput",
-    "readResponseTime",
-    "writeResponseTime",
-    "iops",
-    "readThroughput",
-    "writeThroughput",
-    "readIops",
-    "writeIops",
-    "ioSize",
-    "readIoSize",
-    "writeIoSize",
-];
+/// How many resources of each type Delfin's fake driver reports: 31,629 series together.
+fn count(resource_type: ResourceType) -> usize {
+    match resource_type {
+        ResourceType::Storage => 1,
+        ResourceType::StoragePool | ResourceType::Disk => 100,
+        ResourceType::Volume => 2_000,
+        ResourceType::Controller => 5,
+        ResourceType::Port | ResourceType::Filesystem => 10,
+    }
+}
 
 /// One collection of one storage at its largest: 31,629 series with eight labels.
 pub(crate) fn delfin_batch(points: usize, seed: u64) -> PerformanceBatch {
     let mut random = StdRng::seed_from_u64(seed);
     let mut batch = PerformanceBatchBuilder::new();
-    for (resource_type, count, metrics) in RESOURCES {
-        for resource in 0..count {
+    for (resource_type, metrics) in metric::STANDARD {
+        for resource in 0..count(resource_type) {
+            let resource_type = resource_type.as_str();
             let resource_id = format!("{resource_type}_{resource}");
             for metric in metrics {
                 let labels = [
@@ -92,7 +32,7 @@ pub(crate) fn delfin_batch(points: usize, seed: u64) -> PerformanceBatch {
                     ("resource_type", resource_type),
                     ("resource_id", &resource_id),
                     ("type", "RAW"),
-                    ("unit", unit(metric)),
+                    ("unit", metric.unit),
                     ("value_type", "gauge"),
                     ("name", "fake_driver"),
                     ("serial_number", "9652b2fd-1b8d-4f85-9da1-bfe30ef485eb"),
@@ -102,7 +42,7 @@ pub(crate) fn delfin_batch(points: usize, seed: u64) -> PerformanceBatch {
                     (time, random.random_range(1.0..100.0))
                 });
                 batch
-                    .series(metric, labels, points)
+                    .series(metric.name, labels, points)
                     .expect("a batch of this size fits");
             }
         }
@@ -138,15 +78,4 @@ pub(crate) fn as_json(batch: &PerformanceBatch) -> String {
 
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-fn unit(metric: &str) -> &'static str {
-    match metric {
-        "cpuUsage" => "%",
-        _ if metric.ends_with("Ratio") => "%",
-        _ if metric.ends_with("hroughput") => "MB/s",
-        _ if metric.ends_with("Time") => "ms",
-        _ if metric.ends_with("Size") => "KB",
-        _ => "IOPS",
-    }
 }

@@ -1,6 +1,6 @@
 -- The active alerts. Frozen: a change is a new user_version and a migration.
 
--- The record of the journal of alerts that comes next.
+-- The first record of the alert journal that is not in the table.
 CREATE TABLE place (
     id       INTEGER PRIMARY KEY CHECK (id = 1),
     next_seq INTEGER NOT NULL

@@ -1,27 +1,29 @@
 //! Where collected batches go.
 //!
-//! Knows nothing of who takes them, and nothing of drivers.
+//! Knows nothing of the journal and of drivers.
 
 use std::{error::Error, future::Future};
 
 use crate::batch::NewBatch;
 
-/// Why a destination did not take a batch.
-pub type Refused = Box<dyn Error + Send + Sync>;
+/// Why a destination rejected a batch.
+pub type DestinationError = Box<dyn Error + Send + Sync>;
 
-/// What one call of a driver brought.
+/// The batch of one driver call.
 #[derive(Clone, Debug)]
-pub struct Collected {
+pub struct CollectedBatch {
     /// Its `storage_id` is set.
     pub batch: NewBatch,
-    /// How far the storage is collected once the batch is accepted, in
-    /// milliseconds since the Unix epoch. Set for a storage that reports earlier
-    /// points when it is asked for them.
+    /// End of the batch's window, in milliseconds since the Unix epoch: after a restart,
+    /// collection continues there. `None` if the storage is not historic.
     pub until_ms: Option<i64>,
 }
 
-/// Takes collected batches.
+/// Accepts collected batches.
 pub trait Destination: Send + Sync + 'static {
-    /// Takes a batch, or says why not; then it is offered again later.
-    fn accept(&self, collected: Collected) -> impl Future<Output = Result<(), Refused>> + Send;
+    /// Accepts a batch. The caller sends a rejected batch again later.
+    fn accept(
+        &self,
+        collected: CollectedBatch,
+    ) -> impl Future<Output = Result<(), DestinationError>> + Send;
 }

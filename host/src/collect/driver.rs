@@ -73,7 +73,7 @@ pub trait Driver: Send {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// Whether the storage keeps points of the past. If not, the driver measures
-    /// the present only, whatever the window.
+    /// the present only, independent of the window.
     pub is_historic: bool,
     /// How long the storage keeps points, in milliseconds, where the driver knows.
     pub retention_ms: Option<i64>,

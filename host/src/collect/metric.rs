@@ -1,4 +1,4 @@
-//! Metrics: what drivers measure, in which unit, of which resources.
+//! Metrics: what drivers measure, the units, and the resources that have them.
 //!
 //! [`STANDARD`] is the table of the metrics that Delfin defines. Drivers, the
 //! capabilities of a storage and the benchmarks take names, units and

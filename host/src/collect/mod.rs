@@ -15,7 +15,7 @@ mod schedule;
 mod storage_info;
 
 pub use builder::{AlertBuilder, SeriesBuilder, StorageLabels};
-pub use destination::{Collected, Destination, Refused};
+pub use destination::{CollectedBatch, Destination, DestinationError};
 pub use driver::{
     ACCESS_OPTIONS, Capabilities, Driver, DriverError, DriverOptions, EXTRA, MetricInfo, TimeWindow,
 };

@@ -32,7 +32,7 @@ impl Collector for CollectionCollector {
         table.count(
             "collection_refused_batches",
             "Batches that the journal refused at the first attempt.",
-            |s| s.refused,
+            |s| s.rejected,
         )?;
         table.count(
             "collection_calls_skipped",

@@ -18,7 +18,9 @@ use crate::{
     api::{ApiParts, ApiState, serve},
     batch::Seq,
     batch_journal::{BatchJournal, BatchJournals},
-    collect::{Collected, Destination, DriverError, DriverRegistry, Refused, drivers::fake},
+    collect::{
+        CollectedBatch, Destination, DestinationError, DriverError, DriverRegistry, drivers::fake,
+    },
     config::{self, ApiConfig, JournalConfig, Loaded, Source, StorageConfig},
     delivery::{DeliveryParts, State},
     exporters::{ExporterSet, ExporterStarter, Reloader},
@@ -256,7 +258,7 @@ pub(super) fn declared() -> StorageConfig {
 struct Keeps(BatchJournals);
 
 impl Destination for Keeps {
-    async fn accept(&self, collected: Collected) -> Result<(), Refused> {
+    async fn accept(&self, collected: CollectedBatch) -> Result<(), DestinationError> {
         let batch = collected.batch;
         if batch.rows.kind() == Kind::Alert {
             self.0.alerts.accept(batch, None).await?;

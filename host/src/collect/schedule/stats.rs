@@ -18,7 +18,7 @@ pub struct CollectStats {
     /// Collections and alert syncs that failed. Their windows became part of later ones.
     pub failed: u64,
     /// Batches that the destination rejected. They are sent again.
-    pub refused: u64,
+    pub rejected: u64,
     /// Intervals that ended during an earlier call. Their time became part of later windows.
     pub skipped: u64,
     /// Points that the destination accepted.

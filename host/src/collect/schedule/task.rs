@@ -21,7 +21,7 @@ use super::{
 use crate::{
     batch::NewBatch,
     collect::{
-        destination::{Collected, Destination, Refused},
+        destination::{CollectedBatch, Destination, DestinationError},
         driver::DriverError,
         drivers::DriverFactory,
     },
@@ -41,7 +41,7 @@ pub(super) struct StorageTask<D> {
     windows: WindowPlanner,
     /// Points that the destination has not accepted yet. Until it does, the task
     /// measures nothing else.
-    unsent: Option<Collected>,
+    unsent: Option<CollectedBatch>,
     /// Whether the last alert batch that was forwarded was empty. The host knows
     /// nothing of the time before its start, so it forwards the first list in any case.
     last_alerts_empty: bool,
@@ -287,7 +287,7 @@ impl<D: Destination> StorageTask<D> {
         };
     }
 
-    async fn collect(&mut self, kind: Kind) -> Result<Collected, DriverCallError> {
+    async fn collect(&mut self, kind: Kind) -> Result<CollectedBatch, DriverCallError> {
         match kind {
             Kind::Performance => self.collect_points().await,
             Kind::Alert => {
@@ -297,8 +297,8 @@ impl<D: Destination> StorageTask<D> {
         }
     }
 
-    fn collected_alerts(&self, alerts: AlertBatch, complete: bool) -> Collected {
-        Collected {
+    fn collected_alerts(&self, alerts: AlertBatch, complete: bool) -> CollectedBatch {
+        CollectedBatch {
             batch: NewBatch {
                 rows: alerts.into(),
                 origin: Origin::Sync,
@@ -309,7 +309,7 @@ impl<D: Destination> StorageTask<D> {
         }
     }
 
-    async fn collect_points(&mut self) -> Result<Collected, DriverCallError> {
+    async fn collect_points(&mut self) -> Result<CollectedBatch, DriverCallError> {
         // The window is planned before the driver is opened: if opening fails, the next
         // window starts where this one does.
         let mut planned = self.windows.plan((self.clock)(), Instant::now());
@@ -327,7 +327,7 @@ impl<D: Destination> StorageTask<D> {
         let points = self.session.collect(planned.window).await?;
         self.windows.complete(&planned);
         self.report_cut(&planned, is_historic);
-        Ok(Collected {
+        Ok(CollectedBatch {
             batch: NewBatch {
                 rows: points.into(),
                 origin: Origin::Collection,
@@ -339,7 +339,7 @@ impl<D: Destination> StorageTask<D> {
     }
 
     /// Forwards points; keeps those that the destination rejects.
-    async fn forward_points(&mut self, collected: Collected) {
+    async fn forward_points(&mut self, collected: CollectedBatch) {
         let items = collected.batch.rows.items();
         if items == 0 {
             return;
@@ -358,7 +358,7 @@ impl<D: Destination> StorageTask<D> {
 
     /// Forwards alerts. The task does not keep those that the destination rejects: the
     /// next list replaces them.
-    async fn forward_alerts(&mut self, collected: Collected) -> Result<(), Refused> {
+    async fn forward_alerts(&mut self, collected: CollectedBatch) -> Result<(), DestinationError> {
         let items = collected.batch.rows.items();
         // The first empty list says that all alerts have ended; further ones say nothing.
         if items == 0 && self.last_alerts_empty {
@@ -374,7 +374,7 @@ impl<D: Destination> StorageTask<D> {
         Ok(())
     }
 
-    fn on_success(&mut self, kind: Kind, collected: &Collected, took: Duration) {
+    fn on_success(&mut self, kind: Kind, collected: &CollectedBatch, took: Duration) {
         let storage = self.config.id.as_str();
         if self.errors.remove(&kind).is_some() {
             log::info!(storage, kind = kind.as_str(); "storage answers again");
@@ -423,9 +423,9 @@ impl<D: Destination> StorageTask<D> {
         }
     }
 
-    fn on_rejected(&mut self, error: &Refused) {
+    fn on_rejected(&mut self, error: &DestinationError) {
         let storage = self.config.id.as_str();
-        self.stats.lock().refused += 1;
+        self.stats.lock().rejected += 1;
         if !std::mem::replace(&mut self.is_rejected, true) {
             log::warn!(storage, error:%; "collected batch not accepted, retrying at the next interval");
         }
@@ -454,7 +454,7 @@ impl FollowUp {
 }
 
 /// The part of an interval, from 0 to 1, after which a storage starts. The same for the
-/// same id; a hash, so that storages are spread evenly whatever their ids are.
+/// same id; a hash, so that any set of ids is spread evenly.
 fn spread(id: &str, kind: Kind) -> f64 {
     let name = [kind.as_str(), id].join("\0");
     let (high, _) = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).as_u64_pair();

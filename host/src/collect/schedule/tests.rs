@@ -15,8 +15,9 @@ use tokio::{
 use super::*;
 use crate::batch::{AnyBatch, NewBatch};
 use crate::collect::{
-    AlertBuilder, Capabilities, Collected, Driver, DriverError, DriverOptions, Refused, Resource,
-    ResourceType, SeriesBuilder, StorageDetails, StorageInfo, TimeWindow, metric::IOPS,
+    AlertBuilder, Capabilities, CollectedBatch, DestinationError, Driver, DriverError,
+    DriverOptions, Resource, ResourceType, SeriesBuilder, StorageDetails, StorageInfo, TimeWindow,
+    metric::IOPS,
 };
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -34,7 +35,7 @@ struct ScriptedDriver {
 
 /// Sends accepted batches to the test, unless the test makes it reject them.
 struct ScriptedDestination {
-    accepted: mpsc::UnboundedSender<Collected>,
+    accepted: mpsc::UnboundedSender<CollectedBatch>,
     refusals: AtomicUsize,
     permits: Semaphore,
 }
@@ -44,7 +45,7 @@ struct Fixture {
     registry: DriverRegistry,
     storages: Vec<CollectConfig>,
     destination: Arc<ScriptedDestination>,
-    accepted: mpsc::UnboundedReceiver<Collected>,
+    accepted: mpsc::UnboundedReceiver<CollectedBatch>,
     set_ms: Arc<AtomicI64>,
 }
 
@@ -96,7 +97,7 @@ impl Driver for ScriptedDriver {
 }
 
 impl Destination for ScriptedDestination {
-    async fn accept(&self, collected: Collected) -> Result<(), Refused> {
+    async fn accept(&self, collected: CollectedBatch) -> Result<(), DestinationError> {
         let permit = self.permits.acquire().await;
         drop(permit);
         let left = self.refusals.load(Ordering::SeqCst);
@@ -348,7 +349,7 @@ async fn rejected_points_are_sent_again_and_nothing_is_lost() {
             (1_020_000, 1_030_000)
         ]
     );
-    assert_eq!(scheduler.monitor().stats()["s"].refused, 3);
+    assert_eq!(scheduler.monitor().stats()["s"].rejected, 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ CREATE TABLE storages (
     access          BLOB    NOT NULL  -- sealed JSON
 ) STRICT;
 
--- Declared storages have their place here too: no reference to the other table.
+-- Also has declared storages, so it does not reference the other table.
 CREATE TABLE progress (
     storage_id TEXT    PRIMARY KEY,
     until_ms   INTEGER NOT NULL

@@ -11,7 +11,7 @@ use std::{
 
 use procfs::{DiskStat, FromReadSI, KernelStats, process::MountInfo};
 
-use super::rates::{Counters, Direction};
+use super::rates::{Counters, IoCounters};
 use crate::collect::driver::DriverError;
 
 /// File systems of images. They are always full and read-only.
@@ -150,12 +150,12 @@ impl Kernel {
             sequence: number(&block.join("diskseq")),
             role: role(&stat.name, &block),
             counters: Counters {
-                read: Direction {
+                read: IoCounters {
                     ios: stat.reads,
                     sectors: stat.sectors_read,
                     busy_ms: stat.time_reading,
                 },
-                write: Direction {
+                write: IoCounters {
                     ios: stat.writes,
                     sectors: stat.sectors_written,
                     busy_ms: stat.time_writing,

@@ -13,7 +13,7 @@ pub(super) trait Machine: Send {
     /// How long the machine has been awake, since an arbitrary start.
     fn awake(&self) -> Duration;
 
-    /// The time of day, in milliseconds since the epoch.
+    /// The time of day, in milliseconds since the Unix epoch.
     fn now_ms(&self) -> i64;
 
     fn wait(&self, time: Duration);

@@ -17,13 +17,13 @@ const WRAP: u64 = 1 << 32;
 /// readings of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counters {
-    pub(super) read: Direction,
-    pub(super) write: Direction,
+    pub(super) read: IoCounters,
+    pub(super) write: IoCounters,
 }
 
 /// Counters of reads or of writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Direction {
+pub(super) struct IoCounters {
     pub(super) ios: u64,
     pub(super) sectors: u64,
     /// Sum of the durations of all operations.
@@ -72,12 +72,12 @@ impl Counters {
         }
     }
 
-    fn both(&self) -> Direction {
+    fn both(&self) -> IoCounters {
         self.read.plus(&self.write)
     }
 }
 
-impl Direction {
+impl IoCounters {
     fn since(&self, earlier: &Self) -> Option<Self> {
         Some(Self {
             ios: advance(earlier.ios, self.ios)?,
