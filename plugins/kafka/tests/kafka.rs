@@ -1,4 +1,4 @@
-//! The built library against Apache Kafka itself.
+//! The built library with a real Apache Kafka.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -20,7 +20,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::broker::{Arrived, Broker, PATIENCE};
 
-/// The broker of all tests but those that kill theirs. It ends with the process.
+/// The broker of all tests that do not kill it. It ends with the process.
 fn shared() -> Option<&'static Broker> {
     static BROKER: OnceLock<Option<Broker>> = OnceLock::new();
     let start = || Broker::start().map(Broker::throw_away);
@@ -53,7 +53,7 @@ fn export(instance: &mut Instance, batch: &RecordBatch, remaining: Duration) -> 
     decode_outcome(instance.export_with(batch, &call))
 }
 
-/// Delivers a batch as a host does: what failed is sent again until nothing does.
+/// Delivers a batch like a host: sends failed rows again until all are delivered.
 fn deliver(instance: &mut Instance, batch: &RecordBatch, remaining: Duration) {
     let start = Instant::now();
     let mut open = vec![batch.clone()];
@@ -93,7 +93,7 @@ fn sent(batch: &PerformanceBatch) -> Vec<Plain> {
 }
 
 fn triples(arrived: &[Arrived]) -> Vec<Plain> {
-    // Not `f64`: `serde_json` reads a number a bit off.
+    // Not `f64`: `serde_json` rounds some numbers differently.
     type Triple<'a> = (
         String,
         BTreeMap<String, String>,
@@ -125,7 +125,7 @@ fn streams(arrived: &[Arrived]) -> Vec<Plain> {
     plain
 }
 
-/// That many series of five storages, one storage after the other, numbered.
+/// Numbered series of five storages, one storage after the other.
 fn numbered(series: usize) -> PerformanceBatch {
     let mut batch = PerformanceBatchBuilder::new();
     for index in 0..series {
@@ -139,7 +139,8 @@ fn numbered(series: usize) -> PerformanceBatch {
     batch.build()
 }
 
-/// The numbers that arrived, by storage, in order; which partition, never two.
+/// The numbers that arrived, by storage, in order. Checks that each storage is in one
+/// partition.
 fn numbers(arrived: &[Arrived]) -> BTreeMap<String, Vec<usize>> {
     let mut partitions = BTreeMap::new();
     let mut numbers = BTreeMap::<String, Vec<usize>>::new();
@@ -178,7 +179,7 @@ fn all_series_of_a_large_storage_arrive_item_by_item() {
         } else {
             triples(&arrived)
         };
-        // All of it has one key, so it has one order.
+        // All series have one key, so they have one order.
         assert!(
             read == expected,
             "{format} {compression}: {} of 31629",
@@ -188,7 +189,7 @@ fn all_series_of_a_large_storage_arrive_item_by_item() {
 }
 
 #[test]
-fn a_message_bears_its_key_its_time_and_its_headers() {
+fn a_message_has_its_key_its_timestamp_and_its_headers() {
     let Some(broker) = shared() else { return };
     broker.create_topic("headers", 1, &[]);
     let harness = harness();
@@ -235,13 +236,13 @@ fn alerts_arrive_one_by_one_and_in_order() {
 }
 
 #[test]
-fn a_broker_killed_in_the_middle_and_started_again_misses_nothing() {
+fn a_broker_that_is_killed_and_restarted_gets_every_row() {
     let Some(mut broker) = Broker::start() else {
         return;
     };
     let harness = harness();
     let batch = numbered(10_000);
-    // A short queue makes the exporter wait, and leaves time to kill the broker.
+    // With a short queue the exporter waits, which leaves time to kill the broker.
     let short = json!({ "queue.buffering.max.messages": 20 });
     let one_by_one = json!({ "message_format": "json", "message_rows": 1, "librdkafka": short });
     for (topic, remaining) in [
@@ -256,7 +257,7 @@ fn a_broker_killed_in_the_middle_and_started_again_misses_nothing() {
         broker.kill();
         assert!(
             !delivery.is_finished(),
-            "the batch was through before the broker was killed"
+            "the batch was delivered before the broker was killed"
         );
         broker.run();
         delivery.join().unwrap();
@@ -265,17 +266,17 @@ fn a_broker_killed_in_the_middle_and_started_again_misses_nothing() {
         for (storage, (key, numbers)) in numbers.into_iter().enumerate() {
             let expected: Vec<_> = (storage * 2000..(storage + 1) * 2000).collect();
             if remaining == PATIENCE {
-                // One call, and an idempotent producer: nothing comes twice.
+                // No duplicates within one call: the producer is idempotent.
                 assert!(numbers == expected, "{key}");
             } else {
-                assert!(expected == as_last_said(&numbers), "{key}");
+                assert!(expected == last_occurrences(&numbers), "{key}");
             }
         }
     }
 }
 
-/// What is left when each number counts where it comes last.
-fn as_last_said(numbers: &[usize]) -> Vec<usize> {
+/// Each number where it occurs last.
+fn last_occurrences(numbers: &[usize]) -> Vec<usize> {
     let mut seen = std::collections::HashSet::new();
     let mut last: Vec<_> = numbers
         .iter()
@@ -288,7 +289,7 @@ fn as_last_said(numbers: &[usize]) -> Vec<usize> {
 }
 
 #[test]
-fn a_topic_that_is_missing_pauses_with_its_name_and_the_remedy() {
+fn a_missing_topic_pauses_the_exporter_with_its_name_and_the_remedy() {
     let Some(broker) = shared() else { return };
     let harness = harness();
     let mut instance = performance(&harness, &broker.servers(), "missing", &json!({}));
@@ -296,13 +297,13 @@ fn a_topic_that_is_missing_pauses_with_its_name_and_the_remedy() {
     let message = "topic `missing` does not exist (create it, or name another one)".to_owned();
     let outcome = export(&mut instance, batch.as_arrow(), PATIENCE);
     assert_eq!(outcome, Err(Failure::Misconfigured { message }));
-    // Once the topic is there, nothing has to be restarted.
+    // No restart is needed once the topic exists.
     broker.create_topic("missing", 1, &[]);
     deliver_after_pause(&mut instance, batch.as_arrow());
     assert_eq!(triples(&broker.arrived("missing", 1)), sent(&batch));
 }
 
-/// A paused exporter is tried now and then.
+/// Retries like a host does with a paused exporter.
 fn deliver_after_pause(instance: &mut Instance, batch: &RecordBatch) {
     let start = Instant::now();
     while let Err(failure) = export(instance, batch, PATIENCE) {
@@ -311,7 +312,7 @@ fn deliver_after_pause(instance: &mut Instance, batch: &RecordBatch) {
 }
 
 #[test]
-fn a_series_that_is_too_large_for_the_topic_is_refused_alone() {
+fn a_series_that_is_too_large_for_the_topic_is_rejected_alone() {
     let Some(broker) = shared() else { return };
     broker.create_topic("small", 1, &[("max.message.bytes", "20000")]);
     let harness = harness();
@@ -341,7 +342,7 @@ fn a_series_that_is_too_large_for_the_topic_is_refused_alone() {
 }
 
 #[test]
-fn a_wrong_password_pauses_and_the_right_one_delivers() {
+fn a_wrong_password_pauses_the_exporter_and_the_right_one_delivers() {
     let Some(broker) = shared() else { return };
     broker.create_topic("sasl", 1, &[]);
     let harness = harness();
@@ -367,7 +368,7 @@ fn a_wrong_password_pauses_and_the_right_one_delivers() {
 }
 
 #[test]
-fn tls_delivers_to_a_broker_that_is_trusted_and_to_no_other() {
+fn tls_delivers_to_a_trusted_broker_only() {
     let Some(broker) = shared() else { return };
     broker.create_topic("tls", 1, &[]);
     let harness = harness();

@@ -1,7 +1,7 @@
-"""Delfin's own Prometheus exporter on the batch of the benchmark beside it.
+"""Delfin's own Prometheus exporter on the batch of the benchmark.
 
-Reads the batch from a file, a series a line, and prints the seconds that the
-exporter takes to write it out; reading does not count.
+Reads the batch from a file, one series per line, and prints the seconds that the
+exporter takes to write it.
 """
 import json
 import sys

@@ -1,7 +1,7 @@
-//! An Apache Kafka broker for a test, and what has arrived there.
+//! An Apache Kafka broker for a test, and the messages that it has.
 //!
-//! Promises: the broker ends with the test's process, whatever becomes of it.
-//! Where there is none to be had, CI fails; elsewhere the test says so and ends.
+//! Promises: the broker ends with the test process, also if that is killed. If no
+//! broker can be started, the test fails in CI and prints `SKIPPED` elsewhere.
 
 use std::{
     io::{PipeWriter, Write, pipe},
@@ -21,7 +21,7 @@ use rdkafka::{
 };
 use tempfile::TempDir;
 
-/// How long a test waits for what will certainly come.
+/// How long a test waits for something that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/kafka");
@@ -33,7 +33,6 @@ pub(crate) struct Broker {
     running: Option<Running>,
 }
 
-/// A message as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrived {
     pub(crate) partition: i32,
@@ -45,12 +44,12 @@ pub(crate) struct Arrived {
 
 struct Running {
     process: Child,
-    /// Closed, it ends the process.
+    /// Closing the pipe ends the process.
     life: Option<PipeWriter>,
 }
 
 impl Broker {
-    /// A running broker; none where it cannot be had and need not.
+    /// A running broker; `None` if none can be started and the test is skipped.
     pub(crate) fn start() -> Option<Self> {
         let fetched = Command::new(SCRIPT).arg("fetch").output();
         let fetched = fetched.is_ok_and(|output| output.status.success());
@@ -58,7 +57,7 @@ impl Broker {
         if !(fetched && java) {
             let what = "no Apache Kafka to test against (run `make setup`)";
             assert!(std::env::var_os("CI").is_none(), "{what}");
-            // Past the test's captured output, or nobody would see it.
+            // Not through a macro: the output of a passing test is captured.
             writeln!(std::io::stderr().lock(), "\nSKIPPED: {what}\n").ok();
             return None;
         }
@@ -71,7 +70,7 @@ impl Broker {
         Some(broker)
     }
 
-    /// Runs it, on the same ports and with the same data as before.
+    /// Starts the broker again, with the same ports and data.
     pub(crate) fn run(&mut self) {
         let (theirs, ours) = pipe().unwrap();
         let mut command = Command::new(SCRIPT);
@@ -101,38 +100,37 @@ impl Broker {
         }
     }
 
-    /// Has its data removed when the test's process ends.
+    /// Removes the data when the test process ends.
     pub(crate) fn throw_away(self) -> Self {
         std::fs::write(self.folder().join("throwaway"), "").unwrap();
         self
     }
 
-    /// Kills it, as a machine fails.
+    /// Kills the broker, as if its machine had failed.
     pub(crate) fn kill(&mut self) {
         self.running = None;
     }
 
-    /// Where it listens without asking who is there.
+    /// The listener without authentication.
     pub(crate) fn servers(&self) -> String {
         format!("127.0.0.1:{}", self.ports[0])
     }
 
-    /// Where `delfin` logs in with `delfin-secret`.
+    /// The listener with SASL: user `delfin`, password `delfin-secret`.
     pub(crate) fn sasl_servers(&self) -> String {
         format!("127.0.0.1:{}", self.ports[1])
     }
 
-    /// Where it speaks TLS, with a certificate that [`Broker::ca`] knows.
+    /// The listener with TLS; [`Broker::ca`] signs its certificate.
     pub(crate) fn tls_servers(&self) -> String {
         format!("127.0.0.1:{}", self.ports[2])
     }
 
-    /// The certificate to trust.
+    /// The PEM file of the authority.
     pub(crate) fn ca(&self) -> String {
         self.folder().join("ca.pem").display().to_string()
     }
 
-    /// Creates a topic.
     pub(crate) fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
         let admin: AdminClient<DefaultClientContext> = config(&self.ports, 0).create().unwrap();
         let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
@@ -149,7 +147,7 @@ impl Broker {
         assert_eq!(created, [Ok(name.to_owned())]);
     }
 
-    /// How many messages have arrived in a topic.
+    /// The number of messages in a topic.
     pub(crate) fn count(&self, topic: &str, partitions: i32) -> i64 {
         let consumer: BaseConsumer = config(&self.ports, 0).create().unwrap();
         let ends = (0..partitions).map(|partition| {
@@ -159,7 +157,7 @@ impl Broker {
         ends.sum()
     }
 
-    /// All that has arrived in a topic, each partition in order.
+    /// All messages of a topic, each partition in order.
     pub(crate) fn arrived(&self, topic: &str, partitions: i32) -> Vec<Arrived> {
         let mut arrived = Vec::new();
         for partition in 0..partitions {
@@ -171,11 +169,11 @@ impl Broker {
             all.add_partition_offset(topic, partition, rdkafka::Offset::Beginning)
                 .unwrap();
             consumer.assign(&all).unwrap();
-            // Messages that were never visible leave gaps in the offsets.
+            // Offsets have gaps, so the end is not known by counting.
             let mut next = 0;
             while next < end {
                 let Ok(message) = consumer.poll(PATIENCE).unwrap() else {
-                    // A broker that has just come back; librdkafka goes on by itself.
+                    // The broker has just restarted; librdkafka reconnects.
                     continue;
                 };
                 next = message.offset() + 1;
@@ -223,14 +221,13 @@ fn config(ports: &[u16; 4], port: usize) -> ClientConfig {
     config
         .set("group.id", "test")
         .set("fetch.wait.max.ms", "10")
-        // Otherwise the broker is busy with what a group has read.
+        // Otherwise the broker spends its time on commits of the group.
         .set("enable.auto.commit", "false");
     config
 }
 
-/// Ports that nobody listens on, all different, and none of those that the
-/// system gives to who connects: while the broker is down, a client that tries
-/// such a port again and again may in the end be connected to itself.
+/// Four different free ports, outside the range of ephemeral ports: while the broker
+/// is down, a client that reconnects to an ephemeral port could connect to itself.
 fn free_ports() -> [u16; 4] {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let free = |()| {

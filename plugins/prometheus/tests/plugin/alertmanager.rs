@@ -1,4 +1,4 @@
-//! A real Alertmanager gets the alerts.
+//! Alerts in a real Alertmanager.
 
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, Batch, Failure, NewAlert, decode_outcome, testkit::Instance,
@@ -15,8 +15,8 @@ const NAMES: [&str; 4] = [
     "SNMP connect failed",
 ];
 
-/// The alerts of one sync: what may change from one to the next does.
-fn sighting(sync: usize, names: &[&str], category: &str) -> AlertBatch {
+/// The alerts of one sync. Columns that may change from sync to sync do.
+fn report(sync: usize, names: &[&str], category: &str) -> AlertBatch {
     let mut batch = AlertBatchBuilder::new();
     for name in names {
         let id = sync.to_string();
@@ -48,7 +48,7 @@ fn send(exporter: &mut Instance, batch: &AlertBatch) {
 }
 
 #[test]
-fn alerts_are_in_alertmanager_once_until_they_recover_whatever_is_restarted() {
+fn alerts_are_in_alertmanager_once_until_they_recover_also_after_restarts() {
     let (lab, port) = (Lab::new(), free_port());
     let Some(alertmanager) = Alertmanager::start(lab.folder.path(), port) else {
         return;
@@ -58,35 +58,35 @@ fn alerts_are_in_alertmanager_once_until_they_recover_whatever_is_restarted() {
     assert_eq!(decode_outcome(exporter.call("health")), Ok(()));
     assert_eq!(alertmanager.names(), [""; 0]);
     for sync in 0..3 {
-        send(&mut exporter, &sighting(sync, &NAMES, "Fault"));
+        send(&mut exporter, &report(sync, &NAMES, "Fault"));
     }
     assert_eq!(alertmanager.names(), NAMES);
     check_first(&alertmanager.active()[0]);
 
-    send(&mut exporter, &sighting(4, &NAMES[1..2], "Recovery"));
+    send(&mut exporter, &report(4, &NAMES[1..2], "Recovery"));
     assert_eq!(alertmanager.names(), [NAMES[0], NAMES[2], NAMES[3]]);
 
-    // Alertmanager is stopped, and has forgotten everything when it is back.
+    // Alertmanager has no alerts after a restart.
     drop(alertmanager);
-    let failure = exporter.export(sighting(5, &NAMES, "Fault").as_arrow());
+    let failure = exporter.export(report(5, &NAMES, "Fault").as_arrow());
     let failure = decode_outcome(failure).unwrap_err();
     assert!(matches!(failure, Failure::Retry { .. }), "{failure:?}");
     let alertmanager = Alertmanager::start(lab.folder.path(), port).unwrap();
-    send(&mut exporter, &sighting(5, &NAMES, "Fault"));
+    send(&mut exporter, &report(5, &NAMES, "Fault"));
     assert_eq!(alertmanager.names(), NAMES);
 
-    // The host is stopped and started: what it knew of is still the same.
+    // The alerts are still the same after a restart of the exporter.
     drop(exporter);
     let mut exporter = lab.alerts(&settings);
-    send(&mut exporter, &sighting(6, &NAMES, "Fault"));
+    send(&mut exporter, &report(6, &NAMES, "Fault"));
     assert_eq!(alertmanager.names(), NAMES);
-    send(&mut exporter, &sighting(7, &NAMES, "Recovery"));
+    send(&mut exporter, &report(7, &NAMES, "Recovery"));
     assert_eq!(alertmanager.names(), [""; 0]);
 }
 
-/// An alert of one storage: name, location, sequence number, match key, severity,
-/// and a new id whenever it is seen.
-fn seen([name, location, sequence, key, severity]: [&str; 5], time: i64) -> AlertBatch {
+/// An alert: name, location, sequence number, match key and severity. Its id
+/// changes with the time.
+fn reported([name, location, sequence, key, severity]: [&str; 5], time: i64) -> AlertBatch {
     let mut batch = AlertBatchBuilder::new();
     let id = time.to_string();
     let texts = [
@@ -107,7 +107,7 @@ fn seen([name, location, sequence, key, severity]: [&str; 5], time: i64) -> Aler
 }
 
 #[test]
-fn an_alert_seen_twice_is_one_in_alertmanager_and_two_alerts_are_two() {
+fn an_alert_reported_twice_is_one_in_alertmanager_and_two_alerts_are_two() {
     let (lab, port) = (Lab::new(), free_port());
     let Some(alertmanager) = Alertmanager::start(lab.folder.path(), port) else {
         return;
@@ -117,23 +117,23 @@ fn an_alert_seen_twice_is_one_in_alertmanager_and_two_alerts_are_two() {
     let first = ["Link down", "port 1", "7", "", "Major"];
     let mut check = |alert: [&str; 5], fires: usize| {
         let fingerprints = [0, 1].map(|time| {
-            send(&mut exporter, &seen(alert, time));
+            send(&mut exporter, &reported(alert, time));
             let active = alertmanager.active();
             assert_eq!(active.len(), fires, "{alert:?}: {active:?}");
             let active = active.iter().map(|alert| alert["fingerprint"].to_string());
             active.collect::<Vec<_>>()
         });
-        // Nobody is notified of it once more.
+        // The same fingerprint: Alertmanager sends no second notification.
         assert_eq!(fingerprints[0], fingerprints[1], "{alert:?}");
     };
     check(first, 1);
-    // More severe, and the same.
+    // The severity changes, the alert is the same.
     check(["Link down", "port 1", "7", "", "Fatal"], 1);
     check(["Link up", "port 1", "7", "", "Fatal"], 2);
     check(["Link down", "port 2", "7", "", "Fatal"], 3);
     check(["Link down", "port 1", "8", "", "Fatal"], 4);
     check(["Link down", "port 1", "7", "key", "Fatal"], 5);
-    // Its driver knows it again whatever it is called.
+    // With a match key the name does not matter.
     check(["Link lost", "port 3", "9", "key", "Fatal"], 5);
     check(["Link lost", "port 3", "9", "another", "Fatal"], 6);
 }
@@ -158,7 +158,7 @@ fn check_first(alert: &Value) {
         "seen in sync 2 \"quoted\" \\ \n"
     );
     assert_eq!(annotations["rack_no"], "7");
-    // The first sighting began it, and it outlives `resolve_timeout`, one second here.
+    // The first report sets the start. The alert outlives `resolve_timeout`, one second here.
     assert_eq!(alert["startsAt"], "2023-11-14T22:13:20.000Z");
     let time = |key: &str| humantime::parse_rfc3339(alert[key].as_str().unwrap()).unwrap();
     let fires_for = time("endsAt").duration_since(time("updatedAt")).unwrap();

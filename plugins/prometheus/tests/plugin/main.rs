@@ -1,27 +1,27 @@
-//! The built library: the conformance suite, its page and its answers to an
-//! Alertmanager's, and real servers at the other end.
+//! The built library: the conformance suite, the page, the outcomes of
+//! Alertmanager's responses, and real servers.
 //!
-//! `make setup` brings Prometheus and Alertmanager. Where they are
-//! missing, CI fails, and elsewhere their tests say so and do nothing.
+//! `make setup` brings Prometheus and Alertmanager. Where they are missing, their
+//! tests fail in CI and print that they are skipped elsewhere.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test whose surroundings are not as they should be has failed"
+    reason = "a test fails where its environment does not work"
 )]
 
 mod alertmanager;
-mod answers;
-mod fake;
 mod page;
 mod prometheus;
+mod responses;
+mod server;
 mod support;
 
 use serde_json::json;
 
 #[test]
 fn conforms() {
-    let receiver = fake::Receiver::start(|_| fake::Answer::ok());
+    let receiver = server::FakeAlertmanager::start(|_| server::FakeResponse::ok());
     delfin_plugin_api::testkit::conformance(|exporter, _| match exporter {
-        // A port that was given back; each instance of the suite has its own.
+        // Port 0: several instances of the suite are open at the same time.
         "PerformanceExporterPrometheus" => json!({
             "metric_server_ip": "127.0.0.1",
             "metric_server_port": 0,

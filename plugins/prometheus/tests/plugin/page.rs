@@ -24,7 +24,7 @@ fn url(port: u16) -> String {
 }
 
 #[test]
-fn a_scrape_gets_the_form_that_it_asks_for_and_consumes_nothing() {
+fn a_scrape_gets_the_format_that_it_accepts_and_changes_nothing() {
     let (lab, port) = (Lab::new(), free_port());
     let mut page = lab.page(json!({}), port);
     export(&mut page, &sample::performance(3000, 2));
@@ -69,14 +69,14 @@ fn scrapes_at_the_same_time_get_the_same_page() {
 }
 
 #[test]
-fn clients_that_stall_or_talk_nonsense_keep_nobody_from_the_page() {
+fn clients_that_stall_or_send_invalid_requests_do_not_block_other_scrapes() {
     let (lab, port) = (Lab::new(), free_port());
     let mut page = lab.page(json!({}), port);
     export(&mut page, &sample::performance(100_000, 1));
     let stalled: Vec<_> = (0..20)
         .map(|_| {
             let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-            // Asks for a page that fits into no buffer, and reads none of it.
+            // Requests a page that exceeds every buffer, and reads nothing.
             stream
                 .write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")
                 .unwrap();
@@ -100,7 +100,7 @@ fn clients_that_stall_or_talk_nonsense_keep_nobody_from_the_page() {
 }
 
 #[test]
-fn what_is_not_the_page_is_told_where_it_is() {
+fn other_paths_and_methods_are_refused() {
     let (lab, port) = (Lab::new(), free_port());
     let _page = lab.page(json!({}), port);
     let base = format!("http://127.0.0.1:{port}");
@@ -114,7 +114,7 @@ fn what_is_not_the_page_is_told_where_it_is() {
 }
 
 #[test]
-fn without_the_password_there_is_no_page() {
+fn a_scrape_without_the_password_is_refused() {
     let (lab, port) = (Lab::new(), free_port());
     let settings = json!({ "username": "prom", "password": "secret" });
     let mut page = lab.page(settings, port);
@@ -168,7 +168,7 @@ fn with_a_certificate_the_page_is_https() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_tried_again_and_one_that_was_closed_is_free() {
+fn a_port_in_use_is_retried_and_a_closed_one_is_free() {
     let (lab, port) = (Lab::new(), free_port());
     let mut page = lab.page(json!({}), port);
     export(&mut page, &sample::performance(10, 1));

@@ -30,7 +30,7 @@ fn series(prometheus: &Prometheus, count: usize) -> BTreeMap<Labels, f64> {
     })
 }
 
-/// What Prometheus should know of a batch, reckoned without the plugin.
+/// The series that Prometheus should have, computed without the plugin.
 fn expected(batch: &PerformanceBatch) -> BTreeMap<Labels, f64> {
     let series = batch.series().map(|series| {
         let mut labels = BTreeMap::new();
@@ -60,8 +60,8 @@ fn expected(batch: &PerformanceBatch) -> BTreeMap<Labels, f64> {
     series.collect()
 }
 
-/// Texts that have broken pages before, and values that need all their digits.
-fn awkward() -> PerformanceBatch {
+/// Special characters in labels, and values that need all their digits.
+fn special() -> PerformanceBatch {
     let mut batch = PerformanceBatchBuilder::new();
     let texts = [
         "\"quoted\" \\back\\slash\\n",
@@ -93,27 +93,27 @@ fn awkward() -> PerformanceBatch {
 }
 
 #[test]
-fn prometheus_has_every_series_with_its_value_and_labels_whatever_is_restarted() {
+fn prometheus_has_every_series_with_its_value_and_labels_after_restarts() {
     let (lab, port) = (Lab::new(), free_port());
     let mut page = lab.page(json!({}), port);
     let first = sample::performance(3000, 3);
     export(&mut page, &first);
-    export(&mut page, &awkward());
+    export(&mut page, &special());
     let Some(prometheus) = start(&lab, port, "") else {
         return;
     };
     let mut all = expected(&first);
-    all.extend(expected(&awkward()));
+    all.extend(expected(&special()));
     assert_eq!(all.len(), 3007);
     assert_eq!(series(&prometheus, 3007), all);
 
-    // The host is stopped and started.
+    // Restart the exporter.
     drop(page);
     let mut page = lab.page(json!({}), port);
     assert_eq!(series(&prometheus, 3007), all);
     drop(prometheus);
 
-    // Prometheus is stopped and started, and there are new values and series.
+    // Restart Prometheus, with new values and series on the page.
     let second = sample::performance(3100, 4);
     export(&mut page, &second);
     let prometheus = start(&lab, port, "").unwrap();
@@ -152,7 +152,7 @@ fn prometheus_scrapes_over_tls_with_a_password() {
 }
 
 #[test]
-fn with_timestamps_prometheus_has_a_sample_at_the_time_of_its_measurement() {
+fn with_timestamps_prometheus_stores_the_time_of_measurement() {
     let (lab, port) = (Lab::new(), free_port());
     let mut page = lab.page(json!({ "send_timestamps": true }), port);
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -172,14 +172,14 @@ fn with_timestamps_prometheus_has_a_sample_at_the_time_of_its_measurement() {
 }
 
 #[test]
-fn promtool_has_nothing_to_say_but_of_delfins_names() {
+fn promtool_objects_only_to_the_names_of_delfin() {
     let (lab, port) = (Lab::new(), free_port());
     let mut page = lab.page(json!({}), port);
     export(&mut page, &sample::performance(300, 1));
-    export(&mut page, &awkward());
+    export(&mut page, &special());
     let page = get(&format!("http://127.0.0.1:{port}/metrics"), &[]).unwrap();
-    let Some(said) = receivers::promtool_messages(&page.body) else {
+    let Some(messages) = receivers::promtool_messages(&page.body) else {
         return;
     };
-    assert_eq!(said, [""; 0]);
+    assert_eq!(messages, [""; 0]);
 }

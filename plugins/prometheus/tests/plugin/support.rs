@@ -1,4 +1,4 @@
-//! What the tests share: instances and requests.
+//! Shared by the tests: instances and requests.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ impl Lab {
         }
     }
 
-    /// A page with these settings, and a port for it.
+    /// A page with these settings on this port.
     pub(crate) fn page(&self, mut settings: Value, port: u16) -> Instance {
         settings["metric_server_port"] = port.into();
         self.create("PerformanceExporterPrometheus", &settings)
@@ -39,7 +39,7 @@ impl Lab {
             .unwrap_or_else(|message| panic!("{message}"))
     }
 
-    /// An instance, or why there is none.
+    /// An instance, or the class and message of the outcome.
     pub(crate) fn create(&self, exporter: &str, settings: &Value) -> Result<Instance, String> {
         let state = self.folder.path().join("state");
         fs::create_dir_all(&state).unwrap();
@@ -52,22 +52,20 @@ impl Lab {
     }
 }
 
-/// What a server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct ReceivedResponse {
     pub(crate) status: u16,
     pub(crate) content_type: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl ReceivedResponse {
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 }
 
-/// Asks.
-pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer, ureq::Error> {
+pub(crate) fn get(url: &str, headers: &[(&str, &str)]) -> Result<ReceivedResponse, ureq::Error> {
     get_over(TlsConfig::default(), url, headers)
 }
 
@@ -75,7 +73,7 @@ pub(crate) fn get_over(
     tls: TlsConfig,
     url: &str,
     headers: &[(&str, &str)],
-) -> Result<Answer, ureq::Error> {
+) -> Result<ReceivedResponse, ureq::Error> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .proxy(None)
@@ -94,14 +92,14 @@ pub(crate) fn get_over(
     let content_type = header("content-type");
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(1 << 30);
-    Ok(Answer {
+    Ok(ReceivedResponse {
         status,
         content_type,
         body: body.read_to_vec()?,
     })
 }
 
-/// What a server sends, byte by byte: its head and its body.
+/// Sends a request, and returns the raw head and body of the response.
 pub(crate) fn get_raw(port: u16, path: &str, headers: &str) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let request = format!("GET {path} HTTP/1.0\r\n{headers}\r\n");

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::page::state::{PageSnapshot, Sample, SeriesChunk, has_expired};
+use crate::page::state::{LatestSample, PageSnapshot, SeriesChunk, has_expired};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageFormat {
@@ -112,7 +112,7 @@ impl PageRenderer {
         out.push(b'\n');
     }
 
-    fn write_value(&self, sample: &Sample, out: &mut Vec<u8>) {
+    fn write_value(&self, sample: &LatestSample, out: &mut Vec<u8>) {
         out.push(b' ');
         if sample.value.is_finite() {
             let mut buffer = zmij::Buffer::new();

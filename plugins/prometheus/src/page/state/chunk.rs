@@ -19,7 +19,7 @@ const MAX_TEXT_BYTES: usize = 4 << 20;
 
 /// The latest sample of a series.
 #[derive(Debug, Clone, Copy)]
-pub struct Sample {
+pub struct LatestSample {
     pub value: f64,
     /// Time of measurement, in milliseconds since the Unix epoch.
     pub time: i64,
@@ -31,7 +31,7 @@ pub struct Sample {
 #[derive(Debug, Clone, Default)]
 pub struct SeriesChunk {
     labels: Arc<LabelBlock>,
-    samples: Vec<Sample>,
+    samples: Vec<LatestSample>,
 }
 
 /// The labels of the series of a chunk: each series is a list of codes, and a code
@@ -57,15 +57,15 @@ impl SeriesChunk {
         self.len() >= CAPACITY || self.labels.text.len() > MAX_TEXT_BYTES
     }
 
-    pub fn samples(&self) -> &[Sample] {
+    pub fn samples(&self) -> &[LatestSample] {
         &self.samples
     }
 
-    pub(super) fn sample_mut(&mut self, slot: usize) -> &mut Sample {
+    pub(super) fn sample_mut(&mut self, slot: usize) -> &mut LatestSample {
         &mut self.samples[slot]
     }
 
-    pub(super) fn push(&mut self, text: &SeriesText, sample: Sample) {
+    pub(super) fn push(&mut self, text: &SeriesText, sample: LatestSample) {
         Arc::make_mut(&mut self.labels).push(text);
         self.samples.push(sample);
     }

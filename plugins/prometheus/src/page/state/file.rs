@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::chunk::Sample;
+use super::chunk::LatestSample;
 use crate::page::encode::SeriesText;
 
 const MAGIC: &[u8; 8] = b"DELFPAG1";
@@ -49,9 +49,9 @@ pub(super) enum ReadState {
 #[derive(Debug)]
 pub(super) enum StateRecord<'a> {
     /// A new series. Series are numbered from 0, in the order of their definitions.
-    Defined(&'a SeriesText, Sample),
+    Defined(&'a SeriesText, LatestSample),
     /// A sample of the series with this number.
-    Updated(u32, Sample),
+    Updated(u32, LatestSample),
 }
 
 impl StateFile {
@@ -79,14 +79,14 @@ impl StateFile {
     }
 
     /// Appends the definition of a series.
-    pub(super) fn define(&mut self, text: &SeriesText, sample: Sample) -> io::Result<()> {
+    pub(super) fn define(&mut self, text: &SeriesText, sample: LatestSample) -> io::Result<()> {
         self.frame.define(text);
         self.frame.sample(sample);
         self.flush_if_long()
     }
 
     /// Appends a sample of a series that is defined.
-    pub(super) fn update(&mut self, number: u32, sample: Sample) -> io::Result<()> {
+    pub(super) fn update(&mut self, number: u32, sample: LatestSample) -> io::Result<()> {
         self.frame.number(number);
         self.frame.sample(sample);
         self.flush_if_long()
@@ -201,8 +201,8 @@ impl Frame {
         self.payload.extend_from_slice(&number.to_le_bytes());
     }
 
-    fn sample(&mut self, sample: Sample) {
-        let Sample { value, time, seen } = sample;
+    fn sample(&mut self, sample: LatestSample) {
+        let LatestSample { value, time, seen } = sample;
         self.payload.extend_from_slice(&value.to_le_bytes());
         self.payload.extend_from_slice(&time.to_le_bytes());
         self.payload.extend_from_slice(&seen.to_le_bytes());
@@ -240,7 +240,7 @@ fn read_frame(payload: &[u8], each: &mut impl FnMut(StateRecord<'_>) -> bool) ->
             }
             text.set_parts(family, labels.iter().copied());
         }
-        let sample = Sample {
+        let sample = LatestSample {
             value: f64::from_le_bytes(take(&mut rest)?),
             time: i64::from_le_bytes(take(&mut rest)?),
             seen: i64::from_le_bytes(take(&mut rest)?),

@@ -17,7 +17,7 @@ use std::{
 use delfin_plugin_api::{PerformanceBatch, Series, log};
 
 pub use self::{
-    chunk::{CAPACITY, Sample, SeriesChunk},
+    chunk::{CAPACITY, LatestSample, SeriesChunk},
     store::{MetricFamily, PageSnapshot, has_expired},
 };
 use self::{
@@ -77,7 +77,7 @@ impl LatestSamples {
                 continue;
             };
             self.text.set(&series);
-            let sample = Sample {
+            let sample = LatestSample {
                 value,
                 time,
                 seen: now,

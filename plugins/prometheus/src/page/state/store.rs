@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, hash::BuildHasher, sync::Arc};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::chunk::{Sample, SeriesChunk};
+use super::chunk::{LatestSample, SeriesChunk};
 use crate::page::encode::SeriesText;
 
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl SampleStore {
     /// Adds a sample, unless the series has a later one. A later one that has expired
     /// is replaced: otherwise a device whose clock was ahead for a while would freeze
     /// its series until that time comes.
-    pub(super) fn put(&mut self, text: &SeriesText, sample: Sample) -> PutResult {
+    pub(super) fn put(&mut self, text: &SeriesText, sample: LatestSample) -> PutResult {
         let number = match self.find(text) {
             Ok(number) => number,
             Err(hash) => return PutResult::Added(self.add(hash, text, sample)),
@@ -103,7 +103,7 @@ impl SampleStore {
         PutResult::Replaced { number }
     }
 
-    pub(super) fn set(&mut self, slot: SeriesSlot, sample: Sample) {
+    pub(super) fn set(&mut self, slot: SeriesSlot, sample: LatestSample) {
         let chunk = &mut self.families[slot.family as usize].chunks[slot.chunk as usize];
         *Arc::make_mut(chunk).sample_mut(slot.index as usize) = sample;
     }
@@ -150,7 +150,7 @@ impl SampleStore {
         &self.families[slot.family as usize].chunks[slot.chunk as usize]
     }
 
-    fn add(&mut self, hash: u64, text: &SeriesText, sample: Sample) -> SeriesSlot {
+    fn add(&mut self, hash: u64, text: &SeriesText, sample: LatestSample) -> SeriesSlot {
         let family = match self.by_name.get(text.family()) {
             Some(&family) => family,
             None => self.add_family(text.family()),
@@ -194,7 +194,7 @@ impl PageSnapshot {
         &self,
         now: i64,
         expiration_ms: i64,
-    ) -> impl Iterator<Item = (&MetricFamily, &SeriesChunk, usize, &Sample)> {
+    ) -> impl Iterator<Item = (&MetricFamily, &SeriesChunk, usize, &LatestSample)> {
         let chunks = self.families.iter().flat_map(|family| {
             let chunks = family.chunks.iter();
             chunks.map(move |chunk| (family, &**chunk))
@@ -209,6 +209,6 @@ impl PageSnapshot {
 }
 
 /// Whether a sample arrived too long ago to be shown.
-pub fn has_expired(sample: &Sample, now: i64, expiration_ms: i64) -> bool {
+pub fn has_expired(sample: &LatestSample, now: i64, expiration_ms: i64) -> bool {
     now.saturating_sub(sample.seen) > expiration_ms
 }

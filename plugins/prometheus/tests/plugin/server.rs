@@ -1,4 +1,4 @@
-//! A receiver that answers as a test tells it to.
+//! An HTTP server that responds as a test needs it.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -6,25 +6,23 @@ use std::{
     thread,
 };
 
-/// What it was sent.
-pub(crate) struct Request {
+pub(crate) struct ReceivedRequest {
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-/// What it says.
-pub(crate) struct Answer {
+pub(crate) struct FakeResponse {
     pub(crate) status: u16,
     pub(crate) headers: &'static str,
     pub(crate) body: &'static str,
 }
 
-/// A receiver, for as long as the test runs.
-pub(crate) struct Receiver {
+/// A server that lives as long as the test process.
+pub(crate) struct FakeAlertmanager {
     port: u16,
 }
 
-impl Answer {
+impl FakeResponse {
     pub(crate) fn ok() -> Self {
         Self::new(200, "", "")
     }
@@ -38,14 +36,16 @@ impl Answer {
     }
 }
 
-impl Receiver {
-    pub(crate) fn start(answer: impl Fn(&Request) -> Answer + Send + 'static) -> Self {
+impl FakeAlertmanager {
+    pub(crate) fn start(
+        respond: impl Fn(&ReceivedRequest) -> FakeResponse + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         thread::spawn(move || {
             for stream in listener.incoming() {
-                // Whoever goes away in between is part of some tests.
-                speak(stream.unwrap(), &answer);
+                // Some tests expect the client to close the connection early.
+                serve(stream.unwrap(), &respond);
             }
         });
         Self { port }
@@ -56,7 +56,7 @@ impl Receiver {
     }
 }
 
-fn speak(stream: TcpStream, answer: &impl Fn(&Request) -> Answer) -> Option<()> {
+fn serve(stream: TcpStream, respond: &impl Fn(&ReceivedRequest) -> FakeResponse) -> Option<()> {
     let mut reader = BufReader::new(&stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -68,14 +68,14 @@ fn speak(stream: TcpStream, answer: &impl Fn(&Request) -> Answer) -> Option<()> 
         .find_map(|line| line.strip_prefix("content-length:"));
     let mut body = vec![0; length.map_or(0, |length| length.trim().parse().unwrap())];
     reader.read_exact(&mut body).ok()?;
-    let Answer {
+    let FakeResponse {
         status,
         headers,
         body,
-    } = answer(&Request { head, body });
+    } = respond(&ReceivedRequest { head, body });
     let length = body.len();
-    let answer = format!(
+    let response = format!(
         "HTTP/1.1 {status} x\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
     );
-    (&stream).write_all(answer.as_bytes()).ok()
+    (&stream).write_all(response.as_bytes()).ok()
 }

@@ -1,4 +1,4 @@
-//! What an Alertmanager's answers mean to the host.
+//! The outcomes that Alertmanager's responses become.
 
 use std::sync::{
     Arc, Mutex,
@@ -12,7 +12,7 @@ use delfin_tests::receivers::free_port;
 use serde_json::{Value, json};
 
 use crate::{
-    fake::{Answer, Receiver, Request},
+    server::{FakeAlertmanager, FakeResponse, ReceivedRequest},
     support::Lab,
 };
 
@@ -24,8 +24,8 @@ fn send(urls: &[String], batch: &AlertBatch) -> Outcome {
     decode_outcome(exporter.export(batch.as_arrow()))
 }
 
-fn answered(answer: fn() -> Answer) -> Outcome {
-    let receiver = Receiver::start(move |_| answer());
+fn outcome_of(response: fn() -> FakeResponse) -> Outcome {
+    let receiver = FakeAlertmanager::start(move |_| response());
     send(&[receiver.url()], &sample::alerts(3))
 }
 
@@ -41,7 +41,7 @@ fn alerts(names: &[&str]) -> AlertBatch {
     batch.build()
 }
 
-fn names(request: &Request) -> Vec<String> {
+fn names(request: &ReceivedRequest) -> Vec<String> {
     let posted: Value = serde_json::from_slice(&request.body).unwrap();
     let names = posted.as_array().unwrap().iter();
     names
@@ -49,9 +49,9 @@ fn names(request: &Request) -> Vec<String> {
         .collect()
 }
 
-/// As Alertmanager does: the good ones are stored, the answer is 400.
-fn picky(stored: Arc<Mutex<Vec<String>>>) -> Receiver {
-    Receiver::start(move |request| {
+/// Stores the valid alerts and responds with 400, like Alertmanager.
+fn validating(stored: Arc<Mutex<Vec<String>>>) -> FakeAlertmanager {
+    FakeAlertmanager::start(move |request| {
         let names = names(request);
         let bad = names.iter().any(|name| name == "bad");
         stored
@@ -59,16 +59,16 @@ fn picky(stored: Arc<Mutex<Vec<String>>>) -> Receiver {
             .unwrap()
             .extend(names.into_iter().filter(|name| name != "bad"));
         if bad {
-            return Answer::new(400, JSON, "\"invalid label set\"\n");
+            return FakeResponse::new(400, JSON, "\"invalid label set\"\n");
         }
-        Answer::ok()
+        FakeResponse::ok()
     })
 }
 
 #[test]
-fn alerts_that_are_refused_are_named_one_by_one_and_the_others_are_there() {
+fn rejected_alerts_are_found_and_the_others_are_stored() {
     let stored = Arc::<Mutex<Vec<String>>>::default();
-    let receiver = picky(Arc::clone(&stored));
+    let receiver = validating(Arc::clone(&stored));
     let mut all = vec!["good"; 600];
     for bad in [0, 300, 301, 599] {
         all[bad] = "bad";
@@ -95,78 +95,84 @@ fn alerts_that_are_refused_are_named_one_by_one_and_the_others_are_there() {
 fn at_most_256_alerts_are_in_one_request() {
     let most = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&most);
-    let receiver = Receiver::start(move |request| {
+    let receiver = FakeAlertmanager::start(move |request| {
         seen.fetch_max(names(request).len(), Ordering::SeqCst);
         assert!(request.head.starts_with("POST /api/v2/alerts HTTP/1.1\r\n"));
-        Answer::ok()
+        FakeResponse::ok()
     });
     assert_eq!(send(&[receiver.url()], &sample::alerts(700)), Ok(()));
     assert_eq!(most.load(Ordering::SeqCst), 256);
 }
 
 #[test]
-fn each_status_becomes_what_the_host_has_to_do() {
+fn each_status_becomes_its_outcome() {
     use std::time::Duration;
-    let check = |answer, expected: fn(&Failure) -> bool| {
-        let failure = answered(answer).unwrap_err();
+    let check = |response, expected: fn(&Failure) -> bool| {
+        let failure = outcome_of(response).unwrap_err();
         assert!(expected(&failure), "{failure:?}");
     };
     check(
-        || Answer::new(500, "", "broken"),
+        || FakeResponse::new(500, "", "broken"),
         |failure| matches!(failure, Failure::Retry { message, .. } if message.ends_with("500: broken")),
     );
     check(
-        || Answer::new(503, "", ""),
+        || FakeResponse::new(503, "", ""),
         |failure| matches!(failure, Failure::Retry { .. }),
     );
     check(
-        || Answer::new(503, "retry-after: 7\r\n", ""),
+        || FakeResponse::new(503, "retry-after: 7\r\n", ""),
         |failure| matches!(failure, Failure::Throttled { after, .. } if *after == Some(Duration::from_secs(7))),
     );
     check(
-        || Answer::new(429, "", ""),
+        || FakeResponse::new(429, "", ""),
         |failure| matches!(failure, Failure::Throttled { .. }),
     );
-    for answer in [|| Answer::new(401, "", ""), || Answer::new(403, "", "")] {
-        check(answer, |failure| {
+    for response in [
+        || FakeResponse::new(401, "", ""),
+        || FakeResponse::new(403, "", ""),
+    ] {
+        check(response, |failure| {
             matches!(failure, Failure::Unauthorized { .. })
         });
     }
-    for answer in [
-        || Answer::new(404, "", ""),
-        || Answer::new(301, "location: http://127.0.0.1:1/\r\n", ""),
-        // What Go answers to http where it speaks https: no alert is to blame.
-        || Answer::new(400, "", "Client sent an HTTP request to an HTTPS server."),
+    for response in [
+        || FakeResponse::new(404, "", ""),
+        || FakeResponse::new(301, "location: http://127.0.0.1:1/\r\n", ""),
+        // The response of a Go server that expects https: not about an alert.
+        || FakeResponse::new(400, "", "Client sent an HTTP request to an HTTPS server."),
     ] {
-        check(answer, |failure| {
+        check(response, |failure| {
             matches!(failure, Failure::Misconfigured { .. })
         });
     }
 }
 
 #[test]
-fn a_receiver_that_is_away_is_tried_again_and_the_others_get_the_alerts() {
+fn an_unavailable_receiver_is_retried_and_the_others_get_the_alerts() {
     let stored = Arc::<Mutex<Vec<String>>>::default();
-    let there = picky(Arc::clone(&stored));
-    let away = format!("http://127.0.0.1:{}", free_port());
-    let outcome = send(&[away.clone(), there.url()], &alerts(&["one", "two"]));
+    let available = validating(Arc::clone(&stored));
+    let unavailable = format!("http://127.0.0.1:{}", free_port());
+    let outcome = send(
+        &[unavailable.clone(), available.url()],
+        &alerts(&["one", "two"]),
+    );
     let Err(Failure::Retry { message, .. }) = outcome else {
         panic!("{outcome:?}")
     };
-    assert!(message.contains(&away), "{message}");
+    assert!(message.contains(&unavailable), "{message}");
     assert_eq!(*stored.lock().unwrap(), ["one", "two"]);
 }
 
 #[test]
-fn what_was_sent_before_a_receiver_went_away_is_not_sent_again() {
+fn alerts_that_were_stored_before_a_failure_are_not_sent_again() {
     let count = AtomicUsize::new(0);
-    let receiver = Receiver::start(move |request| {
+    let receiver = FakeAlertmanager::start(move |request| {
         let first = count.fetch_add(1, Ordering::SeqCst) == 0;
         if !first {
-            return Answer::new(502, "", "gone");
+            return FakeResponse::new(502, "", "gone");
         }
         assert_eq!(names(request).len(), 256);
-        Answer::ok()
+        FakeResponse::ok()
     });
     let outcome = send(&[receiver.url()], &sample::alerts(300));
     let Err(Failure::Partial { rows }) = outcome else {
@@ -179,13 +185,13 @@ fn what_was_sent_before_a_receiver_went_away_is_not_sent_again() {
 }
 
 #[test]
-fn credentials_are_sent_and_never_told() {
-    let receiver = Receiver::start(|request| {
+fn credentials_are_sent_and_are_in_no_message() {
+    let receiver = FakeAlertmanager::start(|request| {
         let authorized = request
             .head
             .to_ascii_lowercase()
             .contains("authorization: basic dtpodw50zxiy");
-        Answer::new(if authorized { 403 } else { 200 }, "", "")
+        FakeResponse::new(if authorized { 403 } else { 200 }, "", "")
     });
     let lab = Lab::new();
     let settings = json!({ "urls": [receiver.url()], "username": "u", "password": "hunter2" });
