@@ -1,13 +1,11 @@
-//! What it costs to take a batch in: Delfin's JSON and Arrow to columns, and the
-//! columns to and from the journal's bytes. One storage at its largest, 474,435
-//! points in 31,629 series.
+//! The cost of ingest: Delfin's JSON and Arrow to columns, and columns to and from the bytes in the
+//! journal. The batch is as large as one collection of Delfin's fake driver: 474,435 points in 31,629
+//! series.
 
 #![expect(
     clippy::expect_used,
     reason = "a bench that cannot be set up should say why and stop"
 )]
-
-mod support;
 
 use std::sync::LazyLock;
 
@@ -17,7 +15,8 @@ use delfin_host::{
     batch::{AnyBatch, codec},
     ingest::{self, Encoding, Format, Limits, Payload},
 };
-use delfin_plugin_api::{Batch, Kind, PerformanceBatch};
+use delfin_plugin_api::{Batch, Kind, PerformanceBatch, sample};
+use delfin_tests::as_json;
 use divan::{
     Bencher, black_box,
     counter::{BytesCount, ItemsCount},
@@ -25,8 +24,8 @@ use divan::{
 
 const POINTS: u64 = 474_435;
 
-static BATCH: LazyLock<PerformanceBatch> = LazyLock::new(|| support::delfin_batch(15, 1));
-static JSON: LazyLock<String> = LazyLock::new(|| support::as_json(&BATCH));
+static BATCH: LazyLock<PerformanceBatch> = LazyLock::new(|| sample::performance(31_629, 15));
+static JSON: LazyLock<String> = LazyLock::new(|| as_json(&*BATCH));
 
 fn main() {
     assert_eq!(BATCH.items(), POINTS);
@@ -59,7 +58,7 @@ fn json_to_batch(bencher: Bencher<'_, '_>) {
         .bench(|| parse(black_box(json), Format::Json));
 }
 
-/// The yardstick: the same bytes into a tree of values, nothing checked.
+/// For comparison: the same bytes to a tree of values, without any check.
 #[divan::bench]
 fn json_to_serde_value(bencher: Bencher<'_, '_>) {
     let json = JSON.as_bytes();

@@ -7,9 +7,6 @@
     reason = "what cannot be set up should fail the test"
 )]
 
-#[path = "../benches/support/mod.rs"]
-mod support;
-
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::StreamWriter;
 use delfin_host::{
@@ -18,8 +15,9 @@ use delfin_host::{
 };
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, Batch, Kind, NewAlert, PerformanceBatch,
-    PerformanceBatchBuilder, TEXT_COLUMNS,
+    PerformanceBatchBuilder, TEXT_COLUMNS, sample,
 };
+use delfin_tests::as_json;
 use proptest::{collection, prelude::*};
 
 const DELFIN: &[u8] = include_bytes!("fixtures/batch_small.json");
@@ -99,9 +97,9 @@ fn what_delfin_lists_as_alerts_is_a_batch() {
 
 #[test]
 fn a_batch_as_large_as_delfin_s_is_taken_whole() {
-    let batch = support::delfin_batch(1, 7);
+    let batch = sample::performance(31_629, 1);
     assert_eq!((batch.rows(), batch.items()), (31_629, 31_629));
-    let json = support::as_json(&batch);
+    let json = as_json(&batch);
     assert_eq!(
         performance(Format::Json, json.as_bytes()).as_arrow(),
         batch.as_arrow()
@@ -193,7 +191,7 @@ proptest! {
 
     #[test]
     fn wrong_items_cost_no_other_item_anything(batch in batch(), wrong in wrong_items()) {
-        let json = support::as_json(&batch);
+        let json = as_json(&batch);
         let all: Vec<&serde_json::value::RawValue> = serde_json::from_str(&json).unwrap();
         let mut items: Vec<&str> = all.iter().map(|item| item.get()).collect();
         for (place, item) in &wrong {
@@ -219,7 +217,7 @@ proptest! {
 
     #[test]
     fn a_batch_survives_json(batch in batch()) {
-        let json = support::as_json(&batch);
+        let json = as_json(&batch);
         let parsed = performance(Format::Json, json.as_bytes());
         prop_assert_eq!(parsed.as_arrow(), batch.as_arrow());
     }
