@@ -1,7 +1,6 @@
-//! How many batches of about 8 KiB a journal makes durable in a second, by the
-//! number of callers and by the number of exporters that settle them at the same
-//! time, as an exporter's worker does: through the journal's decoded batches, with
-//! settlements that are merged while one is under way.
+//! Batches of about 8 KiB that a journal makes durable per second, by the number of callers and by the
+//! number of exporters that commit them meanwhile. As a delivery worker does, an exporter reads decoded
+//! batches, and merges its commits while one is in progress.
 
 #![expect(
     clippy::unwrap_used,
@@ -52,9 +51,9 @@ fn bench(bencher: divan::Bencher<'_, '_>, callers: u64, exporters: u64) {
     let journal = BatchJournal::new(Kind::Performance, journals.performance.clone(), 64 << 20);
     let journal = Arc::new(journal);
     let runtime = Runtime::new().unwrap();
-    let mut settling = JoinSet::new();
+    let mut exporters_running = JoinSet::new();
     for exporter in 0..exporters {
-        settling.spawn_on(
+        exporters_running.spawn_on(
             deliver_all(Arc::clone(&journal), format!("exporter-{exporter}")),
             runtime.handle(),
         );
@@ -68,7 +67,7 @@ fn bench(bencher: divan::Bencher<'_, '_>, callers: u64, exporters: u64) {
             appending.join_all().await;
         });
     });
-    runtime.block_on(settling.shutdown());
+    runtime.block_on(exporters_running.shutdown());
 }
 
 async fn accept(journal: Arc<BatchJournal>, times: u64) {
@@ -83,36 +82,36 @@ async fn accept(journal: Arc<BatchJournal>, times: u64) {
     }
 }
 
-/// Takes and settles what comes, as an exporter does that has nothing to wait for.
+/// Reads and commits each batch, as an exporter whose receiver answers at once.
 async fn deliver_all(journal: Arc<BatchJournal>, exporter: String) {
     let backend = journal.backend();
     let opened = backend.open_cursor(&exporter, StartFrom::Now).await;
     let mut next = opened.unwrap().next.seq;
     let mut head = backend.head();
     let mut delivered = 0;
-    let mut under_way: Option<Durable<(), CursorError>> = None;
+    let mut in_progress: Option<Durable<(), CursorError>> = None;
     loop {
         while let ReadResult::Batch(batch) = journal.read(next).await.unwrap() {
             next = batch.seq.next();
             delivered += batch.header.items;
         }
-        if delivered > 0 && under_way.is_none() {
-            let settlement = Commit::delivered(Position::at(next), delivered);
-            under_way = Some(backend.commit(&exporter, settlement));
+        if delivered > 0 && in_progress.is_none() {
+            let commit = Commit::delivered(Position::at(next), delivered);
+            in_progress = Some(backend.commit(&exporter, commit));
             delivered = 0;
         }
         tokio::select! {
-            settled = settled(&mut under_way) => settled,
+            () = committed(&mut in_progress) => {}
             changed = head.changed() => if changed.is_err() { return },
         }
     }
 }
 
-/// Waits for the settlement that is under way; for ever if there is none.
-async fn settled(under_way: &mut Option<Durable<(), CursorError>>) {
-    match under_way {
-        Some(settling) => settling.await.unwrap(),
+/// Waits for the commit in progress; indefinitely without one.
+async fn committed(in_progress: &mut Option<Durable<(), CursorError>>) {
+    match in_progress {
+        Some(commit) => commit.await.unwrap(),
         None => std::future::pending().await,
     }
-    *under_way = None;
+    *in_progress = None;
 }

@@ -1,8 +1,7 @@
-//! A thousand fake storages, each measured once a minute into a real journal:
-//! whether a window is missed, and what it costs.
+//! A thousand fake storages, each collected once a minute into a real journal: missed windows and cost.
 //!
-//! It takes as long as it takes: two minutes and a bit. `SCHEDULE_STORAGES`,
-//! `SCHEDULE_INTERVAL` (seconds) and `SCHEDULE_VOLUMES` make it smaller.
+//! The benchmark takes a little over two minutes. `SCHEDULE_STORAGES`, `SCHEDULE_INTERVAL` (seconds)
+//! and `SCHEDULE_VOLUMES` make it smaller.
 
 #![expect(
     clippy::unwrap_used,
@@ -117,7 +116,7 @@ fn main() {
     });
 }
 
-/// A number that the kernel says of this process.
+/// A number of `/proc/self/status`.
 fn status(name: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name));
