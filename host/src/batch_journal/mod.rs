@@ -7,6 +7,7 @@
 
 mod cache;
 mod consumers;
+mod reader;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use cache::BatchCache;
 use consumers::Consumers;
 
 pub use consumers::ReleaseRequest;
+pub use reader::JournalReader;
 
 /// Salt of the ids of derived batches.
 const DERIVED: &[u8] = b"follows";

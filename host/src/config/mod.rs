@@ -27,7 +27,10 @@ use std::path::{Path, PathBuf};
 use delfin_plugin_api::redact::Redactor;
 use toml::de::DeTable;
 
-pub use delivery::{BatchConfig, DeliveryOrder, OnFull, OnOverflow, OnUncertain, RetryConfig};
+pub use delivery::{
+    BatchConfig, DeadLetterConfig, DeliveryOrder, OnFull, OnOverflow, OnUncertain, QueueConfig,
+    RetryConfig,
+};
 pub use exporter::ExporterConfig;
 pub use filter::Filter;
 pub use find::LoadError;

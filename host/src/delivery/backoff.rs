@@ -1,25 +1,28 @@
-//! How long to wait before the next try: full-jitter exponential backoff.
+//! How long to wait before the next attempt: exponential backoff with full
+//! jitter.
 
 use std::time::Duration;
 
 use crate::config::RetryConfig;
 
-/// Where a person has to act, waits grow to that many times the usual maximum.
-const SLOW: u32 = 10;
+/// Where a person must act, waits grow to this many times `retry.max_interval`.
+const PAUSED_FACTOR: u32 = 10;
 
-/// A random wait before try `attempt + 1`, below a limit that grows with each
-/// attempt, and never less than what the receiver asked for within its limit.
+/// A random wait before attempt `attempt + 1`, below a limit that grows with each
+/// attempt. At least as long as the receiver `asked` for, within
+/// `retry.max_retry_after`.
 pub(super) fn wait(config: &RetryConfig, attempt: u32, asked: Option<Duration>) -> Duration {
     let limit = grown(config.initial_interval, config, attempt).min(config.max_interval);
     let wait = limit.mul_f64(rand::random());
     wait.max(asked.unwrap_or_default().min(config.max_retry_after))
 }
 
-/// The wait before looking again whether a person has acted: from the usual
-/// maximum on.
-pub(super) fn slow_wait(config: &RetryConfig, attempt: u32) -> Duration {
-    let limit = grown(config.max_interval, config, attempt).min(config.max_interval * SLOW);
-    // Half of it is random: nobody hammers on a login.
+/// The wait before looking again whether a person has acted: starts at
+/// `retry.max_interval`.
+pub(super) fn paused_wait(config: &RetryConfig, attempt: u32) -> Duration {
+    let limit =
+        grown(config.max_interval, config, attempt).min(config.max_interval * PAUSED_FACTOR);
+    // Half of the wait is fixed: wrong credentials must not be tried in a burst.
     limit.mul_f64(0.5 + rand::random::<f64>() / 2.0)
 }
 
@@ -54,16 +57,16 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_asks_for_time_gets_it_within_a_limit() {
+    fn a_receiver_gets_the_wait_that_it_asks_for_within_a_limit() {
         let asked = |seconds| wait(&config(), 1, Some(Duration::from_secs(seconds)));
         assert!(asked(60) >= Duration::from_secs(60));
         assert_eq!(asked(3600), Duration::from_mins(5));
     }
 
     #[test]
-    fn where_a_person_has_to_act_waits_are_longer() {
+    fn waits_are_longer_where_a_person_must_act() {
         for (attempt, limit) in [(1, 30), (2, 60), (9, 300)] {
-            let wait = slow_wait(&config(), attempt).as_secs_f64();
+            let wait = paused_wait(&config(), attempt).as_secs_f64();
             assert!(
                 (f64::from(limit) / 2.0..=f64::from(limit)).contains(&wait),
                 "{wait}"

@@ -6,20 +6,16 @@
 //! No exporter waits for another.
 
 mod backoff;
-mod breaker;
-mod caller;
 mod command;
+mod fill_rate;
 mod handle;
-mod held;
-mod letters;
-mod marker;
+mod instances;
+mod limits;
+mod outbox;
+mod report;
 mod resend;
-mod selection;
-mod shipment;
-mod sizing;
+mod sender;
 mod status;
-mod verdict;
-mod window;
 mod worker;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -32,9 +28,10 @@ use tokio::{
 
 use command::Command;
 pub use handle::ExporterHandle;
+pub use limits::LIMITS;
 pub use resend::Resend;
+pub use sender::Circuit;
 pub use status::{CIRCUITS, CLASSES, LATENCY_BOUNDS, Latency, State, Status, StatusView};
-pub use worker::LIMITS;
 
 use crate::{
     batch_journal::BatchJournal,
@@ -43,7 +40,7 @@ use crate::{
     lifecycle::Phase,
     plugin::{ExporterFactory, InstanceHost},
 };
-use worker::Worker;
+use worker::{Inbox, Worker};
 
 /// How long a task that is told to abort gets to end.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -83,17 +80,22 @@ pub struct Delivery {
 impl Delivery {
     /// Starts to deliver.
     #[must_use]
-    pub fn start(parts: DeliveryParts) -> Self {
+    pub fn start(parts: &DeliveryParts) -> Self {
         let config = &parts.config;
         let status = Arc::new(Status::default());
         let (commands, received) = mpsc::unbounded_channel();
         let (releases, release_requests) = mpsc::unbounded_channel();
         let required = config.queue.on_overflow == OnOverflow::Reject;
         parts.journal.add_consumer(&config.name, required, releases);
-        let handle = ExporterHandle::new(&parts, Arc::clone(&status), commands);
+        let handle = ExporterHandle::new(parts, Arc::clone(&status), commands);
         let (phase, watched) = watch::channel(Phase::Running);
         let (running, ended) = watch::channel(());
-        let worker = Worker::new(parts, status, watched, received, release_requests);
+        let inbox = Inbox {
+            phase: watched,
+            commands: received,
+            releases: release_requests,
+        };
+        let worker = Worker::new(parts, status, inbox);
         let task = tokio::spawn(async move {
             let _running = running;
             worker.run().await;

@@ -1,9 +1,9 @@
-//! Sending active alerts again, for receivers that forget.
+//! Resending active alerts, for receivers that forget them.
 //!
-//! What is sent again is the present state and no part of the journal: it is
-//! settled nowhere, and what fails is sent in the next round. Whoever gets the
-//! state in that way is spared what waited longer than a round and was
-//! overtaken meanwhile: those rows count as filtered.
+//! Active alerts are the present state and not part of the journal: a resend is
+//! never committed, and what fails is sent at the next interval. In return, an
+//! alert exporter with a resend interval does not get rows that waited for longer
+//! than the interval and were superseded meanwhile: they count as filtered.
 
 use std::time::{Duration, Instant};
 
@@ -17,79 +17,112 @@ use crate::{
     plugin::{ExportRequest, RequestPart},
 };
 
-/// So that a call is over in time, however many alerts are active.
-const MOST_ROWS: usize = 4096;
+/// Rows of one request, so that its call ends in time however many alerts are active.
+const MAX_ROWS: usize = 4096;
 
-/// How soon to look again whether the table has caught up with the exporter.
+/// How soon to look again whether the table of active alerts has caught up.
 const CATCH_UP: Duration = Duration::from_millis(20);
 
-/// What an exporter is sent again, and how often.
+/// What is resent to an exporter, and how often.
 #[derive(Clone, Debug)]
 pub struct Resend {
-    /// How often.
-    pub every: Duration,
-    /// The alerts.
+    pub interval: Duration,
     pub alerts: ActiveAlerts,
 }
 
-/// The rounds of one exporter.
-pub(super) struct Rounds {
+/// When active alerts are resent to one exporter.
+pub(super) struct ResendSchedule {
     resend: Option<Resend>,
     due: Instant,
+    /// Requests of the current resend that are not sent yet.
+    requests: Vec<ExportRequest>,
 }
 
-impl Rounds {
-    /// The first round is due at once: nobody knows what the receiver has.
+impl ResendSchedule {
+    /// The first resend is due at once: what the receiver has is unknown.
     pub(super) fn new(resend: Option<Resend>) -> Self {
         Self {
             resend,
             due: Instant::now(),
+            requests: Vec::new(),
         }
     }
 
-    /// When the next round begins, but not after `latest`.
-    pub(super) fn next(&self, latest: Instant) -> Instant {
-        match &self.resend {
-            Some(_) => self.due.min(latest),
-            None => latest,
-        }
+    /// When the next resend is due, if that is in the future. A resend that is due
+    /// and not sent waits for the exporter to catch up.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let is_in_future = self.resend.is_some() && self.due > Instant::now();
+        is_in_future.then_some(self.due)
     }
 
-    /// Whether it is time for a round, for an exporter whose next record this is
-    /// in a journal with that head. One that never is in step gets its round late.
-    pub(super) fn is_due(&mut self, next: Seq, head: Seq) -> bool {
+    /// The next request, if a resend is due. `next` is the exporter's next record
+    /// in a journal whose last record is `head`.
+    pub(super) fn next(&mut self, next: Seq, head: Seq) -> Option<ExportRequest> {
+        if self.requests.is_empty() && self.is_due(next, head) {
+            self.requests = self.start();
+        }
+        self.requests.pop()
+    }
+
+    /// Discards the requests of the current resend.
+    pub(super) fn cancel(&mut self) {
+        self.requests.clear();
+    }
+
+    /// The receiver was away: a resend that was due meanwhile is due now.
+    pub(super) fn on_receiver_back(&mut self) {
+        self.postpone(Duration::ZERO);
+    }
+
+    /// The next resend is due no sooner than after this wait.
+    pub(super) fn postpone(&mut self, wait: Duration) {
+        self.due = self.due.max(Instant::now() + wait);
+    }
+
+    /// The rows of a batch that the receiver should still get; `None`: all rows.
+    pub(super) fn wanted_rows(&self, batch: &StoredBatch) -> Option<Vec<u32>> {
+        let resend = self.resend.as_ref()?;
+        let age_ms = now_ms().saturating_sub(batch.header.accepted_ms);
+        if age_ms < millis(resend.interval) || batch.header.origin == Origin::Replay {
+            return None;
+        }
+        // A batch that cannot be read here is refused by the plugin with a reason.
+        let alerts = AlertBatch::try_from_arrow(batch.arrow.clone()).ok()?;
+        let rows = resend.alerts.current_rows(batch.seq, &alerts);
+        (rows.len() < batch.arrow.num_rows())
+            .then(|| rows.into_iter().map(|row| row as u32).collect())
+    }
+
+    /// Whether to resend now. An exporter with pending records comes first to
+    /// their end, so that the receiver sees changes in their order; one that never
+    /// does gets its resend an interval late.
+    fn is_due(&mut self, next: Seq, head: Seq) -> bool {
         let Some(resend) = &self.resend else {
             return false;
         };
         let Some(late) = Instant::now().checked_duration_since(self.due) else {
             return false;
         };
-        if next <= head && late < resend.every {
+        if next <= head && late < resend.interval {
             return false;
         }
-        // A table that is behind the exporter would say that what has just
-        // ended goes on.
-        let known = resend.alerts.has_applied_before(next);
-        if !known {
-            self.put_off(CATCH_UP);
+        // A table that is behind the exporter still has alerts whose end the
+        // exporter has delivered.
+        let is_current = resend.alerts.has_applied_before(next);
+        if !is_current {
+            self.postpone(CATCH_UP);
         }
-        known
+        is_current
     }
 
-    /// The receiver was away: what came due meanwhile is due from now on.
-    pub(super) fn receiver_is_back(&mut self) {
-        self.put_off(Duration::ZERO);
-    }
-
-    /// Begins a round: what is to be sent.
-    pub(super) fn begin(&mut self) -> Vec<ExportRequest> {
+    fn start(&mut self) -> Vec<ExportRequest> {
         let Some(resend) = &self.resend else {
             return Vec::new();
         };
-        self.due = Instant::now() + resend.every;
+        self.due = Instant::now() + resend.interval;
         let now = now_ms();
-        let batches = resend.alerts.resend_batches(now, MOST_ROWS);
-        let outgoing = batches.into_iter().map(|batch| ExportRequest {
+        let batches = resend.alerts.resend_batches(now, MAX_ROWS);
+        let requests = batches.into_iter().map(|batch| ExportRequest {
             arrow: batch.as_arrow().clone(),
             items: batch.items(),
             origin: Origin::Resend,
@@ -106,27 +139,7 @@ impl Rounds {
                 rows: batch.rows() as u64,
             }],
         });
-        outgoing.collect()
-    }
-
-    /// The next round begins no sooner than after that time.
-    pub(super) fn put_off(&mut self, wait: Duration) {
-        self.due = self.due.max(Instant::now() + wait);
-    }
-
-    /// Which rows of a batch the receiver should still get; none, if all.
-    pub(super) fn news_of(&self, batch: &StoredBatch) -> Option<Vec<u32>> {
-        let resend = self.resend.as_ref()?;
-        let round_ms = millis(resend.every);
-        let fresh = now_ms().saturating_sub(batch.header.accepted_ms) < round_ms;
-        if fresh || batch.header.origin == Origin::Replay {
-            return None;
-        }
-        // What cannot be read here is for the plugin to refuse.
-        let alerts = AlertBatch::try_from_arrow(batch.arrow.clone()).ok()?;
-        let rows = resend.alerts.current_rows(batch.seq, &alerts);
-        (rows.len() < batch.arrow.num_rows())
-            .then(|| rows.into_iter().map(|row| row as u32).collect())
+        requests.collect()
     }
 }
 

@@ -1,6 +1,4 @@
-//! How an exporter fares, for whoever asks.
-
-mod growth;
+//! State and statistics of an exporter, for the API and the metrics.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,48 +8,45 @@ use std::{
 use delfin_plugin_api::{Failure, Outcome};
 use serde::Serialize;
 
-use super::breaker::Circuit;
+use super::{Circuit, fill_rate::FillRate};
 use crate::clock::now_ms;
-pub use growth::Growth;
 
-/// What an exporter is at.
+/// State of an exporter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Its first instance is being made.
+    /// Its first instance is being created.
     #[default]
     Starting,
-    /// It delivers, or would if there were something.
+    /// It delivers what is pending.
     Running,
-    /// A batch could not be delivered, or an instance not be made: trying again.
+    /// Rows could not be delivered, or an instance not be created: retrying.
     Retrying,
-    /// Somebody has to act (credentials, settings); what waits is kept.
+    /// A person must act (credentials, settings); what is pending is kept.
     Paused,
     /// A call is past its deadline.
     Stuck,
     /// It could not start.
     Failed,
-    /// It hung or crashed too often, and is left alone until somebody has acted.
+    /// It hung or crashed too often, and is not called until a person acts.
     Quarantined,
     /// The host has stopped it.
     Stopped,
 }
 
-/// How an exporter fares. It begins anew with the host; what lasts is in the
-/// journal.
+/// Starts at zero with the host. What must survive a restart is in the journal.
 #[derive(Debug, Default)]
 pub struct Status(Mutex<StatusView>);
 
-/// How an exporter fares, at one moment.
+/// A snapshot of a [`Status`].
 #[derive(Clone, Debug, Default)]
 pub struct StatusView {
-    /// What it is at.
     pub state: State,
-    /// What went wrong last.
     pub last_error: Option<String>,
-    /// When it last delivered, in milliseconds since the epoch.
+    /// Milliseconds since the Unix epoch.
     pub last_success_ms: Option<i64>,
-    /// When the oldest batch that it has before it was accepted.
+    /// When the oldest in-flight batch was accepted, in milliseconds since the Unix
+    /// epoch.
     pub oldest_pending_ms: Option<i64>,
     /// Calls of `export` by the class of their outcome, in the order of [`CLASSES`].
     pub attempts: [u64; CLASSES.len()],
@@ -59,34 +54,31 @@ pub struct StatusView {
     pub panics: u64,
     /// Calls that went past their deadline.
     pub hangs: u64,
-    /// Threads that hang at the moment, and that nobody waits for any more.
-    pub left_behind: usize,
-    /// Instances made after the first.
+    /// Threads whose call was lost and that still run.
+    pub abandoned_threads: usize,
+    /// Instances that replaced another one.
     pub restarts: u64,
-    /// Calls whose rows were sent again in halves.
+    /// Requests that were split in half.
     pub splits: u64,
-    /// Active alerts that were sent again, and arrived.
+    /// Active alerts that were resent and delivered.
     pub resent_items: u64,
-    /// Rounds of sending them again that failed.
+    /// Resend requests that failed.
     pub failed_resends: u64,
     /// The time spent in `export`.
     pub export_time: Duration,
-    /// How long it took from accepting rows to delivering them.
+    /// From accepting rows to delivering them.
     pub latency: Latency,
-    /// What its circuit breaker lets through.
     pub circuit: Circuit,
-    /// How often it has changed to that, in the order of [`CIRCUITS`].
+    /// Changes of the circuit breaker to each state, in the order of [`CIRCUITS`].
     pub transitions: [u64; CIRCUITS.len()],
-    /// How fast what waits for it grows.
-    pub growth: Growth,
+    pub fill_rate: FillRate,
 }
 
-/// How long deliveries took: how many of them took so long, by bound.
+/// A histogram of delivery times.
 #[derive(Clone, Debug, Default)]
 pub struct Latency {
-    /// Of each of [`LATENCY_BOUNDS`], how many took no longer; then those that did.
+    /// Deliveries up to each of [`LATENCY_BOUNDS`], then those above the last one.
     pub counts: [u64; LATENCY_BOUNDS.len() + 1],
-    /// All of them together.
     pub sum: Duration,
 }
 
@@ -96,8 +88,7 @@ pub const LATENCY_BOUNDS: [f64; 12] = [
 ];
 
 impl StatusView {
-    /// The circuit breaker is seen to let this through.
-    pub(super) fn see_circuit(&mut self, circuit: Circuit) {
+    pub(super) fn observe_circuit(&mut self, circuit: Circuit) {
         if circuit != self.circuit {
             self.circuit = circuit;
             self.transitions[circuit as usize] += 1;
@@ -126,11 +117,10 @@ pub const CLASSES: [&str; 8] = [
     "uncertain",
 ];
 
-/// The names of what a circuit breaker lets through, each at its number.
+/// The names of the states of a circuit breaker, by number.
 pub const CIRCUITS: [&str; 3] = ["closed", "half_open", "open"];
 
 impl State {
-    /// Each state.
     pub const ALL: [Self; 8] = [
         Self::Starting,
         Self::Running,
@@ -142,7 +132,6 @@ impl State {
         Self::Stopped,
     ];
 
-    /// The lower-case name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -165,7 +154,6 @@ impl std::fmt::Display for State {
 }
 
 impl Status {
-    /// The present state of it all.
     #[must_use]
     pub fn view(&self) -> StatusView {
         self.lock().clone()
@@ -181,7 +169,7 @@ impl Status {
         std::mem::replace(&mut view.state, state)
     }
 
-    /// Rows were delivered that had waited for so long.
+    /// Records a delivery of rows that were accepted this long ago.
     pub(super) fn delivered(&self, waited: Duration) {
         let mut view = self.lock();
         view.last_success_ms = Some(now_ms());
@@ -216,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_circuit_that_stays_as_it_is_makes_no_transition() {
+    fn an_unchanged_circuit_makes_no_transition() {
         let mut view = StatusView::default();
         for circuit in [
             Circuit::Closed,
@@ -225,14 +213,14 @@ mod tests {
             Circuit::HalfOpen,
             Circuit::Open,
         ] {
-            view.see_circuit(circuit);
+            view.observe_circuit(circuit);
         }
         assert_eq!(CIRCUITS[view.circuit as usize], "open");
         assert_eq!(view.transitions, [0, 1, 2]);
     }
 
     #[test]
-    fn each_circuit_has_the_name_that_json_gives_it() {
+    fn each_circuit_has_the_same_name_in_json() {
         for circuit in [Circuit::Closed, Circuit::HalfOpen, Circuit::Open] {
             let name = serde_json::to_value(circuit).unwrap();
             assert_eq!(name, CIRCUITS[circuit as usize]);

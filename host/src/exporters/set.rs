@@ -22,7 +22,7 @@ pub struct ExporterSet(Arc<Mutex<Vec<Delivery>>>);
 
 impl ExporterSet {
     /// Starts to deliver to an exporter.
-    pub fn start(&self, parts: DeliveryParts) {
+    pub fn start(&self, parts: &DeliveryParts) {
         self.lock().push(Delivery::start(parts));
     }
 

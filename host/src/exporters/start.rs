@@ -64,10 +64,10 @@ impl ExporterStarter {
     ) -> Result<(), StartError> {
         let journal = self.journals.of(exporter.kind);
         let declared = plugin.as_ref().ok().and_then(|plugin| plugin.resend);
-        let every = exporter.resend.or_declared(declared);
+        let interval = exporter.resend.or_declared(declared);
         let parts = DeliveryParts {
-            resend: every.map(|every| Resend {
-                every,
+            resend: interval.map(|interval| Resend {
+                interval,
                 alerts: self.alerts.clone(),
             }),
             cursor: journal
@@ -83,7 +83,7 @@ impl ExporterStarter {
             journal_max_bytes: journal.backend().stats()?.max_bytes,
             journal: Arc::clone(journal),
         };
-        self.exporters.start(parts);
+        self.exporters.start(&parts);
         Ok(())
     }
 

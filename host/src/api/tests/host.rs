@@ -279,7 +279,7 @@ async fn failed_exporter(journals: &BatchJournals, folder: &Path) -> ExporterSet
         .open_cursor(EXPORTER, StartFrom::Now)
         .await;
     let exporters = ExporterSet::default();
-    exporters.start(DeliveryParts {
+    exporters.start(&DeliveryParts {
         config: config.exporters.remove(0),
         plugin: Err("no plugin offers it".to_owned()),
         journal: Arc::clone(journal),

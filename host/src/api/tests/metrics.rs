@@ -182,7 +182,7 @@ fn an_exporter_that_calls_nothing_has_its_counters_at_the_start() {
         "circuit_state{exporter=\"prometheus\"} 0",
         "circuit_transitions_total{exporter=\"prometheus\",to=\"open\"} 0",
         "splits_total{exporter=\"prometheus\"} 0",
-        "left_behind_threads{exporter=\"prometheus\"} 0",
+        "abandoned_threads{exporter=\"prometheus\"} 0",
     ] {
         check(&page, &of(series));
     }

@@ -13,14 +13,14 @@ use crate::{
     journal::{self, JournalLimits, Journals},
 };
 
-const ROUND: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_secs(60);
 
-/// A journal of alerts, the table that follows it, and the rounds of an exporter.
+/// A journal of alerts, the table of active alerts, and the resend schedule of an exporter.
 struct Setup {
     runtime: Runtime,
     journal: Arc<BatchJournal>,
     alerts: ActiveAlerts,
-    rounds: Rounds,
+    schedule: ResendSchedule,
     _phase: watch::Sender<Phase>,
     _journals: Journals,
     _folder: TempDir,
@@ -42,14 +42,14 @@ impl Setup {
         let phase = watch::Sender::new(Phase::Running);
         runtime.spawn(follower.run(phase.subscribe()));
         let resend = Resend {
-            every: ROUND,
+            interval: INTERVAL,
             alerts: alerts.clone(),
         };
         Self {
             runtime,
             journal,
             alerts,
-            rounds: Rounds::new(Some(resend)),
+            schedule: ResendSchedule::new(Some(resend)),
             _phase: phase,
             _journals: journals,
             _folder: folder,
@@ -87,12 +87,12 @@ impl Setup {
         })
     }
 
-    fn news_of(&self, batch: StoredBatch) -> (Vec<String>, u64) {
+    fn wanted(&self, batch: StoredBatch) -> (Vec<String>, u64) {
         let alerts = AlertBatch::try_from_arrow(batch.arrow.clone()).unwrap();
         let names = alerts
             .alerts()
             .map(|alert| alert.alert_name().unwrap().to_owned());
-        let Some(rows) = self.rounds.news_of(&batch) else {
+        let Some(rows) = self.schedule.wanted_rows(&batch) else {
             return (names.collect(), 0);
         };
         let all: Vec<String> = names.collect();
@@ -106,65 +106,65 @@ fn names(of: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn of_what_waited_only_what_nothing_overtook_is_sent() {
+fn superseded_rows_that_waited_are_not_sent() {
     let setup = Setup::new();
-    let first = setup.accept(&[("fan", "Fault"), ("disk", "Fault")], ROUND);
-    let second = setup.accept(&[("fan", "Recovery")], ROUND);
-    let third = setup.accept(&[("fan", "Fault")], ROUND);
-    assert_eq!(setup.news_of(first), (names(&["disk"]), 1));
-    assert_eq!(setup.news_of(second), (names(&[]), 1));
-    assert_eq!(setup.news_of(third), (names(&["fan"]), 0));
+    let first = setup.accept(&[("fan", "Fault"), ("disk", "Fault")], INTERVAL);
+    let second = setup.accept(&[("fan", "Recovery")], INTERVAL);
+    let third = setup.accept(&[("fan", "Fault")], INTERVAL);
+    assert_eq!(setup.wanted(first), (names(&["disk"]), 1));
+    assert_eq!(setup.wanted(second), (names(&[]), 1));
+    assert_eq!(setup.wanted(third), (names(&["fan"]), 0));
 }
 
 #[test]
-fn what_did_not_wait_for_a_round_is_sent_as_it_is() {
+fn rows_that_waited_less_than_the_interval_are_sent() {
     let setup = Setup::new();
     let first = setup.accept(&[("fan", "Fault")], Duration::ZERO);
     setup.accept(&[("fan", "Recovery")], Duration::ZERO);
-    assert_eq!(setup.news_of(first), (names(&["fan"]), 0));
+    assert_eq!(setup.wanted(first), (names(&["fan"]), 0));
 }
 
 #[test]
-fn what_was_asked_for_once_more_is_sent_as_it_is() {
+fn replayed_rows_are_sent() {
     let setup = Setup::new();
-    let mut replayed = setup.accept(&[("fan", "Fault")], ROUND);
-    setup.accept(&[("fan", "Recovery")], ROUND);
+    let mut replayed = setup.accept(&[("fan", "Fault")], INTERVAL);
+    setup.accept(&[("fan", "Recovery")], INTERVAL);
     replayed.header.origin = Origin::Replay;
-    assert_eq!(setup.news_of(replayed), (names(&["fan"]), 0));
+    assert_eq!(setup.wanted(replayed), (names(&["fan"]), 0));
 }
 
 #[test]
-fn an_exporter_that_asks_for_nothing_gets_everything() {
+fn an_exporter_without_resend_gets_every_row() {
     let mut setup = Setup::new();
-    setup.rounds = Rounds::new(None);
-    let first = setup.accept(&[("fan", "Fault")], ROUND);
-    setup.accept(&[("fan", "Recovery")], ROUND);
-    assert_eq!(setup.news_of(first), (names(&["fan"]), 0));
-    assert!(!setup.rounds.is_due(Seq(9), Seq(0)));
-    assert!(setup.rounds.begin().is_empty());
+    setup.schedule = ResendSchedule::new(None);
+    let first = setup.accept(&[("fan", "Fault")], INTERVAL);
+    setup.accept(&[("fan", "Recovery")], INTERVAL);
+    assert_eq!(setup.wanted(first), (names(&["fan"]), 0));
+    assert!(!setup.schedule.is_due(Seq(9), Seq(0)));
+    assert!(setup.schedule.start().is_empty());
 }
 
 #[test]
-fn a_round_waits_until_exporter_and_table_are_in_step() {
+fn a_resend_waits_until_exporter_and_table_have_caught_up() {
     let mut setup = Setup::new();
-    let last = setup.accept(&[("fan", "Fault")], ROUND).seq;
-    assert!(!setup.rounds.is_due(last, last), "a batch waits");
-    assert!(setup.rounds.is_due(last.next(), last));
+    let last = setup.accept(&[("fan", "Fault")], INTERVAL).seq;
+    assert!(!setup.schedule.is_due(last, last), "a batch is pending");
+    assert!(setup.schedule.is_due(last.next(), last));
     let unknown = last.next().next();
-    assert!(!setup.rounds.is_due(unknown, last), "the table is behind");
-    assert!(setup.rounds.next(Instant::now() + ROUND) > Instant::now());
+    assert!(!setup.schedule.is_due(unknown, last), "the table is behind");
+    assert!(setup.schedule.next_due().is_some());
 }
 
 #[test]
-fn a_round_is_the_active_alerts_and_the_next_one_is_later() {
+fn a_resend_is_the_active_alerts_and_the_next_one_is_an_interval_later() {
     let mut setup = Setup::new();
     let last = setup
-        .accept(&[("fan", "Fault"), ("disk", "Fault")], ROUND)
+        .accept(&[("fan", "Fault"), ("disk", "Fault")], INTERVAL)
         .seq;
-    let [round] = &*setup.rounds.begin() else {
+    let [request] = &*setup.schedule.start() else {
         panic!("one batch")
     };
-    assert_eq!((round.items, round.origin), (2, Origin::Resend));
-    assert!(!round.parts[0].header.complete);
-    assert!(!setup.rounds.is_due(last.next(), last));
+    assert_eq!((request.items, request.origin), (2, Origin::Resend));
+    assert!(!request.parts[0].header.complete);
+    assert!(!setup.schedule.is_due(last.next(), last));
 }

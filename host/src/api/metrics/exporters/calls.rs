@@ -45,9 +45,9 @@ impl Table<'_, '_> {
             status.hangs
         })?;
         self.gauge(
-            "exporter_left_behind_threads",
+            "exporter_abandoned_threads",
             "Threads that hang in a call and were abandoned.",
-            |sample| sample.status.left_behind,
+            |sample| sample.status.abandoned_threads,
         )?;
         self.counter(
             "exporter_restarts",

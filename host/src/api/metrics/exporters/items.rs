@@ -106,7 +106,7 @@ fn dropped(journal: &JournalSample) -> BTreeMap<&str, u64> {
 }
 
 fn time_to_full_seconds(sample: &Sample<'_>) -> f64 {
-    let left = sample.status.growth.time_to(sample.exporter.max_bytes);
+    let left = sample.status.fill_rate.time_to(sample.exporter.max_bytes);
     left.map_or(f64::INFINITY, |left| left.as_secs_f64())
 }
 

@@ -1,59 +1,58 @@
-//! How fast what waits for an exporter grows.
+//! How fast an exporter's queue fills.
 //!
-//! Promises to go by the last few minutes alone, and to say nothing before it
-//! has seen one of them: a batch that has just come is no trend.
+//! Measured over the last two to five minutes, and unknown before the first of
+//! them: one new batch is no trend.
 
 use std::time::{Duration, Instant};
 
-/// A mark is replaced after so long: what is measured is once to twice of it.
+/// Age at which a mark is replaced. The rate is measured over one to two of these.
 const MARK: Duration = Duration::from_secs(150);
 
-/// What is seen in less time than this says nothing.
+/// A shorter observation gives no rate.
 const SHORTEST: Duration = Duration::from_secs(60);
 
-/// How much has waited lately.
+/// The pending bytes of the last minutes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Growth(Option<Seen>);
+pub struct FillRate(Option<Observations>);
 
 #[derive(Clone, Copy, Debug)]
-struct Seen {
-    /// What is measured from.
-    since: Size,
-    /// What will be measured from next.
-    mark: Size,
-    last: Size,
+struct Observations {
+    /// The rate is measured from here.
+    since: Sample,
+    /// The rate will be measured from here once this is old enough.
+    mark: Sample,
+    last: Sample,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Size {
+struct Sample {
     at: Instant,
     bytes: u64,
 }
 
-impl Growth {
-    /// So much waits now.
-    pub(in crate::delivery) fn observe(&mut self, at: Instant, bytes: u64) {
-        let last = Size { at, bytes };
+impl FillRate {
+    pub(super) fn observe(&mut self, at: Instant, bytes: u64) {
+        let last = Sample { at, bytes };
         self.0 = Some(match self.0 {
-            None => Seen {
+            None => Observations {
                 since: last,
                 mark: last,
                 last,
             },
-            Some(seen) if at.duration_since(seen.mark.at) >= MARK => Seen {
-                since: seen.mark,
+            Some(observed) if at.duration_since(observed.mark.at) >= MARK => Observations {
+                since: observed.mark,
                 mark: last,
                 last,
             },
-            Some(seen) => Seen { last, ..seen },
+            Some(observed) => Observations { last, ..observed },
         });
     }
 
-    /// When so many bytes will wait, if it goes on like this; nothing if they
-    /// never will.
+    /// How long until this many bytes are pending at the current rate; `None` if
+    /// the queue is not filling.
     #[must_use]
     pub fn time_to(&self, max_bytes: u64) -> Option<Duration> {
-        let Seen { since, last, .. } = self.0?;
+        let Observations { since, last, .. } = self.0?;
         let room = max_bytes.saturating_sub(last.bytes);
         if room == 0 {
             return Some(Duration::ZERO);
@@ -71,46 +70,46 @@ impl Growth {
 mod tests {
     use super::*;
 
-    /// What is said after these sizes were seen, at these seconds.
+    /// Checks the time after these sizes were observed, at these seconds.
     fn check(sizes: &[(u64, u64)], max_bytes: u64, wanted: Option<u64>) {
         let start = Instant::now();
-        let mut growth = Growth::default();
+        let mut fill_rate = FillRate::default();
         for (second, bytes) in sizes {
-            growth.observe(start + Duration::from_secs(*second), *bytes);
+            fill_rate.observe(start + Duration::from_secs(*second), *bytes);
         }
         assert_eq!(
-            growth.time_to(max_bytes),
+            fill_rate.time_to(max_bytes),
             wanted.map(Duration::from_secs),
             "{sizes:?}"
         );
     }
 
     #[test]
-    fn what_grows_steadily_is_full_when_it_will_be() {
+    fn a_queue_that_fills_steadily_is_full_in_time() {
         check(&[(0, 0), (100, 1_000)], 11_000, Some(1_000));
         check(&[(0, 5_000), (60, 5_600)], 6_600, Some(100));
     }
 
     #[test]
-    fn what_does_not_grow_is_never_full() {
+    fn a_queue_that_does_not_fill_is_never_full() {
         check(&[], 10, None);
         check(&[(0, 5), (100, 5)], 10, None);
         check(&[(0, 5), (100, 2)], 10, None);
     }
 
     #[test]
-    fn less_than_a_minute_says_nothing() {
+    fn less_than_a_minute_gives_no_rate() {
         check(&[(0, 0), (59, 1_000)], 10_000, None);
     }
 
     #[test]
-    fn what_is_full_is_full_whether_it_grows_or_not() {
+    fn a_full_queue_is_full_at_any_rate() {
         check(&[(0, 10)], 10, Some(0));
         check(&[(0, 20), (100, 12)], 10, Some(0));
     }
 
     #[test]
-    fn what_was_long_ago_is_forgotten() {
+    fn old_observations_are_forgotten() {
         let emptied = [
             (0, 9_000),
             (150, 0),

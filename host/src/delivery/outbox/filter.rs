@@ -1,16 +1,16 @@
-//! Which rows of a batch an exporter's filter lets through.
+//! Which rows of a batch the exporter's `filter` lets through.
 
 use delfin_plugin_api::{AlertBatch, Batch, Kind, PerformanceBatch};
 
 use crate::{batch::StoredBatch, config::Filter};
 
-/// The rows that are sent; all of them, if none is named. What cannot be read
-/// here is for the plugin to refuse.
-pub(super) fn of(batch: &StoredBatch, kind: Kind, filter: &Filter) -> Option<Vec<u32>> {
+/// The rows that are sent; `None`: all rows. A batch that cannot be read here is
+/// sent whole, and refused by the plugin with a reason.
+pub(super) fn sent_rows(batch: &StoredBatch, kind: Kind, filter: &Filter) -> Option<Vec<u32>> {
     if filter.is_empty() {
         return None;
     }
-    let kept: Vec<u32> = match kind {
+    let sent: Vec<u32> = match kind {
         Kind::Performance => {
             let batch = PerformanceBatch::try_from_arrow(batch.arrow.clone()).ok()?;
             let rows = (0..).zip(batch.series());
@@ -24,5 +24,5 @@ pub(super) fn of(batch: &StoredBatch, kind: Kind, filter: &Filter) -> Option<Vec
                 .collect()
         }
     };
-    (kept.len() < batch.arrow.num_rows()).then_some(kept)
+    (sent.len() < batch.arrow.num_rows()).then_some(sent)
 }

@@ -1,5 +1,5 @@
-//! Whatever becomes of calls, each item gets one disposition, in order, and the
-//! journal is told so in a way that it accepts.
+//! Whatever the outcomes are, each item gets one disposition, each storage keeps
+//! its order, and the journal can accept every commit.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{batch::Header, journal::RowSpan};
 
-const ROOM: Size = Size {
+const ROOM: RequestSize = RequestSize {
     items: u64::MAX,
     bytes: u64::MAX,
 };
@@ -59,43 +59,43 @@ fn cursor(next: Position, ahead: Vec<RowSpan>) -> Cursor {
     }
 }
 
-fn pick(window: &mut Window, size: Size) -> Option<Shipment> {
-    match window.pick(size, DeliveryOrder::PerKey, Duration::ZERO) {
-        Pick::Send(shipment) => Some(shipment),
-        Pick::Later(_) | Pick::Nothing => None,
+fn next_selection(window: &mut Window, size: RequestSize) -> Option<RowSelection> {
+    match window.next_rows(size, DeliveryOrder::PerKey, Duration::ZERO) {
+        NextRows::Send(selection) => Some(selection),
+        NextRows::WaitUntil(_) | NextRows::Empty => None,
     }
 }
 
-fn sent(shipment: &Shipment) -> Vec<String> {
-    let batch = PerformanceBatch::try_from_arrow(shipment.outgoing().unwrap().arrow).unwrap();
+fn sent(selection: &RowSelection) -> Vec<String> {
+    let batch = PerformanceBatch::try_from_arrow(selection.request().unwrap().arrow).unwrap();
     batch
         .series()
         .map(|series| series.name().to_owned())
         .collect()
 }
 
-fn all(shipment: &Shipment, fate: Fate) -> [(Range<usize>, Fate); 1] {
-    [(0..shipment.rows(), fate)]
+fn all(selection: &RowSelection, result: RowResult) -> [(Range<usize>, RowResult); 1] {
+    [(0..selection.rows(), result)]
 }
 
-fn refused() -> Fate {
-    Fate::Rejected {
+fn rejected() -> RowResult {
+    RowResult::Rejected {
         code: 1,
         reason: "why".to_owned(),
     }
 }
 
 #[test]
-fn small_records_go_together_and_large_ones_in_pieces() {
+fn small_batches_share_a_request_and_large_ones_are_cut() {
     let mut window = window(1);
     window.push(record(1, Some(1), &[1, 1]), None);
     window.push(record(2, Some(2), &[1]), None);
     window.push(record(3, Some(1), &[2, 2, 2]), None);
-    let four = Size { items: 4, ..ROOM };
+    let four = RequestSize { items: 4, ..ROOM };
     let mut calls = Vec::new();
-    while let Some(shipment) = pick(&mut window, four) {
-        calls.push(sent(&shipment));
-        window.settle(&shipment, &all(&shipment, Fate::Delivered));
+    while let Some(selection) = next_selection(&mut window, four) {
+        calls.push(sent(&selection));
+        window.commit(&selection, &all(&selection, RowResult::Delivered));
     }
     assert_eq!(
         calls,
@@ -105,22 +105,22 @@ fn small_records_go_together_and_large_ones_in_pieces() {
 }
 
 #[test]
-fn what_waits_holds_up_its_own_storage_alone() {
+fn postponed_rows_hold_back_their_own_storage_only() {
     let mut window = window(1);
     let late = Instant::now() + Duration::from_hours(1);
     for (seq, storage) in [(1, 1), (2, 2), (3, 1)] {
         window.push(record(seq, Some(storage), &[1]), None);
     }
-    let one = Size { items: 1, ..ROOM };
-    let first = pick(&mut window, one).unwrap();
-    window.put_off(first.group, late);
-    let second = pick(&mut window, one).unwrap();
+    let one = RequestSize { items: 1, ..ROOM };
+    let first = next_selection(&mut window, one).unwrap();
+    window.postpone(first.group, late);
+    let second = next_selection(&mut window, one).unwrap();
     assert_eq!(sent(&second), ["2/0"]);
-    let settled = window
-        .settle(&second, &all(&second, Fate::Delivered))
-        .settlement;
+    let committed = window
+        .commit(&second, &all(&second, RowResult::Delivered))
+        .commit;
     assert_eq!(
-        (settled.through, settled.delivered),
+        (committed.through, committed.delivered),
         (Position::at(Seq(1)), 1)
     );
     let ahead = RowSpan {
@@ -129,16 +129,22 @@ fn what_waits_holds_up_its_own_storage_alone() {
         rows: 1,
         items: 1,
     };
-    assert_eq!(settled.ahead, [ahead]);
-    assert!(pick(&mut window, one).is_none(), "`3/0` comes after `1/0`");
-    assert!(window.waits(Instant::now()));
-    window.hurry();
-    let again = pick(&mut window, ROOM).unwrap();
-    assert_eq!((sent(&again), again.attempt), (vec!["1/0".to_owned()], 2));
+    assert_eq!(committed.ahead, [ahead]);
+    assert!(
+        next_selection(&mut window, one).is_none(),
+        "`3/0` comes after `1/0`"
+    );
+    assert!(window.has_postponed(Instant::now()));
+    window.retry_now();
+    let retried = next_selection(&mut window, ROOM).unwrap();
+    assert_eq!(
+        (sent(&retried), retried.attempt),
+        (vec!["1/0".to_owned()], 2)
+    );
 }
 
 #[test]
-fn a_restart_goes_on_where_the_cursor_says() {
+fn a_restart_continues_at_the_cursor() {
     let next = Position {
         seq: Seq(1),
         row: 1,
@@ -154,95 +160,95 @@ fn a_restart_goes_on_where_the_cursor_says() {
     assert_eq!(window.position(), next);
     window.push(record(1, Some(1), &[2, 2, 2, 2]), None);
     assert_eq!(window.position(), next);
-    let shipment = pick(&mut window, ROOM).unwrap();
-    assert_eq!(sent(&shipment), ["1/1", "1/3"]);
-    let settled = window
-        .settle(&shipment, &all(&shipment, Fate::Delivered))
-        .settlement;
+    let selection = next_selection(&mut window, ROOM).unwrap();
+    assert_eq!(sent(&selection), ["1/1", "1/3"]);
+    let committed = window
+        .commit(&selection, &all(&selection, RowResult::Delivered))
+        .commit;
     assert_eq!(
-        (settled.through, settled.delivered, settled.ahead),
+        (committed.through, committed.delivered, committed.ahead),
         (Position::at(Seq(2)), 4, vec![])
     );
 }
 
 #[test]
-fn rows_that_a_filter_keeps_back_are_settled_with_the_others() {
+fn filtered_rows_are_committed_with_the_rows_around_them() {
     let mut window = window(1);
     window.push(record(1, Some(1), &[1, 2, 3, 4]), Some(vec![1, 3]));
-    let shipment = pick(&mut window, ROOM).unwrap();
+    let selection = next_selection(&mut window, ROOM).unwrap();
     assert_eq!(
-        (sent(&shipment), shipment.items()),
+        (sent(&selection), selection.items()),
         (vec!["1/1".to_owned(), "1/3".to_owned()], 6)
     );
-    let fates = [(0..1, Fate::Delivered), (1..2, refused())];
-    let settled = window.settle(&shipment, &fates);
+    let results = [(0..1, RowResult::Delivered), (1..2, rejected())];
+    let committed = window.commit(&selection, &results);
     assert_eq!(
-        (settled.settlement.delivered, settled.settlement.filtered),
+        (committed.commit.delivered, committed.commit.filtered),
         (2, 4)
     );
-    assert_eq!(settled.given_up[0].items, 4);
+    assert_eq!(committed.dead[0].items, 4);
     window.push(record(2, Some(1), &[1, 2]), Some(vec![]));
-    let settled = window.filter_last().settlement;
+    let committed = window.commit_filtered().commit;
     assert_eq!(
-        (settled.filtered, settled.through),
+        (committed.filtered, committed.through),
         (3, Position::at(Seq(3)))
     );
 }
 
 #[test]
-fn a_record_without_rows_is_sent_alone_and_settled() {
+fn a_batch_without_rows_is_sent_alone_and_committed() {
     let mut window = window(1);
     window.push(record(1, Some(1), &[]), None);
     window.push(record(2, Some(1), &[1]), None);
-    let shipment = pick(&mut window, ROOM).unwrap();
-    assert_eq!(shipment.rows(), 0);
-    assert!(shipment.outgoing().unwrap().parts[0].header.complete);
-    let settled = window
-        .settle(&shipment, &all(&shipment, Fate::Delivered))
-        .settlement;
+    let selection = next_selection(&mut window, ROOM).unwrap();
+    assert_eq!(selection.rows(), 0);
+    assert!(selection.request().unwrap().parts[0].header.complete);
+    let committed = window
+        .commit(&selection, &all(&selection, RowResult::Delivered))
+        .commit;
     assert_eq!(
-        (settled.through, settled.items()),
+        (committed.through, committed.items()),
         (Position::at(Seq(2)), 0)
     );
 }
 
 #[test]
-fn what_was_dropped_meanwhile_is_not_settled_again() {
+fn rows_that_were_dropped_meanwhile_are_not_committed_again() {
     let mut window = window(1);
     window.push(record(1, Some(1), &[1]), None);
     window.push(record(2, Some(1), &[1]), None);
-    let shipment = pick(&mut window, ROOM).unwrap();
-    window.forget_before(Seq(2));
-    let settled = window
-        .settle(&shipment, &all(&shipment, Fate::Delivered))
-        .settlement;
+    let selection = next_selection(&mut window, ROOM).unwrap();
+    window.discard_before(Seq(2));
+    let committed = window
+        .commit(&selection, &all(&selection, RowResult::Delivered))
+        .commit;
     assert_eq!(
-        (settled.delivered, settled.through),
+        (committed.delivered, committed.through),
         (1, Position::at(Seq(3)))
     );
 }
 
-/// What becomes of a call.
+/// How a call ends.
 #[derive(Clone, Debug)]
 enum End {
     Delivered,
-    Refused,
-    Again,
-    Halve,
-    /// Rows up to the first share are delivered, up to the second refused.
+    Rejected,
+    Retry,
+    Split,
+    /// Rows up to the first percentage are delivered, up to the second rejected.
     Mixed(u8, u8),
-    /// Everything before a record is given up.
-    GiveUp,
+    /// Everything before a record becomes a dead letter.
+    RejectBefore,
 }
 
 fn ends() -> impl Strategy<Value = End> {
     prop_oneof![
         4 => Just(End::Delivered),
-        1 => Just(End::Refused),
-        2 => Just(End::Again),
-        2 => Just(End::Halve),
+        1 => Just(End::Rejected),
+        2 => Just(End::Retry),
+        2 => Just(End::Split),
         3 => (0..100_u8, 0..100_u8).prop_map(|(a, b)| End::Mixed(a.min(b), a.max(b))),
-        1 => Just(End::GiveUp),
+        1 => Just(End::RejectBefore),
     ]
 }
 
@@ -256,20 +262,20 @@ fn records() -> impl Strategy<Value = Vec<(Option<u8>, Vec<usize>, u8)>> {
     prop::collection::vec(record, 1..12)
 }
 
-/// A journal that believes nothing: it follows what settlements say, row by row.
+/// A journal that checks every commit, row by row.
 #[derive(Default)]
 struct Judge {
-    /// The points of each row that is not settled.
+    /// The points of each row that is not committed.
     open: BTreeMap<(u64, u64), u64>,
     through: (u64, u64),
     ahead: BTreeSet<(u64, u64)>,
-    settled: u64,
+    committed: u64,
 }
 
 impl Judge {
-    fn check(&mut self, settled: &Settled) {
-        let settlement = &settled.settlement;
-        let through = (settlement.through.seq.0, settlement.through.row);
+    fn check(&mut self, committed: &RowCommit) {
+        let commit = &committed.commit;
+        let through = (commit.through.seq.0, commit.through.row);
         assert!(
             through >= self.through,
             "{through:?} after {:?}",
@@ -277,10 +283,10 @@ impl Judge {
         );
         self.through = through;
         let mut items = 0;
-        for span in &settlement.ahead {
+        for span in &commit.ahead {
             for row in span.first_row..span.end_row() {
                 assert!((span.seq.0, row) >= through);
-                assert!(self.ahead.insert((span.seq.0, row)), "settled twice");
+                assert!(self.ahead.insert((span.seq.0, row)), "committed twice");
                 items += self.open.remove(&(span.seq.0, row)).expect("open");
             }
         }
@@ -290,11 +296,11 @@ impl Judge {
         }
         assert!(
             !self.ahead.contains(&through),
-            "the cursor is inside settled rows"
+            "the cursor points at committed rows"
         );
-        let given_up: u64 = settled.given_up.iter().map(|rows| rows.items).sum();
-        assert_eq!(settlement.items() + given_up, items);
-        self.settled += items;
+        let given_up: u64 = committed.dead.iter().map(|rows| rows.items).sum();
+        assert_eq!(commit.items() + given_up, items);
+        self.committed += items;
     }
 }
 
@@ -302,7 +308,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: delfin_tests::soak(512), ..ProptestConfig::default() })]
 
     #[test]
-    fn every_item_is_settled_once_and_each_storage_in_its_order(
+    fn every_item_is_committed_once_and_each_storage_in_its_order(
         records in records(),
         ends in prop::collection::vec(ends(), 1..60),
         room in 1..20_u64,
@@ -316,62 +322,62 @@ proptest! {
                 judge.open.insert((seq, row), points as u64);
                 total += points as u64;
             }
-            let kept: Vec<u32> = (0..points.len() as u32).filter(|row| mask >> row & 1 == 0).collect();
-            let kept = (kept.len() < points.len()).then_some(kept);
-            let none = kept.as_ref().is_some_and(Vec::is_empty);
-            window.push(record(seq, *storage, points), kept);
-            if none {
-                judge.check(&window.filter_last());
+            let sent_rows: Vec<u32> = (0..points.len() as u32).filter(|row| mask >> row & 1 == 0).collect();
+            let sent_rows = (sent_rows.len() < points.len()).then_some(sent_rows);
+            let is_filtered = sent_rows.as_ref().is_some_and(Vec::is_empty);
+            window.push(record(seq, *storage, points), sent_rows);
+            if is_filtered {
+                judge.check(&window.commit_filtered());
             }
         }
         let mut ends = ends.into_iter();
-        let size = Size { items: room, ..ROOM };
+        let size = RequestSize { items: room, ..ROOM };
         loop {
             let end = ends.next().unwrap_or(End::Delivered);
-            let shipment = match window.pick(size, DeliveryOrder::PerKey, Duration::ZERO) {
-                Pick::Send(shipment) => shipment,
-                Pick::Later(_) => { window.hurry(); continue; }
-                Pick::Nothing => break,
+            let selection = match window.next_rows(size, DeliveryOrder::PerKey, Duration::ZERO) {
+                NextRows::Send(selection) => selection,
+                NextRows::WaitUntil(_) => { window.retry_now(); continue; }
+                NextRows::Empty => break,
             };
-            let rows = shipment.rows();
-            let fates = match end {
-                End::Delivered => vec![(0..rows, Fate::Delivered)],
-                End::Refused => vec![(0..rows, refused())],
-                End::Again => {
-                    window.put_off(shipment.group, Instant::now() + Duration::from_hours(1));
+            let rows = selection.rows();
+            let results = match end {
+                End::Delivered => vec![(0..rows, RowResult::Delivered)],
+                End::Rejected => vec![(0..rows, rejected())],
+                End::Retry => {
+                    window.postpone(selection.group, Instant::now() + Duration::from_hours(1));
                     continue;
                 }
-                End::Halve => {
-                    if window.halve(&shipment) { continue; }
-                    vec![(0..rows, refused())]
+                End::Split => {
+                    if window.split(&selection) { continue; }
+                    vec![(0..rows, rejected())]
                 }
                 End::Mixed(a, b) => {
                     let (a, b) = (rows * usize::from(a) / 100, rows * usize::from(b) / 100);
-                    window.put_off(shipment.group, Instant::now() + Duration::from_hours(1));
-                    let all = [(0..a, Fate::Delivered), (a..b, refused()), (b..rows, Fate::Again)];
+                    window.postpone(selection.group, Instant::now() + Duration::from_hours(1));
+                    let all = [(0..a, RowResult::Delivered), (a..b, rejected()), (b..rows, RowResult::Retry)];
                     all.into_iter().filter(|(rows, _)| !rows.is_empty()).collect()
                 }
-                End::GiveUp => {
-                    judge.check(&window.give_up_before(Seq(window.first().0 + 1), 1, "too much"));
-                    vec![(0..rows, Fate::Delivered)]
+                End::RejectBefore => {
+                    judge.check(&window.reject_before(Seq(window.first().0 + 1), 1, "limit"));
+                    vec![(0..rows, RowResult::Delivered)]
                 }
             };
-            // What is settled of a storage comes after what was settled of it before.
-            for (range, fate) in &fates {
-                for name in sent(&shipment)[range.clone()].iter().filter(|_| *fate != Fate::Again) {
+            // Rows of a storage are committed after its earlier rows.
+            for (range, result) in &results {
+                for name in sent(&selection)[range.clone()].iter().filter(|_| *result != RowResult::Retry) {
                     let (seq, row) = name.split_once('/').unwrap();
                     let at = (seq.parse::<u64>().unwrap(), row.parse::<usize>().unwrap());
                     let storage = records[at.0 as usize - 1].0;
-                    // What is of several storages may be of any.
+                    // A batch without a storage may hold rows of any.
                     let same = last.iter().filter(|(of, _)| of.is_none() || storage.is_none() || **of == storage);
                     let before = same.map(|(_, before)| *before).max();
-                    prop_assert!(before.is_none_or(|before| before < at || matches!(end, End::GiveUp)), "{before:?} {at:?}");
+                    prop_assert!(before.is_none_or(|before| before < at || matches!(end, End::RejectBefore)), "{before:?} {at:?}");
                     last.insert(storage, at);
                 }
             }
-            judge.check(&window.settle(&shipment, &fates));
+            judge.check(&window.commit(&selection, &results));
         }
-        prop_assert_eq!(judge.settled, total);
+        prop_assert_eq!(judge.committed, total);
         prop_assert!(judge.open.is_empty());
         prop_assert_eq!(window.position(), Position::at(Seq(records.len() as u64 + 1)));
     }

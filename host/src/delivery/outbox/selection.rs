@@ -1,0 +1,112 @@
+//! The rows of one request, and where they are in the journal.
+
+use std::ops::Range;
+
+use arrow_schema::ArrowError;
+use delfin_plugin_api::Origin;
+
+use super::{in_flight::BatchRows, rows::SendGroup};
+use crate::{
+    batch::Header,
+    plugin::{ExportRequest, RequestPart},
+};
+
+/// Rows of one batch or of several, in order.
+#[derive(Clone, Debug)]
+pub(in crate::delivery) struct RowSelection {
+    pub(in crate::delivery) group: SendGroup,
+    /// From 1.
+    pub(in crate::delivery) attempt: u32,
+    /// When the first attempt started, in milliseconds since the Unix epoch.
+    pub(in crate::delivery) first_attempt_ms: i64,
+    parts: Vec<BatchRows>,
+}
+
+impl RowSelection {
+    pub(super) fn new(
+        group: SendGroup,
+        parts: Vec<BatchRows>,
+        attempt: u32,
+        first_attempt_ms: i64,
+    ) -> Self {
+        Self {
+            group,
+            attempt,
+            first_attempt_ms,
+            parts,
+        }
+    }
+
+    pub(in crate::delivery) fn rows(&self) -> usize {
+        self.parts.iter().map(BatchRows::sent_count).sum()
+    }
+
+    pub(in crate::delivery) fn items(&self) -> u64 {
+        self.parts.iter().map(BatchRows::sent_items).sum()
+    }
+
+    /// When the oldest of its batches was accepted, in milliseconds since the
+    /// Unix epoch.
+    pub(in crate::delivery) fn accepted_ms(&self) -> i64 {
+        let times = self.headers().map(|header| header.accepted_ms);
+        times.min().unwrap_or_default()
+    }
+
+    pub(in crate::delivery) fn batch_ids(&self) -> impl Iterator<Item = uuid::Uuid> {
+        self.headers().map(|header| header.batch_id)
+    }
+
+    /// Where a range of the request's rows is in the batches. A plugin counts the
+    /// rows of its request; this maps them back.
+    pub(super) fn locate(&self, rows: &Range<usize>) -> impl Iterator<Item = BatchRows> {
+        let mut before = 0;
+        self.parts.iter().filter_map(move |part| {
+            let (first, count) = (before, part.sent_count());
+            before += count;
+            let start = rows.start.max(first);
+            let end = rows.end.min(first + count);
+            // A batch without rows is alone in its request.
+            (start < end || count == 0)
+                .then(|| part.nth_sent(&(start - first..end.max(start) - first)))
+        })
+    }
+
+    /// The request that the plugin gets.
+    ///
+    /// # Errors
+    ///
+    /// The rows do not fit into one Arrow batch.
+    pub(in crate::delivery) fn request(&self) -> Result<ExportRequest, ArrowError> {
+        let parts = self.parts.iter().map(BatchRows::arrow);
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        let arrow = match &*parts {
+            [one] => one.clone(),
+            [first, ..] => arrow_select::concat::concat_batches(&first.schema(), &parts)?,
+            [] => return Err(ArrowError::InvalidArgumentError("no rows".to_owned())),
+        };
+        let parts = self.parts.iter().map(|part| {
+            let header = &part.batch.stored.header;
+            RequestPart {
+                header: Header {
+                    complete: header.complete && part.is_whole(),
+                    ..header.clone()
+                },
+                first_row: part.first_sent() as u64,
+                rows: part.sent_count() as u64,
+            }
+        });
+        Ok(ExportRequest {
+            arrow,
+            items: self.items(),
+            origin: self
+                .parts
+                .first()
+                .map_or(Origin::Other, |part| part.batch.origin),
+            parts: parts.collect(),
+        })
+    }
+
+    fn headers(&self) -> impl Iterator<Item = &Header> {
+        self.parts.iter().map(|part| &part.batch.stored.header)
+    }
+}

@@ -1,0 +1,86 @@
+//! What an exporter shows and logs about its state.
+
+use std::sync::Arc;
+
+use delfin_plugin_api::{Failure, redact::Redactor};
+
+use super::{
+    DeliveryParts,
+    status::{State, Status},
+};
+use crate::journal::Journal;
+
+/// Target of the log lines of a delivery, whichever file writes them.
+pub(super) const LOG: &str = "delfin_host::delivery";
+
+/// Sets the state of an exporter and logs changes. Texts of plugins are redacted.
+/// Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Reporter {
+    exporter: String,
+    status: Arc<Status>,
+    journal: Arc<dyn Journal>,
+    redactor: Redactor,
+}
+
+impl Reporter {
+    pub(super) fn new(parts: &DeliveryParts, status: Arc<Status>) -> Self {
+        Self {
+            exporter: parts.config.name.clone(),
+            status,
+            journal: Arc::clone(parts.journal.backend()),
+            redactor: parts.host.redactor.clone(),
+        }
+    }
+
+    pub(super) fn exporter(&self) -> &str {
+        &self.exporter
+    }
+
+    pub(super) fn status(&self) -> &Status {
+        &self.status
+    }
+
+    pub(super) fn redacted(&self, text: &str) -> String {
+        self.redactor.redact(text).into_owned()
+    }
+
+    /// Sets a state with its error. Logs a change of state, and an error in an
+    /// unchanged state at debug.
+    pub(super) fn failed(&self, state: State, error: &str) {
+        let error = self.redacted(error);
+        let previous = self.status.fail(state, &error);
+        if previous == state {
+            log::debug!(target: LOG, exporter = self.exporter; "{state}: {error}");
+            return;
+        }
+        let level = match state {
+            // A person must act.
+            State::Failed | State::Quarantined | State::Paused => log::Level::Error,
+            State::Starting | State::Running | State::Retrying | State::Stuck | State::Stopped => {
+                log::Level::Warn
+            }
+        };
+        log::log!(target: LOG, level, exporter = self.exporter; "{state}: {error}");
+        // Kept in the journal for `exporters` after a restart. If the journal cannot
+        // be written, the journal reports it.
+        drop(self.journal.record_error(&self.exporter, &error));
+    }
+
+    /// Sets the state `running`, and logs it if it is a change.
+    pub(super) fn running(&self) {
+        match self.status.set(State::Running) {
+            State::Retrying | State::Stuck | State::Paused | State::Failed | State::Quarantined => {
+                log::info!(target: LOG, exporter = self.exporter; "running again");
+            }
+            State::Starting => log::info!(target: LOG, exporter = self.exporter; "running"),
+            State::Running | State::Stopped => {}
+        }
+    }
+
+    /// Logs the failure of a call that carried no rows.
+    pub(super) fn call_failed(&self, call: &str, failure: &Failure) {
+        let failure = self.redacted(&failure.to_string());
+        log::warn!(target: LOG, exporter = self.exporter; "{call} failed: {failure}");
+    }
+}

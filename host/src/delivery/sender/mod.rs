@@ -1,0 +1,476 @@
+//! What an exporter sends, and what follows from the outcome: rows of its
+//! journal, dead letters that are replayed, and active alerts that are resent.
+//!
+//! Knows nothing of instances: it makes requests and is told their results.
+
+mod action;
+mod circuit_breaker;
+mod pacing;
+mod replay;
+mod sizing;
+
+use std::{
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_api::{Failure, Outcome};
+
+pub use circuit_breaker::Circuit;
+
+use super::{
+    DeliveryParts,
+    outbox::{NextRequest, Outbox, RowResult, RowSelection},
+    report::{LOG, Reporter},
+    resend::ResendSchedule,
+    status::{State, class},
+};
+use crate::{
+    batch::Seq,
+    clock::{from_millis, millis, now_ms},
+    config::ExporterConfig,
+    plugin::{Answer, ExportRequest},
+};
+use action::OutcomeAction;
+use pacing::Pacing;
+use replay::{DeadLetterReplay, ReplayedDeadLetter};
+
+/// What a request carries.
+#[derive(Debug)]
+pub(super) enum Payload {
+    Rows(RowSelection),
+    DeadLetter(ReplayedDeadLetter),
+    /// Active alerts, resent.
+    ActiveAlerts,
+}
+
+/// A request, and what to do with its result.
+#[derive(Debug)]
+pub(super) struct OutgoingRequest {
+    pub(super) payload: Payload,
+    pub(super) request: Arc<ExportRequest>,
+}
+
+/// What to do next.
+pub(super) enum NextSend {
+    Send(OutgoingRequest),
+    WaitUntil(Instant),
+    /// Nothing, until a record is appended or a call returns.
+    Idle,
+}
+
+/// What a result says about the instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InstanceHealth {
+    /// The receiver answered through it.
+    Works,
+    /// Nothing.
+    Unknown,
+    /// It must be replaced.
+    Broken,
+}
+
+pub(super) struct Sender {
+    config: ExporterConfig,
+    reporter: Reporter,
+    outbox: Outbox,
+    pacing: Pacing,
+    replay: DeadLetterReplay,
+    resend: ResendSchedule,
+}
+
+impl Payload {
+    /// From 1, over all instances.
+    pub(super) fn attempt(&self) -> u32 {
+        match self {
+            Self::Rows(selection) => selection.attempt,
+            Self::DeadLetter(sent) => u32::try_from(sent.attempt).unwrap_or(u32::MAX),
+            Self::ActiveAlerts => 1,
+        }
+    }
+
+    /// Names the request in the crash guard: the same rows have the same name
+    /// after a restart.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Rows(selection) => {
+                let batch_id = selection.batch_ids().next().unwrap_or_default();
+                batch_id.to_string()
+            }
+            Self::DeadLetter(sent) => format!("dead-letter-{}", sent.id),
+            Self::ActiveAlerts => "active-alerts".to_owned(),
+        }
+    }
+}
+
+impl Sender {
+    pub(super) fn new(parts: &DeliveryParts, reporter: Reporter) -> Self {
+        let plugin = parts.plugin.as_ref().ok();
+        let max_points = plugin.and_then(|plugin| plugin.max_points);
+        Self {
+            config: parts.config.clone(),
+            outbox: Outbox::new(parts, reporter.clone()),
+            pacing: Pacing::new(&parts.config, max_points),
+            replay: DeadLetterReplay::new(),
+            resend: ResendSchedule::new(parts.resend.clone()),
+            reporter,
+        }
+    }
+
+    pub(super) fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    pub(super) fn circuit(&self) -> Circuit {
+        self.pacing.circuit()
+    }
+
+    /// The next request: first active alerts that are due, then dead letters, then
+    /// rows of the journal whose last record is `head`.
+    pub(super) async fn next(&mut self, head: Seq) -> NextSend {
+        if let Some(until) = self.pacing.blocked_until() {
+            return NextSend::WaitUntil(until);
+        }
+        // Rows would be delivered a second time if their commit fails again.
+        if self.outbox.is_blocked() {
+            return NextSend::Idle;
+        }
+        if let Some(request) = self.resend.next(self.outbox.first(), head) {
+            return send(Payload::ActiveAlerts, request);
+        }
+        if let Some((sent, request)) = self.next_dead_letter().await {
+            return send(Payload::DeadLetter(sent), request);
+        }
+        let next = self.next_rows(self.config.batch.linger).await;
+        match (next, self.resend.next_due()) {
+            (NextSend::WaitUntil(until), Some(due)) => NextSend::WaitUntil(until.min(due)),
+            (NextSend::Idle, Some(due)) => NextSend::WaitUntil(due),
+            (next, _) => next,
+        }
+    }
+
+    /// As [`Self::next`] while the exporter drains: rows only, without waiting for
+    /// more rows.
+    pub(super) async fn next_to_drain(&mut self) -> NextSend {
+        if self.pacing.blocked_until().is_some() || self.outbox.is_blocked() {
+            return NextSend::Idle;
+        }
+        self.next_rows(Duration::ZERO).await
+    }
+
+    /// Acts on the result of a request.
+    pub(super) async fn on_result(
+        &mut self,
+        sent: OutgoingRequest,
+        result: Answer,
+    ) -> InstanceHealth {
+        let items = sent.request.items;
+        match sent.payload {
+            Payload::Rows(selection) => self.on_rows_result(&selection, &result).await,
+            Payload::DeadLetter(sent) => self.on_dead_letter_result(&sent, &result).await,
+            Payload::ActiveAlerts => self.on_resend_result(items, &result.outcome),
+        }
+    }
+
+    /// Pauses until a person acts. Returns when to look again.
+    pub(super) fn pause(&mut self, outcome: &Outcome, attempt: u32) -> Instant {
+        let until = self.pacing.on_pause(attempt);
+        self.reporter.failed(State::Paused, &action::text(outcome));
+        until
+    }
+
+    /// Ends every wait.
+    pub(super) fn retry_now(&mut self) {
+        self.pacing.retry_now();
+        self.outbox.retry_now();
+        self.replay.postpone(Instant::now());
+    }
+
+    /// Ends the wait of the circuit breaker alone.
+    pub(super) fn close_pause(&mut self) {
+        self.pacing.retry_now();
+    }
+
+    async fn next_rows(&mut self, linger: Duration) -> NextSend {
+        let size = self.pacing.max_size();
+        let resend = &self.resend;
+        let wanted = |batch: &_| resend.wanted_rows(batch);
+        match self.outbox.next_request(size, linger, &wanted).await {
+            NextRequest::Send(selection, request) => send(Payload::Rows(selection), request),
+            NextRequest::WaitUntil(until) => NextSend::WaitUntil(until),
+            NextRequest::Empty => NextSend::Idle,
+        }
+    }
+
+    async fn next_dead_letter(&mut self) -> Option<(ReplayedDeadLetter, ExportRequest)> {
+        if !self.replay.is_due() {
+            return None;
+        }
+        let exporter = self.reporter.exporter();
+        match self.replay.next(self.outbox.backend(), exporter).await {
+            Ok(Some(stored)) => {
+                let attempt = stored.dead_letter.attempts + 1;
+                match replay::request(&stored) {
+                    Ok(request) => {
+                        let rows = request.arrow.num_rows();
+                        let sent = ReplayedDeadLetter {
+                            id: stored.id,
+                            rows,
+                            attempt,
+                        };
+                        return Some((sent, request));
+                    }
+                    Err(reason) => {
+                        let rejected = RowResult::Rejected {
+                            code: stored.dead_letter.code,
+                            reason: format!("the dead letter cannot be decoded: {reason}"),
+                        };
+                        self.commit_dead_letter(&stored.id, attempt - 1, rejected)
+                            .await;
+                    }
+                }
+            }
+            // A dead letter whose result is not durable yet would be found again.
+            Ok(None) if self.outbox.is_idle() => self.replay.end_round(),
+            Ok(None) => {}
+            Err(error) => {
+                self.reporter.failed(State::Retrying, &error.to_string());
+                self.replay.end_round();
+            }
+        }
+        None
+    }
+
+    async fn on_rows_result(
+        &mut self,
+        selection: &RowSelection,
+        result: &Answer,
+    ) -> InstanceHealth {
+        self.count(result);
+        let outcome = &result.outcome;
+        let on_uncertain = self.config.retry.on_uncertain;
+        match action::after(outcome, selection.rows(), on_uncertain) {
+            OutcomeAction::Commit(results) => self.commit_rows(selection, &results, outcome).await,
+            OutcomeAction::Retry { after } => {
+                self.retry_later(selection, outcome, after).await;
+                InstanceHealth::Unknown
+            }
+            OutcomeAction::InvalidRows => {
+                self.retry_later(selection, &action::invalid_rows(), None)
+                    .await;
+                InstanceHealth::Unknown
+            }
+            OutcomeAction::Halve => {
+                self.pacing.on_too_large(selection.items());
+                self.split(selection, outcome)
+            }
+            OutcomeAction::Bisect => self.split(selection, outcome),
+            OutcomeAction::Pause => {
+                let until = self.pause(outcome, selection.attempt);
+                self.outbox.postpone(selection.group, until);
+                InstanceHealth::Unknown
+            }
+            OutcomeAction::Restart => self.broken(outcome),
+        }
+    }
+
+    /// A dead letter is delivered whole, or stays.
+    async fn on_dead_letter_result(
+        &mut self,
+        sent: &ReplayedDeadLetter,
+        result: &Answer,
+    ) -> InstanceHealth {
+        self.count(result);
+        let outcome = &result.outcome;
+        let attempt = u32::try_from(sent.attempt).unwrap_or(u32::MAX);
+        match action::after(outcome, sent.rows, self.config.retry.on_uncertain) {
+            OutcomeAction::Commit(results) => {
+                let health = self.on_answer(attempt);
+                let retries = results
+                    .iter()
+                    .any(|(_, result)| *result == RowResult::Retry);
+                let failed = results
+                    .into_iter()
+                    .find(|(_, result)| *result != RowResult::Delivered);
+                if failed.is_some() && retries {
+                    self.postpone_dead_letters(outcome, attempt, None);
+                    return health;
+                }
+                let result = failed.map_or(RowResult::Delivered, |(_, result)| result);
+                self.commit_dead_letter(&sent.id, sent.attempt, result)
+                    .await;
+                health
+            }
+            OutcomeAction::Retry { after } => {
+                self.postpone_dead_letters(outcome, attempt, after);
+                InstanceHealth::Unknown
+            }
+            OutcomeAction::InvalidRows => {
+                self.postpone_dead_letters(&action::invalid_rows(), attempt, None);
+                InstanceHealth::Unknown
+            }
+            OutcomeAction::Halve | OutcomeAction::Bisect => {
+                let health = self.on_answer(attempt);
+                let rejected = action::rejected(outcome);
+                self.commit_dead_letter(&sent.id, sent.attempt, rejected)
+                    .await;
+                health
+            }
+            OutcomeAction::Pause => {
+                self.pause(outcome, attempt);
+                InstanceHealth::Unknown
+            }
+            OutcomeAction::Restart => self.broken(outcome),
+        }
+    }
+
+    /// Active alerts that do not arrive are sent again at the next interval.
+    fn on_resend_result(&mut self, items: u64, outcome: &Outcome) -> InstanceHealth {
+        let Err(failure) = outcome else {
+            let status = self.reporter.status();
+            status.update(|status| status.resent_items += items);
+            self.pacing.on_success();
+            self.reporter.running();
+            return InstanceHealth::Unknown;
+        };
+        self.resend.cancel();
+        let status = self.reporter.status();
+        status.update(|status| status.failed_resends += 1);
+        match failure {
+            Failure::Retry { after, .. } | Failure::Throttled { after, .. } => {
+                self.resend.postpone(after.unwrap_or_default());
+                self.reporter.failed(State::Retrying, &failure.to_string());
+            }
+            Failure::Uncertain { .. } => {
+                self.reporter.failed(State::Retrying, &failure.to_string());
+            }
+            Failure::Unauthorized { .. } | Failure::Misconfigured { .. } => {
+                self.pause(outcome, 1);
+            }
+            Failure::Partial { .. } | Failure::TooLarge { .. } | Failure::Rejected { .. } => {
+                self.reporter
+                    .call_failed("resending active alerts", failure);
+            }
+            Failure::Fatal { .. } => return self.broken(outcome),
+        }
+        InstanceHealth::Unknown
+    }
+
+    async fn commit_rows(
+        &mut self,
+        selection: &RowSelection,
+        results: &[(Range<usize>, RowResult)],
+        outcome: &Outcome,
+    ) -> InstanceHealth {
+        let health = self.on_answer(selection.attempt);
+        if results
+            .iter()
+            .any(|(_, result)| *result == RowResult::Retry)
+        {
+            let until = self.pacing.retry_at(selection.attempt, None);
+            self.outbox.postpone(selection.group, until);
+            self.reporter
+                .failed(State::Retrying, &action::text(outcome));
+        } else if results
+            .iter()
+            .any(|(_, result)| *result == RowResult::Delivered)
+        {
+            let age_ms = now_ms().saturating_sub(selection.accepted_ms());
+            self.reporter.status().delivered(from_millis(age_ms));
+        }
+        self.outbox.commit_rows(selection, results).await;
+        health
+    }
+
+    /// Sends the same rows later, unless they have been retried for longer than
+    /// `retry.max_elapsed_time`.
+    async fn retry_later(
+        &mut self,
+        selection: &RowSelection,
+        outcome: &Outcome,
+        after: Option<Duration>,
+    ) {
+        let until = self.on_unavailable(outcome, selection.attempt, after);
+        let max_elapsed = self.config.retry.max_elapsed_time;
+        let elapsed_ms = now_ms().saturating_sub(selection.first_attempt_ms);
+        if max_elapsed.is_zero() || elapsed_ms < millis(max_elapsed) {
+            return self.outbox.postpone(selection.group, until);
+        }
+        let error = action::text(outcome);
+        let reason = format!("not delivered within `retry.max_elapsed_time`: {error}");
+        self.outbox
+            .reject(selection, action::code(outcome), reason)
+            .await;
+    }
+
+    fn split(&mut self, selection: &RowSelection, outcome: &Outcome) -> InstanceHealth {
+        let health = self.on_answer(selection.attempt);
+        self.reporter.status().update(|status| status.splits += 1);
+        log::debug!(target: LOG, exporter = self.reporter.exporter(), rows = selection.rows(); "splitting the request in half: {}", action::text(outcome));
+        self.outbox.split(selection);
+        health
+    }
+
+    /// The receiver answered for rows.
+    fn on_answer(&mut self, attempt: u32) -> InstanceHealth {
+        self.pacing.on_success();
+        if attempt > 1 {
+            self.resend.on_receiver_back();
+        }
+        if !self.outbox.has_postponed() {
+            self.reporter.running();
+        }
+        InstanceHealth::Works
+    }
+
+    /// The receiver is away or busy. Returns when to try again.
+    fn on_unavailable(
+        &mut self,
+        outcome: &Outcome,
+        attempt: u32,
+        after: Option<Duration>,
+    ) -> Instant {
+        let until = self.pacing.on_unavailable(outcome, attempt, after);
+        let delay = until.saturating_duration_since(Instant::now());
+        log::debug!(target: LOG, exporter = self.reporter.exporter(), attempt, delay:?; "retrying later");
+        self.reporter
+            .failed(State::Retrying, &action::text(outcome));
+        until
+    }
+
+    fn broken(&self, outcome: &Outcome) -> InstanceHealth {
+        self.reporter
+            .failed(State::Retrying, &action::text(outcome));
+        InstanceHealth::Broken
+    }
+
+    fn postpone_dead_letters(&mut self, outcome: &Outcome, attempt: u32, after: Option<Duration>) {
+        let until = self.on_unavailable(outcome, attempt, after);
+        self.replay.postpone(until);
+    }
+
+    async fn commit_dead_letter(
+        &mut self,
+        id: &crate::journal::DeadLetterId,
+        attempts: u64,
+        result: RowResult,
+    ) {
+        self.replay.on_committed(*id);
+        self.outbox.commit_dead_letter(*id, attempts, result).await;
+    }
+
+    fn count(&self, result: &Answer) {
+        self.reporter.status().update(|status| {
+            status.attempts[class(&result.outcome)] += 1;
+            status.export_time += result.took;
+        });
+    }
+}
+
+fn send(payload: Payload, request: ExportRequest) -> NextSend {
+    NextSend::Send(OutgoingRequest {
+        payload,
+        request: Arc::new(request),
+    })
+}

@@ -1,0 +1,83 @@
+//! When the next request may be sent, and how large it may be.
+
+use std::time::{Duration, Instant};
+
+use delfin_plugin_api::{Failure, Outcome};
+
+use super::{circuit_breaker::CircuitBreaker, sizing::Sizing};
+use crate::{
+    config::{ExporterConfig, RetryConfig},
+    delivery::{Circuit, backoff, outbox::RequestSize},
+};
+
+/// The circuit breaker, the backoff and the request size of one receiver.
+pub(super) struct Pacing {
+    retry: RetryConfig,
+    breaker: CircuitBreaker,
+    sizing: Sizing,
+}
+
+impl Pacing {
+    pub(super) fn new(config: &ExporterConfig, declared_max_points: Option<u64>) -> Self {
+        Self {
+            retry: config.retry.clone(),
+            breaker: CircuitBreaker::new(config.circuit_breaker.failure_threshold),
+            sizing: Sizing::new(&config.batch, declared_max_points),
+        }
+    }
+
+    /// Until when nothing may be sent.
+    pub(super) fn blocked_until(&self) -> Option<Instant> {
+        self.breaker.blocked_until(Instant::now())
+    }
+
+    pub(super) fn circuit(&self) -> Circuit {
+        self.breaker.circuit(Instant::now())
+    }
+
+    pub(super) fn max_size(&mut self) -> RequestSize {
+        self.sizing.max(Instant::now())
+    }
+
+    pub(super) fn on_too_large(&mut self, items: u64) {
+        self.sizing.on_too_large(items, Instant::now());
+    }
+
+    /// The receiver answered.
+    pub(super) fn on_success(&mut self) {
+        self.breaker.on_success();
+    }
+
+    /// The receiver is away or busy. Returns when to send the rows again.
+    pub(super) fn on_unavailable(
+        &mut self,
+        outcome: &Outcome,
+        attempt: u32,
+        after: Option<Duration>,
+    ) -> Instant {
+        let until = self.retry_at(attempt, after);
+        self.breaker.on_failure(until);
+        // A receiver that names a wait wants no other request before it either.
+        if matches!(outcome, Err(Failure::Throttled { .. })) || after.is_some() {
+            self.breaker.throttle(until);
+        }
+        until
+    }
+
+    /// A person must act. Opens the circuit, and returns when to look again.
+    pub(super) fn on_pause(&mut self, attempt: u32) -> Instant {
+        let until = Instant::now() + backoff::paused_wait(&self.retry, attempt);
+        self.breaker.open(until);
+        until
+    }
+
+    /// When to send again rows that failed while other rows were delivered.
+    pub(super) fn retry_at(&self, attempt: u32, after: Option<Duration>) -> Instant {
+        Instant::now() + backoff::wait(&self.retry, attempt, after)
+    }
+
+    /// Sends the next request at once.
+    pub(super) fn retry_now(&mut self) {
+        self.breaker.retry_now();
+    }
+}

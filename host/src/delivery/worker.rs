@@ -1,0 +1,197 @@
+//! The task behind one exporter: waits for events, and dispatches them.
+//!
+//! Promises: the cursor is the only memory, so a restart continues where it was;
+//! and nothing but this exporter waits for its calls.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep_until,
+};
+
+use super::{
+    Command, DeliveryParts,
+    instances::{CallEvent, Instances, Readiness},
+    limits::Limits,
+    report::Reporter,
+    sender::{NextSend, Sender},
+    status::{State, Status},
+};
+use crate::{batch::Seq, batch_journal::ReleaseRequest, lifecycle::Phase};
+
+/// The longest wait between two looks at the clock.
+const WAKE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How soon to ask again for permission to call.
+const PERMIT_INTERVAL: Duration = Duration::from_millis(20);
+
+/// What other tasks tell the worker.
+pub(super) struct Inbox {
+    pub(super) phase: watch::Receiver<Phase>,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) releases: mpsc::UnboundedReceiver<ReleaseRequest>,
+}
+
+pub(super) struct Worker {
+    inbox: Inbox,
+    head: watch::Receiver<Seq>,
+    reporter: Reporter,
+    instances: Instances,
+    sender: Sender,
+    limits: Limits,
+    /// When to act again, if nothing happens before.
+    wake: Instant,
+}
+
+/// Whether the worker goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    WaitForEvent,
+    End,
+}
+
+impl Worker {
+    pub(super) fn new(parts: &DeliveryParts, status: Arc<Status>, inbox: Inbox) -> Self {
+        let reporter = Reporter::new(parts, status);
+        Self {
+            inbox,
+            head: parts.journal.backend().head(),
+            instances: Instances::new(parts, reporter.clone()),
+            sender: Sender::new(parts, reporter.clone()),
+            limits: Limits::new(parts, reporter.clone()),
+            reporter,
+            wake: Instant::now(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        while self.act().await == Next::WaitForEvent {
+            tokio::select! {
+                event = self.instances.next_event() => self.on_call_event(event).await,
+                committed = self.sender.outbox().committed() => {
+                    self.sender.outbox().on_commit(committed).await;
+                }
+                Some(command) = self.inbox.commands.recv() => self.on_command(command).await,
+                Some(request) = self.inbox.releases.recv() => {
+                    self.limits.release(request, &mut self.sender).await;
+                }
+                Ok(()) = self.head.changed() => {}
+                Ok(()) = self.inbox.phase.changed() => {}
+                () = sleep_until(self.wake.into()) => {}
+            }
+        }
+        self.sender.outbox().finish().await;
+        if !self.instances.is_disabled() {
+            self.reporter.status().set(State::Stopped);
+        }
+    }
+
+    /// Does what can be done now.
+    async fn act(&mut self) -> Next {
+        self.wake = Instant::now() + WAKE_INTERVAL;
+        let phase = *self.inbox.phase.borrow();
+        let is_stopping = phase != Phase::Running;
+        if phase == Phase::Aborting || (is_stopping && self.instances.is_stuck()) {
+            self.instances.abandon();
+            return Next::End;
+        }
+        if !is_stopping {
+            self.limits.check(&mut self.sender).await;
+        }
+        if self.sender.outbox().take_progress() {
+            self.instances.on_progress();
+        }
+        self.show();
+        match (self.instances.readiness(), phase) {
+            (Readiness::Busy, _) => {}
+            (Readiness::Ready, Phase::Running) => self.deliver().await,
+            (Readiness::Ready, _) => self.drain(phase).await,
+            (Readiness::Absent { not_before }, Phase::Running) => {
+                self.create(not_before);
+                self.sender.outbox().look_ahead().await;
+            }
+            (Readiness::Disabled, Phase::Running) => self.sender.outbox().look_ahead().await,
+            (Readiness::Absent { .. } | Readiness::Disabled | Readiness::Closed, _) => {
+                return Next::End;
+            }
+        }
+        Next::WaitForEvent
+    }
+
+    fn create(&mut self, not_before: Instant) {
+        let now = Instant::now();
+        if not_before > now {
+            self.wake = self.wake.min(not_before);
+        } else if let Some(permit) = self.instances.try_acquire() {
+            self.instances.create(permit);
+        } else {
+            self.wake = now + PERMIT_INTERVAL;
+        }
+    }
+
+    /// Makes the next call, if there is one to make.
+    async fn deliver(&mut self) {
+        let now = Instant::now();
+        let Some(permit) = self.instances.try_acquire() else {
+            self.wake = now + PERMIT_INTERVAL;
+            return;
+        };
+        if self.instances.next_tick() <= now {
+            self.sender.outbox().flush();
+            return self.instances.tick(permit);
+        }
+        self.wake = self.instances.next_tick();
+        let head = *self.head.borrow();
+        match self.sender.next(head).await {
+            NextSend::Send(request) => self.instances.export(request, permit),
+            NextSend::WaitUntil(until) => self.wake = self.wake.min(until),
+            NextSend::Idle => {}
+        }
+    }
+
+    /// Delivers what can be delivered at once, then closes the instance.
+    async fn drain(&mut self, phase: Phase) {
+        if phase == Phase::Draining
+            && let Some(permit) = self.instances.try_acquire()
+            && let NextSend::Send(request) = self.sender.next_to_drain().await
+        {
+            return self.instances.export(request, permit);
+        }
+        self.instances.stop();
+    }
+
+    async fn on_call_event(&mut self, event: CallEvent) {
+        if let Some((sent, result)) = self.instances.on_event(event).await {
+            let health = self.sender.on_result(sent, result).await;
+            self.instances.on_health(health);
+        }
+    }
+
+    async fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Resume => {
+                self.sender.retry_now();
+                self.instances.resume();
+            }
+            Command::Replay { since_ms, answer } => {
+                let replayed = self.sender.outbox().replay(since_ms).await;
+                // The client may be gone.
+                let _ = answer.send(replayed);
+            }
+        }
+    }
+
+    /// Shows in the status what no event reports.
+    fn show(&mut self) {
+        let circuit = self.sender.circuit();
+        let abandoned = self.instances.abandoned();
+        self.reporter.status().update(|status| {
+            status.observe_circuit(circuit);
+            status.abandoned_threads = abandoned;
+        });
+    }
+}
