@@ -33,7 +33,6 @@ pub struct AlertBuilder<'a> {
 }
 
 impl<'a> SeriesBuilder<'a> {
-    /// An empty builder.
     #[must_use]
     pub fn new(storage: &'a StorageLabels) -> Self {
         let batch = PerformanceBatchBuilder::new();
@@ -78,7 +77,6 @@ impl<'a> SeriesBuilder<'a> {
 }
 
 impl<'a> AlertBuilder<'a> {
-    /// An empty builder.
     #[must_use]
     pub fn new(storage: &'a StorageLabels) -> Self {
         let batch = AlertBatchBuilder::new();

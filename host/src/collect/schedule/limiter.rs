@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// Concurrent calls.
+/// Maximum number of concurrent calls.
 const MAX_CALLS: usize = 32;
 
 /// How long a call keeps its permit while other calls wait.

@@ -53,7 +53,6 @@ pub(super) struct CpuTicks {
 #[derive(Clone, Debug)]
 pub(super) struct Filesystem {
     pub(super) mount_point: String,
-    /// Name of the device.
     pub(super) device: String,
     pub(super) read_only: bool,
     /// Whether the kernel makes it read-only after an error (`errors=remount-ro`).
