@@ -153,7 +153,7 @@ fn a_second_host_on_the_same_state_is_exit_code_1_and_names_the_first() {
     );
     let checked = setup.run(&["check"]).expect_exit(0);
     assert!(
-        checked.stderr.contains(&format!("host {pid} runs on this")),
+        checked.stderr.contains(&format!("host {pid} uses this")),
         "{checked:?}"
     );
     // The first one has not noticed.
@@ -316,7 +316,7 @@ fn trying_a_plugin_ends_with_0_only_if_it_delivered() {
         ("panic", "panicked in `export`: told to panic"),
         (
             "hang",
-            "export: it does not come back within 300ms (see --timeout)",
+            "export: no result within 300ms (see --timeout)",
         ),
     ] {
         setup.write("script", word);

@@ -1,4 +1,4 @@
-//! The one binary: parses the command line, runs the command, says how it ended.
+//! The binary: parses the command line, runs the command, returns its exit code.
 
 use std::{io, process::ExitCode};
 
@@ -8,11 +8,11 @@ use delfin_host::cli::{Cli, Exit, Output};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut stdout = io::stdout().lock();
-    let mut output = Output::new(&mut stdout, &cli.global);
+    let mut output = Output::new(&mut stdout, &cli.options);
     let exit = match cli.run(&mut output) {
         Ok(()) => Exit::Ok,
         Err(error) => {
-            output.complain(&error);
+            output.error(&error);
             error.exit()
         }
     };

@@ -71,6 +71,6 @@ fn a_new_exporter_is_not_written_over_what_is_there() {
     assert_eq!(output.stdout, b"");
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "error: `acme` exists already (choose another name, or remove it)\n"
+        "error: `acme` already exists (choose another name, or remove it)\n"
     );
 }

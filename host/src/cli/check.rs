@@ -1,14 +1,18 @@
-//! `check`: would `run --strict` start?
+//! `check`: tests whether `run --strict` would start.
 //!
-//! Goes through the configuration, the plugins, and an instance of each
-//! exporter, which is closed again. Sends nothing, and leaves nothing behind but
-//! what an exporter makes as soon as it starts: its file, say.
+//! Reads the configuration, finds the plugins, and creates and closes an instance of
+//! each exporter. Sends nothing. Leaves only what an exporter creates when it
+//! starts, such as its file.
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Error, Global, Output, settings};
+use super::{
+    error::Error,
+    options::{GlobalOptions, keep_files_private},
+    output::Output,
+};
 use crate::{
     collect::DriverRegistry,
     config::{Config, ExporterConfig, StorageConfig},
@@ -16,11 +20,10 @@ use crate::{
     plugin::{self, InstanceHost, PluginCounters, Plugins},
 };
 
-/// What `check` understands.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {}
 
-/// What was found out about one thing.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 struct Finding {
     what: String,
@@ -29,7 +32,6 @@ struct Finding {
     reason: Option<String>,
 }
 
-/// Some of what was checked is not well.
 #[derive(Debug, thiserror::Error)]
 #[error("{failed} of {all} checks failed")]
 struct ChecksFailed {
@@ -37,29 +39,29 @@ struct ChecksFailed {
     all: usize,
 }
 
-pub(super) fn run(global: &Global, _: &CheckArgs, output: &mut Output<'_>) -> Result<(), Error> {
-    settings::keep_files_private();
-    let loaded = settings::load(global)?;
-    if !output.json() {
+pub(super) fn run(options: &GlobalOptions, output: &mut Output<'_>) -> Result<(), Error> {
+    keep_files_private();
+    let loaded = options.load_config()?;
+    if !output.is_json() {
         output.line(&format!("ok      configuration {}", loaded.source))?;
     }
     for warning in &loaded.config.warnings {
         output.warn(warning);
     }
-    all(&loaded.config, output)
+    check_all(&loaded.config, output)
 }
 
-/// Checks all that a configuration names, and prints what came of it.
+/// Checks the storages and exporters of a configuration, and prints the results.
 ///
 /// # Errors
 ///
-/// Something would not start.
-pub(super) fn all(config: &Config, output: &mut Output<'_>) -> Result<(), Error> {
+/// A storage or an exporter cannot start.
+pub(super) fn check_all(config: &Config, output: &mut Output<'_>) -> Result<(), Error> {
     logging::start(&config.log);
     let findings = findings(config, output)?;
     logging::flush();
-    if output.json() {
-        output.value(&findings)?;
+    if output.is_json() {
+        output.json(&findings)?;
     } else {
         for finding in &findings {
             output.line(&finding.line())?;
@@ -69,15 +71,14 @@ pub(super) fn all(config: &Config, output: &mut Output<'_>) -> Result<(), Error>
     if failed == 0 {
         return Ok(());
     }
-    let failed = ChecksFailed {
+    Err(Error::configuration(ChecksFailed {
         failed,
         all: findings.len(),
-    };
-    Err(Error::Configuration(failed.into()))
+    }))
 }
 
 fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error> {
-    let folder = tempfile::tempdir()?;
+    let folder = tempfile::tempdir().map_err(Error::failed)?;
     let mut scratch = config.clone();
     scratch.plugin_cache_dir = folder.path().join("plugin-cache");
     let mut plugins = Plugins::find(&scratch);
@@ -87,8 +88,8 @@ fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error>
     let holder = journal::holder(&config.state_dir);
     if let Some(pid) = &holder {
         output.warn(&format!(
-            "host {pid} runs on this `state_dir`, so exporters were only looked up, not started \
-             (stop it to check their settings too)"
+            "host {pid} uses this `state_dir`, so the exporters were not started \
+             (stop the host to check their settings too)"
         ));
     }
     let mut findings: Vec<Finding> = config.storages.iter().map(storage).collect();

@@ -1,5 +1,5 @@
-//! `dead-letters`: what receivers will never take, seen, saved, sent once more or
-//! forgotten, in the running host.
+//! `dead-letters`: lists, shows, exports, replays and purges dead letters of the
+//! running host.
 
 mod args;
 mod export;
@@ -7,20 +7,26 @@ mod export;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Api, Cell, Error, Global, Output, Table, settings, table::grouped};
+use super::{
+    client::HostClient,
+    error::Error,
+    options::GlobalOptions,
+    output::Output,
+    table::{Cell, TextTable, counted},
+};
 
 pub use self::args::DeadLettersCommand;
-use self::args::{ExportArgs, ListArgs, ShowArgs, TakeArgs};
+use self::args::{ListDeadLettersArgs, SelectDeadLettersArgs, ShowDeadLetterArgs};
 
 const PATH: &str = "/v1/dead-letters";
 
 #[derive(Deserialize)]
-struct Letters {
-    dead_letters: Vec<Letter>,
+struct DeadLetterList {
+    dead_letters: Vec<DeadLetterRow>,
 }
 
 #[derive(Deserialize)]
-struct Letter {
+struct DeadLetterRow {
     id: String,
     exporter: String,
     items: u64,
@@ -32,78 +38,92 @@ struct Letter {
 }
 
 #[derive(Deserialize)]
-struct Taken {
+struct SelectedDeadLetters {
     letters: u64,
     items: u64,
 }
 
 pub(super) fn run(
-    global: &Global,
+    options: &GlobalOptions,
     command: &DeadLettersCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     match command {
-        DeadLettersCommand::List(args) => list(global, args, output),
-        DeadLettersCommand::Show(args) => show(global, args, output),
-        DeadLettersCommand::Export(args) => export::export(global, args, output),
-        DeadLettersCommand::Replay(args) => take(global, args, "replay", output),
-        DeadLettersCommand::Purge(args) => take(global, args, "purge", output),
+        DeadLettersCommand::List(args) => list(options, args, output),
+        DeadLettersCommand::Show(args) => show(options, args, output),
+        DeadLettersCommand::Export(args) => export::export(options, args, output),
+        DeadLettersCommand::Replay(args) => change(options, args, "replay", output),
+        DeadLettersCommand::Purge(args) => change(options, args, "purge", output),
     }
 }
 
-fn list(global: &Global, args: &ListArgs, output: &mut Output<'_>) -> Result<(), Error> {
-    let api = Api::new(&settings::api_url(global, &args.host)?);
-    let answer = api.get(&args.which.path())?;
-    if output.json() {
-        return output.line(&answer);
+fn list(
+    options: &GlobalOptions,
+    args: &ListDeadLettersArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    let client = HostClient::new(&options.host_url(&args.host)?);
+    let response = client.get(&args.filter.path())?;
+    if output.is_json() {
+        return output.line(&response);
     }
-    let Letters { dead_letters } = api.parse(PATH, &answer)?;
+    let DeadLetterList { dead_letters } = client.parse(PATH, &response)?;
     if !dead_letters.is_empty() {
         output.table(&table(&dead_letters))?;
         output.line("")?;
     }
-    let items = dead_letters.iter().map(|letter| letter.items).sum();
+    let items = dead_letters
+        .iter()
+        .map(|dead_letter| dead_letter.items)
+        .sum();
     output.line(&match dead_letters.len() {
         0 => "no dead letters".to_owned(),
-        letters => said(letters as u64, items),
+        many => total(many as u64, items),
     })
 }
 
-fn show(global: &Global, args: &ShowArgs, output: &mut Output<'_>) -> Result<(), Error> {
-    let api = Api::new(&settings::api_url(global, &args.host)?);
+fn show(
+    options: &GlobalOptions,
+    args: &ShowDeadLetterArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    let client = HostClient::new(&options.host_url(&args.host)?);
     let path = format!("{PATH}/{}", args.id);
-    let answer = api.get(&path)?;
-    if output.json() {
-        return output.line(&answer);
+    let response = client.get(&path)?;
+    if output.is_json() {
+        return output.line(&response);
     }
-    let letter: Value = api.parse(&path, &answer)?;
-    output.value(&letter)
+    let dead_letter: Value = client.parse(&path, &response)?;
+    output.json(&dead_letter)
 }
 
-fn take(
-    global: &Global,
-    args: &TakeArgs,
+fn change(
+    options: &GlobalOptions,
+    args: &SelectDeadLettersArgs,
     action: &str,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let api = Api::new(&settings::api_url(global, &args.host)?);
+    let client = HostClient::new(&options.host_url(&args.host)?);
     let path = format!("{PATH}/{action}");
     let body = args.body().to_string();
-    let answer = api.post_json(&path, &body)?;
-    if output.json() {
-        return output.line(&answer);
+    let response = client.post_json(&path, &body)?;
+    if output.is_json() {
+        return output.line(&response);
     }
-    let taken: Taken = api.parse(&path, &answer)?;
+    let selected: SelectedDeadLetters = client.parse(&path, &response)?;
     let done = match (args.dry_run, action) {
         (true, _) => format!("would {action}"),
         (false, "purge") => "purged".to_owned(),
         (false, _) => "replaying".to_owned(),
     };
-    output.line(&format!("{done} {}", said(taken.letters, taken.items)))
+    output.line(&format!(
+        "{done} {}",
+        total(selected.letters, selected.items)
+    ))
 }
 
-fn table(letters: &[Letter]) -> Table {
-    let mut table = Table::new(&[
+fn table(dead_letters: &[DeadLetterRow]) -> TextTable {
+    let mut table = TextTable::new(&[
         "dead letter",
         "exporter",
         "items",
@@ -112,18 +132,18 @@ fn table(letters: &[Letter]) -> Table {
         "last tried",
         "reason",
     ]);
-    for letter in letters {
-        let reason = match &letter.replayed_at {
-            Some(_) => format!("(is being replayed) {}", letter.reason),
-            None => letter.reason.clone(),
+    for dead_letter in dead_letters {
+        let reason = match &dead_letter.replayed_at {
+            Some(_) => format!("(is being replayed) {}", dead_letter.reason),
+            None => dead_letter.reason.clone(),
         };
         table.row([
-            Cell::text(&letter.id),
-            Cell::text(&letter.exporter),
-            Cell::number(letter.items),
-            Cell::text(&letter.outcome),
-            Cell::number(letter.attempts),
-            Cell::text(&letter.last_tried_at),
+            Cell::text(&dead_letter.id),
+            Cell::text(&dead_letter.exporter),
+            Cell::number(dead_letter.items),
+            Cell::text(&dead_letter.outcome),
+            Cell::number(dead_letter.attempts),
+            Cell::text(&dead_letter.last_tried_at),
             Cell::text(&reason),
         ]);
     }
@@ -131,14 +151,9 @@ fn table(letters: &[Letter]) -> Table {
 }
 
 /// `3 dead letters with 1 200 items`
-fn said(letters: u64, items: u64) -> String {
-    let (letters, items) = (counted(letters, "dead letter"), counted(items, "item"));
-    format!("{letters} with {items}")
-}
-
-fn counted(count: u64, name: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {name}{plural}", grouped(count))
+fn total(dead_letters: u64, items: u64) -> String {
+    let dead_letters = counted(dead_letters, "dead letter");
+    format!("{dead_letters} with {}", counted(items, "item"))
 }
 
 #[cfg(test)]

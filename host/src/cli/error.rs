@@ -1,61 +1,54 @@
-//! Why a command failed, and with which code it ends therefore.
+//! Why a command failed, and its exit code.
 
 use std::io;
 
 use delfin_plugin_loader::Refusal;
 
-use super::{ApiError, Exit, NewError, PushError, TryError};
+use super::{client::ClientError, exit::Exit};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The running host did not answer, or not as hoped.
     #[error(transparent)]
-    Api(#[from] ApiError),
+    Client(#[from] ClientError),
 
-    /// What was to be handed in could not be read.
-    #[error(transparent)]
-    Push(#[from] PushError),
-
-    /// A plugin file is refused.
     #[error(transparent)]
     Plugin(#[from] Refusal),
 
-    /// A plugin could not be tried, or did not deliver.
-    #[error(transparent)]
-    Try(#[from] TryError),
-
-    /// A new crate could not be written.
-    #[error(transparent)]
-    New(#[from] NewError),
-
-    /// The configuration is wrong.
+    /// The configuration has mistakes, or something that it names cannot start.
     #[error(transparent)]
     Configuration(Box<dyn std::error::Error + Send + Sync>),
 
-    /// The command could not do what was asked.
+    /// Every other failure.
     #[error(transparent)]
     Failed(Box<dyn std::error::Error + Send + Sync>),
 
-    /// Nobody takes what the command prints.
-    #[error("cannot write to the standard output")]
-    Output(#[from] io::Error),
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
 }
 
 impl Error {
-    /// The code that the process ends with.
+    pub(super) fn configuration(
+        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Configuration(error.into())
+    }
+
+    pub(super) fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Failed(error.into())
+    }
+
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Api(ApiError::Unreachable { .. } | ApiError::Cut { .. }) => Exit::Unreachable,
-            Self::Api(ApiError::Refused { .. } | ApiError::Foreign { .. })
-            | Self::Push(_)
+            Self::Client(ClientError::Unreachable { .. } | ClientError::Disconnected { .. }) => {
+                Exit::Unreachable
+            }
+            Self::Client(ClientError::Refused { .. } | ClientError::Unexpected { .. })
             | Self::Plugin(_)
-            | Self::New(_)
-            | Self::Try(_)
             | Self::Failed(_) => Exit::Failed,
             Self::Configuration(_) => Exit::Configuration,
-            // `delfin-host exporters | head -1` has got all that it wanted.
+            // In `delfin-host exporters | head -1`, the reader has all that it wants.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) => Exit::Failed,
         }

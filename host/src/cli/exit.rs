@@ -1,4 +1,4 @@
-//! How a command ends: the codes that scripts rely on, and the words for them.
+//! The exit codes, which scripts rely on, and their meaning.
 
 use std::{fmt::Write, process::ExitCode};
 
@@ -6,20 +6,14 @@ use std::{fmt::Write, process::ExitCode};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It did what was asked.
     Ok = 0,
-    /// It could not.
     Failed = 1,
-    /// What was typed makes no sense.
     Usage = 2,
-    /// The configuration is wrong.
     Configuration = 3,
-    /// There is no running host where one was looked for.
     Unreachable = 4,
 }
 
 impl Exit {
-    /// Every way to end.
     pub const ALL: [Self; 5] = [
         Self::Ok,
         Self::Failed,
@@ -28,13 +22,12 @@ impl Exit {
         Self::Unreachable,
     ];
 
-    /// What the process ends with.
     #[must_use]
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// What it means, in a few words.
+    /// The meaning, as the help shows it.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
@@ -53,12 +46,11 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What `--help` says about it.
+/// The list of the exit codes for `--help`.
 pub(super) fn help() -> String {
-    Exit::ALL
-        .iter()
-        .fold("Exit codes:".to_owned(), |mut text, exit| {
-            let _ = write!(text, "\n  {}  {}", exit.code(), exit.meaning());
-            text
-        })
+    let mut text = "Exit codes:".to_owned();
+    for exit in Exit::ALL {
+        let _ = write!(text, "\n  {}  {}", exit.code(), exit.meaning());
+    }
+    text
 }

@@ -1,21 +1,25 @@
-//! `exporters`: how each exporter of the running host is doing.
+//! `exporters`: shows the state of each exporter of the running host.
 
 use clap::builder::styling::AnsiColor;
 use serde::Deserialize;
 
-use super::{Api, Cell, Error, Global, HostArgs, Output, Table, grouped, settings};
+use super::{
+    client::HostClient,
+    error::Error,
+    options::{GlobalOptions, HostArgs},
+    output::Output,
+    table::{Cell, TextTable, grouped},
+};
 
-/// What `exporters` understands.
 #[derive(Debug, clap::Args)]
 pub struct ExportersArgs {
-    /// Which host.
     #[command(flatten)]
     pub host: HostArgs,
 }
 
 const PATH: &str = "/v1/exporters";
 
-/// The order in which the last line counts them, best first.
+/// The order of the states in the last line, best first.
 const STATES: [&str; 8] = [
     "running",
     "starting",
@@ -28,14 +32,14 @@ const STATES: [&str; 8] = [
 ];
 
 #[derive(Deserialize)]
-struct Exporters {
-    exporters: Vec<Exporter>,
+struct ExporterList {
+    exporters: Vec<ExporterRow>,
     #[serde(default)]
-    removed: Vec<Removed>,
+    removed: Vec<RemovedExporter>,
 }
 
 #[derive(Deserialize)]
-struct Removed {
+struct RemovedExporter {
     name: String,
     kind: String,
     pending: u64,
@@ -43,7 +47,7 @@ struct Removed {
 }
 
 #[derive(Deserialize)]
-struct Exporter {
+struct ExporterRow {
     name: String,
     plugin: Option<String>,
     kind: Option<String>,
@@ -57,27 +61,27 @@ struct Exporter {
 }
 
 pub(super) fn run(
-    global: &Global,
+    options: &GlobalOptions,
     args: &ExportersArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let api = Api::new(&settings::api_url(global, &args.host)?);
-    let answer = api.get(PATH)?;
-    if output.json() {
-        return output.line(&answer);
+    let client = HostClient::new(&options.host_url(&args.host)?);
+    let response = client.get(PATH)?;
+    if output.is_json() {
+        return output.line(&response);
     }
-    let answer: Exporters = api.parse(PATH, &answer)?;
-    if !answer.exporters.is_empty() {
-        output.table(&table(&answer.exporters))?;
+    let list: ExporterList = client.parse(PATH, &response)?;
+    if !list.exporters.is_empty() {
+        output.table(&table(&list.exporters))?;
         output.line("")?;
     }
-    output.line(&sum(&answer.exporters))?;
-    for Removed {
+    output.line(&summary(&list.exporters))?;
+    for RemovedExporter {
         name,
         kind,
         pending,
         removed_at,
-    } in &answer.removed
+    } in &list.removed
     {
         let pending = grouped(*pending);
         output.line(&format!(
@@ -87,8 +91,8 @@ pub(super) fn run(
     Ok(())
 }
 
-fn table(exporters: &[Exporter]) -> Table {
-    let mut table = Table::new(&[
+fn table(exporters: &[ExporterRow]) -> TextTable {
+    let mut table = TextTable::new(&[
         "exporter",
         "plugin",
         "kind",
@@ -120,10 +124,10 @@ fn table(exporters: &[Exporter]) -> Table {
 }
 
 /// `3 exporters: 1 running, 1 retrying, 1 failed`
-fn sum(exporters: &[Exporter]) -> String {
+fn summary(exporters: &[ExporterRow]) -> String {
     let mut states = STATES.to_vec();
     for exporter in exporters {
-        // A newer host may know of more states.
+        // A newer host may have more states.
         if !states.contains(&exporter.state.as_str()) {
             states.push(&exporter.state);
         }
@@ -136,7 +140,7 @@ fn sum(exporters: &[Exporter]) -> String {
         })
         .collect();
     match exporters.len() {
-        0 => "no exporters (name some in `performance_exporters` or `alert_exporters`)".to_owned(),
+        0 => "no exporters (add names to `performance_exporters` or `alert_exporters`)".to_owned(),
         1 => format!("1 exporter: {}", counts.join(", ")),
         many => format!("{many} exporters: {}", counts.join(", ")),
     }
@@ -158,7 +162,7 @@ fn count(number: Option<u64>) -> Cell {
     number.map_or_else(Cell::none, Cell::number)
 }
 
-/// The two units that matter: `850 ms`, `12 s`, `5 min 3 s`, `2 h 10 min`, `3 d 4 h`.
+/// The two largest units: `850 ms`, `12 s`, `5 min 3 s`, `2 h 10 min`, `3 d 4 h`.
 fn duration(seconds: f64) -> String {
     const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
     if seconds < 1.0 {
@@ -186,30 +190,36 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::{Cli, api};
+    use crate::cli::{Cli, client};
 
-    fn parse(json: &str) -> Vec<Exporter> {
-        serde_json::from_str::<Exporters>(json).unwrap().exporters
+    fn parse(json: &str) -> Vec<ExporterRow> {
+        serde_json::from_str::<ExporterList>(json)
+            .unwrap()
+            .exporters
     }
 
     #[test]
-    fn the_table_aligns_numbers_right_and_ends_with_the_sum() {
+    fn the_table_aligns_numbers_right_and_ends_with_a_summary() {
         let exporters = parse(include_str!("exporters/exporters.json"));
-        let text = format!("{}\n{}", table(&exporters).render(false), sum(&exporters));
+        let text = format!(
+            "{}\n{}",
+            table(&exporters).render(false),
+            summary(&exporters)
+        );
         insta::assert_snapshot!(text);
     }
 
     fn printed(more: &[&str]) -> String {
-        let url = api::tests::serve("200 OK", include_str!("exporters/exporters.json"));
+        let url = client::tests::serve("200 OK", include_str!("exporters/exporters.json"));
         let cli = ["delfin-host", "exporters", "--host", &url];
         let cli = Cli::try_parse_from(cli.iter().chain(more)).unwrap();
         let mut data = Vec::new();
-        cli.run(&mut Output::new(&mut data, &cli.global)).unwrap();
+        cli.run(&mut Output::new(&mut data, &cli.options)).unwrap();
         String::from_utf8(data).unwrap()
     }
 
     #[test]
-    fn for_machines_the_answer_stays_as_the_host_wrote_it() {
+    fn json_is_the_response_of_the_host_unchanged() {
         assert_eq!(
             printed(&["--json"]),
             include_str!("exporters/exporters.json")
@@ -217,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn for_people_it_is_a_table_without_colour_unless_asked_for() {
+    fn the_table_has_color_only_on_request() {
         let text = printed(&[]);
         assert!(
             text.ends_with("\n\n3 exporters: 1 running, 1 retrying, 1 failed\n"),
@@ -228,21 +238,21 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_this_version_does_not_know_is_counted_as_well() {
+    fn an_unknown_state_is_counted() {
         let exporters = parse(
             r#"{"exporters": [{"name": "a", "state": "dreaming"}, {"name": "b", "state": "running"}]}"#,
         );
-        assert_eq!(sum(&exporters), "2 exporters: 1 running, 1 dreaming");
+        assert_eq!(summary(&exporters), "2 exporters: 1 running, 1 dreaming");
     }
 
     #[test]
-    fn no_exporters_are_no_empty_table() {
-        let text = sum(&parse(r#"{"exporters": []}"#));
-        assert!(text.starts_with("no exporters (name some in"), "{text}");
+    fn without_exporters_no_table_is_shown() {
+        let text = summary(&parse(r#"{"exporters": []}"#));
+        assert!(text.starts_with("no exporters (add names to"), "{text}");
     }
 
     #[test]
-    fn a_lag_is_told_in_its_two_largest_units() {
+    fn a_lag_is_shown_in_its_two_largest_units() {
         let texts = [0.0, 0.85, 12.3, 303.0, 7_800.0, 7_200.0, 273_600.0].map(duration);
         assert_eq!(
             texts,

@@ -1,22 +1,22 @@
-//! The command line: what may be typed, and which command it means.
+//! The command line.
 //!
-//! Data goes to the standard output, messages to the standard error; a command
-//! ends with one of the codes of [`Exit`].
+//! Data goes to standard output, messages go to standard error. Each command ends
+//! with one of the codes of [`Exit`].
 
-mod api;
 mod check;
+mod client;
 mod dead_letters;
 mod error;
 mod exit;
 mod exporters;
 mod new_exporter;
+mod options;
 mod output;
 mod plugins;
 mod push;
 mod reload;
 mod replay;
 mod run;
-mod settings;
 mod storages;
 mod table;
 mod try_plugin;
@@ -26,29 +26,21 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{ColorChoice, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
+use self::{
+    check::CheckArgs, dead_letters::DeadLettersCommand, exporters::ExportersArgs,
+    new_exporter::NewExporterArgs, options::GlobalOptions, plugins::PluginsCommand, push::PushArgs,
+    reload::ReloadArgs, replay::ReplayArgs, run::RunArgs, storages::StoragesCommand,
+    try_plugin::TryArgs,
+};
 use crate::plugin::PROBE_COMMAND;
 
-pub use api::{Api, ApiError};
-pub use check::CheckArgs;
-pub use dead_letters::DeadLettersCommand;
 pub use error::Error;
 pub use exit::Exit;
-pub use exporters::ExportersArgs;
-pub use new_exporter::{NewError, NewExporterArgs};
 pub use output::Output;
-pub use plugins::PluginsCommand;
-pub use push::{PushArgs, PushError};
-pub use reload::ReloadArgs;
-pub use replay::ReplayArgs;
-pub use run::RunArgs;
-pub use settings::HostArgs;
-pub use storages::StoragesCommand;
-pub use table::{Cell, Table, grouped};
-pub use try_plugin::{TryArgs, TryError};
 
-/// Loads exporters from shared libraries and delivers every batch to them
+/// Load exporters from shared libraries and deliver batches to them
 #[derive(Debug, Parser)]
 #[command(
     name = "delfin-host",
@@ -58,110 +50,90 @@ pub use try_plugin::{TryArgs, TryError};
     max_term_width = 100
 )]
 pub struct Cli {
-    /// What every command understands.
     #[command(flatten)]
-    pub global: Global,
+    pub options: GlobalOptions,
 
-    /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
-/// What every command understands.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Everywhere")]
-pub struct Global {
-    /// The configuration [default: $DELFIN_CONF, ./etc/delfin/delfin.conf,
-    /// /etc/delfin/delfin.conf, or what is built in]
-    #[arg(short, long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-
-    /// Print JSON, for machines
-    #[arg(long, global = true)]
-    pub json: bool,
-
-    /// Colours, and when
-    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
-    pub color: ColorChoice,
-}
-
-/// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Run the host: collect, take batches in, deliver them
+pub enum CliCommand {
+    /// Run the host: collect and accept batches, and deliver them to the exporters
     Run(RunArgs),
 
-    /// Try the configuration and its plugins without sending anything
+    /// Check the configuration, and start each exporter once without sending anything
     Check(CheckArgs),
 
-    /// Look at plugin files without running any of their code
+    /// Show plugin files without running their code
     #[command(subcommand)]
     Plugins(PluginsCommand),
 
-    /// Show the running host's exporters: state, counts, last error
+    /// Show the exporters of the running host: state, counters, last error
     Exporters(ExportersArgs),
 
-    /// Show, register or forget storages of the running host
+    /// List, register or remove storages of the running host
     #[command(subcommand)]
     Storages(StoragesCommand),
 
-    /// Show, export, replay or purge what the receivers of the running host will never take
+    /// List, export, replay or purge dead letters of the running host
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
 
-    /// Deliver once more what one of the running host's exporters has had
+    /// Deliver stored batches of the running host to one exporter again
     Replay(ReplayArgs),
 
-    /// Have the running host read its configuration again
+    /// Reload the configuration of the running host
     Reload(ReloadArgs),
 
-    /// Hand a file of performance or of alerts to the running host
+    /// Send a file of performance data or alerts to the running host
     Push(PushArgs),
 
-    /// Load one plugin and give it one batch: outcome, log, time
+    /// Load one plugin and send it one batch: show the outcome, the log and the timing
     Try(TryArgs),
 
-    /// Start something of your own
+    /// Create the source code of an extension
     #[command(subcommand)]
     New(NewCommand),
 
-    /// Open a library and say whether that went well: the host runs itself so
-    /// before it opens one for the first time
+    /// Open a plugin and exit
+    ///
+    /// The host starts itself with this command before it opens a plugin for the
+    /// first time, so that a plugin that crashes does not crash the host.
     #[command(name = PROBE_COMMAND, hide = true)]
     Probe {
-        /// The library
+        /// Plugin file
         file: PathBuf,
     },
 }
 
-/// What can be started.
 #[derive(Debug, Subcommand)]
 pub enum NewCommand {
-    /// Write a crate with an exporter that works, and all that it needs to be built
+    /// Create a crate with a working exporter and all that it needs to build
     Exporter(NewExporterArgs),
 }
 
 impl Cli {
-    /// Does what was typed.
+    /// Runs the command.
     ///
     /// # Errors
     ///
-    /// Whatever kept the command from doing it, each with its [`Exit`].
+    /// The command failed. [`Error::exit`] is the exit code.
     pub fn run(&self, output: &mut Output<'_>) -> Result<(), Error> {
-        let global = &self.global;
+        let options = &self.options;
         match &self.command {
-            Command::Run(args) => run::run(global, args, output),
-            Command::Check(args) => check::run(global, args, output),
-            Command::Plugins(command) => plugins::run(global, command, output),
-            Command::Exporters(args) => exporters::run(global, args, output),
-            Command::Storages(command) => storages::run(global, command, output),
-            Command::DeadLetters(command) => dead_letters::run(global, command, output),
-            Command::Replay(args) => replay::run(global, args, output),
-            Command::Reload(args) => reload::run(global, args, output),
-            Command::Push(args) => push::run(global, args, output),
-            Command::Try(args) => try_plugin::run(global, args, output),
-            Command::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),
-            Command::Probe { file } => probe(file),
+            CliCommand::Run(args) => run::run(options, args, output),
+            CliCommand::Check(_) => check::run(options, output),
+            CliCommand::Plugins(command) => plugins::run(options, command, output),
+            CliCommand::Exporters(args) => exporters::run(options, args, output),
+            CliCommand::Storages(command) => storages::run(options, command, output),
+            CliCommand::DeadLetters(command) => dead_letters::run(options, command, output),
+            CliCommand::Replay(args) => replay::run(options, args, output),
+            CliCommand::Reload(args) => reload::run(options, args, output),
+            CliCommand::Push(args) => push::run(options, args, output),
+            CliCommand::Try(args) => try_plugin::run(args, output),
+            CliCommand::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),
+            CliCommand::Probe { file } => probe(file),
         }
     }
 }
@@ -170,7 +142,7 @@ fn probe(file: &Path) -> Result<(), Error> {
     if delfin_plugin_loader::probe(file) == ExitCode::SUCCESS {
         return Ok(());
     }
-    Err(Error::Failed("nobody takes the verdict".into()))
+    Err(Error::failed("cannot write the result of the probe"))
 }
 
 #[cfg(test)]

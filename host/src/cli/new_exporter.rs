@@ -1,7 +1,7 @@
-//! `new exporter`: a crate with an exporter that works, to go on from.
+//! `new exporter`: writes a crate with a working exporter.
 //!
-//! It is built as it stands, outside any tree of ours: the author's kit lies in
-//! its folder `sdk`, as it was when this host was built.
+//! The crate builds without this repository: its folder `sdk` holds the sources of
+//! `delfin-plugin-api`, as they were when this host was built.
 
 use std::{
     fs, io,
@@ -13,26 +13,24 @@ use clap::ValueEnum;
 use delfin_plugin_api::Kind;
 
 use self::template::Template;
-use super::{Error, Output};
+use super::{error::Error, output::Output};
 
 mod sdk;
 mod template;
 
-/// What `new exporter` understands.
 #[derive(Debug, clap::Args)]
 pub struct NewExporterArgs {
-    /// Whom it will export to, in lower case: names the folder and the exporter
+    /// Name in lower case, such as that of the receiver; names the folder and the exporter
     pub name: ExporterName,
 
-    /// What it receives
+    /// Kind of batches that the exporter gets
     #[arg(long, default_value = "performance")]
-    pub kind: NewKind,
+    pub kind: ExporterKind,
 }
 
-/// What a new exporter can receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum NewKind {
-    /// Series of measured points
+pub enum ExporterKind {
+    /// Series of data points
     Performance,
     /// Alerts
     Alert,
@@ -42,32 +40,20 @@ pub enum NewKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExporterName(String);
 
-/// Why a crate was not written.
+/// Why the crate was not written.
 #[derive(Debug, thiserror::Error)]
-pub enum NewError {
-    /// There is something of that name.
-    #[error("`{}` exists already (choose another name, or remove it)", path.display())]
-    Exists {
-        /// Where the crate would have been.
-        path: PathBuf,
-    },
-
-    /// A file cannot be written.
+enum NewExporterError {
+    #[error("`{}` already exists (choose another name, or remove it)", path.display())]
+    Exists { path: PathBuf },
     #[error("cannot write `{}`", path.display())]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
 }
 
 impl ExporterName {
     const MAX: usize = 40;
 
-    /// As a Rust type: `BigLake`.
-    #[must_use]
-    pub fn camel(&self) -> String {
+    /// The name in the form of a Rust type: `BigLake`.
+    fn camel_case(&self) -> String {
         let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
         let words = self.0.split('-').filter(|word| !word.is_empty());
         words.map(capital).collect()
@@ -78,12 +64,12 @@ impl FromStr for ExporterName {
     type Err = &'static str;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.len() > Self::MAX {
-            return Err("a name has at most 40 characters");
+            return Err("use at most 40 characters");
         }
-        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(legal) {
-            return Err("a name is lower-case letters, digits and `-`, and begins with a letter");
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_valid) {
+            return Err("use lower-case letters, digits and `-`, and begin with a letter");
         }
         Ok(Self(name.to_owned()))
     }
@@ -95,12 +81,18 @@ impl std::fmt::Display for ExporterName {
     }
 }
 
-impl From<NewKind> for Kind {
-    fn from(kind: NewKind) -> Self {
+impl From<ExporterKind> for Kind {
+    fn from(kind: ExporterKind) -> Self {
         match kind {
-            NewKind::Performance => Self::Performance,
-            NewKind::Alert => Self::Alert,
+            ExporterKind::Performance => Self::Performance,
+            ExporterKind::Alert => Self::Alert,
         }
+    }
+}
+
+impl From<NewExporterError> for Error {
+    fn from(error: NewExporterError) -> Self {
+        Self::failed(error)
     }
 }
 
@@ -108,8 +100,8 @@ pub(super) fn run(args: &NewExporterArgs, output: &mut Output<'_>) -> Result<(),
     let template = Template::new(&args.name, args.kind.into());
     let folder = PathBuf::from(args.name.to_string());
     write(&folder, &template)?;
-    if output.json() {
-        return output.value(&serde_json::json!({
+    if output.is_json() {
+        return output.json(&serde_json::json!({
             "path": folder,
             "exporter": template.exporter(),
             "library": template.library(),
@@ -118,13 +110,13 @@ pub(super) fn run(args: &NewExporterArgs, output: &mut Output<'_>) -> Result<(),
     output.line(&template.next_steps())
 }
 
-/// Writes all of it, or nothing.
-fn write(folder: &Path, template: &Template) -> Result<(), NewError> {
+/// Writes all files, or none.
+fn write(folder: &Path, template: &Template) -> Result<(), NewExporterError> {
     fs::create_dir(folder).map_err(|source| {
         let path = folder.to_owned();
         match source.kind() {
-            io::ErrorKind::AlreadyExists => NewError::Exists { path },
-            _ => NewError::Write { path, source },
+            io::ErrorKind::AlreadyExists => NewExporterError::Exists { path },
+            _ => NewExporterError::Write { path, source },
         }
     })?;
     let files = template.files().into_iter();
@@ -135,9 +127,9 @@ fn write(folder: &Path, template: &Template) -> Result<(), NewError> {
     for (path, bytes) in files.chain(sdk).chain([lock]) {
         let path = folder.join(path);
         if let Err(source) = write_file(&path, &bytes) {
-            // Half a crate would be in the way of the next attempt.
+            // An incomplete crate would make the next attempt fail.
             let _ = fs::remove_dir_all(folder);
-            return Err(NewError::Write { path, source });
+            return Err(NewExporterError::Write { path, source });
         }
     }
     Ok(())
@@ -155,15 +147,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_a_folder_and_a_type() {
-        let camel = |name: &str| name.parse::<ExporterName>().unwrap().camel();
+    fn a_name_becomes_a_folder_and_a_type() {
+        let camel = |name: &str| name.parse::<ExporterName>().unwrap().camel_case();
         assert_eq!(camel("acme"), "Acme");
         assert_eq!(camel("big-lake2"), "BigLake2");
         assert_eq!(camel("a--b-"), "AB");
     }
 
     #[test]
-    fn a_name_that_would_be_trouble_is_refused() {
+    fn an_invalid_name_is_refused() {
         let long = "a".repeat(41);
         for name in ["", "Acme", "3par", "-a", "a_b", "../a", "a/b", "ä", &long] {
             assert!(name.parse::<ExporterName>().is_err(), "{name}");
@@ -179,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn no_mark_is_left_in_what_is_written() {
+    fn every_placeholder_of_the_template_is_replaced() {
         for kind in [Kind::Performance, Kind::Alert] {
             let template = Template::new(&"acme".parse().unwrap(), kind);
             for (path, text) in template.files() {
@@ -189,17 +181,17 @@ mod tests {
     }
 
     #[test]
-    fn what_exists_is_left_alone() {
+    fn an_existing_folder_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("mine"), "").unwrap();
         let name = "acme".parse().unwrap();
         let error = write(folder.path(), &Template::new(&name, Kind::Alert)).unwrap_err();
-        assert!(matches!(error, NewError::Exists { .. }), "{error}");
+        assert!(matches!(error, NewExporterError::Exists { .. }), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn the_kit_holds_what_a_plugin_is_built_from() {
+    fn the_sdk_has_all_that_a_plugin_needs_to_build() {
         let text = |path: &str| {
             let file = sdk::FILES.iter().find(|(name, _)| *name == path);
             String::from_utf8(file.unwrap().1.to_vec()).unwrap()

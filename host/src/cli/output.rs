@@ -1,5 +1,5 @@
-//! Where a command's words go: data to the standard output, messages to the
-//! standard error, each in colour only where a terminal shows it.
+//! Where a command writes: data to standard output, messages to standard error.
+//! Both are in color only on a terminal that shows it.
 
 use std::{
     env,
@@ -11,9 +11,14 @@ use clap::{
     builder::styling::{AnsiColor, Style},
 };
 
-use super::{Error, Exit, Global, Table, table::printable};
+use super::{
+    error::Error,
+    exit::Exit,
+    options::GlobalOptions,
+    table::{TextTable, printable},
+};
 
-/// The standard output and the standard error of one command.
+/// Standard output and standard error of one command.
 pub struct Output<'a> {
     data: &'a mut dyn Write,
     color: ColorChoice,
@@ -21,95 +26,78 @@ pub struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// Prints data to `data`, in the form that was asked for.
-    pub fn new(data: &'a mut dyn Write, global: &Global) -> Self {
+    /// An output whose data goes to `data` instead of standard output.
+    pub fn new(data: &'a mut dyn Write, options: &GlobalOptions) -> Self {
         Self {
             data,
-            color: global.color,
-            json: global.json,
+            color: options.color,
+            json: options.json,
         }
     }
 
-    /// Whether machines are to read it.
+    /// Whether the user asked for JSON.
     #[must_use]
-    pub fn json(&self) -> bool {
+    pub fn is_json(&self) -> bool {
         self.json
     }
 
     /// Prints text as it is.
-    ///
-    /// # Errors
-    ///
-    /// When nobody takes it.
-    pub fn text(&mut self, text: &str) -> Result<(), Error> {
-        self.data.write_all(text.as_bytes())?;
-        Ok(self.data.flush()?)
+    pub(super) fn text(&mut self, text: &str) -> Result<(), Error> {
+        let written = self.data.write_all(text.as_bytes());
+        written
+            .and_then(|()| self.data.flush())
+            .map_err(Error::Output)
     }
 
-    /// Prints text and ends its last line.
-    ///
-    /// # Errors
-    ///
-    /// When nobody takes it.
-    pub fn line(&mut self, text: &str) -> Result<(), Error> {
+    /// Prints text, and a line end if it has none.
+    pub(super) fn line(&mut self, text: &str) -> Result<(), Error> {
         self.text(text)?;
         self.text(if text.ends_with('\n') { "" } else { "\n" })
     }
 
-    /// Prints a value as JSON.
-    ///
-    /// # Errors
-    ///
-    /// When nobody takes it.
-    pub fn value(&mut self, value: &impl serde::Serialize) -> Result<(), Error> {
-        let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
-        self.line(&text)
+    pub(super) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Error> {
+        let text = serde_json::to_string_pretty(value).map_err(io::Error::from);
+        self.line(&text.map_err(Error::Output)?)
     }
 
-    /// Prints a table.
-    ///
-    /// # Errors
-    ///
-    /// When nobody takes it.
-    pub fn table(&mut self, table: &Table) -> Result<(), Error> {
-        let text = table.render(colored(self.color, io::stdout().is_terminal()));
+    pub(super) fn table(&mut self, table: &TextTable) -> Result<(), Error> {
+        let text = table.render(uses_color(self.color, io::stdout().is_terminal()));
         self.text(&text)
     }
 
-    /// Says in one line what may be wrong.
-    pub fn warn(&self, warning: &str) {
-        self.say("warning", AnsiColor::Yellow, warning);
+    /// Prints a warning to standard error, on one line.
+    pub(super) fn warn(&self, warning: &str) {
+        self.message("warning", AnsiColor::Yellow, warning);
     }
 
-    /// Says what went wrong, unless there is nothing to say.
-    pub fn complain(&self, error: &Error) {
+    /// Prints an error and its causes to standard error, unless its exit code is 0.
+    pub fn error(&self, error: &Error) {
         if error.exit() == Exit::Ok {
             return;
         }
-        let text = chain(error);
+        let text = with_causes(error);
         if let Error::Configuration(_) = error {
-            // A line a mistake.
+            // One line for each mistake.
             text.lines()
-                .for_each(|line| self.say("error", AnsiColor::Red, line));
+                .for_each(|line| self.message("error", AnsiColor::Red, line));
         } else {
-            self.say("error", AnsiColor::Red, &text);
+            self.message("error", AnsiColor::Red, &text);
         }
     }
 
-    fn say(&self, word: &str, color: AnsiColor, text: &str) {
+    fn message(&self, level: &str, color: AnsiColor, text: &str) {
         let mut stderr = io::stderr().lock();
-        let style = if colored(self.color, stderr.is_terminal()) {
+        let style = if uses_color(self.color, stderr.is_terminal()) {
             Style::new().bold().fg_color(Some(color.into()))
         } else {
             Style::new()
         };
-        // There is nobody left to tell when this fails.
-        let _ = writeln!(stderr, "{style}{word}{style:#}: {}", printable(text));
+        // If standard error is closed, no message can be shown.
+        let _ = writeln!(stderr, "{style}{level}{style:#}: {}", printable(text));
     }
 }
 
-/// An error and all that caused it.
-fn chain(error: &dyn std::error::Error) -> String {
+fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -119,7 +107,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn colored(choice: ColorChoice, terminal: bool) -> bool {
+fn uses_color(choice: ColorChoice, terminal: bool) -> bool {
     match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
@@ -136,18 +124,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_terminal_colour_has_to_be_asked_for() {
-        assert!(!colored(ColorChoice::Auto, false));
-        assert!(!colored(ColorChoice::Never, true));
-        assert!(colored(ColorChoice::Always, false));
+    fn without_a_terminal_color_must_be_asked_for() {
+        assert!(!uses_color(ColorChoice::Auto, false));
+        assert!(!uses_color(ColorChoice::Never, true));
+        assert!(uses_color(ColorChoice::Always, false));
     }
 
     #[test]
-    fn a_complaint_tells_the_causes_once_each() {
+    fn an_error_is_shown_with_each_cause_once() {
         let error = Error::Output(io::Error::other("device is gone"));
         assert_eq!(
-            chain(&error),
-            "cannot write to the standard output: device is gone"
+            with_causes(&error),
+            "cannot write to standard output: device is gone"
         );
     }
 }

@@ -1,63 +1,65 @@
-//! `plugins`: what plugin files say of themselves. None of their code runs.
+//! `plugins`: shows what plugin files declare, without running their code.
 //!
-//! A file that is refused is part of the list, below those that are taken: it
-//! is what was asked for, not a failure of the command.
+//! Refused files are part of the list, below the accepted ones. They are no failure
+//! of the command.
 
 use std::path::{Path, PathBuf};
 
 use delfin_plugin_loader::{ManifestExporter, inspect};
 
-use self::view::objection;
-use super::{Cell, Error, Global, Output, Table, grouped, settings, table::printable};
+use self::view::{PluginFileView, PluginListing, check_acceptable};
+use super::{
+    error::Error,
+    options::GlobalOptions,
+    output::Output,
+    table::{Cell, TextTable, counted, grouped, printable},
+};
 
 mod view;
 
-pub use view::{Listing, PluginView};
-
-/// What can be asked of plugin files.
 #[derive(Debug, clap::Subcommand)]
 pub enum PluginsCommand {
-    /// List what is in the plugin folders, and which files are refused
+    /// List the exporters in the plugin folders, and the refused files
     List,
 
-    /// Show all that one file says of itself, with its settings
+    /// Show what one file declares: exporters, settings, requirements
     Inspect {
-        /// The plugin
+        /// Plugin file
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
 }
 
 pub(super) fn run(
-    global: &Global,
+    options: &GlobalOptions,
     command: &PluginsCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     match command {
-        PluginsCommand::List => list(&settings::plugin_dirs(global)?, output),
+        PluginsCommand::List => list(&options.load_config()?.config.plugin_dirs, output),
         PluginsCommand::Inspect { file } => show(file, output),
     }
 }
 
 fn list(folders: &[PathBuf], output: &mut Output<'_>) -> Result<(), Error> {
-    let listing = Listing::of(folders);
-    if output.json() {
-        return output.value(&listing);
+    let listing = PluginListing::of(folders);
+    if output.is_json() {
+        return output.json(&listing);
     }
     if !listing.plugins.is_empty() {
         output.table(&listing.table())?;
         output.line("")?;
     }
     output.text(&listing.remarks())?;
-    output.line(&listing.sum())
+    output.line(&listing.summary())
 }
 
-/// Prints what can be read, and fails where the host would refuse the file.
+/// Prints the file, and fails if the host would refuse it.
 fn show(file: &Path, output: &mut Output<'_>) -> Result<(), Error> {
     let plugin = inspect(file)?;
-    let view = PluginView::from(&plugin);
-    if output.json() {
-        output.value(&view)?;
+    let view = PluginFileView::from(&plugin);
+    if output.is_json() {
+        output.json(&view)?;
     } else {
         output.line(&view.facts())?;
         output.table(&view.table())?;
@@ -65,12 +67,12 @@ fn show(file: &Path, output: &mut Output<'_>) -> Result<(), Error> {
             output.line(&format!("\nexample.toml:\n\n{}", view.manifest.example))?;
         }
     }
-    Ok(objection(&plugin)?)
+    Ok(check_acceptable(&plugin)?)
 }
 
-impl Listing {
-    fn table(&self) -> Table {
-        let mut table = Table::new(&["exporter", "kind", "plugin", "version", "file"]);
+impl PluginListing {
+    fn table(&self) -> TextTable {
+        let mut table = TextTable::new(&["exporter", "kind", "plugin", "version", "file"]);
         for plugin in &self.plugins {
             for exporter in &plugin.manifest.exporters {
                 table.row([
@@ -85,23 +87,23 @@ impl Listing {
         table
     }
 
-    /// What stands between the table and the sum.
+    /// The paragraphs between the table and the summary.
     fn remarks(&self) -> String {
         let refused = self.refused.iter().map(|refused| refused.reason.as_str());
         let duplicates = self.duplicates.iter().map(String::as_str);
-        paragraph("offered more than once:", duplicates) + &paragraph("refused:", refused)
+        paragraph("offered by several files:", duplicates) + &paragraph("refused:", refused)
     }
 
     /// `3 exporters in 2 plugins, 1 refused`
-    fn sum(&self) -> String {
+    fn summary(&self) -> String {
         let exporters: usize = self
             .plugins
             .iter()
             .map(|p| p.manifest.exporters.len())
             .sum();
         let (exporters, plugins) = (
-            counted(exporters, "exporter"),
-            counted(self.plugins.len(), "plugin"),
+            counted(exporters as u64, "exporter"),
+            counted(self.plugins.len() as u64, "plugin"),
         );
         match self.refused.len() {
             0 => format!("{exporters} in {plugins}"),
@@ -110,7 +112,7 @@ impl Listing {
     }
 }
 
-impl PluginView {
+impl PluginFileView {
     fn facts(&self) -> String {
         let (manifest, image) = (&self.manifest, &self.image);
         let glibc = image
@@ -132,13 +134,13 @@ impl PluginView {
             ("vendor", manifest.vendor.clone()),
             ("license", manifest.license.clone()),
             ("interface", manifest.abi.clone()),
-            ("kit", manifest.api.clone()),
+            ("plugin-api", manifest.api.clone()),
             ("compiler", manifest.rustc.clone()),
             ("target", manifest.target.clone()),
             ("panic", manifest.panic.clone()),
             ("needs", needs.join(", ")),
             ("missing", image.missing.join(", ")),
-            ("only beside it", image.beside.join(", ")),
+            ("only in folder", image.beside.join(", ")),
             (
                 "static TLS",
                 if image.static_tls { "yes" } else { "" }.to_owned(),
@@ -149,8 +151,8 @@ impl PluginView {
         lines.chain(["\n".to_owned()]).collect()
     }
 
-    fn table(&self) -> Table {
-        let mut table = Table::new(&["exporter", "kind", "instances", "resend", "description"]);
+    fn table(&self) -> TextTable {
+        let mut table = TextTable::new(&["exporter", "kind", "instances", "resend", "description"]);
         for exporter in &self.manifest.exporters {
             table.row([
                 Cell::text(&exporter.name),
@@ -171,7 +173,7 @@ fn kind(exporter: &ManifestExporter) -> Cell {
     }
 }
 
-/// As it would be written in the configuration.
+/// In the form of the configuration.
 fn resend(exporter: &ManifestExporter) -> Cell {
     exporter
         .resend_seconds
@@ -185,13 +187,6 @@ fn paragraph<'a>(title: &str, lines: impl Iterator<Item = &'a str>) -> String {
     match lines.as_str() {
         "" => lines,
         lines => format!("{title}\n{lines}\n"),
-    }
-}
-
-fn counted(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        number => format!("{number} {noun}s"),
     }
 }
 

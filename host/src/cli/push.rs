@@ -1,70 +1,72 @@
-//! `push`: a file of performance or of alerts goes to the running host.
+//! `push`: sends a file of performance data or alerts to the running host.
 //!
-//! The file is sent as it is, compressed or not, and never held in memory. What
-//! it is shows in its first bytes; only for JSON lines does the name count too.
+//! The file is sent as it is, compressed or not, and is never held in memory as a
+//! whole. Its first bytes show the format. For JSON lines the name counts as well.
 
 use std::{
-    io::{self, Read},
+    io::Read,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use clap::ValueEnum;
 
-use self::{format::Format, receipt::Receipt, source::Source};
-use super::{Api, Error, Global, HostArgs, Output, api::Upload, settings};
+use self::{error::PushError, format::FileFormat, input::PushInput, receipt::PushReceipt};
+use super::{
+    client::{HostClient, Upload},
+    error::Error,
+    options::{GlobalOptions, HostArgs},
+    output::Output,
+};
 use crate::ingest::{self, IngestError};
 
+mod error;
 mod format;
+mod input;
 mod receipt;
-mod source;
 
-/// What `push` understands.
 #[derive(Debug, clap::Args)]
 pub struct PushArgs {
-    /// What the file holds
-    pub kind: IngestKind,
+    /// Kind of data in the file
+    pub kind: PushKind,
 
-    /// JSON, JSON lines or an Arrow stream, also with gzip or zstd; `-` for the standard input
+    /// File with JSON, JSON lines or an Arrow stream, also with gzip or zstd; `-` for standard input
     #[arg(value_name = "FILE|-")]
     pub file: PathBuf,
 
-    /// Makes it safe to push again: the host takes one key once
+    /// Key that makes a repeated push safe: the host accepts each key once
     #[arg(long, value_name = "KEY", value_parser = parse_key)]
     pub idempotency_key: Option<String>,
 
-    /// When it is done: once the batch is safe, or once every exporter is done with it
+    /// When to return: when the batch is durable, or when every exporter has finished it
     #[arg(long, value_name = "WHEN", value_enum, default_value = "durable")]
     pub ack: AckArg,
 
-    /// How long to wait for the exporters, up to 50s; implies `--ack delivered` [default: 30s]
+    /// How long to wait for the exporters, at most 50s; implies `--ack delivered` [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub wait: Option<Duration>,
 
-    /// Hand nothing in unless every item is valid
+    /// Reject the whole file if an item is invalid
     #[arg(long)]
     pub strict: bool,
 
-    /// Which host.
     #[command(flatten)]
     pub host: HostArgs,
 }
 
-/// What can be handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum IngestKind {
-    /// Series of measured points
+pub enum PushKind {
+    /// Series of data points
     Performance,
     /// Alerts
     Alerts,
 }
 
-/// When a push is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AckArg {
-    /// Once the batch is on the host's disk.
+    /// The batch is on the disk of the host
     Durable,
-    /// Once every exporter is done with it.
+    /// Every exporter has finished the batch
     Delivered,
 }
 
@@ -74,60 +76,20 @@ impl PushArgs {
     }
 }
 
-/// Why a file cannot be pushed, or not all of it.
-#[derive(Debug, thiserror::Error)]
-pub enum PushError {
-    /// It cannot be read.
-    #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file, or `-`.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-
-    /// It is an Arrow file, which cannot be read from front to back.
-    #[error(
-        "`{}` is an Arrow file, and the host takes Arrow streams (write it with a stream writer)",
-        path.display()
-    )]
-    ArrowFile {
-        /// The file, or `-`.
-        path: PathBuf,
-    },
-
-    /// Some of what is in it was not taken.
-    #[error(
-        "{items} of the items were not taken, all others were (correct these, and push them alone)"
-    )]
-    Rejected {
-        /// How many.
-        items: u64,
-    },
-
-    /// Not every exporter was done with it in time.
-    #[error(
-        "not delivered in time, pending at {exporters}; the batch is safe \
-         (do not push it again: `/v1/batches/{batch_id}` tells what becomes of it)"
-    )]
-    Pending {
-        /// The batch.
-        batch_id: String,
-        /// Those that are not done with it.
-        exporters: String,
-    },
-}
-
-pub(super) fn run(global: &Global, args: &PushArgs, output: &mut Output<'_>) -> Result<(), Error> {
+pub(super) fn run(
+    options: &GlobalOptions,
+    args: &PushArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
     let path = match args.kind {
-        IngestKind::Performance => "/v1/ingest/performance",
-        IngestKind::Alerts => "/v1/ingest/alerts",
+        PushKind::Performance => "/v1/ingest/performance",
+        PushKind::Alerts => "/v1/ingest/alerts",
     };
-    let api = Api::new(&settings::api_url(global, &args.host)?);
-    let answer = send(&api, &asked(path, args), args)?;
-    let receipt: Receipt = api.parse(path, &answer)?;
-    if output.json() {
-        output.line(&answer)?;
+    let client = HostClient::new(&options.host_url(&args.host)?);
+    let response = send(&client, &with_query(path, args), args)?;
+    let receipt: PushReceipt = client.parse(path, &response)?;
+    if output.is_json() {
+        output.line(&response)?;
     } else {
         receipt.print(output)?;
     }
@@ -135,8 +97,7 @@ pub(super) fn run(global: &Global, args: &PushArgs, output: &mut Output<'_>) -> 
     Ok(())
 }
 
-/// The path, with what is asked for.
-fn asked(path: &str, args: &PushArgs) -> String {
+fn with_query(path: &str, args: &PushArgs) -> String {
     let ack = match args.ack() {
         AckArg::Durable => "durable",
         AckArg::Delivered => "delivered",
@@ -144,10 +105,10 @@ fn asked(path: &str, args: &PushArgs) -> String {
     format!("{path}?ack={ack}&strict={}", args.strict)
 }
 
-fn send(api: &Api, path: &str, args: &PushArgs) -> Result<String, Error> {
-    let mut source = Source::open(&args.file)?;
-    let head = source.head()?;
-    let Some(format) = Format::of(&head, &args.file) else {
+fn send(client: &HostClient, path: &str, args: &PushArgs) -> Result<String, Error> {
+    let mut input = PushInput::open(&args.file)?;
+    let head = input.head()?;
+    let Some(format) = FileFormat::of(&head, &args.file) else {
         let path = args.file.clone();
         return Err(PushError::ArrowFile { path }.into());
     };
@@ -159,44 +120,44 @@ fn send(api: &Api, path: &str, args: &PushArgs) -> Result<String, Error> {
         headers.push(("Idempotency-Key", key.clone()));
     }
     if let Some(wait) = args.wait {
-        // Whole seconds, and rather too long than too short.
+        // The header takes whole seconds: rounded up.
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         headers.push(("Prefer", format!("wait={seconds}")));
     }
-    if let Some(length) = source.length() {
+    if let Some(length) = input.length() {
         headers.push(("Content-Length", length.to_string()));
-        // A host that does not want that much says so before it is sent.
+        // The host can refuse a body that is too large before it is sent.
         headers.push(("Expect", "100-continue".to_owned()));
     }
-    let mut body = head.as_slice().chain(&mut source);
+    let mut body = head.as_slice().chain(&mut input);
     let body = &mut body;
-    let answer = api.post(path, Upload { headers, body });
-    // A file that cannot be read to its end is the reason for what followed.
-    source.check()?;
-    Ok(answer?)
+    let response = client.post(path, Upload { headers, body });
+    // If reading the file failed, then that is why the request failed.
+    input.check()?;
+    Ok(response?)
 }
 
-/// A whole file, or the standard input, with what it is.
+/// Reads a whole file or standard input, and recognises its format.
 pub(super) fn read(path: &Path) -> Result<(ingest::Format, ingest::Encoding, Vec<u8>), Error> {
-    let mut source = Source::open(path)?;
-    let mut bytes = source.head()?;
-    let Some(found) = Format::of(&bytes, path) else {
+    let mut input = PushInput::open(path)?;
+    let mut bytes = input.head()?;
+    let Some(found) = FileFormat::of(&bytes, path) else {
         let path = path.to_owned();
         return Err(PushError::ArrowFile { path }.into());
     };
-    // What went wrong is kept, and said by `check`.
-    let _ = source.read_to_end(&mut bytes);
-    source.check()?;
+    // The input keeps the error, and `check` returns it.
+    let _ = input.read_to_end(&mut bytes);
+    input.check()?;
     let format = ingest::Format::from_content_type(Some(found.content_type));
     let encoding = ingest::Encoding::from_content_encoding(found.encoding);
-    let failed = |error: IngestError| Error::Failed(error.into());
+    let failed = |error: IngestError| Error::failed(error);
     Ok((format.map_err(failed)?, encoding.map_err(failed)?, bytes))
 }
 
 fn parse_key(key: &str) -> Result<String, String> {
     match ureq::http::HeaderValue::from_str(key) {
         Ok(value) if !value.is_empty() => Ok(key.to_owned()),
-        _ => Err("a key is printable ASCII text".to_owned()),
+        _ => Err("write printable ASCII characters".to_owned()),
     }
 }
 

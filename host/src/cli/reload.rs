@@ -1,21 +1,24 @@
-//! `reload`: the running host reads its configuration again.
+//! `reload`: makes the running host reload its configuration.
 
 use serde::Deserialize;
 
-use super::{Api, ApiError, Error, Global, HostArgs, Output, settings};
+use super::{
+    client::{ClientError, HostClient},
+    error::Error,
+    options::{GlobalOptions, HostArgs},
+    output::Output,
+};
 
 const PATH: &str = "/v1/reload";
 
-/// What `reload` understands.
 #[derive(Debug, clap::Args)]
 pub struct ReloadArgs {
-    /// Which host.
     #[command(flatten)]
     pub host: HostArgs,
 }
 
 #[derive(Deserialize)]
-struct Reloaded {
+struct ReloadResult {
     added: Vec<String>,
     changed: Vec<String>,
     removed: Vec<String>,
@@ -25,33 +28,35 @@ struct Reloaded {
 }
 
 pub(super) fn run(
-    global: &Global,
+    options: &GlobalOptions,
     args: &ReloadArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let api = Api::new(&settings::api_url(global, &args.host)?);
-    let answer = api.post_json(PATH, "{}").map_err(|error| match error {
-        refused @ ApiError::Refused { .. } => Error::Configuration(refused.into()),
-        other => other.into(),
+    let client = HostClient::new(&options.host_url(&args.host)?);
+    let response = client.post_json(PATH, "{}").map_err(|error| match error {
+        ClientError::Refused { .. } => Error::configuration(error),
+        ClientError::Unreachable { .. }
+        | ClientError::Disconnected { .. }
+        | ClientError::Unexpected { .. } => Error::Client(error),
     })?;
-    if output.json() {
-        return output.line(&answer);
+    if output.is_json() {
+        return output.line(&response);
     }
-    let reloaded: Reloaded = api.parse(PATH, &answer)?;
+    let result: ReloadResult = client.parse(PATH, &response)?;
     let parts = [
-        ("added", &reloaded.added),
-        ("changed", &reloaded.changed),
-        ("removed", &reloaded.removed),
-        ("resumed", &reloaded.resumed),
-        ("unchanged", &reloaded.unchanged),
+        ("added", &result.added),
+        ("changed", &result.changed),
+        ("removed", &result.removed),
+        ("resumed", &result.resumed),
+        ("unchanged", &result.unchanged),
     ];
     for (what, names) in parts.iter().filter(|(_, names)| !names.is_empty()) {
         output.line(&format!("{what:<10} {}", names.join(", ")))?;
     }
-    if !reloaded.needs_restart.is_empty() {
-        let parts = reloaded.needs_restart.join(", ");
+    if !result.needs_restart.is_empty() {
+        let parts = result.needs_restart.join(", ");
         output.warn(&format!(
-            "changed, and needs a restart of the host: {parts}"
+            "restart the host to apply the changes of: {parts}"
         ));
     }
     Ok(())

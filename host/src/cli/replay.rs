@@ -1,43 +1,47 @@
-//! `replay`: batches once more, for one exporter of the running host.
+//! `replay`: delivers stored batches to one exporter of the running host again.
 
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Api, Error, Global, HostArgs, Output, grouped, settings};
+use super::{
+    client::HostClient,
+    error::Error,
+    options::{GlobalOptions, HostArgs},
+    output::Output,
+    table::counted,
+};
 
-/// What `replay` understands.
 #[derive(Debug, clap::Args)]
 pub struct ReplayArgs {
-    /// For whom
+    /// Exporter to deliver the batches to
     #[arg(long, value_name = "NAME")]
     pub exporter: String,
 
-    /// What was accepted since then: how long ago, as in `2h`, or a time in RFC 3339
+    /// Deliver what the host has accepted since: an age such as `2h`, or a time in RFC 3339
     #[arg(long, value_name = "TIME")]
     pub since: String,
 
-    /// Which host.
     #[command(flatten)]
     pub host: HostArgs,
 }
 
 #[derive(Deserialize)]
-struct Replayed {
+struct ReplayResult {
     items: u64,
 }
 
 pub(super) fn run(
-    global: &Global,
+    options: &GlobalOptions,
     args: &ReplayArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let api = Api::new(&settings::api_url(global, &args.host)?);
+    let client = HostClient::new(&options.host_url(&args.host)?);
     let path = format!("/v1/exporters/{}/replay", args.exporter);
     let body = json!({ "since": args.since }).to_string();
-    let answer = api.post_json(&path, &body)?;
-    if output.json() {
-        return output.line(&answer);
+    let response = client.post_json(&path, &body)?;
+    if output.is_json() {
+        return output.line(&response);
     }
-    let Replayed { items } = api.parse(&path, &answer)?;
-    output.line(&format!("replaying {} items", grouped(items)))
+    let ReplayResult { items } = client.parse(&path, &response)?;
+    output.line(&format!("replaying {}", counted(items, "item")))
 }

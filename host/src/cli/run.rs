@@ -1,4 +1,4 @@
-//! `run`: the host itself.
+//! `run`: runs the host.
 
 use std::time::Duration;
 
@@ -7,25 +7,33 @@ use tokio::{
     sync::watch,
 };
 
-use super::{Error, Global, Output, check, settings};
+use super::{
+    check::check_all,
+    error::Error,
+    options::{GlobalOptions, keep_files_private},
+    output::Output,
+};
 use crate::{config::Loaded, host::Host, logging};
 
-/// How long the process waits, when it ends, for calls that do not come back.
-const LAST_MOMENT: Duration = Duration::from_millis(200);
+/// How long the process waits for blocking tasks before it exits.
+const EXIT_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// What `run` understands.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
-    /// Do not start either when an exporter cannot
+    /// Do not start if an exporter cannot start
     #[arg(long)]
     pub strict: bool,
 }
 
-pub(super) fn run(global: &Global, args: &RunArgs, output: &mut Output<'_>) -> Result<(), Error> {
-    settings::keep_files_private();
-    let Loaded { config, source } = settings::load(global)?;
+pub(super) fn run(
+    options: &GlobalOptions,
+    args: &RunArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    keep_files_private();
+    let Loaded { config, source } = options.load_config()?;
     if args.strict {
-        check::all(&config, output)?;
+        check_all(&config, output)?;
     }
     logging::start(&config.log);
     let version = env!("CARGO_PKG_VERSION");
@@ -33,23 +41,22 @@ pub(super) fn run(global: &Global, args: &RunArgs, output: &mut Output<'_>) -> R
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
-    let runtime = tokio::runtime::Runtime::new()?;
-    let ran = runtime.block_on(serve(Loaded { config, source }));
-    runtime.shutdown_timeout(LAST_MOMENT);
+    let runtime = tokio::runtime::Runtime::new().map_err(Error::failed)?;
+    let result = runtime.block_on(serve(Loaded { config, source }));
+    runtime.shutdown_timeout(EXIT_TIMEOUT);
     logging::flush();
-    ran
+    result
 }
 
 async fn serve(loaded: Loaded) -> Result<(), Error> {
     let signals = signals()?;
-    let mut hangups = signal(SignalKind::hangup())?;
-    let host = Host::start(loaded).await;
-    let host = host.map_err(|error| Error::Failed(error.into()))?;
+    let mut hangups = signal(SignalKind::hangup()).map_err(Error::failed)?;
+    let host = Host::start(loaded).await.map_err(Error::failed)?;
     let reloader = host.reloader().clone();
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
             if let Err(error) = reloader.reload().await {
-                log::error!("the configuration was not reloaded: {error}");
+                log::error!("cannot reload the configuration: {error}");
             }
         }
     });
@@ -57,10 +64,10 @@ async fn serve(loaded: Loaded) -> Result<(), Error> {
     Ok(())
 }
 
-/// How often the process was told to stop.
+/// How many times a signal has told the process to stop.
 fn signals() -> Result<watch::Receiver<u32>, Error> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::failed)?;
     let (count, counted) = watch::channel(0);
     tokio::spawn(async move {
         loop {
@@ -74,8 +81,8 @@ fn signals() -> Result<watch::Receiver<u32>, Error> {
     Ok(counted)
 }
 
-/// Over with the n-th signal.
+/// Completes at the n-th signal.
 async fn nth(mut signals: watch::Receiver<u32>, n: u32) {
-    // The sender lives as long as the process.
+    // An error is impossible: the sender lives as long as the process.
     let _ = signals.wait_for(|count| *count >= n).await;
 }

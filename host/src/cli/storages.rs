@@ -1,4 +1,4 @@
-//! `storages`: the storages of the running host.
+//! `storages`: lists, registers and removes storages of the running host.
 
 use std::{fs, io::Read, path::PathBuf};
 
@@ -6,87 +6,86 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{Api, Cell, Error, Global, HostArgs, Output, Table, settings};
+use super::{
+    client::HostClient,
+    error::Error,
+    options::{GlobalOptions, HostArgs},
+    output::Output,
+    table::{Cell, TextTable, counted},
+};
 
 const PATH: &str = "/v1/storages";
 
-/// What `storages` can do.
 #[derive(Debug, clap::Subcommand)]
 pub enum StoragesCommand {
-    /// Show the storages, declared and registered ones
-    List(ListArgs),
+    /// List the storages, both declared and registered
+    List(ListStoragesArgs),
 
-    /// Register a storage: it is collected from at once
-    Add(AddArgs),
+    /// Register a storage and start to collect from it
+    Add(AddStorageArgs),
 
-    /// Forget a registered storage
-    Remove(RemoveArgs),
+    /// Remove a registered storage
+    Remove(RemoveStorageArgs),
 }
 
-/// What `storages list` understands.
 #[derive(Debug, clap::Args)]
-pub struct ListArgs {
-    /// Which host.
+pub struct ListStoragesArgs {
     #[command(flatten)]
     pub host: HostArgs,
 }
 
-/// What `storages add` understands.
 #[derive(Debug, clap::Args)]
-pub struct AddArgs {
-    /// The vendor, which with the model chooses the driver
+pub struct AddStorageArgs {
+    /// Vendor of the storage; vendor and model choose the driver
     pub vendor: String,
 
-    /// The model
+    /// Model of the storage
     pub model: String,
 
-    /// The storage's name or address
+    /// Host name or IP address of the storage
     #[arg(long, value_name = "HOST")]
     pub address: String,
 
-    /// The port of its REST interface
+    /// Port of its REST interface
     #[arg(long)]
     pub port: u16,
 
-    /// Who logs in there
+    /// User name for its REST interface
     #[arg(long, value_name = "NAME")]
     pub username: String,
 
-    /// Where the password is read from, `-` for the standard input; one line end is cut off
+    /// File with the password, or `-` for standard input; a line end after it is ignored
     #[arg(long, value_name = "FILE")]
     pub password_file: PathBuf,
 
-    /// A name of your own for it
+    /// Name for the storage in the host
     #[arg(long)]
     pub name: Option<String>,
 
-    /// Something that its driver wants to know; may be repeated
+    /// Extra attribute for the driver (repeatable)
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = parse_attribute)]
     pub attributes: Vec<(String, String)>,
 
-    /// Which host.
     #[command(flatten)]
     pub host: HostArgs,
 }
 
-/// What `storages remove` understands.
 #[derive(Debug, clap::Args)]
-pub struct RemoveArgs {
-    /// The storage's id
+pub struct RemoveStorageArgs {
+    /// Id of the storage, as `storages list` shows it
     pub id: String,
 
-    /// Which host.
     #[command(flatten)]
     pub host: HostArgs,
 }
 
 #[derive(Deserialize)]
-struct Storages {
-    storages: Vec<Storage>,
+struct StorageList {
+    storages: Vec<StorageRow>,
 }
 
 #[derive(Deserialize)]
-struct Storage {
+struct StorageRow {
     id: String,
     name: Option<String>,
     vendor: Option<String>,
@@ -95,71 +94,79 @@ struct Storage {
 }
 
 pub(super) fn run(
-    global: &Global,
+    options: &GlobalOptions,
     command: &StoragesCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     match command {
-        StoragesCommand::List(args) => list(global, args, output),
-        StoragesCommand::Add(args) => add(global, args, output),
-        StoragesCommand::Remove(args) => remove(global, args, output),
+        StoragesCommand::List(args) => list(options, args, output),
+        StoragesCommand::Add(args) => add(options, args, output),
+        StoragesCommand::Remove(args) => remove(options, args, output),
     }
 }
 
-fn list(global: &Global, args: &ListArgs, output: &mut Output<'_>) -> Result<(), Error> {
-    let api = Api::new(&settings::api_url(global, &args.host)?);
-    let answer = api.get(PATH)?;
-    if output.json() {
-        return output.line(&answer);
+fn list(
+    options: &GlobalOptions,
+    args: &ListStoragesArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    let client = HostClient::new(&options.host_url(&args.host)?);
+    let response = client.get(PATH)?;
+    if output.is_json() {
+        return output.line(&response);
     }
-    let Storages { storages } = api.parse(PATH, &answer)?;
+    let StorageList { storages } = client.parse(PATH, &response)?;
     if !storages.is_empty() {
         output.table(&table(&storages))?;
         output.line("")?;
     }
     output.line(&match storages.len() {
-        0 => "no storages (declare some with `[[storage]]`, or register one with `storages add`)"
+        0 => "no storages (declare one with `[[storage]]`, or register one with `storages add`)"
             .to_owned(),
-        1 => "1 storage".to_owned(),
-        many => format!("{many} storages"),
+        many => counted(many as u64, "storage"),
     })
 }
 
-fn add(global: &Global, args: &AddArgs, output: &mut Output<'_>) -> Result<(), Error> {
-    let api = Api::new(&settings::api_url(global, &args.host)?);
+fn add(
+    options: &GlobalOptions,
+    args: &AddStorageArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    let client = HostClient::new(&options.host_url(&args.host)?);
     let password = password(args)?;
     let body = Zeroizing::new(registration(args, &password).to_string());
-    let answer = api.post_json(PATH, &body)?;
-    if output.json() {
-        return output.line(&answer);
+    let response = client.post_json(PATH, &body)?;
+    if output.is_json() {
+        return output.line(&response);
     }
-    let storage: Storage = api.parse(PATH, &answer)?;
+    let storage: StorageRow = client.parse(PATH, &response)?;
     let name = storage.name.unwrap_or_default();
     output.line(&format!("{}: {name} is registered", storage.id))
 }
 
-fn remove(global: &Global, args: &RemoveArgs, output: &mut Output<'_>) -> Result<(), Error> {
-    let api = Api::new(&settings::api_url(global, &args.host)?);
-    let id: String = args.id.chars().filter(is_of_id).collect();
-    if id != args.id || id.is_empty() {
-        return Err(Error::Failed(
-            "that is not an id (see `storages list`)".into(),
-        ));
+fn remove(
+    options: &GlobalOptions,
+    args: &RemoveStorageArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    let client = HostClient::new(&options.host_url(&args.host)?);
+    let id = &args.id;
+    // The id becomes part of a URL.
+    let is_id = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    if id.is_empty() || !id.chars().all(is_id) {
+        let message = format!("`{id}` is not the id of a storage (see `storages list`)");
+        return Err(Error::failed(message));
     }
-    api.delete(&format!("{PATH}/{id}"))?;
-    if output.json() {
-        return output.value(&json!({ "id": id }));
+    client.delete(&format!("{PATH}/{id}"))?;
+    if output.is_json() {
+        return output.json(&json!({ "id": id }));
     }
-    output.line(&format!("{id}: is forgotten"))
+    output.line(&format!("{id}: is removed"))
 }
 
-fn is_of_id(letter: &char) -> bool {
-    letter.is_ascii_alphanumeric() || *letter == '-'
-}
-
-fn table(storages: &[Storage]) -> Table {
+fn table(storages: &[StorageRow]) -> TextTable {
     let word = |text: &Option<String>| text.as_deref().map_or_else(Cell::none, Cell::text);
-    let mut table = Table::new(&["storage", "name", "vendor", "model", "status"]);
+    let mut table = TextTable::new(&["storage", "name", "vendor", "model", "status"]);
     for storage in storages {
         table.row([
             Cell::text(&storage.id),
@@ -172,7 +179,7 @@ fn table(storages: &[Storage]) -> Table {
     table
 }
 
-fn registration(args: &AddArgs, password: &str) -> Value {
+fn registration(args: &AddStorageArgs, password: &str) -> Value {
     let mut body = json!({
         "vendor": args.vendor,
         "model": args.model,
@@ -194,7 +201,7 @@ fn registration(args: &AddArgs, password: &str) -> Value {
     body
 }
 
-fn password(args: &AddArgs) -> Result<Zeroizing<String>, Error> {
+fn password(args: &AddStorageArgs) -> Result<Zeroizing<String>, Error> {
     let mut text = Zeroizing::new(String::new());
     let path = &args.password_file;
     let read = if path.as_os_str() == "-" {
@@ -203,13 +210,8 @@ fn password(args: &AddArgs) -> Result<Zeroizing<String>, Error> {
         fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
     };
     read.map_err(|error| {
-        Error::Failed(
-            format!(
-                "cannot read the password from `{}`: {error}",
-                path.display()
-            )
-            .into(),
-        )
+        let path = path.display();
+        Error::failed(format!("cannot read the password from `{path}`: {error}"))
     })?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(Zeroizing::new(
@@ -229,21 +231,21 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::{Cli, Command, api};
+    use crate::cli::{Cli, CliCommand, client};
 
     const ONE: &str = r#"{"storages":[{"id":"7b1f","name":"array","vendor":"acme","model":"x","status":"normal"}]}"#;
 
     fn printed(status: &'static str, body: &'static str, typed: &[&str]) -> String {
-        let url = api::tests::serve(status, body);
+        let url = client::tests::serve(status, body);
         let cli = [&["delfin-host", "storages"], typed, &["--host", &url]].concat();
         let cli = Cli::try_parse_from(cli).unwrap();
         let mut data = Vec::new();
-        cli.run(&mut Output::new(&mut data, &cli.global)).unwrap();
+        cli.run(&mut Output::new(&mut data, &cli.options)).unwrap();
         String::from_utf8(data).unwrap()
     }
 
     #[test]
-    fn the_list_is_a_table_with_the_sum_below_and_json_for_machines() {
+    fn the_list_is_a_table_with_a_summary_or_json() {
         let text = printed("200 OK", ONE, &["list"]);
         assert!(text.contains("7b1f"), "{text}");
         assert!(text.ends_with("\n\n1 storage\n"), "{text}");
@@ -253,11 +255,11 @@ mod tests {
     #[test]
     fn a_storage_is_removed_by_its_id() {
         let text = printed("202 Accepted", "", &["remove", "7b1f"]);
-        assert_eq!(text, "7b1f: is forgotten\n");
+        assert_eq!(text, "7b1f: is removed\n");
     }
 
     #[test]
-    fn what_is_typed_becomes_a_registration_and_the_password_stays_in_its_file() {
+    fn the_options_become_a_registration_with_the_password_of_the_file() {
         let typed = [
             "delfin-host",
             "storages",
@@ -276,7 +278,7 @@ mod tests {
             "volumes=3",
         ];
         let cli = Cli::try_parse_from(typed).unwrap();
-        let Command::Storages(StoragesCommand::Add(args)) = cli.command else {
+        let CliCommand::Storages(StoragesCommand::Add(args)) = cli.command else {
             panic!("not add")
         };
         assert_eq!(

@@ -1,43 +1,38 @@
-//! Tables for people: a header, words to the left, numbers to the right.
+//! Tables of text: a header, words aligned left, numbers aligned right.
 //!
-//! Whatever is in a cell, it stays on its line and sends no control characters
-//! to the terminal: error texts come from plugins and from their receivers.
+//! A cell never breaks its line and never sends control characters to the terminal:
+//! error texts come from plugins and receivers.
 
 use clap::builder::styling::{AnsiColor, Style};
 
 const GAP: &str = "   ";
 
-/// Rows below a header.
-pub struct Table {
+/// A header and rows.
+pub(super) struct TextTable {
     header: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
 }
 
-/// One value.
-pub struct Cell {
+pub(super) struct Cell {
     text: String,
     right: bool,
     style: Style,
 }
 
-impl Table {
-    /// A table without rows.
-    #[must_use]
-    pub fn new(header: &[&'static str]) -> Self {
+impl TextTable {
+    pub(super) fn new(header: &[&'static str]) -> Self {
         Self {
             header: header.to_vec(),
             rows: Vec::new(),
         }
     }
 
-    /// Adds a row: a cell for each word of the header.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+    /// Adds a row with one cell for each column.
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The text of the whole table.
-    #[must_use]
-    pub fn render(&self, colored: bool) -> String {
+    pub(super) fn render(&self, colored: bool) -> String {
         let columns: Vec<Column> = (0..self.header.len()).map(|i| self.column(i)).collect();
         let header = self.header.iter().zip(&columns).map(|(name, column)| {
             let cell = Cell::text(*name).aligned(column.right);
@@ -61,8 +56,7 @@ impl Table {
 }
 
 impl Cell {
-    /// A word or a sentence.
-    pub fn text(text: impl Into<String>) -> Self {
+    pub(super) fn text(text: impl Into<String>) -> Self {
         let text: String = text.into();
         Self {
             text: printable(&text),
@@ -71,26 +65,21 @@ impl Cell {
         }
     }
 
-    /// A number, its digits in groups.
-    #[must_use]
-    pub fn number(number: u64) -> Self {
+    pub(super) fn number(number: u64) -> Self {
         Self::text(grouped(number)).aligned(true)
     }
 
-    /// Something to be read as a number, with its unit.
-    pub fn amount(text: impl Into<String>) -> Self {
+    /// A number with its unit, aligned like a number.
+    pub(super) fn amount(text: impl Into<String>) -> Self {
         Self::text(text).aligned(true)
     }
 
-    /// The sign for what there is none of.
-    #[must_use]
-    pub fn none() -> Self {
+    /// The sign for an absent value.
+    pub(super) fn none() -> Self {
         Self::text("-")
     }
 
-    /// In this colour, where there are colours.
-    #[must_use]
-    pub fn colored(self, color: AnsiColor) -> Self {
+    pub(super) fn colored(self, color: AnsiColor) -> Self {
         self.styled(Style::new().fg_color(Some(color.into())))
     }
 
@@ -108,8 +97,7 @@ impl Cell {
 }
 
 /// A number with its digits in groups of three: `48 210`.
-#[must_use]
-pub fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -121,7 +109,13 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// The text on one line, and without what a terminal would obey.
+/// A count with its noun: `1 item`, `2 items`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count))
+}
+
+/// The text with control characters replaced by spaces.
 pub(super) fn printable(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
@@ -138,7 +132,7 @@ fn line(cells: &[Cell], columns: &[Column], colored: bool) -> String {
             text += GAP;
         }
         let padding = " ".repeat(column.width.saturating_sub(cell.width()));
-        // Measured before it is coloured: the codes take no room.
+        // The codes of a color have no width, so the padding does not count them.
         let word = if colored {
             format!("{0}{1}{0:#}", cell.style, cell.text)
         } else {
@@ -158,21 +152,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_stand_in_groups_of_three() {
+    fn digits_are_in_groups_of_three() {
         let texts = [0, 999, 1000, 48_210, 1_234_567].map(grouped);
         assert_eq!(texts, ["0", "999", "1 000", "48 210", "1 234 567"]);
     }
 
     #[test]
-    fn a_cell_cannot_break_its_line_or_speak_to_the_terminal() {
-        let mut table = Table::new(&["last error"]);
+    fn a_cell_cannot_break_its_line_or_control_the_terminal() {
+        let mut table = TextTable::new(&["last error"]);
         table.row([Cell::text("first\nsecond \u{1b}[2J")]);
         assert_eq!(table.render(false), "last error\nfirst second  [2J\n");
     }
 
     #[test]
-    fn colour_changes_no_width() {
-        let mut table = Table::new(&["state", "count"]);
+    fn color_does_not_change_the_width() {
+        let mut table = TextTable::new(&["state", "count"]);
         table.row([
             Cell::text("running").colored(AnsiColor::Green),
             Cell::number(1000),

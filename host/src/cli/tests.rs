@@ -2,12 +2,12 @@ use clap::{CommandFactory, error::ErrorKind};
 
 use super::*;
 
-fn refused(typed: &[&str]) -> clap::Error {
+fn usage_error(typed: &[&str]) -> clap::Error {
     let typed = std::iter::once("delfin-host").chain(typed.iter().copied());
     Cli::try_parse_from(typed).unwrap_err()
 }
 
-/// The help of a command and of all below it.
+/// The help of a command and of its subcommands.
 fn helps(command: &mut clap::Command, texts: &mut String) {
     *texts += &format!("{}\n", command.render_help());
     for command in command.get_subcommands_mut() {
@@ -33,19 +33,19 @@ fn every_command_has_a_help_and_the_first_lists_the_exit_codes() {
 #[test]
 fn exit_codes_are_what_scripts_rely_on() {
     assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4]);
-    assert_eq!(refused(&["exporters", "--nonsense"]).exit_code(), 2);
-    assert_eq!(refused(&["--help"]).exit_code(), 0);
+    assert_eq!(usage_error(&["exporters", "--nonsense"]).exit_code(), 2);
+    assert_eq!(usage_error(&["--help"]).exit_code(), 0);
 }
 
 #[test]
-fn options_for_every_command_may_stand_behind_it() {
+fn global_options_are_accepted_after_the_command() {
     let cli = Cli::try_parse_from(["delfin-host", "check", "--json", "-c", "a.conf"]).unwrap();
-    assert!(cli.global.json);
-    assert_eq!(cli.global.config, Some("a.conf".into()));
+    assert!(cli.options.json);
+    assert_eq!(cli.options.config, Some("a.conf".into()));
 }
 
 #[test]
-fn a_name_or_address_that_makes_no_sense_is_refused_where_it_is_typed() {
+fn an_invalid_value_is_a_usage_error() {
     let typed: [&[&str]; 4] = [
         &["new", "exporter", "../acme"],
         &["exporters", "--host", "https://a"],
@@ -53,7 +53,7 @@ fn a_name_or_address_that_makes_no_sense_is_refused_where_it_is_typed() {
         &["exporters", "--color", "sometimes"],
     ];
     for typed in typed {
-        let kind = refused(typed).kind();
+        let kind = usage_error(typed).kind();
         assert!(
             matches!(kind, ErrorKind::ValueValidation | ErrorKind::InvalidValue),
             "{typed:?} {kind}"

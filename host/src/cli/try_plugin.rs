@@ -1,4 +1,4 @@
-//! `try`: one plugin, one batch: the outcome, what it logs, how long it took.
+//! `try`: loads one plugin and sends it one batch.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Error, Global, Output, push, table::grouped};
+use super::{error::Error, output::Output, push, table::grouped};
 use crate::{
     batch::Header,
     clock::now_ms,
@@ -23,29 +23,28 @@ use crate::{
     plugin::{Call, ExportRequest, Instance, InstanceHost, PluginCounters, RequestPart, answer},
 };
 
-/// Points of a series that is made up.
+/// Points of each generated series.
 const POINTS: usize = 10;
 
-/// What `try` understands.
 #[derive(Debug, clap::Args)]
 pub struct TryArgs {
-    /// The plugin
+    /// Plugin file
     #[arg(value_name = "FILE.so")]
     pub plugin: PathBuf,
 
-    /// Which of its exporters [default: the only one]
+    /// Exporter of the plugin [default: the only one]
     #[arg(long, value_name = "NAME")]
     pub exporter: Option<String>,
 
-    /// A setting of the exporter, its value as in TOML; can be repeated
+    /// Setting of the exporter, with a value as in TOML (repeatable)
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
     pub set: Vec<(String, Value)>,
 
-    /// A batch as for `push` [default: one that is made up]
+    /// File with a batch, as for `push` [default: a generated batch]
     #[arg(long, value_name = "FILE")]
     pub batch: Option<PathBuf>,
 
-    /// How many series or alerts to make up
+    /// Number of series or alerts to generate
     #[arg(
         long,
         value_name = "N",
@@ -54,50 +53,40 @@ pub struct TryArgs {
     )]
     pub rows: usize,
 
-    /// How long a call may take
+    /// Deadline of each call
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
 }
 
-/// Why a plugin cannot be tried.
+/// Why the test failed.
 #[derive(Debug, thiserror::Error)]
-pub enum TryError {
-    /// It has several exporters, or not that one.
+enum TryError {
+    /// The plugin has several exporters, or does not have the chosen one.
     #[error("plugin `{plugin}` has the exporters {offered} (choose one with --exporter)")]
-    Exporter {
-        /// The plugin.
-        plugin: String,
-        /// Their names.
-        offered: String,
-    },
-    /// Its exporter is of a kind that this host does not know.
-    #[error("exporter `{exporter}` is of kind `{kind}` (use a newer host)")]
-    Kind {
-        /// The exporter.
-        exporter: String,
-        /// Its kind.
-        kind: String,
-    },
-    /// The batch is none.
-    #[error("`{}` holds no batch: {source}", path.display())]
+    Exporter { plugin: String, offered: String },
+    #[error(
+        "exporter `{exporter}` is for `{kind}` batches, which this host does not have (use a \
+         newer host)"
+    )]
+    Kind { exporter: String, kind: String },
+    #[error("`{}` is not a valid batch", path.display())]
     Batch {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: ingest::IngestError,
     },
-    /// Something was not delivered, or not done.
+    /// `step` is the call that failed.
     #[error("{step}: {reason}")]
-    NotDelivered {
-        /// What was tried.
-        step: &'static str,
-        /// What came of it.
-        reason: String,
-    },
+    Call { step: &'static str, reason: String },
+}
+
+impl From<TryError> for Error {
+    fn from(error: TryError) -> Self {
+        Self::failed(error)
+    }
 }
 
 #[derive(Debug, Serialize)]
-struct Report {
+struct TryReport {
     exporter: String,
     kind: String,
     plugin: String,
@@ -112,28 +101,28 @@ struct Report {
     counters: BTreeMap<String, u64>,
 }
 
-pub(super) fn run(_: &Global, args: &TryArgs, output: &mut Output<'_>) -> Result<(), Error> {
+pub(super) fn run(args: &TryArgs, output: &mut Output<'_>) -> Result<(), Error> {
     let level = log::LevelFilter::Debug;
     logging::start(&LogConfig {
         level,
         format: LogFormat::Text,
         levels: BTreeMap::new(),
     });
-    let tried = try_out(args);
+    let result = try_plugin(args);
     logging::flush();
-    let report = tried?;
-    if output.json() {
-        return output.value(&report);
+    let report = result?;
+    if output.is_json() {
+        return output.json(&report);
     }
     output.text(&report.text())
 }
 
-fn try_out(args: &TryArgs) -> Result<Report, Error> {
+fn try_plugin(args: &TryArgs) -> Result<TryReport, Error> {
     let plugin = inspect(&args.plugin)?;
     check(&plugin)?;
     let exporter = choose(&plugin, args.exporter.as_deref())?;
     let batch = Arc::new(batch(args, exporter)?);
-    let folder = tempfile::tempdir()?;
+    let folder = tempfile::tempdir().map_err(Error::failed)?;
     let started = Instant::now();
     let opened = open(
         &plugin,
@@ -149,7 +138,8 @@ fn try_out(args: &TryArgs) -> Result<Report, Error> {
         counters: counters.clone(),
     };
     let settings: Map<String, Value> = args.set.iter().cloned().collect();
-    let (instance, created) = Instance::create(opened.module(), &exporter.name, &settings, host)?;
+    let (instance, created) = Instance::create(opened.module(), &exporter.name, &settings, host)
+        .map_err(Error::failed)?;
     let create_seconds = step("create", created, args.timeout)?;
     let call = |name, call| {
         let reply = instance.call(call, Instant::now() + args.timeout);
@@ -158,7 +148,7 @@ fn try_out(args: &TryArgs) -> Result<Report, Error> {
     let export_seconds = call("export", Call::Export(Arc::clone(&batch), 1))?;
     call("flush", Call::Flush)?;
     call("close", Call::Close)?;
-    Ok(Report {
+    Ok(TryReport {
         exporter: exporter.name.clone(),
         kind: exporter.kind.clone(),
         plugin: plugin.manifest.plugin.clone(),
@@ -174,20 +164,20 @@ fn try_out(args: &TryArgs) -> Result<Report, Error> {
     })
 }
 
-/// Waits for an answer, and says how long the call took.
+/// Waits for the end of a call, and returns how long the call took.
 fn step(
     step: &'static str,
     reply: crate::plugin::Reply,
     timeout: Duration,
 ) -> Result<f64, TryError> {
-    let failed = |reason| TryError::NotDelivered { step, reason };
+    let failed = |reason| TryError::Call { step, reason };
     match answer(reply, Instant::now() + timeout) {
         Ok(took) => Ok(took.as_secs_f64()),
         Err(Some(failure)) => Err(failed(failure.to_string())),
         Err(None) => {
             let timeout = humantime::format_duration(timeout);
             Err(failed(format!(
-                "it does not come back within {timeout} (see --timeout)"
+                "no result within {timeout} (see --timeout)"
             )))
         }
     }
@@ -265,7 +255,7 @@ fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<ExportRequest, E
     })
 }
 
-impl Report {
+impl TryReport {
     fn text(&self) -> String {
         let millis = |seconds: f64| format!("{:.3} ms", seconds * 1e3);
         let mut text = format!(
@@ -290,9 +280,9 @@ impl Report {
     }
 }
 
-/// `key=value`, the value as in TOML; what is no TOML is a text.
+/// Reads `KEY=VALUE`, the value as in TOML. A value that is not valid TOML is a text.
 fn parse_setting(text: &str) -> Result<(String, Value), String> {
-    let (key, value) = text.split_once('=').ok_or("not KEY=VALUE")?;
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
     let parsed = toml::from_str::<Map<String, Value>>(&format!("value = {value}"));
     let value = parsed.ok().and_then(|mut table| table.remove("value"));
     Ok((

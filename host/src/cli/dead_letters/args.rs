@@ -1,116 +1,104 @@
-//! What `dead-letters` understands, and what the host is asked for by it.
+//! The options of `dead-letters`, and the requests that they become.
 
 use std::{fmt::Write as _, path::PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{super::HostArgs, PATH};
+use super::{super::options::HostArgs, PATH};
 
-/// What `dead-letters` can do.
 #[derive(Debug, clap::Subcommand)]
 pub enum DeadLettersCommand {
-    /// Show dead letters, the oldest first
-    List(ListArgs),
+    /// List dead letters, oldest first
+    List(ListDeadLettersArgs),
 
-    /// Show one dead letter with what is in it
-    Show(ShowArgs),
+    /// Show one dead letter with its content
+    Show(ShowDeadLetterArgs),
 
-    /// Write what is in dead letters as JSON lines, a series or an alert each
-    Export(ExportArgs),
+    /// Write the content of dead letters as JSON lines, one series or alert per line
+    Export(ExportDeadLettersArgs),
 
-    /// Deliver dead letters once more
-    Replay(TakeArgs),
+    /// Deliver dead letters again
+    Replay(SelectDeadLettersArgs),
 
-    /// Forget dead letters for good
-    Purge(TakeArgs),
+    /// Delete dead letters permanently
+    Purge(SelectDeadLettersArgs),
 }
 
-/// Which dead letters: those that fit everything that is said.
+/// Selects the dead letters that match every given option.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Which")]
-pub struct WhichArgs {
-    /// Those of this exporter
+#[command(next_help_heading = "Filters")]
+pub struct DeadLetterFilterArgs {
+    /// Dead letters of this exporter
     #[arg(long, value_name = "NAME")]
     pub exporter: Option<String>,
 
-    /// Those given up since then: how long ago, as in `2h`, or a time in RFC 3339
+    /// Dead letters since this time: an age such as `2h`, or a time in RFC 3339
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
 
-    /// Those with this in their reason
+    /// Dead letters whose reason contains this text
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
 
-    /// So many at most, the oldest of them
+    /// At most this many, the oldest ones
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
 }
 
-/// What `dead-letters list` understands.
 #[derive(Debug, clap::Args)]
-pub struct ListArgs {
-    /// Which host.
+pub struct ListDeadLettersArgs {
     #[command(flatten)]
     pub host: HostArgs,
 
-    /// Which letters.
     #[command(flatten)]
-    pub which: WhichArgs,
+    pub filter: DeadLetterFilterArgs,
 }
 
-/// What `dead-letters show` understands.
 #[derive(Debug, clap::Args)]
-pub struct ShowArgs {
-    /// The letter's id, as `list` shows it
+pub struct ShowDeadLetterArgs {
+    /// Id of the dead letter, as `dead-letters list` shows it
     #[arg(value_parser = parse_id)]
     pub id: String,
 
-    /// Which host.
     #[command(flatten)]
     pub host: HostArgs,
 }
 
-/// What `dead-letters export` understands.
 #[derive(Debug, clap::Args)]
-pub struct ExportArgs {
-    /// Where to write, a new file [default: the standard output]
+pub struct ExportDeadLettersArgs {
+    /// New file to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Which host.
     #[command(flatten)]
     pub host: HostArgs,
 
-    /// Which letters.
     #[command(flatten)]
-    pub which: WhichArgs,
+    pub filter: DeadLetterFilterArgs,
 }
 
-/// What `dead-letters replay` and `dead-letters purge` understand.
 #[derive(Debug, clap::Args)]
-pub struct TakeArgs {
-    /// The ids of letters, as `list` shows them
+pub struct SelectDeadLettersArgs {
+    /// Ids of the dead letters, as `dead-letters list` shows them
     #[arg(value_name = "ID", value_parser = parse_id)]
     pub ids: Vec<String>,
 
-    /// Every letter there is
+    /// All dead letters
     #[arg(long, conflicts_with_all = ["ids", "exporter", "since", "reason"])]
     pub all: bool,
 
-    /// Only say what would be done
+    /// Show what the command would do, and change nothing
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Which host.
     #[command(flatten)]
     pub host: HostArgs,
 
-    /// Which letters.
     #[command(flatten)]
-    pub which: WhichArgs,
+    pub filter: DeadLetterFilterArgs,
 }
 
-impl WhichArgs {
+impl DeadLetterFilterArgs {
     fn fields(&self) -> [(&'static str, Option<&str>); 3] {
         [
             ("exporter", self.exporter.as_deref()),
@@ -119,12 +107,12 @@ impl WhichArgs {
         ]
     }
 
-    /// What to ask the host for, to which more can be added.
+    /// The path of the list, to which more parameters can be added.
     pub(super) fn path(&self) -> String {
         let mut path = format!("{PATH}?");
         for (key, value) in self.fields() {
             if let Some(value) = value {
-                let _ = write!(path, "{key}={}&", escaped(value));
+                let _ = write!(path, "{key}={}&", encode(value));
             }
         }
         if let Some(limit) = self.limit {
@@ -134,12 +122,12 @@ impl WhichArgs {
     }
 }
 
-impl TakeArgs {
+impl SelectDeadLettersArgs {
     pub(super) fn body(&self) -> Value {
-        let fields = self.which.fields().into_iter();
-        let said = fields.filter_map(|(key, value)| Some((key.to_owned(), value?.into())));
-        let mut body: Map<String, Value> = said.collect();
-        if let Some(limit) = self.which.limit {
+        let fields = self.filter.fields().into_iter();
+        let given = fields.filter_map(|(key, value)| Some((key.to_owned(), value?.into())));
+        let mut body: Map<String, Value> = given.collect();
+        if let Some(limit) = self.filter.limit {
             body.insert("limit".to_owned(), limit.into());
         }
         if !self.ids.is_empty() {
@@ -151,8 +139,8 @@ impl TakeArgs {
     }
 }
 
-/// A value as a query takes it.
-fn escaped(value: &str) -> String {
+/// Percent-encodes a value for a query.
+fn encode(value: &str) -> String {
     let mut text = String::new();
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -165,9 +153,9 @@ fn escaped(value: &str) -> String {
 }
 
 fn parse_id(text: &str) -> Result<String, String> {
-    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if text.is_empty() || !text.bytes().all(is_sound) {
-        return Err("that is no dead letter's id (see `dead-letters list`)".to_owned());
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if text.is_empty() || !text.bytes().all(is_valid) {
+        return Err("not the id of a dead letter (see `dead-letters list`)".to_owned());
     }
     Ok(text.to_owned())
 }

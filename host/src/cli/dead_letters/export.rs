@@ -1,5 +1,5 @@
-//! `dead-letters export`: the content of letters as JSON lines, to the standard
-//! output or to a new file.
+//! `dead-letters export`: writes the content of dead letters as JSON lines to
+//! standard output or to a new file.
 
 use std::{
     fmt::Write as _,
@@ -12,15 +12,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    super::{Api, Error, Global, Output, settings},
-    ExportArgs, Letters, PATH, counted,
+    super::{
+        client::HostClient, error::Error, options::GlobalOptions, output::Output, table::counted,
+    },
+    DeadLetterList, PATH,
+    args::ExportDeadLettersArgs,
 };
 
-/// As many as the host lists at a time.
-const MOST: u64 = 100_000;
+/// The most that the host lists in one response.
+const MAX_LISTED: u64 = 100_000;
 
 #[derive(Deserialize)]
-pub(super) struct Content {
+pub(super) struct DeadLetterContent {
     pub(super) id: String,
     pub(super) exporter: String,
     pub(super) reason: String,
@@ -28,82 +31,83 @@ pub(super) struct Content {
     pub(super) content_error: Option<String>,
 }
 
-/// Where an export goes.
-struct Sink<'a, 'o> {
+/// Where the lines go.
+struct ExportTarget<'a, 'o> {
     file: Option<(File, &'a Path)>,
     output: &'a mut Output<'o>,
 }
 
 pub(super) fn export(
-    global: &Global,
-    args: &ExportArgs,
+    options: &GlobalOptions,
+    args: &ExportDeadLettersArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let api = Api::new(&settings::api_url(global, &args.host)?);
-    let mut which = args.which.path();
-    if args.which.limit.is_none() {
-        let _ = write!(which, "limit={MOST}");
+    let client = HostClient::new(&options.host_url(&args.host)?);
+    let mut path = args.filter.path();
+    if args.filter.limit.is_none() {
+        let _ = write!(path, "limit={MAX_LISTED}");
     }
-    let Letters { dead_letters } = api.parse(PATH, &api.get(&which)?)?;
+    let DeadLetterList { dead_letters } = client.parse(PATH, &client.get(&path)?)?;
     let mut rows = 0;
-    let mut write = Sink::open(args.output.as_deref(), output)?;
-    for letter in &dead_letters {
-        let path = format!("{PATH}/{}", letter.id);
-        let letter: Content = api.parse(&path, &api.get(&path)?)?;
-        rows += letter.content.len() as u64;
-        write.letter(&letter)?;
+    let mut target = ExportTarget::open(args.output.as_deref(), output)?;
+    for listed in &dead_letters {
+        let path = format!("{PATH}/{}", listed.id);
+        let dead_letter: DeadLetterContent = client.parse(&path, &client.get(&path)?)?;
+        rows += dead_letter.content.len() as u64;
+        target.write(&dead_letter)?;
     }
-    write.end(dead_letters.len() as u64, rows)
+    target.finish(dead_letters.len() as u64, rows)
 }
 
-impl<'a, 'o> Sink<'a, 'o> {
+impl<'a, 'o> ExportTarget<'a, 'o> {
     fn open(path: Option<&'a Path>, output: &'a mut Output<'o>) -> Result<Self, Error> {
         let file = path
             .map(|path| match File::create_new(path) {
                 Ok(file) => Ok((file, path)),
-                Err(error) => Err(unwritten(path, &error)),
+                Err(error) => Err(write_error(path, &error)),
             })
             .transpose()?;
         Ok(Self { file, output })
     }
 
-    fn letter(&mut self, letter: &Content) -> Result<(), Error> {
-        if let Some(reason) = &letter.content_error {
-            let id = &letter.id;
+    fn write(&mut self, dead_letter: &DeadLetterContent) -> Result<(), Error> {
+        if let Some(reason) = &dead_letter.content_error {
+            let id = &dead_letter.id;
             self.output.warn(&format!("{id} cannot be read: {reason}"));
         }
-        let lines = lines(letter);
+        let lines = lines(dead_letter);
         match &mut self.file {
             Some((file, path)) => file
                 .write_all(lines.as_bytes())
-                .map_err(|error| unwritten(path, &error)),
+                .map_err(|error| write_error(path, &error)),
             None => self.output.text(&lines),
         }
     }
 
-    fn end(self, letters: u64, rows: u64) -> Result<(), Error> {
+    fn finish(self, dead_letters: u64, rows: u64) -> Result<(), Error> {
         let Some((file, path)) = self.file else {
             return Ok(());
         };
-        file.sync_all().map_err(|error| unwritten(path, &error))?;
-        let (letters, rows) = (counted(letters, "dead letter"), counted(rows, "line"));
+        file.sync_all().map_err(|error| write_error(path, &error))?;
+        let (dead_letters, rows) = (counted(dead_letters, "dead letter"), counted(rows, "line"));
         let path = path.display();
-        self.output.line(&format!("{path}: {rows} from {letters}"))
+        self.output
+            .line(&format!("{path}: {rows} from {dead_letters}"))
     }
 }
 
-fn unwritten(path: &Path, error: &io::Error) -> Error {
-    Error::Failed(format!("cannot write `{}`: {error}", path.display()).into())
+fn write_error(path: &Path, error: &io::Error) -> Error {
+    Error::failed(format!("cannot write `{}`: {error}", path.display()))
 }
 
-/// A line for each series or alert: what the letter says of it, and itself.
-pub(super) fn lines(letter: &Content) -> String {
+/// One line for each series or alert.
+pub(super) fn lines(dead_letter: &DeadLetterContent) -> String {
     let mut lines = String::new();
-    for item in &letter.content {
+    for item in &dead_letter.content {
         let line = json!({
-            "dead_letter": letter.id,
-            "exporter": letter.exporter,
-            "reason": letter.reason,
+            "dead_letter": dead_letter.id,
+            "exporter": dead_letter.exporter,
+            "reason": dead_letter.reason,
             "item": item,
         });
         let _ = writeln!(lines, "{line}");

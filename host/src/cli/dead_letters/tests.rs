@@ -2,12 +2,12 @@ use clap::Parser;
 use serde_json::json;
 
 use super::{
-    export::{Content, lines},
+    export::{DeadLetterContent, lines},
     *,
 };
-use crate::cli::{Cli, api};
+use crate::cli::{Cli, CliCommand, client};
 
-const LETTERS: &str = r#"{"dead_letters": [
+const DEAD_LETTERS: &str = r#"{"dead_letters": [
     {"id": "performance-7", "exporter": "kafka", "items": 1200, "outcome": "rejected", "attempts": 1,
      "reason": "no such topic", "last_tried_at": "2023-11-14T22:13:20.000Z", "replayed_at": null},
     {"id": "alert-12", "exporter": "alertmanager", "items": 1, "outcome": "too_large", "attempts": 3,
@@ -20,17 +20,17 @@ fn parsed(typed: &[&str]) -> Cli {
     Cli::try_parse_from(typed).unwrap()
 }
 
-fn printed(typed: &[&str], answer: &'static str) -> String {
-    let url = api::tests::serve("200 OK", answer);
+fn printed(typed: &[&str], response: &'static str) -> String {
+    let url = client::tests::serve("200 OK", response);
     let cli = parsed(&[typed, &["--host", &url]].concat());
     let mut data = Vec::new();
-    cli.run(&mut Output::new(&mut data, &cli.global)).unwrap();
+    cli.run(&mut Output::new(&mut data, &cli.options)).unwrap();
     String::from_utf8(data).unwrap()
 }
 
-fn taken(typed: &[&str]) -> Value {
+fn body_of(typed: &[&str]) -> Value {
     match parsed(typed).command {
-        crate::cli::Command::DeadLetters(
+        CliCommand::DeadLetters(
             DeadLettersCommand::Replay(args) | DeadLettersCommand::Purge(args),
         ) => args.body(),
         other => panic!("{other:?}"),
@@ -38,8 +38,8 @@ fn taken(typed: &[&str]) -> Value {
 }
 
 #[test]
-fn the_table_ends_with_the_sum() {
-    insta::assert_snapshot!(printed(&["list"], LETTERS));
+fn the_table_ends_with_a_summary() {
+    insta::assert_snapshot!(printed(&["list"], DEAD_LETTERS));
     assert_eq!(
         printed(&["list"], r#"{"dead_letters": []}"#),
         "no dead letters\n"
@@ -47,53 +47,53 @@ fn the_table_ends_with_the_sum() {
 }
 
 #[test]
-fn for_machines_the_answer_stays_as_the_host_wrote_it() {
+fn json_is_the_response_of_the_host_unchanged() {
     assert_eq!(
-        printed(&["list", "--json"], LETTERS),
-        format!("{LETTERS}\n")
+        printed(&["list", "--json"], DEAD_LETTERS),
+        format!("{DEAD_LETTERS}\n")
     );
 }
 
 #[test]
-fn what_would_be_done_is_not_said_to_be_done() {
-    let answer = r#"{"letters": 2, "items": 1201, "bytes": 10, "dry_run": true}"#;
+fn a_dry_run_says_what_it_would_do() {
+    let response = r#"{"letters": 2, "items": 1201, "bytes": 10, "dry_run": true}"#;
     assert_eq!(
-        printed(&["purge", "--all", "--dry-run"], answer),
+        printed(&["purge", "--all", "--dry-run"], response),
         "would purge 2 dead letters with 1 201 items\n"
     );
-    let answer = r#"{"letters": 1, "items": 1, "bytes": 10, "dry_run": false}"#;
+    let response = r#"{"letters": 1, "items": 1, "bytes": 10, "dry_run": false}"#;
     assert_eq!(
-        printed(&["purge", "performance-7"], answer),
+        printed(&["purge", "performance-7"], response),
         "purged 1 dead letter with 1 item\n"
     );
 }
 
 #[test]
-fn what_was_typed_is_what_the_host_is_asked_for() {
+fn the_options_become_the_request() {
     assert_eq!(
-        taken(&["replay", "alert-1", "alert-2", "--limit", "1"]),
+        body_of(&["replay", "alert-1", "alert-2", "--limit", "1"]),
         json!({"ids": ["alert-1", "alert-2"], "limit": 1, "all": false, "dry_run": false})
     );
     assert_eq!(
-        taken(&["purge", "--exporter", "a b", "--since", "2h", "--dry-run"]),
+        body_of(&["purge", "--exporter", "a b", "--since", "2h", "--dry-run"]),
         json!({"exporter": "a b", "since": "2h", "all": false, "dry_run": true})
     );
     let DeadLettersCommand::List(args) =
         (match parsed(&["list", "--reason", "50 % & ä", "--limit", "3"]).command {
-            crate::cli::Command::DeadLetters(command) => command,
+            CliCommand::DeadLetters(command) => command,
             other => panic!("{other:?}"),
         })
     else {
-        panic!("it is a list");
+        panic!("not list");
     };
     assert_eq!(
-        args.which.path(),
+        args.filter.path(),
         "/v1/dead-letters?reason=50%20%25%20%26%20%C3%A4&limit=3&"
     );
 }
 
 #[test]
-fn all_is_all_and_an_id_is_an_id() {
+fn all_excludes_ids_and_an_id_is_checked() {
     for typed in [
         &["purge", "--all", "alert-1"][..],
         &["show", "../exporters"],
@@ -104,15 +104,15 @@ fn all_is_all_and_an_id_is_an_id() {
 }
 
 #[test]
-fn an_export_has_a_line_for_each_item_that_can_be_pushed_again() {
-    let letter = Content {
+fn an_export_has_one_line_per_item_that_can_be_pushed() {
+    let dead_letter = DeadLetterContent {
         id: "performance-7".to_owned(),
         exporter: "kafka".to_owned(),
         reason: "no such topic".to_owned(),
         content: vec![json!({"name": "iops"}), json!({"name": "latency"})],
         content_error: None,
     };
-    let lines = lines(&letter);
+    let lines = lines(&dead_letter);
     let lines: Vec<Value> = lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())

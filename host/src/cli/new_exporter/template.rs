@@ -1,4 +1,4 @@
-//! The files that are the author's own, with the names filled in.
+//! The files of a new crate, with the names filled in.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 
@@ -35,7 +35,7 @@ const LOG_PERFORMANCE: &str = r#"let mut points = 0;
 const LOG_ALERTS: &str = r#"let alerts = batch.alerts().len();
         log::info!("{} {alerts} alerts", self.config.greeting);"#;
 
-/// What a new crate is called, and what it receives.
+/// The names of a new crate, and the kind of its batches.
 pub(super) struct Template {
     folder: String,
     type_name: String,
@@ -46,19 +46,19 @@ impl Template {
     pub(super) fn new(name: &ExporterName, kind: Kind) -> Self {
         Self {
             folder: name.to_string(),
-            // With a word behind it, it cannot be one of Rust's own types.
-            type_name: format!("{}Exporter", name.camel()),
+            // The suffix keeps the name from being that of a type in the prelude.
+            type_name: format!("{}Exporter", name.camel_case()),
             kind,
         }
     }
 
-    /// Every file: its path and its text.
+    /// The path and the text of each file.
     pub(super) fn files(&self) -> Vec<(&'static str, String)> {
         let fill = |(path, text): &(&'static str, &str)| (*path, self.fill(text));
         FILES.iter().map(fill).collect()
     }
 
-    /// What operators write into their configuration.
+    /// The name of the exporter in the configuration.
     pub(super) fn exporter(&self) -> String {
         let camel = self.type_name.trim_end_matches("Exporter");
         match self.kind {
@@ -67,13 +67,13 @@ impl Template {
         }
     }
 
-    /// The file that `cargo build` makes.
+    /// The name of the library that `cargo build` creates.
     pub(super) fn library(&self) -> String {
         let name = self.package().replace('-', "_");
         format!("{DLL_PREFIX}{name}{DLL_SUFFIX}")
     }
 
-    /// What to do now.
+    /// The message after the crate was written.
     pub(super) fn next_steps(&self) -> String {
         self.fill(NEXT_STEPS)
     }
@@ -99,8 +99,8 @@ impl Template {
             ("@log@", log),
         ]
         .iter()
-        .fold(text.to_owned(), |text, (mark, value)| {
-            text.replace(mark, value)
+        .fold(text.to_owned(), |text, (placeholder, value)| {
+            text.replace(placeholder, value)
         })
     }
 }

@@ -1,6 +1,6 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use super::{view::RefusedView, *};
+use super::{view::RefusedFileView, *};
 
 const MANIFEST: &str = r#"{
     "abi": "1.0.0",
@@ -20,8 +20,8 @@ const MANIFEST: &str = r#"{
     "example": "[exporter.PerformanceExporterAcme.config]\nurl = \"http://acme\"\n"
 }"#;
 
-fn plugin() -> PluginView {
-    PluginView {
+fn plugin() -> PluginFileView {
+    PluginFileView {
         file: "plugins/libacme.so".into(),
         size: 1_234_567,
         sha256: "ab".repeat(32),
@@ -37,11 +37,11 @@ fn plugin() -> PluginView {
     }
 }
 
-fn listing() -> Listing {
-    Listing {
+fn listing() -> PluginListing {
+    PluginListing {
         plugins: vec![plugin()],
         duplicates: vec!["exporter `A` is offered by `a.so` 2.0.0 and by `b.so` 1.0.0".to_owned()],
-        refused: vec![RefusedView {
+        refused: vec![RefusedFileView {
             file: "plugins/notes.so".into(),
             reason: "plugin `plugins/notes.so` is empty (copy it again)".to_owned(),
         }],
@@ -49,34 +49,34 @@ fn listing() -> Listing {
 }
 
 #[test]
-fn the_list_shows_what_is_taken_then_what_is_refused_then_the_sum() {
+fn the_list_shows_accepted_files_then_refused_files_then_a_summary() {
     let listing = listing();
     let table = listing.table().render(false);
-    let (remarks, sum) = (listing.remarks(), listing.sum());
-    insta::assert_snapshot!(format!("{table}\n{remarks}{sum}"));
+    let (remarks, summary) = (listing.remarks(), listing.summary());
+    insta::assert_snapshot!(format!("{table}\n{remarks}{summary}"));
 }
 
 #[test]
-fn the_list_for_machines_holds_the_same() {
+fn the_list_as_json_has_the_same_content() {
     insta::assert_json_snapshot!(listing());
 }
 
 #[test]
-fn a_plugin_is_shown_with_all_that_it_says_and_needs() {
+fn a_plugin_is_shown_with_its_manifest_and_requirements() {
     let plugin = plugin();
     let table = plugin.table().render(false);
     insta::assert_snapshot!(format!("{}{table}", plugin.facts()));
 }
 
 #[test]
-fn what_is_no_plugin_is_listed_with_its_reason_and_the_list_goes_on() {
+fn a_file_that_is_not_a_plugin_is_listed_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     for (name, bytes) in [("a.so", &b""[..]), ("b.so", b"no library"), ("c.txt", b"")] {
         fs::write(folder.path().join(name), bytes).unwrap();
     }
     let absent = folder.path().join("absent");
-    let listing = Listing::of(&[folder.path().to_owned(), absent]);
+    let listing = PluginListing::of(&[folder.path().to_owned(), absent]);
     let reasons: Vec<_> = listing.refused.iter().map(|r| r.reason.as_str()).collect();
     assert_eq!(reasons.len(), 3, "{reasons:?}");
     for part in [
@@ -89,5 +89,5 @@ fn what_is_no_plugin_is_listed_with_its_reason_and_the_list_goes_on() {
             "{reasons:?}"
         );
     }
-    assert_eq!(listing.sum(), "0 exporters in 0 plugins, 3 refused");
+    assert_eq!(listing.summary(), "0 exporters in 0 plugins, 3 refused");
 }

@@ -1,4 +1,4 @@
-//! What is shown of plugin files, for people and for machines.
+//! Plugin files as the commands show them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,46 +7,40 @@ use delfin_plugin_loader::{
 };
 use serde::Serialize;
 
-/// What the plugin folders hold.
+/// The files in the plugin folders.
 #[derive(Debug, Serialize)]
-pub struct Listing {
-    /// Files that the host takes, in the order in which they were found.
-    pub plugins: Vec<PluginView>,
-    /// Exporters that several files offer: one line each, naming the file that is taken.
-    pub duplicates: Vec<String>,
-    /// Files and folders that it does not take.
-    pub refused: Vec<RefusedView>,
+pub(super) struct PluginListing {
+    /// The files that the host accepts, in the order in which they were found.
+    pub(super) plugins: Vec<PluginFileView>,
+    /// Exporters that several files offer. Each line names the file that is used.
+    pub(super) duplicates: Vec<String>,
+    /// The files and folders that the host refuses.
+    pub(super) refused: Vec<RefusedFileView>,
 }
 
-/// A plugin file: what it is, and what it says of itself.
+/// A plugin file and its manifest.
 #[derive(Debug, Serialize)]
-pub struct PluginView {
-    /// Where it is.
-    pub file: PathBuf,
-    /// Its length in bytes.
-    pub size: u64,
-    /// The hash of its content.
-    pub sha256: String,
-    /// What it says of itself.
+pub(super) struct PluginFileView {
+    pub(super) file: PathBuf,
+    /// Bytes.
+    pub(super) size: u64,
+    pub(super) sha256: String,
     #[serde(flatten)]
-    pub manifest: Manifest,
-    /// What it asks of the machine.
-    pub image: Image,
+    pub(super) manifest: Manifest,
+    /// What the file needs from the system.
+    pub(super) image: Image,
 }
 
-/// A file or folder that the host does not take.
+/// A file or folder that the host refuses.
 #[derive(Debug, Serialize)]
-pub struct RefusedView {
-    /// Where it is.
-    pub file: PathBuf,
-    /// One line: the file, the reason, the remedy.
-    pub reason: String,
+pub(super) struct RefusedFileView {
+    pub(super) file: PathBuf,
+    /// The file, the reason and the remedy, in one line.
+    pub(super) reason: String,
 }
 
-impl Listing {
-    /// Looks through these folders.
-    #[must_use]
-    pub fn of(folders: &[PathBuf]) -> Self {
+impl PluginListing {
+    pub(super) fn of(folders: &[PathBuf]) -> Self {
         let (files, mut refusals) = find(folders);
         let mut accepted = Vec::new();
         for file in files {
@@ -60,27 +54,27 @@ impl Listing {
             .exporters()
             .flat_map(|name| catalog.duplicates(name));
         Self {
-            plugins: catalog.plugins().iter().map(PluginView::from).collect(),
+            plugins: catalog.plugins().iter().map(PluginFileView::from).collect(),
             duplicates: duplicates.map(|line| line.to_string()).collect(),
-            refused: refusals.iter().map(RefusedView::from).collect(),
+            refused: refusals.iter().map(RefusedFileView::from).collect(),
         }
     }
 }
 
-/// Why the host would not take an inspected file.
-pub(super) fn objection(plugin: &Inspection) -> Result<(), Refusal> {
+/// Returns the reason why the host would refuse an inspected file.
+pub(super) fn check_acceptable(plugin: &Inspection) -> Result<(), Refusal> {
     check(plugin)?;
-    let distrust = plugin.trust.clone();
-    distrust.map_err(|distrust| Reason::Distrusted(distrust).of(&plugin.path))
+    let trust = plugin.trust.clone();
+    trust.map_err(|distrust| Reason::Distrusted(distrust).of(&plugin.path))
 }
 
 fn accept(file: &Path) -> Result<Inspection, Refusal> {
     let plugin = inspect(file)?;
-    objection(&plugin)?;
+    check_acceptable(&plugin)?;
     Ok(plugin)
 }
 
-impl From<&Inspection> for PluginView {
+impl From<&Inspection> for PluginFileView {
     fn from(plugin: &Inspection) -> Self {
         Self {
             file: plugin.path.clone(),
@@ -92,7 +86,7 @@ impl From<&Inspection> for PluginView {
     }
 }
 
-impl From<&Refusal> for RefusedView {
+impl From<&Refusal> for RefusedFileView {
     fn from(refusal: &Refusal) -> Self {
         Self {
             file: refusal.path.clone(),

@@ -1,4 +1,4 @@
-//! What a file is, from its first bytes: how it is compressed, and what is in it.
+//! Recognises the compression and the format of a file by its first bytes.
 
 use std::{
     io::{Cursor, Read},
@@ -14,18 +14,17 @@ const JSON: &str = "application/json";
 const JSON_LINES: &str = "application/x-ndjson";
 const ARROW: &str = "application/vnd.apache.arrow.stream";
 
-/// How a body is announced.
+/// The headers that announce a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Format {
+pub(super) struct FileFormat {
     pub(super) content_type: &'static str,
     pub(super) encoding: Option<&'static str>,
 }
 
-impl Format {
-    /// The format of what begins with `head`; none for an Arrow file, which
-    /// has its table of contents at its end and so cannot be streamed.
+impl FileFormat {
+    /// The format of a file that begins with `head`; `None` for an Arrow file.
     pub(super) fn of(head: &[u8], path: &Path) -> Option<Self> {
-        let (encoding, head) = decoded(head);
+        let (encoding, head) = decompress(head);
         let content_type = if head.starts_with(ARROW_FILE) {
             return None;
         } else if head.starts_with(ARROW_STREAM) {
@@ -42,10 +41,11 @@ impl Format {
     }
 }
 
-fn decoded(head: &[u8]) -> (Option<&'static str>, Vec<u8>) {
+/// Decompresses the beginning of the file.
+fn decompress(head: &[u8]) -> (Option<&'static str>, Vec<u8>) {
     let start = |reader: &mut dyn Read| {
         let mut bytes = Vec::new();
-        // The head may end within a block: what came before is enough.
+        // The head may end within a block. The bytes before the error are enough.
         let _ = reader.take(64).read_to_end(&mut bytes);
         bytes
     };
@@ -61,7 +61,8 @@ fn decoded(head: &[u8]) -> (Option<&'static str>, Vec<u8>) {
     (None, head.to_vec())
 }
 
-/// An object first: all that a host takes is in an array or in lines.
+/// Whether the text begins with an object. The host accepts objects in an array or
+/// in lines, so this one is the first line.
 fn is_lines(head: &[u8]) -> bool {
     head.trim_ascii_start().starts_with(b"{")
 }
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     fn check(bytes: &[u8], name: &str, content_type: &str, encoding: Option<&str>) {
-        let format = Format::of(bytes, Path::new(name)).unwrap();
+        let format = FileFormat::of(bytes, Path::new(name)).unwrap();
         assert_eq!(
             (format.content_type, format.encoding),
             (content_type, encoding)
@@ -93,27 +94,27 @@ mod tests {
     }
 
     #[test]
-    fn an_array_is_json_and_an_object_is_a_first_line() {
+    fn an_array_is_json_and_an_object_is_the_first_line() {
         check(b" [{}]", "a.json", JSON, None);
         check(b"", "a.json", JSON, None);
         check(b"{\"name\": 1}\n{}", "-", JSON_LINES, None);
     }
 
     #[test]
-    fn lines_that_are_arrays_show_by_their_name() {
+    fn lines_of_arrays_are_recognised_by_the_file_name() {
         check(b"[\"iops\", {}, {}]\n", "a.jsonl", JSON_LINES, None);
         check(b"[\"iops\", {}, {}]\n", "a.ndjson.gz", JSON_LINES, None);
         check(b"[[\"iops\", {}, {}]]\n", "-", JSON, None);
     }
 
     #[test]
-    fn an_arrow_stream_is_told_from_an_arrow_file() {
+    fn an_arrow_stream_differs_from_an_arrow_file() {
         check(&[0xff, 0xff, 0xff, 0xff, 0x10], "-", ARROW, None);
-        assert_eq!(Format::of(b"ARROW1\0\0", Path::new("a.arrow")), None);
+        assert_eq!(FileFormat::of(b"ARROW1\0\0", Path::new("a.arrow")), None);
     }
 
     #[test]
-    fn what_is_compressed_is_known_by_what_is_in_it() {
+    fn a_compressed_file_is_recognised_by_its_content() {
         let arrow = [&[0xff; 4][..], &[7; 100_000]].concat();
         check(&gzip(&arrow), "-", ARROW, Some("gzip"));
         check(

@@ -1,42 +1,46 @@
-//! What the host said of a file that was pushed.
+//! The response of the host to a push.
 
 use serde::Deserialize;
 
 use super::{
-    super::{Error, Output, table::grouped},
-    AckArg, PushError,
+    super::{
+        error::Error,
+        output::Output,
+        table::{counted, grouped},
+    },
+    AckArg,
+    error::PushError,
 };
 
-/// The host's answer.
 #[derive(Deserialize)]
-pub(super) struct Receipt {
+pub(super) struct PushReceipt {
     batch_id: String,
     items: u64,
     state: String,
     #[serde(default)]
-    exporters: Vec<Exporter>,
+    exporters: Vec<ReceiptExporter>,
     #[serde(default)]
     rejected_items: u64,
     #[serde(default)]
-    rejected: Vec<RejectedItem>,
+    rejected: Vec<ReceiptItem>,
 }
 
 #[derive(Deserialize)]
-struct Exporter {
+struct ReceiptExporter {
     name: String,
     state: String,
     dead_lettered: u64,
 }
 
 #[derive(Deserialize)]
-struct RejectedItem {
+struct ReceiptItem {
     index: u64,
     line: Option<u64>,
     error: String,
 }
 
-impl Receipt {
-    /// Prints it: what was taken as data, what was not as warnings.
+impl PushReceipt {
+    /// Prints the accepted items as data, and the rejected items as warnings.
     pub(super) fn print(&self, output: &mut Output<'_>) -> Result<(), Error> {
         let (items, state) = (grouped(self.items), &self.state);
         output.line(&format!("{}: {items} items, {state}", self.batch_id))?;
@@ -54,20 +58,21 @@ impl Receipt {
             .rejected_items
             .saturating_sub(self.rejected.len() as u64);
         if unnamed > 0 {
-            output.warn(&format!("and {} more items", grouped(unnamed)));
+            output.warn(&format!("and {} more", counted(unnamed, "rejected item")));
         }
         Ok(())
     }
 
-    /// Whether all was done that was asked for.
+    /// Returns an error if items were rejected, or if an exporter has not finished
+    /// the batch in time.
     pub(super) fn check(&self, ack: AckArg) -> Result<(), PushError> {
         if self.rejected_items > 0 {
             let items = self.rejected_items;
             return Err(PushError::Rejected { items });
         }
-        if ack == AckArg::Delivered && self.state != "settled" {
+        if ack == AckArg::Delivered && self.state == "durable" {
             let pending = self.exporters.iter();
-            let pending = pending.filter(|exporter| exporter.state != "settled");
+            let pending = pending.filter(|exporter| exporter.state == "pending");
             let names: Vec<&str> = pending.map(|exporter| exporter.name.as_str()).collect();
             return Err(PushError::Pending {
                 batch_id: self.batch_id.clone(),
@@ -78,7 +83,7 @@ impl Receipt {
     }
 }
 
-impl std::fmt::Display for RejectedItem {
+impl std::fmt::Display for ReceiptItem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { index, line, error } = self;
         match line {
@@ -92,32 +97,32 @@ impl std::fmt::Display for RejectedItem {
 mod tests {
     use super::*;
 
-    fn check(answer: &str, ack: AckArg) -> Result<(), String> {
-        let receipt: Receipt = serde_json::from_str(answer).unwrap();
+    fn check(response: &str, ack: AckArg) -> Result<(), String> {
+        let receipt: PushReceipt = serde_json::from_str(response).unwrap();
         receipt.check(ack).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn what_is_pending_fails_only_whoever_asked_for_delivery() {
-        let answer = r#"{"batch_id": "0198", "items": 2, "state": "durable", "exporters": [
+    fn a_pending_batch_is_an_error_only_if_delivery_was_asked_for() {
+        let response = r#"{"batch_id": "0198", "items": 2, "state": "durable", "exporters": [
             {"name": "a", "state": "settled", "dead_lettered": 1},
             {"name": "b", "state": "pending", "dead_lettered": 0},
             {"name": "c", "state": "pending", "dead_lettered": 0}]}"#;
-        assert_eq!(check(answer, AckArg::Durable), Ok(()));
+        assert_eq!(check(response, AckArg::Durable), Ok(()));
         assert_eq!(
-            check(answer, AckArg::Delivered).unwrap_err(),
-            "not delivered in time, pending at b, c; the batch is safe \
-             (do not push it again: `/v1/batches/0198` tells what becomes of it)"
+            check(response, AckArg::Delivered).unwrap_err(),
+            "the batch is durable, but still pending at b, c (do not push it again: \
+             `GET /v1/batches/0198` shows its state)"
         );
         assert_eq!(
-            check(&answer.replace("durable", "settled"), AckArg::Delivered),
+            check(&response.replace("durable", "settled"), AckArg::Delivered),
             Ok(())
         );
     }
 
     #[test]
     fn a_rejected_item_is_named_by_its_index_and_its_line() {
-        let mut item = RejectedItem {
+        let mut item = ReceiptItem {
             index: 3,
             line: None,
             error: "name: is empty".to_owned(),

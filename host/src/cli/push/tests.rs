@@ -15,24 +15,24 @@ use clap::Parser;
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::*;
-use crate::cli::{Cli, Command, Exit};
+use crate::cli::{Cli, CliCommand, Exit};
 
 type Received = Arc<Mutex<Vec<(String, HeaderMap, Bytes)>>>;
 
-/// A host that takes everything up to a limit and keeps it.
+/// A host that accepts bodies up to a limit and keeps them.
 struct FakeHost {
     address: SocketAddr,
     received: Received,
     _runtime: Runtime,
 }
 
-type Told = (u64, &'static str, Received);
+type FakeState = (u64, &'static str, Received);
 
 const RECEIPT: &str = "{\"batch_id\": \"0198\", \"items\": 48210, \"state\": \"durable\"}";
 const TOO_MUCH: &str = "{\"error_code\": \"PayloadTooLarge\", \"error_msg\": \"too much\"}";
 
-async fn take(
-    State((limit, receipt, received)): State<Told>,
+async fn accept(
+    State((limit, receipt, received)): State<FakeState>,
     request: Request,
 ) -> (StatusCode, &'static str) {
     let (parts, body) = request.into_parts();
@@ -47,15 +47,15 @@ async fn take(
 
 impl FakeHost {
     fn start(limit: u64) -> Self {
-        Self::saying(limit, RECEIPT)
+        Self::with_receipt(limit, RECEIPT)
     }
 
-    fn saying(limit: u64, receipt: &'static str) -> Self {
+    fn with_receipt(limit: u64, receipt: &'static str) -> Self {
         let runtime = Runtime::new().unwrap();
         let received = Received::default();
         let router =
             Router::new()
-                .fallback(take)
+                .fallback(accept)
                 .with_state((limit, receipt, Arc::clone(&received)));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -72,9 +72,9 @@ impl FakeHost {
         let file = file.to_str().unwrap();
         let cli = ["delfin-host", "push", "performance", file, "--host", &url];
         let cli = Cli::try_parse_from(cli.iter().chain(more)).unwrap();
-        assert!(matches!(cli.command, Command::Push(_)));
+        assert!(matches!(cli.command, CliCommand::Push(_)));
         let mut data = Vec::new();
-        let mut output = Output::new(&mut data, &cli.global);
+        let mut output = Output::new(&mut data, &cli.options);
         let result = cli.run(&mut output);
         (result, String::from_utf8(data).unwrap())
     }
@@ -92,7 +92,7 @@ fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn a_file_arrives_as_it_is_and_the_receipt_is_printed() {
+fn a_file_arrives_unchanged_and_the_receipt_is_printed() {
     let host = FakeHost::start(u64::MAX);
     let body = b"[1]".repeat(100_000);
     let (_folder, path) = file("a.json", &body);
@@ -122,7 +122,7 @@ fn a_compressed_file_stays_compressed() {
 }
 
 #[test]
-fn for_machines_the_receipt_stays_as_the_host_wrote_it() {
+fn json_is_the_receipt_of_the_host_unchanged() {
     let host = FakeHost::start(u64::MAX);
     let (_folder, path) = file("a.json", b"[]");
     let (result, printed) = host.push(&path, &["--json"]);
@@ -131,7 +131,7 @@ fn for_machines_the_receipt_stays_as_the_host_wrote_it() {
 }
 
 #[test]
-fn what_is_asked_for_reaches_the_host() {
+fn the_options_reach_the_host() {
     let host = FakeHost::start(u64::MAX);
     let (_folder, path) = file("a.json", b"[]");
     let more = ["--wait", "1500ms", "--strict"];
@@ -147,14 +147,14 @@ fn what_is_asked_for_reaches_the_host() {
 }
 
 #[test]
-fn items_that_were_not_taken_fail_the_push_after_its_receipt() {
-    const PARTLY: &str = r#"{"batch_id": "0198", "items": 3, "state": "durable", "rejected_items": 2,
+fn rejected_items_fail_the_push_after_the_receipt_is_printed() {
+    const PARTIAL: &str = r#"{"batch_id": "0198", "items": 3, "state": "durable", "rejected_items": 2,
         "rejected": [{"index": 1, "error": "is empty"}, {"index": 4, "line": 9, "error": "no"}]}"#;
-    let host = FakeHost::saying(u64::MAX, PARTLY);
+    let host = FakeHost::with_receipt(u64::MAX, PARTIAL);
     let (_folder, path) = file("a.json", b"[]");
     for (more, wanted) in [
         (&[][..], "0198: 3 items, durable\n".to_owned()),
-        (&["--json"][..], format!("{PARTLY}\n")),
+        (&["--json"][..], format!("{PARTIAL}\n")),
     ] {
         let (result, printed) = host.push(&path, more);
         assert_eq!(printed, wanted);
@@ -162,13 +162,13 @@ fn items_that_were_not_taken_fail_the_push_after_its_receipt() {
         assert_eq!(error.exit(), Exit::Failed);
         assert_eq!(
             error.to_string(),
-            "2 of the items were not taken, all others were (correct these, and push them alone)"
+            "2 items were rejected, all others were accepted (correct the rejected items and push only them)"
         );
     }
 }
 
 #[test]
-fn a_host_that_does_not_want_that_much_can_say_so() {
+fn the_host_can_refuse_a_body_that_is_too_large_before_it_is_sent() {
     let host = FakeHost::start(1000);
     let (_folder, path) = file("a.json", &vec![b' '; 20_000_000]);
     let error = host.push(&path, &[]).0.unwrap_err();

@@ -1,6 +1,7 @@
-//! What is pushed, from a file or from the standard input.
+//! The input of a push: a file or standard input.
 //!
-//! Remembers why reading failed: an HTTP client would only say that sending did.
+//! The input remembers why reading failed: the HTTP client only reports that sending
+//! failed.
 
 use std::{
     fs::File,
@@ -8,20 +9,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::PushError;
+use super::error::PushError;
 
-const HEAD: u64 = 64 * 1024;
+/// Enough to recognise the format.
+const HEAD_BYTES: u64 = 64 * 1024;
 
-/// Bytes to send.
-pub(super) struct Source {
+pub(super) struct PushInput {
     path: PathBuf,
     reader: Box<dyn Read>,
     length: Option<u64>,
-    failure: Option<io::Error>,
+    error: Option<io::Error>,
 }
 
-impl Source {
-    /// Opens a file, or the standard input for `-`.
+impl PushInput {
+    /// Opens a file, or standard input for `-`.
     pub(super) fn open(path: &Path) -> Result<Self, PushError> {
         let (reader, length): (Box<dyn Read>, _) = if path == Path::new("-") {
             (Box::new(io::stdin().lock()), None)
@@ -35,27 +36,32 @@ impl Source {
             path: path.to_owned(),
             reader,
             length,
-            failure: None,
+            error: None,
         })
     }
 
-    /// The first bytes, taken off: enough to see what it is.
+    /// Reads the first bytes.
     pub(super) fn head(&mut self) -> Result<Vec<u8>, PushError> {
         let mut head = Vec::new();
-        if self.by_ref().take(HEAD).read_to_end(&mut head).is_err() {
+        if self
+            .by_ref()
+            .take(HEAD_BYTES)
+            .read_to_end(&mut head)
+            .is_err()
+        {
             self.check()?;
         }
         Ok(head)
     }
 
-    /// How long all of it is, if that is known before it is read.
+    /// The length, if it is known before the input is read.
     pub(super) fn length(&self) -> Option<u64> {
         self.length
     }
 
-    /// Whether all that was read could be read.
+    /// Returns the error of an earlier read.
     pub(super) fn check(&mut self) -> Result<(), PushError> {
-        match self.failure.take() {
+        match self.error.take() {
             None => Ok(()),
             Some(source) => Err(PushError::Read {
                 path: self.path.clone(),
@@ -65,11 +71,11 @@ impl Source {
     }
 }
 
-impl Read for Source {
+impl Read for PushInput {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.reader.read(buffer).map_err(|error| {
             let kind = error.kind();
-            self.failure = Some(error);
+            self.error = Some(error);
             kind.into()
         })
     }
@@ -78,7 +84,7 @@ impl Read for Source {
 fn open(path: &Path) -> io::Result<(Box<dyn Read>, Option<u64>)> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
-    // A pipe or a device has no length that could be relied on.
+    // The length of a pipe or a device means nothing.
     let length = metadata.is_file().then_some(metadata.len());
     Ok((Box::new(file), length))
 }

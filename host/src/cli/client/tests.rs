@@ -2,7 +2,7 @@ use std::{net::TcpListener, thread};
 
 use super::*;
 
-/// A server that gives this answer to one request, and its address.
+/// A server that sends this response to one request. Returns its address.
 pub(in crate::cli) fn serve(status: &'static str, body: &'static str) -> String {
     use std::io::Write;
 
@@ -16,7 +16,7 @@ pub(in crate::cli) fn serve(status: &'static str, body: &'static str) -> String 
             stream.read_exact(&mut byte).unwrap();
             request.push(byte[0]);
         }
-        // What is left unread when the connection ends would reset it.
+        // Closing the connection with unread bytes would reset it.
         let head = String::from_utf8_lossy(&request).to_lowercase();
         let length = head
             .lines()
@@ -33,34 +33,39 @@ pub(in crate::cli) fn serve(status: &'static str, body: &'static str) -> String 
     format!("http://{address}")
 }
 
-fn answering(status: &'static str, body: &'static str) -> Api {
-    Api::new(&serve(status, body))
+fn client_of(status: &'static str, body: &'static str) -> HostClient {
+    HostClient::new(&serve(status, body))
 }
 
 #[test]
-fn an_answer_is_passed_on_as_it_is() {
-    let api = answering("200 OK", "{\"b\": 1, \"a\":2}\n");
-    assert_eq!(api.get("/v1/exporters").unwrap(), "{\"b\": 1, \"a\":2}\n");
+fn a_response_is_returned_unchanged() {
+    let client = client_of("200 OK", "{\"b\": 1, \"a\":2}\n");
+    assert_eq!(
+        client.get("/v1/exporters").unwrap(),
+        "{\"b\": 1, \"a\":2}\n"
+    );
 }
 
 #[test]
-fn a_refusal_speaks_in_the_hosts_own_words() {
+fn a_refusal_shows_the_message_of_the_host() {
     let body =
         r#"{"error_code": "InvalidInput", "error_msg": "row 3 has no name", "error_args": []}"#;
-    let error = answering("400 Bad Request", body).get("/").unwrap_err();
-    assert!(matches!(error, ApiError::Refused { .. }));
+    let error = client_of("400 Bad Request", body).get("/").unwrap_err();
+    assert!(matches!(error, ClientError::Refused { .. }));
     assert_eq!(error.to_string(), "row 3 has no name");
 }
 
 #[test]
-fn what_another_server_says_is_not_shown_as_the_hosts_words() {
-    let error = answering("502 Bad Gateway", "<html>")
+fn the_response_of_another_server_is_not_shown_as_the_hosts_message() {
+    let error = client_of("502 Bad Gateway", "<html>")
         .get("/v1/exporters")
         .unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("/v1/exporters` gave an answer"), "{text}");
+    assert!(text.starts_with("unexpected response from `"), "{text}");
     assert!(
-        text.contains("status 502 Bad Gateway (is it the right address?)"),
+        text.ends_with(
+            "/v1/exporters`: status 502 Bad Gateway (does delfin-host run at this address?)"
+        ),
         "{text}"
     );
 }
@@ -72,29 +77,29 @@ fn an_absent_host_is_named_with_the_reason_and_the_remedy() {
         .local_addr()
         .unwrap()
         .port();
-    let error = Api::new(&format!("http://127.0.0.1:{port}"))
+    let error = HostClient::new(&format!("http://127.0.0.1:{port}"))
         .get("/")
         .unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
             "cannot reach the host at `http://127.0.0.1:{port}`: connection refused \
-             (start it with `delfin-host run`, or name its address with `--host`)"
+             (start it with `delfin-host run`, or set its address with `--host`)"
         )
     );
 }
 
 #[test]
-fn a_host_that_hangs_up_is_told_from_one_that_is_not_there() {
+fn a_closed_connection_differs_from_an_absent_host() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || drop(listener.accept()));
-    let error = Api::new(&url).get("/").unwrap_err();
-    assert!(matches!(error, ApiError::Cut { .. }), "{error}");
+    let error = HostClient::new(&url).get("/").unwrap_err();
+    assert!(matches!(error, ClientError::Disconnected { .. }), "{error}");
 }
 
 #[test]
-fn only_an_address_of_this_machine_goes_around_the_proxy() {
+fn only_a_loopback_address_bypasses_the_proxy() {
     assert!(is_loopback("http://127.0.0.1:8190"));
     assert!(is_loopback("http://127.9.9.9:8190"));
     assert!(is_loopback("http://localhost:8190"));

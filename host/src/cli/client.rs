@@ -1,0 +1,187 @@
+//! The HTTP client for the API of the running host.
+//!
+//! Only a response in the host's format is shown as the host's words: an error page
+//! of a proxy or another server is not. Every wait has a timeout.
+
+use std::{
+    io::{self, Read},
+    net::IpAddr,
+    time::Duration,
+};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use ureq::{
+    Agent, Body, SendBody,
+    http::{Response, Uri},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest time without a byte in either direction. The host responds to a
+/// batch when the batch is durable.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A client of one host.
+pub(super) struct HostClient {
+    url: String,
+    agent: Agent,
+}
+
+/// Why a request to the host failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error(
+        "cannot reach the host at `{url}`: {reason} \
+         (start it with `delfin-host run`, or set its address with `--host`)"
+    )]
+    Unreachable { url: String, reason: String },
+
+    /// It is unknown whether the host has processed the request.
+    #[error(
+        "the host at `{url}` closed the connection before it responded: {reason} \
+         (see its log, then retry)"
+    )]
+    Disconnected { url: String, reason: String },
+
+    /// The host refused the request.
+    #[error("{message}")]
+    Refused { message: String },
+
+    /// The response is not from a host of this version.
+    #[error("unexpected response from `{url}`: {reason} (does delfin-host run at this address?)")]
+    Unexpected { url: String, reason: String },
+}
+
+/// The body of a request, and its headers.
+pub(super) struct Upload<'a> {
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: &'a mut dyn Read,
+}
+
+/// The host's error format.
+#[derive(Deserialize)]
+struct ErrorMessage {
+    error_msg: String,
+}
+
+impl HostClient {
+    /// Sends nothing yet.
+    pub(super) fn new(url: &str) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_resolve(Some(CONNECT_TIMEOUT))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_per_read(Some(IDLE_TIMEOUT))
+            .timeout_per_write(Some(IDLE_TIMEOUT));
+        // A proxy from the environment would look for a loopback address on its own
+        // machine.
+        let config = if is_loopback(url) {
+            config.proxy(None)
+        } else {
+            config
+        };
+        Self {
+            url: url.to_owned(),
+            agent: config.build().new_agent(),
+        }
+    }
+
+    pub(super) fn get(&self, path: &str) -> Result<String, ClientError> {
+        let url = format!("{}{path}", self.url);
+        self.read_response(path, self.agent.get(&url).call())
+    }
+
+    pub(super) fn post(&self, path: &str, upload: Upload<'_>) -> Result<String, ClientError> {
+        let mut request = self.agent.post(format!("{}{path}", self.url));
+        for (name, value) in upload.headers {
+            request = request.header(name, value);
+        }
+        self.read_response(path, request.send(SendBody::from_reader(upload.body)))
+    }
+
+    pub(super) fn post_json(&self, path: &str, body: &str) -> Result<String, ClientError> {
+        let headers = vec![
+            ("Content-Type", "application/json".to_owned()),
+            ("Content-Length", body.len().to_string()),
+        ];
+        let body = &mut body.as_bytes();
+        self.post(path, Upload { headers, body })
+    }
+
+    pub(super) fn delete(&self, path: &str) -> Result<String, ClientError> {
+        let url = format!("{}{path}", self.url);
+        self.read_response(path, self.agent.delete(&url).call())
+    }
+
+    /// Reads the JSON of a response to a request for `path`.
+    pub(super) fn parse<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        response: &str,
+    ) -> Result<T, ClientError> {
+        serde_json::from_str(response).map_err(|error| self.unexpected(path, error.to_string()))
+    }
+
+    fn read_response(
+        &self,
+        path: &str,
+        response: Result<Response<Body>, ureq::Error>,
+    ) -> Result<String, ClientError> {
+        let mut response = response.map_err(|error| self.no_response(&error))?;
+        let status = response.status();
+        let text = response.body_mut().read_to_string();
+        let text = text.map_err(|error| self.no_response(&error))?;
+        if status.is_success() {
+            return Ok(text);
+        }
+        Err(match serde_json::from_str(&text) {
+            Ok(ErrorMessage { error_msg }) => ClientError::Refused { message: error_msg },
+            Err(_) => self.unexpected(path, format!("status {status}")),
+        })
+    }
+
+    fn no_response(&self, error: &ureq::Error) -> ClientError {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+
+        let url = self.url.clone();
+        let ureq::Error::Io(error) = error else {
+            let reason = error.to_string();
+            return ClientError::Unreachable { url, reason };
+        };
+        // `connection refused`, without the number that the system adds.
+        let reason = match error.raw_os_error() {
+            Some(_) => error.kind().to_string(),
+            None => error.to_string(),
+        };
+        let disconnected = [
+            BrokenPipe,
+            ConnectionAborted,
+            ConnectionReset,
+            UnexpectedEof,
+        ];
+        if disconnected.contains(&error.kind()) {
+            return ClientError::Disconnected { url, reason };
+        }
+        ClientError::Unreachable { url, reason }
+    }
+
+    fn unexpected(&self, path: &str, reason: String) -> ClientError {
+        ClientError::Unexpected {
+            url: format!("{}{path}", self.url),
+            reason,
+        }
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let uri: Option<Uri> = url.parse().ok();
+    let Some(host) = uri.as_ref().and_then(Uri::host) else {
+        return false;
+    };
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+pub(super) mod tests;
