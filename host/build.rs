@@ -1,7 +1,8 @@
-//! Packs the author's kit for `new exporter`: none of its crates is published,
-//! so their sources travel in the binary, with the versions they were tested with.
+//! Packs the sources of `delfin-plugin-api` for `new exporter`. The crates are not
+//! published, so the binary contains their sources and the versions of their
+//! dependencies.
 //!
-//! Manifests are cut as text, so that their comments stay.
+//! Manifests are edited as text, which keeps their comments.
 
 use std::{
     collections::BTreeSet,
@@ -14,8 +15,8 @@ use std::{
 
 const CRATES: [&str; 3] = ["plugin-api", "plugin-api/abi", "plugin-api/loader"];
 
-/// What a crate needs only where it is developed.
-const DEVELOPMENT: [&str; 4] = ["[dev-dependencies", "[[bench", "[[test", "[[example"];
+/// The sections that a crate needs only in this repository.
+const DEVELOPMENT_SECTIONS: [&str; 4] = ["[dev-dependencies", "[[bench", "[[test", "[[example"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..");
@@ -29,18 +30,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     for name in CRATES {
         let manifest = pack.read(&format!("{name}/Cargo.toml"))?;
         let manifest = sections(&manifest, |header| {
-            !DEVELOPMENT
+            !DEVELOPMENT_SECTIONS
                 .iter()
                 .any(|unwanted| header.starts_with(unwanted))
         });
-        pack.generated(&format!("{name}/Cargo.toml"), &manifest)?;
-        pack.copied(&format!("{name}/build.rs"))?;
-        pack.folder(&format!("{name}/src"))?;
+        pack.add_generated(&format!("{name}/Cargo.toml"), &manifest)?;
+        pack.add_copy(&format!("{name}/build.rs"))?;
+        pack.add_folder(&format!("{name}/src"))?;
         manifests += &manifest;
     }
     let workspace = workspace(&pack.read("Cargo.toml")?, &manifests);
-    pack.generated("Cargo.toml", &workspace)?;
-    pack.copied("LICENSE")?;
+    pack.add_generated("Cargo.toml", &workspace)?;
+    pack.add_copy("LICENSE")?;
     pack.finish()
 }
 
@@ -57,13 +58,13 @@ impl Pack {
         fs::read_to_string(self.root.join(path))
     }
 
-    fn generated(&mut self, path: &str, text: &str) -> Result<(), Box<dyn Error>> {
+    fn add_generated(&mut self, path: &str, text: &str) -> Result<(), Box<dyn Error>> {
         let file = self.out.join(path.replace('/', "-"));
         fs::write(&file, text)?;
         self.add(path, &file)
     }
 
-    fn copied(&mut self, path: &str) -> Result<(), Box<dyn Error>> {
+    fn add_copy(&mut self, path: &str) -> Result<(), Box<dyn Error>> {
         let file = self.root.join(path);
         if !file.exists() {
             return Ok(());
@@ -72,7 +73,7 @@ impl Pack {
         self.add(path, &file)
     }
 
-    fn folder(&mut self, path: &str) -> Result<(), Box<dyn Error>> {
+    fn add_folder(&mut self, path: &str) -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={}", self.root.join(path).display());
         let mut names = BTreeSet::new();
         for entry in fs::read_dir(self.root.join(path))? {
@@ -81,9 +82,9 @@ impl Pack {
         for name in names {
             let path = format!("{path}/{name}");
             if self.root.join(&path).is_dir() {
-                self.folder(&path)?;
+                self.add_folder(&path)?;
             } else {
-                self.copied(&path)?;
+                self.add_copy(&path)?;
             }
         }
         Ok(())
@@ -100,9 +101,9 @@ impl Pack {
     fn finish(self) -> Result<(), Box<dyn Error>> {
         let lock = self.root.join("Cargo.lock").canonicalize()?;
         let text = format!(
-            "/// The author's kit: each file's path and what is in it.\n\
+            "/// The path and the content of each file.\n\
              pub(super) const FILES: &[(&str, &[u8])] = &[\n{}];\n\n\
-             /// The versions that it was tested with.\n\
+             /// `Cargo.lock` with the tested versions of the dependencies.\n\
              pub(super) const LOCK: &[u8] = include_bytes!({lock:?});\n",
             self.list
         );
@@ -110,7 +111,8 @@ impl Pack {
     }
 }
 
-/// The workspace of the three crates: of the project's own, what they inherit.
+/// The manifest of a workspace with the three crates: what they inherit from the
+/// workspace of this repository.
 fn workspace(root: &str, manifests: &str) -> String {
     let inherited = sections(root, |header| {
         [
@@ -131,7 +133,7 @@ fn workspace(root: &str, manifests: &str) -> String {
             in_dependencies = line == "[workspace.dependencies]";
             wanted = true;
         } else if line.starts_with('#') {
-            // It speaks of the entry that follows, and goes where that goes.
+            // A comment belongs to the entry after it, and is kept or dropped with it.
             comments += &format!("{line}\n");
             continue;
         } else if in_dependencies && let Some(key) = key(line) {
@@ -145,7 +147,7 @@ fn workspace(root: &str, manifests: &str) -> String {
     text
 }
 
-/// The sections of a manifest whose header is wanted.
+/// The sections of a manifest whose header `wanted` accepts.
 fn sections(manifest: &str, wanted: impl Fn(&str) -> bool) -> String {
     let mut keep = false;
     let mut text = String::new();
@@ -161,7 +163,7 @@ fn sections(manifest: &str, wanted: impl Fn(&str) -> bool) -> String {
     text
 }
 
-/// The name that an entry begins with.
+/// The key of an entry.
 fn key(line: &str) -> Option<&str> {
     let end = line.find(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_'))?;
     (end > 0).then(|| &line[..end])

@@ -1,4 +1,4 @@
-//! The command line beside a host that runs: exit codes, and what goes where.
+//! The command line with a running host: exit codes and outputs.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -314,10 +314,7 @@ fn trying_a_plugin_ends_with_0_only_if_it_delivered() {
         ("reject", "export: "),
         ("refuse", "create: "),
         ("panic", "panicked in `export`: told to panic"),
-        (
-            "hang",
-            "export: no result within 300ms (see --timeout)",
-        ),
+        ("hang", "export: no result within 300ms (see --timeout)"),
     ] {
         setup.write("script", word);
         let output = setup.run(&[

@@ -1,8 +1,8 @@
-//! The host's log: one line a record on standard error, as text or JSON.
+//! The host's log: one line for each record on standard error, as text or JSON.
 //!
-//! Whoever logs only hands a line over: a thread of its own writes them, so a
-//! full pipe behind standard error blocks no exporter. When lines come faster
-//! than they can be written the newest are dropped, and their number is logged.
+//! A thread of its own writes the lines, so a full pipe at standard error blocks no
+//! exporter. If lines arrive faster than the thread can write them, the newest ones
+//! are dropped, and the log says how many.
 
 use std::{
     collections::BTreeMap,
@@ -25,24 +25,22 @@ use crate::{
     config::{LogConfig, LogFormat},
 };
 
-const LINES_WAITING: usize = 8192;
+/// The most lines that wait for the thread.
+const MAX_QUEUED_LINES: usize = 8192;
 
-/// One line of the log.
+/// One record of the log.
 #[derive(Debug, Clone)]
-pub struct Line<'a> {
-    /// How loud it is.
+pub struct LogLine<'a> {
     pub level: log::Level,
-    /// The module that speaks.
+    /// The module that logs.
     pub target: &'a str,
-    /// What it says.
     pub message: &'a str,
-    /// What it says it of.
     pub fields: &'a [(String, String)],
 }
 
 /// Starts the log. Later calls change nothing.
 pub fn start(config: &LogConfig) {
-    let (sender, receiver) = sync_channel(LINES_WAITING);
+    let (sender, receiver) = sync_channel(MAX_QUEUED_LINES);
     let logger = Logger {
         level: config.level,
         levels: config.levels.clone(),
@@ -62,7 +60,7 @@ pub fn start(config: &LogConfig) {
     }
 }
 
-/// How loud an exporter's own records must be to be wanted.
+/// The level of the records that an exporter's plugin logs.
 #[must_use]
 pub fn exporter_level(exporter: &str) -> LevelFilter {
     LOGGER.get().map_or(LevelFilter::Off, |logger| {
@@ -70,26 +68,26 @@ pub fn exporter_level(exporter: &str) -> LevelFilter {
     })
 }
 
-/// Logs a line that was found to be wanted.
-pub fn write(line: &Line<'_>) {
+/// Logs a line whose level the caller has checked.
+pub fn write(line: &LogLine<'_>) {
     if let Some(logger) = LOGGER.get() {
         logger.send(line);
     }
 }
 
-/// Waits until what was logged so far is written, for a second at most.
+/// Waits until the lines so far are written, for at most a second.
 pub fn flush() {
     let Some(logger) = LOGGER.get() else { return };
     let (done, written) = sync_channel(1);
-    if logger.sender.try_send(Message::Flush(done)).is_ok() {
-        // After a second standard error is as good as closed.
+    if logger.sender.try_send(LogMessage::Flush(done)).is_ok() {
+        // A pipe that stays full for a second has no reader. Exiting must not wait for it.
         let _ = written.recv_timeout(Duration::from_secs(1));
     }
 }
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 
-enum Message {
+enum LogMessage {
     Line(String),
     Flush(SyncSender<()>),
 }
@@ -98,32 +96,32 @@ struct Logger {
     level: LevelFilter,
     levels: BTreeMap<String, LevelFilter>,
     format: LogFormat,
-    sender: SyncSender<Message>,
+    sender: SyncSender<LogMessage>,
     dropped: AtomicU64,
 }
 
 impl Logger {
-    fn send(&self, line: &Line<'_>) {
+    fn send(&self, line: &LogLine<'_>) {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             let fields = [("lines".to_owned(), dropped.to_string())];
-            self.hand_over(&Line {
+            self.enqueue(&LogLine {
                 level: log::Level::Warn,
                 target: module_path!(),
                 message: "log lines dropped: standard error is too slow",
                 fields: &fields,
             });
         }
-        self.hand_over(line);
+        self.enqueue(line);
     }
 
-    fn hand_over(&self, line: &Line<'_>) {
+    fn enqueue(&self, line: &LogLine<'_>) {
         let now = clock::rfc3339(clock::now_ms());
         let text = match self.format {
             LogFormat::Text => text(&now, line),
             LogFormat::Json => json(&now, line),
         };
-        if let Err(TrySendError::Full(_)) = self.sender.try_send(Message::Line(text)) {
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(LogMessage::Line(text)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -138,10 +136,10 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut fields = Fields(Vec::new());
+        let mut fields = LogFields(Vec::new());
         // The visitor below never fails.
         let _ = record.key_values().visit(&mut fields);
-        self.send(&Line {
+        self.send(&LogLine {
             level: record.level(),
             target: record.target(),
             message: &record.args().to_string(),
@@ -154,27 +152,27 @@ impl Log for Logger {
     }
 }
 
-struct Fields(Vec<(String, String)>);
+struct LogFields(Vec<(String, String)>);
 
-impl<'kvs> VisitSource<'kvs> for Fields {
+impl<'kvs> VisitSource<'kvs> for LogFields {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
         self.0.push((key.to_string(), value.to_string()));
         Ok(())
     }
 }
 
-fn write_lines(messages: &Receiver<Message>) {
+fn write_lines(messages: &Receiver<LogMessage>) {
     for message in messages {
         match message {
-            // Locked for one line only: a panic and the end of `main` print too.
-            // Nobody is left to tell that standard error is gone.
-            Message::Line(line) => drop(std::io::stderr().write_all(line.as_bytes())),
-            Message::Flush(done) => drop(done.send(())),
+            // The lock is held for one line only: a panic and `main` print as well. An
+            // error of standard error has no place where it could be reported.
+            LogMessage::Line(line) => drop(std::io::stderr().write_all(line.as_bytes())),
+            LogMessage::Flush(done) => drop(done.send(())),
         }
     }
 }
 
-fn text(now: &impl std::fmt::Display, line: &Line<'_>) -> String {
+fn text(now: &impl std::fmt::Display, line: &LogLine<'_>) -> String {
     let mut text = format!(
         "{now} {:5} {}: {}",
         line.level,
@@ -195,7 +193,7 @@ fn text(now: &impl std::fmt::Display, line: &Line<'_>) -> String {
     text
 }
 
-fn json(now: &impl std::fmt::Display, line: &Line<'_>) -> String {
+fn json(now: &impl std::fmt::Display, line: &LogLine<'_>) -> String {
     let fields: serde_json::Map<_, _> = line
         .fields
         .iter()
@@ -213,7 +211,8 @@ fn json(now: &impl std::fmt::Display, line: &Line<'_>) -> String {
     text
 }
 
-/// A record is one line, whatever a plugin or a device put into it.
+/// The text with control characters escaped: texts from plugins and devices must
+/// not start a new line or control the terminal.
 fn one_line(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
@@ -228,8 +227,8 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn line<'a>(message: &'a str, fields: &'a [(String, String)]) -> Line<'a> {
-        Line {
+    fn line<'a>(message: &'a str, fields: &'a [(String, String)]) -> LogLine<'a> {
+        LogLine {
             level: log::Level::Warn,
             target: "kafka",
             message,
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_one_line_whatever_is_in_it() {
+    fn a_record_is_one_line_even_with_line_ends_in_it() {
         let fields = [
             ("exporter".to_owned(), "a b".to_owned()),
             ("n".to_owned(), "1".to_owned()),
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_the_fields_apart() {
+    fn json_has_an_object_of_fields() {
         let fields = [("exporter".to_owned(), "dr".to_owned())];
         let text = json(&"now", &line("away", &fields));
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();

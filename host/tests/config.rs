@@ -1,4 +1,4 @@
-//! Good and bad configuration files, the exact message beside each bad one.
+//! Good and bad configuration files, the exact message next to each bad one.
 //!
 //! `NAME.bad.toml` gives just what `NAME.bad.txt` holds. `NAME.good.toml` gives
 //! a configuration, with the warnings in `NAME.good.txt` where there are any.
@@ -37,7 +37,7 @@ fn outcome(path: &Path) -> Result<String, String> {
 }
 
 #[test]
-fn every_bad_file_gives_exactly_the_message_beside_it() {
+fn every_bad_file_gives_exactly_the_message_next_to_it() {
     let mut failures = Vec::new();
     for path in fixtures(".bad.toml") {
         let expected = fs::read_to_string(path.with_extension("txt")).unwrap_or_default();

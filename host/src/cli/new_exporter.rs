@@ -69,7 +69,7 @@ impl FromStr for ExporterName {
             return Err("use at most 40 characters");
         }
         if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_valid) {
-            return Err("use lower-case letters, digits and `-`, and begin with a letter");
+            return Err("use a-z, 0-9 and `-`, and begin with a-z");
         }
         Ok(Self(name.to_owned()))
     }

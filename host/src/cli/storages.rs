@@ -152,7 +152,7 @@ fn remove(
     let client = HostClient::new(&options.host_url(&args.host)?);
     let id = &args.id;
     // The id becomes part of a URL.
-    let is_id = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    let is_id = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if id.is_empty() || !id.chars().all(is_id) {
         let message = format!("`{id}` is not the id of a storage (see `storages list`)");
         return Err(Error::failed(message));

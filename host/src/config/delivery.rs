@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::item::SHORTEST;
 use super::read::Section;
+use super::setting::SHORTEST;
 
 /// Retries and backoff.
 #[derive(Clone, Debug, PartialEq)]
@@ -236,10 +236,12 @@ pub(super) fn read_batch(mut section: Section<'_>) -> BatchConfig {
 pub(super) fn read_queue(mut section: Section<'_>, required: bool) -> QueueConfig {
     let default = QueueConfig::new(required);
     let queue = QueueConfig {
-        max_bytes: section.take("max_bytes").and_then(|item| item.size(1)),
+        max_bytes: section
+            .take("max_bytes")
+            .and_then(|setting| setting.size(1)),
         max_age: section
             .take("max_age")
-            .and_then(|item| item.duration(Duration::from_secs(1))),
+            .and_then(|setting| setting.duration(Duration::from_secs(1))),
         on_overflow: section.take_choice("on_overflow", &ON_OVERFLOW, default.on_overflow),
     };
     section.finish();

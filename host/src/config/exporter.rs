@@ -19,10 +19,10 @@ use super::delivery::{
     RetryConfig,
 };
 use super::filter::{Filter, read_filter};
-use super::item::SHORTEST;
 use super::mistake::did_you_mean;
 use super::names::{ExporterNames, name_error};
 use super::read::Section;
+use super::setting::SHORTEST;
 use crate::journal::StartFrom;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,13 +111,13 @@ pub(super) fn read_exporters(
     names: &ExporterNames,
 ) -> Vec<ExporterConfig> {
     let mut tables = BTreeMap::new();
-    for (name, item) in section.take_all() {
+    for (name, setting) in section.take_all() {
         if let Some(error) = name_error(&name) {
-            item.fail(format!("`{name}` {error}"));
+            setting.fail(format!("`{name}` {error}"));
         } else {
-            names.warn_unless_listed(&name, &item);
+            names.warn_unless_listed(&name, &setting);
         }
-        if let Some(table) = item.section() {
+        if let Some(table) = setting.section() {
             let exporter = read_exporter(table, &name, names.kind_of(&name));
             tables.insert(name, exporter);
         }
@@ -158,12 +158,12 @@ fn read_exporter(mut section: Section<'_>, name: &str, kind: Option<Kind>) -> Ex
 }
 
 fn read_start(section: &mut Section<'_>) -> Option<StartFrom> {
-    let item = section.take("start_from")?;
-    let text = item.text()?;
+    let setting = section.take("start_from")?;
+    let text = setting.text()?;
     match &*text.value {
         "now" => Some(StartFrom::Now),
         "earliest" => Some(StartFrom::Earliest),
-        ago if parse_duration(ago).is_some() => item.duration(SHORTEST).map(StartFrom::Ago),
+        ago if parse_duration(ago).is_some() => setting.duration(SHORTEST).map(StartFrom::Ago),
         _ => {
             let shown = &text.shown;
             let meant = did_you_mean(shown, ["now", "earliest"]);
@@ -171,7 +171,7 @@ fn read_start(section: &mut Section<'_>) -> Option<StartFrom> {
                 || "write `now`, `earliest` or a duration such as `2h`".to_owned(),
                 |meant| format!("did you mean `{meant}`?"),
             );
-            item.fail(format!("`{shown}` is not a valid value ({remedy})"));
+            setting.fail(format!("`{shown}` is not a valid value ({remedy})"));
             None
         }
     }
@@ -201,16 +201,17 @@ fn read_sha256(section: &mut Section<'_>) -> Option<Sha256> {
 }
 
 fn read_resend(section: &mut Section<'_>, kind: Option<Kind>) -> ResendConfig {
-    let Some(item) = section.take("resend") else {
+    let Some(setting) = section.take("resend") else {
         return ResendConfig::default();
     };
     if kind == Some(Kind::Performance) {
-        item.fail("applies to alert exporters only (remove the key)".to_owned());
+        setting.fail("applies to alert exporters only (remove the key)".to_owned());
     }
-    if item.is_word("off") {
+    if setting.is_word("off") {
         return ResendConfig::Off;
     }
-    item.duration(SHORTEST_RESEND)
+    setting
+        .duration(SHORTEST_RESEND)
         .map_or_else(ResendConfig::default, ResendConfig::Every)
 }
 

@@ -7,8 +7,8 @@
 
 use delfin_plugin_api::{Alert, Series};
 
-use super::item::Item;
 use super::read::Section;
+use super::setting::Setting;
 
 /// The rules of one exporter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,16 +66,18 @@ pub(super) fn read_filter(mut section: Section<'_>) -> Filter {
     filter
 }
 
-fn read_rules(item: Option<Item<'_>>) -> Vec<Rule> {
-    let Some(item) = item else { return Vec::new() };
-    let texts = item.texts().unwrap_or_default().into_iter();
+fn read_rules(setting: Option<Setting<'_>>) -> Vec<Rule> {
+    let Some(setting) = setting else {
+        return Vec::new();
+    };
+    let texts = setting.texts().unwrap_or_default().into_iter();
     let rules = texts.filter_map(|text| match text.value.split_once('=') {
         Some((key, pattern)) if !key.trim().is_empty() => Some(Rule {
             key: key.trim().to_owned(),
             pattern: pattern.trim().to_owned(),
         }),
         _ => {
-            item.fail(format!(
+            setting.fail(format!(
                 "`{}` is not a rule (write `LABEL=PATTERN`, such as `resource_type=volume` or `name=read*`)",
                 text.shown
             ));

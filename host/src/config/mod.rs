@@ -11,12 +11,12 @@ mod exporter;
 mod filter;
 mod find;
 mod ini;
-mod item;
 mod mistake;
 mod names;
 mod placeholder;
 mod read;
 mod service;
+mod setting;
 mod source;
 mod storage;
 #[cfg(test)]
@@ -40,7 +40,7 @@ pub use source::Source;
 pub use storage::StorageConfig;
 
 use names::ExporterNames;
-use read::{Document, Section};
+use read::{Section, TomlDocument};
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,7 +89,7 @@ pub fn load(explicit: Option<&Path>) -> Result<Loaded, LoadError> {
 /// All mistakes of the text. For a text that is not TOML, the first place where
 /// it is not.
 pub fn parse(text: &str, source: &Source) -> Result<Config, ConfigErrors> {
-    let document = Document::new(text);
+    let document = TomlDocument::new(text);
     let table = match DeTable::parse(text) {
         Ok(table) => table.into_inner(),
         Err(error) => {
@@ -146,23 +146,23 @@ fn take_path(root: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
 }
 
 fn take_plugin_dirs(root: &mut Section<'_>) -> Vec<PathBuf> {
-    let Some(item) = root.take("plugin_dirs") else {
+    let Some(setting) = root.take("plugin_dirs") else {
         return vec!["/usr/local/lib/delfin-host/plugins".into()];
     };
     let mut dirs: Vec<PathBuf> = Vec::new();
-    for text in item.texts().unwrap_or_default() {
+    for text in setting.texts().unwrap_or_default() {
         let dir = PathBuf::from(text.value);
         if dir.as_os_str().is_empty() {
-            item.fail("`` is empty (write the path of a directory)".to_owned());
+            setting.fail("`` is empty (write the path of a directory)".to_owned());
         } else if dirs.contains(&dir) {
-            item.fail(format!("`{}` appears twice (remove one)", text.shown));
+            setting.fail(format!("`{}` appears twice (remove one)", text.shown));
         }
         dirs.push(dir);
     }
     dirs
 }
 
-fn syntax_mistake(document: &Document<'_>, error: &toml::de::Error, text: &str) -> Mistake {
+fn syntax_mistake(document: &TomlDocument<'_>, error: &toml::de::Error, text: &str) -> Mistake {
     if let Some(message) = ini::recognise(text) {
         return whole_text(message);
     }

@@ -2,9 +2,9 @@
 
 use delfin_plugin_api::Kind;
 
-use super::item::Item;
 use super::mistake::did_you_mean;
 use super::read::Section;
+use super::setting::Setting;
 
 /// The names in `performance_exporters` and `alert_exporters`, in that order.
 pub(super) struct ExporterNames(Vec<ListedName>);
@@ -36,7 +36,7 @@ impl ExporterNames {
     }
 
     /// Warns about a key that should be one of the names and is not.
-    pub(super) fn warn_unless_listed(&self, name: &str, item: &Item<'_>) {
+    pub(super) fn warn_unless_listed(&self, name: &str, setting: &Setting<'_>) {
         if self.kind_of(name).is_some() {
             return;
         }
@@ -45,17 +45,17 @@ impl ExporterNames {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => "add the name to one of the lists, or remove this".to_owned(),
         };
-        item.warn(format!(
+        setting.warn(format!(
             "has no effect: neither `performance_exporters` nor `alert_exporters` contains the name ({remedy})"
         ));
     }
 
-    fn read_list(&mut self, item: Option<Item<'_>>, kind: Kind) {
-        let Some(item) = item else { return };
-        for text in item.texts().unwrap_or_default() {
+    fn read_list(&mut self, setting: Option<Setting<'_>>, kind: Kind) {
+        let Some(setting) = setting else { return };
+        for text in setting.texts().unwrap_or_default() {
             let shown = text.shown;
             if let Some(error) = name_error(&text.value) {
-                item.fail(format!("`{shown}` {error}"));
+                setting.fail(format!("`{shown}` {error}"));
                 continue;
             }
             match self.kind_of(&text.value) {
@@ -68,9 +68,9 @@ impl ExporterNames {
                     });
                 }
                 Some(other) if other == kind => {
-                    item.fail(format!("`{shown}` appears twice (remove one)"));
+                    setting.fail(format!("`{shown}` appears twice (remove one)"));
                 }
-                Some(other) => item.fail(format!(
+                Some(other) => setting.fail(format!(
                     "`{shown}` is also in `{other}_exporters`, but an exporter has one kind (for a \
                      second exporter of the same plugin, choose another name and set its `plugin`)"
                 )),
@@ -92,7 +92,7 @@ pub(super) fn name_error(name: &str) -> Option<&'static str> {
     } else if name.len() > 64 {
         Some("is too long for a name (use at most 64 characters)")
     } else if name.chars().all(|c| c == '.') {
-        Some("is not a valid name (add a letter or a digit to the dots)")
+        Some("is not a valid name (add a character other than a dot)")
     } else {
         None
     }

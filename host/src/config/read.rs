@@ -15,12 +15,12 @@ use delfin_plugin_api::redact::Redactor;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::item::{Item, Text};
 use super::mistake::{Mistake, remedy};
 use super::placeholder::{self, PlaceholderError};
+use super::setting::{Setting, SettingText};
 
 /// The text of a document, and the findings so far.
-pub(super) struct Document<'d> {
+pub(super) struct TomlDocument<'d> {
     text: &'d str,
     line_starts: Vec<usize>,
     mistakes: RefCell<Vec<Mistake>>,
@@ -35,7 +35,7 @@ pub(super) struct Findings {
     pub(super) redactor: Redactor,
 }
 
-impl<'d> Document<'d> {
+impl<'d> TomlDocument<'d> {
     pub(super) fn new(text: &'d str) -> Self {
         let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
@@ -95,7 +95,7 @@ impl<'d> Document<'d> {
 
 /// A table of the document. An absent table reads like an empty one.
 pub(super) struct Section<'d> {
-    document: &'d Document<'d>,
+    document: &'d TomlDocument<'d>,
     table: Option<&'d DeTable<'d>>,
     path: String,
     line: Option<usize>,
@@ -105,7 +105,7 @@ pub(super) struct Section<'d> {
 
 impl<'d> Section<'d> {
     pub(super) fn new(
-        document: &'d Document<'d>,
+        document: &'d TomlDocument<'d>,
         table: Option<&'d DeTable<'d>>,
         path: String,
         line: Option<usize>,
@@ -120,34 +120,34 @@ impl<'d> Section<'d> {
     }
 
     /// The value of a key; `None` if the table does not have the key.
-    pub(super) fn take(&mut self, key: &'static str) -> Option<Item<'d>> {
+    pub(super) fn take(&mut self, key: &'static str) -> Option<Setting<'d>> {
         self.known.push(key);
         let (written, value) = self.table?.get_key_value(key)?;
-        Some(self.item(written, value))
+        Some(self.setting(written, value))
     }
 
     pub(super) fn take_section(&mut self, key: &'static str) -> Section<'d> {
-        match self.take(key).and_then(|item| item.section()) {
+        match self.take(key).and_then(|setting| setting.section()) {
             Some(section) => section,
             None => Section::new(self.document, None, self.path_of(key), self.line),
         }
     }
 
-    pub(super) fn take_text(&mut self, key: &'static str) -> Option<Text> {
+    pub(super) fn take_text(&mut self, key: &'static str) -> Option<SettingText> {
         self.take(key)?.filled_text()
     }
 
     /// A text that has no default: a missing key is a mistake.
-    pub(super) fn require_text(&mut self, key: &'static str) -> Option<Text> {
-        let item = self.take(key);
-        if item.is_none() {
+    pub(super) fn require_text(&mut self, key: &'static str) -> Option<SettingText> {
+        let setting = self.take(key);
+        if setting.is_none() {
             self.document.fail(
                 self.line,
                 &self.path_of(key),
                 "is missing (add it: the key has no default)".to_owned(),
             );
         }
-        item?.filled_text()
+        setting?.filled_text()
     }
 
     pub(super) fn take_duration(
@@ -157,37 +157,37 @@ impl<'d> Section<'d> {
         default: Duration,
     ) -> Duration {
         self.take(key)
-            .and_then(|item| item.duration(least))
+            .and_then(|setting| setting.duration(least))
             .unwrap_or(default)
     }
 
     pub(super) fn take_size(&mut self, key: &'static str, least: u64, default: u64) -> u64 {
         self.take(key)
-            .and_then(|item| item.size(least))
+            .and_then(|setting| setting.size(least))
             .unwrap_or(default)
     }
 
     pub(super) fn take_count(&mut self, key: &'static str, least: u64, default: u64) -> u64 {
         self.take(key)
-            .and_then(|item| item.count(least))
+            .and_then(|setting| setting.count(least))
             .unwrap_or(default)
     }
 
     pub(super) fn take_number(&mut self, key: &'static str, default: f64) -> f64 {
         self.take(key)
-            .and_then(|item| item.number())
+            .and_then(|setting| setting.number())
             .unwrap_or(default)
     }
 
     pub(super) fn take_flag(&mut self, key: &'static str, default: bool) -> bool {
         self.take(key)
-            .and_then(|item| item.flag())
+            .and_then(|setting| setting.flag())
             .unwrap_or(default)
     }
 
     pub(super) fn take_address(&mut self, key: &'static str, default: SocketAddr) -> SocketAddr {
         self.take(key)
-            .and_then(|item| item.address())
+            .and_then(|setting| setting.address())
             .unwrap_or(default)
     }
 
@@ -198,7 +198,7 @@ impl<'d> Section<'d> {
         default: T,
     ) -> T {
         self.take(key)
-            .and_then(|item| item.choice(choices))
+            .and_then(|setting| setting.choice(choices))
             .unwrap_or(default)
     }
 
@@ -208,22 +208,22 @@ impl<'d> Section<'d> {
         key: &'static str,
     ) -> serde_json::Map<String, serde_json::Value> {
         self.take(key)
-            .and_then(|item| item.json_table())
+            .and_then(|setting| setting.json_table())
             .unwrap_or_default()
     }
 
     /// Every key with its value, for a table whose keys are names.
-    pub(super) fn take_all(&mut self) -> Vec<(String, Item<'d>)> {
+    pub(super) fn take_all(&mut self) -> Vec<(String, Setting<'d>)> {
         let items = self.table.into_iter().flatten();
         items
-            .map(|(key, value)| (key.get_ref().to_string(), self.item(key, value)))
+            .map(|(key, value)| (key.get_ref().to_string(), self.setting(key, value)))
             .collect()
     }
 
     /// Records a mistake in the value of a key. The message begins with the value.
     pub(super) fn fail(&self, key: &str, message: &str) {
         match self.table.and_then(|table| table.get_key_value(key)) {
-            Some((key, value)) => self.item(key, value).fail_showing(message),
+            Some((key, value)) => self.setting(key, value).fail_showing(message),
             None => self
                 .document
                 .fail(self.line, &self.path_of(key), message.to_owned()),
@@ -247,13 +247,13 @@ impl<'d> Section<'d> {
         Section::new(self.document, None, self.path.clone(), self.line)
     }
 
-    fn item(
+    fn setting(
         &self,
         key: &'d Spanned<std::borrow::Cow<'d, str>>,
         value: &'d Spanned<DeValue<'d>>,
-    ) -> Item<'d> {
+    ) -> Setting<'d> {
         let line = self.document.position(key.span().start).0;
-        Item::new(self.document, self.path_of(key.get_ref()), line, value)
+        Setting::new(self.document, self.path_of(key.get_ref()), line, value)
     }
 
     fn path_of(&self, key: &str) -> String {

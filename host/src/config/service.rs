@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::item::SHORTEST;
 use super::names::ExporterNames;
 use super::read::Section;
+use super::setting::SHORTEST;
 use crate::journal;
 
 const KIB: u64 = 1 << 10;
@@ -162,9 +162,9 @@ const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", Log
 pub(super) fn read_log(mut section: Section<'_>, exporters: &ExporterNames) -> LogConfig {
     let default = LogConfig::default();
     let mut levels = BTreeMap::new();
-    for (name, item) in section.take_section("levels").take_all() {
-        exporters.warn_unless_listed(&name, &item);
-        if let Some(level) = item.choice(&LEVELS) {
+    for (name, setting) in section.take_section("levels").take_all() {
+        exporters.warn_unless_listed(&name, &setting);
+        if let Some(level) = setting.choice(&LEVELS) {
             levels.insert(name, level);
         }
     }

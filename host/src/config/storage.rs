@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::item::SHORTEST;
 use super::read::Section;
+use super::setting::SHORTEST;
 
 /// The namespace of the ids that are derived from names. It never changes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x1c5f_0d3a_9f6e_4b52_8a57_3f0c_6d21_e94b);
@@ -57,7 +57,7 @@ impl fmt::Debug for StorageConfig {
 pub(super) fn read_storages(root: &mut Section<'_>) -> Vec<StorageConfig> {
     let sections = root
         .take("storage")
-        .map(|item| item.sections())
+        .map(|setting| setting.sections())
         .unwrap_or_default();
     let mut storages: Vec<Option<StorageConfig>> = Vec::new();
     for mut section in sections {

@@ -83,7 +83,7 @@ impl abi::Host for InstanceHost {
             let value = self.redactor.redact(field.value.as_str()).into_owned();
             fields.push((field.key.to_string(), value));
         }
-        logging::write(&logging::Line {
+        logging::write(&logging::LogLine {
             level,
             target: record.target.as_str(),
             message: &self.redactor.redact(record.message.as_str()),

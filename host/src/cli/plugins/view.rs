@@ -65,7 +65,7 @@ impl PluginListing {
 pub(super) fn check_acceptable(plugin: &Inspection) -> Result<(), Refusal> {
     check(plugin)?;
     let trust = plugin.trust.clone();
-    trust.map_err(|distrust| Reason::Distrusted(distrust).of(&plugin.path))
+    trust.map_err(|untrusted| Reason::Distrusted(untrusted).of(&plugin.path))
 }
 
 fn accept(file: &Path) -> Result<Inspection, Refusal> {

@@ -4,7 +4,7 @@
 //! position, the value as it was written, and the remedy. Messages show the
 //! placeholder, never its value.
 //!
-//! Knows nothing of which keys exist.
+//! Does not know which keys exist.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::mistake::remedy;
-use super::read::{Document, Section};
+use super::read::{Section, TomlDocument};
 
 const SHOWN_CHARS: usize = 80;
 
@@ -31,7 +31,7 @@ pub(super) const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// A string of the document.
-pub(super) struct Text {
+pub(super) struct SettingText {
     /// As written, with placeholders: for messages.
     pub(super) shown: String,
     /// With placeholders replaced by their values.
@@ -39,16 +39,16 @@ pub(super) struct Text {
 }
 
 /// A value and its position.
-pub(super) struct Item<'d> {
-    document: &'d Document<'d>,
+pub(super) struct Setting<'d> {
+    document: &'d TomlDocument<'d>,
     path: String,
     line: usize,
     value: &'d DeValue<'d>,
 }
 
-impl<'d> Item<'d> {
+impl<'d> Setting<'d> {
     pub(super) fn new(
-        document: &'d Document<'d>,
+        document: &'d TomlDocument<'d>,
         path: String,
         line: usize,
         value: &'d Spanned<DeValue<'d>>,
@@ -79,12 +79,12 @@ impl<'d> Item<'d> {
         self.document.warn(Some(self.line), &self.path, message);
     }
 
-    pub(super) fn text(&self) -> Option<Text> {
+    pub(super) fn text(&self) -> Option<SettingText> {
         let DeValue::String(written) = self.value else {
             return self.refuse_type("write a string");
         };
         match self.document.resolve(written) {
-            Ok(value) => Some(Text {
+            Ok(value) => Some(SettingText {
                 shown: excerpt(written, SHOWN_CHARS),
                 value,
             }),
@@ -100,7 +100,7 @@ impl<'d> Item<'d> {
     }
 
     /// A string that is not empty.
-    pub(super) fn filled_text(&self) -> Option<Text> {
+    pub(super) fn filled_text(&self) -> Option<SettingText> {
         let text = self.text()?;
         if text.value.trim().is_empty() {
             return self.refuse_text(&text, "is empty (write a value)");
@@ -109,7 +109,7 @@ impl<'d> Item<'d> {
     }
 
     /// A list of strings: an array, or one string with commas.
-    pub(super) fn texts(&self) -> Option<Vec<Text>> {
+    pub(super) fn texts(&self) -> Option<Vec<SettingText>> {
         match self.value {
             DeValue::String(_) => Some(split_at_commas(self.text()?)),
             DeValue::Array(array) => {
@@ -117,7 +117,7 @@ impl<'d> Item<'d> {
                     .iter()
                     .enumerate()
                     .map(|(index, value)| self.element(index, value));
-                Some(items.filter_map(|item| item.text()).collect())
+                Some(items.filter_map(|setting| setting.text()).collect())
             }
             _ => self.refuse_type("write an array of strings, or one string with commas"),
         }
@@ -249,7 +249,7 @@ impl<'d> Item<'d> {
             .iter()
             .enumerate()
             .map(|(index, value)| self.element(index, value));
-        items.filter_map(|item| item.section()).collect()
+        items.filter_map(|setting| setting.section()).collect()
     }
 
     pub(super) fn json_table(&self) -> Option<Map<String, Value>> {
@@ -283,13 +283,15 @@ impl<'d> Item<'d> {
                     .iter()
                     .enumerate()
                     .map(|(index, value)| self.element(index, value));
-                Some(Value::Array(items.filter_map(|item| item.json()).collect()))
+                Some(Value::Array(
+                    items.filter_map(|setting| setting.json()).collect(),
+                ))
             }
             DeValue::Table(table) => {
                 let items = self.section_of(table).take_all().into_iter();
                 Some(Value::Object(
                     items
-                        .filter_map(|(key, item)| Some((key, item.json()?)))
+                        .filter_map(|(key, setting)| Some((key, setting.json()?)))
                         .collect(),
                 ))
             }
@@ -305,9 +307,9 @@ impl<'d> Item<'d> {
         )
     }
 
-    fn element(&self, index: usize, value: &'d Spanned<DeValue<'d>>) -> Item<'d> {
+    fn element(&self, index: usize, value: &'d Spanned<DeValue<'d>>) -> Setting<'d> {
         let line = self.document.position(value.span().start).0;
-        Item::new(
+        Setting::new(
             self.document,
             format!("{}[{index}]", self.path),
             line,
@@ -329,7 +331,7 @@ impl<'d> Item<'d> {
         None
     }
 
-    fn refuse_text<T>(&self, text: &Text, message: &str) -> Option<T> {
+    fn refuse_text<T>(&self, text: &SettingText, message: &str) -> Option<T> {
         self.fail(format!("`{}` {message}", text.shown));
         None
     }
@@ -357,14 +359,14 @@ fn integer_text(integer: &DeInteger<'_>) -> String {
 
 /// In messages, each piece of a string with placeholders is shown as the whole
 /// string: the pieces of the written text are not those of the value.
-fn split_at_commas(text: Text) -> Vec<Text> {
+fn split_at_commas(text: SettingText) -> Vec<SettingText> {
     if text.value.trim().is_empty() {
         return Vec::new();
     }
     let plain = text.shown == text.value;
     let pieces = text.value.split(',').map(str::trim);
     pieces
-        .map(|piece| Text {
+        .map(|piece| SettingText {
             shown: if plain {
                 piece.to_owned()
             } else {
