@@ -27,8 +27,8 @@ use super::{
 };
 use crate::{
     batch::{NewBatch, Seq, StoredBatch},
-    batch_journal::{BatchJournal, ReadResult},
-    journal::{AppendError, Commit, CommitQueue, CursorError, Position, ReadError, StartFrom},
+    batch_journal::{BatchJournal, JournalReader, ReadResult},
+    journal::{AppendError, Commit, CursorError, Position, ReadError, StartFrom},
     lifecycle::Phase,
     sqlite::DatabaseError,
 };
@@ -60,10 +60,9 @@ pub enum AlertTableError {
 /// cursor may be behind it at `commit_from`, because the table is written first. Records between
 /// the two are read to commit them, and not applied again.
 pub struct Follower {
-    journal: Arc<BatchJournal>,
+    reader: JournalReader,
     alerts: ActiveAlerts,
     store: Arc<Mutex<AlertStore>>,
-    commits: CommitQueue,
     /// The next record to read.
     next: Seq,
     /// The first record that is not in the table.
@@ -91,9 +90,9 @@ impl Follower {
         journal: &Arc<BatchJournal>,
     ) -> Result<(ActiveAlerts, Self), AlertTableError> {
         let (store, stored) = AlertStore::open(state_dir)?;
-        let backend = journal.backend();
-        let cursor = backend.open_cursor(CURSOR, StartFrom::Earliest).await?;
-        let head = *backend.head().borrow();
+        let mut reader = JournalReader::new(journal, CURSOR, StartFrom::Earliest);
+        let cursor = reader.reopen().await?;
+        let head = *journal.backend().head().borrow();
         // A position above the head belongs to a journal that was removed.
         let known = stored.next.filter(|next| *next <= head.next());
         let apply_from = known.unwrap_or_default();
@@ -101,10 +100,9 @@ impl Follower {
         table.advance_to(apply_from);
         let alerts = ActiveAlerts(Arc::new(Mutex::new(table)));
         let follower = Self {
-            journal: Arc::clone(journal),
+            reader,
             alerts: alerts.clone(),
             store: Arc::new(Mutex::new(store)),
-            commits: CommitQueue::new(CURSOR, backend),
             next: apply_from.min(cursor.next.seq),
             apply_from,
             commit_from: cursor.next.seq,
@@ -115,22 +113,25 @@ impl Follower {
 
     /// Follows the journal until the drain of the host is over.
     pub async fn run(mut self, mut phase: watch::Receiver<Phase>) {
-        let mut head = self.journal.backend().head();
+        let mut head = self.reader.journal().backend().head();
         while *phase.borrow() < Phase::Aborting {
             let Ok(has_advanced) = self.advance(&mut phase).await else {
                 break;
             };
             if has_advanced {
-                self.poll_commits().await;
+                // The next records do not wait for a commit.
+                if let Some(result) = self.reader.poll_committed().await {
+                    self.on_commit_result(result).await;
+                }
                 continue;
             }
             tokio::select! {
-                result = self.commits.progress() => self.on_commit_result(result).await,
+                result = self.reader.committed() => self.on_commit_result(result).await,
                 _ = head.changed() => {}
                 changed = phase.changed() => if changed.is_err() { break },
             }
         }
-        if let Err(error) = self.commits.finish().await {
+        if let Err(error) = self.reader.finish().await {
             log::debug!(
                 "the table of active alerts reads some records again after the start: {error}"
             );
@@ -146,7 +147,7 @@ impl Follower {
         let mut commit = Commit::default();
         let mut records = 0;
         while records < MAX_RECORDS {
-            let (seq, items) = match self.journal.read(self.next).await {
+            let (seq, items) = match self.reader.read(self.next).await {
                 Ok(ReadResult::Batch(batch)) => {
                     if batch.seq >= self.apply_from {
                         self.apply(&batch, phase).await?;
@@ -183,7 +184,7 @@ impl Follower {
         if self.next > self.commit_from {
             self.commit_from = self.next;
             commit.through = Position::at(self.next);
-            self.commits.add(commit);
+            self.reader.commit(commit);
         }
         self.report_dropped();
         Ok(true)
@@ -239,7 +240,8 @@ impl Follower {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let appended = self.journal.accept_derived(source_id, batch.clone());
+            let journal = self.reader.journal();
+            let appended = journal.accept_derived(source_id, batch.clone());
             let Err(error) = appended.await else {
                 return Ok(());
             };
@@ -290,34 +292,22 @@ impl Follower {
         }
     }
 
-    /// Handles the result of an earlier commit, if there is one. The next records do not wait
-    /// for a commit.
-    async fn poll_commits(&mut self) {
-        let result = tokio::select! {
-            biased;
-            result = self.commits.progress() => result,
-            () = std::future::ready(()) => Ok(()),
-        };
-        self.on_commit_result(result).await;
-    }
-
     async fn on_commit_result(&mut self, result: Result<(), CursorError>) {
         let Err(error) = result else { return };
         log::warn!("cannot commit the cursor of the active alerts, retrying: {error}");
-        match error {
-            CursorError::Unavailable { .. } | CursorError::Closed => {
+        match self.reader.recover(&error).await {
+            // The journal is unavailable, and the commit is kept.
+            Ok(None) => {
                 sleep(RETRY_INTERVAL).await;
-                self.commits.hand_over();
+                self.reader.flush();
             }
             // The journal has another position for this cursor, as after damage: continue there.
-            CursorError::Missing { .. } | CursorError::Refused { .. } => {
-                self.commits.forget();
-                let journal = self.journal.backend();
-                if let Ok(cursor) = journal.open_cursor(CURSOR, StartFrom::Earliest).await {
-                    self.commit_from = cursor.next.seq;
-                    self.next = self.next.min(self.commit_from);
-                }
+            Ok(Some(cursor)) => {
+                self.commit_from = cursor.next.seq;
+                self.next = self.next.min(self.commit_from);
             }
+            // The next commit fails in the same way, and then the cursor is opened.
+            Err(error) => log::debug!("cannot open the cursor of the active alerts: {error}"),
         }
     }
 
