@@ -1,4 +1,4 @@
-//! Active alerts, end to end: sent again in a rhythm, over restarts and outages.
+//! Active alerts, end to end: resent at an interval, across restarts and outages.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 const EXPORTER: &str = "AlertExporterAgain";
 
-/// A host with an exporter that is sent active alerts again every second.
+/// A host with an exporter to which active alerts are resent every second.
 fn setup() -> Setup {
     Setup::new(&["scripted"], &config(""))
 }
@@ -25,8 +25,8 @@ fn config(more: &str) -> String {
     )
 }
 
-/// A configuration that watches this machine, whose file systems are nearly full
-/// from so many percent on.
+/// A configuration that collects from this machine; its file systems count as nearly full from this
+/// percentage on.
 fn watching(full_percent: u32) -> String {
     config(&format!(
         "[[storage]]
@@ -41,7 +41,7 @@ fn watching(full_percent: u32) -> String {
     ))
 }
 
-/// Whether this machine has its root on a disk: a container need not.
+/// Whether the root file system is on a disk. In a container it may not be.
 fn has_root_disk() -> bool {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     mounts
@@ -49,7 +49,7 @@ fn has_root_disk() -> bool {
         .any(|line| line.starts_with("/dev/") && line.contains(" / "))
 }
 
-/// Hands alerts in: `fan:Fault`, `fan:Recovery`.
+/// Sends alerts to ingest: `fan:Fault`, `fan:Recovery`.
 fn say(host: &Host, alerts: &[&str]) -> String {
     let alert = |log: &&str| {
         let (name, category) = log.split_once(':').unwrap_or((log, "Fault"));
@@ -90,7 +90,7 @@ fn active_alerts_are_resent_until_they_end_and_so_are_ends() {
     say(&host, &["fan:Recovery"]);
     wait_for_line(&host, &setup, "resend disk:Fault fan:Recovery");
     assert_eq!(active(&host), ["disk"]);
-    // What is sent again is no part of what was accepted.
+    // Resent alerts do not count as accepted.
     let exporter = host.exporter(EXPORTER);
     assert_eq!(
         (&exporter["delivered"], &exporter["pending"]),
@@ -137,7 +137,7 @@ fn after_an_outage_a_receiver_gets_the_current_alerts_and_no_outdated_ones() {
         (&exporter["delivered"], &exporter["filtered"]),
         (&json!(2), &json!(1))
     );
-    // What waited is sent together.
+    // Pending alerts are sent together.
     let received = setup.lines("received");
     assert_eq!(received[0], "ingest fan:Recovery disk:Fault");
     let metrics = host.metrics();

@@ -26,7 +26,7 @@ fn last_line(output: &CommandOutput) -> &str {
     output.stderr.lines().last().unwrap_or_default()
 }
 
-/// A command that talks to that host.
+/// Runs a command that connects to the host.
 fn ask(setup: &Setup, host: &Host, args: &[&str]) -> CommandOutput {
     setup.run(&[args, &["--host", host.url()]].concat())
 }
@@ -156,7 +156,7 @@ fn a_second_host_on_the_same_state_is_exit_code_1_and_names_the_first() {
         checked.stderr.contains(&format!("host {pid} uses this")),
         "{checked:?}"
     );
-    // The first one has not noticed.
+    // The first host still runs.
     push(&setup, &host, "a.json", b"[]\n");
 }
 
@@ -190,7 +190,7 @@ fn exporters_are_a_table_and_json_and_without_a_host_exit_code_4() {
     );
 }
 
-/// Writes a file and pushes it: how many items the host took.
+/// Writes a file and pushes it: the number of accepted items.
 fn push(setup: &Setup, host: &Host, name: &str, content: &[u8]) -> Value {
     let file = setup.path(name);
     fs::write(&file, content).expect("write a file");

@@ -1,5 +1,4 @@
-//! What `make run` promises: with the configuration as it is shipped, numbers of
-//! this machine's own disks arrive in a file and in the log.
+//! With the shipped configuration, metrics of this machine's disks arrive in a file and in the log.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -19,7 +18,7 @@ fn named_plugins() -> Vec<String> {
     named.stdout.lines().map(str::to_owned).collect()
 }
 
-/// The shipped configuration, in a folder of its own and on any port.
+/// The shipped configuration, in a folder of its own and on a free port.
 fn shipped() -> Setup {
     let mut text = SHIPPED.to_owned();
     for (from, to) in [
@@ -40,7 +39,7 @@ fn shipped() -> Setup {
 
 fn series(setup: &Setup) -> Vec<Value> {
     let lines = setup.lines("state/performance.jsonl");
-    // The last line may be on its way.
+    // The last line may be incomplete.
     lines
         .iter()
         .filter_map(|line| serde_json::from_str(line).ok())
@@ -129,7 +128,7 @@ fn assert_healthy(host: &Host) {
     }
     let measured = ["PerformanceExporterFile", "PerformanceExporterExample"];
     for name in measured {
-        // What is delivered is counted once the cursor has moved, a moment later.
+        // Delivered items are counted when the cursor moves, shortly after their delivery.
         host.wait_for_exporter(name, "something delivered", |exporter| {
             exporter["delivered"].as_u64() > Some(0)
         });

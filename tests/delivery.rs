@@ -24,7 +24,7 @@ fn two() -> Setup {
     Setup::new(&["file", "scripted"], TWO).with_env("DELFIN_TEST_PASSWORD", SECRET)
 }
 
-/// A batch of that many points, whose series is named so that it can be found.
+/// A batch of one series with this many points; the name of the series identifies the batch.
 fn batch(name: &str, points: u64) -> Value {
     let values: serde_json::Map<_, _> = (0..points)
         .map(|minute| {

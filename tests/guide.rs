@@ -1,5 +1,5 @@
-//! The exporter guide from its first step to its last: the real host, the real
-//! plugins, a real Prometheus and a real Alertmanager.
+//! The steps of Delfin's exporter guide with the real host, the real plugins, Prometheus and
+//! Alertmanager.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -21,7 +21,7 @@ const PAGE: &str = "PerformanceExporterPrometheus";
 const FILE: &str = "PerformanceExporterFile";
 const ALERTS: &str = "AlertExporterPrometheus";
 
-/// A storage of which others speak.
+/// The id of a storage that is not collected.
 const ELSEWHERE: &str = "0d0a1f6e";
 
 /// The four alerts of a fake storage: name, severity, type, location, number.
@@ -56,8 +56,7 @@ const FOUR: [[&str; 5]; 4] = [
     ],
 ];
 
-/// A host with the exporters of the guide, and one that writes what they get into
-/// a file.
+/// A host with the exporters of the guide, and an exporter that writes the same rows to a file.
 struct Guide {
     setup: Setup,
     page: u16,
@@ -108,13 +107,12 @@ impl Guide {
         self.setup.path("")
     }
 
-    /// The latest value of each series that the host has delivered, by what the
-    /// page should call it.
+    /// The latest value of each delivered series, by its labels on the page.
     fn delivered(&self) -> BTreeMap<Labels, f64> {
         let mut latest: BTreeMap<Labels, (i64, f64)> = BTreeMap::new();
         for line in self.setup.lines("performance.jsonl") {
             let series: BTreeMap<&str, &RawValue> = serde_json::from_str(&line).expect("a line");
-            // Not by way of serde_json's own numbers, which are off by a bit.
+            // serde_json may read a number that is off by one bit.
             let values: BTreeMap<&str, &RawValue> = read(series["values"]);
             let points = values.into_iter().map(|(time, value)| {
                 let time: i64 = time.parse().expect("a time");
@@ -135,8 +133,7 @@ impl Guide {
         latest.map(|(name, (_, value))| (name, value)).collect()
     }
 
-    /// Waits until Prometheus has what the host has delivered, all of it and
-    /// nothing else: so many series.
+    /// Waits until Prometheus has exactly the delivered series: this many.
     fn wait_for_prometheus(&self, host: &Host, prometheus: &Prometheus, count: usize) {
         for exporter in [PAGE, FILE] {
             host.wait_for_exporter(exporter, "nothing pending", |exporter| {
@@ -175,7 +172,7 @@ fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> T {
     serde_json::from_str(json.get()).expect("what a series has")
 }
 
-/// What Prometheus should call a series that the host delivered.
+/// The labels in Prometheus of a delivered series.
 fn named(metric: &str, labels: Labels) -> Labels {
     let labels = labels.into_iter().map(|(key, value)| {
         let name = match &*key {
@@ -195,7 +192,7 @@ fn named(metric: &str, labels: Labels) -> Labels {
     named
 }
 
-/// Registers a fake storage as the guide does, with what it is to have.
+/// Registers a fake storage as in the guide, with these resources.
 fn register(host: &Host, port: u16, extra_attributes: &Value) -> Value {
     let body = json!({
         "vendor": "fake_storage",
@@ -225,14 +222,14 @@ fn sync(host: &Host, storage: &Value, body: &Value) {
     assert_eq!(host.send("POST", &path, Some(body)), (200, Value::Null));
 }
 
-/// Waits until a storage was measured so often more.
+/// Waits for this many more collections of a storage.
 fn wait_for_points(guide: &Guide, host: &Host, more: usize) {
     let lines = || guide.setup.lines("performance.jsonl").len();
     let before = lines();
     host.wait_for("new points", || (lines() >= before + more).then_some(()));
 }
 
-/// Hands one alert of a storage in, with an id and a severity of its own.
+/// Sends an alert of a storage, with its own id and severity.
 fn say(host: &Host, storage_id: &str, name: &str, category: &str) {
     let known = FOUR.iter().find(|alert| alert[0] == name);
     let [location, sequence_number] =
@@ -277,15 +274,15 @@ fn a_fake_storages_data_is_in_prometheus_and_its_alerts_are_in_alertmanager() {
     });
     let storage = register(&host, 8088, &few);
     configure(&host, &storage, true);
-    // 9 of the storage, 7 a pool, 15 a volume, 8 a controller, 7 a port and a disk,
-    // 11 a file system.
+    // Series: 9 of the storage, 7 per pool, 15 per volume, 8 per controller, 7 per port and per disk,
+    // 11 per file system.
     let count = 9 + 2 * 7 + 3 * 15 + 8 + 2 * 7 + 2 * 7 + 11;
     wait_for_points(&guide, &host, 2 * count);
     configure(&host, &storage, false);
     guide.wait_for_prometheus(&host, &prometheus, count);
     check_page(guide.page);
 
-    // The guide's own times are of January 1970.
+    // The times in the guide are in January 1970.
     let times = json!({"begin_time": 13_445_566, "end_time": 99_999_999});
     sync(&host, &storage, &times);
     let names = FOUR.map(|alert| alert[0]);
@@ -293,7 +290,7 @@ fn a_fake_storages_data_is_in_prometheus_and_its_alerts_are_in_alertmanager() {
     check_alerts(&host, &storage, &alertmanager.active());
     they_go_on(&host, &alertmanager);
     they_end(&host, &storage, &alertmanager);
-    // Of a storage that is not collected from, so that no sync ends it.
+    // The storage is not collected, so that no sync ends the alert.
     say(&host, ELSEWHERE, "Fan failed", "Fault");
     wait_for_names(
         &host,
@@ -302,8 +299,7 @@ fn a_fake_storages_data_is_in_prometheus_and_its_alerts_are_in_alertmanager() {
     );
     drop((prometheus, alertmanager));
 
-    // While both receivers are away there are new points, an alert ends, and
-    // another one begins.
+    // While both receivers are down, there are new points, one alert ends and another starts.
     configure(&host, &storage, true);
     wait_for_points(&guide, &host, count);
     configure(&host, &storage, false);
@@ -319,7 +315,7 @@ fn a_fake_storages_data_is_in_prometheus_and_its_alerts_are_in_alertmanager() {
     guide.wait_for_prometheus(&host, &prometheus, count);
     nothing_is_missing(&host);
 
-    // And the host.
+    // A restart of the host changes nothing.
     let (status, log) = host.stop();
     assert!(status.success(), "{log}");
     let host = guide.setup.start();
@@ -327,7 +323,7 @@ fn a_fake_storages_data_is_in_prometheus_and_its_alerts_are_in_alertmanager() {
     wait_for_names(&host, &alertmanager, &after);
 }
 
-/// Every alert fires once, and says what the storage said.
+/// Every alert fires once, with the texts of the storage.
 fn check_alerts(host: &Host, storage: &Value, active: &[Value]) {
     let (_, live) = host.get(&format!("/v1/storages/{}/alerts", id_of(storage)));
     for (alert, [name, severity, kind, location, number]) in active.iter().zip(FOUR) {
@@ -365,8 +361,7 @@ fn check_alerts(host: &Host, storage: &Value, active: &[Value]) {
     }
 }
 
-/// They outlive Alertmanager's `resolve_timeout` and their own end, as they are
-/// sent again.
+/// Alerts are resent, so they outlast Alertmanager's `resolve_timeout` and their own end time.
 fn they_go_on(host: &Host, alertmanager: &Alertmanager) {
     let first = alertmanager.active();
     let ends = first.iter().map(|alert| time(alert, "endsAt")).max();
@@ -383,7 +378,7 @@ fn they_go_on(host: &Host, alertmanager: &Alertmanager) {
     }
 }
 
-/// One ends because it is said to, another because a whole sync is without it.
+/// One alert ends by a recovery, another because a complete sync does not contain it.
 fn they_end(host: &Host, storage: &Value, alertmanager: &Alertmanager) {
     let names = FOUR.map(|alert| alert[0]);
     say(host, id_of(storage), "Power failure", "Recovery");
@@ -416,7 +411,7 @@ fn nothing_is_missing(host: &Host) {
     }
 }
 
-/// promtool finds no fault in the page but that Delfin's names are `camelCase`.
+/// promtool accepts the page, except that Delfin's names are `camelCase`.
 fn check_page(port: u16) {
     let page = wait_for("the page", || {
         receivers::get_text(&format!("http://127.0.0.1:{port}/metrics"))
@@ -452,7 +447,7 @@ fn each_alert_of_the_host_is_one_alert_in_alertmanager() {
         "sequence_number": "1", "severity": "Major", "type": "t", "resource_type": "r",
     });
     let mut known = 0;
-    // What is said otherwise of the alert, and whether it is another one then.
+    // A changed field, and whether it makes another alert.
     for (log, is_new) in [
         (json!({}), true),
         (

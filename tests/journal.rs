@@ -1,4 +1,4 @@
-//! What the journal stands: a full disk, a damaged file, a newer schema.
+//! The journal with a full disk, a damaged file, and a newer schema.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -24,7 +24,7 @@ script = "@/script"
 received = "@/received"
 "#;
 
-/// A batch of that many points, which does not compress.
+/// A batch with this many points that does not compress.
 fn batch(points: i64) -> Value {
     let mut noise = StdRng::seed_from_u64(points.unsigned_abs());
     let values = (0..points).map(|time| {
@@ -57,7 +57,7 @@ min_free_bytes = "{min_free_bytes}"
     Some((disk, setup))
 }
 
-/// Hands batches in until one is refused: how many items were taken.
+/// Sends batches until one is refused: the number of accepted items.
 fn ingest_until_full(host: &Host) -> i64 {
     let mut taken = 0;
     let body = batch(50_000);
@@ -85,7 +85,7 @@ fn pending(host: &Host) -> i64 {
     host.exporter(EXPORTER)["pending"].as_i64().unwrap_or(-1)
 }
 
-/// Hands a batch in until it is taken.
+/// Sends a batch until it is accepted.
 fn ingest_again(host: &Host) {
     host.wait_for("a batch to be taken again", || {
         let (status, answer) = host.ingest("performance", &batch(10));
@@ -121,7 +121,7 @@ fn below_min_free_bytes_batches_are_refused_until_there_is_space() {
     host.kill();
 
     let host = setup.start();
-    // What the log held is in the file now, and its room may hold another batch.
+    // A checkpoint has moved the write-ahead log to the file, and its space may hold another batch.
     let taken = taken + ingest_until_full(&host);
     setup.write("script", "deliver");
     host.wait_for_exporter(EXPORTER, "nothing pending", |exporter| {
@@ -238,7 +238,7 @@ fn a_damaged_table_is_reported_with_the_loss_of_each_exporter() {
 #[test]
 fn a_journal_of_a_newer_host_is_refused_in_one_line() {
     let setup = stopped_with_a_batch_pending();
-    // Where SQLite keeps `user_version`.
+    // The offset of `user_version` in a SQLite file.
     overwrite(&setup, 60, &99_u32.to_be_bytes());
     let output = setup.run(&["run"]).expect_exit(1);
     let refusals: Vec<&str> = output
@@ -257,7 +257,7 @@ fn a_journal_of_a_newer_host_is_refused_in_one_line() {
     ] {
         assert!(refusal.contains(part), "{refusal}");
     }
-    // Nothing was done to it: the host that wrote it goes on.
+    // The file is unchanged: the host that wrote it can still use it.
     overwrite(&setup, 60, &1_u32.to_be_bytes());
     setup.write("script", "deliver");
     let host = setup.start();

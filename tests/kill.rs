@@ -1,8 +1,8 @@
-//! `kill -9` at random moments, while clients hand batches in and a receiver is
-//! away now and then: what was acknowledged arrives, and the counts add up.
+//! `kill -9` at random moments, while clients send batches and a receiver fails at times: acknowledged
+//! batches arrive, and the counts add up.
 //!
-//! Each batch holds one series with a name of its own, by which the file that
-//! `PerformanceExporterFile` writes tells which batches arrived.
+//! Each batch has one series with a name of its own, so that the file of `PerformanceExporterFile`
+//! shows which batches arrived. `DELFIN_TEST_SOAK` multiplies the rounds.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -39,15 +39,14 @@ script = "@/script"
 received = "@/received"
 "#;
 
-/// What clients have seen so far.
 #[derive(Default)]
 struct Clients {
     sent: AtomicU64,
-    /// Batches that were answered 202: the series' name, and the batch's id.
+    /// Batches with a 202 response: the name of the series, and the id of the batch.
     acknowledged: Mutex<BTreeMap<String, String>>,
 }
 
-/// The batch of that number: one to five points.
+/// The name, the number of points (1 to 5) and the body of a batch.
 fn batch(number: u64) -> (String, u64, Value) {
     let (name, points) = (format!("n{number}"), number % 5 + 1);
     let values = (0..points).map(|time| (time.to_string(), json!(number as f64)));
@@ -57,7 +56,7 @@ fn batch(number: u64) -> (String, u64, Value) {
 }
 
 impl Clients {
-    /// Hands batches in until the host is gone.
+    /// Sends batches until `over` is set.
     fn ingest(&self, host: &Host, over: &AtomicBool) {
         while !over.load(Ordering::Relaxed) {
             let (name, _, body) = batch(self.sent.fetch_add(1, Ordering::Relaxed));
@@ -72,7 +71,7 @@ impl Clients {
     }
 }
 
-/// Lets clients work for a random while, and kills the host under them.
+/// Lets clients send for a random time, and kills the host meanwhile.
 fn round(setup: &Setup, clients: &Clients, random: &mut StdRng) {
     let host = setup.start();
     assert_accounted(&host);
@@ -90,14 +89,14 @@ fn round(setup: &Setup, clients: &Clients, random: &mut StdRng) {
         over.store(true, Ordering::Relaxed);
     });
     if random.random_bool(0.3) {
-        // Killed while it starts, too.
+        // Also killed while it starts.
         let host = setup.spawn();
         pause(random, 400);
         host.kill();
     }
 }
 
-/// The moment of a kill is what is random here; nothing waits for anything.
+/// Makes the moment of a kill random. No test waits for a condition this way.
 fn pause(random: &mut StdRng, up_to_ms: u64) {
     thread::sleep(Duration::from_millis(random.random_range(0..up_to_ms)));
 }
@@ -168,7 +167,7 @@ fn every_acknowledged_batch_arrives_although_the_host_is_killed_repeatedly() {
     println!("{sent} batches sent, {} acknowledged", acknowledged.len());
     assert!(
         acknowledged.len() > soak(ROUNDS) as usize * CLIENTS,
-        "the clients hardly came to a word"
+        "the clients sent hardly anything"
     );
     let file = arrived(&setup);
     let missing: Vec<_> = acknowledged

@@ -1,4 +1,4 @@
-//! What a plugin says comes out of the host's log, under its exporter's name.
+//! Log records of a plugin are in the host's log, with the name of the exporter.
 
 use delfin_tests::{Host, Setup};
 use serde_json::json;

@@ -1,5 +1,4 @@
-//! A plugin folder full of files that are no good: each is one clear line, and
-//! none of them stops the host or the good plugin beside it.
+//! Invalid plugin files: each is reported in one line, and none stops the host or a valid plugin.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -33,7 +32,7 @@ fn copy(folder: &Path, name: &str) -> PathBuf {
     file
 }
 
-/// Makes one file of each kind that is refused, and says why each is.
+/// Makes one file of each kind that is refused: the name and the reason of each.
 fn fill(folder: &Path) -> Vec<(&'static str, &'static str)> {
     let write = |name, content: &[u8]| fs::write(folder.join(name), content).expect("write a file");
     write("empty.so", b"");
@@ -212,7 +211,7 @@ fn listing_and_inspecting_run_no_code_of_a_plugin() {
         assert!(output.stdout.contains("Tiny"), "{output:?}");
         assert!(!trace.exists(), "{args:?} runs code of the plugin");
     }
-    // Otherwise the constructor proves nothing.
+    // The constructor does run when the library is opened.
     let _ = setup.run(&["check"]).expect_exit(3);
     assert!(trace.exists());
 }

@@ -1,4 +1,4 @@
-//! What the host says of a batch that was handed in, and that it is true.
+//! Receipts of accepted batches.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -53,7 +53,7 @@ fn exporters(state: &str) -> Value {
     json!([{"name": "PerformanceExporterScripted", "state": state, "dead_lettered": 0}])
 }
 
-/// Writes lines to push, and gives the command that does.
+/// Writes lines to a file, and returns the command that pushes them.
 fn push(setup: &Setup, host: &Host, lines: &[&str], more: &[&str]) -> delfin_tests::CommandOutput {
     setup.write("lines.jsonl", &(lines.join("\n") + "\n"));
     let file = setup.path("lines.jsonl").display().to_string();

@@ -1,5 +1,5 @@
-//! Another configuration for a host that runs: what did not change is not
-//! touched, what did takes over its place, and a mistake changes nothing.
+//! Reload: an unchanged exporter keeps running, a changed one keeps its cursor, and a mistake changes
+//! nothing.
 
 use delfin_tests::{Host, Setup, wait_for};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Once more: batches that were delivered, and dead letters.
+//! Replay of delivered batches and of dead letters.
 
 use delfin_tests::{Host, Setup};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ fn ingest(host: &Host, series: usize) {
     assert_eq!(status, 202, "{receipt}");
 }
 
-/// Runs a command on the running host, and reads what it prints.
+/// Runs a command with the running host: its output as JSON.
 fn run(setup: &Setup, host: &Host, args: &[&str]) -> Value {
     let output = setup.run(&[args, &["--json", "--host", host.url()]].concat());
     output.expect_exit(0).json()
@@ -55,14 +55,14 @@ fn replay_delivers_delivered_batches_again() {
     let output = setup.run(&[
         "replay",
         "--exporter",
-        "nobody",
+        "unknown",
         "--since",
         "1h",
         "--host",
         host.url(),
     ]);
     let output = output.expect_exit(1);
-    assert!(output.stderr.contains("nobody"), "{}", output.stderr);
+    assert!(output.stderr.contains("unknown"), "{}", output.stderr);
 }
 
 #[test]
@@ -80,16 +80,16 @@ fn dead_letters_are_listed_and_replayed() {
     );
 
     let listed = run(&setup, &host, &["dead-letters", "list"]);
-    let letters = listed["dead_letters"]
+    let dead = listed["dead_letters"]
         .as_array()
         .cloned()
         .unwrap_or_default();
-    assert_eq!(letters.len(), 2, "each stands alone: {listed}");
+    assert_eq!(dead.len(), 2, "each stands alone: {listed}");
     assert_eq!(
-        (&letters[0]["exporter"], &letters[0]["reason"]),
+        (&dead[0]["exporter"], &dead[0]["reason"]),
         (&json!(SCRIPTED), &json!("not wanted"))
     );
-    let id = letters[0]["id"].as_str().unwrap_or_default();
+    let id = dead[0]["id"].as_str().unwrap_or_default();
     let shown = run(&setup, &host, &["dead-letters", "show", id]);
     assert!(shown.to_string().contains("\"n0\""), "{shown}");
 
@@ -139,7 +139,7 @@ fn a_dead_letter_that_is_refused_again_stays_and_can_be_purged() {
         &host,
         &["dead-letters", "replay", "--exporter", SCRIPTED],
     );
-    host.wait_for_exporter(SCRIPTED, "given up again", |exporter| {
+    host.wait_for_exporter(SCRIPTED, "rejected again", |exporter| {
         exporter["dead_lettered"] == 2
     });
     let listed = run(&setup, &host, &["dead-letters", "list"]);

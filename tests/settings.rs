@@ -1,11 +1,11 @@
-//! What the settings of an exporter do to its deliveries.
+//! The settings of an exporter and their effect on delivery.
 
 use delfin_tests::{Host, Setup};
 use serde_json::{Value, json};
 
 const SCRIPTED: &str = "PerformanceExporterScripted";
 
-/// An exporter with a script, and these settings.
+/// A scripted exporter with these settings.
 fn setup(tables: &str) -> Setup {
     Setup::new(&["scripted"], &config(tables))
 }
@@ -27,7 +27,7 @@ fn table(name: &str, settings: &str) -> String {
     format!("[exporter.PerformanceExporterScripted.{name}]\n{settings}\n")
 }
 
-/// Series of a point each, by their names.
+/// Sends series with these names and one point each.
 fn ingest(host: &Host, names: &[&str]) {
     let series = |name: &&str| json!({ "name": name, "labels": { "storage_id": "s1" }, "values": { "1000": 1.5 } });
     let batch: Vec<Value> = names.iter().map(series).collect();
@@ -35,7 +35,7 @@ fn ingest(host: &Host, names: &[&str]) {
     assert_eq!(status, 202, "{receipt}");
 }
 
-/// How many items each call carried.
+/// The number of items of each call.
 fn calls(setup: &Setup) -> Vec<u64> {
     let lines = setup.lines("received");
     let items = lines.iter().filter_map(|line| line.split(' ').nth(1));
@@ -58,7 +58,7 @@ fn filtered_rows_are_not_sent_and_are_counted() {
     let host = setup.start();
     ingest(&host, &["readIops", "writeIops", "readTime", "readRate"]);
     ingest(&host, &["writeIops"]);
-    let exporter = host.wait_for_exporter(SCRIPTED, "all settled", |exporter| {
+    let exporter = host.wait_for_exporter(SCRIPTED, "nothing pending", |exporter| {
         exporter["filtered"] == 3 && exporter["pending"] == 0
     });
     assert_eq!(exporter["delivered"], 2);
@@ -101,15 +101,15 @@ fn rows_past_max_elapsed_time_become_dead_letters() {
     setup.write("script", "retry");
     let host = setup.start();
     ingest(&host, &["a", "b"]);
-    let exporter = host.wait_for_exporter(SCRIPTED, "given up", |exporter| {
+    let exporter = host.wait_for_exporter(SCRIPTED, "dead letters", |exporter| {
         exporter["dead_lettered"] == 2
     });
     assert_eq!(exporter["pending"], 0);
-    let (_, letters) = host.get("/v1/dead-letters");
-    let reason = letters["dead_letters"][0]["reason"]
+    let (_, answer) = host.get("/v1/dead-letters");
+    let reason = answer["dead_letters"][0]["reason"]
         .as_str()
         .unwrap_or_default();
-    assert!(reason.contains("`retry.max_elapsed_time`"), "{letters}");
+    assert!(reason.contains("`retry.max_elapsed_time`"), "{answer}");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn uncertain_rows_follow_the_setting_on_uncertain() {
     setup.write("script", "uncertain");
     let host = setup.start();
     ingest(&host, &["a", "b"]);
-    host.wait_for_exporter(SCRIPTED, "given up", |exporter| {
+    host.wait_for_exporter(SCRIPTED, "dead letters", |exporter| {
         exporter["dead_lettered"] == 2
     });
 }

@@ -1,5 +1,4 @@
-//! Storages of the running host: registered, measured, set, forgotten, and there
-//! again after a restart.
+//! Storages of a running host: registered, collected, configured, removed, and kept across a restart.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -45,11 +44,11 @@ fn set_polling(host: &Host, id: &str, perf_collection: bool) {
     assert_eq!(host.send("PUT", &path, Some(&body)), (200, body));
 }
 
-/// The times of the points of one series of a storage in the file.
+/// The times of the points in the file of one series of a storage.
 fn times(setup: &Setup, id: &str) -> BTreeSet<i64> {
     let mut times = BTreeSet::new();
     for line in setup.lines("performance.jsonl") {
-        // The last line may be on its way.
+        // The last line may be incomplete.
         let Ok(series) = serde_json::from_str::<Value>(&line) else {
             continue;
         };
@@ -62,7 +61,7 @@ fn times(setup: &Setup, id: &str) -> BTreeSet<i64> {
     times
 }
 
-/// The names of a storage's alerts in the file.
+/// The names of the alerts of a storage in the file.
 fn alerts(setup: &Setup, id: &str) -> Vec<String> {
     let lines = setup.lines("alerts.jsonl").into_iter();
     let alerts = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
@@ -79,7 +78,7 @@ fn wait_for_points(setup: &Setup, host: &Host, id: &str, more: usize) {
     });
 }
 
-/// Below the folder, every file's content.
+/// The content of every file below the folder.
 fn contents(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -103,7 +102,7 @@ fn a_registered_storage_is_collected_as_configured_until_it_is_removed() {
     set_polling(&host, &id, false);
     let other = registered(&host, 2);
     set_polling(&host, &other, true);
-    // What was on its way has arrived once two later ones have.
+    // Earlier points have arrived once two later ones have.
     wait_for_points(&setup, &host, &other, 2);
     let stopped = times(&setup, &id).len();
     wait_for_points(&setup, &host, &other, 3);
@@ -143,8 +142,8 @@ fn a_restart_keeps_storages_and_collects_missed_windows_and_no_password_is_reada
         shown["serial_number"]
     );
     wait_for_points(&setup, &host, &id, 2);
-    // A window begins where one has ended, and a point stands at its begin: the
-    // first after the restart is not later than the end of the last before it.
+    // A window starts at the end of the one before, and a point has the time of its start. So the first
+    // point after the restart is not later than the end of the last window before it.
     let after: BTreeSet<i64> = times(&setup, &id).difference(&before).copied().collect();
     let (last, next) = (
         before.last().expect("a time"),
@@ -182,7 +181,7 @@ fn a_sync_with_invalid_times_delivers_the_four_alerts() {
     let setup = Setup::new(&["file"], FILES);
     let host = setup.start();
     let id = registered(&host, 1);
-    // The schedule's own first list comes at once, and the next in a minute.
+    // The schedule syncs at once, and again after a minute.
     host.wait_for("the first four", || {
         (alerts(&setup, &id).len() == 4).then_some(())
     });

@@ -1,6 +1,5 @@
-//! A third party's path: a crate that `new exporter` writes outside this
-//! workspace is built as it stands, tested, dropped into the plugin folder,
-//! named in the configuration, and receives batches after a restart.
+//! A crate that `new exporter` writes outside this workspace is built without a change, tested, copied
+//! to the plugin folder, named in the configuration, and receives batches after a restart.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -14,7 +13,7 @@ use std::{
 use delfin_tests::{CommandOutput, Host, Setup, binary};
 use serde_json::{Value, json};
 
-/// A crate as `new exporter` wrote it.
+/// A crate that `new exporter` wrote.
 struct Scaffold {
     folder: tempfile::TempDir,
     name: &'static str,
@@ -43,13 +42,13 @@ impl Scaffold {
         self.written["exporter"].as_str().expect("a name")
     }
 
-    /// Runs cargo, without the network: all that the crate needs is on this
-    /// machine, or this test could not have been built.
+    /// Runs cargo without the network. The dependencies of the crate are on this machine, because this
+    /// test has the same.
     fn cargo(&self, command: &str) {
         let mut cargo = Command::new(env!("CARGO"));
         let cargo = cargo.arg(command).current_dir(self.path());
         let cargo = cargo.env("CARGO_TARGET_DIR", target());
-        // A build takes longer than anything else that a test waits for.
+        // No time limit: a build takes longer than any other wait.
         let output = cargo.env("CARGO_NET_OFFLINE", "true").output();
         let output = output.expect("run cargo");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -61,7 +60,7 @@ impl Scaffold {
         );
     }
 
-    /// Drops the built library into a plugin folder.
+    /// Copies the built library to a plugin folder.
     fn install(&self, folder: &Path) -> PathBuf {
         let library = self.written["library"].as_str().expect("a file name");
         let file = folder.join(library);
@@ -71,7 +70,7 @@ impl Scaffold {
     }
 }
 
-/// Where the crates are built: the dependencies once for all of them.
+/// One target folder for all crates, so that dependencies are built once.
 fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("third-party")
 }
@@ -111,7 +110,7 @@ fn a_new_exporter_is_built_installed_configured_and_receives_batches() {
     host.wait_for_delivered("PerformanceExporterAcme", 4);
     host.wait_for_delivered("PerformanceExporterExample", 7);
 
-    // Its own test runs what every exporter has to stand.
+    // The test of the crate runs the conformance suite.
     acme.cargo("test");
 }
 

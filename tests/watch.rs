@@ -1,5 +1,4 @@
-//! What the host tells Prometheus, and the alerts and the dashboard that are
-//! shipped for it.
+//! The metrics page, and the shipped alert rules and dashboard.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -38,7 +37,7 @@ script = "@/again"
 received = "@/received-again"
 "#;
 
-/// This machine, so that there is something to say of collection.
+/// This machine as a storage, so that there are metrics of collection.
 const STORAGE: &str = r#"
 [[storage]]
 vendor = "linux"
@@ -53,12 +52,12 @@ fn read(name: &str) -> String {
     fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("`{name}`: {error}"))
 }
 
-/// The words that follow on `start`.
+/// The words that follow `start`.
 fn names<'t>(text: &'t str, start: &str) -> BTreeSet<&'t str> {
     text.split(start).skip(1).map(word).collect()
 }
 
-/// The word that a text begins with.
+/// The word at the start of a text.
 fn word(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     &text[..end.unwrap_or(text.len())]
@@ -68,7 +67,7 @@ fn setup() -> Setup {
     Setup::new(&["scripted"], &format!("{CONFIG}{STORAGE}"))
 }
 
-/// A host of which all that can be counted has been counted once.
+/// A host with a sample of every metric.
 fn busy_host(setup: &Setup) -> Host {
     let host = setup.start();
     let (status, answer) = host.ingest("performance", &json!("no series"));
@@ -220,7 +219,7 @@ fn metrics_show_circuit_breaker_latency_and_dead_letters_of_an_exporter() {
     host.wait_for("a closed circuit", || {
         (of("circuit_state") == 0.0).then_some(())
     });
-    // To open, and back.
+    // The breaker opens, and closes again.
     assert!(of("circuit_transitions_total") >= 2.0);
     assert_eq!(of("delivery_latency_seconds_count"), 1.0);
     assert_eq!(of("pending_bytes"), 0.0);

@@ -1,9 +1,8 @@
-//! What one exporter's trouble costs the seven others: how long a batch takes from
-//! being handed in to being at their receivers, with all eight receivers well, with
-//! the eighth dead, and with the eighth hung, each for the whole run.
+//! The effect of one failing exporter on seven others: the time from ingest of a batch to its arrival at
+//! their receivers, with all eight receivers up, with the eighth down, and with the eighth hung.
 //!
-//! The real host and the real webhook exporter, batches at a steady pace. The three
-//! cases take turns, so that a machine that gets slower or faster does so for all.
+//! The benchmark uses the real host and the real webhook exporter, and sends batches at a fixed
+//! interval. The three cases alternate, so that a change in machine speed affects all of them.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +16,7 @@ use serde_json::{Value, json};
 const ROUNDS: usize = 4;
 const BATCHES: usize = 80;
 const SERIES: usize = 20;
-const PACE: Duration = Duration::from_millis(25);
+const INTERVAL: Duration = Duration::from_millis(25);
 const EXPORTERS: usize = 8;
 
 const CASES: [(&str, Behavior); 3] = [
@@ -29,9 +28,9 @@ const CASES: [(&str, Behavior); 3] = [
 /// Latencies of one case.
 #[derive(Default)]
 struct Latencies {
-    /// Until the host has said that the batch is durable.
+    /// From the request to the response that the batch is durable.
     durable: Vec<Duration>,
-    /// Until it was at one of the seven.
+    /// From the request to the arrival at one of the seven receivers.
     delivered: Vec<Duration>,
 }
 
@@ -45,7 +44,7 @@ fn main() {
         }
     }
     println!(
-        "{EXPORTERS} webhook exporters, a batch of {SERIES} series every {PACE:?}; \
+        "{EXPORTERS} webhook exporters, a batch of {SERIES} series every {INTERVAL:?}; \
          {ROUNDS} runs of {BATCHES} batches each; milliseconds, seven exporters"
     );
     println!("            durable p50    p99   delivered p50    p99   against all well p50    p99");
@@ -65,7 +64,7 @@ fn main() {
     }
 }
 
-/// Hands batches in at the pace, and notes how long each took.
+/// Sends batches at the interval, and measures each.
 fn run(behavior: Behavior, latencies: &mut Latencies) {
     let receivers: Vec<Receiver> = (0..EXPORTERS).map(|_| Receiver::start()).collect();
     let setup = Setup::new(&["webhook"], &config(&receivers));
@@ -74,7 +73,7 @@ fn run(behavior: Behavior, latencies: &mut Latencies) {
     let begin = Instant::now();
     let mut handed_in = Vec::new();
     for number in 0..BATCHES {
-        let due = begin + PACE * u32::try_from(number).unwrap_or(u32::MAX);
+        let due = begin + INTERVAL * u32::try_from(number).unwrap_or(u32::MAX);
         thread::sleep(due.saturating_duration_since(Instant::now()));
         handed_in.push(Instant::now());
         hand_in(&host, number);
@@ -92,7 +91,7 @@ fn run(behavior: Behavior, latencies: &mut Latencies) {
     }
 }
 
-/// Batches are named by the first of their series.
+/// The name of the first series is the number of the batch.
 fn first_arrivals(receiver: &Receiver) -> BTreeMap<usize, Instant> {
     let mut first = BTreeMap::new();
     for (row, at) in receiver.times() {

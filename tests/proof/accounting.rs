@@ -133,12 +133,12 @@ pub(crate) fn dead_letters(host: &Host, exporter: &str) -> BTreeSet<String> {
         "/v1/dead-letters?exporter={exporter}&limit=100000"
     ));
     assert_eq!(status, 200, "{answer}");
-    let dead_rows = list(&answer["dead_letters"]);
-    let names = dead_rows.iter().flat_map(|letter| {
-        let id = letter["id"].as_str().unwrap_or_default();
-        let (status, letter) = host.get(&format!("/v1/dead-letters/{id}"));
-        assert_eq!(status, 200, "{letter}");
-        list(&letter["content"])
+    let dead_letters = list(&answer["dead_letters"]);
+    let names = dead_letters.iter().flat_map(|dead_letter| {
+        let id = dead_letter["id"].as_str().unwrap_or_default();
+        let (status, answer) = host.get(&format!("/v1/dead-letters/{id}"));
+        assert_eq!(status, 200, "{answer}");
+        list(&answer["content"])
     });
     let names: Vec<String> = names.map(|item| Row::from_json(&item).name).collect();
     let all: BTreeSet<String> = names.iter().cloned().collect();
