@@ -89,6 +89,19 @@ impl NewBatch {
     }
 }
 
+impl Header {
+    /// The header for some rows of the batch, which hold `items` items. It is not
+    /// `complete`: the other rows may hold further alerts of the storage.
+    #[must_use]
+    pub fn for_part(&self, items: u64) -> Self {
+        Self {
+            complete: false,
+            items,
+            ..self.clone()
+        }
+    }
+}
+
 impl StoredBatch {
     /// The bytes that its rows take. The buffers behind them may be larger, and
     /// shared by several columns.

@@ -7,11 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use delfin_plugin_api::Origin;
-use uuid::Uuid;
-
 use super::dead_letters::DeadLetterCommit;
-use crate::batch::Seq;
+use crate::batch::{Header, Seq};
 
 /// Where a new cursor starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,22 +115,13 @@ pub struct DroppedItems {
 pub struct DeadLetter {
     /// The version of the plugin that gave up on them.
     pub plugin_version: String,
-    /// The batch that they are from.
-    pub batch_id: Uuid,
-    /// That batch's number.
+    /// The header of the batch for these rows: see [`Header::for_part`].
+    pub header: Header,
+    /// The record that holds the batch.
     pub seq: Seq,
     /// The first of the rows, counted in that batch.
     pub first_row: u64,
-    /// How many rows.
     pub rows: u64,
-    /// How many items those rows hold.
-    pub items: u64,
-    /// Where the batch came from.
-    pub origin: Origin,
-    /// The storage that the batch is about.
-    pub storage_id: Option<String>,
-    /// When the batch was accepted, in milliseconds since 1970.
-    pub accepted_ms: i64,
     /// The outcome code that they were given up with.
     pub code: u32,
     /// Why, in words.
@@ -230,7 +218,10 @@ impl Commit {
     /// How many items the dead letters hold.
     #[must_use]
     pub fn dead_lettered(&self) -> u64 {
-        self.dead_letters.iter().map(|letter| letter.items).sum()
+        self.dead_letters
+            .iter()
+            .map(|letter| letter.header.items)
+            .sum()
     }
 
     /// Whether it says nothing that would be missed if it came a little later:

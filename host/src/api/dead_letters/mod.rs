@@ -225,7 +225,7 @@ fn count(journal: &dyn Journal, filter: DeadLetterFilter) -> Result<DeadLetterCo
     for letter in journal.dead_letters(&unlimited)? {
         if letter.replayed_ms.is_none() && count.dead_letters < limit {
             count.dead_letters += 1;
-            count.items += letter.dead_letter.items;
+            count.items += letter.dead_letter.header.items;
             count.bytes += letter.bytes;
         }
     }

@@ -24,14 +24,10 @@ fn give_up(host: &Host, reason: &str) {
     let record = journal.read(next).unwrap().unwrap();
     let letter = DeadLetter {
         plugin_version: "1.2.3".to_owned(),
-        batch_id: record.header.batch_id,
+        header: record.header,
         seq: record.seq,
         first_row: 0,
         rows: record.rows,
-        items: record.header.items,
-        origin: record.header.origin,
-        storage_id: record.header.storage_id,
-        accepted_ms: record.header.accepted_ms,
         code: OutcomeCode::REJECT.0,
         reason: reason.to_owned(),
         attempts: 2,
@@ -221,7 +217,7 @@ fn a_dead_letter_whose_content_cannot_be_read_is_shown() {
     let settlement = Commit {
         through: Position::after(record.seq),
         dead_letters: vec![DeadLetter {
-            items: record.header.items,
+            header: record.header,
             payload: vec![9],
             ..stored.dead_letter
         }],

@@ -20,14 +20,10 @@ pub(super) fn from_rows(dead: &DeadRows, plugin_version: &str) -> Result<DeadLet
     let batch = &dead.rows.batch.stored;
     Ok(DeadLetter {
         plugin_version: plugin_version.to_owned(),
-        batch_id: batch.header.batch_id,
+        header: batch.header.for_part(dead.items),
         seq: batch.seq,
         first_row: dead.rows.rows.start as u64,
         rows: arrow.num_rows() as u64,
-        items: dead.items,
-        origin: batch.header.origin,
-        storage_id: batch.header.storage_id.clone(),
-        accepted_ms: batch.header.accepted_ms,
         code: dead.code,
         reason: dead.reason.clone(),
         attempts: u64::from(dead.attempts.count),
@@ -40,18 +36,13 @@ pub(super) fn from_rows(dead: &DeadRows, plugin_version: &str) -> Result<DeadLet
 /// The dead letter of a record that does not decode. It keeps the payload as it
 /// is, and lets the cursor pass the record.
 pub(super) fn from_damaged(record: Record, reason: &str, plugin_version: &str) -> DeadLetter {
-    let header = record.header;
     let now = now_ms();
     DeadLetter {
         plugin_version: plugin_version.to_owned(),
-        batch_id: header.batch_id,
+        header: record.header.for_part(record.header.items),
         seq: record.seq,
         first_row: 0,
         rows: record.rows,
-        items: header.items,
-        origin: header.origin,
-        storage_id: header.storage_id,
-        accepted_ms: header.accepted_ms,
         code: OutcomeCode::REJECT.0,
         reason: format!("the record cannot be decoded: {reason}"),
         attempts: 0,

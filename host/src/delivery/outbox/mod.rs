@@ -383,7 +383,7 @@ impl Outbox {
         if self.config.dead_letter.enabled {
             commit.dead_letters.push(dead_letter);
         } else {
-            drop_items(commit, DEAD_LETTERS_DISABLED, dead_letter.items);
+            drop_items(commit, DEAD_LETTERS_DISABLED, dead_letter.header.items);
         }
     }
 

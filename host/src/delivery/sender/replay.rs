@@ -92,16 +92,12 @@ pub(super) fn request(stored: &StoredDeadLetter) -> Result<ExportRequest, String
     let dead_letter = &stored.dead_letter;
     let arrow = codec::decode(&dead_letter.payload).map_err(|error| error.to_string())?;
     Ok(ExportRequest {
-        items: dead_letter.items,
+        items: dead_letter.header.items,
         origin: Origin::Replay,
         parts: vec![RequestPart {
             header: Header {
-                batch_id: dead_letter.batch_id,
                 origin: Origin::Replay,
-                storage_id: dead_letter.storage_id.clone(),
-                complete: false,
-                accepted_ms: dead_letter.accepted_ms,
-                items: dead_letter.items,
+                ..dead_letter.header.clone()
             },
             first_row: dead_letter.first_row,
             rows: arrow.num_rows() as u64,

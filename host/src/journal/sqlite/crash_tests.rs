@@ -181,14 +181,10 @@ fn record() -> NewRecord {
 fn given_up(entry: &Record) -> Commit {
     let letter = DeadLetter {
         plugin_version: "1.0.0".to_owned(),
-        batch_id: entry.header.batch_id,
+        header: entry.header.for_part(ITEMS),
         seq: entry.seq,
         first_row: 0,
         rows: ITEMS,
-        items: ITEMS,
-        origin: Origin::Ingest,
-        storage_id: None,
-        accepted_ms: entry.header.accepted_ms,
         code: 1,
         reason: "no".to_owned(),
         attempts: 1,

@@ -10,7 +10,10 @@ use super::super::dead_letters::{
 };
 use super::read::origin;
 use super::work::Work;
-use crate::{batch::Seq, clock::millis};
+use crate::{
+    batch::{Header, Seq},
+    clock::millis,
+};
 
 /// The columns that [`letter_of`] reads; a payload, or nothing, follows.
 const COLUMNS: &str = "id, exporter, plugin_version, batch_id, seq, first_row, rows, items, origin, storage_id, \
@@ -31,14 +34,14 @@ pub(super) fn keep(tx: &Connection, exporter: &str, letter: &DeadLetter) -> rusq
     .execute(params![
         exporter,
         letter.plugin_version,
-        letter.batch_id,
+        letter.header.batch_id,
         letter.seq.0,
         letter.first_row,
         letter.rows,
-        letter.items,
-        letter.origin.as_str(),
-        letter.storage_id,
-        letter.accepted_ms,
+        letter.header.items,
+        letter.header.origin.as_str(),
+        letter.header.storage_id,
+        letter.header.accepted_ms,
         letter.code,
         letter.reason,
         letter.attempts,
@@ -214,14 +217,17 @@ fn letter_of(row: &Row<'_>) -> rusqlite::Result<StoredDeadLetter> {
         exporter: row.get(1)?,
         dead_letter: DeadLetter {
             plugin_version: row.get(2)?,
-            batch_id: row.get(3)?,
+            header: Header {
+                batch_id: row.get(3)?,
+                origin: origin(row, 8)?,
+                storage_id: row.get(9)?,
+                complete: false,
+                accepted_ms: row.get(10)?,
+                items: row.get(7)?,
+            },
             seq: Seq(row.get(4)?),
             first_row: row.get(5)?,
             rows: row.get(6)?,
-            items: row.get(7)?,
-            origin: origin(row, 8)?,
-            storage_id: row.get(9)?,
-            accepted_ms: row.get(10)?,
             code: row.get(11)?,
             reason: row.get(12)?,
             attempts: row.get(13)?,

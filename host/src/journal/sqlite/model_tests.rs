@@ -679,14 +679,17 @@ fn record(rows: u64, items: u64, accepted_ms: i64) -> NewRecord {
 fn dead_letter(batch: &Batch, row: u64) -> DeadLetter {
     DeadLetter {
         plugin_version: "1.0.0".to_owned(),
-        batch_id: Uuid::nil(),
+        header: Header {
+            batch_id: Uuid::nil(),
+            origin: Origin::Collection,
+            storage_id: None,
+            complete: false,
+            accepted_ms: 0,
+            items: batch.items_a_row,
+        },
         seq: Seq(batch.seq),
         first_row: row,
         rows: 1,
-        items: batch.items_a_row,
-        origin: Origin::Collection,
-        storage_id: None,
-        accepted_ms: 0,
         code: 0,
         reason: String::new(),
         attempts: 1,

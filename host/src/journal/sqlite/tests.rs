@@ -74,7 +74,7 @@ impl std::ops::Deref for TestJournal {
     }
 }
 
-/// JournalLimits that nothing meets, with nothing kept and nothing put off.
+/// Limits that nothing meets, with nothing kept and nothing put off.
 pub(super) fn limits() -> JournalLimits {
     JournalLimits::unlimited()
 }
@@ -97,14 +97,10 @@ pub(super) fn record(items: u64) -> NewRecord {
 pub(super) fn dead_letter(seq: Seq, first_row: u64, rows: u64) -> DeadLetter {
     DeadLetter {
         plugin_version: "1.2.3".to_owned(),
-        batch_id: Uuid::now_v7(),
+        header: record(rows).header,
         seq,
         first_row,
         rows,
-        items: rows,
-        origin: Origin::Ingest,
-        storage_id: None,
-        accepted_ms: now_ms(),
         code: 5 << 16,
         reason: "no such metric".to_owned(),
         attempts: 1,
@@ -643,7 +639,7 @@ async fn the_state_of_a_batch_comes_from_cursors_and_dead_letters() {
     let seq = journal.append(batch.clone(), None).await.unwrap().seq;
     journal.open_cursor("late", StartFrom::Now).await.unwrap();
     let letter = DeadLetter {
-        batch_id: batch.header.batch_id,
+        header: batch.header.for_part(4),
         ..dead_letter(seq, 0, 4)
     };
     let commit = Commit {

@@ -172,14 +172,17 @@ fn commit_of(exporter: &str, commit: Commit) -> (Command, Told<(), CursorError>)
 fn large_dead_letter() -> DeadLetter {
     DeadLetter {
         plugin_version: String::new(),
-        batch_id: Uuid::nil(),
+        header: Header {
+            batch_id: Uuid::nil(),
+            origin: Origin::Ingest,
+            storage_id: None,
+            complete: false,
+            accepted_ms: 0,
+            items: 10,
+        },
         seq: Seq(1),
         first_row: 0,
         rows: 10,
-        items: 10,
-        origin: Origin::Ingest,
-        storage_id: None,
-        accepted_ms: 0,
         code: 0,
         reason: String::new(),
         attempts: 1,
