@@ -1,8 +1,7 @@
-//! The host as a whole: put together from a configuration, run until it is told
-//! to stop.
+//! The host: built from a configuration, run until it is told to stop.
 //!
-//! Starting fails on what concerns the host itself: its state folder, its port.
-//! An exporter or a storage that cannot start is shown as failed; the others run.
+//! Start fails for reasons of the host's own: its state folder, its port. An
+//! exporter or a storage that cannot start is shown as failed; the others run.
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -24,41 +23,32 @@ use crate::{
     storages::{self, CollectProgress, Storages},
 };
 
-/// How long tasks get to notice that the time for draining is over.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// How long tasks get to stop once the drain timeout is over.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often it is written how far storages are collected.
-const WRITE_PROGRESS_AFTER: Duration = Duration::from_secs(5);
+/// How often the progress of collection is written.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why the host cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Its state folder cannot be used.
     #[error(transparent)]
     Journal(#[from] OpenError),
-    /// Its port cannot be used.
     #[error("cannot listen on `{address}` (is another host running? set `api.listen`)")]
     Listen {
-        /// What was asked for.
         address: SocketAddr,
-        /// What the system said.
         source: io::Error,
     },
-    /// An exporter cannot be started for a reason of the host's own.
     #[error(transparent)]
-    Exporters(#[from] exporters::StartError),
-    /// The active alerts cannot be kept.
+    Exporters(#[from] exporters::ExporterStartError),
     #[error(transparent)]
     Alerts(#[from] alert::AlertTableError),
-    /// The inventory cannot be used.
     #[error(transparent)]
     Inventory(#[from] inventory::InventoryOpenError),
-    /// The storages cannot be collected from.
     #[error(transparent)]
     Storages(#[from] storages::CollectStartError),
 }
 
-/// A host that was started.
 pub struct Host {
     config: Config,
     backends: Journals,
@@ -72,15 +62,15 @@ pub struct Host {
 }
 
 impl Host {
-    /// Opens the journal, starts each exporter and begins to collect.
+    /// Opens the journals, starts the exporters and starts to collect.
     ///
     /// # Errors
     ///
-    /// What concerns the host itself.
+    /// The host cannot start for a reason of its own.
     pub async fn start(loaded: Loaded) -> Result<Self, StartError> {
         let config = loaded.config.clone();
         let mut plugins = tokio::task::block_in_place(|| Plugins::find(&config));
-        for remark in plugins.remarks() {
+        for remark in plugins.warnings() {
             log::warn!("{remark}");
         }
         let backends = journal::open(&config.state_dir, &JournalLimits::from(&config.journal))?;
@@ -123,17 +113,17 @@ impl Host {
         })
     }
 
-    /// Who makes another configuration hold.
+    /// Applies a new configuration.
     #[must_use]
     pub fn reloader(&self) -> &Reloader {
         &self.reloader
     }
 
-    /// Runs until `stop` is over, then delivers what can be delivered at once;
-    /// until `hurry` is over, or the configured time is up.
-    pub async fn run(self, stop: impl Future<Output = ()>, hurry: impl Future<Output = ()>) {
+    /// Runs until `stop` resolves. Then drains: delivers what can be delivered at
+    /// once, until `abort` resolves or the drain timeout is over.
+    pub async fn run(self, stop: impl Future<Output = ()>, abort: impl Future<Output = ()>) {
         let progress = Arc::clone(self.storages.progress());
-        let writing = tokio::spawn(write_now_and_then(Arc::clone(&progress)));
+        let writing = tokio::spawn(write_progress(Arc::clone(&progress)));
         let (closed, close) = tokio::sync::oneshot::channel::<()>();
         let served = tokio::spawn(api::serve(self.listener, self.api, async {
             drop(close.await);
@@ -149,17 +139,19 @@ impl Host {
         };
         tokio::select! {
             _ = timeout(drain_timeout, drained) => {}
-            () = hurry => {}
+            () = abort => {}
         }
         self.phase.send_replace(Phase::Aborting);
         self.exporters.abort_all().await;
-        if timeout(LAST_MOMENT, self.follower).await.is_err() {
-            log::debug!("the table of active alerts is behind; it goes on from there");
+        if timeout(STOP_TIMEOUT, self.follower).await.is_err() {
+            log::debug!(
+                "the table of active alerts has not caught up; it continues at the next start"
+            );
         }
-        report(&self.exporters.list());
+        log_pending(&self.exporters.list());
         drop(closed);
-        if timeout(LAST_MOMENT, served).await.is_err() {
-            log::debug!("a client of the API does not let go");
+        if timeout(STOP_TIMEOUT, served).await.is_err() {
+            log::debug!("API client kept its connection open past the shutdown timeout");
         }
         writing.abort();
         tokio::task::block_in_place(|| {
@@ -182,11 +174,11 @@ fn start_storages(config: &Config, journals: &BatchJournals) -> Result<Arc<Stora
     })
 }
 
-async fn write_now_and_then(progress: Arc<CollectProgress>) {
+async fn write_progress(progress: Arc<CollectProgress>) {
     loop {
-        tokio::time::sleep(WRITE_PROGRESS_AFTER).await;
+        tokio::time::sleep(PROGRESS_INTERVAL).await;
         let progress = Arc::clone(&progress);
-        // It says itself when it cannot.
+        // A failed write logs its reason, and the next one may succeed.
         drop(tokio::task::spawn_blocking(move || progress.write()).await);
     }
 }
@@ -221,8 +213,8 @@ fn batch_journals(config: &Config, backends: &Journals) -> BatchJournals {
     }
 }
 
-/// One line that says what stays in the journal.
-fn report(exporters: &[ExporterHandle]) {
+/// Logs what is still pending.
+fn log_pending(exporters: &[ExporterHandle]) {
     let pending: Vec<String> = exporters
         .iter()
         .filter_map(|exporter| {
@@ -233,6 +225,6 @@ fn report(exporters: &[ExporterHandle]) {
     if pending.is_empty() {
         log::info!("stopped; nothing is pending");
     } else {
-        log::info!(pending = pending.join(", "); "stopped; what is pending stays in the journal");
+        log::info!(pending = pending.join(", "); "stopped; pending items stay in the journal");
     }
 }

@@ -82,7 +82,7 @@ fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error>
     let mut scratch = config.clone();
     scratch.plugin_cache_dir = folder.path().join("plugin-cache");
     let mut plugins = Plugins::find(&scratch);
-    for remark in plugins.remarks() {
+    for remark in plugins.warnings() {
         output.warn(&remark);
     }
     let holder = journal::holder(&config.state_dir);
@@ -98,11 +98,11 @@ fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error>
             "exporter {} ({}, {})",
             exporter.name, exporter.plugin, exporter.kind
         );
-        let result = plugins.offer(exporter).and_then(|offered| {
+        let result = plugins.open_exporter(exporter).and_then(|offered| {
             if holder.is_some() {
                 return Ok(());
             }
-            plugin::try_instance(
+            plugin::check_start(
                 &offered,
                 exporter,
                 instance_host(config, exporter, folder.path()),

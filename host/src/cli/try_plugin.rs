@@ -20,7 +20,7 @@ use crate::{
     config::{LogConfig, LogFormat},
     ingest::{self, Limits, Payload},
     logging,
-    plugin::{Call, ExportRequest, Instance, InstanceHost, PluginCounters, RequestPart, answer},
+    plugin::{Call, ExportRequest, Instance, InstanceHost, PluginCounters, RequestPart, wait_for},
 };
 
 /// Points of each generated series.
@@ -171,7 +171,7 @@ fn step(
     timeout: Duration,
 ) -> Result<f64, TryError> {
     let failed = |reason| TryError::Call { step, reason };
-    match answer(reply, Instant::now() + timeout) {
+    match wait_for(reply, Instant::now() + timeout) {
         Ok(took) => Ok(took.as_secs_f64()),
         Err(Some(failure)) => Err(failed(failure.to_string())),
         Err(None) => {

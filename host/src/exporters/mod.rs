@@ -10,4 +10,4 @@ mod start;
 
 pub use reload::{ReloadError, Reloaded, Reloader};
 pub use set::ExporterSet;
-pub use start::{ExporterStarter, StartError};
+pub use start::{ExporterStartError, ExporterStarter};

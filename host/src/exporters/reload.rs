@@ -1,10 +1,9 @@
-//! Another configuration for a host that runs.
+//! Applies a new configuration to a applied host.
 //!
-//! It is validated whole before anything changes: a mistake, or a plugin that
-//! cannot be had, leaves everything as it is. Then only what differs is touched:
-//! an exporter that did not change goes on with its instance and its place, one
-//! that did is replaced and takes over its place. What waits for one that is gone
-//! is kept for a while.
+//! The new configuration is checked before anything changes: a mistake, or a
+//! plugin that cannot be opened, changes nothing. Then only exporters that differ
+//! are touched. An unchanged exporter keeps its instance, a changed one is replaced
+//! and keeps its cursor. The cursor of a removed exporter is kept for a day.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -13,7 +12,7 @@ use tokio::sync::{Mutex, watch};
 use utoipa::ToSchema;
 
 use super::{
-    ExporterSet, StartError,
+    ExporterSet, ExporterStartError,
     start::{ExporterStarter, instance_host},
 };
 use crate::{
@@ -22,46 +21,40 @@ use crate::{
     plugin::{self, ExporterFactory, PluginView, Plugins},
 };
 
-/// How much longer than a call an exporter gets to stop.
+/// Added to the call timeout when an exporter is stopped.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What a reload did.
+/// The result of a reload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reloaded {
-    /// Exporters that are new.
+    /// New exporters.
     pub added: Vec<String>,
     /// Exporters that were replaced, because their settings or their plugin changed.
     pub changed: Vec<String>,
-    /// Exporters that are gone; what waits for them is kept for a day.
+    /// Removed exporters; what is pending for them is kept for a day.
     pub removed: Vec<String>,
-    /// Exporters that were not touched, but had given up and try again.
+    /// Unchanged exporters that were not `applied` and try again now.
     pub resumed: Vec<String>,
-    /// Exporters that were not touched.
+    /// Unchanged exporters.
     pub unchanged: Vec<String>,
-    /// Parts of the configuration that changed and need a restart of the host.
+    /// Changed parts of the configuration that need a restart of the host.
     pub needs_restart: Vec<&'static str>,
 }
 
-/// Why a reload did nothing.
+/// Why a reload failed. Nothing is changed, unless [`Self::Start`].
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// The configuration cannot be read, or has mistakes.
     #[error(transparent)]
     Config(#[from] LoadError),
-    /// An exporter that is new or changed could not start.
+    /// A new or changed exporter cannot start.
     #[error("exporter `{name}`: {reason} (nothing was changed)")]
-    Exporter {
-        /// Its name.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-    /// An exporter was stopped, and could not be started again.
+    Exporter { name: String, reason: String },
+    /// An exporter was stopped and cannot be started again.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(#[from] ExporterStartError),
 }
 
-/// Reloads the configuration, one time after another. Cheap to clone.
+/// Reloads the configuration, one reload at a time. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Reloader(Arc<Inner>);
 
@@ -69,24 +62,23 @@ pub struct Reloader(Arc<Inner>);
 struct Inner {
     starter: ExporterStarter,
     exporters: ExporterSet,
-    /// The file; none if the configuration is built in.
+    /// `None`: the embedded configuration.
     file: Option<PathBuf>,
-    /// What runs.
-    running: Mutex<Applied>,
+    applied: Mutex<AppliedConfig>,
     plugins: watch::Sender<Arc<[PluginView]>>,
 }
 
 #[derive(Debug)]
-struct Applied {
+struct AppliedConfig {
     config: Config,
-    /// The content of the library that each exporter is of.
-    contents: BTreeMap<String, String>,
+    /// SHA-256 of each exporter's plugin file.
+    plugin_hashes: BTreeMap<String, String>,
 }
 
-type Offers = BTreeMap<String, Result<ExporterFactory, String>>;
+type Factories = BTreeMap<String, Result<ExporterFactory, String>>;
 
 impl Reloader {
-    /// For a host that was started with that configuration.
+    /// `loaded` is the configuration that the host starts with.
     pub(crate) fn new(
         loaded: Loaded,
         starter: ExporterStarter,
@@ -94,36 +86,36 @@ impl Reloader {
         plugins: Arc<[PluginView]>,
     ) -> Self {
         let Loaded { config, source } = loaded;
-        let running = Applied {
-            contents: BTreeMap::new(),
+        let applied = AppliedConfig {
+            plugin_hashes: BTreeMap::new(),
             config,
         };
         Self(Arc::new(Inner {
             starter,
             exporters,
             file: source.path().map(PathBuf::from),
-            running: Mutex::new(running),
+            applied: Mutex::new(applied),
             plugins: watch::Sender::new(plugins),
         }))
     }
 
-    /// The plugin files that were found last.
+    /// The plugin files, as of the last reload.
     #[must_use]
     pub fn plugins(&self) -> watch::Receiver<Arc<[PluginView]>> {
         self.0.plugins.subscribe()
     }
 
-    /// Starts the exporters of the configuration that the host was started with.
-    pub(crate) async fn start_all(&self, plugins: &mut Plugins) -> Result<(), StartError> {
-        let mut running = self.0.running.lock().await;
-        self.0.starter.fix_places(&running.config).await?;
-        for (name, offer) in offers(&running.config, plugins) {
-            if let Ok(offered) = &offer {
-                running
-                    .contents
-                    .insert(name.clone(), offered.sha256.clone());
+    /// Starts the exporters of the configuration that the host starts with.
+    pub(crate) async fn start_all(&self, plugins: &mut Plugins) -> Result<(), ExporterStartError> {
+        let mut applied = self.0.applied.lock().await;
+        self.0.starter.open_cursors(&applied.config).await?;
+        for (name, factory) in factories(&applied.config, plugins) {
+            if let Ok(factory) = &factory {
+                applied
+                    .plugin_hashes
+                    .insert(name.clone(), factory.sha256.clone());
             }
-            let exporter = running
+            let exporter = applied
                 .config
                 .exporters
                 .iter()
@@ -131,11 +123,11 @@ impl Reloader {
             if let Some(exporter) = exporter {
                 self.0
                     .starter
-                    .start(&running.config, exporter, offer)
+                    .start(&applied.config, exporter, factory)
                     .await?;
             }
         }
-        let names: Vec<&str> = running
+        let names: Vec<&str> = applied
             .config
             .exporters
             .iter()
@@ -146,37 +138,36 @@ impl Reloader {
         Ok(())
     }
 
-    /// Reads the configuration again, placeholders too, and makes it so.
+    /// Reads the configuration again, with its placeholders, and applies it.
     ///
     /// # Errors
     ///
-    /// Nothing was changed, unless an exporter that could be tried cannot be
-    /// started after all.
+    /// See [`ReloadError`].
     pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
-        let mut running = self.0.running.lock().await;
+        let mut applied = self.0.applied.lock().await;
         let new = tokio::task::block_in_place(|| config::load(self.0.file.as_deref()))?.config;
         for warning in &new.warnings {
             log::warn!("{warning}");
         }
         let mut reloaded = Reloaded {
-            needs_restart: needing_restart(&running.config, &new),
+            needs_restart: parts_needing_restart(&applied.config, &new),
             ..Reloaded::default()
         };
-        // What needs a restart stays as it is.
+        // Parts that need a restart keep their values.
         let new = Config {
             plugin_dirs: new.plugin_dirs,
             exporters: new.exporters,
             redactor: new.redactor,
             warnings: new.warnings,
-            ..running.config.clone()
+            ..applied.config.clone()
         };
-        let (plugins, offers) = tokio::task::block_in_place(|| {
+        let (plugins, factories) = tokio::task::block_in_place(|| {
             let mut plugins = Plugins::find(&new);
-            let offers = offers(&new, &mut plugins);
-            (plugins, offers)
+            let factories = factories(&new, &mut plugins);
+            (plugins, factories)
         });
-        tokio::task::block_in_place(|| self.try_all(&running, &new, &offers))?;
-        self.replace(&mut running, new, offers, &mut reloaded)
+        tokio::task::block_in_place(|| self.check_start(&applied, &new, &factories))?;
+        self.replace(&mut applied, new, factories, &mut reloaded)
             .await?;
         self.0.plugins.send_replace(plugins.views().collect());
         log::info!(
@@ -186,24 +177,29 @@ impl Reloader {
         Ok(reloaded)
     }
 
-    /// Whether what is new or changed could start: as far as can be said without
-    /// disturbing what runs.
-    fn try_all(&self, running: &Applied, new: &Config, offers: &Offers) -> Result<(), ReloadError> {
+    /// Checks that new and changed exporters can start. Exporters that allow one
+    /// instance only are not checked: a second instance would disturb the first.
+    fn check_start(
+        &self,
+        applied: &AppliedConfig,
+        new: &Config,
+        factories: &Factories,
+    ) -> Result<(), ReloadError> {
         for exporter in &new.exporters {
-            let Some(offer) = offers.get(&exporter.name) else {
+            let Some(factory) = factories.get(&exporter.name) else {
                 continue;
             };
-            if running.has(exporter, offer) {
+            if applied.runs(exporter, factory) {
                 continue;
             }
-            let tried = offer.as_ref().map_err(String::clone).and_then(|offered| {
-                if offered.exclusive {
+            let checked = factory.as_ref().map_err(String::clone).and_then(|factory| {
+                if factory.exclusive {
                     return Ok(());
                 }
                 let host = instance_host(new, exporter).map_err(|error| error.to_string())?;
-                plugin::try_instance(offered, exporter, host)
+                plugin::check_start(factory, exporter, host)
             });
-            tried.map_err(|reason| ReloadError::Exporter {
+            checked.map_err(|reason| ReloadError::Exporter {
                 name: exporter.name.clone(),
                 reason: new.redactor.redact(&reason).into_owned(),
             })?;
@@ -213,32 +209,32 @@ impl Reloader {
 
     async fn replace(
         &self,
-        running: &mut Applied,
+        applied: &mut AppliedConfig,
         new: Config,
-        mut offers: Offers,
+        mut factories: Factories,
         reloaded: &mut Reloaded,
     ) -> Result<(), ReloadError> {
         let Inner {
             exporters, starter, ..
         } = &*self.0;
-        for old in &running.config.exporters {
+        for old in &applied.config.exporters {
             if new
                 .exporters
                 .iter()
                 .all(|exporter| exporter.name != old.name)
             {
                 exporters.stop(&old.name, old.timeout + GRACE).await;
-                running.contents.remove(&old.name);
+                applied.plugin_hashes.remove(&old.name);
                 reloaded.removed.push(old.name.clone());
             }
         }
-        starter.fix_places(&new).await?;
+        starter.open_cursors(&new).await?;
         for exporter in &new.exporters {
-            let Some(offer) = offers.remove(&exporter.name) else {
+            let Some(factory) = factories.remove(&exporter.name) else {
                 continue;
             };
             let name = exporter.name.clone();
-            if running.has(exporter, &offer) {
+            if applied.runs(exporter, &factory) {
                 match exporters.get(&name) {
                     Some(same) if same.status.view().state != State::Running => {
                         same.resume();
@@ -248,16 +244,16 @@ impl Reloader {
                 }
                 continue;
             }
-            if let Some(old) = running.exporter(&name) {
+            if let Some(old) = applied.exporter(&name) {
                 exporters.stop(&name, old.timeout + GRACE).await;
                 reloaded.changed.push(name.clone());
             } else {
                 reloaded.added.push(name.clone());
             }
-            if let Ok(offered) = &offer {
-                running.contents.insert(name, offered.sha256.clone());
+            if let Ok(factory) = &factory {
+                applied.plugin_hashes.insert(name, factory.sha256.clone());
             }
-            starter.start(&new, exporter, offer).await?;
+            starter.start(&new, exporter, factory).await?;
         }
         let names: Vec<&str> = new
             .exporters
@@ -265,12 +261,12 @@ impl Reloader {
             .map(|exporter| exporter.name.as_str())
             .collect();
         exporters.sort(&names);
-        running.config = new;
+        applied.config = new;
         Ok(())
     }
 }
 
-impl Applied {
+impl AppliedConfig {
     fn exporter(&self, name: &str) -> Option<&ExporterConfig> {
         self.config
             .exporters
@@ -278,24 +274,23 @@ impl Applied {
             .find(|exporter| exporter.name == name)
     }
 
-    /// Whether that exporter runs already, of the same library.
-    fn has(&self, exporter: &ExporterConfig, offer: &Result<ExporterFactory, String>) -> bool {
-        let content = self.contents.get(&exporter.name);
-        let offered = offer.as_ref().ok().map(|offered| &offered.sha256);
-        self.exporter(&exporter.name) == Some(exporter) && content == offered
+    /// Whether this exporter runs with the same settings and the same plugin file.
+    fn runs(&self, exporter: &ExporterConfig, factory: &Result<ExporterFactory, String>) -> bool {
+        let hash = self.plugin_hashes.get(&exporter.name);
+        let new_hash = factory.as_ref().ok().map(|factory| &factory.sha256);
+        self.exporter(&exporter.name) == Some(exporter) && hash == new_hash
     }
 }
 
-fn offers(config: &Config, plugins: &mut Plugins) -> Offers {
+fn factories(config: &Config, plugins: &mut Plugins) -> Factories {
     let exporters = config.exporters.iter();
     exporters
-        .map(|exporter| (exporter.name.clone(), plugins.offer(exporter)))
+        .map(|exporter| (exporter.name.clone(), plugins.open_exporter(exporter)))
         .collect()
 }
 
-/// The parts that differ and are looked at when the host starts, and then never
-/// again.
-fn needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+/// Changed parts of the configuration that are read only when the host starts.
+fn parts_needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let differs = [
         ("state_dir", old.state_dir != new.state_dir),
         (

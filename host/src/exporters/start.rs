@@ -1,6 +1,4 @@
-//! The exporters of the host: started as a configuration says.
-//!
-//! One that cannot start is shown as failed, its cursor kept; the others run.
+//! Starts exporters as the configuration says.
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
@@ -20,16 +18,16 @@ use crate::{
 
 /// Why an exporter cannot be started for a reason of the host's own.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum ExporterStartError {
     #[error(transparent)]
     Cursor(#[from] CursorError),
     #[error(transparent)]
     Read(#[from] ReadError),
-    #[error("cannot make folder `{path}` (check `state_dir`, its owner and its mode)")]
+    #[error("cannot create folder `{path}` (check `state_dir`, its owner and its mode)")]
     Folder { path: String, source: io::Error },
 }
 
-/// What every exporter is started with.
+/// Starts exporters.
 #[derive(Clone, Debug)]
 pub struct ExporterStarter {
     exporters: ExporterSet,
@@ -61,7 +59,7 @@ impl ExporterStarter {
         config: &Config,
         exporter: &ExporterConfig,
         plugin: Result<ExporterFactory, String>,
-    ) -> Result<(), StartError> {
+    ) -> Result<(), ExporterStartError> {
         let journal = self.journals.of(exporter.kind);
         let declared = plugin.as_ref().ok().and_then(|plugin| plugin.resend);
         let interval = exporter.resend.or_declared(declared);
@@ -87,27 +85,25 @@ impl ExporterStarter {
         Ok(())
     }
 
-    /// Fixes where each exporter starts before the first batch is accepted, so
-    /// that none misses one. Those that want older records come first: without a
-    /// cursor nothing holds these. What is configured no longer is let go of
-    /// after a while.
-    pub(crate) async fn fix_places(&self, config: &Config) -> Result<(), StartError> {
+    /// Opens the cursor of each exporter before the first batch is accepted, so that
+    /// no exporter misses a batch. Cursors of exporters that are no longer configured
+    /// are removed after a while.
+    pub(crate) async fn open_cursors(&self, config: &Config) -> Result<(), ExporterStartError> {
         let mut exporters: Vec<&ExporterConfig> = config.exporters.iter().collect();
+        // A record that no cursor needs is deleted soon: exporters that start from
+        // older records come first.
         exporters.sort_by_key(|exporter| exporter.start_from == StartFrom::Now);
-        for exporter in exporters {
-            let journal = self.journals.of(exporter.kind).backend();
-            journal
+        for exporter in &exporters {
+            let backend = self.journals.of(exporter.kind).backend();
+            backend
                 .open_cursor(&exporter.name, exporter.start_from)
                 .await?;
         }
         for kind in [Kind::Performance, Kind::Alert] {
-            let journal = self.journals.of(kind).backend();
-            let of_kind = config
-                .exporters
-                .iter()
-                .filter(|exporter| exporter.kind == kind);
+            let backend = self.journals.of(kind).backend();
+            let of_kind = exporters.iter().filter(|exporter| exporter.kind == kind);
             let names: Vec<String> = of_kind.map(|exporter| exporter.name.clone()).collect();
-            for cursor in journal.cursors()? {
+            for cursor in backend.cursors()? {
                 if !names.contains(&cursor.exporter) {
                     log::warn!(
                         exporter = cursor.exporter, kind:% = kind;
@@ -115,23 +111,24 @@ impl ExporterStarter {
                     );
                 }
             }
-            journal.set_configured(names).await?;
+            backend.set_configured(names).await?;
         }
         Ok(())
     }
 }
 
-/// What an exporter's instances are lent; its state folder is made.
+/// What the host lends to an exporter's instances. Creates the exporter's state
+/// folder.
 ///
 /// # Errors
 ///
-/// The folder cannot be made.
+/// The folder cannot be created.
 pub(crate) fn instance_host(
     config: &Config,
     exporter: &ExporterConfig,
-) -> Result<InstanceHost, StartError> {
+) -> Result<InstanceHost, ExporterStartError> {
     let folder = config.state_dir.join("exporters").join(&exporter.name);
-    make_folder(&folder)?;
+    create_folder(&folder)?;
     Ok(InstanceHost {
         exporter: exporter.name.clone(),
         state_dir: folder.display().to_string(),
@@ -141,8 +138,8 @@ pub(crate) fn instance_host(
     })
 }
 
-fn make_folder(folder: &Path) -> Result<(), StartError> {
-    std::fs::create_dir_all(folder).map_err(|source| StartError::Folder {
+fn create_folder(folder: &Path) -> Result<(), ExporterStartError> {
+    std::fs::create_dir_all(folder).map_err(|source| ExporterStartError::Folder {
         path: folder.display().to_string(),
         source,
     })

@@ -1,4 +1,4 @@
-//! One call into a plugin: its batch, and the context that the plugin sees.
+//! One call into a plugin: its request, and the context that the plugin sees.
 
 use std::{
     sync::{
@@ -15,7 +15,7 @@ use delfin_plugin_api::Origin;
 
 use crate::batch::Header;
 
-/// What a plugin can ask during one call.
+/// Lent to a plugin for one call.
 pub(super) struct CallContext<'a> {
     pub(super) deadline: Instant,
     pub(super) cancelled: Arc<AtomicBool>,

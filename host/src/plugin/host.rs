@@ -1,4 +1,4 @@
-//! The host as an instance sees it: its log, its counters, its state folder.
+//! What the host lends to an instance: a log, counters, a state folder.
 
 use std::{
     collections::BTreeMap,
@@ -11,14 +11,14 @@ use delfin_plugin_api::redact::Redactor;
 
 use crate::logging;
 
+/// Limits the number of counters, and the bytes of a counter's name.
 const MAX_COUNTERS: usize = 64;
 
-/// The counters of one exporter's plugin, by name. They begin at 0 with the host.
+/// Counters of one exporter's plugin, by name. They start at 0 with the host.
 #[derive(Clone, Debug, Default)]
 pub struct PluginCounters(Arc<Mutex<BTreeMap<String, u64>>>);
 
 impl PluginCounters {
-    /// Each counter with its value.
     #[must_use]
     pub fn values(&self) -> Vec<(String, u64)> {
         let counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,17 +38,16 @@ impl PluginCounters {
     }
 }
 
-/// What is lent to one instance for its life.
+/// Lent to an instance for its lifetime.
 #[derive(Clone, Debug)]
 pub struct InstanceHost {
-    /// The exporter's name in the configuration.
+    /// Name in the configuration.
     pub exporter: String,
-    /// A folder that exists.
+    /// An existing folder.
     pub state_dir: String,
-    /// How loud its records must be.
+    /// Log records below this level are discarded.
     pub level: log::LevelFilter,
     pub(crate) redactor: Redactor,
-    /// Where it counts.
     pub counters: PluginCounters,
 }
 
@@ -73,12 +72,12 @@ impl abi::Host for InstanceHost {
         let Some(level) = log::Level::iter().find(|level| *level as u32 == record.level.0) else {
             return;
         };
-        let speaker = if record.instance_unknown {
+        let source = if record.instance_unknown {
             "plugin_of"
         } else {
             "exporter"
         };
-        let mut fields = vec![(speaker.to_owned(), self.exporter.clone())];
+        let mut fields = vec![(source.to_owned(), self.exporter.clone())];
         for field in record.fields {
             let value = self.redactor.redact(field.value.as_str()).into_owned();
             fields.push((field.key.to_string(), value));

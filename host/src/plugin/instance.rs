@@ -1,7 +1,7 @@
 //! One exporter instance and the thread that calls it.
 //!
-//! Calls are made one at a time, in order. Nothing here waits: an answer comes
-//! through a [`Reply`], and whoever asked decides how long to wait for it.
+//! Calls are made one at a time, in order. Nothing here blocks: a result comes
+//! through a [`Reply`], and the caller decides how long to wait for it.
 
 use std::{
     sync::{
@@ -28,34 +28,30 @@ use super::{
     host::InstanceHost,
 };
 
-/// What can be asked of an instance.
 #[derive(Clone, Debug)]
 pub enum Call {
-    /// To send a batch; which try it is.
+    /// A request, and its attempt, from 1.
     Export(Arc<ExportRequest>, u32),
-    /// To send what it kept back.
+    /// Send what is buffered.
     Flush,
-    /// To do what must happen without a batch.
+    /// Do what must happen without a request.
     Tick,
-    /// To give its ports, files and connections back.
+    /// Release ports, files and connections.
     Close,
 }
 
-/// What came of a call.
 #[derive(Debug)]
-pub struct Answer {
-    /// What the plugin said.
+pub struct CallResult {
     pub outcome: Outcome,
-    /// Whether it was a panic, caught inside the plugin.
+    /// Whether a panic was caught inside the plugin.
     pub panicked: bool,
-    /// How long the call took.
     pub took: Duration,
 }
 
-/// The answer, once there is one; an error if the thread ended without.
-pub type Reply = oneshot::Receiver<Answer>;
+/// The result of a call; an error if the thread ended without a result.
+pub type Reply = oneshot::Receiver<CallResult>;
 
-/// An instance. Dropping it ends its thread, after the call that it is in.
+/// Dropping an instance ends its thread after the call in progress.
 pub struct Instance {
     requests: Sender<Request>,
     cancelled: Arc<AtomicBool>,
@@ -65,16 +61,16 @@ pub struct Instance {
 struct Request {
     call: Call,
     deadline: Instant,
-    reply: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<CallResult>,
 }
 
 impl Instance {
-    /// Makes an instance of the plugin's exporter of that name, on a new thread.
-    /// The reply says whether that went well.
+    /// Creates an instance of the plugin's exporter of this name, on a new thread.
+    /// The reply has the result.
     ///
     /// # Errors
     ///
-    /// The system gives no thread.
+    /// The system cannot start a thread.
     pub fn create(
         plugin: PluginRef,
         exporter: &str,
@@ -100,36 +96,36 @@ impl Instance {
             let create = plugin.create_exporter();
             match create(RStr::from(&*exporter), RStr::from(&*config), host) {
                 RResult::ROk(exporter) => {
-                    // Nobody waits any more if the host is stopping.
-                    let _ = reply.send(answer(abi::Outcome::delivered(), started));
+                    // The receiver is gone if the instance was abandoned.
+                    let _ = reply.send(result(abi::Outcome::delivered(), started));
                     serve(exporter, &received, &cancelled);
                 }
-                RResult::RErr(outcome) => drop(reply.send(answer(outcome, started))),
+                RResult::RErr(outcome) => drop(reply.send(result(outcome, started))),
             }
         })?;
         Ok((instance, created))
     }
 
-    /// Asks for a call that should be over by the deadline.
+    /// Starts a call that should return by the deadline.
     pub fn call(&self, call: Call, deadline: Instant) -> Reply {
-        let (reply, answer) = oneshot::channel();
+        let (reply, result) = oneshot::channel();
         // If the thread has ended the request is dropped, and the reply with it.
         let _ = self.requests.send(Request {
             call,
             deadline,
             reply,
         });
-        answer
+        result
     }
 
-    /// Lets the thread end after the call that it is in. The sender of what this
-    /// returns is gone once the plugin has dropped the instance.
+    /// Ends the thread after the call in progress. The sender of the returned channel
+    /// is dropped once the plugin has dropped the instance.
     #[must_use]
     pub fn ended(self) -> oneshot::Receiver<()> {
         self.ended
     }
 
-    /// Tells the call that is under way that the host is about to stop.
+    /// Tells the call in progress that its result is not waited for any more.
     pub fn cancel(&self) {
         self.cancelled
             .store(true, std::sync::atomic::Ordering::Relaxed);
@@ -175,8 +171,8 @@ fn serve(mut exporter: ExporterBox, requests: &Receiver<Request>, cancelled: &Ar
             Call::Tick => exporter.tick(lend(&context)),
             Call::Close => exporter.close(lend(&context)),
         };
-        // The reply may come too late for whoever asked.
-        let _ = reply.send(answer(outcome, started));
+        // The receiver is gone if the call was abandoned.
+        let _ = reply.send(result(outcome, started));
     }
 }
 
@@ -184,8 +180,8 @@ fn lend<'a>(context: &'a CallContext<'_>) -> ContextRef<'a> {
     Context_TO::from_ptr(RRef::new(context), TD_Opaque)
 }
 
-fn answer(outcome: abi::Outcome, started: Instant) -> Answer {
-    Answer {
+fn result(outcome: abi::Outcome, started: Instant) -> CallResult {
+    CallResult {
         panicked: outcome.code == OutcomeCode::RESTART_PANICKED,
         outcome: decode_outcome(outcome),
         took: started.elapsed(),

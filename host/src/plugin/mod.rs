@@ -1,21 +1,21 @@
-//! Exporters of plugins as the host runs them.
+//! Plugin files, and instances of their exporters.
 //!
-//! An [`Instance`] has a thread of its own, and only that thread calls into the
-//! plugin: no async worker ever does, and no lock is held meanwhile. A call that
-//! never returns costs its thread and nothing else.
+//! An [`Instance`] has a thread of its own, and only this thread calls into the
+//! plugin: no async worker calls a plugin, and no lock is held during a call. A
+//! call that never returns costs its thread and nothing else.
 
-mod attempt;
 mod call;
+mod dry_run;
 mod host;
 mod instance;
-mod offers;
+mod plugins;
 mod view;
 
-pub use attempt::{answer, try_instance};
 pub use call::{ExportRequest, RequestPart};
+pub use dry_run::{check_start, wait_for};
 pub use host::{InstanceHost, PluginCounters};
-pub use instance::{Answer, Call, Instance, Reply};
-pub use offers::{ExporterFactory, PROBE_COMMAND, Plugins};
+pub use instance::{Call, CallResult, Instance, Reply};
+pub use plugins::{ExporterFactory, PROBE_COMMAND, Plugins};
 #[cfg(test)]
 pub use view::PluginExporterView;
 pub use view::PluginView;

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::crash_guard::CrashGuard;
-use crate::plugin::{Answer, Call, Instance, Reply};
+use crate::plugin::{Call, CallResult, Instance, Reply};
 
 /// How many threads of an exporter may hang at a time.
 const MAX_ABANDONED: usize = 2;
@@ -23,7 +23,7 @@ const MAX_ABANDONED: usize = 2;
 /// How a call goes on. `T` says what the call is for.
 #[derive(Debug)]
 pub(super) enum CallProgress<T> {
-    Returned(T, Answer),
+    Returned(T, CallResult),
     /// The thread ended without a result.
     ThreadEnded,
     /// The call is past its deadline.

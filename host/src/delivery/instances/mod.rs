@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     config::ExporterConfig,
-    plugin::{Answer, Call, ExporterFactory, Instance, InstanceHost},
+    plugin::{Call, CallResult, ExporterFactory, Instance, InstanceHost},
 };
 
 /// How many calls in a row may panic.
@@ -213,7 +213,10 @@ impl Instances {
     }
 
     /// Acts on an event. Returns the result of a request.
-    pub(super) async fn on_event(&mut self, event: CallEvent) -> Option<(OutgoingRequest, Answer)> {
+    pub(super) async fn on_event(
+        &mut self,
+        event: CallEvent,
+    ) -> Option<(OutgoingRequest, CallResult)> {
         match event.0 {
             CallProgress::Returned(task, result) => return self.on_return(task, result).await,
             CallProgress::ThreadEnded => self.on_thread_ended(),
@@ -261,7 +264,11 @@ impl Instances {
         }
     }
 
-    async fn on_return(&mut self, task: Task, result: Answer) -> Option<(OutgoingRequest, Answer)> {
+    async fn on_return(
+        &mut self,
+        task: Task,
+        result: CallResult,
+    ) -> Option<(OutgoingRequest, CallResult)> {
         if result.panicked {
             self.panics_in_a_row += 1;
             self.reporter.status().update(|status| status.panics += 1);

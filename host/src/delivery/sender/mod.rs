@@ -30,7 +30,7 @@ use crate::{
     batch::Seq,
     clock::{from_millis, millis, now_ms},
     config::ExporterConfig,
-    plugin::{Answer, ExportRequest},
+    plugin::{CallResult, ExportRequest},
 };
 use action::OutcomeAction;
 use pacing::Pacing;
@@ -163,7 +163,7 @@ impl Sender {
     pub(super) async fn on_result(
         &mut self,
         sent: OutgoingRequest,
-        result: Answer,
+        result: CallResult,
     ) -> InstanceHealth {
         let items = sent.request.items;
         match sent.payload {
@@ -245,7 +245,7 @@ impl Sender {
     async fn on_rows_result(
         &mut self,
         selection: &RowSelection,
-        result: &Answer,
+        result: &CallResult,
     ) -> InstanceHealth {
         self.count(result);
         let outcome = &result.outcome;
@@ -279,7 +279,7 @@ impl Sender {
     async fn on_dead_letter_result(
         &mut self,
         sent: &ReplayedDeadLetter,
-        result: &Answer,
+        result: &CallResult,
     ) -> InstanceHealth {
         self.count(result);
         let outcome = &result.outcome;
@@ -460,7 +460,7 @@ impl Sender {
         self.outbox.commit_dead_letter(*id, attempts, result).await;
     }
 
-    fn count(&self, result: &Answer) {
+    fn count(&self, result: &CallResult) {
         self.reporter.status().update(|status| {
             status.attempts[class(&result.outcome)] += 1;
             status.export_time += result.took;

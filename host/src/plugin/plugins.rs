@@ -1,4 +1,5 @@
-//! The plugins of this host: which file offers an exporter, and the file opened.
+//! The plugin files of the host: which file offers an exporter, and its library,
+//! opened.
 
 use std::{
     collections::HashMap,
@@ -15,10 +16,10 @@ use delfin_plugin_loader::{
 use super::view::{PluginExporterView, PluginView};
 use crate::config::{Config, ExporterConfig};
 
-/// The command that the host runs itself with to try a library: see `cli`.
+/// The hidden command with which the host opens a library in a child process
+/// before it opens the library itself.
 pub const PROBE_COMMAND: &str = "__probe";
 
-/// The plugins that were found, those that were refused, and those in use.
 #[derive(Debug)]
 pub struct Plugins {
     catalog: Catalog,
@@ -27,25 +28,23 @@ pub struct Plugins {
     opened: HashMap<(PathBuf, Option<Sha256>), Result<OpenPlugin, Refusal>>,
 }
 
-/// The plugin that offers an exporter.
+/// Creates instances of an exporter: the opened library that offers it.
 #[derive(Clone)]
 pub struct ExporterFactory {
-    /// Its library, open.
     pub root: PluginRef,
-    /// Its version.
     pub version: String,
-    /// The content of its file.
+    /// SHA-256 of the plugin file, in hexadecimal.
     pub sha256: String,
-    /// How often the exporter wants to be sent the active alerts again.
+    /// The interval at which the exporter wants active alerts to be resent.
     pub resend: Option<Duration>,
-    /// Whether two instances exclude each other.
+    /// Whether two instances conflict with each other.
     pub exclusive: bool,
-    /// The most items that it takes in one call.
+    /// The most items in one call.
     pub max_points: Option<u64>,
 }
 
 impl Plugins {
-    /// Looks through the plugin directories; runs no code of what it finds.
+    /// Searches the plugin directories. Runs no code of the files.
     #[must_use]
     pub fn find(config: &Config) -> Self {
         let (files, mut refused) = loader::find(&config.plugin_dirs);
@@ -73,37 +72,34 @@ impl Plugins {
         }
     }
 
-    /// What was found and fits.
+    /// The files that can be used.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
     }
 
-    /// What an operator should know of the files: a line for each that was
-    /// refused, and for each exporter that several offer.
-    pub fn remarks(&self) -> impl Iterator<Item = String> {
+    /// One line for each refused file, and for each exporter that several files offer.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
         let refused = self.refused.iter().map(ToString::to_string);
         let names = self.catalog.exporters();
         let duplicates = names.flat_map(|name| self.catalog.duplicates(name));
         refused.chain(duplicates.map(|duplicate| duplicate.to_string()))
     }
 
-    /// Why a file that fits is not used: it was opened, and that went wrong.
+    /// Why a file of the catalog could not be opened, if that was tried.
     #[must_use]
-    pub fn unusable(&self, file: &Path) -> Option<&Refusal> {
+    pub fn open_error(&self, file: &Path) -> Option<&Refusal> {
         let opened = self.opened.iter().filter(|((path, _), _)| path == file);
         opened
             .filter_map(|(_, opened)| opened.as_ref().err())
             .next()
     }
 
-    /// What was found and does not fit, and why.
     #[must_use]
     pub fn refused(&self) -> &[Refusal] {
         &self.refused
     }
 
-    /// The files, as the API shows them.
     pub fn views(&self) -> impl Iterator<Item = PluginView> {
         let found = self.catalog().plugins().iter().map(|plugin| {
             let manifest = &plugin.manifest;
@@ -124,7 +120,7 @@ impl Plugins {
                 license: Some(manifest.license.clone()),
                 abi: Some(manifest.abi.clone()),
                 exporters: exporters.collect(),
-                refused: self.unusable(&plugin.path).map(ToString::to_string),
+                refused: self.open_error(&plugin.path).map(ToString::to_string),
             }
         });
         let refused = self.refused().iter().map(|refusal| PluginView {
@@ -135,12 +131,13 @@ impl Plugins {
         found.chain(refused)
     }
 
-    /// The plugin that offers an exporter, opened.
+    /// Opens the plugin that offers an exporter.
     ///
     /// # Errors
     ///
-    /// None offers it as that kind, or it cannot be opened; in one line.
-    pub fn offer(&mut self, exporter: &ExporterConfig) -> Result<ExporterFactory, String> {
+    /// No plugin offers the exporter as this kind, or the file cannot be opened; in
+    /// one line.
+    pub fn open_exporter(&mut self, exporter: &ExporterConfig) -> Result<ExporterFactory, String> {
         let offer = self
             .catalog
             .offer(&exporter.plugin, exporter.library.as_deref());
@@ -178,7 +175,7 @@ impl Plugins {
         }
     }
 
-    /// A file that was refused may be the one that is missed.
+    /// Names the refused files: one of them may be the missing plugin.
     fn with_refusals(&self, error: String) -> String {
         match &*self.refused {
             [] => error,
@@ -199,8 +196,8 @@ impl std::fmt::Debug for ExporterFactory {
 fn inspect(file: &Path) -> Result<Inspection, Refusal> {
     let plugin = loader::inspect(file)?;
     loader::check(&plugin)?;
-    // What will not be opened must not win over a file that would be.
+    // An untrusted file must not win over a trusted one that offers the same exporter.
     let trust = plugin.trust.clone();
-    trust.map_err(|distrust| Reason::Distrusted(distrust).of(file))?;
+    trust.map_err(|untrusted| Reason::Distrusted(untrusted).of(file))?;
     Ok(plugin)
 }
