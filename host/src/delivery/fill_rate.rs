@@ -18,21 +18,21 @@ pub struct FillRate(Option<Observations>);
 #[derive(Clone, Copy, Debug)]
 struct Observations {
     /// The rate is measured from here.
-    since: Sample,
+    since: FillSample,
     /// The rate will be measured from here once this is old enough.
-    mark: Sample,
-    last: Sample,
+    mark: FillSample,
+    last: FillSample,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Sample {
+struct FillSample {
     at: Instant,
     bytes: u64,
 }
 
 impl FillRate {
     pub(super) fn observe(&mut self, at: Instant, bytes: u64) {
-        let last = Sample { at, bytes };
+        let last = FillSample { at, bytes };
         self.0 = Some(match self.0 {
             None => Observations {
                 since: last,

@@ -83,7 +83,7 @@ impl ExporterHandle {
         self.journal.backend().dead_letter_totals(&self.name)
     }
 
-    /// Tries again now, whatever it waits for.
+    /// Ends every wait and tries again now.
     pub fn resume(&self) {
         // An exporter that is stopping has nothing to resume.
         let _ = self.commands.send(Command::Resume);

@@ -50,7 +50,7 @@ pub const LIMITS: [&str; 7] = [
 ];
 
 /// Checks the limits of one exporter.
-pub(super) struct Limits {
+pub(super) struct LimitChecker {
     queue: QueueConfig,
     dead_letter: DeadLetterConfig,
     required: bool,
@@ -66,7 +66,7 @@ pub(super) struct Limits {
     has_warned: bool,
 }
 
-impl Limits {
+impl LimitChecker {
     pub(super) fn new(parts: &DeliveryParts, reporter: Reporter) -> Self {
         let now = Instant::now();
         Self {

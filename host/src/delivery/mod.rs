@@ -6,6 +6,7 @@
 //! No exporter waits for another.
 
 mod backoff;
+mod circuit_breaker;
 mod command;
 mod fill_rate;
 mod handle;
@@ -30,7 +31,6 @@ use command::Command;
 pub use handle::ExporterHandle;
 pub use limits::LIMITS;
 pub use resend::Resend;
-pub use sender::Circuit;
 pub use status::{CIRCUITS, CLASSES, LATENCY_BOUNDS, Latency, State, Status, StatusView};
 
 use crate::{

@@ -8,7 +8,7 @@ use std::{
 use delfin_plugin_api::{Failure, Outcome};
 use serde::Serialize;
 
-use super::{Circuit, fill_rate::FillRate};
+use super::{circuit_breaker::Circuit, fill_rate::FillRate};
 use crate::clock::now_ms;
 
 /// State of an exporter.

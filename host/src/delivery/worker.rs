@@ -15,8 +15,8 @@ use tokio::{
 
 use super::{
     Command, DeliveryParts,
-    instances::{CallEvent, Instances, Readiness},
-    limits::Limits,
+    instances::{CallEvent, InstanceReadiness, Instances},
+    limits::LimitChecker,
     report::Reporter,
     sender::{NextSend, Sender},
     status::{State, Status},
@@ -42,7 +42,7 @@ pub(super) struct Worker {
     reporter: Reporter,
     instances: Instances,
     sender: Sender,
-    limits: Limits,
+    limits: LimitChecker,
     /// When to act again, if nothing happens before.
     wake: Instant,
 }
@@ -62,7 +62,7 @@ impl Worker {
             head: parts.journal.backend().head(),
             instances: Instances::new(parts, reporter.clone()),
             sender: Sender::new(parts, reporter.clone()),
-            limits: Limits::new(parts, reporter.clone()),
+            limits: LimitChecker::new(parts, reporter.clone()),
             reporter,
             wake: Instant::now(),
         }
@@ -107,15 +107,22 @@ impl Worker {
         }
         self.show();
         match (self.instances.readiness(), phase) {
-            (Readiness::Busy, _) => {}
-            (Readiness::Ready, Phase::Running) => self.deliver().await,
-            (Readiness::Ready, _) => self.drain(phase).await,
-            (Readiness::Absent { not_before }, Phase::Running) => {
+            (InstanceReadiness::Busy, _) => {}
+            (InstanceReadiness::Ready, Phase::Running) => self.deliver().await,
+            (InstanceReadiness::Ready, _) => self.drain(phase).await,
+            (InstanceReadiness::Absent { not_before }, Phase::Running) => {
                 self.create(not_before);
                 self.sender.outbox().look_ahead().await;
             }
-            (Readiness::Disabled, Phase::Running) => self.sender.outbox().look_ahead().await,
-            (Readiness::Absent { .. } | Readiness::Disabled | Readiness::Closed, _) => {
+            (InstanceReadiness::Disabled, Phase::Running) => {
+                self.sender.outbox().look_ahead().await
+            }
+            (
+                InstanceReadiness::Absent { .. }
+                | InstanceReadiness::Disabled
+                | InstanceReadiness::Closed,
+                _,
+            ) => {
                 return Next::End;
             }
         }

@@ -66,7 +66,7 @@ enum Lifecycle {
 
 /// What can be done with the instances now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Readiness {
+pub(super) enum InstanceReadiness {
     /// A call is in progress, or the instance is being closed.
     Busy,
     Ready,
@@ -136,16 +136,16 @@ impl Instances {
         instances
     }
 
-    pub(super) fn readiness(&self) -> Readiness {
+    pub(super) fn readiness(&self) -> InstanceReadiness {
         if self.caller.is_busy() {
-            return Readiness::Busy;
+            return InstanceReadiness::Busy;
         }
         match self.lifecycle {
-            Lifecycle::Absent { not_before } => Readiness::Absent { not_before },
-            Lifecycle::Ready => Readiness::Ready,
-            Lifecycle::Closing { .. } => Readiness::Busy,
-            Lifecycle::Closed => Readiness::Closed,
-            Lifecycle::Disabled => Readiness::Disabled,
+            Lifecycle::Absent { not_before } => InstanceReadiness::Absent { not_before },
+            Lifecycle::Ready => InstanceReadiness::Ready,
+            Lifecycle::Closing { .. } => InstanceReadiness::Busy,
+            Lifecycle::Closed => InstanceReadiness::Closed,
+            Lifecycle::Disabled => InstanceReadiness::Disabled,
         }
     }
 
@@ -238,7 +238,7 @@ impl Instances {
         }
     }
 
-    /// The cursor has advanced: whatever crashed the host is behind it.
+    /// The cursor has advanced: the rows that crashed the host are behind it.
     pub(super) fn on_progress(&mut self) {
         self.caller.clear();
     }

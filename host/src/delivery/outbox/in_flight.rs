@@ -4,7 +4,7 @@
 //! Pending rows are kept as ranges of consecutive rows. Rows that the exporter's
 //! filter keeps back stay in the range around them, and are committed as
 //! filtered together with it. So a range of a batch is described by its first
-//! and last row alone, whatever the filter is.
+//! and last row alone, with any filter.
 
 use std::{collections::VecDeque, ops::Range, sync::Arc};
 
@@ -316,7 +316,7 @@ impl InFlightBatch {
     }
 
     /// Adds a pending range to a group if `room` is left for it. The first range
-    /// of a group is added whatever its size is.
+    /// of a group is always added.
     pub(super) fn assign(
         &mut self,
         index: usize,

@@ -131,7 +131,7 @@ impl Window {
         self.batches.is_empty() || (self.unsent().is_below(size) && !is_full)
     }
 
-    /// Adds a batch of which these rows are sent; `None`: all rows.
+    /// Adds a batch and the rows of it that are sent; `None`: all rows.
     pub(super) fn push(&mut self, batch: Arc<StoredBatch>, sent: Option<Vec<u32>>) {
         let seq = batch.seq;
         self.next = seq.next();
@@ -228,7 +228,7 @@ impl Window {
         self.advance(commit)
     }
 
-    /// Commits the batch that was added last, of which no row is sent.
+    /// Commits the batch that was added last: no row of it is sent.
     pub(super) fn commit_filtered(&mut self) -> RowCommit {
         let mut commit = RowCommit::default();
         if let Some(batch) = self.batches.back_mut() {
@@ -398,7 +398,7 @@ impl Window {
         unsent
     }
 
-    /// Keeps in a group the rows that may be sent now, of which those of the batch
+    /// Keeps in a group the rows that may be sent now; those of the batch
     /// at `first` are the earliest. Rows of the group that the guard holds back
     /// become a group of their own, with the same attempts.
     ///
@@ -414,7 +414,7 @@ impl Window {
                     // Batches before the first one were skipped because they are held back.
                     is_held_back |= at < first || (at > first && guard.holds(batch.ordering_key()));
                 }
-                // Whatever is not sent now, in this group or another, comes before
+                // Rows that are not sent now, in this group or another, come before
                 // the later rows of its storage.
                 if at >= first && (pending.group != Some(group) || is_held_back) {
                     guard.hold(batch.ordering_key());

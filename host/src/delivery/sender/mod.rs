@@ -4,7 +4,6 @@
 //! Knows nothing of instances: it makes requests and is told their results.
 
 mod action;
-mod circuit_breaker;
 mod pacing;
 mod replay;
 mod sizing;
@@ -17,10 +16,9 @@ use std::{
 
 use delfin_plugin_api::{Failure, Outcome};
 
-pub use circuit_breaker::Circuit;
-
 use super::{
     DeliveryParts,
+    circuit_breaker::Circuit,
     outbox::{NextRequest, Outbox, RowResult, RowSelection},
     report::{LOG, Reporter},
     resend::ResendSchedule,

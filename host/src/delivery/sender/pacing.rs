@@ -4,10 +4,14 @@ use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{Failure, Outcome};
 
-use super::{circuit_breaker::CircuitBreaker, sizing::Sizing};
+use super::sizing::Sizing;
 use crate::{
     config::{ExporterConfig, RetryConfig},
-    delivery::{Circuit, backoff, outbox::RequestSize},
+    delivery::{
+        backoff,
+        circuit_breaker::{Circuit, CircuitBreaker},
+        outbox::RequestSize,
+    },
 };
 
 /// The circuit breaker, the backoff and the request size of one receiver.

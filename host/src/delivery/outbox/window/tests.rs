@@ -1,4 +1,4 @@
-//! Whatever the outcomes are, each item gets one disposition, each storage keeps
+//! With any outcomes, each item gets one disposition, each storage keeps
 //! its order, and the journal can accept every commit.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -298,8 +298,8 @@ impl Judge {
             !self.ahead.contains(&through),
             "the cursor points at committed rows"
         );
-        let given_up: u64 = committed.dead.iter().map(|rows| rows.items).sum();
-        assert_eq!(commit.items() + given_up, items);
+        let dead_items: u64 = committed.dead.iter().map(|rows| rows.items).sum();
+        assert_eq!(commit.items() + dead_items, items);
         self.committed += items;
     }
 }

@@ -53,7 +53,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Opens, whatever the number of failures.
+    /// Opens at once, without counting failures.
     pub(super) fn open(&mut self, until: Instant) {
         self.is_open = true;
         self.throttle(until);
