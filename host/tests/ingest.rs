@@ -1,10 +1,9 @@
-//! Bodies as others write them, and bodies of every shape, come out as the batch
-//! that went in.
+//! Bodies in the formats of other programs, and bodies of every shape, become the
+//! batch that they describe.
 
 #![expect(
-    clippy::expect_used,
     clippy::unwrap_used,
-    reason = "what cannot be set up should fail the test"
+    reason = "a failure to set up a test fails the test"
 )]
 
 use arrow_array::RecordBatch;
@@ -47,7 +46,7 @@ fn arrow_stream(batch: &RecordBatch) -> Vec<u8> {
 }
 
 #[test]
-fn what_delfin_writes_as_objects_and_as_triples_is_the_same_batch() {
+fn objects_and_triples_of_delfin_become_the_same_batch() {
     let objects = performance(Format::Json, DELFIN);
     let triples = performance(Format::Json, DELFIN_KAFKA);
     assert_eq!(objects.as_arrow(), triples.as_arrow());
@@ -74,7 +73,7 @@ fn what_delfin_writes_as_objects_and_as_triples_is_the_same_batch() {
 }
 
 #[test]
-fn what_delfin_lists_as_alerts_is_a_batch() {
+fn the_alerts_of_delfin_become_a_batch() {
     let batch = parse(Kind::Alert, Format::Json, ALERTS);
     assert_eq!(
         (batch.kind(), batch.items(), batch.row_count()),
@@ -96,7 +95,7 @@ fn what_delfin_lists_as_alerts_is_a_batch() {
 }
 
 #[test]
-fn a_batch_as_large_as_delfin_s_is_taken_whole() {
+fn a_batch_of_the_size_of_delfin_is_accepted_as_a_whole() {
     let batch = sample::performance(31_629, 1);
     assert_eq!((batch.rows(), batch.items()), (31_629, 31_629));
     let json = as_json(&batch);
@@ -107,7 +106,7 @@ fn a_batch_as_large_as_delfin_s_is_taken_whole() {
 }
 
 #[test]
-fn lines_are_the_items_of_an_array() {
+fn lines_and_an_array_become_the_same_batch() {
     let lines: Vec<_> = DELFIN.split(|&byte| byte == b'\n').collect();
     let items: Vec<_> = lines[1..lines.len() - 2]
         .iter()
@@ -174,27 +173,27 @@ fn alerts_as_lines(batch: &AlertBatch) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Items that are JSON and no series, each at a place among others.
-fn wrong_items() -> impl Strategy<Value = Vec<(usize, &'static str)>> {
-    let wrong = prop_oneof![
+/// Items that are valid JSON but not a series, each with its position among the others.
+fn invalid_items() -> impl Strategy<Value = Vec<(usize, &'static str)>> {
+    let invalid = prop_oneof![
         Just("7"),
         Just(r#"{"name": "x", "labels": {"p": "q"}, "values": {"1": 1, "2": []}}"#),
         Just(r#"["x", {"p": "q", "r": null}, {"1": 1}]"#),
         Just(r#"["x", {"p": "q"}, {"1": 1, "1": 2}]"#),
         Just(r#"{"labels": {"p": "q"}, "values": {"1": 1}}"#),
     ];
-    collection::vec((0..12_usize, wrong), 0..6)
+    collection::vec((0..12_usize, invalid), 0..6)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(delfin_tests::soak(256)))]
 
     #[test]
-    fn wrong_items_cost_no_other_item_anything(batch in batch(), wrong in wrong_items()) {
+    fn invalid_items_do_not_affect_valid_items(batch in batch(), invalid in invalid_items()) {
         let json = as_json(&batch);
         let all: Vec<&serde_json::value::RawValue> = serde_json::from_str(&json).unwrap();
         let mut items: Vec<&str> = all.iter().map(|item| item.get()).collect();
-        for (place, item) in &wrong {
+        for (place, item) in &invalid {
             items.insert((*place).min(items.len()), item);
         }
         let array = format!("[{}]", items.join(","));
@@ -211,7 +210,7 @@ proptest! {
             };
             let sifted = ingest::sift(Kind::Performance, payload, &Limits::default(), 0).unwrap();
             prop_assert_eq!(sifted.batch.as_arrow(), batch.as_arrow());
-            prop_assert_eq!(sifted.rejected.total(), wrong.len() as u64 + broken);
+            prop_assert_eq!(sifted.rejected.total(), invalid.len() as u64 + broken);
         }
     }
 
@@ -229,7 +228,7 @@ proptest! {
     }
 
     #[test]
-    fn alerts_survive_both(batch in alert_batch()) {
+    fn alerts_survive_json_and_an_arrow_stream(batch in alert_batch()) {
         let stream = arrow_stream(batch.as_arrow());
         let parsed = parse(Kind::Alert, Format::ArrowStream, &stream);
         prop_assert_eq!(parsed.as_arrow(), batch.as_arrow());
