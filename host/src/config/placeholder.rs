@@ -34,9 +34,8 @@ pub(super) enum PlaceholderError {
 
 /// Replaces each placeholder by its value, and tells the redactor the value.
 ///
-/// The escape is found at the `${` that it escapes: in `$${`, the text before
-/// `${` ends in `$`. So the scan needs no look ahead, and a replaced value is
-/// never scanned again.
+/// The escape `$${` is found at its `${`: the text before it then ends in `$`. The
+/// scan continues behind each placeholder, so a value is never scanned itself.
 pub(super) fn resolve(text: &str, redactor: &mut Redactor) -> Result<String, PlaceholderError> {
     let mut resolved = String::new();
     let mut rest = text;
