@@ -13,7 +13,7 @@ use arrow_array::RecordBatch;
 use arrow_ipc::writer::StreamWriter;
 use delfin_host::{
     batch::{AnyBatch, codec},
-    ingest::{self, Encoding, Format, Limits, Payload},
+    ingest::{self, BodyEncoding, BodyFormat, BodyLimits, RequestBody},
 };
 use delfin_plugin_api::{Batch, Kind, PerformanceBatch, sample};
 use delfin_tests::as_json;
@@ -32,13 +32,14 @@ fn main() {
     divan::main();
 }
 
-fn parse(bytes: &[u8], format: Format) -> AnyBatch {
-    let payload = Payload {
+fn parse(bytes: &[u8], format: BodyFormat) -> AnyBatch {
+    let payload = RequestBody {
         format,
-        encoding: Encoding::Identity,
+        encoding: BodyEncoding::Identity,
         bytes,
     };
-    ingest::parse(Kind::Performance, payload, &Limits::default(), 0).expect("the batch is good")
+    ingest::parse_strict(Kind::Performance, payload, &BodyLimits::default(), 0)
+        .expect("the batch is good")
 }
 
 fn arrow_stream(batch: &RecordBatch) -> Vec<u8> {
@@ -55,7 +56,7 @@ fn json_to_batch(bencher: Bencher<'_, '_>) {
     bencher
         .counter(ItemsCount::new(POINTS))
         .counter(BytesCount::of_slice(json))
-        .bench(|| parse(black_box(json), Format::Json));
+        .bench(|| parse(black_box(json), BodyFormat::Json));
 }
 
 /// For comparison: the same bytes to a tree of values, without any check.
@@ -74,7 +75,7 @@ fn arrow_to_batch(bencher: Bencher<'_, '_>) {
     bencher
         .counter(ItemsCount::new(POINTS))
         .counter(BytesCount::of_slice(&stream))
-        .bench_local(|| parse(black_box(&stream), Format::ArrowStream));
+        .bench_local(|| parse(black_box(&stream), BodyFormat::ArrowStream));
 }
 
 #[divan::bench]

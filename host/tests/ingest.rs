@@ -10,7 +10,7 @@ use arrow_array::RecordBatch;
 use arrow_ipc::writer::StreamWriter;
 use delfin_host::{
     batch::{AnyBatch, codec},
-    ingest::{self, Encoding, Format, Limits, Payload},
+    ingest::{self, BodyEncoding, BodyFormat, BodyLimits, RequestBody},
 };
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, Batch, Kind, NewAlert, PerformanceBatch,
@@ -23,16 +23,16 @@ const DELFIN: &[u8] = include_bytes!("fixtures/batch_small.json");
 const DELFIN_KAFKA: &[u8] = include_bytes!("fixtures/batch_small.kafka.json");
 const ALERTS: &[u8] = include_bytes!("fixtures/alerts.json");
 
-fn parse(kind: Kind, format: Format, bytes: &[u8]) -> AnyBatch {
-    let payload = Payload {
+fn parse(kind: Kind, format: BodyFormat, bytes: &[u8]) -> AnyBatch {
+    let payload = RequestBody {
         format,
-        encoding: Encoding::Identity,
+        encoding: BodyEncoding::Identity,
         bytes,
     };
-    ingest::parse(kind, payload, &Limits::default(), 0).unwrap()
+    ingest::parse_strict(kind, payload, &BodyLimits::default(), 0).unwrap()
 }
 
-fn performance(format: Format, bytes: &[u8]) -> PerformanceBatch {
+fn performance(format: BodyFormat, bytes: &[u8]) -> PerformanceBatch {
     match parse(Kind::Performance, format, bytes) {
         AnyBatch::Performance(batch) => batch,
         AnyBatch::Alerts(batch) => panic!("not a performance batch: {batch:?}"),
@@ -47,8 +47,8 @@ fn arrow_stream(batch: &RecordBatch) -> Vec<u8> {
 
 #[test]
 fn objects_and_triples_of_delfin_become_the_same_batch() {
-    let objects = performance(Format::Json, DELFIN);
-    let triples = performance(Format::Json, DELFIN_KAFKA);
+    let objects = performance(BodyFormat::Json, DELFIN);
+    let triples = performance(BodyFormat::Json, DELFIN_KAFKA);
     assert_eq!(objects.as_arrow(), triples.as_arrow());
 
     let all: Vec<serde_json::Value> = serde_json::from_slice(DELFIN).unwrap();
@@ -74,7 +74,7 @@ fn objects_and_triples_of_delfin_become_the_same_batch() {
 
 #[test]
 fn the_alerts_of_delfin_become_a_batch() {
-    let batch = parse(Kind::Alert, Format::Json, ALERTS);
+    let batch = parse(Kind::Alert, BodyFormat::Json, ALERTS);
     assert_eq!(
         (batch.kind(), batch.items(), batch.row_count()),
         (Kind::Alert, 4, 4)
@@ -100,7 +100,7 @@ fn a_batch_of_the_size_of_delfin_is_accepted_as_a_whole() {
     assert_eq!((batch.rows(), batch.items()), (31_629, 31_629));
     let json = as_json(&batch);
     assert_eq!(
-        performance(Format::Json, json.as_bytes()).as_arrow(),
+        performance(BodyFormat::Json, json.as_bytes()).as_arrow(),
         batch.as_arrow()
     );
 }
@@ -112,10 +112,10 @@ fn lines_and_an_array_become_the_same_batch() {
         .iter()
         .map(|line| line.strip_suffix(b",").unwrap_or(line))
         .collect();
-    let lines = performance(Format::Json, &items.join(&b'\n'));
+    let lines = performance(BodyFormat::Json, &items.join(&b'\n'));
     assert_eq!(
         lines.as_arrow(),
-        performance(Format::Json, DELFIN).as_arrow()
+        performance(BodyFormat::Json, DELFIN).as_arrow()
     );
 }
 
@@ -203,37 +203,37 @@ proptest! {
             bodies.push((format!("{{\"name\":\n{}\n[\"cut", items.join("\n")), 2));
         }
         for (body, broken) in bodies {
-            let payload = Payload {
-                format: Format::Json,
-                encoding: Encoding::Identity,
+            let payload = RequestBody {
+                format: BodyFormat::Json,
+                encoding: BodyEncoding::Identity,
                 bytes: body.as_bytes(),
             };
-            let sifted = ingest::sift(Kind::Performance, payload, &Limits::default(), 0).unwrap();
-            prop_assert_eq!(sifted.batch.as_arrow(), batch.as_arrow());
-            prop_assert_eq!(sifted.rejected.total(), invalid.len() as u64 + broken);
+            let parsed = ingest::parse(Kind::Performance, payload, &BodyLimits::default(), 0).unwrap();
+            prop_assert_eq!(parsed.batch.as_arrow(), batch.as_arrow());
+            prop_assert_eq!(parsed.rejected.total(), invalid.len() as u64 + broken);
         }
     }
 
     #[test]
     fn a_batch_survives_json(batch in batch()) {
         let json = as_json(&batch);
-        let parsed = performance(Format::Json, json.as_bytes());
+        let parsed = performance(BodyFormat::Json, json.as_bytes());
         prop_assert_eq!(parsed.as_arrow(), batch.as_arrow());
     }
 
     #[test]
     fn a_batch_survives_an_arrow_stream(batch in batch()) {
-        let parsed = performance(Format::ArrowStream, &arrow_stream(batch.as_arrow()));
+        let parsed = performance(BodyFormat::ArrowStream, &arrow_stream(batch.as_arrow()));
         prop_assert_eq!(parsed.as_arrow(), batch.as_arrow());
     }
 
     #[test]
     fn alerts_survive_json_and_an_arrow_stream(batch in alert_batch()) {
         let stream = arrow_stream(batch.as_arrow());
-        let parsed = parse(Kind::Alert, Format::ArrowStream, &stream);
+        let parsed = parse(Kind::Alert, BodyFormat::ArrowStream, &stream);
         prop_assert_eq!(parsed.as_arrow(), batch.as_arrow());
         if batch.rows() > 0 {
-            let parsed = parse(Kind::Alert, Format::Json, alerts_as_lines(&batch).as_bytes());
+            let parsed = parse(Kind::Alert, BodyFormat::Json, alerts_as_lines(&batch).as_bytes());
             prop_assert_eq!(parsed.as_arrow(), batch.as_arrow());
         }
     }
@@ -250,9 +250,9 @@ proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in "[\\[\\]{}\",:0-9a-z\\\\ \\n]{0,60}") {
         for kind in [Kind::Performance, Kind::Alert] {
-            for format in [Format::Json, Format::ArrowStream] {
-                let payload = Payload { format, encoding: Encoding::Identity, bytes: text.as_bytes() };
-                let _ = ingest::parse(kind, payload, &Limits::default(), 0);
+            for format in [BodyFormat::Json, BodyFormat::ArrowStream] {
+                let payload = RequestBody { format, encoding: BodyEncoding::Identity, bytes: text.as_bytes() };
+                let _ = ingest::parse_strict(kind, payload, &BodyLimits::default(), 0);
             }
         }
     }

@@ -84,12 +84,12 @@ fn find(journals: &BatchJournals, batch_id: Uuid) -> Result<Option<BatchInfo>, R
 }
 
 fn view(batch_id: Uuid, info: BatchInfo) -> BatchView {
-    let settled = info.exporters.iter().all(|state| state.committed);
+    let done = info.exporters.iter().all(|state| state.committed);
     BatchView {
         batch_id,
         items: info.items,
         accepted_at: rfc3339(info.accepted_ms),
-        state: if settled { "settled" } else { "durable" },
+        state: if done { "settled" } else { "durable" },
         exporters: exporter_views(info.exporters),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `api_errors!` holds the table. A client gets the code and the text; where a
 //! person at the host needs more than the client may see, the row has a text for
-//! the log. Codes and texts are those of Delfin for whatever Delfin has.
+//! the log. Codes and texts are those of Delfin wherever Delfin has them.
 //!
 //! Errors of the other modules become API errors here and in `storages/error.rs`.
 

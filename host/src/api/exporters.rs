@@ -1,7 +1,5 @@
 //! `GET /v1/exporters`: state and counts of each exporter.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,7 +7,7 @@ use utoipa::ToSchema;
 use super::{blocking, error::ApiError, extract::Json, responses::JournalNotReadable};
 use crate::{
     batch_journal::BatchJournals,
-    clock::{from_millis, now_ms, rfc3339},
+    clock::{now_ms, rfc3339},
     delivery::ExporterHandle,
     exporters::ExporterSet,
     journal::ReadError,
@@ -141,33 +139,8 @@ fn view(exporter: &ExporterHandle, now: i64) -> Result<ExporterView, ReadError> 
         dead_lettered: counts.dead_lettered,
         dropped: counts.dropped(),
         filtered: counts.filtered,
-        lag_seconds: lag(pending, status.oldest_pending_ms, now).as_secs_f64(),
+        lag_seconds: status.lag(pending, now).as_secs_f64(),
         last_error: status.last_error,
         last_success: status.last_success_ms.map(rfc3339),
     })
-}
-
-/// How far behind an exporter is.
-pub(super) fn lag(pending: u64, oldest_pending_ms: Option<i64>, now: i64) -> Duration {
-    let waited = oldest_pending_ms
-        .filter(|_| pending > 0)
-        .map_or(0, |oldest| now - oldest);
-    from_millis(waited)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_lags_behind_nothing() {
-        assert_eq!(lag(0, Some(1_000), 3_500), Duration::ZERO);
-        assert_eq!(lag(1, None, 3_500), Duration::ZERO);
-        assert_eq!(lag(1, Some(1_000), 3_500), Duration::from_millis(2_500));
-    }
-
-    #[test]
-    fn a_clock_set_back_is_no_lag() {
-        assert_eq!(lag(1, Some(5_000), 3_500), Duration::ZERO);
-    }
 }

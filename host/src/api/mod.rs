@@ -41,7 +41,7 @@ fn router(state: ApiState) -> Router {
     router
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(Extension(openapi::Document::new(&document)))
+        .layer(Extension(openapi::OpenApiDocument::new(&document)))
         .layer(from_fn(middleware::answer))
         .with_state(state)
 }

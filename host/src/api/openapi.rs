@@ -14,9 +14,9 @@ use super::{error::ErrorBody, health::ReadinessResponse, ingest::IngestResponse,
 
 /// The text of the document, written once.
 #[derive(Clone, Debug)]
-pub(super) struct Document(Arc<str>);
+pub(super) struct OpenApiDocument(Arc<str>);
 
-impl Document {
+impl OpenApiDocument {
     pub(super) fn new(document: &utoipa::openapi::OpenApi) -> Self {
         let text = document.to_json();
         // The document consists of texts, lists and maps, so writing it cannot fail.
@@ -50,7 +50,9 @@ pub(super) fn described() -> OpenApiRouter<ApiState> {
     path = "/openapi.json",
     responses((status = 200, content_type = "application/json", description = "An OpenAPI 3.1 document")),
 )]
-pub(super) async fn openapi(Extension(Document(text)): Extension<Document>) -> Response {
+pub(super) async fn openapi(
+    Extension(OpenApiDocument(text)): Extension<OpenApiDocument>,
+) -> Response {
     let headers = [(CONTENT_TYPE, "application/json")];
     (headers, text.to_string()).into_response()
 }

@@ -39,10 +39,10 @@ pub struct ApiParts {
 
 /// The state of the interface. Handlers take the part that they use.
 #[derive(Clone, Debug)]
-pub struct ApiState(Arc<Parts>);
+pub struct ApiState(Arc<SharedState>);
 
 #[derive(Debug)]
-struct Parts {
+struct SharedState {
     journals: BatchJournals,
     alerts: ActiveAlerts,
     exporters: ExporterSet,
@@ -72,7 +72,7 @@ pub(super) struct MinFreeBytes(pub(super) u64);
 pub(super) struct IngestState {
     pub(super) journals: BatchJournals,
     pub(super) phase: HostPhase,
-    pub(super) limits: ingest::Limits,
+    pub(super) limits: ingest::BodyLimits,
     pub(super) metrics: IngestMetrics,
     /// Permits to parse a body: one per processor. More bodies at a time would use
     /// more memory and finish no earlier.
@@ -84,17 +84,23 @@ pub(super) struct IngestState {
 impl ApiState {
     #[must_use]
     pub fn new(parts: ApiParts) -> Self {
-        let mut registry = metrics::registry(&parts);
+        let mut registry = metrics::registry(
+            &parts.journals,
+            &parts.exporters,
+            &parts.reloader,
+            &parts.alerts,
+            &parts.storages,
+        );
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let ingest = IngestState {
             journals: parts.journals.clone(),
             phase: HostPhase(parts.phase.clone()),
-            limits: ingest::Limits::from(&parts.config),
+            limits: ingest::BodyLimits::from(&parts.config),
             metrics: IngestMetrics::register(&mut registry),
             parsing: Arc::new(Semaphore::new(processors)),
             waiting: Arc::new(Semaphore::new(MAX_WAITING_CLIENTS)),
         };
-        Self(Arc::new(Parts {
+        Self(Arc::new(SharedState {
             journals: parts.journals,
             alerts: parts.alerts,
             exporters: parts.exporters,

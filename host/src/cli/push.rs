@@ -138,7 +138,9 @@ fn send(client: &HostClient, path: &str, args: &PushArgs) -> Result<String, Erro
 }
 
 /// Reads a whole file or standard input, and recognises its format.
-pub(super) fn read(path: &Path) -> Result<(ingest::Format, ingest::Encoding, Vec<u8>), Error> {
+pub(super) fn read(
+    path: &Path,
+) -> Result<(ingest::BodyFormat, ingest::BodyEncoding, Vec<u8>), Error> {
     let mut input = PushInput::open(path)?;
     let mut bytes = input.head()?;
     let Some(found) = FileFormat::of(&bytes, path) else {
@@ -148,8 +150,8 @@ pub(super) fn read(path: &Path) -> Result<(ingest::Format, ingest::Encoding, Vec
     // The input keeps the error, and `check` returns it.
     let _ = input.read_to_end(&mut bytes);
     input.check()?;
-    let format = ingest::Format::from_content_type(Some(found.content_type));
-    let encoding = ingest::Encoding::from_content_encoding(found.encoding);
+    let format = ingest::BodyFormat::from_content_type(Some(found.content_type));
+    let encoding = ingest::BodyEncoding::from_content_encoding(found.encoding);
     let failed = |error: IngestError| Error::failed(error);
     Ok((format.map_err(failed)?, encoding.map_err(failed)?, bytes))
 }

@@ -18,7 +18,7 @@ use crate::{
     batch::Header,
     clock::now_ms,
     config::{LogConfig, LogFormat},
-    ingest::{self, Limits, Payload},
+    ingest::{self, BodyLimits, RequestBody},
     logging,
     plugin::{Call, ExportRequest, Instance, InstanceHost, PluginCounters, RequestPart, wait_for},
 };
@@ -214,12 +214,12 @@ fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<ExportRequest, E
     let (arrow, items) = match &args.batch {
         Some(path) => {
             let (format, encoding, bytes) = push::read(path)?;
-            let payload = Payload {
+            let payload = RequestBody {
                 format,
                 encoding,
                 bytes: &bytes,
             };
-            let batch = ingest::parse(kind, payload, &Limits::default(), now_ms());
+            let batch = ingest::parse_strict(kind, payload, &BodyLimits::default(), now_ms());
             let batch = batch.map_err(|source| TryError::Batch {
                 path: path.clone(),
                 source,

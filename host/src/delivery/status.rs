@@ -9,7 +9,7 @@ use delfin_plugin_api::{Failure, Outcome};
 use serde::Serialize;
 
 use super::{circuit_breaker::Circuit, fill_rate::FillRate};
-use crate::clock::now_ms;
+use crate::clock::{from_millis, now_ms};
 
 /// State of an exporter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -88,6 +88,12 @@ pub const LATENCY_BOUNDS: [f64; 12] = [
 ];
 
 impl StatusView {
+    /// Age of the oldest pending batch; zero if no item is pending.
+    pub(crate) fn lag(&self, pending: u64, now_ms: i64) -> Duration {
+        let oldest = self.oldest_pending_ms.filter(|_| pending > 0);
+        from_millis(oldest.map_or(0, |oldest_ms| now_ms - oldest_ms))
+    }
+
     pub(super) fn observe_circuit(&mut self, circuit: Circuit) {
         if circuit != self.circuit {
             self.circuit = circuit;
@@ -202,6 +208,21 @@ pub(super) fn class(outcome: &Outcome) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lag_is_zero_without_pending_items_and_when_the_clock_was_set_back() {
+        let lag = |pending, oldest_pending_ms, now_ms| {
+            let view = StatusView {
+                oldest_pending_ms,
+                ..StatusView::default()
+            };
+            view.lag(pending, now_ms)
+        };
+        assert_eq!(lag(0, Some(1_000), 3_500), Duration::ZERO);
+        assert_eq!(lag(1, None, 3_500), Duration::ZERO);
+        assert_eq!(lag(1, Some(1_000), 3_500), Duration::from_millis(2_500));
+        assert_eq!(lag(1, Some(5_000), 3_500), Duration::ZERO);
+    }
 
     #[test]
     fn an_unchanged_circuit_makes_no_transition() {

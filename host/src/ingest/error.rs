@@ -1,130 +1,110 @@
-//! Why a body is not a batch, or an item no part of it.
+//! Errors of a body, and of its items.
 //!
 //! Knows nothing of status codes.
 
 use delfin_plugin_api::BatchError;
 
-use super::media::{ACCEPTED_ENCODINGS, ACCEPTED_TYPES};
+const ACCEPTED_TYPES: &str =
+    "`application/json`, `application/x-ndjson` or `application/vnd.apache.arrow.stream`";
+const ACCEPTED_ENCODINGS: &str = "`gzip`, `zstd` or `identity`";
 
-/// Why a body is not a batch.
+/// Why a body is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
-    /// A `Content-Type` that is not read here.
+    /// The `Content-Type` is not supported.
     #[error("content type `{found}` is not accepted (send {ACCEPTED_TYPES})")]
     UnsupportedMediaType {
-        /// What was sent; empty if nothing was.
+        /// An excerpt of the header; empty if it is missing.
         found: String,
     },
-    /// A `Content-Encoding` that is not read here.
+    /// The `Content-Encoding` is not supported.
     #[error("content encoding `{found}` is not accepted (send {ACCEPTED_ENCODINGS})")]
     UnsupportedEncoding {
-        /// What was sent.
+        /// An excerpt of the header.
         found: String,
     },
-    /// More bytes than [`max_decompressed_bytes`](super::Limits::max_decompressed_bytes).
+    /// More bytes than [`max_decompressed_bytes`](super::BodyLimits::max_decompressed_bytes).
     #[error(
         "the body holds more than {limit} bytes (send smaller batches, or raise `api.max_decompressed_bytes`)"
     )]
-    TooManyBytes {
-        /// How many are allowed.
-        limit: u64,
-    },
-    /// More rows than [`max_rows`](super::Limits::max_rows).
+    TooManyBytes { limit: u64 },
+    /// More rows than [`max_rows`](super::BodyLimits::max_rows).
     #[error(
         "the body holds more than {limit} items (send smaller batches, or raise `api.max_rows`)"
     )]
-    TooManyRows {
-        /// How many are allowed.
-        limit: u64,
-    },
-    /// Nothing in it.
+    TooManyRows { limit: u64 },
     #[error("the body is empty (send an array of items, or one item a line)")]
     Empty,
-    /// It cannot be decompressed.
     #[error("the body is not valid {encoding}: {reason}")]
     Compression {
-        /// What it should have been.
         encoding: &'static str,
-        /// What is wrong.
         reason: String,
     },
-    /// JSON that is not UTF-8.
     #[error("the body is not UTF-8 (byte {offset})")]
     NotUtf8 {
-        /// The first wrong byte.
+        /// Position of the first byte that is not UTF-8.
         offset: usize,
     },
-    /// Not JSON.
     #[error("the body is not JSON: {reason} (line {line}, column {column}, in item {index})")]
     Syntax {
-        /// The item that is being read, from 0.
+        /// The item in which the error is, from 0.
         index: usize,
-        /// What is wrong.
         reason: String,
-        /// Where, from 1.
+        /// From 1.
         line: usize,
-        /// Where in that line, from 1.
+        /// In bytes, from 1.
         column: usize,
     },
-    /// An item that is not as it must be, where all have to be.
+    /// An item is invalid, and all have to be valid.
     #[error("item {index}: {error}")]
     Item {
-        /// Which item, from 0.
+        /// From 0.
         index: usize,
-        /// What is wrong with it.
         error: ItemError,
     },
-    /// Not an Arrow IPC stream.
-    #[error("the body is no valid Arrow stream: {reason}")]
-    Arrow {
-        /// What is wrong.
-        reason: String,
-    },
-    /// An Arrow stream with other columns.
+    #[error("the body is not a valid Arrow stream: {reason}")]
+    Arrow { reason: String },
+    /// A column of the Arrow stream is missing or has the wrong type.
     #[error(transparent)]
     Columns(#[from] BatchError),
 }
 
-/// Why an item is no part of a batch.
+/// Why an item is not in the batch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ItemError {
-    /// A text longer than [`max_string_bytes`](super::Limits::max_string_bytes).
+    /// A text longer than [`max_string_bytes`](super::BodyLimits::max_string_bytes).
     #[error(
         "{field}: a text of {bytes} bytes, at most {limit} are allowed (shorten it, or raise `api.max_string_bytes`)"
     )]
     TextTooLong {
-        /// Which field of the item.
+        /// Field of the item.
         field: String,
-        /// How long the text is.
         bytes: usize,
-        /// How long it may be.
         limit: u64,
     },
-    /// Something that an item may not have, or not be.
+    /// The item breaks a rule.
     #[error("{}{reason}", field.map(|field| format!("{field}: ")).unwrap_or_default())]
     Invalid {
-        /// Which field of the item, if it is one.
+        /// Field of the item, if the error is in one.
         field: Option<&'static str>,
-        /// What is wrong.
         reason: String,
     },
-    /// A line that is not JSON.
+    /// A line of the body is not JSON.
     #[error("not JSON: {reason} (line {line}, column {column})")]
     Syntax {
-        /// What is wrong.
         reason: String,
-        /// Where in the body, from 1.
+        /// Line of the body, from 1.
         line: usize,
-        /// Where in that line, from 1.
+        /// In bytes, from 1.
         column: usize,
     },
 }
 
 impl ItemError {
-    /// All that [`reason`](Self::reason) can be.
+    /// Every value of [`reason`](Self::reason).
     pub const REASONS: [&'static str; 3] = ["text_too_long", "invalid", "syntax"];
 
-    /// The kind of mistake, in a word.
+    /// The kind of error, as a label of metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -134,9 +114,9 @@ impl ItemError {
         }
     }
 
-    /// What is wrong with the body, were this its only mistake.
+    /// The error of a body in which every item has to be valid.
     #[must_use]
-    pub fn of_item(self, index: usize) -> IngestError {
+    pub fn into_body_error(self, index: usize) -> IngestError {
         match self {
             Self::Syntax {
                 reason,

@@ -1,28 +1,29 @@
 //! Request bodies to batches.
 //!
-//! A body is either Delfin's JSON or an Arrow IPC stream, plain or compressed.
-//! Its valid items become one batch, and each of the others is told with what is
-//! wrong with it; a mistake that is no item's own is the whole body's. What a
-//! body may cost is bounded by [`Limits`] while it is read, not afterwards.
+//! A body is Delfin's JSON or an Arrow IPC stream, plain or compressed. Its valid
+//! items become one batch, and each invalid item is reported with its error; an
+//! error that belongs to no single item is the error of the whole body.
+//! [`BodyLimits`] apply while a body is read, so a body never costs more than they
+//! allow.
 //!
 //! Series keep the order of their points, and batches the order of their items.
-//! In JSON a label, or a field of an alert, may also be a number or a boolean: it
-//! is kept as it is written there. A field of an alert that is `null` is absent;
+//! In JSON a label, or a field of an alert, may also be a number or a boolean: its
+//! JSON text becomes the value. A field of an alert that is `null` is absent;
 //! nothing else may be `null`.
 //!
-//! Knows nothing of HTTP but two header values, and stores nothing.
+//! Knows nothing of HTTP except two header values, and stores nothing.
 
 mod arrow;
-mod body;
+mod decompress;
 mod error;
+mod headers;
 mod json;
-mod media;
 mod rejected;
 mod rules;
 
 pub use error::{IngestError, ItemError};
-pub use media::{Encoding, Format};
-pub use rejected::{Rejected, RejectedItem};
+pub use headers::{BodyEncoding, BodyFormat};
+pub use rejected::{ItemRejection, RejectedItems};
 
 use delfin_plugin_api::Kind;
 
@@ -30,22 +31,20 @@ use crate::batch::AnyBatch;
 
 use crate::config::ApiConfig;
 
-/// A body as it was sent, and what its sender says it is.
+/// The bytes of a body, and what its headers say about them.
 #[derive(Clone, Copy, Debug)]
-pub struct Payload<'a> {
-    /// What the bytes are once they are decompressed.
-    pub format: Format,
-    /// How they are compressed.
-    pub encoding: Encoding,
-    /// The bytes.
+pub struct RequestBody<'a> {
+    /// Format after decompression.
+    pub format: BodyFormat,
+    pub encoding: BodyEncoding,
     pub bytes: &'a [u8],
 }
 
-/// What one body may hold.
+/// Limits of one body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes after decompression, `api.max_decompressed_bytes`. The columns of a
-    /// batch end at 2 GiB, and so does a body, whatever is set here.
+pub struct BodyLimits {
+    /// Bytes after decompression, `api.max_decompressed_bytes`. A higher limit than
+    /// 2 GiB has no effect: the columns of a batch cannot be larger.
     pub max_decompressed_bytes: u64,
     /// Series or alerts, `api.max_rows`.
     pub max_rows: u64,
@@ -53,13 +52,13 @@ pub struct Limits {
     pub max_string_bytes: u64,
 }
 
-impl Default for Limits {
+impl Default for BodyLimits {
     fn default() -> Self {
         Self::from(&ApiConfig::default())
     }
 }
 
-impl From<&ApiConfig> for Limits {
+impl From<&ApiConfig> for BodyLimits {
     fn from(config: &ApiConfig) -> Self {
         Self {
             max_decompressed_bytes: config.max_decompressed_bytes,
@@ -69,65 +68,65 @@ impl From<&ApiConfig> for Limits {
     }
 }
 
-/// What a body holds.
+/// The items of a body.
 #[derive(Debug)]
-pub struct Sifted {
-    /// Its valid items.
+pub struct ParsedBody {
+    /// The valid items.
     pub batch: AnyBatch,
-    /// The others.
-    pub rejected: Rejected,
+    /// The invalid items.
+    pub rejected: RejectedItems,
 }
 
-/// Turns a body into a batch of the wanted kind.
-///
-/// `now_ms`, in milliseconds since the epoch, is when an alert occurred that does
-/// not say so itself.
+/// Parses a body whose items must all be valid. Otherwise as [`parse`].
 ///
 /// # Errors
 ///
-/// The body does not hold such a batch, or more than the limits allow; of its
-/// mistakes the first one.
-pub fn parse(
+/// The first error of the body: it does not hold a batch of this kind, an item is
+/// invalid, or a limit is exceeded.
+pub fn parse_strict(
     kind: Kind,
-    payload: Payload<'_>,
-    limits: &Limits,
+    body: RequestBody<'_>,
+    limits: &BodyLimits,
     now_ms: i64,
 ) -> Result<AnyBatch, IngestError> {
-    let Sifted { batch, rejected } = sift(kind, payload, limits, now_ms)?;
-    rejected.whole(batch)
+    let ParsedBody { batch, rejected } = parse(kind, body, limits, now_ms)?;
+    rejected.require_empty(batch)
 }
 
-/// Turns the valid items of a body into a batch of the wanted kind, which may
-/// then have none. Otherwise as [`parse`].
+/// Parses a body into a batch of its valid items, which may be empty, and the
+/// invalid ones.
+///
+/// `now_ms`, in milliseconds since the Unix epoch, becomes the time of alerts that
+/// have none.
 ///
 /// # Errors
 ///
-/// The body does not hold items, or more than the limits allow.
-pub fn sift(
+/// The body does not hold items of this kind, or a limit is exceeded.
+pub fn parse(
     kind: Kind,
-    payload: Payload<'_>,
-    limits: &Limits,
+    body: RequestBody<'_>,
+    limits: &BodyLimits,
     now_ms: i64,
-) -> Result<Sifted, IngestError> {
-    let bytes = body::decompress(payload.bytes, payload.encoding, limits)?;
+) -> Result<ParsedBody, IngestError> {
+    let bytes = decompress::decompress(body.bytes, body.encoding, limits)?;
     if bytes.is_empty() {
         return Err(IngestError::Empty);
     }
     let (batch, rejected) = match kind {
         Kind::Performance => {
-            let (batch, rejected) = match payload.format {
-                Format::Json => json::performance(&bytes, limits)?,
-                Format::ArrowStream => arrow::performance(bytes, limits)?,
+            let (batch, rejected) = match body.format {
+                BodyFormat::Json => json::performance(&bytes, limits)?,
+                BodyFormat::ArrowStream => arrow::performance(bytes, limits)?,
             };
             (batch.into(), rejected)
         }
         Kind::Alert => {
-            let (batch, rejected) = match payload.format {
-                Format::Json => json::alerts(&bytes, limits, now_ms)?,
-                Format::ArrowStream => arrow::alerts(bytes, limits, now_ms)?,
+            let (batch, rejected) = match body.format {
+                BodyFormat::Json => json::alerts(&bytes, limits, now_ms)?,
+                BodyFormat::ArrowStream => arrow::alerts(bytes, limits, now_ms)?,
             };
             (batch.into(), rejected)
         }
     };
-    Ok(Sifted { batch, rejected })
+    Ok(ParsedBody { batch, rejected })
 }

@@ -1,46 +1,48 @@
-//! What every item must keep to, whatever the format it came in.
+//! Rules for items of every format.
 
 use std::ops::RangeInclusive;
 
 use delfin_plugin_api::text;
 
-/// Labels of one series, and keys of one alert. The exporters' own systems stop
-/// far earlier.
+/// Maximum number of labels of a series, and of fields of an alert. Receivers have
+/// far lower limits.
 pub(super) const MAX_LABELS: usize = 256;
 
-/// From 1970 to the end of the year 9999, in milliseconds: what a date can say,
-/// and what microseconds are caught by.
-pub(super) const TIMES: RangeInclusive<i64> = 0..=253_402_300_799_999;
+/// Valid times in milliseconds since the Unix epoch: up to the end of the year 9999, which
+/// is the last that RFC 3339 can write. Times in microseconds or nanoseconds, a frequent
+/// mistake, are outside.
+pub(super) const VALID_TIMES: RangeInclusive<i64> = 0..=253_402_300_799_999;
 
-/// Why an alert is refused that nothing could tell from another.
-pub(super) const NAMELESS_ALERT: &str = "neither `alert_id` nor `alert_name`";
+/// The error of an alert without identity.
+pub(super) const NAMELESS_ALERT: &str = "has neither `alert_id` nor `alert_name`";
 
-/// Why a time outside [`TIMES`] is refused.
+/// The error of a time outside [`VALID_TIMES`].
 pub(super) fn out_of_range(time: impl std::fmt::Display) -> String {
-    format!("`{time}` is out of range (milliseconds since 1970, up to the year 9999)")
+    format!("`{time}` is out of range (milliseconds since the Unix epoch, up to the year 9999)")
 }
 
-/// Finds a time that comes twice in a series.
+/// Finds a repeated time in a series.
 #[derive(Debug, Default)]
-pub(super) struct Times {
+pub(super) struct TimestampCheck {
     seen: Vec<i64>,
     unordered: bool,
 }
 
-impl Times {
-    /// Begins a series.
+impl TimestampCheck {
+    /// Starts a series.
     pub(super) fn clear(&mut self) {
         self.seen.clear();
         self.unordered = false;
     }
 
-    /// Adds the time of its next point.
+    /// Adds the time of the next point.
     pub(super) fn push(&mut self, time: i64) {
         self.unordered |= self.seen.last().is_some_and(|&last| last >= time);
         self.seen.push(time);
     }
 
-    /// Ends it. Only a series whose points are not in order pays for sorting.
+    /// A repeated time of the series. Times in ascending order, the usual case, cannot
+    /// repeat and are not sorted.
     pub(super) fn repeated(&mut self) -> Option<i64> {
         if !self.unordered {
             return None;
@@ -61,7 +63,7 @@ mod tests {
     use super::*;
 
     fn repeated(times: &[i64]) -> Option<i64> {
-        let mut found = Times::default();
+        let mut found = TimestampCheck::default();
         found.push(1);
         found.clear();
         times.iter().for_each(|&time| found.push(time));

@@ -114,8 +114,8 @@ async fn show_dead_letter(
     let not_found = || ApiError::DeadLetterNotFound { id: id.clone() };
     let DeadLetterRef { kind, number } = DeadLetterRef::parse(&id).ok_or_else(not_found)?;
     let found = blocking(move || {
-        let letter = journals.of(kind).backend().dead_letter(number)?;
-        Ok::<_, ReadError>(letter.map(|letter| DeadLetterContentView::new(kind, letter)))
+        let stored = journals.of(kind).backend().dead_letter(number)?;
+        Ok::<_, ReadError>(stored.map(|stored| DeadLetterContentView::new(kind, stored)))
     });
     found.await??.map(Json).ok_or_else(not_found)
 }
@@ -201,11 +201,11 @@ fn list(
     for kind in KINDS {
         let limit = selection.limit.map(|limit| limit - views.len() as u64);
         if let Some(filter) = selection.filter(kind, limit) {
-            let letters = journals.of(kind).backend().dead_letters(&filter)?;
+            let stored = journals.of(kind).backend().dead_letters(&filter)?;
             views.extend(
-                letters
+                stored
                     .into_iter()
-                    .map(|letter| DeadLetterView::new(kind, letter)),
+                    .map(|stored| DeadLetterView::new(kind, stored)),
             );
         }
     }
@@ -222,11 +222,11 @@ fn count(journal: &dyn Journal, filter: DeadLetterFilter) -> Result<DeadLetterCo
         ..filter
     };
     let mut count = DeadLetterCount::default();
-    for letter in journal.dead_letters(&unlimited)? {
-        if letter.replayed_ms.is_none() && count.dead_letters < limit {
+    for stored in journal.dead_letters(&unlimited)? {
+        if stored.replayed_ms.is_none() && count.dead_letters < limit {
             count.dead_letters += 1;
-            count.items += letter.dead_letter.header.items;
-            count.bytes += letter.bytes;
+            count.items += stored.dead_letter.header.items;
+            count.bytes += stored.bytes;
         }
     }
     Ok(count)

@@ -57,7 +57,7 @@ pub(super) struct DeadLetterView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeadLetterContentView {
     #[serde(flatten)]
-    letter: DeadLetterView,
+    dead_letter: DeadLetterView,
     /// The series or alerts in Delfin's JSON, which `/v1/ingest` accepts; empty if the
     /// content cannot be read.
     #[schema(value_type = Vec<Object>)]
@@ -68,7 +68,7 @@ pub(super) struct DeadLetterContentView {
 
 impl DeadLetterView {
     pub(super) fn new(kind: Kind, stored: StoredDeadLetter) -> Self {
-        let letter = stored.dead_letter;
+        let dead_letter = stored.dead_letter;
         let id = DeadLetterRef {
             kind,
             number: stored.id,
@@ -76,19 +76,19 @@ impl DeadLetterView {
         Self {
             id: id.to_string(),
             exporter: stored.exporter,
-            plugin_version: letter.plugin_version,
-            batch_id: letter.header.batch_id,
-            first_row: letter.first_row,
-            rows: letter.rows,
-            items: letter.header.items,
-            origin: letter.header.origin.as_str(),
-            storage_id: letter.header.storage_id,
-            accepted_at: rfc3339(letter.header.accepted_ms),
-            outcome: outcome(OutcomeCode(letter.code)),
-            reason: letter.reason,
-            attempts: letter.attempts,
-            first_tried_at: rfc3339(letter.first_ms),
-            last_tried_at: rfc3339(letter.last_ms),
+            plugin_version: dead_letter.plugin_version,
+            batch_id: dead_letter.header.batch_id,
+            first_row: dead_letter.first_row,
+            rows: dead_letter.rows,
+            items: dead_letter.header.items,
+            origin: dead_letter.header.origin.as_str(),
+            storage_id: dead_letter.header.storage_id,
+            accepted_at: rfc3339(dead_letter.header.accepted_ms),
+            outcome: outcome(OutcomeCode(dead_letter.code)),
+            reason: dead_letter.reason,
+            attempts: dead_letter.attempts,
+            first_tried_at: rfc3339(dead_letter.first_ms),
+            last_tried_at: rfc3339(dead_letter.last_ms),
             bytes: stored.bytes,
             replayed_at: stored.replayed_ms.map(rfc3339),
         }
@@ -103,7 +103,7 @@ impl DeadLetterContentView {
             Err(reason) => (Vec::new(), Some(reason)),
         };
         Self {
-            letter: DeadLetterView::new(kind, stored),
+            dead_letter: DeadLetterView::new(kind, stored),
             content,
             content_error,
         }

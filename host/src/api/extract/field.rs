@@ -1,4 +1,4 @@
-//! Fields of a request: why one is invalid, and how JSON becomes typed fields.
+//! NamedValues of a request: why one is invalid, and how JSON becomes typed fields.
 //!
 //! serde's own errors show the value that was sent, which may be a password.
 //! [`FieldError`] names the field by its path and what the field must be, and
@@ -145,7 +145,7 @@ impl<'de> Deserializer<'de> for JsonField {
             Value::Object(fields) => {
                 let fields = fields.into_iter();
                 let fields = fields.map(|(name, value)| (name, JsonField(value)));
-                visitor.visit_map(Fields::new(fields))
+                visitor.visit_map(NamedValues::new(fields))
             }
         }
     }
@@ -207,13 +207,13 @@ impl<'de> IntoDeserializer<'de, FieldError> for JsonField {
 
 /// Named values on their way into the fields of a struct. An error in a value gets
 /// the name of the field.
-pub(super) struct Fields<I, V> {
+pub(super) struct NamedValues<I, V> {
     pairs: I,
     /// The field whose name was read and whose value was not.
     current: Option<(String, V)>,
 }
 
-impl<I, V> Fields<I, V> {
+impl<I, V> NamedValues<I, V> {
     pub(super) fn new(pairs: I) -> Self {
         Self {
             pairs,
@@ -222,7 +222,7 @@ impl<I, V> Fields<I, V> {
     }
 }
 
-impl<'de, I, V> MapAccess<'de> for Fields<I, V>
+impl<'de, I, V> MapAccess<'de> for NamedValues<I, V>
 where
     I: Iterator<Item = (String, V)>,
     V: Deserializer<'de, Error = FieldError>,

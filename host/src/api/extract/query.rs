@@ -14,7 +14,7 @@ use serde::{
 };
 use utoipa::{IntoParams, openapi::path::ParameterIn};
 
-use super::field::{FieldError, Fields, list};
+use super::field::{FieldError, NamedValues, list};
 use crate::api::error::ApiError;
 
 /// The query of one of the host's own calls. An unknown or repeated parameter is
@@ -30,7 +30,7 @@ pub(in crate::api) struct DelfinQuery<T>(pub(in crate::api) T);
 impl<T: DeserializeOwned + IntoParams> Query<T> {
     pub(in crate::api) fn read(uri: &Uri) -> Result<Self, ApiError> {
         let pairs = pairs(uri)?;
-        // Most requests have no query, and the list of names is made anew each time.
+        // Most requests have no query, and the list of names is built for every request.
         if !pairs.is_empty() {
             let known = known::<T>();
             for (index, (name, _)) in pairs.iter().enumerate() {
@@ -111,7 +111,7 @@ fn unknown(known: &[String]) -> ApiError {
 fn typed<T: DeserializeOwned>(pairs: Vec<(String, String)>) -> Result<T, ApiError> {
     let values = pairs.into_iter();
     let values = values.map(|(name, text)| (name, QueryValue(text)));
-    T::deserialize(MapAccessDeserializer::new(Fields::new(values)))
+    T::deserialize(MapAccessDeserializer::new(NamedValues::new(values)))
         .map_err(|error| ApiError::invalid(error.describe("the query")))
 }
 

@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct DeliveryState {
     /// Whether every exporter is done with the batch.
-    pub(super) settled: bool,
+    pub(super) done: bool,
     /// The batch at each exporter; `None` if the journal does not know it any more.
     pub(super) exporters: Option<Vec<BatchState>>,
 }
@@ -33,32 +33,29 @@ pub(super) async fn wait(
     deadline: Instant,
     mut phase: watch::Receiver<Phase>,
 ) -> DeliveryState {
-    let mut settled = journal.backend().commits();
+    let mut commits = journal.backend().commits();
     let mut exporters = None;
     loop {
         // Marked before the read, so that a change during the read wakes the wait below.
-        settled.mark_unchanged();
+        commits.mark_unchanged();
         let Some(info) = find(journal, receipt.batch_id).await else {
             // A batch is deleted after every exporter is done with it, and its key lives
             // longer: a repeated request finds no batch because it was delivered. But a
             // journal that was found damaged forgets batches and keys alike, so a batch
             // that was seen in this loop, or was accepted just now, may be lost.
-            let settled = receipt.repeated && exporters.is_none();
-            return DeliveryState { settled, exporters };
+            let done = receipt.repeated && exporters.is_none();
+            return DeliveryState { done, exporters };
         };
-        let settled_by_all = info.exporters.iter().all(|state| state.committed);
+        let done = info.exporters.iter().all(|state| state.committed);
         exporters = Some(info.exporters);
-        let goes_on = !settled_by_all
+        let goes_on = !done
             && tokio::select! {
-                changed = settled.changed() => changed.is_ok(),
+                changed = commits.changed() => changed.is_ok(),
                 () = sleep_until(deadline) => false,
                 _ = phase.wait_for(|phase| *phase == Phase::Aborting) => false,
             };
         if !goes_on {
-            return DeliveryState {
-                settled: settled_by_all,
-                exporters,
-            };
+            return DeliveryState { done, exporters };
         }
     }
 }

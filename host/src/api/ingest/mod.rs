@@ -31,7 +31,7 @@ use super::{
 use crate::{
     batch::{AnyBatch, NewBatch},
     clock::now_ms,
-    ingest::{self, Payload, Rejected, Sifted},
+    ingest::{self, ParsedBody, RejectedItems, RequestBody},
 };
 
 pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
@@ -152,22 +152,22 @@ async fn parse(
     state: &IngestState,
     kind: Kind,
     request: IngestRequest,
-) -> Result<(NewBatch, Rejected), ApiError> {
+) -> Result<(NewBatch, RejectedItems), ApiError> {
     let limits = state.limits;
     let metrics = state.metrics.clone();
     // The semaphore is never closed, so this waits and does not fail.
     let permit = Arc::clone(&state.parsing).acquire_owned().await;
     let parsed = blocking(move || {
         let _permit = permit;
-        let payload = Payload {
+        let body = RequestBody {
             format: request.format,
             encoding: request.encoding,
             bytes: &request.bytes,
         };
-        let Sifted { batch, rejected } = ingest::sift(kind, payload, &limits, now_ms())?;
+        let ParsedBody { batch, rejected } = ingest::parse(kind, body, &limits, now_ms())?;
         metrics.rejected(kind, &rejected);
         let (batch, rejected) = if request.strict || batch.row_count() == 0 {
-            (rejected.whole(batch)?, Rejected::default())
+            (rejected.require_empty(batch)?, RejectedItems::default())
         } else {
             (batch, rejected)
         };

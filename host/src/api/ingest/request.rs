@@ -24,7 +24,7 @@ use crate::{
         extract::{Query, body},
         state::{HostPhase, MaxBodyBytes},
     },
-    ingest::{Encoding, Format},
+    ingest::{BodyEncoding, BodyFormat},
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -46,8 +46,8 @@ pub(super) struct IngestRequest {
     /// Whether nothing is kept unless every item is valid.
     pub(super) strict: bool,
     pub(super) ack: Ack,
-    pub(super) format: Format,
-    pub(super) encoding: Encoding,
+    pub(super) format: BodyFormat,
+    pub(super) encoding: BodyEncoding,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -131,8 +131,8 @@ async fn read(
         ack: query.ack(headers.wait)?,
         strict: query.strict,
         idempotency_key: headers.idempotency_key,
-        format: Format::from_content_type(content_type.as_deref())?,
-        encoding: Encoding::from_content_encoding(headers.encoding.as_deref())?,
+        format: BodyFormat::from_content_type(content_type.as_deref())?,
+        encoding: BodyEncoding::from_content_encoding(headers.encoding.as_deref())?,
         bytes: body::read(content, max_bytes).await?,
     })
 }

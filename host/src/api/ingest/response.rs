@@ -16,7 +16,7 @@ use crate::{
         batches::{BatchExporterView, exporter_views},
         extract::Json,
     },
-    ingest::{Rejected, RejectedItem},
+    ingest::{ItemRejection, RejectedItems},
     journal::Receipt,
 };
 
@@ -28,7 +28,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 pub(super) struct Acceptance {
     pub(super) receipt: Receipt,
     /// Items of the body that are not in the batch.
-    pub(super) rejected: Rejected,
+    pub(super) rejected: RejectedItems,
     /// How far the batch was delivered, if the client waited for it.
     pub(super) delivery: Option<DeliveryState>,
     /// How long the client could wait, if it chose the wait.
@@ -98,8 +98,8 @@ struct RejectedItemView {
 impl IntoResponse for Acceptance {
     fn into_response(self) -> Response {
         let receipt = self.receipt;
-        let settled = self.delivery.as_ref().is_some_and(|state| state.settled);
-        let (status, state) = if settled {
+        let done = self.delivery.as_ref().is_some_and(|state| state.done);
+        let (status, state) = if done {
             (StatusCode::OK, "settled")
         } else {
             (StatusCode::ACCEPTED, "durable")
@@ -133,7 +133,7 @@ impl IntoResponse for Acceptance {
     }
 }
 
-fn rejected_view(item: &RejectedItem) -> RejectedItemView {
+fn rejected_view(item: &ItemRejection) -> RejectedItemView {
     RejectedItemView {
         index: item.index,
         line: item.line,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-use super::page::Page;
+use super::family::FamilyWriter;
 use crate::alert::ActiveAlerts;
 
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct AlertCollector(pub(super) ActiveAlerts);
 impl Collector for AlertCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let stats = self.0.stats();
-        let mut page = Page::new(encoder);
+        let mut page = FamilyWriter::new(encoder);
         let active = stats.active.into_iter();
         page.gauge(
             "active_alerts",

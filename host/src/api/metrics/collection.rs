@@ -7,7 +7,7 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue},
 };
 
-use super::page::Page;
+use super::family::FamilyWriter;
 use crate::collect::{CollectMonitor, CollectStats};
 
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub(super) struct CollectionCollector(pub(super) CollectMonitor);
 
 impl Collector for CollectionCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut table = Table {
-            page: Page::new(encoder),
+        let mut table = StorageTable {
+            page: FamilyWriter::new(encoder),
             storages: self.0.stats().into_iter().collect(),
         };
         table.count(
@@ -58,12 +58,12 @@ impl Collector for CollectionCollector {
     }
 }
 
-struct Table<'p> {
-    page: Page<'p>,
+struct StorageTable<'p> {
+    page: FamilyWriter<'p>,
     storages: Vec<(String, CollectStats)>,
 }
 
-impl Table<'_> {
+impl StorageTable<'_> {
     fn count<V: EncodeCounterValue>(
         &mut self,
         name: &str,

@@ -11,7 +11,7 @@ use prometheus_client::{
 
 use crate::{
     api::ApiError,
-    ingest::{ItemError, Rejected},
+    ingest::{ItemError, RejectedItems},
     journal::Receipt,
 };
 
@@ -108,7 +108,7 @@ impl IngestMetrics {
             .inc();
     }
 
-    pub(in crate::api) fn rejected(&self, kind: Kind, rejected: &Rejected) {
+    pub(in crate::api) fn rejected(&self, kind: Kind, rejected: &RejectedItems) {
         for (reason, items) in rejected.by_reason() {
             let labels = with(kind, "reason", reason);
             self.rejected.get_or_create(&labels).inc_by(items);

@@ -7,7 +7,7 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue},
 };
 
-use super::page::Page;
+use super::family::FamilyWriter;
 use crate::{
     batch_journal::{BatchJournal, BatchJournals},
     clock::now_ms,
@@ -20,8 +20,8 @@ pub(super) struct JournalCollector(pub(super) BatchJournals);
 impl Collector for JournalCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let journals = [&self.0.performance, &self.0.alerts].into_iter();
-        let mut page = Table {
-            page: Page::new(encoder),
+        let mut page = JournalTable {
+            page: FamilyWriter::new(encoder),
             journals: journals.filter_map(|journal| read(journal)).collect(),
         };
         page.gauge("journal_bytes", "Size of the records.", |s| Some(s.bytes))?;
@@ -46,7 +46,7 @@ impl Collector for JournalCollector {
         )?;
         page.gauge(
             "journal_oldest_record_age_seconds",
-            "Age of the oldest record; 0 if there is none.",
+            "Age of the oldest record; 0 without records.",
             |s| Some(age_seconds(s)),
         )?;
         page.counter(
@@ -78,12 +78,12 @@ impl Collector for JournalCollector {
     }
 }
 
-struct Table<'p> {
-    page: Page<'p>,
+struct JournalTable<'p> {
+    page: FamilyWriter<'p>,
     journals: Vec<(&'static str, JournalStats)>,
 }
 
-impl Table<'_> {
+impl JournalTable<'_> {
     fn gauge<V: EncodeGaugeValue>(
         &mut self,
         name: &str,

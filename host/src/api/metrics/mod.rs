@@ -6,9 +6,9 @@
 mod alerts;
 mod collection;
 mod exporters;
+mod family;
 mod ingest;
 mod journals;
-mod page;
 mod plugins;
 mod process;
 mod text;
@@ -23,21 +23,31 @@ use axum::{
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
 pub(super) use self::ingest::IngestMetrics;
-use super::{blocking, error::ApiError, state::ApiParts};
+use super::{blocking, error::ApiError};
+use crate::{
+    alert::ActiveAlerts,
+    batch_journal::BatchJournals,
+    exporters::{ExporterSet, Reloader},
+    storages::Storages,
+};
 
 const PREFIX: &str = "delfin_host";
 
 /// A registry with the collectors of everything that the host knows at any time.
-pub(super) fn registry(parts: &ApiParts) -> Registry {
+pub(super) fn registry(
+    journals: &BatchJournals,
+    exporters: &ExporterSet,
+    reloader: &Reloader,
+    alerts: &ActiveAlerts,
+    storages: &Storages,
+) -> Registry {
     let mut registry = Registry::with_prefix(PREFIX);
-    registry.register_collector(Box::new(journals::JournalCollector(parts.journals.clone())));
-    registry.register_collector(Box::new(exporters::ExporterCollector(
-        parts.exporters.clone(),
-    )));
-    registry.register_collector(Box::new(plugins::PluginCollector(parts.reloader.plugins())));
-    registry.register_collector(Box::new(alerts::AlertCollector(parts.alerts.clone())));
+    registry.register_collector(Box::new(journals::JournalCollector(journals.clone())));
+    registry.register_collector(Box::new(exporters::ExporterCollector(exporters.clone())));
+    registry.register_collector(Box::new(plugins::PluginCollector(reloader.plugins())));
+    registry.register_collector(Box::new(alerts::AlertCollector(alerts.clone())));
     registry.register_collector(Box::new(collection::CollectionCollector(
-        parts.storages.monitor(),
+        storages.monitor(),
     )));
     registry.register_collector(Box::new(process::ProcessCollector::started_now()));
     registry

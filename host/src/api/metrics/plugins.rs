@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 use tokio::sync::watch;
 
-use super::page::Page;
+use super::family::FamilyWriter;
 use crate::plugin::PluginView;
 
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct PluginCollector(pub(super) watch::Receiver<Arc<[PluginView]>>)
 impl Collector for PluginCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let plugins = Arc::clone(&self.0.borrow());
-        let mut page = Page::new(encoder);
+        let mut page = FamilyWriter::new(encoder);
         let used = plugins.iter().filter(|plugin| plugin.refused.is_none());
         let infos = used.map(|plugin| {
             let known = |fact: &'_ Option<String>| fact.clone().unwrap_or_default();

@@ -5,7 +5,7 @@ use std::{fmt, iter::once};
 use procfs::process;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-use super::page::Page;
+use super::family::FamilyWriter;
 use crate::clock::now_ms;
 
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl ProcessCollector {
 
 impl Collector for ProcessCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut page = Page::new(encoder);
+        let mut page = FamilyWriter::new(encoder);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         page.info("build", "Version of the host.", once(version))?;
         page.single_gauge(

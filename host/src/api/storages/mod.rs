@@ -29,7 +29,7 @@ use super::{
     state::{ApiState, HostPhase},
 };
 use crate::storages::{StorageError, Storages};
-use query::{ListStoragesQuery, Page};
+use query::{ListStoragesQuery, StoragePage};
 use request::RegisterStorageRequest;
 use view::StorageView;
 
@@ -112,7 +112,7 @@ async fn list_storages(
     State(storages): State<Arc<Storages>>,
     DelfinQuery(query): DelfinQuery<ListStoragesQuery>,
 ) -> Result<Json<ListStoragesResponse>, ApiError> {
-    let page = Page::new(query)?;
+    let page = StoragePage::new(query)?;
     let views = storages.list().iter().map(StorageView::new).collect();
     Ok(Json(ListStoragesResponse {
         storages: page.select(views)?,

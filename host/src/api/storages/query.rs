@@ -60,16 +60,16 @@ pub(super) struct ListAlertsQuery {
 
 /// A part of the list of storages, in an order.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct StoragePage {
     limit: usize,
     offset: usize,
     marker: Option<String>,
-    sort: Vec<(String, Direction)>,
+    sort: Vec<(String, SortDirection)>,
     filters: Vec<(&'static str, String)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
+enum SortDirection {
     Ascending,
     Descending,
 }
@@ -89,7 +89,7 @@ impl ListAlertsQuery {
     }
 }
 
-impl Page {
+impl StoragePage {
     pub(super) fn new(query: ListStoragesQuery) -> Result<Self, ApiError> {
         let filters = [
             ("name", query.name),
@@ -148,8 +148,8 @@ impl Page {
     fn compare(&self, a: &Map<String, Value>, b: &Map<String, Value>) -> Ordering {
         let of = |key: &str| compare(a.get(key), b.get(key));
         let mut orders = self.sort.iter().map(|(key, direction)| match direction {
-            Direction::Ascending => of(key),
-            Direction::Descending => of(key).reverse(),
+            SortDirection::Ascending => of(key),
+            SortDirection::Descending => of(key).reverse(),
         });
         // Without a last key that is unique, pages could overlap.
         let unequal = orders.find(|order| order.is_ne());
@@ -193,7 +193,7 @@ fn sort(
     sort: Option<&str>,
     key: Option<&str>,
     direction: Option<&str>,
-) -> Result<Vec<(String, Direction)>, ApiError> {
+) -> Result<Vec<(String, SortDirection)>, ApiError> {
     let mut keys = Vec::new();
     if let Some(sort) = sort {
         for part in sort.split(',') {
@@ -207,15 +207,17 @@ fn sort(
     if keys.iter().any(|(key, _)| key.is_empty()) {
         return Err(ApiError::invalid("Invalid sort key"));
     }
-    let first = keys.first().map_or(Direction::Descending, |(_, dir)| *dir);
+    let first = keys
+        .first()
+        .map_or(SortDirection::Descending, |(_, dir)| *dir);
     keys.push(("created_at".to_owned(), first));
     Ok(keys)
 }
 
-fn direction(text: &str) -> Result<Direction, ApiError> {
+fn direction(text: &str) -> Result<SortDirection, ApiError> {
     match text {
-        "asc" => Ok(Direction::Ascending),
-        "desc" => Ok(Direction::Descending),
+        "asc" => Ok(SortDirection::Ascending),
+        "desc" => Ok(SortDirection::Descending),
         _ => Err(ApiError::invalid(
             "Unknown sort direction, must be 'desc' or 'asc'.",
         )),

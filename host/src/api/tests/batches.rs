@@ -22,7 +22,7 @@ fn a_batch_is_durable_until_every_exporter_is_done_with_it() {
         })
     };
     assert_eq!(shown(), view("durable", "pending"));
-    host.settle(last(&host).seq, 2);
+    host.deliver(last(&host).seq, 2);
     assert_eq!(shown(), view("settled", "settled"));
 }
 
@@ -49,7 +49,7 @@ fn an_unknown_batch_is_404() {
 }
 
 #[test]
-fn what_is_no_batch_id_is_400() {
+fn an_invalid_batch_id_is_400() {
     let host = Host::start();
     for path in ["/v1/batches/7", "/v1/batches/%ff"] {
         let message = "Invalid input received. `batch_id` is not a UUID";

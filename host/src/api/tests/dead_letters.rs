@@ -8,17 +8,17 @@ use crate::{
     journal::{Commit, DeadLetter, Position},
 };
 
-/// A host whose exporter has given up on batches, for these reasons.
+/// A host with one dead letter for each reason.
 fn host_with(reasons: &[&str]) -> Host {
     let host = Host::start();
     for reason in reasons {
         assert_eq!(host.post("/v1/ingest/performance", TWO_POINTS).status, 202);
-        give_up(&host, reason);
+        dead_letter(&host, reason);
     }
     host
 }
 
-fn give_up(host: &Host, reason: &str) {
+fn dead_letter(host: &Host, reason: &str) {
     let journal = host.journals.of(Kind::Performance);
     let next = journal.cursors().unwrap()[0].next.seq;
     let record = journal.read(next).unwrap().unwrap();
@@ -35,21 +35,21 @@ fn give_up(host: &Host, reason: &str) {
         last_ms: 1_700_000_001_000,
         payload: record.payload,
     };
-    let settlement = Commit {
+    let commit = Commit {
         through: Position::after(record.seq),
         dead_letters: vec![letter],
         ..Commit::default()
     };
     host.runtime
-        .block_on(journal.commit(EXPORTER, settlement))
+        .block_on(journal.commit(EXPORTER, commit))
         .unwrap();
 }
 
 fn ids(host: &Host, query: &str) -> Vec<String> {
     let json = host.get(&format!("/v1/dead-letters{query}")).json();
-    let letters = json["dead_letters"].as_array().unwrap().iter();
-    letters
-        .map(|letter| letter["id"].as_str().unwrap().to_owned())
+    let shown = json["dead_letters"].as_array().unwrap().iter();
+    shown
+        .map(|dead_letter| dead_letter["id"].as_str().unwrap().to_owned())
         .collect()
 }
 
@@ -63,12 +63,12 @@ fn post(host: &Host, action: &str, body: &Value) -> Value {
 fn a_dead_letter_is_shown_with_its_outcome() {
     let host = host_with(&["no such metric"]);
     let mut json = host.get("/v1/dead-letters").json();
-    let letter = &mut json["dead_letters"][0];
+    let shown = &mut json["dead_letters"][0];
     for particular in ["batch_id", "accepted_at", "bytes"] {
-        assert!(!letter[particular].take().is_null(), "{particular}");
+        assert!(!shown[particular].take().is_null(), "{particular}");
     }
     assert_eq!(
-        *letter,
+        *shown,
         json!({
             "id": "performance-1",
             "exporter": EXPORTER,
@@ -214,7 +214,7 @@ fn a_dead_letter_whose_content_cannot_be_read_is_shown() {
         .dead_letter(crate::journal::DeadLetterId(1))
         .unwrap()
         .unwrap();
-    let settlement = Commit {
+    let commit = Commit {
         through: Position::after(record.seq),
         dead_letters: vec![DeadLetter {
             header: record.header,
@@ -223,8 +223,8 @@ fn a_dead_letter_whose_content_cannot_be_read_is_shown() {
         }],
         ..Commit::default()
     };
-    let settled = host.runtime.block_on(journal.commit(EXPORTER, settlement));
-    settled.unwrap();
+    let committed = host.runtime.block_on(journal.commit(EXPORTER, commit));
+    committed.unwrap();
     let shown = host.get("/v1/dead-letters/performance-2").json();
     assert_eq!(shown["content"], json!([]));
     assert!(shown["content_error"].is_string());

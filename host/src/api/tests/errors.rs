@@ -26,7 +26,7 @@ fn an_unknown_path_is_404() {
 }
 
 #[test]
-fn another_method_is_405_with_those_that_are_allowed() {
+fn a_method_that_is_not_allowed_is_405_with_the_allowed_ones() {
     let host = Host::start();
     let check = |method, path, allowed| {
         let answer = host.send(method, path, &[], b"");
@@ -43,7 +43,7 @@ fn another_method_is_405_with_those_that_are_allowed() {
 }
 
 #[test]
-fn a_panic_is_500_and_says_nothing() {
+fn a_panic_is_500_without_details() {
     async fn panics() -> &'static str {
         panic!("on purpose")
     }
@@ -66,7 +66,7 @@ fn a_panic_is_500_and_says_nothing() {
 }
 
 #[test]
-fn a_body_that_breaks_off_is_400_and_kept_nowhere() {
+fn a_body_that_is_cut_off_is_400_and_not_kept() {
     let host = Host::start();
     let mut stream = TcpStream::connect(host.address()).unwrap();
     stream

@@ -3,10 +3,10 @@ use serde_json::json;
 use super::host::{EXPORTER, Host, TWO_POINTS, last};
 
 #[test]
-fn an_exporter_is_shown_with_what_became_of_its_items() {
+fn an_exporter_is_shown_with_its_counts() {
     let host = Host::start();
     host.post("/v1/ingest/performance", TWO_POINTS);
-    host.settle(last(&host).seq, 2);
+    host.deliver(last(&host).seq, 2);
     let answer = host.get("/v1/exporters");
     assert_eq!(answer.status, 200);
     assert_eq!(
@@ -30,12 +30,12 @@ fn an_exporter_is_shown_with_what_became_of_its_items() {
 }
 
 #[test]
-fn what_waits_is_pending() {
+fn items_that_are_not_delivered_are_pending() {
     let host = Host::start();
     for _ in 0..3 {
         host.post("/v1/ingest/performance", TWO_POINTS);
     }
-    host.settle(crate::batch::Seq(1), 2);
+    host.deliver(crate::batch::Seq(1), 2);
     let exporter = &host.get("/v1/exporters").json()["exporters"][0];
     assert_eq!(
         (&exporter["pending"], &exporter["delivered"]),

@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[test]
-fn a_host_that_runs_is_ready_and_names_who_is_not_well() {
+fn a_running_host_is_ready_and_names_exporters_that_are_not_well() {
     let host = Host::start();
     assert_eq!(host.get("/healthz").json(), json!({"status": "ok"}));
     let answer = host.get("/readyz");
@@ -25,7 +25,7 @@ fn a_host_that_runs_is_ready_and_names_who_is_not_well() {
 }
 
 #[test]
-fn a_host_that_drains_takes_nothing_and_tells_the_rest() {
+fn a_draining_host_accepts_no_batch_and_still_answers() {
     let host = Host::start();
     host.phase.send(Phase::Draining).unwrap();
     let answer = host.post("/v1/ingest/performance", TWO_POINTS);
@@ -47,7 +47,7 @@ fn a_host_that_drains_takes_nothing_and_tells_the_rest() {
 }
 
 #[test]
-fn a_host_without_room_on_its_disk_is_not_ready() {
+fn a_host_with_a_full_disk_is_not_ready() {
     let journal = JournalConfig {
         min_free_bytes: u64::MAX,
         ..JournalConfig::default()
@@ -64,7 +64,7 @@ fn a_host_without_room_on_its_disk_is_not_ready() {
 }
 
 #[test]
-fn a_request_under_way_is_answered_though_the_host_stops() {
+fn a_request_in_progress_is_answered_when_the_host_stops() {
     let mut host = Host::start();
     let mut stream = TcpStream::connect(host.address()).unwrap();
     let (head, tail) = TWO_POINTS.split_at(10);

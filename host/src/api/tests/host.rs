@@ -174,11 +174,11 @@ impl Host {
     }
 
     /// Says that the exporter has delivered these items.
-    pub(super) fn settle(&self, through: Seq, items: u64) {
-        let settlement = Commit::delivered(Position::after(through), items);
+    pub(super) fn deliver(&self, through: Seq, items: u64) {
+        let commit = Commit::delivered(Position::after(through), items);
         let journal = self.journals.of(Kind::Performance);
-        let settled = self.runtime.block_on(journal.commit(EXPORTER, settlement));
-        settled.unwrap();
+        let committed = self.runtime.block_on(journal.commit(EXPORTER, commit));
+        committed.unwrap();
     }
 }
 

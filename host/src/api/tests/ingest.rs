@@ -63,7 +63,7 @@ fn a_batch_that_was_answered_202_is_in_the_journal() {
 }
 
 #[test]
-fn alerts_go_into_their_own_lane() {
+fn alerts_go_into_the_alert_journal() {
     let host = Host::start();
     let alerts = r#"[{"storage_id":"s1","alert_id":"1","alert_name":"n","severity":"Major","category":"Fault","occur_time":1000},
                      {"storage_id":"s2","alert_id":"2","alert_name":"n","severity":"Major","category":"Fault","occur_time":1000}]"#;
@@ -143,7 +143,7 @@ fn a_repeated_key_gets_the_first_receipt() {
 }
 
 #[test]
-fn a_key_that_is_none_is_refused() {
+fn an_invalid_key_is_refused() {
     let host = Host::start();
     let headers = [
         ("Content-Type", "application/json"),
@@ -163,7 +163,7 @@ fn a_key_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_body_past_the_limit_is_413() {
+fn a_body_larger_than_the_limit_is_413() {
     let limit = TWO_POINTS.len() as u64 - 1;
     let config = ApiConfig {
         max_body_bytes: limit,
@@ -182,7 +182,7 @@ fn a_body_past_the_limit_is_413() {
 }
 
 #[test]
-fn a_bomb_is_413() {
+fn a_body_that_expands_beyond_the_limit_is_413() {
     let config = ApiConfig {
         max_decompressed_bytes: 100_000,
         ..ApiConfig::default()
@@ -203,7 +203,7 @@ fn a_bomb_is_413() {
 }
 
 #[test]
-fn what_is_no_batch_is_400_and_names_the_item() {
+fn a_body_that_is_not_a_batch_is_400_and_the_item_is_named() {
     let host = Host::start();
     let check = |body: &str, code: &str, part: &str| {
         let answer = host.post("/v1/ingest/performance", body);
@@ -224,7 +224,7 @@ fn what_is_no_batch_is_400_and_names_the_item() {
 }
 
 #[test]
-fn a_refused_batch_does_not_come_back_in_the_answer() {
+fn the_answer_to_a_refused_batch_does_not_repeat_it() {
     let host = Host::start();
     let body = r#"[{"name":"a","labels":{"password":"hunter2"},"values":{"now":1}}]"#;
     let answer = host.post("/v1/ingest/performance", body);
@@ -233,7 +233,7 @@ fn a_refused_batch_does_not_come_back_in_the_answer() {
 }
 
 #[test]
-fn another_content_type_or_encoding_is_415() {
+fn an_unsupported_content_type_or_encoding_is_415() {
     let host = Host::start();
     let check = |headers: &[(&str, &str)], code: &str, message: &str| {
         let answer = host.send("POST", "/v1/ingest/alerts", headers, b"[]");
@@ -257,7 +257,7 @@ fn another_content_type_or_encoding_is_415() {
 }
 
 #[test]
-fn whoever_waits_to_be_asked_for_too_large_a_body_is_not_asked() {
+fn a_client_that_expects_continue_is_refused_before_it_sends_a_large_body() {
     let host = Host::start();
     let mut stream = TcpStream::connect(host.address()).unwrap();
     let head = "POST /v1/ingest/alerts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
@@ -285,7 +285,7 @@ fn a_journal_that_is_full_for_a_required_exporter_is_429() {
 }
 
 #[test]
-fn a_closed_journal_is_503_with_a_time_to_come_back() {
+fn a_closed_journal_is_503_with_retry_after() {
     let host = Host::start();
     host.journals.performance.close();
     let answer = host.post("/v1/ingest/performance", TWO_POINTS);

@@ -134,7 +134,7 @@ fn what_came_in_is_counted() {
 fn each_item_of_an_exporter_is_counted_once() {
     let host = Host::start();
     host.post("/v1/ingest/performance", TWO_POINTS);
-    host.settle(last(&host).seq, 2);
+    host.deliver(last(&host).seq, 2);
     host.post("/v1/ingest/performance", TWO_POINTS);
     let page = scrape(&host);
     for series in [
@@ -154,7 +154,7 @@ fn each_item_of_an_exporter_is_counted_once() {
 }
 
 #[test]
-fn whoever_accepts_openmetrics_gets_it() {
+fn a_client_that_accepts_openmetrics_gets_it() {
     let host = Host::start();
     let accept = [(
         "Accept",

@@ -1,4 +1,4 @@
-//! What a sender is told of its batch: what is not in it, and what became of it.
+//! Receipts: rejected items, and the state of the batch at each exporter.
 
 use std::thread;
 
@@ -28,7 +28,7 @@ fn exporters(state: &str) -> Value {
     json!([{"name": EXPORTER, "state": state, "dead_lettered": 0}])
 }
 
-/// Posts two points, and does something once they are durable.
+/// Posts two points, and runs `then` when they are durable.
 fn post_and(host: &Host, query: &str, headers: &[(&str, &str)], then: impl FnOnce()) -> Answer {
     let mut head = host.journals.of(Kind::Performance).head();
     head.mark_unchanged();
@@ -41,7 +41,7 @@ fn post_and(host: &Host, query: &str, headers: &[(&str, &str)], then: impl FnOnc
 }
 
 #[test]
-fn the_valid_items_are_kept_and_the_others_are_named() {
+fn the_valid_items_are_kept_and_the_others_are_reported() {
     let host = Host::start();
     let answer = post(&host, "", &[], PARTLY);
     let batch_id = answer.batch_id();
@@ -68,7 +68,7 @@ fn the_valid_items_are_kept_and_the_others_are_named() {
 }
 
 #[test]
-fn only_the_first_hundred_are_named() {
+fn only_the_first_hundred_rejected_items_are_reported() {
     let host = Host::start();
     let body = format!(r#"[{}["a",{{}},{{}}]]"#, "7,".repeat(150));
     let json = post(&host, "", &[], &body).json();
@@ -109,10 +109,10 @@ fn a_body_without_a_valid_item_is_refused() {
 }
 
 #[test]
-fn whoever_waits_is_answered_once_every_exporter_is_done() {
+fn a_waiting_client_is_answered_when_every_exporter_is_done() {
     let host = Host::start();
     let answer = post_and(&host, "?ack=delivered", &[], || {
-        host.settle(last(&host).seq, 2);
+        host.deliver(last(&host).seq, 2);
     });
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(
@@ -128,7 +128,7 @@ fn whoever_waits_is_answered_once_every_exporter_is_done() {
 }
 
 #[test]
-fn whoever_waits_in_vain_is_told_what_is_pending() {
+fn a_client_whose_wait_is_over_is_told_what_is_pending() {
     let host = Host::start();
     let answer = post(&host, "", &[("Prefer", "wait=0")], TWO_POINTS);
     assert_eq!(answer.status, 202, "{}", answer.body);
@@ -145,7 +145,7 @@ fn whoever_waits_in_vain_is_told_what_is_pending() {
 }
 
 #[test]
-fn a_host_that_stops_lets_nobody_wait() {
+fn a_stopping_host_ends_every_wait() {
     let host = Host::start();
     let answer = post_and(&host, "?ack=delivered", &[("Prefer", "wait=50")], || {
         host.phase.send_replace(Phase::Aborting);
@@ -155,17 +155,17 @@ fn a_host_that_stops_lets_nobody_wait() {
 }
 
 #[test]
-fn draining_is_still_waited_for() {
+fn a_wait_goes_on_while_the_host_drains() {
     let host = Host::start();
     let answer = post_and(&host, "", &[("Prefer", "wait=50")], || {
         host.phase.send_replace(Phase::Draining);
-        host.settle(last(&host).seq, 2);
+        host.deliver(last(&host).seq, 2);
     });
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
 #[test]
-fn a_lane_without_exporters_is_done_with_its_batches_at_once() {
+fn without_exporters_a_batch_is_done_at_once() {
     let host = Host::start();
     let alert = r#"[{"alert_id": "1"}]"#;
     let path = "/v1/ingest/alerts?ack=delivered";
@@ -175,11 +175,11 @@ fn a_lane_without_exporters_is_done_with_its_batches_at_once() {
 }
 
 #[test]
-fn a_repeat_may_wait_for_the_first_and_names_what_is_wrong_with_its_own_body() {
+fn a_repeated_request_may_wait_and_reports_the_rejected_items_of_its_own_body() {
     let host = Host::start();
     let key = ("Idempotency-Key", "k");
     let first = post(&host, "", &[key], PARTLY);
-    host.settle(last(&host).seq, 3);
+    host.deliver(last(&host).seq, 3);
     let repeat = post(&host, "?ack=delivered", &[key], PARTLY);
     assert_eq!(repeat.status, 200, "{}", repeat.body);
     assert_eq!(repeat.header("idempotency-replayed"), Some("true"));
@@ -193,7 +193,7 @@ fn a_repeat_may_wait_for_the_first_and_names_what_is_wrong_with_its_own_body() {
 }
 
 #[test]
-fn a_batch_that_is_forgotten_is_one_that_all_are_done_with() {
+fn a_batch_that_was_deleted_counts_as_done() {
     let journal = JournalConfig {
         max_bytes: 10_000,
         ..JournalConfig::default()
@@ -203,7 +203,7 @@ fn a_batch_that_is_forgotten_is_one_that_all_are_done_with() {
     let batch_id = post(&host, "", &[key], TWO_POINTS).batch_id();
     // Room is made by what is done with.
     while host.get(&format!("/v1/batches/{batch_id}")).status == 200 {
-        host.settle(last(&host).seq, 2);
+        host.deliver(last(&host).seq, 2);
         assert_eq!(post(&host, "", &[], TWO_POINTS).status, 202);
     }
     let repeat = post(&host, "?ack=delivered", &[key], TWO_POINTS);

@@ -1,4 +1,4 @@
-//! Delfin's recorded answers, and what differs from them on purpose.
+//! Replays recorded answers of Delfin, and lists the deviations.
 
 use std::collections::BTreeMap;
 
@@ -15,36 +15,36 @@ const JSON: [(&str, &str); 1] = [("Content-Type", "application/json")];
 const FAKE: &str = r#"{"vendor": "fake_storage", "model": "fake_driver",
     "rest": {"host": "10.0.0.1", "port": 8078, "username": "user-one", "password": "hunter2-long"}}"#;
 
-/// Cases in which the status or the name of the error differs on purpose.
+/// Cases in which status or error code deviate, with the reason.
 const DEVIATIONS: &[(&str, u16, &str)] = &[
-    // Delfin fails with an empty answer where no JSON has come.
+    // Delfin fails with an empty answer if the body is not JSON.
     ("create_text_plain", 415, "InvalidContentType"),
     ("alerts_sync_empty_body_json", 400, "MalformedRequestBody"),
     ("x_create_content_type_vnd_json", 415, "InvalidContentType"),
-    // The name of a media type has no case.
+    // Media types are not case-sensitive.
     ("x_create_content_type_case", 400, "InvalidInput"),
     // A registration without a port does not spoil later ones.
     ("create_cli_without_port_again", 400, "StorageAlreadyExists"),
-    // What is no JSON is none, though Python reads it.
+    // NaN is not JSON, although Python reads it.
     ("x_create_nan_port", 400, "MalformedRequestBody"),
-    // A path that there is, with a method that it has not.
+    // The path exists, without this method.
     ("alerts_post_not_allowed", 405, "MethodNotAllowed"),
     ("storage_put_not_allowed", 405, "MethodNotAllowed"),
     ("storages_delete_collection", 405, "MethodNotAllowed"),
-    // What may be read may be asked about.
+    // HEAD is allowed where GET is.
     ("storages_head", 200, ""),
-    // A name is an id, and there is no page to edit one.
+    // `new` is read as an id.
     ("storages_new", 404, "StorageNotFound"),
-    // There is one form of an answer, so no suffix asks for it.
+    // Suffixes do not select a format.
     ("storages_json_suffix", 404, "NotFound"),
     ("storages_xml_suffix", 404, "NotFound"),
-    // It exists here.
+    // The recorded Delfin did not have this call.
     ("metrics_config_put", 200, ""),
     ("metrics_config_get", 200, ""),
 ];
 
-/// Members that are written otherwise on purpose.
-const OTHERWISE: &[&str] = &[
+/// Fields whose type deviates.
+const DEVIATING_FIELDS: &[&str] = &[
     "updated_at",      // nothing but a change of the storage changes it
     "sequence_number", // a text for every driver
     "occur_time",      // milliseconds
@@ -72,7 +72,7 @@ fn same_shape(golden: &Value, ours: &Value, place: &str) {
             b.sort();
             assert_eq!(a, b, "{place}");
             for (name, value) in golden {
-                if !OTHERWISE.contains(&name.as_str()) {
+                if !DEVIATING_FIELDS.contains(&name.as_str()) {
                     same_shape(value, &ours[name], &format!("{place}.{name}"));
                 }
             }
@@ -155,7 +155,7 @@ fn replay(host: &Host, case: &Value, ids: &mut Ids) -> Option<String> {
 }
 
 #[test]
-fn answers_are_delfins_but_for_what_is_better_on_purpose() {
+fn answers_equal_those_of_delfin_except_for_listed_deviations() {
     let cases: Vec<Value> = CASES
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -181,7 +181,7 @@ fn registered(host: &Host) -> String {
 }
 
 #[test]
-fn a_storage_is_registered_shown_and_forgotten() {
+fn a_storage_is_registered_shown_and_deleted() {
     let host = Host::start();
     let id = registered(&host);
     let path = format!("/v1/storages/{id}");
@@ -200,7 +200,7 @@ fn a_storage_is_registered_shown_and_forgotten() {
 }
 
 #[test]
-fn how_often_a_storage_is_measured_is_set_and_shown() {
+fn the_collection_interval_is_set_and_shown() {
     let host = Host::start();
     let path = format!("/v1/storages/{}/metrics-config", registered(&host));
     let polling = |perf, interval, historic| {
@@ -229,7 +229,7 @@ fn how_often_a_storage_is_measured_is_set_and_shown() {
 }
 
 #[test]
-fn a_sync_is_answered_once_its_alerts_are_safe_though_the_range_makes_no_sense() {
+fn a_sync_is_answered_when_its_alerts_are_durable_even_with_an_empty_range() {
     let host = Host::start();
     let id = registered(&host);
     let journal = &host.journals.alerts;
@@ -255,7 +255,7 @@ fn a_sync_is_answered_once_its_alerts_are_safe_though_the_range_makes_no_sense()
 }
 
 #[test]
-fn a_declared_storage_is_shown_and_changed_in_its_file_only() {
+fn a_declared_storage_is_shown_and_cannot_be_changed() {
     let storage = declared();
     let path = format!("/v1/storages/{}", storage.id);
     let host = Host::with_storages(vec![storage.clone()]);
@@ -277,7 +277,7 @@ fn a_declared_storage_is_shown_and_changed_in_its_file_only() {
 }
 
 #[test]
-fn two_who_register_the_same_storage_at_once_get_one() {
+fn concurrent_registrations_of_one_storage_create_one() {
     let host = Host::start();
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
@@ -304,7 +304,7 @@ fn a_wrong_driver_option_is_named() {
 }
 
 #[test]
-fn a_driver_that_repeats_its_password_does_not_give_it_away() {
+fn a_password_in_the_error_of_a_driver_is_redacted() {
     let host = Host::start();
     let answer = host.post(
         "/v1/storages",

@@ -1,52 +1,54 @@
-//! The rules that JSON enforces while it reads, for rows that are already there.
+//! Checks rows against the rules for items.
 
 use delfin_plugin_api::{Alert, AlertBatch, Labels, PerformanceBatch, Series};
 
-use super::rows::Faults;
+use super::rows::InvalidRows;
 use crate::ingest::{
-    ItemError, Limits,
-    rules::{MAX_LABELS, NAMELESS_ALERT, TIMES, Times, excerpt, out_of_range},
+    BodyLimits, ItemError,
+    rules::{MAX_LABELS, NAMELESS_ALERT, TimestampCheck, VALID_TIMES, excerpt, out_of_range},
 };
 
-/// Finds the series that break a rule.
-pub(super) fn series(batch: &PerformanceBatch, limits: &Limits, faults: &mut Faults<'_>) {
-    let mut times = Times::default();
+pub(super) fn series(batch: &PerformanceBatch, limits: &BodyLimits, invalid: &mut InvalidRows<'_>) {
+    let mut times = TimestampCheck::default();
     for (row, series) in batch.series().enumerate() {
         if let Err(error) = check_series(series, &mut times, limits) {
-            faults.add(row, error);
+            invalid.add(row, error);
         }
     }
 }
 
-/// Finds the alerts that break a rule.
-pub(super) fn alerts(batch: &AlertBatch, limits: &Limits, faults: &mut Faults<'_>) {
+pub(super) fn alerts(batch: &AlertBatch, limits: &BodyLimits, invalid: &mut InvalidRows<'_>) {
     for (row, alert) in batch.alerts().enumerate() {
         if let Err(error) = check_alert(alert, limits) {
-            faults.add(row, error);
+            invalid.add(row, error);
         }
     }
 }
 
-fn check_series(series: Series<'_>, times: &mut Times, limits: &Limits) -> Result<(), ItemError> {
+fn check_series(
+    series: Series<'_>,
+    times: &mut TimestampCheck,
+    limits: &BodyLimits,
+) -> Result<(), ItemError> {
     if series.name().is_empty() {
-        return Err(invalid("name", "is empty".to_owned()));
+        return Err(column_error("name", "is empty".to_owned()));
     }
     check_text("name", series.name(), limits)?;
     check_labels("labels", series.labels(), limits)?;
     times.clear();
     for &time in series.timestamps() {
-        if !TIMES.contains(&time) {
-            return Err(invalid("timestamps", out_of_range(time)));
+        if !VALID_TIMES.contains(&time) {
+            return Err(column_error("timestamps", out_of_range(time)));
         }
         times.push(time);
     }
     match times.repeated() {
-        Some(time) => Err(invalid("timestamps", format!("`{time}` comes twice"))),
+        Some(time) => Err(column_error("timestamps", format!("`{time}` comes twice"))),
         None => Ok(()),
     }
 }
 
-fn check_alert(alert: Alert<'_>, limits: &Limits) -> Result<(), ItemError> {
+fn check_alert(alert: Alert<'_>, limits: &BodyLimits) -> Result<(), ItemError> {
     for (column, text) in alert.texts() {
         check_text(column, text, limits)?;
     }
@@ -58,13 +60,13 @@ fn check_alert(alert: Alert<'_>, limits: &Limits) -> Result<(), ItemError> {
             reason: NAMELESS_ALERT.to_owned(),
         });
     }
-    if !TIMES.contains(&alert.occur_time()) {
-        return Err(invalid("occur_time", out_of_range(alert.occur_time())));
+    if !VALID_TIMES.contains(&alert.occur_time()) {
+        return Err(column_error("occur_time", out_of_range(alert.occur_time())));
     }
     Ok(())
 }
 
-fn check_text(field: &'static str, text: &str, limits: &Limits) -> Result<(), ItemError> {
+fn check_text(field: &'static str, text: &str, limits: &BodyLimits) -> Result<(), ItemError> {
     let (bytes, limit) = (text.len(), limits.max_string_bytes);
     if bytes as u64 <= limit {
         return Ok(());
@@ -76,17 +78,24 @@ fn check_text(field: &'static str, text: &str, limits: &Limits) -> Result<(), It
     })
 }
 
-fn check_labels(field: &'static str, labels: Labels<'_>, limits: &Limits) -> Result<(), ItemError> {
+fn check_labels(
+    field: &'static str,
+    labels: Labels<'_>,
+    limits: &BodyLimits,
+) -> Result<(), ItemError> {
     if labels.len() > MAX_LABELS {
-        return Err(invalid(field, format!("more than {MAX_LABELS} labels")));
+        return Err(column_error(
+            field,
+            format!("has more than {MAX_LABELS} labels"),
+        ));
     }
     for (nth, (key, value)) in labels.iter().enumerate() {
         if key.is_empty() {
-            return Err(invalid(field, "a label has no name".to_owned()));
+            return Err(column_error(field, "a label has no name".to_owned()));
         }
         if labels.iter().take(nth).any(|(earlier, _)| earlier == key) {
             let reason = format!("label `{}` comes twice", excerpt(key));
-            return Err(invalid(field, reason));
+            return Err(column_error(field, reason));
         }
         check_text(field, key, limits)?;
         check_text(field, value, limits)?;
@@ -94,7 +103,7 @@ fn check_labels(field: &'static str, labels: Labels<'_>, limits: &Limits) -> Res
     Ok(())
 }
 
-fn invalid(field: &'static str, reason: String) -> ItemError {
+fn column_error(field: &'static str, reason: String) -> ItemError {
     ItemError::Invalid {
         field: Some(field),
         reason,

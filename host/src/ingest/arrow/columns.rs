@@ -1,7 +1,7 @@
-//! The columns of a stranger's record batch, as exactly the frozen ones.
+//! Converts the columns of a record batch to the frozen ones.
 //!
-//! Writers name the insides of lists and maps differently and mark them as
-//! nullable; what is inside is reused, and only the types around it are new.
+//! Writers give the inner fields of lists and maps different names, and mark them as
+//! nullable. The data is reused, and only the types around it are replaced.
 
 use std::sync::Arc;
 
@@ -56,7 +56,6 @@ pub(super) fn alerts(batch: &RecordBatch, now_ms: i64) -> Result<AlertBatch, Ing
     Ok(AlertBatch::try_from_arrow(batch)?)
 }
 
-/// What Arrow says is wrong.
 pub(super) fn not_arrow(error: &ArrowError) -> IngestError {
     let reason = match error {
         ArrowError::IpcError(reason) => reason.clone(),
@@ -141,7 +140,7 @@ fn map_of(
 
 const LABELS: &str = "a map of Utf8 to Utf8, each plain or Dictionary<Int32, Utf8>";
 
-/// The texts as a dictionary, which they may be already.
+/// The texts as a dictionary; a column that is one already is reused.
 fn dictionary(array: &ArrayRef, column: &'static str) -> Result<ArrayRef, BatchError> {
     without_nulls(array, column)?;
     if let Some(plain) = array.as_any().downcast_ref::<StringArray>() {

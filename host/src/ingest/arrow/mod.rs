@@ -1,16 +1,15 @@
 //! An Arrow IPC stream as a body.
 //!
-//! Columns are found by name and must have the frozen types; labels may come
-//! without dictionaries, columns that nobody asked for are dropped. All record
-//! batches of the stream become one batch. Values may be NaN or infinite, which
-//! JSON cannot say; otherwise the rules are those of JSON. A
-//! row that breaks one is left out; a column of another type is the whole stream's
-//! mistake.
+//! Columns are found by name and must have the frozen types, except that labels may
+//! be plain instead of dictionaries. Unknown columns are dropped. All record batches
+//! of the stream become one batch. Values may be NaN or infinite, which JSON cannot
+//! express; otherwise the rules are those of JSON. A row that breaks a rule is
+//! rejected alone; a column of another type is an error of the whole stream.
 
 mod check;
 mod columns;
 mod rows;
-mod shape;
+mod structure;
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -20,72 +19,75 @@ use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, Batch, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
 };
 
-use self::rows::{Faults, Rows};
-use super::{IngestError, Limits, Rejected};
+use self::rows::{InvalidRows, NumberedRows};
+use super::{BodyLimits, IngestError, RejectedItems};
 use crate::batch::codec::stream;
 
-/// A series batch, and what is no part of it.
+/// The valid series of a stream, and the invalid ones.
 pub(super) fn performance(
     bytes: Cow<'_, [u8]>,
-    limits: &Limits,
-) -> Result<(PerformanceBatch, Rejected), IngestError> {
+    limits: &BodyLimits,
+) -> Result<(PerformanceBatch, RejectedItems), IngestError> {
     let batches = read(bytes, limits)?;
-    let rules = |part: &_, faults: &mut Faults<'_>| check::series(part, limits, faults);
-    let (parts, rejected) = sift(batches, shape::series, columns::performance, rules)?;
+    let rules = |part: &_, invalid: &mut InvalidRows<'_>| check::series(part, limits, invalid);
+    let (parts, rejected) = valid_rows(batches, structure::series, columns::performance, rules)?;
     Ok((join_series(parts)?, rejected))
 }
 
-/// An alert batch, and what is no part of it. A column that a stream does not
-/// have is empty in all its alerts; without `occur_time` they occurred at `now_ms`.
+/// The valid alerts of a stream, and the invalid ones. A missing column is null in every
+/// alert, and a missing `occur_time` is `now_ms`.
 pub(super) fn alerts(
     bytes: Cow<'_, [u8]>,
-    limits: &Limits,
+    limits: &BodyLimits,
     now_ms: i64,
-) -> Result<(AlertBatch, Rejected), IngestError> {
+) -> Result<(AlertBatch, RejectedItems), IngestError> {
     let batches = read(bytes, limits)?;
     let columns = |batch: &_| columns::alerts(batch, now_ms);
-    let rules = |part: &_, faults: &mut Faults<'_>| check::alerts(part, limits, faults);
-    let (parts, rejected) = sift(batches, shape::alerts, columns, rules)?;
+    let rules = |part: &_, invalid: &mut InvalidRows<'_>| check::alerts(part, limits, invalid);
+    let (parts, rejected) = valid_rows(batches, structure::alerts, columns, rules)?;
     Ok((join_alerts(parts), rejected))
 }
 
-/// The valid rows of each record batch. Those that do not fit into the frozen
-/// columns go first, for there are no columns with them.
-fn sift<B: Batch>(
+/// The valid rows of each record batch.
+///
+/// Rows are checked twice. Rows that the frozen columns cannot hold, such as nulls, are
+/// removed first, because the batch could not be built with them. The rules for items
+/// need that batch.
+fn valid_rows<B: Batch>(
     batches: Vec<RecordBatch>,
-    shape: impl Fn(&RecordBatch, &mut Faults<'_>),
+    shape: impl Fn(&RecordBatch, &mut InvalidRows<'_>),
     columns: impl Fn(&RecordBatch) -> Result<B, IngestError>,
-    rules: impl Fn(&B, &mut Faults<'_>),
-) -> Result<(Vec<B>, Rejected), IngestError> {
+    rules: impl Fn(&B, &mut InvalidRows<'_>),
+) -> Result<(Vec<B>, RejectedItems), IngestError> {
     let mut parts = Vec::with_capacity(batches.len());
-    let mut rejected = Rejected::default();
+    let mut rejected = RejectedItems::default();
     let mut first_index = 0;
     for batch in batches {
-        let rows = Rows::new(batch, first_index);
+        let rows = NumberedRows::new(batch, first_index);
         first_index += rows.batch().num_rows();
-        let mut faults = rows.faults(&mut rejected);
-        shape(rows.batch(), &mut faults);
-        let wrong = faults.wrong();
+        let mut invalid = rows.invalid_rows(&mut rejected);
+        shape(rows.batch(), &mut invalid);
+        let wrong = invalid.rows();
         let rows = rows.without(&wrong)?;
         let part = columns(rows.batch())?;
-        let mut faults = rows.faults(&mut rejected);
-        rules(&part, &mut faults);
-        let wrong = faults.wrong();
+        let mut invalid = rows.invalid_rows(&mut rejected);
+        rules(&part, &mut invalid);
+        let wrong = invalid.rows();
         parts.push(without(part, &wrong)?);
     }
     Ok((parts, rejected))
 }
 
-/// A part without some of its rows.
+/// The part without these rows.
 fn without<B: Batch>(part: B, wrong: &BTreeSet<usize>) -> Result<B, IngestError> {
     if wrong.is_empty() {
         return Ok(part);
     }
-    let rows = Rows::new(part.as_arrow().clone(), 0).without(wrong)?;
+    let rows = NumberedRows::new(part.as_arrow().clone(), 0).without(wrong)?;
     Ok(B::try_from_arrow(rows.batch().clone())?)
 }
 
-fn read(bytes: Cow<'_, [u8]>, limits: &Limits) -> Result<Vec<RecordBatch>, IngestError> {
+fn read(bytes: Cow<'_, [u8]>, limits: &BodyLimits) -> Result<Vec<RecordBatch>, IngestError> {
     let bytes = match bytes {
         Cow::Owned(bytes) => Buffer::from_vec(bytes),
         Cow::Borrowed(bytes) => Buffer::from(bytes),
@@ -101,8 +103,8 @@ fn read(bytes: Cow<'_, [u8]>, limits: &Limits) -> Result<Vec<RecordBatch>, Inges
     Ok(batches)
 }
 
-// Parts have dictionaries of their own. The builder merges them, which joining
-// the columns would not.
+// Each part has its own dictionaries. The builder merges them; concatenated columns would
+// keep duplicates.
 fn join_series(mut parts: Vec<PerformanceBatch>) -> Result<PerformanceBatch, IngestError> {
     if parts.len() == 1
         && let Some(only) = parts.pop()

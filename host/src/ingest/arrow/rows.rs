@@ -1,4 +1,4 @@
-//! The rows of a record batch, and which items of the body they are.
+//! Rows of a record batch with their positions in the body.
 
 use std::collections::BTreeSet;
 
@@ -6,30 +6,30 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 
 use super::columns::not_arrow;
-use crate::ingest::{IngestError, ItemError, Rejected, RejectedItem};
+use crate::ingest::{IngestError, ItemError, ItemRejection, RejectedItems};
 
-/// The rows of a record batch that may be valid items.
-pub(super) struct Rows {
+/// The rows of a record batch that were not found to be invalid.
+pub(super) struct NumberedRows {
     batch: RecordBatch,
     first_index: usize,
-    /// Which rows of the whole record batch are left, unless all are.
-    left: Option<Vec<usize>>,
+    /// The remaining rows of the original record batch; `None` if all remain.
+    remaining: Option<Vec<usize>>,
 }
 
-/// Rows that are found not to be valid items.
-pub(super) struct Faults<'r> {
-    rows: &'r Rows,
-    rejected: &'r mut Rejected,
+/// Collects rows that are invalid.
+pub(super) struct InvalidRows<'r> {
+    rows: &'r NumberedRows,
+    rejected: &'r mut RejectedItems,
     wrong: BTreeSet<usize>,
 }
 
-impl Rows {
-    /// All rows of a record batch that begins at `first_index` of the body.
+impl NumberedRows {
+    /// All rows of a record batch whose first row is item `first_index` of the body.
     pub(super) fn new(batch: RecordBatch, first_index: usize) -> Self {
         Self {
             batch,
             first_index,
-            left: None,
+            remaining: None,
         }
     }
 
@@ -37,15 +37,15 @@ impl Rows {
         &self.batch
     }
 
-    pub(super) fn faults<'r>(&'r self, rejected: &'r mut Rejected) -> Faults<'r> {
-        Faults {
+    pub(super) fn invalid_rows<'r>(&'r self, rejected: &'r mut RejectedItems) -> InvalidRows<'r> {
+        InvalidRows {
             rows: self,
             rejected,
             wrong: BTreeSet::new(),
         }
     }
 
-    /// Leaves these rows out.
+    /// Removes these rows.
     pub(super) fn without(self, wrong: &BTreeSet<usize>) -> Result<Self, IngestError> {
         if wrong.is_empty() {
             return Ok(self);
@@ -54,25 +54,25 @@ impl Rows {
         let rows = 0..self.batch.num_rows();
         let keep: BooleanArray = rows.clone().map(|row| Some(right(&row))).collect();
         let batch = filter_record_batch(&self.batch, &keep).map_err(|error| not_arrow(&error))?;
-        let left = rows.filter(right).map(|row| self.row(row)).collect();
+        let remaining = rows.filter(right).map(|row| self.row(row)).collect();
         Ok(Self {
             batch,
-            left: Some(left),
+            remaining: Some(remaining),
             ..self
         })
     }
 
-    /// Which row of the whole record batch a row is.
+    /// The position of a row in the original record batch.
     fn row(&self, row: usize) -> usize {
-        self.left.as_ref().map_or(row, |left| left[row])
+        self.remaining.as_ref().map_or(row, |rows| rows[row])
     }
 }
 
-impl Faults<'_> {
-    /// Says what is wrong with a row, unless that was said before.
+impl InvalidRows<'_> {
+    /// Adds the error of a row. Only the first error of a row counts.
     pub(super) fn add(&mut self, row: usize, error: ItemError) {
         if self.wrong.insert(row) {
-            self.rejected.push(RejectedItem {
+            self.rejected.push(ItemRejection {
                 index: self.rows.first_index + self.rows.row(row),
                 line: None,
                 error,
@@ -80,8 +80,7 @@ impl Faults<'_> {
         }
     }
 
-    /// The rows with which something is wrong.
-    pub(super) fn wrong(self) -> BTreeSet<usize> {
+    pub(super) fn rows(self) -> BTreeSet<usize> {
         self.wrong
     }
 }

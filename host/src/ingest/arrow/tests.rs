@@ -21,14 +21,14 @@ fn stream(batches: &[RecordBatch]) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
-fn parsed(bytes: &[u8], limits: &Limits) -> Result<PerformanceBatch, IngestError> {
+fn parsed(bytes: &[u8], limits: &BodyLimits) -> Result<PerformanceBatch, IngestError> {
     let (batch, rejected) = performance(Cow::Borrowed(bytes), limits)?;
-    rejected.whole(batch)
+    rejected.require_empty(batch)
 }
 
 fn alerts_of(bytes: &[u8]) -> Result<AlertBatch, IngestError> {
-    let (batch, rejected) = alerts(Cow::Borrowed(bytes), &Limits::default(), NOW)?;
-    rejected.whole(batch)
+    let (batch, rejected) = alerts(Cow::Borrowed(bytes), &BodyLimits::default(), NOW)?;
+    rejected.require_empty(batch)
 }
 
 fn frozen(rows: std::ops::Range<i64>) -> RecordBatch {
@@ -75,21 +75,21 @@ fn foreign(name: &str, labels: &[(&str, &str)], points: &[(i64, f64)]) -> Record
 }
 
 fn refused(batch: &RecordBatch) -> String {
-    parsed(&stream(std::slice::from_ref(batch)), &Limits::default())
+    parsed(&stream(std::slice::from_ref(batch)), &BodyLimits::default())
         .unwrap_err()
         .to_string()
 }
 
 #[test]
-fn a_batch_of_the_frozen_types_is_taken_as_it_is() {
-    let batch = parsed(&stream(&[frozen(0..3)]), &Limits::default()).unwrap();
+fn a_batch_of_the_frozen_types_is_accepted_unchanged() {
+    let batch = parsed(&stream(&[frozen(0..3)]), &BodyLimits::default()).unwrap();
     assert_eq!(batch.as_arrow(), &frozen(0..3));
 }
 
 #[test]
 fn the_batches_of_a_stream_become_one() {
     let parts = [frozen(0..2), frozen(2..2), frozen(2..5)];
-    let batch = parsed(&stream(&parts), &Limits::default()).unwrap();
+    let batch = parsed(&stream(&parts), &BodyLimits::default()).unwrap();
     assert_eq!(batch.as_arrow(), &frozen(0..5));
 }
 
@@ -100,7 +100,7 @@ fn a_foreign_batch_becomes_one_of_the_frozen_types() {
         &[("a", "1"), ("b", "1")],
         &[(1, f64::NAN), (2, f64::INFINITY)],
     );
-    let batch = parsed(&stream(&[batch]), &Limits::default()).unwrap();
+    let batch = parsed(&stream(&[batch]), &BodyLimits::default()).unwrap();
     assert_eq!(batch.as_arrow().schema(), performance_schema());
     let series = batch.series().next().unwrap();
     assert_eq!(
@@ -112,7 +112,7 @@ fn a_foreign_batch_becomes_one_of_the_frozen_types() {
 }
 
 #[test]
-fn what_json_refuses_is_refused_here_too() {
+fn the_rules_of_json_apply_to_arrow() {
     let many: Vec<_> = (0..257).map(|n| format!("l{n}")).collect();
     let many: Vec<_> = many.iter().map(|label| (label.as_str(), "1")).collect();
     for (batch, wanted) in [
@@ -127,7 +127,7 @@ fn what_json_refuses_is_refused_here_too() {
         ),
         (
             foreign("a", &many, &[]),
-            "item 0: labels: more than 256 labels",
+            "item 0: labels: has more than 256 labels",
         ),
         (
             foreign("a", &[], &[(2, 0.0), (2, 0.0)]),
@@ -135,7 +135,7 @@ fn what_json_refuses_is_refused_here_too() {
         ),
         (
             foreign("a", &[], &[(-2, 0.0)]),
-            "item 0: timestamps: `-2` is out of range (milliseconds since 1970, up to the year 9999)",
+            "item 0: timestamps: `-2` is out of range (milliseconds since the Unix epoch, up to the year 9999)",
         ),
     ] {
         assert_eq!(refused(&batch), wanted);
@@ -143,11 +143,11 @@ fn what_json_refuses_is_refused_here_too() {
 }
 
 #[test]
-fn limits_hold_and_are_named_with_their_key() {
-    let limits = Limits {
+fn limits_apply_and_are_reported_with_their_key() {
+    let limits = BodyLimits {
         max_rows: 4,
         max_string_bytes: 5,
-        ..Limits::default()
+        ..BodyLimits::default()
     };
     let check =
         |batches: &[RecordBatch]| parsed(&stream(batches), &limits).unwrap_err().to_string();
@@ -162,7 +162,7 @@ fn limits_hold_and_are_named_with_their_key() {
 }
 
 #[test]
-fn a_wrong_column_is_named() {
+fn a_wrong_column_is_reported() {
     let batch = foreign("a", &[], &[(1, 1.0)]);
     let without = |name: &str| {
         let mut batch = batch.clone();
@@ -200,12 +200,12 @@ fn a_wrong_column_is_named() {
     times.append(true);
     assert_eq!(
         refused(&with("timestamps", Arc::new(times.finish()))),
-        "item 0: values: 1 for 0 timestamps"
+        "item 0: values: has 1 values for 0 timestamps"
     );
 }
 
 #[test]
-fn alerts_need_only_the_columns_that_say_something() {
+fn missing_columns_of_alerts_are_null() {
     let columns: [(&str, ArrayRef); 2] = [
         ("alert_name", Arc::new(StringArray::from(vec!["a", "b"]))),
         (
@@ -232,27 +232,31 @@ fn alerts_need_only_the_columns_that_say_something() {
     let error = alerts_of(&stream(&[nameless])).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "item 0: neither `alert_id` nor `alert_name`"
+        "item 0: has neither `alert_id` nor `alert_name`"
     );
 }
 
 #[test]
-fn bytes_that_are_no_stream_are_refused() {
+fn bytes_that_are_not_a_stream_are_refused() {
     let whole = stream(&[frozen(0..3)]);
-    let check = |bytes: &[u8]| parsed(bytes, &Limits::default()).unwrap_err().to_string();
+    let check = |bytes: &[u8]| {
+        parsed(bytes, &BodyLimits::default())
+            .unwrap_err()
+            .to_string()
+    };
     assert_eq!(
         check(&whole[..300]),
-        "the body is no valid Arrow stream: it is cut off"
+        "the body is not a valid Arrow stream: it is cut off"
     );
     assert_eq!(
         check(&[&whole[..], b"more"].concat()),
-        "the body is no valid Arrow stream: bytes follow its end"
+        "the body is not a valid Arrow stream: bytes follow its end"
     );
-    assert!(check(b"[{\"name\": 1}]").starts_with("the body is no valid Arrow stream: "));
+    assert!(check(b"[{\"name\": 1}]").starts_with("the body is not a valid Arrow stream: "));
 }
 
 #[test]
-fn no_damaged_stream_unwinds_or_is_unreadable() {
+fn no_damaged_stream_panics_or_makes_an_unreadable_batch() {
     let whole = stream(&[foreign(
         "load",
         &[("a", "1"), ("b", "2")],
@@ -263,7 +267,7 @@ fn no_damaged_stream_unwinds_or_is_unreadable() {
         for flip in [0x01, 0x02, 0x40, 0x80, 0xff] {
             let mut damaged = whole.clone();
             damaged[at] ^= flip;
-            match parsed(&damaged, &Limits::default()) {
+            match parsed(&damaged, &BodyLimits::default()) {
                 Ok(batch) => drop(format!("{:?}", batch.series().collect::<Vec<_>>())),
                 Err(_) => refused += 1,
             }
@@ -272,7 +276,7 @@ fn no_damaged_stream_unwinds_or_is_unreadable() {
     assert!(refused > 0);
 }
 
-/// A row as a stranger may write it: a name, times and values, each of which may
+/// A row as another writer may have it: a name, times and values, any of them may
 /// be null.
 type LooseRow<'a> = (Option<&'a str>, &'a [Option<i64>], &'a [Option<f64>]);
 
@@ -298,7 +302,7 @@ fn loose(rows: &[LooseRow<'_>]) -> RecordBatch {
 }
 
 #[test]
-fn the_valid_rows_of_a_stream_are_taken_and_the_others_named() {
+fn the_valid_rows_of_a_stream_are_accepted_and_the_others_reported() {
     let one = (&[Some(1)][..], &[Some(1.0)][..]);
     let first = loose(&[
         (Some("a"), one.0, one.1),
@@ -314,7 +318,7 @@ fn the_valid_rows_of_a_stream_are_taken_and_the_others_named() {
         (Some("g"), one.0, one.1),
     ]);
     let bytes = stream(&[first, second]);
-    let (batch, rejected) = performance(Cow::Borrowed(&bytes), &Limits::default()).unwrap();
+    let (batch, rejected) = performance(Cow::Borrowed(&bytes), &BodyLimits::default()).unwrap();
     let names: Vec<_> = batch.series().map(|series| series.name()).collect();
     assert_eq!(names, ["a", "d", "g"]);
     assert_eq!(batch.items(), 3);
@@ -326,18 +330,18 @@ fn the_valid_rows_of_a_stream_are_taken_and_the_others_named() {
         said,
         [
             "1: name: is null",
-            "2: values: 1 for 2 timestamps",
-            "3: timestamps: has a null in it",
+            "2: values: has 1 values for 2 timestamps",
+            "3: timestamps: contains a null",
             "4: name: is empty",
-            "6: timestamps: `-1` is out of range (milliseconds since 1970, up to the year 9999)",
-            "7: values: has a null in it",
+            "6: timestamps: `-1` is out of range (milliseconds since the Unix epoch, up to the year 9999)",
+            "7: values: contains a null",
         ]
     );
     assert_eq!(rejected.total(), 6);
 }
 
 #[test]
-fn an_alert_without_a_time_of_its_own_is_left_out_where_others_have_one() {
+fn an_alert_with_a_null_time_is_rejected() {
     let columns: [(&str, ArrayRef); 2] = [
         (
             "alert_name",
@@ -349,7 +353,7 @@ fn an_alert_without_a_time_of_its_own_is_left_out_where_others_have_one() {
         ),
     ];
     let bytes = stream(&[RecordBatch::try_from_iter(columns).unwrap()]);
-    let (batch, rejected) = alerts(Cow::Borrowed(&bytes), &Limits::default(), NOW).unwrap();
+    let (batch, rejected) = alerts(Cow::Borrowed(&bytes), &BodyLimits::default(), NOW).unwrap();
     let times: Vec<_> = batch.alerts().map(|alert| alert.occur_time()).collect();
     assert_eq!(times, [5]);
     let named: Vec<_> = rejected.named().map(|item| item.index).collect();

@@ -1,5 +1,5 @@
-//! Alerts: objects of Delfin's alert model. A key that the model does not have
-//! goes to `extra`; one that is `null` counts as absent, as Delfin writes it.
+//! Alerts: objects of Delfin's alert model. A field that the model does not have
+//! goes to `extra`. A field that is `null` is absent: Delfin writes absent fields so.
 
 use std::borrow::Cow;
 
@@ -7,34 +7,34 @@ use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, NewAlert};
 use serde::de::{DeserializeSeed, Deserializer, Error};
 use serde_json::value::RawValue;
 
-use super::{Items, entries::Entries, leaf, trail::Trail};
+use super::{ItemBuilder, object::ObjectSeed, scalar, tracker::ItemTracker};
 use crate::ingest::{
-    Limits, Rejected,
+    BodyLimits, RejectedItems,
     rules::{MAX_LABELS, NAMELESS_ALERT, excerpt},
 };
 
-/// Puts alerts into an alert batch.
-pub(super) struct AlertItems<'de> {
+/// Builds an alert batch.
+pub(super) struct AlertItemBuilder<'de> {
     batch: AlertBatchBuilder,
-    trail: Trail,
+    tracker: ItemTracker,
     now_ms: i64,
     occur_time: Option<i64>,
     texts: Vec<(Cow<'de, str>, Cow<'de, str>)>,
 }
 
-impl<'de> AlertItems<'de> {
-    pub(super) fn new(limits: &Limits, now_ms: i64) -> Self {
+impl<'de> AlertItemBuilder<'de> {
+    pub(super) fn new(limits: &BodyLimits, now_ms: i64) -> Self {
         Self {
             batch: AlertBatchBuilder::new(),
-            trail: Trail::new(limits),
+            tracker: ItemTracker::new(limits),
             now_ms,
             occur_time: None,
             texts: Vec::new(),
         }
     }
 
-    pub(super) fn build(self) -> (AlertBatch, Rejected) {
-        (self.batch.build(), self.trail.into_rejected())
+    pub(super) fn build(self) -> (AlertBatch, RejectedItems) {
+        (self.batch.build(), self.tracker.into_rejected())
     }
 
     fn field(&mut self, key: Cow<'de, str>, raw: &'de RawValue) -> Result<(), String> {
@@ -43,9 +43,9 @@ impl<'de> AlertItems<'de> {
             return Err("a field has no name".to_owned());
         }
         if self.texts.len() == MAX_LABELS {
-            return Err(format!("more than {MAX_LABELS} fields"));
+            return Err(format!("has more than {MAX_LABELS} fields"));
         }
-        let Some(text) = leaf::text(raw).map_err(|reason| refused(&reason))? else {
+        let Some(text) = scalar::text(raw).map_err(|reason| refused(&reason))? else {
             return Ok(());
         };
         let is_time = key == "occur_time";
@@ -54,12 +54,12 @@ impl<'de> AlertItems<'de> {
             return Err(refused("comes twice"));
         }
         if is_time {
-            let time = leaf::time(raw.get()).map_err(|reason| format!("occur_time: {reason}"))?;
+            let time = scalar::time(raw.get()).map_err(|reason| format!("occur_time: {reason}"))?;
             self.occur_time = Some(time);
             return Ok(());
         }
-        self.trail.check_text(&key, "a key")?;
-        self.trail.check_text(&text, &key)?;
+        self.tracker.check_text(&key, "a key")?;
+        self.tracker.check_text(&text, &key)?;
         self.texts.push((key, text));
         Ok(())
     }
@@ -80,11 +80,11 @@ impl<'de> AlertItems<'de> {
     }
 }
 
-impl<'de> Items<'de> for AlertItems<'de> {
+impl<'de> ItemBuilder<'de> for AlertItemBuilder<'de> {
     fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error> {
         self.texts.clear();
         self.occur_time = None;
-        let entries = Entries {
+        let entries = ObjectSeed {
             expecting: "an alert, an object",
             each: |key, value| self.field(key, value),
         };
@@ -92,10 +92,10 @@ impl<'de> Items<'de> for AlertItems<'de> {
         self.end().map_err(D::Error::custom)
     }
 
-    /// Nothing of an alert is in the batch before all of it is known.
+    // An alert is added to the batch as a whole, so nothing has to be removed.
     fn discard(&mut self) {}
 
-    fn trail(&mut self) -> &mut Trail {
-        &mut self.trail
+    fn tracker(&mut self) -> &mut ItemTracker {
+        &mut self.tracker
     }
 }

@@ -1,5 +1,5 @@
-//! Series: `{"name", "labels", "values": {"<ms>": number}}`, or the same three as
-//! an array `[name, labels, values]`, which is how Delfin writes them to Kafka.
+//! Series: `{"name", "labels", "values": {"<ms>": number}}`, or an array
+//! `[name, labels, values]`, the form in which Delfin writes series to Kafka.
 
 use std::{borrow::Cow, fmt};
 
@@ -8,49 +8,49 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 
 use super::{
-    Items,
-    entries::{Entries, Key},
-    leaf,
-    trail::Trail,
+    ItemBuilder,
+    object::{KeySeed, ObjectSeed},
+    scalar,
+    tracker::ItemTracker,
 };
 use crate::ingest::{
-    Limits, Rejected,
-    rules::{MAX_LABELS, Times, excerpt},
+    BodyLimits, RejectedItems,
+    rules::{MAX_LABELS, TimestampCheck, excerpt},
 };
 
-/// Puts series into a performance batch.
-pub(super) struct SeriesItems {
+/// Builds a performance batch.
+pub(super) struct SeriesItemBuilder {
     batch: PerformanceBatchBuilder,
-    trail: Trail,
-    times: Times,
+    tracker: ItemTracker,
+    times: TimestampCheck,
     labels: usize,
 }
 
-impl SeriesItems {
-    pub(super) fn new(limits: &Limits) -> Self {
+impl SeriesItemBuilder {
+    pub(super) fn new(limits: &BodyLimits) -> Self {
         Self {
             batch: PerformanceBatchBuilder::new(),
-            trail: Trail::new(limits),
-            times: Times::default(),
+            tracker: ItemTracker::new(limits),
+            times: TimestampCheck::default(),
             labels: 0,
         }
     }
 
-    pub(super) fn build(self) -> (PerformanceBatch, Rejected) {
-        (self.batch.build(), self.trail.into_rejected())
+    pub(super) fn build(self) -> (PerformanceBatch, RejectedItems) {
+        (self.batch.build(), self.tracker.into_rejected())
     }
 
     fn name<'de>(&mut self, raw: &'de RawValue) -> Result<Cow<'de, str>, String> {
-        self.trail.enter(Some("name"));
+        self.tracker.enter(Some("name"));
         if !raw.get().starts_with('"') {
             return Err(format!("`{}` is not a text", excerpt(raw.get())));
         }
-        let name = leaf::text(raw)?.unwrap_or_default();
+        let name = scalar::text(raw)?.unwrap_or_default();
         if name.is_empty() {
             return Err("is empty".to_owned());
         }
-        self.trail.check_text(&name, "name")?;
-        self.trail.enter(None);
+        self.tracker.check_text(&name, "name")?;
+        self.tracker.enter(None);
         Ok(name)
     }
 
@@ -63,21 +63,21 @@ impl SeriesItems {
             return Err(refused("comes twice"));
         }
         if self.labels == MAX_LABELS {
-            return Err(format!("more than {MAX_LABELS} labels"));
+            return Err(format!("has more than {MAX_LABELS} labels"));
         }
-        let value = leaf::text(raw)
+        let value = scalar::text(raw)
             .map_err(|reason| refused(&reason))?
             .ok_or_else(|| refused("is null (leave it out)"))?;
-        self.trail.check_text(key, "labels")?;
-        self.trail.check_text(&value, "labels")?;
+        self.tracker.check_text(key, "labels")?;
+        self.tracker.check_text(&value, "labels")?;
         self.batch.label(key, &value);
         self.labels += 1;
         Ok(())
     }
 
     fn point(&mut self, key: &str, raw: &RawValue) -> Result<(), String> {
-        let time = leaf::time(key).map_err(|reason| format!("timestamp {reason}"))?;
-        let value = leaf::number(raw)?;
+        let time = scalar::time(key).map_err(|reason| format!("timestamp {reason}"))?;
+        let value = scalar::number(raw)?;
         self.times.push(time);
         self.batch.point(time, value);
         Ok(())
@@ -91,7 +91,7 @@ impl SeriesItems {
     }
 }
 
-impl<'de> Items<'de> for SeriesItems {
+impl<'de> ItemBuilder<'de> for SeriesItemBuilder {
     fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error> {
         self.labels = 0;
         self.times.clear();
@@ -103,13 +103,13 @@ impl<'de> Items<'de> for SeriesItems {
         self.batch.discard_series();
     }
 
-    fn trail(&mut self) -> &mut Trail {
-        &mut self.trail
+    fn tracker(&mut self) -> &mut ItemTracker {
+        &mut self.tracker
     }
 }
 
-/// Puts labels and points into the batch, and gives back the name.
-struct SeriesVisitor<'i>(&'i mut SeriesItems);
+/// Adds labels and points to the batch, and returns the name.
+struct SeriesVisitor<'i>(&'i mut SeriesItemBuilder);
 
 impl<'de> Visitor<'de> for SeriesVisitor<'_> {
     type Value = Cow<'de, str>;
@@ -121,17 +121,17 @@ impl<'de> Visitor<'de> for SeriesVisitor<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let items = self.0;
         let (mut name, mut labels, mut values) = (None, false, false);
-        while let Some(key) = map.next_key_seed(Key)? {
+        while let Some(key) = map.next_key_seed(KeySeed)? {
             match &*key {
                 "name" if name.is_none() => {
                     name = Some(items.name(map.next_value()?).map_err(A::Error::custom)?);
                 }
                 "labels" if !labels => {
-                    map.next_value_seed(Labels(items))?;
+                    map.next_value_seed(LabelsSeed(items))?;
                     labels = true;
                 }
                 "values" if !values => {
-                    map.next_value_seed(Values(items))?;
+                    map.next_value_seed(ValuesSeed(items))?;
                     values = true;
                 }
                 known @ ("name" | "labels" | "values") => {
@@ -152,50 +152,50 @@ impl<'de> Visitor<'de> for SeriesVisitor<'_> {
         let items = self.0;
         let name = seq.next_element()?.ok_or_else(|| missing("name"))?;
         let name = items.name(name).map_err(A::Error::custom)?;
-        let labels = seq.next_element_seed(Labels(items))?;
+        let labels = seq.next_element_seed(LabelsSeed(items))?;
         labels.ok_or_else(|| missing("labels"))?;
-        let values = seq.next_element_seed(Values(items))?;
+        let values = seq.next_element_seed(ValuesSeed(items))?;
         values.ok_or_else(|| missing("values"))?;
         if seq.next_element::<IgnoredAny>()?.is_some() {
-            return Err(A::Error::custom("more than [name, labels, values]"));
+            return Err(A::Error::custom("has more than [name, labels, values]"));
         }
         Ok(name)
     }
 }
 
-struct Labels<'i>(&'i mut SeriesItems);
+struct LabelsSeed<'i>(&'i mut SeriesItemBuilder);
 
-impl<'de> DeserializeSeed<'de> for Labels<'_> {
+impl<'de> DeserializeSeed<'de> for LabelsSeed<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, object: D) -> Result<(), D::Error> {
         let items = self.0;
-        items.trail.enter(Some("labels"));
-        let entries = Entries {
+        items.tracker.enter(Some("labels"));
+        let entries = ObjectSeed {
             expecting: "an object of labels",
             each: |key: Cow<'de, str>, value| items.label(&key, value),
         };
         entries.deserialize(object)?;
-        items.trail.enter(None);
+        items.tracker.enter(None);
         Ok(())
     }
 }
 
-struct Values<'i>(&'i mut SeriesItems);
+struct ValuesSeed<'i>(&'i mut SeriesItemBuilder);
 
-impl<'de> DeserializeSeed<'de> for Values<'_> {
+impl<'de> DeserializeSeed<'de> for ValuesSeed<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, object: D) -> Result<(), D::Error> {
         let items = self.0;
-        items.trail.enter(Some("values"));
-        let entries = Entries {
+        items.tracker.enter(Some("values"));
+        let entries = ObjectSeed {
             expecting: "an object of timestamps and numbers",
             each: |key: Cow<'de, str>, value| items.point(&key, value),
         };
         entries.deserialize(object)?;
         items.end_points().map_err(D::Error::custom)?;
-        items.trail.enter(None);
+        items.tracker.enter(None);
         Ok(())
     }
 }

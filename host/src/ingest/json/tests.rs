@@ -5,14 +5,14 @@ use super::*;
 const NOW: i64 = 1_700_000_000_000;
 
 fn series(body: &str) -> Result<PerformanceBatch, String> {
-    let read = performance(body.as_bytes(), &Limits::default());
-    read.and_then(|(batch, rejected)| rejected.whole(batch))
+    let read = performance(body.as_bytes(), &BodyLimits::default());
+    read.and_then(|(batch, rejected)| rejected.require_empty(batch))
         .map_err(|error| error.to_string())
 }
 
 fn alert(body: &str) -> Result<AlertBatch, String> {
-    let read = alerts(body.as_bytes(), &Limits::default(), NOW);
-    read.and_then(|(batch, rejected)| rejected.whole(batch))
+    let read = alerts(body.as_bytes(), &BodyLimits::default(), NOW);
+    read.and_then(|(batch, rejected)| rejected.require_empty(batch))
         .map_err(|error| error.to_string())
 }
 
@@ -48,7 +48,7 @@ fn shown(series: Series<'_>) -> String {
 }
 
 #[test]
-fn an_array_and_lines_objects_and_triples_say_the_same() {
+fn arrays_lines_objects_and_triples_are_equivalent() {
     let object = r#"{"name": "iops", "labels": {"id": "sda", "unit": "IOPS"}, "values": {"1": 2.5, "2": 3}}"#;
     let turned = r#"{"values": {"1": 2.5, "2": 3}, "labels": {"id": "sda", "unit": "IOPS"}, "name": "iops"}"#;
     let triple = r#"["iops", {"id": "sda", "unit": "IOPS"}, {"1": 2.5, "2": 3}]"#;
@@ -113,7 +113,7 @@ fn labels_that_are_numbers_or_booleans_keep_their_json_text() {
 }
 
 #[test]
-fn a_timestamp_that_is_none_is_named_with_its_item() {
+fn an_invalid_timestamp_is_reported_with_its_item() {
     assert_eq!(
         with_values(r#"{"abc": 1}"#),
         "item 1: values: timestamp `abc` is not an integer of milliseconds"
@@ -130,7 +130,7 @@ fn a_timestamp_that_is_none_is_named_with_its_item() {
         with_values(r#"{"+1": 1}"#),
         "item 1: values: timestamp `+1` is not an integer of milliseconds"
     );
-    let range = "is out of range (milliseconds since 1970, up to the year 9999)";
+    let range = "is out of range (milliseconds since the Unix epoch, up to the year 9999)";
     for time in ["-1", "253402300800000", "99999999999999999999"] {
         assert_eq!(
             with_values(&format!(r#"{{"{time}": 1}}"#)),
@@ -144,7 +144,7 @@ fn a_timestamp_that_is_none_is_named_with_its_item() {
 }
 
 #[test]
-fn a_value_that_is_no_finite_number_is_named_with_its_item() {
+fn a_value_that_is_not_a_finite_number_is_reported_with_its_item() {
     for value in [r#""NaN""#, "null", "true", "[1]", r#""1""#] {
         assert_eq!(
             with_values(&format!(r#"{{"1": {value}}}"#)),
@@ -162,7 +162,7 @@ fn a_value_that_is_no_finite_number_is_named_with_its_item() {
 }
 
 #[test]
-fn a_label_that_is_none_is_named_with_its_item() {
+fn an_invalid_label_is_reported_with_its_item() {
     assert_eq!(
         with_labels(r#"{"a": null}"#),
         "item 1: labels: label `a` is null (leave it out)"
@@ -186,12 +186,12 @@ fn a_label_that_is_none_is_named_with_its_item() {
     let many: Vec<_> = (0..257).map(|n| format!(r#""l{n}": 1"#)).collect();
     assert_eq!(
         with_labels(&format!("{{{}}}", many.join(","))),
-        "item 1: labels: more than 256 labels"
+        "item 1: labels: has more than 256 labels"
     );
 }
 
 #[test]
-fn a_field_too_many_or_too_few_is_named_with_its_item() {
+fn an_unknown_repeated_or_missing_field_is_reported_with_its_item() {
     assert_eq!(
         item(r#"{"name": "iops", "labels": {}, "value": {}}"#),
         "item 1: unknown field `value` (a series has `name`, `labels` and `values`)"
@@ -211,7 +211,7 @@ fn a_field_too_many_or_too_few_is_named_with_its_item() {
     assert_eq!(item(r#"["iops", {}]"#), "item 1: `values` is missing");
     assert_eq!(
         item(r#"["iops", {}, {}, 1]"#),
-        "item 1: more than [name, labels, values]"
+        "item 1: has more than [name, labels, values]"
     );
     assert_eq!(
         item(r#"{"name": "", "labels": {}, "values": {}}"#),
@@ -228,7 +228,7 @@ fn a_field_too_many_or_too_few_is_named_with_its_item() {
 }
 
 #[test]
-fn a_syntax_mistake_is_named_with_its_place_in_the_body() {
+fn a_syntax_error_is_reported_with_its_position_in_the_body() {
     let bodies = [
         (
             "[\n[\"iops\", {}, {}],\n[\"iops\" {}]]",
@@ -261,12 +261,12 @@ fn a_syntax_mistake_is_named_with_its_place_in_the_body() {
             assert_eq!(error, format!("the body is not JSON: {wanted}"));
         }
     }
-    let error = performance(b"[\"\xff\"]", &Limits::default()).unwrap_err();
+    let error = performance(b"[\"\xff\"]", &BodyLimits::default()).unwrap_err();
     assert_eq!(error.to_string(), "the body is not UTF-8 (byte 2)");
 }
 
 #[test]
-fn an_error_stays_short_whatever_was_sent() {
+fn an_error_about_a_long_text_is_short() {
     let long = "x".repeat(100_000);
     let bodies = [
         format!(r#"[{{"{long}": 1}}]"#),
@@ -285,15 +285,15 @@ fn an_error_stays_short_whatever_was_sent() {
 }
 
 #[test]
-fn each_limit_is_named_with_its_key() {
-    let limits = Limits {
+fn each_limit_is_reported_with_its_key() {
+    let limits = BodyLimits {
         max_rows: 1,
         max_string_bytes: 4,
-        ..Limits::default()
+        ..BodyLimits::default()
     };
     let check = |body: &str| {
         let read = performance(body.as_bytes(), &limits);
-        let whole = read.and_then(|(batch, rejected)| rejected.whole(batch));
+        let whole = read.and_then(|(batch, rejected)| rejected.require_empty(batch));
         whole.unwrap_err().to_string()
     };
     let rows = "the body holds more than 1 items (send smaller batches, or raise `api.max_rows`)";
@@ -313,19 +313,19 @@ fn each_limit_is_named_with_its_key() {
         check(r#"["a", {"1": "abcde"}, {}]"#),
         format!("item 0: labels: {text}")
     );
-    let limits = Limits {
+    let limits = BodyLimits {
         max_string_bytes: 8,
         ..limits
     };
     let (batch, rejected) = alerts(br#"{"alert_id": "123456789"}"#, &limits, NOW).unwrap();
-    let error = rejected.whole(batch).unwrap_err().to_string();
+    let error = rejected.require_empty(batch).unwrap_err().to_string();
     assert!(error.starts_with("item 0: alert_id: a text of 9 bytes, at most 8"));
     let (_, rejected) = performance(br#"[["abcd", {}, {}]]"#, &limits).unwrap();
     assert_eq!(rejected.total(), 0);
 }
 
 #[test]
-fn an_alert_of_the_fake_driver_is_taken_as_delfin_writes_it() {
+fn an_alert_of_the_fake_driver_is_accepted_as_delfin_writes_it() {
     let batch = alert(
         r#"{"alert_id": 5195185, "sequence_number": 100, "alert_name": "SNMP connect failed",
             "type": "OperationalViolation", "location": null, "occur_time": 1795346556000,
@@ -351,15 +351,15 @@ fn an_alert_without_a_time_occurred_now() {
 }
 
 #[test]
-fn an_alert_that_is_none_is_named_with_its_item() {
+fn an_invalid_alert_is_reported_with_its_item() {
     let check = |item: &str| alert(&format!("{{\"alert_id\": 1}}\n{item}")).unwrap_err();
     assert_eq!(
         check(r#"{"severity": "Major"}"#),
-        "item 1: neither `alert_id` nor `alert_name`"
+        "item 1: has neither `alert_id` nor `alert_name`"
     );
     assert_eq!(
         check(r#"{"alert_id": ""}"#),
-        "item 1: neither `alert_id` nor `alert_name`"
+        "item 1: has neither `alert_id` nor `alert_name`"
     );
     assert_eq!(
         check(r#"{"alert_id": 1, "alert_id": 2}"#),
@@ -389,8 +389,8 @@ fn an_alert_that_is_none_is_named_with_its_item() {
 
 /// What is read of a body that has mistakes: the names of its series, and what is
 /// said of the items that are left out.
-fn sifted(body: &str) -> (Vec<String>, Vec<String>) {
-    let (batch, rejected) = performance(body.as_bytes(), &Limits::default()).unwrap();
+fn parsed(body: &str) -> (Vec<String>, Vec<String>) {
+    let (batch, rejected) = performance(body.as_bytes(), &BodyLimits::default()).unwrap();
     let names = batch.series().map(|series| series.name().to_owned());
     let said = rejected.named().map(|item| match item.line {
         Some(line) => format!("{} in line {line}: {}", item.index, item.error),
@@ -400,15 +400,15 @@ fn sifted(body: &str) -> (Vec<String>, Vec<String>) {
     (names.collect(), said.collect())
 }
 
-fn check_sifted(body: &str, names: &[&str], said: &[&str]) {
-    let (found, rejected) = sifted(body);
+fn check_parsed(body: &str, names: &[&str], said: &[&str]) {
+    let (found, rejected) = parsed(body);
     assert_eq!(found, names, "{body}");
     assert_eq!(rejected, said, "{body}");
 }
 
 #[test]
-fn the_valid_items_of_an_array_are_taken_and_the_others_named() {
-    check_sifted(
+fn the_valid_items_of_an_array_are_accepted_and_the_others_reported() {
+    check_parsed(
         r#"[["a", {}, {"1": 2}], {"name": 5, "labels": {"k": [{}]}, "values": {}}, 7,
             ["b", {"k": "v"}, {"1": "]"}], ["c", {}, {"1": 2}]]"#,
         &["a", "c"],
@@ -426,7 +426,7 @@ fn nothing_of_a_rejected_item_is_left_in_the_next_one() {
         br#"[["a", {"k": "1"}, {"1": 1, "2": "x"}], ["b", {"l": "2"}, {"3": 3}],
              ["c", {"k": "1", "k": "2"}, {}], ["d", {"k": "3"}, {"1": 1, "1": 1}],
              ["", {"k": "4"}, {"1": 1}], ["e", {"k": "5"}, {"4": 4}]]"#,
-        &Limits::default(),
+        &BodyLimits::default(),
     )
     .unwrap();
     let read: Vec<_> = batch.series().map(shown).collect();
@@ -439,10 +439,10 @@ fn nothing_of_a_rejected_item_is_left_in_the_next_one() {
 }
 
 #[test]
-fn a_broken_line_is_one_rejected_item() {
+fn a_line_that_is_not_json_is_one_rejected_item() {
     let good = r#"["a", {}, {"1": 2}]"#;
     let other = r#"{"name": "b", "labels": {}, "values": {}}"#;
-    check_sifted(
+    check_parsed(
         &format!("{good}\n{{\"name\": \"cut off\",\n\n{other}\n[\"c\" 1]\n{good}\nrubbish\n"),
         &["a", "b", "a"],
         &[
@@ -451,7 +451,7 @@ fn a_broken_line_is_one_rejected_item() {
             "5 in line 7: not JSON: expected value (line 7, column 1)",
         ],
     );
-    check_sifted(
+    check_parsed(
         &format!("{{\"name\": 1\n{good}\n{{\"name\": 2}}\n"),
         &["a"],
         &[
@@ -462,8 +462,8 @@ fn a_broken_line_is_one_rejected_item() {
 }
 
 #[test]
-fn an_item_may_span_lines_where_none_is_broken() {
-    check_sifted(
+fn an_item_may_span_lines_before_the_first_syntax_error() {
+    check_parsed(
         "{\"name\":\n \"a\", \"labels\": {},\n \"values\": {}}\n{\"name\":\n1}\n[\"b\",\n{}, {}]",
         &["a", "b"],
         &["1 in line 4: name: `1` is not a text"],
@@ -471,7 +471,7 @@ fn an_item_may_span_lines_where_none_is_broken() {
 }
 
 #[test]
-fn a_syntax_mistake_in_an_array_is_the_whole_body_s() {
+fn a_syntax_error_in_an_array_refuses_the_whole_body() {
     for (body, wanted) in [
         (
             r#"[["a", {}, {}], 7 8]"#,
@@ -491,28 +491,28 @@ fn a_syntax_mistake_in_an_array_is_the_whole_body_s() {
         ),
         ("[{},]", "expected value (line 1, column 5, in item 1)"),
     ] {
-        let error = performance(body.as_bytes(), &Limits::default()).unwrap_err();
+        let error = performance(body.as_bytes(), &BodyLimits::default()).unwrap_err();
         assert_eq!(error.to_string(), format!("the body is not JSON: {wanted}"));
     }
 }
 
 #[test]
-fn lines_that_never_end_cost_no_more_than_the_others() {
+fn unclosed_lines_are_read_in_linear_time() {
     // Each of them reads as the beginning of all that follows.
     let body = "{\"name\":[\n".repeat(200_000);
-    let (batch, rejected) = performance(body.as_bytes(), &Limits::default()).unwrap();
+    let (batch, rejected) = performance(body.as_bytes(), &BodyLimits::default()).unwrap();
     assert_eq!((batch.rows(), rejected.total()), (0, 200_000));
     let items = "7 ".repeat(200_000);
     let body = format!("{{\n{items}");
-    let (_, rejected) = performance(body.as_bytes(), &Limits::default()).unwrap();
+    let (_, rejected) = performance(body.as_bytes(), &BodyLimits::default()).unwrap();
     assert_eq!(rejected.total(), 200_001);
 }
 
 #[test]
 fn rejected_items_count_towards_the_limit() {
-    let limits = Limits {
+    let limits = BodyLimits {
         max_rows: 2,
-        ..Limits::default()
+        ..BodyLimits::default()
     };
     assert!(performance(b"[1, 2]", &limits).is_ok());
     for body in ["[1, 2, 3]", "1\n2\n3"] {
@@ -522,10 +522,10 @@ fn rejected_items_count_towards_the_limit() {
 }
 
 #[test]
-fn a_text_that_is_too_long_costs_its_item_alone() {
-    let limits = Limits {
+fn a_text_that_is_too_long_rejects_only_its_item() {
+    let limits = BodyLimits {
         max_string_bytes: 4,
-        ..Limits::default()
+        ..BodyLimits::default()
     };
     let body = br#"[["a", {"k": "12345"}, {}], ["a", {"k": []}, {}], ["b", {}, {}]]"#;
     let (batch, rejected) = performance(body, &limits).unwrap();
@@ -535,10 +535,10 @@ fn a_text_that_is_too_long_costs_its_item_alone() {
 }
 
 #[test]
-fn the_valid_alerts_are_taken_and_the_others_named() {
+fn the_valid_alerts_are_accepted_and_the_others_reported() {
     let body =
         br#"[{"alert_id": 1}, {"severity": "Major"}, {"alert_id": {}}, {"alert_name": "b"}]"#;
-    let (batch, rejected) = alerts(body, &Limits::default(), NOW).unwrap();
+    let (batch, rejected) = alerts(body, &BodyLimits::default(), NOW).unwrap();
     let ids: Vec<_> = batch.alerts().map(|alert| alert.alert_id()).collect();
     assert_eq!(ids, [Some("1"), None]);
     let named: Vec<_> = rejected.named().map(|item| item.index).collect();

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::{Sample, Table};
+use super::{ExporterSample, ExporterTable};
 use crate::delivery::{CIRCUITS, CLASSES, LATENCY_BOUNDS, Latency};
 
-impl Table<'_, '_> {
+impl ExporterTable<'_, '_> {
     pub(super) fn calls(&mut self) -> fmt::Result {
         let attempts = self.samples.iter().flat_map(|sample| {
             let classes = CLASSES.iter().zip(sample.status.attempts);
@@ -79,7 +79,7 @@ impl Table<'_, '_> {
     }
 
     pub(super) fn resending(&mut self) -> fmt::Result {
-        let resending = |sample: &&Sample<'_>| sample.exporter.resends;
+        let resending = |sample: &&ExporterSample<'_>| sample.exporter.resends;
         let resent = self.samples.iter().filter(resending);
         let resent = resent.map(|sample| ([sample.label()], sample.status.resent_items));
         let help = "Active alerts that were resent and delivered.";

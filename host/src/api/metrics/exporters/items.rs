@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{JournalSample, Sample, Table};
-use crate::{api::exporters::lag, clock::now_ms, delivery::LIMITS};
+use super::{ExporterSample, ExporterTable, JournalSample};
+use crate::{clock::now_ms, delivery::LIMITS};
 
-impl Table<'_, '_> {
+impl ExporterTable<'_, '_> {
     pub(super) fn pending(&mut self) -> fmt::Result {
         self.journal_gauge(
             "exporter_pending_items",
@@ -105,12 +105,12 @@ fn dropped(journal: &JournalSample) -> BTreeMap<&str, u64> {
     dropped
 }
 
-fn time_to_full_seconds(sample: &Sample<'_>) -> f64 {
+fn time_to_full_seconds(sample: &ExporterSample<'_>) -> f64 {
     let left = sample.status.fill_rate.time_to(sample.exporter.max_bytes);
     left.map_or(f64::INFINITY, |left| left.as_secs_f64())
 }
 
-fn lag_seconds(sample: &Sample<'_>, journal: &JournalSample) -> f64 {
+fn lag_seconds(sample: &ExporterSample<'_>, journal: &JournalSample) -> f64 {
     let pending = journal.counts.pending.max(0).cast_unsigned();
-    lag(pending, sample.status.oldest_pending_ms, now_ms()).as_secs_f64()
+    sample.status.lag(pending, now_ms()).as_secs_f64()
 }

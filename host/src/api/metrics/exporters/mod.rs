@@ -10,7 +10,7 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue},
 };
 
-use super::page::Page;
+use super::family::FamilyWriter;
 use crate::{
     delivery::{ExporterHandle, State, StatusView},
     exporters::ExporterSet,
@@ -23,9 +23,9 @@ pub(super) struct ExporterCollector(pub(super) ExporterSet);
 impl Collector for ExporterCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let exporters = self.0.list();
-        let mut table = Table {
-            page: Page::new(encoder),
-            samples: exporters.iter().map(Sample::now).collect(),
+        let mut table = ExporterTable {
+            page: FamilyWriter::new(encoder),
+            samples: exporters.iter().map(ExporterSample::now).collect(),
         };
         table.identity()?;
         table.pending()?;
@@ -39,7 +39,7 @@ impl Collector for ExporterCollector {
 }
 
 /// An exporter at the moment of a scrape.
-struct Sample<'a> {
+struct ExporterSample<'a> {
     exporter: &'a ExporterHandle,
     status: StatusView,
     /// `None` if the journal cannot be read now.
@@ -64,7 +64,7 @@ impl JournalSample {
     }
 }
 
-impl<'a> Sample<'a> {
+impl<'a> ExporterSample<'a> {
     fn now(exporter: &'a ExporterHandle) -> Self {
         let journal = JournalSample::of(exporter).inspect_err(|error| {
             log::debug!(exporter = exporter.name; "cannot read the counts of an exporter for its metrics: {error}");
@@ -82,12 +82,12 @@ impl<'a> Sample<'a> {
     }
 }
 
-struct Table<'p, 'a> {
-    page: Page<'p>,
-    samples: Vec<Sample<'a>>,
+struct ExporterTable<'p, 'a> {
+    page: FamilyWriter<'p>,
+    samples: Vec<ExporterSample<'a>>,
 }
 
-impl Table<'_, '_> {
+impl ExporterTable<'_, '_> {
     fn identity(&mut self) -> fmt::Result {
         let info = self.samples.iter().map(|sample| {
             let ExporterHandle {
@@ -126,7 +126,7 @@ impl Table<'_, '_> {
         &mut self,
         name: &str,
         help: &str,
-        value: impl Fn(&Sample<'_>) -> V,
+        value: impl Fn(&ExporterSample<'_>) -> V,
     ) -> fmt::Result {
         let series = self.samples.iter();
         let series = series.map(|sample| ([sample.label()], value(sample)));
@@ -148,7 +148,7 @@ impl Table<'_, '_> {
         &mut self,
         name: &str,
         help: &str,
-        value: impl Fn(&Sample<'_>, &JournalSample) -> V,
+        value: impl Fn(&ExporterSample<'_>, &JournalSample) -> V,
     ) -> fmt::Result {
         let series = self.samples.iter().filter_map(|sample| {
             let journal = sample.journal.as_ref()?;

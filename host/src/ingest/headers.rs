@@ -1,24 +1,19 @@
-//! What a sender says its body is: `Content-Type` and `Content-Encoding`.
+//! The headers that describe a body: `Content-Type` and `Content-Encoding`.
 
 use super::IngestError;
 
-pub(super) const ACCEPTED_TYPES: &str =
-    "`application/json`, `application/x-ndjson` or `application/vnd.apache.arrow.stream`";
-pub(super) const ACCEPTED_ENCODINGS: &str = "`gzip`, `zstd` or `identity`";
-
-/// What a body is once it is decompressed.
+/// Format of a body after decompression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Delfin's JSON: one array of items, or one item a line.
+pub enum BodyFormat {
+    /// Delfin's JSON: one array of items, or one item per line.
     Json,
-    /// An Arrow IPC stream.
+    /// Arrow IPC stream.
     ArrowStream,
 }
 
-/// How a body is compressed.
+/// Compression of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// Not at all.
+pub enum BodyEncoding {
     Identity,
     /// RFC 1952.
     Gzip,
@@ -26,12 +21,12 @@ pub enum Encoding {
     Zstd,
 }
 
-impl Format {
+impl BodyFormat {
     /// Reads the value of `Content-Type`.
     ///
     /// # Errors
     ///
-    /// Another type, another charset than UTF-8, or none at all.
+    /// The type is missing or not supported, or the charset is not UTF-8.
     pub fn from_content_type(value: Option<&str>) -> Result<Self, IngestError> {
         let found = value.unwrap_or_default().trim();
         let mut parts = found.split(';').map(str::trim);
@@ -42,19 +37,19 @@ impl Format {
             _ => None,
         };
         format
-            .filter(|_| parts.all(may_stand))
+            .filter(|_| parts.all(is_harmless))
             .ok_or_else(|| IngestError::UnsupportedMediaType {
                 found: super::rules::excerpt(found),
             })
     }
 }
 
-impl Encoding {
-    /// Reads the value of `Content-Encoding`; a body without one is plain.
+impl BodyEncoding {
+    /// Reads the value of `Content-Encoding`. A body without it is not compressed.
     ///
     /// # Errors
     ///
-    /// Another encoding, or several on top of each other.
+    /// The encoding is not supported, or there are several.
     pub fn from_content_encoding(value: Option<&str>) -> Result<Self, IngestError> {
         let found = value.unwrap_or_default().trim();
         match found.to_ascii_lowercase().as_str() {
@@ -68,8 +63,8 @@ impl Encoding {
     }
 }
 
-/// Whether a parameter of a content type leaves the body as it is read here.
-fn may_stand(parameter: &str) -> bool {
+/// Whether the body is read in the same way without this parameter.
+fn is_harmless(parameter: &str) -> bool {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     let value = value.trim().trim_matches('"').to_ascii_lowercase();
     !name.trim().eq_ignore_ascii_case("charset")
@@ -81,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_json_whatever_its_case_and_its_harmless_parameters() {
+    fn the_case_and_harmless_parameters_of_a_content_type_are_ignored() {
         for value in [
             "application/json",
             "Application/JSON; charset=UTF-8",
@@ -89,21 +84,21 @@ mod tests {
             "application/x-ndjson",
         ] {
             assert_eq!(
-                Format::from_content_type(Some(value)).unwrap(),
-                Format::Json
+                BodyFormat::from_content_type(Some(value)).unwrap(),
+                BodyFormat::Json
             );
         }
         let arrow = "application/vnd.apache.arrow.stream";
         assert_eq!(
-            Format::from_content_type(Some(arrow)).unwrap(),
-            Format::ArrowStream
+            BodyFormat::from_content_type(Some(arrow)).unwrap(),
+            BodyFormat::ArrowStream
         );
     }
 
     #[test]
-    fn another_content_type_is_refused_with_what_is_accepted() {
+    fn an_unsupported_content_type_is_refused_with_what_is_accepted() {
         for value in ["text/plain", "", "application/json; charset=latin1"] {
-            let error = Format::from_content_type(Some(value)).unwrap_err();
+            let error = BodyFormat::from_content_type(Some(value)).unwrap_err();
             assert_eq!(
                 error.to_string(),
                 format!(
@@ -112,25 +107,25 @@ mod tests {
                 )
             );
         }
-        assert!(Format::from_content_type(None).is_err());
+        assert!(BodyFormat::from_content_type(None).is_err());
     }
 
     #[test]
-    fn another_encoding_is_refused_with_what_is_accepted() {
+    fn an_unsupported_encoding_is_refused_with_what_is_accepted() {
         assert_eq!(
-            Encoding::from_content_encoding(None).unwrap(),
-            Encoding::Identity
+            BodyEncoding::from_content_encoding(None).unwrap(),
+            BodyEncoding::Identity
         );
         assert_eq!(
-            Encoding::from_content_encoding(Some("GZip")).unwrap(),
-            Encoding::Gzip
+            BodyEncoding::from_content_encoding(Some("GZip")).unwrap(),
+            BodyEncoding::Gzip
         );
         assert_eq!(
-            Encoding::from_content_encoding(Some("zstd")).unwrap(),
-            Encoding::Zstd
+            BodyEncoding::from_content_encoding(Some("zstd")).unwrap(),
+            BodyEncoding::Zstd
         );
         for value in ["br", "gzip, zstd"] {
-            let error = Encoding::from_content_encoding(Some(value)).unwrap_err();
+            let error = BodyEncoding::from_content_encoding(Some(value)).unwrap_err();
             assert_eq!(
                 error.to_string(),
                 format!(

@@ -1,4 +1,4 @@
-//! One JSON value that is no object and no array, as its sender wrote it.
+//! JSON values that are neither objects nor arrays, read from their own text.
 
 use std::borrow::Cow;
 
@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use super::super::rules::{self, excerpt};
 
-/// The value as text: a string without its escapes, a number or boolean exactly
-/// as it stands in the body; nothing for `null`.
+/// The value as text: a string without its escapes, a number or boolean exactly as
+/// written; `None` for `null`.
 pub(super) fn text<'de>(raw: &'de RawValue) -> Result<Option<Cow<'de, str>>, String> {
     let json = raw.get();
     match json.as_bytes().first() {
@@ -32,7 +32,7 @@ pub(super) fn number(raw: &RawValue) -> Result<f64, String> {
     }
 }
 
-/// Milliseconds since 1970, from the digits themselves.
+/// Milliseconds since the Unix epoch, parsed from digits.
 pub(super) fn time(digits: &str) -> Result<i64, String> {
     let number = digits.strip_prefix('-').unwrap_or(digits);
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -42,7 +42,7 @@ pub(super) fn time(digits: &str) -> Result<i64, String> {
     digits
         .parse()
         .ok()
-        .filter(|time| rules::TIMES.contains(time))
+        .filter(|time| rules::VALID_TIMES.contains(time))
         .ok_or_else(|| rules::out_of_range(excerpt(digits)))
 }
 

@@ -1,35 +1,36 @@
-//! Where in the body the reader is, so that a mistake can be named.
+//! Tracks the current item and field, so that an error can name them, and collects the
+//! invalid items.
 
 use delfin_plugin_api::text;
 
-use crate::ingest::{IngestError, ItemError, Limits, Rejected, RejectedItem, rules::excerpt};
+use crate::ingest::{
+    BodyLimits, IngestError, ItemError, ItemRejection, RejectedItems, rules::excerpt,
+};
 
-/// The reason of an item's error has at most so many characters: it may quote the
-/// item.
+/// Maximum length of the reason of an error in characters: it may quote the item.
 const MAX_REASON_CHARS: usize = 300;
 
-/// Where the reader is, and which items it has left out.
 #[derive(Debug)]
-pub(super) struct Trail {
+pub(super) struct ItemTracker {
     index: usize,
     field: Option<&'static str>,
     too_long: Option<ItemError>,
-    rejected: Rejected,
-    limits: Limits,
+    rejected: RejectedItems,
+    limits: BodyLimits,
 }
 
-impl Trail {
-    pub(super) fn new(limits: &Limits) -> Self {
+impl ItemTracker {
+    pub(super) fn new(limits: &BodyLimits) -> Self {
         Self {
             index: 0,
             field: None,
             too_long: None,
-            rejected: Rejected::default(),
+            rejected: RejectedItems::default(),
             limits: *limits,
         }
     }
 
-    /// The item that is being read, from 0.
+    /// The current item, from 0.
     pub(super) fn index(&self) -> usize {
         self.index
     }
@@ -47,24 +48,23 @@ impl Trail {
         self.index += 1;
     }
 
-    /// Ends an item that is no part of the batch.
+    /// Ends an item that is invalid.
     pub(super) fn reject_item(&mut self, line: Option<usize>, error: ItemError) {
         let index = self.index;
-        self.rejected.push(RejectedItem { index, line, error });
+        self.rejected.push(ItemRejection { index, line, error });
         self.end_item();
     }
 
-    /// The items that were left out.
-    pub(super) fn into_rejected(self) -> Rejected {
+    pub(super) fn into_rejected(self) -> RejectedItems {
         self.rejected
     }
 
-    /// The field that is being read, or none between two fields.
+    /// Sets the current field; `None` between two fields.
     pub(super) fn enter(&mut self, field: Option<&'static str>) {
         self.field = field;
     }
 
-    /// Refuses a text that is too long; `owner` says whose it is.
+    /// Refuses a text that is too long. `owner` names the text in the error.
     pub(super) fn check_text(&mut self, text: &str, owner: &str) -> Result<(), String> {
         let (bytes, limit) = (text.len(), self.limits.max_string_bytes);
         if bytes as u64 <= limit {
@@ -78,8 +78,8 @@ impl Trail {
         Err("a text is too long".to_owned())
     }
 
-    /// What is wrong with the item that is being read, which is JSON.
-    pub(super) fn refused(&mut self, error: &serde_json::Error) -> ItemError {
+    /// The error of the current item, which is JSON but not a valid item.
+    pub(super) fn item_error(&mut self, error: &serde_json::Error) -> ItemError {
         self.too_long.take().unwrap_or_else(|| ItemError::Invalid {
             field: self.field,
             reason: reason(error),
@@ -87,8 +87,8 @@ impl Trail {
     }
 }
 
-/// What the JSON reader says, without where it says it: it has seen only a part
-/// of the body.
+/// The text of a JSON error without its position, which counts from the begin of the item
+/// and not of the body.
 pub(super) fn reason(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());

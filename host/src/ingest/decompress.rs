@@ -1,38 +1,38 @@
-//! Taking the compression off a body.
+//! Decompresses a body.
 //!
-//! Stops at the limit, so that a body which claims little and holds much costs
-//! no more than the limit. A body that is cut off or followed by other bytes is
-//! an error.
+//! Decompression stops at the limit, so a small body that expands to a huge one costs
+//! no more than the limit. A body that is cut off, or followed by other bytes, is an
+//! error.
 
 use std::{
     borrow::Cow,
     io::{self, Read},
 };
 
-use super::{Encoding, IngestError, Limits};
+use super::{BodyEncoding, BodyLimits, IngestError};
 
-// What a batch's columns can address.
-const MOST_BYTES: u64 = i32::MAX as u64;
+// The columns of a batch have 32-bit offsets.
+const MAX_BYTES: u64 = i32::MAX as u64;
 
-// Content sent over HTTP needs no larger window (RFC 9659), and a window is
-// memory that a sender can claim with a few bytes.
+// The maximum for HTTP (RFC 9659). A client can demand the memory of a window with a
+// few bytes.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// The bytes without their compression; a plain body is not copied.
+/// Decompresses a body. An uncompressed body is borrowed, not copied.
 pub(super) fn decompress<'a>(
     bytes: &'a [u8],
-    encoding: Encoding,
-    limits: &Limits,
+    encoding: BodyEncoding,
+    limits: &BodyLimits,
 ) -> Result<Cow<'a, [u8]>, IngestError> {
-    let limit = limits.max_decompressed_bytes.min(MOST_BYTES);
+    let limit = limits.max_decompressed_bytes.min(MAX_BYTES);
     match encoding {
-        Encoding::Identity if bytes.len() as u64 > limit => {
+        BodyEncoding::Identity if bytes.len() as u64 > limit => {
             Err(IngestError::TooManyBytes { limit })
         }
-        Encoding::Identity => Ok(Cow::Borrowed(bytes)),
-        Encoding::Gzip => read_all(flate2::bufread::MultiGzDecoder::new(bytes), "gzip", limit),
-        Encoding::Zstd => {
-            let decoder = zstd_decoder(bytes).map_err(|error| broken("zstd", &error))?;
+        BodyEncoding::Identity => Ok(Cow::Borrowed(bytes)),
+        BodyEncoding::Gzip => read_all(flate2::bufread::MultiGzDecoder::new(bytes), "gzip", limit),
+        BodyEncoding::Zstd => {
+            let decoder = zstd_decoder(bytes).map_err(|error| compression_error("zstd", &error))?;
             read_all(decoder, "zstd", limit)
         }
     }
@@ -53,14 +53,14 @@ fn read_all<'a>(
     decoder
         .take(limit + 1)
         .read_to_end(&mut plain)
-        .map_err(|error| broken(encoding, &error))?;
+        .map_err(|error| compression_error(encoding, &error))?;
     if plain.len() as u64 > limit {
         return Err(IngestError::TooManyBytes { limit });
     }
     Ok(Cow::Owned(plain))
 }
 
-fn broken(encoding: &'static str, error: &io::Error) -> IngestError {
+fn compression_error(encoding: &'static str, error: &io::Error) -> IngestError {
     let reason = match error.kind() {
         io::ErrorKind::UnexpectedEof => "it is cut off".to_owned(),
         _ => error.to_string(),
@@ -83,48 +83,54 @@ mod tests {
         zstd::stream::encode_all(plain, 3).unwrap()
     }
 
-    fn limit(max_decompressed_bytes: u64) -> Limits {
-        Limits {
+    fn limit(max_decompressed_bytes: u64) -> BodyLimits {
+        BodyLimits {
             max_decompressed_bytes,
-            ..Limits::default()
+            ..BodyLimits::default()
         }
     }
 
-    fn check(bytes: &[u8], encoding: Encoding) -> String {
+    fn check(bytes: &[u8], encoding: BodyEncoding) -> String {
         decompress(bytes, encoding, &limit(1000))
             .unwrap_err()
             .to_string()
     }
 
     #[test]
-    fn a_body_comes_out_as_it_went_in() {
+    fn a_body_is_decompressed() {
         let plain = b"one\ntwo\n";
         for (bytes, encoding) in [
-            (plain.to_vec(), Encoding::Identity),
-            (gzip(plain), Encoding::Gzip),
-            ([gzip(b"one\n"), gzip(b"two\n")].concat(), Encoding::Gzip),
-            (zstd(plain), Encoding::Zstd),
-            ([zstd(b"one\n"), zstd(b"two\n")].concat(), Encoding::Zstd),
+            (plain.to_vec(), BodyEncoding::Identity),
+            (gzip(plain), BodyEncoding::Gzip),
+            (
+                [gzip(b"one\n"), gzip(b"two\n")].concat(),
+                BodyEncoding::Gzip,
+            ),
+            (zstd(plain), BodyEncoding::Zstd),
+            (
+                [zstd(b"one\n"), zstd(b"two\n")].concat(),
+                BodyEncoding::Zstd,
+            ),
         ] {
             assert_eq!(&*decompress(&bytes, encoding, &limit(8)).unwrap(), plain);
         }
     }
 
     #[test]
-    fn a_bomb_stops_at_the_limit() {
+    fn decompression_stops_at_the_limit() {
         let zeros = vec![0; 10_000_000];
         let wanted = "the body holds more than 1000 bytes (send smaller batches, \
                       or raise `api.max_decompressed_bytes`)";
-        assert_eq!(check(&gzip(&zeros), Encoding::Gzip), wanted);
-        assert_eq!(check(&zstd(&zeros), Encoding::Zstd), wanted);
-        assert_eq!(check(&zeros, Encoding::Identity), wanted);
+        assert_eq!(check(&gzip(&zeros), BodyEncoding::Gzip), wanted);
+        assert_eq!(check(&zstd(&zeros), BodyEncoding::Zstd), wanted);
+        assert_eq!(check(&zeros, BodyEncoding::Identity), wanted);
     }
 
     #[test]
     fn a_truncated_body_is_cut_off() {
         for (mut bytes, encoding, name) in [
-            (gzip(b"some text"), Encoding::Gzip, "gzip"),
-            (zstd(b"some text"), Encoding::Zstd, "zstd"),
+            (gzip(b"some text"), BodyEncoding::Gzip, "gzip"),
+            (zstd(b"some text"), BodyEncoding::Zstd, "zstd"),
         ] {
             bytes.pop();
             let wanted = format!("the body is not valid {name}: it is cut off");
@@ -135,8 +141,8 @@ mod tests {
     #[test]
     fn bytes_after_the_end_are_an_error() {
         for (bytes, encoding, name) in [
-            (gzip(b"some text"), Encoding::Gzip, "gzip"),
-            (zstd(b"some text"), Encoding::Zstd, "zstd"),
+            (gzip(b"some text"), BodyEncoding::Gzip, "gzip"),
+            (zstd(b"some text"), BodyEncoding::Zstd, "zstd"),
         ] {
             let message = check(
                 &[bytes, b"rubbish, and more of it".to_vec()].concat(),
@@ -150,12 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn a_window_larger_than_http_needs_is_refused() {
+    fn a_window_larger_than_http_allows_is_refused() {
         let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(27).unwrap();
         encoder.write_all(b"small").unwrap();
         let bytes = encoder.finish().unwrap();
-        let message = check(&bytes, Encoding::Zstd);
+        let message = check(&bytes, BodyEncoding::Zstd);
         assert!(message.contains("too much memory"), "{message}");
     }
 }

@@ -1,22 +1,22 @@
-//! A JSON object, handed over entry by entry.
+//! Reads a JSON object field by field.
 
 use std::{borrow::Cow, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Calls `each` with every key of an object and the text of its value; what it
-/// refuses ends the parse.
-pub(super) struct Entries<F> {
-    /// What the object is, for the error where something else stands.
+/// Calls `each` with the key and the JSON text of every field of an object. An error of
+/// `each` ends the parse.
+pub(super) struct ObjectSeed<F> {
+    /// Names the object in the error about a value of another type.
     pub(super) expecting: &'static str,
     pub(super) each: F,
 }
 
-/// A key, taken from the body unless it has escapes.
-pub(super) struct Key;
+/// A key; borrowed from the body unless it has escapes.
+pub(super) struct KeySeed;
 
-impl<'de, F> DeserializeSeed<'de> for Entries<F>
+impl<'de, F> DeserializeSeed<'de> for ObjectSeed<F>
 where
     F: FnMut(Cow<'de, str>, &'de RawValue) -> Result<(), String>,
 {
@@ -27,7 +27,7 @@ where
     }
 }
 
-impl<'de, F> Visitor<'de> for Entries<F>
+impl<'de, F> Visitor<'de> for ObjectSeed<F>
 where
     F: FnMut(Cow<'de, str>, &'de RawValue) -> Result<(), String>,
 {
@@ -38,7 +38,7 @@ where
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key_seed(Key)? {
+        while let Some(key) = map.next_key_seed(KeySeed)? {
             let value = map.next_value::<&RawValue>()?;
             (self.each)(key, value).map_err(A::Error::custom)?;
         }
@@ -46,7 +46,7 @@ where
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Key {
+impl<'de> DeserializeSeed<'de> for KeySeed {
     type Value = Cow<'de, str>;
 
     fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Self::Value, D::Error> {
@@ -54,7 +54,7 @@ impl<'de> DeserializeSeed<'de> for Key {
     }
 }
 
-impl<'de> Visitor<'de> for Key {
+impl<'de> Visitor<'de> for KeySeed {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

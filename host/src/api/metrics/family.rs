@@ -10,9 +10,9 @@ use prometheus_client::{
 };
 
 /// Writes the families of one collector.
-pub(super) struct Page<'a>(DescriptorEncoder<'a>);
+pub(super) struct FamilyWriter<'a>(DescriptorEncoder<'a>);
 
-impl<'a> Page<'a> {
+impl<'a> FamilyWriter<'a> {
     pub(super) fn new(encoder: DescriptorEncoder<'a>) -> Self {
         Self(encoder)
     }
