@@ -53,7 +53,7 @@ struct UnwellExporterView {
 
 /// Answers of `/readyz`.
 #[derive(IntoResponses)]
-pub(super) enum Readiness {
+pub(super) enum ReadyzResponse {
     /// The host accepts batches. A single batch may still be refused, if the journal has no room for it
     #[response(status = 200)]
     Ready(ReadinessResponse),
@@ -74,13 +74,13 @@ pub(super) async fn healthz() -> Json<HealthResponse> {
 }
 
 /// Tells whether the host accepts batches, and which exporters are not well.
-#[utoipa::path(get, path = "/readyz", responses(Readiness))]
+#[utoipa::path(get, path = "/readyz", responses(ReadyzResponse))]
 pub(super) async fn readyz(
     State(journals): State<BatchJournals>,
     State(exporters): State<ExporterSet>,
     State(phase): State<HostPhase>,
     State(min_free_bytes): State<MinFreeBytes>,
-) -> Result<Readiness, ApiError> {
+) -> Result<ReadyzResponse, ApiError> {
     blocking(move || {
         let faults = [&journals.performance, &journals.alerts].into_iter();
         let faults = faults.filter_map(|journal| fault(journal, min_free_bytes));
@@ -91,15 +91,15 @@ pub(super) async fn readyz(
             exporters: exporters.list().iter().filter_map(unwell).collect(),
         };
         if response.ready {
-            Readiness::Ready(response)
+            ReadyzResponse::Ready(response)
         } else {
-            Readiness::NotReady(response)
+            ReadyzResponse::NotReady(response)
         }
     })
     .await
 }
 
-impl IntoResponse for Readiness {
+impl IntoResponse for ReadyzResponse {
     fn into_response(self) -> Response {
         match self {
             Self::Ready(response) => Json(response).into_response(),
