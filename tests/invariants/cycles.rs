@@ -43,23 +43,7 @@ type Edges<'a> = BTreeMap<(&'a str, &'a str), BTreeSet<String>>;
 #[test]
 fn the_modules_of_the_host_form_no_cycle() {
     let modules = modules();
-    let mut folders: BTreeMap<&[String], Edges<'_>> = BTreeMap::new();
-    for (from, module) in &modules {
-        for (line, path) in &module.references {
-            let (to, _) = owner(&modules, path, 0);
-            let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-            // Otherwise one is inside the other.
-            if common < from.len() && common < to.len() {
-                let Some((to, _)) = modules.get_key_value(&to) else {
-                    continue;
-                };
-                let text = module.code.lines().nth(line - 1).unwrap_or_default().trim();
-                let edges = folders.entry(&from[..common]).or_default();
-                let places = edges.entry((&from[common], &to[common])).or_default();
-                places.insert(format!("{}:{line}: {text}", module.file));
-            }
-        }
-    }
+    let folders = edges_of_folders(&modules);
 
     let mut known: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (folder, cycle) in entries(KNOWN) {
@@ -98,6 +82,68 @@ fn the_modules_of_the_host_form_no_cycle() {
         wrong.extend(names.iter().map(|name| stale(folder, name)));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Where the modules of each folder use each other.
+fn edges_of_folders(modules: &Modules) -> BTreeMap<&[String], Edges<'_>> {
+    let mut folders: BTreeMap<&[String], Edges<'_>> = BTreeMap::new();
+    for (from, module) in modules {
+        for (line, path) in &module.references {
+            let (to, _) = owner(modules, path, 0);
+            let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+            // Otherwise one is inside the other.
+            if common < from.len() && common < to.len() {
+                let Some((to, _)) = modules.get_key_value(&to) else {
+                    continue;
+                };
+                let text = module.code.lines().nth(line - 1).unwrap_or_default().trim();
+                let edges = folders.entry(&from[..common]).or_default();
+                let places = edges.entry((&from[common], &to[common])).or_default();
+                places.insert(format!("{}:{line}: {text}", module.file));
+            }
+        }
+    }
+    folders
+}
+
+#[test]
+fn the_drawing_of_the_modules_has_no_upward_arrow() {
+    let architecture = read("ARCHITECTURE.md");
+    let (_, section) = architecture
+        .split_once("## Modules of the host")
+        .expect("a section with the drawing");
+    let drawing = section.split("```").nth(1).expect("a drawing");
+    let rows: Vec<Vec<&str>> = drawing
+        .lines()
+        .skip(1)
+        .map(|row| row.split_whitespace().collect())
+        .collect();
+    let row_of: BTreeMap<&str, usize> = rows
+        .iter()
+        .enumerate()
+        .flat_map(|(row, names)| names.iter().map(move |name| (*name, row)))
+        .collect();
+    assert_eq!(
+        row_of.len(),
+        rows.iter().map(Vec::len).sum::<usize>(),
+        "a module is drawn twice"
+    );
+
+    let modules = modules();
+    let drawn: BTreeSet<&str> = row_of.keys().copied().collect();
+    let top: BTreeSet<&str> = modules
+        .keys()
+        .filter_map(|path| path.first().map(String::as_str))
+        .collect();
+    assert_eq!(drawn, top, "the drawing has every module of `{SOURCES}`");
+
+    let folders = edges_of_folders(&modules);
+    let edges = &folders[&[][..]];
+    let upward: Vec<_> = edges
+        .iter()
+        .filter(|((from, to), _)| row_of[from] >= row_of[to])
+        .collect();
+    assert!(upward.is_empty(), "not downward: {upward:#?}");
 }
 
 fn stale(folder: &str, name: &str) -> String {
