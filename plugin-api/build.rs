@@ -1,4 +1,4 @@
-//! Tells the crate what it is compiled by and for: the manifest says so.
+//! Passes the compiler version and the target to the crate, for the manifest.
 
 use std::{env, process::Command};
 

@@ -244,7 +244,7 @@ received = "@/received"
     for part in [
         "newer.so` 0.1.1",
         "scripted.so` 0.1.0",
-        "newer.so` is taken",
+        "newer.so` is used",
         " WARN ",
     ] {
         assert!(log.contains(part), "{log}");

@@ -1,4 +1,4 @@
-//! Tells the crate which target it is built for: only build scripts learn that.
+//! Passes the target to the crate: only build scripts know it.
 
 fn main() {
     let target = std::env::var("TARGET").unwrap_or_default();

@@ -1,7 +1,7 @@
-//! What a plugin logs, with `log` or `tracing`, comes out of the host's log.
+//! Passes the plugin's records of `log` and `tracing` to the host's log.
 //!
-//! Both crates keep their logger in a static of the library they are linked
-//! into, so each plugin needs a bridge of its own.
+//! Both crates keep their logger in a static of the library that they are linked
+//! into, so each plugin needs its own bridge. All exporters of a plugin share it.
 
 use std::{
     fmt::Write,
@@ -18,11 +18,11 @@ use tracing_core::{Dispatch, Event, Metadata, Subscriber, dispatcher, field::Vis
 
 use crate::context::Host;
 
-/// Sets the bridge up, once a library, and remembers the instance.
+/// Installs the bridge once per library, and registers an instance.
 pub(crate) fn install(host: &Host) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // An error means that the author has set a logger up: theirs stays.
+        // An error means that the author has installed a logger, which stays.
         let _ = log::set_boxed_logger(Box::new(Bridge));
         let _ = dispatcher::set_global_default(Dispatch::new(Bridge));
     });
@@ -40,8 +40,9 @@ static INSTANCES: Mutex<Vec<Weak<HostBox>>> = Mutex::new(Vec::new());
 
 struct Bridge;
 
-/// Who speaks: the instance whose call this thread is in, else any one.
-fn speaker() -> Option<(Host, bool)> {
+/// The instance to log for, and whether it is a guess: the instance whose call runs
+/// on this thread, else any living instance of the library.
+fn source() -> Option<(Host, bool)> {
     if let Some(host) = Host::current() {
         return Some((host, false));
     }
@@ -58,11 +59,11 @@ fn lock_instances() -> std::sync::MutexGuard<'static, Vec<Weak<HostBox>>> {
 }
 
 fn enabled(level: Level) -> bool {
-    speaker().is_some_and(|(host, _)| level <= host.raw().max_level())
+    source().is_some_and(|(host, _)| level <= host.raw().max_level())
 }
 
 fn send(level: Level, target: &str, message: &str, fields: &[(String, String)]) {
-    let Some((host, instance_unknown)) = speaker() else {
+    let Some((host, instance_unknown)) = source() else {
         return;
     };
     let fields: Vec<Field<'_>> = fields
@@ -90,8 +91,8 @@ impl log::Log for Bridge {
         if !log::Log::enabled(self, record.metadata()) {
             return;
         }
-        let mut fields = Fields::default();
-        // The visitor below never fails.
+        let mut fields = FieldCollector::default();
+        // The visitor never fails.
         let _ = record.key_values().visit(&mut fields);
         let message = record.args().to_string();
         send(
@@ -119,7 +120,7 @@ impl Subscriber for Bridge {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut fields = Fields::default();
+        let mut fields = FieldCollector::default();
         event.record(&mut fields);
         let metadata = event.metadata();
         send(
@@ -135,21 +136,21 @@ impl Subscriber for Bridge {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// The keys and values of one record.
+/// Collects the message, the keys and the values of one record.
 #[derive(Default)]
-struct Fields {
+struct FieldCollector {
     message: String,
     pairs: Vec<(String, String)>,
 }
 
-impl<'kvs> VisitSource<'kvs> for Fields {
+impl<'kvs> VisitSource<'kvs> for FieldCollector {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
         self.pairs.push((key.to_string(), value.to_string()));
         Ok(())
     }
 }
 
-impl Visit for Fields {
+impl Visit for FieldCollector {
     fn record_str(&mut self, field: &tracing_core::Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }

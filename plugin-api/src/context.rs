@@ -1,5 +1,5 @@
-//! What the host lends to an exporter: [`Context`] for one call, [`Host`] for
-//! its life.
+//! The host as an exporter sees it: [`Context`] for one call, [`Host`] for the
+//! lifetime of an instance.
 
 use std::{
     cell::RefCell,
@@ -14,28 +14,30 @@ use uuid::Uuid;
 
 use crate::kind::Origin;
 
-/// One call.
+/// The circumstances of one call.
 pub struct Context<'a> {
     call: abi::ContextRef<'a>,
 }
 
-/// Consecutive rows that were accepted together.
+/// Consecutive rows of a call that belong to one accepted batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchPart<'a> {
-    /// The receipt that whoever handed them in was given.
+    /// The id of the accepted batch, which the client of an ingest got as well.
     pub batch_id: Uuid,
-    /// The first of them, counted in the rows of the call.
+    /// The number of the first row among the rows of the call, from 0.
     pub first_row: usize,
-    /// The first of them, counted in the batch as it was accepted: with the batch
-    /// and how many they are, a name that is the same at each try.
+    /// The number of the first row in the accepted batch, from 0. `batch_id`,
+    /// `batch_row` and `rows` together are the same in each attempt with the same
+    /// rows: use them for an idempotency key.
     pub batch_row: usize,
-    /// How many they are.
+    /// The number of rows.
     pub rows: usize,
-    /// When they were accepted, in milliseconds since the epoch.
+    /// When the batch was accepted, in milliseconds since the Unix epoch.
     pub accepted_ms: i64,
-    /// The storage that they speak of, if it is one.
+    /// The storage of all rows; `None` if they are of several, or of no storage.
     pub storage_id: Option<&'a str>,
-    /// Whether they are all there is of that storage: what is absent has ended.
+    /// Whether the batch holds every active alert of its storage: an absent alert has
+    /// ended.
     pub complete: bool,
 }
 
@@ -44,31 +46,31 @@ impl<'a> Context<'a> {
         Self { call }
     }
 
-    /// How long the call may still take. After that the host takes it for hung.
+    /// The time that is left for the call. Past it the exporter is `stuck`.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         Duration::from_nanos(self.call.remaining_ns())
     }
 
-    /// Whether the host is about to stop: finish or give up, soon.
+    /// Whether the host is about to stop. Return soon, with or without success.
     #[must_use]
     pub fn cancelled(&self) -> bool {
         self.call.cancelled()
     }
 
-    /// 1 for the first try with these rows.
+    /// The number of the attempt with these rows, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.call.attempt()
     }
 
-    /// Where the rows came from.
+    /// Where the rows come from.
     #[must_use]
     pub fn origin(&self) -> Origin {
         self.call.origin().into()
     }
 
-    /// What the rows were accepted as, in order.
+    /// The accepted batches to which the rows belong, in the order of the rows.
     pub fn parts(&self) -> impl ExactSizeIterator<Item = BatchPart<'_>> {
         let mut next_row = 0;
         self.call
@@ -91,7 +93,8 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The host, as one instance sees it. Cheap to clone, for threads of its own.
+/// The host, as one instance sees it. A clone is cheap: give one to each thread that
+/// the plugin starts.
 #[derive(Clone)]
 pub struct Host {
     host: Arc<abi::HostBox>,
@@ -110,25 +113,27 @@ impl Host {
         self.host.exporter().as_str()
     }
 
-    /// Which of several instances of the exporter this is, from 0.
+    /// The number of the instance, from 0, among those of the same exporter.
     #[must_use]
     pub fn instance(&self) -> u32 {
         self.host.instance()
     }
 
-    /// A folder for the exporter's own files. It exists, and outlives restarts.
+    /// A folder for files of the exporter. It exists and survives restarts of the host.
     #[must_use]
     pub fn state_dir(&self) -> &Path {
         Path::new(self.host.state_dir().as_str())
     }
 
-    /// Adds to a counter that the host shows in its metrics.
+    /// Adds to a counter of the exporter, which the host shows in its metrics. Counters
+    /// start at 0 with the host. It keeps up to 64 of an exporter, with names of up to
+    /// 64 bytes, and ignores others.
     pub fn count(&self, counter: &str, by: u64) {
         self.host.count(RStr::from_str(counter), by);
     }
 
-    /// Runs `f` so that what it logs bears the exporter's name. Calls from the
-    /// host run so; a thread of the plugin's own has to ask for it.
+    /// Runs `f` so that its log records have the exporter's name. Calls of the host
+    /// already run so; use it in threads that the plugin starts.
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
         let _restore = Restore(CURRENT.replace(Some(self.clone())));
         f()

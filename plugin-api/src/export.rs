@@ -1,11 +1,11 @@
 //! The macro that makes a library a plugin.
 
-/// Exports exporters from a library: once a crate, for one exporter or several.
+/// Makes a library a plugin. Call it once per crate, for one exporter or several.
 ///
-/// Each is a name, as operators write it into their configuration, a type that
-/// implements [`Exporter`](crate::Exporter), and what it does in a few words.
-/// Vendor, licence and version are those of `Cargo.toml`; the file
-/// `example.toml` beside it shows the settings, and `plugins inspect` prints it.
+/// An exporter is a name, as operators write it into their configuration, a type that
+/// implements [`Exporter`](crate::Exporter), and a short description. Vendor, licence
+/// and version come from `Cargo.toml`. The file `example.toml` next to it shows the
+/// settings; `plugins inspect` prints it.
 ///
 /// ```text
 /// delfin_plugin_api::export_plugin! {
@@ -18,12 +18,12 @@ macro_rules! export_plugin {
     ($($name:literal => $exporter:ty : $description:literal),+ $(,)?) => {
         #[cfg(panic = "abort")]
         ::core::compile_error!(
-            "a plugin needs panic = \"unwind\": with \"abort\" its first panic would end the host \
+            "a plugin needs `panic = \"unwind\"`: with `abort` its first panic would end the host \
              (remove `panic` from the profile)"
         );
 
         const _: () = {
-            use $crate::__glue::{self as glue, Part, abi, abi_stable};
+            use $crate::__glue::{self as glue, ManifestPart as Part, abi, abi_stable};
 
             extern "C" fn create_exporter(
                 name: abi_stable::std_types::RStr<'_>,

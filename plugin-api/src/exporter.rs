@@ -10,55 +10,58 @@ use crate::{
     outcome::{Failure, Outcome},
 };
 
-/// An exporter: receives batches of one kind and sends them somewhere.
+/// An exporter: receives batches of one kind and sends them to a receiver.
 ///
 /// An instance gets one call at a time, on a thread of its own, so it may block
-/// until [`Context::remaining`] is over. It keeps no queue and does not retry:
-/// the host does both. It may panic: the panic is caught and the host makes a
-/// new instance.
+/// until [`Context::remaining`] is over. It keeps no queue and does not retry: the
+/// host does both. If it panics, the host catches the panic and makes a new
+/// instance.
 pub trait Exporter: Sized + Send + 'static {
-    /// What it receives: [`PerformanceBatch`](crate::PerformanceBatch) or
+    /// The kind of batches: [`PerformanceBatch`](crate::PerformanceBatch) or
     /// [`AlertBatch`](crate::AlertBatch).
     type Batch: Batch;
 
-    /// Its settings, from `[exporter.NAME.config]`. With
-    /// `#[serde(deny_unknown_fields)]` a misspelt key is refused.
+    /// The settings, from `[exporter.NAME.config]`. Use
+    /// `#[serde(deny_unknown_fields)]`, so that a misspelt key is an error, and
+    /// [`setting`](crate::setting) to report all mistakes at once.
     type Config: DeserializeOwned;
 
-    /// Whether two instances with one configuration exclude each other, because
-    /// of a port or a file. If so, the old one is closed before a new one is
-    /// made, and one that hangs is not doubled.
+    /// Whether two instances with the same configuration exclude each other, because
+    /// of a port or a file; true by default. If so, the host closes the old instance
+    /// before it makes a new one, and makes no second instance while one is stuck.
     const EXCLUSIVE: bool = true;
 
-    /// The most points, or alerts, that it takes in one call: the host splits
-    /// what is larger. A series is never split, so that one with more points
-    /// comes alone.
+    /// The most items (points or alerts) that one call gets; `None`, the default, is no
+    /// limit. The host splits larger requests. It never splits a series, so a series
+    /// with more points comes alone.
     const MAX_POINTS: Option<u64> = None;
 
-    /// For an exporter of alerts: how often it wants to be sent all that are
-    /// active, in whole seconds, for a receiver that forgets. Those batches have
-    /// the origin [`Resend`](crate::Origin::Resend); an alert that ended lately
-    /// is among them as a `Recovery`. Whoever asks for them is spared, after its
-    /// receiver was away, what a later batch has overtaken. An operator may
-    /// choose another rhythm, or none.
+    /// For an exporter of alerts: the interval, in whole seconds, at which the host
+    /// sends all active alerts again, for a receiver that forgets them. `None`, the
+    /// default, is never.
+    ///
+    /// These batches have the origin [`Resend`](crate::Origin::Resend). An alert that
+    /// ended recently is among them as a `Recovery`. Rows that have waited for longer
+    /// than the interval, and that later alerts have replaced meanwhile, are not sent
+    /// but counted as filtered. The operator can choose another interval, or none.
     const RESEND: Option<Duration> = None;
 
     /// Makes an instance.
     ///
     /// # Errors
     ///
-    /// [`Failure::Misconfigured`] for settings that cannot work, which stops
-    /// the exporter until they change; any other failure is tried again.
+    /// [`Failure::Misconfigured`] for settings that cannot work: the exporter is
+    /// `failed` until a reload. The host retries after any other failure.
     fn create(config: Self::Config, host: &Host) -> Result<Self, Failure>;
 
-    /// Sends a batch. `Ok` means that the receiver has all of it, for good.
+    /// Sends a batch. `Ok` means that the receiver has stored all rows.
     ///
     /// # Errors
     ///
     /// See [`Failure`].
     fn export(&mut self, batch: &Self::Batch, context: &Context<'_>) -> Outcome;
 
-    /// Sends what was kept back.
+    /// Sends rows that the exporter has buffered. By default it does nothing.
     ///
     /// # Errors
     ///
@@ -67,7 +70,7 @@ pub trait Exporter: Sized + Send + 'static {
         Ok(())
     }
 
-    /// Asks the receiver whether a batch would have a chance now.
+    /// Checks whether the receiver would accept a batch now. The default is `Ok`.
     ///
     /// # Errors
     ///
@@ -76,7 +79,8 @@ pub trait Exporter: Sized + Send + 'static {
         Ok(())
     }
 
-    /// Called about once a second, for what must happen without a batch.
+    /// Called about once a second, for work that does not depend on a batch. By
+    /// default it does nothing.
     ///
     /// # Errors
     ///
@@ -85,7 +89,8 @@ pub trait Exporter: Sized + Send + 'static {
         Ok(())
     }
 
-    /// The last call: gives ports, files and connections back.
+    /// The last call: release ports, files and connections. By default it does
+    /// nothing; the instance is dropped afterwards.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! Between an author's [`Exporter`] and the trait objects that cross.
+//! Connects an author's [`Exporter`] with the trait objects of the plugin interface.
 //!
-//! Promises: every entry is guarded against panics, an instance that panicked is
-//! not called again but to be dropped, and a batch arrives by reference.
+//! Promises: every function is guarded against panics; an instance that has panicked
+//! is not called again, only dropped; a batch crosses by reference, without a copy.
 
 use abi_stable::{
     sabi_trait::TD_Opaque,
@@ -15,15 +15,15 @@ use delfin_plugin_abi::{self as abi, OutcomeCode};
 
 use crate::{
     Batch, Context, Exporter, Failure, Host, Kind, Outcome, bridge,
-    guard::{self, Entry, guarded},
+    guard::{self, EntryPoint, guarded},
     outcome::encode_outcome,
 };
 
-/// Under this name a library offers to panic on demand, for the test kit. The
-/// request is the name of an entry.
+/// The id of the extension that makes a plugin panic, for the test kit. The request is
+/// the name of an [`EntryPoint`].
 pub const PANIC_EXTENSION: &str = "delfin.panic/1";
 
-/// Makes a `T`, as `Plugin::create_exporter` does.
+/// Makes an instance of `T`: `Plugin::create_exporter` of one exporter.
 pub fn create<T: Exporter>(
     config: RStr<'_>,
     host: abi::HostBox,
@@ -31,10 +31,11 @@ pub fn create<T: Exporter>(
     let host = Host::new(host);
     bridge::install(&host);
     guard::report_panics();
-    let created = host.scope(|| guarded(Entry::Create, || create_from_json::<T>(&config, &host)));
+    let created =
+        host.scope(|| guarded(EntryPoint::Create, || create_from_json::<T>(&config, &host)));
     match created {
         Ok(Ok(exporter)) => {
-            let instance = Instance {
+            let instance = GuardedExporter {
                 exporter: Some(exporter),
                 panicked: None,
                 host,
@@ -52,23 +53,23 @@ pub const fn kind<T: Exporter>() -> &'static str {
     T::Batch::KIND.as_str()
 }
 
-/// Whether instances exclude each other, for the manifest.
+/// [`Exporter::EXCLUSIVE`], for the manifest.
 #[must_use]
 pub const fn exclusive<T: Exporter>() -> &'static str {
     if T::EXCLUSIVE { "true" } else { "false" }
 }
 
-/// The most items in one call, for the manifest.
+/// [`Exporter::MAX_POINTS`], for the manifest.
 #[must_use]
 pub const fn max_points<T: Exporter>() -> Option<u64> {
     assert!(
         !matches!(T::MAX_POINTS, Some(0)),
-        "MAX_POINTS is more than 0, or `None`"
+        "`MAX_POINTS` must be more than 0, or `None`"
     );
     T::MAX_POINTS
 }
 
-/// How often an exporter wants to be sent what is active, for the manifest.
+/// [`Exporter::RESEND`] in seconds, for the manifest.
 #[must_use]
 pub const fn resend_seconds<T: Exporter>() -> Option<u64> {
     let Some(every) = T::RESEND else {
@@ -76,23 +77,24 @@ pub const fn resend_seconds<T: Exporter>() -> Option<u64> {
     };
     assert!(
         matches!(T::Batch::KIND, Kind::Alert),
-        "RESEND is for exporters of alerts"
+        "`RESEND` is for exporters of alerts"
     );
     assert!(
         every.as_secs() > 0 && every.subsec_nanos() == 0,
-        "RESEND is a whole number of seconds, and not 0"
+        "`RESEND` must be a whole number of seconds, at least 1"
     );
     Some(every.as_secs())
 }
 
-/// The answer to a name that the plugin does not have.
+/// The error for a name that the plugin does not export.
 #[must_use]
 pub fn no_such_exporter(name: RStr<'_>) -> RResult<abi::ExporterBox, abi::Outcome> {
     let failure = Failure::misconfigured(format!("the plugin has no exporter `{name}`"));
     RResult::RErr(encode_outcome(Err(failure)))
 }
 
-/// `Plugin::get_extension` of every plugin.
+/// `Plugin::get_extension` of every plugin that [`export_plugin!`](crate::export_plugin)
+/// makes.
 pub extern "C" fn get_extension(id: RStr<'_>) -> ROption<abi::ExtensionBox> {
     if id.as_str() != PANIC_EXTENSION {
         return ROption::RNone;
@@ -104,7 +106,7 @@ struct PanicOnDemand;
 
 impl abi::Extension for PanicOnDemand {
     fn call(&self, request: RSlice<'_, u8>) -> RResult<RVec<u8>, RString> {
-        let entry = Entry::ALL
+        let entry = EntryPoint::ALL
             .into_iter()
             .find(|entry| entry.name().as_bytes() == request.as_slice());
         let Some(entry) = entry else {
@@ -117,7 +119,8 @@ impl abi::Extension for PanicOnDemand {
 
 fn create_from_json<T: Exporter>(config: &str, host: &Host) -> Result<T, Failure> {
     let config = serde_json::from_str(config).map_err(|error| {
-        // Line and column are those of the text on its way here, which nobody sees.
+        // The host has written the JSON from its own configuration, so a line and a
+        // column in it mean nothing to the operator.
         let text = error.to_string();
         Failure::misconfigured(
             text.rsplit_once(" at line ")
@@ -127,24 +130,25 @@ fn create_from_json<T: Exporter>(config: &str, host: &Host) -> Result<T, Failure
     T::create(config, host)
 }
 
-struct Instance<T: Exporter> {
+/// An exporter, and the message of its panic if it has panicked.
+struct GuardedExporter<T: Exporter> {
     exporter: Option<T>,
     panicked: Option<String>,
     host: Host,
 }
 
-impl<T: Exporter> Instance<T> {
-    fn call(&mut self, entry: Entry, f: impl FnOnce(&mut T) -> Outcome) -> abi::Outcome {
+impl<T: Exporter> GuardedExporter<T> {
+    fn call(&mut self, entry: EntryPoint, f: impl FnOnce(&mut T) -> Outcome) -> abi::Outcome {
         let Self {
             exporter: Some(exporter),
             panicked: panicked @ None,
             host,
         } = self
         else {
-            let earlier = self.panicked.as_deref().unwrap_or_default();
+            let panic = self.panicked.as_deref().unwrap_or_default();
             return abi::Outcome::new(
                 OutcomeCode::RESTART_PANICKED,
-                format!("earlier it {earlier}"),
+                format!("an earlier call {panic}"),
             );
         };
         match host.scope(|| guarded(entry, || f(exporter))) {
@@ -157,62 +161,62 @@ impl<T: Exporter> Instance<T> {
     }
 }
 
-impl<T: Exporter> abi::Exporter for Instance<T> {
+impl<T: Exporter> abi::Exporter for GuardedExporter<T> {
     fn export(&mut self, batch: abi::ArrowBatch<'_>, context: abi::ContextRef<'_>) -> abi::Outcome {
-        self.call(Entry::Export, |exporter| {
+        self.call(EntryPoint::Export, |exporter| {
             let batch = import::<T::Batch>(batch)?;
             exporter.export(&batch, &Context::new(context))
         })
     }
 
     fn flush(&mut self, context: abi::ContextRef<'_>) -> abi::Outcome {
-        self.call(Entry::Flush, |exporter| {
+        self.call(EntryPoint::Flush, |exporter| {
             exporter.flush(&Context::new(context))
         })
     }
 
     fn health(&mut self, context: abi::ContextRef<'_>) -> abi::Outcome {
-        self.call(Entry::Health, |exporter| {
+        self.call(EntryPoint::Health, |exporter| {
             exporter.health(&Context::new(context))
         })
     }
 
     fn tick(&mut self, context: abi::ContextRef<'_>) -> abi::Outcome {
-        self.call(Entry::Tick, |exporter| {
+        self.call(EntryPoint::Tick, |exporter| {
             exporter.tick(&Context::new(context))
         })
     }
 
     fn close(&mut self, context: abi::ContextRef<'_>) -> abi::Outcome {
-        self.call(Entry::Close, |exporter| {
+        self.call(EntryPoint::Close, |exporter| {
             exporter.close(&Context::new(context))
         })
     }
 }
 
-impl<T: Exporter> Drop for Instance<T> {
+impl<T: Exporter> Drop for GuardedExporter<T> {
     fn drop(&mut self) {
         let Self { exporter, host, .. } = self;
-        if let Err(panic) = host.scope(|| guarded(Entry::Drop, || drop(exporter.take()))) {
+        if let Err(panic) = host.scope(|| guarded(EntryPoint::Drop, || drop(exporter.take()))) {
             host.scope(|| log::error!("the exporter {panic}"));
         }
     }
 }
 
-/// Takes a batch over from the other side, without copying it.
+/// Imports a batch that crossed the plugin interface, without a copy.
 fn import<B: Batch>(batch: abi::ArrowBatch<'_>) -> Result<B, Failure> {
     let reject =
         |reason: &dyn std::fmt::Display| Failure::rejected(format!("not a batch: {reason}"));
-    let array = take_array(batch.array);
-    // SAFETY: the array is of the schema that came with it: both were exported
-    // together, by a host that this library's interface was checked against.
+    let array = import_array(batch.array);
+    // SAFETY: the array belongs to the schema that came with it: a host exported both
+    // together, and the loader has checked that its interface is that of this library.
     let data = unsafe { from_ffi(array, as_arrow_schema(batch.schema)) };
     let data = data.map_err(|error| reject(&error))?;
     let arrow = RecordBatch::from(StructArray::from(data));
     B::try_from_arrow(arrow).map_err(|error| reject(&error))
 }
 
-/// Hands a batch to the other side, by reference.
+/// Exports a batch for the plugin interface, by reference.
 #[must_use]
 pub fn export_arrow(batch: &RecordBatch) -> (abi::ArrowArray, OwnedSchema) {
     use arrow_array::Array;
@@ -220,14 +224,17 @@ pub fn export_arrow(batch: &RecordBatch) -> (abi::ArrowArray, OwnedSchema) {
     let schema = FFI_ArrowSchema::try_from(batch.schema_ref().as_ref());
     let schema =
         schema.unwrap_or_else(|error| unreachable!("the column types are frozen: {error}"));
-    (give_array(FFI_ArrowArray::new(&data)), OwnedSchema(schema))
+    (
+        into_abi_array(FFI_ArrowArray::new(&data)),
+        OwnedSchema(schema),
+    )
 }
 
-/// The schema of a batch, in the form in which it is lent.
+/// The schema of a batch, in the form of the C Data Interface.
 pub struct OwnedSchema(FFI_ArrowSchema);
 
 impl OwnedSchema {
-    /// The schema, for one call or many.
+    /// The schema, for any number of calls.
     #[must_use]
     pub fn lend(&self) -> &abi::ArrowSchema {
         // SAFETY: both are `struct ArrowSchema` of the C Data Interface, laid
@@ -248,16 +255,16 @@ fn as_arrow_schema(schema: &abi::ArrowSchema) -> &FFI_ArrowSchema {
     unsafe { &*(&raw const *schema).cast::<FFI_ArrowSchema>() }
 }
 
-fn take_array(array: abi::ArrowArray) -> FFI_ArrowArray {
+fn import_array(array: abi::ArrowArray) -> FFI_ArrowArray {
     let mut array = std::mem::ManuallyDrop::new(array);
     let from = (&raw mut *array).cast::<FFI_ArrowArray>();
-    // SAFETY: both are `struct ArrowArray`, and `ManuallyDrop` leaves the copy
-    // the only owner, as the specification's move does.
+    // SAFETY: both are `struct ArrowArray`. `ManuallyDrop` makes the copy the only
+    // owner, which is a move as the specification describes it.
     unsafe { FFI_ArrowArray::from_raw(from) }
 }
 
-fn give_array(array: FFI_ArrowArray) -> abi::ArrowArray {
+fn into_abi_array(array: FFI_ArrowArray) -> abi::ArrowArray {
     let array = std::mem::ManuallyDrop::new(array);
-    // SAFETY: as in `take_array`, the other way.
+    // SAFETY: as in `import_array`, in the other direction.
     unsafe { (&raw const *array).cast::<abi::ArrowArray>().read() }
 }

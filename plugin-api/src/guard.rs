@@ -1,8 +1,8 @@
-//! No panic leaves a plugin.
+//! Catches panics inside the plugin.
 //!
-//! Each library has a standard library of its own, so the host cannot catch what
-//! a plugin throws: whatever the host calls runs under [`guarded`], which turns a
-//! panic into its message.
+//! Promises: no panic crosses the plugin interface. Each library has its own copy of
+//! the standard library, so the host cannot catch a plugin's panic. Every function
+//! that the host calls runs under [`guarded`], which turns a panic into its message.
 
 use std::{
     any::Any,
@@ -13,10 +13,10 @@ use std::{
     },
 };
 
-/// What the host can call.
+/// A function of an exporter that the host calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Entry {
+pub(crate) enum EntryPoint {
     Create = 1,
     Export = 2,
     Flush = 3,
@@ -26,7 +26,7 @@ pub(crate) enum Entry {
     Drop = 7,
 }
 
-impl Entry {
+impl EntryPoint {
     pub(crate) const ALL: [Self; 7] = [
         Self::Create,
         Self::Export,
@@ -50,13 +50,13 @@ impl Entry {
     }
 }
 
-/// Runs `f`; of a panic, the message is the error.
-pub(crate) fn guarded<R>(entry: Entry, f: impl FnOnce() -> R) -> Result<R, String> {
+/// Runs `f`. The error is the message of a panic.
+pub(crate) fn guarded<R>(entry: EntryPoint, f: impl FnOnce() -> R) -> Result<R, String> {
     let armed = ARMED.compare_exchange(entry as u8, 0, Ordering::Relaxed, Ordering::Relaxed);
     let result = catch_unwind(AssertUnwindSafe(|| {
         assert!(
             armed.is_err(),
-            "a panic was asked for in `{}`",
+            "the test kit requested a panic in `{}`",
             entry.name()
         );
         f()
@@ -64,9 +64,9 @@ pub(crate) fn guarded<R>(entry: Entry, f: impl FnOnce() -> R) -> Result<R, Strin
     result.map_err(|payload| message(entry, payload))
 }
 
-/// The next call of `entry` in this library panics: the conformance suite asks
-/// for it, to prove on the built library that a panic is caught.
-pub(crate) fn arm(entry: Entry) {
+/// Makes the next call of `entry` in this library panic. The conformance suite uses
+/// it to prove on the built library that a panic is caught.
+pub(crate) fn arm(entry: EntryPoint) {
     ARMED.store(entry as u8, Ordering::Relaxed);
 }
 
@@ -87,9 +87,10 @@ pub(crate) fn report_panics() {
 
 static ARMED: AtomicU8 = AtomicU8::new(0);
 
-fn message(entry: Entry, payload: Box<dyn Any + Send>) -> String {
+fn message(entry: EntryPoint, payload: Box<dyn Any + Send>) -> String {
     let text = text_of(&*payload).to_owned();
-    // The payload is the author's own value, and dropping it may panic too.
+    // The payload is a value of the author, and its `drop` may panic as well. The
+    // payload of that second panic is leaked: dropping it could panic again.
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
@@ -117,13 +118,13 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_its_message() {
-        let result = guarded(Entry::Export, || -> () { panic!("boom {}", 1) });
+        let result = guarded(EntryPoint::Export, || -> () { panic!("boom {}", 1) });
         assert_eq!(result, Err("panicked in `export`: boom 1".to_owned()));
     }
 
     #[test]
-    fn a_payload_that_panics_when_dropped_is_caught_too() {
-        let result = guarded(Entry::Tick, || -> () { std::panic::panic_any(Bomb) });
+    fn a_payload_that_panics_when_dropped_is_caught() {
+        let result = guarded(EntryPoint::Tick, || -> () { std::panic::panic_any(Bomb) });
         assert_eq!(result, Err("panicked in `tick`: (no message)".to_owned()));
     }
 }

@@ -1,9 +1,9 @@
-//! What a batch holds and where it came from.
+//! The kind and the origin of a batch.
 
 use delfin_plugin_abi as abi;
 use serde::{Deserialize, Serialize};
 
-/// What a batch holds: an exporter receives one of the two.
+/// The kind of a batch. An exporter receives one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -13,23 +13,23 @@ pub enum Kind {
     Alert,
 }
 
-/// Where a batch came from.
+/// Where a batch comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// Collected from a storage on schedule.
+    /// Collected from a storage on a schedule.
     Collection,
-    /// All alerts of a storage, asked for.
+    /// All alerts of a storage, after a request for a sync.
     Sync,
-    /// Sent by a device.
+    /// An SNMP trap of a device.
     Trap,
-    /// Handed in over HTTP or the command line.
+    /// Sent by a client over HTTP or with `push`.
     Ingest,
-    /// Alerts that are still active, said again.
+    /// Active alerts that are sent again at an interval.
     Resend,
-    /// Delivered before, and asked for once more.
+    /// Batches or dead letters that an operator delivers again.
     Replay,
-    /// An origin that this version has no name for.
+    /// An origin that this version does not know.
     Other,
 }
 
@@ -45,7 +45,7 @@ impl Kind {
 }
 
 impl Origin {
-    /// The lower-case name.
+    /// The name in lower case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What an exporter author sees.
+//! The interface for authors of exporters.
 //!
 //! An exporter is a type that implements [`Exporter`], in a `cdylib` crate that
 //! calls [`export_plugin!`]:
@@ -31,8 +31,12 @@
 //! }
 //! ```
 //!
-//! Its settings come out of `[exporter.NAME.config]`; what it logs with `log` or
-//! `tracing`, and its panics, come out of the host's log under its name.
+//! The settings come from `[exporter.NAME.config]`. Records of `log` and `tracing`,
+//! and panics, go to the host's log under the exporter's name.
+//!
+//! [`setting`] reads settings and collects their mistakes; [`RowFailures`] collects
+//! the rows that are not delivered; `http` and `grpc` turn responses into failures;
+//! `json` writes rows; [`redact`] hides secrets; [`text`] shortens texts.
 
 #![warn(missing_docs)]
 
@@ -78,18 +82,18 @@ pub use skipped::Skipped;
 /// The version of this crate.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What [`export_plugin!`] and the host are made of. Not for authors.
+/// For [`export_plugin!`] and the host. Not for authors of exporters.
 #[doc(hidden)]
 pub mod __glue {
     pub use crate::VERSION as API_VERSION;
     pub use crate::glue::*;
-    pub use crate::manifest::{Part, len, record};
+    pub use crate::manifest::{ManifestPart, len, record};
     pub use abi_stable;
     pub use delfin_plugin_abi as abi;
 
-    /// What the crate was compiled by.
+    /// The compiler that built the crate, as `rustc --version` names it.
     pub const RUSTC_VERSION: &str = env!("DELFIN_RUSTC");
 
-    /// What the crate was compiled for.
+    /// The target triple that the crate was built for.
     pub const TARGET: &str = env!("DELFIN_TARGET");
 }

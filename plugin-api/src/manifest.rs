@@ -1,35 +1,39 @@
-//! What a library says about itself without being opened: JSON in a section of
-//! the file, written while the plugin is compiled.
+//! The manifest of a plugin: JSON in a section of the library, which a host reads
+//! without opening the library. It is written while the plugin is compiled.
 //!
-//! The record is the magic number and, as little-endian `u32`, the format
-//! version and the length of the JSON that follows it. `delfin-plugin-loader`
-//! reads it, and describes the JSON.
+//! The record is the magic number, the format version and the length of the JSON,
+//! each as little-endian `u32`, and the JSON. `delfin-plugin-loader` reads it and
+//! describes the JSON.
+//!
+//! Every function is `const`: the compiler writes the manifest. Formatting and
+//! allocation are not available there, so the record is built in two passes: the
+//! first with `N = 0` only counts bytes, the second writes them.
 
 use delfin_plugin_abi::manifest::{FORMAT_VERSION, MAGIC};
 
-/// A piece of the JSON.
-pub enum Part {
-    /// Goes in as it is.
+/// A part of the JSON.
+pub enum ManifestPart {
+    /// JSON that is written unchanged.
     Raw(&'static str),
-    /// A text: goes in quoted and escaped.
+    /// A text that is quoted and escaped.
     Text(&'static str),
-    /// A number, or `null`.
+    /// A number; `None` is `null`.
     Number(Option<u64>),
-    /// A comma, unless it would be the first thing in a list.
+    /// A comma, except at the start of a list.
     Comma,
 }
 
 const HEADER: usize = MAGIC.len() + 8;
 
-/// How long the record of these parts is.
+/// The length of the record of these parts, in bytes.
 #[must_use]
-pub const fn len(parts: &[Part]) -> usize {
+pub const fn len(parts: &[ManifestPart]) -> usize {
     write::<0>(parts).1
 }
 
 /// The record of these parts.
 #[must_use]
-pub const fn record<const N: usize>(parts: &[Part]) -> [u8; N] {
+pub const fn record<const N: usize>(parts: &[ManifestPart]) -> [u8; N] {
     let (mut bytes, end) = write::<N>(parts);
     assert!(end == N);
     put(&mut bytes, 0, &MAGIC);
@@ -42,9 +46,10 @@ pub const fn record<const N: usize>(parts: &[Part]) -> [u8; N] {
     bytes
 }
 
-/// Writes what fits into `N` bytes and says how long all of it is.
-const fn write<const N: usize>(parts: &[Part]) -> ([u8; N], usize) {
-    let mut out = Out {
+/// Writes the first `N` bytes of the record, without its header, and returns them
+/// with the length of the whole record.
+const fn write<const N: usize>(parts: &[ManifestPart]) -> ([u8; N], usize) {
+    let mut out = JsonBytes {
         bytes: [0; N],
         end: HEADER,
         last: 0,
@@ -52,25 +57,25 @@ const fn write<const N: usize>(parts: &[Part]) -> ([u8; N], usize) {
     let mut i = 0;
     while i < parts.len() {
         match parts[i] {
-            Part::Raw(text) => out.raw(text.as_bytes()),
-            Part::Text(text) => out.text(text.as_bytes()),
-            Part::Number(Some(number)) => out.number(number),
-            Part::Number(None) => out.raw(b"null"),
-            Part::Comma if out.last == b'[' => {}
-            Part::Comma => out.byte(b','),
+            ManifestPart::Raw(text) => out.raw(text.as_bytes()),
+            ManifestPart::Text(text) => out.text(text.as_bytes()),
+            ManifestPart::Number(Some(number)) => out.number(number),
+            ManifestPart::Number(None) => out.raw(b"null"),
+            ManifestPart::Comma if out.last == b'[' => {}
+            ManifestPart::Comma => out.byte(b','),
         }
         i += 1;
     }
     (out.bytes, out.end)
 }
 
-struct Out<const N: usize> {
+struct JsonBytes<const N: usize> {
     bytes: [u8; N],
     end: usize,
     last: u8,
 }
 
-impl<const N: usize> Out<N> {
+impl<const N: usize> JsonBytes<N> {
     const fn byte(&mut self, byte: u8) {
         if self.end < N {
             self.bytes[self.end] = byte;
@@ -135,19 +140,19 @@ mod tests {
 
     #[test]
     fn a_record_is_a_header_and_json_with_every_text_escaped() {
-        const PARTS: &[Part] = &[
-            Part::Raw("{\"list\":["),
-            Part::Comma,
-            Part::Text("a \"quoted\"\\ line\n"),
-            Part::Comma,
-            Part::Text("é"),
-            Part::Raw("],\"some\":"),
-            Part::Number(Some(u64::MAX)),
-            Part::Raw(",\"zero\":"),
-            Part::Number(Some(0)),
-            Part::Raw(",\"none\":"),
-            Part::Number(None),
-            Part::Raw("}"),
+        const PARTS: &[ManifestPart] = &[
+            ManifestPart::Raw("{\"list\":["),
+            ManifestPart::Comma,
+            ManifestPart::Text("a \"quoted\"\\ line\n"),
+            ManifestPart::Comma,
+            ManifestPart::Text("é"),
+            ManifestPart::Raw("],\"some\":"),
+            ManifestPart::Number(Some(u64::MAX)),
+            ManifestPart::Raw(",\"zero\":"),
+            ManifestPart::Number(Some(0)),
+            ManifestPart::Raw(",\"none\":"),
+            ManifestPart::Number(None),
+            ManifestPart::Raw("}"),
         ];
         let record = record::<{ len(PARTS) }>(PARTS);
         assert_eq!(record[..8], MAGIC);

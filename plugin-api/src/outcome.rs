@@ -11,17 +11,17 @@ pub type Outcome = Result<(), Failure>;
 
 /// Why the receiver does not have the rows, or not all of them.
 ///
-/// The host acts on the variant: it keeps the rows and sends them again, except
-/// those that it puts aside as dead letters. Those are rows of
-/// [`Rejected`](Self::Rejected), rows of [`Partial`](Self::Partial) without
-/// `retry`, a row that is [`TooLarge`](Self::TooLarge) by itself, and rows of
-/// [`Uncertain`](Self::Uncertain) if the operator wants so. An outcome never makes
-/// the host drop rows; a limit that the operator has set may.
+/// The host acts on the variant. It keeps the rows and sends them again, except those
+/// that become dead letters: rows that are [`Rejected`](Self::Rejected), rows of
+/// [`Partial`](Self::Partial) without `retry`, a single row that is
+/// [`TooLarge`](Self::TooLarge), and rows that are [`Uncertain`](Self::Uncertain) if the
+/// operator has configured that. An outcome never makes the host drop rows; only a limit
+/// does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// Some rows are not delivered; rows that are not named are. Use
     /// [`RowFailures`] to collect them.
-    #[error("{} refused", Rows(rows))]
+    #[error("{} not delivered", RowCount(rows))]
     Partial {
         /// The rows that are not delivered. If two ranges overlap, or one ends
         /// behind the last row, the host sends all rows again.
@@ -288,9 +288,9 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-struct Rows<'a>(&'a [RowFailure]);
+struct RowCount<'a>(&'a [RowFailure]);
 
-impl std::fmt::Display for Rows<'_> {
+impl std::fmt::Display for RowCount<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let count: usize = self.0.iter().map(|failure| failure.rows.len()).sum();
         let plural = if count == 1 { "" } else { "s" };

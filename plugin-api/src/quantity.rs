@@ -1,5 +1,5 @@
-//! Sizes and durations as people write them: the same in the host's own
-//! configuration and in a plugin's settings.
+//! Sizes and durations as people write them. The host's configuration and the
+//! settings of plugins use the same form.
 
 use std::time::Duration;
 
@@ -16,9 +16,10 @@ const UNITS: [(&str, u64); 10] = [
     ("TiB", 1 << 40),
 ];
 
-/// Bytes, from `8GiB`, `10MB` or `4096`. The letters' case does not matter.
+/// The bytes of a size such as `8GiB`, `10MB` or `4096`. Case does not matter.
 ///
-/// At most what a signed 64-bit number holds: a database counts with those.
+/// `None` for another text, and for more than `i64::MAX` bytes, because the journal
+/// counts in signed 64-bit numbers.
 #[must_use]
 pub fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
@@ -33,7 +34,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
     i64::try_from(bytes).is_ok().then_some(bytes)
 }
 
-/// The size in the largest unit that needs no fraction.
+/// A size in the largest binary unit that needs no fraction.
 #[must_use]
 pub fn format_size(bytes: u64) -> String {
     let unit = UNITS[6..]
@@ -46,7 +47,7 @@ pub fn format_size(bytes: u64) -> String {
     }
 }
 
-/// A duration, from `10s`, `250ms` or `1h30m`.
+/// The duration of a text such as `10s`, `250ms` or `1h30m`; `None` for another text.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text.trim()).ok()
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_shown_as_they_are_read() {
+    fn sizes_are_formatted_as_they_are_parsed() {
         for text in ["0", "1", "1000", "64KiB", "1536MiB", "8GiB", "3TiB"] {
             assert_eq!(format_size(parse_size(text).unwrap()), text);
         }

@@ -1,15 +1,16 @@
-//! Batches with made-up content, for tests, benchmarks and `delfin-host try`.
+//! Batches with generated content, for tests, benchmarks and `delfin-host try`.
 //!
-//! The same arguments give the same batch, on every machine.
+//! Promises: the same arguments give the same batch on every machine.
 
 use crate::{AlertBatch, AlertBatchBuilder, NewAlert, PerformanceBatch, PerformanceBatchBuilder};
 
-/// When the first point of a sample was measured.
+/// The time of the first point and of every alert, in milliseconds since the Unix
+/// epoch.
 pub const START_MS: i64 = 1_700_000_000_000;
 
 const STORAGE: &str = "0d0a1f6e-2f0b-5c1e-9a55-6a2b6c6f2d10";
 
-/// Of a volume: what is measured, and its unit.
+/// The metrics of a volume, with their units.
 const METRICS: [(&str, &str); 15] = [
     ("throughput", "MB/s"),
     ("responseTime", "ms"),
@@ -28,10 +29,11 @@ const METRICS: [(&str, &str); 15] = [
     ("writeIoSize", "KB"),
 ];
 
-/// Severity and category of the alerts, in turn.
+/// The severities of the alerts, in turn.
 const SEVERITIES: [&str; 4] = ["Major", "Critical", "Fatal", "Warning"];
 
-/// That many series of volumes, with that many points each, a minute apart.
+/// A batch of `series` series of volumes with `points` points each, one per minute.
+/// The batch ends early where its columns are full.
 #[must_use]
 pub fn performance(series: usize, points: usize) -> PerformanceBatch {
     let mut batch = PerformanceBatchBuilder::new();
@@ -52,14 +54,13 @@ pub fn performance(series: usize, points: usize) -> PerformanceBatch {
         let times = (0..points as i64).map(|minute| START_MS + minute * 60_000);
         let added = batch.series(name, labels, times.map(|time| (time, random.percent())));
         if added.is_err() {
-            // What fits into a batch is sample enough.
             break;
         }
     }
     batch.build()
 }
 
-/// That many alerts of one storage.
+/// A batch of `count` alerts of one storage.
 #[must_use]
 pub fn alerts(count: usize) -> AlertBatch {
     let mut batch = AlertBatchBuilder::new();
@@ -94,7 +95,8 @@ pub fn alerts(count: usize) -> AlertBatch {
     batch.build()
 }
 
-/// A linear congruential generator (Knuth, MMIX): small, and the same for ever.
+/// A linear congruential generator (Knuth, MMIX). It is small, and no update of a
+/// library changes its numbers.
 struct Random(u64);
 
 impl Random {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use delfin_plugin_loader::Refusal;
+use delfin_plugin_loader::PluginError;
 
 use super::{client::ClientError, exit::Exit};
 
@@ -13,7 +13,7 @@ pub enum Error {
     Client(#[from] ClientError),
 
     #[error(transparent)]
-    Plugin(#[from] Refusal),
+    Plugin(#[from] PluginError),
 
     /// The configuration has mistakes, or something that it names cannot start.
     #[error(transparent)]

@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use delfin_plugin_loader::{ManifestExporter, inspect};
+use delfin_plugin_loader::{ManifestExporter, accept, inspect};
 
-use self::view::{PluginFileView, PluginListing, check_acceptable};
+use self::view::{PluginFileView, PluginListing};
 use super::{
     error::Error,
     options::GlobalOptions,
@@ -67,7 +67,7 @@ fn show(file: &Path, output: &mut Output<'_>) -> Result<(), Error> {
             output.line(&format!("\nexample.toml:\n\n{}", view.manifest.example))?;
         }
     }
-    Ok(check_acceptable(&plugin)?)
+    Ok(accept(&plugin)?)
 }
 
 impl PluginListing {
@@ -140,7 +140,7 @@ impl PluginFileView {
             ("panic", manifest.panic.clone()),
             ("needs", needs.join(", ")),
             ("missing", image.missing.join(", ")),
-            ("only in folder", image.beside.join(", ")),
+            ("only in folder", image.only_by_origin.join(", ")),
             (
                 "static TLS",
                 if image.static_tls { "yes" } else { "" }.to_owned(),

@@ -10,7 +10,7 @@ use std::{
 
 use delfin_plugin_abi::PluginRef;
 use delfin_plugin_loader::{
-    self as loader, Catalog, Inspection, OpenOptions, OpenPlugin, Probe, Reason, Refusal, Sha256,
+    self as loader, Catalog, OpenOptions, OpenPlugin, PluginError, Probe, Sha256,
 };
 
 use super::view::{PluginExporterView, PluginView};
@@ -23,9 +23,9 @@ pub const PROBE_COMMAND: &str = "__probe";
 #[derive(Debug)]
 pub struct Plugins {
     catalog: Catalog,
-    refused: Vec<Refusal>,
+    refused: Vec<PluginError>,
     options: OpenOptions,
-    opened: HashMap<(PathBuf, Option<Sha256>), Result<OpenPlugin, Refusal>>,
+    opened: HashMap<(PathBuf, Option<Sha256>), Result<OpenPlugin, PluginError>>,
 }
 
 /// Creates instances of an exporter: the opened library that offers it.
@@ -47,14 +47,7 @@ impl Plugins {
     /// Searches the plugin directories. Runs no code of the files.
     #[must_use]
     pub fn find(config: &Config) -> Self {
-        let (files, mut refused) = loader::find(&config.plugin_dirs);
-        let mut plugins = Vec::new();
-        for file in files {
-            match inspect(&file) {
-                Ok(plugin) => plugins.push(plugin),
-                Err(refusal) => refused.push(refusal),
-            }
-        }
+        let (catalog, refused) = Catalog::scan(&config.plugin_dirs);
         let mut options = OpenOptions::new(&config.plugin_cache_dir);
         if let Ok(program) = std::env::current_exe() {
             let (args, timeout) = (vec![PROBE_COMMAND.into()], Probe::TIMEOUT);
@@ -65,7 +58,7 @@ impl Plugins {
             };
         }
         Self {
-            catalog: Catalog::new(plugins),
+            catalog,
             refused,
             options,
             opened: HashMap::new(),
@@ -88,7 +81,7 @@ impl Plugins {
 
     /// Why a file of the catalog could not be opened, if that was tried.
     #[must_use]
-    pub fn open_error(&self, file: &Path) -> Option<&Refusal> {
+    pub fn open_error(&self, file: &Path) -> Option<&PluginError> {
         let opened = self.opened.iter().filter(|((path, _), _)| path == file);
         opened
             .filter_map(|(_, opened)| opened.as_ref().err())
@@ -96,7 +89,7 @@ impl Plugins {
     }
 
     #[must_use]
-    pub fn refused(&self) -> &[Refusal] {
+    pub fn refused(&self) -> &[PluginError] {
         &self.refused
     }
 
@@ -140,7 +133,7 @@ impl Plugins {
     pub fn open_exporter(&mut self, exporter: &ExporterConfig) -> Result<ExporterFactory, String> {
         let offer = self
             .catalog
-            .offer(&exporter.plugin, exporter.library.as_deref());
+            .entry(&exporter.plugin, exporter.library.as_deref());
         let offer = offer.map_err(|error| self.with_refusals(error.to_string()))?;
         if offer.exporter.kind != exporter.kind.as_str() {
             return Err(format!(
@@ -191,13 +184,4 @@ impl std::fmt::Debug for ExporterFactory {
             .field("version", &self.version)
             .finish_non_exhaustive()
     }
-}
-
-fn inspect(file: &Path) -> Result<Inspection, Refusal> {
-    let plugin = loader::inspect(file)?;
-    loader::check(&plugin)?;
-    // An untrusted file must not win over a trusted one that offers the same exporter.
-    let trust = plugin.trust.clone();
-    trust.map_err(|untrusted| Reason::Distrusted(untrusted).of(file))?;
-    Ok(plugin)
 }

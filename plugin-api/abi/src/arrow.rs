@@ -1,4 +1,4 @@
-//! A batch on its way to a plugin: the Arrow C Data Interface.
+//! The form in which a batch crosses to a plugin: the Arrow C Data Interface.
 //!
 //! The two structs mirror `ArrowArray` and `ArrowSchema` of
 //! <https://arrow.apache.org/docs/format/CDataInterface.html> field by field, so
@@ -9,8 +9,8 @@ use std::ffi::{c_char, c_void};
 
 /// `struct ArrowArray` of the Arrow C Data Interface.
 ///
-/// Whoever holds it owns it: dropping it releases the buffers, unless it was
-/// moved out ([`ArrowArray::take`]) or released before.
+/// The holder owns it: dropping it releases the buffers, unless the contents were moved
+/// out ([`ArrowArray::take`]) or released before.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct ArrowArray {
@@ -26,8 +26,7 @@ pub struct ArrowArray {
     pub private_data: *mut c_void,
 }
 
-/// `struct ArrowSchema` of the Arrow C Data Interface. Lent, never released, by
-/// whom it is shown to.
+/// `struct ArrowSchema` of the Arrow C Data Interface. A borrower must not release it.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct ArrowSchema {
@@ -44,8 +43,8 @@ pub struct ArrowSchema {
 
 /// One batch: a struct array, and the schema that describes it.
 ///
-/// The array is the callee's own, and the callee may keep it, or buffers of it,
-/// for as long as it likes. The schema is lent for the call.
+/// The callee owns the array, and may keep it or its buffers after the call. The schema
+/// is borrowed for the call.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct ArrowBatch<'a> {
@@ -53,11 +52,11 @@ pub struct ArrowBatch<'a> {
     pub schema: &'a ArrowSchema,
 }
 
-// SAFETY: the specification lets any thread use and release an array; the
-// producer's callback has to bear it.
+// SAFETY: the specification lets any thread use and release an array; the producer's
+// callback must support it.
 unsafe impl Send for ArrowArray {}
 
-// SAFETY: as above, and a shared array is only read.
+// SAFETY: as for `Send`, and a shared array is only read.
 unsafe impl Sync for ArrowArray {}
 
 // SAFETY: as for the array.
@@ -94,8 +93,8 @@ impl ArrowArray {
 impl Drop for ArrowArray {
     fn drop(&mut self) {
         if let Some(release) = self.release {
-            // SAFETY: a callback that is still set has not been called, and the
-            // specification asks for exactly one call, with the struct itself.
+            // SAFETY: a callback that is set has not been called, and the specification
+            // requires exactly one call, with the struct itself.
             unsafe { release(self) }
         }
     }

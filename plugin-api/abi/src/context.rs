@@ -1,5 +1,5 @@
-//! What the host lends to a plugin: [`Context`] for one call, [`Host`] for the
-//! life of an instance.
+//! The host as a plugin sees it: [`Context`] for one call, [`Host`] for the lifetime of an
+//! instance.
 
 use abi_stable::{
     RRef, StableAbi, sabi_trait,
@@ -8,13 +8,13 @@ use abi_stable::{
 
 use crate::plugin::ExtensionBox;
 
-/// A [`Context`], lent for one call.
+/// A [`Context`], borrowed for one call.
 pub type ContextRef<'a> = Context_TO<'a, RRef<'a, ()>>;
 
 /// A [`Host`], owned by an instance.
 pub type HostBox = Host_TO<'static, RBox<()>>;
 
-/// Where a batch came from.
+/// Where a batch comes from.
 #[repr(transparent)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origin(pub u32);
@@ -28,7 +28,7 @@ impl Origin {
     pub const REPLAY: Self = Self(6);
 }
 
-/// How loud a log record is; the numbers of the `log` crate.
+/// The level of a log record, with the numbers of the `log` crate.
 #[repr(transparent)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level(pub u32);
@@ -58,73 +58,76 @@ pub struct LogRecord<'a> {
     pub target: RStr<'a>,
     pub message: RStr<'a>,
     pub fields: RSlice<'a, Field<'a>>,
-    /// The record came from a thread of the plugin's own, and the library has
-    /// several instances: it cannot be told which of them spoke.
+    /// The record comes from a thread that the plugin has started, and the library has
+    /// several instances, so that the instance of the record is unknown.
     pub instance_unknown: bool,
 }
 
-/// Consecutive rows of a batch that were accepted together. Frozen.
+/// Consecutive rows of a call that belong to one accepted batch. Frozen.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug)]
 pub struct BatchPart<'a> {
     /// UUIDv7, in the byte order of RFC 9562.
     pub batch_id: [u8; 16],
-    /// Counted in the batch as it was accepted; in the call, parts follow one another.
+    /// The number of the first row in the accepted batch, from 0. In the call, the rows of
+    /// the parts follow one another.
     pub first_row: u64,
     pub rows: u64,
-    /// When it was accepted: milliseconds since the epoch.
+    /// When the batch was accepted, in milliseconds since the Unix epoch.
     pub accepted_ms: i64,
-    /// The storage that the part speaks of; empty: not of one alone.
+    /// The storage of all rows; empty if they are of several, or of no storage.
     pub storage_id: RStr<'a>,
-    /// The part is all there is of its scope: what is absent from it has ended.
+    /// The batch holds every active alert of its storage: an absent alert has ended.
     pub complete: bool,
 }
 
-/// One call, as the host sees it.
+/// The circumstances of one call. The host implements it.
 #[sabi_trait]
 pub trait Context: Send + Sync {
-    /// Nanoseconds left until the host takes the call for hung; 0: too late.
+    /// Nanoseconds until the deadline of the call; 0 once it has passed.
     fn remaining_ns(&self) -> u64;
 
-    /// The host is about to stop: finish or give up, soon.
+    /// Whether the host is about to stop: the call should return soon.
     fn cancelled(&self) -> bool;
 
-    /// 1 for the first try with these rows.
+    /// The number of the attempt with these rows, from 1.
     fn attempt(&self) -> u32;
 
-    /// Where the rows came from.
+    /// Where the rows come from.
     fn origin(&self) -> Origin;
 
-    /// What the rows were accepted as, in order; empty outside `export`.
+    /// The accepted batches to which the rows belong, in the order of the rows; empty
+    /// outside `export`.
     fn parts(&self) -> RSlice<'_, BatchPart<'_>>;
 
-    /// Something that later versions or other hosts offer, by name.
+    /// An extension that later versions or other hosts have.
     #[sabi(last_prefix_field)]
     fn get_extension(&self, id: RStr<'_>) -> ROption<ExtensionBox>;
 }
 
-/// One instance, as the host sees it. Any thread of the plugin may call it.
+/// The host, as one instance sees it. The host implements it. Any thread of the plugin
+/// may call it.
 #[sabi_trait]
 pub trait Host: Send + Sync {
     /// The exporter's name in the configuration.
     fn exporter(&self) -> RStr<'_>;
 
-    /// Which of several instances of that exporter this is, from 0.
+    /// The number of the instance, from 0, among those of the same exporter.
     fn instance(&self) -> u32;
 
-    /// A folder for this exporter's own files; exists, and outlives restarts.
+    /// A folder for files of the exporter. It exists and survives restarts of the host.
     fn state_dir(&self) -> RStr<'_>;
 
-    /// Records quieter than this are not wanted.
+    /// The least severe level that the host logs.
     fn max_level(&self) -> Level;
 
-    /// Takes a record into the host's log. Does not block on I/O.
+    /// Adds a record to the host's log. It does not block on I/O.
     fn log(&self, record: LogRecord<'_>);
 
-    /// Adds to a counter that the host shows under the exporter's name.
+    /// Adds to a counter of the exporter, which the host shows in its metrics.
     fn count(&self, counter: RStr<'_>, by: u64);
 
-    /// Something that later versions or other hosts offer, by name.
+    /// An extension that later versions or other hosts have.
     #[sabi(last_prefix_field)]
     fn get_extension(&self, id: RStr<'_>) -> ROption<ExtensionBox>;
 }

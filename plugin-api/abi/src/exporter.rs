@@ -1,4 +1,4 @@
-//! One configured exporter inside a plugin.
+//! An instance of an exporter inside a plugin.
 
 use abi_stable::{sabi_trait, std_types::RBox};
 
@@ -7,23 +7,23 @@ use crate::{arrow::ArrowBatch, context::ContextRef, outcome::Outcome};
 /// An [`Exporter`], owned by the host.
 pub type ExporterBox = Exporter_TO<'static, RBox<()>>;
 
-/// What the host asks of an instance. One call at a time, from one thread at a
-/// time; no call returns by unwinding.
+/// An instance, as the host sees it. The host makes one call at a time, from one thread
+/// at a time. No call unwinds.
 #[sabi_trait]
 pub trait Exporter: Send {
-    /// Sends the rows to the receiver and says what became of them.
+    /// Sends the rows to the receiver and reports the outcome.
     fn export(&mut self, batch: ArrowBatch<'_>, context: ContextRef<'_>) -> Outcome;
 
-    /// Sends what the exporter has kept back.
+    /// Sends rows that the exporter has buffered.
     fn flush(&mut self, context: ContextRef<'_>) -> Outcome;
 
-    /// Asks whether a batch would have a chance now.
+    /// Checks whether the receiver would accept a batch now.
     fn health(&mut self, context: ContextRef<'_>) -> Outcome;
 
-    /// Called now and then, for what must happen without a batch.
+    /// Called about once a second, for work that does not depend on a batch.
     fn tick(&mut self, context: ContextRef<'_>) -> Outcome;
 
-    /// The last call: gives ports, files and connections back.
+    /// The last call: releases ports, files and connections.
     #[sabi(last_prefix_field)]
     fn close(&mut self, context: ContextRef<'_>) -> Outcome;
 }

@@ -1,24 +1,23 @@
 //! The types that cross between the host and a plugin.
 //!
-//! Promises: a plugin built against any 1.x of this crate loads in a host built
-//! with any other 1.x. That holds because of four rules, and a test that loads
-//! plugins of several versions in every order:
+//! Promises: a plugin built against any 1.x of this crate loads in a host built with any
+//! other 1.x. Four rules ensure it, and `tests/abi` loads plugins of several versions in
+//! every order:
 //!
-//! - The major version is 1 for ever: `abi_stable` refuses another major whole.
-//! - [`Plugin`] grows at its end; a trait grows after its last method, each new
-//!   method with a default body. A caller meets a missing method as its own
-//!   default, so the meaning of a default is frozen too.
-//! - Every other struct is frozen. What is new comes as a method, an
-//!   [`Extension`], or a column of a batch.
-//! - An integer that names something ([`OutcomeCode`], [`Origin`], [`Level`]) is
-//!   a transparent `u32`: a value that the other side does not know is data, not
-//!   undefined behaviour.
+//! - The major version stays 1: `abi_stable` refuses a plugin of another major version.
+//! - [`Plugin`] grows at its end. A trait grows after its last method, and each new method
+//!   has a default body. A caller that meets a missing method runs its own default, so the
+//!   meaning of a default is frozen too.
+//! - Every other struct is frozen. An addition is a method, an [`Extension`], or a column
+//!   of a batch.
+//! - An integer that names something ([`OutcomeCode`], [`Origin`], [`Level`]) is a
+//!   transparent `u32`: an unknown value is data, not undefined behaviour.
 //!
-//! Knows nothing of Arrow's Rust crates, of JSON, or of how an author writes an
-//! exporter: that is `delfin-plugin-api`, whose major version may change.
+//! Knows nothing of Arrow's Rust crates, of JSON, or of how an author writes an exporter:
+//! that is `delfin-plugin-api`, whose major version may change.
 
-// The derives of `abi_stable` write `unsafe impl`s; nothing here does by hand
-// but `arrow`.
+// The derives of `abi_stable` write `unsafe impl`s. Only `arrow` has unsafe code of its
+// own.
 #![allow(
     unsafe_code,
     clippy::undocumented_unsafe_blocks,

@@ -1,4 +1,4 @@
-//! The child's part of a trial: what a host does when it is started for one.
+//! The child process of a probe, as the host runs it.
 
 use std::{path::Path, process::ExitCode};
 

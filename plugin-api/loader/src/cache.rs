@@ -1,8 +1,8 @@
-//! The folder of copies from which plugins are opened: `<cache>/<sha256>/<name>`.
+//! The plugin cache: the copies that the host opens, as `<cache>/<sha256>/<name>`.
 //!
-//! The name of a copy is its content. So a plugin that is replaced on disk is a
-//! new file to the dynamic linker, which would go on with the old one otherwise,
-//! and no one can change a library under a running host.
+//! The path of a copy contains the hash of its content. So a plugin that was replaced on
+//! disk is a new file for the dynamic linker, which would otherwise return the library
+//! that is already open. And a library that the host uses cannot change.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -14,15 +14,15 @@ use std::{
 
 use rustix::fs::StatVfsMountFlags;
 
-use crate::{distrust, refusal::Reason, sha256::Sha256};
+use crate::{error::Reason, sha256::Sha256, trust};
 
-/// The folder of one content.
-pub(crate) struct Shelf {
+/// The folder of one plugin file in the cache, and of the files that belong to it.
+pub(crate) struct CacheFolder {
     folder: PathBuf,
 }
 
-impl Shelf {
-    /// Makes the folder, and sees that libraries can be opened from it.
+impl CacheFolder {
+    /// Creates the folder, and checks that libraries can be opened from it.
     pub(crate) fn new(cache: &Path, content: Sha256) -> Result<Self, Reason> {
         let folder = cache.join(content.to_string());
         let unusable = |error: String| Reason::CacheUnusable {
@@ -30,20 +30,21 @@ impl Shelf {
             error,
         };
         let mut builder = DirBuilder::new();
-        let made = builder.recursive(true).mode(0o700).create(&folder);
-        made.map_err(|error| unusable(error.to_string()))?;
+        let created = builder.recursive(true).mode(0o700).create(&folder);
+        created.map_err(|error| unusable(error.to_string()))?;
         for folder in [cache, &folder] {
-            distrust::check_folder(folder).map_err(|distrust| unusable(distrust.to_string()))?;
+            trust::check_folder(folder).map_err(|untrusted| unusable(untrusted.to_string()))?;
         }
         let mount = rustix::fs::statvfs(&folder).map_err(|error| unusable(error.to_string()))?;
         refuse_noexec(cache, mount.f_flag)?;
         Ok(Self { folder })
     }
 
-    /// Puts the content there under that name, if it is not there already.
-    pub(crate) fn place(&self, name: &str, content: &[u8]) -> Result<PathBuf, Reason> {
+    /// Stores the content under a name, unless it is already there, and returns the path.
+    pub(crate) fn store(&self, name: &str, content: &[u8]) -> Result<PathBuf, Reason> {
         let copy = self.folder.join(name);
-        // A copy may be torn: it is not synced, and the machine may have failed.
+        // The name alone is not enough: a copy is not synced, so that a crash of the
+        // machine can leave a part of it.
         if fs::read(&copy).is_ok_and(|present| present == content) {
             return Ok(copy);
         }
@@ -55,30 +56,30 @@ impl Shelf {
         Ok(copy)
     }
 
-    /// A file of that name beside the copy.
+    /// The path of another file in the folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Writes a file whole or not at all.
+    /// Writes a file atomically.
     pub(crate) fn write(&self, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
         let (temporary, mut file) = self.temporary(mode)?;
         let written = file
             .write_all(content)
             .and_then(|()| fs::rename(&temporary, self.folder.join(name)));
         if written.is_err() {
-            // What is left over is found by no one, and hurts no one.
+            // A leftover temporary file does no harm.
             let _ = fs::remove_file(&temporary);
         }
         written
     }
 
-    /// A file that nobody else has.
+    /// Creates a file with a name of its own.
     pub(crate) fn temporary(&self, mode: u32) -> io::Result<(PathBuf, File)> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = self.file(&format!(".{}-{number}", std::process::id()));
-        // A process of that number may have been here before, and ended too soon.
+        // An earlier process with the same id may have left a file of this name.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Err(_) | Ok(()) => {}
@@ -115,15 +116,15 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_copy_is_replaced() {
+    fn a_damaged_copy_is_replaced() {
         let cache = tempfile::tempdir().unwrap();
-        let shelf = Shelf::new(cache.path(), Sha256::of(b"whole")).unwrap();
-        let copy = shelf.place("x.so", b"whole").unwrap();
+        let folder = CacheFolder::new(cache.path(), Sha256::of(b"whole")).unwrap();
+        let copy = folder.store("x.so", b"whole").unwrap();
         fs::remove_file(&copy).unwrap();
         fs::write(&copy, b"who").unwrap();
-        assert_eq!(shelf.place("x.so", b"whole"), Ok(copy.clone()));
+        assert_eq!(folder.store("x.so", b"whole"), Ok(copy.clone()));
         assert_eq!(fs::read(copy).unwrap(), b"whole");
-        assert_eq!(fs::read_dir(&shelf.folder).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(&folder.folder).unwrap().count(), 1);
     }
 
     #[test]
@@ -131,7 +132,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let cache = tempfile::tempdir().unwrap();
         fs::set_permissions(cache.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let refused = Shelf::new(cache.path(), Sha256::of(b"")).err();
+        let refused = CacheFolder::new(cache.path(), Sha256::of(b"")).err();
         assert!(matches!(refused, Some(Reason::CacheUnusable { .. })));
     }
 }

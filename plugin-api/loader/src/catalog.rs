@@ -1,88 +1,114 @@
-//! Which plugin file offers an exporter.
+//! The plugin files by the exporters that they have.
 //!
-//! Where several do, the highest version of the plugin is taken; a tie goes to
-//! the file that was found first. The same content found twice is one plugin.
+//! If several files have an exporter, the catalog chooses the highest version of the
+//! plugin, and among equal versions the file that was found first. Files with the same
+//! content are one plugin.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
 use semver::Version;
 
-use crate::{inspect::Inspection, manifest::ManifestExporter};
+use crate::{
+    check::accept,
+    error::PluginError,
+    find::find,
+    inspect::{Inspection, inspect},
+    manifest::ManifestExporter,
+};
 
-/// Plugin files, by what they offer.
+/// The plugin files that the host accepts.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     plugins: Vec<Inspection>,
 }
 
-/// An exporter, and the file that it is taken from.
+/// An exporter, and the file that has it.
 #[derive(Debug, Clone, Copy)]
-pub struct Offer<'a> {
+pub struct CatalogEntry<'a> {
     /// The file.
     pub plugin: &'a Inspection,
-    /// What the file says of the exporter.
+    /// The exporter, from the manifest of the file.
     pub exporter: &'a ManifestExporter,
 }
 
-/// Two files offer the same exporter.
+/// Two files have the same exporter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "exporter `{exporter}` is offered by `{}` {taken_version} and by `{}` {other_version}: \
-     `{}` is taken (choose with `library = \"{}\"`, or remove one)",
-    taken.display(), other.display(), taken.display(), file_name(taken)
+    "exporter `{exporter}` is offered by `{}` {chosen_version} and by `{}` {other_version}: \
+     `{}` is used (choose with `library = \"{}\"`, or remove one)",
+    chosen.display(), other.display(), chosen.display(), file_name(chosen)
 )]
-pub struct Duplicate {
-    /// The exporter.
+pub struct DuplicateExporter {
+    /// The name of the exporter.
     pub exporter: String,
-    /// The file that it is taken from.
-    pub taken: PathBuf,
-    /// The version of that plugin.
-    pub taken_version: String,
-    /// The file that it is not taken from.
+    /// The file that the host uses, unless `library` names another one.
+    pub chosen: PathBuf,
+    /// The version of the plugin in `chosen`.
+    pub chosen_version: String,
+    /// The other file.
     pub other: PathBuf,
-    /// The version of that plugin.
+    /// The version of the plugin in `other`.
     pub other_version: String,
 }
 
-/// An exporter that no file offers as asked.
+/// Why the catalog does not find an exporter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotOffered {
-    /// No file at all offers it.
+pub enum CatalogError {
+    /// No file has the exporter.
     #[error("no plugin offers the exporter `{exporter}` (see `plugins list`)")]
-    ByAny {
-        /// The exporter.
+    UnknownExporter {
+        /// The name of the exporter.
         exporter: String,
     },
-    /// The file that was asked for is not there.
+    /// No file has the name that `library` selects.
     #[error(
-        "there is no plugin file `{library}` to take the exporter `{exporter}` from (correct `library`)"
+        "the plugin file `{library}` for the exporter `{exporter}` does not exist (correct `library`)"
     )]
-    NoSuchLibrary {
-        /// The exporter.
+    UnknownLibrary {
+        /// The name of the exporter.
         exporter: String,
-        /// The file.
+        /// The name of the file.
         library: String,
     },
-    /// The file that was asked for does not offer it.
+    /// The file that `library` selects does not have the exporter.
     #[error(
         "the plugin file `{library}` does not offer the exporter `{exporter}` (correct `library`, or remove it)"
     )]
-    ByThatLibrary {
-        /// The exporter.
+    NotInLibrary {
+        /// The name of the exporter.
         exporter: String,
-        /// The file.
+        /// The name of the file.
         library: String,
     },
 }
 
 impl Catalog {
+    /// Finds, inspects and checks the plugin files in these folders. Runs no code of a
+    /// plugin.
+    ///
+    /// Returns the catalog of the accepted files, and the files and folders that are
+    /// refused.
+    #[must_use]
+    pub fn scan(folders: &[PathBuf]) -> (Self, Vec<PluginError>) {
+        let (files, mut refused) = find(folders);
+        let mut plugins = Vec::new();
+        for file in files {
+            // A file that `open` would refuse must not win over one that it would open.
+            match inspect(&file).and_then(|plugin| accept(&plugin).map(|()| plugin)) {
+                Ok(plugin) => plugins.push(plugin),
+                Err(error) => refused.push(error),
+            }
+        }
+        (Self::new(plugins), refused)
+    }
+
     /// A catalog of these files, in the order in which they were found.
     #[must_use]
     pub fn new(plugins: Vec<Inspection>) -> Self {
         Self { plugins }
     }
 
-    /// The files.
+    /// The files, in the order in which they were found.
     #[must_use]
     pub fn plugins(&self) -> &[Inspection] {
         &self.plugins
@@ -95,68 +121,75 @@ impl Catalog {
         names.into_iter()
     }
 
-    /// Where an exporter is to be taken from; `library` is the name of the only
-    /// file that will do.
+    /// The file to use for an exporter. `library` is a file name; only a file of that
+    /// name will do.
     ///
     /// # Errors
-    /// Where no file, or not that file, offers it.
-    pub fn offer(&self, exporter: &str, library: Option<&str>) -> Result<Offer<'_>, NotOffered> {
+    ///
+    /// No file has the exporter, or no file of that name.
+    pub fn entry(
+        &self,
+        exporter: &str,
+        library: Option<&str>,
+    ) -> Result<CatalogEntry<'_>, CatalogError> {
         let fits = |plugin: &Inspection| library.is_none_or(|library| plugin.library() == library);
-        let offers = self.offers(exporter).into_iter();
-        if let Some(offer) = { offers }.find(|offer| fits(offer.plugin)) {
-            return Ok(offer);
+        let entries = self.entries(exporter);
+        if let Some(entry) = entries.into_iter().find(|entry| fits(entry.plugin)) {
+            return Ok(entry);
         }
         let exporter = exporter.to_owned();
         Err(match library.map(str::to_owned) {
-            None => NotOffered::ByAny { exporter },
+            None => CatalogError::UnknownExporter { exporter },
             Some(library) if self.plugins.iter().any(fits) => {
-                NotOffered::ByThatLibrary { exporter, library }
+                CatalogError::NotInLibrary { exporter, library }
             }
-            Some(library) => NotOffered::NoSuchLibrary { exporter, library },
+            Some(library) => CatalogError::UnknownLibrary { exporter, library },
         })
     }
 
-    /// The files that lose an exporter to another, unless a `library` is named.
+    /// The files that have an exporter but are not used for it, unless `library` names
+    /// them. A file with the same content as the chosen one is not among them.
     #[must_use]
-    pub fn duplicates(&self, exporter: &str) -> Vec<Duplicate> {
-        let offers = self.offers(exporter);
-        let Some((taken, others)) = offers.split_first() else {
+    pub fn duplicates(&self, exporter: &str) -> Vec<DuplicateExporter> {
+        let entries = self.entries(exporter);
+        let Some((chosen, others)) = entries.split_first() else {
             return Vec::new();
         };
-        let others = others.iter().map(|offer| offer.plugin);
-        let others = others.filter(|other| other.sha256 != taken.plugin.sha256);
+        let others = others.iter().map(|entry| entry.plugin);
+        let others = others.filter(|other| other.sha256 != chosen.plugin.sha256);
         others
-            .map(|other| Duplicate {
+            .map(|other| DuplicateExporter {
                 exporter: exporter.to_owned(),
-                taken: taken.plugin.path.clone(),
-                taken_version: taken.plugin.manifest.version.clone(),
+                chosen: chosen.plugin.path.clone(),
+                chosen_version: chosen.plugin.manifest.version.clone(),
                 other: other.path.clone(),
                 other_version: other.manifest.version.clone(),
             })
             .collect()
     }
 
-    /// Who offers the exporter, the one to take first.
-    fn offers(&self, exporter: &str) -> Vec<Offer<'_>> {
-        let offer = |plugin| {
-            Some(Offer {
+    /// The files that have the exporter, the one to use first.
+    fn entries(&self, exporter: &str) -> Vec<CatalogEntry<'_>> {
+        let entry = |plugin| {
+            Some(CatalogEntry {
                 plugin,
-                exporter: find(plugin, exporter)?,
+                exporter: exporter_of(plugin, exporter)?,
             })
         };
-        let mut offers: Vec<_> = self.plugins.iter().filter_map(offer).collect();
-        // Stable: files of one version stay in the order in which they were found.
-        offers.sort_by_cached_key(|offer| std::cmp::Reverse(version(offer.plugin)));
-        offers
+        let mut entries: Vec<_> = self.plugins.iter().filter_map(entry).collect();
+        // The sort is stable: files of one version stay in the order in which they were
+        // found.
+        entries.sort_by_cached_key(|entry| std::cmp::Reverse(version(entry.plugin)));
+        entries
     }
 }
 
-fn find<'a>(plugin: &'a Inspection, exporter: &str) -> Option<&'a ManifestExporter> {
+fn exporter_of<'a>(plugin: &'a Inspection, exporter: &str) -> Option<&'a ManifestExporter> {
     let exporters = &plugin.manifest.exporters;
-    exporters.iter().find(|offered| offered.name == exporter)
+    exporters.iter().find(|declared| declared.name == exporter)
 }
 
-/// What is no version is older than any: `check` refuses it anyway.
+/// The version of a plugin. A text that is not a version sorts first; `check` refuses it.
 fn version(plugin: &Inspection) -> Option<Version> {
     Version::parse(&plugin.manifest.version).ok()
 }
@@ -188,58 +221,61 @@ mod tests {
         }
     }
 
-    fn taken(catalog: &Catalog, library: Option<&str>) -> String {
-        let offer = catalog.offer("Acme", library).unwrap();
-        offer.plugin.path.display().to_string()
+    fn chosen(catalog: &Catalog, library: Option<&str>) -> String {
+        let entry = catalog.entry("Acme", library).unwrap();
+        entry.plugin.path.display().to_string()
     }
 
     #[test]
-    fn the_higher_version_wins_as_versions_compare_and_the_warning_names_both() {
+    fn the_higher_version_is_used_and_the_warning_names_both() {
         let plugins = vec![
             plugin("/p/a.so", "0.9.0", "a"),
             plugin("/p/b.so", "0.10.0", "b"),
         ];
         let catalog = Catalog::new(plugins);
-        assert_eq!(taken(&catalog, None), "/p/b.so");
-        assert_eq!(taken(&catalog, Some("a.so")), "/p/a.so");
+        assert_eq!(chosen(&catalog, None), "/p/b.so");
+        assert_eq!(chosen(&catalog, Some("a.so")), "/p/a.so");
         let [duplicate] = &catalog.duplicates("Acme")[..] else {
             panic!("one duplicate");
         };
         assert_eq!(
             duplicate.to_string(),
             "exporter `Acme` is offered by `/p/b.so` 0.10.0 and by `/p/a.so` 0.9.0: `/p/b.so` is \
-             taken (choose with `library = \"b.so\"`, or remove one)"
+             used (choose with `library = \"b.so\"`, or remove one)"
         );
     }
 
     #[test]
-    fn a_release_wins_over_its_own_candidates() {
+    fn a_release_is_higher_than_its_release_candidates() {
         let plugins = vec![
             plugin("/p/a.so", "1.0.0-rc.1", "a"),
             plugin("/p/b.so", "1.0.0", "b"),
         ];
-        assert_eq!(taken(&Catalog::new(plugins), None), "/p/b.so");
+        assert_eq!(chosen(&Catalog::new(plugins), None), "/p/b.so");
     }
 
     #[test]
-    fn the_same_content_found_twice_is_no_duplicate() {
+    fn two_files_with_the_same_content_are_not_duplicates() {
         let plugins = vec![
             plugin("/p/a.so", "1.0.0", "a"),
             plugin("/q/b.so", "1.0.0", "a"),
         ];
         let catalog = Catalog::new(plugins);
-        assert_eq!(taken(&catalog, None), "/p/a.so");
-        assert_eq!(taken(&catalog, Some("b.so")), "/q/b.so");
+        assert_eq!(chosen(&catalog, None), "/p/a.so");
+        assert_eq!(chosen(&catalog, Some("b.so")), "/q/b.so");
         assert_eq!(catalog.duplicates("Acme"), []);
         assert_eq!(catalog.exporters().collect::<Vec<_>>(), ["Acme"]);
     }
 
     #[test]
-    fn what_is_not_offered_says_whether_the_file_or_the_exporter_is_wrong() {
+    fn an_error_tells_whether_the_file_or_the_exporter_is_unknown() {
         let catalog = Catalog::new(vec![plugin("/p/a.so", "1.0.0", "a")]);
-        let refused = |exporter, library| catalog.offer(exporter, library).unwrap_err().to_string();
+        let refused = |exporter, library| catalog.entry(exporter, library).unwrap_err().to_string();
         assert!(refused("Akme", None).starts_with("no plugin offers the exporter `Akme`"));
-        assert!(refused("Acme", Some("b.so")).starts_with("there is no plugin file `b.so`"));
+        assert!(
+            refused("Acme", Some("b.so"))
+                .starts_with("the plugin file `b.so` for the exporter `Acme` does not")
+        );
         assert!(refused("Akme", Some("a.so")).starts_with("the plugin file `a.so` does not offer"));
     }
 }

@@ -1,25 +1,26 @@
-//! Whether an inspected plugin fits this host, as far as that can be told
-//! without opening it.
+//! Checks whether a plugin is compatible with this host, as far as possible without
+//! opening it.
 
 use delfin_plugin_abi::VERSION;
 
 use crate::{
+    error::{PluginError, Reason},
     image::native_format,
     inspect::Inspection,
     library::running_glibc,
     manifest::Manifest,
-    refusal::{Reason, Refusal},
 };
 
 /// The target that this host is built for.
 pub const TARGET: &str = env!("TARGET");
 
-/// Whether the plugin fits this host, as far as that can be told without
-/// opening it. Who may have written the file is not asked here: `trust` says.
+/// Checks whether a plugin is compatible with this host, as far as possible without
+/// opening it. It does not use the result of the trust check: see [`accept`].
 ///
 /// # Errors
-/// The first thing that does not fit.
-pub fn check(plugin: &Inspection) -> Result<(), Refusal> {
+///
+/// The first difference that makes the plugin incompatible.
+pub fn check(plugin: &Inspection) -> Result<(), PluginError> {
     let checks = || {
         check_target(plugin)?;
         check_interface(&plugin.manifest)?;
@@ -29,7 +30,18 @@ pub fn check(plugin: &Inspection) -> Result<(), Refusal> {
         }
         check_glibc(plugin)
     };
-    checks().map_err(|reason| reason.of(&plugin.path))
+    checks().map_err(|reason| reason.at(&plugin.path))
+}
+
+/// Checks whether this host would open a plugin: it is compatible and trusted.
+///
+/// # Errors
+///
+/// The plugin is not compatible, or other users can write its file.
+pub fn accept(plugin: &Inspection) -> Result<(), PluginError> {
+    check(plugin)?;
+    let trust = plugin.trust.clone();
+    trust.map_err(|untrusted| Reason::Untrusted(untrusted).at(&plugin.path))
 }
 
 fn check_target(plugin: &Inspection) -> Result<(), Reason> {
@@ -49,7 +61,8 @@ fn check_target(plugin: &Inspection) -> Result<(), Reason> {
     Ok(())
 }
 
-/// A triple without its vendor, which is a name and no more.
+/// The architecture and the system of a target triple. The vendor does not affect
+/// compatibility.
 fn platform(target: &str) -> (&str, &str) {
     let (architecture, rest) = target.split_once('-').unwrap_or((target, ""));
     let (_vendor, system) = rest.split_once('-').unwrap_or(("", rest));
@@ -71,7 +84,7 @@ fn check_interface(manifest: &Manifest) -> Result<(), Reason> {
 
 fn version(key: &str, text: &str) -> Result<semver::Version, Reason> {
     semver::Version::parse(text).map_err(|error| Reason::MalformedManifest {
-        error: format!("`{key}` is `{text}`, which is no version: {error}"),
+        error: format!("`{key}` is `{text}`, which is not a version: {error}"),
     })
 }
 
@@ -84,7 +97,7 @@ fn check_names(manifest: &Manifest) -> Result<(), Reason> {
         let name = &exporter.name;
         if !is_name(name) {
             return malformed(format!(
-                "`{name}` is no name for an exporter, which has 1 to 64 of A-Z a-z 0-9 . _ -"
+                "`{name}` is not a name for an exporter (use 1 to 64 of A-Z a-z 0-9 . _ -)"
             ));
         }
         if manifest.exporters[..i].iter().any(|e| e.name == *name) {
@@ -114,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_what_a_configuration_can_hold() {
+    fn a_name_has_1_to_64_of_the_allowed_characters() {
         for good in ["a", "kafka-dr", "A.b_C-9", &"x".repeat(64)] {
             assert!(is_name(good), "{good}");
         }
@@ -124,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vendor_of_a_target_does_not_matter_and_its_c_library_does() {
+    fn the_c_library_of_a_target_matters_and_its_vendor_does_not() {
         let gnu = "x86_64-unknown-linux-gnu";
         assert_eq!(platform(gnu), platform("x86_64-acme-linux-gnu"));
         for other in ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-gnu"] {

@@ -1,4 +1,4 @@
-//! What an ELF file needs of the machine: libraries, glibc, thread storage.
+//! What an ELF file needs on the machine: libraries, glibc, thread-local storage.
 
 use object::{
     elf,
@@ -10,7 +10,7 @@ use object::{
 
 use crate::glibc::GlibcVersion;
 
-/// What a file needs of the machine.
+/// What a file needs on the machine.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
     pub(crate) glibc: Option<GlibcVersion>,
@@ -40,7 +40,7 @@ pub(crate) fn needs<Elf: FileHeader>(file: &ElfFile<'_, Elf>) -> Result<Needs> {
     Ok(needs)
 }
 
-/// The newest `GLIBC_x.y` among the symbol versions that the file asks for.
+/// The newest `GLIBC_x.y` among the symbol versions that the file needs.
 fn glibc<Elf: FileHeader>(file: &ElfFile<'_, Elf>) -> Result<Option<GlibcVersion>> {
     let (endian, data) = (file.endian(), file.data());
     let sections = file.elf_section_table();

@@ -1,4 +1,4 @@
-//! Looks for plugin files in folders. Reads names only.
+//! Lists the plugin files in folders. It reads names, not contents.
 
 use std::{
     collections::HashSet,
@@ -7,14 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::refusal::{Reason, Refusal};
+use crate::error::{PluginError, Reason};
 
-/// The shared libraries in these folders, folder by folder in the order given
-/// and sorted by name, and what stood in the way of finding more.
+/// The shared libraries in these folders, folder by folder and sorted by name, and the
+/// files and folders that are refused.
 ///
-/// A folder that is named twice counts once. Sub-folders are not searched.
+/// A folder that is listed twice counts once. Subfolders are not searched.
 #[must_use]
-pub fn find(folders: &[PathBuf]) -> (Vec<PathBuf>, Vec<Refusal>) {
+pub fn find(folders: &[PathBuf]) -> (Vec<PathBuf>, Vec<PluginError>) {
     let mut found = Vec::new();
     let mut refused = Vec::new();
     let mut seen = HashSet::new();
@@ -25,12 +25,12 @@ pub fn find(folders: &[PathBuf]) -> (Vec<PathBuf>, Vec<Refusal>) {
             continue;
         }
         match libraries(folder) {
-            Err(reason) => refused.push(reason.of(folder)),
+            Err(reason) => refused.push(reason.at(folder)),
             Ok(paths) => {
                 for path in paths {
                     match file_kind(&path) {
                         Ok(()) => found.push(path),
-                        Err(reason) => refused.push(reason.of(path)),
+                        Err(reason) => refused.push(reason.at(path)),
                     }
                 }
             }
@@ -58,7 +58,7 @@ fn libraries(folder: &Path) -> Result<Vec<PathBuf>, Reason> {
     Ok(paths)
 }
 
-/// Whether a regular file is there, be it through a link.
+/// Checks that a path is a regular file, or a link to one.
 pub(crate) fn file_kind(path: &Path) -> Result<(), Reason> {
     match path.metadata() {
         Ok(metadata) if metadata.is_file() => Ok(()),

@@ -1,23 +1,23 @@
-//! Versions of the C library: which one a file needs, and which one runs.
+//! Versions of glibc.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
 
-/// A version of glibc.
+/// A version of glibc, such as `2.36`. Versions compare by their numbers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GlibcVersion(Vec<u32>);
 
-/// A text that is not a version.
+/// A text that is not a version of glibc.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotAVersion;
+pub struct ParseGlibcVersionError;
 
 impl FromStr for GlibcVersion {
-    type Err = NotAVersion;
+    type Err = ParseGlibcVersionError;
 
-    fn from_str(text: &str) -> Result<Self, NotAVersion> {
+    fn from_str(text: &str) -> Result<Self, ParseGlibcVersionError> {
         let numbers: Result<_, _> = text.split('.').map(str::parse).collect();
-        Ok(Self(numbers.map_err(|_| NotAVersion)?))
+        Ok(Self(numbers.map_err(|_| ParseGlibcVersionError)?))
     }
 }
 

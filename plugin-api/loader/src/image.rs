@@ -1,4 +1,5 @@
-//! What a library file says to a linker, read without opening it as a library.
+//! The properties of a library file that a linker uses, read without opening it as a
+//! library.
 
 use std::path::Path;
 
@@ -9,27 +10,27 @@ use object::{
 };
 use serde::Serialize;
 
-use crate::{elf, glibc::GlibcVersion, refusal::Reason, search::Search};
+use crate::{elf, error::Reason, glibc::GlibcVersion, linker_path::LinkerPath};
 
-/// What a library file says to a linker. All but the architecture and the
-/// format is known of ELF files only.
+/// The properties of a library file that a linker uses. All but `architecture` and
+/// `format` are known for ELF files only.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Image {
-    /// As `std::env::consts::ARCH` has it.
+    /// The architecture, as in `std::env::consts::ARCH`.
     pub architecture: String,
-    /// `elf`, `macho` or `pe`.
+    /// `elf`, `macho`, `pe` or `other`.
     pub format: String,
-    /// The glibc that it needs at least.
+    /// The oldest glibc that has every symbol that the file needs.
     pub glibc: Option<GlibcVersion>,
-    /// The libraries that it needs.
+    /// The libraries that the file needs.
     pub needed: Vec<String>,
-    /// Those of them that are nowhere to be found.
+    /// Those of `needed` that are not on this machine.
     pub missing: Vec<String>,
-    /// Those of them that are found beside the file alone, through `$ORIGIN`,
-    /// which leads elsewhere once the file is opened as a copy.
-    pub beside: Vec<String>,
-    /// It needs room in the static TLS block, of which there is little: opening
-    /// may fail when many such libraries are open.
+    /// Those of `needed` that are found only through `$ORIGIN`. The host opens a copy of
+    /// the file in another folder, where the linker does not find them.
+    pub only_by_origin: Vec<String>,
+    /// Whether the file needs space in the static TLS block. A process has little of it,
+    /// so that opening fails once many such libraries are open.
     pub static_tls: bool,
 }
 
@@ -40,7 +41,7 @@ pub(crate) struct Library<'a> {
 }
 
 impl<'a> Library<'a> {
-    /// Parses a file. `path` is where `$ORIGIN` starts from.
+    /// Parses a file. `path` is the file that `$ORIGIN` refers to.
     pub(crate) fn parse(data: &'a [u8], path: &Path) -> Result<Self, Reason> {
         check_elf_length(data)?;
         let damaged = |error: object::Error| Reason::Damaged {
@@ -58,14 +59,15 @@ impl<'a> Library<'a> {
             _ => Ok(elf::Needs::default()),
         };
         let needs = needs.map_err(damaged)?;
-        let (missing, beside) = Search::of(&needs, path).unresolved(&needs.libraries);
+        let folders = LinkerPath::of(&needs, path);
+        let (missing, only_by_origin) = folders.unresolved(&needs.libraries);
         let image = Image {
             architecture: architecture(file.architecture()),
             format: format(file.format()).to_owned(),
             glibc: needs.glibc,
             needed: needs.libraries,
             missing,
-            beside,
+            only_by_origin,
             static_tls: needs.static_tls,
         };
         let manifest = manifest_section(&file).ok_or(Reason::NoManifest)?;
@@ -73,13 +75,13 @@ impl<'a> Library<'a> {
     }
 }
 
-/// The format of libraries on this system, as [`Image::format`] has it.
+/// The format of libraries on this system, as in [`Image::format`].
 pub(crate) fn native_format() -> &'static str {
     format(BinaryFormat::native_object())
 }
 
-// The table of sections stands at the end of an ELF file, and the header says
-// where: a file that was not copied to its end is told from a damaged one.
+// The section table is at the end of an ELF file, and the header holds its position. So
+// a file that was not copied to its end can be told from a damaged one.
 fn check_elf_length(data: &[u8]) -> Result<(), Reason> {
     use object::{Endianness, elf};
     if data.is_empty() {
@@ -113,7 +115,7 @@ fn section_table_end<Elf: object::read::elf::FileHeader>(header: &Elf) -> u64 {
     start.saturating_add(size)
 }
 
-// A mapping that reaches past the end of its file is a SIGBUS when it is read.
+// The linker maps segments. Reading a mapping past the end of the file raises SIGBUS.
 fn check_segments(file: &File<'_>, data: &[u8]) -> Result<(), Reason> {
     for segment in file.segments() {
         let (start, size) = segment.file_range();
@@ -130,7 +132,7 @@ fn manifest_section<'a>(file: &File<'a>) -> Option<&'a [u8]> {
         BinaryFormat::MachO => file.sections().find(|section| {
             section.name() == Ok(mach_o) && section.segment_name() == Ok(Some(segment))
         }),
-        // Names in an image of Windows end after eight characters.
+        // A PE image cuts section names after eight characters.
         BinaryFormat::Pe => file.sections().find(|section| {
             let name = section.name().unwrap_or_default();
             name == ELF_SECTION || name == &ELF_SECTION[..8]

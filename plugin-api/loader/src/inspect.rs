@@ -1,7 +1,7 @@
-//! Reads a plugin file: what it says about itself, and what it needs.
+//! Reads a plugin file: its manifest, and what it needs on the machine.
 //!
-//! Promises: the file is read as data and never opened as a library, so none of
-//! its code runs, whatever is in it; and no more is read than [`MAX_BYTES`].
+//! Promises: the file is read as data and never opened as a library, so that none of
+//! its code runs; at most [`MAX_BYTES`] are read.
 
 use std::{
     borrow::Cow,
@@ -12,36 +12,36 @@ use std::{
 };
 
 use crate::{
-    distrust::{self, Distrust},
+    error::{PluginError, Reason},
     find::file_kind,
     image::{Image, Library},
     manifest::Manifest,
-    refusal::{Reason, Refusal},
     sha256::Sha256,
+    trust::{self, UntrustedFile},
 };
 
-/// The largest file that is read.
+/// The largest plugin file, in bytes.
 pub const MAX_BYTES: u64 = 1 << 30;
 
-/// What is known of a plugin file without running it.
+/// What the loader knows of a plugin file without running its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// The file, as it was named.
+    /// The path of the file, as the caller passed it.
     pub path: PathBuf,
-    /// Its content.
+    /// The hash of the content.
     pub sha256: Sha256,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub size: u64,
-    /// What the plugin says about itself.
+    /// The manifest of the plugin.
     pub manifest: Manifest,
-    /// What it needs of the machine.
+    /// What the plugin needs on the machine.
     pub image: Image,
-    /// Whether somebody else could have written it.
-    pub trust: Result<(), Distrust>,
+    /// The result of the trust check.
+    pub trust: Result<(), UntrustedFile>,
 }
 
 impl Inspection {
-    /// The name by which a configuration selects the file.
+    /// The name of the file, which `library` in the configuration selects.
     #[must_use]
     pub fn library(&self) -> Cow<'_, str> {
         self.path.file_name().unwrap_or_default().to_string_lossy()
@@ -51,36 +51,38 @@ impl Inspection {
 /// Reads a plugin file.
 ///
 /// # Errors
-/// Where the file is no plugin, or none that can be read.
-pub fn inspect(path: &Path) -> Result<Inspection, Refusal> {
-    let content = Content::read(path).map_err(|reason| reason.of(path))?;
+///
+/// The file cannot be read, or is not a plugin.
+pub fn inspect(path: &Path) -> Result<Inspection, PluginError> {
+    let file = PluginFile::read(path).map_err(|reason| reason.at(path))?;
     let inspection = || {
-        let library = Library::parse(&content.bytes, path)?;
+        let library = Library::parse(&file.bytes, path)?;
         Ok(Inspection {
             path: path.to_owned(),
-            sha256: Sha256::of(&content.bytes),
-            size: content.bytes.len() as u64,
+            sha256: Sha256::of(&file.bytes),
+            size: file.bytes.len() as u64,
             manifest: Manifest::from_section(library.manifest)?,
             image: library.image,
-            trust: distrust::check(path, &content.metadata),
+            trust: trust::check(path, &file.metadata),
         })
     };
-    inspection().map_err(|reason: Reason| reason.of(path))
+    inspection().map_err(|reason: Reason| reason.at(path))
 }
 
-/// What one descriptor gave: the bytes, and who could have written them.
-pub(crate) struct Content {
+/// The content and the metadata of a file, both from one descriptor: the file cannot be
+/// replaced in between.
+pub(crate) struct PluginFile {
     pub(crate) bytes: Vec<u8>,
     pub(crate) metadata: Metadata,
 }
 
-impl Content {
+impl PluginFile {
     pub(crate) fn read(path: &Path) -> Result<Self, Reason> {
         file_kind(path)?;
         let unreadable = |error: std::io::Error| Reason::Unreadable {
             error: error.to_string(),
         };
-        let file = open_without_waiting(path).map_err(unreadable)?;
+        let file = open_nonblocking(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
             return Err(Reason::NotRegular);
@@ -102,8 +104,9 @@ impl Content {
     }
 }
 
-// Opening a FIFO would wait for its writer, if one was put in the file's place.
-fn open_without_waiting(path: &Path) -> std::io::Result<File> {
+// If the file was replaced by a FIFO after `file_kind`, a blocking open would wait for a
+// writer.
+fn open_nonblocking(path: &Path) -> std::io::Result<File> {
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     OpenOptions::new()
         .read(true)

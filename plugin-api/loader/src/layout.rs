@@ -1,9 +1,9 @@
-//! Compares the interface that a plugin was built with to this host's.
+//! Compares the interface that a plugin was built with to that of this host.
 //!
-//! `abi_stable` accepts where the second layout has all that the first one has,
-//! and more at most: an older plugin in a newer host fails one way and passes
-//! the other, and is just as sound, for what is missing is answered by the
-//! caller's default. So one direction is enough.
+//! `abi_stable` accepts a second layout that has everything of the first layout, and
+//! possibly more. An older plugin in a newer host fails in one direction and passes in
+//! the other. It is sound in either case, because a caller that meets a missing method
+//! runs its own default. So it is enough that one direction passes.
 
 use abi_stable::{
     abi_stability::abi_checking::{
@@ -12,24 +12,24 @@ use abi_stable::{
     type_layout::{TLFieldOrFunction, TypeLayout},
 };
 
-/// The package whose types the interface is made of.
+/// The package that defines the types of the interface.
 const INTERFACE: &str = "delfin-plugin-abi";
 
 /// How two interfaces differ.
 pub(crate) struct Difference {
     /// The first type or function that differs.
     pub(crate) place: Option<String>,
-    /// What `abi_stable` says: hundreds of lines.
+    /// The report of `abi_stable`, which has hundreds of lines.
     pub(crate) explanation: String,
 }
 
-/// Whether either layout has all that the other has.
+/// Checks that one of the layouts has everything of the other.
 pub(crate) fn check_either_way(
     host: &'static TypeLayout,
     plugin: &'static TypeLayout,
 ) -> Result<(), Difference> {
-    // Fresh globals each time: the shared ones remember the plugins before, and
-    // then refuse a current plugin after an older one.
+    // New globals for each check: shared globals remember earlier plugins, and
+    // `abi_stable` then refuses a current plugin after an older one.
     let check = |a, b| check_layout_compatibility_with_globals(a, b, &CheckingGlobals::new());
     let Err(newer) = check(host, plugin) else {
         return Ok(());
@@ -37,7 +37,8 @@ pub(crate) fn check_either_way(
     let Err(older) = check(plugin, host) else {
         return Ok(());
     };
-    // What was merely added shows in one direction only.
+    // A member that one side merely lacks is an error in one direction only, so the
+    // shorter list is closer to the real difference.
     let fewer = if newer.errors.len() < older.errors.len() {
         newer
     } else {
@@ -49,10 +50,11 @@ pub(crate) fn check_either_way(
     })
 }
 
-/// Where the deepest mismatch is: `Type`, or `Trait::method`.
+/// The place of the deepest mismatch: `Type`, or `Trait::method`.
 fn place(errors: &AbiInstabilityErrors) -> Option<String> {
     let mismatches = errors.errors.iter().filter(|error| !error.errs.is_empty());
-    // The types around a mismatch differ because of it.
+    // Every type that contains a mismatch is reported as well; the deepest one is the
+    // cause.
     let deepest = mismatches.max_by_key(|error| error.stack_trace.len())?;
     let mut place = None;
     let mut member = "";
@@ -61,7 +63,8 @@ fn place(errors: &AbiInstabilityErrors) -> Option<String> {
             TLFieldOrFunction::Field(field) => {
                 member = field.name();
                 let layout = field.layout();
-                // The table behind a trait object says less than the trait.
+                // A trait object is a pointer to a `VTable`; the name of the trait is
+                // clearer for the reader.
                 if layout.package() == INTERFACE && layout.name() != "VTable" {
                     place = Some(layout.name().trim_end_matches("_TO").to_owned());
                 }

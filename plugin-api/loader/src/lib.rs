@@ -1,45 +1,46 @@
-//! Finds, inspects, checks and opens plugins: four steps, each of its own.
+//! Finds, inspects, checks and opens plugins.
 //!
-//! - [`find`] looks for files, [`inspect`] reads one, [`check`] says whether it
-//!   fits this host. None of them runs any of the plugin's code.
-//! - [`open`] makes it part of this process.
-//! - a [`Catalog`] says which file an exporter is taken from.
+//! - [`find`] lists files, [`inspect`] reads one, [`check`] checks whether it is
+//!   compatible with this host. None of them runs code of the plugin.
+//! - A [`Catalog`] does all three for the plugin folders, and chooses the file for an
+//!   exporter.
+//! - [`open`] opens a plugin in this process.
 //!
-//! Whatever is wrong with a file is a [`Refusal`]: one line that names the file,
-//! the reason and the remedy. It never stops the other files.
+//! A problem with a file is a [`PluginError`]: one line with the file, the reason and
+//! the remedy. It never stops the other files.
 //!
-//! Knows the types that cross the boundary and nothing else: not Arrow, not how
-//! an author writes an exporter, not the host and its configuration.
+//! Knows the types of the plugin interface, and nothing of Arrow, of how an author
+//! writes an exporter, or of the host and its configuration.
 
 #![warn(missing_docs)]
 
 mod cache;
 mod catalog;
 mod check;
-mod distrust;
 mod elf;
+mod error;
 mod find;
 mod glibc;
 mod image;
 mod inspect;
 mod layout;
 mod library;
+mod linker_path;
 mod manifest;
 mod open;
 mod probe;
-mod refusal;
-mod search;
 mod sha256;
+mod trust;
 
-pub use catalog::{Catalog, Duplicate, NotOffered, Offer};
-pub use check::{TARGET, check};
-pub use distrust::Distrust;
+pub use catalog::{Catalog, CatalogEntry, CatalogError, DuplicateExporter};
+pub use check::{TARGET, accept, check};
+pub use error::{PluginError, Reason};
 pub use find::find;
-pub use glibc::GlibcVersion;
+pub use glibc::{GlibcVersion, ParseGlibcVersionError};
 pub use image::Image;
 pub use inspect::{Inspection, MAX_BYTES, inspect};
 pub use manifest::{Manifest, ManifestExporter};
 pub use open::{OpenOptions, OpenPlugin, open};
 pub use probe::{Probe, probe};
-pub use refusal::{Reason, Refusal};
-pub use sha256::{NotASha256, Sha256};
+pub use sha256::{ParseSha256Error, Sha256};
+pub use trust::UntrustedFile;

@@ -1,9 +1,9 @@
-//! Opens a library and takes its root module: the one place of this crate that
-//! runs a plugin's code.
+//! Opens a library and gets its root module. This is the only file of the crate that
+//! runs code of a plugin.
 //!
-//! Promises: a library that was opened stays mapped until the process ends, so
-//! nothing taken from it dangles; and its root module is taken only after its
-//! layout was compared with this host's, type by type.
+//! Promises: an open library stays mapped until the process ends, so that no reference
+//! into it dangles; its root module is used only after its layout was compared with
+//! that of this host, type by type.
 
 #![expect(
     unsafe_code,
@@ -24,22 +24,22 @@ use abi_stable::{
 use delfin_plugin_abi::{PluginRef, VERSION};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use crate::{glibc::GlibcVersion, layout, refusal::Reason};
+use crate::{error::Reason, glibc::GlibcVersion, layout};
 
-/// Opens a library, which runs its constructors, and takes its root module.
-/// `built_for` is the interface version of its manifest.
+/// Opens a library, which runs its constructors, and gets its root module. `built_for`
+/// is the interface version in its manifest.
 pub(crate) fn load(path: &Path, built_for: &str) -> Result<PluginRef, Reason> {
-    // SAFETY: this runs the library's constructors, and is as safe as they are.
-    // The caller has seen that only root and the host's own user could write
-    // the file, and has had them tried in a process of their own where it can.
+    // SAFETY: this runs the library's constructors, and is as safe as they are. The
+    // caller has checked that only root and the host's user can write the file, and,
+    // where it has a probe, has run the constructors in a child process.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
     let library = library.map_err(|error| open_failed(path, &error))?;
-    // Never closed: thread-local destructors and the plugin's own threads would
-    // be left without their code.
+    // Never closed: thread-local destructors and threads of the plugin would lose their
+    // code.
     let library = ManuallyDrop::new(library);
 
-    // SAFETY: the symbol is a `LibHeader`, which begins with an `AbiHeader`; a
-    // library that has our manifest has it from the same macro.
+    // SAFETY: the symbol is a `LibHeader`, which begins with an `AbiHeader`. The library
+    // has a manifest, and the macro that writes it defines this symbol as well.
     let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME) };
     let header = *header.map_err(|_| Reason::NoRootModule)?;
     let header = header.upgrade().map_err(|error| {
@@ -49,13 +49,13 @@ pub(crate) fn load(path: &Path, built_for: &str) -> Result<PluginRef, Reason> {
     root_module(path, header, built_for)
 }
 
-/// The version of the glibc that runs; `None` with another C library.
+/// The version of glibc in this process; `None` with another C library.
 pub(crate) fn running_glibc() -> Option<GlibcVersion> {
     type Version = unsafe extern "C" fn() -> *const c_char;
     let process = ManuallyDrop::new(Library::this());
-    // SAFETY: glibc alone has this symbol, and there it has this signature.
+    // SAFETY: only glibc has this symbol, with this signature.
     let version = unsafe { process.get::<Version>("gnu_get_libc_version") }.ok()?;
-    // SAFETY: it takes nothing and returns a string.
+    // SAFETY: the function takes no argument and returns a string.
     let text = unsafe { version() };
     // SAFETY: the string is a constant of glibc.
     let text = unsafe { CStr::from_ptr(text) };
@@ -74,7 +74,7 @@ fn root_module(
         log::debug!(plugin:% = path.display(); "{}", difference.explanation);
         other_interface(built_for, difference.place)
     })?;
-    // SAFETY: the layouts were just found to fit.
+    // SAFETY: `check_either_way` has just accepted the layouts.
     let module = unsafe { header.init_root_module_with_unchecked_layout::<PluginRef>() };
     module.map_err(|error| {
         log::debug!(plugin:% = path.display(), module = PluginRef::NAME; "{error}");
@@ -96,8 +96,8 @@ fn other_interface(built_for: &str, differs_in: Option<String>) -> Reason {
     }
 }
 
-/// What the dynamic linker says, without the path of the copy, which means
-/// nothing to the reader.
+/// The error of the dynamic linker, without the path of the copy, which means nothing
+/// to the operator.
 fn open_failed(path: &Path, error: &libloading::Error) -> Reason {
     let error = match error.source() {
         Some(linker) => linker.to_string(),

@@ -1,25 +1,25 @@
-//! What a plugin says about itself: the JSON in a section of its file.
+//! The manifest of a plugin: JSON in a section of its file.
 //!
-//! Keys that this version does not know are ignored, so that a newer plugin can
-//! be read. Texts are for people: control characters in them become spaces.
+//! Unknown keys are ignored, so that the manifest of a newer plugin can be read.
+//! Control characters in texts become spaces.
 
 use std::num::NonZeroU64;
 
 use delfin_plugin_abi::manifest::{FORMAT_VERSION, MAGIC};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::refusal::Reason;
+use crate::error::Reason;
 
-/// What a plugin says about itself.
+/// The manifest of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Manifest {
-    /// The version of `delfin-plugin-abi` that it was built with.
+    /// The version of `delfin-plugin-abi` that the plugin was built with.
     #[serde(deserialize_with = "line")]
     pub abi: String,
-    /// The version of `delfin-plugin-api` that it was built with.
+    /// The version of `delfin-plugin-api` that the plugin was built with.
     #[serde(default, deserialize_with = "line")]
     pub api: String,
-    /// What `rustc --version` said.
+    /// The compiler, as `rustc --version` prints it.
     #[serde(default, deserialize_with = "line")]
     pub rustc: String,
     /// The target triple.
@@ -28,44 +28,45 @@ pub struct Manifest {
     /// `unwind` or `abort`.
     #[serde(deserialize_with = "line")]
     pub panic: String,
-    /// The plugin's name: that of its crate.
+    /// The name of the plugin's crate.
     #[serde(deserialize_with = "line")]
     pub plugin: String,
-    /// The plugin's own version.
+    /// The version of the plugin.
     #[serde(deserialize_with = "line")]
     pub version: String,
-    /// Who made it.
+    /// The authors of the plugin.
     #[serde(default, deserialize_with = "line")]
     pub vendor: String,
-    /// An SPDX expression.
+    /// The licence, as an SPDX expression.
     #[serde(default, deserialize_with = "line")]
     pub license: String,
-    /// What it offers.
+    /// The exporters of the plugin.
     pub exporters: Vec<ManifestExporter>,
-    /// The plugin's `example.toml`: its settings, explained.
+    /// The file `example.toml` of the plugin, which explains the settings.
     #[serde(default, deserialize_with = "text")]
     pub example: String,
 }
 
-/// An exporter that a plugin offers.
+/// An exporter of a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ManifestExporter {
-    /// How the configuration names it.
+    /// The name of the exporter in the configuration.
     #[serde(deserialize_with = "line")]
     pub name: String,
-    /// `performance`, `alert`, or something that needs a newer host.
+    /// `performance` or `alert`. Another kind needs a newer host.
     #[serde(deserialize_with = "line")]
     pub kind: String,
-    /// What it does, in a few words.
+    /// A short description.
     #[serde(default, deserialize_with = "line")]
     pub description: String,
-    /// An instance must be closed before the next one can be made.
+    /// Whether an instance must be closed before the next one can be made.
     #[serde(default = "exclusive")]
     pub exclusive: bool,
-    /// The most points, or alerts, that it takes in one call.
+    /// The most items (points or alerts) in one call; `None`: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_points: Option<NonZeroU64>,
-    /// How often it wants to be sent the alerts that are active, if it does.
+    /// The interval at which the host sends active alerts again, in seconds; `None`:
+    /// never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resend_seconds: Option<NonZeroU64>,
 }
@@ -75,7 +76,9 @@ impl Manifest {
     pub(crate) fn from_section(section: &[u8]) -> Result<Self, Reason> {
         let malformed = |error: String| Reason::MalformedManifest { error };
         let Some(rest) = section.strip_prefix(&MAGIC) else {
-            return Err(malformed("it does not begin as one".to_owned()));
+            return Err(malformed(
+                "it does not begin with the magic number".to_owned(),
+            ));
         };
         let (format, rest) = number(rest)?;
         if format != FORMAT_VERSION {
@@ -86,28 +89,29 @@ impl Manifest {
         }
         let (length, rest) = number(rest)?;
         let json = usize::try_from(length).ok().and_then(|end| rest.get(..end));
-        let json = json.ok_or_else(cut_short)?;
+        let json = json.ok_or_else(truncated)?;
         serde_json::from_slice(json).map_err(|error| malformed(error.to_string()))
     }
 }
 
 fn number(bytes: &[u8]) -> Result<(u32, &[u8]), Reason> {
-    let (number, rest) = bytes.split_first_chunk().ok_or_else(cut_short)?;
+    let (number, rest) = bytes.split_first_chunk().ok_or_else(truncated)?;
     Ok((u32::from_le_bytes(*number), rest))
 }
 
-fn cut_short() -> Reason {
+fn truncated() -> Reason {
     Reason::MalformedManifest {
-        error: "it is cut short".to_owned(),
+        error: "it is truncated".to_owned(),
     }
 }
 
-/// The careful answer where a manifest does not say.
+/// The safe default: an exporter may hold a port or a file.
 fn exclusive() -> bool {
     true
 }
 
-// What a plugin calls itself is printed on terminals, before anyone trusts it.
+// `plugins list` prints these texts on a terminal, before anyone has decided to trust the
+// plugin. Control characters could change what the terminal shows.
 fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(String::deserialize(deserializer)?.replace(char::is_control, " "))
 }
@@ -133,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_and_kinds_and_padding_do_not_matter() {
+    fn unknown_keys_unknown_kinds_and_padding_are_accepted() {
         let mut section = record(1, JSON.len(), JSON);
         section.extend([0; 16]);
         let manifest = Manifest::from_section(&section).unwrap();
@@ -143,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_never_reach_a_terminal() {
+    fn control_characters_become_spaces() {
         let json = JSON.replace("\"p\"", "\"\\u001b[31mp\\n\"");
         let manifest = Manifest::from_section(&record(1, json.len(), &json)).unwrap();
         assert_eq!(manifest.plugin, " [31mp ");
     }
 
     #[test]
-    fn a_record_that_is_not_whole_is_malformed() {
+    fn a_truncated_record_is_malformed() {
         let whole = record(1, JSON.len(), JSON);
         for end in [0, 4, 8, 12, 15, whole.len() - 1] {
             let reason = Manifest::from_section(&whole[..end]).unwrap_err();

@@ -1,5 +1,5 @@
-//! Opens an inspected plugin: who could have written it, a copy of what was
-//! read, a trial in a process of its own, and only then this process.
+//! Opens an inspected plugin in four steps: the trust check, a copy of the checked bytes,
+//! a probe in a child process, and the library opened in this process.
 
 use std::{
     fmt,
@@ -10,30 +10,31 @@ use abi_stable::std_types::{RResult, RStr};
 use delfin_plugin_abi::{ExporterBox, ExtensionBox, HostBox, Outcome, PluginRef};
 
 use crate::{
-    cache::Shelf,
+    cache::CacheFolder,
     check::check,
-    distrust,
-    inspect::{Content, Inspection},
+    error::{PluginError, Reason},
+    inspect::{Inspection, PluginFile},
     library,
     manifest::Manifest,
-    probe::{Probe, try_out},
-    refusal::{Reason, Refusal},
+    probe::{Probe, run_probe},
     sha256::Sha256,
+    trust,
 };
 
-/// How a plugin is opened.
+/// Options of [`open`].
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    /// Where the copies are that are opened; made if it is not there.
+    /// The plugin cache, which holds the copies that are opened. It is created if it does
+    /// not exist.
     pub cache_dir: PathBuf,
-    /// How a plugin is tried before it is opened for the first time.
+    /// How a file is probed before it is opened for the first time.
     pub probe: Probe,
-    /// The content that the configuration insists on.
+    /// The hash that the configuration pins, if any. A file with another hash is refused.
     pub sha256: Option<Sha256>,
 }
 
 impl OpenOptions {
-    /// Copies go to that folder; nothing is tried, and no content insisted on.
+    /// Options with this plugin cache, without a probe and without a pinned hash.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         Self {
             cache_dir: cache_dir.into(),
@@ -43,7 +44,7 @@ impl OpenOptions {
     }
 }
 
-/// A plugin whose code is part of this process, until that ends.
+/// A plugin that is open. It stays open until the process ends.
 #[derive(Clone)]
 pub struct OpenPlugin {
     inspection: Inspection,
@@ -52,35 +53,36 @@ pub struct OpenPlugin {
 }
 
 impl OpenPlugin {
-    /// What was known of it before it was opened.
+    /// The inspection of the file.
     #[must_use]
     pub fn inspection(&self) -> &Inspection {
         &self.inspection
     }
 
-    /// What it says about itself.
+    /// The manifest of the plugin.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.inspection.manifest
     }
 
-    /// The copy that was opened.
+    /// The path of the copy that is open.
     #[must_use]
     pub fn copy(&self) -> &Path {
         &self.copy
     }
 
-    /// The root module, for what the methods here do not offer.
+    /// The root module, for everything that has no method here.
     #[must_use]
     pub fn module(&self) -> PluginRef {
         self.module
     }
 
-    /// Makes the exporter of that name, with its settings as JSON text.
+    /// Makes an instance of an exporter. `config` is the settings as JSON text.
     ///
     /// # Errors
-    /// What the plugin has against it: `retry` where it may work later, `pause`
-    /// where the settings are wrong.
+    ///
+    /// The outcome of the plugin: of class `retry` if it may succeed later, `pause` if
+    /// the settings are wrong.
     pub fn create_exporter(
         &self,
         name: &str,
@@ -94,7 +96,7 @@ impl OpenPlugin {
         }
     }
 
-    /// Something that not every plugin offers, by name.
+    /// An extension, if the plugin has it.
     #[must_use]
     pub fn get_extension(&self, id: &str) -> Option<ExtensionBox> {
         self.module.get_extension()(RStr::from_str(id)).into_option()
@@ -110,14 +112,16 @@ impl fmt::Debug for OpenPlugin {
     }
 }
 
-/// Opens a plugin, which runs its code. The same content may be opened again.
+/// Opens a plugin, which runs its code. A file may be opened several times.
 ///
 /// # Errors
-/// Where the plugin does not fit, is not to be trusted, or cannot be opened.
-pub fn open(plugin: &Inspection, options: &OpenOptions) -> Result<OpenPlugin, Refusal> {
+///
+/// The plugin is not compatible, is not trusted, has changed since it was inspected, or
+/// cannot be opened.
+pub fn open(plugin: &Inspection, options: &OpenOptions) -> Result<OpenPlugin, PluginError> {
     check(plugin)?;
-    let opened = copy(plugin, options).and_then(|(shelf, copy)| {
-        try_out(&options.probe, &shelf, &copy)?;
+    let opened = copy(plugin, options).and_then(|(folder, copy)| {
+        run_probe(&options.probe, &folder, &copy)?;
         let module = library::load(&copy, &plugin.manifest.abi)?;
         Ok(OpenPlugin {
             inspection: plugin.clone(),
@@ -125,38 +129,39 @@ pub fn open(plugin: &Inspection, options: &OpenOptions) -> Result<OpenPlugin, Re
             module,
         })
     });
-    opened.map_err(|reason| explain(plugin, reason).of(&plugin.path))
+    opened.map_err(|reason| explain(plugin, reason).at(&plugin.path))
 }
 
-/// Takes a copy of exactly what is trusted: owner, mode and bytes come from one
-/// descriptor, whatever happens to the path meanwhile.
-fn copy(plugin: &Inspection, options: &OpenOptions) -> Result<(Shelf, PathBuf), Reason> {
-    let content = Content::read(&plugin.path)?;
-    distrust::check(&plugin.path, &content.metadata).map_err(Reason::Distrusted)?;
-    let found = Sha256::of(&content.bytes);
+/// Copies exactly the bytes that are trusted: owner, mode and bytes come from one
+/// descriptor, so that it does not matter if the path changes meanwhile.
+fn copy(plugin: &Inspection, options: &OpenOptions) -> Result<(CacheFolder, PathBuf), Reason> {
+    let file = PluginFile::read(&plugin.path)?;
+    trust::check(&plugin.path, &file.metadata).map_err(Reason::Untrusted)?;
+    let found = Sha256::of(&file.bytes);
     match options.sha256 {
         Some(pinned) if pinned != found => return Err(Reason::OtherSha256 { found, pinned }),
         Some(_) | None => {}
     }
-    // What was checked is what was inspected.
+    // The checks of the caller are about the inspected bytes.
     if found != plugin.sha256 {
         return Err(Reason::Changed);
     }
-    let shelf = Shelf::new(&options.cache_dir, found)?;
-    let copy = shelf.place(&plugin.library(), &content.bytes)?;
-    Ok((shelf, copy))
+    let folder = CacheFolder::new(&options.cache_dir, found)?;
+    let copy = folder.store(&plugin.library(), &file.bytes)?;
+    Ok((folder, copy))
 }
 
+/// Names `$ORIGIN` as the cause of a missing library, where it is.
 fn explain(plugin: &Inspection, reason: Reason) -> Reason {
     match reason {
-        Reason::MissingLibrary { library } if plugin.image.beside.contains(&library) => {
+        Reason::MissingLibrary { library } if plugin.image.only_by_origin.contains(&library) => {
             Reason::OriginLibrary { library }
         }
         other => other,
     }
 }
 
-// Workers of many exporters share one plugin.
+// The exporters of a plugin share it across threads.
 const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<OpenPlugin>();

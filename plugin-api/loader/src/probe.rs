@@ -1,9 +1,10 @@
-//! Tries a library in a process of its own before the host opens it.
+//! Probes a library in a child process before the host opens it.
 //!
-//! A library's constructors run when it is opened, before any of it can be
-//! called: one that crashes, ends the process or never returns would take the
-//! host with it. So the host starts itself as a child, which opens the library;
-//! what became of the child is remembered beside the copy, per content.
+//! The constructors of a library run when it is opened, before the host can call
+//! anything in it. A constructor that crashes, ends the process or never returns would
+//! take the host with it. So the host starts itself as a child process, which opens the
+//! library. The result is stored next to the copy in the plugin cache, so that a file is
+//! probed once.
 
 use std::{
     ffi::OsString,
@@ -19,35 +20,37 @@ use std::{
 use delfin_plugin_abi::VERSION;
 use rustix::process::Signal;
 
-use crate::{cache::Shelf, inspect::inspect, library, refusal::Reason};
+use crate::{cache::CacheFolder, error::Reason, inspect::inspect, library};
 
-/// What a child process says last when it is still there after opening.
+/// The last line of the child process, if it has survived opening the library. An exit
+/// code is not enough: a constructor may call `exit(0)`.
 const SURVIVED: &str = "delfin-probe: survived";
 
-/// The file beside a copy that remembers what became of the child.
-const RECORD: &str = "probe.verdict";
+/// The name of the file with the result of the probe.
+const RECORD: &str = "probe.result";
 
-/// How a library is tried before it is opened for the first time.
+/// How a library is probed before it is opened for the first time.
 #[derive(Debug, Clone)]
 pub enum Probe {
-    /// It is not tried: for test kits, whose plugins are the author's own.
+    /// No probe: for the test kit, which opens plugins of the author.
     None,
-    /// By a program that hands its last argument to [`probe`].
+    /// A program that passes its last argument to [`probe`].
     Command {
         /// The program.
         program: PathBuf,
-        /// What comes before the path of the library.
+        /// The arguments before the path of the library.
         args: Vec<OsString>,
-        /// How long opening may take.
+        /// The longest time that opening may take.
         timeout: Duration,
     },
 }
 
 impl Probe {
-    /// How long opening may take, unless said otherwise.
+    /// The default timeout.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// By that program, with these arguments before the path of the library.
+    /// A probe by a program with these arguments before the path of the library, and with
+    /// the default timeout.
     pub fn command<A: Into<OsString>>(
         program: impl Into<PathBuf>,
         args: impl IntoIterator<Item = A>,
@@ -60,17 +63,17 @@ impl Probe {
     }
 }
 
-/// The child's part: opens the library at `path`, says how that went in one
-/// line, and returns what to exit with.
+/// The part of the child process: opens the library at `path`, prints the result, and
+/// returns the exit code.
 #[must_use]
 pub fn probe(path: &Path) -> ExitCode {
     let opened = inspect(path).and_then(|plugin| {
-        library::load(path, &plugin.manifest.abi).map_err(|reason| reason.of(path))
+        library::load(path, &plugin.manifest.abi).map_err(|reason| reason.at(path))
     });
-    // A refusal is an answer too: what matters is that opening came to an end.
+    // An error is a result as well: the probe only has to find out that opening ends.
     let line = match opened {
         Ok(_) => format!("{SURVIVED}\n"),
-        Err(refusal) => format!("{refusal}\n{SURVIVED}\n"),
+        Err(error) => format!("{error}\n{SURVIVED}\n"),
     };
     match io::stdout().write_all(line.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -78,17 +81,17 @@ pub fn probe(path: &Path) -> ExitCode {
     }
 }
 
-/// What became of a child.
+/// How the child process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Verdict {
+enum ProbeResult {
     Survived,
     Crashed(i32),
     Exited(i32),
-    Hangs,
+    Hung,
 }
 
-/// Tries the copy on that shelf, unless that was done before.
-pub(crate) fn try_out(probe: &Probe, shelf: &Shelf, copy: &Path) -> Result<(), Reason> {
+/// Probes a copy in the plugin cache, unless the folder has a result already.
+pub(crate) fn run_probe(probe: &Probe, folder: &CacheFolder, copy: &Path) -> Result<(), Reason> {
     let Probe::Command {
         program,
         args,
@@ -97,46 +100,51 @@ pub(crate) fn try_out(probe: &Probe, shelf: &Shelf, copy: &Path) -> Result<(), R
     else {
         return Ok(());
     };
-    let record = shelf.file(RECORD);
-    let verdict = match remembered(&record) {
-        Some(verdict) => verdict,
+    let record = folder.file(RECORD);
+    let result = match read_result(&record) {
+        Some(result) => result,
         None => {
             let mut command = Command::new(program);
             command.args(args).arg(copy);
-            let verdict = run(command, *timeout, shelf)?;
-            remember(shelf, &verdict)?;
-            verdict
+            let result = run(command, *timeout, folder)?;
+            write_result(folder, &result)?;
+            result
         }
     };
-    match verdict {
-        Verdict::Survived => Ok(()),
-        Verdict::Crashed(signal) => Err(Reason::ConstructorCrashed {
+    match result {
+        ProbeResult::Survived => Ok(()),
+        ProbeResult::Crashed(signal) => Err(Reason::ConstructorCrashed {
             signal: signal_name(signal),
             record,
         }),
-        Verdict::Exited(code) => Err(Reason::ConstructorExited { code, record }),
-        Verdict::Hangs => Err(Reason::ConstructorHangs { record }),
+        ProbeResult::Exited(code) => Err(Reason::ConstructorExited { code, record }),
+        ProbeResult::Hung => Err(Reason::ConstructorHangs { record }),
     }
 }
 
-fn run(mut command: Command, timeout: Duration, shelf: &Shelf) -> Result<Verdict, Reason> {
+fn run(
+    mut command: Command,
+    timeout: Duration,
+    folder: &CacheFolder,
+) -> Result<ProbeResult, Reason> {
     let failed = |error: io::Error| Reason::ProbeFailed {
         error: error.to_string(),
     };
-    // A file, not a pipe: whoever fills a pipe that nobody empties would hang.
-    let (path, output) = shelf.temporary(0o600).map_err(failed)?;
+    // The output goes to a file, not to a pipe: a constructor that fills a pipe would
+    // hang, because the host reads only after the child has ended.
+    let (path, output) = folder.temporary(0o600).map_err(failed)?;
     command.stdin(Stdio::null()).stderr(Stdio::null());
     command.stdout(output);
     let ended = command.spawn().and_then(|child| wait(child, timeout));
-    let said = fs::read(&path).unwrap_or_default();
+    let output = fs::read(&path).unwrap_or_default();
     let _ = fs::remove_file(&path);
     let Some(status) = ended.map_err(failed)? else {
-        return Ok(Verdict::Hangs);
+        return Ok(ProbeResult::Hung);
     };
-    verdict(status, String::from_utf8_lossy(&said).trim_end())
+    result_of(status, String::from_utf8_lossy(&output).trim_end())
 }
 
-/// Waits for the child, and ends it where that takes too long.
+/// Waits for the child. Kills it after `timeout` and returns `None`.
 fn wait(mut child: Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
     let deadline = Instant::now() + timeout;
     loop {
@@ -152,22 +160,23 @@ fn wait(mut child: Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
     }
 }
 
-fn verdict(status: ExitStatus, said: &str) -> Result<Verdict, Reason> {
+fn result_of(status: ExitStatus, output: &str) -> Result<ProbeResult, Reason> {
     let ended_from_outside = [Signal::KILL, Signal::TERM, Signal::INT, Signal::HUP];
     match (status.signal(), status.code()) {
-        // Not the plugin's doing: a shutdown, or the kernel short of memory.
+        // These signals come from outside: a shutdown, or the kernel is out of memory.
         (Some(signal), _) if ended_from_outside.iter().any(|s| s.as_raw() == signal) => {
             Err(Reason::ProbeFailed {
-                error: format!("the trial was ended by {}", signal_name(signal)),
+                error: format!("{} ended the child process", signal_name(signal)),
             })
         }
-        (Some(signal), _) => Ok(Verdict::Crashed(signal)),
-        (None, Some(0)) if said.ends_with(SURVIVED) => Ok(Verdict::Survived),
-        (None, code) => Ok(Verdict::Exited(code.unwrap_or_default())),
+        (Some(signal), _) => Ok(ProbeResult::Crashed(signal)),
+        (None, Some(0)) if output.ends_with(SURVIVED) => Ok(ProbeResult::Survived),
+        (None, code) => Ok(ProbeResult::Exited(code.unwrap_or_default())),
     }
 }
 
-/// A verdict holds for one interface version: another host may go further.
+/// The first line of the record. A result is valid for one version of the loader and of
+/// the interface, because another one may run more of the plugin's code.
 fn heading() -> String {
     format!(
         "delfin-plugin-loader {}, interface {VERSION}",
@@ -175,29 +184,29 @@ fn heading() -> String {
     )
 }
 
-fn remembered(record: &Path) -> Option<Verdict> {
+fn read_result(record: &Path) -> Option<ProbeResult> {
     let text = fs::read_to_string(record).ok()?;
     let line = text.strip_prefix(&heading())?.trim();
     match line.split_once(' ') {
-        None if line == "survived" => Some(Verdict::Survived),
-        None if line == "hangs" => Some(Verdict::Hangs),
-        Some(("crashed", signal)) => Some(Verdict::Crashed(signal.parse().ok()?)),
-        Some(("exited", code)) => Some(Verdict::Exited(code.parse().ok()?)),
+        None if line == "survived" => Some(ProbeResult::Survived),
+        None if line == "hangs" => Some(ProbeResult::Hung),
+        Some(("crashed", signal)) => Some(ProbeResult::Crashed(signal.parse().ok()?)),
+        Some(("exited", code)) => Some(ProbeResult::Exited(code.parse().ok()?)),
         _ => None,
     }
 }
 
-fn remember(shelf: &Shelf, verdict: &Verdict) -> Result<(), Reason> {
-    let line = match verdict {
-        Verdict::Survived => "survived".to_owned(),
-        Verdict::Hangs => "hangs".to_owned(),
-        Verdict::Crashed(signal) => format!("crashed {signal}"),
-        Verdict::Exited(code) => format!("exited {code}"),
+fn write_result(folder: &CacheFolder, result: &ProbeResult) -> Result<(), Reason> {
+    let line = match result {
+        ProbeResult::Survived => "survived".to_owned(),
+        ProbeResult::Hung => "hangs".to_owned(),
+        ProbeResult::Crashed(signal) => format!("crashed {signal}"),
+        ProbeResult::Exited(code) => format!("exited {code}"),
     };
     let text = format!("{}\n{line}\n", heading());
-    let written = shelf.write(RECORD, text.as_bytes(), 0o600);
+    let written = folder.write(RECORD, text.as_bytes(), 0o600);
     written.map_err(|error| Reason::CacheUnusable {
-        to: shelf.file(RECORD),
+        to: folder.file(RECORD),
         error: error.to_string(),
     })
 }

@@ -1,4 +1,5 @@
-//! The SHA-256 of a plugin file: what pins a plugin and names its copy.
+//! The SHA-256 of a plugin file. It pins the file in the configuration, and names the
+//! folder of its copy in the plugin cache.
 
 use std::{fmt, str::FromStr};
 
@@ -11,7 +12,7 @@ pub struct Sha256([u8; 32]);
 /// A text that is not a [`Sha256`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a sha256 (64 hexadecimal digits, as `sha256sum` prints them)")]
-pub struct NotASha256(String);
+pub struct ParseSha256Error(String);
 
 impl Sha256 {
     /// The hash of these bytes.
@@ -34,10 +35,10 @@ impl fmt::Debug for Sha256 {
 }
 
 impl FromStr for Sha256 {
-    type Err = NotASha256;
+    type Err = ParseSha256Error;
 
-    fn from_str(text: &str) -> Result<Self, NotASha256> {
-        let wrong = || NotASha256(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, ParseSha256Error> {
+        let wrong = || ParseSha256Error(text.to_owned());
         if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(wrong());
         }
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_reads_what_it_prints_and_nothing_else() {
+    fn a_hash_parses_what_it_prints_and_nothing_else() {
         let hash = Sha256::of(b"abc");
         let text = hash.to_string();
         assert!(text.starts_with("ba7816bf8f01cfea"), "{text}");

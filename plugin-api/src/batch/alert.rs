@@ -1,4 +1,4 @@
-//! Alert batches: one row an alert.
+//! Alert batches: each row is an alert.
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::kind::Kind;
 
-/// Alerts: the text columns of [`TEXT_COLUMNS`], `occur_time` (milliseconds
-/// since the epoch) and `extra`, a map of what else the device said.
+/// Alerts: the text columns of [`TEXT_COLUMNS`], `occur_time` (milliseconds since the
+/// Unix epoch) and `extra`, a map of other texts of the device.
 #[derive(Clone, Debug)]
 pub struct AlertBatch {
     arrow: RecordBatch,
@@ -82,8 +82,8 @@ impl Batch for AlertBatch {
 
 macro_rules! text_columns {
     ($count:literal: $($index:literal $name:literal $method:ident),+ $(,)?) => {
-        /// The text columns of an alert, in the order of the schema. Each may
-        /// be null.
+        /// The text columns of an alert, in the order of the schema. A text may be
+        /// null.
         pub const TEXT_COLUMNS: [&str; $count] = [$($name),+];
 
         impl<'a> Alert<'a> {
@@ -131,19 +131,19 @@ text_columns!(16:
 );
 
 impl<'a> Alert<'a> {
-    /// When it happened, in milliseconds since the epoch.
+    /// When the fault or event occurred, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn occur_time(&self) -> i64 {
         self.batch.occur_times[self.row]
     }
 
-    /// What else the device said.
+    /// Texts of the device that have no column.
     #[must_use]
     pub fn extra(&self) -> Labels<'a> {
         self.batch.extras.row(self.row)
     }
 
-    /// Each text column that the alert has, with its name.
+    /// The name and the text of each column that the alert has.
     pub fn texts(&self) -> impl Iterator<Item = (&'static str, &'a str)> + Clone + use<'a> {
         let row = self.row;
         TEXT_COLUMNS
@@ -164,14 +164,13 @@ impl std::fmt::Debug for Alert<'_> {
     }
 }
 
-/// An alert to add to a batch: pairs of a column's name and its text.
-///
-/// A name that is no column goes into `extra`.
+/// An alert to add to a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct NewAlert<'a> {
-    /// When it happened, in milliseconds since the epoch.
+    /// When the fault or event occurred, in milliseconds since the Unix epoch.
     pub occur_time: i64,
-    /// What is known of it.
+    /// Pairs of a name and a text. A name that is not in [`TEXT_COLUMNS`] goes into
+    /// `extra`.
     pub texts: &'a [(&'a str, &'a str)],
 }
 
@@ -200,7 +199,7 @@ impl AlertBatchBuilder {
         }
     }
 
-    /// Adds an alert. Of a name that comes twice, the last text holds.
+    /// Adds an alert. If it has a name twice, the last text counts.
     pub fn alert(&mut self, alert: NewAlert<'_>) {
         let last = |name: &str| {
             let mut texts = alert.texts.iter().rev();
@@ -218,7 +217,7 @@ impl AlertBatchBuilder {
         self.occur_times.push(alert.occur_time);
     }
 
-    /// How many alerts were added.
+    /// The number of alerts so far.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.occur_times.len()

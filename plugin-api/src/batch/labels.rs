@@ -1,4 +1,4 @@
-//! A map column of text to text: the labels of a series, the extras of an alert.
+//! Map columns of text to text: the labels of a series, the extras of an alert.
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
@@ -13,7 +13,7 @@ use super::{BatchError, downcast, without_nulls};
 
 const WANTED: &str = "Map<Dictionary<Int32, Utf8>, Dictionary<Int32, Utf8>>";
 
-/// The labels of one row, in the order in which they were given.
+/// The labels of one row, in the order in which they were added.
 #[derive(Clone, Copy)]
 pub struct Labels<'a> {
     column: &'a LabelColumn,
@@ -28,7 +28,7 @@ impl<'a> Labels<'a> {
         self.iter().find_map(|(k, v)| (k == key).then_some(v))
     }
 
-    /// Each key with its value.
+    /// The key and the value of each label.
     #[must_use]
     pub fn iter(&self) -> LabelIter<'a> {
         LabelIter {
@@ -37,13 +37,13 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// How many labels the row has.
+    /// The number of labels.
     #[must_use]
     pub fn len(&self) -> usize {
         self.end - self.start
     }
 
-    /// Whether the row has none.
+    /// Whether the row has no label.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.start == self.end
@@ -59,7 +59,7 @@ impl<'a> IntoIterator for Labels<'a> {
     }
 }
 
-/// Each key of a row with its value.
+/// The key and the value of each label of a row.
 #[derive(Clone)]
 pub struct LabelIter<'a> {
     column: &'a LabelColumn,
@@ -91,7 +91,7 @@ impl std::fmt::Debug for Labels<'_> {
     }
 }
 
-/// A whole map column, looked up once.
+/// A map column and the parts of it that reading a row needs.
 #[derive(Clone, Debug)]
 pub(super) struct LabelColumn {
     offsets: OffsetBuffer<i32>,
@@ -180,19 +180,14 @@ impl LabelColumnBuilder {
     }
 
     pub(super) fn push(&mut self, key: &str, value: &str) {
-        // Rows follow each other with the same labels in the same order: the
-        // entry one row back is the likeliest one, and comparing is cheaper
-        // than hashing.
-        let row = self.row_start();
-        let back = row
-            - self
-                .offsets
-                .iter()
-                .rev()
-                .nth(1)
-                .map_or(row, |&o| o as usize);
-        self.keys.push(key, back);
-        self.values.push(value, back);
+        // Neighbouring rows mostly have the same labels in the same order. So the entry
+        // at the same index of the previous row is the likely one, and to compare with
+        // it is cheaper than to hash. It is as many entries back as that row has.
+        let start = self.row_start();
+        let previous_start = self.offsets.iter().rev().nth(1);
+        let distance = start - previous_start.map_or(start, |&offset| offset as usize);
+        self.keys.push(key, distance);
+        self.values.push(value, distance);
     }
 
     pub(super) fn end_row(&mut self) {
@@ -207,7 +202,7 @@ impl LabelColumnBuilder {
         self.values.discard(row);
     }
 
-    /// The keys of the row that is being built.
+    /// Whether the row that is being built has the key.
     pub(super) fn open_row_has(&self, key: &str) -> bool {
         let open = &self.keys.codes[self.row_start()..];
         open.iter()
@@ -240,14 +235,15 @@ impl LabelColumnBuilder {
 struct DictionaryBuilder {
     codes: Vec<i32>,
     texts: Vec<Arc<str>>,
-    known: HashMap<Arc<str>, i32>,
-    /// How many of the texts are those of rows that have ended.
+    codes_by_text: HashMap<Arc<str>, i32>,
+    /// The number of texts that rows before the one being built have.
     kept: usize,
 }
 
 impl DictionaryBuilder {
-    fn push(&mut self, text: &str, likely_back: usize) {
-        let likely = self.codes.len().checked_sub(likely_back);
+    /// Adds an entry. The text is likely the same as `distance` entries before.
+    fn push(&mut self, text: &str, distance: usize) {
+        let likely = self.codes.len().checked_sub(distance);
         if let Some(&code) = likely.and_then(|index| self.codes.get(index))
             && &*self.texts[code as usize] == text
         {
@@ -259,13 +255,13 @@ impl DictionaryBuilder {
     }
 
     fn code(&mut self, text: &str) -> i32 {
-        if let Some(&code) = self.known.get(text) {
+        if let Some(&code) = self.codes_by_text.get(text) {
             return code;
         }
         let code = self.texts.len() as i32;
         let text: Arc<str> = text.into();
         self.texts.push(Arc::clone(&text));
-        self.known.insert(text, code);
+        self.codes_by_text.insert(text, code);
         code
     }
 
@@ -273,11 +269,11 @@ impl DictionaryBuilder {
         self.kept = self.texts.len();
     }
 
-    /// Forgets what came after so many entries, and the texts that came with it.
+    /// Removes the entries from index `entries` on, and the texts that only they have.
     fn discard(&mut self, entries: usize) {
         self.codes.truncate(entries);
         for text in self.texts.drain(self.kept..) {
-            self.known.remove(&text);
+            self.codes_by_text.remove(&text);
         }
     }
 

@@ -1,10 +1,10 @@
 //! Batches: immutable Arrow record batches behind plain Rust iterators.
 //!
-//! The column types of both kinds are frozen. A changed meaning is a new column,
-//! which an older plugin ignores: columns are found by name, never by position.
+//! The column types of both kinds are frozen. A changed meaning is a new column, which
+//! an older plugin ignores: columns are found by name, never by position.
 //!
-//! The wrappers look each column up once and then hand out slices of it, so a
-//! loop over them costs what a loop over the Arrow arrays costs.
+//! The wrappers look up each column once and then return slices of it, so that a loop
+//! over them costs as much as a loop over the Arrow arrays.
 
 mod alert;
 mod labels;
@@ -15,74 +15,73 @@ pub use labels::{LabelIter, Labels};
 pub use performance::{PerformanceBatch, PerformanceBatchBuilder, Series, performance_schema};
 
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::DataType;
 
 use crate::kind::Kind;
 
 /// A record batch whose columns are those of one [`Kind`].
 pub trait Batch: Sized + Clone + Send + Sync + 'static {
-    /// What the rows are.
+    /// The kind of the rows.
     const KIND: Kind;
 
-    /// Checks the columns and takes the batch, without copying it.
+    /// Checks the columns of an Arrow batch and wraps it, without a copy.
     ///
     /// # Errors
     ///
-    /// A column is missing, has another type than the frozen one, or has nulls
-    /// where none may be.
+    /// A column is missing, has another type than the frozen one, or has nulls where
+    /// the frozen type does not allow them.
     fn try_from_arrow(batch: RecordBatch) -> Result<Self, BatchError>;
 
-    /// The batch as Arrow has it.
+    /// The Arrow batch.
     fn as_arrow(&self) -> &RecordBatch;
 
-    /// How many items it counts as: points, or alerts.
+    /// The number of items: points, or alerts.
     fn items(&self) -> u64;
 
-    /// How many rows it has: series, or alerts.
+    /// The number of rows: series, or alerts.
     fn rows(&self) -> usize {
         self.as_arrow().num_rows()
     }
 }
 
-/// Why an Arrow batch is not a batch of the wanted kind, or none can be built.
+/// Why an Arrow batch is not a batch of the kind, or a batch cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
-    /// A column that every batch of this kind has.
+    /// A column that every batch of the kind has is missing.
     #[error("column `{column}` is missing")]
     Missing {
-        /// Its name.
+        /// The name of the column.
         column: &'static str,
     },
-    /// A column of another type.
+    /// A column has another type.
     #[error("column `{column}` is {found}, not {wanted}")]
     Type {
-        /// Its name.
+        /// The name of the column.
         column: &'static str,
-        /// The type it has.
+        /// The type of the column.
         found: String,
-        /// The type it should have.
+        /// The frozen type.
         wanted: &'static str,
     },
-    /// A null where the frozen types allow none.
+    /// A column has a null where the frozen type does not allow one.
     #[error("column `{column}` has nulls")]
     Null {
-        /// Its name.
+        /// The name of the column.
         column: &'static str,
     },
-    /// A series with more times than values, or fewer.
+    /// A series does not have as many timestamps as values.
     #[error("row {row} has {timestamps} timestamps and {values} values")]
     Uneven {
-        /// Which row.
+        /// The number of the row, from 0.
         row: usize,
-        /// How many times it has.
+        /// The number of timestamps.
         timestamps: usize,
-        /// How many values it has.
+        /// The number of values.
         values: usize,
     },
-    /// More than 32-bit offsets can address.
+    /// A column needs more than 32-bit offsets can address.
     #[error("column `{column}` grows past 2 GiB (send smaller batches)")]
     TooLarge {
-        /// Its name.
+        /// The name of the column.
         column: &'static str,
     },
 }
@@ -108,7 +107,7 @@ fn downcast<'a, A: Array + 'static>(
         .downcast_ref::<A>()
         .ok_or_else(|| BatchError::Type {
             column,
-            found: type_name(array.data_type()),
+            found: array.data_type().to_string(),
             wanted,
         })
 }
@@ -122,7 +121,3 @@ fn without_nulls(array: &dyn Array, column: &'static str) -> Result<(), BatchErr
 
 #[cfg(test)]
 mod tests;
-
-fn type_name(data_type: &DataType) -> String {
-    data_type.to_string()
-}

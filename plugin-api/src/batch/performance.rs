@@ -1,4 +1,4 @@
-//! Performance batches: one row a series.
+//! Performance batches: each row is a series.
 
 use std::sync::{Arc, LazyLock};
 
@@ -17,10 +17,11 @@ use super::{
 };
 use crate::kind::Kind;
 
-const OFFSETS_END: usize = i32::MAX as usize;
+/// The largest offset of an Arrow list, and the largest length of a column.
+const MAX_OFFSET: usize = i32::MAX as usize;
 
-/// Series of points: `name`, `labels`, `timestamps` (milliseconds since the
-/// epoch) and `values`, one row a series.
+/// Series of points. Each row is a series: `name`, `labels`, `timestamps` (milliseconds
+/// since the Unix epoch) and `values`.
 #[derive(Clone, Debug)]
 pub struct PerformanceBatch {
     arrow: RecordBatch,
@@ -71,7 +72,8 @@ impl Batch for PerformanceBatch {
         let labels = LabelColumn::new(labels, "labels")?;
         let timestamps = ListColumn::new::<Int64Type>(&arrow, "timestamps", "List<Int64>")?;
         let values = ListColumn::new::<Float64Type>(&arrow, "values", "List<Float64>")?;
-        // Built together they share their offsets, and comparing these is quick.
+        // Columns that were built together have equal offsets, and to compare whole
+        // buffers is quick. Other columns need a look at each row.
         if timestamps.offsets != values.offsets {
             check_lengths(&timestamps, &values)?;
         }
@@ -94,19 +96,19 @@ impl Batch for PerformanceBatch {
 }
 
 impl<'a> Series<'a> {
-    /// What is measured: `iops`, `throughput`, ….
+    /// The name of the metric: `iops`, `throughput`, ….
     #[must_use]
     pub fn name(&self) -> &'a str {
         self.batch.names.value(self.row)
     }
 
-    /// Of what it is measured.
+    /// The labels, which name the resource and the unit.
     #[must_use]
     pub fn labels(&self) -> Labels<'a> {
         self.batch.labels.row(self.row)
     }
 
-    /// The times of the points, in milliseconds since the epoch.
+    /// The times of the points, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn timestamps(&self) -> &'a [i64] {
         self.batch.timestamps.row(self.row)
@@ -118,7 +120,7 @@ impl<'a> Series<'a> {
         self.batch.values.row(self.row)
     }
 
-    /// Each point: its time and its value.
+    /// The points: pairs of a time, in milliseconds since the Unix epoch, and a value.
     pub fn points(&self) -> impl ExactSizeIterator<Item = (i64, f64)> + Clone + use<'a> {
         let values = self.values();
         self.timestamps()
@@ -152,7 +154,7 @@ fn check_lengths(timestamps: &ListColumn<i64>, values: &ListColumn<f64>) -> Resu
     Ok(())
 }
 
-/// A list column, looked up once.
+/// A list column and the parts of it that reading a row needs.
 #[derive(Clone, Debug)]
 struct ListColumn<N: ArrowNativeType> {
     offsets: OffsetBuffer<i32>,
@@ -229,11 +231,12 @@ impl PerformanceBatchBuilder {
         }
     }
 
-    /// Adds a whole series.
+    /// Adds a series. A point is a time, in milliseconds since the Unix epoch, and a
+    /// value.
     ///
     /// # Errors
     ///
-    /// As [`end_series`](Self::end_series).
+    /// As for [`end_series`](Self::end_series).
     pub fn series<K: AsRef<str>, V: AsRef<str>>(
         &mut self,
         name: &str,
@@ -254,26 +257,27 @@ impl PerformanceBatchBuilder {
         self.labels.push(key, value);
     }
 
-    /// Whether the series that is being built has that label.
+    /// Whether the series that is being built has a label with the key.
     #[must_use]
     pub fn has_label(&self, key: &str) -> bool {
         self.labels.open_row_has(key)
     }
 
-    /// Adds a point to the series that is being built.
+    /// Adds a point to the series that is being built. `timestamp` is in milliseconds
+    /// since the Unix epoch.
     pub fn point(&mut self, timestamp: i64, value: f64) {
         self.timestamps.push(timestamp);
         self.values.push(value);
     }
 
-    /// Ends the series that is being built, and names it.
+    /// Ends the series that is being built, and gives it a name.
     ///
     /// # Errors
     ///
-    /// The batch has grown past what its offsets can address; the series is
-    /// discarded, the batch is as before it.
+    /// [`BatchError::TooLarge`]: a column has no room for the series. The series is
+    /// discarded; the batch keeps the series before it.
     pub fn end_series(&mut self, name: &str) -> Result<(), BatchError> {
-        if let Some(column) = self.overflow(name) {
+        if let Some(column) = self.full_column(name) {
             self.discard_series();
             return Err(BatchError::TooLarge { column });
         }
@@ -284,7 +288,7 @@ impl PerformanceBatchBuilder {
         Ok(())
     }
 
-    /// Forgets the series that is being built.
+    /// Discards the labels and points of the series that is being built.
     pub fn discard_series(&mut self) {
         let points = self.offsets.last().map_or(0, |&offset| offset as usize);
         self.timestamps.truncate(points);
@@ -292,13 +296,13 @@ impl PerformanceBatchBuilder {
         self.labels.discard_row();
     }
 
-    /// How many series have ended.
+    /// The number of series so far, without the one that is being built.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    /// The batch.
+    /// The batch, without a series that is not ended.
     #[must_use]
     pub fn build(mut self) -> PerformanceBatch {
         self.discard_series();
@@ -319,14 +323,14 @@ impl PerformanceBatchBuilder {
         }
     }
 
-    fn overflow(&self, name: &str) -> Option<&'static str> {
-        if self.name_bytes + name.len() > OFFSETS_END {
+    fn full_column(&self, name: &str) -> Option<&'static str> {
+        if self.name_bytes + name.len() > MAX_OFFSET {
             return Some("name");
         }
-        if self.labels.entries() > OFFSETS_END {
+        if self.labels.entries() > MAX_OFFSET {
             return Some("labels");
         }
-        (self.values.len() > OFFSETS_END).then_some("values")
+        (self.values.len() > MAX_OFFSET).then_some("values")
     }
 }
 

@@ -1,6 +1,8 @@
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use std::sync::Arc;
 
+use arrow_schema::DataType;
+
 use super::*;
 
 fn two_series() -> PerformanceBatch {
@@ -69,7 +71,7 @@ fn a_discarded_series_leaves_no_trace() {
 }
 
 #[test]
-fn a_slice_reads_only_its_own_rows() {
+fn a_slice_has_only_its_own_rows() {
     let sliced = two_series().as_arrow().slice(1, 1);
     let sliced = PerformanceBatch::try_from_arrow(sliced).unwrap();
     let series: Vec<_> = sliced.series().collect();
@@ -79,7 +81,7 @@ fn a_slice_reads_only_its_own_rows() {
 }
 
 #[test]
-fn a_column_more_is_ignored_and_a_column_less_is_named() {
+fn an_additional_column_is_ignored_and_a_missing_column_is_named() {
     let arrow = two_series().as_arrow().clone();
     let (schema, mut columns, _) = arrow.clone().into_parts();
     let mut fields = schema.fields().to_vec();
@@ -98,7 +100,7 @@ fn a_column_more_is_ignored_and_a_column_less_is_named() {
 }
 
 #[test]
-fn an_alert_keeps_its_columns_and_puts_the_rest_into_extra() {
+fn texts_without_a_column_go_into_extra() {
     let mut batch = AlertBatchBuilder::new();
     let texts = [
         ("alert_id", "1"),

@@ -24,7 +24,7 @@ pub use self::{
     authorization::Authorization,
     client::{Client, ClientSettings, RequestBuilder},
     response::{RequestError, Response},
-    tls::{Identity, Tls},
+    tls::{ClientCertificate, Tls},
     url::check_url,
 };
 use crate::Failure;

@@ -1,4 +1,4 @@
-//! The response to a request, or the error if there is none.
+//! A response, or the error of a request without a response.
 
 use std::{
     fmt,

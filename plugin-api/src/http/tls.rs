@@ -27,12 +27,12 @@ pub struct Tls {
     /// ones.
     pub ca_certificate: Option<PathBuf>,
     /// The client certificate, for a receiver that asks for one.
-    pub identity: Option<Identity>,
+    pub client_certificate: Option<ClientCertificate>,
 }
 
 /// The PEM files of a client certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct ClientCertificate {
     /// The certificate and its chain.
     pub certificate: PathBuf,
     /// The private key of the certificate.
@@ -49,8 +49,8 @@ impl Tls {
     ) -> Self {
         let certificate = mistakes.text("client_certificate", client_certificate);
         let key = mistakes.text("client_key", client_key);
-        let identity = match (certificate, key) {
-            (Some(certificate), Some(key)) => Some(Identity {
+        let client_certificate = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(ClientCertificate {
                 certificate: certificate.into(),
                 key: key.into(),
             }),
@@ -65,7 +65,7 @@ impl Tls {
         let ca_certificate = mistakes.text("ca_certificate", ca_certificate);
         Self {
             ca_certificate: ca_certificate.map(PathBuf::from),
-            identity,
+            client_certificate,
         }
     }
 
@@ -76,27 +76,27 @@ impl Tls {
             check_roots(path, &roots)?;
             config = config.root_certs(RootCerts::Specific(Arc::new(to_ureq(&roots))));
         }
-        if let Some(identity) = &self.identity {
-            config = config.client_cert(Some(client_certificate(identity)?));
+        if let Some(files) = &self.client_certificate {
+            config = config.client_cert(Some(read_client_certificate(files)?));
         }
         Ok(config.build())
     }
 }
 
-fn client_certificate(identity: &Identity) -> Result<ClientCert, Failure> {
-    let chain = certificates("client_certificate", &identity.certificate)?;
-    let unusable = |reason: &dyn Display| unusable("client_key", &identity.key, reason);
-    let pem = fs::read(&identity.key).map_err(|error| unusable(&error))?;
+fn read_client_certificate(files: &ClientCertificate) -> Result<ClientCert, Failure> {
+    let chain = certificates("client_certificate", &files.certificate)?;
+    let unusable = |reason: &dyn Display| unusable("client_key", &files.key, reason);
+    let pem = fs::read(&files.key).map_err(|error| unusable(&error))?;
     // The parser's error is not shown: it may quote the key.
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unusable(&"it holds no key"))?;
     // `ureq` does not check that key and certificate belong together, and each
     // connection would fail: build a configuration of rustls to find out now.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tried = rustls::ClientConfig::builder_with_provider(provider)
+    let result = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map(|builder| builder.with_root_certificates(RootCertStore::empty()))
         .and_then(|builder| builder.with_client_auth_cert(chain.clone(), key));
-    tried.map_err(|error| unusable(&error))?;
+    result.map_err(|error| unusable(&error))?;
     let key = PrivateKey::from_pem(&pem).map_err(|_| unusable(&"it holds no key"))?;
     Ok(ClientCert::new_with_certs(&to_ureq(&chain), key))
 }
@@ -152,7 +152,7 @@ mod tests {
         };
         let with_root = |path: &Path| Tls {
             ca_certificate: Some(path.to_owned()),
-            identity: None,
+            client_certificate: None,
         };
         let missing = folder.path().join("missing");
         let text = refused(&with_root(&missing));
@@ -165,7 +165,7 @@ mod tests {
         assert!(refused(&with_root(&odd)).contains("`ca_certificate`"));
         let text = refused(&Tls {
             ca_certificate: None,
-            identity: Some(Identity {
+            client_certificate: Some(ClientCertificate {
                 certificate: odd,
                 key: file("key", "hunter2"),
             }),

@@ -6,12 +6,12 @@
 //! ```
 //! use delfin_plugin_api::{
 //!     PerformanceBatchBuilder,
-//!     json::{Compact, JsonBatch, Writer},
+//!     json::{Compact, JsonBatch, JsonWriter},
 //! };
 //!
 //! let mut batch = PerformanceBatchBuilder::new();
 //! batch.series("iops", [("resource_id", "sda")], [(1_700_000_000_000, 12.5)])?;
-//! let (mut writer, mut out) = (Writer::<Compact>::new(), Vec::new());
+//! let (mut writer, mut out) = (JsonWriter::<Compact>::new(), Vec::new());
 //! for row in batch.build().json_rows() {
 //!     writer.write(row, &mut out);
 //! }
@@ -21,7 +21,7 @@
 //! ```
 //!
 //! Promises: a reader gets back the very same number; a text stays on one line; a
-//! [`Writer`] allocates nothing for a point.
+//! [`JsonWriter`] allocates nothing for a point.
 
 mod row;
 mod value;
@@ -31,7 +31,7 @@ use crate::Alert;
 
 pub use row::{JsonBatch, JsonRow};
 pub use value::{alert_object, series_object};
-pub use writer::Writer;
+pub use writer::JsonWriter;
 
 /// A way to write JSON.
 pub trait Style {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     fn text(batch: &PerformanceBatch) -> (String, u64) {
-        let (mut writer, mut out) = (Writer::<Compact>::new(), Vec::new());
+        let (mut writer, mut out) = (JsonWriter::<Compact>::new(), Vec::new());
         for series in batch.series() {
             writer.write(series, &mut out);
         }
@@ -132,7 +132,7 @@ mod tests {
             texts: &[("alert_id", "7"), ("occur_time", "now"), ("rack", "\"9\"")],
         });
         let batch = batch.build();
-        let (mut writer, mut out) = (Writer::<Compact>::new(), Vec::new());
+        let (mut writer, mut out) = (JsonWriter::<Compact>::new(), Vec::new());
         for alert in batch.alerts() {
             writer.write(alert, &mut out);
         }
@@ -145,7 +145,8 @@ mod tests {
     fn draining_in_between_gives_the_same_text() {
         let points: Vec<_> = (0..300).map(|ms| (ms, 1.5)).collect();
         let batch = series(&points);
-        let (mut writer, mut buffer, mut all) = (Writer::<Compact>::new(), Vec::new(), Vec::new());
+        let (mut writer, mut buffer, mut all) =
+            (JsonWriter::<Compact>::new(), Vec::new(), Vec::new());
         let mut longest = 0;
         for series in batch.series() {
             let mut drain = |buffer: &mut Vec<u8>| {
@@ -166,7 +167,7 @@ mod tests {
     fn an_error_of_drain_ends_the_row() {
         let batch = series(&[(1, 1.0)]);
         for series in batch.series() {
-            let mut writer = Writer::<Compact>::new();
+            let mut writer = JsonWriter::<Compact>::new();
             let full = writer.write_draining(series, &mut Vec::new(), &mut |_| Err("full"));
             assert_eq!(full, Err("full"));
         }
@@ -186,7 +187,7 @@ mod tests {
         });
         for row in batch.build().alerts() {
             let mut out = Vec::new();
-            Writer::<Compact>::new().write(row, &mut out);
+            JsonWriter::<Compact>::new().write(row, &mut out);
             let written: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(written, Value::Object(alert_object(row)));
         }

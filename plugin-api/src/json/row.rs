@@ -1,24 +1,24 @@
 //! The rows and batches that can be written as JSON.
 
-use super::{Style, Writer};
+use super::{JsonWriter, Style};
 use crate::{Alert, AlertBatch, Batch, PerformanceBatch, Series};
 
-/// A row that a [`Writer`] writes: a [`Series`] or an [`Alert`].
+/// A row that a [`JsonWriter`] writes: a [`Series`] or an [`Alert`].
 pub trait JsonRow<'a>: Copy {
-    /// Writes the row; see [`Writer::write_draining`].
+    /// Writes the row; see [`JsonWriter::write_draining`].
     ///
     /// # Errors
     ///
     /// The error of `drain`.
     fn write_draining<S: Style, E>(
         self,
-        writer: &mut Writer<'a, S>,
+        writer: &mut JsonWriter<'a, S>,
         out: &mut Vec<u8>,
         drain: &mut impl FnMut(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E>;
 }
 
-/// A batch whose rows a [`Writer`] writes.
+/// A batch whose rows a [`JsonWriter`] writes.
 pub trait JsonBatch: Batch {
     /// A row of the batch.
     type Row<'a>: JsonRow<'a>;
@@ -30,7 +30,7 @@ pub trait JsonBatch: Batch {
 impl<'a> JsonRow<'a> for Series<'a> {
     fn write_draining<S: Style, E>(
         self,
-        writer: &mut Writer<'a, S>,
+        writer: &mut JsonWriter<'a, S>,
         out: &mut Vec<u8>,
         drain: &mut impl FnMut(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -41,7 +41,7 @@ impl<'a> JsonRow<'a> for Series<'a> {
 impl<'a> JsonRow<'a> for Alert<'a> {
     fn write_draining<S: Style, E>(
         self,
-        writer: &mut Writer<'a, S>,
+        writer: &mut JsonWriter<'a, S>,
         out: &mut Vec<u8>,
         drain: &mut impl FnMut(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::unique_extras;
 use crate::{Alert, Series};
 
-/// A series as [`Writer`](super::Writer) writes it in the style
+/// A series as [`JsonWriter`](super::JsonWriter) writes it in the style
 /// [`Compact`](super::Compact). Points that are NaN or infinite are skipped.
 #[must_use]
 pub fn series_object(series: Series<'_>) -> Map<String, Value> {
@@ -24,7 +24,7 @@ pub fn series_object(series: Series<'_>) -> Map<String, Value> {
     ])
 }
 
-/// An alert as [`Writer`](super::Writer) writes it in the style
+/// An alert as [`JsonWriter`](super::JsonWriter) writes it in the style
 /// [`Compact`](super::Compact). Extras with the name of a column that the alert has
 /// are skipped.
 #[must_use]

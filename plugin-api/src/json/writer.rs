@@ -14,7 +14,7 @@ use crate::{Alert, Labels, Series, Skipped};
 const KEPT_TIMES: usize = 1024;
 
 /// Writes rows, one after the other. The caller writes what is between them.
-pub struct Writer<'a, S> {
+pub struct JsonWriter<'a, S> {
     labels: Vec<LabelText<'a>>,
     times: Vec<TimeText>,
     skipped: Skipped,
@@ -36,13 +36,13 @@ struct TimeText {
     len: u8,
 }
 
-impl<S: Style> Default for Writer<'_, S> {
+impl<S: Style> Default for JsonWriter<'_, S> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<'a, S: Style> Writer<'a, S> {
+impl<'a, S: Style> JsonWriter<'a, S> {
     /// A writer that has written nothing.
     #[must_use]
     pub fn new() -> Self {

@@ -1,11 +1,11 @@
-//! Batches that are hard on an exporter.
+//! Batches that exporters have failed on before.
 
 use crate::{
     AlertBatch, AlertBatchBuilder, Kind, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
     arrow_array::RecordBatch, batch::Batch, sample,
 };
 
-/// Texts that have broken exporters before.
+/// Texts that are hard to escape, to split or to display.
 const AWKWARD: [&str; 9] = [
     "",
     " ",
@@ -18,7 +18,7 @@ const AWKWARD: [&str; 9] = [
     "%s %d ${env:HOME} ' ; DROP TABLE",
 ];
 
-/// A batch without a row.
+/// A batch without rows.
 pub(super) fn empty(kind: Kind) -> RecordBatch {
     match kind {
         Kind::Performance => PerformanceBatchBuilder::new().build().as_arrow().clone(),
@@ -26,7 +26,7 @@ pub(super) fn empty(kind: Kind) -> RecordBatch {
     }
 }
 
-/// One item.
+/// A batch of one item.
 pub(super) fn one(kind: Kind) -> RecordBatch {
     match kind {
         Kind::Performance => sample::performance(1, 1).as_arrow().clone(),
@@ -34,7 +34,7 @@ pub(super) fn one(kind: Kind) -> RecordBatch {
     }
 }
 
-/// A million points, or as many alerts as nobody has seen at once.
+/// A batch of a million points or of 50,000 alerts.
 pub(super) fn large(kind: Kind) -> RecordBatch {
     match kind {
         Kind::Performance => sample::performance(10_000, 100).as_arrow().clone(),
@@ -42,8 +42,8 @@ pub(super) fn large(kind: Kind) -> RecordBatch {
     }
 }
 
-/// Awkward names, labels and texts, an awkward one as key as well, a very long
-/// one, and none at all.
+/// A batch with awkward names, labels, keys and texts, with a very long text, and with
+/// a row without labels or texts.
 pub(super) fn awkward(kind: Kind) -> RecordBatch {
     let long = "x".repeat(65_536);
     let texts: Vec<&str> = AWKWARD.into_iter().chain([long.as_str()]).collect();
@@ -53,7 +53,7 @@ pub(super) fn awkward(kind: Kind) -> RecordBatch {
     }
 }
 
-/// Values that are no numbers, and times at the ends of what there is.
+/// A batch with NaN, with infinite values, and with the smallest and largest time.
 pub(super) fn non_finite() -> RecordBatch {
     let mut batch = PerformanceBatchBuilder::new();
     let values = [

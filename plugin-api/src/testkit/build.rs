@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, process::Command};
 
-/// Builds the `cdylib` of the crate whose test or benchmark this is, in the same
-/// profile, and returns its path.
+/// Builds the `cdylib` of the crate that calls it in a test or a benchmark, with the
+/// profile of the caller, and returns the path of the library.
 ///
 /// # Panics
 ///
@@ -44,7 +44,8 @@ fn profile() -> Option<String> {
     (profile != "debug").then(|| profile.to_owned())
 }
 
-/// The shared library that a message of cargo speaks of, if it is this crate's.
+/// The path of the shared library in a message of cargo, if the message is about this
+/// crate.
 fn library_of(message: &str, manifest: &str) -> Option<PathBuf> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
     if message["reason"] != "compiler-artifact" || message["manifest_path"] != manifest {

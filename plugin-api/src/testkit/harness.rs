@@ -1,4 +1,4 @@
-//! A host as small as can be: opens a library and calls what is in it.
+//! A minimal host: opens a library and calls its exporters.
 
 use std::{
     cell::Cell,
@@ -25,10 +25,10 @@ use crate::{
     time,
 };
 
-/// How long a call may take that the suite waits for.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The longest time that the suite waits for a call.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A library, opened by the loader that hosts use.
+/// A library, opened by the loader of the host.
 pub struct Harness {
     root: PluginRef,
     exporters: Vec<ManifestExporter>,
@@ -36,8 +36,8 @@ pub struct Harness {
     instances: Cell<u32>,
 }
 
-/// An exporter of that library.
-pub struct Instance {
+/// An instance of an exporter of the library.
+pub struct TestInstance {
     exporter: ExporterBox,
 }
 
@@ -46,16 +46,16 @@ impl Harness {
     ///
     /// # Panics
     ///
-    /// The loader refuses it.
+    /// The loader refuses the library.
     #[must_use]
     pub fn open(library: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
-        let refused = |refusal: loader::Refusal| -> ! { panic!("{refusal}") };
-        let inspection = loader::inspect(library).unwrap_or_else(|refusal| refused(refusal));
-        loader::check(&inspection).unwrap_or_else(|refusal| refused(refusal));
+        let refused = |error: loader::PluginError| -> ! { panic!("{error}") };
+        let inspection = loader::inspect(library).unwrap_or_else(|error| refused(error));
+        loader::check(&inspection).unwrap_or_else(|error| refused(error));
         let options = OpenOptions::new(folder.path().join("cache"));
         let plugin = loader::open(&inspection, &options);
-        let plugin = plugin.unwrap_or_else(|refusal| refused(refusal));
+        let plugin = plugin.unwrap_or_else(|error| refused(error));
         Self {
             root: plugin.module(),
             exporters: inspection.manifest.exporters,
@@ -64,17 +64,17 @@ impl Harness {
         }
     }
 
-    /// What it exports.
+    /// The exporters of the library, from its manifest.
     #[must_use]
     pub fn exporters(&self) -> &[ManifestExporter] {
         &self.exporters
     }
 
-    /// A new and empty folder.
+    /// A new, empty folder, which is removed with the harness.
     ///
     /// # Panics
     ///
-    /// The system gives none.
+    /// The folder cannot be created.
     #[must_use]
     pub fn new_folder(&self) -> PathBuf {
         let number = self.instances.replace(self.instances.get() + 1);
@@ -83,17 +83,17 @@ impl Harness {
         folder
     }
 
-    /// Makes an exporter with these settings and that folder for its state.
+    /// Makes an instance with these settings and this folder for its state.
     ///
     /// # Errors
     ///
-    /// What the plugin answers.
+    /// The outcome with which the plugin refuses.
     pub fn create(
         &self,
         exporter: &str,
         settings: &serde_json::Value,
         folder: &Path,
-    ) -> Result<Instance, abi::Outcome> {
+    ) -> Result<TestInstance, abi::Outcome> {
         let host = QuietHost {
             exporter: exporter.to_owned(),
             state_dir: folder.display().to_string(),
@@ -105,34 +105,35 @@ impl Harness {
             RStr::from(&*settings.to_string()),
             host,
         ) {
-            RResult::ROk(exporter) => Ok(Instance { exporter }),
+            RResult::ROk(exporter) => Ok(TestInstance { exporter }),
             RResult::RErr(outcome) => Err(outcome),
         }
     }
 
-    /// Makes the next call of that entry panic inside the plugin.
+    /// Makes the next call of a function (`create`, `export`, `flush`, `health`, `tick`,
+    /// `close` or `drop`) panic inside the plugin.
     ///
     /// # Panics
     ///
-    /// The plugin was not made with `export_plugin!`.
+    /// The plugin was not made with `export_plugin!`, or the function does not exist.
     pub fn panic_in(&self, entry: &str) {
         let get_extension = self.root.get_extension();
         let ROption::RSome(panic) = get_extension(RStr::from(PANIC_EXTENSION)) else {
             panic!("the plugin offers no `{PANIC_EXTENSION}`");
         };
-        let armed = panic.call(RSlice::from_slice(entry.as_bytes()));
-        assert!(armed.is_ok(), "no entry `{entry}`");
+        let result = panic.call(RSlice::from_slice(entry.as_bytes()));
+        assert!(result.is_ok(), "an exporter has no function `{entry}`");
     }
 }
 
-impl Instance {
-    /// Exports a batch, with plenty of time.
+impl TestInstance {
+    /// Exports a batch with the default [`CallOptions`].
     pub fn export(&mut self, batch: &RecordBatch) -> abi::Outcome {
-        self.export_with(batch, &Call::default())
+        self.export_with(batch, &CallOptions::default())
     }
 
     /// Exports a batch.
-    pub fn export_with(&mut self, batch: &RecordBatch, call: &Call) -> abi::Outcome {
+    pub fn export_with(&mut self, batch: &RecordBatch, options: &CallOptions) -> abi::Outcome {
         let (array, schema) = export_arrow(batch);
         let part = BatchPart {
             batch_id: [7; 16],
@@ -142,9 +143,9 @@ impl Instance {
             storage_id: RStr::from_str(""),
             complete: false,
         };
-        let context = OneCall {
-            call: *call,
-            began: Instant::now(),
+        let context = TestContext {
+            options: *options,
+            start: Instant::now(),
             parts: vec![part],
         };
         let context = lend(&context);
@@ -161,11 +162,11 @@ impl Instance {
     ///
     /// # Panics
     ///
-    /// There is no such entry.
+    /// `entry` is another name.
     pub fn call(&mut self, entry: &str) -> abi::Outcome {
-        let context = OneCall {
-            call: Call::default(),
-            began: Instant::now(),
+        let context = TestContext {
+            options: CallOptions::default(),
+            start: Instant::now(),
             parts: Vec::new(),
         };
         let context = lend(&context);
@@ -174,13 +175,13 @@ impl Instance {
             "health" => self.exporter.health(context),
             "tick" => self.exporter.tick(context),
             "close" => self.exporter.close(context),
-            _ => panic!("no entry `{entry}`"),
+            _ => panic!("an exporter has no function `{entry}`"),
         }
     }
 }
 
-/// A host that writes down nothing, for parts of an exporter that are tried
-/// without their library.
+/// A host that ignores log records and counters, for tests that call parts of an
+/// exporter without its library.
 #[must_use]
 pub fn quiet_host(exporter: &str, state_dir: &Path) -> Host {
     let host = QuietHost {
@@ -190,54 +191,54 @@ pub fn quiet_host(exporter: &str, state_dir: &Path) -> Host {
     Host::from(Arc::new(Host_TO::from_value(host, TD_Opaque)))
 }
 
-/// What a call finds in its context.
+/// The context of a call.
 #[derive(Debug, Clone, Copy)]
-pub struct Call {
-    /// How long it may take, from its beginning on.
+pub struct CallOptions {
+    /// The time that the call may take; two minutes by default.
     pub remaining: Duration,
-    /// Whether the host is about to stop.
+    /// Whether the host is about to stop; false by default.
     pub cancelled: bool,
 }
 
-impl Default for Call {
+impl Default for CallOptions {
     fn default() -> Self {
         Self {
-            remaining: PATIENCE,
+            remaining: TIMEOUT,
             cancelled: false,
         }
     }
 }
 
-/// Runs something on a thread of its own, and gives up on it after a while.
+/// Runs `f` on a thread of its own and waits for its result.
 ///
 /// # Panics
 ///
-/// It does not come back.
+/// `f` does not return in time.
 pub(super) fn in_time<R: Send + 'static>(what: &str, f: impl FnOnce() -> R + Send + 'static) -> R {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || drop(sender.send(f())));
-    let result = receiver.recv_timeout(PATIENCE);
-    result.unwrap_or_else(|_| panic!("{what} does not come back"))
+    let result = receiver.recv_timeout(TIMEOUT);
+    result.unwrap_or_else(|_| panic!("{what} does not return"))
 }
 
-fn lend<'a>(context: &'a OneCall<'_>) -> ContextRef<'a> {
+fn lend<'a>(context: &'a TestContext<'_>) -> ContextRef<'a> {
     Context_TO::from_ptr(RRef::new(context), TD_Opaque)
 }
 
-struct OneCall<'a> {
-    call: Call,
-    began: Instant,
+struct TestContext<'a> {
+    options: CallOptions,
+    start: Instant,
     parts: Vec<BatchPart<'a>>,
 }
 
-impl abi::Context for OneCall<'_> {
+impl abi::Context for TestContext<'_> {
     fn remaining_ns(&self) -> u64 {
-        let remaining = self.call.remaining.saturating_sub(self.began.elapsed());
+        let remaining = self.options.remaining.saturating_sub(self.start.elapsed());
         u64::try_from(remaining.as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn cancelled(&self) -> bool {
-        self.call.cancelled
+        self.options.cancelled
     }
 
     fn attempt(&self) -> u32 {

@@ -1,4 +1,4 @@
-//! What every exporter has to stand, as one line in a plugin's tests.
+//! Tests that every exporter must pass, as one line in a plugin's tests.
 //!
 //! ```no_run
 //! #[test]
@@ -9,8 +9,9 @@
 //! }
 //! ```
 //!
-//! [`conformance`] builds the library, opens it as a host does, and runs each of
-//! its exporters through the suite. It panics with the name of what failed.
+//! [`conformance`] builds the library, opens it as a host does, and runs the suite on
+//! each of its exporters. It panics with the name of the exporter and of the check
+//! that failed.
 
 mod batches;
 mod build;
@@ -20,17 +21,18 @@ mod suite;
 use std::path::Path;
 
 pub use build::build_library;
-pub use harness::{Call, Harness, Instance, quiet_host};
+pub use harness::{CallOptions, Harness, TestInstance, quiet_host};
 
-/// Builds the library of the crate whose test this is, and runs the suite over
-/// each of its exporters with the settings that `settings` gives for it.
+/// Builds the library of the crate that calls it in a test, and runs the suite on each
+/// of its exporters.
 ///
-/// The folder is empty, and each instance of the suite gets one of its own. The
-/// settings must work: where they name a receiver, the test has to run one.
+/// `settings` gets the name of an exporter and an empty folder, one for each instance,
+/// and returns the settings. They must work: if they name a receiver, the test must
+/// run it.
 ///
 /// # Panics
 ///
-/// An exporter does not stand the suite.
+/// An exporter fails a check.
 pub fn conformance(settings: impl Fn(&str, &Path) -> serde_json::Value) {
     let harness = Harness::open(&build_library());
     for exporter in harness.exporters() {

@@ -1,4 +1,4 @@
-//! The conformance suite: one function a promise, its name the promise.
+//! The conformance suite: each check is a function, and its name is the promise.
 
 use std::{path::Path, time::Duration};
 
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::{
     batches,
-    harness::{Call, Harness, Instance, in_time},
+    harness::{CallOptions, Harness, TestInstance, in_time},
 };
-use crate::{guard::Entry, kind::Kind};
+use crate::{guard::EntryPoint, kind::Kind};
 
 type Settings<'a> = dyn Fn(&Path) -> Value + 'a;
 
-/// One exporter under test.
+/// The exporter that is tested.
 struct Subject<'a> {
     harness: &'a Harness,
     name: &'a str,
@@ -22,12 +22,15 @@ struct Subject<'a> {
     settings: &'a Settings<'a>,
 }
 
-/// Runs every check. Panics with the first that fails.
+/// Runs every check. Panics at the first that fails.
 pub(super) fn run(harness: &Harness, exporter: &ManifestExporter, settings: &Settings<'_>) {
     let kind = match &*exporter.kind {
         "performance" => Kind::Performance,
         "alert" => Kind::Alert,
-        other => panic!("`{}` is of the unknown kind `{other}`", exporter.name),
+        other => panic!(
+            "exporter `{}` has the unknown kind `{other}`",
+            exporter.name
+        ),
     };
     let subject = Subject {
         harness,
@@ -35,20 +38,20 @@ pub(super) fn run(harness: &Harness, exporter: &ManifestExporter, settings: &Set
         kind,
         settings,
     };
-    subject.delivers_nothing_one_item_and_a_million();
-    subject.stands_awkward_texts();
-    subject.stands_values_that_are_no_numbers();
-    subject.stands_calls_without_a_batch();
-    subject.comes_back_when_the_deadline_is_missed();
+    subject.delivers_empty_small_and_large_batches();
+    subject.delivers_awkward_texts();
+    subject.survives_non_finite_values();
+    subject.survives_calls_without_a_batch();
+    subject.returns_after_a_missed_deadline();
     subject.refuses_an_unknown_setting();
     subject.refuses_a_setting_of_another_type();
     subject.survives_a_panic_in_each_entry();
     subject.can_be_dropped_while_idle();
-    subject.comes_back_when_called_after_close();
+    subject.returns_from_calls_after_close();
 }
 
 impl Subject<'_> {
-    fn delivers_nothing_one_item_and_a_million(&self) {
+    fn delivers_empty_small_and_large_batches(&self) {
         let mut instance = self.new_instance();
         for batch in [
             batches::empty(self.kind),
@@ -60,12 +63,12 @@ impl Subject<'_> {
         }
     }
 
-    fn stands_awkward_texts(&self) {
+    fn delivers_awkward_texts(&self) {
         let outcome = self.new_instance().export(&batches::awkward(self.kind));
         self.expect_delivered("awkward names, labels and texts", outcome);
     }
 
-    fn stands_values_that_are_no_numbers(&self) {
+    fn survives_non_finite_values(&self) {
         if self.kind == Kind::Alert {
             return;
         }
@@ -75,24 +78,24 @@ impl Subject<'_> {
         let class = outcome.code.class();
         assert!(
             class.is_some_and(|class| allowed.contains(&class)),
-            "{}: NaN and infinities: neither delivered nor rejected by row: {outcome:?}",
+            "{}: NaN and infinite values: neither delivered nor rejected by row: {outcome:?}",
             self.name
         );
         self.expect_delivered(
-            "the batch after it",
+            "the batch after NaN and infinite values",
             instance.export(&batches::one(self.kind)),
         );
     }
 
-    fn stands_calls_without_a_batch(&self) {
+    fn survives_calls_without_a_batch(&self) {
         let mut instance = self.new_instance();
         for entry in ["flush", "health", "tick", "close"] {
             self.expect_delivered(entry, instance.call(entry));
         }
     }
 
-    fn comes_back_when_the_deadline_is_missed(&self) {
-        let late = Call {
+    fn returns_after_a_missed_deadline(&self) {
+        let late = CallOptions {
             remaining: Duration::ZERO,
             cancelled: true,
         };
@@ -103,7 +106,7 @@ impl Subject<'_> {
         });
         self.expect_no_panic("a call past its deadline", &outcome);
         self.expect_delivered(
-            "the call after it",
+            "the call after a missed deadline",
             instance.export(&batches::one(self.kind)),
         );
     }
@@ -112,10 +115,10 @@ impl Subject<'_> {
         let folder = self.harness.new_folder();
         let mut settings = (self.settings)(&folder);
         settings["no_such_setting"] = json!(1);
-        let outcome = self.expect_refusal("an unknown setting", &settings, &folder);
+        let outcome = self.expect_misconfigured("an unknown setting", &settings, &folder);
         assert!(
             outcome.message.contains("no_such_setting"),
-            "{}: the refusal does not name the setting: {}",
+            "{}: the error does not name the unknown setting: {}",
             self.name,
             outcome.message
         );
@@ -131,16 +134,16 @@ impl Subject<'_> {
         for key in keys {
             let mut settings = good.clone();
             settings[key] = json!([[]]);
-            self.expect_refusal(&format!("`{key} = [[]]`"), &settings, &folder);
+            self.expect_misconfigured(&format!("`{key} = [[]]`"), &settings, &folder);
         }
     }
 
     fn survives_a_panic_in_each_entry(&self) {
         let batch = batches::one(self.kind);
-        for entry in Entry::ALL {
+        for entry in EntryPoint::ALL {
             let folder = self.harness.new_folder();
             let settings = (self.settings)(&folder);
-            if entry == Entry::Create {
+            if entry == EntryPoint::Create {
                 self.harness.panic_in(entry.name());
                 let outcome = self.harness.create(self.name, &settings, &folder).err();
                 self.expect_caught(entry, outcome);
@@ -149,11 +152,11 @@ impl Subject<'_> {
             let mut instance = self.create(&settings, &folder);
             self.harness.panic_in(entry.name());
             match entry {
-                Entry::Drop => {}
-                Entry::Export => self.expect_caught(entry, Some(instance.export(&batch))),
+                EntryPoint::Drop => {}
+                EntryPoint::Export => self.expect_caught(entry, Some(instance.export(&batch))),
                 _ => self.expect_caught(entry, Some(instance.call(entry.name()))),
             }
-            if entry != Entry::Drop {
+            if entry != EntryPoint::Drop {
                 self.expect_caught(entry, Some(instance.export(&batch)));
             }
             drop(instance);
@@ -173,7 +176,7 @@ impl Subject<'_> {
         });
     }
 
-    fn comes_back_when_called_after_close(&self) {
+    fn returns_from_calls_after_close(&self) {
         let mut instance = self.new_instance();
         self.expect_delivered("close", instance.call("close"));
         let batch = batches::one(self.kind);
@@ -184,12 +187,12 @@ impl Subject<'_> {
         });
     }
 
-    fn new_instance(&self) -> Instance {
+    fn new_instance(&self) -> TestInstance {
         let folder = self.harness.new_folder();
         self.create(&(self.settings)(&folder), &folder)
     }
 
-    fn create(&self, settings: &Value, folder: &Path) -> Instance {
+    fn create(&self, settings: &Value, folder: &Path) -> TestInstance {
         let created = self.harness.create(self.name, settings, folder);
         created.unwrap_or_else(|outcome| {
             panic!("{}: cannot be created: {}", self.name, outcome.message)
@@ -216,24 +219,24 @@ impl Subject<'_> {
         );
     }
 
-    fn expect_refusal(&self, what: &str, settings: &Value, folder: &Path) -> abi::Outcome {
+    fn expect_misconfigured(&self, what: &str, settings: &Value, folder: &Path) -> abi::Outcome {
         let Err(outcome) = self.harness.create(self.name, settings, folder) else {
             panic!(
-                "{}: takes {what} (use `#[serde(deny_unknown_fields)]`)",
+                "{}: accepts {what} (use `#[serde(deny_unknown_fields)]`)",
                 self.name
             )
         };
         assert_eq!(
             outcome.code,
             OutcomeCode::PAUSE_MISCONFIGURED,
-            "{}: {what}: refused otherwise than as misconfigured: {}",
+            "{}: {what}: the failure is not `Misconfigured`: {}",
             self.name,
             outcome.message
         );
         outcome
     }
 
-    fn expect_caught(&self, entry: Entry, outcome: Option<abi::Outcome>) {
+    fn expect_caught(&self, entry: EntryPoint, outcome: Option<abi::Outcome>) {
         let code = outcome.map(|outcome| outcome.code);
         assert_eq!(
             code,

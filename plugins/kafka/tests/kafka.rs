@@ -14,7 +14,7 @@ use delfin_plugin_api::{
     Batch, Failure, Outcome, PerformanceBatch, PerformanceBatchBuilder,
     arrow_array::RecordBatch,
     decode_outcome, sample,
-    testkit::{Call, Harness, Instance, build_library},
+    testkit::{CallOptions, Harness, TestInstance, build_library},
 };
 use serde_json::{Value, json, value::RawValue};
 
@@ -32,12 +32,12 @@ fn harness() -> Harness {
     Harness::open(LIBRARY.get_or_init(build_library))
 }
 
-fn create(harness: &Harness, exporter: &str, settings: &Value) -> Instance {
+fn create(harness: &Harness, exporter: &str, settings: &Value) -> TestInstance {
     let created = harness.create(exporter, settings, &harness.new_folder());
     created.unwrap_or_else(|outcome| panic!("{}", outcome.message))
 }
 
-fn performance(harness: &Harness, servers: &str, topic: &str, more: &Value) -> Instance {
+fn performance(harness: &Harness, servers: &str, topic: &str, more: &Value) -> TestInstance {
     let mut settings = json!({ "bootstrap_servers": servers, "topic": topic });
     for (key, value) in more.as_object().unwrap() {
         settings[key] = value.clone();
@@ -45,8 +45,8 @@ fn performance(harness: &Harness, servers: &str, topic: &str, more: &Value) -> I
     create(harness, "PerformanceExporterKafka", &settings)
 }
 
-fn export(instance: &mut Instance, batch: &RecordBatch, remaining: Duration) -> Outcome {
-    let call = Call {
+fn export(instance: &mut TestInstance, batch: &RecordBatch, remaining: Duration) -> Outcome {
+    let call = CallOptions {
         remaining,
         cancelled: false,
     };
@@ -54,7 +54,7 @@ fn export(instance: &mut Instance, batch: &RecordBatch, remaining: Duration) -> 
 }
 
 /// Delivers a batch like a host: sends failed rows again until all are delivered.
-fn deliver(instance: &mut Instance, batch: &RecordBatch, remaining: Duration) {
+fn deliver(instance: &mut TestInstance, batch: &RecordBatch, remaining: Duration) {
     let start = Instant::now();
     let mut open = vec![batch.clone()];
     while !open.is_empty() {
@@ -304,7 +304,7 @@ fn a_missing_topic_pauses_the_exporter_with_its_name_and_the_remedy() {
 }
 
 /// Retries like a host does with a paused exporter.
-fn deliver_after_pause(instance: &mut Instance, batch: &RecordBatch) {
+fn deliver_after_pause(instance: &mut TestInstance, batch: &RecordBatch) {
     let start = Instant::now();
     while let Err(failure) = export(instance, batch, PATIENCE) {
         assert!(start.elapsed() < PATIENCE, "{failure:?}");

@@ -1,5 +1,5 @@
-//! A host of one interface version: opens a plugin through the real loader and
-//! calls all that its version has.
+//! A host of one interface version: opens a plugin with the real loader and calls every
+//! method of its version.
 
 use std::{path::Path, ptr::null};
 
@@ -13,32 +13,32 @@ use delfin_plugin_abi::{
 };
 use loader::{OpenOptions, OpenPlugin, inspect, open};
 
-/// Opens the plugin and calls every method; says what the plugin answered, or
-/// why it was refused.
+/// Opens the plugin and calls every method. Returns the messages of the plugin, or why it
+/// is refused.
 pub fn visit(plugin: &Path, cache: &Path) -> Result<String, String> {
-    let plugin = inspect(plugin).map_err(|refusal| refusal.to_string())?;
-    let plugin = open(&plugin, &OpenOptions::new(cache)).map_err(|refusal| refusal.to_string())?;
-    let host = Host_TO::from_value(Museum, TD_Opaque);
+    let plugin = inspect(plugin).map_err(|error| error.to_string())?;
+    let plugin = open(&plugin, &OpenOptions::new(cache)).map_err(|error| error.to_string())?;
+    let host = Host_TO::from_value(CompatHost, TD_Opaque);
     let created = plugin.create_exporter("Counter", "{}", host);
     let mut exporter = created.map_err(|outcome| outcome.message.into_string())?;
-    let mut said = Vec::new();
+    let mut messages = Vec::new();
     for rows in [3, 4] {
-        said.push(export(&mut exporter, rows));
+        messages.push(export(&mut exporter, rows));
     }
-    said.push(with_context(|context| {
+    messages.push(with_context(|context| {
         exporter.flush(context).message.into()
     }));
-    said.push(with_context(|context| {
+    messages.push(with_context(|context| {
         exporter.health(context).message.into()
     }));
-    said.push(with_context(|context| {
+    messages.push(with_context(|context| {
         exporter.tick(context).message.into()
     }));
-    said.push(with_context(|context| {
+    messages.push(with_context(|context| {
         exporter.close(context).message.into()
     }));
-    said.extend(news(&plugin, &exporter));
-    Ok(said.join("; "))
+    messages.extend(call_added_methods(&plugin, &exporter));
+    Ok(messages.join("; "))
 }
 
 fn export(exporter: &mut ExporterBox, rows: i64) -> String {
@@ -66,14 +66,14 @@ fn export(exporter: &mut ExporterBox, rows: i64) -> String {
 
 fn with_context(call: impl FnOnce(ContextRef<'_>) -> String) -> String {
     call(Context_TO::from_ptr(
-        abi_stable::RRef::new(&Museum),
+        abi_stable::RRef::new(&CompatHost),
         TD_Opaque,
     ))
 }
 
-/// What 1.1 added.
+/// Calls the methods that 1.1 adds.
 #[cfg(feature = "v1_1")]
-fn news(plugin: &OpenPlugin, exporter: &ExporterBox) -> Vec<String> {
+fn call_added_methods(plugin: &OpenPlugin, exporter: &ExporterBox) -> Vec<String> {
     let greeting = plugin.module().greeting().map(|greeting| greeting());
     vec![
         exporter.describe().into(),
@@ -82,13 +82,13 @@ fn news(plugin: &OpenPlugin, exporter: &ExporterBox) -> Vec<String> {
 }
 
 #[cfg(not(feature = "v1_1"))]
-fn news(_: &OpenPlugin, _: &ExporterBox) -> Vec<String> {
+fn call_added_methods(_: &OpenPlugin, _: &ExporterBox) -> Vec<String> {
     Vec::new()
 }
 
-struct Museum;
+struct CompatHost;
 
-impl Context for Museum {
+impl Context for CompatHost {
     fn remaining_ns(&self) -> u64 {
         1
     }
@@ -119,9 +119,9 @@ impl Context for Museum {
     }
 }
 
-impl Host for Museum {
+impl Host for CompatHost {
     fn exporter(&self) -> RStr<'_> {
-        RStr::from_str("museum")
+        RStr::from_str("compat")
     }
 
     fn instance(&self) -> u32 {

@@ -1,5 +1,5 @@
-//! An exporter that counts rows, written against one interface version alone.
-//! Every plugin of the museum is this file; features say what its version has.
+//! An exporter that counts rows, written against `delfin-plugin-abi` only. Every plugin of
+//! `tests/abi` is compiled from this file; features select the version.
 
 use abi_stable::{
     library::{__call_root_module_loader, CheckTypeLayout, LibHeader, RootModuleResult},
@@ -19,9 +19,9 @@ struct Counter {
 }
 
 impl Counter {
-    fn say(&self, what: &str, context: &ContextRef<'_>) -> Outcome {
+    fn report(&self, event: &str, context: &ContextRef<'_>) -> Outcome {
         let message = format!(
-            "{what} {} for {}{}",
+            "{event} {} for {}{}",
             self.rows,
             self.host.exporter(),
             machine(context)
@@ -43,29 +43,29 @@ fn machine(_: &ContextRef<'_>) -> String {
 impl Exporter for Counter {
     fn export(&mut self, batch: ArrowBatch<'_>, context: ContextRef<'_>) -> Outcome {
         self.rows += batch.array.length;
-        self.say("exported", &context)
+        self.report("exported", &context)
     }
 
     fn flush(&mut self, context: ContextRef<'_>) -> Outcome {
-        self.say("flushed", &context)
+        self.report("flushed", &context)
     }
 
     fn health(&mut self, context: ContextRef<'_>) -> Outcome {
-        self.say("healthy", &context)
+        self.report("healthy", &context)
     }
 
     #[cfg(not(feature = "changed_method"))]
     fn tick(&mut self, context: ContextRef<'_>) -> Outcome {
-        self.say("ticked", &context)
+        self.report("ticked", &context)
     }
 
     #[cfg(feature = "changed_method")]
     fn tick(&mut self, context: ContextRef<'_>, _late_ms: u64) -> Outcome {
-        self.say("ticked", &context)
+        self.report("ticked", &context)
     }
 
     fn close(&mut self, context: ContextRef<'_>) -> Outcome {
-        self.say("closed", &context)
+        self.report("closed", &context)
     }
 
     #[cfg(feature = "v1_1")]
@@ -122,7 +122,7 @@ const JSON: [&str; 5] = [
     abi::VERSION,
     "\",\"target\":\"",
     env!("TARGET"),
-    "\",\"panic\":\"unwind\",\"plugin\":\"museum\",\"version\":\"0.1.0\",\"exporters\":\
+    "\",\"panic\":\"unwind\",\"plugin\":\"compat\",\"version\":\"0.1.0\",\"exporters\":\
      [{\"name\":\"Counter\",\"kind\":\"performance\"}]}",
 ];
 

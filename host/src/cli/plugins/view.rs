@@ -1,10 +1,8 @@
 //! Plugin files as the commands show them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use delfin_plugin_loader::{
-    Catalog, Image, Inspection, Manifest, Reason, Refusal, check, find, inspect,
-};
+use delfin_plugin_loader::{Catalog, Image, Inspection, Manifest, PluginError};
 use serde::Serialize;
 
 /// The files in the plugin folders.
@@ -41,37 +39,16 @@ pub(super) struct RefusedFileView {
 
 impl PluginListing {
     pub(super) fn of(folders: &[PathBuf]) -> Self {
-        let (files, mut refusals) = find(folders);
-        let mut accepted = Vec::new();
-        for file in files {
-            match accept(&file) {
-                Ok(plugin) => accepted.push(plugin),
-                Err(refusal) => refusals.push(refusal),
-            }
-        }
-        let catalog = Catalog::new(accepted);
+        let (catalog, refused) = Catalog::scan(folders);
         let duplicates = catalog
             .exporters()
             .flat_map(|name| catalog.duplicates(name));
         Self {
             plugins: catalog.plugins().iter().map(PluginFileView::from).collect(),
             duplicates: duplicates.map(|line| line.to_string()).collect(),
-            refused: refusals.iter().map(RefusedFileView::from).collect(),
+            refused: refused.iter().map(RefusedFileView::from).collect(),
         }
     }
-}
-
-/// Returns the reason why the host would refuse an inspected file.
-pub(super) fn check_acceptable(plugin: &Inspection) -> Result<(), Refusal> {
-    check(plugin)?;
-    let trust = plugin.trust.clone();
-    trust.map_err(|untrusted| Reason::Distrusted(untrusted).of(&plugin.path))
-}
-
-fn accept(file: &Path) -> Result<Inspection, Refusal> {
-    let plugin = inspect(file)?;
-    check_acceptable(&plugin)?;
-    Ok(plugin)
 }
 
 impl From<&Inspection> for PluginFileView {
@@ -86,11 +63,11 @@ impl From<&Inspection> for PluginFileView {
     }
 }
 
-impl From<&Refusal> for RefusedFileView {
-    fn from(refusal: &Refusal) -> Self {
+impl From<&PluginError> for RefusedFileView {
+    fn from(error: &PluginError) -> Self {
         Self {
-            file: refusal.path.clone(),
-            reason: refusal.to_string(),
+            file: error.path.clone(),
+            reason: error.to_string(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The smallest files of the formats that this machine has no compiler for.
+//! Minimal files of the formats for which this machine has no compiler.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn a_manifest_is_found_in_a_mach_o_library() {
 }
 
 #[test]
-fn a_manifest_is_found_in_a_library_of_windows() {
+fn a_manifest_is_found_in_a_pe_library() {
     let file = pe();
     let library = parse(&file);
     assert_eq!(library.manifest, MANIFEST);
@@ -32,7 +32,7 @@ fn a_manifest_is_found_in_a_library_of_windows() {
 }
 
 #[test]
-fn a_segment_that_reaches_past_the_end_is_truncated() {
+fn a_file_that_ends_before_its_segments_is_truncated() {
     for whole in [mach_o("__delfin_plugin"), pe()] {
         let cut = &whole[..whole.len() - 1];
         let refused = Library::parse(cut, Path::new("/p/x")).err();
@@ -40,13 +40,13 @@ fn a_segment_that_reaches_past_the_end_is_truncated() {
     }
 }
 
-/// A library of one segment with one section.
+/// A Mach-O library of one segment with one section.
 fn mach_o(section: &str) -> Vec<u8> {
     let size = MANIFEST.len() as u32;
     let (header, segment, sections) = (32, 72, 80);
     let data = header + segment + sections;
     let mut file = Vec::new();
-    // Magic, arm64, a dynamic library with one load command, of that length.
+    // Magic, arm64, a dynamic library with one load command and its length.
     numbers(
         &mut file,
         &[0xfeed_facf, 0x0100_000c, 0, 6, 1, segment + sections, 0, 0],
@@ -65,7 +65,7 @@ fn mach_o(section: &str) -> Vec<u8> {
     file
 }
 
-/// A library of one section, whose name Windows has cut.
+/// A PE library of one section, with its name cut to eight characters.
 fn pe() -> Vec<u8> {
     let size = MANIFEST.len() as u32;
     let (dos, headers, optional, section) = (64, 4 + 20, 240, 40);

@@ -1,4 +1,4 @@
-//! Libraries whose constructors do what a constructor should not.
+//! Libraries whose constructors crash, exit or hang.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -33,15 +33,15 @@ fn finding_inspecting_checking_and_cataloguing_run_no_code_of_a_plugin() {
     let plugin = inspect(&found[0]).unwrap();
     check(&plugin).unwrap();
     let catalog = Catalog::new(vec![plugin]);
-    catalog.offer("Tiny", None).unwrap();
+    catalog.entry("Tiny", None).unwrap();
     assert_eq!(runs(&trace), 0);
-    // Otherwise the constructor proves nothing.
+    // The constructor does run once the library is opened.
     assert_eq!(lab.refused(&path), Reason::NoRootModule);
     assert_eq!(runs(&trace), 1);
 }
 
-/// Opens a library with that constructor, twice, which is refused for the same
-/// reason. Says how often the constructor ran.
+/// Opens a library with this constructor twice, and checks that both errors are the same.
+/// Returns the reason, and how often the constructor ran.
 fn opened_twice(then: &str, timeout: Duration) -> (Reason, usize) {
     let lab = Lab::new();
     let trace = lab.outside("trace");
@@ -92,7 +92,7 @@ fn a_constructor_that_ends_the_process_is_named_by_the_exit_code() {
 }
 
 #[test]
-fn a_constructor_that_does_not_return_is_ended() {
+fn a_constructor_that_does_not_return_is_killed() {
     let (reason, _) = opened_twice("for (;;) pause();", Duration::from_millis(300));
     assert!(
         matches!(reason, Reason::ConstructorHangs { .. }),
@@ -102,7 +102,7 @@ fn a_constructor_that_does_not_return_is_ended() {
 }
 
 #[test]
-fn a_record_that_is_removed_has_the_plugin_tried_again() {
+fn a_plugin_is_probed_again_once_its_record_is_removed() {
     let lab = Lab::new();
     let trace = lab.outside("trace");
     let path = lab.tiny(
@@ -113,9 +113,9 @@ fn a_record_that_is_removed_has_the_plugin_tried_again() {
     let plugin = inspect(&path).unwrap();
     let mut options = lab.options();
     options.probe = Probe::command(prober(), [""; 0]);
-    let refusal = open(&plugin, &options).unwrap_err();
-    let Reason::ConstructorCrashed { record, .. } = refusal.reason else {
-        panic!("{refusal}");
+    let error = open(&plugin, &options).unwrap_err();
+    let Reason::ConstructorCrashed { record, .. } = error.reason else {
+        panic!("{error}");
     };
     fs::remove_file(record).unwrap();
     open(&plugin, &options).unwrap_err();
@@ -123,37 +123,37 @@ fn a_record_that_is_removed_has_the_plugin_tried_again() {
 }
 
 #[test]
-fn a_good_plugin_is_tried_once_and_opened() {
+fn a_good_plugin_is_probed_once_and_opened() {
     let lab = Lab::new();
     let plugin = inspect(&lab.copy_of(example())).unwrap();
     let mut options = lab.options();
     options.probe = Probe::command(prober(), [""; 0]);
     open(&plugin, &options).unwrap();
-    // A trial that cannot even begin shows that none is made.
+    // This probe cannot start, so opening succeeds only without a probe.
     options.probe = Probe::command("/no/such/program", [""; 0]);
     open(&plugin, &options).unwrap();
 }
 
 #[test]
-fn what_a_trial_refuses_is_refused_with_the_reason_itself() {
+fn an_error_that_the_probe_survives_is_reported_by_open() {
     let lab = Lab::new();
     let plugin = inspect(&lab.tiny("tiny.so", &good_manifest(), "")).unwrap();
     let mut options = lab.options();
     options.probe = Probe::command(prober(), [""; 0]);
-    let refusal = open(&plugin, &options).unwrap_err();
-    assert_eq!(refusal, Reason::NoRootModule.of(&plugin.path));
+    let error = open(&plugin, &options).unwrap_err();
+    assert_eq!(error, Reason::NoRootModule.at(&plugin.path));
 }
 
 #[test]
-fn a_trial_that_is_ended_from_outside_says_nothing_of_the_plugin() {
+fn a_probe_that_is_killed_from_outside_leaves_no_result() {
     let lab = Lab::new();
     let plugin = inspect(&lab.copy_of(example())).unwrap();
     let mut options = lab.options();
     options.probe = Probe::command("sh", ["-c", "kill -TERM $$"]);
-    let refusal = open(&plugin, &options).unwrap_err();
+    let error = open(&plugin, &options).unwrap_err();
     assert!(
-        matches!(refusal.reason, Reason::ProbeFailed { .. }),
-        "{refusal}"
+        matches!(error.reason, Reason::ProbeFailed { .. }),
+        "{error}"
     );
     options.probe = Probe::command(prober(), [""; 0]);
     open(&plugin, &options).unwrap();

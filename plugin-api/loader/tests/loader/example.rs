@@ -1,4 +1,4 @@
-//! The real thing: the example plugin, through every step.
+//! The example plugin through every step.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use delfin_plugin_loader::{OpenPlugin, Reason, Sha256, inspect, open};
 use crate::lab::{Lab, example, patched};
 
 #[test]
-fn a_plugin_says_what_it_offers_without_being_opened() {
+fn a_manifest_is_read_without_opening_the_plugin() {
     let lab = Lab::new();
     let plugin = inspect(&lab.copy_of(example())).unwrap();
     let manifest = &plugin.manifest;
@@ -36,7 +36,7 @@ fn a_plugin_says_what_it_offers_without_being_opened() {
 }
 
 #[test]
-fn a_plugin_opens_from_a_copy_named_by_its_content() {
+fn a_plugin_is_opened_as_a_copy_named_by_its_content() {
     let lab = Lab::new();
     let open = lab.open(&lab.copy_of(example())).unwrap();
     let sha256 = open.inspection().sha256.to_string();
@@ -46,7 +46,7 @@ fn a_plugin_opens_from_a_copy_named_by_its_content() {
 }
 
 #[test]
-fn the_same_content_opens_again_and_is_the_same_code() {
+fn a_file_that_is_opened_twice_is_the_same_library() {
     let lab = Lab::new();
     let path = lab.copy_of(example());
     let (one, two) = (lab.open(&path).unwrap(), lab.open(&path).unwrap());
@@ -55,7 +55,7 @@ fn the_same_content_opens_again_and_is_the_same_code() {
 }
 
 #[test]
-fn a_file_that_was_replaced_opens_as_what_it_is_now() {
+fn a_replaced_file_is_opened_as_a_new_library() {
     let lab = Lab::new();
     let path = lab.copy_of(example());
     let old = lab.open(&path).unwrap();
@@ -69,7 +69,7 @@ fn a_file_that_was_replaced_opens_as_what_it_is_now() {
 }
 
 #[test]
-fn a_pinned_content_opens_and_another_does_not() {
+fn only_a_file_with_the_pinned_hash_is_opened() {
     let lab = Lab::new();
     let plugin = inspect(&lab.copy_of(example())).unwrap();
     let mut options = lab.options();
@@ -77,13 +77,13 @@ fn a_pinned_content_opens_and_another_does_not() {
     open(&plugin, &options).unwrap();
     let pinned = Sha256::of(b"another");
     options.sha256 = Some(pinned);
-    let refusal = open(&plugin, &options).unwrap_err();
+    let error = open(&plugin, &options).unwrap_err();
     let found = plugin.sha256;
-    assert_eq!(refusal.reason, Reason::OtherSha256 { found, pinned });
+    assert_eq!(error.reason, Reason::OtherSha256 { found, pinned });
 }
 
 #[test]
-fn a_file_that_changed_since_it_was_inspected_is_refused() {
+fn a_file_that_changed_since_its_inspection_is_refused() {
     let lab = Lab::new();
     let path = lab.copy_of(example());
     let plugin = inspect(&path).unwrap();
@@ -92,8 +92,8 @@ fn a_file_that_changed_since_it_was_inspected_is_refused() {
         "libdelfin_exporter_example.so",
         &[&content[..], b"!"].concat(),
     );
-    let refusal = open(&plugin, &lab.options()).unwrap_err();
-    assert_eq!(refusal.reason, Reason::Changed);
+    let error = open(&plugin, &lab.options()).unwrap_err();
+    assert_eq!(error.reason, Reason::Changed);
 }
 
 fn entry(plugin: &OpenPlugin) -> usize {

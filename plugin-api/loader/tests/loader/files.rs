@@ -1,13 +1,13 @@
-//! Files that are refused without being opened, or that cannot be.
+//! Files that are refused: without opening them, or because they cannot be opened.
 
 use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Command};
 
-use delfin_plugin_loader::{Distrust, MAX_BYTES, Reason, check, find, inspect};
+use delfin_plugin_loader::{MAX_BYTES, Reason, UntrustedFile, check, find, inspect};
 
 use crate::lab::{Lab, assert_line, example, good_manifest, patched, set_mode, with_manifest};
 
 #[test]
-fn libraries_are_found_sorted_and_other_files_are_passed_over() {
+fn libraries_are_found_in_order_and_other_files_are_ignored() {
     let lab = Lab::new();
     for name in ["b.so", "a.so", "README.md", "c.so.1"] {
         lab.file(name, b"");
@@ -19,7 +19,7 @@ fn libraries_are_found_sorted_and_other_files_are_passed_over() {
 }
 
 #[test]
-fn what_is_no_file_is_a_line_of_its_own_and_the_rest_is_found() {
+fn each_entry_that_is_not_a_file_is_one_error_and_the_rest_is_found() {
     let lab = Lab::new();
     fs::create_dir(lab.plugins().join("directory.so")).unwrap();
     symlink("/nowhere.so", lab.plugins().join("link.so")).unwrap();
@@ -34,14 +34,14 @@ fn what_is_no_file_is_a_line_of_its_own_and_the_rest_is_found() {
     refused.iter().for_each(assert_line);
     let target = PathBuf::from("/nowhere.so");
     let expected = [
-        Reason::FolderMissing.of(missing),
-        Reason::Directory.of(lab.plugins().join("directory.so")),
-        Reason::NotRegular.of(lab.plugins().join("fifo.so")),
-        Reason::DanglingLink { target }.of(lab.plugins().join("link.so")),
+        Reason::FolderMissing.at(missing),
+        Reason::Directory.at(lab.plugins().join("directory.so")),
+        Reason::NotRegular.at(lab.plugins().join("fifo.so")),
+        Reason::DanglingLink { target }.at(lab.plugins().join("link.so")),
     ];
     assert_eq!(refused, expected);
-    for refusal in &refused[1..] {
-        assert_eq!(inspect(&refusal.path).as_ref(), Err(refusal));
+    for error in &refused[1..] {
+        assert_eq!(inspect(&error.path).as_ref(), Err(error));
     }
 }
 
@@ -56,9 +56,9 @@ fn a_missing_folder_names_the_setting() {
     assert_eq!(lines, expected);
 }
 
-// Root may read whatever its mode says, so the mode would prove nothing.
+// Root can read a file of any mode, so the test uses another error than a mode.
 #[test]
-fn an_unreadable_file_says_what_the_system_says() {
+fn an_unreadable_file_names_the_error_of_the_system() {
     let lab = Lab::new();
     let path = lab.file("file", b"").join("plugin.so");
     let error = "Not a directory (os error 20)".to_owned();
@@ -66,7 +66,7 @@ fn an_unreadable_file_says_what_the_system_says() {
 }
 
 #[test]
-fn what_is_no_library_is_told_from_what_is_empty() {
+fn an_empty_file_and_a_file_of_another_type_have_different_reasons() {
     let lab = Lab::new();
     let (text, empty) = (lab.file("a.so", b"#!/bin/sh\n"), lab.file("b.so", b""));
     assert_eq!(lab.refused(&text), Reason::NotALibrary);
@@ -76,7 +76,7 @@ fn what_is_no_library_is_told_from_what_is_empty() {
 }
 
 #[test]
-fn a_file_of_any_length_does_not_fill_the_memory() {
+fn a_file_over_the_limit_is_refused() {
     let lab = Lab::new();
     let path = lab.file("huge.so", b"");
     let size = MAX_BYTES + 1;
@@ -91,7 +91,7 @@ fn a_file_of_any_length_does_not_fill_the_memory() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_truncated() {
+fn a_file_cut_at_any_place_is_truncated() {
     let lab = Lab::new();
     let whole = fs::read(lab.tiny("tiny.so", &good_manifest(), "")).unwrap();
     for end in (4..whole.len()).step_by(97) {
@@ -101,21 +101,21 @@ fn a_file_cut_anywhere_is_truncated() {
 }
 
 #[test]
-fn a_damaged_file_is_refused_and_never_a_panic() {
+fn a_damaged_file_never_panics() {
     let lab = Lab::new();
     let whole = fs::read(lab.tiny("tiny.so", &good_manifest(), "")).unwrap();
     for at in (4..64).chain((64..whole.len()).step_by(13)) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0xff;
-        // Some bytes mean nothing to anyone; none may be fatal.
-        if let Err(refusal) = inspect(&lab.file("damaged.so", &bytes)) {
-            assert_line(&refusal);
+        // Not every byte matters, but no change may panic.
+        if let Err(error) = inspect(&lab.file("damaged.so", &bytes)) {
+            assert_line(&error);
         }
     }
 }
 
 #[test]
-fn a_library_without_a_manifest_is_no_plugin() {
+fn a_library_without_a_manifest_is_not_a_plugin() {
     let lab = Lab::new();
     let path = lab.compile("plain.so", "int x;", &[]);
     assert_eq!(lab.refused(&path), Reason::NoManifest);
@@ -178,7 +178,7 @@ fn a_malformed_manifest_says_what_is_wrong() {
     says(refused(&good.replace("0.1.0", "x")), "`version` is `x`");
     says(
         refused(&good.replace("\"Tiny\"", "\"a b\"")),
-        "`a b` is no name",
+        "`a b` is not a name",
     );
     let exporter = r#"{"name":"Tiny","kind":"performance"}"#;
     says(refused(&good.replace(exporter, "")), "declares no exporter");
@@ -196,7 +196,7 @@ fn an_unknown_kind_is_listed_for_a_newer_host() {
 }
 
 #[test]
-fn a_newer_glibc_is_named_with_the_one_that_runs() {
+fn a_newer_glibc_is_named_with_the_running_one() {
     let lab = Lab::new();
     let content = fs::read(example()).unwrap();
     let newer = patched(&content, "GLIBC_2.2.5", "GLIBC_9.8.7");
@@ -209,7 +209,7 @@ fn a_newer_glibc_is_named_with_the_one_that_runs() {
 }
 
 #[test]
-fn a_library_that_is_not_there_is_named() {
+fn a_missing_library_is_named() {
     let lab = Lab::new();
     let path = needing_dependency(&lab, &[]);
     assert_eq!(inspect(&path).unwrap().image.missing, ["libdependency.so"]);
@@ -218,16 +218,19 @@ fn a_library_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_library_beside_the_plugin_is_refused_with_why_it_will_not_be_found() {
+fn a_library_found_only_through_origin_is_refused_with_the_reason() {
     let lab = Lab::new();
     let path = needing_dependency(&lab, &["-Wl,-rpath,$ORIGIN"]);
     lab.compile("libdependency.so", "void work(void) {}", &[]);
-    assert_eq!(inspect(&path).unwrap().image.beside, ["libdependency.so"]);
+    assert_eq!(
+        inspect(&path).unwrap().image.only_by_origin,
+        ["libdependency.so"]
+    );
     let library = "libdependency.so".to_owned();
     assert_eq!(lab.refused(&path), Reason::OriginLibrary { library });
 }
 
-/// A plugin that needs a library, which is gone.
+/// A plugin that needs a library that does not exist any more.
 fn needing_dependency(lab: &Lab, flags: &[&str]) -> PathBuf {
     let dependency = lab.compile("libdependency.so", "void work(void) {}", &[]);
     let folder = format!("-L{}", lab.plugins().display());
@@ -242,7 +245,7 @@ fn needing_dependency(lab: &Lab, flags: &[&str]) -> PathBuf {
 }
 
 #[test]
-fn static_thread_storage_is_seen() {
+fn static_thread_local_storage_is_detected() {
     let lab = Lab::new();
     let code =
         "__attribute__((tls_model(\"initial-exec\"))) __thread int x; int f(void) { return x; }";
@@ -268,28 +271,28 @@ fn a_manifest_without_a_root_module_is_not_enough() {
 }
 
 #[test]
-fn what_others_can_write_is_not_opened() {
+fn a_file_that_others_can_write_is_not_opened() {
     let lab = Lab::new();
     let path = lab.tiny("tiny.so", &good_manifest(), "");
     for mode in [0o664, 0o646, 0o666] {
         set_mode(&path, mode);
-        let distrust = Distrust::FileMode { mode };
-        assert_eq!(inspect(&path).unwrap().trust, Err(distrust.clone()));
-        assert_eq!(lab.refused(&path), Reason::Distrusted(distrust));
+        let untrusted = UntrustedFile::FileMode { mode };
+        assert_eq!(inspect(&path).unwrap().trust, Err(untrusted.clone()));
+        assert_eq!(lab.refused(&path), Reason::Untrusted(untrusted));
     }
     set_mode(&path, 0o644);
     for mode in [0o775, 0o757, 0o1777] {
         set_mode(&lab.plugins(), mode);
         let folder = lab.plugins();
-        let distrust = Distrust::FolderMode { folder, mode };
-        assert_eq!(lab.refused(&path), Reason::Distrusted(distrust));
+        let untrusted = UntrustedFile::FolderMode { folder, mode };
+        assert_eq!(lab.refused(&path), Reason::Untrusted(untrusted));
     }
     set_mode(&lab.plugins(), 0o755);
     assert_eq!(lab.refused(&path), Reason::NoRootModule);
 }
 
 #[test]
-fn a_link_to_where_others_can_write_is_not_followed() {
+fn a_link_into_a_folder_that_others_can_write_is_refused() {
     let lab = Lab::new();
     let elsewhere = Lab::new();
     let target = elsewhere.tiny("tiny.so", &good_manifest(), "");
@@ -298,5 +301,5 @@ fn a_link_to_where_others_can_write_is_not_followed() {
     assert_eq!(lab.refused(&link), Reason::NoRootModule);
     set_mode(&elsewhere.plugins(), 0o777);
     let reason = lab.refused(&link);
-    assert!(matches!(reason, Reason::Distrusted(_)), "{reason}");
+    assert!(matches!(reason, Reason::Untrusted(_)), "{reason}");
 }

@@ -1,4 +1,4 @@
-//! A folder for plugin files, a cache, and what builds the files.
+//! A plugin folder, a plugin cache, and functions that build plugin files.
 
 use std::{
     fs,
@@ -9,10 +9,10 @@ use std::{
 };
 
 use delfin_plugin_loader::{
-    OpenOptions, OpenPlugin, Reason, Refusal, TARGET, check, inspect, open,
+    OpenOptions, OpenPlugin, PluginError, Reason, TARGET, check, inspect, open,
 };
 
-/// A manifest that nothing is wrong with.
+/// A valid manifest.
 pub(crate) fn good_manifest() -> String {
     format!(
         r#"{{"abi":"1.0.0","target":"{TARGET}","panic":"unwind","plugin":"tiny","version":"0.1.0",
@@ -59,7 +59,7 @@ impl Lab {
         self.file(name, &fs::read(library).unwrap())
     }
 
-    /// A library that `cc` makes of this C source.
+    /// A library that `cc` builds from C source.
     pub(crate) fn compile(&self, name: &str, source: &str, flags: &[&str]) -> PathBuf {
         let file = self.outside("source.c");
         fs::write(&file, source).unwrap();
@@ -73,7 +73,7 @@ impl Lab {
         library
     }
 
-    /// Such a library with a manifest.
+    /// A library that `cc` builds from C source, with a manifest.
     pub(crate) fn tiny(&self, name: &str, manifest: &str, code: &str) -> PathBuf {
         self.compile(name, &with_manifest(manifest, code), &[])
     }
@@ -83,29 +83,29 @@ impl Lab {
     }
 
     /// Inspects, checks and opens.
-    pub(crate) fn open(&self, path: &Path) -> Result<OpenPlugin, Refusal> {
+    pub(crate) fn open(&self, path: &Path) -> Result<OpenPlugin, PluginError> {
         let plugin = inspect(path)?;
         check(&plugin)?;
         open(&plugin, &self.options())
     }
 
-    /// The reason why that file is refused, which is one line that names it.
+    /// The reason why a file is refused. The error is one line that names the file.
     pub(crate) fn refused(&self, path: &Path) -> Reason {
-        let refusal = self.open(path).unwrap_err();
-        assert_line(&refusal);
-        assert_eq!(refusal.path, path);
-        refusal.reason
+        let error = self.open(path).unwrap_err();
+        assert_line(&error);
+        assert_eq!(error.path, path);
+        error.reason
     }
 }
 
-pub(crate) fn assert_line(refusal: &Refusal) {
-    let line = refusal.to_string();
+pub(crate) fn assert_line(error: &PluginError) {
+    let line = error.to_string();
     assert!(!line.contains('\n'), "{line}");
-    let named = format!("`{}`", refusal.path.display());
+    let named = format!("`{}`", error.path.display());
     assert!(line.contains(&named), "{line}");
 }
 
-/// C source with a manifest as a plugin has it.
+/// C source with the manifest record of a plugin.
 pub(crate) fn with_manifest(manifest: &str, code: &str) -> String {
     let mut record = b"DELFINPL".to_vec();
     record.extend(1_u32.to_le_bytes());
@@ -123,13 +123,14 @@ pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// The content with the first occurrence of `from` replaced by as many bytes.
+/// The content with the first occurrence of `from` replaced by `to`, which has the same
+/// length.
 pub(crate) fn patched(content: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut bytes = content.to_vec();
     let mut windows = bytes.windows(from.len());
     let at = windows.position(|window| window == from.as_bytes());
-    let at = at.unwrap_or_else(|| panic!("`{from}` is not there"));
+    let at = at.unwrap_or_else(|| panic!("the file does not contain `{from}`"));
     bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
     bytes
 }
@@ -143,7 +144,7 @@ pub(crate) fn example() -> &'static Path {
     })
 }
 
-/// The program that tries libraries.
+/// The program that probes libraries.
 pub(crate) fn prober() -> &'static Path {
     static PROBER: OnceLock<PathBuf> = OnceLock::new();
     PROBER.get_or_init(|| {
@@ -153,8 +154,8 @@ pub(crate) fn prober() -> &'static Path {
 }
 
 /// A plugin that was built with another version of the interface.
-pub(crate) fn museum(version: &str) -> PathBuf {
-    let package = format!("museum-plugin-{version}");
+pub(crate) fn compat_plugin(version: &str) -> PathBuf {
+    let package = format!("compat-plugin-{version}");
     let args = ["--package", &package];
     let suffix = std::env::consts::DLL_SUFFIX;
     built("/tests/abi/Cargo.toml", &args, "/filenames/0", suffix)
@@ -162,10 +163,10 @@ pub(crate) fn museum(version: &str) -> PathBuf {
 
 const ROOT: &str = "/Cargo.toml";
 
-/// Has cargo build something, and says where that is.
+/// Builds something with cargo and returns its path.
 fn built(workspace: &str, args: &[&str], pointer: &str, suffix: &str) -> PathBuf {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    // Where this test was built: then what it needs mostly is built as well.
+    // The target folder of this test, where most dependencies are already built.
     let test = std::env::current_exe().unwrap();
     let target = test.ancestors().nth(3).unwrap();
     let mut cargo = Command::new(env!("CARGO"));

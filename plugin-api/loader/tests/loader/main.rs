@@ -1,17 +1,20 @@
-//! The loader on real files: plugins that cargo builds, libraries that `cc`
-//! builds, and files with a byte changed.
+//! The loader on real files: plugins built by cargo, libraries built by `cc`, and files
+//! with changed bytes.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(unexpected_cfgs, reason = "the museum's host has features of its own")]
+#![expect(
+    unexpected_cfgs,
+    reason = "the host of `tests/abi` has its own features"
+)]
 
-// As the museum's host calls it.
+// The name that the host of `tests/abi` uses.
 extern crate delfin_plugin_loader as loader;
 
 mod constructors;
 mod example;
 mod files;
 #[path = "../../../../tests/abi/hosts/host.rs"]
-#[expect(unreachable_pub, reason = "a crate of its own in the museum")]
+#[expect(unreachable_pub, reason = "it is a crate in `tests/abi`")]
 mod host;
 mod lab;
 mod versions;

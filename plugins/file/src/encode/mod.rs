@@ -11,7 +11,7 @@ use std::io::{self, Write};
 
 use delfin_plugin_api::{
     Skipped,
-    json::{Compact, JsonBatch, Writer},
+    json::{Compact, JsonBatch, JsonWriter},
 };
 
 /// Bytes to collect before they are written to the file.
@@ -34,7 +34,7 @@ impl<'a, W: Write> Lines<'a, W> {
 
     /// Writes each row of a batch as a line.
     pub fn write<B: JsonBatch>(&mut self, batch: &B) -> io::Result<Skipped> {
-        let mut writer = Writer::<Compact>::new();
+        let mut writer = JsonWriter::<Compact>::new();
         let (buffer, mut drain) = self.parts();
         for row in batch.json_rows() {
             writer.write_draining(row, buffer, &mut drain)?;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use delfin_plugin_api::{Skipped, json::Writer};
+use delfin_plugin_api::{Skipped, json::JsonWriter};
 
 use super::{EncodeRow, MessageLimits, MessageStyle, Payload};
 
@@ -18,7 +18,7 @@ pub(super) fn encode<'a, S: MessageStyle, R: EncodeRow<'a>, E>(
 ) -> Result<Skipped, E> {
     let array = S::ALWAYS_ARRAY || limits.rows > 1;
     let (open, close): (&[u8], &[u8]) = if array { (b"[", b"]") } else { (b"", b"") };
-    let mut writer = Writer::<S>::new();
+    let mut writer = JsonWriter::<S>::new();
     let mut range = 0..0;
     let mut next = Vec::new();
     for (index, &row) in rows.iter().enumerate() {

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use delfin_plugin_api::{
     Alert, AlertBatch, Batch, PerformanceBatch, Series, Skipped,
-    json::{Compact, Style, Writer},
+    json::{Compact, JsonWriter, Style},
 };
 
 use self::python::{MessageStyle, Python};
@@ -58,7 +58,7 @@ pub trait EncodeRow<'a>: Copy {
     fn storage_id(self) -> Option<&'a str>;
 
     /// Writes the row as JSON.
-    fn write<S: Style>(self, writer: &mut Writer<'a, S>, out: &mut Vec<u8>);
+    fn write<S: Style>(self, writer: &mut JsonWriter<'a, S>, out: &mut Vec<u8>);
 
     /// Writes rows as one Arrow IPC stream.
     ///
@@ -143,7 +143,7 @@ impl<'a> EncodeRow<'a> for Series<'a> {
         self.labels().get("storage_id")
     }
 
-    fn write<S: Style>(self, writer: &mut Writer<'a, S>, out: &mut Vec<u8>) {
+    fn write<S: Style>(self, writer: &mut JsonWriter<'a, S>, out: &mut Vec<u8>) {
         writer.write(self, out);
     }
 
@@ -161,7 +161,7 @@ impl<'a> EncodeRow<'a> for Alert<'a> {
         Alert::storage_id(&self)
     }
 
-    fn write<S: Style>(self, writer: &mut Writer<'a, S>, out: &mut Vec<u8>) {
+    fn write<S: Style>(self, writer: &mut JsonWriter<'a, S>, out: &mut Vec<u8>) {
         writer.write(self, out);
     }
 

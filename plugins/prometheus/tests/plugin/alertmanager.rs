@@ -1,7 +1,7 @@
 //! Alerts in a real Alertmanager.
 
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, Batch, Failure, NewAlert, decode_outcome, testkit::Instance,
+    AlertBatch, AlertBatchBuilder, Batch, Failure, NewAlert, decode_outcome, testkit::TestInstance,
 };
 use delfin_tests::receivers::{Alertmanager, free_port};
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ fn report(sync: usize, names: &[&str], category: &str) -> AlertBatch {
     batch.build()
 }
 
-fn send(exporter: &mut Instance, batch: &AlertBatch) {
+fn send(exporter: &mut TestInstance, batch: &AlertBatch) {
     assert_eq!(decode_outcome(exporter.export(batch.as_arrow())), Ok(()));
 }
 

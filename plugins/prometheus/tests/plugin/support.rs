@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use delfin_plugin_api::testkit::{Harness, Instance, build_library};
+use delfin_plugin_api::testkit::{Harness, TestInstance, build_library};
 use delfin_tests::PATIENCE;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -28,19 +28,19 @@ impl Lab {
     }
 
     /// A page with these settings on this port.
-    pub(crate) fn page(&self, mut settings: Value, port: u16) -> Instance {
+    pub(crate) fn page(&self, mut settings: Value, port: u16) -> TestInstance {
         settings["metric_server_port"] = port.into();
         self.create("PerformanceExporterPrometheus", &settings)
             .unwrap_or_else(|message| panic!("{message}"))
     }
 
-    pub(crate) fn alerts(&self, settings: &Value) -> Instance {
+    pub(crate) fn alerts(&self, settings: &Value) -> TestInstance {
         self.create("AlertExporterPrometheus", settings)
             .unwrap_or_else(|message| panic!("{message}"))
     }
 
     /// An instance, or the class and message of the outcome.
-    pub(crate) fn create(&self, exporter: &str, settings: &Value) -> Result<Instance, String> {
+    pub(crate) fn create(&self, exporter: &str, settings: &Value) -> Result<TestInstance, String> {
         let state = self.folder.path().join("state");
         fs::create_dir_all(&state).unwrap();
         let created = self.harness.create(exporter, settings, &state);

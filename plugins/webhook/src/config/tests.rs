@@ -32,7 +32,7 @@ fn every_setting_is_read() {
     let headers: Vec<_> = config.headers.iter().map(|(name, _)| &**name).collect();
     assert_eq!(headers, ["Authorization", "X-Tenant"]);
     assert!(config.hmac_secret.is_some() && config.proxy.is_some() && config.gzip);
-    assert!(config.tls.identity.is_some() && config.tls.ca_certificate.is_some());
+    assert!(config.tls.client_certificate.is_some() && config.tls.ca_certificate.is_some());
 }
 
 #[test]

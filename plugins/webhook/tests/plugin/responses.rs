@@ -7,7 +7,7 @@ use std::{
 };
 
 use delfin_plugin_api::{
-    Batch, Failure, Outcome, RowFailure, decode_outcome, sample, testkit::Call,
+    Batch, Failure, Outcome, RowFailure, decode_outcome, sample, testkit::CallOptions,
 };
 use serde_json::json;
 
@@ -189,7 +189,7 @@ fn a_connection_that_is_lost_after_the_body_is_uncertain() {
     uncertain(answered(Reply::Cut, 3));
     let receiver = Server::start(|_| Reply::Stall);
     let mut exporter = Lab::new().alerts(&json!({ "url": receiver.url("/") }));
-    let short = Call {
+    let short = CallOptions {
         remaining: Duration::from_millis(500),
         cancelled: false,
     };
@@ -202,7 +202,7 @@ fn a_call_without_time_left_sends_nothing() {
     let receiver = Server::start(|_| Reply::status(200));
     let mut exporter = Lab::new().alerts(&json!({ "url": receiver.url("/") }));
     for (remaining, cancelled) in [(0, false), (60, true)] {
-        let call = Call {
+        let call = CallOptions {
             remaining: Duration::from_secs(remaining),
             cancelled,
         };

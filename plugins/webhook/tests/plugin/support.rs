@@ -4,7 +4,7 @@ use std::{path::PathBuf, rc::Rc, sync::LazyLock};
 
 use delfin_plugin_api::{
     Batch, Outcome, decode_outcome, sample,
-    testkit::{Call, Harness, Instance, build_library},
+    testkit::{CallOptions, Harness, TestInstance, build_library},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -30,18 +30,18 @@ impl Lab {
         }
     }
 
-    pub(crate) fn alerts(&self, settings: &Value) -> Instance {
+    pub(crate) fn alerts(&self, settings: &Value) -> TestInstance {
         self.create("AlertExporterWebhook", settings)
             .unwrap_or_else(|message| panic!("{message}"))
     }
 
-    pub(crate) fn performance(&self, settings: &Value) -> Instance {
+    pub(crate) fn performance(&self, settings: &Value) -> TestInstance {
         self.create("PerformanceExporterWebhook", settings)
             .unwrap_or_else(|message| panic!("{message}"))
     }
 
     /// An instance, or the class and message of the outcome.
-    pub(crate) fn create(&self, exporter: &str, settings: &Value) -> Result<Instance, String> {
+    pub(crate) fn create(&self, exporter: &str, settings: &Value) -> Result<TestInstance, String> {
         let created = self.harness.create(exporter, settings, self.folder.path());
         created.map_err(|outcome| format!("{:?} {}", outcome.code.class(), outcome.message))
     }
@@ -64,10 +64,14 @@ pub(crate) fn send_to(url: &str, rows: usize) -> Outcome {
     send(rows, &json!({ "url": url }))
 }
 
-pub(crate) fn export(exporter: &mut Instance, rows: usize) -> Outcome {
+pub(crate) fn export(exporter: &mut TestInstance, rows: usize) -> Outcome {
     decode_outcome(exporter.export(sample::alerts(rows).as_arrow()))
 }
 
-pub(crate) fn export_within(exporter: &mut Instance, rows: usize, call: &Call) -> Outcome {
+pub(crate) fn export_within(
+    exporter: &mut TestInstance,
+    rows: usize,
+    call: &CallOptions,
+) -> Outcome {
     decode_outcome(exporter.export_with(sample::alerts(rows).as_arrow(), call))
 }

@@ -1,7 +1,7 @@
-//! A mistake: a struct of 1.0 with a field more.
+//! A wrong change: a struct of 1.0 with an additional field.
 
-// The derives of `abi_stable` write `unsafe impl`s; nothing here does by hand
-// but `arrow`.
+// The derives of `abi_stable` write `unsafe impl`s. Only `arrow` has unsafe code of its
+// own.
 #![allow(
     unsafe_code,
     clippy::undocumented_unsafe_blocks,

@@ -1,4 +1,4 @@
-//! What became of a call: the answer of an exporter.
+//! The outcome of a call to an exporter.
 
 use abi_stable::{
     StableAbi,
@@ -7,8 +7,8 @@ use abi_stable::{
 
 /// Class and detail in one number: `class << 16 | detail`.
 ///
-/// A detail that the host does not know is handled as its class. A class that
-/// it does not know pauses the exporter with the data kept.
+/// The host handles an unknown detail as its class. An unknown class pauses the exporter;
+/// the data is kept.
 #[repr(transparent)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OutcomeCode(pub u32);
@@ -17,41 +17,43 @@ pub struct OutcomeCode(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum Class {
-    /// All rows are at the receiver.
+    /// The receiver has all rows.
     Delivered = 1,
-    /// Rows not named are delivered; each named range has a code of its own.
+    /// Some rows are not delivered. Each named range has its own code; the other rows are
+    /// delivered.
     Partial = 2,
-    /// The receiver is away or busy: the same rows again, later.
+    /// The receiver is not available or overloaded: send the same rows again later.
     Retry = 3,
-    /// Too large: the same rows again, in smaller pieces.
+    /// The request is too large: send the same rows in smaller requests.
     Split = 4,
-    /// The receiver refuses these rows, now and for ever.
+    /// The receiver will never accept these rows.
     Reject = 5,
-    /// Somebody must act (credentials, configuration): keep the data and wait.
+    /// A person must correct credentials or settings: keep the data and wait.
     Pause = 6,
-    /// This instance is beyond use: make a new one and try again.
+    /// This instance cannot be used any more: make a new one and retry.
     Restart = 7,
-    /// Sent, but the answer is unknown: the rows may be there or not.
+    /// The rows were sent and the response is unknown: the receiver may have them or not.
     Uncertain = 8,
 }
 
-/// The answer to a call. Frozen.
+/// The outcome of a call. Frozen.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, PartialEq)]
 pub struct Outcome {
     pub code: OutcomeCode,
-    /// The receiver's wish for the next try, in milliseconds; 0: none.
+    /// How long the receiver asks to wait before the next attempt, in milliseconds; 0 if it
+    /// does not say.
     pub after_ms: u64,
-    /// For people; empty when delivered.
+    /// A message for people; empty when delivered.
     pub message: RString,
-    /// Rows with a disposition of their own; only with [`Class::Partial`].
+    /// The rows that are not delivered; only with [`Class::Partial`].
     pub rows: RVec<RowRange>,
-    /// Anything else, by name.
+    /// Additional pairs of a name and a value; the host ignores unknown names.
     pub extra: RVec<Tuple2<RString, RString>>,
     pub cost: u64,
 }
 
-/// Rows `first .. first + len` of the batch and what became of them. Frozen.
+/// Rows `first .. first + len` of the call, and their outcome. Frozen.
 #[repr(C)]
 #[derive(StableAbi, Clone, Debug, PartialEq)]
 pub struct RowRange {
@@ -65,24 +67,24 @@ impl OutcomeCode {
     pub const DELIVERED: Self = Self::new(Class::Delivered, 0);
     pub const PARTIAL: Self = Self::new(Class::Partial, 0);
     pub const RETRY: Self = Self::new(Class::Retry, 0);
-    /// The receiver is there, and asks for less.
+    /// The receiver is available, and asks for less load.
     pub const RETRY_THROTTLED: Self = Self::new(Class::Retry, 1);
     pub const SPLIT: Self = Self::new(Class::Split, 0);
     pub const REJECT: Self = Self::new(Class::Reject, 0);
     pub const PAUSE_MISCONFIGURED: Self = Self::new(Class::Pause, 0);
     pub const PAUSE_UNAUTHORIZED: Self = Self::new(Class::Pause, 1);
     pub const RESTART: Self = Self::new(Class::Restart, 0);
-    /// The instance panicked; the glue around it caught it.
+    /// The instance has panicked, and the panic was caught in the plugin.
     pub const RESTART_PANICKED: Self = Self::new(Class::Restart, 1);
     pub const UNCERTAIN: Self = Self::new(Class::Uncertain, 0);
 
-    /// A code with a detail; 0 is "no detail".
+    /// A code with a detail; 0 is no detail.
     #[must_use]
     pub const fn new(class: Class, detail: u16) -> Self {
         Self((class as u32) << 16 | detail as u32)
     }
 
-    /// The class, or `None` where this version does not know it.
+    /// The class, or `None` if this version does not know it.
     #[must_use]
     pub const fn class(self) -> Option<Class> {
         match self.0 >> 16 {
@@ -106,7 +108,7 @@ impl OutcomeCode {
 }
 
 impl Outcome {
-    /// An outcome that says no more than its code and a message.
+    /// An outcome with a code and a message only.
     #[must_use]
     pub fn new(code: OutcomeCode, message: impl Into<RString>) -> Self {
         Self {
@@ -119,7 +121,7 @@ impl Outcome {
         }
     }
 
-    /// Everything went well.
+    /// The outcome of a call that has delivered all rows.
     #[must_use]
     pub fn delivered() -> Self {
         Self::new(OutcomeCode::DELIVERED, "")

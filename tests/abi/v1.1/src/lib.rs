@@ -1,8 +1,8 @@
-//! The interface as 1.1 might be: a method more in each of two traits, and a
-//! function more in the root module. It fits 1.0 both ways.
+//! The interface as 1.1 could be: an additional method in each of two traits, and an
+//! additional function in the root module. It is compatible with 1.0.
 
-// The derives of `abi_stable` write `unsafe impl`s; nothing here does by hand
-// but `arrow`.
+// The derives of `abi_stable` write `unsafe impl`s. Only `arrow` has unsafe code of its
+// own.
 #![allow(
     unsafe_code,
     clippy::undocumented_unsafe_blocks,

@@ -1,4 +1,4 @@
-//! The root module: what a plugin's library exports.
+//! The root module that a plugin's library exports.
 
 use abi_stable::{
     StableAbi,
@@ -10,25 +10,25 @@ use abi_stable::{
 
 use crate::{context::HostBox, exporter::ExporterBox, outcome::Outcome};
 
-/// An [`Extension`], owned by whoever asked for it.
+/// An [`Extension`], owned by its caller.
 pub type ExtensionBox = Extension_TO<'static, RBox<()>>;
 
-/// What a plugin's library exports. Fields are only ever added at the end.
+/// The functions that a plugin's library exports. New fields are added at the end only.
 #[repr(C)]
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = PluginRef)))]
 #[sabi(missing_field(option))]
 pub struct Plugin {
-    /// Makes the exporter of that name, with its settings as JSON text.
+    /// Makes an instance of an exporter. `config` is the settings as JSON text.
     ///
-    /// A failure is an [`Outcome`] as well: `retry` where it may work later,
-    /// `pause` where the settings are wrong.
+    /// A failure is an [`Outcome`] of class `retry` if it may succeed later, and `pause` if
+    /// the settings are wrong.
     pub create_exporter: extern "C" fn(
         name: RStr<'_>,
         config: RStr<'_>,
         host: HostBox,
     ) -> RResult<ExporterBox, Outcome>,
-    /// Something that not every plugin offers, by name.
+    /// An extension that not every plugin has.
     #[sabi(last_prefix_field)]
     pub get_extension: extern "C" fn(id: RStr<'_>) -> ROption<ExtensionBox>,
     /// New in 1.1: a word to the operator.
@@ -42,8 +42,8 @@ impl RootModule for PluginRef {
     const VERSION_STRINGS: VersionStrings = package_version_strings!();
 }
 
-/// A service found by its name: bytes in, bytes out, so that it can be carried
-/// to another process like any other call. The name fixes what the bytes mean.
+/// A service with an id. It takes and returns bytes, so that it can cross to another
+/// process like any other call. The id defines the meaning of the bytes.
 #[sabi_trait]
 pub trait Extension: Send + Sync {
     #[sabi(last_prefix_field)]

@@ -1,7 +1,8 @@
-//! Who else could have written a plugin: its owner and mode, and its folder's.
+//! The trust check: refuses a plugin file that other users can write.
 //!
-//! A plugin runs with all that the host may do. So only root and the host's own
-//! user may be able to change the file, or to put another in its place.
+//! A plugin runs with the permissions of the host. So only root and the host's user
+//! may be able to change the file or to replace it: the check looks at owner and mode
+//! of the file and of its folder.
 
 use std::{
     fs::Metadata,
@@ -10,11 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Why a file could have been written by somebody else. The text goes on after
-/// the plugin's name.
+/// Why another user could have written a file. The text continues after the path of
+/// the plugin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the text of a reason says what it is")]
-pub enum Distrust {
+pub enum UntrustedFile {
     #[error("belongs to user {uid} (chown it to root or to the host's user)")]
     FileOwner { uid: u32 },
     #[error("can be written by others, its mode is {mode:04o} (chmod go-w)")]
@@ -23,19 +24,19 @@ pub enum Distrust {
     FolderOwner { folder: PathBuf, uid: u32 },
     #[error("is in `{}`, which others can write to, its mode is {mode:04o} (chmod go-w)", folder.display())]
     FolderMode { folder: PathBuf, mode: u32 },
-    #[error("is in a folder that cannot be looked at: {error}")]
+    #[error("is in a folder that cannot be read: {error}")]
     Unknown { error: String },
 }
 
-/// Checks the opened file, the folder that holds it and, where the path is a
-/// link, the folder that holds that.
-pub(crate) fn check(path: &Path, file: &Metadata) -> Result<(), Distrust> {
+/// Checks the open file and its folder. If the path is a link, it checks the folder of
+/// the link and that of its target: a user who can write to either can replace the file.
+pub(crate) fn check(path: &Path, file: &Metadata) -> Result<(), UntrustedFile> {
     if !trusted_owner(file.uid()) {
-        return Err(Distrust::FileOwner { uid: file.uid() });
+        return Err(UntrustedFile::FileOwner { uid: file.uid() });
     }
     if writable_by_others(file.mode()) {
         let mode = file.mode() & 0o7777;
-        return Err(Distrust::FileMode { mode });
+        return Err(UntrustedFile::FileMode { mode });
     }
     let target = path.canonicalize().map_err(unknown)?;
     let folders = [folder_of(path), folder_of(&target)];
@@ -46,23 +47,24 @@ pub(crate) fn check(path: &Path, file: &Metadata) -> Result<(), Distrust> {
 }
 
 /// Checks a folder from which libraries are opened.
-pub(crate) fn check_folder(folder: &Path) -> Result<(), Distrust> {
+pub(crate) fn check_folder(folder: &Path) -> Result<(), UntrustedFile> {
     let metadata = folder.metadata().map_err(unknown)?;
     let folder = folder.to_owned();
     let (uid, mode) = (metadata.uid(), metadata.mode());
     if !trusted_owner(uid) {
-        return Err(Distrust::FolderOwner { folder, uid });
+        return Err(UntrustedFile::FolderOwner { folder, uid });
     }
-    // A sticky folder keeps others from replacing a file, but not from adding one.
+    // The sticky bit is no excuse: it stops other users from replacing a file, but not
+    // from adding one.
     if writable_by_others(mode) {
         let mode = mode & 0o7777;
-        return Err(Distrust::FolderMode { folder, mode });
+        return Err(UntrustedFile::FolderMode { folder, mode });
     }
     Ok(())
 }
 
-fn unknown(error: io::Error) -> Distrust {
-    Distrust::Unknown {
+fn unknown(error: io::Error) -> UntrustedFile {
+    UntrustedFile::Unknown {
         error: error.to_string(),
     }
 }
@@ -87,14 +89,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_and_the_own_user_are_trusted_and_no_one_else() {
+    fn only_root_and_the_own_user_are_trusted() {
         let own = rustix::process::geteuid().as_raw();
         assert!(trusted_owner(0) && trusted_owner(own));
         assert!(!trusted_owner(own + 1) && !trusted_owner(u32::MAX));
     }
 
     #[test]
-    fn group_and_others_must_not_write_whatever_else_they_may_do() {
+    fn a_mode_is_refused_only_if_group_or_others_can_write() {
         for mode in [0o644, 0o755, 0o555, 0o4711] {
             assert!(!writable_by_others(mode), "{mode:o}");
         }

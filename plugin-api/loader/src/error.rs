@@ -1,20 +1,20 @@
-//! Why a file is not taken as a plugin: one line, naming file, reason and remedy.
+//! Why a file is refused as a plugin: one line with the file, the reason and the remedy.
 
 use std::path::PathBuf;
 
-use crate::{distrust::Distrust, sha256::Sha256};
+use crate::{sha256::Sha256, trust::UntrustedFile};
 
-/// A file or folder that is not taken, and why. Refusing one never stops the others.
+/// A file or folder that is refused, and why. It never stops the other files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} `{}` {reason}", reason.subject(), path.display())]
-pub struct Refusal {
-    /// The file or folder, as it was given.
+pub struct PluginError {
+    /// The path of the file or folder, as the caller passed it.
     pub path: PathBuf,
-    /// Why it is refused.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// Why a file or folder is refused. The text goes on after its name.
+/// Why a file or folder is refused. The text continues after the path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the text of a reason says what it is")]
 pub enum Reason {
@@ -36,7 +36,7 @@ pub enum Reason {
     Unreadable { error: String },
     #[error("is empty (copy it again)")]
     Empty,
-    #[error("has {size} bytes, and a plugin may have {max} (strip it: `strip --strip-debug`)")]
+    #[error("has {size} bytes, more than the limit of {max} (strip it: `strip --strip-debug`)")]
     TooLarge { size: u64, max: u64 },
     #[error("is not a shared library (remove it from the plugin folder)")]
     NotALibrary,
@@ -45,7 +45,7 @@ pub enum Reason {
     #[error("is damaged: {error} (copy it again)")]
     Damaged { error: String },
     #[error(
-        "has no manifest: it is a library, but no plugin (remove it from the plugin folder, or \
+        "has no manifest: it is a library, but not a plugin (remove it from the plugin folder, or \
          declare its exporters with `export_plugin!`)"
     )]
     NoManifest,
@@ -56,8 +56,8 @@ pub enum Reason {
     #[error("was built for {found}, this host is {wanted} (rebuild it for {wanted})")]
     OtherTarget { found: String, wanted: String },
     #[error(
-        "was built for plugin interface {found}, this host has {wanted}, and these never fit \
-         together (rebuild it for interface {wanted})"
+        "was built for plugin interface {found}, this host has {wanted}, and these are never \
+         compatible (rebuild it for interface {wanted})"
     )]
     OtherMajor { found: String, wanted: String },
     #[error(
@@ -71,7 +71,7 @@ pub enum Reason {
     )]
     NewerGlibc { needed: String, running: String },
     #[error("{0}")]
-    Distrusted(Distrust),
+    Untrusted(UntrustedFile),
     #[error("changed since it was inspected (try again)")]
     Changed,
     #[error("has sha256 {found}, but {pinned} is pinned (correct `sha256`, or restore the file)")]
@@ -90,9 +90,9 @@ pub enum Reason {
     )]
     MissingLibrary { library: String },
     #[error(
-        "needs the library `{library}`, which it looks for beside itself ($ORIGIN), but plugins \
-         are opened as copies in the plugin cache (install the library where the system finds it, \
-         or link it statically)"
+        "needs the library `{library}`, which it looks for in its own folder ($ORIGIN), but \
+         plugins are opened as copies in the plugin cache (install the library where the system \
+         finds it, or link it statically)"
     )]
     OriginLibrary { library: String },
     #[error("cannot be opened: {error}")]
@@ -100,7 +100,7 @@ pub enum Reason {
     #[error("exports no root module (rebuild it with `export_plugin!`)")]
     NoRootModule,
     #[error(
-        "was built for plugin interface {found}, which does not fit this host's {wanted}{} \
+        "was built for plugin interface {found}, which is not compatible with this host's {wanted}{} \
          (rebuild it for interface {wanted}, or update the host)",
         differs_in.as_deref().map(|what| format!(": they differ in `{what}`")).unwrap_or_default()
     )]
@@ -111,23 +111,25 @@ pub enum Reason {
     },
     #[error("has a root module that fails: {error}")]
     RootModule { error: String },
-    #[error("was not tried: {error} (the host starts itself to try a new plugin)")]
+    #[error(
+        "cannot be probed: {error} (the host starts itself as a child process to probe a new plugin)"
+    )]
     ProbeFailed { error: String },
-    #[error("is unusable: its constructor crashed ({signal}){}", again(record))]
+    #[error("is unusable: its constructor crashed ({signal}){}", remedy(record))]
     ConstructorCrashed { signal: String, record: PathBuf },
     #[error(
         "is unusable: its constructor ended the process (exit code {code}){}",
-        again(record)
+        remedy(record)
     )]
     ConstructorExited { code: i32, record: PathBuf },
-    #[error("is unusable: its constructor does not return{}", again(record))]
+    #[error("is unusable: its constructor does not return{}", remedy(record))]
     ConstructorHangs { record: PathBuf },
 }
 
 impl Reason {
-    /// The refusal of that file for this reason.
-    pub fn of(self, path: impl Into<PathBuf>) -> Refusal {
-        Refusal {
+    /// The error for the file or folder at `path`.
+    pub fn at(self, path: impl Into<PathBuf>) -> PluginError {
+        PluginError {
             path: path.into(),
             reason: self,
         }
@@ -142,9 +144,9 @@ impl Reason {
     }
 }
 
-fn again(record: &std::path::Path) -> String {
+fn remedy(record: &std::path::Path) -> String {
     format!(
-        " (mend the plugin; remove `{}` to have this one tried again)",
+        " (repair the plugin, or remove `{}` to probe this file again)",
         record.display()
     )
 }

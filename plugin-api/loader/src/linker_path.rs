@@ -1,5 +1,7 @@
-//! Where the dynamic linker would look for a library. A likeness: the linker
-//! itself has the last word when a plugin is opened.
+//! The folders in which the dynamic linker looks for a library.
+//!
+//! This is an approximation for `inspect`. When a plugin is opened, the linker itself
+//! decides.
 
 use std::{
     env, fs,
@@ -8,48 +10,50 @@ use std::{
 
 use crate::elf::Needs;
 
-/// The folders in which the libraries of one file are looked for.
-pub(crate) struct Search {
-    /// They hold also for the copy that is opened.
-    lasting: Vec<PathBuf>,
-    /// They were named through `$ORIGIN`.
-    beside: Vec<PathBuf>,
+/// The folders in which the linker looks for the libraries that one file needs.
+pub(crate) struct LinkerPath {
+    /// Folders that are the same for the copy that is opened.
+    fixed: Vec<PathBuf>,
+    /// Folders relative to the file, through `$ORIGIN`.
+    by_origin: Vec<PathBuf>,
 }
 
-impl Search {
+impl LinkerPath {
     pub(crate) fn of(needs: &Needs, path: &Path) -> Self {
         let origin = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let origin = origin.parent().unwrap_or(Path::new("/")).to_string_lossy();
-        let mut search = Self {
-            lasting: system_folders(),
-            beside: Vec::new(),
+        let mut folders = Self {
+            fixed: system_folders(),
+            by_origin: Vec::new(),
         };
         let own = needs.runpath.as_ref().or(needs.rpath.as_ref());
-        for folder in own.iter().flat_map(|folders| folders.split(':')) {
+        for folder in own.iter().flat_map(|list| list.split(':')) {
             let resolved = folder
                 .replace("${ORIGIN}", &origin)
                 .replace("$ORIGIN", &origin);
             let list = if resolved == folder {
-                &mut search.lasting
+                &mut folders.fixed
             } else {
-                &mut search.beside
+                &mut folders.by_origin
             };
             list.push(PathBuf::from(resolved));
         }
-        search
+        folders
     }
 
-    /// The libraries that are nowhere, and those that are beside the file alone.
+    /// Those of the libraries that are in no folder, and those that are found only
+    /// through `$ORIGIN`.
     pub(crate) fn unresolved(&self, libraries: &[String]) -> (Vec<String>, Vec<String>) {
         let absent = |library: &&String| {
             if library.contains('/') {
                 return !Path::new(library).exists();
             }
-            !exists_in(&self.lasting, library)
+            !exists_in(&self.fixed, library)
         };
         let absent = libraries.iter().filter(absent).cloned();
-        let (beside, missing) = absent.partition(|library| exists_in(&self.beside, library));
-        (missing, beside)
+        let (only_by_origin, missing) =
+            absent.partition(|library| exists_in(&self.by_origin, library));
+        (missing, only_by_origin)
     }
 }
 
@@ -73,9 +77,10 @@ fn system_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// A folder a line, or `include` and a path whose last part may have a `*`.
+/// Reads a configuration of the linker. Each line is a folder, or `include` and a path
+/// whose last part may have one `*`.
 fn read_conf(path: &Path, folders: &mut Vec<PathBuf>, depth: u32) {
-    // A file that includes itself must not go on for ever.
+    // A file may include itself.
     if depth > 4 {
         return;
     }
@@ -125,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_linker_configuration_names_folders_and_other_files() {
+    fn a_linker_configuration_names_folders_and_includes_files() {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         let conf = folder.path().join("ld.so.conf");
@@ -136,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_that_includes_itself_comes_to_an_end() {
+    fn a_configuration_that_includes_itself_ends() {
         let folder = tempfile::tempdir().unwrap();
         let conf = folder.path().join("ld.so.conf");
         fs::write(&conf, "include ld.so.conf\n/opt/a\n").unwrap();
@@ -144,19 +149,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beside_the_file_is_told_from_what_is_nowhere() {
+    fn a_library_found_through_origin_is_not_missing() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("libbeside.so"), "").unwrap();
+        fs::write(folder.path().join("liborigin.so"), "").unwrap();
         let needs = Needs {
-            libraries: ["libc.so.6", "libbeside.so", "libnowhere.so"]
+            libraries: ["libc.so.6", "liborigin.so", "libnowhere.so"]
                 .map(String::from)
                 .into(),
             runpath: Some("/opt/none:${ORIGIN}/.".to_owned()),
             ..Needs::default()
         };
-        let search = Search::of(&needs, &folder.path().join("plugin.so"));
-        let (missing, beside) = search.unresolved(&needs.libraries);
+        let folders = LinkerPath::of(&needs, &folder.path().join("plugin.so"));
+        let (missing, only_by_origin) = folders.unresolved(&needs.libraries);
         assert_eq!(missing, ["libnowhere.so"]);
-        assert_eq!(beside, ["libbeside.so"]);
+        assert_eq!(only_by_origin, ["liborigin.so"]);
     }
 }

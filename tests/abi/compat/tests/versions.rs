@@ -13,11 +13,11 @@ const VISITS: [(&str, &str); 4] = [
     ("1.1", "1-1"),
 ];
 
-/// What the plugin answers to all calls of that host.
+/// The messages of the plugin for all calls of the host.
 fn expected(host: &str, plugin: &str) -> String {
     let machine = match (host, plugin) {
         (_, "1-0") => "",
-        // The host lacks the method: the plugin's own default answers.
+        // The host lacks the method, so the default of the plugin's version runs.
         ("1.0", "1-1") => " on unknown machine",
         _ => " on alpha",
     };
@@ -30,11 +30,11 @@ fn expected(host: &str, plugin: &str) -> String {
         "closed 7",
     ];
     let mut answers: Vec<_> = calls
-        .map(|call| format!("{call} for museum{machine}"))
+        .map(|call| format!("{call} for compat{machine}"))
         .into();
     match (host, plugin) {
         ("1.0", _) => {}
-        // The plugin lacks the method: the host's own default answers.
+        // The plugin lacks the method, so the default of the host's version runs.
         (_, "1-0") => answers.extend(["cannot say".to_owned(), "greeting: None".to_owned()]),
         _ => answers.extend([
             "counting".to_owned(),
@@ -57,49 +57,49 @@ fn plugins_and_hosts_of_every_version_work_in_every_order_in_one_process() {
 }
 
 #[test]
-fn a_changed_method_is_refused_by_a_line_with_plugin_versions_method_and_remedy() {
+fn a_changed_method_is_refused_in_one_line_with_versions_and_remedy() {
     for (host, has) in [("1.0", "1.0.0"), ("1.1", "1.1.0")] {
         refused(
             host,
             "changed-method",
             &format!(
-                "was built for plugin interface 1.2.0, which does not fit this host's {has}: they \
-                 differ in `Exporter::tick` (rebuild it for interface {has}, or update the host)"
+                "was built for plugin interface 1.2.0, which is not compatible with this host's \
+                 {has}: they differ in `Exporter::tick` (rebuild it for interface {has}, or update the host)"
             ),
         );
     }
 }
 
 #[test]
-fn a_grown_struct_is_refused_by_a_line_with_plugin_versions_struct_and_remedy() {
+fn a_grown_struct_is_refused_in_one_line_with_versions_and_remedy() {
     for (host, has) in [("1.0", "1.0.0"), ("1.1", "1.1.0")] {
         refused(
             host,
             "grown-struct",
             &format!(
-                "was built for plugin interface 1.3.0, which does not fit this host's {has}: they \
-                 differ in `Outcome` (rebuild it for interface {has}, or update the host)"
+                "was built for plugin interface 1.3.0, which is not compatible with this host's \
+                 {has}: they differ in `Outcome` (rebuild it for interface {has}, or update the host)"
             ),
         );
     }
 }
 
 #[test]
-fn another_major_is_refused_by_a_line_with_plugin_versions_and_remedy() {
+fn another_major_version_is_refused_in_one_line_with_versions_and_remedy() {
     for (host, has) in [("1.0", "1.0.0"), ("1.1", "1.1.0")] {
         refused(
             host,
             "2-0",
             &format!(
-                "was built for plugin interface 2.0.0, this host has {has}, and these never fit \
-                 together (rebuild it for interface {has})"
+                "was built for plugin interface 2.0.0, this host has {has}, and these are never \
+                 compatible (rebuild it for interface {has})"
             ),
         );
     }
 }
 
 #[test]
-fn a_refused_plugin_spoils_nothing_for_those_after_it() {
+fn a_refused_plugin_does_not_affect_later_plugins() {
     let order = [
         ("1.1", "grown-struct"),
         ("1.1", "1-0"),
@@ -113,7 +113,7 @@ fn a_refused_plugin_spoils_nothing_for_those_after_it() {
     assert_eq!(answers[3], expected("1.0", "1-1"));
 }
 
-/// The refusal, alone and after a plugin that fits.
+/// Checks the error, in a process of its own and after compatible plugins.
 fn refused(host: &str, plugin: &str, reason: &str) {
     let line = format!("refused: plugin `{}` {reason}", library(plugin).display());
     assert_eq!(visit(&[(host, plugin)])[0], line);
@@ -121,15 +121,15 @@ fn refused(host: &str, plugin: &str, reason: &str) {
     assert_eq!(after[2], line);
 }
 
-/// One process that opens these plugins in these hosts, and its lines.
+/// The lines of one process that opens these plugins in these hosts.
 fn visit(order: &[(&str, &str)]) -> Vec<String> {
     let cache = tempfile::tempdir().unwrap();
-    let mut museum = Command::new(env!("CARGO_BIN_EXE_museum"));
-    museum.arg(cache.path());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_compat"));
+    command.arg(cache.path());
     for (host, plugin) in order {
-        museum.arg(host).arg(library(plugin));
+        command.arg(host).arg(library(plugin));
     }
-    let output = museum.output().unwrap();
+    let output = command.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{order:?}: {errors}");
     let lines = String::from_utf8(output.stdout).unwrap();
@@ -151,17 +151,17 @@ fn orders<T: Copy>(of: &[T]) -> Vec<Vec<T>> {
     all
 }
 
-/// The library of a plugin of the museum: all of them are built, once.
+/// The library of a plugin. The first call builds all plugins.
 fn library(plugin: &str) -> PathBuf {
     static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = FOLDER.get_or_init(build_plugins);
     folder
         .path()
-        .join(format!("libmuseum_plugin_{}.so", plugin.replace('-', "_")))
+        .join(format!("libcompat_plugin_{}.so", plugin.replace('-', "_")))
 }
 
-/// Builds them, and copies them where no one else can write: whether others can
-/// write to the working copy is not the point here.
+/// Builds the plugins and copies them into a folder that other users cannot write to,
+/// because the loader would refuse them in a working copy that is group-writable.
 fn build_plugins() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
@@ -172,7 +172,7 @@ fn build_plugins() -> tempfile::TempDir {
     for plugin in ["1-0", "1-1", "2-0", "changed-method", "grown-struct"] {
         cargo
             .arg("--package")
-            .arg(format!("museum-plugin-{plugin}"));
+            .arg(format!("compat-plugin-{plugin}"));
     }
     let output = cargo.output().unwrap();
     assert!(
