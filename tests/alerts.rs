@@ -5,7 +5,7 @@ use std::fs;
 use delfin_tests::{Host, Setup};
 use serde_json::{Value, json};
 
-const EXPORTER: &str = "AlertExporterAgain";
+const EXPORTER: &str = "AlertExporterResend";
 
 /// A host with an exporter to which active alerts are resent every second.
 fn setup() -> Setup {

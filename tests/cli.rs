@@ -313,7 +313,7 @@ fn trying_a_plugin_ends_with_0_only_if_it_delivered() {
     for (word, reason) in [
         ("reject", "export: "),
         ("refuse", "create: "),
-        ("panic", "panicked in `export`: told to panic"),
+        ("panic", "panicked in `export`: the script requests a panic"),
         ("hang", "export: no result within 300ms (see --timeout)"),
     ] {
         setup.write("script", word);

@@ -33,24 +33,24 @@ fn says(host: &Host, message: &str, level: &str, fields: &[&str]) {
 
 #[test]
 fn log_and_tracing_records_keep_their_level_and_fields() {
-    let (_setup, host) = told("speak");
+    let (_setup, host) = told("log");
     let fields = ["answer=42", "colour=\"light blue\""];
-    says(&host, "said with log ", "INFO", &fields);
+    says(&host, "logged with log ", "INFO", &fields);
     let fields = ["answer=43", "colour=\"dark blue\""];
-    says(&host, "said with tracing ", "WARN", &fields);
+    says(&host, "logged with tracing ", "WARN", &fields);
 }
 
 #[test]
 fn a_thread_of_the_plugin_logs_under_the_exporters_name() {
-    let (_setup, host) = told("speak");
-    says(&host, "said with log by a thread", "INFO", &["answer=44"]);
+    let (_setup, host) = told("log");
+    says(&host, "logged with log in a thread", "INFO", &["answer=44"]);
     says(
         &host,
-        "said with tracing by a thread",
+        "logged with tracing in a thread",
         "INFO",
         &["answer=45"],
     );
-    let panic = "the plugin panicked: said by a panic in a thread";
+    let panic = "the plugin panicked: panic in a thread";
     says(&host, panic, "ERROR", &["at=tests/plugin/src/lib.rs"]);
     host.wait_for_delivered("loud", 1);
 }
@@ -58,9 +58,14 @@ fn a_thread_of_the_plugin_logs_under_the_exporters_name() {
 #[test]
 fn a_panic_is_one_line_with_its_message_and_location() {
     let (setup, host) = told("panic");
-    let panic = "the plugin panicked: told to panic";
+    let panic = "the plugin panicked: the script requests a panic";
     says(&host, panic, "ERROR", &["at=tests/plugin/src/lib.rs"]);
-    says(&host, "retrying: ", "WARN", &["told to panic"]);
+    says(
+        &host,
+        "retrying: ",
+        "WARN",
+        &["the script requests a panic"],
+    );
     setup.write("script", "deliver");
     host.wait_for_delivered("loud", 1);
 }

@@ -22,7 +22,7 @@ const EXPORTER: &str = "PerformanceExporterScripted";
 
 const CONFIG: &str = r#"
 performance_exporters = "PerformanceExporterScripted"
-alert_exporters = "AlertExporterAgain"
+alert_exporters = "AlertExporterResend"
 [exporter.PerformanceExporterScripted]
 [exporter.PerformanceExporterScripted.retry]
 initial_interval = "20ms"
@@ -32,7 +32,7 @@ failure_threshold = 1
 [exporter.PerformanceExporterScripted.config]
 script = "@/script"
 received = "@/received"
-[exporter.AlertExporterAgain.config]
+[exporter.AlertExporterResend.config]
 script = "@/again"
 received = "@/received-again"
 "#;

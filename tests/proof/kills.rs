@@ -38,7 +38,14 @@ const BEHAVIORS: [Behavior; 11] = [
 ];
 
 const WORDS: [&str; 8] = [
-    "deliver", "deliver", "leak", "retry", "fatal", "panic", "nonsense", "hang",
+    "deliver",
+    "deliver",
+    "leak",
+    "retry",
+    "fatal",
+    "panic",
+    "invalid-rows",
+    "hang",
 ];
 
 #[test]

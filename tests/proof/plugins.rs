@@ -88,7 +88,7 @@ fn a_plugin_that_hangs_is_quarantined_and_resumes_when_its_call_returns() {
 
 #[test]
 fn rows_of_a_hung_instance_are_delivered_by_another_until_too_many_hang() {
-    let testbed = testbed("PerformanceExporterDoubled");
+    let testbed = testbed("PerformanceExporterConcurrent");
     let mut random = random();
     let producer = Producer::new(&mut random, Shape::default());
     testbed.script(SCRIPTED, "hang-first");
@@ -116,7 +116,7 @@ fn an_invalid_outcome_loses_no_row() {
     let testbed = testbed("PerformanceExporterScripted");
     let mut random = random();
     let producer = Producer::new(&mut random, Shape::default());
-    testbed.script(SCRIPTED, "nonsense");
+    testbed.script(SCRIPTED, "invalid-rows");
     let host = testbed.setup.start();
     let watch = Watch::start(&testbed, &host);
     producer.send(&host, 10);

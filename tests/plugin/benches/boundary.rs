@@ -1,5 +1,5 @@
-//! The cost of the plugin boundary: the same loop over the same batch, in the
-//! host and in a plugin that was opened as a host opens it.
+//! The cost of the plugin boundary: the same loop over the same batch, in the host and in a
+//! plugin.
 
 use std::hint::black_box;
 
@@ -9,7 +9,7 @@ use divan::{Bencher, counter::ItemsCount};
 #[path = "../src/sum.rs"]
 mod sum;
 
-/// One point; 100,000; and what a storage with 31,629 series sends at a time.
+/// Series and points of each: 1 point, 100,000 points, and one collection of a large storage.
 const BATCHES: [(usize, usize); 3] = [(1, 1), (10_000, 10), (31_629, 15)];
 
 fn main() {

@@ -1,5 +1,5 @@
-//! An exporter that looks at every point and does nothing with it: what is left
-//! is the cost of the boundary.
+//! An exporter that reads every point and sends nothing, so that a benchmark measures the
+//! cost of the plugin boundary.
 
 use std::hint::black_box;
 
@@ -9,13 +9,13 @@ use delfin_plugin_api::{
 
 use crate::sum::sum;
 
-pub(crate) struct Sum;
+pub(crate) struct SumExporter;
 
 #[derive(Deserialize)]
 #[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
 pub(crate) struct Config {}
 
-impl Exporter for Sum {
+impl Exporter for SumExporter {
     type Batch = PerformanceBatch;
     type Config = Config;
 

@@ -1,5 +1,5 @@
-//! Exporters that do what a test tells them to: the script is a file with one
-//! word, read anew at each call.
+//! Exporters that follow the script of a test: a file with one word, which each call reads
+//! again.
 
 use std::{
     fs::{self, OpenOptions},
@@ -14,26 +14,26 @@ use delfin_plugin_api::{
     AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, RowFailure,
     export_plugin, log, serde::Deserialize,
 };
-use named::Named;
+use row_lines::RowLines;
 
 export_plugin! {
-    "PerformanceExporterScripted" => Scripted<PerformanceBatch>: "Does what a test says",
-    "PerformanceExporterDoubled" => doubled::Doubled: "Does what a test says, in several instances",
-    "PerformanceExporterSum" => boundary::Sum: "Looks at every point",
-    "AlertExporterScripted" => Scripted<AlertBatch>: "Does what a test says",
-    "AlertExporterAgain" => again::Again: "Wants to be sent what is active again",
+    "PerformanceExporterScripted" => ScriptedExporter<PerformanceBatch>: "Follows the script of a test",
+    "PerformanceExporterConcurrent" => concurrent::ConcurrentExporter: "Follows the script of a test, in several instances",
+    "PerformanceExporterSum" => boundary::SumExporter: "Reads every point",
+    "AlertExporterScripted" => ScriptedExporter<AlertBatch>: "Follows the script of a test",
+    "AlertExporterResend" => resend::ResendExporter: "Asks for active alerts at an interval",
 }
 
-mod again;
 mod boundary;
-mod doubled;
-mod named;
+mod concurrent;
+mod resend;
+mod row_lines;
 mod sum;
 
-/// How much one call leaks.
+/// The bytes that a call with the script `leak` leaks.
 const LEAK: usize = 64 << 10;
 
-struct Scripted<B> {
+struct ScriptedExporter<B> {
     config: Config,
     kind: PhantomData<B>,
 }
@@ -41,19 +41,19 @@ struct Scripted<B> {
 #[derive(Deserialize)]
 #[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
 struct Config {
-    /// What to do; without the file, deliver.
+    /// The file with the script. Without it, each call delivers.
     script: PathBuf,
-    /// What was delivered: a line `BATCH_ID ITEMS ATTEMPT` each.
+    /// The file that gets a line `BATCH_IDS ITEMS ATTEMPT` for each delivered call.
     received: PathBuf,
-    /// Which rows were delivered: a line `STORAGE_ID NAME ITEMS` each.
+    /// The file that gets a line `STORAGE_ID NAME ITEMS` for each delivered row.
     #[serde(default)]
     rows: Option<PathBuf>,
-    /// Only there to be named in messages.
+    /// A secret that messages contain, so that a test can look for it.
     #[serde(default)]
     password: String,
 }
 
-impl<B: Named> Exporter for Scripted<B> {
+impl<B: RowLines> Exporter for ScriptedExporter<B> {
     type Batch = B;
     type Config = Config;
 
@@ -62,46 +62,46 @@ impl<B: Named> Exporter for Scripted<B> {
             config,
             kind: PhantomData,
         };
-        match &*exporter.word() {
+        match &*exporter.script() {
             "refuse" => Err(Failure::misconfigured(format!(
                 "the password `{}` is too short",
                 exporter.config.password
             ))),
-            "unreachable" => Err(Failure::retry("the receiver is away")),
+            "unreachable" => Err(Failure::retry("the receiver is not available")),
             _ => Ok(exporter),
         }
     }
 
     fn export(&mut self, batch: &B, context: &Context<'_>) -> Outcome {
-        match &*self.word() {
+        match &*self.script() {
             "retry" => Err(Failure::retry(format!(
-                "away, says {}",
+                "not available, with password {}",
                 self.config.password
             ))),
             "reject" => Err(Failure::rejected("not wanted")),
             "unauthorized" => Err(Failure::Unauthorized {
-                message: "who are you".to_owned(),
+                message: "the credentials are wrong".to_owned(),
             }),
             "uncertain" => Err(Failure::Uncertain {
-                message: "no answer".to_owned(),
+                message: "no response".to_owned(),
             }),
-            "fatal" => Err(Failure::fatal("worn out")),
-            "panic" => panic!("told to panic"),
+            "fatal" => Err(Failure::fatal("the instance is broken")),
+            "panic" => panic!("the script requests a panic"),
             "abort" => std::process::abort(),
-            "nonsense" => Err(nonsense(batch.rows(), context.attempt())),
+            "invalid-rows" => Err(invalid_rows(batch.rows(), context.attempt())),
             "leak" => {
                 Box::leak(vec![1_u8; LEAK].into_boxed_slice());
                 self.receive(batch, context)
             }
             "hang" => {
                 log::warn!("hanging");
-                while self.word() == "hang" {
+                while self.script() == "hang" {
                     thread::sleep(Duration::from_millis(10));
                 }
                 self.receive(batch, context)
             }
-            "speak" => {
-                speak();
+            "log" => {
+                log_in_every_way();
                 self.receive(batch, context)
             }
             _ => self.receive(batch, context),
@@ -109,8 +109,8 @@ impl<B: Named> Exporter for Scripted<B> {
     }
 }
 
-impl<B: Named> Scripted<B> {
-    fn word(&self) -> String {
+impl<B: RowLines> ScriptedExporter<B> {
+    fn script(&self) -> String {
         fs::read_to_string(&self.config.script)
             .unwrap_or_default()
             .trim()
@@ -142,12 +142,13 @@ fn append(path: &Path, text: &str) -> Outcome {
         .map_err(Failure::retry)
 }
 
-/// Speaks of rows that are not there, of one twice, or of the wrong way round.
-fn nonsense(rows: usize, attempt: u32) -> Failure {
+/// An outcome with invalid rows: a row twice, rows past the end of the batch, or rows near
+/// the largest number.
+fn invalid_rows(rows: usize, attempt: u32) -> Failure {
     let refused = |rows| RowFailure {
         rows,
         retry: false,
-        reason: "nonsense".to_owned(),
+        reason: "invalid".to_owned(),
     };
     let rows = match attempt % 3 {
         0 => vec![refused(0..1), refused(0..rows)],
@@ -157,15 +158,15 @@ fn nonsense(rows: usize, attempt: u32) -> Failure {
     Failure::Partial { rows }
 }
 
-/// Logs in every way in which a plugin can.
-fn speak() {
-    log::info!(answer = 42, colour = "light blue"; "said with log");
-    tracing::warn!(answer = 43, colour = "dark blue", "said with tracing");
+/// Logs with `log` and `tracing`, also in a thread of its own, and panics there.
+fn log_in_every_way() {
+    log::info!(answer = 42, colour = "light blue"; "logged with log");
+    tracing::warn!(answer = 43, colour = "dark blue", "logged with tracing");
     let thread = thread::spawn(|| {
-        log::info!(answer = 44; "said with log by a thread");
-        tracing::info!(answer = 45, "said with tracing by a thread");
-        panic!("said by a panic in a thread");
+        log::info!(answer = 44; "logged with log in a thread");
+        tracing::info!(answer = 45, "logged with tracing in a thread");
+        panic!("panic in a thread");
     });
-    // It panicked, as it should.
+    // The thread has panicked, as intended.
     let _ = thread.join();
 }

@@ -1,8 +1,8 @@
-//! A loop over all there is in a batch, for the plugin and for its benchmark.
+//! A loop over a whole batch, for the plugin and for its benchmark.
 
 use delfin_plugin_api::PerformanceBatch;
 
-/// The sum of all values, and of the lengths of all labels.
+/// The sum of all values, and the sum of the lengths of all labels in bytes.
 pub(crate) fn sum(batch: &PerformanceBatch) -> (f64, usize) {
     let (mut values, mut labels) = (0.0, 0);
     for series in batch.series() {

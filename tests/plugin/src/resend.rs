@@ -1,5 +1,4 @@
-//! An exporter of alerts that wants to be sent what is active again, and writes
-//! down what it was sent.
+//! An exporter of alerts with a resend interval. It records each call in a file.
 
 use std::{
     fs::{self, OpenOptions},
@@ -12,20 +11,21 @@ use delfin_plugin_api::{
     Alert, AlertBatch, Context, Exporter, Failure, Host, Outcome, serde::Deserialize,
 };
 
-pub(crate) struct Again {
+pub(crate) struct ResendExporter {
     config: Config,
 }
 
 #[derive(Deserialize)]
 #[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
 pub(crate) struct Config {
-    /// If it holds `away`, nothing arrives.
+    /// A file. If it contains `away`, each call fails.
     script: PathBuf,
-    /// A line a call: the origin, then name and category of each alert.
+    /// The file that gets a line for each call: the origin, then the name and the category
+    /// of each alert.
     received: PathBuf,
 }
 
-impl Exporter for Again {
+impl Exporter for ResendExporter {
     type Batch = AlertBatch;
     type Config = Config;
 
@@ -38,14 +38,14 @@ impl Exporter for Again {
     fn export(&mut self, batch: &AlertBatch, context: &Context<'_>) -> Outcome {
         let script = fs::read_to_string(&self.config.script).unwrap_or_default();
         if script.trim() == "away" {
-            return Err(Failure::retry("the receiver is away"));
+            return Err(Failure::retry("the receiver is not available"));
         }
-        let word = |alert: Alert<'_>| {
+        let text = |alert: Alert<'_>| {
             let name = alert.alert_name().unwrap_or_default();
             format!(" {name}:{}", alert.category().unwrap_or_default())
         };
-        let words: String = batch.alerts().map(word).collect();
-        let line = format!("{}{words}\n", context.origin());
+        let texts: String = batch.alerts().map(text).collect();
+        let line = format!("{}{texts}\n", context.origin());
         let file = OpenOptions::new()
             .create(true)
             .append(true)

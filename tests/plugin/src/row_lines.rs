@@ -1,14 +1,14 @@
-//! What is known of each row by which a test tells rows apart.
+//! A line for each row, by which a test identifies the row.
 
 use delfin_plugin_api::{AlertBatch, Batch, PerformanceBatch};
 
-/// A batch whose rows can be told apart.
-pub(crate) trait Named: Batch {
-    /// A line `STORAGE_ID NAME ITEMS` a row.
+/// A batch with a line for each row.
+pub(crate) trait RowLines: Batch {
+    /// A line `STORAGE_ID NAME ITEMS` for each row.
     fn lines(&self) -> String;
 }
 
-impl Named for PerformanceBatch {
+impl RowLines for PerformanceBatch {
     fn lines(&self) -> String {
         let lines = self.series().map(|series| {
             let storage_id = series.labels().get("storage_id").unwrap_or("-");
@@ -18,7 +18,7 @@ impl Named for PerformanceBatch {
     }
 }
 
-impl Named for AlertBatch {
+impl RowLines for AlertBatch {
     fn lines(&self) -> String {
         let lines = self.alerts().map(|alert| {
             let name = alert.alert_id().or_else(|| alert.alert_name());
