@@ -168,7 +168,7 @@ fn wait_for_crash(mut host: Host) {
 
 fn assert_names_a_batch(view: &Value) {
     let error = view["last_error"].as_str().unwrap_or_default();
-    assert!(error.contains("died 3 times"), "{view}");
+    assert!(error.contains("crashed 3 times"), "{view}");
     let named = error.split('`').nth(1).unwrap_or_default();
     assert!(
         named.len() == 36 && named.matches('-').count() == 4,

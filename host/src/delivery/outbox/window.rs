@@ -215,11 +215,15 @@ impl Window {
                 continue;
             }
             for part in selection.locate(rows) {
-                let seq = part.batch.stored.seq;
+                // After damage, a new batch can have the sequence number of a lost one.
+                let sent = &part.batch.stored;
+                let is_same = |stored: &StoredBatch| {
+                    stored.seq == sent.seq && stored.header.batch_id == sent.header.batch_id
+                };
                 if let Some(batch) = self
                     .batches
                     .iter_mut()
-                    .find(|batch| batch.stored().seq == seq)
+                    .find(|batch| is_same(batch.stored()))
                 {
                     commit.remove(batch, &part, result, attempts);
                 }

@@ -228,6 +228,20 @@ fn rows_that_were_dropped_meanwhile_are_not_committed_again() {
     );
 }
 
+#[test]
+fn an_outcome_commits_no_row_of_another_batch_with_the_same_sequence_number() {
+    let mut window = window(1);
+    window.push(record(1, Some(1), &[3]), None);
+    let lost = next_selection(&mut window, ROOM).unwrap();
+    window.reset(cursor(Position::at(Seq(1)), Vec::new()));
+    window.push(record(1, Some(1), &[5]), None);
+    let committed = window.commit(&lost, &all(&lost, RowResult::Delivered));
+    assert_eq!(
+        (committed.commit.delivered, committed.commit.through),
+        (0, Position::at(Seq(1)))
+    );
+}
+
 /// How a call ends.
 #[derive(Clone, Debug)]
 enum End {
