@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The id of the extension that makes a plugin panic, for the test kit. The request is
-/// the name of an [`EntryPoint`].
+/// the name of a function of the exporter: `create`, `export`, …
 pub const PANIC_EXTENSION: &str = "delfin.panic/1";
 
 /// Makes an instance of `T`: `Plugin::create_exporter` of one exporter.
