@@ -7,7 +7,7 @@ mod broker;
 use std::{
     collections::BTreeMap,
     sync::OnceLock,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use delfin_plugin_api::{
@@ -15,6 +15,7 @@ use delfin_plugin_api::{
     arrow_array::RecordBatch,
     decode_outcome, sample,
     testkit::{CallOptions, Harness, TestInstance, build_library},
+    time::now_ms,
 };
 use serde_json::{Value, json, value::RawValue};
 
@@ -72,11 +73,6 @@ fn deliver(instance: &mut TestInstance, batch: &RecordBatch, remaining: Duration
             Err(failure) => panic!("{failure:?}"),
         }
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    i64::try_from(since.unwrap().as_millis()).unwrap()
 }
 
 /// A series: its name, labels and points.

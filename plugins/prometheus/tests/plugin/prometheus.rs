@@ -1,8 +1,8 @@
 //! A real Prometheus scrapes the page.
 
-use std::{collections::BTreeMap, fs, time::SystemTime};
+use std::{collections::BTreeMap, fs};
 
-use delfin_plugin_api::{PerformanceBatch, PerformanceBatchBuilder, sample};
+use delfin_plugin_api::{PerformanceBatch, PerformanceBatchBuilder, sample, time::now_ms};
 use delfin_tests::{
     receivers::{self, Labels, Prometheus, free_port, read_series},
     wait_for,
@@ -155,8 +155,7 @@ fn prometheus_scrapes_over_tls_with_a_password() {
 fn with_timestamps_prometheus_stores_the_time_of_measurement() {
     let (lab, port) = (Lab::new(), free_port());
     let mut page = lab.page(json!({ "send_timestamps": true }), port);
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let measured = i64::try_from(since.unwrap().as_millis()).unwrap() - 60_123;
+    let measured = now_ms() - 60_123;
     let mut batch = PerformanceBatchBuilder::new();
     let labels = [("resource_type", "disk")];
     batch.series("iops", labels, [(measured, 1.5)]).unwrap();

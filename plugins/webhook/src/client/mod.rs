@@ -6,14 +6,12 @@
 mod idempotency_key;
 mod signature;
 
-use std::{
-    io::Write,
-    time::{Duration, SystemTime},
-};
+use std::{io::Write, time::Duration};
 
 use delfin_plugin_api::{
     Failure, Outcome,
     http::{Client, ClientSettings, ErrorKind, RequestBuilder},
+    time::now_ms,
 };
 use flate2::{Compression, write::GzEncoder};
 
@@ -112,8 +110,7 @@ impl WebhookClient {
         let Some(signer) = &self.signer else {
             return request;
         };
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let timestamp = now.unwrap_or_default().as_secs().to_string();
+        let timestamp = (now_ms() / 1000).to_string();
         request
             .header("x-delfin-timestamp", &timestamp)
             .header("x-delfin-signature", &signer.sign(&timestamp, body))
