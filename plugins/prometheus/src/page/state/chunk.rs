@@ -49,7 +49,7 @@ struct LabelBlock {
 }
 
 impl SeriesChunk {
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.samples.len()
     }
 
@@ -57,7 +57,7 @@ impl SeriesChunk {
         self.len() >= CAPACITY || self.labels.text.len() > MAX_TEXT_BYTES
     }
 
-    pub fn samples(&self) -> &[LatestSample] {
+    pub(crate) fn samples(&self) -> &[LatestSample] {
         &self.samples
     }
 
@@ -83,7 +83,7 @@ impl SeriesChunk {
     }
 
     /// The labels of the series at `slot`.
-    pub fn labels(&self, slot: usize) -> impl ExactSizeIterator<Item = &str> {
+    pub(crate) fn labels(&self, slot: usize) -> impl ExactSizeIterator<Item = &str> {
         let codes = self.labels.codes(slot);
         codes.iter().map(|&code| self.labels.label(code as usize))
     }
