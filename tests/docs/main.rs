@@ -452,7 +452,7 @@ fn every_test_and_file_that_the_architecture_names_exists() {
         }
         if word.ends_with(".rs") && word.contains('/') {
             let in_folder = |folder: &&str| root().join(folder).join(word).exists();
-            let found = ["", "host/src"].iter().any(|folder| in_folder(folder));
+            let found = ["", "host/src"].iter().any(in_folder);
             assert!(found, "no file `{word}`");
             files += 1;
         }

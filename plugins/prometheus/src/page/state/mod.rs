@@ -108,7 +108,7 @@ impl LatestSamples {
     }
 
     /// Removes expired series, and rewrites the state file when it has grown long or
-    /// could not be written. Does nothing until [`MAINTENANCE_MS`] have passed since
+    /// could not be written. Does nothing until `MAINTENANCE_MS` have passed since
     /// the last time. Returns whether the page has changed.
     pub fn maintain(&mut self, now: i64) -> bool {
         if (0..MAINTENANCE_MS).contains(&now.saturating_sub(self.maintained_ms)) {
