@@ -3,7 +3,7 @@
 //! A series has the form that the host's ingest API takes:
 //! `{"name":…,"labels":{…},"values":{"<ms>":number}}`. Rows are encoded in one
 //! pass without an allocation per point. However long a batch or a series is, about
-//! [`CHUNK`] bytes are in memory.
+//! `CHUNK` bytes are in memory.
 //!
 //! Knows nothing of files.
 
