@@ -154,7 +154,7 @@ fn a_disk_that_other_programs_fill_refuses_batches_and_loses_none() {
     host.wait_for_exporter(EXPORTER, "all that was taken", |exporter| {
         exporter["delivered"] == taken
     });
-    host.wait_for_log("disk is full, the journal's reserve was given up");
+    host.wait_for_log("disk is full, the reserve of the journal was released");
     disk.free();
     ingest_again(&host);
     host.wait_for_exporter(EXPORTER, "all", |exporter| {

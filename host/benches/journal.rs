@@ -10,10 +10,8 @@
 use std::sync::Arc;
 
 use delfin_host::batch::NewBatch;
-use delfin_host::batch_journal::{BatchJournal, ReadResult};
-use delfin_host::journal::{
-    self, Commit, CursorError, Durable, JournalLimits, Journals, Position, StartFrom,
-};
+use delfin_host::batch_journal::{BatchJournal, JournalReader, ReadResult};
+use delfin_host::journal::{self, Commit, JournalLimits, Journals, Position, StartFrom};
 use delfin_plugin_api::{Kind, Origin, sample};
 use divan::counter::ItemsCount;
 use tempfile::TempDir;
@@ -43,7 +41,7 @@ fn durable_appends_of_8_callers_with_exporters(bencher: divan::Bencher<'_, '_>, 
 fn bench(bencher: divan::Bencher<'_, '_>, callers: u64, exporters: u64) {
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let limits = JournalLimits {
-        gather: JournalLimits::GATHER,
+        max_commit_delay: JournalLimits::MAX_COMMIT_DELAY,
         max_bytes: 1 << 30,
         ..JournalLimits::unlimited()
     };
@@ -84,34 +82,21 @@ async fn accept(journal: Arc<BatchJournal>, times: u64) {
 
 /// Reads and commits each batch, as an exporter whose receiver answers at once.
 async fn deliver_all(journal: Arc<BatchJournal>, exporter: String) {
-    let backend = journal.backend();
-    let opened = backend.open_cursor(&exporter, StartFrom::Now).await;
-    let mut next = opened.unwrap().next.seq;
-    let mut head = backend.head();
-    let mut delivered = 0;
-    let mut in_progress: Option<Durable<(), CursorError>> = None;
+    let mut reader = JournalReader::new(&journal, &exporter, StartFrom::Now);
+    let mut next = reader.reopen().await.unwrap().next.seq;
+    let mut head = journal.backend().head();
     loop {
-        while let ReadResult::Batch(batch) = journal.read(next).await.unwrap() {
+        let mut delivered = 0;
+        while let ReadResult::Batch(batch) = reader.read(next).await.unwrap() {
             next = batch.seq.next();
             delivered += batch.header.items;
         }
-        if delivered > 0 && in_progress.is_none() {
-            let commit = Commit::delivered(Position::at(next), delivered);
-            in_progress = Some(backend.commit(&exporter, commit));
-            delivered = 0;
+        if delivered > 0 {
+            reader.commit(Commit::delivered(Position::at(next), delivered));
         }
         tokio::select! {
-            () = committed(&mut in_progress) => {}
+            committed = reader.committed() => committed.unwrap(),
             changed = head.changed() => if changed.is_err() { return },
         }
     }
-}
-
-/// Waits for the commit in progress; indefinitely without one.
-async fn committed(in_progress: &mut Option<Durable<(), CursorError>>) {
-    match in_progress {
-        Some(commit) => commit.await.unwrap(),
-        None => std::future::pending().await,
-    }
-    *in_progress = None;
 }

@@ -64,7 +64,7 @@ fn main() {
     let interval = Duration::from_secs(setting("SCHEDULE_INTERVAL", 60));
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let limits = JournalLimits {
-        gather: JournalLimits::GATHER,
+        max_commit_delay: JournalLimits::MAX_COMMIT_DELAY,
         max_age: Duration::ZERO,
         ..JournalLimits::unlimited()
     };

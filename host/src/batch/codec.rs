@@ -1,9 +1,9 @@
-//! A batch to the bytes that the journal keeps, and back.
+//! Encodes a batch to the payload of a record, and decodes it.
 //!
-//! One byte that names the format, then one zstd frame with an Arrow IPC stream
-//! in it. The frame carries a checksum, so a damaged byte is an error and never
-//! another number. Decoding validates everything it reads, allocates no more
-//! than [`MAX_BATCH_BYTES`], and copies no column: the columns are slices of the
+//! A payload is one byte for the format, and one zstd frame with an Arrow IPC
+//! stream. The frame has a checksum, so a damaged byte is an error and never a
+//! wrong value. Decoding validates everything that it reads, allocates at most
+//! [`MAX_BATCH_BYTES`], and copies no column: the columns are slices of the
 //! decompressed bytes.
 //!
 //! Knows nothing of what the columns mean.
@@ -17,61 +17,41 @@ use arrow_buffer::Buffer;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
 
-/// The most that a batch may take before it is compressed.
+/// The maximum size of a batch before compression: lengths in Arrow IPC are 32 bits.
 pub const MAX_BATCH_BYTES: usize = i32::MAX as usize;
 
-/// What the first byte says: zstd around an Arrow IPC stream.
+/// The first byte of the only format so far.
 const ARROW_ZSTD: u8 = 1;
 
-// The journal is written once for all exporters and the numbers in it hardly
-// compress: higher levels cost time and win little.
+// Values of metrics hardly compress: higher levels cost time and save little space.
 const ZSTD_LEVEL: i32 = 1;
 
 /// Why a batch could not be encoded or decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    /// The batch cannot be written as an Arrow IPC stream.
     #[error("cannot write the batch as an Arrow stream")]
     Write(#[source] ArrowError),
-    /// The compressor failed.
     #[error("cannot compress the batch")]
     Compress(#[source] io::Error),
-    /// More than [`MAX_BATCH_BYTES`].
-    #[error(
-        "the batch takes {bytes} bytes, at most {MAX_BATCH_BYTES} can be kept (make it smaller)"
-    )]
-    TooLarge {
-        /// What it takes.
-        bytes: usize,
-    },
-    /// Nothing to decode.
+    #[error("the batch has {bytes} bytes, at most {MAX_BATCH_BYTES} can be stored")]
+    TooLarge { bytes: usize },
     #[error("the stored batch is empty")]
     Empty,
-    /// Bytes of a format that this version does not know.
     #[error("the stored batch has format {found}, this host reads {ARROW_ZSTD} (use a newer host)")]
-    UnknownFormat {
-        /// What the first byte says.
-        found: u8,
-    },
-    /// The compressed bytes are damaged.
+    UnknownFormat { found: u8 },
     #[error("the stored batch is damaged")]
     Decompress(#[source] io::Error),
-    /// What was compressed is no Arrow IPC stream.
-    #[error("the stored batch is no valid Arrow stream")]
+    #[error("the stored batch is not a valid Arrow stream")]
     Read(#[source] ArrowError),
-    /// The stream does not hold exactly one batch.
-    #[error("the stored bytes hold {found} batches instead of one")]
-    Count {
-        /// How many it holds.
-        found: usize,
-    },
+    #[error("the stored payload has {found} batches instead of one")]
+    Count { found: usize },
 }
 
-/// The bytes of a batch.
+/// Encodes a batch.
 ///
 /// # Errors
 ///
-/// The batch is larger than [`MAX_BATCH_BYTES`], or memory ran out.
+/// The batch is larger than [`MAX_BATCH_BYTES`], or no memory is left.
 pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, CodecError> {
     let plain = write_stream(batch).map_err(CodecError::Write)?;
     if plain.len() > MAX_BATCH_BYTES {
@@ -80,7 +60,7 @@ pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, CodecError> {
     compress(&plain).map_err(CodecError::Compress)
 }
 
-/// The batch of these bytes.
+/// Decodes a batch.
 ///
 /// # Errors
 ///

@@ -50,7 +50,7 @@ impl JournalReader {
 
     /// Starts the commits that wait for others to share a transaction with.
     pub fn flush(&mut self) {
-        self.commits.hand_over();
+        self.commits.start();
     }
 
     /// Whether the last commit failed. Until a commit succeeds, nothing more

@@ -128,7 +128,7 @@ impl From<&JournalConfig> for journal::JournalLimits {
             min_free_bytes: config.min_free_bytes,
             retention: config.retention,
             orphan_ttl: Self::ORPHAN_TTL,
-            gather: Self::GATHER,
+            max_commit_delay: Self::MAX_COMMIT_DELAY,
         }
     }
 }

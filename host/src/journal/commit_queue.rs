@@ -1,8 +1,8 @@
-//! Commits on their way into the journal.
+//! Commits of one cursor on their way into the journal.
 //!
-//! One is under way at a time; what comes meanwhile is merged into the next, so
-//! that a fast exporter costs the journal few commits. Nothing is forgotten when
-//! the journal fails: it is handed over again.
+//! One commit is in progress at a time. Those that arrive meanwhile are merged
+//! into the next one, so that a fast exporter needs few transactions. When the
+//! journal fails, the commits stay and are tried again.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use super::{Commit, CursorError, Durable, Journal};
 pub struct CommitQueue {
     exporter: String,
     journal: Arc<dyn Journal>,
-    open: Option<Commit>,
-    under_way: Option<(Commit, Durable<(), CursorError>)>,
+    /// Merged from all commits that arrived since the one in progress.
+    waiting: Option<Commit>,
+    in_progress: Option<(Commit, Durable<(), CursorError>)>,
     failed: bool,
 }
 
@@ -21,90 +22,78 @@ impl CommitQueue {
         Self {
             exporter: exporter.to_owned(),
             journal: Arc::clone(journal),
-            open: None,
-            under_way: None,
+            waiting: None,
+            in_progress: None,
             failed: false,
         }
     }
 
-    /// Whether the journal did not take the last one: until it does, nothing
-    /// more should be added.
+    /// Whether the last commit failed. Until one succeeds, add no further commits.
     pub fn has_failed(&self) -> bool {
         self.failed
     }
 
-    /// Whether everything is settled.
+    /// Whether every commit is durable.
     pub fn is_idle(&self) -> bool {
-        self.open.is_none() && self.under_way.is_none()
+        self.waiting.is_none() && self.in_progress.is_none()
     }
 
-    /// Settles, soon.
+    /// Adds a commit, and starts it unless another one is in progress.
     pub fn add(&mut self, commit: Commit) {
-        self.open = Some(merged(self.open.take(), commit));
-        self.hand_over();
+        match &mut self.waiting {
+            Some(waiting) => waiting.merge(commit),
+            None => self.waiting = Some(commit),
+        }
+        self.start();
     }
 
-    /// Hands over what waits, unless something is under way.
-    pub fn hand_over(&mut self) {
-        if self.under_way.is_some() {
+    /// Starts the waiting commit unless another one is in progress.
+    pub fn start(&mut self) {
+        if self.in_progress.is_some() {
             return;
         }
-        if let Some(commit) = self.open.take() {
+        if let Some(commit) = self.waiting.take() {
             let durable = self.journal.commit(&self.exporter, commit.clone());
-            self.under_way = Some((commit, durable));
+            self.in_progress = Some((commit, durable));
         }
     }
 
-    /// Waits for what is under way; for ever if nothing is.
+    /// Waits for the commit in progress; never returns if none is. Safe to cancel.
     pub async fn progress(&mut self) -> Result<(), CursorError> {
-        let Some((_, durable)) = &mut self.under_way else {
+        let Some((_, durable)) = &mut self.in_progress else {
             return std::future::pending().await;
         };
-        let settled = durable.await;
-        self.failed = settled.is_err();
-        if let (Err(_), Some((commit, _))) = (&settled, self.under_way.take()) {
-            let later = self.open.take();
-            self.open = Some(match later {
-                Some(later) => merged(Some(commit), later),
-                None => commit,
-            });
-            return settled;
+        let committed = durable.await;
+        self.failed = committed.is_err();
+        let Some((mut commit, _)) = self.in_progress.take() else {
+            return committed;
+        };
+        if committed.is_err() {
+            // Put the failed commit back in front of the waiting one. It is not
+            // started here: the caller decides when to try again.
+            if let Some(later) = self.waiting.take() {
+                commit.merge(later);
+            }
+            self.waiting = Some(commit);
+            return committed;
         }
-        self.hand_over();
-        settled
+        self.start();
+        committed
     }
 
-    /// Waits until all is settled.
+    /// Waits until every commit is durable.
     pub async fn finish(&mut self) -> Result<(), CursorError> {
-        self.hand_over();
-        while self.under_way.is_some() {
+        self.start();
+        while self.in_progress.is_some() {
             self.progress().await?;
         }
         Ok(())
     }
 
-    /// Forgets what is not settled: the batches will be delivered again.
+    /// Discards the commits that are not durable. Their rows are delivered again.
     pub fn forget(&mut self) {
-        self.open = None;
-        self.under_way = None;
+        self.waiting = None;
+        self.in_progress = None;
         self.failed = false;
     }
-}
-
-fn merged(earlier: Option<Commit>, later: Commit) -> Commit {
-    let Some(mut all) = earlier else {
-        return later;
-    };
-    all.through = later.through;
-    all.delivered += later.delivered;
-    all.filtered += later.filtered;
-    all.dropped.extend(later.dropped);
-    all.dead_letters.extend(later.dead_letters);
-    all.ahead.extend(later.ahead);
-    // What was ahead may be passed by now; its items are counted above.
-    let through = (all.through.seq, all.through.row);
-    all.ahead
-        .retain(|span| (span.seq, span.first_row) >= through);
-    all.replayed.extend(later.replayed);
-    all
 }

@@ -1,136 +1,150 @@
-//! Items that a receiver will never take, kept until a person has seen to them.
+//! Dead letters: rows that a receiver never takes, kept until an operator replays
+//! or purges them.
 //!
-//! A letter stays counted as given up for ever, whatever becomes of it here. To
-//! replay one makes its items pending once more, until they are delivered or
-//! given up again; a letter that is being replayed is neither purged nor trimmed.
+//! The items of a dead letter stay in the count `dead_lettered`, even after it was
+//! delivered by a replay. While it is replayed, its items are accepted and pending
+//! a second time, and it is neither purged nor trimmed.
 //!
-//! Knows nothing of what a letter's payload means.
+//! Knows nothing of what a payload contains.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::Durable;
-use super::cursor::DeadLetter;
 use super::error::{CursorError, ReadError};
+use crate::batch::{Header, Seq};
 
-/// The number of a dead letter in its journal, never given twice.
+/// Rows of one batch that a receiver never takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The version of the plugin that rejected the rows.
+    pub plugin_version: String,
+    /// The header of the batch for these rows: see [`Header::for_part`].
+    pub header: Header,
+    /// The record that holds the batch.
+    pub seq: Seq,
+    /// Counted in that batch.
+    pub first_row: u64,
+    pub rows: u64,
+    /// The outcome code of the last attempt.
+    pub code: u32,
+    pub reason: String,
+    pub attempts: u64,
+    /// The first attempt, in milliseconds since the Unix epoch.
+    pub first_ms: i64,
+    /// The last attempt, in milliseconds since the Unix epoch.
+    pub last_ms: i64,
+    /// These rows alone, encoded.
+    pub payload: Vec<u8>,
+}
+
+/// Number of a dead letter in its journal; never reused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeadLetterId(pub u64);
 
 /// A dead letter as the journal holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredDeadLetter {
-    /// Its number.
     pub id: DeadLetterId,
-    /// Whose receiver did not take it.
     pub exporter: String,
-    /// What was kept. Its payload is left out, and empty, where letters are listed.
+    /// The payload is empty in lists.
     pub dead_letter: DeadLetter,
-    /// How many bytes the payload has.
+    /// Size of the payload.
     pub bytes: u64,
-    /// Since when it is being replayed, in milliseconds since 1970.
+    /// Since when it is replayed, in milliseconds since the Unix epoch.
     pub replayed_ms: Option<i64>,
 }
 
-/// Which dead letters: those that fit everything that is said.
+/// Selects the dead letters that match every field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterFilter {
-    /// Of this exporter alone.
     pub exporter: Option<String>,
-    /// Given up at or after this time, in milliseconds since 1970.
+    /// Last attempted at or after this time, in milliseconds since the Unix epoch.
     pub since_ms: Option<i64>,
-    /// With this somewhere in the reason, in whatever case.
+    /// Part of the reason, in upper or lower case.
     pub reason: Option<String>,
-    /// Of these numbers; of any, if there are none.
+    /// Empty: any.
     pub ids: Vec<DeadLetterId>,
-    /// So many at most, the oldest of them.
+    /// At most this many, the oldest first.
     pub limit: Option<u64>,
 }
 
-/// How many letters, and how much is in them.
+/// The number of dead letters and their content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterCount {
-    /// Letters.
     pub dead_letters: u64,
-    /// Their items.
     pub items: u64,
-    /// Bytes of their payloads.
+    /// Size of the payloads.
     pub bytes: u64,
 }
 
-/// How many dead letters an exporter may have.
+/// How many dead letters of an exporter are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeadLetterLimits {
-    /// Bytes of their payloads.
+    /// Size of the payloads.
     pub max_bytes: u64,
-    /// How long one is kept after it was given up.
+    /// Time since the last attempt.
     pub max_age: Duration,
 }
 
-/// What became of a letter that was being replayed.
+/// The end of a dead letter's replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterCommit {
-    /// Which one.
     pub id: DeadLetterId,
-    /// What became of it.
     pub disposition: DeadLetterDisposition,
 }
 
 /// How a replay ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeadLetterDisposition {
-    /// The receiver has it: the letter goes.
+    /// The dead letter is deleted.
     Delivered,
-    /// It was given up once more: the letter stays, with what is known now.
+    /// The dead letter stays, with these values.
     DeadLettered {
-        /// The outcome code.
         code: u32,
-        /// Why, in words.
         reason: String,
-        /// The version of the plugin that gave up on it.
         plugin_version: String,
-        /// How often it was tried, the times before included.
+        /// Includes those before the replay.
         attempts: u64,
-        /// When it was last tried, in milliseconds since 1970.
         last_ms: i64,
     },
 }
 
 /// The dead letters of one journal. Reads block, as those of the journal do.
 pub trait DeadLetterStore: Send + Sync {
-    /// The letters, the oldest first, without their payloads.
+    /// The matching dead letters, the oldest first, without their payloads.
     fn dead_letters(&self, which: &DeadLetterFilter) -> Result<Vec<StoredDeadLetter>, ReadError>;
 
-    /// One letter, with its payload.
+    /// One dead letter, with its payload.
     fn dead_letter(&self, id: DeadLetterId) -> Result<Option<StoredDeadLetter>, ReadError>;
 
-    /// Asks for letters to be delivered once more; says what is under way by this.
-    /// Those that were being replayed already are not among them.
+    /// Starts the replay of the matching dead letters that are not replayed yet,
+    /// and counts them.
     fn replay_dead_letters(
         &self,
         which: &DeadLetterFilter,
     ) -> Durable<DeadLetterCount, CursorError>;
 
-    /// Forgets letters for good; says what is gone. Those being replayed stay.
+    /// Deletes the matching dead letters that are not replayed, and counts them.
     fn purge_dead_letters(&self, which: &DeadLetterFilter)
     -> Durable<DeadLetterCount, CursorError>;
 
-    /// Forgets an exporter's oldest letters as its limits ask; says what is gone.
-    /// Those being replayed stay.
+    /// Deletes the oldest dead letters of an exporter until its limits hold, and
+    /// counts them. Dead letters in replay stay.
     fn trim_dead_letters(
         &self,
         exporter: &str,
         limits: &DeadLetterLimits,
     ) -> Durable<DeadLetterCount, CursorError>;
 
-    /// The next letter after a number that an exporter is to deliver once more, with its payload.
+    /// The first dead letter after an id that an exporter is to replay, with its payload.
     fn next_replayed_dead_letter(
         &self,
         exporter: &str,
         after: DeadLetterId,
     ) -> Result<Option<StoredDeadLetter>, ReadError>;
 
-    /// What is held of an exporter now.
+    /// Counts the dead letters of an exporter.
     fn dead_letter_totals(&self, exporter: &str) -> Result<DeadLetterCount, ReadError>;
 }
 
@@ -141,7 +155,7 @@ impl fmt::Display for DeadLetterId {
 }
 
 impl DeadLetterCount {
-    /// ItemCounts one more letter.
+    /// Adds one dead letter.
     pub(super) const fn add(&mut self, items: u64, bytes: u64) {
         self.dead_letters += 1;
         self.items += items;

@@ -1,7 +1,7 @@
 //! The lock on the state folder: one host at a time.
 //!
-//! The kernel lets go of it when the host ends, however it ends. The process
-//! number in the file is for the message alone.
+//! The kernel releases it when the host process ends. The process id in the file
+//! is for messages only.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
@@ -16,7 +16,7 @@ pub(super) struct StateLock {
 }
 
 impl StateLock {
-    /// Takes the lock, or says who has it.
+    /// Takes the lock. The error names the process that has it.
     pub(super) fn take(folder: &Path) -> Result<Self, OpenError> {
         let path = folder.join("lock");
         let unusable = |source| OpenError::Folder {
@@ -32,10 +32,9 @@ impl StateLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let pid = fs::read_to_string(&path).unwrap_or_default();
                 return Err(OpenError::InUse {
                     path: folder.to_path_buf(),
-                    pid: pid.trim().to_owned(),
+                    pid: read_pid(&path),
                 });
             }
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
@@ -47,15 +46,17 @@ impl StateLock {
     }
 }
 
-/// Who has the folder: the number of a process; nobody, if no host runs on it.
+/// The id of the host process that uses the folder; `None` if no host does.
 pub(super) fn holder(folder: &Path) -> Option<String> {
     let path = folder.join("lock");
     let file = File::open(&path).ok()?;
     match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => {
-            let pid = fs::read_to_string(&path).unwrap_or_default();
-            Some(pid.trim().to_owned())
-        }
+        Err(TryLockError::WouldBlock) => Some(read_pid(&path)),
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
+}
+
+fn read_pid(path: &Path) -> String {
+    let pid = fs::read_to_string(path).unwrap_or_default();
+    pid.trim().to_owned()
 }

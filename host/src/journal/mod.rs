@@ -1,15 +1,18 @@
-//! The journal: every accepted batch, durable, once, whatever the number of exporters.
+//! The journal: a durable log of batches, written once for all exporters.
 //!
-//! A journal is a sequence of numbered records; each exporter has a cursor in one
-//! journal. A batch is acknowledged once it is durable, a cursor moves only by a
-//! commit, and a record goes when every cursor has passed it. For each
-//! exporter, every accepted item is one of delivered, dead-lettered, dropped,
-//! filtered or pending, at every moment.
+//! A journal is a sequence of numbered records, and each exporter has a cursor in
+//! one journal. `append` completes when the batch is durable. A cursor advances only
+//! by a commit, which gives a disposition to every item that it passes. A record is
+//! deleted only after every cursor has passed it. At every moment, each accepted
+//! item of an exporter is exactly one of delivered, dead-lettered, dropped, filtered
+//! or pending.
 //!
-//! Knows nothing of plugins, of Arrow or of the network. [`Journal`] is free of
-//! the store's types, so that another store can take its place.
+//! Knows nothing of plugins, Arrow or the network. [`Journal`] does not show the
+//! types of SQLite, so that another store can implement it.
 
+mod commit;
 mod commit_queue;
+mod counts;
 mod cursor;
 mod dead_letters;
 mod error;
@@ -31,168 +34,166 @@ use uuid::Uuid;
 
 use crate::batch::Seq;
 
+pub use commit::Commit;
 pub use commit_queue::CommitQueue;
-pub use cursor::{
-    Backlog, Commit, Cursor, DeadLetter, DroppedItems, ItemCounts, Position, RowSpan, StartFrom,
-};
+pub use counts::{Backlog, DroppedItems, ItemCounts};
+pub use cursor::{Cursor, Position, RowSpan, StartFrom};
 pub use dead_letters::{
-    DeadLetterCommit, DeadLetterCount, DeadLetterDisposition, DeadLetterFilter, DeadLetterId,
-    DeadLetterLimits, DeadLetterStore, StoredDeadLetter,
+    DeadLetter, DeadLetterCommit, DeadLetterCount, DeadLetterDisposition, DeadLetterFilter,
+    DeadLetterId, DeadLetterLimits, DeadLetterStore, StoredDeadLetter,
 };
 pub use error::{AppendError, CursorError, OpenError, ReadError};
 pub use record::{BatchInfo, BatchState, NewRecord, Receipt, Record};
 
-/// An answer that comes once the change is durable.
+/// The result of a change, available once the change is durable.
 ///
-/// The change is under way when the call returns: changes of one caller are
-/// made in the order of the calls, and to drop the future takes none back.
+/// The change is in progress when the call returns: changes of one caller are made
+/// in the order of the calls, and dropping the future does not cancel the change.
 pub type Durable<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 /// One journal.
 ///
-/// A cursor whose name begins with `:` is the host's own. It holds records as
-/// any other does, but is no exporter's: where exporters are listed it is not
-/// among them, and records are kept for a first exporter as if it were not there.
+/// A cursor whose name begins with `:` belongs to the host, not to an exporter. It
+/// holds records like any other cursor. Lists of exporters do not include it, and a
+/// journal with no other cursor keeps records for the first exporter to come.
 ///
-/// Reads block for as long as a read from the disk takes, and hold nothing
-/// once they have returned.
+/// Reads block while the disk is read, and hold nothing after they return.
 pub trait Journal: DeadLetterStore {
-    /// Appends a batch. A batch, or a key, that was there before is answered with its first receipt.
+    /// Appends a batch. If the journal has the batch id or the key already, the
+    /// result is the receipt of the first append.
     fn append(
         &self,
         record: NewRecord,
         idempotency_key: Option<String>,
     ) -> Durable<Receipt, AppendError>;
 
-    /// The exporter's cursor, made now if it has none.
+    /// Opens the cursor of an exporter, and creates a missing one.
     ///
-    /// A record that no cursor needs goes soon: cursors that start from the
-    /// earliest record are opened before the others.
+    /// Records that no cursor needs are deleted soon. Open the cursors that start at
+    /// the earliest record before the others.
     fn open_cursor(&self, exporter: &str, start: StartFrom) -> Durable<Cursor, CursorError>;
 
-    /// Moves a cursor: dead letters, counts and position change together or not at all.
+    /// Advances a cursor: position, counts and dead letters change together or not
+    /// at all.
     ///
-    /// The answer may come a moment later than it could, so that moving cursors
-    /// costs few commits. Whoever has more to deliver goes on meanwhile.
+    /// The journal may delay the commit to share a transaction with others. Continue
+    /// to deliver meanwhile.
     fn commit(&self, exporter: &str, commit: Commit) -> Durable<(), CursorError>;
 
-    /// Moves a cursor on to a record, and drops what it passes that is not
-    /// settled, for a limit; says how many items that is.
+    /// Advances a cursor to a record, and drops the items without a disposition
+    /// before it because of a limit. The result is the number of dropped items.
     fn drop_before(&self, exporter: &str, end: Seq, limit: &str) -> Durable<u64, CursorError>;
 
-    /// Moves a cursor back to the first record that is held and was accepted at
-    /// or after a time; says how many items are asked for once more. Rows that
-    /// are settled ahead of the cursor stay settled.
+    /// Moves a cursor back to the first record that was accepted at or after a time.
+    /// The result is the number of items that become pending again. Rows that were
+    /// committed ahead of the cursor stay committed.
     fn replay(&self, exporter: &str, since_ms: i64) -> Durable<u64, CursorError>;
 
-    /// Tells which exporters are configured. Cursors of others are unused from
-    /// now on, and removed after a while; those that are back are used again.
-    /// Before this was told, no cursor is removed.
+    /// Sets the configured exporters. Cursors of other exporters become unused, and
+    /// are removed after [`JournalLimits::orphan_ttl`]. Before the first call, no
+    /// cursor is removed.
     fn set_configured(&self, exporters: Vec<String>) -> Durable<(), CursorError>;
 
-    /// Removes a cursor with its counts and dead letters; says whether it was there.
+    /// Removes a cursor with its counts and dead letters. False: no such cursor.
     fn remove_cursor(&self, exporter: &str) -> Durable<bool, CursorError>;
 
-    /// Notes what went wrong at an exporter.
+    /// Stores the last error of an exporter.
     fn record_error(&self, exporter: &str, message: &str) -> Durable<(), CursorError>;
 
-    /// The first record at or after a number.
+    /// The first record at or after a sequence number.
     fn read(&self, from: Seq) -> Result<Option<Record>, ReadError>;
 
-    /// What became of an exporter's items; nothing if it has no cursor here.
+    /// The counts of an exporter; `None` without a cursor.
     fn counts(&self, exporter: &str) -> Result<Option<ItemCounts>, ReadError>;
 
-    /// What waits for an exporter; nothing if it has no cursor here. Cheap: it is asked every second.
+    /// The backlog of an exporter; `None` without a cursor. Cheap enough to ask for
+    /// every second.
     fn backlog(&self, exporter: &str) -> Result<Option<Backlog>, ReadError>;
 
-    /// The record before which at least so many bytes of the oldest records are
-    /// held: a cursor moved there no longer stands in the way of freeing them.
+    /// The first record with at least `bytes` bytes of records before it: when every
+    /// cursor is there, that many bytes can be deleted.
     fn seq_after_bytes(&self, bytes: u64) -> Result<Seq, ReadError>;
 
-    /// The first record held that was accepted at or after a time; the next one
-    /// to come if there is none. Where the clock was set back, one nearby.
+    /// The first record that was accepted at or after a time, or the next record to
+    /// come. If the clock was set back, the result is near that record.
     fn seq_since(&self, accepted_ms: i64) -> Result<Seq, ReadError>;
 
-    /// The exporters' cursors by name, those of exporters that are no longer configured too.
+    /// The cursors of exporters by name, including those of exporters that are no
+    /// longer configured.
     fn cursors(&self) -> Result<Vec<Cursor>, ReadError>;
 
-    /// What became of a batch; nothing once it is pruned.
+    /// A batch and its state at each exporter; `None` after it was pruned.
     fn batch(&self, batch_id: Uuid) -> Result<Option<BatchInfo>, ReadError>;
 
-    /// What the journal holds and has done.
     fn stats(&self) -> Result<JournalStats, ReadError>;
 
-    /// The last number given; it changes after each commit that appended.
+    /// The sequence number of the newest record. It changes after each transaction
+    /// that appended records.
     fn head(&self) -> watch::Receiver<Seq>;
 
-    /// A number that changes after each commit that settled something.
+    /// A number that changes after each transaction that changed a cursor.
     fn commits(&self) -> watch::Receiver<u64>;
 
-    /// Finishes what it was asked so far, and refuses the rest. Blocks until that is durable.
+    /// Finishes the changes in progress, and rejects later ones. Blocks until they
+    /// are durable.
     fn close(&self);
 }
 
-/// What a journal holds, and what it has done since the host started.
+/// What a journal holds, and its activity since the host started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalStats {
-    /// Records held.
     pub records: u64,
-    /// Bytes of their payloads.
+    /// Size of the payloads of these records.
     pub bytes: u64,
-    /// Of these, the bytes of records that a cursor has still to pass. The others
-    /// give way as soon as there is no room.
+    /// The part of `bytes` that a cursor has still to pass. The other records are
+    /// deleted as soon as their room is needed.
     pub needed_bytes: u64,
-    /// Bytes that they may have.
     pub max_bytes: u64,
-    /// Size of the file, room for reuse included.
+    /// Size of the file, including free pages.
     pub file_bytes: u64,
-    /// When the oldest record held was accepted, in milliseconds since 1970.
+    /// When the oldest record was accepted, in milliseconds since the Unix epoch.
     pub oldest_accepted_ms: Option<i64>,
-    /// What is free on the disk, if the system says so.
+    /// Free space on the disk, if the system reports it.
     pub free_disk_bytes: Option<u64>,
-    /// Commits made, each of them synced to the disk.
+    /// SQLite transactions, each synced to the disk.
     pub transactions: u64,
-    /// The time that they took.
     pub transaction_time: Duration,
-    /// Commits that failed.
     pub failed_transactions: u64,
-    /// Batches appended.
+    /// Appended batches.
     pub appended: u64,
-    /// Batches refused for want of room.
+    /// Batches rejected because the journal or the disk was full.
     pub refused: u64,
-    /// Records that every cursor had passed and that were deleted.
+    /// Deleted records.
     pub pruned: u64,
 }
 
 /// How much the journal may hold, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalLimits {
-    /// Bytes of payload in all journals.
+    /// Size of the payloads, of both journals together.
     pub max_bytes: u64,
-    /// How long a record is held that no cursor needs, when the journal has no cursor.
+    /// How long a record is kept while the journal has no cursor of an exporter.
     pub max_age: Duration,
-    /// What must stay free on the disk.
+    /// Bytes of the disk that appends leave free.
     pub min_free_bytes: u64,
-    /// How long a record is held after it was accepted though every cursor has
-    /// passed it, so that it can be replayed and the state of its batch asked
-    /// for. It gives way at once when the journal or the disk is full.
+    /// How long a record is kept after it was accepted although every cursor has
+    /// passed it, for replays and for `GET /v1/batches`. It is deleted earlier when
+    /// the journal or the disk is full.
     pub retention: Duration,
-    /// How long the cursor of an exporter is kept that is no longer configured.
+    /// How long the cursor of an exporter that is no longer configured is kept.
     pub orphan_ttl: Duration,
-    /// How long a delivery may wait at most to be committed together with others.
-    pub gather: Duration,
+    /// The longest time that a commit is delayed to share a transaction.
+    pub max_commit_delay: Duration,
 }
 
-/// The host's journals, and its lock on the folder that they are in.
+/// The journals of the host, and its lock on their folder.
 pub struct Journals {
-    /// The journal of performance batches.
     pub performance: Arc<dyn Journal>,
-    /// The journal of alert batches.
     pub alerts: Arc<dyn Journal>,
     _lock: lock::StateLock,
 }
 
-/// Opens both journals in a folder, which is made if it is missing.
+/// Opens both journals in a folder. Creates a missing folder.
 pub fn open(state_dir: &Path, limits: &JournalLimits) -> Result<Journals, OpenError> {
     let unusable = |source| OpenError::Folder {
         path: state_dir.to_path_buf(),
@@ -200,8 +201,9 @@ pub fn open(state_dir: &Path, limits: &JournalLimits) -> Result<Journals, OpenEr
     };
     make_private_folder(state_dir).map_err(unusable)?;
     let lock = lock::StateLock::take(state_dir)?;
-    // Alerts have room of their own, which no flood of performance can take, in
-    // the journal and on the disk.
+    // Alerts have an eighth of the bytes for themselves, so that performance batches
+    // cannot use it up. They may also use the disk further than performance batches,
+    // so that they are the last to be rejected.
     let alerts = JournalLimits {
         max_bytes: limits.max_bytes / 8,
         min_free_bytes: limits.min_free_bytes / 2,
@@ -220,21 +222,20 @@ pub fn open(state_dir: &Path, limits: &JournalLimits) -> Result<Journals, OpenEr
         )?),
         _lock: lock,
     };
-    // A file's name is durable only once its folder is.
+    // A new file survives a crash only if its folder was synced too.
     File::open(state_dir)
         .and_then(|folder| folder.sync_all())
         .map_err(unusable)?;
     Ok(journals)
 }
 
-/// Which process has a state folder, if a host runs on it.
+/// The id of the host process that uses a state folder, if any.
 #[must_use]
 pub fn holder(state_dir: &Path) -> Option<String> {
     lock::holder(state_dir)
 }
 
 impl Journals {
-    /// The journal for batches of a kind.
     #[must_use]
     pub fn of(&self, kind: Kind) -> &Arc<dyn Journal> {
         match kind {
@@ -247,10 +248,10 @@ impl Journals {
 impl JournalLimits {
     /// The value of `orphan_ttl` in a running host.
     pub const ORPHAN_TTL: Duration = Duration::from_hours(24);
-    /// The value of `gather` in a running host.
-    pub const GATHER: Duration = Duration::from_millis(200);
+    /// The value of `max_commit_delay` in a running host.
+    pub const MAX_COMMIT_DELAY: Duration = Duration::from_millis(200);
 
-    /// JournalLimits that a test or a benchmark never reaches: it sets those that it needs.
+    /// Limits that a test or a benchmark never reaches: it sets those that it needs.
     ///
     /// The defaults of a running host are those of the configuration.
     #[must_use]
@@ -261,7 +262,7 @@ impl JournalLimits {
             min_free_bytes: 0,
             retention: Duration::ZERO,
             orphan_ttl: Self::ORPHAN_TTL,
-            gather: Duration::ZERO,
+            max_commit_delay: Duration::ZERO,
         }
     }
 }
@@ -282,7 +283,7 @@ mod tests {
     use crate::batch::Header;
 
     #[test]
-    fn a_second_host_is_refused_and_told_who_has_the_folder() {
+    fn a_second_host_is_refused_and_learns_which_process_uses_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let state_dir = folder.path().join("state");
         let journals = open(&state_dir, &JournalLimits::unlimited()).unwrap();
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_is_for_the_host_alone() {
+    fn only_the_user_of_the_host_can_read_the_state_folder() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let state_dir = folder.path().join("made").join("state");
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn alerts_have_room_of_their_own() {
+    fn alerts_have_an_eighth_of_the_bytes() {
         let folder = tempfile::tempdir().unwrap();
         let journals = open(
             folder.path(),
@@ -328,7 +329,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn alerts_are_shed_last_when_the_disk_fills() {
+    async fn alerts_are_accepted_longer_than_performance_batches_when_the_disk_fills() {
         let folder = tempfile::tempdir().unwrap();
         let limits = JournalLimits {
             min_free_bytes: 1 << 60,

@@ -1,13 +1,12 @@
-//! What a journal holds: records, each an encoded batch under a number.
+//! What a journal holds: numbered records, each with an encoded batch.
 //!
-//! A payload is opaque here: whoever appends it has encoded it, and whoever
-//! reads it decodes it.
+//! A payload is opaque to the journal: its caller encodes and decodes it.
 
 use uuid::Uuid;
 
 use crate::batch::{Header, Seq};
 
-/// A record on its way into the journal.
+/// A record to append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRecord {
     pub header: Header,
@@ -28,42 +27,35 @@ pub struct Record {
     pub payload: Vec<u8>,
 }
 
-/// The journal's word that a batch is durable.
+/// Confirms that a batch is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The number that the batch got.
     pub seq: Seq,
-    /// The batch that is durable: of a repeated append, the first one's.
+    /// The id of the durable batch: for a repeated append, the id of the first one.
     pub batch_id: Uuid,
-    /// How many items it holds.
     pub items: u64,
-    /// Whether this batch, or another under the same key, was there before.
+    /// The journal had this batch, or another one with the same idempotency key.
     pub repeated: bool,
 }
 
-/// What became of a batch that the journal still holds.
+/// A batch that the journal still holds, and its state at each exporter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchInfo {
-    /// Its number.
     pub seq: Seq,
-    /// How many rows it has.
     pub rows: u64,
-    /// How many items it holds.
     pub items: u64,
-    /// When it was accepted, in milliseconds since 1970.
+    /// Milliseconds since the Unix epoch.
     pub accepted_ms: i64,
-    /// What each exporter did with it, in the order of their names; an exporter
-    /// that started after the batch is not among them.
+    /// By name. Exporters whose cursor started after the batch are not included.
     pub exporters: Vec<BatchState>,
 }
 
-/// What became of a batch at one exporter.
+/// The state of a batch at one exporter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchState {
-    /// The exporter's name.
     pub exporter: String,
-    /// Whether the exporter is done with every row of the batch.
+    /// Every row of the batch has its disposition.
     pub committed: bool,
-    /// How many of its items are among the exporter's dead letters.
+    /// Items of the batch in dead letters of the exporter.
     pub dead_lettered: u64,
 }

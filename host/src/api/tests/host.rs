@@ -74,7 +74,7 @@ impl Host {
         let runtime = Runtime::new().unwrap();
         let limits = JournalLimits {
             min_free_bytes: 0,
-            gather: Duration::ZERO,
+            max_commit_delay: Duration::ZERO,
             ..JournalLimits::from(&journal)
         };
         let backends = journal::open(folder.path(), &limits).unwrap();

@@ -1,8 +1,8 @@
-//! Reading an Arrow IPC stream whose bytes nobody has vouched for.
+//! Reads an Arrow IPC stream from an untrusted source.
 //!
-//! The columns of the batches are slices of the bytes, validated, and no length
-//! that the stream claims is believed before it was compared with what is there:
-//! no input costs more than a small multiple of its size, and none unwinds.
+//! The columns of the batches are slices of the input. Every length in the stream
+//! is compared with the size of the input before it is used, so no input allocates
+//! more than a small multiple of its size, and no input panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,7 +11,7 @@ use arrow_buffer::Buffer;
 use arrow_ipc::{Message, MessageHeader, reader::StreamDecoder, root_as_message};
 use arrow_schema::ArrowError;
 
-// What a message of the current format begins with; older ones lack it.
+// The first bytes of a message in the current format. Older formats do not have them.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// The batches of a whole stream.
@@ -21,11 +21,11 @@ const CONTINUATION: [u8; 4] = [0xff; 4];
 /// The bytes are no valid stream, it is cut off, or its buffers are compressed.
 pub(crate) fn read(bytes: Buffer) -> Result<Vec<RecordBatch>, ArrowError> {
     check_envelopes(&bytes)?;
-    // The checks above do not know the types. Where a buffer's length does not
-    // divide by the size of what is in it, the Arrow reader panics; a stranger's
-    // request must not take more with it than itself.
+    // These checks do not know the column types. If the length of a buffer is not a
+    // multiple of its element size, the Arrow reader panics. Such a request must fail
+    // alone.
     catch_unwind(AssertUnwindSafe(|| decode(bytes)))
-        .unwrap_or_else(|_| Err(broken("the reader gave up on it")))
+        .unwrap_or_else(|_| Err(broken("the reader failed on it")))
 }
 
 fn decode(mut bytes: Buffer) -> Result<Vec<RecordBatch>, ArrowError> {
@@ -41,8 +41,8 @@ fn decode(mut bytes: Buffer) -> Result<Vec<RecordBatch>, ArrowError> {
     Ok(batches)
 }
 
-/// Walks the messages of the stream and compares each buffer that they name
-/// with the body that it lies in: the Arrow reader slices without asking.
+/// Compares each buffer of each message with the body that contains it. The Arrow
+/// reader slices the body without this check.
 fn check_envelopes(mut rest: &[u8]) -> Result<(), ArrowError> {
     while let Some(envelope) = Envelope::next(rest)? {
         let message = root_as_message(envelope.message).map_err(broken)?;
@@ -56,7 +56,7 @@ fn check_envelopes(mut rest: &[u8]) -> Result<(), ArrowError> {
     Ok(())
 }
 
-/// One message without its body, and everything after it.
+/// One message without its body, and the rest of the stream.
 struct Envelope<'a> {
     message: &'a [u8],
     after: &'a [u8],

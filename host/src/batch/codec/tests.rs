@@ -26,7 +26,7 @@ fn check(batch: &RecordBatch) -> RecordBatch {
 }
 
 #[test]
-fn a_batch_comes_back_with_its_schema_and_its_dictionaries() {
+fn a_batch_is_decoded_with_its_schema_and_its_dictionaries() {
     let decoded = check(&series(5));
     let DataType::Map(entries, _) = decoded.column(1).data_type() else {
         panic!("labels are a map");
@@ -39,7 +39,7 @@ fn a_batch_comes_back_with_its_schema_and_its_dictionaries() {
 }
 
 #[test]
-fn alerts_with_absent_columns_come_back() {
+fn alerts_with_absent_columns_are_decoded_unchanged() {
     let mut batch = AlertBatchBuilder::new();
     for texts in [
         &[("alert_id", "1"), ("rack", "7")][..],
@@ -55,35 +55,35 @@ fn alerts_with_absent_columns_come_back() {
 }
 
 #[test]
-fn an_empty_batch_comes_back_empty() {
+fn an_empty_batch_is_decoded_as_an_empty_batch() {
     check(&series(0));
     check(AlertBatchBuilder::new().build().as_arrow());
 }
 
 #[test]
-fn a_slice_comes_back_as_that_slice() {
+fn a_slice_is_decoded_as_that_slice() {
     for (start, rows) in [(0, 2), (3, 4), (9, 1), (5, 0)] {
         check(&series(10).slice(start, rows));
     }
 }
 
 #[test]
-fn a_slice_takes_the_bytes_of_its_rows_only() {
+fn a_slice_is_encoded_without_the_other_rows() {
     let whole = series(1000);
     let slice = encode(&whole.slice(500, 1)).unwrap().len();
     assert!(slice < encode(&whole).unwrap().len() / 2, "{slice}");
 }
 
 #[test]
-fn no_damaged_byte_passes_for_a_batch() {
+fn a_damaged_byte_is_an_error_or_changes_nothing() {
     let batch = series(20);
     let bytes = encode(&batch).unwrap();
     for at in 0..bytes.len() {
         for bit in [0x01, 0x10, 0x80] {
             let mut damaged = bytes.clone();
             damaged[at] ^= bit;
-            // A bit of the frame's header may mean nothing to a reader; what comes
-            // out must be what went in.
+            // Some bits of the frame header have no meaning. With such a bit changed, the
+            // decoded batch must be the encoded one.
             if let Ok(decoded) = decode(&damaged) {
                 assert_eq!(decoded, batch, "byte {at}");
             }
@@ -100,7 +100,7 @@ fn a_cut_off_batch_is_an_error_at_every_length() {
 }
 
 #[test]
-fn another_format_is_named() {
+fn the_error_for_an_unknown_format_names_both_formats() {
     let mut bytes = encode(&series(1)).unwrap();
     bytes[0] = 9;
     let wanted = "the stored batch has format 9, this host reads 1 (use a newer host)";
@@ -112,13 +112,13 @@ fn another_format_is_named() {
 }
 
 #[test]
-fn a_stream_that_holds_no_single_batch_is_an_error() {
+fn a_stream_with_no_batch_or_several_is_an_error() {
     let batch = series(1);
     for count in [0, 2] {
         let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
         (0..count).for_each(|_| writer.write(&batch).unwrap());
         let bytes = compress(&writer.into_inner().unwrap()).unwrap();
-        let wanted = format!("the stored bytes hold {count} batches instead of one");
+        let wanted = format!("the stored payload has {count} batches instead of one");
         assert_eq!(decode(&bytes).unwrap_err().to_string(), wanted);
     }
 }
@@ -131,7 +131,7 @@ fn decoded_columns_share_the_decompressed_bytes() {
 }
 
 #[test]
-fn no_damaged_stream_unwinds_out_of_the_reader() {
+fn a_damaged_stream_never_panics() {
     let stream = write_stream(&series(20)).unwrap();
     let mut refused = 0;
     for at in 0..stream.len() {
@@ -145,7 +145,7 @@ fn no_damaged_stream_unwinds_out_of_the_reader() {
 }
 
 #[test]
-fn a_cut_off_stream_never_passes_for_the_batch() {
+fn a_cut_off_stream_is_never_read_as_the_batch() {
     let batch = series(20);
     let stream = write_stream(&batch).unwrap();
     let end_marker = 8;
@@ -157,7 +157,7 @@ fn a_cut_off_stream_never_passes_for_the_batch() {
 }
 
 #[test]
-fn a_column_of_another_kind_is_kept_too() {
+fn a_column_of_an_unknown_type_is_decoded_unchanged() {
     let column = Arc::new(Int64Array::from(vec![Some(1), None])) as ArrayRef;
     check(&RecordBatch::try_from_iter([("later", column)]).unwrap());
 }

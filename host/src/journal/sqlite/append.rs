@@ -1,21 +1,22 @@
-//! Appending one record, or finding that it is there already.
+//! Appends a record, unless the journal has it already.
 
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params, params};
 
 use super::super::error::AppendError;
 use super::super::record::{NewRecord, Receipt};
-use super::work::Work;
+use super::transaction::WriteTransaction;
 use crate::batch::Seq;
 
-/// Appends a record unless it, or its key, is there already.
+/// Appends a record. If the journal has its key or its batch id, the result is the
+/// receipt of the first append. A key is found even while the journal is full.
 pub(super) fn append(
-    work: &mut Work<'_>,
+    tx: &mut WriteTransaction<'_>,
     record: &NewRecord,
     key: Option<&str>,
 ) -> rusqlite::Result<Result<Receipt, AppendError>> {
     if let Some(key) = key
-        && let Some(first) = first_receipt(
-            work.tx.prepare_cached(
+        && let Some(first) = find_receipt(
+            tx.connection.prepare_cached(
                 "SELECT seq, batch_id, items FROM idempotency_keys WHERE key = ?1",
             )?,
             [key],
@@ -24,18 +25,18 @@ pub(super) fn append(
         return Ok(Ok(first));
     }
     let bytes = record.payload.len() as u64;
-    if let Err(refused) = work.admit(bytes)? {
+    if let Err(refused) = tx.admit(bytes)? {
         return Ok(Err(refused));
     }
-    let Some(seq) = insert(work, record)? else {
-        let there = work
-            .tx
+    let Some(seq) = insert(tx, record)? else {
+        let existing = tx
+            .connection
             .prepare_cached("SELECT seq, batch_id, items FROM batches WHERE batch_id = ?1")?;
-        // The constraint that refused the record has just named this one.
-        let first = first_receipt(there, [record.header.batch_id])?;
+        // The unique constraint has just found this record, so it exists.
+        let first = find_receipt(existing, [record.header.batch_id])?;
         return first.map(Ok).ok_or(rusqlite::Error::QueryReturnedNoRows);
     };
-    work.count(seq, record.header.items, bytes);
+    tx.count_appended(seq, record.header.items, bytes);
     let receipt = Receipt {
         seq: Seq(seq),
         batch_id: record.header.batch_id,
@@ -43,15 +44,20 @@ pub(super) fn append(
         repeated: false,
     };
     if let Some(key) = key {
-        remember(work.tx, key, record, &receipt)?;
+        insert_key(tx.connection, key, record, &receipt)?;
     }
     Ok(Ok(receipt))
 }
 
-/// The number that the record got; nothing if its batch is there already.
-fn insert(work: &Work<'_>, record: &NewRecord) -> rusqlite::Result<Option<u64>> {
-    let inserted = work
-        .tx
+/// The sequence number of the inserted record; `None` if the journal has the batch.
+///
+/// `items_before` and `bytes_before` are running totals over every record that was
+/// ever appended. The items or bytes between two records are a difference of two
+/// rows, so counting what is pending costs the same for any backlog, and stays right
+/// after the records before it were pruned.
+fn insert(tx: &WriteTransaction<'_>, record: &NewRecord) -> rusqlite::Result<Option<u64>> {
+    let inserted = tx
+        .connection
         .prepare_cached(
             "INSERT INTO batches (batch_id, origin, storage_id, complete, accepted_ms,
                                   rows, items, items_before, bytes, bytes_before, payload)
@@ -65,32 +71,39 @@ fn insert(work: &Work<'_>, record: &NewRecord) -> rusqlite::Result<Option<u64>> 
             record.header.accepted_ms,
             record.rows,
             record.header.items,
-            work.items,
+            tx.appended_items,
             record.payload.len() as u64,
-            work.bytes,
+            tx.appended_bytes,
             record.payload,
         ]);
     match inserted {
-        Ok(_) => Ok(Some(work.tx.last_insert_rowid().cast_unsigned())),
+        Ok(_) => Ok(Some(tx.connection.last_insert_rowid().cast_unsigned())),
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn remember(
-    tx: &Connection,
+fn insert_key(
+    connection: &Connection,
     key: &str,
     record: &NewRecord,
     receipt: &Receipt,
 ) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "INSERT INTO idempotency_keys (key, batch_id, seq, items, accepted_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute(params![key, receipt.batch_id, receipt.seq.0, receipt.items, record.header.accepted_ms])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO idempotency_keys (key, batch_id, seq, items, accepted_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            key,
+            receipt.batch_id,
+            receipt.seq.0,
+            receipt.items,
+            record.header.accepted_ms
+        ])?;
     Ok(())
 }
 
-fn first_receipt(
+fn find_receipt(
     mut statement: CachedStatement<'_>,
     id: impl Params,
 ) -> rusqlite::Result<Option<Receipt>> {

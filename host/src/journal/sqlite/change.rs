@@ -1,49 +1,51 @@
-//! What is asked of the writer now and then: a closure, and who wants to know.
+//! Rare changes of the file: each is a closure, so that a new one needs no new command.
 
 use super::super::error::CursorError;
-use super::command::Answer;
-use super::work::Work;
+use super::reply::PendingReply;
+use super::transaction::WriteTransaction;
 
-/// A change that is no append and no commit.
+/// Any change except an append or a commit.
 pub(super) trait Change: Send {
-    /// Carries it out in an open transaction, and keeps the result.
-    fn carry_out(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()>;
+    /// Makes the change in an open transaction, and keeps the result.
+    fn run(&mut self, tx: &mut WriteTransaction<'_>) -> rusqlite::Result<()>;
 
-    /// Tells the asker the result.
-    fn answer(self: Box<Self>);
+    /// Sends the result to the caller.
+    fn reply(self: Box<Self>);
 
-    /// Tells the asker that the file could not be written.
+    /// Tells the caller that the file cannot be written.
     fn fail(self: Box<Self>, reason: String);
 }
 
-struct Asked<T, F> {
-    make: F,
-    answer: Answer<T, CursorError>,
+struct ClosureChange<T, F> {
+    run: F,
+    reply: PendingReply<T, CursorError>,
 }
 
-/// A change from a closure, which may be called again after a transaction that failed.
+/// A change made by a closure. It is called again after a transaction that failed.
 pub(super) fn change<T: Send + 'static>(
-    answer: Answer<T, CursorError>,
-    make: impl FnMut(&mut Work<'_>) -> rusqlite::Result<Result<T, CursorError>> + Send + 'static,
+    reply: PendingReply<T, CursorError>,
+    run: impl FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<Result<T, CursorError>>
+    + Send
+    + 'static,
 ) -> Box<dyn Change> {
-    Box::new(Asked { make, answer })
+    Box::new(ClosureChange { run, reply })
 }
 
-impl<T, F> Change for Asked<T, F>
+impl<T, F> Change for ClosureChange<T, F>
 where
     T: Send,
-    F: FnMut(&mut Work<'_>) -> rusqlite::Result<Result<T, CursorError>> + Send,
+    F: FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<Result<T, CursorError>> + Send,
 {
-    fn carry_out(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()> {
-        self.answer.result = Some((self.make)(work)?);
+    fn run(&mut self, tx: &mut WriteTransaction<'_>) -> rusqlite::Result<()> {
+        self.reply.result = Some((self.run)(tx)?);
         Ok(())
     }
 
-    fn answer(self: Box<Self>) {
-        self.answer.tell();
+    fn reply(self: Box<Self>) {
+        self.reply.send();
     }
 
     fn fail(self: Box<Self>, reason: String) {
-        self.answer.refuse(CursorError::Unavailable { reason });
+        self.reply.send_error(CursorError::Unavailable { reason });
     }
 }

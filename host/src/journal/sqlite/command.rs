@@ -1,95 +1,61 @@
-//! What the writer thread is asked to do, and how each asker is answered.
+//! Commands to the writer thread.
 //!
-//! A command can be carried out again as long as it has not been answered: a
-//! group that failed on a full disk is tried once more without its appends.
+//! A command can run again until its caller has the reply: after an error, the
+//! writer runs the rest of a group a second time.
 
-use tokio::sync::oneshot;
-
-use super::super::cursor::Commit;
+use super::super::commit::Commit;
 use super::super::error::{AppendError, CursorError};
 use super::super::record::{NewRecord, Receipt};
 use super::append::append;
 use super::change::Change;
-use super::settle::settle;
-use super::work::Work;
+use super::commit::commit;
+use super::reply::PendingReply;
+use super::transaction::WriteTransaction;
 
-/// Something for the writer thread.
-pub(super) enum Command {
+pub(super) enum WriterCommand {
     Append {
         record: NewRecord,
         key: Option<String>,
-        answer: Answer<Receipt, AppendError>,
+        reply: PendingReply<Receipt, AppendError>,
     },
     Commit {
         exporter: String,
         commit: Commit,
-        answer: Answer<(), CursorError>,
+        reply: PendingReply<(), CursorError>,
     },
-    /// Anything else that changes the file.
     Change {
         change: Box<dyn Change>,
-        /// Whether it may wait for others, to share their commit.
+        /// Whether it may be delayed to share a transaction.
         can_wait: bool,
     },
     /// A reader found the file damaged.
     Damaged {
+        /// The generation of the file, as the reader pool counts.
         generation: u64,
         error: rusqlite::Error,
     },
-    /// Finish what came before, and end.
+    /// Finish the commands before this one, and stop.
     Close,
 }
 
-/// The way back to the asker, and what it will be told once the group is durable.
-pub(super) struct Answer<T, E> {
-    asker: oneshot::Sender<Result<T, E>>,
-    pub(super) result: Option<Result<T, E>>,
-}
-
-impl<T, E> Answer<T, E> {
-    pub(super) fn to(asker: oneshot::Sender<Result<T, E>>) -> Self {
-        Self {
-            asker,
-            result: None,
-        }
-    }
-
-    pub(super) fn tell(self) {
-        if let Some(result) = self.result {
-            // Whoever no longer wants to know has dropped the other end.
-            let _ = self.asker.send(result);
-        }
-    }
-
-    pub(super) fn refuse(self, error: E) {
-        Self {
-            result: Some(Err(error)),
-            ..self
-        }
-        .tell();
-    }
-}
-
-impl Command {
-    /// How much it adds to the size of a commit.
+impl WriterCommand {
+    /// What the command adds to the size of a transaction.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Append { record, .. } => record.payload.len(),
-            Self::Commit { commit, .. } => commit
-                .dead_letters
-                .iter()
-                .map(|letter| letter.payload.len())
-                .sum(),
+            Self::Commit { commit, .. } => {
+                let payloads = commit.dead_letters.iter().map(|dead| dead.payload.len());
+                payloads.sum()
+            }
             Self::Change { .. } | Self::Damaged { .. } | Self::Close => 0,
         }
     }
 
-    /// Whether it adds dead letters to the file.
-    pub(super) fn keeps_letters(&self) -> bool {
+    pub(super) fn adds_dead_letters(&self) -> bool {
         matches!(self, Self::Commit { commit, .. } if !commit.dead_letters.is_empty())
     }
 
-    /// Whether it may wait for others, to share their commit.
+    /// Whether the command may be delayed to share a transaction.
     pub(super) fn can_wait(&self) -> bool {
         match self {
             Self::Commit { commit, .. } => commit.can_wait(),
@@ -98,56 +64,55 @@ impl Command {
         }
     }
 
-    /// Whether it may be carried out before others that wait.
+    /// Whether the command may run before earlier ones that wait. An append touches
+    /// no cursor, and no caller expects an order between appends and commits.
     pub(super) fn overtakes(&self) -> bool {
         matches!(self, Self::Append { .. })
     }
 
-    /// Carries it out in an open transaction, and keeps the result for [`Self::answer`].
-    pub(super) fn carry_out(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+    /// Runs the command in an open transaction, and keeps the result for [`Self::reply`].
+    pub(super) fn run(&mut self, tx: &mut WriteTransaction<'_>) -> rusqlite::Result<()> {
         match self {
-            Self::Append {
-                record,
-                key,
-                answer,
-            } => answer.result = Some(append(work, record, key.as_deref())?),
+            Self::Append { record, key, reply } => {
+                reply.result = Some(append(tx, record, key.as_deref())?);
+            }
             Self::Commit {
                 exporter,
-                commit,
-                answer,
-            } => answer.result = Some(settle(work, exporter, commit)?),
-            Self::Change { change, .. } => change.carry_out(work)?,
+                commit: rows,
+                reply,
+            } => reply.result = Some(commit(tx, exporter, rows)?),
+            Self::Change { change, .. } => change.run(tx)?,
             Self::Damaged { .. } | Self::Close => {}
         }
         Ok(())
     }
 
-    /// Tells the asker the result.
-    pub(super) fn answer(self) {
+    /// Sends the result to the caller.
+    pub(super) fn reply(self) {
         match self {
-            Self::Append { answer, .. } => answer.tell(),
-            Self::Commit { answer, .. } => answer.tell(),
-            Self::Change { change, .. } => change.answer(),
+            Self::Append { reply, .. } => reply.send(),
+            Self::Commit { reply, .. } => reply.send(),
+            Self::Change { change, .. } => change.reply(),
             Self::Damaged { .. } | Self::Close => {}
         }
     }
 
-    /// Tells the asker that the file could not be written.
+    /// Tells the caller that the file cannot be written.
     pub(super) fn fail(self, reason: &str) {
         let reason = reason.to_owned();
         match self {
-            Self::Append { answer, .. } => answer.refuse(AppendError::Unavailable { reason }),
-            Self::Commit { answer, .. } => answer.refuse(CursorError::Unavailable { reason }),
+            Self::Append { reply, .. } => reply.send_error(AppendError::Unavailable { reason }),
+            Self::Commit { reply, .. } => reply.send_error(CursorError::Unavailable { reason }),
             Self::Change { change, .. } => change.fail(reason),
             Self::Damaged { .. } | Self::Close => {}
         }
     }
 
-    /// Refuses an append for want of room on the disk; gives any other command back.
+    /// Refuses an append because the disk is full; returns any other command.
     pub(super) fn refuse_append(self, free_bytes: u64, min_free_bytes: u64) -> Option<Self> {
         match self {
-            Self::Append { answer, .. } => {
-                answer.refuse(AppendError::NoSpace {
+            Self::Append { reply, .. } => {
+                reply.send_error(AppendError::NoSpace {
                     free_bytes,
                     min_free_bytes,
                 });

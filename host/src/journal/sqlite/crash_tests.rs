@@ -1,5 +1,5 @@
-//! A journal after a crash at any point: whatever had reached the disk by then, it
-//! opens, and holds all that was acknowledged.
+//! A journal after a crash at any point: with any part of the log on the disk, it opens and
+//! holds everything that was acknowledged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use crate::batch::Header;
 
-use super::super::cursor::{DeadLetter, Position};
-use super::super::dead_letters::{DeadLetterCommit, DeadLetterDisposition};
+use super::super::cursor::Position;
+use super::super::dead_letters::{DeadLetter, DeadLetterCommit, DeadLetterDisposition};
 use super::*;
 use crate::clock::now_ms;
 
@@ -28,24 +28,24 @@ enum Step {
     Append,
     /// Delivers the next record, and prunes it if that was the last exporter.
     Deliver(usize),
-    /// Gives one up.
-    GiveUp(usize),
-    ReplayLetters,
-    /// Ends the replay of a letter, with a delivery or without one.
-    SettleLetter(usize, bool),
+    /// Makes the next record a dead dead_letter.
+    Reject(usize),
+    ReplayDeadLetters,
+    /// Ends the replay of a dead dead_letter: whether it was delivered.
+    CommitDeadLetter(usize, bool),
     Replay(usize),
     Purge,
 }
 
-/// What callers had been told at some point of the log.
+/// What callers knew at some point of the log.
 #[derive(Clone, Debug, Default)]
-struct Told {
-    /// How much of the log was there.
+struct Acknowledged {
+    /// Size of the log.
     log_bytes: u64,
     appended: u64,
     next: [u64; 2],
     counts: [ItemCounts; 2],
-    letters: Vec<StoredDeadLetter>,
+    dead_letters: Vec<StoredDeadLetter>,
 }
 
 struct Host {
@@ -73,7 +73,7 @@ impl Host {
         self.runtime.block_on(change)
     }
 
-    fn take(&self, step: Step) {
+    fn run(&self, step: Step) {
         let next = |exporter: usize| {
             let cursors = self.journal.cursors().unwrap();
             (EXPORTERS[exporter], cursors[exporter].next)
@@ -84,7 +84,7 @@ impl Host {
                 self.wait(self.journal.append(record(), None)).unwrap();
                 None
             }
-            Step::ReplayLetters => {
+            Step::ReplayDeadLetters => {
                 self.wait(self.journal.replay_dead_letters(&all)).unwrap();
                 None
             }
@@ -99,22 +99,22 @@ impl Host {
             }
             Step::Deliver(exporter) => {
                 let (exporter, next) = next(exporter);
-                let there = self.journal.read(next.seq).unwrap();
-                let through = there.map(|entry| Position::after(entry.seq));
+                let record = self.journal.read(next.seq).unwrap();
+                let through = record.map(|record| Position::after(record.seq));
                 through.map(|through| (exporter, Commit::delivered(through, ITEMS)))
             }
-            Step::GiveUp(exporter) => {
+            Step::Reject(exporter) => {
                 let (exporter, next) = next(exporter);
-                let there = self.journal.read(next.seq).unwrap();
-                there.map(|entry| (exporter, given_up(&entry)))
+                let record = self.journal.read(next.seq).unwrap();
+                record.map(|record| (exporter, dead_lettered(&record)))
             }
-            Step::SettleLetter(exporter, delivered) => {
+            Step::CommitDeadLetter(exporter, delivered) => {
                 let (exporter, next) = next(exporter);
-                let letter = self
+                let dead_letter = self
                     .journal
                     .next_replayed_dead_letter(exporter, DeadLetterId(0))
                     .unwrap();
-                letter.map(|letter| (exporter, replayed(next, letter.id, delivered)))
+                dead_letter.map(|dead_letter| (exporter, replayed(next, dead_letter.id, delivered)))
             }
         };
         if let Some((exporter, commit)) = commit {
@@ -122,15 +122,15 @@ impl Host {
         }
     }
 
-    /// What callers know, with the files as they were at that moment.
-    fn told(&self) -> Told {
-        Told {
+    /// What callers know now, and the size of the log.
+    fn acknowledged(&self) -> Acknowledged {
+        Acknowledged {
             log_bytes: fs::metadata(log_of(self.folder.path())).unwrap().len(),
-            ..told_by(&self.journal)
+            ..acknowledged_by(&self.journal)
         }
     }
 
-    /// The files as a crash would leave them, nothing being written meanwhile.
+    /// A copy of the files as a crash would leave them. No write can happen meanwhile.
     fn files(&self) -> TempDir {
         let blocker = Connection::open(self.folder.path().join("alerts.db")).unwrap();
         blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -147,15 +147,15 @@ fn open(folder: &Path) -> SqliteJournal {
     SqliteJournal::open(folder, "alerts", limits).unwrap()
 }
 
-fn told_by(journal: &SqliteJournal) -> Told {
+fn acknowledged_by(journal: &SqliteJournal) -> Acknowledged {
     let cursors = journal.cursors().unwrap();
     let of = |exporter| journal.counts(exporter).unwrap().unwrap();
-    Told {
+    Acknowledged {
         log_bytes: 0,
         appended: journal.head().borrow().0,
         next: [cursors[0].next.seq.0, cursors[1].next.seq.0],
         counts: EXPORTERS.map(of),
-        letters: journal.dead_letters(&DeadLetterFilter::default()).unwrap(),
+        dead_letters: journal.dead_letters(&DeadLetterFilter::default()).unwrap(),
     }
 }
 
@@ -178,11 +178,11 @@ fn record() -> NewRecord {
     }
 }
 
-fn given_up(entry: &Record) -> Commit {
-    let letter = DeadLetter {
+fn dead_lettered(record: &Record) -> Commit {
+    let dead_letter = DeadLetter {
         plugin_version: "1.0.0".to_owned(),
-        header: entry.header.for_part(ITEMS),
-        seq: entry.seq,
+        header: record.header.for_part(ITEMS),
+        seq: record.seq,
         first_row: 0,
         rows: ITEMS,
         code: 1,
@@ -190,17 +190,17 @@ fn given_up(entry: &Record) -> Commit {
         attempts: 1,
         first_ms: 0,
         last_ms: 0,
-        payload: entry.payload.clone(),
+        payload: record.payload.clone(),
     };
     Commit {
-        through: Position::after(entry.seq),
-        dead_letters: vec![letter],
+        through: Position::after(record.seq),
+        dead_letters: vec![dead_letter],
         ..Commit::default()
     }
 }
 
 fn replayed(through: Position, id: DeadLetterId, delivered: bool) -> Commit {
-    let dead_again = DeadLetterDisposition::DeadLettered {
+    let dead_lettered = DeadLetterDisposition::DeadLettered {
         code: 2,
         reason: "again".to_owned(),
         plugin_version: "1.0.1".to_owned(),
@@ -210,7 +210,7 @@ fn replayed(through: Position, id: DeadLetterId, delivered: bool) -> Commit {
     let disposition = if delivered {
         DeadLetterDisposition::Delivered
     } else {
-        dead_again
+        dead_lettered
     };
     Commit {
         through,
@@ -219,29 +219,29 @@ fn replayed(through: Position, id: DeadLetterId, delivered: bool) -> Commit {
     }
 }
 
-/// Opens what a crash left, and compares it with what had been told by then.
-fn check(left: &Path, last: &Told, coming: Option<&Told>) {
+/// Opens the files that a crash left, and compares them with what callers knew.
+fn check(left: &Path, last: &Acknowledged, in_progress: Option<&Acknowledged>) {
     let journal = open(left);
-    let found = told_by(&journal);
-    // What was under way may be there too, but whole or not at all.
-    let is = |told: &Told| {
-        (found.appended, found.next, &found.counts) == (told.appended, told.next, &told.counts)
-            && found.letters == told.letters
+    let found = acknowledged_by(&journal);
+    // The change in progress may be there too, whole or not at all.
+    let is = |known: &Acknowledged| {
+        (found.appended, found.next, &found.counts) == (known.appended, known.next, &known.counts)
+            && found.dead_letters == known.dead_letters
     };
     assert!(
-        is(last) || coming.is_some_and(is),
+        is(last) || in_progress.is_some_and(is),
         "{found:?} after {last:?}"
     );
     for (counts, next) in found.counts.iter().zip(found.next) {
         assert_eq!(counts.unaccounted(), 0, "{counts:?}");
         for seq in next..=last.appended {
-            let held = journal.read(Seq(seq)).unwrap().map(|entry| entry.seq.0);
+            let held = journal.read(Seq(seq)).unwrap().map(|record| record.seq.0);
             assert_eq!(held, Some(seq), "an acknowledged record is gone");
         }
     }
-    for letter in &found.letters {
+    for dead_letter in &found.dead_letters {
         let payload = journal
-            .dead_letter(letter.id)
+            .dead_letter(dead_letter.id)
             .unwrap()
             .unwrap()
             .dead_letter
@@ -253,11 +253,11 @@ fn check(left: &Path, last: &Told, coming: Option<&Told>) {
     assert_eq!(
         receipt.seq.0,
         found.appended + 1,
-        "a number was given twice"
+        "a sequence number was used twice"
     );
 }
 
-/// Where a log may be torn: at the end of each frame, inside its head and inside its page.
+/// Where a log may end: after each frame, inside its header and inside its page.
 fn tears(log: &Path) -> Vec<u64> {
     let bytes = fs::read(log).unwrap();
     let page = u64::from(u32::from_be_bytes(bytes[8..12].try_into().unwrap()));
@@ -286,40 +286,40 @@ fn tear(files: &Path, log_bytes: u64) -> TempDir {
 }
 
 #[test]
-fn a_log_torn_anywhere_holds_all_that_was_acknowledged_before() {
+fn a_log_that_ends_anywhere_holds_everything_acknowledged_before() {
     let host = Host::start();
     let steps = [
         Step::Append,
         Step::Append,
         Step::Deliver(0),
-        Step::GiveUp(1),
-        Step::ReplayLetters,
-        Step::SettleLetter(1, false),
+        Step::Reject(1),
+        Step::ReplayDeadLetters,
+        Step::CommitDeadLetter(1, false),
         Step::Append,
         Step::Deliver(1),
-        Step::GiveUp(0),
+        Step::Reject(0),
         Step::Deliver(0),
         Step::Replay(0),
-        Step::ReplayLetters,
-        Step::SettleLetter(1, true),
+        Step::ReplayDeadLetters,
+        Step::CommitDeadLetter(1, true),
         Step::Deliver(0),
-        Step::SettleLetter(0, false),
+        Step::CommitDeadLetter(0, false),
         Step::Deliver(1),
         Step::Purge,
         Step::Append,
     ];
-    let mut told = vec![host.told()];
+    let mut known = vec![host.acknowledged()];
     for step in steps {
-        host.take(step);
-        told.push(host.told());
+        host.run(step);
+        known.push(host.acknowledged());
     }
     let files = host.files();
     let tears = tears(&log_of(files.path()));
     assert!(tears.len() > 3 * steps.len(), "the log was checkpointed");
-    for log_bytes in tears.into_iter().filter(|tear| *tear >= told[0].log_bytes) {
-        let known = told.partition_point(|told| told.log_bytes <= log_bytes);
+    for log_bytes in tears.into_iter().filter(|tear| *tear >= known[0].log_bytes) {
+        let count = known.partition_point(|known| known.log_bytes <= log_bytes);
         let left = tear(files.path(), log_bytes);
-        check(left.path(), &told[known - 1], told.get(known));
+        check(left.path(), &known[count - 1], known.get(count));
     }
 }
 
@@ -327,14 +327,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: delfin_tests::soak(12), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_crash_between_any_two_changes_loses_and_repeats_nothing(
+    fn a_crash_between_two_changes_loses_and_repeats_nothing(
         steps in proptest::collection::vec(step(), 1..24),
     ) {
         let host = Host::start();
         for step in steps {
-            host.take(step);
+            host.run(step);
             let left = host.files();
-            check(left.path(), &host.told(), None);
+            check(left.path(), &host.acknowledged(), None);
         }
     }
 }
@@ -343,9 +343,9 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => Just(Step::Append),
         3 => (0..2_usize).prop_map(Step::Deliver),
-        2 => (0..2_usize).prop_map(Step::GiveUp),
-        1 => Just(Step::ReplayLetters),
-        2 => (0..2_usize, any::<bool>()).prop_map(|(exporter, delivered)| Step::SettleLetter(exporter, delivered)),
+        2 => (0..2_usize).prop_map(Step::Reject),
+        1 => Just(Step::ReplayDeadLetters),
+        2 => (0..2_usize, any::<bool>()).prop_map(|(exporter, delivered)| Step::CommitDeadLetter(exporter, delivered)),
         1 => (0..2_usize).prop_map(Step::Replay),
         1 => Just(Step::Purge),
     ]

@@ -1,16 +1,16 @@
-//! A journal's file: opening it, its stamp, and what happens when it is damaged.
+//! The file of a journal: opens it, and replaces it when it is damaged.
 //!
-//! A damaged file is moved aside, never deleted: what it held is said in the
-//! log, the cursors that can still be read go on in a new file behind the
-//! highest number given, and what they had pending counts as dropped.
+//! A damaged file is moved aside, never deleted. The new file has what can still be
+//! read of it, and continues its sequence numbers.
 
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::super::error::OpenError;
-use super::space::Space;
-use super::work;
+use super::disk_space::DiskSpace;
+use super::numbering;
+use super::salvage::salvage;
 use crate::sqlite::{BUSY_TIMEOUT, Database, DatabaseError, FailureKind};
 
 pub(super) const JOURNAL: Database = Database {
@@ -22,15 +22,18 @@ pub(super) const JOURNAL: Database = Database {
     create_pragmas: "PRAGMA auto_vacuum = INCREMENTAL;",
     pragmas: "PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = OFF;",
 };
+
+/// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 48;
 
-/// Opens a journal's file for writing, and makes it if it is missing. A damaged one
-/// is replaced. A new one numbers from `head` on: who reads knows those numbers.
-/// A full disk costs the reserve: what the log holds must get into the file.
-pub(super) fn open(path: &Path, head: u64, space: &mut Space) -> Result<Connection, OpenError> {
+/// Opens the file for writing, creates a missing one, and replaces a damaged one. The
+/// next record gets a sequence number above `head`, which readers may know already.
+/// On a full disk the reserve is released: SQLite must be able to move its log into
+/// the file.
+pub(super) fn open(path: &Path, head: u64, space: &mut DiskSpace) -> Result<Connection, OpenError> {
     match connect(path) {
         Ok(connection) => {
-            number_from(&connection, head).map_err(|error| JOURNAL.error(path, error))?;
+            continue_after(path, &connection, head)?;
             Ok(connection)
         }
         Err(error) => match error.kind() {
@@ -41,7 +44,7 @@ pub(super) fn open(path: &Path, head: u64, space: &mut Space) -> Result<Connecti
     }
 }
 
-/// Moves a damaged file aside and makes a new one that numbers from `head` on.
+/// Moves a damaged file aside, and creates a new one that continues after `head`.
 pub(super) fn replace(
     path: &Path,
     head: u64,
@@ -50,9 +53,11 @@ pub(super) fn replace(
     let aside = JOURNAL.move_aside(path)?;
     log::error!(journal:% = path.display(), moved_to:% = aside.display(), error:% = damage; "journal is damaged and was moved aside");
     let connection = connect(path)?;
-    match super::salvage::take_over(&connection, &aside, head) {
+    let salvaged =
+        open_reader(&aside).and_then(|damaged| salvage(&connection, damaged, &aside, head));
+    match salvaged {
         Ok(lost) if lost.is_empty() => {
-            log::warn!(journal:% = path.display(); "nothing that was pending is lost with the damaged journal");
+            log::warn!(journal:% = path.display(); "no pending items were lost with the damaged journal");
         }
         Ok(lost) => {
             for (exporter, items) in lost {
@@ -60,14 +65,14 @@ pub(super) fn replace(
             }
         }
         Err(error) => {
-            log::error!(journal:% = path.display(), error:% = error; "nothing of the damaged journal can be read, its pending items are lost");
-            number_from(&connection, head).map_err(|error| JOURNAL.error(path, error))?;
+            log::error!(journal:% = path.display(), error:% = error; "the damaged journal cannot be read: all its pending items are lost");
+            continue_after(path, &connection, head)?;
         }
     }
     Ok(connection)
 }
 
-/// Opens a journal's file for reading.
+/// Opens the file for reading.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(
         path,
@@ -81,29 +86,15 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 
 fn connect(path: &Path) -> Result<Connection, DatabaseError> {
     let (connection, ()) = JOURNAL.open(path, |connection| {
-        // After a failed sync the system may regard pages as written that are not. A full
-        // checkpoint writes the content of the log again and syncs it.
+        // After a failed sync, the system may regard pages as written that are not. A
+        // full checkpoint writes the content of the log again, and syncs it.
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
-        work::head(connection).map(drop)
+        numbering::head(connection).map(drop)
     })?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 
-/// Sees to it that the next record gets a number above `head`.
-pub(super) fn number_from(connection: &Connection, head: u64) -> rusqlite::Result<()> {
-    if work::head(connection)? >= head {
-        return Ok(());
-    }
-    let known = connection.execute(
-        "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'batches'",
-        [head],
-    )?;
-    if known == 0 {
-        connection.execute(
-            "INSERT INTO sqlite_sequence (name, seq) VALUES ('batches', ?1)",
-            [head],
-        )?;
-    }
-    Ok(())
+fn continue_after(path: &Path, connection: &Connection, head: u64) -> Result<(), DatabaseError> {
+    numbering::continue_after(connection, head).map_err(|error| JOURNAL.error(path, error))
 }

@@ -1,24 +1,28 @@
-//! A journal kept in an SQLite file.
+//! A journal in an SQLite file.
 //!
-//! One thread writes, in groups that share a commit; reads go beside it. The
-//! log is synced before anyone is answered.
+//! One thread writes, in groups that share a transaction. Reads run next to it, on
+//! connections of their own. A caller gets its reply after the log is synced.
 
 mod append;
 mod change;
-mod check;
 mod command;
+mod commit;
+mod commit_check;
+mod counts;
+mod cursor_update;
 mod cursors;
+mod dead_letters;
+mod disk_space;
 mod file;
-mod letters;
-mod place;
+mod numbering;
 mod prune;
 mod queue;
 mod read;
+mod readers;
+mod reply;
 mod salvage;
-mod settle;
-mod space;
-mod stand;
-mod work;
+mod seek;
+mod transaction;
 mod writer;
 
 #[cfg(test)]
@@ -40,7 +44,9 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
-use super::cursor::{Backlog, Commit, Cursor, ItemCounts, StartFrom};
+use super::commit::Commit;
+use super::counts::{Backlog, ItemCounts};
+use super::cursor::{Cursor, StartFrom};
 use super::dead_letters::{
     DeadLetterCount, DeadLetterFilter, DeadLetterId, DeadLetterLimits, DeadLetterStore,
     StoredDeadLetter,
@@ -51,41 +57,42 @@ use super::{Durable, Journal, JournalLimits, JournalStats};
 use crate::batch::Seq;
 use crate::sqlite::FailureKind;
 use change::change;
-use command::{Answer, Command};
-use read::FailedRead;
-use space::Space;
-use work::Work;
-use writer::{Shared, Writer};
+use command::WriterCommand;
+use disk_space::DiskSpace;
+use readers::{FailedRead, ReaderPool};
+use reply::PendingReply;
+use transaction::WriteTransaction;
+use writer::{JournalWriter, WriterState};
 
-/// How long a reader waits for a damaged file to be replaced.
-const MENDING: Duration = Duration::from_secs(5);
+/// How long a reader waits until a damaged file is replaced.
+const REPLACE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One journal: one file, one writer thread.
 pub(super) struct SqliteJournal {
     folder: PathBuf,
     max_bytes: u64,
-    commands: Sender<Command>,
-    shared: Shared,
+    commands: Sender<WriterCommand>,
+    shared: WriterState,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl SqliteJournal {
-    /// Opens the journal's file in a folder, and starts its writer.
+    /// Opens the file `{journal}.db` in a folder, and starts the writer thread.
     pub(super) fn open(
         folder: &Path,
         journal: &str,
         limits: JournalLimits,
     ) -> Result<Self, OpenError> {
         let path = folder.join(format!("{journal}.db"));
-        let shared = Shared {
-            readers: Arc::new(read::Readers::new(path.clone())),
+        let shared = WriterState {
+            readers: Arc::new(ReaderPool::new(path.clone())),
             head: Arc::new(watch::Sender::new(Seq(0))),
             commits: Arc::new(watch::Sender::new(0)),
-            done: Arc::default(),
+            activity: Arc::default(),
         };
         let max_bytes = limits.max_bytes;
-        let space = Space::new(folder, journal, limits.min_free_bytes);
-        let writer = Writer::open(path, limits, space, shared.clone())?;
+        let space = DiskSpace::new(folder, journal, limits.min_free_bytes);
+        let writer = JournalWriter::open(path, limits, space, shared.clone())?;
         let (commands, queue) = channel();
         let thread = thread::Builder::new()
             .name(format!("journal-{journal}"))
@@ -103,30 +110,33 @@ impl SqliteJournal {
         })
     }
 
-    fn ask<T: Send + 'static, E: Send + 'static>(
+    fn send<T: Send + 'static, E: Send + 'static>(
         &self,
         closed: E,
-        command: impl FnOnce(Answer<T, E>) -> Command,
+        command: impl FnOnce(PendingReply<T, E>) -> WriterCommand,
     ) -> Durable<T, E> {
-        let (asker, answer) = oneshot::channel();
-        // A command that nobody takes is dropped, and its asker learns that the journal is closed.
-        let _ = self.commands.send(command(Answer::to(asker)));
-        Box::pin(async move { answer.await.unwrap_or(Err(closed)) })
+        let (caller, reply) = oneshot::channel();
+        // After the writer has stopped, the command is dropped, and with it the sender
+        // of the reply. The caller then learns that the journal is closed.
+        let _ = self.commands.send(command(PendingReply::new(caller)));
+        Box::pin(async move { reply.await.unwrap_or(Err(closed)) })
     }
 
-    /// Asks for a change that others must not wait behind, nor it behind them.
+    /// Sends a change that is not delayed, and that keeps its place among the others.
     fn change<T: Send + 'static>(
         &self,
-        make: impl FnMut(&mut Work<'_>) -> rusqlite::Result<Result<T, CursorError>> + Send + 'static,
+        run: impl FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<Result<T, CursorError>>
+        + Send
+        + 'static,
     ) -> Durable<T, CursorError> {
-        self.ask(CursorError::Closed, |answer| Command::Change {
-            change: change(answer, make),
+        self.send(CursorError::Closed, |reply| WriterCommand::Change {
+            change: change(reply, run),
             can_wait: false,
         })
     }
 
-    /// Asks the file. One that turns out to be damaged is asked again once the
-    /// writer has put another in its place.
+    /// Runs a query. If it finds the file damaged, it tells the writer, and runs again
+    /// once the writer has replaced the file.
     fn query<T>(&self, query: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, ReadError> {
         let readers = &self.shared.readers;
         let unavailable = |error: &rusqlite::Error| ReadError::Unavailable {
@@ -136,31 +146,28 @@ impl SqliteJournal {
             Ok(found) => return Ok(found),
             Err(failed) => failed,
         };
-        let failed = unavailable(&error);
+        let mut failure = unavailable(&error);
         if FailureKind::of(&error) != FailureKind::Damaged {
-            return Err(failed);
+            return Err(failure);
         }
-        if self
-            .commands
-            .send(Command::Damaged { generation, error })
-            .is_err()
-        {
-            // A writer that has ended has nothing to mend either.
-            return Err(failed);
+        let report = WriterCommand::Damaged { generation, error };
+        if self.commands.send(report).is_err() {
+            // The writer has stopped, and replaces no file.
+            return Err(failure);
         }
-        let begun = Instant::now();
-        let mut failed = failed;
-        while begun.elapsed() < MENDING {
+        let started = Instant::now();
+        while started.elapsed() < REPLACE_TIMEOUT {
+            // The generation grows when the writer closes the damaged file, and again
+            // when it has the new one. In between, the query fails again.
             if readers.generation() != generation {
-                // The new file may not be whole yet.
                 match readers.query(&query) {
                     Ok(found) => return Ok(found),
-                    Err(again) => failed = unavailable(&again.error),
+                    Err(failed) => failure = unavailable(&failed.error),
                 }
             }
             thread::sleep(Duration::from_millis(1));
         }
-        Err(failed)
+        Err(failure)
     }
 }
 
@@ -170,58 +177,59 @@ impl Journal for SqliteJournal {
         record: NewRecord,
         idempotency_key: Option<String>,
     ) -> Durable<Receipt, AppendError> {
-        self.ask(AppendError::Closed, |answer| Command::Append {
+        self.send(AppendError::Closed, |reply| WriterCommand::Append {
             record,
             key: idempotency_key,
-            answer,
+            reply,
         })
     }
 
     fn open_cursor(&self, exporter: &str, start: StartFrom) -> Durable<Cursor, CursorError> {
         let exporter = exporter.to_owned();
-        self.change(move |work| cursors::open(work, &exporter, start).map(Ok))
+        self.change(move |tx| cursors::open(tx, &exporter, start).map(Ok))
     }
 
     fn commit(&self, exporter: &str, commit: Commit) -> Durable<(), CursorError> {
         let exporter = exporter.to_owned();
-        self.ask(CursorError::Closed, |answer| Command::Commit {
+        self.send(CursorError::Closed, |reply| WriterCommand::Commit {
             exporter,
             commit,
-            answer,
+            reply,
         })
     }
 
     fn drop_before(&self, exporter: &str, end: Seq, limit: &str) -> Durable<u64, CursorError> {
         let (exporter, limit) = (exporter.to_owned(), limit.to_owned());
-        self.change(move |work| settle::drop_before(work, &exporter, end, &limit))
+        self.change(move |tx| commit::drop_before(tx, &exporter, end, &limit))
     }
 
     fn replay(&self, exporter: &str, since_ms: i64) -> Durable<u64, CursorError> {
         let exporter = exporter.to_owned();
-        self.change(move |work| cursors::replay(work, &exporter, since_ms))
+        self.change(move |tx| cursors::replay(tx, &exporter, since_ms))
     }
 
     fn set_configured(&self, exporters: Vec<String>) -> Durable<(), CursorError> {
-        self.change(move |work| cursors::set_configured(work, &exporters).map(Ok))
+        self.change(move |tx| cursors::set_configured(tx, &exporters).map(Ok))
     }
 
     fn remove_cursor(&self, exporter: &str) -> Durable<bool, CursorError> {
         let exporter = exporter.to_owned();
-        self.change(move |work| cursors::remove(work, &exporter).map(Ok))
+        self.change(move |tx| cursors::remove(tx, &exporter).map(Ok))
     }
 
     fn record_error(&self, exporter: &str, message: &str) -> Durable<(), CursorError> {
         let (exporter, message) = (exporter.to_owned(), message.to_owned());
-        self.ask(CursorError::Closed, |answer| Command::Change {
-            change: change(answer, move |work| {
-                cursors::record_error(work, &exporter, &message)
+        self.send(CursorError::Closed, |reply| WriterCommand::Change {
+            change: change(reply, move |tx| {
+                cursors::record_error(tx, &exporter, &message)
             }),
             can_wait: true,
         })
     }
 
     fn read(&self, from: Seq) -> Result<Option<Record>, ReadError> {
-        // Most who ask have read all there is, and the file need not be asked for that.
+        // Exporters that keep up are at the end most of the time. The head is in
+        // memory, so this costs no query.
         if from > *self.shared.head.borrow() {
             return Ok(None);
         }
@@ -229,19 +237,19 @@ impl Journal for SqliteJournal {
     }
 
     fn counts(&self, exporter: &str) -> Result<Option<ItemCounts>, ReadError> {
-        self.query(|tx| read::counts(tx, exporter))
+        self.query(|tx| counts::counts(tx, exporter))
     }
 
     fn backlog(&self, exporter: &str) -> Result<Option<Backlog>, ReadError> {
-        self.query(|tx| place::backlog(tx, exporter))
+        self.query(|tx| counts::backlog(tx, exporter))
     }
 
     fn seq_after_bytes(&self, bytes: u64) -> Result<Seq, ReadError> {
-        self.query(|tx| place::seq_after_bytes(tx, bytes))
+        self.query(|tx| seek::seq_after_bytes(tx, bytes))
     }
 
     fn seq_since(&self, accepted_ms: i64) -> Result<Seq, ReadError> {
-        self.query(|tx| place::seq_since(tx, accepted_ms))
+        self.query(|tx| seek::seq_since(tx, accepted_ms))
     }
 
     fn cursors(&self) -> Result<Vec<Cursor>, ReadError> {
@@ -254,9 +262,9 @@ impl Journal for SqliteJournal {
 
     fn stats(&self) -> Result<JournalStats, ReadError> {
         let held = self.query(read::held)?;
-        let done = self
+        let activity = self
             .shared
-            .done
+            .activity
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
@@ -267,8 +275,8 @@ impl Journal for SqliteJournal {
             max_bytes: self.max_bytes,
             file_bytes: held.file_bytes,
             oldest_accepted_ms: held.oldest_accepted_ms,
-            free_disk_bytes: space::free_bytes(&self.folder),
-            ..done
+            free_disk_bytes: disk_space::free_bytes(&self.folder),
+            ..activity
         })
     }
 
@@ -281,25 +289,25 @@ impl Journal for SqliteJournal {
     }
 
     fn close(&self) {
-        let _ = self.commands.send(Command::Close);
+        let _ = self.commands.send(WriterCommand::Close);
         let thread = self
             .writer
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
-            log::error!(folder:% = self.folder.display(); "the journal's writer ended in a panic");
+            log::error!(folder:% = self.folder.display(); "the writer of the journal panicked");
         }
     }
 }
 
 impl DeadLetterStore for SqliteJournal {
     fn dead_letters(&self, which: &DeadLetterFilter) -> Result<Vec<StoredDeadLetter>, ReadError> {
-        self.query(|tx| letters::list(tx, which))
+        self.query(|tx| dead_letters::list(tx, which))
     }
 
     fn dead_letter(&self, id: DeadLetterId) -> Result<Option<StoredDeadLetter>, ReadError> {
-        self.query(|tx| letters::one(tx, id))
+        self.query(|tx| dead_letters::get(tx, id))
     }
 
     fn replay_dead_letters(
@@ -307,7 +315,7 @@ impl DeadLetterStore for SqliteJournal {
         which: &DeadLetterFilter,
     ) -> Durable<DeadLetterCount, CursorError> {
         let which = which.clone();
-        self.change(move |work| letters::replay(work, &which).map(Ok))
+        self.change(move |tx| dead_letters::start_replay(tx, &which).map(Ok))
     }
 
     fn purge_dead_letters(
@@ -315,7 +323,7 @@ impl DeadLetterStore for SqliteJournal {
         which: &DeadLetterFilter,
     ) -> Durable<DeadLetterCount, CursorError> {
         let which = which.clone();
-        self.change(move |work| letters::purge(work.tx, &which).map(Ok))
+        self.change(move |tx| dead_letters::purge(tx.connection, &which).map(Ok))
     }
 
     fn trim_dead_letters(
@@ -324,7 +332,7 @@ impl DeadLetterStore for SqliteJournal {
         limits: &DeadLetterLimits,
     ) -> Durable<DeadLetterCount, CursorError> {
         let (exporter, limits) = (exporter.to_owned(), *limits);
-        self.change(move |work| letters::trim(work, &exporter, &limits).map(Ok))
+        self.change(move |tx| dead_letters::trim(tx, &exporter, &limits).map(Ok))
     }
 
     fn next_replayed_dead_letter(
@@ -332,11 +340,11 @@ impl DeadLetterStore for SqliteJournal {
         exporter: &str,
         after: DeadLetterId,
     ) -> Result<Option<StoredDeadLetter>, ReadError> {
-        self.query(|tx| letters::next_replayed_dead_letter(tx, exporter, after))
+        self.query(|tx| dead_letters::next_in_replay(tx, exporter, after))
     }
 
     fn dead_letter_totals(&self, exporter: &str) -> Result<DeadLetterCount, ReadError> {
-        self.query(|tx| letters::totals(tx, exporter))
+        self.query(|tx| dead_letters::totals(tx, exporter))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A journal against a model of it in memory, which counts one item at a time.
+//! Compares a journal with a model in memory that tracks every row.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -12,12 +12,13 @@ use uuid::Uuid;
 
 use crate::batch::Header;
 
-use super::super::cursor::{DeadLetter, DroppedItems, Position, RowSpan};
-use super::super::dead_letters::{DeadLetterCommit, DeadLetterDisposition};
+use super::super::counts::DroppedItems;
+use super::super::cursor::{Position, RowSpan};
+use super::super::dead_letters::{DeadLetter, DeadLetterCommit, DeadLetterDisposition};
 use super::*;
 use crate::clock::now_ms;
 
-/// What is done to the journal and to the model.
+/// A change of the journal and of the model.
 #[derive(Clone, Debug)]
 enum Step {
     Append {
@@ -28,39 +29,37 @@ enum Step {
         exporter: usize,
         start: StartFrom,
     },
-    /// Settles so many rows, each with the disposition that comes up.
-    Settle {
+    /// Commits a row for each disposition.
+    Commit {
         exporter: usize,
         dispositions: Vec<Disposition>,
     },
-    /// Asks once more for the batches from a number on.
+    /// Replays the batches from a sequence number on.
     Replay {
         exporter: usize,
         from: u64,
     },
-    /// Asks for dead letters to be delivered once more.
-    ReplayLetters(Which),
-    PurgeLetters(Which),
-    /// Keeps so many letters of an exporter, as far as they are not being replayed.
-    TrimLetters {
+    ReplayDeadLetters(Selection),
+    PurgeDeadLetters(Selection),
+    /// Keeps this many dead dead_letters of an exporter, and those in replay.
+    TrimDeadLetters {
         exporter: usize,
         keep: usize,
     },
-    /// Settles replayed letters: whether each was delivered.
-    SettleLetters {
+    /// Ends the replay of dead dead_letters: whether each was delivered.
+    CommitDeadLetters {
         exporter: usize,
         delivered: Vec<bool>,
     },
     RemoveCursor {
         exporter: usize,
     },
-    /// Says one item too many.
-    Misstate {
+    /// Commits one item too many.
+    CommitTooMuch {
         exporter: usize,
     },
-    /// Closes and opens again.
     Reopen,
-    /// Goes on with the files as a crash would leave them.
+    /// Continues with the files as a crash would leave them.
     Crash,
 }
 
@@ -70,17 +69,17 @@ enum Disposition {
     DeadLettered,
     Dropped,
     Filtered,
-    Waits,
+    Pending,
 }
 
-/// Some dead letters, of one exporter or of all.
+/// Dead dead_letters of one exporter or of all.
 #[derive(Clone, Copy, Debug)]
-struct Which {
+struct Selection {
     exporter: Option<usize>,
     limit: Option<u64>,
 }
 
-struct Letter {
+struct ModelDeadLetter {
     id: u64,
     exporter: String,
     items: u64,
@@ -88,14 +87,14 @@ struct Letter {
 }
 
 #[derive(Clone, Copy)]
-struct Batch {
+struct ModelBatch {
     seq: u64,
     rows: u64,
     items_a_row: u64,
 }
 
 #[derive(Default)]
-struct Place {
+struct ModelCursor {
     seq: u64,
     row: u64,
     accepted: u64,
@@ -110,37 +109,37 @@ struct Place {
 #[derive(Default)]
 struct Model {
     head: u64,
-    batches: VecDeque<Batch>,
-    places: BTreeMap<String, Place>,
-    last_letter: u64,
-    letters: Vec<Letter>,
+    batches: VecDeque<ModelBatch>,
+    cursors_by_name: BTreeMap<String, ModelCursor>,
+    last_dead_letter: u64,
+    dead_letters: Vec<ModelDeadLetter>,
 }
 
-struct Pair {
+struct JournalAndModel {
     runtime: Runtime,
     folder: TempDir,
     journal: Option<SqliteJournal>,
     model: Model,
-    /// When the batch of number 0 would have been accepted.
+    /// When the batch with sequence number 0 would have been accepted.
     since_ms: i64,
 }
 
 /// More than a test appends.
-const MOST_BATCHES: u64 = 100;
-/// Between two batches, by their times; a test is over long before.
+const MAX_BATCHES: u64 = 100;
+/// Time between two batches; longer than a test runs.
 const STEP_MS: u64 = 60_000;
-const LETTER_BYTES: usize = 10;
+const DEAD_LETTER_BYTES: usize = 10;
 
 impl Model {
     fn append(&mut self, rows: u64, items_a_row: u64) {
         self.head += 1;
-        self.batches.push_back(Batch {
+        self.batches.push_back(ModelBatch {
             seq: self.head,
             rows,
             items_a_row,
         });
-        for place in self.places.values_mut() {
-            place.accepted += rows * items_a_row;
+        for cursor in self.cursors_by_name.values_mut() {
+            cursor.accepted += rows * items_a_row;
         }
     }
 
@@ -149,42 +148,42 @@ impl Model {
             StartFrom::Now => None,
             StartFrom::Earliest => self.batches.front(),
             StartFrom::Ago(time) => {
-                let from = MOST_BATCHES - u64::try_from(time.as_millis()).unwrap() / STEP_MS;
+                let from = MAX_BATCHES - u64::try_from(time.as_millis()).unwrap() / STEP_MS;
                 self.batches.iter().find(|batch| batch.seq >= from)
             }
         };
         let seq = oldest.map_or(self.head + 1, |oldest| oldest.seq);
         let from = self.batches.iter().filter(|batch| batch.seq >= seq);
         let accepted = from.map(|batch| batch.rows * batch.items_a_row).sum();
-        self.places.entry(exporter).or_insert(Place {
+        self.cursors_by_name.entry(exporter).or_insert(ModelCursor {
             seq,
             accepted,
-            ..Place::default()
+            ..ModelCursor::default()
         });
     }
 
-    /// Settles unsettled rows in their order, as far as there are rows and
-    /// dispositions; a row that waits keeps the cursor from passing it.
+    /// Gives dispositions to pending rows in their order, as long as there are rows
+    /// and dispositions. The cursor stops at the first row that stays pending.
     fn commit(&mut self, exporter: &str, dispositions: &[Disposition]) -> Option<Commit> {
-        let place = self.places.get_mut(exporter)?;
+        let cursor = self.cursors_by_name.get_mut(exporter)?;
         let mut commit = Commit::default();
         let mut ahead = Vec::new();
-        for (row, disposition) in unsettled(&self.batches, place)
+        for (row, disposition) in pending_rows(&self.batches, cursor)
             .into_iter()
             .zip(dispositions)
         {
             if matches!(disposition, Disposition::DeadLettered) {
-                self.last_letter += 1;
-                self.letters.push(Letter {
-                    id: self.last_letter,
+                self.last_dead_letter += 1;
+                self.dead_letters.push(ModelDeadLetter {
+                    id: self.last_dead_letter,
                     exporter: exporter.to_owned(),
                     items: row.0.items_a_row,
                     replayed: false,
                 });
             }
-            if account(place, &mut commit, row, *disposition) {
+            if count(cursor, &mut commit, row, *disposition) {
                 let (batch, row) = row;
-                place.ahead.insert((batch.seq, row));
+                cursor.ahead.insert((batch.seq, row));
                 ahead.push(RowSpan {
                     seq: Seq(batch.seq),
                     first_row: row,
@@ -193,9 +192,9 @@ impl Model {
                 });
             }
         }
-        let next = unsettled_or_end(&self.batches, place, self.head);
-        (place.seq, place.row) = (next.seq.0, next.row);
-        place.ahead.retain(|row| *row >= (next.seq.0, next.row));
+        let next = first_pending(&self.batches, cursor, self.head);
+        (cursor.seq, cursor.row) = (next.seq.0, next.row);
+        cursor.ahead.retain(|row| *row >= (next.seq.0, next.row));
         ahead.retain(|span| (span.seq, span.first_row) >= (next.seq, next.row));
         Some(Commit {
             through: next,
@@ -204,11 +203,11 @@ impl Model {
         })
     }
 
-    /// How many items are asked for once more; nothing without a cursor.
+    /// Items that become pending again; `None` without a cursor.
     fn replay(&mut self, exporter: &str, from: u64) -> Option<u64> {
-        let place = self.places.get_mut(exporter)?;
+        let cursor = self.cursors_by_name.get_mut(exporter)?;
         let from = self.batches.iter().find(|batch| batch.seq >= from);
-        let Some(from) = from.filter(|from| (from.seq, 0) < (place.seq, place.row)) else {
+        let Some(from) = from.filter(|from| (from.seq, 0) < (cursor.seq, cursor.row)) else {
             return Some(0);
         };
         let items = self
@@ -216,96 +215,106 @@ impl Model {
             .iter()
             .flat_map(|batch| (0..batch.rows).map(move |row| (batch, row)))
             .filter(|(batch, row)| {
-                batch.seq >= from.seq && (batch.seq, *row) < (place.seq, place.row)
+                batch.seq >= from.seq && (batch.seq, *row) < (cursor.seq, cursor.row)
             })
             .map(|(batch, _)| batch.items_a_row)
             .sum();
-        (place.seq, place.row) = (from.seq, 0);
-        place.accepted += items;
-        place.replayed += items;
+        (cursor.seq, cursor.row) = (from.seq, 0);
+        cursor.accepted += items;
+        cursor.replayed += items;
         Some(items)
     }
 
-    /// The letters that may be replayed or purged.
-    fn chosen(&mut self, which: Which) -> Vec<&mut Letter> {
+    /// The dead dead_letters that a replay or a purge takes.
+    fn select(&mut self, which: Selection) -> Vec<&mut ModelDeadLetter> {
         let exporter = which.exporter.map(name);
-        self.letters
+        self.dead_letters
             .iter_mut()
-            .filter(|letter| !letter.replayed)
-            .filter(|letter| {
+            .filter(|dead_letter| !dead_letter.replayed)
+            .filter(|dead_letter| {
                 exporter
                     .as_ref()
-                    .is_none_or(|name| *name == letter.exporter)
+                    .is_none_or(|name| *name == dead_letter.exporter)
             })
             .take(usize::try_from(which.limit.unwrap_or(u64::MAX)).unwrap())
             .collect()
     }
 
-    fn replay_letters(&mut self, which: Which) -> u64 {
+    fn replay_dead_letters(&mut self, which: Selection) -> u64 {
         let mut of: BTreeMap<String, u64> = BTreeMap::new();
-        for letter in self.chosen(which) {
-            letter.replayed = true;
-            *of.entry(letter.exporter.clone()).or_default() += letter.items;
+        for dead_letter in self.select(which) {
+            dead_letter.replayed = true;
+            *of.entry(dead_letter.exporter.clone()).or_default() += dead_letter.items;
         }
         for (exporter, items) in &of {
-            let place = self.places.get_mut(exporter).unwrap();
-            place.accepted += items;
-            place.replayed += items;
+            let cursor = self.cursors_by_name.get_mut(exporter).unwrap();
+            cursor.accepted += items;
+            cursor.replayed += items;
         }
         of.values().sum()
     }
 
-    fn purge_letters(&mut self, which: Which) -> u64 {
-        let gone: Vec<u64> = self.chosen(which).iter().map(|letter| letter.id).collect();
-        self.letters.retain(|letter| !gone.contains(&letter.id));
+    fn purge_dead_letters(&mut self, which: Selection) -> u64 {
+        let gone: Vec<u64> = self
+            .select(which)
+            .iter()
+            .map(|dead_letter| dead_letter.id)
+            .collect();
+        self.dead_letters
+            .retain(|dead_letter| !gone.contains(&dead_letter.id));
         gone.len() as u64
     }
 
-    fn trim_letters(&mut self, exporter: &str, keep: usize) -> u64 {
-        let of: Vec<u64> = self.ids(|letter| letter.exporter == exporter);
+    fn trim_dead_letters(&mut self, exporter: &str, keep: usize) -> u64 {
+        let of: Vec<u64> = self.ids(|dead_letter| dead_letter.exporter == exporter);
         let old = &of[..of.len().saturating_sub(keep)];
-        let before = self.letters.len();
-        self.letters
-            .retain(|letter| letter.replayed || !old.contains(&letter.id));
-        (before - self.letters.len()) as u64
+        let before = self.dead_letters.len();
+        self.dead_letters
+            .retain(|dead_letter| dead_letter.replayed || !old.contains(&dead_letter.id));
+        (before - self.dead_letters.len()) as u64
     }
 
-    fn settle_letter(&mut self, exporter: &str, id: u64, delivered: bool) {
-        let place = self.places.get_mut(exporter).unwrap();
-        let letter = self
-            .letters
+    fn commit_dead_letter(&mut self, exporter: &str, id: u64, delivered: bool) {
+        let cursor = self.cursors_by_name.get_mut(exporter).unwrap();
+        let dead_letter = self
+            .dead_letters
             .iter_mut()
-            .find(|letter| letter.id == id)
+            .find(|dead_letter| dead_letter.id == id)
             .unwrap();
-        letter.replayed = false;
+        dead_letter.replayed = false;
         if delivered {
-            place.delivered += letter.items;
-            self.letters.retain(|letter| letter.id != id);
+            cursor.delivered += dead_letter.items;
+            self.dead_letters.retain(|dead_letter| dead_letter.id != id);
         } else {
-            place.dead_lettered += letter.items;
+            cursor.dead_lettered += dead_letter.items;
         }
     }
 
     fn remove_cursor(&mut self, exporter: &str) -> bool {
-        self.letters.retain(|letter| letter.exporter != exporter);
-        self.places.remove(exporter).is_some()
+        self.dead_letters
+            .retain(|dead_letter| dead_letter.exporter != exporter);
+        self.cursors_by_name.remove(exporter).is_some()
     }
 
-    fn ids(&self, which: impl Fn(&Letter) -> bool) -> Vec<u64> {
-        let letters = self.letters.iter().filter(|letter| which(letter));
-        letters.map(|letter| letter.id).collect()
+    fn ids(&self, which: impl Fn(&ModelDeadLetter) -> bool) -> Vec<u64> {
+        let dead_letters = self
+            .dead_letters
+            .iter()
+            .filter(|dead_letter| which(dead_letter));
+        dead_letters.map(|dead_letter| dead_letter.id).collect()
     }
 
-    fn pending(&self, exporter: &str, place: &Place) -> u64 {
-        let rows = unsettled(&self.batches, place);
-        let letters = self.letters.iter();
-        let replayed = letters.filter(|letter| letter.replayed && letter.exporter == exporter);
+    fn pending(&self, exporter: &str, cursor: &ModelCursor) -> u64 {
+        let rows = pending_rows(&self.batches, cursor);
+        let dead_letters = self.dead_letters.iter();
+        let replayed = dead_letters
+            .filter(|dead_letter| dead_letter.replayed && dead_letter.exporter == exporter);
         rows.iter().map(|(batch, _)| batch.items_a_row).sum::<u64>()
-            + replayed.map(|letter| letter.items).sum::<u64>()
+            + replayed.map(|dead_letter| dead_letter.items).sum::<u64>()
     }
 
     fn prune(&mut self) {
-        let Some(needed) = self.places.values().map(|place| place.seq).min() else {
+        let Some(needed) = self.cursors_by_name.values().map(|cursor| cursor.seq).min() else {
             return;
         };
         self.batches.retain(|batch| batch.seq >= needed);
@@ -316,18 +325,18 @@ fn name(exporter: usize) -> String {
     format!("exporter-{exporter}")
 }
 
-fn unsettled(batches: &VecDeque<Batch>, place: &Place) -> Vec<(Batch, u64)> {
+fn pending_rows(batches: &VecDeque<ModelBatch>, cursor: &ModelCursor) -> Vec<(ModelBatch, u64)> {
     let rows = batches
         .iter()
         .flat_map(|batch| (0..batch.rows).map(|row| (*batch, row)));
     rows.filter(|(batch, row)| {
-        (batch.seq, *row) >= (place.seq, place.row) && !place.ahead.contains(&(batch.seq, *row))
+        (batch.seq, *row) >= (cursor.seq, cursor.row) && !cursor.ahead.contains(&(batch.seq, *row))
     })
     .collect()
 }
 
-fn unsettled_or_end(batches: &VecDeque<Batch>, place: &Place, head: u64) -> Position {
-    unsettled(batches, place)
+fn first_pending(batches: &VecDeque<ModelBatch>, cursor: &ModelCursor, head: u64) -> Position {
+    pending_rows(batches, cursor)
         .first()
         .map_or(Position::at(Seq(head + 1)), |&(batch, row)| Position {
             seq: Seq(batch.seq),
@@ -336,41 +345,41 @@ fn unsettled_or_end(batches: &VecDeque<Batch>, place: &Place, head: u64) -> Posi
         })
 }
 
-/// Whether the row is settled by this.
-fn account(
-    place: &mut Place,
-    said: &mut Commit,
-    row: (Batch, u64),
+/// Counts a row. False: it stays pending.
+fn count(
+    cursor: &mut ModelCursor,
+    commit: &mut Commit,
+    row: (ModelBatch, u64),
     disposition: Disposition,
 ) -> bool {
     let (batch, row) = row;
     let items = batch.items_a_row;
     match disposition {
         Disposition::Delivered => {
-            place.delivered += items;
-            said.delivered += items;
+            cursor.delivered += items;
+            commit.delivered += items;
         }
         Disposition::DeadLettered => {
-            place.dead_lettered += items;
-            said.dead_letters.push(dead_letter(&batch, row));
+            cursor.dead_lettered += items;
+            commit.dead_letters.push(dead_letter(&batch, row));
         }
         Disposition::Dropped => {
-            place.dropped += items;
-            said.dropped.push(DroppedItems {
+            cursor.dropped += items;
+            commit.dropped.push(DroppedItems {
                 limit: format!("limit-{}", row % 2),
                 items,
             });
         }
         Disposition::Filtered => {
-            place.filtered += items;
-            said.filtered += items;
+            cursor.filtered += items;
+            commit.filtered += items;
         }
-        Disposition::Waits => return false,
+        Disposition::Pending => return false,
     }
     true
 }
 
-impl Which {
+impl Selection {
     fn filter(self) -> DeadLetterFilter {
         DeadLetterFilter {
             exporter: self.exporter.map(name),
@@ -380,14 +389,14 @@ impl Which {
     }
 }
 
-impl Pair {
+impl JournalAndModel {
     fn new() -> Self {
         let mut pair = Self {
             runtime: Builder::new_current_thread().build().unwrap(),
             folder: TempDir::new().unwrap(),
             journal: None,
             model: Model::default(),
-            since_ms: now_ms() - (MOST_BATCHES * STEP_MS).cast_signed(),
+            since_ms: now_ms() - (MAX_BATCHES * STEP_MS).cast_signed(),
         };
         pair.reopen();
         pair
@@ -414,7 +423,7 @@ impl Pair {
         self.journal.as_ref().unwrap()
     }
 
-    fn take(&mut self, step: Step) {
+    fn run(&mut self, step: Step) {
         match step {
             Step::Append { rows, items_a_row } => {
                 let accepted_ms = self.accepted_ms(self.model.head + 1);
@@ -432,45 +441,48 @@ impl Pair {
                     .unwrap();
                 self.model.open_cursor(exporter, start);
             }
-            Step::Settle {
+            Step::Commit {
                 exporter,
                 dispositions,
             } => {
                 let exporter = name(exporter);
-                let mut settling = Vec::new();
-                // All are asked for before the first is answered, so that they share commits.
+                let mut commits = Vec::new();
+                // Start all before the first is durable, so that they share transactions.
                 for dispositions in dispositions.chunks(3) {
                     let commit = self.model.commit(&exporter, dispositions);
-                    settling.push(self.journal().commit(&exporter, commit.unwrap_or_default()));
+                    commits.push(self.journal().commit(&exporter, commit.unwrap_or_default()));
                 }
-                for settled in settling {
-                    let settled = self.runtime.block_on(settled);
-                    assert_eq!(settled.is_ok(), self.model.places.contains_key(&exporter));
+                for commit in commits {
+                    let committed = self.runtime.block_on(commit);
+                    assert_eq!(
+                        committed.is_ok(),
+                        self.model.cursors_by_name.contains_key(&exporter)
+                    );
                 }
             }
-            Step::Misstate { exporter } => {
+            Step::CommitTooMuch { exporter } => {
                 let exporter = name(exporter);
                 let through = Position::at(Seq(self.model.head + 1));
                 let pending = self
                     .model
-                    .places
+                    .cursors_by_name
                     .get(&exporter)
-                    .map_or(0, |place| self.model.pending(&exporter, place));
-                let misstated = Commit::delivered(through, pending + 1);
+                    .map_or(0, |cursor| self.model.pending(&exporter, cursor));
+                let too_much = Commit::delivered(through, pending + 1);
                 self.runtime
-                    .block_on(self.journal().commit(&exporter, misstated))
+                    .block_on(self.journal().commit(&exporter, too_much))
                     .unwrap_err();
-                // A group that changes nothing prunes all the same.
+                // The journal also prunes in a transaction that changes nothing else.
             }
             Step::Reopen => self.reopen(),
             Step::Crash => self.crash(),
-            step => self.take_back(step),
+            step => self.run_replay_or_removal(step),
         }
         self.model.prune();
     }
 
-    /// The steps that bring something back, or let go of it.
-    fn take_back(&mut self, step: Step) {
+    /// The steps of replays and deletions.
+    fn run_replay_or_removal(&mut self, step: Step) {
         match step {
             Step::Replay { exporter, from } => {
                 let since_ms = self.accepted_ms(from);
@@ -478,32 +490,32 @@ impl Pair {
                 let replayed = self.runtime.block_on(replaying);
                 assert_eq!(replayed.ok(), self.model.replay(&name(exporter), from));
             }
-            Step::ReplayLetters(which) => {
+            Step::ReplayDeadLetters(which) => {
                 let replaying = self.journal().replay_dead_letters(&which.filter());
                 let replayed = self.runtime.block_on(replaying).unwrap();
-                assert_eq!(replayed.items, self.model.replay_letters(which));
+                assert_eq!(replayed.items, self.model.replay_dead_letters(which));
             }
-            Step::PurgeLetters(which) => {
+            Step::PurgeDeadLetters(which) => {
                 let purging = self.journal().purge_dead_letters(&which.filter());
                 let purged = self.runtime.block_on(purging).unwrap();
-                assert_eq!(purged.dead_letters, self.model.purge_letters(which));
+                assert_eq!(purged.dead_letters, self.model.purge_dead_letters(which));
             }
-            Step::TrimLetters { exporter, keep } => {
+            Step::TrimDeadLetters { exporter, keep } => {
                 let limits = DeadLetterLimits {
-                    max_bytes: (keep * LETTER_BYTES) as u64,
+                    max_bytes: (keep * DEAD_LETTER_BYTES) as u64,
                     max_age: Duration::MAX,
                 };
                 let trimming = self.journal().trim_dead_letters(&name(exporter), &limits);
                 let trimmed = self.runtime.block_on(trimming).unwrap();
                 assert_eq!(
                     trimmed.dead_letters,
-                    self.model.trim_letters(&name(exporter), keep)
+                    self.model.trim_dead_letters(&name(exporter), keep)
                 );
             }
-            Step::SettleLetters {
+            Step::CommitDeadLetters {
                 exporter,
                 delivered,
-            } => self.settle_letters(&name(exporter), &delivered),
+            } => self.commit_dead_letters(&name(exporter), &delivered),
             Step::RemoveCursor { exporter } => {
                 let removing = self.journal().remove_cursor(&name(exporter));
                 let removed = self.runtime.block_on(removing).unwrap();
@@ -513,45 +525,46 @@ impl Pair {
         }
     }
 
-    /// Settles replayed letters as their exporter does: one after the other, together.
-    fn settle_letters(&mut self, exporter: &str, delivered: &[bool]) {
-        let Some(place) = self.model.places.get(exporter) else {
+    /// Reads one dead dead_letter in replay after the other, and commits all of them together.
+    fn commit_dead_letters(&mut self, exporter: &str, delivered: &[bool]) {
+        let Some(cursor) = self.model.cursors_by_name.get(exporter) else {
             return;
         };
         let batches = &self.model.batches;
-        let batch = batches.iter().find(|batch| batch.seq == place.seq);
+        let batch = batches.iter().find(|batch| batch.seq == cursor.seq);
         let through = Position {
-            seq: Seq(place.seq),
-            row: place.row,
-            items: batch.map_or(0, |batch| place.row * batch.items_a_row),
+            seq: Seq(cursor.seq),
+            row: cursor.row,
+            items: batch.map_or(0, |batch| cursor.row * batch.items_a_row),
         };
         let mut after = DeadLetterId(0);
         let mut replayed = Vec::new();
         for delivered in delivered {
-            let Some(letter) = self
+            let Some(stored) = self
                 .journal()
                 .next_replayed_dead_letter(exporter, after)
                 .unwrap()
             else {
                 break;
             };
-            after = letter.id;
-            let dead_again = DeadLetterDisposition::DeadLettered {
+            after = stored.id;
+            let dead_lettered = DeadLetterDisposition::DeadLettered {
                 code: 7,
                 reason: "again".to_owned(),
                 plugin_version: "2.0.0".to_owned(),
-                attempts: letter.dead_letter.attempts + 1,
+                attempts: stored.dead_letter.attempts + 1,
                 last_ms: 1,
             };
             replayed.push(DeadLetterCommit {
-                id: letter.id,
+                id: stored.id,
                 disposition: if *delivered {
                     DeadLetterDisposition::Delivered
                 } else {
-                    dead_again
+                    dead_lettered
                 },
             });
-            self.model.settle_letter(exporter, letter.id.0, *delivered);
+            self.model
+                .commit_dead_letter(exporter, stored.id.0, *delivered);
         }
         let commit = Commit {
             through,
@@ -568,7 +581,7 @@ impl Pair {
         assert_eq!(
             twice.is_ok(),
             again.replayed.is_empty(),
-            "a fate was told twice"
+            "the end of a replay was committed twice"
         );
     }
 
@@ -586,17 +599,20 @@ impl Pair {
             cursors
                 .iter()
                 .map(|cursor| &cursor.exporter)
-                .eq(self.model.places.keys())
+                .eq(self.model.cursors_by_name.keys())
         );
         for cursor in cursors {
-            let place = &self.model.places[&cursor.exporter];
-            assert_eq!((cursor.next.seq.0, cursor.next.row), (place.seq, place.row));
+            let expected = &self.model.cursors_by_name[&cursor.exporter];
+            assert_eq!(
+                (cursor.next.seq.0, cursor.next.row),
+                (expected.seq, expected.row)
+            );
             let ahead: BTreeSet<_> = cursor
                 .ahead
                 .iter()
                 .map(|span| (span.seq.0, span.first_row))
                 .collect();
-            assert_eq!(ahead, place.ahead);
+            assert_eq!(ahead, expected.ahead);
             let counts = journal.counts(&cursor.exporter).unwrap().unwrap();
             assert_eq!(counts.unaccounted(), 0, "{counts:?}");
             assert_eq!(
@@ -608,45 +624,54 @@ impl Pair {
                     counts.filtered
                 ),
                 (
-                    place.accepted,
-                    place.delivered,
-                    place.dead_lettered,
-                    place.dropped,
-                    place.filtered
+                    expected.accepted,
+                    expected.delivered,
+                    expected.dead_lettered,
+                    expected.dropped,
+                    expected.filtered
                 ),
             );
-            let pending = self.model.pending(&cursor.exporter, place);
+            let pending = self.model.pending(&cursor.exporter, expected);
             assert_eq!(counts.pending, pending.cast_signed());
-            assert_eq!(counts.replayed, place.replayed);
-            let ahead: Vec<u64> = held
+            assert_eq!(counts.replayed, expected.replayed);
+            let pending_records: Vec<u64> = held
                 .iter()
                 .copied()
-                .filter(|seq| *seq >= place.seq)
+                .filter(|seq| *seq >= expected.seq)
                 .collect();
-            assert_eq!(read_from(journal, place.seq), ahead);
+            assert_eq!(read_from(journal, expected.seq), pending_records);
             let backlog = Backlog {
                 items: pending,
-                bytes: ahead.len() as u64 * 6000,
-                oldest_accepted_ms: ahead.first().map(|seq| self.accepted_ms(*seq)),
+                bytes: pending_records.len() as u64 * 6000,
+                oldest_accepted_ms: pending_records.first().map(|seq| self.accepted_ms(*seq)),
             };
             assert_eq!(journal.backlog(&cursor.exporter).unwrap(), Some(backlog));
-            let of_it = |letter: &Letter| letter.exporter == cursor.exporter;
-            let letters = journal
+            let is_of_exporter =
+                |dead_letter: &ModelDeadLetter| dead_letter.exporter == cursor.exporter;
+            let dead_letters = journal
                 .dead_letter_totals(&cursor.exporter)
                 .unwrap()
                 .dead_letters;
-            assert_eq!(letters, self.model.ids(of_it).len() as u64);
+            assert_eq!(dead_letters, self.model.ids(is_of_exporter).len() as u64);
         }
-        let letters = journal.dead_letters(&DeadLetterFilter::default()).unwrap();
-        let being_replayed = letters.iter().filter(|letter| letter.replayed_ms.is_some());
-        let being_replayed: Vec<u64> = being_replayed.map(|letter| letter.id.0).collect();
-        let all: Vec<u64> = letters.iter().map(|letter| letter.id.0).collect();
+        let dead_letters = journal.dead_letters(&DeadLetterFilter::default()).unwrap();
+        let in_replay = dead_letters
+            .iter()
+            .filter(|dead_letter| dead_letter.replayed_ms.is_some());
+        let in_replay: Vec<u64> = in_replay.map(|dead_letter| dead_letter.id.0).collect();
+        let all: Vec<u64> = dead_letters
+            .iter()
+            .map(|dead_letter| dead_letter.id.0)
+            .collect();
         assert_eq!(all, self.model.ids(|_| true));
-        assert_eq!(being_replayed, self.model.ids(|letter| letter.replayed));
+        assert_eq!(
+            in_replay,
+            self.model.ids(|dead_letter| dead_letter.replayed)
+        );
         for (index, seq) in held.iter().enumerate() {
-            let place = |bytes| journal.seq_after_bytes(bytes).unwrap().0;
+            let seq_after = |bytes| journal.seq_after_bytes(bytes).unwrap().0;
             let bytes = index as u64 * 6000;
-            assert_eq!((place(bytes), place(bytes + 1)), (*seq, seq + 1));
+            assert_eq!((seq_after(bytes), seq_after(bytes + 1)), (*seq, seq + 1));
         }
     }
 }
@@ -654,9 +679,9 @@ impl Pair {
 fn read_from(journal: &SqliteJournal, from: u64) -> Vec<u64> {
     let mut next = Seq(from);
     let mut found = Vec::new();
-    while let Some(entry) = journal.read(next).unwrap() {
-        found.push(entry.seq.0);
-        next = entry.seq.next();
+    while let Some(record) = journal.read(next).unwrap() {
+        found.push(record.seq.0);
+        next = record.seq.next();
     }
     found
 }
@@ -676,7 +701,7 @@ fn record(rows: u64, items: u64, accepted_ms: i64) -> NewRecord {
     }
 }
 
-fn dead_letter(batch: &Batch, row: u64) -> DeadLetter {
+fn dead_letter(batch: &ModelBatch, row: u64) -> DeadLetter {
     DeadLetter {
         plugin_version: "1.0.0".to_owned(),
         header: Header {
@@ -695,7 +720,7 @@ fn dead_letter(batch: &Batch, row: u64) -> DeadLetter {
         attempts: 1,
         first_ms: 0,
         last_ms: 0,
-        payload: vec![1; LETTER_BYTES],
+        payload: vec![1; DEAD_LETTER_BYTES],
     }
 }
 
@@ -705,14 +730,14 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Disposition::DeadLettered),
         Just(Disposition::Dropped),
         Just(Disposition::Filtered),
-        Just(Disposition::Waits),
+        Just(Disposition::Pending),
     ];
     let start = prop_oneof![
         Just(StartFrom::Now),
         Just(StartFrom::Earliest),
-        // Half a step before the batch of that number was accepted.
+        // Half of `STEP_MS` before the batch of that number was accepted.
         (1..20_u64).prop_map(|from| StartFrom::Ago(Duration::from_millis(
-            (MOST_BATCHES - from) * STEP_MS + STEP_MS / 2
+            (MAX_BATCHES - from) * STEP_MS + STEP_MS / 2
         ))),
     ];
     let which = || {
@@ -720,21 +745,21 @@ fn step() -> impl Strategy<Value = Step> {
             proptest::option::of(0..3_usize),
             proptest::option::of(0..3_u64),
         )
-            .prop_map(|(exporter, limit)| Which { exporter, limit })
+            .prop_map(|(exporter, limit)| Selection { exporter, limit })
     };
     prop_oneof![
         6 => (0..5_u64, 0..4_u64).prop_map(|(rows, items_a_row)| Step::Append { rows, items_a_row }),
         2 => (0..3_usize, start).prop_map(|(exporter, start)| Step::OpenCursor { exporter, start }),
         8 => (0..3_usize, proptest::collection::vec(disposition, 0..12))
-            .prop_map(|(exporter, dispositions)| Step::Settle { exporter, dispositions }),
+            .prop_map(|(exporter, dispositions)| Step::Commit { exporter, dispositions }),
         2 => (0..3_usize, 1..20_u64).prop_map(|(exporter, from)| Step::Replay { exporter, from }),
-        2 => which().prop_map(Step::ReplayLetters),
-        1 => which().prop_map(Step::PurgeLetters),
-        1 => (0..3_usize, 0..4_usize).prop_map(|(exporter, keep)| Step::TrimLetters { exporter, keep }),
+        2 => which().prop_map(Step::ReplayDeadLetters),
+        1 => which().prop_map(Step::PurgeDeadLetters),
+        1 => (0..3_usize, 0..4_usize).prop_map(|(exporter, keep)| Step::TrimDeadLetters { exporter, keep }),
         2 => (0..3_usize, proptest::collection::vec(any::<bool>(), 0..4))
-            .prop_map(|(exporter, delivered)| Step::SettleLetters { exporter, delivered }),
+            .prop_map(|(exporter, delivered)| Step::CommitDeadLetters { exporter, delivered }),
         1 => (0..3_usize).prop_map(|exporter| Step::RemoveCursor { exporter }),
-        1 => (0..3_usize).prop_map(|exporter| Step::Misstate { exporter }),
+        1 => (0..3_usize).prop_map(|exporter| Step::CommitTooMuch { exporter }),
         1 => Just(Step::Reopen),
         1 => Just(Step::Crash),
     ]
@@ -744,12 +769,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: delfin_tests::soak(48), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_item_is_accounted_for_and_every_cursor_reads_what_it_must(
+    fn every_item_has_one_count_and_every_cursor_reads_its_records(
         steps in proptest::collection::vec(step(), 1..60),
     ) {
-        let mut pair = Pair::new();
+        let mut pair = JournalAndModel::new();
         for step in steps {
-            pair.take(step);
+            pair.run(step);
             pair.compare();
         }
     }

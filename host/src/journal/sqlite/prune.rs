@@ -1,4 +1,4 @@
-//! Deleting what nobody needs any more: always from the front of the journal.
+//! Deletes records that no cursor needs, always from the front of the journal.
 //!
 //! A record that a cursor has still to pass is never deleted here.
 
@@ -7,88 +7,101 @@ use rusqlite::Connection;
 use super::super::JournalLimits;
 use crate::clock::millis;
 
-/// So that an append never waits long behind deletes.
-const MOST_RECORDS: u64 = 1024;
-const MOST_BYTES: u64 = 64 << 20;
-const VACUUM_PAGES: u64 = 1024;
-/// Free pages that stay in the file: the next records need them.
-const SLACK_PAGES: u64 = 4096;
-/// As long as a sender may take to repeat a request.
-const KEY_WINDOW_MS: i64 = 24 * 60 * 60 * 1000;
+// Limits of one transaction, so that appends do not wait long for deletes.
+const MAX_RECORDS: u64 = 1024;
+const MAX_BYTES: u64 = 64 << 20;
+const MAX_VACUUM_PAGES: u64 = 1024;
 
-/// Why records are deleted before their time.
+/// Free pages that stay in the file for the next records.
+const SPARE_PAGES: u64 = 4096;
+/// How long an idempotency key is remembered.
+const KEY_TTL_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Why records are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
-    /// They are not.
-    None,
-    /// The disk is nearly full.
-    Space,
-    /// The journal is full, and this much must go.
+pub(super) enum PruneReason {
+    /// Their retention is over.
+    Age,
+    /// The disk is short of space: records are deleted before their retention is over.
+    DiskSpace,
+    /// The journal is full: at least `bytes` are needed, regardless of retention.
     Room { bytes: u64 },
 }
 
-/// What was deleted.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pruned {
+pub(super) struct PruneResult {
     pub(super) records: u64,
-    /// There is more to delete.
+    /// More records can be deleted.
     pub(super) more: bool,
-    /// Room goes back to the file system, once the log is checkpointed.
+    /// Pages were given back. The file gets smaller at the next checkpoint.
     pub(super) shrunk: bool,
 }
 
-/// Deletes records and gives the file's room back, some at a time.
+/// Deletes records, and gives free pages of the file back to the file system.
+///
+/// Records before the slowest cursor are candidates. Of these, the ones older than
+/// the retention are deleted. A journal without a cursor of an exporter keeps its
+/// records for `max_age`, for the first exporter to come.
 pub(super) fn prune(
-    tx: &Connection,
+    connection: &Connection,
     limits: &JournalLimits,
     now_ms: i64,
-    need: Need,
-) -> rusqlite::Result<Pruned> {
-    let (needed_from, has_exporter): (Option<u64>, bool) = tx
+    reason: PruneReason,
+) -> rusqlite::Result<PruneResult> {
+    let (needed_from, has_exporter): (Option<u64>, bool) = connection
         .prepare_cached(
             "SELECT min(next_seq), coalesce(max(exporter NOT GLOB ':*'), 0) FROM cursors",
         )?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let keep = match (has_exporter, need) {
-        (true, Need::Space) => 0,
-        (true, Need::None | Need::Room { .. }) => millis(limits.retention.min(limits.max_age)),
+    let keep = match (has_exporter, reason) {
+        (true, PruneReason::DiskSpace) => 0,
+        (true, PruneReason::Age | PruneReason::Room { .. }) => {
+            millis(limits.retention.min(limits.max_age))
+        }
         (false, _) => millis(limits.max_age),
     };
-    let (through, pruned) = last_to_go(tx, needed_from, now_ms.saturating_sub(keep), need)?;
+    let (last, pruned) = select(connection, needed_from, now_ms.saturating_sub(keep), reason)?;
     if pruned.records > 0 {
-        tx.prepare_cached("DELETE FROM batches WHERE seq <= ?1")?
-            .execute([through])?;
+        connection
+            .prepare_cached("DELETE FROM batches WHERE seq <= ?1")?
+            .execute([last])?;
     }
-    let shrunk = (pruned.records > 0 || need == Need::Space) && shrink(tx, need)?;
-    Ok(Pruned { shrunk, ..pruned })
+    let shrunk = (pruned.records > 0 || reason == PruneReason::DiskSpace)
+        && give_pages_back(connection, reason)?;
+    Ok(PruneResult { shrunk, ..pruned })
 }
 
-/// Forgets keys that no sender will repeat any more.
-pub(super) fn forget_keys(tx: &Connection, now_ms: i64) -> rusqlite::Result<()> {
-    tx.prepare_cached("DELETE FROM idempotency_keys WHERE accepted_ms < ?1")?
-        .execute([now_ms.saturating_sub(KEY_WINDOW_MS)])?;
+/// Deletes idempotency keys that no client sends again.
+pub(super) fn forget_keys(connection: &Connection, now_ms: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM idempotency_keys WHERE accepted_ms < ?1")?
+        .execute([now_ms.saturating_sub(KEY_TTL_MS)])?;
     Ok(())
 }
 
-/// The last record of those to delete, and how many they are.
-fn last_to_go(
-    tx: &Connection,
+/// The last of the records to delete, and their number.
+///
+/// The scan starts at the oldest record. Until the wanted bytes are reached it takes
+/// every record; from then on only records that are due, up to the limits of one
+/// transaction. It stops at the first record that stays, so no gap can arise.
+fn select(
+    connection: &Connection,
     needed_from: Option<u64>,
     accepted_until_ms: i64,
-    need: Need,
-) -> rusqlite::Result<(u64, Pruned)> {
-    let mut records = tx.prepare_cached(
+    reason: PruneReason,
+) -> rusqlite::Result<(u64, PruneResult)> {
+    let mut records = connection.prepare_cached(
         "SELECT seq, accepted_ms, bytes FROM batches WHERE seq < ?1 ORDER BY seq",
     )?;
     let mut records = records.query([needed_from.unwrap_or(i64::MAX.cast_unsigned())])?;
-    let (mut last, mut pruned, mut bytes) = (0, Pruned::default(), 0);
-    let mut wanted_bytes = match need {
-        Need::Room { bytes } => bytes,
-        Need::None | Need::Space => 0,
+    let (mut last, mut pruned, mut bytes) = (0, PruneResult::default(), 0);
+    let mut wanted_bytes = match reason {
+        PruneReason::Room { bytes } => bytes,
+        PruneReason::Age | PruneReason::DiskSpace => 0,
     };
     while let Some(record) = records.next()? {
         let due = record.get::<_, i64>(1)? <= accepted_until_ms;
-        let enough = pruned.records >= MOST_RECORDS || bytes >= MOST_BYTES;
+        let enough = pruned.records >= MAX_RECORDS || bytes >= MAX_BYTES;
         if wanted_bytes == 0 && (enough || !due) {
             pruned.more = due;
             break;
@@ -102,17 +115,18 @@ fn last_to_go(
     Ok((last, pruned))
 }
 
-/// Gives free pages back to the file system, a few at a time.
-fn shrink(tx: &Connection, need: Need) -> rusqlite::Result<bool> {
-    let free: u64 = tx.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
-    let slack = match need {
-        Need::Space => 0,
-        Need::None | Need::Room { .. } => SLACK_PAGES,
+/// Gives some free pages back to the file system. Without need, spare pages stay: the
+/// next records would only make the file grow again.
+fn give_pages_back(connection: &Connection, reason: PruneReason) -> rusqlite::Result<bool> {
+    let free: u64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+    let spare = match reason {
+        PruneReason::DiskSpace => 0,
+        PruneReason::Age | PruneReason::Room { .. } => SPARE_PAGES,
     };
-    let pages = free.saturating_sub(slack).min(VACUUM_PAGES);
+    let pages = free.saturating_sub(spare).min(MAX_VACUUM_PAGES);
     if pages > 0 {
-        // Each step gives one page back.
-        let mut vacuum = tx.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        // Each step of the statement gives one page back.
+        let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
         let mut steps = vacuum.raw_query();
         while steps.next()?.is_some() {}
     }

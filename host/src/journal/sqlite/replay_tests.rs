@@ -1,8 +1,9 @@
-//! What is asked for once more, and what is let go of.
+//! Replays, and removal of cursors and dead letters.
 
 use std::time::Duration;
 
-use super::super::cursor::{DeadLetter, Position};
+use super::super::cursor::Position;
+use super::super::dead_letters::DeadLetter;
 use super::super::dead_letters::{DeadLetterCommit, DeadLetterDisposition};
 use super::tests::{TestJournal, after, damage_table, dead_letter, limits, record};
 use super::*;
@@ -10,8 +11,8 @@ use crate::clock::now_ms;
 
 const HOUR: i64 = 3_600_000;
 
-/// A journal in which a cursor `late` holds everything, and `a` has had it all:
-/// three batches of ten items, accepted three, two and one hour ago.
+/// A journal with three batches of ten items, accepted three, two and one hour ago. The cursor
+/// `late` is before all of them, and `a` after.
 async fn journal() -> TestJournal {
     let journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
@@ -27,18 +28,18 @@ async fn journal() -> TestJournal {
 }
 
 /// A journal with three dead letters of exporter `a`, of 2, 3 and 5 items.
-async fn lane_with_letters() -> TestJournal {
+async fn journal_with_dead_letters() -> TestJournal {
     let journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let seq = journal.add(10).await;
-    let letters = [
+    let dead_letters = [
         (0, 2, "No such metric", 1_000),
         (2, 3, "too old", 2_000),
         (5, 5, "no such host", 3_000),
     ];
     let commit = Commit {
         through: after(seq),
-        dead_letters: letters
+        dead_letters: dead_letters
             .into_iter()
             .map(|(first, rows, reason, last_ms)| DeadLetter {
                 reason: reason.to_owned(),
@@ -53,8 +54,11 @@ async fn lane_with_letters() -> TestJournal {
 }
 
 fn ids(journal: &TestJournal, which: DeadLetterFilter) -> Vec<u64> {
-    let letters = journal.dead_letters(&which).unwrap();
-    letters.iter().map(|letter| letter.id.0).collect()
+    let dead_letters = journal.dead_letters(&which).unwrap();
+    dead_letters
+        .iter()
+        .map(|dead_letter| dead_letter.id.0)
+        .collect()
 }
 
 fn of_ids(ids: &[u64]) -> DeadLetterFilter {
@@ -64,7 +68,7 @@ fn of_ids(ids: &[u64]) -> DeadLetterFilter {
     }
 }
 
-fn fate(id: u64, disposition: DeadLetterDisposition, through: Position) -> Commit {
+fn end_replay(id: u64, disposition: DeadLetterDisposition, through: Position) -> Commit {
     Commit {
         through,
         replayed: vec![DeadLetterCommit {
@@ -76,7 +80,7 @@ fn fate(id: u64, disposition: DeadLetterDisposition, through: Position) -> Commi
 }
 
 #[tokio::test]
-async fn a_replay_brings_back_what_was_accepted_since_a_time() {
+async fn a_replay_makes_batches_pending_that_were_accepted_since_a_time() {
     let journal = journal().await;
     let since = now_ms() - 2 * HOUR - HOUR / 2;
     assert_eq!(journal.replay("a", since).await, Ok(20));
@@ -102,29 +106,29 @@ async fn a_replay_brings_back_what_was_accepted_since_a_time() {
 }
 
 #[tokio::test]
-async fn a_settlement_from_before_a_replay_is_refused() {
+async fn a_commit_from_before_a_replay_is_refused() {
     let journal = journal().await;
     let seq = journal.add(10).await;
     let replaying = journal.replay("a", 0);
-    let settled = journal.commit("a", Commit::delivered(after(seq), 10));
+    let committed = journal.commit("a", Commit::delivered(after(seq), 10));
     assert_eq!(replaying.await, Ok(30));
-    assert!(matches!(settled.await, Err(CursorError::Refused { .. })));
+    assert!(matches!(committed.await, Err(CursorError::Refused { .. })));
 }
 
 #[tokio::test]
-async fn a_replay_of_nothing_moves_nothing_and_needs_a_cursor() {
+async fn a_replay_without_records_changes_nothing_and_needs_a_cursor() {
     let journal = journal().await;
     assert_eq!(journal.replay("a", now_ms()).await, Ok(0));
     assert_eq!(journal.replay("late", 0).await, Ok(0));
     assert_eq!(journal.cursors().unwrap()[0].replay_end, None);
     assert!(matches!(
-        journal.replay("nobody", 0).await,
+        journal.replay("unknown", 0).await,
         Err(CursorError::Missing { .. })
     ));
 }
 
 #[tokio::test]
-async fn a_new_cursor_starts_as_long_ago_as_it_is_told() {
+async fn a_new_cursor_starts_at_a_time_before_now() {
     let journal = journal().await;
     for (name, minutes, seq) in [("x", 150, 2), ("y", 600, 1), ("z", 5, 4)] {
         let start = StartFrom::Ago(Duration::from_mins(minutes));
@@ -140,8 +144,8 @@ async fn a_new_cursor_starts_as_long_ago_as_it_is_told() {
 }
 
 #[tokio::test]
-async fn letters_are_found_by_exporter_time_reason_and_number() {
-    let journal = lane_with_letters().await;
+async fn dead_letters_are_found_by_exporter_time_reason_and_id() {
+    let journal = journal_with_dead_letters().await;
     let filter = DeadLetterFilter::default;
     let by = |reason: &str| DeadLetterFilter {
         reason: Some(reason.to_owned()),
@@ -184,14 +188,14 @@ async fn letters_are_found_by_exporter_time_reason_and_number() {
         ),
         [0; 0]
     );
-    let letter = journal.dead_letter(DeadLetterId(2)).unwrap().unwrap();
-    assert_eq!(letter.dead_letter.payload, [1; 10]);
+    let dead_letter = journal.dead_letter(DeadLetterId(2)).unwrap().unwrap();
+    assert_eq!(dead_letter.dead_letter.payload, [1; 10]);
     assert_eq!(journal.dead_letter(DeadLetterId(u64::MAX)), Ok(None));
 }
 
 #[tokio::test]
-async fn a_replayed_letter_is_pending_until_its_fate_is_known() {
-    let journal = lane_with_letters().await;
+async fn a_dead_letter_in_replay_is_pending_until_its_disposition_is_known() {
+    let journal = journal_with_dead_letters().await;
     let replayed = journal.replay_dead_letters(&of_ids(&[1, 3])).await.unwrap();
     assert_eq!((replayed.dead_letters, replayed.items), (2, 7));
     let again = journal.replay_dead_letters(&of_ids(&[1, 2])).await.unwrap();
@@ -207,7 +211,10 @@ async fn a_replayed_letter_is_pending_until_its_fate_is_known() {
     assert_eq!(purged, Ok(DeadLetterCount::default()));
     let through = after(Seq(1));
     journal
-        .commit("a", fate(1, DeadLetterDisposition::Delivered, through))
+        .commit(
+            "a",
+            end_replay(1, DeadLetterDisposition::Delivered, through),
+        )
         .await
         .unwrap();
     let dead_again = DeadLetterDisposition::DeadLettered {
@@ -218,7 +225,7 @@ async fn a_replayed_letter_is_pending_until_its_fate_is_known() {
         last_ms: 5_000,
     };
     journal
-        .commit("a", fate(3, dead_again, through))
+        .commit("a", end_replay(3, dead_again, through))
         .await
         .unwrap();
     let counts = journal.of("a");
@@ -227,12 +234,15 @@ async fn a_replayed_letter_is_pending_until_its_fate_is_known() {
         (2, 15, 3)
     );
     assert_eq!(ids(&journal, DeadLetterFilter::default()), [2, 3]);
-    let letter = journal.dead_letter(DeadLetterId(3)).unwrap().unwrap();
+    let dead_letter = journal.dead_letter(DeadLetterId(3)).unwrap().unwrap();
     assert_eq!(
-        (letter.dead_letter.code, letter.dead_letter.attempts),
+        (
+            dead_letter.dead_letter.code,
+            dead_letter.dead_letter.attempts
+        ),
         (9, 4)
     );
-    assert_eq!(letter.replayed_ms, None);
+    assert_eq!(dead_letter.replayed_ms, None);
     let next = journal
         .next_replayed_dead_letter("a", DeadLetterId(0))
         .unwrap()
@@ -245,11 +255,11 @@ async fn a_replayed_letter_is_pending_until_its_fate_is_known() {
 }
 
 #[tokio::test]
-async fn a_fate_of_a_letter_that_is_not_replayed_is_refused() {
-    let journal = lane_with_letters().await;
+async fn the_end_of_a_replay_that_never_started_is_refused() {
+    let journal = journal_with_dead_letters().await;
     let refused = journal.commit(
         "a",
-        fate(1, DeadLetterDisposition::Delivered, after(Seq(1))),
+        end_replay(1, DeadLetterDisposition::Delivered, after(Seq(1))),
     );
     assert!(matches!(refused.await, Err(CursorError::Refused { .. })));
     journal.of("a");
@@ -257,8 +267,8 @@ async fn a_fate_of_a_letter_that_is_not_replayed_is_refused() {
 }
 
 #[tokio::test]
-async fn the_oldest_letters_go_when_there_are_too_many_or_they_are_too_old() {
-    let journal = lane_with_letters().await;
+async fn dead_letters_are_trimmed_by_size_and_age_the_oldest_first() {
+    let journal = journal_with_dead_letters().await;
     journal.replay_dead_letters(&of_ids(&[1])).await.unwrap();
     let limits = DeadLetterLimits {
         max_bytes: 10,
@@ -285,14 +295,14 @@ async fn the_oldest_letters_go_when_there_are_too_many_or_they_are_too_old() {
 }
 
 #[tokio::test]
-async fn letters_that_are_replayed_stay_pending_when_the_file_is_damaged() {
-    let mut journal = lane_with_letters().await;
+async fn dead_letters_in_replay_stay_pending_when_the_file_is_damaged() {
+    let mut journal = journal_with_dead_letters().await;
     journal.add(4).await;
     journal.replay_dead_letters(&of_ids(&[2])).await.unwrap();
     journal.journal = None;
     damage_table(&journal.path(), "batches");
     journal.reopen();
-    // Whoever is first meets the damage, be it the writer by itself.
+    // The first access finds the damage, be it by the writer's own cleanup.
     drop(journal.record_error("a", "x").await);
     journal.add(5).await;
     let counts = journal.of("a");
@@ -300,7 +310,7 @@ async fn letters_that_are_replayed_stay_pending_when_the_file_is_damaged() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_nobody_is_configured_for_goes_after_a_while() {
+async fn the_cursor_of_an_exporter_that_is_not_configured_is_removed_after_a_while() {
     let mut journal = TestJournal::new(limits());
     let names = |journal: &TestJournal| -> Vec<_> {
         let cursors = journal.cursors().unwrap().into_iter();
@@ -318,7 +328,7 @@ async fn a_cursor_that_nobody_is_configured_for_goes_after_a_while() {
     );
     journal.limits.orphan_ttl = Duration::ZERO;
     journal.reopen();
-    // As long as it does not know who is configured, it removes nobody.
+    // Before the exporters are configured, no cursor is removed.
     journal.add(1).await;
     assert_eq!(names(&journal).len(), 2);
     journal.set_configured(vec!["a".to_owned()]).await.unwrap();
@@ -329,7 +339,7 @@ async fn a_cursor_that_nobody_is_configured_for_goes_after_a_while() {
 }
 
 #[tokio::test]
-async fn an_exporter_that_is_back_is_used_again() {
+async fn the_cursor_of_an_exporter_that_is_configured_again_is_kept() {
     let journal = TestJournal::new(limits());
     let unused = |journal: &TestJournal| journal.cursors().unwrap()[0].unused_since_ms;
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
@@ -346,8 +356,8 @@ async fn an_exporter_that_is_back_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_removed_cursor_takes_its_letters_with_it_and_starts_anew() {
-    let journal = lane_with_letters().await;
+async fn removing_a_cursor_deletes_its_dead_letters_and_counts() {
+    let journal = journal_with_dead_letters().await;
     assert_eq!(journal.remove_cursor("a").await, Ok(true));
     assert_eq!(journal.remove_cursor("a").await, Ok(false));
     assert_eq!(ids(&journal, DeadLetterFilter::default()), [0; 0]);

@@ -1,7 +1,9 @@
--- One journal of the journal. Frozen: a change is a new user_version and a migration.
+-- One journal. Frozen: a change needs a new user_version and a migration.
 
--- A record's payload comes last, so that the other columns are read without it.
--- AUTOINCREMENT, because a plain key starts again once the table is empty.
+-- The payload is the last column, so that SQLite reads the others without it.
+-- AUTOINCREMENT, because a plain key starts again at 1 when the table is empty.
+-- `items_before` and `bytes_before` are running totals: what lies between two records is the
+-- difference of two rows, however many records there are.
 CREATE TABLE batches (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     batch_id     BLOB    NOT NULL UNIQUE,
@@ -11,13 +13,13 @@ CREATE TABLE batches (
     accepted_ms  INTEGER NOT NULL,
     rows         INTEGER NOT NULL,
     items        INTEGER NOT NULL,
-    items_before INTEGER NOT NULL, -- items of all records before this one, pruned ones too
+    items_before INTEGER NOT NULL, -- items of all records before this one, including pruned ones
     bytes        INTEGER NOT NULL,
     bytes_before INTEGER NOT NULL,
     payload      BLOB    NOT NULL
 ) STRICT;
 
--- Everything ever appended: counts and numbering outlive the records.
+-- Everything that was ever appended: counts outlive the records.
 CREATE TABLE totals (
     id    INTEGER PRIMARY KEY CHECK (id = 1),
     items INTEGER NOT NULL,
@@ -35,7 +37,7 @@ CREATE TABLE cursors (
     replayed_items  INTEGER NOT NULL DEFAULT 0,
     replay_end      INTEGER,
     next_seq        INTEGER NOT NULL,
-    next_row        INTEGER NOT NULL DEFAULT 0, -- rows settled of the record next_seq
+    next_row        INTEGER NOT NULL DEFAULT 0, -- rows of the record next_seq before the cursor
     next_items      INTEGER NOT NULL DEFAULT 0, -- items in those rows
     delivered       INTEGER NOT NULL DEFAULT 0,
     dead_lettered   INTEGER NOT NULL DEFAULT 0,
@@ -47,8 +49,9 @@ CREATE TABLE cursors (
     last_error_ms   INTEGER
 ) STRICT;
 
--- Rows behind a cursor's position that are settled already, because others
--- before them are still tried. A span goes when the cursor passes it.
+-- Row spans after a cursor that are committed already, while rows before them are still retried.
+-- Without them, one failing row would hold back the commit of everything after it, and a crash
+-- would deliver all of that again. A row span is deleted when the cursor passes it.
 CREATE TABLE ahead (
     exporter  TEXT    NOT NULL,
     seq       INTEGER NOT NULL,
@@ -60,13 +63,13 @@ CREATE TABLE ahead (
 
 CREATE TABLE dropped (
     exporter TEXT    NOT NULL,
-    reason   TEXT    NOT NULL, -- the limit, by its name in the configuration
+    reason   TEXT    NOT NULL, -- the configuration key of the limit
     items    INTEGER NOT NULL,
     PRIMARY KEY (exporter, reason)
 ) STRICT, WITHOUT ROWID;
 
--- A row goes when it is purged or, having been replayed, delivered. While it is
--- replayed its items are pending again and count in cursors.replayed_items.
+-- A row is deleted when it is purged, trimmed, or delivered by a replay. While it is in replay,
+-- its items are pending again and count in cursors.replayed_items.
 CREATE TABLE dead_letters (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
     exporter       TEXT    NOT NULL,
@@ -84,7 +87,7 @@ CREATE TABLE dead_letters (
     attempts       INTEGER NOT NULL,
     first_ms       INTEGER NOT NULL,
     last_ms        INTEGER NOT NULL,
-    replayed_ms    INTEGER, -- set while it is being replayed
+    replayed_ms    INTEGER, -- set while it is in replay
     bytes          INTEGER NOT NULL,
     payload        BLOB    NOT NULL
 ) STRICT;

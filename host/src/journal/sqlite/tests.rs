@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use crate::batch::Header;
 
-use super::super::cursor::{DeadLetter, DroppedItems, Position, RowSpan};
+use super::super::counts::DroppedItems;
+use super::super::cursor::{Position, RowSpan};
+use super::super::dead_letters::DeadLetter;
 use std::time::Duration;
 
 use super::super::record::BatchState;
@@ -74,7 +76,7 @@ impl std::ops::Deref for TestJournal {
     }
 }
 
-/// Limits that nothing meets, with nothing kept and nothing put off.
+/// Limits that no test reaches; records are deleted at once, and commits are not delayed.
 pub(super) fn limits() -> JournalLimits {
     JournalLimits::unlimited()
 }
@@ -115,9 +117,9 @@ pub(super) fn after(seq: Seq) -> Position {
 }
 
 #[tokio::test]
-async fn everyone_in_a_shared_commit_is_answered() {
+async fn every_caller_of_a_shared_transaction_gets_its_receipt() {
     let journal = TestJournal::new(limits());
-    // While someone else holds the file, all that is asked piles up behind one group.
+    // While another connection locks the file, commands collect behind the first group.
     let blocker = Connection::open(journal.path()).unwrap();
     blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
     let before = journal.stats().unwrap().transactions;
@@ -133,22 +135,22 @@ async fn everyone_in_a_shared_commit_is_answered() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_settlement_hears_of_it_and_of_no_append() {
+async fn the_commits_watch_changes_with_a_commit_and_not_with_an_append() {
     let journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
-    let mut settled = journal.commits();
+    let mut commits = journal.commits();
     let seq = journal.add(1).await;
     let refused = journal.commit("a", Commit::delivered(after(seq), 7)).await;
     assert!(refused.is_err());
-    assert!(!settled.has_changed().unwrap());
+    assert!(!commits.has_changed().unwrap());
     journal
         .commit("a", Commit::delivered(after(seq), 1))
         .await
         .unwrap();
-    assert!(settled.has_changed().unwrap());
-    settled.mark_unchanged();
+    assert!(commits.has_changed().unwrap());
+    commits.mark_unchanged();
     journal.record_error("a", "away").await.unwrap();
-    assert!(!settled.has_changed().unwrap());
+    assert!(!commits.has_changed().unwrap());
 }
 
 #[tokio::test]
@@ -183,7 +185,7 @@ async fn a_record_is_read_as_it_was_appended() {
 }
 
 #[tokio::test]
-async fn numbers_go_on_after_the_lane_was_pruned_empty_and_opened_again() {
+async fn sequence_numbers_continue_after_the_journal_was_pruned_empty_and_opened_again() {
     let mut journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let first = journal.add(4).await;
@@ -203,7 +205,7 @@ async fn numbers_go_on_after_the_lane_was_pruned_empty_and_opened_again() {
 }
 
 #[tokio::test]
-async fn now_starts_behind_the_head_and_earliest_at_the_oldest_record() {
+async fn now_starts_after_the_head_and_earliest_at_the_oldest_record() {
     let journal = TestJournal::new(limits());
     journal.add(4).await;
     let earliest = journal
@@ -223,7 +225,7 @@ async fn now_starts_behind_the_head_and_earliest_at_the_oldest_record() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_is_there_is_kept() {
+async fn opening_an_existing_cursor_keeps_its_position() {
     let mut journal = TestJournal::new(limits());
     let first = journal.open_cursor("a", StartFrom::Now).await.unwrap();
     journal.add(4).await;
@@ -276,7 +278,7 @@ async fn every_disposition_is_counted_once() {
 }
 
 #[tokio::test]
-async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
+async fn rows_ahead_of_the_cursor_are_committed_once_and_survive_reopening() {
     let mut journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let batch = record(10);
@@ -312,10 +314,10 @@ async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
             .committed
     );
     for (through, said, ahead) in [
-        (stand, 1, span(one, 3, 2)),      // overlaps what is settled
+        (stand, 1, span(one, 3, 2)),      // overlaps committed rows
         (stand, 2, span(one, 2, 0)),      // no rows
         (stand, 1, span(one, 1, 1)),      // before the cursor
-        (stand, 1, span(Seq(3), 0, 1)),   // not there
+        (stand, 1, span(Seq(3), 0, 1)),   // does not exist
         (after(one), 8, span(two, 0, 5)), // twice
         (
             Position {
@@ -346,7 +348,7 @@ async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
             .ahead,
         ahead
     );
-    // The two that waited; the rest of both batches was counted before.
+    // Only the two retried rows are left; the others were counted before.
     journal
         .commit("a", Commit::delivered(after(two), 2))
         .await
@@ -359,7 +361,7 @@ async fn rows_behind_others_that_wait_are_settled_once_and_survive_reopening() {
 }
 
 #[tokio::test]
-async fn a_settlement_that_contradicts_the_journal_changes_nothing() {
+async fn a_commit_that_contradicts_the_journal_changes_nothing() {
     let journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let (one, two) = (journal.add(10).await, journal.add(20).await);
@@ -385,8 +387,8 @@ async fn a_settlement_that_contradicts_the_journal_changes_nothing() {
         ), // back within it
         (after(one), 4),        // one item too few
         (after(one), 6),        // one too many
-        (Position::at(Seq(9)), 25), // past what is there
-        (Position::at(Seq(u64::MAX)), 25), // past what the store can number
+        (Position::at(Seq(9)), 25), // past the head
+        (Position::at(Seq(u64::MAX)), 25), // larger than SQLite can store
         (
             Position {
                 seq: two,
@@ -436,23 +438,23 @@ async fn a_settlement_that_contradicts_the_journal_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_refused_settlement_does_not_harm_its_neighbours_in_the_commit() {
+async fn a_refused_commit_does_not_fail_the_others_of_its_transaction() {
     let journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let blocker = Connection::open(journal.path()).unwrap();
     blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
     let appended = journal.append(record(3), None);
     let refused = journal.commit("a", Commit::delivered(after(Seq(1)), 4));
-    let settled = journal.commit("a", Commit::delivered(after(Seq(1)), 3));
+    let committed = journal.commit("a", Commit::delivered(after(Seq(1)), 3));
     blocker.execute_batch("ROLLBACK").unwrap();
     assert_eq!(appended.await.unwrap().seq, Seq(1));
     assert!(refused.await.is_err());
-    settled.await.unwrap();
+    committed.await.unwrap();
     assert_eq!(journal.of("a").delivered, 3);
 }
 
 #[tokio::test]
-async fn a_full_lane_refuses_appends_until_cursors_move() {
+async fn a_full_journal_refuses_appends_until_cursors_advance() {
     let journal = TestJournal::new(JournalLimits {
         max_bytes: 2500,
         ..limits()
@@ -480,7 +482,7 @@ async fn a_full_lane_refuses_appends_until_cursors_move() {
 }
 
 #[tokio::test]
-async fn records_kept_for_their_state_make_room_for_new_ones() {
+async fn records_within_their_retention_are_deleted_for_new_ones() {
     let journal = TestJournal::new(JournalLimits {
         max_bytes: 2500,
         retention: Duration::from_hours(1),
@@ -503,7 +505,7 @@ async fn records_kept_for_their_state_make_room_for_new_ones() {
 }
 
 #[tokio::test]
-async fn without_cursors_the_oldest_and_the_old_go() {
+async fn without_cursors_old_records_are_deleted_and_the_oldest_when_the_journal_is_full() {
     let journal = TestJournal::new(JournalLimits {
         max_bytes: 2500,
         max_age: Duration::from_hours(1),
@@ -521,7 +523,7 @@ async fn without_cursors_the_oldest_and_the_old_go() {
     old.header.accepted_ms = now_ms() - 2 * 3_600_000;
     journal.append(old.clone(), None).await.unwrap();
     assert_eq!(journal.read(Seq(0)).unwrap(), None);
-    // A cursor keeps its records, however old.
+    // A cursor keeps its records at any age.
     journal.reopen();
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     old.header.batch_id = Uuid::now_v7();
@@ -531,7 +533,7 @@ async fn without_cursors_the_oldest_and_the_old_go() {
 }
 
 #[tokio::test]
-async fn a_disk_below_its_minimum_refuses_appends_and_lets_cursors_move() {
+async fn a_disk_below_its_minimum_refuses_appends_and_lets_cursors_advance() {
     let mut journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let seq = journal.add(1).await;
@@ -578,7 +580,7 @@ async fn on_a_short_disk_pruning_makes_the_file_smaller() {
 }
 
 #[tokio::test]
-async fn a_key_is_answered_with_its_first_receipt_after_reopening_too() {
+async fn a_repeated_key_gets_the_first_receipt_even_after_reopening() {
     let mut journal = TestJournal::new(limits());
     let key = Some("once".to_owned());
     let first = journal.append(record(3), key.clone()).await.unwrap();
@@ -608,7 +610,7 @@ async fn a_key_is_answered_with_its_first_receipt_after_reopening_too() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_there_is_not_appended_again() {
+async fn a_batch_id_is_appended_once() {
     let journal = TestJournal::new(limits());
     let (one, two) = (record(3), record(4));
     let first = journal.append(one.clone(), None).await.unwrap();
@@ -638,12 +640,12 @@ async fn the_state_of_a_batch_comes_from_cursors_and_dead_letters() {
     let batch = record(10);
     let seq = journal.append(batch.clone(), None).await.unwrap().seq;
     journal.open_cursor("late", StartFrom::Now).await.unwrap();
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         header: batch.header.for_part(4),
         ..dead_letter(seq, 0, 4)
     };
     let commit = Commit {
-        dead_letters: vec![letter],
+        dead_letters: vec![dead_letter],
         ..Commit::delivered(after(seq), 6)
     };
     journal.commit("a", commit).await.unwrap();
@@ -662,7 +664,7 @@ async fn the_state_of_a_batch_comes_from_cursors_and_dead_letters() {
 }
 
 #[tokio::test]
-async fn a_cursor_of_the_hosts_own_holds_records_and_is_no_exporters() {
+async fn a_cursor_of_the_host_holds_records_and_is_not_listed_with_exporters() {
     let journal = TestJournal::new(limits());
     journal.open_cursor(":own", StartFrom::Now).await.unwrap();
     let batch = record(3);
@@ -670,11 +672,11 @@ async fn a_cursor_of_the_hosts_own_holds_records_and_is_no_exporters() {
     assert_eq!(journal.cursors().unwrap(), []);
     let info = journal.batch(batch.header.batch_id).unwrap().unwrap();
     assert_eq!(info.exporters, []);
-    // Without an exporter records are kept for a first one.
+    // Without an exporter, records are kept for the first one.
     let passed = Commit::delivered(after(seq), 3);
     journal.commit(":own", passed).await.unwrap();
     assert!(journal.read(seq).unwrap().is_some());
-    // With one, the host's own cursor holds what it has not passed.
+    // With one, the cursor of the host holds the records that it has not passed.
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let held = journal.add(1).await;
     journal
@@ -715,7 +717,7 @@ async fn the_last_error_and_the_last_success_survive_reopening() {
 }
 
 #[tokio::test]
-async fn a_read_does_not_keep_the_log_from_being_checkpointed() {
+async fn a_read_does_not_block_a_checkpoint_of_the_log() {
     let journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     journal.add(1).await;
@@ -736,16 +738,16 @@ async fn a_read_does_not_keep_the_log_from_being_checkpointed() {
 }
 
 #[tokio::test]
-async fn a_closed_journal_has_finished_what_it_was_asked_and_refuses_the_rest() {
+async fn a_closed_journal_has_finished_earlier_commands_and_rejects_later_ones() {
     let mut journal = TestJournal::new(JournalLimits {
-        gather: Duration::from_hours(1),
+        max_commit_delay: Duration::from_hours(1),
         ..limits()
     });
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let seq = journal.add(1).await;
-    let settled = journal.commit("a", Commit::delivered(after(seq), 1));
+    let committed = journal.commit("a", Commit::delivered(after(seq), 1));
     journal.close();
-    settled.await.unwrap();
+    committed.await.unwrap();
     assert_eq!(
         journal.append(record(1), None).await,
         Err(AppendError::Closed)
@@ -759,7 +761,7 @@ async fn a_closed_journal_has_finished_what_it_was_asked_and_refuses_the_rest() 
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_moved_aside() {
+async fn a_file_that_is_not_a_database_is_moved_aside() {
     let mut journal = TestJournal::new(limits());
     journal.journal = None;
     fs::write(journal.path(), vec![b'x'; 20_000]).unwrap();
@@ -769,7 +771,7 @@ async fn a_file_that_is_no_database_is_moved_aside() {
 }
 
 #[tokio::test]
-async fn cursors_go_on_after_a_damaged_file_and_their_loss_is_counted() {
+async fn cursors_continue_after_a_damaged_file_and_their_loss_is_counted() {
     let mut journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let seq = journal.add(10).await;
@@ -790,7 +792,7 @@ async fn cursors_go_on_after_a_damaged_file_and_their_loss_is_counted() {
     journal.journal = None;
     damage_table(&journal.path(), "batches");
     journal.reopen();
-    // Whoever is first meets the damage, and is served from the new file.
+    // The first caller meets the damage, and is served from the new file.
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     assert_eq!(journal.add(5).await, seq.next());
     assert_eq!(journal.aside().len(), 1);
@@ -810,7 +812,7 @@ async fn cursors_go_on_after_a_damaged_file_and_their_loss_is_counted() {
 }
 
 #[tokio::test]
-async fn damage_that_a_reader_meets_is_mended_too() {
+async fn damage_that_a_reader_finds_replaces_the_file_too() {
     let mut journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let seq = journal.add(10).await;
@@ -822,13 +824,13 @@ async fn damage_that_a_reader_meets_is_mended_too() {
         None,
         "nothing of it can be read"
     );
-    // A second report of the same damage must not cost the new file.
+    // A second report of the same damage does not replace the new file.
     assert!(journal.add(5).await > seq);
     assert_eq!(journal.aside().len(), 1);
 }
 
 #[tokio::test]
-async fn records_newer_than_the_damage_are_taken_over() {
+async fn records_newer_than_the_damage_are_salvaged() {
     let mut journal = TestJournal::new(limits());
     for exporter in ["behind", "ahead"] {
         journal.open_cursor(exporter, StartFrom::Now).await.unwrap();
@@ -848,14 +850,14 @@ async fn records_newer_than_the_damage_are_taken_over() {
         .unwrap();
     journal.journal = None;
     {
-        // A record that is gone stands for one that cannot be read.
+        // A deleted record has the same effect as one that cannot be read.
         let file = Connection::open(journal.path()).unwrap();
         file.execute("DELETE FROM batches WHERE seq = 3", [])
             .unwrap();
     }
     damage_table(&journal.path(), "idempotency_keys");
     journal.reopen();
-    // The damage is met, and what was asked is done in the new file.
+    // The writer finds the damage, and runs the command in the new file.
     journal
         .append(record(1), Some("key".to_owned()))
         .await
@@ -871,7 +873,7 @@ async fn records_newer_than_the_damage_are_taken_over() {
 }
 
 #[tokio::test]
-async fn numbers_that_cannot_be_are_damage_like_any_other() {
+async fn impossible_numbers_are_treated_as_damage() {
     for damage in [
         "UPDATE batches SET items_before = 4",
         "UPDATE batches SET storage_id = CAST(x'ff' AS TEXT)",
@@ -927,7 +929,7 @@ fn a_file_of_a_newer_host_is_refused_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_journal_that_has_lost_its_mark_is_damaged_and_not_another_programs() {
+async fn a_journal_without_its_application_id_is_damaged_and_not_foreign() {
     let mut journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     journal.add(10).await;
@@ -940,7 +942,7 @@ async fn a_journal_that_has_lost_its_mark_is_damaged_and_not_another_programs() 
 }
 
 #[test]
-fn a_database_of_another_program_is_refused_and_left_alone() {
+fn a_database_of_another_program_is_refused_and_not_changed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("alerts.db");
     Connection::open(&path)

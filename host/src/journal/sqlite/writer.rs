@@ -1,8 +1,8 @@
-//! The writer thread: the only one that changes a journal's file.
+//! The writer thread: the only one that changes the file of a journal.
 //!
-//! It takes all that waits into one transaction, commits, answers everyone and
-//! publishes the head. What cannot be committed is answered as such to the
-//! whole group, and the file is opened again.
+//! It runs a group of commands in one transaction, commits it with one sync, replies
+//! to every caller and publishes the head. When the transaction fails, every caller of
+//! the group gets the error, and the file is opened again.
 
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
@@ -14,134 +14,140 @@ use tokio::sync::watch;
 
 use super::super::error::OpenError;
 use super::super::{JournalLimits, JournalStats};
-use super::command::Command;
+use super::command::WriterCommand;
 use super::cursors;
+use super::disk_space::DiskSpace;
 use super::file;
-use super::queue::{Group, Queue};
-use super::read::Readers;
-use super::space::Space;
-use super::work::{self, Done, Work};
+use super::numbering;
+use super::queue::{CommandGroup, CommandQueue};
+use super::readers::ReaderPool;
+use super::transaction::{TransactionSummary, WriteTransaction};
 use crate::batch::Seq;
 use crate::sqlite::FailureKind;
 
 #[cfg(test)]
 mod tests;
 
-/// Between two looks for what may be deleted, when there is nothing else to do.
-const TIDY_EVERY: Duration = Duration::from_secs(1);
-const NO_ROOM_FOR_LETTERS: &str = "the disk has no room for dead letters";
-const FIRST_REOPEN: Duration = Duration::from_millis(100);
-const LAST_REOPEN: Duration = Duration::from_secs(5);
+/// How often records are checked for their retention.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(1);
+const NO_SPACE_FOR_DEAD_LETTERS: &str = "the disk has no space for dead letters";
+const MIN_REOPEN_DELAY: Duration = Duration::from_millis(100);
+const MAX_REOPEN_DELAY: Duration = Duration::from_secs(5);
 
-/// What the writer shares with the askers.
+/// State that the writer publishes to callers.
 #[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) readers: Arc<Readers>,
+pub(super) struct WriterState {
+    pub(super) readers: Arc<ReaderPool>,
+    /// The sequence number of the newest record.
     pub(super) head: Arc<watch::Sender<Seq>>,
+    /// Changes with each transaction that changed a cursor.
     pub(super) commits: Arc<watch::Sender<u64>>,
-    pub(super) done: Arc<Mutex<JournalStats>>,
+    /// Activity only; what the journal holds is in the file.
+    pub(super) activity: Arc<Mutex<JournalStats>>,
 }
 
-/// A journal's writer.
-pub(super) struct Writer {
+pub(super) struct JournalWriter {
     path: PathBuf,
     limits: JournalLimits,
-    space: Space,
-    shared: Shared,
-    store: Store,
-    /// How long to wait before the file is opened again; it grows until a commit succeeds.
-    setback: Duration,
-    last_commit: Duration,
-    /// When there was last nothing more to delete.
-    tidied: Option<Instant>,
-    /// Whether those who wait for records are still to be woken up.
+    space: DiskSpace,
+    shared: WriterState,
+    file: FileState,
+    /// The wait before the next reopening. Grows until a transaction succeeds.
+    reopen_delay: Duration,
+    last_transaction: Duration,
+    /// When nothing was left to delete. `None`: there is more to delete.
+    cleaned_up: Option<Instant>,
+    /// The head was published, and its watchers were not notified yet.
     head_moved: bool,
-    /// Whether it is known since the start which exporters are configured.
+    /// The configured exporters were set since the host started.
     knows_configured: bool,
 }
 
-/// What a transaction deletes beside its commands.
+/// What a transaction deletes in addition to its commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tidying {
+enum Cleanup {
     Nothing,
     Records,
     RecordsAndCursors,
 }
 
-/// The writer's connection, or when to try for one again.
-enum Store {
+enum FileState {
     Open(Connection),
-    Closed { reason: String, again: Instant },
+    Closed { reason: String, retry_at: Instant },
 }
 
-impl Writer {
-    /// Opens the file, or makes it.
+impl JournalWriter {
+    /// Opens the file, and creates a missing one.
     pub(super) fn open(
         path: PathBuf,
         limits: JournalLimits,
-        mut space: Space,
-        shared: Shared,
+        mut space: DiskSpace,
+        shared: WriterState,
     ) -> Result<Self, OpenError> {
         let connection = file::open(&path, 0, &mut space)?;
-        let head = work::head(&connection).map_err(|error| file::JOURNAL.error(&path, error))?;
+        let head =
+            numbering::head(&connection).map_err(|error| file::JOURNAL.error(&path, error))?;
         shared.head.send_replace(Seq(head));
         Ok(Self {
             path,
             limits,
             space,
             shared,
-            store: Store::Open(connection),
-            setback: Duration::ZERO,
-            last_commit: Duration::ZERO,
-            tidied: None,
+            file: FileState::Open(connection),
+            reopen_delay: Duration::ZERO,
+            last_transaction: Duration::ZERO,
+            cleaned_up: None,
             head_moved: false,
             knows_configured: false,
         })
     }
 
-    /// Works until it is told to close, or nobody is left to ask for anything.
-    pub(super) fn run(mut self, commands: Receiver<Command>) {
-        let mut queue = Queue::new(commands);
-        self.space.keep_reserve();
+    /// Runs commands until it is closed, or until no caller is left.
+    pub(super) fn run(mut self, commands: Receiver<WriterCommand>) {
+        let mut queue = CommandQueue::new(commands);
+        self.space.create_reserve();
         loop {
-            let group = queue.take(self.patience(), self.gather());
+            let group = queue.next_group(self.idle_timeout(), self.commit_delay());
             let last = group.last;
             self.serve(group);
             if last {
-                // The last connection to close tidies the file up, and a reader cannot.
-                self.shared.readers.forget();
+                // SQLite removes its log when the last connection closes, unless that
+                // one is read-only. So the readers close before the writer.
+                self.shared.readers.reset();
                 return;
             }
         }
     }
 
-    /// How long to wait for commands before looking for something to delete.
-    fn patience(&self) -> Duration {
-        match (&self.store, self.tidied) {
-            (Store::Open(_), None) => Duration::ZERO,
-            (Store::Open(_), Some(_)) | (Store::Closed { .. }, _) => TIDY_EVERY,
+    /// How long to wait for commands before the next cleanup.
+    fn idle_timeout(&self) -> Duration {
+        match (&self.file, self.cleaned_up) {
+            (FileState::Open(_), None) => Duration::ZERO,
+            (FileState::Open(_), Some(_)) | (FileState::Closed { .. }, _) => CLEANUP_INTERVAL,
         }
     }
 
-    /// How long to hold back what can wait: moving cursors may take a fifth of
-    /// the disk's time, and no more.
-    fn gather(&self) -> Duration {
-        (self.last_commit * 4).min(self.limits.gather)
+    /// How long to delay commands that can wait. Four times the last transaction:
+    /// so commits take at most a fifth of the disk's time, and a fast disk delays
+    /// them hardly at all.
+    fn commit_delay(&self) -> Duration {
+        (self.last_transaction * 4).min(self.limits.max_commit_delay)
     }
 
-    fn serve(&mut self, group: Group) {
+    /// Runs a group. An empty one only cleans up.
+    fn serve(&mut self, group: CommandGroup) {
         let mut commands = group.commands;
-        for damage in commands.extract_if(.., |command| matches!(command, Command::Damaged { .. }))
-        {
-            self.hear_of_damage(damage);
+        let is_damage =
+            |command: &mut WriterCommand| matches!(command, WriterCommand::Damaged { .. });
+        for report in commands.extract_if(.., is_damage) {
+            self.handle_damage(report);
         }
         if let Err(reason) = self.reopen() {
             fail(commands, &reason);
             return;
         }
-        // With nothing to carry out, what nobody needs is deleted.
-        let mut tried = self.commit(&mut commands);
-        if let Err(error) = &tried
+        let mut result = self.transact(&mut commands);
+        if let Err(error) = &result
             && FailureKind::of(error) == FailureKind::Damaged
         {
             self.recover(error);
@@ -149,13 +155,14 @@ impl Writer {
                 fail(commands, &reason);
                 return;
             }
-            // Nothing of it is in the file that was moved aside: the new one takes it.
-            tried = self.commit(&mut commands);
+            // The failed transaction is not in the file that was moved aside, so the
+            // commands can run again in the new one.
+            result = self.transact(&mut commands);
         }
-        match tried {
-            Ok(()) => self.answer(commands),
+        match result {
+            Ok(()) => self.reply(commands),
             Err(error) if FailureKind::of(&error) == FailureKind::Full => {
-                self.serve_on_full_disk(commands)
+                self.serve_on_full_disk(commands);
             }
             Err(error) => {
                 fail(commands, &error.to_string());
@@ -164,35 +171,39 @@ impl Writer {
         }
     }
 
-    /// Appends are refused, then dead letters; the rest goes on, with the reserve if need be.
-    fn serve_on_full_disk(&mut self, commands: Vec<Command>) {
-        self.space.doubt();
+    /// Runs a group again after the disk was full, with less in it each time: without
+    /// appends, then without dead letters, then with the space of the reserve. What
+    /// remains are commits, which make records deletable and so end the shortage.
+    fn serve_on_full_disk(&mut self, commands: Vec<WriterCommand>) {
+        self.space.invalidate();
         let (free, min_free) = (
             self.space.free_bytes().unwrap_or(0),
             self.space.min_free_bytes(),
         );
-        let appends = commands.len();
-        let mut commands: Vec<Command> = commands
+        let total = commands.len();
+        let mut commands: Vec<WriterCommand> = commands
             .into_iter()
             .filter_map(|command| command.refuse_append(free, min_free))
             .collect();
-        note(&self.shared, |stats| {
-            stats.refused += (appends - commands.len()) as u64
+        record(&self.shared, |stats| {
+            stats.refused += (total - commands.len()) as u64;
         });
-        let mut tried = self.commit(&mut commands);
-        if is_full(&tried) {
-            // The reserve is there for what makes room, and dead letters take it.
-            let (letters, others) = commands.into_iter().partition(Command::keeps_letters);
-            fail(letters, NO_ROOM_FOR_LETTERS);
+        let mut result = self.transact(&mut commands);
+        if is_full(&result) {
+            // Dead letters would use up the reserve, and free nothing.
+            let (dead_letters, others) = commands
+                .into_iter()
+                .partition(WriterCommand::adds_dead_letters);
+            fail(dead_letters, NO_SPACE_FOR_DEAD_LETTERS);
             commands = others;
-            tried = self.commit(&mut commands);
+            result = self.transact(&mut commands);
         }
-        if is_full(&tried) && self.space.release_reserve() {
-            tried = self.commit(&mut commands);
+        if is_full(&result) && self.space.release_reserve() {
+            result = self.transact(&mut commands);
             self.shrink_log();
         }
-        match tried {
-            Ok(()) => self.answer(commands),
+        match result {
+            Ok(()) => self.reply(commands),
             Err(error) => {
                 fail(commands, &error.to_string());
                 self.recover(&error);
@@ -200,76 +211,80 @@ impl Writer {
         }
     }
 
-    /// Carries commands out in one transaction. After an error nothing of it is left.
-    fn commit(&mut self, commands: &mut [Command]) -> rusqlite::Result<()> {
-        let Store::Open(connection) = &mut self.store else {
+    /// Runs commands in one transaction, and publishes what it changed. An error
+    /// leaves the file as it was.
+    fn transact(&mut self, commands: &mut [WriterCommand]) -> rusqlite::Result<()> {
+        let FileState::Open(connection) = &mut self.file else {
             return Err(rusqlite::Error::InvalidQuery);
         };
         let started = Instant::now();
         let due = self.limits.retention.is_zero()
-            || self.tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY);
-        let tidying = match (due, self.knows_configured) {
-            (false, _) => Tidying::Nothing,
-            (true, false) => Tidying::Records,
-            (true, true) => Tidying::RecordsAndCursors,
+            || self
+                .cleaned_up
+                .is_none_or(|at| at.elapsed() >= CLEANUP_INTERVAL);
+        let cleanup = match (due, self.knows_configured) {
+            (false, _) => Cleanup::Nothing,
+            (true, false) => Cleanup::Records,
+            (true, true) => Cleanup::RecordsAndCursors,
         };
-        let done = transact(connection, &self.limits, &mut self.space, commands, tidying)
+        let summary = transact(connection, &self.limits, &mut self.space, commands, cleanup)
             .inspect_err(|_| {
-                self.tidied = Some(started);
-                note(&self.shared, |stats| stats.failed_transactions += 1);
+                self.cleaned_up = Some(started);
+                record(&self.shared, |stats| stats.failed_transactions += 1);
             })?;
-        self.knows_configured |= done.configured;
+        self.knows_configured |= summary.configured;
         if due {
-            self.space.keep_reserve();
-            self.tidied = (!done.more_to_prune).then_some(started);
+            self.space.create_reserve();
+            self.cleaned_up = (!summary.more_to_prune).then_some(started);
         }
-        let written = !commands.is_empty() || done.pruned > 0;
+        let written = !commands.is_empty() || summary.pruned > 0;
         if written {
-            self.setback = Duration::ZERO;
-            self.last_commit = started.elapsed();
+            self.reopen_delay = Duration::ZERO;
+            self.last_transaction = started.elapsed();
         }
-        let last_commit = self.last_commit;
-        note(&self.shared, |stats| {
+        let time = self.last_transaction;
+        record(&self.shared, |stats| {
             stats.transactions += u64::from(written);
-            stats.transaction_time += if written { last_commit } else { Duration::ZERO };
-            stats.appended += done.appended;
-            stats.refused += done.refused;
-            stats.pruned += done.pruned;
+            stats.transaction_time += if written { time } else { Duration::ZERO };
+            stats.appended += summary.appended;
+            stats.refused += summary.refused;
+            stats.pruned += summary.pruned;
         });
-        self.publish(done.head);
-        if done.committed {
-            self.publish_settled();
+        self.publish_head(summary.head);
+        if summary.committed {
+            self.publish_commits();
         }
-        if done.shrunk {
+        if summary.shrunk {
             self.shrink_log();
         }
         Ok(())
     }
 
-    /// Takes the log over into the file, so that what was deleted there gives room.
+    /// Moves the content of the log into the file and truncates both, so that pages
+    /// that were given back become free space on the disk.
     fn shrink_log(&self) {
-        if let Store::Open(connection) = &self.store
+        if let FileState::Open(connection) = &self.file
             && let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         {
-            log::debug!(journal:% = self.path.display(), error:% = error; "journal's log was not checkpointed");
+            log::debug!(journal:% = self.path.display(), error:% = error; "cannot checkpoint the log of the journal");
         }
     }
 
     fn recover(&mut self, error: &rusqlite::Error) {
         match FailureKind::of(error) {
-            // The transaction is rolled back, and the file as it was.
+            // SQLite has rolled the transaction back, and the file can be used.
             FailureKind::Full => {}
             FailureKind::Damaged => self.replace_file(error),
             FailureKind::Other => {
-                log::error!(journal:% = self.path.display(), error:% = error; "journal cannot be written, it is opened again");
-                self.close_store(error.to_string());
+                log::error!(journal:% = self.path.display(), error:% = error; "journal cannot be written, opening it again");
+                self.close_file(error.to_string());
             }
         }
     }
 
-    /// Replaces the file, unless that was done since the reader found it damaged.
-    fn hear_of_damage(&mut self, command: Command) {
-        if let Command::Damaged { generation, error } = command
+    /// Replaces the file, unless that happened since the reader found it damaged.
+    fn handle_damage(&mut self, report: WriterCommand) {
+        if let WriterCommand::Damaged { generation, error } = report
             && generation == self.shared.readers.generation()
         {
             self.replace_file(&error);
@@ -278,78 +293,78 @@ impl Writer {
 
     fn replace_file(&mut self, damage: &rusqlite::Error) {
         let head = self.shared.head.borrow().0;
-        self.close_store(damage.to_string());
+        self.close_file(damage.to_string());
         match file::replace(&self.path, head, damage) {
-            Ok(connection) => self.use_store(connection),
-            Err(error) => self.close_store(error.to_string()),
+            Ok(connection) => self.use_file(connection),
+            Err(error) => self.close_file(error.to_string()),
         }
     }
 
-    /// Opens the file again after a failure, once enough time has passed.
+    /// Opens a closed file again, once the delay is over.
     fn reopen(&mut self) -> Result<(), String> {
-        match &self.store {
-            Store::Open(_) => return Ok(()),
-            Store::Closed { reason, again } if Instant::now() < *again => {
+        match &self.file {
+            FileState::Open(_) => return Ok(()),
+            FileState::Closed { reason, retry_at } if Instant::now() < *retry_at => {
                 return Err(reason.clone());
             }
-            Store::Closed { .. } => {}
+            FileState::Closed { .. } => {}
         }
         let head = self.shared.head.borrow().0;
         match file::open(&self.path, head, &mut self.space) {
             Ok(connection) => {
-                self.use_store(connection);
+                self.use_file(connection);
                 Ok(())
             }
             Err(error) => {
                 let reason = error.to_string();
                 log::error!(journal:% = self.path.display(), error:% = error; "journal cannot be opened again");
-                self.close_store(reason.clone());
+                self.close_file(reason.clone());
                 Err(reason)
             }
         }
     }
 
-    fn use_store(&mut self, connection: Connection) {
-        self.shared.readers.forget();
-        // A commit whose answer was an error may have reached the file all the same.
-        if let Ok(head) = work::head(&connection) {
-            self.publish(head);
-            self.wake();
+    fn use_file(&mut self, connection: Connection) {
+        self.shared.readers.reset();
+        // A transaction whose commit failed may be in the file after all.
+        if let Ok(head) = numbering::head(&connection) {
+            self.publish_head(head);
+            self.notify_head();
         }
-        self.publish_settled();
-        self.store = Store::Open(connection);
+        self.publish_commits();
+        self.file = FileState::Open(connection);
     }
 
-    fn close_store(&mut self, reason: String) {
-        self.store = Store::Closed {
+    fn close_file(&mut self, reason: String) {
+        self.file = FileState::Closed {
             reason,
-            again: Instant::now() + self.setback,
+            retry_at: Instant::now() + self.reopen_delay,
         };
-        self.setback = (self.setback * 2).clamp(FIRST_REOPEN, LAST_REOPEN);
-        self.shared.readers.forget();
+        self.reopen_delay = (self.reopen_delay * 2).clamp(MIN_REOPEN_DELAY, MAX_REOPEN_DELAY);
+        self.shared.readers.reset();
     }
 
-    /// Answers everyone, and wakes up those who wait for records after that:
-    /// whoever appended one may then have put it where they find it.
-    fn answer(&mut self, commands: Vec<Command>) {
-        commands.into_iter().for_each(Command::answer);
-        self.wake();
+    /// Replies to every caller, and then notifies those who watch the head. So the
+    /// caller of an append can put the batch into the cache before exporters look for it.
+    fn reply(&mut self, commands: Vec<WriterCommand>) {
+        commands.into_iter().for_each(WriterCommand::reply);
+        self.notify_head();
     }
 
-    /// The head is seen by whoever looks; those who wait for it are woken up later.
-    fn publish(&mut self, head: u64) {
-        self.shared.head.send_if_modified(|seen| {
-            self.head_moved |= seen.0 < head;
-            seen.0 = seen.0.max(head);
+    /// Makes the head visible to those who look at it, without a notification.
+    fn publish_head(&mut self, head: u64) {
+        self.shared.head.send_if_modified(|published| {
+            self.head_moved |= published.0 < head;
+            published.0 = published.0.max(head);
             false
         });
     }
 
-    fn publish_settled(&self) {
+    fn publish_commits(&self) {
         self.shared.commits.send_modify(|commits| *commits += 1);
     }
 
-    fn wake(&mut self) {
+    fn notify_head(&mut self) {
         if std::mem::take(&mut self.head_moved) {
             self.shared.head.send_modify(|_| {});
         }
@@ -359,37 +374,42 @@ impl Writer {
 fn transact(
     connection: &mut Connection,
     limits: &JournalLimits,
-    space: &mut Space,
-    commands: &mut [Command],
-    tidying: Tidying,
-) -> rusqlite::Result<Done> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut work = Work::start(&tx, limits, space)?;
+    space: &mut DiskSpace,
+    commands: &mut [WriterCommand],
+    cleanup: Cleanup,
+) -> rusqlite::Result<TransactionSummary> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut tx = WriteTransaction::start(&transaction, limits, space)?;
     for command in commands {
-        command.carry_out(&mut work)?;
+        command.run(&mut tx)?;
     }
-    if tidying == Tidying::RecordsAndCursors {
-        cursors::remove_orphans(&mut work)?;
+    if cleanup == Cleanup::RecordsAndCursors {
+        cursors::remove_orphans(&mut tx)?;
     }
-    if tidying != Tidying::Nothing {
-        work.tidy()?;
+    if cleanup != Cleanup::Nothing {
+        tx.clean_up()?;
     }
-    let done = work.finish()?;
-    tx.commit()?;
-    Ok(done)
+    let summary = tx.finish()?;
+    transaction.commit()?;
+    Ok(summary)
 }
 
-fn note(shared: &Shared, change: impl FnOnce(&mut JournalStats)) {
-    change(&mut shared.done.lock().unwrap_or_else(PoisonError::into_inner));
+fn record(shared: &WriterState, change: impl FnOnce(&mut JournalStats)) {
+    change(
+        &mut shared
+            .activity
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner),
+    );
 }
 
-fn is_full(tried: &rusqlite::Result<()>) -> bool {
-    tried
+fn is_full(result: &rusqlite::Result<()>) -> bool {
+    result
         .as_ref()
         .is_err_and(|error| FailureKind::of(error) == FailureKind::Full)
 }
 
-fn fail(commands: Vec<Command>, reason: &str) {
+fn fail(commands: Vec<WriterCommand>, reason: &str) {
     commands
         .into_iter()
         .for_each(|command| command.fail(reason));

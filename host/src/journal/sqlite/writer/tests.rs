@@ -1,4 +1,4 @@
-//! The writer on a disk that fails, one group at a time and without its thread.
+//! The writer on a failing disk, without its thread, so that each test says what a group has.
 
 use std::sync::mpsc::channel;
 
@@ -9,17 +9,20 @@ use uuid::Uuid;
 
 use crate::batch::Header;
 
-use super::super::super::cursor::{Commit, Cursor, DeadLetter, DroppedItems, Position, StartFrom};
+use super::super::super::commit::Commit;
+use super::super::super::counts::DroppedItems;
+use super::super::super::cursor::{Cursor, Position, StartFrom};
+use super::super::super::dead_letters::DeadLetter;
 use super::super::super::error::{AppendError, CursorError};
 use super::super::super::record::{NewRecord, Receipt};
 use super::super::change::change;
-use super::super::command::Answer;
+use super::super::reply::PendingReply;
 use super::*;
 
-type Told<T, E> = oneshot::Receiver<Result<T, E>>;
+type Reply<T, E> = oneshot::Receiver<Result<T, E>>;
 
 struct Bench {
-    writer: Writer,
+    writer: JournalWriter,
     folder: TempDir,
 }
 
@@ -27,58 +30,57 @@ impl Bench {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("alerts.db");
-        let shared = Shared {
-            readers: Arc::new(Readers::new(path.clone())),
+        let shared = WriterState {
+            readers: Arc::new(ReaderPool::new(path.clone())),
             head: Arc::new(watch::Sender::new(Seq(0))),
             commits: Arc::new(watch::Sender::new(0)),
-            done: Arc::default(),
+            activity: Arc::default(),
         };
         let limits = JournalLimits {
-            gather: JournalLimits::GATHER,
+            max_commit_delay: JournalLimits::MAX_COMMIT_DELAY,
             ..JournalLimits::unlimited()
         };
-        let space = Space::new(folder.path(), "alerts", 0);
-        let mut writer = Writer::open(path, limits, space, shared).unwrap();
-        writer.space.keep_reserve();
+        let space = DiskSpace::new(folder.path(), "alerts", 0);
+        let mut writer = JournalWriter::open(path, limits, space, shared).unwrap();
+        writer.space.create_reserve();
         Self { writer, folder }
     }
 
-    fn serve(&mut self, commands: impl IntoIterator<Item = Command>) {
+    fn serve(&mut self, commands: impl IntoIterator<Item = WriterCommand>) {
         let (sender, receiver) = channel();
         for command in commands {
             sender.send(command).unwrap();
         }
         drop(sender);
-        let group = Queue::new(receiver).take(Duration::ZERO, Duration::ZERO);
+        let group = CommandQueue::new(receiver).next_group(Duration::ZERO, Duration::ZERO);
         self.writer.serve(group);
     }
 
-    fn store(&self) -> &Connection {
-        match &self.writer.store {
-            Store::Open(connection) => connection,
-            Store::Closed { reason, .. } => panic!("{reason}"),
+    fn connection(&self) -> &Connection {
+        match &self.writer.file {
+            FileState::Open(connection) => connection,
+            FileState::Closed { reason, .. } => panic!("{reason}"),
         }
     }
 
-    fn close_store(&mut self) {
-        self.writer.setback = Duration::ZERO;
-        self.writer.close_store("gone".to_owned());
+    fn close_file(&mut self) {
+        self.writer.reopen_delay = Duration::ZERO;
+        self.writer.close_file("gone".to_owned());
     }
 
-    /// Lets the file grow no further, as on a full disk.
+    /// Stops the growth of the file, as a full disk does.
     fn fill_disk(&self) {
         let pages: i64 = self
-            .store()
+            .connection()
             .pragma_query_value(None, "page_count", |row| row.get(0))
             .unwrap();
-        self.store()
+        self.connection()
             .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
             .unwrap();
     }
 
-    /// Lets the file grow again.
-    fn make_room(&self) {
-        self.store()
+    fn free_disk(&self) {
+        self.connection()
             .pragma_update_and_check(None, "max_page_count", 1_000_000, |_| Ok(()))
             .unwrap();
     }
@@ -87,7 +89,7 @@ impl Bench {
         self.folder.path().join("alerts.reserve").exists()
     }
 
-    /// A cursor of exporter `a`, and one batch of ten items behind it.
+    /// A cursor of exporter `a`, and one pending batch of ten items.
     fn with_one_batch() -> Self {
         let mut bench = Self::new();
         let (open, opened) = open_cursor();
@@ -98,11 +100,11 @@ impl Bench {
     }
 }
 
-fn told<T, E>(mut answer: Told<T, E>) -> Result<T, E> {
-    answer.try_recv().unwrap()
+fn told<T, E>(mut reply: Reply<T, E>) -> Result<T, E> {
+    reply.try_recv().unwrap()
 }
 
-fn append() -> (Command, Told<Receipt, AppendError>) {
+fn append() -> (WriterCommand, Reply<Receipt, AppendError>) {
     let record = NewRecord {
         header: Header {
             batch_id: Uuid::now_v7(),
@@ -115,57 +117,57 @@ fn append() -> (Command, Told<Receipt, AppendError>) {
         rows: 10,
         payload: vec![0; 100_000],
     };
-    let (asker, answer) = oneshot::channel();
+    let (caller, reply) = oneshot::channel();
     (
-        Command::Append {
+        WriterCommand::Append {
             record,
             key: None,
-            answer: Answer::to(asker),
+            reply: PendingReply::new(caller),
         },
-        answer,
+        reply,
     )
 }
 
-fn open_cursor() -> (Command, Told<Cursor, CursorError>) {
+fn open_cursor() -> (WriterCommand, Reply<Cursor, CursorError>) {
     open_cursor_of("a")
 }
 
-fn note_error(message: &str) -> (Command, Told<(), CursorError>) {
-    let (asker, answer) = oneshot::channel();
+fn record_error(message: &str) -> (WriterCommand, Reply<(), CursorError>) {
+    let (caller, reply) = oneshot::channel();
     let message = message.to_owned();
-    let change = change(Answer::to(asker), move |work| {
-        cursors::record_error(work, "a", &message)
+    let change = change(PendingReply::new(caller), move |tx| {
+        cursors::record_error(tx, "a", &message)
     });
     let can_wait = true;
-    (Command::Change { change, can_wait }, answer)
+    (WriterCommand::Change { change, can_wait }, reply)
 }
 
-fn open_cursor_of(exporter: &'static str) -> (Command, Told<Cursor, CursorError>) {
-    let (asker, answer) = oneshot::channel();
+fn open_cursor_of(exporter: &'static str) -> (WriterCommand, Reply<Cursor, CursorError>) {
+    let (caller, reply) = oneshot::channel();
     (
-        Command::Change {
-            change: change(Answer::to(asker), move |work| {
-                cursors::open(work, exporter, StartFrom::Now).map(Ok)
+        WriterCommand::Change {
+            change: change(PendingReply::new(caller), move |tx| {
+                cursors::open(tx, exporter, StartFrom::Now).map(Ok)
             }),
             can_wait: false,
         },
-        answer,
+        reply,
     )
 }
 
-fn settle(commit: Commit) -> (Command, Told<(), CursorError>) {
+fn commit(commit: Commit) -> (WriterCommand, Reply<(), CursorError>) {
     commit_of("a", commit)
 }
 
-fn commit_of(exporter: &str, commit: Commit) -> (Command, Told<(), CursorError>) {
-    let (asker, answer) = oneshot::channel();
+fn commit_of(exporter: &str, commit: Commit) -> (WriterCommand, Reply<(), CursorError>) {
+    let (caller, reply) = oneshot::channel();
     (
-        Command::Commit {
+        WriterCommand::Commit {
             exporter: exporter.to_owned(),
             commit,
-            answer: Answer::to(asker),
+            reply: PendingReply::new(caller),
         },
-        answer,
+        reply,
     )
 }
 
@@ -193,11 +195,11 @@ fn large_dead_letter() -> DeadLetter {
 }
 
 #[test]
-fn a_full_disk_refuses_appends_and_lets_cursors_move_in_the_same_group() {
+fn a_full_disk_refuses_appends_and_lets_cursors_advance_in_the_same_group() {
     let mut bench = Bench::with_one_batch();
     bench.fill_disk();
     let (add, added) = append();
-    let (move_on, moved) = settle(Commit::delivered(
+    let (advance, advanced) = commit(Commit::delivered(
         Position {
             seq: Seq(1),
             row: 5,
@@ -205,97 +207,109 @@ fn a_full_disk_refuses_appends_and_lets_cursors_move_in_the_same_group() {
         },
         5,
     ));
-    bench.serve([add, move_on]);
+    bench.serve([add, advance]);
     assert!(matches!(told(added), Err(AppendError::NoSpace { .. })));
-    assert_eq!(told(moved), Ok(()));
+    assert_eq!(told(advanced), Ok(()));
     assert!(bench.has_reserve());
 }
 
 #[test]
-fn room_that_a_settlement_gives_back_is_used_by_the_next_append() {
+fn space_that_a_commit_frees_is_used_by_the_next_append() {
     let mut bench = Bench::with_one_batch();
     bench.fill_disk();
-    let (move_on, moved) = settle(Commit::delivered(Position::after(Seq(1)), 10));
-    bench.serve([move_on]);
+    let (advance, advanced) = commit(Commit::delivered(Position::after(Seq(1)), 10));
+    bench.serve([advance]);
     let (add, added) = append();
     bench.serve([add]);
-    assert_eq!(told(moved), Ok(()));
+    assert_eq!(told(advanced), Ok(()));
     assert_eq!(told(added).unwrap().seq, Seq(2));
 }
 
 #[test]
-fn on_a_full_disk_dead_letters_wait_and_keep_nobody_from_moving() {
+fn dead_letters_wait_on_a_full_disk_and_other_cursors_advance() {
     let mut bench = Bench::with_one_batch();
     let (open, opened) = open_cursor_of("b");
     let (add, added) = append();
     bench.serve([open, add]);
     assert!(told(opened).is_ok() && told(added).is_ok());
     bench.fill_disk();
-    let letters = Commit {
+    let dead_letters = Commit {
         dead_letters: vec![large_dead_letter()],
         through: Position::after(Seq(1)),
         ..Commit::default()
     };
     let delivered = Commit::delivered(Position::after(Seq(2)), 10);
-    let (give_up, given_up) = settle(letters.clone());
-    let (move_on, moved) = commit_of("b", delivered);
-    bench.serve([give_up, move_on]);
+    let (reject, rejected) = commit(dead_letters.clone());
+    let (advance, advanced) = commit_of("b", delivered);
+    bench.serve([reject, advance]);
     assert!(matches!(
-        told(given_up),
+        told(rejected),
         Err(CursorError::Unavailable { .. })
     ));
-    assert_eq!(told(moved), Ok(()));
+    assert_eq!(told(advanced), Ok(()));
     assert!(bench.has_reserve());
-    bench.make_room();
-    let (give_up, given_up) = settle(letters);
-    bench.serve([give_up]);
-    assert_eq!(told(given_up), Ok(()));
+    bench.free_disk();
+    let (reject, rejected) = commit(dead_letters);
+    bench.serve([reject]);
+    assert_eq!(told(rejected), Ok(()));
 }
 
 #[test]
-fn the_reserve_is_given_up_for_a_change_and_made_again() {
+fn the_reserve_is_released_on_a_full_disk_and_created_again() {
     let mut bench = Bench::with_one_batch();
     bench.fill_disk();
-    let (note, noted) = note_error(&"x".repeat(100_000));
-    bench.serve([note]);
-    assert!(matches!(told(noted), Err(CursorError::Unavailable { .. })));
+    let (error, recorded) = record_error(&"x".repeat(100_000));
+    bench.serve([error]);
+    assert!(matches!(
+        told(recorded),
+        Err(CursorError::Unavailable { .. })
+    ));
     assert!(!bench.has_reserve());
-    bench.make_room();
-    let (note, noted) = note_error("x");
-    bench.serve([note]);
-    assert_eq!(told(noted), Ok(()));
+    bench.free_disk();
+    let (error, recorded) = record_error("x");
+    bench.serve([error]);
+    assert_eq!(told(recorded), Ok(()));
     assert!(bench.has_reserve());
 }
 
 #[test]
-fn a_failed_write_is_told_to_the_whole_group_and_the_file_opened_again() {
+fn a_failed_transaction_fails_its_whole_group_and_the_file_is_opened_again() {
     let mut bench = Bench::with_one_batch();
     bench
-        .store()
+        .connection()
         .pragma_update(None, "query_only", true)
         .unwrap();
     let (add, added) = append();
-    let (move_on, moved) = settle(Commit::delivered(Position::after(Seq(1)), 10));
-    bench.serve([add, move_on]);
+    let (advance, advanced) = commit(Commit::delivered(Position::after(Seq(1)), 10));
+    bench.serve([add, advance]);
     assert!(matches!(told(added), Err(AppendError::Unavailable { .. })));
-    assert!(matches!(told(moved), Err(CursorError::Unavailable { .. })));
+    assert!(matches!(
+        told(advanced),
+        Err(CursorError::Unavailable { .. })
+    ));
     let (add, added) = append();
     bench.serve([add]);
     assert_eq!(told(added).unwrap().seq, Seq(2));
     assert_eq!(
-        bench.writer.shared.done.lock().unwrap().failed_transactions,
+        bench
+            .writer
+            .shared
+            .activity
+            .lock()
+            .unwrap()
+            .failed_transactions,
         1
     );
 }
 
 #[test]
-fn while_the_file_cannot_be_opened_everyone_is_told_and_nothing_is_lost() {
+fn while_the_file_cannot_be_opened_callers_get_an_error_and_nothing_is_lost() {
     let mut bench = Bench::with_one_batch();
     let (path, away) = (
         bench.folder.path().join("alerts.db"),
         bench.folder.path().join("away"),
     );
-    bench.close_store();
+    bench.close_file();
     std::fs::rename(&path, &away).unwrap();
     std::fs::create_dir(&path).unwrap();
     let (add, added) = append();
@@ -303,16 +317,16 @@ fn while_the_file_cannot_be_opened_everyone_is_told_and_nothing_is_lost() {
     assert!(matches!(told(added), Err(AppendError::Unavailable { .. })));
     std::fs::remove_dir(&path).unwrap();
     std::fs::rename(&away, &path).unwrap();
-    bench.close_store();
+    bench.close_file();
     let (add, added) = append();
     bench.serve([add]);
     assert_eq!(told(added).unwrap().seq, Seq(2));
 }
 
 #[test]
-fn a_file_that_vanished_is_made_again_and_no_number_is_given_twice() {
+fn a_deleted_file_is_created_again_and_no_sequence_number_is_used_twice() {
     let mut bench = Bench::with_one_batch();
-    bench.close_store();
+    bench.close_file();
     for companion in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(bench.folder.path().join(format!("alerts.db{companion}")));
     }
@@ -323,61 +337,61 @@ fn a_file_that_vanished_is_made_again_and_no_number_is_given_twice() {
 
 const LONG: Duration = Duration::from_hours(1);
 
-/// A queue in which a commit has just had its turn.
-fn queue() -> (Queue, std::sync::mpsc::Sender<Command>) {
+/// A queue that has just released a commit.
+fn queue() -> (CommandQueue, std::sync::mpsc::Sender<WriterCommand>) {
     let (sender, receiver) = channel();
-    let mut queue = Queue::new(receiver);
-    sender.send(settle(Commit::default()).0).unwrap();
-    assert_eq!(queue.take(LONG, LONG).commands.len(), 1);
+    let mut queue = CommandQueue::new(receiver);
+    sender.send(commit(Commit::default()).0).unwrap();
+    assert_eq!(queue.next_group(LONG, LONG).commands.len(), 1);
     (queue, sender)
 }
 
 #[test]
-fn an_append_does_not_take_along_what_can_wait() {
+fn an_append_does_not_release_delayed_commits() {
     let (mut queue, sender) = queue();
-    sender.send(settle(Commit::default()).0).unwrap();
+    sender.send(commit(Commit::default()).0).unwrap();
     sender.send(append().0).unwrap();
-    let group = queue.take(LONG, LONG);
-    assert!(matches!(group.commands[..], [Command::Append { .. }]));
-    let group = queue.take(LONG, Duration::ZERO);
-    assert!(matches!(group.commands[..], [Command::Commit { .. }]));
+    let group = queue.next_group(LONG, LONG);
+    assert!(matches!(group.commands[..], [WriterCommand::Append { .. }]));
+    let group = queue.next_group(LONG, Duration::ZERO);
+    assert!(matches!(group.commands[..], [WriterCommand::Commit { .. }]));
 }
 
 #[test]
-fn what_can_wait_goes_before_the_next_that_is_no_append() {
+fn a_change_is_preceded_by_the_delayed_commits() {
     let (mut queue, sender) = queue();
-    sender.send(settle(Commit::default()).0).unwrap();
+    sender.send(commit(Commit::default()).0).unwrap();
     sender.send(append().0).unwrap();
     sender.send(open_cursor().0).unwrap();
-    let group = queue.take(LONG, LONG);
+    let group = queue.next_group(LONG, LONG);
     assert!(matches!(
         group.commands[..],
         [
-            Command::Append { .. },
-            Command::Commit { .. },
-            Command::Change { .. }
+            WriterCommand::Append { .. },
+            WriterCommand::Commit { .. },
+            WriterCommand::Change { .. }
         ]
     ));
 }
 
 #[test]
-fn what_can_wait_does_not_wait_for_ever_on_a_queue_that_closes() {
+fn closing_the_queue_releases_delayed_commits() {
     let (mut queue, sender) = queue();
-    sender.send(settle(Commit::default()).0).unwrap();
-    sender.send(Command::Close).unwrap();
-    let group = queue.take(LONG, LONG);
-    assert!(group.last && matches!(group.commands[0], Command::Commit { .. }));
+    sender.send(commit(Commit::default()).0).unwrap();
+    sender.send(WriterCommand::Close).unwrap();
+    let group = queue.next_group(LONG, LONG);
+    assert!(group.last && matches!(group.commands[0], WriterCommand::Commit { .. }));
 }
 
 #[test]
-fn a_settlement_that_says_more_than_delivered_does_not_wait() {
+fn a_commit_with_drops_or_dead_letters_is_not_delayed() {
     let dropped = DroppedItems {
         limit: "queue.max_age".to_owned(),
         items: 1,
     };
-    assert!(settle(Commit::default()).0.can_wait());
+    assert!(commit(Commit::default()).0.can_wait());
     assert!(
-        !settle(Commit {
+        !commit(Commit {
             dropped: vec![dropped],
             ..Commit::default()
         })
@@ -386,7 +400,7 @@ fn a_settlement_that_says_more_than_delivered_does_not_wait() {
     );
     let dead_letters = vec![large_dead_letter()];
     assert!(
-        !settle(Commit {
+        !commit(Commit {
             dead_letters,
             ..Commit::default()
         })
@@ -396,16 +410,16 @@ fn a_settlement_that_says_more_than_delivered_does_not_wait() {
 }
 
 #[test]
-fn the_file_is_durable_after_each_commit_and_can_shrink() {
+fn the_file_is_synced_after_each_transaction_and_can_shrink() {
     let bench = Bench::new();
     let pragma = |name| {
         bench
-            .store()
+            .connection()
             .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
             .unwrap()
     };
     let mode: String = bench
-        .store()
+        .connection()
         .pragma_query_value(None, "journal_mode", |row| row.get(0))
         .unwrap();
     assert_eq!(

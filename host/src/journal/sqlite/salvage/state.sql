@@ -1,7 +1,8 @@
--- Takes over what outlives the records of a damaged file, attached as `damaged`.
--- What an exporter had pending, but for the letters being replayed, is listed in `lost`; records come later, one by one.
--- Keys are left behind: whoever sends a lost batch again must have it stored.
+-- Copies everything except records and row spans from a damaged file, attached as `damaged`.
+-- Idempotency keys are not copied: a client that sends a lost batch again must have it stored.
 
+-- The pending items of each exporter, from its counters, because the records may be unreadable.
+-- Dead letters in replay are copied, so their items are not lost.
 CREATE TEMP TABLE lost AS
 SELECT c.exporter,
        (SELECT items FROM damaged.totals) - c.start_items + c.replayed_items
@@ -16,6 +17,7 @@ SELECT name, seq FROM damaged.sqlite_sequence WHERE name = 'batches';
 
 UPDATE main.totals SET items = d.items, bytes = d.bytes FROM damaged.totals d;
 
+-- Every cursor starts after the newest record. `cursors.sql` moves it back to the copied records.
 INSERT INTO main.cursors
 SELECT exporter, start, start_seq, start_items, replayed_items, NULL,
        1 + coalesce((SELECT seq FROM damaged.sqlite_sequence WHERE name = 'batches'), 0), 0, 0,

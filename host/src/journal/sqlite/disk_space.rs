@@ -1,9 +1,9 @@
-//! The room on a journal's disk, and the reserve for when there is none.
+//! Free space on the disk of a journal, and a reserve for a full disk.
 //!
-//! A full disk refuses deletes too, since they are written to the log first.
-//! The reserve is a file of no content: given up, it is the room in which
-//! cursors move and records are deleted until there is room again. Where there
-//! is no reserve, appends leave as much room on the disk.
+//! SQLite writes deletes to its log first, so on a full disk nothing can be deleted.
+//! The reserve is an empty file of a fixed size. Removing it frees the space in which
+//! cursors advance and records are deleted. While there is no reserve, appends leave
+//! that much more space free.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,18 +13,18 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 const RESERVE_BYTES: u64 = 8 << 20;
-const CHECK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is free on the disk of a journal.
-pub(super) struct Space {
+pub(super) struct DiskSpace {
     folder: PathBuf,
     reserve: PathBuf,
     min_free_bytes: u64,
     has_reserve: bool,
+    /// When the system was asked last, and its answer less what was written since.
     checked: Option<(Instant, Option<u64>)>,
 }
 
-impl Space {
+impl DiskSpace {
     pub(super) fn new(folder: &Path, journal: &str, min_free_bytes: u64) -> Self {
         let reserve = folder.join(format!("{journal}.reserve"));
         Self {
@@ -36,7 +36,7 @@ impl Space {
         }
     }
 
-    /// How much an append must leave free.
+    /// Bytes that an append must leave free.
     pub(super) fn min_free_bytes(&self) -> u64 {
         if self.has_reserve {
             self.min_free_bytes
@@ -45,15 +45,15 @@ impl Space {
         }
     }
 
-    /// Asks the system anew the next time: it has just refused a write.
-    pub(super) const fn doubt(&mut self) {
+    /// Asks the system again at the next call: a write has just failed.
+    pub(super) const fn invalidate(&mut self) {
         self.checked = None;
     }
 
-    /// How much is free, at most a second ago; nothing if the system does not say.
+    /// Free bytes, at most a second old; `None` if the system does not report them.
     pub(super) fn free_bytes(&mut self) -> Option<u64> {
         match self.checked {
-            Some((at, free)) if at.elapsed() < CHECK_EVERY => free,
+            Some((at, free)) if at.elapsed() < CHECK_INTERVAL => free,
             Some(_) | None => {
                 let free = free_bytes(&self.folder);
                 self.checked = Some((Instant::now(), free));
@@ -62,32 +62,32 @@ impl Space {
         }
     }
 
-    /// Notes what was written since the system was asked.
-    pub(super) fn take(&mut self, bytes: u64) {
+    /// Subtracts bytes that were written since the system was asked.
+    pub(super) fn note_written(&mut self, bytes: u64) {
         if let Some((_, Some(free))) = &mut self.checked {
             *free = free.saturating_sub(bytes);
         }
     }
 
-    /// Whether less is free than should be.
+    /// Whether less is free than appends must leave.
     pub(super) fn is_short(&mut self) -> bool {
         self.free_bytes()
             .is_some_and(|free| free < self.min_free_bytes())
     }
 
-    /// Gives up the reserve; says whether there was one.
+    /// Removes the reserve. False: there was none.
     pub(super) fn release_reserve(&mut self) -> bool {
-        self.doubt();
+        self.invalidate();
         self.has_reserve = false;
         let released = fs::remove_file(&self.reserve).is_ok();
         if released {
-            log::warn!(reserve:% = self.reserve.display(); "disk is full, the journal's reserve was given up");
+            log::warn!(reserve:% = self.reserve.display(); "disk is full, the reserve of the journal was released");
         }
         released
     }
 
-    /// Makes the reserve where it is missing and there is room enough.
-    pub(super) fn keep_reserve(&mut self) {
+    /// Creates a missing reserve if the disk has enough space for it.
+    pub(super) fn create_reserve(&mut self) {
         let enough = RESERVE_BYTES
             .saturating_mul(2)
             .max(self.min_free_bytes.saturating_add(RESERVE_BYTES));
@@ -96,22 +96,23 @@ impl Space {
             return;
         }
         if let Err(error) = allocate(&self.reserve) {
-            // Not every file system can set room aside, and half a reserve would be mistaken for one.
-            log::debug!(reserve:% = self.reserve.display(), error:% = error; "no reserve for the journal");
+            // Not every file system can allocate space without writing it. A partial file
+            // is no reserve.
+            log::debug!(reserve:% = self.reserve.display(), error:% = error; "cannot create the reserve of the journal");
             drop(fs::remove_file(&self.reserve));
         }
         self.has_reserve = is_reserve(&self.reserve);
-        self.doubt();
+        self.invalidate();
     }
 }
 
-/// How much is free for this user; nothing if the system does not say.
+/// Bytes that this user can still write; `None` if the system does not report them.
 pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
     let disk = statvfs(folder).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-/// Whether the file is there, and whole.
+/// Whether the file exists with its full size.
 fn is_reserve(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.len() >= RESERVE_BYTES)
 }

@@ -1,0 +1,84 @@
+//! Counts of an exporter.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::super::counts::{Backlog, DroppedItems, ItemCounts};
+
+/// The counts of an exporter; `None` without a cursor.
+///
+/// `accepted` comes from the running total of all appended items, less its value when
+/// the cursor was made. `pending` is derived from the records alone:
+///
+/// - the running total, less `items_before` of the first record at or after the
+///   cursor: the items of all records from there on; nothing if no record follows;
+/// - less `next_items`: the items of rows in that record before the cursor;
+/// - less the items in row spans ahead of the cursor, which have a disposition;
+/// - plus the items of dead letters in replay, which are pending a second time.
+///
+/// So `accepted` and `pending` do not depend on the counters of dispositions, and
+/// `ItemCounts::unaccounted` shows if one of the three is wrong.
+pub(super) fn counts(
+    connection: &Connection,
+    exporter: &str,
+) -> rusqlite::Result<Option<ItemCounts>> {
+    let counts = connection
+        .prepare_cached(
+            "SELECT t.items - c.start_items + c.replayed_items, c.replayed_items,
+                    c.delivered, c.dead_lettered, c.filtered,
+                    coalesce((SELECT t.items - b.items_before - iif(b.seq = c.next_seq, c.next_items, 0)
+                              FROM batches b WHERE b.seq >= c.next_seq ORDER BY b.seq LIMIT 1), 0)
+                    - (SELECT coalesce(sum(a.items), 0) FROM ahead a WHERE a.exporter = c.exporter)
+                    + (SELECT coalesce(sum(d.items), 0) FROM dead_letters d
+                       WHERE d.exporter = c.exporter AND d.replayed_ms IS NOT NULL)
+             FROM cursors c, totals t WHERE c.exporter = ?1",
+        )?
+        .query_row([exporter], |row| {
+            Ok(ItemCounts {
+                accepted: row.get(0)?,
+                replayed: row.get(1)?,
+                delivered: row.get(2)?,
+                dead_lettered: row.get(3)?,
+                filtered: row.get(4)?,
+                pending: row.get(5)?,
+                dropped: Vec::new(),
+            })
+        })
+        .optional()?;
+    let Some(counts) = counts else {
+        return Ok(None);
+    };
+    let dropped = connection
+        .prepare_cached("SELECT reason, items FROM dropped WHERE exporter = ?1 ORDER BY reason")?
+        .query_map([exporter], |row| {
+            Ok(DroppedItems {
+                limit: row.get(0)?,
+                items: row.get(1)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Some(ItemCounts { dropped, ..counts }))
+}
+
+/// The backlog of an exporter; `None` without a cursor.
+pub(super) fn backlog(
+    connection: &Connection,
+    exporter: &str,
+) -> rusqlite::Result<Option<Backlog>> {
+    let Some(counts) = counts(connection, exporter)? else {
+        return Ok(None);
+    };
+    let records = connection
+        .prepare_cached(
+            "SELECT t.bytes - b.bytes_before, b.accepted_ms
+             FROM cursors c, totals t, batches b WHERE c.exporter = ?1 AND b.seq >= c.next_seq
+             ORDER BY b.seq LIMIT 1",
+        )?
+        .query_row([exporter], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (bytes, oldest_accepted_ms) = records.unwrap_or((0, None));
+    Ok(Some(Backlog {
+        items: u64::try_from(counts.pending).unwrap_or(0),
+        bytes,
+        oldest_accepted_ms,
+    }))
+}
