@@ -19,7 +19,7 @@ const PATH: &str = "name the file to append to, such as `/var/lib/delfin/perform
 
 /// Checked settings. `None` means no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "RawSettings")]
 pub(crate) struct Config {
     pub(crate) path: PathBuf,
     /// A file of at least this length is rotated.
@@ -34,17 +34,17 @@ pub(crate) struct Config {
 /// can be reported together, each with its key.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct RawSettings {
     path: Option<Value>,
     rotate_bytes: Option<Value>,
     rotate_age: Option<Value>,
     keep: Option<Value>,
 }
 
-impl TryFrom<Written> for Config {
+impl TryFrom<RawSettings> for Config {
     type Error = ConfigError;
 
-    fn try_from(written: Written) -> Result<Self, ConfigError> {
+    fn try_from(written: RawSettings) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::default();
         if written.path.is_none() {
             mistakes.missing("path", PATH);

@@ -21,17 +21,17 @@ const BUCKETS: [f64; 15] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
 
-type Labels<const N: usize> = [(&'static str, String); N];
+type MetricLabels<const N: usize> = [(&'static str, String); N];
 
 #[derive(Clone, Debug)]
 pub(in crate::api) struct IngestMetrics {
-    requests: Family<Labels<2>, Counter>,
-    items: Family<Labels<1>, Counter>,
-    bytes: Family<Labels<1>, Counter>,
-    refused: Family<Labels<2>, Counter>,
-    rejected: Family<Labels<2>, Counter>,
-    repeated: Family<Labels<1>, Counter>,
-    acknowledged: Family<Labels<2>, Histogram, fn() -> Histogram>,
+    requests: Family<MetricLabels<2>, Counter>,
+    items: Family<MetricLabels<1>, Counter>,
+    bytes: Family<MetricLabels<1>, Counter>,
+    refused: Family<MetricLabels<2>, Counter>,
+    rejected: Family<MetricLabels<2>, Counter>,
+    repeated: Family<MetricLabels<1>, Counter>,
+    acknowledged: Family<MetricLabels<2>, Histogram, fn() -> Histogram>,
 }
 
 impl IngestMetrics {
@@ -145,11 +145,11 @@ impl IngestMetrics {
     }
 }
 
-fn by_kind(kind: Kind) -> Labels<1> {
+fn by_kind(kind: Kind) -> MetricLabels<1> {
     [("kind", kind.as_str().to_owned())]
 }
 
-fn with(kind: Kind, name: &'static str, value: &str) -> Labels<2> {
+fn with(kind: Kind, name: &'static str, value: &str) -> MetricLabels<2> {
     let [kind] = by_kind(kind);
     [kind, (name, value.to_owned())]
 }

@@ -36,7 +36,7 @@ use replay::{DeadLetterReplay, ReplayedDeadLetter};
 
 /// What a request carries.
 #[derive(Debug)]
-pub(super) enum Payload {
+pub(super) enum RequestPayload {
     Rows(RowSelection),
     DeadLetter(ReplayedDeadLetter),
     /// Active alerts, resent.
@@ -46,7 +46,7 @@ pub(super) enum Payload {
 /// A request, and what to do with its result.
 #[derive(Debug)]
 pub(super) struct OutgoingRequest {
-    pub(super) payload: Payload,
+    pub(super) payload: RequestPayload,
     pub(super) request: Arc<ExportRequest>,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Sender {
     resend: ResendSchedule,
 }
 
-impl Payload {
+impl RequestPayload {
     /// From 1, over all instances.
     pub(super) fn attempt(&self) -> u32 {
         match self {
@@ -135,10 +135,10 @@ impl Sender {
             return NextSend::Idle;
         }
         if let Some(request) = self.resend.next(self.outbox.first(), head) {
-            return send(Payload::ActiveAlerts, request);
+            return send(RequestPayload::ActiveAlerts, request);
         }
         if let Some((sent, request)) = self.next_dead_letter().await {
-            return send(Payload::DeadLetter(sent), request);
+            return send(RequestPayload::DeadLetter(sent), request);
         }
         let next = self.next_rows(self.config.batch.linger).await;
         match (next, self.resend.next_due()) {
@@ -165,9 +165,9 @@ impl Sender {
     ) -> InstanceHealth {
         let items = sent.request.items;
         match sent.payload {
-            Payload::Rows(selection) => self.on_rows_result(&selection, &result).await,
-            Payload::DeadLetter(sent) => self.on_dead_letter_result(&sent, &result).await,
-            Payload::ActiveAlerts => self.on_resend_result(items, &result.outcome),
+            RequestPayload::Rows(selection) => self.on_rows_result(&selection, &result).await,
+            RequestPayload::DeadLetter(sent) => self.on_dead_letter_result(&sent, &result).await,
+            RequestPayload::ActiveAlerts => self.on_resend_result(items, &result.outcome),
         }
     }
 
@@ -195,7 +195,7 @@ impl Sender {
         let resend = &self.resend;
         let wanted = |batch: &_| resend.wanted_rows(batch);
         match self.outbox.next_request(size, linger, &wanted).await {
-            NextRequest::Send(selection, request) => send(Payload::Rows(selection), request),
+            NextRequest::Send(selection, request) => send(RequestPayload::Rows(selection), request),
             NextRequest::WaitUntil(until) => NextSend::WaitUntil(until),
             NextRequest::Empty => NextSend::Idle,
         }
@@ -466,7 +466,7 @@ impl Sender {
     }
 }
 
-fn send(payload: Payload, request: ExportRequest) -> NextSend {
+fn send(payload: RequestPayload, request: ExportRequest) -> NextSend {
     NextSend::Send(OutgoingRequest {
         payload,
         request: Arc::new(request),

@@ -33,7 +33,7 @@ const DEFAULT_LINGER: Duration = Duration::from_millis(5);
 
 /// Checked settings of an exporter of batches `B`.
 #[derive(Debug, Deserialize)]
-#[serde(try_from = "Written", bound = "B: Encode")]
+#[serde(try_from = "RawSettings", bound = "B: Encode")]
 pub(crate) struct Config<B> {
     pub(crate) topic: String,
     pub(crate) format: MessageFormat,
@@ -47,7 +47,7 @@ pub(crate) struct Config<B> {
 /// can be reported together, each with its key.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct RawSettings {
     bootstrap_servers: Option<Value>,
     topic: Option<Value>,
     kafka_topic_name: Option<Value>,
@@ -63,10 +63,10 @@ struct Written {
     librdkafka: Option<Value>,
 }
 
-impl<B: Encode> TryFrom<Written> for Config<B> {
+impl<B: Encode> TryFrom<RawSettings> for Config<B> {
     type Error = ConfigError;
 
-    fn try_from(written: Written) -> Result<Self, ConfigError> {
+    fn try_from(written: RawSettings) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::default();
         let mut properties = Properties::default();
         let servers = servers(&written, &mut mistakes);
@@ -117,8 +117,8 @@ impl<B: Encode> TryFrom<Written> for Config<B> {
 }
 
 /// The brokers, from Kafka's setting or from Delfin's two.
-fn servers(written: &Written, mistakes: &mut Mistakes) -> String {
-    let Written {
+fn servers(written: &RawSettings, mistakes: &mut Mistakes) -> String {
+    let RawSettings {
         bootstrap_servers,
         kafka_ip,
         kafka_port,
@@ -144,7 +144,7 @@ fn servers(written: &Written, mistakes: &mut Mistakes) -> String {
     })
 }
 
-fn topic(written: &Written, default: &str, mistakes: &mut Mistakes) -> String {
+fn topic(written: &RawSettings, default: &str, mistakes: &mut Mistakes) -> String {
     let topic = mistakes.read("topic", written.topic.as_ref(), topic_name, TOPIC);
     let delfin = written.kafka_topic_name.as_ref();
     let delfin = mistakes.read("kafka_topic_name", delfin, topic_name, TOPIC);

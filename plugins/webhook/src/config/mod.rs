@@ -21,7 +21,7 @@ const PROXY: &str = "write `http://host:port`";
 
 /// Checked settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "RawSettings")]
 pub(crate) struct Config {
     /// Its path and query may be a secret.
     pub(crate) url: String,
@@ -39,7 +39,7 @@ pub(crate) struct Config {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct RawSettings {
     url: Option<Value>,
     headers: Option<Value>,
     username: Option<Value>,
@@ -62,10 +62,10 @@ impl Config {
     }
 }
 
-impl TryFrom<Written> for Config {
+impl TryFrom<RawSettings> for Config {
     type Error = ConfigError;
 
-    fn try_from(written: Written) -> Result<Self, ConfigError> {
+    fn try_from(written: RawSettings) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::default();
         let (url, redacted_url) = read_url(written.url, &mut mistakes);
         let authorization = Authorization::read(
