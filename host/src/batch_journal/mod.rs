@@ -12,7 +12,7 @@ mod reader;
 use std::sync::Arc;
 
 use delfin_plugin_api::Kind;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinError};
 use uuid::{Uuid, Version};
 
 use crate::{
@@ -26,7 +26,7 @@ use consumers::Consumers;
 pub use consumers::ReleaseRequest;
 pub use reader::JournalReader;
 
-/// Salt of the ids of derived batches.
+/// Salt of the ids of derived batches. A change would accept stored ones again.
 const DERIVED: &[u8] = b"follows";
 
 /// The journal of each kind.
@@ -157,11 +157,7 @@ impl BatchJournal {
         }
         let journal = Arc::clone(self);
         let read = tokio::task::spawn_blocking(move || journal.read_backend(from)).await;
-        read.unwrap_or_else(|error| {
-            Err(ReadError::Unavailable {
-                reason: error.to_string(),
-            })
-        })
+        read.unwrap_or_else(|error| Err(task_failed(&error)))
     }
 
     async fn append(
@@ -171,7 +167,8 @@ impl BatchJournal {
         key: Option<String>,
     ) -> Result<Receipt, AppendError> {
         if let Some(exporter) = self.consumers.refusing() {
-            let stats = self.backend.stats().unwrap_or_default();
+            let stats = self.query(|journal| journal.stats()).await;
+            let stats = stats.unwrap_or_default();
             return Err(AppendError::Full {
                 held_bytes: stats.bytes,
                 max_bytes: stats.max_bytes,
@@ -194,7 +191,10 @@ impl BatchJournal {
             let record = encode(batch_id, &batch).await?;
             appended = self.backend.append(record, key).await;
         }
-        let receipt = appended.map_err(|error| self.name_cause(error))?;
+        let receipt = match appended {
+            Ok(receipt) => receipt,
+            Err(error) => return Err(self.name_cause(error).await),
+        };
         if !receipt.repeated {
             self.cache.insert(Arc::new(StoredBatch {
                 seq: receipt.seq,
@@ -205,13 +205,18 @@ impl BatchJournal {
         Ok(receipt)
     }
 
-    /// Has exporters release their oldest records: a sixteenth of the journal more
-    /// than needed, so that the next batch finds room.
+    /// Makes room for a batch that did not fit.
+    ///
+    /// The journal itself deletes only records that every cursor has passed. So this
+    /// finds the record before which enough bytes lie, and has the cursors of
+    /// best-effort and of unconfigured exporters advance to it, dropping what is
+    /// pending there. It frees a sixteenth of the journal more than needed, so that not
+    /// every following batch has to do the same. A required exporter keeps its cursor,
+    /// and the second attempt to append fails.
     async fn make_room(&self, wanted_bytes: u64, max_bytes: u64) {
         let bytes = wanted_bytes.saturating_sub(max_bytes - max_bytes / 16);
-        let backend = Arc::clone(&self.backend);
-        let end = tokio::task::spawn_blocking(move || backend.seq_after_bytes(bytes)).await;
-        if let Ok(Ok(end)) = end {
+        let end = self.query(move |journal| journal.seq_after_bytes(bytes));
+        if let Ok(end) = end.await {
             self.consumers.release_before(end).await;
             self.release_unconfigured(end).await;
         }
@@ -219,7 +224,8 @@ impl BatchJournal {
 
     /// Advances the cursors of exporters that are no longer configured.
     async fn release_unconfigured(&self, end: Seq) {
-        let cursors = self.backend.cursors().unwrap_or_default().into_iter();
+        let cursors = self.query(|journal| journal.cursors()).await;
+        let cursors = cursors.unwrap_or_default().into_iter();
         for cursor in cursors.filter(|cursor| cursor.next.seq < end) {
             let name = cursor.exporter;
             if self.consumers.contains(&name) {
@@ -233,7 +239,7 @@ impl BatchJournal {
     }
 
     /// Names the exporter whose records fill the journal.
-    fn name_cause(&self, error: AppendError) -> AppendError {
+    async fn name_cause(&self, error: AppendError) -> AppendError {
         match error {
             AppendError::Full {
                 held_bytes,
@@ -242,20 +248,33 @@ impl BatchJournal {
             } => AppendError::Full {
                 held_bytes,
                 max_bytes,
-                required_by: self.slowest_required(),
+                required_by: self.slowest_required().await,
             },
             other => other,
         }
     }
 
     /// The required exporter with the oldest pending record.
-    fn slowest_required(&self) -> Option<String> {
-        let required = self.consumers.required().into_iter();
-        let backlogs = required.filter_map(|name| {
-            let backlog = self.backend.backlog(&name).ok()??;
-            Some((backlog.oldest_accepted_ms?, name))
+    async fn slowest_required(&self) -> Option<String> {
+        let required = self.consumers.required();
+        let slowest = self.query(move |journal| {
+            let backlogs = required.into_iter().filter_map(|name| {
+                let backlog = journal.backlog(&name).ok()??;
+                Some((backlog.oldest_accepted_ms?, name))
+            });
+            Ok(backlogs.min().map(|(_, name)| name))
         });
-        backlogs.min().map(|(_, name)| name)
+        slowest.await.ok().flatten()
+    }
+
+    /// Reads the backend on a blocking thread: its reads wait for the disk.
+    async fn query<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&dyn Journal) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let backend = Arc::clone(&self.backend);
+        let result = tokio::task::spawn_blocking(move || query(&*backend)).await;
+        result.unwrap_or_else(|error| Err(task_failed(&error)))
     }
 
     fn read_backend(&self, from: Seq) -> Result<ReadResult, ReadError> {
@@ -285,6 +304,12 @@ impl std::fmt::Debug for BatchJournal {
         f.debug_struct("BatchJournal")
             .field("kind", &self.kind)
             .finish_non_exhaustive()
+    }
+}
+
+fn task_failed(error: &JoinError) -> ReadError {
+    ReadError::Unavailable {
+        reason: error.to_string(),
     }
 }
 

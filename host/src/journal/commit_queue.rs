@@ -97,3 +97,100 @@ impl CommitQueue {
         self.failed = false;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::batch::{Header, Seq};
+    use crate::journal::{self, JournalLimits, NewRecord, Position, RowSpan, StartFrom};
+
+    /// A journal with a cursor `a`, and with three pending batches of ten rows.
+    async fn queue(folder: &tempfile::TempDir) -> CommitQueue {
+        let limits = JournalLimits::unlimited();
+        let journals = journal::open(folder.path(), &limits).unwrap();
+        let journal = Arc::clone(&journals.alerts);
+        journal.open_cursor("a", StartFrom::Now).await.unwrap();
+        for _ in 0..3 {
+            let header = Header {
+                batch_id: Uuid::now_v7(),
+                origin: delfin_plugin_api::Origin::Ingest,
+                storage_id: None,
+                complete: false,
+                accepted_ms: 0,
+                items: 10,
+            };
+            let record = NewRecord {
+                header,
+                rows: 10,
+                payload: vec![1],
+            };
+            journal.append(record, None).await.unwrap();
+        }
+        CommitQueue::new("a", &journal)
+    }
+
+    fn row(seq: u64, first_row: u64) -> RowSpan {
+        RowSpan {
+            seq: Seq(seq),
+            first_row,
+            rows: 1,
+            items: 1,
+        }
+    }
+
+    #[tokio::test]
+    async fn commits_that_arrive_during_another_become_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut queue = queue(&folder).await;
+        for seq in 1..=3 {
+            queue.add(Commit::delivered(Position::after(Seq(seq)), 10));
+        }
+        let waiting = Commit::delivered(Position::after(Seq(3)), 20);
+        assert_eq!(queue.waiting, Some(waiting));
+        queue.finish().await.unwrap();
+        assert!(queue.is_idle() && !queue.has_failed());
+        let counts = queue.journal.counts("a").unwrap().unwrap();
+        assert_eq!((counts.delivered, counts.pending), (30, 0));
+    }
+
+    #[tokio::test]
+    async fn a_failed_commit_stays_in_front_of_later_ones_until_it_is_discarded() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut queue = queue(&folder).await;
+        queue.add(Commit::delivered(Position::after(Seq(1)), 11));
+        queue.add(Commit::delivered(Position::after(Seq(2)), 10));
+        let refused = queue.progress().await;
+        assert!(matches!(refused, Err(CursorError::Refused { .. })));
+        assert!(queue.has_failed() && !queue.is_idle());
+        let both = Commit::delivered(Position::after(Seq(2)), 21);
+        assert_eq!(queue.waiting, Some(both));
+        queue.forget();
+        assert!(queue.is_idle() && !queue.has_failed());
+        queue.add(Commit::delivered(Position::after(Seq(2)), 20));
+        queue.finish().await.unwrap();
+    }
+
+    #[test]
+    fn a_merged_commit_keeps_the_row_spans_after_its_position_only() {
+        let position = |seq, row| Position {
+            seq: Seq(seq),
+            row,
+            items: row,
+        };
+        let mut merged = Commit {
+            ahead: vec![row(1, 3), row(1, 5), row(2, 0)],
+            ..Commit::delivered(position(1, 1), 4)
+        };
+        merged.merge(Commit {
+            ahead: vec![row(1, 8)],
+            ..Commit::delivered(position(1, 4), 3)
+        });
+        let expected = Commit {
+            ahead: vec![row(1, 5), row(2, 0), row(1, 8)],
+            ..Commit::delivered(position(1, 4), 7)
+        };
+        assert_eq!(merged, expected);
+    }
+}

@@ -47,8 +47,9 @@ pub use record::{BatchInfo, BatchState, NewRecord, Receipt, Record};
 
 /// The result of a change, available once the change is durable.
 ///
-/// The change is in progress when the call returns: changes of one caller are made
-/// in the order of the calls, and dropping the future does not cancel the change.
+/// The change is in progress when the call returns, and dropping the future does not
+/// cancel it. Changes of one caller are made in the order of the calls, except that an
+/// append may be made before earlier commits.
 pub type Durable<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 /// One journal.

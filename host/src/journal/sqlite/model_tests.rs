@@ -29,9 +29,10 @@ enum Step {
         exporter: usize,
         start: StartFrom,
     },
-    /// Commits a row for each disposition.
+    /// Commits a row for each disposition, in several commits or merged into one.
     Commit {
         exporter: usize,
+        merged: bool,
         dispositions: Vec<Disposition>,
     },
     /// Replays the batches from a sequence number on.
@@ -443,15 +444,24 @@ impl JournalAndModel {
             }
             Step::Commit {
                 exporter,
+                merged,
                 dispositions,
             } => {
                 let exporter = name(exporter);
-                let mut commits = Vec::new();
-                // Start all before the first is durable, so that they share transactions.
+                let mut commits: Vec<Commit> = Vec::new();
                 for dispositions in dispositions.chunks(3) {
                     let commit = self.model.commit(&exporter, dispositions);
-                    commits.push(self.journal().commit(&exporter, commit.unwrap_or_default()));
+                    let commit = commit.unwrap_or_default();
+                    match commits.last_mut() {
+                        Some(earlier) if merged => earlier.merge(commit),
+                        Some(_) | None => commits.push(commit),
+                    }
                 }
+                // Start all before the first is durable, so that they share transactions.
+                let commits: Vec<_> = commits
+                    .into_iter()
+                    .map(|commit| self.journal().commit(&exporter, commit))
+                    .collect();
                 for commit in commits {
                     let committed = self.runtime.block_on(commit);
                     assert_eq!(
@@ -750,8 +760,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..5_u64, 0..4_u64).prop_map(|(rows, items_a_row)| Step::Append { rows, items_a_row }),
         2 => (0..3_usize, start).prop_map(|(exporter, start)| Step::OpenCursor { exporter, start }),
-        8 => (0..3_usize, proptest::collection::vec(disposition, 0..12))
-            .prop_map(|(exporter, dispositions)| Step::Commit { exporter, dispositions }),
+        8 => (0..3_usize, any::<bool>(), proptest::collection::vec(disposition, 0..12))
+            .prop_map(|(exporter, merged, dispositions)| Step::Commit { exporter, merged, dispositions }),
         2 => (0..3_usize, 1..20_u64).prop_map(|(exporter, from)| Step::Replay { exporter, from }),
         2 => which().prop_map(Step::ReplayDeadLetters),
         1 => which().prop_map(Step::PurgeDeadLetters),
