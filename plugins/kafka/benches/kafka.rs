@@ -211,17 +211,21 @@ fn exporter<'a>(
     })
 }
 
-/// Builds the library in the release profile. It is one folder above this program.
+/// Builds the library as `make install` does, in the profile of this program, which
+/// is one folder below it.
 fn library() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let folder = program.ancestors().nth(2).unwrap_or(&program);
+    let profile = folder.file_name().unwrap_or_default();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--release", "--lib", "--manifest-path"])
+        .args(["rustc", "--lib", "--crate-type", "cdylib", "--profile"])
+        .arg(profile)
+        .arg("--manifest-path")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .status();
     assert!(built.is_ok_and(|status| status.success()));
-    let program = std::env::current_exe().unwrap_or_default();
-    let release = program.ancestors().nth(2).unwrap_or(&program);
-    release.join("libdelfin_exporter_kafka.so")
+    folder.join("libdelfin_exporter_kafka.so")
 }
 
 fn contender<'a>(name: &str, run: impl FnMut() -> Duration + 'a) -> Contender<'a> {

@@ -3,11 +3,9 @@
 
 use std::hint::black_box;
 
+use delfin_exporter_scripted::sum::sum;
 use delfin_plugin_api::{Batch, PerformanceBatch, sample, testkit};
 use divan::{Bencher, counter::ItemsCount};
-
-#[path = "../src/sum.rs"]
-mod sum;
 
 /// Series and points of each: 1 point, 100,000 points, and one collection of a large storage.
 const BATCHES: [(usize, usize); 3] = [(1, 1), (10_000, 10), (31_629, 15)];
@@ -25,7 +23,7 @@ fn in_the_host(bencher: Bencher<'_, '_>, points: usize) {
     let batch = batch(shape(points));
     bencher
         .counter(ItemsCount::new(points))
-        .bench_local(|| black_box(sum::sum(&batch)));
+        .bench_local(|| black_box(sum(&batch)));
 }
 
 #[divan::bench(args = BATCHES.map(|(series, points)| series * points))]

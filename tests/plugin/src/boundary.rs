@@ -3,16 +3,15 @@
 
 use std::hint::black_box;
 
-use delfin_plugin_api::{
-    Context, Exporter, Failure, Host, Outcome, PerformanceBatch, serde::Deserialize,
-};
+use delfin_plugin_api::{Context, Exporter, Failure, Host, Outcome, PerformanceBatch};
+use serde::Deserialize;
 
 use crate::sum::sum;
 
 pub(crate) struct SumExporter;
 
 #[derive(Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Config {}
 
 impl Exporter for SumExporter {

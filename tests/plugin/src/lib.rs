@@ -12,9 +12,10 @@ use std::{
 
 use delfin_plugin_api::{
     AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, RowFailure,
-    export_plugin, log, serde::Deserialize,
+    export_plugin, log,
 };
 use row_lines::RowLines;
+use serde::Deserialize;
 
 export_plugin! {
     "PerformanceExporterScripted" => ScriptedExporter<PerformanceBatch>: "Follows the script of a test",
@@ -28,7 +29,7 @@ mod boundary;
 mod concurrent;
 mod resend;
 mod row_lines;
-mod sum;
+pub mod sum;
 
 /// The bytes that a call with the script `leak` leaks.
 const LEAK: usize = 64 << 10;
@@ -39,7 +40,7 @@ struct ScriptedExporter<B> {
 }
 
 #[derive(Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct Config {
     /// The file with the script. Without it, each call delivers.
     script: PathBuf,

@@ -7,16 +7,15 @@ use std::{
     time::Duration,
 };
 
-use delfin_plugin_api::{
-    Alert, AlertBatch, Context, Exporter, Failure, Host, Outcome, serde::Deserialize,
-};
+use delfin_plugin_api::{Alert, AlertBatch, Context, Exporter, Failure, Host, Outcome};
+use serde::Deserialize;
 
 pub(crate) struct ResendExporter {
     config: Config,
 }
 
 #[derive(Deserialize)]
-#[serde(crate = "delfin_plugin_api::serde", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// A file. If it contains `away`, each call fails.
     script: PathBuf,

@@ -3,7 +3,7 @@
 use delfin_plugin_api::PerformanceBatch;
 
 /// The sum of all values, and the sum of the lengths of all labels in bytes.
-pub(crate) fn sum(batch: &PerformanceBatch) -> (f64, usize) {
+pub fn sum(batch: &PerformanceBatch) -> (f64, usize) {
     let (mut values, mut labels) = (0.0, 0);
     for series in batch.series() {
         for (key, value) in series.labels() {
