@@ -1,7 +1,6 @@
-//! The phases of the host and of each exporter: run, drain, stop.
+//! The phases of the host and of each exporter: running, draining, stopping, aborting.
 
-/// How far the host, or an exporter, is on its way to its end. A phase is
-/// followed by a later one only.
+/// Shutdown phase of the host or of an exporter. It only advances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// Batches are accepted and delivered.

@@ -122,7 +122,7 @@ api_errors! {
            "Access information for storage {} could not be found.", (id);
     StorageAlreadyExists
         => BAD_REQUEST, "StorageAlreadyExists", "Storage already exists.", ();
-    /// Delfin's text lacks the same space.
+    /// Delfin's text has no space here either; kept for compatibility.
     StorageDriverNotFound { driver: String }
         => NOT_FOUND, "StorageDriverNotFound", "Storage driver '{}'could not be found.", (driver);
     StorageIsDeclared { id: String }

@@ -5,7 +5,8 @@ use crate::{
     inventory::InventoryError,
 };
 
-/// Why an operation on a storage failed. Texts are Delfin's where Delfin has one.
+/// Why an operation on a storage failed. Clients of the API see the texts in
+/// `api/error.rs`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StorageError {
     #[error("Storage {id} could not be found.")]
@@ -23,7 +24,7 @@ pub enum StorageError {
     #[error("Storage {id} is declared in the configuration file and can be changed there only.")]
     Declared { id: String },
     /// The storage was removed meanwhile, or the host stops.
-    #[error("Storage is not collected from any more.")]
+    #[error("Storage is no longer collected.")]
     Gone,
     #[error("{0}")]
     Call(DriverCallError),

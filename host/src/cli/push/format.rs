@@ -14,7 +14,7 @@ const JSON: &str = "application/json";
 const JSON_LINES: &str = "application/x-ndjson";
 const ARROW: &str = "application/vnd.apache.arrow.stream";
 
-/// The headers that announce a body.
+/// Content-Type and Content-Encoding of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileFormat {
     pub(super) content_type: &'static str,

@@ -77,7 +77,7 @@ impl DriverSession {
         .await
     }
 
-    /// Calls the open driver. It does not come back from a panic.
+    /// Calls the open driver. A driver that panics is dropped; the next call opens a new one.
     async fn call<T: Send + 'static>(
         &mut self,
         call: impl FnOnce(&mut dyn Driver) -> Result<T, DriverError> + Send + 'static,

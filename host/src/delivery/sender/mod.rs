@@ -422,7 +422,7 @@ impl Sender {
         InstanceHealth::Works
     }
 
-    /// The receiver is away or busy. Returns when to try again.
+    /// The receiver is unavailable or overloaded. Returns when to try again.
     fn on_unavailable(
         &mut self,
         outcome: &Outcome,

@@ -52,7 +52,7 @@ impl Pacing {
         self.breaker.on_success();
     }
 
-    /// The receiver is away or busy. Returns when to send the rows again.
+    /// The receiver is unavailable or overloaded. Returns when to send the rows again.
     pub(super) fn on_unavailable(
         &mut self,
         outcome: &Outcome,

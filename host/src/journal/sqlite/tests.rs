@@ -558,7 +558,7 @@ async fn a_disk_below_its_minimum_refuses_appends_and_lets_cursors_advance() {
 }
 
 #[tokio::test]
-async fn on_a_short_disk_pruning_makes_the_file_smaller() {
+async fn on_low_disk_space_pruning_makes_the_file_smaller() {
     let mut journal = TestJournal::new(limits());
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     let large = || NewRecord {
