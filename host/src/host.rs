@@ -18,13 +18,10 @@ use crate::{
     exporters::{self, ExporterSet, ExporterStarter, Reloader},
     inventory,
     journal::{self, JournalLimits, Journals, OpenError},
-    lifecycle::Phase,
+    lifecycle::{ABORT_TIMEOUT, Phase},
     plugin::Plugins,
     storages::{self, CollectProgress, Storages},
 };
-
-/// How long tasks get to stop once the drain timeout is over.
-const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often the progress of collection is written.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -143,14 +140,14 @@ impl Host {
         }
         self.phase.send_replace(Phase::Aborting);
         self.exporters.abort_all().await;
-        if timeout(STOP_TIMEOUT, self.follower).await.is_err() {
+        if timeout(ABORT_TIMEOUT, self.follower).await.is_err() {
             log::debug!(
                 "the table of active alerts has not caught up; it continues at the next start"
             );
         }
         log_pending(&self.exporters.list());
         drop(closed);
-        if timeout(STOP_TIMEOUT, served).await.is_err() {
+        if timeout(ABORT_TIMEOUT, served).await.is_err() {
             log::debug!("API client kept its connection open past the shutdown timeout");
         }
         writing.abort();

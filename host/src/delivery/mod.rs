@@ -37,13 +37,10 @@ use crate::{
     batch_journal::BatchJournal,
     config::{ExporterConfig, OnOverflow},
     journal::Cursor,
-    lifecycle::Phase,
+    lifecycle::{ABORT_TIMEOUT, Phase},
     plugin::{ExporterFactory, InstanceHost},
 };
 use worker::{Inbox, Worker};
-
-/// How long a task that is told to abort gets to end.
-const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a delivery is made of.
 #[derive(Debug)]

@@ -10,11 +10,8 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     delivery::{Delivery, DeliveryParts, ExporterHandle},
-    lifecycle::Phase,
+    lifecycle::{ABORT_TIMEOUT, Phase},
 };
-
-/// How long tasks that are told to abort get to end.
-const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The exporters of a host, in the order of the configuration. Cheap to clone.
 #[derive(Clone, Debug, Default)]

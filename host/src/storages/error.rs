@@ -5,36 +5,33 @@ use crate::{
     inventory::InventoryError,
 };
 
-/// Why an operation on a storage failed. Clients of the API see the texts in
-/// `api/error.rs`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why an operation on a storage failed. The texts are in `api/error.rs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageError {
-    #[error("Storage {id} could not be found.")]
-    NotFound { id: String },
-    #[error("Access information for storage {id} could not be found.")]
-    AccessNotFound { id: String },
-    #[error("Storage already exists.")]
+    NotFound {
+        id: String,
+    },
+    AccessNotFound {
+        id: String,
+    },
     AlreadyExists,
-    #[error("Storage driver '{driver}'could not be found.")]
     DriverNotFound {
         /// Vendor and model.
         driver: String,
     },
     /// The configuration declares the storage.
-    #[error("Storage {id} is declared in the configuration file and can be changed there only.")]
-    Declared { id: String },
+    Declared {
+        id: String,
+    },
     /// The storage was removed meanwhile, or the host stops.
-    #[error("Storage is no longer collected.")]
     Gone,
-    #[error("{0}")]
     Call(DriverCallError),
     /// The driver did not return in time.
-    #[error("Storage does not answer in time.")]
     Timeout,
     /// The journal did not accept the alerts.
-    #[error("The alerts cannot be stored: {reason}.")]
-    NotStored { reason: String },
-    #[error("The inventory cannot be used.")]
+    NotStored {
+        reason: String,
+    },
     Inventory {
         /// The reason, for the log only.
         log: String,

@@ -1,6 +1,6 @@
-//! NamedValues of a request: why one is invalid, and how JSON becomes typed fields.
+//! Fields of a request: why a field is invalid, and how JSON becomes typed fields.
 //!
-//! serde's own errors show the value that was sent, which may be a password.
+//! The errors of serde and serde_json show the value that was sent, which may be a password.
 //! [`FieldError`] names the field by its path and what the field must be, and
 //! nothing that was sent.
 

@@ -47,17 +47,17 @@ pub(super) fn after(outcome: &Outcome, rows: usize, on_uncertain: OnUncertain) -
         }
         Failure::TooLarge { .. } if rows > 1 => OutcomeAction::Halve,
         Failure::Rejected { .. } if rows > 1 => OutcomeAction::Bisect,
-        Failure::TooLarge { .. } | Failure::Rejected { .. } => reject(failure, rows),
+        Failure::TooLarge { .. } | Failure::Rejected { .. } => reject(outcome, rows),
         Failure::Uncertain { .. } => match on_uncertain {
             OnUncertain::Retry => OutcomeAction::Retry { after: None },
-            OnUncertain::DeadLetter => reject(failure, rows),
+            OnUncertain::DeadLetter => reject(outcome, rows),
         },
         Failure::Unauthorized { .. } | Failure::Misconfigured { .. } => OutcomeAction::Pause,
         Failure::Fatal { .. } => OutcomeAction::Restart,
     }
 }
 
-/// The result of rows that a failure rejects.
+/// The result of rows that an outcome rejects.
 pub(super) fn rejected(outcome: &Outcome) -> RowResult {
     RowResult::Rejected {
         code: code(outcome),
@@ -87,12 +87,8 @@ pub(super) fn code(outcome: &Outcome) -> u32 {
     }
 }
 
-fn reject(failure: &Failure, rows: usize) -> OutcomeAction {
-    let result = RowResult::Rejected {
-        code: failure.code().0,
-        reason: failure.to_string(),
-    };
-    OutcomeAction::Commit(vec![(0..rows, result)])
+fn reject(outcome: &Outcome, rows: usize) -> OutcomeAction {
+    OutcomeAction::Commit(vec![(0..rows, rejected(outcome))])
 }
 
 /// The result of each row: rows that the outcome does not name are delivered.

@@ -28,6 +28,7 @@ use crate::{
     batch::Seq,
     clock::{from_millis, millis, now_ms},
     config::ExporterConfig,
+    journal::DeadLetterId,
     plugin::{CallResult, ExportRequest},
 };
 use action::OutcomeAction;
@@ -224,7 +225,7 @@ impl Sender {
                             code: stored.dead_letter.code,
                             reason: format!("the dead letter cannot be decoded: {reason}"),
                         };
-                        self.commit_dead_letter(&stored.id, attempt - 1, rejected)
+                        self.commit_dead_letter(stored.id, attempt - 1, rejected)
                             .await;
                     }
                 }
@@ -296,8 +297,7 @@ impl Sender {
                     return health;
                 }
                 let result = failed.map_or(RowResult::Delivered, |(_, result)| result);
-                self.commit_dead_letter(&sent.id, sent.attempt, result)
-                    .await;
+                self.commit_dead_letter(sent.id, sent.attempt, result).await;
                 health
             }
             OutcomeAction::Retry { after } => {
@@ -311,7 +311,7 @@ impl Sender {
             OutcomeAction::Halve | OutcomeAction::Bisect => {
                 let health = self.on_answer(attempt);
                 let rejected = action::rejected(outcome);
-                self.commit_dead_letter(&sent.id, sent.attempt, rejected)
+                self.commit_dead_letter(sent.id, sent.attempt, rejected)
                     .await;
                 health
             }
@@ -448,14 +448,9 @@ impl Sender {
         self.replay.postpone(until);
     }
 
-    async fn commit_dead_letter(
-        &mut self,
-        id: &crate::journal::DeadLetterId,
-        attempts: u64,
-        result: RowResult,
-    ) {
-        self.replay.on_committed(*id);
-        self.outbox.commit_dead_letter(*id, attempts, result).await;
+    async fn commit_dead_letter(&mut self, id: DeadLetterId, attempts: u64, result: RowResult) {
+        self.replay.on_committed(id);
+        self.outbox.commit_dead_letter(id, attempts, result).await;
     }
 
     fn count(&self, result: &CallResult) {

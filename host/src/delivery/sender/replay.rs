@@ -29,7 +29,7 @@ pub(super) struct DeadLetterReplay {
 pub(in crate::delivery) struct ReplayedDeadLetter {
     pub(in crate::delivery) id: DeadLetterId,
     pub(super) rows: usize,
-    /// ItemCounts on from the attempts before the rows became a dead letter.
+    /// Continues the attempts from before the rows became a dead letter.
     pub(in crate::delivery) attempt: u64,
 }
 
