@@ -70,7 +70,7 @@ fn fill(folder: &Path) -> Vec<(&'static str, &'static str)> {
         ("foreign.so", "was built for riscv64"),
         ("malformed.so", "has a malformed manifest"),
         ("abort.so", "was built with `panic = \"abort\"`"),
-        ("loose.so", "can be written by others"),
+        ("loose.so", "can be changed by other users"),
         ("newer-glibc.so", "needs glibc 9.8.7"),
         ("other-major.so", "was built for plugin interface 7."),
     ]

@@ -74,3 +74,34 @@ fn a_new_exporter_is_not_written_over_what_is_there() {
         "error: `acme` already exists (choose another name, or remove it)\n"
     );
 }
+
+#[test]
+fn plugins_list_needs_no_secret_and_run_names_the_missing_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = folder.path().join("delfin.conf");
+    let text = "performance_exporters = [\"A\"]\nplugin_dirs = [\"/tmp\"]\n[exporter.A.config]\ntoken = \"${env:DELFIN_NOT_SET}\"\n";
+    fs::write(&conf, text).unwrap();
+    let conf = conf.to_str().unwrap();
+    let output = host(&["plugins", "list", "--json", "--config", conf]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let output = host(&["run", "--config", conf]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("${env:DELFIN_NOT_SET}"), "{stderr}");
+}
+
+#[test]
+fn a_file_of_delfin_is_answered_with_toml_to_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let conf = folder.path().join("delfin.conf");
+    fs::write(&conf, "[DEFAULT]\nalert_exporters = A\nstate_path = /x\n").unwrap();
+    let output = host(&["check", "--config", conf.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let (message, toml) = stderr.split_once("\n\n").unwrap();
+    assert!(message.starts_with("error: "), "{stderr}");
+    fs::write(&conf, toml).unwrap();
+    let output = host(&["exporters", "--config", conf.to_str().unwrap()]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{toml}\n{stderr}");
+}

@@ -47,7 +47,8 @@ impl GlobalOptions {
         if let Some(host) = &args.host {
             return Ok(host.clone());
         }
-        let mut address = self.load_config()?.config.api.listen;
+        let mut address =
+            config::load_api_address(self.config.as_deref()).map_err(Error::configuration)?;
         // An unspecified address accepts connections, but is not one to connect to.
         match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),

@@ -77,9 +77,16 @@ impl<'a> Output<'a> {
         }
         let text = with_causes(error);
         if let Error::Configuration(_) = error {
-            // One line for each mistake.
-            text.lines()
-                .for_each(|line| self.message("error", AnsiColor::Red, line));
+            // One line for each mistake, and behind an empty line a text to copy.
+            let (mistakes, example) = text.split_once("\n\n").unwrap_or((&text, ""));
+            for line in mistakes.lines() {
+                self.message("error", AnsiColor::Red, line);
+            }
+            for (index, line) in example.lines().enumerate() {
+                let gap = if index == 0 { "\n" } else { "" };
+                // If standard error is closed, no message can be shown.
+                let _ = writeln!(io::stderr(), "{gap}{}", printable(line));
+            }
         } else {
             self.message("error", AnsiColor::Red, &text);
         }

@@ -14,6 +14,7 @@ use super::{
     output::Output,
     table::{Cell, TextTable, counted, grouped, printable},
 };
+use crate::config;
 
 mod view;
 
@@ -36,7 +37,10 @@ pub(super) fn run(
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     match command {
-        PluginsCommand::List => list(&options.load_config()?.config.plugin_dirs, output),
+        PluginsCommand::List => {
+            let folders = config::load_plugin_dirs(options.config.as_deref());
+            list(&folders.map_err(Error::configuration)?, output)
+        }
         PluginsCommand::Inspect { file } => show(file, output),
     }
 }

@@ -6,13 +6,14 @@
 //!
 //! Knows nothing of what the text means.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::{ffi::OsString, fs::File, io, path::Path};
 
-use super::mistake::ConfigErrors;
-use super::source::Source;
+use super::{
+    mistake::ConfigErrors,
+    permissions::OpenToOthers,
+    source::Source,
+    text_file::{self, TextFileError},
+};
 
 /// The environment variable that names the configuration file.
 const ENV: &str = "DELFIN_CONF";
@@ -33,16 +34,25 @@ pub enum LoadError {
     Missing { file: Source },
     #[error("cannot read configuration `{file}`, {}", file.chosen_by())]
     Read { file: Source, source: io::Error },
-    #[error("configuration `{file}`, {}, is larger than 1MiB (is it the right file?)", file.chosen_by())]
-    TooLarge { file: Source },
-    #[error("configuration `{file}`, {}, is not UTF-8 text (is it the right file?)", file.chosen_by())]
-    NotText { file: Source },
+    #[error("cannot use configuration `{file}`, {}: {reason} (is it the right file?)", file.chosen_by())]
+    WrongFile { file: Source, reason: String },
+    #[error("configuration `{file}`, {}, {reason}", file.chosen_by())]
+    Untrusted { file: Source, reason: OpenToOthers },
     #[error(transparent)]
     Invalid(#[from] ConfigErrors),
 }
 
+/// The text of a configuration, and the file that it is from.
+#[derive(Debug)]
+pub(super) struct ConfigText {
+    pub(super) source: Source,
+    pub(super) text: String,
+    /// `None` for the embedded text.
+    pub(super) file: Option<File>,
+}
+
 /// Finds the configuration and reads its text.
-pub(super) fn find(explicit: Option<&Path>) -> Result<(Source, String), LoadError> {
+pub(super) fn find(explicit: Option<&Path>) -> Result<ConfigText, LoadError> {
     find_among(
         explicit,
         std::env::var_os(ENV),
@@ -57,7 +67,7 @@ fn find_among(
     explicit: Option<&Path>,
     env: Option<OsString>,
     defaults: [Source; 2],
-) -> Result<(Source, String), LoadError> {
+) -> Result<ConfigText, LoadError> {
     let named = explicit
         .map(|path| Source::Flag(path.to_owned()))
         // An empty variable is how a shell script unsets it.
@@ -66,43 +76,44 @@ fn find_among(
                 .map(|value| Source::Env(value.into()))
         });
     if let Some(file) = named {
-        return match read(&file)? {
-            Some(text) => Ok((file, text)),
-            None => Err(LoadError::Missing { file }),
-        };
+        return read(&file)?.ok_or(LoadError::Missing { file });
     }
     for file in defaults {
-        if let Some(text) = read(&file)? {
-            return Ok((file, text));
+        if let Some(found) = read(&file)? {
+            return Ok(found);
         }
     }
-    Ok((Source::Embedded, EMBEDDED.to_owned()))
+    Ok(ConfigText {
+        source: Source::Embedded,
+        text: EMBEDDED.to_owned(),
+        file: None,
+    })
 }
 
-/// The file's text; `None` if the file does not exist.
-fn read(file: &Source) -> Result<Option<String>, LoadError> {
-    let Some(path) = file.path() else {
-        return Ok(Some(EMBEDDED.to_owned()));
+/// Reads a file; `None` if it does not exist.
+fn read(source: &Source) -> Result<Option<ConfigText>, LoadError> {
+    let Some(path) = source.path() else {
+        return Ok(None);
     };
-    let mut bytes = Vec::new();
-    let outcome =
-        File::open(path).and_then(|open| open.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-    match outcome {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => {
-            return Err(LoadError::Read {
-                file: file.clone(),
-                source,
-            });
-        }
-        Ok(read) if read as u64 > MAX_BYTES => {
-            return Err(LoadError::TooLarge { file: file.clone() });
-        }
-        Ok(_) => {}
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Some(text)),
-        Err(_) => Err(LoadError::NotText { file: file.clone() }),
+    match text_file::read(path, MAX_BYTES) {
+        Ok((file, text)) => Ok(Some(ConfigText {
+            source: source.clone(),
+            text,
+            file: Some(file),
+        })),
+        Err(TextFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(TextFileError::Io(error)) => Err(LoadError::Read {
+            file: source.clone(),
+            source: error,
+        }),
+        Err(
+            error @ (TextFileError::NotRegular
+            | TextFileError::TooLarge { .. }
+            | TextFileError::NotText),
+        ) => Err(LoadError::WrongFile {
+            file: source.clone(),
+            reason: error.to_string(),
+        }),
     }
 }
 
@@ -134,7 +145,7 @@ mod tests {
         write(folder.path(), "here.conf");
         write(folder.path(), "system.conf");
 
-        let found = |flag, env| find_among(flag, env, places()).unwrap().1;
+        let found = |flag, env| find_among(flag, env, places()).unwrap().text;
         assert_eq!(
             found(Some(flag.as_path()), Some(env.clone())),
             "# flag.conf"
@@ -149,9 +160,9 @@ mod tests {
     #[test]
     fn without_any_file_the_embedded_configuration_is_used() {
         let folder = tempfile::tempdir().unwrap();
-        let (source, text) = find_among(None, None, defaults(folder.path())).unwrap();
-        assert_eq!(source, Source::Embedded);
-        assert_eq!(text, EMBEDDED);
+        let found = find_among(None, None, defaults(folder.path())).unwrap();
+        assert_eq!(found.source, Source::Embedded);
+        assert_eq!(found.text, EMBEDDED);
     }
 
     #[test]
@@ -175,22 +186,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_an_error() {
+    fn a_file_that_is_no_text_is_an_error_even_if_another_exists() {
         let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "system.conf");
         std::fs::create_dir(folder.path().join("here.conf")).unwrap();
         let error = find_among(None, None, defaults(folder.path())).unwrap_err();
-        assert!(matches!(error, LoadError::Read { .. }), "{error:?}");
-    }
-
-    #[test]
-    fn a_huge_file_and_a_binary_one_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.conf");
-        std::fs::write(&path, vec![b'#'; 1024 * 1024 + 1]).unwrap();
-        let error = find_among(Some(&path), None, defaults(folder.path())).unwrap_err();
-        assert!(matches!(error, LoadError::TooLarge { .. }), "{error:?}");
-        std::fs::write(&path, [0xff, 0xfe, 0x00]).unwrap();
-        let error = find_among(Some(&path), None, defaults(folder.path())).unwrap_err();
-        assert!(matches!(error, LoadError::NotText { .. }), "{error:?}");
+        assert!(
+            error.to_string().ends_with(
+                "here.conf`, found in the working directory: it is not a regular file (is it the right file?)"
+            ),
+            "{error}"
+        );
     }
 }

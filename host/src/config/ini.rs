@@ -1,21 +1,34 @@
 //! Recognises Delfin's own `delfin.conf`, an INI file, and shows it as TOML.
 //!
 //! A user who migrates from Delfin may start the host with the file of Delfin. The
-//! host does not read it: the message shows what to write instead.
-//!
-//! Knows nothing of a plugin's settings: the keys keep Delfin's names.
+//! host does not read it: the message shows what to write instead. The host accepts
+//! that text as it is. A setting without a counterpart is a comment without its value,
+//! because the value may be a secret.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 const LISTS: [&str; 2] = ["performance_exporters", "alert_exporters"];
 
-/// Delfin's sections, and the exporter that each section configures.
-const SECTIONS: [(&str, &str); 3] = [
-    ("KAFKA_EXPORTER", "PerformanceExporterKafka"),
-    ("PROMETHEUS_EXPORTER", "PerformanceExporterPrometheus"),
+/// Delfin's sections for an exporter, the exporter, and the settings that its plugin
+/// accepts under the same name.
+const SECTIONS: [(&str, &str, &[&str]); 3] = [
+    (
+        "KAFKA_EXPORTER",
+        "PerformanceExporterKafka",
+        &["kafka_ip", "kafka_port", "kafka_topic_name"],
+    ),
+    (
+        "PROMETHEUS_EXPORTER",
+        "PerformanceExporterPrometheus",
+        &["metric_server_ip", "metric_server_port"],
+    ),
     (
         "PROMETHEUS_ALERT_MANAGER_EXPORTER",
         "AlertExporterPrometheus",
+        &["alert_manager_host", "alert_manager_port"],
     ),
 ];
 
@@ -25,10 +38,10 @@ pub(super) fn recognise(text: &str) -> Option<String> {
     let is_delfins = ini.contains_key("DEFAULT")
         || SECTIONS
             .iter()
-            .any(|(section, _)| ini.contains_key(section));
+            .any(|(section, ..)| ini.contains_key(section));
     is_delfins.then(|| {
         format!(
-            "this is an INI file of Delfin, which the host does not read (write it as TOML):\n\n{}",
+            "this is an INI file of Delfin, which the host does not read (write these settings as TOML, as below):\n\n{}",
             as_toml(&ini)
         )
     })
@@ -73,30 +86,62 @@ fn parse(text: &str) -> Ini<'_> {
 
 fn as_toml(ini: &Ini<'_>) -> String {
     let mut toml = String::new();
+    let mut rest = Vec::new();
     for key in LISTS {
-        if let Some(value) = ini.get("DEFAULT").and_then(|options| options.get(key)) {
-            toml.push_str(&format!("{}\n", list(key, value)));
-        }
+        let names = ini.get("DEFAULT").and_then(|options| options.get(key));
+        toml.push_str(&format!("{}\n", list(key, names.map_or("", |value| value))));
     }
-    for (section, exporter) in SECTIONS {
-        let Some(options) = ini.get(section).filter(|options| !options.is_empty()) else {
+    for (section, exporter, known) in SECTIONS {
+        let Some(options) = ini.get(section) else {
             continue;
         };
-        toml.push_str(&format!("\n[exporter.{exporter}.config]\n"));
-        for (key, value) in options {
-            toml.push_str(&format!("{} = {}\n", key_of(key), value_of(unquote(value))));
+        let mut table = String::new();
+        for key in known {
+            if let Some(value) = options.get(key) {
+                table.push_str(&format!("{key} = {}\n", value_of(unquote(value))));
+            }
+        }
+        if options
+            .get("metric_server_ip")
+            .is_some_and(|ip| !is_loopback(unquote(ip)))
+        {
+            table.push_str(
+                "allow_unauthenticated = true  # as in Delfin; set `username` and `password` instead\n",
+            );
+        }
+        if !table.is_empty() {
+            toml.push_str(&format!("\n[exporter.{exporter}.config]\n{table}"));
         }
     }
-    if toml.is_empty() {
-        toml.push_str("performance_exporters = []\nalert_exporters = []\n");
+    for (section, options) in ini {
+        let has_counterpart = |key: &str| {
+            let of_exporter = SECTIONS.iter().find(|(name, ..)| name == section);
+            of_exporter.is_some_and(|(.., known)| known.contains(&key))
+                || *section == "DEFAULT" && LISTS.contains(&key)
+        };
+        let keys = options.keys().filter(|key| !has_counterpart(key));
+        rest.extend(keys.map(|key| format!("# [{section}] {key}\n")));
+    }
+    if !rest.is_empty() {
+        toml.push_str("\n# These settings of Delfin have no counterpart:\n");
+        toml.push_str(&rest.concat());
     }
     toml.truncate(toml.trim_end().len());
     toml
 }
 
+fn is_loopback(address: &str) -> bool {
+    address
+        .parse()
+        .map_or(address == "localhost", |ip: IpAddr| ip.is_loopback())
+}
+
+/// Delfin ignores a name that appears again.
 fn list(key: &str, value: &str) -> String {
     let names = unquote(value).split(',').map(|name| unquote(name.trim()));
-    let names: Vec<String> = names.filter(|name| !name.is_empty()).map(quote).collect();
+    let mut names: Vec<String> = names.filter(|name| !name.is_empty()).map(quote).collect();
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
     format!("{key} = [{}]", names.join(", "))
 }
 
@@ -107,15 +152,6 @@ fn unquote(value: &str) -> &str {
             .and_then(|rest| rest.strip_suffix(quote))
     };
     inner('"').or_else(|| inner('\'')).unwrap_or(value)
-}
-
-fn key_of(key: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if key.chars().all(bare) {
-        key.to_owned()
-    } else {
-        quote(key)
-    }
 }
 
 fn value_of(value: &str) -> String {
@@ -146,23 +182,50 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_message_shows_valid_toml_with_the_same_values() {
-        let text = "[DEFAULT]\nperformance_exporters = A, 'B'\n[KAFKA_EXPORTER]\nkafka_ip = \"a\\b\"\nkafka_port: 9092\n";
+    /// The TOML of a message, which the host accepts.
+    fn accepted(text: &str) -> (String, crate::config::Config) {
         let message = recognise(text).unwrap();
-        let (_, shown) = message.split_once("\n\n").unwrap();
-        let toml: toml::Table = shown.parse().unwrap();
-        assert_eq!(toml["performance_exporters"].as_array().unwrap().len(), 2);
-        let config = &toml["exporter"]["PerformanceExporterKafka"]["config"];
-        assert_eq!(config["kafka_ip"].as_str(), Some("a\\b"));
-        assert_eq!(config["kafka_port"].as_integer(), Some(9092));
+        let (_, toml) = message.split_once("\n\n").unwrap();
+        let config = crate::config::parse(toml, &crate::config::Source::Embedded);
+        (
+            toml.to_owned(),
+            config.unwrap_or_else(|errors| panic!("{errors}\n{toml}")),
+        )
+    }
+
+    #[test]
+    fn the_host_accepts_the_text_of_the_message() {
+        let (toml, config) = accepted(
+            "[DEFAULT]\nperformance_exporters = PerformanceExporterKafka, 'B', B\nstate_path = /x\n\
+             [KAFKA_EXPORTER]\nkafka_ip = \"a\\b\"\nkafka_port: 9092\nother key = 1\n\
+             [database]\nconnection = mysql://u:s3cr3t@h/d\n",
+        );
+        let names: Vec<&str> = config.exporters.iter().map(|e| e.name.as_str()).collect();
+        assert_eq!(names, ["PerformanceExporterKafka", "B"]);
+        assert_eq!(config.exporters[0].config["kafka_ip"], "a\\b");
+        assert_eq!(config.exporters[0].config["kafka_port"], 9092);
+        assert!(!toml.contains("s3cr3t"), "{toml}");
+        for key in [
+            "[DEFAULT] state_path",
+            "[KAFKA_EXPORTER] other key",
+            "[database] connection",
+        ] {
+            assert!(toml.contains(&format!("\n# {key}")), "{toml}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_other_machines_reach_stays_open_and_says_so() {
+        let page = |ip| accepted(&format!("[PROMETHEUS_EXPORTER]\nmetric_server_ip = {ip}\n")).0;
+        assert!(page("0.0.0.0").contains("\nallow_unauthenticated = true  # "));
+        assert!(!page("127.0.0.1").contains("allow_unauthenticated"));
     }
 
     #[test]
     fn an_indented_line_continues_a_value() {
         let message = recognise("[DEFAULT]\nalert_exporters = A,\n    B\n").unwrap();
         assert!(
-            message.ends_with("\nalert_exporters = [\"A\", \"B\"]"),
+            message.contains("\nalert_exporters = [\"A\", \"B\"]"),
             "{message}"
         );
     }

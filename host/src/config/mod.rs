@@ -13,6 +13,7 @@ mod find;
 mod ini;
 mod mistake;
 mod names;
+mod permissions;
 mod placeholder;
 mod read;
 mod service;
@@ -21,8 +22,12 @@ mod source;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod text_file;
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use delfin_plugin_api::redact::Redactor;
 use toml::de::DeTable;
@@ -39,8 +44,9 @@ pub use service::{AlertsConfig, ApiConfig, JournalConfig, LogConfig, LogFormat, 
 pub use source::Source;
 pub use storage::StorageConfig;
 
+use find::ConfigText;
 use names::ExporterNames;
-use read::{Section, TomlDocument};
+use read::{Findings, Section, TomlDocument};
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,9 +83,42 @@ pub struct Loaded {
 ///
 /// A named file is missing, a file cannot be read, or the text has mistakes.
 pub fn load(explicit: Option<&Path>) -> Result<Loaded, LoadError> {
-    let (source, text) = find::find(explicit)?;
-    let config = parse(&text, &source)?;
+    let ConfigText { source, text, file } = find::find(explicit)?;
+    let mut config = parse(&text, &source)?;
+    if let Some(file) = file {
+        let warnings = permissions::check(&file, &source, &config)?;
+        config.warnings.extend(warnings);
+    }
     Ok(Loaded { config, source })
+}
+
+/// Reads `plugin_dirs` only: other mistakes and missing secrets do not matter.
+///
+/// # Errors
+///
+/// As [`load`], but only mistakes of this key.
+pub fn load_plugin_dirs(explicit: Option<&Path>) -> Result<Vec<PathBuf>, LoadError> {
+    load_part(explicit, |root| take_plugin_dirs(root))
+}
+
+/// Reads the address of the API only: other mistakes and missing secrets do not matter.
+///
+/// # Errors
+///
+/// As [`load`], but only mistakes of `[api]`.
+pub fn load_api_address(explicit: Option<&Path>) -> Result<SocketAddr, LoadError> {
+    load_part(explicit, |root| {
+        service::read_api(root.take_section("api")).listen
+    })
+}
+
+fn load_part<T>(
+    explicit: Option<&Path>,
+    take: impl FnOnce(&mut Section<'_>) -> T,
+) -> Result<T, LoadError> {
+    let ConfigText { source, text, .. } = find::find(explicit)?;
+    let (part, _) = read_document(&text, &source, |mut root| take(&mut root))?;
+    Ok(part)
 }
 
 /// Reads and checks the text of a configuration.
@@ -89,6 +128,22 @@ pub fn load(explicit: Option<&Path>) -> Result<Loaded, LoadError> {
 /// All mistakes of the text. For a text that is not TOML, the first place where
 /// it is not.
 pub fn parse(text: &str, source: &Source) -> Result<Config, ConfigErrors> {
+    let (mut config, findings) = read_document(text, source, read)?;
+    config.redactor = findings.redactor;
+    config.warnings = findings
+        .warnings
+        .iter()
+        .map(|warning| warning.in_source(source))
+        .collect();
+    Ok(config)
+}
+
+/// Parses a text and reads what `read` takes from it, unless there is a mistake.
+fn read_document<T>(
+    text: &str,
+    source: &Source,
+    read: impl FnOnce(Section<'_>) -> T,
+) -> Result<(T, Findings), ConfigErrors> {
     let document = TomlDocument::new(text);
     let table = match DeTable::parse(text) {
         Ok(table) => table.into_inner(),
@@ -104,18 +159,13 @@ pub fn parse(text: &str, source: &Source) -> Result<Config, ConfigErrors> {
     {
         return Err(ConfigErrors::new(source, vec![whole_text(message)]));
     }
-    let mut config = read(document.root(&table));
+    let part = read(document.root(&table));
     let findings = document.into_findings();
-    if !findings.mistakes.is_empty() {
-        return Err(ConfigErrors::new(source, findings.mistakes));
+    if findings.mistakes.is_empty() {
+        Ok((part, findings))
+    } else {
+        Err(ConfigErrors::new(source, findings.mistakes))
     }
-    config.redactor = findings.redactor;
-    config.warnings = findings
-        .warnings
-        .iter()
-        .map(|warning| warning.in_source(source))
-        .collect();
-    Ok(config)
 }
 
 fn read(mut root: Section<'_>) -> Config {

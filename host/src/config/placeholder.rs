@@ -6,10 +6,11 @@
 //!
 //! Knows nothing of keys, sections or TOML.
 
-use std::fs::File;
-use std::io::Read;
+use std::path::Path;
 
 use delfin_plugin_api::redact::Redactor;
+
+use super::text_file::{self, TextFileError};
 
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
@@ -28,8 +29,8 @@ pub(super) enum PlaceholderError {
     NotText(String),
     #[error("the file of `{placeholder}` cannot be read: {reason}")]
     Unreadable { placeholder: String, reason: String },
-    #[error("the file of `{0}` is larger than 64KiB (is it the right file?)")]
-    TooLarge(String),
+    #[error("the file of `{placeholder}` has no secret: {reason} (is it the right file?)")]
+    WrongFile { placeholder: String, reason: String },
 }
 
 /// Replaces each placeholder by its value, and tells the redactor the value.
@@ -75,18 +76,20 @@ fn look_up(placeholder: &str) -> Result<String, PlaceholderError> {
 }
 
 fn read_file(path: &str, placeholder: &str) -> Result<String, PlaceholderError> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| PlaceholderError::Unreadable {
-            placeholder: placeholder.to_owned(),
-            reason: error.to_string(),
+    let placeholder = placeholder.to_owned();
+    let (_, mut text) =
+        text_file::read(Path::new(path), MAX_FILE_BYTES).map_err(|error| match error {
+            TextFileError::Io(error) => PlaceholderError::Unreadable {
+                placeholder,
+                reason: error.to_string(),
+            },
+            TextFileError::NotRegular | TextFileError::TooLarge { .. } | TextFileError::NotText => {
+                PlaceholderError::WrongFile {
+                    placeholder,
+                    reason: error.to_string(),
+                }
+            }
         })?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(PlaceholderError::TooLarge(placeholder.to_owned()));
-    }
-    let mut text =
-        String::from_utf8(bytes).map_err(|_| PlaceholderError::NotText(placeholder.to_owned()))?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -169,7 +172,9 @@ mod tests {
         let big = format!("${{file:{}}}", path.display());
         check(
             &big,
-            &format!("the file of `{big}` is larger than 64KiB (is it the right file?)"),
+            &format!(
+                "the file of `{big}` has no secret: it is larger than 64KiB (is it the right file?)"
+            ),
         );
     }
 }

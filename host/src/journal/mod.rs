@@ -19,10 +19,9 @@ mod error;
 mod lock;
 mod record;
 mod sqlite;
+mod state_dir;
 
-use std::fs::{DirBuilder, File};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::File;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -200,7 +199,7 @@ pub fn open(state_dir: &Path, limits: &JournalLimits) -> Result<Journals, OpenEr
         path: state_dir.to_path_buf(),
         source,
     };
-    make_private_folder(state_dir).map_err(unusable)?;
+    state_dir::prepare(state_dir)?;
     let lock = lock::StateLock::take(state_dir)?;
     // Alerts have an eighth of the bytes for themselves, so that performance batches
     // cannot use it up. They may also use the disk further than performance batches,
@@ -274,10 +273,6 @@ impl std::fmt::Debug for Journals {
     }
 }
 
-fn make_private_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,18 +295,6 @@ mod tests {
         );
         drop(journals);
         open(&state_dir, &JournalLimits::unlimited()).unwrap();
-    }
-
-    #[test]
-    fn only_the_user_of_the_host_can_read_the_state_folder() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let state_dir = folder.path().join("made").join("state");
-        let _journals = open(&state_dir, &JournalLimits::unlimited()).unwrap();
-        assert_eq!(
-            std::fs::metadata(&state_dir).unwrap().permissions().mode() & 0o777,
-            0o700
-        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl CacheFolder {
         let created = builder.recursive(true).mode(0o700).create(&folder);
         created.map_err(|error| unusable(error.to_string()))?;
         for folder in [cache, &folder] {
-            trust::check_folder(folder).map_err(|untrusted| unusable(untrusted.to_string()))?;
+            trust::check_folder(folder).map_err(|untrusted| unusable(format!("it {untrusted}")))?;
         }
         let mount = rustix::fs::statvfs(&folder).map_err(|error| unusable(error.to_string()))?;
         refuse_noexec(cache, mount.f_flag)?;

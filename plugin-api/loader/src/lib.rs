@@ -43,4 +43,4 @@ pub use manifest::{Manifest, ManifestExporter};
 pub use open::{OpenOptions, OpenPlugin, open};
 pub use probe::{Probe, probe};
 pub use sha256::{ParseSha256Error, Sha256};
-pub use trust::UntrustedFile;
+pub use trust::{UntrustedFile, WritablePath, Writer};

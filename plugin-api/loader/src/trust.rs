@@ -5,6 +5,7 @@
 //! of the file and of its folder.
 
 use std::{
+    fmt::{self, Write},
     fs::Metadata,
     io,
     os::unix::fs::MetadataExt,
@@ -16,51 +17,136 @@ use std::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the text of a reason says what it is")]
 pub enum UntrustedFile {
-    #[error("belongs to user {uid} (chown it to root or to the host's user)")]
-    FileOwner { uid: u32 },
-    #[error("can be written by others, its mode is {mode:04o} (chmod go-w)")]
-    FileMode { mode: u32 },
-    #[error("is in `{}`, which belongs to user {uid} (chown it to root or to the host's user)", folder.display())]
-    FolderOwner { folder: PathBuf, uid: u32 },
-    #[error("is in `{}`, which others can write to, its mode is {mode:04o} (chmod go-w)", folder.display())]
-    FolderMode { folder: PathBuf, mode: u32 },
+    #[error("can be changed by other users: {}", Findings(paths))]
+    Writable { paths: Vec<WritablePath> },
     #[error("is in a folder that cannot be read: {error}")]
     Unknown { error: String },
+}
+
+/// The file, or a folder of it, that another user can write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WritablePath {
+    /// As the caller passed it, or a folder of it.
+    pub path: PathBuf,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// Who can write it.
+    pub by: Writer,
+}
+
+/// Who can write a file or a folder besides root and the host's user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// Another user owns it.
+    Owner {
+        /// The id of the owner.
+        uid: u32,
+    },
+    /// The group or all users can write it.
+    Others {
+        /// The permission bits.
+        mode: u32,
+    },
 }
 
 /// Checks the open file and its folder. If the path is a link, it checks the folder of
 /// the link and that of its target: a user who can write to either can replace the file.
 pub(crate) fn check(path: &Path, file: &Metadata) -> Result<(), UntrustedFile> {
-    if !trusted_owner(file.uid()) {
-        return Err(UntrustedFile::FileOwner { uid: file.uid() });
-    }
-    if writable_by_others(file.mode()) {
-        let mode = file.mode() & 0o7777;
-        return Err(UntrustedFile::FileMode { mode });
-    }
     let target = path.canonicalize().map_err(unknown)?;
-    let folders = [folder_of(path), folder_of(&target)];
-    for folder in folders {
-        check_folder(folder)?;
+    let mut paths: Vec<WritablePath> = find_writer(path, file, false).into_iter().collect();
+    let mut folders = vec![folder_of(path)];
+    if path.is_symlink() {
+        folders.push(folder_of(&target));
     }
-    Ok(())
+    for folder in folders {
+        let metadata = folder.metadata().map_err(unknown)?;
+        paths.extend(find_writer(folder, &metadata, true));
+    }
+    untrusted_unless_empty(paths)
 }
 
 /// Checks a folder from which libraries are opened.
 pub(crate) fn check_folder(folder: &Path) -> Result<(), UntrustedFile> {
     let metadata = folder.metadata().map_err(unknown)?;
-    let folder = folder.to_owned();
-    let (uid, mode) = (metadata.uid(), metadata.mode());
-    if !trusted_owner(uid) {
-        return Err(UntrustedFile::FolderOwner { folder, uid });
+    untrusted_unless_empty(find_writer(folder, &metadata, true).into_iter().collect())
+}
+
+fn untrusted_unless_empty(paths: Vec<WritablePath>) -> Result<(), UntrustedFile> {
+    if paths.is_empty() {
+        Ok(())
+    } else {
+        Err(UntrustedFile::Writable { paths })
     }
-    // The sticky bit is no excuse: it stops other users from replacing a file, but not
-    // from adding one.
-    if writable_by_others(mode) {
-        let mode = mode & 0o7777;
-        return Err(UntrustedFile::FolderMode { folder, mode });
+}
+
+/// The sticky bit of a folder is no excuse: it stops other users from replacing a file,
+/// but not from adding one.
+fn find_writer(path: &Path, metadata: &Metadata, is_folder: bool) -> Option<WritablePath> {
+    let (uid, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    let by = if !trusted_owner(uid) {
+        Writer::Owner { uid }
+    } else if writable_by_others(mode) {
+        Writer::Others { mode }
+    } else {
+        return None;
+    };
+    Some(WritablePath {
+        path: path.to_owned(),
+        is_folder,
+        by,
+    })
+}
+
+/// All paths, and the commands that correct them.
+struct Findings<'a>(&'a [WritablePath]);
+
+impl fmt::Display for Findings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut chown, mut chmod) = (String::new(), String::new());
+        for (
+            index,
+            WritablePath {
+                path,
+                is_folder,
+                by,
+            },
+        ) in self.0.iter().enumerate()
+        {
+            f.write_str(if index == 0 { "" } else { ", and " })?;
+            match is_folder {
+                true => write!(f, "its folder `{}` ", path.display())?,
+                false => f.write_str("it ")?,
+            }
+            let command = match by {
+                Writer::Owner { uid } => {
+                    write!(f, "belongs to user {uid}")?;
+                    &mut chown
+                }
+                Writer::Others { mode } => {
+                    write!(f, "has mode {mode:04o}")?;
+                    &mut chmod
+                }
+            };
+            write!(command, " {}", shell_word(path))?;
+        }
+        let commands = [("chown root", chown), ("chmod go-w", chmod)];
+        let commands = commands.iter().filter(|(_, paths)| !paths.is_empty());
+        let commands: Vec<String> = commands
+            .map(|(name, paths)| format!("{name}{paths}"))
+            .collect();
+        write!(f, " ({})", commands.join("; "))
     }
-    Ok(())
+}
+
+/// The path as a word of a shell command.
+fn shell_word(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%=:,".contains(c);
+    if !path.is_empty() && path.chars().all(plain) {
+        path
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
 }
 
 fn unknown(error: io::Error) -> UntrustedFile {
@@ -103,6 +189,27 @@ mod tests {
         for mode in [0o664, 0o646, 0o1777, 0o020] {
             assert!(writable_by_others(mode), "{mode:o}");
         }
+    }
+
+    #[test]
+    fn the_text_names_every_path_with_the_commands_that_correct_it() {
+        let path = |path: &str, is_folder, by| WritablePath {
+            path: path.into(),
+            is_folder,
+            by,
+        };
+        let untrusted = UntrustedFile::Writable {
+            paths: vec![
+                path("p/x y.so", false, Writer::Others { mode: 0o775 }),
+                path("p", true, Writer::Others { mode: 0o777 }),
+                path("/q", true, Writer::Owner { uid: 7 }),
+            ],
+        };
+        assert_eq!(
+            untrusted.to_string(),
+            "can be changed by other users: it has mode 0775, and its folder `p` has mode 0777, and \
+             its folder `/q` belongs to user 7 (chown root /q; chmod go-w 'p/x y.so' p)"
+        );
     }
 
     #[test]

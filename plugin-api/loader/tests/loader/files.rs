@@ -1,8 +1,15 @@
 //! Files that are refused: without opening them, or because they cannot be opened.
 
-use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Command};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use delfin_plugin_loader::{MAX_BYTES, Reason, UntrustedFile, check, find, inspect};
+use delfin_plugin_loader::{
+    MAX_BYTES, Reason, UntrustedFile, WritablePath, Writer, check, find, inspect,
+};
 
 use crate::lab::{Lab, assert_line, example, good_manifest, patched, set_mode, with_manifest};
 
@@ -270,21 +277,29 @@ fn a_manifest_without_a_root_module_is_not_enough() {
     assert_eq!(lab.refused(&path), Reason::NoRootModule);
 }
 
+fn writable(path: &Path, is_folder: bool, mode: u32) -> UntrustedFile {
+    let paths = vec![WritablePath {
+        path: path.to_owned(),
+        is_folder,
+        by: Writer::Others { mode },
+    }];
+    UntrustedFile::Writable { paths }
+}
+
 #[test]
 fn a_file_that_others_can_write_is_not_opened() {
     let lab = Lab::new();
     let path = lab.tiny("tiny.so", &good_manifest(), "");
     for mode in [0o664, 0o646, 0o666] {
         set_mode(&path, mode);
-        let untrusted = UntrustedFile::FileMode { mode };
+        let untrusted = writable(&path, false, mode);
         assert_eq!(inspect(&path).unwrap().trust, Err(untrusted.clone()));
         assert_eq!(lab.refused(&path), Reason::Untrusted(untrusted));
     }
     set_mode(&path, 0o644);
     for mode in [0o775, 0o757, 0o1777] {
         set_mode(&lab.plugins(), mode);
-        let folder = lab.plugins();
-        let untrusted = UntrustedFile::FolderMode { folder, mode };
+        let untrusted = writable(&lab.plugins(), true, mode);
         assert_eq!(lab.refused(&path), Reason::Untrusted(untrusted));
     }
     set_mode(&lab.plugins(), 0o755);
