@@ -1,0 +1,29 @@
+//! The protocol between the host and an exporter in a process of its own.
+//!
+//! - A [`WireFrame`] is a JSON header and, for some messages, a payload. [`FrameReader`] and
+//!   [`FrameWriter`] move frames over a Unix stream socket; [`FrameDecoder`] and
+//!   [`encode_frame`] do so over any stream of bytes.
+//! - [`HostMessage`] and [`ExporterMessage`] are the headers, and [`decode`] reads one.
+//! - A [`SharedPayload`] is a payload that several processes map, written once.
+//!
+//! Promises: no bytes from the other side cause a panic, a wait without end inside this
+//! crate, or an allocation that is much larger than what has arrived.
+//!
+//! Knows nothing of Arrow and of plugins. The page `exporter/protocol.md` of the book
+//! describes the protocol.
+
+#![warn(missing_docs)]
+
+mod frame;
+mod message;
+mod shared;
+mod socket;
+
+pub use frame::{FrameDecoder, FrameError, MAX_HEADER, PREFIX, Progress, WireFrame, encode_frame};
+pub use message::{
+    CallMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage, HostHello,
+    HostMessage, Incoming, LogRecordMessage, Message, MessageError, OutcomeClass, OutcomeMessage,
+    PartMessage, RowsMessage, SharedForm, VERSION, decode,
+};
+pub use shared::{Mapping, SharedError, SharedPayload};
+pub use socket::{FramePayload, FrameReader, FrameWriter};
