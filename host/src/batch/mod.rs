@@ -7,10 +7,11 @@
 //! Knows nothing of journals, exporters or the network.
 
 pub mod codec;
+mod memory;
 
 use std::fmt;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use delfin_plugin_api::{AlertBatch, Batch, Kind, Origin, PerformanceBatch};
 use serde::Serialize;
 use uuid::Uuid;
@@ -103,16 +104,11 @@ impl Header {
 }
 
 impl StoredBatch {
-    /// The bytes that its rows take. The buffers behind them may be larger, and
-    /// shared by several columns.
+    /// The memory that it keeps, in bytes: the buffers behind its rows, and not only
+    /// the parts of them that are used.
     #[must_use]
-    pub fn row_bytes(&self) -> u64 {
-        let columns = self.arrow.columns().iter();
-        let bytes = columns.map(|column| {
-            let data = column.to_data();
-            data.get_slice_memory_size().unwrap_or_default()
-        });
-        bytes.sum::<usize>() as u64
+    pub fn held_bytes(&self) -> u64 {
+        memory::held_bytes(&self.arrow)
     }
 }
 

@@ -17,9 +17,18 @@ pub(super) struct BatchCache {
 
 #[derive(Default)]
 struct Entries {
-    batches: BTreeMap<Seq, Arc<StoredBatch>>,
+    batches: BTreeMap<Seq, CachedBatch>,
     bytes: u64,
 }
+
+struct CachedBatch {
+    batch: Arc<StoredBatch>,
+    /// The memory that it keeps.
+    bytes: u64,
+}
+
+/// What an entry costs in addition to its rows: the header, and its place in the map.
+const ENTRY_BYTES: u64 = 512;
 
 impl BatchCache {
     pub(super) fn new(max_bytes: u64) -> Self {
@@ -30,21 +39,26 @@ impl BatchCache {
     }
 
     pub(super) fn get(&self, seq: Seq) -> Option<Arc<StoredBatch>> {
-        self.lock().batches.get(&seq).cloned()
+        let entries = self.lock();
+        entries
+            .batches
+            .get(&seq)
+            .map(|cached| Arc::clone(&cached.batch))
     }
 
     pub(super) fn insert(&self, batch: Arc<StoredBatch>) {
-        let bytes = batch.row_bytes();
+        let seq = batch.seq;
+        let bytes = batch.held_bytes() + ENTRY_BYTES;
         let mut entries = self.lock();
         entries.bytes += bytes;
-        if let Some(replaced) = entries.batches.insert(batch.seq, batch) {
-            entries.bytes -= replaced.row_bytes();
+        if let Some(replaced) = entries.batches.insert(seq, CachedBatch { batch, bytes }) {
+            entries.bytes -= replaced.bytes;
         }
         while entries.bytes > self.max_bytes {
             let Some((_, oldest)) = entries.batches.pop_first() else {
                 return;
             };
-            entries.bytes -= oldest.row_bytes();
+            entries.bytes -= oldest.bytes;
         }
     }
 

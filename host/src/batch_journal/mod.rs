@@ -11,7 +11,8 @@ mod reader;
 
 use std::sync::Arc;
 
-use delfin_plugin_api::Kind;
+use arrow_array::RecordBatch;
+use delfin_plugin_api::{Kind, alert_schema, performance_schema};
 use tokio::{sync::mpsc, task::JoinError};
 use uuid::{Uuid, Version};
 
@@ -286,7 +287,7 @@ impl BatchJournal {
             return Ok(ReadResult::Batch(batch));
         }
         let arrow = match codec::decode(&record.payload) {
-            Ok(arrow) => arrow,
+            Ok(arrow) => with_shared_schema(arrow, self.kind),
             Err(error) => return Ok(ReadResult::Damaged(Box::new(record), error.to_string())),
         };
         let batch = Arc::new(StoredBatch {
@@ -305,6 +306,16 @@ impl std::fmt::Debug for BatchJournal {
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
+}
+
+/// The batch with the schema that all batches of its kind share, unless it has other
+/// columns. A decoded schema takes more memory than a small batch.
+fn with_shared_schema(batch: RecordBatch, kind: Kind) -> RecordBatch {
+    let schema = match kind {
+        Kind::Performance => performance_schema(),
+        Kind::Alert => alert_schema(),
+    };
+    batch.clone().with_schema(schema).unwrap_or(batch)
 }
 
 fn task_failed(error: &JoinError) -> ReadError {

@@ -193,7 +193,8 @@ impl AlertBatchBuilder {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            texts: TEXT_COLUMNS.map(|_| StringBuilder::new()),
+            // The default capacity is for 1024 rows, and most batches have a few alerts.
+            texts: TEXT_COLUMNS.map(|_| StringBuilder::with_capacity(0, 0)),
             occur_times: Vec::new(),
             extras: LabelColumnBuilder::new(),
         }
@@ -223,7 +224,7 @@ impl AlertBatchBuilder {
         self.occur_times.len()
     }
 
-    /// The batch.
+    /// The batch. Its buffers are as large as its rows.
     #[must_use]
     pub fn build(mut self) -> AlertBatch {
         let texts = self
@@ -233,6 +234,7 @@ impl AlertBatchBuilder {
         let mut columns: Vec<ArrayRef> = texts.collect();
         columns.push(Arc::new(Int64Array::from(self.occur_times)));
         columns.push(self.extras.finish());
+        columns.iter_mut().for_each(Array::shrink_to_fit);
         let built =
             RecordBatch::try_new(alert_schema(), columns).map_err(|error| error.to_string());
         match built.map(AlertBatch::try_from_arrow) {

@@ -222,7 +222,8 @@ impl PerformanceBatchBuilder {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            names: StringBuilder::new(),
+            // The default capacity is for 1024 rows, and most batches of a client are small.
+            names: StringBuilder::with_capacity(0, 0),
             name_bytes: 0,
             labels: LabelColumnBuilder::new(),
             offsets: vec![0],
@@ -302,20 +303,23 @@ impl PerformanceBatchBuilder {
         self.offsets.len() - 1
     }
 
-    /// The batch, without a series that is not ended.
+    /// The batch, without a series that is not ended. Its buffers are as large as its
+    /// rows.
     #[must_use]
     pub fn build(mut self) -> PerformanceBatch {
         self.discard_series();
+        self.offsets.shrink_to_fit();
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
         let timestamps = Int64Array::from(self.timestamps);
         let values = Float64Array::from(self.values);
         let schema = performance_schema();
-        let columns = vec![
+        let mut columns = vec![
             Arc::new(self.names.finish()),
             self.labels.finish(),
             list(schema.field(2), offsets.clone(), Arc::new(timestamps)),
             list(schema.field(3), offsets, Arc::new(values)),
         ];
+        columns.iter_mut().for_each(Array::shrink_to_fit);
         let built = RecordBatch::try_new(schema, columns).map_err(|error| error.to_string());
         match built.map(PerformanceBatch::try_from_arrow) {
             Ok(Ok(batch)) => batch,

@@ -57,7 +57,7 @@ impl SelectedBatch {
                 stored.header.origin
             },
             points: points.map(|points| points.offsets().clone()),
-            bytes: stored.row_bytes(),
+            bytes: stored.held_bytes(),
             sent,
             stored,
         }
