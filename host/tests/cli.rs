@@ -100,7 +100,7 @@ fn a_file_of_delfin_is_answered_with_toml_to_copy() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     let (message, toml) = stderr.split_once("\n\n").unwrap();
     assert!(message.starts_with("error: "), "{stderr}");
-    fs::write(&conf, toml).unwrap();
+    fs::write(&conf, format!("{toml}\n[api]\nlisten = \"127.0.0.1:1\"\n")).unwrap();
     let output = host(&["exporters", "--config", conf.to_str().unwrap()]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(4), "{toml}\n{stderr}");

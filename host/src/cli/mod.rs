@@ -9,6 +9,7 @@ mod dead_letters;
 mod error;
 mod exit;
 mod exporters;
+mod init;
 mod new_exporter;
 mod options;
 mod output;
@@ -29,7 +30,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use self::{
-    check::CheckArgs, dead_letters::DeadLettersCommand, exporters::ExportersArgs,
+    check::CheckArgs, dead_letters::DeadLettersCommand, exporters::ExportersArgs, init::InitArgs,
     new_exporter::NewExporterArgs, options::GlobalOptions, plugins::PluginsCommand, push::PushArgs,
     reload::ReloadArgs, replay::ReplayArgs, run::RunArgs, storages::StoragesCommand,
     try_plugin::TryArgs,
@@ -61,6 +62,9 @@ pub struct Cli {
 pub enum CliCommand {
     /// Run the host: collect and accept batches, and deliver them to the exporters
     Run(RunArgs),
+
+    /// Write a configuration for production
+    Init(InitArgs),
 
     /// Check the configuration, and start each exporter once without sending anything
     Check(CheckArgs),
@@ -123,6 +127,7 @@ impl Cli {
         let options = &self.options;
         match &self.command {
             CliCommand::Run(args) => run::run(options, args, output),
+            CliCommand::Init(args) => init::run(args, output),
             CliCommand::Check(_) => check::run(options, output),
             CliCommand::Plugins(command) => plugins::run(options, command, output),
             CliCommand::Exporters(args) => exporters::run(options, args, output),

@@ -18,8 +18,8 @@ use super::{
 /// The environment variable that names the configuration file.
 const ENV: &str = "DELFIN_CONF";
 
-/// The configuration that is built into the binary.
-pub(super) const EMBEDDED: &str = include_str!("../../../etc/delfin/delfin.conf");
+/// The configuration that is built into the binary: the one for production.
+pub(super) const EMBEDDED: &str = include_str!("../../../etc/delfin/production.conf");
 
 /// A larger file is not a configuration. The host stops reading here.
 const MAX_BYTES: u64 = 1024 * 1024;

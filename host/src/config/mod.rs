@@ -92,13 +92,25 @@ pub fn load(explicit: Option<&Path>) -> Result<Loaded, LoadError> {
     Ok(Loaded { config, source })
 }
 
+/// The configuration for production, with other folders if they are given.
+#[must_use]
+pub fn sample(plugin_dir: Option<&Path>, state_dir: Option<&Path>) -> String {
+    let quoted = |path: &Path| toml::Value::from(path.display().to_string()).to_string();
+    let line = |line: &str| match (line.split_once(" = "), plugin_dir, state_dir) {
+        (Some(("plugin_dirs", _)), Some(dir), _) => format!("plugin_dirs = [{}]\n", quoted(dir)),
+        (Some(("state_dir", _)), _, Some(dir)) => format!("state_dir = {}\n", quoted(dir)),
+        _ => format!("{line}\n"),
+    };
+    find::EMBEDDED.lines().map(line).collect()
+}
+
 /// Reads `plugin_dirs` only: other mistakes and missing secrets do not matter.
 ///
 /// # Errors
 ///
 /// As [`load`], but only mistakes of this key.
 pub fn load_plugin_dirs(explicit: Option<&Path>) -> Result<Vec<PathBuf>, LoadError> {
-    load_part(explicit, |root| take_plugin_dirs(root))
+    load_part(explicit, take_plugin_dirs)
 }
 
 /// Reads the address of the API only: other mistakes and missing secrets do not matter.

@@ -6,7 +6,10 @@ use delfin_plugin_api::Kind;
 use proptest::prelude::*;
 use toml::{Table, Value};
 
-use super::{find::EMBEDDED, *};
+use super::*;
+
+/// The configuration of the source tree, and the reference of all settings.
+const SHIPPED: &str = include_str!("../../../etc/delfin/delfin.conf");
 
 fn flag() -> Source {
     Source::Flag("test.conf".into())
@@ -30,7 +33,7 @@ fn shipped_with_defaults() -> String {
             _ => format!("{line}\n"),
         }
     };
-    EMBEDDED.lines().map(line).collect()
+    SHIPPED.lines().map(line).collect()
 }
 
 /// Every setting's path in a document, and every table's.
@@ -100,6 +103,22 @@ const EXAMPLES: [&str; 19] = [
 ];
 
 #[test]
+fn the_configuration_for_production_has_absolute_folders_that_can_be_changed() {
+    let config = good(&sample(None, None));
+    assert!(config.state_dir.is_absolute() && config.plugin_dirs[0].is_absolute());
+    assert_eq!(config.warnings, [""; 0]);
+    assert!(
+        config
+            .exporters
+            .iter()
+            .all(|exporter| exporter.plugin != "PerformanceExporterExample")
+    );
+    let config = good(&sample(Some(Path::new("/p \"x")), Some(Path::new("/s"))));
+    assert_eq!(config.plugin_dirs, [Path::new("/p \"x")]);
+    assert_eq!(config.state_dir, Path::new("/s"));
+}
+
+#[test]
 fn every_value_in_the_shipped_file_is_the_default_in_code() {
     let text = shipped_with_defaults();
     let document = Value::Table(text.parse().unwrap());
@@ -122,7 +141,7 @@ fn every_value_in_the_shipped_file_is_the_default_in_code() {
 
 #[test]
 fn only_these_values_in_the_shipped_file_differ_from_the_default() {
-    let lines = EMBEDDED
+    let lines = SHIPPED
         .lines()
         .filter(|line| line.contains("  # default: "));
     let keys: Vec<&str> = lines
@@ -181,7 +200,7 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
 
 #[test]
 fn the_shipped_file_collects_from_this_machine_into_files() {
-    let config = good(EMBEDDED);
+    let config = good(SHIPPED);
     assert_eq!(config.warnings, [""; 0]);
     let names: Vec<(&str, Kind)> = config
         .exporters
@@ -409,7 +428,7 @@ proptest! {
 
     #[test]
     fn a_damaged_file_gives_mistakes_or_a_configuration_but_never_a_panic(
-        at in 0..EMBEDDED.len(), length in 0..40_usize, put in "[\\PC\n\"\\[\\]=#${}]{0,6}",
+        at in 0..SHIPPED.len(), length in 0..40_usize, put in "[\\PC\n\"\\[\\]=#${}]{0,6}",
     ) {
         let text = shipped_with_defaults();
         let at = text.floor_char_boundary(at.min(text.len()));

@@ -1,0 +1,121 @@
+//! `scripts/install` for both kinds of prefix: the unit, the user and the configuration fit together.
+
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use delfin_tests::{CommandOutput, Setup, binary, plugin};
+
+const PLUGIN: &str = "prometheus";
+
+/// Installs below `dest`, which stands for the root of the file system.
+fn install(dest: &Path, prefix: &str) {
+    let built = tempfile::tempdir().expect("a folder");
+    let plugins = built.path().join("plugins");
+    fs::create_dir(&plugins).expect("make a folder");
+    let file = plugin(PLUGIN);
+    let name = file.file_name().expect("a name");
+    fs::copy(&file, plugins.join(name)).expect("copy a plugin");
+    fs::copy(binary(), built.path().join("delfin-host")).expect("copy the binary");
+    run(&[
+        built.path().to_str().expect("UTF-8"),
+        dest.to_str().expect("UTF-8"),
+        prefix,
+    ]);
+}
+
+fn run(args: &[&str]) -> CommandOutput {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut script = Command::new("scripts/install");
+    CommandOutput::run(script.args(args).current_dir(root)).expect_exit(0)
+}
+
+/// The value of a key in the unit.
+fn value<'u>(unit: &'u str, key: &str) -> &'u str {
+    let line = unit.lines().find_map(|line| line.strip_prefix(key));
+    line.and_then(|line| line.strip_prefix('='))
+        .unwrap_or_else(|| panic!("the unit has no `{key}`:\n{unit}"))
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_unit_starts_the_installed_host_with_the_installed_configuration() {
+    // systemd finds units and users only in these folders.
+    for (prefix, units, users) in [
+        (
+            "/usr/local",
+            "/usr/local/lib/systemd/system",
+            "/usr/local/lib/sysusers.d",
+        ),
+        ("/opt/delfin", "/etc/systemd/system", "/etc/sysusers.d"),
+    ] {
+        let setup = Setup::new(&[], "");
+        let dest = setup.path("root");
+        install(&dest, prefix);
+        let read = |path: &str| {
+            let path = dest.join(path.trim_start_matches('/'));
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        };
+        let unit = read(&format!("{units}/delfin-host.service"));
+        let mut start = value(&unit, "ExecStart").split(' ');
+        let program = start.next().expect("a program");
+        let conf = start.next_back().expect("a configuration");
+        assert!(
+            dest.join(program.trim_start_matches('/')).exists(),
+            "{unit}"
+        );
+        let state = value(&unit, "ReadWritePaths");
+        assert!(value(&unit, "ExecStartPre").ends_with(&format!("-o delfin -g delfin {state}")));
+        assert!(read(&format!("{users}/delfin-host.conf")).ends_with(&format!("{state}\n")));
+
+        // The host starts on it, with the installed plugin and a free port.
+        let text = read(conf);
+        assert!(text.contains(&format!("state_dir = \"{state}\"")), "{text}");
+        let here = |path: &str| format!("\"{}{path}", dest.display());
+        let text = text
+            .replace(&format!("\"{prefix}"), &here(prefix))
+            .replace(&format!("\"{state}"), &here(state))
+            .replace("metric_server_port = 8195", "metric_server_port = 0");
+        let setup = setup.with_whole_config(&format!("{text}\n[api]\nlisten = \"127.0.0.1:0\"\n"));
+        let host = setup.start();
+        host.wait_for_exporter("PerformanceExporterPrometheus", "runs", |exporter| {
+            exporter["state"] == "running"
+        });
+        drop(host);
+
+        run(&["--remove", dest.to_str().expect("UTF-8"), prefix]);
+        let left: Vec<PathBuf> = files(&dest);
+        let kept = |path: &PathBuf| {
+            path.ends_with("delfin.conf") || path.to_string_lossy().contains(state)
+        };
+        assert!(left.iter().all(kept), "{left:?}");
+    }
+}
+
+#[test]
+fn an_existing_configuration_is_kept() {
+    let setup = Setup::new(&[], "");
+    let dest = setup.path("root");
+    let conf = dest.join("opt/delfin/etc/delfin/delfin.conf");
+    fs::create_dir_all(conf.parent().expect("a folder")).expect("make a folder");
+    fs::write(&conf, "mine").expect("write a file");
+    install(&dest, "/opt/delfin");
+    assert_eq!(fs::read_to_string(&conf).expect("a file"), "mine");
+    assert!(conf.with_extension("conf.new").exists());
+}
