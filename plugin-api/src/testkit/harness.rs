@@ -20,7 +20,7 @@ use delfin_plugin_abi::{
 use delfin_plugin_loader::{self as loader, ManifestExporter, OpenOptions};
 
 use crate::{
-    Host,
+    Batch, Host, Outcome, decode_outcome,
     glue::{PANIC_EXTENSION, export_arrow},
     time,
 };
@@ -127,6 +127,26 @@ impl Harness {
 }
 
 impl TestInstance {
+    /// Exports a batch, and returns the outcome as the exporter reported it.
+    pub fn send(&mut self, batch: &impl Batch) -> Outcome {
+        self.send_with(batch, &CallOptions::default())
+    }
+
+    /// Like [`send`](Self::send), with these options.
+    pub fn send_with(&mut self, batch: &impl Batch, options: &CallOptions) -> Outcome {
+        decode_outcome(self.export_with(batch.as_arrow(), options))
+    }
+
+    /// Calls `flush`, `health`, `tick` or `close`, and returns the outcome as the exporter
+    /// reported it.
+    ///
+    /// # Panics
+    ///
+    /// `entry` is another name.
+    pub fn outcome_of(&mut self, entry: &str) -> Outcome {
+        decode_outcome(self.call(entry))
+    }
+
     /// Exports a batch with the default [`CallOptions`].
     pub fn export(&mut self, batch: &RecordBatch) -> abi::Outcome {
         self.export_with(batch, &CallOptions::default())

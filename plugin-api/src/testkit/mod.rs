@@ -12,16 +12,24 @@
 //! [`conformance`] builds the library, opens it as a host does, and runs the suite on
 //! each of its exporters. It panics with the name of the exporter and of the check
 //! that failed.
+//!
+//! For tests of your own: [`Harness`] makes instances of the built library, [`TestReceiver`]
+//! is a receiver that responds as the test needs it, and [`check_outcome`] compares an
+//! outcome with its name.
 
 mod batches;
 mod build;
 mod harness;
+mod outcome;
+mod receiver;
 mod suite;
 
 use std::path::Path;
 
 pub use build::build_library;
 pub use harness::{CallOptions, Harness, TestInstance, quiet_host};
+pub use outcome::{check_outcome, outcome_name};
+pub use receiver::{TestReceiver, TestRequest, TestResponse};
 
 /// Builds the library of the crate that calls it in a test, and runs the suite on each
 /// of its exporters.
