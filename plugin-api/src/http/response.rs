@@ -26,7 +26,18 @@ pub struct Response {
     retry_after: Option<String>,
     content_type: Option<String>,
     body: Vec<u8>,
-    is_complete: bool,
+    end: BodyEnd,
+}
+
+/// Why the reading of a body ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BodyEnd {
+    /// The body is complete.
+    Complete,
+    /// The body is longer than the limit of the request.
+    TooLong,
+    /// The connection broke, or the time was over.
+    CutOff,
 }
 
 /// Why a request has no response. Its text does not name the receiver.
@@ -50,14 +61,18 @@ impl Response {
         let mut body = Vec::new();
         let reader = response.body_mut().as_reader();
         let read = reader.take(limit as u64 + 1).read_to_end(&mut body);
-        let is_complete = read.is_ok() && body.len() <= limit;
+        let end = match read {
+            _ if body.len() > limit => BodyEnd::TooLong,
+            Ok(_) => BodyEnd::Complete,
+            Err(_) => BodyEnd::CutOff,
+        };
         body.truncate(limit);
         Self {
             status: response.status().as_u16(),
             retry_after,
             content_type,
             body,
-            is_complete,
+            end,
         }
     }
 
@@ -76,17 +91,38 @@ impl Response {
     /// Whether the `Content-Type` is JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        let kind = self.content_type.as_deref().unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        let kind = kind.to_ascii_lowercase();
+        let kind = self.media_type();
         kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
     }
 
-    /// The body; `None` if it is longer than the request's `max_response`, or the
-    /// connection broke before its end.
+    /// Whether the response is a web page: a sign-in form or a start page, which a
+    /// proxy or another service sends with the status 200.
+    #[must_use]
+    pub fn is_web_page(&self) -> bool {
+        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(64)]);
+        let text = text.trim_start_matches('\u{feff}').trim_start();
+        let text = text.to_ascii_lowercase();
+        let starts = ["<!doctype html", "<html", "<head", "<body"];
+        starts.iter().any(|start| text.starts_with(start))
+            || (self.media_type() == "text/html" && text.starts_with('<'))
+    }
+
+    /// The body; `None` if it is longer than the request's `max_response`, or cut off.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
-        self.is_complete.then_some(&*self.body)
+        (self.end == BodyEnd::Complete).then_some(&*self.body)
+    }
+
+    /// The beginning of the body, up to the request's `max_response`.
+    #[must_use]
+    pub fn beginning(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Whether the connection broke, or the time was over, before the end of the body.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.end == BodyEnd::CutOff
     }
 
     /// The beginning of the body, on one line, for a message.
@@ -95,6 +131,12 @@ impl Response {
         let text = String::from_utf8_lossy(&self.body);
         let words: Vec<_> = text.trim().trim_matches('"').split_whitespace().collect();
         excerpt(&words.join(" "), MAX_TEXT_CHARS)
+    }
+
+    fn media_type(&self) -> String {
+        let kind = self.content_type.as_deref().unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default();
+        kind.trim().to_ascii_lowercase()
     }
 
     /// The failure that the status means; do not call it on a success. `receiver` is
@@ -220,7 +262,7 @@ mod tests {
             retry_after: None,
             content_type: Some(content_type.to_owned()),
             body: body.as_bytes().to_vec(),
-            is_complete: true,
+            end: BodyEnd::Complete,
         }
     }
 
@@ -243,6 +285,24 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(response(200, kind, "").is_json(), json, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_web_page_is_recognised_with_and_without_its_media_type() {
+        for (kind, body, page) in [
+            ("text/html", "<!DOCTYPE html><title>Sign in</title>", true),
+            ("", "\u{feff}\n<HTML lang=en>", true),
+            (
+                "text/html; charset=utf-8",
+                "<script>location='/login'</script>",
+                true,
+            ),
+            ("text/html", "ok", false),
+            ("text/xml", "<receipt/>", false),
+            ("application/json", "{}", false),
+        ] {
+            assert_eq!(response(200, kind, body).is_web_page(), page, "{body}");
         }
     }
 

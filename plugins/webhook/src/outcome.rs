@@ -4,12 +4,13 @@
 //! and those that it wants to get again:
 //! `{"rejected":[{"index":3,"error":"…"}],"retry":[{"index":7,"error":"…"}]}`.
 //!
-//! Promises: a row is delivered only under a 2xx status and only if the response
-//! does not name it; a row is rejected only if the response names it, or if the
+//! Promises: a row is delivered only under a 2xx status, only if the receiver itself
+//! responds, and only if the response does not name the row; a row is rejected only if the response names it, or if the
 //! response names no row and its status rejects the request.
 
-use delfin_plugin_api::{Failure, Outcome, RowFailures, http::Response, log, text::excerpt};
+use delfin_plugin_api::{Failure, Outcome, RowFailures, http::Response, text::excerpt};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Characters to keep of what a receiver says about a row.
 const MAX_REASON: usize = 500;
@@ -21,10 +22,28 @@ pub(crate) fn max_response_bytes(rows: usize) -> usize {
     64 * 1024 + 512 * rows
 }
 
+/// The form of the receiver's responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResponseFormat {
+    /// Any text, but no web page.
+    Any,
+    /// JSON that reports no error, or no body.
+    Json,
+}
+
 /// The outcome for `rows` rows; `url` names the receiver in messages.
-pub(crate) fn of_response(response: &Response, rows: usize, url: &str) -> Outcome {
+pub(crate) fn of_response(
+    response: &Response,
+    rows: usize,
+    format: ResponseFormat,
+    url: &str,
+) -> Outcome {
     let named = NamedRows::read(response, rows);
     if response.is_success() {
+        if let Some(reason) = foreign(response, format) {
+            let message = response.message(url);
+            return Err(Failure::misconfigured(format!("{message} ({reason})")));
+        }
         return of_success(response, named, url);
     }
     match (response.failure(url), named) {
@@ -45,7 +64,50 @@ pub(crate) fn of_response(response: &Response, rows: usize, url: &str) -> Outcom
     }
 }
 
+/// Why a 2xx response does not come from the receiver, with the remedy.
+fn foreign(response: &Response, format: ResponseFormat) -> Option<&'static str> {
+    if response.is_web_page() {
+        return Some(
+            "a web page, not the receiver: check `url`, and whether a proxy asks for a sign-in",
+        );
+    }
+    let body = response.body()?;
+    if format == ResponseFormat::Any || body.trim_ascii().is_empty() {
+        return None;
+    }
+    match serde_json::from_slice::<Value>(body) {
+        Err(_) => Some("not JSON, as `response_format` requires: check `url`"),
+        Ok(json) => reports_error(&json).then_some("reports an error: check the receiver"),
+    }
+}
+
+/// Whether a JSON text has a status or a key that says that the request has failed.
+fn reports_error(json: &Value) -> bool {
+    let names_error = ["error", "errors", "errorType", "error_code"]
+        .iter()
+        .any(|key| match &json[*key] {
+            Value::Null | Value::Bool(false) => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(list) => !list.is_empty(),
+            Value::Number(number) => number.as_f64() != Some(0.0),
+            Value::Bool(true) | Value::Object(_) => true,
+        });
+    let status = json["status"].as_str().unwrap_or_default();
+    names_error
+        || json["success"] == false
+        || json["ok"] == false
+        || ["error", "fail", "failed", "failure"]
+            .iter()
+            .any(|failed| status.eq_ignore_ascii_case(failed))
+}
+
 fn of_success(response: &Response, named: NamedRows, url: &str) -> Outcome {
+    let uncertain = |reason: &str| {
+        let message = response.message(url);
+        Err(Failure::Uncertain {
+            message: format!("{message} ({reason})"),
+        })
+    };
     match named {
         NamedRows::Some(named) => {
             let mut failures = RowFailures::new();
@@ -57,19 +119,11 @@ fn of_success(response: &Response, named: NamedRows, url: &str) -> Outcome {
             failures.into_outcome()
         }
         NamedRows::None => Ok(()),
+        // The receiver has not taken every row, and which ones it has taken is unknown.
+        NamedRows::Unknown(reason) => uncertain(reason),
         // The status says that the result differs from row to row.
-        NamedRows::Invalid | NamedRows::Absent if response.status() == MULTI_STATUS => {
-            let message = response.message(url);
-            Err(Failure::Uncertain {
-                message: format!("{message} (the response does not name rows in a known form)"),
-            })
-        }
-        NamedRows::Invalid => {
-            log::warn!(
-                url, status = response.status();
-                "the receiver names rows that were not sent, all rows count as delivered"
-            );
-            Ok(())
+        NamedRows::Absent if response.status() == MULTI_STATUS => {
+            uncertain("the response does not name rows in a known form")
         }
         NamedRows::Absent => Ok(()),
     }
@@ -81,8 +135,9 @@ enum NamedRows {
     Some(Vec<Option<RowResponse>>),
     /// The response has a list, and all its lists are empty.
     None,
-    /// The response names a row that was not sent, or one row twice.
-    Invalid,
+    /// The response names rows, or may do so in the part that is missing, and which ones is
+    /// unknown.
+    Unknown(&'static str),
     /// The response has neither list.
     Absent,
 }
@@ -109,16 +164,26 @@ struct ResponseRow {
 
 impl NamedRows {
     fn read(response: &Response, rows: usize) -> Self {
-        let body = response
-            .body()
-            .and_then(|body| serde_json::from_slice::<ResponseBody>(body).ok());
+        if response.is_cut_off() {
+            return Self::Unknown("the response is cut off");
+        }
+        let body = response.body().map(serde_json::from_slice::<ResponseBody>);
         let (rejected, again) = match body {
+            None if has_lists(response.beginning()) => {
+                return Self::Unknown("the response names more rows than fit");
+            }
+            Some(Err(error)) if error.is_eof() && has_lists(response.beginning()) => {
+                return Self::Unknown("the response ends while it names rows");
+            }
             None
-            | Some(ResponseBody {
-                rejected: None,
-                retry: None,
-            }) => return Self::Absent,
-            Some(ResponseBody { rejected, retry }) => {
+            | Some(
+                Err(_)
+                | Ok(ResponseBody {
+                    rejected: None,
+                    retry: None,
+                }),
+            ) => return Self::Absent,
+            Some(Ok(ResponseBody { rejected, retry })) => {
                 (rejected.unwrap_or_default(), retry.unwrap_or_default())
             }
         };
@@ -133,12 +198,20 @@ impl NamedRows {
                         let reason = reason(&error, retry);
                         *row = Some(RowResponse { retry, reason });
                     }
-                    Some(Some(_)) | None => return Self::Invalid,
+                    Some(Some(_)) => return Self::Unknown("the response names a row twice"),
+                    None => return Self::Unknown("the response names a row that was not sent"),
                 }
             }
         }
         Self::Some(named)
     }
+}
+
+/// Whether the beginning of a JSON text has the key of a list of rows.
+fn has_lists(beginning: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(beginning);
+    let keys = ["\"rejected\"", "\"retry\""];
+    text.trim_start().starts_with('{') && keys.iter().any(|key| text.contains(key))
 }
 
 fn reason(error: &str, retry: bool) -> String {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use delfin_plugin_api::{Failure, Outcome, RowFailures, http::Response};
+use serde::Deserialize;
 
 /// The result of one request.
 pub(super) enum PostResult {
@@ -18,18 +19,48 @@ pub(super) enum PostResult {
 /// Failures that concern the receiver rather than the alerts.
 pub(super) fn of_response(response: &Response, url: &str) -> Result<PostResult, Failure> {
     if response.is_success() {
-        return Ok(PostResult::Accepted);
+        return of_success(response, url).map(|()| PostResult::Accepted);
     }
     match response.failure(url) {
         Failure::Rejected { message } if response.is_json() => Ok(PostResult::Rejected(message)),
         Failure::TooLarge { message } => Ok(PostResult::Rejected(message)),
         // Alertmanager rejects alerts in JSON. Other 400s are about the request: a
         // server that speaks https, for example, answers so to http.
-        Failure::Rejected { message } => Err(Failure::misconfigured(format!(
-            "{message} (not a response of Alertmanager: check the address)"
-        ))),
+        Failure::Rejected { message } => Err(not_alertmanager(&message)),
         other => Err(other),
     }
+}
+
+/// Alertmanager accepts alerts with an empty body; its first API, which gateways still
+/// imitate, with `{"status":"success"}`. Anything else comes from a server in between,
+/// such as a sign-in proxy, and the alerts have not arrived.
+fn of_success(response: &Response, url: &str) -> Result<(), Failure> {
+    #[derive(Deserialize)]
+    struct Receipt {
+        status: String,
+    }
+    let message = response.message(url);
+    if response.is_cut_off() {
+        // Not uncertain: an alert that is sent twice is still one alert.
+        return Err(Failure::retry(format!(
+            "{message} (the response is cut off)"
+        )));
+    }
+    let accepts = |body: &[u8]| {
+        let receipt = || serde_json::from_slice::<Receipt>(body);
+        body.trim_ascii().is_empty() || receipt().is_ok_and(|receipt| receipt.status == "success")
+    };
+    if response.body().is_some_and(accepts) {
+        return Ok(());
+    }
+    Err(not_alertmanager(&message))
+}
+
+fn not_alertmanager(message: &str) -> Failure {
+    Failure::misconfigured(format!(
+        "{message} (not a response of Alertmanager: check the address, and whether a proxy asks \
+         for a sign-in)"
+    ))
 }
 
 /// The outcome of `rows` rows that were sent to all receivers. `rejected` has the

@@ -1,7 +1,8 @@
 //! Alerts in a real Alertmanager.
 
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, Batch, Failure, NewAlert, decode_outcome, testkit::TestInstance,
+    AlertBatch, AlertBatchBuilder, NewAlert,
+    testkit::{TestInstance, check_outcome},
 };
 use delfin_tests::receivers::{Alertmanager, free_port};
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ fn report(sync: usize, names: &[&str], category: &str) -> AlertBatch {
 }
 
 fn send(exporter: &mut TestInstance, batch: &AlertBatch) {
-    assert_eq!(decode_outcome(exporter.export(batch.as_arrow())), Ok(()));
+    assert_eq!(exporter.send(batch), Ok(()));
 }
 
 #[test]
@@ -55,7 +56,7 @@ fn alerts_are_in_alertmanager_once_until_they_recover_also_after_restarts() {
     };
     let settings = json!({ "alert_manager_host": "127.0.0.1", "alert_manager_port": port });
     let mut exporter = lab.alerts(&settings);
-    assert_eq!(decode_outcome(exporter.call("health")), Ok(()));
+    assert_eq!(exporter.outcome_of("health"), Ok(()));
     assert_eq!(alertmanager.names(), [""; 0]);
     for sync in 0..3 {
         send(&mut exporter, &report(sync, &NAMES, "Fault"));
@@ -68,9 +69,8 @@ fn alerts_are_in_alertmanager_once_until_they_recover_also_after_restarts() {
 
     // Alertmanager has no alerts after a restart.
     drop(alertmanager);
-    let failure = exporter.export(report(5, &NAMES, "Fault").as_arrow());
-    let failure = decode_outcome(failure).unwrap_err();
-    assert!(matches!(failure, Failure::Retry { .. }), "{failure:?}");
+    let outcome = exporter.send(&report(5, &NAMES, "Fault"));
+    check_outcome(&outcome, "retry", "");
     let alertmanager = Alertmanager::start(lab.folder.path(), port).unwrap();
     send(&mut exporter, &report(5, &NAMES, "Fault"));
     assert_eq!(alertmanager.names(), NAMES);

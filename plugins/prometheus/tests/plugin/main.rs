@@ -12,15 +12,15 @@ mod alertmanager;
 mod page;
 mod prometheus;
 mod responses;
-mod server;
 mod support;
 
+use delfin_plugin_api::testkit::{TestReceiver, TestResponse, conformance};
 use serde_json::json;
 
 #[test]
 fn conforms() {
-    let receiver = server::FakeAlertmanager::start(|_| server::FakeResponse::ok());
-    delfin_plugin_api::testkit::conformance(|exporter, _| match exporter {
+    let receiver = TestReceiver::start(|_| TestResponse::new(200));
+    conformance(|exporter, _| match exporter {
         // Port 0: several instances of the suite are open at the same time.
         "PerformanceExporterPrometheus" => json!({
             "metric_server_ip": "127.0.0.1",
@@ -32,7 +32,7 @@ fn conforms() {
             "allow_unauthenticated": false,
         }),
         _ => json!({
-            "urls": [receiver.url()],
+            "urls": [receiver.url("")],
             "resolve_after": "5m",
             "bearer_token": "t",
         }),

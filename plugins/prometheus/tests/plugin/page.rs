@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use delfin_plugin_api::{Batch, decode_outcome, sample, testkit::TestInstance};
+use delfin_plugin_api::{Batch, sample, testkit::TestInstance};
 use delfin_tests::receivers::free_port;
 use flate2::read::GzDecoder;
 use serde_json::json;
@@ -16,7 +16,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use crate::support::{Lab, get, get_over, get_raw};
 
 pub(crate) fn export(page: &mut TestInstance, batch: &impl Batch) {
-    assert_eq!(decode_outcome(page.export(batch.as_arrow())), Ok(()));
+    assert_eq!(page.send(batch), Ok(()));
 }
 
 fn url(port: u16) -> String {

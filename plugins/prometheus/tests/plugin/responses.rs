@@ -6,27 +6,27 @@ use std::sync::{
 };
 
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, Batch, Failure, NewAlert, Outcome, decode_outcome, sample,
+    AlertBatch, AlertBatchBuilder, Failure, NewAlert, Outcome, sample,
+    testkit::{TestReceiver, TestRequest, TestResponse, check_outcome},
 };
 use delfin_tests::receivers::free_port;
 use serde_json::{Value, json};
 
-use crate::{
-    server::{FakeAlertmanager, FakeResponse, ReceivedRequest},
-    support::Lab,
-};
+use crate::support::Lab;
 
-const JSON: &str = "content-type: application/json\r\n";
+fn json_response(status: u16, body: &str) -> TestResponse {
+    let response = TestResponse::new(status).body(body);
+    response.header("content-type", "application/json")
+}
 
 fn send(urls: &[String], batch: &AlertBatch) -> Outcome {
     let lab = Lab::new();
-    let mut exporter = lab.alerts(&json!({ "urls": urls }));
-    decode_outcome(exporter.export(batch.as_arrow()))
+    lab.alerts(&json!({ "urls": urls })).send(batch)
 }
 
-fn outcome_of(response: fn() -> FakeResponse) -> Outcome {
-    let receiver = FakeAlertmanager::start(move |_| response());
-    send(&[receiver.url()], &sample::alerts(3))
+fn outcome_of(response: TestResponse) -> Outcome {
+    let receiver = TestReceiver::start(move |_| response.clone());
+    send(&[receiver.url("")], &sample::alerts(3))
 }
 
 fn alerts(names: &[&str]) -> AlertBatch {
@@ -41,7 +41,7 @@ fn alerts(names: &[&str]) -> AlertBatch {
     batch.build()
 }
 
-fn names(request: &ReceivedRequest) -> Vec<String> {
+fn names(request: &TestRequest) -> Vec<String> {
     let posted: Value = serde_json::from_slice(&request.body).unwrap();
     let names = posted.as_array().unwrap().iter();
     names
@@ -50,8 +50,8 @@ fn names(request: &ReceivedRequest) -> Vec<String> {
 }
 
 /// Stores the valid alerts and responds with 400, like Alertmanager.
-fn validating(stored: Arc<Mutex<Vec<String>>>) -> FakeAlertmanager {
-    FakeAlertmanager::start(move |request| {
+fn validating(stored: Arc<Mutex<Vec<String>>>) -> TestReceiver {
+    TestReceiver::start(move |request| {
         let names = names(request);
         let bad = names.iter().any(|name| name == "bad");
         stored
@@ -59,9 +59,9 @@ fn validating(stored: Arc<Mutex<Vec<String>>>) -> FakeAlertmanager {
             .unwrap()
             .extend(names.into_iter().filter(|name| name != "bad"));
         if bad {
-            return FakeResponse::new(400, JSON, "\"invalid label set\"\n");
+            return json_response(400, "\"invalid label set\"\n");
         }
-        FakeResponse::ok()
+        TestResponse::new(200)
     })
 }
 
@@ -73,7 +73,7 @@ fn rejected_alerts_are_found_and_the_others_are_stored() {
     for bad in [0, 300, 301, 599] {
         all[bad] = "bad";
     }
-    let outcome = send(&[receiver.url()], &alerts(&all));
+    let outcome = send(&[receiver.url("")], &alerts(&all));
     let Err(Failure::Partial { rows }) = outcome else {
         panic!("{outcome:?}")
     };
@@ -95,56 +95,76 @@ fn rejected_alerts_are_found_and_the_others_are_stored() {
 fn at_most_256_alerts_are_in_one_request() {
     let most = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&most);
-    let receiver = FakeAlertmanager::start(move |request| {
+    let receiver = TestReceiver::start(move |request| {
         seen.fetch_max(names(request).len(), Ordering::SeqCst);
-        assert!(request.head.starts_with("POST /api/v2/alerts HTTP/1.1\r\n"));
-        FakeResponse::ok()
+        assert_eq!(
+            (&*request.method, &*request.path),
+            ("POST", "/api/v2/alerts")
+        );
+        TestResponse::new(200)
     });
-    assert_eq!(send(&[receiver.url()], &sample::alerts(700)), Ok(()));
+    assert_eq!(send(&[receiver.url("")], &sample::alerts(700)), Ok(()));
     assert_eq!(most.load(Ordering::SeqCst), 256);
 }
 
 #[test]
 fn each_status_becomes_its_outcome() {
     use std::time::Duration;
-    let check = |response, expected: fn(&Failure) -> bool| {
-        let failure = outcome_of(response).unwrap_err();
-        assert!(expected(&failure), "{failure:?}");
+    let check = |response, name: &str, part: &str| check_outcome(&outcome_of(response), name, part);
+    let busy = TestResponse::new(503);
+    check(
+        TestResponse::new(500).body("broken"),
+        "retry",
+        "500: broken",
+    );
+    check(busy.clone(), "retry", "");
+    check(TestResponse::new(429), "throttled", "");
+    for status in [401, 403] {
+        check(TestResponse::new(status), "unauthorized", "");
+    }
+    let elsewhere = TestResponse::new(301).header("location", "http://127.0.0.1:1/");
+    // The response of a Go server that expects https: not about an alert.
+    let https = TestResponse::new(400).body("Client sent an HTTP request to an HTTPS server.");
+    for response in [TestResponse::new(404), elsewhere, https] {
+        check(response, "misconfigured", "");
+    }
+    let failure = outcome_of(busy.header("retry-after", "7")).unwrap_err();
+    let seconds = Some(Duration::from_secs(7));
+    assert!(
+        matches!(failure, Failure::Throttled { after, .. } if after == seconds),
+        "{failure:?}"
+    );
+}
+
+#[test]
+fn only_the_response_of_alertmanager_delivers() {
+    let html = |body: &str| {
+        TestResponse::new(200)
+            .header("content-type", "text/html")
+            .body(body)
     };
-    check(
-        || FakeResponse::new(500, "", "broken"),
-        |failure| matches!(failure, Failure::Retry { message, .. } if message.ends_with("500: broken")),
-    );
-    check(
-        || FakeResponse::new(503, "", ""),
-        |failure| matches!(failure, Failure::Retry { .. }),
-    );
-    check(
-        || FakeResponse::new(503, "retry-after: 7\r\n", ""),
-        |failure| matches!(failure, Failure::Throttled { after, .. } if *after == Some(Duration::from_secs(7))),
-    );
-    check(
-        || FakeResponse::new(429, "", ""),
-        |failure| matches!(failure, Failure::Throttled { .. }),
-    );
     for response in [
-        || FakeResponse::new(401, "", ""),
-        || FakeResponse::new(403, "", ""),
+        json_response(200, ""),
+        TestResponse::new(202).body("\n"),
+        json_response(200, r#"{"status":"success"}"#),
     ] {
-        check(response, |failure| {
-            matches!(failure, Failure::Unauthorized { .. })
-        });
+        assert_eq!(outcome_of(response), Ok(()));
     }
     for response in [
-        || FakeResponse::new(404, "", ""),
-        || FakeResponse::new(301, "location: http://127.0.0.1:1/\r\n", ""),
-        // The response of a Go server that expects https: not about an alert.
-        || FakeResponse::new(400, "", "Client sent an HTTP request to an HTTPS server."),
+        html("<!DOCTYPE html><title>Sign in</title>"),
+        TestResponse::new(200).body("<html>Sign in</html>"),
+        json_response(200, r#"{"status":"error","error":"no"}"#),
+        json_response(200, r#"{"message":"Unauthorized"}"#),
+        TestResponse::new(200).body("It works!"),
     ] {
-        check(response, |failure| {
-            matches!(failure, Failure::Misconfigured { .. })
-        });
+        check_outcome(&outcome_of(response), "misconfigured", "asks for a sign-in");
     }
+}
+
+#[test]
+fn a_response_that_is_cut_off_does_not_deliver() {
+    let cut_off = json_response(200, r#"{"status":"#).cut_off();
+    check_outcome(&outcome_of(cut_off), "retry", "cut off");
 }
 
 #[test]
@@ -153,7 +173,7 @@ fn an_unavailable_receiver_is_retried_and_the_others_get_the_alerts() {
     let available = validating(Arc::clone(&stored));
     let unavailable = format!("http://127.0.0.1:{}", free_port());
     let outcome = send(
-        &[unavailable.clone(), available.url()],
+        &[unavailable.clone(), available.url("")],
         &alerts(&["one", "two"]),
     );
     let Err(Failure::Retry { message, .. }) = outcome else {
@@ -166,15 +186,15 @@ fn an_unavailable_receiver_is_retried_and_the_others_get_the_alerts() {
 #[test]
 fn alerts_that_were_stored_before_a_failure_are_not_sent_again() {
     let count = AtomicUsize::new(0);
-    let receiver = FakeAlertmanager::start(move |request| {
+    let receiver = TestReceiver::start(move |request| {
         let first = count.fetch_add(1, Ordering::SeqCst) == 0;
         if !first {
-            return FakeResponse::new(502, "", "gone");
+            return TestResponse::new(502).body("gone");
         }
         assert_eq!(names(request).len(), 256);
-        FakeResponse::ok()
+        TestResponse::new(200)
     });
-    let outcome = send(&[receiver.url()], &sample::alerts(300));
+    let outcome = send(&[receiver.url("")], &sample::alerts(300));
     let Err(Failure::Partial { rows }) = outcome else {
         panic!("{outcome:?}")
     };
@@ -186,20 +206,13 @@ fn alerts_that_were_stored_before_a_failure_are_not_sent_again() {
 
 #[test]
 fn credentials_are_sent_and_are_in_no_message() {
-    let receiver = FakeAlertmanager::start(|request| {
-        let authorized = request
-            .head
-            .to_ascii_lowercase()
-            .contains("authorization: basic dtpodw50zxiy");
-        FakeResponse::new(if authorized { 403 } else { 200 }, "", "")
+    let receiver = TestReceiver::start(|request| {
+        let authorized = request.header("authorization") == "Basic dTpodW50ZXIy";
+        TestResponse::new(if authorized { 403 } else { 200 })
     });
     let lab = Lab::new();
-    let settings = json!({ "urls": [receiver.url()], "username": "u", "password": "hunter2" });
-    let outcome = lab.alerts(&settings).export(sample::alerts(1).as_arrow());
-    let failure = decode_outcome(outcome).unwrap_err();
-    assert!(
-        matches!(failure, Failure::Unauthorized { .. }),
-        "{failure:?}"
-    );
-    assert!(!failure.to_string().contains("hunter2"));
+    let settings = json!({ "urls": [receiver.url("")], "username": "u", "password": "hunter2" });
+    let outcome = lab.alerts(&settings).send(&sample::alerts(1));
+    check_outcome(&outcome, "unauthorized", "");
+    assert!(!format!("{outcome:?}").contains("hunter2"));
 }

@@ -1,7 +1,7 @@
 //! Posts bodies to the receiver.
 //!
 //! Promises: a success means that the receiver has read the whole body; a request
-//! whose answer is lost is uncertain, not failed.
+//! whose response is lost is uncertain, not failed.
 
 mod idempotency_key;
 mod signature;
@@ -66,7 +66,14 @@ impl WebhookClient {
             request = request.header("content-encoding", "gzip");
         }
         match self.signed(request, body).send(body, time) {
-            Ok(response) => outcome::of_response(&response, rows, &self.config.redacted_url),
+            Ok(response) => {
+                let Config {
+                    response_format,
+                    redacted_url,
+                    ..
+                } = &self.config;
+                outcome::of_response(&response, rows, *response_format, redacted_url)
+            }
             Err(error) => Err(error.failure(&self.config.redacted_url)),
         }
     }

@@ -14,9 +14,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::headers::read_headers;
+use crate::outcome::ResponseFormat;
 
 const URL: &str = "write the URL to post to, such as `https://example.com/delfin`";
 const COMPRESSION: &str = "write `none` or `gzip`";
+const RESPONSE_FORMAT: &str = "write `any` or `json`";
 const PROXY: &str = "write `http://host:port`";
 
 /// Checked settings.
@@ -35,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) tls: Tls,
     pub(crate) proxy: Option<Secret>,
     pub(crate) gzip: bool,
+    pub(crate) response_format: ResponseFormat,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +54,7 @@ struct RawSettings {
     client_key: Option<Value>,
     proxy: Option<Value>,
     compression: Option<Value>,
+    response_format: Option<Value>,
 }
 
 impl Config {
@@ -95,6 +99,17 @@ impl TryFrom<RawSettings> for Config {
             _ => None,
         };
         let gzip = mistakes.read("compression", written.compression, read_gzip, COMPRESSION);
+        let read_format = |value: &Value| match value.as_str()? {
+            "any" => Some(ResponseFormat::Any),
+            "json" => Some(ResponseFormat::Json),
+            _ => None,
+        };
+        let response_format = mistakes.read(
+            "response_format",
+            written.response_format,
+            read_format,
+            RESPONSE_FORMAT,
+        );
         mistakes.into_result(Self {
             url,
             redacted_url,
@@ -104,6 +119,7 @@ impl TryFrom<RawSettings> for Config {
             tls,
             proxy,
             gzip: gzip.unwrap_or(false),
+            response_format: response_format.unwrap_or(ResponseFormat::Any),
         })
     }
 }

@@ -25,6 +25,7 @@ fn every_setting_is_read() {
         "client_key": "c.key",
         "proxy": "http://u:s3cret@proxy:3128",
         "compression": "gzip",
+        "response_format": "json",
     }))
     .unwrap();
     assert_eq!(config.url, "https://example.com:8443/hooks/s3cret?x=y");
@@ -32,6 +33,7 @@ fn every_setting_is_read() {
     let headers: Vec<_> = config.headers.iter().map(|(name, _)| &**name).collect();
     assert_eq!(headers, ["Authorization", "X-Tenant"]);
     assert!(config.hmac_secret.is_some() && config.proxy.is_some() && config.gzip);
+    assert_eq!(config.response_format, ResponseFormat::Json);
     assert!(config.tls.client_certificate.is_some() && config.tls.ca_certificate.is_some());
 }
 
@@ -46,6 +48,10 @@ fn a_bad_value_is_refused_with_the_remedy() {
     refused(json!({ "url": "example.com" }), "`url` cannot hold");
     refused(json!({ "url": 7 }), "`url` cannot be `7`");
     refused(json!({ "client_key": "k" }), "come together");
+    refused(
+        json!({ "response_format": "html" }),
+        "write `any` or `json`",
+    );
     refused(json!({ "insecure": true }), "unknown field `insecure`");
 }
 

@@ -7,24 +7,23 @@
 
 mod requests;
 mod responses;
-mod server;
 mod support;
 mod tls;
 
+use delfin_plugin_api::testkit::{TestReceiver, TestResponse, conformance};
 use serde_json::json;
-
-use crate::server::{Reply, Server};
 
 #[test]
 fn conforms() {
-    let receiver = Server::start(|_| Reply::status(204));
-    delfin_plugin_api::testkit::conformance(|exporter, _| match exporter {
+    let receiver = TestReceiver::start(|_| TestResponse::new(204));
+    conformance(|exporter, _| match exporter {
         "PerformanceExporterWebhook" => json!({
             "url": receiver.url("/performance"),
             "headers": { "X-Tenant": "7" },
             "username": "u",
             "password": "p",
             "compression": "none",
+            "response_format": "json",
         }),
         _ => json!({
             "url": receiver.url("/alerts"),

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, rc::Rc, sync::LazyLock};
 
 use delfin_plugin_api::{
-    Batch, Outcome, decode_outcome, sample,
+    Outcome, sample,
     testkit::{CallOptions, Harness, TestInstance, build_library},
 };
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ pub(crate) fn send_to(url: &str, rows: usize) -> Outcome {
 }
 
 pub(crate) fn export(exporter: &mut TestInstance, rows: usize) -> Outcome {
-    decode_outcome(exporter.export(sample::alerts(rows).as_arrow()))
+    exporter.send(&sample::alerts(rows))
 }
 
 pub(crate) fn export_within(
@@ -73,5 +73,5 @@ pub(crate) fn export_within(
     rows: usize,
     call: &CallOptions,
 ) -> Outcome {
-    decode_outcome(exporter.export_with(sample::alerts(rows).as_arrow(), call))
+    exporter.send_with(&sample::alerts(rows), call)
 }

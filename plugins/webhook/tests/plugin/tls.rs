@@ -1,20 +1,20 @@
 //! Receivers with TLS, with and without client certificates.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
-use delfin_plugin_api::{Failure, Outcome};
+use delfin_plugin_api::{
+    Failure, Outcome,
+    testkit::{TestReceiver, TestResponse},
+};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
-    RootCertStore, ServerConfig,
+    RootCertStore, ServerConfig, ServerConnection, StreamOwned,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     server::WebPkiClientVerifier,
 };
 use serde_json::{Value, json};
 
-use crate::{
-    server::{Reply, Server},
-    support::{Lab, export},
-};
+use crate::support::{Lab, export};
 
 /// A certificate authority for the tests.
 struct Authority {
@@ -50,7 +50,7 @@ impl Authority {
 
     /// A receiver with a certificate of this authority. With `mutual` it requires
     /// one of the client too.
-    fn receiver(&self, name: &str, mutual: bool) -> Server {
+    fn receiver(&self, name: &str, mutual: bool) -> TestReceiver {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -67,7 +67,15 @@ impl Authority {
         let signed = self.sign(name);
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signed.key.serialize_der()));
         let config = builder.with_single_cert(vec![signed.certificate.der().clone()], key);
-        Server::start_tls(config.unwrap(), |_| Reply::status(200))
+        let config = Arc::new(config.unwrap());
+        TestReceiver::start_tls(
+            move |stream| {
+                let connection = ServerConnection::new(Arc::clone(&config));
+                let connection = connection.map_err(io::Error::other)?;
+                Ok(StreamOwned::new(connection, stream))
+            },
+            |_| TestResponse::new(200),
+        )
     }
 }
 
@@ -100,7 +108,7 @@ fn a_receiver_is_trusted_if_the_configured_authority_signed_its_certificate() {
     let receiver = authority.receiver("localhost", false);
     let good = json!({ "url": receiver.url("/"), "ca_certificate": ca });
     assert_eq!(sent(&lab, &good), Ok(()));
-    assert_eq!(receiver.seen().len(), 1);
+    assert_eq!(receiver.requests().len(), 1);
 
     let unknown = misconfigured(sent(&lab, &json!({ "url": receiver.url("/") })));
     assert!(unknown.contains("UnknownIssuer"), "{unknown}");
@@ -111,12 +119,12 @@ fn a_receiver_is_trusted_if_the_configured_authority_signed_its_certificate() {
     let elsewhere = json!({ "url": elsewhere.url("/"), "ca_certificate": good["ca_certificate"] });
     let message = misconfigured(sent(&lab, &elsewhere));
     assert!(message.contains("not valid for name"), "{message}");
-    assert_eq!(receiver.seen().len(), 1);
+    assert_eq!(receiver.requests().len(), 1);
 }
 
 #[test]
 fn https_to_a_receiver_without_tls_is_misconfigured() {
-    let receiver = Server::start(|_| Reply::status(200));
+    let receiver = TestReceiver::start(|_| TestResponse::new(200));
     let url = receiver.url("/").replace("http://", "https://");
     misconfigured(sent(&Lab::new(), &json!({ "url": url })));
 }
@@ -137,7 +145,7 @@ fn a_receiver_that_requires_a_client_certificate_gets_it() {
     settings["client_certificate"] = json!(lab.file("c.pem", &ours.certificate.pem()));
     settings["client_key"] = json!(lab.file("c.key", &ours.key.serialize_pem()));
     assert_eq!(sent(&lab, &settings), Ok(()));
-    assert_eq!(receiver.seen().len(), 1);
+    assert_eq!(receiver.requests().len(), 1);
 
     settings["client_key"] = json!(lab.file("s.key", &stranger.key.serialize_pem()));
     let refused = lab.create("AlertExporterWebhook", &settings).err().unwrap();
@@ -145,7 +153,7 @@ fn a_receiver_that_requires_a_client_certificate_gets_it() {
 
     settings["client_certificate"] = json!(lab.file("s.pem", &stranger.certificate.pem()));
     handshake_failed(&sent(&lab, &settings));
-    assert_eq!(receiver.seen().len(), 1);
+    assert_eq!(receiver.requests().len(), 1);
 }
 
 #[test]
