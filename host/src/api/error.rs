@@ -244,9 +244,10 @@ impl From<IngestError> for ApiError {
         match error {
             IngestError::UnsupportedMediaType { .. } => Self::InvalidContentType { detail },
             IngestError::UnsupportedEncoding { .. } => Self::InvalidContentEncoding { detail },
-            IngestError::TooManyBytes { .. } | IngestError::TooManyRows { .. } => {
-                Self::RequestBodyTooLarge { detail }
-            }
+            IngestError::TooManyBytes { .. }
+            | IngestError::TooManyRowBytes { .. }
+            | IngestError::TooManyRows { .. }
+            | IngestError::TooSlow { .. } => Self::RequestBodyTooLarge { detail },
             IngestError::Empty
             | IngestError::Compression { .. }
             | IngestError::NotUtf8 { .. }

@@ -10,6 +10,9 @@ use arrow_data::ArrayData;
 /// Arrow buffer, and the allocator.
 const ALLOCATION_BYTES: usize = 96;
 
+/// Unused memory that is not worth a copy.
+const SLACK_BYTES: u64 = 64 << 10;
+
 /// The bytes that stay allocated as long as the batch exists, rounded up.
 ///
 /// Several columns can be slices of one buffer, which is then counted once, and as a
@@ -24,6 +27,19 @@ pub(super) fn held_bytes(batch: &RecordBatch) -> u64 {
     }
     let buffers = allocations.len() * ALLOCATION_BYTES + allocations.values().sum::<usize>();
     (structs + buffers) as u64
+}
+
+/// Whether the batch keeps far more memory than its rows use.
+pub(crate) fn is_mostly_unused(batch: &RecordBatch) -> bool {
+    let used: usize = batch
+        .columns()
+        .iter()
+        .map(|column| {
+            let data = column.to_data();
+            data.get_slice_memory_size().unwrap_or_default()
+        })
+        .sum();
+    held_bytes(batch) > 2 * used as u64 + SLACK_BYTES
 }
 
 /// Adds each allocation by its address.

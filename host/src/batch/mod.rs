@@ -16,6 +16,8 @@ use delfin_plugin_api::{AlertBatch, Batch, Kind, Origin, PerformanceBatch};
 use serde::Serialize;
 use uuid::Uuid;
 
+pub(crate) use memory::is_mostly_unused;
+
 /// The sequence number of a record in its journal: it grows, and is never reused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]

@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of status codes.
 
+use std::time::Duration;
+
 use delfin_plugin_api::BatchError;
 
 const ACCEPTED_TYPES: &str =
@@ -28,11 +30,20 @@ pub enum IngestError {
         "the body holds more than {limit} bytes (send smaller batches, or raise `api.max_decompressed_bytes`)"
     )]
     TooManyBytes { limit: u64 },
+    /// More bytes than `max_decompressed_bytes` when each row has its own copy of the
+    /// texts that rows share.
+    #[error(
+        "the rows of the body have more than {limit} bytes without sharing texts (send smaller batches, or raise `api.max_decompressed_bytes`)"
+    )]
+    TooManyRowBytes { limit: u64 },
     /// More rows than [`max_rows`](super::BodyLimits::max_rows).
     #[error(
         "the body holds more than {limit} items (send smaller batches, or raise `api.max_rows`)"
     )]
     TooManyRows { limit: u64 },
+    /// Parsing took longer than [`max_parse_time`](super::BodyLimits::max_parse_time).
+    #[error("the body takes longer than {limit:?} to read (send smaller batches)")]
+    TooSlow { limit: Duration },
     #[error("the body is empty (send an array of items, or one item a line)")]
     Empty,
     #[error("the body is not valid {encoding}: {reason}")]

@@ -14,6 +14,7 @@
 //! Knows nothing of HTTP except two header values, and stores nothing.
 
 mod arrow;
+mod deadline;
 mod decompress;
 mod error;
 mod headers;
@@ -25,11 +26,11 @@ pub use error::{IngestError, ItemError};
 pub use headers::{BodyEncoding, BodyFormat};
 pub use rejected::{ItemRejection, RejectedItems};
 
+use std::time::Duration;
+
 use delfin_plugin_api::Kind;
 
-use crate::batch::AnyBatch;
-
-use crate::config::ApiConfig;
+use crate::{batch::AnyBatch, config::ApiConfig};
 
 /// The bytes of a body, and what its headers say about them.
 #[derive(Clone, Copy, Debug)]
@@ -43,14 +44,21 @@ pub struct RequestBody<'a> {
 /// Limits of one body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyLimits {
-    /// Bytes after decompression, `api.max_decompressed_bytes`. A higher limit than
-    /// 2 GiB has no effect: the columns of a batch cannot be larger.
+    /// Bytes after decompression, and bytes of the rows when each has its own copy of
+    /// texts that an Arrow stream holds once: `api.max_decompressed_bytes`. A higher limit
+    /// than 2 GiB has no effect: the columns of a batch cannot be larger.
     pub max_decompressed_bytes: u64,
     /// Series or alerts, `api.max_rows`.
     pub max_rows: u64,
     /// Bytes of one name, label or other text, `api.max_string_bytes`.
     pub max_string_bytes: u64,
+    /// How long parsing may take.
+    pub max_parse_time: Duration,
 }
+
+/// Far longer than the largest body takes, and short enough that few such bodies keep the
+/// processors busy.
+const MAX_PARSE_TIME: Duration = Duration::from_secs(30);
 
 impl Default for BodyLimits {
     fn default() -> Self {
@@ -64,6 +72,7 @@ impl From<&ApiConfig> for BodyLimits {
             max_decompressed_bytes: config.max_decompressed_bytes,
             max_rows: config.max_rows,
             max_string_bytes: config.max_string_bytes,
+            max_parse_time: MAX_PARSE_TIME,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Alert batches: each row is an alert.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, builder::StringBuilder};
 use arrow_buffer::ScalarBuffer;
@@ -202,9 +205,15 @@ impl AlertBatchBuilder {
 
     /// Adds an alert. If it has a name twice, the last text counts.
     pub fn alert(&mut self, alert: NewAlert<'_>) {
-        let last = |name: &str| {
-            let mut texts = alert.texts.iter().rev();
-            texts.find_map(|&(key, text)| (key == name).then_some(text))
+        let many = alert.texts.len() > 2 * TEXT_COLUMNS.len();
+        let by_name: Option<HashMap<&str, &str>> =
+            many.then(|| alert.texts.iter().copied().collect());
+        let last = |name: &str| match &by_name {
+            Some(by_name) => by_name.get(name).copied(),
+            None => {
+                let mut texts = alert.texts.iter().rev();
+                texts.find_map(|&(key, text)| (key == name).then_some(text))
+            }
         };
         for (builder, name) in self.texts.iter_mut().zip(TEXT_COLUMNS) {
             builder.append_option(last(name));

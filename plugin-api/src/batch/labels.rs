@@ -162,6 +162,9 @@ fn entry_fields() -> Fields {
     ])
 }
 
+/// Labels up to which comparing a key with each is cheaper than hashing it.
+const FEW_LABELS: usize = 16;
+
 /// Builds a map column row by row.
 #[derive(Debug)]
 pub(super) struct LabelColumnBuilder {
@@ -205,8 +208,13 @@ impl LabelColumnBuilder {
     /// Whether the row that is being built has the key.
     pub(super) fn open_row_has(&self, key: &str) -> bool {
         let open = &self.keys.codes[self.row_start()..];
-        open.iter()
-            .any(|&code| &*self.keys.texts[code as usize] == key)
+        if open.len() <= FEW_LABELS {
+            return open
+                .iter()
+                .any(|&code| &*self.keys.texts[code as usize] == key);
+        }
+        let code = self.keys.codes_by_text.get(key);
+        code.is_some_and(|code| open.contains(code))
     }
 
     pub(super) fn entries(&self) -> usize {

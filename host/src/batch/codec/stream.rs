@@ -1,69 +1,112 @@
 //! Reads an Arrow IPC stream from an untrusted source.
 //!
 //! The columns of the batches are slices of the input. Every length in the stream
-//! is compared with the size of the input before it is used, so no input allocates
-//! more than a small multiple of its size, and no input panics.
+//! is compared with the size of the input before it is used, and no part of the input
+//! is used twice. So no message allocates more than a small multiple of its size or
+//! takes longer than its size explains, and no input panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
-use arrow_ipc::{Message, MessageHeader, reader::StreamDecoder, root_as_message};
+use arrow_ipc::{Message, MessageHeader, reader::StreamDecoder, root_as_message_with_opts};
 use arrow_schema::ArrowError;
+use flatbuffers::VerifierOptions;
 
 // The first bytes of a message in the current format. Older formats do not have them.
 const CONTINUATION: [u8; 4] = [0xff; 4];
+
+/// Tables in the description of a message. A column needs two to six of them, so this is
+/// some hundred columns.
+const MAX_TABLES: usize = 4096;
+
+/// Reads a stream message by message.
+pub(crate) struct StreamReader {
+    decoder: StreamDecoder,
+    /// The part of the current message that the decoder has not taken.
+    message: Buffer,
+    /// The following messages.
+    rest: Buffer,
+}
+
+/// What a message is.
+pub(crate) enum StreamMessage {
+    Batch(RecordBatch),
+    /// A message that only describes later ones.
+    Other,
+    EndOfStream,
+}
 
 /// The batches of a whole stream.
 ///
 /// # Errors
 ///
-/// The bytes are no valid stream, it is cut off, or its buffers are compressed.
+/// As [`StreamReader::next_message`].
 pub(crate) fn read(bytes: Buffer) -> Result<Vec<RecordBatch>, ArrowError> {
-    check_envelopes(&bytes)?;
-    // These checks do not know the column types. If the length of a buffer is not a
-    // multiple of its element size, the Arrow reader panics. Such a request must fail
-    // alone.
-    catch_unwind(AssertUnwindSafe(|| decode(bytes)))
-        .unwrap_or_else(|_| Err(broken("the reader failed on it")))
-}
-
-fn decode(mut bytes: Buffer) -> Result<Vec<RecordBatch>, ArrowError> {
-    let mut decoder = StreamDecoder::new();
+    let mut reader = StreamReader::new(bytes);
     let mut batches = Vec::new();
-    while !bytes.is_empty() {
-        batches.extend(decoder.decode(&mut bytes)?);
+    loop {
+        match reader.next_message()? {
+            StreamMessage::Batch(batch) => batches.push(batch),
+            StreamMessage::Other => {}
+            StreamMessage::EndOfStream => return Ok(batches),
+        }
     }
-    decoder.finish()?;
-    if decoder.schema().is_none() {
-        return Err(broken("it has no schema"));
-    }
-    Ok(batches)
 }
 
-/// Compares each buffer of each message with the body that contains it. The Arrow
-/// reader slices the body without this check.
-fn check_envelopes(mut rest: &[u8]) -> Result<(), ArrowError> {
-    while let Some(envelope) = Envelope::next(rest)? {
-        let message = root_as_message(envelope.message).map_err(broken)?;
-        let body = usize::try_from(message.bodyLength())
-            .ok()
-            .filter(|&body| body <= envelope.after.len())
-            .ok_or_else(cut_off)?;
-        check_message(&message, body)?;
-        rest = &envelope.after[body..];
+impl StreamReader {
+    pub(crate) fn new(bytes: Buffer) -> Self {
+        Self {
+            decoder: StreamDecoder::new(),
+            message: Buffer::default(),
+            rest: bytes,
+        }
     }
-    Ok(())
+
+    /// # Errors
+    ///
+    /// The bytes are no valid stream, it is cut off, or its buffers are compressed.
+    pub(crate) fn next_message(&mut self) -> Result<StreamMessage, ArrowError> {
+        if self.message.is_empty() {
+            let end = match Envelope::next(&self.rest)? {
+                Some(envelope) => envelope.check()?,
+                None => self.rest.len(),
+            };
+            self.message = self.rest.slice_with_length(0, end);
+            self.rest = self.rest.slice(end);
+        }
+        if self.message.is_empty() {
+            return self.finish();
+        }
+        // These checks do not know the column types. If the length of a buffer is not a
+        // multiple of its element size, the Arrow reader panics. Such a request must fail
+        // alone.
+        let decode = AssertUnwindSafe(|| self.decoder.decode(&mut self.message));
+        let decoded = catch_unwind(decode);
+        let batch = decoded.unwrap_or_else(|_| Err(broken("the reader failed on it")))?;
+        Ok(batch.map_or(StreamMessage::Other, StreamMessage::Batch))
+    }
+
+    fn finish(&mut self) -> Result<StreamMessage, ArrowError> {
+        self.decoder.finish()?;
+        if self.decoder.schema().is_none() {
+            return Err(broken("it has no schema"));
+        }
+        Ok(StreamMessage::EndOfStream)
+    }
 }
 
 /// One message without its body, and the rest of the stream.
 struct Envelope<'a> {
     message: &'a [u8],
     after: &'a [u8],
+    /// Bytes before `after`.
+    len: usize,
 }
 
 impl<'a> Envelope<'a> {
     fn next(rest: &'a [u8]) -> Result<Option<Self>, ArrowError> {
+        let all = rest.len();
         if rest.is_empty() {
             return Ok(None);
         }
@@ -74,9 +117,32 @@ impl<'a> Envelope<'a> {
             (0, _) => Err(broken("bytes follow its end")),
             (size, _) => {
                 let (message, after) = rest.split_at_checked(size).ok_or_else(cut_off)?;
-                Ok(Some(Self { message, after }))
+                let len = all - after.len();
+                Ok(Some(Self {
+                    message,
+                    after,
+                    len,
+                }))
             }
         }
+    }
+
+    /// Checks the message, and returns the number of its bytes with its body.
+    fn check(&self) -> Result<usize, ArrowError> {
+        let options = VerifierOptions {
+            max_tables: MAX_TABLES,
+            // Parts of a message can point to the same bytes. Expanded, they must not be
+            // much more than the message.
+            max_apparent_size: 4 * self.message.len() + (64 << 10),
+            ..VerifierOptions::default()
+        };
+        let message = root_as_message_with_opts(&options, self.message).map_err(broken)?;
+        let body = usize::try_from(message.bodyLength())
+            .ok()
+            .filter(|&body| body <= self.after.len())
+            .ok_or_else(cut_off)?;
+        check_message(&message, body)?;
+        Ok(self.len + body)
     }
 }
 
@@ -99,6 +165,7 @@ fn check_message(message: &Message<'_>, body: usize) -> Result<(), ArrowError> {
             return Err(broken("a length in it is wrong"));
         }
     }
+    let mut unused = body;
     for buffer in batch.buffers().iter().flatten() {
         let start = usize::try_from(buffer.offset()).ok();
         let len = usize::try_from(buffer.length()).ok();
@@ -108,6 +175,10 @@ fn check_message(message: &Message<'_>, body: usize) -> Result<(), ArrowError> {
         if end.is_none_or(|end| end > body) {
             return Err(broken("a buffer lies outside its message"));
         }
+        // Otherwise a thousand columns could be the same bytes, and each would be read.
+        unused = unused
+            .checked_sub(len.unwrap_or_default())
+            .ok_or_else(|| broken("its buffers overlap"))?;
     }
     Ok(())
 }

@@ -1,28 +1,104 @@
-//! Checks rows against the rules for items.
+//! Checks rows against the rules for items, and the size of all rows together.
+
+use std::collections::HashSet;
 
 use delfin_plugin_api::{Alert, AlertBatch, Labels, PerformanceBatch, Series};
 
 use super::rows::InvalidRows;
 use crate::ingest::{
-    BodyLimits, ItemError,
+    BodyLimits, IngestError, ItemError,
+    deadline::ParseDeadline,
     rules::{MAX_LABELS, NAMELESS_ALERT, TimestampCheck, VALID_TIMES, excerpt, out_of_range},
 };
 
-pub(super) fn series(batch: &PerformanceBatch, limits: &BodyLimits, invalid: &mut InvalidRows<'_>) {
-    let mut times = TimestampCheck::default();
-    for (row, series) in batch.series().enumerate() {
-        if let Err(error) = check_series(series, &mut times, limits) {
-            invalid.add(row, error);
+/// Labels up to which comparing each name with the others is cheaper than hashing them.
+const FEW_LABELS: usize = 16;
+
+/// Rows between two looks at the clock.
+const ROWS_PER_CHECK: usize = 64;
+
+/// Bytes of a point: a time and a value.
+const POINT_BYTES: u64 = 16;
+
+/// Checks the rows of one stream.
+pub(super) struct RowChecks {
+    limits: BodyLimits,
+    deadline: ParseDeadline,
+    times: TimestampCheck,
+    /// Bytes that further rows may have. Rows can share a text in a dictionary, so their
+    /// size has no bound in the size of the stream; but exporters write each row by itself.
+    bytes_left: u64,
+}
+
+impl RowChecks {
+    pub(super) fn new(limits: &BodyLimits, deadline: ParseDeadline) -> Self {
+        Self {
+            limits: *limits,
+            deadline,
+            times: TimestampCheck::default(),
+            bytes_left: limits.max_decompressed_bytes,
         }
+    }
+
+    /// # Errors
+    ///
+    /// The rows so far are too large, or the time is over.
+    pub(super) fn series(
+        &mut self,
+        batch: &PerformanceBatch,
+        invalid: &mut InvalidRows<'_>,
+    ) -> Result<(), IngestError> {
+        for (row, series) in batch.series().enumerate() {
+            self.check_time(row)?;
+            let points = series.timestamps().len() as u64 * POINT_BYTES;
+            self.spend(points + text_bytes([("", series.name())]))?;
+            self.spend(text_bytes(series.labels()))?;
+            if let Err(error) = check_series(series, &mut self.times, &self.limits) {
+                invalid.add(row, error);
+            }
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// As for `series`.
+    pub(super) fn alerts(
+        &mut self,
+        batch: &AlertBatch,
+        invalid: &mut InvalidRows<'_>,
+    ) -> Result<(), IngestError> {
+        for (row, alert) in batch.alerts().enumerate() {
+            self.check_time(row)?;
+            self.spend(text_bytes(alert.texts().map(|(_, text)| ("", text))))?;
+            self.spend(text_bytes(alert.extra()))?;
+            if let Err(error) = check_alert(alert, &self.limits) {
+                invalid.add(row, error);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_time(&self, row: usize) -> Result<(), IngestError> {
+        if row.is_multiple_of(ROWS_PER_CHECK) {
+            return self.deadline.check();
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, bytes: u64) -> Result<(), IngestError> {
+        let left = self.bytes_left.checked_sub(bytes);
+        let limit = self.limits.max_decompressed_bytes;
+        self.bytes_left = left.ok_or(IngestError::TooManyRowBytes { limit })?;
+        Ok(())
     }
 }
 
-pub(super) fn alerts(batch: &AlertBatch, limits: &BodyLimits, invalid: &mut InvalidRows<'_>) {
-    for (row, alert) in batch.alerts().enumerate() {
-        if let Err(error) = check_alert(alert, limits) {
-            invalid.add(row, error);
-        }
-    }
+fn text_bytes<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> u64 {
+    let bytes = texts
+        .into_iter()
+        .map(|(key, value)| key.len() + value.len());
+    bytes.sum::<usize>() as u64
 }
 
 fn check_series(
@@ -89,11 +165,17 @@ fn check_labels(
             format!("has more than {MAX_LABELS} labels"),
         ));
     }
+    let mut names = HashSet::new();
     for (nth, (key, value)) in labels.iter().enumerate() {
         if key.is_empty() {
             return Err(column_error(field, "a label has no name".to_owned()));
         }
-        if labels.iter().take(nth).any(|(earlier, _)| earlier == key) {
+        let is_repeated = if labels.len() <= FEW_LABELS {
+            labels.iter().take(nth).any(|(earlier, _)| earlier == key)
+        } else {
+            !names.insert(key)
+        };
+        if is_repeated {
             let reason = format!("label `{}` comes twice", excerpt(key));
             return Err(column_error(field, reason));
         }

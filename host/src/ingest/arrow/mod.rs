@@ -8,6 +8,7 @@
 
 mod check;
 mod columns;
+mod join;
 mod rows;
 mod structure;
 
@@ -15,23 +16,26 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
-use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, Batch, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
-};
+use delfin_plugin_api::{AlertBatch, Batch, PerformanceBatch};
 
-use self::rows::{InvalidRows, NumberedRows};
-use super::{BodyLimits, IngestError, RejectedItems};
-use crate::batch::codec::stream;
+use self::{
+    check::RowChecks,
+    join::{JoinedBatch, Parts},
+    rows::{InvalidRows, NumberedRows},
+};
+use super::{BodyLimits, IngestError, RejectedItems, deadline::ParseDeadline};
+use crate::batch::codec::stream::{StreamMessage, StreamReader};
 
 /// The valid series of a stream, and the invalid ones.
 pub(super) fn performance(
     bytes: Cow<'_, [u8]>,
     limits: &BodyLimits,
 ) -> Result<(PerformanceBatch, RejectedItems), IngestError> {
-    let batches = read(bytes, limits)?;
-    let rules = |part: &_, invalid: &mut InvalidRows<'_>| check::series(part, limits, invalid);
-    let (parts, rejected) = valid_rows(batches, structure::series, columns::performance, rules)?;
-    Ok((join_series(parts)?, rejected))
+    let deadline = ParseDeadline::start(limits);
+    let mut checks = RowChecks::new(limits, deadline);
+    let rules = |part: &_, invalid: &mut InvalidRows<'_>| checks.series(part, invalid);
+    let batches = RecordBatches::new(bytes, limits, deadline);
+    valid_rows(batches, structure::series, columns::performance, rules)
 }
 
 /// The valid alerts of a stream, and the invalid ones. A missing column is null in every
@@ -41,28 +45,32 @@ pub(super) fn alerts(
     limits: &BodyLimits,
     now_ms: i64,
 ) -> Result<(AlertBatch, RejectedItems), IngestError> {
-    let batches = read(bytes, limits)?;
+    let deadline = ParseDeadline::start(limits);
+    let mut checks = RowChecks::new(limits, deadline);
     let columns = |batch: &_| columns::alerts(batch, now_ms);
-    let rules = |part: &_, invalid: &mut InvalidRows<'_>| check::alerts(part, limits, invalid);
-    let (parts, rejected) = valid_rows(batches, structure::alerts, columns, rules)?;
-    Ok((join_alerts(parts), rejected))
+    let rules = |part: &_, invalid: &mut InvalidRows<'_>| checks.alerts(part, invalid);
+    let batches = RecordBatches::new(bytes, limits, deadline);
+    valid_rows(batches, structure::alerts, columns, rules)
 }
 
-/// The valid rows of each record batch.
+/// The valid rows of all record batches.
 ///
 /// Rows are checked twice. Rows that the frozen columns cannot hold, such as nulls, are
 /// removed first, because the batch could not be built with them. The rules for items
 /// need that batch.
-fn valid_rows<B: Batch>(
-    batches: Vec<RecordBatch>,
+///
+/// Each record batch is reduced to its valid rows before the next one is read: a stream
+/// of many small ones, or of many columns, never is in memory as a whole.
+fn valid_rows<B: JoinedBatch>(
+    mut batches: RecordBatches,
     shape: impl Fn(&RecordBatch, &mut InvalidRows<'_>),
     columns: impl Fn(&RecordBatch) -> Result<B, IngestError>,
-    rules: impl Fn(&B, &mut InvalidRows<'_>),
-) -> Result<(Vec<B>, RejectedItems), IngestError> {
-    let mut parts = Vec::with_capacity(batches.len());
+    mut rules: impl FnMut(&B, &mut InvalidRows<'_>) -> Result<(), IngestError>,
+) -> Result<(B, RejectedItems), IngestError> {
+    let mut parts = Parts::default();
     let mut rejected = RejectedItems::default();
     let mut first_index = 0;
-    for batch in batches {
+    while let Some(batch) = batches.next()? {
         let rows = NumberedRows::new(batch, first_index);
         first_index += rows.batch().num_rows();
         let mut invalid = rows.invalid_rows(&mut rejected);
@@ -71,11 +79,11 @@ fn valid_rows<B: Batch>(
         let rows = rows.without(&wrong)?;
         let part = columns(rows.batch())?;
         let mut invalid = rows.invalid_rows(&mut rejected);
-        rules(&part, &mut invalid);
+        rules(&part, &mut invalid)?;
         let wrong = invalid.rows();
-        parts.push(without(part, &wrong)?);
+        parts.add(without(part, &wrong)?)?;
     }
-    Ok((parts, rejected))
+    Ok((parts.join()?, rejected))
 }
 
 /// The part without these rows.
@@ -86,55 +94,49 @@ fn without<B: Batch>(part: B, wrong: &BTreeSet<usize>) -> Result<B, IngestError>
     let rows = NumberedRows::new(part.as_arrow().clone(), 0).without(wrong)?;
     Ok(B::try_from_arrow(rows.batch().clone())?)
 }
-
-fn read(bytes: Cow<'_, [u8]>, limits: &BodyLimits) -> Result<Vec<RecordBatch>, IngestError> {
-    let bytes = match bytes {
-        Cow::Owned(bytes) => Buffer::from_vec(bytes),
-        Cow::Borrowed(bytes) => Buffer::from(bytes),
-    };
-    let batches = stream::read(bytes).map_err(|error| columns::not_arrow(&error))?;
-    let sizes = batches.iter().map(RecordBatch::num_rows);
-    let rows = sizes.fold(0_u64, |sum, rows| sum.saturating_add(rows as u64));
-    if rows > limits.max_rows {
-        return Err(IngestError::TooManyRows {
-            limit: limits.max_rows,
-        });
-    }
-    Ok(batches)
+/// The record batches of a stream, within the limits of a body.
+struct RecordBatches {
+    reader: StreamReader,
+    /// Rows that may follow.
+    rows_left: u64,
+    max_rows: u64,
+    deadline: ParseDeadline,
 }
 
-// Each part has its own dictionaries. The builder merges them; concatenated columns would
-// keep duplicates.
-fn join_series(mut parts: Vec<PerformanceBatch>) -> Result<PerformanceBatch, IngestError> {
-    if parts.len() == 1
-        && let Some(only) = parts.pop()
-    {
-        return Ok(only);
+impl RecordBatches {
+    fn new(bytes: Cow<'_, [u8]>, limits: &BodyLimits, deadline: ParseDeadline) -> Self {
+        let bytes = match bytes {
+            Cow::Owned(bytes) => Buffer::from_vec(bytes),
+            Cow::Borrowed(bytes) => Buffer::from(bytes),
+        };
+        Self {
+            reader: StreamReader::new(bytes),
+            rows_left: limits.max_rows,
+            max_rows: limits.max_rows,
+            deadline,
+        }
     }
-    let mut joined = PerformanceBatchBuilder::new();
-    for series in parts.iter().flat_map(PerformanceBatch::series) {
-        joined.series(series.name(), series.labels(), series.points())?;
+
+    fn next(&mut self) -> Result<Option<RecordBatch>, IngestError> {
+        loop {
+            self.deadline.check()?;
+            let message = self.reader.next_message();
+            match message.map_err(|error| columns::not_arrow(&error))? {
+                StreamMessage::Batch(batch) => {
+                    let rows = batch.num_rows() as u64;
+                    let left = self.rows_left.checked_sub(rows);
+                    let limit = self.max_rows;
+                    self.rows_left = left.ok_or(IngestError::TooManyRows { limit })?;
+                    return Ok(Some(batch));
+                }
+                StreamMessage::Other => {}
+                StreamMessage::EndOfStream => return Ok(None),
+            }
+        }
     }
-    Ok(joined.build())
 }
 
-fn join_alerts(mut parts: Vec<AlertBatch>) -> AlertBatch {
-    if parts.len() == 1
-        && let Some(only) = parts.pop()
-    {
-        return only;
-    }
-    let mut joined = AlertBatchBuilder::new();
-    for alert in parts.iter().flat_map(AlertBatch::alerts) {
-        let mut texts: Vec<(&str, &str)> = alert.texts().collect();
-        texts.extend(alert.extra());
-        joined.alert(NewAlert {
-            occur_time: alert.occur_time(),
-            texts: &texts,
-        });
-    }
-    joined.build()
-}
-
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod tests;

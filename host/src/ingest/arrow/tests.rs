@@ -7,7 +7,7 @@ use arrow_array::{
     },
 };
 use arrow_ipc::writer::StreamWriter;
-use delfin_plugin_api::{Batch, alert_schema, performance_schema};
+use delfin_plugin_api::{Batch, PerformanceBatchBuilder, alert_schema, performance_schema};
 
 use super::*;
 

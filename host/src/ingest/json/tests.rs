@@ -544,3 +544,25 @@ fn the_valid_alerts_are_accepted_and_the_others_reported() {
     let named: Vec<_> = rejected.named().map(|item| item.index).collect();
     assert_eq!(named, [1, 2]);
 }
+
+#[test]
+fn a_body_that_takes_too_long_is_refused() {
+    let limits = BodyLimits {
+        max_parse_time: std::time::Duration::ZERO,
+        ..BodyLimits::default()
+    };
+    let error = performance(b"[[\"a\", {}, {}]]", &limits).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the body takes longer than 0ns to read (send smaller batches)"
+    );
+}
+
+#[test]
+fn a_label_that_comes_twice_among_many_is_found() {
+    let labels: Vec<_> = (0..100).map(|n| format!("\"l{n}\":1")).collect();
+    let body = format!("[[\"a\", {{{},\"l50\":2}}, {{}}]]", labels.join(","));
+    let (batch, rejected) = performance(body.as_bytes(), &BodyLimits::default()).unwrap();
+    let error = rejected.require_empty(batch).unwrap_err().to_string();
+    assert_eq!(error, "item 0: labels: label `l50` comes twice");
+}

@@ -4,11 +4,15 @@
 use delfin_plugin_api::text;
 
 use crate::ingest::{
-    BodyLimits, IngestError, ItemError, ItemRejection, RejectedItems, rules::excerpt,
+    BodyLimits, IngestError, ItemError, ItemRejection, RejectedItems, deadline::ParseDeadline,
+    rules::excerpt,
 };
 
 /// Maximum length of the reason of an error in characters: it may quote the item.
 const MAX_REASON_CHARS: usize = 300;
+
+/// Items between two looks at the clock.
+const ITEMS_PER_CHECK: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct ItemTracker {
@@ -17,6 +21,7 @@ pub(super) struct ItemTracker {
     too_long: Option<ItemError>,
     rejected: RejectedItems,
     limits: BodyLimits,
+    deadline: ParseDeadline,
 }
 
 impl ItemTracker {
@@ -27,6 +32,7 @@ impl ItemTracker {
             too_long: None,
             rejected: RejectedItems::default(),
             limits: *limits,
+            deadline: ParseDeadline::start(limits),
         }
     }
 
@@ -39,6 +45,9 @@ impl ItemTracker {
         let limit = self.limits.max_rows;
         if self.index as u64 >= limit {
             return Err(IngestError::TooManyRows { limit });
+        }
+        if self.index.is_multiple_of(ITEMS_PER_CHECK) {
+            self.deadline.check()?;
         }
         self.field = None;
         Ok(())
