@@ -12,7 +12,7 @@ use delfin_tests::{CommandOutput, Setup, binary, plugin};
 
 const PLUGIN: &str = "prometheus";
 
-/// Installs below `dest`, which stands for the root of the file system.
+/// Installs below `dest`, in place of the root of the file system.
 fn install(dest: &Path, prefix: &str) {
     let built = tempfile::tempdir().expect("a folder");
     let plugins = built.path().join("plugins");

@@ -10,7 +10,7 @@ use std::{ffi::OsString, fs::File, io, path::Path};
 
 use super::{
     mistake::ConfigErrors,
-    permissions::OpenToOthers,
+    permissions::UntrustedConfig,
     source::Source,
     text_file::{self, TextFileError},
 };
@@ -37,7 +37,10 @@ pub enum LoadError {
     #[error("cannot use configuration `{file}`, {}: {reason} (is it the right file?)", file.chosen_by())]
     WrongFile { file: Source, reason: String },
     #[error("configuration `{file}`, {}, {reason}", file.chosen_by())]
-    Untrusted { file: Source, reason: OpenToOthers },
+    Untrusted {
+        file: Source,
+        reason: UntrustedConfig,
+    },
     #[error(transparent)]
     Invalid(#[from] ConfigErrors),
 }

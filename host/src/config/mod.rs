@@ -86,7 +86,14 @@ pub fn load(explicit: Option<&Path>) -> Result<Loaded, LoadError> {
     let ConfigText { source, text, file } = find::find(explicit)?;
     let mut config = parse(&text, &source)?;
     if let Some(file) = file {
-        let warnings = permissions::check(&file, &source, &config)?;
+        let warnings =
+            permissions::check(&file, &config).map_err(|reason| LoadError::Untrusted {
+                file: source.clone(),
+                reason,
+            })?;
+        let warnings = warnings
+            .iter()
+            .map(|warning| format!("{source}: {warning}"));
         config.warnings.extend(warnings);
     }
     Ok(Loaded { config, source })

@@ -11,13 +11,15 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Config, find::LoadError, source::Source};
+use super::Config;
 
-/// Every user can write the configuration. The text continues after the path.
+/// Why a configuration file is refused. The text continues after the path.
 #[derive(Debug, thiserror::Error)]
-#[error("can be written by every user, its mode is {mode:04o} (chmod o-w)")]
-pub struct OpenToOthers {
-    mode: u32,
+pub enum UntrustedConfig {
+    #[error("can be written by every user, its mode is {mode:04o} (chmod o-w)")]
+    Mode { mode: u32 },
+    #[error("has an unknown owner and mode: {error}")]
+    Unknown { error: String },
 }
 
 /// Parts of the names of settings whose values are secrets.
@@ -32,29 +34,17 @@ const SECRET_NAMES: [&str; 7] = [
 ];
 
 /// Checks owner and mode of the open file. Returns the warnings.
-pub(super) fn check(
-    file: &File,
-    source: &Source,
-    config: &Config,
-) -> Result<Vec<String>, LoadError> {
-    let metadata = file.metadata().map_err(|error| LoadError::Read {
-        file: source.clone(),
-        source: error,
+pub(super) fn check(file: &File, config: &Config) -> Result<Vec<String>, UntrustedConfig> {
+    let metadata = file.metadata().map_err(|error| UntrustedConfig::Unknown {
+        error: error.to_string(),
     })?;
     let mode = metadata.mode() & 0o7777;
     if mode & 0o002 != 0 {
-        return Err(LoadError::Untrusted {
-            file: source.clone(),
-            reason: OpenToOthers { mode },
-        });
+        return Err(UntrustedConfig::Mode { mode });
     }
     let own = rustix::process::geteuid().as_raw();
-    let warnings = foreign_owner(&metadata, own)
-        .into_iter()
-        .chain(readable_secret(mode, config));
-    Ok(warnings
-        .map(|warning| format!("{source}: {warning}"))
-        .collect())
+    let foreign_owner = foreign_owner(&metadata, own).into_iter();
+    Ok(foreign_owner.chain(readable_secret(mode, config)).collect())
 }
 
 fn foreign_owner(metadata: &Metadata, own: u32) -> Option<String> {
@@ -79,7 +69,7 @@ fn readable_secret(mode: u32, config: &Config) -> Option<String> {
     ))
 }
 
-/// The path of a secret that no placeholder stands for.
+/// The path of a secret that is not the value of a placeholder.
 fn plain_secret(
     path: &str,
     table: &serde_json::Map<String, Value>,
@@ -111,7 +101,7 @@ mod tests {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt};
 
     use super::*;
-    use crate::config::parse;
+    use crate::config::{Source, parse};
 
     fn config(setting: &str) -> Config {
         let text = format!(
@@ -123,15 +113,15 @@ mod tests {
     fn check_mode(mode: u32, setting: &str) -> Result<Vec<String>, String> {
         let file = tempfile::tempfile().unwrap();
         file.set_permissions(Permissions::from_mode(mode)).unwrap();
-        check(&file, &Source::Embedded, &config(setting)).map_err(|error| error.to_string())
+        check(&file, &config(setting)).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_file_that_every_user_can_write_is_refused() {
         let error = check_mode(0o666, "").unwrap_err();
-        assert!(
-            error.ends_with("can be written by every user, its mode is 0666 (chmod o-w)"),
-            "{error}"
+        assert_eq!(
+            error,
+            "can be written by every user, its mode is 0666 (chmod o-w)"
         );
         assert_eq!(check_mode(0o664, "").unwrap(), [""; 0]);
     }
@@ -142,7 +132,7 @@ mod tests {
         assert_eq!(
             warnings,
             [
-                "(embedded) delfin.conf: `exporter.A.config.bearer_token` is a plain secret in a file that every user can read, its mode is 0644 (chmod o-r, or write `${file:PATH}`)"
+                "`exporter.A.config.bearer_token` is a plain secret in a file that every user can read, its mode is 0644 (chmod o-r, or write `${file:PATH}`)"
             ]
         );
         for (mode, setting) in [

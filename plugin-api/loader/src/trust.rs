@@ -17,7 +17,7 @@ use std::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the text of a reason says what it is")]
 pub enum UntrustedFile {
-    #[error("can be changed by other users: {}", Findings(paths))]
+    #[error("can be changed by other users: {}", PathList(paths))]
     Writable { paths: Vec<WritablePath> },
     #[error("is in a folder that cannot be read: {error}")]
     Unknown { error: String },
@@ -98,9 +98,9 @@ fn find_writer(path: &Path, metadata: &Metadata, is_folder: bool) -> Option<Writ
 }
 
 /// All paths, and the commands that correct them.
-struct Findings<'a>(&'a [WritablePath]);
+struct PathList<'a>(&'a [WritablePath]);
 
-impl fmt::Display for Findings<'_> {
+impl fmt::Display for PathList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut chown, mut chmod) = (String::new(), String::new());
         for (
