@@ -29,7 +29,7 @@ pub use follower::{AlertTableError, Follower};
 pub use identity::AlertIdentity;
 pub use tracked::TrackedAlert;
 
-use crate::{batch::Seq, batch_journal::BatchJournal};
+use crate::{batch::Seq, batch_journal::BatchJournal, clock::HostClock};
 use table::AlertTable;
 
 /// The table for readers. Cheap to clone.
@@ -68,8 +68,8 @@ impl ActiveAlerts {
     /// Batches to resend, of at most `max_rows` rows: the active alerts, and those that
     /// ended recently as recoveries.
     #[must_use]
-    pub fn resend_batches(&self, now_ms: i64, max_rows: usize) -> Vec<AlertBatch> {
-        let alerts = self.lock().to_resend(now_ms);
+    pub fn resend_batches(&self, clock: &HostClock, max_rows: usize) -> Vec<AlertBatch> {
+        let alerts = self.lock().to_resend(clock);
         let chunks = alerts.chunks(max_rows);
         chunks.map(tracked::batch_of).collect()
     }

@@ -18,7 +18,7 @@ use super::{
     identity::AlertIdentity,
     tracked::{AlertEnd, TrackedAlert, is_recovery, texts_of},
 };
-use crate::{batch::Seq, clock::millis};
+use crate::{batch::Seq, clock::HostClock};
 
 /// How long the end of an alert is sent again, for receivers that were unavailable.
 /// Prometheus does the same for Alertmanager, as long.
@@ -117,9 +117,9 @@ impl AlertTable {
     }
 
     /// The active alerts, and those that ended in the last 15 minutes.
-    pub(super) fn to_resend(&self, now_ms: i64) -> Vec<Arc<TrackedAlert>> {
-        let since_ms = now_ms.saturating_sub(millis(RESEND_ENDS_FOR));
-        let due = |alert: &&Arc<TrackedAlert>| alert.end.is_none_or(|end| end.seen_ms >= since_ms);
+    pub(super) fn to_resend(&self, clock: &HostClock) -> Vec<Arc<TrackedAlert>> {
+        let is_recent = |end: AlertEnd| clock.age(end.seen_ms) <= RESEND_ENDS_FOR;
+        let due = |alert: &&Arc<TrackedAlert>| alert.end.is_none_or(is_recent);
         self.alerts.values().filter(due).cloned().collect()
     }
 

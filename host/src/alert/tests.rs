@@ -16,6 +16,7 @@ use super::{ActiveAlerts, AlertIdentity, Follower, TrackedAlert};
 use crate::{
     batch::{NewBatch, Seq},
     batch_journal::BatchJournal,
+    clock::HostClock,
     journal::{self, JournalLimits, Journals, Receipt},
     lifecycle::Phase,
 };
@@ -282,13 +283,14 @@ fn an_end_is_sent_again_for_15_minutes_with_the_texts_of_its_alert() {
     host.follow();
     host.restart();
     let now = crate::clock::now_ms();
-    let batches = host.alerts.resend_batches(now, 10);
+    let clock = HostClock::manual(now);
+    let batches = host.alerts.resend_batches(&clock, 10);
     let alert = batches[0].alerts().next().unwrap();
     assert_eq!((batches.len(), batches[0].items()), (1, 1));
     assert_eq!(alert.category(), Some("Recovery"));
     assert_eq!(alert.extra().get("rack"), Some("r1"));
-    let later = now + 16 * 60 * 1000;
-    assert!(host.alerts.resend_batches(later, 10).is_empty());
+    clock.pass(Duration::from_mins(16), now - 1_000);
+    assert!(host.alerts.resend_batches(&clock, 10).is_empty());
 }
 
 #[test]
@@ -296,7 +298,7 @@ fn resent_alerts_come_in_batches_of_bounded_size() {
     let mut host = Host::start(MANY);
     host.ingest(&["a", "b", "c", "d", "e"].map(|name| fault("s", name)));
     host.follow();
-    let batches = host.alerts.resend_batches(0, 2);
+    let batches = host.alerts.resend_batches(&HostClock::new(), 2);
     let sizes: Vec<u64> = batches.iter().map(Batch::items).collect();
     assert_eq!(sizes, [2, 2, 1]);
 }

@@ -6,10 +6,7 @@ use utoipa::ToSchema;
 
 use super::{blocking, error::ApiError, extract::Json, responses::JournalNotReadable};
 use crate::{
-    batch_journal::BatchJournals,
-    clock::{now_ms, rfc3339},
-    delivery::ExporterHandle,
-    exporters::ExporterSet,
+    batch_journal::BatchJournals, clock::rfc3339, delivery::ExporterHandle, exporters::ExporterSet,
     journal::ReadError,
 };
 
@@ -92,9 +89,8 @@ pub(super) async fn list_exporters(
     State(journals): State<BatchJournals>,
 ) -> Result<Json<ListExportersResponse>, ApiError> {
     let response = blocking(move || {
-        let now = now_ms();
         let exporters = exporters.list();
-        let views = exporters.iter().map(|exporter| view(exporter, now));
+        let views = exporters.iter().map(view);
         Ok::<_, ReadError>(ListExportersResponse {
             exporters: views.collect::<Result<_, _>>()?,
             removed: removed(&journals)?,
@@ -125,7 +121,7 @@ fn removed(journals: &BatchJournals) -> Result<Vec<RemovedExporterView>, ReadErr
     Ok(removed)
 }
 
-fn view(exporter: &ExporterHandle, now: i64) -> Result<ExporterView, ReadError> {
+fn view(exporter: &ExporterHandle) -> Result<ExporterView, ReadError> {
     let counts = exporter.counts()?;
     let status = exporter.status.view();
     let pending = counts.pending.max(0).cast_unsigned();
@@ -139,7 +135,7 @@ fn view(exporter: &ExporterHandle, now: i64) -> Result<ExporterView, ReadError> 
         dead_lettered: counts.dead_lettered,
         dropped: counts.dropped(),
         filtered: counts.filtered,
-        lag_seconds: status.lag(pending, now).as_secs_f64(),
+        lag_seconds: exporter.lag(pending).as_secs_f64(),
         last_error: status.last_error,
         last_success: status.last_success_ms.map(rfc3339),
     })

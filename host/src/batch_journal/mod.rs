@@ -18,7 +18,7 @@ use uuid::{Uuid, Version};
 
 use crate::{
     batch::{NewBatch, Seq, StoredBatch, codec},
-    clock::now_ms,
+    clock::{HostClock, now_ms},
     journal::{AppendError, Journal, NewRecord, ReadError, Receipt, Record},
 };
 use cache::BatchCache;
@@ -86,6 +86,12 @@ impl BatchJournal {
     #[must_use]
     pub fn backend(&self) -> &Arc<dyn Journal> {
         &self.backend
+    }
+
+    /// The clock that measures the age of batches.
+    #[must_use]
+    pub fn clock(&self) -> &HostClock {
+        self.backend.clock()
     }
 
     /// Accepts a batch. It is durable when this returns.
@@ -261,9 +267,9 @@ impl BatchJournal {
         let slowest = self.query(move |journal| {
             let backlogs = required.into_iter().filter_map(|name| {
                 let backlog = journal.backlog(&name).ok()??;
-                Some((backlog.oldest_accepted_ms?, name))
+                Some((journal.clock().age(backlog.oldest_accepted_ms?), name))
             });
-            Ok(backlogs.min().map(|(_, name)| name))
+            Ok(backlogs.max().map(|(_, name)| name))
         });
         slowest.await.ok().flatten()
     }

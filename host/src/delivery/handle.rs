@@ -1,6 +1,6 @@
 //! A running exporter as the API and the metrics see it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use delfin_plugin_api::Kind;
 use tokio::sync::{mpsc, oneshot};
@@ -72,6 +72,12 @@ impl ExporterHandle {
     pub fn backlog(&self) -> Result<Backlog, ReadError> {
         let backlog = self.journal.backend().backlog(&self.name)?;
         Ok(backlog.unwrap_or_default())
+    }
+
+    /// Age of its oldest pending batch; zero if no item is pending.
+    #[must_use]
+    pub fn lag(&self, pending: u64) -> Duration {
+        self.status.view().lag(pending, self.journal.clock())
     }
 
     /// Its dead letters.

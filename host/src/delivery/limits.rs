@@ -16,7 +16,6 @@ use super::{
 use crate::{
     batch::Seq,
     batch_journal::{BatchJournal, ReleaseRequest},
-    clock::{millis, now_ms},
     config::{DeadLetterConfig, OnFull, OnOverflow, QueueConfig},
     journal::{Backlog, DeadLetterLimits, Journal, ReadError},
 };
@@ -120,14 +119,14 @@ impl LimitChecker {
             (None, false) => (self.journal_max_age, JOURNAL_AGE),
             (None, true) => return,
         };
-        let since_ms = now_ms().saturating_sub(millis(max_age));
+        let age = |accepted_ms| self.journal.clock().age(accepted_ms);
         if backlog
             .oldest_accepted_ms
-            .is_none_or(|oldest| oldest >= since_ms)
+            .is_none_or(|oldest| age(oldest) <= max_age)
         {
             return;
         }
-        if let Some(end) = self.query(move |journal| journal.seq_since(since_ms)).await {
+        if let Some(end) = self.query(move |journal| journal.seq_within(max_age)).await {
             self.release_before(end, limit, sender).await;
         }
     }

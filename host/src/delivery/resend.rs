@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     alert::ActiveAlerts,
     batch::{Header, Seq, StoredBatch},
-    clock::{millis, now_ms},
+    clock::{HostClock, now_ms},
     plugin::{ExportRequest, RequestPart},
 };
 
@@ -33,6 +33,7 @@ pub struct Resend {
 /// When active alerts are resent to one exporter.
 pub(super) struct ResendSchedule {
     resend: Option<Resend>,
+    clock: HostClock,
     due: Instant,
     /// Requests of the current resend that are not sent yet.
     requests: Vec<ExportRequest>,
@@ -40,9 +41,10 @@ pub(super) struct ResendSchedule {
 
 impl ResendSchedule {
     /// The first resend is due at once: what the receiver has is unknown.
-    pub(super) fn new(resend: Option<Resend>) -> Self {
+    pub(super) fn new(resend: Option<Resend>, clock: HostClock) -> Self {
         Self {
             resend,
+            clock,
             due: Instant::now(),
             requests: Vec::new(),
         }
@@ -82,8 +84,8 @@ impl ResendSchedule {
     /// The rows of a batch that the receiver should still get; `None`: all rows.
     pub(super) fn wanted_rows(&self, batch: &StoredBatch) -> Option<Vec<u32>> {
         let resend = self.resend.as_ref()?;
-        let age_ms = now_ms().saturating_sub(batch.header.accepted_ms);
-        if age_ms < millis(resend.interval) || batch.header.origin == Origin::Replay {
+        let age = self.clock.age(batch.header.accepted_ms);
+        if age < resend.interval || batch.header.origin == Origin::Replay {
             return None;
         }
         // A batch that cannot be read here is refused by the plugin with a reason.
@@ -121,7 +123,7 @@ impl ResendSchedule {
         };
         self.due = Instant::now() + resend.interval;
         let now = now_ms();
-        let batches = resend.alerts.resend_batches(now, MAX_ROWS);
+        let batches = resend.alerts.resend_batches(&self.clock, MAX_ROWS);
         let requests = batches.into_iter().map(|batch| ExportRequest {
             arrow: batch.as_arrow().clone(),
             items: batch.items(),

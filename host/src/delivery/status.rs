@@ -9,7 +9,7 @@ use delfin_plugin_api::{Failure, Outcome};
 use serde::Serialize;
 
 use super::{circuit_breaker::Circuit, fill_rate::FillRate};
-use crate::clock::{from_millis, now_ms};
+use crate::clock::{HostClock, now_ms};
 
 /// State of an exporter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -89,9 +89,9 @@ pub const LATENCY_BOUNDS: [f64; 12] = [
 
 impl StatusView {
     /// Age of the oldest pending batch; zero if no item is pending.
-    pub(crate) fn lag(&self, pending: u64, now_ms: i64) -> Duration {
-        let oldest = self.oldest_pending_ms.filter(|_| pending > 0);
-        from_millis(oldest.map_or(0, |oldest_ms| now_ms - oldest_ms))
+    pub(super) fn lag(&self, pending: u64, clock: &HostClock) -> Duration {
+        let oldest_ms = self.oldest_pending_ms.filter(|_| pending > 0);
+        oldest_ms.map_or(Duration::ZERO, |oldest_ms| clock.age(oldest_ms))
     }
 
     pub(super) fn observe_circuit(&mut self, circuit: Circuit) {
@@ -210,18 +210,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lag_is_zero_without_pending_items_and_when_the_clock_was_set_back() {
-        let lag = |pending, oldest_pending_ms, now_ms| {
+    fn the_lag_is_zero_without_pending_items_and_never_sees_that_the_clock_was_set() {
+        let clock = HostClock::manual(1_000);
+        clock.pass(Duration::from_millis(2_500), 0);
+        let lag = |pending, oldest_pending_ms| {
             let view = StatusView {
                 oldest_pending_ms,
                 ..StatusView::default()
             };
-            view.lag(pending, now_ms)
+            view.lag(pending, &clock)
         };
-        assert_eq!(lag(0, Some(1_000), 3_500), Duration::ZERO);
-        assert_eq!(lag(1, None, 3_500), Duration::ZERO);
-        assert_eq!(lag(1, Some(1_000), 3_500), Duration::from_millis(2_500));
-        assert_eq!(lag(1, Some(5_000), 3_500), Duration::ZERO);
+        assert_eq!(lag(0, Some(1_000)), Duration::ZERO);
+        assert_eq!(lag(1, None), Duration::ZERO);
+        assert_eq!(lag(1, Some(1_000)), Duration::from_millis(2_500));
     }
 
     #[test]

@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::batch::Seq;
+use crate::clock::{ClockKeeper, HostClock};
 
 pub use commit::Commit;
 pub use commit_queue::CommitQueue;
@@ -114,9 +115,8 @@ pub trait Journal: DeadLetterStore {
     /// cursor is there, that many bytes can be deleted.
     fn seq_after_bytes(&self, bytes: u64) -> Result<Seq, ReadError>;
 
-    /// The first record that was accepted at or after a time, or the next record to
-    /// come. If the clock was set back, the result is near that record.
-    fn seq_since(&self, accepted_ms: i64) -> Result<Seq, ReadError>;
+    /// The first record that is at most so old, or the next record to come.
+    fn seq_within(&self, age: Duration) -> Result<Seq, ReadError>;
 
     /// The cursors of exporters by name, including those of exporters that are no
     /// longer configured.
@@ -126,6 +126,9 @@ pub trait Journal: DeadLetterStore {
     fn batch(&self, batch_id: Uuid) -> Result<Option<BatchInfo>, ReadError>;
 
     fn stats(&self) -> Result<JournalStats, ReadError>;
+
+    /// The clock that measures the age of the times that the journal holds.
+    fn clock(&self) -> &HostClock;
 
     /// The sequence number of the newest record. It changes after each transaction
     /// that appended records.
@@ -190,6 +193,7 @@ pub struct JournalLimits {
 pub struct Journals {
     pub performance: Arc<dyn Journal>,
     pub alerts: Arc<dyn Journal>,
+    _clock: ClockKeeper,
     _lock: lock::StateLock,
 }
 
@@ -213,13 +217,12 @@ pub fn open(state_dir: &Path, limits: &JournalLimits) -> Result<Journals, OpenEr
         max_bytes: limits.max_bytes - alerts.max_bytes,
         ..limits.clone()
     };
+    let (clock, keeper) = HostClock::open(&state_dir.join("clock.json"));
+    let journal = |name, limits| sqlite::SqliteJournal::open(state_dir, name, limits, &clock);
     let journals = Journals {
-        alerts: Arc::new(sqlite::SqliteJournal::open(state_dir, "alerts", alerts)?),
-        performance: Arc::new(sqlite::SqliteJournal::open(
-            state_dir,
-            "performance",
-            performance,
-        )?),
+        alerts: Arc::new(journal("alerts", alerts)?),
+        performance: Arc::new(journal("performance", performance)?),
+        _clock: keeper,
         _lock: lock,
     };
     // A new file survives a crash only if its folder was synced too.

@@ -120,7 +120,8 @@ fn a_million_series(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let address = port.address()?;
     let shown = Arc::new(CurrentPage::default());
     shown.set(latest.page());
-    let _server = PageServer::start(port, &config, shown, &quiet_host("bench", &folder))?;
+    let host = quiet_host("bench", &folder);
+    let _server = PageServer::start(port, &config, shown, latest.clock(), &host)?;
     for (name, header) in [("plain", ""), ("gzip", "accept-encoding: gzip\r\n")] {
         scrape(address, name, header)?;
     }

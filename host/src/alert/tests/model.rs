@@ -3,12 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    time::Duration,
 };
 
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{AlertRow, Host, MANY, fault};
+use crate::clock::{HostClock, millis, now_ms};
 
 const STORAGES: [&str; 2] = ["s", "t"];
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
@@ -135,7 +137,8 @@ proptest! {
         prop_assert_eq!(own.len(), model.recoveries.len(), "each once");
         let own: BTreeMap<_, _> = own.into_iter().collect();
         prop_assert_eq!(own, model.recoveries);
-        let again: BTreeSet<_> = host.alerts.resend_batches(i64::MAX, MANY).iter()
+        let later = HostClock::manual(now_ms() + millis(Duration::from_hours(1)));
+        let again: BTreeSet<_> = host.alerts.resend_batches(&later, MANY).iter()
             .flat_map(|batch| batch.alerts().map(|a| (a.storage_id().unwrap().to_owned(),
                                                        a.alert_name().unwrap().to_owned())).collect::<Vec<_>>())
             .collect();

@@ -10,7 +10,6 @@ use prometheus_client::{
 use super::family::FamilyWriter;
 use crate::{
     batch_journal::{BatchJournal, BatchJournals},
-    clock::now_ms,
     journal::JournalStats,
 };
 
@@ -20,6 +19,8 @@ pub(super) struct JournalCollector(pub(super) BatchJournals);
 impl Collector for JournalCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let journals = [&self.0.performance, &self.0.alerts].into_iter();
+        let clock = self.0.performance.clock();
+        let age_seconds = |oldest_ms| clock.age(oldest_ms).as_secs_f64();
         let mut page = JournalTable {
             page: FamilyWriter::new(encoder),
             journals: journals.filter_map(|journal| read(journal)).collect(),
@@ -47,7 +48,7 @@ impl Collector for JournalCollector {
         page.gauge(
             "journal_oldest_record_age_seconds",
             "Age of the oldest record; 0 without records.",
-            |s| Some(age_seconds(s)),
+            |s| Some(s.oldest_accepted_ms.map_or(0.0, age_seconds)),
         )?;
         page.counter(
             "journal_commits",
@@ -112,11 +113,4 @@ fn read(journal: &BatchJournal) -> Option<(&'static str, JournalStats)> {
         log::debug!(kind:% = journal.kind(); "cannot read the metrics of a journal: {error}");
     });
     Some((journal.kind().as_str(), stats.ok()?))
-}
-
-fn age_seconds(stats: &JournalStats) -> f64 {
-    let age_ms = stats
-        .oldest_accepted_ms
-        .map_or(0, |oldest| now_ms() - oldest);
-    age_ms.max(0) as f64 / 1000.0
 }

@@ -79,7 +79,7 @@ impl Outbox {
             plugin_version: plugin.map_or_else(|_| String::new(), |plugin| plugin.version.clone()),
             reporter,
             reader: JournalReader::new(&parts.journal, &config.name, config.start_from),
-            window: Window::new(parts.cursor.clone()),
+            window: Window::new(parts.cursor.clone(), parts.journal.clock().clone()),
             opened_dead_letters: false,
             has_progressed: false,
         }

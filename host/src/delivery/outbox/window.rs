@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     batch::{Seq, StoredBatch},
-    clock::{from_millis, now_ms},
+    clock::{HostClock, now_ms},
     config::DeliveryOrder,
     journal::{Commit, Cursor, Position},
 };
@@ -86,12 +86,15 @@ pub(super) struct Window {
     next: Seq,
     /// What the cursor says of records that are not read yet.
     cursor: Cursor,
+    /// Measures the age of batches.
+    clock: HostClock,
 }
 
 impl Window {
     /// Starts at a cursor.
-    pub(super) fn new(cursor: Cursor) -> Self {
+    pub(super) fn new(cursor: Cursor, clock: HostClock) -> Self {
         Self {
+            clock,
             batches: VecDeque::new(),
             groups: BTreeMap::new(),
             last_group: 0,
@@ -106,7 +109,7 @@ impl Window {
         // taken for one of a later group.
         *self = Self {
             last_group: self.last_group,
-            ..Self::new(cursor)
+            ..Self::new(cursor, self.clock.clone())
         };
     }
 
@@ -383,8 +386,8 @@ impl Window {
         size: RequestSize,
         linger: Duration,
     ) -> Option<Instant> {
-        let age_ms = now_ms().saturating_sub(self.batches[at].stored().header.accepted_ms);
-        let left = linger.checked_sub(from_millis(age_ms))?;
+        let accepted_ms = self.batches[at].stored().header.accepted_ms;
+        let left = linger.checked_sub(self.clock.age(accepted_ms))?;
         let lingers = !left.is_zero() && self.unsent().is_below(size);
         lingers.then(|| now + left)
     }

@@ -49,7 +49,7 @@ impl Setup {
             runtime,
             journal,
             alerts,
-            schedule: ResendSchedule::new(Some(resend)),
+            schedule: ResendSchedule::new(Some(resend), HostClock::new()),
             _phase: phase,
             _journals: journals,
             _folder: folder,
@@ -136,7 +136,7 @@ fn replayed_rows_are_sent() {
 #[test]
 fn an_exporter_without_resend_gets_every_row() {
     let mut setup = Setup::new();
-    setup.schedule = ResendSchedule::new(None);
+    setup.schedule = ResendSchedule::new(None, HostClock::new());
     let first = setup.accept(&[("fan", "Fault")], INTERVAL);
     setup.accept(&[("fan", "Recovery")], INTERVAL);
     assert_eq!(setup.wanted(first), (names(&["fan"]), 0));

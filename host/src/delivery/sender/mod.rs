@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     batch::Seq,
-    clock::{from_millis, millis, now_ms},
+    clock::HostClock,
     config::ExporterConfig,
     journal::DeadLetterId,
     plugin::{CallResult, ExportRequest},
@@ -77,6 +77,8 @@ pub(super) struct Sender {
     pacing: Pacing,
     replay: DeadLetterReplay,
     resend: ResendSchedule,
+    /// Measures the age of batches and of their first attempt.
+    clock: HostClock,
 }
 
 impl RequestPayload {
@@ -107,13 +109,15 @@ impl Sender {
     pub(super) fn new(parts: &DeliveryParts, reporter: Reporter) -> Self {
         let plugin = parts.plugin.as_ref().ok();
         let max_points = plugin.and_then(|plugin| plugin.max_points);
+        let clock = parts.journal.clock().clone();
         Self {
             config: parts.config.clone(),
             outbox: Outbox::new(parts, reporter.clone()),
             pacing: Pacing::new(&parts.config, max_points),
             replay: DeadLetterReplay::new(),
-            resend: ResendSchedule::new(parts.resend.clone()),
+            resend: ResendSchedule::new(parts.resend.clone(), clock.clone()),
             reporter,
+            clock,
         }
     }
 
@@ -374,8 +378,8 @@ impl Sender {
             .iter()
             .any(|(_, result)| *result == RowResult::Delivered)
         {
-            let age_ms = now_ms().saturating_sub(selection.accepted_ms());
-            self.reporter.status().delivered(from_millis(age_ms));
+            let age = self.clock.age(selection.accepted_ms());
+            self.reporter.status().delivered(age);
         }
         self.outbox.commit_rows(selection, results).await;
         health
@@ -391,8 +395,8 @@ impl Sender {
     ) {
         let until = self.on_unavailable(outcome, selection.attempt, after);
         let max_elapsed = self.config.retry.max_elapsed_time;
-        let elapsed_ms = now_ms().saturating_sub(selection.first_attempt_ms);
-        if max_elapsed.is_zero() || elapsed_ms < millis(max_elapsed) {
+        let elapsed = self.clock.age(selection.first_attempt_ms);
+        if max_elapsed.is_zero() || elapsed < max_elapsed {
             return self.outbox.postpone(selection.group, until);
         }
         let error = action::text(outcome);

@@ -144,7 +144,7 @@ impl Host {
 
 fn open(folder: &Path) -> SqliteJournal {
     let limits = JournalLimits::unlimited();
-    SqliteJournal::open(folder, "alerts", limits).unwrap()
+    SqliteJournal::open(folder, "alerts", limits, &HostClock::new()).unwrap()
 }
 
 fn acknowledged_by(journal: &SqliteJournal) -> Acknowledged {

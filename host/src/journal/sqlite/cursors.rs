@@ -7,7 +7,7 @@ use super::super::error::CursorError;
 use super::counts;
 use super::seek;
 use super::transaction::WriteTransaction;
-use crate::{batch::Seq, clock::millis};
+use crate::batch::Seq;
 
 /// The columns that [`from_row`] reads.
 const COLUMNS: &str = "exporter, next_seq, next_row, next_items, created_ms, last_success_ms, \
@@ -36,8 +36,8 @@ fn create(tx: &WriteTransaction<'_>, exporter: &str, start: StartFrom) -> rusqli
         StartFrom::Now => ("now", Seq(tx.head + 1)),
         StartFrom::Earliest => ("earliest", seek::oldest(tx.connection)?),
         StartFrom::Ago(time) => {
-            let since_ms = tx.now_ms.saturating_sub(millis(time));
-            ("ago", seek::seq_since(tx.connection, since_ms)?)
+            let seq = seek::seq_within(tx.connection, tx.rules.clock, time)?;
+            ("ago", seq)
         }
     };
     tx.connection
@@ -167,13 +167,17 @@ pub(super) fn remove(tx: &mut WriteTransaction<'_>, exporter: &str) -> rusqlite:
 
 /// Removes the cursors that have been unused for too long.
 pub(super) fn remove_orphans(tx: &mut WriteTransaction<'_>) -> rusqlite::Result<()> {
-    let until_ms = tx.now_ms.saturating_sub(millis(tx.limits.orphan_ttl));
-    let orphans: Vec<String> = tx
+    let unused: Vec<(String, i64)> = tx
         .connection
-        .prepare_cached("SELECT exporter FROM cursors WHERE unused_since_ms <= ?1")?
-        .query_map([until_ms], |row| row.get(0))?
+        .prepare_cached(
+            "SELECT exporter, unused_since_ms FROM cursors WHERE unused_since_ms IS NOT NULL",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    for exporter in orphans {
+    for (exporter, since_ms) in unused {
+        if tx.rules.clock.age(since_ms) < tx.rules.limits.orphan_ttl {
+            continue;
+        }
         tx.write_cursors()?;
         let pending = counts::counts(tx.connection, &exporter)?.map_or(0, |counts| counts.pending);
         remove(tx, &exporter)?;

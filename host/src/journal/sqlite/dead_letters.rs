@@ -9,10 +9,7 @@ use super::super::dead_letters::{
 };
 use super::read::origin;
 use super::transaction::WriteTransaction;
-use crate::{
-    batch::{Header, Seq},
-    clock::millis,
-};
+use crate::batch::{Header, Seq};
 
 /// The columns that [`from_row`] reads. A payload follows, or an empty one in lists.
 const COLUMNS: &str = "id, exporter, plugin_version, batch_id, seq, first_row, rows, items, origin, storage_id, \
@@ -164,7 +161,7 @@ pub(super) fn trim(
     exporter: &str,
     limits: &DeadLetterLimits,
 ) -> rusqlite::Result<DeadLetterCount> {
-    let until_ms = tx.now_ms.saturating_sub(millis(limits.max_age));
+    let too_old = serde_json::json!(tx.rules.clock.older_than(limits.max_age)).to_string();
     // `bytes_from` is the size of a dead letter and of all newer ones. It exceeds the
     // limit for exactly those that must go so that the rest fits. Dead letters in
     // replay count in that sum, and stay.
@@ -173,11 +170,14 @@ pub(super) fn trim(
              SELECT id FROM (
                  SELECT id, replayed_ms, last_ms, sum(bytes) OVER (ORDER BY id DESC) AS bytes_from
                  FROM dead_letters WHERE exporter = ?1
-             ) WHERE replayed_ms IS NULL AND (bytes_from > ?2 OR last_ms < ?3)
+             ) WHERE replayed_ms IS NULL AND (bytes_from > ?2 OR EXISTS (
+                 SELECT 1 FROM json_each(?3) AS age
+                 WHERE last_ms >= age.value ->> 0 AND last_ms < age.value ->> 1
+             ))
          ) RETURNING items, bytes",
     )?;
     let max_bytes = i64::try_from(limits.max_bytes).unwrap_or(i64::MAX);
-    count_deleted(delete, params![exporter, max_bytes, until_ms])
+    count_deleted(delete, params![exporter, max_bytes, too_old])
 }
 
 /// The items of an exporter's dead letter; `None` unless it is in replay.

@@ -20,6 +20,7 @@ mod queue;
 mod read;
 mod readers;
 mod reply;
+mod rules;
 mod salvage;
 mod seek;
 mod transaction;
@@ -55,6 +56,7 @@ use super::error::{AppendError, CursorError, OpenError, ReadError};
 use super::record::{BatchInfo, NewRecord, Receipt, Record};
 use super::{Durable, Journal, JournalLimits, JournalStats};
 use crate::batch::Seq;
+use crate::clock::HostClock;
 use crate::sqlite::FailureKind;
 use change::change;
 use command::WriterCommand;
@@ -82,6 +84,7 @@ impl SqliteJournal {
         folder: &Path,
         journal: &str,
         limits: JournalLimits,
+        clock: &HostClock,
     ) -> Result<Self, OpenError> {
         let path = folder.join(format!("{journal}.db"));
         let shared = WriterState {
@@ -89,6 +92,7 @@ impl SqliteJournal {
             head: Arc::new(watch::Sender::new(Seq(0))),
             commits: Arc::new(watch::Sender::new(0)),
             activity: Arc::default(),
+            clock: clock.clone(),
         };
         let max_bytes = limits.max_bytes;
         let space = DiskSpace::new(folder, journal, limits.min_free_bytes);
@@ -248,8 +252,8 @@ impl Journal for SqliteJournal {
         self.query(|tx| seek::seq_after_bytes(tx, bytes))
     }
 
-    fn seq_since(&self, accepted_ms: i64) -> Result<Seq, ReadError> {
-        self.query(|tx| seek::seq_since(tx, accepted_ms))
+    fn seq_within(&self, age: Duration) -> Result<Seq, ReadError> {
+        self.query(|tx| seek::seq_within(tx, &self.shared.clock, age))
     }
 
     fn cursors(&self) -> Result<Vec<Cursor>, ReadError> {
@@ -278,6 +282,10 @@ impl Journal for SqliteJournal {
             free_disk_bytes: disk_space::free_bytes(&self.folder),
             ..activity
         })
+    }
+
+    fn clock(&self) -> &HostClock {
+        &self.shared.clock
     }
 
     fn head(&self) -> watch::Receiver<Seq> {

@@ -406,8 +406,10 @@ impl JournalAndModel {
     fn reopen(&mut self) {
         self.journal = None;
         let limits = JournalLimits::unlimited();
-        self.journal =
-            Some(SqliteJournal::open(self.folder.path(), "performance", limits).unwrap());
+        self.journal = Some(
+            SqliteJournal::open(self.folder.path(), "performance", limits, &HostClock::new())
+                .unwrap(),
+        );
     }
 
     fn crash(&mut self) {

@@ -2,10 +2,12 @@
 //!
 //! A record that a cursor has still to pass is never deleted here.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 
-use super::super::JournalLimits;
-use crate::clock::millis;
+use super::rules::JournalRules;
+use crate::clock::HostClock;
 
 // Limits of one transaction, so that appends do not wait long for deletes.
 const MAX_RECORDS: u64 = 1024;
@@ -15,7 +17,7 @@ const MAX_VACUUM_PAGES: u64 = 1024;
 /// Free pages that stay in the file for the next records.
 const SPARE_PAGES: u64 = 4096;
 /// How long an idempotency key is remembered.
-const KEY_TTL_MS: i64 = 24 * 60 * 60 * 1000;
+const KEY_TTL: Duration = Duration::from_hours(24);
 
 /// Why records are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +46,7 @@ pub(super) struct PruneResult {
 /// records for `max_age`, for the first exporter to come.
 pub(super) fn prune(
     connection: &Connection,
-    limits: &JournalLimits,
-    now_ms: i64,
+    rules: JournalRules<'_>,
     reason: PruneReason,
 ) -> rusqlite::Result<PruneResult> {
     let (needed_from, has_exporter): (Option<u64>, bool) = connection
@@ -54,13 +55,14 @@ pub(super) fn prune(
         )?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let keep = match (has_exporter, reason) {
-        (true, PruneReason::DiskSpace) => 0,
+        (true, PruneReason::DiskSpace) => Duration::ZERO,
         (true, PruneReason::Age | PruneReason::Room { .. }) => {
-            millis(limits.retention.min(limits.max_age))
+            rules.limits.retention.min(rules.limits.max_age)
         }
-        (false, _) => millis(limits.max_age),
+        (false, _) => rules.limits.max_age,
     };
-    let (last, pruned) = select(connection, needed_from, now_ms.saturating_sub(keep), reason)?;
+    let is_due = |accepted_ms| rules.clock.age(accepted_ms) >= keep;
+    let (last, pruned) = select(connection, needed_from, is_due, reason)?;
     if pruned.records > 0 {
         connection
             .prepare_cached("DELETE FROM batches WHERE seq <= ?1")?
@@ -72,10 +74,13 @@ pub(super) fn prune(
 }
 
 /// Deletes idempotency keys that no client sends again.
-pub(super) fn forget_keys(connection: &Connection, now_ms: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM idempotency_keys WHERE accepted_ms < ?1")?
-        .execute([now_ms.saturating_sub(KEY_TTL_MS)])?;
+pub(super) fn forget_keys(connection: &Connection, clock: &HostClock) -> rusqlite::Result<()> {
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM idempotency_keys WHERE accepted_ms >= ?1 AND accepted_ms < ?2",
+    )?;
+    for range in clock.older_than(KEY_TTL) {
+        delete.execute(range)?;
+    }
     Ok(())
 }
 
@@ -87,7 +92,7 @@ pub(super) fn forget_keys(connection: &Connection, now_ms: i64) -> rusqlite::Res
 fn select(
     connection: &Connection,
     needed_from: Option<u64>,
-    accepted_until_ms: i64,
+    is_due: impl Fn(i64) -> bool,
     reason: PruneReason,
 ) -> rusqlite::Result<(u64, PruneResult)> {
     let mut records = connection.prepare_cached(
@@ -100,7 +105,7 @@ fn select(
         PruneReason::Age | PruneReason::DiskSpace => 0,
     };
     while let Some(record) = records.next()? {
-        let due = record.get::<_, i64>(1)? <= accepted_until_ms;
+        let due = is_due(record.get(1)?);
         let enough = pruned.records >= MAX_RECORDS || bytes >= MAX_BYTES;
         if wanted_bytes == 0 && (enough || !due) {
             pruned.more = due;

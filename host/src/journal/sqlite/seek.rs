@@ -1,9 +1,12 @@
 //! Finds a record by its age, or by the bytes before it.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension};
 
 use super::numbering;
 use crate::batch::Seq;
+use crate::clock::HostClock;
 
 /// The oldest record; the next one to come if the journal holds none.
 pub(super) fn oldest(connection: &Connection) -> rusqlite::Result<Seq> {
@@ -16,6 +19,16 @@ pub(super) fn oldest(connection: &Connection) -> rusqlite::Result<Seq> {
     }
 }
 
+/// The first record that is at most so old; the next one to come if there is no such
+/// record. An age does not see that the clock was set.
+pub(super) fn seq_within(
+    connection: &Connection,
+    clock: &HostClock,
+    age: Duration,
+) -> rusqlite::Result<Seq> {
+    first_accepted(connection, |accepted_ms| clock.age(accepted_ms) <= age)
+}
+
 /// The first record that was accepted at or after a time; the next one to come if
 /// there is no such record.
 ///
@@ -24,11 +37,16 @@ pub(super) fn oldest(connection: &Connection) -> rusqlite::Result<Seq> {
 /// either side of the step. A scan of all records would be exact, and would read a
 /// full journal for a replay that starts a few minutes too early or too late.
 pub(super) fn seq_since(connection: &Connection, accepted_ms: i64) -> rusqlite::Result<Seq> {
+    first_accepted(connection, |found_ms| found_ms >= accepted_ms)
+}
+
+/// The first record whose time matches.
+fn first_accepted(connection: &Connection, matches: impl Fn(i64) -> bool) -> rusqlite::Result<Seq> {
     let mut accepted =
         connection.prepare_cached("SELECT accepted_ms FROM batches WHERE seq = ?1")?;
     partition_point(connection, |seq| {
         let found: Option<i64> = accepted.query_row([seq], |row| row.get(0)).optional()?;
-        Ok(found.is_some_and(|found| found >= accepted_ms))
+        Ok(found.is_some_and(&matches))
     })
 }
 

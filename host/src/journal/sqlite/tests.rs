@@ -39,8 +39,15 @@ impl TestJournal {
 
     pub(super) fn reopen(&mut self) {
         self.journal = None;
-        self.journal =
-            Some(SqliteJournal::open(self.folder.path(), "alerts", self.limits.clone()).unwrap());
+        self.journal = Some(
+            SqliteJournal::open(
+                self.folder.path(),
+                "alerts",
+                self.limits.clone(),
+                &HostClock::new(),
+            )
+            .unwrap(),
+        );
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -920,7 +927,7 @@ fn a_file_of_a_newer_host_is_refused_in_one_line() {
         .unwrap()
         .pragma_update(None, "user_version", 2)
         .unwrap();
-    let error = SqliteJournal::open(journal.folder.path(), "alerts", limits())
+    let error = SqliteJournal::open(journal.folder.path(), "alerts", limits(), &HostClock::new())
         .err()
         .unwrap()
         .to_string();
@@ -950,7 +957,7 @@ fn a_database_of_another_program_is_refused_and_not_changed() {
         .execute_batch("CREATE TABLE recipes (name TEXT)")
         .unwrap();
     let before = fs::read(&path).unwrap();
-    let error = SqliteJournal::open(folder.path(), "alerts", limits())
+    let error = SqliteJournal::open(folder.path(), "alerts", limits(), &HostClock::new())
         .err()
         .unwrap();
     assert!(

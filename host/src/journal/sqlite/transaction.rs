@@ -5,12 +5,12 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::super::JournalLimits;
 use super::super::error::AppendError;
 use super::cursor_update::CursorUpdates;
 use super::disk_space::DiskSpace;
 use super::numbering;
 use super::prune::{self, PruneReason};
+use super::rules::JournalRules;
 use crate::clock::now_ms;
 
 /// What a transaction changed.
@@ -33,7 +33,7 @@ pub(super) struct TransactionSummary {
 
 pub(super) struct WriteTransaction<'a> {
     pub(super) connection: &'a Connection,
-    pub(super) limits: &'a JournalLimits,
+    pub(super) rules: JournalRules<'a>,
     pub(super) now_ms: i64,
     /// The sequence number of the newest record.
     pub(super) head: u64,
@@ -51,7 +51,7 @@ pub(super) struct WriteTransaction<'a> {
 impl<'a> WriteTransaction<'a> {
     pub(super) fn start(
         connection: &'a Connection,
-        limits: &'a JournalLimits,
+        rules: JournalRules<'a>,
         space: &'a mut DiskSpace,
     ) -> rusqlite::Result<Self> {
         let (items, bytes) = connection
@@ -59,7 +59,7 @@ impl<'a> WriteTransaction<'a> {
             .query_row([], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?)))?;
         Ok(Self {
             connection,
-            limits,
+            rules,
             now_ms: now_ms(),
             head: numbering::head(connection)?,
             appended_items: items,
@@ -103,7 +103,7 @@ impl<'a> WriteTransaction<'a> {
             PruneReason::Age
         };
         self.prune(reason)?;
-        prune::forget_keys(self.connection, self.now_ms)
+        prune::forget_keys(self.connection, self.rules.clock)
     }
 
     /// Writes what the commands have left in memory. The transaction can be
@@ -138,7 +138,7 @@ impl<'a> WriteTransaction<'a> {
         }
         if !self.fits(bytes) && self.may_make_room {
             self.prune(PruneReason::Room {
-                bytes: (self.held_bytes + bytes).saturating_sub(self.limits.max_bytes),
+                bytes: (self.held_bytes + bytes).saturating_sub(self.rules.limits.max_bytes),
             })?;
             self.may_make_room = self.fits(bytes);
         }
@@ -147,14 +147,14 @@ impl<'a> WriteTransaction<'a> {
         }
         Ok(Err(AppendError::Full {
             held_bytes: self.held_bytes,
-            max_bytes: self.limits.max_bytes,
+            max_bytes: self.rules.limits.max_bytes,
             required_by: None,
         }))
     }
 
     fn prune(&mut self, reason: PruneReason) -> rusqlite::Result<()> {
         self.write_cursors()?;
-        let pruned = prune::prune(self.connection, self.limits, self.now_ms, reason)?;
+        let pruned = prune::prune(self.connection, self.rules, reason)?;
         self.summary.pruned += pruned.records;
         self.summary.more_to_prune = pruned.more;
         self.summary.shrunk |= pruned.shrunk && reason == PruneReason::DiskSpace;
@@ -163,7 +163,7 @@ impl<'a> WriteTransaction<'a> {
     }
 
     const fn fits(&self, bytes: u64) -> bool {
-        self.held_bytes.saturating_add(bytes) <= self.limits.max_bytes
+        self.held_bytes.saturating_add(bytes) <= self.rules.limits.max_bytes
     }
 }
 

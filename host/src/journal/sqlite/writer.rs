@@ -21,8 +21,10 @@ use super::file;
 use super::numbering;
 use super::queue::{CommandGroup, CommandQueue};
 use super::readers::ReaderPool;
+use super::rules::JournalRules;
 use super::transaction::{TransactionSummary, WriteTransaction};
 use crate::batch::Seq;
+use crate::clock::HostClock;
 use crate::sqlite::FailureKind;
 
 #[cfg(test)]
@@ -44,6 +46,7 @@ pub(super) struct WriterState {
     pub(super) commits: Arc<watch::Sender<u64>>,
     /// Activity only; what the journal holds is in the file.
     pub(super) activity: Arc<Mutex<JournalStats>>,
+    pub(super) clock: HostClock,
 }
 
 pub(super) struct JournalWriter {
@@ -227,8 +230,12 @@ impl JournalWriter {
             (true, false) => Cleanup::Records,
             (true, true) => Cleanup::RecordsAndCursors,
         };
-        let summary = transact(connection, &self.limits, &mut self.space, commands, cleanup)
-            .inspect_err(|_| {
+        let rules = JournalRules {
+            limits: &self.limits,
+            clock: &self.shared.clock,
+        };
+        let summary =
+            transact(connection, rules, &mut self.space, commands, cleanup).inspect_err(|_| {
                 self.cleaned_up = Some(started);
                 record(&self.shared, |stats| stats.failed_transactions += 1);
             })?;
@@ -373,13 +380,13 @@ impl JournalWriter {
 
 fn transact(
     connection: &mut Connection,
-    limits: &JournalLimits,
+    rules: JournalRules<'_>,
     space: &mut DiskSpace,
     commands: &mut [WriterCommand],
     cleanup: Cleanup,
 ) -> rusqlite::Result<TransactionSummary> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut tx = WriteTransaction::start(&transaction, limits, space)?;
+    let mut tx = WriteTransaction::start(&transaction, rules, space)?;
     for command in commands {
         command.run(&mut tx)?;
     }

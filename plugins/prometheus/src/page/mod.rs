@@ -56,7 +56,8 @@ impl Exporter for PerformanceExporterPrometheus {
                 "the password of the scrape page is sent unencrypted (set `tls_certificate` and `tls_key`)"
             );
         }
-        let server = PageServer::start(listener, &config, Arc::clone(&current), host)?;
+        let clock = samples.clock();
+        let server = PageServer::start(listener, &config, Arc::clone(&current), clock, host)?;
         Ok(Self {
             running: Some(RunningPage {
                 samples,
@@ -70,17 +71,19 @@ impl Exporter for PerformanceExporterPrometheus {
         let Some(running) = &mut self.running else {
             return Err(Failure::fatal("the scrape page is closed"));
         };
-        running.samples.add_batch(batch, now_ms());
+        let now = running.samples.clock().now_ms();
+        running.samples.add_batch(batch, now);
         running.current.set(running.samples.page());
         log::debug!(series = batch.rows(), points = batch.items(); "batch added to the page");
         Ok(())
     }
 
     fn tick(&mut self, _: &Context<'_>) -> Outcome {
-        if let Some(running) = &mut self.running
-            && running.samples.maintain(now_ms())
-        {
-            running.current.set(running.samples.page());
+        if let Some(running) = &mut self.running {
+            let now = running.samples.clock().now_ms();
+            if running.samples.maintain(now) {
+                running.current.set(running.samples.page());
+            }
         }
         Ok(())
     }

@@ -258,6 +258,20 @@ fn a_series_that_expired_while_the_host_was_down_is_not_restored() {
 }
 
 #[test]
+fn an_expired_series_does_not_return_when_the_clock_was_set_back() {
+    let folder = TempDir::new().unwrap();
+    let mut latest = open(folder.path());
+    latest.add_batch(&sample::performance(10, 1), NOW);
+    latest.add_batch(&sample::performance(1, 1), NOW + EXPIRATION + 1);
+    let before = shown(&latest, NOW + EXPIRATION + 1);
+    assert_eq!(before.matches("\nvolume_").count(), 1, "{before}");
+    let again = LatestSamples::open(folder.path(), EXPIRATION, NOW - 10 * EXPIRATION);
+    let now = again.clock().now_ms();
+    assert_eq!(shown(&again, now), before);
+    assert_eq!(shown(&again, now + EXPIRATION + 1), "");
+}
+
+#[test]
 fn frames_before_a_damaged_one_are_restored() {
     let folder = TempDir::new().unwrap();
     let mut latest = open(folder.path());

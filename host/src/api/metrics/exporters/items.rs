@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use super::{ExporterSample, ExporterTable, JournalSample};
-use crate::{clock::now_ms, delivery::LIMITS};
+use crate::delivery::LIMITS;
 
 impl ExporterTable<'_, '_> {
     pub(super) fn pending(&mut self) -> fmt::Result {
@@ -112,5 +112,5 @@ fn time_to_full_seconds(sample: &ExporterSample<'_>) -> f64 {
 
 fn lag_seconds(sample: &ExporterSample<'_>, journal: &JournalSample) -> f64 {
     let pending = journal.counts.pending.max(0).cast_unsigned();
-    sample.status.lag(pending, now_ms()).as_secs_f64()
+    sample.exporter.lag(pending).as_secs_f64()
 }

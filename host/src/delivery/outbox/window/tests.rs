@@ -42,7 +42,10 @@ fn record(seq: u64, storage: Option<u8>, points: &[usize]) -> Arc<StoredBatch> {
 }
 
 fn window(next: u64) -> Window {
-    Window::new(cursor(Position::at(Seq(next)), Vec::new()))
+    Window::new(
+        cursor(Position::at(Seq(next)), Vec::new()),
+        HostClock::new(),
+    )
 }
 
 fn cursor(next: Position, ahead: Vec<RowSpan>) -> Cursor {
@@ -156,7 +159,7 @@ fn a_restart_continues_at_the_cursor() {
         rows: 1,
         items: 2,
     };
-    let mut window = Window::new(cursor(next, vec![ahead]));
+    let mut window = Window::new(cursor(next, vec![ahead]), HostClock::new());
     assert_eq!(window.position(), next);
     window.push(record(1, Some(1), &[2, 2, 2, 2]), None);
     assert_eq!(window.position(), next);

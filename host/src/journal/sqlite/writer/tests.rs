@@ -19,6 +19,8 @@ use super::super::change::change;
 use super::super::reply::PendingReply;
 use super::*;
 
+mod age;
+
 type Reply<T, E> = oneshot::Receiver<Result<T, E>>;
 
 struct Bench {
@@ -35,6 +37,7 @@ impl Bench {
             head: Arc::new(watch::Sender::new(Seq(0))),
             commits: Arc::new(watch::Sender::new(0)),
             activity: Arc::default(),
+            clock: HostClock::new(),
         };
         let limits = JournalLimits {
             max_commit_delay: JournalLimits::MAX_COMMIT_DELAY,

@@ -20,10 +20,7 @@ use std::{
     time::Duration,
 };
 
-use delfin_plugin_api::{
-    Host, log,
-    time::{millis, now_ms},
-};
+use delfin_plugin_api::{Host, log, time::millis};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
@@ -48,7 +45,11 @@ use self::{
     body::PageBody,
     render::{PageRenderer, RenderOptions},
 };
-use super::{config::PageConfig, outcome::ServerError, state::PageSnapshot};
+use super::{
+    config::PageConfig,
+    outcome::ServerError,
+    state::{PageClock, PageSnapshot},
+};
 
 /// Further connections wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 64;
@@ -116,6 +117,7 @@ impl PageServer {
         listener: PageListener,
         config: &PageConfig,
         current: Arc<CurrentPage>,
+        clock: PageClock,
         host: &Host,
     ) -> Result<Self, ServerError> {
         let runtime = Builder::new_multi_thread()
@@ -134,6 +136,7 @@ impl PageServer {
             auth: config.login.as_ref().map(BasicAuth::new),
             expiration_ms: millis(config.metric_expiration),
             send_timestamps: config.send_timestamps,
+            clock,
             host: host.clone(),
         };
         runtime.spawn(accept(accepting, listener.tls, Arc::new(service)));
@@ -158,6 +161,7 @@ struct PageService {
     auth: Option<BasicAuth>,
     expiration_ms: i64,
     send_timestamps: bool,
+    clock: PageClock,
     host: Host,
 }
 
@@ -252,7 +256,7 @@ impl PageService {
             format: negotiate::format(headers),
             send_timestamps: self.send_timestamps,
             expiration_ms: self.expiration_ms,
-            now: now_ms(),
+            now: self.clock.now_ms(),
         };
         let gzip = negotiate::gzip(headers);
         let renderer = PageRenderer::new(self.current.get(), options);

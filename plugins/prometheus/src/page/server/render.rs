@@ -23,7 +23,7 @@ pub struct RenderOptions {
     pub format: PageFormat,
     pub send_timestamps: bool,
     pub expiration_ms: i64,
-    /// The time of the scrape, in milliseconds since the Unix epoch.
+    /// The time of the scrape, as samples have their time of arrival.
     pub now: i64,
 }
 

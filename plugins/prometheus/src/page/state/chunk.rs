@@ -23,7 +23,7 @@ pub struct LatestSample {
     pub value: f64,
     /// Time of measurement, in milliseconds since the Unix epoch.
     pub time: i64,
-    /// Time of arrival, in milliseconds since the Unix epoch.
+    /// Time of arrival, from [`PageClock`](super::PageClock).
     pub seen: i64,
 }
 

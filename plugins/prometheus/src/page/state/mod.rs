@@ -5,6 +5,7 @@
 //! written, the page stays complete; the error is logged and writing is retried.
 
 mod chunk;
+mod clock;
 mod file;
 mod store;
 
@@ -18,6 +19,7 @@ use delfin_plugin_api::{PerformanceBatch, Series, log};
 
 pub use self::{
     chunk::{CAPACITY, LatestSample, SeriesChunk},
+    clock::PageClock,
     store::{MetricFamily, PageSnapshot, has_expired},
 };
 use self::{
@@ -36,6 +38,7 @@ pub struct LatestSamples {
     file: Option<StateFile>,
     path: PathBuf,
     expiration_ms: i64,
+    clock: PageClock,
     /// When [`maintain`](Self::maintain) last ran.
     maintained_ms: i64,
     /// A buffer.
@@ -44,6 +47,8 @@ pub struct LatestSamples {
 
 impl LatestSamples {
     /// Reads the state file in `folder`; `now` is in milliseconds since the Unix epoch.
+    /// If the file has later samples, the system clock was set back since: the time of
+    /// the page continues at the latest one.
     pub fn open(folder: &Path, expiration_ms: i64, now: i64) -> Self {
         let path = folder.join("page.state");
         let mut samples = Self {
@@ -51,6 +56,7 @@ impl LatestSamples {
             file: None,
             path,
             expiration_ms,
+            clock: PageClock::starting_at(now),
             maintained_ms: now,
             text: SeriesText::default(),
         };
@@ -63,6 +69,12 @@ impl LatestSamples {
                 log::warn!(error:%; "cannot read the state file, the page starts empty");
             }
         }
+        let now = samples
+            .store
+            .latest_arrival()
+            .map_or(now, |seen| seen.max(now));
+        samples.clock = PageClock::starting_at(now);
+        samples.maintained_ms = now;
         samples.rebuild(now);
         samples
     }
@@ -111,7 +123,7 @@ impl LatestSamples {
     /// could not be written. Does nothing until `MAINTENANCE_MS` have passed since
     /// the last time. Returns whether the page has changed.
     pub fn maintain(&mut self, now: i64) -> bool {
-        if (0..MAINTENANCE_MS).contains(&now.saturating_sub(self.maintained_ms)) {
+        if now.saturating_sub(self.maintained_ms) < MAINTENANCE_MS {
             return false;
         }
         self.maintained_ms = now;
@@ -124,6 +136,11 @@ impl LatestSamples {
             self.rebuild(now);
         }
         due
+    }
+
+    /// The clock that gives samples their time of arrival.
+    pub fn clock(&self) -> PageClock {
+        self.clock
     }
 
     pub fn page(&self) -> Arc<PageSnapshot> {

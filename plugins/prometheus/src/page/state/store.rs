@@ -116,6 +116,13 @@ impl SampleStore {
             .count()
     }
 
+    /// The latest time of arrival, in milliseconds since the Unix epoch.
+    pub(super) fn latest_arrival(&self) -> Option<i64> {
+        let chunks = self.families.iter().flat_map(|family| &family.chunks);
+        let samples = chunks.flat_map(|chunk| chunk.samples());
+        samples.map(|sample| sample.seen).max()
+    }
+
     pub(super) fn page(&self) -> PageSnapshot {
         let families = self.by_name.values();
         PageSnapshot {

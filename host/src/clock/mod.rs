@@ -1,11 +1,17 @@
-//! The wall clock, and times as the journal and the API write them.
+//! The wall clock, ages, and times as the journal and the API write them.
 //!
 //! Times are milliseconds since the Unix epoch. A time before the epoch counts as
-//! 0.
+//! 0. The age of a stored time comes from [`HostClock`], never from a difference to
+//! the wall clock, which can be set.
+
+mod history;
+mod host_clock;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use delfin_plugin_api::time::{millis, now_ms};
+
+pub use host_clock::{ClockKeeper, HostClock};
 
 /// Now, in microseconds since the Unix epoch.
 pub(crate) fn now_us() -> i64 {
