@@ -123,7 +123,7 @@ prop_compose! {
     fn series()(
         name in "[ -~é\\n\"]{1,12}",
         labels in collection::btree_map("[a-cü\\\\]{1,2}", ".{0,6}", 0..5),
-        points in collection::btree_map(0..253_402_300_799_999_i64, finite(), 0..6),
+        points in collection::btree_map(5_000_000_000..253_402_300_799_999_i64, finite(), 0..6),
     ) -> (String, Vec<(String, String)>, Vec<(i64, f64)>) {
         (name, labels.into_iter().collect(), points.into_iter().collect())
     }
@@ -147,7 +147,7 @@ prop_compose! {
 prop_compose! {
     fn alert_batch()(
         all in collection::vec(
-            (0..253_402_300_799_999_i64, 0..TEXT_COLUMNS.len(), ".{0,6}", ".{1,6}"),
+            (5_000_000_000..253_402_300_799_999_i64, 0..TEXT_COLUMNS.len(), ".{0,6}", ".{1,6}"),
             0..12,
         ),
     ) -> AlertBatch {

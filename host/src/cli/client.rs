@@ -45,7 +45,11 @@ pub enum ClientError {
 
     /// The host refused the request.
     #[error("{message}")]
-    Refused { message: String },
+    Refused {
+        message: String,
+        /// What is wrong with the body of the request, if the host refused it for that.
+        body_fault: Option<String>,
+    },
 
     /// The response is not from a host of this version.
     #[error("unexpected response from `{url}`: {reason} (does delfin-host run at this address?)")]
@@ -61,8 +65,20 @@ pub(super) struct Upload<'a> {
 /// The host's error format.
 #[derive(Deserialize)]
 struct ErrorMessage {
+    #[serde(default)]
+    error_code: String,
     error_msg: String,
+    #[serde(default)]
+    error_args: Vec<String>,
 }
+
+/// The errors whose first argument says what is wrong with the body.
+const BODY_FAULTS: [&str; 4] = [
+    "InvalidContentType",
+    "InvalidInput",
+    "MalformedRequestBody",
+    "RequestBodyTooLarge",
+];
 
 impl HostClient {
     /// Sends nothing yet.
@@ -136,7 +152,17 @@ impl HostClient {
             return Ok(text);
         }
         Err(match serde_json::from_str(&text) {
-            Ok(ErrorMessage { error_msg }) => ClientError::Refused { message: error_msg },
+            Ok(ErrorMessage {
+                error_code,
+                error_msg,
+                error_args,
+            }) => ClientError::Refused {
+                message: error_msg,
+                body_fault: error_args
+                    .into_iter()
+                    .next()
+                    .filter(|_| BODY_FAULTS.contains(&error_code.as_str())),
+            },
             Err(_) => self.unexpected(path, format!("status {status}")),
         })
     }

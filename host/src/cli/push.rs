@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use delfin_plugin_api::Kind;
 
 use self::{error::PushError, format::FileFormat, input::PushInput, receipt::PushReceipt};
 use super::{
@@ -18,7 +19,11 @@ use super::{
     options::{GlobalOptions, HostArgs},
     output::Output,
 };
-use crate::ingest::{self, IngestError};
+use crate::{
+    batch::AnyBatch,
+    clock::now_ms,
+    ingest::{self, BodyEncoding, BodyFormat, BodyLimits, IngestError, RequestBody},
+};
 
 mod error;
 mod format;
@@ -134,13 +139,11 @@ fn send(client: &HostClient, path: &str, args: &PushArgs) -> Result<String, Erro
     let response = client.post(path, Upload { headers, body });
     // If reading the file failed, then that is why the request failed.
     input.check()?;
-    Ok(response?)
+    response.map_err(|error| PushError::of_request(&args.file, error))
 }
 
-/// Reads a whole file or standard input, and recognises its format.
-pub(super) fn read(
-    path: &Path,
-) -> Result<(ingest::BodyFormat, ingest::BodyEncoding, Vec<u8>), Error> {
+/// Reads a whole file or standard input as a batch of valid items.
+pub(super) fn read(kind: Kind, path: &Path) -> Result<AnyBatch, Error> {
     let mut input = PushInput::open(path)?;
     let mut bytes = input.head()?;
     let Some(found) = FileFormat::of(&bytes, path) else {
@@ -150,10 +153,20 @@ pub(super) fn read(
     // The input keeps the error, and `check` returns it.
     let _ = input.read_to_end(&mut bytes);
     input.check()?;
-    let format = ingest::BodyFormat::from_content_type(Some(found.content_type));
-    let encoding = ingest::BodyEncoding::from_content_encoding(found.encoding);
-    let failed = |error: IngestError| Error::failed(error);
-    Ok((format.map_err(failed)?, encoding.map_err(failed)?, bytes))
+    let batch = parse(kind, found, &bytes).map_err(|error| PushError::Content {
+        path: path.to_owned(),
+        fault: error.to_string(),
+    });
+    Ok(batch?)
+}
+
+fn parse(kind: Kind, found: FileFormat, bytes: &[u8]) -> Result<AnyBatch, IngestError> {
+    let body = RequestBody {
+        format: BodyFormat::from_content_type(Some(found.content_type))?,
+        encoding: BodyEncoding::from_content_encoding(found.encoding)?,
+        bytes,
+    };
+    ingest::parse_strict(kind, body, &BodyLimits::default(), now_ms())
 }
 
 fn parse_key(key: &str) -> Result<String, String> {

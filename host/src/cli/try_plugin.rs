@@ -18,7 +18,6 @@ use crate::{
     batch::Header,
     clock::now_ms,
     config::{LogConfig, LogFormat},
-    ingest::{self, BodyLimits, RequestBody},
     logging,
     plugin::{Call, ExportRequest, Instance, InstanceHost, PluginCounters, RequestPart, wait_for},
 };
@@ -69,11 +68,6 @@ enum TryError {
          newer host)"
     )]
     Kind { exporter: String, kind: String },
-    #[error("`{}` is not a valid batch", path.display())]
-    Batch {
-        path: PathBuf,
-        source: ingest::IngestError,
-    },
     /// `step` is the call that failed.
     #[error("{step}: {reason}")]
     Call { step: &'static str, reason: String },
@@ -213,17 +207,7 @@ fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<ExportRequest, E
     };
     let (arrow, items) = match &args.batch {
         Some(path) => {
-            let (format, encoding, bytes) = push::read(path)?;
-            let payload = RequestBody {
-                format,
-                encoding,
-                bytes: &bytes,
-            };
-            let batch = ingest::parse_strict(kind, payload, &BodyLimits::default(), now_ms());
-            let batch = batch.map_err(|source| TryError::Batch {
-                path: path.clone(),
-                source,
-            })?;
+            let batch = push::read(kind, path)?;
             (batch.as_arrow().clone(), batch.items())
         }
         None if kind == Kind::Performance => {

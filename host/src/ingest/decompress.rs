@@ -1,8 +1,9 @@
 //! Decompresses a body.
 //!
 //! Decompression stops at the limit, so a small body that expands to a huge one costs
-//! no more than the limit. A body that is cut off, or followed by other bytes, is an
-//! error.
+//! no more than the limit. A body is one compressed stream or several after each other.
+//! Zeros after a gzip stream are padding; any other bytes after a stream are an error, and
+//! so is a stream that is cut off.
 
 use std::{
     borrow::Cow,
@@ -30,34 +31,70 @@ pub(super) fn decompress<'a>(
             Err(IngestError::TooManyBytes { limit })
         }
         BodyEncoding::Identity => Ok(Cow::Borrowed(bytes)),
-        BodyEncoding::Gzip => read_all(flate2::bufread::MultiGzDecoder::new(bytes), "gzip", limit),
-        BodyEncoding::Zstd => {
-            let decoder = zstd_decoder(bytes).map_err(|error| compression_error("zstd", &error))?;
-            read_all(decoder, "zstd", limit)
+        BodyEncoding::Gzip => read_all(bytes, limit, &GZIP),
+        BodyEncoding::Zstd => read_all(bytes, limit, &ZSTD),
+    }
+}
+
+/// How streams of one encoding are recognised and read.
+struct Codec {
+    name: &'static str,
+    /// Whether these bytes begin a stream.
+    is_stream: fn(&[u8]) -> bool,
+    /// Whether these bytes after a stream mean nothing.
+    is_padding: fn(&[u8]) -> bool,
+    /// Decompresses one stream up to a limit, and advances behind it.
+    read: fn(&mut &[u8], u64, &mut Vec<u8>) -> io::Result<()>,
+}
+
+const GZIP: Codec = Codec {
+    name: "gzip",
+    is_stream: |bytes| bytes.starts_with(&[0x1f, 0x8b]),
+    // As `gunzip` does: tapes and block devices fill up their last block.
+    is_padding: |bytes| bytes.iter().all(|byte| *byte == 0),
+    read: |bytes, limit, plain| {
+        let decoder = flate2::bufread::GzDecoder::new(bytes);
+        decoder.take(limit).read_to_end(plain).map(drop)
+    },
+};
+
+const ZSTD: Codec = Codec {
+    name: "zstd",
+    // A frame, or one to skip.
+    is_stream: |bytes| {
+        matches!(
+            bytes,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]
+        )
+    },
+    is_padding: <[u8]>::is_empty,
+    read: |bytes, limit, plain| {
+        let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes)?.single_frame();
+        decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+        decoder.take(limit).read_to_end(plain).map(drop)
+    },
+};
+
+fn read_all<'a>(bytes: &[u8], limit: u64, codec: &Codec) -> Result<Cow<'a, [u8]>, IngestError> {
+    let mut rest = bytes;
+    let mut plain = Vec::new();
+    loop {
+        let left = limit + 1 - plain.len() as u64;
+        (codec.read)(&mut rest, left, &mut plain)
+            .map_err(|error| compression_error(codec.name, &error))?;
+        if plain.len() as u64 > limit {
+            return Err(IngestError::TooManyBytes { limit });
+        }
+        if (codec.is_padding)(rest) {
+            return Ok(Cow::Owned(plain));
+        }
+        if !(codec.is_stream)(rest) {
+            return Err(IngestError::Compression {
+                encoding: codec.name,
+                reason: format!("{} other bytes follow the compressed data", rest.len()),
+            });
         }
     }
-}
-
-fn zstd_decoder(bytes: &[u8]) -> io::Result<impl Read> {
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes)?;
-    decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-    Ok(decoder)
-}
-
-fn read_all<'a>(
-    decoder: impl Read,
-    encoding: &'static str,
-    limit: u64,
-) -> Result<Cow<'a, [u8]>, IngestError> {
-    let mut plain = Vec::new();
-    decoder
-        .take(limit + 1)
-        .read_to_end(&mut plain)
-        .map_err(|error| compression_error(encoding, &error))?;
-    if plain.len() as u64 > limit {
-        return Err(IngestError::TooManyBytes { limit });
-    }
-    Ok(Cow::Owned(plain))
 }
 
 fn compression_error(encoding: &'static str, error: &io::Error) -> IngestError {
@@ -139,20 +176,32 @@ mod tests {
     }
 
     #[test]
-    fn bytes_after_the_end_are_an_error() {
+    fn bytes_after_the_end_are_an_error_unless_they_are_padding() {
         for (bytes, encoding, name) in [
             (gzip(b"some text"), BodyEncoding::Gzip, "gzip"),
             (zstd(b"some text"), BodyEncoding::Zstd, "zstd"),
         ] {
-            let message = check(
-                &[bytes, b"rubbish, and more of it".to_vec()].concat(),
-                encoding,
-            );
-            assert!(
-                message.starts_with(&format!("the body is not valid {name}: ")),
-                "{message}"
-            );
+            for rubbish in [&b"x"[..], b"\n", b"\0\x01", b"rubbish, and more of it"] {
+                let message = check(&[&bytes, rubbish].concat(), encoding);
+                let count = rubbish.len();
+                let wanted = format!(
+                    "the body is not valid {name}: {count} other bytes follow the compressed data"
+                );
+                assert_eq!(message, wanted);
+            }
         }
+        for zeros in [1, 7, 512] {
+            let padded = [gzip(b"some text"), vec![0; zeros]].concat();
+            let plain = decompress(&padded, BodyEncoding::Gzip, &limit(1000)).unwrap();
+            assert_eq!(&*plain, b"some text");
+        }
+    }
+
+    #[test]
+    fn the_limit_is_for_all_streams_together() {
+        let one = gzip(&[b'x'; 600]);
+        let message = check(&[one.clone(), one].concat(), BodyEncoding::Gzip);
+        assert!(message.contains("more than 1000 bytes"), "{message}");
     }
 
     #[test]

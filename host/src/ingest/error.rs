@@ -100,6 +100,12 @@ pub enum ItemError {
         field: Option<&'static str>,
         reason: String,
     },
+    /// The item has bytes that are not UTF-8.
+    #[error("not UTF-8 (byte {offset})")]
+    NotUtf8 {
+        /// Position of the first of them in the body.
+        offset: usize,
+    },
     /// A line of the body is not JSON.
     #[error("not JSON: {reason} (line {line}, column {column})")]
     Syntax {
@@ -113,7 +119,7 @@ pub enum ItemError {
 
 impl ItemError {
     /// Every value of [`reason`](Self::reason).
-    pub const REASONS: [&'static str; 3] = ["text_too_long", "invalid", "syntax"];
+    pub const REASONS: [&'static str; 4] = ["text_too_long", "invalid", "not_utf8", "syntax"];
 
     /// The kind of error, as a label of metrics.
     #[must_use]
@@ -121,6 +127,7 @@ impl ItemError {
         match self {
             Self::TextTooLong { .. } => "text_too_long",
             Self::Invalid { .. } => "invalid",
+            Self::NotUtf8 { .. } => "not_utf8",
             Self::Syntax { .. } => "syntax",
         }
     }
@@ -129,6 +136,7 @@ impl ItemError {
     #[must_use]
     pub fn into_body_error(self, index: usize) -> IngestError {
         match self {
+            Self::NotUtf8 { offset } => IngestError::NotUtf8 { offset },
             Self::Syntax {
                 reason,
                 line,

@@ -8,8 +8,8 @@
 //!
 //! Series keep the order of their points, and batches the order of their items.
 //! In JSON a label, or a field of an alert, may also be a number or a boolean: its
-//! JSON text becomes the value. A field of an alert that is `null` is absent;
-//! nothing else may be `null`.
+//! JSON text becomes the value. A label or a field that is `null` is absent; nothing
+//! else may be `null`. What is accepted although it is unusual is in the [`IngestNotes`].
 //!
 //! Knows nothing of HTTP except two header values, and stores nothing.
 
@@ -19,11 +19,14 @@ mod decompress;
 mod error;
 mod headers;
 mod json;
+mod notes;
 mod rejected;
 mod rules;
+mod times;
 
 pub use error::{IngestError, ItemError};
 pub use headers::{BodyEncoding, BodyFormat};
+pub use notes::{IngestNotes, NoteKind};
 pub use rejected::{ItemRejection, RejectedItems};
 
 use std::time::Duration;
@@ -79,11 +82,23 @@ impl From<&ApiConfig> for BodyLimits {
 
 /// The items of a body.
 #[derive(Debug)]
-pub struct ParsedBody {
+pub struct ParsedItems<B = AnyBatch> {
     /// The valid items.
-    pub batch: AnyBatch,
+    pub batch: B,
     /// The invalid items.
     pub rejected: RejectedItems,
+    /// Remarks about the valid items.
+    pub notes: IngestNotes,
+}
+
+impl<B: Into<AnyBatch>> ParsedItems<B> {
+    fn of_any_kind(self) -> ParsedItems {
+        ParsedItems {
+            batch: self.batch.into(),
+            rejected: self.rejected,
+            notes: self.notes,
+        }
+    }
 }
 
 /// Parses a body whose items must all be valid. Otherwise as [`parse`].
@@ -98,15 +113,15 @@ pub fn parse_strict(
     limits: &BodyLimits,
     now_ms: i64,
 ) -> Result<AnyBatch, IngestError> {
-    let ParsedBody { batch, rejected } = parse(kind, body, limits, now_ms)?;
-    rejected.require_empty(batch)
+    let parsed = parse(kind, body, limits, now_ms)?;
+    parsed.rejected.require_empty(parsed.batch)
 }
 
 /// Parses a body into a batch of its valid items, which may be empty, and the
 /// invalid ones.
 ///
 /// `now_ms`, in milliseconds since the Unix epoch, becomes the time of alerts that
-/// have none.
+/// have none, and decides which times are in the future.
 ///
 /// # Errors
 ///
@@ -116,26 +131,21 @@ pub fn parse(
     body: RequestBody<'_>,
     limits: &BodyLimits,
     now_ms: i64,
-) -> Result<ParsedBody, IngestError> {
+) -> Result<ParsedItems, IngestError> {
     let bytes = decompress::decompress(body.bytes, body.encoding, limits)?;
     if bytes.is_empty() {
         return Err(IngestError::Empty);
     }
-    let (batch, rejected) = match kind {
-        Kind::Performance => {
-            let (batch, rejected) = match body.format {
-                BodyFormat::Json => json::performance(&bytes, limits)?,
-                BodyFormat::ArrowStream => arrow::performance(bytes, limits)?,
-            };
-            (batch.into(), rejected)
+    Ok(match (kind, body.format) {
+        (Kind::Performance, BodyFormat::Json) => {
+            json::performance(&bytes, limits, now_ms)?.of_any_kind()
         }
-        Kind::Alert => {
-            let (batch, rejected) = match body.format {
-                BodyFormat::Json => json::alerts(&bytes, limits, now_ms)?,
-                BodyFormat::ArrowStream => arrow::alerts(bytes, limits, now_ms)?,
-            };
-            (batch.into(), rejected)
+        (Kind::Performance, BodyFormat::ArrowStream) => {
+            arrow::performance(bytes, limits, now_ms)?.of_any_kind()
         }
-    };
-    Ok(ParsedBody { batch, rejected })
+        (Kind::Alert, BodyFormat::Json) => json::alerts(&bytes, limits, now_ms)?.of_any_kind(),
+        (Kind::Alert, BodyFormat::ArrowStream) => {
+            arrow::alerts(bytes, limits, now_ms)?.of_any_kind()
+        }
+    })
 }

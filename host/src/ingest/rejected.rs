@@ -24,6 +24,8 @@ pub struct ItemRejection {
     pub index: usize,
     /// Line on which the item begins, from 1; `None` unless the body has one item per line.
     pub line: Option<usize>,
+    /// An excerpt of its name; `None` if it was not read.
+    pub name: Option<String>,
     pub error: ItemError,
 }
 
@@ -78,6 +80,7 @@ mod tests {
         ItemRejection {
             index,
             line: None,
+            name: None,
             error,
         }
     }

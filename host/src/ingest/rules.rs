@@ -1,25 +1,13 @@
 //! Rules for items of every format.
 
-use std::ops::RangeInclusive;
-
 use delfin_plugin_api::text;
 
 /// Maximum number of labels of a series, and of fields of an alert. Receivers have
 /// far lower limits.
 pub(super) const MAX_LABELS: usize = 256;
 
-/// Valid times in milliseconds since the Unix epoch: up to the end of the year 9999, which
-/// is the last that RFC 3339 can write. Times in microseconds or nanoseconds, a frequent
-/// mistake, are outside.
-pub(super) const VALID_TIMES: RangeInclusive<i64> = 0..=253_402_300_799_999;
-
 /// The error of an alert without identity.
 pub(super) const NAMELESS_ALERT: &str = "has neither `alert_id` nor `alert_name`";
-
-/// The error of a time outside [`VALID_TIMES`].
-pub(super) fn out_of_range(time: impl std::fmt::Display) -> String {
-    format!("`{time}` is out of range (milliseconds since the Unix epoch, up to the year 9999)")
-}
 
 /// Finds a repeated time in a series.
 #[derive(Debug, Default)]

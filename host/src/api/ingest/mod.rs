@@ -31,7 +31,7 @@ use super::{
 use crate::{
     batch::{AnyBatch, NewBatch},
     clock::now_ms,
-    ingest::{self, ParsedBody, RejectedItems, RequestBody},
+    ingest::{self, ParsedItems, RejectedItems, RequestBody},
 };
 
 pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
@@ -124,10 +124,17 @@ async fn accept(
     metrics.received(kind, request.bytes.len());
     let (received, ack) = (request.received, request.ack);
     let idempotency_key = request.idempotency_key.clone();
-    let (batch, rejected) = parse(state, kind, request).await?;
+    let ParsedItems {
+        batch,
+        rejected,
+        notes,
+    } = parse(state, kind, request).await?;
     let journal = state.journals.of(kind);
     let receipt = journal.accept(batch, idempotency_key).await?;
     metrics.accepted(kind, &receipt);
+    if !receipt.repeated {
+        metrics.noted(kind, &notes);
+    }
     let (mut delivery, mut applied_wait) = (None, None);
     if let Ack::Delivered { wait, preferred } = ack {
         // A client that has hung up still occupies its permit here, so the limit of
@@ -142,6 +149,7 @@ async fn accept(
     Ok(Acceptance {
         receipt,
         rejected,
+        notes,
         delivery,
         applied_wait,
     })
@@ -152,7 +160,7 @@ async fn parse(
     state: &IngestState,
     kind: Kind,
     request: IngestRequest,
-) -> Result<(NewBatch, RejectedItems), ApiError> {
+) -> Result<ParsedItems<NewBatch>, ApiError> {
     let limits = state.limits;
     let metrics = state.metrics.clone();
     // The semaphore is never closed, so this waits and does not fail.
@@ -164,7 +172,11 @@ async fn parse(
             encoding: request.encoding,
             bytes: &request.bytes,
         };
-        let ParsedBody { batch, rejected } = ingest::parse(kind, body, &limits, now_ms())?;
+        let ParsedItems {
+            batch,
+            rejected,
+            notes,
+        } = ingest::parse(kind, body, &limits, now_ms())?;
         metrics.rejected(kind, &rejected);
         let (batch, rejected) = if request.strict || batch.row_count() == 0 {
             (rejected.require_empty(batch)?, RejectedItems::default())
@@ -178,7 +190,11 @@ async fn parse(
             complete: false,
             rows: batch,
         };
-        Ok::<_, ApiError>((batch, rejected))
+        Ok::<_, ApiError>(ParsedItems {
+            batch,
+            rejected,
+            notes,
+        })
     });
     parsed.await?
 }

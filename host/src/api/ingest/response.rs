@@ -16,7 +16,7 @@ use crate::{
         batches::{BatchExporterView, exporter_views},
         extract::Json,
     },
-    ingest::{ItemRejection, RejectedItems},
+    ingest::{IngestNotes, ItemRejection, RejectedItems},
     journal::Receipt,
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Acceptance {
     pub(super) receipt: Receipt,
     /// Items of the body that are not in the batch.
     pub(super) rejected: RejectedItems,
+    /// Remarks about the items of the batch.
+    pub(super) notes: IngestNotes,
     /// How far the batch was delivered, if the client waited for it.
     pub(super) delivery: Option<DeliveryState>,
     /// How long the client could wait, if it chose the wait.
@@ -79,6 +81,11 @@ pub(in crate::api) struct IngestResponse {
     /// The first hundred of these; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rejected: Vec<RejectedItemView>,
+    /// Remarks about items of the batch, such as times that were in seconds; absent if there
+    /// are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["3 items: the time was in seconds and was converted (send milliseconds)"]))]
+    notes: Vec<String>,
 }
 
 /// A series or an alert that is not in the batch.
@@ -90,6 +97,10 @@ struct RejectedItemView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     line: Option<usize>,
+    /// Name of the series or alert; absent if it was not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
     /// What is wrong with the item.
     #[schema(example = "name: is empty")]
     error: String,
@@ -115,6 +126,7 @@ impl IntoResponse for Acceptance {
                 .map(exporter_views),
             rejected_items: (rejected_items > 0).then_some(rejected_items),
             rejected: self.rejected.named().map(rejected_view).collect(),
+            notes: self.notes.texts().collect(),
         };
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
@@ -137,6 +149,7 @@ fn rejected_view(item: &ItemRejection) -> RejectedItemView {
     RejectedItemView {
         index: item.index,
         line: item.line,
+        name: item.name.clone(),
         error: item.error.to_string(),
     }
 }

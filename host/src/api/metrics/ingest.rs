@@ -11,7 +11,7 @@ use prometheus_client::{
 
 use crate::{
     api::ApiError,
-    ingest::{ItemError, RejectedItems},
+    ingest::{IngestNotes, ItemError, NoteKind, RejectedItems},
     journal::Receipt,
 };
 
@@ -30,6 +30,7 @@ pub(in crate::api) struct IngestMetrics {
     bytes: Family<MetricLabels<1>, Counter>,
     refused: Family<MetricLabels<2>, Counter>,
     rejected: Family<MetricLabels<2>, Counter>,
+    noted: Family<MetricLabels<2>, Counter>,
     repeated: Family<MetricLabels<1>, Counter>,
     acknowledged: Family<MetricLabels<2>, Histogram, fn() -> Histogram>,
 }
@@ -42,6 +43,7 @@ impl IngestMetrics {
             bytes: Family::default(),
             refused: Family::default(),
             rejected: Family::default(),
+            noted: Family::default(),
             repeated: Family::default(),
             acknowledged: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
         };
@@ -76,6 +78,11 @@ impl IngestMetrics {
             "ingest_rejected_items",
             "Series and alerts in request bodies that were not valid",
             metrics.rejected.clone(),
+        );
+        registry.register(
+            "ingest_noted_items",
+            "Points and alerts whose time was converted, replaced or is far off, by note",
+            metrics.noted.clone(),
         );
         registry.register(
             "ingest_ack_duration_seconds",
@@ -115,6 +122,13 @@ impl IngestMetrics {
         }
     }
 
+    pub(in crate::api) fn noted(&self, kind: Kind, notes: &IngestNotes) {
+        for (note, items) in notes.counts() {
+            let labels = with(kind, "note", note.as_str());
+            self.noted.get_or_create(&labels).inc_by(items);
+        }
+    }
+
     pub(in crate::api) fn received(&self, kind: Kind, bytes: usize) {
         self.bytes
             .get_or_create(&by_kind(kind))
@@ -137,6 +151,9 @@ impl IngestMetrics {
             }
             for ack in ["durable", "delivered"] {
                 drop(self.acknowledged.get_or_create(&with(kind, "ack", ack)));
+            }
+            for note in NoteKind::ALL {
+                drop(self.noted.get_or_create(&with(kind, "note", note.as_str())));
             }
             for reason in ItemError::REASONS {
                 drop(self.rejected.get_or_create(&with(kind, "reason", reason)));

@@ -34,8 +34,7 @@ use crate::{
 pub(super) const EXPORTER: &str = "prometheus";
 
 /// The body of a request that brings two points.
-pub(super) const TWO_POINTS: &str =
-    r#"[{"name":"iops","labels":{"storage_id":"s1"},"values":{"1000":1.5,"2000":2.5}}]"#;
+pub(super) const TWO_POINTS: &str = r#"[{"name":"iops","labels":{"storage_id":"s1"},"values":{"1700000001000":1.5,"1700000002000":2.5}}]"#;
 
 pub(super) struct Host {
     pub(super) runtime: Runtime,

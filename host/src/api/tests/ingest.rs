@@ -22,7 +22,11 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 fn arrow_stream() -> Vec<u8> {
     let mut batch = PerformanceBatchBuilder::new();
     batch
-        .series("iops", [("storage_id", "s1")], [(1000, 1.5), (2000, 2.5)])
+        .series(
+            "iops",
+            [("storage_id", "s1")],
+            [(1_700_000_001_000, 1.5), (1_700_000_002_000, 2.5)],
+        )
         .unwrap();
     let batch = batch.build();
     let mut writer =
@@ -295,4 +299,43 @@ fn a_closed_journal_is_503_with_retry_after() {
         "Service unavailable: the host is stopping, please try again later.",
     );
     assert_eq!(answer.header("retry-after"), Some("5"));
+}
+
+#[test]
+fn what_is_unusual_is_in_the_receipt_and_in_the_metrics() {
+    let host = Host::start();
+    let body = r#"[["a", {"l": null}, {"1600000000": 1}], ["b", {}, {"1600000000000": NaN}],
+        ["c", {}, {"1600000000000": "2.5"}]]"#;
+    let answer = host.post("/v1/ingest/performance", body);
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let receipt = answer.json();
+    assert_eq!(receipt["items"], 2);
+    assert_eq!(
+        receipt["rejected"],
+        json!([{"index": 1, "name": "b", "error": "values: `NaN` is not a finite number"}])
+    );
+    assert_eq!(
+        receipt["notes"],
+        json!(["1 item: the time was in seconds and was converted (send milliseconds)"])
+    );
+    let body = r#"[{"alert_id": "1", "category": "Recovery", "occur_time": ""},
+        {"alert_id": "2", "occur_time": 5}]"#;
+    let receipt = host.post("/v1/ingest/alerts", body).json();
+    assert_eq!(
+        receipt["notes"].as_array().map(Vec::len),
+        Some(2),
+        "{receipt}"
+    );
+    let metrics = host.get("/metrics").body;
+    for line in [
+        r#"delfin_host_ingest_noted_items_total{kind="performance",note="seconds"} 1"#,
+        r#"delfin_host_ingest_noted_items_total{kind="alert",note="empty_time"} 1"#,
+        r#"delfin_host_ingest_noted_items_total{kind="alert",note="far_past"} 1"#,
+        r#"delfin_host_ingest_noted_items_total{kind="alert",note="far_future"} 0"#,
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line}\n{metrics}"
+        );
+    }
 }

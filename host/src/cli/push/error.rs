@@ -1,8 +1,11 @@
 //! Why a push failed.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use super::super::error::Error;
+use super::super::{client::ClientError, error::Error};
 
 /// Why a file was not pushed, or not all of it.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,14 @@ pub(super) enum PushError {
     )]
     ArrowFile { path: PathBuf },
 
+    /// The host, or the same check here, refused the content of the file.
+    #[error("{}", about_file(path, fault))]
+    Content {
+        path: PathBuf,
+        /// What is wrong, as said of the body of a request.
+        fault: String,
+    },
+
     #[error(
         "{items} items were rejected, all others were accepted (correct the rejected items and \
          push only them)"
@@ -32,8 +43,62 @@ pub(super) enum PushError {
     Pending { batch_id: String, exporters: String },
 }
 
+impl PushError {
+    /// The error of a request that sent a file.
+    pub(super) fn of_request(path: &Path, error: ClientError) -> Error {
+        match error {
+            ClientError::Refused {
+                body_fault: Some(fault),
+                ..
+            } => {
+                let path = path.to_owned();
+                Self::Content { path, fault }.into()
+            }
+            other => other.into(),
+        }
+    }
+}
+
+/// The fault of a body as one of the file that was the body.
+fn about_file(path: &Path, fault: &str) -> String {
+    let file = if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        format!("`{}`", path.display())
+    };
+    match fault.strip_prefix("the body ") {
+        Some(rest) => format!("{file} {rest}"),
+        None => format!("{file}: {fault}"),
+    }
+}
+
 impl From<PushError> for Error {
     fn from(error: PushError) -> Self {
         Self::failed(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_the_body_is_told_of_the_file() {
+        let told = |path: &str, fault: &str| {
+            let error = ClientError::Refused {
+                message: "Malformed request body: …".to_owned(),
+                body_fault: Some(fault.to_owned()),
+            };
+            PushError::of_request(Path::new(path), error).to_string()
+        };
+        assert_eq!(
+            told("a.json", "the body is not JSON: …"),
+            "`a.json` is not JSON: …"
+        );
+        assert_eq!(told("-", "the body is empty"), "standard input is empty");
+        assert_eq!(
+            told("a.json", "item 1: name: is empty"),
+            "`a.json`: item 1: name: is empty"
+        );
     }
 }

@@ -8,6 +8,7 @@ use std::{
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const ARROW_STREAM: &[u8] = &[0xff, 0xff, 0xff, 0xff];
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const ARROW_FILE: &[u8] = b"ARROW1";
 
 const JSON: &str = "application/json";
@@ -25,11 +26,12 @@ impl FileFormat {
     /// The format of a file that begins with `head`; `None` for an Arrow file.
     pub(super) fn of(head: &[u8], path: &Path) -> Option<Self> {
         let (encoding, head) = decompress(head);
+        let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
         let content_type = if head.starts_with(ARROW_FILE) {
             return None;
         } else if head.starts_with(ARROW_STREAM) {
             ARROW
-        } else if is_lines(&head) || named_lines(path) {
+        } else if is_lines(head) || named_lines(path) {
             JSON_LINES
         } else {
             JSON
@@ -97,6 +99,7 @@ mod tests {
     fn an_array_is_json_and_an_object_is_the_first_line() {
         check(b" [{}]", "a.json", JSON, None);
         check(b"", "a.json", JSON, None);
+        check("\u{feff}{}".as_bytes(), "a.json", JSON_LINES, None);
         check(b"{\"name\": 1}\n{}", "-", JSON_LINES, None);
     }
 

@@ -23,6 +23,8 @@ pub(super) struct PushReceipt {
     rejected_items: u64,
     #[serde(default)]
     rejected: Vec<ReceiptItem>,
+    #[serde(default)]
+    notes: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -36,11 +38,12 @@ struct ReceiptExporter {
 struct ReceiptItem {
     index: u64,
     line: Option<u64>,
+    name: Option<String>,
     error: String,
 }
 
 impl PushReceipt {
-    /// Prints the accepted items as data, and the rejected items as warnings.
+    /// Prints the accepted items as data, and the rejected items and remarks as warnings.
     pub(super) fn print(&self, output: &mut Output<'_>) -> Result<(), Error> {
         let (items, state) = (grouped(self.items), &self.state);
         output.line(&format!("{}: {items} items, {state}", self.batch_id))?;
@@ -59,6 +62,9 @@ impl PushReceipt {
             .saturating_sub(self.rejected.len() as u64);
         if unnamed > 0 {
             output.warn(&format!("and {} more", counted(unnamed, "rejected item")));
+        }
+        for note in &self.notes {
+            output.warn(note);
         }
         Ok(())
     }
@@ -85,11 +91,14 @@ impl PushReceipt {
 
 impl std::fmt::Display for ReceiptItem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { index, line, error } = self;
-        match line {
-            Some(line) => write!(f, "item {index} (line {line}): {error}"),
-            None => write!(f, "item {index}: {error}"),
+        let line = self.line.map(|line| format!("line {line}"));
+        let name = self.name.as_ref().map(|name| format!("`{name}`"));
+        let place: Vec<String> = line.into_iter().chain(name).collect();
+        write!(f, "item {}", self.index)?;
+        if !place.is_empty() {
+            write!(f, " ({})", place.join(", "))?;
         }
+        write!(f, ": {}", self.error)
     }
 }
 
@@ -121,14 +130,17 @@ mod tests {
     }
 
     #[test]
-    fn a_rejected_item_is_named_by_its_index_and_its_line() {
+    fn a_rejected_item_is_named_by_its_index_line_and_name() {
         let mut item = ReceiptItem {
             index: 3,
             line: None,
+            name: None,
             error: "name: is empty".to_owned(),
         };
         assert_eq!(item.to_string(), "item 3: name: is empty");
         item.line = Some(5);
         assert_eq!(item.to_string(), "item 3 (line 5): name: is empty");
+        item.name = Some("iops".to_owned());
+        assert_eq!(item.to_string(), "item 3 (line 5, `iops`): name: is empty");
     }
 }

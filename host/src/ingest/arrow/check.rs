@@ -8,7 +8,8 @@ use super::rows::InvalidRows;
 use crate::ingest::{
     BodyLimits, IngestError, ItemError,
     deadline::ParseDeadline,
-    rules::{MAX_LABELS, NAMELESS_ALERT, TimestampCheck, VALID_TIMES, excerpt, out_of_range},
+    rules::{MAX_LABELS, NAMELESS_ALERT, TimestampCheck, excerpt},
+    times::{self, out_of_range},
 };
 
 /// Labels up to which comparing each name with the others is cheaper than hashing them.
@@ -113,7 +114,7 @@ fn check_series(
     check_labels("labels", series.labels(), limits)?;
     times.clear();
     for &time in series.timestamps() {
-        if !VALID_TIMES.contains(&time) {
+        if !times::VALID.contains(&time) {
             return Err(column_error("timestamps", out_of_range(time)));
         }
         times.push(time);
@@ -136,7 +137,7 @@ fn check_alert(alert: Alert<'_>, limits: &BodyLimits) -> Result<(), ItemError> {
             reason: NAMELESS_ALERT.to_owned(),
         });
     }
-    if !VALID_TIMES.contains(&alert.occur_time()) {
+    if !times::VALID.contains(&alert.occur_time()) {
         return Err(column_error("occur_time", out_of_range(alert.occur_time())));
     }
     Ok(())

@@ -17,6 +17,14 @@ use flatbuffers::FlatBufferBuilder;
 
 use super::*;
 
+fn performance(
+    bytes: Cow<'_, [u8]>,
+    limits: &BodyLimits,
+) -> Result<(PerformanceBatch, RejectedItems), IngestError> {
+    let items = super::performance(bytes, limits, 0)?;
+    Ok((items.batch, items.rejected))
+}
+
 const NOW: i64 = 1_700_000_000_000;
 
 fn stream(batch: &RecordBatch) -> Vec<u8> {

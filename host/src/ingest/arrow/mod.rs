@@ -11,6 +11,7 @@ mod columns;
 mod join;
 mod rows;
 mod structure;
+mod times;
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -23,19 +24,34 @@ use self::{
     join::{JoinedBatch, Parts},
     rows::{InvalidRows, NumberedRows},
 };
-use super::{BodyLimits, IngestError, RejectedItems, deadline::ParseDeadline};
+use super::{
+    BodyLimits, IngestError, IngestNotes, ParsedItems, RejectedItems, deadline::ParseDeadline,
+    times::TimeReader,
+};
 use crate::batch::codec::stream::{StreamMessage, StreamReader};
 
 /// The valid series of a stream, and the invalid ones.
 pub(super) fn performance(
     bytes: Cow<'_, [u8]>,
     limits: &BodyLimits,
-) -> Result<(PerformanceBatch, RejectedItems), IngestError> {
+    now_ms: i64,
+) -> Result<ParsedItems<PerformanceBatch>, IngestError> {
     let deadline = ParseDeadline::start(limits);
     let mut checks = RowChecks::new(limits, deadline);
+    let mut notes = IngestNotes::default();
+    let reader = TimeReader::new(now_ms);
+    let columns = |batch: &_| {
+        let series = columns::performance(batch)?;
+        times::in_milliseconds(series, "timestamps", &reader, &mut notes)
+    };
     let rules = |part: &_, invalid: &mut InvalidRows<'_>| checks.series(part, invalid);
     let batches = RecordBatches::new(bytes, limits, deadline);
-    valid_rows(batches, structure::series, columns::performance, rules)
+    let (batch, rejected) = valid_rows(batches, structure::series, columns, rules)?;
+    Ok(ParsedItems {
+        batch,
+        rejected,
+        notes,
+    })
 }
 
 /// The valid alerts of a stream, and the invalid ones. A missing column is null in every
@@ -44,13 +60,23 @@ pub(super) fn alerts(
     bytes: Cow<'_, [u8]>,
     limits: &BodyLimits,
     now_ms: i64,
-) -> Result<(AlertBatch, RejectedItems), IngestError> {
+) -> Result<ParsedItems<AlertBatch>, IngestError> {
     let deadline = ParseDeadline::start(limits);
     let mut checks = RowChecks::new(limits, deadline);
-    let columns = |batch: &_| columns::alerts(batch, now_ms);
+    let mut notes = IngestNotes::default();
+    let reader = TimeReader::new(now_ms);
+    let columns = |batch: &_| {
+        let alerts = columns::alerts(batch, now_ms)?;
+        times::in_milliseconds(alerts, "occur_time", &reader, &mut notes)
+    };
     let rules = |part: &_, invalid: &mut InvalidRows<'_>| checks.alerts(part, invalid);
     let batches = RecordBatches::new(bytes, limits, deadline);
-    valid_rows(batches, structure::alerts, columns, rules)
+    let (batch, rejected) = valid_rows(batches, structure::alerts, columns, rules)?;
+    Ok(ParsedItems {
+        batch,
+        rejected,
+        notes,
+    })
 }
 
 /// The valid rows of all record batches.
@@ -64,7 +90,7 @@ pub(super) fn alerts(
 fn valid_rows<B: JoinedBatch>(
     mut batches: RecordBatches,
     shape: impl Fn(&RecordBatch, &mut InvalidRows<'_>),
-    columns: impl Fn(&RecordBatch) -> Result<B, IngestError>,
+    mut columns: impl FnMut(&RecordBatch) -> Result<B, IngestError>,
     mut rules: impl FnMut(&B, &mut InvalidRows<'_>) -> Result<(), IngestError>,
 ) -> Result<(B, RejectedItems), IngestError> {
     let mut parts = Parts::default();

@@ -75,6 +75,7 @@ impl InvalidRows<'_> {
             self.rejected.push(ItemRejection {
                 index: self.rows.first_index + self.rows.row(row),
                 line: None,
+                name: None,
                 error,
             });
         }

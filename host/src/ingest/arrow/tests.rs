@@ -22,13 +22,13 @@ fn stream(batches: &[RecordBatch]) -> Vec<u8> {
 }
 
 fn parsed(bytes: &[u8], limits: &BodyLimits) -> Result<PerformanceBatch, IngestError> {
-    let (batch, rejected) = performance(Cow::Borrowed(bytes), limits)?;
-    rejected.require_empty(batch)
+    let items = performance(Cow::Borrowed(bytes), limits, NOW)?;
+    items.rejected.require_empty(items.batch)
 }
 
 fn alerts_of(bytes: &[u8]) -> Result<AlertBatch, IngestError> {
-    let (batch, rejected) = alerts(Cow::Borrowed(bytes), &BodyLimits::default(), NOW)?;
-    rejected.require_empty(batch)
+    let items = alerts(Cow::Borrowed(bytes), &BodyLimits::default(), NOW)?;
+    items.rejected.require_empty(items.batch)
 }
 
 fn frozen(rows: std::ops::Range<i64>) -> RecordBatch {
@@ -318,7 +318,8 @@ fn the_valid_rows_of_a_stream_are_accepted_and_the_others_reported() {
         (Some("g"), one.0, one.1),
     ]);
     let bytes = stream(&[first, second]);
-    let (batch, rejected) = performance(Cow::Borrowed(&bytes), &BodyLimits::default()).unwrap();
+    let items = performance(Cow::Borrowed(&bytes), &BodyLimits::default(), NOW).unwrap();
+    let (batch, rejected) = (items.batch, items.rejected);
     let names: Vec<_> = batch.series().map(|series| series.name()).collect();
     assert_eq!(names, ["a", "d", "g"]);
     assert_eq!(batch.items(), 3);
@@ -353,9 +354,40 @@ fn an_alert_with_a_null_time_is_rejected() {
         ),
     ];
     let bytes = stream(&[RecordBatch::try_from_iter(columns).unwrap()]);
-    let (batch, rejected) = alerts(Cow::Borrowed(&bytes), &BodyLimits::default(), NOW).unwrap();
+    let items = alerts(Cow::Borrowed(&bytes), &BodyLimits::default(), NOW).unwrap();
+    let (batch, rejected) = (items.batch, items.rejected);
     let times: Vec<_> = batch.alerts().map(|alert| alert.occur_time()).collect();
     assert_eq!(times, [5]);
     let named: Vec<_> = rejected.named().map(|item| item.index).collect();
     assert_eq!(named, [0, 2]);
+}
+
+#[test]
+fn times_in_seconds_are_converted_and_counted() {
+    let seconds = 1_600_000_000;
+    let one = foreign("load", &[], &[(seconds * 1000, 1.0)]);
+    let other = foreign("load", &[], &[(seconds, 2.0), (seconds * 1000 + 1, 3.0)]);
+    let bytes = stream(&[one, other]);
+    let items = performance(Cow::Borrowed(&bytes), &BodyLimits::default(), NOW).unwrap();
+    let series = items.batch.series();
+    let times: Vec<_> = series
+        .flat_map(|series| series.timestamps().to_vec())
+        .collect();
+    let ms = seconds * 1000;
+    assert_eq!(times, [ms, ms, ms + 1]);
+    assert_eq!(items.notes.texts().count(), 1);
+
+    let columns: [(&str, ArrayRef); 2] = [
+        ("alert_name", Arc::new(StringArray::from(vec!["a", "b"]))),
+        ("occur_time", Arc::new(Int64Array::from(vec![seconds, ms]))),
+    ];
+    let bytes = stream(&[RecordBatch::try_from_iter(columns).unwrap()]);
+    let items = alerts(Cow::Borrowed(&bytes), &BodyLimits::default(), NOW).unwrap();
+    let times: Vec<_> = items
+        .batch
+        .alerts()
+        .map(|alert| alert.occur_time())
+        .collect();
+    assert_eq!(times, [ms, ms]);
+    assert_eq!(items.notes.texts().count(), 1);
 }

@@ -1,5 +1,7 @@
 //! Alerts: objects of Delfin's alert model. A field that the model does not have
 //! goes to `extra`. A field that is `null` is absent: Delfin writes absent fields so.
+//! An alert without a time, or with an empty one, occurred now: its driver could not read
+//! the time, and the alert itself counts.
 
 use std::borrow::Cow;
 
@@ -9,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{ItemBuilder, object::ObjectSeed, scalar, tracker::ItemTracker};
 use crate::ingest::{
-    BodyLimits, RejectedItems,
+    BodyLimits, NoteKind, ParsedItems,
     rules::{MAX_LABELS, NAMELESS_ALERT, excerpt},
 };
 
@@ -26,15 +28,20 @@ impl<'de> AlertItemBuilder<'de> {
     pub(super) fn new(limits: &BodyLimits, now_ms: i64) -> Self {
         Self {
             batch: AlertBatchBuilder::new(),
-            tracker: ItemTracker::new(limits),
+            tracker: ItemTracker::new(limits, now_ms),
             now_ms,
             occur_time: None,
             texts: Vec::new(),
         }
     }
 
-    pub(super) fn build(self) -> (AlertBatch, RejectedItems) {
-        (self.batch.build(), self.tracker.into_rejected())
+    pub(super) fn build(self) -> ParsedItems<AlertBatch> {
+        let (rejected, notes) = self.tracker.into_results();
+        ParsedItems {
+            batch: self.batch.build(),
+            rejected,
+            notes,
+        }
     }
 
     fn field(&mut self, key: Cow<'de, str>, raw: &'de RawValue) -> Result<(), String> {
@@ -54,14 +61,23 @@ impl<'de> AlertItemBuilder<'de> {
             return Err(refused("comes twice"));
         }
         if is_time {
-            let time = scalar::time(raw.get()).map_err(|reason| format!("occur_time: {reason}"))?;
-            self.occur_time = Some(time);
+            self.occur_time = Some(self.time(&text)?);
             return Ok(());
         }
         self.tracker.check_text(&key, "a key")?;
         self.tracker.check_text(&text, &key)?;
         self.texts.push((key, text));
         Ok(())
+    }
+
+    fn time(&mut self, text: &str) -> Result<i64, String> {
+        let text = text.trim();
+        if text.is_empty() {
+            self.tracker.note(NoteKind::EmptyTime);
+            return Ok(self.now_ms);
+        }
+        let time = self.tracker.time(text);
+        time.map_err(|reason| format!("occur_time: {reason}"))
     }
 
     fn end(&mut self) -> Result<(), &'static str> {
@@ -81,9 +97,12 @@ impl<'de> AlertItemBuilder<'de> {
 }
 
 impl<'de> ItemBuilder<'de> for AlertItemBuilder<'de> {
-    fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error> {
+    fn begin_item(&mut self) {
         self.texts.clear();
         self.occur_time = None;
+    }
+
+    fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error> {
         let entries = ObjectSeed {
             expecting: "an alert, an object",
             each: |key, value| self.field(key, value),
@@ -94,6 +113,18 @@ impl<'de> ItemBuilder<'de> for AlertItemBuilder<'de> {
 
     // An alert is added to the batch as a whole, so nothing has to be removed.
     fn discard(&mut self) {}
+
+    fn item_name(&self) -> Option<Cow<'_, str>> {
+        let text = |name: &str| {
+            let found = self.texts.iter().find(|(key, _)| key == name);
+            found
+                .map(|(_, text)| &**text)
+                .filter(|text| !text.is_empty())
+        };
+        text("alert_name")
+            .or_else(|| text("alert_id"))
+            .map(Cow::Borrowed)
+    }
 
     fn tracker(&mut self) -> &mut ItemTracker {
         &mut self.tracker

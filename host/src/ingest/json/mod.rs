@@ -5,28 +5,35 @@
 //! own text, so that no precision is lost.
 
 mod alert;
+mod body_text;
+mod extent;
 mod object;
 mod scalar;
 mod series;
 mod splitter;
 mod tracker;
 
+use std::borrow::Cow;
+
 use delfin_plugin_api::{AlertBatch, PerformanceBatch};
 use serde::de::Deserializer;
 
 use self::{
-    alert::AlertItemBuilder, series::SeriesItemBuilder, splitter::ItemSplitter,
-    tracker::ItemTracker,
+    alert::AlertItemBuilder, body_text::BodyText, series::SeriesItemBuilder,
+    splitter::ItemSplitter, tracker::ItemTracker,
 };
-use super::{BodyLimits, IngestError, RejectedItems};
+use super::{BodyLimits, IngestError, ParsedItems};
 
 /// The valid series of a body, and the invalid ones.
 pub(super) fn performance(
     bytes: &[u8],
     limits: &BodyLimits,
-) -> Result<(PerformanceBatch, RejectedItems), IngestError> {
-    let mut items = SeriesItemBuilder::new(limits);
-    read_body(bytes, &mut items)?;
+    now_ms: i64,
+) -> Result<ParsedItems<PerformanceBatch>, IngestError> {
+    let body = BodyText::new(bytes);
+    let mut items = SeriesItemBuilder::new(limits, now_ms);
+    let part = body.start()..body.as_str().len();
+    ItemSplitter::new(&body, part).read(&mut items)?;
     Ok(items.build())
 }
 
@@ -35,28 +42,29 @@ pub(super) fn alerts(
     bytes: &[u8],
     limits: &BodyLimits,
     now_ms: i64,
-) -> Result<(AlertBatch, RejectedItems), IngestError> {
+) -> Result<ParsedItems<AlertBatch>, IngestError> {
+    let body = BodyText::new(bytes);
     let mut items = AlertItemBuilder::new(limits, now_ms);
-    read_body(bytes, &mut items)?;
+    let part = body.start()..body.as_str().len();
+    ItemSplitter::new(&body, part).read(&mut items)?;
     Ok(items.build())
 }
 
 /// Builds a batch of one kind from items.
 trait ItemBuilder<'de> {
+    /// Prepares for the next item.
+    fn begin_item(&mut self);
+
     /// Adds the next item.
     fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error>;
 
     /// Removes the parts of an item that turned out to be invalid.
     fn discard(&mut self);
 
-    fn tracker(&mut self) -> &mut ItemTracker;
-}
+    /// The name of the current item, as far as it was read.
+    fn item_name(&self) -> Option<Cow<'_, str>>;
 
-fn read_body<'de>(bytes: &'de [u8], items: &mut impl ItemBuilder<'de>) -> Result<(), IngestError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| IngestError::NotUtf8 {
-        offset: error.valid_up_to(),
-    })?;
-    ItemSplitter::new(text).read(items)
+    fn tracker(&mut self) -> &mut ItemTracker;
 }
 
 #[cfg(test)]

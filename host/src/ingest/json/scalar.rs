@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::super::rules::{self, excerpt};
+use super::super::{rules::excerpt, times};
 
 /// The value as text: a string without its escapes, a number or boolean exactly as
 /// written; `None` for `null`.
@@ -19,31 +19,23 @@ pub(super) fn text<'de>(raw: &'de RawValue) -> Result<Option<Cow<'de, str>>, Str
     }
 }
 
-/// The value as a finite number.
+/// The value as a finite number. A string that is a number counts as one: programs write
+/// exact decimals so.
 pub(super) fn number(raw: &RawValue) -> Result<f64, String> {
     let json = raw.get();
-    let number: f64 = json
-        .parse()
-        .map_err(|_| format!("`{}` is not a number", excerpt(json)))?;
-    if number.is_finite() {
-        Ok(number)
-    } else {
-        Err(format!("`{}` is too large a number", excerpt(json)))
-    }
-}
-
-/// Milliseconds since the Unix epoch, parsed from digits.
-pub(super) fn time(digits: &str) -> Result<i64, String> {
-    let number = digits.strip_prefix('-').unwrap_or(digits);
-    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        let shown = excerpt(digits);
-        return Err(format!("`{shown}` is not an integer of milliseconds"));
-    }
-    digits
-        .parse()
-        .ok()
-        .filter(|time| rules::VALID_TIMES.contains(time))
-        .ok_or_else(|| rules::out_of_range(excerpt(digits)))
+    let inside = json
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    let text = inside.unwrap_or(json);
+    times::number(text).ok_or_else(|| {
+        let shown = excerpt(json);
+        match text.parse::<f64>() {
+            Ok(number) if number.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) => {
+                format!("`{shown}` is too large a number")
+            }
+            _ => format!("`{shown}` is not a number"),
+        }
+    })
 }
 
 fn unescaped(json: &str) -> Result<Cow<'_, str>, String> {

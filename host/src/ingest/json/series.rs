@@ -1,5 +1,6 @@
 //! Series: `{"name", "labels", "values": {"<ms>": number}}`, or an array
-//! `[name, labels, values]`, the form in which Delfin writes series to Kafka.
+//! `[name, labels, values]`, the form in which Delfin writes series to Kafka. A label that is
+//! `null` is absent.
 
 use std::{borrow::Cow, fmt};
 
@@ -14,7 +15,7 @@ use super::{
     tracker::ItemTracker,
 };
 use crate::ingest::{
-    BodyLimits, RejectedItems,
+    BodyLimits, ParsedItems,
     rules::{MAX_LABELS, TimestampCheck, excerpt},
 };
 
@@ -24,20 +25,28 @@ pub(super) struct SeriesItemBuilder {
     tracker: ItemTracker,
     times: TimestampCheck,
     labels: usize,
+    /// The name of the current series; empty if it was not read.
+    name: String,
 }
 
 impl SeriesItemBuilder {
-    pub(super) fn new(limits: &BodyLimits) -> Self {
+    pub(super) fn new(limits: &BodyLimits, now_ms: i64) -> Self {
         Self {
             batch: PerformanceBatchBuilder::new(),
-            tracker: ItemTracker::new(limits),
+            tracker: ItemTracker::new(limits, now_ms),
             times: TimestampCheck::default(),
             labels: 0,
+            name: String::new(),
         }
     }
 
-    pub(super) fn build(self) -> (PerformanceBatch, RejectedItems) {
-        (self.batch.build(), self.tracker.into_rejected())
+    pub(super) fn build(self) -> ParsedItems<PerformanceBatch> {
+        let (rejected, notes) = self.tracker.into_results();
+        ParsedItems {
+            batch: self.batch.build(),
+            rejected,
+            notes,
+        }
     }
 
     fn name<'de>(&mut self, raw: &'de RawValue) -> Result<Cow<'de, str>, String> {
@@ -50,6 +59,7 @@ impl SeriesItemBuilder {
             return Err("is empty".to_owned());
         }
         self.tracker.check_text(&name, "name")?;
+        self.name.push_str(&name);
         self.tracker.enter(None);
         Ok(name)
     }
@@ -65,9 +75,9 @@ impl SeriesItemBuilder {
         if self.labels == MAX_LABELS {
             return Err(format!("has more than {MAX_LABELS} labels"));
         }
-        let value = scalar::text(raw)
-            .map_err(|reason| refused(&reason))?
-            .ok_or_else(|| refused("is null (leave it out)"))?;
+        let Some(value) = scalar::text(raw).map_err(|reason| refused(&reason))? else {
+            return Ok(());
+        };
         self.tracker.check_text(key, "labels")?;
         self.tracker.check_text(&value, "labels")?;
         self.batch.label(key, &value);
@@ -76,7 +86,8 @@ impl SeriesItemBuilder {
     }
 
     fn point(&mut self, key: &str, raw: &RawValue) -> Result<(), String> {
-        let time = scalar::time(key).map_err(|reason| format!("timestamp {reason}"))?;
+        let time = self.tracker.time(key);
+        let time = time.map_err(|reason| format!("timestamp {reason}"))?;
         let value = scalar::number(raw)?;
         self.times.push(time);
         self.batch.point(time, value);
@@ -92,15 +103,23 @@ impl SeriesItemBuilder {
 }
 
 impl<'de> ItemBuilder<'de> for SeriesItemBuilder {
-    fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error> {
+    fn begin_item(&mut self) {
         self.labels = 0;
         self.times.clear();
+        self.name.clear();
+    }
+
+    fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error> {
         let name = item.deserialize_any(SeriesVisitor(self))?;
         self.batch.end_series(&name).map_err(D::Error::custom)
     }
 
     fn discard(&mut self) {
         self.batch.discard_series();
+    }
+
+    fn item_name(&self) -> Option<Cow<'_, str>> {
+        (!self.name.is_empty()).then_some(Cow::Borrowed(&self.name))
     }
 
     fn tracker(&mut self) -> &mut ItemTracker {

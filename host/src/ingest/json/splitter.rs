@@ -1,22 +1,30 @@
 //! Splits a body into items: those of one array, or one per line.
 //!
-//! A value that is JSON but not a valid item is rejected alone. After text that is
+//! A value that is JSON but not a valid item is rejected alone, and so are an item with
+//! `NaN` or `Infinity` and one with bytes that are not UTF-8. After other text that is
 //! not JSON the next item of an array cannot be found, so the whole body is refused;
 //! in a body of lines only that line is rejected.
+
+use std::ops::Range;
 
 use serde::de::{Deserialize, IgnoredAny};
 use serde_json::{Deserializer, error::Category};
 
 use super::{
     ItemBuilder,
+    body_text::BodyText,
+    extent::{value_length, without_non_finite},
     tracker::{ItemTracker, reason},
 };
-use crate::ingest::{IngestError, ItemError};
+use crate::ingest::{IngestError, ItemError, rules::excerpt};
 
 /// A body, and the position up to which it was read.
 pub(super) struct ItemSplitter<'de> {
+    body: &'de BodyText<'de>,
     text: &'de str,
     at: usize,
+    /// The next byte that is not UTF-8.
+    invalid_byte: Option<usize>,
     /// End of the line that was asked for last.
     line_end: usize,
     /// A position, and its line: lines before it need not be counted again.
@@ -29,20 +37,23 @@ enum ItemOutcome {
     Valid(usize),
     /// The item is JSON but not valid, and has this many bytes.
     Invalid(ItemError, usize),
-    /// The text is not JSON, so its end is unknown.
-    NotJson(serde_json::Error),
+    /// The text is not JSON, and its end is unknown.
+    NotJson(ItemError),
 }
 
 impl<'de> ItemSplitter<'de> {
-    pub(super) fn new(text: &'de str) -> Self {
-        let mut text = Self {
-            text,
-            at: 0,
+    /// The items of a part of the body.
+    pub(super) fn new(body: &'de BodyText<'de>, part: Range<usize>) -> Self {
+        let mut splitter = Self {
+            body,
+            text: &body.as_str()[..part.end],
+            at: part.start,
+            invalid_byte: body.invalid_byte(part.start),
             line_end: 0,
             counted: (0, 1),
         };
-        text.skip_space();
-        text
+        splitter.skip_space();
+        splitter
     }
 
     /// Reads every item.
@@ -69,15 +80,15 @@ impl<'de> ItemSplitter<'de> {
         self.skip('[');
         let mut more = !self.skip(']');
         while more {
-            match read_item(self.rest(), items)? {
+            match self.read_item(self.rest(), items)? {
                 ItemOutcome::Valid(length) => self.at += length,
                 ItemOutcome::Invalid(error, length) => {
-                    items.tracker().reject_item(None, error);
+                    reject(items, None, error);
                     self.at += length;
                 }
                 ItemOutcome::NotJson(error) => {
                     let index = items.tracker().index();
-                    return Err(self.syntax(&error).into_body_error(index));
+                    return Err(error.into_body_error(index));
                 }
             }
             self.skip_space();
@@ -104,17 +115,14 @@ impl<'de> ItemSplitter<'de> {
             } else {
                 self.rest()
             };
-            match read_item(reach, items)? {
+            match self.read_item(reach, items)? {
                 ItemOutcome::Valid(length) => self.at += length,
                 ItemOutcome::Invalid(error, length) => {
-                    let line = self.line_number(self.at);
-                    items.tracker().reject_item(Some(line), error);
+                    reject(items, Some(self.line_number(self.at)), error);
                     self.at += length;
                 }
                 ItemOutcome::NotJson(error) => {
-                    let line = self.line_number(self.at);
-                    let error = self.syntax(&error);
-                    items.tracker().reject_item(Some(line), error);
+                    reject(items, Some(self.line_number(self.at)), error);
                     self.at += self.line().len();
                     one_per_line = true;
                 }
@@ -122,6 +130,72 @@ impl<'de> ItemSplitter<'de> {
             self.skip_space();
         }
         Ok(())
+    }
+
+    /// Reads the item at the begin of `reach`.
+    fn read_item(
+        &mut self,
+        reach: &'de str,
+        items: &mut impl ItemBuilder<'de>,
+    ) -> Result<ItemOutcome, IngestError> {
+        items.tracker().begin_item()?;
+        items.begin_item();
+        if let Some(invalid) = self.invalid_bytes(reach) {
+            return Ok(invalid);
+        }
+        let mut json = Deserializer::from_str(reach);
+        let Err(error) = items.item(&mut json) else {
+            items.tracker().end_item();
+            return Ok(ItemOutcome::Valid(length(json)));
+        };
+        items.discard();
+        let item_error = items.tracker().item_error(&error);
+        if error.classify() != Category::Data {
+            return Ok(self.not_json(reach, &error, items.tracker()));
+        }
+        // The reader stopped at the error, inside the item. Reading the item again, with any
+        // content allowed, finds its end.
+        let mut json = Deserializer::from_str(reach);
+        Ok(match IgnoredAny::deserialize(&mut json) {
+            Ok(IgnoredAny) => ItemOutcome::Invalid(item_error, length(json)),
+            Err(error) => self.not_json(reach, &error, items.tracker()),
+        })
+    }
+
+    /// An item that is not JSON: rejected alone if non-finite numbers are its only fault.
+    fn not_json(
+        &mut self,
+        reach: &str,
+        error: &serde_json::Error,
+        tracker: &ItemTracker,
+    ) -> ItemOutcome {
+        let value = value_length(reach).map(|length| &reach[..length]);
+        let repaired = value.and_then(|value| Some((value.len(), without_non_finite(value)?)));
+        match repaired {
+            Some((length, (token, json))) if serde_json::from_str::<IgnoredAny>(&json).is_ok() => {
+                ItemOutcome::Invalid(tracker.non_finite(token), length)
+            }
+            _ => ItemOutcome::NotJson(self.syntax(error)),
+        }
+    }
+
+    /// The item at the begin of `reach`, if it has bytes that are not UTF-8.
+    fn invalid_bytes(&mut self, reach: &str) -> Option<ItemOutcome> {
+        if self.invalid_byte? < self.at {
+            self.invalid_byte = self.body.invalid_byte(self.at);
+        }
+        let offset = self.invalid_byte?;
+        // An item that does not end is read as one line.
+        let length = value_length(reach);
+        let end = self.at + length.unwrap_or_else(|| self.line().len());
+        if offset >= end {
+            return None;
+        }
+        let error = ItemError::NotUtf8 { offset };
+        Some(match length {
+            Some(length) => ItemOutcome::Invalid(error, length),
+            None => ItemOutcome::NotJson(error),
+        })
     }
 
     fn rest(&self) -> &'de str {
@@ -191,29 +265,10 @@ impl<'de> ItemSplitter<'de> {
     }
 }
 
-/// Reads the item at the begin of the text.
-fn read_item<'de>(
-    text: &'de str,
-    items: &mut impl ItemBuilder<'de>,
-) -> Result<ItemOutcome, IngestError> {
-    items.tracker().begin_item()?;
-    let mut json = Deserializer::from_str(text);
-    let Err(error) = items.item(&mut json) else {
-        items.tracker().end_item();
-        return Ok(ItemOutcome::Valid(length(json)));
-    };
-    items.discard();
-    let item_error = items.tracker().item_error(&error);
-    if error.classify() != Category::Data {
-        return Ok(ItemOutcome::NotJson(error));
-    }
-    // The reader stopped at the error, inside the item. Reading the item again, with any
-    // content allowed, finds its end.
-    let mut json = Deserializer::from_str(text);
-    Ok(match IgnoredAny::deserialize(&mut json) {
-        Ok(IgnoredAny) => ItemOutcome::Invalid(item_error, length(json)),
-        Err(error) => ItemOutcome::NotJson(error),
-    })
+/// Ends an item that is invalid.
+fn reject<'de>(items: &mut impl ItemBuilder<'de>, line: Option<usize>, error: ItemError) {
+    let name = items.item_name().map(|name| excerpt(&name));
+    items.tracker().reject_item(line, name, error);
 }
 
 /// Number of bytes that were read.

@@ -1,8 +1,22 @@
 use delfin_plugin_api::{Batch, Series};
 
 use super::*;
+use crate::ingest::{IngestNotes, NoteKind, RejectedItems};
 
 const NOW: i64 = 1_700_000_000_000;
+
+fn performance(
+    bytes: &[u8],
+    limits: &BodyLimits,
+) -> Result<(PerformanceBatch, RejectedItems), IngestError> {
+    let items = super::performance(bytes, limits, NOW)?;
+    Ok((items.batch, items.rejected))
+}
+
+fn alerts(bytes: &[u8], limits: &BodyLimits) -> Result<(AlertBatch, RejectedItems), IngestError> {
+    let items = super::alerts(bytes, limits, NOW)?;
+    Ok((items.batch, items.rejected))
+}
 
 fn series(body: &str) -> Result<PerformanceBatch, String> {
     let read = performance(body.as_bytes(), &BodyLimits::default());
@@ -11,7 +25,7 @@ fn series(body: &str) -> Result<PerformanceBatch, String> {
 }
 
 fn alert(body: &str) -> Result<AlertBatch, String> {
-    let read = alerts(body.as_bytes(), &BodyLimits::default(), NOW);
+    let read = alerts(body.as_bytes(), &BodyLimits::default());
     read.and_then(|(batch, rejected)| rejected.require_empty(batch))
         .map_err(|error| error.to_string())
 }
@@ -77,6 +91,8 @@ fn points_keep_the_order_in_which_they_were_sent() {
 #[test]
 fn a_number_is_exactly_the_one_sent() {
     for text in [
+        "\"0.1\"",
+        "\"-1.5E+2\"",
         "29.534088718585423",
         "5e-324",
         "1.7976931348623157e308",
@@ -84,7 +100,8 @@ fn a_number_is_exactly_the_one_sent() {
     ] {
         let batch = series(&format!(r#"["iops", {{}}, {{"1": {text}}}]"#)).unwrap();
         let value = batch.series().next().unwrap().values()[0];
-        assert_eq!(value.to_bits(), text.parse::<f64>().unwrap().to_bits());
+        let wanted: f64 = text.trim_matches('"').parse().unwrap();
+        assert_eq!(value.to_bits(), wanted.to_bits());
     }
 }
 
@@ -145,16 +162,20 @@ fn an_invalid_timestamp_is_reported_with_its_item() {
 
 #[test]
 fn a_value_that_is_not_a_finite_number_is_reported_with_its_item() {
-    for value in [r#""NaN""#, "null", "true", "[1]", r#""1""#] {
+    for value in [
+        r#""NaN""#, "null", "true", "[1]", r#"" 1""#, r#""""#, r#""inf""#,
+    ] {
         assert_eq!(
             with_values(&format!(r#"{{"1": {value}}}"#)),
             format!("item 1: values: `{value}` is not a number")
         );
     }
-    assert_eq!(
-        with_values(r#"{"1": 1e999}"#),
-        "item 1: values: `1e999` is too large a number"
-    );
+    for value in ["1e999", r#""1e999""#] {
+        assert_eq!(
+            with_values(&format!(r#"{{"1": {value}}}"#)),
+            format!("item 1: values: `{value}` is too large a number")
+        );
+    }
     assert_eq!(
         with_values("[1]"),
         "item 1: values: invalid type: sequence, expected an object of timestamps and numbers"
@@ -163,10 +184,6 @@ fn a_value_that_is_not_a_finite_number_is_reported_with_its_item() {
 
 #[test]
 fn an_invalid_label_is_reported_with_its_item() {
-    assert_eq!(
-        with_labels(r#"{"a": null}"#),
-        "item 1: labels: label `a` is null (leave it out)"
-    );
     assert_eq!(
         with_labels(r#"{"a": {}}"#),
         "item 1: labels: label `a` is an object, not a text, number or boolean"
@@ -243,7 +260,7 @@ fn a_syntax_error_is_reported_with_its_position_in_the_body() {
             "EOF while parsing a list (line 1, column 15, in item 0)",
         ),
         (
-            "[\"iops\", {}, {\"1\": NaN}]",
+            "[\"iops\", {}, {\"1\": Nan}]",
             "expected value (line 1, column 20, in item 0)",
         ),
         ("[] x", "trailing characters (line 1, column 4, in item 0)"),
@@ -261,8 +278,9 @@ fn a_syntax_error_is_reported_with_its_position_in_the_body() {
             assert_eq!(error, format!("the body is not JSON: {wanted}"));
         }
     }
-    let error = performance(b"[\"\xff\"]", &BodyLimits::default()).unwrap_err();
-    assert_eq!(error.to_string(), "the body is not UTF-8 (byte 2)");
+    let error = performance(b"[\xff]", &BodyLimits::default()).unwrap();
+    let error = error.1.require_empty(()).unwrap_err();
+    assert_eq!(error.to_string(), "the body is not UTF-8 (byte 1)");
 }
 
 #[test]
@@ -317,7 +335,7 @@ fn each_limit_is_reported_with_its_key() {
         max_string_bytes: 8,
         ..limits
     };
-    let (batch, rejected) = alerts(br#"{"alert_id": "123456789"}"#, &limits, NOW).unwrap();
+    let (batch, rejected) = alerts(br#"{"alert_id": "123456789"}"#, &limits).unwrap();
     let error = rejected.require_empty(batch).unwrap_err().to_string();
     assert!(error.starts_with("item 0: alert_id: a text of 9 bytes, at most 8"));
     let (_, rejected) = performance(br#"[["abcd", {}, {}]]"#, &limits).unwrap();
@@ -371,7 +389,7 @@ fn an_invalid_alert_is_reported_with_its_item() {
     );
     assert_eq!(
         check(r#"{"occur_time": "now"}"#),
-        "item 1: occur_time: `\"now\"` is not an integer of milliseconds"
+        "item 1: occur_time: `now` is not an integer of milliseconds"
     );
     assert_eq!(
         check(r#"{"occur_time": 1.5}"#),
@@ -538,7 +556,7 @@ fn a_text_that_is_too_long_rejects_only_its_item() {
 fn the_valid_alerts_are_accepted_and_the_others_reported() {
     let body =
         br#"[{"alert_id": 1}, {"severity": "Major"}, {"alert_id": {}}, {"alert_name": "b"}]"#;
-    let (batch, rejected) = alerts(body, &BodyLimits::default(), NOW).unwrap();
+    let (batch, rejected) = alerts(body, &BodyLimits::default()).unwrap();
     let ids: Vec<_> = batch.alerts().map(|alert| alert.alert_id()).collect();
     assert_eq!(ids, [Some("1"), None]);
     let named: Vec<_> = rejected.named().map(|item| item.index).collect();
@@ -565,4 +583,143 @@ fn a_label_that_comes_twice_among_many_is_found() {
     let (batch, rejected) = performance(body.as_bytes(), &BodyLimits::default()).unwrap();
     let error = rejected.require_empty(batch).unwrap_err().to_string();
     assert_eq!(error, "item 0: labels: label `l50` comes twice");
+}
+
+#[test]
+fn a_label_that_is_null_is_absent() {
+    let batch = series(r#"["iops", {"a": null, "b": "1"}, {}]"#).unwrap();
+    let labels: Vec<_> = batch.series().next().unwrap().labels().iter().collect();
+    assert_eq!(labels, [("b", "1")]);
+}
+
+/// What is said of the rejected items: index, name and error.
+fn rejections(body: &[u8]) -> Vec<(usize, Option<String>, String)> {
+    let (_, rejected) = performance(body, &BodyLimits::default()).unwrap();
+    let said = rejected.named();
+    said.map(|item| (item.index, item.name.clone(), item.error.to_string()))
+        .collect()
+}
+
+fn rejection(index: usize, name: &str, error: &str) -> (usize, Option<String>, String) {
+    (index, Some(name.to_owned()), error.to_owned())
+}
+
+#[test]
+fn a_number_that_json_does_not_have_rejects_its_series_by_name() {
+    let good = |name: &str| format!(r#"["{name}", {{"l": "NaN"}}, {{"1": 2}}]"#);
+    let (first, last) = (good("first"), good("last"));
+    for token in ["NaN", "Infinity", "-Infinity"] {
+        let bad = format!("[\"bad\", {{}}, {{\"1\": 1,\n \"2\": {token}, \"3\": NaN}}]");
+        let error = format!("values: `{token}` is not a finite number");
+        for body in [
+            format!("[{first},{bad} , {last}]"),
+            format!("{first}\n{bad}\n{last}"),
+        ] {
+            assert_eq!(rejections(body.as_bytes()), [rejection(1, "bad", &error)]);
+            assert_eq!(parsed(&body).0, ["first", "last"]);
+        }
+    }
+    let (names, said) = parsed(&format!("[NaN, {first}, [[NaN]]]"));
+    assert_eq!((names.len(), said.len()), (1, 2));
+    // Another fault besides: the end of the item is not known.
+    let body = format!(r#"[["bad", {{}}, {{"1": NaN "2": 1}}], {first}]"#);
+    assert!(performance(body.as_bytes(), &BodyLimits::default()).is_err());
+}
+
+#[test]
+fn a_byte_that_is_not_utf_8_rejects_only_its_item() {
+    let good = |name: &str| format!(r#"["{name}", {{"l": "?"}}, {{"1": 2}}]"#).into_bytes();
+    let bad = b"[\"bad\", {\"l\": \"vol-\xe9 \xc3\"}, {\"1\": 2}]".to_vec();
+    let lines = [
+        good("a"),
+        bad.clone(),
+        good("b"),
+        b"{\xff".to_vec(),
+        good("c"),
+    ]
+    .join(&b'\n');
+    let (batch, _) = performance(&lines, &BodyLimits::default()).unwrap();
+    let names: Vec<_> = batch
+        .series()
+        .map(|series| series.name().to_owned())
+        .collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    let offset = good("a").len() + 1 + 19;
+    let first_error = format!("not UTF-8 (byte {offset})");
+    let said = rejections(&lines);
+    assert_eq!((said[0].0, &said[0].2), (1, &first_error));
+    assert_eq!((said[1].0, said.len()), (3, 2));
+
+    let array = [&b"["[..], &bad, b", ", &good("b"), b",", &bad, b"]"].concat();
+    let (batch, rejected) = performance(&array, &BodyLimits::default()).unwrap();
+    assert_eq!((batch.rows(), rejected.total()), (1, 2));
+    let reasons: Vec<_> = rejected.by_reason().collect();
+    assert_eq!(reasons, [("not_utf8", 2)]);
+}
+
+#[test]
+fn lines_with_faults_are_read_in_linear_time() {
+    for line in [
+        &b"{\xff\n"[..],
+        b"{} x \xff\n",
+        b"{\"a\": NaN\n",
+        b"{\"\xff\": 1\n",
+    ] {
+        let body = line.repeat(200_000);
+        let (batch, rejected) = performance(&body, &BodyLimits::default()).unwrap();
+        assert_eq!(batch.rows(), 0);
+        assert!(rejected.total() >= 200_000, "{}", rejected.total());
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    for body in ["\u{feff}[[\"a\", {}, {}]]", "\u{feff}[\"a\", {}, {}]\n"] {
+        assert_eq!(series(body).unwrap().rows(), 1);
+    }
+    assert!(series("\u{feff}").unwrap_err().contains("empty"));
+}
+
+fn notes(body: &str) -> Vec<String> {
+    let items = super::performance(body.as_bytes(), &BodyLimits::default(), NOW).unwrap();
+    items.notes.texts().collect()
+}
+
+#[test]
+fn times_in_seconds_are_converted_and_counted_unless_their_series_is_rejected() {
+    let body = r#"[["a", {}, {"1600000000": 1, "1600000060.0": 2, "1600000120000": 3}],
+        ["b", {}, {"1600000000": "x"}], ["c", {}, {"1600000000": null}]]"#;
+    let (batch, rejected) = performance(body.as_bytes(), &BodyLimits::default()).unwrap();
+    let times = batch.series().next().unwrap().timestamps().to_vec();
+    assert_eq!(
+        times,
+        [1_600_000_000_000, 1_600_000_060_000, 1_600_000_120_000]
+    );
+    assert_eq!(rejected.total(), 2);
+    assert_eq!(
+        notes(body),
+        ["2 items: the time was in seconds and was converted (send milliseconds)"]
+    );
+    assert_eq!(notes(r#"["a", {}, {"1600000000000": 1}]"#), [""; 0]);
+}
+
+#[test]
+fn the_time_of_an_alert_is_read_from_texts_and_floats_or_is_now() {
+    let body = r#"[{"alert_id": 1, "occur_time": ""}, {"alert_id": 2, "occur_time": " "},
+        {"alert_id": 3, "occur_time": "1600000000000"}, {"alert_id": 4, "occur_time": 1600000000000.0},
+        {"alert_id": 5, "occur_time": 1600000000}, {"alert_id": 6, "occur_time": 1600000000.5},
+        {"alert_id": 7, "occur_time": null}]"#;
+    let items = super::alerts(body.as_bytes(), &BodyLimits::default(), NOW).unwrap();
+    assert_eq!(items.rejected.total(), 0);
+    let times: Vec<_> = items
+        .batch
+        .alerts()
+        .map(|alert| alert.occur_time())
+        .collect();
+    let time = 1_600_000_000_000;
+    assert_eq!(times, [NOW, NOW, time, time, time, time + 500, NOW]);
+    let mut wanted = IngestNotes::default();
+    wanted.add(NoteKind::EmptyTime, 2);
+    wanted.add(NoteKind::Seconds, 2);
+    assert_eq!(items.notes, wanted);
 }

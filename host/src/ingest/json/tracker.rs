@@ -4,8 +4,8 @@
 use delfin_plugin_api::text;
 
 use crate::ingest::{
-    BodyLimits, IngestError, ItemError, ItemRejection, RejectedItems, deadline::ParseDeadline,
-    rules::excerpt,
+    BodyLimits, IngestError, IngestNotes, ItemError, ItemRejection, NoteKind, RejectedItems,
+    deadline::ParseDeadline, rules::excerpt, times::TimeReader,
 };
 
 /// Maximum length of the reason of an error in characters: it may quote the item.
@@ -22,10 +22,14 @@ pub(super) struct ItemTracker {
     rejected: RejectedItems,
     limits: BodyLimits,
     deadline: ParseDeadline,
+    times: TimeReader,
+    notes: IngestNotes,
+    /// Notes about the current item, which count if it is valid.
+    item_notes: IngestNotes,
 }
 
 impl ItemTracker {
-    pub(super) fn new(limits: &BodyLimits) -> Self {
+    pub(super) fn new(limits: &BodyLimits, now_ms: i64) -> Self {
         Self {
             index: 0,
             field: None,
@@ -33,6 +37,9 @@ impl ItemTracker {
             rejected: RejectedItems::default(),
             limits: *limits,
             deadline: ParseDeadline::start(limits),
+            times: TimeReader::new(now_ms),
+            notes: IngestNotes::default(),
+            item_notes: IngestNotes::default(),
         }
     }
 
@@ -50,22 +57,45 @@ impl ItemTracker {
             self.deadline.check()?;
         }
         self.field = None;
+        self.item_notes.clear();
         Ok(())
     }
 
+    /// Ends an item that is valid.
     pub(super) fn end_item(&mut self) {
+        self.notes.take(&mut self.item_notes);
         self.index += 1;
     }
 
     /// Ends an item that is invalid.
-    pub(super) fn reject_item(&mut self, line: Option<usize>, error: ItemError) {
+    pub(super) fn reject_item(
+        &mut self,
+        line: Option<usize>,
+        name: Option<String>,
+        error: ItemError,
+    ) {
         let index = self.index;
-        self.rejected.push(ItemRejection { index, line, error });
-        self.end_item();
+        self.rejected.push(ItemRejection {
+            index,
+            line,
+            name,
+            error,
+        });
+        self.index += 1;
     }
 
-    pub(super) fn into_rejected(self) -> RejectedItems {
-        self.rejected
+    pub(super) fn into_results(self) -> (RejectedItems, IngestNotes) {
+        (self.rejected, self.notes)
+    }
+
+    /// The milliseconds of a time in text.
+    pub(super) fn time(&mut self, text: &str) -> Result<i64, String> {
+        self.times.read(text, &mut self.item_notes)
+    }
+
+    /// Adds a note about the current item.
+    pub(super) fn note(&mut self, kind: NoteKind) {
+        self.item_notes.add(kind, 1);
     }
 
     /// Sets the current field; `None` between two fields.
@@ -85,6 +115,14 @@ impl ItemTracker {
             limit,
         });
         Err("a text is too long".to_owned())
+    }
+
+    /// The error of the current item, in which `token` is a number that JSON does not have.
+    pub(super) fn non_finite(&self, token: &str) -> ItemError {
+        ItemError::Invalid {
+            field: self.field,
+            reason: format!("`{token}` is not a finite number"),
+        }
     }
 
     /// The error of the current item, which is JSON but not a valid item.
