@@ -21,6 +21,7 @@
 
 use std::{
     io::{self, Read},
+    sync::Arc,
     time::Duration,
 };
 
@@ -31,9 +32,10 @@ use ureq::{
         header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT},
         request,
     },
+    unversioned::resolver::DefaultResolver,
 };
 
-use super::{Authorization, RequestError, Response, Tls};
+use super::{Authorization, RequestError, Response, Tls, tls};
 use crate::{Failure, setting::Secret};
 
 /// The longest time to connect in.
@@ -95,15 +97,15 @@ impl Client {
             .map_err(|_| {
                 Failure::misconfigured("`proxy` is not a URL (write `http://host:port`)")
             })?;
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(proxy)
             .user_agent(settings.user_agent.as_str())
-            .tls_config(settings.tls.config()?)
-            .build()
-            .new_agent();
+            .build();
+        let connector = tls::connector(Arc::new(settings.tls.config()?));
+        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         let authorization = settings.authorization.as_ref();
         let authorization = authorization.map(|authorization| {
             let mut value = HeaderValue::from_str(authorization.header().reveal())?;

@@ -13,7 +13,7 @@ use ureq::{
     },
 };
 
-use super::ErrorKind;
+use super::{ErrorKind, tls};
 use crate::{Failure, text::excerpt};
 
 /// The number of characters of a body that a message shows.
@@ -177,10 +177,7 @@ impl RequestError {
             ErrorKind::NotSent
         };
         let kind = match error {
-            ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => {
-                ErrorKind::Untrusted
-            }
-            ureq::Error::Io(error) if is_tls(error) => ErrorKind::Untrusted,
+            ureq::Error::Io(error) if tls_error(error).is_some() => ErrorKind::Untrusted,
             // Only a write fails with this error, so the body was not sent to its end.
             // A receiver cannot accept a body that is shorter than its length says.
             ureq::Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -214,10 +211,8 @@ impl fmt::Display for RequestError {
     }
 }
 
-fn is_tls(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<rustls::Error>())
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// Whether the proxy asks for credentials or forbids the receiver. The library
@@ -235,7 +230,10 @@ fn reason(error: &ureq::Error, sent: bool) -> String {
              another client certificate)"
                 .to_owned()
         }
-        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::Io(error) => match tls_error(error) {
+            Some(error) => tls::reason(error),
+            None => error.to_string(),
+        },
         ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
             "cannot connect in time".to_owned()
         }
@@ -310,6 +308,7 @@ mod tests {
     fn the_kind_of_an_error_depends_on_whether_anything_was_sent() {
         let broken = || ureq::Error::Io(io::ErrorKind::ConnectionReset.into());
         let cut_short = || ureq::Error::Io(io::ErrorKind::BrokenPipe.into());
+        let untrusted = || ureq::Error::Io(io::Error::other(rustls::Error::DecryptError));
         let late = || ureq::Error::Timeout(Timeout::Global);
         for (error, sent, kind) in [
             (broken(), true, ErrorKind::NoResponse),
@@ -318,7 +317,7 @@ mod tests {
             (late(), true, ErrorKind::NoResponse),
             (late(), false, ErrorKind::NotSent),
             (ureq::Error::HostNotFound, false, ErrorKind::NotSent),
-            (ureq::Error::Tls("no"), false, ErrorKind::Untrusted),
+            (untrusted(), false, ErrorKind::Untrusted),
             (
                 ureq::Error::BadUri("no".to_owned()),
                 false,

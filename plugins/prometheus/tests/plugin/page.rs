@@ -151,20 +151,25 @@ fn with_a_certificate_the_page_is_https() {
     assert_eq!(scraped.status, 200);
     assert!(get(&url(port), &[]).is_err(), "without TLS");
 
-    std::fs::write(&files[1], "no key").unwrap();
     let settings = json!({
         "metric_server_port": 0,
         "tls_certificate": files[0],
         "tls_key": files[1],
     });
-    let refusal = lab
-        .create("PerformanceExporterPrometheus", &settings)
-        .err()
-        .unwrap();
-    assert!(
-        refusal.starts_with("Some(Pause) cannot use `tls_certificate`"),
-        "{refusal}"
-    );
+    let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    for (key, reason) in [
+        ("no key", "page.key`: it holds no key in the form PEM"),
+        (&*other, "page.key`: it is not the key of `tls_certificate`"),
+    ] {
+        std::fs::write(&files[1], key).unwrap();
+        let refused = lab.create("PerformanceExporterPrometheus", &settings);
+        let refusal = refused.err().unwrap();
+        let start = "Some(Pause) cannot use `tls_certificate` and `tls_key`: `";
+        assert!(
+            refusal.starts_with(start) && refusal.contains(reason),
+            "{refusal}"
+        );
+    }
 }
 
 #[test]

@@ -3,6 +3,10 @@
 //! Promises: a receiver's certificate is always verified; a file that cannot be used
 //! is reported with its reason before anything is sent.
 
+mod connector;
+mod reason;
+mod verifier;
+
 use std::{
     fmt::Display,
     fs,
@@ -11,20 +15,21 @@ use std::{
 };
 
 use rustls::{
-    RootCertStore,
+    ClientConfig, Error, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use serde_json::Value;
-use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
+use self::verifier::PinnedVerifier;
+pub(super) use self::{connector::connector, reason::reason};
 use crate::{Failure, setting::Mistakes};
 
 /// The settings for TLS. By default the public certificate authorities are trusted,
 /// and the client shows no certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// A PEM file with the certificate authorities to trust, instead of the public
-    /// ones.
+    /// A PEM file with the certificates to trust, instead of the public authorities: of
+    /// authorities, or the receiver's own.
     pub ca_certificate: Option<PathBuf>,
     /// The client certificate, for a receiver that asks for one.
     pub client_certificate: Option<ClientCertificate>,
@@ -69,62 +74,52 @@ impl Tls {
         }
     }
 
-    pub(super) fn config(&self) -> Result<TlsConfig, Failure> {
-        let mut config = TlsConfig::builder();
-        if let Some(path) = &self.ca_certificate {
-            let roots = certificates("ca_certificate", path)?;
-            check_roots(path, &roots)?;
-            config = config.root_certs(RootCerts::Specific(Arc::new(to_ureq(&roots))));
-        }
-        if let Some(files) = &self.client_certificate {
-            config = config.client_cert(Some(read_client_certificate(files)?));
-        }
-        Ok(config.build())
+    pub(super) fn config(&self) -> Result<ClientConfig, Failure> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions();
+        let builder = builder.map_err(|error| Failure::misconfigured(reason(&error)))?;
+        let builder = match &self.ca_certificate {
+            Some(path) => {
+                let trusted = certificates("ca_certificate", path)?;
+                let verifier = PinnedVerifier::new(trusted, provider).map_err(|_| {
+                    unusable("ca_certificate", path, &"it holds a damaged certificate")
+                })?;
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier))
+            }
+            None => builder.with_root_certificates(RootCertStore {
+                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+            }),
+        };
+        let Some(files) = &self.client_certificate else {
+            return Ok(builder.with_no_client_auth());
+        };
+        let chain = certificates("client_certificate", &files.certificate)?;
+        let unusable = |reason: &dyn Display| unusable("client_key", &files.key, reason);
+        let pem = fs::read(&files.key).map_err(|error| unusable(&error))?;
+        // The parser's error is not shown: it may quote the key.
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unusable(&"it holds no key"))?;
+        let config = builder.with_client_auth_cert(chain, key);
+        config.map_err(|error| match error {
+            Error::InconsistentKeys(_) => {
+                unusable(&"it is not the key of `client_certificate` (name the files of one pair)")
+            }
+            _ => unusable(&"its key cannot be used (use RSA, ECDSA or Ed25519)"),
+        })
     }
-}
-
-fn read_client_certificate(files: &ClientCertificate) -> Result<ClientCert, Failure> {
-    let chain = certificates("client_certificate", &files.certificate)?;
-    let unusable = |reason: &dyn Display| unusable("client_key", &files.key, reason);
-    let pem = fs::read(&files.key).map_err(|error| unusable(&error))?;
-    // The parser's error is not shown: it may quote the key.
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unusable(&"it holds no key"))?;
-    // `ureq` does not check that key and certificate belong together, and each
-    // connection would fail: build a configuration of rustls to find out now.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let result = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map(|builder| builder.with_root_certificates(RootCertStore::empty()))
-        .and_then(|builder| builder.with_client_auth_cert(chain.clone(), key));
-    result.map_err(|error| unusable(&error))?;
-    let key = PrivateKey::from_pem(&pem).map_err(|_| unusable(&"it holds no key"))?;
-    Ok(ClientCert::new_with_certs(&to_ureq(&chain), key))
 }
 
 fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let pem = fs::read(path).map_err(|error| unusable(key, path, &error))?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
-        .map_err(|error| unusable(key, path, &error))?;
+        .map_err(|_| unusable(key, path, &"it is not a file in the form PEM"))?;
     if certificates.is_empty() {
         return Err(unusable(key, path, &"it holds no certificate"));
     }
     Ok(certificates)
-}
-
-/// `ureq` ignores certificates that it cannot use, and would then trust no receiver.
-fn check_roots(path: &Path, roots: &[CertificateDer<'static>]) -> Result<(), Failure> {
-    let mut store = RootCertStore::empty();
-    for root in roots {
-        let added = store.add(root.clone());
-        added.map_err(|error| unusable("ca_certificate", path, &error))?;
-    }
-    Ok(())
-}
-
-fn to_ureq(certificates: &[CertificateDer<'static>]) -> Vec<Certificate<'static>> {
-    let own = |der: &CertificateDer<'static>| Certificate::from_der(der).to_owned();
-    certificates.iter().map(own).collect()
 }
 
 fn unusable(key: &str, path: &Path, reason: &dyn Display) -> Failure {
