@@ -4,7 +4,8 @@
 ///
 /// An exporter is a name, as operators write it into their configuration, a type that
 /// implements [`Exporter`](crate::Exporter), and a short description. Vendor, licence
-/// and version come from `Cargo.toml`. The file `example.toml` next to it shows the
+/// and version come from `Cargo.toml`. A name has 1 to 64 characters of `A-Z a-z 0-9 . _ -`;
+/// another one, or one name twice, does not compile. The file `example.toml` next to it shows the
 /// settings; `plugins inspect` prints it.
 ///
 /// ```text
@@ -21,6 +22,16 @@ macro_rules! export_plugin {
             "a plugin needs `panic = \"unwind\"`: with `abort` its first panic would end the host \
              (remove `panic` from the profile)"
         );
+
+        const _: () = $crate::__glue::check_names(&[
+            $((
+                $name,
+                ::core::concat!(
+                    "`", $name, "` is not a name for an exporter (use 1 to 64 of A-Z a-z 0-9 . _ -)"
+                ),
+                ::core::concat!("the exporter `", $name, "` is declared twice (use another name)"),
+            ),)+
+        ]);
 
         const _: () = {
             use $crate::__glue::{self as glue, ManifestPart as Part, abi, abi_stable};
@@ -45,9 +56,8 @@ macro_rules! export_plugin {
                 })
             }
 
-            // The name is `abi_stable::library::ROOT_MODULE_LOADER_NAME`.
-            #[expect(unsafe_code, reason = "the symbol that a host looks for")]
-            #[expect(non_upper_case_globals, reason = "the symbol that a host looks for")]
+            // A crate may forbid unsafe code: lints are about code of its own, not about that
+            // of a macro of another crate. The name is `abi_stable::library::ROOT_MODULE_LOADER_NAME`.
             #[unsafe(no_mangle)]
             pub static _1as_0lib_1header_0root_bmodule_bloader: abi_stable::library::LibHeader = {
                 // SAFETY: `root_module` returns a `PluginRef`.
@@ -103,7 +113,6 @@ macro_rules! export_plugin {
                 Part::Raw("}"),
             ];
 
-            #[expect(unsafe_code, reason = "the section that a host reads without opening the file")]
             #[unsafe(no_mangle)]
             #[cfg_attr(target_os = "macos", unsafe(link_section = "__DATA,__delfin_plugin"))]
             #[cfg_attr(not(target_os = "macos"), unsafe(link_section = ".delfin_plugin"))]

@@ -46,6 +46,42 @@ pub const fn record<const N: usize>(parts: &[ManifestPart]) -> [u8; N] {
     bytes
 }
 
+/// Stops the compiler at a name that a host would refuse. Each name comes with the texts for
+/// a bad name and for a second exporter of that name.
+pub const fn check_names(names: &[(&str, &str, &str)]) {
+    let mut i = 0;
+    while i < names.len() {
+        let (name, bad, twice) = names[i];
+        assert!(is_name(name.as_bytes()), "{}", bad);
+        let mut earlier = 0;
+        while earlier < i {
+            let other = names[earlier].0;
+            assert!(!equal(name.as_bytes(), other.as_bytes()), "{}", twice);
+            earlier += 1;
+        }
+        i += 1;
+    }
+}
+
+const fn is_name(name: &[u8]) -> bool {
+    let mut i = 0;
+    while i < name.len() {
+        if !(name[i].is_ascii_alphanumeric() || matches!(name[i], b'.' | b'_' | b'-')) {
+            return false;
+        }
+        i += 1;
+    }
+    !name.is_empty() && name.len() <= 64
+}
+
+const fn equal(one: &[u8], other: &[u8]) -> bool {
+    let mut i = 0;
+    while i < one.len() && i < other.len() && one[i] == other[i] {
+        i += 1;
+    }
+    i == one.len() && i == other.len()
+}
+
 /// Writes the first `N` bytes of the record, without its header, and returns them
 /// with the length of the whole record.
 const fn write<const N: usize>(parts: &[ManifestPart]) -> ([u8; N], usize) {
@@ -137,6 +173,31 @@ const fn put<const N: usize>(bytes: &mut [u8; N], at: usize, what: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn good_names_compile() {
+        let longest = "x".repeat(64);
+        const { check_names(&[("A.b_C-9", "bad", "twice"), ("A.b_C", "bad", "twice")]) };
+        check_names(&[(&longest, "bad", "twice")]);
+    }
+
+    #[test]
+    fn a_name_that_a_host_refuses_does_not_compile() {
+        let refused = |names: &[(&str, &str, &str)]| {
+            let panic = std::panic::catch_unwind(|| check_names(names)).unwrap_err();
+            *panic.downcast::<String>().unwrap()
+        };
+        let long = "x".repeat(65);
+        for name in ["", "a b", "a/b", "é", &long] {
+            assert_eq!(refused(&[("a", "", ""), (name, "bad", "twice")]), "bad");
+        }
+        let names = [
+            ("a", "bad", "twice"),
+            ("b", "", ""),
+            ("a", "bad", "a twice"),
+        ];
+        assert_eq!(refused(&names), "a twice");
+    }
 
     #[test]
     fn a_record_is_a_header_and_json_with_every_text_escaped() {

@@ -99,15 +99,12 @@ pub enum Reason {
     Open { error: String },
     #[error("exports no root module (rebuild it with `export_plugin!`)")]
     NoRootModule,
-    #[error(
-        "was built for plugin interface {found}, which is not compatible with this host's {wanted}{} \
-         (rebuild it for interface {wanted}, or update the host)",
-        differs_in.as_deref().map(|what| format!(": they differ in `{what}`")).unwrap_or_default()
-    )]
+    #[error("{}", other_interface(found, wanted, differs_in))]
     OtherInterface {
         found: String,
         wanted: String,
-        differs_in: Option<String>,
+        /// The type or function that differs.
+        differs_in: String,
     },
     #[error("has a root module that fails: {error}")]
     RootModule { error: String },
@@ -144,9 +141,52 @@ impl Reason {
     }
 }
 
+/// Two interfaces of one version differ if someone has changed the sources of one of them.
+fn other_interface(found: &str, wanted: &str, differs_in: &str) -> String {
+    if found == wanted {
+        return format!(
+            "was built for a plugin interface that differs from this host's in `{differs_in}`, \
+             although both are version {wanted} (rebuild it with the unchanged sources of \
+             `delfin-plugin-abi {wanted}`, and abi_stable as they pin it)"
+        );
+    }
+    format!(
+        "was built for plugin interface {found}, which is not compatible with this host's {wanted}: \
+         they differ in `{differs_in}` (rebuild it for interface {wanted}, or update the host)"
+    )
+}
+
 fn remedy(record: &std::path::Path) -> String {
     format!(
         " (repair the plugin, or remove `{}` to probe this file again)",
         record.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_of_one_version_that_differ_are_not_told_apart_by_it() {
+        let text = |found: &str| other_interface(found, "1.0.0", "Exporter::tick");
+        let same = text("1.0.0");
+        assert!(
+            same.contains("differs from this host's in `Exporter::tick`"),
+            "{same}"
+        );
+        assert!(
+            same.contains("although both are version 1.0.0 (rebuild it with"),
+            "{same}"
+        );
+        let other = text("1.2.0");
+        assert!(
+            other.contains("interface 1.2.0, which is not compatible with"),
+            "{other}"
+        );
+        assert!(
+            other.contains("they differ in `Exporter::tick` ("),
+            "{other}"
+        );
+    }
 }

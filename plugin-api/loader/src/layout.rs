@@ -18,7 +18,7 @@ const INTERFACE: &str = "delfin-plugin-abi";
 /// How two interfaces differ.
 pub(crate) struct Difference {
     /// The first type or function that differs.
-    pub(crate) place: Option<String>,
+    pub(crate) place: String,
     /// The report of `abi_stable`, which has hundreds of lines.
     pub(crate) explanation: String,
 }
@@ -45,7 +45,8 @@ pub(crate) fn check_either_way(
         older
     };
     Err(Difference {
-        place: place(&fewer),
+        // Without a deeper place, the root module itself differs.
+        place: place(&fewer).unwrap_or_else(|| "Plugin".to_owned()),
         explanation: fewer.to_string(),
     })
 }

@@ -44,7 +44,7 @@ pub(crate) fn load(path: &Path, built_for: &str) -> Result<PluginRef, Reason> {
     let header = *header.map_err(|_| Reason::NoRootModule)?;
     let header = header.upgrade().map_err(|error| {
         log::debug!(plugin:% = path.display(); "{error}");
-        other_interface(built_for, Some("the ABI of abi_stable".to_owned()))
+        other_interface(built_for, "abi_stable")
     })?;
     root_module(path, header, built_for)
 }
@@ -69,10 +69,10 @@ fn root_module(
 ) -> Result<PluginRef, Reason> {
     let layout = header
         .layout()
-        .ok_or_else(|| other_interface(built_for, None))?;
+        .ok_or_else(|| other_interface(built_for, "Plugin"))?;
     layout::check_either_way(PluginRef::LAYOUT, layout).map_err(|difference| {
         log::debug!(plugin:% = path.display(); "{}", difference.explanation);
-        other_interface(built_for, difference.place)
+        other_interface(built_for, &difference.place)
     })?;
     // SAFETY: `check_either_way` has just accepted the layouts.
     let module = unsafe { header.init_root_module_with_unchecked_layout::<PluginRef>() };
@@ -88,11 +88,11 @@ fn root_module(
     })
 }
 
-fn other_interface(built_for: &str, differs_in: Option<String>) -> Reason {
+fn other_interface(built_for: &str, differs_in: &str) -> Reason {
     Reason::OtherInterface {
         found: built_for.to_owned(),
         wanted: VERSION.to_owned(),
-        differs_in,
+        differs_in: differs_in.to_owned(),
     }
 }
 

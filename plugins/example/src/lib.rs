@@ -1,6 +1,8 @@
 //! Exporters that log what they receive, at debug level: the smallest plugin to
 //! start from.
 
+#![forbid(unsafe_code)]
+
 mod config;
 
 use delfin_plugin_api::{
