@@ -3,6 +3,9 @@
 //! A thread of its own writes the lines, so a full pipe at standard error blocks no
 //! exporter. If lines arrive faster than the thread can write them, the newest ones
 //! are dropped, and the log says how many.
+//!
+//! Promises: records of libraries that log their traffic, with credentials in it, are
+//! shown from the level INFO on only.
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use delfin_plugin_api::redact::logs_traffic;
 use log::{
     LevelFilter, Log, Metadata, Record,
     kv::{Key, Value, VisitSource},
@@ -102,6 +106,10 @@ struct Logger {
 
 impl Logger {
     fn send(&self, line: &LogLine<'_>) {
+        // Also for plugins whose own log bridge passes such records on.
+        if line.level > log::Level::Info && logs_traffic(line.target) {
+            return;
+        }
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             let fields = [("lines".to_owned(), dropped.to_string())];
@@ -129,7 +137,12 @@ impl Logger {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.level
+        let level = if logs_traffic(metadata.target()) {
+            self.level.min(LevelFilter::Info)
+        } else {
+            self.level
+        };
+        metadata.level() <= level
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -256,5 +269,35 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["fields"]["exporter"], "dr");
         assert_eq!(value["level"], "warn");
+    }
+
+    #[test]
+    fn the_traffic_of_a_library_is_not_logged_also_if_a_plugin_passes_it_on() {
+        let (sender, lines) = sync_channel(8);
+        let logger = Logger {
+            level: LevelFilter::Trace,
+            levels: BTreeMap::new(),
+            format: LogFormat::Text,
+            sender,
+            dropped: AtomicU64::new(0),
+        };
+        let log = |target: &str, level: log::Level| {
+            let record = Record::builder().target(target).level(level).build();
+            Log::log(&logger, &record);
+            let (message, fields) = ("POST", &[]);
+            logger.send(&LogLine {
+                level,
+                target,
+                message,
+                fields,
+            });
+            lines.try_iter().count()
+        };
+        for level in [log::Level::Debug, log::Level::Trace] {
+            assert_eq!(log("ureq::run", level), 0);
+            assert_eq!(log("hyper_util::client", level), 0);
+            assert_eq!(log("delfin_exporter_webhook", level), 2);
+        }
+        assert_eq!(log("ureq::run", log::Level::Warn), 2);
     }
 }

@@ -16,7 +16,7 @@ use delfin_plugin_abi::{Field, HostBox, Level, LogRecord};
 use log::kv::{Key, Value, VisitSource};
 use tracing_core::{Dispatch, Event, Metadata, Subscriber, dispatcher, field::Visit, span};
 
-use crate::context::Host;
+use crate::{context::Host, redact::logs_traffic};
 
 /// Installs the bridge once per library, and registers an instance.
 pub(crate) fn install(host: &Host) {
@@ -58,7 +58,12 @@ fn lock_instances() -> std::sync::MutexGuard<'static, Vec<Weak<HostBox>>> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn enabled(level: Level) -> bool {
+/// Records of libraries that log their traffic are dropped here, so that their texts are not
+/// even made.
+fn enabled(level: Level, target: &str) -> bool {
+    if level > Level::INFO && logs_traffic(target) {
+        return false;
+    }
     source().is_some_and(|(host, _)| level <= host.raw().max_level())
 }
 
@@ -84,7 +89,7 @@ fn send(level: Level, target: &str, message: &str, fields: &[(String, String)]) 
 
 impl log::Log for Bridge {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        enabled(Level(metadata.level() as u32))
+        enabled(Level(metadata.level() as u32), metadata.target())
     }
 
     fn log(&self, record: &log::Record<'_>) {
@@ -108,7 +113,7 @@ impl log::Log for Bridge {
 
 impl Subscriber for Bridge {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && enabled(level_of(metadata))
+        metadata.is_event() && enabled(level_of(metadata), metadata.target())
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

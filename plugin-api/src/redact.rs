@@ -111,6 +111,64 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
+/// Libraries that log what they send and receive, with credentials and whole URLs, at debug or
+/// trace: the first part of a record's target. A name that ends with `_` is a prefix.
+const TRAFFIC: [&str; 42] = [
+    "async_nats",
+    "attohttpc",
+    "aws_",
+    "cookie_store",
+    "curl",
+    "elasticsearch",
+    "h2",
+    "h3",
+    "hyper",
+    "hyper_",
+    "influxdb",
+    "isahc",
+    "lapin",
+    "lettre",
+    "minreq",
+    "mongodb",
+    "native_tls",
+    "object_store",
+    "openssl",
+    "opentelemetry",
+    "opentelemetry_",
+    "paho_mqtt",
+    "postgres",
+    "quinn",
+    "quinn_",
+    "rdkafka",
+    "redis",
+    "reqsign",
+    "reqwest",
+    "reqwest_",
+    "rumqttc",
+    "rustls",
+    "rustls_",
+    "sqlx",
+    "surf",
+    "tiberius",
+    "tokio_",
+    "tonic",
+    "tower_http",
+    "tungstenite",
+    "ureq",
+    "ureq_",
+];
+
+/// Whether a record with this target comes from a library that logs its traffic. The host's
+/// log shows such records from the level INFO on only, because at lower levels they hold
+/// credentials that no redactor knows, such as an encoded password.
+#[must_use]
+pub fn logs_traffic(target: &str) -> bool {
+    let library = target.split("::").next().unwrap_or_default();
+    TRAFFIC
+        .iter()
+        .any(|name| library == *name || (name.ends_with('_') && library.starts_with(name)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,5 +231,27 @@ mod tests {
     fn a_secret_of_three_characters_is_left_alone() {
         let redactor = redactor(&[("abc", "${env:A}"), ("", "${env:B}")]);
         assert_eq!(redactor.redact("abcabc"), "abcabc");
+    }
+
+    #[test]
+    fn libraries_that_log_their_traffic_are_known_by_their_targets() {
+        for target in [
+            "ureq::run",
+            "ureq_proto::client",
+            "hyper_util::client",
+            "rustls",
+            "h2",
+        ] {
+            assert!(logs_traffic(target), "{target}");
+        }
+        for target in [
+            "delfin_exporter_webhook::client",
+            "acme::ureq",
+            "hyperdrive",
+            "",
+            "panic",
+        ] {
+            assert!(!logs_traffic(target), "{target}");
+        }
     }
 }

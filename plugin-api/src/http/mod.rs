@@ -25,7 +25,7 @@ pub use self::{
     client::{Client, ClientSettings, RequestBuilder},
     response::{RequestError, Response},
     tls::{ClientCertificate, Tls},
-    url::check_url,
+    url::{check_url, redact_url},
 };
 use crate::Failure;
 

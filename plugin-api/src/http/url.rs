@@ -1,6 +1,7 @@
 //! Checks the URLs of receivers.
 //!
-//! Promises: the text before an `@` is in no message, because it may be a password.
+//! Promises: the text before an `@` is in no message, because it may be a password, and
+//! neither is the path or the query, because some services put a token into them.
 
 use ureq::http::Uri;
 
@@ -30,9 +31,28 @@ pub fn check_url(key: &str, url: &str, mistakes: &mut Mistakes) -> Option<Uri> {
             && uri.host().is_some_and(|host| !host.is_empty())
     });
     if good.is_none() {
+        let url = redact_url(url);
         mistakes.add(format!("`{key}` cannot hold `{url}` ({URL})"));
     }
     good
+}
+
+/// A URL for logs and messages: without its path and query, which may hold a token.
+///
+/// ```
+/// use delfin_plugin_api::http::redact_url;
+///
+/// assert_eq!(redact_url("https://example.com:8443/hooks/t0ken"), "https://example.com:8443/…");
+/// assert_eq!(redact_url("http://example.com"), "http://example.com");
+/// ```
+#[must_use]
+pub fn redact_url(url: &str) -> String {
+    let host = url.find("://").map_or(0, |scheme| scheme + 3);
+    let end = url[host..].find(['/', '?', '#']);
+    match end.map(|end| url.split_at(host + end)) {
+        None | Some((_, "/")) => url.trim_end_matches('/').to_owned(),
+        Some((shown, _)) => format!("{shown}/…"),
+    }
 }
 
 #[cfg(test)]
@@ -51,9 +71,26 @@ mod tests {
             assert_eq!(check(good), Ok(()), "{good}");
         }
         for bad in ["", "a", "a:80", "ftp://a", "http://", "http://a b", "/x"] {
+            let shown = redact_url(bad);
             let expected =
-                format!("`url` cannot hold `{bad}` (write `http://` or `https://`, and a host)");
+                format!("`url` cannot hold `{shown}` (write `http://` or `https://`, and a host)");
             assert_eq!(check(bad), Err(expected));
+        }
+    }
+
+    #[test]
+    fn path_and_query_are_not_shown() {
+        for url in [
+            "htps://a/s3cret",
+            "a/s3cret",
+            "ftp://a?s3cret",
+            "http://a b/x?y#s3cret",
+        ] {
+            let mistake = check(url).unwrap_err();
+            assert!(
+                mistake.contains("/…` (") && !mistake.contains("s3cret"),
+                "{mistake}"
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{
     Failure,
-    http::{Client, ClientSettings, ErrorKind},
+    http::{Client, ClientSettings, ErrorKind, redact_url},
 };
 
 use super::{
@@ -22,6 +22,8 @@ const USER_AGENT: &str = concat!("delfin-exporter-prometheus/", env!("CARGO_PKG_
 
 pub(super) struct AlertmanagerClient {
     url: String,
+    /// The URL for messages.
+    name: String,
     http: Client,
 }
 
@@ -45,6 +47,7 @@ impl AlertmanagerClient {
         })?;
         let client = |url: &String| Self {
             url: url.clone(),
+            name: redact_url(url),
             http: http.clone(),
         };
         Ok(config.urls.iter().map(client).collect())
@@ -116,12 +119,12 @@ impl AlertmanagerClient {
             .header("content-type", "application/json")
             .send(body, left);
         match response {
-            Ok(response) => outcome::of_response(&response, &self.url),
+            Ok(response) => outcome::of_response(&response, &self.name),
             // Not uncertain: an alert that is sent twice is still one alert.
             Err(error) if error.kind == ErrorKind::NoResponse => {
-                Err(Failure::retry(format!("`{}`: {error}", self.url)))
+                Err(Failure::retry(format!("`{}`: {error}", self.name)))
             }
-            Err(error) => Err(error.failure(&self.url)),
+            Err(error) => Err(error.failure(&self.name)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use delfin_plugin_api::{
-    http::{Authorization, Tls, check_url},
+    http::{Authorization, Tls, check_url, redact_url},
     setting::{ConfigError, Mistakes},
 };
 use serde::Deserialize;
@@ -108,6 +108,7 @@ fn read_urls(value: Value, mistakes: &mut Mistakes) -> Vec<String> {
 fn check_base(key: &str, url: &str, mistakes: &mut Mistakes) {
     let uri = check_url(key, url, mistakes);
     if uri.is_some_and(|uri| uri.query().is_some()) {
+        let url = redact_url(url);
         mistakes.add(format!("`{key}` cannot hold `{url}` ({URL})"));
     }
 }

@@ -7,7 +7,7 @@
 mod headers;
 
 use delfin_plugin_api::{
-    http::{Authorization, Tls, check_url},
+    http::{Authorization, Tls, check_url, redact_url},
     setting::{ConfigError, Mistakes, Secret},
 };
 use serde::Deserialize;
@@ -134,17 +134,7 @@ fn read_url(value: Option<Value>, mistakes: &mut Mistakes) -> (String, String) {
     if url.is_empty() {
         return (url, String::new());
     }
-    let uri = check_url("url", &url, mistakes);
-    let redacted = uri.map(|uri| {
-        let scheme = uri.scheme_str().unwrap_or_default();
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let rest = if uri.path().len() > 1 || uri.query().is_some() {
-            "/…"
-        } else {
-            ""
-        };
-        format!("{scheme}://{authority}{rest}")
-    });
+    let redacted = check_url("url", &url, mistakes).map(|_| redact_url(&url));
     (url, redacted.unwrap_or_default())
 }
 
