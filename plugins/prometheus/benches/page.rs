@@ -104,8 +104,8 @@ fn a_million_series(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let before = memory("VmRSS")?;
     let batch = sample::performance(MILLION, 1);
     let mut latest = LatestSamples::open(&folder, EXPIRATION_MS, now_ms());
-    let (new, ()) = timed(|| latest.add_batch(&batch, now_ms()));
-    let (known, ()) = timed(|| latest.add_batch(&batch, now_ms()));
+    let (new, _) = timed(|| latest.add_batch(&batch, now_ms()));
+    let (known, _) = timed(|| latest.add_batch(&batch, now_ms()));
     drop(batch);
     let held = memory("VmRSS")? - before;
     say(&format!(

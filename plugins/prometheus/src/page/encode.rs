@@ -2,7 +2,10 @@
 //!
 //! Promises: every name is valid and every value is escaped; no label occurs twice;
 //! no label is empty, because Prometheus treats an empty label as absent. A series
-//! has the same text in any order of its labels.
+//! has the same text in any order of its labels. Series that differ and have the same
+//! text have different identities.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use delfin_plugin_api::{Labels, Series};
 
@@ -44,6 +47,19 @@ pub(crate) struct SeriesText {
     ends: Vec<u32>,
     /// Labels other than Delfin's: the start of their text, and their value.
     others: Vec<(String, String)>,
+    identity: SeriesIdentity,
+}
+
+/// Tells series with the same text apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum SeriesIdentity {
+    /// The text comes from the page, so the series is not known.
+    #[default]
+    Unknown,
+    /// The text has every name as the series has it.
+    SameAsText,
+    /// A hash of the series, because the text has other names.
+    Changed(u64),
 }
 
 impl SeriesText {
@@ -53,25 +69,31 @@ impl SeriesText {
         self.ends.clear();
         self.others.clear();
         let mut values = DELFIN_LABELS.map(|(_, default)| default);
-        self.split_labels(series.labels(), &mut values);
+        let mut changed = self.split_labels(series.labels(), &mut values);
         for ((start, _), value) in DELFIN_LABELS.into_iter().zip(values) {
-            push_label(&mut self.labels, &mut self.ends, start, value);
+            changed |= push_label(&mut self.labels, &mut self.ends, start, value);
         }
-        self.push_others();
+        changed |= self.push_others();
         self.family.clear();
         let resource = values[RESOURCE_TYPE];
         if !resource.is_empty() {
-            push_name(&mut self.family, resource, true);
+            changed |= push_name(&mut self.family, resource, true);
             self.family.push('_');
         }
         let start = self.family.is_empty();
-        push_name(&mut self.family, series.name(), start);
+        changed |= push_name(&mut self.family, series.name(), start);
+        self.identity = if changed {
+            SeriesIdentity::Changed(hash(series))
+        } else {
+            SeriesIdentity::SameAsText
+        };
     }
 
     /// Replaces the text by one that is rendered already.
     pub(crate) fn set_parts<'a>(&mut self, family: &str, labels: impl Iterator<Item = &'a str>) {
         self.family.clear();
         self.family.push_str(family);
+        self.identity = SeriesIdentity::Unknown;
         self.labels.clear();
         self.ends.clear();
         for label in labels {
@@ -82,6 +104,10 @@ impl SeriesText {
 
     pub(crate) fn family(&self) -> &str {
         &self.family
+    }
+
+    pub(crate) fn identity(&self) -> SeriesIdentity {
+        self.identity
     }
 
     /// All labels, without separators.
@@ -99,12 +125,14 @@ impl SeriesText {
         })
     }
 
-    /// Puts Delfin's labels into `values`, and the others into `others`.
+    /// Puts Delfin's labels into `values`, and the others into `others`. Returns whether
+    /// the name of a label changed.
     fn split_labels<'a>(
         &mut self,
         labels: Labels<'a>,
         values: &mut [&'a str; DELFIN_LABELS.len()],
-    ) {
+    ) -> bool {
+        let mut changed = false;
         for (key, value) in labels {
             match delfin_label(key) {
                 Some(_) | None if value.is_empty() => {}
@@ -117,27 +145,32 @@ impl SeriesText {
                         .any(|(start, _)| start.trim_end_matches("=\"") == key)
                     {
                         name.push_str("exported_");
+                        changed = true;
                     }
                     let start = name.is_empty();
-                    push_label_name(&mut name, key, start);
+                    changed |= push_label_name(&mut name, key, start);
                     name.push_str("=\"");
                     self.others.push((name, value.to_owned()));
                 }
             }
         }
+        changed
     }
 
-    fn push_others(&mut self) {
+    /// Returns whether a value changed.
+    fn push_others(&mut self) -> bool {
+        let mut changed = false;
         if self.others.is_empty() {
-            return;
+            return changed;
         }
         self.others.sort_unstable();
         let mut others = self.others.chunk_by(|one, other| one.0 == other.0);
         while let Some([(name, first), more @ ..]) = others.next() {
             if more.is_empty() {
-                push_label(&mut self.labels, &mut self.ends, name, first);
+                changed |= push_label(&mut self.labels, &mut self.ends, name, first);
                 continue;
             }
+            changed = true;
             // Different keys became the same name: keep all values.
             let mut joined = first.clone();
             for (_, value) in more {
@@ -146,30 +179,46 @@ impl SeriesText {
             }
             push_label(&mut self.labels, &mut self.ends, name, &joined);
         }
+        changed
     }
 }
 
-/// Appends a label unless it is empty. `start` is its name, `=` and a quote.
-fn push_label(labels: &mut String, ends: &mut Vec<u32>, start: &str, value: &str) {
+/// A hash of the name and the labels, in any order.
+fn hash(series: &Series<'_>) -> u64 {
+    let hash = |value: (&str, &str)| {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        hasher.finish()
+    };
+    let labels = series.labels().into_iter();
+    let labels = labels.filter(|(_, value)| !value.is_empty()).map(hash);
+    labels.fold(hash((series.name(), "")), u64::wrapping_add)
+}
+
+/// Appends a label unless it is empty. `start` is its name, `=` and a quote. Returns
+/// whether the value changed.
+fn push_label(labels: &mut String, ends: &mut Vec<u32>, start: &str, value: &str) -> bool {
     if value.is_empty() {
-        return;
+        return false;
     }
     labels.push_str(start);
-    push_escaped(labels, value);
+    let changed = push_escaped(labels, value);
     labels.push('"');
     ends.push(labels.len() as u32);
+    changed
 }
 
 /// Appends a label's value, escaped as both formats require. A NUL ends a text for
-/// parsers written in C, so it becomes the replacement character.
-fn push_escaped(to: &mut String, value: &str) {
+/// parsers written in C, so it becomes the replacement character. Returns whether there
+/// was one.
+fn push_escaped(to: &mut String, value: &str) -> bool {
     let special = |byte: &u8| matches!(byte, b'\\' | b'"' | b'\n' | 0);
     // Values rarely need an escape. A fold over all bytes is vectorized, which makes
     // it faster than a search that stops at the first match.
     let any = value.bytes().fold(false, |any, byte| any | special(&byte));
     if !any {
         to.push_str(value);
-        return;
+        return false;
     }
     let mut rest = value;
     while let Some(at) = rest.as_bytes().iter().position(special) {
@@ -183,11 +232,12 @@ fn push_escaped(to: &mut String, value: &str) {
         rest = &rest[at + 1..];
     }
     to.push_str(rest);
+    value.contains('\0')
 }
 
 /// Appends a label name. Names with two leading underscores belong to Prometheus:
-/// one of the underscores is kept.
-fn push_label_name(to: &mut String, key: &str, start: bool) {
+/// one of the underscores is kept. Returns whether the name changed.
+fn push_label_name(to: &mut String, key: &str, start: bool) -> bool {
     let own = start && key.starts_with("__");
     let key = if own {
         key.trim_start_matches('_')
@@ -197,16 +247,20 @@ fn push_label_name(to: &mut String, key: &str, start: bool) {
     if own {
         to.push('_');
     }
-    push_name(to, key, start && !own);
+    let changed = push_name(to, key, start && !own);
     if to.is_empty() {
         to.push('_');
     }
+    own || changed
 }
 
-/// Appends a name with `_` for each character that a name cannot have.
-fn push_name(to: &mut String, name: &str, start: bool) {
+/// Appends a name with `_` for each character that a name cannot have. Returns whether
+/// the name changed.
+fn push_name(to: &mut String, name: &str, start: bool) -> bool {
+    let mut changed = false;
     if start && name.starts_with(|c: char| c.is_ascii_digit()) {
         to.push('_');
+        changed = true;
     }
     if name
         .bytes()
@@ -214,12 +268,15 @@ fn push_name(to: &mut String, name: &str, start: bool) {
     {
         to.push_str(name);
     } else {
+        changed = true;
         let valid = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
         to.extend(name.chars().map(valid));
     }
     if to.is_empty() {
         to.push('_');
+        changed = true;
     }
+    changed
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub(crate) struct PerformanceExporterPrometheus {
 struct RunningPage {
     samples: LatestSamples,
     current: Arc<CurrentPage>,
+    host: Host,
     /// Stops when it is dropped.
     _server: PageServer,
 }
@@ -62,6 +63,7 @@ impl Exporter for PerformanceExporterPrometheus {
             running: Some(RunningPage {
                 samples,
                 current,
+                host: host.clone(),
                 _server: server,
             }),
         })
@@ -72,7 +74,10 @@ impl Exporter for PerformanceExporterPrometheus {
             return Err(Failure::fatal("the scrape page is closed"));
         };
         let now = running.samples.clock().now_ms();
-        running.samples.add_batch(batch, now);
+        let collisions = running.samples.add_batch(batch, now);
+        if collisions > 0 {
+            running.host.count("name_collisions", collisions);
+        }
         running.current.set(running.samples.page());
         log::debug!(series = batch.rows(), points = batch.items(); "batch added to the page");
         Ok(())

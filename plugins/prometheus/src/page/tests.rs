@@ -66,7 +66,48 @@ fn samples(latest: &LatestSamples, now: i64) -> Vec<String> {
 }
 
 const SDA: &[(&str, &str)] = &[("resource_type", "disk"), ("resource_id", "sda")];
+/// The labels of `SDA` in another order.
+const SDA_REORDERED: &[(&str, &str)] = &[("resource_id", "sda"), ("resource_type", "disk")];
 const SDB: &[(&str, &str)] = &[("resource_id", "sdb"), ("resource_type", "disk")];
+
+#[test]
+fn series_that_get_the_same_name_and_labels_are_counted() {
+    let folder = TempDir::new().unwrap();
+    let mut latest = open(folder.path());
+    let one = || Series("read.iops", SDA, &[(0, 1.0)]);
+    let two = || Series("read_iops", SDA_REORDERED, &[(0, 2.0)]);
+    let three = || Series("read-iops", SDA, &[(0, 3.0)]);
+    assert_eq!(latest.add_batch(&batch(&[one(), one()]), NOW), 0);
+    assert_eq!(latest.add_batch(&batch(&[one(), two(), three()]), NOW), 2);
+    // The last one stays, and nothing replaces it from then on.
+    assert_eq!(latest.add_batch(&batch(&[three()]), NOW), 0);
+    assert_eq!(samples(&latest, NOW).len(), 1);
+    // The series on the page are not known after a restart.
+    let mut latest = open(folder.path());
+    assert_eq!(latest.add_batch(&batch(&[one()]), NOW), 0);
+    assert_eq!(latest.add_batch(&batch(&[two()]), NOW), 1);
+    // Labels whose names become the same, and the default of a label.
+    let labelled = |labels| batch(&[Series("x", labels, &[(0, 1.0)])]);
+    assert_eq!(
+        latest.add_batch(&labelled(&[("a.b", "1"), ("a-b", "2")]), NOW),
+        0
+    );
+    assert_eq!(
+        latest.add_batch(&labelled(&[("a-b", "2"), ("a.b", "1")]), NOW),
+        0
+    );
+    assert_eq!(latest.add_batch(&labelled(&[("a_b", "1;2")]), NOW), 1);
+    assert_eq!(
+        latest.add_batch(&labelled(&[("storage_name", "s")]), NOW),
+        0
+    );
+    assert_eq!(
+        latest.add_batch(&labelled(&[("exported_storage_name", "s")]), NOW),
+        1
+    );
+    assert_eq!(latest.add_batch(&labelled(&[]), NOW), 0);
+    assert_eq!(latest.add_batch(&labelled(&[("type", "RAW")]), NOW), 0);
+}
 
 #[test]
 fn each_family_has_one_header_and_each_series_is_shown_once() {

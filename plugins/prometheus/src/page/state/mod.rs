@@ -26,7 +26,7 @@ use self::{
     file::{ReadState, StateFile, StateRecord},
     store::{PutResult, SampleStore},
 };
-use super::encode::SeriesText;
+use super::encode::{SeriesIdentity, SeriesText};
 
 /// Interval for removing expired series and for retrying the state file.
 const MAINTENANCE_MS: i64 = 10_000;
@@ -43,6 +43,8 @@ pub struct LatestSamples {
     maintained_ms: i64,
     /// A buffer.
     text: SeriesText,
+    /// Whether a collision of names was reported.
+    is_collision_reported: bool,
 }
 
 impl LatestSamples {
@@ -59,6 +61,7 @@ impl LatestSamples {
             clock: PageClock::starting_at(now),
             maintained_ms: now,
             text: SeriesText::default(),
+            is_collision_reported: false,
         };
         match samples.read() {
             Ok(ReadState::Complete) => {}
@@ -81,7 +84,11 @@ impl LatestSamples {
 
     /// Adds the last point of each series. A sample is appended to the state file in
     /// the same pass; after an error only the page is updated.
-    pub fn add_batch(&mut self, batch: &PerformanceBatch, now: i64) {
+    ///
+    /// Returns how many samples took the place of another series that has the same name
+    /// and labels on the page.
+    pub fn add_batch(&mut self, batch: &PerformanceBatch, now: i64) -> u64 {
+        let mut collisions = 0;
         let mut file = self.file.take();
         let mut failed = None;
         for series in batch.series() {
@@ -94,7 +101,11 @@ impl LatestSamples {
                 time,
                 seen: now,
             };
-            let put = self.store.put(&self.text, sample);
+            let (put, other) = self.store.put(&self.text, sample);
+            if let Some(other) = other {
+                collisions += 1;
+                self.report_collision(batch, &series, other);
+            }
             let Some(open) = &mut file else { continue };
             let appended = match put {
                 PutResult::Added(_) => open.define(&self.text, sample),
@@ -117,6 +128,33 @@ impl LatestSamples {
             warn_of_write_error(&error);
         }
         self.maintain(now);
+        collisions
+    }
+
+    /// Names both series once; the counter has the others.
+    fn report_collision(
+        &mut self,
+        batch: &PerformanceBatch,
+        series: &Series<'_>,
+        other: SeriesIdentity,
+    ) {
+        if std::mem::replace(&mut self.is_collision_reported, true) {
+            return;
+        }
+        let family = self.text.family().to_owned();
+        let mut text = SeriesText::default();
+        let other = batch.series().find(|candidate| {
+            text.set(candidate);
+            text.identity() == other
+                && text.family() == family
+                && text.joined_labels() == self.text.joined_labels()
+        });
+        let other = other.map_or_else(|| "a series of another batch".to_owned(), |s| describe(&s));
+        log::warn!(
+            family, series = describe(series), other;
+            "two series have the same name and labels on the page, only the latest sample of both is \
+             shown (rename one; `name_collisions` counts them)"
+        );
     }
 
     /// Removes expired series, and rewrites the state file when it has grown long or
@@ -152,7 +190,7 @@ impl LatestSamples {
         // Records name a series by its number in the order of definition.
         let mut slots = Vec::new();
         file::read(path, |record| match record {
-            StateRecord::Defined(text, sample) => match store.put(text, sample) {
+            StateRecord::Defined(text, sample) => match store.put(text, sample).0 {
                 PutResult::Added(slot) => {
                     slots.push(slot);
                     true
@@ -187,6 +225,15 @@ impl LatestSamples {
         let committed = file.and_then(|mut file| file.commit().map(|()| file));
         self.file = committed.inspect_err(warn_of_write_error).ok();
     }
+}
+
+/// The name and the labels as the batch has them.
+fn describe(series: &Series<'_>) -> String {
+    let labels = series.labels().into_iter();
+    let labels: Vec<_> = labels
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    format!("{}{{{}}}", series.name(), labels.join(","))
 }
 
 /// The point with the latest time; of several with the same time, the last one.

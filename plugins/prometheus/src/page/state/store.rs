@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, hash::BuildHasher, sync::Arc};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::chunk::{LatestSample, SeriesChunk};
-use crate::page::encode::SeriesText;
+use crate::page::encode::{SeriesIdentity, SeriesText};
 
 #[derive(Debug)]
 pub(super) struct SampleStore {
@@ -65,6 +65,8 @@ pub(super) enum PutResult {
 struct StoredSeries {
     hash: u64,
     slot: SeriesSlot,
+    /// Of the series that has the latest sample.
+    identity: SeriesIdentity,
 }
 
 impl SampleStore {
@@ -88,19 +90,29 @@ impl SampleStore {
     /// Adds a sample, unless the series has a later one. A later one that has expired
     /// is replaced: otherwise a device whose clock was ahead for a while would freeze
     /// its series until that time comes.
-    pub(super) fn put(&mut self, text: &SeriesText, sample: LatestSample) -> PutResult {
+    ///
+    /// Also returns the identity of another series that has the same text, whose place the
+    /// series takes.
+    pub(super) fn put(
+        &mut self,
+        text: &SeriesText,
+        sample: LatestSample,
+    ) -> (PutResult, Option<SeriesIdentity>) {
         let number = match self.find(text) {
             Ok(number) => number,
-            Err(hash) => return PutResult::Added(self.add(hash, text, sample)),
+            Err(hash) => return (PutResult::Added(self.add(hash, text, sample)), None),
         };
         self.likely = number + 1;
-        let slot = self.series[number as usize].slot;
+        let StoredSeries { slot, identity, .. } = &mut self.series[number as usize];
+        let (slot, other) = (*slot, std::mem::replace(identity, text.identity()));
+        let is_other = other != SeriesIdentity::Unknown && other != text.identity();
+        let other = is_other.then_some(other);
         let known = self.chunk(slot).samples()[slot.index as usize];
         if sample.time < known.time && !has_expired(&known, sample.seen, self.expiration_ms) {
-            return PutResult::Older;
+            return (PutResult::Older, other);
         }
         self.set(slot, sample);
-        PutResult::Replaced { number }
+        (PutResult::Replaced { number }, other)
     }
 
     pub(super) fn set(&mut self, slot: SeriesSlot, sample: LatestSample) {
@@ -175,7 +187,12 @@ impl SampleStore {
         };
         chunk.push(text, sample);
         let number = self.series.len() as u32;
-        self.series.push(StoredSeries { hash, slot });
+        let identity = text.identity();
+        self.series.push(StoredSeries {
+            hash,
+            slot,
+            identity,
+        });
         let series = &self.series;
         self.numbers
             .insert_unique(hash, number, |&number| series[number as usize].hash);
