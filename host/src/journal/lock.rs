@@ -1,17 +1,22 @@
 //! The lock on the state folder: one host at a time.
 //!
-//! The kernel releases it when the host process ends. The process id in the file
-//! is for messages only.
+//! The folder itself is locked, because the file `lock` can be deleted while a host runs. The
+//! file is locked too, and contains the process id for messages. The kernel releases both locks
+//! when the host process ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use super::error::OpenError;
 
 /// Held as long as the host may write to the folder.
 #[derive(Debug)]
 pub(super) struct StateLock {
+    _folder: File,
     _file: File,
 }
 
@@ -19,44 +24,57 @@ impl StateLock {
     /// Takes the lock. The error names the process that has it.
     pub(super) fn take(folder: &Path) -> Result<Self, OpenError> {
         let path = folder.join("lock");
-        let unusable = |source| OpenError::Folder {
-            path: folder.to_path_buf(),
-            source,
+        let failed = |error: TryLockError| match error {
+            TryLockError::WouldBlock => OpenError::InUse {
+                path: folder.to_path_buf(),
+                pid: read_pid(&path),
+            },
+            TryLockError::Error(source) => unusable(folder, source),
         };
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(unusable)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::InUse {
-                    path: folder.to_path_buf(),
-                    pid: read_pid(&path),
-                });
-            }
-            Err(TryLockError::Error(source)) => return Err(unusable(source)),
-        }
+        let opened = File::open(folder).map_err(|source| unusable(folder, source))?;
+        opened.try_lock().map_err(failed)?;
+        let mut file = open_regular(&path).map_err(|source| unusable(folder, source))?;
+        file.try_lock().map_err(failed)?;
         file.set_len(0)
             .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(unusable)?;
-        Ok(Self { _file: file })
+            .map_err(|source| unusable(folder, source))?;
+        Ok(Self {
+            _folder: opened,
+            _file: file,
+        })
     }
 }
 
 /// The id of the host process that uses the folder; `None` if no host does.
 pub(super) fn holder(folder: &Path) -> Option<String> {
-    let path = folder.join("lock");
-    let file = File::open(&path).ok()?;
-    match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => Some(read_pid(&path)),
+    let opened = File::open(folder).ok()?;
+    match opened.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(read_pid(&folder.join("lock"))),
         Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
+/// Opens a file for writing, and creates a missing one. A symbolic link is refused: its target
+/// would be overwritten with the rights of the host.
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+}
+
+fn unusable(folder: &Path, source: io::Error) -> OpenError {
+    OpenError::Folder {
+        path: folder.to_path_buf(),
+        source,
     }
 }
 
 fn read_pid(path: &Path) -> String {
     let pid = fs::read_to_string(path).unwrap_or_default();
-    pid.trim().to_owned()
+    let pid = pid.trim();
+    if pid.is_empty() { "unknown" } else { pid }.to_owned()
 }

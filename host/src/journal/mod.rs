@@ -301,6 +301,36 @@ mod tests {
     }
 
     #[test]
+    fn a_second_host_is_refused_although_the_lock_file_was_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let _journals = open(folder.path(), &JournalLimits::unlimited()).unwrap();
+        std::fs::remove_file(folder.path().join("lock")).unwrap();
+        let second = open(folder.path(), &JournalLimits::unlimited());
+        assert!(matches!(second, Err(OpenError::InUse { .. })), "{second:?}");
+        assert!(holder(folder.path()).is_some());
+    }
+
+    #[test]
+    fn a_symbolic_link_in_place_of_a_file_of_the_host_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state_dir, target) = (folder.path().join("state"), folder.path().join("target"));
+        std::fs::create_dir(&state_dir).unwrap();
+        std::fs::write(&target, "precious").unwrap();
+        for name in ["lock", "alerts.reserve"] {
+            std::os::unix::fs::symlink(&target, state_dir.join(name)).unwrap();
+        }
+        let refused = open(&state_dir, &JournalLimits::unlimited());
+        assert!(
+            matches!(refused, Err(OpenError::Folder { .. })),
+            "{refused:?}"
+        );
+        std::fs::remove_file(state_dir.join("lock")).unwrap();
+        let journals = open(&state_dir, &JournalLimits::unlimited()).unwrap();
+        journals.alerts.close();
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
+    }
+
+    #[test]
     fn alerts_have_an_eighth_of_the_bytes() {
         let folder = tempfile::tempdir().unwrap();
         let journals = open(

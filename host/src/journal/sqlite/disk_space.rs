@@ -5,12 +5,14 @@
 //! cursors advance and records are deleted. While there is no reserve, appends leave
 //! that much more space free.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
+
+use super::super::lock::open_regular;
 
 const RESERVE_BYTES: u64 = 8 << 20;
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -114,12 +116,12 @@ pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
 
 /// Whether the file exists with its full size.
 fn is_reserve(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.len() >= RESERVE_BYTES)
+    fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.len() >= RESERVE_BYTES)
 }
 
 fn allocate(path: &Path) -> io::Result<()> {
     Ok(fallocate(
-        &File::create(path)?,
+        &open_regular(path)?,
         FallocateFlags::empty(),
         0,
         RESERVE_BYTES,
