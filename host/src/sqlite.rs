@@ -7,7 +7,9 @@
 //! Knows nothing of what the files contain.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,6 +20,12 @@ use crate::clock::now_ms;
 
 /// How long a statement waits for a lock of another connection.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Suffix of the write-ahead log of a file.
+pub(crate) const LOG: &str = "-wal";
+/// Suffixes of the files that together are one database.
+const COMPANIONS: [&str; 3] = ["", LOG, "-shm"];
+const READ_BYTES: usize = 1 << 20;
 
 /// For each connection. Temporary files would need the disk when it is full, and a memory map
 /// turns an unreadable disk into a signal instead of an error.
@@ -52,6 +60,13 @@ pub enum DatabaseError {
     },
     #[error("cannot rename the damaged {name} `{}` (check its folder, and its disk)", path.display())]
     MoveAside {
+        name: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// The disk cannot read the file, so it is unknown whether the file is damaged.
+    #[error("cannot use the file of {name} `{}` (check its disk)", path.display())]
+    Unreadable {
         name: &'static str,
         path: PathBuf,
         source: io::Error,
@@ -113,25 +128,69 @@ impl Database {
         Ok((connection, loaded))
     }
 
-    /// Renames a damaged file and its companions in the same way, so that they still open as
-    /// one database. Returns the new path.
+    /// Renames a damaged file. Returns the new path.
     pub(crate) fn move_aside(&self, path: &Path) -> Result<PathBuf, DatabaseError> {
         let aside = with_suffix(path, &format!(".corrupt-{}", now_ms()));
-        for companion in ["", "-wal", "-shm"] {
-            let (from, to) = (with_suffix(path, companion), with_suffix(&aside, companion));
-            match fs::rename(from, to) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => {
-                    return Err(DatabaseError::MoveAside {
-                        name: self.name,
-                        path: path.to_path_buf(),
-                        source,
-                    });
+        self.rename(path, &aside)?;
+        Ok(aside)
+    }
+
+    /// Renames a file and its companions in the same way, so that they still open as one
+    /// database.
+    pub(crate) fn rename(&self, path: &Path, to: &Path) -> Result<(), DatabaseError> {
+        let rename = || {
+            for companion in COMPANIONS {
+                match fs::rename(with_suffix(path, companion), with_suffix(to, companion)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    Ok(()) | Err(_) => {}
                 }
             }
+            path.parent()
+                .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        };
+        rename().map_err(|source| DatabaseError::MoveAside {
+            name: self.name,
+            path: path.to_path_buf(),
+            source,
+        })
+    }
+
+    /// Removes a file and its companions, if they exist.
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), DatabaseError> {
+        for companion in COMPANIONS {
+            match fs::remove_file(with_suffix(path, companion)) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(self.unreadable(path, source));
+                }
+                Ok(()) | Err(_) => {}
+            }
         }
-        Ok(aside)
+        Ok(())
+    }
+
+    /// Reads the whole file and its log, past SQLite: an error is one of the disk. SQLite
+    /// reports a failed read as damage. No connection may be open: the end of this call
+    /// releases its locks.
+    pub(crate) fn check_disk(&self, path: &Path) -> Result<(), DatabaseError> {
+        for companion in ["", LOG] {
+            let read = File::open(with_suffix(path, companion)).and_then(|file| read_all(&file));
+            match read {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(self.unreadable(path, source));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// An error of the disk with the file that it is about.
+    pub(crate) fn unreadable(&self, path: &Path, source: io::Error) -> DatabaseError {
+        DatabaseError::Unreadable {
+            name: self.name,
+            path: path.to_path_buf(),
+            source,
+        }
     }
 
     /// An error of SQLite with the file that it is about.
@@ -194,9 +253,10 @@ impl DatabaseError {
     pub(crate) fn kind(&self) -> FailureKind {
         match self {
             Self::File { error, .. } => FailureKind::of(error),
-            Self::MoveAside { .. } | Self::Foreign { .. } | Self::Version { .. } => {
-                FailureKind::Other
-            }
+            Self::MoveAside { .. }
+            | Self::Unreadable { .. }
+            | Self::Foreign { .. }
+            | Self::Version { .. } => FailureKind::Other,
         }
     }
 }
@@ -225,7 +285,21 @@ fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(tables == 0)
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+/// Reads a file from its start to its end.
+pub(crate) fn read_all(file: &File) -> io::Result<()> {
+    let (mut buffer, mut at) = (vec![0; READ_BYTES], 0);
+    loop {
+        match file.read_at(&mut buffer, at) {
+            Ok(0) => return Ok(()),
+            Ok(read) => at += read as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Appends to the name of a file.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

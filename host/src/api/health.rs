@@ -21,6 +21,7 @@ use crate::{
     batch_journal::{BatchJournal, BatchJournals},
     delivery::{ExporterHandle, State as ExporterState},
     exporters::ExporterSet,
+    journal::JournalStats,
     lifecycle::Phase,
 };
 
@@ -58,7 +59,7 @@ pub(super) enum ReadyzResponse {
     #[response(status = 200)]
     Ready(ReadinessResponse),
 
-    /// The host accepts no batches: it is stopping, a journal cannot be read, or the disk of a journal has less free than `journal.min_free_bytes`
+    /// The host accepts no batches: it is stopping, a journal cannot be read or written or its file was removed, or the disk of a journal has less free than `journal.min_free_bytes`
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
     NotReady(ReadinessResponse),
 }
@@ -126,6 +127,9 @@ fn stopping(phase: Phase) -> Option<String> {
 fn fault(journal: &BatchJournal, MinFreeBytes(min_free_bytes): MinFreeBytes) -> Option<String> {
     let kind = journal.kind();
     match journal.backend().stats() {
+        Ok(JournalStats {
+            fault: Some(fault), ..
+        }) => Some(format!("the {kind} journal accepts no batch: {fault}")),
         Ok(stats) if stats.free_disk_bytes? < min_free_bytes => Some(format!(
             "the disk of the {kind} journal has less free than `journal.min_free_bytes`"
         )),

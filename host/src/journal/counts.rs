@@ -1,5 +1,8 @@
 //! What has become of the items of an exporter. Every count is of items: points or alerts.
 
+/// The limit that dropped items were lost by, when they were lost with a damaged file.
+pub const DAMAGED: &str = "damaged";
+
 /// The items of an exporter. Each accepted item is in exactly one of the other counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ItemCounts {

@@ -52,6 +52,10 @@ pub use record::{BatchInfo, BatchState, NewRecord, Receipt, Record};
 /// append may be made before earlier commits.
 pub type Durable<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
+/// Names of the journals: `alerts.db` is the file of the first.
+const ALERTS: &str = "alerts";
+const PERFORMANCE: &str = "performance";
+
 /// One journal.
 ///
 /// A cursor whose name begins with `:` belongs to the host, not to an exporter. It
@@ -168,6 +172,8 @@ pub struct JournalStats {
     pub refused: u64,
     /// Deleted records.
     pub pruned: u64,
+    /// Why no batch is accepted now. The disk being full is not among the reasons.
+    pub fault: Option<String>,
 }
 
 /// How much the journal may hold, and for how long.
@@ -205,6 +211,7 @@ pub fn open(state_dir: &Path, limits: &JournalLimits) -> Result<Journals, OpenEr
     };
     state_dir::prepare(state_dir)?;
     let lock = lock::StateLock::take(state_dir)?;
+    state_dir::report_missing(state_dir, &[ALERTS, PERFORMANCE]).map_err(unusable)?;
     // Alerts have an eighth of the bytes for themselves, so that performance batches
     // cannot use it up. They may also use the disk further than performance batches,
     // so that they are the last to be rejected.
@@ -220,8 +227,8 @@ pub fn open(state_dir: &Path, limits: &JournalLimits) -> Result<Journals, OpenEr
     let (clock, keeper) = HostClock::open(&state_dir.join("clock.json"));
     let journal = |name, limits| sqlite::SqliteJournal::open(state_dir, name, limits, &clock);
     let journals = Journals {
-        alerts: Arc::new(journal("alerts", alerts)?),
-        performance: Arc::new(journal("performance", performance)?),
+        alerts: Arc::new(journal(ALERTS, alerts)?),
+        performance: Arc::new(journal(PERFORMANCE, performance)?),
         _clock: keeper,
         _lock: lock,
     };

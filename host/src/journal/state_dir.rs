@@ -7,7 +7,7 @@ use std::{
     fs::DirBuilder,
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::error::OpenError;
@@ -27,6 +27,22 @@ pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
     let own = rustix::process::geteuid().as_raw();
     let reason = untrusted(metadata.uid(), metadata.mode(), own);
     reason.map_or(Ok(()), |reason| Err(unusable(io::Error::other(reason))))
+}
+
+/// Logs the journals that do not exist although the folder has other databases. Nothing else
+/// tells that from the first start.
+pub(super) fn report_missing(path: &Path, journals: &[&str]) -> io::Result<()> {
+    let files = std::fs::read_dir(path)?.map(|file| Ok(file?.path()));
+    let files = files.collect::<io::Result<Vec<PathBuf>>>()?;
+    let is_used = files
+        .iter()
+        .any(|file| file.extension().is_some_and(|extension| extension == "db"));
+    for journal in journals.iter().map(|name| path.join(format!("{name}.db"))) {
+        if is_used && !files.contains(&journal) {
+            log::error!(journal:% = journal.display(); "journal file is missing although the state folder was used before: its pending items are lost");
+        }
+    }
+    Ok(())
 }
 
 /// Why another user could have written the folder.

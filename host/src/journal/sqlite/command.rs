@@ -108,14 +108,11 @@ impl WriterCommand {
         }
     }
 
-    /// Refuses an append because the disk is full; returns any other command.
-    pub(super) fn refuse_append(self, free_bytes: u64, min_free_bytes: u64) -> Option<Self> {
+    /// Refuses an append; returns any other command.
+    pub(super) fn refuse_append(self, error: &AppendError) -> Option<Self> {
         match self {
             Self::Append { reply, .. } => {
-                reply.send_error(AppendError::NoSpace {
-                    free_bytes,
-                    min_free_bytes,
-                });
+                reply.send_error(error.clone());
                 None
             }
             Self::Commit { .. } | Self::Change { .. } => Some(self),

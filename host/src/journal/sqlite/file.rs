@@ -5,96 +5,139 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use super::super::error::OpenError;
+use super::connection::{JOURNAL, connect};
 use super::disk_space::DiskSpace;
+use super::loss::{self, MissingItems};
+use super::mark::Mark;
 use super::numbering;
-use super::salvage::salvage;
-use crate::sqlite::{BUSY_TIMEOUT, Database, DatabaseError, FailureKind};
+use super::open_files::OpenFiles;
+use super::salvage::{Salvaged, salvage};
+use crate::sqlite::{DatabaseError, FailureKind, with_suffix};
 
-pub(super) const JOURNAL: Database = Database {
-    name: "journal",
-    schema: include_str!("schema.sql"),
-    application_id: 1_145_849_418,
-    version: 1,
-    tables: &["batches", "cursors", "totals", "ahead"],
-    create_pragmas: "PRAGMA auto_vacuum = INCREMENTAL;",
-    pragmas: "PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = OFF;",
-};
+/// Suffix of a new file until the damaged one was moved aside.
+const NEW: &str = ".new";
+/// A file for writing, and the descriptors of it.
+pub(super) struct WriterFile {
+    pub(super) connection: Connection,
+    pub(super) files: OpenFiles,
+}
 
-/// Prepared statements that a connection keeps.
-const STATEMENTS: usize = 48;
-
-/// Opens the file for writing, creates a missing one, and replaces a damaged one. The
-/// next record gets a sequence number above `head`, which readers may know already.
-/// On a full disk the reserve is released: SQLite must be able to move its log into
-/// the file.
-pub(super) fn open(path: &Path, head: u64, space: &mut DiskSpace) -> Result<Connection, OpenError> {
-    match connect(path) {
-        Ok(connection) => {
-            continue_after(path, &connection, head)?;
-            Ok(connection)
-        }
-        Err(error) => match error.kind() {
-            FailureKind::Damaged => replace(path, head, &error),
-            FailureKind::Full if space.release_reserve() => open(path, head, space),
-            FailureKind::Full | FailureKind::Other => Err(error.into()),
-        },
+/// Opens the file for writing, creates a missing one, and replaces a damaged one. Counts what
+/// is missing according to the mark. The next record gets a sequence number above `head`, which
+/// readers may know already. On a full disk the reserve is released: SQLite must be able to
+/// move its log into the file.
+pub(super) fn open(
+    path: &Path,
+    head: u64,
+    mark: Option<&Mark>,
+    space: &mut DiskSpace,
+) -> Result<WriterFile, OpenError> {
+    finish_replacement(path)?;
+    if mark.is_some() && !path.exists() {
+        log::error!(journal:% = path.display(); "journal file is missing, a new one is created");
     }
+    let connection = match connect_confirmed(path, mark) {
+        Ok(connection) => connection,
+        Err(error) => match error.kind() {
+            FailureKind::Damaged => return replace(path, head, mark, &error),
+            FailureKind::Full if space.release_reserve() => return open(path, head, mark, space),
+            FailureKind::Full | FailureKind::Other => return Err(error.into()),
+        },
+    };
+    let missing = continue_after(path, &connection, head, mark)?;
+    if missing.items > 0 {
+        loss::report(path, &missing);
+    }
+    use_files(path, connection)
 }
 
 /// Moves a damaged file aside, and creates a new one that continues after `head`.
+///
+/// The new file is written under another name first. So an error of the disk changes nothing,
+/// and can be retried: the damaged file is still in its place.
 pub(super) fn replace(
     path: &Path,
     head: u64,
+    mark: Option<&Mark>,
     damage: &dyn std::fmt::Display,
-) -> Result<Connection, OpenError> {
+) -> Result<WriterFile, OpenError> {
+    let new = with_suffix(path, NEW);
+    JOURNAL.check_disk(path)?;
+    JOURNAL.remove(&new)?;
+    let connection = connect(&new, None)?;
+    let salvaged = salvage(&connection, path).map_err(|error| JOURNAL.error(path, error))?;
+    // What SQLite could not read must be damaged, and not only unreadable now.
+    JOURNAL.check_disk(path)?;
+    let missing = continue_after(&new, &connection, head, mark)?;
+    connection
+        .close()
+        .map_err(|(_, error)| JOURNAL.error(&new, error))?;
     let aside = JOURNAL.move_aside(path)?;
+    JOURNAL.rename(&new, path)?;
     log::error!(journal:% = path.display(), moved_to:% = aside.display(), error:% = damage; "journal is damaged and was moved aside");
-    let connection = connect(path)?;
-    let salvaged =
-        open_reader(&aside).and_then(|damaged| salvage(&connection, damaged, &aside, head));
+    report(path, salvaged, &missing);
+    use_files(path, connect(path, None)?)
+}
+
+fn report(path: &Path, salvaged: Salvaged, missing: &MissingItems) {
     match salvaged {
-        Ok(lost) if lost.is_empty() => {
+        Salvaged::Nothing(error) => {
+            log::error!(journal:% = path.display(), error:%; "the damaged journal cannot be read: all its pending items are lost");
+        }
+        Salvaged::Some { lost } if lost.is_empty() && missing.items == 0 => {
             log::warn!(journal:% = path.display(); "no pending items were lost with the damaged journal");
         }
-        Ok(lost) => {
-            for (exporter, items) in lost {
-                log::error!(exporter, items; "items were lost with the damaged journal");
-            }
-        }
-        Err(error) => {
-            log::error!(journal:% = path.display(), error:% = error; "the damaged journal cannot be read: all its pending items are lost");
-            continue_after(path, &connection, head)?;
-        }
+        Salvaged::Some { lost } => loss::report_lost(&lost),
     }
-    Ok(connection)
+    if missing.items > 0 {
+        loss::report(path, missing);
+    }
 }
 
-/// Opens the file for reading.
-pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "mmap_size", 0)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(connection)
+/// Renames a new file that was complete when the host was killed, after the damaged one was
+/// moved aside.
+fn finish_replacement(path: &Path) -> Result<(), DatabaseError> {
+    let new = with_suffix(path, NEW);
+    if path.exists() || !new.exists() {
+        return Ok(());
+    }
+    log::warn!(journal:% = path.display(); "using the new file of a damaged journal that was moved aside before the host ended");
+    JOURNAL.rename(&new, path)
 }
 
-fn connect(path: &Path) -> Result<Connection, DatabaseError> {
-    let (connection, ()) = JOURNAL.open(path, |connection| {
-        // After a failed sync, the system may regard pages as written that are not. A
-        // full checkpoint writes the content of the log again, and syncs it.
-        connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
-        numbering::head(connection).map(drop)
-    })?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(connection)
+/// Damage is believed if new connections find it twice, and the disk can read the file: SQLite
+/// reports a failed read as damage.
+fn connect_confirmed(path: &Path, mark: Option<&Mark>) -> Result<Connection, DatabaseError> {
+    match connect(path, mark) {
+        Err(error) if error.kind() == FailureKind::Damaged => {
+            JOURNAL.check_disk(path)?;
+            connect(path, mark)
+        }
+        connected => connected,
+    }
 }
 
-fn continue_after(path: &Path, connection: &Connection, head: u64) -> Result<(), DatabaseError> {
-    numbering::continue_after(connection, head).map_err(|error| JOURNAL.error(path, error))
+fn continue_after(
+    path: &Path,
+    connection: &Connection,
+    head: u64,
+    mark: Option<&Mark>,
+) -> Result<MissingItems, DatabaseError> {
+    let count = || {
+        let missing = match mark {
+            Some(mark) => loss::count_missing(connection, mark)?,
+            None => MissingItems::default(),
+        };
+        numbering::continue_after(connection, head)?;
+        Ok(missing)
+    };
+    count().map_err(|error| JOURNAL.error(path, error))
+}
+
+fn use_files(path: &Path, connection: Connection) -> Result<WriterFile, OpenError> {
+    let files = OpenFiles::open(path).map_err(|source| JOURNAL.unreadable(path, source))?;
+    Ok(WriterFile { connection, files })
 }

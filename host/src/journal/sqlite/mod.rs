@@ -8,13 +8,17 @@ mod change;
 mod command;
 mod commit;
 mod commit_check;
+mod connection;
 mod counts;
 mod cursor_update;
 mod cursors;
 mod dead_letters;
 mod disk_space;
 mod file;
+mod loss;
+mod mark;
 mod numbering;
+mod open_files;
 mod prune;
 mod queue;
 mod read;
@@ -28,6 +32,8 @@ mod writer;
 
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod loss_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
@@ -146,13 +152,17 @@ impl SqliteJournal {
         let unavailable = |error: &rusqlite::Error| ReadError::Unavailable {
             reason: error.to_string(),
         };
-        let FailedRead { generation, error } = match readers.query(&query) {
+        let FailedRead { generation, error } = match query_confirmed(readers, &query) {
             Ok(found) => return Ok(found),
             Err(failed) => failed,
         };
         let mut failure = unavailable(&error);
         if FailureKind::of(&error) != FailureKind::Damaged {
             return Err(failure);
+        }
+        if let Err(error) = readers.check_disk() {
+            let reason = error.to_string();
+            return Err(ReadError::Unavailable { reason });
         }
         let report = WriterCommand::Damaged { generation, error };
         if self.commands.send(report).is_err() {
@@ -162,8 +172,8 @@ impl SqliteJournal {
         let started = Instant::now();
         while started.elapsed() < REPLACE_TIMEOUT {
             // The generation grows when the writer closes the damaged file, and again
-            // when it has the new one. In between, the query fails again.
-            if readers.generation() != generation {
+            // when it has the new one.
+            if readers.is_open() && readers.generation() != generation {
                 match readers.query(&query) {
                     Ok(found) => return Ok(found),
                     Err(failed) => failure = unavailable(&failed.error),
@@ -172,6 +182,21 @@ impl SqliteJournal {
             thread::sleep(Duration::from_millis(1));
         }
         Err(failure)
+    }
+}
+
+/// Runs a query that finds damage again, on a new connection: SQLite reports a failed read as
+/// damage, and the disk may fail for a moment only.
+fn query_confirmed<T>(
+    readers: &ReaderPool,
+    query: &impl Fn(&Connection) -> rusqlite::Result<T>,
+) -> Result<T, FailedRead> {
+    match readers.query(query) {
+        Err(failed) if FailureKind::of(&failed.error) == FailureKind::Damaged => {
+            readers.close_idle();
+            readers.query(query)
+        }
+        result => result,
     }
 }
 

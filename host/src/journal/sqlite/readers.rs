@@ -3,12 +3,14 @@
 //! Each read runs in a transaction of its own on a connection of its own, and ends
 //! it before it returns: SQLite cannot checkpoint its log past an open transaction.
 
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode, ffi};
 
-use super::file;
+use super::connection::open_reader;
+use super::open_files::OpenFiles;
 
 /// A pool with as many connections as there were reads at the same time.
 pub(super) struct ReaderPool {
@@ -30,7 +32,16 @@ pub(super) struct FailedRead {
 #[derive(Default)]
 struct IdleConnections {
     generation: u64,
+    /// The files of this generation; `None` while the writer has none open.
+    files: Option<Arc<OpenFiles>>,
     connections: Vec<Connection>,
+}
+
+/// A connection that has opened its files: SQLite opens them with the first query.
+fn open_now(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_reader(path)?;
+    connection.query_row("SELECT 1 FROM totals", [], |_| Ok(()))?;
+    Ok(connection)
 }
 
 impl ReaderPool {
@@ -46,14 +57,14 @@ impl ReaderPool {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, FailedRead> {
-        let (generation, connection) = {
+        let (generation, connection, files) = {
             let mut idle = self.lock();
-            (idle.generation, idle.connections.pop())
+            (idle.generation, idle.connections.pop(), idle.files.clone())
         };
         let run = || {
             let connection = match connection {
                 Some(connection) => connection,
-                None => file::open_reader(&self.path)?,
+                None => self.connect(files.as_deref())?,
             };
             let transaction = connection.unchecked_transaction()?;
             let result = query(&transaction)?;
@@ -74,11 +85,52 @@ impl ReaderPool {
         self.lock().generation
     }
 
-    /// Starts a new generation, without connections.
-    pub(super) fn reset(&self) {
+    /// Whether the writer has a file open.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().files.is_some()
+    }
+
+    /// Closes the connections that are not in use.
+    pub(super) fn close_idle(&self) {
+        self.lock().connections.clear();
+    }
+
+    /// Reads the whole file. An error is one of the disk, and not damage.
+    pub(super) fn check_disk(&self) -> io::Result<()> {
+        let files = self.lock().files.clone();
+        files.map_or(Ok(()), |files| files.check_disk())
+    }
+
+    /// The first path that does not name the open file any more.
+    pub(super) fn displaced(&self) -> Option<PathBuf> {
+        let files = self.lock().files.clone()?;
+        files.displaced().map(Path::to_path_buf)
+    }
+
+    /// Starts a new generation. It has one connection to begin with, because none can be opened
+    /// after the file was removed.
+    pub(super) fn reset(&self, files: Option<OpenFiles>) {
+        let first = files.as_ref().map(|_| open_now(&self.path));
         let mut idle = self.lock();
         idle.generation += 1;
         idle.connections.clear();
+        idle.connections.extend(first.and_then(Result::ok));
+        idle.files = files.map(Arc::new);
+    }
+
+    /// A new connection, unless the path names another file than the writer has open.
+    fn connect(&self, files: Option<&OpenFiles>) -> rusqlite::Result<Connection> {
+        let connection = open_reader(&self.path)?;
+        match files.and_then(OpenFiles::displaced) {
+            None => Ok(connection),
+            Some(path) => Err(rusqlite::Error::SqliteFailure(
+                ffi::Error {
+                    code: ErrorCode::CannotOpen,
+                    extended_code: ffi::SQLITE_CANTOPEN,
+                },
+                Some(format!("`{}` was removed or replaced", path.display())),
+            )),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, IdleConnections> {

@@ -8,10 +8,13 @@
 //! dropped, with `damaged` as the limit.
 
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
-use rusqlite::{Connection, types::Value};
+use rusqlite::{Connection, OptionalExtension, types::Value};
 
-use super::numbering;
+use super::connection::open_reader;
+use crate::sqlite::FailureKind;
 
 /// Copies everything except records and row spans.
 const COPY_STATE: &str = include_str!("salvage/state.sql");
@@ -20,20 +23,51 @@ const PLACE_CURSORS: &str = include_str!("salvage/cursors.sql");
 
 /// Columns of a record.
 const COLUMNS: usize = 12;
+/// How often a read that finds damage is made.
+const ATTEMPTS: u32 = 3;
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Copies from the file that was moved aside. `damaged` is a connection for reading
-/// that file. The result is the number of lost items of each exporter that lost any.
-pub(super) fn salvage(
-    connection: &Connection,
-    damaged: Connection,
-    aside: &Path,
-    head: u64,
-) -> rusqlite::Result<Vec<(String, u64)>> {
-    connection.execute("ATTACH ?1 AS damaged", [aside.to_string_lossy()])?;
-    let lost = copy(connection, &damaged, head);
-    // The read-only connection closes first: SQLite removes the log of a file when the
-    // last connection closes, unless that one is read-only.
-    drop(damaged);
+/// What was copied of a damaged file.
+pub(super) enum Salvaged {
+    Some {
+        /// The number of lost items of each exporter that lost any.
+        lost: Vec<(String, u64)>,
+    },
+    /// Not even the cursors can be read, and why.
+    Nothing(rusqlite::Error),
+}
+
+/// Copies into an empty journal. A read that fails is repeated, and an error other than damage
+/// ends the copy: the caller tries again later.
+pub(super) fn salvage(connection: &Connection, damaged: &Path) -> rusqlite::Result<Salvaged> {
+    match persistently(|| copy(connection, damaged)) {
+        Ok(lost) => Ok(Salvaged::Some { lost }),
+        Err(error) if is_damage(&error) => Ok(Salvaged::Nothing(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Repeats a read that finds damage, with new connections: SQLite reports a failed read as
+/// damage, and the disk may fail for a moment only.
+fn persistently<T>(mut read: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let mut result = read();
+    for _ in 1..ATTEMPTS {
+        match &result {
+            Err(error) if is_damage(error) => thread::sleep(RETRY_DELAY),
+            Ok(_) | Err(_) => break,
+        }
+        result = read();
+    }
+    result
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    FailureKind::of(error) == FailureKind::Damaged
+}
+
+fn copy(connection: &Connection, damaged: &Path) -> rusqlite::Result<Vec<(String, u64)>> {
+    connection.execute("ATTACH ?1 AS damaged", [damaged.to_string_lossy()])?;
+    let lost = copy_attached(connection, damaged);
     connection.execute_batch("DETACH damaged")?;
     lost
 }
@@ -41,25 +75,13 @@ pub(super) fn salvage(
 /// One transaction: after an error the new file is empty. `state.sql` counts all
 /// pending items as lost first, and `cursors.sql` subtracts those that the copied
 /// records still hold.
-fn copy(
-    connection: &Connection,
-    damaged: &Connection,
-    head: u64,
-) -> rusqlite::Result<Vec<(String, u64)>> {
+fn copy_attached(connection: &Connection, damaged: &Path) -> rusqlite::Result<Vec<(String, u64)>> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(COPY_STATE)?;
     let records = copy_records(&transaction, damaged)?;
-    numbering::continue_after(&transaction, head)?;
     if records > 0 {
         log::info!(records = records; "salvaged records of the damaged journal");
         transaction.execute_batch(PLACE_CURSORS)?;
-    } else {
-        // The host may know a later sequence number than the file. Without records,
-        // every cursor must be behind it.
-        transaction.execute(
-            "UPDATE cursors SET next_seq = max(next_seq, ?1 + 1)",
-            [head],
-        )?;
     }
     transaction.execute_batch(
         "INSERT INTO main.dropped SELECT exporter, 'damaged', lost FROM temp.lost WHERE lost > 0
@@ -77,48 +99,78 @@ fn copy(
 /// Copies records, the newest first, until one cannot be read. The result is their
 /// number.
 ///
-/// `damaged` is a connection of its own: an error that it meets ends the copy, and
-/// must not spoil the transaction of the new file.
-fn copy_records(connection: &Connection, damaged: &Connection) -> rusqlite::Result<u64> {
-    let mut read = damaged.prepare(
-        "SELECT seq, batch_id, origin, storage_id, complete, accepted_ms, rows, items, items_before,
-                bytes, bytes_before, payload
-         FROM batches WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1",
-    )?;
+/// The damaged file has connections of its own here: an error that one meets must not spoil
+/// the transaction of the new file.
+fn copy_records(connection: &Connection, damaged: &Path) -> rusqlite::Result<u64> {
     let mut write = connection.prepare(
         "INSERT INTO main.batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
-    let mut next_items: i64 =
-        connection.query_row("SELECT items FROM main.totals", [], |row| row.get(0))?;
-    let (mut from, mut copied) = (i64::MAX.cast_unsigned(), 0);
-    while let Ok(row) = read.query_row([from], |row| {
-        (0..COLUMNS)
-            .map(|column| row.get(column))
-            .collect::<rusqlite::Result<Vec<Value>>>()
-    }) {
-        let [
-            Value::Integer(seq),
-            ..,
-            Value::Integer(items),
-            Value::Integer(before),
-            _,
-            _,
-            _,
-        ] = row[..]
-        else {
-            break;
+    let (mut items, mut bytes): (i64, i64) =
+        connection.query_row("SELECT items, bytes FROM main.totals", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let mut reader = None;
+    let (mut until, mut copied) = (i64::MAX, 0);
+    loop {
+        let record = match persistently(|| read_record(&mut reader, damaged, until)) {
+            Ok(Some(record)) => record,
+            Ok(None) => break,
+            Err(error) if is_damage(&error) => break,
+            Err(error) => return Err(error),
         };
-        let seq = seq.cast_unsigned();
-        // The running total must continue from the record after this one. A gap in
-        // sequence numbers or in items means that a record is missing in between, and
-        // nothing before it can be used.
-        if (copied > 0 && seq != from) || before + items != next_items {
+        // The running totals must continue from this record to the one after it. Otherwise a
+        // record is missing in between, and nothing before it can be used.
+        if record.items_end != items || record.bytes_end != bytes {
             break;
         }
-        next_items = before;
-        write.execute(rusqlite::params_from_iter(row))?;
+        (items, bytes, until) = (record.items_before, record.bytes_before, record.seq - 1);
+        write.execute(rusqlite::params_from_iter(record.columns))?;
         copied += 1;
-        from = seq.saturating_sub(1);
     }
     Ok(copied)
+}
+
+/// A record of the damaged file.
+struct DamagedRecord {
+    seq: i64,
+    items_before: i64,
+    items_end: i64,
+    bytes_before: i64,
+    bytes_end: i64,
+    columns: Vec<Value>,
+}
+
+/// The last record up to a sequence number. Keeps a connection that works, and opens a new one
+/// after an error.
+fn read_record(
+    reader: &mut Option<Connection>,
+    damaged: &Path,
+    until: i64,
+) -> rusqlite::Result<Option<DamagedRecord>> {
+    let connection = match reader.take() {
+        Some(connection) => connection,
+        None => open_reader(damaged)?,
+    };
+    let record = connection
+        .prepare_cached(
+            "SELECT seq, batch_id, origin, storage_id, complete, accepted_ms, rows, items,
+                    items_before, bytes, bytes_before, payload
+             FROM batches WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1",
+        )?
+        .query_row([until], |row| {
+            let (items_before, bytes_before): (i64, i64) = (row.get(8)?, row.get(10)?);
+            Ok(DamagedRecord {
+                seq: row.get(0)?,
+                items_before,
+                items_end: items_before.saturating_add(row.get(7)?),
+                bytes_before,
+                bytes_end: bytes_before.saturating_add(row.get(9)?),
+                columns: (0..COLUMNS)
+                    .map(|column| row.get(column))
+                    .collect::<rusqlite::Result<_>>()?,
+            })
+        })
+        .optional()?;
+    *reader = Some(connection);
+    Ok(record)
 }

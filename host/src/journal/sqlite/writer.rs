@@ -4,7 +4,7 @@
 //! to every caller and publishes the head. When the transaction fails, every caller of
 //! the group gets the error, and the file is opened again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::watch;
 
-use super::super::error::OpenError;
+use super::super::error::{AppendError, OpenError};
 use super::super::{JournalLimits, JournalStats};
 use super::command::WriterCommand;
+use super::connection::JOURNAL;
 use super::cursors;
 use super::disk_space::DiskSpace;
-use super::file;
-use super::numbering;
+use super::file::{self, WriterFile};
+use super::loss;
+use super::mark::{Mark, MarkFile};
 use super::queue::{CommandGroup, CommandQueue};
 use super::readers::ReaderPool;
 use super::rules::JournalRules;
@@ -55,6 +57,9 @@ pub(super) struct JournalWriter {
     space: DiskSpace,
     shared: WriterState,
     file: FileState,
+    mark: MarkFile,
+    /// A path names another file than the open one, and that was logged.
+    displaced: bool,
     /// The wait before the next reopening. Grows until a transaction succeeds.
     reopen_delay: Duration,
     last_transaction: Duration,
@@ -87,22 +92,27 @@ impl JournalWriter {
         mut space: DiskSpace,
         shared: WriterState,
     ) -> Result<Self, OpenError> {
-        let connection = file::open(&path, 0, &mut space)?;
-        let head =
-            numbering::head(&connection).map_err(|error| file::JOURNAL.error(&path, error))?;
-        shared.head.send_replace(Seq(head));
-        Ok(Self {
+        let mark = MarkFile::open(&path);
+        let WriterFile { connection, files } = file::open(&path, 0, mark.last(), &mut space)?;
+        let current = loss::current(&connection).map_err(|error| JOURNAL.error(&path, error))?;
+        shared.head.send_replace(Seq(current.head));
+        shared.readers.reset(Some(files));
+        let mut writer = Self {
             path,
             limits,
             space,
             shared,
             file: FileState::Open(connection),
+            mark,
+            displaced: false,
             reopen_delay: Duration::ZERO,
             last_transaction: Duration::ZERO,
             cleaned_up: None,
             head_moved: false,
             knows_configured: false,
-        })
+        };
+        writer.mark.write(current);
+        Ok(writer)
     }
 
     /// Runs commands until it is closed, or until no caller is left.
@@ -116,7 +126,8 @@ impl JournalWriter {
             if last {
                 // SQLite removes its log when the last connection closes, unless that
                 // one is read-only. So the readers close before the writer.
-                self.shared.readers.reset();
+                self.shared.readers.reset(None);
+                self.mark.sync();
                 return;
             }
         }
@@ -149,18 +160,20 @@ impl JournalWriter {
             fail(commands, &reason);
             return;
         }
+        let mut commands = self.refuse_displaced(commands);
         let mut result = self.transact(&mut commands);
-        if let Err(error) = &result
-            && FailureKind::of(error) == FailureKind::Damaged
-        {
-            self.recover(error);
-            if let Err(reason) = self.reopen() {
-                fail(commands, &reason);
-                return;
+        for retry in [Self::reopen_damaged, Self::replace_file] {
+            if let Err(error) = &result
+                && FailureKind::of(error) == FailureKind::Damaged
+            {
+                // The failed transaction is in no file, so the commands can run again.
+                retry(self, error);
+                if let Err(reason) = self.reopen() {
+                    fail(commands, &reason);
+                    return;
+                }
+                result = self.transact(&mut commands);
             }
-            // The failed transaction is not in the file that was moved aside, so the
-            // commands can run again in the new one.
-            result = self.transact(&mut commands);
         }
         match result {
             Ok(()) => self.reply(commands),
@@ -179,14 +192,14 @@ impl JournalWriter {
     /// remains are commits, which make records deletable and so end the shortage.
     fn serve_on_full_disk(&mut self, commands: Vec<WriterCommand>) {
         self.space.invalidate();
-        let (free, min_free) = (
-            self.space.free_bytes().unwrap_or(0),
-            self.space.min_free_bytes(),
-        );
+        let no_space = AppendError::NoSpace {
+            free_bytes: self.space.free_bytes().unwrap_or(0),
+            min_free_bytes: self.space.min_free_bytes(),
+        };
         let total = commands.len();
         let mut commands: Vec<WriterCommand> = commands
             .into_iter()
-            .filter_map(|command| command.refuse_append(free, min_free))
+            .filter_map(|command| command.refuse_append(&no_space))
             .collect();
         record(&self.shared, |stats| {
             stats.refused += (total - commands.len()) as u64;
@@ -234,8 +247,8 @@ impl JournalWriter {
             limits: &self.limits,
             clock: &self.shared.clock,
         };
-        let summary =
-            transact(connection, rules, &mut self.space, commands, cleanup).inspect_err(|_| {
+        let (summary, mark) = transact(connection, rules, &mut self.space, commands, cleanup)
+            .inspect_err(|_| {
                 self.cleaned_up = Some(started);
                 record(&self.shared, |stats| stats.failed_transactions += 1);
             })?;
@@ -257,6 +270,12 @@ impl JournalWriter {
             stats.refused += summary.refused;
             stats.pruned += summary.pruned;
         });
+        if let Some(mark) = mark {
+            self.mark.write(mark);
+        }
+        if due {
+            self.mark.sync();
+        }
         self.publish_head(summary.head);
         if summary.committed {
             self.publish_commits();
@@ -298,12 +317,22 @@ impl JournalWriter {
         }
     }
 
+    /// Closes a file that seems damaged, so that the next attempt opens it again.
+    fn reopen_damaged(&mut self, damage: &rusqlite::Error) {
+        log::warn!(journal:% = self.path.display(), error:% = damage; "journal seems damaged, opening it again");
+        self.reopen_delay = Duration::ZERO;
+        self.close_file(damage.to_string());
+    }
+
     fn replace_file(&mut self, damage: &rusqlite::Error) {
         let head = self.shared.head.borrow().0;
         self.close_file(damage.to_string());
-        match file::replace(&self.path, head, damage) {
-            Ok(connection) => self.use_file(connection),
-            Err(error) => self.close_file(error.to_string()),
+        match file::replace(&self.path, head, self.mark.last(), damage) {
+            Ok(file) => self.use_file(file),
+            Err(error) => {
+                log::error!(journal:% = self.path.display(), error:% = error; "damaged journal cannot be replaced, retrying");
+                self.close_file(error.to_string());
+            }
         }
     }
 
@@ -317,9 +346,9 @@ impl JournalWriter {
             FileState::Closed { .. } => {}
         }
         let head = self.shared.head.borrow().0;
-        match file::open(&self.path, head, &mut self.space) {
-            Ok(connection) => {
-                self.use_file(connection);
+        match file::open(&self.path, head, self.mark.last(), &mut self.space) {
+            Ok(file) => {
+                self.use_file(file);
                 Ok(())
             }
             Err(error) => {
@@ -331,29 +360,67 @@ impl JournalWriter {
         }
     }
 
-    fn use_file(&mut self, connection: Connection) {
-        self.shared.readers.reset();
+    fn use_file(&mut self, file: WriterFile) {
+        self.shared.readers.reset(Some(file.files));
         // A transaction whose commit failed may be in the file after all.
-        if let Ok(head) = numbering::head(&connection) {
-            self.publish_head(head);
+        if let Ok(current) = loss::current(&file.connection) {
+            self.publish_head(current.head);
             self.notify_head();
+            self.mark.write(current);
         }
         self.publish_commits();
-        self.file = FileState::Open(connection);
+        self.file = FileState::Open(file.connection);
+        self.set_fault(None);
     }
 
     fn close_file(&mut self, reason: String) {
+        self.set_fault(Some(format!("it cannot be written: {reason}")));
         self.file = FileState::Closed {
             reason,
             retry_at: Instant::now() + self.reopen_delay,
         };
         self.reopen_delay = (self.reopen_delay * 2).clamp(MIN_REOPEN_DELAY, MAX_REOPEN_DELAY);
-        self.shared.readers.reset();
+        self.shared.readers.reset(None);
+    }
+
+    /// Refuses appends while a path does not name the open file: they would be lost with the
+    /// file when the host ends. Commits are made, so that the exporters can deliver what the
+    /// open file has.
+    fn refuse_displaced(&mut self, commands: Vec<WriterCommand>) -> Vec<WriterCommand> {
+        let displaced = self.shared.readers.displaced();
+        if displaced.is_some() != self.displaced {
+            self.displaced = displaced.is_some();
+            self.on_displaced(displaced.as_deref());
+        }
+        let Some(path) = displaced else {
+            return commands;
+        };
+        let reason = displacement(&path);
+        let refused = AppendError::Unavailable { reason };
+        let refuse = |command: WriterCommand| command.refuse_append(&refused);
+        commands.into_iter().filter_map(refuse).collect()
+    }
+
+    fn on_displaced(&mut self, displaced: Option<&Path>) {
+        let Some(path) = displaced else {
+            log::info!(journal:% = self.path.display(); "journal file is in its place again");
+            return self.set_fault(None);
+        };
+        let reason = displacement(path);
+        log::error!(journal:% = self.path.display(); "no batches are accepted: {reason}");
+        self.set_fault(Some(reason));
+        // If only the log was removed, the file has everything after this.
+        self.shrink_log();
+    }
+
+    fn set_fault(&self, fault: Option<String>) {
+        record(&self.shared, |stats| stats.fault = fault);
     }
 
     /// Replies to every caller, and then notifies those who watch the head. So the
     /// caller of an append can put the batch into the cache before exporters look for it.
     fn reply(&mut self, commands: Vec<WriterCommand>) {
+        let commands = self.refuse_displaced(commands);
         commands.into_iter().for_each(WriterCommand::reply);
         self.notify_head();
     }
@@ -378,16 +445,24 @@ impl JournalWriter {
     }
 }
 
+fn displacement(path: &Path) -> String {
+    format!(
+        "`{}` was removed or replaced while the host runs (put it back, or restart the host after \
+         the exporters have delivered what is pending)",
+        path.display()
+    )
+}
+
 fn transact(
     connection: &mut Connection,
     rules: JournalRules<'_>,
     space: &mut DiskSpace,
     commands: &mut [WriterCommand],
     cleanup: Cleanup,
-) -> rusqlite::Result<TransactionSummary> {
+) -> rusqlite::Result<(TransactionSummary, Option<Mark>)> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut tx = WriteTransaction::start(&transaction, rules, space)?;
-    for command in commands {
+    for command in commands.iter_mut() {
         command.run(&mut tx)?;
     }
     if cleanup == Cleanup::RecordsAndCursors {
@@ -397,8 +472,13 @@ fn transact(
         tx.clean_up()?;
     }
     let summary = tx.finish()?;
+    let mark = if commands.is_empty() {
+        None
+    } else {
+        Some(loss::current(&transaction)?)
+    };
     transaction.commit()?;
-    Ok(summary)
+    Ok((summary, mark))
 }
 
 fn record(shared: &WriterState, change: impl FnOnce(&mut JournalStats)) {

@@ -1,0 +1,190 @@
+//! Files that are damaged, removed, replaced or unreadable: what is lost is noticed and counted.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use tempfile::TempDir;
+
+use super::super::cursor::Position;
+use super::tests::{TestJournal, after, limits, record};
+use super::*;
+use crate::sqlite::DatabaseError;
+
+const WAL_HEADER: usize = 32;
+const FRAME: usize = 24 + 4096;
+
+/// Three batches of ten items. Exporter `ahead` has delivered 20 of them, `behind` none.
+async fn journal() -> TestJournal {
+    let journal = TestJournal::new(limits());
+    for exporter in ["ahead", "behind"] {
+        journal.open_cursor(exporter, StartFrom::Now).await.unwrap();
+    }
+    for _ in 0..3 {
+        journal.add(10).await;
+    }
+    let delivered = Commit::delivered(after(Seq(2)), 20);
+    journal.commit("ahead", delivered).await.unwrap();
+    journal
+}
+
+/// The files as the end of the process would leave them.
+fn files(journal: &TestJournal, names: &[&str]) -> TempDir {
+    let copy = TempDir::new().unwrap();
+    for name in names {
+        let from = journal.path().with_file_name(name);
+        fs::copy(from, copy.path().join(name)).unwrap();
+    }
+    copy
+}
+
+fn open(folder: &TempDir) -> SqliteJournal {
+    SqliteJournal::open(folder.path(), "alerts", limits(), &HostClock::new()).unwrap()
+}
+
+fn counts(journal: &SqliteJournal, exporter: &str) -> ItemCounts {
+    let counts = journal.counts(exporter).unwrap().unwrap();
+    assert_eq!(counts.unaccounted(), 0, "{counts:?}");
+    counts
+}
+
+#[tokio::test]
+async fn what_a_break_in_the_log_hides_is_counted() {
+    let journal = journal().await;
+    let names = ["alerts.db", "alerts.db-wal", "alerts.mark"];
+    let log = fs::read(journal.path().with_file_name(names[1])).unwrap();
+    let breaks = (0..(log.len() - WAL_HEADER) / FRAME).map(|frame| WAL_HEADER + frame * FRAME);
+    let mut losses = Vec::new();
+    for offset in [0].into_iter().chain(breaks) {
+        let left = files(&journal, &names);
+        let mut damaged = log.clone();
+        damaged[offset + 16] ^= 1;
+        fs::write(left.path().join(names[1]), damaged).unwrap();
+        let opened = open(&left);
+        let (ahead, behind) = (counts(&opened, "ahead"), counts(&opened, "behind"));
+        assert_eq!(behind.pending.cast_unsigned() + behind.dropped(), 30);
+        // The cursor may be back before what was delivered, but no pending item is forgotten.
+        assert!(ahead.pending.cast_unsigned() + ahead.dropped() >= 10);
+        assert!(ahead.dropped() <= 10);
+        let next = opened.append(record(1), None).await.unwrap();
+        assert_eq!(next.seq, Seq(4), "a sequence number was used twice");
+        losses.push(behind.dropped());
+        // The loss is counted once.
+        drop(opened);
+        assert_eq!(counts(&open(&left), "behind").dropped(), behind.dropped());
+    }
+    for lost in [0, 10, 20, 30] {
+        assert!(losses.contains(&lost), "{losses:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_file_is_a_counted_loss_and_not_a_first_start() {
+    let journal = journal().await;
+    let left = files(&journal, &["alerts.mark"]);
+    let opened = open(&left);
+    assert_eq!(counts(&opened, "ahead").dropped(), 10);
+    assert_eq!(counts(&opened, "behind").dropped(), 30);
+    let cursor = opened.open_cursor("behind", StartFrom::Earliest).await;
+    assert_eq!(cursor.unwrap().next, Position::at(Seq(4)));
+    let next = opened.append(record(1), None).await.unwrap();
+    assert_eq!(next.seq, Seq(4));
+    assert_eq!(counts(&opened, "behind").pending, 1);
+}
+
+#[tokio::test]
+async fn an_older_file_is_a_counted_loss_too() {
+    let journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    let older = files(&journal, &["alerts.db", "alerts.db-wal"]);
+    journal.add(10).await;
+    fs::copy(
+        journal.path().with_extension("mark"),
+        older.path().join("alerts.mark"),
+    )
+    .unwrap();
+    assert_eq!(counts(&open(&older), "a").dropped(), 10);
+}
+
+#[tokio::test]
+async fn no_batch_is_acknowledged_while_a_file_is_removed_or_replaced() {
+    for (name, replaced) in [
+        ("alerts.db", false),
+        ("alerts.db", true),
+        ("alerts.db-wal", false),
+        ("alerts.db-wal", true),
+    ] {
+        let journal = journal().await;
+        let path = journal.path().with_file_name(name);
+        let away = path.with_extension("away");
+        fs::rename(&path, &away).unwrap();
+        if replaced {
+            fs::copy(&away, &path).unwrap();
+        }
+        let refused = journal.append(record(1), None).await;
+        assert!(
+            matches!(refused, Err(AppendError::Unavailable { .. })),
+            "{refused:?}"
+        );
+        let fault = journal.stats().unwrap().fault.unwrap();
+        assert!(
+            fault.contains(name) && fault.contains("removed or replaced"),
+            "{fault}"
+        );
+        // What was accepted is still delivered.
+        assert_eq!(journal.read(Seq(3)).unwrap().unwrap().seq, Seq(3));
+        let delivered = Commit::delivered(after(Seq(3)), 10);
+        journal.commit("ahead", delivered).await.unwrap();
+        fs::rename(&away, &path).unwrap();
+        journal.add(5).await;
+        assert_eq!(journal.stats().unwrap().fault, None);
+    }
+}
+
+#[tokio::test]
+async fn a_reader_does_not_open_a_file_that_replaced_the_open_one() {
+    let journal = journal().await;
+    journal.shared.readers.close_idle();
+    fs::rename(journal.path(), journal.path().with_extension("away")).unwrap();
+    fs::write(journal.path(), "another file").unwrap();
+    let ReadError::Unavailable { reason } = journal.read(Seq(1)).unwrap_err();
+    assert!(reason.contains("was removed or replaced"), "{reason}");
+}
+
+#[tokio::test]
+async fn damage_is_not_believed_while_the_disk_cannot_read_the_file() {
+    let mut journal = journal().await;
+    journal.journal = None;
+    let path = journal.path();
+    fs::write(&path, vec![b'x'; 20_000]).unwrap();
+    // The kernel answers a read of its first page with EIO.
+    symlink("/proc/self/mem", path.with_file_name("alerts.db-wal")).unwrap();
+    let refused = SqliteJournal::open(
+        path.parent().unwrap(),
+        "alerts",
+        limits(),
+        &HostClock::new(),
+    );
+    assert!(
+        matches!(
+            refused,
+            Err(OpenError::Database(DatabaseError::Unreadable { .. }))
+        ),
+        "{:?}",
+        refused.err()
+    );
+    assert_eq!(journal.aside(), Vec::<PathBuf>::new());
+    fs::remove_file(path.with_file_name("alerts.db-wal")).unwrap();
+    journal.reopen();
+    assert_eq!(journal.aside().len(), 1);
+    assert_eq!(journal.of("behind").dropped(), 30);
+}
+
+#[tokio::test]
+async fn a_replacement_that_a_kill_interrupted_is_finished() {
+    let mut journal = journal().await;
+    journal.journal = None;
+    fs::rename(journal.path(), journal.path().with_extension("db.new")).unwrap();
+    journal.reopen();
+    let counts = journal.of("behind");
+    assert_eq!((counts.pending, counts.dropped()), (30, 0));
+}

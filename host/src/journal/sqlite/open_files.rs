@@ -1,0 +1,64 @@
+//! Descriptors of the files that SQLite has open.
+//!
+//! They tell whether a path still names the file that is open, and whether the disk can
+//! read it. They are closed after the connections: closing one releases the locks of every
+//! connection of this process to the file.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::sqlite::{LOG, read_all, with_suffix};
+
+pub(super) struct OpenFiles {
+    files: Vec<Descriptor>,
+}
+
+struct Descriptor {
+    path: PathBuf,
+    file: File,
+    device: u64,
+    inode: u64,
+}
+
+impl OpenFiles {
+    /// Opens the database at a path, and its log. SQLite has just opened both.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let paths = [path.to_path_buf(), with_suffix(path, LOG)];
+        let files = paths.into_iter().map(Descriptor::open);
+        Ok(Self {
+            files: files.collect::<io::Result<_>>()?,
+        })
+    }
+
+    /// The first path that does not name the open file any more.
+    pub(super) fn displaced(&self) -> Option<&Path> {
+        let displaced = self.files.iter().find(|file| !file.is_in_place());
+        displaced.map(|file| file.path.as_path())
+    }
+
+    /// Reads all of both files. An error is one of the disk: SQLite reports a failed read as
+    /// damage.
+    pub(super) fn check_disk(&self) -> io::Result<()> {
+        self.files.iter().try_for_each(|open| read_all(&open.file))
+    }
+}
+
+impl Descriptor {
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let file = File::open(&path)?;
+        let metadata = file.metadata()?;
+        Ok(Self {
+            path,
+            file,
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+
+    fn is_in_place(&self) -> bool {
+        fs::metadata(&self.path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode))
+    }
+}
