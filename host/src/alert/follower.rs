@@ -305,6 +305,9 @@ impl Follower {
             Ok(Some(cursor)) => {
                 self.commit_from = cursor.next.seq;
                 self.next = self.next.min(self.commit_from);
+                if self.reader.paused_until().is_some() {
+                    sleep(RETRY_INTERVAL).await;
+                }
             }
             // The next commit fails in the same way, and then the cursor is opened.
             Err(error) => log::debug!("cannot open the cursor of the active alerts: {error}"),

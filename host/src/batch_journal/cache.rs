@@ -62,6 +62,10 @@ impl BatchCache {
         }
     }
 
+    pub(super) fn clear(&self) {
+        *self.lock() = Entries::default();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -284,6 +284,19 @@ impl BatchJournal {
         result.unwrap_or_else(|error| Err(task_failed(&error)))
     }
 
+    /// Removes the cached batches: the journal may not have them any more.
+    fn clear_cache(&self) {
+        self.cache.clear();
+    }
+
+    /// Checks the file of the journal, which replaces a damaged one.
+    async fn verify(&self) {
+        let checked = self.query(|journal| journal.verify()).await;
+        if let Err(error) = checked {
+            log::warn!(journal:% = self.kind; "cannot check the journal: {error}");
+        }
+    }
+
     fn read_backend(&self, from: Seq) -> Result<ReadResult, ReadError> {
         let Some(record) = self.backend.read(from)? else {
             return Ok(ReadResult::EndOfJournal);

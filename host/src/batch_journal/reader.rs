@@ -1,12 +1,19 @@
 //! Reads a journal for one cursor, and commits to it.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{BatchJournal, ReadResult};
 use crate::{
     batch::Seq,
-    journal::{Commit, CommitQueue, Cursor, CursorError, ReadError, StartFrom},
+    journal::{Commit, CommitQueue, Cursor, CursorError, Position, ReadError, StartFrom},
 };
+
+/// The pause after the second refused commit at a place.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_mins(1);
 
 /// The journal as the owner of one cursor uses it: an exporter, or the table of
 /// active alerts.
@@ -15,6 +22,16 @@ pub struct JournalReader {
     start_from: StartFrom,
     journal: Arc<BatchJournal>,
     commits: CommitQueue,
+    refusal: Option<Refusal>,
+}
+
+/// Commits that the journal refused one after the other, with the cursor at the same place.
+#[derive(Clone, Copy)]
+struct Refusal {
+    place: Position,
+    times: u32,
+    /// When to deliver again.
+    until: Option<Instant>,
 }
 
 impl JournalReader {
@@ -26,6 +43,7 @@ impl JournalReader {
             start_from,
             journal: Arc::clone(journal),
             commits: CommitQueue::new(cursor, journal.backend()),
+            refusal: None,
         }
     }
 
@@ -105,9 +123,40 @@ impl JournalReader {
             CursorError::Unavailable { .. } | CursorError::Closed => Ok(None),
             CursorError::Missing { .. } | CursorError::Refused { .. } => {
                 self.commits.forget();
+                self.journal.clear_cache();
+                let cursor = self.reopen().await?;
+                if self.note_refusal(cursor.next) != 2 {
+                    return Ok(Some(cursor));
+                }
+                // Once is explained by a journal that was replaced. Twice is damage, or would
+                // go on indefinitely.
+                self.journal.verify().await;
                 self.reopen().await.map(Some)
             }
         }
+    }
+
+    /// When to deliver again after the journal refused commits at the same place.
+    #[must_use]
+    pub fn paused_until(&self) -> Option<Instant> {
+        let until = self.refusal?.until?;
+        (until > Instant::now()).then_some(until)
+    }
+
+    /// Counts a refused commit. From the second one at a place on, the pause doubles.
+    fn note_refusal(&mut self, place: Position) -> u32 {
+        let before = self.refusal.filter(|refusal| refusal.place == place);
+        let times = before.map_or(1, |refusal| refusal.times.saturating_add(1));
+        let pause = (times > 1).then(|| {
+            let doubled = MIN_PAUSE.saturating_mul(1 << (times - 2).min(16));
+            doubled.min(MAX_PAUSE)
+        });
+        self.refusal = Some(Refusal {
+            place,
+            times,
+            until: pause.map(|pause| Instant::now() + pause),
+        });
+        times
     }
 
     /// The cursor as the journal has it.
@@ -118,5 +167,36 @@ impl JournalReader {
     pub async fn reopen(&mut self) -> Result<Cursor, CursorError> {
         let backend = self.journal.backend();
         backend.open_cursor(&self.cursor, self.start_from).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use delfin_plugin_api::Kind;
+
+    use super::*;
+    use crate::journal::{self, JournalLimits};
+
+    #[tokio::test]
+    async fn the_second_refused_commit_at_a_place_pauses_longer_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let journals = journal::open(folder.path(), &JournalLimits::unlimited()).unwrap();
+        let journal = Arc::new(BatchJournal::new(Kind::Alert, journals.alerts.clone(), 0));
+        let mut reader = JournalReader::new(&journal, "a", StartFrom::Now);
+        reader.reopen().await.unwrap();
+        let mut pauses = Vec::new();
+        for _ in 0..4 {
+            // No record has these items.
+            reader.commit(Commit::delivered(Position::at(Seq(1)), 7));
+            let refused = reader.committed().await.unwrap_err();
+            assert!(reader.recover(&refused).await.unwrap().is_some());
+            pauses.push(reader.paused_until());
+        }
+        assert_eq!(pauses[0], None);
+        assert!(pauses[1..].iter().all(Option::is_some));
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        // Another place is not under suspicion.
+        assert_eq!(reader.note_refusal(Position::at(Seq(2))), 1);
+        assert_eq!(reader.paused_until(), None);
     }
 }

@@ -131,6 +131,9 @@ pub trait Journal: DeadLetterStore {
 
     fn stats(&self) -> Result<JournalStats, ReadError>;
 
+    /// Checks the whole file, and has a damaged one replaced.
+    fn verify(&self) -> Result<(), ReadError>;
+
     /// The clock that measures the age of the times that the journal holds.
     fn clock(&self) -> &HostClock;
 

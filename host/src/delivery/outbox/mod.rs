@@ -126,6 +126,9 @@ impl Outbox {
         linger: Duration,
         wanted: WantedRows<'_>,
     ) -> NextRequest {
+        if let Some(until) = self.reader.paused_until() {
+            return NextRequest::WaitUntil(until);
+        }
         loop {
             self.fill(size).await;
             let superseded = self.window.restrict(|batch| wanted(batch));

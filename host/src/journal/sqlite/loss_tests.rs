@@ -188,3 +188,47 @@ async fn a_replacement_that_a_kill_interrupted_is_finished() {
     let counts = journal.of("behind");
     assert_eq!((counts.pending, counts.dropped()), (30, 0));
 }
+
+/// Exchanges two pages of a table: each is whole, and in the wrong place.
+fn swap_pages(path: &Path, table: &str) {
+    let root: usize = Connection::open(path)
+        .unwrap()
+        .query_row(
+            "SELECT rootpage FROM sqlite_schema WHERE name = ?1",
+            [table],
+            |row| row.get(0),
+        )
+        .unwrap();
+    let mut file = fs::read(path).unwrap();
+    let number = |at: usize, bytes: usize| {
+        let bytes = file[at..at + bytes].iter();
+        bytes.fold(0, |number, byte| number << 8 | usize::from(*byte))
+    };
+    let page = (root - 1) * 4096;
+    assert_eq!(file[page], 5, "the table has one page only");
+    let child = |cell: usize| (number(page + number(page + 12 + 2 * cell, 2), 4) - 1) * 4096;
+    let (one, other) = (child(1), child(2));
+    for at in 0..4096 {
+        file.swap(one + at, other + at);
+    }
+    fs::write(path, file).unwrap();
+}
+
+#[tokio::test]
+async fn swapped_pages_are_found_by_the_check_and_what_is_lost_is_counted() {
+    let mut journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    for _ in 0..40 {
+        journal.add(10).await;
+    }
+    journal.verify().unwrap();
+    assert_eq!(journal.aside(), Vec::<PathBuf>::new());
+    journal.journal = None;
+    swap_pages(&journal.path(), "batches");
+    journal.reopen();
+    journal.verify().unwrap();
+    assert_eq!(journal.aside().len(), 1);
+    let counts = journal.of("a");
+    assert_eq!(counts.pending.cast_unsigned() + counts.dropped(), 400);
+    assert!(counts.dropped() > 0 && counts.pending > 0, "{counts:?}");
+}

@@ -313,6 +313,10 @@ impl Journal for SqliteJournal {
         &self.shared.clock
     }
 
+    fn verify(&self) -> Result<(), ReadError> {
+        self.query(read::check)
+    }
+
     fn head(&self) -> watch::Receiver<Seq> {
         self.shared.head.subscribe()
     }

@@ -1,7 +1,7 @@
 //! Queries of records and of the journal as a whole.
 
 use delfin_plugin_api::Origin;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, ffi};
 use uuid::Uuid;
 
 use super::super::JournalStats;
@@ -105,6 +105,16 @@ pub(super) fn held(connection: &Connection) -> rusqlite::Result<JournalStats> {
         file_bytes: pages * page_bytes,
         ..held.unwrap_or_default()
     })
+}
+
+/// Fails if the structure of the file is damaged.
+pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let damage = ffi::Error::new(ffi::SQLITE_CORRUPT);
+    Err(rusqlite::Error::SqliteFailure(damage, Some(found)))
 }
 
 /// The origin with the name in a column; `Other` for the name of a newer host.
