@@ -194,3 +194,72 @@ fn wait_for_start(host: &Host, setup: &Setup, wanted: &str) {
             .then_some(())
     });
 }
+
+/// The configuration with a storage that simulates four alerts.
+fn with_storage() -> String {
+    config(
+        "[[storage]]
+         vendor = \"fake_storage\"
+         model = \"fake_driver\"
+         name = \"array\"
+         [storage.options]
+         storage_pools = 0
+         volumes = 1
+         disks = 0",
+    )
+}
+
+fn wait_for_active(host: &Host, alerts: &[&str]) {
+    host.wait_for(&format!("{alerts:?} active"), || {
+        let mut names = active(host);
+        names.sort();
+        (names == alerts).then_some(())
+    });
+}
+
+#[test]
+fn the_alerts_of_a_removed_storage_end_also_if_the_host_was_stopped() {
+    let all = [
+        "Communication failure",
+        "Link state down",
+        "Power failure",
+        "SNMP connect failed",
+        "fan",
+    ];
+    let setup = Setup::new(&["scripted"], &with_storage());
+    let host = setup.start();
+    say(&host, &["fan:Fault"]);
+    wait_for_active(&host, &all);
+    host.kill();
+
+    let setup = setup.with_config(&config(""));
+    let host = setup.start();
+    // The alert of a client belongs to no storage of the host, and stays.
+    wait_for_active(&host, &["fan"]);
+    wait_for_end(&host, &setup);
+    let _ = host.stop();
+    setup.write("received", "");
+
+    let host = setup.start();
+    let storage = json!({
+        "vendor": "fake_storage", "model": "fake_driver",
+        "rest": {"host": "192.0.2.7", "port": 1, "username": "u", "password": "p"},
+        "extra_attributes": {"storage_pools": "0", "volumes": "1", "disks": "0"}
+    });
+    let (status, answer) = host.send("POST", "/v1/storages", Some(&storage));
+    assert_eq!(status, 201, "{answer}");
+    wait_for_active(&host, &all);
+    let path = format!("/v1/storages/{}", answer["id"].as_str().unwrap_or_default());
+    assert_eq!(host.send("DELETE", &path, None).0, 202);
+    wait_for_active(&host, &["fan"]);
+    wait_for_end(&host, &setup);
+}
+
+fn wait_for_end(host: &Host, setup: &Setup) {
+    host.wait_for("the recoveries", || {
+        let lines = setup.lines("received");
+        let ends =
+            |line: &String| line.starts_with("sync") && line.contains("Power failure:Recovery");
+        lines.iter().any(ends).then_some(())
+    });
+}

@@ -132,6 +132,8 @@ fn a_restart_keeps_storages_and_collects_missed_windows_and_no_password_is_reada
     let (_, shown) = host.get(&format!("/v1/storages/{id}"));
     let (_, access) = host.get(&format!("/v1/storages/{id}/access-info"));
     assert_eq!(access["rest"]["username"], "admin");
+    // The host does not know which settings of a driver are secret.
+    assert_eq!(access["extra_attributes"]["volumes"], "***");
     let (status, log) = host.stop();
     assert!(status.success(), "{log}");
     let before = times(&setup, &id);

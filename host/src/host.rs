@@ -76,9 +76,8 @@ impl Host {
             .await
             .map_err(|source| StartError::Listen { address, source })?;
         let journals = batch_journals(&config, &backends);
-        let max_active = config.alerts.max_active;
         let (alerts, follower) =
-            alert::open(&config.state_dir, max_active, &journals.alerts).await?;
+            alert::open(&config.state_dir, &config.alerts, &journals.alerts).await?;
         let phase = watch::Sender::new(Phase::Running);
         let follower = tokio::spawn(follower.run(phase.subscribe()));
         let exporters = ExporterSet::default();
@@ -87,6 +86,12 @@ impl Host {
         let reloader = Reloader::new(loaded, starter, exporters.clone(), Arc::default());
         reloader.start_all(&mut plugins).await?;
         let storages = start_storages(&config, &journals)?;
+        let removed = storages::end_alerts_of_removed(
+            Arc::downgrade(&storages),
+            alerts.clone(),
+            Arc::clone(&journals.alerts),
+        );
+        tokio::spawn(removed);
         let api = ApiState::new(ApiParts {
             config: config.api.clone(),
             journal: config.journal.clone(),

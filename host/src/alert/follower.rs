@@ -3,7 +3,8 @@
 //! Promises: the table applies each record once, and the follower's cursor moves only when the
 //! table on the disk contains the record. If alerts end because a complete batch does not
 //! contain them, the follower appends recoveries before it changes the table. Their batch id is
-//! derived from that batch, so a crash in between appends nothing twice.
+//! derived from that batch, so a crash in between appends nothing twice. Alerts that are too old
+//! end in the same way; after a crash in between, their recoveries are appended again.
 //!
 //! Failures are retried: no client waits for the follower.
 
@@ -13,11 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_plugin_api::{AlertBatch, Batch};
+use delfin_plugin_api::{AlertBatch, Batch, Origin};
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{MissedTickBehavior, sleep, timeout},
 };
+use uuid::Uuid;
 
 use super::{
     ActiveAlerts,
@@ -28,6 +30,8 @@ use super::{
 use crate::{
     batch::{NewBatch, Seq, StoredBatch},
     batch_journal::{BatchJournal, JournalReader, ReadResult},
+    clock::{HostClock, now_ms},
+    config::AlertsConfig,
     journal::{AppendError, Commit, CursorError, Position, ReadError, StartFrom},
     lifecycle::Phase,
     sqlite::DatabaseError,
@@ -41,6 +45,8 @@ const MAX_RECORDS: usize = 64;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Attempts to append recoveries to a full journal.
 const MAX_APPEND_ATTEMPTS: u32 = 60;
+/// How often alerts are checked for their age.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
 /// Minimum time between two reports of dropped alerts.
 const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
@@ -63,6 +69,7 @@ pub struct Follower {
     reader: JournalReader,
     alerts: ActiveAlerts,
     store: Arc<Mutex<AlertStore>>,
+    limits: AlertsConfig,
     /// The next record to read.
     next: Seq,
     /// The first record that is not in the table.
@@ -86,7 +93,7 @@ pub(super) struct Shutdown;
 impl Follower {
     pub(super) async fn open(
         state_dir: &Path,
-        max_active: usize,
+        limits: &AlertsConfig,
         journal: &Arc<BatchJournal>,
     ) -> Result<(ActiveAlerts, Self), AlertTableError> {
         let (store, stored) = AlertStore::open(state_dir)?;
@@ -96,13 +103,14 @@ impl Follower {
         // A position above the head belongs to a journal that was removed.
         let known = stored.next.filter(|next| *next <= head.next());
         let apply_from = known.unwrap_or_default();
-        let mut table = AlertTable::new(max_active, stored.alerts);
+        let mut table = AlertTable::new(limits.max_active, stored.alerts);
         table.advance_to(apply_from);
         let alerts = ActiveAlerts(Arc::new(Mutex::new(table)));
         let follower = Self {
             reader,
             alerts: alerts.clone(),
             store: Arc::new(Mutex::new(store)),
+            limits: limits.clone(),
             next: apply_from.min(cursor.next.seq),
             apply_from,
             commit_from: cursor.next.seq,
@@ -114,6 +122,9 @@ impl Follower {
     /// Follows the journal until the drain of the host is over.
     pub async fn run(mut self, mut phase: watch::Receiver<Phase>) {
         let mut head = self.reader.journal().backend().head();
+        let clock = self.reader.journal().clock().clone();
+        let mut expiry = tokio::time::interval(EXPIRY_INTERVAL);
+        expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while *phase.borrow() < Phase::Aborting {
             let Ok(has_advanced) = self.advance(&mut phase).await else {
                 break;
@@ -128,6 +139,8 @@ impl Follower {
             tokio::select! {
                 result = self.reader.committed() => self.on_commit_result(result).await,
                 _ = head.changed() => {}
+                // Every record is applied: what is too old now was not seen again.
+                _ = expiry.tick() => if self.expire(&clock, &mut phase).await.is_err() { break },
                 changed = phase.changed() => if changed.is_err() { break },
             }
         }
@@ -190,6 +203,30 @@ impl Follower {
         Ok(true)
     }
 
+    /// Ends the alerts that are too old, and appends their recoveries.
+    pub(super) async fn expire(
+        &mut self,
+        clock: &HostClock,
+        phase: &mut watch::Receiver<Phase>,
+    ) -> Result<(), Shutdown> {
+        let expired = self.alerts.lock().expired(&self.limits, clock);
+        if expired.is_empty() {
+            return Ok(());
+        }
+        log::info!(alerts = expired.len(); "alerts have ended because they were not seen again");
+        let now_ms = now_ms();
+        let batch = NewBatch {
+            rows: recoveries_of(&expired, now_ms).into(),
+            origin: Origin::Ingest,
+            storage_id: None,
+            complete: false,
+        };
+        let seq = self.append(Uuid::now_v7(), batch, phase).await?;
+        let seq = seq.unwrap_or(self.next);
+        self.alerts.lock().end_all(&expired, seq, now_ms);
+        self.save(phase).await
+    }
+
     async fn apply(
         &mut self,
         batch: &StoredBatch,
@@ -212,38 +249,39 @@ impl Follower {
             seq: batch.seq,
             accepted_ms: batch.header.accepted_ms,
             complete_for: storage_id.filter(|_| batch.header.complete),
+            is_ingested: batch.header.origin == Origin::Ingest,
             alerts: &alerts,
         };
         let absent = self.alerts.lock().absent_from(&record);
         if !absent.is_empty() {
-            let recoveries = recoveries_of(&absent, batch.header.accepted_ms);
-            self.append(batch, recoveries, phase).await?;
+            let recoveries = NewBatch {
+                rows: recoveries_of(&absent, batch.header.accepted_ms).into(),
+                origin: batch.header.origin,
+                storage_id: batch.header.storage_id.clone(),
+                complete: false,
+            };
+            self.append(batch.header.batch_id, recoveries, phase)
+                .await?;
         }
         self.alerts.lock().apply(&record);
         Ok(())
     }
 
-    /// Appends recoveries that a batch implies.
+    /// Appends recoveries. Returns their record; `None` if the journal has no room for them.
     async fn append(
         &mut self,
-        source: &StoredBatch,
-        recoveries: AlertBatch,
+        source_id: Uuid,
+        batch: NewBatch,
         phase: &mut watch::Receiver<Phase>,
-    ) -> Result<(), Shutdown> {
-        let batch = NewBatch {
-            rows: recoveries.into(),
-            origin: source.header.origin,
-            storage_id: source.header.storage_id.clone(),
-            complete: false,
-        };
-        let source_id = source.header.batch_id;
+    ) -> Result<Option<Seq>, Shutdown> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             let journal = self.reader.journal();
             let appended = journal.accept_derived(source_id, batch.clone());
-            let Err(error) = appended.await else {
-                return Ok(());
+            let error = match appended.await {
+                Ok(receipt) => return Ok(Some(receipt.seq)),
+                Err(error) => error,
             };
             let may_retry = match error {
                 // The journal may be full of records that this cursor holds: waiting for room
@@ -257,7 +295,7 @@ impl Follower {
             };
             if !may_retry {
                 log::error!(items = batch.rows.items(); "alerts have ended, but no exporter receives their recoveries: {error}");
-                return Ok(());
+                return Ok(None);
             }
             log::log!(
                 retry_level(attempt),

@@ -2,9 +2,9 @@
 //!
 //! A follower reads the alert journal with a cursor of its own, so the table always
 //! corresponds to the journal, also after a crash. An alert ends by a `Recovery` row, or
-//! because a complete batch of its storage does not contain it. In the second case the
-//! follower appends a batch of recoveries to the journal, so that every exporter receives
-//! the end as a row.
+//! because a complete batch of its storage does not contain it, or by its age. In the last
+//! two cases the follower appends a batch of recoveries to the journal, so that every exporter
+//! receives the end as a row. An event is never active.
 //!
 //! Knows nothing of exporters, drivers or the network.
 
@@ -29,7 +29,7 @@ pub use follower::{AlertTableError, Follower};
 pub use identity::AlertIdentity;
 pub use tracked::TrackedAlert;
 
-use crate::{batch::Seq, batch_journal::BatchJournal, clock::HostClock};
+use crate::{batch::Seq, batch_journal::BatchJournal, clock::HostClock, config::AlertsConfig};
 use table::AlertTable;
 
 /// The table for readers. Cheap to clone.
@@ -52,10 +52,10 @@ pub struct AlertStats {
 /// The table's file cannot be used, or the journal cannot open a cursor.
 pub async fn open(
     state_dir: &Path,
-    max_active: usize,
+    limits: &AlertsConfig,
     journal: &Arc<BatchJournal>,
 ) -> Result<(ActiveAlerts, Follower), AlertTableError> {
-    Follower::open(state_dir, max_active, journal).await
+    Follower::open(state_dir, limits, journal).await
 }
 
 impl ActiveAlerts {
@@ -72,6 +72,12 @@ impl ActiveAlerts {
         let alerts = self.lock().to_resend(clock);
         let chunks = alerts.chunks(max_rows);
         chunks.map(tracked::batch_of).collect()
+    }
+
+    /// A batch of recoveries of these alerts, with this time.
+    #[must_use]
+    pub fn recoveries(alerts: &[Arc<TrackedAlert>], occur_time: i64) -> AlertBatch {
+        tracked::recoveries_of(alerts, occur_time)
     }
 
     /// The rows of a batch whose alert is in no later batch.

@@ -19,8 +19,9 @@ CREATE TABLE alerts (
     last_seq        INTEGER NOT NULL, -- the last record that says something of it
     ended_time      INTEGER,          -- set once it has ended
     ended_ms        INTEGER,          -- when the batch that ended it was accepted
+    is_ingested     INTEGER NOT NULL DEFAULT 1, -- 1: a client sent its last row, 0: collected
     PRIMARY KEY (storage_id, match_key, name, location, sequence_number)
 ) STRICT, WITHOUT ROWID;
 
 PRAGMA application_id = 1145848897; -- "DLDA"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

@@ -1,7 +1,8 @@
 //! Stores the table in a small SQLite file, with the position in the journal that the table
 //! corresponds to.
 //!
-//! Promises: alerts and position change in one transaction. A damaged file is moved aside,
+//! Promises: alerts and position change in one transaction. A file of schema version 1 is
+//! migrated. A damaged file is moved aside,
 //! never deleted: the journal and the next alert syncs fill the table again.
 //!
 //! Types of SQLite do not leave this file.
@@ -11,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::{
     identity::AlertIdentity,
@@ -28,11 +29,18 @@ const ACTIVE_ALERTS: Database = Database {
     name: "table of active alerts",
     schema: include_str!("schema.sql"),
     application_id: 1_145_848_897,
-    version: 1,
+    version: 2,
     tables: &["alerts", "place"],
     create_pragmas: "",
     pragmas: "PRAGMA journal_size_limit = 16777216;",
 };
+
+/// From version 1 to 2. Who sent the alerts of an old table is unknown: if they count as
+/// ingested, none ends because its storage is unknown.
+const MIGRATION: &str = "BEGIN;
+     ALTER TABLE alerts ADD COLUMN is_ingested INTEGER NOT NULL DEFAULT 1;
+     PRAGMA user_version = 2;
+     COMMIT;";
 
 /// The file of the table.
 pub(super) struct AlertStore {
@@ -76,6 +84,7 @@ impl AlertStore {
 
 /// Opens the file. Moves a damaged file aside and creates a new one.
 fn open_or_replace(path: &Path) -> Result<(Connection, StoredTable), DatabaseError> {
+    migrate(path);
     match ACTIVE_ALERTS.open(path, load) {
         Err(error) if error.kind() == FailureKind::Damaged => {
             let aside = ACTIVE_ALERTS.move_aside(path)?;
@@ -89,6 +98,20 @@ fn open_or_replace(path: &Path) -> Result<(Connection, StoredTable), DatabaseErr
     }
 }
 
+/// Adds what version 2 added. A file that cannot be migrated is reported by the open after it.
+fn migrate(path: &Path) {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let Ok(connection) = Connection::open_with_flags(path, flags) else {
+        return;
+    };
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let is_old = pragma("application_id") == Ok(ACTIVE_ALERTS.application_id)
+        && pragma("user_version") == Ok(1);
+    if is_old && let Err(error) = connection.execute_batch(MIGRATION) {
+        log::warn!(error:%; "cannot migrate the table of active alerts");
+    }
+}
+
 fn load(connection: &Connection) -> rusqlite::Result<StoredTable> {
     let next = connection
         .query_row("SELECT next_seq FROM place", [], |row| row.get(0))
@@ -96,7 +119,8 @@ fn load(connection: &Connection) -> rusqlite::Result<StoredTable> {
         .map(Seq);
     let mut alerts = connection.prepare(
         "SELECT storage_id, match_key, name, location, sequence_number,
-                occur_time, texts, first_seen_ms, last_seen_ms, last_seq, ended_time, ended_ms
+                occur_time, texts, first_seen_ms, last_seen_ms, last_seq, ended_time, ended_ms,
+                is_ingested
          FROM alerts",
     )?;
     let alerts = alerts.query_map([], alert_of)?;
@@ -134,6 +158,7 @@ fn alert_of(row: &Row<'_>) -> rusqlite::Result<TrackedAlert> {
         first_seen_ms: row.get(7)?,
         last_seen_ms: row.get(8)?,
         last_seq: Seq(row.get(9)?),
+        is_ingested: row.get(12)?,
         end,
     })
 }
@@ -175,8 +200,9 @@ fn upsert(connection: &Connection, alert: &TrackedAlert) -> rusqlite::Result<()>
         .prepare_cached(
             "INSERT OR REPLACE INTO alerts
                  (storage_id, match_key, name, location, sequence_number,
-                  occur_time, texts, first_seen_ms, last_seen_ms, last_seq, ended_time, ended_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                  occur_time, texts, first_seen_ms, last_seen_ms, last_seq, ended_time, ended_ms,
+                  is_ingested)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute(params![
             key.storage_id,
@@ -191,6 +217,7 @@ fn upsert(connection: &Connection, alert: &TrackedAlert) -> rusqlite::Result<()>
             alert.last_seq.0,
             alert.end.map(|end| end.occur_time),
             alert.end.map(|end| end.seen_ms),
+            alert.is_ingested,
         ])?;
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! Promises: the same batches in the same order give the same table, also if a batch is
 //! applied twice. The number of active alerts and the number of ended alerts have a limit;
-//! above it, the table removes the alerts without an update for the longest time.
+//! above it, the table removes the alerts without an update for the longest time, and first
+//! those that may be no faults.
 //!
 //! Knows nothing of journals and files.
 
@@ -16,9 +17,9 @@ use delfin_plugin_api::{Alert, AlertBatch};
 
 use super::{
     identity::AlertIdentity,
-    tracked::{AlertEnd, TrackedAlert, is_recovery, texts_of},
+    tracked::{AlertEnd, TrackedAlert, is_event, is_recovery, texts_of},
 };
-use crate::{batch::Seq, clock::HostClock};
+use crate::{batch::Seq, clock::HostClock, config::AlertsConfig};
 
 /// How long the end of an alert is sent again, for receivers that were unavailable.
 /// Prometheus does the same for Alertmanager, as long.
@@ -30,6 +31,8 @@ pub(super) struct AlertRecord<'a> {
     pub(super) accepted_ms: i64,
     /// The storage whose active alerts are all in this record.
     pub(super) complete_for: Option<&'a str>,
+    /// Whether a client sent it.
+    pub(super) is_ingested: bool,
     pub(super) alerts: &'a AlertBatch,
 }
 
@@ -57,8 +60,8 @@ pub(super) struct AlertTable {
     next: Seq,
 }
 
-/// Alerts by the time of their last update.
-type UpdateOrder = BTreeSet<(i64, Arc<AlertIdentity>)>;
+/// Alerts by whether they are faults, and by the time of their last update.
+type UpdateOrder = BTreeSet<(bool, i64, Arc<AlertIdentity>)>;
 
 impl AlertTable {
     pub(super) fn new(max_active: usize, alerts: Vec<TrackedAlert>) -> Self {
@@ -92,11 +95,8 @@ impl AlertTable {
         };
         // In order, all alerts of a storage follow the lower bound of its identities, so
         // this looks at the alerts of one storage only.
-        let present: BTreeSet<AlertIdentity> = record
-            .alerts
-            .alerts()
-            .map(|a| AlertIdentity::of(&a))
-            .collect();
+        let rows = record.alerts.alerts().filter(|alert| !is_event(alert));
+        let present: BTreeSet<AlertIdentity> = rows.map(|a| AlertIdentity::of(&a)).collect();
         let from = self.alerts.range(AlertIdentity::first_of(storage_id)..);
         from.map(|(_, alert)| alert)
             .take_while(|alert| alert.identity.storage_id == storage_id)
@@ -108,7 +108,7 @@ impl AlertTable {
     /// Applies a record.
     pub(super) fn apply(&mut self, record: &AlertRecord<'_>) {
         for absent in self.absent_from(record) {
-            self.end(&absent, record, record.accepted_ms);
+            self.end(&absent, record.seq, AlertEnd::now(record.accepted_ms));
         }
         for alert in record.alerts.alerts() {
             self.apply_row(&alert, record);
@@ -121,6 +121,26 @@ impl AlertTable {
         let is_recent = |end: AlertEnd| clock.age(end.seen_ms) <= RESEND_ENDS_FOR;
         let due = |alert: &&Arc<TrackedAlert>| alert.end.is_none_or(is_recent);
         self.alerts.values().filter(due).cloned().collect()
+    }
+
+    /// The active alerts that are older than they may become.
+    pub(super) fn expired(
+        &self,
+        limits: &AlertsConfig,
+        clock: &HostClock,
+    ) -> Vec<Arc<TrackedAlert>> {
+        let is_old = |alert: &&Arc<TrackedAlert>| {
+            max_age(alert, limits).is_some_and(|max| clock.age(alert.last_seen_ms) >= max)
+        };
+        self.active().filter(is_old).cloned().collect()
+    }
+
+    /// Ends alerts without a record of theirs. `seq` is the record of their recoveries.
+    pub(super) fn end_all(&mut self, alerts: &[Arc<TrackedAlert>], seq: Seq, now_ms: i64) {
+        for alert in alerts {
+            self.end(alert, seq, AlertEnd::now(now_ms));
+        }
+        self.evict();
     }
 
     /// Whether a record after `seq` contains the alert, or ended it.
@@ -166,12 +186,19 @@ impl AlertTable {
     }
 
     fn apply_row(&mut self, alert: &Alert<'_>, record: &AlertRecord<'_>) {
+        if is_event(alert) {
+            return;
+        }
         let identity = AlertIdentity::of(alert);
         let known = self.alerts.get(&identity).cloned();
         if is_recovery(alert) {
             // The recovery of an unknown alert ends nothing.
             if let Some(known) = known {
-                self.end(&known, record, alert.occur_time());
+                let end = AlertEnd {
+                    occur_time: alert.occur_time(),
+                    seen_ms: record.accepted_ms,
+                };
+                self.end(&known, record.seq, end);
             }
             return;
         }
@@ -185,17 +212,14 @@ impl AlertTable {
             first_seen_ms,
             last_seen_ms: record.accepted_ms,
             last_seq: record.seq,
+            is_ingested: record.is_ingested,
             end: None,
         });
     }
 
-    fn end(&mut self, alert: &TrackedAlert, record: &AlertRecord<'_>, occur_time: i64) {
-        let end = AlertEnd {
-            occur_time,
-            seen_ms: record.accepted_ms,
-        };
+    fn end(&mut self, alert: &TrackedAlert, seq: Seq, end: AlertEnd) {
         self.insert(TrackedAlert {
-            last_seq: record.seq,
+            last_seq: seq,
             // Further recoveries do not move the end.
             end: alert.end.or(Some(end)),
             ..alert.clone()
@@ -207,15 +231,15 @@ impl AlertTable {
     fn insert(&mut self, alert: TrackedAlert) {
         let identity = Arc::clone(&alert.identity);
         self.remove(&identity);
-        self.order_of(&alert)
-            .insert((last_update_ms(&alert), Arc::clone(&identity)));
+        let entry = order_entry(&alert, &identity);
+        self.order_of(&alert).insert(entry);
         self.alerts.insert(identity, Arc::new(alert));
     }
 
     fn remove(&mut self, identity: &Arc<AlertIdentity>) {
         self.changed.insert(Arc::clone(identity));
         if let Some(alert) = self.alerts.remove(identity) {
-            let entry = (last_update_ms(&alert), Arc::clone(identity));
+            let entry = order_entry(&alert, identity);
             self.order_of(&alert).remove(&entry);
         }
     }
@@ -224,14 +248,14 @@ impl AlertTable {
     /// alert is in the table just to send its end again.
     fn evict(&mut self) {
         while self.active.len() > self.max_active {
-            let Some((_, oldest)) = self.active.first().cloned() else {
+            let Some((.., oldest)) = self.active.first().cloned() else {
                 return;
             };
             self.remove(&oldest);
             self.dropped += 1;
         }
         while self.ended.len() > self.max_active {
-            let Some((_, oldest)) = self.ended.first().cloned() else {
+            let Some((.., oldest)) = self.ended.first().cloned() else {
                 return;
             };
             self.remove(&oldest);
@@ -247,6 +271,24 @@ impl AlertTable {
     }
 }
 
-fn last_update_ms(alert: &TrackedAlert) -> i64 {
-    alert.end.map_or(alert.last_seen_ms, |end| end.seen_ms)
+fn order_entry(
+    alert: &TrackedAlert,
+    identity: &Arc<AlertIdentity>,
+) -> (bool, i64, Arc<AlertIdentity>) {
+    let is_fault = alert.end.is_none() && !alert.is_not_specified() && !alert.is_event();
+    let updated_ms = alert.end.map_or(alert.last_seen_ms, |end| end.seen_ms);
+    (is_fault, updated_ms, Arc::clone(identity))
+}
+
+/// How long an alert stays active without being seen again. `None`: indefinitely.
+fn max_age(alert: &TrackedAlert, limits: &AlertsConfig) -> Option<Duration> {
+    let by_category = if alert.is_event() {
+        Some(Duration::ZERO)
+    } else {
+        alert
+            .is_not_specified()
+            .then_some(limits.not_specified_max_age)
+    };
+    let by_source = limits.ingested_max_age.filter(|_| alert.is_ingested);
+    by_category.into_iter().chain(by_source).min()
 }

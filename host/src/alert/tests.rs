@@ -16,7 +16,8 @@ use super::{ActiveAlerts, AlertIdentity, Follower, TrackedAlert};
 use crate::{
     batch::{NewBatch, Seq},
     batch_journal::BatchJournal,
-    clock::HostClock,
+    clock::{HostClock, millis, now_ms},
+    config::AlertsConfig,
     journal::{self, JournalLimits, Journals, Receipt},
     lifecycle::Phase,
 };
@@ -161,8 +162,15 @@ fn open(
     journal: &Arc<BatchJournal>,
 ) -> (ActiveAlerts, Follower) {
     runtime
-        .block_on(super::open(folder, max_active, journal))
+        .block_on(super::open(folder, &limits(max_active), journal))
         .unwrap()
+}
+
+fn limits(max_active: usize) -> AlertsConfig {
+    AlertsConfig {
+        max_active,
+        ..AlertsConfig::default()
+    }
 }
 
 fn batch(alerts: &[AlertRow]) -> AlertBatch {
@@ -282,7 +290,7 @@ fn an_end_is_sent_again_for_15_minutes_with_the_texts_of_its_alert() {
     host.ingest(&[recovery("s", "fan"), recovery("s", "unknown")]);
     host.follow();
     host.restart();
-    let now = crate::clock::now_ms();
+    let now = now_ms();
     let clock = HostClock::manual(now);
     let batches = host.alerts.resend_batches(&clock, 10);
     let alert = batches[0].alerts().next().unwrap();
@@ -367,10 +375,146 @@ fn a_table_of_a_newer_host_is_refused_in_one_line() {
     let path = host.folder.path().join("alerts-active.db");
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 9).unwrap();
-    let opened = super::open(host.folder.path(), MANY, &host.journal);
+    let limits = limits(MANY);
+    let opened = super::open(host.folder.path(), &limits, &host.journal);
     let error = host.runtime.block_on(opened).unwrap_err().to_string();
     assert!(
-        error.contains("has schema version 9, this host needs 1"),
+        error.contains("has schema version 9, this host needs 2"),
         "{error}"
     );
+}
+
+impl Host {
+    /// Ingests alerts of storage `s` with these names and categories.
+    fn ingest_categories(&self, alerts: &[(&str, &str)]) -> Receipt {
+        let mut batch = AlertBatchBuilder::new();
+        for (name, category) in alerts {
+            batch.alert(NewAlert {
+                occur_time: 7,
+                texts: &[
+                    ("storage_id", "s"),
+                    ("alert_name", name),
+                    ("category", category),
+                ],
+            });
+        }
+        self.accept(batch.build(), None)
+    }
+
+    /// Ends what is too old on this clock.
+    fn expire(&mut self, clock: &HostClock) {
+        let mut phase = self.phase.subscribe();
+        let expired = self.follower.expire(clock, &mut phase);
+        assert_eq!(self.runtime.block_on(expired), Ok(()));
+        self.follow();
+    }
+
+    fn recovered(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut next = Seq(0);
+        while let Some(record) = self.journal.backend().read(next).unwrap() {
+            next = record.seq.next();
+            let batch = crate::batch::codec::decode(&record.payload).unwrap();
+            let batch = AlertBatch::try_from_arrow(batch).unwrap();
+            let recoveries = batch.alerts().filter(|a| a.category() == Some("Recovery"));
+            found.extend(recoveries.map(|alert| alert.alert_name().unwrap().to_owned()));
+        }
+        found
+    }
+}
+
+#[test]
+fn an_event_is_never_active_and_ends_no_fault() {
+    let mut host = Host::start(MANY);
+    host.ingest_categories(&[("fan", "Fault"), ("login", "Event"), ("fan", "event")]);
+    host.follow();
+    assert_eq!(host.active(), [named("s", "fan")]);
+}
+
+/// A clock that starts after everything that the test has accepted.
+fn clock_after_test() -> (HostClock, i64) {
+    let wall_ms = now_ms() + 1_000;
+    (HostClock::manual(wall_ms), wall_ms)
+}
+
+#[test]
+fn an_alert_that_may_be_no_fault_ends_when_it_is_not_seen_again() {
+    let mut host = Host::start(MANY);
+    host.ingest_categories(&[("fan", "Fault"), ("trap", "NotSpecified")]);
+    host.follow();
+    let (clock, wall_ms) = clock_after_test();
+    let minute_ms = millis(Duration::from_mins(1));
+    clock.pass(Duration::from_mins(58), wall_ms + 58 * minute_ms);
+    host.expire(&clock);
+    assert_eq!(host.active().len(), 2);
+    clock.pass(Duration::from_mins(2), wall_ms + 60 * minute_ms);
+    host.expire(&clock);
+    assert_eq!(host.active(), [named("s", "fan")]);
+    assert_eq!(host.recovered(), ["trap"]);
+    host.restart();
+    host.follow();
+    assert_eq!(host.active(), [named("s", "fan")]);
+}
+
+#[test]
+fn a_step_of_the_clock_ends_no_alert() {
+    let mut host = Host::start(MANY);
+    host.ingest_categories(&[("trap", "NotSpecified")]);
+    host.follow();
+    let (clock, wall_ms) = clock_after_test();
+    clock.pass(
+        Duration::from_mins(1),
+        wall_ms + millis(Duration::from_hours(24 * 365)),
+    );
+    host.expire(&clock);
+    assert_eq!(host.active(), [named("s", "trap")]);
+}
+
+#[test]
+fn a_full_table_drops_alerts_that_may_be_no_faults_first() {
+    let mut host = Host::start(2);
+    host.ingest_categories(&[("fan", "Fault"), ("trap", "NotSpecified")]);
+    host.ingest_categories(&[("disk", "Fault"), ("trap-2", "NotSpecified")]);
+    host.follow();
+    assert_eq!(host.active(), [named("s", "disk"), named("s", "fan")]);
+}
+
+#[test]
+fn an_ingested_alert_ends_at_its_maximum_age_and_a_collected_one_does_not() {
+    let mut host = Host::start(MANY);
+    let limits = AlertsConfig {
+        ingested_max_age: Some(Duration::from_mins(10)),
+        ..AlertsConfig::default()
+    };
+    let opened = super::open(host.folder.path(), &limits, &host.journal);
+    (host.alerts, host.follower) = host.runtime.block_on(opened).unwrap();
+    host.ingest(&[fault("s", "fan")]);
+    host.sync("t", &["disk"]);
+    host.follow();
+    let (clock, wall_ms) = clock_after_test();
+    clock.pass(
+        Duration::from_mins(10),
+        wall_ms + millis(Duration::from_mins(10)),
+    );
+    host.expire(&clock);
+    assert_eq!(host.active(), [named("t", "disk")]);
+    assert_eq!(host.recovered(), ["fan"]);
+}
+
+#[test]
+fn a_table_of_version_1_is_migrated() {
+    let mut host = Host::start(MANY);
+    host.sync("s", &["fan"]);
+    host.follow();
+    let path = host.folder.path().join("alerts-active.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection
+        .execute_batch("ALTER TABLE alerts DROP COLUMN is_ingested; PRAGMA user_version = 1;")
+        .unwrap();
+    drop(connection);
+    host.restart();
+    let alerts = host.alerts.list();
+    assert_eq!(alerts.len(), 1);
+    // Who sent it is unknown.
+    assert!(alerts[0].is_ingested);
 }

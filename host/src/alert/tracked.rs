@@ -9,6 +9,10 @@ use crate::batch::Seq;
 
 /// The category that ends an alert.
 const RECOVERY: &str = "Recovery";
+/// The category of an alert that nothing ends.
+const EVENT: &str = "Event";
+/// The category of an alert that may be a fault or an event.
+const NOT_SPECIFIED: &str = "NotSpecified";
 
 /// An alert that is active, or has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub struct TrackedAlert {
     pub last_seen_ms: i64,
     /// The last record that contains it, or that ended it.
     pub last_seq: Seq,
+    /// Whether a client sent its last row. Otherwise the host collected it.
+    pub is_ingested: bool,
     /// `None` while it is active.
     pub end: Option<AlertEnd>,
 }
@@ -37,6 +43,16 @@ pub struct AlertEnd {
     pub seen_ms: i64,
 }
 
+impl AlertEnd {
+    /// The end of an alert that ends without a recovery of its own.
+    pub(super) fn now(now_ms: i64) -> Self {
+        Self {
+            occur_time: now_ms,
+            seen_ms: now_ms,
+        }
+    }
+}
+
 impl TrackedAlert {
     /// The text of the last row under this name.
     #[must_use]
@@ -44,13 +60,30 @@ impl TrackedAlert {
         let mut texts = self.texts.iter();
         texts.find_map(|(key, text)| (key == name).then_some(text.as_str()))
     }
+
+    /// Whether it is an event. The table of an older host has events.
+    pub(super) fn is_event(&self) -> bool {
+        has_category(self.text("category"), EVENT)
+    }
+
+    /// Whether it is unknown if it is a fault.
+    pub(super) fn is_not_specified(&self) -> bool {
+        has_category(self.text("category"), NOT_SPECIFIED)
+    }
 }
 
 /// Whether the row ends its alert.
 pub(super) fn is_recovery(alert: &Alert<'_>) -> bool {
-    alert
-        .category()
-        .is_some_and(|category| category.eq_ignore_ascii_case(RECOVERY))
+    has_category(alert.category(), RECOVERY)
+}
+
+/// Whether the row is an event: it occurred, and is not active afterwards.
+pub(super) fn is_event(alert: &Alert<'_>) -> bool {
+    has_category(alert.category(), EVENT)
+}
+
+fn has_category(category: Option<&str>, wanted: &str) -> bool {
+    category.is_some_and(|category| category.eq_ignore_ascii_case(wanted))
 }
 
 /// All texts of a row.

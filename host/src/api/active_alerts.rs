@@ -1,9 +1,9 @@
-//! `GET /v1/alerts/active`: the alerts that began and have not ended.
+//! `/v1/alerts/active`: the alerts that began and have not ended.
 
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use delfin_plugin_api::TEXT_COLUMNS;
+use delfin_plugin_api::{Origin, TEXT_COLUMNS};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,9 +11,14 @@ use super::{
     blocking,
     error::ApiError,
     extract::{Json, Query},
-    responses::InvalidQuery,
+    responses::{InvalidBody, InvalidQuery, JournalNotWritable},
 };
-use crate::alert::{ActiveAlerts, TrackedAlert};
+use crate::{
+    alert::{ActiveAlerts, TrackedAlert},
+    batch::NewBatch,
+    batch_journal::BatchJournals,
+    clock::now_ms,
+};
 
 const MAX_LIMIT: u64 = 1_000;
 /// Delfin's largest offset.
@@ -45,6 +50,40 @@ impl Default for ListActiveAlertsQuery {
             offset: 0,
         }
     }
+}
+
+/// The active alerts to clear: those that match every given field. `all` excludes the other
+/// fields; one field is required.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ClearAlertsRequest {
+    /// Only alerts of this storage.
+    #[schema(nullable = false)]
+    storage_id: Option<String>,
+    /// Only alerts of this severity.
+    #[schema(nullable = false)]
+    severity: Option<String>,
+    /// Only alerts with this name.
+    #[schema(nullable = false)]
+    alert_name: Option<String>,
+    /// Only alerts with this location.
+    #[schema(nullable = false)]
+    location: Option<String>,
+    /// Only alerts with this sequence number.
+    #[schema(nullable = false)]
+    sequence_number: Option<String>,
+    /// Only alerts with this match key.
+    #[schema(nullable = false)]
+    match_key: Option<String>,
+    /// Every active alert.
+    all: bool,
+}
+
+/// What was cleared.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ClearAlertsResponse {
+    /// Number of alerts.
+    cleared: u64,
 }
 
 /// The active alerts.
@@ -117,6 +156,79 @@ pub(super) async fn list_active_alerts(
     Ok(Json(ListActiveAlertsResponse {
         alerts: alerts.await?,
     }))
+}
+
+/// Ends active alerts: each exporter gets their recoveries. An alert that its storage reports
+/// again is active again.
+#[utoipa::path(
+    post,
+    path = "/v1/alerts/active/clear",
+    request_body(content = ClearAlertsRequest, content_type = "application/json"),
+    responses(
+        (status = 200, body = ClearAlertsResponse, description = "The recoveries are durable, and wait for the exporters"),
+        InvalidBody,
+        JournalNotWritable,
+    ),
+)]
+pub(super) async fn clear_active_alerts(
+    State(active): State<ActiveAlerts>,
+    State(journals): State<BatchJournals>,
+    Json(request): Json<ClearAlertsRequest>,
+) -> Result<Json<ClearAlertsResponse>, ApiError> {
+    let filter = request.into_filter()?;
+    let selected = blocking(move || {
+        let mut alerts = active.list();
+        alerts.retain(|alert| selects(&filter, alert));
+        alerts
+    });
+    let alerts = selected.await?;
+    if !alerts.is_empty() {
+        let batch = NewBatch {
+            rows: ActiveAlerts::recoveries(&alerts, now_ms()).into(),
+            origin: Origin::Ingest,
+            storage_id: None,
+            complete: false,
+        };
+        journals.alerts.accept(batch, None).await?;
+        log::info!(alerts = alerts.len(); "active alerts were cleared");
+    }
+    Ok(Json(ClearAlertsResponse {
+        cleared: alerts.len() as u64,
+    }))
+}
+
+/// Columns and their wanted texts.
+type ColumnFilter = Vec<(&'static str, String)>;
+
+impl ClearAlertsRequest {
+    /// # Errors
+    ///
+    /// The request selects nothing, or says `all` and selects.
+    fn into_filter(self) -> Result<ColumnFilter, ApiError> {
+        let fields = [
+            ("storage_id", self.storage_id),
+            ("severity", self.severity),
+            ("alert_name", self.alert_name),
+            ("location", self.location),
+            ("sequence_number", self.sequence_number),
+            ("match_key", self.match_key),
+        ];
+        let given = fields.into_iter();
+        let filter: Vec<_> = given
+            .filter_map(|(column, text)| Some((column, text?)))
+            .collect();
+        if self.all == filter.is_empty() {
+            return Ok(filter);
+        }
+        Err(ApiError::invalid(
+            "name at least one field to select alerts, or only `all`",
+        ))
+    }
+}
+
+fn selects(filter: &ColumnFilter, alert: &TrackedAlert) -> bool {
+    let mut columns = filter.iter();
+    columns.all(|(column, text)| alert.text(column).unwrap_or_default() == text)
 }
 
 impl ListActiveAlertsQuery {

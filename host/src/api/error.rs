@@ -252,6 +252,7 @@ impl From<IngestError> for ApiError {
             | IngestError::Compression { .. }
             | IngestError::NotUtf8 { .. }
             | IngestError::Syntax { .. }
+            | IngestError::Envelope { .. }
             | IngestError::Arrow { .. } => Self::MalformedRequestBody { detail },
             IngestError::Item { .. } | IngestError::Columns(_) => Self::InvalidInput { detail },
         }

@@ -52,6 +52,7 @@ fn documented() -> OpenApiRouter<ApiState> {
     let router = dead_letters::routed(ingest::routed(router));
     router
         .routes(routes!(active_alerts::list_active_alerts))
+        .routes(routes!(active_alerts::clear_active_alerts))
         .routes(routes!(batches::show_batch))
         .routes(routes!(exporters::list_exporters))
         .routes(routes!(replay::replay))

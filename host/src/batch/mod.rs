@@ -12,7 +12,7 @@ mod memory;
 use std::fmt;
 
 use arrow_array::RecordBatch;
-use delfin_plugin_api::{AlertBatch, Batch, Kind, Origin, PerformanceBatch};
+use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, Batch, Kind, Origin, PerformanceBatch};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -78,6 +78,17 @@ impl Seq {
 }
 
 impl NewBatch {
+    /// The complete, empty list of a storage's alerts: every active one has ended.
+    #[must_use]
+    pub fn all_alerts_ended(storage_id: &str) -> Self {
+        Self {
+            rows: AlertBatchBuilder::new().build().into(),
+            origin: Origin::Sync,
+            storage_id: Some(storage_id.to_owned()),
+            complete: true,
+        }
+    }
+
     /// The header that this batch gets when it is accepted.
     #[must_use]
     pub fn header(&self, batch_id: Uuid, accepted_ms: i64) -> Header {

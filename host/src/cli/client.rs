@@ -4,6 +4,7 @@
 //! of a proxy or another server is not. Every wait has a timeout.
 
 use std::{
+    fmt::Write as _,
     io::{self, Read},
     net::IpAddr,
     time::Duration,
@@ -198,6 +199,19 @@ impl HostClient {
             reason,
         }
     }
+}
+
+/// Percent-encodes a value for a query.
+pub(super) fn encode(value: &str) -> String {
+    let mut text = String::new();
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
 }
 
 fn is_loopback(url: &str) -> bool {

@@ -3,6 +3,7 @@
 //! Data goes to standard output, messages go to standard error. Each command ends
 //! with one of the codes of [`Exit`].
 
+mod alerts;
 mod check;
 mod client;
 mod dead_letters;
@@ -30,10 +31,10 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use self::{
-    check::CheckArgs, dead_letters::DeadLettersCommand, exporters::ExportersArgs, init::InitArgs,
-    new_exporter::NewExporterArgs, options::GlobalOptions, plugins::PluginsCommand, push::PushArgs,
-    reload::ReloadArgs, replay::ReplayArgs, run::RunArgs, storages::StoragesCommand,
-    try_plugin::TryArgs,
+    alerts::AlertsCommand, check::CheckArgs, dead_letters::DeadLettersCommand,
+    exporters::ExportersArgs, init::InitArgs, new_exporter::NewExporterArgs,
+    options::GlobalOptions, plugins::PluginsCommand, push::PushArgs, reload::ReloadArgs,
+    replay::ReplayArgs, run::RunArgs, storages::StoragesCommand, try_plugin::TryArgs,
 };
 use crate::plugin::PROBE_COMMAND;
 
@@ -79,6 +80,10 @@ pub enum CliCommand {
     /// List, register or remove storages of the running host
     #[command(subcommand)]
     Storages(StoragesCommand),
+
+    /// List or clear active alerts of the running host
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
 
     /// List, export, replay or purge dead letters of the running host
     #[command(subcommand)]
@@ -132,6 +137,7 @@ impl Cli {
             CliCommand::Plugins(command) => plugins::run(options, command, output),
             CliCommand::Exporters(args) => exporters::run(options, args, output),
             CliCommand::Storages(command) => storages::run(options, command, output),
+            CliCommand::Alerts(command) => alerts::run(options, command, output),
             CliCommand::DeadLetters(command) => dead_letters::run(options, command, output),
             CliCommand::Replay(args) => replay::run(options, args, output),
             CliCommand::Reload(args) => reload::run(options, args, output),

@@ -14,7 +14,7 @@ use delfin_plugin_api::Kind;
 
 use self::{error::PushError, format::FileFormat, input::PushInput, receipt::PushReceipt};
 use super::{
-    client::{HostClient, Upload},
+    client::{HostClient, Upload, encode},
     error::Error,
     options::{GlobalOptions, HostArgs},
     output::Output,
@@ -54,6 +54,10 @@ pub struct PushArgs {
     /// Reject the whole file if an item is invalid
     #[arg(long)]
     pub strict: bool,
+
+    /// The file has all active alerts of this storage: its other alerts have ended
+    #[arg(long, value_name = "STORAGE_ID")]
+    pub complete_for: Option<String>,
 
     #[command(flatten)]
     pub host: HostArgs,
@@ -107,7 +111,11 @@ fn with_query(path: &str, args: &PushArgs) -> String {
         AckArg::Durable => "durable",
         AckArg::Delivered => "delivered",
     };
-    format!("{path}?ack={ack}&strict={}", args.strict)
+    let mut path = format!("{path}?ack={ack}&strict={}", args.strict);
+    if let Some(storage_id) = &args.complete_for {
+        path += &format!("&complete_for={}", encode(storage_id));
+    }
+    path
 }
 
 fn send(client: &HostClient, path: &str, args: &PushArgs) -> Result<String, Error> {

@@ -29,6 +29,8 @@ pub struct SeriesBuilder<'a> {
 #[derive(Debug)]
 pub struct AlertBuilder<'a> {
     storage: &'a StorageLabels,
+    /// The columns that identify an alert; empty: those that the host uses by itself.
+    identity: &'static [&'static str],
     batch: AlertBatchBuilder,
 }
 
@@ -77,16 +79,24 @@ impl<'a> SeriesBuilder<'a> {
 }
 
 impl<'a> AlertBuilder<'a> {
+    /// `identity` is [`Driver::alert_identity`](super::Driver::alert_identity).
     #[must_use]
-    pub fn new(storage: &'a StorageLabels) -> Self {
+    pub fn new(storage: &'a StorageLabels, identity: &'static [&'static str]) -> Self {
         let batch = AlertBatchBuilder::new();
-        Self { storage, batch }
+        Self {
+            storage,
+            identity,
+            batch,
+        }
     }
 
-    /// Adds an alert. The storage's labels replace those that the alert brings.
+    /// Adds an alert. The storage's labels replace those that the alert brings. An alert
+    /// without a match key gets one of the columns that identify it, if it has all of them.
     pub fn alert(&mut self, alert: NewAlert<'_>) {
         let info = &self.storage.info;
+        let match_key = self.match_key(&alert);
         let mut texts = Vec::from(alert.texts);
+        texts.extend(match_key.iter().map(|key| ("match_key", key.as_str())));
         texts.extend([
             ("storage_id", self.storage.id.as_str()),
             ("storage_name", &info.name),
@@ -98,6 +108,19 @@ impl<'a> AlertBuilder<'a> {
             occur_time: alert.occur_time,
             texts: &texts,
         });
+    }
+
+    fn match_key(&self, alert: &NewAlert<'_>) -> Option<String> {
+        let text = |column: &str| {
+            let mut texts = alert.texts.iter().rev();
+            let found = texts.find_map(|&(key, text)| (key == column).then_some(text));
+            found.filter(|text| !text.is_empty())
+        };
+        if self.identity.is_empty() || text("match_key").is_some() {
+            return None;
+        }
+        let texts = self.identity.iter().map(|column| text(column));
+        texts.collect::<Option<Vec<_>>>().map(|key| key.join("/"))
     }
 
     #[must_use]
@@ -158,7 +181,7 @@ mod tests {
     #[test]
     fn an_alert_cannot_claim_another_storage() {
         let storage = storage();
-        let mut builder = AlertBuilder::new(&storage);
+        let mut builder = AlertBuilder::new(&storage, &[]);
         builder.alert(NewAlert {
             occur_time: 3,
             texts: &[("storage_id", "other"), ("alert_id", "a")],
@@ -171,5 +194,26 @@ mod tests {
         assert_eq!(alert.model(), Some("one"));
         assert_eq!(alert.serial_number(), Some("sn"));
         assert_eq!(alert.alert_id(), Some("a"));
+    }
+
+    #[test]
+    fn the_columns_that_the_driver_declares_become_the_match_key() {
+        let storage = storage();
+        let mut builder = AlertBuilder::new(&storage, &["sequence_number"]);
+        for texts in [
+            [("sequence_number", "7"), ("location", "x")],
+            [("sequence_number", "7"), ("location", "Node code=Array,x")],
+            [("sequence_number", "7"), ("match_key", "k")],
+            [("sequence_number", ""), ("location", "x")],
+        ] {
+            let texts = [&texts[..], &[("alert_id", "a")]].concat();
+            builder.alert(NewAlert {
+                occur_time: 3,
+                texts: &texts,
+            });
+        }
+        let batch = builder.build();
+        let keys: Vec<_> = batch.alerts().map(|alert| alert.match_key()).collect();
+        assert_eq!(keys, [Some("7"), Some("7"), Some("k"), None]);
     }
 }

@@ -61,6 +61,13 @@ pub trait Driver: Send {
         alerts: &mut AlertBuilder<'_>,
     ) -> Result<(), DriverError>;
 
+    /// The columns of an alert that together identify it, from its begin to its end. Empty:
+    /// name, location and sequence number. A driver whose sequence numbers are unique names
+    /// them alone, because a list and a trap may describe the location differently.
+    fn alert_identity(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Clears an alert by hand.
     ///
     /// # Errors

@@ -76,6 +76,11 @@ pub struct JournalConfig {
 pub struct AlertsConfig {
     /// How many active alerts the host remembers.
     pub max_active: usize,
+    /// How long an alert of the category `NotSpecified` stays active without being seen again.
+    pub not_specified_max_age: Duration,
+    /// How long an alert that a client sent stays active without being seen again. `None`:
+    /// indefinitely.
+    pub ingested_max_age: Option<Duration>,
 }
 
 /// `[shutdown]`
@@ -135,7 +140,11 @@ impl From<&JournalConfig> for journal::JournalLimits {
 
 impl Default for AlertsConfig {
     fn default() -> Self {
-        Self { max_active: 50_000 }
+        Self {
+            max_active: 50_000,
+            not_specified_max_age: Duration::from_hours(1),
+            ingested_max_age: None,
+        }
     }
 }
 
@@ -225,9 +234,21 @@ pub(super) fn read_journal(mut section: Section<'_>) -> JournalConfig {
 pub(super) fn read_alerts(mut section: Section<'_>) -> AlertsConfig {
     let default = AlertsConfig::default();
     let max_active = section.take_count("max_active", 1, default.max_active as u64);
+    let not_specified_max_age = section.take_duration(
+        "not_specified_max_age",
+        SHORTEST,
+        default.not_specified_max_age,
+    );
+    let ingested_max_age = section.take_duration(
+        "ingested_max_age",
+        Duration::ZERO,
+        default.ingested_max_age.unwrap_or_default(),
+    );
     section.finish();
     AlertsConfig {
         max_active: usize::try_from(max_active).unwrap_or(usize::MAX),
+        not_specified_max_age,
+        ingested_max_age: (!ingested_max_age.is_zero()).then_some(ingested_max_age),
     }
 }
 

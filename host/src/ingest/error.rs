@@ -73,6 +73,12 @@ pub enum IngestError {
         index: usize,
         error: ItemError,
     },
+    /// An object with `alerts` has other fields.
+    #[error(
+        "the body is not an object of `alerts` and `complete_for`: {reason} (send an array of \
+         alerts, or one alert a line)"
+    )]
+    Envelope { reason: String },
     #[error("the body is not a valid Arrow stream: {reason}")]
     Arrow { reason: String },
     /// A column of the Arrow stream is missing or has the wrong type.

@@ -89,6 +89,8 @@ pub struct ParsedItems<B = AnyBatch> {
     pub rejected: RejectedItems,
     /// Remarks about the valid items.
     pub notes: IngestNotes,
+    /// The storage whose alerts are all in the body, if the body names it.
+    pub complete_for: Option<String>,
 }
 
 impl<B: Into<AnyBatch>> ParsedItems<B> {
@@ -97,6 +99,7 @@ impl<B: Into<AnyBatch>> ParsedItems<B> {
             batch: self.batch.into(),
             rejected: self.rejected,
             notes: self.notes,
+            complete_for: self.complete_for,
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod error;
 mod progress;
+mod removed;
 mod view;
 
 use std::{
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 pub use error::StorageError;
 pub use progress::CollectProgress;
+pub use removed::end_alerts_of_removed;
 pub use view::StorageView;
 
 use crate::{
@@ -165,7 +167,8 @@ impl Storages {
         Ok(view)
     }
 
-    /// Removes a registered storage and its access data, and stops to collect from it.
+    /// Removes a registered storage and its access data, and stops to collect from it. Its
+    /// alerts end.
     ///
     /// # Errors
     ///

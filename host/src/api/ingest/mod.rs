@@ -4,6 +4,7 @@
 //! without a valid item is refused. A body without items is kept like any other:
 //! a script that found nothing to send made no mistake.
 
+mod complete;
 mod delivered;
 mod request;
 mod response;
@@ -72,7 +73,7 @@ async fn ingest_performance(
     path = "/v1/ingest/alerts",
     params(IngestQuery, IngestHeaders),
     request_body(
-        description = "Alerts in Delfin's alert model: one array, or one alert per line. Times are in milliseconds since the Unix epoch.",
+        description = "Alerts in Delfin's alert model: one array, one alert per line, or an object with the array in `alerts` and `complete_for` as in the query. Times are in milliseconds since the Unix epoch.",
         content(
             (Vec<serde_json::Value> = "application/json", example = json!([{
                 "storage_id": "12345",
@@ -128,6 +129,7 @@ async fn accept(
         batch,
         rejected,
         notes,
+        complete_for,
     } = parse(state, kind, request).await?;
     let journal = state.journals.of(kind);
     let receipt = journal.accept(batch, idempotency_key).await?;
@@ -150,6 +152,7 @@ async fn accept(
         receipt,
         rejected,
         notes,
+        complete_for,
         delivery,
         applied_wait,
     })
@@ -176,24 +179,34 @@ async fn parse(
             batch,
             rejected,
             notes,
+            complete_for,
         } = ingest::parse(kind, body, &limits, now_ms())?;
         metrics.rejected(kind, &rejected);
+        let mut complete_for = complete::storage(request.complete_for, complete_for)?;
+        let batch = match &complete_for {
+            Some(storage_id) => complete::alerts_of(batch, storage_id)?,
+            None => batch,
+        };
         let (batch, rejected) = if request.strict || batch.row_count() == 0 {
             (rejected.require_empty(batch)?, RejectedItems::default())
         } else {
             (batch, rejected)
         };
+        if rejected.total() > 0 {
+            // The rejected alerts may be active.
+            complete_for = None;
+        }
         let batch = NewBatch {
-            storage_id: storage_id(&batch),
+            storage_id: complete_for.clone().or_else(|| storage_id(&batch)),
             origin: Origin::Ingest,
-            // A client cannot say that these are all alerts of the storage.
-            complete: false,
+            complete: complete_for.is_some(),
             rows: batch,
         };
         Ok::<_, ApiError>(ParsedItems {
             batch,
             rejected,
             notes,
+            complete_for,
         })
     });
     parsed.await?

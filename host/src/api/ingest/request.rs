@@ -45,6 +45,8 @@ pub(super) struct IngestRequest {
     pub(super) idempotency_key: Option<String>,
     /// Whether nothing is kept unless every item is valid.
     pub(super) strict: bool,
+    /// The storage whose active alerts are all in the body.
+    pub(super) complete_for: Option<String>,
     pub(super) ack: Ack,
     pub(super) format: BodyFormat,
     pub(super) encoding: BodyEncoding,
@@ -76,6 +78,9 @@ pub(super) struct IngestQuery {
     ack: Option<String>,
     /// Whether to keep nothing unless every item is valid.
     strict: bool,
+    /// For alerts only: the body has all active alerts of this storage, so its other alerts
+    /// have ended. If an item is rejected, none ends.
+    complete_for: Option<String>,
 }
 
 /// Headers of a request that brings a batch.
@@ -130,6 +135,7 @@ async fn read(
         received,
         ack: query.ack(headers.wait)?,
         strict: query.strict,
+        complete_for: query.complete_for,
         idempotency_key: headers.idempotency_key,
         format: BodyFormat::from_content_type(content_type.as_deref())?,
         encoding: BodyEncoding::from_content_encoding(headers.encoding.as_deref())?,
@@ -301,7 +307,7 @@ mod tests {
         check(
             "?ack=delivered&wait=10s",
             &[],
-            "the query has an unknown parameter (known: `ack`, `strict`)",
+            "the query has an unknown parameter (known: `ack`, `strict`, `complete_for`)",
         );
         for wrong in ["wait", "wait=", "wait=5s", "wait=-1"] {
             check(

@@ -31,6 +31,8 @@ pub(super) struct Acceptance {
     pub(super) rejected: RejectedItems,
     /// Remarks about the items of the batch.
     pub(super) notes: IngestNotes,
+    /// The storage whose other alerts have ended.
+    pub(super) complete_for: Option<String>,
     /// How far the batch was delivered, if the client waited for it.
     pub(super) delivery: Option<DeliveryState>,
     /// How long the client could wait, if it chose the wait.
@@ -81,6 +83,11 @@ pub(in crate::api) struct IngestResponse {
     /// The first hundred of these; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rejected: Vec<RejectedItemView>,
+    /// The storage whose other alerts have ended; absent if the request named none, or if items
+    /// were rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    complete_for: Option<String>,
     /// Remarks about items of the batch, such as times that were in seconds; absent if there
     /// are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -126,6 +133,7 @@ impl IntoResponse for Acceptance {
                 .map(exporter_views),
             rejected_items: (rejected_items > 0).then_some(rejected_items),
             rejected: self.rejected.named().map(rejected_view).collect(),
+            complete_for: self.complete_for,
             notes: self.notes.texts().collect(),
         };
         let mut response = (status, Json(body)).into_response();

@@ -18,6 +18,9 @@ use crate::{
     storages::Storages,
 };
 
+/// Replaces a value that may be secret.
+const HIDDEN: &str = "***";
+
 /// How a storage was registered. Times are in UTC.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AccessInfoView {
@@ -41,7 +44,8 @@ pub(super) struct AccessInfoView {
     cli: Map<String, Value>,
     /// Access over SMI-S, without the password; empty if not used.
     smis: Map<String, Value>,
-    /// Settings of the driver, without the password; empty if there are none.
+    /// Names of the driver's settings, each with `***` as its value: only the driver knows which
+    /// of them are secret. Empty if there are none.
     extra_attributes: Map<String, Value>,
 }
 
@@ -97,7 +101,7 @@ fn view(registration: Registration) -> AccessInfoView {
         ssh: part("ssh"),
         cli: part("cli"),
         smis: part("smis"),
-        extra_attributes: part(EXTRA),
+        extra_attributes: names_only(&registration.access, EXTRA),
         vendor: registration.vendor,
         model: registration.model,
     }
@@ -108,4 +112,10 @@ fn without_password(access: &Access, name: &str) -> Map<String, Value> {
     let part = part.get_or_insert_default();
     part.remove("password");
     std::mem::take(part)
+}
+
+fn names_only(access: &Access, name: &str) -> Map<String, Value> {
+    let part = access.get(name).and_then(Value::as_object);
+    let names = part.into_iter().flat_map(Map::keys);
+    names.map(|name| (name.clone(), HIDDEN.into())).collect()
 }

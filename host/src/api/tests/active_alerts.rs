@@ -104,3 +104,82 @@ fn a_recovery_ends_an_alert_and_metrics_count_the_others() {
         );
     }
 }
+
+#[test]
+fn a_complete_batch_ends_the_other_alerts_of_its_storage() {
+    let host = Host::start();
+    host.post("/v1/ingest/alerts", THREE);
+    wait_for(&host, "/v1/alerts/active", 3);
+    let fan = r#"[{"alert_id":"1","alert_name":"Fan","occur_time":1700000000000}]"#;
+    let answer = host.post("/v1/ingest/alerts?complete_for=s1", fan);
+    assert_eq!(answer.json()["complete_for"], "s1", "{}", answer.body);
+    let left = wait_for(&host, "/v1/alerts/active", 2);
+    assert_eq!(
+        (&left[0]["storage_id"], &left[0]["alert_name"]),
+        (&json!("s1"), &json!("Fan"))
+    );
+
+    let faulty = r#"{"complete_for": "s1", "alerts": [{"severity": "Major"}, {"alert_id": "9"}]}"#;
+    let answer = host.post("/v1/ingest/alerts", faulty);
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    assert_eq!(answer.json()["complete_for"], Value::Null);
+    wait_for(&host, "/v1/alerts/active", 3);
+    let none = r#"{"complete_for": "s1", "alerts": []}"#;
+    assert_eq!(host.post("/v1/ingest/alerts", none).status, 202);
+    assert_eq!(
+        wait_for(&host, "/v1/alerts/active", 1)[0]["storage_id"],
+        "s2"
+    );
+}
+
+#[test]
+fn a_batch_that_cannot_be_complete_is_refused() {
+    let host = Host::start();
+    for (path, body, wanted) in [
+        (
+            "/v1/ingest/alerts?complete_for=s1",
+            THREE,
+            "an alert is of storage `s2`",
+        ),
+        (
+            "/v1/ingest/alerts?complete_for=",
+            THREE,
+            "`complete_for` is empty",
+        ),
+        (
+            "/v1/ingest/alerts?complete_for=s2",
+            r#"{"complete_for": "s1", "alerts": []}"#,
+            "differ",
+        ),
+        (
+            "/v1/ingest/performance?complete_for=s1",
+            "[]",
+            "is for alerts only",
+        ),
+    ] {
+        let answer = host.post(path, body);
+        assert_eq!(answer.status, 400, "{path}: {}", answer.body);
+        assert!(answer.body.contains(wanted), "{}", answer.body);
+    }
+}
+
+#[test]
+fn cleared_alerts_end_with_a_recovery() {
+    let host = Host::start();
+    host.post("/v1/ingest/alerts", THREE);
+    wait_for(&host, "/v1/alerts/active", 3);
+    let clear = |body: &str| host.post("/v1/alerts/active/clear", body);
+    for wrong in [
+        "{}",
+        r#"{"all": true, "storage_id": "s1"}"#,
+        r#"{"name": "Fan"}"#,
+    ] {
+        assert_eq!(clear(wrong).status, 400, "{wrong}");
+    }
+    let answer = clear(r#"{"storage_id": "s1", "alert_name": "Fan"}"#);
+    assert_eq!(answer.json(), json!({"cleared": 1}), "{}", answer.body);
+    wait_for(&host, "/v1/alerts/active", 2);
+    assert_eq!(clear(r#"{"all": true}"#).json(), json!({"cleared": 2}));
+    wait_for(&host, "/v1/alerts/active", 0);
+    assert_eq!(clear(r#"{"all": true}"#).json(), json!({"cleared": 0}));
+}

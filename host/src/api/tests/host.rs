@@ -21,7 +21,7 @@ use crate::{
     collect::{
         CollectedBatch, Destination, DestinationError, DriverError, DriverRegistry, drivers::fake,
     },
-    config::{self, ApiConfig, JournalConfig, Loaded, Source, StorageConfig},
+    config::{self, AlertsConfig, ApiConfig, JournalConfig, Loaded, Source, StorageConfig},
     delivery::{DeliveryParts, State},
     exporters::{ExporterSet, ExporterStarter, Reloader},
     journal::{self, Commit, JournalLimits, Journals, Position, Receipt, StartFrom},
@@ -97,7 +97,8 @@ impl Host {
         let storages = Arc::new(storages);
         let (phase, watched) = watch::channel(Phase::Running);
         let exporters = runtime.block_on(failed_exporter(&journals, folder.path()));
-        let opened = alert::open(folder.path(), 100, &journals.alerts);
+        let limits = AlertsConfig::default();
+        let opened = alert::open(folder.path(), &limits, &journals.alerts);
         let (alerts, follower) = runtime.block_on(opened).unwrap();
         runtime.spawn(follower.run(watched.clone()));
         let state = ApiState::new(ApiParts {

@@ -48,6 +48,7 @@ fn every_route_is_described() {
             "GET /v1/storages/{id}/alerts",
             "GET /v1/storages/{id}/capabilities",
             "GET /v1/storages/{id}/metrics-config",
+            "POST /v1/alerts/active/clear",
             "POST /v1/dead-letters/purge",
             "POST /v1/dead-letters/replay",
             "POST /v1/exporters/{name}/replay",

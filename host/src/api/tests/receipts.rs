@@ -11,9 +11,9 @@ use crate::{
     lifecycle::Phase,
 };
 
-const PARTLY: &str = r#"[{"name":"a","labels":{},"values":{"1":1}},
+const PARTLY: &str = r#"[{"name":"a","labels":{},"values":{"1700000000001":1}},
                          {"name":7,"labels":{},"values":{}},
-                         {"name":"b","labels":{},"values":{"1":1,"2":2}},
+                         {"name":"b","labels":{},"values":{"1700000000001":1,"1700000000002":2}},
                          {"name":"c","labels":{},"values":{"x":1}}]"#;
 
 const TYPE: (&str, &str) = ("Content-Type", "application/json");
@@ -54,7 +54,7 @@ fn the_valid_items_are_kept_and_the_others_are_reported() {
             "rejected_items": 2,
             "rejected": [
                 {"index": 1, "error": "name: `7` is not a text"},
-                {"index": 3, "error": "values: timestamp `x` is not an integer of milliseconds"},
+                {"index": 3, "name": "c", "error": "values: timestamp `x` is not an integer of milliseconds"},
             ],
         })
     );

@@ -4,7 +4,10 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{super::options::HostArgs, PATH};
+use super::{
+    super::{client::encode, options::HostArgs},
+    PATH,
+};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum DeadLettersCommand {
@@ -137,19 +140,6 @@ impl SelectDeadLettersArgs {
         body.insert("dry_run".to_owned(), self.dry_run.into());
         body.into()
     }
-}
-
-/// Percent-encodes a value for a query.
-fn encode(value: &str) -> String {
-    let mut text = String::new();
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
 }
 
 fn parse_id(text: &str) -> Result<String, String> {

@@ -100,6 +100,10 @@ impl Driver for RedactingDriver {
         result.map_err(|error| redact(&self.redactor, error))
     }
 
+    fn alert_identity(&self) -> &'static [&'static str] {
+        self.driver.alert_identity()
+    }
+
     fn clear_alert(&mut self, sequence_number: &str) -> Result<(), DriverError> {
         let result = self.driver.clear_alert(sequence_number);
         result.map_err(|error| redact(&self.redactor, error))

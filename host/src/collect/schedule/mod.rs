@@ -39,7 +39,7 @@ use self::{
     limiter::CallLimiter,
     request::{StorageReply, StorageRequest},
     stats::SharedStats,
-    task::{StorageTask, TaskControl, WallClock},
+    task::{StopReason, StorageTask, TaskControl, WallClock},
 };
 use super::{
     destination::Destination,
@@ -79,7 +79,7 @@ struct StorageTasks {
 
 /// Controls the task of a storage. The task ends when the handle is dropped.
 struct TaskHandle {
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Option<StopReason>>,
     requests: mpsc::UnboundedSender<StorageRequest>,
 }
 
@@ -163,7 +163,7 @@ impl Scheduler {
     pub fn add(&self, config: CollectConfig) -> Result<(), UnknownDriver> {
         let factory = self.registry.factory(&config.vendor, &config.model)?;
         let id = config.id.clone();
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(None);
         let (requests, received) = mpsc::unbounded_channel();
         let mut tasks = self.tasks();
         let control = TaskControl {
@@ -189,10 +189,13 @@ impl Scheduler {
         }
     }
 
-    /// Stops to collect from a storage. A batch on its way to the destination still
-    /// arrives; a driver call in progress is abandoned.
+    /// Stops to collect from a storage, and forwards an empty list of its alerts: all have
+    /// ended. A batch on its way to the destination still arrives before; a driver call in
+    /// progress is abandoned.
     pub fn remove(&self, id: &str) {
-        self.tasks().by_storage.remove(id);
+        if let Some(task) = self.tasks().by_storage.remove(id) {
+            task.stop.send_replace(Some(StopReason::Removed));
+        }
         self.monitor.lock().remove(id);
     }
 
@@ -230,7 +233,7 @@ impl Scheduler {
         let mut running = {
             let mut tasks = self.tasks();
             for storage in tasks.by_storage.values() {
-                storage.stop.send_replace(true);
+                storage.stop.send_replace(Some(StopReason::HostStops));
             }
             std::mem::take(&mut tasks.running)
         };

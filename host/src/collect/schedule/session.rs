@@ -70,7 +70,7 @@ impl DriverSession {
     ) -> Result<AlertBatch, DriverCallError> {
         let labels = Arc::clone(&self.opened().await?.labels);
         self.call(move |driver| {
-            let mut alerts = AlertBuilder::new(&labels);
+            let mut alerts = AlertBuilder::new(&labels, driver.alert_identity());
             driver.list_alerts(range, &mut alerts)?;
             Ok(alerts.build())
         })

@@ -54,9 +54,17 @@ pub(super) struct StorageTask<D> {
     has_failed: bool,
 }
 
+/// Why a task stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopReason {
+    /// The storage was removed: its alerts have ended.
+    Removed,
+    HostStops,
+}
+
 /// How the scheduler controls a task.
 pub(super) struct TaskControl {
-    pub(super) stop: watch::Receiver<bool>,
+    pub(super) stop: watch::Receiver<Option<StopReason>>,
     pub(super) requests: mpsc::UnboundedReceiver<StorageRequest>,
     /// Whether the first call waits for a part of the interval that the storage's id
     /// decides.
@@ -112,7 +120,22 @@ impl<D: Destination> StorageTask<D> {
     pub(super) async fn run(mut self, mut control: TaskControl) {
         let mut timers = self.timers(control.is_spread);
         while let Some(()) = self.handle_next(&mut timers, &mut control).await {}
+        if *control.stop.borrow() == Some(StopReason::Removed) {
+            self.end_alerts().await;
+        }
         self.stats.lock().state = CollectState::Stopped;
+    }
+
+    /// Forwards that all alerts have ended. The last batch of the task: no alert can follow.
+    async fn end_alerts(&mut self) {
+        let collected = CollectedBatch {
+            batch: NewBatch::all_alerts_ended(&self.config.id),
+            until_ms: None,
+        };
+        if let Err(error) = self.destination.accept(collected).await {
+            let storage = self.config.id.as_str();
+            log::error!(storage, error:%; "cannot end the alerts of a removed storage (they end at the next start, or with `alerts clear`)");
+        }
     }
 
     /// Handles the next request or the next call that is due. `None`: stopped.
@@ -179,7 +202,7 @@ impl<D: Destination> StorageTask<D> {
     async fn collect_due(
         &mut self,
         kind: Kind,
-        stop: &mut watch::Receiver<bool>,
+        stop: &mut watch::Receiver<Option<StopReason>>,
     ) -> Option<FollowUp> {
         let limiter = Arc::clone(&self.limiter);
         // The permit bounds memory, so it is held until the destination has the batch.
@@ -218,7 +241,7 @@ impl<D: Destination> StorageTask<D> {
     async fn answer(
         &mut self,
         request: StorageRequest,
-        stop: &mut watch::Receiver<bool>,
+        stop: &mut watch::Receiver<Option<StopReason>>,
     ) -> Option<()> {
         match request {
             StorageRequest::SetSchedule(_) => {}
@@ -262,7 +285,7 @@ impl<D: Destination> StorageTask<D> {
     /// Runs a driver call and shows it in the statistics. `None`: stopped.
     async fn timed<T>(
         &mut self,
-        stop: &mut watch::Receiver<bool>,
+        stop: &mut watch::Receiver<Option<StopReason>>,
         call: impl AsyncFnOnce(&mut Self) -> T,
     ) -> Option<(T, Duration)> {
         let since_ms = (self.clock)();
@@ -469,8 +492,8 @@ async fn due(timer: Option<&IntervalTimer>) {
 }
 
 /// Returns when the scheduler was stopped or dropped.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    drop(stop.wait_for(|stop| *stop).await);
+async fn stopped(stop: &mut watch::Receiver<Option<StopReason>>) {
+    drop(stop.wait_for(Option::is_some).await);
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use delfin_plugin_api::{Batch, NewAlert, Origin};
+use delfin_plugin_api::{Batch, Kind, NewAlert, Origin};
 use tokio::{
     sync::{Semaphore, mpsc},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::*;
@@ -491,6 +491,25 @@ async fn an_added_storage_is_collected_from_at_once_and_a_removed_one_is_not() {
         assert_eq!(fixture.window().await.0, "later");
     }
     assert!(!scheduler.monitor().stats().contains_key("first"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_batch_of_a_removed_storage_is_an_empty_complete_list_of_its_alerts() {
+    let mut fixture = Fixture::new();
+    fixture.measured("s", |_| Ok(()));
+    let scheduler = fixture.start();
+    fixture.windows(1).await;
+    scheduler.remove("s");
+    let mut last = None;
+    while let Ok(Some(collected)) = timeout(INTERVAL * 3, fixture.accepted.recv()).await {
+        last = Some(collected.batch);
+    }
+    let last = last.unwrap();
+    assert_eq!((last.rows.kind(), last.rows.items()), (Kind::Alert, 0));
+    assert_eq!(
+        (last.storage_id.as_deref(), last.complete),
+        (Some("s"), true)
+    );
 }
 
 #[tokio::test(start_paused = true)]

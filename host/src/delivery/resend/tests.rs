@@ -9,6 +9,7 @@ use crate::{
     alert,
     batch::NewBatch,
     batch_journal::{BatchJournal, ReadResult},
+    config::AlertsConfig,
     delivery::Phase,
     journal::{self, JournalLimits, Journals},
 };
@@ -37,7 +38,8 @@ impl Setup {
         let journals = journal::open(folder.path(), &limits).unwrap();
         let journal = Arc::clone(journals.of(Kind::Alert));
         let journal = Arc::new(BatchJournal::new(Kind::Alert, journal, 1 << 20));
-        let opened = alert::open(folder.path(), 100, &journal);
+        let limits = AlertsConfig::default();
+        let opened = alert::open(folder.path(), &limits, &journal);
         let (alerts, follower) = runtime.block_on(opened).unwrap();
         let phase = watch::Sender::new(Phase::Running);
         runtime.spawn(follower.run(phase.subscribe()));

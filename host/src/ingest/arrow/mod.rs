@@ -51,6 +51,7 @@ pub(super) fn performance(
         batch,
         rejected,
         notes,
+        complete_for: None,
     })
 }
 
@@ -76,6 +77,7 @@ pub(super) fn alerts(
         batch,
         rejected,
         notes,
+        complete_for: None,
     })
 }
 

@@ -41,6 +41,7 @@ impl<'de> AlertItemBuilder<'de> {
             batch: self.batch.build(),
             rejected,
             notes,
+            complete_for: None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod alert;
 mod body_text;
+mod envelope;
 mod extent;
 mod object;
 mod scalar;
@@ -45,9 +46,16 @@ pub(super) fn alerts(
 ) -> Result<ParsedItems<AlertBatch>, IngestError> {
     let body = BodyText::new(bytes);
     let mut items = AlertItemBuilder::new(limits, now_ms);
-    let part = body.start()..body.as_str().len();
+    let envelope = envelope::find(body.as_str(), body.start())?;
+    let (part, complete_for) = match envelope {
+        Some(envelope) => (envelope.alerts, envelope.complete_for),
+        None => (body.start()..body.as_str().len(), None),
+    };
     ItemSplitter::new(&body, part).read(&mut items)?;
-    Ok(items.build())
+    Ok(ParsedItems {
+        complete_for,
+        ..items.build()
+    })
 }
 
 /// Builds a batch of one kind from items.

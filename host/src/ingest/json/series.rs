@@ -46,6 +46,7 @@ impl SeriesItemBuilder {
             batch: self.batch.build(),
             rejected,
             notes,
+            complete_for: None,
         }
     }
 

@@ -126,7 +126,7 @@ fn the_four_alerts_are_listed_for_any_range_in_milliseconds() {
         info: driver.storage().unwrap(),
     };
     let mut list = |range| {
-        let mut builder = AlertBuilder::new(&labels);
+        let mut builder = AlertBuilder::new(&labels, &[]);
         driver.list_alerts(range, &mut builder).unwrap();
         builder.build()
     };

@@ -141,7 +141,7 @@ fn try_collect(driver: &mut LinuxDriver) -> Result<PerformanceBatch, DriverError
 
 fn alerts(driver: &mut LinuxDriver) -> AlertBatch {
     let labels = labels(driver);
-    let mut alerts = AlertBuilder::new(&labels);
+    let mut alerts = AlertBuilder::new(&labels, &[]);
     driver.list_alerts(None, &mut alerts).unwrap();
     alerts.build()
 }
