@@ -1,6 +1,6 @@
 //! Why a file is refused as a plugin: one line with the file, the reason and the remedy.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use crate::{sha256::Sha256, trust::UntrustedFile};
 
@@ -119,8 +119,12 @@ pub enum Reason {
         remedy(record)
     )]
     ConstructorExited { code: i32, record: PathBuf },
-    #[error("is unusable: its constructor does not return{}", remedy(record))]
-    ConstructorHangs { record: PathBuf },
+    /// Not recorded: the machine may have been suspended meanwhile.
+    #[error(
+        "is unusable: its constructor does not return within {} s (repair the plugin; a reload probes this file again)",
+        timeout.as_secs_f64()
+    )]
+    ConstructorHangs { timeout: Duration },
 }
 
 impl Reason {

@@ -4,7 +4,8 @@
 //! anything in it. A constructor that crashes, ends the process or never returns would
 //! take the host with it. So the host starts itself as a child process, which opens the
 //! library. The result is stored next to the copy in the plugin cache, so that a file is
-//! probed once.
+//! probed once. A constructor that does not return in time is tried a second time, and not
+//! recorded: a suspended machine or a slow disk looks the same.
 
 use std::{
     ffi::OsString,
@@ -87,8 +88,10 @@ enum ProbeResult {
     Survived,
     Crashed(i32),
     Exited(i32),
-    Hung,
 }
+
+/// How often a library that does not open in time is tried.
+const ATTEMPTS: u32 = 2;
 
 /// Probes a copy in the plugin cache, unless the folder has a result already.
 pub(crate) fn run_probe(probe: &Probe, folder: &CacheFolder, copy: &Path) -> Result<(), Reason> {
@@ -104,9 +107,13 @@ pub(crate) fn run_probe(probe: &Probe, folder: &CacheFolder, copy: &Path) -> Res
     let result = match read_result(&record) {
         Some(result) => result,
         None => {
-            let mut command = Command::new(program);
-            command.args(args).arg(copy);
-            let result = run(command, *timeout, folder)?;
+            let attempt = || {
+                let mut command = Command::new(program);
+                command.args(args).arg(copy);
+                run(command, *timeout, folder).transpose()
+            };
+            let result = (0..ATTEMPTS).find_map(|_| attempt());
+            let result = result.unwrap_or(Err(Reason::ConstructorHangs { timeout: *timeout }))?;
             write_result(folder, &result)?;
             result
         }
@@ -118,15 +125,15 @@ pub(crate) fn run_probe(probe: &Probe, folder: &CacheFolder, copy: &Path) -> Res
             record,
         }),
         ProbeResult::Exited(code) => Err(Reason::ConstructorExited { code, record }),
-        ProbeResult::Hung => Err(Reason::ConstructorHangs { record }),
     }
 }
 
+/// Returns `None` if the child does not end in time.
 fn run(
     mut command: Command,
     timeout: Duration,
     folder: &CacheFolder,
-) -> Result<ProbeResult, Reason> {
+) -> Result<Option<ProbeResult>, Reason> {
     let failed = |error: io::Error| Reason::ProbeFailed {
         error: error.to_string(),
     };
@@ -139,9 +146,9 @@ fn run(
     let output = fs::read(&path).unwrap_or_default();
     let _ = fs::remove_file(&path);
     let Some(status) = ended.map_err(failed)? else {
-        return Ok(ProbeResult::Hung);
+        return Ok(None);
     };
-    result_of(status, String::from_utf8_lossy(&output).trim_end())
+    result_of(status, String::from_utf8_lossy(&output).trim_end()).map(Some)
 }
 
 /// Waits for the child. Kills it after `timeout` and returns `None`.
@@ -189,7 +196,6 @@ fn read_result(record: &Path) -> Option<ProbeResult> {
     let line = text.strip_prefix(&heading())?.trim();
     match line.split_once(' ') {
         None if line == "survived" => Some(ProbeResult::Survived),
-        None if line == "hangs" => Some(ProbeResult::Hung),
         Some(("crashed", signal)) => Some(ProbeResult::Crashed(signal.parse().ok()?)),
         Some(("exited", code)) => Some(ProbeResult::Exited(code.parse().ok()?)),
         _ => None,
@@ -199,7 +205,6 @@ fn read_result(record: &Path) -> Option<ProbeResult> {
 fn write_result(folder: &CacheFolder, result: &ProbeResult) -> Result<(), Reason> {
     let line = match result {
         ProbeResult::Survived => "survived".to_owned(),
-        ProbeResult::Hung => "hangs".to_owned(),
         ProbeResult::Crashed(signal) => format!("crashed {signal}"),
         ProbeResult::Exited(code) => format!("exited {code}"),
     };

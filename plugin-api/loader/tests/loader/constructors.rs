@@ -93,12 +93,42 @@ fn a_constructor_that_ends_the_process_is_named_by_the_exit_code() {
 
 #[test]
 fn a_constructor_that_does_not_return_is_killed() {
-    let (reason, _) = opened_twice("for (;;) pause();", Duration::from_millis(300));
+    let (reason, runs) = opened_twice("for (;;) pause();", Duration::from_millis(300));
+    assert!(runs <= 4, "two attempts each: {runs}");
     assert!(
         matches!(reason, Reason::ConstructorHangs { .. }),
         "{reason}"
     );
     assert!(reason.to_string().contains("does not return"));
+}
+
+#[test]
+fn a_constructor_that_hung_once_is_tried_again_and_not_recorded() {
+    let lab = Lab::new();
+    let plugin = inspect(&lab.copy_of(example())).unwrap();
+    let mut options = lab.options();
+    let probe = |script: &str| Probe::Command {
+        program: "sh".into(),
+        args: vec!["-c".into(), script.into()],
+        timeout: Duration::from_millis(300),
+    };
+    options.probe = probe("exec sleep 600");
+    let error = open(&plugin, &options).unwrap_err();
+    assert!(
+        matches!(error.reason, Reason::ConstructorHangs { .. }),
+        "{error}"
+    );
+    let hung = lab.outside("hung");
+    let once = format!(
+        "[ -e '{0}' ] && echo delfin-probe: survived && exit; touch '{0}'; exec sleep 600",
+        hung.display()
+    );
+    options.probe = probe(&once);
+    if let Probe::Command { timeout, .. } = &mut options.probe {
+        *timeout = Duration::from_secs(5);
+    }
+    open(&plugin, &options).unwrap();
+    assert!(hung.exists());
 }
 
 #[test]
