@@ -1,7 +1,7 @@
 //! Reload: an unchanged exporter keeps running, a changed one keeps its cursor, and a mistake changes
 //! nothing.
 
-use delfin_tests::{Host, Setup, wait_for};
+use delfin_tests::{Host, Setup, plugin, wait_for};
 use serde_json::{Value, json};
 
 const FILE: &str = "PerformanceExporterFile";
@@ -137,6 +137,70 @@ fn a_mistake_changes_nothing() {
     ingest(&host, 1);
     host.wait_for_delivered(SCRIPTED, 1);
     host.wait_for_delivered(FILE, 1);
+}
+
+#[test]
+fn the_only_instance_is_checked_first_and_gets_its_old_settings_back() {
+    let mut setup = both();
+    let host = setup.start();
+    // The plugin reads its settings without an instance.
+    setup = setup.with_config(&BOTH.replace("path = ", "pathh = "));
+    for args in [&["reload", "--host", host.url()][..], &["check"]] {
+        let output = setup.run(args).expect_exit(3);
+        let text = output.stderr.clone() + &output.stdout;
+        assert!(text.contains("pathh"), "{text}");
+    }
+    // This plugin refuses its settings only when it creates an instance.
+    let changed = BOTH.replace("@/received", "@/elsewhere");
+    setup = setup.with_config(&changed.replace("@/out", "@/other"));
+    let plan = setup.run(&["reload", "--dry-run", "--json", "--host", host.url()]);
+    assert_eq!(
+        plan.expect_exit(0).json()["changed"],
+        json!([FILE, SCRIPTED])
+    );
+    setup.write("script", "refuse");
+    let output = setup.run(&["reload", "--host", host.url()]).expect_exit(3);
+    assert!(
+        output.stderr.contains("the old settings run again"),
+        "{}",
+        output.stderr
+    );
+    setup.write("script", "deliver");
+    let reloaded = setup.run(&["reload", "--json", "--host", host.url()]);
+    let _ = reloaded.expect_exit(0);
+    ingest(&host, 1);
+    host.wait_for_delivered(SCRIPTED, 1);
+    host.wait_for_delivered(FILE, 1);
+    assert_eq!(
+        setup.lines("other.jsonl").len(),
+        1,
+        "the other change was applied"
+    );
+}
+
+#[test]
+fn a_broken_plugin_file_blocks_no_reload_of_another_exporter() {
+    let setup = both();
+    let host = setup.start();
+    let name = plugin("scripted");
+    let name = name
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    setup.write(&format!("plugins/{name}"), "no library");
+    let setup = setup.with_config(&BOTH.replace("@/out", "@/other"));
+    let reloaded = reload(&setup, &host);
+    assert_eq!(reloaded["changed"], json!([FILE]));
+    assert_eq!(reloaded["unchanged"], json!([SCRIPTED]));
+    assert!(
+        reloaded["warnings"][0]
+            .as_str()
+            .is_some_and(|line| line.contains(SCRIPTED)),
+        "{reloaded}"
+    );
+    ingest(&host, 1);
+    host.wait_for_delivered(SCRIPTED, 1);
 }
 
 #[test]

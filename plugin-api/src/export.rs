@@ -47,11 +47,24 @@ macro_rules! export_plugin {
                 }
             }
 
+            fn check_config(name: &str, config: &str) -> glue::ConfigCheck {
+                match name {
+                    $($name => glue::check_config::<$exporter>(config),)+
+                    _ => glue::ConfigCheck::Err(glue::no_exporter(name)),
+                }
+            }
+
+            extern "C" fn get_extension(
+                id: abi_stable::std_types::RStr<'_>,
+            ) -> abi_stable::std_types::ROption<abi::ExtensionBox> {
+                glue::get_extension(id, check_config)
+            }
+
             extern "C" fn root_module() -> abi_stable::library::RootModuleResult {
                 abi_stable::library::__call_root_module_loader(|| {
                     abi_stable::prefix_type::PrefixTypeTrait::leak_into_prefix(abi::Plugin {
                         create_exporter,
-                        get_extension: glue::get_extension,
+                        get_extension,
                     })
                 })
             }

@@ -23,6 +23,10 @@ use crate::{
 /// the name of a function of the exporter: `create`, `export`, …
 pub const PANIC_EXTENSION: &str = "delfin.panic/1";
 
+/// The id of the extension that checks settings without an instance. The request is
+/// `{"exporter": NAME, "config": SETTINGS}`; an error is why they are refused.
+pub const CHECK_EXTENSION: &str = "delfin.check/1";
+
 /// Makes an instance of `T`: `Plugin::create_exporter` of one exporter.
 pub fn create<T: Exporter>(
     config: RStr<'_>,
@@ -89,17 +93,66 @@ pub const fn resend_seconds<T: Exporter>() -> Option<u64> {
 /// The error for a name that the plugin does not export.
 #[must_use]
 pub fn no_such_exporter(name: RStr<'_>) -> RResult<abi::ExporterBox, abi::Outcome> {
-    let failure = Failure::misconfigured(format!("the plugin has no exporter `{name}`"));
-    RResult::RErr(encode_outcome(Err(failure)))
+    RResult::RErr(encode_outcome(Err(no_exporter(&name))))
+}
+
+/// The failure for a name that the plugin does not export.
+#[must_use]
+pub fn no_exporter(name: &str) -> Failure {
+    Failure::misconfigured(format!("the plugin has no exporter `{name}`"))
+}
+
+/// Whether settings can be read as those of an exporter.
+pub type ConfigCheck = Result<(), Failure>;
+
+/// Reads settings as those of `T`, without an instance.
+///
+/// # Errors
+///
+/// What `T` would refuse before it creates an instance.
+pub fn check_config<T: Exporter>(config: &str) -> ConfigCheck {
+    guarded(EntryPoint::Create, || read_config::<T>(config).map(drop))
+        .unwrap_or_else(|panic| Err(Failure::fatal(panic)))
 }
 
 /// `Plugin::get_extension` of every plugin that [`export_plugin!`](crate::export_plugin)
-/// makes.
-pub extern "C" fn get_extension(id: RStr<'_>) -> ROption<abi::ExtensionBox> {
-    if id.as_str() != PANIC_EXTENSION {
-        return ROption::RNone;
+/// makes. `check` checks the settings of the exporter of a name.
+pub fn get_extension(
+    id: RStr<'_>,
+    check: fn(&str, &str) -> ConfigCheck,
+) -> ROption<abi::ExtensionBox> {
+    match id.as_str() {
+        PANIC_EXTENSION => ROption::RSome(abi::Extension_TO::from_value(PanicOnDemand, TD_Opaque)),
+        CHECK_EXTENSION => ROption::RSome(abi::Extension_TO::from_value(
+            ConfigChecker(check),
+            TD_Opaque,
+        )),
+        _ => ROption::RNone,
     }
-    ROption::RSome(abi::Extension_TO::from_value(PanicOnDemand, TD_Opaque))
+}
+
+/// Checks settings: see [`CHECK_EXTENSION`].
+struct ConfigChecker(fn(&str, &str) -> ConfigCheck);
+
+impl abi::Extension for ConfigChecker {
+    fn call(&self, request: RSlice<'_, u8>) -> RResult<RVec<u8>, RString> {
+        let request: Result<ConfigRequest, _> = serde_json::from_slice(&request);
+        let checked = request
+            .map_err(Failure::fatal)
+            .and_then(|request| (self.0)(&request.exporter, request.config.get()));
+        match checked {
+            Ok(()) => RResult::ROk(RVec::new()),
+            Err(Failure::Misconfigured { message }) => RResult::RErr(message.into()),
+            Err(failure) => RResult::RErr(failure.to_string().into()),
+        }
+    }
+}
+
+/// A request of [`CHECK_EXTENSION`].
+#[derive(serde::Deserialize)]
+struct ConfigRequest {
+    exporter: String,
+    config: Box<serde_json::value::RawValue>,
 }
 
 struct PanicOnDemand;
@@ -118,7 +171,11 @@ impl abi::Extension for PanicOnDemand {
 }
 
 fn create_from_json<T: Exporter>(config: &str, host: &Host) -> Result<T, Failure> {
-    let config = serde_json::from_str(config).map_err(|error| {
+    T::create(read_config::<T>(config)?, host)
+}
+
+fn read_config<T: Exporter>(config: &str) -> Result<T::Config, Failure> {
+    serde_json::from_str(config).map_err(|error| {
         // The host has written the JSON from its own configuration, so a line and a
         // column in it mean nothing to the operator.
         let text = error.to_string();
@@ -126,8 +183,7 @@ fn create_from_json<T: Exporter>(config: &str, host: &Host) -> Result<T, Failure
             text.rsplit_once(" at line ")
                 .map_or(&*text, |(reason, _)| reason),
         )
-    })?;
-    T::create(config, host)
+    })
 }
 
 /// An exporter, and the message of its panic if it has panicked.

@@ -1,14 +1,24 @@
 //! `POST /v1/reload`: apply the changed configuration.
 
 use axum::extract::State;
+use serde::Deserialize;
 
 use super::{
     error::{ApiError, ErrorBody},
-    extract::Json,
+    extract::{Json, Query},
     responses::Stopping,
     state::HostPhase,
 };
 use crate::exporters::{ReloadError, Reloaded, Reloader};
+
+/// How to reload.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReloadQuery {
+    /// Check the configuration and say what would change, and change nothing.
+    dry_run: bool,
+}
 
 /// Reads the configuration again, with its placeholders, and applies it.
 ///
@@ -17,9 +27,10 @@ use crate::exporters::{ReloadError, Reloaded, Reloader};
 #[utoipa::path(
     post,
     path = "/v1/reload",
+    params(ReloadQuery),
     responses(
         (status = 200, body = Reloaded, description = "What changed"),
-        (status = 400, body = ErrorBody, description = "The configuration has mistakes, or a new or changed exporter cannot start; nothing was changed"),
+        (status = 400, body = ErrorBody, description = "The configuration has mistakes, or a new or changed exporter cannot start; nothing was changed, unless the message says that old settings run again"),
         (status = 500, body = ErrorBody, description = "An exporter was stopped and could not be started again"),
         Stopping,
     ),
@@ -27,11 +38,16 @@ use crate::exporters::{ReloadError, Reloaded, Reloader};
 pub(super) async fn reload(
     State(reloader): State<Reloader>,
     State(phase): State<HostPhase>,
+    Query(query): Query<ReloadQuery>,
 ) -> Result<Json<Reloaded>, ApiError> {
     phase.require_running()?;
-    let reloaded = reloader.reload().await;
+    let reloaded = if query.dry_run {
+        reloader.dry_run().await
+    } else {
+        reloader.reload().await
+    };
     reloaded.map(Json).map_err(|error| match error {
-        ReloadError::Config(_) | ReloadError::Exporter { .. } => {
+        ReloadError::Config(_) | ReloadError::Exporter { .. } | ReloadError::Refused { .. } => {
             ApiError::invalid(error.to_string())
         }
         ReloadError::Start(_) => ApiError::Internal {

@@ -88,8 +88,8 @@ fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error>
     let holder = journal::holder(&config.state_dir);
     if let Some(pid) = &holder {
         output.warn(&format!(
-            "host {pid} uses this `state_dir`, so the exporters were not started \
-             (stop the host to check their settings too)"
+            "host {pid} uses this `state_dir`, so exporters that allow one instance only were not started \
+             (their settings were checked as far as that is possible without an instance)"
         ));
     }
     let mut findings: Vec<Finding> = config.storages.iter().map(storage).collect();
@@ -99,8 +99,15 @@ fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error>
             exporter.name, exporter.plugin, exporter.kind
         );
         let result = plugins.open_exporter(exporter).and_then(|offered| {
-            if holder.is_some() {
-                return Ok(());
+            if holder.is_some() && offered.exclusive {
+                return plugin::check_config(&offered, exporter).unwrap_or_else(|| {
+                    output.warn(&format!(
+                        "the settings of exporter `{}` were not checked: the running host has its only instance \
+                         (stop the host, or build the plugin with a newer `delfin-plugin-api`)",
+                        exporter.name
+                    ));
+                    Ok(())
+                });
             }
             plugin::check_start(
                 &offered,

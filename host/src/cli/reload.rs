@@ -10,9 +10,13 @@ use super::{
 };
 
 const PATH: &str = "/v1/reload";
+const DRY_RUN_PATH: &str = "/v1/reload?dry_run=true";
 
 #[derive(Debug, clap::Args)]
 pub struct ReloadArgs {
+    /// Check the configuration and show what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     pub host: HostArgs,
 }
@@ -23,8 +27,10 @@ struct ReloadResult {
     changed: Vec<String>,
     removed: Vec<String>,
     resumed: Vec<String>,
+    failed: Vec<String>,
     unchanged: Vec<String>,
     needs_restart: Vec<String>,
+    warnings: Vec<String>,
 }
 
 pub(super) fn run(
@@ -33,7 +39,8 @@ pub(super) fn run(
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     let client = HostClient::new(&options.host_url(&args.host)?);
-    let response = client.post_json(PATH, "{}").map_err(|error| match error {
+    let path = if args.dry_run { DRY_RUN_PATH } else { PATH };
+    let response = client.post_json(path, "{}").map_err(|error| match error {
         ClientError::Refused { .. } => Error::configuration(error),
         ClientError::Unreachable { .. }
         | ClientError::Disconnected { .. }
@@ -42,16 +49,20 @@ pub(super) fn run(
     if output.is_json() {
         return output.line(&response);
     }
-    let result: ReloadResult = client.parse(PATH, &response)?;
+    let result: ReloadResult = client.parse(path, &response)?;
     let parts = [
         ("added", &result.added),
         ("changed", &result.changed),
         ("removed", &result.removed),
         ("resumed", &result.resumed),
+        ("failed", &result.failed),
         ("unchanged", &result.unchanged),
     ];
     for (what, names) in parts.iter().filter(|(_, names)| !names.is_empty()) {
         output.line(&format!("{what:<10} {}", names.join(", ")))?;
+    }
+    for warning in &result.warnings {
+        output.warn(warning);
     }
     if !result.needs_restart.is_empty() {
         let parts = result.needs_restart.join(", ");

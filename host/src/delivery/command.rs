@@ -13,6 +13,6 @@ pub(crate) enum Command {
         since_ms: i64,
         answer: oneshot::Sender<Result<u64, CursorError>>,
     },
-    /// Try again now, also after a failed start.
-    Resume,
+    /// Try again now, also after a failed start. The answer says that the tries begin.
+    Resume { answer: oneshot::Sender<()> },
 }

@@ -1,16 +1,25 @@
 //! A running exporter as the API and the metrics see it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use delfin_plugin_api::Kind;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 
-use super::{Command, DeliveryParts, Status};
+use super::{Command, DeliveryParts, State, Status};
 use crate::{
     batch_journal::BatchJournal,
     journal::{Backlog, CursorError, DeadLetterCount, ItemCounts, ReadError},
     plugin::PluginCounters,
 };
+
+/// How often a starting exporter is looked at.
+const START_POLL: Duration = Duration::from_millis(10);
 
 /// Cheap to clone. Its reads block while the journal is read, and fail if the
 /// journal cannot be read now.
@@ -90,9 +99,34 @@ impl ExporterHandle {
     }
 
     /// Ends every wait and tries again now.
-    pub fn resume(&self) {
+    pub async fn resume(&self) {
+        let (answer, answered) = oneshot::channel();
         // An exporter that is stopping has nothing to resume.
-        let _ = self.commands.send(Command::Resume);
+        let _ = self.commands.send(Command::Resume { answer });
+        let _ = answered.await;
+    }
+
+    /// Waits until an instance is created, or could not be.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no instance yet.
+    pub async fn wait_for_start(&self, patience: Duration) -> Result<(), String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let view = self.status.view();
+            match view.state {
+                State::Starting if Instant::now() < deadline => {}
+                State::Running | State::Paused | State::Stopped => return Ok(()),
+                _ if view.has_started => return Ok(()),
+                State::Starting
+                | State::Retrying
+                | State::Stuck
+                | State::Failed
+                | State::Quarantined => return Err(view.last_error.unwrap_or_default()),
+            }
+            sleep(START_POLL).await;
+        }
     }
 
     /// Replays what was accepted since a time, in milliseconds since the Unix

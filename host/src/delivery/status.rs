@@ -42,6 +42,8 @@ pub struct Status(Mutex<StatusView>);
 #[derive(Clone, Debug, Default)]
 pub struct StatusView {
     pub state: State,
+    /// An instance was created since the exporter was started.
+    pub has_started: bool,
     pub last_error: Option<String>,
     /// Milliseconds since the Unix epoch.
     pub last_success_ms: Option<i64>,

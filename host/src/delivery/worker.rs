@@ -180,9 +180,10 @@ impl Worker {
 
     async fn on_command(&mut self, command: Command) {
         match command {
-            Command::Resume => {
+            Command::Resume { answer } => {
                 self.sender.retry_now();
                 self.instances.resume();
+                let _ = answer.send(());
             }
             Command::Replay { since_ms, answer } => {
                 let replayed = self.sender.outbox().replay(since_ms).await;

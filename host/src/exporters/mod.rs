@@ -4,10 +4,12 @@
 //! An exporter that cannot start is listed as failed and keeps its cursor; the
 //! others run.
 
+mod plan;
 mod reload;
 mod set;
 mod start;
 
-pub use reload::{ReloadError, Reloaded, Reloader};
+pub use plan::Reloaded;
+pub use reload::{ReloadError, Reloader};
 pub use set::ExporterSet;
 pub use start::{ExporterStartError, ExporterStarter};

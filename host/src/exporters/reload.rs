@@ -1,18 +1,19 @@
-//! Applies a new configuration to a applied host.
+//! Applies a new configuration to a running host.
 //!
 //! The new configuration is checked before anything changes: a mistake, or a
 //! plugin that cannot be opened, changes nothing. Then only exporters that differ
 //! are touched. An unchanged exporter keeps its instance, a changed one is replaced
-//! and keeps its cursor. The cursor of a removed exporter is kept for a day.
+//! and keeps its cursor. One that allows a single instance and cannot start with its
+//! new settings gets its old ones back. The cursor of a removed exporter is kept for
+//! a day.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use serde::Serialize;
 use tokio::sync::{Mutex, watch};
-use utoipa::ToSchema;
 
 use super::{
     ExporterSet, ExporterStartError,
+    plan::{AppliedConfig, Factories, Reloaded, parts_needing_restart},
     start::{ExporterStarter, instance_host},
 };
 use crate::{
@@ -21,27 +22,12 @@ use crate::{
     plugin::{self, ExporterFactory, PluginView, Plugins},
 };
 
-/// Added to the call timeout when an exporter is stopped.
+/// Added to the call timeout when an exporter is stopped or replaced.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long to wait for an unchanged exporter that tries again.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The result of a reload.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Reloaded {
-    /// New exporters.
-    pub added: Vec<String>,
-    /// Exporters that were replaced, because their settings or their plugin changed.
-    pub changed: Vec<String>,
-    /// Removed exporters; what is pending for them is kept for a day.
-    pub removed: Vec<String>,
-    /// Unchanged exporters that were not `applied` and try again now.
-    pub resumed: Vec<String>,
-    /// Unchanged exporters.
-    pub unchanged: Vec<String>,
-    /// Changed parts of the configuration that need a restart of the host.
-    pub needs_restart: Vec<&'static str>,
-}
-
-/// Why a reload failed. Nothing is changed, unless [`Self::Start`].
+/// Why a reload failed. Nothing is changed, unless [`Self::Refused`] or [`Self::Start`].
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     #[error(transparent)]
@@ -49,6 +35,9 @@ pub enum ReloadError {
     /// A new or changed exporter cannot start.
     #[error("exporter `{name}`: {reason} (nothing was changed)")]
     Exporter { name: String, reason: String },
+    /// Exporters that allow one instance only could not start with new settings.
+    #[error("{} (the old settings run again; every other change was applied)", exporters.join("; "))]
+    Refused { exporters: Vec<String> },
     /// An exporter was stopped and cannot be started again.
     #[error(transparent)]
     Start(#[from] ExporterStartError),
@@ -68,15 +57,6 @@ struct Inner {
     plugins: watch::Sender<Arc<[PluginView]>>,
 }
 
-#[derive(Debug)]
-struct AppliedConfig {
-    config: Config,
-    /// SHA-256 of each exporter's plugin file.
-    plugin_hashes: BTreeMap<String, String>,
-}
-
-type Factories = BTreeMap<String, Result<ExporterFactory, String>>;
-
 impl Reloader {
     /// `loaded` is the configuration that the host starts with.
     pub(crate) fn new(
@@ -87,7 +67,7 @@ impl Reloader {
     ) -> Self {
         let Loaded { config, source } = loaded;
         let applied = AppliedConfig {
-            plugin_hashes: BTreeMap::new(),
+            factories: BTreeMap::new(),
             config,
         };
         Self(Arc::new(Inner {
@@ -111,9 +91,7 @@ impl Reloader {
         self.0.starter.open_cursors(&applied.config).await?;
         for (name, factory) in factories(&applied.config, plugins) {
             if let Ok(factory) = &factory {
-                applied
-                    .plugin_hashes
-                    .insert(name.clone(), factory.sha256.clone());
+                applied.factories.insert(name.clone(), factory.clone());
             }
             let exporter = applied
                 .config
@@ -145,31 +123,13 @@ impl Reloader {
     /// See [`ReloadError`].
     pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
         let mut applied = self.0.applied.lock().await;
-        let new = tokio::task::block_in_place(|| config::load(self.0.file.as_deref()))?.config;
-        for warning in &new.warnings {
+        let new = tokio::task::block_in_place(|| self.prepare(&applied))?;
+        for warning in new.config.warnings.iter().chain(&new.plan.warnings) {
             log::warn!("{warning}");
         }
-        let mut reloaded = Reloaded {
-            needs_restart: parts_needing_restart(&applied.config, &new),
-            ..Reloaded::default()
-        };
-        // Parts that need a restart keep their values.
-        let new = Config {
-            plugin_dirs: new.plugin_dirs,
-            exporters: new.exporters,
-            redactor: new.redactor,
-            warnings: new.warnings,
-            ..applied.config.clone()
-        };
-        let (plugins, factories) = tokio::task::block_in_place(|| {
-            let mut plugins = Plugins::find(&new);
-            let factories = factories(&new, &mut plugins);
-            (plugins, factories)
-        });
-        tokio::task::block_in_place(|| self.check_start(&applied, &new, &factories))?;
-        self.replace(&mut applied, new, factories, &mut reloaded)
-            .await?;
-        self.0.plugins.send_replace(plugins.views().collect());
+        let views = new.plugins.views().collect();
+        let reloaded = self.replace(&mut applied, new).await?;
+        self.0.plugins.send_replace(views);
         log::info!(
             added = reloaded.added.join(", "), changed = reloaded.changed.join(", "),
             removed = reloaded.removed.join(", "); "the configuration was reloaded"
@@ -177,8 +137,47 @@ impl Reloader {
         Ok(reloaded)
     }
 
-    /// Checks that new and changed exporters can start. Exporters that allow one
-    /// instance only are not checked: a second instance would disturb the first.
+    /// Reads the configuration again, checks it as [`reload`](Self::reload) does, and
+    /// changes nothing. Returns what would change.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReloadError`].
+    pub async fn dry_run(&self) -> Result<Reloaded, ReloadError> {
+        let applied = self.0.applied.lock().await;
+        let new = tokio::task::block_in_place(|| self.prepare(&applied))?;
+        Ok(new.plan)
+    }
+
+    /// Reads and checks the new configuration.
+    fn prepare(&self, applied: &AppliedConfig) -> Result<CheckedConfig, ReloadError> {
+        let new = config::load(self.0.file.as_deref())?.config;
+        let needs_restart = parts_needing_restart(&applied.config, &new);
+        // Parts that need a restart keep their values.
+        let config = Config {
+            plugin_dirs: new.plugin_dirs,
+            exporters: new.exporters,
+            redactor: new.redactor,
+            warnings: new.warnings,
+            ..applied.config.clone()
+        };
+        let mut plugins = Plugins::find(&config);
+        let factories = factories(&config, &mut plugins);
+        self.check_start(applied, &config, &factories)?;
+        Ok(CheckedConfig {
+            plan: Reloaded {
+                needs_restart,
+                ..applied.plan(&config, &factories)
+            },
+            config,
+            plugins,
+            factories,
+        })
+    }
+
+    /// Checks that new and changed exporters can start. Of exporters that allow one
+    /// instance only, only the settings are checked: a second instance would disturb
+    /// the first.
     fn check_start(
         &self,
         applied: &AppliedConfig,
@@ -194,7 +193,7 @@ impl Reloader {
             }
             let checked = factory.as_ref().map_err(String::clone).and_then(|factory| {
                 if factory.exclusive {
-                    return Ok(());
+                    return plugin::check_config(factory, exporter).unwrap_or(Ok(()));
                 }
                 let host = instance_host(new, exporter).map_err(|error| error.to_string())?;
                 plugin::check_start(factory, exporter, host)
@@ -210,102 +209,126 @@ impl Reloader {
     async fn replace(
         &self,
         applied: &mut AppliedConfig,
-        new: Config,
-        mut factories: Factories,
-        reloaded: &mut Reloaded,
-    ) -> Result<(), ReloadError> {
+        new: CheckedConfig,
+    ) -> Result<Reloaded, ReloadError> {
+        let CheckedConfig {
+            mut config,
+            mut factories,
+            plan: mut reloaded,
+            plugins: _,
+        } = new;
         let Inner {
             exporters, starter, ..
         } = &*self.0;
-        for old in &applied.config.exporters {
-            if new
-                .exporters
-                .iter()
-                .all(|exporter| exporter.name != old.name)
-            {
-                exporters.stop(&old.name, old.timeout + GRACE).await;
-                applied.plugin_hashes.remove(&old.name);
-                reloaded.removed.push(old.name.clone());
+        for name in &reloaded.removed {
+            if let Some(old) = applied.exporter(name) {
+                exporters.stop(name, old.timeout + GRACE).await;
             }
+            applied.factories.remove(name);
         }
-        starter.open_cursors(&new).await?;
-        for exporter in &new.exporters {
-            let Some(factory) = factories.remove(&exporter.name) else {
+        starter.open_cursors(&config).await?;
+        for name in std::mem::take(&mut reloaded.unchanged) {
+            self.resume(name, &mut reloaded).await;
+        }
+        let mut refused = Vec::new();
+        for exporter in config.exporters.clone() {
+            let name = &exporter.name;
+            if !reloaded.changed.contains(name) && !reloaded.added.contains(name) {
+                continue;
+            }
+            let Some(factory) = factories.remove(name) else {
                 continue;
             };
-            let name = exporter.name.clone();
-            if applied.runs(exporter, &factory) {
-                match exporters.get(&name) {
-                    Some(same) if same.status.view().state != State::Running => {
-                        same.resume();
-                        reloaded.resumed.push(name);
-                    }
-                    Some(_) | None => reloaded.unchanged.push(name),
-                }
+            let old = applied.exporter(name).cloned();
+            if let Some(old) = &old {
+                exporters.stop(name, old.timeout + GRACE).await;
+            }
+            starter.start(&config, &exporter, factory.clone()).await?;
+            let (Some(old), Some(old_factory)) = (old, applied.factories.get(name).cloned()) else {
+                applied
+                    .factories
+                    .extend(factory.ok().map(|factory| (name.clone(), factory)));
                 continue;
+            };
+            match self.failed_start(&exporter, &factory).await {
+                None => {
+                    applied
+                        .factories
+                        .extend(factory.ok().map(|factory| (name.clone(), factory)));
+                }
+                Some(reason) => {
+                    refused.push(format!("exporter `{name}`: {reason}"));
+                    exporters.stop(name, exporter.timeout + GRACE).await;
+                    starter.start(&config, &old, Ok(old_factory)).await?;
+                    for configured in &mut config.exporters {
+                        if configured.name == *name {
+                            *configured = old.clone();
+                        }
+                    }
+                }
             }
-            if let Some(old) = applied.exporter(&name) {
-                exporters.stop(&name, old.timeout + GRACE).await;
-                reloaded.changed.push(name.clone());
-            } else {
-                reloaded.added.push(name.clone());
-            }
-            if let Ok(factory) = &factory {
-                applied.plugin_hashes.insert(name, factory.sha256.clone());
-            }
-            starter.start(&new, exporter, factory).await?;
         }
-        let names: Vec<&str> = new
+        let names = config
             .exporters
             .iter()
-            .map(|exporter| exporter.name.as_str())
-            .collect();
-        exporters.sort(&names);
-        applied.config = new;
-        Ok(())
+            .map(|exporter| exporter.name.as_str());
+        exporters.sort(&names.collect::<Vec<_>>());
+        applied.config = config;
+        if refused.is_empty() {
+            return Ok(reloaded);
+        }
+        Err(ReloadError::Refused { exporters: refused })
+    }
+
+    /// Lets an unchanged exporter try again, unless it runs.
+    async fn resume(&self, name: String, reloaded: &mut Reloaded) {
+        let Some(exporter) = self.0.exporters.get(&name) else {
+            return reloaded.unchanged.push(name);
+        };
+        if exporter.status.view().state == State::Running {
+            return reloaded.unchanged.push(name);
+        }
+        exporter.resume().await;
+        let _ = exporter.wait_for_start(START_PATIENCE).await;
+        let view = exporter.status.view();
+        if !matches!(view.state, State::Failed | State::Quarantined) {
+            return reloaded.resumed.push(name);
+        }
+        let reason = view.last_error.unwrap_or_default();
+        let warning = format!("exporter `{name}`: {reason}");
+        if !reloaded.warnings.contains(&warning) {
+            reloaded.warnings.push(warning);
+        }
+        reloaded.failed.push(name);
+    }
+
+    /// Why an exporter that replaced the only instance cannot start. The others were
+    /// started on trial before.
+    async fn failed_start(
+        &self,
+        exporter: &ExporterConfig,
+        factory: &Result<ExporterFactory, String>,
+    ) -> Option<String> {
+        if !factory.as_ref().is_ok_and(|factory| factory.exclusive) {
+            return None;
+        }
+        let started = self.0.exporters.get(&exporter.name)?;
+        let patience = exporter.timeout + GRACE;
+        started.wait_for_start(patience).await.err()
     }
 }
 
-impl AppliedConfig {
-    fn exporter(&self, name: &str) -> Option<&ExporterConfig> {
-        self.config
-            .exporters
-            .iter()
-            .find(|exporter| exporter.name == name)
-    }
-
-    /// Whether this exporter runs with the same settings and the same plugin file.
-    fn runs(&self, exporter: &ExporterConfig, factory: &Result<ExporterFactory, String>) -> bool {
-        let hash = self.plugin_hashes.get(&exporter.name);
-        let new_hash = factory.as_ref().ok().map(|factory| &factory.sha256);
-        self.exporter(&exporter.name) == Some(exporter) && hash == new_hash
-    }
+/// A new configuration that can be applied.
+struct CheckedConfig {
+    config: Config,
+    plugins: Plugins,
+    factories: Factories,
+    plan: Reloaded,
 }
 
 fn factories(config: &Config, plugins: &mut Plugins) -> Factories {
     let exporters = config.exporters.iter();
     exporters
         .map(|exporter| (exporter.name.clone(), plugins.open_exporter(exporter)))
-        .collect()
-}
-
-/// Changed parts of the configuration that are read only when the host starts.
-fn parts_needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let differs = [
-        ("state_dir", old.state_dir != new.state_dir),
-        (
-            "plugin_cache_dir",
-            old.plugin_cache_dir != new.plugin_cache_dir,
-        ),
-        ("log", old.log != new.log),
-        ("api", old.api != new.api),
-        ("journal", old.journal != new.journal),
-        ("alerts", old.alerts != new.alerts),
-        ("shutdown", old.shutdown != new.shutdown),
-        ("storage", old.storages != new.storages),
-    ];
-    differs
-        .into_iter()
-        .filter_map(|(part, differs)| differs.then_some(part))
         .collect()
 }

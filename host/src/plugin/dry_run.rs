@@ -1,11 +1,13 @@
 //! Calls that block: to check whether an exporter could start, and for `try`.
 
 use std::{
+    sync::mpsc::{RecvTimeoutError, channel},
     thread,
     time::{Duration, Instant},
 };
 
-use delfin_plugin_api::Failure;
+use abi_stable::std_types::{ROption, RResult, RSlice, RStr};
+use delfin_plugin_api::{__glue::CHECK_EXTENSION, Failure};
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::{Call, ExporterFactory, Instance, InstanceHost, Reply};
@@ -37,6 +39,32 @@ pub fn check_start(
     closed.map(drop).map_err(|error| match error {
         Some(failure) => format!("cannot close: {failure}"),
         None => format!("does not close within {timeout}"),
+    })
+}
+
+/// Checks the settings of an exporter without an instance. `None` if its plugin cannot:
+/// it was built before plugins could.
+pub fn check_config(
+    factory: &ExporterFactory,
+    exporter: &ExporterConfig,
+) -> Option<Result<(), String>> {
+    let get_extension = factory.root.get_extension();
+    let ROption::RSome(check) = get_extension(RStr::from(CHECK_EXTENSION)) else {
+        return None;
+    };
+    let request = serde_json::json!({ "exporter": exporter.plugin, "config": exporter.config });
+    let request = request.to_string();
+    let (reply, checked) = channel();
+    // A plugin that does not return costs this thread, and nothing else.
+    thread::spawn(move || reply.send(check.call(RSlice::from_slice(request.as_bytes()))));
+    Some(match checked.recv_timeout(exporter.timeout) {
+        Ok(RResult::ROk(_)) => Ok(()),
+        Ok(RResult::RErr(reason)) => Err(format!("refused its config: {reason}")),
+        Err(RecvTimeoutError::Timeout) => {
+            let timeout = humantime::format_duration(exporter.timeout);
+            Err(format!("does not check its settings within {timeout}"))
+        }
+        Err(RecvTimeoutError::Disconnected) => Err("cannot check its settings".to_owned()),
     })
 }
 

@@ -12,7 +12,7 @@ mod plugins;
 mod view;
 
 pub use call::{ExportRequest, RequestPart};
-pub use dry_run::{check_start, wait_for};
+pub use dry_run::{check_config, check_start, wait_for};
 pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Call, CallResult, Instance, Reply};
 pub use plugins::{ExporterFactory, PROBE_COMMAND, Plugins};

@@ -288,6 +288,9 @@ impl Instances {
             Ok(()) => {
                 self.failed_starts = 0;
                 self.lifecycle = Lifecycle::Ready;
+                self.reporter
+                    .status()
+                    .update(|status| status.has_started = true);
                 self.reporter.running();
             }
             Err(Failure::Misconfigured { message }) => {
