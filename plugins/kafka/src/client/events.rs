@@ -1,8 +1,13 @@
 //! Callbacks of librdkafka: delivery reports, errors and log lines.
 //!
-//! Promises: librdkafka's log appears in the host's log, without secrets.
+//! Promises: librdkafka's log appears in the host's log, without secrets; a warning that
+//! lasts appears once, and then at debug.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use delfin_plugin_api::{log, redact::Redactor};
 use rdkafka::{
@@ -14,6 +19,10 @@ use rdkafka::{
 };
 
 use crate::outcome::{SendError, SendErrorKind};
+
+/// librdkafka repeats its warnings every 30 seconds while a broker is away. After this time
+/// without one, the next delivered message ends the outage.
+const QUIET: Duration = Duration::from_mins(2);
 
 /// The result of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +46,30 @@ struct EventState {
     last_error: Option<SendError>,
     /// An error that only an operator can fix, until it is reported once.
     operator_error: Option<SendError>,
+    outage: Outage,
+}
+
+/// The warnings of one outage, of one broker or of all.
+#[derive(Default)]
+struct Outage {
+    /// What librdkafka has warned of, such as `FAIL`.
+    facilities: BTreeSet<String>,
+    last_warning: Option<Instant>,
+}
+
+impl Outage {
+    /// Whether a warning is the first of its facility in this outage.
+    fn is_first(&mut self, facility: &str, now: Instant) -> bool {
+        self.last_warning = Some(now);
+        self.facilities.insert(facility.to_owned())
+    }
+
+    /// A message was delivered. Others may still fail, while one of several brokers is away.
+    fn on_delivery(&mut self, now: Instant) {
+        if self.last_warning.is_some_and(|last| now - last > QUIET) {
+            *self = Self::default();
+        }
+    }
 }
 
 impl ProducerEvents {
@@ -79,6 +112,7 @@ impl ProducerContext for ProducerEvents {
         if error.is_none() {
             state.last_error = None;
             state.operator_error = None;
+            state.outage.on_delivery(Instant::now());
         }
         state.reports.push(DeliveryReport { number, error });
     }
@@ -94,7 +128,15 @@ impl ClientContext for ProducerEvents {
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
             | RDKafkaLogLevel::Error
-            | RDKafkaLogLevel::Warning => log::warn!("librdkafka: {facility}: {text}"),
+            | RDKafkaLogLevel::Warning => {
+                let first = self.state().outage.is_first(facility, Instant::now());
+                let level = if first {
+                    log::Level::Warn
+                } else {
+                    log::Level::Debug
+                };
+                log::log!(level, "librdkafka: {facility}: {text}");
+            }
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
                 log::info!("librdkafka: {facility}: {text}");
             }

@@ -16,7 +16,8 @@ impl log::Log for Logger {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        let line = format!("{} {:?}", record.args(), record.key_values().count());
+        let fields = record.key_values().count();
+        let line = format!("{} {} {fields}", record.level(), record.args());
         LOGGED.lock().unwrap().push(line);
     }
 
@@ -47,8 +48,34 @@ fn logged(part: &str) -> Vec<String> {
 fn the_log_of_librdkafka_contains_no_secret() {
     let text = format!("login as u with {SECRET} failed");
     events().log(RDKafkaLogLevel::Error, "SASL", &text);
-    let expected = "librdkafka: SASL: login as u with *** failed 0";
+    let expected = "WARN librdkafka: SASL: login as u with *** failed 0";
     assert_eq!(logged("login as u"), [expected]);
+}
+
+#[test]
+fn a_warning_that_lasts_is_a_warning_once() {
+    let events = events();
+    for _ in 0..3 {
+        events.log(RDKafkaLogLevel::Error, "FAIL", "broker 7 is away");
+    }
+    events.log(RDKafkaLogLevel::Warning, "CONFWARN", "broker 7 is away");
+    let levels: Vec<_> = logged("broker 7 is away")
+        .iter()
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(levels, ["WARN", "DEBUG", "DEBUG", "WARN"]);
+}
+
+#[test]
+fn an_outage_ends_with_a_delivery_after_a_quiet_time() {
+    let (start, mut outage) = (Instant::now(), Outage::default());
+    assert!(outage.is_first("FAIL", start));
+    // Of several brokers one is away: messages to the others are delivered.
+    outage.on_delivery(start + QUIET / 4);
+    assert!(!outage.is_first("FAIL", start + QUIET / 4));
+    assert!(!outage.is_first("FAIL", start + QUIET * 9));
+    outage.on_delivery(start + QUIET * 11);
+    assert!(outage.is_first("FAIL", start + QUIET * 12));
 }
 
 #[test]
@@ -65,7 +92,7 @@ fn the_settings_that_librdkafka_logs_contain_no_secret() {
         .set("sasl.username", "u")
         .set("sasl.password", SECRET);
     let producer: BaseProducer<ProducerEvents> = config.create_with_context(events()).unwrap();
-    producer.poll(std::time::Duration::from_millis(200));
+    producer.poll(Duration::from_millis(200));
     assert!(!logged("sasl.username").is_empty());
     assert_eq!(logged(SECRET), [""; 0]);
 }
