@@ -15,7 +15,7 @@ use delfin_host::{
     batch::{AnyBatch, codec},
     ingest::{self, BodyEncoding, BodyFormat, BodyLimits, RequestBody},
 };
-use delfin_plugin_api::{Batch, Kind, PerformanceBatch, sample};
+use delfin_plugin_api::{Batch, Kind, PerformanceBatch, sample, time::now_ms};
 use delfin_tests::as_json;
 use divan::{
     Bencher, black_box,
@@ -38,7 +38,7 @@ fn parse(bytes: &[u8], format: BodyFormat) -> AnyBatch {
         encoding: BodyEncoding::Identity,
         bytes,
     };
-    ingest::parse_strict(Kind::Performance, payload, &BodyLimits::default(), 0)
+    ingest::parse_strict(Kind::Performance, payload, &BodyLimits::default(), now_ms())
         .expect("the batch is good")
 }
 

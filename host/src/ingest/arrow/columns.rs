@@ -44,7 +44,7 @@ pub(super) fn alerts(batch: &RecordBatch, now_ms: i64) -> Result<AlertBatch, Ing
         });
     }
     columns.push(match batch.column_by_name("occur_time") {
-        Some(column) => times(column)?,
+        Some(column) => times(column, now_ms)?,
         None => Arc::new(Int64Array::from_value(now_ms, rows)),
     });
     let extra = schema.field(columns.len());
@@ -75,10 +75,14 @@ fn texts(array: &ArrayRef, column: &'static str) -> Result<ArrayRef, BatchError>
     Ok(Arc::clone(array))
 }
 
-fn times(array: &ArrayRef) -> Result<ArrayRef, BatchError> {
-    typed::<Int64Array>(array, "occur_time", "Int64")?;
-    without_nulls(array, "occur_time")?;
-    Ok(Arc::clone(array))
+/// The times of alerts; `now_ms` for one that is null.
+fn times(array: &ArrayRef, now_ms: i64) -> Result<ArrayRef, BatchError> {
+    let times: &Int64Array = typed(array, "occur_time", "Int64")?;
+    if times.null_count() == 0 {
+        return Ok(Arc::clone(array));
+    }
+    let times = times.iter().map(|time| time.unwrap_or(now_ms));
+    Ok(Arc::new(Int64Array::from_iter_values(times)))
 }
 
 fn list<T: ArrowPrimitiveType>(

@@ -56,7 +56,7 @@ pub(super) fn performance(
 }
 
 /// The valid alerts of a stream, and the invalid ones. A missing column is null in every
-/// alert, and a missing `occur_time` is `now_ms`.
+/// alert, and a missing or null `occur_time` is `now_ms`.
 pub(super) fn alerts(
     bytes: Cow<'_, [u8]>,
     limits: &BodyLimits,

@@ -22,9 +22,7 @@ pub(super) fn series(batch: &RecordBatch, invalid: &mut InvalidRows<'_>) {
 }
 
 pub(super) fn alerts(batch: &RecordBatch, invalid: &mut InvalidRows<'_>) {
-    for column in ["occur_time", "extra"] {
-        find_nulls(batch, column, invalid);
-    }
+    find_nulls(batch, "extra", invalid);
 }
 
 fn find_nulls(batch: &RecordBatch, column: &'static str, invalid: &mut InvalidRows<'_>) {
