@@ -40,6 +40,7 @@ impl TimeReader {
     }
 
     /// A time in text: an integer, a whole float, or a float of seconds.
+    #[inline]
     pub(super) fn read(&self, text: &str, notes: &mut IngestNotes) -> Result<i64, String> {
         match integer(text) {
             Some(time) => self.check(time, notes),
@@ -48,6 +49,7 @@ impl TimeReader {
     }
 
     /// The time that a number means, in milliseconds.
+    #[inline]
     pub(super) fn check(&self, time: i64, notes: &mut IngestNotes) -> Result<i64, String> {
         if self.usual.contains(&time) {
             return Ok(time);

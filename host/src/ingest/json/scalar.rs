@@ -23,6 +23,12 @@ pub(super) fn text<'de>(raw: &'de RawValue) -> Result<Option<Cow<'de, str>>, Str
 /// exact decimals so.
 pub(super) fn number(raw: &RawValue) -> Result<f64, String> {
     let json = raw.get();
+    // JSON has no other token that Rust reads as a number.
+    if let Ok(number) = json.parse::<f64>()
+        && number.is_finite()
+    {
+        return Ok(number);
+    }
     let inside = json
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'));
