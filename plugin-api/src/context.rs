@@ -3,6 +3,7 @@
 
 use std::{
     cell::RefCell,
+    marker::PhantomData,
     path::Path,
     sync::{Arc, Weak},
     time::Duration,
@@ -135,8 +136,19 @@ impl Host {
     /// Runs `f` so that its log records have the exporter's name. Calls of the host
     /// already run so; use it in threads that the plugin starts.
     pub fn scope<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _restore = Restore(CURRENT.replace(Some(self.clone())));
+        let _entered = self.enter();
         f()
+    }
+
+    /// Log records of this thread have the exporter's name until the guard is dropped. Use it
+    /// where a closure does not fit: in callbacks for the start of a thread, and around an
+    /// async runtime. Drop guards in the reverse order.
+    #[must_use = "the name ends with the guard"]
+    pub fn enter(&self) -> HostGuard {
+        HostGuard {
+            before: CURRENT.replace(Some(self.clone())),
+            thread: PhantomData,
+        }
     }
 
     pub(crate) fn current() -> Option<Self> {
@@ -171,10 +183,31 @@ thread_local! {
     static CURRENT: RefCell<Option<Host>> = const { RefCell::new(None) };
 }
 
-struct Restore(Option<Host>);
+/// Ends what [`Host::enter`] began. It stays on its thread.
+pub struct HostGuard {
+    before: Option<Host>,
+    thread: PhantomData<*const ()>,
+}
 
-impl Drop for Restore {
+impl Drop for HostGuard {
     fn drop(&mut self) {
-        CURRENT.set(self.0.take());
+        // At the end of a thread its locals may be gone already.
+        let _ = CURRENT.try_with(|current| current.replace(self.before.take()));
+    }
+}
+
+#[cfg(all(test, feature = "testkit"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guards_inside_each_other_give_the_name_back() {
+        let host = |name| crate::testkit::quiet_host(name, Path::new("/"));
+        let current = || Host::current().map(|host| host.exporter().to_owned());
+        let outer = host("outer").enter();
+        host("inner").scope(|| assert_eq!(current().as_deref(), Some("inner")));
+        assert_eq!(current().as_deref(), Some("outer"));
+        drop(outer);
+        assert_eq!(current(), None);
     }
 }

@@ -71,7 +71,7 @@ mod glue;
 
 pub use arrow_array;
 pub use batch::*;
-pub use context::{BatchPart, Context, Host};
+pub use context::{BatchPart, Context, Host, HostGuard};
 pub use exporter::Exporter;
 pub use kind::{Kind, Origin};
 pub use log;

@@ -19,6 +19,13 @@ pub enum Authorization {
     },
     /// The scheme `Bearer`, with its token.
     Bearer(Secret),
+    /// Any other scheme. [`Client::new`](super::Client::new) refuses what cannot be sent.
+    Other {
+        /// The name of the scheme, such as `ApiKey`.
+        scheme: String,
+        /// What follows the scheme and a space.
+        credentials: Secret,
+    },
 }
 
 impl Authorization {
@@ -68,6 +75,10 @@ impl Authorization {
                 format!("Basic {}", BASE64_STANDARD.encode(credentials))
             }
             Self::Bearer(token) => format!("Bearer {}", token.reveal()),
+            Self::Other {
+                scheme,
+                credentials,
+            } => format!("{scheme} {}", credentials.reveal()),
         })
     }
 }

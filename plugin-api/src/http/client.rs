@@ -28,8 +28,8 @@ use std::{
 use ureq::{
     Agent, Proxy, SendBody,
     http::{
-        HeaderValue, Method, Request,
-        header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT},
+        HeaderName, HeaderValue, Method, Request,
+        header::{CONTENT_LENGTH, EXPECT},
         request,
     },
     unversioned::resolver::DefaultResolver,
@@ -60,6 +60,8 @@ pub struct ClientSettings {
     pub user_agent: String,
     /// The header `Authorization`.
     pub authorization: Option<Authorization>,
+    /// Further headers of every request. Their values are secret.
+    pub headers: Vec<(String, Secret)>,
     /// The certificates to trust and to show.
     pub tls: Tls,
     /// The URL of a proxy, which begins with `http://` and may hold credentials. The
@@ -71,7 +73,7 @@ pub struct ClientSettings {
 #[derive(Clone)]
 pub struct Client {
     agent: Agent,
-    authorization: Option<HeaderValue>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A request that is not sent yet.
@@ -87,7 +89,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Failure::Misconfigured`] if a file or the URL of the proxy cannot be used.
+    /// [`Failure::Misconfigured`] if a file, the URL of the proxy or a header cannot be used.
     pub fn new(settings: &ClientSettings) -> Result<Self, Failure> {
         let proxy = settings.proxy.as_ref();
         // The message does not show the URL or the reason: they may hold a password.
@@ -107,15 +109,14 @@ impl Client {
         let connector = tls::connector(Arc::new(settings.tls.config()?));
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         let authorization = settings.authorization.as_ref();
-        let authorization = authorization.map(|authorization| {
-            let mut value = HeaderValue::from_str(authorization.header().reveal())?;
-            value.set_sensitive(true);
-            Ok::<_, ureq::http::header::InvalidHeaderValue>(value)
-        });
-        let authorization = authorization.transpose().map_err(Failure::misconfigured)?;
+        let authorization =
+            authorization.map(|authorization| ("Authorization", authorization.header()));
+        let others = settings.headers.iter();
+        let others = others.map(|(name, value)| (name.as_str(), value.clone()));
+        let headers = authorization.into_iter().chain(others).map(header);
         Ok(Self {
             agent,
-            authorization,
+            headers: headers.collect::<Result<_, _>>()?,
         })
     }
 
@@ -131,8 +132,8 @@ impl Client {
 
     fn request(&self, method: Method, url: &str) -> RequestBuilder<'_> {
         let mut request = Request::builder().method(method).uri(url);
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
         }
         RequestBuilder {
             client: self,
@@ -195,6 +196,17 @@ impl RequestBuilder<'_> {
     }
 }
 
+/// The value is in no message and in no debug form.
+fn header((name, value): (&str, Secret)) -> Result<(HeaderName, HeaderValue), Failure> {
+    let refused = |reason| Failure::misconfigured(format!("the header `{name}` {reason}"));
+    let key = HeaderName::from_bytes(name.as_bytes());
+    let key = key.map_err(|_| refused("has no valid name (write A-Z, a-z, 0-9 and `-`)"))?;
+    let value = HeaderValue::from_str(value.reveal());
+    let mut value = value.map_err(|_| refused("cannot be sent (write printable ASCII)"))?;
+    value.set_sensitive(true);
+    Ok((key, value))
+}
+
 /// A body that remembers whether the client has read any of it.
 struct TrackedBody<'a> {
     rest: &'a [u8],
@@ -205,5 +217,40 @@ impl Read for TrackedBody<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.is_read = true;
         self.rest.read(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_cannot_be_sent_are_refused_and_not_shown() {
+        let refused = |name: &str, value: &str| {
+            let settings = ClientSettings {
+                headers: vec![(name.to_owned(), Secret::new(value))],
+                ..ClientSettings::default()
+            };
+            let failure = Client::new(&settings).err().map(|error| error.to_string());
+            assert!(
+                failure
+                    .as_ref()
+                    .is_none_or(|text| !text.contains("hunter2"))
+            );
+            failure.unwrap_or_default()
+        };
+        assert_eq!(refused("X-Api-Key", "hunter2"), "");
+        assert!(refused("X Api", "hunter2").contains("no valid name"));
+        assert!(refused("X-Api-Key", "hunter2\n").contains("cannot be sent"));
+        let settings = ClientSettings {
+            authorization: Some(Authorization::Other {
+                scheme: "ApiKey".to_owned(),
+                credentials: Secret::new("hunter2\r\nX: y"),
+            }),
+            ..ClientSettings::default()
+        };
+        let error = Client::new(&settings).err().map(|error| error.to_string());
+        let text = "the header `Authorization` cannot be sent (write printable ASCII)";
+        assert_eq!(error.as_deref(), Some(text));
     }
 }

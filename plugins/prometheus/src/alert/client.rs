@@ -42,6 +42,7 @@ impl AlertmanagerClient {
         let http = Client::new(&ClientSettings {
             user_agent: USER_AGENT.to_owned(),
             authorization: config.authorization.clone(),
+            headers: Vec::new(),
             tls: config.tls.clone(),
             proxy: None,
         })?;

@@ -34,6 +34,7 @@ impl WebhookClient {
         let http = Client::new(&ClientSettings {
             user_agent: USER_AGENT.to_owned(),
             authorization: config.authorization.clone(),
+            headers: config.headers.clone(),
             tls: config.tls.clone(),
             proxy: config.proxy.clone(),
         })?;
@@ -109,11 +110,8 @@ impl WebhookClient {
         Ok(())
     }
 
-    /// Adds the operator's headers, and the signature of `body`.
-    fn signed<'a>(&self, mut request: RequestBuilder<'a>, body: &[u8]) -> RequestBuilder<'a> {
-        for (name, value) in &self.config.headers {
-            request = request.header(name, value.reveal());
-        }
+    /// Adds the signature of `body`.
+    fn signed<'a>(&self, request: RequestBuilder<'a>, body: &[u8]) -> RequestBuilder<'a> {
         let Some(signer) = &self.signer else {
             return request;
         };
