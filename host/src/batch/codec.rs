@@ -10,7 +10,7 @@
 
 pub(crate) mod stream;
 
-use std::io;
+use std::io::{self, Write};
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
@@ -71,12 +71,39 @@ pub fn decode(bytes: &[u8]) -> Result<RecordBatch, CodecError> {
         return Err(CodecError::UnknownFormat { found: format });
     }
     let plain = zstd::bulk::decompress(frame, MAX_BATCH_BYTES).map_err(CodecError::Decompress)?;
-    let mut batches = stream::read(Buffer::from_vec(plain)).map_err(CodecError::Read)?;
+    read_plain(Buffer::from_vec(plain))
+}
+
+/// Decodes a batch that [`write_plain`] has written.
+///
+/// # Errors
+///
+/// The bytes are not a valid stream of one batch.
+pub(crate) fn read_plain(bytes: Buffer) -> Result<RecordBatch, CodecError> {
+    let mut batches = stream::read(bytes).map_err(CodecError::Read)?;
     match (batches.pop(), batches.len()) {
         (Some(batch), 0) => Ok(batch),
         (None, _) => Err(CodecError::Count { found: 0 }),
         (Some(_), more) => Err(CodecError::Count { found: more + 1 }),
     }
+}
+
+/// Writes a batch as an Arrow stream, for another process of this machine.
+///
+/// # Errors
+///
+/// `writer` fails.
+pub(crate) fn write_plain(batch: &RecordBatch, writer: impl Write) -> io::Result<()> {
+    let write = || {
+        let mut writer = StreamWriter::try_new_buffered(writer, &batch.schema())?;
+        writer.write(batch)?;
+        writer.finish()?;
+        writer.flush()
+    };
+    write().map_err(|error: ArrowError| match error {
+        ArrowError::IoError(_, error) => error,
+        error => io::Error::other(error),
+    })
 }
 
 fn write_stream(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {

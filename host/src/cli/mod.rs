@@ -9,6 +9,7 @@ mod client;
 mod dead_letters;
 mod error;
 mod exit;
+mod exporter_process;
 mod exporters;
 mod init;
 mod new_exporter;
@@ -32,11 +33,12 @@ use clap::{Parser, Subcommand};
 
 use self::{
     alerts::AlertsCommand, check::CheckArgs, dead_letters::DeadLettersCommand,
-    exporters::ExportersArgs, init::InitArgs, new_exporter::NewExporterArgs,
-    options::GlobalOptions, plugins::PluginsCommand, push::PushArgs, reload::ReloadArgs,
-    replay::ReplayArgs, run::RunArgs, storages::StoragesCommand, try_plugin::TryArgs,
+    exporter_process::ExporterProcessArgs, exporters::ExportersArgs, init::InitArgs,
+    new_exporter::NewExporterArgs, options::GlobalOptions, plugins::PluginsCommand, push::PushArgs,
+    reload::ReloadArgs, replay::ReplayArgs, run::RunArgs, storages::StoragesCommand,
+    try_plugin::TryArgs,
 };
-use crate::plugin::PROBE_COMMAND;
+use crate::plugin::{EXPORTER_COMMAND, PROBE_COMMAND};
 
 pub use error::Error;
 pub use exit::Exit;
@@ -114,6 +116,13 @@ pub enum CliCommand {
         /// Plugin file
         file: PathBuf,
     },
+
+    /// Run one exporter for the host
+    ///
+    /// The host starts itself with this command for each exporter that has a process
+    /// of its own.
+    #[command(name = EXPORTER_COMMAND, hide = true)]
+    Exporter(ExporterProcessArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -145,6 +154,7 @@ impl Cli {
             CliCommand::Try(args) => try_plugin::run(args, output),
             CliCommand::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),
             CliCommand::Probe { file } => probe(file),
+            CliCommand::Exporter(args) => exporter_process::run(args),
         }
     }
 }

@@ -19,7 +19,10 @@ use crate::{
     clock::now_ms,
     config::{LogConfig, LogFormat},
     logging,
-    plugin::{Call, ExportRequest, Instance, InstanceHost, PluginCounters, RequestPart, wait_for},
+    plugin::{
+        Call, ExportRequest, Instance, InstanceHost, InstanceSource, PluginCounters, RequestPart,
+        RunningProcess, wait_for,
+    },
 };
 
 /// Points of each generated series.
@@ -130,10 +133,12 @@ fn try_plugin(args: &TryArgs) -> Result<TryReport, Error> {
         level: log::LevelFilter::Debug,
         redactor: Redactor::default(),
         counters: counters.clone(),
+        process: RunningProcess::default(),
     };
     let settings: Map<String, Value> = args.set.iter().cloned().collect();
-    let (instance, created) = Instance::create(opened.module(), &exporter.name, &settings, host)
-        .map_err(Error::failed)?;
+    let source = InstanceSource::Library(opened.module());
+    let (instance, created) =
+        Instance::create(&source, &exporter.name, &settings, host).map_err(Error::failed)?;
     let create_seconds = step("create", created, args.timeout)?;
     let call = |name, call| {
         let reply = instance.call(call, Instant::now() + args.timeout);

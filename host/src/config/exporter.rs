@@ -27,6 +27,16 @@ use crate::journal::StartFrom;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
+const ISOLATIONS: [(&str, Isolation); 3] = [
+    ("auto", Isolation::Thread),
+    ("thread", Isolation::Thread),
+    ("process", Isolation::Process),
+];
+
+/// With less, a plugin of this project does not start.
+const LEAST_MEMORY: u64 = 16 << 20;
+const LEAST_OPEN_FILES: u64 = 16;
+
 /// A shorter interval would only repeat what the receiver has just got.
 const SHORTEST_RESEND: Duration = Duration::from_secs(1);
 
@@ -45,6 +55,9 @@ pub struct ExporterConfig {
     pub library: Option<String>,
     /// The checksum that the library must have. Default: any.
     pub sha256: Option<Sha256>,
+    /// Where its plugin runs.
+    pub isolation: Isolation,
+    pub limits: ProcessLimits,
     /// The deadline of one call.
     pub timeout: Duration,
     /// Where the cursor of a new exporter starts in the journal.
@@ -64,6 +77,35 @@ pub struct ExporterConfig {
     pub config: Map<String, Value>,
 }
 
+/// Where the plugin of an exporter runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// In a thread of the host.
+    #[default]
+    Thread,
+    /// In a process of its own.
+    Process,
+}
+
+impl Isolation {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Thread => "thread",
+            Self::Process => "process",
+        }
+    }
+}
+
+/// Limits of an exporter's process. `None`: as for the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessLimits {
+    /// Bytes of memory of its own.
+    pub memory: Option<u64>,
+    /// Descriptors.
+    pub open_files: Option<u64>,
+}
+
 /// Whether and how often the host sends active alerts to the exporter again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResendConfig {
@@ -81,6 +123,7 @@ impl fmt::Debug for ExporterConfig {
             .field("kind", &self.kind)
             .field("plugin", &self.plugin)
             .field("library", &self.library)
+            .field("isolation", &self.isolation)
             .field("timeout", &self.timeout)
             .field("start_from", &self.start_from)
             .field("required", &self.required)
@@ -139,6 +182,8 @@ fn read_exporter(mut section: Section<'_>, name: &str, kind: Option<Kind>) -> Ex
         plugin: plugin.unwrap_or_else(|| name.to_owned()),
         library: read_library(&mut section),
         sha256: read_sha256(&mut section),
+        isolation: section.take_choice("isolation", &ISOLATIONS, Isolation::default()),
+        limits: read_limits(section.take_section("limits")),
         timeout: section.take_duration("timeout", SHORTEST, DEFAULT_TIMEOUT),
         start_from: read_start(&mut section).unwrap_or(StartFrom::Now),
         required,
@@ -152,7 +197,6 @@ fn read_exporter(mut section: Section<'_>, name: &str, kind: Option<Kind>) -> Ex
         resend: read_resend(&mut section, kind),
         config: section.take_json("config"),
     };
-    check_isolation(&mut section);
     section.finish();
     exporter
 }
@@ -215,14 +259,15 @@ fn read_resend(section: &mut Section<'_>, kind: Option<Kind>) -> ResendConfig {
         .map_or_else(ResendConfig::default, ResendConfig::Every)
 }
 
-/// Checks `isolation`. Every exporter runs in a thread of the host, which both
-/// `auto` and `thread` mean, so no field keeps the value.
-fn check_isolation(section: &mut Section<'_>) {
-    let known = [("auto", true), ("thread", true), ("process", false)];
-    if !section.take_choice("isolation", &known, true) {
-        section.fail(
-            "isolation",
-            "is not supported (write `thread` or `auto`, or remove the key)",
-        );
-    }
+fn read_limits(mut section: Section<'_>) -> ProcessLimits {
+    let limits = ProcessLimits {
+        memory: section
+            .take("memory")
+            .and_then(|setting| setting.size(LEAST_MEMORY)),
+        open_files: section
+            .take("open_files")
+            .and_then(|setting| setting.count(LEAST_OPEN_FILES)),
+    };
+    section.finish();
+    limits
 }

@@ -36,7 +36,7 @@ pub use delivery::{
     BatchConfig, DeadLetterConfig, DeliveryOrder, OnFull, OnOverflow, OnUncertain, QueueConfig,
     RetryConfig,
 };
-pub use exporter::ExporterConfig;
+pub use exporter::{ExporterConfig, Isolation, ProcessLimits};
 pub use filter::Filter;
 pub use find::LoadError;
 pub use mistake::{ConfigErrors, Mistake};

@@ -80,7 +80,7 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 19] = [
+const EXAMPLES: [&str; 21] = [
     "alert_exporters",
     "exporter.AlertExporterFile.config.path",
     "exporter.AlertExporterFile.resend",
@@ -88,6 +88,8 @@ const EXAMPLES: [&str; 19] = [
     "exporter.PerformanceExporterFile.filter.exclude",
     "exporter.PerformanceExporterFile.filter.include",
     "exporter.PerformanceExporterFile.library",
+    "exporter.PerformanceExporterFile.limits.memory",
+    "exporter.PerformanceExporterFile.limits.open_files",
     "exporter.PerformanceExporterFile.queue.max_age",
     "exporter.PerformanceExporterFile.queue.max_bytes",
     "exporter.PerformanceExporterFile.sha256",
@@ -194,8 +196,8 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
         }
     }
     // The root, log, api, journal, alerts, shutdown, storage and its two, exporter and its batch,
-    // queue, retry, circuit_breaker, dead_letter and filter.
-    assert_eq!(checked, 16);
+    // limits, queue, retry, circuit_breaker, dead_letter and filter.
+    assert_eq!(checked, 17);
 }
 
 #[test]

@@ -9,7 +9,10 @@ use delfin_plugin_api::{Failure, Outcome};
 use serde::Serialize;
 
 use super::{circuit_breaker::Circuit, fill_rate::FillRate};
-use crate::clock::{HostClock, now_ms};
+use crate::{
+    clock::{HostClock, now_ms},
+    plugin::DeathCause,
+};
 
 /// State of an exporter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -60,6 +63,9 @@ pub struct StatusView {
     pub abandoned_threads: usize,
     /// Instances that replaced another one.
     pub restarts: u64,
+    /// Ends of its process that the host did not ask for, in the order of
+    /// [`DeathCause::NAMES`].
+    pub deaths: [u64; DeathCause::NAMES.len()],
     /// Requests that were split in half.
     pub splits: u64,
     /// Active alerts that were resent and delivered.

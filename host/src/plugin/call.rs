@@ -1,18 +1,20 @@
-//! One call into a plugin: its request, and the context that the plugin sees.
+//! One call into a plugin: its request, its result, and the context that the plugin sees.
 
 use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use abi_stable::std_types::{ROption, RSlice, RStr};
 use arrow_array::RecordBatch;
 use delfin_plugin_abi::{self as abi, BatchPart};
-use delfin_plugin_api::Origin;
+use delfin_plugin_api::{Origin, Outcome};
+use tokio::sync::oneshot;
 
+use super::death::ProcessDeath;
 use crate::batch::Header;
 
 /// Lent to a plugin for one call.
@@ -23,6 +25,31 @@ pub(super) struct CallContext<'a> {
     pub(super) origin: abi::Origin,
     pub(super) parts: Vec<BatchPart<'a>>,
 }
+
+#[derive(Clone, Debug)]
+pub enum Call {
+    /// A request, and its attempt, from 1.
+    Export(Arc<ExportRequest>, u32),
+    /// Send what is buffered.
+    Flush,
+    /// Do what must happen without a request.
+    Tick,
+    /// Release ports, files and connections.
+    Close,
+}
+
+#[derive(Debug)]
+pub struct CallResult {
+    pub outcome: Outcome,
+    /// Whether a panic was caught inside the plugin.
+    pub panicked: bool,
+    /// The process of the instance has ended. Then `outcome` says how.
+    pub death: Option<ProcessDeath>,
+    pub took: Duration,
+}
+
+/// The result of a call; an error if the thread ended without a result.
+pub type Reply = oneshot::Receiver<CallResult>;
 
 /// The rows that one `export` call gets: of one batch, or of several.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use abi_stable::std_types::{ROption, RResult, RSlice, RStr};
 use delfin_plugin_api::{__glue::CHECK_EXTENSION, Failure};
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{Call, ExporterFactory, Instance, InstanceHost, Reply};
+use super::{Call, ExporterFactory, Instance, InstanceHost, InstanceSource, Reply};
 use crate::config::ExporterConfig;
 
 /// How often a pending reply is checked.
@@ -26,7 +26,7 @@ pub fn check_start(
     exporter: &ExporterConfig,
     host: InstanceHost,
 ) -> Result<(), String> {
-    let created = Instance::create(factory.root, &exporter.plugin, &exporter.config, host);
+    let created = Instance::create(&factory.source, &exporter.plugin, &exporter.config, host);
     let (instance, created) = created.map_err(|error| error.to_string())?;
     let deadline = Instant::now() + exporter.timeout;
     let timeout = humantime::format_duration(exporter.timeout);
@@ -43,12 +43,15 @@ pub fn check_start(
 }
 
 /// Checks the settings of an exporter without an instance. `None` if its plugin cannot:
-/// it was built before plugins could.
+/// it was built before plugins could, or it must not run in the host.
 pub fn check_config(
     factory: &ExporterFactory,
     exporter: &ExporterConfig,
 ) -> Option<Result<(), String>> {
-    let get_extension = factory.root.get_extension();
+    let InstanceSource::Library(library) = &factory.source else {
+        return None;
+    };
+    let get_extension = library.get_extension();
     let ROption::RSome(check) = get_extension(RStr::from(CHECK_EXTENSION)) else {
         return None;
     };

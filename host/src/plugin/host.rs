@@ -2,14 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI32, Ordering},
+    },
 };
 
 use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
 use delfin_plugin_api::redact::Redactor;
+use rustix::process::Pid;
 
-use crate::logging;
+use crate::logging::{self, LogLine};
 
 /// Limits the number of counters, and the bytes of a counter's name.
 const MAX_COUNTERS: usize = 64;
@@ -38,6 +42,31 @@ impl PluginCounters {
     }
 }
 
+/// The process of an exporter, while there is one.
+#[derive(Clone, Debug, Default)]
+pub struct RunningProcess(Arc<AtomicI32>);
+
+impl RunningProcess {
+    /// The number of the process.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
+    }
+
+    pub(super) fn set(&self, pid: Pid) {
+        self.0.store(pid.as_raw_nonzero().get(), Ordering::Relaxed);
+    }
+
+    /// The process has ended; the next one may run already.
+    pub(super) fn clear(&self, pid: Pid) {
+        let pid = pid.as_raw_nonzero().get();
+        // Another number is that of the next process.
+        let _ = self
+            .0
+            .compare_exchange(pid, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
 /// Lent to an instance for its lifetime.
 #[derive(Clone, Debug)]
 pub struct InstanceHost {
@@ -49,6 +78,36 @@ pub struct InstanceHost {
     pub level: log::LevelFilter,
     pub(crate) redactor: Redactor,
     pub counters: PluginCounters,
+    /// Stays empty for an exporter in a thread.
+    pub process: RunningProcess,
+}
+
+impl InstanceHost {
+    /// Logs a line of the plugin, without secrets.
+    pub(super) fn write(&self, line: &LogLine<'_>) {
+        if line.level <= self.level {
+            self.write_from("exporter", line);
+        }
+    }
+
+    pub(super) fn add(&self, counter: &str, by: u64) {
+        self.counters.add(counter, by);
+    }
+
+    /// `source` is the key of the exporter's name.
+    fn write_from(&self, source: &str, line: &LogLine<'_>) {
+        let own = (source.to_owned(), self.exporter.clone());
+        let redacted = line.fields.iter().map(|(key, value)| {
+            let value = self.redactor.redact(value).into_owned();
+            (key.clone(), value)
+        });
+        let fields: Vec<_> = std::iter::once(own).chain(redacted).collect();
+        logging::write(&LogLine {
+            message: &self.redactor.redact(line.message),
+            fields: &fields,
+            ..*line
+        });
+    }
 }
 
 impl abi::Host for InstanceHost {
@@ -77,17 +136,17 @@ impl abi::Host for InstanceHost {
         } else {
             "exporter"
         };
-        let mut fields = vec![(source.to_owned(), self.exporter.clone())];
-        for field in record.fields {
-            let value = self.redactor.redact(field.value.as_str()).into_owned();
-            fields.push((field.key.to_string(), value));
-        }
-        logging::write(&logging::LogLine {
-            level,
-            target: record.target.as_str(),
-            message: &self.redactor.redact(record.message.as_str()),
-            fields: &fields,
-        });
+        let fields = record.fields.iter();
+        let fields = fields.map(|field| (field.key.to_string(), field.value.to_string()));
+        self.write_from(
+            source,
+            &LogLine {
+                level,
+                target: record.target.as_str(),
+                message: record.message.as_str(),
+                fields: &fields.collect::<Vec<_>>(),
+            },
+        );
     }
 
     fn count(&self, counter: RStr<'_>, by: u64) {

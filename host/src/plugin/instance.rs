@@ -1,196 +1,98 @@
-//! One exporter instance and the thread that calls it.
-//!
-//! Calls are made one at a time, in order. Nothing here blocks: a result comes
-//! through a [`Reply`], and the caller decides how long to wait for it.
+//! An exporter instance, in a thread of the host or in a process of its own.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::AtomicBool,
-        mpsc::{Receiver, Sender, channel},
-    },
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc, time::Instant};
 
-use abi_stable::{
-    RRef,
-    sabi_trait::TD_Opaque,
-    std_types::{RResult, RStr},
-};
-use delfin_plugin_abi::{
-    self as abi, ArrowBatch, Context_TO, ContextRef, ExporterBox, Host_TO, OutcomeCode, PluginRef,
-};
-use delfin_plugin_api::{__glue::export_arrow, Outcome, decode_outcome};
+use delfin_plugin_abi::PluginRef;
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::{
-    call::{CallContext, ExportRequest},
+    call::{Call, Reply},
     host::InstanceHost,
+    process::{ProcessInstance, ProcessSource},
+    thread::ThreadInstance,
 };
 
-#[derive(Clone, Debug)]
-pub enum Call {
-    /// A request, and its attempt, from 1.
-    Export(Arc<ExportRequest>, u32),
-    /// Send what is buffered.
-    Flush,
-    /// Do what must happen without a request.
-    Tick,
-    /// Release ports, files and connections.
-    Close,
+/// What instances are made of.
+#[derive(Clone)]
+pub enum InstanceSource {
+    /// A library that is open in the host.
+    Library(PluginRef),
+    /// A library that a process of its own opens.
+    Process(Arc<ProcessSource>),
 }
+
+/// Dropping an instance ends its thread or process after the call in progress.
+#[derive(Debug)]
+pub struct Instance(Isolated);
 
 #[derive(Debug)]
-pub struct CallResult {
-    pub outcome: Outcome,
-    /// Whether a panic was caught inside the plugin.
-    pub panicked: bool,
-    pub took: Duration,
-}
-
-/// The result of a call; an error if the thread ended without a result.
-pub type Reply = oneshot::Receiver<CallResult>;
-
-/// Dropping an instance ends its thread after the call in progress.
-pub struct Instance {
-    requests: Sender<Request>,
-    cancelled: Arc<AtomicBool>,
-    ended: oneshot::Receiver<()>,
-}
-
-struct Request {
-    call: Call,
-    deadline: Instant,
-    reply: oneshot::Sender<CallResult>,
+enum Isolated {
+    Thread(ThreadInstance),
+    Process(ProcessInstance),
 }
 
 impl Instance {
-    /// Creates an instance of the plugin's exporter of this name, on a new thread.
-    /// The reply has the result.
+    /// Creates an instance of the plugin's exporter of this name. The reply has the
+    /// result.
     ///
     /// # Errors
     ///
     /// The system cannot start a thread.
     pub fn create(
-        plugin: PluginRef,
+        source: &InstanceSource,
         exporter: &str,
-        config: &serde_json::Map<String, serde_json::Value>,
+        config: &Map<String, Value>,
         host: InstanceHost,
-    ) -> std::io::Result<(Self, Reply)> {
-        let (requests, received) = channel();
-        let (reply, created) = oneshot::channel();
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let (end, ended) = oneshot::channel();
-        let instance = Self {
-            requests,
-            cancelled: Arc::clone(&cancelled),
-            ended,
-        };
-        let exporter = exporter.to_owned();
-        let config = serde_json::Value::Object(config.clone()).to_string();
-        let thread = std::thread::Builder::new().name(thread_name(&host.exporter));
-        thread.spawn(move || {
-            let _end: oneshot::Sender<()> = end;
-            let started = Instant::now();
-            let host = Host_TO::from_value(host, TD_Opaque);
-            let create = plugin.create_exporter();
-            match create(RStr::from(&*exporter), RStr::from(&*config), host) {
-                RResult::ROk(exporter) => {
-                    // The receiver is gone if the instance was abandoned.
-                    let _ = reply.send(result(abi::Outcome::delivered(), started));
-                    serve(exporter, &received, &cancelled);
-                }
-                RResult::RErr(outcome) => drop(reply.send(result(outcome, started))),
+    ) -> io::Result<(Self, Reply)> {
+        match source {
+            InstanceSource::Library(library) => {
+                let (instance, created) = ThreadInstance::create(*library, exporter, config, host)?;
+                Ok((Self(Isolated::Thread(instance)), created))
             }
-        })?;
-        Ok((instance, created))
+            InstanceSource::Process(source) => {
+                let (instance, created) = ProcessInstance::create(source, exporter, config, host)?;
+                Ok((Self(Isolated::Process(instance)), created))
+            }
+        }
     }
 
     /// Starts a call that should return by the deadline.
     pub fn call(&self, call: Call, deadline: Instant) -> Reply {
-        let (reply, result) = oneshot::channel();
-        // If the thread has ended the request is dropped, and the reply with it.
-        let _ = self.requests.send(Request {
-            call,
-            deadline,
-            reply,
-        });
-        result
+        match &self.0 {
+            Isolated::Thread(instance) => instance.call(call, deadline),
+            Isolated::Process(instance) => instance.call(call, deadline),
+        }
     }
 
-    /// Ends the thread after the call in progress. The sender of the returned channel
-    /// is dropped once the plugin has dropped the instance.
+    /// Ends the thread or process after the call in progress. The sender of the returned
+    /// channel is dropped once it has ended.
     #[must_use]
     pub fn ended(self) -> oneshot::Receiver<()> {
-        self.ended
+        match self.0 {
+            Isolated::Thread(instance) => instance.ended(),
+            Isolated::Process(instance) => instance.ended(),
+        }
     }
 
-    /// Tells the call in progress that its result is not waited for any more.
+    /// Gives up the call in progress: its result is not waited for any more. A process is
+    /// ended; a thread is told.
     pub fn cancel(&self) {
-        self.cancelled
-            .store(true, std::sync::atomic::Ordering::Relaxed);
+        match &self.0 {
+            Isolated::Thread(instance) => instance.cancel(),
+            Isolated::Process(instance) => instance.end_now(),
+        }
     }
-}
 
-impl std::fmt::Debug for Instance {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Instance").finish_non_exhaustive()
-    }
-}
-
-fn serve(mut exporter: ExporterBox, requests: &Receiver<Request>, cancelled: &Arc<AtomicBool>) {
-    for Request {
-        call,
-        deadline,
-        reply,
-    } in requests
-    {
-        let started = Instant::now();
-        let mut context = CallContext {
-            deadline,
-            cancelled: Arc::clone(cancelled),
-            attempt: 1,
-            origin: abi::Origin(0),
-            parts: Vec::new(),
-        };
-        let outcome = match &call {
-            Call::Export(batch, attempt) => {
-                context.attempt = *attempt;
-                context.origin = batch.origin.into();
-                context.parts = batch.parts();
-                let (array, schema) = export_arrow(&batch.arrow);
-                exporter.export(
-                    ArrowBatch {
-                        array,
-                        schema: schema.lend(),
-                    },
-                    lend(&context),
-                )
+    /// Ends the process of a call that is past its deadline, and returns true: the reply of
+    /// the call will say so. Returns false for a thread, which cannot be ended.
+    pub fn on_deadline(&self) -> bool {
+        match &self.0 {
+            Isolated::Thread(_) => false,
+            Isolated::Process(instance) => {
+                instance.end_now();
+                true
             }
-            Call::Flush => exporter.flush(lend(&context)),
-            Call::Tick => exporter.tick(lend(&context)),
-            Call::Close => exporter.close(lend(&context)),
-        };
-        // The receiver is gone if the call was abandoned.
-        let _ = reply.send(result(outcome, started));
+        }
     }
-}
-
-fn lend<'a>(context: &'a CallContext<'_>) -> ContextRef<'a> {
-    Context_TO::from_ptr(RRef::new(context), TD_Opaque)
-}
-
-fn result(outcome: abi::Outcome, started: Instant) -> CallResult {
-    CallResult {
-        panicked: outcome.code == OutcomeCode::RESTART_PANICKED,
-        outcome: decode_outcome(outcome),
-        took: started.elapsed(),
-    }
-}
-
-/// Linux shows 15 bytes of a thread's name: the end of an exporter's name tells
-/// more than its beginning.
-fn thread_name(exporter: &str) -> String {
-    let start = exporter.len().saturating_sub(15);
-    exporter.get(start..).unwrap_or(exporter).to_owned()
 }

@@ -1,21 +1,26 @@
 //! Plugin files, and instances of their exporters.
 //!
-//! An [`Instance`] has a thread of its own, and only this thread calls into the
-//! plugin: no async worker calls a plugin, and no lock is held during a call. A
-//! call that never returns costs its thread and nothing else.
+//! An [`Instance`] has a process of its own, or a thread of its own in the host. Only this
+//! thread calls into the plugin: no async worker calls a plugin, and no lock is held during
+//! a call. A call that never returns costs its process or its thread, and nothing else.
 
 mod call;
+mod death;
 mod dry_run;
 mod host;
 mod instance;
 mod plugins;
+mod process;
+mod thread;
 mod view;
 
-pub use call::{ExportRequest, RequestPart};
+pub use call::{Call, CallResult, ExportRequest, Reply, RequestPart};
+pub use death::{DeathCause, ProcessDeath};
 pub use dry_run::{check_config, check_start, wait_for};
-pub use host::{InstanceHost, PluginCounters};
-pub use instance::{Call, CallResult, Instance, Reply};
+pub use host::{InstanceHost, PluginCounters, RunningProcess};
+pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, PROBE_COMMAND, Plugins};
+pub use process::{EXPORTER_COMMAND, RunnerArgs, run_exporter};
 #[cfg(test)]
 pub use view::PluginExporterView;
 pub use view::PluginView;

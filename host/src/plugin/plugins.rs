@@ -5,16 +5,20 @@ use std::{
     collections::HashMap,
     num::NonZeroU64,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use delfin_plugin_abi::PluginRef;
 use delfin_plugin_loader::{
-    self as loader, Catalog, OpenOptions, OpenPlugin, PluginError, Probe, Sha256,
+    self as loader, Catalog, OpenOptions, PluginError, PreparedPlugin, Probe, Sha256,
 };
 
-use super::view::{PluginExporterView, PluginView};
-use crate::config::{Config, ExporterConfig};
+use super::{
+    instance::InstanceSource,
+    process::{ProcessSource, THIS_BINARY},
+    view::{PluginExporterView, PluginView},
+};
+use crate::config::{Config, ExporterConfig, Isolation};
 
 /// The hidden command with which the host opens a library in a child process
 /// before it opens the library itself.
@@ -25,13 +29,13 @@ pub struct Plugins {
     catalog: Catalog,
     refused: Vec<PluginError>,
     options: OpenOptions,
-    opened: HashMap<(PathBuf, Option<Sha256>), Result<OpenPlugin, PluginError>>,
+    prepared: HashMap<(PathBuf, Option<Sha256>), Result<PreparedPlugin, PluginError>>,
 }
 
-/// Creates instances of an exporter: the opened library that offers it.
+/// Creates instances of an exporter: the library that offers it.
 #[derive(Clone)]
 pub struct ExporterFactory {
-    pub root: PluginRef,
+    pub source: InstanceSource,
     pub version: String,
     /// SHA-256 of the plugin file, in hexadecimal.
     pub sha256: String,
@@ -49,19 +53,12 @@ impl Plugins {
     pub fn find(config: &Config) -> Self {
         let (catalog, refused) = Catalog::scan(&config.plugin_dirs);
         let mut options = OpenOptions::new(&config.plugin_cache_dir);
-        if let Ok(program) = std::env::current_exe() {
-            let (args, timeout) = (vec![PROBE_COMMAND.into()], Probe::TIMEOUT);
-            options.probe = Probe::Command {
-                program,
-                args,
-                timeout,
-            };
-        }
+        options.probe = Probe::command(THIS_BINARY, [PROBE_COMMAND]);
         Self {
             catalog,
             refused,
             options,
-            opened: HashMap::new(),
+            prepared: HashMap::new(),
         }
     }
 
@@ -82,9 +79,9 @@ impl Plugins {
     /// Why a file of the catalog could not be opened, if that was tried.
     #[must_use]
     pub fn open_error(&self, file: &Path) -> Option<&PluginError> {
-        let opened = self.opened.iter().filter(|((path, _), _)| path == file);
-        opened
-            .filter_map(|(_, opened)| opened.as_ref().err())
+        let prepared = self.prepared.iter().filter(|((path, _), _)| path == file);
+        prepared
+            .filter_map(|(_, prepared)| prepared.as_ref().err())
             .next()
     }
 
@@ -124,7 +121,8 @@ impl Plugins {
         found.chain(refused)
     }
 
-    /// Opens the plugin that offers an exporter.
+    /// Prepares the plugin that offers an exporter, and opens it if the exporter runs in a
+    /// thread of the host.
     ///
     /// # Errors
     ///
@@ -149,23 +147,24 @@ impl Plugins {
             sha256: exporter.sha256,
             ..self.options.clone()
         };
-        let opened = self
-            .opened
-            .entry((plugin.path.clone(), exporter.sha256))
-            .or_insert_with(|| loader::open(plugin, &options));
-        match opened {
-            Ok(opened) => Ok(ExporterFactory {
-                root: opened.module(),
-                version: plugin.manifest.version.clone(),
-                sha256: plugin.sha256.to_string(),
-                resend: declared
-                    .resend_seconds
-                    .map(|seconds| Duration::from_secs(seconds.get())),
-                exclusive: declared.exclusive,
-                max_points: declared.max_points.map(NonZeroU64::get),
-            }),
-            Err(refusal) => Err(refusal.to_string()),
+        let entry = self.prepared.entry((plugin.path.clone(), exporter.sha256));
+        let prepared = entry.or_insert_with(|| loader::prepare(plugin, &options));
+        let source = prepared.as_ref().map_err(PluginError::clone);
+        let source = source.and_then(|prepared| instance_source(prepared, exporter));
+        // A library that cannot be opened is shown so in the list of plugins.
+        if let Err(refusal) = &source {
+            *prepared = Err(refusal.clone());
         }
+        Ok(ExporterFactory {
+            source: source.map_err(|refusal| refusal.to_string())?,
+            version: plugin.manifest.version.clone(),
+            sha256: plugin.sha256.to_string(),
+            resend: declared
+                .resend_seconds
+                .map(|seconds| Duration::from_secs(seconds.get())),
+            exclusive: declared.exclusive,
+            max_points: declared.max_points.map(NonZeroU64::get),
+        })
     }
 
     /// Names the refused files: one of them may be the missing plugin.
@@ -175,6 +174,20 @@ impl Plugins {
             [one] => format!("{error}; refused: {one}"),
             [first, rest @ ..] => format!("{error}; refused: {first} (and {} more)", rest.len()),
         }
+    }
+}
+
+fn instance_source(
+    plugin: &PreparedPlugin,
+    exporter: &ExporterConfig,
+) -> Result<InstanceSource, PluginError> {
+    match exporter.isolation {
+        Isolation::Thread => Ok(InstanceSource::Library(plugin.open()?.module())),
+        Isolation::Process => Ok(InstanceSource::Process(Arc::new(ProcessSource {
+            plugin: plugin.clone(),
+            limits: exporter.limits,
+            timeout: exporter.timeout,
+        }))),
     }
 }
 

@@ -97,6 +97,9 @@ pub enum Reason {
     OriginLibrary { library: String },
     #[error("cannot be opened: {error}")]
     Open { error: String },
+    /// As the probe says.
+    #[error("{reason}")]
+    Refused { reason: String },
     #[error("exports no root module (rebuild it with `export_plugin!`)")]
     NoRootModule,
     #[error("{}", other_interface(found, wanted, differs_in))]

@@ -46,6 +46,16 @@ impl Inspection {
     pub fn library(&self) -> Cow<'_, str> {
         self.path.file_name().unwrap_or_default().to_string_lossy()
     }
+
+    /// Names `$ORIGIN` as the cause of a missing library, where it is.
+    pub(crate) fn explain(&self, reason: Reason) -> Reason {
+        match reason {
+            Reason::MissingLibrary { library } if self.image.only_by_origin.contains(&library) => {
+                Reason::OriginLibrary { library }
+            }
+            other => other,
+        }
+    }
 }
 
 /// Reads a plugin file.

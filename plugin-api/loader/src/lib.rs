@@ -4,7 +4,8 @@
 //!   compatible with this host. None of them runs code of the plugin.
 //! - A [`Catalog`] does all three for the plugin folders, and chooses the file for an
 //!   exporter.
-//! - [`open`] opens a plugin in this process.
+//! - [`open`] opens a plugin in this process. [`prepare`] and [`load`] are its two parts,
+//!   for a library that another process opens.
 //!
 //! A problem with a file is a [`PluginError`]: one line with the file, the reason and
 //! the remedy. It never stops the other files.
@@ -40,7 +41,7 @@ pub use glibc::{GlibcVersion, ParseGlibcVersionError};
 pub use image::Image;
 pub use inspect::{Inspection, MAX_BYTES, inspect};
 pub use manifest::{Manifest, ManifestExporter};
-pub use open::{OpenOptions, OpenPlugin, open};
-pub use probe::{Probe, probe};
+pub use open::{OpenOptions, OpenPlugin, PreparedPlugin, load, open, prepare};
+pub use probe::{Probe, probe, signal_name};
 pub use sha256::{ParseSha256Error, Sha256};
 pub use trust::{UntrustedFile, WritablePath, Writer};

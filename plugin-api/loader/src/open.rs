@@ -1,9 +1,12 @@
 //! Opens an inspected plugin in four steps: the trust check, a copy of the checked bytes,
-//! a probe in a child process, and the library opened in this process.
+//! a probe in a child process, and the library opened in this process. [`prepare`] does
+//! all but the last one.
 
 use std::{
     fmt,
+    fs::File,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use abi_stable::std_types::{RResult, RStr};
@@ -41,6 +44,44 @@ impl OpenOptions {
             probe: Probe::None,
             sha256: None,
         }
+    }
+}
+
+/// A plugin that can be opened: a trusted copy that was probed. It is not open in this
+/// process.
+#[derive(Debug, Clone)]
+pub struct PreparedPlugin {
+    inspection: Inspection,
+    copy: PathBuf,
+    file: Arc<File>,
+}
+
+impl PreparedPlugin {
+    /// The inspection of the file.
+    #[must_use]
+    pub fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+
+    /// The copy, for another process that opens it by its descriptor: see [`load`].
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Opens the copy in this process, which runs its code.
+    ///
+    /// # Errors
+    ///
+    /// The library cannot be opened, or has another interface.
+    pub fn open(&self) -> Result<OpenPlugin, PluginError> {
+        let module = library::load(&self.copy, &self.inspection.manifest.abi);
+        let module = module.map_err(|reason| self.inspection.explain(reason));
+        Ok(OpenPlugin {
+            inspection: self.inspection.clone(),
+            copy: self.copy.clone(),
+            module: module.map_err(|reason| reason.at(&self.inspection.path))?,
+        })
     }
 }
 
@@ -119,17 +160,40 @@ impl fmt::Debug for OpenPlugin {
 /// The plugin is not compatible, is not trusted, has changed since it was inspected, or
 /// cannot be opened.
 pub fn open(plugin: &Inspection, options: &OpenOptions) -> Result<OpenPlugin, PluginError> {
+    prepare(plugin, options)?.open()
+}
+
+/// Checks, copies and probes a plugin. Runs none of its code in this process.
+///
+/// # Errors
+///
+/// The plugin is not compatible, is not trusted, has changed since it was inspected, or
+/// the probe cannot open it.
+pub fn prepare(plugin: &Inspection, options: &OpenOptions) -> Result<PreparedPlugin, PluginError> {
     check(plugin)?;
-    let opened = copy(plugin, options).and_then(|(folder, copy)| {
+    let prepared = copy(plugin, options).and_then(|(folder, copy)| {
+        let file = File::open(&copy).map_err(|error| Reason::CacheUnusable {
+            to: copy.clone(),
+            error: error.to_string(),
+        })?;
         run_probe(&options.probe, &folder, &copy)?;
-        let module = library::load(&copy, &plugin.manifest.abi)?;
-        Ok(OpenPlugin {
+        Ok(PreparedPlugin {
             inspection: plugin.clone(),
             copy,
-            module,
+            file: Arc::new(file),
         })
     });
-    opened.map_err(|reason| explain(plugin, reason).at(&plugin.path))
+    prepared.map_err(|reason| reason.at(&plugin.path))
+}
+
+/// Opens a library that another process has prepared. `built_for` is the interface
+/// version in its manifest.
+///
+/// # Errors
+///
+/// The library cannot be opened, or has another interface.
+pub fn load(library: &Path, built_for: &str) -> Result<PluginRef, Reason> {
+    library::load(library, built_for)
 }
 
 /// Copies exactly the bytes that are trusted: owner, mode and bytes come from one
@@ -149,16 +213,6 @@ fn copy(plugin: &Inspection, options: &OpenOptions) -> Result<(CacheFolder, Path
     let folder = CacheFolder::new(&options.cache_dir, found)?;
     let copy = folder.store(&plugin.library(), &file.bytes)?;
     Ok((folder, copy))
-}
-
-/// Names `$ORIGIN` as the cause of a missing library, where it is.
-fn explain(plugin: &Inspection, reason: Reason) -> Reason {
-    match reason {
-        Reason::MissingLibrary { library } if plugin.image.only_by_origin.contains(&library) => {
-            Reason::OriginLibrary { library }
-        }
-        other => other,
-    }
 }
 
 // The exporters of a plugin share it across threads.

@@ -27,6 +27,9 @@ use crate::{cache::CacheFolder, error::Reason, inspect::inspect, library};
 /// code is not enough: a constructor may call `exit(0)`.
 const SURVIVED: &str = "delfin-probe: survived";
 
+/// The start of the line before, if the library cannot be opened.
+const REFUSED: &str = "delfin-probe: refused: ";
+
 /// The name of the file with the result of the probe.
 const RECORD: &str = "probe.result";
 
@@ -68,13 +71,14 @@ impl Probe {
 /// returns the exit code.
 #[must_use]
 pub fn probe(path: &Path) -> ExitCode {
-    let opened = inspect(path).and_then(|plugin| {
-        library::load(path, &plugin.manifest.abi).map_err(|reason| reason.at(path))
+    let opened = inspect(path).map_err(|error| error.reason);
+    let opened = opened.and_then(|plugin| {
+        library::load(path, &plugin.manifest.abi).map_err(|reason| plugin.explain(reason))
     });
-    // An error is a result as well: the probe only has to find out that opening ends.
+    // An error is a result as well: the probe has to find out that opening ends.
     let line = match opened {
         Ok(_) => format!("{SURVIVED}\n"),
-        Err(error) => format!("{error}\n{SURVIVED}\n"),
+        Err(reason) => format!("\n{REFUSED}{reason}\n{SURVIVED}\n"),
     };
     match io::stdout().write_all(line.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -86,6 +90,8 @@ pub fn probe(path: &Path) -> ExitCode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ProbeResult {
     Survived,
+    /// Opening ended with an error. It is not stored: its cause may be outside the file.
+    Refused(String),
     Crashed(i32),
     Exited(i32),
 }
@@ -114,12 +120,15 @@ pub(crate) fn run_probe(probe: &Probe, folder: &CacheFolder, copy: &Path) -> Res
             };
             let result = (0..ATTEMPTS).find_map(|_| attempt());
             let result = result.unwrap_or(Err(Reason::ConstructorHangs { timeout: *timeout }))?;
-            write_result(folder, &result)?;
+            if let Some(word) = stored_form(&result) {
+                write_result(folder, &word)?;
+            }
             result
         }
     };
     match result {
         ProbeResult::Survived => Ok(()),
+        ProbeResult::Refused(reason) => Err(Reason::Refused { reason }),
         ProbeResult::Crashed(signal) => Err(Reason::ConstructorCrashed {
             signal: signal_name(signal),
             record,
@@ -177,9 +186,18 @@ fn result_of(status: ExitStatus, output: &str) -> Result<ProbeResult, Reason> {
             })
         }
         (Some(signal), _) => Ok(ProbeResult::Crashed(signal)),
-        (None, Some(0)) if output.ends_with(SURVIVED) => Ok(ProbeResult::Survived),
+        (None, Some(0)) if output.ends_with(SURVIVED) => Ok(refusal(output)),
         (None, code) => Ok(ProbeResult::Exited(code.unwrap_or_default())),
     }
+}
+
+/// The result of a child that has survived. The library may have printed lines before.
+fn refusal(output: &str) -> ProbeResult {
+    let lines = output.lines().rev().nth(1);
+    let reason = lines.and_then(|line| line.strip_prefix(REFUSED));
+    reason.map_or(ProbeResult::Survived, |reason| {
+        ProbeResult::Refused(reason.to_owned())
+    })
 }
 
 /// The first line of the record. A result is valid for one version of the loader and of
@@ -202,12 +220,17 @@ fn read_result(record: &Path) -> Option<ProbeResult> {
     }
 }
 
-fn write_result(folder: &CacheFolder, result: &ProbeResult) -> Result<(), Reason> {
-    let line = match result {
-        ProbeResult::Survived => "survived".to_owned(),
-        ProbeResult::Crashed(signal) => format!("crashed {signal}"),
-        ProbeResult::Exited(code) => format!("exited {code}"),
-    };
+/// The result as the record has it; `None` if it is not stored.
+fn stored_form(result: &ProbeResult) -> Option<String> {
+    match result {
+        ProbeResult::Survived => Some("survived".to_owned()),
+        ProbeResult::Refused(_) => None,
+        ProbeResult::Crashed(signal) => Some(format!("crashed {signal}")),
+        ProbeResult::Exited(code) => Some(format!("exited {code}")),
+    }
+}
+
+fn write_result(folder: &CacheFolder, line: &str) -> Result<(), Reason> {
     let text = format!("{}\n{line}\n", heading());
     let written = folder.write(RECORD, text.as_bytes(), 0o600);
     written.map_err(|error| Reason::CacheUnusable {
@@ -216,7 +239,9 @@ fn write_result(folder: &CacheFolder, result: &ProbeResult) -> Result<(), Reason
     })
 }
 
-fn signal_name(signal: i32) -> String {
+/// The name of a signal, or its number.
+#[must_use]
+pub fn signal_name(signal: i32) -> String {
     let names = [
         (Signal::SEGV, "SIGSEGV"),
         (Signal::ABORT, "SIGABRT"),

@@ -29,6 +29,7 @@ mod boundary;
 mod concurrent;
 mod resend;
 mod row_lines;
+mod sabotage;
 pub mod sum;
 
 /// The bytes that a call with the script `leak` leaks.
@@ -88,7 +89,6 @@ impl<B: RowLines> Exporter for ScriptedExporter<B> {
             }),
             "fatal" => Err(Failure::fatal("the instance is broken")),
             "panic" => panic!("the script requests a panic"),
-            "abort" => std::process::abort(),
             "invalid-rows" => Err(invalid_rows(batch.rows(), context.attempt())),
             "leak" => {
                 Box::leak(vec![1_u8; LEAK].into_boxed_slice());
@@ -105,7 +105,10 @@ impl<B: RowLines> Exporter for ScriptedExporter<B> {
                 log_in_every_way();
                 self.receive(batch, context)
             }
-            _ => self.receive(batch, context),
+            word => {
+                sabotage::run(word, &batch.lines());
+                self.receive(batch, context)
+            }
         }
     }
 }

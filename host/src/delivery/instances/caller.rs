@@ -59,14 +59,15 @@ pub(super) struct Caller<T> {
 }
 
 impl<T> Caller<T> {
-    /// Without a crash guard if its marker file cannot be used.
+    /// Without a crash guard if its marker file cannot be used, or if there is no `marker`:
+    /// a process of its own cannot crash the host.
     pub(super) fn new(
         timeout: Duration,
-        marker: &Path,
+        marker: Option<&Path>,
         suspects: Arc<Semaphore>,
     ) -> (Self, std::io::Result<()>) {
-        let (crash_guard, opened) = match CrashGuard::open(marker) {
-            Ok(guard) => (Some(guard), Ok(())),
+        let (crash_guard, opened) = match marker.map(CrashGuard::open).transpose() {
+            Ok(guard) => (guard, Ok(())),
             Err(error) => (None, Err(error)),
         };
         let caller = Self {
@@ -171,8 +172,12 @@ impl<T> Caller<T> {
             Some(Err(_)) => CallProgress::ThreadEnded,
             None => {
                 let was_stuck = call.is_stuck;
+                let instance = self.instance.as_ref();
+                // The reply then tells the end of the process.
+                let is_ended = instance.is_some_and(Instance::on_deadline);
+                let may_be_lost = !was_stuck && !is_ended;
                 self.in_progress = Some(CallInProgress {
-                    deadline: (!was_stuck).then(|| Instant::now() + self.timeout),
+                    deadline: may_be_lost.then(|| Instant::now() + self.timeout),
                     is_stuck: true,
                     // Other suspects do not wait for a stuck call.
                     _permit: CallPermit(None),

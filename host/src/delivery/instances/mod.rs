@@ -26,12 +26,18 @@ use super::{
     status::State,
 };
 use crate::{
-    config::ExporterConfig,
-    plugin::{Call, CallResult, ExporterFactory, Instance, InstanceHost},
+    config::{ExporterConfig, Isolation},
+    plugin::{Call, CallResult, DeathCause, ExporterFactory, Instance, InstanceHost, ProcessDeath},
 };
 
 /// How many calls in a row may panic.
 const MAX_PANICS: u32 = 10;
+
+/// How often in a row its process may end without a delivery in between.
+const MAX_DEATHS: u32 = 10;
+
+/// How long a process must live without rows, so that earlier ends do not matter.
+const LONG_LIFE: Duration = Duration::from_mins(1);
 
 /// How long an instance without a request goes without a `tick`.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
@@ -90,6 +96,12 @@ pub(super) struct Instances {
     /// Instances in a row that could not be created or did not deliver.
     failed_starts: u32,
     panics_in_a_row: u32,
+    /// Ends of its process without a delivery in between. Calls past their deadline do
+    /// not count.
+    deaths_in_a_row: u32,
+    /// Whether the last instance has failed, and this one has not yet shown that it works.
+    is_unproven: bool,
+    created: Instant,
     last_tick: Instant,
 }
 
@@ -112,7 +124,11 @@ impl Instances {
     pub(super) fn new(parts: &DeliveryParts, reporter: Reporter) -> Self {
         let timeout = parts.config.timeout;
         let suspects = Arc::clone(&parts.suspects);
-        let (caller, opened) = Caller::new(timeout, &parts.marker, suspects);
+        let marker = match parts.config.isolation {
+            Isolation::Thread => Some(&*parts.marker),
+            Isolation::Process => None,
+        };
+        let (caller, opened) = Caller::new(timeout, marker, suspects);
         if let Err(error) = opened {
             log::warn!(target: LOG, exporter = reporter.exporter(), error:%; "cannot use the marker file `{}`, a crash in a call will not be noticed", parts.marker.display());
         }
@@ -126,6 +142,9 @@ impl Instances {
             lifecycle: Lifecycle::Absent { not_before: now },
             failed_starts: 0,
             panics_in_a_row: 0,
+            deaths_in_a_row: 0,
+            is_unproven: false,
+            created: now,
             last_tick: now,
         };
         if let Err(reason) = &parts.plugin {
@@ -179,7 +198,7 @@ impl Instances {
             return;
         };
         let (config, host) = (&self.config, self.host.clone());
-        let create = || Instance::create(factory.root, &config.plugin, &config.config, host);
+        let create = || Instance::create(&factory.source, &config.plugin, &config.config, host);
         if let Err(error) = self.caller.create(Task::Create, create, permit) {
             self.on_failed_start(&Failure::retry(format!("cannot start a thread: {error}")));
         }
@@ -231,10 +250,18 @@ impl Instances {
         match health {
             InstanceHealth::Works => {
                 self.panics_in_a_row = 0;
-                self.failed_starts = 0;
+                self.on_proven();
             }
             InstanceHealth::Unknown => {}
             InstanceHealth::Broken => self.restart(),
+            InstanceHealth::EndedByRows => {
+                // The next request has fewer rows: no reason to wait.
+                self.deaths_in_a_row = self.deaths_in_a_row.saturating_sub(1);
+                self.count_restart();
+                self.lifecycle = Lifecycle::Absent {
+                    not_before: Instant::now(),
+                };
+            }
         }
     }
 
@@ -254,6 +281,7 @@ impl Instances {
         if self.lifecycle == Lifecycle::Disabled {
             self.caller.clear();
             self.panics_in_a_row = 0;
+            self.on_proven();
             self.reporter.status().set(State::Starting);
         }
         if !self.caller.has_instance() {
@@ -273,6 +301,15 @@ impl Instances {
             self.panics_in_a_row += 1;
             self.reporter.status().update(|status| status.panics += 1);
         }
+        if let Some(death) = &result.death {
+            self.on_death(&task, death);
+            match task {
+                Task::Export(sent) => return Some((sent, result)),
+                Task::Create | Task::Close => self.on_ended(),
+                Task::Tick | Task::Flush => self.restart(),
+            }
+            return None;
+        }
         match task {
             Task::Export(sent) => return Some((sent, result)),
             Task::Create => self.on_created(result.outcome),
@@ -286,12 +323,15 @@ impl Instances {
     fn on_created(&mut self, outcome: Outcome) {
         match outcome {
             Ok(()) => {
-                self.failed_starts = 0;
                 self.lifecycle = Lifecycle::Ready;
+                self.created = Instant::now();
                 self.reporter
                     .status()
                     .update(|status| status.has_started = true);
-                self.reporter.running();
+                if !self.is_unproven {
+                    self.failed_starts = 0;
+                    self.reporter.running();
+                }
             }
             Err(Failure::Misconfigured { message }) => {
                 self.caller.abandon();
@@ -310,7 +350,13 @@ impl Instances {
 
     fn on_ticked(&mut self, outcome: Outcome) {
         self.on_late_return();
-        let Err(failure) = outcome else { return };
+        let Err(failure) = outcome else {
+            if self.is_unproven && self.created.elapsed() > LONG_LIFE {
+                self.on_proven();
+                self.reporter.running();
+            }
+            return;
+        };
         self.reporter.call_failed("tick", &failure);
         if let Failure::Fatal { .. } = failure {
             self.restart();
@@ -335,11 +381,36 @@ impl Instances {
         if !self.caller.end().await {
             log::warn!(target: LOG, exporter = self.reporter.exporter(); "the plugin does not drop its instance; the thread is abandoned");
         }
-        if is_restart {
-            self.create_later();
+        self.on_ended();
+    }
+
+    /// The process of the instance has ended.
+    fn on_death(&mut self, task: &Task, death: &ProcessDeath) {
+        self.caller.abandon();
+        let status = self.reporter.status();
+        status.update(|status| status.deaths[death.cause.index()] += 1);
+        self.is_unproven = true;
+        let during = match task {
+            _ if !death.in_call => String::new(),
+            Task::Export(sent) => format!(", in {} of {}", task.name(), sent.payload.name()),
+            Task::Create | Task::Tick | Task::Flush | Task::Close => {
+                format!(", in {}", task.name())
+            }
+        };
+        let state = if death.cause == DeathCause::Deadline {
+            State::Stuck
         } else {
-            self.lifecycle = Lifecycle::Closed;
-        }
+            self.deaths_in_a_row += 1;
+            State::Retrying
+        };
+        self.reporter.failed(state, &format!("{death}{during}"));
+    }
+
+    /// The instance works: how earlier ones ended does not matter any more.
+    fn on_proven(&mut self) {
+        self.is_unproven = false;
+        self.failed_starts = 0;
+        self.deaths_in_a_row = 0;
     }
 
     fn on_thread_ended(&mut self) {
@@ -354,7 +425,7 @@ impl Instances {
     /// shows the state by its result.
     fn on_late_return(&self) {
         let state = self.reporter.status().view().state;
-        if matches!(state, State::Stuck | State::Quarantined) {
+        if !self.is_unproven && matches!(state, State::Stuck | State::Quarantined) {
             self.reporter.running();
         }
     }
@@ -405,6 +476,15 @@ impl Instances {
             self.lifecycle = Lifecycle::Closing { restart: true };
             self.caller.call_to_stop(Task::Close, Call::Close);
         } else {
+            self.on_ended();
+        }
+    }
+
+    /// There is no instance any more. Creates another one, unless the exporter stops.
+    fn on_ended(&mut self) {
+        if self.lifecycle == (Lifecycle::Closing { restart: false }) {
+            self.lifecycle = Lifecycle::Closed;
+        } else {
             self.create_later();
         }
     }
@@ -414,6 +494,14 @@ impl Instances {
         if self.panics_in_a_row >= MAX_PANICS {
             let error = format!(
                 "its plugin panicked {MAX_PANICS} times in a row (replace or fix the plugin, then reload)"
+            );
+            return self.disable(State::Quarantined, &error);
+        }
+        if self.deaths_in_a_row >= MAX_DEATHS {
+            let last = self.reporter.status().view().last_error.unwrap_or_default();
+            let error = format!(
+                "its process ended {MAX_DEATHS} times without a delivery in between, the last time: {last} \
+                 (replace or fix the plugin, then reload)"
             );
             return self.disable(State::Quarantined, &error);
         }

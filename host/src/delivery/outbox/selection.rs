@@ -56,6 +56,15 @@ impl RowSelection {
         self.headers().map(|header| header.batch_id)
     }
 
+    /// The rows in each batch.
+    pub(in crate::delivery) fn ranges(&self) -> impl Iterator<Item = (uuid::Uuid, Range<u64>)> {
+        self.parts.iter().map(|part| {
+            let first = part.first_sent() as u64;
+            let end = first + part.sent_count() as u64;
+            (part.batch.stored.header.batch_id, first..end)
+        })
+    }
+
     /// Where a range of the request's rows is in the batches. A plugin counts the
     /// rows of its request; this maps them back.
     pub(super) fn locate(&self, rows: &Range<usize>) -> impl Iterator<Item = BatchRows> {

@@ -4,6 +4,7 @@
 //! Knows nothing of instances: it makes requests and is told their results.
 
 mod action;
+mod fatal_rows;
 mod pacing;
 mod replay;
 mod sizing;
@@ -14,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use delfin_plugin_abi::OutcomeCode;
 use delfin_plugin_api::{Failure, Outcome};
 
 use super::{
@@ -29,9 +31,10 @@ use crate::{
     clock::HostClock,
     config::ExporterConfig,
     journal::DeadLetterId,
-    plugin::{CallResult, ExportRequest},
+    plugin::{CallResult, ExportRequest, ProcessDeath},
 };
 use action::OutcomeAction;
+use fatal_rows::{FatalAction, FatalRows};
 use pacing::Pacing;
 use replay::{DeadLetterReplay, ReplayedDeadLetter};
 
@@ -68,6 +71,8 @@ pub(super) enum InstanceHealth {
     Unknown,
     /// It must be replaced.
     Broken,
+    /// Its process has ended because of rows, which are sent in smaller requests now.
+    EndedByRows,
 }
 
 pub(super) struct Sender {
@@ -79,6 +84,7 @@ pub(super) struct Sender {
     resend: ResendSchedule,
     /// Measures the age of batches and of their first attempt.
     clock: HostClock,
+    fatal_rows: FatalRows,
 }
 
 impl RequestPayload {
@@ -116,6 +122,7 @@ impl Sender {
             pacing: Pacing::new(&parts.config, max_points),
             replay: DeadLetterReplay::new(),
             resend: ResendSchedule::new(parts.resend.clone(), clock.clone()),
+            fatal_rows: FatalRows::default(),
             reporter,
             clock,
         }
@@ -172,7 +179,7 @@ impl Sender {
         match sent.payload {
             RequestPayload::Rows(selection) => self.on_rows_result(&selection, &result).await,
             RequestPayload::DeadLetter(sent) => self.on_dead_letter_result(&sent, &result).await,
-            RequestPayload::ActiveAlerts => self.on_resend_result(items, &result.outcome),
+            RequestPayload::ActiveAlerts => self.on_resend_result(items, &result),
         }
     }
 
@@ -252,6 +259,13 @@ impl Sender {
     ) -> InstanceHealth {
         self.count(result);
         let outcome = &result.outcome;
+        if result
+            .death
+            .as_ref()
+            .is_some_and(ProcessDeath::suspects_rows)
+        {
+            return self.on_fatal_rows(selection, outcome).await;
+        }
         let on_uncertain = self.config.retry.on_uncertain;
         match action::after(outcome, selection.rows(), on_uncertain) {
             OutcomeAction::Commit(results) => self.commit_rows(selection, &results, outcome).await,
@@ -274,7 +288,29 @@ impl Sender {
                 self.outbox.postpone(selection.group, until);
                 InstanceHealth::Unknown
             }
-            OutcomeAction::Restart => self.broken(outcome),
+            OutcomeAction::Restart => self.broken(result),
+        }
+    }
+
+    /// The process ended in a call with these rows.
+    async fn on_fatal_rows(
+        &mut self,
+        selection: &RowSelection,
+        outcome: &Outcome,
+    ) -> InstanceHealth {
+        match self.fatal_rows.on_death(selection.ranges().collect()) {
+            FatalAction::Retry => InstanceHealth::Broken,
+            FatalAction::Split => {
+                self.reporter.status().update(|status| status.splits += 1);
+                self.outbox.split(selection);
+                InstanceHealth::EndedByRows
+            }
+            FatalAction::Reject => {
+                let code = OutcomeCode::REJECT.0;
+                let reason = action::text(outcome);
+                self.outbox.reject(selection, code, reason).await;
+                InstanceHealth::Broken
+            }
         }
     }
 
@@ -287,6 +323,16 @@ impl Sender {
         self.count(result);
         let outcome = &result.outcome;
         let attempt = u32::try_from(sent.attempt).unwrap_or(u32::MAX);
+        if result
+            .death
+            .as_ref()
+            .is_some_and(ProcessDeath::suspects_rows)
+        {
+            let rejected = action::rejected(outcome);
+            self.commit_dead_letter(sent.id, sent.attempt, rejected)
+                .await;
+            return InstanceHealth::Broken;
+        }
         match action::after(outcome, sent.rows, self.config.retry.on_uncertain) {
             OutcomeAction::Commit(results) => {
                 let health = self.on_answer(attempt);
@@ -323,12 +369,13 @@ impl Sender {
                 self.pause(outcome, attempt);
                 InstanceHealth::Unknown
             }
-            OutcomeAction::Restart => self.broken(outcome),
+            OutcomeAction::Restart => self.broken(result),
         }
     }
 
     /// Active alerts that do not arrive are sent again at the next interval.
-    fn on_resend_result(&mut self, items: u64, outcome: &Outcome) -> InstanceHealth {
+    fn on_resend_result(&mut self, items: u64, result: &CallResult) -> InstanceHealth {
+        let outcome = &result.outcome;
         let Err(failure) = outcome else {
             let status = self.reporter.status();
             status.update(|status| status.resent_items += items);
@@ -354,7 +401,7 @@ impl Sender {
                 self.reporter
                     .call_failed("resending active alerts", failure);
             }
-            Failure::Fatal { .. } => return self.broken(outcome),
+            Failure::Fatal { .. } => return self.broken(result),
         }
         InstanceHealth::Unknown
     }
@@ -441,9 +488,12 @@ impl Sender {
         until
     }
 
-    fn broken(&self, outcome: &Outcome) -> InstanceHealth {
-        self.reporter
-            .failed(State::Retrying, &action::text(outcome));
+    fn broken(&self, result: &CallResult) -> InstanceHealth {
+        // The end of a process is reported already, with the call that it ended in.
+        if result.death.is_none() {
+            self.reporter
+                .failed(State::Retrying, &action::text(&result.outcome));
+        }
         InstanceHealth::Broken
     }
 

@@ -1,0 +1,108 @@
+//! How the process of an exporter ended.
+
+use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus};
+
+use delfin_plugin_loader::signal_name;
+use rustix::process::Signal;
+
+/// The end of an exporter's process that the host did not ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessDeath {
+    pub cause: DeathCause,
+    /// Whether the process had got the call. Else it ended before.
+    pub in_call: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeathCause {
+    /// The number of the signal.
+    Signal(i32),
+    /// The exit code.
+    Exit(i32),
+    /// The host killed it, because a call was past its deadline.
+    Deadline,
+    /// The host killed it, because it broke the protocol.
+    Protocol(String),
+}
+
+impl DeathCause {
+    /// The names of the causes in metrics.
+    pub const NAMES: [&str; 4] = ["signal", "exit", "deadline", "protocol"];
+
+    /// The index of the cause in [`Self::NAMES`].
+    #[must_use]
+    pub fn index(&self) -> usize {
+        match self {
+            Self::Signal(_) => 0,
+            Self::Exit(_) => 1,
+            Self::Deadline => 2,
+            Self::Protocol(_) => 3,
+        }
+    }
+
+    pub(super) fn of(status: ExitStatus) -> Self {
+        match status.signal() {
+            Some(signal) => Self::Signal(signal),
+            None => Self::Exit(status.code().unwrap_or_default()),
+        }
+    }
+
+    /// Whether the process itself may be the reason: not if the host has ended it, and not
+    /// if a signal came from outside, as from a person or when no memory is left.
+    fn is_own(&self) -> bool {
+        let outside = [
+            Signal::KILL,
+            Signal::TERM,
+            Signal::INT,
+            Signal::HUP,
+            Signal::QUIT,
+        ];
+        match self {
+            Self::Signal(signal) => outside.iter().all(|known| known.as_raw() != *signal),
+            Self::Exit(_) | Self::Protocol(_) => true,
+            Self::Deadline => false,
+        }
+    }
+}
+
+impl ProcessDeath {
+    /// Whether the rows of the call may be the reason.
+    #[must_use]
+    pub fn suspects_rows(&self) -> bool {
+        self.in_call && self.cause.is_own()
+    }
+}
+
+impl fmt::Display for ProcessDeath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            DeathCause::Signal(signal) => {
+                write!(f, "the exporter process died: {}", signal_name(*signal))
+            }
+            DeathCause::Exit(code) => {
+                write!(f, "the exporter process ended with exit code {code}")
+            }
+            DeathCause::Deadline => {
+                f.write_str("the exporter process was ended: a call was past its deadline")
+            }
+            DeathCause::Protocol(reason) => {
+                write!(f, "the exporter process was ended: {reason}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_suspects_only_if_the_process_ended_by_itself_in_their_call() {
+        let suspects = |cause, in_call| ProcessDeath { cause, in_call }.suspects_rows();
+        assert!(suspects(DeathCause::Signal(Signal::SEGV.as_raw()), true));
+        assert!(suspects(DeathCause::Exit(0), true));
+        assert!(!suspects(DeathCause::Signal(Signal::SEGV.as_raw()), false));
+        assert!(!suspects(DeathCause::Signal(Signal::KILL.as_raw()), true));
+        assert!(!suspects(DeathCause::Deadline, true));
+    }
+}

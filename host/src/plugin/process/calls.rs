@@ -1,0 +1,216 @@
+//! The calls of one process: sent, and matched with their outcomes.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_api::{Failure, Outcome};
+use delfin_plugin_protocol::{
+    CallMessage, CreateMessage, FramePayload, FrameWriter, HostHello, HostMessage, SharedForm,
+    SharedPayload, VERSION,
+};
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+
+use super::wire::{self, CallNumber};
+use crate::{
+    batch::codec,
+    plugin::{
+        call::{Call, CallResult, ExportRequest},
+        death::ProcessDeath,
+        host::InstanceHost,
+    },
+};
+
+pub(super) struct Calls {
+    writer: FrameWriter,
+    /// Number of the last call.
+    last_id: u64,
+    in_progress: Option<CallInProcess>,
+    has_greeted: bool,
+    name: String,
+    state_dir: String,
+    level: log::LevelFilter,
+}
+
+struct CallInProcess {
+    id: u64,
+    started: Instant,
+    /// Whether the process has got it.
+    is_sent: bool,
+    /// Whether the exporter may leave the call out: then it has done nothing wrong.
+    is_optional: bool,
+    reply: oneshot::Sender<CallResult>,
+}
+
+impl Calls {
+    pub(super) fn new(socket: Arc<OwnedFd>, host: &InstanceHost) -> Self {
+        Self {
+            writer: FrameWriter::new(socket),
+            last_id: 0,
+            in_progress: None,
+            has_greeted: false,
+            name: host.exporter.clone(),
+            state_dir: host.state_dir.clone(),
+            level: host.level,
+        }
+    }
+
+    /// Sends the first call.
+    ///
+    /// # Errors
+    ///
+    /// The process does not read, or has ended.
+    pub(super) fn create(
+        &mut self,
+        exporter: &str,
+        config: Map<String, Value>,
+        deadline: Instant,
+        reply: oneshot::Sender<CallResult>,
+    ) -> io::Result<()> {
+        if !self.has_greeted {
+            self.has_greeted = true;
+            let hello = HostMessage::Hello(HostHello {
+                protocol: VERSION,
+                host: concat!("delfin-host ", env!("CARGO_PKG_VERSION")).to_owned(),
+            });
+            self.send(&hello, FramePayload::None)?;
+        }
+        let number = self.start(deadline, false, reply);
+        let message = HostMessage::Create(CreateMessage {
+            id: number.id,
+            deadline_ms: number.deadline_ms,
+            exporter: exporter.to_owned(),
+            name: self.name.clone(),
+            instance: 0,
+            state_dir: self.state_dir.clone(),
+            level: self.level.as_str().to_lowercase(),
+            config,
+        });
+        self.send(&message, FramePayload::None)
+    }
+
+    /// Sends a call.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::create`].
+    pub(super) fn call(
+        &mut self,
+        call: &Call,
+        deadline: Instant,
+        reply: oneshot::Sender<CallResult>,
+    ) -> io::Result<()> {
+        let is_optional = !matches!(call, Call::Export(..));
+        let number = self.start(deadline, is_optional, reply);
+        let CallNumber { id, deadline_ms } = number;
+        let plain = CallMessage { id, deadline_ms };
+        let message = match call {
+            Call::Export(request, attempt) => return self.export(number, request, *attempt),
+            Call::Flush => HostMessage::Flush(plain),
+            Call::Tick => HostMessage::Tick(plain),
+            Call::Close => HostMessage::Close(plain),
+        };
+        self.send(&message, FramePayload::None)
+    }
+
+    pub(super) fn on_outcome(&mut self, id: u64, outcome: Outcome, panicked: bool) {
+        let answered = self.in_progress.take_if(|call| call.id == id);
+        let Some(call) = answered else { return };
+        call.end(outcome, panicked, None);
+    }
+
+    /// The process does not know a message.
+    pub(super) fn on_unsupported(&mut self, id: Option<u64>, message: String) {
+        let answered = self.in_progress.take_if(|call| Some(call.id) == id);
+        let Some(call) = answered else { return };
+        let outcome = if call.is_optional {
+            Ok(())
+        } else {
+            Err(Failure::Misconfigured { message })
+        };
+        call.end(outcome, false, None);
+    }
+
+    /// The process has ended.
+    pub(super) fn on_death(&mut self, death: &ProcessDeath) {
+        if let Some(call) = self.in_progress.take() {
+            let death = ProcessDeath {
+                in_call: call.is_sent,
+                ..death.clone()
+            };
+            call.end(Err(Failure::fatal(&death)), false, Some(death));
+        }
+    }
+
+    fn export(
+        &mut self,
+        number: CallNumber,
+        request: &ExportRequest,
+        attempt: u32,
+    ) -> io::Result<()> {
+        let payload = match SharedPayload::create(|file| codec::write_plain(&request.arrow, file)) {
+            Ok(payload) => payload,
+            Err(error) => {
+                let failure = Failure::retry(format!("cannot share the rows: {error}"));
+                self.on_outcome(number.id, Err(failure), false);
+                return Ok(());
+            }
+        };
+        let shared = SharedForm {
+            len: payload.size(),
+        };
+        let message = wire::export_message(number, request, attempt, shared);
+        let message = HostMessage::Export(message);
+        self.send(&message, FramePayload::Shared(&payload))
+    }
+
+    fn send(&mut self, message: &HostMessage, payload: FramePayload<'_>) -> io::Result<()> {
+        self.writer.send(message, payload)?;
+        if let Some(call) = &mut self.in_progress {
+            call.is_sent = true;
+        }
+        Ok(())
+    }
+
+    fn start(
+        &mut self,
+        deadline: Instant,
+        is_optional: bool,
+        reply: oneshot::Sender<CallResult>,
+    ) -> CallNumber {
+        self.last_id += 1;
+        let started = Instant::now();
+        self.in_progress = Some(CallInProcess {
+            id: self.last_id,
+            started,
+            is_sent: false,
+            is_optional,
+            reply,
+        });
+        let left = deadline.saturating_duration_since(started);
+        CallNumber {
+            id: self.last_id,
+            deadline_ms: millis(left),
+        }
+    }
+}
+
+impl CallInProcess {
+    fn end(self, outcome: Outcome, panicked: bool, death: Option<ProcessDeath>) {
+        // The receiver is gone if the call was abandoned.
+        let _ = self.reply.send(CallResult {
+            outcome,
+            panicked,
+            death,
+            took: self.started.elapsed(),
+        });
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

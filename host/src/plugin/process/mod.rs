@@ -1,0 +1,149 @@
+//! An exporter instance in a process of its own.
+//!
+//! The process is this binary, started with a hidden command; it opens the library and
+//! makes the calls. A thread of the host supervises it: sends the calls, passes on what
+//! it logs, ends it when asked, and says how it ended.
+//!
+//! Promises: nothing here waits for the process without a limit, and when
+//! [`ProcessInstance::ended`] is told, the process and its process group are gone.
+
+mod calls;
+mod output;
+mod runner;
+mod spawn;
+mod supervisor;
+mod wire;
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    sync::{
+        Arc,
+        mpsc::{Sender, channel},
+    },
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_loader::PreparedPlugin;
+use rustix::event::{EventfdFlags, eventfd};
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+
+pub use runner::{RunnerArgs, run_exporter};
+
+use super::{
+    call::{Call, Reply},
+    host::InstanceHost,
+    thread::thread_name,
+};
+use crate::config::ProcessLimits;
+use supervisor::{Supervisor, SupervisorRequest};
+
+/// The hidden command of the process.
+pub const EXPORTER_COMMAND: &str = "__exporter";
+
+/// The running binary, also after an upgrade has replaced its file.
+pub const THIS_BINARY: &str = "/proc/self/exe";
+
+/// What processes of an exporter are made of.
+#[derive(Clone, Debug)]
+pub struct ProcessSource {
+    pub plugin: PreparedPlugin,
+    pub limits: ProcessLimits,
+    /// How long the process may take to exit when nothing is left to do.
+    pub timeout: Duration,
+}
+
+/// Dropping an instance ends its process after the call in progress.
+#[derive(Debug)]
+pub(super) struct ProcessInstance {
+    requests: Sender<SupervisorRequest>,
+    /// Tells the supervisor that there is a request, or that there will be no more.
+    wake: Wake,
+    ended: oneshot::Receiver<()>,
+}
+
+impl ProcessInstance {
+    /// Starts a process, and creates an instance of the plugin's exporter of this name in
+    /// it. The reply has the result.
+    pub(super) fn create(
+        source: &Arc<ProcessSource>,
+        exporter: &str,
+        config: &Map<String, Value>,
+        host: InstanceHost,
+    ) -> io::Result<(Self, Reply)> {
+        let (requests, received) = channel();
+        let wake = Wake::new()?;
+        let (reply, created) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let create = SupervisorRequest::Create {
+            exporter: exporter.to_owned(),
+            config: config.clone(),
+            deadline: Instant::now() + source.timeout,
+            reply,
+        };
+        // The receiver is in scope, so that this cannot fail.
+        let _ = requests.send(create);
+        let thread = std::thread::Builder::new().name(thread_name(&host.exporter));
+        let (source, woken) = (Arc::clone(source), Arc::clone(&wake.0));
+        // The kernel ends the process when the thread that has started it ends: the
+        // supervisor starts it itself.
+        thread.spawn(move || {
+            let _end: oneshot::Sender<()> = end;
+            Supervisor::run(&source, host, &received, woken);
+        })?;
+        let instance = Self {
+            requests,
+            wake,
+            ended,
+        };
+        Ok((instance, created))
+    }
+
+    pub(super) fn call(&self, call: Call, deadline: Instant) -> Reply {
+        let (reply, result) = oneshot::channel();
+        self.send(SupervisorRequest::Call {
+            call,
+            deadline,
+            reply,
+        });
+        result
+    }
+
+    /// Ends the process, also during a call.
+    pub(super) fn end_now(&self) {
+        self.send(SupervisorRequest::End);
+    }
+
+    pub(super) fn ended(self) -> oneshot::Receiver<()> {
+        self.ended
+    }
+
+    fn send(&self, request: SupervisorRequest) {
+        // The supervisor ends only after the instance.
+        let _ = self.requests.send(request);
+        self.wake.wake();
+    }
+}
+
+/// Wakes the supervisor's `poll`, also by its end.
+#[derive(Debug)]
+struct Wake(Arc<OwnedFd>);
+
+impl Wake {
+    fn new() -> io::Result<Self> {
+        let counter = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self(Arc::new(counter)))
+    }
+
+    fn wake(&self) {
+        // It fails only if the counter is full, and then the supervisor is being woken.
+        let _ = rustix::io::write(self.0.as_fd(), &1_u64.to_ne_bytes());
+    }
+}
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.wake();
+    }
+}

@@ -1,0 +1,248 @@
+//! The process's side: opens one library, creates one instance, and makes the calls that
+//! the host sends.
+//!
+//! The main thread makes the calls. Another thread reads the connection, so that a call can
+//! be cancelled, and the host never waits to send.
+
+mod confine;
+mod descriptors;
+mod host;
+mod rows;
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::{Duration, Instant},
+};
+
+use abi_stable::{
+    RRef,
+    sabi_trait::TD_Opaque,
+    std_types::{RResult, RStr},
+};
+use delfin_plugin_abi::{self as abi, ArrowBatch, Context_TO, ContextRef, ExporterBox, Host_TO};
+use delfin_plugin_api::{__glue::export_arrow, Failure, encode_outcome};
+use delfin_plugin_protocol::{
+    CallMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage, FrameError,
+    FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, VERSION, WireFrame, decode,
+};
+
+use super::wire;
+use crate::plugin::call::CallContext;
+use descriptors::Connections;
+use host::RemoteHost;
+
+/// What the host passes on the command line.
+#[derive(Clone, Debug)]
+pub struct RunnerArgs {
+    /// The exporter's name in the configuration.
+    pub name: String,
+    /// The process of the host.
+    pub parent: i32,
+    /// The interface version in the manifest of the library.
+    pub interface: String,
+    /// Limits, in bytes and in number.
+    pub memory: Option<u64>,
+    pub open_files: Option<u64>,
+}
+
+/// Why the process ends with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    #[error("this command is for the host, which starts it with a connection")]
+    NotStartedByHost(#[source] io::Error),
+    #[error("cannot limit the process")]
+    Confine(#[source] io::Error),
+    #[error("the connection to the host failed")]
+    Connection(#[from] FrameError),
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// Runs the process until the host closes the connection.
+///
+/// # Errors
+///
+/// The command was not started by the host, or the connection fails.
+pub fn run_exporter(args: &RunnerArgs) -> Result<(), RunnerError> {
+    let connections = descriptors::take().map_err(RunnerError::NotStartedByHost)?;
+    confine::confine(args).map_err(RunnerError::Confine)?;
+    let Connections { socket, library } = connections;
+    let socket = Arc::new(socket);
+    let writer = Arc::new(Mutex::new(FrameWriter::new(Arc::clone(&socket))));
+    let (calls, received) = channel();
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let mut runner = Runner {
+        library,
+        interface: args.interface.clone(),
+        writer: Arc::clone(&writer),
+        cancelled: Arc::clone(&cancelled),
+        exporter: None,
+    };
+    runner.send(&ExporterMessage::Hello(ExporterHello {
+        protocol: VERSION,
+        program: concat!("delfin-host ", env!("CARGO_PKG_VERSION")).to_owned(),
+    }));
+    let reader = FrameReader::new(socket, usize::MAX);
+    let thread = std::thread::Builder::new().name("connection".to_owned());
+    let reading = thread.spawn(move || read(reader, &calls, &cancelled));
+    let reading = reading.map_err(RunnerError::Thread)?;
+    runner.run(&received);
+    // Dropped before the process exits, so that the plugin can end its threads.
+    drop(runner);
+    reading.join().unwrap_or(Ok(())).map_err(RunnerError::from)
+}
+
+/// Reads messages until the host closes the connection.
+fn read(
+    mut reader: FrameReader,
+    calls: &Sender<(WireFrame, Instant)>,
+    cancelled: &AtomicBool,
+) -> Result<(), FrameError> {
+    while let Some(frame) = reader.read()? {
+        if matches!(
+            decode(&frame.header),
+            Ok(Incoming::Message(HostMessage::Cancel))
+        ) {
+            cancelled.store(true, Ordering::Relaxed);
+        } else if calls.send((frame, Instant::now())).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+struct Runner {
+    library: OwnedFd,
+    interface: String,
+    writer: Arc<Mutex<FrameWriter>>,
+    cancelled: Arc<AtomicBool>,
+    exporter: Option<ExporterBox>,
+}
+
+impl Runner {
+    fn run(&mut self, received: &Receiver<(WireFrame, Instant)>) {
+        for (frame, at) in received {
+            match decode(&frame.header) {
+                Ok(Incoming::Message(message)) => self.on_message(message, frame, at),
+                Ok(Incoming::Unknown { name, id }) => self.send(&ExporterMessage::Unsupported {
+                    id,
+                    message: format!("unknown message `{name}`"),
+                }),
+                // The host is trusted: this is a mistake in one of the two programs.
+                Err(error) => log_locally(&error),
+            }
+        }
+    }
+
+    fn on_message(&mut self, message: HostMessage, frame: WireFrame, at: Instant) {
+        let (id, outcome) = match message {
+            HostMessage::Hello(_) | HostMessage::Cancel => return,
+            HostMessage::Create(create) => (create.id, self.create(create)),
+            HostMessage::Export(export) => (export.id, self.export(&export, frame, at)),
+            HostMessage::Flush(call) => (call.id, self.call(call, at, |e, c| e.flush(c))),
+            HostMessage::Health(call) => (call.id, self.call(call, at, |e, c| e.health(c))),
+            HostMessage::Tick(call) => (call.id, self.call(call, at, |e, c| e.tick(c))),
+            HostMessage::Close(call) => (call.id, self.call(call, at, |e, c| e.close(c))),
+        };
+        self.send(&ExporterMessage::Outcome(wire::outcome_message(
+            id, outcome,
+        )));
+    }
+
+    fn create(&mut self, create: CreateMessage) -> abi::Outcome {
+        let library = descriptors::path(&self.library);
+        let plugin = match delfin_plugin_loader::load(&library, &self.interface) {
+            Ok(plugin) => plugin,
+            Err(reason) => return failed(Failure::fatal(format!("the plugin {reason}"))),
+        };
+        let exporter = create.exporter.clone();
+        let config = serde_json::Value::Object(create.config.clone()).to_string();
+        let host = RemoteHost::new(create, Arc::clone(&self.writer));
+        let host = Host_TO::from_value(host, TD_Opaque);
+        let create = plugin.create_exporter();
+        match create(RStr::from(&*exporter), RStr::from(&*config), host) {
+            RResult::ROk(exporter) => {
+                self.exporter = Some(exporter);
+                abi::Outcome::delivered()
+            }
+            RResult::RErr(outcome) => outcome,
+        }
+    }
+
+    fn export(&mut self, export: &ExportMessage, frame: WireFrame, at: Instant) -> abi::Outcome {
+        let rows = match rows::read(export, frame) {
+            Ok(rows) => rows,
+            Err(reason) => {
+                return failed(Failure::retry(format!("cannot read the rows: {reason}")));
+            }
+        };
+        let mut context = self.context(export.deadline_ms, at);
+        context.attempt = export.attempt;
+        context.origin = wire::origin(&export.origin);
+        context.parts = rows::parts(&export.parts);
+        let Some(exporter) = &mut self.exporter else {
+            return no_instance();
+        };
+        let (array, schema) = export_arrow(&rows);
+        let schema = schema.lend();
+        exporter.export(ArrowBatch { array, schema }, lend(&context))
+    }
+
+    fn call(
+        &mut self,
+        call: CallMessage,
+        at: Instant,
+        make: impl FnOnce(&mut ExporterBox, ContextRef<'_>) -> abi::Outcome,
+    ) -> abi::Outcome {
+        let context = self.context(call.deadline_ms, at);
+        match &mut self.exporter {
+            Some(exporter) => make(exporter, lend(&context)),
+            None => no_instance(),
+        }
+    }
+
+    fn context(&self, deadline_ms: u64, at: Instant) -> CallContext<'static> {
+        CallContext {
+            deadline: at + Duration::from_millis(deadline_ms),
+            cancelled: Arc::clone(&self.cancelled),
+            attempt: 1,
+            origin: abi::Origin(0),
+            parts: Vec::new(),
+        }
+    }
+
+    fn send(&self, message: &ExporterMessage) {
+        send(&self.writer, message);
+    }
+}
+
+/// Sends a message. If that fails, the host has ended, and the process soon ends as well.
+fn send(writer: &Mutex<FrameWriter>, message: &ExporterMessage) {
+    let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(error) = writer.send(message, FramePayload::None) {
+        log_locally(&error);
+    }
+}
+
+fn lend<'a>(context: &'a CallContext<'_>) -> ContextRef<'a> {
+    Context_TO::from_ptr(RRef::new(context), TD_Opaque)
+}
+
+fn failed(failure: Failure) -> abi::Outcome {
+    encode_outcome(Err(failure))
+}
+
+fn no_instance() -> abi::Outcome {
+    failed(Failure::fatal("there is no instance"))
+}
+
+#[expect(clippy::print_stderr, reason = "the host logs what the process prints")]
+fn log_locally(error: &impl std::fmt::Display) {
+    eprintln!("{error}");
+}

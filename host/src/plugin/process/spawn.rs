@@ -1,0 +1,110 @@
+//! Starts the process of an exporter.
+//!
+//! Promises: no code runs between the start of the process and its `exec`, so that the
+//! start is safe and quick however large the host is. The process does the rest itself,
+//! before it opens the library: see `runner/confine.rs`.
+
+use std::{
+    env, io,
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    process::{Child, Command},
+    sync::Arc,
+    time::Duration,
+};
+
+use rustix::{
+    fs::{OFlags, fcntl_setfl},
+    pipe::{PipeFlags, pipe_with},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+
+use super::{EXPORTER_COMMAND, ProcessSource, THIS_BINARY};
+
+/// Variables that the process gets from the host's environment. Others may have secrets.
+const ENVIRONMENT: [&str; 12] = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "RUST_BACKTRACE",
+    "KRB5_CONFIG",
+];
+
+/// How long the process may not read what the host sends.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A process, and the host's ends of its connections.
+pub(super) struct Spawned {
+    pub(super) child: Child,
+    pub(super) pid: Pid,
+    /// Readable once the process has ended.
+    pub(super) pidfd: OwnedFd,
+    pub(super) socket: Arc<OwnedFd>,
+    /// What the process writes to standard output and standard error. Does not block.
+    pub(super) output: OwnedFd,
+}
+
+pub(super) fn spawn(source: &ProcessSource, exporter: &str) -> io::Result<Spawned> {
+    let (host_end, process_end) = UnixStream::pair()?;
+    host_end.set_write_timeout(Some(SEND_TIMEOUT))?;
+    let (output, process_output) = pipe_with(PipeFlags::CLOEXEC)?;
+    fcntl_setfl(&output, OFlags::NONBLOCK)?;
+    let mut command = Command::new(THIS_BINARY);
+    command
+        .arg0("delfin-host")
+        .arg(EXPORTER_COMMAND)
+        .args(arguments(source, exporter))
+        .env_clear()
+        .envs(
+            ENVIRONMENT
+                .iter()
+                .filter_map(|name| Some((name, env::var_os(name)?))),
+        )
+        .process_group(0)
+        // The three standard descriptors are the only ones that a process gets without
+        // code between its start and its `exec`: the connection is standard input, and
+        // the library is standard output until the process has taken it from there.
+        .stdin(OwnedFd::from(process_end))
+        .stdout(source.plugin.file().try_clone()?)
+        .stderr(process_output);
+    let mut child = command.spawn()?;
+    let pid = Pid::from_child(&child);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty());
+    let pidfd = pidfd.inspect_err(|_| {
+        // Without the descriptor, the end of the process would not be noticed.
+        let _ = child.kill();
+        let _ = child.wait();
+    })?;
+    Ok(Spawned {
+        child,
+        pid,
+        pidfd,
+        socket: Arc::new(host_end.into()),
+        output,
+    })
+}
+
+fn arguments(source: &ProcessSource, exporter: &str) -> Vec<String> {
+    let mut arguments = vec![
+        exporter.to_owned(),
+        format!("--parent={}", std::process::id()),
+        format!("--interface={}", source.plugin.inspection().manifest.abi),
+    ];
+    let limits = [
+        ("memory", source.limits.memory),
+        ("open-files", source.limits.open_files),
+    ];
+    for (name, limit) in limits {
+        arguments.extend(limit.map(|limit| format!("--{name}={limit}")));
+    }
+    arguments
+}

@@ -1,0 +1,359 @@
+//! The thread of the host that supervises one process.
+//!
+//! It waits for four things at once: requests of the host, messages of the process, its
+//! output, and its end. One wait, so that nothing that the process does or omits can keep
+//! the thread from ending it.
+
+use std::{
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        mpsc::{Receiver, TryRecvError},
+    },
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_abi::OutcomeCode;
+use delfin_plugin_api::{Failure, decode_outcome};
+use delfin_plugin_protocol::{
+    ExporterMessage, FrameError, FrameReader, Incoming, OutcomeMessage, Progress, VERSION,
+    WireFrame, decode,
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::Shutdown,
+    process::{Signal, kill_process_group, pidfd_send_signal},
+};
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+
+use super::{
+    ProcessSource,
+    calls::Calls,
+    output::ProcessOutput,
+    spawn::{Spawned, spawn},
+    wire,
+};
+use crate::{
+    logging::LogLine,
+    plugin::{
+        call::{Call, CallResult},
+        death::{DeathCause, ProcessDeath},
+        host::InstanceHost,
+    },
+};
+
+/// How long a process may take to end after SIGTERM, and after it has closed its
+/// connection.
+const KILL_AFTER: Duration = Duration::from_secs(1);
+
+/// How many messages are read before the other things are looked at.
+const MESSAGES_AT_ONCE: usize = 64;
+
+pub(super) enum SupervisorRequest {
+    Create {
+        exporter: String,
+        config: Map<String, Value>,
+        deadline: Instant,
+        reply: oneshot::Sender<CallResult>,
+    },
+    Call {
+        call: Call,
+        deadline: Instant,
+        reply: oneshot::Sender<CallResult>,
+    },
+    /// End the process now.
+    End,
+}
+
+pub(super) struct Supervisor<'a> {
+    host: InstanceHost,
+    requests: &'a Receiver<SupervisorRequest>,
+    woken: Arc<OwnedFd>,
+    timeout: Duration,
+    process: Spawned,
+    reader: FrameReader,
+    output: ProcessOutput,
+    calls: Calls,
+    /// Whether the connection and the output are still open.
+    is_connected: bool,
+    has_output: bool,
+    /// Whether the instance was dropped, so that the process should exit.
+    is_released: bool,
+    /// Why the host ends the process, if it does.
+    cause: Option<DeathCause>,
+    /// When to send SIGTERM, and SIGKILL.
+    terminate_at: Option<Instant>,
+    kill_at: Option<Instant>,
+}
+
+impl<'a> Supervisor<'a> {
+    /// Starts the process and supervises it until it has ended and the instance was
+    /// dropped.
+    pub(super) fn run(
+        source: &ProcessSource,
+        host: InstanceHost,
+        requests: &'a Receiver<SupervisorRequest>,
+        woken: Arc<OwnedFd>,
+    ) {
+        let process = match spawn(source, &host.exporter) {
+            Ok(process) => process,
+            Err(error) => {
+                let failure = Failure::retry(format!("cannot start a process: {error}"));
+                return refuse(requests, || result(Err(failure.clone()), None));
+            }
+        };
+        host.process.set(process.pid);
+        let Some(output) = process.output.try_clone().ok() else {
+            return;
+        };
+        let mut supervisor = Self {
+            reader: FrameReader::new(Arc::clone(&process.socket), 0),
+            calls: Calls::new(Arc::clone(&process.socket), &host),
+            output: ProcessOutput::new(output),
+            host,
+            requests,
+            woken,
+            timeout: source.timeout,
+            process,
+            is_connected: true,
+            has_output: true,
+            is_released: false,
+            cause: None,
+            terminate_at: None,
+            kill_at: None,
+        };
+        let cause = supervisor.supervise();
+        supervisor.host.process.clear(supervisor.process.pid);
+        supervisor.on_death(cause);
+    }
+
+    /// Supervises the process until it has ended.
+    fn supervise(&mut self) -> DeathCause {
+        loop {
+            if self.wait() {
+                return self.reap();
+            }
+            self.receive_requests();
+            self.receive_messages();
+            if self.has_output {
+                self.has_output = self.output.read(&self.host);
+            }
+            self.end_when_due();
+        }
+    }
+
+    /// Waits until something happens. Returns whether the process has ended.
+    fn wait(&self) -> bool {
+        let due = [self.terminate_at, self.kill_at]
+            .into_iter()
+            .flatten()
+            .min();
+        let timeout = due.map(|due| {
+            let left = due.saturating_duration_since(Instant::now());
+            // Rounded up, so that the time has come when the wait ends.
+            Timespec::try_from(left + Duration::from_millis(1)).unwrap_or_default()
+        });
+        let mut waited = vec![
+            PollFd::new(&self.process.pidfd, PollFlags::IN),
+            PollFd::new(&self.woken, PollFlags::IN),
+        ];
+        if self.is_connected {
+            waited.push(PollFd::new(&self.process.socket, PollFlags::IN));
+        }
+        if self.has_output {
+            waited.push(PollFd::new(self.output.pipe(), PollFlags::IN));
+        }
+        // An error is an interruption, after which everything is looked at again.
+        let _ = poll(&mut waited, timeout.as_ref());
+        let has_ended = !waited[0].revents().is_empty();
+        // The counter may be 0 already.
+        let _ = rustix::io::read(&self.woken, &mut [0; 8]);
+        has_ended
+    }
+
+    fn receive_requests(&mut self) {
+        while !self.is_released {
+            let sent = match self.requests.try_recv() {
+                Ok(SupervisorRequest::Create {
+                    exporter,
+                    config,
+                    deadline,
+                    reply,
+                }) => self.calls.create(&exporter, config, deadline, reply),
+                Ok(SupervisorRequest::Call {
+                    call,
+                    deadline,
+                    reply,
+                }) => self.calls.call(&call, deadline, reply),
+                Ok(SupervisorRequest::End) => {
+                    self.end(DeathCause::Deadline);
+                    Ok(())
+                }
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.is_released = true;
+                    // The process exits at the end of its connection.
+                    let _ = rustix::net::shutdown(&self.process.socket, Shutdown::Write);
+                    self.terminate_at
+                        .get_or_insert(Instant::now() + self.timeout);
+                    Ok(())
+                }
+            };
+            if let Err(error) = sent {
+                // If the process has ended, its end says more.
+                self.kill_at.get_or_insert(Instant::now() + KILL_AFTER);
+                self.cause
+                    .get_or_insert(DeathCause::Protocol(format!("it does not read: {error}")));
+            }
+        }
+    }
+
+    fn receive_messages(&mut self) {
+        for _ in 0..MESSAGES_AT_ONCE {
+            if !self.is_connected {
+                return;
+            }
+            let broken = match self.reader.try_read() {
+                Ok(Progress::Frame(frame)) => match self.on_message(&frame) {
+                    Ok(()) => continue,
+                    Err(reason) => reason,
+                },
+                Ok(Progress::Part) => return,
+                Ok(Progress::End) | Err(FrameError::Io(_) | FrameError::CutOff) => {
+                    self.is_connected = false;
+                    // A process that is about to end has closed its connection already.
+                    self.kill_at.get_or_insert(Instant::now() + KILL_AFTER);
+                    return;
+                }
+                Err(error) => error.to_string(),
+            };
+            self.is_connected = false;
+            self.cause.get_or_insert(DeathCause::Protocol(broken));
+            self.kill_at = Some(Instant::now());
+        }
+    }
+
+    /// The error is how the message breaks the protocol.
+    fn on_message(&mut self, frame: &WireFrame) -> Result<(), String> {
+        let message = decode(&frame.header).map_err(|error| error.to_string())?;
+        match message {
+            Incoming::Message(ExporterMessage::Hello(hello)) => {
+                if hello.protocol[0] != VERSION[0] {
+                    return Err(format!(
+                        "it speaks version {} of the protocol, this host speaks version {}",
+                        hello.protocol[0], VERSION[0]
+                    ));
+                }
+            }
+            Incoming::Message(ExporterMessage::Outcome(outcome)) => self.on_outcome(outcome),
+            Incoming::Message(ExporterMessage::Log(record)) => {
+                if let Ok(level) = record.level.parse() {
+                    self.host.write(&LogLine {
+                        level,
+                        target: &record.target,
+                        message: &record.message,
+                        fields: &record.fields,
+                    });
+                }
+            }
+            Incoming::Message(ExporterMessage::Count { name, by }) => self.host.add(&name, by),
+            Incoming::Message(ExporterMessage::Unsupported { id, message }) => {
+                self.calls.on_unsupported(id, message);
+            }
+            // Messages of a newer version need no answer from the host.
+            Incoming::Unknown { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn on_outcome(&mut self, message: OutcomeMessage) {
+        let id = message.id;
+        let outcome = wire::outcome(message);
+        let panicked = outcome.code == OutcomeCode::RESTART_PANICKED;
+        self.calls.on_outcome(id, decode_outcome(outcome), panicked);
+    }
+
+    /// Ends the process by SIGTERM, and a second later by SIGKILL.
+    fn end(&mut self, cause: DeathCause) {
+        self.cause.get_or_insert(cause);
+        self.terminate_at = Some(Instant::now());
+    }
+
+    fn end_when_due(&mut self) {
+        let now = Instant::now();
+        if self.terminate_at.is_some_and(|at| at <= now) {
+            self.terminate_at = None;
+            self.kill_at.get_or_insert(now + KILL_AFTER);
+            // It fails only if the process has ended.
+            let _ = pidfd_send_signal(&self.process.pidfd, Signal::TERM);
+        }
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = Some(now + KILL_AFTER);
+            let _ = kill_process_group(self.process.pid, Signal::KILL);
+            let _ = pidfd_send_signal(&self.process.pidfd, Signal::KILL);
+        }
+    }
+
+    /// What is left of a process that has ended.
+    fn reap(&mut self) -> DeathCause {
+        self.receive_messages();
+        if self.has_output {
+            self.output.read(&self.host);
+        }
+        // Before the process is reaped, its number cannot be that of another group.
+        let _ = kill_process_group(self.process.pid, Signal::KILL);
+        let status = self.process.child.wait();
+        let how = status.map_or(DeathCause::Exit(0), DeathCause::of);
+        self.cause.take().unwrap_or(how)
+    }
+
+    /// Answers every request with the end of the process, until the instance is dropped.
+    fn on_death(mut self, cause: DeathCause) {
+        if self.is_released {
+            return log_unclean_exit(&self.host, &cause);
+        }
+        let death = |in_call| ProcessDeath {
+            cause: cause.clone(),
+            in_call,
+        };
+        self.calls.on_death(&death(true));
+        refuse(self.requests, || {
+            let death = death(false);
+            result(Err(Failure::fatal(&death)), Some(death))
+        });
+    }
+}
+
+/// Answers every request with a result, until the instance is dropped.
+fn refuse(requests: &Receiver<SupervisorRequest>, result: impl Fn() -> CallResult) {
+    for request in requests {
+        match request {
+            SupervisorRequest::Create { reply, .. } | SupervisorRequest::Call { reply, .. } => {
+                // The receiver is gone if the call was abandoned.
+                let _ = reply.send(result());
+            }
+            SupervisorRequest::End => {}
+        }
+    }
+}
+
+fn result(outcome: delfin_plugin_api::Outcome, death: Option<ProcessDeath>) -> CallResult {
+    CallResult {
+        outcome,
+        panicked: false,
+        death,
+        took: Duration::ZERO,
+    }
+}
+
+/// A process that was told to exit, and has not done so cleanly, has done its work.
+fn log_unclean_exit(host: &InstanceHost, cause: &DeathCause) {
+    if !matches!(cause, DeathCause::Exit(0) | DeathCause::Deadline) {
+        let death = ProcessDeath {
+            cause: cause.clone(),
+            in_call: false,
+        };
+        log::warn!(exporter = host.exporter; "while exiting, {death}");
+    }
+}

@@ -1,0 +1,164 @@
+//! The messages of the protocol, from and to the types of the plugin interface.
+
+use abi_stable::std_types::{RString, Tuple2};
+use delfin_plugin_abi::{self as abi, Class, OutcomeCode};
+use delfin_plugin_api::Origin;
+use delfin_plugin_protocol::{
+    ExportMessage, OutcomeClass, OutcomeMessage, PartMessage, RowsMessage, SharedForm,
+};
+
+use crate::plugin::call::ExportRequest;
+
+/// The longest text in an outcome, in bytes.
+const MAX_TEXT: usize = 4096;
+
+/// Where a call is in the sequence of calls, and when it is past its deadline.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallNumber {
+    pub(super) id: u64,
+    pub(super) deadline_ms: u64,
+}
+
+pub(super) fn export_message(
+    number: CallNumber,
+    request: &ExportRequest,
+    attempt: u32,
+    shared: SharedForm,
+) -> ExportMessage {
+    let parts = request.parts.iter().map(|part| PartMessage {
+        batch_id: part.header.batch_id.to_string(),
+        first_row: part.first_row,
+        rows: part.rows,
+        accepted_ms: part.header.accepted_ms,
+        storage_id: part.header.storage_id.clone(),
+        complete: part.header.complete,
+    });
+    ExportMessage {
+        id: number.id,
+        deadline_ms: number.deadline_ms,
+        attempt,
+        origin: request.origin.as_str().to_owned(),
+        parts: parts.collect(),
+        rows: None,
+        shared: Some(shared),
+    }
+}
+
+/// The origin with this name.
+pub(super) fn origin(name: &str) -> abi::Origin {
+    let all = [
+        Origin::Collection,
+        Origin::Sync,
+        Origin::Trap,
+        Origin::Ingest,
+        Origin::Resend,
+        Origin::Replay,
+    ];
+    let known = all.into_iter().find(|origin| origin.as_str() == name);
+    known.unwrap_or(Origin::Other).into()
+}
+
+pub(super) fn outcome_message(id: u64, outcome: abi::Outcome) -> OutcomeMessage {
+    let rows = outcome.rows.into_iter().map(|range| RowsMessage {
+        first: range.first,
+        len: range.len,
+        class: class_of(range.code),
+        reason: cut(range.reason),
+    });
+    let extra = outcome
+        .extra
+        .into_iter()
+        .map(|Tuple2(name, value)| (cut(name), cut(value)));
+    OutcomeMessage {
+        id,
+        class: class_of(outcome.code),
+        detail: outcome.code.detail(),
+        after_ms: outcome.after_ms,
+        message: cut(outcome.message),
+        rows: rows.collect(),
+        extra: extra.collect(),
+    }
+}
+
+pub(super) fn outcome(message: OutcomeMessage) -> abi::Outcome {
+    let rows = message.rows.into_iter().map(|rows| abi::RowRange {
+        first: rows.first,
+        len: rows.len,
+        code: code_of(rows.class, 0),
+        reason: cut(rows.reason.into()).into(),
+    });
+    let extra = message.extra.into_iter();
+    abi::Outcome {
+        code: code_of(message.class, message.detail),
+        after_ms: message.after_ms,
+        message: cut(message.message.into()).into(),
+        rows: rows.collect(),
+        extra: extra
+            .map(|(name, value)| Tuple2(name.into(), value.into()))
+            .collect(),
+    }
+}
+
+const CLASSES: [(OutcomeClass, Class); 8] = [
+    (OutcomeClass::Delivered, Class::Delivered),
+    (OutcomeClass::Partial, Class::Partial),
+    (OutcomeClass::Retry, Class::Retry),
+    (OutcomeClass::Split, Class::Split),
+    (OutcomeClass::Reject, Class::Reject),
+    (OutcomeClass::Pause, Class::Pause),
+    (OutcomeClass::Restart, Class::Restart),
+    (OutcomeClass::Uncertain, Class::Uncertain),
+];
+
+fn class_of(code: OutcomeCode) -> OutcomeClass {
+    let known = CLASSES
+        .iter()
+        .find(|(_, class)| Some(*class) == code.class());
+    known.map_or(OutcomeClass::Unknown, |(word, _)| *word)
+}
+
+fn code_of(word: OutcomeClass, detail: u16) -> OutcomeCode {
+    let known = CLASSES.iter().find(|(known, _)| *known == word);
+    known.map_or(OutcomeCode(u32::MAX), |(_, class)| {
+        OutcomeCode::new(*class, detail)
+    })
+}
+
+/// At most [`MAX_TEXT`] bytes of a text.
+fn cut(text: RString) -> String {
+    let mut text = text.into_string();
+    text.truncate(text.floor_char_boundary(MAX_TEXT));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_the_same_on_the_other_side() {
+        let mut sent = abi::Outcome::new(OutcomeCode::RETRY_THROTTLED, "why");
+        sent.after_ms = 7;
+        sent.extra = vec![Tuple2("status".into(), "429".into())].into();
+        sent.rows = vec![abi::RowRange {
+            first: 3,
+            len: u64::MAX,
+            code: OutcomeCode::REJECT,
+            reason: "bad".into(),
+        }]
+        .into();
+        assert_eq!(outcome(outcome_message(1, sent.clone())), sent);
+        let unknown = outcome(outcome_message(
+            1,
+            abi::Outcome::new(OutcomeCode(0x42_0000), ""),
+        ));
+        assert_eq!(unknown.code.class(), None);
+    }
+
+    #[test]
+    fn a_long_message_is_cut() {
+        let long = "é".repeat(MAX_TEXT);
+        let message = outcome_message(1, abi::Outcome::new(OutcomeCode::RETRY, long));
+        assert_eq!(message.message.len(), MAX_TEXT);
+    }
+}

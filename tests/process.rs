@@ -1,0 +1,193 @@
+//! An exporter in a process of its own: what its plugin does reaches neither the host nor
+//! another exporter, and loses nothing.
+
+use delfin_tests::{Host, Setup};
+use serde_json::{Value, json};
+
+const SCRIPTED: &str = "PerformanceExporterScripted";
+
+const TWO: &str = r#"
+performance_exporters = ["PerformanceExporterFile", "PerformanceExporterScripted"]
+[exporter.PerformanceExporterFile.config]
+path = "@/out.jsonl"
+[exporter.PerformanceExporterScripted]
+isolation = "process"
+timeout = "2s"
+[exporter.PerformanceExporterScripted.limits]
+memory = "256MiB"
+[exporter.PerformanceExporterScripted.retry]
+initial_interval = "20ms"
+max_interval = "100ms"
+[exporter.PerformanceExporterScripted.config]
+script = "@/script"
+received = "@/received"
+rows = "@/rows"
+"#;
+
+fn two() -> Setup {
+    Setup::new(&["file", "scripted"], TWO)
+}
+
+/// A batch with a series of one point for each name.
+fn batch(names: &[String]) -> Value {
+    let series = names.iter().map(|name| {
+        let labels = json!({ "storage_id": "s1", "resource_type": "disk", "resource_id": name });
+        json!({ "name": name, "labels": labels, "values": { "1700000000000": 1.5 } })
+    });
+    Value::from_iter(series)
+}
+
+fn ingest(host: &Host, names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let (status, receipt) = host.ingest("performance", &batch(&names));
+    assert_eq!(status, 202, "{receipt}");
+    receipt["batch_id"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Waits for an error of the exporter that contains a text.
+fn wait_for_error(host: &Host, text: &str) -> Value {
+    host.wait_for_exporter(SCRIPTED, text, |exporter| {
+        let error = exporter["last_error"].as_str();
+        error.is_some_and(|error| error.contains(text))
+    })
+}
+
+fn stop(host: Host) -> String {
+    let (status, log) = host.stop();
+    assert!(status.success(), "{status}\n{log}");
+    log
+}
+
+#[test]
+fn batches_arrive_and_what_the_plugin_logs_and_prints_is_in_the_log() {
+    let setup = two();
+    setup.write("script", "log");
+    let host = setup.start();
+    let batch_id = ingest(&host, &["iops", "latency"]);
+    host.wait_for_delivered(SCRIPTED, 2);
+    assert_eq!(setup.lines("received"), [format!("{batch_id} 2 1")]);
+    let line = host.wait_for_log("logged with log");
+    assert!(
+        line.contains("exporter=PerformanceExporterScripted"),
+        "{line}"
+    );
+    assert!(line.contains("answer=42"), "{line}");
+
+    setup.write("script", "fill-stderr");
+    ingest(&host, &["iops"]);
+    host.wait_for_delivered(SCRIPTED, 3);
+    let log = stop(host);
+    let printed: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(" output: line "))
+        .collect();
+    assert!(
+        printed.len() > 10 && printed.len() < 5000,
+        "{}",
+        printed.len()
+    );
+    assert!(printed.iter().all(|line| line.len() < 4400), "{printed:?}");
+}
+
+#[test]
+fn a_call_past_its_deadline_ends_its_process_and_the_rows_go_to_the_next() {
+    let setup = two();
+    setup.write("script", "hang");
+    let host = setup.start();
+    let batch_id = ingest(&host, &["iops"]);
+    host.wait_for_exporter(SCRIPTED, "stuck", |exporter| exporter["state"] == "stuck");
+    host.wait_for_delivered("PerformanceExporterFile", 1);
+    let ended = wait_for_error(&host, "a call was past its deadline");
+    assert_eq!(ended["pending"], 1);
+    let error = ended["last_error"].as_str().unwrap_or_default();
+    assert!(error.contains(&batch_id), "{error}");
+    setup.write("script", "deliver");
+    host.wait_for_delivered(SCRIPTED, 1);
+    assert_eq!(setup.lines("received").len(), 1);
+    assert_eq!(host.exporter(SCRIPTED)["state"], "running");
+}
+
+#[test]
+fn a_process_that_ends_is_named_and_its_rows_are_delivered_by_the_next() {
+    for (word, cause) in [
+        ("segfault", "died: SIGSEGV"),
+        ("abort", "died: SIGABRT"),
+        ("exit", "ended with exit code 0"),
+        ("thread-segfault", "died: SIGSEGV"),
+        ("thread-exit", "ended with exit code 7"),
+        ("stack-overflow", "died: SIGABRT"),
+        ("memory", "died: SIGABRT"),
+        ("close-descriptors", "the exporter process"),
+    ] {
+        let setup = two();
+        setup.write("script", word);
+        let host = setup.start();
+        let batch_id = ingest(&host, &["iops", "latency"]);
+        let died = wait_for_error(&host, cause);
+        let error = died["last_error"].as_str().unwrap_or_default();
+        assert!(error.contains(&batch_id), "{word}: {error}");
+        setup.write("script", "deliver");
+        host.wait_for_delivered(SCRIPTED, 2);
+        host.wait_for_delivered("PerformanceExporterFile", 2);
+        // A process that loses its connection has delivered, but cannot say so.
+        let calls = if word == "close-descriptors" { 2 } else { 1 };
+        let rows = setup.lines("rows");
+        assert_eq!(rows.len(), 2 * calls, "{word}: {rows:?}");
+        stop(host);
+    }
+}
+
+#[test]
+fn rows_that_end_the_process_become_dead_letters_and_the_others_arrive() {
+    let setup = two();
+    setup.write("script", "poison");
+    let host = setup.start();
+    let mut names: Vec<String> = (0..40).map(|number| format!("n{number}")).collect();
+    names[17] = "poison".to_owned();
+    let (status, receipt) = host.ingest("performance", &batch(&names));
+    assert_eq!(status, 202, "{receipt}");
+    host.wait_for_delivered(SCRIPTED, 39);
+    host.wait_for_exporter(SCRIPTED, "a dead letter", |exporter| {
+        exporter["dead_lettered"] == 1 && exporter["pending"] == 0
+    });
+    let (_, stored) = host.get("/v1/dead-letters");
+    let reason = stored["dead_letters"][0]["reason"].as_str();
+    assert_eq!(
+        reason,
+        Some("the exporter process died: SIGSEGV"),
+        "{stored}"
+    );
+    assert_eq!(setup.lines("rows").len(), 39);
+    stop(host);
+}
+
+#[test]
+fn the_process_ends_with_the_host() {
+    let setup = two();
+    let host = setup.start();
+    ingest(&host, &["iops"]);
+    host.wait_for_delivered(SCRIPTED, 1);
+    let children = children(host.pid());
+    assert_eq!(children.len(), 1, "{children:?}");
+    host.kill();
+    delfin_tests::wait_for("the process to end", || {
+        let is_gone = |pid: &u32| {
+            let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            state.is_empty() || state.contains(") Z ")
+        };
+        children.iter().all(is_gone).then_some(())
+    });
+}
+
+/// The children of a process.
+fn children(pid: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let children =
+        tasks.map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default());
+    let children: String = children.collect::<Vec<_>>().join(" ");
+    children
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
