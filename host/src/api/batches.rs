@@ -37,7 +37,7 @@ pub(super) struct BatchView {
     /// `settled` if every exporter is done with the batch, else `durable`.
     #[schema(example = "durable")]
     state: &'static str,
-    /// The exporters of its kind that were configured when the batch was accepted.
+    /// The exporters of its kind that are configured, and were when the batch was accepted.
     exporters: Vec<BatchExporterView>,
 }
 

@@ -68,8 +68,13 @@ struct ExporterView {
     filtered: u64,
     /// Age of the oldest pending batch in seconds; 0 if none is pending.
     lag_seconds: f64,
-    /// The last error; null if there was none.
+    /// The last error; null if there was none. It is past if the state is `running`.
     last_error: Option<String>,
+    /// When the last error occurred, in milliseconds since the Unix epoch; null if there was none.
+    last_error_ms: Option<i64>,
+    /// When an exporter that cannot deliver tries again, in milliseconds since the Unix epoch;
+    /// null if it delivers, tries now or waits for a person.
+    next_attempt_ms: Option<i64>,
     /// The last delivery, in RFC 3339; null if there was none.
     #[schema(example = "2026-01-02T03:04:05.678Z")]
     last_success: Option<String>,
@@ -136,6 +141,8 @@ fn view(exporter: &ExporterHandle) -> Result<ExporterView, ReadError> {
         dropped: counts.dropped(),
         filtered: counts.filtered,
         lag_seconds: exporter.lag(pending).as_secs_f64(),
+        last_error_ms: status.last_error_ms,
+        next_attempt_ms: status.next_attempt_ms(),
         last_error: status.last_error,
         last_success: status.last_success_ms.map(rfc3339),
     })

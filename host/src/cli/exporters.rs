@@ -10,6 +10,7 @@ use super::{
     output::Output,
     table::{Cell, TextTable, grouped},
 };
+use crate::clock::now_ms;
 
 #[derive(Debug, clap::Args)]
 pub struct ExportersArgs {
@@ -58,6 +59,8 @@ struct ExporterRow {
     dropped: Option<u64>,
     lag_seconds: Option<f64>,
     last_error: Option<String>,
+    last_error_ms: Option<i64>,
+    next_attempt_ms: Option<i64>,
 }
 
 pub(super) fn run(
@@ -72,7 +75,7 @@ pub(super) fn run(
     }
     let list: ExporterList = client.parse(PATH, &response)?;
     if !list.exporters.is_empty() {
-        output.table(&table(&list.exporters))?;
+        output.table(&table(&list.exporters, now_ms()))?;
         output.line("")?;
     }
     output.line(&summary(&list.exporters))?;
@@ -91,7 +94,28 @@ pub(super) fn run(
     Ok(())
 }
 
-fn table(exporters: &[ExporterRow]) -> TextTable {
+/// The last error, when it occurred and when the next attempt is; after recovery, that
+/// it is past.
+fn last_error(exporter: &ExporterRow, now_ms: i64) -> Option<String> {
+    let error = exporter.last_error.as_deref()?;
+    let seconds = |ms: i64| duration(ms.max(0) as f64 / 1000.0);
+    let mut notes = Vec::new();
+    if exporter.state == "running" {
+        notes.push("past".to_owned());
+    }
+    if let Some(error_ms) = exporter.last_error_ms {
+        notes.push(format!("{} ago", seconds(now_ms - error_ms)));
+    }
+    if let Some(next_ms) = exporter.next_attempt_ms {
+        notes.push(format!("next attempt in {}", seconds(next_ms - now_ms)));
+    }
+    if notes.is_empty() {
+        return Some(error.to_owned());
+    }
+    Some(format!("{error} ({})", notes.join(", ")))
+}
+
+fn table(exporters: &[ExporterRow], now_ms: i64) -> TextTable {
     let mut table = TextTable::new(&[
         "exporter",
         "plugin",
@@ -117,7 +141,7 @@ fn table(exporters: &[ExporterRow]) -> TextTable {
             exporter
                 .lag_seconds
                 .map_or_else(Cell::none, |lag| Cell::amount(duration(lag))),
-            word(exporter.last_error.as_deref()),
+            word(last_error(exporter, now_ms).as_deref()),
         ]);
     }
     table
@@ -203,7 +227,7 @@ mod tests {
         let exporters = parse(include_str!("exporters/exporters.json"));
         let text = format!(
             "{}\n{}",
-            table(&exporters).render(false),
+            table(&exporters, 0).render(false),
             summary(&exporters)
         );
         insta::assert_snapshot!(text);
@@ -235,6 +259,24 @@ mod tests {
         );
         assert!(!text.contains('\u{1b}'));
         assert!(printed(&["--color", "always"]).contains("\u{1b}[32mrunning"));
+    }
+
+    #[test]
+    fn a_last_error_shows_its_time_and_is_past_after_recovery() {
+        let shown = |more: &str| {
+            let row =
+                format!(r#"{{"exporters": [{{"name": "a", "last_error": "refused", {more}}}]}}"#);
+            last_error(&parse(&row)[0], 300_000).unwrap()
+        };
+        assert_eq!(
+            shown(r#""state": "retrying", "last_error_ms": 298000, "next_attempt_ms": 308000"#),
+            "refused (2 s ago, next attempt in 8 s)"
+        );
+        assert_eq!(
+            shown(r#""state": "running", "last_error_ms": 0"#),
+            "refused (past, 5 min ago)"
+        );
+        assert_eq!(shown(r#""state": "failed""#), "refused");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use delfin_plugin_api::{Failure, Outcome};
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{circuit_breaker::Circuit, fill_rate::FillRate};
 use crate::{
-    clock::{HostClock, now_ms},
+    clock::{HostClock, millis, now_ms},
     plugin::DeathCause,
 };
 
@@ -48,6 +48,10 @@ pub struct StatusView {
     /// An instance was created since the exporter was started.
     pub has_started: bool,
     pub last_error: Option<String>,
+    /// When the last error occurred, in milliseconds since the Unix epoch.
+    pub last_error_ms: Option<i64>,
+    /// When the next attempt is due. Means nothing while the exporter runs.
+    pub(super) next_attempt: Option<Instant>,
     /// Milliseconds since the Unix epoch.
     pub last_success_ms: Option<i64>,
     /// When the oldest in-flight batch was accepted, in milliseconds since the Unix
@@ -100,6 +104,16 @@ impl StatusView {
     pub(super) fn lag(&self, pending: u64, clock: &HostClock) -> Duration {
         let oldest_ms = self.oldest_pending_ms.filter(|_| pending > 0);
         oldest_ms.map_or(Duration::ZERO, |oldest_ms| clock.age(oldest_ms))
+    }
+
+    /// When an exporter that cannot deliver tries again, in milliseconds since the Unix
+    /// epoch; `None` if it delivers, tries now or does not try by itself.
+    pub(crate) fn next_attempt_ms(&self) -> Option<i64> {
+        if !matches!(self.state, State::Retrying | State::Paused) {
+            return None;
+        }
+        let wait = self.next_attempt?.checked_duration_since(Instant::now())?;
+        Some(now_ms().saturating_add(millis(wait)))
     }
 
     pub(super) fn observe_circuit(&mut self, circuit: Circuit) {
@@ -180,6 +194,7 @@ impl Status {
     pub(super) fn fail(&self, state: State, error: &str) -> State {
         let mut view = self.lock();
         view.last_error = Some(error.to_owned());
+        view.last_error_ms = Some(now_ms());
         std::mem::replace(&mut view.state, state)
     }
 
@@ -231,6 +246,24 @@ mod tests {
         assert_eq!(lag(0, Some(1_000)), Duration::ZERO);
         assert_eq!(lag(1, None), Duration::ZERO);
         assert_eq!(lag(1, Some(1_000)), Duration::from_millis(2_500));
+    }
+
+    #[test]
+    fn the_next_attempt_is_that_of_an_exporter_that_waits_for_one() {
+        let next_attempt_ms = |state, wait| {
+            let view = StatusView {
+                state,
+                next_attempt: Some(Instant::now() + wait),
+                ..StatusView::default()
+            };
+            view.next_attempt_ms()
+        };
+        let minute = Duration::from_mins(1);
+        let next = next_attempt_ms(State::Retrying, minute);
+        assert!(next.is_some_and(|next| next > now_ms()), "{next:?}");
+        assert_eq!(next_attempt_ms(State::Retrying, Duration::ZERO), None);
+        assert_eq!(next_attempt_ms(State::Running, minute), None);
+        assert_eq!(next_attempt_ms(State::Failed, minute), None);
     }
 
     #[test]

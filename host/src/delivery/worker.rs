@@ -132,12 +132,19 @@ impl Worker {
     fn create(&mut self, not_before: Instant) {
         let now = Instant::now();
         if not_before > now {
-            self.wake = self.wake.min(not_before);
+            self.wait_until(not_before);
         } else if let Some(permit) = self.instances.try_acquire() {
             self.instances.create(permit);
         } else {
             self.wake = now + PERMIT_INTERVAL;
         }
+    }
+
+    fn wait_until(&mut self, until: Instant) {
+        self.wake = self.wake.min(until);
+        self.reporter
+            .status()
+            .update(|status| status.next_attempt = Some(until));
     }
 
     /// Makes the next call, if there is one to make.
@@ -155,7 +162,7 @@ impl Worker {
         let head = *self.head.borrow();
         match self.sender.next(head).await {
             NextSend::Send(request) => self.instances.export(request, permit),
-            NextSend::WaitUntil(until) => self.wake = self.wake.min(until),
+            NextSend::WaitUntil(until) => self.wait_until(until),
             NextSend::Idle => {}
         }
     }
@@ -183,6 +190,9 @@ impl Worker {
             Command::Resume { answer } => {
                 self.sender.retry_now();
                 self.instances.resume();
+                self.reporter
+                    .status()
+                    .update(|status| status.next_attempt = None);
                 let _ = answer.send(());
             }
             Command::Replay { since_ms, answer } => {

@@ -46,7 +46,8 @@ pub struct BatchInfo {
     pub items: u64,
     /// Milliseconds since the Unix epoch.
     pub accepted_ms: i64,
-    /// By name. Exporters whose cursor started after the batch are not included.
+    /// By name. Exporters whose cursor started after the batch, and those that are not
+    /// configured, are not included.
     pub exporters: Vec<BatchState>,
 }
 

@@ -9,8 +9,11 @@ fn an_exporter_is_shown_with_its_counts() {
     host.deliver(last(&host).seq, 2);
     let answer = host.get("/v1/exporters");
     assert_eq!(answer.status, 200);
+    let mut answer_json = answer.json();
+    let error_ms = answer_json["exporters"][0]["last_error_ms"].take();
+    assert!(error_ms.is_i64(), "{error_ms}");
     assert_eq!(
-        answer.json(),
+        answer_json,
         json!({"exporters": [{
             "name": EXPORTER,
             "plugin": "PerformanceExporterPrometheus",
@@ -23,6 +26,8 @@ fn an_exporter_is_shown_with_its_counts() {
             "filtered": 0,
             "lag_seconds": 0.0,
             "last_error": "no plugin offers it",
+            "last_error_ms": null,
+            "next_attempt_ms": null,
             "last_success": null
         }]})
     );

@@ -123,6 +123,8 @@ pub(super) fn set_configured(
         )?
         .execute(params![names.to_string(), tx.now_ms])?;
     tx.summary.configured = true;
+    // A batch that waits for an unused cursor only is done now.
+    tx.summary.committed = true;
     Ok(())
 }
 

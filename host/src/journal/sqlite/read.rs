@@ -65,7 +65,7 @@ pub(super) fn batch(
                     ),
                     (SELECT coalesce(sum(d.items), 0) FROM dead_letters d
                      WHERE d.batch_id = ?2 AND d.exporter = c.exporter)
-             FROM cursors c WHERE c.start_seq <= ?1 AND c.exporter NOT GLOB ':*' ORDER BY c.exporter",
+             FROM cursors c WHERE c.start_seq <= ?1 AND c.unused_since_ms IS NULL AND c.exporter NOT GLOB ':*' ORDER BY c.exporter",
         )?
         .query_map((info.seq.0, batch_id, info.rows), |row| {
             Ok(BatchState {

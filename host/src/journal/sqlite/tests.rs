@@ -667,6 +667,11 @@ async fn the_state_of_a_batch_comes_from_cursors_and_dead_letters() {
         dead_lettered,
     };
     assert_eq!(info.exporters, [state("a", true, 4), state("b", false, 0)]);
+    // An exporter that is not configured is not waited for.
+    let configured = vec!["a".to_owned(), "late".to_owned()];
+    journal.set_configured(configured).await.unwrap();
+    let info = journal.batch(batch.header.batch_id).unwrap().unwrap();
+    assert_eq!(info.exporters, [state("a", true, 4)]);
     assert_eq!(journal.batch(Uuid::now_v7()).unwrap(), None);
 }
 
