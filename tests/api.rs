@@ -1,5 +1,9 @@
 //! What clients of the API can cost the host.
 
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+use std::{io::Write, net::TcpStream};
+
 use delfin_tests::{Host, Setup, soak};
 use serde_json::json;
 
@@ -27,12 +31,15 @@ fn send_alerts(host: &Host, requests: u32) {
     });
 }
 
-fn resident_bytes(host: &Host) -> f64 {
+fn metric(host: &Host, name: &str) -> f64 {
     let metrics = host.metrics();
     let mut samples = metrics.samples().iter();
-    let resident =
-        samples.find(|sample| sample.name == "delfin_host_process_resident_memory_bytes");
-    resident.map_or(0.0, |sample| sample.value)
+    let sample = samples.find(|sample| sample.name == format!("delfin_host_{name}"));
+    sample.map_or(f64::NAN, |sample| sample.value)
+}
+
+fn resident_bytes(host: &Host) -> f64 {
+    metric(host, "process_resident_memory_bytes")
 }
 
 #[test]
@@ -42,9 +49,36 @@ fn the_memory_of_a_host_that_gets_small_batches_does_not_grow() {
     let requests = soak(soak(640));
     send_alerts(&host, 160);
     let before = resident_bytes(&host);
-    assert!(before > 0.0, "{before}");
     send_alerts(&host, requests);
     let grown = resident_bytes(&host) - before;
     assert!(grown < f64::from(16 << 20), "grew by {grown} bytes");
     drop(host);
+}
+
+#[test]
+fn clients_that_only_wait_keep_no_other_client_out() {
+    let host = Setup::new(&[], "").with_whole_config(CONFIG).start();
+    let address = host.url().trim_start_matches("http://");
+    let open = |request: &str| {
+        let mut stream = TcpStream::connect(address).expect("the host listens");
+        let sent = stream.write_all(request.as_bytes());
+        sent.map(|()| stream).expect("the host reads")
+    };
+    let slow_body = "POST /v1/ingest/performance HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n[";
+    let requests = ["", slow_body, "GET /healthz HTTP"];
+    let waiting: Vec<_> = requests
+        .iter()
+        .cycle()
+        .take(600)
+        .map(|request| open(request))
+        .collect();
+    assert_eq!(host.get("/healthz").0, 200);
+    let evicted = metric(&host, "api_evicted_connections_total");
+    assert!(evicted >= 88.0, "evicted {evicted}");
+    let open = metric(&host, "api_open_connections");
+    assert!(open <= 512.0, "open {open}");
+    drop(waiting);
+    let (_, log) = host.stop();
+    let lines = log.matches("all connections of the API are in use").count();
+    assert_eq!(lines, 1, "{log}");
 }

@@ -36,12 +36,14 @@
 //!
 //! [`setting`] reads settings and collects their mistakes; [`RowFailures`] collects
 //! the rows that are not delivered; `http` and `grpc` turn responses into failures;
-//! `json` writes rows; [`redact`] hides secrets; [`text`] shortens texts.
+//! `connections` limits the clients of a server; `json` writes rows; [`redact`] hides secrets; [`text`] shortens texts.
 
 #![warn(missing_docs)]
 
 mod batch;
 mod bridge;
+#[cfg(feature = "connections")]
+pub mod connections;
 mod context;
 mod export;
 mod exporter;

@@ -98,6 +98,10 @@ api_errors! {
     Stopping
         => SERVICE_UNAVAILABLE, "ServiceUnavailable",
            "Service unavailable: {}, please try again later.", ("the host is stopping");
+    /// The host has no room for more requests of this kind.
+    Overloaded { reason: String }
+        => SERVICE_UNAVAILABLE, "ServiceUnavailable",
+           "Service unavailable: {}, please try again later.", (reason), log reason;
     JournalNotWritable { log: String }
         => SERVICE_UNAVAILABLE, "ServiceUnavailable",
            "Service unavailable: {}, please try again later.", ("the journal cannot be written"),

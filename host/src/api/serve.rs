@@ -1,9 +1,21 @@
 //! Connections: accept them, limit their number and time, and close them at the end.
+//!
+//! When all connections are in use, the one that has waited longest for its client gives
+//! way. So neither idle nor slow clients keep others out.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response},
+};
+use delfin_plugin_api::connections::{ConnectionSlot, ConnectionTable, MeteredBody, PacedStream};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
@@ -11,15 +23,11 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{sleep, timeout},
 };
 
 use super::{ApiState, router};
-
-/// Connections at a time. Further ones wait until one ends.
-const MAX_CONNECTIONS: usize = 512;
 
 /// How long the head of a request may take to arrive, and how long a connection may be
 /// idle.
@@ -44,20 +52,25 @@ pub async fn serve(
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     log::info!(address:%; "the API listens");
+    let table = state.connections();
     let router = router(state);
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     // Dropping the set at the end aborts the connections that are still open.
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut shutdown => break,
-            (stream, permit) = accept(&listener, &room) => {
-                connections.spawn(connection(stream, permit, router.clone(), graceful.watcher()));
+    {
+        // Not started again for each event: it may hold a connection that waits for its place.
+        let mut next = pin!(accept(&listener, &table));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                (stream, slot) = &mut next => {
+                    next.set(accept(&listener, &table));
+                    connections.spawn(connection(stream, slot, router.clone(), graceful.watcher()));
+                }
+                Some(_) = connections.join_next() => {}
             }
-            Some(_) = connections.join_next() => {}
         }
     }
     drop(listener);
@@ -70,16 +83,20 @@ pub async fn serve(
     Ok(())
 }
 
-/// Waits for a permit, then for a connection.
+/// Waits for a connection, and for its place.
 async fn accept(
     listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed, so this waits and does not fail.
-    let permit = Arc::clone(room).acquire_owned().await.ok();
+    table: &Arc<ConnectionTable>,
+) -> (TcpStream, Arc<ConnectionSlot>) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+            Ok((stream, _)) => {
+                let slot = table.admit().await;
+                if let Some(connections) = table.notice() {
+                    log::warn!(connections; "all connections of the API are in use: closed those that waited longest for their client");
+                }
+                return (stream, Arc::new(slot));
+            }
             Err(error) if is_of_connection(&error) => {}
             Err(error) => {
                 log::warn!("cannot accept connections: {error}");
@@ -101,7 +118,7 @@ fn is_of_connection(error: &io::Error) -> bool {
 
 async fn connection(
     stream: TcpStream,
-    _permit: Option<OwnedSemaphorePermit>,
+    slot: Arc<ConnectionSlot>,
     router: Router,
     watcher: Watcher,
 ) {
@@ -109,9 +126,29 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    if let Err(error) = watcher.watch(connection).await {
-        log::debug!("connection failed: {error}");
+        .header_read_timeout(HEAD_TIMEOUT)
+        // A client may close its side when its request is sent, and still gets the answer.
+        .half_close(true);
+    let respond = service_fn(|request| respond(request, router.clone(), Arc::clone(&slot)));
+    let stream = TokioIo::new(PacedStream::new(stream, Arc::clone(&slot)));
+    let connection = watcher.watch(http.serve_connection(stream, respond));
+    tokio::select! {
+        () = slot.give_way() => {}
+        served = connection => {
+            if let Err(error) = served {
+                log::debug!("connection failed: {error}");
+            }
+        }
     }
+}
+
+/// Answers a request, and tells the slot whose turn it is.
+async fn respond(
+    request: Request<Incoming>,
+    router: Router,
+    slot: Arc<ConnectionSlot>,
+) -> Result<Response<MeteredBody<Body>>, Infallible> {
+    let request = request.map(|body| Body::new(MeteredBody::request(body, Arc::clone(&slot))));
+    let response = TowerToHyperService::new(router).call(request).await?;
+    Ok(response.map(|body| MeteredBody::response(body, slot)))
 }

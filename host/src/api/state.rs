@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use delfin_plugin_api::connections::ConnectionTable;
 use prometheus_client::registry::Registry;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{
     error::ApiError,
@@ -20,9 +21,16 @@ use crate::{
     storages::Storages,
 };
 
+/// Connections at a time.
+const MAX_CONNECTIONS: usize = 512;
+
+/// Requests that bring batches at a time. Further ones are refused, so that connections
+/// are left for health checks, metrics and commands.
+const MAX_INGEST_REQUESTS: usize = MAX_CONNECTIONS - 64;
+
 /// Clients that wait for the delivery of their batches at a time. Further ones get
 /// their answer without waiting.
-const MAX_WAITING_CLIENTS: usize = 512;
+const MAX_WAITING_CLIENTS: usize = 256;
 
 /// The parts of the host that the interface shows, changes, or hands batches to.
 #[derive(Clone, Debug)]
@@ -52,6 +60,7 @@ struct SharedState {
     max_body_bytes: MaxBodyBytes,
     min_free_bytes: MinFreeBytes,
     ingest: IngestState,
+    connections: Arc<ConnectionTable>,
     registry: Arc<Registry>,
 }
 
@@ -79,12 +88,19 @@ pub(super) struct IngestState {
     pub(super) parsing: Arc<Semaphore>,
     /// Permits to wait for the delivery of a batch.
     pub(super) waiting: Arc<Semaphore>,
+    pub(super) requests: IngestRequests,
 }
+
+/// Permits of requests that bring batches.
+#[derive(Clone, Debug)]
+pub(super) struct IngestRequests(Arc<Semaphore>);
 
 impl ApiState {
     #[must_use]
     pub fn new(parts: ApiParts) -> Self {
+        let connections = ConnectionTable::new(MAX_CONNECTIONS);
         let mut registry = metrics::registry(
+            &connections,
             &parts.journals,
             &parts.exporters,
             &parts.reloader,
@@ -99,6 +115,7 @@ impl ApiState {
             metrics: IngestMetrics::register(&mut registry),
             parsing: Arc::new(Semaphore::new(processors)),
             waiting: Arc::new(Semaphore::new(MAX_WAITING_CLIENTS)),
+            requests: IngestRequests(Arc::new(Semaphore::new(MAX_INGEST_REQUESTS))),
         };
         Self(Arc::new(SharedState {
             journals: parts.journals,
@@ -110,8 +127,25 @@ impl ApiState {
             max_body_bytes: MaxBodyBytes(parts.config.max_body_bytes),
             min_free_bytes: MinFreeBytes(parts.journal.min_free_bytes),
             ingest,
+            connections,
             registry: Arc::new(registry),
         }))
+    }
+
+    pub(super) fn connections(&self) -> Arc<ConnectionTable> {
+        Arc::clone(&self.0.connections)
+    }
+}
+
+impl IngestRequests {
+    /// # Errors
+    ///
+    /// Too many such requests are in progress.
+    pub(super) fn begin(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let permit = Arc::clone(&self.0).try_acquire_owned();
+        permit.map_err(|_| ApiError::Overloaded {
+            reason: "too many batches are being accepted".to_owned(),
+        })
     }
 }
 
@@ -136,10 +170,10 @@ impl HostPhase {
 }
 
 macro_rules! parts {
-    ($($part:ty = $field:ident;)*) => {$(
+    ($($part:ty = $($field:ident).+;)*) => {$(
         impl FromRef<ApiState> for $part {
             fn from_ref(state: &ApiState) -> Self {
-                state.0.$field.clone()
+                state.0.$($field).+.clone()
             }
         }
     )*};
@@ -155,5 +189,6 @@ parts! {
     MaxBodyBytes = max_body_bytes;
     MinFreeBytes = min_free_bytes;
     IngestState = ingest;
+    IngestRequests = ingest.requests;
     Arc<Registry> = registry;
 }

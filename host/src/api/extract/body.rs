@@ -6,12 +6,13 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     http::{HeaderMap, header::EXPECT},
 };
-use tokio::time::timeout;
+use delfin_plugin_api::connections::MinimumRate;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::api::error::ApiError;
 
-/// How long the next piece of a body may take to arrive.
-const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a whole body may take to arrive, however many bytes it has.
+const BODY_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How long, and how much, of a refused body is still read. A server that closes the
 /// connection while the client sends breaks it before the client has read the answer.
@@ -38,8 +39,11 @@ pub(in crate::api) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>,
     }
     let mut bytes = Vec::new();
     bytes.reserve(usize::try_from(declared.min(MAX_RESERVED_BYTES)).unwrap_or_default());
+    let (deadline, mut rate) = (Instant::now() + BODY_TIMEOUT, MinimumRate::default());
     loop {
-        let next = timeout(PIECE_TIMEOUT, next(body)).await;
+        let begin = Instant::now();
+        let end = deadline.min(begin + rate.left());
+        let next = timeout_at(end, next(body)).await;
         let Some(piece) = next.map_err(|_| ApiError::RequestTimeout)? else {
             return Ok(bytes);
         };
@@ -49,6 +53,7 @@ pub(in crate::api) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>,
         if bytes.len() as u64 + piece.len() as u64 > limit {
             return Err(too_large());
         }
+        rate.progress(begin.elapsed(), piece.len() as u64);
         bytes.extend_from_slice(&piece);
     }
 }

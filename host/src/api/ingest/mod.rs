@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) use self::response::IngestResponse;
 use self::{
-    request::{Ack, IngestHeaders, IngestQuery, IngestRequest},
+    request::{Ack, IngestHeaders, IngestPayload, IngestQuery, IngestRequest},
     response::{Acceptance, BatchAccepted},
 };
 use super::{
@@ -122,15 +122,20 @@ async fn accept(
     request: IngestRequest,
 ) -> Result<Acceptance, ApiError> {
     let metrics = &state.metrics;
-    metrics.received(kind, request.bytes.len());
-    let (received, ack) = (request.received, request.ack);
-    let idempotency_key = request.idempotency_key.clone();
+    let IngestRequest {
+        received,
+        idempotency_key,
+        ack,
+        payload,
+        _permit,
+    } = request;
+    metrics.received(kind, payload.bytes.len());
     let ParsedItems {
         batch,
         rejected,
         notes,
         complete_for,
-    } = parse(state, kind, request).await?;
+    } = parse(state, kind, payload).await?;
     let journal = state.journals.of(kind);
     let receipt = journal.accept(batch, idempotency_key).await?;
     metrics.accepted(kind, &receipt);
@@ -162,7 +167,7 @@ async fn accept(
 async fn parse(
     state: &IngestState,
     kind: Kind,
-    request: IngestRequest,
+    payload: IngestPayload,
 ) -> Result<ParsedItems<NewBatch>, ApiError> {
     let limits = state.limits;
     let metrics = state.metrics.clone();
@@ -171,9 +176,9 @@ async fn parse(
     let parsed = blocking(move || {
         let _permit = permit;
         let body = RequestBody {
-            format: request.format,
-            encoding: request.encoding,
-            bytes: &request.bytes,
+            format: payload.format,
+            encoding: payload.encoding,
+            bytes: &payload.bytes,
         };
         let ParsedItems {
             batch,
@@ -182,12 +187,12 @@ async fn parse(
             complete_for,
         } = ingest::parse(kind, body, &limits, now_ms())?;
         metrics.rejected(kind, &rejected);
-        let mut complete_for = complete::storage(request.complete_for, complete_for)?;
+        let mut complete_for = complete::storage(payload.complete_for, complete_for)?;
         let batch = match &complete_for {
             Some(storage_id) => complete::alerts_of(batch, storage_id)?,
             None => batch,
         };
-        let (batch, rejected) = if request.strict || batch.row_count() == 0 {
+        let (batch, rejected) = if payload.strict || batch.row_count() == 0 {
             (rejected.require_empty(batch)?, RejectedItems::default())
         } else {
             (batch, rejected)

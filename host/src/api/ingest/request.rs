@@ -15,14 +15,14 @@ use axum::{
     },
 };
 use serde::Deserialize;
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use utoipa::IntoParams;
 
 use crate::{
     api::{
         error::ApiError,
         extract::{Query, body},
-        state::{HostPhase, MaxBodyBytes},
+        state::{HostPhase, IngestRequests, MaxBodyBytes},
     },
     ingest::{BodyEncoding, BodyFormat},
 };
@@ -43,11 +43,18 @@ pub(super) struct IngestRequest {
     /// When the head of the request had arrived.
     pub(super) received: Instant,
     pub(super) idempotency_key: Option<String>,
+    pub(super) ack: Ack,
+    pub(super) payload: IngestPayload,
+    /// Held until the request is answered.
+    pub(super) _permit: OwnedSemaphorePermit,
+}
+
+/// The body of a request, and how it is read.
+pub(super) struct IngestPayload {
     /// Whether nothing is kept unless every item is valid.
     pub(super) strict: bool,
     /// The storage whose active alerts are all in the body.
     pub(super) complete_for: Option<String>,
-    pub(super) ack: Ack,
     pub(super) format: BodyFormat,
     pub(super) encoding: BodyEncoding,
     pub(super) bytes: Vec<u8>,
@@ -104,6 +111,7 @@ impl<S> FromRequest<S> for IngestRequest
 where
     S: Send + Sync,
     HostPhase: FromRef<S>,
+    IngestRequests: FromRef<S>,
     MaxBodyBytes: FromRef<S>,
 {
     type Rejection = ApiError;
@@ -112,7 +120,8 @@ where
         let (head, mut content) = request.into_parts();
         let phase = HostPhase::from_ref(state);
         let max_bytes = MaxBodyBytes::from_ref(state);
-        let read = read(&head, &mut content, &phase, max_bytes).await;
+        let requests = IngestRequests::from_ref(state);
+        let read = read(&head, &mut content, &phase, &requests, max_bytes).await;
         if read.is_err() {
             body::discard_later(&head.headers, content);
         }
@@ -124,22 +133,27 @@ async fn read(
     head: &Parts,
     content: &mut Body,
     phase: &HostPhase,
+    requests: &IngestRequests,
     MaxBodyBytes(max_bytes): MaxBodyBytes,
 ) -> Result<IngestRequest, ApiError> {
     let received = Instant::now();
     phase.require_running()?;
+    let permit = requests.begin()?;
     let Query(query) = Query::<IngestQuery>::read(&head.uri)?;
     let headers = IngestHeaders::read(&head.headers)?;
     let content_type = header(&head.headers, CONTENT_TYPE);
     Ok(IngestRequest {
         received,
         ack: query.ack(headers.wait)?,
-        strict: query.strict,
-        complete_for: query.complete_for,
         idempotency_key: headers.idempotency_key,
-        format: BodyFormat::from_content_type(content_type.as_deref())?,
-        encoding: BodyEncoding::from_content_encoding(headers.encoding.as_deref())?,
-        bytes: body::read(content, max_bytes).await?,
+        payload: IngestPayload {
+            strict: query.strict,
+            complete_for: query.complete_for,
+            format: BodyFormat::from_content_type(content_type.as_deref())?,
+            encoding: BodyEncoding::from_content_encoding(headers.encoding.as_deref())?,
+            bytes: body::read(content, max_bytes).await?,
+        },
+        _permit: permit,
     })
 }
 

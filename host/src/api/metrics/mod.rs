@@ -5,6 +5,7 @@
 
 mod alerts;
 mod collection;
+mod connections;
 mod exporters;
 mod family;
 mod ingest;
@@ -20,6 +21,7 @@ use axum::{
     http::{HeaderMap, header::ACCEPT, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
+use delfin_plugin_api::connections::ConnectionTable;
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
 pub(super) use self::ingest::IngestMetrics;
@@ -35,6 +37,7 @@ const PREFIX: &str = "delfin_host";
 
 /// A registry with the collectors of everything that the host knows at any time.
 pub(super) fn registry(
+    connections: &Arc<ConnectionTable>,
     journals: &BatchJournals,
     exporters: &ExporterSet,
     reloader: &Reloader,
@@ -49,6 +52,9 @@ pub(super) fn registry(
     registry.register_collector(Box::new(collection::CollectionCollector(
         storages.monitor(),
     )));
+    registry.register_collector(Box::new(connections::ConnectionCollector(Arc::clone(
+        connections,
+    ))));
     registry.register_collector(Box::new(process::ProcessCollector::started_now()));
     registry
 }

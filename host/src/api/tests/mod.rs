@@ -2,6 +2,7 @@
 
 mod active_alerts;
 mod batches;
+mod connections;
 mod dead_letters;
 mod errors;
 mod exporters;

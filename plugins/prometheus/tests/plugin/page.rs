@@ -192,3 +192,33 @@ fn a_port_in_use_is_retried_and_a_closed_one_is_free() {
     let _again = lab.page(json!({}), port);
     assert_eq!(get(&url(port), &[]).unwrap(), before);
 }
+
+#[test]
+fn clients_that_only_wait_keep_no_scrape_out() {
+    let (lab, port) = (Lab::new(), free_port());
+    let mut page = lab.page(json!({}), port);
+    export(&mut page, &sample::performance(10, 1));
+    let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut idle: Vec<_> = (0..80).map(|_| connect()).collect();
+    let scraped = get(&url(port), &[]).unwrap();
+    assert_eq!(scraped.status, 200);
+    // The oldest one was closed, and not by the time limit for the head of a request.
+    let mut rest = Vec::new();
+    idle[0].read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"");
+}
+
+#[test]
+fn a_client_that_closes_its_side_gets_the_page() {
+    let (lab, port) = (Lab::new(), free_port());
+    let mut page = lab.page(json!({}), port);
+    export(&mut page, &sample::performance(10, 1));
+    let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    client
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}

@@ -20,7 +20,12 @@ use std::{
     time::Duration,
 };
 
-use delfin_plugin_api::{Host, log, time::millis};
+use delfin_plugin_api::{
+    Host,
+    connections::{ConnectionSlot, ConnectionTable, MeteredBody, PacedStream},
+    log,
+    time::millis,
+};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
@@ -35,7 +40,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     runtime::{Builder, Runtime},
-    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -51,7 +55,7 @@ use super::{
     state::{PageClock, PageSnapshot},
 };
 
-/// Further connections wait in the listener's queue.
+/// At the limit, the connection that has waited longest for its client gives way.
 const MAX_CONNECTIONS: usize = 64;
 const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -170,20 +174,22 @@ async fn accept(
     tls: Option<TlsAcceptor>,
     service: Arc<PageService>,
 ) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let table = ConnectionTable::new(MAX_CONNECTIONS);
     let mut failing = false;
     loop {
-        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
             Ok((stream, _)) => {
                 failing = false;
+                let slot = Arc::new(table.admit().await);
+                service.report_evicted(&table);
                 let (tls, service) = (tls.clone(), Arc::clone(&service));
                 tokio::spawn(async move {
-                    // A timeout needs no log line: the client notices it.
-                    let _ = timeout(CONNECTION_TIMEOUT, connection(stream, tls, service)).await;
-                    drop(permit);
+                    let serving = connection(stream, tls, service, &slot);
+                    tokio::select! {
+                        () = slot.give_way() => {}
+                        // A timeout needs no log line: the client notices it.
+                        _ = timeout(CONNECTION_TIMEOUT, serving) => {}
+                    }
                 });
             }
             Err(error) => {
@@ -199,21 +205,34 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<PageService>) {
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    service: Arc<PageService>,
+    slot: &Arc<ConnectionSlot>,
+) {
     stream.set_nodelay(true).ok();
+    let stream = PacedStream::new(stream, Arc::clone(slot));
     match tls {
-        None => serve(stream, service).await,
+        None => serve(stream, service, slot).await,
         Some(tls) => {
             if let Ok(Ok(stream)) = timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
-                serve(stream, service).await;
+                serve(stream, service, slot).await;
             }
         }
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<PageService>) {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    service: Arc<PageService>,
+    slot: &Arc<ConnectionSlot>,
+) {
     let respond = service_fn(async |request: Request<Incoming>| {
-        Ok::<_, Infallible>(service.respond(&request))
+        slot.begin_request();
+        let response = service.respond(&request);
+        let tracked = response.map(|body| MeteredBody::response(body, Arc::clone(slot)));
+        Ok::<_, Infallible>(tracked)
     });
     // No keep-alive: scrapes are seconds apart, and an idle connection would
     // count against the limit of connections.
@@ -223,6 +242,8 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<PageSer
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEADER_BYTES)
         .keep_alive(false)
+        // A client may close its side when its request is sent, and still gets the page.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), respond)
         .await;
     if let Err(error) = served {
@@ -232,6 +253,15 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<PageSer
 }
 
 impl PageService {
+    fn report_evicted(&self, table: &ConnectionTable) {
+        let Some(connections) = table.notice() else {
+            return;
+        };
+        self.host.count("connections_evicted", connections);
+        let warn = || log::warn!(connections; "all connections of the page are in use: closed those that waited longest for their client");
+        self.host.scope(warn);
+    }
+
     fn respond(&self, request: &Request<Incoming>) -> Response<PageBody> {
         let headers = request.headers();
         if self
