@@ -1,7 +1,5 @@
 //! What clients of the API can cost the host.
 
-#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
-
 use std::{io::Write, net::TcpStream};
 
 use delfin_tests::{Host, Setup, soak};

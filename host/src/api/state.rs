@@ -100,13 +100,13 @@ impl ApiState {
     pub fn new(parts: ApiParts) -> Self {
         let connections = ConnectionTable::new(MAX_CONNECTIONS);
         let mut registry = metrics::registry(
-            &connections,
             &parts.journals,
             &parts.exporters,
             &parts.reloader,
             &parts.alerts,
             &parts.storages,
         );
+        metrics::register_connections(&mut registry, &connections);
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let ingest = IngestState {
             journals: parts.journals.clone(),

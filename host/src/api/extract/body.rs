@@ -37,8 +37,8 @@ pub(in crate::api) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>,
     if declared > limit {
         return Err(too_large());
     }
-    let mut bytes = Vec::new();
-    bytes.reserve(usize::try_from(declared.min(MAX_RESERVED_BYTES)).unwrap_or_default());
+    let reserved = usize::try_from(declared.min(MAX_RESERVED_BYTES)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(reserved);
     let (deadline, mut rate) = (Instant::now() + BODY_TIMEOUT, MinimumRate::default());
     loop {
         let begin = Instant::now();

@@ -37,7 +37,6 @@ const PREFIX: &str = "delfin_host";
 
 /// A registry with the collectors of everything that the host knows at any time.
 pub(super) fn registry(
-    connections: &Arc<ConnectionTable>,
     journals: &BatchJournals,
     exporters: &ExporterSet,
     reloader: &Reloader,
@@ -52,11 +51,14 @@ pub(super) fn registry(
     registry.register_collector(Box::new(collection::CollectionCollector(
         storages.monitor(),
     )));
-    registry.register_collector(Box::new(connections::ConnectionCollector(Arc::clone(
-        connections,
-    ))));
     registry.register_collector(Box::new(process::ProcessCollector::started_now()));
     registry
+}
+
+/// Adds the connections of clients.
+pub(super) fn register_connections(registry: &mut Registry, table: &Arc<ConnectionTable>) {
+    let collector = connections::ConnectionCollector(Arc::clone(table));
+    registry.register_collector(Box::new(collector));
 }
 
 /// Answers with all metrics.
