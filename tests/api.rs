@@ -42,7 +42,8 @@ fn resident_bytes(host: &Host) -> f64 {
 
 #[test]
 fn the_memory_of_a_host_that_gets_small_batches_does_not_grow() {
-    let host = Setup::new(&[], "").with_whole_config(CONFIG).start();
+    let setup = Setup::new(&[], "").with_whole_config(CONFIG);
+    let host = setup.start();
     // Twice: about ten minutes in `make soak`.
     let requests = soak(soak(640));
     send_alerts(&host, 160);
@@ -55,7 +56,8 @@ fn the_memory_of_a_host_that_gets_small_batches_does_not_grow() {
 
 #[test]
 fn clients_that_only_wait_keep_no_other_client_out() {
-    let host = Setup::new(&[], "").with_whole_config(CONFIG).start();
+    let setup = Setup::new(&[], "").with_whole_config(CONFIG);
+    let host = setup.start();
     let address = host.url().trim_start_matches("http://");
     let open = |request: &str| {
         let mut stream = TcpStream::connect(address).expect("the host listens");

@@ -8,7 +8,7 @@ performance_exporters = "loud"
 [exporter.loud]
 plugin = "PerformanceExporterScripted"
 [exporter.loud.retry]
-initial_interval = "20ms"
+initial_interval = "2s"
 [exporter.loud.config]
 script = "@/script"
 received = "@/received"

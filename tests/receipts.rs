@@ -18,7 +18,8 @@ script = "@/script"
 received = "@/received"
 "#;
 
-const GOOD: &str = r#"{"name": "iops", "labels": {}, "values": {"1": 1, "2": 2}}"#;
+const GOOD: &str =
+    r#"{"name": "iops", "labels": {}, "values": {"1700000000001": 1, "1700000000002": 2}}"#;
 const WRONG: &str = r#"{"name": "iops", "labels": {}, "values": {"now": 1}}"#;
 const BROKEN: &str = r#"{"name": "iops", "labels": {"#;
 
@@ -132,7 +133,7 @@ fn valid_items_arrive_and_invalid_ones_are_named() {
     let wrong = "values: timestamp `now` is not an integer of milliseconds";
     assert_eq!(
         answer.json["rejected"][0],
-        json!({"index": 1, "line": 2, "error": wrong})
+        json!({"index": 1, "line": 2, "name": "iops", "error": wrong})
     );
     assert_eq!(answer.json["rejected"][1]["index"], 2);
     let received = setup.lines("received");
@@ -147,7 +148,7 @@ fn valid_items_arrive_and_invalid_ones_are_named() {
     assert!(
         output
             .stderr
-            .contains(&format!("warning: item 1 (line 2): {wrong}\n")),
+            .contains(&format!("warning: item 1 (line 2, `iops`): {wrong}\n")),
         "{}",
         output.stderr
     );

@@ -178,7 +178,7 @@ fn invalid_items() -> impl Strategy<Value = Vec<(usize, &'static str)>> {
     let invalid = prop_oneof![
         Just("7"),
         Just(r#"{"name": "x", "labels": {"p": "q"}, "values": {"1": 1, "2": []}}"#),
-        Just(r#"["x", {"p": "q", "r": null}, {"1": 1}]"#),
+        Just(r#"["x", {"p": "q", "r": [1]}, {"1": 1}]"#),
         Just(r#"["x", {"p": "q"}, {"1": 1, "1": 2}]"#),
         Just(r#"{"labels": {"p": "q"}, "values": {"1": 1}}"#),
     ];
