@@ -58,6 +58,21 @@ impl Origin {
             Self::Other => "other",
         }
     }
+
+    /// The origin with this name, or [`Origin::Other`] for the name of a newer version.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        let known = [
+            Self::Collection,
+            Self::Sync,
+            Self::Trap,
+            Self::Ingest,
+            Self::Resend,
+            Self::Replay,
+        ];
+        let origin = known.into_iter().find(|origin| origin.as_str() == name);
+        origin.unwrap_or(Self::Other)
+    }
 }
 
 impl std::fmt::Display for Kind {

@@ -129,14 +129,11 @@ fn list(
         return output.line(&response);
     }
     let AlertList { alerts } = client.parse(PATH, &response)?;
-    if !alerts.is_empty() {
-        output.table(&table(&alerts))?;
-        output.line("")?;
-    }
-    output.line(&match alerts.len() {
+    let summary = match alerts.len() {
         0 => "no active alerts".to_owned(),
         many => counted(many as u64, "active alert"),
-    })
+    };
+    output.list(&table(&alerts), &summary)
 }
 
 fn clear(
@@ -175,7 +172,6 @@ fn selection(filter: &ClearAlertsFilter) -> Map<String, Value> {
 }
 
 fn table(alerts: &[AlertRow]) -> TextTable {
-    let word = |text: &Option<String>| text.as_deref().map_or_else(Cell::none, Cell::text);
     let header = [
         "storage",
         "alert",
@@ -187,14 +183,14 @@ fn table(alerts: &[AlertRow]) -> TextTable {
     ];
     let mut table = TextTable::new(&header);
     for alert in alerts {
-        let name = alert.alert_name.as_ref().or(alert.alert_id.as_ref());
+        let name = alert.alert_name.as_deref().or(alert.alert_id.as_deref());
         table.row([
-            word(&alert.storage_id),
-            word(&name.cloned()),
-            word(&alert.severity),
-            word(&alert.category),
-            word(&alert.location),
-            word(&alert.sequence_number),
+            Cell::optional(alert.storage_id.as_deref()),
+            Cell::optional(name),
+            Cell::optional(alert.severity.as_deref()),
+            Cell::optional(alert.category.as_deref()),
+            Cell::optional(alert.location.as_deref()),
+            Cell::optional(alert.sequence_number.as_deref()),
             Cell::text(rfc3339(alert.last_seen)),
         ]);
     }
@@ -205,19 +201,14 @@ fn table(alerts: &[AlertRow]) -> TextTable {
 mod tests {
     use clap::Parser;
 
-    use crate::cli::{Cli, Output, client};
+    use crate::cli::{Cli, client};
 
     const ONE: &str = r#"{"alerts":[{"storage_id":"s1","alert_name":"Fan","alert_id":"1",
         "severity":"Major","category":"Fault","location":null,"sequence_number":"7",
         "last_seen":1700000000000}]}"#;
 
     fn printed(body: &'static str, typed: &[&str]) -> String {
-        let url = client::tests::serve("200 OK", body);
-        let cli = [&["delfin-host", "alerts"], typed, &["--host", &url]].concat();
-        let cli = Cli::try_parse_from(cli).unwrap();
-        let mut data = Vec::new();
-        cli.run(&mut Output::new(&mut data, &cli.options)).unwrap();
-        String::from_utf8(data).unwrap()
+        client::tests::printed("200 OK", body, &[&["alerts"], typed].concat())
     }
 
     #[test]

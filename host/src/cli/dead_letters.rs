@@ -68,18 +68,15 @@ fn list(
         return output.line(&response);
     }
     let DeadLetterList { dead_letters } = client.parse(PATH, &response)?;
-    if !dead_letters.is_empty() {
-        output.table(&table(&dead_letters))?;
-        output.line("")?;
-    }
     let items = dead_letters
         .iter()
         .map(|dead_letter| dead_letter.items)
         .sum();
-    output.line(&match dead_letters.len() {
+    let summary = match dead_letters.len() {
         0 => "no dead letters".to_owned(),
         many => total(many as u64, items),
-    })
+    };
+    output.list(&table(&dead_letters), &summary)
 }
 
 fn show(

@@ -74,11 +74,7 @@ pub(super) fn run(
         return output.line(&response);
     }
     let list: ExporterList = client.parse(PATH, &response)?;
-    if !list.exporters.is_empty() {
-        output.table(&table(&list.exporters, now_ms()))?;
-        output.line("")?;
-    }
-    output.line(&summary(&list.exporters))?;
+    output.list(&table(&list.exporters, now_ms()), &summary(&list.exporters))?;
     for RemovedExporter {
         name,
         kind,
@@ -131,8 +127,8 @@ fn table(exporters: &[ExporterRow], now_ms: i64) -> TextTable {
     for exporter in exporters {
         table.row([
             Cell::text(&exporter.name),
-            word(exporter.plugin.as_deref()),
-            word(exporter.kind.as_deref()),
+            Cell::optional(exporter.plugin.as_deref()),
+            Cell::optional(exporter.kind.as_deref()),
             Cell::text(&exporter.state).colored(color(&exporter.state)),
             count(exporter.pending),
             count(exporter.delivered),
@@ -141,7 +137,7 @@ fn table(exporters: &[ExporterRow], now_ms: i64) -> TextTable {
             exporter
                 .lag_seconds
                 .map_or_else(Cell::none, |lag| Cell::amount(duration(lag))),
-            word(last_error(exporter, now_ms).as_deref()),
+            Cell::optional(last_error(exporter, now_ms).as_deref()),
         ]);
     }
     table
@@ -178,10 +174,6 @@ fn color(state: &str) -> AnsiColor {
     }
 }
 
-fn word(text: Option<&str>) -> Cell {
-    text.map_or_else(Cell::none, Cell::text)
-}
-
 fn count(number: Option<u64>) -> Cell {
     number.map_or_else(Cell::none, Cell::number)
 }
@@ -211,10 +203,8 @@ fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-    use crate::cli::{Cli, client};
+    use crate::cli::client;
 
     fn parse(json: &str) -> Vec<ExporterRow> {
         serde_json::from_str::<ExporterList>(json)
@@ -234,12 +224,8 @@ mod tests {
     }
 
     fn printed(more: &[&str]) -> String {
-        let url = client::tests::serve("200 OK", include_str!("exporters/exporters.json"));
-        let cli = ["delfin-host", "exporters", "--host", &url];
-        let cli = Cli::try_parse_from(cli.iter().chain(more)).unwrap();
-        let mut data = Vec::new();
-        cli.run(&mut Output::new(&mut data, &cli.options)).unwrap();
-        String::from_utf8(data).unwrap()
+        let body = include_str!("exporters/exporters.json");
+        client::tests::printed("200 OK", body, &[&["exporters"], more].concat())
     }
 
     #[test]

@@ -65,6 +65,15 @@ impl<'a> Output<'a> {
         self.text(&text)
     }
 
+    /// Prints a table, unless it is empty, and a summary below it.
+    pub(super) fn list(&mut self, table: &TextTable, summary: &str) -> Result<(), Error> {
+        if !table.is_empty() {
+            self.table(table)?;
+            self.line("")?;
+        }
+        self.line(summary)
+    }
+
     /// Prints a warning to standard error, on one line.
     pub(super) fn warn(&self, warning: &str) {
         self.message("warning", AnsiColor::Yellow, warning);

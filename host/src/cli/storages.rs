@@ -116,15 +116,12 @@ fn list(
         return output.line(&response);
     }
     let StorageList { storages } = client.parse(PATH, &response)?;
-    if !storages.is_empty() {
-        output.table(&table(&storages))?;
-        output.line("")?;
-    }
-    output.line(&match storages.len() {
+    let summary = match storages.len() {
         0 => "no storages (declare one with `[[storage]]`, or register one with `storages add`)"
             .to_owned(),
         many => counted(many as u64, "storage"),
-    })
+    };
+    output.list(&table(&storages), &summary)
 }
 
 fn add(
@@ -165,15 +162,14 @@ fn remove(
 }
 
 fn table(storages: &[StorageRow]) -> TextTable {
-    let word = |text: &Option<String>| text.as_deref().map_or_else(Cell::none, Cell::text);
     let mut table = TextTable::new(&["storage", "name", "vendor", "model", "status"]);
     for storage in storages {
         table.row([
             Cell::text(&storage.id),
-            word(&storage.name),
-            word(&storage.vendor),
-            word(&storage.model),
-            word(&storage.status),
+            Cell::optional(storage.name.as_deref()),
+            Cell::optional(storage.vendor.as_deref()),
+            Cell::optional(storage.model.as_deref()),
+            Cell::optional(storage.status.as_deref()),
         ]);
     }
     table
@@ -236,12 +232,7 @@ mod tests {
     const ONE: &str = r#"{"storages":[{"id":"7b1f","name":"array","vendor":"acme","model":"x","status":"normal"}]}"#;
 
     fn printed(status: &'static str, body: &'static str, typed: &[&str]) -> String {
-        let url = client::tests::serve(status, body);
-        let cli = [&["delfin-host", "storages"], typed, &["--host", &url]].concat();
-        let cli = Cli::try_parse_from(cli).unwrap();
-        let mut data = Vec::new();
-        cli.run(&mut Output::new(&mut data, &cli.options)).unwrap();
-        String::from_utf8(data).unwrap()
+        client::tests::printed(status, body, &[&["storages"], typed].concat())
     }
 
     #[test]

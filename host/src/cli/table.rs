@@ -32,6 +32,10 @@ impl TextTable {
         self.rows.push(cells.into_iter().collect());
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     pub(super) fn render(&self, colored: bool) -> String {
         let columns: Vec<Column> = (0..self.header.len()).map(|i| self.column(i)).collect();
         let header = self.header.iter().zip(&columns).map(|(name, column)| {
@@ -72,6 +76,11 @@ impl Cell {
     /// A number with its unit, aligned like a number.
     pub(super) fn amount(text: impl Into<String>) -> Self {
         Self::text(text).aligned(true)
+    }
+
+    /// A text, or the sign for an absent value.
+    pub(super) fn optional(text: Option<&str>) -> Self {
+        text.map_or_else(Self::none, Self::text)
     }
 
     /// The sign for an absent value.

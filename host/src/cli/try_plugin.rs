@@ -21,7 +21,7 @@ use crate::{
     logging,
     plugin::{
         Call, ExportRequest, Instance, InstanceHost, InstanceSource, PluginCounters, RequestPart,
-        RunningProcess, wait_for,
+        wait_for,
     },
 };
 
@@ -133,7 +133,6 @@ fn try_plugin(args: &TryArgs) -> Result<TryReport, Error> {
         level: log::LevelFilter::Debug,
         redactor: Redactor::default(),
         counters: counters.clone(),
-        process: RunningProcess::default(),
     };
     let settings: Map<String, Value> = args.set.iter().cloned().collect();
     let source = InstanceSource::Library(opened.module());

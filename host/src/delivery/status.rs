@@ -9,10 +9,7 @@ use delfin_plugin_api::{Failure, Outcome};
 use serde::Serialize;
 
 use super::{circuit_breaker::Circuit, fill_rate::FillRate};
-use crate::{
-    clock::{HostClock, millis, now_ms},
-    plugin::DeathCause,
-};
+use crate::clock::{HostClock, millis, now_ms};
 
 /// State of an exporter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -67,9 +64,6 @@ pub struct StatusView {
     pub abandoned_threads: usize,
     /// Instances that replaced another one.
     pub restarts: u64,
-    /// Ends of its process that the host did not ask for, in the order of
-    /// [`DeathCause::NAMES`].
-    pub deaths: [u64; DeathCause::NAMES.len()],
     /// Requests that were split in half.
     pub splits: u64,
     /// Active alerts that were resent and delivered.

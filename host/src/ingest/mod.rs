@@ -93,6 +93,17 @@ pub struct ParsedItems<B = AnyBatch> {
     pub complete_for: Option<String>,
 }
 
+impl<B> ParsedItems<B> {
+    fn new(batch: B, rejected: RejectedItems, notes: IngestNotes) -> Self {
+        Self {
+            batch,
+            rejected,
+            notes,
+            complete_for: None,
+        }
+    }
+}
+
 impl<B: Into<AnyBatch>> ParsedItems<B> {
     fn of_any_kind(self) -> ParsedItems {
         ParsedItems {

@@ -26,20 +26,6 @@ pub enum DeathCause {
 }
 
 impl DeathCause {
-    /// The names of the causes in metrics.
-    pub const NAMES: [&str; 4] = ["signal", "exit", "deadline", "protocol"];
-
-    /// The index of the cause in [`Self::NAMES`].
-    #[must_use]
-    pub fn index(&self) -> usize {
-        match self {
-            Self::Signal(_) => 0,
-            Self::Exit(_) => 1,
-            Self::Deadline => 2,
-            Self::Protocol(_) => 3,
-        }
-    }
-
     pub(super) fn of(status: ExitStatus) -> Self {
         match status.signal() {
             Some(signal) => Self::Signal(signal),

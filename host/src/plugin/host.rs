@@ -2,16 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI32, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
 use delfin_plugin_api::redact::Redactor;
-use rustix::process::Pid;
 
 use crate::logging::{self, LogLine};
 
@@ -42,31 +38,6 @@ impl PluginCounters {
     }
 }
 
-/// The process of an exporter, while there is one.
-#[derive(Clone, Debug, Default)]
-pub struct RunningProcess(Arc<AtomicI32>);
-
-impl RunningProcess {
-    /// The number of the process.
-    #[must_use]
-    pub fn pid(&self) -> Option<i32> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
-    }
-
-    pub(super) fn set(&self, pid: Pid) {
-        self.0.store(pid.as_raw_nonzero().get(), Ordering::Relaxed);
-    }
-
-    /// The process has ended; the next one may run already.
-    pub(super) fn clear(&self, pid: Pid) {
-        let pid = pid.as_raw_nonzero().get();
-        // Another number is that of the next process.
-        let _ = self
-            .0
-            .compare_exchange(pid, 0, Ordering::Relaxed, Ordering::Relaxed);
-    }
-}
-
 /// Lent to an instance for its lifetime.
 #[derive(Clone, Debug)]
 pub struct InstanceHost {
@@ -78,8 +49,6 @@ pub struct InstanceHost {
     pub level: log::LevelFilter,
     pub(crate) redactor: Redactor,
     pub counters: PluginCounters,
-    /// Stays empty for an exporter in a thread.
-    pub process: RunningProcess,
 }
 
 impl InstanceHost {

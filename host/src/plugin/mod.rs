@@ -17,7 +17,7 @@ mod view;
 pub use call::{Call, CallResult, ExportRequest, Reply, RequestPart};
 pub use death::{DeathCause, ProcessDeath};
 pub use dry_run::{check_config, check_start, wait_for};
-pub use host::{InstanceHost, PluginCounters, RunningProcess};
+pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, PROBE_COMMAND, Plugins};
 pub use process::{EXPORTER_COMMAND, RunnerArgs, run_exporter};

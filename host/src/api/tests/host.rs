@@ -290,7 +290,6 @@ async fn failed_exporter(journals: &BatchJournals, folder: &Path) -> ExporterSet
             level: log::LevelFilter::Off,
             redactor: Redactor::default(),
             counters: PluginCounters::default(),
-            process: crate::plugin::RunningProcess::default(),
         },
         cursor: cursor.unwrap(),
         marker: folder.join("call"),

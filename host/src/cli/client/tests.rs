@@ -1,6 +1,9 @@
 use std::{net::TcpListener, thread};
 
+use clap::Parser;
+
 use super::*;
+use crate::cli::{Cli, Output};
 
 /// A server that sends this response to one request. Returns its address.
 pub(in crate::cli) fn serve(status: &'static str, body: &'static str) -> String {
@@ -31,6 +34,16 @@ pub(in crate::cli) fn serve(status: &'static str, body: &'static str) -> String 
         .unwrap();
     });
     format!("http://{address}")
+}
+
+/// What a command that was typed like this prints as data when the host sends this response.
+pub(in crate::cli) fn printed(status: &'static str, body: &'static str, typed: &[&str]) -> String {
+    let url = serve(status, body);
+    let typed = [&["delfin-host"], typed, &["--host", &url]].concat();
+    let cli = Cli::try_parse_from(typed).unwrap();
+    let mut data = Vec::new();
+    cli.run(&mut Output::new(&mut data, &cli.options)).unwrap();
+    String::from_utf8(data).unwrap()
 }
 
 fn client_of(status: &'static str, body: &'static str) -> HostClient {

@@ -21,11 +21,7 @@ fn parsed(typed: &[&str]) -> Cli {
 }
 
 fn printed(typed: &[&str], response: &'static str) -> String {
-    let url = client::tests::serve("200 OK", response);
-    let cli = parsed(&[typed, &["--host", &url]].concat());
-    let mut data = Vec::new();
-    cli.run(&mut Output::new(&mut data, &cli.options)).unwrap();
-    String::from_utf8(data).unwrap()
+    client::tests::printed("200 OK", response, &[&["dead-letters"], typed].concat())
 }
 
 fn body_of(typed: &[&str]) -> Value {

@@ -387,8 +387,6 @@ impl Instances {
     /// The process of the instance has ended.
     fn on_death(&mut self, task: &Task, death: &ProcessDeath) {
         self.caller.abandon();
-        let status = self.reporter.status();
-        status.update(|status| status.deaths[death.cause.index()] += 1);
         self.is_unproven = true;
         let during = match task {
             _ if !death.in_call => String::new(),

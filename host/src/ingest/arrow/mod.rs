@@ -47,12 +47,7 @@ pub(super) fn performance(
     let rules = |part: &_, invalid: &mut InvalidRows<'_>| checks.series(part, invalid);
     let batches = RecordBatches::new(bytes, limits, deadline);
     let (batch, rejected) = valid_rows(batches, structure::series, columns, rules)?;
-    Ok(ParsedItems {
-        batch,
-        rejected,
-        notes,
-        complete_for: None,
-    })
+    Ok(ParsedItems::new(batch, rejected, notes))
 }
 
 /// The valid alerts of a stream, and the invalid ones. A missing column is null in every
@@ -73,12 +68,7 @@ pub(super) fn alerts(
     let rules = |part: &_, invalid: &mut InvalidRows<'_>| checks.alerts(part, invalid);
     let batches = RecordBatches::new(bytes, limits, deadline);
     let (batch, rejected) = valid_rows(batches, structure::alerts, columns, rules)?;
-    Ok(ParsedItems {
-        batch,
-        rejected,
-        notes,
-        complete_for: None,
-    })
+    Ok(ParsedItems::new(batch, rejected, notes))
 }
 
 /// The valid rows of all record batches.

@@ -37,12 +37,7 @@ impl<'de> AlertItemBuilder<'de> {
 
     pub(super) fn build(self) -> ParsedItems<AlertBatch> {
         let (rejected, notes) = self.tracker.into_results();
-        ParsedItems {
-            batch: self.batch.build(),
-            rejected,
-            notes,
-            complete_for: None,
-        }
+        ParsedItems::new(self.batch.build(), rejected, notes)
     }
 
     fn field(&mut self, key: Cow<'de, str>, raw: &'de RawValue) -> Result<(), String> {

@@ -42,12 +42,7 @@ impl SeriesItemBuilder {
 
     pub(super) fn build(self) -> ParsedItems<PerformanceBatch> {
         let (rejected, notes) = self.tracker.into_results();
-        ParsedItems {
-            batch: self.batch.build(),
-            rejected,
-            notes,
-            complete_for: None,
-        }
+        ParsedItems::new(self.batch.build(), rejected, notes)
     }
 
     fn name<'de>(&mut self, raw: &'de RawValue) -> Result<Cow<'de, str>, String> {

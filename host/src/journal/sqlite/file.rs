@@ -19,6 +19,7 @@ use crate::sqlite::{DatabaseError, FailureKind, with_suffix};
 
 /// Suffix of a new file until the damaged one was moved aside.
 const NEW: &str = ".new";
+
 /// A file for writing, and the descriptors of it.
 pub(super) struct WriterFile {
     pub(super) connection: Connection,

@@ -119,17 +119,6 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<()> {
 
 /// The origin with the name in a column; `Other` for the name of a newer host.
 pub(super) fn origin(row: &Row<'_>, column: usize) -> rusqlite::Result<Origin> {
-    const KNOWN: [Origin; 6] = [
-        Origin::Collection,
-        Origin::Sync,
-        Origin::Trap,
-        Origin::Ingest,
-        Origin::Resend,
-        Origin::Replay,
-    ];
     let name: String = row.get(column)?;
-    Ok(KNOWN
-        .into_iter()
-        .find(|origin| origin.as_str() == name)
-        .unwrap_or(Origin::Other))
+    Ok(Origin::from_name(&name))
 }

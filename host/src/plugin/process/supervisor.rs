@@ -103,7 +103,6 @@ impl<'a> Supervisor<'a> {
                 return refuse(requests, || result(Err(failure.clone()), None));
             }
         };
-        host.process.set(process.pid);
         let Some(output) = process.output.try_clone().ok() else {
             return;
         };
@@ -124,7 +123,6 @@ impl<'a> Supervisor<'a> {
             kill_at: None,
         };
         let cause = supervisor.supervise();
-        supervisor.host.process.clear(supervisor.process.pid);
         supervisor.on_death(cause);
     }
 

@@ -2,7 +2,6 @@
 
 use abi_stable::std_types::{RString, Tuple2};
 use delfin_plugin_abi::{self as abi, Class, OutcomeCode};
-use delfin_plugin_api::Origin;
 use delfin_plugin_protocol::{
     ExportMessage, OutcomeClass, OutcomeMessage, PartMessage, RowsMessage, SharedForm,
 };
@@ -42,20 +41,6 @@ pub(super) fn export_message(
         rows: None,
         shared: Some(shared),
     }
-}
-
-/// The origin with this name.
-pub(super) fn origin(name: &str) -> abi::Origin {
-    let all = [
-        Origin::Collection,
-        Origin::Sync,
-        Origin::Trap,
-        Origin::Ingest,
-        Origin::Resend,
-        Origin::Replay,
-    ];
-    let known = all.into_iter().find(|origin| origin.as_str() == name);
-    known.unwrap_or(Origin::Other).into()
 }
 
 pub(super) fn outcome_message(id: u64, outcome: abi::Outcome) -> OutcomeMessage {

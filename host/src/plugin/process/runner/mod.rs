@@ -26,7 +26,7 @@ use abi_stable::{
     std_types::{RResult, RStr},
 };
 use delfin_plugin_abi::{self as abi, ArrowBatch, Context_TO, ContextRef, ExporterBox, Host_TO};
-use delfin_plugin_api::{__glue::export_arrow, Failure, encode_outcome};
+use delfin_plugin_api::{__glue::export_arrow, Failure, Origin, encode_outcome};
 use delfin_plugin_protocol::{
     CallMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage, FrameError,
     FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, VERSION, WireFrame, decode,
@@ -184,7 +184,7 @@ impl Runner {
         };
         let mut context = self.context(export.deadline_ms, at);
         context.attempt = export.attempt;
-        context.origin = wire::origin(&export.origin);
+        context.origin = Origin::from_name(&export.origin).into();
         context.parts = rows::parts(&export.parts);
         let Some(exporter) = &mut self.exporter else {
             return no_instance();
