@@ -19,6 +19,7 @@ mod ingest;
 mod metrics;
 mod middleware;
 mod openapi;
+mod permits;
 mod plugins;
 mod reload;
 mod replay;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use delfin_plugin_api::connections::ConnectionTable;
 use prometheus_client::registry::Registry;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 use super::{
     error::ApiError,
     metrics::{self, IngestMetrics},
+    permits::{IngestPermits, MAX_INGEST_REQUESTS},
 };
 use crate::{
     alert::ActiveAlerts,
@@ -24,13 +25,10 @@ use crate::{
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 512;
 
-/// Requests that bring batches at a time. Further ones are refused, so that connections
-/// are left for health checks, metrics and commands.
-const MAX_INGEST_REQUESTS: usize = MAX_CONNECTIONS - 64;
-
-/// Clients that wait for the delivery of their batches at a time. Further ones get
-/// their answer without waiting.
-const MAX_WAITING_CLIENTS: usize = 256;
+const _: () = assert!(
+    MAX_INGEST_REQUESTS + 64 <= MAX_CONNECTIONS,
+    "connections are left for everything else"
+);
 
 /// The parts of the host that the interface shows, changes, or hands batches to.
 #[derive(Clone, Debug)]
@@ -83,17 +81,9 @@ pub(super) struct IngestState {
     pub(super) phase: HostPhase,
     pub(super) limits: ingest::BodyLimits,
     pub(super) metrics: IngestMetrics,
-    /// Permits to parse a body: one per processor. More bodies at a time would use
-    /// more memory and finish no earlier.
-    pub(super) parsing: Arc<Semaphore>,
-    /// Permits to wait for the delivery of a batch.
-    pub(super) waiting: Arc<Semaphore>,
-    pub(super) requests: IngestRequests,
+    pub(super) permits: IngestPermits,
+    pub(super) max_body_bytes: u64,
 }
-
-/// Permits of requests that bring batches.
-#[derive(Clone, Debug)]
-pub(super) struct IngestRequests(Arc<Semaphore>);
 
 impl ApiState {
     #[must_use]
@@ -107,15 +97,13 @@ impl ApiState {
             &parts.storages,
         );
         metrics::register_connections(&mut registry, &connections);
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let ingest = IngestState {
             journals: parts.journals.clone(),
             phase: HostPhase(parts.phase.clone()),
             limits: ingest::BodyLimits::from(&parts.config),
             metrics: IngestMetrics::register(&mut registry),
-            parsing: Arc::new(Semaphore::new(processors)),
-            waiting: Arc::new(Semaphore::new(MAX_WAITING_CLIENTS)),
-            requests: IngestRequests(Arc::new(Semaphore::new(MAX_INGEST_REQUESTS))),
+            permits: IngestPermits::new(),
+            max_body_bytes: parts.config.max_body_bytes,
         };
         Self(Arc::new(SharedState {
             journals: parts.journals,
@@ -134,18 +122,6 @@ impl ApiState {
 
     pub(super) fn connections(&self) -> Arc<ConnectionTable> {
         Arc::clone(&self.0.connections)
-    }
-}
-
-impl IngestRequests {
-    /// # Errors
-    ///
-    /// Too many such requests are in progress.
-    pub(super) fn begin(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let permit = Arc::clone(&self.0).try_acquire_owned();
-        permit.map_err(|_| ApiError::Overloaded {
-            reason: "too many batches are being accepted".to_owned(),
-        })
     }
 }
 
@@ -189,6 +165,5 @@ parts! {
     MaxBodyBytes = max_body_bytes;
     MinFreeBytes = min_free_bytes;
     IngestState = ingest;
-    IngestRequests = ingest.requests;
     Arc<Registry> = registry;
 }

@@ -9,10 +9,10 @@ mod delivered;
 mod request;
 mod response;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
-    extract::State,
+    extract::{Request, State},
     response::{IntoResponse, Response},
 };
 use delfin_plugin_api::{Kind, Origin};
@@ -60,10 +60,7 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
     ),
     responses(BatchAccepted, BatchRefused),
 )]
-async fn ingest_performance(
-    State(state): State<IngestState>,
-    request: Result<IngestRequest, ApiError>,
-) -> Response {
+async fn ingest_performance(State(state): State<IngestState>, request: Request) -> Response {
     ingest(&state, Kind::Performance, request).await
 }
 
@@ -89,19 +86,12 @@ async fn ingest_performance(
     ),
     responses(BatchAccepted, BatchRefused),
 )]
-async fn ingest_alerts(
-    State(state): State<IngestState>,
-    request: Result<IngestRequest, ApiError>,
-) -> Response {
+async fn ingest_alerts(State(state): State<IngestState>, request: Request) -> Response {
     ingest(&state, Kind::Alert, request).await
 }
 
-async fn ingest(
-    state: &IngestState,
-    kind: Kind,
-    request: Result<IngestRequest, ApiError>,
-) -> Response {
-    let accepted = match request {
+async fn ingest(state: &IngestState, kind: Kind, request: Request) -> Response {
+    let accepted = match IngestRequest::read(state, kind, request).await {
         Ok(request) => accept(state, kind, request).await,
         Err(error) => Err(error),
     };
@@ -146,7 +136,7 @@ async fn accept(
     if let Ack::Delivered { wait, preferred } = ack {
         // A client that has hung up still occupies its permit here, so the limit of
         // connections does not bound how many wait.
-        let permit = state.waiting.try_acquire().ok();
+        let permit = state.permits.of(kind).begin_waiting();
         let wait = permit.as_ref().map_or(Duration::ZERO, |_| wait);
         let deadline = received + wait;
         delivery = Some(delivered::wait(journal, &receipt, deadline, state.phase.watch()).await);
@@ -171,8 +161,7 @@ async fn parse(
 ) -> Result<ParsedItems<NewBatch>, ApiError> {
     let limits = state.limits;
     let metrics = state.metrics.clone();
-    // The semaphore is never closed, so this waits and does not fail.
-    let permit = Arc::clone(&state.parsing).acquire_owned().await;
+    let permit = state.permits.of(kind).begin_parsing().await;
     let parsed = blocking(move || {
         let _permit = permit;
         let body = RequestBody {

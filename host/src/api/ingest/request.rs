@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    extract::{FromRef, FromRequest, Request},
+    extract::Request,
     http::{
         HeaderMap, HeaderName,
         header::{CONTENT_ENCODING, CONTENT_TYPE},
         request::Parts,
     },
 };
+use delfin_plugin_api::Kind;
 use serde::Deserialize;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use utoipa::IntoParams;
@@ -22,7 +23,7 @@ use crate::{
     api::{
         error::ApiError,
         extract::{Query, body},
-        state::{HostPhase, IngestRequests, MaxBodyBytes},
+        state::IngestState,
     },
     ingest::{BodyEncoding, BodyFormat},
 };
@@ -107,54 +108,47 @@ pub(super) struct IngestHeaders {
     encoding: Option<String>,
 }
 
-impl<S> FromRequest<S> for IngestRequest
-where
-    S: Send + Sync,
-    HostPhase: FromRef<S>,
-    IngestRequests: FromRef<S>,
-    MaxBodyBytes: FromRef<S>,
-{
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+impl IngestRequest {
+    /// Reads a request, within the limits of its kind.
+    pub(super) async fn read(
+        state: &IngestState,
+        kind: Kind,
+        request: Request,
+    ) -> Result<Self, ApiError> {
         let (head, mut content) = request.into_parts();
-        let phase = HostPhase::from_ref(state);
-        let max_bytes = MaxBodyBytes::from_ref(state);
-        let requests = IngestRequests::from_ref(state);
-        let read = read(&head, &mut content, &phase, &requests, max_bytes).await;
+        let read = Self::read_parts(state, kind, &head, &mut content).await;
         if read.is_err() {
             body::discard_later(&head.headers, content);
         }
         read
     }
-}
 
-async fn read(
-    head: &Parts,
-    content: &mut Body,
-    phase: &HostPhase,
-    requests: &IngestRequests,
-    MaxBodyBytes(max_bytes): MaxBodyBytes,
-) -> Result<IngestRequest, ApiError> {
-    let received = Instant::now();
-    phase.require_running()?;
-    let permit = requests.begin()?;
-    let Query(query) = Query::<IngestQuery>::read(&head.uri)?;
-    let headers = IngestHeaders::read(&head.headers)?;
-    let content_type = header(&head.headers, CONTENT_TYPE);
-    Ok(IngestRequest {
-        received,
-        ack: query.ack(headers.wait)?,
-        idempotency_key: headers.idempotency_key,
-        payload: IngestPayload {
-            strict: query.strict,
-            complete_for: query.complete_for,
-            format: BodyFormat::from_content_type(content_type.as_deref())?,
-            encoding: BodyEncoding::from_content_encoding(headers.encoding.as_deref())?,
-            bytes: body::read(content, max_bytes).await?,
-        },
-        _permit: permit,
-    })
+    async fn read_parts(
+        state: &IngestState,
+        kind: Kind,
+        head: &Parts,
+        content: &mut Body,
+    ) -> Result<Self, ApiError> {
+        let received = Instant::now();
+        state.phase.require_running()?;
+        let permit = state.permits.of(kind).begin_request()?;
+        let Query(query) = Query::<IngestQuery>::read(&head.uri)?;
+        let headers = IngestHeaders::read(&head.headers)?;
+        let content_type = header(&head.headers, CONTENT_TYPE);
+        Ok(Self {
+            received,
+            ack: query.ack(headers.wait)?,
+            idempotency_key: headers.idempotency_key,
+            payload: IngestPayload {
+                strict: query.strict,
+                complete_for: query.complete_for,
+                format: BodyFormat::from_content_type(content_type.as_deref())?,
+                encoding: BodyEncoding::from_content_encoding(headers.encoding.as_deref())?,
+                bytes: body::read(content, state.max_body_bytes).await?,
+            },
+            _permit: permit,
+        })
+    }
 }
 
 impl IngestQuery {

@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use axum::extract::FromRef;
 use delfin_plugin_api::{Kind, redact::Redactor};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,7 +16,7 @@ use ureq::http::{Request, Response};
 
 use crate::{
     alert,
-    api::{ApiParts, ApiState, serve},
+    api::{ApiParts, ApiState, permits::IngestPermits, serve, state::IngestState},
     batch::Seq,
     batch_journal::{BatchJournal, BatchJournals},
     collect::{
@@ -40,6 +41,7 @@ pub(super) struct Host {
     pub(super) runtime: Runtime,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) journals: Journals,
+    pub(super) permits: IngestPermits,
     address: SocketAddr,
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
@@ -111,6 +113,7 @@ impl Host {
             storages,
             phase: watched,
         });
+        let permits = IngestState::from_ref(&state).permits;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -124,6 +127,7 @@ impl Host {
             runtime,
             phase,
             journals: backends,
+            permits,
             address,
             agent: agent.into(),
             stop: Some(stop),

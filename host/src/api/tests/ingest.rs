@@ -81,6 +81,29 @@ fn alerts_go_into_the_alert_journal() {
 }
 
 #[test]
+fn an_alert_waits_for_no_performance_batch() {
+    let host = Host::start();
+    let performance = host.permits.of(Kind::Performance);
+    let parsing: Vec<_> = (0..std::thread::available_parallelism().unwrap().get())
+        .map(|_| host.runtime.block_on(performance.begin_parsing()))
+        .collect();
+    let alert = r#"[{"storage_id":"s1","alert_id":"1"}]"#;
+    assert_eq!(host.post("/v1/ingest/alerts", alert).status, 202);
+    drop(parsing);
+
+    let requests: Vec<_> = std::iter::from_fn(|| performance.begin_request().ok()).collect();
+    assert_eq!(host.post("/v1/ingest/alerts", alert).status, 202);
+    let refused = host.post("/v1/ingest/performance", TWO_POINTS);
+    refused.is_error(
+        503,
+        "ServiceUnavailable",
+        "Service unavailable: too many batches are being accepted, please try again later.",
+    );
+    drop(requests);
+    assert_eq!(host.post("/v1/ingest/performance", TWO_POINTS).status, 202);
+}
+
+#[test]
 fn every_format_and_encoding_is_read() {
     let host = Host::start();
     let line = TWO_POINTS.trim_matches(['[', ']']).as_bytes();
