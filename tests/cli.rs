@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
-use std::{fs, net::TcpListener, path::Path, process::Command};
+use std::{fs, net::TcpListener, process::Command};
 
 use arrow_ipc::writer::StreamWriter;
 use delfin_plugin_api::{Batch, sample};
@@ -309,29 +309,73 @@ fn trying_a_plugin_ends_with_0_only_if_it_delivered() {
         last_line(&output).contains("choose one with --exporter"),
         "{output:?}"
     );
+}
 
-    for (word, reason) in [
-        ("reject", "export: "),
-        ("refuse", "create: "),
-        ("panic", "panicked in `export`: the script requests a panic"),
-        ("hang", "export: no result within 300ms (see --timeout)"),
+#[test]
+fn trying_survives_the_plugin_and_reports_how_it_failed() {
+    let setup = Setup::new(&[], "");
+    let path = |name| setup.path(name).display().to_string();
+    let file = plugin("scripted").display().to_string();
+    for (word, outcome, reason) in [
+        ("reject", "reject, from `export`", "export: not wanted"),
+        (
+            "refuse",
+            "pause (misconfigured), from `create`",
+            "create: the password ``",
+        ),
+        ("unauthorized", "pause (unauthorized), from `export`", ""),
+        (
+            "panic",
+            "restart (panicked), from `export`",
+            "panicked in `export`: the script requests a panic",
+        ),
+        (
+            "segfault",
+            "restart, from `export`",
+            "export: the exporter process died: SIGSEGV",
+        ),
+        (
+            "thread-abort",
+            "restart, from `export`",
+            "export: the exporter process died: SIGABRT",
+        ),
+        (
+            "exit",
+            "restart, from `export`",
+            "export: the exporter process ended with exit code 0",
+        ),
+        (
+            "abort-at-exit",
+            "restart, from `exit`",
+            "exit: the exporter process died: SIGABRT",
+        ),
+        (
+            "hang",
+            "restart, from `export`",
+            "export: the exporter process was ended: a call was past its deadline",
+        ),
     ] {
         setup.write("script", word);
+        let timeout = if word == "hang" { "300ms" } else { "30s" };
         let output = setup.run(&[
             "try",
-            &plugin("scripted").display().to_string(),
+            &file,
             "--exporter",
             "PerformanceExporterScripted",
             "--timeout",
-            "300ms",
+            timeout,
+            "--log",
+            "off",
             "--set",
             &format!("script={}", path("script")),
             "--set",
             &format!("received={}", path("received")),
         ]);
         let output = output.expect_exit(1);
-        assert_eq!(output.stdout, "");
+        let line = format!("outcome   {outcome}");
+        assert!(output.stdout.contains(&line), "{word}: {output:?}");
         assert!(last_line(&output).contains(reason), "{word}: {output:?}");
+        // Nothing but the error: the level `off` shows no log record.
+        assert_eq!(output.stderr.lines().count(), 1, "{word}: {output:?}");
     }
-    assert!(!Path::new(&path("received")).exists());
 }

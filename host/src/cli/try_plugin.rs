@@ -1,32 +1,27 @@
-//! `try`: loads one plugin and sends it one batch.
+//! `try`: runs one plugin in a process of its own, and sends it one batch.
+//!
+//! Promises: nothing that the plugin does ends the command before it has printed its
+//! report.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod batch;
+mod calls;
+mod report;
 
-use delfin_plugin_api::{Batch, Kind, Origin, redact::Redactor, sample};
-use delfin_plugin_loader::{Inspection, ManifestExporter, OpenOptions, check, inspect, open};
-use serde::Serialize;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use delfin_plugin_api::redact::Redactor;
+use delfin_plugin_loader::{Inspection, ManifestExporter, OpenOptions, check, inspect, prepare};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
-use super::{error::Error, output::Output, push, table::grouped};
+use super::{error::Error, output::Output};
 use crate::{
-    batch::Header,
-    clock::now_ms,
-    config::{LogConfig, LogFormat},
+    config::{LogConfig, LogFormat, ProcessLimits},
     logging,
-    plugin::{
-        Call, ExportRequest, Instance, InstanceHost, InstanceSource, PluginCounters, RequestPart,
-        wait_for,
-    },
+    plugin::{Call, Instance, InstanceHost, InstanceSource, PluginCounters, ProcessSource},
 };
-
-/// Points of each generated series.
-const POINTS: usize = 10;
+use calls::TriedInstance;
+use report::{TryOutcome, TryReport};
 
 #[derive(Debug, clap::Args)]
 pub struct TryArgs {
@@ -58,6 +53,10 @@ pub struct TryArgs {
     /// Deadline of each call
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
+
+    /// Least severe level of the log records that are shown
+    #[arg(long, value_name = "LEVEL", default_value = "debug", value_parser = level_parser())]
+    pub log: log::LevelFilter,
 }
 
 /// Why the test failed.
@@ -71,9 +70,8 @@ enum TryError {
          newer host)"
     )]
     Kind { exporter: String, kind: String },
-    /// `step` is the call that failed.
-    #[error("{step}: {reason}")]
-    Call { step: &'static str, reason: String },
+    #[error("{call}: {reason}")]
+    Call { call: &'static str, reason: String },
 }
 
 impl From<TryError> for Error {
@@ -82,103 +80,77 @@ impl From<TryError> for Error {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct TryReport {
-    exporter: String,
-    kind: String,
-    plugin: String,
-    version: String,
-    open_seconds: f64,
-    create_seconds: f64,
-    rows: u64,
-    items: u64,
-    outcome: String,
-    export_seconds: f64,
-    items_per_second: f64,
-    counters: BTreeMap<String, u64>,
-}
-
 pub(super) fn run(args: &TryArgs, output: &mut Output<'_>) -> Result<(), Error> {
-    let level = log::LevelFilter::Debug;
     logging::start(&LogConfig {
-        level,
+        level: args.log,
         format: LogFormat::Text,
         levels: BTreeMap::new(),
     });
-    let result = try_plugin(args);
+    let tried = try_plugin(args);
     logging::flush();
-    let report = result?;
+    let report = tried?;
     if output.is_json() {
-        return output.json(&report);
+        output.json(&report)?;
+    } else {
+        output.text(&report.text())?;
     }
-    output.text(&report.text())
+    match report.outcome.message {
+        None => Ok(()),
+        Some(reason) => {
+            let call = report.outcome.call;
+            Err(TryError::Call { call, reason }.into())
+        }
+    }
 }
 
 fn try_plugin(args: &TryArgs) -> Result<TryReport, Error> {
     let plugin = inspect(&args.plugin)?;
     check(&plugin)?;
     let exporter = choose(&plugin, args.exporter.as_deref())?;
-    let batch = Arc::new(batch(args, exporter)?);
+    let request = Arc::new(batch::request(args, exporter)?);
     let folder = tempfile::tempdir().map_err(Error::failed)?;
-    let started = Instant::now();
-    let opened = open(
-        &plugin,
-        &OpenOptions::new(folder.path().join("plugin-cache")),
-    )?;
-    let open_seconds = started.elapsed().as_secs_f64();
+    let options = OpenOptions::new(folder.path().join("plugin-cache"));
+    let source = InstanceSource::Process(Arc::new(ProcessSource {
+        plugin: prepare(&plugin, &options)?,
+        limits: ProcessLimits::default(),
+        timeout: args.timeout,
+    }));
     let counters = PluginCounters::default();
     let host = InstanceHost {
         exporter: exporter.name.clone(),
         state_dir: folder.path().display().to_string(),
-        level: log::LevelFilter::Debug,
+        level: args.log,
         redactor: Redactor::default(),
         counters: counters.clone(),
     };
     let settings: Map<String, Value> = args.set.iter().cloned().collect();
-    let source = InstanceSource::Library(opened.module());
-    let (instance, created) =
-        Instance::create(&source, &exporter.name, &settings, host).map_err(Error::failed)?;
-    let create_seconds = step("create", created, args.timeout)?;
-    let call = |name, call| {
-        let reply = instance.call(call, Instant::now() + args.timeout);
-        step(name, reply, args.timeout)
-    };
-    let export_seconds = call("export", Call::Export(Arc::clone(&batch), 1))?;
-    call("flush", Call::Flush)?;
-    call("close", Call::Close)?;
+    let created = Instance::create(&source, &exporter.name, &settings, host);
+    let (instance, created) = created.map_err(Error::failed)?;
+    let mut instance = TriedInstance::new(instance, args.timeout);
+    let create = instance.wait_for("create", created);
+    let (rows, items) = (request.arrow.num_rows() as u64, request.items);
+    let export = create.and_then(|_| instance.call("export", Call::Export(request, 1)));
+    if export.is_some() {
+        instance.call("flush", Call::Flush);
+    }
+    if create.is_some() && instance.is_alive() {
+        instance.call("close", Call::Close);
+    }
+    let failed = instance.end();
+    let export_seconds = export.map(|took| took.as_secs_f64());
     Ok(TryReport {
         exporter: exporter.name.clone(),
         kind: exporter.kind.clone(),
         plugin: plugin.manifest.plugin.clone(),
         version: plugin.manifest.version.clone(),
-        open_seconds,
-        create_seconds,
-        rows: batch.arrow.num_rows() as u64,
-        items: batch.items,
-        outcome: "delivered".to_owned(),
+        create_seconds: create.map(|took| took.as_secs_f64()),
+        rows,
+        items,
+        outcome: failed.map_or_else(TryOutcome::delivered, TryOutcome::from),
         export_seconds,
-        items_per_second: batch.items as f64 / export_seconds,
+        items_per_second: export_seconds.map(|seconds| items as f64 / seconds),
         counters: counters.values().into_iter().collect(),
     })
-}
-
-/// Waits for the end of a call, and returns how long the call took.
-fn step(
-    step: &'static str,
-    reply: crate::plugin::Reply,
-    timeout: Duration,
-) -> Result<f64, TryError> {
-    let failed = |reason| TryError::Call { step, reason };
-    match wait_for(reply, Instant::now() + timeout) {
-        Ok(took) => Ok(took.as_secs_f64()),
-        Err(Some(failure)) => Err(failed(failure.to_string())),
-        Err(None) => {
-            let timeout = humantime::format_duration(timeout);
-            Err(failed(format!(
-                "no result within {timeout} (see --timeout)"
-            )))
-        }
-    }
 }
 
 fn choose<'a>(
@@ -200,72 +172,9 @@ fn choose<'a>(
     })
 }
 
-fn batch(args: &TryArgs, exporter: &ManifestExporter) -> Result<ExportRequest, Error> {
-    let kind = match &*exporter.kind {
-        "performance" => Kind::Performance,
-        "alert" => Kind::Alert,
-        _ => {
-            let (exporter, kind) = (exporter.name.clone(), exporter.kind.clone());
-            return Err(TryError::Kind { exporter, kind }.into());
-        }
-    };
-    let (arrow, items) = match &args.batch {
-        Some(path) => {
-            let batch = push::read(kind, path)?;
-            (batch.as_arrow().clone(), batch.items())
-        }
-        None if kind == Kind::Performance => {
-            let batch = sample::performance(args.rows, POINTS);
-            (batch.as_arrow().clone(), batch.items())
-        }
-        None => {
-            let batch = sample::alerts(args.rows);
-            (batch.as_arrow().clone(), batch.items())
-        }
-    };
-    let rows = arrow.num_rows() as u64;
-    Ok(ExportRequest {
-        arrow,
-        items,
-        origin: Origin::Ingest,
-        parts: vec![RequestPart {
-            header: Header {
-                batch_id: Uuid::now_v7(),
-                origin: Origin::Ingest,
-                storage_id: None,
-                complete: false,
-                accepted_ms: now_ms(),
-                items,
-            },
-            first_row: 0,
-            rows,
-        }],
-    })
-}
-
-impl TryReport {
-    fn text(&self) -> String {
-        let millis = |seconds: f64| format!("{:.3} ms", seconds * 1e3);
-        let mut text = format!(
-            "exporter  {} ({}) of {} {}\nopened    in {}\ncreated   in {}\nbatch     {} rows, {} items\n\
-             outcome   {}, in {} ({} items/s)\n",
-            self.exporter,
-            self.kind,
-            self.plugin,
-            self.version,
-            millis(self.open_seconds),
-            millis(self.create_seconds),
-            grouped(self.rows),
-            grouped(self.items),
-            self.outcome,
-            millis(self.export_seconds),
-            grouped(self.items_per_second as u64),
-        );
-        for (counter, value) in &self.counters {
-            text += &format!("counted   {counter} {}\n", grouped(*value));
-        }
-        text
-    }
+fn level_parser() -> impl TypedValueParser<Value = log::LevelFilter> {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    PossibleValuesParser::new(levels).try_map(|level| level.parse::<log::LevelFilter>())
 }
 
 /// Reads `KEY=VALUE`, the value as in TOML. A value that is not valid TOML is a text.

@@ -31,7 +31,9 @@ use command::Command;
 pub use handle::ExporterHandle;
 pub use limits::LIMITS;
 pub use resend::Resend;
-pub use status::{CIRCUITS, CLASSES, LATENCY_BOUNDS, Latency, State, Status, StatusView};
+pub use status::{
+    CIRCUITS, CLASSES, LATENCY_BOUNDS, Latency, State, Status, StatusView, outcome_class,
+};
 
 use crate::{
     batch_journal::BatchJournal,

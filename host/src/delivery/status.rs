@@ -222,6 +222,12 @@ pub(super) fn class(outcome: &Outcome) -> usize {
     }
 }
 
+/// The name of an outcome's class.
+#[must_use]
+pub fn outcome_class(outcome: &Outcome) -> &'static str {
+    CLASSES[class(outcome)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

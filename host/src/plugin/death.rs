@@ -4,6 +4,7 @@ use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use delfin_plugin_loader::signal_name;
 use rustix::process::Signal;
+use tokio::sync::oneshot;
 
 /// The end of an exporter's process that the host did not ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,10 @@ pub struct ProcessDeath {
     /// Whether the process had got the call. Else it ended before.
     pub in_call: bool,
 }
+
+/// Tells when a thread or process has ended, by the end of its sender; and how, if a process
+/// did not exit cleanly when it was told to.
+pub type Ended = oneshot::Receiver<ProcessDeath>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeathCause {

@@ -10,7 +10,7 @@ use abi_stable::std_types::{ROption, RResult, RSlice, RStr};
 use delfin_plugin_api::{__glue::CHECK_EXTENSION, Failure};
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{Call, ExporterFactory, Instance, InstanceHost, InstanceSource, Reply};
+use super::{Call, CallResult, ExporterFactory, Instance, InstanceHost, InstanceSource, Reply};
 use crate::config::ExporterConfig;
 
 /// How often a pending reply is checked.
@@ -36,7 +36,7 @@ pub fn check_start(
         None => format!("does not start within {timeout}"),
     })?;
     let closed = wait_for(instance.call(Call::Close, deadline), deadline);
-    closed.map(drop).map_err(|error| match error {
+    closed.map_err(|error| match error {
         Some(failure) => format!("cannot close: {failure}"),
         None => format!("does not close within {timeout}"),
     })
@@ -71,19 +71,26 @@ pub fn check_config(
     })
 }
 
-/// Blocks until a call returns. Returns how long the call took.
-///
-/// # Errors
-///
 /// The failure of the call; `None` if the call does not return by the deadline.
-pub fn wait_for(mut reply: Reply, deadline: Instant) -> Result<Duration, Option<Failure>> {
+fn wait_for(mut reply: Reply, deadline: Instant) -> Result<(), Option<Failure>> {
+    let result = wait_for_result(&mut reply, deadline).ok_or(None)?;
+    result.outcome.map_err(Some)
+}
+
+/// Blocks until a call returns; `None` if it does not return by the deadline.
+pub fn wait_for_result(reply: &mut Reply, deadline: Instant) -> Option<CallResult> {
     loop {
         match reply.try_recv() {
-            Ok(result) => return result.outcome.map(|()| result.took).map_err(Some),
+            Ok(result) => return Some(result),
             Err(TryRecvError::Closed) => {
-                return Err(Some(Failure::fatal("the thread of its instance ended")));
+                return Some(CallResult {
+                    outcome: Err(Failure::fatal("the thread of its instance ended")),
+                    panicked: false,
+                    death: None,
+                    took: Duration::ZERO,
+                });
             }
-            Err(TryRecvError::Empty) if Instant::now() >= deadline => return Err(None),
+            Err(TryRecvError::Empty) if Instant::now() >= deadline => return None,
             Err(TryRecvError::Empty) => thread::sleep(POLL_INTERVAL),
         }
     }

@@ -4,10 +4,10 @@ use std::{io, sync::Arc, time::Instant};
 
 use delfin_plugin_abi::PluginRef;
 use serde_json::{Map, Value};
-use tokio::sync::oneshot;
 
 use super::{
     call::{Call, Reply},
+    death::Ended,
     host::InstanceHost,
     process::{ProcessInstance, ProcessSource},
     thread::ThreadInstance,
@@ -65,10 +65,9 @@ impl Instance {
         }
     }
 
-    /// Ends the thread or process after the call in progress. The sender of the returned
-    /// channel is dropped once it has ended.
+    /// Ends the thread or process after the call in progress.
     #[must_use]
-    pub fn ended(self) -> oneshot::Receiver<()> {
+    pub fn ended(self) -> Ended {
         match self.0 {
             Isolated::Thread(instance) => instance.ended(),
             Isolated::Process(instance) => instance.ended(),

@@ -15,12 +15,12 @@ mod thread;
 mod view;
 
 pub use call::{Call, CallResult, ExportRequest, Reply, RequestPart};
-pub use death::{DeathCause, ProcessDeath};
-pub use dry_run::{check_config, check_start, wait_for};
+pub use death::{DeathCause, Ended, ProcessDeath};
+pub use dry_run::{check_config, check_start, wait_for_result};
 pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, PROBE_COMMAND, Plugins};
-pub use process::{EXPORTER_COMMAND, RunnerArgs, run_exporter};
+pub use process::{EXPORTER_COMMAND, ProcessSource, RunnerArgs, run_exporter};
 #[cfg(test)]
 pub use view::PluginExporterView;
 pub use view::PluginView;

@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use super::{
     call::{Call, CallContext, CallResult, Reply},
+    death::{Ended, ProcessDeath},
     host::InstanceHost,
 };
 
@@ -32,7 +33,7 @@ use super::{
 pub(super) struct ThreadInstance {
     requests: Sender<Request>,
     cancelled: Arc<AtomicBool>,
-    ended: oneshot::Receiver<()>,
+    ended: Ended,
 }
 
 struct Request {
@@ -67,7 +68,7 @@ impl ThreadInstance {
         let config = serde_json::Value::Object(config.clone()).to_string();
         let thread = std::thread::Builder::new().name(thread_name(&host.exporter));
         thread.spawn(move || {
-            let _end: oneshot::Sender<()> = end;
+            let _end: oneshot::Sender<ProcessDeath> = end;
             let started = Instant::now();
             let host = Host_TO::from_value(host, TD_Opaque);
             let create = plugin.create_exporter();
@@ -97,7 +98,7 @@ impl ThreadInstance {
 
     /// Ends the thread after the call in progress. The sender of the returned channel
     /// is dropped once the plugin has dropped the instance.
-    pub(super) fn ended(self) -> oneshot::Receiver<()> {
+    pub(super) fn ended(self) -> Ended {
         self.ended
     }
 

@@ -14,6 +14,8 @@ pub(crate) fn run(word: &str, rows: &str) {
         "segfault" => segfault(),
         "exit" => process::exit(0),
         "thread-segfault" => in_a_thread(segfault),
+        "thread-abort" => in_a_thread(|| process::abort()),
+        "abort-at-exit" => abort_at_exit(),
         "thread-exit" => in_a_thread(|| process::exit(7)),
         "stack-overflow" => {
             black_box(recurse(1));
@@ -38,6 +40,17 @@ fn segfault() {
 fn in_a_thread(end: fn()) {
     thread::spawn(end);
     thread::sleep(Duration::from_mins(1));
+}
+
+/// Aborts when the process exits.
+fn abort_at_exit() {
+    unsafe extern "C" {
+        safe fn atexit(end: extern "C" fn()) -> i32;
+    }
+    extern "C" fn end() {
+        process::abort();
+    }
+    atexit(end);
 }
 
 #[expect(unconditional_recursion, reason = "it overflows the stack")]

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::crash_guard::CrashGuard;
-use crate::plugin::{Call, CallResult, Instance, Reply};
+use crate::plugin::{Call, CallResult, Ended, Instance, Reply};
 
 /// How many threads of an exporter may hang at a time.
 const MAX_ABANDONED: usize = 2;
@@ -52,7 +52,7 @@ pub(super) struct Caller<T> {
     instance: Option<Instance>,
     in_progress: Option<CallInProgress<T>>,
     /// One receiver for each abandoned thread that still runs.
-    abandoned: Vec<oneshot::Receiver<()>>,
+    abandoned: Vec<Ended>,
     crash_guard: Option<CrashGuard>,
     /// One permit, shared by all exporters.
     suspects: Arc<Semaphore>,

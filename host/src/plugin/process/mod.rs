@@ -33,6 +33,7 @@ pub use runner::{RunnerArgs, run_exporter};
 
 use super::{
     call::{Call, Reply},
+    death::Ended,
     host::InstanceHost,
     thread::thread_name,
 };
@@ -60,7 +61,7 @@ pub(super) struct ProcessInstance {
     requests: Sender<SupervisorRequest>,
     /// Tells the supervisor that there is a request, or that there will be no more.
     wake: Wake,
-    ended: oneshot::Receiver<()>,
+    ended: Ended,
 }
 
 impl ProcessInstance {
@@ -89,8 +90,10 @@ impl ProcessInstance {
         // The kernel ends the process when the thread that has started it ends: the
         // supervisor starts it itself.
         thread.spawn(move || {
-            let _end: oneshot::Sender<()> = end;
-            Supervisor::run(&source, host, &received, woken);
+            if let Some(death) = Supervisor::run(&source, host, &received, woken) {
+                // The receiver is gone if no one waits for the end.
+                let _ = end.send(death);
+            }
         })?;
         let instance = Self {
             requests,
@@ -115,7 +118,7 @@ impl ProcessInstance {
         self.send(SupervisorRequest::End);
     }
 
-    pub(super) fn ended(self) -> oneshot::Receiver<()> {
+    pub(super) fn ended(self) -> Ended {
         self.ended
     }
 

@@ -89,23 +89,22 @@ pub(super) struct Supervisor<'a> {
 
 impl<'a> Supervisor<'a> {
     /// Starts the process and supervises it until it has ended and the instance was
-    /// dropped.
+    /// dropped. Returns how the process ended, unless it exited cleanly when it was told to.
     pub(super) fn run(
         source: &ProcessSource,
         host: InstanceHost,
         requests: &'a Receiver<SupervisorRequest>,
         woken: Arc<OwnedFd>,
-    ) {
+    ) -> Option<ProcessDeath> {
         let process = match spawn(source, &host.exporter) {
             Ok(process) => process,
             Err(error) => {
                 let failure = Failure::retry(format!("cannot start a process: {error}"));
-                return refuse(requests, || result(Err(failure.clone()), None));
+                refuse(requests, || result(Err(failure.clone()), None));
+                return None;
             }
         };
-        let Some(output) = process.output.try_clone().ok() else {
-            return;
-        };
+        let output = process.output.try_clone().ok()?;
         let mut supervisor = Self {
             reader: FrameReader::new(Arc::clone(&process.socket), 0),
             calls: Calls::new(Arc::clone(&process.socket), &host),
@@ -123,7 +122,7 @@ impl<'a> Supervisor<'a> {
             kill_at: None,
         };
         let cause = supervisor.supervise();
-        supervisor.on_death(cause);
+        supervisor.on_death(cause)
     }
 
     /// Supervises the process until it has ended.
@@ -307,9 +306,9 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Answers every request with the end of the process, until the instance is dropped.
-    fn on_death(mut self, cause: DeathCause) {
+    fn on_death(mut self, cause: DeathCause) -> Option<ProcessDeath> {
         if self.is_released {
-            return log_unclean_exit(&self.host, &cause);
+            return unclean_exit(&self.host, cause);
         }
         let death = |in_call| ProcessDeath {
             cause: cause.clone(),
@@ -320,6 +319,7 @@ impl<'a> Supervisor<'a> {
             let death = death(false);
             result(Err(Failure::fatal(&death)), Some(death))
         });
+        None
     }
 }
 
@@ -346,12 +346,14 @@ fn result(outcome: delfin_plugin_api::Outcome, death: Option<ProcessDeath>) -> C
 }
 
 /// A process that was told to exit, and has not done so cleanly, has done its work.
-fn log_unclean_exit(host: &InstanceHost, cause: &DeathCause) {
-    if !matches!(cause, DeathCause::Exit(0) | DeathCause::Deadline) {
-        let death = ProcessDeath {
-            cause: cause.clone(),
-            in_call: false,
-        };
-        log::warn!(exporter = host.exporter; "while exiting, {death}");
+fn unclean_exit(host: &InstanceHost, cause: DeathCause) -> Option<ProcessDeath> {
+    if matches!(cause, DeathCause::Exit(0) | DeathCause::Deadline) {
+        return None;
     }
+    let death = ProcessDeath {
+        cause,
+        in_call: false,
+    };
+    log::warn!(exporter = host.exporter; "while exiting, {death}");
+    Some(death)
 }
