@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use delfin_tests::{CommandOutput, Host, Setup};
 use serde_json::{Value, json};
@@ -15,6 +15,9 @@ path = "@/performance.jsonl"
 [exporter.AlertExporterFile.config]
 path = "@/alerts.jsonl"
 "#;
+
+/// Id of a storage that the configuration declares.
+const DECLARED: &str = "00000000-0000-0000-0000-000000000007";
 
 const PASSWORD: &str = "correct-horse-battery-staple";
 
@@ -253,16 +256,60 @@ fn the_command_line_adds_lists_and_removes_storages() {
 }
 
 #[test]
-fn a_lost_key_is_refused_at_the_start_and_the_remedy_is_named() {
-    let setup = Setup::new(&["file"], FILES);
-    let host = setup.start();
-    registered(&host, 1);
-    drop(host.stop());
-    fs::remove_file(setup.path("state/inventory.key")).expect("the key");
-    let output = setup.run(&["run"]).expect_exit(1);
-    assert!(
-        output.stderr.contains("inventory.key` is missing"),
-        "{output:?}"
+fn an_inventory_that_cannot_be_opened_stops_only_its_storages_until_it_is_repaired() {
+    let declared = format!(
+        "{FILES}\n[[storage]]\nvendor = \"fake_storage\"\nmodel = \"fake_driver\"\nid = \"{DECLARED}\"\n\
+         performance.interval = \"200ms\"\noptions = {{ storage_pools = \"0\", volumes = \"2\", disks = \"0\" }}\n"
     );
-    assert!(output.stderr.contains("(restore it, or move"), "{output:?}");
+    let setup = Setup::new(&["file"], &declared);
+    let host = setup.start();
+    let id = registered(&host, 1);
+    wait_for_active(&host, &id);
+    drop(host.stop());
+    let (key, database) = (
+        setup.path("state/inventory.key"),
+        setup.path("state/inventory.db"),
+    );
+    let lost = fs::read(&key).expect("the key");
+    fs::remove_file(&key).expect("removed");
+    let before = fs::read(&database).expect("the inventory");
+
+    let host = setup.start();
+    wait_for_points(&setup, &host, DECLARED, 2);
+    let unknown = "the registered storages are unknown, because `inventory.key` is missing";
+    let (status, ready) = host.get("/readyz");
+    assert_eq!((status, &ready["reasons"]), (503, &json!([unknown])));
+    let (status, answer) = host.get(&format!("/v1/storages/{id}"));
+    assert_eq!(status, 503, "{answer}");
+    let (status, answer) = host.send("POST", "/v1/storages", Some(&storage(2)));
+    assert_eq!(status, 503, "{answer}");
+    let list = ask(&setup, &host, &["storages", "list"]).expect_exit(1);
+    assert!(list.stderr.contains(unknown), "{list:?}");
+    // The storage is unknown, which is no reason to end its alerts.
+    wait_for_active(&host, DECLARED);
+    wait_for_active(&host, &id);
+    let (_, log) = host.stop();
+    assert!(
+        log.contains("ERROR")
+            && log.contains("inventory.key` is missing")
+            && log.contains("(restore it, or move"),
+        "{log}"
+    );
+    assert!(!log.contains("its alerts have ended"), "{log}");
+    assert!(!key.exists());
+    assert!(fs::read(&database).expect("the inventory") == before);
+
+    fs::write(&key, lost).expect("restored");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");
+    let host = setup.start();
+    assert_eq!(host.get("/readyz").0, 200);
+    wait_for_points(&setup, &host, &id, 1);
+}
+
+fn wait_for_active(host: &Host, id: &str) {
+    host.wait_for("active alerts", || {
+        let (_, list) = host.get(&format!("/v1/alerts/active?storage_id={id}"));
+        let alerts = list["alerts"].as_array().map_or(0, Vec::len);
+        (alerts == 4).then_some(())
+    });
 }

@@ -12,7 +12,7 @@ use crate::{
     alert,
     api::{self, ApiParts, ApiState},
     batch_journal::{BatchJournal, BatchJournals},
-    collect::{CollectedBatch, Destination, DestinationError, DriverRegistry},
+    collect::{CollectedBatch, Destination, DestinationError, DriverRegistry, UnknownDriver},
     config::{Config, Loaded},
     delivery::ExporterHandle,
     exporters::{self, ExporterSet, ExporterStarter, Reloader},
@@ -41,9 +41,7 @@ pub enum StartError {
     #[error(transparent)]
     Alerts(#[from] alert::AlertTableError),
     #[error(transparent)]
-    Inventory(#[from] inventory::InventoryOpenError),
-    #[error(transparent)]
-    Storages(#[from] storages::CollectStartError),
+    Storages(#[from] UnknownDriver),
 }
 
 pub struct Host {
@@ -166,7 +164,7 @@ impl Host {
 
 fn start_storages(config: &Config, journals: &BatchJournals) -> Result<Arc<Storages>, StartError> {
     tokio::task::block_in_place(|| {
-        let inventory = inventory::open(&config.state_dir)?;
+        let inventory = inventory::open(&config.state_dir);
         let journals = journals.clone();
         let destination = |progress| CollectionDestination { journals, progress };
         let declared = &config.storages;

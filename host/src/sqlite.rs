@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, Error, ErrorCode, OpenFlags, ffi};
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags, config::DbConfig, ffi};
 
 use crate::clock::now_ms;
 
@@ -116,6 +116,11 @@ impl Database {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        let checkpoint_on_close = |connection: &Connection, on: bool| {
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !on)
+        };
+        // The log of a file that is refused or damaged is not written into the file.
+        checkpoint_on_close(&connection, false).map_err(failed)?;
         // A file of another program must not change, so this comes before the pragmas.
         if is_new(&connection).map_err(failed)? {
             self.create(&mut connection).map_err(failed)?;
@@ -125,7 +130,16 @@ impl Database {
         connection.execute_batch(PRAGMAS).map_err(failed)?;
         connection.execute_batch(self.pragmas).map_err(failed)?;
         let loaded = load(&connection).map_err(failed)?;
+        checkpoint_on_close(&connection, true).map_err(failed)?;
         Ok((connection, loaded))
+    }
+
+    /// Whether a file has no tables yet. Changes nothing.
+    pub(crate) fn is_new(&self, path: &Path) -> Result<bool, DatabaseError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Connection::open_with_flags(path, flags)
+            .and_then(|connection| is_new(&connection))
+            .map_err(|error| self.error(path, error))
     }
 
     /// Renames a damaged file. Returns the new path.

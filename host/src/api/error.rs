@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     ingest::IngestError,
+    inventory::InventoryFault,
     journal::{AppendError, CursorError, ReadError},
 };
 
@@ -114,6 +115,9 @@ api_errors! {
         => SERVICE_UNAVAILABLE, "ServiceUnavailable",
            "Service unavailable: {}, please try again later.",
            ("the inventory cannot be read or written"), log log;
+    RegisteredStoragesUnknown { fault: InventoryFault }
+        => SERVICE_UNAVAILABLE, "ServiceUnavailable",
+           "Service unavailable: the registered storages are unknown, because {}.", (fault);
     StorageRemoved
         => SERVICE_UNAVAILABLE, "ServiceUnavailable",
            "Service unavailable: {}, please try again later.",

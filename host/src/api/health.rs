@@ -1,7 +1,9 @@
-//! `/healthz`: the process works. `/readyz`: the host accepts batches.
+//! `/healthz`: the process works. `/readyz`: the host accepts batches, and knows its storages.
 //!
 //! An exporter that is not well is named, and does not make the host unready: its
 //! batches are kept, and the other exporters get theirs.
+
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -23,6 +25,7 @@ use crate::{
     exporters::ExporterSet,
     journal::JournalStats,
     lifecycle::Phase,
+    storages::Storages,
 };
 
 /// The process works.
@@ -33,11 +36,11 @@ pub(super) struct HealthResponse {
     status: &'static str,
 }
 
-/// Whether the host accepts batches.
+/// Whether the host accepts batches and knows its storages.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReadinessResponse {
     ready: bool,
-    /// Why the host accepts no batches; empty if it is ready.
+    /// Why the host is not ready; empty if it is ready.
     reasons: Vec<String>,
     /// The exporters that are not well. They do not make the host unready.
     exporters: Vec<UnwellExporterView>,
@@ -59,7 +62,7 @@ pub(super) enum ReadyzResponse {
     #[response(status = 200)]
     Ready(ReadinessResponse),
 
-    /// The host accepts no batches: it is stopping, a journal cannot be read or written or its file was removed, or the disk of a journal has less free than `journal.min_free_bytes`
+    /// The host is not ready: it is stopping, the registered storages are unknown, a journal cannot be read or written or its file was removed, or the disk of a journal has less free than `journal.min_free_bytes`
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
     NotReady(ReadinessResponse),
 }
@@ -81,11 +84,16 @@ pub(super) async fn readyz(
     State(exporters): State<ExporterSet>,
     State(phase): State<HostPhase>,
     State(min_free_bytes): State<MinFreeBytes>,
+    State(storages): State<Arc<Storages>>,
 ) -> Result<ReadyzResponse, ApiError> {
     blocking(move || {
         let faults = [&journals.performance, &journals.alerts].into_iter();
         let faults = faults.filter_map(|journal| fault(journal, min_free_bytes));
-        let reasons: Vec<String> = stopping(phase.get()).into_iter().chain(faults).collect();
+        let unknown = storages
+            .fault()
+            .map(|fault| format!("the registered storages are unknown, because {fault}"));
+        let stopping = stopping(phase.get()).into_iter();
+        let reasons: Vec<String> = stopping.chain(unknown).chain(faults).collect();
         let response = ReadinessResponse {
             ready: reasons.is_empty(),
             reasons,

@@ -49,7 +49,11 @@ documented! {
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
     Stopping;
 
-    /// The inventory cannot be read or written now
+    /// The registered storages are unknown, because the inventory could not be opened at the start
+    #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
+    RegisteredStoragesUnknown;
+
+    /// The inventory cannot be read or written now, or could not be opened at the start
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
     InventoryUnavailable;
 }
@@ -87,7 +91,7 @@ pub(super) enum StorageCallFailed {
     #[response(status = 501)]
     Unsupported(ErrorBody),
 
-    /// The storage was removed meanwhile, or the host is stopping
+    /// The storage was removed meanwhile, the host is stopping, or the registered storages are unknown
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
     Removed(ErrorBody),
 }

@@ -1,6 +1,6 @@
 //! Errors of the inventory.
 
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 use uuid::Uuid;
 
@@ -20,9 +20,16 @@ pub enum InventoryError {
     Sealed { id: Uuid },
 }
 
-/// Why the inventory could not be opened.
+/// Why the inventory could not be opened. The host then runs without registered storages.
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryOpenError {
+    /// The file is damaged, cut off or empty.
+    #[error(
+        "inventory `{}` is damaged: {reason} (restore it and `inventory.key` from a backup, or move \
+         it away and register the storages again)",
+        path.display()
+    )]
+    Damaged { path: PathBuf, reason: String },
     /// The inventory has access data, but the key does not exist.
     #[error(
         "key `{}` is missing, and without it the access data in `inventory.db` cannot be opened \
@@ -38,11 +45,54 @@ pub enum InventoryOpenError {
         reason: &'static str,
     },
     /// The key could not be read or created.
-    #[error("cannot use key `{}` (check its owner, its mode and its disk)", path.display())]
-    Key { path: PathBuf, source: io::Error },
+    #[error("cannot use key `{}`: {error} (check its owner, its mode and its disk)", path.display())]
+    Key { path: PathBuf, error: io::Error },
     /// The file cannot be used.
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Content(#[from] InventoryError),
+}
+
+/// Why the registered storages are unknown, without paths and without the reason of the system:
+/// for clients of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InventoryFault {
+    /// `inventory.db` is damaged.
+    Damaged,
+    /// `inventory.db` cannot be read, or is not one of this host.
+    Unusable,
+    /// `inventory.key` does not exist.
+    KeyMissing,
+    /// `inventory.key` cannot be read, or is not a key.
+    KeyUnusable,
+    /// `inventory.key` is another key.
+    KeyWrong,
+}
+
+impl From<&InventoryOpenError> for InventoryFault {
+    fn from(error: &InventoryOpenError) -> Self {
+        match error {
+            InventoryOpenError::Damaged { .. } => Self::Damaged,
+            InventoryOpenError::KeyMissing { .. } => Self::KeyMissing,
+            InventoryOpenError::KeyUnfit { .. } | InventoryOpenError::Key { .. } => {
+                Self::KeyUnusable
+            }
+            InventoryOpenError::Content(InventoryError::Sealed { .. }) => Self::KeyWrong,
+            InventoryOpenError::Content(InventoryError::Unavailable { .. })
+            | InventoryOpenError::Database(_) => Self::Unusable,
+        }
+    }
+}
+
+impl fmt::Display for InventoryFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Damaged => "`inventory.db` is damaged",
+            Self::Unusable => "`inventory.db` cannot be used",
+            Self::KeyMissing => "`inventory.key` is missing",
+            Self::KeyUnusable => "`inventory.key` cannot be used",
+            Self::KeyWrong => "`inventory.key` does not open `inventory.db`",
+        })
+    }
 }

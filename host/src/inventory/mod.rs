@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-pub use error::{InventoryError, InventoryOpenError};
+pub use error::{InventoryError, InventoryFault, InventoryOpenError};
 
 use crate::collect::StorageInfo;
 
@@ -75,7 +75,8 @@ pub trait Inventory: Send + Sync {
     fn set_progress(&self, until_ms: &BTreeMap<String, i64>) -> Result<(), InventoryError>;
 }
 
-/// Opens the inventory in a state folder that no other host uses.
+/// Opens the inventory in a state folder that no other host uses. An inventory that cannot be
+/// opened is not changed, so that it can be repaired.
 ///
 /// # Errors
 ///

@@ -34,9 +34,9 @@ impl Sealer {
     /// Reads the key. Creates a missing key, unless `has_sealed` says that texts exist that
     /// need the old one.
     pub(super) fn open(path: &Path, has_sealed: bool) -> Result<Self, InventoryOpenError> {
-        let failed = |source| InventoryOpenError::Key {
+        let failed = |error| InventoryOpenError::Key {
             path: path.to_path_buf(),
-            source,
+            error,
         };
         let key = match File::open(path) {
             Ok(file) => read(file, path)?,
@@ -91,9 +91,9 @@ fn nonce(bytes: &[u8]) -> Option<XNonce> {
 }
 
 fn read(mut file: File, path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, InventoryOpenError> {
-    let failed = |source| InventoryOpenError::Key {
+    let failed = |error| InventoryOpenError::Key {
         path: path.to_path_buf(),
-        source,
+        error,
     };
     let unfit = |reason| InventoryOpenError::KeyUnfit {
         path: path.to_path_buf(),

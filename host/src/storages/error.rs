@@ -2,16 +2,13 @@
 
 use crate::{
     collect::{DriverCallError, StorageRequestError},
-    inventory::InventoryError,
+    inventory::{InventoryError, InventoryFault},
 };
 
 /// Why an operation on a storage failed. The texts are in `api/error.rs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageError {
     NotFound {
-        id: String,
-    },
-    AccessNotFound {
         id: String,
     },
     AlreadyExists,
@@ -32,6 +29,8 @@ pub enum StorageError {
     NotStored {
         reason: String,
     },
+    /// The registered storages are unknown, because the inventory could not be opened.
+    Unknown(InventoryFault),
     Inventory {
         /// The reason, for the log only.
         log: String,

@@ -2,7 +2,9 @@
 //!
 //! The host registers a storage after the storage answered its driver, and then collects
 //! from it at once. Declared storages can be changed in the configuration only. Views of
-//! storages contain no access data.
+//! storages contain no access data. If the inventory cannot be opened, declared storages are
+//! collected from, and every call that concerns registered storages fails with the reason: they
+//! are unknown, not absent.
 //!
 //! Knows nothing of HTTP and of the format of the inventory.
 
@@ -34,7 +36,9 @@ use crate::{
         CollectSchedule, Destination, DriverRegistry, EXTRA, Scheduler, UnknownDriver, identify,
     },
     config::StorageConfig,
-    inventory::{Access, Inventory, InventoryError, PerformanceSchedule, Registration},
+    inventory::{
+        Access, Inventory, InventoryFault, InventoryOpenError, PerformanceSchedule, Registration,
+    },
 };
 
 /// Default interval of measurements and alert syncs of a registered storage.
@@ -53,22 +57,13 @@ pub struct NewStorage {
     pub access: Access,
 }
 
-/// Why collection could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum CollectStartError {
-    #[error(transparent)]
-    Driver(#[from] UnknownDriver),
-    #[error(transparent)]
-    Inventory(#[from] InventoryError),
-}
-
 /// All storages, and the scheduler that collects from them.
 pub struct Storages {
     declared: Vec<StorageConfig>,
     registered: Mutex<BTreeMap<Uuid, Registration>>,
     /// Held from the check for a duplicate until the storage is in the inventory.
     registering: tokio::sync::Mutex<()>,
-    inventory: Arc<dyn Inventory>,
+    inventory: Result<Arc<dyn Inventory>, InventoryFault>,
     progress: Arc<CollectProgress>,
     registry: DriverRegistry,
     scheduler: Scheduler,
@@ -76,27 +71,31 @@ pub struct Storages {
 }
 
 impl Storages {
-    /// Starts to collect from every storage. Must be called within a tokio runtime.
-    /// `destination` creates the destination of batches, which reports to the progress.
+    /// Starts to collect from every storage; without an inventory, from the declared ones. Must
+    /// be called within a tokio runtime. `destination` creates the destination of batches, which
+    /// reports to the progress.
     ///
     /// # Errors
     ///
-    /// A declared storage has no driver, or the inventory cannot be read.
+    /// A declared storage has no driver.
     pub fn start<D: Destination>(
         declared: &[StorageConfig],
-        inventory: Arc<dyn Inventory>,
+        inventory: Result<Arc<dyn Inventory>, InventoryOpenError>,
         registry: DriverRegistry,
         destination: impl FnOnce(Arc<CollectProgress>) -> D,
-    ) -> Result<Self, CollectStartError> {
-        let progress = Arc::new(CollectProgress::new(Arc::clone(&inventory)));
-        let until_ms = inventory.progress()?;
+    ) -> Result<Self, UnknownDriver> {
+        let Stored {
+            inventory,
+            registered,
+            until_ms,
+        } = Stored::read(inventory);
+        let progress = Arc::new(CollectProgress::new(inventory.clone().ok()));
         let until_ms = |id: Uuid| until_ms.get(&id.to_string()).copied();
         let storages = declared
             .iter()
             .map(|one| declared_config(one, until_ms(one.id)));
         let destination = Arc::new(destination(Arc::clone(&progress)));
         let scheduler = Scheduler::start(storages.collect(), &registry, destination)?;
-        let registered = inventory.storages()?;
         for storage in &registered {
             let config = registered_config(storage, until_ms(storage.id));
             if let Err(error) = scheduler.add(config) {
@@ -122,6 +121,7 @@ impl Storages {
     ///
     /// The storage is registered already, has no driver, or does not answer.
     pub async fn register(&self, new: NewStorage) -> Result<StorageView, StorageError> {
+        let inventory = self.inventory()?;
         let _one_at_a_time = self.registering.lock().await;
         if self.registered().values().any(|one| is_same(one, &new)) {
             return Err(StorageError::AlreadyExists);
@@ -154,7 +154,7 @@ impl Storages {
             created_us: now_us(),
             updated_us: None,
         };
-        self.inventory.add(&storage)?;
+        inventory.add(&storage)?;
         log::info!(storage:% = id, vendor = storage.vendor, model = storage.model; "storage registered");
         let config = registered_config(&storage, None);
         let view = StorageView::registered(&storage, None);
@@ -175,7 +175,7 @@ impl Storages {
     /// The storage does not exist, or it is declared.
     pub fn remove(&self, id: &str) -> Result<(), StorageError> {
         let id = self.registered_id(id)?;
-        self.inventory.remove(id)?;
+        self.inventory()?.remove(id)?;
         self.registered().remove(&id);
         let id = id.to_string();
         self.scheduler.remove(&id);
@@ -196,7 +196,7 @@ impl Storages {
     ) -> Result<(), StorageError> {
         let uuid = self.registered_id(id)?;
         let now_us = now_us();
-        self.inventory.set_schedule(uuid, &schedule, now_us)?;
+        self.inventory()?.set_schedule(uuid, &schedule, now_us)?;
         self.scheduler
             .set_schedule(&uuid.to_string(), collect_schedule(&schedule));
         if let Some(storage) = self.registered().get_mut(&uuid) {
@@ -223,8 +223,17 @@ impl Storages {
     }
 
     /// Every storage, by creation time.
-    #[must_use]
-    pub fn list(&self) -> Vec<StorageView> {
+    ///
+    /// # Errors
+    ///
+    /// The registered storages are unknown.
+    pub fn list(&self) -> Result<Vec<StorageView>, StorageError> {
+        self.inventory()?;
+        Ok(self.known())
+    }
+
+    /// Every storage that is known, by creation time.
+    fn known(&self) -> Vec<StorageView> {
         let stats = self.scheduler.monitor().stats();
         let declared = self
             .declared
@@ -246,16 +255,29 @@ impl Storages {
     ///
     /// The storage does not exist.
     pub fn get(&self, id: &str) -> Result<StorageView, StorageError> {
-        let found = self.list().into_iter().find(|one| one.id.to_string() == id);
-        found.ok_or_else(|| StorageError::NotFound { id: id.to_owned() })
+        let found = self
+            .known()
+            .into_iter()
+            .find(|one| one.id.to_string() == id);
+        found.ok_or_else(|| self.not_found(id))
     }
 
     /// All registrations, newest first.
-    #[must_use]
-    pub fn registrations(&self) -> Vec<Registration> {
+    ///
+    /// # Errors
+    ///
+    /// The registered storages are unknown.
+    pub fn registrations(&self) -> Result<Vec<Registration>, StorageError> {
+        self.inventory()?;
         let mut all: Vec<_> = self.registered().values().cloned().collect();
         all.sort_by_key(|one| std::cmp::Reverse((one.created_us, one.id)));
-        all
+        Ok(all)
+    }
+
+    /// Why the registered storages are unknown; none if they are known.
+    #[must_use]
+    pub fn fault(&self) -> Option<InventoryFault> {
+        self.inventory.as_ref().err().copied()
     }
 
     /// Asks a storage for its alerts.
@@ -307,9 +329,7 @@ impl Storages {
     pub fn registration(&self, id: &str) -> Result<Registration, StorageError> {
         let registered = self.registered();
         let found = id.parse().ok().and_then(|id: Uuid| registered.get(&id));
-        found
-            .cloned()
-            .ok_or_else(|| StorageError::NotFound { id: id.to_owned() })
+        found.cloned().ok_or_else(|| self.not_found(id))
     }
 
     /// The id of a storage that is not declared in the configuration.
@@ -320,6 +340,19 @@ impl Storages {
         Ok(self.registration(id)?.id)
     }
 
+    fn inventory(&self) -> Result<&dyn Inventory, StorageError> {
+        let inventory = self.inventory.as_ref();
+        inventory
+            .map(|inventory| &**inventory)
+            .map_err(|fault| StorageError::Unknown(*fault))
+    }
+
+    /// Why a storage is not there: without an inventory, it may be a registered one.
+    fn not_found(&self, id: &str) -> StorageError {
+        let absent = StorageError::NotFound { id: id.to_owned() };
+        self.fault().map_or(absent, StorageError::Unknown)
+    }
+
     fn declared(&self, id: &str) -> Option<&StorageConfig> {
         self.declared.iter().find(|one| one.id.to_string() == id)
     }
@@ -328,6 +361,34 @@ impl Storages {
         self.registered
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the inventory has at the start.
+struct Stored {
+    inventory: Result<Arc<dyn Inventory>, InventoryFault>,
+    registered: Vec<Registration>,
+    /// End of the last collected window by storage id.
+    until_ms: BTreeMap<String, i64>,
+}
+
+impl Stored {
+    fn read(opened: Result<Arc<dyn Inventory>, InventoryOpenError>) -> Self {
+        let read = opened.and_then(|inventory| {
+            Ok(Self {
+                registered: inventory.storages()?,
+                until_ms: inventory.progress()?,
+                inventory: Ok(inventory),
+            })
+        });
+        read.unwrap_or_else(|error| {
+            log::error!("registered storages are unknown and not collected from until the inventory is repaired and the host is restarted: {error}");
+            Self {
+                inventory: Err(InventoryFault::from(&error)),
+                registered: Vec::new(),
+                until_ms: BTreeMap::new(),
+            }
+        })
     }
 }
 

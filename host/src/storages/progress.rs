@@ -12,13 +12,14 @@ use crate::inventory::Inventory;
 
 /// The progress that is not in the inventory yet.
 pub struct CollectProgress {
-    inventory: Arc<dyn Inventory>,
+    inventory: Option<Arc<dyn Inventory>>,
     /// End of the last collected window, by storage id.
     until_ms: Mutex<BTreeMap<String, i64>>,
 }
 
 impl CollectProgress {
-    pub(super) fn new(inventory: Arc<dyn Inventory>) -> Self {
+    /// Without an inventory, the progress is not stored.
+    pub(super) fn new(inventory: Option<Arc<dyn Inventory>>) -> Self {
         Self {
             inventory,
             until_ms: Mutex::default(),
@@ -37,7 +38,10 @@ impl CollectProgress {
         if until_ms.is_empty() {
             return;
         }
-        if let Err(error) = self.inventory.set_progress(&until_ms) {
+        let Some(inventory) = &self.inventory else {
+            return;
+        };
+        if let Err(error) = inventory.set_progress(&until_ms) {
             log::warn!(error:%; "cannot write the collection progress, retrying");
             // Put the values back, but not over newer ones.
             let mut buffer = self.buffer();

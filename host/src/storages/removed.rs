@@ -30,7 +30,8 @@ pub async fn end_alerts_of_removed(
     while !alerts.has_applied_before(head.next()) {
         sleep(CATCH_UP).await;
     }
-    let Some(known) = storages.upgrade().map(|storages| storages.list()) else {
+    // Without an inventory it is unknown which storages were removed.
+    let Some(Ok(known)) = storages.upgrade().map(|storages| storages.list()) else {
         return;
     };
     let known: BTreeSet<String> = known.iter().map(|one| one.id.to_string()).collect();

@@ -9,6 +9,7 @@ mod connections;
 mod exporters;
 mod family;
 mod ingest;
+mod inventory;
 mod journals;
 mod plugins;
 mod process;
@@ -51,6 +52,8 @@ pub(super) fn registry(
     registry.register_collector(Box::new(collection::CollectionCollector(
         storages.monitor(),
     )));
+    let is_known = storages.fault().is_none();
+    registry.register_collector(Box::new(inventory::InventoryCollector { is_known }));
     registry.register_collector(Box::new(process::ProcessCollector::started_now()));
     registry
 }

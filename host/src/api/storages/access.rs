@@ -12,10 +12,11 @@ use crate::{
     api::{
         error::{ApiError, ErrorBody},
         extract::{Json, Path},
+        responses::RegisteredStoragesUnknown,
     },
     collect::EXTRA,
     inventory::{Access, Registration},
-    storages::Storages,
+    storages::{StorageError, Storages},
 };
 
 /// Replaces a value that may be secret.
@@ -64,6 +65,7 @@ pub(super) struct ListAccessInfosResponse {
     responses(
         (status = 200, body = AccessInfoView, description = "How the storage was registered"),
         (status = 404, body = ErrorBody, description = "No registered storage has this id"),
+        RegisteredStoragesUnknown,
     ),
 )]
 pub(super) async fn show_access_info(
@@ -71,7 +73,10 @@ pub(super) async fn show_access_info(
     Path(StoragePath { id }): Path<StoragePath>,
 ) -> Result<Json<AccessInfoView>, ApiError> {
     let registration = storages.registration(&id);
-    let registration = registration.map_err(|_| ApiError::AccessInfoNotFound { id })?;
+    let registration = registration.map_err(|error| match error {
+        StorageError::NotFound { id } => ApiError::AccessInfoNotFound { id },
+        error => error.into(),
+    })?;
     Ok(Json(view(registration)))
 }
 
@@ -79,15 +84,18 @@ pub(super) async fn show_access_info(
 #[utoipa::path(
     get,
     path = "/v1/access-infos",
-    responses((status = 200, body = ListAccessInfosResponse, description = "How the storages were registered")),
+    responses(
+        (status = 200, body = ListAccessInfosResponse, description = "How the storages were registered"),
+        RegisteredStoragesUnknown,
+    ),
 )]
 pub(super) async fn list_access_infos(
     State(storages): State<Arc<Storages>>,
-) -> Json<ListAccessInfosResponse> {
-    let registrations = storages.registrations().into_iter();
-    Json(ListAccessInfosResponse {
+) -> Result<Json<ListAccessInfosResponse>, ApiError> {
+    let registrations = storages.registrations()?.into_iter();
+    Ok(Json(ListAccessInfosResponse {
         access_infos: registrations.map(view).collect(),
-    })
+    }))
 }
 
 fn view(registration: Registration) -> AccessInfoView {

@@ -10,7 +10,6 @@ impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::NotFound { id } => Self::StorageNotFound { id },
-            StorageError::AccessNotFound { id } => Self::AccessInfoNotFound { id },
             StorageError::AlreadyExists => Self::StorageAlreadyExists,
             StorageError::DriverNotFound { driver } => Self::StorageDriverNotFound { driver },
             StorageError::Declared { id } => Self::StorageIsDeclared { id },
@@ -18,6 +17,7 @@ impl From<StorageError> for ApiError {
             StorageError::Call(error) => error.into(),
             StorageError::Timeout => Self::StorageTimeout,
             StorageError::NotStored { reason } => Self::AlertsNotDurable { detail: reason },
+            StorageError::Unknown(fault) => Self::RegisteredStoragesUnknown { fault },
             StorageError::Inventory { log } => Self::InventoryUnavailable { log },
         }
     }

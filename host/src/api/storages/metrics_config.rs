@@ -10,7 +10,10 @@ use crate::{
         blocking,
         error::ApiError,
         extract::{Json, Path},
-        responses::{InvalidBody, InventoryUnavailable, StorageIsDeclared, StorageNotFound},
+        responses::{
+            InvalidBody, InventoryUnavailable, RegisteredStoragesUnknown, StorageIsDeclared,
+            StorageNotFound,
+        },
     },
     inventory::PerformanceSchedule,
     storages::{StorageError, Storages},
@@ -24,6 +27,7 @@ use crate::{
     responses(
         (status = 200, body = MetricsConfig, description = "How often the storage is collected from"),
         StorageNotFound,
+        RegisteredStoragesUnknown,
     ),
 )]
 pub(super) async fn show_metrics_config(

@@ -23,8 +23,8 @@ use super::{
     error::{ApiError, ErrorBody},
     extract::{DelfinQuery, Json, Path},
     responses::{
-        InvalidBody, InvalidDelfinQuery, InventoryUnavailable, StorageCallFailed,
-        StorageIsDeclared, StorageNotFound,
+        InvalidBody, InvalidDelfinQuery, InventoryUnavailable, RegisteredStoragesUnknown,
+        StorageCallFailed, StorageIsDeclared, StorageNotFound,
     },
     state::{ApiState, HostPhase},
 };
@@ -106,6 +106,7 @@ async fn create_storage(
         (status = 200, body = ListStoragesResponse, description = "The storages"),
         InvalidDelfinQuery,
         (status = 404, body = ErrorBody, description = "`marker` is not the id of a storage"),
+        RegisteredStoragesUnknown,
     ),
 )]
 async fn list_storages(
@@ -113,7 +114,7 @@ async fn list_storages(
     DelfinQuery(query): DelfinQuery<ListStoragesQuery>,
 ) -> Result<Json<ListStoragesResponse>, ApiError> {
     let page = StoragePage::new(query)?;
-    let views = storages.list().iter().map(StorageView::new).collect();
+    let views = storages.list()?.iter().map(StorageView::new).collect();
     Ok(Json(ListStoragesResponse {
         storages: page.select(views)?,
     }))
@@ -127,6 +128,7 @@ async fn list_storages(
     responses(
         (status = 200, body = StorageView, description = "The storage"),
         StorageNotFound,
+        RegisteredStoragesUnknown,
     ),
 )]
 async fn show_storage(

@@ -62,16 +62,28 @@ impl Host {
     }
 
     pub(super) fn with(config: ApiConfig, journal: JournalConfig) -> Self {
-        Self::made(config, journal, Vec::new())
+        Self::made(config, journal, Vec::new(), |_| {})
     }
 
     /// A host with storages that its configuration declares.
     pub(super) fn with_storages(declared: Vec<StorageConfig>) -> Self {
-        Self::made(ApiConfig::default(), JournalConfig::default(), declared)
+        Self::with_state(declared, |_| {})
     }
 
-    fn made(config: ApiConfig, journal: JournalConfig, declared: Vec<StorageConfig>) -> Self {
+    /// A host that finds files in its state folder.
+    pub(super) fn with_state(declared: Vec<StorageConfig>, prepare: impl FnOnce(&Path)) -> Self {
+        let config = ApiConfig::default();
+        Self::made(config, JournalConfig::default(), declared, prepare)
+    }
+
+    fn made(
+        config: ApiConfig,
+        journal: JournalConfig,
+        declared: Vec<StorageConfig>,
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path());
         let runtime = Runtime::new().unwrap();
         let limits = JournalLimits {
             min_free_bytes: 0,
@@ -92,7 +104,7 @@ impl Host {
         };
         let storages = {
             let _within = runtime.enter();
-            let inventory = crate::inventory::open(folder.path()).unwrap();
+            let inventory = crate::inventory::open(folder.path());
             let keeps = |_| Keeps(journals.clone());
             Storages::start(&declared, inventory, small_fakes(), keeps).unwrap()
         };

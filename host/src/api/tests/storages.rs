@@ -319,3 +319,54 @@ fn a_password_in_the_error_of_a_driver_is_redacted() {
          (correct its access data)",
     );
 }
+
+#[test]
+fn registered_storages_are_unknown_and_not_absent_without_an_inventory() {
+    let storage = declared();
+    let damaged = |folder: &std::path::Path| {
+        std::fs::write(folder.join("inventory.db"), "not a database").unwrap();
+    };
+    let host = Host::with_state(vec![storage.clone()], damaged);
+    let unknown = "the registered storages are unknown, because `inventory.db` is damaged";
+    let text = format!("Service unavailable: {unknown}.");
+    let other = format!("/v1/storages/{}", uuid::Uuid::from_u128(8));
+    let parts = [
+        "",
+        "/access-info",
+        "/metrics-config",
+        "/alerts",
+        "/capabilities",
+    ];
+    let of_other = parts.map(|part| format!("{other}{part}"));
+    let lists = ["/v1/storages", "/v1/access-infos"].map(str::to_owned);
+    for path in of_other.iter().chain(&lists) {
+        let answer = host.get(path);
+        answer.is_error(503, "ServiceUnavailable", &text);
+        assert_eq!(answer.header("retry-after"), Some("5"));
+    }
+    let polling =
+        r#"{"array_polling": {"perf_collection": true, "interval": 5, "is_historic": true}}"#;
+    for answer in [
+        host.post("/v1/storages", FAKE),
+        host.send("DELETE", &other, &[], b""),
+        host.send(
+            "PUT",
+            &format!("{other}/metrics-config"),
+            &JSON,
+            polling.as_bytes(),
+        ),
+        host.post(&format!("{other}/alerts/sync"), "{}"),
+    ] {
+        answer.is_error(503, "ServiceUnavailable", &text);
+    }
+    let shown = host.get(&format!("/v1/storages/{}", storage.id)).json();
+    assert_eq!(shown["name"], "declared");
+    let ready = host.get("/readyz");
+    assert_eq!(ready.status, 503);
+    assert_eq!(ready.json()["reasons"], json!([unknown]));
+    let page = host.get("/metrics").body;
+    assert!(
+        page.contains("\ndelfin_host_inventory_available 0\n"),
+        "{page}"
+    );
+}

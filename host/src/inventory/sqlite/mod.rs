@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, ffi, params};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -17,14 +17,17 @@ use super::{
     error::{InventoryError, InventoryOpenError},
     seal::Sealer,
 };
-use crate::{clock::millis, sqlite::Database};
+use crate::{
+    clock::millis,
+    sqlite::{Database, DatabaseError, FailureKind},
+};
 
 const INVENTORY: Database = Database {
     name: "inventory",
     schema: include_str!("schema.sql"),
     application_id: 1_145_849_417,
     version: 1,
-    // A damaged inventory is refused: only the operator can register its storages again.
+    // A damaged inventory is left as it is: only the operator can register its storages again.
     tables: &[],
     create_pragmas: "",
     pragmas: "PRAGMA secure_delete = ON;",
@@ -38,18 +41,29 @@ pub(super) struct SqliteInventory {
 
 impl SqliteInventory {
     pub(super) fn open(state_dir: &Path) -> Result<Self, InventoryOpenError> {
-        let path = state_dir.join("inventory.db");
-        let (connection, has_sealed) = INVENTORY.open(&path, |connection| {
-            let query = "SELECT EXISTS (SELECT 1 FROM storages)";
-            connection.query_row(query, [], |row| row.get(0))
-        })?;
-        let sealer = Sealer::open(&state_dir.join("inventory.key"), has_sealed)?;
+        let (path, key) = (
+            state_dir.join("inventory.db"),
+            state_dir.join("inventory.key"),
+        );
+        if key.exists() {
+            check_content(&path)?;
+        }
+        // Reads everything, so that damage is found before anything is written.
+        let (connection, stored) = INVENTORY
+            .open(&path, |connection| {
+                check_pages(connection)?;
+                read_progress(connection)?;
+                read_storages(connection)
+            })
+            .map_err(|error| open_error(&path, error))?;
         let inventory = Self {
+            sealer: Sealer::open(&key, !stored.is_empty())?,
             connection: Mutex::new(connection),
-            sealer,
         };
         // Detects a wrong key now, and not when a storage refuses its driver.
-        inventory.storages()?;
+        for storage in stored {
+            inventory.unsealed(storage)?;
+        }
         Ok(inventory)
     }
 
@@ -73,11 +87,7 @@ impl SqliteInventory {
 
 impl Inventory for SqliteInventory {
     fn storages(&self) -> Result<Vec<Registration>, InventoryError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare("SELECT * FROM storages ORDER BY created_us, id")?;
-        let stored: Vec<SealedRegistration> = statement
-            .query_map([], stored)?
-            .collect::<rusqlite::Result<_>>()?;
+        let stored = read_storages(&self.lock())?;
         stored.into_iter().map(|one| self.unsealed(one)).collect()
     }
 
@@ -137,10 +147,7 @@ impl Inventory for SqliteInventory {
     }
 
     fn progress(&self) -> Result<BTreeMap<String, i64>, InventoryError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare("SELECT storage_id, until_ms FROM progress")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        Ok(read_progress(&self.lock())?)
     }
 
     fn set_progress(&self, until_ms: &BTreeMap<String, i64>) -> Result<(), InventoryError> {
@@ -188,6 +195,53 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<SealedRegistration> {
         registration,
         access,
     })
+}
+
+/// The key is created after the tables, so where the key is, tables without content are damage
+/// and not a first start. A missing file was moved away by the operator, or lost.
+fn check_content(path: &Path) -> Result<(), InventoryOpenError> {
+    if !path.exists() {
+        log::error!(inventory:% = path.display(); "inventory is missing although its key exists, and is created again: storages that were registered before are unknown (restore it from a backup, or register the storages again)");
+        return Ok(());
+    }
+    let is_new = INVENTORY.is_new(path);
+    if is_new.map_err(|error| open_error(path, error))? {
+        return Err(InventoryOpenError::Damaged {
+            path: path.to_path_buf(),
+            reason: "it has no tables".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> InventoryOpenError {
+    match (error.kind(), error) {
+        (FailureKind::Damaged, DatabaseError::File { error, .. }) => InventoryOpenError::Damaged {
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        },
+        (_, error) => error.into(),
+    }
+}
+
+fn check_pages(connection: &Connection) -> rusqlite::Result<()> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let corrupt = ffi::Error::new(ffi::SQLITE_CORRUPT);
+    Err(rusqlite::Error::SqliteFailure(corrupt, Some(found)))
+}
+
+fn read_storages(connection: &Connection) -> rusqlite::Result<Vec<SealedRegistration>> {
+    let mut statement = connection.prepare("SELECT * FROM storages ORDER BY created_us, id")?;
+    statement.query_map([], stored)?.collect()
+}
+
+fn read_progress(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i64>> {
+    let mut statement = connection.prepare("SELECT storage_id, until_ms FROM progress")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
 }
 
 fn unavailable(error: impl Display) -> InventoryError {

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::collect::{StorageDetails, StorageInfo};
+use crate::inventory::InventoryFault;
 
 fn registration() -> Registration {
     let access = json!({"rest": {"host": "10.0.0.1", "username": "u", "password": "hunter2-long"}});
@@ -98,6 +99,112 @@ fn a_lost_key_and_a_wrong_key_are_errors_that_name_the_remedy() {
     std::fs::copy(other.path().join("inventory.key"), &key).unwrap();
     let error = open(&folder).err().unwrap().to_string();
     assert!(error.contains("does not open the access data"), "{error}");
+}
+
+/// An inventory with so many storages that it has pages of more than one kind.
+fn filled() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let inventory = open(&folder).unwrap();
+    for _ in 0..40 {
+        inventory.add(&registration()).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_damaged_file_is_named_as_damaged_and_left_as_it_is() {
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 6] = [
+        ("an empty file", Vec::clear),
+        ("half of the file", |bytes| bytes.truncate(bytes.len() / 2)),
+        ("the first page only", |bytes| bytes.truncate(4096)),
+        ("zeros", |bytes| bytes.fill(0)),
+        ("a text", |bytes| *bytes = b"not a database".to_vec()),
+        ("a page of rows", |bytes| {
+            let end = bytes.len();
+            bytes[end - 4096..].fill(0xff);
+        }),
+    ];
+    for (name, damage) in damages {
+        let folder = filled();
+        let path = folder.path().join("inventory.db");
+        let mut bytes = std::fs::read(&path).unwrap();
+        damage(&mut bytes);
+        std::fs::write(&path, &bytes).unwrap();
+        let key = std::fs::read(folder.path().join("inventory.key")).unwrap();
+        for _ in 0..2 {
+            let error = open(&folder)
+                .err()
+                .unwrap_or_else(|| panic!("{name} opens"));
+            assert!(
+                matches!(error, InventoryOpenError::Damaged { .. }),
+                "{name}: {error}"
+            );
+            let text = error.to_string();
+            assert!(text.contains("inventory.db` is damaged: "), "{text}");
+            assert!(text.ends_with("register the storages again)"), "{text}");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "{name}");
+        assert_eq!(
+            std::fs::read(folder.path().join("inventory.key")).unwrap(),
+            key
+        );
+    }
+}
+
+/// Copies the files of an inventory that is open, as they are after a crash: the last rows are
+/// in the log.
+fn copied(from: &tempfile::TempDir, names: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in names {
+        std::fs::copy(from.path().join(name), folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn the_log_of_a_damaged_file_is_not_written_into_it() {
+    let source = filled();
+    let inventory = open(&source).unwrap();
+    inventory.add(&registration()).unwrap();
+    let names = ["inventory.db", "inventory.db-wal", "inventory.key"];
+    let folder = copied(&source, &names);
+    let path = folder.path().join("inventory.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4 * 4096..5 * 4096].fill(0xff);
+    std::fs::write(&path, &bytes).unwrap();
+    let all = || names.map(|name| std::fs::read(folder.path().join(name)).unwrap());
+    let before = all();
+    assert!(before[1].len() > 4096);
+    let error = open(&folder).err().unwrap();
+    assert_eq!(
+        InventoryFault::from(&error),
+        InventoryFault::Damaged,
+        "{error}"
+    );
+    assert!(all() == before);
+}
+
+#[test]
+fn a_lost_log_is_not_a_first_start() {
+    let source = tempfile::tempdir().unwrap();
+    let inventory = open(&source).unwrap();
+    inventory.add(&registration()).unwrap();
+    let folder = copied(&source, &["inventory.db", "inventory.key"]);
+    let error = open(&folder).err().unwrap().to_string();
+    assert!(error.contains("is damaged: it has no tables"), "{error}");
+}
+
+#[test]
+fn a_file_that_was_moved_away_is_created_again_with_the_same_key() {
+    let folder = filled();
+    let key = std::fs::read(folder.path().join("inventory.key")).unwrap();
+    std::fs::remove_file(folder.path().join("inventory.db")).unwrap();
+    assert_eq!(open(&folder).unwrap().storages().unwrap(), []);
+    assert_eq!(
+        std::fs::read(folder.path().join("inventory.key")).unwrap(),
+        key
+    );
 }
 
 #[test]
