@@ -24,7 +24,7 @@ install -d -m 0755 $(3)
 $(if $(2),install -m 0644 $(foreach plugin,$(2),target/$(1)/$(call library,$(plugin))) $(3))
 endef
 
-.PHONY: help build run test check bench soak book install uninstall setup clean build-dist
+.PHONY: help build run test check bench soak wheel book install uninstall setup clean build-dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,7 @@ test: ## Run every test, after installing what they need
 	@scripts/setup install test
 	$(CARGO) test --workspace --all-features --locked
 	$(CARGO) test --manifest-path tests/abi/Cargo.toml --target-dir target/abi --locked
+	scripts/python test
 
 check: ## Check formatting, lints, documentation and the rules of tests/invariants
 	@scripts/setup install build
@@ -50,6 +51,7 @@ check: ## Check formatting, lints, documentation and the rules of tests/invarian
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps --locked
 	$(CARGO) test --workspace --all-features --locked --test invariants
+	scripts/python check
 
 bench: ## Run the benchmarks, in the profile that `make install` uses
 	@scripts/setup install test
@@ -75,6 +77,9 @@ install: build-dist ## Install below PREFIX (default /usr/local), with a configu
 
 uninstall: ## Remove what `make install` installed; the configuration and the state stay
 	scripts/install --remove "$(DESTDIR)" "$(PREFIX)"
+
+wheel: ## Build the wheel of the Python kit in target/wheel
+	scripts/python wheel
 
 book: ## Build the two guides in target/book (needs mdbook: cargo install mdbook)
 	mdbook build docs
