@@ -82,3 +82,45 @@ fn clients_that_only_wait_keep_no_other_client_out() {
     let lines = log.matches("all connections of the API are in use").count();
     assert_eq!(lines, 1, "{log}");
 }
+
+#[test]
+fn bodies_on_their_way_stay_within_the_memory_of_requests() {
+    const MIB: usize = 1 << 20;
+    let config = CONFIG.replace(
+        "[journal]",
+        "max_body_bytes = \"8MiB\"\nmax_decompressed_bytes = \"8MiB\"\n[journal]",
+    );
+    let setup = Setup::new(&[], "").with_whole_config(&config);
+    let host = setup.start();
+    let address = host.url().trim_start_matches("http://");
+    let head = "POST /v1/ingest/performance HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 7000000\r\n\r\n";
+    let before = resident_bytes(&host);
+    let part = vec![b' '; 4 * MIB];
+    let streams: Vec<TcpStream> = (0..40)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).expect("the host listens");
+            stream.write_all(head.as_bytes()).expect("the host reads");
+            // A body that is refused is read on, and may be cut off later.
+            let _ = stream.write_all(&part);
+            stream
+        })
+        .collect();
+    // 16 of the 32 MiB are for large bodies on their way: room for four of these.
+    host.wait_for("36 refusals", || {
+        let metrics = host.metrics();
+        let mut samples = metrics.samples().iter();
+        let labels = r#"kind="performance",code="503""#;
+        let refused = samples.find(|sample| sample.labels == labels);
+        refused.filter(|sample| sample.value >= 36.0).map(drop)
+    });
+    let alert = json!([{"storage_id": "s1", "alert_id": "1"}]);
+    assert_eq!(host.ingest("alerts", &alert).0, 202);
+    let used = metric(&host, "ingest_memory_bytes");
+    assert!(used > 8e6 && used <= f64::from(28 << 20), "{used} bytes");
+    let grown = resident_bytes(&host) - before;
+    assert!(grown < f64::from(64 << 20), "grew by {grown} bytes");
+    drop(streams);
+    host.wait_for("the memory to be free", || {
+        (metric(&host, "ingest_memory_bytes") == 0.0).then_some(())
+    });
+}

@@ -36,7 +36,7 @@ fn parse(bytes: &[u8], format: BodyFormat) -> AnyBatch {
     let payload = RequestBody {
         format,
         encoding: BodyEncoding::Identity,
-        bytes,
+        bytes: bytes.into(),
     };
     ingest::parse_strict(Kind::Performance, payload, &BodyLimits::default(), now_ms())
         .expect("the batch is good")

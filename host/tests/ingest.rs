@@ -10,7 +10,7 @@ use arrow_array::RecordBatch;
 use arrow_ipc::writer::StreamWriter;
 use delfin_host::{
     batch::{AnyBatch, codec},
-    ingest::{self, BodyEncoding, BodyFormat, BodyLimits, RequestBody},
+    ingest::{self, BodyEncoding, BodyFormat, BodyLimits, MemoryClaim, RequestBody},
 };
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, Batch, Kind, NewAlert, PerformanceBatch,
@@ -27,7 +27,7 @@ fn parse(kind: Kind, format: BodyFormat, bytes: &[u8]) -> AnyBatch {
     let payload = RequestBody {
         format,
         encoding: BodyEncoding::Identity,
-        bytes,
+        bytes: bytes.into(),
     };
     ingest::parse_strict(kind, payload, &BodyLimits::default(), 0).unwrap()
 }
@@ -206,9 +206,11 @@ proptest! {
             let payload = RequestBody {
                 format: BodyFormat::Json,
                 encoding: BodyEncoding::Identity,
-                bytes: body.as_bytes(),
+                bytes: body.as_bytes().into(),
             };
-            let parsed = ingest::parse(Kind::Performance, payload, &BodyLimits::default(), 0).unwrap();
+            let limits = BodyLimits::default();
+            let claim = MemoryClaim::unlimited();
+            let parsed = ingest::parse(Kind::Performance, payload, &limits, 0, claim).unwrap();
             prop_assert_eq!(parsed.batch.as_arrow(), batch.as_arrow());
             prop_assert_eq!(parsed.rejected.total(), invalid.len() as u64 + broken);
         }
@@ -251,7 +253,7 @@ proptest! {
     fn no_text_makes_the_parser_panic(text in "[\\[\\]{}\",:0-9a-z\\\\ \\n]{0,60}") {
         for kind in [Kind::Performance, Kind::Alert] {
             for format in [BodyFormat::Json, BodyFormat::ArrowStream] {
-                let payload = RequestBody { format, encoding: BodyEncoding::Identity, bytes: text.as_bytes() };
+                let payload = RequestBody { format, encoding: BodyEncoding::Identity, bytes: text.as_bytes().into() };
                 let _ = ingest::parse_strict(kind, payload, &BodyLimits::default(), 0);
             }
         }

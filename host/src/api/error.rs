@@ -255,7 +255,9 @@ impl From<IngestError> for ApiError {
             IngestError::TooManyBytes { .. }
             | IngestError::TooManyRowBytes { .. }
             | IngestError::TooManyRows { .. }
+            | IngestError::TooMuchMemory { .. }
             | IngestError::TooSlow { .. } => Self::RequestBodyTooLarge { detail },
+            IngestError::MemoryInUse => Self::Overloaded { reason: detail },
             IngestError::Empty
             | IngestError::Compression { .. }
             | IngestError::NotUtf8 { .. }

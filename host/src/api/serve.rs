@@ -33,6 +33,9 @@ use super::{ApiState, router};
 /// idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The buffer of a connection, which also limits the head of a request.
+const MAX_BUFFER_BYTES: usize = 64 << 10;
+
 /// How long requests in progress may take when the host stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -127,6 +130,7 @@ async fn connection(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_BUFFER_BYTES)
         // A client may close its side when its request is sent, and still gets the answer.
         .half_close(true);
     let respond = service_fn(|request| respond(request, router.clone(), Arc::clone(&slot)));

@@ -17,7 +17,7 @@ use crate::{
     batch_journal::BatchJournals,
     config::{ApiConfig, JournalConfig},
     exporters::{ExporterSet, Reloader},
-    ingest,
+    ingest::{self, MemoryBudget},
     lifecycle::Phase,
     storages::Storages,
 };
@@ -82,6 +82,7 @@ pub(super) struct IngestState {
     pub(super) limits: ingest::BodyLimits,
     pub(super) metrics: IngestMetrics,
     pub(super) permits: IngestPermits,
+    pub(super) memory: Arc<MemoryBudget>,
     pub(super) max_body_bytes: u64,
 }
 
@@ -97,12 +98,15 @@ impl ApiState {
             &parts.storages,
         );
         metrics::register_connections(&mut registry, &connections);
+        let memory = MemoryBudget::new(parts.config.max_ingest_bytes);
+        metrics::register_memory(&mut registry, &memory);
         let ingest = IngestState {
             journals: parts.journals.clone(),
             phase: HostPhase(parts.phase.clone()),
             limits: ingest::BodyLimits::from(&parts.config),
             metrics: IngestMetrics::register(&mut registry),
             permits: IngestPermits::new(),
+            memory,
             max_body_bytes: parts.config.max_body_bytes,
         };
         Self(Arc::new(SharedState {
@@ -165,5 +169,6 @@ parts! {
     MaxBodyBytes = max_body_bytes;
     MinFreeBytes = min_free_bytes;
     IngestState = ingest;
+    Arc<MemoryBudget> = ingest.memory;
     Arc<Registry> = registry;
 }

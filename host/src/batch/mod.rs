@@ -149,6 +149,12 @@ impl AnyBatch {
         self.as_arrow().num_rows()
     }
 
+    /// The memory that it keeps, in bytes.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        memory::held_bytes(self.as_arrow())
+    }
+
     /// The Arrow batch, with exactly the frozen columns.
     #[must_use]
     pub fn as_arrow(&self) -> &RecordBatch {

@@ -172,7 +172,7 @@ fn parse(kind: Kind, found: FileFormat, bytes: &[u8]) -> Result<AnyBatch, Ingest
     let body = RequestBody {
         format: BodyFormat::from_content_type(Some(found.content_type))?,
         encoding: BodyEncoding::from_content_encoding(found.encoding)?,
-        bytes,
+        bytes: bytes.into(),
     };
     ingest::parse_strict(kind, body, &BodyLimits::default(), now_ms())
 }

@@ -20,6 +20,10 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
+/// The default of `api.max_ingest_bytes`, as a multiple of `max_decompressed_bytes`: so much
+/// memory the largest request needs.
+const INGEST_MEMORY_FACTOR: u64 = 4;
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
@@ -47,6 +51,9 @@ pub struct ApiConfig {
     pub max_body_bytes: u64,
     /// The limit of a request body after decompression.
     pub max_decompressed_bytes: u64,
+    /// The limit of the memory of all request bodies together, and of the batches made of
+    /// them until they are durable.
+    pub max_ingest_bytes: u64,
     /// The limit of series or alerts in one request.
     pub max_rows: u64,
     /// The limit of a name, a label or another string in a request.
@@ -107,6 +114,7 @@ impl Default for ApiConfig {
             allow_unauthenticated: false,
             max_body_bytes: 64 * MIB,
             max_decompressed_bytes: 256 * MIB,
+            max_ingest_bytes: 256 * MIB * INGEST_MEMORY_FACTOR,
             max_rows: 1_000_000,
             max_string_bytes: 64 * KIB,
         }
@@ -188,15 +196,18 @@ pub(super) fn read_log(mut section: Section<'_>, exporters: &ExporterNames) -> L
 
 pub(super) fn read_api(mut section: Section<'_>) -> ApiConfig {
     let default = ApiConfig::default();
+    let max_decompressed_bytes =
+        section.take_size("max_decompressed_bytes", 1, default.max_decompressed_bytes);
     let api = ApiConfig {
         listen: section.take_address("listen", default.listen),
         allow_unauthenticated: section
             .take_flag("allow_unauthenticated", default.allow_unauthenticated),
         max_body_bytes: section.take_size("max_body_bytes", 1, default.max_body_bytes),
-        max_decompressed_bytes: section.take_size(
-            "max_decompressed_bytes",
+        max_decompressed_bytes,
+        max_ingest_bytes: section.take_size(
+            "max_ingest_bytes",
             1,
-            default.max_decompressed_bytes,
+            max_decompressed_bytes.saturating_mul(INGEST_MEMORY_FACTOR),
         ),
         max_rows: section.take_count("max_rows", 1, default.max_rows),
         max_string_bytes: section.take_size("max_string_bytes", 1, default.max_string_bytes),
@@ -212,6 +223,13 @@ pub(super) fn read_api(mut section: Section<'_>) -> ApiConfig {
         section.fail(
             "max_decompressed_bytes",
             "is less than `max_body_bytes` (raise it: a body may also arrive uncompressed)",
+        );
+    }
+    if api.max_ingest_bytes < api.max_decompressed_bytes {
+        section.fail(
+            "max_ingest_bytes",
+            "is less than `max_decompressed_bytes` (raise it: one request may need several times \
+             the size of its body)",
         );
     }
     section.finish();

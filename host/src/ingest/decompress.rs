@@ -10,7 +10,7 @@ use std::{
     io::{self, Read},
 };
 
-use super::{BodyEncoding, BodyLimits, IngestError};
+use super::{BodyEncoding, BodyLimits, IngestError, guard::ParseGuard};
 
 // The columns of a batch have 32-bit offsets.
 const MAX_BYTES: u64 = i32::MAX as u64;
@@ -19,20 +19,24 @@ const MAX_BYTES: u64 = i32::MAX as u64;
 // few bytes.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// Decompresses a body. An uncompressed body is borrowed, not copied.
+/// Bytes between two looks at the clock and the memory.
+const BYTES_PER_CHECK: u64 = 1 << 20;
+
+/// Decompresses a body. An uncompressed body is not copied.
 pub(super) fn decompress<'a>(
-    bytes: &'a [u8],
+    bytes: Cow<'a, [u8]>,
     encoding: BodyEncoding,
     limits: &BodyLimits,
+    guard: &mut ParseGuard,
 ) -> Result<Cow<'a, [u8]>, IngestError> {
     let limit = limits.max_decompressed_bytes.min(MAX_BYTES);
     match encoding {
         BodyEncoding::Identity if bytes.len() as u64 > limit => {
             Err(IngestError::TooManyBytes { limit })
         }
-        BodyEncoding::Identity => Ok(Cow::Borrowed(bytes)),
-        BodyEncoding::Gzip => read_all(bytes, limit, &GZIP),
-        BodyEncoding::Zstd => read_all(bytes, limit, &ZSTD),
+        BodyEncoding::Identity => Ok(bytes),
+        BodyEncoding::Gzip => read_all(&bytes, limit, &GZIP, guard).map(Cow::Owned),
+        BodyEncoding::Zstd => read_all(&bytes, limit, &ZSTD, guard).map(Cow::Owned),
     }
 }
 
@@ -44,7 +48,40 @@ struct Codec {
     /// Whether these bytes after a stream mean nothing.
     is_padding: fn(&[u8]) -> bool,
     /// Decompresses one stream up to a limit, and advances behind it.
-    read: fn(&mut &[u8], u64, &mut Vec<u8>) -> io::Result<()>,
+    read: fn(&mut &[u8], u64, &mut PlainBytes<'_>) -> Result<(), DecompressError>,
+}
+
+/// The decompressed bytes so far.
+struct PlainBytes<'g> {
+    bytes: Vec<u8>,
+    guard: &'g mut ParseGuard,
+}
+
+/// Why a stream cannot be decompressed.
+enum DecompressError {
+    Stream(io::Error),
+    Limit(IngestError),
+}
+
+impl PlainBytes<'_> {
+    /// Adds everything that a decoder has, up to a limit.
+    fn read_from(&mut self, decoder: impl Read, limit: u64) -> Result<(), DecompressError> {
+        let mut decoder = decoder.take(limit);
+        loop {
+            let mut part = decoder.by_ref().take(BYTES_PER_CHECK);
+            if part.read_to_end(&mut self.bytes)? == 0 {
+                return Ok(());
+            }
+            let checked = self.guard.check(self.bytes.len());
+            checked.map_err(DecompressError::Limit)?;
+        }
+    }
+}
+
+impl From<io::Error> for DecompressError {
+    fn from(error: io::Error) -> Self {
+        Self::Stream(error)
+    }
 }
 
 const GZIP: Codec = Codec {
@@ -52,10 +89,7 @@ const GZIP: Codec = Codec {
     is_stream: |bytes| bytes.starts_with(&[0x1f, 0x8b]),
     // As `gunzip` does: tapes and block devices fill up their last block.
     is_padding: |bytes| bytes.iter().all(|byte| *byte == 0),
-    read: |bytes, limit, plain| {
-        let decoder = flate2::bufread::GzDecoder::new(bytes);
-        decoder.take(limit).read_to_end(plain).map(drop)
-    },
+    read: |bytes, limit, plain| plain.read_from(flate2::bufread::GzDecoder::new(bytes), limit),
 };
 
 const ZSTD: Codec = Codec {
@@ -71,22 +105,33 @@ const ZSTD: Codec = Codec {
     read: |bytes, limit, plain| {
         let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes)?.single_frame();
         decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-        decoder.take(limit).read_to_end(plain).map(drop)
+        plain.read_from(decoder, limit)
     },
 };
 
-fn read_all<'a>(bytes: &[u8], limit: u64, codec: &Codec) -> Result<Cow<'a, [u8]>, IngestError> {
+fn read_all(
+    bytes: &[u8],
+    limit: u64,
+    codec: &Codec,
+    guard: &mut ParseGuard,
+) -> Result<Vec<u8>, IngestError> {
+    guard.hold_body(bytes.len())?;
     let mut rest = bytes;
-    let mut plain = Vec::new();
+    let bytes = Vec::new();
+    let mut plain = PlainBytes { bytes, guard };
     loop {
-        let left = limit + 1 - plain.len() as u64;
-        (codec.read)(&mut rest, left, &mut plain)
-            .map_err(|error| compression_error(codec.name, &error))?;
-        if plain.len() as u64 > limit {
+        let left = limit + 1 - plain.bytes.len() as u64;
+        (codec.read)(&mut rest, left, &mut plain).map_err(|error| match error {
+            DecompressError::Stream(error) => compression_error(codec.name, &error),
+            DecompressError::Limit(error) => error,
+        })?;
+        if plain.bytes.len() as u64 > limit {
             return Err(IngestError::TooManyBytes { limit });
         }
         if (codec.is_padding)(rest) {
-            return Ok(Cow::Owned(plain));
+            // The batch may keep the buffer.
+            plain.bytes.shrink_to_fit();
+            return Ok(plain.bytes);
         }
         if !(codec.is_stream)(rest) {
             return Err(IngestError::Compression {
@@ -107,8 +152,10 @@ fn compression_error(encoding: &'static str, error: &io::Error) -> IngestError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::Write;
+
+    use super::*;
+    use crate::ingest::{MemoryBudget, MemoryUse};
 
     fn gzip(plain: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -127,8 +174,17 @@ mod tests {
         }
     }
 
+    fn decompressed(
+        bytes: &[u8],
+        encoding: BodyEncoding,
+        limits: &BodyLimits,
+    ) -> Result<Vec<u8>, IngestError> {
+        let mut guard = ParseGuard::unlimited(limits);
+        decompress(bytes.into(), encoding, limits, &mut guard).map(Cow::into_owned)
+    }
+
     fn check(bytes: &[u8], encoding: BodyEncoding) -> String {
-        decompress(bytes, encoding, &limit(1000))
+        decompressed(bytes, encoding, &limit(1000))
             .unwrap_err()
             .to_string()
     }
@@ -149,7 +205,7 @@ mod tests {
                 BodyEncoding::Zstd,
             ),
         ] {
-            assert_eq!(&*decompress(&bytes, encoding, &limit(8)).unwrap(), plain);
+            assert_eq!(decompressed(&bytes, encoding, &limit(8)).unwrap(), plain);
         }
     }
 
@@ -161,6 +217,20 @@ mod tests {
         assert_eq!(check(&gzip(&zeros), BodyEncoding::Gzip), wanted);
         assert_eq!(check(&zstd(&zeros), BodyEncoding::Zstd), wanted);
         assert_eq!(check(&zeros, BodyEncoding::Identity), wanted);
+    }
+
+    #[test]
+    fn decompression_stops_when_the_memory_is_in_use() {
+        let limits = BodyLimits::default();
+        let budget = MemoryBudget::new(16 << 20);
+        let bomb = gzip(&vec![0; 40 << 20]);
+        let mut guard = ParseGuard::start(&limits, budget.claim(MemoryUse::Performance));
+        let refused = decompress(bomb.into(), BodyEncoding::Gzip, &limits, &mut guard);
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("`api.max_ingest_bytes`"), "{error}");
+        assert!(budget.used() <= 16 << 20);
+        drop(guard);
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]
@@ -192,8 +262,8 @@ mod tests {
         }
         for zeros in [1, 7, 512] {
             let padded = [gzip(b"some text"), vec![0; zeros]].concat();
-            let plain = decompress(&padded, BodyEncoding::Gzip, &limit(1000)).unwrap();
-            assert_eq!(&*plain, b"some text");
+            let plain = decompressed(&padded, BodyEncoding::Gzip, &limit(1000)).unwrap();
+            assert_eq!(plain, b"some text");
         }
     }
 

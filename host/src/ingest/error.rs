@@ -41,6 +41,16 @@ pub enum IngestError {
         "the body holds more than {limit} items (send smaller batches, or raise `api.max_rows`)"
     )]
     TooManyRows { limit: u64 },
+    /// More memory than [`MemoryBudget`](super::MemoryBudget) has for one request.
+    #[error(
+        "the body needs more than {limit} bytes of memory (send smaller batches, or raise `api.max_ingest_bytes`)"
+    )]
+    TooMuchMemory { limit: u64 },
+    /// Other requests use the memory of [`MemoryBudget`](super::MemoryBudget).
+    #[error(
+        "other requests use the memory that `api.max_ingest_bytes` allows (send fewer or smaller batches at a time, or raise it)"
+    )]
+    MemoryInUse,
     /// Parsing took longer than [`max_parse_time`](super::BodyLimits::max_parse_time).
     #[error("the body takes longer than {limit:?} to read (send smaller batches)")]
     TooSlow { limit: Duration },

@@ -14,11 +14,12 @@
 //! Knows nothing of HTTP except two header values, and stores nothing.
 
 mod arrow;
-mod deadline;
 mod decompress;
 mod error;
+mod guard;
 mod headers;
 mod json;
+mod memory;
 mod notes;
 mod rejected;
 mod rules;
@@ -26,22 +27,24 @@ mod times;
 
 pub use error::{IngestError, ItemError};
 pub use headers::{BodyEncoding, BodyFormat};
+pub use memory::{MemoryBudget, MemoryClaim, MemoryUse};
 pub use notes::{IngestNotes, NoteKind};
 pub use rejected::{ItemRejection, RejectedItems};
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use delfin_plugin_api::Kind;
 
+use self::guard::ParseGuard;
 use crate::{batch::AnyBatch, config::ApiConfig};
 
 /// The bytes of a body, and what its headers say about them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RequestBody<'a> {
     /// Format after decompression.
     pub format: BodyFormat,
     pub encoding: BodyEncoding,
-    pub bytes: &'a [u8],
+    pub bytes: Cow<'a, [u8]>,
 }
 
 /// Limits of one body.
@@ -91,15 +94,18 @@ pub struct ParsedItems<B = AnyBatch> {
     pub notes: IngestNotes,
     /// The storage whose alerts are all in the body, if the body names it.
     pub complete_for: Option<String>,
+    /// The memory that parsing took. The batch keeps a part of it.
+    pub claim: MemoryClaim,
 }
 
 impl<B> ParsedItems<B> {
-    fn new(batch: B, rejected: RejectedItems, notes: IngestNotes) -> Self {
+    fn new(batch: B, rejected: RejectedItems, notes: IngestNotes, guard: ParseGuard) -> Self {
         Self {
             batch,
             rejected,
             notes,
             complete_for: None,
+            claim: guard.into_claim(),
         }
     }
 }
@@ -111,6 +117,7 @@ impl<B: Into<AnyBatch>> ParsedItems<B> {
             rejected: self.rejected,
             notes: self.notes,
             complete_for: self.complete_for,
+            claim: self.claim,
         }
     }
 }
@@ -127,7 +134,7 @@ pub fn parse_strict(
     limits: &BodyLimits,
     now_ms: i64,
 ) -> Result<AnyBatch, IngestError> {
-    let parsed = parse(kind, body, limits, now_ms)?;
+    let parsed = parse(kind, body, limits, now_ms, MemoryClaim::unlimited())?;
     parsed.rejected.require_empty(parsed.batch)
 }
 
@@ -135,7 +142,8 @@ pub fn parse_strict(
 /// invalid ones.
 ///
 /// `now_ms`, in milliseconds since the Unix epoch, becomes the time of alerts that
-/// have none, and decides which times are in the future.
+/// have none, and decides which times are in the future. `claim` grows by the memory that
+/// parsing takes.
 ///
 /// # Errors
 ///
@@ -145,21 +153,26 @@ pub fn parse(
     body: RequestBody<'_>,
     limits: &BodyLimits,
     now_ms: i64,
+    claim: MemoryClaim,
 ) -> Result<ParsedItems, IngestError> {
-    let bytes = decompress::decompress(body.bytes, body.encoding, limits)?;
+    let mut guard = ParseGuard::start(limits, claim);
+    let bytes = decompress::decompress(body.bytes, body.encoding, limits, &mut guard)?;
     if bytes.is_empty() {
         return Err(IngestError::Empty);
     }
+    guard.hold_body(bytes.len())?;
     Ok(match (kind, body.format) {
         (Kind::Performance, BodyFormat::Json) => {
-            json::performance(&bytes, limits, now_ms)?.of_any_kind()
+            json::performance(&bytes, limits, now_ms, guard)?.of_any_kind()
         }
         (Kind::Performance, BodyFormat::ArrowStream) => {
-            arrow::performance(bytes, limits, now_ms)?.of_any_kind()
+            arrow::performance(bytes, limits, now_ms, guard)?.of_any_kind()
         }
-        (Kind::Alert, BodyFormat::Json) => json::alerts(&bytes, limits, now_ms)?.of_any_kind(),
+        (Kind::Alert, BodyFormat::Json) => {
+            json::alerts(&bytes, limits, now_ms, guard)?.of_any_kind()
+        }
         (Kind::Alert, BodyFormat::ArrowStream) => {
-            arrow::alerts(bytes, limits, now_ms)?.of_any_kind()
+            arrow::alerts(bytes, limits, now_ms, guard)?.of_any_kind()
         }
     })
 }

@@ -23,6 +23,10 @@ impl TimestampCheck {
         self.unordered = false;
     }
 
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.seen.capacity() * size_of::<i64>()
+    }
+
     /// Adds the time of the next point.
     pub(super) fn push(&mut self, time: i64) {
         self.unordered |= self.seen.last().is_some_and(|&last| last >= time);

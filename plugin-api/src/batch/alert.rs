@@ -233,6 +233,17 @@ impl AlertBatchBuilder {
         self.occur_times.len()
     }
 
+    /// The memory that the batch takes so far, in bytes, estimated from above.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let texts = self.texts.iter().map(|text| text.values_slice().len());
+        let offsets = self.texts.len() * self.rows() * size_of::<i32>();
+        // A buffer of texts grows to twice its size.
+        let texts = 2 * (texts.sum::<usize>() + offsets);
+        let times = self.occur_times.capacity() * size_of::<i64>();
+        texts + times + self.extras.memory_bytes()
+    }
+
     /// The batch. Its buffers are as large as its rows.
     #[must_use]
     pub fn build(mut self) -> AlertBatch {

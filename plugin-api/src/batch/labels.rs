@@ -221,6 +221,12 @@ impl LabelColumnBuilder {
         self.keys.codes.len()
     }
 
+    /// The memory of the column so far, in bytes, estimated from above.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let offsets = self.offsets.capacity() * size_of::<i32>();
+        offsets + self.keys.memory_bytes() + self.values.memory_bytes()
+    }
+
     pub(super) fn finish(self) -> ArrayRef {
         let entries = StructArray::new(
             entry_fields(),
@@ -244,6 +250,8 @@ struct DictionaryBuilder {
     codes: Vec<i32>,
     texts: Vec<Arc<str>>,
     codes_by_text: HashMap<Arc<str>, i32>,
+    /// Length of all texts together.
+    text_bytes: usize,
     /// The number of texts that rows before the one being built have.
     kept: usize,
 }
@@ -267,6 +275,7 @@ impl DictionaryBuilder {
             return code;
         }
         let code = self.texts.len() as i32;
+        self.text_bytes += text.len();
         let text: Arc<str> = text.into();
         self.texts.push(Arc::clone(&text));
         self.codes_by_text.insert(text, code);
@@ -277,10 +286,22 @@ impl DictionaryBuilder {
         self.kept = self.texts.len();
     }
 
+    fn memory_bytes(&self) -> usize {
+        // The counts of an `Arc`, and what the allocator adds.
+        const OVERHEAD: usize = 32;
+        let entry = size_of::<(Arc<str>, i32)>() + 1;
+        let codes = self.codes.capacity() * size_of::<i32>();
+        let index =
+            self.texts.capacity() * size_of::<Arc<str>>() + self.codes_by_text.capacity() * entry;
+        // At the end, the texts are copied to one buffer.
+        codes + index + self.texts.len() * OVERHEAD + 2 * self.text_bytes
+    }
+
     /// Removes the entries from index `entries` on, and the texts that only they have.
     fn discard(&mut self, entries: usize) {
         self.codes.truncate(entries);
         for text in self.texts.drain(self.kept..) {
+            self.text_bytes -= text.len();
             self.codes_by_text.remove(&text);
         }
     }

@@ -303,6 +303,16 @@ impl PerformanceBatchBuilder {
         self.offsets.len() - 1
     }
 
+    /// The memory that the batch takes so far, in bytes, estimated from above.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let points = self.timestamps.capacity() + self.values.capacity();
+        // A buffer of texts grows to twice its size.
+        let names = 2 * (self.name_bytes + self.rows() * size_of::<i32>());
+        let offsets = self.offsets.capacity() * size_of::<i32>();
+        points * size_of::<i64>() + names + offsets + self.labels.memory_bytes()
+    }
+
     /// The batch, without a series that is not ended. Its buffers are as large as its
     /// rows.
     #[must_use]

@@ -9,7 +9,7 @@ use axum::{
 use delfin_plugin_api::connections::MinimumRate;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::api::error::ApiError;
+use crate::{api::error::ApiError, ingest::MemoryClaim};
 
 /// How long a whole body may take to arrive, however many bytes it has.
 const BODY_TIMEOUT: Duration = Duration::from_mins(5);
@@ -26,8 +26,12 @@ const MAX_RESERVED_BYTES: u64 = 1 << 20;
 ///
 /// # Errors
 ///
-/// The body is larger than the limit, or does not arrive in time.
-pub(in crate::api) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>, ApiError> {
+/// The body is larger than the limit, does not arrive in time, or there is no memory for it.
+pub(in crate::api) async fn read(
+    body: &mut Body,
+    limit: u64,
+    claim: &mut MemoryClaim,
+) -> Result<Vec<u8>, ApiError> {
     let too_large = || ApiError::RequestBodyTooLarge {
         detail: format!(
             "it has more than {limit} bytes (send smaller batches, or raise `api.max_body_bytes`)"
@@ -45,6 +49,8 @@ pub(in crate::api) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>,
         let end = deadline.min(begin + rate.left());
         let next = timeout_at(end, next(body)).await;
         let Some(piece) = next.map_err(|_| ApiError::RequestTimeout)? else {
+            bytes.shrink_to_fit();
+            claim.end_receiving();
             return Ok(bytes);
         };
         let piece = piece.map_err(|_| ApiError::MalformedRequestBody {
@@ -54,6 +60,7 @@ pub(in crate::api) async fn read(body: &mut Body, limit: u64) -> Result<Vec<u8>,
             return Err(too_large());
         }
         rate.progress(begin.elapsed(), piece.len() as u64);
+        claim.resize((bytes.len() + piece.len()) as u64)?;
         bytes.extend_from_slice(&piece);
     }
 }
@@ -95,13 +102,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_of_the_maximum_size_is_read() {
-        assert_eq!(read(&mut Body::from("12345"), 5).await.unwrap(), b"12345");
-        assert_eq!(read(&mut Body::empty(), 5).await.unwrap(), b"");
+        let mut claim = MemoryClaim::unlimited();
+        let mut body = Body::from("12345");
+        assert_eq!(read(&mut body, 5, &mut claim).await.unwrap(), b"12345");
+        let mut body = Body::empty();
+        assert_eq!(read(&mut body, 5, &mut claim).await.unwrap(), b"");
     }
 
     #[tokio::test]
     async fn a_body_that_is_a_byte_larger_is_refused() {
-        let error = read(&mut Body::from("123456"), 5).await.unwrap_err();
+        let mut claim = MemoryClaim::unlimited();
+        let mut body = Body::from("123456");
+        let error = read(&mut body, 5, &mut claim).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "Request body too large: it has more than 5 bytes \

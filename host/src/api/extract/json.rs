@@ -1,5 +1,7 @@
 //! JSON bodies, of requests and of answers.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     extract::{FromRef, FromRequest, Request},
@@ -10,7 +12,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use super::{body, field::JsonField};
-use crate::api::{error::ApiError, state::MaxBodyBytes};
+use crate::{
+    api::{error::ApiError, state::MaxBodyBytes},
+    ingest::{MemoryBudget, MemoryClaim, MemoryUse},
+};
 
 /// Requests in JSON are short: registrations and selections. Batches have their
 /// own extractor.
@@ -28,13 +33,17 @@ where
     S: Send + Sync,
     T: DeserializeOwned,
     MaxBodyBytes: FromRef<S>,
+    Arc<MemoryBudget>: FromRef<S>,
 {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let MaxBodyBytes(max_bytes) = FromRef::from_ref(state);
+        let budget: Arc<MemoryBudget> = FromRef::from_ref(state);
+        let mut claim = budget.claim(MemoryUse::Command);
         let (head, mut content) = request.into_parts();
-        let bytes = match read(&head.headers, &mut content, max_bytes.min(MAX_BYTES)).await {
+        let max_bytes = max_bytes.min(MAX_BYTES);
+        let bytes = match read(&head.headers, &mut content, max_bytes, &mut claim).await {
             Ok(bytes) => bytes,
             Err(error) => {
                 body::discard_later(&head.headers, content);
@@ -62,6 +71,7 @@ async fn read(
     headers: &HeaderMap,
     content: &mut Body,
     max_bytes: u64,
+    claim: &mut MemoryClaim,
 ) -> Result<Zeroizing<Vec<u8>>, ApiError> {
     let content_type = headers.get(CONTENT_TYPE);
     let content_type = content_type
@@ -74,5 +84,7 @@ async fn read(
         });
     }
     // A registration has a password in it.
-    body::read(content, max_bytes).await.map(Zeroizing::new)
+    body::read(content, max_bytes, claim)
+        .await
+        .map(Zeroizing::new)
 }

@@ -35,6 +35,9 @@ use crate::{
     ingest::{self, ParsedItems, RejectedItems, RequestBody},
 };
 
+/// A batch on its way into the journal is in memory as it is, as a stream, and compressed.
+const ENCODED_COPIES: u64 = 3;
+
 pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
     router
         .routes(routes!(ingest_performance))
@@ -125,9 +128,11 @@ async fn accept(
         rejected,
         notes,
         complete_for,
+        claim,
     } = parse(state, kind, payload).await?;
     let journal = state.journals.of(kind);
     let receipt = journal.accept(batch, idempotency_key).await?;
+    drop(claim);
     metrics.accepted(kind, &receipt);
     if !receipt.repeated {
         metrics.noted(kind, &notes);
@@ -167,14 +172,15 @@ async fn parse(
         let body = RequestBody {
             format: payload.format,
             encoding: payload.encoding,
-            bytes: &payload.bytes,
+            bytes: payload.bytes.into(),
         };
         let ParsedItems {
             batch,
             rejected,
             notes,
             complete_for,
-        } = ingest::parse(kind, body, &limits, now_ms())?;
+            mut claim,
+        } = ingest::parse(kind, body, &limits, now_ms(), payload.claim)?;
         metrics.rejected(kind, &rejected);
         let mut complete_for = complete::storage(payload.complete_for, complete_for)?;
         let batch = match &complete_for {
@@ -196,11 +202,13 @@ async fn parse(
             complete: complete_for.is_some(),
             rows: batch,
         };
+        claim.resize(ENCODED_COPIES * batch.rows.held_bytes())?;
         Ok::<_, ApiError>(ParsedItems {
             batch,
             rejected,
             notes,
             complete_for,
+            claim,
         })
     });
     parsed.await?

@@ -25,7 +25,7 @@ use crate::{
         extract::{Query, body},
         state::IngestState,
     },
-    ingest::{BodyEncoding, BodyFormat},
+    ingest::{BodyEncoding, BodyFormat, MemoryClaim, MemoryUse},
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -59,6 +59,8 @@ pub(super) struct IngestPayload {
     pub(super) format: BodyFormat,
     pub(super) encoding: BodyEncoding,
     pub(super) bytes: Vec<u8>,
+    /// The memory of the bytes.
+    pub(super) claim: MemoryClaim,
 }
 
 /// When the batch is acknowledged.
@@ -135,16 +137,25 @@ impl IngestRequest {
         let Query(query) = Query::<IngestQuery>::read(&head.uri)?;
         let headers = IngestHeaders::read(&head.headers)?;
         let content_type = header(&head.headers, CONTENT_TYPE);
+        let ack = query.ack(headers.wait)?;
+        let format = BodyFormat::from_content_type(content_type.as_deref())?;
+        let encoding = BodyEncoding::from_content_encoding(headers.encoding.as_deref())?;
+        let mut claim = state.memory.claim(match kind {
+            Kind::Performance => MemoryUse::Performance,
+            Kind::Alert => MemoryUse::Alerts,
+        });
+        let bytes = body::read(content, state.max_body_bytes, &mut claim).await?;
         Ok(Self {
             received,
-            ack: query.ack(headers.wait)?,
+            ack,
             idempotency_key: headers.idempotency_key,
             payload: IngestPayload {
                 strict: query.strict,
                 complete_for: query.complete_for,
-                format: BodyFormat::from_content_type(content_type.as_deref())?,
-                encoding: BodyEncoding::from_content_encoding(headers.encoding.as_deref())?,
-                bytes: body::read(content, state.max_body_bytes).await?,
+                format,
+                encoding,
+                bytes,
+                claim,
             },
             _permit: permit,
         })

@@ -11,6 +11,7 @@ mod family;
 mod ingest;
 mod inventory;
 mod journals;
+mod memory;
 mod plugins;
 mod process;
 mod text;
@@ -31,6 +32,7 @@ use crate::{
     alert::ActiveAlerts,
     batch_journal::BatchJournals,
     exporters::{ExporterSet, Reloader},
+    ingest::MemoryBudget,
     storages::Storages,
 };
 
@@ -61,6 +63,12 @@ pub(super) fn registry(
 /// Adds the connections of clients.
 pub(super) fn register_connections(registry: &mut Registry, table: &Arc<ConnectionTable>) {
     let collector = connections::ConnectionCollector(Arc::clone(table));
+    registry.register_collector(Box::new(collector));
+}
+
+/// Adds the memory of requests.
+pub(super) fn register_memory(registry: &mut Registry, budget: &Arc<MemoryBudget>) {
+    let collector = memory::MemoryCollector(Arc::clone(budget));
     registry.register_collector(Box::new(collector));
 }
 

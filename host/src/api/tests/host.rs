@@ -16,7 +16,7 @@ use ureq::http::{Request, Response};
 
 use crate::{
     alert,
-    api::{ApiParts, ApiState, permits::IngestPermits, serve, state::IngestState},
+    api::{ApiParts, ApiState, serve, state::IngestState},
     batch::Seq,
     batch_journal::{BatchJournal, BatchJournals},
     collect::{
@@ -41,7 +41,7 @@ pub(super) struct Host {
     pub(super) runtime: Runtime,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) journals: Journals,
-    pub(super) permits: IngestPermits,
+    pub(super) ingest: IngestState,
     address: SocketAddr,
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
@@ -125,7 +125,7 @@ impl Host {
             storages,
             phase: watched,
         });
-        let permits = IngestState::from_ref(&state).permits;
+        let ingest = IngestState::from_ref(&state);
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -139,7 +139,7 @@ impl Host {
             runtime,
             phase,
             journals: backends,
-            permits,
+            ingest,
             address,
             agent: agent.into(),
             stop: Some(stop),

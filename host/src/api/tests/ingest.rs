@@ -11,6 +11,7 @@ use crate::{
     api::tests::host::Answer,
     batch::codec,
     config::{ApiConfig, JournalConfig},
+    ingest::MemoryUse,
 };
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
@@ -83,7 +84,7 @@ fn alerts_go_into_the_alert_journal() {
 #[test]
 fn an_alert_waits_for_no_performance_batch() {
     let host = Host::start();
-    let performance = host.permits.of(Kind::Performance);
+    let performance = host.ingest.permits.of(Kind::Performance);
     let parsing: Vec<_> = (0..std::thread::available_parallelism().unwrap().get())
         .map(|_| host.runtime.block_on(performance.begin_parsing()))
         .collect();
@@ -101,6 +102,58 @@ fn an_alert_waits_for_no_performance_batch() {
     );
     drop(requests);
     assert_eq!(host.post("/v1/ingest/performance", TWO_POINTS).status, 202);
+}
+
+#[test]
+fn a_body_without_memory_is_503_and_small_ones_and_alerts_are_accepted() {
+    let config = ApiConfig {
+        max_ingest_bytes: 16 << 20,
+        ..ApiConfig::default()
+    };
+    let host = Host::with(config, JournalConfig::default());
+    let memory = &host.ingest.memory;
+    let large = format!("{}{TWO_POINTS}", " ".repeat(3 << 20));
+    let mut others = memory.claim(MemoryUse::Performance);
+    others.resize(7 << 20).unwrap();
+    let refused = host.post("/v1/ingest/performance", &large);
+    refused.is_error(
+        503,
+        "ServiceUnavailable",
+        "Service unavailable: other requests use the memory that `api.max_ingest_bytes` allows \
+         (send fewer or smaller batches at a time, or raise it), please try again later.",
+    );
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    let alert = r#"[{"storage_id":"s1","alert_id":"1"}]"#;
+    assert_eq!(host.post("/v1/ingest/alerts", alert).status, 202);
+    assert_eq!(host.post("/v1/ingest/performance", TWO_POINTS).status, 202);
+    let metrics = host.get("/metrics").body;
+    assert!(metrics.contains("\ndelfin_host_ingest_memory_bytes 7340032\n"));
+    assert!(metrics.contains("\ndelfin_host_ingest_memory_capacity_bytes 16777216\n"));
+    drop(others);
+    assert_eq!(host.post("/v1/ingest/performance", &large).status, 202);
+    assert_eq!(memory.used(), 0);
+}
+
+#[test]
+fn a_body_that_needs_more_memory_than_there_is_is_413() {
+    let config = ApiConfig {
+        max_ingest_bytes: 16 << 20,
+        ..ApiConfig::default()
+    };
+    let host = Host::with(config, JournalConfig::default());
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Encoding", "gzip"),
+    ];
+    let bomb = gzip(&vec![b' '; 20 << 20]);
+    let answer = host.send("POST", "/v1/ingest/performance", &headers, &bomb);
+    answer.is_error(
+        413,
+        "RequestBodyTooLarge",
+        "Request body too large: the body needs more than 13631488 bytes of memory \
+         (send smaller batches, or raise `api.max_ingest_bytes`).",
+    );
+    assert_eq!(host.ingest.memory.used(), 0);
 }
 
 #[test]

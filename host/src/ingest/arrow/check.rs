@@ -7,7 +7,7 @@ use delfin_plugin_api::{Alert, AlertBatch, Labels, PerformanceBatch, Series};
 use super::rows::InvalidRows;
 use crate::ingest::{
     BodyLimits, IngestError, ItemError,
-    deadline::ParseDeadline,
+    guard::ParseGuard,
     rules::{MAX_LABELS, NAMELESS_ALERT, TimestampCheck, excerpt},
     times::{self, out_of_range},
 };
@@ -24,7 +24,6 @@ const POINT_BYTES: u64 = 16;
 /// Checks the rows of one stream.
 pub(super) struct RowChecks {
     limits: BodyLimits,
-    deadline: ParseDeadline,
     times: TimestampCheck,
     /// Bytes that further rows may have. Rows can share a text in a dictionary, so their
     /// size has no bound in the size of the stream; but exporters write each row by itself.
@@ -32,10 +31,9 @@ pub(super) struct RowChecks {
 }
 
 impl RowChecks {
-    pub(super) fn new(limits: &BodyLimits, deadline: ParseDeadline) -> Self {
+    pub(super) fn new(limits: &BodyLimits) -> Self {
         Self {
             limits: *limits,
-            deadline,
             times: TimestampCheck::default(),
             bytes_left: limits.max_decompressed_bytes,
         }
@@ -48,9 +46,10 @@ impl RowChecks {
         &mut self,
         batch: &PerformanceBatch,
         invalid: &mut InvalidRows<'_>,
+        guard: &ParseGuard,
     ) -> Result<(), IngestError> {
         for (row, series) in batch.series().enumerate() {
-            self.check_time(row)?;
+            check_time(row, guard)?;
             let points = series.timestamps().len() as u64 * POINT_BYTES;
             self.spend(points + text_bytes([("", series.name())]))?;
             self.spend(text_bytes(series.labels()))?;
@@ -68,21 +67,15 @@ impl RowChecks {
         &mut self,
         batch: &AlertBatch,
         invalid: &mut InvalidRows<'_>,
+        guard: &ParseGuard,
     ) -> Result<(), IngestError> {
         for (row, alert) in batch.alerts().enumerate() {
-            self.check_time(row)?;
+            check_time(row, guard)?;
             self.spend(text_bytes(alert.texts().map(|(_, text)| ("", text))))?;
             self.spend(text_bytes(alert.extra()))?;
             if let Err(error) = check_alert(alert, &self.limits) {
                 invalid.add(row, error);
             }
-        }
-        Ok(())
-    }
-
-    fn check_time(&self, row: usize) -> Result<(), IngestError> {
-        if row.is_multiple_of(ROWS_PER_CHECK) {
-            return self.deadline.check();
         }
         Ok(())
     }
@@ -93,6 +86,13 @@ impl RowChecks {
         self.bytes_left = left.ok_or(IngestError::TooManyRowBytes { limit })?;
         Ok(())
     }
+}
+
+fn check_time(row: usize, guard: &ParseGuard) -> Result<(), IngestError> {
+    if row.is_multiple_of(ROWS_PER_CHECK) {
+        return guard.check_time();
+    }
+    Ok(())
 }
 
 fn text_bytes<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> u64 {

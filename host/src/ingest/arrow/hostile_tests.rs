@@ -21,7 +21,7 @@ fn performance(
     bytes: Cow<'_, [u8]>,
     limits: &BodyLimits,
 ) -> Result<(PerformanceBatch, RejectedItems), IngestError> {
-    let items = super::performance(bytes, limits, 0)?;
+    let items = super::performance(bytes, limits, 0, ParseGuard::unlimited(limits))?;
     Ok((items.batch, items.rejected))
 }
 
@@ -85,7 +85,12 @@ fn texts_that_rows_share_count_in_each_row() {
         ("extra", shared_labels(1000, "unit", &value)),
     ];
     let bytes = stream(&RecordBatch::try_from_iter(columns).unwrap());
-    let parsed = alerts(Cow::Borrowed(&bytes), &limits(1_000_000), NOW);
+    let parsed = alerts(
+        Cow::Borrowed(&bytes),
+        &limits(1_000_000),
+        NOW,
+        ParseGuard::unlimited(&limits(1_000_000)),
+    );
     assert_eq!(parsed.unwrap_err().to_string(), wanted);
 }
 

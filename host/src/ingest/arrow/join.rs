@@ -12,6 +12,8 @@ pub(super) trait JoinedBatch: Batch {
 
     fn copy_rows(&self, builder: &mut Self::Builder) -> Result<(), IngestError>;
 
+    fn memory_bytes(builder: &Self::Builder) -> usize;
+
     fn build(builder: Self::Builder) -> Self;
 }
 
@@ -45,6 +47,14 @@ impl<B: JoinedBatch> Parts<B> {
         Ok(())
     }
 
+    /// The memory of the rows that were copied.
+    pub(super) fn memory_bytes(&self) -> usize {
+        match self {
+            Self::None | Self::One(_) => 0,
+            Self::Copied(builder) => B::memory_bytes(builder),
+        }
+    }
+
     pub(super) fn join(self) -> Result<B, IngestError> {
         match self {
             Self::None => Ok(B::build(B::Builder::default())),
@@ -71,6 +81,10 @@ impl JoinedBatch for PerformanceBatch {
         Ok(())
     }
 
+    fn memory_bytes(builder: &Self::Builder) -> usize {
+        builder.memory_bytes()
+    }
+
     fn build(builder: Self::Builder) -> Self {
         builder.build()
     }
@@ -89,6 +103,10 @@ impl JoinedBatch for AlertBatch {
             });
         }
         Ok(())
+    }
+
+    fn memory_bytes(builder: &Self::Builder) -> usize {
+        builder.memory_bytes()
     }
 
     fn build(builder: Self::Builder) -> Self {

@@ -25,7 +25,7 @@ use self::{
     rows::{InvalidRows, NumberedRows},
 };
 use super::{
-    BodyLimits, IngestError, IngestNotes, ParsedItems, RejectedItems, deadline::ParseDeadline,
+    BodyLimits, IngestError, IngestNotes, ParsedItems, RejectedItems, guard::ParseGuard,
     times::TimeReader,
 };
 use crate::batch::codec::stream::{StreamMessage, StreamReader};
@@ -35,19 +35,21 @@ pub(super) fn performance(
     bytes: Cow<'_, [u8]>,
     limits: &BodyLimits,
     now_ms: i64,
+    mut guard: ParseGuard,
 ) -> Result<ParsedItems<PerformanceBatch>, IngestError> {
-    let deadline = ParseDeadline::start(limits);
-    let mut checks = RowChecks::new(limits, deadline);
+    let mut checks = RowChecks::new(limits);
     let mut notes = IngestNotes::default();
     let reader = TimeReader::new(now_ms);
     let columns = |batch: &_| {
         let series = columns::performance(batch)?;
         times::in_milliseconds(series, "timestamps", &reader, &mut notes)
     };
-    let rules = |part: &_, invalid: &mut InvalidRows<'_>| checks.series(part, invalid);
-    let batches = RecordBatches::new(bytes, limits, deadline);
+    let rules = |part: &_, invalid: &mut InvalidRows<'_>, guard: &mut ParseGuard| {
+        checks.series(part, invalid, guard)
+    };
+    let batches = RecordBatches::new(bytes, limits, &mut guard);
     let (batch, rejected) = valid_rows(batches, structure::series, columns, rules)?;
-    Ok(ParsedItems::new(batch, rejected, notes))
+    Ok(ParsedItems::new(batch, rejected, notes, guard))
 }
 
 /// The valid alerts of a stream, and the invalid ones. A missing column is null in every
@@ -56,19 +58,21 @@ pub(super) fn alerts(
     bytes: Cow<'_, [u8]>,
     limits: &BodyLimits,
     now_ms: i64,
+    mut guard: ParseGuard,
 ) -> Result<ParsedItems<AlertBatch>, IngestError> {
-    let deadline = ParseDeadline::start(limits);
-    let mut checks = RowChecks::new(limits, deadline);
+    let mut checks = RowChecks::new(limits);
     let mut notes = IngestNotes::default();
     let reader = TimeReader::new(now_ms);
     let columns = |batch: &_| {
         let alerts = columns::alerts(batch, now_ms)?;
         times::in_milliseconds(alerts, "occur_time", &reader, &mut notes)
     };
-    let rules = |part: &_, invalid: &mut InvalidRows<'_>| checks.alerts(part, invalid);
-    let batches = RecordBatches::new(bytes, limits, deadline);
+    let rules = |part: &_, invalid: &mut InvalidRows<'_>, guard: &mut ParseGuard| {
+        checks.alerts(part, invalid, guard)
+    };
+    let batches = RecordBatches::new(bytes, limits, &mut guard);
     let (batch, rejected) = valid_rows(batches, structure::alerts, columns, rules)?;
-    Ok(ParsedItems::new(batch, rejected, notes))
+    Ok(ParsedItems::new(batch, rejected, notes, guard))
 }
 
 /// The valid rows of all record batches.
@@ -80,15 +84,15 @@ pub(super) fn alerts(
 /// Each record batch is reduced to its valid rows before the next one is read: a stream
 /// of many small ones, or of many columns, never is in memory as a whole.
 fn valid_rows<B: JoinedBatch>(
-    mut batches: RecordBatches,
+    mut batches: RecordBatches<'_>,
     shape: impl Fn(&RecordBatch, &mut InvalidRows<'_>),
     mut columns: impl FnMut(&RecordBatch) -> Result<B, IngestError>,
-    mut rules: impl FnMut(&B, &mut InvalidRows<'_>) -> Result<(), IngestError>,
+    mut rules: impl FnMut(&B, &mut InvalidRows<'_>, &mut ParseGuard) -> Result<(), IngestError>,
 ) -> Result<(B, RejectedItems), IngestError> {
     let mut parts = Parts::default();
     let mut rejected = RejectedItems::default();
     let mut first_index = 0;
-    while let Some(batch) = batches.next()? {
+    while let Some(batch) = batches.next(parts.memory_bytes())? {
         let rows = NumberedRows::new(batch, first_index);
         first_index += rows.batch().num_rows();
         let mut invalid = rows.invalid_rows(&mut rejected);
@@ -97,7 +101,7 @@ fn valid_rows<B: JoinedBatch>(
         let rows = rows.without(&wrong)?;
         let part = columns(rows.batch())?;
         let mut invalid = rows.invalid_rows(&mut rejected);
-        rules(&part, &mut invalid)?;
+        rules(&part, &mut invalid, batches.guard)?;
         let wrong = invalid.rows();
         parts.add(without(part, &wrong)?)?;
     }
@@ -113,31 +117,35 @@ fn without<B: Batch>(part: B, wrong: &BTreeSet<usize>) -> Result<B, IngestError>
     Ok(B::try_from_arrow(rows.batch().clone())?)
 }
 /// The record batches of a stream, within the limits of a body.
-struct RecordBatches {
+struct RecordBatches<'g> {
     reader: StreamReader,
+    body_bytes: usize,
     /// Rows that may follow.
     rows_left: u64,
     max_rows: u64,
-    deadline: ParseDeadline,
+    guard: &'g mut ParseGuard,
 }
 
-impl RecordBatches {
-    fn new(bytes: Cow<'_, [u8]>, limits: &BodyLimits, deadline: ParseDeadline) -> Self {
+impl<'g> RecordBatches<'g> {
+    fn new(bytes: Cow<'_, [u8]>, limits: &BodyLimits, guard: &'g mut ParseGuard) -> Self {
         let bytes = match bytes {
             Cow::Owned(bytes) => Buffer::from_vec(bytes),
             Cow::Borrowed(bytes) => Buffer::from(bytes),
         };
         Self {
+            body_bytes: bytes.len(),
             reader: StreamReader::new(bytes),
             rows_left: limits.max_rows,
             max_rows: limits.max_rows,
-            deadline,
+            guard,
         }
     }
 
-    fn next(&mut self) -> Result<Option<RecordBatch>, IngestError> {
+    /// The next record batch. `made_bytes` is the memory of what was made of those before.
+    fn next(&mut self, made_bytes: usize) -> Result<Option<RecordBatch>, IngestError> {
         loop {
-            self.deadline.check()?;
+            // Some columns of a record batch are copied, to remove rows or to convert them.
+            self.guard.check(made_bytes + self.body_bytes)?;
             let message = self.reader.next_message();
             match message.map_err(|error| columns::not_arrow(&error))? {
                 StreamMessage::Batch(batch) => {

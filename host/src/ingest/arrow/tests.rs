@@ -13,6 +13,10 @@ use super::*;
 
 const NOW: i64 = 1_700_000_000_000;
 
+fn unlimited() -> ParseGuard {
+    ParseGuard::unlimited(&BodyLimits::default())
+}
+
 fn stream(batches: &[RecordBatch]) -> Vec<u8> {
     let mut writer = StreamWriter::try_new(Vec::new(), &batches[0].schema()).unwrap();
     batches
@@ -22,12 +26,22 @@ fn stream(batches: &[RecordBatch]) -> Vec<u8> {
 }
 
 fn parsed(bytes: &[u8], limits: &BodyLimits) -> Result<PerformanceBatch, IngestError> {
-    let items = performance(Cow::Borrowed(bytes), limits, NOW)?;
+    let items = performance(
+        Cow::Borrowed(bytes),
+        limits,
+        NOW,
+        ParseGuard::unlimited(limits),
+    )?;
     items.rejected.require_empty(items.batch)
 }
 
 fn alerts_of(bytes: &[u8]) -> Result<AlertBatch, IngestError> {
-    let items = alerts(Cow::Borrowed(bytes), &BodyLimits::default(), NOW)?;
+    let items = alerts(
+        Cow::Borrowed(bytes),
+        &BodyLimits::default(),
+        NOW,
+        unlimited(),
+    )?;
     items.rejected.require_empty(items.batch)
 }
 
@@ -318,7 +332,13 @@ fn the_valid_rows_of_a_stream_are_accepted_and_the_others_reported() {
         (Some("g"), one.0, one.1),
     ]);
     let bytes = stream(&[first, second]);
-    let items = performance(Cow::Borrowed(&bytes), &BodyLimits::default(), NOW).unwrap();
+    let items = performance(
+        Cow::Borrowed(&bytes),
+        &BodyLimits::default(),
+        NOW,
+        unlimited(),
+    )
+    .unwrap();
     let (batch, rejected) = (items.batch, items.rejected);
     let names: Vec<_> = batch.series().map(|series| series.name()).collect();
     assert_eq!(names, ["a", "d", "g"]);
@@ -354,7 +374,13 @@ fn an_alert_with_a_null_time_occurred_now() {
         ),
     ];
     let bytes = stream(&[RecordBatch::try_from_iter(columns).unwrap()]);
-    let items = alerts(Cow::Borrowed(&bytes), &BodyLimits::default(), NOW).unwrap();
+    let items = alerts(
+        Cow::Borrowed(&bytes),
+        &BodyLimits::default(),
+        NOW,
+        unlimited(),
+    )
+    .unwrap();
     let (batch, rejected) = (items.batch, items.rejected);
     let times: Vec<_> = batch.alerts().map(|alert| alert.occur_time()).collect();
     assert_eq!(times, [NOW, 5]);
@@ -368,7 +394,13 @@ fn times_in_seconds_are_converted_and_counted() {
     let one = foreign("load", &[], &[(seconds * 1000, 1.0)]);
     let other = foreign("load", &[], &[(seconds, 2.0), (seconds * 1000 + 1, 3.0)]);
     let bytes = stream(&[one, other]);
-    let items = performance(Cow::Borrowed(&bytes), &BodyLimits::default(), NOW).unwrap();
+    let items = performance(
+        Cow::Borrowed(&bytes),
+        &BodyLimits::default(),
+        NOW,
+        unlimited(),
+    )
+    .unwrap();
     let series = items.batch.series();
     let times: Vec<_> = series
         .flat_map(|series| series.timestamps().to_vec())
@@ -382,7 +414,13 @@ fn times_in_seconds_are_converted_and_counted() {
         ("occur_time", Arc::new(Int64Array::from(vec![seconds, ms]))),
     ];
     let bytes = stream(&[RecordBatch::try_from_iter(columns).unwrap()]);
-    let items = alerts(Cow::Borrowed(&bytes), &BodyLimits::default(), NOW).unwrap();
+    let items = alerts(
+        Cow::Borrowed(&bytes),
+        &BodyLimits::default(),
+        NOW,
+        unlimited(),
+    )
+    .unwrap();
     let times: Vec<_> = items
         .batch
         .alerts()

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{ItemBuilder, object::ObjectSeed, scalar, tracker::ItemTracker};
 use crate::ingest::{
-    BodyLimits, NoteKind, ParsedItems,
+    NoteKind, ParsedItems,
     rules::{MAX_LABELS, NAMELESS_ALERT, excerpt},
 };
 
@@ -25,10 +25,10 @@ pub(super) struct AlertItemBuilder<'de> {
 }
 
 impl<'de> AlertItemBuilder<'de> {
-    pub(super) fn new(limits: &BodyLimits, now_ms: i64) -> Self {
+    pub(super) fn new(tracker: ItemTracker, now_ms: i64) -> Self {
         Self {
             batch: AlertBatchBuilder::new(),
-            tracker: ItemTracker::new(limits, now_ms),
+            tracker,
             now_ms,
             occur_time: None,
             texts: Vec::new(),
@@ -36,8 +36,7 @@ impl<'de> AlertItemBuilder<'de> {
     }
 
     pub(super) fn build(self) -> ParsedItems<AlertBatch> {
-        let (rejected, notes) = self.tracker.into_results();
-        ParsedItems::new(self.batch.build(), rejected, notes)
+        self.tracker.into_items(self.batch.build())
     }
 
     fn field(&mut self, key: Cow<'de, str>, raw: &'de RawValue) -> Result<(), String> {
@@ -105,6 +104,10 @@ impl<'de> ItemBuilder<'de> for AlertItemBuilder<'de> {
         };
         entries.deserialize(item)?;
         self.end().map_err(D::Error::custom)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.batch.memory_bytes()
     }
 
     // An alert is added to the batch as a whole, so nothing has to be removed.

@@ -24,6 +24,14 @@ impl<'b> BodyText<'b> {
         &self.text
     }
 
+    /// The memory of the bytes, and of the text if it is a copy.
+    pub(super) fn memory_bytes(&self) -> usize {
+        match &self.text {
+            Cow::Borrowed(_) => self.bytes.len(),
+            Cow::Owned(text) => self.bytes.len() + text.len(),
+        }
+    }
+
     /// Where the text begins: after the byte order mark that some programs write.
     pub(super) fn start(&self) -> usize {
         let has_mark = self.text.starts_with(BYTE_ORDER_MARK);

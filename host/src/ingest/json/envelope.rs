@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use super::extent::value_length;
-use crate::ingest::{IngestError, rules::excerpt};
+use crate::ingest::{
+    IngestError,
+    rules::{MAX_LABELS, excerpt},
+};
 
 /// The parts of such an object.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -46,7 +49,8 @@ pub(super) fn find(text: &str, start: usize) -> Result<Option<AlertEnvelope>, In
     Ok(Some(envelope))
 }
 
-/// The members of an object that is the whole text.
+/// The members of an object that is the whole text; `None` also if it has more members than
+/// an alert can have.
 fn members(text: &str, start: usize) -> Option<Vec<(String, Range<usize>)>> {
     let mut at = skip_space(text, start);
     let mut members = Vec::new();
@@ -56,6 +60,9 @@ fn members(text: &str, start: usize) -> Option<Vec<(String, Range<usize>)>> {
         let key = serde_json::from_str(&text[at..key_end]).ok()?;
         at = skip(text, skip_space(text, key_end), ':')?;
         let end = at + value_length(&text[at..])?;
+        if members.len() == MAX_LABELS {
+            return None;
+        }
         members.push((key, at..end));
         let next = skip_space(text, end);
         match skip(text, next, ',') {
@@ -100,6 +107,8 @@ mod tests {
         ] {
             assert_eq!(find(text, 0).unwrap(), None, "{text}");
         }
+        let many = format!("{{{}\"alerts\": []}}", "\"a\": 1, ".repeat(MAX_LABELS));
+        assert_eq!(find(&many, 0).unwrap(), None);
         for (text, reason) in [
             (
                 "{\"alerts\": [], \"complete\": 1}",

@@ -23,16 +23,18 @@ use self::{
     alert::AlertItemBuilder, body_text::BodyText, series::SeriesItemBuilder,
     splitter::ItemSplitter, tracker::ItemTracker,
 };
-use super::{BodyLimits, IngestError, ParsedItems};
+use super::{BodyLimits, IngestError, ParsedItems, guard::ParseGuard};
 
 /// The valid series of a body, and the invalid ones.
 pub(super) fn performance(
     bytes: &[u8],
     limits: &BodyLimits,
     now_ms: i64,
+    mut guard: ParseGuard,
 ) -> Result<ParsedItems<PerformanceBatch>, IngestError> {
     let body = BodyText::new(bytes);
-    let mut items = SeriesItemBuilder::new(limits, now_ms);
+    guard.hold_body(body.memory_bytes())?;
+    let mut items = SeriesItemBuilder::new(ItemTracker::new(limits, now_ms, guard));
     let part = body.start()..body.as_str().len();
     ItemSplitter::new(&body, part).read(&mut items)?;
     Ok(items.build())
@@ -43,9 +45,11 @@ pub(super) fn alerts(
     bytes: &[u8],
     limits: &BodyLimits,
     now_ms: i64,
+    mut guard: ParseGuard,
 ) -> Result<ParsedItems<AlertBatch>, IngestError> {
     let body = BodyText::new(bytes);
-    let mut items = AlertItemBuilder::new(limits, now_ms);
+    guard.hold_body(body.memory_bytes())?;
+    let mut items = AlertItemBuilder::new(ItemTracker::new(limits, now_ms, guard), now_ms);
     let envelope = envelope::find(body.as_str(), body.start())?;
     let (part, complete_for) = match envelope {
         Some(envelope) => (envelope.alerts, envelope.complete_for),
@@ -65,6 +69,9 @@ trait ItemBuilder<'de> {
 
     /// Adds the next item.
     fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error>;
+
+    /// The memory of the batch so far.
+    fn memory_bytes(&self) -> usize;
 
     /// Removes the parts of an item that turned out to be invalid.
     fn discard(&mut self);

@@ -15,9 +15,12 @@ use super::{
     tracker::ItemTracker,
 };
 use crate::ingest::{
-    BodyLimits, ParsedItems,
+    ParsedItems,
     rules::{MAX_LABELS, TimestampCheck, excerpt},
 };
+
+/// Points of one series between two looks at the clock and the memory.
+const POINTS_PER_CHECK: usize = 4096;
 
 /// Builds a performance batch.
 pub(super) struct SeriesItemBuilder {
@@ -25,24 +28,26 @@ pub(super) struct SeriesItemBuilder {
     tracker: ItemTracker,
     times: TimestampCheck,
     labels: usize,
+    /// Points of the current series.
+    points: usize,
     /// The name of the current series; empty if it was not read.
     name: String,
 }
 
 impl SeriesItemBuilder {
-    pub(super) fn new(limits: &BodyLimits, now_ms: i64) -> Self {
+    pub(super) fn new(tracker: ItemTracker) -> Self {
         Self {
             batch: PerformanceBatchBuilder::new(),
-            tracker: ItemTracker::new(limits, now_ms),
+            tracker,
             times: TimestampCheck::default(),
             labels: 0,
+            points: 0,
             name: String::new(),
         }
     }
 
     pub(super) fn build(self) -> ParsedItems<PerformanceBatch> {
-        let (rejected, notes) = self.tracker.into_results();
-        ParsedItems::new(self.batch.build(), rejected, notes)
+        self.tracker.into_items(self.batch.build())
     }
 
     fn name<'de>(&mut self, raw: &'de RawValue) -> Result<Cow<'de, str>, String> {
@@ -87,6 +92,11 @@ impl SeriesItemBuilder {
         let value = scalar::number(raw)?;
         self.times.push(time);
         self.batch.point(time, value);
+        self.points += 1;
+        if self.points.is_multiple_of(POINTS_PER_CHECK) {
+            let memory = self.memory_bytes();
+            return self.tracker.check_within_item(memory);
+        }
         Ok(())
     }
 
@@ -101,6 +111,7 @@ impl SeriesItemBuilder {
 impl<'de> ItemBuilder<'de> for SeriesItemBuilder {
     fn begin_item(&mut self) {
         self.labels = 0;
+        self.points = 0;
         self.times.clear();
         self.name.clear();
     }
@@ -108,6 +119,10 @@ impl<'de> ItemBuilder<'de> for SeriesItemBuilder {
     fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error> {
         let name = item.deserialize_any(SeriesVisitor(self))?;
         self.batch.end_series(&name).map_err(D::Error::custom)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.batch.memory_bytes() + self.times.memory_bytes()
     }
 
     fn discard(&mut self) {

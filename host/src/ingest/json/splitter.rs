@@ -139,6 +139,10 @@ impl<'de> ItemSplitter<'de> {
         items: &mut impl ItemBuilder<'de>,
     ) -> Result<ItemOutcome, IngestError> {
         items.tracker().begin_item()?;
+        if items.tracker().needs_check() {
+            let memory = items.memory_bytes();
+            items.tracker().check(memory)?;
+        }
         items.begin_item();
         if let Some(invalid) = self.invalid_bytes(reach) {
             return Ok(invalid);
@@ -149,17 +153,20 @@ impl<'de> ItemSplitter<'de> {
             return Ok(ItemOutcome::Valid(length(json)));
         };
         items.discard();
+        if let Some(error) = items.tracker().take_body_error() {
+            return Err(error);
+        }
         let item_error = items.tracker().item_error(&error);
         if error.classify() != Category::Data {
-            return Ok(self.not_json(reach, &error, items.tracker()));
+            return self.not_json(reach, &error, items);
         }
         // The reader stopped at the error, inside the item. Reading the item again, with any
         // content allowed, finds its end.
         let mut json = Deserializer::from_str(reach);
-        Ok(match IgnoredAny::deserialize(&mut json) {
-            Ok(IgnoredAny) => ItemOutcome::Invalid(item_error, length(json)),
-            Err(error) => self.not_json(reach, &error, items.tracker()),
-        })
+        match IgnoredAny::deserialize(&mut json) {
+            Ok(IgnoredAny) => Ok(ItemOutcome::Invalid(item_error, length(json))),
+            Err(error) => self.not_json(reach, &error, items),
+        }
     }
 
     /// An item that is not JSON: rejected alone if non-finite numbers are its only fault.
@@ -167,16 +174,18 @@ impl<'de> ItemSplitter<'de> {
         &mut self,
         reach: &str,
         error: &serde_json::Error,
-        tracker: &ItemTracker,
-    ) -> ItemOutcome {
-        let value = value_length(reach).map(|length| &reach[..length]);
-        let repaired = value.and_then(|value| Some((value.len(), without_non_finite(value)?)));
-        match repaired {
-            Some((length, (token, json))) if serde_json::from_str::<IgnoredAny>(&json).is_ok() => {
-                ItemOutcome::Invalid(tracker.non_finite(token), length)
+        items: &mut impl ItemBuilder<'de>,
+    ) -> Result<ItemOutcome, IngestError> {
+        let value = value_length(reach).map_or("", |length| &reach[..length]);
+        // The item is copied.
+        let memory = items.memory_bytes() + value.len();
+        items.tracker().check(memory)?;
+        Ok(match without_non_finite(value) {
+            Some((token, json)) if serde_json::from_str::<IgnoredAny>(&json).is_ok() => {
+                ItemOutcome::Invalid(items.tracker().non_finite(token), value.len())
             }
             _ => ItemOutcome::NotJson(self.syntax(error)),
-        }
+        })
     }
 
     /// The item at the begin of `reach`, if it has bytes that are not UTF-8.

@@ -1,20 +1,24 @@
 use delfin_plugin_api::{Batch, Series};
 
 use super::*;
-use crate::ingest::{IngestNotes, NoteKind, RejectedItems};
+use crate::ingest::{IngestNotes, MemoryBudget, MemoryUse, NoteKind, RejectedItems};
 
 const NOW: i64 = 1_700_000_000_000;
+
+fn unlimited() -> ParseGuard {
+    ParseGuard::unlimited(&BodyLimits::default())
+}
 
 fn performance(
     bytes: &[u8],
     limits: &BodyLimits,
 ) -> Result<(PerformanceBatch, RejectedItems), IngestError> {
-    let items = super::performance(bytes, limits, NOW)?;
+    let items = super::performance(bytes, limits, NOW, ParseGuard::unlimited(limits))?;
     Ok((items.batch, items.rejected))
 }
 
 fn alerts(bytes: &[u8], limits: &BodyLimits) -> Result<(AlertBatch, RejectedItems), IngestError> {
-    let items = super::alerts(bytes, limits, NOW)?;
+    let items = super::alerts(bytes, limits, NOW, ParseGuard::unlimited(limits))?;
     Ok((items.batch, items.rejected))
 }
 
@@ -681,7 +685,8 @@ fn a_byte_order_mark_is_skipped() {
 }
 
 fn notes(body: &str) -> Vec<String> {
-    let items = super::performance(body.as_bytes(), &BodyLimits::default(), NOW).unwrap();
+    let items =
+        super::performance(body.as_bytes(), &BodyLimits::default(), NOW, unlimited()).unwrap();
     items.notes.texts().collect()
 }
 
@@ -709,7 +714,7 @@ fn the_time_of_an_alert_is_read_from_texts_and_floats_or_is_now() {
         {"alert_id": 3, "occur_time": "1600000000000"}, {"alert_id": 4, "occur_time": 1600000000000.0},
         {"alert_id": 5, "occur_time": 1600000000}, {"alert_id": 6, "occur_time": 1600000000.5},
         {"alert_id": 7, "occur_time": null}]"#;
-    let items = super::alerts(body.as_bytes(), &BodyLimits::default(), NOW).unwrap();
+    let items = super::alerts(body.as_bytes(), &BodyLimits::default(), NOW, unlimited()).unwrap();
     assert_eq!(items.rejected.total(), 0);
     let times: Vec<_> = items
         .batch
@@ -722,4 +727,49 @@ fn the_time_of_an_alert_is_read_from_texts_and_floats_or_is_now() {
     wanted.add(NoteKind::EmptyTime, 2);
     wanted.add(NoteKind::Seconds, 2);
     assert_eq!(items.notes, wanted);
+}
+
+/// Whether 16 MiB of memory are enough for the body and what becomes of it.
+fn parses_in_16_mib(body: &str, kind: MemoryUse) -> bool {
+    let limits = BodyLimits::default();
+    let budget = MemoryBudget::new(16 << 20);
+    let mut claim = budget.claim(kind);
+    claim.end_receiving();
+    let guard = ParseGuard::start(&limits, claim);
+    let parsed = match kind {
+        MemoryUse::Performance => {
+            super::performance(body.as_bytes(), &limits, NOW, guard).map(drop)
+        }
+        _ => super::alerts(body.as_bytes(), &limits, NOW, guard).map(drop),
+    };
+    assert_eq!(budget.used(), 0);
+    match parsed {
+        Ok(()) => true,
+        Err(IngestError::TooMuchMemory { .. } | IngestError::MemoryInUse) => false,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn memory_is_claimed_for_what_a_body_becomes() {
+    let performance = |body: &str| parses_in_16_mib(body, MemoryUse::Performance);
+    let point = |time: usize| format!("\"{}\":1", NOW as usize + time);
+    let points = |count: usize| {
+        let points: Vec<_> = (0..count).map(point).collect();
+        format!("[[\"a\",{{}},{{{}}}]]", points.join(","))
+    };
+    assert!(performance(&points(10_000)));
+    assert!(!performance(&points(300_000)));
+    let labels = |count: usize| {
+        let items = (0..count).map(|n| format!("[\"a\",{{\"l\":\"{n}\"}},{{}}]"));
+        format!("[{}]", items.collect::<Vec<_>>().join(","))
+    };
+    assert!(performance(&labels(1000)));
+    assert!(!performance(&labels(100_000)));
+    let alerts = |count: usize| format!("[{}]", vec!["{\"alert_id\":1}"; count].join(","));
+    assert!(parses_in_16_mib(&alerts(1000), MemoryUse::Alerts));
+    assert!(!parses_in_16_mib(&alerts(100_000), MemoryUse::Alerts));
+    let copied = |bytes: usize| format!("[[\"a\",{{}},{{\"1\":NaN{}}}]]", " ".repeat(bytes));
+    assert!(performance(&copied(1 << 20)));
+    assert!(!performance(&copied(8 << 20)));
 }

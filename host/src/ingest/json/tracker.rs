@@ -4,8 +4,8 @@
 use delfin_plugin_api::text;
 
 use crate::ingest::{
-    BodyLimits, IngestError, IngestNotes, ItemError, ItemRejection, NoteKind, RejectedItems,
-    deadline::ParseDeadline, rules::excerpt, times::TimeReader,
+    BodyLimits, IngestError, IngestNotes, ItemError, ItemRejection, NoteKind, ParsedItems,
+    RejectedItems, guard::ParseGuard, rules::excerpt, times::TimeReader,
 };
 
 /// Maximum length of the reason of an error in characters: it may quote the item.
@@ -21,7 +21,9 @@ pub(super) struct ItemTracker {
     too_long: Option<ItemError>,
     rejected: RejectedItems,
     limits: BodyLimits,
-    deadline: ParseDeadline,
+    guard: ParseGuard,
+    /// An error of the whole body that occurred within an item.
+    body_error: Option<IngestError>,
     times: TimeReader,
     notes: IngestNotes,
     /// Notes about the current item, which count if it is valid.
@@ -29,14 +31,15 @@ pub(super) struct ItemTracker {
 }
 
 impl ItemTracker {
-    pub(super) fn new(limits: &BodyLimits, now_ms: i64) -> Self {
+    pub(super) fn new(limits: &BodyLimits, now_ms: i64, guard: ParseGuard) -> Self {
         Self {
             index: 0,
             field: None,
             too_long: None,
             rejected: RejectedItems::default(),
             limits: *limits,
-            deadline: ParseDeadline::start(limits),
+            guard,
+            body_error: None,
             times: TimeReader::new(now_ms),
             notes: IngestNotes::default(),
             item_notes: IngestNotes::default(),
@@ -53,12 +56,33 @@ impl ItemTracker {
         if self.index as u64 >= limit {
             return Err(IngestError::TooManyRows { limit });
         }
-        if self.index.is_multiple_of(ITEMS_PER_CHECK) {
-            self.deadline.check()?;
-        }
         self.field = None;
         self.item_notes.clear();
         Ok(())
+    }
+
+    /// Whether the next item has to begin with a look at the clock and the memory.
+    pub(super) fn needs_check(&self) -> bool {
+        self.index.is_multiple_of(ITEMS_PER_CHECK)
+    }
+
+    /// Looks at the clock, and claims the memory of what was made so far.
+    pub(super) fn check(&mut self, made_bytes: usize) -> Result<(), IngestError> {
+        self.guard.check(made_bytes)
+    }
+
+    /// As `check`, within an item. The error of the body is kept for `take_body_error`.
+    pub(super) fn check_within_item(&mut self, made_bytes: usize) -> Result<(), String> {
+        self.guard.check(made_bytes).map_err(|error| {
+            let reason = error.to_string();
+            self.body_error = Some(error);
+            reason
+        })
+    }
+
+    /// The error of the whole body that occurred within the item.
+    pub(super) fn take_body_error(&mut self) -> Option<IngestError> {
+        self.body_error.take()
     }
 
     /// Ends an item that is valid.
@@ -84,8 +108,8 @@ impl ItemTracker {
         self.index += 1;
     }
 
-    pub(super) fn into_results(self) -> (RejectedItems, IngestNotes) {
-        (self.rejected, self.notes)
+    pub(super) fn into_items<B>(self, batch: B) -> ParsedItems<B> {
+        ParsedItems::new(batch, self.rejected, self.notes, self.guard)
     }
 
     /// The milliseconds of a time in text.
