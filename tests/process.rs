@@ -138,6 +138,63 @@ fn a_process_that_ends_is_named_and_its_rows_are_delivered_by_the_next() {
 }
 
 #[test]
+fn a_process_is_shown_with_what_it_uses_and_its_restarts_by_reason() {
+    let setup = two();
+    let host = setup.start();
+    ingest(&host, &["iops"]);
+    host.wait_for_delivered(SCRIPTED, 1);
+    let shown = host.exporter(SCRIPTED);
+    let [child] = children(host.pid())[..] else {
+        panic!("not one child of {}", host.pid());
+    };
+    assert_eq!(shown["isolation"], "process");
+    assert_eq!(shown["pid"], child, "{shown}");
+    assert!(shown["resident_bytes"].as_u64() > Some(1 << 20), "{shown}");
+    assert!(shown["cpu_seconds"].is_f64(), "{shown}");
+    assert_eq!(shown["restarts"]["signal"], 0, "{shown}");
+
+    let killed = std::process::Command::new("kill")
+        .args(["-KILL", &child.to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let next = host.wait_for_exporter(SCRIPTED, "a new process", |exporter| {
+        exporter["pid"].is_u64() && exporter["pid"] != child
+    });
+    assert_eq!(next["restarts"]["signal"], 1, "{next}");
+    let metrics = host.metrics();
+    let restarts = |reason: &str| {
+        let name = "delfin_host_exporter_restarts_total";
+        let labels = format!("exporter=\"{SCRIPTED}\",reason=\"{reason}\"");
+        let mut samples = metrics.samples().iter();
+        let sample = samples.find(|sample| sample.name == name && sample.labels == labels);
+        sample.map(|sample| sample.value)
+    };
+    assert_eq!(
+        [restarts("signal"), restarts("exit")],
+        [Some(1.0), Some(0.0)]
+    );
+    let memory = metrics.of_exporter(
+        SCRIPTED,
+        "delfin_host_exporter_process_resident_memory_bytes",
+    );
+    assert!(memory > f64::from(1 << 20), "{memory}");
+    let file = host.exporter("PerformanceExporterFile");
+    assert_eq!(
+        (&file["isolation"], &file["pid"]),
+        (&json!("thread"), &Value::Null)
+    );
+
+    setup.write("script", "exit");
+    ingest(&host, &["iops"]);
+    host.wait_for_exporter(SCRIPTED, "an exit", |exporter| {
+        exporter["restarts"]["exit"].as_u64() > Some(0)
+    });
+    setup.write("script", "deliver");
+    host.wait_for_delivered(SCRIPTED, 2);
+    stop(host);
+}
+
+#[test]
 fn rows_that_end_the_process_become_dead_letters_and_the_others_arrive() {
     let setup = two();
     setup.write("script", "poison");

@@ -6,7 +6,10 @@ use utoipa::ToSchema;
 
 use super::{blocking, error::ApiError, extract::Json, responses::JournalNotReadable};
 use crate::{
-    batch_journal::BatchJournals, clock::rfc3339, delivery::ExporterHandle, exporters::ExporterSet,
+    batch_journal::BatchJournals,
+    clock::rfc3339,
+    delivery::{ExporterHandle, Restarts},
+    exporters::ExporterSet,
     journal::ReadError,
 };
 
@@ -78,6 +81,17 @@ struct ExporterView {
     /// The last delivery, in RFC 3339; null if there was none.
     #[schema(example = "2026-01-02T03:04:05.678Z")]
     last_success: Option<String>,
+    /// Where its plugin runs: in a `process` of its own or in a `thread` of the host.
+    #[schema(example = "process")]
+    isolation: &'static str,
+    /// Number of its process; null if it has none.
+    pid: Option<i32>,
+    /// Resident memory of its process, in bytes; null if it has none.
+    resident_bytes: Option<u64>,
+    /// CPU time of its process, in seconds; null if it has none.
+    cpu_seconds: Option<f64>,
+    /// Instances that replaced another one since the start of the host, by how that one ended.
+    restarts: Restarts,
 }
 
 /// Lists the exporters with their state and counts.
@@ -130,6 +144,7 @@ fn view(exporter: &ExporterHandle) -> Result<ExporterView, ReadError> {
     let counts = exporter.counts()?;
     let status = exporter.status.view();
     let pending = counts.pending.max(0).cast_unsigned();
+    let process = exporter.process.usage();
     Ok(ExporterView {
         name: exporter.name.clone(),
         plugin: exporter.plugin.clone(),
@@ -145,5 +160,10 @@ fn view(exporter: &ExporterHandle) -> Result<ExporterView, ReadError> {
         next_attempt_ms: status.next_attempt_ms(),
         last_error: status.last_error,
         last_success: status.last_success_ms.map(rfc3339),
+        isolation: exporter.isolation.as_str(),
+        pid: process.map(|process| process.pid),
+        resident_bytes: process.map(|process| process.resident_bytes),
+        cpu_seconds: process.map(|process| process.cpu_seconds),
+        restarts: status.restarts,
     })
 }

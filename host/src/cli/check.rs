@@ -17,7 +17,7 @@ use crate::{
     collect::DriverRegistry,
     config::{Config, ExporterConfig, StorageConfig},
     journal, logging,
-    plugin::{self, InstanceHost, PluginCounters, Plugins},
+    plugin::{self, CurrentProcess, InstanceHost, PluginCounters, Plugins},
 };
 
 #[derive(Debug, clap::Args)]
@@ -139,6 +139,7 @@ fn instance_host(config: &Config, exporter: &ExporterConfig, folder: &Path) -> I
         level: logging::exporter_level(&exporter.name),
         redactor: config.redactor.clone(),
         counters: PluginCounters::default(),
+        process: CurrentProcess::default(),
     }
 }
 

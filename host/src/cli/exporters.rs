@@ -1,5 +1,7 @@
 //! `exporters`: shows the state of each exporter of the running host.
 
+mod process;
+
 use clap::builder::styling::AnsiColor;
 use serde::Deserialize;
 
@@ -11,6 +13,7 @@ use super::{
     table::{Cell, TextTable, grouped},
 };
 use crate::clock::now_ms;
+use process::ProcessColumns;
 
 #[derive(Debug, clap::Args)]
 pub struct ExportersArgs {
@@ -61,6 +64,8 @@ struct ExporterRow {
     last_error: Option<String>,
     last_error_ms: Option<i64>,
     next_attempt_ms: Option<i64>,
+    #[serde(flatten)]
+    process: ProcessColumns,
 }
 
 pub(super) fn run(
@@ -122,9 +127,14 @@ fn table(exporters: &[ExporterRow], now_ms: i64) -> TextTable {
         "dead-lettered",
         "dropped",
         "lag",
+        "process",
+        "memory",
+        "cpu",
+        "restarts",
         "last error",
     ]);
     for exporter in exporters {
+        let [process, memory, cpu, restarts] = exporter.process.cells();
         table.row([
             Cell::text(&exporter.name),
             Cell::optional(exporter.plugin.as_deref()),
@@ -137,6 +147,10 @@ fn table(exporters: &[ExporterRow], now_ms: i64) -> TextTable {
             exporter
                 .lag_seconds
                 .map_or_else(Cell::none, |lag| Cell::amount(duration(lag))),
+            process,
+            memory,
+            cpu,
+            restarts,
             Cell::optional(last_error(exporter, now_ms).as_deref()),
         ]);
     }

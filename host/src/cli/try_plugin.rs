@@ -18,7 +18,9 @@ use super::{error::Error, output::Output};
 use crate::{
     config::{LogConfig, LogFormat, ProcessLimits},
     logging,
-    plugin::{Call, Instance, InstanceHost, InstanceSource, PluginCounters, ProcessSource},
+    plugin::{
+        Call, CurrentProcess, Instance, InstanceHost, InstanceSource, PluginCounters, ProcessSource,
+    },
 };
 use calls::TriedInstance;
 use report::{TryOutcome, TryReport};
@@ -122,6 +124,7 @@ fn try_plugin(args: &TryArgs) -> Result<TryReport, Error> {
         level: args.log,
         redactor: Redactor::default(),
         counters: counters.clone(),
+        process: CurrentProcess::default(),
     };
     let settings: Map<String, Value> = args.set.iter().cloned().collect();
     let created = Instance::create(&source, &exporter.name, &settings, host);

@@ -14,8 +14,9 @@ use tokio::{
 use super::{Command, DeliveryParts, State, Status};
 use crate::{
     batch_journal::BatchJournal,
+    config::Isolation,
     journal::{Backlog, CursorError, DeadLetterCount, ItemCounts, ReadError},
-    plugin::PluginCounters,
+    plugin::{CurrentProcess, PluginCounters},
 };
 
 /// How often a starting exporter is looked at.
@@ -35,6 +36,9 @@ pub struct ExporterHandle {
     pub resends: bool,
     pub status: Arc<Status>,
     pub counters: PluginCounters,
+    pub isolation: Isolation,
+    /// Its process, if it has one.
+    pub process: CurrentProcess,
     /// How many bytes may be pending for it.
     pub max_bytes: u64,
     journal: Arc<BatchJournal>,
@@ -58,6 +62,8 @@ impl ExporterHandle {
             max_bytes: config.queue.max_bytes.unwrap_or(parts.journal_max_bytes),
             status,
             counters: parts.host.counters.clone(),
+            isolation: config.isolation,
+            process: parts.host.process.clone(),
             journal: Arc::clone(&parts.journal),
             commands,
         }

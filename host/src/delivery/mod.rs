@@ -15,6 +15,7 @@ mod limits;
 mod outbox;
 mod report;
 mod resend;
+mod restarts;
 mod sender;
 mod status;
 mod worker;
@@ -31,6 +32,7 @@ use command::Command;
 pub use handle::ExporterHandle;
 pub use limits::LIMITS;
 pub use resend::Resend;
+pub use restarts::Restarts;
 pub use status::{
     CIRCUITS, CLASSES, LATENCY_BOUNDS, Latency, State, Status, StatusView, outcome_class,
 };

@@ -8,7 +8,7 @@ use std::{
 use delfin_plugin_api::{Failure, Outcome};
 use serde::Serialize;
 
-use super::{circuit_breaker::Circuit, fill_rate::FillRate};
+use super::{circuit_breaker::Circuit, fill_rate::FillRate, restarts::Restarts};
 use crate::clock::{HostClock, millis, now_ms};
 
 /// State of an exporter.
@@ -63,7 +63,7 @@ pub struct StatusView {
     /// Threads whose call was lost and that still run.
     pub abandoned_threads: usize,
     /// Instances that replaced another one.
-    pub restarts: u64,
+    pub restarts: Restarts,
     /// Requests that were split in half.
     pub splits: u64,
     /// Active alerts that were resent and delivered.

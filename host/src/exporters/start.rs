@@ -13,7 +13,7 @@ use crate::{
     delivery::{DeliveryParts, Resend},
     journal::{CursorError, ReadError, StartFrom},
     logging,
-    plugin::{ExporterFactory, InstanceHost, PluginCounters},
+    plugin::{CurrentProcess, ExporterFactory, InstanceHost, PluginCounters},
 };
 
 /// Why an exporter cannot be started for a reason of the host's own.
@@ -135,6 +135,7 @@ pub(crate) fn instance_host(
         level: logging::exporter_level(&exporter.name),
         redactor: config.redactor.clone(),
         counters: PluginCounters::default(),
+        process: CurrentProcess::default(),
     })
 }
 

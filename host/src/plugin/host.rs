@@ -9,6 +9,7 @@ use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
 use delfin_plugin_api::redact::Redactor;
 
+use super::usage::CurrentProcess;
 use crate::logging::{self, LogLine};
 
 /// Limits the number of counters, and the bytes of a counter's name.
@@ -49,6 +50,8 @@ pub struct InstanceHost {
     pub level: log::LevelFilter,
     pub(crate) redactor: Redactor,
     pub counters: PluginCounters,
+    /// The process of the instance, if it has one.
+    pub process: CurrentProcess,
 }
 
 impl InstanceHost {

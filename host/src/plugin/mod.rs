@@ -12,6 +12,7 @@ mod instance;
 mod plugins;
 mod process;
 mod thread;
+mod usage;
 mod view;
 
 pub use call::{Call, CallResult, ExportRequest, Reply, RequestPart};
@@ -21,6 +22,7 @@ pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, PROBE_COMMAND, Plugins};
 pub use process::{EXPORTER_COMMAND, ProcessSource, RunnerArgs, run_exporter};
+pub use usage::{CurrentProcess, ProcessUsage};
 #[cfg(test)]
 pub use view::PluginExporterView;
 pub use view::PluginView;

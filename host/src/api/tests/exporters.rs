@@ -28,7 +28,15 @@ fn an_exporter_is_shown_with_its_counts() {
             "last_error": "no plugin offers it",
             "last_error_ms": null,
             "next_attempt_ms": null,
-            "last_success": null
+            "last_success": null,
+            "isolation": "thread",
+            "pid": null,
+            "resident_bytes": null,
+            "cpu_seconds": null,
+            "restarts": {
+                "exit": 0, "signal": 0, "deadline": 0, "protocol": 0, "panic": 0, "unusable": 0,
+                "thread": 0
+            }
         }]})
     );
     answer.has_request_id();

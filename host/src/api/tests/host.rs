@@ -27,7 +27,7 @@ use crate::{
     exporters::{ExporterSet, ExporterStarter, Reloader},
     journal::{self, Commit, JournalLimits, Journals, Position, Receipt, StartFrom},
     lifecycle::Phase,
-    plugin::{InstanceHost, PluginCounters, PluginExporterView, PluginView},
+    plugin::{CurrentProcess, InstanceHost, PluginCounters, PluginExporterView, PluginView},
     storages::Storages,
 };
 
@@ -306,6 +306,7 @@ async fn failed_exporter(journals: &BatchJournals, folder: &Path) -> ExporterSet
             level: log::LevelFilter::Off,
             redactor: Redactor::default(),
             counters: PluginCounters::default(),
+            process: CurrentProcess::default(),
         },
         cursor: cursor.unwrap(),
         marker: folder.join("call"),

@@ -150,7 +150,7 @@ fn each_item_of_an_exporter_is_counted_once() {
         "exporter_dropped_items_total{exporter=\"prometheus\",reason=\"queue.max_age\"} 0",
         "exporter_dead_letters{exporter=\"prometheus\"} 0",
         "exporter_attempts_total{exporter=\"prometheus\",outcome=\"retry\"} 0",
-        "exporter_info{exporter=\"prometheus\",plugin=\"PerformanceExporterPrometheus\",version=\"\",kind=\"performance\"} 1",
+        "exporter_info{exporter=\"prometheus\",plugin=\"PerformanceExporterPrometheus\",version=\"\",kind=\"performance\",isolation=\"thread\"} 1",
     ] {
         check(&page, &format!("delfin_host_{series}"));
     }
@@ -186,6 +186,7 @@ fn an_exporter_that_calls_nothing_has_its_counters_at_the_start() {
         "circuit_transitions_total{exporter=\"prometheus\",to=\"open\"} 0",
         "splits_total{exporter=\"prometheus\"} 0",
         "abandoned_threads{exporter=\"prometheus\"} 0",
+        "restarts_total{exporter=\"prometheus\",reason=\"signal\"} 0",
     ] {
         check(&page, &of(series));
     }

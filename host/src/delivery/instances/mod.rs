@@ -22,6 +22,7 @@ use caller::{CallProgress, Caller};
 use super::{
     DeliveryParts, backoff,
     report::{LOG, Reporter},
+    restarts::RestartReason,
     sender::{InstanceHealth, OutgoingRequest},
     status::State,
 };
@@ -257,7 +258,6 @@ impl Instances {
             InstanceHealth::EndedByRows => {
                 // The next request has fewer rows: no reason to wait.
                 self.deaths_in_a_row = self.deaths_in_a_row.saturating_sub(1);
-                self.count_restart();
                 self.lifecycle = Lifecycle::Absent {
                     not_before: Instant::now(),
                 };
@@ -309,6 +309,14 @@ impl Instances {
                 Task::Tick | Task::Flush => self.restart(),
             }
             return None;
+        }
+        if let (Task::Export(_) | Task::Tick, Err(Failure::Fatal { .. })) = (&task, &result.outcome)
+        {
+            self.count_restart(if result.panicked {
+                RestartReason::Panic
+            } else {
+                RestartReason::Unusable
+            });
         }
         match task {
             Task::Export(sent) => return Some((sent, result)),
@@ -388,6 +396,9 @@ impl Instances {
     fn on_death(&mut self, task: &Task, death: &ProcessDeath) {
         self.caller.abandon();
         self.is_unproven = true;
+        if !matches!(self.lifecycle, Lifecycle::Closing { .. }) {
+            self.count_restart(RestartReason::from(&death.cause));
+        }
         let during = match task {
             _ if !death.in_call => String::new(),
             Task::Export(sent) => format!(", in {} of {}", task.name(), sent.payload.name()),
@@ -414,7 +425,7 @@ impl Instances {
     fn on_thread_ended(&mut self) {
         self.reporter
             .failed(State::Retrying, "the thread of its instance ended");
-        self.count_restart();
+        self.count_restart(RestartReason::Thread);
         self.caller.abandon();
         self.create_later();
     }
@@ -454,7 +465,7 @@ impl Instances {
         } else if self.caller.may_start_thread() {
             let error = format!("{name} does not return; a new instance replaces this one");
             self.reporter.failed(State::Retrying, &error);
-            self.count_restart();
+            self.count_restart(RestartReason::Deadline);
             self.lifecycle = Lifecycle::Absent {
                 not_before: Instant::now(),
             };
@@ -469,7 +480,6 @@ impl Instances {
 
     /// Closes a broken instance, to create another one.
     fn restart(&mut self) {
-        self.count_restart();
         if self.caller.has_instance() {
             self.lifecycle = Lifecycle::Closing { restart: true };
             self.caller.call_to_stop(Task::Close, Call::Close);
@@ -515,7 +525,9 @@ impl Instances {
         self.reporter.failed(state, error);
     }
 
-    fn count_restart(&self) {
-        self.reporter.status().update(|status| status.restarts += 1);
+    fn count_restart(&self, reason: RestartReason) {
+        self.reporter
+            .status()
+            .update(|status| status.restarts.count(reason));
     }
 }

@@ -105,6 +105,7 @@ impl<'a> Supervisor<'a> {
             }
         };
         let output = process.output.try_clone().ok()?;
+        host.process.set(process.pid);
         let mut supervisor = Self {
             reader: FrameReader::new(Arc::clone(&process.socket), 0),
             calls: Calls::new(Arc::clone(&process.socket), &host),
@@ -300,6 +301,7 @@ impl<'a> Supervisor<'a> {
         }
         // Before the process is reaped, its number cannot be that of another group.
         let _ = kill_process_group(self.process.pid, Signal::KILL);
+        self.host.process.forget(self.process.pid);
         let status = self.process.child.wait();
         let how = status.map_or(DeathCause::Exit(0), DeathCause::of);
         self.cause.take().unwrap_or(how)

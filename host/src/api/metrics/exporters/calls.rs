@@ -49,11 +49,12 @@ impl ExporterTable<'_, '_> {
             "Threads that hang in a call and were abandoned.",
             |sample| sample.status.abandoned_threads,
         )?;
-        self.counter(
-            "exporter_restarts",
-            "Instances created after the first one.",
-            |status| status.restarts,
-        )?;
+        let restarts = self.samples.iter().flat_map(|sample| {
+            let reasons = sample.status.restarts.by_reason();
+            reasons.map(|(reason, times)| ([sample.label(), ("reason", reason)], times))
+        });
+        let help = "Instances that replaced another one, by how that one ended.";
+        self.page.counter("exporter_restarts", help, restarts)?;
         let succeeded = self.samples.iter().filter_map(|sample| {
             let seconds = sample.status.last_success_ms? as f64 / 1000.0;
             Some(([sample.label()], seconds))

@@ -15,6 +15,7 @@ use crate::{
     delivery::{ExporterHandle, State, StatusView},
     exporters::ExporterSet,
     journal::{Backlog, DeadLetterCount, ItemCounts, ReadError},
+    plugin::ProcessUsage,
 };
 
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl Collector for ExporterCollector {
         table.dead_letters()?;
         table.calls()?;
         table.circuit()?;
+        table.process()?;
         table.resending()?;
         table.plugin_counters()
     }
@@ -45,6 +47,8 @@ struct ExporterSample<'a> {
     /// `None` if the journal cannot be read now.
     journal: Option<JournalSample>,
     plugin_counters: Vec<(String, u64)>,
+    /// `None` if it has no process now.
+    process: Option<ProcessUsage>,
 }
 
 /// What the journal has of an exporter.
@@ -74,6 +78,7 @@ impl<'a> ExporterSample<'a> {
             status: exporter.status.view(),
             journal: journal.ok(),
             plugin_counters: exporter.counters.values(),
+            process: exporter.process.usage(),
         }
     }
 
@@ -94,6 +99,7 @@ impl ExporterTable<'_, '_> {
                 plugin,
                 plugin_version,
                 kind,
+                isolation,
                 ..
             } = sample.exporter;
             let version = plugin_version.as_deref().unwrap_or_default();
@@ -102,11 +108,12 @@ impl ExporterTable<'_, '_> {
                 ("plugin", plugin.as_str()),
                 ("version", version),
                 ("kind", kind.as_str()),
+                ("isolation", isolation.as_str()),
             ]
         });
         self.page.info(
             "exporter",
-            "Plugin, version and kind of each exporter.",
+            "Plugin, version, kind and isolation of each exporter.",
             info,
         )?;
         let states = self.samples.iter().flat_map(|sample| {
@@ -120,6 +127,21 @@ impl ExporterTable<'_, '_> {
             "1 for the state of the exporter, 0 for the others.",
             states,
         )
+    }
+
+    fn process(&mut self) -> fmt::Result {
+        let processes = self.samples.iter();
+        let processes = processes.filter_map(|sample| Some((sample.label(), sample.process?)));
+        let cpu = processes
+            .clone()
+            .map(|(label, process)| ([label], process.cpu_seconds));
+        let help = "CPU time used by the process of the exporter.";
+        self.page
+            .counter("exporter_process_cpu_seconds", help, cpu)?;
+        let memory = processes.map(|(label, process)| ([label], process.resident_bytes));
+        let help = "Resident memory of the process of the exporter.";
+        self.page
+            .gauge("exporter_process_resident_memory_bytes", help, memory)
     }
 
     fn gauge<V: EncodeGaugeValue>(
