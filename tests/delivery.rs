@@ -1,6 +1,6 @@
 //! From ingest to exporters: order, isolation, failures, restarts.
 
-use delfin_tests::{Host, Setup, wait_for};
+use delfin_tests::{Behavior, Host, Receiver, Setup, wait_for};
 use serde_json::{Value, json};
 
 const TWO: &str = r#"
@@ -252,4 +252,60 @@ fn a_plugin_whose_content_is_not_the_pinned_one_is_not_opened() {
         error.contains("is pinned (correct `sha256`, or restore the file)"),
         "{error}"
     );
+}
+
+#[test]
+fn a_rotated_secret_is_read_again_when_the_receiver_refuses_it() {
+    let receiver = Receiver::start();
+    for isolation in ["thread", "process"] {
+        let config = format!(
+            r#"
+performance_exporters = "PerformanceExporterWebhook"
+[exporter.PerformanceExporterWebhook]
+isolation = "{isolation}"
+[exporter.PerformanceExporterWebhook.retry]
+initial_interval = "20ms"
+max_interval = "1h"
+[exporter.PerformanceExporterWebhook.config]
+url = "{}"
+bearer_token = "${{file:@/token}}"
+"#,
+            receiver.url()
+        );
+        let exporter = "PerformanceExporterWebhook";
+        let setup = Setup::new(&["webhook"], "");
+        setup.write("token", "first-token\n");
+        let setup = setup.with_config(&config);
+        receiver.set_behavior(Behavior::RequireToken("first-token"));
+        let host = setup.start();
+        ingest(&host, "iops", 1);
+        host.wait_for_delivered(exporter, 1);
+
+        receiver.set_behavior(Behavior::RequireToken("second-token"));
+        ingest(&host, "iops", 2);
+        host.wait_for_exporter(exporter, "paused", |exporter| exporter["state"] == "paused");
+        setup.write("token", "second-token\n");
+        host.wait_for_delivered(exporter, 3);
+        assert_eq!(host.exporter(exporter)["state"], "running");
+
+        // The new secret is not shown either, although the receiver repeats it.
+        receiver.set_behavior(Behavior::RequireToken("third-token"));
+        ingest(&host, "iops", 1);
+        let paused =
+            host.wait_for_exporter(exporter, "paused", |exporter| exporter["state"] == "paused");
+        let error = paused["last_error"].as_str().unwrap_or_default();
+        assert!(error.contains("Bearer ${file:"), "{error}");
+        let (_, log) = host.stop();
+        let line = log
+            .lines()
+            .find(|line| line.contains("a secret has changed"));
+        assert!(
+            line.is_some_and(|line| line.contains("settings=/bearer_token")),
+            "{log}"
+        );
+        assert!(
+            !log.contains("first-token") && !log.contains("second-token"),
+            "{log}"
+        );
+    }
 }

@@ -40,6 +40,8 @@ pub enum Behavior {
     Cut,
     /// Rejects the request with this status.
     Status(u16),
+    /// Accepts requests with this bearer token. Rejects others with 401, and repeats theirs.
+    RequireToken(&'static str),
     /// Rejects the request with this status and `Retry-After: 1`.
     Busy(u16),
     /// Rejects requests with more rows than this with 413.
@@ -221,6 +223,7 @@ async fn answer(
     mut behaviors: watch::Receiver<Behavior>,
     accepted: &Mutex<Accepted>,
 ) -> io::Result<Response<Full<Bytes>>> {
+    let authorization = request.headers().get(hyper::header::AUTHORIZATION).cloned();
     let body = request
         .into_body()
         .collect()
@@ -245,6 +248,14 @@ async fn answer(
         }
         Behavior::Status(status) => {
             return Ok(reply(status, &json!({"error": "rejected by the test"})));
+        }
+        Behavior::RequireToken(token)
+            if authorization
+                .as_ref()
+                .is_none_or(|sent| sent != &*format!("Bearer {token}")) =>
+        {
+            let error = format!("{authorization:?} is not valid");
+            return Ok(reply(401, &json!({ "error": error })));
         }
         Behavior::Busy(status) => {
             let mut reply = reply(status, &json!({"error": "busy"}));
@@ -278,6 +289,7 @@ async fn answer(
         Behavior::Accept
         | Behavior::AcceptHalf
         | Behavior::AtMost(_)
+        | Behavior::RequireToken(_)
         | Behavior::RejectRequest(_)
         | Behavior::RejectRows(_) => {}
     }

@@ -137,7 +137,7 @@ fn instance_host(config: &Config, exporter: &ExporterConfig, folder: &Path) -> I
         exporter: exporter.name.clone(),
         state_dir: folder.display().to_string(),
         level: logging::exporter_level(&exporter.name),
-        redactor: config.redactor.clone(),
+        redactor: config.redactor.clone().into(),
         counters: PluginCounters::default(),
         process: CurrentProcess::default(),
     }

@@ -10,7 +10,6 @@ mod report;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use delfin_plugin_api::redact::Redactor;
 use delfin_plugin_loader::{Inspection, ManifestExporter, OpenOptions, check, inspect, prepare};
 use serde_json::{Map, Value};
 
@@ -19,7 +18,8 @@ use crate::{
     config::{LogConfig, LogFormat, ProcessLimits},
     logging,
     plugin::{
-        Call, CurrentProcess, Instance, InstanceHost, InstanceSource, PluginCounters, ProcessSource,
+        Call, CurrentProcess, Instance, InstanceHost, InstanceSource, PluginCounters,
+        ProcessSource, SharedRedactor,
     },
 };
 use calls::TriedInstance;
@@ -122,7 +122,7 @@ fn try_plugin(args: &TryArgs) -> Result<TryReport, Error> {
         exporter: exporter.name.clone(),
         state_dir: folder.path().display().to_string(),
         level: args.log,
-        redactor: Redactor::default(),
+        redactor: SharedRedactor::default(),
         counters: counters.clone(),
         process: CurrentProcess::default(),
     };

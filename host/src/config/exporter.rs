@@ -22,6 +22,7 @@ use super::filter::{Filter, read_filter};
 use super::mistake::did_you_mean;
 use super::names::{ExporterNames, name_error};
 use super::read::Section;
+use super::secrets::SecretSettings;
 use super::setting::SHORTEST;
 use crate::journal::StartFrom;
 
@@ -75,6 +76,8 @@ pub struct ExporterConfig {
     pub resend: ResendConfig,
     /// The plugin's own settings. Only the plugin checks them.
     pub config: Map<String, Value>,
+    /// Which of them have placeholders.
+    pub secrets: SecretSettings,
 }
 
 /// Where the plugin of an exporter runs.
@@ -175,6 +178,7 @@ pub(super) fn read_exporters(
 fn read_exporter(mut section: Section<'_>, name: &str, kind: Option<Kind>) -> ExporterConfig {
     let required = section.take_flag("required", false);
     let plugin = section.take_text("plugin").map(|text| text.value);
+    let (config, secrets) = section.take_plugin_settings("config");
     let exporter = ExporterConfig {
         name: name.to_owned(),
         // A table that no list names is discarded, so its kind does not matter.
@@ -195,7 +199,8 @@ fn read_exporter(mut section: Section<'_>, name: &str, kind: Option<Kind>) -> Ex
         dead_letter: delivery::read_dead_letter(section.take_section("dead_letter")),
         filter: read_filter(section.take_section("filter")),
         resend: read_resend(&mut section, kind),
-        config: section.take_json("config"),
+        config,
+        secrets,
     };
     section.finish();
     exporter

@@ -17,6 +17,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::mistake::{Mistake, remedy};
 use super::placeholder::{self, PlaceholderError};
+use super::secrets::SecretSettings;
 use super::setting::{Setting, SettingText};
 
 /// The text of a document, and the findings so far.
@@ -210,6 +211,18 @@ impl<'d> Section<'d> {
         self.take(key)
             .and_then(|setting| setting.json_table())
             .unwrap_or_default()
+    }
+
+    /// A table as JSON, and which of its values have placeholders.
+    pub(super) fn take_plugin_settings(
+        &mut self,
+        key: &'static str,
+    ) -> (serde_json::Map<String, serde_json::Value>, SecretSettings) {
+        let Some(setting) = self.take(key) else {
+            return Default::default();
+        };
+        let settings = setting.json_table().unwrap_or_default();
+        (settings, setting.secrets())
     }
 
     /// Every key with its value, for a table whose keys are names.

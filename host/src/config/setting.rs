@@ -19,6 +19,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::mistake::remedy;
 use super::read::{Section, TomlDocument};
+use super::secrets::SecretSettings;
 
 const SHOWN_CHARS: usize = 80;
 
@@ -257,6 +258,10 @@ impl<'d> Setting<'d> {
             Value::Object(map) => Some(map),
             _ => self.refuse_type("write a table"),
         }
+    }
+
+    pub(super) fn secrets(&self) -> SecretSettings {
+        SecretSettings::find(self.value)
     }
 
     fn json(&self) -> Option<Value> {

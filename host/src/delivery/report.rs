@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use delfin_plugin_api::{Failure, redact::Redactor};
+use delfin_plugin_api::Failure;
 
 use super::{
     DeliveryParts,
     status::{State, Status},
 };
-use crate::journal::Journal;
+use crate::{journal::Journal, plugin::SharedRedactor};
 
 /// Target of the log lines of a delivery, whichever file writes them.
 pub(super) const LOG: &str = "delfin_host::delivery";
@@ -20,7 +20,7 @@ pub(super) struct Reporter {
     exporter: String,
     status: Arc<Status>,
     journal: Arc<dyn Journal>,
-    redactor: Redactor,
+    redactor: SharedRedactor,
 }
 
 impl Reporter {
@@ -42,7 +42,7 @@ impl Reporter {
     }
 
     pub(super) fn redacted(&self, text: &str) -> String {
-        self.redactor.redact(text).into_owned()
+        self.redactor.redact(text)
     }
 
     /// Sets a state with its error. Logs a change of state, and an error in an

@@ -106,6 +106,9 @@ impl Worker {
             self.instances.on_progress();
         }
         self.show();
+        if phase == Phase::Running && self.instances.renew_secrets().await {
+            self.sender.retry_now();
+        }
         match (self.instances.readiness(), phase) {
             (InstanceReadiness::Busy, _) => {}
             (InstanceReadiness::Ready, Phase::Running) => self.deliver().await,

@@ -133,7 +133,7 @@ pub(crate) fn instance_host(
         exporter: exporter.name.clone(),
         state_dir: folder.display().to_string(),
         level: logging::exporter_level(&exporter.name),
-        redactor: config.redactor.clone(),
+        redactor: config.redactor.clone().into(),
         counters: PluginCounters::default(),
         process: CurrentProcess::default(),
     })

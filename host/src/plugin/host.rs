@@ -7,9 +7,8 @@ use std::{
 
 use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
-use delfin_plugin_api::redact::Redactor;
 
-use super::usage::CurrentProcess;
+use super::{redactor::SharedRedactor, usage::CurrentProcess};
 use crate::logging::{self, LogLine};
 
 /// Limits the number of counters, and the bytes of a counter's name.
@@ -48,7 +47,7 @@ pub struct InstanceHost {
     pub state_dir: String,
     /// Log records below this level are discarded.
     pub level: log::LevelFilter,
-    pub(crate) redactor: Redactor,
+    pub(crate) redactor: SharedRedactor,
     pub counters: PluginCounters,
     /// The process of the instance, if it has one.
     pub process: CurrentProcess,
@@ -70,7 +69,7 @@ impl InstanceHost {
     fn write_from(&self, source: &str, line: &LogLine<'_>) {
         let own = (source.to_owned(), self.exporter.clone());
         let redacted = line.fields.iter().map(|(key, value)| {
-            let value = self.redactor.redact(value).into_owned();
+            let value = self.redactor.redact(value);
             (key.clone(), value)
         });
         let fields: Vec<_> = std::iter::once(own).chain(redacted).collect();

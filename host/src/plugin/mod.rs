@@ -11,6 +11,7 @@ mod host;
 mod instance;
 mod plugins;
 mod process;
+mod redactor;
 mod thread;
 mod usage;
 mod view;
@@ -22,6 +23,7 @@ pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, PROBE_COMMAND, Plugins};
 pub use process::{EXPORTER_COMMAND, ProcessSource, RunnerArgs, run_exporter};
+pub use redactor::SharedRedactor;
 pub use usage::{CurrentProcess, ProcessUsage};
 #[cfg(test)]
 pub use view::PluginExporterView;

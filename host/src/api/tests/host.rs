@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
-use delfin_plugin_api::{Kind, redact::Redactor};
+use delfin_plugin_api::Kind;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -27,7 +27,10 @@ use crate::{
     exporters::{ExporterSet, ExporterStarter, Reloader},
     journal::{self, Commit, JournalLimits, Journals, Position, Receipt, StartFrom},
     lifecycle::Phase,
-    plugin::{CurrentProcess, InstanceHost, PluginCounters, PluginExporterView, PluginView},
+    plugin::{
+        CurrentProcess, InstanceHost, PluginCounters, PluginExporterView, PluginView,
+        SharedRedactor,
+    },
     storages::Storages,
 };
 
@@ -304,7 +307,7 @@ async fn failed_exporter(journals: &BatchJournals, folder: &Path) -> ExporterSet
             exporter: EXPORTER.to_owned(),
             state_dir: String::new(),
             level: log::LevelFilter::Off,
-            redactor: Redactor::default(),
+            redactor: SharedRedactor::default(),
             counters: PluginCounters::default(),
             process: CurrentProcess::default(),
         },

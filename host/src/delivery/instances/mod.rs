@@ -8,6 +8,7 @@
 
 mod caller;
 mod crash_guard;
+mod secrets;
 
 use std::{
     sync::Arc,
@@ -18,6 +19,7 @@ use delfin_plugin_api::{Failure, Outcome};
 
 pub(super) use caller::CallPermit;
 use caller::{CallProgress, Caller};
+use secrets::SecretWatch;
 
 use super::{
     DeliveryParts, backoff,
@@ -102,6 +104,7 @@ pub(super) struct Instances {
     deaths_in_a_row: u32,
     /// Whether the last instance has failed, and this one has not yet shown that it works.
     is_unproven: bool,
+    secrets: SecretWatch,
     created: Instant,
     last_tick: Instant,
 }
@@ -145,6 +148,7 @@ impl Instances {
             panics_in_a_row: 0,
             deaths_in_a_row: 0,
             is_unproven: false,
+            secrets: SecretWatch::default(),
             created: now,
             last_tick: now,
         };
@@ -297,6 +301,8 @@ impl Instances {
         task: Task,
         result: CallResult,
     ) -> Option<(OutgoingRequest, CallResult)> {
+        let is_export = matches!(task, Task::Export(_));
+        self.secrets.on_outcome(&result.outcome, is_export);
         if result.panicked {
             self.panics_in_a_row += 1;
             self.reporter.status().update(|status| status.panics += 1);
@@ -486,6 +492,16 @@ impl Instances {
         } else {
             self.on_ended();
         }
+    }
+
+    /// As [`Self::restart`], without a wait if there is no instance.
+    fn restart_now(&mut self) {
+        if self.caller.has_instance() {
+            return self.restart();
+        }
+        self.lifecycle = Lifecycle::Absent {
+            not_before: Instant::now(),
+        };
     }
 
     /// There is no instance any more. Creates another one, unless the exporter stops.
