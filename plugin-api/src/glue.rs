@@ -35,8 +35,9 @@ pub fn create<T: Exporter>(
     let host = Host::new(host);
     bridge::install(&host);
     guard::report_panics();
-    let created =
-        host.scope(|| guarded(EntryPoint::Create, || create_from_json::<T>(&config, &host)));
+    // An outcome is encoded inside the guard: it has values of the author.
+    let create = || create_from_json::<T>(&config, &host).map_err(|f| encode_outcome(Err(f)));
+    let created = host.scope(|| guarded(EntryPoint::Create, create));
     match created {
         Ok(Ok(exporter)) => {
             let instance = GuardedExporter {
@@ -46,7 +47,7 @@ pub fn create<T: Exporter>(
             };
             RResult::ROk(abi::Exporter_TO::from_value(instance, TD_Opaque))
         }
-        Ok(Err(failure)) => RResult::RErr(encode_outcome(Err(failure))),
+        Ok(Err(outcome)) => RResult::RErr(outcome),
         Err(panic) => RResult::RErr(abi::Outcome::new(OutcomeCode::RESTART_PANICKED, panic)),
     }
 }
@@ -207,8 +208,8 @@ impl<T: Exporter> GuardedExporter<T> {
                 format!("an earlier call {panic}"),
             );
         };
-        match host.scope(|| guarded(entry, || f(exporter))) {
-            Ok(outcome) => encode_outcome(outcome),
+        match host.scope(|| guarded(entry, || encode_outcome(f(exporter)))) {
+            Ok(outcome) => outcome,
             Err(panic) => {
                 *panicked = Some(panic.clone());
                 abi::Outcome::new(OutcomeCode::RESTART_PANICKED, panic)

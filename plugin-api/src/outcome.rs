@@ -292,7 +292,9 @@ struct RowCount<'a>(&'a [RowFailure]);
 
 impl std::fmt::Display for RowCount<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count: usize = self.0.iter().map(|failure| failure.rows.len()).sum();
+        // The ranges are those of a plugin, and can be any.
+        let lengths = self.0.iter().map(|failure| failure.rows.len());
+        let count = lengths.fold(0, usize::saturating_add);
         let plural = if count == 1 { "" } else { "s" };
         write!(f, "{count} row{plural}")
     }

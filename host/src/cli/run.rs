@@ -13,7 +13,12 @@ use super::{
     options::{GlobalOptions, keep_files_private},
     output::Output,
 };
-use crate::{config::Loaded, host::Host, logging};
+use crate::{
+    config::Loaded,
+    host::Host,
+    logging,
+    plugin::{adopt_orphans, end_all_processes},
+};
 
 /// How long the process waits for blocking tasks before it exits.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(200);
@@ -42,7 +47,11 @@ pub(super) fn run(
         log::warn!("{warning}");
     }
     let runtime = tokio::runtime::Runtime::new().map_err(Error::failed)?;
-    let result = runtime.block_on(serve(Loaded { config, source }));
+    adopt_orphans();
+    // Not on the main thread, which must not start a process.
+    let served = runtime.spawn(serve(Loaded { config, source }));
+    let result = runtime.block_on(served).map_err(Error::failed).flatten();
+    end_all_processes();
     runtime.shutdown_timeout(EXIT_TIMEOUT);
     logging::flush();
     result

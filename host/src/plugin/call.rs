@@ -38,6 +38,16 @@ pub enum Call {
     Close,
 }
 
+impl Call {
+    /// How many rows an outcome of the call can name.
+    pub(super) fn rows(&self) -> u64 {
+        match self {
+            Self::Export(request, _) => request.arrow.num_rows() as u64,
+            Self::Flush | Self::Tick | Self::Close => 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct CallResult {
     pub outcome: Outcome,

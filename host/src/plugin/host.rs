@@ -8,7 +8,7 @@ use std::{
 use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
 
-use super::{redactor::SharedRedactor, usage::CurrentProcess};
+use super::{bounds::bounded_record, redactor::SharedRedactor, usage::CurrentProcess};
 use crate::logging::{self, LogLine};
 
 /// Limits the number of counters, and the bytes of a counter's name.
@@ -67,14 +67,11 @@ impl InstanceHost {
 
     /// `source` is the key of the exporter's name.
     fn write_from(&self, source: &str, line: &LogLine<'_>) {
+        let (message, bounded) = bounded_record(line.message, line.fields, &self.redactor);
         let own = (source.to_owned(), self.exporter.clone());
-        let redacted = line.fields.iter().map(|(key, value)| {
-            let value = self.redactor.redact(value);
-            (key.clone(), value)
-        });
-        let fields: Vec<_> = std::iter::once(own).chain(redacted).collect();
+        let fields: Vec<_> = std::iter::once(own).chain(bounded).collect();
         logging::write(&LogLine {
-            message: &self.redactor.redact(line.message),
+            message: &message,
             fields: &fields,
             ..*line
         });

@@ -4,6 +4,7 @@
 //! thread calls into the plugin: no async worker calls a plugin, and no lock is held during
 //! a call. A call that never returns costs its process or its thread, and nothing else.
 
+mod bounds;
 mod call;
 mod death;
 mod dry_run;
@@ -22,7 +23,9 @@ pub use dry_run::{check_config, check_start, wait_for_result};
 pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, PROBE_COMMAND, Plugins};
-pub use process::{EXPORTER_COMMAND, ProcessSource, RunnerArgs, run_exporter};
+pub use process::{
+    EXPORTER_COMMAND, ProcessSource, RunnerArgs, adopt_orphans, end_all_processes, run_exporter,
+};
 pub use redactor::SharedRedactor;
 pub use usage::{CurrentProcess, ProcessUsage};
 #[cfg(test)]

@@ -24,9 +24,11 @@ use delfin_plugin_api::{__glue::export_arrow, decode_outcome};
 use tokio::sync::oneshot;
 
 use super::{
+    bounds::bounded,
     call::{Call, CallContext, CallResult, Reply},
     death::{Ended, ProcessDeath},
     host::InstanceHost,
+    redactor::SharedRedactor,
 };
 
 /// Dropping an instance ends its thread after the call in progress.
@@ -69,16 +71,17 @@ impl ThreadInstance {
         let thread = std::thread::Builder::new().name(thread_name(&host.exporter));
         thread.spawn(move || {
             let _end: oneshot::Sender<ProcessDeath> = end;
-            let started = Instant::now();
+            let (started, redactor) = (Instant::now(), host.redactor.clone());
+            let result = |outcome| result(bounded(outcome, 0, &redactor), started);
             let host = Host_TO::from_value(host, TD_Opaque);
             let create = plugin.create_exporter();
             match create(RStr::from(&*exporter), RStr::from(&*config), host) {
                 RResult::ROk(exporter) => {
                     // The receiver is gone if the instance was abandoned.
-                    let _ = reply.send(result(abi::Outcome::delivered(), started));
-                    serve(exporter, &received, &cancelled);
+                    let _ = reply.send(result(abi::Outcome::delivered()));
+                    serve(exporter, &received, &cancelled, &redactor);
                 }
-                RResult::RErr(outcome) => drop(reply.send(result(outcome, started))),
+                RResult::RErr(outcome) => drop(reply.send(result(outcome))),
             }
         })?;
         Ok((instance, created))
@@ -115,7 +118,12 @@ impl std::fmt::Debug for ThreadInstance {
     }
 }
 
-fn serve(mut exporter: ExporterBox, requests: &Receiver<Request>, cancelled: &Arc<AtomicBool>) {
+fn serve(
+    mut exporter: ExporterBox,
+    requests: &Receiver<Request>,
+    cancelled: &Arc<AtomicBool>,
+    redactor: &SharedRedactor,
+) {
     for Request {
         call,
         deadline,
@@ -148,6 +156,7 @@ fn serve(mut exporter: ExporterBox, requests: &Receiver<Request>, cancelled: &Ar
             Call::Tick => exporter.tick(lend(&context)),
             Call::Close => exporter.close(lend(&context)),
         };
+        let outcome = bounded(outcome, call.rows(), redactor);
         // The receiver is gone if the call was abandoned.
         let _ = reply.send(result(outcome, started));
     }

@@ -21,6 +21,7 @@ export_plugin! {
     "PerformanceExporterScripted" => ScriptedExporter<PerformanceBatch>: "Follows the script of a test",
     "PerformanceExporterConcurrent" => concurrent::ConcurrentExporter: "Follows the script of a test, in several instances",
     "PerformanceExporterSum" => boundary::SumExporter: "Reads every point",
+    "PerformanceExporterSaboteur" => saboteur::Saboteur: "Sabotages its process once",
     "AlertExporterScripted" => ScriptedExporter<AlertBatch>: "Follows the script of a test",
     "AlertExporterResend" => resend::ResendExporter: "Asks for active alerts at an interval",
 }
@@ -30,6 +31,7 @@ mod concurrent;
 mod resend;
 mod row_lines;
 mod sabotage;
+mod saboteur;
 pub mod sum;
 
 /// The bytes that a call with the script `leak` leaks.
@@ -106,7 +108,7 @@ impl<B: RowLines> Exporter for ScriptedExporter<B> {
                 self.receive(batch, context)
             }
             word => {
-                sabotage::run(word, &batch.lines());
+                sabotage::run_script(word, &batch.lines());
                 self.receive(batch, context)
             }
         }

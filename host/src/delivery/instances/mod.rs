@@ -120,6 +120,14 @@ impl Task {
             Self::Close => "a call of `close`",
         }
     }
+
+    /// The name, and the rows of the call.
+    fn description(&self) -> String {
+        match self {
+            Self::Export(sent) => format!("{} of {}", self.name(), sent.payload.name()),
+            Self::Create | Self::Tick | Self::Flush | Self::Close => self.name().to_owned(),
+        }
+    }
 }
 
 impl Instances {
@@ -407,10 +415,7 @@ impl Instances {
         }
         let during = match task {
             _ if !death.in_call => String::new(),
-            Task::Export(sent) => format!(", in {} of {}", task.name(), sent.payload.name()),
-            Task::Create | Task::Tick | Task::Flush | Task::Close => {
-                format!(", in {}", task.name())
-            }
+            task => format!(", in {}", task.description()),
         };
         let state = if death.cause == DeathCause::Deadline {
             State::Stuck
@@ -448,7 +453,9 @@ impl Instances {
     fn on_stuck(&self) {
         self.reporter.status().update(|status| status.hangs += 1);
         let timeout = humantime::format_duration(self.config.timeout);
-        let error = format!("a call is past its deadline of {timeout}");
+        let call = self.caller.task().map(Task::description);
+        let call = call.unwrap_or_else(|| "a call".to_owned());
+        let error = format!("{call} is past its deadline of {timeout}");
         self.reporter.failed(State::Stuck, &error);
     }
 

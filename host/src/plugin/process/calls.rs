@@ -39,6 +39,8 @@ pub(super) struct Calls {
 struct CallInProcess {
     id: u64,
     started: Instant,
+    /// How many rows its outcome can name.
+    rows: u64,
     /// Whether the process has got it.
     is_sent: bool,
     /// Whether the exporter may leave the call out: then it has done nothing wrong.
@@ -79,7 +81,7 @@ impl Calls {
             });
             self.send(&hello, FramePayload::None)?;
         }
-        let number = self.start(deadline, false, reply);
+        let number = self.start(deadline, false, 0, reply);
         let message = HostMessage::Create(CreateMessage {
             id: number.id,
             deadline_ms: number.deadline_ms,
@@ -105,7 +107,7 @@ impl Calls {
         reply: oneshot::Sender<CallResult>,
     ) -> io::Result<()> {
         let is_optional = !matches!(call, Call::Export(..));
-        let number = self.start(deadline, is_optional, reply);
+        let number = self.start(deadline, is_optional, call.rows(), reply);
         let CallNumber { id, deadline_ms } = number;
         let plain = CallMessage { id, deadline_ms };
         let message = match call {
@@ -115,6 +117,11 @@ impl Calls {
             Call::Close => HostMessage::Close(plain),
         };
         self.send(&message, FramePayload::None)
+    }
+
+    /// How many rows the outcome of the call in progress can name.
+    pub(super) fn rows_in_progress(&self) -> u64 {
+        self.in_progress.as_ref().map_or(0, |call| call.rows)
     }
 
     pub(super) fn on_outcome(&mut self, id: u64, outcome: Outcome, panicked: bool) {
@@ -180,6 +187,7 @@ impl Calls {
         &mut self,
         deadline: Instant,
         is_optional: bool,
+        rows: u64,
         reply: oneshot::Sender<CallResult>,
     ) -> CallNumber {
         self.last_id += 1;
@@ -187,6 +195,7 @@ impl Calls {
         self.in_progress = Some(CallInProcess {
             id: self.last_id,
             started,
+            rows,
             is_sent: false,
             is_optional,
             reply,

@@ -9,6 +9,7 @@
 
 mod calls;
 mod output;
+mod registry;
 mod runner;
 mod spawn;
 mod supervisor;
@@ -29,6 +30,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
+pub use registry::{adopt_orphans, end_all_processes};
 pub use runner::{RunnerArgs, run_exporter};
 
 use super::{

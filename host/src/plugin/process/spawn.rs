@@ -47,7 +47,7 @@ pub(super) struct Spawned {
     pub(super) child: Child,
     pub(super) pid: Pid,
     /// Readable once the process has ended.
-    pub(super) pidfd: OwnedFd,
+    pub(super) pidfd: Arc<OwnedFd>,
     pub(super) socket: Arc<OwnedFd>,
     /// What the process writes to standard output and standard error. Does not block.
     pub(super) output: OwnedFd,
@@ -87,7 +87,7 @@ pub(super) fn spawn(source: &ProcessSource, exporter: &str) -> io::Result<Spawne
     Ok(Spawned {
         child,
         pid,
-        pidfd,
+        pidfd: Arc::new(pidfd),
         socket: Arc::new(host_end.into()),
         output,
     })

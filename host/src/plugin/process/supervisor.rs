@@ -31,12 +31,14 @@ use super::{
     ProcessSource,
     calls::Calls,
     output::ProcessOutput,
+    registry::{RegisteredProcess, end_orphans},
     spawn::{Spawned, spawn},
     wire,
 };
 use crate::{
     logging::LogLine,
     plugin::{
+        bounds::bounded,
         call::{Call, CallResult},
         death::{DeathCause, ProcessDeath},
         host::InstanceHost,
@@ -49,6 +51,9 @@ const KILL_AFTER: Duration = Duration::from_secs(1);
 
 /// How many messages are read before the other things are looked at.
 const MESSAGES_AT_ONCE: usize = 64;
+
+/// How often messages and output of a process that has ended are read.
+const LAST_ROUNDS: usize = 64;
 
 pub(super) enum SupervisorRequest {
     Create {
@@ -72,6 +77,8 @@ pub(super) struct Supervisor<'a> {
     woken: Arc<OwnedFd>,
     timeout: Duration,
     process: Spawned,
+    /// Until the process is reaped.
+    registration: Option<RegisteredProcess>,
     reader: FrameReader,
     output: ProcessOutput,
     calls: Calls,
@@ -114,6 +121,7 @@ impl<'a> Supervisor<'a> {
             requests,
             woken,
             timeout: source.timeout,
+            registration: Some(RegisteredProcess::new(process.pid, &process.pidfd)),
             process,
             is_connected: true,
             has_output: true,
@@ -267,7 +275,8 @@ impl<'a> Supervisor<'a> {
 
     fn on_outcome(&mut self, message: OutcomeMessage) {
         let id = message.id;
-        let outcome = wire::outcome(message);
+        let rows = self.calls.rows_in_progress();
+        let outcome = bounded(wire::outcome(message), rows, &self.host.redactor);
         let panicked = outcome.code == OutcomeCode::RESTART_PANICKED;
         self.calls.on_outcome(id, decode_outcome(outcome), panicked);
     }
@@ -288,6 +297,10 @@ impl<'a> Supervisor<'a> {
         }
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = Some(now + KILL_AFTER);
+            if !self.is_connected && !self.is_released {
+                let closed = DeathCause::Protocol("it closed its connection".to_owned());
+                self.cause.get_or_insert(closed);
+            }
             let _ = kill_process_group(self.process.pid, Signal::KILL);
             let _ = pidfd_send_signal(&self.process.pidfd, Signal::KILL);
         }
@@ -295,14 +308,21 @@ impl<'a> Supervisor<'a> {
 
     /// What is left of a process that has ended.
     fn reap(&mut self) -> DeathCause {
-        self.receive_messages();
-        if self.has_output {
-            self.output.read(&self.host);
-        }
         // Before the process is reaped, its number cannot be that of another group.
         let _ = kill_process_group(self.process.pid, Signal::KILL);
         self.host.process.forget(self.process.pid);
+        // The last ones say why it has ended. Processes that it left behind can hold its
+        // connection and write indefinitely.
+        for _ in 0..LAST_ROUNDS {
+            self.receive_messages();
+            self.has_output = self.has_output && self.output.read(&self.host);
+        }
         let status = self.process.child.wait();
+        self.registration = None;
+        let orphans = end_orphans();
+        if orphans > 0 {
+            log::warn!(exporter = self.host.exporter, processes = orphans; "killed processes that the exporter process had started and left behind");
+        }
         let how = status.map_or(DeathCause::Exit(0), DeathCause::of);
         self.cause.take().unwrap_or(how)
     }

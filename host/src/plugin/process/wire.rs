@@ -6,10 +6,12 @@ use delfin_plugin_protocol::{
     ExportMessage, OutcomeClass, OutcomeMessage, PartMessage, RowsMessage, SharedForm,
 };
 
-use crate::plugin::call::ExportRequest;
+use crate::plugin::{bounds::TextBudget, call::ExportRequest};
 
-/// The longest text in an outcome, in bytes.
-const MAX_TEXT: usize = 4096;
+/// The longest text of an outcome that is sent, in bytes, and all texts of one. They are
+/// longer than what the host shows, because it redacts them before it cuts them.
+const MAX_TEXT: usize = 16 << 10;
+const MAX_TEXTS: usize = 8 << 20;
 
 /// Where a call is in the sequence of calls, and when it is past its deadline.
 #[derive(Clone, Copy, Debug)]
@@ -44,24 +46,28 @@ pub(super) fn export_message(
 }
 
 pub(super) fn outcome_message(id: u64, outcome: abi::Outcome) -> OutcomeMessage {
+    let mut budget = TextBudget::new(MAX_TEXTS);
+    let mut cut = |text: RString| budget.cut(text, MAX_TEXT);
+    let message = cut(outcome.message);
+    let extra = outcome.extra.into_iter();
+    let extra = extra
+        .map(|Tuple2(name, value)| (cut(name), cut(value)))
+        .collect();
     let rows = outcome.rows.into_iter().map(|range| RowsMessage {
         first: range.first,
         len: range.len,
         class: class_of(range.code),
         reason: cut(range.reason),
     });
-    let extra = outcome
-        .extra
-        .into_iter()
-        .map(|Tuple2(name, value)| (cut(name), cut(value)));
+    let rows = rows.collect();
     OutcomeMessage {
         id,
         class: class_of(outcome.code),
         detail: outcome.code.detail(),
         after_ms: outcome.after_ms,
-        message: cut(outcome.message),
-        rows: rows.collect(),
-        extra: extra.collect(),
+        message,
+        rows,
+        extra,
     }
 }
 
@@ -70,13 +76,13 @@ pub(super) fn outcome(message: OutcomeMessage) -> abi::Outcome {
         first: rows.first,
         len: rows.len,
         code: code_of(rows.class, 0),
-        reason: cut(rows.reason.into()).into(),
+        reason: rows.reason.into(),
     });
     let extra = message.extra.into_iter();
     abi::Outcome {
         code: code_of(message.class, message.detail),
         after_ms: message.after_ms,
-        message: cut(message.message.into()).into(),
+        message: message.message.into(),
         rows: rows.collect(),
         extra: extra
             .map(|(name, value)| Tuple2(name.into(), value.into()))
@@ -109,13 +115,6 @@ fn code_of(word: OutcomeClass, detail: u16) -> OutcomeCode {
     })
 }
 
-/// At most [`MAX_TEXT`] bytes of a text.
-fn cut(text: RString) -> String {
-    let mut text = text.into_string();
-    text.truncate(text.floor_char_boundary(MAX_TEXT));
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,9 +140,19 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_cut() {
+    fn an_outcome_has_a_bound() {
         let long = "é".repeat(MAX_TEXT);
-        let message = outcome_message(1, abi::Outcome::new(OutcomeCode::RETRY, long));
+        let mut outcome = abi::Outcome::new(OutcomeCode::PARTIAL, long.clone());
+        let rows = (0..2000).map(|first| abi::RowRange {
+            first,
+            len: 1,
+            code: OutcomeCode::REJECT,
+            reason: long.clone().into(),
+        });
+        outcome.rows = rows.collect();
+        let message = outcome_message(1, outcome);
         assert_eq!(message.message.len(), MAX_TEXT);
+        let reasons: usize = message.rows.iter().map(|rows| rows.reason.len()).sum();
+        assert_eq!((message.rows.len(), reasons + MAX_TEXT), (2000, MAX_TEXTS));
     }
 }

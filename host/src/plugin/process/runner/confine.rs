@@ -1,12 +1,18 @@
 //! Limits the process before it opens the library.
 
-use std::{ffi::CString, io};
+use std::{ffi::CString, fs, io};
 
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
+    Pid, Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_child_subreaper,
+    set_parent_process_death_signal, setrlimit,
 };
 
-use super::RunnerArgs;
+use super::{RunnerArgs, log_locally};
+
+/// What is added to the host's score for a lack of memory, and the most that the kernel
+/// takes.
+const OOM_SCORE: i32 = 300;
+const MAX_OOM_SCORE: i32 = 1000;
 
 /// Ties the process to the host, takes away the way to new privileges, and sets its limits.
 pub(super) fn confine(args: &RunnerArgs) -> io::Result<()> {
@@ -14,6 +20,14 @@ pub(super) fn confine(args: &RunnerArgs) -> io::Result<()> {
     // The host may have ended before the line above.
     if getppid() != Pid::from_raw(args.parent) {
         return Err(io::Error::other("the host has ended"));
+    }
+    // What it leaves behind stays below it while it lives, and then goes to the host.
+    set_child_subreaper(Some(getpid()))?;
+    // If the machine runs out of memory, the kernel should not choose the host.
+    if let Err(error) = prefer_for_oom_kill() {
+        log_locally(&format_args!(
+            "cannot set the score for a lack of memory: {error}"
+        ));
     }
     rustix::thread::set_no_new_privs(true)?;
     // Tools show this name. Linux keeps 15 bytes of it.
@@ -23,6 +37,12 @@ pub(super) fn confine(args: &RunnerArgs) -> io::Result<()> {
     // Of the memory, what is the process's own: neither files nor shared batches.
     limit(Resource::Data, args.memory)?;
     limit(Resource::Nofile, args.open_files)
+}
+
+fn prefer_for_oom_kill() -> io::Result<()> {
+    const FILE: &str = "/proc/self/oom_score_adj";
+    let own: i32 = fs::read_to_string(FILE)?.trim().parse().unwrap_or(0);
+    fs::write(FILE, (own + OOM_SCORE).min(MAX_OOM_SCORE).to_string())
 }
 
 /// Sets a limit, unless the one of the host is lower.

@@ -7,6 +7,11 @@ use delfin_plugin_abi::{self as abi, Level, LogRecord};
 use delfin_plugin_protocol::{CreateMessage, ExporterMessage, FrameWriter, LogRecordMessage};
 
 use super::send;
+use crate::plugin::bounds::TextBudget;
+
+/// The longest log record that is sent, in bytes. The host shows less: it redacts the record
+/// before it cuts it.
+const MAX_RECORD: usize = 256 << 10;
 
 pub(super) struct RemoteHost {
     exporter: String,
@@ -50,20 +55,23 @@ impl abi::Host for RemoteHost {
         let Some(level) = log::Level::iter().find(|level| *level as u32 == record.level.0) else {
             return;
         };
+        let mut budget = TextBudget::new(MAX_RECORD);
+        let mut cut = |text: RStr<'_>| budget.cut(text.as_str(), MAX_RECORD);
+        let message = cut(record.message);
         let fields = record.fields.iter();
-        let fields = fields.map(|field| (field.key.to_string(), field.value.to_string()));
+        let fields = fields.map(|field| (cut(field.key), cut(field.value)));
         let record = LogRecordMessage {
             level: level.as_str().to_lowercase(),
             target: record.target.to_string(),
-            message: record.message.to_string(),
+            message,
             fields: fields.collect(),
         };
-        send(&self.writer, &ExporterMessage::Log(record));
+        drop(send(&self.writer, &ExporterMessage::Log(record)));
     }
 
     fn count(&self, counter: RStr<'_>, by: u64) {
         let name = counter.to_string();
-        send(&self.writer, &ExporterMessage::Count { name, by });
+        drop(send(&self.writer, &ExporterMessage::Count { name, by }));
     }
 
     fn get_extension(&self, _id: RStr<'_>) -> ROption<abi::ExtensionBox> {

@@ -33,7 +33,7 @@ use delfin_plugin_protocol::{
 };
 
 use super::wire;
-use crate::plugin::call::CallContext;
+use crate::plugin::{bounds::bounded_rows, call::CallContext};
 use descriptors::Connections;
 use host::RemoteHost;
 
@@ -60,6 +60,8 @@ pub enum RunnerError {
     Confine(#[source] io::Error),
     #[error("the connection to the host failed")]
     Connection(#[from] FrameError),
+    #[error("cannot answer a call")]
+    Answer(#[source] io::Error),
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
 }
@@ -92,7 +94,7 @@ pub fn run_exporter(args: &RunnerArgs) -> Result<(), RunnerError> {
     let thread = std::thread::Builder::new().name("connection".to_owned());
     let reading = thread.spawn(move || read(reader, &calls, &cancelled));
     let reading = reading.map_err(RunnerError::Thread)?;
-    runner.run(&received);
+    runner.run(&received).map_err(RunnerError::Answer)?;
     // Dropped before the process exits, so that the plugin can end its threads.
     drop(runner);
     reading.join().unwrap_or(Ok(())).map_err(RunnerError::from)
@@ -126,10 +128,10 @@ struct Runner {
 }
 
 impl Runner {
-    fn run(&mut self, received: &Receiver<(WireFrame, Instant)>) {
+    fn run(&mut self, received: &Receiver<(WireFrame, Instant)>) -> io::Result<()> {
         for (frame, at) in received {
             match decode(&frame.header) {
-                Ok(Incoming::Message(message)) => self.on_message(message, frame, at),
+                Ok(Incoming::Message(message)) => self.on_message(message, frame, at)?,
                 Ok(Incoming::Unknown { name, id }) => self.send(&ExporterMessage::Unsupported {
                     id,
                     message: format!("unknown message `{name}`"),
@@ -138,11 +140,17 @@ impl Runner {
                 Err(error) => log_locally(&error),
             }
         }
+        Ok(())
     }
 
-    fn on_message(&mut self, message: HostMessage, frame: WireFrame, at: Instant) {
+    fn on_message(
+        &mut self,
+        message: HostMessage,
+        frame: WireFrame,
+        at: Instant,
+    ) -> io::Result<()> {
         let (id, outcome) = match message {
-            HostMessage::Hello(_) | HostMessage::Cancel => return,
+            HostMessage::Hello(_) | HostMessage::Cancel => return Ok(()),
             HostMessage::Create(create) => (create.id, self.create(create)),
             HostMessage::Export(export) => (export.id, self.export(&export, frame, at)),
             HostMessage::Flush(call) => (call.id, self.call(call, at, |e, c| e.flush(c))),
@@ -150,9 +158,23 @@ impl Runner {
             HostMessage::Tick(call) => (call.id, self.call(call, at, |e, c| e.tick(c))),
             HostMessage::Close(call) => (call.id, self.call(call, at, |e, c| e.close(c))),
         };
-        self.send(&ExporterMessage::Outcome(wire::outcome_message(
-            id, outcome,
-        )));
+        self.answer(id, outcome)
+    }
+
+    /// An error means that the process is of no use any more.
+    fn answer(&self, id: u64, outcome: abi::Outcome) -> io::Result<()> {
+        let send = |outcome| {
+            let message = ExporterMessage::Outcome(wire::outcome_message(id, outcome));
+            send(&self.writer, &message)
+        };
+        match send(outcome) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                // An outcome of fewer rows is shorter.
+                let message = "the outcome names more rows than a message can hold".to_owned();
+                send(failed(Failure::TooLarge { message }))
+            }
+            sent => sent,
+        }
     }
 
     fn create(&mut self, create: CreateMessage) -> abi::Outcome {
@@ -179,7 +201,8 @@ impl Runner {
         let rows = match rows::read(export, frame) {
             Ok(rows) => rows,
             Err(reason) => {
-                return failed(Failure::retry(format!("cannot read the rows: {reason}")));
+                // Another process may be able to.
+                return failed(Failure::fatal(format!("cannot read the rows: {reason}")));
             }
         };
         let mut context = self.context(export.deadline_ms, at);
@@ -191,7 +214,11 @@ impl Runner {
         };
         let (array, schema) = export_arrow(&rows);
         let schema = schema.lend();
-        exporter.export(ArrowBatch { array, schema }, lend(&context))
+        let outcome = exporter.export(ArrowBatch { array, schema }, lend(&context));
+        abi::Outcome {
+            rows: bounded_rows(outcome.rows, rows.num_rows() as u64),
+            ..outcome
+        }
     }
 
     fn call(
@@ -218,16 +245,17 @@ impl Runner {
     }
 
     fn send(&self, message: &ExporterMessage) {
-        send(&self.writer, message);
+        // If it fails, the host has ended, and the process soon ends as well.
+        drop(send(&self.writer, message));
     }
 }
 
-/// Sends a message. If that fails, the host has ended, and the process soon ends as well.
-fn send(writer: &Mutex<FrameWriter>, message: &ExporterMessage) {
+/// Sends a message.
+fn send(writer: &Mutex<FrameWriter>, message: &ExporterMessage) -> io::Result<()> {
     let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Err(error) = writer.send(message, FramePayload::None) {
-        log_locally(&error);
-    }
+    writer
+        .send(message, FramePayload::None)
+        .inspect_err(log_locally)
 }
 
 fn lend<'a>(context: &'a CallContext<'_>) -> ContextRef<'a> {

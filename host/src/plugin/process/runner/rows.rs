@@ -21,7 +21,7 @@ pub(super) fn read(export: &ExportMessage, frame: WireFrame) -> Result<RecordBat
             let mapping = payload.and_then(|payload| payload.map());
             Bytes::from_owner(mapping.map_err(|error| error.to_string())?)
         }
-        (Some(_), None) => return Err("its descriptor is missing".to_owned()),
+        (Some(_), None) => return Err("the process has no free descriptor".to_owned()),
         (None, _) => Bytes::from(frame.payload),
     };
     let batch = codec::read_plain(Buffer::from(bytes)).map_err(|error| error.to_string())?;

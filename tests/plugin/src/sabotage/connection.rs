@@ -1,0 +1,85 @@
+//! Disturbs the connection between its process and the host.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    mem,
+    os::{
+        fd::{FromRawFd, RawFd},
+        unix::net::UnixStream,
+    },
+    thread,
+};
+
+pub(super) fn run(word: &str) -> bool {
+    match word {
+        "write-garbage" => write(&[0xFF; 256]),
+        "write-long-header" => write(&u32::MAX.to_le_bytes()),
+        "write-part" => write(&100_u32.to_le_bytes()),
+        "write-other-json" => write_frame("{\"type\":\"outcome\",\"id\":-1}"),
+        "write-unknown" => write_frame("{\"type\":\"rewind\",\"id\":18446744073709551615}"),
+        "write-outcomes" => write_outcomes(),
+        "read-connection" => read(),
+        "close-connection" => with_connection(|connection| drop(shutdown(connection))),
+        _ => return false,
+    }
+    true
+}
+
+/// The sockets of this process. One of them is the connection.
+fn sockets() -> impl Iterator<Item = RawFd> {
+    let entries = fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten();
+    entries.filter_map(|entry| {
+        let target = fs::read_link(entry.path()).ok()?;
+        let is_socket = target.to_str()?.starts_with("socket:");
+        is_socket.then(|| entry.file_name().to_str()?.parse().ok())?
+    })
+}
+
+fn with_connection(act: impl Fn(&mut UnixStream)) {
+    for number in sockets() {
+        // SAFETY: none, that is the point: the connection belongs to the host's code.
+        let mut connection = unsafe { UnixStream::from_raw_fd(number) };
+        act(&mut connection);
+        mem::forget(connection);
+    }
+}
+
+fn write(bytes: &[u8]) {
+    // If it fails, there is nothing to disturb.
+    with_connection(|connection| drop(connection.write_all(bytes)));
+}
+
+fn write_frame(header: &str) {
+    let length = u32::try_from(header.len()).unwrap_or_default();
+    let lengths = [length.to_le_bytes(), [0; 4]].concat();
+    write(&[&lengths, header.as_bytes()].concat());
+}
+
+/// Outcomes of calls that the host has not made.
+fn write_outcomes() {
+    for id in 1000..2000 {
+        write_frame(&format!(
+            "{{\"type\":\"outcome\",\"id\":{id},\"class\":\"delivered\"}}"
+        ));
+    }
+}
+
+/// Takes what the host sends from now on.
+fn read() {
+    for _ in 0..8 {
+        thread::spawn(|| {
+            with_connection(|connection| {
+                let mut bytes = [0; 4096];
+                while connection.read(&mut bytes).is_ok_and(|read| read > 0) {}
+            });
+        });
+    }
+}
+
+fn shutdown(connection: &UnixStream) -> std::io::Result<()> {
+    connection.shutdown(std::net::Shutdown::Both)
+}

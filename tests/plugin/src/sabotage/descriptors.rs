@@ -1,0 +1,37 @@
+//! Closes descriptors that it does not own, or uses up all of them.
+
+use std::{fs, fs::File, mem, ops::Range, os::fd::RawFd};
+
+pub(super) fn run(word: &str) -> bool {
+    match word {
+        "close-descriptors" => close_all(3..1024),
+        "close-standard" => close_all(0..3),
+        "use-up-descriptors" => use_up(),
+        "no-open-files" => no_open_files(),
+        _ => return false,
+    }
+    true
+}
+
+fn close_all(numbers: Range<RawFd>) {
+    let is_open = |number: &RawFd| fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
+    for number in numbers.filter(is_open) {
+        // SAFETY: none, that is the point: others own them.
+        unsafe { libc::close(number) };
+    }
+}
+
+fn use_up() {
+    while let Ok(file) = File::open("/dev/null") {
+        mem::forget(file);
+    }
+}
+
+fn no_open_files() {
+    let limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the limit outlives the call.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+}
