@@ -70,6 +70,9 @@ api_errors! {
     ExporterNotFound { name: String }
         => NOT_FOUND, "ExporterNotFound", "Exporter {} could not be found.", (name);
 
+    /// A web page of another site sent the request.
+    ForeignSite { detail: String }
+        => FORBIDDEN, "Forbidden", "Request refused: {}.", (detail), log detail;
     InvalidInput { detail: String }
         => BAD_REQUEST, "InvalidInput", "Invalid input received. {}", (detail);
     MalformedRequestBody { detail: String }

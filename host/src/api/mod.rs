@@ -24,17 +24,23 @@ mod plugins;
 mod reload;
 mod replay;
 mod responses;
+mod same_site;
 mod serve;
 mod state;
 mod storages;
 #[cfg(test)]
 mod tests;
 
-use axum::{Extension, Router, middleware::from_fn};
+use axum::{
+    Extension, Router,
+    extract::FromRef,
+    middleware::{from_fn, from_fn_with_state},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use error::ApiError;
 pub use serve::serve;
+use state::AllowedHosts;
 pub use state::{ApiParts, ApiState};
 
 fn router(state: ApiState) -> Router {
@@ -43,6 +49,10 @@ fn router(state: ApiState) -> Router {
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(Extension(openapi::OpenApiDocument::new(&document)))
+        .layer(from_fn_with_state(
+            AllowedHosts::from_ref(&state),
+            same_site::require_same_site,
+        ))
         .layer(from_fn(middleware::answer))
         .with_state(state)
 }

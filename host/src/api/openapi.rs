@@ -34,7 +34,8 @@ pub(super) fn described() -> OpenApiRouter<ApiState> {
             title = "delfin-host",
             description = "Accepts performance and alert batches, and delivers them to every \
                            exporter. Every answer has an `X-Compute-Request-Id`. Errors have the \
-                           format of `ErrorBody`.\n\nCalls on `/v1/storages` ignore unknown query \
+                           format of `ErrorBody`. Requests \
+                           that web pages of other sites make are answered 403.\n\nCalls on `/v1/storages` ignore unknown query \
                            parameters and use the last value of a repeated one, as Delfin does. \
                            All other calls refuse both."
         ),

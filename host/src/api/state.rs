@@ -15,7 +15,7 @@ use super::{
 use crate::{
     alert::ActiveAlerts,
     batch_journal::BatchJournals,
-    config::{ApiConfig, JournalConfig},
+    config::{ApiConfig, HostAddress, JournalConfig},
     exporters::{ExporterSet, Reloader},
     ingest::{self, MemoryBudget},
     lifecycle::Phase,
@@ -57,6 +57,7 @@ struct SharedState {
     phase: HostPhase,
     max_body_bytes: MaxBodyBytes,
     min_free_bytes: MinFreeBytes,
+    hosts: AllowedHosts,
     ingest: IngestState,
     connections: Arc<ConnectionTable>,
     registry: Arc<Registry>,
@@ -73,6 +74,10 @@ pub(super) struct MaxBodyBytes(pub(super) u64);
 /// `journal.min_free_bytes`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MinFreeBytes(pub(super) u64);
+
+/// `api.hosts`.
+#[derive(Clone, Debug)]
+pub(super) struct AllowedHosts(pub(super) Arc<[HostAddress]>);
 
 /// What the calls that bring batches share.
 #[derive(Clone, Debug)]
@@ -118,6 +123,7 @@ impl ApiState {
             phase: HostPhase(parts.phase),
             max_body_bytes: MaxBodyBytes(parts.config.max_body_bytes),
             min_free_bytes: MinFreeBytes(parts.journal.min_free_bytes),
+            hosts: AllowedHosts(parts.config.hosts.into()),
             ingest,
             connections,
             registry: Arc::new(registry),
@@ -168,6 +174,7 @@ parts! {
     HostPhase = phase;
     MaxBodyBytes = max_body_bytes;
     MinFreeBytes = min_free_bytes;
+    AllowedHosts = hosts;
     IngestState = ingest;
     Arc<MemoryBudget> = ingest.memory;
     Arc<Registry> = registry;

@@ -10,6 +10,7 @@ mod delivery;
 mod exporter;
 mod filter;
 mod find;
+mod host_address;
 mod ini;
 mod mistake;
 mod names;
@@ -40,6 +41,7 @@ pub use delivery::{
 pub use exporter::{ExporterConfig, Isolation, ProcessLimits};
 pub use filter::Filter;
 pub use find::LoadError;
+pub use host_address::{HostAddress, HostName};
 pub use mistake::{ConfigErrors, Mistake};
 pub use secrets::{RenewedSettings, SecretSettings};
 pub use service::{AlertsConfig, ApiConfig, JournalConfig, LogConfig, LogFormat, ShutdownConfig};

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
+use super::host_address::HostAddress;
 use super::names::ExporterNames;
 use super::read::Section;
-use super::setting::SHORTEST;
+use super::setting::{SHORTEST, Setting};
 use crate::journal;
 
 const KIB: u64 = 1 << 10;
@@ -47,6 +48,9 @@ pub struct ApiConfig {
     pub listen: SocketAddr,
     /// Accept that other machines can reach the API, which has no authentication.
     pub allow_unauthenticated: bool,
+    /// Names by which clients may address the host, in addition to addresses and names
+    /// without a dot.
+    pub hosts: Vec<HostAddress>,
     /// The limit of a request body as it arrives.
     pub max_body_bytes: u64,
     /// The limit of a request body after decompression.
@@ -112,6 +116,7 @@ impl Default for ApiConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8190)),
             allow_unauthenticated: false,
+            hosts: Vec::new(),
             max_body_bytes: 64 * MIB,
             max_decompressed_bytes: 256 * MIB,
             max_ingest_bytes: 256 * MIB * INGEST_MEMORY_FACTOR,
@@ -202,6 +207,7 @@ pub(super) fn read_api(mut section: Section<'_>) -> ApiConfig {
         listen: section.take_address("listen", default.listen),
         allow_unauthenticated: section
             .take_flag("allow_unauthenticated", default.allow_unauthenticated),
+        hosts: section.take("hosts").map(read_hosts).unwrap_or_default(),
         max_body_bytes: section.take_size("max_body_bytes", 1, default.max_body_bytes),
         max_decompressed_bytes,
         max_ingest_bytes: section.take_size(
@@ -234,6 +240,22 @@ pub(super) fn read_api(mut section: Section<'_>) -> ApiConfig {
     }
     section.finish();
     api
+}
+
+fn read_hosts(setting: Setting<'_>) -> Vec<HostAddress> {
+    let texts = setting.texts().unwrap_or_default().into_iter();
+    let hosts = texts.filter_map(|text| match HostAddress::parse(&text.value) {
+        Some(host) if host.port.is_none() => Some(host),
+        _ => {
+            setting.fail(format!(
+                "`{}` is not a host name (write it without scheme and port, as in \
+                 `collector.example.com`)",
+                text.shown
+            ));
+            None
+        }
+    });
+    hosts.collect()
 }
 
 pub(super) fn read_journal(mut section: Section<'_>) -> JournalConfig {

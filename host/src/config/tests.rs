@@ -80,8 +80,9 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 21] = [
+const EXAMPLES: [&str; 22] = [
     "alert_exporters",
+    "api.hosts",
     "exporter.AlertExporterFile.config.path",
     "exporter.AlertExporterFile.resend",
     "exporter.PerformanceExporterFile.config.path",

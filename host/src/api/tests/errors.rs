@@ -43,6 +43,37 @@ fn a_method_that_is_not_allowed_is_405_with_the_allowed_ones() {
 }
 
 #[test]
+fn a_request_of_a_web_page_of_another_site_is_403_on_every_route() {
+    let host = Host::start();
+    let foreign = [("Host", "evil.example")];
+    for (method, path) in [
+        ("GET", "/metrics"),
+        ("GET", "/nothing"),
+        ("DELETE", "/metrics"),
+        ("POST", "/v1/ingest/performance"),
+    ] {
+        host.send(method, path, &foreign, b"").is_error(
+            403,
+            "Forbidden",
+            "Request refused: `Host` has the name `evil.example`, which is not a name of this host \
+             (add it to `api.hosts`, or use `localhost`, an IP address or a name without a dot).",
+        );
+    }
+    let site = [("Sec-Fetch-Site", "cross-site")];
+    assert_eq!(host.send("POST", "/v1/reload", &site, b"").status, 403);
+    let form = [("Content-Type", "text/plain")];
+    let refused = host.send("POST", "/v1/reload", &form, b"{}");
+    refused.is_error(
+        415,
+        "InvalidContentType",
+        "Invalid content type: `text/plain` is for forms of web pages (send `application/json`, or \
+         without a body no content type).",
+    );
+    // This host has no configuration to reload, which the handler says.
+    assert_eq!(host.send("POST", "/v1/reload", &[], b"").status, 400);
+}
+
+#[test]
 fn a_panic_is_500_without_details() {
     async fn panics() -> &'static str {
         panic!("on purpose")

@@ -1,0 +1,320 @@
+//! Refuses requests that a web page of another site makes.
+//!
+//! Every client that reaches the API can use it, and a browser reaches it on behalf of every page
+//! that it shows. A page of another site has two ways. It can resolve its own name to the
+//! address of this host (DNS rebinding): then `Host` has that name. Or it sends a request
+//! across sites, as far as browsers send one without asking first: then `Origin` or
+//! `Sec-Fetch-Site` tell, and in browsers that send neither the content type, which is one
+//! of a form.
+//!
+//! Programs other than browsers send neither of these headers.
+
+use axum::{
+    extract::{Request, State},
+    http::{
+        HeaderMap, HeaderName, Method,
+        header::{CONTENT_TYPE, HOST, ORIGIN},
+        request::Parts,
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use delfin_plugin_api::text::excerpt;
+
+use super::{error::ApiError, extract::body, state::AllowedHosts};
+use crate::config::HostAddress;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The content types that a page can send to another site without being allowed to.
+const FORM_TYPES: [&str; 3] = [
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+];
+
+/// Answers a request with 403 if a page of another site makes it.
+pub(super) async fn require_same_site(
+    State(hosts): State<AllowedHosts>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (head, content) = request.into_parts();
+    match hosts.check(&head) {
+        Ok(()) => next.run(Request::from_parts(head, content)).await,
+        Err(error) => {
+            body::discard_later(&head.headers, content);
+            error.into_response()
+        }
+    }
+}
+
+impl AllowedHosts {
+    fn check(&self, head: &Parts) -> Result<(), ApiError> {
+        let named = self.named_host(head)?;
+        self.check_origin(&head.headers, named.as_ref())?;
+        check_fetch_site(&head.method, &head.headers)?;
+        check_content_type(&head.method, &head.headers)
+    }
+
+    /// The host that the request is for; `None` if it names none, as HTTP/1.0 allows and no
+    /// browser does.
+    fn named_host(&self, head: &Parts) -> Result<Option<HostAddress>, ApiError> {
+        let mut values = head.headers.get_all(HOST).into_iter();
+        let header = values.next().map(|value| value.as_bytes());
+        if values.next().is_some() {
+            return Err(ApiError::invalid("`Host` must be sent once"));
+        }
+        // A request for a proxy names the host in its first line as well.
+        let target = head.uri.authority().map(|name| name.as_str().as_bytes());
+        let mut named = None;
+        for value in [header, target].into_iter().flatten() {
+            if value.is_empty() {
+                continue;
+            }
+            let text = String::from_utf8_lossy(value);
+            let address = HostAddress::parse(&text)
+                .ok_or_else(|| ApiError::invalid("`Host` is not a host and a port"))?;
+            if !self.allow(&address) {
+                let name = excerpt(&text, 60);
+                return Err(foreign(format!(
+                    "`Host` has the name `{name}`, which is not a name of this host (add it to \
+                     `api.hosts`, or use `localhost`, an IP address or a name without a dot)"
+                )));
+            }
+            named = Some(address);
+        }
+        Ok(named)
+    }
+
+    /// Whether no other site can have this name. Names with a dot can be in the DNS of
+    /// others, and so are refused unless they are configured.
+    fn allow(&self, address: &HostAddress) -> bool {
+        address.is_local() || self.is_configured(address)
+    }
+
+    fn is_configured(&self, address: &HostAddress) -> bool {
+        self.0.iter().any(|host| host.host == address.host)
+    }
+
+    fn check_origin(
+        &self,
+        headers: &HeaderMap,
+        named: Option<&HostAddress>,
+    ) -> Result<(), ApiError> {
+        for value in headers.get_all(ORIGIN) {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let origin = HostAddress::of_origin(&text);
+            // A proxy in front of the host may change `Host`, so that its own name counts too.
+            let is_own = |origin: &HostAddress| Some(origin) == named || self.is_configured(origin);
+            if !origin.as_ref().is_some_and(is_own) {
+                let origin = excerpt(&text, 60);
+                return Err(foreign(format!(
+                    "`Origin` is `{origin}`, which is another site (open the API by its own \
+                     address, or add the name to `api.hosts`)"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Browsers say from which site a request comes.
+fn check_fetch_site(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+    for value in headers.get_all(SEC_FETCH_SITE) {
+        let site = value.as_bytes();
+        let is_foreign = site.eq_ignore_ascii_case(b"cross-site")
+            || (site.eq_ignore_ascii_case(b"same-site") && !method.is_safe());
+        if is_foreign {
+            return Err(foreign(
+                "`Sec-Fetch-Site` tells that a page of another site sent it (open the API by its \
+                 own address)"
+                    .to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A page needs no permission to post a form to another site.
+fn check_content_type(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+    if method != Method::POST {
+        return Ok(());
+    }
+    for value in headers.get_all(CONTENT_TYPE) {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        let form = FORM_TYPES
+            .iter()
+            .find(|form| essence.eq_ignore_ascii_case(form));
+        if let Some(form) = form {
+            return Err(ApiError::InvalidContentType {
+                detail: format!(
+                    "`{form}` is for forms of web pages (send `application/json`, or without a \
+                     body no content type)"
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn foreign(detail: String) -> ApiError {
+    ApiError::ForeignSite { detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn check(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<(), String> {
+        let mut request = axum::http::Request::builder().method(method).uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let configured = HostAddress::parse("collector.example.com").unwrap();
+        let hosts = AllowedHosts(Arc::new([configured]));
+        hosts.check(&head).map_err(|error| error.to_string())
+    }
+
+    fn host(value: &str) -> Result<(), String> {
+        check("GET", "/metrics", &[("Host", value)])
+    }
+
+    fn origin(host: &str, origin: &str) -> Result<(), String> {
+        check("POST", "/v1/reload", &[("Host", host), ("Origin", origin)])
+    }
+
+    #[test]
+    fn names_that_no_other_site_can_have_are_allowed() {
+        for allowed in [
+            "127.0.0.1:8190",
+            "192.0.2.1",
+            "[::1]:8190",
+            "[2001:DB8::1]",
+            "[fe80::1%25eth0]:8190",
+            "localhost",
+            "LocalHost:8190",
+            "localhost.:8190",
+            "x",
+            "db-7:",
+            "collector.example.com:8190",
+            "Collector.Example.COM.",
+            "",
+        ] {
+            assert_eq!(host(allowed), Ok(()), "{allowed}");
+        }
+        assert_eq!(check("GET", "/metrics", &[]), Ok(()));
+    }
+
+    #[test]
+    fn other_names_are_refused_with_the_remedy() {
+        for foreign in [
+            "evil.example",
+            "evil.example:8190",
+            "EVIL.example.",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "collector.example.com.evil.example",
+            "1.2.3.4.5",
+        ] {
+            let refused = host(foreign).unwrap_err();
+            let wanted = format!(
+                "Request refused: `Host` has the name `{foreign}`, which is not a name of this host \
+                 (add it to `api.hosts`, or use `localhost`, an IP address or a name without a dot)."
+            );
+            assert_eq!(refused, wanted);
+        }
+        for wrong in [
+            "user@localhost",
+            "[::1",
+            "localhost:port",
+            "a b",
+            "local/host",
+            "[::g]",
+        ] {
+            assert_eq!(
+                host(wrong).unwrap_err(),
+                "Invalid input received. `Host` is not a host and a port",
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_second_host_hides_behind_no_allowed_one() {
+        let twice = [("Host", "localhost"), ("Host", "evil.example")];
+        let refused = check("GET", "/metrics", &twice).unwrap_err();
+        assert_eq!(refused, "Invalid input received. `Host` must be sent once");
+        let local = [("Host", "localhost")];
+        assert!(check("GET", "http://evil.example/metrics", &local).is_err());
+        let foreign = [("Host", "evil.example")];
+        assert!(check("GET", "http://localhost/metrics", &foreign).is_err());
+        assert_eq!(check("GET", "http://localhost/metrics", &local), Ok(()));
+    }
+
+    #[test]
+    fn an_origin_is_this_host_or_a_configured_name() {
+        for (host, own) in [
+            ("localhost:8190", "http://localhost:8190"),
+            ("[::1]:8190", "http://[::1]:8190"),
+            ("db-7", "http://DB-7"),
+            ("db-7", "https://db-7:443"),
+            ("db-7:80", "http://db-7"),
+            ("127.0.0.1:8190", "https://collector.example.com"),
+        ] {
+            assert_eq!(origin(host, own), Ok(()), "{own}");
+        }
+        for (host, foreign) in [
+            ("localhost:8190", "http://evil.example"),
+            ("localhost:8190", "http://localhost:3000"),
+            ("localhost:8190", "http://127.0.0.1:8190"),
+            ("localhost:8190", "null"),
+            ("localhost:8190", ""),
+            ("localhost:8190", "localhost:8190"),
+            (
+                "localhost:8190",
+                "http://localhost:8190, http://evil.example",
+            ),
+            ("db-7", "http://db-7:8190"),
+        ] {
+            let refused = origin(host, foreign).unwrap_err();
+            assert!(
+                refused.starts_with("Request refused: `Origin`"),
+                "{refused}"
+            );
+        }
+        let origin = [("Origin", "http://localhost:8190")];
+        assert!(check("POST", "/v1/reload", &origin).is_err());
+    }
+
+    #[test]
+    fn a_request_from_another_site_is_refused() {
+        let site = |method, site| check(method, "/v1/reload", &[("Sec-Fetch-Site", site)]);
+        assert!(site("GET", "cross-site").is_err());
+        assert!(site("POST", "Cross-Site").is_err());
+        assert!(site("POST", "same-site").is_err());
+        assert_eq!(site("GET", "same-site"), Ok(()));
+        assert_eq!(site("POST", "same-origin"), Ok(()));
+        assert_eq!(site("POST", "none"), Ok(()));
+    }
+
+    #[test]
+    fn a_form_is_refused_and_a_request_of_a_script_is_not() {
+        let post = |content_type| check("POST", "/v1/reload", &[("Content-Type", content_type)]);
+        for form in [
+            "text/plain",
+            "Text/Plain; charset=utf-8",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+        ] {
+            let refused = post(form).unwrap_err();
+            assert!(refused.starts_with("Invalid content type: "), "{refused}");
+        }
+        assert_eq!(post("application/json"), Ok(()));
+        assert_eq!(check("POST", "/v1/reload", &[]), Ok(()));
+    }
+}
