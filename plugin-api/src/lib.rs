@@ -36,7 +36,7 @@
 //!
 //! [`setting`] reads settings and collects their mistakes; [`RowFailures`] collects
 //! the rows that are not delivered; `http` and `grpc` turn responses into failures;
-//! `connections` limits the clients of a server; `json` writes rows; [`redact`] hides secrets; [`text`] shortens texts.
+//! `stream` connects to receivers that speak no HTTP; `connections` limits the clients of a server; `json` writes rows; [`redact`] hides secrets; [`text`] shortens texts.
 
 #![warn(missing_docs)]
 
@@ -62,8 +62,12 @@ pub mod redact;
 pub mod sample;
 pub mod setting;
 mod skipped;
+#[cfg(feature = "stream")]
+pub mod stream;
 pub mod text;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;

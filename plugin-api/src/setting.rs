@@ -171,6 +171,13 @@ impl Mistakes {
     }
 }
 
+/// For settings that cannot be made because a required one is absent or wrong.
+impl From<Mistakes> for ConfigError {
+    fn from(mistakes: Mistakes) -> Self {
+        Self(mistakes.0)
+    }
+}
+
 impl Secret {
     /// Wraps a text.
     #[must_use]

@@ -35,7 +35,7 @@ use ureq::{
     unversioned::resolver::DefaultResolver,
 };
 
-use super::{Authorization, RequestError, Response, Tls, tls};
+use super::{Authorization, RequestError, Response, Tls, connector::connector};
 use crate::{Failure, setting::Secret};
 
 /// The longest time to connect in.
@@ -106,7 +106,7 @@ impl Client {
             .proxy(proxy)
             .user_agent(settings.user_agent.as_str())
             .build();
-        let connector = tls::connector(Arc::new(settings.tls.config()?));
+        let connector = connector(Arc::new(settings.tls.config()?));
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         let authorization = settings.authorization.as_ref();
         let authorization =

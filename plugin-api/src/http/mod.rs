@@ -11,9 +11,9 @@ mod authorization;
 #[cfg(feature = "http-client")]
 mod client;
 #[cfg(feature = "http-client")]
-mod response;
+mod connector;
 #[cfg(feature = "http-client")]
-mod tls;
+mod response;
 #[cfg(feature = "http-client")]
 mod url;
 
@@ -24,10 +24,11 @@ pub use self::{
     authorization::Authorization,
     client::{Client, ClientSettings, RequestBuilder},
     response::{RequestError, Response},
-    tls::{ClientCertificate, Tls},
     url::{check_url, redact_url},
 };
 use crate::Failure;
+#[cfg(feature = "http-client")]
+pub use crate::tls::{ClientCertificate, Tls};
 
 /// Why a request has no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

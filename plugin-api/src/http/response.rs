@@ -13,8 +13,8 @@ use ureq::{
     },
 };
 
-use super::{ErrorKind, tls};
-use crate::{Failure, text::excerpt};
+use super::ErrorKind;
+use crate::{Failure, text::excerpt, tls};
 
 /// The number of characters of a body that a message shows.
 const MAX_TEXT_CHARS: usize = 500;

@@ -191,7 +191,7 @@ fn https_to_a_receiver_without_tls_is_misconfigured() {
     let url = receiver.url("/").replace("http://", "https://");
     let message = misconfigured(sent(&Lab::new(), &json!({ "url": url })));
     assert!(
-        message.contains("does not speak TLS (write `http://`"),
+        message.contains("does not speak TLS (use another port"),
         "{message}"
     );
 }

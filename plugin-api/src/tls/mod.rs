@@ -1,9 +1,8 @@
-//! Certificates for HTTP over TLS.
+//! Certificates for connections over TLS.
 //!
 //! Promises: a receiver's certificate is always verified; a file that cannot be used
 //! is reported with its reason before anything is sent.
 
-mod connector;
 mod reason;
 mod verifier;
 
@@ -20,8 +19,8 @@ use rustls::{
 };
 use serde_json::Value;
 
+pub(crate) use self::reason::reason;
 use self::verifier::PinnedVerifier;
-pub(super) use self::{connector::connector, reason::reason};
 use crate::{Failure, setting::Mistakes};
 
 /// The settings for TLS. By default the public certificate authorities are trusted,
@@ -74,7 +73,7 @@ impl Tls {
         }
     }
 
-    pub(super) fn config(&self) -> Result<ClientConfig, Failure> {
+    pub(crate) fn config(&self) -> Result<ClientConfig, Failure> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions();

@@ -10,7 +10,8 @@ pub(crate) fn reason(error: &Error) -> String {
         Error::InvalidCertificate(error) => certificate_reason(error),
         Error::AlertReceived(alert) => alert_reason(*alert).to_owned(),
         Error::InvalidMessage(_) => {
-            "the receiver does not speak TLS (write `http://`, or another port)".to_owned()
+            "the receiver does not speak TLS (use another port, or a connection without TLS)"
+                .to_owned()
         }
         Error::PeerIncompatible(_) => {
             "the receiver speaks no version of TLS that is secure (it must speak TLS 1.2 or 1.3 \
@@ -43,7 +44,7 @@ fn certificate_reason(error: &CertificateError) -> String {
             presented,
         } => return name_reason(&expected.to_str(), presented),
         CertificateError::NotValidForName => {
-            "is for another name (use its name in the URL, or renew it with this name)"
+            "is for another name (connect to this name, or renew the certificate)"
         }
         CertificateError::Revoked => "was revoked (renew it)",
         CertificateError::BadSignature => {
@@ -83,7 +84,7 @@ fn name_reason(expected: &str, presented: &[String]) -> String {
         );
     }
     format!(
-        "the certificate of the receiver is for {}, not for `{expected}` (use its name in the URL, \
+        "the certificate of the receiver is for {}, not for `{expected}` (connect to its name, \
          or renew it with this name)",
         names.join(", ")
     )
@@ -105,7 +106,7 @@ fn alert_reason(alert: AlertDescription) -> &'static str {
             "the receiver refuses the client certificate (use one that it trusts)"
         }
         AlertDescription::UnrecognisedName => {
-            "the receiver does not know the name in the URL (use its own name)"
+            "the receiver does not know the name that it is called by (connect to its own name)"
         }
         AlertDescription::HandshakeFailure
         | AlertDescription::ProtocolVersion

@@ -1,0 +1,141 @@
+//! A connection over TCP, with or without TLS, for exporters whose receivers speak no
+//! HTTP.
+//!
+//! Promises: each call ends at the deadline of the connection; a receiver's certificate
+//! is always verified; [`Connection::close_confirmed`] succeeds only if the receiver has
+//! read everything.
+//!
+//! ```no_run
+//! use std::{io::Write, time::{Duration, Instant}};
+//! use delfin_plugin_api::{Failure, stream::{Address, Connector}};
+//!
+//! fn send(connector: &Connector, lines: &[u8], remaining: Duration) -> Result<(), Failure> {
+//!     let mut connection = connector.connect(Instant::now() + remaining)?;
+//!     let sent = connection.write_all(lines).and_then(|()| connection.close_confirmed());
+//!     sent.map_err(|error| connector.send_failure(&error))
+//! }
+//! ```
+
+mod address;
+mod connection;
+
+use std::{
+    io::{self, ErrorKind},
+    net::TcpStream,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
+
+use self::connection::TimedSocket;
+pub use self::{address::Address, connection::Connection};
+use crate::{
+    Failure,
+    tls::{Tls, reason},
+};
+
+/// The longest time to connect to one address in.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connects to one receiver.
+#[derive(Clone)]
+pub struct Connector {
+    address: Address,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
+impl Connector {
+    /// A connector. `tls` is `None` for connections without TLS.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Misconfigured`] if a file of `tls` or the host cannot be used.
+    pub fn new(address: Address, tls: Option<&Tls>) -> Result<Self, Failure> {
+        let tls = tls.map(|tls| {
+            let name = ServerName::try_from(address.host().to_owned());
+            let name = name.map_err(|_| {
+                Failure::misconfigured(format!("`{address}` has a host that is no name for TLS"))
+            })?;
+            Ok((Arc::new(tls.config()?), name))
+        });
+        Ok(Self {
+            address,
+            tls: tls.transpose()?,
+        })
+    }
+
+    /// The receiver, for messages.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Connects, and completes the handshake of TLS.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent: [`Failure::Retry`], or [`Failure::Misconfigured`] if TLS fails.
+    pub fn connect(&self, deadline: Instant) -> Result<Connection, Failure> {
+        let failed = |error: io::Error| self.connect_failure(&error);
+        let (socket, round_trip) = connect(&self.address, deadline).map_err(failed)?;
+        let mut socket = TimedSocket::new(socket, deadline).map_err(failed)?;
+        let Some((config, name)) = &self.tls else {
+            return Ok(Connection::plain(socket, round_trip));
+        };
+        let session = ClientConnection::new(Arc::clone(config), name.clone());
+        let mut session = session.map_err(|error| failed(io::Error::other(error)))?;
+        session.complete_io(&mut socket).map_err(failed)?;
+        Ok(Connection::encrypted(session, socket, round_trip))
+    }
+
+    /// The failure that an error of a connection means after something was sent: the
+    /// receiver may have all of it, a part, or nothing.
+    #[must_use]
+    pub fn send_failure(&self, error: &io::Error) -> Failure {
+        match self.connect_failure(error) {
+            Failure::Retry { message, .. } => Failure::Uncertain { message },
+            // A receiver refuses the certificate of a client only after the client has
+            // completed its part of the handshake, and reads nothing then.
+            other => other,
+        }
+    }
+
+    fn connect_failure(&self, error: &io::Error) -> Failure {
+        let address = &self.address;
+        let tls = error.get_ref().and_then(|error| error.downcast_ref());
+        if let Some(error) = tls {
+            return Failure::misconfigured(format!("`{address}`: {}", reason(error)));
+        }
+        match error.kind() {
+            ErrorKind::TimedOut => Failure::retry(format!("`{address}`: does not answer in time")),
+            _ => Failure::retry(format!("`{address}`: {error}")),
+        }
+    }
+}
+
+/// Connects to the first address of the host that accepts the connection, and measures
+/// how long that takes.
+fn connect(address: &Address, deadline: Instant) -> io::Result<(TcpStream, Duration)> {
+    let mut last = io::Error::new(ErrorKind::NotFound, "the host name has no address");
+    for socket_address in address.resolve(deadline)? {
+        let time = time_left(deadline)?.min(CONNECT_TIMEOUT);
+        let started = Instant::now();
+        match TcpStream::connect_timeout(&socket_address, time) {
+            Ok(stream) => return Ok((stream, started.elapsed())),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn time_left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(ErrorKind::TimedOut.into());
+    }
+    Ok(left)
+}
+
+#[cfg(all(test, feature = "testkit"))]
+mod tests;
