@@ -4,6 +4,7 @@
 //! time: [`wait_for`] polls until a condition holds, and panics after a minute.
 
 mod build;
+mod certificates;
 mod command;
 mod disk;
 mod host;
@@ -16,6 +17,7 @@ mod row;
 mod soak;
 
 pub use build::{binary, plugin};
+pub use certificates::{Authority, IssuedFiles};
 pub use command::CommandOutput;
 pub use disk::Disk;
 pub use host::{Host, Setup};

@@ -80,7 +80,7 @@ impl Address {
             .name("resolve".to_owned())
             .spawn(move || {
                 let found = (host.as_str(), port).to_socket_addrs();
-                // The caller may have given up.
+                // The caller may have stopped waiting.
                 let _ = sender.send(found.map(Vec::from_iter));
             })?;
         let found = receiver.recv_timeout(time_left(deadline)?);

@@ -1,51 +1,11 @@
-//! Debian's Prometheus and Alertmanager, which `scripts/prometheus fetch` unpacks.
-//!
-//! Where one is missing, CI fails. On other machines a line names what is not tested, and the
-//! functions return `None`.
-//!
-//! Knows nothing of the host.
+//! Prometheus and Alertmanager.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
-    io::{self, Write},
-    net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{Mutex, PoisonError},
-    thread,
-};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::{CommandOutput, PATIENCE, wait_for};
-
-/// Binaries that are reported as missing.
-static REPORTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-
-/// A binary of the receivers, if it is installed: `prometheus`, `promtool`, `prometheus-alertmanager`.
-#[must_use]
-pub fn binary(name: &str) -> Option<PathBuf> {
-    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/receivers/usr/bin");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([unpacked]);
-    let found = folders
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file());
-    if found.is_none() {
-        let missing = format!(
-            "SKIPPED: `{name}` is missing, so nothing is tested with it (run `make setup`)"
-        );
-        let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-        assert!(!is_ci, "{missing}");
-        let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
-        if reported.insert(name.to_owned()) {
-            // Not through a macro: the output of a test that passes is not shown.
-            let _ = writeln!(io::stderr(), "{missing}");
-        }
-    }
-    found
-}
+use super::{Server, binary, get_json, must};
+use crate::{CommandOutput, wait_for};
 
 /// The messages of promtool about a metrics page with Delfin's names, except that these are
 /// `camelCase`; `None` without promtool.
@@ -58,40 +18,6 @@ pub fn promtool_messages(page: &[u8]) -> Option<Vec<String>> {
     assert!(messages.contains("volume_readIops"), "{messages}");
     let other = messages.lines().filter(|line| !line.ends_with(camel));
     Some(other.map(str::to_owned).collect())
-}
-
-/// A port that is not in use.
-#[must_use]
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0");
-    let address = listener.and_then(|listener| listener.local_addr());
-    address
-        .unwrap_or_else(|error| panic!("no free port: {error}"))
-        .port()
-}
-
-/// Whether a process listens on this port of the loopback.
-#[must_use]
-pub fn is_open(port: u16) -> bool {
-    TcpStream::connect(("127.0.0.1", port)).is_ok()
-}
-
-/// The body of a response with status 200 as JSON; `None` for another response.
-#[must_use]
-pub fn get_json(url: &str) -> Option<Value> {
-    serde_json::from_str(&get_text(url)?).ok()
-}
-
-/// The body of a response with status 200; `None` for another response.
-#[must_use]
-pub fn get_text(url: &str) -> Option<String> {
-    let config = ureq::Agent::config_builder()
-        .proxy(None)
-        .timeout_global(Some(PATIENCE));
-    let agent = config.build().new_agent();
-    let mut answer = agent.get(url).call().ok()?;
-    let body = answer.body_mut().with_config().limit(1 << 30);
-    body.read_to_string().ok()
 }
 
 /// A series: its name as `__name__`, and its labels.
@@ -107,12 +33,6 @@ pub struct Prometheus {
 pub struct Alertmanager {
     port: u16,
     _server: Server,
-}
-
-/// A process whose log is shown if the test fails.
-struct Server {
-    child: Child,
-    log: PathBuf,
 }
 
 impl Prometheus {
@@ -225,37 +145,4 @@ impl Alertmanager {
             _ => None,
         }
     }
-}
-
-impl Server {
-    fn start(binary: &Path, arguments: &[String], log: &Path) -> Self {
-        let file = File::options().create(true).append(true).open(log);
-        let file = must(file, "open a log");
-        let child = Command::new(binary)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(must(file.try_clone(), "open a log"))
-            .stderr(file)
-            .spawn();
-        Self {
-            child: must(child, "run a receiver"),
-            log: log.to_owned(),
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // The process may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if thread::panicking() {
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
-            let _ = writeln!(io::stderr(), "{}:\n{log}", self.log.display());
-        }
-    }
-}
-
-fn must<T>(result: io::Result<T>, what: &str) -> T {
-    result.unwrap_or_else(|error| panic!("cannot {what}: {error}"))
 }

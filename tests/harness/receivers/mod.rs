@@ -1,0 +1,147 @@
+//! Debian's servers, which `scripts/receivers` unpacks.
+//!
+//! Where one is missing, CI fails. On other machines a line names what is not tested, and the
+//! functions return `None`.
+//!
+//! Knows nothing of the host.
+
+mod prometheus;
+mod rsyslog;
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+pub use self::{
+    prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},
+    rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},
+};
+use crate::PATIENCE;
+
+/// Binaries that are reported as missing.
+static REPORTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// The folder with what `scripts/receivers` unpacks.
+fn unpacked() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/receivers")
+}
+
+/// A binary of the receivers, if it is installed or unpacked: `prometheus`, `rsyslogd`, ….
+#[must_use]
+pub fn binary(name: &str) -> Option<PathBuf> {
+    let unpacked = ["usr/bin", "usr/sbin"].map(|folder| unpacked().join(folder));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(unpacked);
+    let found = folders
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    if found.is_none() {
+        let missing = format!(
+            "SKIPPED: `{name}` is missing, so nothing is tested with it (run `make setup`)"
+        );
+        let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+        assert!(!is_ci, "{missing}");
+        let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.insert(name.to_owned()) {
+            // Not through a macro: the output of a test that passes is not shown.
+            let _ = writeln!(io::stderr(), "{missing}");
+        }
+    }
+    found
+}
+
+/// A port that is not in use.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0");
+    let address = listener.and_then(|listener| listener.local_addr());
+    address
+        .unwrap_or_else(|error| panic!("no free port: {error}"))
+        .port()
+}
+
+/// Whether a process listens on this port of the loopback.
+#[must_use]
+pub fn is_open(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+/// The body of a response with status 200 as JSON; `None` for another response.
+#[must_use]
+pub fn get_json(url: &str) -> Option<Value> {
+    serde_json::from_str(&get_text(url)?).ok()
+}
+
+/// The body of a response with status 200; `None` for another response.
+#[must_use]
+pub fn get_text(url: &str) -> Option<String> {
+    let config = ureq::Agent::config_builder()
+        .proxy(None)
+        .timeout_global(Some(PATIENCE));
+    let agent = config.build().new_agent();
+    let mut answer = agent.get(url).call().ok()?;
+    let body = answer.body_mut().with_config().limit(1 << 30);
+    body.read_to_string().ok()
+}
+
+/// A process whose log is shown if the test fails.
+struct Server {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    fn start(binary: &Path, arguments: &[String], log: &Path) -> Self {
+        let file = File::options().create(true).append(true).open(log);
+        let file = must(file, "open a log");
+        // Of libraries that are unpacked too, and not installed.
+        let libraries = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        let child = Command::new(binary)
+            .args(arguments)
+            .env("LD_LIBRARY_PATH", unpacked().join(libraries))
+            .stdin(Stdio::null())
+            .stdout(must(file.try_clone(), "open a log"))
+            .stderr(file)
+            .spawn();
+        Self {
+            child: must(child, "run a receiver"),
+            log: log.to_owned(),
+        }
+    }
+
+    /// Asks the process to stop, and waits until it has.
+    fn stop(&mut self) {
+        let pid = Pid::from_child(&self.child);
+        must(
+            kill_process(pid, Signal::TERM).map_err(io::Error::from),
+            "stop a receiver",
+        );
+        must(self.child.wait().map(drop), "wait for a receiver");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The process may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            let _ = writeln!(io::stderr(), "{}:\n{log}", self.log.display());
+        }
+    }
+}
+
+fn must<T>(result: io::Result<T>, what: &str) -> T {
+    result.unwrap_or_else(|error| panic!("cannot {what}: {error}"))
+}
