@@ -8,6 +8,8 @@ const SCRIPTED: &str = "PerformanceExporterScripted";
 
 const TWO: &str = r#"
 performance_exporters = ["PerformanceExporterFile", "PerformanceExporterScripted"]
+[exporter.PerformanceExporterFile]
+isolation = "thread"
 [exporter.PerformanceExporterFile.config]
 path = "@/out.jsonl"
 [exporter.PerformanceExporterScripted]

@@ -16,9 +16,13 @@ use crate::{
 
 const SCRIPTED: &str = "scripted";
 
+/// In a thread, where the host itself has to contain what the plugin does. `tests/process.rs`
+/// is about plugins in processes.
+const IN_A_THREAD: &str = "isolation = \"thread\"\ntimeout = \"200ms\"";
+
 fn testbed(plugin: &str) -> Testbed {
     TestbedBuilder::default()
-        .scripted(SCRIPTED, plugin, "timeout = \"200ms\"")
+        .scripted(SCRIPTED, plugin, IN_A_THREAD)
         .hook("hook", Kind::Performance, "")
         .file("file", Kind::Performance)
         .hook("alerts", Kind::Alert, "")

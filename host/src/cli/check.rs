@@ -17,7 +17,7 @@ use crate::{
     collect::DriverRegistry,
     config::{Config, ExporterConfig, StorageConfig},
     journal, logging,
-    plugin::{self, CurrentProcess, InstanceHost, PluginCounters, Plugins},
+    plugin::{self, InstanceHost, Plugins},
 };
 
 #[derive(Debug, clap::Args)]
@@ -100,7 +100,7 @@ fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error>
         );
         let result = plugins.open_exporter(exporter).and_then(|offered| {
             if holder.is_some() && offered.exclusive {
-                return plugin::check_config(&offered, exporter).unwrap_or_else(|| {
+                return plugin::check_config(&offered, exporter, instance_host(config, exporter, folder.path())).unwrap_or_else(|| {
                     output.warn(&format!(
                         "the settings of exporter `{}` were not checked: the running host has its only instance \
                          (stop the host, or build the plugin with a newer `delfin-plugin-api`)",
@@ -133,14 +133,8 @@ fn storage(storage: &StorageConfig) -> Finding {
 }
 
 fn instance_host(config: &Config, exporter: &ExporterConfig, folder: &Path) -> InstanceHost {
-    InstanceHost {
-        exporter: exporter.name.clone(),
-        state_dir: folder.display().to_string(),
-        level: logging::exporter_level(&exporter.name),
-        redactor: config.redactor.clone().into(),
-        counters: PluginCounters::default(),
-        process: CurrentProcess::default(),
-    }
+    let state_dir = folder.display().to_string();
+    InstanceHost::new(&exporter.name, &config.redactor, state_dir)
 }
 
 impl Finding {

@@ -18,8 +18,8 @@ use crate::{
     config::{LogConfig, LogFormat, ProcessLimits},
     logging,
     plugin::{
-        Call, CurrentProcess, Instance, InstanceHost, InstanceSource, PluginCounters,
-        ProcessSource, SharedRedactor,
+        Call, CurrentProcess, Instance, InstanceHost, InstanceSettings, InstanceSource,
+        PluginCounters, ProcessSource, SharedRedactor,
     },
 };
 use calls::TriedInstance;
@@ -126,11 +126,13 @@ fn try_plugin(args: &TryArgs) -> Result<TryReport, Error> {
         counters: counters.clone(),
         process: CurrentProcess::default(),
     };
-    let settings: Map<String, Value> = args.set.iter().cloned().collect();
-    let created = Instance::create(&source, &exporter.name, &settings, host);
-    let (instance, created) = created.map_err(Error::failed)?;
+    let settings = InstanceSettings {
+        exporter: exporter.name.clone(),
+        config: args.set.iter().cloned().collect(),
+    };
+    let instance = Instance::start(&source, host).map_err(Error::failed)?;
     let mut instance = TriedInstance::new(instance, args.timeout);
-    let create = instance.wait_for("create", created);
+    let create = instance.call("create", Call::Create(settings));
     let (rows, items) = (request.arrow.num_rows() as u64, request.items);
     let export = create.and_then(|_| instance.call("export", Call::Export(request, 1)));
     if export.is_some() {

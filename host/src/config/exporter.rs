@@ -29,7 +29,7 @@ use crate::journal::StartFrom;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const ISOLATIONS: [(&str, Isolation); 3] = [
-    ("auto", Isolation::Thread),
+    ("auto", Isolation::Process),
     ("thread", Isolation::Thread),
     ("process", Isolation::Process),
 ];
@@ -84,9 +84,9 @@ pub struct ExporterConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isolation {
     /// In a thread of the host.
-    #[default]
     Thread,
     /// In a process of its own.
+    #[default]
     Process,
 }
 

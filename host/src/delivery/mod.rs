@@ -30,6 +30,7 @@ use tokio::{
 
 use command::Command;
 pub use handle::ExporterHandle;
+pub use instances::open_guarded;
 pub use limits::LIMITS;
 pub use resend::Resend;
 pub use restarts::Restarts;

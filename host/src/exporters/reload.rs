@@ -14,12 +14,12 @@ use tokio::sync::{Mutex, watch};
 use super::{
     ExporterSet, ExporterStartError,
     plan::{AppliedConfig, Factories, Reloaded, parts_needing_restart},
-    start::{ExporterStarter, instance_host},
+    start::{ExporterStarter, instance_host, marker},
 };
 use crate::{
-    config::{self, Config, ExporterConfig, LoadError, Loaded},
-    delivery::State,
-    plugin::{self, ExporterFactory, PluginView, Plugins},
+    config::{self, Config, ExporterConfig, Isolation, LoadError, Loaded},
+    delivery::{State, open_guarded},
+    plugin::{self, ExporterFactory, InstanceHost, PluginView, Plugins},
 };
 
 /// Added to the call timeout when an exporter is stopped or replaced.
@@ -89,7 +89,7 @@ impl Reloader {
     pub(crate) async fn start_all(&self, plugins: &mut Plugins) -> Result<(), ExporterStartError> {
         let mut applied = self.0.applied.lock().await;
         self.0.starter.open_cursors(&applied.config).await?;
-        for (name, factory) in factories(&applied.config, plugins) {
+        for (name, factory) in factories(&applied.config, plugins, OpenMode::Start) {
             if let Ok(factory) = &factory {
                 applied.factories.insert(name.clone(), factory.clone());
             }
@@ -162,7 +162,7 @@ impl Reloader {
             ..applied.config.clone()
         };
         let mut plugins = Plugins::find(&config);
-        let factories = factories(&config, &mut plugins);
+        let factories = factories(&config, &mut plugins, OpenMode::Reload);
         self.check_start(applied, &config, &factories)?;
         Ok(CheckedConfig {
             plan: Reloaded {
@@ -193,7 +193,8 @@ impl Reloader {
             }
             let checked = factory.as_ref().map_err(String::clone).and_then(|factory| {
                 if factory.exclusive {
-                    return plugin::check_config(factory, exporter).unwrap_or(Ok(()));
+                    let host = InstanceHost::new(&exporter.name, &new.redactor, String::new());
+                    return plugin::check_config(factory, exporter, host).unwrap_or(Ok(()));
                 }
                 let host = instance_host(new, exporter).map_err(|error| error.to_string())?;
                 plugin::check_start(factory, exporter, host)
@@ -326,9 +327,24 @@ struct CheckedConfig {
     plan: Reloaded,
 }
 
-fn factories(config: &Config, plugins: &mut Plugins) -> Factories {
-    let exporters = config.exporters.iter();
-    exporters
-        .map(|exporter| (exporter.name.clone(), plugins.open_exporter(exporter)))
-        .collect()
+/// Why plugins are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OpenMode {
+    Start,
+    Reload,
+}
+
+fn factories(config: &Config, plugins: &mut Plugins, mode: OpenMode) -> Factories {
+    let open = |exporter: &ExporterConfig| match exporter.isolation {
+        Isolation::Process => plugins.open_exporter(exporter),
+        Isolation::Thread => {
+            let (marker, retry) = (marker(config, exporter), mode == OpenMode::Reload);
+            open_guarded(&marker, retry, || plugins.open_exporter(exporter))
+        }
+    };
+    let names = config
+        .exporters
+        .iter()
+        .map(|exporter| exporter.name.clone());
+    names.zip(config.exporters.iter().map(open)).collect()
 }

@@ -1,6 +1,11 @@
 //! Starts exporters as the configuration says.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use delfin_plugin_api::Kind;
 use tokio::sync::Semaphore;
@@ -12,8 +17,7 @@ use crate::{
     config::{Config, ExporterConfig},
     delivery::{DeliveryParts, Resend},
     journal::{CursorError, ReadError, StartFrom},
-    logging,
-    plugin::{CurrentProcess, ExporterFactory, InstanceHost, PluginCounters},
+    plugin::{ExporterFactory, InstanceHost},
 };
 
 /// Why an exporter cannot be started for a reason of the host's own.
@@ -75,7 +79,7 @@ impl ExporterStarter {
             config: exporter.clone(),
             plugin,
             host: instance_host(config, exporter)?,
-            marker: config.state_dir.join("calls").join(&exporter.name),
+            marker: marker(config, exporter),
             suspects: Arc::clone(&self.suspects),
             journal_max_age: self.journal_max_age,
             journal_max_bytes: journal.backend().stats()?.max_bytes,
@@ -129,14 +133,17 @@ pub(crate) fn instance_host(
 ) -> Result<InstanceHost, ExporterStartError> {
     let folder = config.state_dir.join("exporters").join(&exporter.name);
     create_folder(&folder)?;
-    Ok(InstanceHost {
-        exporter: exporter.name.clone(),
-        state_dir: folder.display().to_string(),
-        level: logging::exporter_level(&exporter.name),
-        redactor: config.redactor.clone().into(),
-        counters: PluginCounters::default(),
-        process: CurrentProcess::default(),
-    })
+    let state_dir = folder.display().to_string();
+    Ok(InstanceHost::new(
+        &exporter.name,
+        &config.redactor,
+        state_dir,
+    ))
+}
+
+/// The path of the crash guard's marker file.
+pub(super) fn marker(config: &Config, exporter: &ExporterConfig) -> PathBuf {
+    config.state_dir.join("calls").join(&exporter.name)
 }
 
 fn create_folder(folder: &Path) -> Result<(), ExporterStartError> {

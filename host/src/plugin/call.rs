@@ -1,6 +1,7 @@
 //! One call into a plugin: its request, its result, and the context that the plugin sees.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,10 +13,11 @@ use abi_stable::std_types::{ROption, RSlice, RStr};
 use arrow_array::RecordBatch;
 use delfin_plugin_abi::{self as abi, BatchPart};
 use delfin_plugin_api::{Origin, Outcome};
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::death::ProcessDeath;
-use crate::batch::Header;
+use crate::{batch::Header, config::ExporterConfig};
 
 /// Lent to a plugin for one call.
 pub(super) struct CallContext<'a> {
@@ -28,6 +30,10 @@ pub(super) struct CallContext<'a> {
 
 #[derive(Clone, Debug)]
 pub enum Call {
+    /// Check whether the plugin accepts settings, without an instance.
+    Check(InstanceSettings),
+    /// Create the instance. The first call of those that follow.
+    Create(InstanceSettings),
     /// A request, and its attempt, from 1.
     Export(Arc<ExportRequest>, u32),
     /// Send what is buffered.
@@ -43,9 +49,18 @@ impl Call {
     pub(super) fn rows(&self) -> u64 {
         match self {
             Self::Export(request, _) => request.arrow.num_rows() as u64,
-            Self::Flush | Self::Tick | Self::Close => 0,
+            Self::Check(_) | Self::Create(_) | Self::Flush | Self::Tick | Self::Close => 0,
         }
     }
+}
+
+/// Which of the plugin's exporters, with which settings.
+///
+/// The `Debug` form leaves out the settings: they hold passwords.
+#[derive(Clone)]
+pub struct InstanceSettings {
+    pub exporter: String,
+    pub config: Map<String, Value>,
 }
 
 #[derive(Debug)]
@@ -55,6 +70,8 @@ pub struct CallResult {
     pub panicked: bool,
     /// The process of the instance has ended. Then `outcome` says how.
     pub death: Option<ProcessDeath>,
+    /// The plugin does not know the call.
+    pub is_unsupported: bool,
     pub took: Duration,
 }
 
@@ -80,6 +97,43 @@ pub struct RequestPart {
     /// The first row, counted in the batch.
     pub first_row: u64,
     pub rows: u64,
+}
+
+impl InstanceSettings {
+    #[must_use]
+    pub fn of(exporter: &ExporterConfig) -> Self {
+        Self {
+            exporter: exporter.plugin.clone(),
+            config: exporter.config.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for InstanceSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstanceSettings")
+            .field("exporter", &self.exporter)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CallResult {
+    pub(super) fn new(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            panicked: false,
+            death: None,
+            is_unsupported: false,
+            took: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn unsupported() -> Self {
+        Self {
+            is_unsupported: true,
+            ..Self::new(Ok(()))
+        }
+    }
 }
 
 impl ExportRequest {

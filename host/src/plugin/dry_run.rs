@@ -1,16 +1,14 @@
 //! Calls that block: to check whether an exporter could start, and for `try`.
 
 use std::{
-    sync::mpsc::{RecvTimeoutError, channel},
     thread,
     time::{Duration, Instant},
 };
 
-use abi_stable::std_types::{ROption, RResult, RSlice, RStr};
-use delfin_plugin_api::{__glue::CHECK_EXTENSION, Failure};
+use delfin_plugin_api::Failure;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{Call, CallResult, ExporterFactory, Instance, InstanceHost, InstanceSource, Reply};
+use super::{Call, CallResult, ExporterFactory, Instance, InstanceHost, InstanceSettings, Reply};
 use crate::config::ExporterConfig;
 
 /// How often a pending reply is checked.
@@ -26,10 +24,10 @@ pub fn check_start(
     exporter: &ExporterConfig,
     host: InstanceHost,
 ) -> Result<(), String> {
-    let created = Instance::create(&factory.source, &exporter.plugin, &exporter.config, host);
-    let (instance, created) = created.map_err(|error| error.to_string())?;
-    let deadline = Instant::now() + exporter.timeout;
+    let instance = Instance::start(&factory.source, host).map_err(|error| error.to_string())?;
+    let deadline = Instant::now() + factory.source.start_time() + exporter.timeout;
     let timeout = humantime::format_duration(exporter.timeout);
+    let created = instance.call(Call::Create(InstanceSettings::of(exporter)), deadline);
     wait_for(created, deadline).map_err(|error| match error {
         Some(Failure::Misconfigured { message }) => format!("refused its config: {message}"),
         Some(failure) => format!("cannot start: {failure}"),
@@ -43,32 +41,30 @@ pub fn check_start(
 }
 
 /// Checks the settings of an exporter without an instance. `None` if its plugin cannot:
-/// it was built before plugins could, or it must not run in the host.
+/// it was built before plugins could.
 pub fn check_config(
     factory: &ExporterFactory,
     exporter: &ExporterConfig,
+    host: InstanceHost,
 ) -> Option<Result<(), String>> {
-    let InstanceSource::Library(library) = &factory.source else {
-        return None;
+    let instance = match Instance::start(&factory.source, host) {
+        Ok(instance) => instance,
+        Err(error) => return Some(Err(error.to_string())),
     };
-    let get_extension = library.get_extension();
-    let ROption::RSome(check) = get_extension(RStr::from(CHECK_EXTENSION)) else {
-        return None;
+    let deadline = Instant::now() + factory.source.start_time() + exporter.timeout;
+    let mut reply = instance.call(Call::Check(InstanceSettings::of(exporter)), deadline);
+    let Some(result) = wait_for_result(&mut reply, deadline) else {
+        instance.on_deadline();
+        let timeout = humantime::format_duration(exporter.timeout);
+        return Some(Err(format!("does not check its settings within {timeout}")));
     };
-    let request = serde_json::json!({ "exporter": exporter.plugin, "config": exporter.config });
-    let request = request.to_string();
-    let (reply, checked) = channel();
-    // A plugin that does not return costs this thread, and nothing else.
-    thread::spawn(move || reply.send(check.call(RSlice::from_slice(request.as_bytes()))));
-    Some(match checked.recv_timeout(exporter.timeout) {
-        Ok(RResult::ROk(_)) => Ok(()),
-        Ok(RResult::RErr(reason)) => Err(format!("refused its config: {reason}")),
-        Err(RecvTimeoutError::Timeout) => {
-            let timeout = humantime::format_duration(exporter.timeout);
-            Err(format!("does not check its settings within {timeout}"))
-        }
-        Err(RecvTimeoutError::Disconnected) => Err("cannot check its settings".to_owned()),
-    })
+    if result.is_unsupported {
+        return None;
+    }
+    Some(result.outcome.map_err(|failure| match failure {
+        Failure::Misconfigured { message } => format!("refused its config: {message}"),
+        failure => format!("cannot check its settings: {failure}"),
+    }))
 }
 
 /// The failure of the call; `None` if the call does not return by the deadline.
@@ -83,12 +79,8 @@ pub fn wait_for_result(reply: &mut Reply, deadline: Instant) -> Option<CallResul
         match reply.try_recv() {
             Ok(result) => return Some(result),
             Err(TryRecvError::Closed) => {
-                return Some(CallResult {
-                    outcome: Err(Failure::fatal("the thread of its instance ended")),
-                    panicked: false,
-                    death: None,
-                    took: Duration::ZERO,
-                });
+                let failure = Failure::fatal("the thread of its instance ended");
+                return Some(CallResult::new(Err(failure)));
             }
             Err(TryRecvError::Empty) if Instant::now() >= deadline => return None,
             Err(TryRecvError::Empty) => thread::sleep(POLL_INTERVAL),

@@ -7,6 +7,7 @@ use std::{
 
 use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
+use delfin_plugin_api::redact::Redactor;
 
 use super::{bounds::bounded_record, redactor::SharedRedactor, usage::CurrentProcess};
 use crate::logging::{self, LogLine};
@@ -54,6 +55,18 @@ pub struct InstanceHost {
 }
 
 impl InstanceHost {
+    /// `state_dir` is empty if there is no instance that could use one.
+    pub(crate) fn new(exporter: &str, redactor: &Redactor, state_dir: String) -> Self {
+        Self {
+            exporter: exporter.to_owned(),
+            state_dir,
+            level: logging::exporter_level(exporter),
+            redactor: redactor.clone().into(),
+            counters: PluginCounters::default(),
+            process: CurrentProcess::default(),
+        }
+    }
+
     /// Logs a line of the plugin, without secrets.
     pub(super) fn write(&self, line: &LogLine<'_>) {
         if line.level <= self.level {

@@ -1,15 +1,18 @@
 //! An exporter instance, in a thread of the host or in a process of its own.
 
-use std::{io, sync::Arc, time::Instant};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use delfin_plugin_abi::PluginRef;
-use serde_json::{Map, Value};
 
 use super::{
     call::{Call, Reply},
     death::Ended,
     host::InstanceHost,
-    process::{ProcessInstance, ProcessSource},
+    process::{ProcessInstance, ProcessSource, START_TIME},
     thread::ThreadInstance,
 };
 
@@ -20,6 +23,17 @@ pub enum InstanceSource {
     Library(PluginRef),
     /// A library that a process of its own opens.
     Process(Arc<ProcessSource>),
+}
+
+impl InstanceSource {
+    /// How long the start may take, in addition to the timeout of the first call.
+    #[must_use]
+    pub fn start_time(&self) -> Duration {
+        match self {
+            Self::Library(_) => Duration::ZERO,
+            Self::Process(_) => START_TIME,
+        }
+    }
 }
 
 /// Dropping an instance ends its thread or process after the call in progress.
@@ -33,28 +47,21 @@ enum Isolated {
 }
 
 impl Instance {
-    /// Creates an instance of the plugin's exporter of this name. The reply has the
-    /// result.
+    /// Starts a thread or a process, which has no instance yet.
     ///
     /// # Errors
     ///
     /// The system cannot start a thread.
-    pub fn create(
-        source: &InstanceSource,
-        exporter: &str,
-        config: &Map<String, Value>,
-        host: InstanceHost,
-    ) -> io::Result<(Self, Reply)> {
-        match source {
+    pub fn start(source: &InstanceSource, host: InstanceHost) -> io::Result<Self> {
+        let isolated = match source {
             InstanceSource::Library(library) => {
-                let (instance, created) = ThreadInstance::create(*library, exporter, config, host)?;
-                Ok((Self(Isolated::Thread(instance)), created))
+                Isolated::Thread(ThreadInstance::start(*library, host)?)
             }
             InstanceSource::Process(source) => {
-                let (instance, created) = ProcessInstance::create(source, exporter, config, host)?;
-                Ok((Self(Isolated::Process(instance)), created))
+                Isolated::Process(ProcessInstance::start(source, host)?)
             }
-        }
+        };
+        Ok(Self(isolated))
     }
 
     /// Starts a call that should return by the deadline.

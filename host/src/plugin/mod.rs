@@ -13,11 +13,12 @@ mod instance;
 mod plugins;
 mod process;
 mod redactor;
+mod settings;
 mod thread;
 mod usage;
 mod view;
 
-pub use call::{Call, CallResult, ExportRequest, Reply, RequestPart};
+pub use call::{Call, CallResult, ExportRequest, InstanceSettings, Reply, RequestPart};
 pub use death::{DeathCause, Ended, ProcessDeath};
 pub use dry_run::{check_config, check_start, wait_for_result};
 pub use host::{InstanceHost, PluginCounters};

@@ -7,7 +7,7 @@ use std::{
     sync::{
         Arc,
         atomic::AtomicBool,
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Sender, channel},
     },
     time::Instant,
 };
@@ -20,15 +20,15 @@ use abi_stable::{
 use delfin_plugin_abi::{
     self as abi, ArrowBatch, Context_TO, ContextRef, ExporterBox, Host_TO, OutcomeCode, PluginRef,
 };
-use delfin_plugin_api::{__glue::export_arrow, decode_outcome};
+use delfin_plugin_api::{__glue::export_arrow, decode_outcome, encode_outcome};
 use tokio::sync::oneshot;
 
 use super::{
     bounds::bounded,
-    call::{Call, CallContext, CallResult, Reply},
+    call::{Call, CallContext, CallResult, InstanceSettings, Reply},
     death::{Ended, ProcessDeath},
     host::InstanceHost,
-    redactor::SharedRedactor,
+    settings::SettingsCheck,
 };
 
 /// Dropping an instance ends its thread after the call in progress.
@@ -45,20 +45,13 @@ struct Request {
 }
 
 impl ThreadInstance {
-    /// Creates an instance of the plugin's exporter of this name, on a new thread.
-    /// The reply has the result.
+    /// Starts a thread, without an instance.
     ///
     /// # Errors
     ///
     /// The system cannot start a thread.
-    pub(super) fn create(
-        plugin: PluginRef,
-        exporter: &str,
-        config: &serde_json::Map<String, serde_json::Value>,
-        host: InstanceHost,
-    ) -> std::io::Result<(Self, Reply)> {
+    pub(super) fn start(plugin: PluginRef, host: InstanceHost) -> std::io::Result<Self> {
         let (requests, received) = channel();
-        let (reply, created) = oneshot::channel();
         let cancelled = Arc::new(AtomicBool::new(false));
         let (end, ended) = oneshot::channel();
         let instance = Self {
@@ -66,25 +59,22 @@ impl ThreadInstance {
             cancelled: Arc::clone(&cancelled),
             ended,
         };
-        let exporter = exporter.to_owned();
-        let config = serde_json::Value::Object(config.clone()).to_string();
         let thread = std::thread::Builder::new().name(thread_name(&host.exporter));
         thread.spawn(move || {
             let _end: oneshot::Sender<ProcessDeath> = end;
-            let (started, redactor) = (Instant::now(), host.redactor.clone());
-            let result = |outcome| result(bounded(outcome, 0, &redactor), started);
-            let host = Host_TO::from_value(host, TD_Opaque);
-            let create = plugin.create_exporter();
-            match create(RStr::from(&*exporter), RStr::from(&*config), host) {
-                RResult::ROk(exporter) => {
-                    // The receiver is gone if the instance was abandoned.
-                    let _ = reply.send(result(abi::Outcome::delivered()));
-                    serve(exporter, &received, &cancelled, &redactor);
-                }
-                RResult::RErr(outcome) => drop(reply.send(result(outcome))),
+            let mut caller = PluginCaller {
+                plugin,
+                host,
+                exporter: None,
+                cancelled,
+            };
+            for request in received {
+                let result = caller.make(&request);
+                // The receiver is gone if the call was abandoned.
+                let _ = request.reply.send(result);
             }
         })?;
-        Ok((instance, created))
+        Ok(instance)
     }
 
     /// Starts a call that should return by the deadline.
@@ -118,61 +108,81 @@ impl std::fmt::Debug for ThreadInstance {
     }
 }
 
-fn serve(
-    mut exporter: ExporterBox,
-    requests: &Receiver<Request>,
-    cancelled: &Arc<AtomicBool>,
-    redactor: &SharedRedactor,
-) {
-    for Request {
-        call,
-        deadline,
-        reply,
-    } in requests
-    {
+/// Makes the calls, on the thread of the instance.
+struct PluginCaller {
+    plugin: PluginRef,
+    host: InstanceHost,
+    exporter: Option<ExporterBox>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl PluginCaller {
+    fn make(&mut self, request: &Request) -> CallResult {
         let started = Instant::now();
-        let mut context = CallContext {
-            deadline,
-            cancelled: Arc::clone(cancelled),
-            attempt: 1,
-            origin: abi::Origin(0),
-            parts: Vec::new(),
-        };
-        let outcome = match &call {
-            Call::Export(batch, attempt) => {
-                context.attempt = *attempt;
-                context.origin = batch.origin.into();
-                context.parts = batch.parts();
+        let context = self.context(request);
+        let outcome = match &request.call {
+            Call::Check(settings) => match SettingsCheck::of(self.plugin) {
+                Some(check) => encode_outcome(check.run(settings)),
+                None => return CallResult::unsupported(),
+            },
+            Call::Create(settings) => self.create(settings),
+            Call::Export(batch, _) => {
                 let (array, schema) = export_arrow(&batch.arrow);
-                exporter.export(
-                    ArrowBatch {
-                        array,
-                        schema: schema.lend(),
-                    },
-                    lend(&context),
-                )
+                let schema = schema.lend();
+                let rows = ArrowBatch { array, schema };
+                self.call(|exporter| exporter.export(rows, lend(&context)))
             }
-            Call::Flush => exporter.flush(lend(&context)),
-            Call::Tick => exporter.tick(lend(&context)),
-            Call::Close => exporter.close(lend(&context)),
+            Call::Flush => self.call(|exporter| exporter.flush(lend(&context))),
+            Call::Tick => self.call(|exporter| exporter.tick(lend(&context))),
+            Call::Close => self.call(|exporter| exporter.close(lend(&context))),
         };
-        let outcome = bounded(outcome, call.rows(), redactor);
-        // The receiver is gone if the call was abandoned.
-        let _ = reply.send(result(outcome, started));
+        let outcome = bounded(outcome, request.call.rows(), &self.host.redactor);
+        CallResult {
+            panicked: outcome.code == OutcomeCode::RESTART_PANICKED,
+            took: started.elapsed(),
+            ..CallResult::new(decode_outcome(outcome))
+        }
+    }
+
+    fn create(&mut self, settings: &InstanceSettings) -> abi::Outcome {
+        let config = serde_json::Value::Object(settings.config.clone()).to_string();
+        let host = Host_TO::from_value(self.host.clone(), TD_Opaque);
+        let create = self.plugin.create_exporter();
+        match create(RStr::from(&*settings.exporter), RStr::from(&*config), host) {
+            RResult::ROk(exporter) => {
+                self.exporter = Some(exporter);
+                abi::Outcome::delivered()
+            }
+            RResult::RErr(outcome) => outcome,
+        }
+    }
+
+    fn call(&mut self, make: impl FnOnce(&mut ExporterBox) -> abi::Outcome) -> abi::Outcome {
+        match &mut self.exporter {
+            Some(exporter) => make(exporter),
+            None => abi::Outcome::new(OutcomeCode::RESTART, "there is no instance"),
+        }
+    }
+
+    fn context<'a>(&self, request: &'a Request) -> CallContext<'a> {
+        let (attempt, origin, parts) = match &request.call {
+            Call::Export(batch, attempt) => (*attempt, batch.origin.into(), batch.parts()),
+            Call::Check(_) | Call::Create(_) | Call::Flush | Call::Tick | Call::Close => {
+                (1, abi::Origin(0), Vec::new())
+            }
+        };
+        CallContext {
+            deadline: request.deadline,
+            cancelled: Arc::clone(&self.cancelled),
+            attempt,
+            origin,
+            parts,
+        }
     }
 }
 
 fn lend<'a>(context: &'a CallContext<'_>) -> ContextRef<'a> {
     Context_TO::from_ptr(RRef::new(context), TD_Opaque)
-}
-
-fn result(outcome: abi::Outcome, started: Instant) -> CallResult {
-    CallResult {
-        panicked: outcome.code == OutcomeCode::RESTART_PANICKED,
-        outcome: decode_outcome(outcome),
-        death: None,
-        took: started.elapsed(),
-    }
 }
 
 /// Linux shows 15 bytes of a thread's name: the end of an exporter's name tells

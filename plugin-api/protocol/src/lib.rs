@@ -21,9 +21,9 @@ mod socket;
 
 pub use frame::{FrameDecoder, FrameError, MAX_HEADER, PREFIX, Progress, WireFrame, encode_frame};
 pub use message::{
-    CallMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage, HostHello,
-    HostMessage, Incoming, LogRecordMessage, Message, MessageError, OutcomeClass, OutcomeMessage,
-    PartMessage, RowsMessage, SharedForm, VERSION, decode,
+    CallMessage, CheckMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage,
+    HostHello, HostMessage, Incoming, LogRecordMessage, Message, MessageError, OutcomeClass,
+    OutcomeMessage, PartMessage, RowsMessage, SharedForm, VERSION, decode,
 };
 pub use shared::{Mapping, SharedError, SharedPayload};
 pub use socket::{FramePayload, FrameReader, FrameWriter};

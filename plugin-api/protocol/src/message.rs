@@ -26,6 +26,8 @@ pub enum HostMessage {
     Hello(HostHello),
     /// Create the instance. The outcome is the answer, as to all messages with an `id`.
     Create(CreateMessage),
+    /// Check settings without an instance.
+    Check(CheckMessage),
     /// Send rows to the receiver. The payload has the rows.
     Export(ExportMessage),
     /// Send what is buffered.
@@ -105,6 +107,19 @@ pub struct CreateMessage {
     /// The least severe level that the host logs: `off`, `error`, `warn`, `info`, `debug`,
     /// `trace`.
     pub level: String,
+    /// The settings.
+    pub config: Map<String, Value>,
+}
+
+/// Checks settings, and creates nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckMessage {
+    /// The answer has the same number.
+    pub id: u64,
+    /// Milliseconds from now until the call is past its deadline.
+    pub deadline_ms: u64,
+    /// Which of the exporters that the program offers.
+    pub exporter: String,
     /// The settings.
     pub config: Map<String, Value>,
 }
@@ -289,7 +304,7 @@ pub fn decode<M: Message>(header: &[u8]) -> Result<Incoming<M>, MessageError> {
 
 impl Message for HostMessage {
     const TYPES: &'static [&'static str] = &[
-        "hello", "create", "export", "flush", "health", "tick", "close", "cancel",
+        "hello", "create", "check", "export", "flush", "health", "tick", "close", "cancel",
     ];
 }
 

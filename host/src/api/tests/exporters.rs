@@ -29,7 +29,7 @@ fn an_exporter_is_shown_with_its_counts() {
             "last_error_ms": null,
             "next_attempt_ms": null,
             "last_success": null,
-            "isolation": "thread",
+            "isolation": "process",
             "pid": null,
             "resident_bytes": null,
             "cpu_seconds": null,

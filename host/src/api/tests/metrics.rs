@@ -150,7 +150,7 @@ fn each_item_of_an_exporter_is_counted_once() {
         "exporter_dropped_items_total{exporter=\"prometheus\",reason=\"queue.max_age\"} 0",
         "exporter_dead_letters{exporter=\"prometheus\"} 0",
         "exporter_attempts_total{exporter=\"prometheus\",outcome=\"retry\"} 0",
-        "exporter_info{exporter=\"prometheus\",plugin=\"PerformanceExporterPrometheus\",version=\"\",kind=\"performance\",isolation=\"thread\"} 1",
+        "exporter_info{exporter=\"prometheus\",plugin=\"PerformanceExporterPrometheus\",version=\"\",kind=\"performance\",isolation=\"process\"} 1",
     ] {
         check(&page, &format!("delfin_host_{series}"));
     }

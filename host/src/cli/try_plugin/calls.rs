@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use delfin_plugin_api::Failure;
 
-use crate::plugin::{Call, CallResult, Instance, ProcessDeath, Reply, wait_for_result};
+use crate::plugin::{Call, CallResult, Instance, ProcessDeath, wait_for_result};
 
 /// How long a process may take to end after a call past its deadline. It is
 /// killed long before.
@@ -40,12 +40,7 @@ impl TriedInstance {
 
     /// Makes a call, and returns how long it took. `None` if it failed.
     pub(super) fn call(&mut self, name: &'static str, call: Call) -> Option<Duration> {
-        let reply = self.instance.call(call, Instant::now() + self.timeout);
-        self.wait_for(name, reply)
-    }
-
-    /// Waits for the end of a call, and returns how long it took. `None` if it failed.
-    pub(super) fn wait_for(&mut self, name: &'static str, mut reply: Reply) -> Option<Duration> {
+        let mut reply = self.instance.call(call, Instant::now() + self.timeout);
         let result = wait_for_result(&mut reply, Instant::now() + self.timeout);
         let result = result.or_else(|| {
             // The reply then says how the process has ended, at the latest when it was killed.
@@ -57,6 +52,7 @@ impl TriedInstance {
             panicked,
             death,
             took,
+            is_unsupported: _,
         } = result?;
         let Err(failure) = outcome else {
             return Some(took);

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::crash_guard::CrashGuard;
-use crate::plugin::{Call, CallResult, Ended, Instance, Reply};
+use crate::plugin::{Call, CallResult, Ended, Instance, InstanceSettings, Reply};
 
 /// How many threads of an exporter may hang at a time.
 const MAX_ABANDONED: usize = 2;
@@ -115,33 +115,29 @@ impl<T> Caller<T> {
         }
     }
 
-    /// Creates an instance.
-    ///
-    /// # Errors
-    ///
-    /// The system cannot start a thread.
+    /// Starts the first call of an instance, which creates it.
     pub(super) fn create(
         &mut self,
         task: T,
-        create: impl FnOnce() -> std::io::Result<(Instance, Reply)>,
+        (instance, start_time): (Instance, Duration),
+        settings: InstanceSettings,
         permit: CallPermit,
-    ) -> std::io::Result<()> {
+    ) {
         self.mark("create");
-        let (instance, reply) = create()?;
         self.instance = Some(instance);
-        self.wait_for(task, reply, permit);
-        Ok(())
+        let call = Call::Create(settings);
+        self.start(task, call, self.timeout + start_time, permit);
     }
 
     /// Starts a call that the crash guard names.
     pub(super) fn call(&mut self, task: T, name: &str, call: Call, permit: CallPermit) {
         self.mark(name);
-        self.start(task, call, permit);
+        self.start(task, call, self.timeout, permit);
     }
 
     /// Starts a call of a stopping instance, without crash guard.
     pub(super) fn call_to_stop(&mut self, task: T, call: Call) {
-        self.start(task, call, CallPermit(None));
+        self.start(task, call, self.timeout, CallPermit(None));
     }
 
     /// How the call goes on; never returns if no call is in progress. Safe to
@@ -241,19 +237,16 @@ impl<T> Caller<T> {
         self.abandoned() <= MAX_ABANDONED
     }
 
-    fn start(&mut self, task: T, call: Call, permit: CallPermit) {
+    fn start(&mut self, task: T, call: Call, timeout: Duration, permit: CallPermit) {
         let Some(instance) = &self.instance else {
             return;
         };
-        let reply = instance.call(call, Instant::now() + self.timeout);
-        self.wait_for(task, reply, permit);
-    }
-
-    fn wait_for(&mut self, task: T, reply: Reply, permit: CallPermit) {
+        let deadline = Instant::now() + timeout;
+        let reply = instance.call(call, deadline);
         self.in_progress = Some(CallInProgress {
             task,
             reply,
-            deadline: Some(Instant::now() + self.timeout),
+            deadline: Some(deadline),
             is_stuck: false,
             _permit: permit,
         });

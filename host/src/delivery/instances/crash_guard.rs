@@ -129,6 +129,33 @@ impl CrashGuard {
     }
 }
 
+/// Opens the library of an exporter that runs in a thread of the host, as a call that the
+/// marker names.
+///
+/// # Errors
+///
+/// The library cannot be opened, or is not opened because the exporter has crashed the host
+/// too often. A `retry` opens it nevertheless: a person has asked for it.
+pub fn open_guarded<T>(
+    marker: &Path,
+    retry: bool,
+    open: impl FnOnce() -> Result<T, String>,
+) -> Result<T, String> {
+    // Without a marker, the start of the exporter says so.
+    let Ok(mut guard) = CrashGuard::open(marker) else {
+        return open();
+    };
+    match guard.quarantine_reason() {
+        Some(reason) if !retry => Err(reason),
+        Some(_) | None => {
+            guard.start("open");
+            let opened = open();
+            guard.on_return();
+            opened
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +186,20 @@ mod tests {
                 "{reason}"
             );
         }
+    }
+
+    #[test]
+    fn a_library_that_crashes_the_host_when_it_is_opened_is_not_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calls").join("exporter");
+        let opened = |retry| open_guarded(&path, retry, || Ok(()));
+        for _ in 0..3 {
+            CrashGuard::open(&path).unwrap().start("open");
+        }
+        let reason = opened(false).unwrap_err();
+        assert!(reason.contains("`open`"), "{reason}");
+        assert_eq!(opened(true), Ok(()));
+        assert_eq!(opened(false), Ok(()));
     }
 
     #[test]

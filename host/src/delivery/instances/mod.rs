@@ -19,6 +19,7 @@ use delfin_plugin_api::{Failure, Outcome};
 
 pub(super) use caller::CallPermit;
 use caller::{CallProgress, Caller};
+pub use crash_guard::open_guarded;
 use secrets::SecretWatch;
 
 use super::{
@@ -30,7 +31,10 @@ use super::{
 };
 use crate::{
     config::{ExporterConfig, Isolation},
-    plugin::{Call, CallResult, DeathCause, ExporterFactory, Instance, InstanceHost, ProcessDeath},
+    plugin::{
+        Call, CallResult, DeathCause, ExporterFactory, Instance, InstanceHost, InstanceSettings,
+        ProcessDeath,
+    },
 };
 
 /// How many calls in a row may panic.
@@ -160,10 +164,10 @@ impl Instances {
             created: now,
             last_tick: now,
         };
-        if let Err(reason) = &parts.plugin {
-            instances.disable(State::Failed, reason);
-        } else if let Some(reason) = instances.caller.quarantine_reason() {
+        if let Some(reason) = instances.caller.quarantine_reason() {
             instances.disable(State::Quarantined, &reason);
+        } else if let Err(reason) = &parts.plugin {
+            instances.disable(State::Failed, reason);
         }
         instances
     }
@@ -210,10 +214,15 @@ impl Instances {
         let Ok(factory) = &self.plugin else {
             return;
         };
-        let (config, host) = (&self.config, self.host.clone());
-        let create = || Instance::create(&factory.source, &config.plugin, &config.config, host);
-        if let Err(error) = self.caller.create(Task::Create, create, permit) {
-            self.on_failed_start(&Failure::retry(format!("cannot start a thread: {error}")));
+        match Instance::start(&factory.source, self.host.clone()) {
+            Ok(instance) => {
+                let started = (instance, factory.source.start_time());
+                let settings = InstanceSettings::of(&self.config);
+                self.caller.create(Task::Create, started, settings, permit);
+            }
+            Err(error) => {
+                self.on_failed_start(&Failure::retry(format!("cannot start a thread: {error}")));
+            }
         }
     }
 

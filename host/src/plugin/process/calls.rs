@@ -9,17 +9,16 @@ use std::{
 
 use delfin_plugin_api::{Failure, Outcome};
 use delfin_plugin_protocol::{
-    CallMessage, CreateMessage, FramePayload, FrameWriter, HostHello, HostMessage, SharedForm,
-    SharedPayload, VERSION,
+    CallMessage, CheckMessage, CreateMessage, FramePayload, FrameWriter, HostHello, HostMessage,
+    SharedForm, SharedPayload, VERSION,
 };
-use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::wire::{self, CallNumber};
 use crate::{
     batch::codec,
     plugin::{
-        call::{Call, CallResult, ExportRequest},
+        call::{Call, CallResult, ExportRequest, InstanceSettings},
         death::ProcessDeath,
         host::InstanceHost,
     },
@@ -61,57 +60,31 @@ impl Calls {
         }
     }
 
-    /// Sends the first call.
-    ///
-    /// # Errors
-    ///
-    /// The process does not read, or has ended.
-    pub(super) fn create(
-        &mut self,
-        exporter: &str,
-        config: Map<String, Value>,
-        deadline: Instant,
-        reply: oneshot::Sender<CallResult>,
-    ) -> io::Result<()> {
-        if !self.has_greeted {
-            self.has_greeted = true;
-            let hello = HostMessage::Hello(HostHello {
-                protocol: VERSION,
-                host: concat!("delfin-host ", env!("CARGO_PKG_VERSION")).to_owned(),
-            });
-            self.send(&hello, FramePayload::None)?;
-        }
-        let number = self.start(deadline, false, 0, reply);
-        let message = HostMessage::Create(CreateMessage {
-            id: number.id,
-            deadline_ms: number.deadline_ms,
-            exporter: exporter.to_owned(),
-            name: self.name.clone(),
-            instance: 0,
-            state_dir: self.state_dir.clone(),
-            level: self.level.as_str().to_lowercase(),
-            config,
-        });
-        self.send(&message, FramePayload::None)
-    }
-
     /// Sends a call.
     ///
     /// # Errors
     ///
-    /// As for [`Self::create`].
+    /// The process does not read, or has ended.
     pub(super) fn call(
         &mut self,
-        call: &Call,
+        call: Call,
         deadline: Instant,
         reply: oneshot::Sender<CallResult>,
     ) -> io::Result<()> {
-        let is_optional = !matches!(call, Call::Export(..));
+        self.greet()?;
+        let is_optional = !matches!(call, Call::Export(..) | Call::Create(_));
         let number = self.start(deadline, is_optional, call.rows(), reply);
         let CallNumber { id, deadline_ms } = number;
         let plain = CallMessage { id, deadline_ms };
         let message = match call {
-            Call::Export(request, attempt) => return self.export(number, request, *attempt),
+            Call::Check(settings) => HostMessage::Check(CheckMessage {
+                id,
+                deadline_ms,
+                exporter: settings.exporter,
+                config: settings.config,
+            }),
+            Call::Create(settings) => HostMessage::Create(self.create_message(number, settings)),
+            Call::Export(request, attempt) => return self.export(number, &request, attempt),
             Call::Flush => HostMessage::Flush(plain),
             Call::Tick => HostMessage::Tick(plain),
             Call::Close => HostMessage::Close(plain),
@@ -127,7 +100,10 @@ impl Calls {
     pub(super) fn on_outcome(&mut self, id: u64, outcome: Outcome, panicked: bool) {
         let answered = self.in_progress.take_if(|call| call.id == id);
         let Some(call) = answered else { return };
-        call.end(outcome, panicked, None);
+        call.end(CallResult {
+            panicked,
+            ..CallResult::new(outcome)
+        });
     }
 
     /// The process does not know a message.
@@ -139,7 +115,10 @@ impl Calls {
         } else {
             Err(Failure::Misconfigured { message })
         };
-        call.end(outcome, false, None);
+        call.end(CallResult {
+            is_unsupported: true,
+            ..CallResult::new(outcome)
+        });
     }
 
     /// The process has ended.
@@ -149,7 +128,23 @@ impl Calls {
                 in_call: call.is_sent,
                 ..death.clone()
             };
-            call.end(Err(Failure::fatal(&death)), false, Some(death));
+            call.end(CallResult {
+                death: Some(death.clone()),
+                ..CallResult::new(Err(Failure::fatal(&death)))
+            });
+        }
+    }
+
+    fn create_message(&self, number: CallNumber, settings: InstanceSettings) -> CreateMessage {
+        CreateMessage {
+            id: number.id,
+            deadline_ms: number.deadline_ms,
+            exporter: settings.exporter,
+            name: self.name.clone(),
+            instance: 0,
+            state_dir: self.state_dir.clone(),
+            level: self.level.as_str().to_lowercase(),
+            config: settings.config,
         }
     }
 
@@ -173,6 +168,18 @@ impl Calls {
         let message = wire::export_message(number, request, attempt, shared);
         let message = HostMessage::Export(message);
         self.send(&message, FramePayload::Shared(&payload))
+    }
+
+    /// Sends the first message, once.
+    fn greet(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.has_greeted, true) {
+            return Ok(());
+        }
+        let hello = HostMessage::Hello(HostHello {
+            protocol: VERSION,
+            host: concat!("delfin-host ", env!("CARGO_PKG_VERSION")).to_owned(),
+        });
+        self.send(&hello, FramePayload::None)
     }
 
     fn send(&mut self, message: &HostMessage, payload: FramePayload<'_>) -> io::Result<()> {
@@ -209,13 +216,11 @@ impl Calls {
 }
 
 impl CallInProcess {
-    fn end(self, outcome: Outcome, panicked: bool, death: Option<ProcessDeath>) {
+    fn end(self, result: CallResult) {
         // The receiver is gone if the call was abandoned.
         let _ = self.reply.send(CallResult {
-            outcome,
-            panicked,
-            death,
             took: self.started.elapsed(),
+            ..result
         });
     }
 }

@@ -27,7 +27,6 @@ use std::{
 
 use delfin_plugin_loader::PreparedPlugin;
 use rustix::event::{EventfdFlags, eventfd};
-use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 pub use registry::{adopt_orphans, end_all_processes};
@@ -44,6 +43,10 @@ use supervisor::{Supervisor, SupervisorRequest};
 
 /// The hidden command of the process.
 pub const EXPORTER_COMMAND: &str = "__exporter";
+
+/// How long a process may take to start, in addition to the timeout of its first call: a
+/// machine that is busy must not look like a plugin that hangs.
+pub(super) const START_TIME: Duration = Duration::from_secs(5);
 
 /// The running binary, also after an upgrade has replaced its file.
 pub const THIS_BINARY: &str = "/proc/self/exe";
@@ -67,26 +70,11 @@ pub(super) struct ProcessInstance {
 }
 
 impl ProcessInstance {
-    /// Starts a process, and creates an instance of the plugin's exporter of this name in
-    /// it. The reply has the result.
-    pub(super) fn create(
-        source: &Arc<ProcessSource>,
-        exporter: &str,
-        config: &Map<String, Value>,
-        host: InstanceHost,
-    ) -> io::Result<(Self, Reply)> {
+    /// Starts a process, without an instance.
+    pub(super) fn start(source: &Arc<ProcessSource>, host: InstanceHost) -> io::Result<Self> {
         let (requests, received) = channel();
         let wake = Wake::new()?;
-        let (reply, created) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        let create = SupervisorRequest::Create {
-            exporter: exporter.to_owned(),
-            config: config.clone(),
-            deadline: Instant::now() + source.timeout,
-            reply,
-        };
-        // The receiver is in scope, so that this cannot fail.
-        let _ = requests.send(create);
         let thread = std::thread::Builder::new().name(thread_name(&host.exporter));
         let (source, woken) = (Arc::clone(source), Arc::clone(&wake.0));
         // The kernel ends the process when the thread that has started it ends: the
@@ -97,12 +85,11 @@ impl ProcessInstance {
                 let _ = end.send(death);
             }
         })?;
-        let instance = Self {
+        Ok(Self {
             requests,
             wake,
             ended,
-        };
-        Ok((instance, created))
+        })
     }
 
     pub(super) fn call(&self, call: Call, deadline: Instant) -> Reply {

@@ -49,11 +49,11 @@ pub(super) struct Spawned {
     /// Readable once the process has ended.
     pub(super) pidfd: Arc<OwnedFd>,
     pub(super) socket: Arc<OwnedFd>,
-    /// What the process writes to standard output and standard error. Does not block.
-    pub(super) output: OwnedFd,
 }
 
-pub(super) fn spawn(source: &ProcessSource, exporter: &str) -> io::Result<Spawned> {
+/// Returns also the pipe that has what the process writes to standard output and standard
+/// error; reading it does not block.
+pub(super) fn spawn(source: &ProcessSource, exporter: &str) -> io::Result<(Spawned, OwnedFd)> {
     let (host_end, process_end) = UnixStream::pair()?;
     host_end.set_write_timeout(Some(SEND_TIMEOUT))?;
     let (output, process_output) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -84,13 +84,13 @@ pub(super) fn spawn(source: &ProcessSource, exporter: &str) -> io::Result<Spawne
         let _ = child.kill();
         let _ = child.wait();
     })?;
-    Ok(Spawned {
+    let spawned = Spawned {
         child,
         pid,
         pidfd: Arc::new(pidfd),
         socket: Arc::new(host_end.into()),
-        output,
-    })
+    };
+    Ok((spawned, output))
 }
 
 fn arguments(source: &ProcessSource, exporter: &str) -> Vec<String> {

@@ -24,7 +24,6 @@ use rustix::{
     net::Shutdown,
     process::{Signal, kill_process_group, pidfd_send_signal},
 };
-use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::{
@@ -56,12 +55,6 @@ const MESSAGES_AT_ONCE: usize = 64;
 const LAST_ROUNDS: usize = 64;
 
 pub(super) enum SupervisorRequest {
-    Create {
-        exporter: String,
-        config: Map<String, Value>,
-        deadline: Instant,
-        reply: oneshot::Sender<CallResult>,
-    },
     Call {
         call: Call,
         deadline: Instant,
@@ -103,15 +96,14 @@ impl<'a> Supervisor<'a> {
         requests: &'a Receiver<SupervisorRequest>,
         woken: Arc<OwnedFd>,
     ) -> Option<ProcessDeath> {
-        let process = match spawn(source, &host.exporter) {
-            Ok(process) => process,
+        let (process, output) = match spawn(source, &host.exporter) {
+            Ok(spawned) => spawned,
             Err(error) => {
                 let failure = Failure::retry(format!("cannot start a process: {error}"));
-                refuse(requests, || result(Err(failure.clone()), None));
+                refuse(requests, || CallResult::new(Err(failure.clone())));
                 return None;
             }
         };
-        let output = process.output.try_clone().ok()?;
         host.process.set(process.pid);
         let mut supervisor = Self {
             reader: FrameReader::new(Arc::clone(&process.socket), 0),
@@ -181,17 +173,11 @@ impl<'a> Supervisor<'a> {
     fn receive_requests(&mut self) {
         while !self.is_released {
             let sent = match self.requests.try_recv() {
-                Ok(SupervisorRequest::Create {
-                    exporter,
-                    config,
-                    deadline,
-                    reply,
-                }) => self.calls.create(&exporter, config, deadline, reply),
                 Ok(SupervisorRequest::Call {
                     call,
                     deadline,
                     reply,
-                }) => self.calls.call(&call, deadline, reply),
+                }) => self.calls.call(call, deadline, reply),
                 Ok(SupervisorRequest::End) => {
                     self.end(DeathCause::Deadline);
                     Ok(())
@@ -339,7 +325,10 @@ impl<'a> Supervisor<'a> {
         self.calls.on_death(&death(true));
         refuse(self.requests, || {
             let death = death(false);
-            result(Err(Failure::fatal(&death)), Some(death))
+            CallResult {
+                death: Some(death.clone()),
+                ..CallResult::new(Err(Failure::fatal(&death)))
+            }
         });
         None
     }
@@ -349,21 +338,12 @@ impl<'a> Supervisor<'a> {
 fn refuse(requests: &Receiver<SupervisorRequest>, result: impl Fn() -> CallResult) {
     for request in requests {
         match request {
-            SupervisorRequest::Create { reply, .. } | SupervisorRequest::Call { reply, .. } => {
+            SupervisorRequest::Call { reply, .. } => {
                 // The receiver is gone if the call was abandoned.
                 let _ = reply.send(result());
             }
             SupervisorRequest::End => {}
         }
-    }
-}
-
-fn result(outcome: delfin_plugin_api::Outcome, death: Option<ProcessDeath>) -> CallResult {
-    CallResult {
-        outcome,
-        panicked: false,
-        death,
-        took: Duration::ZERO,
     }
 }
 

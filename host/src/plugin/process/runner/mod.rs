@@ -7,11 +7,11 @@
 mod confine;
 mod descriptors;
 mod host;
+mod library;
 mod rows;
 
 use std::{
     io,
-    os::fd::OwnedFd,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -28,14 +28,20 @@ use abi_stable::{
 use delfin_plugin_abi::{self as abi, ArrowBatch, Context_TO, ContextRef, ExporterBox, Host_TO};
 use delfin_plugin_api::{__glue::export_arrow, Failure, Origin, encode_outcome};
 use delfin_plugin_protocol::{
-    CallMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage, FrameError,
-    FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, VERSION, WireFrame, decode,
+    CallMessage, CheckMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage,
+    FrameError, FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, VERSION, WireFrame,
+    decode,
 };
 
 use super::wire;
-use crate::plugin::{bounds::bounded_rows, call::CallContext};
+use crate::plugin::{
+    bounds::bounded_rows,
+    call::{CallContext, InstanceSettings},
+    settings::SettingsCheck,
+};
 use descriptors::Connections;
 use host::RemoteHost;
+use library::RunnerLibrary;
 
 /// What the host passes on the command line.
 #[derive(Clone, Debug)]
@@ -80,8 +86,7 @@ pub fn run_exporter(args: &RunnerArgs) -> Result<(), RunnerError> {
     let (calls, received) = channel();
     let cancelled = Arc::new(AtomicBool::new(false));
     let mut runner = Runner {
-        library,
-        interface: args.interface.clone(),
+        library: RunnerLibrary::new(library, args.interface.clone()),
         writer: Arc::clone(&writer),
         cancelled: Arc::clone(&cancelled),
         exporter: None,
@@ -120,8 +125,7 @@ fn read(
 }
 
 struct Runner {
-    library: OwnedFd,
-    interface: String,
+    library: RunnerLibrary,
     writer: Arc<Mutex<FrameWriter>>,
     cancelled: Arc<AtomicBool>,
     exporter: Option<ExporterBox>,
@@ -152,6 +156,16 @@ impl Runner {
         let (id, outcome) = match message {
             HostMessage::Hello(_) | HostMessage::Cancel => return Ok(()),
             HostMessage::Create(create) => (create.id, self.create(create)),
+            HostMessage::Check(check) => {
+                let id = check.id;
+                match self.check(check) {
+                    Some(outcome) => (id, outcome),
+                    None => {
+                        self.cannot_check(id);
+                        return Ok(());
+                    }
+                }
+            }
             HostMessage::Export(export) => (export.id, self.export(&export, frame, at)),
             HostMessage::Flush(call) => (call.id, self.call(call, at, |e, c| e.flush(c))),
             HostMessage::Health(call) => (call.id, self.call(call, at, |e, c| e.health(c))),
@@ -178,10 +192,9 @@ impl Runner {
     }
 
     fn create(&mut self, create: CreateMessage) -> abi::Outcome {
-        let library = descriptors::path(&self.library);
-        let plugin = match delfin_plugin_loader::load(&library, &self.interface) {
+        let plugin = match self.library.open() {
             Ok(plugin) => plugin,
-            Err(reason) => return failed(Failure::fatal(format!("the plugin {reason}"))),
+            Err(failure) => return failed(failure),
         };
         let exporter = create.exporter.clone();
         let config = serde_json::Value::Object(create.config.clone()).to_string();
@@ -195,6 +208,25 @@ impl Runner {
             }
             RResult::RErr(outcome) => outcome,
         }
+    }
+
+    /// `None` if the plugin cannot check settings.
+    fn check(&mut self, check: CheckMessage) -> Option<abi::Outcome> {
+        let outcome = match self.library.open() {
+            Ok(plugin) => SettingsCheck::of(plugin)?.run(&InstanceSettings {
+                exporter: check.exporter,
+                config: check.config,
+            }),
+            Err(failure) => Err(failure),
+        };
+        Some(encode_outcome(outcome))
+    }
+
+    fn cannot_check(&self, id: u64) {
+        self.send(&ExporterMessage::Unsupported {
+            id: Some(id),
+            message: "the plugin cannot check settings without an instance".to_owned(),
+        });
     }
 
     fn export(&mut self, export: &ExportMessage, frame: WireFrame, at: Instant) -> abi::Outcome {
