@@ -54,7 +54,7 @@ const DEFAULT_MAX_RESPONSE: usize = 64 * 1024;
 const EXPECT_FROM_BYTES: usize = 1 << 20;
 
 /// The settings of a [`Client`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientSettings {
     /// The header `User-Agent`: the name of the crate, a slash, its version.
     pub user_agent: String,

@@ -13,7 +13,11 @@ mod client;
 #[cfg(feature = "http-client")]
 mod connector;
 #[cfg(feature = "http-client")]
+mod headers;
+#[cfg(feature = "http-client")]
 mod response;
+#[cfg(feature = "http-client")]
+mod settings;
 #[cfg(feature = "http-client")]
 mod url;
 
@@ -24,6 +28,7 @@ pub use self::{
     authorization::Authorization,
     client::{Client, ClientSettings, RequestBuilder},
     response::{RequestError, Response},
+    settings::WrittenClientSettings,
     url::{check_url, redact_url},
 };
 use crate::Failure;

@@ -43,7 +43,7 @@ impl<B: JsonBatch> Exporter for WebhookExporter<B> {
     const EXCLUSIVE: bool = false;
 
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
-        if config.sends_plain_credentials() {
+        if config.http.sends_plain_credentials(&config.url) {
             log::warn!(
                 url = config.redacted_url;
                 "credentials are sent unencrypted to another machine (use https)"

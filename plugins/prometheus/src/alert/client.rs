@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{
     Failure,
-    http::{Client, ClientSettings, ErrorKind, redact_url},
+    http::{Client, ErrorKind, redact_url},
 };
 
 use super::{
@@ -18,7 +18,6 @@ use super::{
 
 /// Alerts per request; Prometheus sends as many.
 const MAX_ALERTS: usize = 256;
-const USER_AGENT: &str = concat!("delfin-exporter-prometheus/", env!("CARGO_PKG_VERSION"));
 
 pub(super) struct AlertmanagerClient {
     url: String,
@@ -39,13 +38,7 @@ pub(super) struct SendProgress {
 impl AlertmanagerClient {
     /// A client for each address in `config`.
     pub(super) fn all(config: &AlertConfig) -> Result<Vec<Self>, Failure> {
-        let http = Client::new(&ClientSettings {
-            user_agent: USER_AGENT.to_owned(),
-            authorization: config.authorization.clone(),
-            headers: Vec::new(),
-            tls: config.tls.clone(),
-            proxy: None,
-        })?;
+        let http = Client::new(&config.http)?;
         let client = |url: &String| Self {
             url: url.clone(),
             name: redact_url(url),

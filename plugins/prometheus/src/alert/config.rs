@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use delfin_plugin_api::{
-    http::{Authorization, Tls, check_url, redact_url},
+    http::{ClientSettings, WrittenClientSettings, check_url, redact_url},
     setting::{ConfigError, Mistakes},
 };
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use serde_json::Value;
 const RESOLVE_AFTER: Duration = Duration::from_mins(5);
 const HOST: &str = "localhost";
 const PORT: u16 = 9093;
+const USER_AGENT: &str = concat!("delfin-exporter-prometheus/", env!("CARGO_PKG_VERSION"));
 const URLS: &str = "write a list such as `[\"http://alertmanager:9093\"]`";
 const URL: &str = "write `http://` or `https://`, a host, and the path before `/api/v2/alerts`";
 
@@ -24,8 +25,7 @@ pub(crate) struct AlertConfig {
     pub(crate) urls: Vec<String>,
     /// An alert that is not sent again ends after this time.
     pub(crate) resolve_after: Duration,
-    pub(crate) authorization: Option<Authorization>,
-    pub(crate) tls: Tls,
+    pub(crate) http: ClientSettings,
 }
 
 #[derive(Deserialize)]
@@ -38,7 +38,11 @@ struct AlertSettings {
     username: Option<Value>,
     password: Option<Value>,
     bearer_token: Option<Value>,
+    headers: Option<Value>,
     ca_certificate: Option<Value>,
+    client_certificate: Option<Value>,
+    client_key: Option<Value>,
+    proxy: Option<Value>,
 }
 
 impl TryFrom<AlertSettings> for AlertConfig {
@@ -47,12 +51,17 @@ impl TryFrom<AlertSettings> for AlertConfig {
     fn try_from(written: AlertSettings) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::default();
         let resolve_after = mistakes.duration("resolve_after", written.resolve_after);
-        let authorization = Authorization::read(
-            written.username,
-            written.password,
-            written.bearer_token,
-            &mut mistakes,
-        );
+        let client = WrittenClientSettings {
+            username: written.username,
+            password: written.password,
+            bearer_token: written.bearer_token,
+            headers: written.headers,
+            ca_certificate: written.ca_certificate,
+            client_certificate: written.client_certificate,
+            client_key: written.client_key,
+            proxy: written.proxy,
+        };
+        let http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
         let host = mistakes.text("alert_manager_host", written.alert_manager_host);
         let port = mistakes.port("alert_manager_port", written.alert_manager_port);
         let named = host.is_some() || port.is_some();
@@ -72,12 +81,10 @@ impl TryFrom<AlertSettings> for AlertConfig {
                 vec![url]
             }
         };
-        let tls = Tls::read(written.ca_certificate, None, None, &mut mistakes);
         mistakes.into_result(Self {
             urls,
             resolve_after: resolve_after.unwrap_or(RESOLVE_AFTER),
-            authorization,
-            tls,
+            http,
         })
     }
 }

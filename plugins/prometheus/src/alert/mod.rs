@@ -11,7 +11,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use delfin_plugin_api::{AlertBatch, Batch, Context, Exporter, Failure, Host, Outcome, log};
+use delfin_plugin_api::{
+    AlertBatch, Batch, Context, Exporter, Failure, Host, Outcome, http::redact_url, log,
+};
 
 use self::{
     client::AlertmanagerClient,
@@ -42,6 +44,14 @@ impl Exporter for AlertExporterPrometheus {
     const RESEND: Option<Duration> = Some(Duration::from_secs(60));
 
     fn create(config: AlertConfig, _: &Host) -> Result<Self, Failure> {
+        for url in &config.urls {
+            if config.http.sends_plain_credentials(url) {
+                log::warn!(
+                    url = redact_url(url);
+                    "credentials are sent unencrypted to another machine (use https)"
+                );
+            }
+        }
         Ok(Self {
             clients: AlertmanagerClient::all(&config)?,
             resolve_after: config.resolve_after,

@@ -216,3 +216,26 @@ fn credentials_are_sent_and_are_in_no_message() {
     check_outcome(&outcome, "unauthorized", "");
     assert!(!format!("{outcome:?}").contains("hunter2"));
 }
+
+#[test]
+fn credentials_of_any_scheme_and_other_headers_are_sent_and_also_to_check_the_health() {
+    let receiver = TestReceiver::start(|request| {
+        let is_known = request.header("authorization") == "ApiKey hunter2"
+            && request.header("x-scope-orgid") == "7";
+        TestResponse::new(if is_known { 200 } else { 401 })
+    });
+    let lab = Lab::new();
+    let settings = json!({
+        "urls": [receiver.url("")],
+        "headers": { "Authorization": "ApiKey hunter2", "X-Scope-OrgID": "7" },
+    });
+    let mut exporter = lab.alerts(&settings);
+    assert_eq!(exporter.send(&sample::alerts(3)), Ok(()));
+    assert_eq!(exporter.outcome_of("health"), Ok(()));
+    let refused = lab.create(
+        "AlertExporterPrometheus",
+        &json!({ "headers": { "Content-Type": "text/plain" } }),
+    );
+    let message = refused.err().unwrap_or_default();
+    assert!(message.contains("is set by the exporter"), "{message}");
+}

@@ -10,7 +10,7 @@ use std::{io::Write, time::Duration};
 
 use delfin_plugin_api::{
     Failure, Outcome,
-    http::{Client, ClientSettings, ErrorKind, RequestBuilder},
+    http::{Client, ErrorKind, RequestBuilder},
     time::now_ms,
 };
 use flate2::{Compression, write::GzEncoder};
@@ -18,8 +18,6 @@ use flate2::{Compression, write::GzEncoder};
 pub(crate) use self::idempotency_key::idempotency_key;
 use self::signature::Signer;
 use crate::{config::Config, outcome};
-
-const USER_AGENT: &str = concat!("delfin-exporter-webhook/", env!("CARGO_PKG_VERSION"));
 
 pub(crate) struct WebhookClient {
     http: Client,
@@ -31,13 +29,7 @@ pub(crate) struct WebhookClient {
 impl WebhookClient {
     /// A client for the URL in `config`. Connects with the first request.
     pub(crate) fn new(config: Config) -> Result<Self, Failure> {
-        let http = Client::new(&ClientSettings {
-            user_agent: USER_AGENT.to_owned(),
-            authorization: config.authorization.clone(),
-            headers: config.headers.clone(),
-            tls: config.tls.clone(),
-            proxy: config.proxy.clone(),
-        })?;
+        let http = Client::new(&config.http)?;
         let signer = config.hmac_secret.as_ref().map(Signer::new).transpose()?;
         Ok(Self {
             http,

@@ -4,22 +4,27 @@
 //! a value that may be a secret is not shown; a bad value never falls back to a
 //! default.
 
-mod headers;
-
 use delfin_plugin_api::{
-    http::{Authorization, Tls, check_url, redact_url},
+    http::{ClientSettings, WrittenClientSettings, check_url, redact_url},
     setting::{ConfigError, Mistakes, Secret},
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::headers::read_headers;
 use crate::outcome::ResponseFormat;
 
 const URL: &str = "write the URL to post to, such as `https://example.com/delfin`";
 const COMPRESSION: &str = "write `none` or `gzip`";
 const RESPONSE_FORMAT: &str = "write `any` or `json`";
-const PROXY: &str = "write `http://host:port`";
+
+const USER_AGENT: &str = concat!("delfin-exporter-webhook/", env!("CARGO_PKG_VERSION"));
+
+/// Headers that the exporter sets.
+const OWN_HEADERS: [&str; 3] = [
+    "idempotency-key",
+    "x-delfin-signature",
+    "x-delfin-timestamp",
+];
 
 /// Checked settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -29,13 +34,9 @@ pub(crate) struct Config {
     pub(crate) url: String,
     /// The URL without its path and query, for logs and messages.
     pub(crate) redacted_url: String,
-    /// Additional headers.
-    pub(crate) headers: Vec<(String, Secret)>,
-    pub(crate) authorization: Option<Authorization>,
+    pub(crate) http: ClientSettings,
     /// The key that signs bodies.
     pub(crate) hmac_secret: Option<Secret>,
-    pub(crate) tls: Tls,
-    pub(crate) proxy: Option<Secret>,
     pub(crate) gzip: bool,
     pub(crate) response_format: ResponseFormat,
 }
@@ -57,42 +58,24 @@ struct RawSettings {
     response_format: Option<Value>,
 }
 
-impl Config {
-    /// Whether credentials leave this machine unencrypted.
-    pub(crate) fn sends_plain_credentials(&self) -> bool {
-        let own = |(name, _): &(String, Secret)| name.eq_ignore_ascii_case("authorization");
-        let credentials = self.authorization.is_some() || self.headers.iter().any(own);
-        credentials && self.redacted_url.starts_with("http://") && !is_loopback(&self.redacted_url)
-    }
-}
-
 impl TryFrom<RawSettings> for Config {
     type Error = ConfigError;
 
     fn try_from(written: RawSettings) -> Result<Self, ConfigError> {
         let mut mistakes = Mistakes::default();
         let (url, redacted_url) = read_url(written.url, &mut mistakes);
-        let authorization = Authorization::read(
-            written.username,
-            written.password,
-            written.bearer_token,
-            &mut mistakes,
-        );
-        let headers = read_headers(written.headers, authorization.is_some(), &mut mistakes);
+        let client = WrittenClientSettings {
+            username: written.username,
+            password: written.password,
+            bearer_token: written.bearer_token,
+            headers: written.headers,
+            ca_certificate: written.ca_certificate,
+            client_certificate: written.client_certificate,
+            client_key: written.client_key,
+            proxy: written.proxy,
+        };
+        let http = ClientSettings::read(USER_AGENT, &OWN_HEADERS, client, &mut mistakes);
         let hmac_secret = mistakes.secret("hmac_secret", written.hmac_secret);
-        let tls = Tls::read(
-            written.ca_certificate,
-            written.client_certificate,
-            written.client_key,
-            &mut mistakes,
-        );
-        let proxy = mistakes.secret("proxy", written.proxy);
-        if proxy
-            .as_ref()
-            .is_some_and(|proxy| !proxy.reveal().starts_with("http://"))
-        {
-            mistakes.add(format!("`proxy` does not begin with `http://` ({PROXY})"));
-        }
         let read_gzip = |value: &Value| match value.as_str()? {
             "none" => Some(false),
             "gzip" => Some(true),
@@ -113,11 +96,8 @@ impl TryFrom<RawSettings> for Config {
         mistakes.into_result(Self {
             url,
             redacted_url,
-            headers,
-            authorization,
+            http,
             hmac_secret,
-            tls,
-            proxy,
             gzip: gzip.unwrap_or(false),
             response_format: response_format.unwrap_or(ResponseFormat::Any),
         })
@@ -136,18 +116,6 @@ fn read_url(value: Option<Value>, mistakes: &mut Mistakes) -> (String, String) {
     }
     let redacted = check_url("url", &url, mistakes).map(|_| redact_url(&url));
     (url, redacted.unwrap_or_default())
-}
-
-fn is_loopback(url: &str) -> bool {
-    let authority = url.split('/').nth(2).unwrap_or_default();
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        Some(_) | None => authority,
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let address = host.parse::<std::net::IpAddr>();
-    host.eq_ignore_ascii_case("localhost")
-        || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 //! Promises: a value is never shown; a header that would make a request invalid
 //! or contradict one of the exporter's own is refused.
 
-use delfin_plugin_api::setting::{Mistakes, Secret};
 use serde_json::Value;
+
+use crate::setting::{Mistakes, Secret};
 
 const HEADERS: &str = "write a table such as `headers = { X-Tenant = \"7\" }`";
 
-/// Headers that the exporter or the HTTP connection sets.
-const RESERVED: [&str; 20] = [
+/// Headers that the client or the HTTP connection sets.
+const RESERVED: [&str; 17] = [
     "accept-encoding",
     "connection",
     "content-encoding",
@@ -18,7 +19,6 @@ const RESERVED: [&str; 20] = [
     "date",
     "expect",
     "host",
-    "idempotency-key",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
@@ -28,14 +28,13 @@ const RESERVED: [&str; 20] = [
     "transfer-encoding",
     "upgrade",
     "user-agent",
-    "x-delfin-signature",
-    "x-delfin-timestamp",
 ];
 
 /// Reads the setting `headers`; `authorized` says whether another setting sets
-/// the header `Authorization`.
+/// the header `Authorization`, and `own` are the headers that the exporter sets.
 pub(super) fn read_headers(
     value: Option<Value>,
+    own: &[&str],
     authorized: bool,
     mistakes: &mut Mistakes,
 ) -> Vec<(String, Secret)> {
@@ -49,7 +48,7 @@ pub(super) fn read_headers(
     };
     let mut headers: Vec<(String, Secret)> = Vec::new();
     for (name, value) in table {
-        let read = read_header(&name, &value, authorized);
+        let read = read_header(&name, &value, own, authorized);
         let same_name = |(other, _): &(String, Secret)| other.eq_ignore_ascii_case(&name);
         match read {
             Ok(_) if headers.iter().any(same_name) => {
@@ -62,12 +61,17 @@ pub(super) fn read_headers(
     headers
 }
 
-fn read_header(name: &str, value: &Value, authorized: bool) -> Result<Secret, &'static str> {
+fn read_header(
+    name: &str,
+    value: &Value,
+    own: &[&str],
+    authorized: bool,
+) -> Result<Secret, &'static str> {
     let lower = name.to_ascii_lowercase();
     if name.is_empty() || !name.bytes().all(is_name) {
         return Err("is not a valid header name (write A-Z, a-z, 0-9 and `-`)");
     }
-    if RESERVED.contains(&&*lower) {
+    if RESERVED.iter().chain(own).any(|name| *name == lower) {
         return Err("is set by the exporter (remove it)");
     }
     if lower == "authorization" && authorized {

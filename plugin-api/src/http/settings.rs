@@ -1,0 +1,174 @@
+//! The settings of a client, from the configuration.
+//!
+//! Promises: all mistakes are reported at once; a value that may be a secret is not shown.
+
+use serde_json::Value;
+
+use super::{Authorization, ClientSettings, Tls, headers::read_headers};
+use crate::setting::{Mistakes, Secret};
+
+const PROXY: &str = "write `http://host:port`";
+
+/// The settings of a client, as the configuration has them. An exporter declares those
+/// that it offers, and passes them on.
+#[derive(Clone, Default)]
+pub struct WrittenClientSettings {
+    /// `username`, for the scheme `Basic`.
+    pub username: Option<Value>,
+    /// `password`.
+    pub password: Option<Value>,
+    /// `bearer_token`, for the scheme `Bearer`.
+    pub bearer_token: Option<Value>,
+    /// `headers`: a table. `Authorization` in it is for other schemes.
+    pub headers: Option<Value>,
+    /// `ca_certificate`.
+    pub ca_certificate: Option<Value>,
+    /// `client_certificate`.
+    pub client_certificate: Option<Value>,
+    /// `client_key`.
+    pub client_key: Option<Value>,
+    /// `proxy`.
+    pub proxy: Option<Value>,
+}
+
+impl ClientSettings {
+    /// Reads the settings of a client whose header `User-Agent` is `user_agent`.
+    ///
+    /// `own_headers` are the headers that the exporter sets itself, in lower case: the
+    /// configuration must not contain them.
+    pub fn read(
+        user_agent: &str,
+        own_headers: &[&str],
+        written: WrittenClientSettings,
+        mistakes: &mut Mistakes,
+    ) -> Self {
+        let authorization = Authorization::read(
+            written.username,
+            written.password,
+            written.bearer_token,
+            mistakes,
+        );
+        let is_authorized = authorization.is_some();
+        let headers = read_headers(written.headers, own_headers, is_authorized, mistakes);
+        let tls = Tls::read(
+            written.ca_certificate,
+            written.client_certificate,
+            written.client_key,
+            mistakes,
+        );
+        let proxy = mistakes.secret("proxy", written.proxy);
+        let is_http = |proxy: &Secret| proxy.reveal().starts_with("http://");
+        if proxy.as_ref().is_some_and(|proxy| !is_http(proxy)) {
+            mistakes.add(format!("`proxy` does not begin with `http://` ({PROXY})"));
+        }
+        Self {
+            user_agent: user_agent.to_owned(),
+            authorization,
+            headers,
+            tls,
+            proxy,
+        }
+    }
+
+    /// Whether requests to this URL carry credentials unencrypted to another machine. An
+    /// exporter should warn of it.
+    #[must_use]
+    pub fn sends_plain_credentials(&self, url: &str) -> bool {
+        let own = |(name, _): &(String, Secret)| name.eq_ignore_ascii_case("authorization");
+        let credentials = self.authorization.is_some() || self.headers.iter().any(own);
+        credentials && url.starts_with("http://") && !is_loopback(url)
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let authority = url.split(['/', '?']).nth(2).unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        Some(_) | None => authority,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let address = host.parse::<std::net::IpAddr>();
+    host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(written: WrittenClientSettings) -> Result<ClientSettings, String> {
+        let mut mistakes = Mistakes::default();
+        let settings = ClientSettings::read("acme/1", &["x-own"], written, &mut mistakes);
+        assert!(!format!("{settings:?}").contains("hunter"));
+        let read = mistakes.into_result(settings);
+        read.map_err(|error| error.to_string())
+    }
+
+    fn headers(headers: Value) -> Result<ClientSettings, String> {
+        read(WrittenClientSettings {
+            headers: Some(headers),
+            ..WrittenClientSettings::default()
+        })
+    }
+
+    #[test]
+    fn headers_that_cannot_be_set_are_refused_and_not_shown() {
+        let check = |name: &str, value: Value, reason: &str| {
+            let mistake = headers(json!({ name: value })).unwrap_err();
+            assert!(mistake.contains(reason), "{mistake}");
+            assert!(!mistake.contains("hunter"), "{mistake}");
+        };
+        for name in ["Content-Type", "X-OWN", "host"] {
+            check(name, json!("hunter"), "is set by the exporter (remove it)");
+        }
+        check("a b", json!("hunter"), "is not a valid header name");
+        check("", json!("hunter"), "is not a valid header name");
+        check("X-A", json!("hunter\r\nHost: y"), "not allowed in a header");
+        check("X-A", json!(["hunter"]), "is not text");
+        let mistake = headers(json!([7])).unwrap_err();
+        assert!(mistake.contains("`headers` is not a table"), "{mistake}");
+        let mistake = headers(json!({ "X-A": "1", "x-a": "2" })).unwrap_err();
+        assert!(mistake.contains("twice"), "{mistake}");
+        let both = read(WrittenClientSettings {
+            headers: Some(json!({ "Authorization": "ApiKey hunter" })),
+            bearer_token: Some(json!("hunter")),
+            ..WrittenClientSettings::default()
+        });
+        assert!(both.unwrap_err().contains("(keep one)"));
+    }
+
+    #[test]
+    fn a_proxy_is_an_http_url_and_not_shown() {
+        let proxy = |url: &str| {
+            read(WrittenClientSettings {
+                proxy: Some(json!(url)),
+                ..WrittenClientSettings::default()
+            })
+        };
+        assert!(proxy("http://hunter:hunter@proxy:3128").is_ok());
+        let mistake = proxy("https://hunter@proxy").unwrap_err();
+        let text = "`proxy` does not begin with `http://` (write `http://host:port`)";
+        assert_eq!(mistake, text);
+    }
+
+    #[test]
+    fn unencrypted_credentials_to_another_machine_are_noticed() {
+        let plain = ClientSettings::default();
+        let other = headers(json!({ "authorization": "ApiKey hunter" })).unwrap();
+        for (url, sends) in [
+            ("http://example.com", true),
+            ("http://example.com:80/a", true),
+            ("http://192.0.2.1", true),
+            ("https://example.com", false),
+            ("http://localhost:1", false),
+            ("http://127.0.0.9", false),
+            ("http://[::1]:1/a", false),
+            ("http://[::ffff:127.0.0.1]", false),
+        ] {
+            assert_eq!(other.sends_plain_credentials(url), sends, "{url}");
+            assert!(!plain.sends_plain_credentials(url), "{url}");
+        }
+    }
+}
