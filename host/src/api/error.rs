@@ -69,6 +69,14 @@ api_errors! {
         => NOT_FOUND, "DeadLetterNotFound", "Dead letter {} could not be found.", (id);
     ExporterNotFound { name: String }
         => NOT_FOUND, "ExporterNotFound", "Exporter {} could not be found.", (name);
+    ExporterIsConfigured { name: String }
+        => CONFLICT, "ExporterIsConfigured",
+           "Exporter {} is configured: remove it from the configuration and reload first.", (name);
+    ExporterIsRemoved { name: String }
+        => CONFLICT, "ExporterIsRemoved",
+           "Exporter {} is no longer configured: only `rename` and `forget` apply to it.", (name);
+    CursorIsOccupied { reason: String }
+        => CONFLICT, "CursorIsOccupied", "The cursor cannot be renamed: {}.", (reason);
 
     /// A web page of another site sent the request.
     ForeignSite { detail: String }

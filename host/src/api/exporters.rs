@@ -41,6 +41,8 @@ struct RemovedExporterView {
     kind: &'static str,
     /// Number of items that the exporter would have to deliver if it were added again.
     pending: u64,
+    /// Bytes that they keep in the journal.
+    pending_bytes: u64,
     /// When it was removed, in RFC 3339.
     #[schema(example = "2026-01-02T03:04:05.678Z")]
     removed_at: String,
@@ -125,14 +127,13 @@ fn removed(journals: &BatchJournals) -> Result<Vec<RemovedExporterView>, ReadErr
             let Some(since_ms) = cursor.unused_since_ms else {
                 continue;
             };
-            let counts = journal
-                .backend()
-                .counts(&cursor.exporter)?
-                .unwrap_or_default();
+            let backlog = journal.backend().backlog(&cursor.exporter)?;
+            let backlog = backlog.unwrap_or_default();
             removed.push(RemovedExporterView {
                 name: cursor.exporter,
                 kind: journal.kind().as_str(),
-                pending: counts.pending.max(0).cast_unsigned(),
+                pending: backlog.items,
+                pending_bytes: backlog.bytes,
                 removed_at: rfc3339(since_ms),
             });
         }

@@ -19,6 +19,7 @@ mod ingest;
 mod metrics;
 mod middleware;
 mod openapi;
+mod operate;
 mod permits;
 mod plugins;
 mod reload;
@@ -61,6 +62,7 @@ fn router(state: ApiState) -> Router {
 fn documented() -> OpenApiRouter<ApiState> {
     let router = storages::routed(openapi::described());
     let router = dead_letters::routed(ingest::routed(router));
+    let router = operate::routed(router);
     router
         .routes(routes!(active_alerts::list_active_alerts))
         .routes(routes!(active_alerts::clear_active_alerts))

@@ -37,6 +37,14 @@ documented! {
     #[response(status = 404)]
     ExporterNotFound;
 
+    /// The exporter is configured, or no longer configured, and the call is for the other case
+    #[response(status = 409)]
+    ExporterConfigured;
+
+    /// The exporter is configured, or the other name cannot have its cursor; `error_msg` has the reason
+    #[response(status = 409)]
+    CursorOccupied;
+
     /// The journal cannot be read now
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
     JournalNotReadable;

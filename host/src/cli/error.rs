@@ -19,6 +19,10 @@ pub enum Error {
     #[error(transparent)]
     Configuration(Box<dyn std::error::Error + Send + Sync>),
 
+    /// The command line lacks something.
+    #[error("{0}")]
+    Usage(String),
+
     /// Every other failure.
     #[error(transparent)]
     Failed(Box<dyn std::error::Error + Send + Sync>),
@@ -34,6 +38,10 @@ impl Error {
         Self::Configuration(error.into())
     }
 
+    pub(super) fn usage(text: String) -> Self {
+        Self::Usage(text)
+    }
+
     pub(super) fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Failed(error.into())
     }
@@ -47,6 +55,7 @@ impl Error {
             Self::Client(ClientError::Refused { .. } | ClientError::Unexpected { .. })
             | Self::Plugin(_)
             | Self::Failed(_) => Exit::Failed,
+            Self::Usage(_) => Exit::Usage,
             Self::Configuration(_) => Exit::Configuration,
             // In `delfin-host exporters | head -1`, the reader has all that it wants.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,

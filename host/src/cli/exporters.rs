@@ -1,10 +1,14 @@
-//! `exporters`: shows the state of each exporter of the running host.
+//! `exporters`: shows the state of each exporter of the running host, and changes single ones.
+
+mod operate;
 
 mod process;
 
 use clap::builder::styling::AnsiColor;
+use delfin_plugin_api::quantity::format_size;
 use serde::Deserialize;
 
+use self::operate::ExportersCommand;
 use super::{
     client::HostClient,
     error::Error,
@@ -16,7 +20,12 @@ use crate::clock::now_ms;
 use process::ProcessColumns;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ExportersArgs {
+    /// Without a command, the exporters are shown
+    #[command(subcommand)]
+    pub command: Option<ExportersCommand>,
+
     #[command(flatten)]
     pub host: HostArgs,
 }
@@ -47,6 +56,7 @@ struct RemovedExporter {
     name: String,
     kind: String,
     pending: u64,
+    pending_bytes: Option<u64>,
     removed_at: String,
 }
 
@@ -73,6 +83,9 @@ pub(super) fn run(
     args: &ExportersArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
+    if let Some(command) = &args.command {
+        return command.run(options, output);
+    }
     let client = HostClient::new(&options.host_url(&args.host)?);
     let response = client.get(PATH)?;
     if output.is_json() {
@@ -84,12 +97,17 @@ pub(super) fn run(
         name,
         kind,
         pending,
+        pending_bytes,
         removed_at,
     } in &list.removed
     {
         let pending = grouped(*pending);
+        let bytes = pending_bytes.map_or_else(String::new, |bytes| {
+            format!(" in {} of the journal", format_size(bytes))
+        });
         output.line(&format!(
-            "no longer configured since {removed_at}: {name} ({kind}), {pending} pending"
+            "no longer configured since {removed_at}: {name} ({kind}), {pending} pending{bytes} \
+             (add it again, or use `exporters rename` or `exporters forget`)"
         ))?;
     }
     Ok(())

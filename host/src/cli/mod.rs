@@ -76,7 +76,7 @@ pub enum CliCommand {
     #[command(subcommand)]
     Plugins(PluginsCommand),
 
-    /// Show the exporters of the running host: state, counters, last error
+    /// Show the exporters of the running host, or pause, resume, skip, rename or forget one
     Exporters(ExportersArgs),
 
     /// List, register or remove storages of the running host

@@ -34,6 +34,8 @@ use std::{
 use delfin_plugin_api::redact::Redactor;
 use toml::de::DeTable;
 
+pub(crate) use names::name_error;
+
 pub use delivery::{
     BatchConfig, DeadLetterConfig, DeliveryOrder, OnFull, OnOverflow, OnUncertain, QueueConfig,
     RetryConfig,

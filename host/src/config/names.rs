@@ -83,7 +83,7 @@ impl ExporterNames {
 ///
 /// A name is also the name of a folder: dots alone would lead out of the state
 /// folder.
-pub(super) fn name_error(name: &str) -> Option<&'static str> {
+pub(crate) fn name_error(name: &str) -> Option<&'static str> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() {
         Some("is empty (write 1 to 64 characters of `A-Z a-z 0-9 . _ -`)")

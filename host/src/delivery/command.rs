@@ -13,6 +13,20 @@ pub(crate) enum Command {
         since_ms: i64,
         answer: oneshot::Sender<Result<u64, CursorError>>,
     },
-    /// Try again now, also after a failed start. The answer says that the tries begin.
+    /// Try again now, also after a failed start; not while an operator pauses the exporter.
+    /// The answer says that the tries begin.
     Resume { answer: oneshot::Sender<()> },
+    /// Close the instance after the call in progress, and make no further call.
+    Pause { answer: oneshot::Sender<()> },
+    /// End the pause of an operator, and try again now.
+    Unpause { answer: oneshot::Sender<()> },
+    /// Drop everything pending. The answer is the number of items.
+    Skip {
+        answer: oneshot::Sender<Result<u64, CursorError>>,
+    },
+    /// Continue with the cursor of an exporter that does not run, in place of its own.
+    Adopt {
+        from: String,
+        answer: oneshot::Sender<Result<(), CursorError>>,
+    },
 }

@@ -104,12 +104,38 @@ impl ExporterHandle {
         self.journal.backend().dead_letter_totals(&self.name)
     }
 
-    /// Ends every wait and tries again now.
+    /// Ends every wait and tries again now, unless an operator pauses the exporter.
     pub async fn resume(&self) {
-        let (answer, answered) = oneshot::channel();
-        // An exporter that is stopping has nothing to resume.
-        let _ = self.commands.send(Command::Resume { answer });
-        let _ = answered.await;
+        self.tell(|answer| Command::Resume { answer }).await;
+    }
+
+    /// Makes no further call until [`Self::unpause`]. The call in progress is finished.
+    pub async fn pause(&self) {
+        self.tell(|answer| Command::Pause { answer }).await;
+    }
+
+    /// Ends a pause, and tries again now.
+    pub async fn unpause(&self) {
+        self.tell(|answer| Command::Unpause { answer }).await;
+    }
+
+    /// Drops everything pending. Returns the number of items.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be written now, or the exporter is stopping.
+    pub async fn skip(&self) -> Result<u64, CursorError> {
+        self.ask(|answer| Command::Skip { answer }).await
+    }
+
+    /// Continues with the cursor of an exporter that does not run, with its counts and dead
+    /// letters, in place of its own.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be written now, or the exporter is stopping.
+    pub async fn adopt(&self, from: String) -> Result<(), CursorError> {
+        self.ask(|answer| Command::Adopt { from, answer }).await
     }
 
     /// Waits until an instance is created, or could not be.
@@ -142,9 +168,24 @@ impl ExporterHandle {
     ///
     /// The journal cannot be written now, or the exporter is stopping.
     pub async fn replay(&self, since_ms: i64) -> Result<u64, CursorError> {
+        self.ask(|answer| Command::Replay { since_ms, answer })
+            .await
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, CursorError>>) -> Command,
+    ) -> Result<T, CursorError> {
         let (answer, answered) = oneshot::channel();
-        let _ = self.commands.send(Command::Replay { since_ms, answer });
+        let _ = self.commands.send(command(answer));
         answered.await.unwrap_or(Err(CursorError::Closed))
+    }
+
+    async fn tell(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
+        let (answer, answered) = oneshot::channel();
+        // An exporter that is stopping has nothing to do.
+        let _ = self.commands.send(command(answer));
+        let _ = answered.await;
     }
 
     pub(super) fn leave_journal(&self) {

@@ -9,9 +9,10 @@ use delfin_plugin_api::{Failure, Outcome};
 
 use super::{
     DeliveryParts,
-    outbox::{DEAD_LETTER, DEAD_LETTERS_DISABLED},
+    outbox::{DEAD_LETTER, DEAD_LETTERS_DISABLED, SKIP},
     report::{LOG, Reporter},
     sender::Sender,
+    status::State,
 };
 use crate::{
     batch::Seq,
@@ -38,13 +39,14 @@ const QUEUE_BYTES: &str = "queue.max_bytes";
 const QUEUE_AGE: &str = "queue.max_age";
 
 /// The values of the label `limit`: what items are dropped for.
-pub const LIMITS: [&str; 7] = [
+pub const LIMITS: [&str; 8] = [
     JOURNAL_BYTES,
     JOURNAL_AGE,
     QUEUE_BYTES,
     QUEUE_AGE,
     DEAD_LETTER,
     DEAD_LETTERS_DISABLED,
+    SKIP,
     "damaged",
 ];
 
@@ -172,7 +174,11 @@ impl LimitChecker {
         let outbox = sender.outbox();
         match self.queue.on_overflow {
             OnOverflow::DeadLetter => outbox.dead_letter_before(end, limit).await,
-            OnOverflow::DropOldest | OnOverflow::Reject => outbox.drop_before(end, limit).await,
+            OnOverflow::DropOldest | OnOverflow::Reject => {
+                if let Err(error) = outbox.drop_before(end, limit).await {
+                    self.reporter.failed(State::Retrying, &error.to_string());
+                }
+            }
         }
     }
 

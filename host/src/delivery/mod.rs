@@ -67,6 +67,8 @@ pub struct DeliveryParts {
     pub journal_max_age: Duration,
     /// The journal's share of `journal.max_bytes`.
     pub journal_max_bytes: u64,
+    /// Whether an operator pauses the exporter.
+    pub paused: bool,
 }
 
 /// The delivery of one exporter, running in a task.

@@ -78,6 +78,32 @@ impl Reporter {
         }
     }
 
+    /// Sets the state `paused` because of an operator, unless it is set.
+    pub(super) fn paused_by_operator(&self) {
+        let view = self.status.view();
+        let reason = format!(
+            "paused by an operator (`delfin-host exporters resume {}` ends it)",
+            self.exporter
+        );
+        if view.state == State::Paused && view.last_error.as_ref() == Some(&reason) {
+            return;
+        }
+        self.status.fail(State::Paused, &reason);
+        log::info!(target: LOG, exporter = self.exporter; "paused by an operator");
+    }
+
+    /// Ends the state that [`Self::paused_by_operator`] sets.
+    pub(super) fn resumed_by_operator(&self) {
+        log::info!(target: LOG, exporter = self.exporter; "resumed by an operator");
+        self.status.update(|status| {
+            if status.state == State::Paused {
+                status.state = State::Starting;
+                status.last_error = None;
+                status.last_error_ms = None;
+            }
+        });
+    }
+
     /// Logs the failure of a call that carried no rows.
     pub(super) fn call_failed(&self, call: &str, failure: &Failure) {
         let failure = self.redacted(&failure.to_string());

@@ -42,6 +42,8 @@ pub struct Status(Mutex<StatusView>);
 #[derive(Clone, Debug, Default)]
 pub struct StatusView {
     pub state: State,
+    /// An operator pauses the exporter.
+    pub paused_by_operator: bool,
     /// An instance was created since the exporter was started.
     pub has_started: bool,
     pub last_error: Option<String>,

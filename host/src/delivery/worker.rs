@@ -17,6 +17,7 @@ use super::{
     Command, DeliveryParts,
     instances::{CallEvent, InstanceReadiness, Instances},
     limits::LimitChecker,
+    outbox::SKIP,
     report::Reporter,
     sender::{NextSend, Sender},
     status::{State, Status},
@@ -43,6 +44,8 @@ pub(super) struct Worker {
     instances: Instances,
     sender: Sender,
     limits: LimitChecker,
+    /// Whether an operator pauses the exporter.
+    is_paused: bool,
     /// When to act again, if nothing happens before.
     wake: Instant,
 }
@@ -64,6 +67,7 @@ impl Worker {
             sender: Sender::new(parts, reporter.clone()),
             limits: LimitChecker::new(parts, reporter.clone()),
             reporter,
+            is_paused: parts.paused,
             wake: Instant::now(),
         }
     }
@@ -111,6 +115,13 @@ impl Worker {
         }
         match (self.instances.readiness(), phase) {
             (InstanceReadiness::Busy, _) => {}
+            (InstanceReadiness::Ready, Phase::Running) if self.is_paused => {
+                self.instances.release();
+            }
+            (InstanceReadiness::Absent { .. }, Phase::Running) if self.is_paused => {
+                self.reporter.paused_by_operator();
+                self.sender.outbox().look_ahead().await;
+            }
             (InstanceReadiness::Ready, Phase::Running) => self.deliver().await,
             (InstanceReadiness::Ready, _) => self.drain(phase).await,
             (InstanceReadiness::Absent { not_before }, Phase::Running) => {
@@ -173,6 +184,7 @@ impl Worker {
     /// Delivers what can be delivered at once, then closes the instance.
     async fn drain(&mut self, phase: Phase) {
         if phase == Phase::Draining
+            && !self.is_paused
             && let Some(permit) = self.instances.try_acquire()
             && let NextSend::Send(request) = self.sender.next_to_drain().await
         {
@@ -191,12 +203,30 @@ impl Worker {
     async fn on_command(&mut self, command: Command) {
         match command {
             Command::Resume { answer } => {
-                self.sender.retry_now();
-                self.instances.resume();
-                self.reporter
-                    .status()
-                    .update(|status| status.next_attempt = None);
+                if !self.is_paused {
+                    self.retry_now();
+                }
                 let _ = answer.send(());
+            }
+            Command::Pause { answer } => {
+                self.is_paused = true;
+                let _ = answer.send(());
+            }
+            Command::Unpause { answer } => {
+                if std::mem::take(&mut self.is_paused) {
+                    self.reporter.resumed_by_operator();
+                }
+                self.retry_now();
+                let _ = answer.send(());
+            }
+            Command::Skip { answer } => {
+                let end = self.head.borrow().next();
+                let dropped = self.sender.outbox().drop_before(end, SKIP).await;
+                let _ = answer.send(dropped);
+            }
+            Command::Adopt { from, answer } => {
+                let adopted = self.sender.outbox().adopt(&from).await;
+                let _ = answer.send(adopted);
             }
             Command::Replay { since_ms, answer } => {
                 let replayed = self.sender.outbox().replay(since_ms).await;
@@ -206,13 +236,23 @@ impl Worker {
         }
     }
 
+    fn retry_now(&mut self) {
+        self.sender.retry_now();
+        self.instances.resume();
+        self.reporter
+            .status()
+            .update(|status| status.next_attempt = None);
+    }
+
     /// Shows in the status what no event reports.
     fn show(&mut self) {
         let circuit = self.sender.circuit();
         let abandoned = self.instances.abandoned();
+        let is_paused = self.is_paused;
         self.reporter.status().update(|status| {
             status.observe_circuit(circuit);
             status.abandoned_threads = abandoned;
+            status.paused_by_operator = is_paused;
         });
     }
 }

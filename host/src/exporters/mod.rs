@@ -4,11 +4,14 @@
 //! An exporter that cannot start is listed as failed and keeps its cursor; the
 //! others run.
 
+mod operate;
+mod pause_marks;
 mod plan;
 mod reload;
 mod set;
 mod start;
 
+pub use operate::{Forgotten, OperateError};
 pub use plan::Reloaded;
 pub use reload::{ReloadError, Reloader};
 pub use set::ExporterSet;

@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use super::{
     ExporterSet, ExporterStartError,
@@ -114,6 +114,20 @@ impl Reloader {
         self.0.exporters.sort(&names);
         self.0.plugins.send_replace(plugins.views().collect());
         Ok(())
+    }
+
+    /// The configuration that the exporters run with. No reload changes it while the guard
+    /// exists.
+    pub(super) async fn applied(&self) -> MutexGuard<'_, AppliedConfig> {
+        self.0.applied.lock().await
+    }
+
+    pub(super) fn exporters(&self) -> &ExporterSet {
+        &self.0.exporters
+    }
+
+    pub(super) fn starter(&self) -> &ExporterStarter {
+        &self.0.starter
     }
 
     /// Reads the configuration again, with its placeholders, and applies it.
@@ -229,7 +243,7 @@ impl Reloader {
         }
         starter.open_cursors(&config).await?;
         for name in std::mem::take(&mut reloaded.unchanged) {
-            self.resume(name, &mut reloaded).await;
+            self.retry(name, &mut reloaded).await;
         }
         let mut refused = Vec::new();
         for exporter in config.exporters.clone() {
@@ -281,12 +295,13 @@ impl Reloader {
         Err(ReloadError::Refused { exporters: refused })
     }
 
-    /// Lets an unchanged exporter try again, unless it runs.
-    async fn resume(&self, name: String, reloaded: &mut Reloaded) {
+    /// Lets an unchanged exporter try again, unless it runs or an operator pauses it.
+    async fn retry(&self, name: String, reloaded: &mut Reloaded) {
         let Some(exporter) = self.0.exporters.get(&name) else {
             return reloaded.unchanged.push(name);
         };
-        if exporter.status.view().state == State::Running {
+        let view = exporter.status.view();
+        if view.state == State::Running || view.paused_by_operator {
             return reloaded.unchanged.push(name);
         }
         exporter.resume().await;

@@ -10,7 +10,7 @@ use std::{
 use delfin_plugin_api::Kind;
 use tokio::sync::Semaphore;
 
-use super::ExporterSet;
+use super::{ExporterSet, pause_marks::PauseMarks};
 use crate::{
     alert::ActiveAlerts,
     batch_journal::BatchJournals,
@@ -57,6 +57,10 @@ impl ExporterStarter {
         }
     }
 
+    pub(super) fn journals(&self) -> &BatchJournals {
+        &self.journals
+    }
+
     /// Starts one exporter.
     pub(crate) async fn start(
         &self,
@@ -84,6 +88,7 @@ impl ExporterStarter {
             journal_max_age: self.journal_max_age,
             journal_max_bytes: journal.backend().stats()?.max_bytes,
             journal: Arc::clone(journal),
+            paused: PauseMarks::new(&config.state_dir).contains(&exporter.name),
         };
         self.exporters.start(&parts);
         Ok(())
@@ -109,9 +114,11 @@ impl ExporterStarter {
             let names: Vec<String> = of_kind.map(|exporter| exporter.name.clone()).collect();
             for cursor in backend.cursors()? {
                 if !names.contains(&cursor.exporter) {
+                    let pending = backend.backlog(&cursor.exporter)?.unwrap_or_default();
                     log::warn!(
-                        exporter = cursor.exporter, kind:% = kind;
-                        "an exporter is no longer configured; what is pending for it is kept for a day, and takes room"
+                        exporter = cursor.exporter, kind:% = kind, items = pending.items, bytes = pending.bytes;
+                        "an exporter is no longer configured; what is pending for it is kept for a day and takes room \
+                         (add it again, or use `delfin-host exporters rename` or `forget`)"
                     );
                 }
             }

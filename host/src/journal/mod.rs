@@ -102,6 +102,10 @@ pub trait Journal: DeadLetterStore {
     /// Removes a cursor with its counts and dead letters. False: no such cursor.
     fn remove_cursor(&self, exporter: &str) -> Durable<bool, CursorError>;
 
+    /// Gives a cursor another name, with its counts and dead letters. A cursor that has the
+    /// name is removed. False: no such cursor.
+    fn rename_cursor(&self, exporter: &str, to: &str) -> Durable<bool, CursorError>;
+
     /// Stores the last error of an exporter.
     fn record_error(&self, exporter: &str, message: &str) -> Durable<(), CursorError>;
 

@@ -49,6 +49,8 @@ pub(super) fn registry(
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register_collector(Box::new(journals::JournalCollector(journals.clone())));
     registry.register_collector(Box::new(exporters::ExporterCollector(exporters.clone())));
+    let removed = exporters::RemovedExporterCollector(journals.clone());
+    registry.register_collector(Box::new(removed));
     registry.register_collector(Box::new(plugins::PluginCollector(reloader.plugins())));
     registry.register_collector(Box::new(alerts::AlertCollector(alerts.clone())));
     registry.register_collector(Box::new(collection::CollectionCollector(

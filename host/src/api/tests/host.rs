@@ -316,6 +316,7 @@ async fn failed_exporter(journals: &BatchJournals, folder: &Path) -> ExporterSet
         suspects: Arc::new(Semaphore::new(1)),
         journal_max_age: Duration::from_hours(72),
         journal_max_bytes: 1 << 30,
+        paused: false,
     });
     while exporters.get(EXPORTER).unwrap().status.view().state != State::Failed {
         tokio::task::yield_now().await;

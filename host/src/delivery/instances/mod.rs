@@ -243,6 +243,12 @@ impl Instances {
         self.caller.call_to_stop(Task::Flush, Call::Flush);
     }
 
+    /// Flushes and closes the instance. Another one can be created later.
+    pub(super) fn release(&mut self) {
+        self.lifecycle = Lifecycle::Closing { restart: true };
+        self.caller.call_to_stop(Task::Flush, Call::Flush);
+    }
+
     /// Abandons the instance and the call in progress.
     pub(super) fn abandon(&mut self) {
         self.caller.abandon();

@@ -48,6 +48,9 @@ use crate::{
 pub(super) const DEAD_LETTER: &str = "dead_letter";
 pub(super) const DEAD_LETTERS_DISABLED: &str = "dead_letter.enabled";
 
+/// Name in `dropped{limit}` of rows that an operator dropped.
+pub(super) const SKIP: &str = "skip";
+
 /// Which rows of a batch are still wanted; `None`: all rows.
 pub(super) type WantedRows<'a> = &'a (dyn Fn(&StoredBatch) -> Option<Vec<u32>> + Sync);
 
@@ -214,21 +217,22 @@ impl Outbox {
         self.window.retry_now();
     }
 
-    /// Drops everything pending before a record, because of a limit.
-    pub(super) async fn drop_before(&mut self, end: Seq, limit: &str) {
-        // The journal counts as dropped what is not committed: commits come first.
-        if self.window.first() >= end || self.reader.finish().await.is_err() {
-            return;
+    /// Drops everything pending before a record, because of a limit or an operator. Returns
+    /// the number of items.
+    pub(super) async fn drop_before(&mut self, end: Seq, limit: &str) -> Result<u64, CursorError> {
+        if self.window.first() >= end {
+            return Ok(0);
         }
+        // The journal counts as dropped what is not committed: commits come first.
+        self.reader.finish().await?;
         let backend = Arc::clone(self.backend());
         let exporter = self.reporter.exporter();
-        match backend.drop_before(exporter, end, limit).await {
-            Ok(items) => {
-                self.window.discard_before(end);
-                log::error!(target: LOG, exporter, items = items, limit; "dropped the oldest pending items");
-            }
-            Err(error) => self.reporter.failed(State::Retrying, &error.to_string()),
+        let items = backend.drop_before(exporter, end, limit).await?;
+        self.window.discard_before(end);
+        if items > 0 {
+            log::error!(target: LOG, exporter, items = items, limit; "dropped the oldest pending items");
         }
+        Ok(items)
     }
 
     /// Turns everything pending before a record into dead letters, because of a
@@ -251,11 +255,27 @@ impl Outbox {
         self.reader.finish().await?;
         let backend = Arc::clone(self.backend());
         let items = backend.replay(self.reporter.exporter(), since_ms).await?;
+        self.restart_at_cursor().await;
+        Ok(items)
+    }
+
+    /// Continues with the cursor of another exporter, in place of its own.
+    pub(super) async fn adopt(&mut self, from: &str) -> Result<(), CursorError> {
+        self.reader.finish().await?;
+        let backend = Arc::clone(self.backend());
+        backend
+            .rename_cursor(from, self.reporter.exporter())
+            .await?;
+        self.restart_at_cursor().await;
+        Ok(())
+    }
+
+    /// Reads from the cursor on, which was moved.
+    async fn restart_at_cursor(&mut self) {
         match self.reader.reopen().await {
             Ok(cursor) => self.window.reset(cursor),
             Err(error) => self.reporter.failed(State::Retrying, &error.to_string()),
         }
-        Ok(items)
     }
 
     /// Starts the commits that wait for others to share a transaction with.

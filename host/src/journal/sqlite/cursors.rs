@@ -13,6 +13,9 @@ use crate::batch::Seq;
 const COLUMNS: &str = "exporter, next_seq, next_row, next_items, created_ms, last_success_ms, \
                        last_error, last_error_ms, replay_end, unused_since_ms";
 
+/// Every table with rows of an exporter, the cursors last.
+const TABLES: [&str; 4] = ["dead_letters", "dropped", "ahead", "cursors"];
+
 /// The cursor of an exporter, created if it is missing. Its caller uses it, so it is
 /// no longer unused.
 pub(super) fn open(
@@ -154,17 +157,36 @@ pub(super) fn pending_before(
 pub(super) fn remove(tx: &mut WriteTransaction<'_>, exporter: &str) -> rusqlite::Result<bool> {
     // A change in memory would otherwise be written after the cursor was removed.
     tx.write_cursors()?;
-    for table in ["dead_letters", "dropped", "ahead"] {
-        tx.connection
+    let mut removed = 0;
+    for table in TABLES {
+        removed = tx
+            .connection
             .prepare_cached(&format!("DELETE FROM {table} WHERE exporter = ?1"))?
             .execute([exporter])?;
     }
-    let removed = tx
-        .connection
-        .prepare_cached("DELETE FROM cursors WHERE exporter = ?1")?
-        .execute([exporter])?;
     tx.summary.committed = true;
     Ok(removed > 0)
+}
+
+/// Gives a cursor another name, in place of a cursor that has it. False: no such cursor.
+pub(super) fn rename(
+    tx: &mut WriteTransaction<'_>,
+    exporter: &str,
+    to: &str,
+) -> rusqlite::Result<bool> {
+    tx.write_cursors()?;
+    if exporter == to || find(tx.connection, exporter)?.is_none() {
+        return Ok(false);
+    }
+    remove(tx, to)?;
+    for table in TABLES {
+        tx.connection
+            .prepare_cached(&format!(
+                "UPDATE {table} SET exporter = ?2 WHERE exporter = ?1"
+            ))?
+            .execute([exporter, to])?;
+    }
+    Ok(true)
 }
 
 /// Removes the cursors that have been unused for too long.

@@ -246,6 +246,11 @@ impl Journal for SqliteJournal {
         self.change(move |tx| cursors::remove(tx, &exporter).map(Ok))
     }
 
+    fn rename_cursor(&self, exporter: &str, to: &str) -> Durable<bool, CursorError> {
+        let (exporter, to) = (exporter.to_owned(), to.to_owned());
+        self.change(move |tx| cursors::rename(tx, &exporter, &to).map(Ok))
+    }
+
     fn record_error(&self, exporter: &str, message: &str) -> Durable<(), CursorError> {
         let (exporter, message) = (exporter.to_owned(), message.to_owned());
         self.send(CursorError::Closed, |reply| WriterCommand::Change {

@@ -55,6 +55,10 @@ enum Step {
     RemoveCursor {
         exporter: usize,
     },
+    RenameCursor {
+        exporter: usize,
+        to: usize,
+    },
     /// Commits one item too many.
     CommitTooMuch {
         exporter: usize,
@@ -297,6 +301,22 @@ impl Model {
         self.cursors_by_name.remove(exporter).is_some()
     }
 
+    fn rename_cursor(&mut self, exporter: &str, to: &str) -> bool {
+        if exporter == to || !self.cursors_by_name.contains_key(exporter) {
+            return false;
+        }
+        self.remove_cursor(to);
+        if let Some(cursor) = self.cursors_by_name.remove(exporter) {
+            self.cursors_by_name.insert(to.to_owned(), cursor);
+        }
+        for dead_letter in &mut self.dead_letters {
+            if dead_letter.exporter == exporter {
+                dead_letter.exporter = to.to_owned();
+            }
+        }
+        true
+    }
+
     fn ids(&self, which: impl Fn(&ModelDeadLetter) -> bool) -> Vec<u64> {
         let dead_letters = self
             .dead_letters
@@ -532,6 +552,14 @@ impl JournalAndModel {
                 let removing = self.journal().remove_cursor(&name(exporter));
                 let removed = self.runtime.block_on(removing).unwrap();
                 assert_eq!(removed, self.model.remove_cursor(&name(exporter)));
+            }
+            Step::RenameCursor { exporter, to } => {
+                let renaming = self.journal().rename_cursor(&name(exporter), &name(to));
+                let renamed = self.runtime.block_on(renaming).unwrap();
+                assert_eq!(
+                    renamed,
+                    self.model.rename_cursor(&name(exporter), &name(to))
+                );
             }
             step => unreachable!("{step:?}"),
         }
@@ -771,6 +799,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..3_usize, proptest::collection::vec(any::<bool>(), 0..4))
             .prop_map(|(exporter, delivered)| Step::CommitDeadLetters { exporter, delivered }),
         1 => (0..3_usize).prop_map(|exporter| Step::RemoveCursor { exporter }),
+        1 => (0..3_usize, 0..3_usize).prop_map(|(exporter, to)| Step::RenameCursor { exporter, to }),
         1 => (0..3_usize).prop_map(|exporter| Step::CommitTooMuch { exporter }),
         1 => Just(Step::Reopen),
         1 => Just(Step::Crash),

@@ -361,3 +361,20 @@ async fn removing_a_cursor_deletes_its_dead_letters_and_counts() {
     journal.open_cursor("a", StartFrom::Now).await.unwrap();
     assert_eq!(journal.of("a"), ItemCounts::default());
 }
+
+#[tokio::test]
+async fn a_renamed_cursor_takes_its_counts_and_dead_letters_and_replaces_another() {
+    let mut journal = journal_with_dead_letters().await;
+    journal.add(4).await;
+    let (counts, dead_letters) = (journal.of("a"), journal.dead_letter_totals("a").unwrap());
+    assert!(counts.pending > 0 && dead_letters.items > 0, "{counts:?}");
+    journal.open_cursor("b", StartFrom::Now).await.unwrap();
+    assert_eq!(journal.rename_cursor("a", "a").await, Ok(false));
+    assert_eq!(journal.rename_cursor("c", "b").await, Ok(false));
+    assert_eq!(journal.rename_cursor("a", "b").await, Ok(true));
+    assert_eq!(journal.rename_cursor("a", "b").await, Ok(false));
+    journal.reopen();
+    assert_eq!(journal.of("b"), counts);
+    assert_eq!(journal.dead_letter_totals("b").unwrap(), dead_letters);
+    assert_eq!(journal.counts("a"), Ok(None));
+}

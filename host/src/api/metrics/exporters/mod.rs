@@ -2,6 +2,7 @@
 
 mod calls;
 mod items;
+mod removed;
 
 use std::fmt;
 
@@ -9,6 +10,8 @@ use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue},
 };
+
+pub(super) use removed::RemovedExporterCollector;
 
 use super::family::FamilyWriter;
 use crate::{
