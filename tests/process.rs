@@ -217,7 +217,54 @@ fn rows_that_end_the_process_become_dead_letters_and_the_others_arrive() {
         "{stored}"
     );
     assert_eq!(setup.lines("rows").len(), 39);
+    // Each half of a half is a part of the one payload.
+    assert_eq!(encoded(&host, "batch"), 1.0);
+    assert_eq!(encoded(&host, "request"), 0.0);
     stop(host);
+}
+
+#[test]
+fn eight_exporters_encode_a_batch_once_and_each_gets_all_rows() {
+    const SERIES: usize = 2000;
+    let names: Vec<String> = (0..8).map(|number| format!("e{number}")).collect();
+    let tables = names.iter().map(|name| {
+        format!(
+            "[exporter.{name}]\nplugin = \"{SCRIPTED}\"\nisolation = \"process\"\n\
+             [exporter.{name}.config]\nscript = \"@/script\"\nreceived = \"@/received\"\n\
+             rows = \"@/{name}\"\n"
+        )
+    });
+    let tables: String = tables.collect();
+    let config = format!("performance_exporters = \"{}\"\n{tables}", names.join(","));
+    let setup = Setup::new(&["scripted"], &config);
+    let host = setup.start();
+    // Large and small: a memfd, and bytes in the message.
+    for (batches, series) in [(1.0, SERIES), (2.0, 1)] {
+        let series: Vec<String> = (0..series).map(|number| format!("n{number}")).collect();
+        let (status, receipt) = host.ingest("performance", &batch(&series));
+        assert_eq!(status, 202, "{receipt}");
+        for name in &names {
+            let items = if batches == 1.0 { SERIES } else { SERIES + 1 };
+            host.wait_for_delivered(name, items as u64);
+        }
+        assert_eq!(encoded(&host, "batch"), batches);
+    }
+    assert_eq!(encoded(&host, "request"), 0.0);
+    for name in &names {
+        assert_eq!(setup.lines(name).len(), SERIES + 1, "{name}");
+    }
+    stop(host);
+}
+
+/// How often the host has encoded rows for processes: of a whole batch, or of one request.
+fn encoded(host: &Host, of: &str) -> f64 {
+    let labels = format!("kind=\"performance\",of=\"{of}\"");
+    let metrics = host.metrics();
+    let mut samples = metrics.samples().iter();
+    let sample = samples.find(|sample| {
+        sample.name == "delfin_host_journal_encoded_payloads_total" && sample.labels == labels
+    });
+    sample.map_or(f64::NAN, |sample| sample.value)
 }
 
 #[test]

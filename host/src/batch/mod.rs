@@ -8,8 +8,9 @@
 
 pub mod codec;
 mod memory;
+mod payload;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use arrow_array::RecordBatch;
 use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, Batch, Kind, Origin, PerformanceBatch};
@@ -17,6 +18,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub(crate) use memory::is_mostly_unused;
+pub use payload::{BatchPayload, PayloadPool, PayloadSlot, PayloadStats};
 
 /// The sequence number of a record in its journal: it grows, and is never reused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -56,6 +58,8 @@ pub struct StoredBatch {
     pub seq: Seq,
     pub header: Header,
     pub arrow: RecordBatch,
+    /// All rows, encoded for the processes of exporters.
+    pub payload: Arc<PayloadSlot>,
 }
 
 /// Rows of either kind.

@@ -1,18 +1,32 @@
 //! Decoded batches, shared by the exporters that keep up with the journal.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::batch::{Seq, StoredBatch};
+use arrow_array::RecordBatch;
+use uuid::Uuid;
 
-/// Holds the newest batches, up to `max_bytes`. The oldest are evicted first: an
+use crate::batch::{Header, PayloadPool, Seq, StoredBatch};
+
+/// Holds the newest batches with their payloads, up to `max_bytes`. The oldest are evicted first: an
 /// exporter that lags reads from the journal, and does not evict what the other
 /// exporters read.
 pub(super) struct BatchCache {
     max_bytes: u64,
+    payloads: Arc<PayloadPool>,
     entries: Mutex<Entries>,
+    /// Batches that are being appended.
+    announced: Mutex<Announced>,
+}
+
+type Announced = HashMap<Uuid, (Header, RecordBatch)>;
+
+/// Ends the announcement when it is dropped.
+pub(super) struct Announcement<'a> {
+    cache: &'a BatchCache,
+    batch_id: Uuid,
 }
 
 #[derive(Default)]
@@ -34,8 +48,14 @@ impl BatchCache {
     pub(super) fn new(max_bytes: u64) -> Self {
         Self {
             max_bytes,
+            payloads: PayloadPool::new(max_bytes / 2),
             entries: Mutex::default(),
+            announced: Mutex::default(),
         }
+    }
+
+    pub(super) fn payloads(&self) -> &Arc<PayloadPool> {
+        &self.payloads
     }
 
     pub(super) fn get(&self, seq: Seq) -> Option<Arc<StoredBatch>> {
@@ -46,27 +66,170 @@ impl BatchCache {
             .map(|cached| Arc::clone(&cached.batch))
     }
 
-    pub(super) fn insert(&self, batch: Arc<StoredBatch>) {
+    /// Adds a batch, and returns the one to use: another exporter may have added it before.
+    pub(super) fn insert(&self, batch: StoredBatch) -> Arc<StoredBatch> {
         let seq = batch.seq;
         let bytes = batch.held_bytes() + ENTRY_BYTES;
         let mut entries = self.lock();
-        entries.bytes += bytes;
-        if let Some(replaced) = entries.batches.insert(seq, CachedBatch { batch, bytes }) {
-            entries.bytes -= replaced.bytes;
+        // After damage, a new batch can have the sequence number of a lost one.
+        let is_same = |cached: &&CachedBatch| cached.batch.header.batch_id == batch.header.batch_id;
+        if let Some(cached) = entries.batches.get(&seq).filter(is_same) {
+            return Arc::clone(&cached.batch);
         }
-        while entries.bytes > self.max_bytes {
+        let batch = Arc::new(batch);
+        batch.payload.share();
+        entries.bytes += bytes;
+        let cached = CachedBatch {
+            batch: Arc::clone(&batch),
+            bytes,
+        };
+        if let Some(replaced) = entries.batches.insert(seq, cached) {
+            entries.bytes -= replaced.bytes;
+            replaced.batch.payload.unshare();
+        }
+        while entries.bytes + self.payloads.stats().bytes > self.max_bytes {
             let Some((_, oldest)) = entries.batches.pop_first() else {
-                return;
+                break;
             };
             entries.bytes -= oldest.bytes;
+            oldest.batch.payload.unshare();
+        }
+        batch
+    }
+
+    /// Makes the rows of a batch known from before it is in the journal until it is in the
+    /// cache, because exporters read it as soon as it is in the journal.
+    pub(super) fn announce(&self, header: &Header, arrow: &RecordBatch) -> Announcement<'_> {
+        let batch_id = header.batch_id;
+        let announced = (header.clone(), arrow.clone());
+        self.announced().insert(batch_id, announced);
+        Announcement {
+            cache: self,
+            batch_id,
         }
     }
 
+    /// The rows of an announced batch.
+    pub(super) fn announced_rows(&self, header: &Header) -> Option<RecordBatch> {
+        let announced = self.announced();
+        let (found, arrow) = announced.get(&header.batch_id)?;
+        // A batch that is appended again, and refused, can have other rows.
+        (found == header).then(|| arrow.clone())
+    }
+
     pub(super) fn clear(&self) {
-        *self.lock() = Entries::default();
+        let entries = std::mem::take(&mut *self.lock());
+        for cached in entries.batches.values() {
+            cached.batch.payload.unshare();
+        }
+    }
+
+    fn announced(&self) -> MutexGuard<'_, Announced> {
+        self.announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Announcement<'_> {
+    fn drop(&mut self) {
+        self.cache.announced().remove(&self.batch_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use delfin_plugin_api::{Batch, Origin, PerformanceBatchBuilder};
+
+    use super::*;
+
+    fn batch(seq: u64) -> StoredBatch {
+        let mut rows = PerformanceBatchBuilder::new();
+        let points = (0..1000).map(|time| (time, 0.5));
+        rows.series("load", [("unit", "%")], points).unwrap();
+        let rows = rows.build();
+        StoredBatch {
+            seq: Seq(seq),
+            header: Header {
+                batch_id: Uuid::from_u128(seq.into()),
+                origin: Origin::Ingest,
+                storage_id: None,
+                complete: false,
+                accepted_ms: 0,
+                items: rows.items(),
+            },
+            arrow: rows.as_arrow().clone(),
+            payload: PayloadPool::new(0).slot(),
+        }
+    }
+
+    #[test]
+    fn exporters_that_add_the_same_batch_share_the_first_and_a_new_one_replaces_it() {
+        let cache = BatchCache::new(u64::MAX);
+        let first = cache.insert(batch(1));
+        assert!(Arc::ptr_eq(&cache.insert(batch(1)), &first));
+        let mut other = batch(1);
+        other.header.batch_id = Uuid::nil();
+        let other = cache.insert(other);
+        assert!(Arc::ptr_eq(&cache.get(Seq(1)).unwrap(), &other));
+    }
+
+    #[test]
+    fn a_batch_has_its_rows_while_it_is_appended() {
+        let cache = BatchCache::new(u64::MAX);
+        let appended = batch(1);
+        let announcement = cache.announce(&appended.header, &appended.arrow);
+        assert_eq!(
+            cache.announced_rows(&appended.header).as_ref(),
+            Some(&appended.arrow)
+        );
+        let earlier = Header {
+            accepted_ms: -1,
+            ..appended.header.clone()
+        };
+        assert_eq!(cache.announced_rows(&earlier), None);
+        drop(announcement);
+        assert_eq!(cache.announced_rows(&appended.header), None);
+    }
+
+    #[test]
+    fn payloads_count_for_the_limit_and_an_evicted_batch_loses_its_payload() {
+        let size = batch(1).held_bytes() + ENTRY_BYTES;
+        let cache = BatchCache::new(5 * size);
+        let add = |seq| {
+            let payload = cache.payloads().slot();
+            cache.insert(StoredBatch {
+                payload,
+                ..batch(seq)
+            })
+        };
+        let batches: Vec<_> = (1..=4).map(add).collect();
+        for batch in &batches {
+            let payload = batch.payload.of_batch(&batch.arrow).unwrap();
+            assert!(payload.is_some());
+        }
+        let kept = cache.payloads().stats().bytes;
+        assert!(kept > size && kept <= 5 * size / 2, "{kept} of {size}");
+        add(5);
+        assert!(cache.get(Seq(1)).is_none());
+        assert!(cache.get(Seq(5)).is_some());
+        assert!(
+            batches[0]
+                .payload
+                .of_batch(&batches[0].arrow)
+                .unwrap()
+                .is_none()
+        );
+        assert!(
+            batches[3]
+                .payload
+                .of_batch(&batches[3].arrow)
+                .unwrap()
+                .is_some()
+        );
     }
 }

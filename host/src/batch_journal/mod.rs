@@ -17,7 +17,7 @@ use tokio::{sync::mpsc, task::JoinError};
 use uuid::{Uuid, Version};
 
 use crate::{
-    batch::{NewBatch, Seq, StoredBatch, codec},
+    batch::{NewBatch, PayloadStats, Seq, StoredBatch, codec},
     clock::{HostClock, now_ms},
     journal::{AppendError, Journal, NewRecord, ReadError, Receipt, Record},
 };
@@ -86,6 +86,12 @@ impl BatchJournal {
     #[must_use]
     pub fn backend(&self) -> &Arc<dyn Journal> {
         &self.backend
+    }
+
+    /// What is encoded for the processes of exporters.
+    #[must_use]
+    pub fn payload_stats(&self) -> PayloadStats {
+        self.cache.payloads().stats()
     }
 
     /// The clock that measures the age of batches.
@@ -184,6 +190,8 @@ impl BatchJournal {
         }
         let record = encode(batch_id, &batch).await?;
         let header = record.header.clone();
+        let arrow = batch.rows.as_arrow();
+        let _announcement = self.cache.announce(&header, arrow);
         let bytes = record.payload.len() as u64;
         let mut appended = self.backend.append(record, key.clone()).await;
         if let Err(AppendError::Full {
@@ -203,11 +211,12 @@ impl BatchJournal {
             Err(error) => return Err(self.name_cause(error).await),
         };
         if !receipt.repeated {
-            self.cache.insert(Arc::new(StoredBatch {
+            self.cache.insert(StoredBatch {
                 seq: receipt.seq,
                 header,
-                arrow: batch.rows.as_arrow().clone(),
-            }));
+                arrow: arrow.clone(),
+                payload: self.cache.payloads().slot(),
+            });
         }
         Ok(receipt)
     }
@@ -305,17 +314,22 @@ impl BatchJournal {
         if let Some(batch) = self.cache.get(record.seq) {
             return Ok(ReadResult::Batch(batch));
         }
-        let arrow = match codec::decode(&record.payload) {
-            Ok(arrow) => with_shared_schema(arrow, self.kind),
+        let decode = || match self.cache.announced_rows(&record.header) {
+            Some(arrow) => Ok(arrow),
+            None => {
+                codec::decode(&record.payload).map(|arrow| with_shared_schema(arrow, self.kind))
+            }
+        };
+        let arrow = match decode() {
+            Ok(arrow) => arrow,
             Err(error) => return Ok(ReadResult::Damaged(Box::new(record), error.to_string())),
         };
-        let batch = Arc::new(StoredBatch {
+        Ok(ReadResult::Batch(self.cache.insert(StoredBatch {
             seq: record.seq,
             header: record.header,
             arrow,
-        });
-        self.cache.insert(Arc::clone(&batch));
-        Ok(ReadResult::Batch(batch))
+            payload: self.cache.payloads().slot(),
+        })))
     }
 }
 

@@ -140,6 +140,7 @@ impl ResendSchedule {
                 first_row: 0,
                 rows: batch.rows() as u64,
             }],
+            stored: None,
         });
         requests.collect()
     }

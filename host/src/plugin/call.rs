@@ -17,7 +17,10 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::death::ProcessDeath;
-use crate::{batch::Header, config::ExporterConfig};
+use crate::{
+    batch::{Header, StoredBatch},
+    config::ExporterConfig,
+};
 
 /// Lent to a plugin for one call.
 pub(super) struct CallContext<'a> {
@@ -87,6 +90,17 @@ pub struct ExportRequest {
     pub origin: Origin,
     /// Which batches the rows are of, in the order of the rows.
     pub parts: Vec<RequestPart>,
+    /// Where the rows are in the journal, if they are.
+    pub stored: Option<StoredRows>,
+}
+
+/// Rows of the journal.
+#[derive(Debug, Clone)]
+pub struct StoredRows {
+    /// The batch, or the first one.
+    pub batch: Arc<StoredBatch>,
+    /// The first row in the batch, if the rows are consecutive rows of it.
+    pub first_row: Option<usize>,
 }
 
 /// Consecutive rows of one batch in a request.

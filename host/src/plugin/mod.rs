@@ -18,7 +18,7 @@ mod thread;
 mod usage;
 mod view;
 
-pub use call::{Call, CallResult, ExportRequest, InstanceSettings, Reply, RequestPart};
+pub use call::{Call, CallResult, ExportRequest, InstanceSettings, Reply, RequestPart, StoredRows};
 pub use death::{DeathCause, Ended, ProcessDeath};
 pub use dry_run::{check_config, check_start, wait_for_result};
 pub use host::{InstanceHost, PluginCounters};

@@ -9,6 +9,7 @@ use prometheus_client::{
 
 use super::family::FamilyWriter;
 use crate::{
+    batch::PayloadStats,
     batch_journal::{BatchJournal, BatchJournals},
     journal::JournalStats,
 };
@@ -23,7 +24,10 @@ impl Collector for JournalCollector {
         let age_seconds = |oldest_ms| clock.age(oldest_ms).as_secs_f64();
         let mut page = JournalTable {
             page: FamilyWriter::new(encoder),
-            journals: journals.filter_map(|journal| read(journal)).collect(),
+            journals: journals
+                .clone()
+                .filter_map(|journal| read(journal))
+                .collect(),
         };
         page.gauge("journal_bytes", "Size of the records.", |s| Some(s.bytes))?;
         page.gauge(
@@ -75,7 +79,9 @@ impl Collector for JournalCollector {
             "journal_pruned_batches",
             "Records deleted after every exporter had committed them, or because of a limit.",
             |s| s.pruned,
-        )
+        )?;
+        let payloads = journals.map(|journal| (journal.kind().as_str(), journal.payload_stats()));
+        page.payloads(&payloads.collect::<Vec<_>>())
     }
 }
 
@@ -85,6 +91,24 @@ struct JournalTable<'p> {
 }
 
 impl JournalTable<'_> {
+    fn payloads(&mut self, payloads: &[(&'static str, PayloadStats)]) -> fmt::Result {
+        let encoded = payloads.iter().flat_map(|(kind, stats)| {
+            let of = [
+                ("batch", stats.encoded_batches),
+                ("request", stats.encoded_requests),
+            ];
+            of.map(|(of, times)| ([("kind", *kind), ("of", of)], times))
+        });
+        let help =
+            "Encodings for processes of exporters: of a batch for all of them, or of one request.";
+        self.page
+            .counter("journal_encoded_payloads", help, encoded)?;
+        let bytes = payloads.iter();
+        let bytes = bytes.map(|(kind, stats)| ([("kind", *kind)], stats.bytes));
+        let help = "Size of the encoded batches that processes of exporters share.";
+        self.page.gauge("journal_payload_bytes", help, bytes)
+    }
+
     fn gauge<V: EncodeGaugeValue>(
         &mut self,
         name: &str,

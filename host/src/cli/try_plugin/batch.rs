@@ -55,5 +55,6 @@ pub(super) fn request(args: &TryArgs, exporter: &ManifestExporter) -> Result<Exp
             first_row: 0,
             rows,
         }],
+        stored: None,
     })
 }

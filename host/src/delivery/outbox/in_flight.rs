@@ -157,6 +157,14 @@ impl BatchRows {
         self.rows == (0..self.batch.stored.arrow.num_rows()) && self.batch.sent.is_none()
     }
 
+    /// The first row that is sent, if the rows that are sent are consecutive.
+    pub(super) fn consecutive_from(&self) -> Option<usize> {
+        let first = self.first_sent();
+        let count = self.sent_count();
+        let last = self.batch.nth_sent(&self.rows, count.saturating_sub(1));
+        (count == 0 || last - first == count - 1).then_some(first)
+    }
+
     /// The rows that are sent. Copies only where a filter leaves gaps.
     pub(super) fn arrow(&self) -> Result<RecordBatch, ArrowError> {
         let arrow = &self.batch.stored.arrow;

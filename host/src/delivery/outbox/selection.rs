@@ -1,6 +1,6 @@
 //! The rows of one request, and where they are in the journal.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use arrow_schema::ArrowError;
 use delfin_plugin_api::Origin;
@@ -8,7 +8,7 @@ use delfin_plugin_api::Origin;
 use super::{in_flight::BatchRows, rows::SendGroup};
 use crate::{
     batch::Header,
-    plugin::{ExportRequest, RequestPart},
+    plugin::{ExportRequest, RequestPart, StoredRows},
 };
 
 /// Rows of one batch or of several, in order.
@@ -112,6 +112,15 @@ impl RowSelection {
                 .first()
                 .map_or(Origin::Other, |part| part.batch.origin),
             parts: parts.collect(),
+            stored: self.stored(),
+        })
+    }
+
+    fn stored(&self) -> Option<StoredRows> {
+        let first = self.parts.first()?;
+        Some(StoredRows {
+            batch: Arc::clone(&first.batch.stored),
+            first_row: first.consecutive_from().filter(|_| self.parts.len() == 1),
         })
     }
 

@@ -102,6 +102,7 @@ pub(super) fn request(stored: &StoredDeadLetter) -> Result<ExportRequest, String
             first_row: dead_letter.first_row,
             rows: arrow.num_rows() as u64,
         }],
+        stored: None,
         arrow,
     })
 }

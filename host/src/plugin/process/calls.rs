@@ -10,18 +10,18 @@ use std::{
 use delfin_plugin_api::{Failure, Outcome};
 use delfin_plugin_protocol::{
     CallMessage, CheckMessage, CreateMessage, FramePayload, FrameWriter, HostHello, HostMessage,
-    SharedForm, SharedPayload, VERSION,
+    SharedForm, VERSION,
 };
 use tokio::sync::oneshot;
 
-use super::wire::{self, CallNumber};
-use crate::{
-    batch::codec,
-    plugin::{
-        call::{Call, CallResult, ExportRequest, InstanceSettings},
-        death::ProcessDeath,
-        host::InstanceHost,
-    },
+use super::{
+    payload::{self, EncodedRequest},
+    wire::{self, CallNumber},
+};
+use crate::plugin::{
+    call::{Call, CallResult, ExportRequest, InstanceSettings},
+    death::ProcessDeath,
+    host::InstanceHost,
 };
 
 pub(super) struct Calls {
@@ -154,20 +154,20 @@ impl Calls {
         request: &ExportRequest,
         attempt: u32,
     ) -> io::Result<()> {
-        let payload = match SharedPayload::create(|file| codec::write_plain(&request.arrow, file)) {
-            Ok(payload) => payload,
+        let EncodedRequest { payload, rows } = match payload::encode(request) {
+            Ok(encoded) => encoded,
             Err(error) => {
-                let failure = Failure::retry(format!("cannot share the rows: {error}"));
+                let failure = Failure::retry(format!("cannot encode the rows: {error}"));
                 self.on_outcome(number.id, Err(failure), false);
                 return Ok(());
             }
         };
-        let shared = SharedForm {
-            len: payload.size(),
-        };
-        let message = wire::export_message(number, request, attempt, shared);
-        let message = HostMessage::Export(message);
-        self.send(&message, FramePayload::Shared(&payload))
+        let mut message = wire::export_message(number, request, attempt);
+        message.rows = rows;
+        if let FramePayload::Shared(shared) = payload.as_frame() {
+            message.shared = Some(SharedForm { len: shared.size() });
+        }
+        self.send(&HostMessage::Export(message), payload.as_frame())
     }
 
     /// Sends the first message, once.

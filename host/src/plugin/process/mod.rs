@@ -9,6 +9,7 @@
 
 mod calls;
 mod output;
+mod payload;
 mod registry;
 mod runner;
 mod spawn;

@@ -3,7 +3,7 @@
 use abi_stable::std_types::{RString, Tuple2};
 use delfin_plugin_abi::{self as abi, Class, OutcomeCode};
 use delfin_plugin_protocol::{
-    ExportMessage, OutcomeClass, OutcomeMessage, PartMessage, RowsMessage, SharedForm,
+    ExportMessage, OutcomeClass, OutcomeMessage, PartMessage, RowsMessage,
 };
 
 use crate::plugin::{bounds::TextBudget, call::ExportRequest};
@@ -24,7 +24,6 @@ pub(super) fn export_message(
     number: CallNumber,
     request: &ExportRequest,
     attempt: u32,
-    shared: SharedForm,
 ) -> ExportMessage {
     let parts = request.parts.iter().map(|part| PartMessage {
         batch_id: part.header.batch_id.to_string(),
@@ -41,7 +40,7 @@ pub(super) fn export_message(
         origin: request.origin.as_str().to_owned(),
         parts: parts.collect(),
         rows: None,
-        shared: Some(shared),
+        shared: None,
     }
 }
 

@@ -8,7 +8,10 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::{batch::Header, journal::RowSpan};
+use crate::{
+    batch::{Header, PayloadPool},
+    journal::RowSpan,
+};
 
 const ROOM: RequestSize = RequestSize {
     items: u64::MAX,
@@ -38,6 +41,7 @@ fn record(seq: u64, storage: Option<u8>, points: &[usize]) -> Arc<StoredBatch> {
             items: batch.items(),
         },
         arrow: batch.as_arrow().clone(),
+        payload: PayloadPool::new(0).slot(),
     })
 }
 

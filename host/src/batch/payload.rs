@@ -1,0 +1,230 @@
+//! Batches as the processes of exporters get them, encoded once for all of them.
+//!
+//! The first exporter that sends rows of a batch encodes it, and others that need it wait
+//! for that. A [`PayloadPool`] keeps what is encoded while the batch is in the cache of its
+//! journal, bounded in bytes and in descriptors.
+//!
+//! Knows nothing of processes and of requests.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use arrow_array::{Array, RecordBatch};
+use delfin_plugin_protocol::{FramePayload, SharedPayload};
+
+use super::codec;
+
+/// Payloads up to this size are sent inline: a copy costs less than a file.
+const MAX_INLINE: usize = 32 << 10;
+
+/// How many payloads of a journal are kept: each may have a descriptor.
+const MAX_KEPT: usize = 64;
+
+/// Rows as an Arrow stream.
+#[derive(Debug)]
+pub enum BatchPayload {
+    Inline(Vec<u8>),
+    Shared(SharedPayload),
+}
+
+/// The payloads that a journal keeps.
+#[derive(Debug)]
+pub struct PayloadPool {
+    max_bytes: u64,
+    /// Of the payloads that are kept.
+    bytes: AtomicU64,
+    /// The oldest payload first.
+    kept: Mutex<VecDeque<Weak<PayloadSlot>>>,
+    encoded_batches: AtomicU64,
+    encoded_requests: AtomicU64,
+}
+
+/// What a pool has and has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PayloadStats {
+    /// Of the payloads that are kept.
+    pub bytes: u64,
+    /// Batches that were encoded for all exporters.
+    pub encoded_batches: u64,
+    /// Requests that were encoded for themselves.
+    pub encoded_requests: u64,
+}
+
+/// The payload of one batch.
+#[derive(Debug)]
+pub struct PayloadSlot {
+    pool: Arc<PayloadPool>,
+    /// Whether other exporters will ask for the payload.
+    is_shared: AtomicBool,
+    /// Locked while the batch is encoded.
+    payload: Mutex<Option<KeptPayload>>,
+}
+
+#[derive(Debug)]
+struct KeptPayload {
+    payload: Arc<BatchPayload>,
+    pool: Arc<PayloadPool>,
+}
+
+impl BatchPayload {
+    /// Encodes rows.
+    ///
+    /// # Errors
+    ///
+    /// No memory or no descriptor is left.
+    pub fn encode(rows: &RecordBatch) -> io::Result<Self> {
+        let columns = rows.columns().iter();
+        let bytes: usize = columns
+            .map(|column| {
+                column
+                    .to_data()
+                    .get_slice_memory_size()
+                    .unwrap_or(usize::MAX)
+            })
+            .fold(0, usize::saturating_add);
+        if bytes > MAX_INLINE {
+            return SharedPayload::create(|file| codec::write_plain(rows, file)).map(Self::Shared);
+        }
+        let mut inline = Vec::new();
+        codec::write_plain(rows, &mut inline)?;
+        Ok(Self::Inline(inline))
+    }
+
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Inline(bytes) => bytes.len() as u64,
+            Self::Shared(payload) => payload.size(),
+        }
+    }
+
+    #[must_use]
+    pub fn as_frame(&self) -> FramePayload<'_> {
+        match self {
+            Self::Inline(bytes) => FramePayload::Inline(bytes),
+            Self::Shared(payload) => FramePayload::Shared(payload),
+        }
+    }
+}
+
+impl PayloadPool {
+    /// A pool that keeps up to `max_bytes`, or one payload.
+    #[must_use]
+    pub fn new(max_bytes: u64) -> Arc<Self> {
+        Arc::new(Self {
+            max_bytes,
+            bytes: AtomicU64::new(0),
+            kept: Mutex::default(),
+            encoded_batches: AtomicU64::new(0),
+            encoded_requests: AtomicU64::new(0),
+        })
+    }
+
+    /// A place for the payload of a batch.
+    #[must_use]
+    pub fn slot(self: &Arc<Self>) -> Arc<PayloadSlot> {
+        Arc::new(PayloadSlot {
+            pool: Arc::clone(self),
+            is_shared: AtomicBool::new(false),
+            payload: Mutex::default(),
+        })
+    }
+
+    #[must_use]
+    pub fn stats(&self) -> PayloadStats {
+        PayloadStats {
+            bytes: self.bytes.load(Relaxed),
+            encoded_batches: self.encoded_batches.load(Relaxed),
+            encoded_requests: self.encoded_requests.load(Relaxed),
+        }
+    }
+
+    /// Lists a payload as the newest one, and releases the oldest ones beyond the limits.
+    fn keep(&self, slot: &Arc<PayloadSlot>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back(Arc::downgrade(slot));
+        kept.retain(|slot| slot.strong_count() > 0);
+        while kept.len() > 1 && (kept.len() > MAX_KEPT || self.stats().bytes > self.max_bytes) {
+            if let Some(oldest) = kept.pop_front().and_then(|slot| slot.upgrade()) {
+                oldest.release();
+            }
+        }
+    }
+}
+
+impl PayloadSlot {
+    /// The payload of all rows of the batch, for any request with some of them; `None` if no
+    /// other exporter will ask for it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`BatchPayload::encode`].
+    pub fn of_batch(self: &Arc<Self>, rows: &RecordBatch) -> io::Result<Option<Arc<BatchPayload>>> {
+        let mut slot = self.lock();
+        if let Some(kept) = &*slot {
+            return Ok(Some(Arc::clone(&kept.payload)));
+        }
+        if !self.is_shared.load(Relaxed) {
+            return Ok(None);
+        }
+        let payload = Arc::new(BatchPayload::encode(rows)?);
+        self.pool.encoded_batches.fetch_add(1, Relaxed);
+        self.pool.bytes.fetch_add(payload.size(), Relaxed);
+        *slot = Some(KeptPayload {
+            payload: Arc::clone(&payload),
+            pool: Arc::clone(&self.pool),
+        });
+        // The pool locks other slots.
+        drop(slot);
+        self.pool.keep(self);
+        Ok(Some(payload))
+    }
+
+    /// A payload with only the rows of one request, which is not kept.
+    ///
+    /// # Errors
+    ///
+    /// As for [`BatchPayload::encode`].
+    pub fn of_request(&self, rows: &RecordBatch) -> io::Result<BatchPayload> {
+        self.pool.encoded_requests.fetch_add(1, Relaxed);
+        BatchPayload::encode(rows)
+    }
+
+    /// From now on, exporters share the payload.
+    pub fn share(&self) {
+        self.is_shared.store(true, Relaxed);
+    }
+
+    /// From now on, the payload is not shared any more. One that is being encoded now is
+    /// released with its batch.
+    pub fn unshare(&self) {
+        self.is_shared.store(false, Relaxed);
+        if let Ok(mut slot) = self.payload.try_lock() {
+            *slot = None;
+        }
+    }
+
+    /// Closes the payload, which is encoded again if it is asked for again.
+    fn release(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<KeptPayload>> {
+        self.payload.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for KeptPayload {
+    fn drop(&mut self) {
+        self.pool.bytes.fetch_sub(self.payload.size(), Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+use delfin_plugin_api::{Batch, PerformanceBatchBuilder};
+
+use super::*;
+
+/// A batch with one series.
+fn points(count: i64) -> RecordBatch {
+    let mut batch = PerformanceBatchBuilder::new();
+    let points = (0..count).map(|time| (time, 0.5));
+    batch.series("load", [("unit", "%")], points).unwrap();
+    batch.build().as_arrow().clone()
+}
+
+fn shared_slot(pool: &Arc<PayloadPool>) -> Arc<PayloadSlot> {
+    let slot = pool.slot();
+    slot.share();
+    slot
+}
+
+fn encode(slot: &Arc<PayloadSlot>, rows: &RecordBatch) -> Arc<BatchPayload> {
+    slot.of_batch(rows).unwrap().unwrap()
+}
+
+/// How many sealed files this process has open.
+fn open_files() -> usize {
+    let entries = std::fs::read_dir("/proc/self/fd").unwrap();
+    let targets = entries.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+    targets
+        .filter(|target| target.to_string_lossy().contains("delfin-batch"))
+        .count()
+}
+
+#[test]
+fn many_exporters_encode_a_batch_once_and_one_batch_does_not_wait_for_another() {
+    let pool = PayloadPool::new(u64::MAX);
+    let (slot, rows) = (shared_slot(&pool), points(200_000));
+    // Held as if another batch was being encoded all the time.
+    let other = shared_slot(&pool);
+    let _busy = other.lock();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| encode(&slot, &rows));
+        }
+    });
+    let stats = pool.stats();
+    assert_eq!((stats.encoded_batches, stats.encoded_requests), (1, 0));
+    assert_eq!(stats.bytes, encode(&slot, &rows).size());
+}
+
+#[test]
+fn a_payload_is_inline_or_shared_by_its_size_and_has_the_rows() {
+    for (count, is_shared) in [(1, false), (50_000, true)] {
+        let rows = points(count);
+        let bytes = match BatchPayload::encode(&rows).unwrap() {
+            BatchPayload::Inline(bytes) => (!is_shared).then_some(bytes),
+            BatchPayload::Shared(payload) => {
+                is_shared.then(|| payload.map().unwrap().as_ref().to_vec())
+            }
+        };
+        let decoded = codec::read_plain(bytes.unwrap().into()).unwrap();
+        assert_eq!(decoded, rows);
+    }
+}
+
+#[test]
+fn a_batch_that_is_not_shared_is_not_kept() {
+    let pool = PayloadPool::new(u64::MAX);
+    let (slot, rows) = (pool.slot(), points(1));
+    assert!(slot.of_batch(&rows).unwrap().is_none());
+    slot.of_request(&rows).unwrap();
+    slot.share();
+    encode(&slot, &rows);
+    assert!(pool.stats().bytes > 0);
+    slot.unshare();
+    assert!(slot.of_batch(&rows).unwrap().is_none());
+    let stats = pool.stats();
+    assert_eq!(
+        (stats.bytes, stats.encoded_batches, stats.encoded_requests),
+        (0, 1, 1)
+    );
+}
+
+#[test]
+fn the_oldest_payloads_are_closed_beyond_the_limits() {
+    let rows = points(50_000);
+    let size = BatchPayload::encode(&rows).unwrap().size();
+    let by_bytes = PayloadPool::new(3 * size);
+    let slots: Vec<_> = (0..10).map(|_| shared_slot(&by_bytes)).collect();
+    for slot in &slots {
+        encode(slot, &rows);
+    }
+    assert_eq!(by_bytes.stats().bytes, 3 * size);
+    let kept: Vec<bool> = slots.iter().map(|slot| slot.lock().is_some()).collect();
+    assert_eq!(
+        kept.iter().position(|&is_kept| is_kept),
+        Some(7),
+        "{kept:?}"
+    );
+
+    let before = open_files();
+    let by_number = PayloadPool::new(u64::MAX);
+    let slots: Vec<_> = (0..MAX_KEPT + 10)
+        .map(|_| shared_slot(&by_number))
+        .collect();
+    for slot in &slots {
+        encode(slot, &rows);
+    }
+    assert_eq!(by_number.stats().bytes, MAX_KEPT as u64 * size);
+    drop(slots);
+    assert_eq!(by_number.stats().bytes, 0);
+    // Other tests of this process have few.
+    assert!(open_files() < before + MAX_KEPT / 2);
+    // A payload that is larger than the limit is kept alone.
+    let small = PayloadPool::new(0);
+    let slot = shared_slot(&small);
+    encode(&slot, &rows);
+    encode(&slot, &rows);
+    assert_eq!(small.stats().encoded_batches, 1);
+}
