@@ -12,6 +12,8 @@ mod authorization;
 mod client;
 #[cfg(feature = "http-client")]
 mod connector;
+#[cfg(feature = "gzip")]
+mod gzip;
 #[cfg(feature = "http-client")]
 mod headers;
 #[cfg(feature = "http-client")]
@@ -23,13 +25,15 @@ mod url;
 
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "gzip")]
+pub use self::gzip::GzipBuffer;
 #[cfg(feature = "http-client")]
 pub use self::{
     authorization::Authorization,
     client::{Client, ClientSettings, RequestBuilder},
     response::{RequestError, Response},
     settings::WrittenClientSettings,
-    url::{check_url, redact_url},
+    url::{check_url, query_value, redact_url},
 };
 use crate::Failure;
 #[cfg(feature = "http-client")]

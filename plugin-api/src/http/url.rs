@@ -55,6 +55,27 @@ pub fn redact_url(url: &str) -> String {
     }
 }
 
+/// A text as the value of a query: every character but letters, digits, `-`, `.`, `_` and
+/// `~` is percent-encoded.
+///
+/// ```
+/// use delfin_plugin_api::http::query_value;
+///
+/// assert_eq!(query_value("my db/7"), "my%20db%2F7");
+/// ```
+#[must_use]
+pub fn query_value(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            value.push(char::from(byte));
+        } else {
+            value.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    value
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

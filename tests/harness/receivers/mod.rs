@@ -5,6 +5,7 @@
 //!
 //! Knows nothing of the host.
 
+mod influxdb;
 mod prometheus;
 mod rsyslog;
 
@@ -23,6 +24,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 pub use self::{
+    influxdb::InfluxDb,
     prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},
     rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},
 };
@@ -128,13 +130,18 @@ impl Server {
         );
         must(self.child.wait().map(drop), "wait for a receiver");
     }
+
+    /// Ends the process at once.
+    fn kill(&mut self) {
+        // The process may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The process may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
         if thread::panicking() {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             let _ = writeln!(io::stderr(), "{}:\n{log}", self.log.display());

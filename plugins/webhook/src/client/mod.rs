@@ -6,14 +6,13 @@
 mod idempotency_key;
 mod signature;
 
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
 use delfin_plugin_api::{
     Failure, Outcome,
-    http::{Client, ErrorKind, RequestBuilder},
+    http::{Client, ErrorKind, GzipBuffer, RequestBuilder},
     time::now_ms,
 };
-use flate2::{Compression, write::GzEncoder};
 
 pub(crate) use self::idempotency_key::idempotency_key;
 use self::signature::Signer;
@@ -23,7 +22,7 @@ pub(crate) struct WebhookClient {
     http: Client,
     config: Config,
     signer: Option<Signer>,
-    compressed: Vec<u8>,
+    compressed: GzipBuffer,
 }
 
 impl WebhookClient {
@@ -35,17 +34,14 @@ impl WebhookClient {
             http,
             config,
             signer,
-            compressed: Vec::new(),
+            compressed: GzipBuffer::default(),
         })
     }
 
     /// Posts `json`, an array of `rows` elements.
     pub(crate) fn post(&mut self, json: &[u8], key: &str, rows: usize, time: Duration) -> Outcome {
-        if self.config.gzip {
-            self.compress(json)?;
-        }
         let body = if self.config.gzip {
-            &self.compressed
+            self.compressed.compress(json)?
         } else {
             json
         };
@@ -58,7 +54,7 @@ impl WebhookClient {
         if self.config.gzip {
             request = request.header("content-encoding", "gzip");
         }
-        match self.signed(request, body).send(body, time) {
+        match signed(self.signer.as_ref(), request, body).send(body, time) {
             Ok(response) => {
                 let Config {
                     response_format,
@@ -80,7 +76,7 @@ impl WebhookClient {
     pub(crate) fn health(&self, time: Duration) -> Outcome {
         let url = &self.config.redacted_url;
         let request = self.http.options(&self.config.url);
-        match self.signed(request, b"").send(b"", time) {
+        match signed(self.signer.as_ref(), request, b"").send(b"", time) {
             Ok(response) if matches!(response.status(), 401 | 407 | 429 | 502..=504 | 511) => {
                 Err(response.failure(url))
             }
@@ -92,24 +88,19 @@ impl WebhookClient {
             Err(error) => Err(error.failure(url)),
         }
     }
+}
 
-    fn compress(&mut self, json: &[u8]) -> Result<(), Failure> {
-        let mut buffer = std::mem::take(&mut self.compressed);
-        buffer.clear();
-        let mut encoder = GzEncoder::new(buffer, Compression::fast());
-        let written = encoder.write_all(json).and_then(|()| encoder.finish());
-        self.compressed = written.map_err(Failure::retry)?;
-        Ok(())
-    }
-
-    /// Adds the signature of `body`.
-    fn signed<'a>(&self, request: RequestBuilder<'a>, body: &[u8]) -> RequestBuilder<'a> {
-        let Some(signer) = &self.signer else {
-            return request;
-        };
-        let timestamp = (now_ms() / 1000).to_string();
-        request
-            .header("x-delfin-timestamp", &timestamp)
-            .header("x-delfin-signature", &signer.sign(&timestamp, body))
-    }
+/// Adds the signature of `body`.
+fn signed<'a>(
+    signer: Option<&Signer>,
+    request: RequestBuilder<'a>,
+    body: &[u8],
+) -> RequestBuilder<'a> {
+    let Some(signer) = signer else {
+        return request;
+    };
+    let timestamp = (now_ms() / 1000).to_string();
+    request
+        .header("x-delfin-timestamp", &timestamp)
+        .header("x-delfin-signature", &signer.sign(&timestamp, body))
 }

@@ -1,0 +1,22 @@
+//! How fast a batch becomes line protocol. The batch has 31,629 series with eight labels and
+//! 15 points each, like one storage of Delfin's fake driver.
+
+use delfin_exporter_influxdb::encode::{LineBatch, LineBuffer};
+use delfin_plugin_api::{Batch, sample};
+use divan::{Bencher, counter::ItemsCount};
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench]
+fn performance(bencher: Bencher<'_, '_>) {
+    let batch = sample::performance(31_629, 15);
+    let mut lines = LineBuffer::default();
+    bencher
+        .counter(ItemsCount::new(batch.items()))
+        .bench_local(|| {
+            lines.clear();
+            batch.encode(&[], &mut lines)
+        });
+}

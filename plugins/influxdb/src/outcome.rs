@@ -1,0 +1,77 @@
+//! What a response means for each row.
+//!
+//! A server stores the valid lines of a request even if it refuses others. InfluxDB 3 names
+//! the lines that it refuses. Earlier versions name some or none, so the host finds them by
+//! sending smaller requests: a point that is written again overwrites itself.
+
+use std::collections::BTreeMap;
+
+use delfin_plugin_api::{Failure, Outcome, RowFailures, http::Response, text::excerpt};
+use serde::Deserialize;
+
+use crate::encode::LineBuffer;
+
+pub(crate) const MAX_RESPONSE_BYTES: usize = 1 << 20;
+
+/// The number of refused lines that InfluxDB 3 names at most.
+const MAX_NAMED_LINES: usize = 100;
+const MAX_REASON: usize = 500;
+
+/// The body of InfluxDB 3 about a request with lines that it refuses.
+#[derive(Deserialize)]
+struct PartialWrite {
+    error: String,
+    data: Vec<RefusedLine>,
+}
+
+#[derive(Deserialize)]
+struct RefusedLine {
+    /// From 1.
+    line_number: usize,
+    error_message: String,
+}
+
+/// The outcome for the rows of `lines`; `url` names the server in messages.
+pub(crate) fn of_response(response: &Response, lines: &LineBuffer, url: &str) -> Outcome {
+    let body = response.body().unwrap_or_default();
+    if let Some(refused) = refused_rows(response, lines) {
+        return refused.into_outcome();
+    }
+    if !response.is_success() {
+        return Err(response.failure(url));
+    }
+    let message = response.message(url);
+    if response.is_cut_off() {
+        return Err(Failure::retry(format!(
+            "{message} (the response is cut off)"
+        )));
+    }
+    if body.trim_ascii().is_empty() && response.body().is_some() {
+        return Ok(());
+    }
+    Err(Failure::misconfigured(format!(
+        "{message} (not a response of InfluxDB: check `url`, and whether a proxy asks for a sign-in)"
+    )))
+}
+
+/// The rows that the response names as refused, if it names all of them.
+fn refused_rows(response: &Response, lines: &LineBuffer) -> Option<RowFailures> {
+    if !matches!(response.status(), 201 | 400 | 422) {
+        return None;
+    }
+    let body: PartialWrite = serde_json::from_slice(response.body()?).ok()?;
+    let is_partial = body.error.contains("partial write");
+    if !is_partial || body.data.is_empty() || body.data.len() >= MAX_NAMED_LINES {
+        return None;
+    }
+    let mut rows = BTreeMap::new();
+    for line in body.data {
+        let row = lines.row_of_line(line.line_number.checked_sub(1)?)?;
+        rows.entry(row).or_insert(line.error_message);
+    }
+    let mut failures = RowFailures::new();
+    for (row, reason) in rows {
+        failures.push(row..row + 1, false, &excerpt(&reason, MAX_REASON));
+    }
+    Some(failures)
+}

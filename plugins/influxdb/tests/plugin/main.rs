@@ -1,0 +1,39 @@
+//! The built library: the conformance suite, the requests and the outcomes that responses
+//! become, and a real InfluxDB.
+//!
+//! `make setup` brings InfluxDB. Where it is missing, its tests fail in CI and print that they
+//! are skipped elsewhere.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails where its environment does not work"
+)]
+
+mod influxdb;
+mod requests;
+mod support;
+
+use delfin_plugin_api::testkit::{TestReceiver, TestResponse, conformance};
+use serde_json::json;
+
+#[test]
+fn conforms() {
+    let receiver = TestReceiver::start(|_| TestResponse::new(204));
+    conformance(|exporter, _| match exporter {
+        "PerformanceExporterInfluxDB" => json!({
+            "url": receiver.url(""),
+            "database": "d",
+            "retention_policy": "r",
+            "username": "u",
+            "password": "p",
+            "compression": "none",
+        }),
+        _ => json!({
+            "url": receiver.url(""),
+            "bucket": "b",
+            "org": "o",
+            "token": "t",
+            "headers": { "X-Tenant": "7" },
+            "compression": "gzip",
+        }),
+    });
+}

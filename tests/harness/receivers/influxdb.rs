@@ -1,0 +1,89 @@
+//! InfluxDB 1.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use super::{Server, binary, free_port, get_json, get_text, must};
+use crate::wait_for;
+
+/// A running InfluxDB with the database `delfin`, until it is dropped.
+pub struct InfluxDb {
+    server: Server,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl InfluxDb {
+    /// Starts InfluxDB on a free port with its data in a folder; `None` where it is missing.
+    #[must_use]
+    pub fn start(folder: &Path) -> Option<Self> {
+        binary("influxd")?;
+        let [port, rpc] = [free_port(), free_port()];
+        let config = format!(
+            "reporting-disabled = true\nbind-address = \"127.0.0.1:{rpc}\"\n\
+             [meta]\ndir = \"{folder}/meta\"\n\
+             [data]\ndir = \"{folder}/data\"\nwal-dir = \"{folder}/wal\"\n\
+             [http]\nbind-address = \"127.0.0.1:{port}\"\n",
+            folder = folder.display(),
+        );
+        must(
+            fs::write(folder.join("influxdb.conf"), config),
+            "write a configuration",
+        );
+        let started = Self {
+            server: run(folder),
+            folder: folder.to_owned(),
+            port,
+        };
+        started.wait();
+        wait_for("a database", || started.query("CREATE DATABASE delfin"));
+        Some(started)
+    }
+
+    /// The base URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The series that a query finds.
+    #[must_use]
+    pub fn query(&self, query: &str) -> Option<Vec<Value>> {
+        let query = delfin_plugin_api::http::query_value(query);
+        // A query that changes something is accepted in this way too, with a warning.
+        let url = format!("{}/query?db=delfin&epoch=ns&q={query}", self.url());
+        let mut answer = get_json(&url)?;
+        match answer["results"][0]["series"].take() {
+            Value::Array(series) => Some(series),
+            _ => Some(Vec::new()),
+        }
+    }
+
+    /// Stops InfluxDB without a warning.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Starts InfluxDB again, after it was stopped.
+    pub fn restart(&mut self) {
+        self.server = run(&self.folder);
+        self.wait();
+    }
+
+    fn wait(&self) {
+        wait_for("InfluxDB", || {
+            get_text(&format!("{}/ping?verbose=true", self.url()))
+        });
+    }
+}
+
+fn run(folder: &Path) -> Server {
+    let binary = binary("influxd").unwrap_or_else(|| panic!("InfluxDB has gone"));
+    let config = folder.join("influxdb.conf").display().to_string();
+    let arguments = ["run".to_owned(), "-config".to_owned(), config];
+    Server::start(&binary, &arguments, &folder.join("influxdb.log"))
+}
