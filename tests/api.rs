@@ -1,9 +1,14 @@
 //! What clients of the API can cost the host.
 
-use std::{io::Write, net::TcpStream};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
 
+use arrow_ipc::writer::StreamWriter;
+use delfin_plugin_api::{Batch, PerformanceBatchBuilder};
 use delfin_tests::{Host, Setup, soak};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const CONFIG: &str = r#"
 plugin_dirs = []
@@ -123,4 +128,66 @@ fn bodies_on_their_way_stay_within_the_memory_of_requests() {
     host.wait_for("the memory to be free", || {
         (metric(&host, "ingest_memory_bytes") == 0.0).then_some(())
     });
+}
+
+/// Sends a request and returns the first line of the response.
+fn status_line(host: &Host, head: &str, body: &[u8]) -> String {
+    let address = host.url().trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).expect("the host listens");
+    let length = body.len();
+    let head = format!("{head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("the host reads");
+    stream.write_all(body).expect("the host reads");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("a response");
+    response.lines().next().unwrap_or_default().to_owned()
+}
+
+/// A stream in which the length of a buffer is no multiple of the size of its elements. The
+/// Arrow library panics on it.
+fn stream_with_a_bad_length() -> Vec<u8> {
+    let mut batch = PerformanceBatchBuilder::new();
+    for _ in 0..13 {
+        let series = batch.series("load", [("l", "v")], [(1, 1.0)]);
+        series.expect("a batch");
+    }
+    let batch = batch.build();
+    let schema = batch.as_arrow().schema();
+    let mut writer = StreamWriter::try_new(Vec::new(), &schema).expect("a stream");
+    writer.write(batch.as_arrow()).expect("a stream");
+    let mut stream = writer.into_inner().expect("a stream");
+    let length = (14_u64 * 4).to_le_bytes();
+    let at = stream.windows(8).rposition(|bytes| bytes == length);
+    stream[at.expect("the length of the offsets")] += 1;
+    stream
+}
+
+#[test]
+fn repeated_refusals_and_panics_are_few_records_and_each_is_json() {
+    let config = format!("log = {{ level = \"debug\", format = \"json\" }}\n{CONFIG}");
+    let setup = Setup::new(&[], "").with_whole_config(&config);
+    let host = setup.start();
+    for _ in 0..50 {
+        let line = status_line(&host, "GET /healthz HTTP/1.1\r\nHost: evil.example", b"");
+        assert_eq!(line, "HTTP/1.1 403 Forbidden");
+    }
+    let head = "POST /v1/ingest/performance HTTP/1.1\r\nHost: x\r\nContent-Type: application/vnd.apache.arrow.stream";
+    let body = stream_with_a_bad_length();
+    for _ in 0..3 {
+        assert_eq!(status_line(&host, head, &body), "HTTP/1.1 400 Bad Request");
+    }
+    let (_, log) = host.stop();
+    let records = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
+    let records: Vec<Value> = records.collect();
+    let count = |wanted: &dyn Fn(&Value) -> bool| records.iter().filter(|it| wanted(it)).count();
+    let is_refusal = |record: &Value| {
+        let text = record["message"].as_str().unwrap_or_default();
+        text.starts_with("request refused: ") && record["level"] == "warn"
+    };
+    assert_eq!(count(&is_refusal), 1, "{log}");
+    let is_panic = |record: &Value| record["target"] == "panic" && record["level"] == "debug";
+    assert_eq!(count(&is_panic), 1, "{log}");
+    assert_eq!(count(&|record| record["level"] == "error"), 0, "{log}");
 }

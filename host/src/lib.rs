@@ -23,6 +23,7 @@ mod inventory;
 pub mod journal;
 mod lifecycle;
 mod logging;
+mod panics;
 mod plugin;
 mod sqlite;
 mod storages;

@@ -5,7 +5,10 @@
 //! are dropped, and the log says how many.
 //!
 //! Promises: records of libraries that log their traffic, with credentials in it, are
-//! shown from the level INFO on only.
+//! shown from the level INFO on only. A panic is one record, too.
+
+mod limiter;
+mod panic_hook;
 
 use std::{
     collections::BTreeMap,
@@ -29,6 +32,11 @@ use crate::{
     config::{LogConfig, LogFormat},
 };
 
+pub use limiter::{Admission, LogLimiter};
+
+/// The thread that writes the lines.
+const WRITER_THREAD: &str = "log";
+
 /// The most lines that wait for the thread.
 const MAX_QUEUED_LINES: usize = 8192;
 
@@ -45,22 +53,17 @@ pub struct LogLine<'a> {
 /// Starts the log. Later calls change nothing.
 pub fn start(config: &LogConfig) {
     let (sender, receiver) = sync_channel(MAX_QUEUED_LINES);
-    let logger = Logger {
-        level: config.level,
-        levels: config.levels.clone(),
-        format: config.format,
-        sender,
-        dropped: AtomicU64::new(0),
-    };
+    let logger = Logger::new(config.level, config.levels.clone(), config.format, sender);
     if LOGGER.set(logger).is_err() {
         return;
     }
-    let writer = std::thread::Builder::new().name("log".to_owned());
+    let writer = std::thread::Builder::new().name(WRITER_THREAD.to_owned());
     if writer.spawn(move || write_lines(&receiver)).is_ok()
         && let Some(logger) = LOGGER.get()
         && log::set_logger(logger).is_ok()
     {
         log::set_max_level(logger.level);
+        panic_hook::install(logger);
     }
 }
 
@@ -105,6 +108,21 @@ struct Logger {
 }
 
 impl Logger {
+    fn new(
+        level: LevelFilter,
+        levels: BTreeMap<String, LevelFilter>,
+        format: LogFormat,
+        sender: SyncSender<LogMessage>,
+    ) -> Self {
+        Self {
+            level,
+            levels,
+            format,
+            sender,
+            dropped: AtomicU64::new(0),
+        }
+    }
+
     fn send(&self, line: &LogLine<'_>) {
         // Also for plugins whose own log bridge passes such records on.
         if line.level > log::Level::Info && logs_traffic(line.target) {
@@ -124,13 +142,23 @@ impl Logger {
     }
 
     fn enqueue(&self, line: &LogLine<'_>) {
-        let now = clock::rfc3339(clock::now_ms());
-        let text = match self.format {
-            LogFormat::Text => text(&now, line),
-            LogFormat::Json => json(&now, line),
-        };
+        let text = self.text(line);
         if let Err(TrySendError::Full(_)) = self.sender.try_send(LogMessage::Line(text)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes a line without the thread.
+    fn write_directly(&self, line: &LogLine<'_>) {
+        // As in the thread, an error has no place where it could be reported.
+        let _ = std::io::stderr().write_all(self.text(line).as_bytes());
+    }
+
+    fn text(&self, line: &LogLine<'_>) -> String {
+        let now = clock::rfc3339(clock::now_ms());
+        match self.format {
+            LogFormat::Text => text(&now, line),
+            LogFormat::Json => json(&now, line),
         }
     }
 }
@@ -274,13 +302,7 @@ mod tests {
     #[test]
     fn the_traffic_of_a_library_is_not_logged_also_if_a_plugin_passes_it_on() {
         let (sender, lines) = sync_channel(8);
-        let logger = Logger {
-            level: LevelFilter::Trace,
-            levels: BTreeMap::new(),
-            format: LogFormat::Text,
-            sender,
-            dropped: AtomicU64::new(0),
-        };
+        let logger = Logger::new(LevelFilter::Trace, BTreeMap::new(), LogFormat::Text, sender);
         let log = |target: &str, level: log::Level| {
             let record = Record::builder().target(target).level(level).build();
             Log::log(&logger, &record);

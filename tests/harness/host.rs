@@ -381,8 +381,10 @@ impl Host {
                 assert!(self.is_alive(), "the host ended");
                 let log = self.log();
                 let line = log.lines().find(|line| line.contains("the API listens"))?;
-                let (_, address) = line.split_once("address=")?;
-                Some(address.split_whitespace().next()?.to_owned())
+                // In text or in JSON.
+                let after = |key| line.split_once(key).map(|(_, after)| after);
+                let address = after("address=").or_else(|| after("\"address\":\""))?;
+                Some(address.split([' ', '"']).next()?.to_owned())
             })
         }));
         found.unwrap_or_else(|_| self.fail("the host does not listen"))

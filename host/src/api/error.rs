@@ -46,6 +46,7 @@ macro_rules! api_errors {
             fn row(&self) -> Row {
                 match self {$(
                     Self::$variant $({ $field })? => Row {
+                        kind: stringify!($variant),
                         status: StatusCode::$status,
                         code: $code,
                         text: $text,
@@ -184,10 +185,16 @@ pub struct ErrorBody {
 
 /// What the log says about a request.
 #[derive(Clone, Debug)]
-pub(super) struct LogDetail(pub(super) String);
+pub(super) struct LogDetail {
+    /// The name of the variant of the error.
+    pub(super) kind: &'static str,
+    pub(super) reason: String,
+}
 
 /// A row of the table of errors.
 struct Row {
+    /// The name of the variant.
+    kind: &'static str,
     status: StatusCode,
     code: &'static str,
     /// The text for the client; each `{}` is filled with one of `args`.
@@ -239,8 +246,9 @@ impl IntoResponse for ApiError {
             error_args: row.args,
         };
         let mut response = (row.status, axum::Json(body)).into_response();
-        if let Some(log) = row.log {
-            response.extensions_mut().insert(LogDetail(log));
+        if let Some(reason) = row.log {
+            let kind = row.kind;
+            response.extensions_mut().insert(LogDetail { kind, reason });
         }
         if matches!(
             row.status,
@@ -390,8 +398,9 @@ mod tests {
         );
         let response = error.into_response();
         assert_eq!(response.headers()[RETRY_AFTER], "5");
-        let LogDetail(log) = response.extensions().get().unwrap();
-        assert!(log.contains("/secret/place"), "{log}");
+        let LogDetail { kind, reason } = response.extensions().get().unwrap();
+        assert_eq!(*kind, "JournalNotWritable");
+        assert!(reason.contains("/secret/place"), "{reason}");
     }
 
     #[test]

@@ -32,14 +32,11 @@ mod storages;
 #[cfg(test)]
 mod tests;
 
-use axum::{
-    Extension, Router,
-    extract::FromRef,
-    middleware::{from_fn, from_fn_with_state},
-};
+use axum::{Extension, Router, extract::FromRef, middleware::from_fn_with_state};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use error::ApiError;
+use middleware::RefusalLog;
 pub use serve::serve;
 use state::AllowedHosts;
 pub use state::{ApiParts, ApiState};
@@ -54,7 +51,10 @@ fn router(state: ApiState) -> Router {
             AllowedHosts::from_ref(&state),
             same_site::require_same_site,
         ))
-        .layer(from_fn(middleware::answer))
+        .layer(from_fn_with_state(
+            RefusalLog::default(),
+            middleware::answer,
+        ))
         .with_state(state)
 }
 
@@ -81,9 +81,14 @@ fn documented() -> OpenApiRouter<ApiState> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
+    // The panic itself is in the log.
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| ApiError::Internal {
-            log: error.to_string(),
+            log: if error.is_panic() {
+                "its work panicked".to_owned()
+            } else {
+                error.to_string()
+            },
         })
 }

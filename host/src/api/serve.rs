@@ -21,6 +21,7 @@ use hyper_util::{
     server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
+use log::Level;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -91,6 +92,7 @@ async fn accept(
     listener: &TcpListener,
     table: &Arc<ConnectionTable>,
 ) -> (TcpStream, Arc<ConnectionSlot>) {
+    let mut failing = false;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -102,7 +104,9 @@ async fn accept(
             }
             Err(error) if is_of_connection(&error) => {}
             Err(error) => {
-                log::warn!("cannot accept connections: {error}");
+                let level = if failing { Level::Debug } else { Level::Warn };
+                log::log!(level, "cannot accept connections: {error}");
+                failing = true;
                 sleep(ACCEPT_PAUSE).await;
             }
         }

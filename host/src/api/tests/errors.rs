@@ -3,11 +3,11 @@ use std::{
     net::TcpStream,
 };
 
-use axum::{Router, middleware::from_fn, routing::get};
+use axum::{Router, middleware::from_fn_with_state, routing::get};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::host::Host;
-use crate::api::middleware;
+use crate::api::middleware::{self, RefusalLog};
 
 #[test]
 fn an_unknown_path_is_404() {
@@ -81,7 +81,10 @@ fn a_panic_is_500_without_details() {
     let runtime = Runtime::new().unwrap();
     let router = Router::new()
         .route("/", get(panics))
-        .layer(from_fn(middleware::answer));
+        .layer(from_fn_with_state(
+            RefusalLog::default(),
+            middleware::answer,
+        ));
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     runtime.spawn(async { axum::serve(listener, router).await });

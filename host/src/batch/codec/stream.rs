@@ -5,13 +5,13 @@
 //! is used twice. So no message allocates more than a small multiple of its size or
 //! takes longer than its size explains, and no input panics.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::{Message, MessageHeader, reader::StreamDecoder, root_as_message_with_opts};
 use arrow_schema::ArrowError;
 use flatbuffers::VerifierOptions;
+
+use crate::panics;
 
 // The first bytes of a message in the current format. Older formats do not have them.
 const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -81,9 +81,8 @@ impl StreamReader {
         // These checks do not know the column types. If the length of a buffer is not a
         // multiple of its element size, the Arrow reader panics. Such a request must fail
         // alone.
-        let decode = AssertUnwindSafe(|| self.decoder.decode(&mut self.message));
-        let decoded = catch_unwind(decode);
-        let batch = decoded.unwrap_or_else(|_| Err(broken("the reader failed on it")))?;
+        let decoded = panics::catch(|| self.decoder.decode(&mut self.message));
+        let batch = decoded.unwrap_or_else(|| Err(broken("the reader failed on it")))?;
         Ok(batch.map_or(StreamMessage::Other, StreamMessage::Batch))
     }
 
