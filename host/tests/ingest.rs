@@ -10,7 +10,7 @@ use arrow_array::RecordBatch;
 use arrow_ipc::writer::StreamWriter;
 use delfin_host::{
     batch::{AnyBatch, codec},
-    ingest::{self, BodyEncoding, BodyFormat, BodyLimits, MemoryClaim, RequestBody},
+    ingest::{self, BodyEncoding, BodyFormat, BodyLimits, ParseGuard, RequestBody},
 };
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, Batch, Kind, NewAlert, PerformanceBatch,
@@ -209,8 +209,8 @@ proptest! {
                 bytes: body.as_bytes().into(),
             };
             let limits = BodyLimits::default();
-            let claim = MemoryClaim::unlimited();
-            let parsed = ingest::parse(Kind::Performance, payload, &limits, 0, claim).unwrap();
+            let guard = ParseGuard::unlimited(&limits);
+            let parsed = ingest::parse(Kind::Performance, payload, &limits, 0, guard).unwrap();
             prop_assert_eq!(parsed.batch.as_arrow(), batch.as_arrow());
             prop_assert_eq!(parsed.rejected.total(), invalid.len() as u64 + broken);
         }

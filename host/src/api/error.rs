@@ -276,7 +276,9 @@ impl From<IngestError> for ApiError {
             | IngestError::TooManyRows { .. }
             | IngestError::TooMuchMemory { .. }
             | IngestError::TooSlow { .. } => Self::RequestBodyTooLarge { detail },
-            IngestError::MemoryInUse => Self::Overloaded { reason: detail },
+            IngestError::MemoryInUse | IngestError::TooManyLong => {
+                Self::Overloaded { reason: detail }
+            }
             IngestError::Empty
             | IngestError::Compression { .. }
             | IngestError::NotUtf8 { .. }

@@ -9,6 +9,7 @@ use delfin_plugin_api::Kind;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::ApiError;
+use crate::ingest::ParseLanes;
 
 /// Requests at a time. Further ones are refused.
 const MAX_PERFORMANCE_REQUESTS: usize = 320;
@@ -33,9 +34,9 @@ pub(super) struct IngestPermits {
 #[derive(Clone, Debug)]
 pub(super) struct KindPermits {
     requests: Arc<Semaphore>,
-    /// One per processor. More bodies at a time would use more memory and finish no
-    /// earlier.
-    parsing: Arc<Semaphore>,
+    /// With a body in each for each processor: more at a time would use more memory and
+    /// finish no earlier.
+    pub(super) lanes: ParseLanes,
     waiting: Arc<Semaphore>,
 }
 
@@ -60,7 +61,7 @@ impl KindPermits {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             requests: Arc::new(Semaphore::new(max_requests)),
-            parsing: Arc::new(Semaphore::new(processors)),
+            lanes: ParseLanes::new(processors),
             waiting: Arc::new(Semaphore::new(MAX_WAITING_CLIENTS)),
         }
     }
@@ -75,12 +76,6 @@ impl KindPermits {
         permit.map_err(|_| ApiError::Overloaded {
             reason: "too many batches are being accepted".to_owned(),
         })
-    }
-
-    /// Waits for the permit to parse a body.
-    pub(super) async fn begin_parsing(&self) -> Option<OwnedSemaphorePermit> {
-        // The semaphore is never closed, so this does not fail.
-        Arc::clone(&self.parsing).acquire_owned().await.ok()
     }
 
     /// The permit to wait for the delivery of a batch; `None` if too many clients wait.

@@ -28,7 +28,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{ApiState, router};
+use super::{ApiState, router, state::ClientAddress};
 
 /// How long the head of a request may take to arrive, and how long a connection may be
 /// idle.
@@ -43,6 +43,12 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after an error of `accept`. The usual cause is that no file descriptors are
 /// left, and an immediate attempt would fail too.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// A connection, and the address from which it came.
+struct AcceptedStream {
+    stream: TcpStream,
+    client: ClientAddress,
+}
 
 /// Answers requests until `shutdown` completes, then finishes those in progress.
 ///
@@ -69,9 +75,9 @@ pub async fn serve(
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                (stream, slot) = &mut next => {
+                (accepted, slot) = &mut next => {
                     next.set(accept(&listener, &table));
-                    connections.spawn(connection(stream, slot, router.clone(), graceful.watcher()));
+                    connections.spawn(connection(accepted, slot, router.clone(), graceful.watcher()));
                 }
                 Some(_) = connections.join_next() => {}
             }
@@ -91,16 +97,17 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     table: &Arc<ConnectionTable>,
-) -> (TcpStream, Arc<ConnectionSlot>) {
+) -> (AcceptedStream, Arc<ConnectionSlot>) {
     let mut failing = false;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let slot = table.admit().await;
                 if let Some(connections) = table.notice() {
                     log::warn!(connections; "all connections of the API are in use: closed those that waited longest for their client");
                 }
-                return (stream, Arc::new(slot));
+                let client = ClientAddress::of(peer);
+                return (AcceptedStream { stream, client }, Arc::new(slot));
             }
             Err(error) if is_of_connection(&error) => {}
             Err(error) => {
@@ -124,11 +131,12 @@ fn is_of_connection(error: &io::Error) -> bool {
 }
 
 async fn connection(
-    stream: TcpStream,
+    accepted: AcceptedStream,
     slot: Arc<ConnectionSlot>,
     router: Router,
     watcher: Watcher,
 ) {
+    let AcceptedStream { stream, client } = accepted;
     // Answers are short, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
@@ -137,7 +145,10 @@ async fn connection(
         .max_buf_size(MAX_BUFFER_BYTES)
         // A client may close its side when its request is sent, and still gets the answer.
         .half_close(true);
-    let respond = service_fn(|request| respond(request, router.clone(), Arc::clone(&slot)));
+    let respond = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(client);
+        respond(request, router.clone(), Arc::clone(&slot))
+    });
     let stream = TokioIo::new(PacedStream::new(stream, Arc::clone(&slot)));
     let connection = watcher.watch(http.serve_connection(stream, respond));
     tokio::select! {

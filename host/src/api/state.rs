@@ -1,6 +1,9 @@
 //! The state of the interface, and the parts of it that handlers take.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::extract::FromRef;
 use delfin_plugin_api::connections::ConnectionTable;
@@ -79,6 +82,11 @@ pub(super) struct MinFreeBytes(pub(super) u64);
 #[derive(Clone, Debug)]
 pub(super) struct AllowedHosts(pub(super) Arc<[HostAddress]>);
 
+/// The address from which a request came. The networks of IPv6 are one sender each, because a
+/// client there has many addresses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientAddress(pub(super) IpAddr);
+
 /// What the calls that bring batches share.
 #[derive(Clone, Debug)]
 pub(super) struct IngestState {
@@ -132,6 +140,18 @@ impl ApiState {
 
     pub(super) fn connections(&self) -> Arc<ConnectionTable> {
         Arc::clone(&self.0.connections)
+    }
+}
+
+impl ClientAddress {
+    pub(super) fn of(peer: SocketAddr) -> Self {
+        Self(match peer.ip().to_canonical() {
+            IpAddr::V4(address) => address.into(),
+            IpAddr::V6(address) => {
+                let network = u128::from(address) >> 64 << 64;
+                Ipv6Addr::from(network).into()
+            }
+        })
     }
 }
 

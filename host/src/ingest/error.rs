@@ -51,6 +51,9 @@ pub enum IngestError {
         "other requests use the memory that `api.max_ingest_bytes` allows (send fewer or smaller batches at a time, or raise it)"
     )]
     MemoryInUse,
+    /// Other bodies that take long are being parsed.
+    #[error("too many large batches are being read (send fewer or smaller batches at a time)")]
+    TooManyLong,
     /// Parsing took longer than [`max_parse_time`](super::BodyLimits::max_parse_time).
     #[error("the body takes longer than {limit:?} to read (send smaller batches)")]
     TooSlow { limit: Duration },

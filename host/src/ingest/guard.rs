@@ -2,32 +2,44 @@
 
 use std::time::Instant;
 
-use super::{BodyLimits, IngestError, memory::MemoryClaim};
+use super::{BodyLimits, IngestError, lanes::LanePlace, memory::MemoryClaim};
 
 /// Watches a body while it is parsed. Every limit of size bounds time and memory as well;
-/// this bounds them for bodies that are more expensive than their size tells.
+/// this bounds them for bodies that are more expensive than their size tells. A body that
+/// takes long leaves its place to others.
 #[derive(Debug)]
-pub(super) struct ParseGuard {
+pub struct ParseGuard {
     end: Instant,
     limits: BodyLimits,
     claim: MemoryClaim,
+    place: Option<LanePlace>,
     /// The memory of the body itself.
     body_bytes: u64,
 }
 
 impl ParseGuard {
-    pub(super) fn start(limits: &BodyLimits, claim: MemoryClaim) -> Self {
+    /// Starts the clock.
+    #[must_use]
+    pub fn start(limits: &BodyLimits, claim: MemoryClaim) -> Self {
         Self {
             end: Instant::now() + limits.max_parse_time,
             limits: *limits,
             claim,
+            place: None,
             body_bytes: 0,
         }
     }
 
-    /// For tests of single formats.
-    #[cfg(test)]
-    pub(super) fn unlimited(limits: &BodyLimits) -> Self {
+    /// The guard of a body that shares the processors with others.
+    #[must_use]
+    pub fn in_lane(self, place: LanePlace) -> Self {
+        let place = Some(place);
+        Self { place, ..self }
+    }
+
+    /// The guard of the only body of a process.
+    #[must_use]
+    pub fn unlimited(limits: &BodyLimits) -> Self {
         Self::start(limits, MemoryClaim::unlimited())
     }
 
@@ -41,12 +53,17 @@ impl ParseGuard {
         self.claim.resize(self.body_bytes)
     }
 
-    /// Looks at the clock.
+    /// Looks at the clock, and leaves the place to other bodies if this one takes long.
     ///
     /// # Errors
     ///
-    /// The time is over.
-    pub(super) fn check_time(&self) -> Result<(), IngestError> {
+    /// The time is over, or too many bodies take long.
+    pub(super) fn check_time(&mut self) -> Result<(), IngestError> {
+        if let Some(place) = self.place.as_mut().filter(|place| place.is_overdue()) {
+            let begin = Instant::now();
+            place.go_on_in_long_lane()?;
+            self.end += begin.elapsed();
+        }
         if Instant::now() < self.end {
             return Ok(());
         }

@@ -19,14 +19,18 @@ mod error;
 mod guard;
 mod headers;
 mod json;
+mod lanes;
 mod memory;
 mod notes;
 mod rejected;
 mod rules;
 mod times;
+mod turns;
 
 pub use error::{IngestError, ItemError};
+pub use guard::ParseGuard;
 pub use headers::{BodyEncoding, BodyFormat};
+pub use lanes::{LanePlace, ParseLanes};
 pub use memory::{MemoryBudget, MemoryClaim, MemoryUse};
 pub use notes::{IngestNotes, NoteKind};
 pub use rejected::{ItemRejection, RejectedItems};
@@ -35,7 +39,6 @@ use std::{borrow::Cow, time::Duration};
 
 use delfin_plugin_api::Kind;
 
-use self::guard::ParseGuard;
 use crate::{batch::AnyBatch, config::ApiConfig};
 
 /// The bytes of a body, and what its headers say about them.
@@ -134,7 +137,7 @@ pub fn parse_strict(
     limits: &BodyLimits,
     now_ms: i64,
 ) -> Result<AnyBatch, IngestError> {
-    let parsed = parse(kind, body, limits, now_ms, MemoryClaim::unlimited())?;
+    let parsed = parse(kind, body, limits, now_ms, ParseGuard::unlimited(limits))?;
     parsed.rejected.require_empty(parsed.batch)
 }
 
@@ -142,8 +145,7 @@ pub fn parse_strict(
 /// invalid ones.
 ///
 /// `now_ms`, in milliseconds since the Unix epoch, becomes the time of alerts that
-/// have none, and decides which times are in the future. `claim` grows by the memory that
-/// parsing takes.
+/// have none, and decides which times are in the future. `guard` limits time and memory.
 ///
 /// # Errors
 ///
@@ -153,9 +155,8 @@ pub fn parse(
     body: RequestBody<'_>,
     limits: &BodyLimits,
     now_ms: i64,
-    claim: MemoryClaim,
+    mut guard: ParseGuard,
 ) -> Result<ParsedItems, IngestError> {
-    let mut guard = ParseGuard::start(limits, claim);
     let bytes = decompress::decompress(body.bytes, body.encoding, limits, &mut guard)?;
     if bytes.is_empty() {
         return Err(IngestError::Empty);

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     batch::{AnyBatch, NewBatch},
     clock::now_ms,
-    ingest::{self, ParsedItems, RejectedItems, RequestBody},
+    ingest::{self, ParseGuard, ParsedItems, RejectedItems, RequestBody},
 };
 
 /// A batch on its way into the journal is in memory as it is, as a stream, and compressed.
@@ -166,9 +166,9 @@ async fn parse(
 ) -> Result<ParsedItems<NewBatch>, ApiError> {
     let limits = state.limits;
     let metrics = state.metrics.clone();
-    let permit = state.permits.of(kind).begin_parsing().await;
+    let place = state.permits.of(kind).lanes.enter(payload.sender).await;
     let parsed = blocking(move || {
-        let _permit = permit;
+        let guard = ParseGuard::start(&limits, payload.claim).in_lane(place);
         let body = RequestBody {
             format: payload.format,
             encoding: payload.encoding,
@@ -180,7 +180,7 @@ async fn parse(
             notes,
             complete_for,
             mut claim,
-        } = ingest::parse(kind, body, &limits, now_ms(), payload.claim)?;
+        } = ingest::parse(kind, body, &limits, now_ms(), guard)?;
         metrics.rejected(kind, &rejected);
         let mut complete_for = complete::storage(payload.complete_for, complete_for)?;
         let batch = match &complete_for {

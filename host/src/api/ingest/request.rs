@@ -3,13 +3,16 @@
 //! A query or header that means nothing is refused before the body is read: a
 //! client that believes it asked for something must not go without it.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use axum::{
     body::Body,
     extract::Request,
     http::{
-        HeaderMap, HeaderName,
+        Extensions, HeaderMap, HeaderName,
         header::{CONTENT_ENCODING, CONTENT_TYPE},
         request::Parts,
     },
@@ -23,7 +26,7 @@ use crate::{
     api::{
         error::ApiError,
         extract::{Query, body},
-        state::IngestState,
+        state::{ClientAddress, IngestState},
     },
     ingest::{BodyEncoding, BodyFormat, MemoryClaim, MemoryUse},
 };
@@ -59,6 +62,8 @@ pub(super) struct IngestPayload {
     pub(super) format: BodyFormat,
     pub(super) encoding: BodyEncoding,
     pub(super) bytes: Vec<u8>,
+    /// The address of the client.
+    pub(super) sender: IpAddr,
     /// The memory of the bytes.
     pub(super) claim: MemoryClaim,
 }
@@ -155,11 +160,17 @@ impl IngestRequest {
                 format,
                 encoding,
                 bytes,
+                sender: sender(&head.extensions),
                 claim,
             },
             _permit: permit,
         })
     }
+}
+
+fn sender(extensions: &Extensions) -> IpAddr {
+    let client = extensions.get::<ClientAddress>();
+    client.map_or(Ipv4Addr::UNSPECIFIED.into(), |client| client.0)
 }
 
 impl IngestQuery {

@@ -1,6 +1,6 @@
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{IpAddr, Ipv4Addr, TcpStream},
 };
 
 use delfin_plugin_api::{Batch, Kind, Origin, PerformanceBatchBuilder};
@@ -13,6 +13,8 @@ use crate::{
     config::{ApiConfig, JournalConfig},
     ingest::MemoryUse,
 };
+
+const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -86,7 +88,7 @@ fn an_alert_waits_for_no_performance_batch() {
     let host = Host::start();
     let performance = host.ingest.permits.of(Kind::Performance);
     let parsing: Vec<_> = (0..std::thread::available_parallelism().unwrap().get())
-        .map(|_| host.runtime.block_on(performance.begin_parsing()))
+        .map(|_| host.runtime.block_on(performance.lanes.enter(SENDER)))
         .collect();
     let alert = r#"[{"storage_id":"s1","alert_id":"1"}]"#;
     assert_eq!(host.post("/v1/ingest/alerts", alert).status, 202);

@@ -46,7 +46,7 @@ impl RowChecks {
         &mut self,
         batch: &PerformanceBatch,
         invalid: &mut InvalidRows<'_>,
-        guard: &ParseGuard,
+        guard: &mut ParseGuard,
     ) -> Result<(), IngestError> {
         for (row, series) in batch.series().enumerate() {
             check_time(row, guard)?;
@@ -67,7 +67,7 @@ impl RowChecks {
         &mut self,
         batch: &AlertBatch,
         invalid: &mut InvalidRows<'_>,
-        guard: &ParseGuard,
+        guard: &mut ParseGuard,
     ) -> Result<(), IngestError> {
         for (row, alert) in batch.alerts().enumerate() {
             check_time(row, guard)?;
@@ -88,7 +88,7 @@ impl RowChecks {
     }
 }
 
-fn check_time(row: usize, guard: &ParseGuard) -> Result<(), IngestError> {
+fn check_time(row: usize, guard: &mut ParseGuard) -> Result<(), IngestError> {
     if row.is_multiple_of(ROWS_PER_CHECK) {
         return guard.check_time();
     }

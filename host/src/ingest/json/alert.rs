@@ -3,7 +3,7 @@
 //! An alert without a time, or with an empty one, occurred now: its driver could not read
 //! the time, and the alert itself counts.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, NewAlert};
 use serde::de::{DeserializeSeed, Deserializer, Error};
@@ -15,6 +15,9 @@ use crate::ingest::{
     rules::{MAX_LABELS, NAMELESS_ALERT, excerpt},
 };
 
+/// Fields up to which comparing a name with each is cheaper than hashing it.
+const FEW_FIELDS: usize = 16;
+
 /// Builds an alert batch.
 pub(super) struct AlertItemBuilder<'de> {
     batch: AlertBatchBuilder,
@@ -22,6 +25,8 @@ pub(super) struct AlertItemBuilder<'de> {
     now_ms: i64,
     occur_time: Option<i64>,
     texts: Vec<(Cow<'de, str>, Cow<'de, str>)>,
+    /// The names of `texts`, or of the first of them: filled when there are many.
+    names: HashSet<Cow<'de, str>>,
 }
 
 impl<'de> AlertItemBuilder<'de> {
@@ -32,6 +37,7 @@ impl<'de> AlertItemBuilder<'de> {
             now_ms,
             occur_time: None,
             texts: Vec::new(),
+            names: HashSet::new(),
         }
     }
 
@@ -51,8 +57,7 @@ impl<'de> AlertItemBuilder<'de> {
             return Ok(());
         };
         let is_time = key == "occur_time";
-        let known = self.texts.iter().any(|(known, _)| *known == key);
-        if known || (is_time && self.occur_time.is_some()) {
+        if self.has_field(&key) || (is_time && self.occur_time.is_some()) {
             return Err(refused("comes twice"));
         }
         if is_time {
@@ -63,6 +68,16 @@ impl<'de> AlertItemBuilder<'de> {
         self.tracker.check_text(&text, &key)?;
         self.texts.push((key, text));
         Ok(())
+    }
+
+    fn has_field(&mut self, key: &str) -> bool {
+        if self.texts.len() <= FEW_FIELDS {
+            return self.texts.iter().any(|(known, _)| known == key);
+        }
+        let unnamed = &self.texts[self.names.len()..];
+        self.names
+            .extend(unnamed.iter().map(|(known, _)| known.clone()));
+        self.names.contains(key)
     }
 
     fn time(&mut self, text: &str) -> Result<i64, String> {
@@ -94,6 +109,7 @@ impl<'de> AlertItemBuilder<'de> {
 impl<'de> ItemBuilder<'de> for AlertItemBuilder<'de> {
     fn begin_item(&mut self) {
         self.texts.clear();
+        self.names.clear();
         self.occur_time = None;
     }
 

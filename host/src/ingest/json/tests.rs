@@ -729,6 +729,21 @@ fn the_time_of_an_alert_is_read_from_texts_and_floats_or_is_now() {
     assert_eq!(items.notes, wanted);
 }
 
+#[test]
+fn a_field_that_comes_twice_is_found_among_few_and_among_many() {
+    for fields in [2, 15, 16, 17, 200] {
+        let names: Vec<_> = (0..fields).map(|n| format!("\"f\\u0030{n}\":1,")).collect();
+        let with = |last: &str| format!("{{\"alert_id\":1,{}{last}}}", names.concat());
+        // The second item starts from the beginning.
+        let body = format!("[{},{}]", with("\"severity\":1"), with("\"severity\":1"));
+        assert_eq!(alert(&body).unwrap().rows(), 2, "{fields}");
+        for twice in [0, fields / 2, fields - 1] {
+            let error = alert(&with(&format!("\"f0{twice}\":2"))).unwrap_err();
+            assert_eq!(error, format!("item 0: `f0{twice}` comes twice"));
+        }
+    }
+}
+
 /// Whether 16 MiB of memory are enough for the body and what becomes of it.
 fn parses_in_16_mib(body: &str, kind: MemoryUse) -> bool {
     let limits = BodyLimits::default();
