@@ -22,6 +22,21 @@ path = "@/out.jsonl"
 rotation = "weekly"
 "#;
 
+const THREE: &str = r#"
+performance_exporters = [
+    "PerformanceExporterFile", "PerformanceExporterScripted", "PerformanceExporterWebhook",
+]
+[exporter.PerformanceExporterFile.config]
+path = "@/folder/out.jsonl"
+[exporter.PerformanceExporterScripted]
+isolation = "thread"
+[exporter.PerformanceExporterScripted.config]
+script = "@/script"
+received = "@/received"
+[exporter.PerformanceExporterWebhook.config]
+url = "https://127.0.0.1:9"
+"#;
+
 fn last_line(output: &CommandOutput) -> &str {
     output.stderr.lines().last().unwrap_or_default()
 }
@@ -45,6 +60,28 @@ fn check_prints_one_line_per_check_and_writes_no_state() {
     assert_eq!(found[0]["ok"], true, "{found}");
     assert!(!setup.path("state").exists());
     assert!(setup.lines("out.jsonl").is_empty());
+}
+
+#[test]
+fn check_creates_nothing_also_next_to_a_host() {
+    let setup = Setup::new(&["file", "scripted", "webhook"], THREE);
+    let before = setup.content();
+    let _ = setup.run(&["check"]).expect_exit(0);
+    assert_eq!(setup.content(), before);
+
+    let host = setup.start();
+    host.wait_for_exporter("PerformanceExporterFile", "running", |exporter| {
+        exporter["state"] == "running"
+    });
+    let before = setup.content();
+    let output = setup.run(&["check"]).expect_exit(0);
+    assert_eq!(output.stderr, "");
+    assert_eq!(setup.content(), before);
+
+    let refused = THREE.to_owned() + "ca_certificate = \"@/missing.pem\"\n";
+    let setup = setup.with_config(&refused);
+    let output = setup.run(&["check"]).expect_exit(3);
+    assert!(output.stdout.contains("missing.pem"), "{output:?}");
 }
 
 #[test]

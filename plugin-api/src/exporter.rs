@@ -46,6 +46,18 @@ pub trait Exporter: Sized + Send + 'static {
     /// but counted as filtered. The operator can choose another interval, or none.
     const RESEND: Option<Duration> = None;
 
+    /// Checks settings further than their type does, as far as that is possible without an
+    /// instance: for example, reads a certificate that they name. It creates nothing and
+    /// connects to nothing. `delfin-host check` and a reload call it. By default it does
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Misconfigured`] for settings that cannot work.
+    fn check(_config: Self::Config) -> Outcome {
+        Ok(())
+    }
+
     /// Makes an instance.
     ///
     /// # Errors

@@ -112,8 +112,10 @@ pub type ConfigCheck = Result<(), Failure>;
 ///
 /// What `T` would refuse before it creates an instance.
 pub fn check_config<T: Exporter>(config: &str) -> ConfigCheck {
-    guarded(EntryPoint::Create, || read_config::<T>(config).map(drop))
-        .unwrap_or_else(|panic| Err(Failure::fatal(panic)))
+    guarded(EntryPoint::Create, || {
+        read_config::<T>(config).and_then(T::check)
+    })
+    .unwrap_or_else(|panic| Err(Failure::fatal(panic)))
 }
 
 /// `Plugin::get_extension` of every plugin that [`export_plugin!`](crate::export_plugin)

@@ -1,6 +1,7 @@
 //! A host process, its folder and its API.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Read},
     os::unix::fs::PermissionsExt,
@@ -119,6 +120,22 @@ impl Setup {
     pub fn lines(&self, name: &str) -> Vec<String> {
         let text = fs::read_to_string(self.path(name)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// The paths of all files and folders in the folder.
+    #[must_use]
+    pub fn content(&self) -> BTreeSet<PathBuf> {
+        let mut content = BTreeSet::new();
+        let mut folders = vec![self.path("")];
+        while let Some(folder) = folders.pop() {
+            for entry in must(fs::read_dir(folder), "read a folder").flatten() {
+                if entry.path().is_dir() {
+                    folders.push(entry.path());
+                }
+                content.insert(entry.path());
+            }
+        }
+        content
     }
 
     /// A command of the host with this configuration.

@@ -1,8 +1,9 @@
-//! `check`: tests whether `run --strict` would start.
+//! `check`: reads the configuration, and checks the storages and the settings of each
+//! exporter.
 //!
-//! Reads the configuration, finds the plugins, and creates and closes an instance of
-//! each exporter. Sends nothing. Leaves only what an exporter creates when it
-//! starts, such as its file.
+//! Promises: sends nothing, creates nothing that stays, and runs code of plugins in
+//! processes of their own only. A plugin that cannot check settings without an instance is
+//! started with a temporary state folder; the output says so.
 
 use std::path::Path;
 
@@ -15,13 +16,22 @@ use super::{
 };
 use crate::{
     collect::DriverRegistry,
-    config::{Config, ExporterConfig, StorageConfig},
+    config::{Config, ExporterConfig, Isolation, StorageConfig},
     journal, logging,
-    plugin::{self, InstanceHost, Plugins},
+    plugin::{ExporterFactory, InstanceHost, Plugins, Trial},
 };
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {}
+
+/// How exporters are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExporterCheck {
+    /// By their settings, without an instance.
+    Settings,
+    /// By an instance, which is created and closed.
+    Start,
+}
 
 /// The result of one check.
 #[derive(Debug, Serialize)]
@@ -48,7 +58,7 @@ pub(super) fn run(options: &GlobalOptions, output: &mut Output<'_>) -> Result<()
     for warning in &loaded.config.warnings {
         output.warn(warning);
     }
-    check_all(&loaded.config, output)
+    check_all(&loaded.config, ExporterCheck::Settings, output)
 }
 
 /// Checks the storages and exporters of a configuration, and prints the results.
@@ -56,9 +66,13 @@ pub(super) fn run(options: &GlobalOptions, output: &mut Output<'_>) -> Result<()
 /// # Errors
 ///
 /// A storage or an exporter cannot start.
-pub(super) fn check_all(config: &Config, output: &mut Output<'_>) -> Result<(), Error> {
+pub(super) fn check_all(
+    config: &Config,
+    check: ExporterCheck,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
     logging::start(&config.log);
-    let findings = findings(config, output)?;
+    let findings = findings(config, check, output)?;
     logging::flush();
     if output.is_json() {
         output.json(&findings)?;
@@ -77,7 +91,11 @@ pub(super) fn check_all(config: &Config, output: &mut Output<'_>) -> Result<(), 
     }))
 }
 
-fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error> {
+fn findings(
+    config: &Config,
+    check: ExporterCheck,
+    output: &Output<'_>,
+) -> Result<Vec<Finding>, Error> {
     let folder = tempfile::tempdir().map_err(Error::failed)?;
     let mut scratch = config.clone();
     scratch.plugin_cache_dir = folder.path().join("plugin-cache");
@@ -85,40 +103,76 @@ fn findings(config: &Config, output: &Output<'_>) -> Result<Vec<Finding>, Error>
     for remark in plugins.warnings() {
         output.warn(&remark);
     }
-    let holder = journal::holder(&config.state_dir);
-    if let Some(pid) = &holder {
-        output.warn(&format!(
-            "host {pid} uses this `state_dir`, so exporters that allow one instance only were not started \
-             (their settings were checked as far as that is possible without an instance)"
-        ));
-    }
+    let is_host_running = journal::holder(&config.state_dir).is_some();
     let mut findings: Vec<Finding> = config.storages.iter().map(storage).collect();
-    for exporter in &config.exporters {
+    for exporter in scratch.exporters {
         let what = format!(
             "exporter {} ({}, {})",
             exporter.name, exporter.plugin, exporter.kind
         );
-        let result = plugins.open_exporter(exporter).and_then(|offered| {
-            if holder.is_some() && offered.exclusive {
-                return plugin::check_config(&offered, exporter, instance_host(config, exporter, folder.path())).unwrap_or_else(|| {
-                    output.warn(&format!(
-                        "the settings of exporter `{}` were not checked: the running host has its only instance \
-                         (stop the host, or build the plugin with a newer `delfin-plugin-api`)",
-                        exporter.name
-                    ));
-                    Ok(())
-                });
-            }
-            plugin::check_start(
-                &offered,
-                exporter,
-                instance_host(config, exporter, folder.path()),
-            )
-        });
+        let exporter = ExporterConfig {
+            isolation: Isolation::Process,
+            ..exporter
+        };
+        let host = || instance_host(config, &exporter, folder.path());
+        let result = plugins
+            .open_exporter(&exporter)
+            .and_then(|factory| match check {
+                ExporterCheck::Settings => {
+                    let check = SettingsCheck {
+                        factory: &factory,
+                        exporter: &exporter,
+                        is_host_running,
+                    };
+                    check.run(host, output)
+                }
+                ExporterCheck::Start => start(&factory, &exporter, host()),
+            });
         let result = result.map_err(|error| config.redactor.redact(&error).into_owned());
         findings.push(Finding::of(what, result));
     }
     Ok(findings)
+}
+
+/// The check of an exporter's settings.
+struct SettingsCheck<'a> {
+    factory: &'a ExporterFactory,
+    exporter: &'a ExporterConfig,
+    is_host_running: bool,
+}
+
+impl SettingsCheck<'_> {
+    fn run(&self, host: impl Fn() -> InstanceHost, output: &Output<'_>) -> Result<(), String> {
+        if Trial::start(self.factory, self.exporter, host())?.check()? {
+            return Ok(());
+        }
+        let name = &self.exporter.name;
+        if self.is_host_running && self.factory.exclusive {
+            output.warn(&format!(
+                "the settings of exporter `{name}` were not checked: its plugin cannot check them without an \
+                 instance, and the running host has the only one (stop the host, or build the plugin with a \
+                 newer `delfin-plugin-api`)"
+            ));
+            return Ok(());
+        }
+        output.warn(&format!(
+            "exporter `{name}` was started and closed, with a temporary state folder: its plugin cannot check \
+             settings without an instance, and what it creates elsewhere stays (build it with a newer \
+             `delfin-plugin-api`)"
+        ));
+        start(self.factory, self.exporter, host())
+    }
+}
+
+/// Creates an instance and closes it.
+fn start(
+    factory: &ExporterFactory,
+    exporter: &ExporterConfig,
+    host: InstanceHost,
+) -> Result<(), String> {
+    let trial = Trial::start(factory, exporter, host)?;
+    trial.create()?;
+    trial.close()
 }
 
 fn storage(storage: &StorageConfig) -> Finding {

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    check::check_all,
+    check::{ExporterCheck, check_all},
     error::Error,
     options::{GlobalOptions, keep_files_private},
     output::Output,
@@ -38,7 +38,7 @@ pub(super) fn run(
     keep_files_private();
     let Loaded { config, source } = options.load_config()?;
     if args.strict {
-        check_all(&config, output)?;
+        check_all(&config, ExporterCheck::Start, output)?;
     }
     logging::start(&config.log);
     let version = env!("CARGO_PKG_VERSION");

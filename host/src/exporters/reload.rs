@@ -19,7 +19,7 @@ use super::{
 use crate::{
     config::{self, Config, ExporterConfig, Isolation, LoadError, Loaded},
     delivery::{State, open_guarded},
-    plugin::{self, ExporterFactory, InstanceHost, PluginView, Plugins},
+    plugin::{ExporterFactory, InstanceHost, PluginView, Plugins, Trial},
 };
 
 /// Added to the call timeout when an exporter is stopped or replaced.
@@ -208,10 +208,12 @@ impl Reloader {
             let checked = factory.as_ref().map_err(String::clone).and_then(|factory| {
                 if factory.exclusive {
                     let host = InstanceHost::new(&exporter.name, &new.redactor, String::new());
-                    return plugin::check_config(factory, exporter, host).unwrap_or(Ok(()));
+                    return Trial::start(factory, exporter, host)?.check().map(drop);
                 }
                 let host = instance_host(new, exporter).map_err(|error| error.to_string())?;
-                plugin::check_start(factory, exporter, host)
+                let trial = Trial::start(factory, exporter, host)?;
+                trial.create()?;
+                trial.close()
             });
             checked.map_err(|reason| ReloadError::Exporter {
                 name: exporter.name.clone(),

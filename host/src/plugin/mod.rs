@@ -7,7 +7,6 @@
 mod bounds;
 mod call;
 mod death;
-mod dry_run;
 mod host;
 mod instance;
 mod plugins;
@@ -15,12 +14,12 @@ mod process;
 mod redactor;
 mod settings;
 mod thread;
+mod trial;
 mod usage;
 mod view;
 
 pub use call::{Call, CallResult, ExportRequest, InstanceSettings, Reply, RequestPart, StoredRows};
 pub use death::{DeathCause, Ended, ProcessDeath};
-pub use dry_run::{check_config, check_start, wait_for_result};
 pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, PROBE_COMMAND, Plugins};
@@ -28,6 +27,7 @@ pub use process::{
     EXPORTER_COMMAND, ProcessSource, RunnerArgs, adopt_orphans, end_all_processes, run_exporter,
 };
 pub use redactor::SharedRedactor;
+pub use trial::{Trial, wait_for_result};
 pub use usage::{CurrentProcess, ProcessUsage};
 #[cfg(test)]
 pub use view::PluginExporterView;

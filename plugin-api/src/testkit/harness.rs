@@ -21,7 +21,7 @@ use delfin_plugin_loader::{self as loader, ManifestExporter, OpenOptions};
 
 use crate::{
     Batch, Host, Outcome, decode_outcome,
-    glue::{PANIC_EXTENSION, export_arrow},
+    glue::{CHECK_EXTENSION, PANIC_EXTENSION, export_arrow},
     time,
 };
 
@@ -107,6 +107,27 @@ impl Harness {
         ) {
             RResult::ROk(exporter) => Ok(TestInstance { exporter }),
             RResult::RErr(outcome) => Err(outcome),
+        }
+    }
+
+    /// Checks settings without an instance.
+    ///
+    /// # Errors
+    ///
+    /// Why the exporter refuses them.
+    ///
+    /// # Panics
+    ///
+    /// The plugin was not made with `export_plugin!`.
+    pub fn check(&self, exporter: &str, settings: &serde_json::Value) -> Result<(), String> {
+        let get_extension = self.root.get_extension();
+        let ROption::RSome(check) = get_extension(RStr::from(CHECK_EXTENSION)) else {
+            panic!("the plugin offers no `{CHECK_EXTENSION}`");
+        };
+        let request = serde_json::json!({ "exporter": exporter, "config": settings }).to_string();
+        match check.call(RSlice::from_slice(request.as_bytes())) {
+            RResult::ROk(_) => Ok(()),
+            RResult::RErr(reason) => Err(reason.into_string()),
         }
     }
 

@@ -1,6 +1,11 @@
 //! The conformance suite: each check is a function, and its name is the promise.
 
-use std::{path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use delfin_plugin_abi::{self as abi, Class, OutcomeCode};
 use delfin_plugin_loader::ManifestExporter;
@@ -43,6 +48,7 @@ pub(super) fn run(harness: &Harness, exporter: &ManifestExporter, settings: &Set
     subject.survives_non_finite_values();
     subject.survives_calls_without_a_batch();
     subject.returns_after_a_missed_deadline();
+    subject.checks_settings_and_creates_nothing();
     subject.refuses_an_unknown_setting();
     subject.refuses_a_setting_of_another_type();
     subject.survives_a_panic_in_each_entry();
@@ -109,6 +115,16 @@ impl Subject<'_> {
             "the call after a missed deadline",
             instance.export(&batches::one(self.kind)),
         );
+    }
+
+    fn checks_settings_and_creates_nothing(&self) {
+        let folder = self.harness.new_folder();
+        let settings = (self.settings)(&folder);
+        let before = content(&folder);
+        let checked = self.harness.check(self.name, &settings);
+        assert_eq!(checked, Ok(()), "{}: refuses its settings", self.name);
+        let after = content(&folder);
+        assert_eq!(before, after, "{}: `check` creates files", self.name);
     }
 
     fn refuses_an_unknown_setting(&self) {
@@ -246,4 +262,20 @@ impl Subject<'_> {
             entry.name()
         );
     }
+}
+
+/// The names of all files and folders below a folder.
+fn content(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut content = BTreeSet::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path.clone());
+            }
+            content.insert(path);
+        }
+    }
+    content
 }

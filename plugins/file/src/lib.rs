@@ -33,6 +33,10 @@ impl<B: JsonBatch> Exporter for FileExporter<B> {
     type Batch = B;
     type Config = Config;
 
+    fn check(config: Config) -> Outcome {
+        Ok(FileWriter::check(&config)?)
+    }
+
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         Ok(Self {
             writer: FileWriter::open(config)?,

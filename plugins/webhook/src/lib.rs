@@ -42,6 +42,10 @@ impl<B: JsonBatch> Exporter for WebhookExporter<B> {
 
     const EXCLUSIVE: bool = false;
 
+    fn check(config: Config) -> Outcome {
+        WebhookClient::new(config).map(drop)
+    }
+
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         if config.http.sends_plain_credentials(&config.url) {
             log::warn!(

@@ -35,6 +35,11 @@ impl FileWriter {
         })
     }
 
+    /// Checks whether the path can be that of a file, without creating anything.
+    pub(crate) fn check(config: &Config) -> Result<(), WriteError> {
+        OpenFile::check(&config.path)
+    }
+
     /// Appends what `write` writes, all of it or nothing.
     pub(crate) fn append<T>(
         &mut self,

@@ -27,14 +27,19 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
+    /// Whether the path is free, or that of a regular file.
+    pub(super) fn check(path: &Path) -> Result<(), WriteError> {
+        match fs::symlink_metadata(path) {
+            Ok(found) => check_regular(path, found.file_type()),
+            Err(missing) if missing.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(WriteError::io("look up", path)(error)),
+        }
+    }
+
     pub(super) fn open(path: &Path) -> Result<Self, WriteError> {
         let folder = folder_of(path);
         create_folder(folder).map_err(WriteError::io("create folder", folder))?;
-        match fs::symlink_metadata(path) {
-            Ok(found) => check_regular(path, found.file_type())?,
-            Err(missing) if missing.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(WriteError::io("look up", path)(error)),
-        }
+        Self::check(path)?;
         let file = OpenOptions::new()
             .read(true)
             .append(true)

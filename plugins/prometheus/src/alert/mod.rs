@@ -43,6 +43,11 @@ impl Exporter for AlertExporterPrometheus {
     /// an active alert ends.
     const RESEND: Option<Duration> = Some(Duration::from_secs(60));
 
+    fn check(config: AlertConfig) -> Outcome {
+        AlertmanagerClient::all(&config)?;
+        Ok(())
+    }
+
     fn create(config: AlertConfig, _: &Host) -> Result<Self, Failure> {
         for url in &config.urls {
             if config.http.sends_plain_credentials(url) {

@@ -40,6 +40,10 @@ impl Exporter for PerformanceExporterPrometheus {
     /// Two instances cannot share the port and the state file.
     const EXCLUSIVE: bool = true;
 
+    fn check(config: PageConfig) -> Outcome {
+        Ok(PageListener::check(&config)?)
+    }
+
     fn create(config: PageConfig, host: &Host) -> Result<Self, Failure> {
         let listener = PageListener::open(&config)?;
         let expiration = millis(config.metric_expiration);

@@ -110,6 +110,12 @@ impl PageListener {
         Ok(Self { listener, tls })
     }
 
+    /// Reads the files that the settings name.
+    pub fn check(config: &PageConfig) -> Result<(), ServerError> {
+        config.tls.as_ref().map(tls::acceptor).transpose()?;
+        Ok(())
+    }
+
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }

@@ -1,0 +1,114 @@
+//! Trials: whether an exporter accepts its settings, or can start. All waits block.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_api::{Failure, Outcome};
+use tokio::sync::oneshot::error::TryRecvError;
+
+use super::{Call, CallResult, ExporterFactory, Instance, InstanceHost, InstanceSettings, Reply};
+use crate::config::ExporterConfig;
+
+/// How often a pending reply is checked.
+const POLL_INTERVAL: Duration = Duration::from_micros(200);
+
+/// A process or thread, on trial.
+#[derive(Debug)]
+pub struct Trial {
+    instance: Instance,
+    settings: InstanceSettings,
+    timeout: Duration,
+    /// In addition to the timeout of the first call.
+    start_time: Duration,
+}
+
+impl Trial {
+    /// # Errors
+    ///
+    /// The system cannot start a thread.
+    pub fn start(
+        factory: &ExporterFactory,
+        exporter: &ExporterConfig,
+        host: InstanceHost,
+    ) -> Result<Self, String> {
+        let instance = Instance::start(&factory.source, host);
+        Ok(Self {
+            instance: instance.map_err(|error| format!("cannot start: {error}"))?,
+            settings: InstanceSettings::of(exporter),
+            timeout: exporter.timeout,
+            start_time: factory.source.start_time(),
+        })
+    }
+
+    /// Checks the settings without an instance. Returns false if the plugin cannot: it was
+    /// built before plugins could.
+    ///
+    /// # Errors
+    ///
+    /// Why the plugin refuses the settings, in one line.
+    pub fn check(&self) -> Result<bool, String> {
+        let checked = self.call(Call::Check(self.settings.clone()), self.start_time);
+        let result = checked.map_err(|late| format!("does not check its settings {late}"))?;
+        if result.is_unsupported {
+            return Ok(false);
+        }
+        accepted(result.outcome, "cannot check its settings")?;
+        Ok(true)
+    }
+
+    /// Creates an instance.
+    ///
+    /// # Errors
+    ///
+    /// Why the exporter cannot start, in one line.
+    pub fn create(&self) -> Result<(), String> {
+        let created = self.call(Call::Create(self.settings.clone()), self.start_time);
+        let result = created.map_err(|late| format!("does not start {late}"))?;
+        accepted(result.outcome, "cannot start")
+    }
+
+    /// Closes the instance.
+    ///
+    /// # Errors
+    ///
+    /// Why that fails, in one line.
+    pub fn close(self) -> Result<(), String> {
+        let closed = self.call(Call::Close, Duration::ZERO);
+        let result = closed.map_err(|late| format!("does not close {late}"))?;
+        accepted(result.outcome, "cannot close")
+    }
+
+    /// The error says how long the call was waited for.
+    fn call(&self, call: Call, start_time: Duration) -> Result<CallResult, String> {
+        let deadline = Instant::now() + start_time + self.timeout;
+        let mut reply = self.instance.call(call, deadline);
+        wait_for_result(&mut reply, deadline).ok_or_else(|| {
+            self.instance.cancel();
+            format!("within {}", humantime::format_duration(self.timeout))
+        })
+    }
+}
+
+/// Blocks until a call returns; `None` if it does not return by the deadline.
+pub fn wait_for_result(reply: &mut Reply, deadline: Instant) -> Option<CallResult> {
+    loop {
+        match reply.try_recv() {
+            Ok(result) => return Some(result),
+            Err(TryRecvError::Closed) => {
+                let failure = Failure::fatal("the thread of its instance ended");
+                return Some(CallResult::new(Err(failure)));
+            }
+            Err(TryRecvError::Empty) if Instant::now() >= deadline => return None,
+            Err(TryRecvError::Empty) => thread::sleep(POLL_INTERVAL),
+        }
+    }
+}
+
+fn accepted(outcome: Outcome, what: &str) -> Result<(), String> {
+    outcome.map_err(|failure| match failure {
+        Failure::Misconfigured { message } => format!("refused its config: {message}"),
+        failure => format!("{what}: {failure}"),
+    })
+}
