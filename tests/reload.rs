@@ -1,6 +1,14 @@
 //! Reload: an unchanged exporter keeps running, a changed one keeps its cursor, and a mistake changes
 //! nothing.
 
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
 use delfin_tests::{Host, Setup, plugin, wait_for};
 use serde_json::{Value, json};
 
@@ -158,13 +166,17 @@ fn the_only_instance_is_checked_first_and_gets_its_old_settings_back() {
         plan.expect_exit(0).json()["changed"],
         json!([FILE, SCRIPTED])
     );
-    setup.write("script", "refuse");
-    let output = setup.run(&["reload", "--host", host.url()]).expect_exit(3);
-    assert!(
-        output.stderr.contains("the old settings run again"),
-        "{}",
-        output.stderr
-    );
+    for (script, consequence) in [
+        ("refuse-elsewhere", "(the old settings run again)"),
+        (
+            "refuse",
+            "(and the old settings cannot be started again: refused",
+        ),
+    ] {
+        setup.write("script", script);
+        let output = setup.run(&["reload", "--host", host.url()]).expect_exit(3);
+        assert!(output.stderr.contains(consequence), "{}", output.stderr);
+    }
     setup.write("script", "deliver");
     let reloaded = setup.run(&["reload", "--json", "--host", host.url()]);
     let _ = reloaded.expect_exit(0);
@@ -182,13 +194,7 @@ fn the_only_instance_is_checked_first_and_gets_its_old_settings_back() {
 fn a_broken_plugin_file_blocks_no_reload_of_another_exporter() {
     let setup = both();
     let host = setup.start();
-    let name = plugin("scripted");
-    let name = name
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    setup.write(&format!("plugins/{name}"), "no library");
+    setup.write(&format!("plugins/{}", file_name("scripted")), "no library");
     let setup = setup.with_config(&BOTH.replace("@/out", "@/other"));
     let reloaded = reload(&setup, &host);
     assert_eq!(reloaded["changed"], json!([FILE]));
@@ -201,6 +207,89 @@ fn a_broken_plugin_file_blocks_no_reload_of_another_exporter() {
     );
     ingest(&host, 1);
     host.wait_for_delivered(SCRIPTED, 1);
+
+    // It keeps its instance although its settings change; a new exporter of the file fails.
+    let changed = BOTH
+        .replace("@/out", "@/third")
+        .replace("@/received", "@/elsewhere")
+        .replace(
+            "Scripted\"]",
+            "Scripted\", \"PerformanceExporterConcurrent\"]",
+        );
+    let setup = setup.with_config(&changed);
+    let dry_run = setup.run(&["reload", "--dry-run", "--host", host.url()]);
+    let dry_run = dry_run.expect_exit(3).stderr;
+    assert!(host.get("/v1/exporters").1["exporters"][2].is_null());
+    let applied = setup.run(&["reload", "--host", host.url()]);
+    let applied = applied.expect_exit(3).stderr;
+    for (text, would) in [(dry_run, "would be"), (applied, "was")] {
+        for part in [
+            SCRIPTED,
+            "PerformanceExporterConcurrent",
+            "old instance",
+            would,
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    ingest(&host, 1);
+    host.wait_for_delivered(SCRIPTED, 2);
+    host.wait_for_delivered(FILE, 2);
+    assert_eq!(setup.lines("received").len(), 2);
+    assert_eq!(setup.lines("third.jsonl").len(), 1);
+    assert_eq!(state(&host, "PerformanceExporterConcurrent"), "failed");
+}
+
+#[test]
+fn the_process_that_was_tried_takes_over_and_the_old_one_is_gone() {
+    let config = r#"
+performance_exporters = ["PerformanceExporterConcurrent"]
+[exporter.PerformanceExporterConcurrent.config]
+script = "@/script"
+received = "@/received"
+created = "@/created"
+"#;
+    let setup = Setup::new(&["scripted"], config);
+    let host = setup.start();
+    let name = "PerformanceExporterConcurrent";
+    let pid = || host.exporter(name)["pid"].as_u64().expect("a process");
+    ingest(&host, 1);
+    host.wait_for_delivered(name, 1);
+    let old = pid();
+
+    // The same plugin with other content.
+    let file = setup.path("plugins").join(file_name("scripted"));
+    let mut content = fs::read(&file).expect("read the plugin");
+    content.push(0);
+    let new_file = file.with_extension("new");
+    fs::write(&new_file, content).expect("write the plugin");
+    fs::set_permissions(&new_file, Permissions::from_mode(0o755)).expect("set its mode");
+    fs::rename(new_file, file).expect("replace the plugin");
+    assert_eq!(reload(&setup, &host)["changed"], json!([name]));
+    let new = pid();
+    assert_ne!(new, old);
+    assert!(!Path::new(&format!("/proc/{old}")).exists());
+    assert_eq!(setup.lines("created").len(), 2);
+
+    // New settings that are refused leave the process as it is.
+    setup.write("script", "refuse");
+    let setup = setup.with_config(&config.replace("@/received", "@/elsewhere"));
+    let output = setup.run(&["reload", "--host", host.url()]).expect_exit(3);
+    let refused = "refused its config: the password `` is too short (its old instance is kept)";
+    assert!(output.stderr.contains(refused), "{}", output.stderr);
+    setup.write("script", "deliver");
+    ingest(&host, 2);
+    host.wait_for_delivered(name, 3);
+    assert_eq!(pid(), new);
+    assert_eq!(setup.lines("received").len(), 2);
+}
+
+fn file_name(of: &str) -> String {
+    let path = plugin(of);
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[test]

@@ -22,15 +22,16 @@ pub(super) struct ReloadQuery {
 
 /// Reads the configuration again, with its placeholders, and applies it.
 ///
-/// The whole configuration is checked before anything changes. Exporters that did not
-/// change keep running.
+/// A mistake in the configuration changes nothing. Each new or changed exporter is tried
+/// before its old instance is stopped. One that is refused keeps its old instance, and every
+/// other change is applied. Exporters that did not change keep running.
 #[utoipa::path(
     post,
     path = "/v1/reload",
     params(ReloadQuery),
     responses(
         (status = 200, body = Reloaded, description = "What changed"),
-        (status = 400, body = ErrorBody, description = "The configuration has mistakes, or a new or changed exporter cannot start; nothing was changed, unless the message says that old settings run again"),
+        (status = 400, body = ErrorBody, description = "The configuration has mistakes, and nothing was changed; or new or changed exporters were refused, which the message names, and every other change was applied"),
         (status = 500, body = ErrorBody, description = "An exporter was stopped and could not be started again"),
         Stopping,
     ),
@@ -50,7 +51,7 @@ pub(super) async fn reload(
         ReloadError::Config(_) | ReloadError::Exporter { .. } | ReloadError::Refused { .. } => {
             ApiError::invalid(error.to_string())
         }
-        ReloadError::Start(_) => ApiError::Internal {
+        ReloadError::Start(_) | ReloadError::Scratch(_) => ApiError::Internal {
             log: error.to_string(),
         },
     })

@@ -170,7 +170,7 @@ fn start(
     exporter: &ExporterConfig,
     host: InstanceHost,
 ) -> Result<(), String> {
-    let trial = Trial::start(factory, exporter, host)?;
+    let mut trial = Trial::start(factory, exporter, host)?;
     trial.create()?;
     trial.close()
 }

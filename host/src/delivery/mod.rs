@@ -43,7 +43,7 @@ use crate::{
     config::{ExporterConfig, OnOverflow},
     journal::Cursor,
     lifecycle::{ABORT_TIMEOUT, Phase},
-    plugin::{ExporterFactory, InstanceHost},
+    plugin::{Candidate, ExporterFactory, InstanceHost},
 };
 use worker::{Inbox, Worker};
 
@@ -82,9 +82,9 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Starts to deliver.
+    /// Starts to deliver, with what was tried before, if anything was.
     #[must_use]
-    pub fn start(parts: &DeliveryParts) -> Self {
+    pub fn start(parts: &DeliveryParts, candidate: Option<Candidate>) -> Self {
         let config = &parts.config;
         let status = Arc::new(Status::default());
         let (commands, received) = mpsc::unbounded_channel();
@@ -99,7 +99,10 @@ impl Delivery {
             commands: received,
             releases: release_requests,
         };
-        let worker = Worker::new(parts, status, inbox);
+        let mut worker = Worker::new(parts, status, inbox);
+        if let Some(candidate) = candidate {
+            worker.adopt(candidate);
+        }
         let task = tokio::spawn(async move {
             let _running = running;
             worker.run().await;

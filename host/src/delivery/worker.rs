@@ -22,7 +22,7 @@ use super::{
     sender::{NextSend, Sender},
     status::{State, Status},
 };
-use crate::{batch::Seq, batch_journal::ReleaseRequest, lifecycle::Phase};
+use crate::{batch::Seq, batch_journal::ReleaseRequest, lifecycle::Phase, plugin::Candidate};
 
 /// The longest wait between two looks at the clock.
 const WAKE_INTERVAL: Duration = Duration::from_secs(1);
@@ -70,6 +70,11 @@ impl Worker {
             is_paused: parts.paused,
             wake: Instant::now(),
         }
+    }
+
+    /// Uses what was tried before.
+    pub(super) fn adopt(&mut self, candidate: Candidate) {
+        self.instances.adopt(candidate);
     }
 
     pub(super) async fn run(mut self) {

@@ -8,8 +8,10 @@ mod operate;
 mod pause_marks;
 mod plan;
 mod reload;
+mod replace;
 mod set;
 mod start;
+mod trials;
 
 pub use operate::{Forgotten, OperateError};
 pub use plan::Reloaded;

@@ -1,46 +1,51 @@
-//! Applies a new configuration to a running host.
+//! Reads and applies a new configuration in a running host.
 //!
-//! The new configuration is checked before anything changes: a mistake, or a
-//! plugin that cannot be opened, changes nothing. Then only exporters that differ
-//! are touched. An unchanged exporter keeps its instance, a changed one is replaced
-//! and keeps its cursor. One that allows a single instance and cannot start with its
-//! new settings gets its old ones back. The cursor of a removed exporter is kept for
-//! a day.
+//! A mistake in the configuration changes nothing. Otherwise each new or changed exporter
+//! is tried before its old instance is stopped, and each one for itself: one that is
+//! refused keeps its old instance, and the others change. Unchanged exporters are not
+//! touched. The cursor of a removed exporter is kept for a day.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use super::{
     ExporterSet, ExporterStartError,
     plan::{AppliedConfig, Factories, Reloaded, parts_needing_restart},
-    start::{ExporterStarter, instance_host, marker},
+    replace::{Refusals, Replacer, TriedConfig},
+    start::{ExporterStarter, marker},
+    trials::Trials,
 };
 use crate::{
     config::{self, Config, ExporterConfig, Isolation, LoadError, Loaded},
-    delivery::{State, open_guarded},
-    plugin::{ExporterFactory, InstanceHost, PluginView, Plugins, Trial},
+    delivery::open_guarded,
+    plugin::{PluginView, Plugins},
 };
-
-/// Added to the call timeout when an exporter is stopped or replaced.
-const GRACE: Duration = Duration::from_secs(2);
-/// How long to wait for an unchanged exporter that tries again.
-const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a reload failed. Nothing is changed, unless [`Self::Refused`] or [`Self::Start`].
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     #[error(transparent)]
     Config(#[from] LoadError),
-    /// A new or changed exporter cannot start.
+    /// No plugin offers a new or changed exporter.
     #[error("exporter `{name}`: {reason} (nothing was changed)")]
     Exporter { name: String, reason: String },
-    /// Exporters that allow one instance only could not start with new settings.
-    #[error("{} (the old settings run again; every other change was applied)", exporters.join("; "))]
-    Refused { exporters: Vec<String> },
+    /// New or changed exporters could not be started as configured.
+    #[error("{refusals}; {others}")]
+    Refused {
+        refusals: Refusals,
+        others: &'static str,
+    },
     /// An exporter was stopped and cannot be started again.
     #[error(transparent)]
     Start(#[from] ExporterStartError),
+    #[error("cannot create a temporary folder")]
+    Scratch(#[source] io::Error),
 }
 
 /// Reloads the configuration, one reload at a time. Cheap to clone.
@@ -49,8 +54,7 @@ pub struct Reloader(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    starter: ExporterStarter,
-    exporters: ExporterSet,
+    replacer: Replacer,
     /// `None`: the embedded configuration.
     file: Option<PathBuf>,
     applied: Mutex<AppliedConfig>,
@@ -71,8 +75,7 @@ impl Reloader {
             config,
         };
         Self(Arc::new(Inner {
-            starter,
-            exporters,
+            replacer: Replacer { starter, exporters },
             file: source.path().map(PathBuf::from),
             applied: Mutex::new(applied),
             plugins: watch::Sender::new(plugins),
@@ -88,7 +91,11 @@ impl Reloader {
     /// Starts the exporters of the configuration that the host starts with.
     pub(crate) async fn start_all(&self, plugins: &mut Plugins) -> Result<(), ExporterStartError> {
         let mut applied = self.0.applied.lock().await;
-        self.0.starter.open_cursors(&applied.config).await?;
+        self.0
+            .replacer
+            .starter
+            .open_cursors(&applied.config)
+            .await?;
         for (name, factory) in factories(&applied.config, plugins, OpenMode::Start) {
             if let Ok(factory) = &factory {
                 applied.factories.insert(name.clone(), factory.clone());
@@ -100,8 +107,9 @@ impl Reloader {
                 .find(|exporter| exporter.name == name);
             if let Some(exporter) = exporter {
                 self.0
+                    .replacer
                     .starter
-                    .start(&applied.config, exporter, factory)
+                    .start(&applied.config, exporter, factory, None)
                     .await?;
             }
         }
@@ -111,7 +119,7 @@ impl Reloader {
             .iter()
             .map(|e| e.name.as_str())
             .collect();
-        self.0.exporters.sort(&names);
+        self.0.replacer.exporters.sort(&names);
         self.0.plugins.send_replace(plugins.views().collect());
         Ok(())
     }
@@ -123,11 +131,11 @@ impl Reloader {
     }
 
     pub(super) fn exporters(&self) -> &ExporterSet {
-        &self.0.exporters
+        &self.0.replacer.exporters
     }
 
     pub(super) fn starter(&self) -> &ExporterStarter {
-        &self.0.starter
+        &self.0.replacer.starter
     }
 
     /// Reads the configuration again, with its placeholders, and applies it.
@@ -137,18 +145,24 @@ impl Reloader {
     /// See [`ReloadError`].
     pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
         let mut applied = self.0.applied.lock().await;
-        let new = tokio::task::block_in_place(|| self.prepare(&applied))?;
+        let prepared = tokio::task::block_in_place(|| self.prepare(&applied, None));
+        let (new, plugins) = prepared?;
         for warning in new.config.warnings.iter().chain(&new.plan.warnings) {
             log::warn!("{warning}");
         }
-        let views = new.plugins.views().collect();
-        let reloaded = self.replace(&mut applied, new).await?;
-        self.0.plugins.send_replace(views);
+        let (reloaded, refusals) = self.0.replacer.apply(&mut applied, new).await?;
+        self.0.plugins.send_replace(plugins);
         log::info!(
             added = reloaded.added.join(", "), changed = reloaded.changed.join(", "),
             removed = reloaded.removed.join(", "); "the configuration was reloaded"
         );
-        Ok(reloaded)
+        if refusals.is_empty() {
+            return Ok(reloaded);
+        }
+        Err(ReloadError::Refused {
+            refusals: refusals.into(),
+            others: "every other change was applied",
+        })
     }
 
     /// Reads the configuration again, checks it as [`reload`](Self::reload) does, and
@@ -159,16 +173,30 @@ impl Reloader {
     /// See [`ReloadError`].
     pub async fn dry_run(&self) -> Result<Reloaded, ReloadError> {
         let applied = self.0.applied.lock().await;
-        let new = tokio::task::block_in_place(|| self.prepare(&applied))?;
-        Ok(new.plan)
+        let (new, _) = tokio::task::block_in_place(|| {
+            let scratch = tempfile::tempdir().map_err(ReloadError::Scratch)?;
+            self.prepare(&applied, Some(scratch.path()))
+        })?;
+        if new.refusals.is_empty() {
+            return Ok(new.plan);
+        }
+        Err(ReloadError::Refused {
+            refusals: new.refusals.into(),
+            others: "every other change would be applied",
+        })
     }
 
-    /// Reads and checks the new configuration.
-    fn prepare(&self, applied: &AppliedConfig) -> Result<CheckedConfig, ReloadError> {
+    /// Reads the new configuration, and tries the new and changed exporters. Test instances
+    /// have their state in `scratch`, or where the exporter has it.
+    fn prepare(
+        &self,
+        applied: &AppliedConfig,
+        scratch: Option<&Path>,
+    ) -> Result<(TriedConfig, Arc<[PluginView]>), ReloadError> {
         let new = config::load(self.0.file.as_deref())?.config;
         let needs_restart = parts_needing_restart(&applied.config, &new);
         // Parts that need a restart keep their values.
-        let config = Config {
+        let mut config = Config {
             plugin_dirs: new.plugin_dirs,
             exporters: new.exporters,
             redactor: new.redactor,
@@ -177,171 +205,50 @@ impl Reloader {
         };
         let mut plugins = Plugins::find(&config);
         let factories = factories(&config, &mut plugins, OpenMode::Reload);
-        self.check_start(applied, &config, &factories)?;
-        Ok(CheckedConfig {
-            plan: Reloaded {
-                needs_restart,
-                ..applied.plan(&config, &factories)
-            },
+        Self::check_names(applied, &config, &plugins, &factories)?;
+        let mut plan = Reloaded {
+            needs_restart,
+            ..applied.plan(&config, &factories)
+        };
+        let trials = Trials {
+            applied,
+            factories: &factories,
+            scratch,
+        };
+        let (candidates, refusals) = trials.run(&mut config, &mut plan);
+        let tried = TriedConfig {
             config,
-            plugins,
             factories,
-        })
+            plan,
+            candidates,
+            refusals,
+        };
+        Ok((tried, plugins.views().collect()))
     }
 
-    /// Checks that new and changed exporters can start. Of exporters that allow one
-    /// instance only, only the settings are checked: a second instance would disturb
-    /// the first.
-    fn check_start(
-        &self,
+    /// The new settings of each new or changed exporter name a plugin that exists.
+    fn check_names(
         applied: &AppliedConfig,
         new: &Config,
+        plugins: &Plugins,
         factories: &Factories,
     ) -> Result<(), ReloadError> {
         for exporter in &new.exporters {
             let Some(factory) = factories.get(&exporter.name) else {
                 continue;
             };
-            if applied.runs(exporter, factory) {
-                continue;
+            if let Err(reason) = factory
+                && !applied.runs(exporter, factory)
+                && plugins.is_unknown(exporter)
+            {
+                return Err(ReloadError::Exporter {
+                    name: exporter.name.clone(),
+                    reason: new.redactor.redact(reason).into_owned(),
+                });
             }
-            let checked = factory.as_ref().map_err(String::clone).and_then(|factory| {
-                if factory.exclusive {
-                    let host = InstanceHost::new(&exporter.name, &new.redactor, String::new());
-                    return Trial::start(factory, exporter, host)?.check().map(drop);
-                }
-                let host = instance_host(new, exporter).map_err(|error| error.to_string())?;
-                let trial = Trial::start(factory, exporter, host)?;
-                trial.create()?;
-                trial.close()
-            });
-            checked.map_err(|reason| ReloadError::Exporter {
-                name: exporter.name.clone(),
-                reason: new.redactor.redact(&reason).into_owned(),
-            })?;
         }
         Ok(())
     }
-
-    async fn replace(
-        &self,
-        applied: &mut AppliedConfig,
-        new: CheckedConfig,
-    ) -> Result<Reloaded, ReloadError> {
-        let CheckedConfig {
-            mut config,
-            mut factories,
-            plan: mut reloaded,
-            plugins: _,
-        } = new;
-        let Inner {
-            exporters, starter, ..
-        } = &*self.0;
-        for name in &reloaded.removed {
-            if let Some(old) = applied.exporter(name) {
-                exporters.stop(name, old.timeout + GRACE).await;
-            }
-            applied.factories.remove(name);
-        }
-        starter.open_cursors(&config).await?;
-        for name in std::mem::take(&mut reloaded.unchanged) {
-            self.retry(name, &mut reloaded).await;
-        }
-        let mut refused = Vec::new();
-        for exporter in config.exporters.clone() {
-            let name = &exporter.name;
-            if !reloaded.changed.contains(name) && !reloaded.added.contains(name) {
-                continue;
-            }
-            let Some(factory) = factories.remove(name) else {
-                continue;
-            };
-            let old = applied.exporter(name).cloned();
-            if let Some(old) = &old {
-                exporters.stop(name, old.timeout + GRACE).await;
-            }
-            starter.start(&config, &exporter, factory.clone()).await?;
-            let (Some(old), Some(old_factory)) = (old, applied.factories.get(name).cloned()) else {
-                applied
-                    .factories
-                    .extend(factory.ok().map(|factory| (name.clone(), factory)));
-                continue;
-            };
-            match self.failed_start(&exporter, &factory).await {
-                None => {
-                    applied
-                        .factories
-                        .extend(factory.ok().map(|factory| (name.clone(), factory)));
-                }
-                Some(reason) => {
-                    refused.push(format!("exporter `{name}`: {reason}"));
-                    exporters.stop(name, exporter.timeout + GRACE).await;
-                    starter.start(&config, &old, Ok(old_factory)).await?;
-                    for configured in &mut config.exporters {
-                        if configured.name == *name {
-                            *configured = old.clone();
-                        }
-                    }
-                }
-            }
-        }
-        let names = config
-            .exporters
-            .iter()
-            .map(|exporter| exporter.name.as_str());
-        exporters.sort(&names.collect::<Vec<_>>());
-        applied.config = config;
-        if refused.is_empty() {
-            return Ok(reloaded);
-        }
-        Err(ReloadError::Refused { exporters: refused })
-    }
-
-    /// Lets an unchanged exporter try again, unless it runs or an operator pauses it.
-    async fn retry(&self, name: String, reloaded: &mut Reloaded) {
-        let Some(exporter) = self.0.exporters.get(&name) else {
-            return reloaded.unchanged.push(name);
-        };
-        let view = exporter.status.view();
-        if view.state == State::Running || view.paused_by_operator {
-            return reloaded.unchanged.push(name);
-        }
-        exporter.resume().await;
-        let _ = exporter.wait_for_start(START_PATIENCE).await;
-        let view = exporter.status.view();
-        if !matches!(view.state, State::Failed | State::Quarantined) {
-            return reloaded.resumed.push(name);
-        }
-        let reason = view.last_error.unwrap_or_default();
-        let warning = format!("exporter `{name}`: {reason}");
-        if !reloaded.warnings.contains(&warning) {
-            reloaded.warnings.push(warning);
-        }
-        reloaded.failed.push(name);
-    }
-
-    /// Why an exporter that replaced the only instance cannot start. The others were
-    /// started on trial before.
-    async fn failed_start(
-        &self,
-        exporter: &ExporterConfig,
-        factory: &Result<ExporterFactory, String>,
-    ) -> Option<String> {
-        if !factory.as_ref().is_ok_and(|factory| factory.exclusive) {
-            return None;
-        }
-        let started = self.0.exporters.get(&exporter.name)?;
-        let patience = exporter.timeout + GRACE;
-        started.wait_for_start(patience).await.err()
-    }
-}
-
-/// A new configuration that can be applied.
-struct CheckedConfig {
-    config: Config,
-    plugins: Plugins,
-    factories: Factories,
-    plan: Reloaded,
 }
 
 /// Why plugins are opened.

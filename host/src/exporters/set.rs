@@ -11,6 +11,7 @@ use tokio::{sync::watch, time::timeout};
 use crate::{
     delivery::{Delivery, DeliveryParts, ExporterHandle},
     lifecycle::{ABORT_TIMEOUT, Phase},
+    plugin::Candidate,
 };
 
 /// The exporters of a host, in the order of the configuration. Cheap to clone.
@@ -18,9 +19,9 @@ use crate::{
 pub struct ExporterSet(Arc<Mutex<Vec<Delivery>>>);
 
 impl ExporterSet {
-    /// Starts to deliver to an exporter.
-    pub fn start(&self, parts: &DeliveryParts) {
-        self.lock().push(Delivery::start(parts));
+    /// Starts to deliver to an exporter, with what was tried before, if anything was.
+    pub fn start(&self, parts: &DeliveryParts, candidate: Option<Candidate>) {
+        self.lock().push(Delivery::start(parts, candidate));
     }
 
     #[must_use]

@@ -17,7 +17,7 @@ use crate::{
     config::{Config, ExporterConfig},
     delivery::{DeliveryParts, Resend},
     journal::{CursorError, ReadError, StartFrom},
-    plugin::{ExporterFactory, InstanceHost},
+    plugin::{Candidate, ExporterFactory, InstanceHost},
 };
 
 /// Why an exporter cannot be started for a reason of the host's own.
@@ -61,12 +61,13 @@ impl ExporterStarter {
         &self.journals
     }
 
-    /// Starts one exporter.
+    /// Starts one exporter, with what was tried before, if anything was.
     pub(crate) async fn start(
         &self,
         config: &Config,
         exporter: &ExporterConfig,
         plugin: Result<ExporterFactory, String>,
+        candidate: Option<Candidate>,
     ) -> Result<(), ExporterStartError> {
         let journal = self.journals.of(exporter.kind);
         let declared = plugin.as_ref().ok().and_then(|plugin| plugin.resend);
@@ -82,7 +83,10 @@ impl ExporterStarter {
                 .await?,
             config: exporter.clone(),
             plugin,
-            host: instance_host(config, exporter)?,
+            host: match &candidate {
+                Some(candidate) => candidate.host.clone(),
+                None => instance_host(config, exporter)?,
+            },
             marker: marker(config, exporter),
             suspects: Arc::clone(&self.suspects),
             journal_max_age: self.journal_max_age,
@@ -90,7 +94,7 @@ impl ExporterStarter {
             journal: Arc::clone(journal),
             paused: PauseMarks::new(&config.state_dir).contains(&exporter.name),
         };
-        self.exporters.start(&parts);
+        self.exporters.start(&parts, candidate);
         Ok(())
     }
 
@@ -130,22 +134,30 @@ impl ExporterStarter {
 
 /// What the host lends to an exporter's instances. Creates the exporter's state
 /// folder.
-///
-/// # Errors
-///
-/// The folder cannot be created.
-pub(crate) fn instance_host(
+fn instance_host(
     config: &Config,
     exporter: &ExporterConfig,
 ) -> Result<InstanceHost, ExporterStartError> {
-    let folder = config.state_dir.join("exporters").join(&exporter.name);
-    create_folder(&folder)?;
-    let state_dir = folder.display().to_string();
+    let state_dir = state_folder(config, exporter)?;
     Ok(InstanceHost::new(
         &exporter.name,
         &config.redactor,
         state_dir,
     ))
+}
+
+/// The state folder of an exporter, which is created.
+///
+/// # Errors
+///
+/// The folder cannot be created.
+pub(super) fn state_folder(
+    config: &Config,
+    exporter: &ExporterConfig,
+) -> Result<String, ExporterStartError> {
+    let folder = config.state_dir.join("exporters").join(&exporter.name);
+    create_folder(&folder)?;
+    Ok(folder.display().to_string())
 }
 
 /// The path of the crash guard's marker file.

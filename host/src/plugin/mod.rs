@@ -27,7 +27,7 @@ pub use process::{
     EXPORTER_COMMAND, ProcessSource, RunnerArgs, adopt_orphans, end_all_processes, run_exporter,
 };
 pub use redactor::SharedRedactor;
-pub use trial::{Trial, wait_for_result};
+pub use trial::{Candidate, Trial, wait_for_result};
 pub use usage::{CurrentProcess, ProcessUsage};
 #[cfg(test)]
 pub use view::PluginExporterView;

@@ -121,6 +121,17 @@ impl Plugins {
         found.chain(refused)
     }
 
+    /// Whether the configuration names an exporter that no file offers as this kind. While a
+    /// file is refused, it may be the one that offers the exporter.
+    #[must_use]
+    pub fn is_unknown(&self, exporter: &ExporterConfig) -> bool {
+        let library = exporter.library.as_deref();
+        match self.catalog.entry(&exporter.plugin, library) {
+            Ok(offer) => offer.exporter.kind != exporter.kind.as_str(),
+            Err(_) => self.refused.is_empty(),
+        }
+    }
+
     /// Prepares the plugin that offers an exporter, and opens it if the exporter runs in a
     /// thread of the host.
     ///

@@ -1,4 +1,6 @@
-//! Trials: whether an exporter accepts its settings, or can start. All waits block.
+//! Trials: whether an exporter accepts its settings, or can start, before it is used.
+//!
+//! What was tried can be used afterwards, so that nothing is created twice. All waits block.
 
 use std::{
     thread,
@@ -18,10 +20,22 @@ const POLL_INTERVAL: Duration = Duration::from_micros(200);
 #[derive(Debug)]
 pub struct Trial {
     instance: Instance,
+    host: InstanceHost,
+    has_started: bool,
     settings: InstanceSettings,
     timeout: Duration,
     /// In addition to the timeout of the first call.
     start_time: Duration,
+}
+
+/// A process or thread that was tried, for an exporter to use.
+#[derive(Debug)]
+pub struct Candidate {
+    pub instance: Instance,
+    /// What the host lends to it.
+    pub host: InstanceHost,
+    /// Whether the instance is created.
+    pub has_started: bool,
 }
 
 impl Trial {
@@ -33,9 +47,11 @@ impl Trial {
         exporter: &ExporterConfig,
         host: InstanceHost,
     ) -> Result<Self, String> {
-        let instance = Instance::start(&factory.source, host);
+        let instance = Instance::start(&factory.source, host.clone());
         Ok(Self {
             instance: instance.map_err(|error| format!("cannot start: {error}"))?,
+            host,
+            has_started: false,
             settings: InstanceSettings::of(exporter),
             timeout: exporter.timeout,
             start_time: factory.source.start_time(),
@@ -63,10 +79,12 @@ impl Trial {
     /// # Errors
     ///
     /// Why the exporter cannot start, in one line.
-    pub fn create(&self) -> Result<(), String> {
+    pub fn create(&mut self) -> Result<(), String> {
         let created = self.call(Call::Create(self.settings.clone()), self.start_time);
         let result = created.map_err(|late| format!("does not start {late}"))?;
-        accepted(result.outcome, "cannot start")
+        accepted(result.outcome, "cannot start")?;
+        self.has_started = true;
+        Ok(())
     }
 
     /// Closes the instance.
@@ -78,6 +96,16 @@ impl Trial {
         let closed = self.call(Call::Close, Duration::ZERO);
         let result = closed.map_err(|late| format!("does not close {late}"))?;
         accepted(result.outcome, "cannot close")
+    }
+
+    /// What was tried, for use.
+    #[must_use]
+    pub fn into_candidate(self) -> Candidate {
+        Candidate {
+            instance: self.instance,
+            host: self.host,
+            has_started: self.has_started,
+        }
     }
 
     /// The error says how long the call was waited for.

@@ -52,6 +52,9 @@ struct Config {
     /// The file that gets a line `STORAGE_ID NAME ITEMS` for each delivered row.
     #[serde(default)]
     rows: Option<PathBuf>,
+    /// The file that gets a line for each instance that is created.
+    #[serde(default)]
+    created: Option<PathBuf>,
     /// A secret that messages contain, so that a test can look for it.
     #[serde(default)]
     password: String,
@@ -66,13 +69,20 @@ impl<B: RowLines> Exporter for ScriptedExporter<B> {
             config,
             kind: PhantomData,
         };
+        let is_elsewhere = exporter.config.received.ends_with("elsewhere");
         match &*exporter.script() {
+            "refuse-elsewhere" if is_elsewhere => Err(Failure::misconfigured("not there")),
             "refuse" => Err(Failure::misconfigured(format!(
                 "the password `{}` is too short",
                 exporter.config.password
             ))),
             "unreachable" => Err(Failure::retry("the receiver is not available")),
-            _ => Ok(exporter),
+            _ => {
+                if let Some(created) = &exporter.config.created {
+                    append(created, "created\n")?;
+                }
+                Ok(exporter)
+            }
         }
     }
 

@@ -298,7 +298,7 @@ async fn failed_exporter(journals: &BatchJournals, folder: &Path) -> ExporterSet
         .open_cursor(EXPORTER, StartFrom::Now)
         .await;
     let exporters = ExporterSet::default();
-    exporters.start(&DeliveryParts {
+    let parts = DeliveryParts {
         config: config.exporters.remove(0),
         plugin: Err("no plugin offers it".to_owned()),
         journal: Arc::clone(journal),
@@ -317,7 +317,8 @@ async fn failed_exporter(journals: &BatchJournals, folder: &Path) -> ExporterSet
         journal_max_age: Duration::from_hours(72),
         journal_max_bytes: 1 << 30,
         paused: false,
-    });
+    };
+    exporters.start(&parts, None);
     while exporters.get(EXPORTER).unwrap().status.view().state != State::Failed {
         tokio::task::yield_now().await;
     }

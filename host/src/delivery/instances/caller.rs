@@ -115,6 +115,11 @@ impl<T> Caller<T> {
         }
     }
 
+    /// Takes an instance that was created before.
+    pub(super) fn adopt(&mut self, instance: Instance) {
+        self.instance = Some(instance);
+    }
+
     /// Starts the first call of an instance, which creates it.
     pub(super) fn create(
         &mut self,

@@ -7,6 +7,7 @@
 //! Knows nothing of rows: a request is passed on, and its result given back.
 
 mod caller;
+mod candidate;
 mod crash_guard;
 mod secrets;
 
@@ -99,6 +100,8 @@ pub(super) struct Instances {
     host: InstanceHost,
     reporter: Reporter,
     caller: Caller<Task>,
+    /// A process or thread that was tried, for the first instance.
+    spare: Option<Instance>,
     lifecycle: Lifecycle,
     /// Instances in a row that could not be created or did not deliver.
     failed_starts: u32,
@@ -155,6 +158,7 @@ impl Instances {
             host: parts.host.clone(),
             reporter,
             caller,
+            spare: None,
             lifecycle: Lifecycle::Absent { not_before: now },
             failed_starts: 0,
             panics_in_a_row: 0,
@@ -211,10 +215,10 @@ impl Instances {
     }
 
     pub(super) fn create(&mut self, permit: CallPermit) {
-        let Ok(factory) = &self.plugin else {
+        let Ok(factory) = self.plugin.clone() else {
             return;
         };
-        match Instance::start(&factory.source, self.host.clone()) {
+        match self.start_one(&factory) {
             Ok(instance) => {
                 let started = (instance, factory.source.start_time());
                 let settings = InstanceSettings::of(&self.config);
