@@ -285,6 +285,47 @@ fn the_process_ends_with_the_host() {
     });
 }
 
+#[test]
+fn the_scrape_page_is_the_same_after_a_reload_and_after_the_end_of_its_process() {
+    const PAGE: &str = "PerformanceExporterPrometheus";
+    let config = "performance_exporters = [\"PerformanceExporterPrometheus\"]\n\
+         [exporter.PerformanceExporterPrometheus.config]\nmetric_server_port = 0\n";
+    let setup = Setup::new(&["prometheus"], config);
+    let host = setup.start();
+    // The page that was opened after so many others.
+    let series = |opened_before: usize| {
+        let address = host.wait_for("an open page", || {
+            let log = host.log();
+            let mut opened = log
+                .lines()
+                .filter(|line| line.contains("scrape page is open"));
+            let (_, rest) = opened.nth(opened_before)?.split_once("address=")?;
+            rest.split_whitespace().next().map(str::to_owned)
+        });
+        let page = ureq::get(format!("http://{address}/metrics")).call();
+        let page = page.unwrap().body_mut().read_to_string().unwrap();
+        let mut lines: Vec<String> = page.lines().map(str::to_owned).collect();
+        lines.retain(|line| line.contains("storage_id=\"s1\""));
+        lines
+    };
+    ingest(&host, &["iops", "latency"]);
+    host.wait_for_delivered(PAGE, 2);
+    let first = series(0);
+    assert_eq!(first.len(), 2, "{first:?}");
+
+    let setup = setup.with_config(&format!("{config}metric_expiration = \"40m\"\n"));
+    let _ = setup.run(&["reload", "--host", host.url()]).expect_exit(0);
+    assert_eq!(series(1), first);
+
+    let pid = host.exporter(PAGE)["pid"].to_string();
+    let killed = std::process::Command::new("kill")
+        .args(["-KILL", &pid])
+        .status();
+    assert!(killed.unwrap().success());
+    assert_eq!(series(2), first);
+    stop(host);
+}
+
 /// The children of a process.
 fn children(pid: u32) -> Vec<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
