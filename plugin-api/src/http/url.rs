@@ -55,8 +55,8 @@ pub fn redact_url(url: &str) -> String {
     }
 }
 
-/// A text as the value of a query: every character but letters, digits, `-`, `.`, `_` and
-/// `~` is percent-encoded.
+/// A text as the value of a query: every character but `A` to `Z`, `a` to `z`, `0` to `9`,
+/// `-`, `.`, `_` and `~` is percent-encoded.
 ///
 /// ```
 /// use delfin_plugin_api::http::query_value;
