@@ -93,6 +93,7 @@ impl Host {
         let api = ApiState::new(ApiParts {
             config: config.api.clone(),
             journal: config.journal.clone(),
+            unique_sequence_numbers: config.alerts.unique_sequence_numbers.clone(),
             journals,
             alerts,
             exporters: exporters.clone(),

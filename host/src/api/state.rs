@@ -38,6 +38,8 @@ const _: () = assert!(
 pub struct ApiParts {
     pub config: ApiConfig,
     pub journal: JournalConfig,
+    /// `alerts.unique_sequence_numbers`.
+    pub unique_sequence_numbers: Vec<String>,
     pub journals: BatchJournals,
     pub alerts: ActiveAlerts,
     pub exporters: ExporterSet,
@@ -93,6 +95,8 @@ pub(super) struct IngestState {
     pub(super) journals: BatchJournals,
     pub(super) phase: HostPhase,
     pub(super) limits: ingest::BodyLimits,
+    /// `alerts.unique_sequence_numbers`.
+    pub(super) unique_sequence_numbers: Arc<[String]>,
     pub(super) metrics: IngestMetrics,
     pub(super) permits: IngestPermits,
     pub(super) memory: Arc<MemoryBudget>,
@@ -117,6 +121,7 @@ impl ApiState {
             journals: parts.journals.clone(),
             phase: HostPhase(parts.phase.clone()),
             limits: ingest::BodyLimits::from(&parts.config),
+            unique_sequence_numbers: parts.unique_sequence_numbers.into(),
             metrics: IngestMetrics::register(&mut registry),
             permits: IngestPermits::new(),
             memory,

@@ -92,6 +92,9 @@ pub struct AlertsConfig {
     /// How long an alert that a client sent stays active without being seen again. `None`:
     /// indefinitely.
     pub ingested_max_age: Option<Duration>,
+    /// Vendors whose storages give each alert a sequence number of its own, so that the number
+    /// alone identifies an alert that a client sent without a match key.
+    pub unique_sequence_numbers: Vec<String>,
 }
 
 /// `[shutdown]`
@@ -157,6 +160,7 @@ impl Default for AlertsConfig {
             max_active: 50_000,
             not_specified_max_age: Duration::from_hours(1),
             ingested_max_age: None,
+            unique_sequence_numbers: vec!["Huawei".to_owned()],
         }
     }
 }
@@ -284,11 +288,19 @@ pub(super) fn read_alerts(mut section: Section<'_>) -> AlertsConfig {
         Duration::ZERO,
         default.ingested_max_age.unwrap_or_default(),
     );
+    let unique_sequence_numbers = match section.take("unique_sequence_numbers") {
+        Some(setting) => {
+            let vendors = setting.texts().unwrap_or_default().into_iter();
+            vendors.map(|vendor| vendor.value).collect()
+        }
+        None => default.unique_sequence_numbers,
+    };
     section.finish();
     AlertsConfig {
         max_active: usize::try_from(max_active).unwrap_or(usize::MAX),
         not_specified_max_age,
         ingested_max_age: (!ingested_max_age.is_zero()).then_some(ingested_max_age),
+        unique_sequence_numbers,
     }
 }
 

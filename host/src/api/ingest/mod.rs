@@ -6,10 +6,11 @@
 
 mod complete;
 mod delivered;
+mod match_key;
 mod request;
 mod response;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
@@ -167,6 +168,7 @@ async fn parse(
     let limits = state.limits;
     let metrics = state.metrics.clone();
     let place = state.permits.of(kind).lanes.enter(payload.sender).await;
+    let vendors = Arc::clone(&state.unique_sequence_numbers);
     let parsed = blocking(move || {
         let guard = ParseGuard::start(&limits, payload.claim).in_lane(place);
         let body = RequestBody {
@@ -186,6 +188,12 @@ async fn parse(
         let batch = match &complete_for {
             Some(storage_id) => complete::alerts_of(batch, storage_id)?,
             None => batch,
+        };
+        let batch = match &batch {
+            AnyBatch::Alerts(alerts) => {
+                match_key::from_sequence_numbers(alerts, &vendors).map_or(batch, AnyBatch::from)
+            }
+            AnyBatch::Performance(_) => batch,
         };
         let (batch, rejected) = if payload.strict || batch.row_count() == 0 {
             (rejected.require_empty(batch)?, RejectedItems::default())

@@ -183,3 +183,35 @@ fn cleared_alerts_end_with_a_recovery() {
     wait_for(&host, "/v1/alerts/active", 0);
     assert_eq!(clear(r#"{"all": true}"#).json(), json!({"cleared": 0}));
 }
+
+#[test]
+fn a_pushed_alert_is_one_from_a_list_and_from_a_trap_if_its_sequence_number_is_unique() {
+    let host = Host::start();
+    let push = |vendor: &str, location: &str, category: &str| {
+        let alert = json!([{
+            "storage_id": "s1", "vendor": vendor, "alert_id": "0xF00D", "alert_name": "Disk failed",
+            "sequence_number": 4711, "location": location, "category": category,
+        }]);
+        let answer = host.post("/v1/ingest/alerts", &alert.to_string());
+        assert_eq!(answer.status, 202, "{}", answer.body);
+    };
+    push("Huawei", "x", "Fault");
+    push("Huawei", "Node code=Array,x", "Fault");
+    // Of another vendor, these are two.
+    push("acme", "x", "Fault");
+    push("acme", "Node code=Array,x", "Fault");
+    let active = wait_for(&host, "/v1/alerts/active", 3);
+    let of = |vendor: &str| {
+        active
+            .iter()
+            .filter(|alert| alert["vendor"] == vendor)
+            .count()
+    };
+    assert_eq!((of("Huawei"), of("acme")), (1, 2));
+    push("Huawei", "Node code=Array,x", "Recovery");
+    let active = wait_for(&host, "/v1/alerts/active", 2);
+    assert!(
+        active.iter().all(|alert| alert["vendor"] == "acme"),
+        "{active:?}"
+    );
+}

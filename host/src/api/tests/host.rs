@@ -121,6 +121,7 @@ impl Host {
         let state = ApiState::new(ApiParts {
             config,
             journal,
+            unique_sequence_numbers: AlertsConfig::default().unique_sequence_numbers,
             reloader: reloader(&journals, &alerts, &exporters),
             journals,
             alerts,
