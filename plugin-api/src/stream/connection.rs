@@ -53,6 +53,13 @@ impl Connection {
         }
     }
 
+    fn deadline(&self) -> Instant {
+        match &self.stream {
+            Stream::Plain(socket) => socket.deadline,
+            Stream::Tls(stream) => stream.sock.deadline,
+        }
+    }
+
     /// Whether the receiver has closed the connection, as far as is known here. What it
     /// has sent is discarded.
     #[must_use]
@@ -119,7 +126,8 @@ impl Connection {
         self.read_to_close()?;
         // If the receiver closed while the end was on its way, its reset follows the close
         // within a round trip.
-        thread::sleep(self.round_trip.max(Duration::from_millis(1)));
+        let wait = self.round_trip.max(Duration::from_millis(1));
+        thread::sleep(wait.min(time_left(self.deadline())?));
         self.socket().take_error()?.map_or(Ok(()), Err)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, NewAlert, sample,
-    testkit::{TestInstance, check_outcome},
+    testkit::{TestInstance, check_outcome, outcome_name},
 };
 use delfin_tests::{
     Authority,
@@ -149,6 +149,19 @@ fn awkward_texts_arrive_over_tls_as_the_readme_says() {
         "misconfigured",
         "(name the certificate of its authority",
     );
+
+    // Without a client certificate, which rsyslog asks for.
+    let mut exporter = lab.alerts(&json!({
+        "address": format!("localhost:{}", rsyslog.ports().tls),
+        "ca_certificate": authority.certificate,
+    }));
+    let outcome = exporter.send(&alerts(0, 1));
+    let name = outcome_name(&outcome);
+    assert!(
+        ["misconfigured", "uncertain"].contains(&name),
+        "{outcome:?}"
+    );
+    assert_eq!(messages(&rsyslog).len(), 1);
 }
 
 #[test]
