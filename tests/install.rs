@@ -4,11 +4,13 @@
 
 use std::{
     fs,
+    os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use delfin_tests::{CommandOutput, Setup, binary, plugin};
+use delfin_tests::{CommandOutput, PATIENCE, Setup, binary, plugin};
+use rustix::process::Signal;
 
 const PLUGIN: &str = "prometheus";
 
@@ -39,6 +41,22 @@ fn value<'u>(unit: &'u str, key: &str) -> &'u str {
     let line = unit.lines().find_map(|line| line.strip_prefix(key));
     line.and_then(|line| line.strip_prefix('='))
         .unwrap_or_else(|| panic!("the unit has no `{key}`:\n{unit}"))
+}
+
+/// Lets systemd check the unit, with the programs that are installed below `dest`.
+fn verify(setup: &Setup, dest: &Path, unit: &str) {
+    let program = |key: &str| format!("{key}={}/", dest.display());
+    let unit = unit
+        .replace("ExecStart=/", &program("ExecStart"))
+        .replace("ExecReload=/", &program("ExecReload"));
+    setup.write("delfin-host.service", &unit);
+    let mut verify = Command::new("systemd-analyze");
+    let unit = setup.path("delfin-host.service");
+    let verified = verify.arg("verify").arg(unit).output();
+    let verified = verified.expect("systemd-analyze runs (make setup)");
+    let said = String::from_utf8_lossy(&verified.stderr);
+    let about_it: Vec<&str> = said.lines().filter(|line| line.contains("delfin")).collect();
+    assert!(about_it.is_empty() && verified.status.success(), "{said}");
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -84,6 +102,8 @@ fn the_unit_starts_the_installed_host_with_the_installed_configuration() {
         assert!(value(&unit, "ExecStartPre").ends_with(&format!("-o delfin -g delfin {state}")));
         assert!(read(&format!("{users}/delfin-host.conf")).ends_with(&format!("{state}\n")));
 
+        verify(&setup, &dest, &unit);
+
         // The host starts on it, with the installed plugin and a free port.
         let text = read(conf);
         assert!(text.contains(&format!("state_dir = \"{state}\"")), "{text}");
@@ -118,4 +138,35 @@ fn an_existing_configuration_is_kept() {
     install(&dest, "/opt/delfin");
     assert_eq!(fs::read_to_string(&conf).expect("a file"), "mine");
     assert!(conf.with_extension("conf.new").exists());
+}
+
+#[test]
+fn the_service_manager_learns_what_the_host_does() {
+    let setup = Setup::new(&[], "[shutdown]\ndrain_timeout = \"70s\"\n");
+    let path = setup.path("notify");
+    let manager = UnixDatagram::bind(&path).expect("a socket");
+    manager.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let next = |skipped: &str| loop {
+        let mut message = [0; 256];
+        let length = manager.recv(&mut message).expect("a message of the host");
+        let message = String::from_utf8_lossy(&message[..length]).into_owned();
+        if message != skipped {
+            return message;
+        }
+    };
+    let setup = setup
+        .with_env("NOTIFY_SOCKET", path.to_str().expect("UTF-8"))
+        .with_env("WATCHDOG_USEC", "300000");
+    let host = setup.start();
+    assert_eq!(next(""), "READY=1");
+    for _ in 0..3 {
+        assert_eq!(next(""), "WATCHDOG=1");
+    }
+    host.send_hangup();
+    let reload = next("WATCHDOG=1");
+    assert!(reload.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reload}");
+    assert_eq!(next("WATCHDOG=1"), "READY=1");
+    host.signal(Signal::TERM);
+    assert_eq!(next("WATCHDOG=1"), "STOPPING=1\nEXTEND_TIMEOUT_USEC=100000000");
+    drop(host.stop());
 }

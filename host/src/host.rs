@@ -17,7 +17,7 @@ use crate::{
     delivery::ExporterHandle,
     exporters::{self, ExporterSet, ExporterStarter, Reloader},
     inventory,
-    journal::{self, JournalLimits, Journals, OpenError},
+    journal::{self, Journal, JournalLimits, Journals, OpenError},
     lifecycle::{ABORT_TIMEOUT, Phase},
     plugin::Plugins,
     storages::{self, CollectProgress, Storages},
@@ -118,6 +118,11 @@ impl Host {
     #[must_use]
     pub fn reloader(&self) -> &Reloader {
         &self.reloader
+    }
+
+    #[must_use]
+    pub fn journals(&self) -> [Arc<dyn Journal>; 2] {
+        self.backends.both()
     }
 
     /// Runs until `stop` resolves. Then drains: delivers what can be delivered at

@@ -27,3 +27,4 @@ mod panics;
 mod plugin;
 mod sqlite;
 mod storages;
+mod systemd;

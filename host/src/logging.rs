@@ -4,22 +4,19 @@
 //! exporter. If lines arrive faster than the thread can write them, the newest ones
 //! are dropped, and the log says how many.
 //!
+//! The lines go to a copy of standard error with a high number: code that closes
+//! descriptors that it does not own closes low numbers, and the next file that is opened
+//! would get the lines.
+//!
 //! Promises: records of libraries that log their traffic, with credentials in it, are
 //! shown from the level INFO on only. A panic is one record, too.
 
 mod limiter;
 mod panic_hook;
+mod queue;
+mod record;
 
-use std::{
-    collections::BTreeMap,
-    io::Write,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs::File, io, io::Write, sync::OnceLock, time::Duration};
 
 use delfin_plugin_api::redact::logs_traffic;
 use log::{
@@ -31,14 +28,17 @@ use crate::{
     clock,
     config::{LogConfig, LogFormat},
 };
+use queue::{LineOrigin, LineQueue, QueuedLines, line_queue};
+use record::cut_record;
 
 pub use limiter::{Admission, LogLimiter};
+pub(crate) use record::TextBudget;
 
 /// The thread that writes the lines.
 const WRITER_THREAD: &str = "log";
 
-/// The most lines that wait for the thread.
-const MAX_QUEUED_LINES: usize = 8192;
+/// The lowest number of the copy of standard error.
+const MIN_DESCRIPTOR: i32 = 100;
 
 /// One record of the log.
 #[derive(Debug, Clone)]
@@ -52,13 +52,13 @@ pub struct LogLine<'a> {
 
 /// Starts the log. Later calls change nothing.
 pub fn start(config: &LogConfig) {
-    let (sender, receiver) = sync_channel(MAX_QUEUED_LINES);
-    let logger = Logger::new(config.level, config.levels.clone(), config.format, sender);
+    let (queue, lines) = line_queue();
+    let logger = Logger::new(config.level, config.levels.clone(), config.format, queue);
     if LOGGER.set(logger).is_err() {
         return;
     }
     let writer = std::thread::Builder::new().name(WRITER_THREAD.to_owned());
-    if writer.spawn(move || write_lines(&receiver)).is_ok()
+    if writer.spawn(move || write_lines(&lines)).is_ok()
         && let Some(logger) = LOGGER.get()
         && log::set_logger(logger).is_ok()
     {
@@ -75,36 +75,27 @@ pub fn exporter_level(exporter: &str) -> LevelFilter {
     })
 }
 
-/// Logs a line whose level the caller has checked.
+/// Logs a line of a plugin. The caller has checked its level.
 pub fn write(line: &LogLine<'_>) {
     if let Some(logger) = LOGGER.get() {
-        logger.send(line);
+        logger.send(line, LineOrigin::Plugin);
     }
 }
 
 /// Waits until the lines so far are written, for at most a second.
 pub fn flush() {
-    let Some(logger) = LOGGER.get() else { return };
-    let (done, written) = sync_channel(1);
-    if logger.sender.try_send(LogMessage::Flush(done)).is_ok() {
-        // A pipe that stays full for a second has no reader. Exiting must not wait for it.
-        let _ = written.recv_timeout(Duration::from_secs(1));
+    if let Some(logger) = LOGGER.get() {
+        logger.queue.flush(Duration::from_secs(1));
     }
 }
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 
-enum LogMessage {
-    Line(String),
-    Flush(SyncSender<()>),
-}
-
 struct Logger {
     level: LevelFilter,
     levels: BTreeMap<String, LevelFilter>,
     format: LogFormat,
-    sender: SyncSender<LogMessage>,
-    dropped: AtomicU64,
+    queue: LineQueue,
 }
 
 impl Logger {
@@ -112,46 +103,53 @@ impl Logger {
         level: LevelFilter,
         levels: BTreeMap<String, LevelFilter>,
         format: LogFormat,
-        sender: SyncSender<LogMessage>,
+        queue: LineQueue,
     ) -> Self {
         Self {
             level,
             levels,
             format,
-            sender,
-            dropped: AtomicU64::new(0),
+            queue,
         }
     }
 
-    fn send(&self, line: &LogLine<'_>) {
+    fn send(&self, line: &LogLine<'_>, origin: LineOrigin) {
         // Also for plugins whose own log bridge passes such records on.
         if line.level > log::Level::Info && logs_traffic(line.target) {
             return;
         }
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        let dropped = self.queue.take_dropped();
         if dropped > 0 {
             let fields = [("lines".to_owned(), dropped.to_string())];
-            self.enqueue(&LogLine {
+            let line = LogLine {
                 level: log::Level::Warn,
                 target: module_path!(),
                 message: "log lines dropped: standard error is too slow",
                 fields: &fields,
-            });
+            };
+            self.enqueue(&line, LineOrigin::Host);
         }
-        self.enqueue(line);
+        match cut_record(line.message, line.fields) {
+            None => self.enqueue(line, origin),
+            Some((message, fields)) => {
+                let line = LogLine {
+                    message: &message,
+                    fields: &fields,
+                    ..*line
+                };
+                self.enqueue(&line, origin);
+            }
+        }
     }
 
-    fn enqueue(&self, line: &LogLine<'_>) {
-        let text = self.text(line);
-        if let Err(TrySendError::Full(_)) = self.sender.try_send(LogMessage::Line(text)) {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+    fn enqueue(&self, line: &LogLine<'_>, origin: LineOrigin) {
+        self.queue.push(self.text(line), origin);
     }
 
     /// Writes a line without the thread.
     fn write_directly(&self, line: &LogLine<'_>) {
         // As in the thread, an error has no place where it could be reported.
-        let _ = std::io::stderr().write_all(self.text(line).as_bytes());
+        let _ = io::stderr().write_all(self.text(line).as_bytes());
     }
 
     fn text(&self, line: &LogLine<'_>) -> String {
@@ -180,12 +178,13 @@ impl Log for Logger {
         let mut fields = LogFields(Vec::new());
         // The visitor below never fails.
         let _ = record.key_values().visit(&mut fields);
-        self.send(&LogLine {
+        let line = LogLine {
             level: record.level(),
             target: record.target(),
             message: &record.args().to_string(),
             fields: &fields.0,
-        });
+        };
+        self.send(&line, LineOrigin::Host);
     }
 
     fn flush(&self) {
@@ -202,15 +201,19 @@ impl<'kvs> VisitSource<'kvs> for LogFields {
     }
 }
 
-fn write_lines(messages: &Receiver<LogMessage>) {
-    for message in messages {
-        match message {
-            // The lock is held for one line only: a panic and `main` print as well. An
-            // error of standard error has no place where it could be reported.
-            LogMessage::Line(line) => drop(std::io::stderr().write_all(line.as_bytes())),
-            LogMessage::Flush(done) => drop(done.send(())),
-        }
-    }
+fn write_lines(lines: &QueuedLines) {
+    let mut stderr: Box<dyn Write> = match copy_of_stderr() {
+        Ok(copy) => Box::new(copy),
+        Err(_) => Box::new(io::stderr()),
+    };
+    // An error of standard error has no place where it could be reported.
+    lines.write(|line| drop(stderr.write_all(line.as_bytes())));
+}
+
+/// Fails if the limit of open files is lower than its number.
+fn copy_of_stderr() -> io::Result<File> {
+    let copy = rustix::io::fcntl_dupfd_cloexec(io::stderr(), MIN_DESCRIPTOR)?;
+    Ok(File::from(copy))
 }
 
 fn text(now: &impl std::fmt::Display, line: &LogLine<'_>) -> String {
@@ -301,19 +304,20 @@ mod tests {
 
     #[test]
     fn the_traffic_of_a_library_is_not_logged_also_if_a_plugin_passes_it_on() {
-        let (sender, lines) = sync_channel(8);
-        let logger = Logger::new(LevelFilter::Trace, BTreeMap::new(), LogFormat::Text, sender);
+        let (queue, lines) = line_queue();
+        let logger = Logger::new(LevelFilter::Trace, BTreeMap::new(), LogFormat::Text, queue);
         let log = |target: &str, level: log::Level| {
             let record = Record::builder().target(target).level(level).build();
             Log::log(&logger, &record);
             let (message, fields) = ("POST", &[]);
-            logger.send(&LogLine {
+            let line = LogLine {
                 level,
                 target,
                 message,
                 fields,
-            });
-            lines.try_iter().count()
+            };
+            logger.send(&line, LineOrigin::Plugin);
+            lines.drain()
         };
         for level in [log::Level::Debug, log::Level::Trace] {
             assert_eq!(log("ureq::run", level), 0);

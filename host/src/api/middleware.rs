@@ -13,7 +13,10 @@ use tokio::time::sleep_until;
 use uuid::Uuid;
 
 use super::error::{ApiError, LogDetail};
-use crate::logging::{Admission, LogLimiter};
+use crate::{
+    logging::{Admission, LogLimiter},
+    panics::ContainedFuture,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-compute-request-id");
 
@@ -33,7 +36,7 @@ pub(super) async fn answer(
     let route = request.extensions().get::<MatchedPath>().cloned();
     // A task of its own catches a panic of the handler. It also runs to its end when the
     // client has gone, so that a batch on its way into the journal gets there.
-    let answered = tokio::spawn(next.run(request)).await;
+    let answered = tokio::spawn(ContainedFuture::new(next.run(request))).await;
     let mut response = answered.unwrap_or_else(|_| {
         let log = "its handler panicked".to_owned();
         ApiError::Internal { log }.into_response()

@@ -35,6 +35,8 @@ mod tests;
 use axum::{Extension, Router, extract::FromRef, middleware::from_fn_with_state};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use crate::panics;
+
 pub use error::ApiError;
 use middleware::RefusalLog;
 pub use serve::serve;
@@ -82,7 +84,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     // The panic itself is in the log.
-    tokio::task::spawn_blocking(work)
+    panics::spawn_blocking(work)
         .await
         .map_err(|error| ApiError::Internal {
             log: if error.is_panic() {

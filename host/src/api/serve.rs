@@ -29,6 +29,7 @@ use tokio::{
 };
 
 use super::{ApiState, router, state::ClientAddress};
+use crate::panics::ContainedFuture;
 
 /// How long the head of a request may take to arrive, and how long a connection may be
 /// idle.
@@ -77,7 +78,8 @@ pub async fn serve(
                 () = &mut shutdown => break,
                 (accepted, slot) = &mut next => {
                     next.set(accept(&listener, &table));
-                    connections.spawn(connection(accepted, slot, router.clone(), graceful.watcher()));
+                    let connection = connection(accepted, slot, router.clone(), graceful.watcher());
+                    connections.spawn(ContainedFuture::new(connection));
                 }
                 Some(_) = connections.join_next() => {}
             }

@@ -20,6 +20,7 @@ use crate::{
     batch::{NewBatch, PayloadStats, Seq, StoredBatch, codec},
     clock::{HostClock, now_ms},
     journal::{AppendError, Journal, NewRecord, ReadError, Receipt, Record},
+    panics,
 };
 use cache::BatchCache;
 use consumers::Consumers;
@@ -169,7 +170,7 @@ impl BatchJournal {
             return Ok(ReadResult::EndOfJournal);
         }
         let journal = Arc::clone(self);
-        let read = tokio::task::spawn_blocking(move || journal.read_backend(from)).await;
+        let read = panics::spawn_blocking(move || journal.read_backend(from)).await;
         read.unwrap_or_else(|error| Err(task_failed(&error)))
     }
 
@@ -289,7 +290,7 @@ impl BatchJournal {
         query: impl FnOnce(&dyn Journal) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
         let backend = Arc::clone(&self.backend);
-        let result = tokio::task::spawn_blocking(move || query(&*backend)).await;
+        let result = panics::spawn_blocking(move || query(&*backend)).await;
         result.unwrap_or_else(|error| Err(task_failed(&error)))
     }
 
@@ -359,7 +360,7 @@ fn task_failed(error: &JoinError) -> ReadError {
 
 async fn encode(batch_id: Uuid, batch: &NewBatch) -> Result<NewRecord, AppendError> {
     let arrow = batch.rows.as_arrow().clone();
-    let encoded = tokio::task::spawn_blocking(move || codec::encode(&arrow)).await;
+    let encoded = panics::spawn_blocking(move || codec::encode(&arrow)).await;
     let payload = match encoded {
         Ok(Ok(payload)) => payload,
         Ok(Err(error)) => {

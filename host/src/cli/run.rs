@@ -1,6 +1,6 @@
 //! `run`: runs the host.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -16,8 +16,11 @@ use super::{
 use crate::{
     config::Loaded,
     host::Host,
+    journal::Journal,
     logging,
+    panics::end_process_on_panic,
     plugin::{adopt_orphans, end_all_processes},
+    systemd::ServiceManager,
 };
 
 /// How long the process waits for blocking tasks before it exits.
@@ -47,6 +50,7 @@ pub(super) fn run(
         log::warn!("{warning}");
     }
     let runtime = tokio::runtime::Runtime::new().map_err(Error::failed)?;
+    end_process_on_panic();
     adopt_orphans();
     // Not on the main thread, which must not start a process.
     let served = runtime.spawn(serve(Loaded { config, source }));
@@ -60,17 +64,40 @@ pub(super) fn run(
 async fn serve(loaded: Loaded) -> Result<(), Error> {
     let signals = signals()?;
     let mut hangups = signal(SignalKind::hangup()).map_err(Error::failed)?;
+    let manager = Arc::new(ServiceManager::from_env());
+    let drain_timeout = loaded.config.shutdown.drain_timeout;
     let host = Host::start(loaded).await.map_err(Error::failed)?;
-    let reloader = host.reloader().clone();
+    manager.ready();
+    tokio::spawn(keep_alive(Arc::clone(&manager), host.journals()));
+    let (reloader, reloads) = (host.reloader().clone(), Arc::clone(&manager));
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
+            reloads.reloading();
             if let Err(error) = reloader.reload().await {
                 log::error!("cannot reload the configuration: {error}");
             }
+            reloads.ready();
         }
     });
-    host.run(nth(signals.clone(), 1), nth(signals, 2)).await;
+    let stop = async {
+        nth(signals.clone(), 1).await;
+        manager.stopping(drain_timeout);
+    };
+    host.run(stop, nth(signals.clone(), 2)).await;
     Ok(())
+}
+
+/// Tells the watchdog that the host works: the async workers run this, and the threads for
+/// blocking work and both journals answer.
+async fn keep_alive(manager: Arc<ServiceManager>, journals: [Arc<dyn Journal>; 2]) {
+    let works = || async {
+        drop(tokio::task::spawn_blocking(|| ()).await);
+        for journal in &journals {
+            // An error is an answer as well: the journal reports it elsewhere.
+            drop(journal.answer().await);
+        }
+    };
+    manager.keep_alive(works).await;
 }
 
 /// How many times a signal has told the process to stop.

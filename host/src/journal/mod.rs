@@ -109,6 +109,9 @@ pub trait Journal: DeadLetterStore {
     /// Stores the last error of an exporter.
     fn record_error(&self, exporter: &str, message: &str) -> Durable<(), CursorError>;
 
+    /// Completes when the journal has answered, with or without success: it works.
+    fn answer(&self) -> Durable<(), CursorError>;
+
     /// The first record at or after a sequence number.
     fn read(&self, from: Seq) -> Result<Option<Record>, ReadError>;
 
@@ -253,6 +256,12 @@ pub fn holder(state_dir: &Path) -> Option<String> {
 }
 
 impl Journals {
+    /// Both journals.
+    #[must_use]
+    pub fn both(&self) -> [Arc<dyn Journal>; 2] {
+        [&self.performance, &self.alerts].map(Arc::clone)
+    }
+
     #[must_use]
     pub fn of(&self, kind: Kind) -> &Arc<dyn Journal> {
         match kind {

@@ -8,6 +8,7 @@ use std::{any::Any, backtrace::Backtrace, panic::PanicHookInfo, thread, time::In
 use super::{
     LogLine, Logger, WRITER_THREAD,
     limiter::{Admission, LogLimiter},
+    queue::LineOrigin,
 };
 use crate::panics;
 
@@ -89,7 +90,7 @@ impl Logger {
         if panic.thread == WRITER_THREAD {
             self.write_directly(&line);
         } else {
-            self.send(&line);
+            self.send(&line, LineOrigin::Host);
             // The process may end with this panic.
             super::flush();
         }
@@ -105,14 +106,14 @@ fn text_of(payload: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::mpsc::sync_channel};
+    use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{config::LogFormat, logging::LogMessage};
+    use crate::{config::LogFormat, logging::queue::line_queue};
 
     fn logged(format: LogFormat) -> String {
-        let (sender, lines) = sync_channel(8);
-        let logger = Logger::new(log::LevelFilter::Info, BTreeMap::new(), format, sender);
+        let (queue, lines) = line_queue();
+        let logger = Logger::new(log::LevelFilter::Info, BTreeMap::new(), format, queue);
         let panic = PanicRecord {
             text: "assertion failed:\n  \"left\"".to_owned(),
             at: "src/x.rs:1:2".to_owned(),
@@ -122,11 +123,11 @@ mod tests {
         };
         logger.write_panic(&panic);
         panics::catch(|| logger.write_panic(&panic));
-        let lines: Vec<_> = lines.try_iter().collect();
-        match <[LogMessage; 1]>::try_from(lines) {
-            Ok([LogMessage::Line(line)]) => line,
-            _ => panic!("one line"),
-        }
+        drop(logger);
+        let mut written = Vec::new();
+        lines.write(|line| written.push(line.to_owned()));
+        assert_eq!(written.len(), 1);
+        written.concat()
     }
 
     #[test]

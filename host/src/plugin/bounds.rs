@@ -1,4 +1,4 @@
-//! Bounds of what a plugin says: its messages, its log records and its row lists.
+//! Bounds of an outcome: of its texts and its row list.
 //!
 //! Promises: a text is redacted before it is cut, so that no part of a secret is left. An
 //! outcome with more rows than the call is never taken for one with fewer.
@@ -7,35 +7,16 @@ use abi_stable::std_types::{RString, RVec, Tuple2};
 use delfin_plugin_abi::{self as abi, RowRange};
 
 use super::redactor::SharedRedactor;
+use crate::logging::TextBudget;
 
 /// The longest message, in bytes.
 const MAX_MESSAGE: usize = 4 << 10;
-
-/// The longest log record, in bytes of its message and its fields.
-const MAX_RECORD: usize = 64 << 10;
 
 /// The most bytes of all reasons of an outcome. Reasons behind them are cut.
 const MAX_REASONS: usize = 4 << 20;
 
 /// The most further texts of an outcome.
 const MAX_EXTRA: usize = 64;
-
-/// Bytes that the next texts may still have.
-pub(super) struct TextBudget(usize);
-
-impl TextBudget {
-    pub(super) fn new(bytes: usize) -> Self {
-        Self(bytes)
-    }
-
-    /// The text, cut to what is left, and to at most this many bytes.
-    pub(super) fn cut(&mut self, text: impl Into<String>, most: usize) -> String {
-        let mut text = text.into();
-        text.truncate(text.floor_char_boundary(most.min(self.0)));
-        self.0 -= text.len();
-        text
-    }
-}
 
 /// An outcome of a call with this many rows, as the host keeps and shows it.
 pub(super) fn bounded(outcome: abi::Outcome, rows: u64, redactor: &SharedRedactor) -> abi::Outcome {
@@ -72,26 +53,6 @@ pub(super) fn bounded_rows(ranges: RVec<RowRange>, rows: u64) -> RVec<RowRange> 
     ranges.into()
 }
 
-/// The message and the fields of a log record, as the host logs them.
-pub(super) fn bounded_record(
-    message: &str,
-    fields: &[(String, String)],
-    redactor: &SharedRedactor,
-) -> (String, Vec<(String, String)>) {
-    let mut budget = TextBudget::new(MAX_RECORD);
-    let message = budget.cut(redactor.redact(message), MAX_RECORD);
-    let mut bounded = Vec::with_capacity(fields.len());
-    for (key, value) in fields {
-        if budget.0 < key.len() {
-            break;
-        }
-        let key = budget.cut(key, MAX_MESSAGE);
-        let value = redactor.redact(value);
-        bounded.push((key, budget.cut(value, MAX_RECORD)));
-    }
-    (message, bounded)
-}
-
 #[cfg(test)]
 mod tests {
     use delfin_plugin_abi::OutcomeCode;
@@ -125,12 +86,6 @@ mod tests {
         for shown in [&*bounded.message, &*bounded.rows[0].reason] {
             assert!(!shown.contains("s3"), "{}", &shown[MAX_MESSAGE - 20..]);
         }
-        let text = format!("{}s3cret-s3cret", "x".repeat(MAX_RECORD - 6));
-        let field = [("key".to_owned(), text.clone())];
-        let (message, _) = bounded_record(&text, &[], &redactor);
-        let (_, fields) = bounded_record("", &field, &redactor);
-        assert!(message.ends_with("x***") && message.len() <= MAX_RECORD);
-        assert!(fields[0].1.ends_with("x***"));
     }
 
     #[test]
@@ -149,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_and_records_have_a_bound_together() {
+    fn reasons_have_a_bound_together() {
         let ranges = (0..5000).map(|row| range(row, 1, &"r".repeat(9000)));
         let bounded = bounded(
             outcome("", ranges.collect()),
@@ -159,12 +114,5 @@ mod tests {
         assert_eq!(bounded.rows.len(), 5000);
         let reasons = bounded.rows.iter().map(|range| range.reason.len());
         assert_eq!(reasons.sum::<usize>(), MAX_REASONS);
-
-        let field = |n: usize| (format!("key{n}"), "é".repeat(20_000));
-        let fields: Vec<_> = (0..50).map(field).collect();
-        let (message, fields) = bounded_record("short", &fields, &SharedRedactor::default());
-        let texts = fields.iter().map(|(key, value)| key.len() + value.len());
-        assert!(message.len() + texts.sum::<usize>() <= MAX_RECORD);
-        assert_eq!(fields.len(), 2);
     }
 }

@@ -9,7 +9,7 @@ use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
 use delfin_plugin_api::redact::Redactor;
 
-use super::{bounds::bounded_record, redactor::SharedRedactor, usage::CurrentProcess};
+use super::{redactor::SharedRedactor, usage::CurrentProcess};
 use crate::logging::{self, LogLine};
 
 /// Limits the number of counters, and the bytes of a counter's name.
@@ -80,11 +80,14 @@ impl InstanceHost {
 
     /// `source` is the key of the exporter's name.
     fn write_from(&self, source: &str, line: &LogLine<'_>) {
-        let (message, bounded) = bounded_record(line.message, line.fields, &self.redactor);
         let own = (source.to_owned(), self.exporter.clone());
-        let fields: Vec<_> = std::iter::once(own).chain(bounded).collect();
+        let redacted = line.fields.iter().map(|(key, value)| {
+            let value = self.redactor.redact(value);
+            (key.clone(), value)
+        });
+        let fields: Vec<_> = std::iter::once(own).chain(redacted).collect();
         logging::write(&LogLine {
-            message: &message,
+            message: &self.redactor.redact(line.message),
             fields: &fields,
             ..*line
         });

@@ -8,9 +8,12 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use crate::collect::{
-    driver::{Capabilities, Driver, DriverError},
-    storage_info::StorageInfo,
+use crate::{
+    collect::{
+        driver::{Capabilities, Driver, DriverError},
+        storage_info::StorageInfo,
+    },
+    panics::contained,
 };
 
 /// A driver without a call in progress.
@@ -78,7 +81,7 @@ async fn on_thread<T: Send + 'static>(
     let (reply, result) = oneshot::channel();
     thread::Builder::new()
         .name(format!("collect {storage}"))
-        .spawn(move || drop(reply.send(work())))
+        .spawn(move || drop(reply.send(contained(work))))
         .map_err(|error| DriverError::Unavailable {
             reason: format!("cannot start a thread for the call: {error}"),
         })?;

@@ -261,6 +261,10 @@ impl Journal for SqliteJournal {
         })
     }
 
+    fn answer(&self) -> Durable<(), CursorError> {
+        self.change(|_| Ok(Ok(())))
+    }
+
     fn read(&self, from: Seq) -> Result<Option<Record>, ReadError> {
         // Exporters that keep up are at the end most of the time. The head is in
         // memory, so this costs no query.

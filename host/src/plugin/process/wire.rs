@@ -6,7 +6,7 @@ use delfin_plugin_protocol::{
     ExportMessage, OutcomeClass, OutcomeMessage, PartMessage, RowsMessage,
 };
 
-use crate::plugin::{bounds::TextBudget, call::ExportRequest};
+use crate::{logging::TextBudget, plugin::call::ExportRequest};
 
 /// The longest text of an outcome that is sent, in bytes, and all texts of one. They are
 /// longer than what the host shows, because it redacts them before it cuts them.

@@ -7,7 +7,7 @@ use delfin_plugin_abi::{self as abi, Level, LogRecord};
 use delfin_plugin_protocol::{CreateMessage, ExporterMessage, FrameWriter, LogRecordMessage};
 
 use super::send;
-use crate::plugin::bounds::TextBudget;
+use crate::logging::TextBudget;
 
 /// The longest log record that is sent, in bytes. The host shows less: it redacts the record
 /// before it cuts it.
