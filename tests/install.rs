@@ -55,7 +55,10 @@ fn verify(setup: &Setup, dest: &Path, unit: &str) {
     let verified = verify.arg("verify").arg(unit).output();
     let verified = verified.expect("systemd-analyze runs (make setup)");
     let said = String::from_utf8_lossy(&verified.stderr);
-    let about_it: Vec<&str> = said.lines().filter(|line| line.contains("delfin")).collect();
+    let about_it: Vec<&str> = said
+        .lines()
+        .filter(|line| line.contains("delfin"))
+        .collect();
     assert!(about_it.is_empty() && verified.status.success(), "{said}");
 }
 
@@ -164,9 +167,15 @@ fn the_service_manager_learns_what_the_host_does() {
     }
     host.send_hangup();
     let reload = next("WATCHDOG=1");
-    assert!(reload.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reload}");
+    assert!(
+        reload.starts_with("RELOADING=1\nMONOTONIC_USEC="),
+        "{reload}"
+    );
     assert_eq!(next("WATCHDOG=1"), "READY=1");
     host.signal(Signal::TERM);
-    assert_eq!(next("WATCHDOG=1"), "STOPPING=1\nEXTEND_TIMEOUT_USEC=100000000");
+    assert_eq!(
+        next("WATCHDOG=1"),
+        "STOPPING=1\nEXTEND_TIMEOUT_USEC=100000000"
+    );
     drop(host.stop());
 }

@@ -20,17 +20,21 @@ use delfin_tests::{Host, Setup, soak};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
-const ROUNDS: u32 = 24;
+/// In each mode.
+const ROUNDS: u32 = 12;
 const CLIENTS: usize = 4;
 const FILE: &str = "PerformanceExporterFile";
 const SCRIPTED: &str = "PerformanceExporterScripted";
 
 const CONFIG: &str = r#"
 performance_exporters = ["PerformanceExporterFile", "PerformanceExporterScripted"]
+[exporter.PerformanceExporterFile]
+isolation = "MODE"
 [exporter.PerformanceExporterFile.config]
 path = "@/out.jsonl"
 [exporter.PerformanceExporterScripted]
-timeout = "200ms"
+isolation = "MODE"
+timeout = "TIMEOUT"
 [exporter.PerformanceExporterScripted.retry]
 initial_interval = "10ms"
 max_interval = "50ms"
@@ -135,13 +139,24 @@ fn arrived(setup: &Setup) -> BTreeSet<String> {
 
 #[test]
 fn every_acknowledged_batch_arrives_although_the_host_is_killed_repeatedly() {
+    // A process has to start within this time.
+    prove("process", "1s");
+}
+
+#[test]
+fn every_acknowledged_batch_arrives_at_exporters_in_threads_too() {
+    prove("thread", "200ms");
+}
+
+fn prove(mode: &str, timeout: &str) {
     let seed = std::env::var("DELFIN_TEST_SEED").map_or_else(
         |_| rand::rng().random(),
         |seed| seed.parse().expect("a number"),
     );
     println!("DELFIN_TEST_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let setup = Setup::new(&["file", "scripted"], CONFIG);
+    let config = CONFIG.replace("MODE", mode).replace("TIMEOUT", timeout);
+    let setup = Setup::new(&["file", "scripted"], &config);
     let clients = Clients::default();
     for _ in 0..soak(ROUNDS) {
         round(&setup, &clients, &mut random);

@@ -7,7 +7,7 @@ use crate::{
     accounting,
     producer::{Producer, Shape},
     random,
-    testbed::TestbedBuilder,
+    testbed::{Mode, TestbedBuilder},
     watch::Watch,
 };
 
@@ -28,7 +28,16 @@ const FAULTS: [(Behavior, bool); 11] = [
 
 #[test]
 fn a_failing_receiver_misses_nothing_and_delays_no_other_exporter() {
-    let testbed = TestbedBuilder::default()
+    prove(Mode::Process);
+}
+
+#[test]
+fn a_failing_receiver_of_an_exporter_in_a_thread_does_neither() {
+    prove(Mode::Thread);
+}
+
+fn prove(mode: Mode) {
+    let testbed = TestbedBuilder::new(mode)
         .hook("faulty", Kind::Performance, "timeout = \"300ms\"")
         .hook("well", Kind::Performance, "")
         .file("file", Kind::Performance)

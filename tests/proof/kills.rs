@@ -17,11 +17,12 @@ use crate::{
     accounting,
     producer::{Producer, Shape},
     random,
-    testbed::{Testbed, TestbedBuilder},
+    testbed::{Mode, Testbed, TestbedBuilder},
     watch::Watch,
 };
 
-const ROUNDS: u32 = 12;
+/// In each mode.
+const ROUNDS: u32 = 6;
 
 const BEHAVIORS: [Behavior; 11] = [
     Behavior::Accept,
@@ -37,7 +38,7 @@ const BEHAVIORS: [Behavior; 11] = [
     Behavior::AcceptHalf,
 ];
 
-const WORDS: [&str; 8] = [
+const WORDS: [&str; 10] = [
     "deliver",
     "deliver",
     "leak",
@@ -46,18 +47,31 @@ const WORDS: [&str; 8] = [
     "panic",
     "invalid-rows",
     "hang",
+    // Of its own process. The last two words are not for threads.
+    "raise-kill",
+    "raise-term",
 ];
 
 #[test]
 fn every_acknowledged_row_arrives_at_every_exporter_although_the_host_is_killed_repeatedly() {
-    let testbed = TestbedBuilder::default()
+    prove(Mode::Process);
+}
+
+#[test]
+fn every_acknowledged_row_arrives_at_every_exporter_in_a_thread_too() {
+    prove(Mode::Thread);
+}
+
+fn prove(mode: Mode) {
+    let (timeout, words) = match mode {
+        // A process has to start within this time.
+        Mode::Process => ("timeout = \"1s\"", &WORDS[..]),
+        Mode::Thread => ("timeout = \"200ms\"", &WORDS[..WORDS.len() - 2]),
+    };
+    let testbed = TestbedBuilder::new(mode)
         .hook("hook-1", Kind::Performance, "")
         .hook("hook-2", Kind::Performance, "ordering = \"strict\"")
-        .scripted(
-            "scripted",
-            "PerformanceExporterScripted",
-            "timeout = \"200ms\"",
-        )
+        .scripted("scripted", "PerformanceExporterScripted", timeout)
         .file("file", Kind::Performance)
         .hook("hook-3", Kind::Alert, "")
         .hook("hook-4", Kind::Alert, "")
@@ -65,7 +79,7 @@ fn every_acknowledged_row_arrives_at_every_exporter_although_the_host_is_killed_
     let mut random = random();
     let producer = Producer::new(&mut random, Shape::default());
     for _ in 0..soak(ROUNDS) {
-        round(&testbed, &producer, &mut random);
+        round(&testbed, &producer, &mut random, words);
     }
 
     for receiver in testbed.receivers() {
@@ -83,7 +97,7 @@ fn every_acknowledged_row_arrives_at_every_exporter_although_the_host_is_killed_
 }
 
 /// Lets clients send for a random time, and kills the host meanwhile.
-fn round(testbed: &Testbed, producer: &Producer, random: &mut StdRng) {
+fn round(testbed: &Testbed, producer: &Producer, random: &mut StdRng, words: &[&str]) {
     let host = testbed.setup.start();
     let watch = Watch::start(testbed, &host);
     let over = AtomicBool::new(false);
@@ -94,7 +108,7 @@ fn round(testbed: &Testbed, producer: &Producer, random: &mut StdRng) {
             for receiver in testbed.receivers() {
                 receiver.set_behavior(*BEHAVIORS.choose(random).expect("a behavior"));
             }
-            testbed.script("scripted", WORDS.choose(random).expect("a word"));
+            testbed.script("scripted", words.choose(random).expect("a word"));
             pause(random, 250);
         }
         if is_orderly {

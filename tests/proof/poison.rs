@@ -10,7 +10,7 @@ use crate::{
     accounting::{self, Disposition},
     producer::{Producer, Shape},
     random,
-    testbed::{Exporter, TestbedBuilder},
+    testbed::{Exporter, Mode, TestbedBuilder},
     watch::Watch,
 };
 
@@ -26,7 +26,16 @@ fn disposition(exporter: &Exporter, row: &Row) -> Disposition {
 
 #[test]
 fn exactly_the_poison_rows_become_dead_letters_and_all_others_arrive() {
-    let testbed = TestbedBuilder::default()
+    prove(Mode::Process);
+}
+
+#[test]
+fn exactly_the_poison_rows_become_dead_letters_of_exporters_in_threads_too() {
+    prove(Mode::Thread);
+}
+
+fn prove(mode: Mode) {
+    let testbed = TestbedBuilder::new(mode)
         .hook("whole-400", Kind::Performance, "")
         .hook("rows-207", Kind::Performance, "")
         .hook("rows-422", Kind::Performance, "")

@@ -13,8 +13,17 @@ retry.max_interval = "20ms"
 retry.max_retry_after = "200ms"
 "#;
 
+/// Where the exporters run.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    #[default]
+    Process,
+    Thread,
+}
+
 #[derive(Default)]
 pub(crate) struct TestbedBuilder {
+    mode: Mode,
     exporters: Vec<Exporter>,
     tables: String,
 }
@@ -40,7 +49,24 @@ pub(crate) struct Testbed {
     pub(crate) exporters: Vec<Exporter>,
 }
 
+impl Mode {
+    /// As in a configuration.
+    pub(crate) fn isolation(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Thread => "thread",
+        }
+    }
+}
+
 impl TestbedBuilder {
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            ..Self::default()
+        }
+    }
+
     /// A webhook exporter with a receiver of its own. `more` are settings of its table.
     pub(crate) fn hook(self, name: &str, kind: Kind, more: &str) -> Self {
         let receiver = Receiver::start();
@@ -130,7 +156,9 @@ min_free_bytes = 0
         // A setting in `more` replaces the common one.
         let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
         let others: Vec<String> = more.lines().map(key).collect();
-        let common = COMMON.lines().filter(|line| !others.contains(&key(line)));
+        let isolation = format!("isolation = \"{}\"", self.mode.isolation());
+        let common = COMMON.lines().chain([&*isolation]);
+        let common = common.filter(|line| !others.contains(&key(line)));
         let common: Vec<&str> = common.collect();
         let (name, common) = (&exporter.name, common.join("\n"));
         self.tables += &format!(
