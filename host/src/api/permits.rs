@@ -9,7 +9,7 @@ use delfin_plugin_api::Kind;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::ApiError;
-use crate::ingest::ParseLanes;
+use crate::ingest::ParseQueues;
 
 /// Requests at a time. Further ones are refused.
 const MAX_PERFORMANCE_REQUESTS: usize = 320;
@@ -36,7 +36,7 @@ pub(super) struct KindPermits {
     requests: Arc<Semaphore>,
     /// With a body in each for each processor: more at a time would use more memory and
     /// finish no earlier.
-    pub(super) lanes: ParseLanes,
+    pub(super) queues: ParseQueues,
     waiting: Arc<Semaphore>,
 }
 
@@ -61,7 +61,7 @@ impl KindPermits {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             requests: Arc::new(Semaphore::new(max_requests)),
-            lanes: ParseLanes::new(processors),
+            queues: ParseQueues::new(processors),
             waiting: Arc::new(Semaphore::new(MAX_WAITING_CLIENTS)),
         }
     }

@@ -22,12 +22,12 @@ pub struct JournalReader {
     start_from: StartFrom,
     journal: Arc<BatchJournal>,
     commits: CommitQueue,
-    refusal: Option<Refusal>,
+    refusal: Option<RefusedCommit>,
 }
 
 /// Commits that the journal refused one after the other, with the cursor at the same place.
 #[derive(Clone, Copy)]
-struct Refusal {
+struct RefusedCommit {
     place: Position,
     times: u32,
     /// When to deliver again.
@@ -151,7 +151,7 @@ impl JournalReader {
             let doubled = MIN_PAUSE.saturating_mul(1 << (times - 2).min(16));
             doubled.min(MAX_PAUSE)
         });
-        self.refusal = Some(Refusal {
+        self.refusal = Some(RefusedCommit {
             place,
             times,
             until: pause.map(|pause| Instant::now() + pause),

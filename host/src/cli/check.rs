@@ -119,7 +119,7 @@ fn findings(
             .open_exporter(&exporter)
             .and_then(|factory| match check {
                 ExporterCheck::Settings => {
-                    let check = SettingsCheck {
+                    let check = CheckedSettings {
                         factory: &factory,
                         exporter: &exporter,
                         is_host_running,
@@ -135,13 +135,13 @@ fn findings(
 }
 
 /// The check of an exporter's settings.
-struct SettingsCheck<'a> {
+struct CheckedSettings<'a> {
     factory: &'a ExporterFactory,
     exporter: &'a ExporterConfig,
     is_host_running: bool,
 }
 
-impl SettingsCheck<'_> {
+impl CheckedSettings<'_> {
     fn run(&self, host: impl Fn() -> InstanceHost, output: &Output<'_>) -> Result<(), String> {
         if Trial::start(self.factory, self.exporter, host())?.check()? {
             return Ok(());

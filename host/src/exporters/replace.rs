@@ -119,7 +119,7 @@ impl Replacer {
                 continue;
             };
             let candidate = candidates.remove(&exporter.name);
-            let replacement = Replacement {
+            let replacement = ExporterReplacement {
                 config: &config,
                 exporter: &exporter,
                 factory,
@@ -149,9 +149,9 @@ impl Replacer {
     async fn replace(
         &self,
         applied: &mut AppliedConfig,
-        replacement: Replacement<'_>,
+        replacement: ExporterReplacement<'_>,
     ) -> Result<Option<Refusal>, ExporterStartError> {
-        let Replacement {
+        let ExporterReplacement {
             config,
             exporter,
             factory,
@@ -248,7 +248,7 @@ impl Replacer {
 }
 
 /// An exporter that is started.
-struct Replacement<'a> {
+struct ExporterReplacement<'a> {
     config: &'a Config,
     exporter: &'a ExporterConfig,
     factory: Result<ExporterFactory, String>,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{BodyLimits, IngestError, lanes::LanePlace, memory::MemoryClaim};
+use super::{BodyLimits, IngestError, memory::MemoryClaim, queues::QueuePlace};
 
 /// Watches a body while it is parsed. Every limit of size bounds time and memory as well;
 /// this bounds them for bodies that are more expensive than their size tells. A body that
@@ -12,7 +12,7 @@ pub struct ParseGuard {
     end: Instant,
     limits: BodyLimits,
     claim: MemoryClaim,
-    place: Option<LanePlace>,
+    place: Option<QueuePlace>,
     /// The memory of the body itself.
     body_bytes: u64,
 }
@@ -32,7 +32,7 @@ impl ParseGuard {
 
     /// The guard of a body that shares the processors with others.
     #[must_use]
-    pub fn in_lane(self, place: LanePlace) -> Self {
+    pub fn in_queue(self, place: QueuePlace) -> Self {
         let place = Some(place);
         Self { place, ..self }
     }
@@ -61,7 +61,7 @@ impl ParseGuard {
     pub(super) fn check_time(&mut self) -> Result<(), IngestError> {
         if let Some(place) = self.place.as_mut().filter(|place| place.is_overdue()) {
             let begin = Instant::now();
-            place.go_on_in_long_lane()?;
+            place.go_on_in_long_queue()?;
             self.end += begin.elapsed();
         }
         if Instant::now() < self.end {

@@ -167,10 +167,10 @@ async fn parse(
 ) -> Result<ParsedItems<NewBatch>, ApiError> {
     let limits = state.limits;
     let metrics = state.metrics.clone();
-    let place = state.permits.of(kind).lanes.enter(payload.sender).await;
+    let place = state.permits.of(kind).queues.enter(payload.sender).await;
     let vendors = Arc::clone(&state.unique_sequence_numbers);
     let parsed = blocking(move || {
-        let guard = ParseGuard::start(&limits, payload.claim).in_lane(place);
+        let guard = ParseGuard::start(&limits, payload.claim).in_queue(place);
         let body = RequestBody {
             format: payload.format,
             encoding: payload.encoding,
