@@ -59,7 +59,7 @@ impl ParseGuard {
     ///
     /// The time is over, or too many bodies take long.
     pub(super) fn check_time(&mut self) -> Result<(), IngestError> {
-        if let Some(place) = self.place.as_mut().filter(|place| place.is_overdue()) {
+        if let Some(place) = self.place.as_mut().filter(|place| place.takes_long()) {
             let begin = Instant::now();
             place.go_on_in_long_queue()?;
             self.end += begin.elapsed();

@@ -83,7 +83,7 @@ impl ParseQueues {
 
 impl QueuePlace {
     /// Whether the body has been in the short queue for too long.
-    pub(super) fn is_overdue(&self) -> bool {
+    pub(super) fn takes_long(&self) -> bool {
         matches!(self.queue, ParseQueue::Short { .. }) && self.begin.elapsed() >= SHORT_TIME
     }
 

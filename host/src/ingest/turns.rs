@@ -8,8 +8,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// Permits, of which each sender that waits gets one after the other senders: a sender with
-/// a thousand requests delays another one by one of them.
+/// Permits that waiting senders get in turn: a sender with a thousand requests delays another
+/// one by one of them.
 #[derive(Debug)]
 pub(super) struct SenderTurns(Mutex<TurnState>);
 
