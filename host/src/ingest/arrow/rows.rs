@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use arrow_array::{BooleanArray, RecordBatch};
+use arrow_array::{Array, BooleanArray, RecordBatch, StringArray};
 use arrow_select::filter::filter_record_batch;
 
 use super::columns::not_arrow;
-use crate::ingest::{IngestError, ItemError, ItemRejection, RejectedItems};
+use crate::ingest::{IngestError, ItemError, ItemRejection, RejectedItems, rules::excerpt};
 
 /// The rows of a record batch that were not found to be invalid.
 pub(super) struct NumberedRows {
@@ -75,10 +75,23 @@ impl InvalidRows<'_> {
             self.rejected.push(ItemRejection {
                 index: self.rows.first_index + self.rows.row(row),
                 line: None,
-                name: None,
+                name: self.name(row),
                 error,
             });
         }
+    }
+
+    /// An excerpt of the name of a row, as for an item of JSON.
+    fn name(&self, row: usize) -> Option<String> {
+        let text = |column: &str| {
+            let column = self.rows.batch.column_by_name(column)?;
+            let column: &StringArray = column.as_any().downcast_ref()?;
+            let text = column.is_valid(row).then(|| column.value(row))?;
+            (!text.is_empty()).then(|| excerpt(text))
+        };
+        ["name", "alert_name", "alert_id"]
+            .into_iter()
+            .find_map(text)
     }
 
     pub(super) fn rows(self) -> BTreeSet<usize> {

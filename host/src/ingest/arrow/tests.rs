@@ -345,17 +345,20 @@ fn the_valid_rows_of_a_stream_are_accepted_and_the_others_reported() {
     assert_eq!(batch.items(), 3);
     let said: Vec<_> = rejected
         .named()
-        .map(|item| format!("{}: {}", item.index, item.error))
+        .map(|item| {
+            let name = item.name.as_deref().unwrap_or("-");
+            format!("{} {name}: {}", item.index, item.error)
+        })
         .collect();
     assert_eq!(
         said,
         [
-            "1: name: is null",
-            "2: values: has 1 values for 2 timestamps",
-            "3: timestamps: contains a null",
-            "4: name: is empty",
-            "6: timestamps: `-1` is out of range (milliseconds since the Unix epoch, up to the year 9999)",
-            "7: values: contains a null",
+            "1 -: name: is null",
+            "2 b: values: has 1 values for 2 timestamps",
+            "3 c: timestamps: contains a null",
+            "4 -: name: is empty",
+            "6 e: timestamps: `-1` is out of range (milliseconds since the Unix epoch, up to the year 9999)",
+            "7 f: values: contains a null",
         ]
     );
     assert_eq!(rejected.total(), 6);
