@@ -142,7 +142,8 @@ fn a_renamed_exporter_continues_with_the_cursor_and_the_pause_of_the_old_name() 
     );
     let shown = run(&setup, &host, &[]).expect_exit(0).stdout;
     assert!(
-        shown.contains(": old (performance), 2 pending in "),
+        shown.contains(": old (performance), 2 pending in ")
+            && shown.contains(" bytes of the journal"),
         "{shown}"
     );
     let metrics = host.metrics();

@@ -5,7 +5,6 @@ mod operate;
 mod process;
 
 use clap::builder::styling::AnsiColor;
-use delfin_plugin_api::quantity::format_size;
 use serde::Deserialize;
 
 use self::operate::ExportersCommand;
@@ -103,7 +102,7 @@ pub(super) fn run(
     {
         let pending = grouped(*pending);
         let bytes = pending_bytes.map_or_else(String::new, |bytes| {
-            format!(" in {} of the journal", format_size(bytes))
+            format!(" in {} bytes of the journal", grouped(bytes))
         });
         output.line(&format!(
             "no longer configured since {removed_at}: {name} ({kind}), {pending} pending{bytes} \
