@@ -1,8 +1,6 @@
 //! Reload: an unchanged exporter keeps running, a changed one keeps its cursor, and a mistake changes
 //! nothing.
 
-#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
-
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
