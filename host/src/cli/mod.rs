@@ -69,7 +69,7 @@ pub enum CliCommand {
     /// Write a configuration for production
     Init(InitArgs),
 
-    /// Check the configuration and the settings of each exporter, without creating or sending anything
+    /// Check the configuration and the settings of exporters, and create nothing
     Check(CheckArgs),
 
     /// Show plugin files without running their code
