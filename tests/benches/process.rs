@@ -1,0 +1,219 @@
+//! The cost of a process for each exporter, next to a thread of the host in the same run, with
+//! the budgets that it must keep.
+//!
+//! The benchmark uses the real host. For calls, two exporters get the same batches, one in each
+//! mode, and the times are those that the host measures for a call: of a process, with the
+//! encoding and the way to it and back.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use delfin_tests::{Host, Receiver, Setup, binary, plugin};
+use serde_json::{Value, json};
+
+const SUM: &str = "PerformanceExporterSum";
+const ATTEMPTS: &str = "delfin_host_exporter_attempts_total";
+const SECONDS: &str = "delfin_host_exporter_export_seconds_total";
+
+/// Series and points of each, how many calls, and the most that a call may take longer.
+const CALLS: [(usize, usize, usize, Duration); 3] = [
+    (1, 1, 300, Duration::from_micros(60)),
+    (1_000, 100, 40, Duration::from_micros(150)),
+    (10_000, 10, 40, Duration::from_micros(150)),
+];
+
+const WEBHOOKS: usize = 4;
+const WEBHOOK_BATCHES: usize = 300;
+const WEBHOOK_ROUNDS: usize = 3;
+
+#[expect(clippy::print_stdout, reason = "what was measured")]
+fn main() {
+    println!("a process for each exporter, against a thread of the host; medians");
+    for (series, points, times, budget) in CALLS {
+        let [thread, process] = calls(series, points, times);
+        let extra = process.saturating_sub(thread);
+        println!(
+            "a call with {:>6} points in {series:>5} series: thread {:>7.1} us, process {:>7.1} us, {}",
+            series * points,
+            micros(thread),
+            micros(process),
+            verdict("extra us", micros(extra), micros(budget)),
+        );
+    }
+    let (encoded, memory) = eight_exporters();
+    println!(
+        "eight exporters on a batch: {}",
+        verdict("encodings", encoded, 1.0)
+    );
+    println!(
+        "private memory of a process: {}",
+        verdict("MiB", memory, 6.0)
+    );
+    let start = start_up();
+    println!(
+        "start of a process with its plugin: {}",
+        verdict("ms", micros(start) / 1e3, 20.0)
+    );
+    let [thread, process] = webhooks();
+    println!(
+        "{WEBHOOKS} webhooks, {WEBHOOK_BATCHES} batches: thread {:.0} ms, process {:.0} ms, {:.2} of the rate (at least 0.9)",
+        micros(thread) / 1e3,
+        micros(process) / 1e3,
+        thread.as_secs_f64() / process.as_secs_f64(),
+    );
+}
+
+fn verdict(unit: &str, found: f64, budget: f64) -> String {
+    format!("{found:.1} {unit} (at most {budget:.1})")
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+/// The median time of a call in a thread and in a process.
+fn calls(series: usize, points: usize, times: usize) -> [Duration; 2] {
+    let modes = ["thread", "process"];
+    let tables = modes.map(|mode| exporter(mode, SUM, mode, ""));
+    let config = format!(
+        "performance_exporters = \"thread,process\"\n{}",
+        tables.concat()
+    );
+    let setup = Setup::new(&["scripted"], &config);
+    let host = setup.start();
+    let body = batch(series, points);
+    let mut measured = [const { Vec::new() }; 2];
+    let mut before = modes.map(|_| 0.0);
+    for call in 1..=times {
+        hand_in(&host, &body);
+        let metrics = host.wait_for("a call", || {
+            let metrics = host.metrics();
+            let is_called = |mode: &str| metrics.of_exporter(mode, ATTEMPTS) >= call as f64;
+            modes.iter().all(|mode| is_called(mode)).then_some(metrics)
+        });
+        for (at, mode) in modes.iter().enumerate() {
+            let total = metrics.of_exporter(mode, SECONDS);
+            measured[at].push(Duration::from_secs_f64(total - before[at]));
+            before[at] = total;
+        }
+    }
+    measured.map(|times| median(&times))
+}
+
+/// How often a batch was encoded for eight exporters, and the private memory of one of their
+/// processes, in MiB.
+fn eight_exporters() -> (f64, f64) {
+    let names: Vec<String> = (0..8).map(|number| format!("e{number}")).collect();
+    let tables = names.iter().map(|name| exporter(name, SUM, "process", ""));
+    let tables: String = tables.collect();
+    let config = format!("performance_exporters = \"{}\"\n{tables}", names.join(","));
+    let setup = Setup::new(&["scripted"], &config);
+    let host = setup.start();
+    hand_in(&host, &batch(1_000, 100));
+    for name in &names {
+        host.wait_for_delivered(name, 100_000);
+    }
+    let metrics = host.metrics();
+    let samples = metrics.samples().iter();
+    let encoded = samples.filter(|sample| sample.name.ends_with("journal_encoded_payloads_total"));
+    let pid = &host.exporter("e0")["pid"];
+    let memory = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let private = memory.lines().filter(|line| line.starts_with("Private_"));
+    let kibibytes = private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+    (
+        encoded.map(|sample| sample.value).sum(),
+        kibibytes.sum::<f64>() / 1024.0,
+    )
+}
+
+/// From the start of a process until its instance is created.
+fn start_up() -> Duration {
+    let mut times: Vec<Duration> = Vec::new();
+    for _ in 0..15 {
+        let mut tried = Command::new(binary());
+        tried.arg("try").arg(plugin("scripted"));
+        tried.args(["--exporter", SUM, "--json"]);
+        let output = tried
+            .output()
+            .map(|output| output.stdout)
+            .unwrap_or_default();
+        let report: Value = serde_json::from_slice(&output).unwrap_or_default();
+        times.extend(
+            report["create_seconds"]
+                .as_f64()
+                .map(Duration::from_secs_f64),
+        );
+    }
+    median(&times)
+}
+
+/// The time until four webhooks have all batches, in threads and in processes.
+fn webhooks() -> [Duration; 2] {
+    let mut measured = [const { Vec::new() }; 2];
+    for round in 0..2 * WEBHOOK_ROUNDS {
+        let mode = round % 2;
+        measured[mode].push(deliver(["thread", "process"][mode]));
+    }
+    measured.map(|times| median(&times))
+}
+
+fn deliver(mode: &str) -> Duration {
+    let receivers: Vec<Receiver> = (0..WEBHOOKS).map(|_| Receiver::start()).collect();
+    let names: Vec<String> = (0..WEBHOOKS)
+        .map(|number| format!("hook-{number}"))
+        .collect();
+    let tables = receivers.iter().zip(&names).map(|(receiver, name)| {
+        let settings = format!("url = \"{}\"\n", receiver.url());
+        exporter(name, "PerformanceExporterWebhook", mode, &settings)
+    });
+    let tables: String = tables.collect();
+    let config = format!("performance_exporters = \"{}\"\n{tables}", names.join(","));
+    let setup = Setup::new(&["webhook"], &config);
+    let host = setup.start();
+    for name in &names {
+        host.wait_for_exporter(name, "running", |exporter| exporter["state"] == "running");
+    }
+    let body = batch(20, 5);
+    let begin = Instant::now();
+    for _ in 0..WEBHOOK_BATCHES {
+        hand_in(&host, &body);
+    }
+    for name in &names {
+        host.wait_for_delivered(name, (WEBHOOK_BATCHES * 100) as u64);
+    }
+    begin.elapsed()
+}
+
+fn exporter(name: &str, plugin: &str, mode: &str, settings: &str) -> String {
+    format!(
+        "[exporter.{name}]\nplugin = \"{plugin}\"\nisolation = \"{mode}\"\n\
+         [exporter.{name}.config]\n{settings}"
+    )
+}
+
+fn batch(series: usize, points: usize) -> Value {
+    let series = (0..series).map(|series| {
+        let labels = json!({
+            "storage_id": "c5c9", "resource_type": "volume",
+            "resource_id": format!("volume-{series}"), "unit": "IOPS",
+        });
+        let times = (0..points).map(|minute| (1_700_000_000_000 + minute * 60_000).to_string());
+        let values = times.map(|time| (time, json!(series as f64 + 0.5)));
+        let values: serde_json::Map<_, _> = values.collect();
+        json!({"name": "iops", "labels": labels, "values": values})
+    });
+    Value::from_iter(series)
+}
+
+fn hand_in(host: &Host, body: &Value) {
+    let (status, answer) = host.ingest("performance", body);
+    assert_eq!(status, 202, "{answer}");
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
