@@ -4,7 +4,7 @@
 //! delivers them and does not note it. So a panic ends the process, and the supervisor
 //! starts it again: what was acknowledged is in the journal.
 //!
-//! Work that must fail alone is contained: its panic is an error for whoever waits for it.
+//! Work that must fail alone is contained: its panic is an error for the code that waits for it.
 //! This holds for requests of clients, calls of drivers, and for a library on input that it
 //! cannot read.
 //!

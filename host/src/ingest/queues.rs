@@ -60,7 +60,7 @@ enum ParseQueue {
 }
 
 impl ParseQueues {
-    /// Lanes in which so many bodies are parsed at a time.
+    /// Queues in which so many bodies are parsed at a time.
     #[must_use]
     pub fn new(bodies: usize) -> Self {
         Self {
