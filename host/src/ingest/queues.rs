@@ -1,9 +1,10 @@
 //! Which bodies are parsed now.
 //!
-//! Each body begins in the short queue. A body that takes longer than a moment leaves it to
-//! the next one, and goes on in the long queue. So bodies that take long, few or many, delay
-//! others by a moment each, and not by the time that they take. In the short queue, senders
-//! take turns. The processors are shared by both queues.
+//! A large body is parsed in the long queue. Any other one begins in the short queue; if it
+//! takes longer than a moment, it leaves its place to the next one and goes on in the long
+//! queue. So bodies that take long, few or many, delay others by a moment each, and not by
+//! the time that they take. In both queues, senders take turns. The queues share the
+//! processors.
 
 use std::{
     net::IpAddr,
@@ -14,10 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::runtime::Handle;
 
 use super::{
     IngestError,
@@ -27,7 +25,10 @@ use super::{
 /// How long a body stays in the short queue: enough for a megabyte.
 const SHORT_TIME: Duration = Duration::from_millis(25);
 
-/// Bodies that wait for the long queue, with what was made of them in memory. Further ones
+/// A body of more bytes is large.
+const LARGE_BYTES: usize = 1 << 20;
+
+/// Bodies that left the short queue and wait for the long one, with what was made of them in memory. Further ones
 /// are refused.
 const MAX_WAITING: usize = 16;
 
@@ -35,7 +36,7 @@ const MAX_WAITING: usize = 16;
 #[derive(Clone, Debug)]
 pub struct ParseQueues {
     short: Arc<SenderTurns>,
-    long: Arc<Semaphore>,
+    long: Arc<SenderTurns>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -43,6 +44,7 @@ pub struct ParseQueues {
 #[derive(Debug)]
 pub struct QueuePlace {
     queues: ParseQueues,
+    sender: IpAddr,
     begin: Instant,
     queue: ParseQueue,
 }
@@ -53,7 +55,7 @@ enum ParseQueue {
         _permit: TurnPermit,
     },
     Long {
-        _permit: OwnedSemaphorePermit,
+        _permit: TurnPermit,
     },
     /// Between the queues.
     None,
@@ -65,18 +67,25 @@ impl ParseQueues {
     pub fn new(bodies: usize) -> Self {
         Self {
             short: SenderTurns::new(bodies),
-            long: Arc::new(Semaphore::new(bodies)),
+            long: SenderTurns::new(bodies),
             waiting: Arc::default(),
         }
     }
 
-    /// Waits for a place in the short queue.
-    pub async fn enter(&self, sender: IpAddr) -> QueuePlace {
-        let permit = self.short.acquire(sender).await;
+    /// Waits for a place for a body of so many bytes.
+    pub async fn enter(&self, sender: IpAddr, bytes: usize) -> QueuePlace {
+        let queue = if bytes > LARGE_BYTES {
+            let permit = self.long.acquire(sender).await;
+            ParseQueue::Long { _permit: permit }
+        } else {
+            let permit = self.short.acquire(sender).await;
+            ParseQueue::Short { _permit: permit }
+        };
         QueuePlace {
             queues: self.clone(),
+            sender,
             begin: Instant::now(),
-            queue: ParseQueue::Short { _permit: permit },
+            queue,
         }
     }
 }
@@ -94,8 +103,8 @@ impl QueuePlace {
     /// Too many bodies wait for the long queue.
     pub(super) fn go_on_in_long_queue(&mut self) -> Result<(), IngestError> {
         self.queue = ParseQueue::None;
-        let long = Arc::clone(&self.queues.long);
-        if let Ok(permit) = Arc::clone(&long).try_acquire_owned() {
+        let long = &self.queues.long;
+        if let Some(permit) = long.try_acquire() {
             self.queue = ParseQueue::Long { _permit: permit };
             return Ok(());
         }
@@ -105,11 +114,9 @@ impl QueuePlace {
             return Err(IngestError::TooManyLong);
         }
         // Of the threads for work that blocks, so that no async worker waits here.
-        let permit = Handle::current().block_on(long.acquire_owned());
+        let permit = Handle::current().block_on(long.acquire(self.sender));
         waiting.fetch_sub(1, Ordering::Relaxed);
-        self.queue = permit.map_or(ParseQueue::None, |permit| ParseQueue::Long {
-            _permit: permit,
-        });
+        self.queue = ParseQueue::Long { _permit: permit };
         Ok(())
     }
 }
@@ -127,7 +134,7 @@ mod tests {
 
     /// A body that needs the long queue, in a thread of its own.
     async fn long_body(queues: &ParseQueues) -> JoinHandle<Result<QueuePlace, IngestError>> {
-        let mut place = queues.enter(SENDER).await;
+        let mut place = queues.enter(SENDER, 1).await;
         spawn_blocking(move || place.go_on_in_long_queue().map(|()| place))
     }
 
@@ -140,16 +147,25 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_is_parsed_for_a_while_goes_on_in_the_long_queue() {
         let queues = ParseQueues::new(1);
-        let mut place = queues.enter(SENDER).await;
+        let mut place = queues.enter(SENDER, 1).await;
         place.begin -= SHORT_TIME;
         let limits = BodyLimits::default();
         let mut guard = ParseGuard::start(&limits, MemoryClaim::unlimited()).in_queue(place);
         let guard = spawn_blocking(move || guard.check_time().map(|()| guard));
         let guard = guard.await.unwrap().unwrap();
-        assert_eq!(queues.long.available_permits(), 0);
-        drop(queues.enter(SENDER).await);
+        assert_eq!(queues.long.free(), 0);
+        drop(queues.enter(SENDER, 1).await);
         drop(guard);
-        assert_eq!(queues.long.available_permits(), 1);
+        assert_eq!(queues.long.free(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_large_body_takes_no_place_of_others() {
+        let queues = ParseQueues::new(1);
+        let large = queues.enter(SENDER, LARGE_BYTES + 1).await;
+        assert_eq!((queues.short.free(), queues.long.free()), (1, 0));
+        assert!(!large.takes_long());
+        drop(queues.enter(SENDER, LARGE_BYTES).await);
     }
 
     #[tokio::test]
@@ -162,15 +178,15 @@ mod tests {
             wait_for_waiting(&queues, bodies).await;
         }
         // One runs and sixteen wait; a short body is parsed at once, and a long one is refused.
-        drop(queues.enter(SENDER).await);
+        drop(queues.enter(SENDER, 1).await);
         let refused = long_body(&queues).await.await.unwrap().unwrap_err();
         assert!(matches!(refused, IngestError::TooManyLong), "{refused}");
-        drop(queues.enter(SENDER).await);
+        drop(queues.enter(SENDER, 1).await);
         drop(first);
         for body in waiting {
             drop(body.await.unwrap().unwrap());
         }
         assert_eq!(queues.waiting.load(Ordering::Relaxed), 0);
-        assert_eq!(queues.long.available_permits(), 1);
+        assert_eq!(queues.long.free(), 1);
     }
 }

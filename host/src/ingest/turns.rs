@@ -38,12 +38,17 @@ impl SenderTurns {
         })))
     }
 
+    /// A permit, if one is free.
+    pub(super) fn try_acquire(self: &Arc<Self>) -> Option<TurnPermit> {
+        let taken = self.lock().take();
+        taken.then(|| TurnPermit(Some(Arc::clone(self))))
+    }
+
     /// Waits for a permit.
     pub(super) async fn acquire(self: &Arc<Self>, sender: IpAddr) -> TurnPermit {
         let waiting = {
             let mut state = self.lock();
-            if state.free > 0 {
-                state.free -= 1;
+            if state.take() {
                 return TurnPermit(Some(Arc::clone(self)));
             }
             let (permit, waiting) = oneshot::channel();
@@ -52,6 +57,11 @@ impl SenderTurns {
         };
         // The sending half is dropped only after it has sent.
         waiting.await.unwrap_or(TurnPermit(None))
+    }
+
+    #[cfg(test)]
+    pub(super) fn free(&self) -> usize {
+        self.lock().free
     }
 
     fn release(self: &Arc<Self>) {
@@ -81,6 +91,13 @@ impl SenderTurns {
 }
 
 impl TurnState {
+    /// Takes a free permit.
+    fn take(&mut self) -> bool {
+        let is_free = self.free > 0;
+        self.free -= usize::from(is_free);
+        is_free
+    }
+
     fn wait(&mut self, sender: IpAddr, permit: oneshot::Sender<TurnPermit>) {
         let known = self.waiting.iter_mut().find(|it| it.sender == sender);
         match known {
@@ -148,7 +165,7 @@ mod tests {
             names.push(name);
         }
         assert_eq!(names, ["a1", "b1", "c1", "a2", "b2", "a3"]);
-        assert_eq!(turns.lock().free, 1);
+        assert_eq!(turns.free(), 1);
     }
 
     #[tokio::test]
@@ -164,6 +181,6 @@ mod tests {
         assert!(gone.await.is_err());
         drop(first);
         drop(turns.acquire(sender(3)).await);
-        assert_eq!(turns.lock().free, 1);
+        assert_eq!(turns.free(), 1);
     }
 }

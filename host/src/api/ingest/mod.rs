@@ -167,7 +167,12 @@ async fn parse(
 ) -> Result<ParsedItems<NewBatch>, ApiError> {
     let limits = state.limits;
     let metrics = state.metrics.clone();
-    let place = state.permits.of(kind).queues.enter(payload.sender).await;
+    let place = state
+        .permits
+        .of(kind)
+        .queues
+        .enter(payload.sender, payload.bytes.len())
+        .await;
     let vendors = Arc::clone(&state.unique_sequence_numbers);
     let parsed = blocking(move || {
         let guard = ParseGuard::start(&limits, payload.claim).in_queue(place);

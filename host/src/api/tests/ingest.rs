@@ -88,7 +88,7 @@ fn an_alert_waits_for_no_performance_batch() {
     let host = Host::start();
     let performance = host.ingest.permits.of(Kind::Performance);
     let parsing: Vec<_> = (0..std::thread::available_parallelism().unwrap().get())
-        .map(|_| host.runtime.block_on(performance.queues.enter(SENDER)))
+        .map(|_| host.runtime.block_on(performance.queues.enter(SENDER, 1)))
         .collect();
     let alert = r#"[{"storage_id":"s1","alert_id":"1"}]"#;
     assert_eq!(host.post("/v1/ingest/alerts", alert).status, 202);

@@ -19,7 +19,7 @@ use crate::ingest::{
     rules::{MAX_LABELS, TimestampCheck, excerpt},
 };
 
-/// Points of one series between two looks at the clock and the memory.
+/// Points between two looks at the clock and the memory.
 const POINTS_PER_CHECK: usize = 4096;
 
 /// Builds a performance batch.
@@ -28,7 +28,7 @@ pub(super) struct SeriesItemBuilder {
     tracker: ItemTracker,
     times: TimestampCheck,
     labels: usize,
-    /// Points of the current series.
+    /// Points so far.
     points: usize,
     /// The name of the current series; empty if it was not read.
     name: String,
@@ -111,7 +111,6 @@ impl SeriesItemBuilder {
 impl<'de> ItemBuilder<'de> for SeriesItemBuilder {
     fn begin_item(&mut self) {
         self.labels = 0;
-        self.points = 0;
         self.times.clear();
         self.name.clear();
     }
