@@ -1,5 +1,7 @@
 //! What clients of the API can cost the host.
 
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
 use std::{
     io::{Read, Write},
     net::TcpStream,
