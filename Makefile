@@ -56,6 +56,7 @@ check: ## Check formatting, lints, documentation and the rules of tests/invarian
 bench: ## Run the benchmarks, in the profile that `make install` uses
 	@scripts/setup install test
 	$(CARGO) bench --profile dist --workspace --all-features --locked
+	scripts/python bench
 
 soak: ## Run the randomized tests at length: SOAK=20 times as many rounds and cases
 	@scripts/setup install test

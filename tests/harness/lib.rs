@@ -11,6 +11,7 @@ mod host;
 mod json;
 mod metrics;
 pub mod plugin_file;
+pub mod plugin_folder;
 mod receiver;
 pub mod receivers;
 mod row;

@@ -91,6 +91,15 @@ impl BatchPayload {
         if bytes > MAX_INLINE {
             return SharedPayload::create(|file| codec::write_plain(rows, file)).map(Self::Shared);
         }
+        Self::encode_inline(rows)
+    }
+
+    /// Encodes rows for a process that cannot receive descriptors.
+    ///
+    /// # Errors
+    ///
+    /// The rows cannot be encoded.
+    pub fn encode_inline(rows: &RecordBatch) -> io::Result<Self> {
         let mut inline = Vec::new();
         codec::write_plain(rows, &mut inline)?;
         Ok(Self::Inline(inline))

@@ -110,13 +110,14 @@ fn findings(
             "exporter {} ({}, {})",
             exporter.name, exporter.plugin, exporter.kind
         );
+        let isolation = plugins.check_isolation(&exporter);
         let exporter = ExporterConfig {
             isolation: Isolation::Process,
             ..exporter
         };
         let host = || instance_host(config, &exporter, folder.path());
-        let result = plugins
-            .open_exporter(&exporter)
+        let result = isolation
+            .and_then(|()| plugins.open_exporter(&exporter))
             .and_then(|factory| match check {
                 ExporterCheck::Settings => {
                     let check = CheckedSettings {

@@ -1,22 +1,52 @@
-//! The hidden command of an exporter's process.
+//! The hidden commands of an exporter's process.
+
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::Error;
-use crate::plugin::{RunnerArgs, run_exporter};
+use crate::plugin::{CommandArgs, ConfineArgs, RunnerArgs, run_command, run_exporter};
 
 #[derive(Debug, Args)]
 pub struct ExporterProcessArgs {
+    #[command(flatten)]
+    limits: ProcessLimitArgs,
+
+    /// Interface version of the library
+    #[arg(long)]
+    interface: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ProgramProcessArgs {
+    #[command(flatten)]
+    limits: ProcessLimitArgs,
+
+    /// Folder of the plugin
+    #[arg(long)]
+    folder: PathBuf,
+
+    /// Path of the program
+    #[arg(long)]
+    program: PathBuf,
+
+    /// Make the connection standard output as well
+    #[arg(long)]
+    stdio: bool,
+
+    /// Name of the program, and its arguments
+    #[arg(last = true)]
+    words: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct ProcessLimitArgs {
     /// Name of the exporter in the configuration
     name: String,
 
     /// Process id of the host
     #[arg(long)]
     parent: i32,
-
-    /// Interface version of the library
-    #[arg(long)]
-    interface: String,
 
     /// Limit of memory, in bytes
     #[arg(long)]
@@ -27,13 +57,31 @@ pub struct ExporterProcessArgs {
     open_files: Option<u64>,
 }
 
+impl From<&ProcessLimitArgs> for ConfineArgs {
+    fn from(args: &ProcessLimitArgs) -> Self {
+        Self {
+            name: args.name.clone(),
+            parent: args.parent,
+            memory: args.memory,
+            open_files: args.open_files,
+        }
+    }
+}
+
 pub(super) fn run(args: &ExporterProcessArgs) -> Result<(), Error> {
     let args = RunnerArgs {
-        name: args.name.clone(),
-        parent: args.parent,
+        confine: ConfineArgs::from(&args.limits),
         interface: args.interface.clone(),
-        memory: args.memory,
-        open_files: args.open_files,
     };
     run_exporter(&args).map_err(Error::failed)
+}
+
+pub(super) fn run_program(args: &ProgramProcessArgs) -> Error {
+    Error::failed(run_command(&CommandArgs {
+        confine: ConfineArgs::from(&args.limits),
+        folder: args.folder.clone(),
+        stdio: args.stdio,
+        program: args.program.clone(),
+        words: args.words.clone(),
+    }))
 }

@@ -32,13 +32,23 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use self::{
-    alerts::AlertsCommand, check::CheckArgs, dead_letters::DeadLettersCommand,
-    exporter_process::ExporterProcessArgs, exporters::ExportersArgs, init::InitArgs,
-    new_exporter::NewExporterArgs, options::GlobalOptions, plugins::PluginsCommand, push::PushArgs,
-    reload::ReloadArgs, replay::ReplayArgs, run::RunArgs, storages::StoragesCommand,
+    alerts::AlertsCommand,
+    check::CheckArgs,
+    dead_letters::DeadLettersCommand,
+    exporter_process::{ExporterProcessArgs, ProgramProcessArgs},
+    exporters::ExportersArgs,
+    init::InitArgs,
+    new_exporter::NewExporterArgs,
+    options::GlobalOptions,
+    plugins::PluginsCommand,
+    push::PushArgs,
+    reload::ReloadArgs,
+    replay::ReplayArgs,
+    run::RunArgs,
+    storages::StoragesCommand,
     try_plugin::TryArgs,
 };
-use crate::plugin::{EXPORTER_COMMAND, PROBE_COMMAND};
+use crate::plugin::{EXPORTER_COMMAND, PROBE_COMMAND, PROGRAM_COMMAND};
 
 pub use error::Error;
 pub use exit::Exit;
@@ -123,11 +133,18 @@ pub enum CliCommand {
     /// of its own.
     #[command(name = EXPORTER_COMMAND, hide = true)]
     Exporter(ExporterProcessArgs),
+
+    /// Become the program of a plugin
+    ///
+    /// The host starts itself with this command for each exporter of a plugin that is a
+    /// folder.
+    #[command(name = PROGRAM_COMMAND, hide = true)]
+    Program(ProgramProcessArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub enum NewCommand {
-    /// Create a crate with a working exporter and all that it needs to build
+    /// Create a project with a working exporter and all that it needs
     Exporter(NewExporterArgs),
 }
 
@@ -155,6 +172,7 @@ impl Cli {
             CliCommand::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),
             CliCommand::Probe { file } => probe(file),
             CliCommand::Exporter(args) => exporter_process::run(args),
+            CliCommand::Program(args) => Err(exporter_process::run_program(args)),
         }
     }
 }

@@ -123,6 +123,8 @@ impl PluginFileView {
             .glibc
             .as_ref()
             .map(|version| format!("glibc {version}"));
+        let command = manifest.command.as_ref();
+        let command = command.map_or_else(String::new, |command| command.words.join(" "));
         let needs: Vec<String> = glibc
             .into_iter()
             .chain(image.needed.iter().cloned())
@@ -137,6 +139,7 @@ impl PluginFileView {
             ),
             ("vendor", manifest.vendor.clone()),
             ("license", manifest.license.clone()),
+            ("command", command),
             ("interface", manifest.abi.clone()),
             ("plugin-api", manifest.api.clone()),
             ("compiler", manifest.rustc.clone()),

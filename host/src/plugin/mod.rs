@@ -24,7 +24,8 @@ pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, PROBE_COMMAND, Plugins};
 pub use process::{
-    EXPORTER_COMMAND, ProcessSource, RunnerArgs, adopt_orphans, end_all_processes, run_exporter,
+    CommandArgs, ConfineArgs, EXPORTER_COMMAND, PROGRAM_COMMAND, ProcessSource, RunnerArgs,
+    adopt_orphans, end_all_processes, run_command, run_exporter,
 };
 pub use redactor::SharedRedactor;
 pub use trial::{Candidate, Trial, wait_for_result};

@@ -10,7 +10,8 @@ use std::{
 };
 
 use delfin_plugin_loader::{
-    self as loader, Catalog, OpenOptions, PluginError, PreparedPlugin, Probe, Sha256,
+    self as loader, Catalog, Inspection, OpenOptions, PluginError, PreparedPlugin, Probe, Reason,
+    Sha256,
 };
 
 use super::{
@@ -132,6 +133,20 @@ impl Plugins {
         }
     }
 
+    /// Checks that the plugin of an exporter can run where its configuration says.
+    ///
+    /// # Errors
+    ///
+    /// The plugin is a program, and the exporter must run in a thread; in one line.
+    pub fn check_isolation(&self, exporter: &ExporterConfig) -> Result<(), String> {
+        let library = exporter.library.as_deref();
+        match self.catalog.entry(&exporter.plugin, library) {
+            Ok(offer) => check_isolation(offer.plugin, exporter),
+            // To open the exporter has this error as well.
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Prepares the plugin that offers an exporter, and opens it if the exporter runs in a
     /// thread of the host.
     ///
@@ -154,6 +169,7 @@ impl Plugins {
             ));
         }
         let (plugin, declared) = (offer.plugin, offer.exporter);
+        check_isolation(plugin, exporter)?;
         let options = OpenOptions {
             sha256: exporter.sha256,
             ..self.options.clone()
@@ -186,6 +202,13 @@ impl Plugins {
             [first, rest @ ..] => format!("{error}; refused: {first} (and {} more)", rest.len()),
         }
     }
+}
+
+fn check_isolation(plugin: &Inspection, exporter: &ExporterConfig) -> Result<(), String> {
+    if plugin.manifest.command.is_some() && exporter.isolation == Isolation::Thread {
+        return Err(Reason::OnlyProcess.at(&plugin.path).to_string());
+    }
+    Ok(())
 }
 
 fn instance_source(

@@ -5,6 +5,7 @@ use delfin_plugin_abi::VERSION;
 
 use crate::{
     error::{PluginError, Reason},
+    folder::{self, PluginCommand},
     image::native_format,
     inspect::Inspection,
     library::running_glibc,
@@ -22,9 +23,12 @@ pub const TARGET: &str = env!("TARGET");
 /// The first difference that makes the plugin incompatible.
 pub fn check(plugin: &Inspection) -> Result<(), PluginError> {
     let checks = || {
+        if let Some(command) = &plugin.manifest.command {
+            return check_folder(plugin, command);
+        }
         check_target(plugin)?;
         check_interface(&plugin.manifest)?;
-        check_names(&plugin.manifest)?;
+        check_names(&plugin.manifest).map_err(malformed)?;
         if plugin.manifest.panic != "unwind" {
             return Err(Reason::PanicAbort);
         }
@@ -42,6 +46,17 @@ pub fn accept(plugin: &Inspection) -> Result<(), PluginError> {
     check(plugin)?;
     let trust = plugin.trust.clone();
     trust.map_err(|untrusted| Reason::Untrusted(untrusted).at(&plugin.path))
+}
+
+fn check_folder(plugin: &Inspection, command: &PluginCommand) -> Result<(), Reason> {
+    let malformed = |error| Reason::MalformedManifestFile { error };
+    version("version", &plugin.manifest.version).map_err(malformed)?;
+    check_names(&plugin.manifest).map_err(malformed)?;
+    folder::program(&plugin.path, command).map(drop)
+}
+
+fn malformed(error: String) -> Reason {
+    Reason::MalformedManifest { error }
 }
 
 fn check_target(plugin: &Inspection) -> Result<(), Reason> {
@@ -70,9 +85,9 @@ fn platform(target: &str) -> (&str, &str) {
 }
 
 fn check_interface(manifest: &Manifest) -> Result<(), Reason> {
-    let found = version("abi", &manifest.abi)?;
-    version("version", &manifest.version)?;
-    let wanted = version("abi", VERSION)?;
+    let found = version("abi", &manifest.abi).map_err(malformed)?;
+    version("version", &manifest.version).map_err(malformed)?;
+    let wanted = version("abi", VERSION).map_err(malformed)?;
     if found.major != wanted.major {
         return Err(Reason::OtherMajor {
             found: manifest.abi.clone(),
@@ -82,26 +97,25 @@ fn check_interface(manifest: &Manifest) -> Result<(), Reason> {
     Ok(())
 }
 
-fn version(key: &str, text: &str) -> Result<semver::Version, Reason> {
-    semver::Version::parse(text).map_err(|error| Reason::MalformedManifest {
-        error: format!("`{key}` is `{text}`, which is not a version: {error}"),
-    })
+/// The error continues after "malformed: ".
+fn version(key: &str, text: &str) -> Result<semver::Version, String> {
+    semver::Version::parse(text)
+        .map_err(|error| format!("`{key}` is `{text}`, which is not a version: {error}"))
 }
 
-fn check_names(manifest: &Manifest) -> Result<(), Reason> {
-    let malformed = |error| Err(Reason::MalformedManifest { error });
+fn check_names(manifest: &Manifest) -> Result<(), String> {
     if manifest.exporters.is_empty() {
-        return malformed("it declares no exporter".to_owned());
+        return Err("it declares no exporter".to_owned());
     }
     for (i, exporter) in manifest.exporters.iter().enumerate() {
         let name = &exporter.name;
         if !is_name(name) {
-            return malformed(format!(
+            return Err(format!(
                 "`{name}` is not a name for an exporter (use 1 to 64 of A-Z a-z 0-9 . _ -)"
             ));
         }
         if manifest.exporters[..i].iter().any(|e| e.name == *name) {
-            return malformed(format!("it declares the exporter `{name}` twice"));
+            return Err(format!("it declares the exporter `{name}` twice"));
         }
     }
     Ok(())

@@ -28,8 +28,24 @@ pub enum Reason {
     Missing,
     #[error("is a link to `{}`, which does not exist (remove the link, or put the file there)", target.display())]
     DanglingLink { target: PathBuf },
-    #[error("is a directory (a plugin is a file)")]
+    #[error("is a directory (a plugin is a file, or a folder with the ending `.plugin`)")]
     Directory,
+    #[error("is a file (a plugin with the ending `.plugin` is a folder with `plugin.toml`)")]
+    NotAPluginFolder,
+    #[error("has no `plugin.toml` (add it, or remove the folder)")]
+    NoManifestFile,
+    #[error("has a malformed `plugin.toml`: {error} (correct it)")]
+    MalformedManifestFile { error: String },
+    #[error("has more than {max_files} files or {max} bytes (remove what it does not need)")]
+    FolderTooLarge { max_files: usize, max: u64 },
+    #[error(
+        "runs `{program}`, which is not a program on this machine (install it, or correct `command`)"
+    )]
+    NoProgram { program: String },
+    #[error(
+        "runs a program, so it cannot run in a thread of the host (remove `isolation = \"thread\"`)"
+    )]
+    OnlyProcess,
     #[error("is not a regular file")]
     NotRegular,
     #[error("cannot be read: {error} (give the host's user read access)")]

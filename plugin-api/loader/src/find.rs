@@ -7,9 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{PluginError, Reason};
+use crate::{
+    error::{PluginError, Reason},
+    folder::EXTENSION,
+};
 
-/// The shared libraries in these folders, folder by folder and sorted by name, and the
+/// The shared libraries and plugin folders in these folders, folder by folder and sorted by name, and the
 /// files and folders that are refused.
 ///
 /// A folder that is listed twice counts once. Subfolders are not searched.
@@ -24,11 +27,11 @@ pub fn find(folders: &[PathBuf]) -> (Vec<PathBuf>, Vec<PluginError>) {
         {
             continue;
         }
-        match libraries(folder) {
+        match plugins(folder) {
             Err(reason) => refused.push(reason.at(folder)),
             Ok(paths) => {
                 for path in paths {
-                    match file_kind(&path) {
+                    match path_kind(&path) {
                         Ok(()) => found.push(path),
                         Err(reason) => refused.push(reason.at(path)),
                     }
@@ -39,7 +42,7 @@ pub fn find(folders: &[PathBuf]) -> (Vec<PathBuf>, Vec<PluginError>) {
     (found, refused)
 }
 
-fn libraries(folder: &Path) -> Result<Vec<PathBuf>, Reason> {
+fn plugins(folder: &Path) -> Result<Vec<PathBuf>, Reason> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Reason::FolderMissing,
         io::ErrorKind::NotADirectory => Reason::NotAFolder,
@@ -50,12 +53,32 @@ fn libraries(folder: &Path) -> Result<Vec<PathBuf>, Reason> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.extension() == Some(OsStr::new(std::env::consts::DLL_EXTENSION)) {
+        let endings = [std::env::consts::DLL_EXTENSION, EXTENSION].map(OsStr::new);
+        if path
+            .extension()
+            .is_some_and(|ending| endings.contains(&ending))
+        {
             paths.push(path);
         }
     }
     paths.sort();
     Ok(paths)
+}
+
+/// Whether a path is a plugin that is a folder, not a library.
+pub(crate) fn is_folder(path: &Path) -> bool {
+    path.extension() == Some(OsStr::new(EXTENSION)) && path.is_dir()
+}
+
+fn path_kind(path: &Path) -> Result<(), Reason> {
+    if is_folder(path) {
+        return Ok(());
+    }
+    file_kind(path)?;
+    match path.extension() {
+        Some(ending) if ending == EXTENSION => Err(Reason::NotAPluginFolder),
+        _ => Ok(()),
+    }
 }
 
 /// Checks that a path is a regular file, or a link to one.

@@ -1,4 +1,4 @@
-//! Reads a plugin file: its manifest, and what it needs on the machine.
+//! Reads a plugin: its manifest, and what it needs on the machine.
 //!
 //! Promises: the file is read as data and never opened as a library, so that none of
 //! its code runs; at most [`MAX_BYTES`] are read.
@@ -13,7 +13,8 @@ use std::{
 
 use crate::{
     error::{PluginError, Reason},
-    find::file_kind,
+    find::{file_kind, is_folder},
+    folder,
     image::{Image, Library},
     manifest::Manifest,
     sha256::Sha256,
@@ -23,10 +24,10 @@ use crate::{
 /// The largest plugin file, in bytes.
 pub const MAX_BYTES: u64 = 1 << 30;
 
-/// What the loader knows of a plugin file without running its code.
+/// What the loader knows of a plugin without running its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// The path of the file, as the caller passed it.
+    /// The path of the file or folder, as the caller passed it.
     pub path: PathBuf,
     /// The hash of the content.
     pub sha256: Sha256,
@@ -58,12 +59,15 @@ impl Inspection {
     }
 }
 
-/// Reads a plugin file.
+/// Reads a plugin file, or the folder of a plugin.
 ///
 /// # Errors
 ///
-/// The file cannot be read, or is not a plugin.
+/// It cannot be read, or is not a plugin.
 pub fn inspect(path: &Path) -> Result<Inspection, PluginError> {
+    if is_folder(path) {
+        return folder::inspect(path).map_err(|reason| reason.at(path));
+    }
     let file = PluginFile::read(path).map_err(|reason| reason.at(path))?;
     let inspection = || {
         let library = Library::parse(&file.bytes, path)?;
@@ -116,7 +120,7 @@ impl PluginFile {
 
 // If the file was replaced by a FIFO after `file_kind`, a blocking open would wait for a
 // writer.
-fn open_nonblocking(path: &Path) -> std::io::Result<File> {
+pub(crate) fn open_nonblocking(path: &Path) -> std::io::Result<File> {
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     OpenOptions::new()
         .read(true)

@@ -7,6 +7,9 @@
 //! - [`open`] opens a plugin in this process. [`prepare`] and [`load`] are its two parts,
 //!   for a library that another process opens.
 //!
+//! A plugin is a shared library, or a folder `NAME.plugin` with a manifest `plugin.toml` and
+//! the command that it names. The host runs the command in a process of its own.
+//!
 //! A problem with a file is a [`PluginError`]: one line with the file, the reason and
 //! the remedy. It never stops the other files.
 //!
@@ -21,6 +24,7 @@ mod check;
 mod elf;
 mod error;
 mod find;
+mod folder;
 mod glibc;
 mod image;
 mod inspect;
@@ -37,11 +41,14 @@ pub use catalog::{Catalog, CatalogEntry, CatalogError, DuplicateExporter};
 pub use check::{TARGET, accept, check};
 pub use error::{PluginError, Reason};
 pub use find::find;
+pub use folder::{PluginCommand, PreparedCommand, Transport};
 pub use glibc::{GlibcVersion, ParseGlibcVersionError};
 pub use image::Image;
 pub use inspect::{Inspection, MAX_BYTES, inspect};
 pub use manifest::{Manifest, ManifestExporter};
-pub use open::{OpenOptions, OpenPlugin, PreparedPlugin, load, open, prepare};
+pub use open::{
+    LibraryCopy, OpenOptions, OpenPlugin, PluginProgram, PreparedPlugin, load, open, prepare,
+};
 pub use probe::{Probe, probe, signal_name};
 pub use sha256::{ParseSha256Error, Sha256};
-pub use trust::{UntrustedFile, WritablePath, Writer};
+pub use trust::{PathRole, UntrustedFile, WritablePath, Writer};

@@ -8,12 +8,13 @@ use std::num::NonZeroU64;
 use delfin_plugin_abi::manifest::{FORMAT_VERSION, MAGIC};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::error::Reason;
+use crate::{error::Reason, folder::PluginCommand};
 
 /// The manifest of a plugin.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Manifest {
-    /// The version of `delfin-plugin-abi` that the plugin was built with.
+    /// The version of `delfin-plugin-abi` that the plugin was built with; for a plugin that
+    /// is a folder, `protocol`.
     #[serde(deserialize_with = "line")]
     pub abi: String,
     /// The version of `delfin-plugin-api` that the plugin was built with.
@@ -45,6 +46,9 @@ pub struct Manifest {
     /// The file `example.toml` of the plugin, which explains the settings.
     #[serde(default, deserialize_with = "text")]
     pub example: String,
+    /// What to run; only for a plugin that is a folder.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub command: Option<PluginCommand>,
 }
 
 /// An exporter of a plugin.

@@ -16,6 +16,7 @@ use crate::{
     cache::CacheFolder,
     check::check,
     error::{PluginError, Reason},
+    folder::{self, PreparedCommand},
     inspect::{Inspection, PluginFile},
     library,
     manifest::Manifest,
@@ -47,13 +48,36 @@ impl OpenOptions {
     }
 }
 
-/// A plugin that can be opened: a trusted copy that was probed. It is not open in this
-/// process.
+/// A plugin that can be used: a trusted copy of a library that was probed, or a trusted command.
+/// It is not open in this process.
 #[derive(Debug, Clone)]
 pub struct PreparedPlugin {
     inspection: Inspection,
-    copy: PathBuf,
+    program: PluginProgram,
+}
+
+/// What a process of a plugin runs.
+#[derive(Debug, Clone)]
+pub enum PluginProgram {
+    /// A library.
+    Library(LibraryCopy),
+    /// A command of its own.
+    Command(PreparedCommand),
+}
+
+/// The copy of a library in the plugin cache.
+#[derive(Debug, Clone)]
+pub struct LibraryCopy {
+    path: PathBuf,
     file: Arc<File>,
+}
+
+impl LibraryCopy {
+    /// The copy, for another process that opens it by its descriptor: see [`load`].
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
 }
 
 impl PreparedPlugin {
@@ -63,23 +87,29 @@ impl PreparedPlugin {
         &self.inspection
     }
 
-    /// The copy, for another process that opens it by its descriptor: see [`load`].
+    /// What a process of the plugin runs.
     #[must_use]
-    pub fn file(&self) -> &File {
-        &self.file
+    pub fn program(&self) -> &PluginProgram {
+        &self.program
     }
 
     /// Opens the copy in this process, which runs its code.
     ///
     /// # Errors
     ///
-    /// The library cannot be opened, or has another interface.
+    /// The plugin is not a library, or it cannot be opened, or has another interface.
     pub fn open(&self) -> Result<OpenPlugin, PluginError> {
-        let module = library::load(&self.copy, &self.inspection.manifest.abi);
+        let copy = match &self.program {
+            PluginProgram::Library(copy) => &copy.path,
+            PluginProgram::Command(_) => {
+                return Err(Reason::OnlyProcess.at(&self.inspection.path));
+            }
+        };
+        let module = library::load(copy, &self.inspection.manifest.abi);
         let module = module.map_err(|reason| self.inspection.explain(reason));
         Ok(OpenPlugin {
             inspection: self.inspection.clone(),
-            copy: self.copy.clone(),
+            copy: copy.clone(),
             module: module.map_err(|reason| reason.at(&self.inspection.path))?,
         })
     }
@@ -163,7 +193,8 @@ pub fn open(plugin: &Inspection, options: &OpenOptions) -> Result<OpenPlugin, Pl
     prepare(plugin, options)?.open()
 }
 
-/// Checks, copies and probes a plugin. Runs none of its code in this process.
+/// Checks, copies and probes a plugin. Runs none of its code in this process. A plugin that is
+/// a folder is neither copied nor probed.
 ///
 /// # Errors
 ///
@@ -171,19 +202,27 @@ pub fn open(plugin: &Inspection, options: &OpenOptions) -> Result<OpenPlugin, Pl
 /// the probe cannot open it.
 pub fn prepare(plugin: &Inspection, options: &OpenOptions) -> Result<PreparedPlugin, PluginError> {
     check(plugin)?;
-    let prepared = copy(plugin, options).and_then(|(folder, copy)| {
-        let file = File::open(&copy).map_err(|error| Reason::CacheUnusable {
-            to: copy.clone(),
-            error: error.to_string(),
-        })?;
-        run_probe(&options.probe, &folder, &copy)?;
-        Ok(PreparedPlugin {
-            inspection: plugin.clone(),
-            copy,
-            file: Arc::new(file),
-        })
-    });
-    prepared.map_err(|reason| reason.at(&plugin.path))
+    let program = match &plugin.manifest.command {
+        Some(command) => {
+            folder::prepare(plugin, command, options.sha256).map(PluginProgram::Command)
+        }
+        None => prepare_library(plugin, options).map(PluginProgram::Library),
+    };
+    Ok(PreparedPlugin {
+        inspection: plugin.clone(),
+        program: program.map_err(|reason| reason.at(&plugin.path))?,
+    })
+}
+
+fn prepare_library(plugin: &Inspection, options: &OpenOptions) -> Result<LibraryCopy, Reason> {
+    let (folder, path) = copy(plugin, options)?;
+    let file = File::open(&path).map_err(|error| Reason::CacheUnusable {
+        to: path.clone(),
+        error: error.to_string(),
+    })?;
+    run_probe(&options.probe, &folder, &path)?;
+    let file = Arc::new(file);
+    Ok(LibraryCopy { path, file })
 }
 
 /// Opens a library that another process has prepared. `built_for` is the interface

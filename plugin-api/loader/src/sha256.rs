@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 use sha2::Digest;
 
 /// A SHA-256, written as 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Sha256([u8; 32]);
 
 /// A text that is not a [`Sha256`].

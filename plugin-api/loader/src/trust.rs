@@ -28,10 +28,23 @@ pub enum UntrustedFile {
 pub struct WritablePath {
     /// As the caller passed it, or a folder of it.
     pub path: PathBuf,
-    /// Whether it is a folder.
-    pub is_folder: bool,
+    /// What it is to the plugin.
+    pub role: PathRole,
     /// Who can write it.
     pub by: Writer,
+}
+
+/// What a path is to a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathRole {
+    /// The file of the plugin, or its folder if the plugin is a folder.
+    Plugin,
+    /// A folder that has the plugin, or a part of it.
+    Folder,
+    /// A file of a plugin that is a folder.
+    File,
+    /// The program that a plugin runs.
+    Program,
 }
 
 /// Who can write a file or a folder besides root and the host's user.
@@ -53,25 +66,39 @@ pub enum Writer {
 /// the link and that of its target: a user who can write to either can replace the file.
 pub(crate) fn check(path: &Path, file: &Metadata) -> Result<(), UntrustedFile> {
     let target = path.canonicalize().map_err(unknown)?;
-    let mut paths: Vec<WritablePath> = find_writer(path, file, false).into_iter().collect();
+    let mut paths: Vec<WritablePath> = Vec::new();
+    paths.extend(find_writer(path, file, PathRole::Plugin));
     let mut folders = vec![folder_of(path)];
     if path.is_symlink() {
         folders.push(folder_of(&target));
     }
     for folder in folders {
         let metadata = folder.metadata().map_err(unknown)?;
-        paths.extend(find_writer(folder, &metadata, true));
+        paths.extend(find_writer(folder, &metadata, PathRole::Folder));
     }
-    untrusted_unless_empty(paths)
+    trusted_unless_any(paths)
+}
+
+/// Checks the program that a plugin runs, and its folder.
+pub(crate) fn check_program(program: &Path) -> Result<(), UntrustedFile> {
+    let target = program.canonicalize().map_err(unknown)?;
+    let mut paths = Vec::new();
+    let metadata = target.metadata().map_err(unknown)?;
+    paths.extend(find_writer(&target, &metadata, PathRole::Program));
+    let folder = folder_of(&target);
+    let metadata = folder.metadata().map_err(unknown)?;
+    paths.extend(find_writer(folder, &metadata, PathRole::Folder));
+    trusted_unless_any(paths)
 }
 
 /// Checks a folder from which libraries are opened.
 pub(crate) fn check_folder(folder: &Path) -> Result<(), UntrustedFile> {
     let metadata = folder.metadata().map_err(unknown)?;
-    untrusted_unless_empty(find_writer(folder, &metadata, true).into_iter().collect())
+    let writable = find_writer(folder, &metadata, PathRole::Folder);
+    trusted_unless_any(writable.into_iter().collect())
 }
 
-fn untrusted_unless_empty(paths: Vec<WritablePath>) -> Result<(), UntrustedFile> {
+pub(crate) fn trusted_unless_any(paths: Vec<WritablePath>) -> Result<(), UntrustedFile> {
     if paths.is_empty() {
         Ok(())
     } else {
@@ -81,7 +108,11 @@ fn untrusted_unless_empty(paths: Vec<WritablePath>) -> Result<(), UntrustedFile>
 
 /// The sticky bit of a folder is no excuse: it stops other users from replacing a file,
 /// but not from adding one.
-fn find_writer(path: &Path, metadata: &Metadata, is_folder: bool) -> Option<WritablePath> {
+pub(crate) fn find_writer(
+    path: &Path,
+    metadata: &Metadata,
+    role: PathRole,
+) -> Option<WritablePath> {
     let (uid, mode) = (metadata.uid(), metadata.mode() & 0o7777);
     let by = if !trusted_owner(uid) {
         Writer::Owner { uid }
@@ -92,7 +123,7 @@ fn find_writer(path: &Path, metadata: &Metadata, is_folder: bool) -> Option<Writ
     };
     Some(WritablePath {
         path: path.to_owned(),
-        is_folder,
+        role,
         by,
     })
 }
@@ -103,19 +134,13 @@ struct PathList<'a>(&'a [WritablePath]);
 impl fmt::Display for PathList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut chown, mut chmod) = (String::new(), String::new());
-        for (
-            index,
-            WritablePath {
-                path,
-                is_folder,
-                by,
-            },
-        ) in self.0.iter().enumerate()
-        {
+        for (index, WritablePath { path, role, by }) in self.0.iter().enumerate() {
             f.write_str(if index == 0 { "" } else { ", and " })?;
-            match is_folder {
-                true => write!(f, "its folder `{}` ", path.display())?,
-                false => f.write_str("it ")?,
+            match role {
+                PathRole::Plugin => f.write_str("it ")?,
+                PathRole::Folder => write!(f, "its folder `{}` ", path.display())?,
+                PathRole::File => write!(f, "its file `{}` ", path.display())?,
+                PathRole::Program => write!(f, "its program `{}` ", path.display())?,
             }
             let command = match by {
                 Writer::Owner { uid } => {
@@ -149,7 +174,7 @@ fn shell_word(path: &Path) -> String {
     }
 }
 
-fn unknown(error: io::Error) -> UntrustedFile {
+pub(crate) fn unknown(error: io::Error) -> UntrustedFile {
     UntrustedFile::Unknown {
         error: error.to_string(),
     }
@@ -193,16 +218,16 @@ mod tests {
 
     #[test]
     fn the_text_names_every_path_with_the_commands_that_correct_it() {
-        let path = |path: &str, is_folder, by| WritablePath {
+        let path = |path: &str, role, by| WritablePath {
             path: path.into(),
-            is_folder,
+            role,
             by,
         };
         let untrusted = UntrustedFile::Writable {
             paths: vec![
-                path("p/x y.so", false, Writer::Others { mode: 0o775 }),
-                path("p", true, Writer::Others { mode: 0o777 }),
-                path("/q", true, Writer::Owner { uid: 7 }),
+                path("p/x y.so", PathRole::Plugin, Writer::Others { mode: 0o775 }),
+                path("p", PathRole::Folder, Writer::Others { mode: 0o777 }),
+                path("/q", PathRole::Folder, Writer::Owner { uid: 7 }),
             ],
         };
         assert_eq!(

@@ -33,6 +33,8 @@ pub(super) struct Calls {
     name: String,
     state_dir: String,
     level: log::LevelFilter,
+    /// Whether the process cannot receive descriptors.
+    is_inline: bool,
 }
 
 struct CallInProcess {
@@ -48,7 +50,7 @@ struct CallInProcess {
 }
 
 impl Calls {
-    pub(super) fn new(socket: Arc<OwnedFd>, host: &InstanceHost) -> Self {
+    pub(super) fn new(socket: Arc<OwnedFd>, host: &InstanceHost, is_inline: bool) -> Self {
         Self {
             writer: FrameWriter::new(socket),
             last_id: 0,
@@ -57,6 +59,7 @@ impl Calls {
             name: host.exporter.clone(),
             state_dir: host.state_dir.clone(),
             level: host.level,
+            is_inline,
         }
     }
 
@@ -154,7 +157,7 @@ impl Calls {
         request: &ExportRequest,
         attempt: u32,
     ) -> io::Result<()> {
-        let EncodedRequest { payload, rows } = match payload::encode(request) {
+        let EncodedRequest { payload, rows } = match payload::encode(request, self.is_inline) {
             Ok(encoded) => encoded,
             Err(error) => {
                 let failure = Failure::retry(format!("cannot encode the rows: {error}"));

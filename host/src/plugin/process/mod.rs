@@ -1,7 +1,7 @@
 //! An exporter instance in a process of its own.
 //!
 //! The process is this binary, started with a hidden command; it opens the library and
-//! makes the calls. A thread of the host supervises it: sends the calls, passes on what
+//! makes the calls, or it becomes the program of a plugin that is a folder. A thread of the host supervises it: sends the calls, passes on what
 //! it logs, ends it when asked, and says how it ended.
 //!
 //! Promises: nothing here waits for the process without a limit, and when
@@ -26,12 +26,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_plugin_loader::PreparedPlugin;
+use delfin_plugin_loader::{PluginProgram, PreparedPlugin, Transport};
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::oneshot;
 
 pub use registry::{adopt_orphans, end_all_processes};
-pub use runner::{RunnerArgs, run_exporter};
+pub use runner::{CommandArgs, ConfineArgs, RunnerArgs, run_command, run_exporter};
 
 use super::{
     call::{Call, Reply},
@@ -44,6 +44,9 @@ use supervisor::{Supervisor, SupervisorRequest};
 
 /// The hidden command of the process.
 pub const EXPORTER_COMMAND: &str = "__exporter";
+
+/// The hidden command of the process of a plugin that is a folder.
+pub const PROGRAM_COMMAND: &str = "__program";
 
 /// How long a process may take to start, in addition to the timeout of its first call: a
 /// machine that is busy must not look like a plugin that hangs.
@@ -59,6 +62,16 @@ pub struct ProcessSource {
     pub limits: ProcessLimits,
     /// How long the process may take to exit when nothing is left to do.
     pub timeout: Duration,
+}
+
+impl ProcessSource {
+    /// Whether the processes cannot receive descriptors, so that rows follow their message.
+    fn is_inline(&self) -> bool {
+        match self.plugin.program() {
+            PluginProgram::Library(_) => false,
+            PluginProgram::Command(program) => program.command.transport == Transport::Stdio,
+        }
+    }
 }
 
 /// Dropping an instance ends its process after the call in progress.

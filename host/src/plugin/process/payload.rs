@@ -14,12 +14,15 @@ pub(super) struct EncodedRequest {
 }
 
 /// Encodes the rows of a request. Those of a batch that other exporters send as well are
-/// encoded for all of them.
+/// encoded for all of them, unless the process cannot receive descriptors.
 ///
 /// # Errors
 ///
 /// No memory or no descriptor is left.
-pub(super) fn encode(request: &ExportRequest) -> io::Result<EncodedRequest> {
+pub(super) fn encode(request: &ExportRequest, is_inline: bool) -> io::Result<EncodedRequest> {
+    if is_inline {
+        return BatchPayload::encode_inline(&request.arrow).map(of_request);
+    }
     let Some(StoredRows { batch, first_row }) = &request.stored else {
         return BatchPayload::encode(&request.arrow).map(of_request);
     };

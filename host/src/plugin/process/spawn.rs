@@ -5,23 +5,27 @@
 //! before it opens the library: see `runner/confine.rs`.
 
 use std::{
-    env, io,
+    env,
+    ffi::OsString,
+    io,
     os::{
         fd::OwnedFd,
         unix::{net::UnixStream, process::CommandExt},
     },
+    path::Path,
     process::{Child, Command},
     sync::Arc,
     time::Duration,
 };
 
+use delfin_plugin_loader::{PluginProgram, PreparedCommand, Transport};
 use rustix::{
     fs::{OFlags, fcntl_setfl},
     pipe::{PipeFlags, pipe_with},
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
-use super::{EXPORTER_COMMAND, ProcessSource, THIS_BINARY};
+use super::{EXPORTER_COMMAND, PROGRAM_COMMAND, ProcessSource, THIS_BINARY};
 
 /// Variables that the process gets from the host's environment. Others may have secrets.
 const ENVIRONMENT: [&str; 12] = [
@@ -38,6 +42,9 @@ const ENVIRONMENT: [&str; 12] = [
     "RUST_BACKTRACE",
     "KRB5_CONFIG",
 ];
+
+/// Variables that the process always gets. The folder of a plugin must not change while it runs.
+const FIXED_ENVIRONMENT: [(&str, &str); 1] = [("PYTHONDONTWRITEBYTECODE", "1")];
 
 /// How long the process may not read what the host sends.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,11 +66,28 @@ pub(super) fn spawn(source: &ProcessSource, exporter: &str) -> io::Result<(Spawn
     let (output, process_output) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setfl(&output, OFlags::NONBLOCK)?;
     let mut command = Command::new(THIS_BINARY);
+    let process_stdout = match source.plugin.program() {
+        PluginProgram::Library(library) => {
+            command
+                .arg(EXPORTER_COMMAND)
+                .args(arguments(source, exporter));
+            let interface = &source.plugin.inspection().manifest.abi;
+            command.arg(format!("--interface={interface}"));
+            library.file().try_clone()?.into()
+        }
+        PluginProgram::Command(program) => {
+            program.check_unchanged().map_err(io::Error::other)?;
+            command
+                .arg(PROGRAM_COMMAND)
+                .args(arguments(source, exporter));
+            command.args(program_arguments(program));
+            process_output.try_clone()?
+        }
+    };
     command
         .arg0("delfin-host")
-        .arg(EXPORTER_COMMAND)
-        .args(arguments(source, exporter))
         .env_clear()
+        .envs(FIXED_ENVIRONMENT)
         .envs(
             ENVIRONMENT
                 .iter()
@@ -74,7 +98,7 @@ pub(super) fn spawn(source: &ProcessSource, exporter: &str) -> io::Result<(Spawn
         // code between its start and its `exec`: the connection is standard input, and
         // the library is standard output until the process has taken it from there.
         .stdin(OwnedFd::from(process_end))
-        .stdout(source.plugin.file().try_clone()?)
+        .stdout(process_stdout)
         .stderr(process_output);
     let mut child = command.spawn()?;
     let pid = Pid::from_child(&child);
@@ -97,7 +121,6 @@ fn arguments(source: &ProcessSource, exporter: &str) -> Vec<String> {
     let mut arguments = vec![
         exporter.to_owned(),
         format!("--parent={}", std::process::id()),
-        format!("--interface={}", source.plugin.inspection().manifest.abi),
     ];
     let limits = [
         ("memory", source.limits.memory),
@@ -106,5 +129,23 @@ fn arguments(source: &ProcessSource, exporter: &str) -> Vec<String> {
     for (name, limit) in limits {
         arguments.extend(limit.map(|limit| format!("--{name}={limit}")));
     }
+    arguments
+}
+
+fn program_arguments(program: &PreparedCommand) -> Vec<OsString> {
+    let path = |name: &str, path: &Path| {
+        let mut argument = OsString::from(name);
+        argument.push(path);
+        argument
+    };
+    let mut arguments = vec![
+        path("--folder=", program.folder()),
+        path("--program=", &program.program),
+    ];
+    if program.command.transport == Transport::Stdio {
+        arguments.push("--stdio".into());
+    }
+    arguments.push("--".into());
+    arguments.extend(program.command.words.iter().map(OsString::from));
     arguments
 }

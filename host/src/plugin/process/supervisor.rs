@@ -107,7 +107,7 @@ impl<'a> Supervisor<'a> {
         host.process.set(process.pid);
         let mut supervisor = Self {
             reader: FrameReader::new(Arc::clone(&process.socket), 0),
-            calls: Calls::new(Arc::clone(&process.socket), &host),
+            calls: Calls::new(Arc::clone(&process.socket), &host, source.is_inline()),
             output: ProcessOutput::new(output),
             host,
             requests,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use delfin_plugin_loader::{
-    MAX_BYTES, Reason, UntrustedFile, WritablePath, Writer, check, find, inspect,
+    MAX_BYTES, PathRole, Reason, UntrustedFile, WritablePath, Writer, check, find, inspect,
 };
 
 use crate::lab::{Lab, assert_line, example, good_manifest, patched, set_mode, with_manifest};
@@ -277,10 +277,10 @@ fn a_manifest_without_a_root_module_is_not_enough() {
     assert_eq!(lab.refused(&path), Reason::NoRootModule);
 }
 
-fn writable(path: &Path, is_folder: bool, mode: u32) -> UntrustedFile {
+fn writable(path: &Path, role: PathRole, mode: u32) -> UntrustedFile {
     let paths = vec![WritablePath {
         path: path.to_owned(),
-        is_folder,
+        role,
         by: Writer::Others { mode },
     }];
     UntrustedFile::Writable { paths }
@@ -292,14 +292,14 @@ fn a_file_that_others_can_write_is_not_opened() {
     let path = lab.tiny("tiny.so", &good_manifest(), "");
     for mode in [0o664, 0o646, 0o666] {
         set_mode(&path, mode);
-        let untrusted = writable(&path, false, mode);
+        let untrusted = writable(&path, PathRole::Plugin, mode);
         assert_eq!(inspect(&path).unwrap().trust, Err(untrusted.clone()));
         assert_eq!(lab.refused(&path), Reason::Untrusted(untrusted));
     }
     set_mode(&path, 0o644);
     for mode in [0o775, 0o757, 0o1777] {
         set_mode(&lab.plugins(), mode);
-        let untrusted = writable(&lab.plugins(), true, mode);
+        let untrusted = writable(&lab.plugins(), PathRole::Folder, mode);
         assert_eq!(lab.refused(&path), Reason::Untrusted(untrusted));
     }
     set_mode(&lab.plugins(), 0o755);

@@ -13,6 +13,7 @@ extern crate delfin_plugin_loader as loader;
 mod constructors;
 mod example;
 mod files;
+mod folders;
 #[path = "../../../../tests/abi/hosts/host.rs"]
 #[expect(unreachable_pub, reason = "it is a crate in `tests/abi`")]
 mod host;

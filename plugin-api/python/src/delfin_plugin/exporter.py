@@ -54,7 +54,7 @@ class Exporter(Generic[B]):
     NAME: ClassVar[str]
     BATCH: ClassVar[Type[Batch]]
     #: A dataclass with the settings: see `delfin_plugin.setting`.
-    Settings: ClassVar[Type[Any]] = NoSettings
+    SETTINGS: ClassVar[Type[Any]] = NoSettings
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -130,6 +130,7 @@ class Program:
 
     def _functions(self) -> Dict[str, Callable[[Frame, float], Outcome]]:
         return {
+            "check": lambda frame, at: self._check(frame.message)[2],
             "create": self._create,
             "export": self._export,
             "flush": lambda frame, at: self._instance().flush(self._context(frame.message, at)),
@@ -150,26 +151,33 @@ class Program:
             outcome = Crashed(f"`{name}` returned {outcome!r}, not None or a Failure")
         return outcome
 
-    def _create(self, frame: Frame, at: float) -> Outcome:
-        message = frame.message
-        logs.set_level(message["level"])
+    def _check(self, message: Message) -> Tuple[Optional[Type[Exporter[Any]]], Any, Outcome]:
+        """The class of an exporter and its settings, or why they are wrong."""
         exporter = self._offered.get(message["exporter"])
         if exporter is None:
             offered = ", ".join(f"`{name}`" for name in self._offered)
-            return Misconfigured(
+            failure = Misconfigured(
                 f"the program does not offer the exporter `{message['exporter']}` "
                 f"(it offers {offered}; correct `plugin.toml`)"
             )
+            return None, None, failure
+        try:
+            return exporter, settings.read(exporter.SETTINGS, message["config"]), None
+        except settings.SettingsError as error:
+            return None, None, Misconfigured(error)
+
+    def _create(self, frame: Frame, at: float) -> Outcome:
+        message = frame.message
+        logs.set_level(message["level"])
+        exporter, values, failure = self._check(message)
+        if exporter is None:
+            return failure
         host = Host(
             name=message["name"],
             state_dir=Path(message["state_dir"]),
             instance=message.get("instance", 0),
             count=self._count,
         )
-        try:
-            values = settings.read(exporter.Settings, message["config"])
-        except settings.SettingsError as error:
-            return Misconfigured(error)
         self._exporter = exporter(values, host)
         return None
 

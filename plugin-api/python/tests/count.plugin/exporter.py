@@ -44,14 +44,14 @@ def count(batch: Batch, settings: Settings, host: Host) -> Outcome:
 
 
 class PerformanceExporterCount(PerformanceExporter):
-    Settings = Settings
+    SETTINGS = Settings
 
     def export(self, batch: Any) -> Outcome:
         return count(batch, self.settings, self.host)
 
 
 class AlertExporterCount(AlertExporter):
-    Settings = Settings
+    SETTINGS = Settings
 
     def export(self, batch: Any) -> Outcome:
         return count(batch, self.settings, self.host)

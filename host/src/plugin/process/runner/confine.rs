@@ -1,4 +1,4 @@
-//! Limits the process before it opens the library.
+//! Limits the process before it runs code of the plugin.
 
 use std::{ffi::CString, fs, io};
 
@@ -7,15 +7,27 @@ use rustix::process::{
     set_parent_process_death_signal, setrlimit,
 };
 
-use super::{RunnerArgs, log_locally};
+use super::log_locally;
 
 /// What is added to the host's score for a lack of memory, and the most that the kernel
 /// takes.
 const OOM_SCORE: i32 = 300;
 const MAX_OOM_SCORE: i32 = 1000;
 
+/// What the host passes on the command line.
+#[derive(Clone, Debug)]
+pub struct ConfineArgs {
+    /// The exporter's name in the configuration.
+    pub name: String,
+    /// The process of the host.
+    pub parent: i32,
+    /// Limits, in bytes and in number.
+    pub memory: Option<u64>,
+    pub open_files: Option<u64>,
+}
+
 /// Ties the process to the host, takes away the way to new privileges, and sets its limits.
-pub(super) fn confine(args: &RunnerArgs) -> io::Result<()> {
+pub(super) fn confine(args: &ConfineArgs) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // The host may have ended before the line above.
     if getppid() != Pid::from_raw(args.parent) {

@@ -28,16 +28,24 @@ pub(super) struct Connections {
 
 /// Takes what the host has passed as standard descriptors, and closes all others.
 pub(super) fn take() -> io::Result<Connections> {
-    close_inherited()?;
+    check_connection()?;
     // Copies get numbers above 2, and are closed by the next `exec`.
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let library = io::stdout().as_fd().try_clone_to_owned()?;
-    if FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode) != FileType::Socket {
-        return Err(io::Error::other("standard input is not a socket"));
-    }
     dup2_stdin(File::open("/dev/null")?)?;
     dup2_stdout(io::stderr())?;
     Ok(Connections { socket, library })
+}
+
+/// Checks that standard input is the connection, and closes all other descriptors than the
+/// standard ones.
+pub(super) fn check_connection() -> io::Result<()> {
+    close_inherited()?;
+    let mode = rustix::fs::fstat(io::stdin())?.st_mode;
+    match FileType::from_raw_mode(mode) {
+        FileType::Socket => Ok(()),
+        _ => Err(io::Error::other("standard input is not a socket")),
+    }
 }
 
 /// A path by which the dynamic linker opens exactly this file.

@@ -4,6 +4,7 @@
 //! The main thread makes the calls. Another thread reads the connection, so that a call can
 //! be cancelled, and the host never waits to send.
 
+mod command;
 mod confine;
 mod descriptors;
 mod host;
@@ -12,6 +13,7 @@ mod rows;
 
 use std::{
     io,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -39,6 +41,8 @@ use crate::plugin::{
     call::{CallContext, InstanceSettings},
     settings::SettingsCheck,
 };
+pub use command::{CommandArgs, run_command};
+pub use confine::ConfineArgs;
 use descriptors::Connections;
 use host::RemoteHost;
 use library::RunnerLibrary;
@@ -46,15 +50,9 @@ use library::RunnerLibrary;
 /// What the host passes on the command line.
 #[derive(Clone, Debug)]
 pub struct RunnerArgs {
-    /// The exporter's name in the configuration.
-    pub name: String,
-    /// The process of the host.
-    pub parent: i32,
+    pub confine: ConfineArgs,
     /// The interface version in the manifest of the library.
     pub interface: String,
-    /// Limits, in bytes and in number.
-    pub memory: Option<u64>,
-    pub open_files: Option<u64>,
 }
 
 /// Why the process ends with an error.
@@ -70,6 +68,8 @@ pub enum RunnerError {
     Answer(#[source] io::Error),
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
+    #[error("cannot run `{}`", program.display())]
+    Program { program: PathBuf, source: io::Error },
 }
 
 /// Runs the process until the host closes the connection.
@@ -79,7 +79,7 @@ pub enum RunnerError {
 /// The command was not started by the host, or the connection fails.
 pub fn run_exporter(args: &RunnerArgs) -> Result<(), RunnerError> {
     let connections = descriptors::take().map_err(RunnerError::NotStartedByHost)?;
-    confine::confine(args).map_err(RunnerError::Confine)?;
+    confine::confine(&args.confine).map_err(RunnerError::Confine)?;
     let Connections { socket, library } = connections;
     let socket = Arc::new(socket);
     let writer = Arc::new(Mutex::new(FrameWriter::new(Arc::clone(&socket))));

@@ -46,6 +46,8 @@ class Process:
         self._process: subprocess.Popen[bytes] = subprocess.Popen(
             manifest.command,
             cwd=manifest.folder,
+            # As the host does: the folder stays as it is.
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=theirs.fileno(),
             stdout=theirs.fileno() if self._is_stdio else self._output.fileno(),
             stderr=self._output.fileno(),
@@ -92,20 +94,26 @@ class Process:
         rows: Optional[Tuple[int, int]] = None,
     ) -> Outcome:
         """Sends a batch, or some of its rows: the first one, and how many."""
-        count = rows[1] if rows else batch.rows
-        part = {"batch_id": "01980000-0000-7000-8000-000000000001", "first_row": 0, "rows": count}
-        message: Message = {"attempt": 1, "origin": "ingest"}
-        message["parts"] = [{**part, "accepted_ms": 1_700_000_000_000}]
-        if rows:
-            message["rows"] = list(rows)
         if inline or self._is_stdio:
+            message = _export_message(batch, rows)
             return self.call("export", seconds, batch.payload, **message)
         descriptor = share(batch.payload)
         try:
-            message["shared"] = {"len": len(batch.payload)}
-            return self.call("export", seconds, descriptor=descriptor, **message)
+            return self.export_shared(batch, descriptor, seconds, rows)
         finally:
             os.close(descriptor)
+
+    def export_shared(
+        self,
+        batch: Batch,
+        descriptor: int,
+        seconds: float = TIMEOUT,
+        rows: Optional[Tuple[int, int]] = None,
+    ) -> Outcome:
+        """Sends a batch whose payload is already shared."""
+        message = _export_message(batch, rows)
+        message["shared"] = {"len": len(batch.payload)}
+        return self.call("export", seconds, descriptor=descriptor, **message)
 
     def call(
         self,
@@ -154,6 +162,8 @@ class Process:
             frame = self._connection.read()
         except BlockingIOError:
             raise Failed(f"{what} is not answered within {TIMEOUT} s") from None
+        except ConnectionResetError:
+            raise self._ended(what) from None
         except FrameError as error:
             raise Failed(f"the answer to {what} is not a frame: {error}") from None
         if frame is None:
@@ -168,3 +178,13 @@ class Process:
         self._output.seek(0)
         output = self._output.read().decode("utf-8", "replace").strip()
         return Failed(f"the connection ended in {what} ({code}); output: {output or 'none'}")
+
+
+def _export_message(batch: Batch, rows: Optional[Tuple[int, int]]) -> Message:
+    count = rows[1] if rows else batch.rows
+    part = {"batch_id": "01980000-0000-7000-8000-000000000001", "first_row": 0, "rows": count}
+    message: Message = {"attempt": 1, "origin": "ingest"}
+    message["parts"] = [{**part, "accepted_ms": 1_700_000_000_000}]
+    if rows:
+        message["rows"] = list(rows)
+    return message

@@ -99,6 +99,21 @@ def refuses_a_setting_of_another_type(subject: Subject) -> None:
         expect_misconfigured(subject, f"`{key} = [[]]`", {**good, key: [[]]})
 
 
+def checks_settings_without_an_instance(subject: Subject) -> None:
+    settings = subject.settings(subject.name)
+    with subject.process() as process:
+        outcome = process.call("check", exporter=subject.name, config=settings)
+        if outcome.kind == "unsupported":
+            return
+        expect_delivered("check", outcome)
+        wrong = {**settings, "no_such_setting": 1}
+        outcome = process.call("check", exporter=subject.name, config=wrong)
+        if (outcome.kind, outcome.detail) != ("pause", 0):
+            raise Failed(f"check of an unknown setting: not `Misconfigured`: {outcome}")
+        # The check has created nothing.
+        subject.create(process)
+
+
 def names_an_unknown_message(subject: Subject) -> None:
     with subject.process() as process:
         subject.create(process)
@@ -135,6 +150,7 @@ CHECKS: List[Callable[[Subject], None]] = [
     returns_after_a_missed_deadline,
     refuses_an_unknown_setting,
     refuses_a_setting_of_another_type,
+    checks_settings_without_an_instance,
     names_an_unknown_message,
     exits_when_the_host_closes_the_connection,
     returns_from_calls_after_close,
