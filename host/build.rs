@@ -1,6 +1,5 @@
-//! Packs the sources of `delfin-plugin-api` for `new exporter`. The crates are not
-//! published, so the binary contains their sources and the versions of their
-//! dependencies.
+//! Packs the sources of `delfin-plugin-api` and of the Python kit for `new exporter`. They
+//! are not published, so the binary contains them and the versions of their dependencies.
 //!
 //! Manifests are edited as text, which keeps their comments.
 
@@ -15,17 +14,18 @@ use std::{
 
 const CRATES: [&str; 3] = ["plugin-api", "plugin-api/abi", "plugin-api/loader"];
 
+/// The package of the Python kit.
+const PYTHON_KIT: &str = "plugin-api/python/src/delfin_plugin";
+
 /// The sections that a crate needs only in this repository.
 const DEVELOPMENT_SECTIONS: [&str; 4] = ["[dev-dependencies", "[[bench", "[[test", "[[example"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..");
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let mut pack = Pack {
-        root,
-        out,
-        list: String::new(),
-    };
+    let mut python = Pack::new(root.clone(), out.clone());
+    python.add_folder(PYTHON_KIT)?;
+    let mut pack = Pack::new(root, out);
     let mut manifests = String::new();
     for name in CRATES {
         let manifest = pack.read(&format!("{name}/Cargo.toml"))?;
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let workspace = workspace(&pack.read("Cargo.toml")?, &manifests);
     pack.add_generated("Cargo.toml", &workspace)?;
     pack.add_copy("LICENSE")?;
-    pack.finish()
+    pack.finish(&python.list.replace(&format!("(\"{PYTHON_KIT}/"), "(\""))
 }
 
 /// The files to pack, as the Rust source of a list.
@@ -53,6 +53,14 @@ struct Pack {
 }
 
 impl Pack {
+    fn new(root: PathBuf, out: PathBuf) -> Self {
+        Self {
+            root,
+            out,
+            list: String::new(),
+        }
+    }
+
     fn read(&self, path: &str) -> io::Result<String> {
         println!("cargo::rerun-if-changed={}", self.root.join(path).display());
         fs::read_to_string(self.root.join(path))
@@ -79,7 +87,8 @@ impl Pack {
         for entry in fs::read_dir(self.root.join(path))? {
             names.insert(entry?.file_name().to_string_lossy().into_owned());
         }
-        for name in names {
+        // Python leaves compiled files.
+        for name in names.iter().filter(|name| *name != "__pycache__") {
             let path = format!("{path}/{name}");
             if self.root.join(&path).is_dir() {
                 self.add_folder(&path)?;
@@ -98,11 +107,14 @@ impl Pack {
         )?)
     }
 
-    fn finish(self) -> Result<(), Box<dyn Error>> {
+    /// Writes this list, and the list of the Python kit.
+    fn finish(self, python: &str) -> Result<(), Box<dyn Error>> {
         let lock = self.root.join("Cargo.lock").canonicalize()?;
         let text = format!(
             "/// The path and the content of each file.\n\
              pub(super) const FILES: &[(&str, &[u8])] = &[\n{}];\n\n\
+             /// The path and the content of each file of the Python kit.\n\
+             pub(super) const PYTHON: &[(&str, &[u8])] = &[\n{python}];\n\n\
              /// `Cargo.lock` with the tested versions of the dependencies.\n\
              pub(super) const LOCK: &[u8] = include_bytes!({lock:?});\n",
             self.list

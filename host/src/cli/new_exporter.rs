@@ -1,7 +1,7 @@
-//! `new exporter`: writes a crate with a working exporter.
+//! `new exporter`: writes a project with a working exporter.
 //!
-//! The crate builds without this repository: its folder `sdk` holds the sources of
-//! `delfin-plugin-api`, as they were when this host was built.
+//! The project needs nothing of this repository: a folder of it holds the sources of
+//! `delfin-plugin-api` or of the Python kit, as they were when this host was built.
 
 use std::{
     fs, io,
@@ -26,6 +26,19 @@ pub struct NewExporterArgs {
     /// Kind of batches that the exporter gets
     #[arg(long, default_value = "performance")]
     pub kind: ExporterKind,
+
+    /// Language of the exporter
+    #[arg(long, default_value = "rust")]
+    pub lang: Language,
+}
+
+/// What an exporter is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// A crate, built as a library
+    Rust,
+    /// A folder with a Python program
+    Python,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,7 +53,7 @@ pub enum ExporterKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExporterName(String);
 
-/// Why the crate was not written.
+/// Why the project was not written.
 #[derive(Debug, thiserror::Error)]
 enum NewExporterError {
     #[error("`{}` already exists (choose another name, or remove it)", path.display())]
@@ -97,7 +110,7 @@ impl From<NewExporterError> for Error {
 }
 
 pub(super) fn run(args: &NewExporterArgs, output: &mut Output<'_>) -> Result<(), Error> {
-    let template = Template::new(&args.name, args.kind.into());
+    let template = Template::new(&args.name, args.kind.into(), args.lang);
     let folder = PathBuf::from(args.name.to_string());
     write(&folder, &template)?;
     if output.is_json() {
@@ -120,14 +133,17 @@ fn write(folder: &Path, template: &Template) -> Result<(), NewExporterError> {
         }
     })?;
     let files = template.files().into_iter();
-    let files = files.map(|(path, text)| (path.to_owned(), text.into_bytes()));
-    let sdk = sdk::FILES.iter();
-    let sdk = sdk.map(|(path, bytes)| (format!("sdk/{path}"), bytes.to_vec()));
-    let lock = ("Cargo.lock".to_owned(), sdk::LOCK.to_vec());
-    for (path, bytes) in files.chain(sdk).chain([lock]) {
+    let files = files.map(|(path, text)| (path, text.into_bytes()));
+    let (kit_folder, kit) = template.kit();
+    let kit = kit
+        .iter()
+        .map(|(path, bytes)| (format!("{kit_folder}/{path}"), bytes.to_vec()));
+    let lock = (template.language() == Language::Rust)
+        .then(|| ("Cargo.lock".to_owned(), sdk::LOCK.to_vec()));
+    for (path, bytes) in files.chain(kit).chain(lock) {
         let path = folder.join(path);
         if let Err(source) = write_file(&path, &bytes) {
-            // An incomplete crate would make the next attempt fail.
+            // An incomplete project would make the next attempt fail.
             let _ = fs::remove_dir_all(folder);
             return Err(NewExporterError::Write { path, source });
         }
@@ -165,16 +181,28 @@ mod tests {
     #[test]
     fn the_next_steps_name_the_library_the_exporter_and_its_list() {
         let name = "big-lake".parse().unwrap();
-        let steps = Template::new(&name, Kind::Performance).next_steps();
+        let steps = Template::new(&name, Kind::Performance, Language::Rust).next_steps();
         let steps = steps.replace(std::env::consts::DLL_SUFFIX, ".so");
         insta::assert_snapshot!(steps);
+        let steps = Template::new(&name, Kind::Alert, Language::Python).next_steps();
+        assert!(
+            steps.contains("  cp -r big-lake.plugin PLUGIN_FOLDER\n"),
+            "{steps}"
+        );
+        assert!(steps.contains("`AlertExporterBigLake`"), "{steps}");
     }
 
     #[test]
     fn every_placeholder_of_the_template_is_replaced() {
-        for kind in [Kind::Performance, Kind::Alert] {
-            let template = Template::new(&"acme".parse().unwrap(), kind);
+        for (kind, language) in [
+            (Kind::Performance, Language::Rust),
+            (Kind::Alert, Language::Rust),
+            (Kind::Performance, Language::Python),
+            (Kind::Alert, Language::Python),
+        ] {
+            let template = Template::new(&"acme".parse().unwrap(), kind, language);
             for (path, text) in template.files() {
+                let text = path.clone() + &text.replace("@dataclass", "");
                 assert!(!text.contains('@'), "{path}: {text}");
             }
         }
@@ -185,7 +213,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("mine"), "").unwrap();
         let name = "acme".parse().unwrap();
-        let error = write(folder.path(), &Template::new(&name, Kind::Alert)).unwrap_err();
+        let error = write(
+            folder.path(),
+            &Template::new(&name, Kind::Alert, Language::Python),
+        )
+        .unwrap_err();
         assert!(matches!(error, NewExporterError::Exists { .. }), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
