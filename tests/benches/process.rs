@@ -39,22 +39,22 @@ fn main() {
             series * points,
             micros(thread),
             micros(process),
-            verdict("extra us", micros(extra), micros(budget)),
+            compared("extra us", micros(extra), micros(budget)),
         );
     }
     let (encoded, memory) = eight_exporters();
     println!(
         "eight exporters on a batch: {}",
-        verdict("encodings", encoded, 1.0)
+        compared("encodings", encoded, 1.0)
     );
     println!(
         "private memory of a process: {}",
-        verdict("MiB", memory, 6.0)
+        compared("MiB", memory, 6.0)
     );
     let start = start_up();
     println!(
         "start of a process with its plugin: {}",
-        verdict("ms", micros(start) / 1e3, 20.0)
+        compared("ms", micros(start) / 1e3, 20.0)
     );
     let [thread, process] = webhooks();
     println!(
@@ -65,7 +65,7 @@ fn main() {
     );
 }
 
-fn verdict(unit: &str, found: f64, budget: f64) -> String {
+fn compared(unit: &str, found: f64, budget: f64) -> String {
     format!("{found:.1} {unit} (at most {budget:.1})")
 }
 
