@@ -264,6 +264,7 @@ fn an_inventory_that_cannot_be_opened_stops_only_its_storages_until_it_is_repair
     let setup = Setup::new(&["file"], &declared);
     let host = setup.start();
     let id = registered(&host, 1);
+    set_polling(&host, &id, true);
     wait_for_active(&host, &id);
     drop(host.stop());
     let (key, database) = (
