@@ -5,6 +5,7 @@
 //! shows which batches arrived. `DELFIN_TEST_SOAK` multiplies the rounds.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+#![expect(clippy::print_stdout, reason = "a test that fails shows it")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
