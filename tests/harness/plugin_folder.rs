@@ -49,7 +49,7 @@ impl Setup {
     }
 }
 
-/// Other users cannot write the copies, whatever the umask is.
+/// Other users cannot write the copies, with any umask.
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir(to)?;
     set_mode(to, 0o755)?;

@@ -42,13 +42,13 @@ pub struct PluginCommand {
     /// any other path is relative to the folder.
     pub words: Vec<String>,
     /// How the program speaks with the host.
-    pub transport: Transport,
+    pub transport: ProgramTransport,
 }
 
 /// How a program speaks with the host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Transport {
+pub enum ProgramTransport {
     /// Over the socket that is its standard input.
     #[default]
     Socket,
@@ -79,7 +79,7 @@ struct FolderManifest {
     license: String,
     command: Vec<String>,
     #[serde(default)]
-    transport: Transport,
+    transport: ProgramTransport,
     exporters: Vec<ManifestExporter>,
 }
 

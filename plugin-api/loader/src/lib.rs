@@ -41,7 +41,7 @@ pub use catalog::{Catalog, CatalogEntry, CatalogError, DuplicateExporter};
 pub use check::{TARGET, accept, check};
 pub use error::{PluginError, Reason};
 pub use find::find;
-pub use folder::{PluginCommand, PreparedCommand, Transport};
+pub use folder::{PluginCommand, PreparedCommand, ProgramTransport};
 pub use glibc::{GlibcVersion, ParseGlibcVersionError};
 pub use image::Image;
 pub use inspect::{Inspection, MAX_BYTES, inspect};

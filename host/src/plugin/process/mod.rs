@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_plugin_loader::{PluginProgram, PreparedPlugin, Transport};
+use delfin_plugin_loader::{PluginProgram, PreparedPlugin, ProgramTransport};
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::oneshot;
 
@@ -69,7 +69,7 @@ impl ProcessSource {
     fn is_inline(&self) -> bool {
         match self.plugin.program() {
             PluginProgram::Library(_) => false,
-            PluginProgram::Command(program) => program.command.transport == Transport::Stdio,
+            PluginProgram::Command(program) => program.command.transport == ProgramTransport::Stdio,
         }
     }
 }

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use delfin_plugin_loader::{PluginProgram, PreparedCommand, Transport};
+use delfin_plugin_loader::{PluginProgram, PreparedCommand, ProgramTransport};
 use rustix::{
     fs::{OFlags, fcntl_setfl},
     pipe::{PipeFlags, pipe_with},
@@ -142,7 +142,7 @@ fn program_arguments(program: &PreparedCommand) -> Vec<OsString> {
         path("--folder=", program.folder()),
         path("--program=", &program.program),
     ];
-    if program.command.transport == Transport::Stdio {
+    if program.command.transport == ProgramTransport::Stdio {
         arguments.push("--stdio".into());
     }
     arguments.push("--".into());
