@@ -309,3 +309,44 @@ bearer_token = "${{file:@/token}}"
         );
     }
 }
+
+#[test]
+fn the_health_of_a_receiver_is_checked_before_rows_are_tried_again() {
+    let receiver = Receiver::start();
+    let config = format!(
+        r#"
+performance_exporters = "PerformanceExporterWebhook"
+[exporter.PerformanceExporterWebhook.retry]
+initial_interval = "100ms"
+max_interval = "100ms"
+[exporter.PerformanceExporterWebhook.circuit_breaker]
+failure_threshold = 1
+[exporter.PerformanceExporterWebhook.config]
+url = "{}"
+"#,
+        receiver.url()
+    );
+    let setup = Setup::new(&["webhook"], &config);
+    let check = setup.run(&["check", "--connect"]).expect_exit(0);
+    let line = "ok      connection of exporter PerformanceExporterWebhook";
+    assert!(check.stdout.contains(line), "{check:?}");
+
+    receiver.set_behavior(Behavior::Status(503));
+    let check = setup.run(&["check", "--connect"]).expect_exit(1);
+    let line = "failed  connection of exporter PerformanceExporterWebhook";
+    assert!(check.stdout.contains(line), "{check:?}");
+    assert!(check.stdout.contains("answers 503"), "{check:?}");
+    let findings = setup.run(&["check", "--connect", "--json"]).expect_exit(1);
+    assert_eq!(findings.json()[1]["ok"], false, "{findings:?}");
+    let _ = setup.run(&["check"]).expect_exit(0);
+
+    let host = setup.start();
+    ingest(&host, "iops", 1);
+    // Three checks fail before the second request with rows.
+    wait_for("two requests with rows", || {
+        (receiver.requests() >= 2).then_some(())
+    });
+    assert!(receiver.checks() >= 6, "{}", receiver.checks());
+    receiver.set_behavior(Behavior::Accept);
+    host.wait_for_delivered("PerformanceExporterWebhook", 1);
+}

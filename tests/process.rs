@@ -338,3 +338,17 @@ fn children(pid: u32) -> Vec<u32> {
         .filter_map(|pid| pid.parse().ok())
         .collect()
 }
+
+#[test]
+fn a_call_that_returns_when_it_is_cancelled_keeps_its_process() {
+    let setup = two();
+    setup.write("script", "until-cancelled");
+    let host = setup.start();
+    ingest(&host, &["iops"]);
+    wait_for_error(&host, "the call was cancelled");
+    let before = children(host.pid());
+    setup.write("script", "deliver");
+    host.wait_for_delivered(SCRIPTED, 1);
+    assert_eq!(children(host.pid()), before);
+    stop(host);
+}

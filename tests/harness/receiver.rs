@@ -68,6 +68,7 @@ struct Accepted {
     names: BTreeSet<String>,
     items: u64,
     requests: u64,
+    checks: u64,
 }
 
 impl Receiver {
@@ -122,7 +123,13 @@ impl Receiver {
         lock(&self.accepted).items
     }
 
-    /// The number of requests that it has read.
+    /// The number of checks of its health.
+    #[must_use]
+    pub fn checks(&self) -> u64 {
+        lock(&self.accepted).checks
+    }
+
+    /// The number of requests with rows that it has read.
     #[must_use]
     pub fn requests(&self) -> u64 {
         lock(&self.accepted).requests
@@ -224,15 +231,21 @@ async fn answer(
     accepted: &Mutex<Accepted>,
 ) -> io::Result<Response<Full<Bytes>>> {
     let authorization = request.headers().get(hyper::header::AUTHORIZATION).cloned();
+    let is_check = request.method() == hyper::Method::OPTIONS;
     let body = request
         .into_body()
         .collect()
         .await
         .map_err(io::Error::other)?;
-    let rows: Vec<Value> = serde_json::from_slice(&body.to_bytes())?;
+    let rows: Vec<Value> = if is_check {
+        lock(accepted).checks += 1;
+        Vec::new()
+    } else {
+        lock(accepted).requests += 1;
+        serde_json::from_slice(&body.to_bytes())?
+    };
     let rows: Vec<Row> = rows.iter().map(Row::from_json).collect();
     let behavior = *behaviors.borrow();
-    lock(accepted).requests += 1;
     match behavior {
         Behavior::Stall => {
             // The connection is closed afterwards.

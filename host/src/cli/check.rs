@@ -1,5 +1,5 @@
 //! `check`: reads the configuration, and checks the storages and the settings of each
-//! exporter.
+//! exporter, and its receiver if that is asked for.
 //!
 //! Promises: sends nothing, creates nothing that stays, and runs code of plugins in
 //! processes of their own only. A plugin that cannot check settings without an instance is
@@ -22,7 +22,11 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
-pub struct CheckArgs {}
+pub struct CheckArgs {
+    /// Start each exporter, and check whether its receiver is available
+    #[arg(long)]
+    pub connect: bool,
+}
 
 /// How exporters are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub(super) enum ExporterCheck {
     Settings,
     /// By an instance, which is created and closed.
     Start,
+    /// By an instance, which also says whether its receiver is available.
+    Connect,
 }
 
 /// The result of one check.
@@ -40,6 +46,9 @@ struct Finding {
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Whether it is about a receiver, not about the configuration.
+    #[serde(skip)]
+    is_connection: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +58,11 @@ struct ChecksFailed {
     all: usize,
 }
 
-pub(super) fn run(options: &GlobalOptions, output: &mut Output<'_>) -> Result<(), Error> {
+pub(super) fn run(
+    options: &GlobalOptions,
+    args: &CheckArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
     keep_files_private();
     let loaded = options.load_config()?;
     if !output.is_json() {
@@ -58,14 +71,19 @@ pub(super) fn run(options: &GlobalOptions, output: &mut Output<'_>) -> Result<()
     for warning in &loaded.config.warnings {
         output.warn(warning);
     }
-    check_all(&loaded.config, ExporterCheck::Settings, output)
+    let check = if args.connect {
+        ExporterCheck::Connect
+    } else {
+        ExporterCheck::Settings
+    };
+    check_all(&loaded.config, check, output)
 }
 
 /// Checks the storages and exporters of a configuration, and prints the results.
 ///
 /// # Errors
 ///
-/// A storage or an exporter cannot start.
+/// A storage or an exporter cannot start, or a receiver is not available.
 pub(super) fn check_all(
     config: &Config,
     check: ExporterCheck,
@@ -81,14 +99,16 @@ pub(super) fn check_all(
             output.line(&finding.line())?;
         }
     }
-    let failed = findings.iter().filter(|finding| !finding.ok).count();
-    if failed == 0 {
-        return Ok(());
-    }
-    Err(Error::configuration(ChecksFailed {
-        failed,
+    let failed: Vec<&Finding> = findings.iter().filter(|finding| !finding.ok).collect();
+    let error = ChecksFailed {
+        failed: failed.len(),
         all: findings.len(),
-    }))
+    };
+    match &*failed {
+        [] => Ok(()),
+        failed if failed.iter().all(|finding| finding.is_connection) => Err(Error::failed(error)),
+        _ => Err(Error::configuration(error)),
+    }
 }
 
 fn findings(
@@ -116,21 +136,41 @@ fn findings(
             ..exporter
         };
         let host = || instance_host(config, &exporter, folder.path());
-        let result = isolation
-            .and_then(|()| plugins.open_exporter(&exporter))
-            .and_then(|factory| match check {
-                ExporterCheck::Settings => {
-                    let check = CheckedSettings {
-                        factory: &factory,
-                        exporter: &exporter,
-                        is_host_running,
-                    };
-                    check.run(host, output)
-                }
+        let mut connection = None;
+        let factory = isolation.and_then(|()| plugins.open_exporter(&exporter));
+        let result = factory.and_then(|factory| {
+            let settings = CheckedSettings {
+                factory: &factory,
+                exporter: &exporter,
+                is_host_running,
+            };
+            match check {
+                ExporterCheck::Settings => settings.run(host, output),
                 ExporterCheck::Start => start(&factory, &exporter, host()),
-            });
-        let result = result.map_err(|error| config.redactor.redact(&error).into_owned());
-        findings.push(Finding::of(what, result));
+                ExporterCheck::Connect if is_host_running && factory.exclusive => {
+                    output.warn(&format!(
+                        "the connection of exporter `{}` was not checked: the running host has its only \
+                         instance (see `delfin-host exporters`)",
+                        exporter.name
+                    ));
+                    settings.run(host, output)
+                }
+                ExporterCheck::Connect => {
+                    let mut trial = Trial::start(&factory, &exporter, host())?;
+                    trial.create()?;
+                    connection = Some(trial.health());
+                    trial.close()
+                }
+            }
+        });
+        let redacted = |result: Result<(), String>| {
+            result.map_err(|error| config.redactor.redact(&error).into_owned())
+        };
+        findings.push(Finding::of(what.clone(), redacted(result)));
+        findings.extend(connection.map(|result| Finding {
+            is_connection: true,
+            ..Finding::of(format!("connection of {what}"), redacted(result))
+        }));
     }
     Ok(findings)
 }
@@ -198,6 +238,7 @@ impl Finding {
             what,
             ok: result.is_ok(),
             reason: result.err(),
+            is_connection: false,
         }
     }
 

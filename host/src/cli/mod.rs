@@ -159,7 +159,7 @@ impl Cli {
         match &self.command {
             CliCommand::Run(args) => run::run(options, args, output),
             CliCommand::Init(args) => init::run(args, output),
-            CliCommand::Check(_) => check::run(options, output),
+            CliCommand::Check(args) => check::run(options, args, output),
             CliCommand::Plugins(command) => plugins::run(options, command, output),
             CliCommand::Exporters(args) => exporters::run(options, args, output),
             CliCommand::Storages(command) => storages::run(options, command, output),

@@ -39,6 +39,11 @@ impl CircuitBreaker {
         }
     }
 
+    /// Failed calls since the last call that succeeded.
+    pub(super) fn failures(&self) -> u32 {
+        u32::try_from(self.failures).unwrap_or(u32::MAX)
+    }
+
     /// The receiver answered: closes.
     pub(super) fn on_success(&mut self) {
         *self = Self::new(self.threshold);

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     Command, DeliveryParts,
-    instances::{CallEvent, InstanceReadiness, Instances},
+    instances::{CallEvent, CallReturn, InstanceReadiness, Instances},
     limits::LimitChecker,
     outbox::SKIP,
     report::Reporter,
@@ -181,6 +181,7 @@ impl Worker {
         let head = *self.head.borrow();
         match self.sender.next(head).await {
             NextSend::Send(request) => self.instances.export(request, permit),
+            NextSend::CheckHealth => self.instances.check_health(permit),
             NextSend::WaitUntil(until) => self.wait_until(until),
             NextSend::Idle => {}
         }
@@ -199,10 +200,12 @@ impl Worker {
     }
 
     async fn on_call_event(&mut self, event: CallEvent) {
-        if let Some((sent, result)) = self.instances.on_event(event).await {
-            let health = self.sender.on_result(sent, result).await;
-            self.instances.on_health(health);
-        }
+        let health = match self.instances.on_event(event).await {
+            Some(CallReturn::Request(sent, result)) => self.sender.on_result(sent, result).await,
+            Some(CallReturn::Health(result)) => self.sender.on_checked(&result),
+            None => return,
+        };
+        self.instances.on_health(health);
     }
 
     async fn on_command(&mut self, command: Command) {

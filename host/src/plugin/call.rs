@@ -39,6 +39,8 @@ pub enum Call {
     Create(InstanceSettings),
     /// A request, and its attempt, from 1.
     Export(Arc<ExportRequest>, u32),
+    /// Check whether the receiver is available.
+    Health,
     /// Send what is buffered.
     Flush,
     /// Do what must happen without a request.
@@ -52,7 +54,12 @@ impl Call {
     pub(super) fn rows(&self) -> u64 {
         match self {
             Self::Export(request, _) => request.arrow.num_rows() as u64,
-            Self::Check(_) | Self::Create(_) | Self::Flush | Self::Tick | Self::Close => 0,
+            Self::Check(_)
+            | Self::Create(_)
+            | Self::Health
+            | Self::Flush
+            | Self::Tick
+            | Self::Close => 0,
         }
     }
 }

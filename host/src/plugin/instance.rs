@@ -81,22 +81,23 @@ impl Instance {
         }
     }
 
-    /// Gives up the call in progress: its result is not waited for any more. A process is
-    /// ended; a thread is told.
+    /// Gives up the call in progress: its result is not waited for any more. The plugin is
+    /// told; a process whose call does not return soon is ended.
     pub fn cancel(&self) {
         match &self.0 {
             Isolated::Thread(instance) => instance.cancel(),
-            Isolated::Process(instance) => instance.end_now(),
+            Isolated::Process(instance) => instance.cancel(),
         }
     }
 
-    /// Ends the process of a call that is past its deadline, and returns true: the reply of
-    /// the call will say so. Returns false for a thread, which cannot be ended.
+    /// Ends the process of a call that is past its deadline, unless the call returns soon, and
+    /// returns true: the reply of the call will say so. Returns false for a thread, which
+    /// cannot be ended.
     pub fn on_deadline(&self) -> bool {
         match &self.0 {
             Isolated::Thread(_) => false,
             Isolated::Process(instance) => {
-                instance.end_now();
+                instance.cancel();
                 true
             }
         }

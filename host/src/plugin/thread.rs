@@ -132,6 +132,7 @@ impl PluginCaller {
                 let rows = ArrowBatch { array, schema };
                 self.call(|exporter| exporter.export(rows, lend(&context)))
             }
+            Call::Health => self.call(|exporter| exporter.health(lend(&context))),
             Call::Flush => self.call(|exporter| exporter.flush(lend(&context))),
             Call::Tick => self.call(|exporter| exporter.tick(lend(&context))),
             Call::Close => self.call(|exporter| exporter.close(lend(&context))),
@@ -167,9 +168,12 @@ impl PluginCaller {
     fn context<'a>(&self, request: &'a Request) -> CallContext<'a> {
         let (attempt, origin, parts) = match &request.call {
             Call::Export(batch, attempt) => (*attempt, batch.origin.into(), batch.parts()),
-            Call::Check(_) | Call::Create(_) | Call::Flush | Call::Tick | Call::Close => {
-                (1, abi::Origin(0), Vec::new())
-            }
+            Call::Check(_)
+            | Call::Create(_)
+            | Call::Health
+            | Call::Flush
+            | Call::Tick
+            | Call::Close => (1, abi::Origin(0), Vec::new()),
         };
         CallContext {
             deadline: request.deadline,

@@ -87,6 +87,17 @@ impl Trial {
         Ok(())
     }
 
+    /// Asks the instance whether its receiver is available.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not, in one line.
+    pub fn health(&self) -> Result<(), String> {
+        let checked = self.call(Call::Health, Duration::ZERO);
+        let result = checked.map_err(|late| format!("does not answer {late}"))?;
+        result.outcome.map_err(|failure| failure.to_string())
+    }
+
     /// Closes the instance.
     ///
     /// # Errors

@@ -113,6 +113,12 @@ impl<B: RowLines> Exporter for ScriptedExporter<B> {
                 }
                 self.receive(batch, context)
             }
+            "until-cancelled" => {
+                while !context.cancelled() {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                Err(Failure::retry("the call was cancelled"))
+            }
             "log" => {
                 log_in_every_way();
                 self.receive(batch, context)

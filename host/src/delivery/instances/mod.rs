@@ -55,9 +55,18 @@ const TICK_INTERVAL: Duration = Duration::from_secs(1);
 enum Task {
     Create,
     Export(OutgoingRequest),
+    Health,
     Tick,
     Flush,
     Close,
+}
+
+/// The result of a call that the sender acts on.
+#[derive(Debug)]
+pub(super) enum CallReturn {
+    Request(OutgoingRequest, CallResult),
+    /// Of a check of the receiver.
+    Health(CallResult),
 }
 
 /// How a call goes on.
@@ -122,6 +131,7 @@ impl Task {
         match self {
             Self::Create => "a call to create an instance",
             Self::Export(_) => "a call of `export`",
+            Self::Health => "a call of `health`",
             Self::Tick => "a call of `tick`",
             Self::Flush => "a call of `flush`",
             Self::Close => "a call of `close`",
@@ -132,7 +142,9 @@ impl Task {
     fn description(&self) -> String {
         match self {
             Self::Export(sent) => format!("{} of {}", self.name(), sent.payload.name()),
-            Self::Create | Self::Tick | Self::Flush | Self::Close => self.name().to_owned(),
+            Self::Create | Self::Health | Self::Tick | Self::Flush | Self::Close => {
+                self.name().to_owned()
+            }
         }
     }
 }
@@ -236,6 +248,11 @@ impl Instances {
         self.caller.call(Task::Export(sent), &name, call, permit);
     }
 
+    pub(super) fn check_health(&mut self, permit: CallPermit) {
+        self.caller
+            .call(Task::Health, "health", Call::Health, permit);
+    }
+
     pub(super) fn tick(&mut self, permit: CallPermit) {
         self.last_tick = Instant::now();
         self.caller.call(Task::Tick, "tick", Call::Tick, permit);
@@ -263,11 +280,8 @@ impl Instances {
         CallEvent(self.caller.progress().await)
     }
 
-    /// Acts on an event. Returns the result of a request.
-    pub(super) async fn on_event(
-        &mut self,
-        event: CallEvent,
-    ) -> Option<(OutgoingRequest, CallResult)> {
+    /// Acts on an event. Returns the result of a request or of a check of the receiver.
+    pub(super) async fn on_event(&mut self, event: CallEvent) -> Option<CallReturn> {
         match event.0 {
             CallProgress::Returned(task, result) => return self.on_return(task, result).await,
             CallProgress::ThreadEnded => self.on_thread_ended(),
@@ -323,11 +337,7 @@ impl Instances {
         }
     }
 
-    async fn on_return(
-        &mut self,
-        task: Task,
-        result: CallResult,
-    ) -> Option<(OutgoingRequest, CallResult)> {
+    async fn on_return(&mut self, task: Task, result: CallResult) -> Option<CallReturn> {
         let is_export = matches!(task, Task::Export(_));
         self.secrets.on_outcome(&result.outcome, is_export);
         if result.panicked {
@@ -337,13 +347,15 @@ impl Instances {
         if let Some(death) = &result.death {
             self.on_death(&task, death);
             match task {
-                Task::Export(sent) => return Some((sent, result)),
+                Task::Export(sent) => return Some(CallReturn::Request(sent, result)),
+                Task::Health => return Some(CallReturn::Health(result)),
                 Task::Create | Task::Close => self.on_ended(),
                 Task::Tick | Task::Flush => self.restart(),
             }
             return None;
         }
-        if let (Task::Export(_) | Task::Tick, Err(Failure::Fatal { .. })) = (&task, &result.outcome)
+        if let (Task::Export(_) | Task::Health | Task::Tick, Err(Failure::Fatal { .. })) =
+            (&task, &result.outcome)
         {
             self.count_restart(if result.panicked {
                 RestartReason::Panic
@@ -352,7 +364,11 @@ impl Instances {
             });
         }
         match task {
-            Task::Export(sent) => return Some((sent, result)),
+            Task::Export(sent) => return Some(CallReturn::Request(sent, result)),
+            Task::Health => {
+                self.on_late_return();
+                return Some(CallReturn::Health(result));
+            }
             Task::Create => self.on_created(result.outcome),
             Task::Tick => self.on_ticked(result.outcome),
             Task::Flush => self.on_flushed(result.outcome),

@@ -8,6 +8,7 @@ mod fatal_rows;
 mod pacing;
 mod replay;
 mod sizing;
+mod trial;
 
 use std::{
     ops::Range,
@@ -37,6 +38,7 @@ use action::OutcomeAction;
 use fatal_rows::{FatalAction, FatalRows};
 use pacing::Pacing;
 use replay::{DeadLetterReplay, ReplayedDeadLetter};
+use trial::ReceiverTrial;
 
 /// What a request carries.
 #[derive(Debug)]
@@ -57,6 +59,8 @@ pub(super) struct OutgoingRequest {
 /// What to do next.
 pub(super) enum NextSend {
     Send(OutgoingRequest),
+    /// Check whether the receiver is available before the next request.
+    CheckHealth,
     WaitUntil(Instant),
     /// Nothing, until a record is appended or a call returns.
     Idle,
@@ -80,6 +84,7 @@ pub(super) struct Sender {
     reporter: Reporter,
     outbox: Outbox,
     pacing: Pacing,
+    trial: ReceiverTrial,
     replay: DeadLetterReplay,
     resend: ResendSchedule,
     /// Measures the age of batches and of their first attempt.
@@ -120,6 +125,7 @@ impl Sender {
             config: parts.config.clone(),
             outbox: Outbox::new(parts, reporter.clone()),
             pacing: Pacing::new(&parts.config, max_points),
+            trial: ReceiverTrial::default(),
             replay: DeadLetterReplay::new(),
             resend: ResendSchedule::new(parts.resend.clone(), clock.clone()),
             fatal_rows: FatalRows::default(),
@@ -145,6 +151,9 @@ impl Sender {
         // Rows would be delivered a second time if their commit fails again.
         if self.outbox.is_blocked() {
             return NextSend::Idle;
+        }
+        if self.trial.needs_health(self.pacing.circuit()) {
+            return NextSend::CheckHealth;
         }
         if let Some(request) = self.resend.next(self.outbox.first(), head) {
             return send(RequestPayload::ActiveAlerts, request);
@@ -176,11 +185,40 @@ impl Sender {
         result: CallResult,
     ) -> InstanceHealth {
         let items = sent.request.items;
+        self.trial.end();
         match sent.payload {
             RequestPayload::Rows(selection) => self.on_rows_result(&selection, &result).await,
             RequestPayload::DeadLetter(sent) => self.on_dead_letter_result(&sent, &result).await,
             RequestPayload::ActiveAlerts => self.on_resend_result(items, &result),
         }
+    }
+
+    /// Acts on the result of a check of the receiver.
+    pub(super) fn on_checked(&mut self, result: &CallResult) -> InstanceHealth {
+        let outcome = &result.outcome;
+        let after = match outcome {
+            Err(Failure::Retry { after, .. } | Failure::Throttled { after, .. }) => *after,
+            Err(Failure::Uncertain { .. }) => None,
+            Err(Failure::Unauthorized { .. } | Failure::Misconfigured { .. }) => {
+                let failures = self.trial.on_failure();
+                self.pause(outcome, failures);
+                return InstanceHealth::Unknown;
+            }
+            Err(Failure::Fatal { .. }) => {
+                self.trial.on_failure();
+                return self.broken(result);
+            }
+            // The others are about rows: the receiver answers.
+            Ok(())
+            | Err(Failure::Partial { .. } | Failure::TooLarge { .. } | Failure::Rejected { .. }) => {
+                self.trial.on_healthy();
+                return InstanceHealth::Unknown;
+            }
+        };
+        self.trial.on_failure();
+        let attempt = self.pacing.failures().saturating_add(1);
+        self.on_unavailable(outcome, attempt, after);
+        InstanceHealth::Unknown
     }
 
     /// Pauses until a person acts. Returns when to look again.

@@ -39,6 +39,11 @@ impl Pacing {
         self.breaker.circuit(Instant::now())
     }
 
+    /// Failed calls since the last one that succeeded.
+    pub(super) fn failures(&self) -> u32 {
+        self.breaker.failures()
+    }
+
     pub(super) fn max_size(&mut self) -> RequestSize {
         self.sizing.max(Instant::now())
     }

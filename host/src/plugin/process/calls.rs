@@ -88,11 +88,20 @@ impl Calls {
             }),
             Call::Create(settings) => HostMessage::Create(self.create_message(number, settings)),
             Call::Export(request, attempt) => return self.export(number, &request, attempt),
+            Call::Health => HostMessage::Health(plain),
             Call::Flush => HostMessage::Flush(plain),
             Call::Tick => HostMessage::Tick(plain),
             Call::Close => HostMessage::Close(plain),
         };
         self.send(&message, FramePayload::None)
+    }
+
+    /// Tells the call in progress that it should return.
+    pub(super) fn cancel(&mut self) -> io::Result<()> {
+        match self.in_progress {
+            Some(_) => self.writer.send(&HostMessage::Cancel, FramePayload::None),
+            None => Ok(()),
+        }
     }
 
     /// How many rows the outcome of the call in progress can name.

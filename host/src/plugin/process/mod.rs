@@ -116,9 +116,9 @@ impl ProcessInstance {
         result
     }
 
-    /// Ends the process, also during a call.
-    pub(super) fn end_now(&self) {
-        self.send(SupervisorRequest::End);
+    /// Gives up the call in progress: ends the process, unless the call returns soon.
+    pub(super) fn cancel(&self) {
+        self.send(SupervisorRequest::Cancel);
     }
 
     pub(super) fn ended(self) -> Ended {

@@ -5,6 +5,7 @@
 //! the thread from ending it.
 
 use std::{
+    io,
     os::fd::OwnedFd,
     sync::{
         Arc,
@@ -44,6 +45,9 @@ use crate::{
     },
 };
 
+/// How long a call that is given up may take to return by itself.
+const CANCEL_TIME: Duration = Duration::from_millis(500);
+
 /// How long a process may take to end after SIGTERM, and after it has closed its
 /// connection.
 const KILL_AFTER: Duration = Duration::from_secs(1);
@@ -60,8 +64,8 @@ pub(super) enum SupervisorRequest {
         deadline: Instant,
         reply: oneshot::Sender<CallResult>,
     },
-    /// End the process now.
-    End,
+    /// Give up the call in progress: end the process, unless the call returns soon.
+    Cancel,
 }
 
 pub(super) struct Supervisor<'a> {
@@ -178,10 +182,7 @@ impl<'a> Supervisor<'a> {
                     deadline,
                     reply,
                 }) => self.calls.call(call, deadline, reply),
-                Ok(SupervisorRequest::End) => {
-                    self.end(DeathCause::Deadline);
-                    Ok(())
-                }
+                Ok(SupervisorRequest::Cancel) => self.cancel(),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
                     self.is_released = true;
@@ -265,12 +266,26 @@ impl<'a> Supervisor<'a> {
         let outcome = bounded(wire::outcome(message), rows, &self.host.redactor);
         let panicked = outcome.code == OutcomeCode::RESTART_PANICKED;
         self.calls.on_outcome(id, decode_outcome(outcome), panicked);
+        self.keep_if_cancelled();
     }
 
-    /// Ends the process by SIGTERM, and a second later by SIGKILL.
-    fn end(&mut self, cause: DeathCause) {
-        self.cause.get_or_insert(cause);
-        self.terminate_at = Some(Instant::now());
+    /// Asks the call in progress to return. If it does not, the process is ended by
+    /// SIGTERM, and a second later by SIGKILL.
+    fn cancel(&mut self) -> io::Result<()> {
+        if self.cause.is_some() {
+            return Ok(());
+        }
+        self.cause = Some(DeathCause::Deadline);
+        self.terminate_at = Some(Instant::now() + CANCEL_TIME);
+        self.calls.cancel()
+    }
+
+    /// The call in progress has returned: the process can be called again.
+    fn keep_if_cancelled(&mut self) {
+        if self.cause == Some(DeathCause::Deadline) && self.kill_at.is_none() && !self.is_released {
+            self.cause = None;
+            self.terminate_at = None;
+        }
     }
 
     fn end_when_due(&mut self) {
@@ -342,7 +357,7 @@ fn refuse(requests: &Receiver<SupervisorRequest>, result: impl Fn() -> CallResul
                 // The receiver is gone if the call was abandoned.
                 let _ = reply.send(result());
             }
-            SupervisorRequest::End => {}
+            SupervisorRequest::Cancel => {}
         }
     }
 }

@@ -117,7 +117,11 @@ fn read(
             Ok(Incoming::Message(HostMessage::Cancel))
         ) {
             cancelled.store(true, Ordering::Relaxed);
-        } else if calls.send((frame, Instant::now())).is_err() {
+            continue;
+        }
+        // The call before has returned: the host makes one at a time.
+        cancelled.store(false, Ordering::Relaxed);
+        if calls.send((frame, Instant::now())).is_err() {
             break;
         }
     }
