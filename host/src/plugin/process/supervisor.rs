@@ -45,7 +45,7 @@ use crate::{
     },
 };
 
-/// How long a call that is given up may take to return by itself.
+/// How long a call may take to return after the message `cancel`.
 const CANCEL_TIME: Duration = Duration::from_millis(500);
 
 /// How long a process may take to end after SIGTERM, and after it has closed its
