@@ -8,8 +8,8 @@ use std::{
 };
 
 use delfin_plugin_loader::{
-    Catalog, OpenOptions, PathRole, PluginProgram, Reason, Transport, UntrustedFile, check, find,
-    inspect, prepare,
+    Catalog, OpenOptions, PathRole, PluginProgram, ProgramTransport, Reason, UntrustedFile, check,
+    find, inspect, prepare,
 };
 
 use crate::lab::{Lab, assert_line, set_mode};
@@ -64,7 +64,7 @@ fn a_folder_is_found_with_libraries_and_its_manifest_is_read() {
     let folder = folder(&lab, "acme.plugin");
     lab.file("notes.plugin", b"");
     let (found, errors) = find(&[lab.plugins()]);
-    assert_eq!(found, [folder.clone()]);
+    assert_eq!(found, [folder]);
     let file = lab.plugins().join("notes.plugin");
     assert_eq!(errors, [Reason::NotAPluginFolder.at(file)]);
 
@@ -74,7 +74,7 @@ fn a_folder_is_found_with_libraries_and_its_manifest_is_read() {
     let manifest = &entry.plugin.manifest;
     let command = manifest.command.as_ref().unwrap();
     assert_eq!(command.words, ["./run", "--fast"]);
-    assert_eq!(command.transport, Transport::Stdio);
+    assert_eq!(command.transport, ProgramTransport::Stdio);
     assert_eq!(manifest.example, "# settings\n");
     assert_eq!(
         (&*manifest.plugin, &*manifest.version, &*manifest.license),
