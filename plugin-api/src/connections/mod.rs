@@ -25,7 +25,7 @@ pub use rate::MinimumRate;
 pub use stream::PacedStream;
 
 /// The least time between two notices.
-const NOTICE_INTERVAL: Duration = Duration::from_mins(1);
+const NOTICE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The open connections of a server.
 #[derive(Debug)]

@@ -190,7 +190,7 @@ mod tests {
         ));
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
         let later = parse_retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now);
-        assert_eq!(later, Some(Duration::from_mins(1)));
+        assert_eq!(later, Some(Duration::from_secs(60)));
     }
 
     #[test]
