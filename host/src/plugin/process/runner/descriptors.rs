@@ -17,6 +17,7 @@ use std::{
 
 use rustix::{
     fs::FileType,
+    io::Errno,
     stdio::{dup2_stdin, dup2_stdout},
 };
 
@@ -51,6 +52,11 @@ pub(super) fn check_connection() -> io::Result<()> {
 /// A path by which the dynamic linker opens exactly this file.
 pub(super) fn path(library: &OwnedFd) -> PathBuf {
     format!("/proc/self/fd/{}", library.as_raw_fd()).into()
+}
+
+/// Whether the process can have no further descriptor.
+pub(super) fn are_used_up() -> bool {
+    matches!(rustix::io::dup(io::stderr()), Err(Errno::MFILE))
 }
 
 /// Closes what the host has inherited or opened without `O_CLOEXEC`.

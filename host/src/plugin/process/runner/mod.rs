@@ -241,6 +241,11 @@ impl Runner {
                 return failed(Failure::fatal(format!("cannot read the rows: {reason}")));
             }
         };
+        // A plugin that has used up the descriptors fails again and again, and takes its
+        // receiver for the reason.
+        if export.attempt > 1 && descriptors::are_used_up() {
+            return failed(Failure::fatal("the process has no free descriptor"));
+        }
         let mut context = self.context(export.deadline_ms, at);
         context.attempt = export.attempt;
         context.origin = Origin::from_name(&export.origin).into();
