@@ -92,8 +92,10 @@ fn ingest(host: &Host, kind: &str, batch: &Value) {
 
 fn rows(setup: &Setup, file: &str) -> Vec<Value> {
     let lines = setup.lines(file);
-    let parsed = lines.iter().map(|line| serde_json::from_str(line));
-    parsed.collect::<Result<_, _>>().expect("JSON lines")
+    let parsed = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")));
+    parsed.collect()
 }
 
 /// The process of an exporter.
@@ -101,7 +103,8 @@ fn process(host: &Host) -> i32 {
     let exporter = host.wait_for_exporter(NAME, "a process", |exporter| {
         exporter["pid"].is_i64() && exporter["state"] == "running"
     });
-    i32::try_from(exporter["pid"].as_i64().unwrap_or_default()).expect("a process id")
+    let pid = exporter["pid"].as_i64().and_then(|pid| pid.try_into().ok());
+    pid.unwrap_or_else(|| panic!("no process: {exporter}"))
 }
 
 fn exists(pid: i32) -> bool {
