@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    os::fd::OwnedFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,6 +14,7 @@ use abi_stable::std_types::{ROption, RSlice, RStr};
 use arrow_array::RecordBatch;
 use delfin_plugin_abi::{self as abi, BatchPart};
 use delfin_plugin_api::{Origin, Outcome};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
@@ -25,10 +27,17 @@ use crate::{
 /// Lent to a plugin for one call.
 pub(super) struct CallContext<'a> {
     pub(super) deadline: Instant,
-    pub(super) cancelled: Arc<AtomicBool>,
+    pub(super) cancelled: CancelSource,
     pub(super) attempt: u32,
     pub(super) origin: abi::Origin,
     pub(super) parts: Vec<BatchPart<'a>>,
+}
+
+/// Where a call sees that the host gives it up.
+pub(super) enum CancelSource {
+    Flag(Arc<AtomicBool>),
+    /// In a process: the host sends something, or closes the connection.
+    Connection(Arc<OwnedFd>),
 }
 
 #[derive(Clone, Debug)]
@@ -171,6 +180,19 @@ impl ExportRequest {
     }
 }
 
+impl CancelSource {
+    fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Flag(cancelled) => cancelled.load(Ordering::Relaxed),
+            Self::Connection(socket) => {
+                let mut waited = [PollFd::new(socket, PollFlags::IN)];
+                // After an interruption, the plugin asks again.
+                poll(&mut waited, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+            }
+        }
+    }
+}
+
 impl abi::Context for CallContext<'_> {
     fn remaining_ns(&self) -> u64 {
         let left = self.deadline.saturating_duration_since(Instant::now());
@@ -178,7 +200,7 @@ impl abi::Context for CallContext<'_> {
     }
 
     fn cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        self.cancelled.is_cancelled()
     }
 
     fn attempt(&self) -> u32 {

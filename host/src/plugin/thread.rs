@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use super::{
     bounds::bounded,
-    call::{Call, CallContext, CallResult, InstanceSettings, Reply},
+    call::{Call, CallContext, CallResult, CancelSource, InstanceSettings, Reply},
     death::{Ended, ProcessDeath},
     host::InstanceHost,
     settings::SettingsCheck,
@@ -177,7 +177,7 @@ impl PluginCaller {
         };
         CallContext {
             deadline: request.deadline,
-            cancelled: Arc::clone(&self.cancelled),
+            cancelled: CancelSource::Flag(Arc::clone(&self.cancelled)),
             attempt,
             origin,
             parts,

@@ -1,8 +1,8 @@
 //! The process's side: opens one library, creates one instance, and makes the calls that
 //! the host sends.
 //!
-//! The main thread makes the calls. Another thread reads the connection, so that a call can
-//! be cancelled, and the host never waits to send.
+//! One thread reads the connection and makes the calls. During a call, the host sends one
+//! message only, that the call is cancelled: a call that asks looks whether something has come.
 
 mod command;
 mod confine;
@@ -13,12 +13,9 @@ mod rows;
 
 use std::{
     io,
+    os::fd::OwnedFd,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, Sender, channel},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -38,7 +35,7 @@ use delfin_plugin_protocol::{
 use super::wire;
 use crate::plugin::{
     bounds::bounded_rows,
-    call::{CallContext, InstanceSettings},
+    call::{CallContext, CancelSource, InstanceSettings},
     settings::SettingsCheck,
 };
 pub use command::{CommandArgs, run_command};
@@ -66,8 +63,6 @@ pub enum RunnerError {
     Connection(#[from] FrameError),
     #[error("cannot answer a call")]
     Answer(#[source] io::Error),
-    #[error("cannot start a thread")]
-    Thread(#[source] io::Error),
     #[error("cannot run `{}`", program.display())]
     Program { program: PathBuf, source: io::Error },
 }
@@ -83,63 +78,36 @@ pub fn run_exporter(args: &RunnerArgs) -> Result<(), RunnerError> {
     let Connections { socket, library } = connections;
     let socket = Arc::new(socket);
     let writer = Arc::new(Mutex::new(FrameWriter::new(Arc::clone(&socket))));
-    let (calls, received) = channel();
-    let cancelled = Arc::new(AtomicBool::new(false));
     let mut runner = Runner {
         library: RunnerLibrary::new(library, args.interface.clone()),
-        writer: Arc::clone(&writer),
-        cancelled: Arc::clone(&cancelled),
+        writer,
+        socket: Arc::clone(&socket),
         exporter: None,
     };
     runner.send(&ExporterMessage::Hello(ExporterHello {
         protocol: VERSION,
         program: concat!("delfin-host ", env!("CARGO_PKG_VERSION")).to_owned(),
     }));
-    let reader = FrameReader::new(socket, usize::MAX);
-    let thread = std::thread::Builder::new().name("connection".to_owned());
-    let reading = thread.spawn(move || read(reader, &calls, &cancelled));
-    let reading = reading.map_err(RunnerError::Thread)?;
-    runner.run(&received).map_err(RunnerError::Answer)?;
-    // Dropped before the process exits, so that the plugin can end its threads.
-    drop(runner);
-    reading.join().unwrap_or(Ok(())).map_err(RunnerError::from)
-}
-
-/// Reads messages until the host closes the connection.
-fn read(
-    mut reader: FrameReader,
-    calls: &Sender<(WireFrame, Instant)>,
-    cancelled: &AtomicBool,
-) -> Result<(), FrameError> {
-    while let Some(frame) = reader.read()? {
-        if matches!(
-            decode(&frame.header),
-            Ok(Incoming::Message(HostMessage::Cancel))
-        ) {
-            cancelled.store(true, Ordering::Relaxed);
-            continue;
-        }
-        // The call before has returned: the host makes one at a time.
-        cancelled.store(false, Ordering::Relaxed);
-        if calls.send((frame, Instant::now())).is_err() {
-            break;
-        }
-    }
-    Ok(())
+    runner.run(FrameReader::new(socket, usize::MAX))
 }
 
 struct Runner {
     library: RunnerLibrary,
     writer: Arc<Mutex<FrameWriter>>,
-    cancelled: Arc<AtomicBool>,
+    socket: Arc<OwnedFd>,
     exporter: Option<ExporterBox>,
 }
 
 impl Runner {
-    fn run(&mut self, received: &Receiver<(WireFrame, Instant)>) -> io::Result<()> {
-        for (frame, at) in received {
+    /// Makes calls until the host closes the connection.
+    fn run(&mut self, mut reader: FrameReader) -> Result<(), RunnerError> {
+        while let Some(frame) = reader.read()? {
+            let at = Instant::now();
             match decode(&frame.header) {
-                Ok(Incoming::Message(message)) => self.on_message(message, frame, at)?,
+                Ok(Incoming::Message(message)) => {
+                    let answered = self.on_message(message, frame, at);
+                    answered.map_err(RunnerError::Answer)?;
+                }
                 Ok(Incoming::Unknown { name, id }) => self.send(&ExporterMessage::Unsupported {
                     id,
                     message: format!("unknown message `{name}`"),
@@ -158,6 +126,7 @@ impl Runner {
         at: Instant,
     ) -> io::Result<()> {
         let (id, outcome) = match message {
+            // A call that was cancelled has returned.
             HostMessage::Hello(_) | HostMessage::Cancel => return Ok(()),
             HostMessage::Create(create) => (create.id, self.create(create)),
             HostMessage::Check(check) => {
@@ -278,7 +247,7 @@ impl Runner {
     fn context(&self, deadline_ms: u64, at: Instant) -> CallContext<'static> {
         CallContext {
             deadline: at + Duration::from_millis(deadline_ms),
-            cancelled: Arc::clone(&self.cancelled),
+            cancelled: CancelSource::Connection(Arc::clone(&self.socket)),
             attempt: 1,
             origin: abi::Origin(0),
             parts: Vec::new(),
