@@ -289,7 +289,8 @@ mod tests {
         let path = folder.path().join("clock.json");
         fs::write(&path, "{").unwrap();
         let (clock, keeper) = HostClock::open(&path);
-        assert!(clock.age(now_ms() - 50_000) >= Duration::from_secs(50));
+        // The two clocks are read one after the other, and one may be adjusted between.
+        assert!(clock.age(now_ms() - 50_000) > Duration::from_secs(49));
         drop(keeper);
         assert!(read(&path).unwrap().is_some());
     }
