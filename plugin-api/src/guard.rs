@@ -79,7 +79,7 @@ pub(crate) fn report_panics() {
                 .location()
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            let text = text_of(panic.payload());
+            let text = panic_text(panic.payload());
             log::error!(target: "panic", at:% = at; "the plugin panicked: {text}");
         }));
     });
@@ -88,7 +88,7 @@ pub(crate) fn report_panics() {
 static ARMED: AtomicU8 = AtomicU8::new(0);
 
 fn message(entry: EntryPoint, payload: Box<dyn Any + Send>) -> String {
-    let text = text_of(&*payload).to_owned();
+    let text = panic_text(&*payload).to_owned();
     // The payload is a value of the author, and its `drop` may panic as well. The
     // payload of that second panic is leaked: dropping it could panic again.
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
@@ -97,7 +97,9 @@ fn message(entry: EntryPoint, payload: Box<dyn Any + Send>) -> String {
     format!("panicked in `{}`: {text}", entry.name())
 }
 
-fn text_of(payload: &(dyn Any + Send)) -> &str {
+/// The text of a panic, from its payload.
+#[must_use]
+pub fn panic_text(payload: &(dyn Any + Send)) -> &str {
     let owned = payload.downcast_ref::<String>().map(String::as_str);
     owned
         .or_else(|| payload.downcast_ref::<&str>().copied())

@@ -93,6 +93,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub mod __glue {
     pub use crate::VERSION as API_VERSION;
     pub use crate::glue::*;
+    pub use crate::guard::panic_text;
     pub use crate::manifest::{ManifestPart, check_names, len, record};
     pub use abi_stable;
     pub use delfin_plugin_abi as abi;

@@ -31,15 +31,18 @@ pub(super) fn held_bytes(batch: &RecordBatch) -> u64 {
 
 /// Whether the batch keeps far more memory than its rows use.
 pub(crate) fn is_mostly_unused(batch: &RecordBatch) -> bool {
-    let used: usize = batch
-        .columns()
-        .iter()
+    held_bytes(batch) > 2 * used_bytes(batch) as u64 + SLACK_BYTES
+}
+
+/// The memory that the rows use, which can be a part of what the batch keeps.
+pub(super) fn used_bytes(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter();
+    columns
         .map(|column| {
             let data = column.to_data();
             data.get_slice_memory_size().unwrap_or_default()
         })
-        .sum();
-    held_bytes(batch) > 2 * used as u64 + SLACK_BYTES
+        .sum()
 }
 
 /// Adds each allocation by its address.

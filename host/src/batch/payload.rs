@@ -15,10 +15,10 @@ use std::{
     },
 };
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use delfin_plugin_protocol::{FramePayload, SharedPayload};
 
-use super::codec;
+use super::{codec, memory::used_bytes};
 
 /// Payloads up to this size are sent inline: a copy costs less than a file.
 const MAX_INLINE: usize = 32 << 10;
@@ -79,16 +79,7 @@ impl BatchPayload {
     ///
     /// No memory or no descriptor is left.
     pub fn encode(rows: &RecordBatch) -> io::Result<Self> {
-        let columns = rows.columns().iter();
-        let bytes: usize = columns
-            .map(|column| {
-                column
-                    .to_data()
-                    .get_slice_memory_size()
-                    .unwrap_or(usize::MAX)
-            })
-            .fold(0, usize::saturating_add);
-        if bytes > MAX_INLINE {
+        if used_bytes(rows) > MAX_INLINE {
             return SharedPayload::create(|file| codec::write_plain(rows, file)).map(Self::Shared);
         }
         Self::encode_inline(rows)

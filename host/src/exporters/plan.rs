@@ -34,6 +34,14 @@ pub struct Reloaded {
     pub warnings: Vec<String>,
 }
 
+impl Reloaded {
+    /// An exporter that is refused is neither new nor changed.
+    pub(super) fn leave_out(&mut self, name: &str) {
+        self.added.retain(|added| added != name);
+        self.changed.retain(|changed| changed != name);
+    }
+}
+
 /// The configuration that the exporters run with.
 #[derive(Debug)]
 pub(super) struct AppliedConfig {

@@ -100,13 +100,14 @@ impl Replacer {
         for name in std::mem::take(&mut plan.unchanged) {
             self.retry(name, &mut plan).await;
         }
-        let keeps_old = |name: &str| {
-            let mut kept = refusals.iter().filter(|refusal| refusal.keeps_old);
-            kept.any(|refusal| refusal.name == name)
-        };
         let is_touched = |exporter: &&ExporterConfig| {
-            let is_refused = refusals.iter().any(|refusal| refusal.name == exporter.name);
-            (candidates.contains_key(&exporter.name) || is_refused) && !keeps_old(&exporter.name)
+            let refusal = refusals
+                .iter()
+                .find(|refusal| refusal.name == exporter.name);
+            match refusal {
+                Some(refusal) => !refusal.keeps_old,
+                None => candidates.contains_key(&exporter.name),
+            }
         };
         let touched: Vec<ExporterConfig> = config
             .exporters
@@ -128,8 +129,7 @@ impl Replacer {
             let Some(refusal) = self.replace(applied, replacement).await? else {
                 continue;
             };
-            plan.changed.retain(|name| *name != exporter.name);
-            plan.added.retain(|name| *name != exporter.name);
+            plan.leave_out(&exporter.name);
             if refusal.keeps_old
                 && let Some(old) = applied.exporter(&exporter.name)
             {

@@ -44,8 +44,7 @@ impl Trials<'_> {
                 }
                 Err(reason) => config.redactor.redact(&reason).into_owned(),
             };
-            plan.added.retain(|planned| planned != name);
-            plan.changed.retain(|planned| planned != name);
+            plan.leave_out(name);
             refusals.push(self.refuse(config, name, reason));
         }
         (candidates, refusals)

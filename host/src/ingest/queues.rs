@@ -28,8 +28,8 @@ const SHORT_TIME: Duration = Duration::from_millis(25);
 /// A body of more bytes is large.
 const LARGE_BYTES: usize = 1 << 20;
 
-/// Bodies that left the short queue and wait for the long one, with what was made of them in memory. Further ones
-/// are refused.
+/// Bodies that left the short queue and wait for the long one, with what was made of them in
+/// memory. Further ones are refused.
 const MAX_WAITING: usize = 16;
 
 /// The queues of one kind of batch.

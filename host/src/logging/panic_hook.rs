@@ -3,7 +3,9 @@
 //! The hook of the standard library writes several lines of text, which a reader of JSON
 //! does not understand.
 
-use std::{any::Any, backtrace::Backtrace, panic::PanicHookInfo, thread, time::Instant};
+use std::{backtrace::Backtrace, panic::PanicHookInfo, thread, time::Instant};
+
+use delfin_plugin_api::__glue::panic_text;
 
 use super::{
     LogLine, Logger, WRITER_THREAD,
@@ -44,7 +46,7 @@ impl PanicRecord {
         let backtrace = Backtrace::capture();
         let is_captured = backtrace.status() == std::backtrace::BacktraceStatus::Captured;
         Self {
-            text: text_of(panic.payload()).to_owned(),
+            text: panic_text(panic.payload()).to_owned(),
             at,
             thread: thread::current().name().unwrap_or_default().to_owned(),
             backtrace: is_captured.then(|| backtrace.to_string()),
@@ -95,13 +97,6 @@ impl Logger {
             super::flush();
         }
     }
-}
-
-fn text_of(payload: &(dyn Any + Send)) -> &str {
-    let owned = payload.downcast_ref::<String>().map(String::as_str);
-    owned
-        .or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("(no message)")
 }
 
 #[cfg(test)]

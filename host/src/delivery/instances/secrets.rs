@@ -51,11 +51,11 @@ impl Instances {
                 return false;
             }
         }
-        let secrets = self.config.secrets.clone();
-        if secrets.is_empty() || !self.secrets.take_due(Instant::now()) {
+        if self.config.secrets.is_empty() || !self.secrets.take_due(Instant::now()) {
             return false;
         }
-        let (config, redactor) = (self.config.config.clone(), self.host.redactor.clone());
+        let (secrets, config) = (self.config.secrets.clone(), self.config.config.clone());
+        let redactor = self.host.redactor.clone();
         let read = move || redactor.learn(|redactor| secrets.renew(&config, redactor));
         let read = timeout(self.config.timeout, spawn_blocking(read)).await;
         let exporter = self.reporter.exporter();
