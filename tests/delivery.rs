@@ -1,6 +1,6 @@
 //! From ingest to exporters: order, isolation, failures, restarts.
 
-use delfin_tests::{Behavior, Host, Receiver, Setup, wait_for};
+use delfin_tests::{Behavior, Host, Receiver, Setup, one_series, wait_for};
 use serde_json::{Value, json};
 
 const TWO: &str = r#"
@@ -24,22 +24,9 @@ fn two() -> Setup {
     Setup::new(&["file", "scripted"], TWO).with_env("DELFIN_TEST_PASSWORD", SECRET)
 }
 
-/// A batch of one series with this many points; the name of the series identifies the batch.
-fn batch(name: &str, points: u64) -> Value {
-    let values: serde_json::Map<_, _> = (0..points)
-        .map(|minute| {
-            (
-                (1_700_000_000_000 + minute * 60_000).to_string(),
-                json!(1.5),
-            )
-        })
-        .collect();
-    let labels = json!({ "storage_id": "s1", "resource_type": "disk", "resource_id": "d1" });
-    json!([{ "name": name, "labels": labels, "values": values }])
-}
-
+/// Ingests one series, whose name identifies the batch.
 fn ingest(host: &Host, name: &str, points: u64) -> String {
-    let (status, receipt) = host.ingest("performance", &batch(name, points));
+    let (status, receipt) = host.ingest("performance", &one_series(name, points));
     assert_eq!(status, 202, "{receipt}");
     assert_eq!(receipt["items"], points);
     assert_eq!(receipt["state"], "durable");
@@ -67,7 +54,7 @@ fn a_batch_arrives_at_every_exporter_of_its_kind() {
     host.wait_for_delivered("PerformanceExporterScripted", 3);
     assert_eq!(setup.lines("received"), [format!("{batch_id} 3 1")]);
     let line: Value = serde_json::from_str(&setup.lines("out.jsonl")[0]).expect("a line of JSON");
-    assert_eq!(json!([line]), batch("iops", 3));
+    assert_eq!(json!([line]), one_series("iops", 3));
     let file = host.exporter("PerformanceExporterFile");
     assert_eq!(file["state"], "running");
     assert_eq!(file["pending"], 0);

@@ -1,6 +1,6 @@
 //! What operators do with single exporters: pause, resume, skip, rename, forget.
 
-use delfin_tests::{CommandOutput, Host, Setup};
+use delfin_tests::{CommandOutput, Host, Setup, one_series};
 use serde_json::{Value, json};
 
 const OLD: &str = "old";
@@ -19,16 +19,7 @@ received = "@/received"
 "#;
 
 fn ingest(host: &Host, points: u64) {
-    let values: serde_json::Map<_, _> = (0..points)
-        .map(|minute| {
-            (
-                (1_700_000_000_000 + minute * 60_000).to_string(),
-                json!(1.5),
-            )
-        })
-        .collect();
-    let batch = json!([{ "name": "iops", "labels": { "storage_id": "s1" }, "values": values }]);
-    let (status, receipt) = host.ingest("performance", &batch);
+    let (status, receipt) = host.ingest("performance", &one_series("iops", points));
     assert_eq!(status, 202, "{receipt}");
 }
 

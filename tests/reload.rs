@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use delfin_tests::{Host, Setup, plugin, wait_for};
+use delfin_tests::{Host, Setup, one_series, plugin, wait_for};
 use serde_json::{Value, json};
 
 const FILE: &str = "PerformanceExporterFile";
@@ -35,16 +35,7 @@ fn both() -> Setup {
 }
 
 fn ingest(host: &Host, points: u64) -> String {
-    let values: serde_json::Map<_, _> = (0..points)
-        .map(|minute| {
-            (
-                (1_700_000_000_000 + minute * 60_000).to_string(),
-                json!(1.5),
-            )
-        })
-        .collect();
-    let batch = json!([{ "name": "iops", "labels": { "storage_id": "s1" }, "values": values }]);
-    let (status, receipt) = host.ingest("performance", &batch);
+    let (status, receipt) = host.ingest("performance", &one_series("iops", points));
     assert_eq!(status, 202, "{receipt}");
     receipt["batch_id"].as_str().unwrap_or_default().to_owned()
 }

@@ -15,6 +15,7 @@ pub mod plugin_folder;
 mod receiver;
 pub mod receivers;
 mod row;
+mod series;
 mod soak;
 
 pub use build::{binary, plugin};
@@ -26,6 +27,7 @@ pub use json::as_json;
 pub use metrics::{Metrics, Sample};
 pub use receiver::{Behavior, Receiver};
 pub use row::Row;
+pub use series::one_series;
 pub use soak::soak;
 
 use std::{

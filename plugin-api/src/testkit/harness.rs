@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{Arc, LazyLock, mpsc},
     time::{Duration, Instant},
 };
 
@@ -19,6 +19,7 @@ use delfin_plugin_abi::{
 };
 use delfin_plugin_loader::{self as loader, ManifestExporter, OpenOptions};
 
+use super::build::build_library;
 use crate::{
     Batch, Host, Outcome, decode_outcome,
     glue::{CHECK_EXTENSION, PANIC_EXTENSION, export_arrow},
@@ -42,6 +43,18 @@ pub struct TestInstance {
 }
 
 impl Harness {
+    /// Opens the library of the crate that calls it in a test. It is built once for all tests
+    /// of a program.
+    ///
+    /// # Panics
+    ///
+    /// The library cannot be built, or the loader refuses it.
+    #[must_use]
+    pub fn of_crate() -> Self {
+        static LIBRARY: LazyLock<PathBuf> = LazyLock::new(build_library);
+        Self::open(&LIBRARY)
+    }
+
     /// Opens a library.
     ///
     /// # Panics
@@ -108,6 +121,17 @@ impl Harness {
             RResult::ROk(exporter) => Ok(TestInstance { exporter }),
             RResult::RErr(outcome) => Err(outcome),
         }
+    }
+
+    /// Makes an instance with these settings and a new folder for its state.
+    ///
+    /// # Panics
+    ///
+    /// The plugin refuses.
+    #[must_use]
+    pub fn start(&self, exporter: &str, settings: &serde_json::Value) -> TestInstance {
+        let created = self.create(exporter, settings, &self.new_folder());
+        created.unwrap_or_else(|outcome| panic!("{}", outcome.message))
     }
 
     /// Checks settings without an instance.

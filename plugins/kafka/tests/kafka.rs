@@ -14,7 +14,7 @@ use delfin_plugin_api::{
     Batch, Failure, Outcome, PerformanceBatch, PerformanceBatchBuilder,
     arrow_array::RecordBatch,
     decode_outcome, sample,
-    testkit::{CallOptions, Harness, TestInstance, build_library},
+    testkit::{CallOptions, Harness, TestInstance},
     time::now_ms,
 };
 use serde_json::{Value, json, value::RawValue};
@@ -28,22 +28,12 @@ fn shared() -> Option<&'static Broker> {
     BROKER.get_or_init(start).as_ref()
 }
 
-fn harness() -> Harness {
-    static LIBRARY: OnceLock<std::path::PathBuf> = OnceLock::new();
-    Harness::open(LIBRARY.get_or_init(build_library))
-}
-
-fn create(harness: &Harness, exporter: &str, settings: &Value) -> TestInstance {
-    let created = harness.create(exporter, settings, &harness.new_folder());
-    created.unwrap_or_else(|outcome| panic!("{}", outcome.message))
-}
-
 fn performance(harness: &Harness, servers: &str, topic: &str, more: &Value) -> TestInstance {
     let mut settings = json!({ "bootstrap_servers": servers, "topic": topic });
     for (key, value) in more.as_object().unwrap() {
         settings[key] = value.clone();
     }
-    create(harness, "PerformanceExporterKafka", &settings)
+    harness.start("PerformanceExporterKafka", &settings)
 }
 
 fn export(instance: &mut TestInstance, batch: &RecordBatch, remaining: Duration) -> Outcome {
@@ -158,7 +148,7 @@ fn numbers(arrived: &[Arrived]) -> BTreeMap<String, Vec<usize>> {
 #[test]
 fn all_series_of_a_large_storage_arrive_item_by_item() {
     let Some(broker) = shared() else { return };
-    let harness = harness();
+    let harness = Harness::of_crate();
     let batch = sample::performance(31_629, 15);
     let expected = sent(&batch);
     for (format, compression) in [("delfin", "none"), ("delfin", "zstd"), ("arrow", "lz4")] {
@@ -188,7 +178,7 @@ fn all_series_of_a_large_storage_arrive_item_by_item() {
 fn a_message_has_its_key_its_timestamp_and_its_headers() {
     let Some(broker) = shared() else { return };
     broker.create_topic("headers", 1, &[]);
-    let harness = harness();
+    let harness = Harness::of_crate();
     let mut instance = performance(&harness, &broker.servers(), "headers", &json!({}));
     let batch = sample::performance(1, 1);
     let before = now_ms();
@@ -213,9 +203,9 @@ fn a_message_has_its_key_its_timestamp_and_its_headers() {
 fn alerts_arrive_one_by_one_and_in_order() {
     let Some(broker) = shared() else { return };
     broker.create_topic("alerts", 2, &[]);
-    let harness = harness();
+    let harness = Harness::of_crate();
     let settings = json!({ "bootstrap_servers": broker.servers(), "topic": "alerts" });
-    let mut instance = create(&harness, "AlertExporterKafka", &settings);
+    let mut instance = harness.start("AlertExporterKafka", &settings);
     let batch = sample::alerts(1000);
     assert_eq!(export(&mut instance, batch.as_arrow(), PATIENCE), Ok(()));
     let arrived = broker.arrived("alerts", 2);
@@ -236,7 +226,7 @@ fn a_broker_that_is_killed_and_restarted_gets_every_row() {
     let Some(mut broker) = Broker::start() else {
         return;
     };
-    let harness = harness();
+    let harness = Harness::of_crate();
     let batch = numbered(10_000);
     // With a short queue the exporter waits, which leaves time to kill the broker.
     let short = json!({ "queue.buffering.max.messages": 20 });
@@ -287,7 +277,7 @@ fn last_occurrences(numbers: &[usize]) -> Vec<usize> {
 #[test]
 fn a_missing_topic_pauses_the_exporter_with_its_name_and_the_remedy() {
     let Some(broker) = shared() else { return };
-    let harness = harness();
+    let harness = Harness::of_crate();
     let mut instance = performance(&harness, &broker.servers(), "missing", &json!({}));
     let batch = sample::performance(1, 1);
     let message = "topic `missing` does not exist (create it, or name another one)".to_owned();
@@ -311,7 +301,7 @@ fn deliver_after_pause(instance: &mut TestInstance, batch: &RecordBatch) {
 fn a_series_that_is_too_large_for_the_topic_is_rejected_alone() {
     let Some(broker) = shared() else { return };
     broker.create_topic("small", 1, &[("max.message.bytes", "20000")]);
-    let harness = harness();
+    let harness = Harness::of_crate();
     let mut instance = performance(&harness, &broker.servers(), "small", &json!({}));
     let mut batch = PerformanceBatchBuilder::new();
     for row in 0..300 {
@@ -341,7 +331,7 @@ fn a_series_that_is_too_large_for_the_topic_is_rejected_alone() {
 fn a_wrong_password_pauses_the_exporter_and_the_right_one_delivers() {
     let Some(broker) = shared() else { return };
     broker.create_topic("sasl", 1, &[]);
-    let harness = harness();
+    let harness = Harness::of_crate();
     let batch = sample::performance(10, 1);
     for mechanism in ["PLAIN", "SCRAM-SHA-512"] {
         let login = |password: &str| {
@@ -367,7 +357,7 @@ fn a_wrong_password_pauses_the_exporter_and_the_right_one_delivers() {
 fn tls_delivers_to_a_trusted_broker_only() {
     let Some(broker) = shared() else { return };
     broker.create_topic("tls", 1, &[]);
-    let harness = harness();
+    let harness = Harness::of_crate();
     let batch = sample::performance(10, 1);
     let deliver = |tls: Value| {
         let settings = json!({ "tls": tls });

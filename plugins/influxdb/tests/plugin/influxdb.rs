@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use delfin_plugin_api::{
     AlertBatchBuilder, NewAlert, PerformanceBatch, PerformanceBatchBuilder, sample,
-    testkit::{TestInstance, check_outcome},
+    testkit::{Harness, TestInstance, check_outcome},
 };
 use delfin_tests::{receivers::InfluxDb, wait_for};
 use serde_json::{Value, json};
 
-use crate::support::Lab;
+use crate::{ALERTS, PERFORMANCE};
 
 /// Points by time of one series, with its tags.
 type Points = BTreeMap<i64, f64>;
@@ -44,11 +44,11 @@ fn points(influxdb: &InfluxDb) -> BTreeMap<String, Points> {
 
 #[test]
 fn nothing_is_missing_after_influxdb_was_killed_and_started() {
-    let lab = Lab::new();
-    let Some(mut influxdb) = InfluxDb::start(lab.folder.path()) else {
+    let harness = Harness::of_crate();
+    let Some(mut influxdb) = InfluxDb::start(&harness.new_folder()) else {
         return;
     };
-    let mut exporter = lab.performance(&settings(&influxdb));
+    let mut exporter = harness.start(PERFORMANCE, &settings(&influxdb));
     let sender = std::thread::spawn(move || {
         for number in 0..60_i64 {
             let mut batch = PerformanceBatchBuilder::new();
@@ -81,8 +81,8 @@ fn nothing_is_missing_after_influxdb_was_killed_and_started() {
 
 #[test]
 fn awkward_labels_and_values_arrive_as_the_readme_says() {
-    let lab = Lab::new();
-    let Some(influxdb) = InfluxDb::start(lab.folder.path()) else {
+    let harness = Harness::of_crate();
+    let Some(influxdb) = InfluxDb::start(&harness.new_folder()) else {
         return;
     };
     let long = "x".repeat(10_000);
@@ -115,7 +115,10 @@ fn awkward_labels_and_values_arrive_as_the_readme_says() {
         let labels = [("resource_type", "disk"), ("resource_id", text)];
         batch.series("iops", labels, (1..).zip(values)).unwrap();
     }
-    deliver(&mut lab.performance(&settings(&influxdb)), &batch.build());
+    deliver(
+        &mut harness.start(PERFORMANCE, &settings(&influxdb)),
+        &batch.build(),
+    );
     let points_of_each: Points = (1..)
         .zip(values.into_iter().filter(|value| value.is_finite()))
         .collect();
@@ -128,11 +131,11 @@ fn awkward_labels_and_values_arrive_as_the_readme_says() {
 
 #[test]
 fn valid_rows_are_stored_and_refused_ones_are_rejected() {
-    let lab = Lab::new();
-    let Some(influxdb) = InfluxDb::start(lab.folder.path()) else {
+    let harness = Harness::of_crate();
+    let Some(influxdb) = InfluxDb::start(&harness.new_folder()) else {
         return;
     };
-    let mut exporter = lab.performance(&settings(&influxdb));
+    let mut exporter = harness.start(PERFORMANCE, &settings(&influxdb));
     let series = |ids: &[&str], time: i64| {
         let mut batch = PerformanceBatchBuilder::new();
         for id in ids {
@@ -154,10 +157,10 @@ fn valid_rows_are_stored_and_refused_ones_are_rejected() {
     assert_eq!(exporter.send(&series(&["a"], 1)), Ok(()));
 
     let other = json!({ "url": influxdb.url(), "database": "other" });
-    let outcome = lab.performance(&other).send(&series(&["a"], 1));
+    let outcome = harness.start(PERFORMANCE, &other).send(&series(&["a"], 1));
     check_outcome(&outcome, "misconfigured", "database not found");
     assert_eq!(exporter.outcome_of("health"), Ok(()));
-    let health = lab.performance(&other).outcome_of("health");
+    let health = harness.start(PERFORMANCE, &other).outcome_of("health");
     assert!(
         matches!(
             health,
@@ -169,11 +172,11 @@ fn valid_rows_are_stored_and_refused_ones_are_rejected() {
 
 #[test]
 fn each_alert_is_a_point_also_if_it_is_sent_twice() {
-    let lab = Lab::new();
-    let Some(influxdb) = InfluxDb::start(lab.folder.path()) else {
+    let harness = Harness::of_crate();
+    let Some(influxdb) = InfluxDb::start(&harness.new_folder()) else {
         return;
     };
-    let mut exporter = lab.alerts(&settings(&influxdb));
+    let mut exporter = harness.start(ALERTS, &settings(&influxdb));
     let alerts = sample::alerts(500);
     for _ in 0..2 {
         assert_eq!(exporter.send(&alerts), Ok(()));

@@ -10,16 +10,18 @@
 
 mod influxdb;
 mod requests;
-mod support;
 
 use delfin_plugin_api::testkit::{TestReceiver, TestResponse, conformance};
 use serde_json::json;
+
+const PERFORMANCE: &str = "PerformanceExporterInfluxDB";
+const ALERTS: &str = "AlertExporterInfluxDB";
 
 #[test]
 fn conforms() {
     let receiver = TestReceiver::start(|_| TestResponse::new(204));
     conformance(|exporter, _| match exporter {
-        "PerformanceExporterInfluxDB" => json!({
+        PERFORMANCE => json!({
             "url": receiver.url(""),
             "database": "d",
             "retention_policy": "r",

@@ -4,12 +4,12 @@ use std::io::Read;
 
 use delfin_plugin_api::{
     Failure, Outcome, PerformanceBatch, PerformanceBatchBuilder, sample,
-    testkit::{TestReceiver, TestResponse, check_outcome},
+    testkit::{Harness, TestReceiver, TestResponse, check_outcome},
 };
 use delfin_tests::receivers::free_port;
 use serde_json::{Value, json};
 
-use crate::support::Lab;
+use crate::{ALERTS, PERFORMANCE};
 
 /// Three series with two points each.
 fn batch() -> PerformanceBatch {
@@ -25,13 +25,15 @@ fn batch() -> PerformanceBatch {
 fn outcome_of(response: TestResponse) -> Outcome {
     let receiver = TestReceiver::start(move |_| response.clone());
     let settings = json!({ "url": receiver.url(""), "bucket": "b" });
-    Lab::new().performance(&settings).send(&batch())
+    Harness::of_crate()
+        .start(PERFORMANCE, &settings)
+        .send(&batch())
 }
 
 #[test]
 fn both_apis_get_the_lines() {
     let receiver = TestReceiver::start(|_| TestResponse::new(204));
-    let lab = Lab::new();
+    let harness = Harness::of_crate();
     let v1 = json!({
         "url": receiver.url("/influx"),
         "database": "my db",
@@ -39,9 +41,9 @@ fn both_apis_get_the_lines() {
         "password": "p",
         "compression": "none",
     });
-    assert_eq!(lab.performance(&v1).send(&batch()), Ok(()));
+    assert_eq!(harness.start(PERFORMANCE, &v1).send(&batch()), Ok(()));
     let v2 = json!({ "url": receiver.url("/"), "bucket": "b", "org": "o", "token": "t" });
-    assert_eq!(lab.alerts(&v2).send(&sample::alerts(3)), Ok(()));
+    assert_eq!(harness.start(ALERTS, &v2).send(&sample::alerts(3)), Ok(()));
     let seen = receiver.requests();
     let paths: Vec<_> = seen.iter().map(|request| request.path.as_str()).collect();
     assert_eq!(
@@ -72,7 +74,9 @@ fn rows_without_points_send_nothing() {
     let mut batch = PerformanceBatchBuilder::new();
     batch.series("a", [("k", "v")], [(1, f64::NAN)]).unwrap();
     assert_eq!(
-        Lab::new().performance(&settings).send(&batch.build()),
+        Harness::of_crate()
+            .start(PERFORMANCE, &settings)
+            .send(&batch.build()),
         Ok(())
     );
     assert!(receiver.requests().is_empty());
@@ -139,7 +143,9 @@ fn each_status_becomes_its_outcome() {
     assert_eq!(outcome_of(TestResponse::new(200)), Ok(()));
     let settings = json!({ "url": format!("http://127.0.0.1:{}", free_port()), "database": "d" });
     check_outcome(
-        &Lab::new().performance(&settings).send(&batch()),
+        &Harness::of_crate()
+            .start(PERFORMANCE, &settings)
+            .send(&batch()),
         "retry",
         "127.0.0.1",
     );
@@ -150,7 +156,9 @@ fn health_writes_no_point() {
     let health = |status: u16| {
         let receiver = TestReceiver::start(move |_| TestResponse::new(status));
         let settings: Value = json!({ "url": receiver.url(""), "database": "d" });
-        let outcome = Lab::new().performance(&settings).outcome_of("health");
+        let outcome = Harness::of_crate()
+            .start(PERFORMANCE, &settings)
+            .outcome_of("health");
         assert_eq!(receiver.requests()[0].body, b"");
         outcome
     };

@@ -15,6 +15,8 @@ mod support;
 use delfin_plugin_api::testkit::conformance;
 use serde_json::json;
 
+const ALERTS: &str = "AlertExporterSyslog";
+
 #[test]
 fn conforms() {
     let port = support::reader();

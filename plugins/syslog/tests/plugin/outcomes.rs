@@ -7,16 +7,19 @@ use std::{
 
 use delfin_plugin_api::{
     Outcome, sample,
-    testkit::{CallOptions, check_outcome},
+    testkit::{CallOptions, Harness, check_outcome},
 };
 use delfin_tests::receivers::free_port;
 use serde_json::{Value, json};
 
-use crate::support::{Lab, reader, receiver};
+use crate::{
+    ALERTS,
+    support::{reader, receiver},
+};
 
 fn send(settings: &Value, options: &CallOptions) -> Outcome {
-    Lab::new()
-        .alerts(settings)
+    Harness::of_crate()
+        .start(ALERTS, settings)
         .send_with(&sample::alerts(100), options)
 }
 

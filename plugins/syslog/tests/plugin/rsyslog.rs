@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, NewAlert, sample,
-    testkit::{TestInstance, check_outcome, outcome_name},
+    testkit::{Harness, TestInstance, check_outcome, outcome_name},
 };
 use delfin_tests::{
     Authority,
@@ -13,7 +13,7 @@ use delfin_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::support::Lab;
+use crate::ALERTS;
 
 /// `count` alerts whose ids begin with `start`.
 fn alerts(start: usize, count: usize) -> AlertBatch {
@@ -52,14 +52,14 @@ fn deliver(exporter: &mut TestInstance, batch: &AlertBatch) {
 
 #[test]
 fn nothing_is_missing_after_rsyslog_was_stopped_and_started() {
-    let lab = Lab::new();
-    let Some(mut rsyslog) = Rsyslog::start(lab.folder.path(), None) else {
+    let harness = Harness::of_crate();
+    let Some(mut rsyslog) = Rsyslog::start(&harness.new_folder(), None) else {
         return;
     };
     let address = format!("localhost:{}", rsyslog.ports().tcp);
     let settings = json!({ "address": address, "transport": "tcp" });
     let sender = std::thread::spawn({
-        let mut exporter = lab.alerts(&settings);
+        let mut exporter = harness.start(ALERTS, &settings);
         move || (0..60).for_each(|batch| deliver(&mut exporter, &alerts(batch * 100, 100)))
     });
     // Stops while batches are being sent, wherever the sender is then.
@@ -84,25 +84,28 @@ fn nothing_is_missing_after_rsyslog_was_stopped_and_started() {
 
 #[test]
 fn awkward_texts_arrive_over_tls_as_the_readme_says() {
-    let lab = Lab::new();
-    let authority = Authority::new(lab.folder.path());
+    let harness = Harness::of_crate();
+    let authority = Authority::new(&harness.new_folder());
     let (server, client) = (authority.issue("localhost"), authority.issue("delfin"));
     let tls = RsyslogTls {
         authority: &authority.certificate,
         certificate: &server.certificate,
         key: &server.key,
     };
-    let Some(rsyslog) = Rsyslog::start(lab.folder.path(), Some(&tls)) else {
+    let Some(rsyslog) = Rsyslog::start(&harness.new_folder(), Some(&tls)) else {
         return;
     };
-    let mut exporter = lab.alerts(&json!({
-        "address": format!("localhost:{}", rsyslog.ports().tls),
-        "ca_certificate": authority.certificate,
-        "client_certificate": client.certificate,
-        "client_key": client.key,
-        "facility": "daemon",
-        "max_message_bytes": 65_507,
-    }));
+    let mut exporter = harness.start(
+        ALERTS,
+        &json!({
+            "address": format!("localhost:{}", rsyslog.ports().tls),
+            "ca_certificate": authority.certificate,
+            "client_certificate": client.certificate,
+            "client_key": client.key,
+            "facility": "daemon",
+            "max_message_bytes": 65_507,
+        }),
+    );
     let long = "x".repeat(10_000);
     let mut batch = AlertBatchBuilder::new();
     batch.alert(NewAlert {
@@ -139,10 +142,13 @@ fn awkward_texts_arrive_over_tls_as_the_readme_says() {
     // Another authority than that of the server.
     let other = tempfile::tempdir().unwrap();
     let other = Authority::new(other.path());
-    let mut exporter = lab.alerts(&json!({
-        "address": format!("localhost:{}", rsyslog.ports().tls),
-        "ca_certificate": other.certificate,
-    }));
+    let mut exporter = harness.start(
+        ALERTS,
+        &json!({
+            "address": format!("localhost:{}", rsyslog.ports().tls),
+            "ca_certificate": other.certificate,
+        }),
+    );
     let outcome = exporter.send(&alerts(0, 1));
     check_outcome(
         &outcome,
@@ -151,10 +157,13 @@ fn awkward_texts_arrive_over_tls_as_the_readme_says() {
     );
 
     // Without a client certificate, which rsyslog asks for.
-    let mut exporter = lab.alerts(&json!({
-        "address": format!("localhost:{}", rsyslog.ports().tls),
-        "ca_certificate": authority.certificate,
-    }));
+    let mut exporter = harness.start(
+        ALERTS,
+        &json!({
+            "address": format!("localhost:{}", rsyslog.ports().tls),
+            "ca_certificate": authority.certificate,
+        }),
+    );
     let outcome = exporter.send(&alerts(0, 1));
     let name = outcome_name(&outcome);
     assert!(
@@ -166,21 +175,24 @@ fn awkward_texts_arrive_over_tls_as_the_readme_says() {
 
 #[test]
 fn other_ways_to_send_arrive_too() {
-    let lab = Lab::new();
-    let Some(mut rsyslog) = Rsyslog::start(lab.folder.path(), None) else {
+    let harness = Harness::of_crate();
+    let Some(mut rsyslog) = Rsyslog::start(&harness.new_folder(), None) else {
         return;
     };
     let ports = rsyslog.ports();
     let udp = json!({ "address": format!("127.0.0.1:{}", ports.udp), "transport": "udp" });
-    deliver(&mut lab.alerts(&udp), &alerts(0, 100));
+    deliver(&mut harness.start(ALERTS, &udp), &alerts(0, 100));
     assert_eq!(ids(&wait_for_messages(&rsyslog, 100)), (0..100).collect());
 
-    let mut kept = lab.alerts(&json!({
-        "address": format!("localhost:{}", ports.tcp),
-        "transport": "tcp",
-        "confirm_by_close": false,
-        "framing": "newline",
-    }));
+    let mut kept = harness.start(
+        ALERTS,
+        &json!({
+            "address": format!("localhost:{}", ports.tcp),
+            "transport": "tcp",
+            "confirm_by_close": false,
+            "framing": "newline",
+        }),
+    );
     deliver(&mut kept, &alerts(100, 100));
     deliver(&mut kept, &alerts(200, 100));
     assert_eq!(ids(&wait_for_messages(&rsyslog, 300)), (0..300).collect());
