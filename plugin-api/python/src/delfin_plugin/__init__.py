@@ -1,4 +1,4 @@
-"""Exporters for delfin-host in Python.
+"""Exporters and drivers for delfin-host in Python.
 
 An exporter is a class with `export(batch)`:
 
@@ -10,12 +10,24 @@ An exporter is a class with `export(batch)`:
 
     if __name__ == "__main__":
         run(Count)
+
+A driver is a class with `collect(window)`: see `Driver`.
 """
 
 from .batch import TEXT_COLUMNS, Alert, AlertBatch, Batch, PerformanceBatch, Series
-from .builder import build_alerts, build_performance
+from .builder import AlertBuilder, SeriesBuilder, build_alerts, build_performance
 from .call import Call, Part
 from .columns import LabelColumn, ListColumn, TextColumn, TextDictionary
+from .driver import (
+    Access,
+    Capabilities,
+    Driver,
+    DriverHost,
+    MetricInfo,
+    Storage,
+    StorageInfo,
+    Window,
+)
 from .exporter import AlertExporter, Exporter, Host, NoSettings, PerformanceExporter
 from .outcome import (
     Failure,
@@ -30,23 +42,30 @@ from .outcome import (
     Unauthorized,
     Uncertain,
     Undelivered,
+    Unsupported,
 )
 from .program import run
 from .settings import Secret, SettingsError, setting
 
 __all__ = [
     "TEXT_COLUMNS",
+    "Access",
     "Alert",
     "AlertBatch",
+    "AlertBuilder",
     "AlertExporter",
     "Batch",
     "Call",
+    "Capabilities",
+    "Driver",
+    "DriverHost",
     "Exporter",
     "Failure",
     "Fatal",
     "Host",
     "LabelColumn",
     "ListColumn",
+    "MetricInfo",
     "Misconfigured",
     "NoSettings",
     "Outcome",
@@ -58,7 +77,10 @@ __all__ = [
     "Retry",
     "Secret",
     "Series",
+    "SeriesBuilder",
     "SettingsError",
+    "Storage",
+    "StorageInfo",
     "TextColumn",
     "TextDictionary",
     "Throttled",
@@ -66,6 +88,8 @@ __all__ = [
     "Unauthorized",
     "Uncertain",
     "Undelivered",
+    "Unsupported",
+    "Window",
     "build_alerts",
     "build_performance",
     "run",

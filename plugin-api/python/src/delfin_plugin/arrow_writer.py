@@ -42,7 +42,7 @@ def text(name: str, texts: Sequence[Optional[str]], nullable: bool = False) -> C
 
 
 def number(name: str, format: str, values: Iterable[float]) -> Column:
-    numbers = array(format, values)
+    numbers = values if isinstance(values, array) else array(format, values)
     kind = _INT if format == "q" else _FLOAT
     return Column(name, kind, False, len(numbers), 0, [b"", numbers.tobytes()])
 
@@ -51,12 +51,52 @@ def lists(name: str, lengths: Sequence[int], item: Column) -> Column:
     return Column(name, _LIST, False, len(lengths), 0, [b"", _offsets(lengths)], [item])
 
 
-def labels(name: str, rows: Sequence[Mapping[str, str]], first_dictionary: int) -> Column:
-    pairs = [pair for row in rows for pair in row.items()]
-    keys = _dictionary("keys", [key for key, _ in pairs], first_dictionary)
-    values = _dictionary("values", [value for _, value in pairs], first_dictionary + 1)
-    entries = Column("entries", _STRUCT, False, len(pairs), 0, [b""], [keys, values])
-    return Column(name, _MAP, False, len(rows), 0, [b"", _offsets(map(len, rows))], [entries])
+class Labels:
+    """A column of labels, built row by row: each different text is kept once."""
+
+    def __init__(self) -> None:
+        self._lengths = array("i")
+        self._keys = _Texts()
+        self._values = _Texts()
+
+    def add(self, row: Mapping[str, str]) -> None:
+        for key, value in row.items():
+            if not isinstance(key, str) or not isinstance(value, str):
+                raise TypeError(f"the label `{key}` is {value!r}, not a text")
+        for key, value in row.items():
+            self._keys.add(key)
+            self._values.add(value)
+        self._lengths.append(len(row))
+
+    def column(self, name: str, first_dictionary: int = 0) -> Column:
+        keys = self._keys.column("keys", first_dictionary)
+        values = self._values.column("values", first_dictionary + 1)
+        entries = Column("entries", _STRUCT, False, keys.length, 0, [b""], [keys, values])
+        rows = len(self._lengths)
+        return Column(name, _MAP, False, rows, 0, [b"", _offsets(self._lengths)], [entries])
+
+
+class _Texts:
+    """Different texts, and an index of them for each text."""
+
+    def __init__(self) -> None:
+        self._places: Dict[str, int] = {}
+        self._indices = array("i")
+
+    def add(self, text: str) -> None:
+        self._indices.append(self._places.setdefault(text, len(self._places)))
+
+    def column(self, name: str, number: int) -> Column:
+        buffers = [b"", self._indices.tobytes()]
+        dictionary = (number, list(self._places))
+        return Column(name, _UTF8, False, len(self._indices), 0, buffers, [], dictionary)
+
+
+def labels(name: str, rows: Iterable[Mapping[str, str]], first_dictionary: int) -> Column:
+    built = Labels()
+    for row in rows:
+        built.add(row)
+    return built.column(name, first_dictionary)
 
 
 def write(columns: Sequence[Column]) -> bytes:
@@ -186,14 +226,6 @@ def _body(columns: Sequence[Column], rows: int) -> Tuple[bytes, _Child]:
 
 def _dictionary_header(number: int, batch: _Child) -> _Child:
     return lambda b: b.table(("q", number), batch)
-
-
-def _dictionary(name: str, texts: List[str], number: int) -> Column:
-    places: Dict[str, int] = {}
-    indices = array("i", (places.setdefault(text, len(places)) for text in texts))
-    dictionary = (number, list(places))
-    buffers = [b"", indices.tobytes()]
-    return Column(name, _UTF8, False, len(texts), 0, buffers, [], dictionary)
 
 
 def _dictionaries(columns: Iterable[Column]) -> Iterable[Tuple[int, List[str]]]:

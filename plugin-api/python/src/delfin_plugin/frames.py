@@ -95,6 +95,11 @@ class Connection:
                 while part:
                     part = part[os.write(self._output, part) :]
 
+    @property
+    def is_socket(self) -> bool:
+        """Whether descriptors can be sent."""
+        return self._socket is not None
+
     def shutdown(self) -> None:
         """Tells the other side that no frame follows."""
         if self._socket is not None:

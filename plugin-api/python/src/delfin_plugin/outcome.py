@@ -107,6 +107,12 @@ class Uncertain(Failure):
     CLASS = "uncertain"
 
 
+class Unsupported(Failure):
+    """The driver cannot do this at all. The host does not ask again."""
+
+    CLASS = "unsupported"
+
+
 class Undelivered:
     """Consecutive rows that are not delivered, by their number in the call, from 0."""
 

@@ -1,4 +1,4 @@
-"""The process of an exporter: answers the calls of the host until it closes the connection.
+"""The process of a plugin: answers the calls of the host until it closes the connection.
 
 The main thread makes the calls. Another thread reads the connection, so that a call can be
 cancelled and the host never waits to send.
@@ -14,24 +14,31 @@ import signal
 import stat
 import sys
 import threading
-import time
-from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple, Type
+from typing import Any, List, Optional, Tuple, Type, Union
 
-from . import logs, settings
-from .batch import Batch
-from .call import Call, Part
-from .exporter import Exporter, Host
-from .frames import Connection, Frame, FrameError, Message, map_shared
-from .outcome import Crashed, Failure, Misconfigured, Outcome, Retry
+from . import logs
+from .calls import Answer, Calls, Received
+from .driver import Driver
+from .driver_calls import DriverCalls
+from .exporter import Exporter
+from .exporter_calls import ExporterCalls
+from .frames import Connection, FrameError, Message, share
+from .outcome import Crashed, Failure, Unsupported
 
 VERSION = [1, 0]
 
 _log = logging.getLogger("delfin_plugin")
 
 
-def run(*exporters: Type[Exporter[Any]]) -> None:
-    """Runs the process. The plugin offers these exporters.
+#: A class that a plugin offers.
+Offered = Union[Type[Exporter[Any]], Type[Driver]]
+
+#: The largest payload that follows its message; a larger one is shared.
+_MAX_INLINE = 32 << 10
+
+
+def run(*offered: Offered) -> None:
+    """Runs the process. The plugin offers these exporters and drivers.
 
     What the process prints goes to the log of the host.
     """
@@ -41,7 +48,7 @@ def run(*exporters: Type[Exporter[Any]]) -> None:
     # The host tells the process when it should end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        Program(connection, exporters).run()
+        Program(connection, offered).run()
     except FrameError as error:
         sys.exit(f"the connection to the host failed: {error}")
     except (BrokenPipeError, ConnectionResetError):
@@ -70,13 +77,16 @@ def _take_connection() -> Optional[Connection]:
 class Program:
     """Answers the calls of one connection."""
 
-    def __init__(self, connection: Connection, exporters: Tuple[Type[Exporter[Any]], ...]) -> None:
+    def __init__(self, connection: Connection, offered: Tuple[Offered, ...]) -> None:
         self._connection = connection
-        self._offered = {exporter.NAME: exporter for exporter in exporters}
-        self._exporter: Optional[Exporter[Any]] = None
-        self._frames: queue.Queue[Optional[Tuple[Frame, float]]] = queue.Queue()
-        self._cancelled = threading.Event()
+        self._queue: queue.Queue[Optional[Received]] = queue.Queue()
         self._broken: Optional[Exception] = None
+        exporters = [one for one in offered if issubclass(one, Exporter)]
+        drivers = [one for one in offered if issubclass(one, Driver)]
+        self._calls: List[Calls] = [
+            ExporterCalls(exporters, self._count),
+            DriverCalls(drivers, self._count),
+        ]
 
     def run(self) -> None:
         """Returns when the host has closed the connection."""
@@ -85,148 +95,89 @@ class Program:
         self._connection.write({"type": "hello", "protocol": VERSION, "program": program})
         threading.Thread(target=self._read, name="connection", daemon=True).start()
         while True:
-            received = self._frames.get()
+            received = self._queue.get()
             if received is None:
                 break
-            self._on_frame(*received)
+            self._on_message(received)
             # The columns keep a mapping. Do not keep the last one while nothing is to do.
             del received
         if self._broken is not None:
             raise self._broken
 
     def _read(self) -> None:
+        last: Optional[threading.Event] = None
         try:
             while True:
                 frame = self._connection.read()
                 if frame is None:
                     break
-                if frame.message["type"] == "cancel":
-                    self._cancelled.set()
-                else:
-                    self._frames.put((frame, time.monotonic()))
+                if frame.message["type"] != "cancel":
+                    received = Received(frame)
+                    last = received.cancelled
+                    self._queue.put(received)
+                    del frame, received
+                elif last is not None:
+                    # The host makes one call at a time.
+                    last.set()
         except (FrameError, OSError) as error:
             self._broken = error
         finally:
-            self._frames.put(None)
+            self._queue.put(None)
 
-    def _on_frame(self, frame: Frame, at: float) -> None:
-        message = frame.message
-        kind = message["type"]
-        if kind == "hello":
+    def _on_message(self, received: Received) -> None:
+        message = received.message
+        if received.name == "hello":
             major = message["protocol"][0]
             if major != VERSION[0]:
                 raise FrameError(f"the host speaks version {major} of the protocol")
             return
-        function = self._functions().get(kind)
-        if function is None:
-            answer: Message = {"type": "unsupported", "message": f"unknown message `{kind}`"}
+        known = [calls for calls in self._calls if received.name in calls.NAMES]
+        if not known:
+            text = f"unknown message `{received.name}`"
+            answer: Message = {"type": "unsupported", "message": text}
             if "id" in message:
                 answer["id"] = message["id"]
+            self._connection.write(answer)
+            return
+        calls = next((calls for calls in known if calls.has_instance), known[0])
+        self._answer(message["id"], _call(calls, received))
+
+    def _answer(self, id: int, answer: Answer) -> None:
+        if isinstance(answer, Unsupported):
+            self._connection.write({"type": "unsupported", "id": id, "message": answer.message})
+        elif isinstance(answer, Failure):
+            self._connection.write({"type": "outcome", "id": id, **answer.header()})
+        elif answer is None:
+            self._connection.write({"type": "outcome", "id": id, "class": "delivered"})
         else:
-            outcome = self._call(kind, lambda: function(frame, at))
-            header = {"class": "delivered"} if outcome is None else outcome.header()
-            answer = {"type": "outcome", "id": message["id"], **header}
-        self._connection.write(answer)
+            self._send_result(id, answer.value, answer.payload)
 
-    def _functions(self) -> Dict[str, Callable[[Frame, float], Outcome]]:
-        return {
-            "check": lambda frame, at: self._check(frame.message)[2],
-            "create": self._create,
-            "export": self._export,
-            "flush": lambda frame, at: self._instance().flush(self._context(frame.message, at)),
-            "health": lambda frame, at: self._instance().health(self._context(frame.message, at)),
-            "tick": lambda frame, at: self._instance().tick(self._context(frame.message, at)),
-            "close": lambda frame, at: self._instance().close(self._context(frame.message, at)),
-        }
-
-    def _call(self, name: str, function: Callable[[], Outcome]) -> Outcome:
+    def _send_result(self, id: int, value: Any, payload: bytes) -> None:
+        message: Message = {"type": "result", "id": id}
+        if value is not None:
+            message["value"] = value
+        if len(payload) <= _MAX_INLINE or not self._connection.is_socket:
+            self._connection.write(message, payload)
+            return
+        descriptor = share(payload)
         try:
-            outcome = function()
-        except Failure as failure:
-            outcome = failure
-        except Exception as error:
-            _log.exception("exception in `%s`", name)
-            outcome = Crashed(f"exception in `{name}`: {type(error).__name__}: {error}")
-        if outcome is not None and not isinstance(outcome, Failure):
-            outcome = Crashed(f"`{name}` returned {outcome!r}, not None or a Failure")
-        return outcome
-
-    def _check(self, message: Message) -> Tuple[Optional[Type[Exporter[Any]]], Any, Outcome]:
-        """The class of an exporter and its settings, or why they are wrong."""
-        exporter = self._offered.get(message["exporter"])
-        if exporter is None:
-            offered = ", ".join(f"`{name}`" for name in self._offered)
-            failure = Misconfigured(
-                f"the program does not offer the exporter `{message['exporter']}` "
-                f"(it offers {offered}; correct `plugin.toml`)"
-            )
-            return None, None, failure
-        try:
-            return exporter, settings.read(exporter.SETTINGS, message["config"]), None
-        except settings.SettingsError as error:
-            return None, None, Misconfigured(error)
-
-    def _create(self, frame: Frame, at: float) -> Outcome:
-        message = frame.message
-        logs.set_level(message["level"])
-        exporter, values, failure = self._check(message)
-        if exporter is None:
-            return failure
-        host = Host(
-            name=message["name"],
-            state_dir=Path(message["state_dir"]),
-            instance=message.get("instance", 0),
-            count=self._count,
-        )
-        self._exporter = exporter(values, host)
-        return None
-
-    def _export(self, frame: Frame, at: float) -> Outcome:
-        exporter = self._instance()
-        try:
-            batch = self._batch(exporter.BATCH, frame, at)
-        except (FrameError, OSError, ValueError) as error:
-            return Retry(f"cannot read the rows: {error}")
-        outcome: Outcome = exporter.export(batch)
-        return outcome
-
-    def _batch(self, batch: Type[Batch], frame: Frame, at: float) -> Batch:
-        message, payload = frame.message, frame.payload
-        if "shared" in message:
-            if frame.descriptor is None:
-                raise FrameError("the descriptor of a shared payload is missing")
-            payload = map_shared(frame.descriptor, message["shared"]["len"])
-        rows = message.get("rows")
-        return batch(payload, self._context(message, at), (rows[0], rows[1]) if rows else None)
-
-    def _context(self, message: Message, at: float) -> Call:
-        elapsed = time.monotonic() - at
-        return Call(
-            seconds=message["deadline_ms"] / 1000 - elapsed,
-            attempt=message.get("attempt", 1),
-            origin=message.get("origin", ""),
-            parts=_parts(message.get("parts", [])),
-            cancelled=self._cancelled,
-        )
-
-    def _instance(self) -> Exporter[Any]:
-        if self._exporter is None:
-            raise RuntimeError("there is no instance")
-        return self._exporter
+            message["shared"] = {"len": len(payload)}
+            self._connection.write(message, b"", descriptor)
+        finally:
+            os.close(descriptor)
 
     def _count(self, name: str, by: int) -> None:
         self._connection.write({"type": "count", "name": name, "by": by})
 
 
-def _parts(parts: List[Dict[str, Any]]) -> List[Part]:
-    return [
-        Part(
-            batch_id=part["batch_id"],
-            first_row=part["first_row"],
-            rows=part["rows"],
-            accepted_ms=part["accepted_ms"],
-            storage_id=part.get("storage_id"),
-            complete=part.get("complete", False),
-        )
-        for part in parts
-    ]
+def _call(calls: Calls, received: Received) -> Answer:
+    name = received.name
+    try:
+        return calls.call(received)
+    except Failure as failure:
+        return failure
+    except NotImplementedError as error:
+        return Unsupported(str(error) or f"`{name}` is not implemented")
+    except Exception as error:
+        _log.exception("exception in `%s`", name)
+        return Crashed(f"exception in `{name}`: {type(error).__name__}: {error}")

@@ -130,7 +130,8 @@ class Process:
         self._write(message, payload, descriptor)
         while True:
             answer = self._read(f"`{kind}`").message
-            if answer["type"] in ("outcome", "unsupported") and answer.get("id") == self._last:
+            answers = ("outcome", "result", "unsupported")
+            if answer["type"] in answers and answer.get("id") == self._last:
                 return Outcome(answer)
             if answer["type"] not in ("log", "count", "unsupported"):
                 raise Failed(f"an answer to `{kind}` is not a message of an exporter: {answer}")

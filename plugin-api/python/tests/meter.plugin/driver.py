@@ -1,0 +1,67 @@
+"""A driver for tests."""
+
+import time
+from datetime import timedelta
+from typing import Dict, Optional
+
+from delfin_plugin import (
+    AlertBuilder,
+    Capabilities,
+    Driver,
+    MetricInfo,
+    Retry,
+    SeriesBuilder,
+    StorageInfo,
+    Unauthorized,
+    Window,
+    run,
+)
+
+
+class Meter(Driver):
+    MODELS = [("acme", "meter"), ("acme", "meter2")]
+
+    def identify(self) -> StorageInfo:
+        rest = self.storage.access("rest")
+        host = rest.host if rest else ""
+        return StorageInfo(name=f"{self.storage.id} {host}", serial_number="sn", total_capacity=5)
+
+    def capabilities(self) -> Capabilities:
+        metrics = {"volume": [MetricInfo("iops", "IOPS")]}
+        return Capabilities(metrics, is_historic=True, retention=timedelta(hours=1))
+
+    def collect(self, window: Window) -> SeriesBuilder:
+        series = SeriesBuilder()
+        for number in range(self.storage.extra["series"]):
+            name = f"volume {number}"
+            points = [(window.start_ms, 1.5)]
+            series.add("iops", "volume", f"v{number}", "IOPS", points, resource_name=name)
+        return series
+
+    def list_alerts(self, window: Optional[Window]) -> AlertBuilder:
+        alerts = AlertBuilder()
+        if window is None or window.start_ms <= 7 < window.end_ms:
+            alerts.add(7, alert_name="a", sequence_number=12, rack="r1")
+        return alerts
+
+    def parse_trap(self, variables: Dict[str, str]) -> AlertBuilder:
+        alerts = AlertBuilder()
+        for text in variables.values():
+            alerts.add(7, alert_name=text, sequence_number=12)
+        return alerts
+
+    def clear_alert(self, sequence_number: str) -> None:
+        if sequence_number == "login":
+            raise Unauthorized("wrong password")
+        if sequence_number == "bug":
+            raise KeyError("bug")
+        if sequence_number == "wait":
+            while not self.call.cancelled and self.call.remaining():
+                time.sleep(0.001)
+            raise Retry("cancelled")
+        if sequence_number == "is cancelled?":
+            raise Retry("cancelled" if self.call.cancelled else "not cancelled")
+
+
+if __name__ == "__main__":
+    run(Meter)
