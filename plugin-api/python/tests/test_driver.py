@@ -18,15 +18,12 @@ FOLDER = Path(__file__).parent / "meter.plugin"
 os.environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "src")
 
 
-def plugin(transport: str) -> manifest.Manifest:
-    return manifest.Manifest(FOLDER, [sys.executable, "-B", "driver.py"], transport, [], {})
-
-
 class DriverProcess(Process):
     """Opens the driver, and keeps the result of the last call."""
 
-    def __init__(self, transport: str = "socket", extra: Optional[Dict[str, Any]] = None) -> None:
-        super().__init__(plugin(transport))
+    def __init__(self, extra: Optional[Dict[str, Any]] = None) -> None:
+        command = [sys.executable, "-B", "driver.py"]
+        super().__init__(manifest.Manifest(FOLDER, command, "socket", [], {}))
         self.extra = extra or {}
         self.answer: Message = {}
         self.payload = b""
@@ -60,8 +57,8 @@ class DriverProcess(Process):
         return frame
 
 
-def collect(transport: str, series: int) -> Tuple[Message, PerformanceBatch]:
-    with DriverProcess(transport, {"series": series}) as process:
+def collect(series: int) -> Tuple[Message, PerformanceBatch]:
+    with DriverProcess({"series": series}) as process:
         process.call("collect", start_ms=60_000, end_ms=120_000)
         return process.answer, PerformanceBatch(process.payload)
 
@@ -80,13 +77,9 @@ class Drivers(unittest.TestCase):
             self.assertEqual(value["metrics"], {"volume": [metric]})
             self.assertEqual((value["is_historic"], value["retention_ms"]), (True, 3_600_000))
 
-    def test_a_small_batch_is_inline_and_a_large_one_shared_where_it_can_be(self) -> None:
-        for transport, series, shared in (
-            ("socket", 2, False),
-            ("socket", 2000, True),
-            ("stdio", 2000, False),
-        ):
-            answer, batch = collect(transport, series)
+    def test_a_small_batch_is_inline_and_a_large_one_shared(self) -> None:
+        for series, shared in ((2, False), (2000, True)):
+            answer, batch = collect(series)
             self.assertEqual((answer["type"], "shared" in answer), ("result", shared))
             self.assertEqual(len(batch), series)
             row = next(iter(batch))
