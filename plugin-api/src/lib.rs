@@ -36,7 +36,8 @@
 //!
 //! [`setting`] reads settings and collects their mistakes; [`RowFailures`] collects
 //! the rows that are not delivered; `http` and `grpc` turn responses into failures;
-//! `stream` connects to receivers that speak no HTTP; `connections` limits the clients of a server; `json` writes rows; [`redact`] hides secrets; [`text`] shortens texts.
+//! `stream` connects to receivers that speak no HTTP; `connections` limits the clients of a server; `json` writes rows;
+//! [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets; [`text`] shortens texts.
 
 #![warn(missing_docs)]
 
@@ -64,6 +65,7 @@ pub mod setting;
 mod skipped;
 #[cfg(feature = "stream")]
 pub mod stream;
+pub mod template;
 pub mod text;
 pub mod time;
 #[cfg(feature = "tls")]
