@@ -4,7 +4,10 @@
 //! plugin, and among equal versions the file that was found first. Files with the same
 //! content are one plugin.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use semver::Version;
 
@@ -13,7 +16,7 @@ use crate::{
     error::PluginError,
     find::find,
     inspect::{Inspection, inspect},
-    manifest::ManifestExporter,
+    manifest::{ManifestDriver, ManifestExporter},
 };
 
 /// The plugin files that the host accepts.
@@ -29,6 +32,15 @@ pub struct CatalogEntry<'a> {
     pub plugin: &'a Inspection,
     /// The exporter, from the manifest of the file.
     pub exporter: &'a ManifestExporter,
+}
+
+/// A driver, and the plugin that has it.
+#[derive(Debug, Clone, Copy)]
+pub struct CatalogDriver<'a> {
+    /// The plugin.
+    pub plugin: &'a Inspection,
+    /// The driver, from the manifest of the plugin.
+    pub driver: &'a ManifestDriver,
 }
 
 /// Two files have the same exporter.
@@ -119,6 +131,26 @@ impl Catalog {
         let exporters = self.plugins.iter().flat_map(|p| &p.manifest.exporters);
         let names: BTreeSet<_> = exporters.map(|e| e.name.as_str()).collect();
         names.into_iter()
+    }
+
+    /// The plugin to use for each vendor and model, sorted.
+    #[must_use]
+    pub fn drivers(&self) -> Vec<CatalogDriver<'_>> {
+        let mut chosen: BTreeMap<_, CatalogDriver<'_>> = BTreeMap::new();
+        for plugin in &self.plugins {
+            for driver in &plugin.manifest.drivers {
+                let found = CatalogDriver { plugin, driver };
+                let entry = chosen.entry((&driver.vendor, &driver.model));
+                entry
+                    .and_modify(|chosen| {
+                        if version(plugin) > version(chosen.plugin) {
+                            *chosen = found;
+                        }
+                    })
+                    .or_insert(found);
+            }
+        }
+        chosen.into_values().collect()
     }
 
     /// The file to use for an exporter. `library` is a file name; only a file of that
@@ -265,6 +297,38 @@ mod tests {
         assert_eq!(chosen(&catalog, Some("b.so")), "/q/b.so");
         assert_eq!(catalog.duplicates("Acme"), []);
         assert_eq!(catalog.exporters().collect::<Vec<_>>(), ["Acme"]);
+    }
+
+    #[test]
+    fn the_higher_version_has_the_driver_and_at_equal_versions_the_first_plugin() {
+        let with = |path: &str, version: &str, models: &[&str]| {
+            let mut plugin = plugin(path, version, path);
+            plugin.manifest.drivers = models
+                .iter()
+                .map(|model| {
+                    let json = format!(r#"{{"vendor":"acme","model":"{model}"}}"#);
+                    serde_json::from_str(&json).unwrap()
+                })
+                .collect();
+            plugin
+        };
+        let catalog = Catalog::new(vec![
+            with("/p/a.plugin", "1.0.0", &["one", "two"]),
+            with("/p/b.plugin", "1.10.0", &["two"]),
+            with("/p/c.plugin", "1.0.0", &["one"]),
+        ]);
+        let found = catalog.drivers();
+        let found = found.iter().map(|found| {
+            let path = found.plugin.path.display().to_string();
+            (
+                &*found.driver.model,
+                path,
+                found.driver.timeout_seconds.get(),
+            )
+        });
+        let expected = [("one", "/p/a.plugin"), ("two", "/p/b.plugin")];
+        let expected = expected.map(|(model, path)| (model, path.to_owned(), 300));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
     }
 
     #[test]

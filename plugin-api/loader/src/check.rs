@@ -9,11 +9,14 @@ use crate::{
     image::native_format,
     inspect::Inspection,
     library::running_glibc,
-    manifest::Manifest,
+    manifest::{Manifest, ManifestDriver},
 };
 
 /// The target that this host is built for.
 pub const TARGET: &str = env!("TARGET");
+
+/// The kinds of access data of a storage.
+const ACCESS: [&str; 4] = ["rest", "ssh", "cli", "smis"];
 
 /// Checks whether a plugin is compatible with this host, as far as possible without
 /// opening it. It does not use the result of the trust check: see [`accept`].
@@ -104,8 +107,8 @@ fn version(key: &str, text: &str) -> Result<semver::Version, String> {
 }
 
 fn check_names(manifest: &Manifest) -> Result<(), String> {
-    if manifest.exporters.is_empty() {
-        return Err("it declares no exporter".to_owned());
+    if manifest.exporters.is_empty() && manifest.drivers.is_empty() {
+        return Err("it declares no exporter and no driver".to_owned());
     }
     for (i, exporter) in manifest.exporters.iter().enumerate() {
         let name = &exporter.name;
@@ -116,6 +119,36 @@ fn check_names(manifest: &Manifest) -> Result<(), String> {
         }
         if manifest.exporters[..i].iter().any(|e| e.name == *name) {
             return Err(format!("it declares the exporter `{name}` twice"));
+        }
+    }
+    check_drivers(&manifest.drivers)
+}
+
+fn check_drivers(drivers: &[ManifestDriver]) -> Result<(), String> {
+    for (i, driver) in drivers.iter().enumerate() {
+        let ManifestDriver { vendor, model, .. } = driver;
+        for name in [vendor, model] {
+            if !is_name(name) {
+                return Err(format!(
+                    "`{name}` is not a vendor or a model of a driver (use 1 to 64 of A-Z a-z 0-9 . _ -)"
+                ));
+            }
+        }
+        let is_same = |other: &&ManifestDriver| (&other.vendor, &other.model) == (vendor, model);
+        if drivers[..i].iter().any(|other| is_same(&other)) {
+            return Err(format!(
+                "it declares the driver for vendor `{vendor}`, model `{model}` twice"
+            ));
+        }
+        if let Some(access) = driver
+            .access
+            .iter()
+            .find(|access| !ACCESS.contains(&&***access))
+        {
+            return Err(format!(
+                "`{access}` is not a kind of access data (use `{}`)",
+                ACCESS.join("`, `")
+            ));
         }
     }
     Ok(())

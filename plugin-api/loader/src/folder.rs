@@ -17,7 +17,7 @@ use crate::{
     error::Reason,
     image::Image,
     inspect::Inspection,
-    manifest::{Manifest, ManifestExporter},
+    manifest::{Manifest, ManifestDriver, ManifestExporter},
     sha256::Sha256,
     trust::{self, UntrustedFile},
 };
@@ -80,7 +80,10 @@ struct FolderManifest {
     command: Vec<String>,
     #[serde(default)]
     transport: ProgramTransport,
+    #[serde(default)]
     exporters: Vec<ManifestExporter>,
+    #[serde(default)]
+    drivers: Vec<ManifestDriver>,
 }
 
 /// Reads the folder of a plugin.
@@ -168,6 +171,7 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Reason> {
         vendor: line(&written.vendor),
         license: line(&written.license),
         exporters: written.exporters,
+        drivers: written.drivers,
         example,
         command: Some(PluginCommand {
             words: written.command.iter().map(|word| line(word)).collect(),

@@ -37,7 +37,7 @@ mod probe;
 mod sha256;
 mod trust;
 
-pub use catalog::{Catalog, CatalogEntry, CatalogError, DuplicateExporter};
+pub use catalog::{Catalog, CatalogDriver, CatalogEntry, CatalogError, DuplicateExporter};
 pub use check::{TARGET, accept, check};
 pub use error::{PluginError, Reason};
 pub use find::find;
@@ -45,7 +45,7 @@ pub use folder::{PluginCommand, PreparedCommand, ProgramTransport};
 pub use glibc::{GlibcVersion, ParseGlibcVersionError};
 pub use image::Image;
 pub use inspect::{Inspection, MAX_BYTES, inspect};
-pub use manifest::{Manifest, ManifestExporter};
+pub use manifest::{Manifest, ManifestDriver, ManifestExporter};
 pub use open::{
     LibraryCopy, OpenOptions, OpenPlugin, PluginProgram, PreparedPlugin, load, open, prepare,
 };

@@ -42,7 +42,11 @@ pub struct Manifest {
     #[serde(default, deserialize_with = "line")]
     pub license: String,
     /// The exporters of the plugin.
+    #[serde(default)]
     pub exporters: Vec<ManifestExporter>,
+    /// The drivers of the plugin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drivers: Vec<ManifestDriver>,
     /// The file `example.toml` of the plugin, which explains the settings.
     #[serde(default, deserialize_with = "text")]
     pub example: String,
@@ -73,6 +77,31 @@ pub struct ManifestExporter {
     /// never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resend_seconds: Option<NonZeroU64>,
+}
+
+/// A driver of a plugin: vendor and model choose it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ManifestDriver {
+    /// The vendor, as a storage is registered with it.
+    #[serde(deserialize_with = "line")]
+    pub vendor: String,
+    /// The model, as a storage is registered with it.
+    #[serde(deserialize_with = "line")]
+    pub model: String,
+    /// The name of the product, for people.
+    #[serde(default, deserialize_with = "line")]
+    pub title: String,
+    /// The access data that the driver needs: `rest`, `ssh`, `cli`, `smis`.
+    #[serde(default)]
+    pub access: Vec<String>,
+    /// The longest time of one call, in seconds.
+    #[serde(default = "timeout")]
+    pub timeout_seconds: NonZeroU64,
+}
+
+/// An array can take minutes to answer.
+fn timeout() -> NonZeroU64 {
+    const { NonZeroU64::new(300).unwrap() }
 }
 
 impl Manifest {

@@ -156,6 +156,26 @@ fn a_folder_that_cannot_be_a_plugin_is_refused_with_its_reason() {
             "runs `no-such-program`, which is not a program",
         ),
         ("\"performance\"", "", "malformed `plugin.toml`"),
+        (
+            "[[exporters]]",
+            "[[others]]",
+            "declares no exporter and no driver",
+        ),
+        (
+            "[[exporters]]",
+            "[[drivers]]\nvendor = \"a b\"\nmodel = \"m\"\n[[exporters]]",
+            "`a b` is not a vendor or a model",
+        ),
+        (
+            "[[exporters]]",
+            "[[drivers]]\nvendor = \"a\"\nmodel = \"m\"\naccess = [\"rest\", \"snmp\"]\n[[exporters]]",
+            "`snmp` is not a kind of access data (use `rest`, `ssh`, `cli`, `smis`)",
+        ),
+        (
+            "[[exporters]]",
+            "[[drivers]]\nvendor = \"a\"\nmodel = \"m\"\n[[drivers]]\nvendor = \"a\"\nmodel = \"m\"\n[[exporters]]",
+            "declares the driver for vendor `a`, model `m` twice",
+        ),
     ] {
         let text = with(from, to);
         assert!(text.contains(part), "{text}");
