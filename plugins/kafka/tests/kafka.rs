@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod broker;
+mod tls;
 
 use std::{
     collections::BTreeMap,
@@ -351,24 +352,4 @@ fn a_wrong_password_pauses_the_exporter_and_the_right_one_delivers() {
     }
     let arrived = triples(&broker.arrived("sasl", 1));
     assert_eq!(arrived, [sent(&batch), sent(&batch)].concat());
-}
-
-#[test]
-fn tls_delivers_to_a_trusted_broker_only() {
-    let Some(broker) = shared() else { return };
-    broker.create_topic("tls", 1, &[]);
-    let harness = Harness::of_crate();
-    let batch = sample::performance(10, 1);
-    let deliver = |tls: Value| {
-        let settings = json!({ "tls": tls });
-        let mut instance = performance(&harness, &broker.tls_servers(), "tls", &settings);
-        export(&mut instance, batch.as_arrow(), PATIENCE)
-    };
-    let unknown = deliver(json!(true));
-    assert!(
-        matches!(unknown, Err(Failure::Misconfigured { .. })),
-        "{unknown:?}"
-    );
-    assert_eq!(deliver(json!({ "ca": broker.ca() })), Ok(()));
-    assert_eq!(triples(&broker.arrived("tls", 1)), sent(&batch));
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_plugin_api::{log, redact::Redactor};
+use delfin_plugin_api::log;
 use rdkafka::{
     ClientContext, Statistics,
     config::RDKafkaLogLevel,
@@ -18,7 +18,11 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use crate::outcome::{SendError, SendErrorKind};
+use super::tls;
+use crate::{
+    config::Properties,
+    outcome::{SendError, SendErrorKind},
+};
 
 /// librdkafka repeats its warnings every 30 seconds while a broker is away. After this time
 /// without one, the next delivered message ends the outage.
@@ -35,7 +39,7 @@ pub(super) struct DeliveryReport {
 
 /// Collects the events of one producer.
 pub(super) struct ProducerEvents {
-    redactor: Redactor,
+    properties: Properties,
     state: Mutex<EventState>,
 }
 
@@ -46,6 +50,8 @@ struct EventState {
     last_error: Option<SendError>,
     /// An error that only an operator can fix, until it is reported once.
     operator_error: Option<SendError>,
+    /// The last error of TLS, with the text of librdkafka.
+    tls_error: Option<(String, SendError)>,
     outage: Outage,
 }
 
@@ -73,9 +79,9 @@ impl Outage {
 }
 
 impl ProducerEvents {
-    pub(super) fn new(redactor: Redactor) -> Self {
+    pub(super) fn new(properties: Properties) -> Self {
         Self {
-            redactor,
+            properties,
             state: Mutex::default(),
         }
     }
@@ -83,6 +89,13 @@ impl ProducerEvents {
     /// Moves the reports that arrived to `reports`.
     pub(super) fn take_reports(&self, reports: &mut Vec<DeliveryReport>) {
         reports.append(&mut self.state().reports);
+    }
+
+    /// Forgets what may be fixed since the last round.
+    pub(super) fn start_round(&self) {
+        let mut state = self.state();
+        state.operator_error = None;
+        state.tls_error = None;
     }
 
     pub(super) fn take_operator_error(&self) -> Option<SendError> {
@@ -94,7 +107,22 @@ impl ProducerEvents {
     }
 
     pub(super) fn redact(&self, text: &str) -> String {
-        self.redactor.redact(text).into_owned()
+        self.properties.redactor().redact(text).into_owned()
+    }
+
+    /// The error behind an event, if it is about TLS. The reason takes a connection to find, so it is
+    /// found once in a round.
+    fn tls_error(&self, state: &mut EventState, text: &str) -> Option<SendError> {
+        // What follows, such as `(after 3ms in state SSL_HANDSHAKE)`, differs each time.
+        let what = text.split(" (after ").next()?;
+        match &state.tls_error {
+            Some((known, error)) if known == what => Some(error.clone()),
+            _ => {
+                let error = tls::error(text, &self.properties)?;
+                state.tls_error = Some((what.to_owned(), error.clone()));
+                Some(error)
+            }
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, EventState> {
@@ -120,7 +148,14 @@ impl ProducerContext for ProducerEvents {
 
 impl ClientContext for ProducerEvents {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        let text = self.redactor.redact(text);
+        let text = self.properties.redactor().redact(text);
+        if let Some(error) = tls::silence(&text, &self.properties) {
+            self.state().last_error.get_or_insert(error);
+        }
+        if tls::is_detail(&text) {
+            log::debug!("librdkafka: {facility}: {text}");
+            return;
+        }
         match level {
             // At most a warning, because nothing is lost here: the outcome of the
             // call reports what was not delivered.
@@ -145,7 +180,7 @@ impl ClientContext for ProducerEvents {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let reason = self.redactor.redact(reason);
+        let reason = self.properties.redactor().redact(reason);
         log::debug!(reason:%; "broker error: {error}");
         let Some(code) = error.rdkafka_error_code() else {
             return;
@@ -154,8 +189,11 @@ impl ClientContext for ProducerEvents {
         if code == Code::AllBrokersDown {
             return;
         }
-        let error = SendError::new(SendErrorKind::of_code(code), reason);
         let mut state = self.state();
+        let error = match self.tls_error(&mut state, &reason) {
+            Some(error) => error,
+            None => SendError::new(SendErrorKind::of_code(code), reason),
+        };
         if matches!(
             error.kind,
             SendErrorKind::Misconfigured | SendErrorKind::Unauthorized
@@ -171,7 +209,7 @@ impl ClientContext for ProducerEvents {
         let statistics = String::from_utf8_lossy(statistics);
         log::debug!(
             "librdkafka: statistics: {}",
-            self.redactor.redact(&statistics)
+            self.properties.redactor().redact(&statistics)
         );
     }
 }

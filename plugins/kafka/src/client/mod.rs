@@ -6,6 +6,7 @@
 mod events;
 mod producer;
 mod round;
+mod tls;
 
 use delfin_plugin_api::{BatchPart, Outcome, Skipped, log};
 

@@ -18,7 +18,10 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 
-use super::events::{DeliveryReport, ProducerEvents};
+use super::{
+    events::{DeliveryReport, ProducerEvents},
+    tls,
+};
 use crate::{
     config::Properties,
     outcome::{SendError, SendErrorKind},
@@ -74,13 +77,15 @@ impl KafkaProducer {
             config.set(key, value);
         }
         config.set("batch.size", request_bytes.to_string());
-        let redactor = properties.redactor().clone();
-        let created = config.create_with_context(ProducerEvents::new(redactor.clone()));
+        let redactor = properties.redactor();
+        let created = config.create_with_context(ProducerEvents::new(properties.clone()));
         let producer = created.map_err(|error: KafkaError| {
             let reason = match error {
                 // Without the value: it may be a secret.
                 KafkaError::ClientConfig(_, reason, key, _) => format!("`{key}`: {reason}"),
-                KafkaError::ClientCreation(reason) => reason,
+                KafkaError::ClientCreation(reason) => {
+                    tls::file_error(&reason, properties).unwrap_or(reason)
+                }
                 error => error.to_string(),
             };
             SendError::new(SendErrorKind::Misconfigured, redactor.redact(&reason))
@@ -97,7 +102,7 @@ impl KafkaProducer {
     pub(super) fn start_round(&mut self) {
         self.poll_events();
         // An error from before this round, such as a wrong password, may be fixed.
-        self.events().take_operator_error();
+        self.events().start_round();
         self.stopped = None;
     }
 

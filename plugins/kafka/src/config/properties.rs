@@ -87,6 +87,10 @@ impl Properties {
         values.map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
     pub(crate) fn redactor(&self) -> &Redactor {
         &self.redactor
     }
@@ -106,7 +110,7 @@ impl Properties {
         kbytes.map_or(usize::MAX, |kbytes| kbytes.saturating_mul(1024))
     }
 
-    pub(super) fn set(&mut self, key: &str, value: String) {
+    pub(crate) fn set(&mut self, key: &str, value: String) {
         if is_secret(key) {
             self.redactor.hide(&value);
         }

@@ -29,7 +29,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/kafka")
 /// A broker of one node.
 pub(crate) struct Broker {
     folder: TempDir,
-    ports: [u16; 4],
+    ports: [u16; 5],
     running: Option<Running>,
 }
 
@@ -126,6 +126,11 @@ impl Broker {
         format!("127.0.0.1:{}", self.ports[2])
     }
 
+    /// The listener with TLS that asks for a client certificate.
+    pub(crate) fn client_tls_servers(&self) -> String {
+        format!("127.0.0.1:{}", self.ports[3])
+    }
+
     /// The PEM file of the authority.
     pub(crate) fn ca(&self) -> String {
         self.folder().join("ca.pem").display().to_string()
@@ -215,7 +220,7 @@ impl Drop for Running {
     }
 }
 
-fn config(ports: &[u16; 4], port: usize) -> ClientConfig {
+fn config(ports: &[u16; 5], port: usize) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", format!("127.0.0.1:{}", ports[port]));
     config
@@ -226,9 +231,9 @@ fn config(ports: &[u16; 4], port: usize) -> ClientConfig {
     config
 }
 
-/// Four different free ports, outside the range of ephemeral ports: while the broker
+/// Five different free ports, outside the range of ephemeral ports: while the broker
 /// is down, a client that reconnects to an ephemeral port could connect to itself.
-fn free_ports() -> [u16; 4] {
+fn free_ports() -> [u16; 5] {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let free = |()| {
         loop {
@@ -239,5 +244,5 @@ fn free_ports() -> [u16; 4] {
             }
         }
     };
-    [(); 4].map(free)
+    [(); 5].map(free)
 }

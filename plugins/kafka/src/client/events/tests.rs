@@ -30,9 +30,9 @@ fn events() -> ProducerEvents {
         log::set_logger(&Logger).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
     });
-    let mut redactor = Redactor::default();
-    redactor.hide(SECRET);
-    ProducerEvents::new(redactor)
+    let mut properties = Properties::default();
+    properties.set("sasl.password", SECRET.to_owned());
+    ProducerEvents::new(properties)
 }
 
 fn logged(part: &str) -> Vec<String> {
