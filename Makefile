@@ -44,6 +44,7 @@ test: ## Run every test, after installing what they need
 	$(CARGO) test --workspace --all-features --locked
 	$(CARGO) test --manifest-path tests/abi/Cargo.toml --target-dir target/abi --locked
 	scripts/python test
+	scripts/delfin test
 
 check: ## Check formatting, lints, documentation and the rules of tests/invariants
 	@scripts/setup install build
@@ -52,6 +53,7 @@ check: ## Check formatting, lints, documentation and the rules of tests/invarian
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps --locked
 	$(CARGO) test --workspace --all-features --locked --test invariants
 	scripts/python check
+	scripts/delfin check
 
 bench: ## Run the benchmarks, in the profile that `make install` uses
 	@scripts/setup install test
@@ -73,14 +75,15 @@ build-dist:
 	done
 	$(call copy,dist,$(plugins),target/dist/plugins)
 
-install: build-dist ## Install below PREFIX (default /usr/local), with a configuration and a systemd unit
+install: build-dist wheel ## Install below PREFIX (default /usr/local), with a configuration and a systemd unit
 	scripts/install target/dist "$(DESTDIR)" "$(PREFIX)"
 
 uninstall: ## Remove what `make install` installed; the configuration and the state stay
 	scripts/install --remove "$(DESTDIR)" "$(PREFIX)"
 
-wheel: ## Build the wheel of the Python kit in target/wheel
+wheel: ## Build the wheels of the Python packages in target/wheel
 	scripts/python wheel
+	scripts/delfin wheel
 
 book: ## Build the two guides in target/book (needs mdbook: cargo install mdbook)
 	mdbook build docs

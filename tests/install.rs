@@ -17,14 +17,18 @@ const PLUGIN: &str = "prometheus";
 /// Installs below `dest`, in place of the root of the file system.
 fn install(dest: &Path, prefix: &str) {
     let built = tempfile::tempdir().expect("a folder");
-    let plugins = built.path().join("plugins");
-    fs::create_dir(&plugins).expect("make a folder");
+    let from = built.path().join("dist");
+    let plugins = from.join("plugins");
+    fs::create_dir_all(&plugins).expect("make a folder");
+    let wheels = built.path().join("wheel");
+    fs::create_dir(&wheels).expect("make a folder");
+    fs::write(wheels.join("kit.whl"), "").expect("write a wheel");
     let file = plugin(PLUGIN);
     let name = file.file_name().expect("a name");
     fs::copy(&file, plugins.join(name)).expect("copy a plugin");
-    fs::copy(binary(), built.path().join("delfin-host")).expect("copy the binary");
+    fs::copy(binary(), from.join("delfin-host")).expect("copy the binary");
     run(&[
-        built.path().to_str().expect("UTF-8"),
+        from.to_str().expect("UTF-8"),
         dest.to_str().expect("UTF-8"),
         prefix,
     ]);
@@ -94,6 +98,7 @@ fn the_unit_starts_the_installed_host_with_the_installed_configuration() {
             fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
         };
         let unit = read(&format!("{units}/delfin-host.service"));
+        read(&format!("{prefix}/share/delfin-host/python/kit.whl"));
         let mut start = value(&unit, "ExecStart").split(' ');
         let program = start.next().expect("a program");
         let conf = start.next_back().expect("a configuration");

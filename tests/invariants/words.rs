@@ -13,8 +13,9 @@ const RETIRED: &str = include_str!("retired-words.txt");
 /// `FOLDER or FILE: reason`
 const EXEMPT: &str = include_str!("retired-words-exempt.txt");
 
-const FOLDERS: [&str; 8] = [
+const FOLDERS: [&str; 9] = [
     ".ci",
+    "clients",
     "docs",
     "etc",
     "host",
