@@ -7,11 +7,13 @@ DESTDIR ?=
 SOAK    ?= 20
 
 conf    := etc/delfin/delfin.conf
-plugins := $(notdir $(wildcard plugins/*))
+# Plugins that are libraries, and plugins that are programs.
+plugins := $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
+programs := $(patsubst plugins/%/plugin.toml,%,$(wildcard plugins/*/plugin.toml))
 library  = libdelfin_exporter_$(subst -,_,$(1)).so
 
 # $(call compile,PROFILE,PLUGINS,FOLDER) builds the host and these plugins, and copies the plugins'
-# libraries to FOLDER. The modes do not depend on the umask: the host refuses a plugin that other
+# libraries and all programs to FOLDER. The modes do not depend on the umask: the host refuses a plugin that other
 # users can write.
 define compile
 $(CARGO) build --profile $(1) --locked -p delfin-host $(addprefix -p delfin-exporter-,$(2))
@@ -22,6 +24,8 @@ define copy
 chmod 0755 target/$(1)/delfin-host
 install -d -m 0755 $(3)
 $(if $(2),install -m 0644 $(foreach plugin,$(2),target/$(1)/$(call library,$(plugin))) $(3))
+$(foreach program,$(programs),scripts/program-plugin plugins/$(program) $(3) target/delfin
+)
 endef
 
 .PHONY: help build run test check bench soak wheel book install uninstall setup clean build-dist

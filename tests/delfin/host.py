@@ -140,6 +140,7 @@ path = "@/alerts.jsonl"
 
 def install(plugin: Path, folder: Path) -> Path:
     """Installs a plugin that is a program, as `make build` does."""
-    command = [str(ROOT / "scripts" / "program-plugin"), str(plugin), str(folder)]
+    venv = ROOT / "target" / "delfin"
+    command = [str(ROOT / "scripts" / "program-plugin"), str(plugin), str(folder), str(venv)]
     subprocess.run(command, check=True)
     return folder / f"{plugin.name}.plugin"

@@ -13,7 +13,7 @@ from oslo_config import cfg
 # As Delfin's services begin, but for the database: the tasks use it for one thing, the attributes of a storage.
 cfg.CONF.register_opt(cfg.StrOpt("delfin_cryptor", default="delfin.cryptor._Base64"))
 db = types.ModuleType("delfin.db")
-db.storage_get = lambda ctxt, storage_id: STORAGE  # type: ignore[attr-defined]
+db.storage_get = lambda ctxt, storage_id: STORAGE  # type: ignore[attr-defined,has-type]
 sys.modules["delfin.db"] = db
 
 import delfin  # noqa: E402
@@ -76,16 +76,17 @@ class Source(unittest.TestCase):
         self.host = Host()
         self.addCleanup(self.host.remove)
         self.host.start()
-        for name, value in {
-            "performance_exporters": ["PerformanceExporterDelfinHost"],
-            "alert_exporters": ["AlertExporterDelfinHost"],
-        }.items():
-            cfg.CONF.set_override(name, value)
+        for kind in ("performance", "alert"):
+            cfg.CONF.set_override(f"{kind}_exporters", [f"{kind.capitalize()}ExporterDelfinHost"])
         spool = self.host.folder / "spool"
-        for name, value in {"url": self.host.url, "spool_dir": str(spool), "retry_max_delay": 1}.items():
+        options: Dict[str, Any] = {"url": self.host.url, "spool_dir": str(spool), "retry_max_delay": 1}
+        for name, value in options.items():
             cfg.CONF.set_override(name, value, group="DELFIN_HOST_EXPORTER")
-        self.spool = lambda kind: Spool(spool, kind, 1 << 30, True)
+        self.spool_dir = spool
         DRIVERS.alerts = None
+
+    def spool(self, kind: str) -> Spool:
+        return Spool(self.spool_dir, kind, 1 << 30, True)
 
     def collect(self, start: int) -> List[Any]:
         """Runs Delfin's own task, and returns what it dispatched."""
@@ -96,7 +97,12 @@ class Source(unittest.TestCase):
         task.driver_api = DRIVERS
         dispatched: List[Any] = []
         original = task.perf_exporter.dispatch
-        task.perf_exporter.dispatch = lambda ctxt, data: (dispatched.extend(data), original(ctxt, data))
+
+        def dispatch(ctxt: Any, data: Any) -> None:
+            dispatched.extend(data)
+            original(ctxt, data)
+
+        task.perf_exporter.dispatch = dispatch
         metrics = DRIVERS.driver.get_capabilities(None)["resource_metrics"]
         task.collect(None, "12345", metrics, start, start + 120_000)
         return dispatched

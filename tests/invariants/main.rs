@@ -39,6 +39,9 @@ const PLUGIN_FILES: [&str; 5] = [
     "tests",
 ];
 
+/// The files of a plugin that is a program.
+const PROGRAM_FILES: [&str; 4] = ["README.md", "plugin.toml", "program.py", "tests"];
+
 /// The modules of a plugin, by their role. CONTRIBUTING.md says what each is for. A role is a file
 /// or a folder.
 const PLUGIN_ROLES: [&str; 7] = [
@@ -124,7 +127,13 @@ fn dependencies_point_one_way() {
 fn every_plugins_folder_has_the_same_files() {
     for plugin in fs::read_dir(root().join("plugins")).expect("the plugins") {
         let folder = plugin.expect("a plugin").path();
-        for file in PLUGIN_FILES {
+        let is_program = folder.join("plugin.toml").exists();
+        let files: &[&str] = if is_program {
+            &PROGRAM_FILES
+        } else {
+            &PLUGIN_FILES
+        };
+        for file in files {
             assert!(
                 folder.join(file).exists(),
                 "`{}` has no `{file}`",
@@ -138,6 +147,10 @@ fn every_plugins_folder_has_the_same_files() {
 fn every_plugin_names_its_modules_after_their_roles() {
     for plugin in fs::read_dir(root().join("plugins")).expect("the plugins") {
         let source = plugin.expect("a plugin").path().join("src");
+        // A program.
+        if !source.exists() {
+            continue;
+        }
         let mut modules = modules(&source);
         let exporters: Vec<PathBuf> = modules
             .iter()

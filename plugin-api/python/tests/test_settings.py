@@ -25,6 +25,7 @@ class Settings:
     hosts: List[str] = setting(list)
     labels: Dict[str, str] = setting(dict)
     tls: Tls = setting(Tls)
+    class_: str = "default"
 
     def __post_init__(self) -> None:
         if self.url == "forbidden":
@@ -49,6 +50,7 @@ class SettingsTest(unittest.TestCase):
                 "hosts": ["a", "b"],
                 "labels": {"site": "x"},
                 "tls": {"verify": False},
+                "class": "acme:Exporter",
             },
         )
         assert settings.password is not None
@@ -58,13 +60,14 @@ class SettingsTest(unittest.TestCase):
         self.assertEqual((settings.ratio, settings.port), (2.0, 443))
         self.assertEqual((settings.hosts, settings.labels), (["a", "b"], {"site": "x"}))
         self.assertFalse(settings.tls.verify)
+        self.assertEqual(settings.class_, "acme:Exporter")
 
     def test_every_mistake_is_reported_and_no_secret_is_shown(self) -> None:
         table = {"password": ["hunter2"], "port": 70000, "mode": "slow", "tls": {"verfy": True}}
         self.assertEqual(
             self.mistakes({**table, "nme": 1}),
             "`nme` is not a setting (known settings: `url`, `password`, `timeout`, `port`, `ratio`, "
-            "`mode`, `hosts`, `labels`, `tls`); "
+            "`mode`, `hosts`, `labels`, `tls`, `class`); "
             "`url` is missing (write an address); "
             "`password` has a wrong value (write a text in quotes); "
             "`port` cannot be `70000` (write 1 to 65535); "

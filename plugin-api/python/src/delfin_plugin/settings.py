@@ -59,7 +59,7 @@ def setting(
     remedy: str = "",
     check: Optional[Callable[[Any], bool]] = None,
 ) -> Any:
-    """A field of the settings.
+    """A field of the settings. A field `class_` is the setting `class`.
 
     `default` can be a value or a function without parameters. Without it, the setting is
     required. `check` returns whether a value is right. `remedy` tells what would be right, as in
@@ -88,7 +88,8 @@ def _table(declared: Type[S], table: Dict[str, Any], prefix: str, mistakes: List
     if not dataclasses.is_dataclass(declared):
         raise TypeError(f"{declared.__name__} is not a dataclass")
     hints = get_type_hints(declared)
-    fields = {field.name: field for field in dataclasses.fields(declared)}
+    # The setting of a field `class_` is `class`.
+    fields = {field.name.rstrip("_"): field for field in dataclasses.fields(declared)}
     before = len(mistakes)
     for key in table:
         if key not in fields:
@@ -98,10 +99,10 @@ def _table(declared: Type[S], table: Dict[str, Any], prefix: str, mistakes: List
     for name, field in fields.items():
         remedy = field.metadata.get("remedy") or ""
         if name in table:
-            value = _value(hints[name], table[name], prefix + name, mistakes, field.metadata)
-            values[name] = value
+            value = _value(hints[field.name], table[name], prefix + name, mistakes, field.metadata)
+            values[field.name] = value
         elif field.default is field.default_factory is dataclasses.MISSING:
-            remedy = remedy or _remedy(hints[name])
+            remedy = remedy or _remedy(hints[field.name])
             mistakes.append(f"`{prefix}{name}` is missing ({remedy})")
     if len(mistakes) > before:
         return None
