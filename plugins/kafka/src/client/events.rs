@@ -50,7 +50,7 @@ struct EventState {
     last_error: Option<SendError>,
     /// An error that only an operator can fix, until it is reported once.
     operator_error: Option<SendError>,
-    /// The last error of TLS, with the text of librdkafka.
+    /// The last error of TLS that an operator can fix, with the text of librdkafka.
     tls_error: Option<(String, SendError)>,
     outage: Outage,
 }
@@ -119,7 +119,9 @@ impl ProducerEvents {
             Some((known, error)) if known == what => Some(error.clone()),
             _ => {
                 let error = tls::error(text, &self.properties)?;
-                state.tls_error = Some((what.to_owned(), error.clone()));
+                if error.kind == SendErrorKind::Misconfigured {
+                    state.tls_error = Some((what.to_owned(), error.clone()));
+                }
                 Some(error)
             }
         }

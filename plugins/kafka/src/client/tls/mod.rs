@@ -37,7 +37,9 @@ pub(super) fn silence(line: &str, properties: &Properties) -> Option<SendError> 
 
 /// Whether a line of librdkafka's log has details of TLS. The outcome of the call has the reason.
 pub(super) fn is_detail(line: &str) -> bool {
-    line.contains("SSL handshake failed") || line.contains(":SSL routines:")
+    ["SSL handshake", "SSL_HANDSHAKE", ":SSL routines:"]
+        .iter()
+        .any(|detail| line.contains(detail))
 }
 
 /// The address in `ssl://host:port/name: text` or `host:port/name: text`.
@@ -63,7 +65,7 @@ fn kind_and_reason(
     if text.contains("Disconnected") {
         let reason = "it closes the connection during TLS (leave `tls` out if its listener does \
                       not use TLS, or use the port of another listener)";
-        let during = text.contains("SSL handshake");
+        let during = text.contains("SSL handshake") || text.contains("SSL_HANDSHAKE");
         return during.then(|| (SendErrorKind::Unavailable, reason.to_owned()));
     }
     let operator = |reason: &str| Some((SendErrorKind::Misconfigured, reason.to_owned()));

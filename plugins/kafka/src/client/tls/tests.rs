@@ -33,6 +33,7 @@ fn no_reason_holds_text_of_openssl() {
         "SSL handshake failed: error:0A000102:SSL routines::unsupported protocol",
         "SSL handshake failed: error:0A000438:SSL routines::tlsv1 alert internal error: SSL alert number 80",
         "SSL handshake failed: error:0A000126:SSL routines::unexpected eof while reading",
+        "Disconnected: SSL connection closed by peer (after 1ms in state SSL_HANDSHAKE)",
         "SSL handshake failed: Disconnected: SSL connection closed by peer: connecting to a PLAINTEXT broker listener? (after 1ms in state SSL_HANDSHAKE)",
     ] {
         let reason = reason(text, &[]);
