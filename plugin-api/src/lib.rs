@@ -36,7 +36,7 @@
 //!
 //! [`setting`] reads settings and collects their mistakes; [`RowFailures`] collects
 //! the rows that are not delivered; `http` and `grpc` turn responses into failures;
-//! `stream` connects to receivers that speak no HTTP; `connections` limits the clients of a server; `json` writes rows;
+//! `stream` connects to receivers that speak no HTTP; `runtime` runs an async client; `connections` limits the clients of a server; `json` writes rows;
 //! [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets; [`text`] shortens texts.
 
 #![warn(missing_docs)]
@@ -60,6 +60,8 @@ pub(crate) mod manifest;
 mod outcome;
 pub mod quantity;
 pub mod redact;
+#[cfg(feature = "runtime")]
+pub mod runtime;
 pub mod sample;
 pub mod setting;
 mod skipped;
@@ -86,6 +88,7 @@ pub use log;
 pub use outcome::{Failure, Outcome, RowFailure, RowFailures, decode_outcome, encode_outcome};
 pub use serde;
 pub use skipped::Skipped;
+pub use uuid::Uuid;
 
 /// The version of this crate.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

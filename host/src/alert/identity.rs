@@ -1,10 +1,5 @@
-//! Decides whether two rows of alert batches are the same alert.
-//!
-//! If a row has a `match_key`, the key decides: within a storage, the same key is the same
-//! alert. Otherwise name, location and sequence number decide together. The name is
-//! `alert_name`, and `alert_id` only for an alert without a name: some devices create a
-//! new id for each row, and stable ids distinguish no more than names. Severity, times and
-//! descriptions change while an alert is active, so they are not part of the identity.
+//! The identity of an alert in the table: the [`AlertKey`](delfin_plugin_api::AlertKey) of its rows,
+//! in an order that keeps the alerts of a storage together.
 
 use delfin_plugin_api::Alert;
 
@@ -24,21 +19,13 @@ pub struct AlertIdentity {
 impl AlertIdentity {
     #[must_use]
     pub fn of(alert: &Alert<'_>) -> Self {
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let storage_id = text(alert.storage_id());
-        if let Some(key) = non_empty(alert.match_key()) {
-            return Self {
-                storage_id,
-                match_key: key.to_owned(),
-                ..Self::default()
-            };
-        }
+        let key = alert.key();
         Self {
-            storage_id,
-            match_key: String::new(),
-            name: text(non_empty(alert.alert_name()).or(alert.alert_id())),
-            location: text(alert.location()),
-            sequence_number: text(alert.sequence_number()),
+            storage_id: key.storage_id.to_owned(),
+            match_key: key.match_key.to_owned(),
+            name: key.name.to_owned(),
+            location: key.location.to_owned(),
+            sequence_number: key.sequence_number.to_owned(),
         }
     }
 
@@ -49,10 +36,6 @@ impl AlertIdentity {
             ..Self::default()
         }
     }
-}
-
-fn non_empty(text: Option<&str>) -> Option<&str> {
-    text.filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

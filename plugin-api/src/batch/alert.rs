@@ -10,7 +10,7 @@ use arrow_buffer::ScalarBuffer;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::{
-    Batch, BatchError, Labels, column,
+    AlertKey, Batch, BatchError, Labels, column,
     labels::{LabelColumn, LabelColumnBuilder, label_type},
     without_nulls,
 };
@@ -138,6 +138,12 @@ impl<'a> Alert<'a> {
     #[must_use]
     pub fn occur_time(&self) -> i64 {
         self.batch.occur_times[self.row]
+    }
+
+    /// What identifies the alert.
+    #[must_use]
+    pub fn key(&self) -> AlertKey<'a> {
+        AlertKey::of(self)
     }
 
     /// Texts of the device that have no column.

@@ -7,10 +7,12 @@
 //! over them costs as much as a loop over the Arrow arrays.
 
 mod alert;
+mod alert_key;
 mod labels;
 mod performance;
 
 pub use alert::{Alert, AlertBatch, AlertBatchBuilder, NewAlert, TEXT_COLUMNS, alert_schema};
+pub use alert_key::AlertKey;
 pub use labels::{LabelIter, Labels};
 pub use performance::{PerformanceBatch, PerformanceBatchBuilder, Series, performance_schema};
 

@@ -20,8 +20,10 @@ use rustls::{
 use serde_json::Value;
 
 pub(crate) use self::reason::reason;
+pub use self::reason::reason_of;
 use self::verifier::PinnedVerifier;
 use crate::{Failure, setting::Mistakes};
+pub use rustls;
 
 /// The settings for TLS. By default the public certificate authorities are trusted,
 /// and the client shows no certificate.
@@ -73,7 +75,12 @@ impl Tls {
         }
     }
 
-    pub(crate) fn config(&self) -> Result<ClientConfig, Failure> {
+    /// The settings for rustls, for a client library that takes them.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Misconfigured`] if a file cannot be used.
+    pub fn config(&self) -> Result<ClientConfig, Failure> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions();

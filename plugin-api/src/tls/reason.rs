@@ -4,6 +4,24 @@
 
 use rustls::{AlertDescription, CertificateError, Error};
 
+/// Why TLS failed, if an error of a client library or one of its causes is an error of TLS.
+#[must_use]
+pub fn reason_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(error) = cause.downcast_ref::<Error>() {
+            return Some(reason(error));
+        }
+        // The source of an I/O error is that of the error in it.
+        let inner = cause.downcast_ref::<std::io::Error>();
+        next = match inner.and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
+    }
+    None
+}
+
 /// Why a connection failed.
 pub(crate) fn reason(error: &Error) -> String {
     match error {
@@ -143,6 +161,14 @@ mod tests {
         let names = "is for `a.example.com`, `10.0.0.1`, not for `b.example.com` (";
         assert!(text.contains(names), "{text}");
         assert!(not_for(&[]).contains("names no host"), "{}", not_for(&[]));
+    }
+
+    #[test]
+    fn an_error_of_tls_is_found_within_others() {
+        let tls = Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let wrapped = std::io::Error::other(std::io::Error::other(tls.clone()));
+        assert_eq!(reason_of(&wrapped), Some(reason(&tls)));
+        assert_eq!(reason_of(&std::io::Error::other("no")), None);
     }
 
     #[test]

@@ -12,32 +12,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_plugin_api::Alert;
+use delfin_plugin_api::{Alert, Uuid};
 
-use super::encode::{AlertLabels, PostedAlert, non_empty};
+use super::encode::{AlertLabels, PostedAlert};
 
 /// Firing alerts that this instance has sent.
 #[derive(Debug, Default)]
-pub(super) struct SentAlerts(HashMap<SentAlertKey, SentAlert>);
+pub(super) struct SentAlerts(HashMap<Uuid, SentAlert>);
 
 /// Changes to [`SentAlerts`] by a batch, to apply once all receivers have the batch.
 /// `None` means that the alert has ended.
 #[derive(Debug, Default)]
-pub(super) struct SentUpdate(HashMap<SentAlertKey, Option<AlertLabels>>);
+pub(super) struct SentUpdate(HashMap<Uuid, Option<AlertLabels>>);
 
 #[derive(Debug)]
 struct SentAlert {
     labels: AlertLabels,
     sent: Instant,
-}
-
-/// Identifies an alert of a storage: by the match key of its driver, or else by its
-/// name, location and sequence number.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct SentAlertKey {
-    storage_id: String,
-    match_key: Option<String>,
-    rest: Option<[String; 3]>,
 }
 
 impl SentAlerts {
@@ -50,7 +41,7 @@ impl SentAlerts {
         new: &PostedAlert<'_>,
         update: &mut SentUpdate,
     ) -> Option<AlertLabels> {
-        let identity = SentAlertKey::of(alert);
+        let identity = alert.key().uuid();
         let last = match update.0.get(&identity) {
             Some(labels) => labels.as_ref(),
             None => self.0.get(&identity).map(|last| &last.labels),
@@ -72,22 +63,6 @@ impl SentAlerts {
                 Some(labels) => drop(self.0.insert(identity, SentAlert { labels, sent })),
                 None => drop(self.0.remove(&identity)),
             }
-        }
-    }
-}
-
-impl SentAlertKey {
-    fn of(alert: &Alert<'_>) -> Self {
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let match_key = non_empty(alert.match_key()).map(str::to_owned);
-        let rest = match_key.is_none().then(|| {
-            let name = non_empty(alert.alert_name()).or(alert.alert_id());
-            [name, alert.location(), alert.sequence_number()].map(text)
-        });
-        Self {
-            storage_id: text(alert.storage_id()),
-            match_key,
-            rest,
         }
     }
 }
