@@ -6,6 +6,7 @@
 //! Knows nothing of the host.
 
 mod influxdb;
+mod postgres;
 mod prometheus;
 mod rsyslog;
 
@@ -25,6 +26,7 @@ use serde_json::Value;
 
 pub use self::{
     influxdb::InfluxDb,
+    postgres::{Postgres, PostgresTls},
     prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},
     rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},
 };
@@ -48,18 +50,23 @@ pub fn binary(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|file| file.is_file());
     if found.is_none() {
-        let missing = format!(
-            "SKIPPED: `{name}` is missing, so nothing is tested with it (run `make setup`)"
-        );
-        let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-        assert!(!is_ci, "{missing}");
-        let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
-        if reported.insert(name.to_owned()) {
-            // Not through a macro: the output of a test that passes is not shown.
-            let _ = writeln!(io::stderr(), "{missing}");
-        }
+        return missing(name);
     }
     found
+}
+
+/// Says that a server is missing, which is an error in CI.
+fn missing<T>(name: &str) -> Option<T> {
+    let missing =
+        format!("SKIPPED: `{name}` is missing, so nothing is tested with it (run `make setup`)");
+    let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    assert!(!is_ci, "{missing}");
+    let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if reported.insert(name.to_owned()) {
+        // Not through a macro: the output of a test that passes is not shown.
+        let _ = writeln!(io::stderr(), "{missing}");
+    }
+    None
 }
 
 /// A port that is not in use.
