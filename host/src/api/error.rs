@@ -142,6 +142,12 @@ api_errors! {
            "Access information for storage {} could not be found.", (id);
     StorageAlreadyExists
         => BAD_REQUEST, "StorageAlreadyExists", "Storage already exists.", ();
+    StorageSerialNumberMismatch { detail: String }
+        => BAD_REQUEST, "StorageSerialNumberMismatch", "Storage serial number mismatch. {}",
+           (detail);
+    StorageIsSyncing { id: String }
+        => BAD_REQUEST, "StorageIsSyncing",
+           "Storage {} is syncing now, please try again later.", (id);
     /// Delfin's text has no space here either; kept for compatibility.
     StorageDriverNotFound { driver: String }
         => NOT_FOUND, "StorageDriverNotFound", "Storage driver '{}'could not be found.", (driver);

@@ -16,6 +16,7 @@ mod exporters;
 mod extract;
 mod health;
 mod ingest;
+mod json_suffix;
 mod metrics;
 mod middleware;
 mod openapi;

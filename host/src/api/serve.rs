@@ -28,7 +28,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{ApiState, router, state::ClientAddress};
+use super::{ApiState, json_suffix, router, state::ClientAddress};
 use crate::panics::ContainedFuture;
 
 /// How long the head of a request may take to arrive, and how long a connection may be
@@ -149,6 +149,7 @@ async fn connection(
         .half_close(true);
     let respond = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(client);
+        json_suffix::remove(&mut request);
         respond(request, router.clone(), Arc::clone(&slot))
     });
     let stream = TokioIo::new(PacedStream::new(stream, Arc::clone(&slot)));

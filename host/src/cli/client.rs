@@ -126,6 +126,12 @@ impl HostClient {
         self.post(path, Upload { headers, body })
     }
 
+    pub(super) fn put_json(&self, path: &str, body: &str) -> Result<String, ClientError> {
+        let request = self.agent.put(format!("{}{path}", self.url));
+        let request = request.header("Content-Type", "application/json");
+        self.read_response(path, request.send(body))
+    }
+
     pub(super) fn delete(&self, path: &str) -> Result<String, ClientError> {
         let url = format!("{}{path}", self.url);
         self.read_response(path, self.agent.delete(&url).call())

@@ -1,4 +1,4 @@
-//! `storages`: lists, registers and removes storages of the running host.
+//! `storages`: lists, registers, changes, syncs and removes storages of the running host.
 
 use std::{fs, io::Read, path::PathBuf};
 
@@ -24,6 +24,12 @@ pub enum StoragesCommand {
     /// Register a storage and start to collect from it
     Add(AddStorageArgs),
 
+    /// Change the address or the credentials of a registered storage
+    Access(ChangeAccessArgs),
+
+    /// Ask storages for what they report about themselves: name, firmware, capacity
+    Sync(SyncStoragesArgs),
+
     /// Remove a registered storage
     Remove(RemoveStorageArgs),
 }
@@ -42,6 +48,24 @@ pub struct AddStorageArgs {
     /// Model of the storage
     pub model: String,
 
+    #[command(flatten)]
+    pub rest: RestAccessArgs,
+
+    /// Name for the storage in the host
+    #[arg(long)]
+    pub name: Option<String>,
+
+    /// Extra attribute for the driver (repeatable)
+    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = parse_attribute)]
+    pub attributes: Vec<(String, String)>,
+
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+/// How the REST interface of a storage is reached.
+#[derive(Debug, clap::Args)]
+pub struct RestAccessArgs {
     /// Host name or IP address of the storage
     #[arg(long, value_name = "HOST")]
     pub address: String,
@@ -57,14 +81,24 @@ pub struct AddStorageArgs {
     /// File with the password, or `-` for standard input; a line end after it is ignored
     #[arg(long, value_name = "FILE")]
     pub password_file: PathBuf,
+}
 
-    /// Name for the storage in the host
-    #[arg(long)]
-    pub name: Option<String>,
+#[derive(Debug, clap::Args)]
+pub struct ChangeAccessArgs {
+    /// Id of the storage, as `storages list` shows it
+    pub id: String,
 
-    /// Extra attribute for the driver (repeatable)
-    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = parse_attribute)]
-    pub attributes: Vec<(String, String)>,
+    #[command(flatten)]
+    pub rest: RestAccessArgs,
+
+    #[command(flatten)]
+    pub host: HostArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SyncStoragesArgs {
+    /// Id of the storage; without one, every storage
+    pub id: Option<String>,
 
     #[command(flatten)]
     pub host: HostArgs,
@@ -101,6 +135,8 @@ pub(super) fn run(
     match command {
         StoragesCommand::List(args) => list(options, args, output),
         StoragesCommand::Add(args) => add(options, args, output),
+        StoragesCommand::Access(args) => change_access(options, args, output),
+        StoragesCommand::Sync(args) => sync(options, args, output),
         StoragesCommand::Remove(args) => remove(options, args, output),
     }
 }
@@ -130,7 +166,7 @@ fn add(
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     let client = HostClient::new(&options.host_url(&args.host)?);
-    let password = password(args)?;
+    let password = password(&args.rest)?;
     let body = Zeroizing::new(registration(args, &password).to_string());
     let response = client.post_json(PATH, &body)?;
     if output.is_json() {
@@ -148,17 +184,54 @@ fn remove(
 ) -> Result<(), Error> {
     let client = HostClient::new(&options.host_url(&args.host)?);
     let id = &args.id;
-    // The id becomes part of a URL.
+    client.delete(&path_of(id)?)?;
+    if output.is_json() {
+        return output.json(&json!({ "id": id }));
+    }
+    output.line(&format!("{id}: is removed"))
+}
+
+fn change_access(
+    options: &GlobalOptions,
+    args: &ChangeAccessArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    let client = HostClient::new(&options.host_url(&args.host)?);
+    let path = format!("{}/access-info", path_of(&args.id)?);
+    let password = password(&args.rest)?;
+    let body = json!({ "rest": rest_access(&args.rest, &password) });
+    let response = client.put_json(&path, &Zeroizing::new(body.to_string()))?;
+    if output.is_json() {
+        return output.line(&response);
+    }
+    output.line(&format!("{}: access data is changed", args.id))
+}
+
+fn sync(
+    options: &GlobalOptions,
+    args: &SyncStoragesArgs,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    let client = HostClient::new(&options.host_url(&args.host)?);
+    let (path, who) = match &args.id {
+        Some(id) => (path_of(id)?, id.as_str()),
+        None => (PATH.to_owned(), "all storages"),
+    };
+    client.post_json(&format!("{path}/sync"), "")?;
+    if output.is_json() {
+        return output.json(&json!({ "id": args.id }));
+    }
+    output.line(&format!("{who}: sync is started"))
+}
+
+/// The path of a storage. The id becomes part of a URL.
+fn path_of(id: &str) -> Result<String, Error> {
     let is_id = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if id.is_empty() || !id.chars().all(is_id) {
         let message = format!("`{id}` is not the id of a storage (see `storages list`)");
         return Err(Error::failed(message));
     }
-    client.delete(&format!("{PATH}/{id}"))?;
-    if output.is_json() {
-        return output.json(&json!({ "id": id }));
-    }
-    output.line(&format!("{id}: is removed"))
+    Ok(format!("{PATH}/{id}"))
 }
 
 fn table(storages: &[StorageRow]) -> TextTable {
@@ -179,12 +252,7 @@ fn registration(args: &AddStorageArgs, password: &str) -> Value {
     let mut body = json!({
         "vendor": args.vendor,
         "model": args.model,
-        "rest": {
-            "host": args.address,
-            "port": args.port,
-            "username": args.username,
-            "password": password,
-        },
+        "rest": rest_access(&args.rest, password),
     });
     if let Some(name) = &args.name {
         body["storage_name"] = name.as_str().into();
@@ -197,7 +265,16 @@ fn registration(args: &AddStorageArgs, password: &str) -> Value {
     body
 }
 
-fn password(args: &AddStorageArgs) -> Result<Zeroizing<String>, Error> {
+fn rest_access(args: &RestAccessArgs, password: &str) -> Value {
+    json!({
+        "host": args.address,
+        "port": args.port,
+        "username": args.username,
+        "password": password,
+    })
+}
+
+fn password(args: &RestAccessArgs) -> Result<Zeroizing<String>, Error> {
     let mut text = Zeroizing::new(String::new());
     let path = &args.password_file;
     let read = if path.as_os_str() == "-" {
@@ -247,6 +324,14 @@ mod tests {
     fn a_storage_is_removed_by_its_id() {
         let text = printed("202 Accepted", "", &["remove", "7b1f"]);
         assert_eq!(text, "7b1f: is removed\n");
+    }
+
+    #[test]
+    fn a_sync_is_for_one_storage_or_for_all() {
+        let text = printed("202 Accepted", "", &["sync", "7b1f"]);
+        assert_eq!(text, "7b1f: sync is started\n");
+        let text = printed("202 Accepted", "", &["sync"]);
+        assert_eq!(text, "all storages: sync is started\n");
     }
 
     #[test]

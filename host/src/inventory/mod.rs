@@ -33,7 +33,7 @@ pub struct Registration {
     pub model: String,
     pub storage_name: Option<String>,
     pub access: Access,
-    /// What the storage reported at its registration.
+    /// What the storage reported at its registration, or at the last sync.
     pub info: StorageInfo,
     pub schedule: PerformanceSchedule,
     /// In microseconds since the Unix epoch.
@@ -63,6 +63,22 @@ pub trait Inventory: Send + Sync {
         &self,
         id: Uuid,
         schedule: &PerformanceSchedule,
+        updated_us: i64,
+    ) -> Result<bool, InventoryError>;
+
+    /// Replaces the access data of a storage. Returns whether the storage exists.
+    fn set_access(
+        &self,
+        id: Uuid,
+        access: &Access,
+        updated_us: i64,
+    ) -> Result<bool, InventoryError>;
+
+    /// Replaces what a storage reported. Returns whether the storage exists.
+    fn set_info(
+        &self,
+        id: Uuid,
+        info: &StorageInfo,
         updated_us: i64,
     ) -> Result<bool, InventoryError>;
 

@@ -12,6 +12,20 @@ pub enum StorageError {
         id: String,
     },
     AlreadyExists,
+    /// The new access data leads to another storage.
+    OtherSerialNumber {
+        /// That of the other storage.
+        found: String,
+    },
+    /// The access data is not complete.
+    AccessIncomplete {
+        /// What is missing, such as `ssh.password`.
+        field: String,
+    },
+    /// A sync of the storage has not ended.
+    Syncing {
+        id: String,
+    },
     DriverNotFound {
         /// Vendor and model.
         driver: String,

@@ -8,9 +8,11 @@
 //!
 //! Knows nothing of HTTP and of the format of the inventory.
 
+mod access;
 mod error;
 mod progress;
 mod removed;
+mod sync;
 mod view;
 
 use std::{
@@ -37,8 +39,10 @@ use crate::{
     },
     config::StorageConfig,
     inventory::{
-        Access, Inventory, InventoryFault, InventoryOpenError, PerformanceSchedule, Registration,
+        Access, Inventory, InventoryError, InventoryFault, InventoryOpenError, PerformanceSchedule,
+        Registration,
     },
+    panics,
 };
 
 /// Default interval of measurements and alert syncs of a registered storage.
@@ -67,6 +71,7 @@ pub struct Storages {
     progress: Arc<CollectProgress>,
     registry: DriverRegistry,
     scheduler: Scheduler,
+    syncing: sync::Syncing,
     started_us: i64,
 }
 
@@ -111,6 +116,7 @@ impl Storages {
             progress,
             registry,
             scheduler,
+            syncing: sync::Syncing::default(),
             started_us: now_us(),
         })
     }
@@ -121,7 +127,7 @@ impl Storages {
     ///
     /// The storage is registered already, has no driver, or does not answer.
     pub async fn register(&self, new: NewStorage) -> Result<StorageView, StorageError> {
-        let inventory = self.inventory()?;
+        self.inventory()?;
         let _one_at_a_time = self.registering.lock().await;
         if self.registered().values().any(|one| is_same(one, &new)) {
             return Err(StorageError::AlreadyExists);
@@ -154,7 +160,8 @@ impl Storages {
             created_us: now_us(),
             updated_us: None,
         };
-        inventory.add(&storage)?;
+        let stored = storage.clone();
+        self.write(move |inventory| inventory.add(&stored)).await?;
         log::info!(storage:% = id, vendor = storage.vendor, model = storage.model; "storage registered");
         let config = registered_config(&storage, None);
         let view = StorageView::registered(&storage, None);
@@ -245,6 +252,9 @@ impl Storages {
         views.extend(
             registered.map(|one| StorageView::registered(one, stats.get(&one.id.to_string()))),
         );
+        for view in &mut views {
+            view.is_syncing = self.syncing.contains(view.id);
+        }
         views.sort_by_key(|one| (one.created_us, one.id));
         views
     }
@@ -306,6 +316,29 @@ impl Storages {
         Ok(result.map_err(|_| StorageError::Timeout)??)
     }
 
+    /// Clears an alert on a storage, and then asks the storage for its alerts, so that the
+    /// alert exporters learn of it.
+    ///
+    /// # Errors
+    ///
+    /// The storage does not exist, its driver cannot clear alerts, or its call failed or timed
+    /// out.
+    pub async fn clear_alert(&self, id: &str, sequence_number: String) -> Result<(), StorageError> {
+        let id = self.get(id)?.id.to_string();
+        let cleared = self.scheduler.clear_alert(&id, sequence_number);
+        timeout(REQUEST_TIMEOUT, cleared)
+            .await
+            .map_err(|_| StorageError::Timeout)??;
+        let all = AlertSelection {
+            range: None,
+            forward: true,
+        };
+        if let Err(error) = self.alerts(&id, all).await {
+            log::warn!(storage = id, error:?; "an alert was cleared, and the list without it will come with the next interval");
+        }
+        Ok(())
+    }
+
     #[must_use]
     pub fn monitor(&self) -> CollectMonitor {
         self.scheduler.monitor()
@@ -345,6 +378,19 @@ impl Storages {
         inventory
             .map(|inventory| &**inventory)
             .map_err(|fault| StorageError::Unknown(*fault))
+    }
+
+    /// Changes the inventory, outside of the async workers.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&dyn Inventory) -> Result<T, InventoryError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let inventory = self.inventory.clone().map_err(StorageError::Unknown)?;
+        let written = panics::spawn_blocking(move || change(&*inventory)).await;
+        let written = written.map_err(|error| StorageError::Inventory {
+            log: error.to_string(),
+        })?;
+        Ok(written?)
     }
 
     /// Why a storage is not there: without an inventory, it may be a registered one.

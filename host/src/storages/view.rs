@@ -14,6 +14,8 @@ pub struct StorageView {
     pub id: Uuid,
     pub info: StorageInfo,
     pub status: StorageStatus,
+    /// Whether a sync has not ended.
+    pub is_syncing: bool,
     /// Registration, or for a declared storage the start of the host; in microseconds
     /// since the Unix epoch.
     pub created_us: i64,
@@ -44,6 +46,7 @@ impl StorageView {
             id: storage.id,
             info: info.unwrap_or_else(|| storage.info.clone()),
             status,
+            is_syncing: false,
             created_us: storage.created_us,
             updated_us: storage.updated_us,
         }
@@ -65,6 +68,7 @@ impl StorageView {
                 details: StorageDetails::default(),
             }),
             status: stats.map_or(StorageStatus::Unknown, StorageStatus::of),
+            is_syncing: false,
             created_us,
             updated_us: None,
         }

@@ -7,12 +7,16 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{StoragePath, view::time};
+use super::{StoragePath, request::ChangeAccessRequest, view::time};
 use crate::{
     api::{
         error::{ApiError, ErrorBody},
         extract::{Json, Path},
-        responses::RegisteredStoragesUnknown,
+        responses::{
+            InvalidBody, InventoryUnavailable, RegisteredStoragesUnknown, StorageCallFailed,
+            StorageIsDeclared,
+        },
+        state::HostPhase,
     },
     collect::EXTRA,
     inventory::{Access, Registration},
@@ -72,12 +76,44 @@ pub(super) async fn show_access_info(
     State(storages): State<Arc<Storages>>,
     Path(StoragePath { id }): Path<StoragePath>,
 ) -> Result<Json<AccessInfoView>, ApiError> {
-    let registration = storages.registration(&id);
-    let registration = registration.map_err(|error| match error {
-        StorageError::NotFound { id } => ApiError::AccessInfoNotFound { id },
-        error => error.into(),
-    })?;
+    let registration = storages.registration(&id).map_err(access_error)?;
     Ok(Json(view(registration)))
+}
+
+/// Changes how a storage is reached: its credentials, its address or its driver's settings. The
+/// fields that are given replace the stored ones, and apply at once. The storage keeps its id;
+/// the access data must lead to the storage with the same serial number.
+#[utoipa::path(
+    put,
+    path = "/v1/storages/{id}/access-info",
+    params(StoragePath),
+    request_body(
+        content = ChangeAccessRequest,
+        content_type = "application/json",
+        example = json!({
+            "rest": {"host": "127.0.0.1", "port": 8080, "username": "admin", "password": "…"}
+        })
+    ),
+    responses(
+        (status = 200, body = AccessInfoView, description = "The change applies"),
+        InvalidBody,
+        (status = 400, body = ErrorBody, description = "The body is invalid, the access data leads to another storage, or the storage refuses the driver's login or options"),
+        (status = 404, body = ErrorBody, description = "No registered storage has this id"),
+        StorageIsDeclared,
+        StorageCallFailed,
+        InventoryUnavailable,
+    ),
+)]
+pub(super) async fn change_access_info(
+    State(storages): State<Arc<Storages>>,
+    State(phase): State<HostPhase>,
+    Path(StoragePath { id }): Path<StoragePath>,
+    Json(request): Json<ChangeAccessRequest>,
+) -> Result<Json<AccessInfoView>, ApiError> {
+    let change = request.into_access()?;
+    phase.require_running()?;
+    let registration = storages.change_access(&id, change).await;
+    Ok(Json(view(registration.map_err(access_error)?)))
 }
 
 /// Lists how the storages were registered, without passwords.
@@ -96,6 +132,13 @@ pub(super) async fn list_access_infos(
     Ok(Json(ListAccessInfosResponse {
         access_infos: registrations.map(view).collect(),
     }))
+}
+
+fn access_error(error: StorageError) -> ApiError {
+    match error {
+        StorageError::NotFound { id } => ApiError::AccessInfoNotFound { id },
+        error => error.into(),
+    }
 }
 
 fn view(registration: Registration) -> AccessInfoView {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
 use delfin_plugin_api::json::alert_object;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -25,6 +25,16 @@ use crate::{
 pub(super) struct ListAlertsResponse {
     /// In the order of the storage.
     alerts: Vec<Map<String, Value>>,
+}
+
+/// The alert of a call.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct AlertPath {
+    /// Id of the storage.
+    id: String,
+    /// Sequence number of the alert, as the storage gave it.
+    sequence_number: String,
 }
 
 /// Asks a storage for its alerts.
@@ -84,6 +94,31 @@ pub(super) async fn sync_alerts(
     };
     phase.require_running()?;
     storages.alerts(&id, query).await?;
+    Ok(StatusCode::OK)
+}
+
+/// Clears an alert on the storage itself. Afterwards the host asks the storage for its alerts,
+/// so that the alert exporters learn that the alert has ended.
+#[utoipa::path(
+    delete,
+    path = "/v1/storages/{id}/alerts/{sequence_number}",
+    params(AlertPath),
+    responses(
+        (status = 200, description = "The alert is cleared"),
+        StorageNotFound,
+        StorageCallFailed,
+    ),
+)]
+pub(super) async fn clear_alert(
+    State(storages): State<Arc<Storages>>,
+    State(phase): State<HostPhase>,
+    Path(AlertPath {
+        id,
+        sequence_number,
+    }): Path<AlertPath>,
+) -> Result<StatusCode, ApiError> {
+    phase.require_running()?;
+    storages.clear_alert(&id, sequence_number).await?;
     Ok(StatusCode::OK)
 }
 

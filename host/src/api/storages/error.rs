@@ -11,6 +11,14 @@ impl From<StorageError> for ApiError {
         match error {
             StorageError::NotFound { id } => Self::StorageNotFound { id },
             StorageError::AlreadyExists => Self::StorageAlreadyExists,
+            StorageError::OtherSerialNumber { found } => {
+                let detail = format!("The access data leads to the storage `{found}`.");
+                Self::StorageSerialNumberMismatch { detail }
+            }
+            StorageError::AccessIncomplete { field } => {
+                Self::invalid(format!("`{field}` is required"))
+            }
+            StorageError::Syncing { id } => Self::StorageIsSyncing { id },
             StorageError::DriverNotFound { driver } => Self::StorageDriverNotFound { driver },
             StorageError::Declared { id } => Self::StorageIsDeclared { id },
             StorageError::Gone => Self::StorageRemoved,

@@ -9,6 +9,7 @@ mod error;
 mod metrics_config;
 mod query;
 mod request;
+mod sync;
 mod view;
 
 use std::sync::Arc;
@@ -59,7 +60,13 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
         .routes(routes!(alerts::list_alerts))
         .routes(routes!(alerts::sync_alerts))
         .routes(routes!(capabilities::show_capabilities))
-        .routes(routes!(access::show_access_info))
+        .routes(routes!(alerts::clear_alert))
+        .routes(routes!(sync::sync_storages))
+        .routes(routes!(sync::sync_storage))
+        .routes(routes!(
+            access::show_access_info,
+            access::change_access_info
+        ))
         .routes(routes!(access::list_access_infos))
 }
 

@@ -45,6 +45,25 @@ pub(super) struct RegisterStorageRequest {
     extra_attributes: Option<Map<String, Value>>,
 }
 
+/// A change of the access data of a storage. At least one of `rest`, `ssh`, `cli`, `smis` and
+/// `extra_attributes` is required. Their fields replace the stored ones; all others stay.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangeAccessRequest {
+    #[schema(nullable = false)]
+    rest: Option<RestAccess>,
+    #[schema(nullable = false)]
+    ssh: Option<SshAccessChange>,
+    #[schema(nullable = false)]
+    cli: Option<CliAccess>,
+    #[schema(nullable = false)]
+    smis: Option<SmisAccess>,
+    /// Settings of the driver, by name.
+    #[serde(default, deserialize_with = "extra_attributes")]
+    #[schema(value_type = Option<Object>, nullable = false, example = json!({"volumes": "20"}))]
+    extra_attributes: Option<Map<String, Value>>,
+}
+
 /// Access over REST.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +103,40 @@ struct SshAccess {
     #[serde(deserialize_with = "text::<_, 4096>")]
     #[schema(min_length = 1, max_length = 4096)]
     pub_key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub_key_type: Option<KeyType>,
+}
+
+/// A change of the access over SSH. The stored password and public key stay unless they are
+/// given.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SshAccessChange {
+    /// Host name or address.
+    #[serde(deserialize_with = "host")]
+    #[schema(max_length = 255)]
+    host: String,
+    #[serde(deserialize_with = "port")]
+    port: u16,
+    #[serde(deserialize_with = "text::<_, 255>")]
+    #[schema(min_length = 1, max_length = 255)]
+    username: String,
+    #[serde(
+        default,
+        deserialize_with = "optional_text::<_, 255>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    password: Option<String>,
+    /// The storage's public key.
+    #[serde(
+        default,
+        deserialize_with = "optional_text::<_, 4096>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(min_length = 1, max_length = 4096, nullable = false)]
+    pub_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub_key_type: Option<KeyType>,
@@ -201,19 +254,12 @@ impl RegisterStorageRequest {
     ///
     /// No way of access is given.
     pub(super) fn into_storage(self) -> Result<NewStorage, ApiError> {
-        let ways = [
+        let mut access = access_of([
             ("rest", self.rest.map(serde_json::to_value)),
             ("ssh", self.ssh.map(serde_json::to_value)),
             ("cli", self.cli.map(serde_json::to_value)),
             ("smis", self.smis.map(serde_json::to_value)),
-        ];
-        let mut access = Access::new();
-        for (name, way) in ways {
-            let way = way.transpose().map_err(|error| ApiError::Internal {
-                log: format!("cannot write `{name}` of a registration: {error}"),
-            })?;
-            access.extend(way.map(|way| (name.to_owned(), way)));
-        }
+        ])?;
         if access.is_empty() {
             return Err(ApiError::invalid(
                 "one of `rest`, `ssh`, `cli` and `smis` is required",
@@ -229,6 +275,40 @@ impl RegisterStorageRequest {
             access,
         })
     }
+}
+
+impl ChangeAccessRequest {
+    /// # Errors
+    ///
+    /// Nothing is given.
+    pub(super) fn into_access(self) -> Result<Access, ApiError> {
+        let mut access = access_of([
+            ("rest", self.rest.map(serde_json::to_value)),
+            ("ssh", self.ssh.map(serde_json::to_value)),
+            ("cli", self.cli.map(serde_json::to_value)),
+            ("smis", self.smis.map(serde_json::to_value)),
+        ])?;
+        if let Some(attributes) = self.extra_attributes {
+            access.insert(EXTRA.to_owned(), Value::Object(attributes));
+        }
+        if access.is_empty() {
+            return Err(ApiError::invalid(
+                "one of `rest`, `ssh`, `cli`, `smis` and `extra_attributes` is required",
+            ));
+        }
+        Ok(access)
+    }
+}
+
+fn access_of(ways: [(&str, Option<serde_json::Result<Value>>); 4]) -> Result<Access, ApiError> {
+    let mut access = Access::new();
+    for (name, way) in ways {
+        let way = way.transpose().map_err(|error| ApiError::Internal {
+            log: format!("cannot write `{name}` of a storage: {error}"),
+        })?;
+        access.extend(way.map(|way| (name.to_owned(), way)));
+    }
+    Ok(access)
 }
 
 impl From<&PerformanceSchedule> for MetricsConfig {

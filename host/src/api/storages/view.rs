@@ -20,7 +20,7 @@ pub(super) struct StorageView {
     /// `normal`, `offline` or `unknown`.
     #[schema(example = "normal")]
     status: &'static str,
-    /// Always `SYNCED`.
+    /// `SYNCING` while a sync runs, else `SYNCED`.
     #[schema(example = "SYNCED")]
     sync_status: &'static str,
     vendor: String,
@@ -56,7 +56,7 @@ impl StorageView {
             description: details.description,
             location: details.location,
             status: view.status.as_str(),
-            sync_status: "SYNCED",
+            sync_status: if view.is_syncing { "SYNCING" } else { "SYNCED" },
             vendor: info.vendor,
             model: info.model,
             serial_number: info.serial_number,

@@ -1,7 +1,12 @@
 //! A host to test: journals in a folder of its own, and the interface on a port
 //! that the system chose.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 use axum::extract::FromRef;
 use delfin_plugin_api::Kind;
@@ -20,7 +25,9 @@ use crate::{
     batch::Seq,
     batch_journal::{BatchJournal, BatchJournals},
     collect::{
-        CollectedBatch, Destination, DestinationError, DriverError, DriverRegistry, drivers::fake,
+        AlertBuilder, Capabilities, CollectedBatch, Destination, DestinationError, Driver,
+        DriverError, DriverOptions, DriverRegistry, SeriesBuilder, StorageInfo, TimeWindow,
+        drivers::fake,
     },
     config::{self, AlertsConfig, ApiConfig, JournalConfig, Loaded, Source, StorageConfig},
     delivery::{DeliveryParts, State},
@@ -250,14 +257,74 @@ fn small_fakes() -> DriverRegistry {
             reason: format!("no login with {}", options["rest"]),
         })
     });
+    registry.add("fake_storage", "port_driver", |id, options| {
+        Ok(Box::new(PortDriver {
+            fake: fake::FakeDriver::new(id, &small(&DriverOptions::new()))?,
+            port: options["rest"]["port"].to_string(),
+        }))
+    });
     registry.add(fake::VENDOR, fake::MODEL, |id, options| {
-        let mut options = options.clone();
-        for name in ["storage_pools", "volumes", "disks"] {
-            options.insert(name.to_owned(), 1.into());
-        }
-        Ok(Box::new(fake::FakeDriver::new(id, &options)?))
+        Ok(Box::new(fake::FakeDriver::new(id, &small(options))?))
     });
     registry
+}
+
+fn small(options: &DriverOptions) -> DriverOptions {
+    let mut options = options.clone();
+    for name in ["storage_pools", "volumes", "disks"] {
+        options.insert(name.to_owned(), 1.into());
+    }
+    options
+}
+
+/// A fake storage whose serial number is its port, and whose firmware is new at each question.
+/// It does not say what it is while a test holds the gate.
+pub(super) struct PortDriver {
+    fake: fake::FakeDriver,
+    port: String,
+}
+
+static GATE: Mutex<u64> = Mutex::new(0);
+
+impl PortDriver {
+    pub(super) fn gate() -> MutexGuard<'static, u64> {
+        GATE.lock().unwrap()
+    }
+}
+
+impl Driver for PortDriver {
+    fn storage(&mut self) -> Result<StorageInfo, DriverError> {
+        let mut info = self.fake.storage()?;
+        let mut answers = Self::gate();
+        *answers += 1;
+        info.details.firmware_version = Some(answers.to_string());
+        info.serial_number.clone_from(&self.port);
+        Ok(info)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.fake.capabilities()
+    }
+
+    fn collect(
+        &mut self,
+        window: TimeWindow,
+        series: &mut SeriesBuilder<'_>,
+    ) -> Result<(), DriverError> {
+        self.fake.collect(window, series)
+    }
+
+    fn list_alerts(
+        &mut self,
+        range: Option<TimeWindow>,
+        alerts: &mut AlertBuilder<'_>,
+    ) -> Result<(), DriverError> {
+        self.fake.list_alerts(range, alerts)
+    }
+
+    fn clear_alert(&mut self, sequence_number: &str) -> Result<(), DriverError> {
+        self.fake.clear_alert(sequence_number)
+    }
 }
 
 /// A storage of the configuration.

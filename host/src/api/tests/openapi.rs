@@ -31,6 +31,7 @@ fn every_route_is_described() {
         described,
         [
             "DELETE /v1/storages/{id}",
+            "DELETE /v1/storages/{id}/alerts/{sequence_number}",
             "GET /healthz",
             "GET /metrics",
             "GET /openapi.json",
@@ -61,7 +62,10 @@ fn every_route_is_described() {
             "POST /v1/ingest/performance",
             "POST /v1/reload",
             "POST /v1/storages",
+            "POST /v1/storages/sync",
             "POST /v1/storages/{id}/alerts/sync",
+            "POST /v1/storages/{id}/sync",
+            "PUT /v1/storages/{id}/access-info",
             "PUT /v1/storages/{id}/metrics-config",
         ]
     );

@@ -43,8 +43,9 @@ use self::{
 };
 use super::{
     destination::Destination,
-    driver::Capabilities,
+    driver::{Capabilities, DriverOptions},
     drivers::{DriverFactory, DriverRegistry, UnknownDriver},
+    storage_info::StorageInfo,
 };
 use crate::clock::now_ms;
 
@@ -189,6 +190,15 @@ impl Scheduler {
         }
     }
 
+    /// Replaces the options of a storage's driver, effective at once: the driver is opened
+    /// again, and its windows go on. Also starts collection again after an error that only the
+    /// operator could correct.
+    pub fn set_options(&self, id: &str, options: DriverOptions) {
+        if let Some(storage) = self.tasks().by_storage.get(id) {
+            drop(storage.requests.send(StorageRequest::SetOptions(options)));
+        }
+    }
+
     /// Stops to collect from a storage, and forwards an empty list of its alerts: all have
     /// ended. A batch on its way to the destination still arrives before; a driver call in
     /// progress is abandoned.
@@ -211,6 +221,31 @@ impl Scheduler {
     ) -> Result<AlertBatch, StorageRequestError> {
         self.request(id, |reply| StorageRequest::ListAlerts(selection, reply))
             .await
+    }
+
+    /// Asks a storage again for its name, model, serial number and details.
+    ///
+    /// # Errors
+    ///
+    /// The storage does not exist, or the call failed.
+    pub async fn identify(&self, id: &str) -> Result<StorageInfo, StorageRequestError> {
+        self.request(id, StorageRequest::Identify).await
+    }
+
+    /// Clears an alert on a storage.
+    ///
+    /// # Errors
+    ///
+    /// The storage does not exist, or the call failed.
+    pub async fn clear_alert(
+        &self,
+        id: &str,
+        sequence_number: String,
+    ) -> Result<(), StorageRequestError> {
+        self.request(id, |reply| {
+            StorageRequest::ClearAlert(sequence_number, reply)
+        })
+        .await
     }
 
     /// What the driver of a storage can measure.

@@ -4,7 +4,10 @@ use delfin_plugin_api::AlertBatch;
 use tokio::sync::oneshot;
 
 use super::{config::CollectSchedule, driver_call::DriverCallError};
-use crate::collect::driver::{Capabilities, TimeWindow};
+use crate::collect::{
+    driver::{Capabilities, DriverOptions, TimeWindow},
+    storage_info::StorageInfo,
+};
 
 /// Which alerts a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,11 @@ pub(super) type StorageReply<T> = oneshot::Sender<Result<T, StorageRequestError>
 /// A request to the task of a storage.
 pub(super) enum StorageRequest {
     SetSchedule(CollectSchedule),
+    /// The driver is opened again with these options.
+    SetOptions(DriverOptions),
+    Identify(StorageReply<StorageInfo>),
     ListAlerts(AlertSelection, StorageReply<AlertBatch>),
+    /// The sequence number of the alert.
+    ClearAlert(String, StorageReply<()>),
     Capabilities(StorageReply<Capabilities>),
 }

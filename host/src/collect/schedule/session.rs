@@ -15,6 +15,7 @@ use crate::collect::{
     builder::{AlertBuilder, SeriesBuilder, StorageLabels},
     driver::{Capabilities, Driver, DriverError, DriverOptions, TimeWindow},
     drivers::DriverFactory,
+    storage_info::StorageInfo,
 };
 
 /// Opens the driver of a storage at the first call, and again after a panic.
@@ -45,6 +46,32 @@ impl DriverSession {
             stats,
             open: None,
         }
+    }
+
+    /// Closes the driver. The next call opens it with these options.
+    pub(super) fn set_options(&mut self, options: DriverOptions) {
+        self.options = options;
+        self.open = None;
+    }
+
+    /// Asks the storage again for its identity; later batches have the new one.
+    pub(super) async fn identify(&mut self) -> Result<StorageInfo, DriverCallError> {
+        self.opened().await?;
+        let info = self.call(|driver| driver.storage()).await?;
+        let labels = self.labels(info);
+        if let Some(open) = &mut self.open {
+            open.labels = Arc::clone(&labels);
+        }
+        Ok(labels.info.clone())
+    }
+
+    pub(super) async fn clear_alert(
+        &mut self,
+        sequence_number: String,
+    ) -> Result<(), DriverCallError> {
+        self.opened().await?;
+        self.call(move |driver| driver.clear_alert(&sequence_number))
+            .await
     }
 
     pub(super) async fn capabilities(&mut self) -> Result<&Capabilities, DriverCallError> {
@@ -103,16 +130,20 @@ impl DriverSession {
         let options = self.options.clone();
         let make = move || factory(&id, &options);
         let opened = driver_call::open(&self.storage_id, make).await?;
-        let mut info = opened.info;
+        Ok(IdentifiedDriver {
+            driver: opened.driver,
+            labels: self.labels(opened.info),
+            capabilities: opened.capabilities,
+        })
+    }
+
+    /// The labels that follow from what the storage reported.
+    fn labels(&self, mut info: StorageInfo) -> Arc<StorageLabels> {
         if let Some(name) = &self.name {
             info.name.clone_from(name);
         }
         self.stats.lock().info = Some(info.clone());
         let id = self.storage_id.clone();
-        Ok(IdentifiedDriver {
-            driver: opened.driver,
-            labels: Arc::new(StorageLabels { id, info }),
-            capabilities: opened.capabilities,
-        })
+        Arc::new(StorageLabels { id, info })
     }
 }

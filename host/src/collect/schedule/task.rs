@@ -155,6 +155,11 @@ impl<D: Destination> StorageTask<D> {
                         self.windows.set_interval(self.config.schedule.performance);
                         *timers = self.timers(control.is_spread);
                     }
+                    StorageRequest::SetOptions(options) => {
+                        self.session.set_options(options);
+                        self.has_failed = false;
+                        *timers = self.timers(control.is_spread);
+                    }
                     request => self.answer(request, &mut control.stop).await?,
                 }
                 return Some(());
@@ -244,12 +249,22 @@ impl<D: Destination> StorageTask<D> {
         stop: &mut watch::Receiver<Option<StopReason>>,
     ) -> Option<()> {
         match request {
-            StorageRequest::SetSchedule(_) => {}
+            StorageRequest::SetSchedule(_) | StorageRequest::SetOptions(_) => {}
             StorageRequest::Capabilities(reply) => {
                 let call = async |task: &mut Self| task.session.capabilities().await.cloned();
                 let (capabilities, _) = self.timed(stop, call).await?;
                 // Sending fails if the client has gone.
                 drop(reply.send(capabilities.map_err(StorageRequestError::from)));
+            }
+            StorageRequest::Identify(reply) => {
+                let call = async |task: &mut Self| task.session.identify().await;
+                let (info, _) = self.timed(stop, call).await?;
+                drop(reply.send(info.map_err(StorageRequestError::from)));
+            }
+            StorageRequest::ClearAlert(sequence_number, reply) => {
+                let call = async |task: &mut Self| task.session.clear_alert(sequence_number).await;
+                let (cleared, _) = self.timed(stop, call).await?;
+                drop(reply.send(cleared.map_err(StorageRequestError::from)));
             }
             StorageRequest::ListAlerts(selection, reply) => {
                 let call = async |task: &mut Self| task.session.list_alerts(selection.range).await;

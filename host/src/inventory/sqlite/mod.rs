@@ -13,12 +13,13 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    Inventory, PerformanceSchedule, Registration,
+    Access, Inventory, PerformanceSchedule, Registration,
     error::{InventoryError, InventoryOpenError},
     seal::Sealer,
 };
 use crate::{
     clock::millis,
+    collect::StorageInfo,
     sqlite::{Database, DatabaseError, FailureKind},
 };
 
@@ -73,6 +74,13 @@ impl SqliteInventory {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn sealed(&self, id: Uuid, access: &Access) -> Result<Vec<u8>, InventoryError> {
+        let access = Zeroizing::new(serde_json::to_vec(access).map_err(unavailable)?);
+        self.sealer
+            .seal(id.as_bytes(), &access)
+            .map_err(unavailable)
+    }
+
     fn unsealed(&self, stored: SealedRegistration) -> Result<Registration, InventoryError> {
         let id = stored.registration.id;
         let sealed = || InventoryError::Sealed { id };
@@ -92,8 +100,7 @@ impl Inventory for SqliteInventory {
     }
 
     fn add(&self, storage: &Registration) -> Result<(), InventoryError> {
-        let access = Zeroizing::new(serde_json::to_vec(&storage.access).map_err(unavailable)?);
-        let sealed = self.sealer.seal(storage.id.as_bytes(), &access);
+        let sealed = self.sealed(storage.id, &storage.access)?;
         let info = serde_json::to_string(&storage.info).map_err(unavailable)?;
         self.lock().execute(
             "INSERT INTO storages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -108,7 +115,7 @@ impl Inventory for SqliteInventory {
                 storage.schedule.backfill,
                 storage.created_us,
                 storage.updated_us,
-                sealed.map_err(unavailable)?,
+                sealed,
             ],
         )?;
         Ok(())
@@ -130,6 +137,34 @@ impl Inventory for SqliteInventory {
                 schedule.backfill,
                 updated_us,
             ],
+        )?;
+        Ok(changed > 0)
+    }
+
+    fn set_access(
+        &self,
+        id: Uuid,
+        access: &Access,
+        updated_us: i64,
+    ) -> Result<bool, InventoryError> {
+        let sealed = self.sealed(id, access)?;
+        let changed = self.lock().execute(
+            "UPDATE storages SET access = ?2, updated_us = ?3 WHERE id = ?1",
+            params![id, sealed, updated_us],
+        )?;
+        Ok(changed > 0)
+    }
+
+    fn set_info(
+        &self,
+        id: Uuid,
+        info: &StorageInfo,
+        updated_us: i64,
+    ) -> Result<bool, InventoryError> {
+        let info = serde_json::to_string(info).map_err(unavailable)?;
+        let changed = self.lock().execute(
+            "UPDATE storages SET info = ?2, updated_us = ?3 WHERE id = ?1",
+            params![id, info, updated_us],
         )?;
         Ok(changed > 0)
     }
@@ -180,7 +215,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<SealedRegistration> {
         vendor: row.get("vendor")?,
         model: row.get("model")?,
         storage_name: row.get("storage_name")?,
-        access: super::Access::new(),
+        access: Access::new(),
         info,
         schedule: PerformanceSchedule {
             enabled: row.get("perf_collection")?,

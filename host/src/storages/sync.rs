@@ -1,0 +1,88 @@
+//! Syncs: asks storages again for what they report about themselves.
+//!
+//! A sync runs in the background; a storage has at most one at a time.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{REQUEST_TIMEOUT, StorageError, Storages};
+use crate::clock::now_us;
+
+/// The storages whose sync has not ended.
+#[derive(Debug, Default)]
+pub(super) struct Syncing(Mutex<BTreeSet<Uuid>>);
+
+impl Syncing {
+    pub(super) fn contains(&self, id: Uuid) -> bool {
+        self.lock().contains(&id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<Uuid>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Storages {
+    /// Starts a sync of a storage.
+    ///
+    /// # Errors
+    ///
+    /// The storage does not exist, or its last sync has not ended.
+    pub fn start_sync(self: &Arc<Self>, id: &str) -> Result<(), StorageError> {
+        let uuid = self.get(id)?.id;
+        if self.spawn_sync(uuid) {
+            return Ok(());
+        }
+        Err(StorageError::Syncing { id: id.to_owned() })
+    }
+
+    /// Starts a sync of every storage whose last sync has ended.
+    ///
+    /// # Errors
+    ///
+    /// The registered storages are unknown.
+    pub fn start_sync_of_all(self: &Arc<Self>) -> Result<(), StorageError> {
+        for storage in self.list()? {
+            self.spawn_sync(storage.id);
+        }
+        Ok(())
+    }
+
+    /// Returns whether the sync was started.
+    fn spawn_sync(self: &Arc<Self>, id: Uuid) -> bool {
+        let started = self.syncing.lock().insert(id);
+        if started {
+            let storages = Arc::clone(self);
+            tokio::spawn(async move {
+                if let Err(error) = storages.sync(id).await {
+                    log::warn!(storage:% = id, error:?; "storage cannot be synced");
+                }
+                storages.syncing.lock().remove(&id);
+            });
+        }
+        started
+    }
+
+    async fn sync(&self, id: Uuid) -> Result<(), StorageError> {
+        let storage_id = id.to_string();
+        let identified = timeout(REQUEST_TIMEOUT, self.scheduler.identify(&storage_id));
+        let info = identified.await.map_err(|_| StorageError::Timeout)??;
+        if !self.registered().contains_key(&id) {
+            // A declared storage: what it reported is in the statistics.
+            return Ok(());
+        }
+        let (updated_us, stored) = (now_us(), info.clone());
+        self.write(move |inventory| inventory.set_info(id, &stored, updated_us))
+            .await?;
+        if let Some(storage) = self.registered().get_mut(&id) {
+            storage.info = info;
+            storage.updated_us = Some(updated_us);
+        }
+        Ok(())
+    }
+}
