@@ -32,6 +32,7 @@ mod state;
 mod storages;
 #[cfg(test)]
 mod tests;
+mod time_log;
 
 use axum::{Extension, Router, extract::FromRef, middleware::from_fn_with_state};
 use utoipa_axum::{router::OpenApiRouter, routes};

@@ -3,7 +3,11 @@
 //! Each kind has its own, so that an alert never waits for performance batches, however
 //! many there are and however large they are.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use delfin_plugin_api::Kind;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -23,6 +27,21 @@ pub(super) const MAX_INGEST_REQUESTS: usize = MAX_PERFORMANCE_REQUESTS + MAX_ALE
 /// get their answer without waiting.
 const MAX_WAITING_CLIENTS: usize = 128;
 
+/// The requests in progress, by the address of the client. One address can have three quarters
+/// of them, so that others are not refused because of it.
+#[derive(Debug)]
+struct RequestTable {
+    max: usize,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// The permit of a request, until it is dropped.
+#[derive(Debug)]
+pub(super) struct RequestPermit {
+    table: Arc<RequestTable>,
+    address: IpAddr,
+}
+
 /// The permits of both kinds.
 #[derive(Clone, Debug)]
 pub(super) struct IngestPermits {
@@ -33,7 +52,7 @@ pub(super) struct IngestPermits {
 /// The permits of one kind.
 #[derive(Clone, Debug)]
 pub(super) struct KindPermits {
-    requests: Arc<Semaphore>,
+    requests: Arc<RequestTable>,
     /// With a body in each for each processor: more at a time would use more memory and
     /// finish no earlier.
     pub(super) queues: ParseQueues,
@@ -60,7 +79,10 @@ impl KindPermits {
     fn new(max_requests: usize) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            requests: Arc::new(Semaphore::new(max_requests)),
+            requests: Arc::new(RequestTable {
+                max: max_requests,
+                by_address: Mutex::default(),
+            }),
             queues: ParseQueues::new(processors),
             waiting: Arc::new(Semaphore::new(MAX_WAITING_CLIENTS)),
         }
@@ -70,16 +92,51 @@ impl KindPermits {
     ///
     /// # Errors
     ///
-    /// Too many such requests are in progress.
-    pub(super) fn begin_request(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let permit = Arc::clone(&self.requests).try_acquire_owned();
-        permit.map_err(|_| ApiError::Overloaded {
-            reason: "too many batches are being accepted".to_owned(),
+    /// Too many such requests are in progress, of all clients or of this one.
+    pub(super) fn begin_request(&self, address: IpAddr) -> Result<RequestPermit, ApiError> {
+        let reason = |reason: &str| ApiError::Overloaded {
+            reason: reason.to_owned(),
+        };
+        let mut by_address = self.requests.lock();
+        if by_address.values().sum::<usize>() >= self.requests.max {
+            return Err(reason("too many batches are being accepted"));
+        }
+        let of_address = by_address.entry(address).or_default();
+        if *of_address >= self.requests.max / 4 * 3 {
+            return Err(reason(
+                "too many batches of this address are being accepted",
+            ));
+        }
+        *of_address += 1;
+        drop(by_address);
+        Ok(RequestPermit {
+            table: Arc::clone(&self.requests),
+            address,
         })
     }
 
     /// The permit to wait for the delivery of a batch; `None` if too many clients wait.
     pub(super) fn begin_waiting(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.waiting).try_acquire_owned().ok()
+    }
+}
+
+impl RequestTable {
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for RequestPermit {
+    fn drop(&mut self) {
+        let mut by_address = self.table.lock();
+        if let Some(requests) = by_address.get_mut(&self.address) {
+            *requests -= 1;
+            if *requests == 0 {
+                by_address.remove(&self.address);
+            }
+        }
     }
 }

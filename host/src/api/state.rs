@@ -14,6 +14,7 @@ use super::{
     error::ApiError,
     metrics::{self, IngestMetrics},
     permits::{IngestPermits, MAX_INGEST_REQUESTS},
+    time_log::TimeLog,
 };
 use crate::{
     alert::ActiveAlerts,
@@ -98,6 +99,7 @@ pub(super) struct IngestState {
     /// `alerts.unique_sequence_numbers`.
     pub(super) unique_sequence_numbers: Arc<[String]>,
     pub(super) metrics: IngestMetrics,
+    pub(super) times: TimeLog,
     pub(super) permits: IngestPermits,
     pub(super) memory: Arc<MemoryBudget>,
     pub(super) max_body_bytes: u64,
@@ -123,6 +125,7 @@ impl ApiState {
             limits: ingest::BodyLimits::from(&parts.config),
             unique_sequence_numbers: parts.unique_sequence_numbers.into(),
             metrics: IngestMetrics::register(&mut registry),
+            times: TimeLog::default(),
             permits: IngestPermits::new(),
             memory,
             max_body_bytes: parts.config.max_body_bytes,

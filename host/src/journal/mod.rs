@@ -182,6 +182,9 @@ pub struct JournalStats {
     pub refused: u64,
     /// Deleted records.
     pub pruned: u64,
+    /// Acknowledged items that were lost with a damaged or missing file: those that some
+    /// exporter had not committed, or all while no exporter has a cursor.
+    pub lost: u64,
     /// Why no batch is accepted now. The disk being full is not among the reasons.
     pub fault: Option<String>,
 }

@@ -132,11 +132,13 @@ async fn accept(
         claim,
     } = parse(state, kind, payload).await?;
     let journal = state.journals.of(kind);
+    let storage_id = batch.storage_id.clone();
     let receipt = journal.accept(batch, idempotency_key).await?;
     drop(claim);
     metrics.accepted(kind, &receipt);
     if !receipt.repeated {
         metrics.noted(kind, &notes);
+        state.times.warn(kind, storage_id.as_deref(), &notes);
     }
     let (mut delivery, mut applied_wait) = (None, None);
     if let Ack::Delivered { wait, preferred } = ack {

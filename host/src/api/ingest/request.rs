@@ -19,13 +19,14 @@ use axum::{
 };
 use delfin_plugin_api::Kind;
 use serde::Deserialize;
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::time::Instant;
 use utoipa::IntoParams;
 
 use crate::{
     api::{
         error::ApiError,
         extract::{Query, body},
+        permits::RequestPermit,
         state::{ClientAddress, IngestState},
     },
     ingest::{BodyEncoding, BodyFormat, MemoryClaim, MemoryUse},
@@ -50,7 +51,7 @@ pub(super) struct IngestRequest {
     pub(super) ack: Ack,
     pub(super) payload: IngestPayload,
     /// Held until the request is answered.
-    pub(super) _permit: OwnedSemaphorePermit,
+    pub(super) _permit: RequestPermit,
 }
 
 /// The body of a request, and how it is read.
@@ -138,7 +139,8 @@ impl IngestRequest {
     ) -> Result<Self, ApiError> {
         let received = Instant::now();
         state.phase.require_running()?;
-        let permit = state.permits.of(kind).begin_request()?;
+        let sender = sender(&head.extensions);
+        let permit = state.permits.of(kind).begin_request(sender)?;
         let Query(query) = Query::<IngestQuery>::read(&head.uri)?;
         let headers = IngestHeaders::read(&head.headers)?;
         let content_type = header(&head.headers, CONTENT_TYPE);
@@ -160,7 +162,7 @@ impl IngestRequest {
                 format,
                 encoding,
                 bytes,
-                sender: sender(&head.extensions),
+                sender,
                 claim,
             },
             _permit: permit,

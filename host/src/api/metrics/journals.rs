@@ -80,6 +80,11 @@ impl Collector for JournalCollector {
             "Records deleted after every exporter had committed them, or because of a limit.",
             |s| s.pruned,
         )?;
+        page.counter(
+            "journal_lost_items",
+            "Accepted items that were lost with a damaged or missing file before every exporter had committed them.",
+            |s| s.lost,
+        )?;
         let payloads = journals.map(|journal| (journal.kind().as_str(), journal.payload_stats()));
         page.payloads(&payloads.collect::<Vec<_>>())
     }

@@ -94,7 +94,14 @@ fn an_alert_waits_for_no_performance_batch() {
     assert_eq!(host.post("/v1/ingest/alerts", alert).status, 202);
     drop(parsing);
 
-    let requests: Vec<_> = std::iter::from_fn(|| performance.begin_request().ok()).collect();
+    let all_of = |sender: IpAddr| -> Vec<_> {
+        std::iter::from_fn(|| performance.begin_request(sender).ok()).collect()
+    };
+    // One address leaves room for others.
+    let requests = all_of([192, 0, 2, 8].into());
+    assert_eq!(host.post("/v1/ingest/performance", TWO_POINTS).status, 202);
+    let others = all_of([192, 0, 2, 7].into());
+    assert_eq!((requests.len(), others.len()), (240, 80));
     assert_eq!(host.post("/v1/ingest/alerts", alert).status, 202);
     let refused = host.post("/v1/ingest/performance", TWO_POINTS);
     refused.is_error(

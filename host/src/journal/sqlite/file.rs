@@ -24,6 +24,8 @@ const NEW: &str = ".new";
 pub(super) struct WriterFile {
     pub(super) connection: Connection,
     pub(super) files: OpenFiles,
+    /// Items that were needed and are lost.
+    pub(super) lost: u64,
 }
 
 /// Opens the file for writing, creates a missing one, and replaces a damaged one. Counts what
@@ -52,7 +54,8 @@ pub(super) fn open(
     if missing.items > 0 {
         loss::report(path, &missing);
     }
-    use_files(path, connection)
+    let lost = mark.map_or(0, |mark| missing.items.min(mark.needed()));
+    use_files(path, connection, lost)
 }
 
 /// Moves a damaged file aside, and creates a new one that continues after `head`.
@@ -80,7 +83,10 @@ pub(super) fn replace(
     JOURNAL.rename(&new, path)?;
     log::error!(journal:% = path.display(), moved_to:% = aside.display(), error:% = damage; "journal is damaged and was moved aside");
     report(path, salvaged, &missing);
-    use_files(path, connect(path, None)?)
+    let connection = connect(path, None)?;
+    let left = loss::current(&connection).map_err(|error| JOURNAL.error(path, error))?;
+    let lost = mark.map_or(0, |mark| mark.needed().saturating_sub(left.needed()));
+    use_files(path, connection, lost)
 }
 
 fn report(path: &Path, salvaged: Salvaged, missing: &MissingItems) {
@@ -138,7 +144,11 @@ fn continue_after(
     count().map_err(|error| JOURNAL.error(path, error))
 }
 
-fn use_files(path: &Path, connection: Connection) -> Result<WriterFile, OpenError> {
+fn use_files(path: &Path, connection: Connection, lost: u64) -> Result<WriterFile, OpenError> {
     let files = OpenFiles::open(path).map_err(|source| JOURNAL.unreadable(path, source))?;
-    Ok(WriterFile { connection, files })
+    Ok(WriterFile {
+        connection,
+        files,
+        lost,
+    })
 }

@@ -23,6 +23,12 @@ pub(super) fn current(connection: &Connection) -> rusqlite::Result<Mark> {
     let items = connection
         .prepare_cached("SELECT items FROM totals")?
         .query_row([], |row| row.get(0))?;
+    let held = connection
+        .prepare_cached(
+            "SELECT coalesce((SELECT t.items - b.items_before FROM batches b ORDER BY b.seq LIMIT 1), 0)
+             FROM totals t",
+        )?
+        .query_row([], |row| row.get(0))?;
     let pending = connection
         .prepare_cached(
             "SELECT c.exporter, coalesce((
@@ -36,6 +42,7 @@ pub(super) fn current(connection: &Connection) -> rusqlite::Result<Mark> {
     Ok(Mark {
         head: numbering::head(connection)?,
         items,
+        held: Some(held),
         pending,
     })
 }
@@ -61,7 +68,8 @@ pub(super) fn count_missing(
     }
     let transaction = connection.unchecked_transaction()?;
     let held: u64 = transaction.query_row("SELECT items FROM totals", [], |row| row.get(0))?;
-    let items = mark.items.saturating_sub(held);
+    let missing = mark.items.saturating_sub(held);
+    let items = mark.held.map_or(missing, |held| missing.min(held));
     for exporter in mark.pending.keys() {
         transaction.execute(
             "INSERT OR IGNORE INTO cursors (exporter, start, start_seq, start_items, next_seq, created_ms)

@@ -68,6 +68,7 @@ async fn what_a_break_in_the_log_hides_is_counted() {
         let next = opened.append(record(1), None).await.unwrap();
         assert_eq!(next.seq, Seq(4), "a sequence number was used twice");
         losses.push(behind.dropped());
+        assert_eq!(opened.stats().unwrap().lost, behind.dropped());
         // The loss is counted once.
         drop(opened);
         assert_eq!(counts(&open(&left), "behind").dropped(), behind.dropped());
@@ -89,6 +90,22 @@ async fn a_missing_file_is_a_counted_loss_and_not_a_first_start() {
     let next = opened.append(record(1), None).await.unwrap();
     assert_eq!(next.seq, Seq(4));
     assert_eq!(counts(&opened, "behind").pending, 1);
+}
+
+#[tokio::test]
+async fn a_loss_is_counted_also_without_exporters() {
+    let journal = TestJournal::new(limits());
+    for _ in 0..3 {
+        journal.add(10).await;
+    }
+    let names = ["alerts.db", "alerts.db-wal", "alerts.mark"];
+    let lost = |left: &TempDir| open(left).stats().unwrap().lost;
+    assert_eq!(lost(&files(&journal, &names)), 0);
+    assert_eq!(lost(&files(&journal, &names[2..])), 30);
+    let left = files(&journal, &names);
+    fs::write(left.path().join("alerts.db"), [b'x'; 9000]).unwrap();
+    fs::write(left.path().join("alerts.db-wal"), [b'x'; 9000]).unwrap();
+    assert_eq!(lost(&left), 30);
 }
 
 #[tokio::test]

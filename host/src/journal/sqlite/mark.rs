@@ -30,9 +30,25 @@ pub(super) struct Mark {
     pub(super) head: u64,
     /// Items that were ever appended.
     pub(super) items: u64,
+    /// Items in the records that the journal has. `None` in a mark of an older host.
+    #[serde(default)]
+    pub(super) held: Option<u64>,
     /// Items in records that an exporter had not committed, by cursor. A cursor without an entry
     /// may have had all items pending.
     pub(super) pending: BTreeMap<String, u64>,
+}
+
+impl Mark {
+    /// Items that must not be lost: those that some exporter has not committed, or all that the
+    /// journal has while no exporter has a cursor.
+    pub(super) fn needed(&self) -> u64 {
+        let exporters = self
+            .pending
+            .iter()
+            .filter(|(name, _)| !name.starts_with(':'));
+        let pending = exporters.map(|(_, items)| *items).max();
+        pending.or(self.held).unwrap_or(0)
+    }
 }
 
 /// A mark with the number of its write: the slot with the higher one counts.
@@ -164,6 +180,7 @@ mod tests {
         Mark {
             head,
             items: head * 10,
+            held: Some(head),
             pending: BTreeMap::from([("a".repeat(usize::try_from(head % 7).unwrap()), 3)]),
         }
     }

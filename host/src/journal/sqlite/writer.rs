@@ -93,7 +93,12 @@ impl JournalWriter {
         shared: WriterState,
     ) -> Result<Self, OpenError> {
         let mark = MarkFile::open(&path);
-        let WriterFile { connection, files } = file::open(&path, 0, mark.last(), &mut space)?;
+        let WriterFile {
+            connection,
+            files,
+            lost,
+        } = file::open(&path, 0, mark.last(), &mut space)?;
+        record(&shared, |stats| stats.lost += lost);
         let current = loss::current(&connection).map_err(|error| JOURNAL.error(&path, error))?;
         shared.head.send_replace(Seq(current.head));
         shared.readers.reset(Some(files));
@@ -362,6 +367,7 @@ impl JournalWriter {
 
     fn use_file(&mut self, file: WriterFile) {
         self.shared.readers.reset(Some(file.files));
+        record(&self.shared, |stats| stats.lost += file.lost);
         // A transaction whose commit failed may be in the file after all.
         if let Ok(current) = loss::current(&file.connection) {
             self.publish_head(current.head);
