@@ -4,11 +4,25 @@ use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};
 
-use crate::Failure;
+use serde_json::Value;
+
+use crate::{Failure, setting::Mistakes};
+
+const COMPRESSION: &str = "write `none` or `gzip`";
 
 /// A buffer for compressed bodies, which serves one request after the other.
 #[derive(Debug, Default)]
 pub struct GzipBuffer(Vec<u8>);
+
+/// Reads the setting `compression`: whether bodies are compressed.
+pub fn read_compression(value: Option<Value>, mistakes: &mut Mistakes) -> Option<bool> {
+    let read = |value: &Value| match value.as_str()? {
+        "none" => Some(false),
+        "gzip" => Some(true),
+        _ => None,
+    };
+    mistakes.read("compression", value, read, COMPRESSION)
+}
 
 impl GzipBuffer {
     /// The bytes, compressed with gzip. The request needs the header `Content-Encoding: gzip`.

@@ -22,18 +22,20 @@ mod response;
 mod settings;
 #[cfg(feature = "http-client")]
 mod url;
+#[cfg(feature = "http-client")]
+mod written;
 
 use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "gzip")]
-pub use self::gzip::GzipBuffer;
+pub use self::gzip::{GzipBuffer, read_compression};
 #[cfg(feature = "http-client")]
 pub use self::{
     authorization::Authorization,
     client::{Client, ClientSettings, RequestBuilder},
     response::{RequestError, Response},
-    settings::WrittenClientSettings,
-    url::{check_url, query_value, redact_url},
+    url::{ReceiverUrl, check_url, query_value, redact_url},
+    written::{WithClientSettings, WrittenClientSettings},
 };
 use crate::Failure;
 #[cfg(feature = "http-client")]

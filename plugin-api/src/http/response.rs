@@ -8,7 +8,7 @@ use std::{
 use ureq::{
     Body, Timeout,
     http::{
-        HeaderName,
+        HeaderMap,
         header::{CONTENT_TYPE, RETRY_AFTER},
     },
 };
@@ -23,8 +23,7 @@ const MAX_TEXT_CHARS: usize = 500;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     status: u16,
-    retry_after: Option<String>,
-    content_type: Option<String>,
+    headers: HeaderMap,
     body: Vec<u8>,
     end: BodyEnd,
 }
@@ -53,11 +52,6 @@ impl Response {
     /// Reads a response, and at most `limit` bytes of its body. Reading one byte more
     /// tells a body of exactly that length from a longer one.
     pub(super) fn read(mut response: ureq::http::Response<Body>, limit: usize) -> Self {
-        let header = |name: HeaderName| {
-            let value = response.headers().get(name)?;
-            value.to_str().ok().map(str::to_owned)
-        };
-        let (retry_after, content_type) = (header(RETRY_AFTER), header(CONTENT_TYPE));
         let mut body = Vec::new();
         let reader = response.body_mut().as_reader();
         let read = reader.take(limit as u64 + 1).read_to_end(&mut body);
@@ -69,8 +63,7 @@ impl Response {
         body.truncate(limit);
         Self {
             status: response.status().as_u16(),
-            retry_after,
-            content_type,
+            headers: std::mem::take(response.headers_mut()),
             body,
             end,
         }
@@ -86,6 +79,12 @@ impl Response {
     #[must_use]
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// The value of a header; `None` if the response does not have it, or if it is no text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// Whether the `Content-Type` is JSON.
@@ -134,7 +133,7 @@ impl Response {
     }
 
     fn media_type(&self) -> String {
-        let kind = self.content_type.as_deref().unwrap_or_default();
+        let kind = self.header(CONTENT_TYPE.as_str()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default();
         kind.trim().to_ascii_lowercase()
     }
@@ -145,7 +144,7 @@ impl Response {
     pub fn failure(&self, receiver: &str) -> Failure {
         super::failure(
             self.status,
-            self.retry_after.as_deref(),
+            self.header(RETRY_AFTER.as_str()),
             self.message(receiver),
         )
     }
@@ -194,6 +193,20 @@ impl RequestError {
         Self {
             kind,
             reason: reason(error, sent),
+        }
+    }
+
+    /// Like [`failure`](Self::failure), for a receiver that accepts the same rows twice without
+    /// harm: they are sent again if it may have them.
+    #[must_use]
+    pub fn repeatable_failure(&self, receiver: &str) -> Failure {
+        match self.kind {
+            ErrorKind::NoResponse => Failure::retry(format!("`{receiver}`: {self}")),
+            ErrorKind::NotSent
+            | ErrorKind::Untrusted
+            | ErrorKind::InvalidUrl
+            | ErrorKind::NotHttp
+            | ErrorKind::Forbidden => self.failure(receiver),
         }
     }
 
@@ -257,8 +270,7 @@ mod tests {
     fn response(status: u16, content_type: &str, body: &str) -> Response {
         Response {
             status,
-            retry_after: None,
-            content_type: Some(content_type.to_owned()),
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]),
             body: body.as_bytes().to_vec(),
             end: BodyEnd::Complete,
         }

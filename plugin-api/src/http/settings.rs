@@ -2,34 +2,12 @@
 //!
 //! Promises: all mistakes are reported at once; a value that may be a secret is not shown.
 
-use serde_json::Value;
-
-use super::{Authorization, ClientSettings, Tls, headers::read_headers};
+use super::{
+    Authorization, ClientSettings, Tls, WrittenClientSettings, headers::read_headers, redact_url,
+};
 use crate::setting::{Mistakes, Secret};
 
 const PROXY: &str = "write `http://host:port`";
-
-/// The settings of a client, as the configuration has them. An exporter declares those
-/// that it offers, and passes them on.
-#[derive(Clone, Default)]
-pub struct WrittenClientSettings {
-    /// `username`, for the scheme `Basic`.
-    pub username: Option<Value>,
-    /// `password`.
-    pub password: Option<Value>,
-    /// `bearer_token`, for the scheme `Bearer`.
-    pub bearer_token: Option<Value>,
-    /// `headers`: a table. `Authorization` in it is for other schemes.
-    pub headers: Option<Value>,
-    /// `ca_certificate`.
-    pub ca_certificate: Option<Value>,
-    /// `client_certificate`.
-    pub client_certificate: Option<Value>,
-    /// `client_key`.
-    pub client_key: Option<Value>,
-    /// `proxy`.
-    pub proxy: Option<Value>,
-}
 
 impl ClientSettings {
     /// Reads the settings of a client whose header `User-Agent` is `user_agent`.
@@ -39,24 +17,29 @@ impl ClientSettings {
     pub fn read(
         user_agent: &str,
         own_headers: &[&str],
-        written: WrittenClientSettings,
+        mut written: WrittenClientSettings,
         mistakes: &mut Mistakes,
     ) -> Self {
         let authorization = Authorization::read(
-            written.username,
-            written.password,
-            written.bearer_token,
+            written.take("username"),
+            written.take("password"),
+            written.take("bearer_token"),
             mistakes,
         );
         let is_authorized = authorization.is_some();
-        let headers = read_headers(written.headers, own_headers, is_authorized, mistakes);
-        let tls = Tls::read(
-            written.ca_certificate,
-            written.client_certificate,
-            written.client_key,
+        let headers = read_headers(
+            written.take("headers"),
+            own_headers,
+            is_authorized,
             mistakes,
         );
-        let proxy = mistakes.secret("proxy", written.proxy);
+        let tls = Tls::read(
+            written.take("ca_certificate"),
+            written.take("client_certificate"),
+            written.take("client_key"),
+            mistakes,
+        );
+        let proxy = mistakes.secret("proxy", written.take("proxy"));
         let is_http = |proxy: &Secret| proxy.reveal().starts_with("http://");
         if proxy.as_ref().is_some_and(|proxy| !is_http(proxy)) {
             mistakes.add(format!("`proxy` does not begin with `http://` ({PROXY})"));
@@ -70,10 +53,17 @@ impl ClientSettings {
         }
     }
 
-    /// Whether requests to this URL carry credentials unencrypted to another machine. An
-    /// exporter should warn of it.
-    #[must_use]
-    pub fn sends_plain_credentials(&self, url: &str) -> bool {
+    /// Logs a warning if requests to this URL carry credentials unencrypted to another machine.
+    pub fn warn_of_plain_credentials(&self, url: &str) {
+        if self.sends_plain_credentials(url) {
+            log::warn!(
+                url = redact_url(url);
+                "credentials are sent unencrypted to another machine (use https)"
+            );
+        }
+    }
+
+    fn sends_plain_credentials(&self, url: &str) -> bool {
         let own = |(name, _): &(String, Secret)| name.eq_ignore_ascii_case("authorization");
         let credentials = self.authorization.is_some() || self.headers.iter().any(own);
         credentials && url.starts_with("http://") && !is_loopback(url)
@@ -94,12 +84,13 @@ fn is_loopback(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    fn read(written: WrittenClientSettings) -> Result<ClientSettings, String> {
+    fn read(mut written: Value) -> Result<ClientSettings, String> {
         let mut mistakes = Mistakes::default();
+        let written = WrittenClientSettings::from(written.as_object_mut().unwrap());
         let settings = ClientSettings::read("acme/1", &["x-own"], written, &mut mistakes);
         assert!(!format!("{settings:?}").contains("hunter"));
         let read = mistakes.into_result(settings);
@@ -107,10 +98,7 @@ mod tests {
     }
 
     fn headers(headers: Value) -> Result<ClientSettings, String> {
-        read(WrittenClientSettings {
-            headers: Some(headers),
-            ..WrittenClientSettings::default()
-        })
+        read(json!({ "headers": headers }))
     }
 
     #[test]
@@ -131,22 +119,16 @@ mod tests {
         assert!(mistake.contains("`headers` is not a table"), "{mistake}");
         let mistake = headers(json!({ "X-A": "1", "x-a": "2" })).unwrap_err();
         assert!(mistake.contains("twice"), "{mistake}");
-        let both = read(WrittenClientSettings {
-            headers: Some(json!({ "Authorization": "ApiKey hunter" })),
-            bearer_token: Some(json!("hunter")),
-            ..WrittenClientSettings::default()
-        });
+        let both = read(json!({
+            "headers": { "Authorization": "ApiKey hunter" },
+            "bearer_token": "hunter",
+        }));
         assert!(both.unwrap_err().contains("(keep one)"));
     }
 
     #[test]
     fn a_proxy_is_an_http_url_and_not_shown() {
-        let proxy = |url: &str| {
-            read(WrittenClientSettings {
-                proxy: Some(json!(url)),
-                ..WrittenClientSettings::default()
-            })
-        };
+        let proxy = |url: &str| read(json!({ "proxy": url }));
         assert!(proxy("http://hunter:hunter@proxy:3128").is_ok());
         let mistake = proxy("https://hunter@proxy").unwrap_err();
         let text = "`proxy` does not begin with `http://` (write `http://host:port`)";

@@ -3,11 +3,54 @@
 //! Promises: the text before an `@` is in no message, because it may be a password, and
 //! neither is the path or the query, because some services put a token into them.
 
+use serde_json::Value;
 use ureq::http::Uri;
 
 use crate::setting::Mistakes;
 
 const URL: &str = "write `http://` or `https://`, and a host";
+
+/// The URL of a receiver.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReceiverUrl {
+    /// The URL. Its path and query may be a secret.
+    pub url: String,
+    /// The URL without its path and query, for logs and messages.
+    pub redacted: String,
+}
+
+impl ReceiverUrl {
+    /// Reads the setting `url`, which is required. `remedy` says what to write. With a mistake
+    /// the result is empty.
+    pub fn read(value: Option<Value>, remedy: &str, mistakes: &mut Mistakes) -> Self {
+        if value.is_none() {
+            mistakes.missing("url", remedy);
+        }
+        let Some(url) = mistakes.text("url", value) else {
+            return Self::default();
+        };
+        let redacted = check_url("url", &url, mistakes).map(|_| redact_url(&url));
+        Self {
+            redacted: redacted.unwrap_or_default(),
+            url,
+        }
+    }
+
+    /// Reads the setting `url` as [`read`](Self::read) does. The URL is the base of others, so it
+    /// has no query; a slash at its end is removed.
+    pub fn read_base(value: Option<Value>, remedy: &str, mistakes: &mut Mistakes) -> Self {
+        let mut read = Self::read(value, remedy, mistakes);
+        if read.url.contains('?') {
+            let shown = &read.redacted;
+            mistakes.add(format!(
+                "`url` cannot hold `{shown}` with a query ({remedy})"
+            ));
+        }
+        let base = read.url.trim_end_matches('/').len();
+        read.url.truncate(base);
+        read
+    }
+}
 
 /// Parses a URL, or adds why it is not one to send to.
 ///

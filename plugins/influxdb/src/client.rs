@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use delfin_plugin_api::{
     Failure, Outcome,
-    http::{Client, ErrorKind, GzipBuffer, RequestError, Response},
+    http::{Client, GzipBuffer, Response},
 };
 
 use crate::{config::Config, encode::LineBuffer, outcome};
@@ -48,7 +48,8 @@ impl InfluxClient {
             request = request.header("content-encoding", "gzip");
         }
         let response = request.send(body, time);
-        let response = response.map_err(|error| self.failure(&error))?;
+        // Not uncertain: points that are written twice are there once.
+        let response = response.map_err(|error| error.repeatable_failure(redacted_url))?;
         outcome::of_response(&response, lines, redacted_url)
     }
 
@@ -57,19 +58,11 @@ impl InfluxClient {
     pub(crate) fn health(&self, time: Duration) -> Outcome {
         let request = self.http.post(&self.config.write_url);
         let response = request.send(b"", time);
-        let response: Response = response.map_err(|error| self.failure(&error))?;
+        let response: Response =
+            response.map_err(|error| error.repeatable_failure(&self.config.redacted_url))?;
         if response.is_success() || response.status() == 400 {
             return Ok(());
         }
         Err(response.failure(&self.config.redacted_url))
-    }
-
-    fn failure(&self, error: &RequestError) -> Failure {
-        let url = &self.config.redacted_url;
-        match error.kind {
-            // Not uncertain: points that are written twice are there once.
-            ErrorKind::NoResponse => Failure::retry(format!("`{url}`: {error}")),
-            _ => error.failure(url),
-        }
     }
 }

@@ -5,7 +5,8 @@
 
 use delfin_plugin_api::{
     http::{
-        Authorization, ClientSettings, WrittenClientSettings, check_url, query_value, redact_url,
+        Authorization, ClientSettings, ReceiverUrl, WithClientSettings, query_value,
+        read_compression,
     },
     setting::{ConfigError, Mistakes},
 };
@@ -15,11 +16,10 @@ use serde_json::Value;
 const USER_AGENT: &str = concat!("delfin-exporter-influxdb/", env!("CARGO_PKG_VERSION"));
 const URL: &str = "write the address of the server, such as `http://localhost:8086`";
 const TARGET: &str = "set `database` for the API of version 1, or `bucket` for that of version 2";
-const COMPRESSION: &str = "write `none` or `gzip`";
 
 /// Checked settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "RawSettings")]
+#[serde(try_from = "WithClientSettings<RawSettings>")]
 pub(crate) struct Config {
     /// The URL to write to, with a query.
     pub(crate) write_url: String,
@@ -38,76 +38,45 @@ struct RawSettings {
     bucket: Option<Value>,
     org: Option<Value>,
     token: Option<Value>,
-    username: Option<Value>,
-    password: Option<Value>,
-    headers: Option<Value>,
-    ca_certificate: Option<Value>,
-    client_certificate: Option<Value>,
-    client_key: Option<Value>,
-    proxy: Option<Value>,
     compression: Option<Value>,
 }
 
-impl TryFrom<RawSettings> for Config {
+impl TryFrom<WithClientSettings<RawSettings>> for Config {
     type Error = ConfigError;
 
-    fn try_from(written: RawSettings) -> Result<Self, ConfigError> {
+    fn try_from(settings: WithClientSettings<RawSettings>) -> Result<Self, ConfigError> {
+        let WithClientSettings {
+            client,
+            own: written,
+        } = settings;
         let mut mistakes = Mistakes::default();
-        let url = read_url(written.url, &mut mistakes);
+        let url = ReceiverUrl::read_base(written.url, URL, &mut mistakes);
         let query = read_target(
             [written.database, written.retention_policy],
             [written.bucket, written.org],
             &mut mistakes,
         );
-        let client = WrittenClientSettings {
-            username: written.username,
-            password: written.password,
-            headers: written.headers,
-            ca_certificate: written.ca_certificate,
-            client_certificate: written.client_certificate,
-            client_key: written.client_key,
-            proxy: written.proxy,
-            ..WrittenClientSettings::default()
-        };
         let mut http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
         if let Some(token) = mistakes.secret("token", written.token) {
             if http.authorization.is_some() {
-                mistakes.add("`token` is set together with `username` (keep one)".to_owned());
+                mistakes.add(
+                    "`token` is set together with `username` or `bearer_token` (keep one)"
+                        .to_owned(),
+                );
             }
             http.authorization = Some(Authorization::Other {
                 scheme: "Token".to_owned(),
                 credentials: token,
             });
         }
-        let read_gzip = |value: &Value| match value.as_str()? {
-            "none" => Some(false),
-            "gzip" => Some(true),
-            _ => None,
-        };
-        let gzip = mistakes.read("compression", written.compression, read_gzip, COMPRESSION);
+        let gzip = read_compression(written.compression, &mut mistakes);
         mistakes.into_result(Self {
-            write_url: format!("{url}{query}"),
-            redacted_url: redact_url(&url),
+            write_url: format!("{}{query}", url.url),
+            redacted_url: url.redacted,
             http,
             gzip: gzip.unwrap_or(true),
         })
     }
-}
-
-/// The base URL, without a slash at its end.
-fn read_url(value: Option<Value>, mistakes: &mut Mistakes) -> String {
-    if value.is_none() {
-        mistakes.missing("url", URL);
-    }
-    let Some(url) = mistakes.text("url", value) else {
-        return String::new();
-    };
-    let uri = check_url("url", &url, mistakes);
-    if uri.is_some_and(|uri| uri.query().is_some()) {
-        let shown = redact_url(&url);
-        mistakes.add(format!("`url` cannot hold `{shown}` with a query ({URL})"));
-    }
-    url.trim_end_matches('/').to_owned()
 }
 
 /// The path and the query that name the database or the bucket.
@@ -205,8 +174,10 @@ mod tests {
         let both =
             json!({ "database": "d", "token": "hunter1", "username": "u", "password": "hunter2" });
         check(both, "(keep one)");
+        let both = json!({ "database": "d", "token": "hunter1", "bearer_token": "hunter2" });
+        check(both, "(keep one)");
         check(
-            json!({ "database": "d", "bearer_token": "hunter" }),
+            json!({ "database": "d", "api_key": "hunter" }),
             "unknown field",
         );
     }
@@ -235,6 +206,7 @@ mod tests {
             "token",
             "username",
             "password",
+            "bearer_token",
             "headers",
             "ca_certificate",
             "client_certificate",

@@ -42,12 +42,7 @@ impl<B: LineBatch> Exporter for InfluxExporter<B> {
     const MAX_POINTS: Option<u64> = Some(10_000);
 
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
-        if config.http.sends_plain_credentials(&config.write_url) {
-            log::warn!(
-                url = config.redacted_url;
-                "credentials are sent unencrypted to another machine (use https)"
-            );
-        }
+        config.http.warn_of_plain_credentials(&config.write_url);
         Ok(Self {
             client: InfluxClient::new(config)?,
             lines: LineBuffer::default(),

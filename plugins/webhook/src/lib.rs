@@ -47,12 +47,7 @@ impl<B: JsonBatch> Exporter for WebhookExporter<B> {
     }
 
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
-        if config.http.sends_plain_credentials(&config.url) {
-            log::warn!(
-                url = config.redacted_url;
-                "credentials are sent unencrypted to another machine (use https)"
-            );
-        }
+        config.http.warn_of_plain_credentials(&config.url.url);
         Ok(Self {
             client: WebhookClient::new(config)?,
             body: Vec::new(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{
     Failure,
-    http::{Client, ErrorKind, redact_url},
+    http::{Client, redact_url},
 };
 
 use super::{
@@ -115,10 +115,7 @@ impl AlertmanagerClient {
         match response {
             Ok(response) => outcome::of_response(&response, &self.name),
             // Not uncertain: an alert that is sent twice is still one alert.
-            Err(error) if error.kind == ErrorKind::NoResponse => {
-                Err(Failure::retry(format!("`{}`: {error}", self.name)))
-            }
-            Err(error) => Err(error.failure(&self.name)),
+            Err(error) => Err(error.repeatable_failure(&self.name)),
         }
     }
 }

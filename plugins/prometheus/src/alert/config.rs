@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use delfin_plugin_api::{
-    http::{ClientSettings, WrittenClientSettings, check_url, redact_url},
+    http::{ClientSettings, WithClientSettings, check_url, redact_url},
     setting::{ConfigError, Mistakes},
 };
 use serde::Deserialize;
@@ -19,7 +19,7 @@ const URLS: &str = "write a list such as `[\"http://alertmanager:9093\"]`";
 const URL: &str = "write `http://` or `https://`, a host, and the path before `/api/v2/alerts`";
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "AlertSettings")]
+#[serde(try_from = "WithClientSettings<AlertSettings>")]
 pub(crate) struct AlertConfig {
     /// Base URLs of Alertmanagers. Each gets every alert.
     pub(crate) urls: Vec<String>,
@@ -35,32 +35,18 @@ struct AlertSettings {
     alert_manager_port: Option<Value>,
     urls: Option<Value>,
     resolve_after: Option<Value>,
-    username: Option<Value>,
-    password: Option<Value>,
-    bearer_token: Option<Value>,
-    headers: Option<Value>,
-    ca_certificate: Option<Value>,
-    client_certificate: Option<Value>,
-    client_key: Option<Value>,
-    proxy: Option<Value>,
 }
 
-impl TryFrom<AlertSettings> for AlertConfig {
+impl TryFrom<WithClientSettings<AlertSettings>> for AlertConfig {
     type Error = ConfigError;
 
-    fn try_from(written: AlertSettings) -> Result<Self, ConfigError> {
+    fn try_from(settings: WithClientSettings<AlertSettings>) -> Result<Self, ConfigError> {
+        let WithClientSettings {
+            client,
+            own: written,
+        } = settings;
         let mut mistakes = Mistakes::default();
         let resolve_after = mistakes.duration("resolve_after", written.resolve_after);
-        let client = WrittenClientSettings {
-            username: written.username,
-            password: written.password,
-            bearer_token: written.bearer_token,
-            headers: written.headers,
-            ca_certificate: written.ca_certificate,
-            client_certificate: written.client_certificate,
-            client_key: written.client_key,
-            proxy: written.proxy,
-        };
         let http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
         let host = mistakes.text("alert_manager_host", written.alert_manager_host);
         let port = mistakes.port("alert_manager_port", written.alert_manager_port);

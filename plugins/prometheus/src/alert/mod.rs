@@ -11,9 +11,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use delfin_plugin_api::{
-    AlertBatch, Batch, Context, Exporter, Failure, Host, Outcome, http::redact_url, log,
-};
+use delfin_plugin_api::{AlertBatch, Batch, Context, Exporter, Failure, Host, Outcome, log};
 
 use self::{
     client::AlertmanagerClient,
@@ -50,12 +48,7 @@ impl Exporter for AlertExporterPrometheus {
 
     fn create(config: AlertConfig, _: &Host) -> Result<Self, Failure> {
         for url in &config.urls {
-            if config.http.sends_plain_credentials(url) {
-                log::warn!(
-                    url = redact_url(url);
-                    "credentials are sent unencrypted to another machine (use https)"
-                );
-            }
+            config.http.warn_of_plain_credentials(url);
         }
         Ok(Self {
             clients: AlertmanagerClient::all(&config)?,

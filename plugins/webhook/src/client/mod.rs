@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use delfin_plugin_api::{
     Failure, Outcome,
-    http::{Client, ErrorKind, GzipBuffer, RequestBuilder},
+    http::{Client, GzipBuffer, RequestBuilder},
     time::now_ms,
 };
 
@@ -47,7 +47,7 @@ impl WebhookClient {
         };
         let mut request = self
             .http
-            .post(&self.config.url)
+            .post(&self.config.url.url)
             .header("content-type", "application/json")
             .header("idempotency-key", key)
             .max_response(outcome::max_response_bytes(rows));
@@ -56,14 +56,10 @@ impl WebhookClient {
         }
         match signed(self.signer.as_ref(), request, body).send(body, time) {
             Ok(response) => {
-                let Config {
-                    response_format,
-                    redacted_url,
-                    ..
-                } = &self.config;
-                outcome::of_response(&response, rows, *response_format, redacted_url)
+                let format = self.config.response_format;
+                outcome::of_response(&response, rows, format, &self.config.url.redacted)
             }
-            Err(error) => Err(error.failure(&self.config.redacted_url)),
+            Err(error) => Err(error.failure(&self.config.url.redacted)),
         }
     }
 
@@ -74,18 +70,15 @@ impl WebhookClient {
     /// support it, so only a status about the path or about the credentials is a
     /// failure. Any other response shows that the receiver is there.
     pub(crate) fn health(&self, time: Duration) -> Outcome {
-        let url = &self.config.redacted_url;
-        let request = self.http.options(&self.config.url);
+        let url = &self.config.url.redacted;
+        let request = self.http.options(&self.config.url.url);
         match signed(self.signer.as_ref(), request, b"").send(b"", time) {
             Ok(response) if matches!(response.status(), 401 | 407 | 429 | 502..=504 | 511) => {
                 Err(response.failure(url))
             }
             Ok(_) => Ok(()),
             // Not uncertain: `OPTIONS` can be sent twice without harm.
-            Err(error) if error.kind == ErrorKind::NoResponse => {
-                Err(Failure::retry(format!("`{url}`: {error}")))
-            }
-            Err(error) => Err(error.failure(url)),
+            Err(error) => Err(error.repeatable_failure(url)),
         }
     }
 }

@@ -28,8 +28,8 @@ fn every_setting_is_read() {
         "response_format": "json",
     }))
     .unwrap();
-    assert_eq!(config.url, "https://example.com:8443/hooks/s3cret?x=y");
-    assert_eq!(config.redacted_url, "https://example.com:8443/…");
+    assert_eq!(config.url.url, "https://example.com:8443/hooks/s3cret?x=y");
+    assert_eq!(config.url.redacted, "https://example.com:8443/…");
     let headers: Vec<_> = config
         .http
         .headers
