@@ -37,7 +37,7 @@
 //! [`setting`] reads settings and collects their mistakes; [`RowFailures`] collects
 //! the rows that are not delivered; `http` and `grpc` turn responses into failures;
 //! `stream` connects to receivers that speak no HTTP; `runtime` runs an async client; `connections` limits the clients of a server; `json` writes rows;
-//! [`prometheus`] names series; [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets; [`text`] shortens texts.
+//! [`prometheus`] names series; `protobuf` writes messages; [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets; [`text`] shortens texts.
 
 #![warn(missing_docs)]
 
@@ -59,6 +59,8 @@ mod kind;
 pub(crate) mod manifest;
 mod outcome;
 pub mod prometheus;
+#[cfg(feature = "protobuf")]
+pub mod protobuf;
 pub mod quantity;
 pub mod redact;
 #[cfg(feature = "runtime")]

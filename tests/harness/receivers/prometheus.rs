@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use super::{Server, binary, get_json, must};
+use super::{Server, binary, free_port, get_json, must};
 use crate::{CommandOutput, wait_for};
 
 /// The messages of promtool about a metrics page with Delfin's names, except that these are
@@ -26,7 +26,8 @@ pub type Labels = BTreeMap<String, String>;
 /// A running Prometheus, until it is dropped.
 pub struct Prometheus {
     port: u16,
-    _server: Server,
+    server: Server,
+    run: Box<dyn Fn() -> Server + Send + Sync>,
 }
 
 /// A running Alertmanager without notifications, until it is dropped.
@@ -39,31 +40,63 @@ impl Prometheus {
     /// Starts Prometheus with its data in a folder and this configuration; `None` where it is missing.
     #[must_use]
     pub fn start(folder: &Path, port: u16, config: &str) -> Option<Self> {
-        let binary = binary("prometheus")?;
+        Self::start_binary("prometheus", folder, port, config)
+    }
+
+    /// Starts Prometheus, without a page to scrape, as a receiver of remote write; `None` where it
+    /// is missing. `binary` is `prometheus`, Debian's, or `prometheus-3`, a recent one.
+    #[must_use]
+    pub fn start_receiver(binary: &str, folder: &Path) -> Option<Self> {
+        Self::start_binary(binary, folder, free_port(), "")
+    }
+
+    fn start_binary(name: &str, folder: &Path, port: u16, config: &str) -> Option<Self> {
+        let binary = binary(name)?;
         let file = folder.join("prometheus.yml");
         must(fs::write(&file, config), "write a configuration");
         let arguments = [
             format!("--config.file={}", file.display()),
             format!("--storage.tsdb.path={}", folder.join("tsdb").display()),
             format!("--web.listen-address=127.0.0.1:{port}"),
+            "--web.enable-remote-write-receiver".to_owned(),
         ];
-        let server = Server::start(&binary, &arguments, &folder.join("prometheus.log"));
+        let log = folder.join("prometheus.log");
+        let run = move || Server::start(&binary, &arguments, &log);
         let started = Self {
             port,
-            _server: server,
+            server: run(),
+            run: Box::new(run),
         };
-        wait_for("Prometheus", || started.query("1"));
+        started.wait();
         Some(started)
+    }
+
+    /// The base URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Stops Prometheus without a warning.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Starts Prometheus again, after it was stopped.
+    pub fn restart(&mut self) {
+        self.server = (self.run)();
+        self.wait();
+    }
+
+    fn wait(&self) {
+        wait_for("Prometheus", || self.query("1"));
     }
 
     /// The result of an instant query.
     #[must_use]
     pub fn query(&self, query: &str) -> Option<Vec<Value>> {
-        let query = query
-            .replace('{', "%7B")
-            .replace('}', "%7D")
-            .replace('"', "%22");
-        let url = format!("http://127.0.0.1:{}/api/v1/query?query={query}", self.port);
+        let query = delfin_plugin_api::http::query_value(query);
+        let url = format!("{}/api/v1/query?query={query}", self.url());
         let mut answer = get_json(&url)?;
         match answer["data"]["result"].take() {
             Value::Array(found) => Some(found),
