@@ -138,9 +138,8 @@ path = "@/alerts.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def install(plugin: Path, folder: Path) -> Path:
+def install(plugin: Path, folder: Path, venv: Optional[Path] = ROOT / "target" / "delfin") -> Path:
     """Installs a plugin that is a program, as `make build` does."""
-    venv = ROOT / "target" / "delfin"
-    command = [str(ROOT / "scripts" / "program-plugin"), str(plugin), str(folder), str(venv)]
+    command = [str(ROOT / "scripts" / "program-plugin"), str(plugin), str(folder), str(venv or "")]
     subprocess.run(command, check=True)
     return folder / f"{plugin.name}.plugin"

@@ -1,0 +1,1 @@
+"""Arrays that replay small answers, written for these tests: HTTPS and SSH servers."""
