@@ -5,12 +5,15 @@ from __future__ import annotations
 import http.server
 import json
 import re
+import tempfile
 import threading
 import unittest
 from pathlib import Path
 from typing import Any, Dict, List
 
-from host import ROOT, Host, wait_for
+from delfin_plugin.test import conformance
+
+from host import ROOT, Host, install, wait_for
 
 PLUGIN = ROOT / "plugins" / "delfin-exporters"
 
@@ -86,6 +89,10 @@ class Alertmanager(http.server.BaseHTTPRequestHandler):
 
 
 class Exporters(unittest.TestCase):
+    def test_the_plugin_passes_the_conformance_suite(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            conformance(install(PLUGIN, Path(folder)))
+
     def test_delfins_own_classes_write_what_the_host_has(self) -> None:
         receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Alertmanager)
         threading.Thread(target=receiver.serve_forever, daemon=True).start()

@@ -19,6 +19,9 @@ _LEVELS = {
     "trace": TRACE,
 }
 
+#: The longest text in a record, in characters. The host closes a connection with an oversized message.
+MAX_TEXT = 64 << 10
+
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -42,16 +45,16 @@ class HostHandler(logging.Handler):
 def message(record: logging.LogRecord) -> Dict[str, Any]:
     """The record as the protocol has it."""
     added = ((key, value) for key, value in vars(record).items() if key not in _OWN)
-    fields: List[Tuple[str, str]] = [(key, str(value)) for key, value in added]
+    fields: List[Tuple[str, str]] = [(key, _cut(str(value))) for key, value in added]
     if record.exc_info and record.exc_info[1] is not None:
         error = record.exc_info[1]
-        fields.append(("error", f"{type(error).__name__}: {error}"))
-        fields.append(("traceback", logging.Formatter().formatException(record.exc_info)))
+        fields.append(("error", _cut(f"{type(error).__name__}: {error}")))
+        fields.append(("traceback", _cut(logging.Formatter().formatException(record.exc_info))))
     result: Dict[str, Any] = {
         "type": "log",
         "level": _level(record.levelno),
         "target": record.name,
-        "message": record.getMessage(),
+        "message": _cut(record.getMessage()),
     }
     if fields:
         result["fields"] = fields
@@ -70,6 +73,11 @@ def install(write: Callable[[Dict[str, Any]], None]) -> None:
 def set_level(name: str) -> None:
     """Discards records below a level of the host."""
     logging.getLogger().setLevel(_LEVELS.get(name, logging.INFO))
+
+
+def _cut(text: str) -> str:
+    left_out = len(text) - MAX_TEXT
+    return text if left_out <= 0 else f"{text[:MAX_TEXT]}… ({left_out} more characters)"
 
 
 def _level(number: int) -> str:
