@@ -34,7 +34,7 @@ class Metrics(unittest.TestCase):
         built = self.build(Metric("iops", labels(**changes), values), model=model)
         return built[0][1] if built else {}
 
-    def test_decimals_are_numbers_and_what_is_none_costs_one_point(self) -> None:
+    def test_decimals_are_numbers_and_a_missing_value_costs_one_point(self) -> None:
         values = {T0: Decimal("1.5"), T0 + 1: None, T0 + 2: float("nan"), T0 + 3: "2.5", T0 + 4: "n/a"}
         self.assertEqual(self.points(values), {T0: 1.5, T0 + 3: 2.5})
         self.assertEqual(self.skipped.no_number, 3)
@@ -55,7 +55,7 @@ class Metrics(unittest.TestCase):
         (given,) = self.build(Metric("c", labels(resource_name="own"), {T0: 1}))
         self.assertEqual(given[0]["resource_name"], "own")
 
-    def test_a_label_that_is_none_is_absent_and_others_are_texts(self) -> None:
+    def test_a_label_without_a_value_is_absent_and_others_are_texts(self) -> None:
         ((found, _),) = self.build(Metric("a", labels(resource_id=None, resource_name=None, slot=3), {T0: 1}))
         self.assertEqual(found["slot"], "3")
         self.assertFalse({"resource_id", "resource_name"} & set(found))
