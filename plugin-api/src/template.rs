@@ -9,7 +9,7 @@
 //!     PerformanceBatch,
 //!     sample,
 //!     setting::Mistakes,
-//!     template::{Template, TemplateRules},
+//!     template::{NameTemplate, TemplateRules},
 //! };
 //! use serde_json::json;
 //!
@@ -23,7 +23,7 @@
 //!
 //! let mut mistakes = Mistakes::default();
 //! let value = Some(json!("delfin.{resource_id}.{name}.{label.site}"));
-//! let template = Template::read::<PerformanceBatch>("topic", value, "delfin", &RULES, &mut mistakes);
+//! let template = NameTemplate::read::<PerformanceBatch>("topic", value, "delfin", &RULES, &mut mistakes);
 //! let (batch, mut name) = (sample::performance(1, 1), String::new());
 //! for series in batch.series() {
 //!     template.write(series, &mut name);
@@ -68,7 +68,7 @@ pub struct TemplateRules {
 
 /// A checked template.
 #[derive(Debug, Clone)]
-pub struct Template {
+pub struct NameTemplate {
     parts: Vec<Part>,
     rules: TemplateRules,
 }
@@ -99,7 +99,7 @@ pub trait TemplateRow<'a>: Copy {
     fn other(self, name: &str) -> Option<&'a str>;
 }
 
-impl Template {
+impl NameTemplate {
     /// Reads the setting `key`; `default` is a valid template.
     pub fn read<B: TemplateBatch>(
         key: &str,
@@ -176,7 +176,7 @@ impl Template {
     }
 }
 
-/// The parts of a template, or the reason why it is none.
+/// The parts of a template, or the reason why it is not a template.
 fn parse<B: TemplateBatch>(text: &str) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -271,9 +271,9 @@ mod tests {
         },
     };
 
-    fn read<B: TemplateBatch>(value: Value) -> Result<Template, String> {
+    fn read<B: TemplateBatch>(value: Value) -> Result<NameTemplate, String> {
         let mut mistakes = Mistakes::default();
-        let template = Template::read::<B>("topic", Some(value), "t", &RULES, &mut mistakes);
+        let template = NameTemplate::read::<B>("topic", Some(value), "t", &RULES, &mut mistakes);
         let result = mistakes.into_result(template);
         result.map_err(|error| error.to_string())
     }

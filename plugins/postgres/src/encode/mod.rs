@@ -27,7 +27,7 @@ pub trait CopyBatch: Batch {
     fn encode(&self, parts: &[BatchPart<'_>], tables: &mut CopyTables, refused: &mut RowFailures);
 }
 
-/// SQL for a kind of batches; `{schema}` stands for the schema.
+/// SQL for a kind of batches; `{schema}` means the configured schema.
 ///
 /// The rows are copied to tables that live as long as the connection, and go from there to
 /// their own: `COPY` cannot skip rows that exist.

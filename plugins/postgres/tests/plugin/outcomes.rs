@@ -38,7 +38,7 @@ fn mistakes_of_the_settings_pause_the_exporter_with_a_remedy() {
     );
     check(
         "username",
-        "nobody",
+        "stranger",
         "unauthorized",
         "check `username`, `password`",
     );
