@@ -9,7 +9,7 @@ const MAX_REASON: usize = 500;
 
 /// Why rows were not written.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DatabaseError {
+pub(crate) enum PostgresError {
     #[error(transparent)]
     Postgres(#[from] tokio_postgres::Error),
     /// The tables are missing, or of a newer version.
@@ -26,7 +26,7 @@ enum ErrorClass {
     Misconfigured,
 }
 
-impl DatabaseError {
+impl PostgresError {
     pub(crate) fn into_failure(self, address: &Address) -> Failure {
         let error = match &self {
             Self::Postgres(error) => error,

@@ -6,7 +6,7 @@ use delfin_plugin_api::log;
 use tokio_postgres::{Client, NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{config::Config, outcome::DatabaseError};
+use crate::{config::Config, outcome::PostgresError};
 
 /// The longest time to connect to one address in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -15,7 +15,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) async fn connect(
     config: &Config,
     tls: Option<&MakeRustlsConnect>,
-) -> Result<Client, DatabaseError> {
+) -> Result<Client, PostgresError> {
     let mut options = tokio_postgres::Config::new();
     options
         .host(config.address.host())

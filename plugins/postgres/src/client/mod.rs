@@ -16,7 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::{
     config::Config,
     encode::{CopyBuffer, CopyStatements, CopyTables},
-    outcome::DatabaseError,
+    outcome::PostgresError,
 };
 
 pub(crate) struct PostgresClient {
@@ -110,7 +110,7 @@ impl PostgresClient {
         self.connection = None;
     }
 
-    fn finish<T>(&mut self, result: Option<Result<T, DatabaseError>>) -> Result<T, Failure> {
+    fn finish<T>(&mut self, result: Option<Result<T, PostgresError>>) -> Result<T, Failure> {
         let address = &self.config.address;
         let failure = match result {
             Some(Ok(result)) => return Ok(result),
@@ -129,7 +129,7 @@ async fn write(
     config: &Config,
     tables: &mut CopyTables,
     statements: CopyStatements,
-) -> Result<(), DatabaseError> {
+) -> Result<(), PostgresError> {
     let transaction = client.transaction().await?;
     if let Some(series) = statements.series.filter(|_| !tables.series.is_empty()) {
         copy(&transaction, config, &mut tables.series, series).await?;
@@ -148,7 +148,7 @@ async fn copy(
     config: &Config,
     rows: &mut CopyBuffer,
     [copy, insert]: [&str; 2],
-) -> Result<(), DatabaseError> {
+) -> Result<(), PostgresError> {
     let sink = transaction.copy_in(copy).await?;
     let mut sink = std::pin::pin!(sink);
     sink.send(rows.take()).await?;

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client;
 
-use crate::{config::Config, outcome::DatabaseError};
+use crate::{config::Config, outcome::PostgresError};
 
 /// The version of the tables that this plugin writes to.
 const VERSION: i32 = 1;
@@ -17,13 +17,13 @@ pub(super) fn with_schema(sql: &str, config: &Config) -> String {
 }
 
 /// Makes the tables if they are missing.
-pub(super) async fn ensure(client: &Client, config: &Config) -> Result<(), DatabaseError> {
+pub(super) async fn ensure(client: &Client, config: &Config) -> Result<(), PostgresError> {
     if version(client, config).await?.is_some() {
         return Ok(());
     }
     let schema = &config.schema;
     if !config.create_tables {
-        return Err(DatabaseError::Tables(format!(
+        return Err(PostgresError::Tables(format!(
             "schema `{schema}` has no tables of delfin-host (create them, or set `create_tables = true`)"
         )));
     }
@@ -46,7 +46,7 @@ pub(super) async fn ensure(client: &Client, config: &Config) -> Result<(), Datab
 }
 
 /// The version of the tables; `None` if there are none.
-async fn version(client: &Client, config: &Config) -> Result<Option<i32>, DatabaseError> {
+async fn version(client: &Client, config: &Config) -> Result<Option<i32>, PostgresError> {
     let schema = &config.schema;
     let table = format!("{schema}.delfin_version");
     let known = client
@@ -59,7 +59,7 @@ async fn version(client: &Client, config: &Config) -> Result<Option<i32>, Databa
         .query_one(&format!("SELECT max(version) FROM {table}"), &[])
         .await?;
     match found.get::<_, Option<i32>>(0) {
-        Some(version) if version > VERSION => Err(DatabaseError::Tables(format!(
+        Some(version) if version > VERSION => Err(PostgresError::Tables(format!(
             "the tables in schema `{schema}` have version {version}, and this plugin knows {VERSION} (use a newer plugin, or another schema)"
         ))),
         found => Ok(found),
