@@ -33,7 +33,7 @@ impl ParseGuard {
     /// The guard of a body that shares the processors with others.
     #[must_use]
     pub fn in_queue(self, place: QueuePlace) -> Self {
-        let place = Some(place);
+        let place = Some(place.begin());
         Self { place, ..self }
     }
 

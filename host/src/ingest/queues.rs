@@ -1,7 +1,7 @@
 //! Which bodies are parsed now.
 //!
 //! A large body is parsed in the long queue. Any other one begins in the short queue; if it
-//! takes longer than a moment, it leaves its place to the next one and goes on in the long
+//! uses a processor for longer than a moment, it leaves its place to the next one and goes on in the long
 //! queue. So bodies that take long, few or many, delay others by a moment each, and not by
 //! the time that they take. In both queues, senders take turns. The queues share the
 //! processors.
@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
     turns::{SenderTurns, TurnPermit},
 };
 
-/// How long a body stays in the short queue: enough for a megabyte.
+/// Time of a processor that a body can use in the short queue: enough for a megabyte.
 const SHORT_TIME: Duration = Duration::from_millis(25);
 
 /// A body of more bytes is large.
@@ -46,6 +47,8 @@ pub struct QueuePlace {
     queues: ParseQueues,
     sender: IpAddr,
     begin: Instant,
+    /// The time of a processor that the thread had used before.
+    used_before: Duration,
     queue: ParseQueue,
 }
 
@@ -85,15 +88,27 @@ impl ParseQueues {
             queues: self.clone(),
             sender,
             begin: Instant::now(),
+            used_before: Duration::ZERO,
             queue,
         }
     }
 }
 
 impl QueuePlace {
-    /// Whether the body has been in the short queue for too long.
+    /// The place of a body that this thread begins to parse.
+    pub(super) fn begin(self) -> Self {
+        Self {
+            used_before: processor_time(),
+            ..self
+        }
+    }
+
+    /// Whether the body has been in the short queue for too long. A wait for a processor does
+    /// not count: on a busy machine, small bodies would wait behind the long ones.
     pub(super) fn takes_long(&self) -> bool {
-        matches!(self.queue, ParseQueue::Short { .. }) && self.begin.elapsed() >= SHORT_TIME
+        matches!(self.queue, ParseQueue::Short { .. })
+            && self.begin.elapsed() >= SHORT_TIME
+            && processor_time().saturating_sub(self.used_before) >= SHORT_TIME
     }
 
     /// Leaves the short queue, and blocks the thread until the long queue has a place.
@@ -121,6 +136,12 @@ impl QueuePlace {
     }
 }
 
+/// The time of a processor that this thread has used.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -138,6 +159,10 @@ mod tests {
         spawn_blocking(move || place.go_on_in_long_queue().map(|()| place))
     }
 
+    fn guard(place: QueuePlace) -> ParseGuard {
+        ParseGuard::start(&BodyLimits::default(), MemoryClaim::unlimited()).in_queue(place)
+    }
+
     async fn wait_for_waiting(queues: &ParseQueues, bodies: usize) {
         while queues.waiting.load(Ordering::Relaxed) != bodies {
             tokio::task::yield_now().await;
@@ -147,16 +172,30 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_is_parsed_for_a_while_goes_on_in_the_long_queue() {
         let queues = ParseQueues::new(1);
-        let mut place = queues.enter(SENDER, 1).await;
-        place.begin -= SHORT_TIME;
-        let limits = BodyLimits::default();
-        let mut guard = ParseGuard::start(&limits, MemoryClaim::unlimited()).in_queue(place);
-        let guard = spawn_blocking(move || guard.check_time().map(|()| guard));
-        let guard = guard.await.unwrap().unwrap();
-        assert_eq!(queues.long.free(), 0);
+        let place = queues.enter(SENDER, 1).await;
+        let busy = queues.clone();
+        let guard = spawn_blocking(move || {
+            let mut guard = guard(place);
+            while busy.long.free() > 0 {
+                guard.check_time().unwrap();
+            }
+            guard
+        });
+        let guard = guard.await.unwrap();
         drop(queues.enter(SENDER, 1).await);
         drop(guard);
         assert_eq!(queues.long.free(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_waits_for_a_processor_stays_in_the_short_queue() {
+        let queues = ParseQueues::new(1);
+        let mut place = queues.enter(SENDER, 1).await;
+        place.begin -= SHORT_TIME * 1000;
+        let _busy = queues.long.try_acquire();
+        let mut guard = guard(place);
+        guard.check_time().unwrap();
+        assert_eq!(queues.short.free(), 0);
     }
 
     #[tokio::test]
