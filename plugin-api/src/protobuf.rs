@@ -1,7 +1,8 @@
-//! Writes messages in the encoding of Protocol Buffers.
+//! Writes and reads messages in the encoding of Protocol Buffers.
 //!
 //! Promises: fields are written in the order of the calls, into one buffer, without an
-//! allocation for a message or a field.
+//! allocation for a message or a field. Reading copies nothing, and ends at the first byte that
+//! is wrong.
 //!
 //! Knows no schema: the caller passes field numbers, and leaves fields out that have their
 //! default.
@@ -26,6 +27,38 @@ enum WireType {
     Fixed64 = 1,
     Length = 2,
 }
+
+/// The fields of a message, in their order. It ends after an error.
+///
+/// ```
+/// use delfin_plugin_api::protobuf::{ProtobufField, ProtobufReader};
+///
+/// let fields: Result<Vec<_>, _> = ProtobufReader::new(b"\x0a\x04iops\x10\x07").collect();
+/// let expected = [(1, ProtobufField::Bytes(b"iops")), (2, ProtobufField::Varint(7))];
+/// assert_eq!(fields.unwrap(), expected);
+/// ```
+#[derive(Debug, Clone)]
+pub struct ProtobufReader<'a> {
+    rest: &'a [u8],
+}
+
+/// The content of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProtobufField<'a> {
+    /// A number of variable length.
+    Varint(u64),
+    /// Eight bytes, such as a `double`.
+    Fixed64(u64),
+    /// Four bytes, such as a `float`.
+    Fixed32(u32),
+    /// A text, bytes, a message, or packed numbers.
+    Bytes(&'a [u8]),
+}
+
+/// The bytes are no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a message of Protocol Buffers")]
+pub struct MalformedMessage;
 
 impl ProtobufWriter {
     /// Removes what was written, and memory above `kept` bytes.
@@ -86,6 +119,11 @@ impl ProtobufWriter {
         result
     }
 
+    /// Appends the fields of another message.
+    pub fn append(&mut self, fields: &Self) {
+        self.0.extend_from_slice(&fields.0);
+    }
+
     /// A number in packed numbers.
     pub fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
@@ -97,6 +135,65 @@ impl ProtobufWriter {
 
     fn key(&mut self, field: u32, wire: WireType) {
         self.varint(u64::from(field) << 3 | wire as u64);
+    }
+}
+
+impl<'a> ProtobufReader<'a> {
+    /// Reads a message.
+    #[must_use]
+    pub fn new(message: &'a [u8]) -> Self {
+        Self { rest: message }
+    }
+
+    fn field(&mut self) -> Option<(u32, ProtobufField<'a>)> {
+        let key = self.varint()?;
+        let field = match key & 7 {
+            0 => ProtobufField::Varint(self.varint()?),
+            1 => ProtobufField::Fixed64(u64::from_le_bytes(*self.array()?)),
+            2 => {
+                let length = usize::try_from(self.varint()?).ok()?;
+                let (bytes, rest) = self.rest.split_at_checked(length)?;
+                self.rest = rest;
+                ProtobufField::Bytes(bytes)
+            }
+            5 => ProtobufField::Fixed32(u32::from_le_bytes(*self.array()?)),
+            _ => return None,
+        };
+        Some((u32::try_from(key >> 3).ok()?, field))
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let (&byte, rest) = self.rest.split_first()?;
+            self.rest = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let (array, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(array)
+    }
+}
+
+impl<'a> Iterator for ProtobufReader<'a> {
+    type Item = Result<(u32, ProtobufField<'a>), MalformedMessage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let field = self.field();
+        if field.is_none() {
+            self.rest = &[];
+        }
+        Some(field.ok_or(MalformedMessage))
     }
 }
 
@@ -139,5 +236,31 @@ mod tests {
         assert_eq!(writer.as_bytes(), expected.concat());
         writer.clear(0);
         assert_eq!(writer.as_bytes(), b"");
+    }
+    #[test]
+    fn what_was_written_is_read_and_other_bytes_are_an_error() {
+        let mut writer = ProtobufWriter::default();
+        writer.uint(1, u64::MAX);
+        writer.double(2, -0.5);
+        writer.message(300, |message| message.text(1, "x"));
+        let read = ProtobufReader::new(writer.as_bytes());
+        let fields: Result<Vec<_>, _> = read.collect();
+        let expected = [
+            (1, ProtobufField::Varint(u64::MAX)),
+            (2, ProtobufField::Fixed64((-0.5_f64).to_bits())),
+            (300, ProtobufField::Bytes(b"\x0a\x01x")),
+        ];
+        assert_eq!(fields.unwrap(), expected);
+        for bad in [
+            &b"\x0a\x05x"[..],
+            b"\x09\0",
+            b"\x0b",
+            b"\x08",
+            b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
+            b"<html>",
+        ] {
+            let fields: Vec<_> = ProtobufReader::new(bad).collect();
+            assert_eq!(fields.last(), Some(&Err(MalformedMessage)), "{bad:?}");
+        }
     }
 }
