@@ -1,4 +1,4 @@
-//! Debian's servers, which `scripts/receivers` unpacks.
+//! Debian's servers, which `scripts/receivers` unpacks, and others, which it builds.
 //!
 //! Where one is missing, CI fails. On other machines a line names what is not tested, and the
 //! functions return `None`.
@@ -6,6 +6,7 @@
 //! Knows nothing of the host.
 
 mod influxdb;
+mod otlp;
 mod postgres;
 mod prometheus;
 mod rsyslog;
@@ -26,6 +27,7 @@ use serde_json::Value;
 
 pub use self::{
     influxdb::InfluxDb,
+    otlp::OtlpCollector,
     postgres::{Postgres, PostgresTls},
     prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},
     rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},

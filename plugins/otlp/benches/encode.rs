@@ -1,0 +1,22 @@
+//! How fast a batch becomes a request. The batch has 31,629 series with eight labels and 15 points
+//! each, like one storage of Delfin's fake driver.
+
+use delfin_exporter_otlp::encode::OtlpBatch;
+use delfin_plugin_api::{Batch, protobuf::ProtobufWriter, sample};
+use divan::{Bencher, counter::ItemsCount};
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench]
+fn performance(bencher: Bencher<'_, '_>) {
+    let batch = sample::performance(31_629, 15);
+    let mut request = ProtobufWriter::default();
+    bencher
+        .counter(ItemsCount::new(batch.items()))
+        .bench_local(|| {
+            request.clear(usize::MAX);
+            batch.encode(&mut request)
+        });
+}
