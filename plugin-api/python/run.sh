@@ -1,4 +1,4 @@
-# Runs the program with the Python of Delfin's environment, if `venv` is a link to it, and otherwise with python3.
+# Runs `program.py` of a plugin with the Python of the virtual environment `venv`, if it is there, and otherwise with python3.
 python=venv/bin/python
 [ -x $python ] || python=python3
 command -v $python >/dev/null || {

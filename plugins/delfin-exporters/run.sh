@@ -1,8 +1,0 @@
-# Runs the program with the Python of Delfin's environment, if `venv` is a link to it, and otherwise with python3.
-python=venv/bin/python
-[ -x $python ] || python=python3
-command -v $python >/dev/null || {
-    echo "Python is not available (install python3)" >&2
-    exit 1
-}
-exec $python -B program.py
