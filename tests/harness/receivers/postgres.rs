@@ -13,7 +13,7 @@ use super::{Server, free_port, is_open, missing, must, unpacked};
 use crate::{CommandOutput, wait_for};
 
 /// The user that the server runs as if the tests run as root, because it refuses to run as root.
-const NOBODY: u32 = 65_534;
+const UNPRIVILEGED: u32 = 65_534;
 
 /// A running PostgreSQL, until it is dropped.
 ///
@@ -48,7 +48,7 @@ impl Postgres {
             "set permissions",
         );
         if geteuid().is_root() {
-            must(chown(&data, Some(NOBODY), None), "give a folder away");
+            must(chown(&data, Some(UNPRIVILEGED), None), "give a folder away");
         }
         let mut initdb = Command::new("env");
         initdb.args(as_user()).arg(binaries.join("initdb"));
@@ -138,7 +138,7 @@ fn as_user() -> Vec<String> {
     if !geteuid().is_root() {
         return Vec::new();
     }
-    let user = format!("--reuid={NOBODY}");
+    let user = format!("--reuid={UNPRIVILEGED}");
     let read = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"];
     ["setpriv", &user, "--clear-groups", read[0], read[1]]
         .map(str::to_owned)
