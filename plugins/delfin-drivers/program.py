@@ -206,18 +206,12 @@ def _access(storage: Storage) -> Dict[str, Any]:
     tables = {kind: storage.access(kind) for kind in ACCESS}
     parameters.update({kind: access.table for kind, access in tables.items() if access is not None})
     if "rest" in parameters and not ca:
-        _silence_requests()
         _log.warning("the certificate of the storage is not verified (set `tls_ca` in `extra_attributes`)")
     if "ssh" in parameters and not parameters["ssh"].get("pub_key"):
+        # To Delfin's clients an empty text would be a key.
+        parameters["ssh"].pop("pub_key", None)
         _log.warning("the SSH host key of the storage is not verified (set `pub_key_type` and `pub_key` in `ssh`)")
     return parameters
-
-
-def _silence_requests() -> None:
-    import urllib3
-
-    # A warning for each request.
-    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
 
 def _make_folders() -> None:

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import types
+import warnings
 from typing import Any, Dict, Tuple
 
 from delfin_plugin import Misconfigured
@@ -73,6 +74,8 @@ def prepare() -> None:
     """Makes Delfin's modules importable. Some drivers compute times from the time zone of the process."""
     os.environ["TZ"] = "UTC"
     time.tzset()
+    # About the code of Delfin and of libraries, which no operator changes.
+    warnings.simplefilter("ignore")
     try:
         import delfin
         from oslo_config import cfg
