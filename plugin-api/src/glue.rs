@@ -11,6 +11,8 @@ use arrow_array::{
     RecordBatch, StructArray,
     ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi},
 };
+use arrow_data::ArrayData;
+use arrow_schema::DataType;
 use delfin_plugin_abi::{self as abi, OutcomeCode};
 
 use crate::{
@@ -280,19 +282,26 @@ fn import<B: Batch>(batch: abi::ArrowBatch<'_>) -> Result<B, Failure> {
 pub fn export_arrow(batch: &RecordBatch) -> (abi::ArrowArray, OwnedSchema) {
     use arrow_array::Array;
     let data = StructArray::from(batch.clone()).into_data();
-    let schema = FFI_ArrowSchema::try_from(batch.schema_ref().as_ref());
-    let schema =
-        schema.unwrap_or_else(|error| unreachable!("the column types are frozen: {error}"));
-    (
-        into_abi_array(FFI_ArrowArray::new(&data)),
-        OwnedSchema(schema),
-    )
+    (export_rows(&data), OwnedSchema::new(data.data_type()))
+}
+
+/// Exports a struct of columns for the plugin interface, by reference.
+#[must_use]
+pub fn export_rows(rows: &ArrayData) -> abi::ArrowArray {
+    into_abi_array(FFI_ArrowArray::new(rows))
 }
 
 /// The schema of a batch, in the form of the C Data Interface.
 pub struct OwnedSchema(FFI_ArrowSchema);
 
 impl OwnedSchema {
+    /// The schema of rows, as a struct of their columns.
+    #[must_use]
+    pub fn new(data_type: &DataType) -> Self {
+        let schema = FFI_ArrowSchema::try_from(data_type);
+        Self(schema.unwrap_or_else(|error| unreachable!("the column types are frozen: {error}")))
+    }
+
     /// The schema, for any number of calls.
     #[must_use]
     pub fn lend(&self) -> &abi::ArrowSchema {

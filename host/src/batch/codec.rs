@@ -9,6 +9,7 @@
 //! Knows nothing of what the columns mean.
 
 pub(crate) mod stream;
+mod trusted;
 
 use std::io::{self, Write};
 
@@ -16,6 +17,8 @@ use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
+
+pub(crate) use trusted::TrustedReader;
 
 /// The maximum size of a batch before compression: lengths in Arrow IPC are 32 bits.
 pub const MAX_BATCH_BYTES: usize = i32::MAX as usize;
@@ -54,10 +57,19 @@ pub enum CodecError {
 /// The batch is larger than [`MAX_BATCH_BYTES`], or no memory is left.
 pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, CodecError> {
     let plain = write_stream(batch).map_err(CodecError::Write)?;
+    encode_plain(&plain)
+}
+
+/// Encodes a batch that [`write_plain`] has written.
+///
+/// # Errors
+///
+/// As [`encode`].
+pub(crate) fn encode_plain(plain: &[u8]) -> Result<Vec<u8>, CodecError> {
     if plain.len() > MAX_BATCH_BYTES {
         return Err(CodecError::TooLarge { bytes: plain.len() });
     }
-    compress(&plain).map_err(CodecError::Compress)
+    compress(plain).map_err(CodecError::Compress)
 }
 
 /// Decodes a batch.

@@ -1,8 +1,10 @@
 //! Batches as the processes of exporters get them, encoded once for all of them.
 //!
-//! The first exporter that sends rows of a batch encodes it, and others that need it wait
-//! for that. A [`PayloadPool`] keeps what is encoded while the batch is in the cache of its
-//! journal, bounded in bytes and in descriptors.
+//! A record of the journal is the same stream, compressed. So the journal keeps the stream of
+//! a new batch, if exporters have asked for those before. Else the first exporter that sends
+//! rows of a batch encodes it, and others that need it wait for that. A [`PayloadPool`] keeps
+//! what is encoded while the batch is in the cache of its journal, bounded in bytes and in
+//! descriptors.
 //!
 //! Knows nothing of processes and of requests.
 
@@ -18,7 +20,10 @@ use std::{
 use arrow_array::RecordBatch;
 use delfin_plugin_protocol::{FramePayload, SharedPayload};
 
-use super::{codec, memory::used_bytes};
+use super::{
+    codec::{self, CodecError},
+    memory::used_bytes,
+};
 
 /// Payloads up to this size are sent inline: a copy costs less than a file.
 const MAX_INLINE: usize = 32 << 10;
@@ -41,6 +46,8 @@ pub struct PayloadPool {
     bytes: AtomicU64,
     /// The oldest payload first.
     kept: Mutex<VecDeque<Weak<PayloadSlot>>>,
+    /// Whether an exporter asked for the payload of a recent batch.
+    is_wanted: AtomicBool,
     encoded_batches: AtomicU64,
     encoded_requests: AtomicU64,
 }
@@ -70,6 +77,8 @@ pub struct PayloadSlot {
 struct KeptPayload {
     payload: Arc<BatchPayload>,
     pool: Arc<PayloadPool>,
+    /// Whether an exporter has asked for it.
+    is_used: bool,
 }
 
 impl BatchPayload {
@@ -104,6 +113,21 @@ impl BatchPayload {
         }
     }
 
+    /// Encodes the rows for the journal.
+    ///
+    /// # Errors
+    ///
+    /// As [`codec::encode`].
+    pub fn to_record(&self) -> Result<Vec<u8>, CodecError> {
+        match self {
+            Self::Inline(bytes) => codec::encode_plain(bytes),
+            Self::Shared(payload) => {
+                let mapped = payload.map().map_err(io::Error::other);
+                codec::encode_plain(mapped.map_err(CodecError::Compress)?.as_ref())
+            }
+        }
+    }
+
     #[must_use]
     pub fn as_frame(&self) -> FramePayload<'_> {
         match self {
@@ -121,6 +145,7 @@ impl PayloadPool {
             max_bytes,
             bytes: AtomicU64::new(0),
             kept: Mutex::default(),
+            is_wanted: AtomicBool::new(false),
             encoded_batches: AtomicU64::new(0),
             encoded_requests: AtomicU64::new(0),
         })
@@ -134,6 +159,28 @@ impl PayloadPool {
             is_shared: AtomicBool::new(false),
             payload: Mutex::default(),
         })
+    }
+
+    /// Encodes a new batch for the journal; keeps the payload in `slot` if exporters want it.
+    ///
+    /// # Errors
+    ///
+    /// As [`codec::encode`].
+    pub fn encode_record(
+        &self,
+        rows: &RecordBatch,
+        slot: &Arc<PayloadSlot>,
+    ) -> Result<Vec<u8>, CodecError> {
+        if !self.is_wanted.load(Relaxed) {
+            return codec::encode(rows);
+        }
+        let Ok(payload) = BatchPayload::encode(rows) else {
+            return codec::encode(rows);
+        };
+        let record = payload.to_record()?;
+        slot.fill(payload, &mut slot.lock());
+        self.keep(slot);
+        Ok(record)
     }
 
     #[must_use]
@@ -167,19 +214,17 @@ impl PayloadSlot {
     /// As for [`BatchPayload::encode`].
     pub fn of_batch(self: &Arc<Self>, rows: &RecordBatch) -> io::Result<Option<Arc<BatchPayload>>> {
         let mut slot = self.lock();
-        if let Some(kept) = &*slot {
+        if let Some(kept) = &mut *slot {
+            kept.is_used = true;
             return Ok(Some(Arc::clone(&kept.payload)));
         }
         if !self.is_shared.load(Relaxed) {
             return Ok(None);
         }
-        let payload = Arc::new(BatchPayload::encode(rows)?);
-        self.pool.encoded_batches.fetch_add(1, Relaxed);
-        self.pool.bytes.fetch_add(payload.size(), Relaxed);
-        *slot = Some(KeptPayload {
-            payload: Arc::clone(&payload),
-            pool: Arc::clone(&self.pool),
-        });
+        self.pool.is_wanted.store(true, Relaxed);
+        let kept = self.fill(BatchPayload::encode(rows)?, &mut slot);
+        kept.is_used = true;
+        let payload = Arc::clone(&kept.payload);
         // The pool locks other slots.
         drop(slot);
         self.pool.keep(self);
@@ -210,6 +255,20 @@ impl PayloadSlot {
         }
     }
 
+    fn fill<'a>(
+        &self,
+        payload: BatchPayload,
+        slot: &'a mut Option<KeptPayload>,
+    ) -> &'a mut KeptPayload {
+        self.pool.encoded_batches.fetch_add(1, Relaxed);
+        self.pool.bytes.fetch_add(payload.size(), Relaxed);
+        slot.insert(KeptPayload {
+            payload: Arc::new(payload),
+            pool: Arc::clone(&self.pool),
+            is_used: false,
+        })
+    }
+
     /// Closes the payload, which is encoded again if it is asked for again.
     fn release(&self) {
         *self.lock() = None;
@@ -223,6 +282,9 @@ impl PayloadSlot {
 impl Drop for KeptPayload {
     fn drop(&mut self) {
         self.pool.bytes.fetch_sub(self.payload.size(), Relaxed);
+        if !self.is_used {
+            self.pool.is_wanted.store(false, Relaxed);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use arrow_array::RecordBatch;
 use uuid::Uuid;
 
-use crate::batch::{Header, PayloadPool, Seq, StoredBatch};
+use crate::batch::{Header, PayloadPool, PayloadSlot, Seq, StoredBatch};
 
 /// Holds the newest batches with their payloads, up to `max_bytes`. The oldest are evicted first: an
 /// exporter that lags reads from the journal, and does not evict what the other
@@ -21,7 +21,14 @@ pub(super) struct BatchCache {
     announced: Mutex<Announced>,
 }
 
-type Announced = HashMap<Uuid, (Header, RecordBatch)>;
+type Announced = HashMap<Uuid, (Header, AnnouncedBatch)>;
+
+/// The rows of a batch that is being appended, and the place for its payload.
+#[derive(Clone)]
+pub(super) struct AnnouncedBatch {
+    pub(super) arrow: RecordBatch,
+    pub(super) payload: Arc<PayloadSlot>,
+}
 
 /// Ends the announcement when it is dropped.
 pub(super) struct Announcement<'a> {
@@ -99,22 +106,21 @@ impl BatchCache {
 
     /// Makes the rows of a batch known from before it is in the journal until it is in the
     /// cache, because exporters read it as soon as it is in the journal.
-    pub(super) fn announce(&self, header: &Header, arrow: &RecordBatch) -> Announcement<'_> {
+    pub(super) fn announce(&self, header: &Header, batch: AnnouncedBatch) -> Announcement<'_> {
         let batch_id = header.batch_id;
-        let announced = (header.clone(), arrow.clone());
-        self.announced().insert(batch_id, announced);
+        self.announced().insert(batch_id, (header.clone(), batch));
         Announcement {
             cache: self,
             batch_id,
         }
     }
 
-    /// The rows of an announced batch.
-    pub(super) fn announced_rows(&self, header: &Header) -> Option<RecordBatch> {
+    /// An announced batch.
+    pub(super) fn announced_batch(&self, header: &Header) -> Option<AnnouncedBatch> {
         let announced = self.announced();
-        let (found, arrow) = announced.get(&header.batch_id)?;
+        let (found, batch) = announced.get(&header.batch_id)?;
         // A batch that is appended again, and refused, can have other rows.
-        (found == header).then(|| arrow.clone())
+        (found == header).then(|| batch.clone())
     }
 
     pub(super) fn clear(&self) {
@@ -132,6 +138,18 @@ impl BatchCache {
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AnnouncedBatch {
+    /// The batch, once it is in the journal.
+    pub(super) fn stored(self, seq: Seq, header: Header) -> StoredBatch {
+        StoredBatch {
+            seq,
+            header,
+            arrow: self.arrow,
+            payload: self.payload,
+        }
     }
 }
 
@@ -182,18 +200,20 @@ mod tests {
     fn a_batch_has_its_rows_while_it_is_appended() {
         let cache = BatchCache::new(u64::MAX);
         let appended = batch(1);
-        let announcement = cache.announce(&appended.header, &appended.arrow);
+        let (arrow, payload) = (appended.arrow.clone(), Arc::clone(&appended.payload));
+        let announcement = cache.announce(&appended.header, AnnouncedBatch { arrow, payload });
+        let announced_rows = |header| cache.announced_batch(header).map(|batch| batch.arrow);
         assert_eq!(
-            cache.announced_rows(&appended.header).as_ref(),
+            announced_rows(&appended.header).as_ref(),
             Some(&appended.arrow)
         );
         let earlier = Header {
             accepted_ms: -1,
             ..appended.header.clone()
         };
-        assert_eq!(cache.announced_rows(&earlier), None);
+        assert_eq!(announced_rows(&earlier), None);
         drop(announcement);
-        assert_eq!(cache.announced_rows(&appended.header), None);
+        assert_eq!(announced_rows(&appended.header), None);
     }
 
     #[test]

@@ -17,12 +17,12 @@ use tokio::{sync::mpsc, task::JoinError};
 use uuid::{Uuid, Version};
 
 use crate::{
-    batch::{NewBatch, PayloadStats, Seq, StoredBatch, codec},
+    batch::{NewBatch, PayloadSlot, PayloadStats, Seq, StoredBatch, codec},
     clock::{HostClock, now_ms},
     journal::{AppendError, Journal, NewRecord, ReadError, Receipt, Record},
     panics,
 };
-use cache::BatchCache;
+use cache::{AnnouncedBatch, BatchCache};
 use consumers::Consumers;
 
 pub use consumers::ReleaseRequest;
@@ -189,10 +189,12 @@ impl BatchJournal {
                 required_by: Some(exporter),
             });
         }
-        let record = encode(batch_id, &batch).await?;
+        let payload = self.cache.payloads().slot();
+        let record = self.encode(batch_id, &batch, &payload).await?;
         let header = record.header.clone();
-        let arrow = batch.rows.as_arrow();
-        let _announcement = self.cache.announce(&header, arrow);
+        let arrow = batch.rows.as_arrow().clone();
+        let announced = AnnouncedBatch { arrow, payload };
+        let _announcement = self.cache.announce(&header, announced.clone());
         let bytes = record.payload.len() as u64;
         let mut appended = self.backend.append(record, key.clone()).await;
         if let Err(AppendError::Full {
@@ -204,7 +206,8 @@ impl BatchJournal {
             self.make_room(held_bytes + bytes, max_bytes).await;
             // The refusal consumed the first encoding. A full journal is rare
             // enough to encode again rather than to keep a copy of each record.
-            let record = encode(batch_id, &batch).await?;
+            let payload = &announced.payload;
+            let record = self.encode(batch_id, &batch, payload).await?;
             appended = self.backend.append(record, key).await;
         }
         let receipt = match appended {
@@ -212,12 +215,7 @@ impl BatchJournal {
             Err(error) => return Err(self.name_cause(error).await),
         };
         if !receipt.repeated {
-            self.cache.insert(StoredBatch {
-                seq: receipt.seq,
-                header,
-                arrow: arrow.clone(),
-                payload: self.cache.payloads().slot(),
-            });
+            self.cache.insert(announced.stored(receipt.seq, header));
         }
         Ok(receipt)
     }
@@ -315,22 +313,47 @@ impl BatchJournal {
         if let Some(batch) = self.cache.get(record.seq) {
             return Ok(ReadResult::Batch(batch));
         }
-        let decode = || match self.cache.announced_rows(&record.header) {
-            Some(arrow) => Ok(arrow),
-            None => {
-                codec::decode(&record.payload).map(|arrow| with_shared_schema(arrow, self.kind))
+        let batch = match self.cache.announced_batch(&record.header) {
+            Some(announced) => announced,
+            None => match codec::decode(&record.payload) {
+                Ok(arrow) => AnnouncedBatch {
+                    arrow: with_shared_schema(arrow, self.kind),
+                    payload: self.cache.payloads().slot(),
+                },
+                Err(error) => return Ok(ReadResult::Damaged(Box::new(record), error.to_string())),
+            },
+        };
+        let batch = batch.stored(record.seq, record.header);
+        Ok(ReadResult::Batch(self.cache.insert(batch)))
+    }
+
+    async fn encode(
+        &self,
+        batch_id: Uuid,
+        batch: &NewBatch,
+        slot: &Arc<PayloadSlot>,
+    ) -> Result<NewRecord, AppendError> {
+        let arrow = batch.rows.as_arrow().clone();
+        let (payloads, slot) = (Arc::clone(self.cache.payloads()), Arc::clone(slot));
+        let encoded = panics::spawn_blocking(move || payloads.encode_record(&arrow, &slot)).await;
+        let payload = match encoded {
+            Ok(Ok(payload)) => payload,
+            Ok(Err(error)) => {
+                return Err(AppendError::Unfit {
+                    reason: error.to_string(),
+                });
+            }
+            Err(error) => {
+                return Err(AppendError::Unavailable {
+                    reason: error.to_string(),
+                });
             }
         };
-        let arrow = match decode() {
-            Ok(arrow) => arrow,
-            Err(error) => return Ok(ReadResult::Damaged(Box::new(record), error.to_string())),
-        };
-        Ok(ReadResult::Batch(self.cache.insert(StoredBatch {
-            seq: record.seq,
-            header: record.header,
-            arrow,
-            payload: self.cache.payloads().slot(),
-        })))
+        Ok(NewRecord {
+            header: batch.header(batch_id, now_ms()),
+            rows: batch.rows.row_count() as u64,
+            payload,
+        })
     }
 }
 
@@ -356,27 +379,4 @@ fn task_failed(error: &JoinError) -> ReadError {
     ReadError::Unavailable {
         reason: error.to_string(),
     }
-}
-
-async fn encode(batch_id: Uuid, batch: &NewBatch) -> Result<NewRecord, AppendError> {
-    let arrow = batch.rows.as_arrow().clone();
-    let encoded = panics::spawn_blocking(move || codec::encode(&arrow)).await;
-    let payload = match encoded {
-        Ok(Ok(payload)) => payload,
-        Ok(Err(error)) => {
-            return Err(AppendError::Unfit {
-                reason: error.to_string(),
-            });
-        }
-        Err(error) => {
-            return Err(AppendError::Unavailable {
-                reason: error.to_string(),
-            });
-        }
-    };
-    Ok(NewRecord {
-        header: batch.header(batch_id, now_ms()),
-        rows: batch.rows.row_count() as u64,
-        payload,
-    })
 }

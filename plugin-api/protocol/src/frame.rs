@@ -3,7 +3,10 @@
 //! Promises: a length that is too large is an error before anything is allocated for it,
 //! and a buffer grows only with the bytes that have arrived.
 
-use std::{io, os::fd::OwnedFd};
+use std::{
+    io::{self, IoSliceMut},
+    os::fd::OwnedFd,
+};
 
 /// The bytes before the header: the length of the header and of the payload, each as a
 /// 32-bit little-endian number.
@@ -97,24 +100,26 @@ impl FrameDecoder {
         self.prefix.is_empty()
     }
 
-    /// Reads once: `read` fills a part of the buffer and returns how much, 0 at the end
-    /// of the stream.
+    /// Reads once: `read` fills a part of the buffers, one after the other, and returns how
+    /// much, 0 at the end of the stream.
     ///
     /// # Errors
     ///
     /// `read` failed, or the bytes are not a frame.
     pub fn read_from(
         &mut self,
-        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+        read: impl FnOnce(&mut [IoSliceMut<'_>]) -> io::Result<usize>,
     ) -> Result<Progress, FrameError> {
-        let (buffer, len) = if self.prefix.len() < PREFIX {
-            (&mut self.prefix, PREFIX)
-        } else if self.frame.header.len() < self.header_len {
-            (&mut self.frame.header, self.header_len)
+        let found = if self.prefix.len() < PREFIX {
+            fill([(&mut self.prefix, PREFIX), (&mut Vec::new(), 0)], read)?
         } else {
-            (&mut self.frame.payload, self.payload_len)
+            let WireFrame {
+                header, payload, ..
+            } = &mut self.frame;
+            let parts = [(header, self.header_len), (payload, self.payload_len)];
+            fill(parts, read)?
         };
-        if fill(buffer, len, read)? == 0 {
+        if found == 0 {
             return if self.is_between_frames() {
                 Ok(Progress::End)
             } else {
@@ -191,16 +196,26 @@ pub fn encode_frame(header: &[u8], payload: &[u8]) -> io::Result<Vec<u8>> {
     Ok([&prefix, header, payload].concat())
 }
 
-/// Extends `buffer` towards `len` by one read.
+/// Extends two buffers, one after the other, towards their lengths by one read.
 fn fill(
-    buffer: &mut Vec<u8>,
-    len: usize,
-    read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    parts: [(&mut Vec<u8>, usize); 2],
+    read: impl FnOnce(&mut [IoSliceMut<'_>]) -> io::Result<usize>,
 ) -> io::Result<usize> {
-    let present = buffer.len();
-    buffer.resize(len.min(present + CHUNK), 0);
-    let read = read(&mut buffer[present..]);
+    let [(first, first_len), (second, second_len)] = parts;
+    let present = [first.len(), second.len()];
+    first.resize(first_len.min(present[0] + CHUNK), 0);
+    let room = CHUNK - (first.len() - present[0]);
+    if first.len() == first_len {
+        second.resize(second_len.min(present[1] + room), 0);
+    }
+    let [(_, one), (_, other)] = [
+        first.split_at_mut(present[0]),
+        second.split_at_mut(present[1]),
+    ];
+    let one_len = one.len();
+    let read = read(&mut [IoSliceMut::new(one), IoSliceMut::new(other)]);
     let found = read.as_ref().map_or(0, |&found| found);
-    buffer.truncate(present + found);
+    first.truncate(present[0] + found.min(one_len));
+    second.truncate(present[1] + found.saturating_sub(one_len));
     read
 }

@@ -3,7 +3,7 @@
 //! Messages grow by new fields and new types. A reader ignores fields that it does not
 //! know, and answers a type that it does not know with [`ExporterMessage::Unsupported`].
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -16,6 +16,16 @@ pub const VERSION: [u32; 2] = [1, 0];
 pub trait Message: Serialize + DeserializeOwned {
     /// The types of the messages.
     const TYPES: &'static [&'static str];
+
+    /// Reads a message of one of the types. Those that come with each call are read as what
+    /// they are: to find the type, an enum with a tag first copies each value.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`].
+    fn read(_kind: &str, header: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(header)
+    }
 }
 
 /// From the host to the exporter.
@@ -285,31 +295,44 @@ pub struct MessageError(#[from] serde_json::Error);
 /// The header is not JSON, has no type, or a field of a known type is wrong.
 pub fn decode<M: Message>(header: &[u8]) -> Result<Incoming<M>, MessageError> {
     #[derive(Deserialize)]
-    struct Head {
-        r#type: String,
+    struct Head<'a> {
+        #[serde(borrow)]
+        r#type: Cow<'a, str>,
         #[serde(default)]
         id: Option<u64>,
     }
-    match serde_json::from_slice(header) {
-        Ok(message) => Ok(Incoming::Message(message)),
-        Err(error) => match serde_json::from_slice::<Head>(header) {
-            Ok(head) if !M::TYPES.contains(&&*head.r#type) => Ok(Incoming::Unknown {
-                name: head.r#type,
-                id: head.id,
-            }),
-            Ok(_) | Err(_) => Err(error.into()),
-        },
+    let head: Head<'_> = serde_json::from_slice(header)?;
+    if M::TYPES.contains(&&*head.r#type) {
+        return Ok(Incoming::Message(M::read(&head.r#type, header)?));
     }
+    Ok(Incoming::Unknown {
+        name: head.r#type.into_owned(),
+        id: head.id,
+    })
 }
 
 impl Message for HostMessage {
     const TYPES: &'static [&'static str] = &[
         "hello", "create", "check", "export", "flush", "health", "tick", "close", "cancel",
     ];
+
+    fn read(kind: &str, header: &[u8]) -> serde_json::Result<Self> {
+        match kind {
+            "export" => serde_json::from_slice(header).map(Self::Export),
+            _ => serde_json::from_slice(header),
+        }
+    }
 }
 
 impl Message for ExporterMessage {
     const TYPES: &'static [&'static str] = &["hello", "outcome", "log", "count", "unsupported"];
+
+    fn read(kind: &str, header: &[u8]) -> serde_json::Result<Self> {
+        match kind {
+            "outcome" => serde_json::from_slice(header).map(Self::Outcome),
+            _ => serde_json::from_slice(header),
+        }
+    }
 }
 
 fn is_zero<T: Default + PartialEq>(number: &T) -> bool {

@@ -1,7 +1,7 @@
 //! Frames over a Unix stream socket, which also carries descriptors.
 
 use std::{
-    io::{self, IoSlice, IoSliceMut},
+    io::{self, IoSlice},
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
@@ -99,11 +99,10 @@ impl FrameReader {
         let is_first = self.decoder.is_between_frames();
         let socket = &self.socket;
         let mut descriptors = Vec::new();
-        let progress = self.decoder.read_from(|buffer| {
+        let progress = self.decoder.read_from(|buffers| {
             let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
             let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-            let mut buffers = [IoSliceMut::new(buffer)];
-            let received = recvmsg(socket, &mut buffers, &mut ancillary, flags)?;
+            let received = recvmsg(socket, buffers, &mut ancillary, flags)?;
             for message in ancillary.drain() {
                 if let RecvAncillaryMessage::ScmRights(rights) = message {
                     descriptors.extend(rights);

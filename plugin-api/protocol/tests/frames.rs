@@ -25,7 +25,7 @@ fn read(mut bytes: &[u8]) -> Result<Vec<WireFrame>, FrameError> {
     let mut decoder = FrameDecoder::new(MAX_PAYLOAD);
     let mut frames = Vec::new();
     loop {
-        match decoder.read_from(|buffer| bytes.read(buffer))? {
+        match decoder.read_from(|buffers| bytes.read_vectored(buffers))? {
             Progress::Frame(frame) => frames.push(frame),
             Progress::Part => {}
             Progress::End => return Ok(frames),
@@ -113,9 +113,10 @@ fn a_length_that_lies_allocates_nothing() {
     let mut rest = &bytes[..];
     let mut largest = 0;
     while !rest.is_empty() {
-        let read = decoder.read_from(|buffer| {
-            largest = largest.max(buffer.len());
-            rest.read(buffer)
+        let read = decoder.read_from(|buffers| {
+            let asked = buffers.iter().map(|buffer| buffer.len()).sum();
+            largest = largest.max(asked);
+            rest.read_vectored(buffers)
         });
         assert!(matches!(read, Ok(Progress::Part)), "{read:?}");
     }

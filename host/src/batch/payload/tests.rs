@@ -116,3 +116,31 @@ fn the_oldest_payloads_are_closed_beyond_the_limits() {
     encode(&slot, &rows);
     assert_eq!(small.stats().encoded_batches, 1);
 }
+
+#[test]
+fn a_batch_is_encoded_once_for_the_journal_and_for_exporters() {
+    for count in [1, 50_000] {
+        let pool = PayloadPool::new(u64::MAX);
+        let rows = points(count);
+        let encode_record = |slot: &Arc<PayloadSlot>| {
+            let record = pool.encode_record(&rows, slot).unwrap();
+            assert_eq!(codec::decode(&record).unwrap(), rows);
+        };
+        // Before an exporter has asked, nothing is kept.
+        let slot = shared_slot(&pool);
+        encode_record(&slot);
+        assert_eq!(pool.stats().bytes, 0);
+        encode(&slot, &rows);
+        let next = shared_slot(&pool);
+        encode_record(&next);
+        assert_eq!(pool.stats().encoded_batches, 2);
+        encode(&next, &rows);
+        assert_eq!(pool.stats().encoded_batches, 2);
+        // Once a payload was not asked for, the next ones are not kept.
+        let unused = shared_slot(&pool);
+        encode_record(&unused);
+        drop((unused, slot, next));
+        encode_record(&shared_slot(&pool));
+        assert_eq!(pool.stats().bytes, 0);
+    }
+}

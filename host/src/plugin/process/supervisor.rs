@@ -68,6 +68,14 @@ pub(super) enum SupervisorRequest {
     Cancel,
 }
 
+/// What has happened during a wait.
+struct Ready {
+    has_ended: bool,
+    has_requests: bool,
+    has_messages: bool,
+    has_output: bool,
+}
+
 pub(super) struct Supervisor<'a> {
     host: InstanceHost,
     requests: &'a Receiver<SupervisorRequest>,
@@ -133,20 +141,25 @@ impl<'a> Supervisor<'a> {
     /// Supervises the process until it has ended.
     fn supervise(&mut self) -> DeathCause {
         loop {
-            if self.wait() {
+            let ready = self.wait();
+            if ready.has_ended {
                 return self.reap();
             }
-            self.receive_requests();
-            self.receive_messages();
-            if self.has_output {
+            if ready.has_requests {
+                self.receive_requests();
+            }
+            if ready.has_messages {
+                self.receive_messages();
+            }
+            if ready.has_output {
                 self.has_output = self.output.read(&self.host);
             }
             self.end_when_due();
         }
     }
 
-    /// Waits until something happens. Returns whether the process has ended.
-    fn wait(&self) -> bool {
+    /// Waits until something happens.
+    fn wait(&self) -> Ready {
         let due = [self.terminate_at, self.kill_at]
             .into_iter()
             .flatten()
@@ -156,22 +169,29 @@ impl<'a> Supervisor<'a> {
             // Rounded up, so that the time has come when the wait ends.
             Timespec::try_from(left + Duration::from_millis(1)).unwrap_or_default()
         });
-        let mut waited = vec![
-            PollFd::new(&self.process.pidfd, PollFlags::IN),
-            PollFd::new(&self.woken, PollFlags::IN),
+        // What is closed would be ready all the time.
+        let sources = [
+            Some(&*self.process.pidfd),
+            Some(&*self.woken),
+            self.is_connected.then_some(&*self.process.socket),
+            self.has_output.then_some(self.output.pipe()),
         ];
-        if self.is_connected {
-            waited.push(PollFd::new(&self.process.socket, PollFlags::IN));
-        }
-        if self.has_output {
-            waited.push(PollFd::new(self.output.pipe(), PollFlags::IN));
-        }
-        // An error is an interruption, after which everything is looked at again.
+        let waited = sources.iter().flatten();
+        let mut waited: Vec<_> = waited.map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+        // After an error, which is an interruption, nothing is ready.
         let _ = poll(&mut waited, timeout.as_ref());
-        let has_ended = !waited[0].revents().is_empty();
-        // The counter may be 0 already.
-        let _ = rustix::io::read(&self.woken, &mut [0; 8]);
-        has_ended
+        let mut events = waited.iter().map(PollFd::revents);
+        let [has_ended, has_requests, has_messages, has_output] = sources
+            .map(|source| source.is_some() && events.next().is_some_and(|found| !found.is_empty()));
+        if has_requests {
+            let _ = rustix::io::read(&self.woken, &mut [0; 8]);
+        }
+        Ready {
+            has_ended,
+            has_requests,
+            has_messages,
+            has_output,
+        }
     }
 
     fn receive_requests(&mut self) {

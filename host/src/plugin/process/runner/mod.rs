@@ -24,8 +24,9 @@ use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{RResult, RStr},
 };
-use delfin_plugin_abi::{self as abi, ArrowBatch, Context_TO, ContextRef, ExporterBox, Host_TO};
-use delfin_plugin_api::{__glue::export_arrow, Failure, Origin, encode_outcome};
+use arrow_data::ArrayData;
+use delfin_plugin_abi::{self as abi, Context_TO, ContextRef, ExporterBox, Host_TO};
+use delfin_plugin_api::{Failure, Origin, encode_outcome};
 use delfin_plugin_protocol::{
     CallMessage, CheckMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage,
     FrameError, FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, VERSION, WireFrame,
@@ -43,6 +44,7 @@ pub use confine::ConfineArgs;
 use descriptors::Connections;
 use host::RemoteHost;
 use library::RunnerLibrary;
+use rows::RowReader;
 
 /// What the host passes on the command line.
 #[derive(Clone, Debug)]
@@ -83,6 +85,7 @@ pub fn run_exporter(args: &RunnerArgs) -> Result<(), RunnerError> {
         writer,
         socket: Arc::clone(&socket),
         exporter: None,
+        rows: RowReader::default(),
     };
     runner.send(&ExporterMessage::Hello(ExporterHello {
         protocol: VERSION,
@@ -96,6 +99,7 @@ struct Runner {
     writer: Arc<Mutex<FrameWriter>>,
     socket: Arc<OwnedFd>,
     exporter: Option<ExporterBox>,
+    rows: RowReader,
 }
 
 impl Runner {
@@ -125,6 +129,8 @@ impl Runner {
         frame: WireFrame,
         at: Instant,
     ) -> io::Result<()> {
+        // Released after the answer: to unmap a payload takes time.
+        let mut rows = None;
         let (id, outcome) = match message {
             // A call that was cancelled has returned.
             HostMessage::Hello(_) | HostMessage::Cancel => return Ok(()),
@@ -139,7 +145,7 @@ impl Runner {
                     }
                 }
             }
-            HostMessage::Export(export) => (export.id, self.export(&export, frame, at)),
+            HostMessage::Export(export) => (export.id, self.export(&export, frame, at, &mut rows)),
             HostMessage::Flush(call) => (call.id, self.call(call, at, |e, c| e.flush(c))),
             HostMessage::Health(call) => (call.id, self.call(call, at, |e, c| e.health(c))),
             HostMessage::Tick(call) => (call.id, self.call(call, at, |e, c| e.tick(c))),
@@ -202,9 +208,15 @@ impl Runner {
         });
     }
 
-    fn export(&mut self, export: &ExportMessage, frame: WireFrame, at: Instant) -> abi::Outcome {
-        let rows = match rows::read(export, frame) {
-            Ok(rows) => rows,
+    fn export(
+        &mut self,
+        export: &ExportMessage,
+        frame: WireFrame,
+        at: Instant,
+        rows: &mut Option<ArrayData>,
+    ) -> abi::Outcome {
+        let rows = match self.rows.read(export, frame) {
+            Ok(read) => rows.insert(read),
             Err(reason) => {
                 // Another process may be able to.
                 return failed(Failure::fatal(format!("cannot read the rows: {reason}")));
@@ -222,11 +234,9 @@ impl Runner {
         let Some(exporter) = &mut self.exporter else {
             return no_instance();
         };
-        let (array, schema) = export_arrow(&rows);
-        let schema = schema.lend();
-        let outcome = exporter.export(ArrowBatch { array, schema }, lend(&context));
+        let outcome = exporter.export(self.rows.lend(rows), lend(&context));
         abi::Outcome {
-            rows: bounded_rows(outcome.rows, rows.num_rows() as u64),
+            rows: bounded_rows(outcome.rows, rows.len() as u64),
             ..outcome
         }
     }

@@ -1,39 +1,71 @@
 //! The rows of a call, from the payload of its message.
 //!
-//! Promises: a shared payload is not copied. The columns point into its mapping, which
-//! lives as long as the last of them.
+//! Promises: a payload is not copied. The columns point into it, and it lives as long as the
+//! last of them.
+
+#![expect(unsafe_code, reason = "the payload of the host is trusted")]
 
 use abi_stable::std_types::RStr;
-use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
+use arrow_data::ArrayData;
+use arrow_schema::DataType;
 use bytes::Bytes;
-use delfin_plugin_abi::BatchPart;
+use delfin_plugin_abi::{ArrowBatch, BatchPart};
+use delfin_plugin_api::__glue::{OwnedSchema, export_rows};
 use delfin_plugin_protocol::{ExportMessage, PartMessage, SharedPayload, WireFrame};
 use uuid::Uuid;
 
-use crate::batch::codec;
+use crate::batch::codec::TrustedReader;
 
-/// The rows that the call is about.
-pub(super) fn read(export: &ExportMessage, frame: WireFrame) -> Result<RecordBatch, String> {
-    let bytes = match (export.shared, frame.descriptor) {
-        (Some(shared), Some(descriptor)) => {
-            let payload = SharedPayload::receive(descriptor, shared.len);
-            let mapping = payload.and_then(|payload| payload.map());
-            Bytes::from_owner(mapping.map_err(|error| error.to_string())?)
+/// Reads the rows of one call after the other, usually all with the same columns.
+#[derive(Default)]
+pub(super) struct RowReader {
+    payloads: TrustedReader,
+    schema: Option<(DataType, OwnedSchema)>,
+}
+
+impl RowReader {
+    /// The rows that the call is about.
+    pub(super) fn read(
+        &mut self,
+        export: &ExportMessage,
+        frame: WireFrame,
+    ) -> Result<ArrayData, String> {
+        let bytes = match (export.shared, frame.descriptor) {
+            (Some(shared), Some(descriptor)) => {
+                let payload = SharedPayload::receive(descriptor, shared.len);
+                let mapping = payload.and_then(|payload| payload.map());
+                Bytes::from_owner(mapping.map_err(|error| error.to_string())?).into()
+            }
+            (Some(_), None) => return Err("the process has no free descriptor".to_owned()),
+            (None, _) => Buffer::from_vec(frame.payload),
+        };
+        // SAFETY: the host is this program, and writes each payload with `write_plain`.
+        let rows = unsafe { self.payloads.read(&bytes) }.map_err(|error| error.to_string())?;
+        let Some([first, len]) = export.rows else {
+            return Ok(rows);
+        };
+        let end = first.checked_add(len);
+        if end.is_none_or(|end| end > rows.len() as u64) {
+            return Err("the payload does not have all rows of the call".to_owned());
         }
-        (Some(_), None) => return Err("the process has no free descriptor".to_owned()),
-        (None, _) => Bytes::from(frame.payload),
-    };
-    let batch = codec::read_plain(Buffer::from(bytes)).map_err(|error| error.to_string())?;
-    let Some([first, len]) = export.rows else {
-        return Ok(batch);
-    };
-    let end = first.checked_add(len);
-    if end.is_none_or(|end| end > batch.num_rows() as u64) {
-        return Err("the payload does not have all rows of the call".to_owned());
+        // Both are at most the number of rows.
+        Ok(rows.sliced(first as usize, len as usize))
     }
-    // Both are at most the number of rows.
-    Ok(batch.slice(first as usize, len as usize))
+
+    /// The rows as a plugin gets them, by reference.
+    pub(super) fn lend(&mut self, rows: &ArrayData) -> ArrowBatch<'_> {
+        let known = self.schema.take();
+        let known = known.filter(|(known, _)| known == rows.data_type());
+        let (_, schema) = self.schema.insert(known.unwrap_or_else(|| {
+            let data_type = rows.data_type();
+            (data_type.clone(), OwnedSchema::new(data_type))
+        }));
+        ArrowBatch {
+            array: export_rows(rows),
+            schema: schema.lend(),
+        }
+    }
 }
 
 /// The parts of a call, as the plugin gets them.
