@@ -149,24 +149,40 @@ fn a_failing_constructor_affects_only_its_own_exporter() {
     let setup = Setup::new(
         &["file"],
         r#"
-performance_exporters = ["PerformanceExporterFile", "Crashes", "Exits", "Hangs"]
+performance_exporters = ["PerformanceExporterFile", "Crashes", "Exits", "Hangs", "Own"]
 [exporter.PerformanceExporterFile.config]
 path = "@/out.jsonl"
+[exporter.Crashes]
+isolation = "thread"
+[exporter.Exits]
+isolation = "thread"
+[exporter.Hangs]
+isolation = "thread"
+timeout = "1s"
+[exporter.Own]
+isolation = "process"
 "#,
     );
     let bad = [
-        ("Crashes", "abort();", "its constructor crashed (SIGABRT)"),
+        (
+            "Crashes",
+            "abort();",
+            "is unusable: while it was opened, the exporter process died: SIGABRT",
+        ),
         (
             "Exits",
             "exit(0);",
-            "its constructor ended the process (exit code 0)",
+            "is unusable: while it was opened, the exporter process ended with exit code 0",
         ),
         (
             "Hangs",
             "for (;;) pause();",
-            "its constructor does not return",
+            "is unusable: it does not open within 6s",
         ),
     ];
+    let own = setup.path("plugins/own.so");
+    let code = plugin_file::constructor("abort();");
+    plugin_file::compile(&own, &plugin_file::with_manifest("Own", &code));
     for (exporter, code, _) in bad {
         let file = setup.path("plugins").join(format!("{exporter}.so"));
         let code = plugin_file::constructor(code);
@@ -175,6 +191,11 @@ path = "@/out.jsonl"
     let host = setup.start();
     ingest(&host);
     host.wait_for_delivered("PerformanceExporterFile", 2);
+    // A process is its own probe.
+    host.wait_for_exporter("Own", "its process to end", |exporter| {
+        let error = exporter["last_error"].as_str().unwrap_or_default();
+        error.contains("the exporter process died: SIGABRT")
+    });
     let (_, answer) = host.get("/v1/plugins");
     let refused = refused(&answer, "plugins", "refused");
     assert_eq!(refused.len(), bad.len(), "{answer:#}");

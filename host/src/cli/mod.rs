@@ -24,11 +24,6 @@ mod storages;
 mod table;
 mod try_plugin;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
-
 use clap::{Parser, Subcommand};
 
 use self::{
@@ -48,7 +43,7 @@ use self::{
     storages::StoragesCommand,
     try_plugin::TryArgs,
 };
-use crate::plugin::{EXPORTER_COMMAND, PROBE_COMMAND, PROGRAM_COMMAND};
+use crate::plugin::{EXPORTER_COMMAND, PROGRAM_COMMAND};
 
 pub use error::Error;
 pub use exit::Exit;
@@ -117,16 +112,6 @@ pub enum CliCommand {
     #[command(subcommand)]
     New(NewCommand),
 
-    /// Open a plugin and exit
-    ///
-    /// The host starts itself with this command before it opens a plugin for the
-    /// first time, so that a plugin that crashes does not crash the host.
-    #[command(name = PROBE_COMMAND, hide = true)]
-    Probe {
-        /// Plugin file
-        file: PathBuf,
-    },
-
     /// Run one exporter for the host
     ///
     /// The host starts itself with this command for each exporter that has a process
@@ -170,18 +155,10 @@ impl Cli {
             CliCommand::Push(args) => push::run(options, args, output),
             CliCommand::Try(args) => try_plugin::run(args, output),
             CliCommand::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),
-            CliCommand::Probe { file } => probe(file),
             CliCommand::Exporter(args) => exporter_process::run(args),
             CliCommand::Program(args) => Err(exporter_process::run_program(args)),
         }
     }
-}
-
-fn probe(file: &Path) -> Result<(), Error> {
-    if delfin_plugin_loader::probe(file) == ExitCode::SUCCESS {
-        return Ok(());
-    }
-    Err(Error::failed("cannot write the result of the probe"))
 }
 
 #[cfg(test)]

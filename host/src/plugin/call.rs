@@ -7,16 +7,17 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
 use abi_stable::std_types::{ROption, RSlice, RStr};
 use arrow_array::RecordBatch;
 use delfin_plugin_abi::{self as abi, BatchPart};
-use delfin_plugin_api::{Origin, Outcome};
+use delfin_plugin_api::{Failure, Origin, Outcome};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Map, Value};
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::death::ProcessDeath;
 use crate::{
@@ -39,6 +40,9 @@ pub(super) enum CancelSource {
     /// In a process: the host sends something, or closes the connection.
     Connection(Arc<OwnedFd>),
 }
+
+/// How often a pending reply is checked by [`wait_for_result`].
+const POLL_INTERVAL: Duration = Duration::from_micros(200);
 
 #[derive(Clone, Debug)]
 pub enum Call {
@@ -162,6 +166,21 @@ impl CallResult {
         Self {
             is_unsupported: true,
             ..Self::new(Ok(()))
+        }
+    }
+}
+
+/// Blocks until a call returns; `None` if it does not return by the deadline.
+pub fn wait_for_result(reply: &mut Reply, deadline: Instant) -> Option<CallResult> {
+    loop {
+        match reply.try_recv() {
+            Ok(result) => return Some(result),
+            Err(TryRecvError::Closed) => {
+                let failure = Failure::fatal("the thread of its instance ended");
+                return Some(CallResult::new(Err(failure)));
+            }
+            Err(TryRecvError::Empty) if Instant::now() >= deadline => return None,
+            Err(TryRecvError::Empty) => thread::sleep(POLL_INTERVAL),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus};
 
-use delfin_plugin_loader::signal_name;
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 
@@ -81,6 +80,28 @@ impl fmt::Display for ProcessDeath {
             }
         }
     }
+}
+
+/// The name of a signal, or its number.
+fn signal_name(signal: i32) -> String {
+    let names = [
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::FPE, "SIGFPE"),
+        (Signal::ILL, "SIGILL"),
+        (Signal::KILL, "SIGKILL"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::INT, "SIGINT"),
+        (Signal::HUP, "SIGHUP"),
+        (Signal::TRAP, "SIGTRAP"),
+        (Signal::SYS, "SIGSYS"),
+    ];
+    let known = names.iter().find(|(known, _)| known.as_raw() == signal);
+    known.map_or_else(
+        || format!("signal {signal}"),
+        |(_, name)| (*name).to_owned(),
+    )
 }
 
 #[cfg(test)]

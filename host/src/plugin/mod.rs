@@ -10,6 +10,7 @@ mod death;
 mod host;
 mod instance;
 mod plugins;
+mod probe;
 mod process;
 mod redactor;
 mod settings;
@@ -18,17 +19,20 @@ mod trial;
 mod usage;
 mod view;
 
-pub use call::{Call, CallResult, ExportRequest, InstanceSettings, Reply, RequestPart, StoredRows};
+pub use call::{
+    Call, CallResult, ExportRequest, InstanceSettings, Reply, RequestPart, StoredRows,
+    wait_for_result,
+};
 pub use death::{DeathCause, Ended, ProcessDeath};
 pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Instance, InstanceSource};
-pub use plugins::{ExporterFactory, PROBE_COMMAND, Plugins};
+pub use plugins::{ExporterFactory, Plugins};
 pub use process::{
     CommandArgs, ConfineArgs, EXPORTER_COMMAND, PROGRAM_COMMAND, ProcessSource, RunnerArgs,
     adopt_orphans, end_all_processes, run_command, run_exporter,
 };
 pub use redactor::SharedRedactor;
-pub use trial::{Candidate, Trial, wait_for_result};
+pub use trial::{Candidate, Trial};
 pub use usage::{CurrentProcess, ProcessUsage};
 #[cfg(test)]
 pub use view::PluginExporterView;

@@ -9,27 +9,25 @@ use std::{
     time::Duration,
 };
 
+use delfin_plugin_api::redact::Redactor;
 use delfin_plugin_loader::{
-    self as loader, Catalog, Inspection, OpenOptions, PluginError, PreparedPlugin, Probe, Reason,
-    Sha256,
+    self as loader, Catalog, Inspection, OpenOptions, PluginError, PreparedPlugin, Reason, Sha256,
 };
 
 use super::{
     instance::InstanceSource,
-    process::{ProcessSource, THIS_BINARY},
+    probe::probe,
+    process::ProcessSource,
     view::{PluginExporterView, PluginView},
 };
 use crate::config::{Config, ExporterConfig, Isolation};
-
-/// The hidden command with which the host opens a library in a child process
-/// before it opens the library itself.
-pub const PROBE_COMMAND: &str = "__probe";
 
 #[derive(Debug)]
 pub struct Plugins {
     catalog: Catalog,
     refused: Vec<PluginError>,
     options: OpenOptions,
+    redactor: Redactor,
     prepared: HashMap<(PathBuf, Option<Sha256>), Result<PreparedPlugin, PluginError>>,
 }
 
@@ -53,12 +51,11 @@ impl Plugins {
     #[must_use]
     pub fn find(config: &Config) -> Self {
         let (catalog, refused) = Catalog::scan(&config.plugin_dirs);
-        let mut options = OpenOptions::new(&config.plugin_cache_dir);
-        options.probe = Probe::command(THIS_BINARY, [PROBE_COMMAND]);
         Self {
             catalog,
             refused,
-            options,
+            options: OpenOptions::new(&config.plugin_cache_dir),
+            redactor: config.redactor.clone(),
             prepared: HashMap::new(),
         }
     }
@@ -177,7 +174,8 @@ impl Plugins {
         let entry = self.prepared.entry((plugin.path.clone(), exporter.sha256));
         let prepared = entry.or_insert_with(|| loader::prepare(plugin, &options));
         let source = prepared.as_ref().map_err(PluginError::clone);
-        let source = source.and_then(|prepared| instance_source(prepared, exporter));
+        let source =
+            source.and_then(|prepared| instance_source(prepared, exporter, &self.redactor));
         // A library that cannot be opened is shown so in the list of plugins.
         if let Err(refusal) = &source {
             *prepared = Err(refusal.clone());
@@ -214,9 +212,14 @@ fn check_isolation(plugin: &Inspection, exporter: &ExporterConfig) -> Result<(),
 fn instance_source(
     plugin: &PreparedPlugin,
     exporter: &ExporterConfig,
+    redactor: &Redactor,
 ) -> Result<InstanceSource, PluginError> {
     match exporter.isolation {
-        Isolation::Thread => Ok(InstanceSource::Library(plugin.open()?.module())),
+        Isolation::Thread => {
+            let probed = probe(plugin, exporter, redactor);
+            probed.map_err(|reason| reason.at(&plugin.inspection().path))?;
+            Ok(InstanceSource::Library(plugin.open()?.module()))
+        }
         Isolation::Process => Ok(InstanceSource::Process(Arc::new(ProcessSource {
             plugin: plugin.clone(),
             limits: exporter.limits,

@@ -2,19 +2,14 @@
 //!
 //! What was tried can be used afterwards, so that nothing is created twice. All waits block.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{Failure, Outcome};
-use tokio::sync::oneshot::error::TryRecvError;
 
-use super::{Call, CallResult, ExporterFactory, Instance, InstanceHost, InstanceSettings, Reply};
+use super::{
+    Call, CallResult, ExporterFactory, Instance, InstanceHost, InstanceSettings, wait_for_result,
+};
 use crate::config::ExporterConfig;
-
-/// How often a pending reply is checked.
-const POLL_INTERVAL: Duration = Duration::from_micros(200);
 
 /// A process or thread, on trial.
 #[derive(Debug)]
@@ -127,21 +122,6 @@ impl Trial {
             self.instance.cancel();
             format!("within {}", humantime::format_duration(self.timeout))
         })
-    }
-}
-
-/// Blocks until a call returns; `None` if it does not return by the deadline.
-pub fn wait_for_result(reply: &mut Reply, deadline: Instant) -> Option<CallResult> {
-    loop {
-        match reply.try_recv() {
-            Ok(result) => return Some(result),
-            Err(TryRecvError::Closed) => {
-                let failure = Failure::fatal("the thread of its instance ended");
-                return Some(CallResult::new(Err(failure)));
-            }
-            Err(TryRecvError::Empty) if Instant::now() >= deadline => return None,
-            Err(TryRecvError::Empty) => thread::sleep(POLL_INTERVAL),
-        }
     }
 }
 

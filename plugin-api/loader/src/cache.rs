@@ -56,13 +56,8 @@ impl CacheFolder {
         Ok(copy)
     }
 
-    /// The path of another file in the folder.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
     /// Writes a file atomically.
-    pub(crate) fn write(&self, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
+    fn write(&self, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
         let (temporary, mut file) = self.temporary(mode)?;
         let written = file
             .write_all(content)
@@ -75,10 +70,12 @@ impl CacheFolder {
     }
 
     /// Creates a file with a name of its own.
-    pub(crate) fn temporary(&self, mode: u32) -> io::Result<(PathBuf, File)> {
+    fn temporary(&self, mode: u32) -> io::Result<(PathBuf, File)> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = self.file(&format!(".{}-{number}", std::process::id()));
+        let path = self
+            .folder
+            .join(format!(".{}-{number}", std::process::id()));
         // An earlier process with the same id may have left a file of this name.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

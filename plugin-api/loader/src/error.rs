@@ -1,6 +1,6 @@
 //! Why a file is refused as a plugin: one line with the file, the reason and the remedy.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use crate::{sha256::Sha256, trust::UntrustedFile};
 
@@ -113,9 +113,9 @@ pub enum Reason {
     OriginLibrary { library: String },
     #[error("cannot be opened: {error}")]
     Open { error: String },
-    /// As the probe says.
-    #[error("{reason}")]
-    Refused { reason: String },
+    /// As the process says that has tried it.
+    #[error("is unusable: {reason} (repair the plugin, then reload)")]
+    Unusable { reason: String },
     #[error("exports no root module (rebuild it with `export_plugin!`)")]
     NoRootModule,
     #[error("{}", other_interface(found, wanted, differs_in))]
@@ -127,23 +127,6 @@ pub enum Reason {
     },
     #[error("has a root module that fails: {error}")]
     RootModule { error: String },
-    #[error(
-        "cannot be probed: {error} (the host starts itself as a child process to probe a new plugin)"
-    )]
-    ProbeFailed { error: String },
-    #[error("is unusable: its constructor crashed ({signal}){}", remedy(record))]
-    ConstructorCrashed { signal: String, record: PathBuf },
-    #[error(
-        "is unusable: its constructor ended the process (exit code {code}){}",
-        remedy(record)
-    )]
-    ConstructorExited { code: i32, record: PathBuf },
-    /// Not recorded: the machine may have been suspended meanwhile.
-    #[error(
-        "is unusable: its constructor does not return within {} s (repair the plugin; a reload probes this file again)",
-        timeout.as_secs_f64()
-    )]
-    ConstructorHangs { timeout: Duration },
 }
 
 impl Reason {
@@ -176,13 +159,6 @@ fn other_interface(found: &str, wanted: &str, differs_in: &str) -> String {
     format!(
         "was built for plugin interface {found}, which is not compatible with this host's {wanted}: \
          they differ in `{differs_in}` (rebuild it for interface {wanted}, or update the host)"
-    )
-}
-
-fn remedy(record: &std::path::Path) -> String {
-    format!(
-        " (repair the plugin, or remove `{}` to probe this file again)",
-        record.display()
     )
 }
 

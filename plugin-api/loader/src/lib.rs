@@ -33,7 +33,6 @@ mod library;
 mod linker_path;
 mod manifest;
 mod open;
-mod probe;
 mod sha256;
 mod trust;
 
@@ -49,6 +48,5 @@ pub use manifest::{Manifest, ManifestDriver, ManifestExporter};
 pub use open::{
     LibraryCopy, OpenOptions, OpenPlugin, PluginProgram, PreparedPlugin, load, open, prepare,
 };
-pub use probe::{Probe, probe, signal_name};
 pub use sha256::{ParseSha256Error, Sha256};
 pub use trust::{PathRole, UntrustedFile, WritablePath, Writer};

@@ -30,8 +30,8 @@ use crate::{error::Reason, glibc::GlibcVersion, layout};
 /// is the interface version in its manifest.
 pub(crate) fn load(path: &Path, built_for: &str) -> Result<PluginRef, Reason> {
     // SAFETY: this runs the library's constructors, and is as safe as they are. The
-    // caller has checked that only root and the host's user can write the file, and,
-    // where it has a probe, has run the constructors in a child process.
+    // caller has checked that only root and the host's user can write the file. A host
+    // has run the constructors in another process before.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
     let library = library.map_err(|error| open_failed(path, &error))?;
     // Never closed: thread-local destructors and threads of the plugin would lose their

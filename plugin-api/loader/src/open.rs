@@ -1,6 +1,8 @@
-//! Opens an inspected plugin in four steps: the trust check, a copy of the checked bytes,
-//! a probe in a child process, and the library opened in this process. [`prepare`] does
-//! all but the last one.
+//! Opens an inspected plugin in three steps: the trust check, a copy of the checked bytes,
+//! and the library opened in this process. [`prepare`] does all but the last one.
+//!
+//! The constructors of a library run when it is opened: a host tries that in another process
+//! first.
 
 use std::{
     fmt,
@@ -17,10 +19,9 @@ use crate::{
     check::check,
     error::{PluginError, Reason},
     folder::{self, PreparedCommand},
-    inspect::{Inspection, PluginFile},
+    inspect::{Inspection, PluginFile, inspect},
     library,
     manifest::Manifest,
-    probe::{Probe, run_probe},
     sha256::Sha256,
     trust,
 };
@@ -31,24 +32,21 @@ pub struct OpenOptions {
     /// The plugin cache, which holds the copies that are opened. It is created if it does
     /// not exist.
     pub cache_dir: PathBuf,
-    /// How a file is probed before it is opened for the first time.
-    pub probe: Probe,
     /// The hash that the configuration pins, if any. A file with another hash is refused.
     pub sha256: Option<Sha256>,
 }
 
 impl OpenOptions {
-    /// Options with this plugin cache, without a probe and without a pinned hash.
+    /// Options with this plugin cache, and without a pinned hash.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         Self {
             cache_dir: cache_dir.into(),
-            probe: Probe::None,
             sha256: None,
         }
     }
 }
 
-/// A plugin that can be used: a trusted copy of a library that was probed, or a trusted command.
+/// A plugin that can be used: a trusted copy of a library, or a trusted command.
 /// It is not open in this process.
 #[derive(Debug, Clone)]
 pub struct PreparedPlugin {
@@ -193,13 +191,11 @@ pub fn open(plugin: &Inspection, options: &OpenOptions) -> Result<OpenPlugin, Pl
     prepare(plugin, options)?.open()
 }
 
-/// Checks, copies and probes a plugin. Runs none of its code in this process. A plugin that is
-/// a folder is neither copied nor probed.
+/// Checks and copies a plugin. Runs none of its code. A plugin that is a folder is not copied.
 ///
 /// # Errors
 ///
-/// The plugin is not compatible, is not trusted, has changed since it was inspected, or
-/// the probe cannot open it.
+/// The plugin is not compatible, is not trusted, or has changed since it was inspected.
 pub fn prepare(plugin: &Inspection, options: &OpenOptions) -> Result<PreparedPlugin, PluginError> {
     check(plugin)?;
     let program = match &plugin.manifest.command {
@@ -215,12 +211,11 @@ pub fn prepare(plugin: &Inspection, options: &OpenOptions) -> Result<PreparedPlu
 }
 
 fn prepare_library(plugin: &Inspection, options: &OpenOptions) -> Result<LibraryCopy, Reason> {
-    let (folder, path) = copy(plugin, options)?;
+    let path = copy(plugin, options)?;
     let file = File::open(&path).map_err(|error| Reason::CacheUnusable {
         to: path.clone(),
         error: error.to_string(),
     })?;
-    run_probe(&options.probe, &folder, &path)?;
     let file = Arc::new(file);
     Ok(LibraryCopy { path, file })
 }
@@ -232,12 +227,15 @@ fn prepare_library(plugin: &Inspection, options: &OpenOptions) -> Result<Library
 ///
 /// The library cannot be opened, or has another interface.
 pub fn load(library: &Path, built_for: &str) -> Result<PluginRef, Reason> {
-    library::load(library, built_for)
+    library::load(library, built_for).map_err(|reason| match inspect(library) {
+        Ok(inspection) => inspection.explain(reason),
+        Err(_) => reason,
+    })
 }
 
 /// Copies exactly the bytes that are trusted: owner, mode and bytes come from one
 /// descriptor, so that it does not matter if the path changes meanwhile.
-fn copy(plugin: &Inspection, options: &OpenOptions) -> Result<(CacheFolder, PathBuf), Reason> {
+fn copy(plugin: &Inspection, options: &OpenOptions) -> Result<PathBuf, Reason> {
     let file = PluginFile::read(&plugin.path)?;
     trust::check(&plugin.path, &file.metadata).map_err(Reason::Untrusted)?;
     let found = Sha256::of(&file.bytes);
@@ -250,8 +248,7 @@ fn copy(plugin: &Inspection, options: &OpenOptions) -> Result<(CacheFolder, Path
         return Err(Reason::Changed);
     }
     let folder = CacheFolder::new(&options.cache_dir, found)?;
-    let copy = folder.store(&plugin.library(), &file.bytes)?;
-    Ok((folder, copy))
+    folder.store(&plugin.library(), &file.bytes)
 }
 
 // The exporters of a plugin share it across threads.

@@ -272,6 +272,7 @@ mod tests {
     }
 
     fn read(reader: &mut TrustedReader, stream: &Buffer) -> RecordBatch {
+        // SAFETY: `write_plain` has written the stream.
         let rows = unsafe { reader.read(stream) }.unwrap();
         rows.validate_full().unwrap();
         StructArray::from(rows).into()
@@ -308,7 +309,9 @@ mod tests {
             let mut reader = TrustedReader::default();
             read(&mut reader, &stream(&first));
             let known = reader.known.unwrap();
-            assert!(unsafe { known.read(&stream(&next)) }.is_some());
+            // SAFETY: `write_plain` has written the stream.
+            let rows = unsafe { known.read(&stream(&next)) };
+            assert!(rows.is_some());
         }
     }
 

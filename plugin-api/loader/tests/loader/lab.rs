@@ -144,15 +144,6 @@ pub(crate) fn example() -> &'static Path {
     })
 }
 
-/// The program that probes libraries.
-pub(crate) fn prober() -> &'static Path {
-    static PROBER: OnceLock<PathBuf> = OnceLock::new();
-    PROBER.get_or_init(|| {
-        let args = ["--package", "delfin-plugin-loader", "--example", "probe"];
-        built(ROOT, &args, "/executable", "probe")
-    })
-}
-
 /// A plugin that was built with another version of the interface.
 pub(crate) fn compat_plugin(version: &str) -> PathBuf {
     let package = format!("compat-plugin-{version}");
