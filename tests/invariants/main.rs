@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
 mod cycles;
+mod floor;
 mod names;
 mod sources;
 mod words;
