@@ -4,6 +4,8 @@
 //! Prometheus treats an empty label as absent. A series has the same name and labels in
 //! any order of its labels.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use crate::{Labels, Series};
 
 /// Delfin's labels in their order: the name in Prometheus, and the default.
@@ -122,6 +124,20 @@ impl SeriesNames {
         }
         changed
     }
+}
+
+/// A hash of the name and the labels of a series, in any order. Labels that are empty do not
+/// count.
+#[must_use]
+pub fn series_hash(series: &Series<'_>) -> u64 {
+    let hash = |value: (&str, &str)| {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        hasher.finish()
+    };
+    let labels = series.labels().into_iter();
+    let labels = labels.filter(|(_, value)| !value.is_empty()).map(hash);
+    labels.fold(hash((series.name(), "")), u64::wrapping_add)
 }
 
 /// Appends a label name. Names with two leading underscores belong to Prometheus:
@@ -254,5 +270,21 @@ mod tests {
         );
         check("", &[], &format!("_{{{defaults}}}"));
         check("", &[("", "v")], &format!("_{{{defaults},_=\"v\"}}"));
+    }
+
+    #[test]
+    fn the_hash_of_a_series_does_not_depend_on_the_order_of_its_labels() {
+        let hash = |labels: &[(&str, &str)]| {
+            let mut batch = PerformanceBatchBuilder::new();
+            batch.series("iops", labels.iter().copied(), []).unwrap();
+            let batch = batch.build();
+            batch
+                .series()
+                .map(|series| series_hash(&series))
+                .collect::<Vec<_>>()
+        };
+        let one = hash(&[("a", "1"), ("b", "2"), ("c", "")]);
+        assert_eq!(one, hash(&[("b", "2"), ("a", "1")]));
+        assert_ne!(one, hash(&[("a", "2"), ("b", "1")]));
     }
 }

@@ -5,11 +5,12 @@
 
 use std::{panic, thread, time::Instant};
 
-use delfin_plugin_api::{Failure, Outcome, PerformanceBatch, RowFailures, Series};
+use delfin_plugin_api::{
+    Failure, Outcome, PerformanceBatch, RowFailures, Series, prometheus::series_hash,
+};
 
 use super::{RemoteWriteClient, RequestBuffers};
 use crate::{
-    encode::key_of,
     outcome::{self, WriteResult},
     state::{RowKey, UnconfirmedRows},
 };
@@ -108,7 +109,7 @@ fn distribute(batch: &PerformanceBatch, max_shards: usize) -> Vec<ShardRows<'_>>
         let Some(&newest) = series.timestamps().iter().max() else {
             continue;
         };
-        let key = key_of(&series);
+        let key = series_hash(&series);
         let shard = &mut shards[(key % count) as usize];
         shard.numbers.push(number);
         shard.keys.push((key, newest));

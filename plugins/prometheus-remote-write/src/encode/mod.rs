@@ -12,7 +12,7 @@ use std::{collections::HashSet, ops::Range};
 
 use delfin_plugin_api::{Series, protobuf::ProtobufWriter};
 
-pub(crate) use self::series::{SeriesLabels, key_of};
+pub(crate) use self::series::SeriesLabels;
 use self::{series::ascending_points, symbols::SymbolTable};
 
 /// Bytes of each buffer to keep from one request to the next.

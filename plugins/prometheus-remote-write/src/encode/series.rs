@@ -1,9 +1,6 @@
 //! The labels and the points of one series, as remote write wants them.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    ops::Range,
-};
+use std::ops::Range;
 
 use delfin_plugin_api::{Series, prometheus::SeriesNames};
 
@@ -75,17 +72,4 @@ pub(super) fn ascending_points(series: &Series<'_>, points: &mut Vec<(i64, f64)>
         same
     });
     (all - points.len()) as u64
-}
-
-/// A hash of the name and the labels of a series, in any order. Labels that are empty do not
-/// count: they are not sent.
-pub(crate) fn key_of(series: &Series<'_>) -> u64 {
-    let hash = |value: (&str, &str)| {
-        let mut hasher = DefaultHasher::new();
-        value.hash(&mut hasher);
-        hasher.finish()
-    };
-    let labels = series.labels().into_iter();
-    let labels = labels.filter(|(_, value)| !value.is_empty()).map(hash);
-    labels.fold(hash((series.name(), "")), u64::wrapping_add)
 }

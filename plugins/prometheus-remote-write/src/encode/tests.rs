@@ -135,16 +135,3 @@ fn points_are_ascending_and_each_time_occurs_once() {
         ]
     );
 }
-
-#[test]
-fn the_key_of_a_series_does_not_depend_on_the_order_of_its_labels() {
-    let key = |labels: &[(&str, &str)]| {
-        batch(labels, &[(1, 1.0)])
-            .series()
-            .map(|s| key_of(&s))
-            .sum::<u64>()
-    };
-    let one = key(&[("a", "1"), ("b", "2"), ("c", "")]);
-    assert_eq!(one, key(&[("b", "2"), ("a", "1")]));
-    assert_ne!(one, key(&[("a", "2"), ("b", "1")]));
-}

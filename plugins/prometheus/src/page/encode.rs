@@ -3,9 +3,10 @@
 //! Promises: every value is escaped. A series has the same text in any order of its labels.
 //! Series that differ and have the same text have different identities.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
-use delfin_plugin_api::{Series, prometheus::SeriesNames};
+use delfin_plugin_api::{
+    Series,
+    prometheus::{SeriesNames, series_hash},
+};
 
 /// The text of one series at a time; its buffers serve the next series too.
 #[derive(Debug, Default)]
@@ -41,7 +42,7 @@ impl SeriesText {
             changed |= push_label(labels, ends, name, value);
         });
         self.identity = if renamed || changed {
-            SeriesIdentity::Changed(hash(series))
+            SeriesIdentity::Changed(series_hash(series))
         } else {
             SeriesIdentity::SameAsText
         };
@@ -82,18 +83,6 @@ impl SeriesText {
             label
         })
     }
-}
-
-/// A hash of the name and the labels, in any order.
-fn hash(series: &Series<'_>) -> u64 {
-    let hash = |value: (&str, &str)| {
-        let mut hasher = DefaultHasher::new();
-        value.hash(&mut hasher);
-        hasher.finish()
-    };
-    let labels = series.labels().into_iter();
-    let labels = labels.filter(|(_, value)| !value.is_empty()).map(hash);
-    labels.fold(hash((series.name(), "")), u64::wrapping_add)
 }
 
 /// Appends a label. Returns whether the value changed.
