@@ -12,7 +12,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 3] = ["plugin-api", "plugin-api/abi", "plugin-api/loader"];
+const CRATES: [&str; 4] = [
+    "plugin-api",
+    "plugin-api/abi",
+    "plugin-api/c",
+    "plugin-api/loader",
+];
 
 /// The package of the Python kit.
 const PYTHON_KIT: &str = "plugin-api/python/src/delfin_plugin";
@@ -123,7 +128,7 @@ impl Pack {
     }
 }
 
-/// The manifest of a workspace with the three crates: what they inherit from the
+/// The manifest of a workspace with the crates: what they inherit from the
 /// workspace of this repository.
 fn workspace(root: &str, manifests: &str) -> String {
     let inherited = sections(root, |header| {

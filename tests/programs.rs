@@ -229,7 +229,7 @@ fn mistakes_are_found_by_check_and_by_a_reload_before_the_old_program_ends() {
     let thread = setup.with_config(&LINES.replace("\"process\"", "\"thread\""));
     let checked = thread.run(&["check"]);
     let text = checked.stdout + &checked.stderr;
-    let reason = "runs a program, so it cannot run in a thread of the host";
+    let reason = "runs only in a process of its own, not in a thread of the host";
     assert!(text.contains(reason), "{text}");
 }
 

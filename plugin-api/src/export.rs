@@ -60,6 +60,32 @@ macro_rules! export_plugin {
                 glue::get_extension(id, check_config)
             }
 
+            struct Functions;
+
+            impl glue::PluginFunctions for Functions {
+                fn create_exporter(
+                    name: abi_stable::std_types::RStr<'_>,
+                    config: abi_stable::std_types::RStr<'_>,
+                    host: abi::HostBox,
+                ) -> abi_stable::std_types::RResult<abi::ExporterBox, abi::Outcome> {
+                    create_exporter(name, config, host)
+                }
+
+                fn check_config(name: &str, config: &str) -> glue::ConfigCheck {
+                    check_config(name, config)
+                }
+
+                fn get_extension(
+                    id: abi_stable::std_types::RStr<'_>,
+                ) -> abi_stable::std_types::ROption<abi::ExtensionBox> {
+                    get_extension(id)
+                }
+            }
+
+            // The same for a host that knows the C interface only.
+            #[unsafe(no_mangle)]
+            pub static delfin_plugin_v1: glue::CPlugin = glue::c_plugin::<Functions>();
+
             extern "C" fn root_module() -> abi_stable::library::RootModuleResult {
                 abi_stable::library::__call_root_module_loader(|| {
                     abi_stable::prefix_type::PrefixTypeTrait::leak_into_prefix(abi::Plugin {

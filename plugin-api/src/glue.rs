@@ -27,7 +27,7 @@ pub const PANIC_EXTENSION: &str = "delfin.panic/1";
 
 /// The id of the extension that checks settings without an instance. The request is
 /// `{"exporter": NAME, "config": SETTINGS}`; an error is why they are refused.
-pub const CHECK_EXTENSION: &str = "delfin.check/1";
+pub use delfin_plugin_c::CHECK_EXTENSION;
 
 /// Makes an instance of `T`: `Plugin::create_exporter` of one exporter.
 pub fn create<T: Exporter>(

@@ -79,6 +79,8 @@ pub mod tls;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
+#[expect(unsafe_code, reason = "the C interface is raw pointers")]
+mod c_glue;
 #[expect(unsafe_code, reason = "Arrow's C Data Interface is raw pointers")]
 mod glue;
 
@@ -100,11 +102,13 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 #[doc(hidden)]
 pub mod __glue {
     pub use crate::VERSION as API_VERSION;
+    pub use crate::c_glue::{PluginFunctions, c_plugin};
     pub use crate::glue::*;
     pub use crate::guard::panic_text;
     pub use crate::manifest::{ManifestPart, check_names, len, record};
     pub use abi_stable;
     pub use delfin_plugin_abi as abi;
+    pub use delfin_plugin_c::CPlugin;
 
     /// The compiler that built the crate, as `rustc --version` names it.
     pub const RUSTC_VERSION: &str = env!("DELFIN_RUSTC");

@@ -4,6 +4,7 @@
 //! time: [`wait_for`] polls until a condition holds, and panics after a minute.
 
 mod build;
+pub mod c_plugin;
 mod certificates;
 mod command;
 mod disk;

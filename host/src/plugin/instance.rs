@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_plugin_abi::PluginRef;
+use delfin_plugin_loader::PluginModule;
 
 use super::{
     call::{Call, Reply},
@@ -20,7 +20,7 @@ use super::{
 #[derive(Clone)]
 pub enum InstanceSource {
     /// A library that is open in the host.
-    Library(PluginRef),
+    Library(PluginModule),
     /// A library that a process of its own opens.
     Process(Arc<ProcessSource>),
 }

@@ -134,7 +134,7 @@ impl Plugins {
     ///
     /// # Errors
     ///
-    /// The plugin is a program, and the exporter must run in a thread; in one line.
+    /// The plugin needs a process, and the exporter must run in a thread; in one line.
     pub fn check_isolation(&self, exporter: &ExporterConfig) -> Result<(), String> {
         let library = exporter.library.as_deref();
         match self.catalog.entry(&exporter.plugin, library) {
@@ -203,7 +203,7 @@ impl Plugins {
 }
 
 fn check_isolation(plugin: &Inspection, exporter: &ExporterConfig) -> Result<(), String> {
-    if plugin.manifest.command.is_some() && exporter.isolation == Isolation::Thread {
+    if plugin.manifest.needs_process() && exporter.isolation == Isolation::Thread {
         return Err(Reason::OnlyProcess.at(&plugin.path).to_string());
     }
     Ok(())

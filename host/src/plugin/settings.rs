@@ -1,8 +1,9 @@
 //! Asks an open plugin whether it accepts settings, without an instance.
 
-use abi_stable::std_types::{ROption, RResult, RSlice, RStr};
-use delfin_plugin_abi::{ExtensionBox, PluginRef};
+use abi_stable::std_types::{RResult, RSlice};
+use delfin_plugin_abi::ExtensionBox;
 use delfin_plugin_api::{__glue::CHECK_EXTENSION, Failure, Outcome};
+use delfin_plugin_loader::PluginModule;
 use serde_json::json;
 
 use super::call::InstanceSettings;
@@ -12,11 +13,8 @@ pub(super) struct SettingsCheck(ExtensionBox);
 
 impl SettingsCheck {
     /// `None` if the plugin was built before plugins could check settings.
-    pub(super) fn of(plugin: PluginRef) -> Option<Self> {
-        match plugin.get_extension()(RStr::from(CHECK_EXTENSION)) {
-            ROption::RSome(extension) => Some(Self(extension)),
-            ROption::RNone => None,
-        }
+    pub(super) fn of(plugin: PluginModule) -> Option<Self> {
+        plugin.get_extension(CHECK_EXTENSION).map(Self)
     }
 
     /// Blocks until the plugin answers.

@@ -12,15 +12,12 @@ use std::{
     time::Instant,
 };
 
-use abi_stable::{
-    RRef,
-    sabi_trait::TD_Opaque,
-    std_types::{RResult, RStr},
-};
+use abi_stable::{RRef, sabi_trait::TD_Opaque};
 use delfin_plugin_abi::{
-    self as abi, ArrowBatch, Context_TO, ContextRef, ExporterBox, Host_TO, OutcomeCode, PluginRef,
+    self as abi, ArrowBatch, Context_TO, ContextRef, ExporterBox, Host_TO, OutcomeCode,
 };
 use delfin_plugin_api::{__glue::export_arrow, decode_outcome, encode_outcome};
+use delfin_plugin_loader::PluginModule;
 use tokio::sync::oneshot;
 
 use super::{
@@ -50,7 +47,7 @@ impl ThreadInstance {
     /// # Errors
     ///
     /// The system cannot start a thread.
-    pub(super) fn start(plugin: PluginRef, host: InstanceHost) -> std::io::Result<Self> {
+    pub(super) fn start(plugin: PluginModule, host: InstanceHost) -> std::io::Result<Self> {
         let (requests, received) = channel();
         let cancelled = Arc::new(AtomicBool::new(false));
         let (end, ended) = oneshot::channel();
@@ -110,7 +107,7 @@ impl std::fmt::Debug for ThreadInstance {
 
 /// Makes the calls, on the thread of the instance.
 struct PluginCaller {
-    plugin: PluginRef,
+    plugin: PluginModule,
     host: InstanceHost,
     exporter: Option<ExporterBox>,
     cancelled: Arc<AtomicBool>,
@@ -148,13 +145,15 @@ impl PluginCaller {
     fn create(&mut self, settings: &InstanceSettings) -> abi::Outcome {
         let config = serde_json::Value::Object(settings.config.clone()).to_string();
         let host = Host_TO::from_value(self.host.clone(), TD_Opaque);
-        let create = self.plugin.create_exporter();
-        match create(RStr::from(&*settings.exporter), RStr::from(&*config), host) {
-            RResult::ROk(exporter) => {
+        match self
+            .plugin
+            .create_exporter(&settings.exporter, &config, host)
+        {
+            Ok(exporter) => {
                 self.exporter = Some(exporter);
                 abi::Outcome::delivered()
             }
-            RResult::RErr(outcome) => outcome,
+            Err(outcome) => outcome,
         }
     }
 

@@ -2,6 +2,7 @@
 //! opening it.
 
 use delfin_plugin_abi::VERSION;
+use delfin_plugin_c::MANIFEST_PREFIX;
 
 use crate::{
     error::{PluginError, Reason},
@@ -32,7 +33,7 @@ pub fn check(plugin: &Inspection) -> Result<(), PluginError> {
         check_target(plugin)?;
         check_interface(&plugin.manifest)?;
         check_names(&plugin.manifest).map_err(malformed)?;
-        if plugin.manifest.panic != "unwind" {
+        if plugin.manifest.c_version().is_none() && plugin.manifest.panic != "unwind" {
             return Err(Reason::PanicAbort);
         }
         check_glibc(plugin)
@@ -73,7 +74,7 @@ fn check_target(plugin: &Inspection) -> Result<(), Reason> {
     if image.architecture != std::env::consts::ARCH || image.format != native_format() {
         return other(&format!("{} ({})", image.architecture, image.format));
     }
-    if platform(&manifest.target) != platform(TARGET) {
+    if manifest.c_version().is_none() && platform(&manifest.target) != platform(TARGET) {
         return other(&manifest.target);
     }
     Ok(())
@@ -88,8 +89,18 @@ fn platform(target: &str) -> (&str, &str) {
 }
 
 fn check_interface(manifest: &Manifest) -> Result<(), Reason> {
-    let found = version("abi", &manifest.abi).map_err(malformed)?;
     version("version", &manifest.version).map_err(malformed)?;
+    if let Some(found) = manifest.c_version() {
+        let wanted = delfin_plugin_c::MAJOR.to_string();
+        if found.split('.').next() != Some(&wanted) {
+            return Err(Reason::OtherMajor {
+                found: manifest.abi.clone(),
+                wanted: format!("{MANIFEST_PREFIX}{wanted}"),
+            });
+        }
+        return Ok(());
+    }
+    let found = version("abi", &manifest.abi).map_err(malformed)?;
     let wanted = version("abi", VERSION).map_err(malformed)?;
     if found.major != wanted.major {
         return Err(Reason::OtherMajor {

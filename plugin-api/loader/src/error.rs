@@ -43,7 +43,8 @@ pub enum Reason {
     )]
     NoProgram { program: String },
     #[error(
-        "runs a program, so it cannot run in a thread of the host (remove `isolation = \"thread\"`)"
+        "runs only in a process of its own, not in a thread of the host (remove \
+         `isolation = \"thread\"`)"
     )]
     OnlyProcess,
     #[error("is not a regular file")]
@@ -62,10 +63,12 @@ pub enum Reason {
     Damaged { error: String },
     #[error(
         "has no manifest: it is a library, but not a plugin (remove it from the plugin folder, or \
-         declare its exporters with `export_plugin!`)"
+         declare its exporters with `export_plugin!`, or in C with `DELFIN_PLUGIN_MANIFEST`)"
     )]
     NoManifest,
-    #[error("has a malformed manifest: {error} (rebuild it with `export_plugin!`)")]
+    #[error(
+        "has a malformed manifest: {error} (rebuild it with `export_plugin!`, or in C with `DELFIN_PLUGIN_MANIFEST`)"
+    )]
     MalformedManifest { error: String },
     #[error("has a manifest of format {found}, this host reads {wanted} (update the host)")]
     NewerManifest { found: u32, wanted: u32 },
@@ -116,8 +119,16 @@ pub enum Reason {
     /// As the process says that has tried it.
     #[error("is unusable: {reason} (repair the plugin, then reload)")]
     Unusable { reason: String },
-    #[error("exports no root module (rebuild it with `export_plugin!`)")]
+    #[error(
+        "exports no root module (rebuild it with `export_plugin!`; in C, define `delfin_plugin_v1` \
+         with `DELFIN_EXPORT`)"
+    )]
     NoRootModule,
+    #[error(
+        "has a table `delfin_plugin_v1` without `create`, `export_batch` or `destroy`, or with a \
+         wrong `struct_size` (fill it in, and rebuild it)"
+    )]
+    IncompleteTable,
     #[error("{}", other_interface(found, wanted, differs_in))]
     OtherInterface {
         found: String,

@@ -18,6 +18,7 @@
 
 #![warn(missing_docs)]
 
+mod c_plugin;
 mod cache;
 mod catalog;
 mod check;
@@ -32,6 +33,7 @@ mod layout;
 mod library;
 mod linker_path;
 mod manifest;
+mod module;
 mod open;
 mod sha256;
 mod trust;
@@ -44,7 +46,8 @@ pub use folder::{PluginCommand, PreparedCommand, ProgramTransport};
 pub use glibc::{GlibcVersion, ParseGlibcVersionError};
 pub use image::Image;
 pub use inspect::{Inspection, MAX_BYTES, inspect};
-pub use manifest::{Manifest, ManifestDriver, ManifestExporter};
+pub use manifest::{Manifest, ManifestDriver, ManifestExporter, ManifestIsolation};
+pub use module::PluginModule;
 pub use open::{
     LibraryCopy, OpenOptions, OpenPlugin, PluginProgram, PreparedPlugin, load, open, prepare,
 };

@@ -1,5 +1,5 @@
-//! Opens a library and gets its root module. This is the only file of the crate that
-//! runs code of a plugin.
+//! Opens a library and gets its functions. Only this file opens libraries; `c_plugin` calls
+//! those in C.
 //!
 //! Promises: an open library stays mapped until the process ends, so that no reference
 //! into it dangles; its root module is used only after its layout was compared with
@@ -22,13 +22,15 @@ use abi_stable::{
     library::{AbiHeaderRef, LibHeader, LibraryError, ROOT_MODULE_LOADER_NAME, RootModule},
 };
 use delfin_plugin_abi::{PluginRef, VERSION};
+use delfin_plugin_c::{CPlugin, SYMBOL};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use crate::{error::Reason, glibc::GlibcVersion, layout};
+use crate::{c_plugin::CModule, error::Reason, glibc::GlibcVersion, layout, module::PluginModule};
 
-/// Opens a library, which runs its constructors, and gets its root module. `built_for`
-/// is the interface version in its manifest.
-pub(crate) fn load(path: &Path, built_for: &str) -> Result<PluginRef, Reason> {
+/// Opens a library, which runs its constructors, and gets its functions: the root module, or
+/// the table of the C interface if it has no root module. `built_for` is the interface version
+/// in its manifest.
+pub(crate) fn load(path: &Path, built_for: &str) -> Result<PluginModule, Reason> {
     // SAFETY: this runs the library's constructors, and is as safe as they are. The
     // caller has checked that only root and the host's user can write the file. A host
     // has run the constructors in another process before.
@@ -41,12 +43,22 @@ pub(crate) fn load(path: &Path, built_for: &str) -> Result<PluginRef, Reason> {
     // SAFETY: the symbol is a `LibHeader`, which begins with an `AbiHeader`. The library
     // has a manifest, and the macro that writes it defines this symbol as well.
     let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME) };
-    let header = *header.map_err(|_| Reason::NoRootModule)?;
+    let Ok(header) = header else {
+        return c_module(&library);
+    };
     let header = header.upgrade().map_err(|error| {
         log::debug!(plugin:% = path.display(); "{error}");
         other_interface(built_for, "abi_stable")
     })?;
-    root_module(path, header, built_for)
+    root_module(path, header, built_for).map(PluginModule::rust)
+}
+
+fn c_module(library: &Library) -> Result<PluginModule, Reason> {
+    // SAFETY: the symbol is a `CPlugin`: its name says so.
+    let table = unsafe { library.get::<*const CPlugin>(SYMBOL.as_bytes()) };
+    let table = table.map_err(|_| Reason::NoRootModule)?;
+    // SAFETY: the library is never closed. The address of a symbol is that of the table.
+    unsafe { CModule::read(table.into_raw().cast::<CPlugin>()) }.map(PluginModule::c)
 }
 
 /// The version of glibc in this process; `None` with another C library.

@@ -6,6 +6,7 @@
 use std::num::NonZeroU64;
 
 use delfin_plugin_abi::manifest::{FORMAT_VERSION, MAGIC};
+use delfin_plugin_c::MANIFEST_PREFIX;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{error::Reason, folder::PluginCommand};
@@ -13,22 +14,25 @@ use crate::{error::Reason, folder::PluginCommand};
 /// The manifest of a plugin.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Manifest {
-    /// The version of `delfin-plugin-abi` that the plugin was built with; for a plugin that
-    /// is a folder, `protocol`.
+    /// The version of `delfin-plugin-abi` that the plugin was built with; `c ` and the version of
+    /// the C interface for a plugin that has no other; `protocol` for a plugin that is a folder.
     #[serde(deserialize_with = "line")]
     pub abi: String,
     /// The version of `delfin-plugin-api` that the plugin was built with.
     #[serde(default, deserialize_with = "line")]
     pub api: String,
-    /// The compiler, as `rustc --version` prints it.
+    /// The compiler and its version.
     #[serde(default, deserialize_with = "line")]
     pub rustc: String,
-    /// The target triple.
-    #[serde(deserialize_with = "line")]
+    /// The target triple; empty for a plugin of the C interface.
+    #[serde(default, deserialize_with = "line")]
     pub target: String,
-    /// `unwind` or `abort`.
-    #[serde(deserialize_with = "line")]
+    /// `unwind` or `abort`; empty for a plugin of the C interface.
+    #[serde(default, deserialize_with = "line")]
     pub panic: String,
+    /// Where exporters of the plugin can run; `None`: in a process or in a thread of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<ManifestIsolation>,
     /// The name of the plugin's crate.
     #[serde(deserialize_with = "line")]
     pub plugin: String,
@@ -53,6 +57,14 @@ pub struct Manifest {
     /// What to run; only for a plugin that is a folder.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub command: Option<PluginCommand>,
+}
+
+/// Where exporters of a plugin can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ManifestIsolation {
+    /// Only in a process of its own.
+    Process,
 }
 
 /// An exporter of a plugin.
@@ -105,26 +117,57 @@ fn timeout() -> NonZeroU64 {
 }
 
 impl Manifest {
-    /// Reads the record at the start of a section.
+    /// Reads the record at the start of a section. A second record holds the example, if the
+    /// first does not: a C compiler cannot escape a text for JSON.
     pub(crate) fn from_section(section: &[u8]) -> Result<Self, Reason> {
         let malformed = |error: String| Reason::MalformedManifest { error };
-        let Some(rest) = section.strip_prefix(&MAGIC) else {
-            return Err(malformed(
-                "it does not begin with the magic number".to_owned(),
-            ));
-        };
-        let (format, rest) = number(rest)?;
-        if format != FORMAT_VERSION {
-            return Err(Reason::NewerManifest {
-                found: format,
-                wanted: FORMAT_VERSION,
-            });
+        let (json, rest) = record(section, MAGIC)?
+            .ok_or_else(|| malformed("it does not begin with the magic number".to_owned()))?;
+        let mut manifest: Self =
+            serde_json::from_slice(json).map_err(|error| malformed(error.to_string()))?;
+        // The text of a C compiler ends with a zero, which the length does not count.
+        let rest = rest.strip_prefix(&[0]).unwrap_or(rest);
+        if let Some((example, _)) = record(rest, EXAMPLE_MAGIC)? {
+            manifest.example = plain_text(&String::from_utf8_lossy(example));
         }
-        let (length, rest) = number(rest)?;
-        let json = usize::try_from(length).ok().and_then(|end| rest.get(..end));
-        let json = json.ok_or_else(truncated)?;
-        serde_json::from_slice(json).map_err(|error| malformed(error.to_string()))
+        Ok(manifest)
     }
+
+    /// Whether the plugin was written for the C interface.
+    pub(crate) fn c_version(&self) -> Option<&str> {
+        self.abi.strip_prefix(MANIFEST_PREFIX)
+    }
+
+    /// Whether exporters of the plugin need a process of their own.
+    #[must_use]
+    pub fn needs_process(&self) -> bool {
+        self.command.is_some() || self.isolation == Some(ManifestIsolation::Process)
+    }
+}
+
+/// The first bytes of the record with the example.
+const EXAMPLE_MAGIC: [u8; 8] = *b"DELFINEX";
+
+/// The content of a record, and what follows it.
+type SplitRecord<'a> = (&'a [u8], &'a [u8]);
+
+/// Reads a record; `None` if the bytes begin with something else.
+fn record(bytes: &[u8], magic: [u8; 8]) -> Result<Option<SplitRecord<'_>>, Reason> {
+    let Some(rest) = bytes.strip_prefix(&magic) else {
+        return Ok(None);
+    };
+    let (format, rest) = number(rest)?;
+    if format != FORMAT_VERSION {
+        return Err(Reason::NewerManifest {
+            found: format,
+            wanted: FORMAT_VERSION,
+        });
+    }
+    let (length, rest) = number(rest)?;
+    let length = usize::try_from(length).map_err(|_| truncated())?;
+    rest.split_at_checked(length)
+        .map(Some)
+        .ok_or_else(truncated)
 }
 
 fn number(bytes: &[u8]) -> Result<(u32, &[u8]), Reason> {
@@ -150,8 +193,11 @@ fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
 }
 
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    Ok(text.replace(|c: char| c.is_control() && c != '\n' && c != '\t', " "))
+    String::deserialize(deserializer).map(|text| plain_text(&text))
+}
+
+fn plain_text(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n' && c != '\t', " ")
 }
 
 #[cfg(test)]
@@ -161,7 +207,7 @@ mod tests {
     const JSON: &str = r#"{"abi":"1.0.0","target":"t","panic":"unwind","plugin":"p",
         "version":"0.1.0","exporters":[{"name":"X","kind":"topology"}],"colour":"red"}"#;
 
-    fn record(format: u32, length: usize, json: &str) -> Vec<u8> {
+    fn section(format: u32, length: usize, json: &str) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(format.to_le_bytes());
         bytes.extend((length as u32).to_le_bytes());
@@ -171,7 +217,7 @@ mod tests {
 
     #[test]
     fn unknown_keys_unknown_kinds_and_padding_are_accepted() {
-        let mut section = record(1, JSON.len(), JSON);
+        let mut section = section(1, JSON.len(), JSON);
         section.extend([0; 16]);
         let manifest = Manifest::from_section(&section).unwrap();
         assert_eq!(manifest.exporters[0].kind, "topology");
@@ -182,13 +228,13 @@ mod tests {
     #[test]
     fn control_characters_become_spaces() {
         let json = JSON.replace("\"p\"", "\"\\u001b[31mp\\n\"");
-        let manifest = Manifest::from_section(&record(1, json.len(), &json)).unwrap();
+        let manifest = Manifest::from_section(&section(1, json.len(), &json)).unwrap();
         assert_eq!(manifest.plugin, " [31mp ");
     }
 
     #[test]
     fn a_truncated_record_is_malformed() {
-        let whole = record(1, JSON.len(), JSON);
+        let whole = section(1, JSON.len(), JSON);
         for end in [0, 4, 8, 12, 15, whole.len() - 1] {
             let reason = Manifest::from_section(&whole[..end]).unwrap_err();
             assert!(
@@ -196,13 +242,35 @@ mod tests {
                 "{end}: {reason}"
             );
         }
-        let endless = record(1, usize::MAX, JSON);
+        let endless = section(1, usize::MAX, JSON);
         assert!(Manifest::from_section(&endless).is_err());
     }
 
     #[test]
+    fn a_second_record_holds_the_example_of_a_plugin_in_c() {
+        let mut section = section(1, JSON.len(), JSON);
+        section.push(0);
+        section.extend(EXAMPLE_MAGIC);
+        let example = "# \"x\"\nport = 1\u{1b}\n";
+        section.extend(1_u32.to_le_bytes());
+        section.extend((example.len() as u32).to_le_bytes());
+        section.extend(example.as_bytes());
+        section.extend([0; 5]);
+        let manifest = Manifest::from_section(&section).unwrap();
+        assert_eq!(manifest.example, "# \"x\"\nport = 1 \n");
+        assert!(Manifest::from_section(&section[..section.len() - 10]).is_err());
+    }
+
+    #[test]
+    fn a_plugin_can_demand_a_process() {
+        let json = JSON.replace("\"colour\":\"red\"", "\"isolation\":\"process\"");
+        let manifest = Manifest::from_section(&section(1, json.len(), &json)).unwrap();
+        assert!(manifest.needs_process());
+    }
+
+    #[test]
     fn a_newer_format_asks_for_a_newer_host() {
-        let reason = Manifest::from_section(&record(2, 0, "")).unwrap_err();
+        let reason = Manifest::from_section(&section(2, 0, "")).unwrap_err();
         let (found, wanted) = (2, 1);
         assert_eq!(reason, Reason::NewerManifest { found, wanted });
     }

@@ -11,8 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use abi_stable::std_types::{RResult, RStr};
-use delfin_plugin_abi::{ExporterBox, ExtensionBox, HostBox, Outcome, PluginRef};
+use delfin_plugin_abi::{ExporterBox, ExtensionBox, HostBox, Outcome};
 
 use crate::{
     cache::CacheFolder,
@@ -22,6 +21,7 @@ use crate::{
     inspect::{Inspection, PluginFile, inspect},
     library,
     manifest::Manifest,
+    module::PluginModule,
     sha256::Sha256,
     trust,
 };
@@ -118,7 +118,7 @@ impl PreparedPlugin {
 pub struct OpenPlugin {
     inspection: Inspection,
     copy: PathBuf,
-    module: PluginRef,
+    module: PluginModule,
 }
 
 impl OpenPlugin {
@@ -140,9 +140,9 @@ impl OpenPlugin {
         &self.copy
     }
 
-    /// The root module, for everything that has no method here.
+    /// The functions of the library.
     #[must_use]
-    pub fn module(&self) -> PluginRef {
+    pub fn module(&self) -> PluginModule {
         self.module
     }
 
@@ -158,17 +158,13 @@ impl OpenPlugin {
         config: &str,
         host: HostBox,
     ) -> Result<ExporterBox, Outcome> {
-        let create = self.module.create_exporter();
-        match create(RStr::from_str(name), RStr::from_str(config), host) {
-            RResult::ROk(exporter) => Ok(exporter),
-            RResult::RErr(outcome) => Err(outcome),
-        }
+        self.module.create_exporter(name, config, host)
     }
 
     /// An extension, if the plugin has it.
     #[must_use]
     pub fn get_extension(&self, id: &str) -> Option<ExtensionBox> {
-        self.module.get_extension()(RStr::from_str(id)).into_option()
+        self.module.get_extension(id)
     }
 }
 
@@ -226,7 +222,7 @@ fn prepare_library(plugin: &Inspection, options: &OpenOptions) -> Result<Library
 /// # Errors
 ///
 /// The library cannot be opened, or has another interface.
-pub fn load(library: &Path, built_for: &str) -> Result<PluginRef, Reason> {
+pub fn load(library: &Path, built_for: &str) -> Result<PluginModule, Reason> {
     library::load(library, built_for).map_err(|reason| match inspect(library) {
         Ok(inspection) => inspection.explain(reason),
         Err(_) => reason,

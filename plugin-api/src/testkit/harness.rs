@@ -15,9 +15,9 @@ use abi_stable::{
 use arrow_array::RecordBatch;
 use delfin_plugin_abi::{
     self as abi, ArrowBatch, BatchPart, Context_TO, ContextRef, ExporterBox, Host_TO, Level,
-    LogRecord, Origin, PluginRef,
+    LogRecord, Origin,
 };
-use delfin_plugin_loader::{self as loader, ManifestExporter, OpenOptions};
+use delfin_plugin_loader::{self as loader, ManifestExporter, OpenOptions, PluginModule};
 
 use super::build::build_library;
 use crate::{
@@ -31,7 +31,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A library, opened by the loader of the host.
 pub struct Harness {
-    root: PluginRef,
+    plugin: PluginModule,
     exporters: Vec<ManifestExporter>,
     folder: tempfile::TempDir,
     instances: Cell<u32>,
@@ -70,7 +70,7 @@ impl Harness {
         let plugin = loader::open(&inspection, &options);
         let plugin = plugin.unwrap_or_else(|error| refused(error));
         Self {
-            root: plugin.module(),
+            plugin: plugin.module(),
             exporters: inspection.manifest.exporters,
             folder,
             instances: Cell::new(0),
@@ -112,15 +112,10 @@ impl Harness {
             state_dir: folder.display().to_string(),
         };
         let host = Host_TO::from_value(host, TD_Opaque);
-        let create = self.root.create_exporter();
-        match create(
-            RStr::from(exporter),
-            RStr::from(&*settings.to_string()),
-            host,
-        ) {
-            RResult::ROk(exporter) => Ok(TestInstance { exporter }),
-            RResult::RErr(outcome) => Err(outcome),
-        }
+        let created = self
+            .plugin
+            .create_exporter(exporter, &settings.to_string(), host);
+        created.map(|exporter| TestInstance { exporter })
     }
 
     /// Makes an instance with these settings and a new folder for its state.
@@ -142,17 +137,22 @@ impl Harness {
     ///
     /// # Panics
     ///
-    /// The plugin was not made with `export_plugin!`.
+    /// The plugin cannot check settings without an instance.
     pub fn check(&self, exporter: &str, settings: &serde_json::Value) -> Result<(), String> {
-        let get_extension = self.root.get_extension();
-        let ROption::RSome(check) = get_extension(RStr::from(CHECK_EXTENSION)) else {
-            panic!("the plugin offers no `{CHECK_EXTENSION}`");
+        let Some(check) = self.plugin.get_extension(CHECK_EXTENSION) else {
+            panic!("the plugin cannot check settings (in C, define `check`)");
         };
         let request = serde_json::json!({ "exporter": exporter, "config": settings }).to_string();
         match check.call(RSlice::from_slice(request.as_bytes())) {
             RResult::ROk(_) => Ok(()),
             RResult::RErr(reason) => Err(reason.into_string()),
         }
+    }
+
+    /// Whether the library is one of `export_plugin!`, which can be made to panic. A library in
+    /// another language has no panics that could be caught.
+    pub(super) fn can_panic(&self) -> bool {
+        self.plugin.get_extension(PANIC_EXTENSION).is_some()
     }
 
     /// Makes the next call of a function (`create`, `export`, `flush`, `health`, `tick`,
@@ -162,8 +162,7 @@ impl Harness {
     ///
     /// The plugin was not made with `export_plugin!`, or the function does not exist.
     pub fn panic_in(&self, entry: &str) {
-        let get_extension = self.root.get_extension();
-        let ROption::RSome(panic) = get_extension(RStr::from(PANIC_EXTENSION)) else {
+        let Some(panic) = self.plugin.get_extension(PANIC_EXTENSION) else {
             panic!("the plugin offers no `{PANIC_EXTENSION}`");
         };
         let result = panic.call(RSlice::from_slice(entry.as_bytes()));

@@ -42,7 +42,16 @@ pub use receiver::{TestReceiver, TestRequest, TestResponse};
 ///
 /// An exporter fails a check.
 pub fn conformance(settings: impl Fn(&str, &Path) -> serde_json::Value) {
-    let harness = Harness::open(&build_library());
+    conformance_of(&build_library(), settings);
+}
+
+/// Runs the suite on each exporter of a library, which can be written in any language.
+///
+/// # Panics
+///
+/// The loader refuses the library, or an exporter fails a check.
+pub fn conformance_of(library: &Path, settings: impl Fn(&str, &Path) -> serde_json::Value) {
+    let harness = Harness::open(library);
     for exporter in harness.exporters() {
         suite::run(&harness, exporter, &|folder| {
             settings(&exporter.name, folder)

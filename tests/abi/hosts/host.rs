@@ -74,7 +74,10 @@ fn with_context(call: impl FnOnce(ContextRef<'_>) -> String) -> String {
 /// Calls the methods that 1.1 adds.
 #[cfg(feature = "v1_1")]
 fn call_added_methods(plugin: &OpenPlugin, exporter: &ExporterBox) -> Vec<String> {
-    let greeting = plugin.module().greeting().map(|greeting| greeting());
+    let Some(module) = plugin.module().root_module() else {
+        return Vec::new();
+    };
+    let greeting = module.greeting().map(|greeting| greeting());
     vec![
         exporter.describe().into(),
         format!("greeting: {greeting:?}"),
@@ -106,7 +109,15 @@ impl Context for CompatHost {
     }
 
     fn parts(&self) -> RSlice<'_, BatchPart<'_>> {
-        RSlice::EMPTY
+        const PART: BatchPart<'_> = BatchPart {
+            batch_id: [0; 16],
+            first_row: 0,
+            rows: 7,
+            accepted_ms: 0,
+            storage_id: RStr::from_str(""),
+            complete: false,
+        };
+        RSlice::from_slice(&[PART, PART])
     }
 
     fn get_extension(&self, _: RStr<'_>) -> ROption<ExtensionBox> {

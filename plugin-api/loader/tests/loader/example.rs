@@ -97,5 +97,5 @@ fn a_file_that_changed_since_its_inspection_is_refused() {
 }
 
 fn entry(plugin: &OpenPlugin) -> usize {
-    plugin.module().create_exporter() as usize
+    plugin.module().root_module().unwrap().create_exporter() as usize
 }

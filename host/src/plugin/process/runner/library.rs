@@ -2,8 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
-use delfin_plugin_abi::PluginRef;
 use delfin_plugin_api::Failure;
+use delfin_plugin_loader::PluginModule;
 
 use super::descriptors;
 
@@ -11,7 +11,7 @@ pub(super) struct RunnerLibrary {
     file: OwnedFd,
     /// The interface version in its manifest.
     interface: String,
-    open: Option<PluginRef>,
+    open: Option<PluginModule>,
 }
 
 impl RunnerLibrary {
@@ -23,7 +23,7 @@ impl RunnerLibrary {
         }
     }
 
-    pub(super) fn open(&mut self) -> Result<PluginRef, Failure> {
+    pub(super) fn open(&mut self) -> Result<PluginModule, Failure> {
         if let Some(plugin) = self.open {
             return Ok(plugin);
         }

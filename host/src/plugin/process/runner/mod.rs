@@ -19,11 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use abi_stable::{
-    RRef,
-    sabi_trait::TD_Opaque,
-    std_types::{RResult, RStr},
-};
+use abi_stable::{RRef, sabi_trait::TD_Opaque};
 use arrow_data::ArrayData;
 use delfin_plugin_abi::{self as abi, Context_TO, ContextRef, ExporterBox, Host_TO};
 use delfin_plugin_api::{Failure, Origin, encode_outcome};
@@ -179,13 +175,12 @@ impl Runner {
         let config = serde_json::Value::Object(create.config.clone()).to_string();
         let host = RemoteHost::new(create, Arc::clone(&self.writer));
         let host = Host_TO::from_value(host, TD_Opaque);
-        let create = plugin.create_exporter();
-        match create(RStr::from(&*exporter), RStr::from(&*config), host) {
-            RResult::ROk(exporter) => {
+        match plugin.create_exporter(&exporter, &config, host) {
+            Ok(exporter) => {
                 self.exporter = Some(exporter);
                 abi::Outcome::delivered()
             }
-            RResult::RErr(outcome) => outcome,
+            Err(outcome) => outcome,
         }
     }
 

@@ -1,0 +1,3 @@
+module example.org/golines
+
+go 1.19
