@@ -1,4 +1,4 @@
-//! Packs the sources of `delfin-plugin-api` and of the Python kit for `new exporter`. They
+//! Packs the sources of `delfin-plugin-api`, the Python kit and the C headers for `new exporter`. They
 //! are not published, so the binary contains them and the versions of their dependencies.
 //!
 //! Manifests are edited as text, which keeps their comments.
@@ -22,6 +22,11 @@ const CRATES: [&str; 4] = [
 /// The package of the Python kit.
 const PYTHON_KIT: &str = "plugin-api/python/src/delfin_plugin";
 
+/// The C interface: its headers, and the file that connects Go code with it.
+const HEADERS: [&str; 3] = ["delfin_batch.h", "delfin_plugin.h", "delfin_settings.h"];
+const C_FOLDER: &str = "plugin-api/c";
+const GO_FOLDER: &str = "plugin-api/c/examples/golines";
+
 /// The sections that a crate needs only in this repository.
 const DEVELOPMENT_SECTIONS: [&str; 4] = ["[dev-dependencies", "[[bench", "[[test", "[[example"];
 
@@ -30,6 +35,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut python = Pack::new(root.clone(), out.clone());
     python.add_folder(PYTHON_KIT)?;
+    let mut c = Pack::new(root.clone(), out.clone());
+    for header in HEADERS {
+        c.add_copy(&format!("{C_FOLDER}/{header}"))?;
+    }
+    let mut go = Pack::new(root.clone(), out.clone());
+    go.add_copy(&format!("{GO_FOLDER}/delfin.go"))?;
     let mut pack = Pack::new(root, out);
     let mut manifests = String::new();
     for name in CRATES {
@@ -47,7 +58,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let workspace = workspace(&pack.read("Cargo.toml")?, &manifests);
     pack.add_generated("Cargo.toml", &workspace)?;
     pack.add_copy("LICENSE")?;
-    pack.finish(&python.list.replace(&format!("(\"{PYTHON_KIT}/"), "(\""))
+    let below = |list: &str, folder: &str| list.replace(&format!("(\"{folder}/"), "(\"");
+    let c = below(&c.list, C_FOLDER);
+    let go = format!("{}{c}", below(&go.list, GO_FOLDER));
+    pack.finish(&[
+        ("PYTHON", "Python kit", &below(&python.list, PYTHON_KIT)),
+        ("C", "kit for C", &c),
+        ("GO", "kit for Go", &go),
+    ])
 }
 
 /// The files to pack, as the Rust source of a list.
@@ -112,18 +130,23 @@ impl Pack {
         )?)
     }
 
-    /// Writes this list, and the list of the Python kit.
-    fn finish(self, python: &str) -> Result<(), Box<dyn Error>> {
+    /// Writes this list, and those of the other kits: the name, a description, and the list.
+    fn finish(self, kits: &[(&str, &str, &str)]) -> Result<(), Box<dyn Error>> {
         let lock = self.root.join("Cargo.lock").canonicalize()?;
-        let text = format!(
+        let mut text = format!(
             "/// The path and the content of each file.\n\
              pub(super) const FILES: &[(&str, &[u8])] = &[\n{}];\n\n\
-             /// The path and the content of each file of the Python kit.\n\
-             pub(super) const PYTHON: &[(&str, &[u8])] = &[\n{python}];\n\n\
              /// `Cargo.lock` with the tested versions of the dependencies.\n\
              pub(super) const LOCK: &[u8] = include_bytes!({lock:?});\n",
             self.list
         );
+        for (name, what, list) in kits {
+            write!(
+                text,
+                "\n/// The path and the content of each file of the {what}.\n\
+                 pub(super) const {name}: &[(&str, &[u8])] = &[\n{list}];\n"
+            )?;
+        }
         Ok(fs::write(self.out.join("sdk.rs"), text)?)
     }
 }

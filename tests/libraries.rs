@@ -88,6 +88,15 @@ fn rows(setup: &Setup, file: &str) -> Vec<Value> {
     rows.collect()
 }
 
+/// Runs the conformance suite on an example.
+fn conforms(setup: &Setup, library: &str) {
+    let set = ["--set", "path={folder}/lines.jsonl"];
+    let passed = setup.run(&[&["conformance", library][..], &set].concat());
+    assert!(passed.expect_exit(0).stdout.contains("every test passed"));
+    let failed = setup.run(&["conformance", library]).expect_exit(1);
+    assert!(failed.stderr.contains("`path` is missing"), "{failed:?}");
+}
+
 fn delivers_refuses_and_retries(example: CExample) {
     if !example.is_available() {
         return;
@@ -102,6 +111,7 @@ fn delivers_refuses_and_retries(example: CExample) {
     ] {
         assert!(inspected.stdout.contains(part), "{part}: {inspected:?}");
     }
+    conforms(&setup, &library);
     let name = format!("PerformanceExporter{}Lines", example.name());
     let host = setup.start();
     ingest(&host, "performance", &series());

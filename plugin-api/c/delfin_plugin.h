@@ -224,7 +224,7 @@ typedef struct delfin_part {
     uint8_t batch_id[16]; /* UUIDv7, in the byte order of RFC 9562 */
     uint64_t first_row;   /* the number of the first row in the accepted batch, from 0 */
     uint64_t rows;
-    int64_t accepted_ms;    /* when the batch was accepted, in milliseconds since the epoch */
+    int64_t accepted_ms;    /* when the batch was accepted, in milliseconds since the Unix epoch */
     delfin_text storage_id; /* the storage of all rows; empty if they are of several, or none */
     uint32_t complete;      /* 1: every active alert of its storage; an absent alert has ended */
     uint32_t reserved;      /* 0 */

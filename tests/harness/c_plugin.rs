@@ -17,7 +17,7 @@ pub enum CExample {
 }
 
 impl CExample {
-    /// What stands before `Lines` in the names of its exporters.
+    /// The start of the names of its exporters, before `Lines`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

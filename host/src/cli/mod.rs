@@ -6,6 +6,7 @@
 mod alerts;
 mod check;
 mod client;
+mod conformance;
 mod dead_letters;
 mod error;
 mod exit;
@@ -29,6 +30,7 @@ use clap::{Parser, Subcommand};
 use self::{
     alerts::AlertsCommand,
     check::CheckArgs,
+    conformance::ConformanceArgs,
     dead_letters::DeadLettersCommand,
     exporter_process::{ExporterProcessArgs, ProgramProcessArgs},
     exporters::ExportersArgs,
@@ -108,6 +110,9 @@ pub enum CliCommand {
     /// Load one plugin and send it one batch: show the outcome, the log and the timing
     Try(TryArgs),
 
+    /// Run the tests that every exporter must pass on the library of a plugin
+    Conformance(ConformanceArgs),
+
     /// Create the source code of an extension
     #[command(subcommand)]
     New(NewCommand),
@@ -154,6 +159,7 @@ impl Cli {
             CliCommand::Reload(args) => reload::run(options, args, output),
             CliCommand::Push(args) => push::run(options, args, output),
             CliCommand::Try(args) => try_plugin::run(args, output),
+            CliCommand::Conformance(args) => conformance::run(args, output),
             CliCommand::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),
             CliCommand::Exporter(args) => exporter_process::run(args),
             CliCommand::Program(args) => Err(exporter_process::run_program(args)),

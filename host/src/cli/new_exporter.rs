@@ -1,7 +1,7 @@
 //! `new exporter`: writes a project with a working exporter.
 //!
 //! The project needs nothing of this repository: a folder of it holds the sources of
-//! `delfin-plugin-api` or of the Python kit, as they were when this host was built.
+//! `delfin-plugin-api`, the Python kit, or the headers of the C interface, as they were when this host was built.
 
 use std::{
     fs, io,
@@ -12,7 +12,7 @@ use std::{
 use clap::ValueEnum;
 use delfin_plugin_api::Kind;
 
-use self::template::Template;
+use self::template::ProjectTemplate;
 use super::{error::Error, output::Output};
 
 mod sdk;
@@ -39,6 +39,10 @@ pub enum Language {
     Rust,
     /// A folder with a Python program
     Python,
+    /// A library in C, with a Makefile
+    C,
+    /// A library in Go, with a Makefile
+    Go,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -110,7 +114,7 @@ impl From<NewExporterError> for Error {
 }
 
 pub(super) fn run(args: &NewExporterArgs, output: &mut Output<'_>) -> Result<(), Error> {
-    let template = Template::new(&args.name, args.kind.into(), args.lang);
+    let template = ProjectTemplate::new(&args.name, args.kind.into(), args.lang);
     let folder = PathBuf::from(args.name.to_string());
     write(&folder, &template)?;
     if output.is_json() {
@@ -124,7 +128,7 @@ pub(super) fn run(args: &NewExporterArgs, output: &mut Output<'_>) -> Result<(),
 }
 
 /// Writes all files, or none.
-fn write(folder: &Path, template: &Template) -> Result<(), NewExporterError> {
+fn write(folder: &Path, template: &ProjectTemplate) -> Result<(), NewExporterError> {
     fs::create_dir(folder).map_err(|source| {
         let path = folder.to_owned();
         match source.kind() {
@@ -181,10 +185,10 @@ mod tests {
     #[test]
     fn the_next_steps_name_the_library_the_exporter_and_its_list() {
         let name = "big-lake".parse().unwrap();
-        let steps = Template::new(&name, Kind::Performance, Language::Rust).next_steps();
+        let steps = ProjectTemplate::new(&name, Kind::Performance, Language::Rust).next_steps();
         let steps = steps.replace(std::env::consts::DLL_SUFFIX, ".so");
         insta::assert_snapshot!(steps);
-        let steps = Template::new(&name, Kind::Alert, Language::Python).next_steps();
+        let steps = ProjectTemplate::new(&name, Kind::Alert, Language::Python).next_steps();
         assert!(
             steps.contains("  cp -r big-lake.plugin PLUGIN_FOLDER\n"),
             "{steps}"
@@ -199,8 +203,12 @@ mod tests {
             (Kind::Alert, Language::Rust),
             (Kind::Performance, Language::Python),
             (Kind::Alert, Language::Python),
+            (Kind::Performance, Language::C),
+            (Kind::Alert, Language::C),
+            (Kind::Performance, Language::Go),
+            (Kind::Alert, Language::Go),
         ] {
-            let template = Template::new(&"acme".parse().unwrap(), kind, language);
+            let template = ProjectTemplate::new(&"acme".parse().unwrap(), kind, language);
             for (path, text) in template.files() {
                 let text = path.clone() + &text.replace("@dataclass", "");
                 assert!(!text.contains('@'), "{path}: {text}");
@@ -215,7 +223,7 @@ mod tests {
         let name = "acme".parse().unwrap();
         let error = write(
             folder.path(),
-            &Template::new(&name, Kind::Alert, Language::Python),
+            &ProjectTemplate::new(&name, Kind::Alert, Language::Python),
         )
         .unwrap_err();
         assert!(matches!(error, NewExporterError::Exists { .. }), "{error}");

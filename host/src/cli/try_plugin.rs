@@ -183,7 +183,7 @@ fn level_parser() -> impl TypedValueParser<Value = log::LevelFilter> {
 }
 
 /// Reads `KEY=VALUE`, the value as in TOML. A value that is not valid TOML is a text.
-fn parse_setting(text: &str) -> Result<(String, Value), String> {
+pub(super) fn parse_setting(text: &str) -> Result<(String, Value), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
     let parsed = toml::from_str::<Map<String, Value>>(&format!("value = {value}"));
     let value = parsed.ok().and_then(|mut table| table.remove("value"));

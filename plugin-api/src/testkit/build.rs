@@ -1,6 +1,11 @@
 //! Builds the library of the crate under test.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// Builds the `cdylib` of the crate that calls it in a test or a benchmark, with the
 /// profile of the caller, and returns the path of the library.
@@ -64,4 +69,31 @@ fn library_of(message: &str, manifest: &str) -> Option<PathBuf> {
 
 fn env(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("`{name}` is not set (run the test with cargo)"))
+}
+
+/// The symbol of the root module, as the dynamic linker looks it up.
+const ROOT_MODULE: &[u8] = b"_1as_0lib_1header_0root_bmodule_bloader";
+
+/// Copies a library without its root module into a folder, so that only its C interface is left.
+///
+/// # Panics
+///
+/// The library has no root module, or cannot be copied.
+#[must_use]
+pub fn c_interface_only(library: &Path, folder: &Path) -> PathBuf {
+    let bytes = fs::read(library);
+    let mut bytes = bytes.unwrap_or_else(|error| panic!("`{}`: {error}", library.display()));
+    let names = bytes.windows(ROOT_MODULE.len()).enumerate();
+    let names = names.filter(|(_, name)| *name == ROOT_MODULE);
+    let names: Vec<usize> = names.map(|(at, _)| at).collect();
+    assert!(!names.is_empty(), "the library has no root module");
+    for at in names {
+        // With another name in the table of strings, the linker does not find the symbol.
+        bytes[at] = b'x';
+    }
+    let copy = folder.join("c_interface_only.so");
+    let written = fs::write(&copy, bytes)
+        .and_then(|()| fs::set_permissions(&copy, fs::Permissions::from_mode(0o644)));
+    written.unwrap_or_else(|error| panic!("`{}`: {error}", copy.display()));
+    copy
 }

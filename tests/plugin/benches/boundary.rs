@@ -1,7 +1,7 @@
 //! The cost of the plugin boundary: the same loop over the same batch, in the host and in a
-//! plugin.
+//! plugin, through the Rust interface and through the C interface.
 
-use std::hint::black_box;
+use std::{hint::black_box, path::Path};
 
 use delfin_exporter_scripted::sum::sum;
 use delfin_plugin_api::{Batch, PerformanceBatch, sample, testkit};
@@ -28,8 +28,19 @@ fn in_the_host(bencher: Bencher<'_, '_>, points: usize) {
 
 #[divan::bench(args = BATCHES.map(|(series, points)| series * points))]
 fn through_the_plugin(bencher: Bencher<'_, '_>, points: usize) {
+    through(&testkit::build_library(), bencher, points);
+}
+
+#[divan::bench(args = BATCHES.map(|(series, points)| series * points))]
+fn through_the_c_interface(bencher: Bencher<'_, '_>, points: usize) {
+    let harness = testkit::Harness::of_crate();
+    let library = testkit::c_interface_only(&testkit::build_library(), &harness.new_folder());
+    through(&library, bencher, points);
+}
+
+fn through(library: &Path, bencher: Bencher<'_, '_>, points: usize) {
     let batch = batch(shape(points));
-    let harness = testkit::Harness::open(&testkit::build_library());
+    let harness = testkit::Harness::open(library);
     let settings = serde_json::json!({});
     let exporter = harness.create("PerformanceExporterSum", &settings, &harness.new_folder());
     let mut exporter = exporter.unwrap_or_else(|outcome| panic!("{outcome:?}"));

@@ -36,8 +36,25 @@ const PYTHON_FILES: [(&str, &str); 6] = [
     (".gitignore", "__pycache__/\n"),
 ];
 
+const C_FILES: [(&str, &str); 4] = [
+    ("exporter.c", include_str!("c/exporter.c.in")),
+    ("Makefile", include_str!("c/Makefile.in")),
+    ("README.md", include_str!("c/README.md.in")),
+    (".gitignore", "*.so\n"),
+];
+
+const GO_FILES: [(&str, &str); 6] = [
+    ("exporter.go", include_str!("go/exporter.go.in")),
+    ("plugin.c", include_str!("go/plugin.c.in")),
+    ("go.mod", include_str!("go/go.mod.in")),
+    ("Makefile", include_str!("go/Makefile.in")),
+    ("README.md", include_str!("c/README.md.in")),
+    (".gitignore", "*.so\n"),
+];
+
 const RUST_NEXT_STEPS: &str = include_str!("template/next-steps.in");
 const PYTHON_NEXT_STEPS: &str = include_str!("python/next-steps.in");
+const C_NEXT_STEPS: &str = include_str!("c/next-steps.in");
 
 const USES_PERFORMANCE: &str =
     "Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin, log,
@@ -55,14 +72,14 @@ const LOG_ALERTS: &str = r#"let alerts = batch.alerts().len();
         log::info!("{} {alerts} alerts", self.config.greeting);"#;
 
 /// The names of a new project, its language, and the kind of its batches.
-pub(super) struct Template {
+pub(super) struct ProjectTemplate {
     folder: String,
     type_name: String,
     kind: Kind,
     language: Language,
 }
 
-impl Template {
+impl ProjectTemplate {
     pub(super) fn new(name: &ExporterName, kind: Kind, language: Language) -> Self {
         Self {
             folder: name.to_string(),
@@ -75,9 +92,11 @@ impl Template {
 
     /// The path and the text of each file.
     pub(super) fn files(&self) -> Vec<(String, String)> {
-        let files = match self.language {
-            Language::Rust => RUST_FILES,
-            Language::Python => PYTHON_FILES,
+        let files: &[_] = match self.language {
+            Language::Rust => &RUST_FILES,
+            Language::Python => &PYTHON_FILES,
+            Language::C => &C_FILES,
+            Language::Go => &GO_FILES,
         };
         let fill = |(path, text): &(&str, &str)| (self.fill(path), self.fill(text));
         files.iter().map(fill).collect()
@@ -93,6 +112,8 @@ impl Template {
         match self.language {
             Language::Rust => ("sdk".to_owned(), sdk::FILES),
             Language::Python => (format!("{}/delfin_plugin", self.library()), sdk::PYTHON),
+            Language::C => ("delfin".to_owned(), sdk::C),
+            Language::Go => (".".to_owned(), sdk::GO),
         }
     }
 
@@ -105,13 +126,16 @@ impl Template {
         }
     }
 
-    /// The name of the library that `cargo build` creates, or of the folder of the plugin.
+    /// The name of the library that the build creates, or of the folder of the plugin.
     pub(super) fn library(&self) -> String {
-        if self.language == Language::Python {
-            return format!("{}.plugin", self.folder);
+        match self.language {
+            Language::Rust => {
+                let name = self.package().replace('-', "_");
+                format!("{DLL_PREFIX}{name}{DLL_SUFFIX}")
+            }
+            Language::Python => format!("{}.plugin", self.folder),
+            Language::C | Language::Go => format!("{}.so", self.folder),
         }
-        let name = self.package().replace('-', "_");
-        format!("{DLL_PREFIX}{name}{DLL_SUFFIX}")
     }
 
     /// The message after the project was written.
@@ -119,6 +143,7 @@ impl Template {
         self.fill(match self.language {
             Language::Rust => RUST_NEXT_STEPS,
             Language::Python => PYTHON_NEXT_STEPS,
+            Language::C | Language::Go => C_NEXT_STEPS,
         })
     }
 
@@ -135,6 +160,7 @@ impl Template {
             Kind::Performance => ("PerformanceExporter", "points", "performance(10, 10)"),
             Kind::Alert => ("AlertExporter", "alerts", "alerts(10)"),
         };
+        let native = NativeNames::of(self.language, self.kind);
         [
             ("@folder@", self.folder.as_str()),
             ("@package@", &self.package()),
@@ -143,11 +169,20 @@ impl Template {
             ("@type@", &self.type_name),
             ("@kind@", self.kind.as_str()),
             ("@uses@", uses),
-            ("@batch@", batch),
+            ("@batch@", native.batch.unwrap_or(batch)),
             ("@log@", log),
             ("@base@", base),
             ("@items@", items),
             ("@sample@", sample),
+            ("@open@", native.open),
+            ("@count@", native.count),
+            ("@method@", native.method),
+            ("@row@", native.row),
+            ("@language@", native.language),
+            ("@source@", native.source),
+            ("@manifest@", native.manifest),
+            ("@compiler@", native.compiler),
+            ("@kit@", native.kit),
         ]
         .iter()
         .fold(text.to_owned(), |text, (placeholder, value)| {
@@ -155,3 +190,83 @@ impl Template {
         })
     }
 }
+
+/// What the files of a project in C or Go name; empty for the other languages.
+#[derive(Default)]
+struct NativeNames {
+    /// The type of a batch in C.
+    batch: Option<&'static str>,
+    open: &'static str,
+    count: &'static str,
+    method: &'static str,
+    row: &'static str,
+    language: &'static str,
+    source: &'static str,
+    manifest: &'static str,
+    compiler: &'static str,
+    kit: &'static str,
+}
+
+impl NativeNames {
+    fn of(language: Language, kind: Kind) -> Self {
+        let (batch, open, method, row) = match kind {
+            Kind::Performance => (
+                "delfin_performance",
+                "delfin_open_performance",
+                "ExportSeries",
+                "Series",
+            ),
+            Kind::Alert => (
+                "delfin_alerts",
+                "delfin_open_alerts",
+                "ExportAlerts",
+                "Alert",
+            ),
+        };
+        let names = Self {
+            batch: Some(batch),
+            open,
+            method,
+            row,
+            ..Self::default()
+        };
+        match language {
+            Language::Rust | Language::Python => Self::default(),
+            Language::C => Self {
+                count: match kind {
+                    Kind::Performance => C_COUNT_POINTS,
+                    Kind::Alert => "    long long items = batch.rows;\n",
+                },
+                language: "C",
+                source: "exporter.c",
+                manifest: "exporter.c",
+                compiler: "a C compiler",
+                kit: "delfin/",
+                ..names
+            },
+            Language::Go => Self {
+                count: match kind {
+                    Kind::Performance => GO_COUNT_POINTS,
+                    Kind::Alert => "\titems := len(rows)\n",
+                },
+                language: "Go",
+                source: "exporter.go",
+                manifest: "plugin.c",
+                compiler: "Go 1.19 or newer and a C compiler",
+                kit: "delfin.go` with `*.h",
+                ..names
+            },
+        }
+    }
+}
+
+const C_COUNT_POINTS: &str = "    long long items = 0;
+    for (int64_t row = 0; row < batch.rows; row++)
+        items += delfin_series_points(&batch, row).count;
+";
+
+const GO_COUNT_POINTS: &str = "\titems := 0
+\tfor _, series := range rows {
+\t\titems += len(series.Values)
+\t}
+";

@@ -25,7 +25,7 @@ pub const MINOR: u32 = 1;
 /// [`CPlugin::version`].
 pub const VERSION: u32 = MAJOR << 16 | MINOR;
 
-/// What stands before the version of the C interface in the manifest of a plugin.
+/// The start of `abi` in the manifest of a plugin, before the version of the C interface.
 pub const MANIFEST_PREFIX: &str = "c ";
 
 /// The id of the extension that checks settings without an instance: in this interface it is a
