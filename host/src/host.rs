@@ -16,6 +16,7 @@ use crate::{
     config::{Config, Loaded},
     delivery::ExporterHandle,
     exporters::{self, ExporterSet, ExporterStarter, Reloader},
+    history::History,
     inventory,
     journal::{self, Journal, JournalLimits, Journals, OpenError},
     lifecycle::{ABORT_TIMEOUT, Phase},
@@ -83,6 +84,8 @@ impl Host {
             ExporterStarter::new(&config, exporters.clone(), journals.clone(), alerts.clone());
         let reloader = Reloader::new(loaded, starter, exporters.clone(), Arc::default());
         reloader.start_all(&mut plugins).await?;
+        let history = History::default();
+        tokio::spawn(history.clone().run(exporters.clone(), journals.clone()));
         let storages = start_storages(&config, &journals)?;
         let removed = storages::end_alerts_of_removed(
             Arc::downgrade(&storages),
@@ -97,6 +100,7 @@ impl Host {
             journals,
             alerts,
             exporters: exporters.clone(),
+            history,
             storages: Arc::clone(&storages),
             reloader: reloader.clone(),
             phase: phase.subscribe(),

@@ -17,6 +17,7 @@ pub mod collect;
 pub mod config;
 mod delivery;
 mod exporters;
+mod history;
 mod host;
 pub mod ingest;
 mod inventory;

@@ -10,6 +10,7 @@ use crate::{
     clock::rfc3339,
     delivery::{ExporterHandle, Restarts},
     exporters::ExporterSet,
+    history::History,
     journal::ReadError,
 };
 
@@ -71,6 +72,10 @@ struct ExporterView {
     dropped: u64,
     /// Items that the filter of the exporter leaves out.
     filtered: u64,
+    /// Items that were accepted per second, over the last minute; null in the first seconds.
+    accepted_per_second: Option<f64>,
+    /// Items that were delivered per second, over the last minute; null in the first seconds.
+    delivered_per_second: Option<f64>,
     /// Age of the oldest pending batch in seconds; 0 if none is pending.
     lag_seconds: f64,
     /// The last error; null if there was none. It is past if the state is `running`.
@@ -108,10 +113,11 @@ struct ExporterView {
 pub(super) async fn list_exporters(
     State(exporters): State<ExporterSet>,
     State(journals): State<BatchJournals>,
+    State(history): State<History>,
 ) -> Result<Json<ListExportersResponse>, ApiError> {
     let response = blocking(move || {
         let exporters = exporters.list();
-        let views = exporters.iter().map(view);
+        let views = exporters.iter().map(|exporter| view(exporter, &history));
         Ok::<_, ReadError>(ListExportersResponse {
             exporters: views.collect::<Result<_, _>>()?,
             removed: removed(&journals)?,
@@ -141,11 +147,12 @@ fn removed(journals: &BatchJournals) -> Result<Vec<RemovedExporterView>, ReadErr
     Ok(removed)
 }
 
-fn view(exporter: &ExporterHandle) -> Result<ExporterView, ReadError> {
+fn view(exporter: &ExporterHandle, history: &History) -> Result<ExporterView, ReadError> {
     let counts = exporter.counts()?;
     let status = exporter.status.view();
     let pending = counts.pending.max(0).cast_unsigned();
     let process = exporter.process.usage();
+    let rates = history.rates(&exporter.name);
     Ok(ExporterView {
         name: exporter.name.clone(),
         plugin: exporter.plugin.clone(),
@@ -156,6 +163,8 @@ fn view(exporter: &ExporterHandle) -> Result<ExporterView, ReadError> {
         dead_lettered: counts.dead_lettered,
         dropped: counts.dropped(),
         filtered: counts.filtered,
+        accepted_per_second: rates.map(|rates| rates.accepted),
+        delivered_per_second: rates.map(|rates| rates.delivered),
         lag_seconds: exporter.lag(pending).as_secs_f64(),
         last_error_ms: status.last_error_ms,
         next_attempt_ms: status.next_attempt_ms(),

@@ -10,12 +10,15 @@
 
 mod active_alerts;
 mod batches;
+mod collection;
 mod dead_letters;
 mod error;
 mod exporters;
 mod extract;
 mod health;
+mod history;
 mod ingest;
+mod journals;
 mod json_suffix;
 mod metrics;
 mod middleware;
@@ -28,13 +31,15 @@ mod replay;
 mod responses;
 mod same_site;
 mod serve;
+mod settings;
 mod state;
 mod storages;
 #[cfg(test)]
 mod tests;
 mod time_log;
+mod ui;
 
-use axum::{Extension, Router, extract::FromRef, middleware::from_fn_with_state};
+use axum::{Extension, Router, extract::FromRef, middleware::from_fn_with_state, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::panics;
@@ -71,7 +76,11 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(active_alerts::list_active_alerts))
         .routes(routes!(active_alerts::clear_active_alerts))
         .routes(routes!(batches::show_batch))
+        .routes(routes!(collection::show_collection))
         .routes(routes!(exporters::list_exporters))
+        .routes(routes!(history::show_history))
+        .routes(routes!(journals::show_journals))
+        .routes(routes!(settings::show_config))
         .routes(routes!(replay::replay))
         .routes(routes!(reload::reload))
         .routes(routes!(plugins::list_plugins))
@@ -79,6 +88,9 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))
+        .routes(routes!(ui::show_page))
+        .routes(routes!(ui::show_file))
+        .route("/ui", get(ui::redirect))
 }
 
 /// Runs work that blocks, or keeps a processor busy, outside of the async workers.

@@ -26,6 +26,8 @@ use crate::config::HostAddress;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
 /// The content types that a page can send to another site without being allowed to.
 const FORM_TYPES: [&str; 3] = [
     "text/plain",
@@ -53,7 +55,9 @@ impl AllowedHosts {
     fn check(&self, head: &Parts) -> Result<(), ApiError> {
         let named = self.named_host(head)?;
         self.check_origin(&head.headers, named.as_ref())?;
-        check_fetch_site(&head.method, &head.headers)?;
+        if !opens_page(head) {
+            check_fetch_site(&head.method, &head.headers)?;
+        }
         check_content_type(&head.method, &head.headers)
     }
 
@@ -117,6 +121,15 @@ impl AllowedHosts {
         }
         Ok(())
     }
+}
+
+/// Whether a person follows a link to the web page. The address of the page changes nothing, and
+/// its content policy keeps it out of frames.
+fn opens_page(head: &Parts) -> bool {
+    let destination = head.headers.get(SEC_FETCH_DEST);
+    head.method == Method::GET
+        && ["/ui", "/ui/"].contains(&head.uri.path())
+        && destination.is_some_and(|value| value == "document")
 }
 
 /// Browsers say from which site a request comes.
@@ -300,6 +313,23 @@ mod tests {
         assert_eq!(site("GET", "same-site"), Ok(()));
         assert_eq!(site("POST", "same-origin"), Ok(()));
         assert_eq!(site("POST", "none"), Ok(()));
+    }
+
+    #[test]
+    fn a_link_of_another_site_opens_the_page_and_nothing_else() {
+        let opens = |method, target, destination| {
+            let headers = [
+                ("Sec-Fetch-Site", "cross-site"),
+                ("Sec-Fetch-Dest", destination),
+            ];
+            check(method, target, &headers).is_ok()
+        };
+        assert!(opens("GET", "/ui/", "document"));
+        assert!(opens("GET", "/ui", "document"));
+        assert!(!opens("GET", "/ui/", "iframe"));
+        assert!(!opens("POST", "/ui/", "document"));
+        assert!(!opens("GET", "/ui/app.js", "document"));
+        assert!(!opens("GET", "/v1/exporters", "document"));
     }
 
     #[test]

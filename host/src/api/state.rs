@@ -21,6 +21,7 @@ use crate::{
     batch_journal::BatchJournals,
     config::{ApiConfig, HostAddress, JournalConfig},
     exporters::{ExporterSet, Reloader},
+    history::History,
     ingest::{self, MemoryBudget},
     lifecycle::Phase,
     storages::Storages,
@@ -44,6 +45,7 @@ pub struct ApiParts {
     pub journals: BatchJournals,
     pub alerts: ActiveAlerts,
     pub exporters: ExporterSet,
+    pub history: History,
     pub storages: Arc<Storages>,
     pub reloader: Reloader,
     pub phase: watch::Receiver<Phase>,
@@ -58,6 +60,7 @@ struct SharedState {
     journals: BatchJournals,
     alerts: ActiveAlerts,
     exporters: ExporterSet,
+    history: History,
     storages: Arc<Storages>,
     reloader: Reloader,
     phase: HostPhase,
@@ -134,6 +137,7 @@ impl ApiState {
             journals: parts.journals,
             alerts: parts.alerts,
             exporters: parts.exporters,
+            history: parts.history,
             storages: parts.storages,
             reloader: parts.reloader,
             phase: HostPhase(parts.phase),
@@ -197,6 +201,7 @@ parts! {
     BatchJournals = journals;
     ActiveAlerts = alerts;
     ExporterSet = exporters;
+    History = history;
     Arc<Storages> = storages;
     Reloader = reloader;
     HostPhase = phase;

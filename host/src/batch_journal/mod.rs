@@ -7,6 +7,7 @@
 
 mod cache;
 mod consumers;
+mod history;
 mod reader;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use cache::{AnnouncedBatch, BatchCache};
 use consumers::Consumers;
 
 pub use consumers::ReleaseRequest;
+pub use history::StorageHistory;
 pub use reader::JournalReader;
 
 /// Salt of the ids of derived batches. A change would accept stored ones again.
@@ -306,12 +308,16 @@ impl BatchJournal {
     }
 
     fn read_backend(&self, from: Seq) -> Result<ReadResult, ReadError> {
-        let Some(record) = self.backend.read(from)? else {
-            return Ok(ReadResult::EndOfJournal);
-        };
+        match self.backend.read(from)? {
+            Some(record) => Ok(self.decode(record)),
+            None => Ok(ReadResult::EndOfJournal),
+        }
+    }
+
+    fn decode(&self, record: Record) -> ReadResult {
         // Another exporter may have decoded it since `read` looked.
         if let Some(batch) = self.cache.get(record.seq) {
-            return Ok(ReadResult::Batch(batch));
+            return ReadResult::Batch(batch);
         }
         let batch = match self.cache.announced_batch(&record.header) {
             Some(announced) => announced,
@@ -320,11 +326,11 @@ impl BatchJournal {
                     arrow: with_shared_schema(arrow, self.kind),
                     payload: self.cache.payloads().slot(),
                 },
-                Err(error) => return Ok(ReadResult::Damaged(Box::new(record), error.to_string())),
+                Err(error) => return ReadResult::Damaged(Box::new(record), error.to_string()),
             },
         };
         let batch = batch.stored(record.seq, record.header);
-        Ok(ReadResult::Batch(self.cache.insert(batch)))
+        ReadResult::Batch(self.cache.insert(batch))
     }
 
     async fn encode(

@@ -39,9 +39,10 @@ pub(super) fn run(
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     keep_files_private();
-    let Loaded { config, source } = options.load_config()?;
+    let loaded = options.load_config()?;
+    let Loaded { config, source, .. } = &loaded;
     if args.strict {
-        check_all(&config, ExporterCheck::Start, output)?;
+        check_all(config, ExporterCheck::Start, output)?;
     }
     logging::start(&config.log);
     let version = env!("CARGO_PKG_VERSION");
@@ -53,7 +54,7 @@ pub(super) fn run(
     end_process_on_panic();
     adopt_orphans();
     // Not on the main thread, which must not start a process.
-    let served = runtime.spawn(serve(Loaded { config, source }));
+    let served = runtime.spawn(serve(loaded));
     let result = runtime.block_on(served).map_err(Error::failed).flatten();
     end_all_processes();
     runtime.shutdown_timeout(EXIT_TIMEOUT);

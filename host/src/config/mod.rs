@@ -20,6 +20,7 @@ mod read;
 mod secrets;
 mod service;
 mod setting;
+mod shown;
 mod source;
 mod storage;
 #[cfg(test)]
@@ -81,6 +82,8 @@ pub struct Config {
 pub struct Loaded {
     pub config: Config,
     pub source: Source,
+    /// The settings of the file, without secrets.
+    pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Finds the configuration, reads and checks it.
@@ -102,7 +105,12 @@ pub fn load(explicit: Option<&Path>) -> Result<Loaded, LoadError> {
             .map(|warning| format!("{source}: {warning}"));
         config.warnings.extend(warnings);
     }
-    Ok(Loaded { config, source })
+    let settings = shown::shown(&text);
+    Ok(Loaded {
+        config,
+        source,
+        settings,
+    })
 }
 
 /// The configuration for production, with other folders if they are given.

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::Config;
+use super::{Config, shown::SECRET_NAMES};
 
 /// Why a configuration file is refused. The text continues after the path.
 #[derive(Debug, thiserror::Error)]
@@ -21,17 +21,6 @@ pub enum UntrustedConfig {
     #[error("has an unknown owner and mode: {error}")]
     Unknown { error: String },
 }
-
-/// Parts of the names of settings whose values are secrets.
-const SECRET_NAMES: [&str; 7] = [
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "api_key",
-    "apikey",
-    "private_key",
-];
 
 /// Checks owner and mode of the open file. Returns the warnings.
 pub(super) fn check(file: &File, config: &Config) -> Result<Vec<String>, UntrustedConfig> {

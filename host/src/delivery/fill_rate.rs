@@ -31,7 +31,7 @@ struct FillSample {
 }
 
 impl FillRate {
-    pub(super) fn observe(&mut self, at: Instant, bytes: u64) {
+    pub(crate) fn observe(&mut self, at: Instant, bytes: u64) {
         let last = FillSample { at, bytes };
         self.0 = Some(match self.0 {
             None => Observations {

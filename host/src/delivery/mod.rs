@@ -29,6 +29,7 @@ use tokio::{
 };
 
 use command::Command;
+pub use fill_rate::FillRate;
 pub use handle::ExporterHandle;
 pub use instances::open_guarded;
 pub use limits::LIMITS;

@@ -10,6 +10,7 @@ mod plan;
 mod reload;
 mod replace;
 mod set;
+mod settings;
 mod start;
 mod trials;
 
@@ -17,4 +18,5 @@ pub use operate::{Forgotten, OperateError};
 pub use plan::Reloaded;
 pub use reload::{ReloadError, Reloader};
 pub use set::ExporterSet;
+pub use settings::AppliedSettings;
 pub use start::{ExporterStartError, ExporterStarter};

@@ -18,10 +18,12 @@ use super::{
     ExporterSet, ExporterStartError,
     plan::{AppliedConfig, Factories, Reloaded, parts_needing_restart},
     replace::{Refusals, Replacer, TriedConfig},
+    settings::{AppliedSettings, ShownSettings},
     start::{ExporterStarter, marker},
     trials::Trials,
 };
 use crate::{
+    clock::now_ms,
     config::{self, Config, ExporterConfig, Isolation, LoadError, Loaded},
     delivery::open_guarded,
     plugin::{PluginView, Plugins},
@@ -59,6 +61,7 @@ struct Inner {
     file: Option<PathBuf>,
     applied: Mutex<AppliedConfig>,
     plugins: watch::Sender<Arc<[PluginView]>>,
+    settings: watch::Sender<Arc<AppliedSettings>>,
 }
 
 impl Reloader {
@@ -69,13 +72,22 @@ impl Reloader {
         exporters: ExporterSet,
         plugins: Arc<[PluginView]>,
     ) -> Self {
-        let Loaded { config, source } = loaded;
+        let Loaded {
+            config,
+            source,
+            settings,
+        } = loaded;
         let applied = AppliedConfig {
             factories: BTreeMap::new(),
             config,
         };
         Self(Arc::new(Inner {
             replacer: Replacer { starter, exporters },
+            settings: watch::Sender::new(Arc::new(AppliedSettings {
+                source: source.to_string(),
+                applied_ms: now_ms(),
+                settings,
+            })),
             file: source.path().map(PathBuf::from),
             applied: Mutex::new(applied),
             plugins: watch::Sender::new(plugins),
@@ -86,6 +98,12 @@ impl Reloader {
     #[must_use]
     pub fn plugins(&self) -> watch::Receiver<Arc<[PluginView]>> {
         self.0.plugins.subscribe()
+    }
+
+    /// The settings of the configuration file that are in force, as of the last reload.
+    #[must_use]
+    pub fn settings(&self) -> watch::Receiver<Arc<AppliedSettings>> {
+        self.0.settings.subscribe()
     }
 
     /// Starts the exporters of the configuration that the host starts with.
@@ -146,12 +164,16 @@ impl Reloader {
     pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
         let mut applied = self.0.applied.lock().await;
         let prepared = tokio::task::block_in_place(|| self.prepare(&applied, None));
-        let (new, plugins) = prepared?;
+        let (new, plugins, settings) = prepared?;
         for warning in new.config.warnings.iter().chain(&new.plan.warnings) {
             log::warn!("{warning}");
         }
         let (reloaded, refusals) = self.0.replacer.apply(&mut applied, new).await?;
         self.0.plugins.send_replace(plugins);
+        let kept = refusals.iter().filter(|refusal| refusal.keeps_old);
+        let kept = kept.map(|refusal| &*refusal.name);
+        let settings = self.settings().borrow().after(settings, &reloaded, kept);
+        self.0.settings.send_replace(Arc::new(settings));
         log::info!(
             added = reloaded.added.join(", "), changed = reloaded.changed.join(", "),
             removed = reloaded.removed.join(", "); "the configuration was reloaded"
@@ -173,7 +195,7 @@ impl Reloader {
     /// See [`ReloadError`].
     pub async fn dry_run(&self) -> Result<Reloaded, ReloadError> {
         let applied = self.0.applied.lock().await;
-        let (new, _) = tokio::task::block_in_place(|| {
+        let (new, ..) = tokio::task::block_in_place(|| {
             let scratch = tempfile::tempdir().map_err(ReloadError::Scratch)?;
             self.prepare(&applied, Some(scratch.path()))
         })?;
@@ -192,8 +214,9 @@ impl Reloader {
         &self,
         applied: &AppliedConfig,
         scratch: Option<&Path>,
-    ) -> Result<(TriedConfig, Arc<[PluginView]>), ReloadError> {
-        let new = config::load(self.0.file.as_deref())?.config;
+    ) -> Result<(TriedConfig, Arc<[PluginView]>, ShownSettings), ReloadError> {
+        let loaded = config::load(self.0.file.as_deref())?;
+        let new = loaded.config;
         let needs_restart = parts_needing_restart(&applied.config, &new);
         // Parts that need a restart keep their values.
         let mut config = Config {
@@ -223,7 +246,7 @@ impl Reloader {
             candidates,
             refusals,
         };
-        Ok((tried, plugins.views().collect()))
+        Ok((tried, plugins.views().collect(), loaded.settings))
     }
 
     /// The new settings of each new or changed exporter name a plugin that exists.

@@ -22,6 +22,7 @@ mod sqlite;
 mod state_dir;
 
 use std::fs::File;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -114,6 +115,13 @@ pub trait Journal: DeadLetterStore {
 
     /// The first record at or after a sequence number.
     fn read(&self, from: Seq) -> Result<Option<Record>, ReadError>;
+
+    /// The newest record in a range that is of a storage, or of more than one storage.
+    fn read_back(
+        &self,
+        range: RangeInclusive<Seq>,
+        storage_id: &str,
+    ) -> Result<Option<Record>, ReadError>;
 
     /// The counts of an exporter; `None` without a cursor.
     fn counts(&self, exporter: &str) -> Result<Option<ItemCounts>, ReadError>;

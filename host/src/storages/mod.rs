@@ -94,7 +94,10 @@ impl Storages {
             registered,
             until_ms,
         } = Stored::read(inventory);
-        let progress = Arc::new(CollectProgress::new(inventory.clone().ok()));
+        let progress = Arc::new(CollectProgress::new(
+            inventory.clone().ok(),
+            until_ms.clone(),
+        ));
         let until_ms = |id: Uuid| until_ms.get(&id.to_string()).copied();
         let storages = declared
             .iter()
@@ -342,6 +345,12 @@ impl Storages {
     #[must_use]
     pub fn monitor(&self) -> CollectMonitor {
         self.scheduler.monitor()
+    }
+
+    /// Whether the configuration declares a storage.
+    #[must_use]
+    pub fn is_declared(&self, id: &str) -> bool {
+        self.declared(id).is_some()
     }
 
     #[must_use]

@@ -15,21 +15,35 @@ pub struct CollectProgress {
     inventory: Option<Arc<dyn Inventory>>,
     /// End of the last collected window, by storage id.
     until_ms: Mutex<BTreeMap<String, i64>>,
+    /// The same of every storage, whether it is in the inventory or not.
+    known: Mutex<BTreeMap<String, i64>>,
 }
 
 impl CollectProgress {
     /// Without an inventory, the progress is not stored.
-    pub(super) fn new(inventory: Option<Arc<dyn Inventory>>) -> Self {
+    pub(super) fn new(
+        inventory: Option<Arc<dyn Inventory>>,
+        stored: BTreeMap<String, i64>,
+    ) -> Self {
         Self {
             inventory,
             until_ms: Mutex::default(),
+            known: Mutex::new(stored),
         }
+    }
+
+    /// The end of the last collected window of each storage, in milliseconds since the Unix
+    /// epoch.
+    #[must_use]
+    pub fn known(&self) -> BTreeMap<String, i64> {
+        lock(&self.known).clone()
     }
 
     /// Sets the end of the last collected window of a storage, in milliseconds since the
     /// Unix epoch.
     pub fn set(&self, storage_id: &str, until_ms: i64) {
         self.buffer().insert(storage_id.to_owned(), until_ms);
+        lock(&self.known).insert(storage_id.to_owned(), until_ms);
     }
 
     /// Writes the progress to the inventory. Blocks on the disk.
@@ -53,11 +67,16 @@ impl CollectProgress {
 
     pub(super) fn remove(&self, storage_id: &str) {
         self.buffer().remove(storage_id);
+        lock(&self.known).remove(storage_id);
     }
 
     fn buffer(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {
-        self.until_ms.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.until_ms)
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for CollectProgress {

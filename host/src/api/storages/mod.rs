@@ -9,6 +9,7 @@ mod error;
 mod metrics_config;
 mod query;
 mod request;
+mod series;
 mod sync;
 mod view;
 
@@ -67,6 +68,8 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
             access::show_access_info,
             access::change_access_info
         ))
+        .routes(routes!(series::list_metrics))
+        .routes(routes!(series::list_series))
         .routes(routes!(access::list_access_infos))
 }
 

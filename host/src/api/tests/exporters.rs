@@ -25,6 +25,8 @@ fn an_exporter_is_shown_with_its_counts() {
             "dead_lettered": 0,
             "dropped": 0,
             "filtered": 0,
+            "accepted_per_second": null,
+            "delivered_per_second": null,
             "lag_seconds": 0.0,
             "last_error": "no plugin offers it",
             "last_error_ms": null,

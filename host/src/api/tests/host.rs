@@ -32,6 +32,7 @@ use crate::{
     config::{self, AlertsConfig, ApiConfig, JournalConfig, Loaded, Source, StorageConfig},
     delivery::{DeliveryParts, State},
     exporters::{ExporterSet, ExporterStarter, Reloader},
+    history::History,
     journal::{self, Commit, JournalLimits, Journals, Position, Receipt, StartFrom},
     lifecycle::Phase,
     plugin::{
@@ -133,6 +134,7 @@ impl Host {
             journals,
             alerts,
             exporters,
+            history: History::default(),
             storages,
             phase: watched,
         });
@@ -401,6 +403,10 @@ fn reloader(
     let loaded = Loaded {
         config: config::parse("", &Source::Embedded).unwrap(),
         source: Source::Embedded,
+        settings: serde_json::Map::from_iter([(
+            "performance_exporters".to_owned(),
+            EXPORTER.into(),
+        )]),
     };
     let starter = ExporterStarter::new(
         &loaded.config,

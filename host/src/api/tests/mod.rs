@@ -12,4 +12,6 @@ mod ingest;
 mod metrics;
 mod openapi;
 mod receipts;
+mod series;
 mod storages;
+mod ui;

@@ -41,6 +41,7 @@ mod replay_tests;
 #[cfg(test)]
 mod tests;
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -272,6 +273,14 @@ impl Journal for SqliteJournal {
             return Ok(None);
         }
         self.query(|tx| read::record(tx, from))
+    }
+
+    fn read_back(
+        &self,
+        range: RangeInclusive<Seq>,
+        storage_id: &str,
+    ) -> Result<Option<Record>, ReadError> {
+        self.query(|tx| read::record_back(tx, &range, storage_id))
     }
 
     fn counts(&self, exporter: &str) -> Result<Option<ItemCounts>, ReadError> {

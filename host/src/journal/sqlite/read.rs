@@ -1,5 +1,7 @@
 //! Queries of records and of the journal as a whole.
 
+use std::ops::RangeInclusive;
+
 use delfin_plugin_api::Origin;
 use rusqlite::{Connection, OptionalExtension, Row, ffi};
 use uuid::Uuid;
@@ -15,22 +17,42 @@ pub(super) fn record(connection: &Connection, from: Seq) -> rusqlite::Result<Opt
             "SELECT seq, batch_id, origin, storage_id, complete, accepted_ms, rows, items, payload
          FROM batches WHERE seq >= ?1 ORDER BY seq LIMIT 1",
         )?
-        .query_row([from.0], |row| {
-            Ok(Record {
-                seq: Seq(row.get(0)?),
-                header: Header {
-                    batch_id: row.get(1)?,
-                    origin: origin(row, 2)?,
-                    storage_id: row.get(3)?,
-                    complete: row.get(4)?,
-                    accepted_ms: row.get(5)?,
-                    items: row.get(7)?,
-                },
-                rows: row.get(6)?,
-                payload: row.get(8)?,
-            })
-        })
+        .query_row([from.0], whole_record)
         .optional()
+}
+
+/// The newest record in a range that is of a storage, or of more than one storage.
+///
+/// The payload is the last column, so that SQLite skips other records without reading theirs.
+pub(super) fn record_back(
+    connection: &Connection,
+    range: &RangeInclusive<Seq>,
+    storage_id: &str,
+) -> rusqlite::Result<Option<Record>> {
+    connection
+        .prepare_cached(
+            "SELECT seq, batch_id, origin, storage_id, complete, accepted_ms, rows, items, payload
+         FROM batches WHERE seq BETWEEN ?1 AND ?2 AND (storage_id = ?3 OR storage_id IS NULL)
+         ORDER BY seq DESC LIMIT 1",
+        )?
+        .query_row((range.start().0, range.end().0, storage_id), whole_record)
+        .optional()
+}
+
+fn whole_record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    Ok(Record {
+        seq: Seq(row.get(0)?),
+        header: Header {
+            batch_id: row.get(1)?,
+            origin: origin(row, 2)?,
+            storage_id: row.get(3)?,
+            complete: row.get(4)?,
+            accepted_ms: row.get(5)?,
+            items: row.get(7)?,
+        },
+        rows: row.get(6)?,
+        payload: row.get(8)?,
+    })
 }
 
 /// A batch and its state at each exporter; `None` after it was pruned.
