@@ -344,7 +344,8 @@ fn working_copy(root: &Path, tree: &Path) {
         symlink(&plugins, home.join(link)).expect("make a link");
     }
     // `make install` installs the files that were built for the tests.
-    let make = "PATH=${PATH#*:}\nexec make -o build -o build-dist \"$@\"";
+    let make =
+        "make=$(PATH=${PATH#*:} command -v make)\nexec \"$make\" -o build -o build-dist \"$@\"";
     script(root, "make", make);
 }
 
