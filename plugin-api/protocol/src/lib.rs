@@ -1,9 +1,10 @@
-//! The protocol between the host and an exporter in a process of its own.
+//! The protocol between the host and an exporter or a driver in a process of its own.
 //!
 //! - A [`WireFrame`] is a JSON header and, for some messages, a payload. [`FrameReader`] and
 //!   [`FrameWriter`] move frames over a Unix stream socket; [`FrameDecoder`] and
 //!   [`encode_frame`] do so over any stream of bytes.
-//! - [`HostMessage`] and [`ExporterMessage`] are the headers, and [`decode`] reads one.
+//! - [`HostMessage`] and [`ExporterMessage`] are the headers, [`DriverRequest`] and
+//!   [`DriverMessage`] those of a driver, and [`decode`] reads one.
 //! - A [`SharedPayload`] is a payload that several processes map, written once.
 //!
 //! Promises: no bytes from the other side cause a panic, a wait without end inside this
@@ -14,11 +15,17 @@
 
 #![warn(missing_docs)]
 
+mod driver;
 mod frame;
 mod message;
 mod shared;
 mod socket;
 
+pub use driver::{
+    CapabilitiesMessage, CapacityMessage, ClearAlertMessage, CollectMessage, DriverMessage,
+    DriverRequest, ListAlertsMessage, ListResourcesMessage, MetricMessage, OpenMessage,
+    ParseTrapMessage, ResultMessage, StorageMessage,
+};
 pub use frame::{FrameDecoder, FrameError, MAX_HEADER, PREFIX, Progress, WireFrame, encode_frame};
 pub use message::{
     CallMessage, CheckMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage,

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use delfin_plugin_protocol::{ExporterMessage, HostMessage, Incoming, Message, decode};
+use delfin_plugin_protocol::{
+    DriverMessage, DriverRequest, ExporterMessage, HostMessage, Incoming, Message, decode,
+};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../docs/src/exporter/protocol.md");
@@ -42,6 +44,14 @@ fn the_page_has_an_example_of_every_message_and_the_types_write_it_so() {
     assert_eq!(host, types::<HostMessage>());
     let program = examples::<ExporterMessage>("Messages of the program");
     assert_eq!(program, types::<ExporterMessage>());
+    // A driver has some messages in common with an exporter.
+    let host = examples::<DriverRequest>("Messages of the host to a driver");
+    assert_eq!(host, &types::<DriverRequest>() - &types::<HostMessage>());
+    let driver = examples::<DriverMessage>("Messages of a driver");
+    assert_eq!(
+        driver,
+        &types::<DriverMessage>() - &types::<ExporterMessage>()
+    );
 }
 
 #[test]
