@@ -150,7 +150,9 @@ api_errors! {
            "Storage {} is syncing now, please try again later.", (id);
     /// Delfin's text has no space here either; kept for compatibility.
     StorageDriverNotFound { driver: String }
-        => NOT_FOUND, "StorageDriverNotFound", "Storage driver '{}'could not be found.", (driver);
+        => NOT_FOUND, "StorageDriverNotFound",
+           "Storage driver '{}'could not be found. Put a plugin that offers it into a folder of \
+            `plugin_dirs`, and reload.", (driver);
     StorageIsDeclared { id: String }
         => CONFLICT, "StorageIsDeclared",
            "Storage {} is declared in the configuration file and can be changed there only.", (id);

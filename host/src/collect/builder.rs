@@ -18,6 +18,12 @@ pub struct StorageLabels {
     pub info: StorageInfo,
 }
 
+/// The label of values as the storage has measured them.
+const KIND: (&str, &str) = ("type", "RAW");
+
+/// The label of values that do not accumulate.
+const VALUE_TYPE: (&str, &str) = ("value_type", "gauge");
+
 /// Builds the performance batch of one storage.
 #[derive(Debug)]
 pub struct SeriesBuilder<'a> {
@@ -30,7 +36,7 @@ pub struct SeriesBuilder<'a> {
 pub struct AlertBuilder<'a> {
     storage: &'a StorageLabels,
     /// The columns that identify an alert; empty: those that the host uses by itself.
-    identity: &'static [&'static str],
+    identity: &'a [String],
     batch: AlertBatchBuilder,
 }
 
@@ -65,11 +71,37 @@ impl<'a> SeriesBuilder<'a> {
             ("serial_number", &self.storage.info.serial_number),
             ("resource_type", resource.resource_type.as_str()),
             ("resource_id", resource.id),
-            ("type", "RAW"),
+            KIND,
             ("unit", metric.unit),
-            ("value_type", "gauge"),
+            VALUE_TYPE,
         ];
         self.batch.series(metric.name, labels, points)
+    }
+
+    /// Adds the series of a batch. The labels of the storage replace those that they bring, and
+    /// the labels `type` and `value_type` are added where they are missing.
+    ///
+    /// # Errors
+    ///
+    /// The batch is at its size limit.
+    pub fn batch(&mut self, batch: &PerformanceBatch) -> Result<(), BatchError> {
+        let own = [
+            ("storage_id", self.storage.id.as_str()),
+            ("name", &self.storage.info.name),
+            ("serial_number", &self.storage.info.serial_number),
+        ];
+        for series in batch.series() {
+            let mut labels = Vec::from(own);
+            let mut add = |(key, value)| {
+                if labels.iter().all(|(name, _)| *name != key) {
+                    labels.push((key, value));
+                }
+            };
+            series.labels().iter().for_each(&mut add);
+            [KIND, VALUE_TYPE].into_iter().for_each(add);
+            self.batch.series(series.name(), labels, series.points())?;
+        }
+        Ok(())
     }
 
     #[must_use]
@@ -79,9 +111,9 @@ impl<'a> SeriesBuilder<'a> {
 }
 
 impl<'a> AlertBuilder<'a> {
-    /// `identity` is [`Driver::alert_identity`](super::Driver::alert_identity).
+    /// `identity` is [`Capabilities::alert_identity`](super::Capabilities).
     #[must_use]
-    pub fn new(storage: &'a StorageLabels, identity: &'static [&'static str]) -> Self {
+    pub fn new(storage: &'a StorageLabels, identity: &'a [String]) -> Self {
         let batch = AlertBatchBuilder::new();
         Self {
             storage,
@@ -108,6 +140,19 @@ impl<'a> AlertBuilder<'a> {
             occur_time: alert.occur_time,
             texts: &texts,
         });
+    }
+
+    /// Adds the alerts of a batch.
+    pub fn batch(&mut self, batch: &AlertBatch) {
+        for alert in batch.alerts() {
+            let extra = alert.extra();
+            let mut texts: Vec<(&str, &str)> = extra.iter().collect();
+            texts.extend(alert.texts().map(|(column, text)| (column as &str, text)));
+            self.alert(NewAlert {
+                occur_time: alert.occur_time(),
+                texts: &texts,
+            });
+        }
     }
 
     fn match_key(&self, alert: &NewAlert<'_>) -> Option<String> {
@@ -199,7 +244,8 @@ mod tests {
     #[test]
     fn the_columns_that_the_driver_declares_become_the_match_key() {
         let storage = storage();
-        let mut builder = AlertBuilder::new(&storage, &["sequence_number"]);
+        let identity = ["sequence_number".to_owned()];
+        let mut builder = AlertBuilder::new(&storage, &identity);
         for texts in [
             [("sequence_number", "7"), ("location", "x")],
             [("sequence_number", "7"), ("location", "Node code=Array,x")],

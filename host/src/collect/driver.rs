@@ -6,7 +6,7 @@
 //! Uses only the standard library, JSON values and the plugin API, so that drivers
 //! can move into shared libraries.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, time::Duration};
 
 use super::{
     builder::{AlertBuilder, SeriesBuilder},
@@ -24,6 +24,15 @@ pub const ACCESS_OPTIONS: [&str; 5] = ["rest", "ssh", "cli", "smis", EXTRA];
 /// The option that holds the `extra_attributes` of a registration.
 pub const EXTRA: &str = "extra_attributes";
 
+/// The storage that a driver is for.
+#[derive(Clone, Copy)]
+pub struct DriverTarget<'a> {
+    pub storage_id: &'a str,
+    /// Time between two measurements, if there is an interval.
+    pub interval: Option<Duration>,
+    pub options: &'a DriverOptions,
+}
+
 /// Asks one storage. A constructor checks the options and uses no network.
 pub trait Driver: Send {
     /// Asks the storage for its name, model and serial number.
@@ -33,8 +42,12 @@ pub trait Driver: Send {
     /// The storage did not answer, or refused.
     fn storage(&mut self) -> Result<StorageInfo, DriverError>;
 
-    /// What this driver can measure.
-    fn capabilities(&self) -> Capabilities;
+    /// What this driver can measure. Called once, after [`storage`](Self::storage).
+    ///
+    /// # Errors
+    ///
+    /// The driver cannot say so.
+    fn capabilities(&mut self) -> Result<Capabilities, DriverError>;
 
     /// Measures: adds the points of a time window to `series`.
     ///
@@ -61,13 +74,6 @@ pub trait Driver: Send {
         alerts: &mut AlertBuilder<'_>,
     ) -> Result<(), DriverError>;
 
-    /// The columns of an alert that together identify it, from its begin to its end. Empty:
-    /// name, location and sequence number. A driver whose sequence numbers are unique names
-    /// them alone, because a list and a trap may describe the location differently.
-    fn alert_identity(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     /// Clears an alert by hand.
     ///
     /// # Errors
@@ -85,6 +91,10 @@ pub struct Capabilities {
     /// How long the storage keeps points, in milliseconds, where the driver knows.
     pub retention_ms: Option<i64>,
     pub resource_metrics: Vec<(ResourceType, Vec<MetricInfo>)>,
+    /// The columns of an alert that together identify it, from its begin to its end. Empty:
+    /// name, location and sequence number. A driver whose sequence numbers are unique names
+    /// them alone, because a list and a trap may describe the location differently.
+    pub alert_identity: Vec<String>,
 }
 
 /// A metric as an owned value.
@@ -118,12 +128,18 @@ pub enum DriverError {
     /// A driver option is wrong.
     #[error("driver option `{option}` is wrong: {reason}")]
     Option { option: String, reason: String },
+    /// The driver does not accept its options, and does not say which one.
+    #[error("driver does not accept the options of the storage: {reason}")]
+    Options { reason: String },
     /// The driver does not support the call.
     #[error("driver cannot {action}: {reason}")]
     Unsupported {
         action: &'static str,
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
+    /// The driver itself failed, and a new one replaces it.
+    #[error("driver failed: {reason}")]
+    Failed { reason: String },
     /// The batch is at its size limit.
     #[error("storage has more than a batch can hold")]
     TooMuch(#[from] delfin_plugin_api::BatchError),
@@ -145,6 +161,7 @@ impl Capabilities {
             resource_metrics: metrics
                 .map(|(resource, metrics)| (*resource, metrics.iter().map(owned).collect()))
                 .collect(),
+            alert_identity: Vec::new(),
         }
     }
 }
@@ -154,8 +171,14 @@ impl DriverError {
     #[must_use]
     pub fn may_retry(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::BadAnswer { .. } | Self::TooMuch(_) => true,
-            Self::Refused { .. } | Self::Option { .. } | Self::Unsupported { .. } => false,
+            Self::Unavailable { .. }
+            | Self::BadAnswer { .. }
+            | Self::Failed { .. }
+            | Self::TooMuch(_) => true,
+            Self::Refused { .. }
+            | Self::Option { .. }
+            | Self::Options { .. }
+            | Self::Unsupported { .. } => false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Asks a storage for its identity before the host collects from it.
 
 use super::{
-    driver::DriverOptions,
+    driver::{DriverOptions, DriverTarget},
     drivers::DriverFactory,
     schedule::{DriverCallError, driver_call},
     storage_info::StorageInfo,
@@ -18,6 +18,12 @@ pub async fn identify(
     options: DriverOptions,
 ) -> Result<StorageInfo, DriverCallError> {
     let name = storage_id.clone();
-    let opened = driver_call::open(&name, move || factory(&storage_id, &options)).await?;
-    Ok(opened.info)
+    let make = move || {
+        factory(&DriverTarget {
+            storage_id: &storage_id,
+            interval: None,
+            options: &options,
+        })
+    };
+    Ok(driver_call::open(&name, make).await?.info)
 }

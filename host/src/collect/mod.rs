@@ -17,7 +17,8 @@ mod storage_info;
 pub use builder::{AlertBuilder, SeriesBuilder, StorageLabels};
 pub use destination::{CollectedBatch, Destination, DestinationError};
 pub use driver::{
-    ACCESS_OPTIONS, Capabilities, Driver, DriverError, DriverOptions, EXTRA, MetricInfo, TimeWindow,
+    ACCESS_OPTIONS, Capabilities, Driver, DriverError, DriverOptions, DriverTarget, EXTRA,
+    MetricInfo, TimeWindow,
 };
 pub use drivers::{DriverFactory, DriverRegistry, UnknownDriver};
 pub use identify::identify;

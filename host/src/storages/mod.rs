@@ -106,10 +106,8 @@ impl Storages {
         let scheduler = Scheduler::start(storages.collect(), &registry, destination)?;
         for storage in &registered {
             let config = registered_config(storage, until_ms(storage.id));
-            if let Err(error) = scheduler.add(config) {
-                // Keep the registration: another version of the host may have the driver.
-                log::error!(storage:% = storage.id, error:%; "registered storage has no driver and is not collected from");
-            }
+            // One without a driver waits: a reload may find the plugin that has it.
+            scheduler.add(config);
         }
         Ok(Self {
             declared: declared.to_vec(),
@@ -169,11 +167,7 @@ impl Storages {
         let config = registered_config(&storage, None);
         let view = StorageView::registered(&storage, None);
         self.registered().insert(id, storage);
-        self.scheduler
-            .add(config)
-            .map_err(|error| StorageError::DriverNotFound {
-                driver: format!("{} {}", error.vendor, error.model),
-            })?;
+        self.scheduler.add(config);
         Ok(view)
     }
 

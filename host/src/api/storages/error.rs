@@ -35,14 +35,19 @@ impl From<DriverCallError> for ApiError {
     fn from(error: DriverCallError) -> Self {
         let detail = error.to_string();
         match error {
+            DriverCallError::Unknown(error) => Self::StorageDriverNotFound {
+                driver: format!("{} {}", error.vendor, error.model),
+            },
             DriverCallError::Panicked => Self::StorageDriverPanicked { detail },
             DriverCallError::Driver(error) => match error {
-                DriverError::Unavailable { .. } | DriverError::TooMuch(_) => {
-                    Self::StorageBackend { detail }
-                }
+                DriverError::Unavailable { .. }
+                | DriverError::Failed { .. }
+                | DriverError::TooMuch(_) => Self::StorageBackend { detail },
                 DriverError::BadAnswer { .. } => Self::StorageBadResponse { detail },
                 DriverError::Refused { .. } => Self::StorageRefusedLogin { detail },
-                DriverError::Option { .. } => Self::StorageDriverOption { detail },
+                DriverError::Option { .. } | DriverError::Options { .. } => {
+                    Self::StorageDriverOption { detail }
+                }
                 DriverError::Unsupported { .. } => Self::StorageUnsupported { detail },
             },
         }

@@ -253,20 +253,23 @@ impl Answer {
 /// Fake storages with few resources: it is not points that are tested here. And
 /// one that turns everybody away, and repeats what it was told.
 fn small_fakes() -> DriverRegistry {
-    let mut registry = DriverRegistry::empty();
-    registry.add("fake_storage", "chatty_driver", |_, options| {
+    let registry = DriverRegistry::empty();
+    registry.add("fake_storage", "chatty_driver", |target| {
         Err(DriverError::Refused {
-            reason: format!("no login with {}", options["rest"]),
+            reason: format!("no login with {}", target.options["rest"]),
         })
     });
-    registry.add("fake_storage", "port_driver", |id, options| {
+    registry.add("fake_storage", "port_driver", |target| {
         Ok(Box::new(PortDriver {
-            fake: fake::FakeDriver::new(id, &small(&DriverOptions::new()))?,
-            port: options["rest"]["port"].to_string(),
+            fake: fake::FakeDriver::new(target.storage_id, &small(&DriverOptions::new()))?,
+            port: target.options["rest"]["port"].to_string(),
         }))
     });
-    registry.add(fake::VENDOR, fake::MODEL, |id, options| {
-        Ok(Box::new(fake::FakeDriver::new(id, &small(options))?))
+    registry.add(fake::VENDOR, fake::MODEL, |target| {
+        Ok(Box::new(fake::FakeDriver::new(
+            target.storage_id,
+            &small(target.options),
+        )?))
     });
     registry
 }
@@ -304,7 +307,7 @@ impl Driver for PortDriver {
         Ok(info)
     }
 
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&mut self) -> Result<Capabilities, DriverError> {
         self.fake.capabilities()
     }
 

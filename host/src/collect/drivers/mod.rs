@@ -4,24 +4,33 @@ pub mod fake;
 pub mod linux;
 mod redact;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
 
 use self::redact::{RedactingDriver, redact, redactor_of};
-use super::driver::{Driver, DriverError, DriverOptions};
+use super::driver::{Driver, DriverError, DriverTarget};
 
-/// Creates a driver for a storage id. Fails if an option is wrong.
+/// Creates the driver of a storage. Fails if an option is wrong.
 pub type DriverFactory =
-    Arc<dyn Fn(&str, &DriverOptions) -> Result<Box<dyn Driver>, DriverError> + Send + Sync>;
+    Arc<dyn Fn(&DriverTarget<'_>) -> Result<Box<dyn Driver>, DriverError> + Send + Sync>;
 
-/// Finds the driver of a vendor and model.
+/// Finds the driver of a vendor and model. Clones share their drivers.
 #[derive(Clone)]
 pub struct DriverRegistry {
-    factories: BTreeMap<(String, String), DriverFactory>,
+    factories: Arc<RwLock<DriverFactories>>,
 }
+
+type DriverFactories = BTreeMap<(String, String), DriverFactory>;
 
 /// No driver has this vendor and model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no driver for vendor `{vendor}`, model `{model}` (known drivers: {known})")]
+#[error(
+    "no driver for vendor `{vendor}`, model `{model}` (known drivers: {known}; others are plugins in \
+     `plugin_dirs`)"
+)]
 pub struct UnknownDriver {
     pub vendor: String,
     pub model: String,
@@ -32,12 +41,17 @@ pub struct UnknownDriver {
 impl Default for DriverRegistry {
     /// The drivers of the host.
     fn default() -> Self {
-        let mut registry = Self::empty();
-        registry.add(linux::VENDOR, linux::MODEL, |_, options| {
-            Ok(Box::new(linux::LinuxDriver::new(options)?))
+        let registry = Self::empty();
+        registry.add(linux::VENDOR, linux::MODEL, |target| {
+            Ok(Box::new(linux::LinuxDriver::new(target.options)?))
         });
-        registry.add(fake::VENDOR, fake::MODEL, |id, options| {
-            Ok(Box::new(fake::FakeDriver::new(id, options)?))
+        registry.add(fake::VENDOR, fake::MODEL, |target| {
+            let DriverTarget {
+                storage_id,
+                options,
+                ..
+            } = target;
+            Ok(Box::new(fake::FakeDriver::new(storage_id, options)?))
         });
         registry
     }
@@ -48,30 +62,33 @@ impl DriverRegistry {
     #[must_use]
     pub fn empty() -> Self {
         Self {
-            factories: BTreeMap::new(),
+            factories: Arc::default(),
         }
     }
 
     /// Adds a driver. Replaces one of the same vendor and model.
     pub fn add(
-        &mut self,
+        &self,
         vendor: &str,
         model: &str,
-        factory: impl Fn(&str, &DriverOptions) -> Result<Box<dyn Driver>, DriverError>
+        factory: impl Fn(&DriverTarget<'_>) -> Result<Box<dyn Driver>, DriverError>
         + Send
         + Sync
         + 'static,
     ) {
         let key = (vendor.to_owned(), model.to_owned());
-        let redacting =
-            move |id: &str, options: &DriverOptions| -> Result<Box<dyn Driver>, DriverError> {
-                let redactor = redactor_of(options);
-                match factory(id, options) {
-                    Ok(driver) => Ok(Box::new(RedactingDriver { driver, redactor })),
-                    Err(error) => Err(redact(&redactor, error)),
-                }
-            };
-        self.factories.insert(key, Arc::new(redacting));
+        let redacting = move |target: &DriverTarget<'_>| -> Result<Box<dyn Driver>, DriverError> {
+            let redactor = redactor_of(target.options);
+            match factory(target) {
+                Ok(driver) => Ok(Box::new(RedactingDriver { driver, redactor })),
+                Err(error) => Err(redact(&redactor, error)),
+            }
+        };
+        let mut factories = self
+            .factories
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        factories.insert(key, Arc::new(redacting));
     }
 
     /// The factory of the driver for a vendor and model.
@@ -81,38 +98,50 @@ impl DriverRegistry {
     /// The driver does not exist; the error names the known drivers.
     pub fn factory(&self, vendor: &str, model: &str) -> Result<DriverFactory, UnknownDriver> {
         let key = (vendor.to_owned(), model.to_owned());
-        self.factories
-            .get(&key)
-            .cloned()
-            .ok_or_else(|| UnknownDriver {
-                vendor: key.0,
-                model: key.1,
-                known: self.known(),
-            })
+        let factories = self.read();
+        let found = factories.get(&key).cloned();
+        found.ok_or_else(|| UnknownDriver {
+            vendor: key.0,
+            model: key.1,
+            known: known(&factories),
+        })
     }
 
-    fn known(&self) -> String {
-        let names: Vec<_> = self
-            .factories
-            .keys()
-            .map(|(vendor, model)| format!("`{vendor}` `{model}`"))
-            .collect();
-        if names.is_empty() {
-            return "none".to_owned();
-        }
-        names.join(", ")
+    /// Whether there is a driver for a vendor and model.
+    #[must_use]
+    pub fn has(&self, vendor: &str, model: &str) -> bool {
+        self.read()
+            .contains_key(&(vendor.to_owned(), model.to_owned()))
     }
+
+    fn read(&self) -> RwLockReadGuard<'_, DriverFactories> {
+        self.factories
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn known(factories: &DriverFactories) -> String {
+    let names: Vec<_> = factories
+        .keys()
+        .map(|(vendor, model)| format!("`{vendor}` `{model}`"))
+        .collect();
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.join(", ")
 }
 
 impl fmt::Debug for DriverRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.factories.keys()).finish()
+        f.debug_set().entries(self.read().keys()).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::driver::DriverOptions;
 
     #[test]
     fn the_error_for_an_unknown_driver_names_the_known_ones() {
@@ -122,13 +151,18 @@ mod tests {
             .unwrap();
         assert_eq!(
             error.to_string(),
-            "no driver for vendor `linux`, model `hots` (known drivers: `fake_storage` `fake_driver`, `linux` `host`)"
+            "no driver for vendor `linux`, model `hots` (known drivers: `fake_storage` `fake_driver`, `linux` `host`; others are plugins in `plugin_dirs`)"
         );
     }
 
     #[test]
     fn the_linux_driver_needs_no_options() {
         let factory = DriverRegistry::default().factory("linux", "host").unwrap();
-        assert!(factory("id", &DriverOptions::new()).is_ok());
+        let target = DriverTarget {
+            storage_id: "id",
+            interval: None,
+            options: &DriverOptions::new(),
+        };
+        assert!(factory(&target).is_ok());
     }
 }

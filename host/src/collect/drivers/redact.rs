@@ -56,7 +56,17 @@ pub(super) fn redact(redactor: &Redactor, error: DriverError) -> DriverError {
             option,
             reason: redacted(reason),
         },
-        DriverError::Unsupported { .. } | DriverError::TooMuch(_) => error,
+        DriverError::Options { reason } => DriverError::Options {
+            reason: redacted(reason),
+        },
+        DriverError::Failed { reason } => DriverError::Failed {
+            reason: redacted(reason),
+        },
+        DriverError::Unsupported { action, reason } => DriverError::Unsupported {
+            action,
+            reason: redacted(reason.into_owned()).into(),
+        },
+        DriverError::TooMuch(_) => error,
     }
 }
 
@@ -78,8 +88,9 @@ impl Driver for RedactingDriver {
         result.map_err(|error| redact(&self.redactor, error))
     }
 
-    fn capabilities(&self) -> Capabilities {
-        self.driver.capabilities()
+    fn capabilities(&mut self) -> Result<Capabilities, DriverError> {
+        let result = self.driver.capabilities();
+        result.map_err(|error| redact(&self.redactor, error))
     }
 
     fn collect(
@@ -100,10 +111,6 @@ impl Driver for RedactingDriver {
         result.map_err(|error| redact(&self.redactor, error))
     }
 
-    fn alert_identity(&self) -> &'static [&'static str] {
-        self.driver.alert_identity()
-    }
-
     fn clear_alert(&mut self, sequence_number: &str) -> Result<(), DriverError> {
         let result = self.driver.clear_alert(sequence_number);
         result.map_err(|error| redact(&self.redactor, error))
@@ -115,7 +122,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::collect::DriverRegistry;
+    use crate::collect::{DriverRegistry, DriverTarget};
 
     /// A driver that puts its options into every error.
     struct LeakingDriver(String);
@@ -133,8 +140,8 @@ mod tests {
             self.refused()
         }
 
-        fn capabilities(&self) -> Capabilities {
-            Capabilities::new(false, &[])
+        fn capabilities(&mut self) -> Result<Capabilities, DriverError> {
+            Ok(Capabilities::new(false, &[]))
         }
 
         fn collect(&mut self, _: TimeWindow, _: &mut SeriesBuilder<'_>) -> Result<(), DriverError> {
@@ -163,8 +170,9 @@ mod tests {
         let Value::Object(options) = options else {
             panic!("it is an object");
         };
-        let mut registry = DriverRegistry::empty();
-        registry.add("v", "m", |_, options| {
+        let registry = DriverRegistry::empty();
+        registry.add("v", "m", |target| {
+            let options = target.options;
             if options.contains_key("wrong") {
                 return Err(DriverError::Option {
                     option: "rest".to_owned(),
@@ -176,13 +184,18 @@ mod tests {
             Ok(Box::new(LeakingDriver(text)))
         });
         let factory = registry.factory("v", "m").unwrap();
-        let mut driver = factory("id", &options).unwrap();
+        let target = |options| DriverTarget {
+            storage_id: "id",
+            interval: None,
+            options,
+        };
+        let mut driver = factory(&target(&options)).unwrap();
         let mut wrong = options.clone();
         wrong.insert("wrong".to_owned(), true.into());
         let errors = [
             driver.storage().unwrap_err(),
             driver.clear_alert("1").unwrap_err(),
-            factory("id", &wrong).err().unwrap(),
+            factory(&target(&wrong)).err().unwrap(),
         ];
         for error in errors {
             let text = error.to_string();

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::{
     collect::{
         driver::{Capabilities, Driver, DriverError},
+        drivers::UnknownDriver,
         storage_info::StorageInfo,
     },
     panics::contained,
@@ -31,6 +32,9 @@ pub(in crate::collect) struct OpenDriver {
 pub enum DriverCallError {
     #[error(transparent)]
     Driver(#[from] DriverError),
+    /// The plugin with the driver is missing.
+    #[error(transparent)]
+    Unknown(#[from] UnknownDriver),
     /// The driver has a bug.
     #[error("driver panicked (report it to its author)")]
     Panicked,
@@ -44,7 +48,7 @@ pub(in crate::collect) async fn open(
     let work = move || {
         let mut driver = make()?;
         let info = driver.storage()?;
-        let capabilities = driver.capabilities();
+        let capabilities = driver.capabilities()?;
         Ok(OpenDriver {
             driver: IdleDriver(driver),
             info,

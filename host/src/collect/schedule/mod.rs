@@ -44,7 +44,7 @@ use self::{
 use super::{
     destination::Destination,
     driver::{Capabilities, DriverOptions},
-    drivers::{DriverFactory, DriverRegistry, UnknownDriver},
+    drivers::{DriverRegistry, UnknownDriver},
     storage_info::StorageInfo,
 };
 use crate::clock::now_ms;
@@ -63,7 +63,6 @@ const MAX_IMMEDIATE: usize = 16;
 
 /// Runs the tasks of all storages; stops them when dropped.
 pub struct Scheduler {
-    registry: DriverRegistry,
     new_task: NewTask,
     tasks: Mutex<StorageTasks>,
     monitor: CollectMonitor,
@@ -86,9 +85,7 @@ struct TaskHandle {
 
 type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Creates the task of a storage. Hides the type of the destination.
-type NewTask = Box<
-    dyn Fn(CollectConfig, DriverFactory, TaskControl) -> (SharedStats, TaskFuture) + Send + Sync,
->;
+type NewTask = Box<dyn Fn(CollectConfig, TaskControl) -> (SharedStats, TaskFuture) + Send + Sync>;
 
 impl CollectMonitor {
     /// The statistics of each storage, by storage id.
@@ -130,18 +127,18 @@ impl Scheduler {
             registry.factory(&config.vendor, &config.model)?;
         }
         let limiter = CallLimiter::new();
-        let new_task = move |config, factory, control| {
+        let registry = registry.clone();
+        let new_task = move |config, control| {
             let shared = (
                 Arc::clone(&destination),
                 Arc::clone(&clock),
                 Arc::clone(&limiter),
             );
-            let task = StorageTask::new(config, factory, shared);
+            let task = StorageTask::new(config, registry.clone(), shared);
             let stats = task.stats();
             (stats, Box::pin(task.run(control)) as TaskFuture)
         };
         let scheduler = Self {
-            registry: registry.clone(),
             new_task: Box::new(new_task),
             tasks: Mutex::new(StorageTasks {
                 running: JoinSet::new(),
@@ -150,19 +147,14 @@ impl Scheduler {
             monitor: CollectMonitor::default(),
         };
         for config in storages {
-            scheduler.add(config)?;
+            scheduler.add(config);
         }
         Ok(scheduler)
     }
 
-    /// Starts to collect from a storage. Replaces a storage of the same id. Must be
-    /// called within a tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// The storage has no driver; nothing has changed.
-    pub fn add(&self, config: CollectConfig) -> Result<(), UnknownDriver> {
-        let factory = self.registry.factory(&config.vendor, &config.model)?;
+    /// Starts to collect from a storage. Replaces a storage of the same id. A storage
+    /// without a driver waits for it. Must be called within a tokio runtime.
+    pub fn add(&self, config: CollectConfig) {
         let id = config.id.clone();
         let (stop, stopped) = watch::channel(None);
         let (requests, received) = mpsc::unbounded_channel();
@@ -172,13 +164,12 @@ impl Scheduler {
             requests: received,
             is_spread: tasks.by_storage.len() >= MAX_IMMEDIATE,
         };
-        let (stats, task) = (self.new_task)(config, factory, control);
+        let (stats, task) = (self.new_task)(config, control);
         self.monitor.lock().insert(id.clone(), stats);
         tasks.by_storage.insert(id, TaskHandle { stop, requests });
         tasks.running.spawn(task);
         // Tasks of removed storages stay in the set until they are joined.
         while tasks.running.try_join_next().is_some() {}
-        Ok(())
     }
 
     /// Sets the intervals of a storage, effective at once. Also starts collection again

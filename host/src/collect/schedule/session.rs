@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of intervals and destinations.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use delfin_plugin_api::{AlertBatch, PerformanceBatch};
 
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::collect::{
     builder::{AlertBuilder, SeriesBuilder, StorageLabels},
-    driver::{Capabilities, Driver, DriverError, DriverOptions, TimeWindow},
-    drivers::DriverFactory,
+    driver::{Capabilities, Driver, DriverError, DriverOptions, DriverTarget, TimeWindow},
+    drivers::DriverRegistry,
     storage_info::StorageInfo,
 };
 
@@ -23,8 +23,11 @@ pub(super) struct DriverSession {
     storage_id: String,
     /// Replaces the storage's own name.
     name: Option<String>,
+    vendor: String,
+    model: String,
+    interval: Option<Duration>,
     options: DriverOptions,
-    factory: DriverFactory,
+    registry: DriverRegistry,
     stats: SharedStats,
     open: Option<IdentifiedDriver>,
 }
@@ -37,12 +40,19 @@ struct IdentifiedDriver {
 }
 
 impl DriverSession {
-    pub(super) fn new(config: &CollectConfig, factory: DriverFactory, stats: SharedStats) -> Self {
+    pub(super) fn new(
+        config: &CollectConfig,
+        registry: DriverRegistry,
+        stats: SharedStats,
+    ) -> Self {
         Self {
             storage_id: config.id.clone(),
             name: config.name.clone(),
+            vendor: config.vendor.clone(),
+            model: config.model.clone(),
+            interval: config.schedule.performance,
             options: config.options.clone(),
-            factory,
+            registry,
             stats,
             open: None,
         }
@@ -95,9 +105,11 @@ impl DriverSession {
         &mut self,
         range: Option<TimeWindow>,
     ) -> Result<AlertBatch, DriverCallError> {
-        let labels = Arc::clone(&self.opened().await?.labels);
+        let opened = self.opened().await?;
+        let labels = Arc::clone(&opened.labels);
+        let identity = opened.capabilities.alert_identity.clone();
         self.call(move |driver| {
-            let mut alerts = AlertBuilder::new(&labels, driver.alert_identity());
+            let mut alerts = AlertBuilder::new(&labels, &identity);
             driver.list_alerts(range, &mut alerts)?;
             Ok(alerts.build())
         })
@@ -126,9 +138,17 @@ impl DriverSession {
     }
 
     async fn open(&mut self) -> Result<IdentifiedDriver, DriverCallError> {
-        let (factory, id) = (Arc::clone(&self.factory), self.storage_id.clone());
-        let options = self.options.clone();
-        let make = move || factory(&id, &options);
+        // A reload may have found the plugin with the driver.
+        let factory = self.registry.factory(&self.vendor, &self.model)?;
+        let (id, options) = (self.storage_id.clone(), self.options.clone());
+        let interval = self.interval;
+        let make = move || {
+            factory(&DriverTarget {
+                storage_id: &id,
+                interval,
+                options: &options,
+            })
+        };
         let opened = driver_call::open(&self.storage_id, make).await?;
         Ok(IdentifiedDriver {
             driver: opened.driver,

@@ -23,7 +23,7 @@ use crate::{
     collect::{
         destination::{CollectedBatch, Destination, DestinationError},
         driver::DriverError,
-        drivers::DriverFactory,
+        drivers::DriverRegistry,
     },
 };
 
@@ -92,13 +92,13 @@ enum FollowUp {
 impl<D: Destination> StorageTask<D> {
     pub(super) fn new(
         config: CollectConfig,
-        factory: DriverFactory,
+        registry: DriverRegistry,
         (destination, clock, limiter): (Arc<D>, WallClock, Arc<CallLimiter>),
     ) -> Self {
         let stats = SharedStats::default();
         Self {
             windows: WindowPlanner::new(config.schedule.performance.unwrap_or_default()),
-            session: DriverSession::new(&config, factory, stats.clone()),
+            session: DriverSession::new(&config, registry, stats.clone()),
             config,
             destination,
             clock,
@@ -483,7 +483,8 @@ impl<D: Destination> StorageTask<D> {
 impl FollowUp {
     fn of(error: &DriverCallError) -> Self {
         match error {
-            DriverCallError::Panicked => Self::Repeat,
+            // A reload may bring the driver.
+            DriverCallError::Panicked | DriverCallError::Unknown(_) => Self::Repeat,
             DriverCallError::Driver(DriverError::Unsupported { .. }) => Self::DisableKind,
             DriverCallError::Driver(error) if error.may_retry() => Self::Repeat,
             DriverCallError::Driver(_) => Self::DisableStorage,

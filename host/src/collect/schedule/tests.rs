@@ -60,8 +60,8 @@ impl Driver for ScriptedDriver {
         })
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new(true, &[])
+    fn capabilities(&mut self) -> Result<Capabilities, DriverError> {
+        Ok(Capabilities::new(true, &[]))
     }
 
     fn collect(
@@ -143,7 +143,7 @@ impl Fixture {
     ) {
         let collect: Arc<Mutex<Collect>> = Arc::new(Mutex::new(collect));
         let alerts: Arc<Mutex<Alerts>> = Arc::new(Mutex::new(alerts));
-        self.registry.add("fake", id, move |_, _| {
+        self.registry.add("fake", id, move |_| {
             let (collect, alerts) = (Arc::clone(&collect), Arc::clone(&alerts));
             Ok(Box::new(ScriptedDriver { collect, alerts }))
         });
@@ -378,7 +378,7 @@ async fn a_driver_without_alerts_is_still_measured() {
     let unsupported = || {
         Err(DriverError::Unsupported {
             action: "list alerts",
-            reason: "there are none",
+            reason: "there are none".into(),
         })
     };
     fixture.add("s", [INTERVAL, INTERVAL], |_| Ok(()), unsupported);
@@ -422,7 +422,7 @@ async fn a_driver_that_panics_is_opened_again_and_its_window_is_not_lost() {
     // The lock around the closure would stay poisoned, so each driver has its own.
     let collect = Arc::new(collect);
     fixture.add("s", [INTERVAL, NEVER], |_| Ok(()), || Ok(0));
-    fixture.registry.add("fake", "s", move |_, _| {
+    fixture.registry.add("fake", "s", move |_| {
         let collect = Arc::clone(&collect);
         Ok(Box::new(ScriptedDriver {
             collect: Arc::new(Mutex::new(move |window| collect(window))),
@@ -470,7 +470,7 @@ async fn a_storage_without_a_driver_is_an_error_at_start() {
     let error = Scheduler::start(fixture.storages, &fixture.registry, destination).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no driver for vendor `fake`, model `t` (known drivers: `fake` `s`)"
+        "no driver for vendor `fake`, model `t` (known drivers: `fake` `s`; others are plugins in `plugin_dirs`)"
     );
 }
 
@@ -482,7 +482,7 @@ async fn an_added_storage_is_collected_from_at_once_and_a_removed_one_is_not() {
     fixture.measured("first", |_| Ok(()));
     let scheduler = fixture.start();
     assert_eq!(fixture.window().await.0, "first");
-    scheduler.add(later).unwrap();
+    scheduler.add(later);
     while fixture.window().await.0 != "later" {}
     scheduler.remove("first");
     // A batch of the removed storage may still be on its way.

@@ -133,11 +133,11 @@ impl Driver for FakeDriver {
         })
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
+    fn capabilities(&mut self) -> Result<Capabilities, DriverError> {
+        Ok(Capabilities {
             retention_ms: Some(RETENTION_MS),
             ..Capabilities::new(self.is_historic, &metric::STANDARD)
-        }
+        })
     }
 
     fn collect(

@@ -162,7 +162,7 @@ fn options_may_be_strings_in_the_extra_attributes_next_to_unknown_ones() {
         "extra_attributes": {"volumes": "3", "is_historic": "true", "array_id": "0011"}
     });
     let mut driver = driver("s-1", given);
-    assert!(driver.capabilities().is_historic);
+    assert!(driver.capabilities().unwrap().is_historic);
     assert_eq!(collect(&mut driver, 0, 60_000).rows(), 1_629 + 3 * 15);
 }
 

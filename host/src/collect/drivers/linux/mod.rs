@@ -146,8 +146,8 @@ impl Driver for LinuxDriver {
         })
     }
 
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::new(false, RESOURCE_METRICS)
+    fn capabilities(&mut self) -> Result<Capabilities, DriverError> {
+        Ok(Capabilities::new(false, RESOURCE_METRICS))
     }
 
     fn collect(
@@ -184,7 +184,7 @@ impl Driver for LinuxDriver {
     fn clear_alert(&mut self, _: &str) -> Result<(), DriverError> {
         Err(DriverError::Unsupported {
             action: "clear an alert",
-            reason: "the alert ends when its file system recovers",
+            reason: "the alert ends when its file system recovers".into(),
         })
     }
 }

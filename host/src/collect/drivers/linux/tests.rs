@@ -226,7 +226,7 @@ fn the_driver_produces_what_its_capabilities_say() {
             (resource, series.name().to_owned(), unit)
         })
         .collect();
-    let capabilities = driver.capabilities();
+    let capabilities = driver.capabilities().unwrap();
     let metrics = capabilities.resource_metrics.iter();
     let mut expected: Vec<_> = metrics
         .flat_map(|(resource, metrics)| {
