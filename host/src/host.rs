@@ -86,7 +86,7 @@ impl Host {
         reloader.start_all(&mut plugins).await?;
         let history = History::default();
         tokio::spawn(history.clone().run(exporters.clone(), journals.clone()));
-        let storages = start_storages(&config, &journals)?;
+        let storages = start_storages(&config, &journals, reloader.drivers().registry())?;
         let removed = storages::end_alerts_of_removed(
             Arc::downgrade(&storages),
             alerts.clone(),
@@ -172,14 +172,17 @@ impl Host {
     }
 }
 
-fn start_storages(config: &Config, journals: &BatchJournals) -> Result<Arc<Storages>, StartError> {
+fn start_storages(
+    config: &Config,
+    journals: &BatchJournals,
+    registry: &DriverRegistry,
+) -> Result<Arc<Storages>, StartError> {
     tokio::task::block_in_place(|| {
         let inventory = inventory::open(&config.state_dir);
         let journals = journals.clone();
         let destination = |progress| CollectionDestination { journals, progress };
         let declared = &config.storages;
-        let storages =
-            Storages::start(declared, inventory, DriverRegistry::default(), destination)?;
+        let storages = Storages::start(declared, inventory, registry.clone(), destination)?;
         Ok(Arc::new(storages))
     })
 }

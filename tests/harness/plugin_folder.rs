@@ -20,6 +20,12 @@ pub fn example(name: &str) -> PathBuf {
     kit().join(format!("examples/{name}.plugin"))
 }
 
+/// The folder of a plugin for tests of the Python kit.
+#[must_use]
+pub fn test_plugin(name: &str) -> PathBuf {
+    kit().join(format!("tests/{name}.plugin"))
+}
+
 fn kit() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin-api/python")
 }

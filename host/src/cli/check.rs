@@ -18,7 +18,7 @@ use crate::{
     collect::DriverRegistry,
     config::{Config, ExporterConfig, Isolation, StorageConfig},
     journal, logging,
-    plugin::{ExporterFactory, InstanceHost, Plugins, Trial},
+    plugin::{Drivers, ExporterFactory, InstanceHost, Plugins, Trial},
 };
 
 #[derive(Debug, clap::Args)]
@@ -124,7 +124,11 @@ fn findings(
         output.warn(&remark);
     }
     let is_host_running = journal::holder(&config.state_dir).is_some();
-    let mut findings: Vec<Finding> = config.storages.iter().map(storage).collect();
+    let drivers = Drivers::new(&scratch);
+    drivers.update(plugins.drivers());
+    let storages = config.storages.iter();
+    let storage = |one| storage(drivers.registry(), one);
+    let mut findings: Vec<Finding> = storages.map(storage).collect();
     for exporter in scratch.exporters {
         let what = format!(
             "exporter {} ({}, {})",
@@ -216,14 +220,12 @@ fn start(
     trial.close()
 }
 
-fn storage(storage: &StorageConfig) -> Finding {
+fn storage(registry: &DriverRegistry, storage: &StorageConfig) -> Finding {
     let what = format!(
         "storage {} ({}, {})",
         storage.name, storage.vendor, storage.model
     );
-    let driver = DriverRegistry::default()
-        .factory(&storage.vendor, &storage.model)
-        .map(drop);
+    let driver = registry.factory(&storage.vendor, &storage.model).map(drop);
     Finding::of(what, driver.map_err(|error| error.to_string()))
 }
 

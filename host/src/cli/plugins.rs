@@ -50,8 +50,11 @@ fn list(folders: &[PathBuf], output: &mut Output<'_>) -> Result<(), Error> {
     if output.is_json() {
         return output.json(&listing);
     }
-    if !listing.plugins.is_empty() {
-        output.table(&listing.table())?;
+    for table in [listing.exporters(), listing.drivers()]
+        .into_iter()
+        .flatten()
+    {
+        output.table(&table)?;
         output.line("")?;
     }
     output.text(&listing.remarks())?;
@@ -66,7 +69,9 @@ fn show(file: &Path, output: &mut Output<'_>) -> Result<(), Error> {
         output.json(&view)?;
     } else {
         output.line(&view.facts())?;
-        output.table(&view.table())?;
+        for table in [view.exporters(), view.drivers()].into_iter().flatten() {
+            output.table(&table)?;
+        }
         if !view.manifest.example.is_empty() {
             output.line(&format!("\nexample.toml:\n\n{}", view.manifest.example))?;
         }
@@ -75,8 +80,9 @@ fn show(file: &Path, output: &mut Output<'_>) -> Result<(), Error> {
 }
 
 impl PluginListing {
-    fn table(&self) -> TextTable {
+    fn exporters(&self) -> Option<TextTable> {
         let mut table = TextTable::new(&["exporter", "kind", "plugin", "version", "file"]);
+        self.has_exporters().then_some(())?;
         for plugin in &self.plugins {
             for exporter in &plugin.manifest.exporters {
                 table.row([
@@ -88,7 +94,36 @@ impl PluginListing {
                 ]);
             }
         }
-        table
+        Some(table)
+    }
+
+    fn drivers(&self) -> Option<TextTable> {
+        let columns = ["vendor", "model", "driver of", "plugin", "version", "file"];
+        let mut table = TextTable::new(&columns);
+        self.has_drivers().then_some(())?;
+        for plugin in &self.plugins {
+            for driver in &plugin.manifest.drivers {
+                table.row([
+                    Cell::text(&driver.vendor),
+                    Cell::text(&driver.model),
+                    Cell::text(&driver.title),
+                    Cell::text(&plugin.manifest.plugin),
+                    Cell::text(&plugin.manifest.version),
+                    Cell::text(plugin.file.display().to_string()),
+                ]);
+            }
+        }
+        Some(table)
+    }
+
+    fn has_exporters(&self) -> bool {
+        let mut plugins = self.plugins.iter();
+        plugins.any(|plugin| !plugin.manifest.exporters.is_empty())
+    }
+
+    fn has_drivers(&self) -> bool {
+        let mut plugins = self.plugins.iter();
+        plugins.any(|plugin| !plugin.manifest.drivers.is_empty())
     }
 
     /// The paragraphs between the table and the summary.
@@ -98,17 +133,16 @@ impl PluginListing {
         paragraph("offered by several files:", duplicates) + &paragraph("refused:", refused)
     }
 
-    /// `3 exporters in 2 plugins, 1 refused`
+    /// `3 exporters and 1 driver in 2 plugins, 1 refused`
     fn summary(&self) -> String {
-        let exporters: usize = self
-            .plugins
-            .iter()
-            .map(|p| p.manifest.exporters.len())
-            .sum();
-        let (exporters, plugins) = (
-            counted(exporters as u64, "exporter"),
-            counted(self.plugins.len() as u64, "plugin"),
-        );
+        let manifests = || self.plugins.iter().map(|plugin| &plugin.manifest);
+        let exporters: usize = manifests().map(|m| m.exporters.len()).sum();
+        let drivers: usize = manifests().map(|m| m.drivers.len()).sum();
+        let plugins = counted(self.plugins.len() as u64, "plugin");
+        let mut exporters = counted(exporters as u64, "exporter");
+        if drivers > 0 {
+            exporters = format!("{exporters} and {}", counted(drivers as u64, "driver"));
+        }
         match self.refused.len() {
             0 => format!("{exporters} in {plugins}"),
             refused => format!("{exporters} in {plugins}, {refused} refused"),
@@ -158,8 +192,9 @@ impl PluginFileView {
         lines.chain(["\n".to_owned()]).collect()
     }
 
-    fn table(&self) -> TextTable {
+    fn exporters(&self) -> Option<TextTable> {
         let mut table = TextTable::new(&["exporter", "kind", "instances", "resend", "description"]);
+        (!self.manifest.exporters.is_empty()).then_some(())?;
         for exporter in &self.manifest.exporters {
             table.row([
                 Cell::text(&exporter.name),
@@ -169,7 +204,22 @@ impl PluginFileView {
                 Cell::text(&exporter.description),
             ]);
         }
-        table
+        Some(table)
+    }
+
+    fn drivers(&self) -> Option<TextTable> {
+        let mut table = TextTable::new(&["vendor", "model", "driver of", "access", "longest call"]);
+        (!self.manifest.drivers.is_empty()).then_some(())?;
+        for driver in &self.manifest.drivers {
+            table.row([
+                Cell::text(&driver.vendor),
+                Cell::text(&driver.model),
+                Cell::text(&driver.title),
+                Cell::text(driver.access.join(", ")),
+                Cell::text(format!("{}s", driver.timeout_seconds)),
+            ]);
+        }
+        Some(table)
     }
 }
 

@@ -119,6 +119,7 @@ fn try_plugin(args: &TryArgs) -> Result<TryReport, Error> {
     }));
     let counters = PluginCounters::default();
     let host = InstanceHost {
+        key: "exporter",
         exporter: exporter.name.clone(),
         state_dir: folder.path().display().to_string(),
         level: args.log,

@@ -181,6 +181,16 @@ const FILESYSTEM: [Metric<'static>; 11] = [
 ];
 
 impl ResourceType {
+    pub const ALL: [Self; 7] = [
+        Self::Storage,
+        Self::StoragePool,
+        Self::Volume,
+        Self::Controller,
+        Self::Port,
+        Self::Disk,
+        Self::Filesystem,
+    ];
+
     /// The value of the label `resource_type`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

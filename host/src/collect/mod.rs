@@ -20,7 +20,7 @@ pub use driver::{
     ACCESS_OPTIONS, Capabilities, Driver, DriverError, DriverOptions, DriverTarget, EXTRA,
     MetricInfo, TimeWindow,
 };
-pub use drivers::{DriverFactory, DriverRegistry, UnknownDriver};
+pub use drivers::{DriverFactory, DriverRegistry, UnknownDriver, redactor_of};
 pub use identify::identify;
 pub use metric::{Metric, Resource, ResourceType};
 pub use schedule::{

@@ -26,7 +26,7 @@ use crate::{
     clock::now_ms,
     config::{self, Config, ExporterConfig, Isolation, LoadError, Loaded},
     delivery::open_guarded,
-    plugin::{PluginView, Plugins},
+    plugin::{Drivers, FoundDrivers, PluginView, Plugins},
 };
 
 /// Why a reload failed. Nothing is changed, unless [`Self::Refused`] or [`Self::Start`].
@@ -62,6 +62,14 @@ struct Inner {
     applied: Mutex<AppliedConfig>,
     plugins: watch::Sender<Arc<[PluginView]>>,
     settings: watch::Sender<Arc<AppliedSettings>>,
+    drivers: Drivers,
+}
+
+/// What the configuration file and the plugin folders offer.
+struct FoundParts {
+    views: Arc<[PluginView]>,
+    drivers: FoundDrivers,
+    settings: ShownSettings,
 }
 
 impl Reloader {
@@ -77,6 +85,7 @@ impl Reloader {
             source,
             settings,
         } = loaded;
+        let drivers = Drivers::new(&config);
         let applied = AppliedConfig {
             factories: BTreeMap::new(),
             config,
@@ -91,6 +100,7 @@ impl Reloader {
             file: source.path().map(PathBuf::from),
             applied: Mutex::new(applied),
             plugins: watch::Sender::new(plugins),
+            drivers,
         }))
     }
 
@@ -106,7 +116,13 @@ impl Reloader {
         self.0.settings.subscribe()
     }
 
-    /// Starts the exporters of the configuration that the host starts with.
+    /// All drivers, as of the last reload.
+    pub(crate) fn drivers(&self) -> &Drivers {
+        &self.0.drivers
+    }
+
+    /// Finds the drivers of plugins, and starts the exporters of the configuration that the
+    /// host starts with.
     pub(crate) async fn start_all(&self, plugins: &mut Plugins) -> Result<(), ExporterStartError> {
         let mut applied = self.0.applied.lock().await;
         self.0
@@ -138,6 +154,9 @@ impl Reloader {
             .map(|e| e.name.as_str())
             .collect();
         self.0.replacer.exporters.sort(&names);
+        self.0
+            .drivers
+            .update(tokio::task::block_in_place(|| plugins.drivers()));
         self.0.plugins.send_replace(plugins.views().collect());
         Ok(())
     }
@@ -164,15 +183,19 @@ impl Reloader {
     pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
         let mut applied = self.0.applied.lock().await;
         let prepared = tokio::task::block_in_place(|| self.prepare(&applied, None));
-        let (new, plugins, settings) = prepared?;
+        let (new, found) = prepared?;
         for warning in new.config.warnings.iter().chain(&new.plan.warnings) {
             log::warn!("{warning}");
         }
         let (reloaded, refusals) = self.0.replacer.apply(&mut applied, new).await?;
-        self.0.plugins.send_replace(plugins);
+        self.0.drivers.update(found.drivers);
+        self.0.plugins.send_replace(found.views);
         let kept = refusals.iter().filter(|refusal| refusal.keeps_old);
         let kept = kept.map(|refusal| &*refusal.name);
-        let settings = self.settings().borrow().after(settings, &reloaded, kept);
+        let settings = self
+            .settings()
+            .borrow()
+            .after(found.settings, &reloaded, kept);
         self.0.settings.send_replace(Arc::new(settings));
         log::info!(
             added = reloaded.added.join(", "), changed = reloaded.changed.join(", "),
@@ -214,7 +237,7 @@ impl Reloader {
         &self,
         applied: &AppliedConfig,
         scratch: Option<&Path>,
-    ) -> Result<(TriedConfig, Arc<[PluginView]>, ShownSettings), ReloadError> {
+    ) -> Result<(TriedConfig, FoundParts), ReloadError> {
         let loaded = config::load(self.0.file.as_deref())?;
         let new = loaded.config;
         let needs_restart = parts_needing_restart(&applied.config, &new);
@@ -246,7 +269,12 @@ impl Reloader {
             candidates,
             refusals,
         };
-        Ok((tried, plugins.views().collect(), loaded.settings))
+        let found = FoundParts {
+            drivers: plugins.drivers(),
+            views: plugins.views().collect(),
+            settings: loaded.settings,
+        };
+        Ok((tried, found))
     }
 
     /// The new settings of each new or changed exporter name a plugin that exists.

@@ -65,19 +65,18 @@ impl ProcessDeath {
 
 impl fmt::Display for ProcessDeath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            DeathCause::Signal(signal) => {
-                write!(f, "the exporter process died: {}", signal_name(*signal))
-            }
-            DeathCause::Exit(code) => {
-                write!(f, "the exporter process ended with exit code {code}")
-            }
-            DeathCause::Deadline => {
-                f.write_str("the exporter process was ended: a call was past its deadline")
-            }
-            DeathCause::Protocol(reason) => {
-                write!(f, "the exporter process was ended: {reason}")
-            }
+        write!(f, "the exporter process {}", self.cause)
+    }
+}
+
+/// The text continues after the process.
+impl fmt::Display for DeathCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signal(signal) => write!(f, "died: {}", signal_name(*signal)),
+            Self::Exit(code) => write!(f, "ended with exit code {code}"),
+            Self::Deadline => f.write_str("was ended: a call was past its deadline"),
+            Self::Protocol(reason) => write!(f, "was ended: {reason}"),
         }
     }
 }

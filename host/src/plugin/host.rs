@@ -42,8 +42,10 @@ impl PluginCounters {
 /// Lent to an instance for its lifetime.
 #[derive(Clone, Debug)]
 pub struct InstanceHost {
-    /// Name in the configuration.
+    /// Name in the configuration; for a driver, the id of its storage.
     pub exporter: String,
+    /// The key of the name in log lines.
+    pub key: &'static str,
     /// An existing folder.
     pub state_dir: String,
     /// Log records below this level are discarded.
@@ -59,6 +61,7 @@ impl InstanceHost {
     pub(crate) fn new(exporter: &str, redactor: &Redactor, state_dir: String) -> Self {
         Self {
             exporter: exporter.to_owned(),
+            key: "exporter",
             state_dir,
             level: logging::exporter_level(exporter),
             redactor: redactor.clone().into(),
@@ -67,10 +70,18 @@ impl InstanceHost {
         }
     }
 
+    /// Lent to the driver of a storage.
+    pub(super) fn of_driver(storage_id: &str, redactor: &Redactor, state_dir: String) -> Self {
+        Self {
+            key: "storage",
+            ..Self::new(storage_id, redactor, state_dir)
+        }
+    }
+
     /// Logs a line of the plugin, without secrets.
     pub(super) fn write(&self, line: &LogLine<'_>) {
         if line.level <= self.level {
-            self.write_from("exporter", line);
+            self.write_from(self.key, line);
         }
     }
 
@@ -118,7 +129,7 @@ impl abi::Host for InstanceHost {
         let source = if record.instance_unknown {
             "plugin_of"
         } else {
-            "exporter"
+            self.key
         };
         let fields = record.fields.iter();
         let fields = fields.map(|field| (field.key.to_string(), field.value.to_string()));

@@ -3,10 +3,13 @@
 //! An [`Instance`] has a process of its own, or a thread of its own in the host. Only this
 //! thread calls into the plugin: no async worker calls a plugin, and no lock is held during
 //! a call. A call that never returns costs its process or its thread, and nothing else.
+//!
+//! A driver of a plugin has a process for each storage: see [`Drivers`].
 
 mod bounds;
 mod call;
 mod death;
+mod driver;
 mod host;
 mod instance;
 mod plugins;
@@ -24,6 +27,7 @@ pub use call::{
     wait_for_result,
 };
 pub use death::{DeathCause, Ended, ProcessDeath};
+pub use driver::{Drivers, FoundDrivers};
 pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, Plugins};

@@ -11,16 +11,21 @@ use std::{
 
 use delfin_plugin_api::redact::Redactor;
 use delfin_plugin_loader::{
-    self as loader, Catalog, Inspection, OpenOptions, PluginError, PreparedPlugin, Reason, Sha256,
+    self as loader, Catalog, CatalogDriver, Inspection, OpenOptions, PluginError, PreparedPlugin,
+    Reason, Sha256,
 };
 
 use super::{
+    driver::{DriverModel, DriverSource, FoundDrivers},
     instance::InstanceSource,
     probe::probe,
     process::ProcessSource,
     view::{PluginExporterView, PluginView},
 };
-use crate::config::{Config, ExporterConfig, Isolation};
+use crate::{
+    collect::DriverRegistry,
+    config::{Config, ExporterConfig, Isolation, ProcessLimits},
+};
 
 #[derive(Debug)]
 pub struct Plugins {
@@ -190,6 +195,49 @@ impl Plugins {
             exclusive: declared.exclusive,
             max_points: declared.max_points.map(NonZeroU64::get),
         })
+    }
+
+    /// The drivers that the plugins offer. A driver of the host itself is not replaced.
+    pub fn drivers(&mut self) -> FoundDrivers {
+        let own = DriverRegistry::default();
+        let mut found = FoundDrivers::default();
+        for CatalogDriver { plugin, driver } in self.catalog.drivers() {
+            let (vendor, model) = (&driver.vendor, &driver.model);
+            let path = plugin.path.display();
+            if own.has(vendor, model) {
+                found.refused.push(format!(
+                    "`{path}` offers a driver for vendor `{vendor}`, model `{model}`, which the host has itself"
+                ));
+                continue;
+            }
+            if plugin.manifest.command.is_none() {
+                found.refused.push(format!(
+                    "`{path}` offers a driver for vendor `{vendor}`, model `{model}`, and a driver must be a program"
+                ));
+                continue;
+            }
+            let entry = self.prepared.entry((plugin.path.clone(), None));
+            let prepared = entry.or_insert_with(|| loader::prepare(plugin, &self.options));
+            let timeout = Duration::from_secs(driver.timeout_seconds.get());
+            match prepared {
+                Ok(prepared) => {
+                    let source = DriverSource {
+                        process: Arc::new(ProcessSource {
+                            plugin: prepared.clone(),
+                            limits: ProcessLimits::default(),
+                            timeout,
+                        }),
+                        sha256: plugin.sha256.to_string(),
+                        timeout,
+                        access: driver.access.clone(),
+                    };
+                    let (vendor, model) = (vendor.clone(), model.clone());
+                    found.sources.insert(DriverModel { vendor, model }, source);
+                }
+                Err(error) => found.refused.push(error.to_string()),
+            }
+        }
+        found
     }
 
     /// Names the refused files: one of them may be the missing plugin.

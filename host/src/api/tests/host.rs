@@ -377,6 +377,7 @@ async fn failed_exporter(journals: &BatchJournals, folder: &Path) -> ExporterSet
         journal: Arc::clone(journal),
         resend: None,
         host: InstanceHost {
+            key: "exporter",
             exporter: EXPORTER.to_owned(),
             state_dir: String::new(),
             level: log::LevelFilter::Off,

@@ -51,7 +51,7 @@ fn listing() -> PluginListing {
 #[test]
 fn the_list_shows_accepted_files_then_refused_files_then_a_summary() {
     let listing = listing();
-    let table = listing.table().render(false);
+    let table = listing.exporters().unwrap().render(false);
     let (remarks, summary) = (listing.remarks(), listing.summary());
     insta::assert_snapshot!(format!("{table}\n{remarks}{summary}"));
 }
@@ -64,7 +64,7 @@ fn the_list_as_json_has_the_same_content() {
 #[test]
 fn a_plugin_is_shown_with_its_manifest_and_requirements() {
     let plugin = plugin();
-    let table = plugin.table().render(false);
+    let table = plugin.exporters().unwrap().render(false);
     insta::assert_snapshot!(format!("{}{table}", plugin.facts()));
 }
 

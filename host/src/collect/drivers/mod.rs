@@ -7,10 +7,11 @@ mod redact;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use self::redact::{RedactingDriver, redact, redactor_of};
+pub use self::redact::redactor_of;
+use self::redact::{RedactingDriver, redact};
 use super::driver::{Driver, DriverError, DriverTarget};
 
 /// Creates the driver of a storage. Fails if an option is wrong.
@@ -84,11 +85,12 @@ impl DriverRegistry {
                 Err(error) => Err(redact(&redactor, error)),
             }
         };
-        let mut factories = self
-            .factories
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        factories.insert(key, Arc::new(redacting));
+        self.write().insert(key, Arc::new(redacting));
+    }
+
+    /// Removes a driver. Drivers that it has created go on.
+    pub fn remove(&self, vendor: &str, model: &str) {
+        self.write().remove(&(vendor.to_owned(), model.to_owned()));
     }
 
     /// The factory of the driver for a vendor and model.
@@ -112,6 +114,12 @@ impl DriverRegistry {
     pub fn has(&self, vendor: &str, model: &str) -> bool {
         self.read()
             .contains_key(&(vendor.to_owned(), model.to_owned()))
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, DriverFactories> {
+        self.factories
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, DriverFactories> {

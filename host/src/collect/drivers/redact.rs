@@ -14,7 +14,7 @@ use crate::collect::{
 };
 
 /// Names of options whose values are secret.
-const SECRET_OPTIONS: [&str; 7] = [
+const SECRET_OPTIONS: [&str; 11] = [
     "password",
     "passphrase",
     "secret",
@@ -22,6 +22,10 @@ const SECRET_OPTIONS: [&str; 7] = [
     "community_string",
     "auth_key",
     "privacy_key",
+    "api_key",
+    "access_key",
+    "secret_key",
+    "private_key",
 ];
 
 /// A driver whose errors are redacted.
@@ -31,7 +35,8 @@ pub(super) struct RedactingDriver {
 }
 
 /// A redactor of the secrets in a driver's options.
-pub(super) fn redactor_of(options: &DriverOptions) -> Redactor {
+#[must_use]
+pub fn redactor_of(options: &DriverOptions) -> Redactor {
     let mut redactor = Redactor::default();
     for (key, value) in options {
         hide_secrets(&mut redactor, key, value);

@@ -8,11 +8,11 @@
 //! [`ProcessInstance::ended`] is told, the process and its process group are gone.
 
 mod calls;
-mod output;
+pub(super) mod output;
 mod payload;
-mod registry;
+pub(super) mod registry;
 mod runner;
-mod spawn;
+pub(super) mod spawn;
 mod supervisor;
 mod wire;
 
@@ -90,7 +90,7 @@ impl ProcessInstance {
         let wake = Wake::new()?;
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name(thread_name(&host.exporter));
-        let (source, woken) = (Arc::clone(source), Arc::clone(&wake.0));
+        let (source, woken) = (Arc::clone(source), wake.descriptor());
         // The kernel ends the process when the thread that has started it ends: the
         // supervisor starts it itself.
         thread.spawn(move || {
@@ -134,15 +134,20 @@ impl ProcessInstance {
 
 /// Wakes the supervisor's `poll`, also by its end.
 #[derive(Debug)]
-struct Wake(Arc<OwnedFd>);
+pub(super) struct Wake(Arc<OwnedFd>);
 
 impl Wake {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         let counter = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self(Arc::new(counter)))
     }
 
-    fn wake(&self) {
+    /// Readable after a wake.
+    pub(super) fn descriptor(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.0)
+    }
+
+    pub(super) fn wake(&self) {
         // It fails only if the counter is full, and then the supervisor is being woken.
         let _ = rustix::io::write(self.0.as_fd(), &1_u64.to_ne_bytes());
     }

@@ -22,7 +22,7 @@ const MAX_LINES: u64 = 100;
 /// Target of the lines.
 const TARGET: &str = "output";
 
-pub(super) struct ProcessOutput {
+pub(in crate::plugin) struct ProcessOutput {
     pipe: OwnedFd,
     line: Vec<u8>,
     /// Since when the lines are counted.
@@ -31,7 +31,7 @@ pub(super) struct ProcessOutput {
 }
 
 impl ProcessOutput {
-    pub(super) fn new(pipe: OwnedFd) -> Self {
+    pub(in crate::plugin) fn new(pipe: OwnedFd) -> Self {
         Self {
             pipe,
             line: Vec::new(),
@@ -40,12 +40,12 @@ impl ProcessOutput {
         }
     }
 
-    pub(super) fn pipe(&self) -> &OwnedFd {
+    pub(in crate::plugin) fn pipe(&self) -> &OwnedFd {
         &self.pipe
     }
 
     /// Logs what is there. Returns whether there may be more later.
-    pub(super) fn read(&mut self, host: &InstanceHost) -> bool {
+    pub(in crate::plugin) fn read(&mut self, host: &InstanceHost) -> bool {
         let mut buffer = [0; 8192];
         // A process that never stops writing must not keep the supervisor.
         for _ in 0..16 {

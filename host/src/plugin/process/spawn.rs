@@ -50,17 +50,20 @@ const FIXED_ENVIRONMENT: [(&str, &str); 1] = [("PYTHONDONTWRITEBYTECODE", "1")];
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A process, and the host's ends of its connections.
-pub(super) struct Spawned {
-    pub(super) child: Child,
-    pub(super) pid: Pid,
+pub(in crate::plugin) struct Spawned {
+    pub(in crate::plugin) child: Child,
+    pub(in crate::plugin) pid: Pid,
     /// Readable once the process has ended.
-    pub(super) pidfd: Arc<OwnedFd>,
-    pub(super) socket: Arc<OwnedFd>,
+    pub(in crate::plugin) pidfd: Arc<OwnedFd>,
+    pub(in crate::plugin) socket: Arc<OwnedFd>,
 }
 
 /// Returns also the pipe that has what the process writes to standard output and standard
 /// error; reading it does not block.
-pub(super) fn spawn(source: &ProcessSource, exporter: &str) -> io::Result<(Spawned, OwnedFd)> {
+pub(in crate::plugin) fn spawn(
+    source: &ProcessSource,
+    exporter: &str,
+) -> io::Result<(Spawned, OwnedFd)> {
     let (host_end, process_end) = UnixStream::pair()?;
     host_end.set_write_timeout(Some(SEND_TIMEOUT))?;
     let (output, process_output) = pipe_with(PipeFlags::CLOEXEC)?;

@@ -1,8 +1,10 @@
-"""A driver for tests."""
+"""A driver for tests. Its mode says what it does when it should measure."""
 
+import logging
+import os
 import time
 from datetime import timedelta
-from typing import Dict, Optional
+from typing import Any, Dict, Optional
 
 from delfin_plugin import (
     AlertBuilder,
@@ -18,8 +20,19 @@ from delfin_plugin import (
 )
 
 
+class Rubbish(SeriesBuilder):
+    """What is not a batch."""
+
+    def __init__(self, payload: bytes) -> None:
+        super().__init__()
+        self.payload = payload
+
+    def build(self) -> Any:
+        return self
+
+
 class Meter(Driver):
-    MODELS = [("acme", "meter"), ("acme", "meter2")]
+    MODELS = [("acme", "meter"), ("acme", "hasty")]
 
     def identify(self) -> StorageInfo:
         rest = self.storage.access("rest")
@@ -31,8 +44,21 @@ class Meter(Driver):
         return Capabilities(metrics, is_historic=True, retention=timedelta(hours=1))
 
     def collect(self, window: Window) -> SeriesBuilder:
+        mode = self.storage.options.get("mode", "")
+        if mode == "exit":
+            os._exit(3)
+        if mode == "hang":
+            time.sleep(3600)
+        if mode == "bad":
+            return Rubbish(b"\xff\xff\xff\xffrubbish")
+        if mode == "much":
+            return Rubbish(bytes(2 << 20))
+        if mode == "login":
+            password = self.storage.options["rest"]["password"]
+            logging.warning("login with %s", password)
+            raise Unauthorized(f"the password {password} is wrong")
         series = SeriesBuilder()
-        for number in range(self.storage.extra["series"]):
+        for number in range(int(self.storage.extra.get("series", 1))):
             name = f"volume {number}"
             points = [(window.start_ms, 1.5)]
             series.add("iops", "volume", f"v{number}", "IOPS", points, resource_name=name)

@@ -1,0 +1,134 @@
+//! What a driver process sends: answers to calls, records for the log, counters.
+//!
+//! Promises: no text of a process that is longer than [`MAX_TEXT`], or that has more than one
+//! line, becomes a reason.
+
+use std::os::fd::OwnedFd;
+
+use delfin_plugin_protocol::{
+    DriverMessage, OutcomeClass, OutcomeMessage, ResultMessage, SharedPayload, VERSION, WireFrame,
+    decode,
+};
+use serde_json::Value;
+
+use crate::{collect::DriverError, logging::LogLine, plugin::host::InstanceHost};
+
+/// The longest text of a failure, in characters.
+const MAX_TEXT: usize = 1024;
+
+/// The answer to a call.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// A call without result has succeeded.
+    Done,
+    Value(Value),
+    Payload(Payload),
+    Failed(DriverError),
+    /// The driver cannot do this.
+    Unsupported(String),
+    /// The process has to be replaced.
+    Restart(String),
+    /// The process has ended: the text continues after "the driver process".
+    Ended(String),
+}
+
+/// A batch as the process has sent it: not checked yet.
+#[derive(Debug)]
+pub(super) enum Payload {
+    Inline(Vec<u8>),
+    Shared(SharedPayload),
+}
+
+pub(super) enum Incoming {
+    /// The answer to the call with this number.
+    Answer(u64, Answer),
+    Other,
+}
+
+/// Reads a message; what is not an answer is passed to the host. The error is how the message
+/// breaks the protocol.
+pub(super) fn read(frame: WireFrame, host: &InstanceHost) -> Result<Incoming, String> {
+    let message = decode(&frame.header).map_err(|error| error.to_string())?;
+    let delfin_plugin_protocol::Incoming::Message(message) = message else {
+        // Messages of a newer version need no answer from the host.
+        return Ok(Incoming::Other);
+    };
+    match message {
+        DriverMessage::Hello(hello) => {
+            if hello.protocol[0] != VERSION[0] {
+                return Err(format!(
+                    "it speaks version {} of the protocol, this host speaks version {}",
+                    hello.protocol[0], VERSION[0]
+                ));
+            }
+        }
+        DriverMessage::Outcome(outcome) => {
+            return Ok(Incoming::Answer(outcome.id, of_outcome(outcome)));
+        }
+        DriverMessage::Result(result) => {
+            let id = result.id;
+            let answer = of_result(result, frame.payload, frame.descriptor);
+            return Ok(Incoming::Answer(id, answer?));
+        }
+        DriverMessage::Log(record) => {
+            if let Ok(level) = record.level.parse() {
+                host.write(&LogLine {
+                    level,
+                    target: &record.target,
+                    message: &record.message,
+                    fields: &record.fields,
+                });
+            }
+        }
+        DriverMessage::Count { name, by } => host.add(&name, by),
+        DriverMessage::Unsupported {
+            id: Some(id),
+            message,
+        } => return Ok(Incoming::Answer(id, Answer::Unsupported(line(message)))),
+        DriverMessage::Unsupported { id: None, .. } => {}
+    }
+    Ok(Incoming::Other)
+}
+
+fn of_result(
+    result: ResultMessage,
+    payload: Vec<u8>,
+    descriptor: Option<OwnedFd>,
+) -> Result<Answer, String> {
+    Ok(match (result.shared, descriptor) {
+        (Some(shared), Some(descriptor)) => {
+            let shared = SharedPayload::receive(descriptor, shared.len);
+            Answer::Payload(Payload::Shared(shared.map_err(|error| error.to_string())?))
+        }
+        (Some(_), None) => return Err("the descriptor of a shared payload is missing".to_owned()),
+        (None, _) if payload.is_empty() => Answer::Value(result.value),
+        (None, _) => Answer::Payload(Payload::Inline(payload)),
+    })
+}
+
+fn of_outcome(outcome: OutcomeMessage) -> Answer {
+    let reason = line(outcome.message);
+    Answer::Failed(match (outcome.class, outcome.detail) {
+        (OutcomeClass::Delivered, _) => return Answer::Done,
+        (OutcomeClass::Restart, _) => return Answer::Restart(reason),
+        (OutcomeClass::Retry, _) => DriverError::Unavailable { reason },
+        (OutcomeClass::Pause, 1) => DriverError::Refused { reason },
+        (OutcomeClass::Pause, _) => DriverError::Options { reason },
+        (
+            OutcomeClass::Partial
+            | OutcomeClass::Split
+            | OutcomeClass::Reject
+            | OutcomeClass::Uncertain
+            | OutcomeClass::Unknown,
+            _,
+        ) => DriverError::BadAnswer { reason },
+    })
+}
+
+/// One line of a bounded length.
+pub(super) fn line(text: String) -> String {
+    let start = text.chars().take(MAX_TEXT);
+    start
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

@@ -1,0 +1,279 @@
+//! A driver that asks a process.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_protocol::{
+    ClearAlertMessage, CollectMessage, DriverRequest, ListAlertsMessage, OpenMessage,
+};
+
+use super::{
+    answer::{Answer, Payload},
+    described, payload,
+    plugins::{DriverModel, DriverSource, DriverSources},
+    process::{DriverProcess, MakeRequest},
+    requests,
+};
+use crate::{
+    collect::{
+        AlertBuilder, Capabilities, Driver, DriverError, DriverOptions, DriverTarget,
+        SeriesBuilder, StorageInfo, TimeWindow, redactor_of,
+    },
+    plugin::{host::InstanceHost, process::START_TIME},
+};
+
+/// How long no process is started after one has failed: this time, doubled with each failure
+/// in a row.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// Asks one storage through a process of its own, which is replaced when it fails, and when a
+/// reload has found another version of the plugin.
+pub(super) struct PluginDriver {
+    model: DriverModel,
+    sources: Arc<DriverSources>,
+    options: DriverOptions,
+    interval: Option<Duration>,
+    host: InstanceHost,
+    open: Option<OpenDriver>,
+    failures: Option<Failures>,
+}
+
+struct OpenDriver {
+    process: DriverProcess,
+    source: Arc<DriverSource>,
+}
+
+/// Processes that have failed, without a success in between.
+struct Failures {
+    count: u32,
+    last: String,
+    paused_until: Instant,
+}
+
+impl PluginDriver {
+    /// A driver whose process is started at the first call.
+    pub(super) fn new(
+        model: DriverModel,
+        sources: Arc<DriverSources>,
+        target: &DriverTarget<'_>,
+    ) -> Result<Self, DriverError> {
+        let source = sources.source(&model).ok_or_else(removed)?;
+        for kind in &source.access {
+            if !target
+                .options
+                .get(kind)
+                .is_some_and(|access| access.is_object())
+            {
+                return Err(DriverError::Option {
+                    option: kind.clone(),
+                    reason: "it is missing, and the driver needs it".to_owned(),
+                });
+            }
+        }
+        let folder = sources.state_dir.join(target.storage_id);
+        let redactor = redactor_of(target.options);
+        let folder = folder.display().to_string();
+        Ok(Self {
+            model,
+            options: target.options.clone(),
+            interval: target.interval,
+            host: InstanceHost::of_driver(target.storage_id, &redactor, folder),
+            sources,
+            open: None,
+            failures: None,
+        })
+    }
+
+    /// Makes a call; opens the driver before, if it is not open.
+    fn call(&mut self, action: &'static str, make: MakeRequest) -> Result<Answer, DriverError> {
+        let opened = match self.opened()? {
+            Some(opened) => opened,
+            None => self.start()?,
+        };
+        let timeout = opened.source.timeout;
+        let answer = opened.process.call(timeout, make);
+        self.open = Some(opened);
+        self.checked(action, answer)
+    }
+
+    /// The open driver, unless the plugin has another version now.
+    fn opened(&mut self) -> Result<Option<OpenDriver>, DriverError> {
+        let Some(opened) = self.open.take() else {
+            return Ok(None);
+        };
+        // A process whose plugin was removed goes on.
+        let current = self.sources.source(&self.model);
+        let is_current = current.is_none_or(|current| Arc::ptr_eq(&current, &opened.source));
+        Ok(is_current.then_some(opened))
+    }
+
+    /// Starts a process, and opens the driver in it.
+    fn start(&mut self) -> Result<OpenDriver, DriverError> {
+        if let Some(failures) = &self.failures
+            && failures.paused_until > Instant::now()
+        {
+            return Err(DriverError::Failed {
+                reason: failures.last.clone(),
+            });
+        }
+        let source = self.sources.source(&self.model).ok_or_else(removed)?;
+        let failed = |error: std::io::Error| DriverError::Failed {
+            reason: format!("the driver process cannot be started: {error}"),
+        };
+        fs::create_dir_all(PathBuf::from(&self.host.state_dir)).map_err(failed)?;
+        let limit = self.sources.limits.max_decompressed_bytes;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let process =
+            DriverProcess::start(&source.process, self.host.clone(), limit).map_err(failed)?;
+        let open = self.open_message();
+        let make: MakeRequest = Box::new(move |id, deadline_ms| {
+            DriverRequest::Open(OpenMessage {
+                id,
+                deadline_ms,
+                ..open
+            })
+        });
+        let answer = process.call(source.timeout + START_TIME, make);
+        self.checked("open", answer)?;
+        Ok(OpenDriver { process, source })
+    }
+
+    fn open_message(&self) -> OpenMessage {
+        let interval = self.interval.map(|interval| interval.as_millis());
+        OpenMessage {
+            id: 0,
+            deadline_ms: 0,
+            vendor: self.model.vendor.clone(),
+            model: self.model.model.clone(),
+            storage_id: self.host.exporter.clone(),
+            state_dir: self.host.state_dir.clone(),
+            level: self.host.level.as_str().to_lowercase(),
+            interval_ms: interval.and_then(|millis| u64::try_from(millis).ok()),
+            options: self.options.clone(),
+        }
+    }
+
+    /// The answer of a call that has succeeded. A process that has failed is given up.
+    fn checked(&mut self, action: &'static str, answer: Answer) -> Result<Answer, DriverError> {
+        let reason = match answer {
+            Answer::Done | Answer::Value(_) | Answer::Payload(_) => {
+                if action != "open" {
+                    self.failures = None;
+                }
+                return Ok(answer);
+            }
+            Answer::Failed(error) => return Err(error),
+            Answer::Unsupported(reason) => {
+                return Err(DriverError::Unsupported {
+                    action,
+                    reason: reason.into(),
+                });
+            }
+            Answer::Restart(reason) => reason,
+            Answer::Ended(end) => format!("the driver process {end}"),
+        };
+        self.open = None;
+        let count = self.failures.as_ref().map_or(0, |failures| failures.count);
+        let pause = FIRST_PAUSE.saturating_mul(1 << count.min(16));
+        self.failures = Some(Failures {
+            count: count + 1,
+            last: reason.clone(),
+            paused_until: Instant::now() + pause.min(LONGEST_PAUSE),
+        });
+        Err(DriverError::Failed { reason })
+    }
+
+    fn batch(&mut self, action: &'static str, make: MakeRequest) -> Result<Payload, DriverError> {
+        match self.call(action, make)? {
+            Answer::Payload(payload) => Ok(payload),
+            _ => Err(DriverError::BadAnswer {
+                reason: format!("the answer to `{action}` has no batch"),
+            }),
+        }
+    }
+
+    fn value(
+        &mut self,
+        action: &'static str,
+        make: MakeRequest,
+    ) -> Result<serde_json::Value, DriverError> {
+        match self.call(action, make)? {
+            Answer::Value(value) => Ok(value),
+            _ => Err(DriverError::BadAnswer {
+                reason: format!("the answer to `{action}` has no value"),
+            }),
+        }
+    }
+}
+
+impl Driver for PluginDriver {
+    fn storage(&mut self) -> Result<StorageInfo, DriverError> {
+        let value = self.value("identify", Box::new(requests::identify))?;
+        described::storage(value, &self.model.vendor, &self.model.model)
+    }
+
+    fn capabilities(&mut self) -> Result<Capabilities, DriverError> {
+        let value = self.value("capabilities", Box::new(requests::capabilities))?;
+        described::capabilities(value)
+    }
+
+    fn collect(
+        &mut self,
+        window: TimeWindow,
+        series: &mut SeriesBuilder<'_>,
+    ) -> Result<(), DriverError> {
+        let make = move |id, deadline_ms| {
+            DriverRequest::Collect(CollectMessage {
+                id,
+                deadline_ms,
+                start_ms: window.start_ms,
+                end_ms: window.end_ms,
+            })
+        };
+        let payload = self.batch("collect", Box::new(make))?;
+        let (limits, id) = (&self.sources.limits, &self.host.exporter);
+        Ok(series.batch(&payload::performance(payload, limits, id)?)?)
+    }
+
+    fn list_alerts(
+        &mut self,
+        range: Option<TimeWindow>,
+        alerts: &mut AlertBuilder<'_>,
+    ) -> Result<(), DriverError> {
+        let make = move |id, deadline_ms| {
+            DriverRequest::ListAlerts(ListAlertsMessage {
+                id,
+                deadline_ms,
+                start_ms: range.map(|range| range.start_ms),
+                end_ms: range.map(|range| range.end_ms),
+            })
+        };
+        let payload = self.batch("list alerts", Box::new(make))?;
+        let (limits, id) = (&self.sources.limits, &self.host.exporter);
+        alerts.batch(&payload::alerts(payload, limits, id)?);
+        Ok(())
+    }
+
+    fn clear_alert(&mut self, sequence_number: &str) -> Result<(), DriverError> {
+        let sequence_number = sequence_number.to_owned();
+        let make = move |id, deadline_ms| {
+            DriverRequest::ClearAlert(ClearAlertMessage {
+                id,
+                deadline_ms,
+                sequence_number,
+            })
+        };
+        self.call("clear alerts", Box::new(make)).map(drop)
+    }
+}
+
+fn removed() -> DriverError {
+    DriverError::Failed {
+        reason: "its plugin was removed (put it back into `plugin_dirs`, and reload)".to_owned(),
+    }
+}

@@ -1,0 +1,88 @@
+//! The batch that a driver process has sent: checked as the body of a request is.
+
+use std::borrow::Cow;
+
+use delfin_plugin_api::{AlertBatch, Kind, PerformanceBatch};
+
+use super::answer::Payload;
+use crate::{
+    batch::AnyBatch,
+    clock::now_ms,
+    collect::DriverError,
+    ingest::{
+        BodyEncoding, BodyFormat, BodyLimits, IngestError, ParseGuard, ParsedItems, RequestBody,
+        parse,
+    },
+};
+
+pub(super) fn performance(
+    payload: Payload,
+    limits: &BodyLimits,
+    storage_id: &str,
+) -> Result<PerformanceBatch, DriverError> {
+    match batch(Kind::Performance, payload, limits, storage_id)? {
+        AnyBatch::Performance(batch) => Ok(batch),
+        AnyBatch::Alerts(_) => Err(bad("the payload is not a performance batch")),
+    }
+}
+
+pub(super) fn alerts(
+    payload: Payload,
+    limits: &BodyLimits,
+    storage_id: &str,
+) -> Result<AlertBatch, DriverError> {
+    match batch(Kind::Alert, payload, limits, storage_id)? {
+        AnyBatch::Alerts(batch) => Ok(batch),
+        AnyBatch::Performance(_) => Err(bad("the payload is not an alert batch")),
+    }
+}
+
+fn batch(
+    kind: Kind,
+    payload: Payload,
+    limits: &BodyLimits,
+    storage_id: &str,
+) -> Result<AnyBatch, DriverError> {
+    let parsed = match payload {
+        Payload::Inline(bytes) => parse_bytes(kind, bytes.into(), limits),
+        Payload::Shared(shared) => {
+            let limit = limits.max_decompressed_bytes;
+            if shared.size() > limit {
+                let size = shared.size();
+                return Err(bad(format!(
+                    "a batch has {size} bytes, at most {limit} are allowed (see `api.max_decompressed_bytes`)"
+                )));
+            }
+            let mapped = shared.map().map_err(|error| bad(error.to_string()))?;
+            parse_bytes(kind, mapped.as_ref().into(), limits)
+        }
+    };
+    let parsed = parsed.map_err(|error| bad(error.to_string()))?;
+    if let Some(first) = parsed.rejected.named().next() {
+        log::warn!(
+            storage = storage_id, kind = kind.as_str(), rows = parsed.rejected.total(),
+            first = first.index, error:% = first.error;
+            "the driver has sent rows that are not valid, they are left out"
+        );
+    }
+    Ok(parsed.batch)
+}
+
+fn parse_bytes(
+    kind: Kind,
+    bytes: Cow<'_, [u8]>,
+    limits: &BodyLimits,
+) -> Result<ParsedItems, IngestError> {
+    let body = RequestBody {
+        format: BodyFormat::ArrowStream,
+        encoding: BodyEncoding::Identity,
+        bytes,
+    };
+    parse(kind, body, limits, now_ms(), ParseGuard::unlimited(limits))
+}
+
+fn bad(reason: impl Into<String>) -> DriverError {
+    DriverError::BadAnswer {
+        reason: reason.into(),
+    }
+}

@@ -1,0 +1,361 @@
+//! The process of one driver, and the thread of the host that supervises it.
+//!
+//! Promises: each call is answered, at its deadline or soon after it at the latest; when a
+//! process has ended, its process group is gone; nothing here waits for the process without a
+//! limit.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender, TryRecvError},
+    },
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_protocol::{DriverRequest, FrameError, FrameReader, FrameWriter, Progress};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::Shutdown,
+    process::{Signal, kill_process_group, pidfd_send_signal},
+};
+
+use super::{
+    answer::{Answer, Incoming, read},
+    requests,
+};
+use crate::plugin::{
+    death::DeathCause,
+    host::InstanceHost,
+    process::{
+        ProcessSource, Wake,
+        output::ProcessOutput,
+        registry::{RegisteredProcess, end_orphans},
+        spawn::{Spawned, spawn},
+    },
+};
+
+/// How long a call may take to return after the message `cancel`.
+const CANCEL_TIME: Duration = Duration::from_millis(500);
+
+/// How long a process may take to log out, and to end after SIGTERM.
+const CLOSE_TIME: Duration = Duration::from_secs(3);
+const KILL_AFTER: Duration = Duration::from_secs(1);
+
+/// How many messages are read before the other things are looked at.
+const MESSAGES_AT_ONCE: usize = 64;
+
+/// How often messages and output of a process that has ended are read.
+const LAST_ROUNDS: usize = 64;
+
+/// Makes the message of a call from its number and from the milliseconds until its deadline.
+pub(super) type MakeRequest = Box<dyn FnOnce(u64, u64) -> DriverRequest + Send>;
+
+/// A call, and where its answer goes.
+struct Call {
+    make: MakeRequest,
+    timeout: Duration,
+    reply: Sender<Answer>,
+}
+
+/// Dropping it logs out, and ends the process.
+pub(super) struct DriverProcess {
+    calls: Sender<Call>,
+    /// Tells the supervisor that there is a call, or that there will be no more.
+    wake: Wake,
+}
+
+impl DriverProcess {
+    /// Starts a process. `max_payload` limits the bytes of a payload.
+    pub(super) fn start(
+        source: &Arc<ProcessSource>,
+        host: InstanceHost,
+        max_payload: usize,
+    ) -> io::Result<Self> {
+        let (calls, received) = mpsc::channel();
+        let wake = Wake::new()?;
+        let (source, woken) = (Arc::clone(source), wake.descriptor());
+        let thread = std::thread::Builder::new().name(format!("driver {}", host.exporter));
+        // The kernel ends the process when the thread that has started it ends: the
+        // supervisor starts it itself.
+        thread.spawn(move || supervise(&source, host, &received, woken, max_payload))?;
+        Ok(Self { calls, wake })
+    }
+
+    /// Makes a call, and waits for the answer.
+    pub(super) fn call(&self, timeout: Duration, make: MakeRequest) -> Answer {
+        let (reply, answer) = mpsc::channel();
+        let call = Call {
+            make,
+            timeout,
+            reply,
+        };
+        // The supervisor ends only after its process handle.
+        let _ = self.calls.send(call);
+        self.wake.wake();
+        let gone = || Answer::Ended("the thread that supervises it has ended".to_owned());
+        answer.recv().unwrap_or_else(|_| gone())
+    }
+}
+
+fn supervise(
+    source: &ProcessSource,
+    host: InstanceHost,
+    calls: &Receiver<Call>,
+    woken: Arc<OwnedFd>,
+    max_payload: usize,
+) {
+    let end = match spawn(source, &host.exporter) {
+        Ok((process, output)) => {
+            host.process.set(process.pid);
+            Supervisor::new(process, output, host, woken, max_payload).run(calls)
+        }
+        Err(error) => format!("cannot be started: {error}"),
+    };
+    for call in calls {
+        // The receiver is gone if the call was abandoned.
+        let _ = call.reply.send(Answer::Ended(end.clone()));
+    }
+}
+
+struct Supervisor {
+    host: InstanceHost,
+    woken: Arc<OwnedFd>,
+    process: Spawned,
+    /// Until the process is reaped.
+    registration: Option<RegisteredProcess>,
+    reader: FrameReader,
+    writer: FrameWriter,
+    output: ProcessOutput,
+    last_id: u64,
+    in_progress: Option<CallInProgress>,
+    /// Whether the connection and the output are still open.
+    is_connected: bool,
+    has_output: bool,
+    /// Whether the driver was dropped, so that the process should exit.
+    is_released: bool,
+    /// Why the host ends the process, if it does.
+    cause: Option<DeathCause>,
+    /// When to send SIGTERM, and SIGKILL.
+    terminate_at: Option<Instant>,
+    kill_at: Option<Instant>,
+}
+
+struct CallInProgress {
+    id: u64,
+    deadline: Instant,
+    /// `None`: no one waits for the answer.
+    reply: Option<Sender<Answer>>,
+}
+
+impl Supervisor {
+    fn new(
+        process: Spawned,
+        output: OwnedFd,
+        host: InstanceHost,
+        woken: Arc<OwnedFd>,
+        max_payload: usize,
+    ) -> Self {
+        Self {
+            host,
+            woken,
+            registration: Some(RegisteredProcess::new(process.pid, &process.pidfd)),
+            reader: FrameReader::new(Arc::clone(&process.socket), max_payload),
+            writer: FrameWriter::new(Arc::clone(&process.socket)),
+            output: ProcessOutput::new(output),
+            process,
+            last_id: 0,
+            in_progress: None,
+            is_connected: true,
+            has_output: true,
+            is_released: false,
+            cause: None,
+            terminate_at: None,
+            kill_at: None,
+        }
+    }
+
+    /// Supervises the process until it has ended. Returns how it ended.
+    fn run(mut self, calls: &Receiver<Call>) -> String {
+        self.send(&requests::hello());
+        while !self.wait() {
+            self.receive_calls(calls);
+            self.receive_messages();
+            if self.has_output {
+                self.has_output = self.output.read(&self.host);
+            }
+            self.end_when_due();
+        }
+        let end = self.reap().to_string();
+        if !self.is_released {
+            log::warn!(storage = self.host.exporter; "the driver process {end}");
+        }
+        self.answer(Answer::Ended(end.clone()));
+        end
+    }
+
+    /// Waits until something happens. Returns whether the process has ended.
+    fn wait(&self) -> bool {
+        let deadline = self.in_progress.as_ref().map(|call| call.deadline);
+        let deadline = deadline.filter(|_| self.cause.is_none());
+        let due = [self.terminate_at, self.kill_at, deadline];
+        let timeout = due.into_iter().flatten().min().map(|due| {
+            let left = due.saturating_duration_since(Instant::now());
+            // Rounded up, so that the time has come when the wait ends.
+            Timespec::try_from(left + Duration::from_millis(1)).unwrap_or_default()
+        });
+        let mut waited = vec![
+            PollFd::new(&self.process.pidfd, PollFlags::IN),
+            PollFd::new(&self.woken, PollFlags::IN),
+        ];
+        if self.is_connected {
+            waited.push(PollFd::new(&self.process.socket, PollFlags::IN));
+        }
+        if self.has_output {
+            waited.push(PollFd::new(self.output.pipe(), PollFlags::IN));
+        }
+        // An error is an interruption, after which everything is looked at again.
+        let _ = poll(&mut waited, timeout.as_ref());
+        let has_ended = !waited[0].revents().is_empty();
+        // The counter may be 0 already.
+        let _ = rustix::io::read(&self.woken, &mut [0; 8]);
+        has_ended
+    }
+
+    fn receive_calls(&mut self, calls: &Receiver<Call>) {
+        while !self.is_released {
+            match calls.try_recv() {
+                Ok(call) => {
+                    self.start(call.timeout, Some(call.reply), call.make);
+                }
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.is_released = true;
+                    self.start(CLOSE_TIME, None, Box::new(requests::close));
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, timeout: Duration, reply: Option<Sender<Answer>>, make: MakeRequest) {
+        self.last_id += 1;
+        self.in_progress = Some(CallInProgress {
+            id: self.last_id,
+            deadline: Instant::now() + timeout,
+            reply,
+        });
+        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.send(&make(self.last_id, millis));
+    }
+
+    fn send(&mut self, request: &DriverRequest) {
+        let sent = self
+            .writer
+            .send(request, delfin_plugin_protocol::FramePayload::None);
+        if let Err(error) = sent {
+            // If the process has ended, its end says more.
+            self.kill_at.get_or_insert(Instant::now() + KILL_AFTER);
+            self.cause
+                .get_or_insert(DeathCause::Protocol(format!("it does not read: {error}")));
+        }
+    }
+
+    fn receive_messages(&mut self) {
+        for _ in 0..MESSAGES_AT_ONCE {
+            if !self.is_connected {
+                return;
+            }
+            let broken = match self.reader.try_read() {
+                Ok(Progress::Frame(frame)) => match read(frame, &self.host) {
+                    Ok(Incoming::Answer(id, answer)) => {
+                        self.on_answer(id, answer);
+                        continue;
+                    }
+                    Ok(Incoming::Other) => continue,
+                    Err(reason) => reason,
+                },
+                Ok(Progress::Part) => return,
+                Ok(Progress::End) | Err(FrameError::Io(_) | FrameError::CutOff) => {
+                    self.is_connected = false;
+                    // A process that is about to end has closed its connection already.
+                    self.kill_at.get_or_insert(Instant::now() + KILL_AFTER);
+                    return;
+                }
+                Err(error) => error.to_string(),
+            };
+            self.is_connected = false;
+            self.cause.get_or_insert(DeathCause::Protocol(broken));
+            self.kill_at = Some(Instant::now());
+        }
+    }
+
+    fn on_answer(&mut self, id: u64, answer: Answer) {
+        if self.in_progress.as_ref().is_none_or(|call| call.id != id) {
+            return;
+        }
+        self.answer(answer);
+        if self.is_released {
+            // The process exits at the end of its connection.
+            let _ = rustix::net::shutdown(&self.process.socket, Shutdown::Write);
+            self.terminate_at = Some(Instant::now() + KILL_AFTER);
+        } else if self.cause == Some(DeathCause::Deadline) && self.kill_at.is_none() {
+            // The call has returned although late: the process can be called again.
+            self.cause = None;
+            self.terminate_at = None;
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        let reply = self.in_progress.take().and_then(|call| call.reply);
+        if let Some(reply) = reply {
+            // The receiver is gone if the call was abandoned.
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn end_when_due(&mut self) {
+        let now = Instant::now();
+        let deadline = self.in_progress.as_ref().map(|call| call.deadline);
+        if deadline.is_some_and(|deadline| deadline <= now) && self.cause.is_none() {
+            self.cause = Some(DeathCause::Deadline);
+            self.terminate_at = Some(now + CANCEL_TIME);
+            self.send(&DriverRequest::Cancel);
+        }
+        if self.terminate_at.is_some_and(|at| at <= now) {
+            self.terminate_at = None;
+            self.kill_at.get_or_insert(now + KILL_AFTER);
+            // It fails only if the process has ended.
+            let _ = pidfd_send_signal(&self.process.pidfd, Signal::TERM);
+        }
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = Some(now + KILL_AFTER);
+            if !self.is_connected {
+                let closed = DeathCause::Protocol("it closed its connection".to_owned());
+                self.cause.get_or_insert(closed);
+            }
+            let _ = kill_process_group(self.process.pid, Signal::KILL);
+            let _ = pidfd_send_signal(&self.process.pidfd, Signal::KILL);
+        }
+    }
+
+    fn reap(&mut self) -> DeathCause {
+        // Before the process is reaped, its number cannot be that of another group.
+        let _ = kill_process_group(self.process.pid, Signal::KILL);
+        self.host.process.forget(self.process.pid);
+        // The last messages say why it has ended. Processes that it left behind can hold its
+        // connection and write indefinitely.
+        for _ in 0..LAST_ROUNDS {
+            self.receive_messages();
+            self.has_output = self.has_output && self.output.read(&self.host);
+        }
+        let status = self.process.child.wait();
+        self.registration = None;
+        let orphans = end_orphans();
+        if orphans > 0 {
+            log::warn!(storage = self.host.exporter, processes = orphans; "killed processes that the driver process had started and left behind");
+        }
+        let how = status.map_or(DeathCause::Exit(0), DeathCause::of);
+        self.cause.take().unwrap_or(how)
+    }
+}

@@ -1,0 +1,175 @@
+//! Drivers of plugins: each storage has a process, which the host does not trust.
+
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+use delfin_tests::{
+    Host, Setup,
+    plugin_folder::{has_python, test_plugin},
+};
+use serde_json::{Value, json};
+
+const FILES: &str = r#"
+performance_exporters = ["PerformanceExporterFile"]
+alert_exporters = ["AlertExporterFile"]
+[exporter.PerformanceExporterFile.config]
+path = "@/performance.jsonl"
+[exporter.AlertExporterFile.config]
+path = "@/alerts.jsonl"
+"#;
+
+const PASSWORD: &str = "correct-horse-battery-staple";
+
+fn meter() -> Value {
+    json!({
+        "vendor": "acme",
+        "model": "meter",
+        "rest": {"host": "192.0.2.7", "port": 443, "username": "admin", "password": PASSWORD},
+        "extra_attributes": {"series": "2"}
+    })
+}
+
+fn register(host: &Host, storage: &Value) -> (u16, Value) {
+    host.send("POST", "/v1/storages", Some(storage))
+}
+
+/// The rows of a storage in a file; the last line may be incomplete.
+fn rows(setup: &Setup, file: &str, is_of_storage: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let lines = setup.lines(file);
+    let parsed = lines
+        .iter()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    parsed.filter(is_of_storage).collect()
+}
+
+#[test]
+fn a_storage_with_a_driver_of_a_plugin_is_registered_and_collected_from() {
+    if !has_python() {
+        return;
+    }
+    let setup = Setup::new(&["file"], FILES);
+    let host = setup.start();
+    let (status, answer) = register(&host, &meter());
+    assert_eq!(status, 404, "{answer}");
+    assert!(answer.to_string().contains("plugin_dirs"), "{answer}");
+
+    // A reload finds the plugin.
+    setup.install(&test_plugin("meter"), "meter.plugin");
+    assert_eq!(host.send("POST", "/v1/reload", None).0, 200);
+    let listed = setup.run(&["plugins", "list"]).stdout;
+    assert!(listed.contains("Acme Meter"), "{listed}");
+
+    let mut without_access = meter();
+    without_access.as_object_mut().expect("an object")["rest"] = Value::Null;
+    let (status, answer) = register(&host, &without_access);
+    assert_eq!(status, 400, "{answer}");
+
+    let (status, storage) = register(&host, &meter());
+    assert_eq!(status, 201, "{storage}");
+    assert_eq!(
+        (&storage["serial_number"], &storage["total_capacity"]),
+        (&json!("sn"), &json!(5))
+    );
+    let id = storage["id"].as_str().expect("an id");
+    let series = host.wait_for("the first measurement", || {
+        let found = rows(&setup, "performance.jsonl", |row| {
+            row["labels"]["storage_id"] == id
+        });
+        (found.len() >= 2).then(|| found[0].clone())
+    });
+    let labels = &series["labels"];
+    assert_eq!(series["name"], "iops");
+    for (label, value) in [
+        ("name", storage["name"].as_str().expect("a name")),
+        ("serial_number", "sn"),
+        ("resource_type", "volume"),
+        ("resource_id", "v0"),
+        ("resource_name", "volume 0"),
+        ("type", "RAW"),
+        ("unit", "IOPS"),
+    ] {
+        assert_eq!(labels[label], value, "{labels}");
+    }
+    let alert = host.wait_for("the alert", || {
+        rows(&setup, "alerts.jsonl", |row| row["storage_id"] == id).pop()
+    });
+    assert_eq!(
+        (&alert["sequence_number"], &alert["rack"]),
+        (&json!("12"), &json!("r1"))
+    );
+    assert_eq!(
+        (&alert["vendor"], &alert["serial_number"]),
+        (&json!("acme"), &json!("sn"))
+    );
+    let (status, capabilities) = host.get(&format!("/v1/storages/{id}/capabilities"));
+    assert_eq!(status, 200, "{capabilities}");
+    assert!(capabilities.to_string().contains("iops"), "{capabilities}");
+
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
+    assert!(!log.contains(PASSWORD), "{log}");
+    assert!(!log.contains("the driver process"), "{log}");
+}
+
+fn declared(name: &str, model: &str) -> String {
+    format!(
+        r#"
+[[storage]]
+vendor = "acme"
+model = "{model}"
+name = "{name}"
+options = {{ mode = "{name}", rest = {{ host = "h", password = "{PASSWORD}" }} }}
+performance.interval = "1s"
+"#
+    )
+}
+
+#[test]
+fn drivers_that_hang_end_or_send_rubbish_delay_no_other_storage() {
+    if !has_python() {
+        return;
+    }
+    let storages = [
+        ("good", "meter"),
+        ("exit", "meter"),
+        ("hang", "hasty"),
+        ("bad", "meter"),
+        ("much", "meter"),
+        ("login", "meter"),
+    ];
+    let declared: String = storages.map(|(name, model)| declared(name, model)).concat();
+    let limit = "[api]\nmax_decompressed_bytes = \"1MiB\"\n";
+    let setup = Setup::new(&["file"], &[FILES, limit, &declared].concat());
+    setup.install(&test_plugin("meter"), "meter.plugin");
+    let checked = setup.run(&["check"]).stdout;
+    assert!(
+        checked.contains("ok      storage hang (acme, hasty)"),
+        "{checked}"
+    );
+    let host = setup.start();
+    for part in [
+        "driver failed: the driver process ended with exit code 3",
+        "driver failed: the driver process was ended: a call was past its deadline",
+        "the body is not a valid Arrow stream: it is cut off",
+        "storage gave an invalid answer: a batch has 2097152 bytes, at most 1048576 are allowed",
+        "storage refused the driver: the password *** is wrong",
+        "login with ***",
+    ] {
+        host.wait_for_log(part);
+    }
+    let is_good = |row: &Value| {
+        row["labels"]["name"]
+            .as_str()
+            .is_some_and(|name| name == "good")
+    };
+    let before = rows(&setup, "performance.jsonl", is_good).len();
+    host.wait_for("further measurements of the good storage", || {
+        (rows(&setup, "performance.jsonl", is_good).len() > before + 1).then_some(())
+    });
+    assert_eq!(
+        rows(&setup, "performance.jsonl", |row| !is_good(row)).len(),
+        0
+    );
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
+    assert!(!log.contains(PASSWORD), "{log}");
+}
