@@ -1,7 +1,5 @@
 //! Drivers of plugins: each storage has a process, which the host does not trust.
 
-#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
-
 use delfin_tests::{
     Host, Setup,
     plugin_folder::{has_python, test_plugin},
@@ -137,14 +135,16 @@ fn drivers_that_hang_end_or_send_rubbish_delay_no_other_storage() {
         ("login", "meter"),
     ];
     let declared: String = storages.map(|(name, model)| declared(name, model)).concat();
-    let limit = "[api]\nmax_decompressed_bytes = \"1MiB\"\n";
-    let setup = Setup::new(&["file"], &[FILES, limit, &declared].concat());
+    let head = "plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n";
+    let limits = "[api]\nlisten = \"127.0.0.1:0\"\nmax_body_bytes = \"1MiB\"\n\
+        max_decompressed_bytes = \"1MiB\"\n\
+        [journal]\nmin_free_bytes = 0\n";
+    let config = [head, FILES, &declared, limits].concat();
+    let setup = Setup::new(&["file"], FILES).with_whole_config(&config);
     setup.install(&test_plugin("meter"), "meter.plugin");
-    let checked = setup.run(&["check"]).stdout;
-    assert!(
-        checked.contains("ok      storage hang (acme, hasty)"),
-        "{checked}"
-    );
+    let checked = setup.run(&["check"]);
+    let ok = "ok      storage hang (acme, hasty)";
+    assert!(checked.stdout.contains(ok), "{checked:?}");
     let host = setup.start();
     for part in [
         "driver failed: the driver process ended with exit code 3",
