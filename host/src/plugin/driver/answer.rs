@@ -22,7 +22,7 @@ pub(super) enum Answer {
     /// A call without result has succeeded.
     Done,
     Value(Value),
-    Payload(Payload),
+    Payload(UncheckedPayload),
     Failed(DriverError),
     /// The driver cannot do this.
     Unsupported(String),
@@ -34,12 +34,12 @@ pub(super) enum Answer {
 
 /// A batch as the process has sent it: not checked yet.
 #[derive(Debug)]
-pub(super) enum Payload {
+pub(super) enum UncheckedPayload {
     Inline(Vec<u8>),
     Shared(SharedPayload),
 }
 
-pub(super) enum Incoming {
+pub(super) enum DriverEvent {
     /// The answer to the call with this number.
     Answer(u64, Answer),
     Other,
@@ -47,11 +47,11 @@ pub(super) enum Incoming {
 
 /// Reads a message; what is not an answer is passed to the host. The error is how the message
 /// breaks the protocol.
-pub(super) fn read(frame: WireFrame, host: &InstanceHost) -> Result<Incoming, String> {
+pub(super) fn read(frame: WireFrame, host: &InstanceHost) -> Result<DriverEvent, String> {
     let message = decode(&frame.header).map_err(|error| error.to_string())?;
     let delfin_plugin_protocol::Incoming::Message(message) = message else {
         // Messages of a newer version need no answer from the host.
-        return Ok(Incoming::Other);
+        return Ok(DriverEvent::Other);
     };
     match message {
         DriverMessage::Hello(hello) => {
@@ -63,12 +63,12 @@ pub(super) fn read(frame: WireFrame, host: &InstanceHost) -> Result<Incoming, St
             }
         }
         DriverMessage::Outcome(outcome) => {
-            return Ok(Incoming::Answer(outcome.id, of_outcome(outcome)));
+            return Ok(DriverEvent::Answer(outcome.id, of_outcome(outcome)));
         }
         DriverMessage::Result(result) => {
             let id = result.id;
             let answer = of_result(result, frame.payload, frame.descriptor);
-            return Ok(Incoming::Answer(id, answer?));
+            return Ok(DriverEvent::Answer(id, answer?));
         }
         DriverMessage::Log(record) => {
             if let Ok(level) = record.level.parse() {
@@ -84,10 +84,10 @@ pub(super) fn read(frame: WireFrame, host: &InstanceHost) -> Result<Incoming, St
         DriverMessage::Unsupported {
             id: Some(id),
             message,
-        } => return Ok(Incoming::Answer(id, Answer::Unsupported(line(message)))),
+        } => return Ok(DriverEvent::Answer(id, Answer::Unsupported(line(message)))),
         DriverMessage::Unsupported { id: None, .. } => {}
     }
-    Ok(Incoming::Other)
+    Ok(DriverEvent::Other)
 }
 
 fn of_result(
@@ -98,11 +98,13 @@ fn of_result(
     Ok(match (result.shared, descriptor) {
         (Some(shared), Some(descriptor)) => {
             let shared = SharedPayload::receive(descriptor, shared.len);
-            Answer::Payload(Payload::Shared(shared.map_err(|error| error.to_string())?))
+            Answer::Payload(UncheckedPayload::Shared(
+                shared.map_err(|error| error.to_string())?,
+            ))
         }
         (Some(_), None) => return Err("the descriptor of a shared payload is missing".to_owned()),
         (None, _) if payload.is_empty() => Answer::Value(result.value),
-        (None, _) => Answer::Payload(Payload::Inline(payload)),
+        (None, _) => Answer::Payload(UncheckedPayload::Inline(payload)),
     })
 }
 

@@ -12,11 +12,11 @@ use delfin_plugin_protocol::{
 };
 
 use super::{
-    answer::{Answer, Payload},
+    answer::{Answer, UncheckedPayload},
     described, payload,
-    plugins::{DriverModel, DriverSource, DriverSources},
     process::{DriverProcess, MakeRequest},
     requests,
+    sources::{DriverModel, DriverSource, DriverSources},
 };
 use crate::{
     collect::{
@@ -158,7 +158,7 @@ impl PluginDriver {
         }
     }
 
-    /// The answer of a call that has succeeded. A process that has failed is given up.
+    /// The answer of a call that has succeeded. A process that has failed is not used again.
     fn checked(&mut self, action: &'static str, answer: Answer) -> Result<Answer, DriverError> {
         let reason = match answer {
             Answer::Done | Answer::Value(_) | Answer::Payload(_) => {
@@ -188,7 +188,11 @@ impl PluginDriver {
         Err(DriverError::Failed { reason })
     }
 
-    fn batch(&mut self, action: &'static str, make: MakeRequest) -> Result<Payload, DriverError> {
+    fn batch(
+        &mut self,
+        action: &'static str,
+        make: MakeRequest,
+    ) -> Result<UncheckedPayload, DriverError> {
         match self.call(action, make)? {
             Answer::Payload(payload) => Ok(payload),
             _ => Err(DriverError::BadAnswer {

@@ -10,6 +10,8 @@ mod payload;
 mod plugins;
 mod process;
 mod requests;
+mod sources;
 
-pub(super) use plugins::{DriverModel, DriverSource};
-pub use plugins::{Drivers, FoundDrivers};
+pub use plugins::Drivers;
+pub use sources::FoundDrivers;
+pub(super) use sources::{DriverModel, DriverSource};

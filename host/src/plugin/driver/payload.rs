@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use delfin_plugin_api::{AlertBatch, Kind, PerformanceBatch};
 
-use super::answer::Payload;
+use super::answer::UncheckedPayload;
 use crate::{
     batch::AnyBatch,
     clock::now_ms,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(super) fn performance(
-    payload: Payload,
+    payload: UncheckedPayload,
     limits: &BodyLimits,
     storage_id: &str,
 ) -> Result<PerformanceBatch, DriverError> {
@@ -27,7 +27,7 @@ pub(super) fn performance(
 }
 
 pub(super) fn alerts(
-    payload: Payload,
+    payload: UncheckedPayload,
     limits: &BodyLimits,
     storage_id: &str,
 ) -> Result<AlertBatch, DriverError> {
@@ -39,13 +39,13 @@ pub(super) fn alerts(
 
 fn batch(
     kind: Kind,
-    payload: Payload,
+    payload: UncheckedPayload,
     limits: &BodyLimits,
     storage_id: &str,
 ) -> Result<AnyBatch, DriverError> {
     let parsed = match payload {
-        Payload::Inline(bytes) => parse_bytes(kind, bytes.into(), limits),
-        Payload::Shared(shared) => {
+        UncheckedPayload::Inline(bytes) => parse_bytes(kind, bytes.into(), limits),
+        UncheckedPayload::Shared(shared) => {
             let limit = limits.max_decompressed_bytes;
             if shared.size() > limit {
                 let size = shared.size();

@@ -22,7 +22,7 @@ use rustix::{
 };
 
 use super::{
-    answer::{Answer, Incoming, read},
+    answer::{Answer, DriverEvent, read},
     requests,
 };
 use crate::plugin::{
@@ -53,7 +53,7 @@ const LAST_ROUNDS: usize = 64;
 pub(super) type MakeRequest = Box<dyn FnOnce(u64, u64) -> DriverRequest + Send>;
 
 /// A call, and where its answer goes.
-struct Call {
+struct DriverCall {
     make: MakeRequest,
     timeout: Duration,
     reply: Sender<Answer>,
@@ -61,7 +61,7 @@ struct Call {
 
 /// Dropping it logs out, and ends the process.
 pub(super) struct DriverProcess {
-    calls: Sender<Call>,
+    calls: Sender<DriverCall>,
     /// Tells the supervisor that there is a call, or that there will be no more.
     wake: Wake,
 }
@@ -86,7 +86,7 @@ impl DriverProcess {
     /// Makes a call, and waits for the answer.
     pub(super) fn call(&self, timeout: Duration, make: MakeRequest) -> Answer {
         let (reply, answer) = mpsc::channel();
-        let call = Call {
+        let call = DriverCall {
             make,
             timeout,
             reply,
@@ -102,14 +102,14 @@ impl DriverProcess {
 fn supervise(
     source: &ProcessSource,
     host: InstanceHost,
-    calls: &Receiver<Call>,
+    calls: &Receiver<DriverCall>,
     woken: Arc<OwnedFd>,
     max_payload: usize,
 ) {
     let end = match spawn(source, &host.exporter) {
         Ok((process, output)) => {
             host.process.set(process.pid);
-            Supervisor::new(process, output, host, woken, max_payload).run(calls)
+            DriverSupervisor::new(process, output, host, woken, max_payload).run(calls)
         }
         Err(error) => format!("cannot be started: {error}"),
     };
@@ -119,7 +119,7 @@ fn supervise(
     }
 }
 
-struct Supervisor {
+struct DriverSupervisor {
     host: InstanceHost,
     woken: Arc<OwnedFd>,
     process: Spawned,
@@ -129,7 +129,7 @@ struct Supervisor {
     writer: FrameWriter,
     output: ProcessOutput,
     last_id: u64,
-    in_progress: Option<CallInProgress>,
+    in_progress: Option<DriverCallInProgress>,
     /// Whether the connection and the output are still open.
     is_connected: bool,
     has_output: bool,
@@ -142,14 +142,14 @@ struct Supervisor {
     kill_at: Option<Instant>,
 }
 
-struct CallInProgress {
+struct DriverCallInProgress {
     id: u64,
     deadline: Instant,
     /// `None`: no one waits for the answer.
     reply: Option<Sender<Answer>>,
 }
 
-impl Supervisor {
+impl DriverSupervisor {
     fn new(
         process: Spawned,
         output: OwnedFd,
@@ -177,7 +177,7 @@ impl Supervisor {
     }
 
     /// Supervises the process until it has ended. Returns how it ended.
-    fn run(mut self, calls: &Receiver<Call>) -> String {
+    fn run(mut self, calls: &Receiver<DriverCall>) -> String {
         self.send(&requests::hello());
         while !self.wait() {
             self.receive_calls(calls);
@@ -223,7 +223,7 @@ impl Supervisor {
         has_ended
     }
 
-    fn receive_calls(&mut self, calls: &Receiver<Call>) {
+    fn receive_calls(&mut self, calls: &Receiver<DriverCall>) {
         while !self.is_released {
             match calls.try_recv() {
                 Ok(call) => {
@@ -240,7 +240,7 @@ impl Supervisor {
 
     fn start(&mut self, timeout: Duration, reply: Option<Sender<Answer>>, make: MakeRequest) {
         self.last_id += 1;
-        self.in_progress = Some(CallInProgress {
+        self.in_progress = Some(DriverCallInProgress {
             id: self.last_id,
             deadline: Instant::now() + timeout,
             reply,
@@ -268,11 +268,11 @@ impl Supervisor {
             }
             let broken = match self.reader.try_read() {
                 Ok(Progress::Frame(frame)) => match read(frame, &self.host) {
-                    Ok(Incoming::Answer(id, answer)) => {
+                    Ok(DriverEvent::Answer(id, answer)) => {
                         self.on_answer(id, answer);
                         continue;
                     }
-                    Ok(Incoming::Other) => continue,
+                    Ok(DriverEvent::Other) => continue,
                     Err(reason) => reason,
                 },
                 Ok(Progress::Part) => return,
