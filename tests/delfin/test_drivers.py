@@ -17,7 +17,7 @@ from delfin_plugin.test.host import Outcome, Process
 from arrays import models
 from arrays.https import HttpsArray
 from arrays.ssh import SshArray
-from host import ROOT, install
+from host import ROOT, Host, install
 
 
 class DriverProcess(Process):
@@ -91,6 +91,26 @@ class Drivers(unittest.TestCase):
             array = make()
             with self.subTest(make.__name__):
                 self.check(array, self.start(array))
+
+    def test_registered_arrays_arrive_at_an_exporter(self) -> None:
+        host = Host(plugins=[ROOT / "plugins" / "delfin-drivers"])
+        self.addCleanup(host.remove)
+        host.start()
+        arrays = [make() for make in models.ARRAYS]
+        for array in arrays:
+            options = self.start(array)
+            if "ssh" in options:
+                options["ssh"].update(pub_key_type=self.ssh.key.get_name(), pub_key=self.ssh.key.get_base64())
+            registration = {"vendor": array.vendor, "model": array.model, **options}
+            storage = host.call("POST", "/v1/storages", registration)
+            self.assertTrue(storage["serial_number"].endswith(array.serial_number))
+        host.delivered("AlertExporterFile", len(arrays))
+        lines = host.lines("alerts.jsonl")
+        self.assertEqual({line["alert_id"] for line in lines}, {array.alert["alert_id"] for array in arrays})
+        # Only this array measures the present.
+        host.delivered("PerformanceExporterFile", 1)
+        series = {(line["name"], line["labels"]["serial_number"]) for line in host.lines("performance.jsonl")}
+        self.assertIn(("iops", "huawei-sn-1"), series)
 
     def check(self, array: models.Array, options: Dict[str, Any]) -> None:
         with DriverProcess(self.plugin) as process:
