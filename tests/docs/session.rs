@@ -345,7 +345,7 @@ fn working_copy(root: &Path, tree: &Path) {
     }
     // `make install` installs the files that were built for the tests.
     let make =
-        "make=$(PATH=${PATH#*:} command -v make)\nexec \"$make\" -o build -o build-dist \"$@\"";
+        "make=$(PATH=${PATH#*:} command -v make)\nexec \"$make\" -o build -o build-dist -o wheel \"$@\"";
     script(root, "make", make);
 }
 
