@@ -344,8 +344,7 @@ fn working_copy(root: &Path, tree: &Path) {
         symlink(&plugins, home.join(link)).expect("make a link");
     }
     // `make install` installs the files that were built for the tests.
-    let make =
-        "make=$(PATH=${PATH#*:} command -v make)\nexec \"$make\" -o build -o build-dist -o wheel \"$@\"";
+    let make = "make=$(PATH=${PATH#*:} command -v make)\nexec \"$make\" -o build -o build-dist -o wheel \"$@\"";
     script(root, "make", make);
 }
 
