@@ -21,10 +21,11 @@ os.environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "src")
 class DriverProcess(Process):
     """Opens the driver, and keeps the result of the last call."""
 
-    def __init__(self, extra: Optional[Dict[str, Any]] = None) -> None:
+    def __init__(self, extra: Optional[Dict[str, Any]] = None, model: str = "meter") -> None:
         command = [sys.executable, "-B", "driver.py"]
         super().__init__(manifest.Manifest(FOLDER, command, "socket", [], {}))
         self.extra = extra or {}
+        self.model = model
         self.answer: Message = {}
         self.payload = b""
 
@@ -32,7 +33,7 @@ class DriverProcess(Process):
         super().__enter__()
         folder = tempfile.TemporaryDirectory()
         self._folders.append(folder)
-        self.open("meter")
+        self.open(self.model)
         return self
 
     def open(self, model: str) -> str:
@@ -107,6 +108,10 @@ class Drivers(unittest.TestCase):
             outcome = process.call("clear_alert", sequence_number="bug")
             self.assertEqual((outcome.kind, outcome.detail), ("restart", 1))
             self.assertIn("no driver for vendor `acme`, model `x`", process.open("x"))
+
+    def test_a_driver_that_was_refused_has_nothing_to_close(self) -> None:
+        with DriverProcess(model="x") as process:
+            self.assertEqual(process.call("close").kind, "delivered")
 
     def test_only_the_call_that_is_cancelled_sees_it(self) -> None:
         with DriverProcess() as process:

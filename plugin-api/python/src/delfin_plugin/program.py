@@ -140,7 +140,9 @@ class Program:
             self._connection.write(answer)
             return
         calls = next((calls for calls in known if calls.has_instance), known[0])
-        self._answer(message["id"], _call(calls, received))
+        # What was refused when it was created or opened has nothing to close.
+        is_needless = received.name == "close" and not calls.has_instance
+        self._answer(message["id"], None if is_needless else _call(calls, received))
 
     def _answer(self, id: int, answer: Answer) -> None:
         if isinstance(answer, Unsupported):
