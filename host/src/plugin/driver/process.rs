@@ -16,9 +16,9 @@ use std::{
 
 use delfin_plugin_protocol::{DriverRequest, FrameError, FrameReader, FrameWriter, Progress};
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
+    event::{PollFd, PollFlags, poll},
     net::Shutdown,
-    process::{Signal, kill_process_group, pidfd_send_signal},
+    process::{Signal, kill_process_group},
 };
 
 use super::{
@@ -30,18 +30,15 @@ use crate::plugin::{
     host::InstanceHost,
     process::{
         ProcessSource, Wake,
+        ending::{Ending, KILL_AFTER},
         output::ProcessOutput,
         registry::{RegisteredProcess, end_orphans},
         spawn::{Spawned, spawn},
     },
 };
 
-/// How long a call may take to return after the message `cancel`.
-const CANCEL_TIME: Duration = Duration::from_millis(500);
-
-/// How long a process may take to log out, and to end after SIGTERM.
+/// How long a process may take to log out.
 const CLOSE_TIME: Duration = Duration::from_secs(3);
-const KILL_AFTER: Duration = Duration::from_secs(1);
 
 /// How many messages are read before the other things are looked at.
 const MESSAGES_AT_ONCE: usize = 64;
@@ -135,11 +132,7 @@ struct DriverSupervisor {
     has_output: bool,
     /// Whether the driver was dropped, so that the process should exit.
     is_released: bool,
-    /// Why the host ends the process, if it does.
-    cause: Option<DeathCause>,
-    /// When to send SIGTERM, and SIGKILL.
-    terminate_at: Option<Instant>,
-    kill_at: Option<Instant>,
+    ending: Ending,
 }
 
 struct DriverCallInProgress {
@@ -170,9 +163,7 @@ impl DriverSupervisor {
             is_connected: true,
             has_output: true,
             is_released: false,
-            cause: None,
-            terminate_at: None,
-            kill_at: None,
+            ending: Ending::default(),
         }
     }
 
@@ -198,13 +189,8 @@ impl DriverSupervisor {
     /// Waits until something happens. Returns whether the process has ended.
     fn wait(&self) -> bool {
         let deadline = self.in_progress.as_ref().map(|call| call.deadline);
-        let deadline = deadline.filter(|_| self.cause.is_none());
-        let due = [self.terminate_at, self.kill_at, deadline];
-        let timeout = due.into_iter().flatten().min().map(|due| {
-            let left = due.saturating_duration_since(Instant::now());
-            // Rounded up, so that the time has come when the wait ends.
-            Timespec::try_from(left + Duration::from_millis(1)).unwrap_or_default()
-        });
+        let deadline = deadline.filter(|_| self.ending.cause.is_none());
+        let timeout = self.ending.timeout(deadline);
         let mut waited = vec![
             PollFd::new(&self.process.pidfd, PollFlags::IN),
             PollFd::new(&self.woken, PollFlags::IN),
@@ -254,10 +240,7 @@ impl DriverSupervisor {
             .writer
             .send(request, delfin_plugin_protocol::FramePayload::None);
         if let Err(error) = sent {
-            // If the process has ended, its end says more.
-            self.kill_at.get_or_insert(Instant::now() + KILL_AFTER);
-            self.cause
-                .get_or_insert(DeathCause::Protocol(format!("it does not read: {error}")));
+            self.ending.on_unsent(error);
         }
     }
 
@@ -278,15 +261,13 @@ impl DriverSupervisor {
                 Ok(Progress::Part) => return,
                 Ok(Progress::End) | Err(FrameError::Io(_) | FrameError::CutOff) => {
                     self.is_connected = false;
-                    // A process that is about to end has closed its connection already.
-                    self.kill_at.get_or_insert(Instant::now() + KILL_AFTER);
+                    self.ending.on_closed();
                     return;
                 }
                 Err(error) => error.to_string(),
             };
             self.is_connected = false;
-            self.cause.get_or_insert(DeathCause::Protocol(broken));
-            self.kill_at = Some(Instant::now());
+            self.ending.on_broken(broken);
         }
     }
 
@@ -298,11 +279,9 @@ impl DriverSupervisor {
         if self.is_released {
             // The process exits at the end of its connection.
             let _ = rustix::net::shutdown(&self.process.socket, Shutdown::Write);
-            self.terminate_at = Some(Instant::now() + KILL_AFTER);
-        } else if self.cause == Some(DeathCause::Deadline) && self.kill_at.is_none() {
-            // The call has returned although late: the process can be called again.
-            self.cause = None;
-            self.terminate_at = None;
+            self.ending.terminate_at = Some(Instant::now() + KILL_AFTER);
+        } else {
+            self.ending.withdraw_cancel();
         }
     }
 
@@ -315,28 +294,14 @@ impl DriverSupervisor {
     }
 
     fn end_when_due(&mut self) {
-        let now = Instant::now();
         let deadline = self.in_progress.as_ref().map(|call| call.deadline);
-        if deadline.is_some_and(|deadline| deadline <= now) && self.cause.is_none() {
-            self.cause = Some(DeathCause::Deadline);
-            self.terminate_at = Some(now + CANCEL_TIME);
+        let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+        if is_late && self.ending.cause.is_none() {
+            self.ending.on_cancel();
             self.send(&DriverRequest::Cancel);
         }
-        if self.terminate_at.is_some_and(|at| at <= now) {
-            self.terminate_at = None;
-            self.kill_at.get_or_insert(now + KILL_AFTER);
-            // It fails only if the process has ended.
-            let _ = pidfd_send_signal(&self.process.pidfd, Signal::TERM);
-        }
-        if self.kill_at.is_some_and(|at| at <= now) {
-            self.kill_at = Some(now + KILL_AFTER);
-            if !self.is_connected {
-                let closed = DeathCause::Protocol("it closed its connection".to_owned());
-                self.cause.get_or_insert(closed);
-            }
-            let _ = kill_process_group(self.process.pid, Signal::KILL);
-            let _ = pidfd_send_signal(&self.process.pidfd, Signal::KILL);
-        }
+        self.ending
+            .signal_when_due(&self.process, !self.is_connected);
     }
 
     fn reap(&mut self) -> DeathCause {
@@ -355,7 +320,6 @@ impl DriverSupervisor {
         if orphans > 0 {
             log::warn!(storage = self.host.exporter, processes = orphans; "killed processes that the driver process had started and left behind");
         }
-        let how = status.map_or(DeathCause::Exit(0), DeathCause::of);
-        self.cause.take().unwrap_or(how)
+        self.ending.cause_of(status)
     }
 }

@@ -8,6 +8,7 @@
 //! [`ProcessInstance::ended`] is told, the process and its process group are gone.
 
 mod calls;
+pub(super) mod ending;
 pub(super) mod output;
 mod payload;
 pub(super) mod registry;

@@ -21,15 +21,16 @@ use delfin_plugin_protocol::{
     WireFrame, decode,
 };
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
+    event::{PollFd, PollFlags, poll},
     net::Shutdown,
-    process::{Signal, kill_process_group, pidfd_send_signal},
+    process::{Signal, kill_process_group},
 };
 use tokio::sync::oneshot;
 
 use super::{
     ProcessSource,
     calls::Calls,
+    ending::Ending,
     output::ProcessOutput,
     registry::{RegisteredProcess, end_orphans},
     spawn::{Spawned, spawn},
@@ -44,13 +45,6 @@ use crate::{
         host::InstanceHost,
     },
 };
-
-/// How long a call may take to return after the message `cancel`.
-const CANCEL_TIME: Duration = Duration::from_millis(500);
-
-/// How long a process may take to end after SIGTERM, and after it has closed its
-/// connection.
-const KILL_AFTER: Duration = Duration::from_secs(1);
 
 /// How many messages are read before the other things are looked at.
 const MESSAGES_AT_ONCE: usize = 64;
@@ -92,11 +86,7 @@ pub(super) struct Supervisor<'a> {
     has_output: bool,
     /// Whether the instance was dropped, so that the process should exit.
     is_released: bool,
-    /// Why the host ends the process, if it does.
-    cause: Option<DeathCause>,
-    /// When to send SIGTERM, and SIGKILL.
-    terminate_at: Option<Instant>,
-    kill_at: Option<Instant>,
+    ending: Ending,
 }
 
 impl<'a> Supervisor<'a> {
@@ -130,9 +120,7 @@ impl<'a> Supervisor<'a> {
             is_connected: true,
             has_output: true,
             is_released: false,
-            cause: None,
-            terminate_at: None,
-            kill_at: None,
+            ending: Ending::default(),
         };
         let cause = supervisor.supervise();
         supervisor.on_death(cause)
@@ -154,21 +142,14 @@ impl<'a> Supervisor<'a> {
             if ready.has_output {
                 self.has_output = self.output.read(&self.host);
             }
-            self.end_when_due();
+            let is_closed = !self.is_connected && !self.is_released;
+            self.ending.signal_when_due(&self.process, is_closed);
         }
     }
 
     /// Waits until something happens.
     fn wait(&self) -> Ready {
-        let due = [self.terminate_at, self.kill_at]
-            .into_iter()
-            .flatten()
-            .min();
-        let timeout = due.map(|due| {
-            let left = due.saturating_duration_since(Instant::now());
-            // Rounded up, so that the time has come when the wait ends.
-            Timespec::try_from(left + Duration::from_millis(1)).unwrap_or_default()
-        });
+        let timeout = self.ending.timeout(None);
         // What is closed would be ready all the time.
         let sources = [
             Some(&*self.process.pidfd),
@@ -208,16 +189,14 @@ impl<'a> Supervisor<'a> {
                     self.is_released = true;
                     // The process exits at the end of its connection.
                     let _ = rustix::net::shutdown(&self.process.socket, Shutdown::Write);
-                    self.terminate_at
+                    self.ending
+                        .terminate_at
                         .get_or_insert(Instant::now() + self.timeout);
                     Ok(())
                 }
             };
             if let Err(error) = sent {
-                // If the process has ended, its end says more.
-                self.kill_at.get_or_insert(Instant::now() + KILL_AFTER);
-                self.cause
-                    .get_or_insert(DeathCause::Protocol(format!("it does not read: {error}")));
+                self.ending.on_unsent(error);
             }
         }
     }
@@ -235,15 +214,13 @@ impl<'a> Supervisor<'a> {
                 Ok(Progress::Part) => return,
                 Ok(Progress::End) | Err(FrameError::Io(_) | FrameError::CutOff) => {
                     self.is_connected = false;
-                    // A process that is about to end has closed its connection already.
-                    self.kill_at.get_or_insert(Instant::now() + KILL_AFTER);
+                    self.ending.on_closed();
                     return;
                 }
                 Err(error) => error.to_string(),
             };
             self.is_connected = false;
-            self.cause.get_or_insert(DeathCause::Protocol(broken));
-            self.kill_at = Some(Instant::now());
+            self.ending.on_broken(broken);
         }
     }
 
@@ -286,45 +263,19 @@ impl<'a> Supervisor<'a> {
         let outcome = bounded(wire::outcome(message), rows, &self.host.redactor);
         let panicked = outcome.code == OutcomeCode::RESTART_PANICKED;
         self.calls.on_outcome(id, decode_outcome(outcome), panicked);
-        self.keep_if_cancelled();
+        if !self.is_released {
+            self.ending.withdraw_cancel();
+        }
     }
 
     /// Asks the call in progress to return. If it does not, the process is ended by
     /// SIGTERM, and a second later by SIGKILL.
     fn cancel(&mut self) -> io::Result<()> {
-        if self.cause.is_some() {
+        if self.ending.cause.is_some() {
             return Ok(());
         }
-        self.cause = Some(DeathCause::Deadline);
-        self.terminate_at = Some(Instant::now() + CANCEL_TIME);
+        self.ending.on_cancel();
         self.calls.cancel()
-    }
-
-    /// The call in progress has returned: the process can be called again.
-    fn keep_if_cancelled(&mut self) {
-        if self.cause == Some(DeathCause::Deadline) && self.kill_at.is_none() && !self.is_released {
-            self.cause = None;
-            self.terminate_at = None;
-        }
-    }
-
-    fn end_when_due(&mut self) {
-        let now = Instant::now();
-        if self.terminate_at.is_some_and(|at| at <= now) {
-            self.terminate_at = None;
-            self.kill_at.get_or_insert(now + KILL_AFTER);
-            // It fails only if the process has ended.
-            let _ = pidfd_send_signal(&self.process.pidfd, Signal::TERM);
-        }
-        if self.kill_at.is_some_and(|at| at <= now) {
-            self.kill_at = Some(now + KILL_AFTER);
-            if !self.is_connected && !self.is_released {
-                let closed = DeathCause::Protocol("it closed its connection".to_owned());
-                self.cause.get_or_insert(closed);
-            }
-            let _ = kill_process_group(self.process.pid, Signal::KILL);
-            let _ = pidfd_send_signal(&self.process.pidfd, Signal::KILL);
-        }
     }
 
     /// What is left of a process that has ended.
@@ -344,8 +295,7 @@ impl<'a> Supervisor<'a> {
         if orphans > 0 {
             log::warn!(exporter = self.host.exporter, processes = orphans; "killed processes that the exporter process had started and left behind");
         }
-        let how = status.map_or(DeathCause::Exit(0), DeathCause::of);
-        self.cause.take().unwrap_or(how)
+        self.ending.cause_of(status)
     }
 
     /// Answers every request with the end of the process, until the instance is dropped.
