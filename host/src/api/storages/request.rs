@@ -254,19 +254,14 @@ impl RegisterStorageRequest {
     ///
     /// No way of access is given.
     pub(super) fn into_storage(self) -> Result<NewStorage, ApiError> {
-        let mut access = access_of([
-            ("rest", self.rest.map(serde_json::to_value)),
-            ("ssh", self.ssh.map(serde_json::to_value)),
-            ("cli", self.cli.map(serde_json::to_value)),
-            ("smis", self.smis.map(serde_json::to_value)),
-        ])?;
-        if access.is_empty() {
+        let access = access_of(
+            (self.rest, self.ssh, self.cli, self.smis),
+            self.extra_attributes,
+        )?;
+        if access.keys().all(|way| way == EXTRA) {
             return Err(ApiError::invalid(
                 "one of `rest`, `ssh`, `cli` and `smis` is required",
             ));
-        }
-        if let Some(attributes) = self.extra_attributes {
-            access.insert(EXTRA.to_owned(), Value::Object(attributes));
         }
         Ok(NewStorage {
             vendor: self.vendor,
@@ -282,15 +277,10 @@ impl ChangeAccessRequest {
     ///
     /// Nothing is given.
     pub(super) fn into_access(self) -> Result<Access, ApiError> {
-        let mut access = access_of([
-            ("rest", self.rest.map(serde_json::to_value)),
-            ("ssh", self.ssh.map(serde_json::to_value)),
-            ("cli", self.cli.map(serde_json::to_value)),
-            ("smis", self.smis.map(serde_json::to_value)),
-        ])?;
-        if let Some(attributes) = self.extra_attributes {
-            access.insert(EXTRA.to_owned(), Value::Object(attributes));
-        }
+        let access = access_of(
+            (self.rest, self.ssh, self.cli, self.smis),
+            self.extra_attributes,
+        )?;
         if access.is_empty() {
             return Err(ApiError::invalid(
                 "one of `rest`, `ssh`, `cli`, `smis` and `extra_attributes` is required",
@@ -300,7 +290,22 @@ impl ChangeAccessRequest {
     }
 }
 
-fn access_of(ways: [(&str, Option<serde_json::Result<Value>>); 4]) -> Result<Access, ApiError> {
+/// The access data of a body, with what it gives.
+fn access_of<S: Serialize>(
+    (rest, ssh, cli, smis): (
+        Option<RestAccess>,
+        Option<S>,
+        Option<CliAccess>,
+        Option<SmisAccess>,
+    ),
+    attributes: Option<Map<String, Value>>,
+) -> Result<Access, ApiError> {
+    let ways = [
+        ("rest", rest.map(serde_json::to_value)),
+        ("ssh", ssh.map(serde_json::to_value)),
+        ("cli", cli.map(serde_json::to_value)),
+        ("smis", smis.map(serde_json::to_value)),
+    ];
     let mut access = Access::new();
     for (name, way) in ways {
         let way = way.transpose().map_err(|error| ApiError::Internal {
@@ -308,6 +313,7 @@ fn access_of(ways: [(&str, Option<serde_json::Result<Value>>); 4]) -> Result<Acc
         })?;
         access.extend(way.map(|way| (name.to_owned(), way)));
     }
+    access.extend(attributes.map(|attributes| (EXTRA.to_owned(), attributes.into())));
     Ok(access)
 }
 

@@ -37,10 +37,10 @@ fn the_history_is_of_exporters_that_exist() {
     let history = host.get(&format!("/v1/exporters/{EXPORTER}/history"));
     let empty = json!({"interval_seconds": 10, "times_ms": [], "accepted": [], "delivered": [], "pending": []});
     assert_eq!(history.json(), empty);
-    host.get("/v1/exporters/nobody/history").is_error(
+    host.get("/v1/exporters/absent/history").is_error(
         404,
         "ExporterNotFound",
-        "Exporter nobody could not be found.",
+        "Exporter absent could not be found.",
     );
 }
 
