@@ -8,14 +8,18 @@ pub mod encode;
 mod outcome;
 mod writer;
 
-use std::{marker::PhantomData, time::SystemTime};
+use std::marker::PhantomData;
 
 use delfin_plugin_api::{
     AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin,
     json::JsonBatch, log,
 };
 
-use crate::{config::Config, encode::Lines, writer::FileWriter};
+use crate::{
+    config::Config,
+    encode::Lines,
+    writer::{FileWriter, Now},
+};
 
 export_plugin! {
     "PerformanceExporterFile" => FileExporter<PerformanceBatch>: "Appends each series to a file, as a line of JSON",
@@ -50,7 +54,7 @@ impl<B: JsonBatch> Exporter for FileExporter<B> {
         if batch.rows() == 0 {
             return Ok(());
         }
-        let skipped = self.writer.append(SystemTime::now(), |file| {
+        let skipped = self.writer.append(Now::read(), |file| {
             let mut lines = Lines::new(&mut self.buffer, file);
             let skipped = lines.write(batch)?;
             lines.finish()?;
@@ -62,7 +66,7 @@ impl<B: JsonBatch> Exporter for FileExporter<B> {
     }
 
     fn tick(&mut self, _: &Context<'_>) -> Outcome {
-        Ok(self.writer.tick(SystemTime::now())?)
+        Ok(self.writer.tick(Now::read())?)
     }
 
     fn close(&mut self, _: &Context<'_>) -> Outcome {

@@ -6,17 +6,18 @@
 //!
 //! Knows nothing of batches.
 
+mod now;
 mod open_file;
 mod rotation;
 
 use std::{
     fs::{self, File},
     io,
-    time::SystemTime,
 };
 
 use delfin_plugin_api::log;
 
+pub(crate) use self::now::Now;
 use self::open_file::OpenFile;
 use crate::{config::Config, outcome::WriteError};
 
@@ -28,7 +29,7 @@ pub(crate) struct FileWriter {
 impl FileWriter {
     /// Opens the file, creates it if necessary, and removes an incomplete last line.
     pub(crate) fn open(config: Config) -> Result<Self, WriteError> {
-        let open = OpenFile::open(&config.path)?;
+        let open = OpenFile::open(&config.path, Now::read())?;
         Ok(Self {
             open: Some(open),
             config,
@@ -43,7 +44,7 @@ impl FileWriter {
     /// Appends what `write` writes, all of it or nothing.
     pub(crate) fn append<T>(
         &mut self,
-        now: SystemTime,
+        now: Now,
         write: impl FnOnce(&File) -> io::Result<T>,
     ) -> Result<T, WriteError> {
         let appended = self.ready(now)?.append(now, write);
@@ -51,7 +52,7 @@ impl FileWriter {
     }
 
     /// Rotates the file if it is due.
-    pub(crate) fn tick(&mut self, now: SystemTime) -> Result<(), WriteError> {
+    pub(crate) fn tick(&mut self, now: Now) -> Result<(), WriteError> {
         self.ready(now).map(drop)
     }
 
@@ -61,13 +62,13 @@ impl FileWriter {
     }
 
     /// The file at the path, without a partly written batch, rotated if it was due.
-    fn ready(&mut self, now: SystemTime) -> Result<&mut OpenFile, WriteError> {
+    fn ready(&mut self, now: Now) -> Result<&mut OpenFile, WriteError> {
         let Config {
             rotate_bytes,
             rotate_age,
             ..
         } = self.config;
-        let open = self.current()?;
+        let open = self.current(now)?;
         let len = open.undo().and_then(|()| open.len());
         let old = rotate_age.is_some_and(|limit| open.age(now) >= limit);
         let len = len.map_err(WriteError::io("repair", &self.config.path))?;
@@ -76,12 +77,12 @@ impl FileWriter {
         if len > 0 && (old || long) {
             self.rotate(now)?;
         }
-        self.current()
+        self.current(now)
     }
 
     /// The file at the path. Another program may have moved or removed the open
     /// one since the last batch, so the path is looked up each time.
-    fn current(&mut self) -> Result<&mut OpenFile, WriteError> {
+    fn current(&mut self, now: Now) -> Result<&mut OpenFile, WriteError> {
         let path = &self.config.path;
         let still_there = match &self.open {
             Some(open) => open.is_at(path).map_err(WriteError::io("look up", path))?,
@@ -92,24 +93,24 @@ impl FileWriter {
             Some(moved) => {
                 log::info!(path:% = path.display(); "file was moved or removed, creating a new one");
                 drop(moved);
-                OpenFile::open(path)?
+                OpenFile::open(path, now)?
             }
-            None => OpenFile::open(path)?,
+            None => OpenFile::open(path, now)?,
         };
         Ok(self.open.insert(open))
     }
 
     /// Renames the file and opens a new one at the path.
-    fn rotate(&mut self, now: SystemTime) -> Result<(), WriteError> {
+    fn rotate(&mut self, now: Now) -> Result<(), WriteError> {
         let path = &self.config.path;
         let failed = || WriteError::io("rotate", path);
-        let rotated = rotation::next_name(path, now).map_err(failed())?;
+        let rotated = rotation::next_name(path, now.wall).map_err(failed())?;
         fs::rename(path, &rotated).map_err(failed())?;
         // The rename needs no sync of its own: opening the next file syncs the
         // folder, which makes both names durable. Until then the batch that
         // waits is not written, so a crash loses nothing.
         self.open = None;
-        self.open = Some(OpenFile::open(path)?);
+        self.open = Some(OpenFile::open(path, now)?);
         log::info!(path:% = path.display(), rotated:% = rotated.display(); "file rotated");
         if let Some(keep) = self.config.keep
             && let Err(error) = rotation::remove_oldest(path, keep)

@@ -7,11 +7,12 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     path::Path,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant},
 };
 
 use delfin_plugin_api::log;
 
+use super::now::Now;
 use crate::outcome::WriteError;
 
 /// Bytes to read at once, from the end of the file, in search of the last newline.
@@ -20,8 +21,9 @@ const STEP: u64 = 64 * 1024;
 /// A file that no other exporter writes to.
 pub(super) struct OpenFile {
     file: File,
-    /// When the first line was written.
-    started: SystemTime,
+    /// The age of the first line at `since`.
+    age: Duration,
+    since: Instant,
     /// Where the batch starts that is being written, until it is all on disk.
     unfinished: Option<u64>,
 }
@@ -36,7 +38,7 @@ impl OpenFile {
         }
     }
 
-    pub(super) fn open(path: &Path) -> Result<Self, WriteError> {
+    pub(super) fn open(path: &Path, now: Now) -> Result<Self, WriteError> {
         let folder = folder_of(path);
         create_folder(folder).map_err(WriteError::io("create folder", folder))?;
         Self::check(path)?;
@@ -57,9 +59,13 @@ impl OpenFile {
         remove_incomplete_line(&file, path)?;
         let metadata = file.metadata().map_err(WriteError::io("look up", path))?;
         let created = metadata.created().or_else(|_| metadata.modified());
+        let age = created.map_or(Duration::ZERO, |created| {
+            now.wall.duration_since(created).unwrap_or_default()
+        });
         Ok(Self {
             file,
-            started: created.unwrap_or_else(|_| SystemTime::now()),
+            age,
+            since: now.monotonic,
             unfinished: None,
         })
     }
@@ -78,15 +84,16 @@ impl OpenFile {
         Ok(self.file.metadata()?.len())
     }
 
-    /// Time since the first line was written; zero if the clock was set back.
-    pub(super) fn age(&self, now: SystemTime) -> Duration {
-        now.duration_since(self.started).unwrap_or_default()
+    /// Time since the first line was written. The system clock counts only for the time before
+    /// the file was opened.
+    pub(super) fn age(&self, now: Now) -> Duration {
+        self.age + now.monotonic.saturating_duration_since(self.since)
     }
 
     /// Appends what `write` writes. If that fails, truncates the file to where it was.
     pub(super) fn append<T>(
         &mut self,
-        now: SystemTime,
+        now: Now,
         write: impl FnOnce(&File) -> io::Result<T>,
     ) -> io::Result<T> {
         let before = self.len()?;
@@ -99,7 +106,8 @@ impl OpenFile {
             Ok(written) => {
                 self.unfinished = None;
                 if before == 0 {
-                    self.started = now;
+                    self.age = Duration::ZERO;
+                    self.since = now.monotonic;
                 }
                 Ok(written)
             }

@@ -3,7 +3,8 @@ use std::{
     os::unix::{fs::PermissionsExt, net::UnixListener},
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    time::Duration,
+    sync::LazyLock,
+    time::{Duration, Instant},
 };
 
 use delfin_plugin_api::Failure;
@@ -11,8 +12,21 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn noon() -> SystemTime {
-    humantime::parse_rfc3339("2026-04-12T10:15:00Z").unwrap()
+fn noon() -> Now {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    Now {
+        wall: humantime::parse_rfc3339("2026-04-12T10:15:00Z").unwrap(),
+        monotonic: *START,
+    }
+}
+
+/// The same time on both clocks.
+fn after_noon(seconds: u64) -> Now {
+    let passed = Duration::from_secs(seconds);
+    Now {
+        wall: noon().wall + passed,
+        monotonic: noon().monotonic + passed,
+    }
 }
 
 const FIRST_ROTATED: &str = "out.jsonl.20260412T101500.000Z";
@@ -59,7 +73,7 @@ impl Folder {
     }
 }
 
-fn put(file: &mut FileWriter, now: SystemTime, text: &str) {
+fn put(file: &mut FileWriter, now: Now, text: &str) {
     file.append(now, |mut to| to.write_all(text.as_bytes()))
         .unwrap();
 }
@@ -283,7 +297,7 @@ fn a_file_at_the_age_limit_is_rotated_without_a_batch() {
         ..folder.config()
     })
     .unwrap();
-    let later = |seconds| noon() + Duration::from_secs(seconds);
+    let later = after_noon;
     // An empty file has no age yet.
     file.tick(later(1000)).unwrap();
     put(&mut file, later(1000), "{\"a\":1}\n");
@@ -300,6 +314,26 @@ fn a_file_at_the_age_limit_is_rotated_without_a_batch() {
 }
 
 #[test]
+fn the_age_of_a_file_does_not_see_that_the_clock_is_set() {
+    let folder = Folder::new();
+    let mut file = FileWriter::open(Config {
+        rotate_age: Some(Duration::from_mins(1)),
+        ..folder.config()
+    })
+    .unwrap();
+    put(&mut file, noon(), "{\"a\":1}\n");
+    let years = Duration::from_hours(6 * 365 * 24);
+    let mut early = after_noon(59);
+    early.wall += years;
+    file.tick(early).unwrap();
+    assert_eq!(folder.names(), ["out.jsonl"]);
+    let mut due = after_noon(60);
+    due.wall -= years;
+    file.tick(due).unwrap();
+    assert_eq!(folder.names().len(), 2);
+}
+
+#[test]
 fn names_of_rotated_files_sort_by_age_when_the_clock_is_set_back() {
     let folder = Folder::new();
     let mut file = FileWriter::open(Config {
@@ -308,7 +342,9 @@ fn names_of_rotated_files_sort_by_age_when_the_clock_is_set_back() {
     })
     .unwrap();
     for (text, back) in [("1\n", 0), ("2\n", 0), ("3\n", 3600), ("4\n", 7200)] {
-        put(&mut file, noon() - Duration::from_secs(back), text);
+        let mut now = noon();
+        now.wall -= Duration::from_secs(back);
+        put(&mut file, now, text);
     }
     let names = folder.names();
     assert_eq!(
