@@ -300,11 +300,79 @@ fn an_inventory_that_cannot_be_opened_stops_only_its_storages_until_it_is_repair
     assert!(!key.exists());
     assert!(fs::read(&database).expect("the inventory") == before);
 
+    // A reload while the key is missing changes nothing, and says so.
+    let host = setup.start();
+    let still = ask(&setup, &host, &["reload"]).expect_exit(0);
+    assert!(still.stderr.contains(unknown), "{still:?}");
+    assert_eq!(host.get("/readyz").0, 503);
     fs::write(&key, lost).expect("restored");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");
-    let host = setup.start();
+    let repaired = ask(&setup, &host, &["reload"]).expect_exit(0);
+    assert!(!repaired.stderr.contains("unknown"), "{repaired:?}");
     assert_eq!(host.get("/readyz").0, 200);
     wait_for_points(&setup, &host, &id, 1);
+}
+
+#[test]
+fn an_inventory_that_is_replaced_while_the_host_runs_acknowledges_no_change_until_a_reload() {
+    let setup = Setup::new(&["file"], FILES);
+    let host = setup.start();
+    let kept = registered(&host, 1);
+    let (folder, backup) = (setup.path("state"), setup.path("backup"));
+    drop(host.stop());
+    fs::create_dir(&backup).expect("a folder");
+    let files = ["inventory.db", "inventory.db-wal"];
+    let copy = |from: &Path, to: &Path| {
+        // After an orderly stop there is no log.
+        for file in files.iter().filter(|file| from.join(file).exists()) {
+            fs::copy(from.join(file), to.join(file)).expect("a copy");
+        }
+    };
+    copy(&folder, &backup);
+
+    let host = setup.start();
+    let later = registered(&host, 2);
+    wait_for_active(&host, &later);
+    for file in files {
+        fs::remove_file(folder.join(file)).expect("removed");
+    }
+    let removed = "`inventory.db` was removed or replaced";
+    let (status, answer) = host.send("POST", "/v1/storages", Some(&storage(3)));
+    assert_eq!(status, 503, "{answer}");
+    let (status, ready) = host.get("/readyz");
+    assert_eq!(status, 503);
+    assert!(ready.to_string().contains(removed), "{ready}");
+    let missing = ask(&setup, &host, &["reload"]).expect_exit(0);
+    assert!(missing.stderr.contains(removed), "{missing:?}");
+    assert!(!folder.join("inventory.db").exists());
+
+    copy(&backup, &folder);
+    let reloaded = ask(&setup, &host, &["reload"]).expect_exit(0);
+    assert!(!reloaded.stderr.contains(removed), "{reloaded:?}");
+    assert_eq!(host.get("/readyz").0, 200);
+    let (_, list) = host.get("/v1/storages");
+    let ids: Vec<_> = list["storages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|storage| &storage["id"])
+        .collect();
+    assert_eq!(ids, [kept.as_str()]);
+    // The storage that the backup does not have is removed, and its alerts end.
+    host.wait_for("the end of its alerts", || {
+        let (_, list) = host.get(&format!("/v1/alerts/active?storage_id={later}"));
+        list["alerts"]
+            .as_array()
+            .is_some_and(Vec::is_empty)
+            .then_some(())
+    });
+    registered(&host, 3);
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
+    assert!(
+        log.contains("ERROR") && log.contains("was removed or replaced while the host ran"),
+        "{log}"
+    );
 }
 
 fn wait_for_active(host: &Host, id: &str) {

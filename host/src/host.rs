@@ -17,7 +17,6 @@ use crate::{
     delivery::ExporterHandle,
     exporters::{self, ExporterSet, ExporterStarter, Reloader},
     history::History,
-    inventory,
     journal::{self, Journal, JournalLimits, Journals, OpenError},
     lifecycle::{ABORT_TIMEOUT, Phase},
     plugin::Plugins,
@@ -125,6 +124,11 @@ impl Host {
     }
 
     #[must_use]
+    pub fn storages(&self) -> &Arc<Storages> {
+        &self.storages
+    }
+
+    #[must_use]
     pub fn journals(&self) -> [Arc<dyn Journal>; 2] {
         self.backends.both()
     }
@@ -178,11 +182,10 @@ fn start_storages(
     registry: &DriverRegistry,
 ) -> Result<Arc<Storages>, StartError> {
     tokio::task::block_in_place(|| {
-        let inventory = inventory::open(&config.state_dir);
         let journals = journals.clone();
         let destination = |progress| CollectionDestination { journals, progress };
         let declared = &config.storages;
-        let storages = Storages::start(declared, inventory, registry.clone(), destination)?;
+        let storages = Storages::start(declared, &config.state_dir, registry.clone(), destination)?;
         Ok(Arc::new(storages))
     })
 }

@@ -6,6 +6,8 @@
 //!
 //! Knows nothing of what the files contain.
 
+mod open_files;
+
 use std::{
     fs::{self, File},
     io,
@@ -16,6 +18,7 @@ use std::{
 
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags, config::DbConfig, ffi};
 
+pub(crate) use self::open_files::OpenFiles;
 use crate::clock::now_ms;
 
 /// How long a statement waits for a lock of another connection.

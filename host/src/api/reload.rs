@@ -1,5 +1,7 @@
 //! `POST /v1/reload`: apply the changed configuration.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use serde::Deserialize;
 
@@ -9,7 +11,10 @@ use super::{
     responses::Stopping,
     state::HostPhase,
 };
-use crate::exporters::{ReloadError, Reloaded, Reloader};
+use crate::{
+    exporters::{ReloadError, Reloaded, Reloader},
+    storages::Storages,
+};
 
 /// How to reload.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -24,7 +29,8 @@ pub(super) struct ReloadQuery {
 ///
 /// A mistake in the configuration changes nothing. Each new or changed exporter is tried
 /// before its old instance is stopped. One that is refused keeps its old instance, and every
-/// other change is applied. Exporters that did not change keep running.
+/// other change is applied. Exporters that did not change keep running. An inventory that could not
+/// be used is opened again.
 #[utoipa::path(
     post,
     path = "/v1/reload",
@@ -38,6 +44,7 @@ pub(super) struct ReloadQuery {
 )]
 pub(super) async fn reload(
     State(reloader): State<Reloader>,
+    State(storages): State<Arc<Storages>>,
     State(phase): State<HostPhase>,
     Query(query): Query<ReloadQuery>,
 ) -> Result<Json<Reloaded>, ApiError> {
@@ -45,7 +52,7 @@ pub(super) async fn reload(
     let reloaded = if query.dry_run {
         reloader.dry_run().await
     } else {
-        reloader.reload().await
+        reloader.reload(&storages).await
     };
     reloaded.map(Json).map_err(|error| match error {
         ReloadError::Config(_) | ReloadError::Exporter { .. } | ReloadError::Refused { .. } => {

@@ -70,11 +70,12 @@ async fn serve(loaded: Loaded) -> Result<(), Error> {
     let host = Host::start(loaded).await.map_err(Error::failed)?;
     manager.ready();
     tokio::spawn(keep_alive(Arc::clone(&manager), host.journals()));
-    let (reloader, reloads) = (host.reloader().clone(), Arc::clone(&manager));
+    let (reloader, storages) = (host.reloader().clone(), Arc::clone(host.storages()));
+    let reloads = Arc::clone(&manager);
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
             reloads.reloading();
-            if let Err(error) = reloader.reload().await {
+            if let Err(error) = reloader.reload(&storages).await {
                 log::error!("cannot reload the configuration: {error}");
             }
             reloads.ready();

@@ -27,6 +27,7 @@ use crate::{
     config::{self, Config, ExporterConfig, Isolation, LoadError, Loaded},
     delivery::open_guarded,
     plugin::{Drivers, FoundDrivers, PluginView, Plugins},
+    storages::Storages,
 };
 
 /// Why a reload failed. Nothing is changed, unless [`Self::Refused`] or [`Self::Start`].
@@ -175,19 +176,20 @@ impl Reloader {
         &self.0.replacer.starter
     }
 
-    /// Reads the configuration again, with its placeholders, and applies it.
+    /// Reads the configuration again, with its placeholders, and applies it. Opens an inventory
+    /// again that cannot be used.
     ///
     /// # Errors
     ///
     /// See [`ReloadError`].
-    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+    pub async fn reload(&self, storages: &Storages) -> Result<Reloaded, ReloadError> {
         let mut applied = self.0.applied.lock().await;
         let prepared = tokio::task::block_in_place(|| self.prepare(&applied, None));
         let (new, found) = prepared?;
         for warning in new.config.warnings.iter().chain(&new.plan.warnings) {
             log::warn!("{warning}");
         }
-        let (reloaded, refusals) = self.0.replacer.apply(&mut applied, new).await?;
+        let (mut reloaded, refusals) = self.0.replacer.apply(&mut applied, new).await?;
         self.0.drivers.update(found.drivers);
         self.0.plugins.send_replace(found.views);
         let kept = refusals.iter().filter(|refusal| refusal.keeps_old);
@@ -197,6 +199,10 @@ impl Reloader {
             .borrow()
             .after(found.settings, &reloaded, kept);
         self.0.settings.send_replace(Arc::new(settings));
+        if let Some(fault) = storages.reopen_inventory().await {
+            let warning = format!("the registered storages are unknown, because {fault}");
+            reloaded.warnings.push(warning);
+        }
         log::info!(
             added = reloaded.added.join(", "), changed = reloaded.changed.join(", "),
             removed = reloaded.removed.join(", "); "the configuration was reloaded"

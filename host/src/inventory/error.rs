@@ -30,6 +30,13 @@ pub enum InventoryOpenError {
         path.display()
     )]
     Damaged { path: PathBuf, reason: String },
+    /// The file does not exist, and the host runs already.
+    #[error(
+        "inventory `{}` is missing (restore it from a backup, or restart the host to begin without \
+         registered storages)",
+        path.display()
+    )]
+    Missing { path: PathBuf },
     /// The inventory has access data, but the key does not exist.
     #[error(
         "key `{}` is missing, and without it the access data in `inventory.db` cannot be opened \
@@ -62,6 +69,8 @@ pub enum InventoryFault {
     Damaged,
     /// `inventory.db` cannot be read, or is not one of this host.
     Unusable,
+    /// `inventory.db` does not exist, or is not the file that the host opened.
+    Removed,
     /// `inventory.key` does not exist.
     KeyMissing,
     /// `inventory.key` cannot be read, or is not a key.
@@ -74,6 +83,7 @@ impl From<&InventoryOpenError> for InventoryFault {
     fn from(error: &InventoryOpenError) -> Self {
         match error {
             InventoryOpenError::Damaged { .. } => Self::Damaged,
+            InventoryOpenError::Missing { .. } => Self::Removed,
             InventoryOpenError::KeyMissing { .. } => Self::KeyMissing,
             InventoryOpenError::KeyUnfit { .. } | InventoryOpenError::Key { .. } => {
                 Self::KeyUnusable
@@ -90,6 +100,7 @@ impl fmt::Display for InventoryFault {
         f.write_str(match self {
             Self::Damaged => "`inventory.db` is damaged",
             Self::Unusable => "`inventory.db` cannot be used",
+            Self::Removed => "`inventory.db` was removed or replaced",
             Self::KeyMissing => "`inventory.key` is missing",
             Self::KeyUnusable => "`inventory.key` cannot be used",
             Self::KeyWrong => "`inventory.key` does not open `inventory.db`",

@@ -89,6 +89,9 @@ pub trait Inventory: Send + Sync {
     fn progress(&self) -> Result<BTreeMap<String, i64>, InventoryError>;
 
     fn set_progress(&self, until_ms: &BTreeMap<String, i64>) -> Result<(), InventoryError>;
+
+    /// Why changes would not last, although the inventory is open.
+    fn fault(&self) -> Option<InventoryFault>;
 }
 
 /// Opens the inventory in a state folder that no other host uses. An inventory that cannot be
@@ -99,6 +102,20 @@ pub trait Inventory: Send + Sync {
 /// The file cannot be read, or its access data cannot be unsealed.
 pub fn open(state_dir: &Path) -> Result<Arc<dyn Inventory>, InventoryOpenError> {
     Ok(Arc::new(sqlite::SqliteInventory::open(state_dir)?))
+}
+
+/// Opens the inventory again. As [`open`], but a missing file is an error: it may be on its way
+/// back.
+///
+/// # Errors
+///
+/// The file is missing or cannot be read, or its access data cannot be unsealed.
+pub fn reopen(state_dir: &Path) -> Result<Arc<dyn Inventory>, InventoryOpenError> {
+    let path = state_dir.join(sqlite::FILE);
+    if path.exists() {
+        return open(state_dir);
+    }
+    Err(InventoryOpenError::Missing { path })
 }
 
 impl fmt::Debug for Registration {

@@ -12,11 +12,14 @@ mod access;
 mod error;
 mod progress;
 mod removed;
+mod reopen;
+mod shared_inventory;
 mod sync;
 mod view;
 
 use std::{
     collections::BTreeMap,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -31,6 +34,7 @@ pub use progress::CollectProgress;
 pub use removed::end_alerts_of_removed;
 pub use view::StorageView;
 
+use self::shared_inventory::{SharedInventory, Stored};
 use crate::{
     clock::now_us,
     collect::{
@@ -39,8 +43,7 @@ use crate::{
     },
     config::StorageConfig,
     inventory::{
-        Access, Inventory, InventoryError, InventoryFault, InventoryOpenError, PerformanceSchedule,
-        Registration,
+        self, Access, Inventory, InventoryError, InventoryFault, PerformanceSchedule, Registration,
     },
     panics,
 };
@@ -65,9 +68,11 @@ pub struct NewStorage {
 pub struct Storages {
     declared: Vec<StorageConfig>,
     registered: Mutex<BTreeMap<Uuid, Registration>>,
-    /// Held from the check for a duplicate until the storage is in the inventory.
+    /// Held from the check for a duplicate until the storage is in the inventory, and while the
+    /// inventory is opened again.
     registering: tokio::sync::Mutex<()>,
-    inventory: Result<Arc<dyn Inventory>, InventoryFault>,
+    state_dir: PathBuf,
+    inventory: SharedInventory,
     progress: Arc<CollectProgress>,
     registry: DriverRegistry,
     scheduler: Scheduler,
@@ -85,7 +90,7 @@ impl Storages {
     /// A declared storage has no driver.
     pub fn start<D: Destination>(
         declared: &[StorageConfig],
-        inventory: Result<Arc<dyn Inventory>, InventoryOpenError>,
+        state_dir: &Path,
         registry: DriverRegistry,
         destination: impl FnOnce(Arc<CollectProgress>) -> D,
     ) -> Result<Self, UnknownDriver> {
@@ -93,11 +98,9 @@ impl Storages {
             inventory,
             registered,
             until_ms,
-        } = Stored::read(inventory);
-        let progress = Arc::new(CollectProgress::new(
-            inventory.clone().ok(),
-            until_ms.clone(),
-        ));
+        } = Stored::read(inventory::open(state_dir));
+        let inventory = SharedInventory::new(inventory);
+        let progress = Arc::new(CollectProgress::new(inventory.clone(), until_ms.clone()));
         let until_ms = |id: Uuid| until_ms.get(&id.to_string()).copied();
         let storages = declared
             .iter()
@@ -113,6 +116,7 @@ impl Storages {
             declared: declared.to_vec(),
             registered: Mutex::new(registered.into_iter().map(|one| (one.id, one)).collect()),
             registering: tokio::sync::Mutex::new(()),
+            state_dir: state_dir.to_path_buf(),
             inventory,
             progress,
             registry,
@@ -181,11 +185,15 @@ impl Storages {
         let id = self.registered_id(id)?;
         self.inventory()?.remove(id)?;
         self.registered().remove(&id);
+        self.stop_collecting(id);
+        log::info!(storage:% = id; "storage removed");
+        Ok(())
+    }
+
+    fn stop_collecting(&self, id: Uuid) {
         let id = id.to_string();
         self.scheduler.remove(&id);
         self.progress.remove(&id);
-        log::info!(storage = id; "storage removed");
-        Ok(())
     }
 
     /// Sets the schedule of a registered storage's measurements, effective at once.
@@ -284,7 +292,7 @@ impl Storages {
     /// Why the registered storages are unknown; none if they are known.
     #[must_use]
     pub fn fault(&self) -> Option<InventoryFault> {
-        self.inventory.as_ref().err().copied()
+        self.inventory.get().err()
     }
 
     /// Asks a storage for its alerts.
@@ -376,11 +384,8 @@ impl Storages {
         Ok(self.registration(id)?.id)
     }
 
-    fn inventory(&self) -> Result<&dyn Inventory, StorageError> {
-        let inventory = self.inventory.as_ref();
-        inventory
-            .map(|inventory| &**inventory)
-            .map_err(|fault| StorageError::Unknown(*fault))
+    fn inventory(&self) -> Result<Arc<dyn Inventory>, StorageError> {
+        self.inventory.get().map_err(StorageError::Unknown)
     }
 
     /// Changes the inventory, outside of the async workers.
@@ -388,12 +393,15 @@ impl Storages {
         &self,
         change: impl FnOnce(&dyn Inventory) -> Result<T, InventoryError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let inventory = self.inventory.clone().map_err(StorageError::Unknown)?;
+        let inventory = self.inventory()?;
         let written = panics::spawn_blocking(move || change(&*inventory)).await;
         let written = written.map_err(|error| StorageError::Inventory {
             log: error.to_string(),
         })?;
-        Ok(written?)
+        let written = written?;
+        // The file may have been removed meanwhile, and the change with it.
+        self.inventory()?;
+        Ok(written)
     }
 
     /// Why a storage is not there: without an inventory, it may be a registered one.
@@ -410,34 +418,6 @@ impl Storages {
         self.registered
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What the inventory has at the start.
-struct Stored {
-    inventory: Result<Arc<dyn Inventory>, InventoryFault>,
-    registered: Vec<Registration>,
-    /// End of the last collected window by storage id.
-    until_ms: BTreeMap<String, i64>,
-}
-
-impl Stored {
-    fn read(opened: Result<Arc<dyn Inventory>, InventoryOpenError>) -> Self {
-        let read = opened.and_then(|inventory| {
-            Ok(Self {
-                registered: inventory.storages()?,
-                until_ms: inventory.progress()?,
-                inventory: Ok(inventory),
-            })
-        });
-        read.unwrap_or_else(|error| {
-            log::error!("registered storages are unknown and not collected from until the inventory is repaired and the host is restarted: {error}");
-            Self {
-                inventory: Err(InventoryFault::from(&error)),
-                registered: Vec::new(),
-                until_ms: BTreeMap::new(),
-            }
-        })
     }
 }
 

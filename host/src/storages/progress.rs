@@ -5,14 +5,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::inventory::Inventory;
+use super::shared_inventory::SharedInventory;
 
 /// The progress that is not in the inventory yet.
 pub struct CollectProgress {
-    inventory: Option<Arc<dyn Inventory>>,
+    inventory: SharedInventory,
     /// End of the last collected window, by storage id.
     until_ms: Mutex<BTreeMap<String, i64>>,
     /// The same of every storage, whether it is in the inventory or not.
@@ -20,11 +20,8 @@ pub struct CollectProgress {
 }
 
 impl CollectProgress {
-    /// Without an inventory, the progress is not stored.
-    pub(super) fn new(
-        inventory: Option<Arc<dyn Inventory>>,
-        stored: BTreeMap<String, i64>,
-    ) -> Self {
+    /// While the inventory cannot be used, the progress is not stored.
+    pub(super) fn new(inventory: SharedInventory, stored: BTreeMap<String, i64>) -> Self {
         Self {
             inventory,
             until_ms: Mutex::default(),
@@ -48,13 +45,13 @@ impl CollectProgress {
 
     /// Writes the progress to the inventory. Blocks on the disk.
     pub fn write(&self) {
+        let Ok(inventory) = self.inventory.get() else {
+            return;
+        };
         let until_ms = std::mem::take(&mut *self.buffer());
         if until_ms.is_empty() {
             return;
         }
-        let Some(inventory) = &self.inventory else {
-            return;
-        };
         if let Err(error) = inventory.set_progress(&until_ms) {
             log::warn!(error:%; "cannot write the collection progress, retrying");
             // Put the values back, but not over newer ones.
@@ -62,6 +59,14 @@ impl CollectProgress {
             for (id, until_ms) in until_ms {
                 buffer.entry(id).or_insert(until_ms);
             }
+        }
+    }
+
+    /// Adds what an inventory has that was opened again, but not over newer values.
+    pub(super) fn add_stored(&self, stored: &BTreeMap<String, i64>) {
+        let mut known = lock(&self.known);
+        for (id, until_ms) in stored {
+            known.entry(id.clone()).or_insert(*until_ms);
         }
     }
 

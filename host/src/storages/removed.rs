@@ -31,6 +31,13 @@ pub async fn end_alerts_of_removed(
         sleep(CATCH_UP).await;
     }
     // Without an inventory it is unknown which storages were removed.
+    let Some(inventory) = storages
+        .upgrade()
+        .map(|storages| storages.inventory.clone())
+    else {
+        return;
+    };
+    inventory.opened().await;
     let Some(Ok(known)) = storages.upgrade().map(|storages| storages.list()) else {
         return;
     };

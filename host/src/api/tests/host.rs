@@ -115,9 +115,8 @@ impl Host {
         };
         let storages = {
             let _within = runtime.enter();
-            let inventory = crate::inventory::open(folder.path());
             let keeps = |_| Keeps(journals.clone());
-            Storages::start(&declared, inventory, small_fakes(), keeps).unwrap()
+            Storages::start(&declared, folder.path(), small_fakes(), keeps).unwrap()
         };
         let storages = Arc::new(storages);
         let (phase, watched) = watch::channel(Phase::Running);

@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     fmt::Display,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,14 +17,16 @@ use zeroize::Zeroizing;
 
 use super::{
     Access, Inventory, PerformanceSchedule, Registration,
-    error::{InventoryError, InventoryOpenError},
+    error::{InventoryError, InventoryFault, InventoryOpenError},
     seal::Sealer,
 };
 use crate::{
     clock::millis,
     collect::StorageInfo,
-    sqlite::{Database, DatabaseError, FailureKind},
+    sqlite::{Database, DatabaseError, FailureKind, OpenFiles},
 };
+
+pub(super) const FILE: &str = "inventory.db";
 
 const INVENTORY: Database = Database {
     name: "inventory",
@@ -37,15 +42,15 @@ const INVENTORY: Database = Database {
 /// An inventory in one file. A mutex serializes the calls.
 pub(super) struct SqliteInventory {
     connection: Mutex<Connection>,
+    /// Closed after the connection.
+    files: OpenFiles,
+    is_displaced: AtomicBool,
     sealer: Sealer,
 }
 
 impl SqliteInventory {
     pub(super) fn open(state_dir: &Path) -> Result<Self, InventoryOpenError> {
-        let (path, key) = (
-            state_dir.join("inventory.db"),
-            state_dir.join("inventory.key"),
-        );
+        let (path, key) = (state_dir.join(FILE), state_dir.join("inventory.key"));
         if key.exists() {
             check_content(&path)?;
         }
@@ -58,6 +63,8 @@ impl SqliteInventory {
             })
             .map_err(|error| open_error(&path, error))?;
         let inventory = Self {
+            files: OpenFiles::open(&path).map_err(|source| INVENTORY.unreadable(&path, source))?,
+            is_displaced: AtomicBool::new(false),
             sealer: Sealer::open(&key, !stored.is_empty())?,
             connection: Mutex::new(connection),
         };
@@ -195,6 +202,14 @@ impl Inventory for SqliteInventory {
             )?;
         }
         Ok(transaction.commit()?)
+    }
+
+    fn fault(&self) -> Option<InventoryFault> {
+        let path = self.files.displaced()?;
+        if !self.is_displaced.swap(true, Ordering::Relaxed) {
+            log::error!(file:% = path.display(); "a file of the inventory was removed or replaced while the host ran: registered storages cannot be changed (put it back, or another one in its place, and reload the configuration)");
+        }
+        Some(InventoryFault::Removed)
     }
 }
 

@@ -13,9 +13,8 @@ use super::disk_space::DiskSpace;
 use super::loss::{self, MissingItems};
 use super::mark::Mark;
 use super::numbering;
-use super::open_files::OpenFiles;
 use super::salvage::{Salvaged, salvage};
-use crate::sqlite::{DatabaseError, FailureKind, with_suffix};
+use crate::sqlite::{DatabaseError, FailureKind, OpenFiles, with_suffix};
 
 /// Suffix of a new file until the damaged one was moved aside.
 const NEW: &str = ".new";

@@ -18,7 +18,6 @@ mod file;
 mod loss;
 mod mark;
 mod numbering;
-mod open_files;
 mod prune;
 mod queue;
 mod read;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::connection::open_reader;
-use super::open_files::OpenFiles;
+use crate::sqlite::OpenFiles;
 
 /// A pool with as many connections as there were reads at the same time.
 pub(super) struct ReaderPool {

@@ -9,9 +9,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::sqlite::{LOG, read_all, with_suffix};
+use super::{LOG, read_all, with_suffix};
 
-pub(super) struct OpenFiles {
+pub(crate) struct OpenFiles {
     files: Vec<Descriptor>,
 }
 
@@ -24,7 +24,7 @@ struct Descriptor {
 
 impl OpenFiles {
     /// Opens the database at a path, and its log. SQLite has just opened both.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let paths = [path.to_path_buf(), with_suffix(path, LOG)];
         let files = paths.into_iter().map(Descriptor::open);
         Ok(Self {
@@ -33,14 +33,14 @@ impl OpenFiles {
     }
 
     /// The first path that does not name the open file any more.
-    pub(super) fn displaced(&self) -> Option<&Path> {
+    pub(crate) fn displaced(&self) -> Option<&Path> {
         let displaced = self.files.iter().find(|file| !file.is_in_place());
         displaced.map(|file| file.path.as_path())
     }
 
     /// Reads all of both files. An error is one of the disk: SQLite reports a failed read as
     /// damage.
-    pub(super) fn check_disk(&self) -> io::Result<()> {
+    pub(crate) fn check_disk(&self) -> io::Result<()> {
         self.files.iter().try_for_each(|open| read_all(&open.file))
     }
 }

@@ -1,0 +1,53 @@
+//! Opens the inventory again, after it could not be used.
+
+use std::collections::BTreeMap;
+
+use super::{Storages, registered_config, shared_inventory::Stored};
+use crate::inventory::{self, InventoryFault};
+
+impl Storages {
+    /// Opens an inventory again that cannot be used, and collects from the storages that it has
+    /// now. Returns why it still cannot be used. Does nothing if it can.
+    pub async fn reopen_inventory(&self) -> Option<InventoryFault> {
+        let _one_at_a_time = self.registering.lock().await;
+        let fault = self.fault()?;
+        // Closes the old connection before another one opens the same files.
+        self.inventory.set(Err(fault));
+        let stored =
+            tokio::task::block_in_place(|| Stored::read(inventory::reopen(&self.state_dir)));
+        match stored.inventory {
+            Ok(_) => {
+                self.replace_registered(stored);
+                None
+            }
+            Err(fault) => {
+                self.inventory.set(Err(fault));
+                Some(fault)
+            }
+        }
+    }
+
+    fn replace_registered(&self, stored: Stored) {
+        let Stored {
+            inventory,
+            registered: stored,
+            until_ms,
+        } = stored;
+        let stored: BTreeMap<_, _> = stored.into_iter().map(|one| (one.id, one)).collect();
+        log::info!(storages = stored.len(); "the inventory was opened again");
+        let mut registered = self.registered();
+        for id in registered.keys().filter(|id| !stored.contains_key(id)) {
+            self.stop_collecting(*id);
+        }
+        self.progress.add_stored(&until_ms);
+        for (id, storage) in &stored {
+            if registered.get(id) != Some(storage) {
+                let until_ms = until_ms.get(&id.to_string()).copied();
+                self.scheduler.add(registered_config(storage, until_ms));
+            }
+        }
+        *registered = stored;
+        drop(registered);
+        self.inventory.set(inventory);
+    }
+}

@@ -1,0 +1,63 @@
+//! The inventory that all storages share. It can be opened again while the host runs.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::watch;
+
+use crate::inventory::{Inventory, InventoryFault, InventoryOpenError, Registration};
+
+type Opened = Result<Arc<dyn Inventory>, InventoryFault>;
+
+/// Clones share one inventory.
+#[derive(Clone)]
+pub(super) struct SharedInventory(watch::Sender<Opened>);
+
+impl SharedInventory {
+    pub(super) fn new(opened: Opened) -> Self {
+        Self(watch::Sender::new(opened))
+    }
+
+    /// The inventory, or why it cannot be used.
+    pub(super) fn get(&self) -> Opened {
+        let inventory = self.0.borrow().clone()?;
+        inventory.fault().map_or(Ok(inventory), Err)
+    }
+
+    pub(super) fn set(&self, opened: Opened) {
+        drop(self.0.send_replace(opened));
+    }
+
+    /// Completes when the inventory is open.
+    pub(super) async fn opened(&self) {
+        // An error is impossible: `self` is a sender.
+        let _ = self.0.subscribe().wait_for(Result::is_ok).await;
+    }
+}
+
+/// What the inventory has when it is opened.
+pub(super) struct Stored {
+    pub(super) inventory: Opened,
+    pub(super) registered: Vec<Registration>,
+    /// End of the last collected window by storage id.
+    pub(super) until_ms: BTreeMap<String, i64>,
+}
+
+impl Stored {
+    pub(super) fn read(opened: Result<Arc<dyn Inventory>, InventoryOpenError>) -> Self {
+        let read = opened.and_then(|inventory| {
+            Ok(Self {
+                registered: inventory.storages()?,
+                until_ms: inventory.progress()?,
+                inventory: Ok(inventory),
+            })
+        });
+        read.unwrap_or_else(|error| {
+            log::error!("registered storages are unknown until the inventory is repaired and the configuration is reloaded: {error}");
+            Self {
+                inventory: Err(InventoryFault::from(&error)),
+                registered: Vec::new(),
+                until_ms: BTreeMap::new(),
+            }
+        })
+    }
+}
