@@ -97,11 +97,17 @@ fn the_page_shows_and_changes_what_the_api_offers() {
     host.wait_for_exporter("picky", "dead letters", |exporter| {
         exporter["dead_lettered"].as_u64() > Some(0)
     });
+    let guarded = Setup::new(&[], "performance_exporters = [\"missing\"]");
+    let token = guarded.run(&["tokens", "add", "reader", "--scope", "read"]);
+    let token = token.expect_exit(0).stdout;
+    let guarded = guarded.start();
     let mut node = Command::new("node");
     let output = node
         .args(["--test-reporter=spec", "tests/ui/page.mjs"])
         .current_dir(&root)
         .env("DELFIN_URL", host.url())
+        .env("DELFIN_GUARDED_URL", guarded.url())
+        .env("DELFIN_READ_TOKEN", token.trim_end())
         .output();
     let output = output.expect("run node");
     let text = String::from_utf8_lossy(&output.stdout);

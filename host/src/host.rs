@@ -9,6 +9,7 @@ use delfin_plugin_api::Kind;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
+    access::{TokenFileError, TokenStore},
     alert,
     api::{self, ApiParts, ApiState},
     batch_journal::{BatchJournal, BatchJournals},
@@ -42,6 +43,8 @@ pub enum StartError {
     Alerts(#[from] alert::AlertTableError),
     #[error(transparent)]
     Storages(#[from] UnknownDriver),
+    #[error(transparent)]
+    Tokens(#[from] TokenFileError),
 }
 
 pub struct Host {
@@ -73,6 +76,7 @@ impl Host {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| StartError::Listen { address, source })?;
+        let tokens = Arc::new(TokenStore::open(&config.state_dir)?);
         let journals = batch_journals(&config, &backends);
         let (alerts, follower) =
             alert::open(&config.state_dir, &config.alerts, &journals.alerts).await?;
@@ -94,6 +98,7 @@ impl Host {
         tokio::spawn(removed);
         let api = ApiState::new(ApiParts {
             config: config.api.clone(),
+            tokens,
             journal: config.journal.clone(),
             unique_sequence_numbers: config.alerts.unique_sequence_numbers.clone(),
             journals,

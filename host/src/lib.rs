@@ -7,6 +7,7 @@
     reason = "in the host, `pub` means public in the module; nothing else uses this crate"
 )]
 
+mod access;
 mod alert;
 mod api;
 pub mod batch;

@@ -220,15 +220,18 @@ test("a host that is away is named, what was read stays, and the page recovers",
 });
 
 test("a host that asks for a token gets it with each call, until the tab is closed", async () => {
-  await page.route(/\/(v1|readyz)/, (route) => {
-    if (route.request().headers().authorization === "Bearer secret") return route.continue();
-    return route.fulfill({ status: 401, json: { error_code: "Unauthorized", error_msg: "A token is required.", error_args: [] } });
-  });
-  await show("exporters");
+  const guarded = process.env.DELFIN_GUARDED_URL;
+  page = await open(guarded);
+  await show("exporters", guarded);
   await button("Enter a token").click();
-  await dialog().getByLabel("Token").fill("secret");
+  await dialog().getByLabel("Token").fill(process.env.DELFIN_READ_TOKEN);
   await confirm("Use token");
-  await row("good").waitFor();
+  await row("missing").waitFor();
+  await show("configuration", guarded);
+  await button("Reload configuration").click();
+  await confirm("Reload");
+  await dialog().getByText("does not have the scope `admin`").waitFor();
+  await confirm("Cancel");
   assert.equal(await page.evaluate("localStorage.length + document.cookie.length"), 0);
 });
 

@@ -9,7 +9,10 @@
 use std::{fmt, time::Duration};
 
 use axum::{
-    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -79,6 +82,10 @@ api_errors! {
     CursorIsOccupied { reason: String }
         => CONFLICT, "CursorIsOccupied", "The cursor cannot be renamed: {}.", (reason);
 
+    Unauthorized { reason: &'static str }
+        => UNAUTHORIZED, "Unauthorized", "Authentication required: {}.", (reason), log reason;
+    ScopeMissing { detail: String }
+        => FORBIDDEN, "Forbidden", "Request refused: {}.", (detail), log detail;
     /// A web page of another site sent the request.
     ForeignSite { detail: String }
         => FORBIDDEN, "Forbidden", "Request refused: {}.", (detail), log detail;
@@ -263,6 +270,10 @@ impl IntoResponse for ApiError {
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
         ) {
             response.headers_mut().insert(RETRY_AFTER, retry_after());
+        }
+        if row.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         }
         response
     }

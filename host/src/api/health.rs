@@ -71,6 +71,7 @@ pub(super) enum ReadyzResponse {
 #[utoipa::path(
     get,
     path = "/healthz",
+    security(()),
     responses((status = 200, body = HealthResponse, description = "The process works")),
 )]
 pub(super) async fn healthz() -> Json<HealthResponse> {
@@ -78,7 +79,7 @@ pub(super) async fn healthz() -> Json<HealthResponse> {
 }
 
 /// Tells whether the host accepts batches, and which exporters are not well.
-#[utoipa::path(get, path = "/readyz", responses(ReadyzResponse))]
+#[utoipa::path(get, path = "/readyz", security(()), responses(ReadyzResponse))]
 pub(super) async fn readyz(
     State(journals): State<BatchJournals>,
     State(exporters): State<ExporterSet>,

@@ -9,6 +9,7 @@
 //! of the host that do so.
 
 mod active_alerts;
+mod authorize;
 mod batches;
 mod collection;
 mod dead_letters;
@@ -39,11 +40,14 @@ mod tests;
 mod time_log;
 mod ui;
 
-use axum::{Extension, Router, extract::FromRef, middleware::from_fn_with_state, routing::get};
+use std::sync::Arc;
+
+use axum::{Extension, Router, extract::FromRef, middleware::from_fn_with_state};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::panics;
 
+use authorize::{AccessRules, RouteScopes, Tokens, authorize};
 pub use error::ApiError;
 use middleware::RefusalLog;
 pub use serve::serve;
@@ -51,11 +55,16 @@ use state::AllowedHosts;
 pub use state::{ApiParts, ApiState};
 
 fn router(state: ApiState) -> Router {
-    let (router, document) = documented().split_for_parts();
+    let (router, mut document) = documented().split_for_parts();
+    let rules = AccessRules {
+        tokens: Tokens::from_ref(&state),
+        scopes: Arc::new(RouteScopes::complete(&mut document)),
+    };
     router
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(Extension(openapi::OpenApiDocument::new(&document)))
+        .layer(from_fn_with_state(rules, authorize))
         .layer(from_fn_with_state(
             AllowedHosts::from_ref(&state),
             same_site::require_same_site,
@@ -90,7 +99,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(openapi::openapi))
         .routes(routes!(ui::show_page))
         .routes(routes!(ui::show_file))
-        .route("/ui", get(ui::redirect))
+        .routes(routes!(ui::redirect))
 }
 
 /// Runs work that blocks, or keeps a processor busy, outside of the async workers.

@@ -49,6 +49,7 @@ pub(super) fn described() -> OpenApiRouter<ApiState> {
 #[utoipa::path(
     get,
     path = "/openapi.json",
+    security(()),
     responses((status = 200, content_type = "application/json", description = "An OpenAPI 3.1 document")),
 )]
 pub(super) async fn openapi(

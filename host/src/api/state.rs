@@ -11,12 +11,14 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use super::{
+    authorize::Tokens,
     error::ApiError,
     metrics::{self, IngestMetrics},
     permits::{IngestPermits, MAX_INGEST_REQUESTS},
     time_log::TimeLog,
 };
 use crate::{
+    access::TokenStore,
     alert::ActiveAlerts,
     batch_journal::BatchJournals,
     config::{ApiConfig, HostAddress, JournalConfig},
@@ -39,6 +41,7 @@ const _: () = assert!(
 #[derive(Clone, Debug)]
 pub struct ApiParts {
     pub config: ApiConfig,
+    pub tokens: Arc<TokenStore>,
     pub journal: JournalConfig,
     /// `alerts.unique_sequence_numbers`.
     pub unique_sequence_numbers: Vec<String>,
@@ -67,6 +70,7 @@ struct SharedState {
     max_body_bytes: MaxBodyBytes,
     min_free_bytes: MinFreeBytes,
     hosts: AllowedHosts,
+    tokens: Tokens,
     ingest: IngestState,
     connections: Arc<ConnectionTable>,
     registry: Arc<Registry>,
@@ -143,6 +147,7 @@ impl ApiState {
             phase: HostPhase(parts.phase),
             max_body_bytes: MaxBodyBytes(parts.config.max_body_bytes),
             min_free_bytes: MinFreeBytes(parts.journal.min_free_bytes),
+            tokens: Tokens::new(parts.tokens, parts.config.needs_tokens()),
             hosts: AllowedHosts(parts.config.hosts.into()),
             ingest,
             connections,
@@ -208,6 +213,7 @@ parts! {
     MaxBodyBytes = max_body_bytes;
     MinFreeBytes = min_free_bytes;
     AllowedHosts = hosts;
+    Tokens = tokens;
     IngestState = ingest;
     Arc<MemoryBudget> = ingest.memory;
     Arc<Registry> = registry;

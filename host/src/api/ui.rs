@@ -84,6 +84,7 @@ pub(super) struct PageFilePath {
 #[utoipa::path(
     get,
     path = "/ui/",
+    security(()),
     responses((status = 200, content_type = "text/html", description = "The page")),
 )]
 pub(super) async fn show_page() -> Result<Response, ApiError> {
@@ -94,6 +95,7 @@ pub(super) async fn show_page() -> Result<Response, ApiError> {
 #[utoipa::path(
     get,
     path = "/ui/{file}",
+    security(()),
     params(PageFilePath),
     responses(
         (status = 200, content_type = "text/javascript", description = "The file"),
@@ -106,9 +108,17 @@ pub(super) async fn show_file(
     file(&name)
 }
 
-/// Adds the slash that relative addresses need. Relative itself, because a proxy may have put a
-/// path in front.
+/// Leads to the web page.
+///
+/// Adds the slash that relative addresses need.
+#[utoipa::path(
+    get,
+    path = "/ui",
+    security(()),
+    responses((status = 308, description = "`Location` is the page")),
+)]
 pub(super) async fn redirect() -> Response {
+    // Relative itself, because a proxy may have put a path in front.
     (StatusCode::PERMANENT_REDIRECT, [(LOCATION, "ui/")]).into_response()
 }
 

@@ -4,9 +4,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    client::{HostClient, encode},
+    client::encode,
+    connect::HostArgs,
     error::Error,
-    options::{GlobalOptions, HostArgs},
+    options::GlobalOptions,
     output::Output,
     table::{Cell, TextTable, counted},
 };
@@ -117,7 +118,7 @@ fn list(
     args: &ListAlertsArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let filters = [("storage_id", &args.storage), ("severity", &args.severity)];
     let given = filters.into_iter();
     let query: Vec<String> = given
@@ -141,7 +142,7 @@ fn clear(
     args: &ClearAlertsArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let path = format!("{PATH}/clear");
     let body = Value::Object(selection(&args.filter)).to_string();
     let response = client.post_json(&path, &body)?;

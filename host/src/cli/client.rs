@@ -12,8 +12,8 @@ use std::{
 
 use serde::{Deserialize, de::DeserializeOwned};
 use ureq::{
-    Agent, Body, SendBody,
-    http::{Response, Uri},
+    Agent, Body, RequestBuilder, SendBody,
+    http::{HeaderValue, Response, Uri, header::AUTHORIZATION},
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,6 +25,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// A client of one host.
 pub(super) struct HostClient {
     url: String,
+    authorization: Option<HeaderValue>,
     agent: Agent,
 }
 
@@ -81,9 +82,12 @@ const BODY_FAULTS: [&str; 4] = [
     "RequestBodyTooLarge",
 ];
 
+/// The host wants a token, or does not know the one that it got.
+const UNAUTHORIZED: &str = "Unauthorized";
+
 impl HostClient {
-    /// Sends nothing yet.
-    pub(super) fn new(url: &str) -> Self {
+    /// Sends nothing yet. Each request has this header `Authorization`.
+    pub(super) fn new(url: &str, authorization: Option<HeaderValue>) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -100,17 +104,19 @@ impl HostClient {
         };
         Self {
             url: url.to_owned(),
+            authorization,
             agent: config.build().new_agent(),
         }
     }
 
     pub(super) fn get(&self, path: &str) -> Result<String, ClientError> {
-        let url = format!("{}{path}", self.url);
-        self.read_response(path, self.agent.get(&url).call())
+        let request = self.agent.get(format!("{}{path}", self.url));
+        self.read_response(path, self.authorize(request).call())
     }
 
     pub(super) fn post(&self, path: &str, upload: Upload<'_>) -> Result<String, ClientError> {
-        let mut request = self.agent.post(format!("{}{path}", self.url));
+        let request = self.agent.post(format!("{}{path}", self.url));
+        let mut request = self.authorize(request);
         for (name, value) in upload.headers {
             request = request.header(name, value);
         }
@@ -128,13 +134,22 @@ impl HostClient {
 
     pub(super) fn put_json(&self, path: &str, body: &str) -> Result<String, ClientError> {
         let request = self.agent.put(format!("{}{path}", self.url));
-        let request = request.header("Content-Type", "application/json");
+        let request = self
+            .authorize(request)
+            .header("Content-Type", "application/json");
         self.read_response(path, request.send(body))
     }
 
     pub(super) fn delete(&self, path: &str) -> Result<String, ClientError> {
-        let url = format!("{}{path}", self.url);
-        self.read_response(path, self.agent.delete(&url).call())
+        let request = self.agent.delete(format!("{}{path}", self.url));
+        self.read_response(path, self.authorize(request).call())
+    }
+
+    fn authorize<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.authorization {
+            Some(value) => request.header(AUTHORIZATION, value),
+            None => request,
+        }
     }
 
     /// Reads the JSON of a response to a request for `path`.
@@ -164,7 +179,11 @@ impl HostClient {
                 error_msg,
                 error_args,
             }) => ClientError::Refused {
-                message: error_msg,
+                message: if error_code == UNAUTHORIZED {
+                    format!("{error_msg} Give the token with `--token-file` or `DELFIN_TOKEN`.")
+                } else {
+                    error_msg
+                },
                 body_fault: error_args
                     .into_iter()
                     .next()

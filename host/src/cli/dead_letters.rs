@@ -8,7 +8,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    client::HostClient,
     error::Error,
     options::GlobalOptions,
     output::Output,
@@ -62,7 +61,7 @@ fn list(
     args: &ListDeadLettersArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let response = client.get(&args.filter.path())?;
     if output.is_json() {
         return output.line(&response);
@@ -84,7 +83,7 @@ fn show(
     args: &ShowDeadLetterArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let path = format!("{PATH}/{}", args.id);
     let response = client.get(&path)?;
     if output.is_json() {
@@ -100,7 +99,7 @@ fn change(
     action: &str,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let path = format!("{PATH}/{action}");
     let body = args.body().to_string();
     let response = client.post_json(&path, &body)?;

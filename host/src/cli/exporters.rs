@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use self::operate::ExportersCommand;
 use super::{
-    client::HostClient,
+    connect::HostArgs,
     error::Error,
-    options::{GlobalOptions, HostArgs},
+    options::GlobalOptions,
     output::Output,
     table::{Cell, TextTable, grouped},
 };
@@ -85,7 +85,7 @@ pub(super) fn run(
     if let Some(command) = &args.command {
         return command.run(options, output);
     }
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let response = client.get(PATH)?;
     if output.is_json() {
         return output.line(&response);

@@ -7,6 +7,7 @@ mod alerts;
 mod check;
 mod client;
 mod conformance;
+mod connect;
 mod dead_letters;
 mod error;
 mod exit;
@@ -23,6 +24,7 @@ mod replay;
 mod run;
 mod storages;
 mod table;
+mod tokens;
 mod try_plugin;
 
 use clap::{Parser, Subcommand};
@@ -43,6 +45,7 @@ use self::{
     replay::ReplayArgs,
     run::RunArgs,
     storages::StoragesCommand,
+    tokens::TokensCommand,
     try_plugin::TryArgs,
 };
 use crate::plugin::{EXPORTER_COMMAND, PROGRAM_COMMAND};
@@ -107,6 +110,10 @@ pub enum CliCommand {
     /// Send a file of performance data or alerts to the running host
     Push(PushArgs),
 
+    /// Add, list or revoke tokens of the API
+    #[command(subcommand)]
+    Tokens(TokensCommand),
+
     /// Load one plugin and send it one batch: show the outcome, the log and the timing
     Try(TryArgs),
 
@@ -158,6 +165,7 @@ impl Cli {
             CliCommand::Replay(args) => replay::run(options, args, output),
             CliCommand::Reload(args) => reload::run(options, args, output),
             CliCommand::Push(args) => push::run(options, args, output),
+            CliCommand::Tokens(command) => tokens::run(options, command, output),
             CliCommand::Try(args) => try_plugin::run(args, output),
             CliCommand::Conformance(args) => conformance::run(args, output),
             CliCommand::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),

@@ -15,8 +15,9 @@ use delfin_plugin_api::Kind;
 use self::{error::PushError, format::FileFormat, input::PushInput, receipt::PushReceipt};
 use super::{
     client::{HostClient, Upload, encode},
+    connect::HostArgs,
     error::Error,
-    options::{GlobalOptions, HostArgs},
+    options::GlobalOptions,
     output::Output,
 };
 use crate::{
@@ -94,7 +95,7 @@ pub(super) fn run(
         PushKind::Performance => "/v1/ingest/performance",
         PushKind::Alerts => "/v1/ingest/alerts",
     };
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let response = send(&client, &with_query(path, args), args)?;
     let receipt: PushReceipt = client.parse(path, &response)?;
     if output.is_json() {

@@ -3,10 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    client::{ClientError, HostClient},
-    error::Error,
-    options::{GlobalOptions, HostArgs},
-    output::Output,
+    client::ClientError, connect::HostArgs, error::Error, options::GlobalOptions, output::Output,
 };
 
 const PATH: &str = "/v1/reload";
@@ -38,7 +35,7 @@ pub(super) fn run(
     args: &ReloadArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let path = if args.dry_run { DRY_RUN_PATH } else { PATH };
     let response = client.post_json(path, "{}").map_err(|error| match error {
         ClientError::Refused { .. } => Error::configuration(error),

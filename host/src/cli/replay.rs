@@ -4,11 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    client::HostClient,
-    error::Error,
-    options::{GlobalOptions, HostArgs},
-    output::Output,
-    table::counted,
+    connect::HostArgs, error::Error, options::GlobalOptions, output::Output, table::counted,
 };
 
 #[derive(Debug, clap::Args)]
@@ -35,7 +31,7 @@ pub(super) fn run(
     args: &ReplayArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let path = format!("/v1/exporters/{}/replay", args.exporter);
     let body = json!({ "since": args.since }).to_string();
     let response = client.post_json(&path, &body)?;

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    client::HostClient,
+    connect::HostArgs,
     error::Error,
-    options::{GlobalOptions, HostArgs},
+    options::GlobalOptions,
     output::Output,
     table::{Cell, TextTable, counted},
 };
@@ -146,7 +146,7 @@ fn list(
     args: &ListStoragesArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let response = client.get(PATH)?;
     if output.is_json() {
         return output.line(&response);
@@ -165,7 +165,7 @@ fn add(
     args: &AddStorageArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let password = password(&args.rest)?;
     let body = Zeroizing::new(registration(args, &password).to_string());
     let response = client.post_json(PATH, &body)?;
@@ -182,7 +182,7 @@ fn remove(
     args: &RemoveStorageArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let id = &args.id;
     client.delete(&path_of(id)?)?;
     if output.is_json() {
@@ -196,7 +196,7 @@ fn change_access(
     args: &ChangeAccessArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let path = format!("{}/access-info", path_of(&args.id)?);
     let password = password(&args.rest)?;
     let body = json!({ "rest": rest_access(&args.rest, &password) });
@@ -212,7 +212,7 @@ fn sync(
     args: &SyncStoragesArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let (path, who) = match &args.id {
         Some(id) => (path_of(id)?, id.as_str()),
         None => (PATH.to_owned(), "all storages"),

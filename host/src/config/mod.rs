@@ -27,15 +27,14 @@ mod storage;
 mod tests;
 mod text_file;
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use delfin_plugin_api::redact::Redactor;
 use toml::de::DeTable;
 
 pub(crate) use names::name_error;
+
+use crate::access::TokenFile;
 
 pub use delivery::{
     BatchConfig, DeadLetterConfig, DeliveryOrder, OnFull, OnOverflow, OnUncertain, QueueConfig,
@@ -134,15 +133,25 @@ pub fn load_plugin_dirs(explicit: Option<&Path>) -> Result<Vec<PathBuf>, LoadErr
     load_part(explicit, take_plugin_dirs)
 }
 
-/// Reads the address of the API only: other mistakes and missing secrets do not matter.
+/// Reads `[api]` only: other mistakes and missing secrets do not matter.
 ///
 /// # Errors
 ///
 /// As [`load`], but only mistakes of `[api]`.
-pub fn load_api_address(explicit: Option<&Path>) -> Result<SocketAddr, LoadError> {
+pub fn load_api(explicit: Option<&Path>) -> Result<ApiConfig, LoadError> {
+    // A client may not be able to see the tokens of the host.
     load_part(explicit, |root| {
-        service::read_api(root.take_section("api")).listen
+        service::read_api(root.take_section("api"), || true)
     })
+}
+
+/// Reads `state_dir` only: other mistakes and missing secrets do not matter.
+///
+/// # Errors
+///
+/// As [`load`], but only mistakes of this key.
+pub fn load_state_dir(explicit: Option<&Path>) -> Result<PathBuf, LoadError> {
+    load_part(explicit, take_state_dir)
 }
 
 fn load_part<T>(
@@ -203,15 +212,15 @@ fn read_document<T>(
 
 fn read(mut root: Section<'_>) -> Config {
     let names = ExporterNames::read(&mut root);
-    let state_dir =
-        take_path(&mut root, "state_dir").unwrap_or_else(|| "/var/lib/delfin-host".into());
+    let state_dir = take_state_dir(&mut root);
+    let has_tokens = || TokenFile::new(&state_dir).may_exist();
     let config = Config {
         plugin_dirs: take_plugin_dirs(&mut root),
         plugin_cache_dir: take_path(&mut root, "plugin_cache_dir")
             .unwrap_or_else(|| state_dir.join("plugin-cache")),
-        state_dir,
+        state_dir: state_dir.clone(),
         log: service::read_log(root.take_section("log"), &names),
-        api: service::read_api(root.take_section("api")),
+        api: service::read_api(root.take_section("api"), has_tokens),
         journal: service::read_journal(root.take_section("journal")),
         alerts: service::read_alerts(root.take_section("alerts")),
         shutdown: service::read_shutdown(root.take_section("shutdown")),
@@ -222,6 +231,10 @@ fn read(mut root: Section<'_>) -> Config {
     };
     root.finish();
     config
+}
+
+fn take_state_dir(root: &mut Section<'_>) -> PathBuf {
+    take_path(root, "state_dir").unwrap_or_else(|| "/var/lib/delfin-host".into())
 }
 
 fn take_path(root: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {

@@ -46,7 +46,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiConfig {
     pub listen: SocketAddr,
-    /// Accept that other machines can reach the API, which has no authentication.
+    /// Accept that other machines can use the API without a token while no token exists.
     pub allow_unauthenticated: bool,
     /// Names by which clients may address the host, in addition to addresses and names
     /// without a dot.
@@ -129,6 +129,14 @@ impl Default for ApiConfig {
     }
 }
 
+impl ApiConfig {
+    /// Whether every call needs a token, also while none exists.
+    #[must_use]
+    pub fn needs_tokens(&self) -> bool {
+        !self.listen.ip().to_canonical().is_loopback() && !self.allow_unauthenticated
+    }
+}
+
 impl Default for JournalConfig {
     fn default() -> Self {
         Self {
@@ -203,7 +211,8 @@ pub(super) fn read_log(mut section: Section<'_>, exporters: &ExporterNames) -> L
     log
 }
 
-pub(super) fn read_api(mut section: Section<'_>) -> ApiConfig {
+/// Reads `[api]`. `has_tokens` says whether clients can show a token.
+pub(super) fn read_api(mut section: Section<'_>, has_tokens: impl FnOnce() -> bool) -> ApiConfig {
     let default = ApiConfig::default();
     let max_decompressed_bytes =
         section.take_size("max_decompressed_bytes", 1, default.max_decompressed_bytes);
@@ -222,11 +231,12 @@ pub(super) fn read_api(mut section: Section<'_>) -> ApiConfig {
         max_rows: section.take_count("max_rows", 1, default.max_rows),
         max_string_bytes: section.take_size("max_string_bytes", 1, default.max_string_bytes),
     };
-    if !api.listen.ip().to_canonical().is_loopback() && !api.allow_unauthenticated {
+    if api.needs_tokens() && !has_tokens() {
         section.fail(
             "listen",
-            "is reachable from other machines, and the API has no authentication (listen on \
-             `127.0.0.1`, or accept this with `allow_unauthenticated = true`)",
+            "is reachable from other machines, and no token exists (add one with `delfin-host \
+             tokens add NAME --scope admin`, listen on `127.0.0.1`, or accept this with \
+             `allow_unauthenticated = true`)",
         );
     }
     if api.max_decompressed_bytes < api.max_body_bytes {

@@ -49,6 +49,7 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
 #[utoipa::path(
     post,
     path = "/v1/ingest/performance",
+    security(("token" = ["ingest"])),
     params(IngestQuery, IngestHeaders),
     request_body(
         description = "Series, each as an object or as `[name, labels, values]`: one array, or one series per line. The keys of `values` are times in milliseconds since the Unix epoch.",
@@ -72,6 +73,7 @@ async fn ingest_performance(State(state): State<IngestState>, request: Request) 
 #[utoipa::path(
     post,
     path = "/v1/ingest/alerts",
+    security(("token" = ["ingest"])),
     params(IngestQuery, IngestHeaders),
     request_body(
         description = "Alerts in Delfin's alert model: one array, one alert per line, or an object with the array in `alerts` and `complete_for` as in the query. Times are in milliseconds since the Unix epoch.",

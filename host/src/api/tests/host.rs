@@ -20,6 +20,7 @@ use tokio::{
 use ureq::http::{Request, Response};
 
 use crate::{
+    access::{TokenFile, TokenStore},
     alert,
     api::{ApiParts, ApiState, serve, state::IngestState},
     batch::Seq,
@@ -56,7 +57,7 @@ pub(super) struct Host {
     address: SocketAddr,
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer, taken apart.
@@ -127,6 +128,7 @@ impl Host {
         runtime.spawn(follower.run(watched.clone()));
         let state = ApiState::new(ApiParts {
             config,
+            tokens: Arc::new(TokenStore::open(folder.path()).unwrap()),
             journal,
             unique_sequence_numbers: AlertsConfig::default().unique_sequence_numbers,
             reloader: reloader(&journals, &alerts, &exporters),
@@ -155,8 +157,13 @@ impl Host {
             address,
             agent: agent.into(),
             stop: Some(stop),
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// The tokens of this host.
+    pub(super) fn token_file(&self) -> TokenFile {
+        TokenFile::new(self.folder.path())
     }
 
     pub(super) fn get(&self, path: &str) -> Answer {

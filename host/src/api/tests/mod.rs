@@ -1,5 +1,6 @@
 //! The interface over a real socket, on real journals.
 
+mod access;
 mod active_alerts;
 mod batches;
 mod connections;

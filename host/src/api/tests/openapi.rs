@@ -1,4 +1,4 @@
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::host::Host;
 
@@ -36,6 +36,7 @@ fn every_route_is_described() {
             "GET /metrics",
             "GET /openapi.json",
             "GET /readyz",
+            "GET /ui",
             "GET /ui/",
             "GET /ui/{file}",
             "GET /v1/access-infos",
@@ -75,6 +76,52 @@ fn every_route_is_described() {
             "POST /v1/storages/{id}/sync",
             "PUT /v1/storages/{id}/access-info",
             "PUT /v1/storages/{id}/metrics-config",
+        ]
+    );
+}
+
+/// Without a declaration, GET needs `read` and every other method `admin`: a route that needs
+/// another scope is listed here.
+#[test]
+fn every_route_has_a_scope() {
+    let host = Host::start();
+    let document = host.get("/openapi.json").json();
+    assert_eq!(
+        document["components"]["securitySchemes"]["token"]["scheme"],
+        "bearer"
+    );
+    let mut special = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let security = &operation["security"];
+            let scope = match security.as_array().unwrap().as_slice() {
+                [open] if *open == json!({}) => "open",
+                [one] => one["token"][0].as_str().unwrap(),
+                more => panic!("{method} {path}: {more:?}"),
+            };
+            assert!(
+                ["open", "read", "ingest", "admin"].contains(&scope),
+                "{method} {path}"
+            );
+            let is_refused = operation["responses"].get("401").is_some();
+            assert_eq!(is_refused, scope != "open", "{method} {path}");
+            if scope != if method == "get" { "read" } else { "admin" } {
+                special.push(format!("{scope} {} {path}", method.to_uppercase()));
+            }
+        }
+    }
+    special.sort_unstable();
+    assert_eq!(
+        special,
+        [
+            "ingest POST /v1/ingest/alerts",
+            "ingest POST /v1/ingest/performance",
+            "open GET /healthz",
+            "open GET /openapi.json",
+            "open GET /readyz",
+            "open GET /ui",
+            "open GET /ui/",
+            "open GET /ui/{file}",
         ]
     );
 }

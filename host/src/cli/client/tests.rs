@@ -47,7 +47,7 @@ pub(in crate::cli) fn printed(status: &'static str, body: &'static str, typed: &
 }
 
 fn client_of(status: &'static str, body: &'static str) -> HostClient {
-    HostClient::new(&serve(status, body))
+    HostClient::new(&serve(status, body), None)
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn an_absent_host_is_named_with_the_reason_and_the_remedy() {
         .local_addr()
         .unwrap()
         .port();
-    let error = HostClient::new(&format!("http://127.0.0.1:{port}"))
+    let error = HostClient::new(&format!("http://127.0.0.1:{port}"), None)
         .get("/")
         .unwrap_err();
     assert_eq!(
@@ -107,7 +107,7 @@ fn a_closed_connection_differs_from_an_absent_host() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || drop(listener.accept()));
-    let error = HostClient::new(&url).get("/").unwrap_err();
+    let error = HostClient::new(&url, None).get("/").unwrap_err();
     assert!(matches!(error, ClientError::Disconnected { .. }), "{error}");
 }
 

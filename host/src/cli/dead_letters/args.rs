@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::PathBuf};
 use serde_json::{Map, Value};
 
 use super::{
-    super::{client::encode, options::HostArgs},
+    super::{client::encode, connect::HostArgs},
     PATH,
 };
 

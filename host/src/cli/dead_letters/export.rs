@@ -12,9 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    super::{
-        client::HostClient, error::Error, options::GlobalOptions, output::Output, table::counted,
-    },
+    super::{error::Error, options::GlobalOptions, output::Output, table::counted},
     DeadLetterList, PATH,
     args::ExportDeadLettersArgs,
 };
@@ -42,7 +40,7 @@ pub(super) fn export(
     args: &ExportDeadLettersArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let client = HostClient::new(&options.host_url(&args.host)?);
+    let client = options.host_client(&args.host)?;
     let mut path = args.filter.path();
     if args.filter.limit.is_none() {
         let _ = write!(path, "limit={MAX_LISTED}");

@@ -6,8 +6,9 @@ use serde_json::json;
 use super::{ExporterList, PATH};
 use crate::cli::{
     client::{HostClient, encode},
+    connect::HostArgs,
     error::Error,
-    options::{GlobalOptions, HostArgs},
+    options::GlobalOptions,
     output::Output,
     table::counted,
 };
@@ -150,7 +151,7 @@ impl<'a> ExporterCall<'a> {
         action: &'static str,
     ) -> Result<Self, Error> {
         Ok(Self {
-            client: HostClient::new(&options.host_url(host)?),
+            client: options.host_client(host)?,
             path: format!("{PATH}/{}/{action}", encode(name)),
             name,
             action,

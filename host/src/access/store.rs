@@ -1,0 +1,156 @@
+//! The tokens as the running host uses them.
+
+use std::{
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use subtle::ConstantTimeEq;
+
+use super::{
+    file::{TokenEntry, TokenFile, TokenFileError},
+    token,
+};
+
+/// The tokens of a state folder, as they are now.
+#[derive(Debug)]
+pub struct TokenStore {
+    file: TokenFile,
+    known: Mutex<KnownTokens>,
+}
+
+#[derive(Debug)]
+struct KnownTokens {
+    version: Option<FileVersion>,
+    /// `None` if the file does not exist.
+    tokens: Option<Arc<[TokenEntry]>>,
+}
+
+/// Changes whenever the file is replaced or written.
+#[derive(Debug, PartialEq, Eq)]
+struct FileVersion {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl TokenStore {
+    /// # Errors
+    ///
+    /// The file exists and cannot be used.
+    pub fn open(state_dir: &Path) -> Result<Self, TokenFileError> {
+        let file = TokenFile::new(state_dir);
+        let known = KnownTokens {
+            version: version(file.path()).ok().flatten(),
+            tokens: file.read()?.map(Arc::from),
+        };
+        Ok(Self {
+            known: Mutex::new(known),
+            file,
+        })
+    }
+
+    /// Whether the file exists, so that clients need a token.
+    pub fn exist(&self) -> bool {
+        self.tokens().is_some()
+    }
+
+    /// The token with this text.
+    pub fn find(&self, text: &str) -> Option<TokenEntry> {
+        let tokens = self.tokens()?;
+        let hash = token::hash(text);
+        // Compares with every token and each time completely, so that the time tells nothing.
+        let mut found = None;
+        for token in tokens.iter() {
+            if bool::from(token.sha256.as_bytes().ct_eq(hash.as_bytes())) {
+                found = Some(token.clone());
+            }
+        }
+        found
+    }
+
+    /// Asks the file system for the version of the file, which does not wait for the disk:
+    /// the inode is cached. The file itself is read after a change only.
+    fn tokens(&self) -> Option<Arc<[TokenEntry]>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match version(self.file.path()) {
+            Ok(version) if version == known.version => {}
+            Ok(version) => {
+                // Also after a failure, which is logged once.
+                known.version = version;
+                match self.file.read() {
+                    Ok(tokens) => {
+                        let names = tokens.iter().flatten().map(|token| token.name.as_str());
+                        let names: Vec<&str> = names.collect();
+                        log::info!(tokens = names.join(", "); "read the tokens of the API again");
+                        known.tokens = tokens.map(Arc::from);
+                    }
+                    Err(error) => {
+                        log::error!("the tokens of the API stay as they were: {error}");
+                    }
+                }
+            }
+            Err(_) => {}
+        }
+        known.tokens.clone()
+    }
+}
+
+/// `None` if the file does not exist.
+fn version(path: &Path) -> io::Result<Option<FileVersion>> {
+    match path.metadata() {
+        Ok(metadata) => Ok(Some(FileVersion {
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::access::Scope;
+
+    fn name(found: Option<TokenEntry>) -> Option<String> {
+        found.map(|token| token.name)
+    }
+
+    #[test]
+    fn a_token_counts_as_soon_as_it_is_added_and_until_it_is_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, store) = (
+            TokenFile::new(folder.path()),
+            TokenStore::open(folder.path()).unwrap(),
+        );
+        assert!(!store.exist());
+        let one = file.add("one", &[Scope::Read]).unwrap();
+        let two = file.add("two", &[Scope::Read]).unwrap();
+        assert_eq!(name(store.find(&one)).as_deref(), Some("one"));
+        assert_eq!(name(store.find(&two)).as_deref(), Some("two"));
+        for other in ["", "delfin_", &one[..one.len() - 1], &one.to_uppercase()] {
+            assert_eq!(name(store.find(other)), None, "{other}");
+        }
+        file.revoke("one").unwrap();
+        assert_eq!(name(store.find(&one)), None);
+        file.revoke("two").unwrap();
+        assert!(store.exist());
+    }
+
+    #[test]
+    fn a_file_that_is_damaged_meanwhile_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::new(folder.path());
+        let text = file.add("one", &[Scope::Read]).unwrap();
+        let store = TokenStore::open(folder.path()).unwrap();
+        fs::write(file.path(), "{").unwrap();
+        assert_eq!(name(store.find(&text)).as_deref(), Some("one"));
+        assert!(TokenStore::open(folder.path()).is_err());
+    }
+}
