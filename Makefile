@@ -28,7 +28,7 @@ $(foreach program,$(programs),scripts/program-plugin plugins/$(program) $(3) tar
 )
 endef
 
-.PHONY: help build run test check bench soak wheel book install uninstall setup clean build-dist
+.PHONY: help build run test check bench soak wheel book install uninstall deb setup clean build-dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ install: build-dist wheel ## Install below PREFIX (default /usr/local), with a c
 
 uninstall: ## Remove what `make install` installed; the configuration and the state stay
 	scripts/install --remove "$(DESTDIR)" "$(PREFIX)"
+
+deb: build-dist wheel ## Build a Debian package in target/package
+	scripts/deb target/dist target/package
 
 wheel: ## Build the wheels of the Python packages in target/wheel
 	scripts/python wheel

@@ -6,6 +6,7 @@
 mod alerts;
 mod check;
 mod client;
+mod completions;
 mod conformance;
 mod connect;
 mod dead_letters;
@@ -14,6 +15,7 @@ mod exit;
 mod exporter_process;
 mod exporters;
 mod init;
+mod man_pages;
 mod new_exporter;
 mod options;
 mod output;
@@ -32,11 +34,13 @@ use clap::{Parser, Subcommand};
 use self::{
     alerts::AlertsCommand,
     check::CheckArgs,
+    completions::CompletionsArgs,
     conformance::ConformanceArgs,
     dead_letters::DeadLettersCommand,
     exporter_process::{ExporterProcessArgs, ProgramProcessArgs},
     exporters::ExportersArgs,
     init::InitArgs,
+    man_pages::ManPagesArgs,
     new_exporter::NewExporterArgs,
     options::GlobalOptions,
     plugins::PluginsCommand,
@@ -124,6 +128,12 @@ pub enum CliCommand {
     #[command(subcommand)]
     New(NewCommand),
 
+    /// Print the completions for a shell
+    Completions(CompletionsArgs),
+
+    /// Write a manual page for each command
+    ManPages(ManPagesArgs),
+
     /// Run one exporter for the host
     ///
     /// The host starts itself with this command for each exporter that has a process
@@ -169,6 +179,8 @@ impl Cli {
             CliCommand::Try(args) => try_plugin::run(args, output),
             CliCommand::Conformance(args) => conformance::run(args, output),
             CliCommand::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),
+            CliCommand::Completions(args) => completions::run(args, output),
+            CliCommand::ManPages(args) => man_pages::run(args, output),
             CliCommand::Exporter(args) => exporter_process::run(args),
             CliCommand::Program(args) => Err(exporter_process::run_program(args)),
         }

@@ -12,13 +12,11 @@ mod prometheus;
 mod rsyslog;
 
 use std::{
-    collections::BTreeSet,
     fs::{self, File},
     io::{self, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Mutex, PoisonError},
     thread,
 };
 
@@ -33,9 +31,6 @@ pub use self::{
     rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},
 };
 use crate::PATIENCE;
-
-/// Binaries that are reported as missing.
-static REPORTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// The folder with what `scripts/receivers` unpacks.
 fn unpacked() -> PathBuf {
@@ -59,15 +54,7 @@ pub fn binary(name: &str) -> Option<PathBuf> {
 
 /// Says that a server is missing, which is an error in CI.
 fn missing<T>(name: &str) -> Option<T> {
-    let missing =
-        format!("SKIPPED: `{name}` is missing, so nothing is tested with it (run `make setup`)");
-    let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-    assert!(!is_ci, "{missing}");
-    let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if reported.insert(name.to_owned()) {
-        // Not through a macro: the output of a test that passes is not shown.
-        let _ = writeln!(io::stderr(), "{missing}");
-    }
+    crate::missing(&format!("`{name}`"), "run `make setup`");
     None
 }
 
