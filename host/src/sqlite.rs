@@ -43,6 +43,9 @@ pub(crate) struct Database {
     pub(crate) schema: &'static str,
     pub(crate) application_id: i64,
     pub(crate) version: i64,
+    /// What takes a file from version 1 to 2, from 2 to 3, and so on, without the version itself.
+    /// A new file gets those that its schema does not have.
+    pub(crate) migrations: &'static [&'static str],
     /// A file with these tables that lost its application id is damaged, not foreign. Empty: it
     /// is foreign.
     pub(crate) tables: &'static [&'static str],
@@ -226,13 +229,15 @@ impl Database {
         connection.execute_batch("PRAGMA journal_mode = WAL")?;
         let transaction = connection.transaction()?;
         transaction.execute_batch(self.schema)?;
+        let steps = self.missing_steps(version_of(&transaction)?);
+        transaction.execute_batch(&steps.unwrap_or_default())?;
         transaction.commit()
     }
 
     fn check(&self, path: &Path, connection: &Connection) -> Result<(), DatabaseError> {
         let failed = |error| self.error(path, error);
-        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        if pragma("application_id").map_err(failed)? != self.application_id {
+        let application_id = pragma(connection, "application_id");
+        if application_id.map_err(failed)? != self.application_id {
             if self.has_tables(connection).map_err(failed)? {
                 let corrupt = ffi::Error::new(ffi::SQLITE_CORRUPT);
                 return Err(failed(Error::SqliteFailure(corrupt, None)));
@@ -242,16 +247,26 @@ impl Database {
                 path: path.to_path_buf(),
             });
         }
-        let found = pragma("user_version").map_err(failed)?;
-        if found != self.version {
-            return Err(DatabaseError::Version {
-                name: self.name,
-                path: path.to_path_buf(),
-                found,
-                wanted: self.version,
-            });
+        let found = version_of(connection).map_err(failed)?;
+        if found == self.version {
+            return Ok(());
         }
-        Ok(())
+        let steps = self.missing_steps(found);
+        let steps = steps.ok_or_else(|| DatabaseError::Version {
+            name: self.name,
+            path: path.to_path_buf(),
+            found,
+            wanted: self.version,
+        })?;
+        let script = format!("BEGIN; {steps} COMMIT;");
+        connection.execute_batch(&script).map_err(failed)
+    }
+
+    /// The script that brings an older file to the current version. None if there is no way.
+    fn missing_steps(&self, found: i64) -> Option<String> {
+        let steps = self.migrations.get(usize::try_from(found - 1).ok()?..)?;
+        let (steps, version) = (steps.concat(), self.version);
+        Some(format!("{steps} PRAGMA user_version = {version};"))
     }
 
     fn has_tables(&self, connection: &Connection) -> rusqlite::Result<bool> {
@@ -294,6 +309,14 @@ impl FailureKind {
             },
         }
     }
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
+    pragma(connection, "user_version")
 }
 
 fn is_new(connection: &Connection) -> rusqlite::Result<bool> {

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     identity::AlertIdentity,
@@ -30,17 +30,16 @@ const ACTIVE_ALERTS: Database = Database {
     schema: include_str!("schema.sql"),
     application_id: 1_145_848_897,
     version: 2,
+    migrations: &[ADD_IS_INGESTED],
     tables: &["alerts", "place"],
     create_pragmas: "",
     pragmas: "PRAGMA journal_size_limit = 16777216;",
 };
 
-/// From version 1 to 2. Who sent the alerts of an old table is unknown: if they count as
+/// Who sent the alerts of an old table is unknown: if they count as
 /// ingested, none ends because its storage is unknown.
-const MIGRATION: &str = "BEGIN;
-     ALTER TABLE alerts ADD COLUMN is_ingested INTEGER NOT NULL DEFAULT 1;
-     PRAGMA user_version = 2;
-     COMMIT;";
+const ADD_IS_INGESTED: &str =
+    "ALTER TABLE alerts ADD COLUMN is_ingested INTEGER NOT NULL DEFAULT 1;";
 
 /// The file of the table.
 pub(super) struct AlertStore {
@@ -84,7 +83,6 @@ impl AlertStore {
 
 /// Opens the file. Moves a damaged file aside and creates a new one.
 fn open_or_replace(path: &Path) -> Result<(Connection, StoredTable), DatabaseError> {
-    migrate(path);
     match ACTIVE_ALERTS.open(path, load) {
         Err(error) if error.kind() == FailureKind::Damaged => {
             let aside = ACTIVE_ALERTS.move_aside(path)?;
@@ -95,20 +93,6 @@ fn open_or_replace(path: &Path) -> Result<(Connection, StoredTable), DatabaseErr
             ACTIVE_ALERTS.open(path, load)
         }
         opened => opened,
-    }
-}
-
-/// Adds what version 2 added. A file that cannot be migrated is reported by the open after it.
-fn migrate(path: &Path) {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let Ok(connection) = Connection::open_with_flags(path, flags) else {
-        return;
-    };
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let is_old = pragma("application_id") == Ok(ACTIVE_ALERTS.application_id)
-        && pragma("user_version") == Ok(1);
-    if is_old && let Err(error) = connection.execute_batch(MIGRATION) {
-        log::warn!(error:%; "cannot migrate the table of active alerts");
     }
 }
 

@@ -147,6 +147,9 @@ api_errors! {
     AccessInfoNotFound { id: String }
         => NOT_FOUND, "AccessInfoNotFound",
            "Access information for storage {} could not be found.", (id);
+    AlertSourceNotFound { id: String }
+        => NOT_FOUND, "AlertSourceNotFound",
+           "Alert source for storage {} could not be found.", (id);
     StorageAlreadyExists
         => BAD_REQUEST, "StorageAlreadyExists", "Storage already exists.", ();
     StorageSerialNumberMismatch { detail: String }

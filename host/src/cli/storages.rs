@@ -1,6 +1,12 @@
 //! `storages`: lists, registers, changes, syncs and removes storages of the running host.
 
-use std::{fs, io::Read, path::PathBuf};
+mod snmp;
+
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -26,6 +32,9 @@ pub enum StoragesCommand {
 
     /// Change the address or the credentials of a registered storage
     Access(ChangeAccessArgs),
+
+    /// Show, set or remove from where storages send SNMP traps
+    Snmp(snmp::SnmpArgs),
 
     /// Ask storages for what they report about themselves: name, firmware, capacity
     Sync(SyncStoragesArgs),
@@ -136,6 +145,7 @@ pub(super) fn run(
         StoragesCommand::List(args) => list(options, args, output),
         StoragesCommand::Add(args) => add(options, args, output),
         StoragesCommand::Access(args) => change_access(options, args, output),
+        StoragesCommand::Snmp(args) => snmp::run(options, args, output),
         StoragesCommand::Sync(args) => sync(options, args, output),
         StoragesCommand::Remove(args) => remove(options, args, output),
     }
@@ -166,7 +176,7 @@ fn add(
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     let client = options.host_client(&args.host)?;
-    let password = password(&args.rest)?;
+    let password = secret(&args.rest.password_file, "password")?;
     let body = Zeroizing::new(registration(args, &password).to_string());
     let response = client.post_json(PATH, &body)?;
     if output.is_json() {
@@ -198,7 +208,7 @@ fn change_access(
 ) -> Result<(), Error> {
     let client = options.host_client(&args.host)?;
     let path = format!("{}/access-info", path_of(&args.id)?);
-    let password = password(&args.rest)?;
+    let password = secret(&args.rest.password_file, "password")?;
     let body = json!({ "rest": rest_access(&args.rest, &password) });
     let response = client.put_json(&path, &Zeroizing::new(body.to_string()))?;
     if output.is_json() {
@@ -274,9 +284,9 @@ fn rest_access(args: &RestAccessArgs, password: &str) -> Value {
     })
 }
 
-fn password(args: &RestAccessArgs) -> Result<Zeroizing<String>, Error> {
+/// Reads a secret from a file; `-` is standard input.
+fn secret(path: &Path, what: &str) -> Result<Zeroizing<String>, Error> {
     let mut text = Zeroizing::new(String::new());
-    let path = &args.password_file;
     let read = if path.as_os_str() == "-" {
         std::io::stdin().lock().read_to_string(&mut text)
     } else {
@@ -284,7 +294,7 @@ fn password(args: &RestAccessArgs) -> Result<Zeroizing<String>, Error> {
     };
     read.map_err(|error| {
         let path = path.display();
-        Error::failed(format!("cannot read the password from `{path}`: {error}"))
+        Error::failed(format!("cannot read the {what} from `{path}`: {error}"))
     })?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(Zeroizing::new(

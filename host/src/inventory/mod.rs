@@ -1,12 +1,13 @@
-//! The inventory: registered storages, their access data and schedules, and the
-//! collection progress of all storages.
+//! The inventory: registered storages, their access data and schedules, and the alert
+//! sources and the collection progress of all storages.
 //!
-//! Access data is sealed before it is written. The key is a file next to the inventory.
+//! Access data and the credentials of alert sources are sealed before they are written. The key is a file next to the inventory.
 //! Changes are durable when a call returns.
 //!
 //! Knows nothing of drivers, the scheduler or the network. The trait [`Inventory`] hides
 //! the database, so that another one can replace it.
 
+mod alert_source;
 mod error;
 mod seal;
 mod sqlite;
@@ -16,6 +17,9 @@ use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+pub use alert_source::{
+    AlertSource, SnmpAuthProtocol, SnmpConfig, SnmpPrivacyProtocol, SnmpSecurityLevel, SnmpVersion,
+};
 pub use error::{InventoryError, InventoryFault, InventoryOpenError};
 
 use crate::collect::StorageInfo;
@@ -82,7 +86,15 @@ pub trait Inventory: Send + Sync {
         updated_us: i64,
     ) -> Result<bool, InventoryError>;
 
-    /// Removes a storage and its access data. Returns whether the storage existed.
+    fn alert_sources(&self) -> Result<Vec<AlertSource>, InventoryError>;
+
+    /// Adds an alert source, or replaces that of the same storage.
+    fn set_alert_source(&self, source: &AlertSource) -> Result<(), InventoryError>;
+
+    /// Returns whether the storage had an alert source.
+    fn remove_alert_source(&self, id: Uuid) -> Result<bool, InventoryError>;
+
+    /// Removes a storage, its access data and its alert source. Returns whether the storage existed.
     fn remove(&self, id: Uuid) -> Result<bool, InventoryError>;
 
     /// End of the last collected window by storage id, in milliseconds since the Unix epoch.

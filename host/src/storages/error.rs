@@ -11,6 +11,10 @@ pub enum StorageError {
     NotFound {
         id: String,
     },
+    /// The storage has no alert source.
+    AlertSourceNotFound {
+        id: String,
+    },
     AlreadyExists,
     /// The new access data leads to another storage.
     OtherSerialNumber {

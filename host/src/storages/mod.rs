@@ -9,6 +9,7 @@
 //! Knows nothing of HTTP and of the format of the inventory.
 
 mod access;
+mod alert_sources;
 mod error;
 mod progress;
 mod removed;
@@ -26,9 +27,10 @@ use std::{
 
 use delfin_plugin_api::AlertBatch;
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
+pub use alert_sources::AlertSources;
 pub use error::StorageError;
 pub use progress::CollectProgress;
 pub use removed::end_alerts_of_removed;
@@ -68,6 +70,7 @@ pub struct NewStorage {
 pub struct Storages {
     declared: Vec<StorageConfig>,
     registered: Mutex<BTreeMap<Uuid, Registration>>,
+    alert_sources: watch::Sender<AlertSources>,
     /// Held from the check for a duplicate until the storage is in the inventory, and while the
     /// inventory is opened again.
     registering: tokio::sync::Mutex<()>,
@@ -97,6 +100,7 @@ impl Storages {
         let Stored {
             inventory,
             registered,
+            alert_sources,
             until_ms,
         } = Stored::read(inventory::open(state_dir));
         let inventory = SharedInventory::new(inventory);
@@ -115,6 +119,7 @@ impl Storages {
         Ok(Self {
             declared: declared.to_vec(),
             registered: Mutex::new(registered.into_iter().map(|one| (one.id, one)).collect()),
+            alert_sources: watch::Sender::new(alert_sources),
             registering: tokio::sync::Mutex::new(()),
             state_dir: state_dir.to_path_buf(),
             inventory,
@@ -185,6 +190,7 @@ impl Storages {
         let id = self.registered_id(id)?;
         self.inventory()?.remove(id)?;
         self.registered().remove(&id);
+        self.forget_alert_source(id);
         self.stop_collecting(id);
         log::info!(storage:% = id; "storage removed");
         Ok(())

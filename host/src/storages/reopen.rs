@@ -31,6 +31,7 @@ impl Storages {
         let Stored {
             inventory,
             registered: stored,
+            alert_sources,
             until_ms,
         } = stored;
         let stored: BTreeMap<_, _> = stored.into_iter().map(|one| (one.id, one)).collect();
@@ -48,6 +49,7 @@ impl Storages {
         }
         *registered = stored;
         drop(registered);
+        self.alert_sources.send_replace(alert_sources);
         self.inventory.set(inventory);
     }
 }

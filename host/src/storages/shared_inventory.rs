@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::watch;
 
+use super::AlertSources;
 use crate::inventory::{Inventory, InventoryFault, InventoryOpenError, Registration};
 
 type Opened = Result<Arc<dyn Inventory>, InventoryFault>;
@@ -38,6 +39,7 @@ impl SharedInventory {
 pub(super) struct Stored {
     pub(super) inventory: Opened,
     pub(super) registered: Vec<Registration>,
+    pub(super) alert_sources: AlertSources,
     /// End of the last collected window by storage id.
     pub(super) until_ms: BTreeMap<String, i64>,
 }
@@ -45,7 +47,9 @@ pub(super) struct Stored {
 impl Stored {
     pub(super) fn read(opened: Result<Arc<dyn Inventory>, InventoryOpenError>) -> Self {
         let read = opened.and_then(|inventory| {
+            let sources = inventory.alert_sources()?.into_iter();
             Ok(Self {
+                alert_sources: Arc::new(sources.map(|one| (one.storage_id, one)).collect()),
                 registered: inventory.storages()?,
                 until_ms: inventory.progress()?,
                 inventory: Ok(inventory),
@@ -56,6 +60,7 @@ impl Stored {
             Self {
                 inventory: Err(InventoryFault::from(&error)),
                 registered: Vec::new(),
+                alert_sources: AlertSources::default(),
                 until_ms: BTreeMap::new(),
             }
         })

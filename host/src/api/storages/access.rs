@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Replaces a value that may be secret.
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";
 
 /// How a storage was registered. Times are in UTC.
 #[derive(Debug, Serialize, ToSchema)]

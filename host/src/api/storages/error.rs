@@ -10,6 +10,7 @@ impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::NotFound { id } => Self::StorageNotFound { id },
+            StorageError::AlertSourceNotFound { id } => Self::AlertSourceNotFound { id },
             StorageError::AlreadyExists => Self::StorageAlreadyExists,
             StorageError::OtherSerialNumber { found } => {
                 let detail = format!("The access data leads to the storage `{found}`.");

@@ -10,6 +10,7 @@ mod metrics_config;
 mod query;
 mod request;
 mod series;
+mod snmp;
 mod sync;
 mod view;
 
@@ -68,6 +69,12 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
             access::show_access_info,
             access::change_access_info
         ))
+        .routes(routes!(
+            snmp::show_snmp_config,
+            snmp::set_snmp_config,
+            snmp::remove_snmp_config
+        ))
+        .routes(routes!(snmp::list_snmp_configs))
         .routes(routes!(series::list_metrics))
         .routes(routes!(series::list_series))
         .routes(routes!(access::list_access_infos))

@@ -342,20 +342,22 @@ impl From<&MetricsConfig> for PerformanceSchedule {
     }
 }
 
-fn text<'de, D: Deserializer<'de>, const MAX: usize>(field: D) -> Result<String, D::Error> {
+pub(super) fn text<'de, D: Deserializer<'de>, const MAX: usize>(
+    field: D,
+) -> Result<String, D::Error> {
     let value = Value::deserialize(field)?;
     let text = value.as_str().map(str::to_owned);
     text.filter(|text| (1..=MAX).contains(&text.chars().count()))
         .ok_or_else(|| D::Error::custom(format!("must be a text of 1 to {MAX} characters")))
 }
 
-fn optional_text<'de, D: Deserializer<'de>, const MAX: usize>(
+pub(super) fn optional_text<'de, D: Deserializer<'de>, const MAX: usize>(
     field: D,
 ) -> Result<Option<String>, D::Error> {
     text::<D, MAX>(field).map(Some)
 }
 
-fn host<'de, D: Deserializer<'de>>(field: D) -> Result<String, D::Error> {
+pub(super) fn host<'de, D: Deserializer<'de>>(field: D) -> Result<String, D::Error> {
     let value = Value::deserialize(field)?;
     let host = value.as_str().map(str::to_owned);
     host.filter(|host| host.len() <= 255 && host.bytes().all(is_host_byte))
@@ -368,7 +370,7 @@ fn port<'de, D: Deserializer<'de>>(field: D) -> Result<u16, D::Error> {
     port.ok_or_else(|| D::Error::custom("must be a whole number from 0 to 65535"))
 }
 
-fn optional_port<'de, D: Deserializer<'de>>(field: D) -> Result<Option<u16>, D::Error> {
+pub(super) fn optional_port<'de, D: Deserializer<'de>>(field: D) -> Result<Option<u16>, D::Error> {
     port(field).map(Some)
 }
 

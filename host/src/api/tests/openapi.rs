@@ -32,6 +32,7 @@ fn every_route_is_described() {
         [
             "DELETE /v1/storages/{id}",
             "DELETE /v1/storages/{id}/alerts/{sequence_number}",
+            "DELETE /v1/storages/{id}/snmp-config",
             "GET /healthz",
             "GET /metrics",
             "GET /openapi.json",
@@ -50,6 +51,7 @@ fn every_route_is_described() {
             "GET /v1/exporters/{name}/history",
             "GET /v1/journals",
             "GET /v1/plugins",
+            "GET /v1/snmp-configs",
             "GET /v1/storages",
             "GET /v1/storages/{id}",
             "GET /v1/storages/{id}/access-info",
@@ -58,6 +60,7 @@ fn every_route_is_described() {
             "GET /v1/storages/{id}/metrics",
             "GET /v1/storages/{id}/metrics-config",
             "GET /v1/storages/{id}/series",
+            "GET /v1/storages/{id}/snmp-config",
             "POST /v1/alerts/active/clear",
             "POST /v1/dead-letters/purge",
             "POST /v1/dead-letters/replay",
@@ -76,6 +79,7 @@ fn every_route_is_described() {
             "POST /v1/storages/{id}/sync",
             "PUT /v1/storages/{id}/access-info",
             "PUT /v1/storages/{id}/metrics-config",
+            "PUT /v1/storages/{id}/snmp-config",
         ]
     );
 }

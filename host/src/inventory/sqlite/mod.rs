@@ -12,11 +12,12 @@ use std::{
 };
 
 use rusqlite::{Connection, Row, ffi, params};
+use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    Access, Inventory, PerformanceSchedule, Registration,
+    Access, AlertSource, Inventory, PerformanceSchedule, Registration,
     error::{InventoryError, InventoryFault, InventoryOpenError},
     seal::Sealer,
 };
@@ -32,7 +33,8 @@ const INVENTORY: Database = Database {
     name: "inventory",
     schema: include_str!("schema.sql"),
     application_id: 1_145_849_417,
-    version: 1,
+    version: 2,
+    migrations: &[include_str!("alert_sources.sql")],
     // A damaged inventory is left as it is: only the operator can register its storages again.
     tables: &[],
     create_pragmas: "",
@@ -55,22 +57,25 @@ impl SqliteInventory {
             check_content(&path)?;
         }
         // Reads everything, so that damage is found before anything is written.
-        let (connection, stored) = INVENTORY
+        let (connection, (stored, sources)) = INVENTORY
             .open(&path, |connection| {
                 check_pages(connection)?;
                 read_progress(connection)?;
-                read_storages(connection)
+                Ok((read_storages(connection)?, read_alert_sources(connection)?))
             })
             .map_err(|error| open_error(&path, error))?;
         let inventory = Self {
             files: OpenFiles::open(&path).map_err(|source| INVENTORY.unreadable(&path, source))?,
             is_displaced: AtomicBool::new(false),
-            sealer: Sealer::open(&key, !stored.is_empty())?,
+            sealer: Sealer::open(&key, !stored.is_empty() || !sources.is_empty())?,
             connection: Mutex::new(connection),
         };
         // Detects a wrong key now, and not when a storage refuses its driver.
         for storage in stored {
             inventory.unsealed(storage)?;
+        }
+        for source in sources {
+            inventory.unsealed_source(source)?;
         }
         Ok(inventory)
     }
@@ -81,21 +86,37 @@ impl SqliteInventory {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sealed(&self, id: Uuid, access: &Access) -> Result<Vec<u8>, InventoryError> {
-        let access = Zeroizing::new(serde_json::to_vec(access).map_err(unavailable)?);
-        self.sealer
-            .seal(id.as_bytes(), &access)
-            .map_err(unavailable)
+    fn sealed(&self, owner: &[u8], value: &impl Serialize) -> Result<Vec<u8>, InventoryError> {
+        let text = Zeroizing::new(serde_json::to_vec(value).map_err(unavailable)?);
+        self.sealer.seal(owner, &text).map_err(unavailable)
+    }
+
+    fn unseal<T: DeserializeOwned>(
+        &self,
+        id: Uuid,
+        owner: &[u8],
+        sealed: &[u8],
+    ) -> Result<T, InventoryError> {
+        let fault = || InventoryError::Sealed { id };
+        let text = self.sealer.unseal(owner, sealed).map_err(|_| fault())?;
+        serde_json::from_slice(&text).map_err(|_| fault())
     }
 
     fn unsealed(&self, stored: SealedRegistration) -> Result<Registration, InventoryError> {
         let id = stored.registration.id;
-        let sealed = || InventoryError::Sealed { id };
-        let access = self.sealer.unseal(id.as_bytes(), &stored.access);
-        let access = access.map_err(|_| sealed())?;
         Ok(Registration {
-            access: serde_json::from_slice(&access).map_err(|_| sealed())?,
+            access: self.unseal(id, id.as_bytes(), &stored.access)?,
             ..stored.registration
+        })
+    }
+
+    fn unsealed_source(&self, stored: SealedAlertSource) -> Result<AlertSource, InventoryError> {
+        let id = stored.storage_id;
+        Ok(AlertSource {
+            storage_id: id,
+            snmp: self.unseal(id, &source_owner(id), &stored.snmp)?,
+            created_us: stored.created_us,
+            updated_us: stored.updated_us,
         })
     }
 }
@@ -107,7 +128,7 @@ impl Inventory for SqliteInventory {
     }
 
     fn add(&self, storage: &Registration) -> Result<(), InventoryError> {
-        let sealed = self.sealed(storage.id, &storage.access)?;
+        let sealed = self.sealed(storage.id.as_bytes(), &storage.access)?;
         let info = serde_json::to_string(&storage.info).map_err(unavailable)?;
         self.lock().execute(
             "INSERT INTO storages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -154,7 +175,7 @@ impl Inventory for SqliteInventory {
         access: &Access,
         updated_us: i64,
     ) -> Result<bool, InventoryError> {
-        let sealed = self.sealed(id, access)?;
+        let sealed = self.sealed(id.as_bytes(), access)?;
         let changed = self.lock().execute(
             "UPDATE storages SET access = ?2, updated_us = ?3 WHERE id = ?1",
             params![id, sealed, updated_us],
@@ -176,10 +197,34 @@ impl Inventory for SqliteInventory {
         Ok(changed > 0)
     }
 
+    fn alert_sources(&self) -> Result<Vec<AlertSource>, InventoryError> {
+        let stored = read_alert_sources(&self.lock())?;
+        let sources = stored.into_iter();
+        sources.map(|one| self.unsealed_source(one)).collect()
+    }
+
+    fn set_alert_source(&self, source: &AlertSource) -> Result<(), InventoryError> {
+        let id = source.storage_id;
+        let sealed = self.sealed(&source_owner(id), &source.snmp)?;
+        self.lock().execute(
+            "INSERT OR REPLACE INTO alert_sources VALUES (?1, ?2, ?3, ?4)",
+            params![id, source.created_us, source.updated_us, sealed],
+        )?;
+        Ok(())
+    }
+
+    fn remove_alert_source(&self, id: Uuid) -> Result<bool, InventoryError> {
+        let removed = self
+            .lock()
+            .execute("DELETE FROM alert_sources WHERE storage_id = ?1", [id])?;
+        Ok(removed > 0)
+    }
+
     fn remove(&self, id: Uuid) -> Result<bool, InventoryError> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         let removed = transaction.execute("DELETE FROM storages WHERE id = ?1", [id])?;
+        transaction.execute("DELETE FROM alert_sources WHERE storage_id = ?1", [id])?;
         transaction.execute(
             "DELETE FROM progress WHERE storage_id = ?1",
             [id.to_string()],
@@ -217,6 +262,20 @@ impl Inventory for SqliteInventory {
 struct SealedRegistration {
     registration: Registration,
     access: Vec<u8>,
+}
+
+/// A row of the table `alert_sources`, with sealed credentials.
+struct SealedAlertSource {
+    storage_id: Uuid,
+    created_us: i64,
+    updated_us: Option<i64>,
+    snmp: Vec<u8>,
+}
+
+/// The owner of the sealed part of an alert source: not that of the access data, so that one
+/// cannot take the place of the other.
+fn source_owner(storage_id: Uuid) -> Vec<u8> {
+    [storage_id.as_bytes(), b"alert source".as_slice()].concat()
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<SealedRegistration> {
@@ -286,6 +345,20 @@ fn check_pages(connection: &Connection) -> rusqlite::Result<()> {
 fn read_storages(connection: &Connection) -> rusqlite::Result<Vec<SealedRegistration>> {
     let mut statement = connection.prepare("SELECT * FROM storages ORDER BY created_us, id")?;
     statement.query_map([], stored)?.collect()
+}
+
+fn read_alert_sources(connection: &Connection) -> rusqlite::Result<Vec<SealedAlertSource>> {
+    let mut statement =
+        connection.prepare("SELECT * FROM alert_sources ORDER BY created_us, storage_id")?;
+    let sources = statement.query_map([], |row| {
+        Ok(SealedAlertSource {
+            storage_id: row.get("storage_id")?,
+            created_us: row.get("created_us")?,
+            updated_us: row.get("updated_us")?,
+            snmp: row.get("snmp")?,
+        })
+    })?;
+    sources.collect()
 }
 
 fn read_progress(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i64>> {

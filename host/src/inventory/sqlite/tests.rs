@@ -2,7 +2,10 @@ use serde_json::json;
 
 use super::*;
 use crate::collect::{StorageDetails, StorageInfo};
-use crate::inventory::InventoryFault;
+use crate::inventory::{
+    InventoryFault, SnmpAuthProtocol, SnmpConfig, SnmpPrivacyProtocol, SnmpSecurityLevel,
+    SnmpVersion,
+};
 
 fn registration() -> Registration {
     let access = json!({"rest": {"host": "10.0.0.1", "username": "u", "password": "hunter2-long"}});
@@ -225,10 +228,10 @@ fn another_programs_file_and_a_newer_one_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(&folder).unwrap());
     let file = Connection::open(folder.path().join("inventory.db")).unwrap();
-    file.pragma_update(None, "user_version", 2).unwrap();
+    file.pragma_update(None, "user_version", 3).unwrap();
     let error = open(&folder).err().unwrap().to_string();
     assert!(
-        error.contains("schema version 2, this host needs 1"),
+        error.contains("schema version 3, this host needs 2"),
         "{error}"
     );
     file.pragma_update(None, "application_id", 1).unwrap();
@@ -237,4 +240,85 @@ fn another_programs_file_and_a_newer_one_are_refused() {
         error.contains("is not an inventory of delfin-host"),
         "{error}"
     );
+}
+
+fn alert_source(storage_id: Uuid) -> AlertSource {
+    AlertSource {
+        storage_id,
+        snmp: SnmpConfig {
+            host: "10.0.0.1".to_owned(),
+            version: SnmpVersion::V3,
+            community: None,
+            username: Some("user-one".to_owned()),
+            security_level: Some(SnmpSecurityLevel::AuthPriv),
+            auth: Some((SnmpAuthProtocol::Sha256, "hunter2-auth".to_owned())),
+            privacy: Some((SnmpPrivacyProtocol::Aes128, "hunter2-privacy".to_owned())),
+            engine_id: Some("80001f8804".to_owned()),
+            context_name: None,
+            port: Some(161),
+            retry_num: None,
+            expiration: None,
+        },
+        created_us: 7,
+        updated_us: Some(8),
+    }
+}
+
+#[test]
+fn an_alert_source_is_sealed_and_goes_with_its_storage() {
+    let folder = tempfile::tempdir().unwrap();
+    let inventory = open(&folder).unwrap();
+    let storage = registration();
+    let (own, declared) = (alert_source(storage.id), alert_source(Uuid::from_u128(1)));
+    inventory.add(&storage).unwrap();
+    for source in [&declared, &own] {
+        inventory.set_alert_source(source).unwrap();
+        inventory.set_alert_source(source).unwrap();
+    }
+    assert!(!format!("{own:?}").contains("hunter2"));
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        let found = bytes.windows(7).any(|part| part == b"hunter2");
+        assert!(!found, "a credential is readable");
+    }
+    drop(inventory);
+    let inventory = open(&folder).unwrap();
+    let mut sources = inventory.alert_sources().unwrap();
+    sources.sort_by_key(|source| source.storage_id);
+    assert_eq!(sources, [declared.clone(), own]);
+    inventory.remove(storage.id).unwrap();
+    assert_eq!(inventory.alert_sources().unwrap(), [declared]);
+    assert!(inventory.remove_alert_source(Uuid::from_u128(1)).unwrap());
+    assert!(!inventory.remove_alert_source(Uuid::from_u128(1)).unwrap());
+    // The key is needed although no storage is registered.
+    inventory
+        .set_alert_source(&alert_source(Uuid::from_u128(1)))
+        .unwrap();
+    drop(inventory);
+    std::fs::remove_file(folder.path().join("inventory.key")).unwrap();
+    let error = open(&folder).err().unwrap();
+    assert!(
+        matches!(error, InventoryOpenError::KeyMissing { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_inventory_of_version_1_gets_alert_sources() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = registration();
+    open(&folder).unwrap().add(&storage).unwrap();
+    let file = Connection::open(folder.path().join("inventory.db")).unwrap();
+    file.execute_batch("DROP TABLE alert_sources; PRAGMA user_version = 1;")
+        .unwrap();
+    drop(file);
+    let inventory = open(&folder).unwrap();
+    assert_eq!(
+        inventory.storages().unwrap(),
+        std::slice::from_ref(&storage)
+    );
+    let source = alert_source(storage.id);
+    inventory.set_alert_source(&source).unwrap();
+    drop(inventory);
+    assert_eq!(open(&folder).unwrap().alert_sources().unwrap(), [source]);
 }

@@ -14,6 +14,7 @@ pub(super) const JOURNAL: Database = Database {
     name: "journal",
     schema: include_str!("schema.sql"),
     application_id: 1_145_849_418,
+    migrations: &[],
     version: 1,
     tables: &["batches", "cursors", "totals", "ahead"],
     create_pragmas: "PRAGMA auto_vacuum = INCREMENTAL;",

@@ -1,0 +1,130 @@
+//! The alert sources of storages: from where they send SNMP traps, and with which credentials.
+//!
+//! Who receives traps watches them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::{StorageError, Storages};
+use crate::{
+    clock::now_us,
+    inventory::{AlertSource, Inventory, SnmpConfig, SnmpVersion},
+};
+
+/// All alert sources, by storage.
+pub type AlertSources = Arc<BTreeMap<Uuid, AlertSource>>;
+
+impl Storages {
+    /// Sets the alert source of a storage, effective at once. Of an earlier one, the port, the
+    /// context name, the two settings of requests and the engine stay unless they are given.
+    ///
+    /// # Errors
+    ///
+    /// The storage does not exist.
+    pub async fn set_alert_source(
+        &self,
+        id: &str,
+        snmp: SnmpConfig,
+    ) -> Result<AlertSource, StorageError> {
+        self.inventory()?;
+        let storage_id = self.get(id)?.id;
+        let _one_at_a_time = self.registering.lock().await;
+        let earlier = self.alert_sources.borrow().get(&storage_id).cloned();
+        let source = match earlier {
+            Some(earlier) => AlertSource {
+                storage_id,
+                snmp: over(snmp, earlier.snmp),
+                created_us: earlier.created_us,
+                updated_us: Some(now_us()),
+            },
+            None => AlertSource {
+                storage_id,
+                snmp,
+                created_us: now_us(),
+                updated_us: None,
+            },
+        };
+        let stored = source.clone();
+        self.write(move |inventory| inventory.set_alert_source(&stored))
+            .await?;
+        log::info!(storage:% = storage_id, host = source.snmp.host; "alert source set");
+        self.alert_sources.send_modify(|sources| {
+            Arc::make_mut(sources).insert(storage_id, source.clone());
+        });
+        Ok(source)
+    }
+
+    /// The alert source of a storage.
+    ///
+    /// # Errors
+    ///
+    /// The storage has none.
+    pub fn alert_source(&self, id: &str) -> Result<AlertSource, StorageError> {
+        let uuid = id.parse::<Uuid>().ok();
+        let found = uuid.and_then(|id| self.alert_sources.borrow().get(&id).cloned());
+        found.ok_or_else(|| self.no_alert_source(id))
+    }
+
+    /// All alert sources, newest first.
+    ///
+    /// # Errors
+    ///
+    /// The alert sources are unknown.
+    pub fn alert_sources(&self) -> Result<Vec<AlertSource>, StorageError> {
+        self.inventory()?;
+        let mut all: Vec<_> = self.alert_sources.borrow().values().cloned().collect();
+        all.sort_by_key(|one| std::cmp::Reverse((one.created_us, one.storage_id)));
+        Ok(all)
+    }
+
+    /// Removes the alert source of a storage.
+    ///
+    /// # Errors
+    ///
+    /// The storage has none.
+    pub async fn remove_alert_source(&self, id: &str) -> Result<(), StorageError> {
+        let storage_id = self.alert_source(id)?.storage_id;
+        let remove = move |inventory: &dyn Inventory| inventory.remove_alert_source(storage_id);
+        let existed = self.write(remove).await?;
+        self.forget_alert_source(storage_id);
+        if !existed {
+            return Err(self.no_alert_source(id));
+        }
+        log::info!(storage:% = storage_id; "alert source removed");
+        Ok(())
+    }
+
+    /// Follows the alert sources.
+    #[must_use]
+    pub fn watch_alert_sources(&self) -> watch::Receiver<AlertSources> {
+        self.alert_sources.subscribe()
+    }
+
+    pub(super) fn forget_alert_source(&self, storage_id: Uuid) {
+        self.alert_sources
+            .send_if_modified(|sources| Arc::make_mut(sources).remove(&storage_id).is_some());
+    }
+
+    fn no_alert_source(&self, id: &str) -> StorageError {
+        let absent = StorageError::AlertSourceNotFound { id: id.to_owned() };
+        self.fault().map_or(absent, StorageError::Unknown)
+    }
+}
+
+/// `new` with what stays of `earlier`.
+fn over(new: SnmpConfig, earlier: SnmpConfig) -> SnmpConfig {
+    let engine_id = match new.version {
+        SnmpVersion::V3 => new.engine_id.or(earlier.engine_id),
+        SnmpVersion::V1 | SnmpVersion::V2c => None,
+    };
+    SnmpConfig {
+        engine_id,
+        context_name: new.context_name.or(earlier.context_name),
+        port: new.port.or(earlier.port),
+        retry_num: new.retry_num.or(earlier.retry_num),
+        expiration: new.expiration.or(earlier.expiration),
+        ..new
+    }
+}
