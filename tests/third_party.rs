@@ -45,7 +45,7 @@ impl Scaffold {
     /// Runs cargo without the network. The dependencies of the crate are on this machine, because this
     /// test has the same.
     fn cargo(&self, command: &str) {
-        let mut cargo = Command::new(env!("CARGO"));
+        let mut cargo = delfin_plugin_api::testkit::cargo();
         let cargo = cargo.arg(command).current_dir(self.path());
         let cargo = cargo.env("CARGO_TARGET_DIR", target());
         // No time limit: a build takes longer than any other wait.

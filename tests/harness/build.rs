@@ -2,7 +2,6 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     sync::LazyLock,
 };
 
@@ -17,7 +16,7 @@ const PACKAGES: [&str; 6] = [
 
 static TARGET: LazyLock<PathBuf> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = delfin_plugin_api::testkit::cargo();
     cargo
         .args(["build", "--locked", "--quiet", "--manifest-path"])
         .arg(root.join("Cargo.toml"));

@@ -1,4 +1,4 @@
-//! Builds the library of the crate under test.
+//! Runs cargo in a test: builds the library of the crate under test.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use std::{
 #[must_use]
 pub fn build_library() -> PathBuf {
     let manifest = format!("{}/Cargo.toml", env("CARGO_MANIFEST_DIR"));
-    let output = Command::new(env("CARGO"))
+    let output = cargo()
         .args([
             "build",
             "--lib",
@@ -39,6 +39,31 @@ pub fn build_library() -> PathBuf {
         .next_back();
     library
         .unwrap_or_else(|| panic!("`{manifest}` has no library (add `crate-type = [\"cdylib\"]`)"))
+}
+
+/// Cargo as a shell runs it: without what cargo has set for the running test.
+///
+/// The build scripts of some crates, `ring` among them, run again when these variables change. Cargo
+/// would then build everything that depends on TLS again, in each test and after it.
+///
+/// # Panics
+///
+/// The test was not started by cargo.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut command = Command::new(env("CARGO"));
+    let is_of_test = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|start| name.starts_with(start))
+            || ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"].contains(&name)
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_test) {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// The profile of the running test or benchmark, which is in TARGET/PROFILE/deps; `None` for `dev`
@@ -96,4 +121,27 @@ pub fn c_interface_only(library: &Path, folder: &Path) -> PathBuf {
         .and_then(|()| fs::set_permissions(&copy, fs::Permissions::from_mode(0o644)));
     written.unwrap_or_else(|error| panic!("`{}`: {error}", copy.display()));
     copy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_sees_nothing_of_the_running_test() {
+        let command = cargo();
+        let removed: Vec<_> = command
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| name)
+            .collect();
+        for name in [
+            "CARGO_MANIFEST_DIR",
+            "CARGO_PKG_NAME",
+            "CARGO_PKG_VERSION_PRE",
+        ] {
+            assert!(removed.iter().any(|removed| *removed == name), "{name}");
+        }
+        assert!(!removed.iter().any(|name| *name == "CARGO_HOME"));
+    }
 }

@@ -26,7 +26,7 @@ mod suite;
 
 use std::path::Path;
 
-pub use build::{build_library, c_interface_only};
+pub use build::{build_library, c_interface_only, cargo};
 pub use harness::{CallOptions, Harness, TestInstance, quiet_host};
 pub use outcome::{check_outcome, outcome_name};
 pub use receiver::{TestReceiver, TestRequest, TestResponse};
