@@ -1,8 +1,10 @@
 //! Drivers of plugins: each storage has a process, which the host does not trust.
 
+use std::fs;
+
 use delfin_tests::{
     Host, Setup,
-    plugin_folder::{has_python, test_plugin},
+    plugin_folder::{example, has_python, test_plugin},
 };
 use serde_json::{Value, json};
 
@@ -108,11 +110,11 @@ fn a_storage_with_a_driver_of_a_plugin_is_registered_and_collected_from() {
     assert!(!log.contains("the driver process"), "{log}");
 }
 
-fn declared(name: &str, model: &str) -> String {
+fn declared(vendor: &str, name: &str, model: &str) -> String {
     format!(
         r#"
 [[storage]]
-vendor = "acme"
+vendor = "{vendor}"
 model = "{model}"
 name = "{name}"
 options = {{ mode = "{name}", rest = {{ host = "h", password = "{PASSWORD}" }} }}
@@ -134,7 +136,9 @@ fn drivers_that_hang_end_or_send_rubbish_delay_no_other_storage() {
         ("much", "meter"),
         ("login", "meter"),
     ];
-    let declared: String = storages.map(|(name, model)| declared(name, model)).concat();
+    let declared: String = storages
+        .map(|(name, model)| declared("acme", name, model))
+        .concat();
     let head = "plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n";
     let limits = "[api]\nlisten = \"127.0.0.1:0\"\nmax_body_bytes = \"1MiB\"\n\
         max_decompressed_bytes = \"1MiB\"\n\
@@ -169,6 +173,116 @@ fn drivers_that_hang_end_or_send_rubbish_delay_no_other_storage() {
         rows(&setup, "performance.jsonl", |row| !is_good(row)).len(),
         0
     );
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
+    assert!(!log.contains(PASSWORD), "{log}");
+}
+
+/// A file that the example drivers read in place of a storage.
+fn array() -> Value {
+    json!({
+        "name": "array-1",
+        "serial_number": "SN-0001",
+        "volumes": [{"id": "v1", "name": "volume 1", "iops": 17.0}],
+        "alerts": [{"id": 7, "name": "Fan failed", "time_ms": 1_700_000_000_000_i64}]
+    })
+}
+
+#[test]
+fn the_example_drivers_in_rust_and_in_python_do_the_same() {
+    let setup = Setup::new(&["file", "array"], FILES);
+    let mut models = vec!["array_rust"];
+    if has_python() {
+        setup.install(&example("array"), "array.plugin");
+        models.push("array_python");
+    }
+    let listed = setup.run(&["plugins", "list"]).stdout;
+    let host = setup.start();
+    for model in models {
+        assert!(listed.contains(model), "{listed}");
+        let file = setup.path(&format!("{model}.json"));
+        fs::write(&file, array().to_string()).expect("the file");
+        let storage = json!({
+            "vendor": "example",
+            "model": model,
+            "rest": {"host": "192.0.2.7", "port": 443, "username": "admin", "password": PASSWORD},
+            "extra_attributes": {"file": file}
+        });
+        let (status, storage) = register(&host, &storage);
+        assert_eq!(status, 201, "{storage}");
+        assert_eq!(storage["serial_number"], "SN-0001", "{storage}");
+        let id = storage["id"].as_str().expect("an id");
+        let series = host.wait_for("the first measurement", || {
+            rows(&setup, "performance.jsonl", |row| {
+                row["labels"]["storage_id"] == id
+            })
+            .pop()
+        });
+        let labels = &series["labels"];
+        for (label, value) in [
+            ("name", "array-1"),
+            ("resource_type", "volume"),
+            ("resource_id", "v1"),
+            ("resource_name", "volume 1"),
+            ("unit", "IOPS"),
+        ] {
+            assert_eq!(labels[label], value, "{labels}");
+        }
+        let alert = host.wait_for("the alert", || {
+            rows(&setup, "alerts.jsonl", |row| row["storage_id"] == id).pop()
+        });
+        assert_eq!(
+            (&alert["alert_name"], &alert["match_key"]),
+            (&json!("Fan failed"), &json!("7"))
+        );
+        let path = format!("/v1/storages/{id}/alerts/7");
+        assert_eq!(host.send("DELETE", &path, None).0, 200);
+        let left: Value =
+            serde_json::from_slice(&fs::read(&file).expect("the file")).expect("JSON");
+        assert_eq!(left["alerts"], json!([]));
+    }
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
+    assert!(!log.contains("the driver process"), "{log}");
+    assert!(!log.contains("left behind"), "{log}");
+}
+
+#[test]
+fn drivers_in_a_library_fail_as_those_in_a_program() {
+    let storages = [
+        ("fine", "patient"),
+        ("panic", "patient"),
+        ("exit", "patient"),
+        ("hang", "hasty"),
+        ("slow", "hasty"),
+        ("login", "patient"),
+    ];
+    let declared: String = storages
+        .map(|(name, model)| declared("scripted", name, model))
+        .concat();
+    let head = "plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n";
+    let limits = "[api]\nlisten = \"127.0.0.1:0\"\n[journal]\nmin_free_bytes = 0\n";
+    let config = [head, FILES, &declared, limits].concat();
+    let setup = Setup::new(&["file", "scripted"], FILES).with_whole_config(&config);
+    let checked = setup.run(&["check"]);
+    let ok = "ok      storage hang (scripted, hasty)";
+    assert!(checked.stdout.contains(ok), "{checked:?}");
+    let host = setup.start();
+    for part in [
+        "driver failed: panicked in `collect`: the password is ***",
+        "driver failed: the driver process ended with exit code 3",
+        "driver failed: the driver process was ended: a call was past its deadline",
+        "storage does not answer: cancelled",
+        "storage refused the driver: the password *** is wrong",
+        "login with ***",
+    ] {
+        host.wait_for_log(part);
+    }
+    let is_fine = |row: &Value| row["labels"]["name"] == "fine";
+    let before = rows(&setup, "performance.jsonl", is_fine).len();
+    host.wait_for("further measurements of the storage that is fine", || {
+        (rows(&setup, "performance.jsonl", is_fine).len() > before + 1).then_some(())
+    });
     let (status, log) = host.stop();
     assert!(status.success(), "{log}");
     assert!(!log.contains(PASSWORD), "{log}");

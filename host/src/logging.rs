@@ -32,7 +32,6 @@ use queue::{LineOrigin, LineQueue, QueuedLines, line_queue};
 use record::cut_record;
 
 pub use limiter::{Admission, LogLimiter};
-pub(crate) use record::TextBudget;
 
 /// The thread that writes the lines.
 const WRITER_THREAD: &str = "log";

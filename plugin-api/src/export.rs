@@ -1,6 +1,6 @@
 //! The macro that makes a library a plugin.
 
-/// Makes a library a plugin. Call it once per crate, for one exporter or several.
+/// Makes a library a plugin. Call it once per crate, for its exporters and its drivers.
 ///
 /// An exporter is a name, as operators write it into their configuration, a type that
 /// implements [`Exporter`](crate::Exporter), and a short description. Vendor, licence
@@ -14,9 +14,26 @@
 ///     "AlertExporterAcme" => Acme<AlertBatch>: "Sends alerts to Acme",
 /// }
 /// ```
+///
+/// Drivers follow the exporters, or are alone: vendor and model, with which a storage is
+/// registered, a type that implements [`Driver`](crate::driver::Driver), and the name of the product.
+/// They need the feature `driver`.
+///
+/// ```text
+/// delfin_plugin_api::export_plugin! {
+///     driver "acme" "one" => AcmeOne: "Acme One",
+///     driver "acme" "two" => AcmeTwo: "Acme Two",
+/// }
+/// ```
 #[macro_export]
 macro_rules! export_plugin {
-    ($($name:literal => $exporter:ty : $description:literal),+ $(,)?) => {
+    () => {
+        ::core::compile_error!("a plugin needs an exporter or a driver");
+    };
+    (
+        $($name:literal => $exporter:ty : $description:literal),* $(,)?
+        $(driver $vendor:literal $model:literal => $driver:ty : $title:literal $(,)?)*
+    ) => {
         #[cfg(panic = "abort")]
         ::core::compile_error!(
             "a plugin needs `panic = \"unwind\"`: with `abort` its first panic would end the host \
@@ -30,7 +47,21 @@ macro_rules! export_plugin {
                     "`", $name, "` is not a name for an exporter (use 1 to 64 of A-Z a-z 0-9 . _ -)"
                 ),
                 ::core::concat!("the exporter `", $name, "` is declared twice (use another name)"),
-            ),)+
+            ),)*
+        ]);
+
+        const _: () = $crate::__glue::check_drivers(&[
+            $((
+                $vendor,
+                $model,
+                ::core::concat!(
+                    "`", $vendor, "` or `", $model,
+                    "` is not a vendor or a model of a driver (use 1 to 64 of A-Z a-z 0-9 . _ -)"
+                ),
+                ::core::concat!(
+                    "the driver for vendor `", $vendor, "`, model `", $model, "` is declared twice"
+                ),
+            ),)*
         ]);
 
         const _: () = {
@@ -42,14 +73,14 @@ macro_rules! export_plugin {
                 host: abi::HostBox,
             ) -> abi_stable::std_types::RResult<abi::ExporterBox, abi::Outcome> {
                 match name.as_str() {
-                    $($name => glue::create::<$exporter>(config, host),)+
+                    $($name => glue::create::<$exporter>(config, host),)*
                     _ => glue::no_such_exporter(name),
                 }
             }
 
             fn check_config(name: &str, config: &str) -> glue::ConfigCheck {
                 match name {
-                    $($name => glue::check_config::<$exporter>(config),)+
+                    $($name => glue::check_config::<$exporter>(config),)*
                     _ => glue::ConfigCheck::Err(glue::no_exporter(name)),
                 }
             }
@@ -57,6 +88,7 @@ macro_rules! export_plugin {
             extern "C" fn get_extension(
                 id: abi_stable::std_types::RStr<'_>,
             ) -> abi_stable::std_types::ROption<abi::ExtensionBox> {
+                $crate::__driver_extension!(id, $($vendor $model => $driver,)*);
                 glue::get_extension(id, check_config)
             }
 
@@ -143,7 +175,31 @@ macro_rules! export_plugin {
                     Part::Raw(",\"resend_seconds\":"),
                     Part::Number(glue::resend_seconds::<$exporter>()),
                     Part::Raw("}"),
-                )+
+                )*
+                Part::Raw("],\"drivers\":["),
+                $(
+                    Part::Comma,
+                    Part::Raw("{\"vendor\":"),
+                    Part::Text($vendor),
+                    Part::Raw(",\"model\":"),
+                    Part::Text($model),
+                    Part::Raw(",\"title\":"),
+                    Part::Text($title),
+                    Part::Raw(",\"access\":"),
+                    Part::Texts(<$driver as $crate::driver::Driver>::ACCESS),
+                    Part::Raw(",\"interval_seconds\":"),
+                    Part::Number(match <$driver as $crate::driver::Driver>::INTERVAL {
+                        ::core::option::Option::Some(interval) => {
+                            ::core::option::Option::Some(glue::manifest_seconds(interval))
+                        }
+                        ::core::option::Option::None => ::core::option::Option::None,
+                    }),
+                    Part::Raw(",\"timeout_seconds\":"),
+                    Part::Number(::core::option::Option::Some(glue::manifest_seconds(
+                        <$driver as $crate::driver::Driver>::TIMEOUT,
+                    ))),
+                    Part::Raw("}"),
+                )*
                 Part::Raw("],\"example\":"),
                 Part::Text(::core::include_str!(::core::concat!(
                     ::core::env!("CARGO_MANIFEST_DIR"),
@@ -158,5 +214,39 @@ macro_rules! export_plugin {
             pub static DELFIN_PLUGIN_MANIFEST: [u8; glue::len(PARTS)] =
                 glue::record(PARTS);
         };
+    };
+}
+
+/// Returns the extension that runs drivers, if that is the one. For [`export_plugin!`].
+#[doc(hidden)]
+#[macro_export]
+#[cfg(feature = "driver")]
+macro_rules! __driver_extension {
+    ($id:expr,) => {};
+    ($id:expr, $($vendor:literal $model:literal => $driver:ty,)+) => {
+        if $id.as_str() == $crate::__glue::DRIVER_EXTENSION {
+            fn find(vendor: &str, model: &str) -> ::core::option::Option<$crate::__glue::OpenFunction> {
+                match (vendor, model) {
+                    $(($vendor, $model) => {
+                        ::core::option::Option::Some($crate::__glue::open_driver::<$driver>)
+                    })+
+                    _ => ::core::option::Option::None,
+                }
+            }
+            return $crate::__glue::abi_stable::std_types::ROption::RSome(
+                $crate::__glue::driver_extension(find),
+            );
+        }
+    };
+}
+
+/// Without the feature, there are no drivers.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(feature = "driver"))]
+macro_rules! __driver_extension {
+    ($id:expr,) => {};
+    ($id:expr, $($drivers:tt)+) => {
+        ::core::compile_error!("drivers need the feature `driver` of `delfin-plugin-api`");
     };
 }

@@ -53,15 +53,19 @@ impl EntryPoint {
 /// Runs `f`. The error is the message of a panic.
 pub(crate) fn guarded<R>(entry: EntryPoint, f: impl FnOnce() -> R) -> Result<R, String> {
     let armed = ARMED.compare_exchange(entry as u8, 0, Ordering::Relaxed, Ordering::Relaxed);
-    let result = catch_unwind(AssertUnwindSafe(|| {
+    caught(entry.name(), || {
         assert!(
             armed.is_err(),
             "the test kit requested a panic in `{}`",
             entry.name()
         );
         f()
-    }));
-    result.map_err(|payload| message(entry, payload))
+    })
+}
+
+/// Runs `f`, which is the function of this name. The error is the message of a panic.
+pub(crate) fn caught<R>(name: &str, f: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| message(name, payload))
 }
 
 /// Makes the next call of `entry` in this library panic. The conformance suite uses
@@ -87,14 +91,14 @@ pub(crate) fn report_panics() {
 
 static ARMED: AtomicU8 = AtomicU8::new(0);
 
-fn message(entry: EntryPoint, payload: Box<dyn Any + Send>) -> String {
+fn message(name: &str, payload: Box<dyn Any + Send>) -> String {
     let text = panic_text(&*payload).to_owned();
     // The payload is a value of the author, and its `drop` may panic as well. The
     // payload of that second panic is leaked: dropping it could panic again.
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
-    format!("panicked in `{}`: {text}", entry.name())
+    format!("panicked in `{name}`: {text}")
 }
 
 /// The text of a panic, from its payload.

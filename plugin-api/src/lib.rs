@@ -1,4 +1,4 @@
-//! The interface for authors of exporters.
+//! The interface for authors of exporters and drivers.
 //!
 //! An exporter is a type that implements [`Exporter`], in a `cdylib` crate that
 //! calls [`export_plugin!`]:
@@ -31,6 +31,8 @@
 //! }
 //! ```
 //!
+//! The module `driver` has the same for drivers, with the feature `driver`.
+//!
 //! The settings come from `[exporter.NAME.config]`. Records of `log` and `tracing`,
 //! and panics, go to the host's log under the exporter's name.
 //!
@@ -46,6 +48,8 @@ mod bridge;
 #[cfg(feature = "connections")]
 pub mod connections;
 mod context;
+#[cfg(feature = "driver")]
+pub mod driver;
 mod export;
 mod exporter;
 #[cfg(feature = "grpc")]
@@ -103,9 +107,11 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub mod __glue {
     pub use crate::VERSION as API_VERSION;
     pub use crate::c_glue::{PluginFunctions, c_plugin};
+    #[cfg(feature = "driver")]
+    pub use crate::driver::glue::*;
     pub use crate::glue::*;
     pub use crate::guard::panic_text;
-    pub use crate::manifest::{ManifestPart, check_names, len, record};
+    pub use crate::manifest::{ManifestPart, check_drivers, check_names, len, record};
     pub use abi_stable;
     pub use delfin_plugin_abi as abi;
     pub use delfin_plugin_c::CPlugin;

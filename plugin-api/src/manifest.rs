@@ -17,6 +17,8 @@ pub enum ManifestPart {
     Raw(&'static str),
     /// A text that is quoted and escaped.
     Text(&'static str),
+    /// A list of texts.
+    Texts(&'static [&'static str]),
     /// A number; `None` is `null`.
     Number(Option<u64>),
     /// A comma, except at the start of a list.
@@ -63,6 +65,26 @@ pub const fn check_names(names: &[(&str, &str, &str)]) {
     }
 }
 
+/// Stops the compiler at a vendor or a model that a host would refuse. Each pair comes with the
+/// texts for a bad name and for a second driver of that vendor and model.
+pub const fn check_drivers(drivers: &[(&str, &str, &str, &str)]) {
+    let mut i = 0;
+    while i < drivers.len() {
+        let (vendor, model, bad, twice) = drivers[i];
+        let is_good = is_name(vendor.as_bytes()) && is_name(model.as_bytes());
+        assert!(is_good, "{}", bad);
+        let mut earlier = 0;
+        while earlier < i {
+            let (other_vendor, other_model, _, _) = drivers[earlier];
+            let is_same = equal(vendor.as_bytes(), other_vendor.as_bytes())
+                && equal(model.as_bytes(), other_model.as_bytes());
+            assert!(!is_same, "{}", twice);
+            earlier += 1;
+        }
+        i += 1;
+    }
+}
+
 const fn is_name(name: &[u8]) -> bool {
     let mut i = 0;
     while i < name.len() {
@@ -95,6 +117,7 @@ const fn write<const N: usize>(parts: &[ManifestPart]) -> ([u8; N], usize) {
         match parts[i] {
             ManifestPart::Raw(text) => out.raw(text.as_bytes()),
             ManifestPart::Text(text) => out.text(text.as_bytes()),
+            ManifestPart::Texts(texts) => out.texts(texts),
             ManifestPart::Number(Some(number)) => out.number(number),
             ManifestPart::Number(None) => out.raw(b"null"),
             ManifestPart::Comma if out.last == b'[' => {}
@@ -143,6 +166,19 @@ impl<const N: usize> JsonBytes<N> {
             i += 1;
         }
         self.byte(b'"');
+    }
+
+    const fn texts(&mut self, texts: &[&str]) {
+        self.byte(b'[');
+        let mut i = 0;
+        while i < texts.len() {
+            if i > 0 {
+                self.byte(b',');
+            }
+            self.text(texts[i].as_bytes());
+            i += 1;
+        }
+        self.byte(b']');
     }
 
     const fn escaped(&mut self, byte: u8) {
@@ -200,6 +236,19 @@ mod tests {
     }
 
     #[test]
+    fn a_driver_that_a_host_refuses_does_not_compile() {
+        const { check_drivers(&[("acme", "a", "bad", "twice"), ("acme", "b", "bad", "twice")]) };
+        let refused = |drivers: &[(&str, &str, &str, &str)]| {
+            let panic = std::panic::catch_unwind(|| check_drivers(drivers)).unwrap_err();
+            *panic.downcast::<String>().unwrap()
+        };
+        assert_eq!(refused(&[("acme", "", "bad", "")]), "bad");
+        assert_eq!(refused(&[("a b", "a", "bad", "")]), "bad");
+        let twice = [("acme", "a", "", ""), ("acme", "a", "", "twice")];
+        assert_eq!(refused(&twice), "twice");
+    }
+
+    #[test]
     fn a_record_is_a_header_and_json_with_every_text_escaped() {
         const PARTS: &[ManifestPart] = &[
             ManifestPart::Raw("{\"list\":["),
@@ -207,7 +256,11 @@ mod tests {
             ManifestPart::Text("a \"quoted\"\\ line\n"),
             ManifestPart::Comma,
             ManifestPart::Text("é"),
-            ManifestPart::Raw("],\"some\":"),
+            ManifestPart::Raw("],\"texts\":"),
+            ManifestPart::Texts(&["a", "\""]),
+            ManifestPart::Raw(",\"no_texts\":"),
+            ManifestPart::Texts(&[]),
+            ManifestPart::Raw(",\"some\":"),
             ManifestPart::Number(Some(u64::MAX)),
             ManifestPart::Raw(",\"zero\":"),
             ManifestPart::Number(Some(0)),
@@ -222,7 +275,7 @@ mod tests {
         assert_eq!(
             json,
             serde_json::json!({
-                "list": ["a \"quoted\"\\ line\n", "é"], "some": u64::MAX, "zero": 0, "none": null,
+                "list": ["a \"quoted\"\\ line\n", "é"], "texts": ["a", "\""], "no_texts": [], "some": u64::MAX, "zero": 0, "none": null,
             })
         );
         assert_eq!(record[12..16], (record.len() as u32 - 16).to_le_bytes());

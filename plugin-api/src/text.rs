@@ -29,6 +29,41 @@ pub fn excerpt(text: &str, max_chars: usize) -> String {
     excerpt
 }
 
+/// Bytes that the next texts may still have.
+#[derive(Debug)]
+pub struct TextBudget(usize);
+
+impl TextBudget {
+    /// A budget of bytes.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self(bytes)
+    }
+
+    /// The text, cut to what is left, and to at most this many bytes.
+    pub fn cut(&mut self, text: impl Into<String>, most: usize) -> String {
+        let mut text = text.into();
+        text.truncate(floor_char_boundary(&text, most.min(self.0)));
+        self.0 -= text.len();
+        text
+    }
+
+    /// The bytes that are left.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.0
+    }
+}
+
+/// The last boundary of a character up to this byte.
+fn floor_char_boundary(text: &str, most: usize) -> usize {
+    let most = most.min(text.len());
+    (0..=most)
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

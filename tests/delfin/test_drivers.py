@@ -10,8 +10,7 @@ import unittest
 from pathlib import Path
 from typing import Any, Dict, List
 
-from delfin_plugin import AlertBatch, PerformanceBatch, frames, manifest
-from delfin_plugin.frames import Message
+from delfin_plugin import AlertBatch, PerformanceBatch, manifest
 from delfin_plugin.test.host import Outcome, Process
 
 from arrays import models
@@ -29,8 +28,6 @@ class DriverProcess(Process):
             super().__init__(manifest.Manifest(plugin, ["/bin/sh", "run.sh"], "socket", [], {}))
         finally:
             os.environ["PATH"] = before
-        self.answer: Message = {}
-        self.payload = b""
 
     def open(self, vendor: str, model: str, options: Dict[str, Any], state: Path) -> Outcome:
         names: Dict[str, Any] = {"vendor": vendor, "model": model, "storage_id": "storage-1", "level": "info"}
@@ -44,17 +41,10 @@ class DriverProcess(Process):
         outcome = self.call(name, **parameters)
         if outcome.kind != "result":
             raise AssertionError(f"{name}: {outcome}\n{self.output()}")
-        return self.answer.get("value")
+        return outcome.value
 
     def output(self) -> str:
         return os.pread(self._output.fileno(), 1 << 20, 0).decode()
-
-    def _read(self, what: str) -> frames.Frame:
-        frame = super()._read(what)
-        self.answer, self.payload = frame.message, bytes(frame.payload)
-        if frame.descriptor is not None:
-            self.payload = bytes(frames.map_shared(frame.descriptor, self.answer["shared"]["len"]))
-        return frame
 
 
 class Drivers(unittest.TestCase):

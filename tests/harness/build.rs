@@ -5,8 +5,9 @@ use std::{
     sync::LazyLock,
 };
 
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     "delfin-host",
+    "delfin-driver-array",
     "delfin-exporter-example",
     "delfin-exporter-file",
     "delfin-exporter-prometheus",
@@ -46,8 +47,13 @@ pub fn binary() -> PathBuf {
     TARGET.join("delfin-host")
 }
 
-/// The library of a plugin: `example`, `file`, `prometheus`, `scripted`, `webhook`.
+/// The library of a plugin: `array`, `example`, `file`, `prometheus`, `scripted`, `webhook`.
 #[must_use]
 pub fn plugin(name: &str) -> PathBuf {
-    TARGET.join(format!("libdelfin_exporter_{name}.so"))
+    let offers = if name == "array" {
+        "driver"
+    } else {
+        "exporter"
+    };
+    TARGET.join(format!("libdelfin_{offers}_{name}.so"))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Error;
-use crate::plugin::{CommandArgs, ConfineArgs, RunnerArgs, run_command, run_exporter};
+use crate::plugin::{CommandArgs, ConfineArgs, RunnerArgs, run_command, run_driver, run_exporter};
 
 #[derive(Debug, Args)]
 pub struct ExporterProcessArgs {
@@ -15,6 +15,10 @@ pub struct ExporterProcessArgs {
     /// Interface version of the library
     #[arg(long)]
     interface: String,
+
+    /// Answer calls to a driver of the library
+    #[arg(long)]
+    driver: bool,
 }
 
 #[derive(Debug, Args)]
@@ -69,11 +73,13 @@ impl From<&ProcessLimitArgs> for ConfineArgs {
 }
 
 pub(super) fn run(args: &ExporterProcessArgs) -> Result<(), Error> {
+    let is_driver = args.driver;
     let args = RunnerArgs {
         confine: ConfineArgs::from(&args.limits),
         interface: args.interface.clone(),
     };
-    run_exporter(&args).map_err(Error::failed)
+    let run = if is_driver { run_driver } else { run_exporter };
+    run(&args).map_err(Error::failed)
 }
 
 pub(super) fn run_program(args: &ProgramProcessArgs) -> Error {

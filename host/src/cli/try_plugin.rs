@@ -19,7 +19,7 @@ use crate::{
     logging,
     plugin::{
         Call, CurrentProcess, Instance, InstanceHost, InstanceSettings, InstanceSource,
-        PluginCounters, ProcessSource, SharedRedactor,
+        PluginCounters, ProcessRole, ProcessSource, SharedRedactor,
     },
 };
 use calls::TriedInstance;
@@ -114,6 +114,7 @@ fn try_plugin(args: &TryArgs) -> Result<TryReport, Error> {
     let options = OpenOptions::new(folder.path().join("plugin-cache"));
     let source = InstanceSource::Process(Arc::new(ProcessSource {
         plugin: prepare(&plugin, &options)?,
+        role: ProcessRole::Exporter,
         limits: ProcessLimits::default(),
         timeout: args.timeout,
     }));

@@ -1,24 +1,9 @@
 //! The length of a record.
 
+use delfin_plugin_api::text::TextBudget;
+
 /// The most bytes of a record: of its message and of its fields together.
 const MAX_RECORD: usize = 64 << 10;
-
-/// Bytes that the next texts may still have.
-pub(crate) struct TextBudget(usize);
-
-impl TextBudget {
-    pub(crate) fn new(bytes: usize) -> Self {
-        Self(bytes)
-    }
-
-    /// The text, cut to what is left, and to at most this many bytes.
-    pub(crate) fn cut(&mut self, text: impl Into<String>, most: usize) -> String {
-        let mut text = text.into();
-        text.truncate(text.floor_char_boundary(most.min(self.0)));
-        self.0 -= text.len();
-        text
-    }
-}
 
 /// The message and the fields of a record that is too long, cut; `None` for any other.
 pub(super) fn cut_record(
@@ -34,7 +19,7 @@ pub(super) fn cut_record(
     let message = budget.cut(message, MAX_RECORD / 2);
     let mut cut = Vec::new();
     for (key, value) in fields {
-        if budget.0 < key.len() {
+        if budget.left() < key.len() {
             break;
         }
         let key = budget.cut(key, MAX_RECORD);

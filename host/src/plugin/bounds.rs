@@ -7,7 +7,7 @@ use abi_stable::std_types::{RString, RVec, Tuple2};
 use delfin_plugin_abi::{self as abi, RowRange};
 
 use super::redactor::SharedRedactor;
-use crate::logging::TextBudget;
+use delfin_plugin_api::text::TextBudget;
 
 /// The longest message, in bytes.
 const MAX_MESSAGE: usize = 4 << 10;

@@ -32,8 +32,8 @@ pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, Plugins};
 pub use process::{
-    CommandArgs, ConfineArgs, EXPORTER_COMMAND, PROGRAM_COMMAND, ProcessSource, RunnerArgs,
-    adopt_orphans, end_all_processes, run_command, run_exporter,
+    CommandArgs, ConfineArgs, EXPORTER_COMMAND, PROGRAM_COMMAND, ProcessRole, ProcessSource,
+    RunnerArgs, adopt_orphans, end_all_processes, run_command, run_driver, run_exporter,
 };
 pub use redactor::SharedRedactor;
 pub use trial::{Candidate, Trial};

@@ -19,7 +19,7 @@ use super::{
     driver::{DriverModel, DriverSource, FoundDrivers},
     instance::InstanceSource,
     probe::probe,
-    process::ProcessSource,
+    process::{ProcessRole, ProcessSource},
     view::{PluginExporterView, PluginView},
 };
 use crate::{
@@ -210,12 +210,6 @@ impl Plugins {
                 ));
                 continue;
             }
-            if plugin.manifest.command.is_none() {
-                found.refused.push(format!(
-                    "`{path}` offers a driver for vendor `{vendor}`, model `{model}`, and a driver must be a program"
-                ));
-                continue;
-            }
             let entry = self.prepared.entry((plugin.path.clone(), None));
             let prepared = entry.or_insert_with(|| loader::prepare(plugin, &self.options));
             let timeout = Duration::from_secs(driver.timeout_seconds.get());
@@ -224,6 +218,7 @@ impl Plugins {
                     let source = DriverSource {
                         process: Arc::new(ProcessSource {
                             plugin: prepared.clone(),
+                            role: ProcessRole::Driver,
                             limits: ProcessLimits::default(),
                             timeout,
                         }),
@@ -270,6 +265,7 @@ fn instance_source(
         }
         Isolation::Process => Ok(InstanceSource::Process(Arc::new(ProcessSource {
             plugin: plugin.clone(),
+            role: ProcessRole::Exporter,
             limits: exporter.limits,
             timeout: exporter.timeout,
         }))),

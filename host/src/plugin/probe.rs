@@ -13,7 +13,7 @@ use super::{
     call::{Call, InstanceSettings, wait_for_result},
     host::InstanceHost,
     instance::{Instance, InstanceSource},
-    process::ProcessSource,
+    process::{ProcessRole, ProcessSource},
 };
 use crate::config::ExporterConfig;
 
@@ -31,6 +31,7 @@ pub(super) fn probe(
     let unusable = |reason: String| Reason::Unusable { reason };
     let source = InstanceSource::Process(Arc::new(ProcessSource {
         plugin: plugin.clone(),
+        role: ProcessRole::Exporter,
         limits: exporter.limits,
         timeout: exporter.timeout,
     }));

@@ -9,6 +9,17 @@ use crate::message::{
     CallMessage, ExporterHello, HostHello, LogRecordMessage, Message, OutcomeMessage, SharedForm,
 };
 
+/// The id of the extension by which a library answers the calls to its drivers. The request is a
+/// [`DriverExtensionRequest`]; the call returns when the host has closed the connection.
+pub const DRIVER_EXTENSION: &str = "delfin.driver/1";
+
+/// The request of [`DRIVER_EXTENSION`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriverExtensionRequest {
+    /// The socket with the connection. The library owns it from now on.
+    pub descriptor: i32,
+}
+
 /// From the host to the driver.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

@@ -22,9 +22,9 @@ mod shared;
 mod socket;
 
 pub use driver::{
-    CapabilitiesMessage, CapacityMessage, ClearAlertMessage, CollectMessage, DriverMessage,
-    DriverRequest, ListAlertsMessage, ListResourcesMessage, MetricMessage, OpenMessage,
-    ParseTrapMessage, ResultMessage, StorageMessage,
+    CapabilitiesMessage, CapacityMessage, ClearAlertMessage, CollectMessage, DRIVER_EXTENSION,
+    DriverExtensionRequest, DriverMessage, DriverRequest, ListAlertsMessage, ListResourcesMessage,
+    MetricMessage, OpenMessage, ParseTrapMessage, ResultMessage, StorageMessage,
 };
 pub use frame::{FrameDecoder, FrameError, MAX_HEADER, PREFIX, Progress, WireFrame, encode_frame};
 pub use message::{
@@ -33,4 +33,4 @@ pub use message::{
     OutcomeMessage, PartMessage, RowsMessage, SharedForm, VERSION, decode,
 };
 pub use shared::{Mapping, SharedError, SharedPayload};
-pub use socket::{FramePayload, FrameReader, FrameWriter};
+pub use socket::{FramePayload, FrameReader, FrameWriter, is_readable};

@@ -12,7 +12,7 @@ use rustix::{
     io::Errno,
     net::{
         RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-        SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+        SendAncillaryMessage, SendFlags, recv, recvmsg, sendmsg,
     },
 };
 use serde::Serialize;
@@ -47,6 +47,14 @@ pub struct FrameReader {
 #[derive(Debug)]
 pub struct FrameWriter {
     socket: Arc<OwnedFd>,
+}
+
+/// Whether the other side has sent something that was not read, or has closed the connection.
+#[must_use]
+pub fn is_readable(socket: impl AsFd) -> bool {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    // After an interruption, the caller asks again.
+    recv(socket, &mut [0_u8; 1], flags).is_ok()
 }
 
 impl FrameReader {

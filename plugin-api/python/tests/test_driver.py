@@ -1,5 +1,6 @@
 """A driver in a process: its answers, its batches and its failures."""
 
+import json
 import os
 import sys
 import tempfile
@@ -8,26 +9,26 @@ from array import array
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
-from delfin_plugin import AlertBatch, AlertBuilder, PerformanceBatch, SeriesBuilder, frames, manifest
+from delfin_plugin import AlertBatch, AlertBuilder, PerformanceBatch, SeriesBuilder, manifest
 from delfin_plugin.frames import Message
+from delfin_plugin.test import conformance
 from delfin_plugin.test.host import Process
 
 FOLDER = Path(__file__).parent / "meter.plugin"
+EXAMPLE = Path(__file__).parents[1] / "examples/array.plugin"
 
 # The plugin finds the kit as this test does.
 os.environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "src")
 
 
 class DriverProcess(Process):
-    """Opens the driver, and keeps the result of the last call."""
+    """Opens the driver."""
 
     def __init__(self, extra: Optional[Dict[str, Any]] = None, model: str = "meter") -> None:
         command = [sys.executable, "-B", "driver.py"]
         super().__init__(manifest.Manifest(FOLDER, command, "socket", [], {}))
         self.extra = extra or {}
         self.model = model
-        self.answer: Message = {}
-        self.payload = b""
 
     def __enter__(self) -> "DriverProcess":
         super().__enter__()
@@ -48,14 +49,6 @@ class DriverProcess(Process):
             options={"rest": {"host": "array"}, "extra_attributes": self.extra},
         )
         return str(outcome)
-
-    def _read(self, what: str) -> frames.Frame:
-        frame = super()._read(what)
-        self.answer, self.payload = frame.message, bytes(frame.payload)
-        if frame.descriptor is not None:
-            shared = frames.map_shared(frame.descriptor, self.answer["shared"]["len"])
-            self.payload = bytes(shared)
-        return frame
 
 
 def collect(series: int) -> Tuple[Message, PerformanceBatch]:
@@ -118,11 +111,32 @@ class Drivers(unittest.TestCase):
             call = {"type": "clear_alert", "id": 7, "deadline_ms": 9_000}
             process._write({**call, "sequence_number": "wait"})
             process.cancel()
-            while process._read("the cancelled call").message.get("id") != 7:
-                pass
-            self.assertEqual(process.answer["message"], "cancelled")
+            answer: Message = {}
+            while answer.get("id") != 7:
+                answer = process._read("the cancelled call").message
+            self.assertEqual(answer["message"], "cancelled")
             outcome = process.call("clear_alert", sequence_number="is cancelled?")
             self.assertEqual(outcome.message, "not cancelled")
+
+
+class DriverSuite(unittest.TestCase):
+    def test_the_example_conforms(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "array.json"
+            volumes = [{"id": f"v{number}", "name": "v", "iops": 1.5} for number in range(2000)]
+            alerts = [{"id": 7, "name": "Fan failed", "time_ms": 1}]
+            content = {"name": "a", "serial_number": "1", "volumes": volumes, "alerts": alerts}
+            file.write_text(json.dumps(content))
+            conformance(EXAMPLE, {"extra_attributes": {"file": str(file)}})
+
+    def test_a_driver_that_fails_is_named_with_the_check(self) -> None:
+        for mode, why in (("login", "the password p is wrong"), ("exit", "exit code 3")):
+            with self.assertRaises(AssertionError) as failed:
+                conformance(FOLDER, {"mode": mode, "rest": {"password": "p"}})
+            text = str(failed.exception)
+            self.assertIn("acme meter: measures_what_it_declares:", text)
+            self.assertIn(why, text)
+            self.assertNotIn("lists_alerts", text)
 
 
 class Builders(unittest.TestCase):

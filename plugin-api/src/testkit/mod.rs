@@ -13,12 +13,16 @@
 //! each of its exporters. It panics with the name of the exporter and of the check
 //! that failed.
 //!
+//! [`driver_conformance`] does the same for the drivers of a library.
+//!
 //! For tests of your own: [`Harness`] makes instances of the built library, [`TestReceiver`]
 //! is a receiver that responds as the test needs it, and [`check_outcome`] compares an
 //! outcome with its name.
 
 mod batches;
 mod build;
+#[cfg(feature = "driver")]
+mod driver;
 mod harness;
 mod outcome;
 mod receiver;
@@ -27,6 +31,8 @@ mod suite;
 use std::path::Path;
 
 pub use build::{build_library, c_interface_only, cargo};
+#[cfg(feature = "driver")]
+pub use driver::{driver_conformance, driver_conformance_of};
 pub use harness::{CallOptions, Harness, TestInstance, quiet_host};
 pub use outcome::{check_outcome, outcome_name};
 pub use receiver::{TestReceiver, TestRequest, TestResponse};

@@ -24,10 +24,13 @@ export_plugin! {
     "PerformanceExporterSaboteur" => saboteur::Saboteur: "Sabotages its process once",
     "AlertExporterScripted" => ScriptedExporter<AlertBatch>: "Follows the script of a test",
     "AlertExporterResend" => resend::ResendExporter: "Asks for active alerts at an interval",
+    driver "scripted" "patient" => driver::ScriptedDriver<300>: "Follows its options",
+    driver "scripted" "hasty" => driver::ScriptedDriver<1>: "Follows its options",
 }
 
 mod boundary;
 mod concurrent;
+mod driver;
 mod resend;
 mod row_lines;
 mod sabotage;

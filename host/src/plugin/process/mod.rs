@@ -32,7 +32,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::oneshot;
 
 pub use registry::{adopt_orphans, end_all_processes};
-pub use runner::{CommandArgs, ConfineArgs, RunnerArgs, run_command, run_exporter};
+pub use runner::{CommandArgs, ConfineArgs, RunnerArgs, run_command, run_driver, run_exporter};
 
 use super::{
     call::{Call, Reply},
@@ -56,10 +56,18 @@ pub(super) const START_TIME: Duration = Duration::from_secs(5);
 /// The running binary, also after an upgrade has replaced its file.
 pub const THIS_BINARY: &str = "/proc/self/exe";
 
-/// What processes of an exporter are made of.
+/// What a process answers calls to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessRole {
+    Exporter,
+    Driver,
+}
+
+/// What processes of an exporter or a driver are made of.
 #[derive(Clone, Debug)]
 pub struct ProcessSource {
     pub plugin: PreparedPlugin,
+    pub role: ProcessRole,
     pub limits: ProcessLimits,
     /// How long the process may take to exit when nothing is left to do.
     pub timeout: Duration,

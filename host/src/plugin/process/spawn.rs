@@ -25,7 +25,7 @@ use rustix::{
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
-use super::{EXPORTER_COMMAND, PROGRAM_COMMAND, ProcessSource, THIS_BINARY};
+use super::{EXPORTER_COMMAND, PROGRAM_COMMAND, ProcessRole, ProcessSource, THIS_BINARY};
 
 /// Variables that the process gets from the host's environment. Others may have secrets.
 const ENVIRONMENT: [&str; 12] = [
@@ -76,6 +76,7 @@ pub(in crate::plugin) fn spawn(
                 .args(arguments(source, exporter));
             let interface = &source.plugin.inspection().manifest.abi;
             command.arg(format!("--interface={interface}"));
+            command.args((source.role == ProcessRole::Driver).then_some("--driver"));
             library.file().try_clone()?.into()
         }
         PluginProgram::Command(program) => {

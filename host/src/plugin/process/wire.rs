@@ -6,7 +6,8 @@ use delfin_plugin_protocol::{
     ExportMessage, OutcomeClass, OutcomeMessage, PartMessage, RowsMessage,
 };
 
-use crate::{logging::TextBudget, plugin::call::ExportRequest};
+use crate::plugin::call::ExportRequest;
+use delfin_plugin_api::text::TextBudget;
 
 /// The longest text of an outcome that is sent, in bytes, and all texts of one. They are
 /// longer than what the host shows, because it redacts them before it cuts them.

@@ -9,7 +9,7 @@ from typing import Any, Callable, ClassVar, Dict, List, Mapping, NamedTuple, Opt
 
 from .builder import AlertBuilder, SeriesBuilder
 from .call import Call
-from .outcome import Unsupported
+from .outcome import Misconfigured, Unsupported
 from .settings import Secret
 
 #: The options that hold access data: a table each.
@@ -44,7 +44,8 @@ class Storage:
     @property
     def extra(self) -> Dict[str, Any]:
         """The `extra_attributes` of the registration."""
-        return dict(self.options.get("extra_attributes") or {})
+        table = self.options.get("extra_attributes")
+        return dict(table) if isinstance(table, dict) else {}
 
 
 class Access:
@@ -54,7 +55,10 @@ class Access:
         #: All values as they were registered, secrets in clear: do not log them.
         self.table: Dict[str, Any] = dict(table)
         self.host = str(table.get("host") or "")
-        self.port = int(table.get("port") or 0)
+        try:
+            self.port = int(table.get("port") or 0)
+        except (TypeError, ValueError):
+            raise Misconfigured(f"`{table['port']}` is not a port (use a number)") from None
         self.username = str(table.get("username") or "")
         self.password = Secret(str(table.get("password") or ""))
 

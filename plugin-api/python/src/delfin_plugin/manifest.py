@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 
 
 class ManifestError(Exception):
@@ -17,6 +17,11 @@ class ManifestExporter(NamedTuple):
     kind: str
 
 
+class ManifestDriver(NamedTuple):
+    vendor: str
+    model: str
+
+
 class Manifest(NamedTuple):
     folder: Path
     command: List[str]
@@ -25,22 +30,33 @@ class Manifest(NamedTuple):
     exporters: List[ManifestExporter]
     #: The settings of each exporter in `example.toml`.
     settings: Dict[str, Dict[str, Any]]
+    drivers: Sequence[ManifestDriver] = ()
+    #: The options of a storage of each driver in `example.toml`.
+    options: Mapping[ManifestDriver, Dict[str, Any]] = {}
 
 
 def read(folder: Path) -> Manifest:
     """Reads the manifest of a plugin."""
     table = _toml(folder / "plugin.toml")
     try:
-        exporters = [ManifestExporter(row["name"], row["kind"]) for row in table["exporters"]]
+        rows = table.get("exporters", [])
+        exporters = [ManifestExporter(row["name"], row["kind"]) for row in rows]
+        rows = table.get("drivers", [])
+        drivers = [ManifestDriver(row["vendor"], row["model"]) for row in rows]
         command = [str(word) for word in table["command"]]
     except (KeyError, TypeError) as error:
         raise ManifestError(f"`{folder / 'plugin.toml'}` has no {error}") from None
+    if not exporters and not drivers:
+        raise ManifestError(f"`{folder / 'plugin.toml'}` has neither exporters nor drivers")
     example = folder / "example.toml"
-    examples = _toml(example).get("exporter", {}) if example.exists() else {}
+    examples = _toml(example) if example.exists() else {}
     settings = {
-        exporter.name: settings_of(exporter.name, examples) for exporter in exporters
+        exporter.name: settings_of(exporter.name, examples.get("exporter", {}))
+        for exporter in exporters
     }
-    return Manifest(folder, command, table.get("transport", "socket"), exporters, settings)
+    options = {driver: _options_of(driver, examples.get("storage", [])) for driver in drivers}
+    transport = table.get("transport", "socket")
+    return Manifest(folder, command, transport, exporters, settings, drivers, options)
 
 
 def settings_of(exporter: str, examples: Dict[str, Any]) -> Dict[str, Any]:
@@ -48,6 +64,14 @@ def settings_of(exporter: str, examples: Dict[str, Any]) -> Dict[str, Any]:
     for name, table in examples.items():
         if table.get("plugin", name) == exporter:
             return dict(table.get("config", {}))
+    return {}
+
+
+def _options_of(driver: ManifestDriver, examples: List[Dict[str, Any]]) -> Dict[str, Any]:
+    """The `options` of the first example of a storage of a driver."""
+    for table in examples:
+        if (table.get("vendor"), table.get("model")) == driver:
+            return dict(table.get("options", {}))
     return {}
 
 

@@ -7,7 +7,7 @@
 mod command;
 mod confine;
 mod descriptors;
-mod host;
+mod driver;
 mod library;
 mod rows;
 
@@ -22,7 +22,7 @@ use std::{
 use abi_stable::{RRef, sabi_trait::TD_Opaque};
 use arrow_data::ArrayData;
 use delfin_plugin_abi::{self as abi, Context_TO, ContextRef, ExporterBox, Host_TO};
-use delfin_plugin_api::{Failure, Origin, encode_outcome};
+use delfin_plugin_api::{__glue::RemoteHost, Failure, Origin, encode_outcome};
 use delfin_plugin_protocol::{
     CallMessage, CheckMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage,
     FrameError, FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, VERSION, WireFrame,
@@ -38,7 +38,7 @@ use crate::plugin::{
 pub use command::{CommandArgs, run_command};
 pub use confine::ConfineArgs;
 use descriptors::Connections;
-use host::RemoteHost;
+pub use driver::run_driver;
 use library::RunnerLibrary;
 use rows::RowReader;
 
@@ -61,6 +61,8 @@ pub enum RunnerError {
     Connection(#[from] FrameError),
     #[error("cannot answer a call")]
     Answer(#[source] io::Error),
+    #[error("cannot answer the calls to the driver: {0}")]
+    Driver(String),
     #[error("cannot run `{}`", program.display())]
     Program { program: PathBuf, source: io::Error },
 }
@@ -83,11 +85,15 @@ pub fn run_exporter(args: &RunnerArgs) -> Result<(), RunnerError> {
         exporter: None,
         rows: RowReader::default(),
     };
-    runner.send(&ExporterMessage::Hello(ExporterHello {
+    runner.send(&ExporterMessage::Hello(hello()));
+    runner.run(FrameReader::new(socket, usize::MAX))
+}
+
+fn hello() -> ExporterHello {
+    ExporterHello {
         protocol: VERSION,
         program: concat!("delfin-host ", env!("CARGO_PKG_VERSION")).to_owned(),
-    }));
-    runner.run(FrameReader::new(socket, usize::MAX))
+    }
 }
 
 struct Runner {
@@ -171,11 +177,16 @@ impl Runner {
             Ok(plugin) => plugin,
             Err(failure) => return failed(failure),
         };
-        let exporter = create.exporter.clone();
-        let config = serde_json::Value::Object(create.config.clone()).to_string();
-        let host = RemoteHost::new(create, Arc::clone(&self.writer));
+        let config = serde_json::Value::Object(create.config).to_string();
+        let host = RemoteHost {
+            name: create.name,
+            instance: create.instance,
+            state_dir: create.state_dir,
+            level: create.level.parse().unwrap_or(log::LevelFilter::Info),
+            writer: Arc::clone(&self.writer),
+        };
         let host = Host_TO::from_value(host, TD_Opaque);
-        match plugin.create_exporter(&exporter, &config, host) {
+        match plugin.create_exporter(&create.exporter, &config, host) {
             Ok(exporter) => {
                 self.exporter = Some(exporter);
                 abi::Outcome::delivered()

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
 from .. import manifest
-from .suite import run
+from . import driver_suite, suite
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python3 -m delfin_plugin.test",
-        description="Checks a plugin as delfin-host calls it. The settings are those of its "
-        "example.toml.",
+        description="Checks a plugin as delfin-host calls it. The settings of its exporters and the "
+        "options of its drivers are those of its example.toml.",
     )
     parser.add_argument("folder", type=Path, help="the folder with plugin.toml")
     parser.add_argument(
@@ -25,7 +25,7 @@ def main() -> int:
         type=_setting,
         action="append",
         default=[],
-        help="change a setting; the value is JSON or a text",
+        help="change a setting or an option; the value is JSON or a text",
     )
     arguments = parser.parse_args()
     changed: Dict[str, Any] = dict(arguments.set)
@@ -34,7 +34,11 @@ def main() -> int:
     except manifest.ManifestError as error:
         print(error, file=sys.stderr)
         return 2
-    passed = run(plugin, lambda exporter: {**plugin.settings[exporter], **changed}, _report)
+    results = [
+        suite.run(plugin, lambda exporter: {**plugin.settings[exporter], **changed}, _report),
+        driver_suite.run(plugin, lambda driver: {**plugin.options[driver], **changed}, _report),
+    ]
+    passed = all(results)
     print("passed" if passed else "failed")
     return 0 if passed else 1
 
@@ -49,9 +53,9 @@ def _setting(text: str) -> Tuple[str, Any]:
         return key, value
 
 
-def _report(exporter: str, check: str, why: Optional[str]) -> None:
+def _report(name: str, check: str, why: Optional[str]) -> None:
     promise = check.replace("_", " ")
-    print(f"{exporter}: {promise}: {'ok' if why is None else why}", flush=True)
+    print(f"{name}: {promise}: {'ok' if why is None else why}", flush=True)
 
 
 if __name__ == "__main__":

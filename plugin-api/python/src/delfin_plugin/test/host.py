@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ..arrow import Payload
 from ..batch import Batch
-from ..frames import Connection, Frame, FrameError, Message, share
+from ..frames import Connection, Frame, FrameError, Message, map_shared, share
 from ..manifest import Manifest
 
 #: The longest time that the suite waits for an answer, in seconds.
@@ -30,6 +30,8 @@ class Outcome:
         self.kind: str = str(message.get("class", message["type"]))
         self.detail: int = message.get("detail", 0)
         self.message: str = message.get("message", "")
+        #: What a driver has returned, unless it is a batch.
+        self.value: Any = message.get("value")
 
     def __str__(self) -> str:
         return f"`{self.kind}` ({self.message})" if self.message else f"`{self.kind}`"
@@ -57,6 +59,9 @@ class Process:
         self._connection = Connection(descriptor, descriptor, is_socket=True)
         self._last = 0
         self._folders: List[tempfile.TemporaryDirectory[str]] = []
+        #: The answer to the last call, and its payload.
+        self.answer: Message = {}
+        self.payload: Payload = b""
 
     def __enter__(self) -> Process:
         self._write({"type": "hello", "protocol": [1, 0], "host": "delfin_plugin.test"})
@@ -84,6 +89,20 @@ class Process:
             state_dir=folder.name,
             level="trace",
             config=settings,
+        )
+
+    def open_driver(self, vendor: str, model: str, options: Dict[str, Any]) -> Outcome:
+        """Opens the driver of a storage."""
+        folder = tempfile.TemporaryDirectory()
+        self._folders.append(folder)
+        return self.call(
+            "open",
+            vendor=vendor,
+            model=model,
+            storage_id="test",
+            state_dir=folder.name,
+            level="trace",
+            options=options,
         )
 
     def export(
@@ -129,12 +148,14 @@ class Process:
         message = {"type": kind, "id": self._last, "deadline_ms": int(seconds * 1000), **fields}
         self._write(message, payload, descriptor)
         while True:
-            answer = self._read(f"`{kind}`").message
+            frame = self._read(f"`{kind}`")
+            answer = frame.message
             answers = ("outcome", "result", "unsupported")
             if answer["type"] in answers and answer.get("id") == self._last:
+                self.answer, self.payload = answer, _payload(frame)
                 return Outcome(answer)
             if answer["type"] not in ("log", "count", "unsupported"):
-                raise Failed(f"an answer to `{kind}` is not a message of an exporter: {answer}")
+                raise Failed(f"an answer to `{kind}` does not belong there: {answer}")
 
     def cancel(self) -> None:
         self._write({"type": "cancel"})
@@ -179,6 +200,15 @@ class Process:
         self._output.seek(0)
         output = self._output.read().decode("utf-8", "replace").strip()
         return Failed(f"the connection ended in {what} ({code}); output: {output or 'none'}")
+
+
+def _payload(frame: Frame) -> Payload:
+    shared = frame.message.get("shared")
+    if shared is None:
+        return frame.payload
+    if frame.descriptor is None:
+        raise Failed("the descriptor of a shared payload is missing")
+    return map_shared(frame.descriptor, shared["len"])
 
 
 def _export_message(batch: Batch, rows: Optional[Tuple[int, int]]) -> Message:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence, TypeVar
 
 from ..manifest import Manifest, ManifestExporter
 from . import batches
@@ -10,6 +10,11 @@ from .host import Failed, Outcome, Process
 
 #: Returns the settings for an exporter.
 Settings = Callable[[str], Dict[str, Any]]
+
+#: Gets the exporter or the driver, the name of the check, and why it failed.
+Report = Callable[[str, str, Optional[str]], None]
+
+Checked = TypeVar("Checked")
 
 
 class Subject:
@@ -160,23 +165,27 @@ CHECKS: List[Callable[[Subject], None]] = [
 def run(
     manifest: Manifest,
     settings: Settings,
-    report: Callable[[str, str, Optional[str]], None],
+    report: Report,
 ) -> bool:
-    """Runs every check of every exporter. Returns whether all have passed.
+    """Runs every check of every exporter. Returns whether all have passed."""
+    subjects = [Subject(manifest, exporter, settings) for exporter in manifest.exporters]
+    passed = [run_checks(subject, subject.name, CHECKS, report) for subject in subjects]
+    return all(passed)
 
-    `report` gets the exporter, the name of the check, and why it failed.
-    """
+
+def run_checks(
+    subject: Checked, name: str, checks: Sequence[Callable[[Checked], None]], report: Report
+) -> bool:
+    """Runs the checks of one exporter or driver. Returns whether all have passed."""
     passed = True
-    for exporter in manifest.exporters:
-        subject = Subject(manifest, exporter, settings)
-        for check in CHECKS:
-            why: Optional[str] = None
-            try:
-                check(subject)
-            except Failed as error:
-                why = str(error)
-                passed = False
-            report(exporter.name, check.__name__, why)
+    for check in checks:
+        why: Optional[str] = None
+        try:
+            check(subject)
+        except Failed as error:
+            why = str(error)
+            passed = False
+        report(name, check.__name__, why)
     return passed
 
 

@@ -1,42 +1,42 @@
-//! The host as the plugin sees it in its own process: every call is a message.
+//! The host as a plugin sees it in its own process: every call is a message.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
-use delfin_plugin_protocol::{CreateMessage, ExporterMessage, FrameWriter, LogRecordMessage};
+use delfin_plugin_protocol::{ExporterMessage, FramePayload, FrameWriter, LogRecordMessage};
 
-use super::send;
-use crate::logging::TextBudget;
+use crate::text::TextBudget;
 
 /// The longest log record that is sent, in bytes. The host shows less: it redacts the record
 /// before it cuts it.
 const MAX_RECORD: usize = 256 << 10;
 
-pub(super) struct RemoteHost {
-    exporter: String,
-    instance: u32,
-    state_dir: String,
-    level: Level,
-    writer: Arc<Mutex<FrameWriter>>,
+/// Lent to an instance. Exporters and drivers send the same messages.
+pub struct RemoteHost {
+    /// The name of the exporter, or the id of the storage.
+    pub name: String,
+    /// The number of the instance, from 0.
+    pub instance: u32,
+    /// An existing folder.
+    pub state_dir: String,
+    /// The least severe level that is sent.
+    pub level: log::LevelFilter,
+    /// The connection.
+    pub writer: Arc<Mutex<FrameWriter>>,
 }
 
 impl RemoteHost {
-    pub(super) fn new(create: CreateMessage, writer: Arc<Mutex<FrameWriter>>) -> Self {
-        let level = create.level.parse().unwrap_or(log::LevelFilter::Info);
-        Self {
-            exporter: create.name,
-            instance: create.instance,
-            state_dir: create.state_dir,
-            level: Level(level as u32),
-            writer,
-        }
+    /// If it fails, the host has ended, and the process soon ends as well.
+    fn send(&self, message: &ExporterMessage) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(writer.send(message, FramePayload::None));
     }
 }
 
 impl abi::Host for RemoteHost {
     fn exporter(&self) -> RStr<'_> {
-        RStr::from(&*self.exporter)
+        RStr::from(&*self.name)
     }
 
     fn instance(&self) -> u32 {
@@ -48,7 +48,7 @@ impl abi::Host for RemoteHost {
     }
 
     fn max_level(&self) -> Level {
-        self.level
+        Level(self.level as u32)
     }
 
     fn log(&self, record: LogRecord<'_>) {
@@ -60,18 +60,17 @@ impl abi::Host for RemoteHost {
         let message = cut(record.message);
         let fields = record.fields.iter();
         let fields = fields.map(|field| (cut(field.key), cut(field.value)));
-        let record = LogRecordMessage {
+        self.send(&ExporterMessage::Log(LogRecordMessage {
             level: level.as_str().to_lowercase(),
             target: record.target.to_string(),
             message,
             fields: fields.collect(),
-        };
-        drop(send(&self.writer, &ExporterMessage::Log(record)));
+        }));
     }
 
     fn count(&self, counter: RStr<'_>, by: u64) {
         let name = counter.to_string();
-        drop(send(&self.writer, &ExporterMessage::Count { name, by }));
+        self.send(&ExporterMessage::Count { name, by });
     }
 
     fn get_extension(&self, _id: RStr<'_>) -> ROption<abi::ExtensionBox> {
