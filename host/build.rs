@@ -1,4 +1,4 @@
-//! Packs the sources of `delfin-plugin-api`, the Python kit and the C headers for `new exporter`. They
+//! Packs the sources of `delfin-plugin-api`, the Python kit and the C headers for `new`. They
 //! are not published, so the binary contains them and the versions of their dependencies.
 //!
 //! Manifests are edited as text, which keeps their comments.
@@ -12,11 +12,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 4] = [
+const CRATES: [&str; 5] = [
     "plugin-api",
     "plugin-api/abi",
     "plugin-api/c",
     "plugin-api/loader",
+    "plugin-api/protocol",
 ];
 
 /// The package of the Python kit.

@@ -179,10 +179,10 @@ fn drivers_that_hang_end_or_send_rubbish_delay_no_other_storage() {
 }
 
 /// A file that the example drivers read in place of a storage.
-fn array() -> Value {
+fn array(serial_number: &str) -> Value {
     json!({
         "name": "array-1",
-        "serial_number": "SN-0001",
+        "serial_number": serial_number,
         "volumes": [{"id": "v1", "name": "volume 1", "iops": 17.0}],
         "alerts": [{"id": 7, "name": "Fan failed", "time_ms": 1_700_000_000_000_i64}]
     })
@@ -201,7 +201,7 @@ fn the_example_drivers_in_rust_and_in_python_do_the_same() {
     for model in models {
         assert!(listed.contains(model), "{listed}");
         let file = setup.path(&format!("{model}.json"));
-        fs::write(&file, array().to_string()).expect("the file");
+        fs::write(&file, array(model).to_string()).expect("the file");
         let storage = json!({
             "vendor": "example",
             "model": model,
@@ -210,7 +210,7 @@ fn the_example_drivers_in_rust_and_in_python_do_the_same() {
         });
         let (status, storage) = register(&host, &storage);
         assert_eq!(status, 201, "{storage}");
-        assert_eq!(storage["serial_number"], "SN-0001", "{storage}");
+        assert_eq!(storage["serial_number"], model, "{storage}");
         let id = storage["id"].as_str().expect("an id");
         let series = host.wait_for("the first measurement", || {
             rows(&setup, "performance.jsonl", |row| {

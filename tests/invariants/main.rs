@@ -90,10 +90,10 @@ fn plugins() -> Vec<String> {
 fn the_host_names_no_plugin() {
     let plugins = plugins();
     assert!(plugins.len() >= 2, "{plugins:?}");
-    // Pages of `new exporter` name the crate that they make.
+    // Pages of `new` name the crate that they make.
     let host = files("host/src")
         .into_iter()
-        .filter(|path| !path.contains("/new_exporter"));
+        .filter(|path| !path.contains("/new_project"));
     let host = host.filter(|path| !path.contains("/tests") && !path.contains("/snapshots/"));
     for path in host.chain(["host/Cargo.toml".to_owned(), "host/build.rs".to_owned()]) {
         let text = read(&path);

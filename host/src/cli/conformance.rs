@@ -1,10 +1,11 @@
-//! `conformance`: runs the tests that every exporter must pass on the library of a plugin.
+//! `conformance`: runs the tests that every exporter and every driver must pass on a plugin.
 //!
-//! The library is opened in the process of the command: it does nothing else.
+//! A library is opened in the process of the command: it does nothing else.
 
 use std::path::{Path, PathBuf};
 
 use delfin_plugin_api::testkit;
+use delfin_plugin_loader::inspect;
 use serde_json::{Map, Value};
 
 use super::{error::Error, output::Output, try_plugin::parse_setting};
@@ -15,30 +16,48 @@ const FOLDER: &str = "{folder}";
 
 #[derive(Debug, clap::Args)]
 pub struct ConformanceArgs {
-    /// Plugin file
-    #[arg(value_name = "FILE.so")]
+    /// Plugin file, or folder of a plugin with drivers
+    #[arg(value_name = "FILE")]
     pub plugin: PathBuf,
 
-    /// Setting of each exporter, with a value as in TOML; `{folder}` in a text is an empty
-    /// folder (repeatable)
+    /// Setting of each exporter or option of the storage of each driver, with a value as in TOML;
+    /// `{folder}` in a text is an empty folder (repeatable)
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
     pub set: Vec<(String, Value)>,
 }
 
-/// Why the test failed.
+/// Why the plugin was not tested, or the test failed.
 #[derive(Debug, thiserror::Error)]
-#[error("`{}` does not conform: the message above says which test failed", plugin.display())]
-struct ConformanceError {
-    plugin: PathBuf,
+enum ConformanceError {
+    #[error("`{}` does not conform: the message above says which test failed", plugin.display())]
+    Failed { plugin: PathBuf },
+    #[error(
+        "`{plugin}` is a program without drivers (test its exporters with `python3 -m delfin_plugin.test {plugin}`)",
+        plugin = plugin.display()
+    )]
+    ProgramOfExporters { plugin: PathBuf },
 }
 
 pub(super) fn run(args: &ConformanceArgs, output: &mut Output<'_>) -> Result<(), Error> {
-    let settings = |_: &str, folder: &Path| fill(&args.set, folder);
+    let manifest = inspect(&args.plugin).map_err(Error::failed)?.manifest;
+    let (is_program, has_drivers) = (manifest.command.is_some(), !manifest.drivers.is_empty());
+    let plugin = args.plugin.clone();
+    if is_program && !has_drivers {
+        return Err(Error::failed(ConformanceError::ProgramOfExporters {
+            plugin,
+        }));
+    }
     // The suite panics at the first test that fails, and the hook prints the message.
-    let result = panics::catch(|| testkit::conformance_of(&args.plugin, settings));
+    let result = panics::catch(|| {
+        if !is_program {
+            testkit::conformance_of(&plugin, |_, folder| fill(&args.set, folder));
+        }
+        if has_drivers {
+            testkit::driver_conformance_of(&plugin, |_, _, folder| fill(&args.set, folder));
+        }
+    });
     if result.is_none() {
-        let plugin = args.plugin.clone();
-        return Err(Error::failed(ConformanceError { plugin }));
+        return Err(Error::failed(ConformanceError::Failed { plugin }));
     }
     if output.is_json() {
         return output.json(&serde_json::json!({ "conforms": true }));

@@ -16,7 +16,7 @@ mod exporter_process;
 mod exporters;
 mod init;
 mod man_pages;
-mod new_exporter;
+mod new_project;
 mod options;
 mod output;
 mod plugins;
@@ -41,7 +41,7 @@ use self::{
     exporters::ExportersArgs,
     init::InitArgs,
     man_pages::ManPagesArgs,
-    new_exporter::NewExporterArgs,
+    new_project::{NewDriverArgs, NewExporterArgs},
     options::GlobalOptions,
     plugins::PluginsCommand,
     push::PushArgs,
@@ -121,7 +121,7 @@ pub enum CliCommand {
     /// Load one plugin and send it one batch: show the outcome, the log and the timing
     Try(TryArgs),
 
-    /// Run the tests that every exporter must pass on the library of a plugin
+    /// Run the tests that every exporter and every driver must pass on a plugin
     Conformance(ConformanceArgs),
 
     /// Create the source code of an extension
@@ -153,6 +153,9 @@ pub enum CliCommand {
 pub enum NewCommand {
     /// Create a project with a working exporter and all that it needs
     Exporter(NewExporterArgs),
+
+    /// Create a project with a working driver and all that it needs
+    Driver(NewDriverArgs),
 }
 
 impl Cli {
@@ -178,7 +181,8 @@ impl Cli {
             CliCommand::Tokens(command) => tokens::run(options, command, output),
             CliCommand::Try(args) => try_plugin::run(args, output),
             CliCommand::Conformance(args) => conformance::run(args, output),
-            CliCommand::New(NewCommand::Exporter(args)) => new_exporter::run(args, output),
+            CliCommand::New(NewCommand::Exporter(args)) => new_project::run_exporter(args, output),
+            CliCommand::New(NewCommand::Driver(args)) => new_project::run_driver(args, output),
             CliCommand::Completions(args) => completions::run(args, output),
             CliCommand::ManPages(args) => man_pages::run(args, output),
             CliCommand::Exporter(args) => exporter_process::run(args),

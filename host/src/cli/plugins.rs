@@ -3,7 +3,10 @@
 //! Refused files are part of the list, below the accepted ones. They are no failure
 //! of the command.
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+};
 
 use delfin_plugin_loader::{ManifestExporter, accept, inspect};
 
@@ -130,7 +133,10 @@ impl PluginListing {
     fn remarks(&self) -> String {
         let refused = self.refused.iter().map(|refused| refused.reason.as_str());
         let duplicates = self.duplicates.iter().map(String::as_str);
-        paragraph("offered by several files:", duplicates) + &paragraph("refused:", refused)
+        let unknown = self.unknown_keys.iter().map(String::as_str);
+        paragraph("offered by several files:", duplicates)
+            + &paragraph("not understood:", unknown)
+            + &paragraph("refused:", refused)
     }
 
     /// `3 exporters and 1 driver in 2 plugins, 1 refused`
@@ -180,6 +186,7 @@ impl PluginFileView {
             ("target", manifest.target.clone()),
             ("panic", manifest.panic.clone()),
             ("needs", needs.join(", ")),
+            ("unknown keys", manifest.unknown_keys.join(", ")),
             ("missing", image.missing.join(", ")),
             ("only in folder", image.only_by_origin.join(", ")),
             (
@@ -200,7 +207,7 @@ impl PluginFileView {
                 Cell::text(&exporter.name),
                 kind(exporter),
                 Cell::text(if exporter.exclusive { "one" } else { "several" }),
-                resend(exporter),
+                seconds(exporter.resend_seconds),
                 Cell::text(&exporter.description),
             ]);
         }
@@ -208,7 +215,15 @@ impl PluginFileView {
     }
 
     fn drivers(&self) -> Option<TextTable> {
-        let mut table = TextTable::new(&["vendor", "model", "driver of", "access", "longest call"]);
+        let columns = [
+            "vendor",
+            "model",
+            "driver of",
+            "access",
+            "interval",
+            "longest call",
+        ];
+        let mut table = TextTable::new(&columns);
         (!self.manifest.drivers.is_empty()).then_some(())?;
         for driver in &self.manifest.drivers {
             table.row([
@@ -216,7 +231,8 @@ impl PluginFileView {
                 Cell::text(&driver.model),
                 Cell::text(&driver.title),
                 Cell::text(driver.access.join(", ")),
-                Cell::text(format!("{}s", driver.timeout_seconds)),
+                seconds(driver.interval_seconds),
+                seconds(Some(driver.timeout_seconds)),
             ]);
         }
         Some(table)
@@ -231,10 +247,8 @@ fn kind(exporter: &ManifestExporter) -> Cell {
 }
 
 /// In the form of the configuration.
-fn resend(exporter: &ManifestExporter) -> Cell {
-    exporter
-        .resend_seconds
-        .map_or_else(Cell::none, |seconds| Cell::text(format!("{seconds}s")))
+fn seconds(time: Option<NonZeroU64>) -> Cell {
+    time.map_or_else(Cell::none, |seconds| Cell::text(format!("{seconds}s")))
 }
 
 fn paragraph<'a>(title: &str, lines: impl Iterator<Item = &'a str>) -> String {

@@ -36,7 +36,8 @@ pub struct StorageConfig {
     pub host: Option<String>,
     /// Only the driver checks its options.
     pub options: Map<String, Value>,
-    pub performance_interval: Duration,
+    /// `None`: that of the driver, or of registered storages.
+    pub performance_interval: Option<Duration>,
     pub alerts_interval: Duration,
 }
 
@@ -90,6 +91,7 @@ fn read_storage(section: &mut Section<'_>) -> Option<StorageConfig> {
     let options = section.take_json("options");
     let performance_interval = read_interval(section.take_section("performance"));
     let alerts_interval = read_interval(section.take_section("alerts"));
+    let alerts_interval = alerts_interval.unwrap_or(DEFAULT_INTERVAL);
     let (vendor, model) = (vendor?.value, model?.value);
     let name = name.or_else(|| host.clone()).unwrap_or_else(this_machine);
     Some(StorageConfig {
@@ -115,8 +117,9 @@ fn read_id(section: &mut Section<'_>) -> Option<Uuid> {
     id
 }
 
-fn read_interval(mut section: Section<'_>) -> Duration {
-    let interval = section.take_duration("interval", SHORTEST, DEFAULT_INTERVAL);
+fn read_interval(mut section: Section<'_>) -> Option<Duration> {
+    let interval = section.take("interval");
+    let interval = interval.and_then(|setting| setting.duration(SHORTEST));
     section.finish();
     interval
 }

@@ -71,12 +71,16 @@ impl Plugins {
         &self.catalog
     }
 
-    /// One line for each refused file, and for each exporter that several files offer.
+    /// One line for each refused file, for each exporter that several files offer, and for each
+    /// manifest with unknown keys.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         let refused = self.refused.iter().map(ToString::to_string);
         let names = self.catalog.exporters();
         let duplicates = names.flat_map(|name| self.catalog.duplicates(name));
-        refused.chain(duplicates.map(|duplicate| duplicate.to_string()))
+        let plugins = self.catalog.plugins().iter();
+        let unknown = plugins.filter_map(Inspection::unknown_keys);
+        let duplicates = duplicates.map(|duplicate| duplicate.to_string());
+        refused.chain(duplicates).chain(unknown)
     }
 
     /// Why a file of the catalog could not be opened, if that was tried.
@@ -224,6 +228,9 @@ impl Plugins {
                         }),
                         sha256: plugin.sha256.to_string(),
                         timeout,
+                        interval: driver
+                            .interval_seconds
+                            .map(|seconds| Duration::from_secs(seconds.get())),
                         access: driver.access.clone(),
                     };
                     let (vendor, model) = (vendor.clone(), model.clone());

@@ -50,7 +50,7 @@ use crate::{
     panics,
 };
 
-/// Default interval of measurements and alert syncs of a registered storage.
+/// Default interval of measurements and alert syncs.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long a client waits for a storage.
@@ -108,7 +108,7 @@ impl Storages {
         let until_ms = |id: Uuid| until_ms.get(&id.to_string()).copied();
         let storages = declared
             .iter()
-            .map(|one| declared_config(one, until_ms(one.id)));
+            .map(|one| declared_config(one, &registry, until_ms(one.id)));
         let destination = Arc::new(destination(Arc::clone(&progress)));
         let scheduler = Scheduler::start(storages.collect(), &registry, destination)?;
         for storage in &registered {
@@ -146,6 +146,7 @@ impl Storages {
         let factory = factory.map_err(|_| StorageError::DriverNotFound {
             driver: format!("{} {}", new.vendor, new.model),
         })?;
+        let interval = self.registry.interval(&new.vendor, &new.model);
         let id = Uuid::now_v7();
         let identified = identify(factory, id.to_string(), new.access.clone());
         let info = timeout(REQUEST_TIMEOUT, identified)
@@ -164,7 +165,7 @@ impl Storages {
             info,
             schedule: PerformanceSchedule {
                 enabled: true,
-                interval: DEFAULT_INTERVAL,
+                interval: interval.unwrap_or(DEFAULT_INTERVAL),
                 backfill: false,
             },
             created_us: now_us(),
@@ -233,7 +234,7 @@ impl Storages {
         if let Some(declared) = self.declared(id) {
             return Ok(PerformanceSchedule {
                 enabled: true,
-                interval: declared.performance_interval,
+                interval: measurement_interval(declared, &self.registry),
                 backfill: true,
             });
         }
@@ -453,14 +454,25 @@ fn is_same(registered: &Registration, new: &NewStorage) -> bool {
         && given.all(|kind| address(&registered.access, kind) == address(&new.access, kind))
 }
 
-fn declared_config(storage: &StorageConfig, collected_until_ms: Option<i64>) -> CollectConfig {
+/// The interval of measurements of a declared storage.
+fn measurement_interval(storage: &StorageConfig, registry: &DriverRegistry) -> Duration {
+    let of_driver = || registry.interval(&storage.vendor, &storage.model);
+    let interval = storage.performance_interval.or_else(of_driver);
+    interval.unwrap_or(DEFAULT_INTERVAL)
+}
+
+fn declared_config(
+    storage: &StorageConfig,
+    registry: &DriverRegistry,
+    collected_until_ms: Option<i64>,
+) -> CollectConfig {
     CollectConfig {
         id: storage.id.to_string(),
         name: Some(storage.name.clone()),
         vendor: storage.vendor.clone(),
         model: storage.model.clone(),
         schedule: CollectSchedule {
-            performance: Some(storage.performance_interval),
+            performance: Some(measurement_interval(storage, registry)),
             alerts: Some(storage.alerts_interval),
             backfill: true,
         },

@@ -67,8 +67,8 @@ pub struct PreparedCommand {
     pub command: PluginCommand,
 }
 
-/// The manifest as it is written. Unknown keys are ignored, so that the manifest of a newer
-/// plugin can be read.
+/// The manifest as it is written. Unknown keys are collected and otherwise ignored, so that the
+/// manifest of a newer plugin can be read.
 #[derive(Deserialize)]
 struct FolderManifest {
     name: String,
@@ -155,10 +155,15 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Reason> {
         return Err(Reason::NoManifestFile);
     }
     let text = read_text(&path)?;
-    let written: FolderManifest =
-        toml::from_str(&text).map_err(|error| Reason::MalformedManifestFile {
-            error: error.message().replace('\n', " "),
-        })?;
+    let malformed = |error: toml::de::Error| Reason::MalformedManifestFile {
+        error: error.message().replace('\n', " "),
+    };
+    let mut unknown_keys = Vec::new();
+    let document = toml::Deserializer::parse(&text).map_err(malformed)?;
+    let written: FolderManifest = serde_ignored::deserialize(document, |path| {
+        unknown_keys.push(line(&path.to_string()));
+    })
+    .map_err(malformed)?;
     let example = folder.join(EXAMPLE);
     let example = match example.exists() {
         true => read_text(&example)?,
@@ -173,6 +178,7 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Reason> {
         exporters: written.exporters,
         drivers: written.drivers,
         example,
+        unknown_keys,
         command: Some(PluginCommand {
             words: written.command.iter().map(|word| line(word)).collect(),
             transport: written.transport,

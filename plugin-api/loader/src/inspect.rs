@@ -48,6 +48,19 @@ impl Inspection {
         self.path.file_name().unwrap_or_default().to_string_lossy()
     }
 
+    /// One line for the keys of the manifest that this host ignores, if there are any.
+    #[must_use]
+    pub fn unknown_keys(&self) -> Option<String> {
+        let keys = &self.manifest.unknown_keys;
+        (!keys.is_empty()).then(|| {
+            format!(
+                "`{}` has unknown keys in `plugin.toml`, which are ignored: `{}` (correct them, or use a newer host)",
+                self.path.display(),
+                keys.join("`, `")
+            )
+        })
+    }
+
     /// Names `$ORIGIN` as the cause of a missing library, where it is.
     pub(crate) fn explain(&self, reason: Reason) -> Reason {
         match reason {

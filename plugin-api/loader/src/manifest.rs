@@ -54,6 +54,9 @@ pub struct Manifest {
     /// The file `example.toml` of the plugin, which explains the settings.
     #[serde(default, deserialize_with = "text")]
     pub example: String,
+    /// Keys of `plugin.toml` that this host does not know, as `drivers.0.colour`; empty for a library.
+    #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_keys: Vec<String>,
     /// What to run; only for a plugin that is a folder.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub command: Option<PluginCommand>,
@@ -106,6 +109,10 @@ pub struct ManifestDriver {
     /// The access data that the driver needs: `rest`, `ssh`, `cli`, `smis`.
     #[serde(default)]
     pub access: Vec<String>,
+    /// The interval of measurements of a storage that has none of its own, in seconds; `None`: that
+    /// of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_seconds: Option<NonZeroU64>,
     /// The longest time of one call, in seconds.
     #[serde(default = "timeout")]
     pub timeout_seconds: NonZeroU64,

@@ -139,6 +139,14 @@ class DriverSuite(unittest.TestCase):
             self.assertNotIn("lists_alerts", text)
 
 
+    def test_an_unknown_key_of_the_manifest_is_refused_with_its_name(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            text = (EXAMPLE / "plugin.toml").read_text() + "timeout_second = 5\n"
+            (Path(folder) / "plugin.toml").write_text(text)
+            with self.assertRaisesRegex(manifest.ManifestError, "drivers.timeout_second"):
+                conformance(Path(folder))
+
+
 class Builders(unittest.TestCase):
     def test_columns_of_any_kind_become_the_same_series(self) -> None:
         columns = (

@@ -347,7 +347,7 @@ pub(super) fn declared() -> StorageConfig {
         model: fake::MODEL.to_owned(),
         host: None,
         options: serde_json::Map::new(),
-        performance_interval: Duration::from_hours(1),
+        performance_interval: Some(Duration::from_hours(1)),
         alerts_interval: Duration::from_hours(1),
     }
 }

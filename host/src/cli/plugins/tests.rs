@@ -41,6 +41,7 @@ fn listing() -> PluginListing {
     PluginListing {
         plugins: vec![plugin()],
         duplicates: vec!["exporter `A` is offered by `a.so` 2.0.0 and by `b.so` 1.0.0".to_owned()],
+        unknown_keys: Vec::new(),
         refused: vec![RefusedFileView {
             file: "plugins/notes.so".into(),
             reason: "plugin `plugins/notes.so` is empty (copy it again)".to_owned(),

@@ -12,6 +12,9 @@ pub(super) struct PluginListing {
     pub(super) plugins: Vec<PluginFileView>,
     /// Exporters that several files offer. Each line names the file that is used.
     pub(super) duplicates: Vec<String>,
+    /// Manifests with keys that this host does not know.
+    #[serde(skip)]
+    pub(super) unknown_keys: Vec<String>,
     /// The files and folders that the host refuses.
     pub(super) refused: Vec<RefusedFileView>,
 }
@@ -46,6 +49,11 @@ impl PluginListing {
         Self {
             plugins: catalog.plugins().iter().map(PluginFileView::from).collect(),
             duplicates: duplicates.map(|line| line.to_string()).collect(),
+            unknown_keys: catalog
+                .plugins()
+                .iter()
+                .filter_map(Inspection::unknown_keys)
+                .collect(),
             refused: refused.iter().map(RefusedFileView::from).collect(),
         }
     }

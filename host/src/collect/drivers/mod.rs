@@ -8,6 +8,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Duration,
 };
 
 pub use self::redact::redactor_of;
@@ -24,7 +25,12 @@ pub struct DriverRegistry {
     factories: Arc<RwLock<DriverFactories>>,
 }
 
-type DriverFactories = BTreeMap<(String, String), DriverFactory>;
+type DriverFactories = BTreeMap<(String, String), KnownDriver>;
+
+struct KnownDriver {
+    factory: DriverFactory,
+    interval: Option<Duration>,
+}
 
 /// No driver has this vendor and model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,6 +83,21 @@ impl DriverRegistry {
         + Sync
         + 'static,
     ) {
+        self.add_with_interval(vendor, model, None, factory);
+    }
+
+    /// Adds a driver, with the interval of measurements of its storages. Replaces one of the same
+    /// vendor and model.
+    pub fn add_with_interval(
+        &self,
+        vendor: &str,
+        model: &str,
+        interval: Option<Duration>,
+        factory: impl Fn(&DriverTarget<'_>) -> Result<Box<dyn Driver>, DriverError>
+        + Send
+        + Sync
+        + 'static,
+    ) {
         let key = (vendor.to_owned(), model.to_owned());
         let redacting = move |target: &DriverTarget<'_>| -> Result<Box<dyn Driver>, DriverError> {
             let redactor = redactor_of(target.options);
@@ -85,7 +106,8 @@ impl DriverRegistry {
                 Err(error) => Err(redact(&redactor, error)),
             }
         };
-        self.write().insert(key, Arc::new(redacting));
+        let factory = Arc::new(redacting);
+        self.write().insert(key, KnownDriver { factory, interval });
     }
 
     /// Removes a driver. Drivers that it has created go on.
@@ -101,12 +123,20 @@ impl DriverRegistry {
     pub fn factory(&self, vendor: &str, model: &str) -> Result<DriverFactory, UnknownDriver> {
         let key = (vendor.to_owned(), model.to_owned());
         let factories = self.read();
-        let found = factories.get(&key).cloned();
+        let found = factories.get(&key);
+        let found = found.map(|driver| Arc::clone(&driver.factory));
         found.ok_or_else(|| UnknownDriver {
             vendor: key.0,
             model: key.1,
             known: known(&factories),
         })
+    }
+
+    /// The interval of measurements that a driver wants for its storages.
+    #[must_use]
+    pub fn interval(&self, vendor: &str, model: &str) -> Option<Duration> {
+        let key = (vendor.to_owned(), model.to_owned());
+        self.read().get(&key)?.interval
     }
 
     /// Whether there is a driver for a vendor and model.
@@ -161,6 +191,20 @@ mod tests {
             error.to_string(),
             "no driver for vendor `linux`, model `hots` (known drivers: `fake_storage` `fake_driver`, `linux` `host`; others are plugins in `plugin_dirs`)"
         );
+    }
+
+    #[test]
+    fn the_interval_of_a_driver_is_known_by_vendor_and_model() {
+        let registry = DriverRegistry::default();
+        let interval = Some(Duration::from_secs(7));
+        registry.add_with_interval("acme", "one", interval, |_| {
+            Err(DriverError::Failed {
+                reason: String::new(),
+            })
+        });
+        assert_eq!(registry.interval("acme", "one"), interval);
+        assert_eq!(registry.interval("acme", "two"), None);
+        assert_eq!(registry.interval(linux::VENDOR, linux::MODEL), None);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The drivers that plugins offer, in the registry of all drivers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     instance::PluginDriver,
     sources::{DriverModel, DriverSources, FoundDrivers},
 };
-use crate::{collect::DriverRegistry, config::Config};
+use crate::{
+    collect::{Driver, DriverError, DriverRegistry, DriverTarget},
+    config::Config,
+};
 
 /// All drivers of the host: its own, and those of plugins. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,19 +50,19 @@ impl Drivers {
         let mut current = std::mem::take(&mut *by_model);
         for (model, source) in found.sources {
             let same = current.remove(&model).filter(|current| current.is(&source));
-            if !self.registry.has(&model.vendor, &model.model) {
-                self.register(model.clone());
-            }
-            by_model.insert(model, same.unwrap_or_else(|| Arc::new(source)));
+            let source = same.unwrap_or_else(|| Arc::new(source));
+            self.register(&model, source.interval);
+            by_model.insert(model, source);
         }
     }
 
-    fn register(&self, model: DriverModel) {
-        let sources = Arc::clone(&self.sources);
-        let (vendor, name) = (model.vendor.clone(), model.model.clone());
-        self.registry.add(&vendor, &name, move |target| {
-            let driver = PluginDriver::new(model.clone(), Arc::clone(&sources), target)?;
+    fn register(&self, model: &DriverModel, interval: Option<Duration>) {
+        let (sources, made) = (Arc::clone(&self.sources), model.clone());
+        let factory = move |target: &DriverTarget<'_>| -> Result<Box<dyn Driver>, DriverError> {
+            let driver = PluginDriver::new(made.clone(), Arc::clone(&sources), target)?;
             Ok(Box::new(driver))
-        });
+        };
+        self.registry
+            .add_with_interval(&model.vendor, &model.model, interval, factory);
     }
 }

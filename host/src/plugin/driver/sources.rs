@@ -24,6 +24,8 @@ pub(in crate::plugin) struct DriverSource {
     pub(in crate::plugin) sha256: String,
     /// The longest time of one call.
     pub(in crate::plugin) timeout: Duration,
+    /// The interval of measurements of a storage without one.
+    pub(in crate::plugin) interval: Option<Duration>,
     /// The options with access data that the driver needs.
     pub(in crate::plugin) access: Vec<String>,
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    num::NonZeroU64,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
@@ -27,6 +28,12 @@ colour = "red"
 name = "AcmeExporter"
 kind = "performance"
 max_points = 7
+
+[[drivers]]
+vendor = "acme"
+model = "one"
+interval_seconds = 30
+timeout_second = 5
 "#;
 
 /// A plugin whose program does not run: its interpreter does not exist.
@@ -76,6 +83,17 @@ fn a_folder_is_found_with_libraries_and_its_manifest_is_read() {
     assert_eq!(command.words, ["./run", "--fast"]);
     assert_eq!(command.transport, ProgramTransport::Stdio);
     assert_eq!(manifest.example, "# settings\n");
+    let driver = &manifest.drivers[0];
+    let seconds = (driver.interval_seconds, driver.timeout_seconds);
+    assert_eq!(
+        seconds,
+        (NonZeroU64::new(30), NonZeroU64::new(300).unwrap())
+    );
+    let unknown = entry.plugin.unknown_keys().unwrap();
+    assert!(
+        unknown.contains("`colour`, `drivers.0.timeout_second`"),
+        "{unknown}"
+    );
     assert_eq!(
         (&*manifest.plugin, &*manifest.version, &*manifest.license),
         ("acme", "1.2.0", "Apache-2.0")
@@ -135,6 +153,7 @@ fn a_folder_that_cannot_be_a_plugin_is_refused_with_its_reason() {
         fs::write(&manifest, MANIFEST.replace(from, to)).unwrap();
         refused(&lab, &folder).to_string()
     };
+    let rows = MANIFEST[MANIFEST.find("[[").unwrap()..].to_owned();
     for (from, to, part) in [
         ("version = \"1.2.0\"", "", "missing field `version`"),
         (
@@ -156,11 +175,7 @@ fn a_folder_that_cannot_be_a_plugin_is_refused_with_its_reason() {
             "runs `no-such-program`, which is not a program",
         ),
         ("\"performance\"", "", "malformed `plugin.toml`"),
-        (
-            "[[exporters]]",
-            "[[others]]",
-            "declares no exporter and no driver",
-        ),
+        (&*rows, "", "declares no exporter and no driver"),
         (
             "[[exporters]]",
             "[[drivers]]\nvendor = \"a b\"\nmodel = \"m\"\n[[exporters]]",

@@ -35,9 +35,16 @@ class Manifest(NamedTuple):
     options: Mapping[ManifestDriver, Dict[str, Any]] = {}
 
 
+#: The keys that this version of the kit knows. A host ignores others, with a warning.
+_KEYS = {"name", "version", "vendor", "license", "command", "transport", "exporters", "drivers"}
+_EXPORTER_KEYS = {"name", "kind", "description", "exclusive", "max_points", "resend_seconds"}
+_DRIVER_KEYS = {"vendor", "model", "title", "access", "interval_seconds", "timeout_seconds"}
+
+
 def read(folder: Path) -> Manifest:
     """Reads the manifest of a plugin."""
     table = _toml(folder / "plugin.toml")
+    _refuse_unknown(folder / "plugin.toml", table)
     try:
         rows = table.get("exporters", [])
         exporters = [ManifestExporter(row["name"], row["kind"]) for row in rows]
@@ -65,6 +72,16 @@ def settings_of(exporter: str, examples: Dict[str, Any]) -> Dict[str, Any]:
         if table.get("plugin", name) == exporter:
             return dict(table.get("config", {}))
     return {}
+
+
+def _refuse_unknown(path: Path, table: Dict[str, Any]) -> None:
+    unknown = [key for key in table if key not in _KEYS]
+    for name, known in (("exporters", _EXPORTER_KEYS), ("drivers", _DRIVER_KEYS)):
+        for row in table.get(name, []):
+            unknown += [f"{name}.{key}" for key in row if key not in known]
+    if unknown:
+        names = "`, `".join(unknown)
+        raise ManifestError(f"`{path}` has unknown keys: `{names}` (correct them)")
 
 
 def _options_of(driver: ManifestDriver, examples: List[Dict[str, Any]]) -> Dict[str, Any]:

@@ -5,7 +5,6 @@ use std::{
         fd::{IntoRawFd, OwnedFd},
         unix::net::UnixStream,
     },
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
     thread::JoinHandle,
@@ -16,8 +15,8 @@ use abi_stable::std_types::RSlice;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use delfin_plugin_loader::{
-    self as loader, Inspection, OpenOptions, PluginCommand, PluginError, PluginModule,
-    ProgramTransport,
+    self as loader, Inspection, OpenOptions, PluginError, PluginModule, PluginProgram,
+    PreparedCommand, ProgramTransport,
 };
 use delfin_plugin_protocol::{
     DRIVER_EXTENSION, DriverExtensionRequest, DriverMessage, FramePayload, FrameReader,
@@ -35,10 +34,7 @@ pub(super) enum DriverProgram {
         /// The copy of the library.
         _folder: tempfile::TempDir,
     },
-    Command {
-        folder: PathBuf,
-        command: PluginCommand,
-    },
+    Command(PreparedCommand),
 }
 
 /// The answer to a call.
@@ -65,17 +61,15 @@ enum OtherSide {
 
 impl DriverProgram {
     pub(super) fn new(plugin: &Inspection) -> Result<Self, PluginError> {
-        if let Some(command) = &plugin.manifest.command {
-            return Ok(Self::Command {
-                folder: plugin.path.clone(),
-                command: command.clone(),
-            });
-        }
         let folder = must(tempfile::tempdir());
         let options = OpenOptions::new(folder.path().join("cache"));
-        Ok(Self::Library {
-            module: loader::open(plugin, &options)?.module(),
-            _folder: folder,
+        let prepared = loader::prepare(plugin, &options)?;
+        Ok(match prepared.program() {
+            PluginProgram::Command(command) => Self::Command(command.clone()),
+            PluginProgram::Library(_) => Self::Library {
+                module: prepared.open()?.module(),
+                _folder: folder,
+            },
         })
     }
 
@@ -115,30 +109,20 @@ impl DriverProgram {
                     served.map(drop).map_err(Into::into)
                 }))
             }
-            Self::Command { folder, command } => {
-                OtherSide::Process(start_command(folder, command, theirs))
-            }
+            Self::Command(command) => OtherSide::Process(start_command(command, theirs)),
         }
     }
 }
 
-fn start_command(folder: &Path, command: &PluginCommand, theirs: OwnedFd) -> Child {
-    let (program, arguments) = command
-        .words
-        .split_first()
-        .unwrap_or_else(|| panic!("the command is empty"));
-    let stdout = match command.transport {
+fn start_command(prepared: &PreparedCommand, theirs: OwnedFd) -> Child {
+    let stdout = match prepared.command.transport {
         ProgramTransport::Socket => Stdio::null(),
         ProgramTransport::Stdio => must(theirs.try_clone()).into(),
     };
-    let program = match program.contains('/') {
-        true => must(std::path::absolute(folder)).join(program),
-        false => PathBuf::from(program),
-    };
     must(
-        Command::new(program)
-            .args(arguments)
-            .current_dir(folder)
+        Command::new(&prepared.program)
+            .args(prepared.command.words.iter().skip(1))
+            .current_dir(prepared.folder())
             // As the host does: the folder stays as it is.
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(theirs)

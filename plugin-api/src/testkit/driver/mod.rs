@@ -19,7 +19,7 @@ use connection::DriverProgram;
 ///
 /// # Panics
 ///
-/// A driver fails a check, or there is none.
+/// A driver fails a check, or the library has no driver.
 pub fn driver_conformance(options: impl Fn(&str, &str, &Path) -> serde_json::Value) {
     driver_conformance_of(&build_library(), options);
 }
@@ -36,6 +36,9 @@ pub fn driver_conformance_of(
     let refused = |error: loader::PluginError| -> ! { panic!("{error}") };
     let inspection = loader::inspect(plugin).unwrap_or_else(|error| refused(error));
     loader::check(&inspection).unwrap_or_else(|error| refused(error));
+    if let Some(unknown) = inspection.unknown_keys() {
+        panic!("{unknown}");
+    }
     let drivers: &[ManifestDriver] = &inspection.manifest.drivers;
     assert!(!drivers.is_empty(), "`{}` has no driver", plugin.display());
     let program = DriverProgram::new(&inspection).unwrap_or_else(|error| refused(error));

@@ -16,13 +16,16 @@ const WINDOW_MS: i64 = 300_000;
 const LABELS: [&str; 3] = ["resource_type", "resource_id", "unit"];
 
 /// The driver that is tested.
-struct Subject<'a> {
+struct TestedDriver<'a> {
     program: &'a DriverProgram,
     driver: &'a ManifestDriver,
     options: &'a dyn Fn(&Path) -> Value,
 }
 
-const CHECKS: [(&str, fn(&Subject<'_>)); 9] = [
+/// The name of a check, and the check.
+type DriverCheck = (&'static str, fn(&TestedDriver<'_>));
+
+const CHECKS: [DriverCheck; 9] = [
     ("identifies_its_storage", identifies_its_storage),
     ("measures_what_it_declares", measures_what_it_declares),
     ("lists_alerts", lists_alerts),
@@ -49,7 +52,7 @@ pub(super) fn run(
     driver: &ManifestDriver,
     options: &dyn Fn(&Path) -> Value,
 ) {
-    let subject = Subject {
+    let subject = TestedDriver {
         program,
         driver,
         options,
@@ -78,7 +81,7 @@ impl Drop for FailedCheck {
     }
 }
 
-impl Subject<'_> {
+impl TestedDriver<'_> {
     /// A connection with an open driver, and its folder.
     fn open(&self) -> (DriverConnection, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
@@ -109,7 +112,7 @@ impl Subject<'_> {
     }
 }
 
-fn identifies_its_storage(subject: &Subject<'_>) {
+fn identifies_its_storage(subject: &TestedDriver<'_>) {
     let (mut connection, _folder) = subject.open();
     let first = identify(&mut connection);
     assert!(!first.name.trim().is_empty(), "the name is empty");
@@ -119,7 +122,7 @@ fn identifies_its_storage(subject: &Subject<'_>) {
     assert_eq!(second.serial_number, *number, "the serial number changes");
 }
 
-fn measures_what_it_declares(subject: &Subject<'_>) {
+fn measures_what_it_declares(subject: &TestedDriver<'_>) {
     let (mut connection, _folder) = subject.open();
     identify(&mut connection);
     let declared = capabilities(&mut connection);
@@ -168,7 +171,7 @@ fn measures_what_it_declares(subject: &Subject<'_>) {
     }
 }
 
-fn lists_alerts(subject: &Subject<'_>) {
+fn lists_alerts(subject: &TestedDriver<'_>) {
     let (mut connection, _folder) = subject.open();
     identify(&mut connection);
     let declared = capabilities(&mut connection);
@@ -216,7 +219,7 @@ fn lists_alerts(subject: &Subject<'_>) {
 }
 
 /// The driver can refuse them in any call, but not by a panic or by its end.
-fn survives_wrong_options(subject: &Subject<'_>) {
+fn survives_wrong_options(subject: &TestedDriver<'_>) {
     let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
     for options in [
         json!({}),
@@ -228,7 +231,7 @@ fn survives_wrong_options(subject: &Subject<'_>) {
     }
 }
 
-fn survives_what_it_does_not_know(subject: &Subject<'_>) {
+fn survives_what_it_does_not_know(subject: &TestedDriver<'_>) {
     let (mut connection, _folder) = subject.open();
     identify(&mut connection);
     for (kind, fields) in [
@@ -260,7 +263,7 @@ fn survives_what_it_does_not_know(subject: &Subject<'_>) {
     identify(&mut connection);
 }
 
-fn returns_after_a_missed_deadline(subject: &Subject<'_>) {
+fn returns_after_a_missed_deadline(subject: &TestedDriver<'_>) {
     let (mut connection, _folder) = subject.open();
     identify(&mut connection);
     connection.cancel();
@@ -269,7 +272,7 @@ fn returns_after_a_missed_deadline(subject: &Subject<'_>) {
     expect_no_restart("a call past its deadline", late);
 }
 
-fn names_an_unknown_message(subject: &Subject<'_>) {
+fn names_an_unknown_message(subject: &TestedDriver<'_>) {
     let (mut connection, _folder) = subject.open();
     let answer = connection.call("no_such_message", json!({}));
     assert!(
@@ -279,12 +282,12 @@ fn names_an_unknown_message(subject: &Subject<'_>) {
     identify(&mut connection);
 }
 
-fn closes(subject: &Subject<'_>) {
+fn closes(subject: &TestedDriver<'_>) {
     let (mut connection, _folder) = subject.open();
     expect_done("close", connection.call("close", json!({})));
 }
 
-fn ends_when_the_host_closes_the_connection(subject: &Subject<'_>) {
+fn ends_when_the_host_closes_the_connection(subject: &TestedDriver<'_>) {
     let (connection, _folder) = subject.open();
     if let Err(end) = connection.end() {
         panic!("the host has closed the connection: {end}");

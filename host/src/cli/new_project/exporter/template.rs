@@ -4,21 +4,29 @@ use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 
 use delfin_plugin_api::Kind;
 
-use super::{ExporterName, Language, sdk};
+use super::{
+    super::{
+        name::ProjectName,
+        project::{KitFiles, Project, TemplateFiles, fill},
+        sdk,
+    },
+    Language,
+    native::NativeNames,
+};
 
-const RUST_FILES: [(&str, &str); 6] = [
-    ("Cargo.toml", include_str!("template/Cargo.toml.in")),
-    ("src/lib.rs", include_str!("template/lib.rs.in")),
+const RUST_FILES: TemplateFiles = &[
+    ("Cargo.toml", include_str!("rust/Cargo.toml.in")),
+    ("src/lib.rs", include_str!("rust/lib.rs.in")),
     (
         "tests/conformance.rs",
-        include_str!("template/conformance.rs.in"),
+        include_str!("rust/conformance.rs.in"),
     ),
-    ("example.toml", include_str!("template/example.toml.in")),
-    ("README.md", include_str!("template/README.md.in")),
+    ("example.toml", include_str!("rust/example.toml.in")),
+    ("README.md", include_str!("rust/README.md.in")),
     (".gitignore", "/target\n"),
 ];
 
-const PYTHON_FILES: [(&str, &str); 6] = [
+const PYTHON_FILES: TemplateFiles = &[
     (
         "@folder@.plugin/plugin.toml",
         include_str!("python/plugin.toml.in"),
@@ -29,21 +37,21 @@ const PYTHON_FILES: [(&str, &str); 6] = [
     ),
     (
         "@folder@.plugin/example.toml",
-        include_str!("template/example.toml.in"),
+        include_str!("rust/example.toml.in"),
     ),
     ("tests/test_exporter.py", include_str!("python/test.py.in")),
     ("README.md", include_str!("python/README.md.in")),
     (".gitignore", "__pycache__/\n"),
 ];
 
-const C_FILES: [(&str, &str); 4] = [
+const C_FILES: TemplateFiles = &[
     ("exporter.c", include_str!("c/exporter.c.in")),
     ("Makefile", include_str!("c/Makefile.in")),
     ("README.md", include_str!("c/README.md.in")),
     (".gitignore", "*.so\n"),
 ];
 
-const GO_FILES: [(&str, &str); 6] = [
+const GO_FILES: TemplateFiles = &[
     ("exporter.go", include_str!("go/exporter.go.in")),
     ("plugin.c", include_str!("go/plugin.c.in")),
     ("go.mod", include_str!("go/go.mod.in")),
@@ -52,7 +60,7 @@ const GO_FILES: [(&str, &str); 6] = [
     (".gitignore", "*.so\n"),
 ];
 
-const RUST_NEXT_STEPS: &str = include_str!("template/next-steps.in");
+const RUST_NEXT_STEPS: &str = include_str!("rust/next-steps.in");
 const PYTHON_NEXT_STEPS: &str = include_str!("python/next-steps.in");
 const C_NEXT_STEPS: &str = include_str!("c/next-steps.in");
 
@@ -80,7 +88,7 @@ pub(super) struct ProjectTemplate {
 }
 
 impl ProjectTemplate {
-    pub(super) fn new(name: &ExporterName, kind: Kind, language: Language) -> Self {
+    pub(super) fn new(name: &ProjectName, kind: Kind, language: Language) -> Self {
         Self {
             folder: name.to_string(),
             // The suffix keeps the name from being that of a type in the prelude.
@@ -90,25 +98,18 @@ impl ProjectTemplate {
         }
     }
 
-    /// The path and the text of each file.
-    pub(super) fn files(&self) -> Vec<(String, String)> {
-        let files: &[_] = match self.language {
-            Language::Rust => &RUST_FILES,
-            Language::Python => &PYTHON_FILES,
-            Language::C => &C_FILES,
-            Language::Go => &GO_FILES,
+    pub(super) fn project(&self) -> Project {
+        let (files, next_steps) = match self.language {
+            Language::Rust => (RUST_FILES, RUST_NEXT_STEPS),
+            Language::Python => (PYTHON_FILES, PYTHON_NEXT_STEPS),
+            Language::C => (C_FILES, C_NEXT_STEPS),
+            Language::Go => (GO_FILES, C_NEXT_STEPS),
         };
-        let fill = |(path, text): &(&str, &str)| (self.fill(path), self.fill(text));
-        files.iter().map(fill).collect()
+        Project::new(files, self.kit(), next_steps, |text| self.fill(text))
     }
 
-    pub(super) fn language(&self) -> Language {
-        self.language
-    }
-
-    /// The folder of the kit in the project, and the path and the content of each of its
-    /// files.
-    pub(super) fn kit(&self) -> (String, &'static [(&'static str, &'static [u8])]) {
+    /// The folder of the kit in the project, and its files.
+    fn kit(&self) -> (String, KitFiles) {
         match self.language {
             Language::Rust => ("sdk".to_owned(), sdk::FILES),
             Language::Python => (format!("{}/delfin_plugin", self.library()), sdk::PYTHON),
@@ -138,15 +139,6 @@ impl ProjectTemplate {
         }
     }
 
-    /// The message after the project was written.
-    pub(super) fn next_steps(&self) -> String {
-        self.fill(match self.language {
-            Language::Rust => RUST_NEXT_STEPS,
-            Language::Python => PYTHON_NEXT_STEPS,
-            Language::C | Language::Go => C_NEXT_STEPS,
-        })
-    }
-
     fn package(&self) -> String {
         format!("delfin-exporter-{}", self.folder)
     }
@@ -161,7 +153,7 @@ impl ProjectTemplate {
             Kind::Alert => ("AlertExporter", "alerts", "alerts(10)"),
         };
         let native = NativeNames::of(self.language, self.kind);
-        [
+        let values = [
             ("@folder@", self.folder.as_str()),
             ("@package@", &self.package()),
             ("@library@", &self.library()),
@@ -183,90 +175,7 @@ impl ProjectTemplate {
             ("@manifest@", native.manifest),
             ("@compiler@", native.compiler),
             ("@kit@", native.kit),
-        ]
-        .iter()
-        .fold(text.to_owned(), |text, (placeholder, value)| {
-            text.replace(placeholder, value)
-        })
+        ];
+        fill(text, &values)
     }
 }
-
-/// What the files of a project in C or Go name; empty for the other languages.
-#[derive(Default)]
-struct NativeNames {
-    /// The type of a batch in C.
-    batch: Option<&'static str>,
-    open: &'static str,
-    count: &'static str,
-    method: &'static str,
-    row: &'static str,
-    language: &'static str,
-    source: &'static str,
-    manifest: &'static str,
-    compiler: &'static str,
-    kit: &'static str,
-}
-
-impl NativeNames {
-    fn of(language: Language, kind: Kind) -> Self {
-        let (batch, open, method, row) = match kind {
-            Kind::Performance => (
-                "delfin_performance",
-                "delfin_open_performance",
-                "ExportSeries",
-                "Series",
-            ),
-            Kind::Alert => (
-                "delfin_alerts",
-                "delfin_open_alerts",
-                "ExportAlerts",
-                "Alert",
-            ),
-        };
-        let names = Self {
-            batch: Some(batch),
-            open,
-            method,
-            row,
-            ..Self::default()
-        };
-        match language {
-            Language::Rust | Language::Python => Self::default(),
-            Language::C => Self {
-                count: match kind {
-                    Kind::Performance => C_COUNT_POINTS,
-                    Kind::Alert => "    long long items = batch.rows;\n",
-                },
-                language: "C",
-                source: "exporter.c",
-                manifest: "exporter.c",
-                compiler: "a C compiler",
-                kit: "delfin/",
-                ..names
-            },
-            Language::Go => Self {
-                count: match kind {
-                    Kind::Performance => GO_COUNT_POINTS,
-                    Kind::Alert => "\titems := len(rows)\n",
-                },
-                language: "Go",
-                source: "exporter.go",
-                manifest: "plugin.c",
-                compiler: "Go 1.19 or newer and a C compiler",
-                kit: "delfin.go` with `*.h",
-                ..names
-            },
-        }
-    }
-}
-
-const C_COUNT_POINTS: &str = "    long long items = 0;
-    for (int64_t row = 0; row < batch.rows; row++)
-        items += delfin_series_points(&batch, row).count;
-";
-
-const GO_COUNT_POINTS: &str = "\titems := 0
-\tfor _, series := range rows {
-\t\titems += len(series.Values)
-\t}
-";
