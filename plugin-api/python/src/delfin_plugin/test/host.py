@@ -78,6 +78,10 @@ class Process:
         for folder in self._folders:
             folder.cleanup()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def create(self, exporter: str, settings: Dict[str, Any]) -> Outcome:
         folder = tempfile.TemporaryDirectory()
         self._folders.append(folder)
