@@ -201,8 +201,7 @@ fn read_text(path: &Path) -> Result<String, Reason> {
 /// The folder of the folder, everything in it, and the program.
 fn trust(folder: &Path, tree: &Tree, manifest: &Manifest) -> Result<(), UntrustedFile> {
     let own = folder.metadata().map_err(trust::unknown)?;
-    trust::check(folder, &own)?;
-    trust::trusted_unless_any(tree.writable.clone())?;
+    trust::check_tree(folder, &own, &tree.writable)?;
     let Some(command) = &manifest.command else {
         return Ok(());
     };

@@ -17,8 +17,14 @@ use std::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the text of a reason says what it is")]
 pub enum UntrustedFile {
-    #[error("can be changed by other users: {}", PathList(paths))]
+    #[error("can be changed by other users: {}", PathList { paths, root: None })]
     Writable { paths: Vec<WritablePath> },
+    /// The plugin is a folder. Names the first paths.
+    #[error("can be changed by other users: {}", PathList { paths, root: Some(folder) })]
+    WritableFolder {
+        folder: PathBuf,
+        paths: Vec<WritablePath>,
+    },
     #[error("is in a folder that cannot be read: {error}")]
     Unknown { error: String },
 }
@@ -65,6 +71,27 @@ pub enum Writer {
 /// Checks the open file and its folder. If the path is a link, it checks the folder of
 /// the link and that of its target: a user who can write to either can replace the file.
 pub(crate) fn check(path: &Path, file: &Metadata) -> Result<(), UntrustedFile> {
+    trusted_unless_any(writers(path, file)?)
+}
+
+/// As [`check`], for a plugin that is a folder, with what other users can write in it.
+pub(crate) fn check_tree(
+    folder: &Path,
+    metadata: &Metadata,
+    inside: &[WritablePath],
+) -> Result<(), UntrustedFile> {
+    let mut paths = writers(folder, metadata)?;
+    paths.extend_from_slice(inside);
+    if paths.is_empty() {
+        return Ok(());
+    }
+    Err(UntrustedFile::WritableFolder {
+        folder: folder.to_owned(),
+        paths,
+    })
+}
+
+fn writers(path: &Path, file: &Metadata) -> Result<Vec<WritablePath>, UntrustedFile> {
     let target = path.canonicalize().map_err(unknown)?;
     let mut paths: Vec<WritablePath> = Vec::new();
     paths.extend(find_writer(path, file, PathRole::Plugin));
@@ -76,7 +103,7 @@ pub(crate) fn check(path: &Path, file: &Metadata) -> Result<(), UntrustedFile> {
         let metadata = folder.metadata().map_err(unknown)?;
         paths.extend(find_writer(folder, &metadata, PathRole::Folder));
     }
-    trusted_unless_any(paths)
+    Ok(paths)
 }
 
 /// Checks the program that a plugin runs, and its folder.
@@ -98,7 +125,7 @@ pub(crate) fn check_folder(folder: &Path) -> Result<(), UntrustedFile> {
     trusted_unless_any(writable.into_iter().collect())
 }
 
-pub(crate) fn trusted_unless_any(paths: Vec<WritablePath>) -> Result<(), UntrustedFile> {
+fn trusted_unless_any(paths: Vec<WritablePath>) -> Result<(), UntrustedFile> {
     if paths.is_empty() {
         Ok(())
     } else {
@@ -129,12 +156,17 @@ pub(crate) fn find_writer(
 }
 
 /// All paths, and the commands that correct them.
-struct PathList<'a>(&'a [WritablePath]);
+struct PathList<'a> {
+    paths: &'a [WritablePath],
+    /// The commands correct everything in this folder.
+    root: Option<&'a Path>,
+}
 
 impl fmt::Display for PathList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut chown, mut chmod) = (String::new(), String::new());
-        for (index, WritablePath { path, role, by }) in self.0.iter().enumerate() {
+        let mut commands = ["chown -R root", "chown root", "chmod -R go-w", "chmod go-w"]
+            .map(|command| (command, String::new()));
+        for (index, WritablePath { path, role, by }) in self.paths.iter().enumerate() {
             f.write_str(if index == 0 { "" } else { ", and " })?;
             match role {
                 PathRole::Plugin => f.write_str("it ")?,
@@ -142,19 +174,21 @@ impl fmt::Display for PathList<'_> {
                 PathRole::File => write!(f, "its file `{}` ", path.display())?,
                 PathRole::Program => write!(f, "its program `{}` ", path.display())?,
             }
-            let command = match by {
+            let single = match by {
                 Writer::Owner { uid } => {
                     write!(f, "belongs to user {uid}")?;
-                    &mut chown
+                    1
                 }
                 Writer::Others { mode } => {
                     write!(f, "has mode {mode:04o}")?;
-                    &mut chmod
+                    3
                 }
             };
-            write!(command, " {}", shell_word(path))?;
+            match self.root.filter(|root| path.starts_with(root)) {
+                Some(root) => commands[single - 1].1 = format!(" {}", shell_word(root)),
+                None => write!(commands[single].1, " {}", shell_word(path))?,
+            }
         }
-        let commands = [("chown root", chown), ("chmod go-w", chmod)];
         let commands = commands.iter().filter(|(_, paths)| !paths.is_empty());
         let commands: Vec<String> = commands
             .map(|(name, paths)| format!("{name}{paths}"))
@@ -234,6 +268,28 @@ mod tests {
             untrusted.to_string(),
             "can be changed by other users: it has mode 0775, and its folder `p` has mode 0777, and \
              its folder `/q` belongs to user 7 (chown root /q; chmod go-w 'p/x y.so' p)"
+        );
+    }
+
+    #[test]
+    fn a_plugin_that_is_a_folder_is_corrected_as_a_whole() {
+        let path = |path: &str, role| WritablePath {
+            path: path.into(),
+            role,
+            by: Writer::Others { mode: 0o775 },
+        };
+        let untrusted = UntrustedFile::WritableFolder {
+            folder: "p/a.plugin".into(),
+            paths: vec![
+                path("p/a.plugin", PathRole::Plugin),
+                path("p", PathRole::Folder),
+                path("p/a.plugin/program.py", PathRole::File),
+            ],
+        };
+        assert_eq!(
+            untrusted.to_string(),
+            "can be changed by other users: it has mode 0775, and its folder `p` has mode 0775, and \
+             its file `p/a.plugin/program.py` has mode 0775 (chmod -R go-w p/a.plugin; chmod go-w p)"
         );
     }
 

@@ -217,7 +217,8 @@ fn every_path_that_other_users_can_write_is_refused() {
     ] {
         let mode = fs::metadata(&path).unwrap().permissions();
         set_mode(&path, 0o777);
-        let Reason::Untrusted(UntrustedFile::Writable { paths }) = refused(&lab, &folder) else {
+        let Reason::Untrusted(UntrustedFile::WritableFolder { paths, .. }) = refused(&lab, &folder)
+        else {
             panic!("{}", path.display());
         };
         let found: Vec<_> = paths
