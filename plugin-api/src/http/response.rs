@@ -5,6 +5,7 @@ use std::{
     io::{self, Read},
 };
 
+use serde_json::Value;
 use ureq::{
     Body, Timeout,
     http::{
@@ -104,6 +105,12 @@ impl Response {
         let starts = ["<!doctype html", "<html", "<head", "<body"];
         starts.iter().any(|start| text.starts_with(start))
             || (self.media_type() == "text/html" && text.starts_with('<'))
+    }
+
+    /// Whether the body is JSON that says that the request has failed.
+    #[must_use]
+    pub fn reports_error(&self) -> bool {
+        serde_json::from_slice(&self.body).is_ok_and(|json| reports_error(&json))
     }
 
     /// The body; `None` if it is longer than the request's `max_response`, or cut off.
@@ -261,6 +268,26 @@ fn reason(error: &ureq::Error, sent: bool) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// Whether a JSON text has a status or a key that says that the request has failed.
+fn reports_error(json: &Value) -> bool {
+    let names_error = ["error", "errors", "errorType", "error_code"]
+        .iter()
+        .any(|key| match &json[*key] {
+            Value::Null | Value::Bool(false) => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(list) => !list.is_empty(),
+            Value::Number(number) => number.as_f64() != Some(0.0),
+            Value::Bool(true) | Value::Object(_) => true,
+        });
+    let status = json["status"].as_str().unwrap_or_default();
+    names_error
+        || json["success"] == false
+        || json["ok"] == false
+        || ["error", "fail", "failed", "failure"]
+            .iter()
+            .any(|failed| status.eq_ignore_ascii_case(failed))
 }
 
 #[cfg(test)]

@@ -77,28 +77,10 @@ fn foreign(response: &Response, format: ResponseFormat) -> Option<&'static str> 
     }
     match serde_json::from_slice::<Value>(body) {
         Err(_) => Some("not JSON, as `response_format` requires: check `url`"),
-        Ok(json) => reports_error(&json).then_some("reports an error: check the receiver"),
+        Ok(_) => response
+            .reports_error()
+            .then_some("reports an error: check the receiver"),
     }
-}
-
-/// Whether a JSON text has a status or a key that says that the request has failed.
-fn reports_error(json: &Value) -> bool {
-    let names_error = ["error", "errors", "errorType", "error_code"]
-        .iter()
-        .any(|key| match &json[*key] {
-            Value::Null | Value::Bool(false) => false,
-            Value::String(text) => !text.is_empty(),
-            Value::Array(list) => !list.is_empty(),
-            Value::Number(number) => number.as_f64() != Some(0.0),
-            Value::Bool(true) | Value::Object(_) => true,
-        });
-    let status = json["status"].as_str().unwrap_or_default();
-    names_error
-        || json["success"] == false
-        || json["ok"] == false
-        || ["error", "fail", "failed", "failure"]
-            .iter()
-            .any(|failed| status.eq_ignore_ascii_case(failed))
 }
 
 fn of_success(response: &Response, named: NamedRows, url: &str) -> Outcome {

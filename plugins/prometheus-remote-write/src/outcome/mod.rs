@@ -86,6 +86,13 @@ pub(crate) fn of_response<'a>(
                 request.samples()
             )))
         }
+        None if response.reports_error() => WriteResult::All(Err(Failure::misconfigured(format!(
+            "{} (reports an error: check `url` and the receiver)",
+            message()
+        )))),
+        None if response.is_cut_off() => WriteResult::All(Err(Failure::Uncertain {
+            message: format!("{} (the response is cut off)", message()),
+        })),
         None | Some(_) => WriteResult::All(Ok(())),
     }
 }

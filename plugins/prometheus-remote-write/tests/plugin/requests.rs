@@ -104,6 +104,18 @@ fn a_web_page_delivers_nothing() {
 }
 
 #[test]
+fn json_that_reports_an_error_delivers_nothing() {
+    for protocol in ["auto", "1.0"] {
+        let error = TestResponse::new(200).body(r#"{"status":"error","error":"sign in"}"#);
+        check_outcome(
+            &outcome_of(protocol, &["a"], error),
+            "misconfigured",
+            "sign in",
+        );
+    }
+}
+
+#[test]
 fn rows_that_version_2_names_are_rejected_and_the_others_are_delivered() {
     let answer = |written: u64, body: String| {
         let response = TestResponse::new(400).header(WRITTEN, &written.to_string());
