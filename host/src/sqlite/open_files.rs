@@ -1,13 +1,14 @@
 //! Descriptors of the files that SQLite has open.
 //!
-//! They tell whether a path still names the file that is open, and whether the disk can
-//! read it. They are closed after the connections: closing one releases the locks of every
+//! They tell whether a path still names the file that is open, whether another program has cut
+//! it off, and whether the disk can read it. They are closed after the connections: closing one releases the locks of every
 //! connection of this process to the file.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{LOG, read_all, with_suffix};
 
@@ -20,7 +21,12 @@ struct Descriptor {
     file: File,
     device: u64,
     inode: u64,
+    /// The length after the last transaction of the host, [`CUT_OFF`] from the time when the file
+    /// was shorter.
+    len: AtomicU64,
 }
+
+const CUT_OFF: u64 = u64::MAX;
 
 impl OpenFiles {
     /// Opens the database at a path, and its log. SQLite has just opened both.
@@ -36,6 +42,22 @@ impl OpenFiles {
     pub(crate) fn displaced(&self) -> Option<&Path> {
         let displaced = self.files.iter().find(|file| !file.is_in_place());
         displaced.map(|file| file.path.as_path())
+    }
+
+    /// The first path whose file is shorter than after the last transaction, or was once. Only
+    /// for the thread that writes: its own transactions shorten the files too.
+    pub(crate) fn cut_off(&self) -> Option<&Path> {
+        let cut_off = self.files.iter().find(|file| file.is_cut_off());
+        cut_off.map(|file| file.path.as_path())
+    }
+
+    /// To be called after each transaction of the host.
+    pub(crate) fn note_lengths(&self) {
+        for file in &self.files {
+            if let (Ok(metadata), true) = (file.file.metadata(), file.noted() != CUT_OFF) {
+                file.len.store(metadata.len(), Ordering::Relaxed);
+            }
+        }
     }
 
     /// Reads all of both files. An error is one of the disk: SQLite reports a failed read as
@@ -54,7 +76,20 @@ impl Descriptor {
             file,
             device: metadata.dev(),
             inode: metadata.ino(),
+            len: AtomicU64::new(metadata.len()),
         })
+    }
+
+    fn is_cut_off(&self) -> bool {
+        let is_shorter = |found: fs::Metadata| found.len() < self.noted();
+        if self.file.metadata().is_ok_and(is_shorter) {
+            self.len.store(CUT_OFF, Ordering::Relaxed);
+        }
+        self.noted() == CUT_OFF
+    }
+
+    fn noted(&self) -> u64 {
+        self.len.load(Ordering::Relaxed)
     }
 
     fn is_in_place(&self) -> bool {

@@ -158,6 +158,29 @@ async fn no_batch_is_acknowledged_while_a_file_is_removed_or_replaced() {
 }
 
 #[tokio::test]
+async fn no_batch_is_acknowledged_after_a_file_was_cut_off() {
+    for name in ["alerts.db", "alerts.db-wal"] {
+        let journal = journal().await;
+        let path = journal.path().with_file_name(name);
+        let length = fs::metadata(&path).unwrap().len();
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(length / 2).unwrap();
+        // A file that is as long as before has another content, so it is refused too.
+        for length in [length / 2, length] {
+            file.set_len(length).unwrap();
+            let refused = journal.append(record(1), None).await;
+            let Err(AppendError::Unavailable { reason }) = refused else {
+                panic!("{refused:?}");
+            };
+            assert!(
+                reason.contains(name) && reason.contains("cut off"),
+                "{reason}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_reader_does_not_open_a_file_that_replaced_the_open_one() {
     let journal = journal().await;
     journal.shared.readers.close_idle();

@@ -107,6 +107,19 @@ impl ReaderPool {
         files.displaced().map(Path::to_path_buf)
     }
 
+    /// The first path whose file another program has cut off. Only for the writer.
+    pub(super) fn cut_off(&self) -> Option<PathBuf> {
+        let files = self.lock().files.clone()?;
+        files.cut_off().map(Path::to_path_buf)
+    }
+
+    /// To be called after each transaction.
+    pub(super) fn note_lengths(&self) {
+        if let Some(files) = self.lock().files.clone() {
+            files.note_lengths();
+        }
+    }
+
     /// Starts a new generation. It has one connection to begin with, because none can be opened
     /// after the file was removed.
     pub(super) fn reset(&self, files: Option<OpenFiles>) {

@@ -165,7 +165,7 @@ impl JournalWriter {
             fail(commands, &reason);
             return;
         }
-        let mut commands = self.refuse_displaced(commands);
+        let mut commands = self.refuse_displaced(self.refuse_cut_off(commands));
         let mut result = self.transact(&mut commands);
         for retry in [Self::reopen_damaged, Self::replace_file] {
             if let Err(error) = &result
@@ -252,11 +252,12 @@ impl JournalWriter {
             limits: &self.limits,
             clock: &self.shared.clock,
         };
-        let (summary, mark) = transact(connection, rules, &mut self.space, commands, cleanup)
-            .inspect_err(|_| {
-                self.cleaned_up = Some(started);
-                record(&self.shared, |stats| stats.failed_transactions += 1);
-            })?;
+        let result = transact(connection, rules, &mut self.space, commands, cleanup);
+        self.shared.readers.note_lengths();
+        let (summary, mark) = result.inspect_err(|_| {
+            self.cleaned_up = Some(started);
+            record(&self.shared, |stats| stats.failed_transactions += 1);
+        })?;
         self.knows_configured |= summary.configured;
         if due {
             self.space.create_reserve();
@@ -299,6 +300,7 @@ impl JournalWriter {
         {
             log::debug!(journal:% = self.path.display(), error:% = error; "cannot checkpoint the log of the journal");
         }
+        self.shared.readers.note_lengths();
     }
 
     fn recover(&mut self, error: &rusqlite::Error) {
@@ -401,10 +403,28 @@ impl JournalWriter {
         let Some(path) = displaced else {
             return commands;
         };
-        let reason = displacement(&path);
-        let refused = AppendError::Unavailable { reason };
-        let refuse = |command: WriterCommand| command.refuse_append(&refused);
-        commands.into_iter().filter_map(refuse).collect()
+        refuse_appends(commands, displacement(&path))
+    }
+
+    /// Refuses appends after another program has cut off a file: SQLite does not notice, and would
+    /// write records that no reader finds.
+    fn refuse_cut_off(&self, commands: Vec<WriterCommand>) -> Vec<WriterCommand> {
+        let Some(path) = self.shared.readers.cut_off() else {
+            return commands;
+        };
+        let reason = format!(
+            "`{}` was cut off by another program while the host runs (restart the host after the \
+             exporters have delivered what is pending)",
+            path.display()
+        );
+        let mut known = None;
+        record(&self.shared, |stats| {
+            known = stats.fault.replace(reason.clone())
+        });
+        if known.as_ref() != Some(&reason) {
+            log::error!(journal:% = self.path.display(); "no batches are accepted: {reason}");
+        }
+        refuse_appends(commands, reason)
     }
 
     fn on_displaced(&mut self, displaced: Option<&Path>) {
@@ -449,6 +469,12 @@ impl JournalWriter {
             self.shared.head.send_modify(|_| {});
         }
     }
+}
+
+fn refuse_appends(commands: Vec<WriterCommand>, reason: String) -> Vec<WriterCommand> {
+    let refused = AppendError::Unavailable { reason };
+    let refuse = |command: WriterCommand| command.refuse_append(&refused);
+    commands.into_iter().filter_map(refuse).collect()
 }
 
 fn displacement(path: &Path) -> String {
