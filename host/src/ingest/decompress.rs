@@ -136,7 +136,10 @@ fn read_all(
         if !(codec.is_stream)(rest) {
             return Err(IngestError::Compression {
                 encoding: codec.name,
-                reason: format!("{} other bytes follow the compressed data", rest.len()),
+                reason: match rest.len() {
+                    1 => "another byte follows the compressed data".to_owned(),
+                    count => format!("{count} other bytes follow the compressed data"),
+                },
             });
         }
     }
@@ -253,10 +256,11 @@ mod tests {
         ] {
             for rubbish in [&b"x"[..], b"\n", b"\0\x01", b"rubbish, and more of it"] {
                 let message = check(&[&bytes, rubbish].concat(), encoding);
-                let count = rubbish.len();
-                let wanted = format!(
-                    "the body is not valid {name}: {count} other bytes follow the compressed data"
-                );
+                let what = match rubbish.len() {
+                    1 => "another byte follows".to_owned(),
+                    count => format!("{count} other bytes follow"),
+                };
+                let wanted = format!("the body is not valid {name}: {what} the compressed data");
                 assert_eq!(message, wanted);
             }
         }

@@ -54,7 +54,7 @@ pub enum IngestError {
     /// Other bodies that take long are being parsed.
     #[error("too many large batches are being read (send fewer or smaller batches at a time)")]
     TooManyLong,
-    /// Parsing took longer than [`max_parse_time`](super::BodyLimits::max_parse_time).
+    /// Parsing used a processor for longer than [`max_parse_time`](super::BodyLimits::max_parse_time).
     #[error("the body takes longer than {limit:?} to read (send smaller batches)")]
     TooSlow { limit: Duration },
     #[error("the body is empty (send an array of items, or one item a line)")]

@@ -61,7 +61,7 @@ pub struct BodyLimits {
     pub max_rows: u64,
     /// Bytes of one name, label or other text, `api.max_string_bytes`.
     pub max_string_bytes: u64,
-    /// How long parsing may take.
+    /// The time of a processor that parsing may take.
     pub max_parse_time: Duration,
 }
 

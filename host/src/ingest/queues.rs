@@ -137,7 +137,7 @@ impl QueuePlace {
 }
 
 /// The time of a processor that this thread has used.
-fn processor_time() -> Duration {
+pub(super) fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
 }
