@@ -129,7 +129,12 @@ impl HostClock {
             serde_json::to_vec(&state.history)?
         };
         let new = path.with_extension("new");
-        let mut file = File::create(&new)?;
+        // What is in its place is not followed: it may be a symbolic link.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = File::create_new(&new)?;
         file.write_all(&content)?;
         file.sync_all()?;
         fs::rename(new, path)
@@ -303,5 +308,17 @@ mod tests {
         last_run.save(&path).unwrap();
         let (clock, _keeper) = HostClock::open(&path);
         assert!(clock.age(1_000) < Duration::from_secs(120));
+    }
+
+    #[test]
+    fn a_symbolic_link_in_the_place_of_the_new_file_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        fs::write(&target, "precious").unwrap();
+        std::os::unix::fs::symlink(&target, folder.path().join("clock.new")).unwrap();
+        HostClock::new()
+            .save(&folder.path().join("clock.json"))
+            .unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     }
 }

@@ -2,10 +2,13 @@
 //! kept over restarts, and nothing in it can be damaged.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
+
+use rustix::fs::OFlags;
 
 /// The marks in a state folder.
 #[derive(Clone, Debug)]
@@ -27,7 +30,11 @@ impl PauseMarks {
 
     pub(super) fn add(&self, exporter: &str) -> io::Result<()> {
         fs::create_dir_all(&self.0)?;
-        File::create(self.0.join(exporter))?;
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(self.0.join(exporter))?;
         self.sync()
     }
 
@@ -67,5 +74,17 @@ mod tests {
             marks.remove("a").unwrap();
         }
         assert!(!again.contains("a"));
+    }
+
+    #[test]
+    fn a_symbolic_link_in_the_place_of_a_mark_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        fs::write(&target, "precious").unwrap();
+        fs::create_dir(folder.path().join("paused")).unwrap();
+        std::os::unix::fs::symlink(&target, folder.path().join("paused/a")).unwrap();
+        let marks = PauseMarks::new(folder.path());
+        assert!(marks.add("a").is_err());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     }
 }

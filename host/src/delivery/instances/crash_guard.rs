@@ -14,6 +14,8 @@ use std::{
     path::Path,
 };
 
+use rustix::fs::OFlags;
+
 /// How often in a row the host may crash in an exporter's calls.
 const MAX_CRASHES: u32 = 3;
 
@@ -44,6 +46,7 @@ impl CrashGuard {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(path)?;
         let mut text = [0; LENGTH];
         let length = file.read_at(&mut text, 0)?;

@@ -58,7 +58,13 @@ impl StateFile {
     /// Creates a temporary file next to `path`. [`commit`](Self::commit) renames it to
     /// `path`.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let mut file = File::create(temporary(path))?;
+        let new = temporary(path);
+        // What is in its place is not followed: it may be a symbolic link.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = File::create_new(new)?;
         file.write_all(MAGIC)?;
         Ok(Self {
             file,
