@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Config, shown::SECRET_NAMES};
+use super::{Config, shown::is_secret_name};
 
 /// Why a configuration file is refused. The text continues after the path.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,11 @@ fn readable_secret(mode: u32, config: &Config) -> Option<String> {
         let table = format!("exporter.{}.config", exporter.name);
         plain_secret(&table, &exporter.config, config)
     });
-    let key = exporters.flatten().next()?;
+    let storages = config
+        .storages
+        .iter()
+        .map(|storage| plain_secret("storage.options", &storage.options, config));
+    let key = exporters.chain(storages).flatten().next()?;
     Some(format!(
         "`{key}` is a plain secret in a file that every user can read, its mode is {mode:04o} (chmod o-r, or write `${{file:PATH}}`)"
     ))
@@ -69,11 +73,9 @@ fn plain_secret(
         match value {
             Value::Object(table) => plain_secret(&path, table, config),
             Value::String(text) => {
-                let name = key.to_lowercase();
-                let is_secret = SECRET_NAMES.iter().any(|part| name.contains(part));
                 // The redactor knows the values of placeholders.
                 let is_plain = !text.is_empty() && config.redactor.redact(text) == *text;
-                (is_secret && is_plain && !is_path(&name, text)).then_some(path)
+                (is_secret_name(key) && is_plain && !is_path(key, text)).then_some(path)
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
         }
@@ -124,6 +126,24 @@ mod tests {
                 "`exporter.A.config.bearer_token` is a plain secret in a file that every user can read, its mode is 0644 (chmod o-r, or write `${file:PATH}`)"
             ]
         );
+        for (setting, key) in [
+            (
+                "headers = { X-Api-Key = \"abcdef\" }",
+                "exporter.A.config.headers.X-Api-Key",
+            ),
+            (
+                "headers = { Authorization = \"abcdef\" }",
+                "exporter.A.config.headers.Authorization",
+            ),
+            (
+                "[[storage]]\nvendor = \"fake_storage\"\nmodel = \"fake_driver\"\noptions = { rest = { password = \"abcdef\" } }",
+                "storage.options.rest.password",
+            ),
+        ] {
+            let warnings = check_mode(0o644, setting).unwrap();
+            let wanted = format!("`{key}` is a plain secret");
+            assert!(warnings[0].starts_with(&wanted), "{warnings:?}");
+        }
         for (mode, setting) in [
             (0o640, "bearer_token = \"abcdef\""),
             (0o644, "bearer_token = \"${env:CARGO_PKG_NAME}\""),

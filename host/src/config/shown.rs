@@ -1,14 +1,16 @@
 //! The settings of a configuration file as others may see them: without secrets.
 //!
 //! Placeholders stay as they are written. Other values are hidden if their key or their text
-//! tells that they are secrets, and so are all values of `headers`.
+//! tells that they are secrets, and so are all values of `headers`. Of URLs, the path and the
+//! query are hidden: that of a webhook is a secret.
 
+use delfin_plugin_api::http::redact_url;
 use serde_json::{Map, Value};
 
 const HIDDEN: &str = "<redacted>";
 
 /// Parts of the names of settings whose values are secrets.
-pub(super) const SECRET_NAMES: [&str; 7] = [
+const SECRET_NAMES: [&str; 11] = [
     "password",
     "passwd",
     "secret",
@@ -16,16 +18,14 @@ pub(super) const SECRET_NAMES: [&str; 7] = [
     "api_key",
     "apikey",
     "private_key",
+    "auth_key",
+    "authorization",
+    "community",
+    "credential",
 ];
 
 /// What else may be a secret: hiding too much costs little here.
-const ALSO_HIDDEN: [&str; 5] = [
-    "community",
-    "credential",
-    "authorization",
-    "auth_key",
-    "headers",
-];
+const ALSO_HIDDEN: &str = "headers";
 
 /// The settings of a text that was read before.
 pub(super) fn shown(text: &str) -> Map<String, Value> {
@@ -40,10 +40,9 @@ pub(super) fn shown(text: &str) -> Map<String, Value> {
 }
 
 fn hide(key: &str, value: Value, in_secret: bool) -> Value {
-    let name = key.to_lowercase();
-    let names = SECRET_NAMES.iter().chain(&ALSO_HIDDEN);
     let is_secret = in_secret
-        || (names.into_iter().any(|part| name.contains(part)) && !name.ends_with("_file"));
+        || ((is_secret_name(key) || key.eq_ignore_ascii_case(ALSO_HIDDEN))
+            && !key.to_lowercase().ends_with("_file"));
     match value {
         Value::Object(table) => {
             let items = table.into_iter();
@@ -59,9 +58,18 @@ fn hide(key: &str, value: Value, in_secret: bool) -> Value {
         }
         Value::String(text) if is_placeholder(&text) => Value::String(text),
         Value::String(text) if is_secret || has_password(&text) => Value::from(HIDDEN),
+        Value::String(text) if text.starts_with("http") && text.contains("://") => {
+            Value::from(redact_url(&text))
+        }
         Value::Number(_) if is_secret => Value::from(HIDDEN),
         other => other,
     }
+}
+
+/// Whether the name of a setting, or of a header, tells that its value is a secret.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    let name = name.to_lowercase().replace('-', "_");
+    SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
 /// Whether a text is a placeholder and nothing else.
@@ -96,6 +104,7 @@ mod tests {
             [exporter.a.config]
             url = "https://user:hunter2@receiver/path"
             address = "https://receiver/user@path"
+            urls = ["http://receiver:9093", "https://hooks.example.com/services/t0ken?key=t0ken"]
             dsn = "host=db Password=hunter2"
             API_TOKEN = "hunter2"
             password = "${env:PASSWORD}"
@@ -114,7 +123,8 @@ mod tests {
                 "performance_exporters": ["a"],
                 "exporter": {"a": {"config": {
                     "url": HIDDEN,
-                    "address": "https://receiver/user@path",
+                    "address": "https://receiver/…",
+                    "urls": ["http://receiver:9093", "https://hooks.example.com/…"],
                     "dsn": HIDDEN,
                     "API_TOKEN": HIDDEN,
                     "password": "${env:PASSWORD}",

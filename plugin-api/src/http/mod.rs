@@ -16,6 +16,7 @@ mod connector;
 mod gzip;
 #[cfg(feature = "http-client")]
 mod headers;
+mod redact;
 #[cfg(feature = "http-client")]
 mod response;
 #[cfg(feature = "http-client")]
@@ -29,12 +30,13 @@ use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "gzip")]
 pub use self::gzip::{GzipBuffer, read_compression};
+pub use self::redact::redact_url;
 #[cfg(feature = "http-client")]
 pub use self::{
     authorization::Authorization,
     client::{Client, ClientSettings, RequestBuilder},
     response::{RequestError, Response},
-    url::{ReceiverUrl, check_url, query_value, redact_url},
+    url::{ReceiverUrl, check_url, query_value},
     written::{WithClientSettings, WrittenClientSettings},
 };
 use crate::Failure;

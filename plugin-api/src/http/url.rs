@@ -6,6 +6,7 @@
 use serde_json::Value;
 use ureq::http::Uri;
 
+use super::redact_url;
 use crate::setting::Mistakes;
 
 const URL: &str = "write `http://` or `https://`, and a host";
@@ -78,24 +79,6 @@ pub fn check_url(key: &str, url: &str, mistakes: &mut Mistakes) -> Option<Uri> {
         mistakes.add(format!("`{key}` cannot hold `{url}` ({URL})"));
     }
     good
-}
-
-/// A URL for logs and messages: without its path and query, which may hold a token.
-///
-/// ```
-/// use delfin_plugin_api::http::redact_url;
-///
-/// assert_eq!(redact_url("https://example.com:8443/hooks/t0ken"), "https://example.com:8443/…");
-/// assert_eq!(redact_url("http://example.com"), "http://example.com");
-/// ```
-#[must_use]
-pub fn redact_url(url: &str) -> String {
-    let host = url.find("://").map_or(0, |scheme| scheme + 3);
-    let end = url[host..].find(['/', '?', '#']);
-    match end.map(|end| url.split_at(host + end)) {
-        None | Some((_, "/")) => url.trim_end_matches('/').to_owned(),
-        Some((shown, _)) => format!("{shown}/…"),
-    }
 }
 
 /// A text as the value of a query: every character but `A` to `Z`, `a` to `z`, `0` to `9`,
