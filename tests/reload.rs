@@ -130,6 +130,11 @@ fn a_mistake_changes_nothing() {
         let output = setup.run(&["reload", "--host", host.url()]);
         let output = output.expect_exit(3);
         assert!(output.stderr.contains(word), "{}", output.stderr);
+        assert!(
+            !output.stderr.contains("Invalid input"),
+            "{}",
+            output.stderr
+        );
     }
     ingest(&host, 1);
     host.wait_for_delivered(SCRIPTED, 1);

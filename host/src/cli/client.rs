@@ -179,10 +179,13 @@ impl HostClient {
                 error_msg,
                 error_args,
             }) => ClientError::Refused {
-                message: if error_code == UNAUTHORIZED {
-                    format!("{error_msg} Give the token with `--token-file` or `DELFIN_TOKEN`.")
-                } else {
-                    error_msg
+                message: match &*error_args {
+                    _ if error_code == UNAUTHORIZED => {
+                        format!("{error_msg} Give the token with `--token-file` or `DELFIN_TOKEN`.")
+                    }
+                    // The text of this error is only an introduction.
+                    [detail] if error_code == "InvalidInput" => detail.clone(),
+                    _ => error_msg,
                 },
                 body_fault: error_args
                     .into_iter()
