@@ -79,6 +79,7 @@ pub mod text;
 pub mod time;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod workers;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -35,6 +35,8 @@ use ureq::{
     unversioned::resolver::DefaultResolver,
 };
 
+#[cfg(feature = "gzip")]
+use super::BodyCompressor;
 use super::{Authorization, RequestError, Response, Tls, connector::connector};
 use crate::{Failure, setting::Secret};
 
@@ -125,6 +127,16 @@ impl Client {
         self.request(Method::POST, url)
     }
 
+    /// A `PUT` request.
+    pub fn put(&self, url: &str) -> RequestBuilder<'_> {
+        self.request(Method::PUT, url)
+    }
+
+    /// A `GET` request. Send it with an empty body.
+    pub fn get(&self, url: &str) -> RequestBuilder<'_> {
+        self.request(Method::GET, url)
+    }
+
     /// An `OPTIONS` request, which changes nothing at the receiver: for `health`.
     pub fn options(&self, url: &str) -> RequestBuilder<'_> {
         self.request(Method::OPTIONS, url)
@@ -156,6 +168,25 @@ impl RequestBuilder<'_> {
         self
     }
 
+    /// Compresses the body, and sends the request as [`send`](Self::send) does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    #[cfg(feature = "gzip")]
+    pub fn send_compressed(
+        mut self,
+        body: &[u8],
+        compressor: &mut BodyCompressor,
+        time: Duration,
+    ) -> Result<Response, RequestError> {
+        if let Some(encoding) = compressor.encoding() {
+            self = self.header("content-encoding", encoding);
+        }
+        let body = compressor.compress(body).map_err(RequestError::not_sent)?;
+        self.send(body, time)
+    }
+
     /// Sends the request and reads the response. It takes at most `time`, less a
     /// tenth of it or 250 ms, so that the caller can return in time.
     ///
@@ -165,7 +196,7 @@ impl RequestBuilder<'_> {
     /// have the body.
     pub fn send(self, body: &[u8], time: Duration) -> Result<Response, RequestError> {
         if time.is_zero() {
-            return Err(RequestError::no_time_left());
+            return Err(RequestError::not_sent("no time left to send"));
         }
         let time = time - MARGIN.min(time / 10);
         let mut body = TrackedBody {

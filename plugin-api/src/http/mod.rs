@@ -10,10 +10,10 @@
 mod authorization;
 #[cfg(feature = "http-client")]
 mod client;
+#[cfg(feature = "gzip")]
+mod compression;
 #[cfg(feature = "http-client")]
 mod connector;
-#[cfg(feature = "gzip")]
-mod gzip;
 #[cfg(feature = "http-client")]
 mod headers;
 mod redact;
@@ -29,7 +29,7 @@ mod written;
 use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "gzip")]
-pub use self::gzip::{GzipBuffer, read_compression};
+pub use self::compression::{BodyCompressor, Compression};
 pub use self::redact::redact_url;
 #[cfg(feature = "http-client")]
 pub use self::{

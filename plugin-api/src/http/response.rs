@@ -168,10 +168,10 @@ impl Response {
 }
 
 impl RequestError {
-    pub(super) fn no_time_left() -> Self {
+    pub(super) fn not_sent(reason: impl ToString) -> Self {
         Self {
             kind: ErrorKind::NotSent,
-            reason: "no time left to send".to_owned(),
+            reason: reason.to_string(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use delfin_plugin_api::{
     Failure, Outcome,
-    http::{Client, GzipBuffer, Response},
+    http::{BodyCompressor, Client, Response},
 };
 
 use crate::{config::Config, encode::LineBuffer, outcome};
@@ -12,7 +12,7 @@ use crate::{config::Config, encode::LineBuffer, outcome};
 pub(crate) struct InfluxClient {
     http: Client,
     config: Config,
-    compressed: GzipBuffer,
+    compressor: BodyCompressor,
 }
 
 impl InfluxClient {
@@ -20,34 +20,25 @@ impl InfluxClient {
     pub(crate) fn new(config: Config) -> Result<Self, Failure> {
         Ok(Self {
             http: Client::new(&config.http)?,
+            compressor: BodyCompressor::new(config.compression),
             config,
-            compressed: GzipBuffer::default(),
         })
     }
 
     /// Writes lines whose times have this precision.
     pub(crate) fn write(&mut self, lines: &LineBuffer, precision: &str, time: Duration) -> Outcome {
-        let body = if self.config.gzip {
-            self.compressed.compress(lines.text())?
-        } else {
-            lines.text()
-        };
         let Config {
             write_url,
             redacted_url,
-            gzip,
             ..
         } = &self.config;
         let url = format!("{write_url}&precision={precision}");
-        let mut request = self
+        let response = self
             .http
             .post(&url)
             .header("content-type", "text/plain; charset=utf-8")
-            .max_response(outcome::MAX_RESPONSE_BYTES);
-        if *gzip {
-            request = request.header("content-encoding", "gzip");
-        }
-        let response = request.send(body, time);
+            .max_response(outcome::MAX_RESPONSE_BYTES)
+            .send_compressed(lines.text(), &mut self.compressor, time);
         // Not uncertain: points that are written twice are there once.
         let response = response.map_err(|error| error.repeatable_failure(redacted_url))?;
         outcome::of_response(&response, lines, redacted_url)

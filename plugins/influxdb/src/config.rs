@@ -5,8 +5,7 @@
 
 use delfin_plugin_api::{
     http::{
-        Authorization, ClientSettings, ReceiverUrl, WithClientSettings, query_value,
-        read_compression,
+        Authorization, ClientSettings, Compression, ReceiverUrl, WithClientSettings, query_value,
     },
     setting::{ConfigError, Mistakes},
 };
@@ -26,7 +25,7 @@ pub(crate) struct Config {
     /// The URL for messages.
     pub(crate) redacted_url: String,
     pub(crate) http: ClientSettings,
-    pub(crate) gzip: bool,
+    pub(crate) compression: Compression,
 }
 
 #[derive(Deserialize)]
@@ -69,12 +68,13 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
                 credentials: token,
             });
         }
-        let gzip = read_compression(written.compression, &mut mistakes);
+        let allowed = [Compression::Gzip, Compression::None];
+        let compression = Compression::read(written.compression, &allowed, &mut mistakes);
         mistakes.into_result(Self {
             write_url: format!("{}{query}", url.url),
             redacted_url: url.redacted,
             http,
-            gzip: gzip.unwrap_or(true),
+            compression,
         })
     }
 }
@@ -148,7 +148,7 @@ mod tests {
             read(json!({ "compression": "zstd" })).unwrap_err(),
             "`url` is missing (write the address of the server, such as `http://localhost:8086`); \
              `database` is missing (set `database` for the API of version 1, or `bucket` for that of version 2); \
-             `compression` cannot be `\"zstd\"` (write `none` or `gzip`)"
+             `compression` cannot be `\"zstd\"` (write `gzip` or `none`)"
         );
         let check = |settings: Value, reason: &str| {
             let mut config = json!({ "url": "http://a" });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use delfin_plugin_api::{
     Failure,
-    http::{Client, GzipBuffer},
+    http::{BodyCompressor, Client},
 };
 
 use crate::{
@@ -16,7 +16,7 @@ pub(crate) struct OtlpClient {
     http: Client,
     url: String,
     config: Config,
-    compressed: GzipBuffer,
+    compressor: BodyCompressor,
 }
 
 impl OtlpClient {
@@ -25,8 +25,8 @@ impl OtlpClient {
         Ok(Self {
             http: Client::new(&config.http)?,
             url: format!("{}{path}", config.url.url),
+            compressor: BodyCompressor::new(config.compression),
             config,
-            compressed: GzipBuffer::default(),
         })
     }
 
@@ -36,20 +36,12 @@ impl OtlpClient {
         message: &[u8],
         time: Duration,
     ) -> Result<PartialSuccess, Failure> {
-        let body = if self.config.gzip {
-            self.compressed.compress(message)?
-        } else {
-            message
-        };
-        let mut request = self
+        let shown = &self.config.url.redacted;
+        let response = self
             .http
             .post(&self.url)
-            .header("content-type", "application/x-protobuf");
-        if self.config.gzip {
-            request = request.header("content-encoding", "gzip");
-        }
-        let shown = &self.config.url.redacted;
-        let response = request.send(body, time);
+            .header("content-type", "application/x-protobuf")
+            .send_compressed(message, &mut self.compressor, time);
         let response = response.map_err(|error| error.failure(shown))?;
         outcome::of_response(&response, shown)
     }

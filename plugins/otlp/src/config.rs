@@ -4,7 +4,7 @@
 //! is not shown; a bad value never falls back to a default.
 
 use delfin_plugin_api::{
-    http::{ClientSettings, ReceiverUrl, WithClientSettings, read_compression},
+    http::{ClientSettings, Compression, ReceiverUrl, WithClientSettings},
     setting::{ConfigError, Mistakes},
 };
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub(crate) struct Config {
     /// The URL before `/v1/metrics` or `/v1/logs`.
     pub(crate) url: ReceiverUrl,
     pub(crate) http: ClientSettings,
-    pub(crate) gzip: bool,
+    pub(crate) compression: Compression,
 }
 
 #[derive(Deserialize)]
@@ -38,11 +38,12 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
         let mut mistakes = Mistakes::default();
         let url = ReceiverUrl::read_base(own.url, URL, &mut mistakes);
         let http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
-        let gzip = read_compression(own.compression, &mut mistakes);
+        let allowed = [Compression::Gzip, Compression::None];
+        let compression = Compression::read(own.compression, &allowed, &mut mistakes);
         mistakes.into_result(Self {
             url,
             http,
-            gzip: gzip.unwrap_or(true),
+            compression,
         })
     }
 }
@@ -63,7 +64,7 @@ mod tests {
         assert_eq!(
             read(json!({ "compression": "zstd" })).unwrap_err(),
             "`url` is missing (write the address of the receiver, such as `http://localhost:4318`); \
-             `compression` cannot be `\"zstd\"` (write `none` or `gzip`)"
+             `compression` cannot be `\"zstd\"` (write `gzip` or `none`)"
         );
         let grpc = read(json!({ "url": "grpc://a:4317" })).unwrap_err();
         assert!(grpc.contains("`url` cannot hold"), "{grpc}");

@@ -6,7 +6,7 @@
 use std::{panic, thread, time::Instant};
 
 use delfin_plugin_api::{
-    Failure, Outcome, PerformanceBatch, RowFailures, Series, prometheus::series_hash,
+    Failure, Outcome, PerformanceBatch, Series, prometheus::series_hash, workers::combine_outcomes,
 };
 
 use super::{RemoteWriteClient, RequestBuffers};
@@ -92,8 +92,9 @@ impl Shards {
                 skipped.refused_points += result.skipped.refused_points;
             }
         }
-        let outcomes = results.into_iter().map(|result| result.outcome);
-        (combine(&shards, outcomes.collect()), skipped)
+        let outcomes = results.into_iter().map(|result| Some(result.outcome));
+        let rows = shards.iter().map(|shard| shard.numbers.as_slice());
+        (combine_outcomes(rows.zip(outcomes)), skipped)
     }
 }
 
@@ -158,44 +159,4 @@ impl ShardRows<'_> {
 
 fn is_partial(outcome: &Outcome) -> bool {
     matches!(outcome, Err(Failure::Partial { .. }))
-}
-
-/// The outcome for the rows of the batch.
-///
-/// If no request has succeeded, that is the first failure that is not about the rows, so that
-/// the host waits. Otherwise, rows of failed requests are sent again, without the others: they
-/// then fail alone.
-fn combine(shards: &[ShardRows<'_>], outcomes: Vec<Outcome>) -> Outcome {
-    let whole = |outcome: &Outcome| outcome.is_err() && !is_partial(outcome);
-    if !outcomes.is_empty() && outcomes.iter().all(whole) {
-        let is_rejected = |outcome: &Outcome| matches!(outcome, Err(Failure::Rejected { .. }));
-        let mut outcomes = outcomes;
-        let first = outcomes.iter().position(|outcome| !is_rejected(outcome));
-        return outcomes.swap_remove(first.unwrap_or_default());
-    }
-    let mut rows = Vec::new();
-    for (shard, outcome) in shards.iter().zip(outcomes) {
-        match outcome {
-            Ok(()) => {}
-            Err(Failure::Partial { rows: failed }) => {
-                rows.extend(failed.into_iter().flat_map(|failure| {
-                    let numbers = &shard.numbers[failure.rows];
-                    let reason = failure.reason;
-                    numbers
-                        .iter()
-                        .map(move |&row| (row, failure.retry, reason.clone()))
-                }));
-            }
-            Err(failure) => {
-                let reason = failure.to_string();
-                rows.extend(shard.numbers.iter().map(|&row| (row, true, reason.clone())));
-            }
-        }
-    }
-    rows.sort_unstable_by_key(|&(row, _, _)| row);
-    let mut failures = RowFailures::new();
-    for (row, retry, reason) in rows {
-        failures.push(row..row + 1, retry, &reason);
-    }
-    failures.into_outcome()
 }

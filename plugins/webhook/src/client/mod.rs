@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use delfin_plugin_api::{
     Failure, Outcome,
-    http::{Client, GzipBuffer, RequestBuilder},
+    http::{BodyCompressor, Client, RequestBuilder},
     time::now_ms,
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct WebhookClient {
     http: Client,
     config: Config,
     signer: Option<Signer>,
-    compressed: GzipBuffer,
+    compressor: BodyCompressor,
 }
 
 impl WebhookClient {
@@ -32,27 +32,24 @@ impl WebhookClient {
         let signer = config.hmac_secret.as_ref().map(Signer::new).transpose()?;
         Ok(Self {
             http,
+            compressor: BodyCompressor::new(config.compression),
             config,
             signer,
-            compressed: GzipBuffer::default(),
         })
     }
 
     /// Posts `json`, an array of `rows` elements.
     pub(crate) fn post(&mut self, json: &[u8], key: &str, rows: usize, time: Duration) -> Outcome {
-        let body = if self.config.gzip {
-            self.compressed.compress(json)?
-        } else {
-            json
-        };
+        let encoding = self.compressor.encoding();
+        let body = self.compressor.compress(json).map_err(Failure::retry)?;
         let mut request = self
             .http
             .post(&self.config.url.url)
             .header("content-type", "application/json")
             .header("idempotency-key", key)
             .max_response(outcome::max_response_bytes(rows));
-        if self.config.gzip {
-            request = request.header("content-encoding", "gzip");
+        if let Some(encoding) = encoding {
+            request = request.header("content-encoding", encoding);
         }
         match signed(self.signer.as_ref(), request, body).send(body, time) {
             Ok(response) => {

@@ -5,7 +5,7 @@
 //! default.
 
 use delfin_plugin_api::{
-    http::{ClientSettings, ReceiverUrl, WithClientSettings, read_compression},
+    http::{ClientSettings, Compression, ReceiverUrl, WithClientSettings},
     setting::{ConfigError, Mistakes, Secret},
 };
 use serde::Deserialize;
@@ -33,7 +33,7 @@ pub(crate) struct Config {
     pub(crate) http: ClientSettings,
     /// The key that signs bodies.
     pub(crate) hmac_secret: Option<Secret>,
-    pub(crate) gzip: bool,
+    pub(crate) compression: Compression,
     pub(crate) response_format: ResponseFormat,
 }
 
@@ -58,7 +58,8 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
         let url = ReceiverUrl::read(written.url, URL, &mut mistakes);
         let http = ClientSettings::read(USER_AGENT, &OWN_HEADERS, client, &mut mistakes);
         let hmac_secret = mistakes.secret("hmac_secret", written.hmac_secret);
-        let gzip = read_compression(written.compression, &mut mistakes);
+        let allowed = [Compression::None, Compression::Gzip];
+        let compression = Compression::read(written.compression, &allowed, &mut mistakes);
         let read_format = |value: &Value| match value.as_str()? {
             "any" => Some(ResponseFormat::Any),
             "json" => Some(ResponseFormat::Json),
@@ -74,7 +75,7 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
             url,
             http,
             hmac_secret,
-            gzip: gzip.unwrap_or(false),
+            compression,
             response_format: response_format.unwrap_or(ResponseFormat::Any),
         })
     }

@@ -37,7 +37,8 @@ fn every_setting_is_read() {
         .map(|(name, _)| &**name)
         .collect();
     assert_eq!(headers, ["Authorization", "X-Tenant"]);
-    assert!(config.hmac_secret.is_some() && config.http.proxy.is_some() && config.gzip);
+    assert!(config.hmac_secret.is_some() && config.http.proxy.is_some());
+    assert_eq!(config.compression, Compression::Gzip);
     assert_eq!(config.response_format, ResponseFormat::Json);
     assert!(
         config.http.tls.client_certificate.is_some() && config.http.tls.ca_certificate.is_some()
