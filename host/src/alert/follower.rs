@@ -249,7 +249,8 @@ impl Follower {
             seq: batch.seq,
             accepted_ms: batch.header.accepted_ms,
             complete_for: storage_id.filter(|_| batch.header.complete),
-            is_ingested: batch.header.origin == Origin::Ingest,
+            is_ingested: batch.header.origin == Origin::Ingest
+                || BatchJournal::is_forwarded(batch.header.batch_id),
             alerts: &alerts,
         };
         let absent = self.alerts.lock().absent_from(&record);

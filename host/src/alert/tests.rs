@@ -480,6 +480,30 @@ fn a_full_table_drops_alerts_that_may_be_no_faults_first() {
 }
 
 #[test]
+fn an_alert_that_another_host_has_collected_counts_as_ingested() {
+    let mut host = Host::start(MANY);
+    host.sync("s", &["fan"]);
+    let forwarded = NewBatch {
+        rows: batch(&[fault("t", "disk")]).into(),
+        origin: Origin::Sync,
+        storage_id: Some("t".to_owned()),
+        complete: true,
+    };
+    let accepted = host.journal.accept_forwarded(forwarded, None);
+    host.runtime.block_on(accepted).unwrap();
+    host.follow();
+    let alerts = host.alerts.list();
+    let is_ingested = |storage: &str| {
+        let alert = alerts
+            .iter()
+            .find(|alert| alert.identity.storage_id == storage);
+        alert.unwrap().is_ingested
+    };
+    // Otherwise it would end as soon as this host starts without the storage.
+    assert!(is_ingested("t") && !is_ingested("s"));
+}
+
+#[test]
 fn an_ingested_alert_ends_at_its_maximum_age_and_a_collected_one_does_not() {
     let mut host = Host::start(MANY);
     let limits = AlertsConfig {

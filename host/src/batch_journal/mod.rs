@@ -117,6 +117,28 @@ impl BatchJournal {
         self.append(Uuid::now_v7(), batch, idempotency_key).await
     }
 
+    /// Accepts a batch of another host, with the origin that it has there. Its id shows that this
+    /// host has not collected it.
+    ///
+    /// # Errors
+    ///
+    /// As `accept`.
+    pub async fn accept_forwarded(
+        &self,
+        batch: NewBatch,
+        idempotency_key: Option<String>,
+    ) -> Result<Receipt, AppendError> {
+        let time_ordered = Uuid::now_v7().into_bytes();
+        let batch_id = uuid::Builder::from_custom_bytes(time_ordered).into_uuid();
+        self.append(batch_id, batch, idempotency_key).await
+    }
+
+    /// Whether the batch of this id was accepted by `accept_forwarded`.
+    #[must_use]
+    pub fn is_forwarded(batch_id: Uuid) -> bool {
+        batch_id.get_version() == Some(Version::Custom)
+    }
+
     /// Accepts a batch that is derived from another one. Its id is made from that
     /// batch's id, so that a batch derived twice is accepted once.
     ///

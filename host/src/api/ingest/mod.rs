@@ -122,12 +122,13 @@ async fn accept(
         received,
         idempotency_key,
         ack,
+        forwarded,
         payload,
         _permit,
     } = request;
     metrics.received(kind, payload.bytes.len());
     let ParsedItems {
-        batch,
+        mut batch,
         rejected,
         notes,
         complete_for,
@@ -135,7 +136,13 @@ async fn accept(
     } = parse(state, kind, payload).await?;
     let journal = state.journals.of(kind);
     let storage_id = batch.storage_id.clone();
-    let receipt = journal.accept(batch, idempotency_key).await?;
+    let receipt = match forwarded {
+        None => journal.accept(batch, idempotency_key).await?,
+        Some(origin) => {
+            batch.origin = origin;
+            journal.accept_forwarded(batch, idempotency_key).await?
+        }
+    };
     drop(claim);
     metrics.accepted(kind, &receipt);
     if !receipt.repeated {

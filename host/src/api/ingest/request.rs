@@ -17,7 +17,7 @@ use axum::{
         request::Parts,
     },
 };
-use delfin_plugin_api::Kind;
+use delfin_plugin_api::{Kind, Origin};
 use serde::Deserialize;
 use tokio::time::Instant;
 use utoipa::IntoParams;
@@ -33,6 +33,7 @@ use crate::{
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const BATCH_ORIGIN: HeaderName = HeaderName::from_static("batch-origin");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const MAX_KEY_BYTES: usize = 255;
 
@@ -49,6 +50,8 @@ pub(super) struct IngestRequest {
     pub(super) received: Instant,
     pub(super) idempotency_key: Option<String>,
     pub(super) ack: Ack,
+    /// Where another host has the batch from, if another host sends it.
+    pub(super) forwarded: Option<Origin>,
     pub(super) payload: IngestPayload,
     /// Held until the request is answered.
     pub(super) _permit: RequestPermit,
@@ -111,6 +114,9 @@ pub(super) struct IngestHeaders {
     /// the receipt of the first one, and its batch is not kept again.
     #[param(rename = "Idempotency-Key")]
     idempotency_key: Option<String>,
+    /// For a host that forwards its batches: where it has the batch from, such as `collection`.
+    #[param(rename = "Batch-Origin", value_type = Option<String>)]
+    origin: Option<Origin>,
     /// `gzip`, `zstd` or `identity`.
     #[param(rename = "Content-Encoding", value_type = Option<String>)]
     encoding: Option<String>,
@@ -156,6 +162,7 @@ impl IngestRequest {
             received,
             ack,
             idempotency_key: headers.idempotency_key,
+            forwarded: headers.origin,
             payload: IngestPayload {
                 strict: query.strict,
                 complete_for: query.complete_for,
@@ -201,6 +208,7 @@ impl IngestHeaders {
         Ok(Self {
             wait: preferred_wait(headers)?,
             idempotency_key: idempotency_key(headers)?,
+            origin: header(headers, BATCH_ORIGIN).map(|name| Origin::from_name(&name)),
             encoding: header(headers, CONTENT_ENCODING),
         })
     }

@@ -10,6 +10,7 @@ use super::host::{EXPORTER, Host, TWO_POINTS, last};
 use crate::{
     api::tests::host::Answer,
     batch::codec,
+    batch_journal::BatchJournal,
     config::{ApiConfig, JournalConfig},
     ingest::MemoryUse,
 };
@@ -229,6 +230,29 @@ fn a_repeated_key_gets_the_first_receipt() {
     assert_eq!(repeat.header("idempotency-replayed"), Some("true"));
     assert_ne!(other.batch_id(), first.batch_id());
     assert_eq!(host.journals.performance.stats().unwrap().records, 2);
+}
+
+#[test]
+fn a_batch_of_another_host_keeps_its_origin_and_counts_as_sent_by_a_client() {
+    let host = Host::start();
+    let alert =
+        json!([{ "storage_id": "s", "alert_id": "a", "category": "Fault", "severity": "Major" }]);
+    let send = |origin: &str| {
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("Batch-Origin", origin),
+        ];
+        let path = "/v1/ingest/alerts?complete_for=s";
+        let answer = host.send("POST", path, &headers, alert.to_string().as_bytes());
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        let seq = *host.journals.alerts.head().borrow();
+        host.journals.alerts.read(seq).unwrap().unwrap().header
+    };
+    let header = send("sync");
+    assert_eq!((header.origin, header.complete), (Origin::Sync, true));
+    assert!(BatchJournal::is_forwarded(header.batch_id));
+    // Of a newer host.
+    assert_eq!(send("dream").origin, Origin::Other);
 }
 
 #[test]
