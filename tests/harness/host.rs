@@ -6,7 +6,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     os::unix::fs::PermissionsExt,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
@@ -43,25 +43,31 @@ impl Setup {
         // The host refuses plugins that other users can write, which an umask may allow.
         let mode = fs::Permissions::from_mode(0o755);
         must(
-            fs::set_permissions(&plugin_dir, mode.clone()),
+            fs::set_permissions(&plugin_dir, mode),
             "set the mode of the plugin folder",
         );
-        for name in plugins {
-            let file = build::plugin(name);
-            let copy = plugin_dir.join(file.file_name().unwrap_or_default());
-            must(fs::copy(&file, &copy), "copy a plugin");
-            must(
-                fs::set_permissions(&copy, mode.clone()),
-                "set the mode of a plugin",
-            );
-        }
-        let setup = Self {
+        let mut setup = Self {
             folder,
             config: String::new(),
             env: Vec::new(),
             wrapper: Vec::new(),
         };
+        for name in plugins {
+            setup = setup.with_library(&build::plugin(name));
+        }
         setup.with_config(config)
+    }
+
+    /// The same folder with another plugin.
+    #[must_use]
+    pub fn with_library(self, library: &Path) -> Self {
+        let copy = self
+            .path("plugins")
+            .join(library.file_name().unwrap_or_default());
+        must(fs::copy(library, &copy), "copy a plugin");
+        let mode = fs::Permissions::from_mode(0o755);
+        must(fs::set_permissions(&copy, mode), "set the mode of a plugin");
+        self
     }
 
     /// The same folder with another configuration.

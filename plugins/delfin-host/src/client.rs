@@ -1,0 +1,132 @@
+//! Sends batches to the ingest of the other host.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use delfin_plugin_api::{
+    BatchPart, Failure, Kind, Origin, Outcome,
+    arrow_array::RecordBatch,
+    http::{BodyCompressor, Client, query_value},
+};
+
+use crate::{config::Config, encode::write_stream, outcome};
+
+pub(crate) struct ForwardClient {
+    http: Client,
+    config: Config,
+    path: &'static str,
+    /// Of requests that are sent one after the other.
+    buffers: Mutex<Vec<ForwardBuffers>>,
+}
+
+/// Rows that are sent in one request.
+pub(crate) struct ForwardedPart<'a> {
+    pub(crate) part: BatchPart<'a>,
+    pub(crate) origin: Origin,
+}
+
+struct ForwardBuffers {
+    stream: Vec<u8>,
+    compressor: BodyCompressor,
+}
+
+impl ForwardClient {
+    /// A client for batches of one kind. Connects with the first request.
+    pub(crate) fn new(config: Config, kind: Kind) -> Result<Self, Failure> {
+        Ok(Self {
+            http: Client::new(&config.http)?,
+            config,
+            path: match kind {
+                Kind::Performance => "/v1/ingest/performance",
+                Kind::Alert => "/v1/ingest/alerts",
+            },
+            buffers: Mutex::default(),
+        })
+    }
+
+    /// Sends the rows of a part, of all rows of the call.
+    pub(crate) fn send(
+        &self,
+        rows: &RecordBatch,
+        forwarded: &ForwardedPart<'_>,
+        deadline: Instant,
+    ) -> Outcome {
+        let mut buffers = self.take_buffers();
+        let outcome = self.send_with(&mut buffers, rows, forwarded, deadline);
+        self.lock().push(buffers);
+        outcome
+    }
+
+    fn send_with(
+        &self,
+        buffers: &mut ForwardBuffers,
+        rows: &RecordBatch,
+        ForwardedPart { part, origin }: &ForwardedPart<'_>,
+        deadline: Instant,
+    ) -> Outcome {
+        let rows = rows.slice(part.first_row, part.rows);
+        write_stream(&rows, &mut buffers.stream)?;
+        let complete_for = part.storage_id.filter(|_| part.complete);
+        let shown = &self.config.url.redacted;
+        let response = self
+            .http
+            .post(&self.url(complete_for))
+            .header("content-type", "application/vnd.apache.arrow.stream")
+            .header("idempotency-key", &idempotency_key(part))
+            .header("batch-origin", origin.as_str())
+            .send_compressed(
+                &buffers.stream,
+                &mut buffers.compressor,
+                deadline.saturating_duration_since(Instant::now()),
+            );
+        // Not uncertain: the other host knows the key.
+        let response = response.map_err(|error| error.repeatable_failure(shown))?;
+        outcome::of_response(&response, complete_for, shown)
+    }
+
+    /// Asks the other host whether it accepts batches. It needs no credentials for that, so those
+    /// are checked with the first batch.
+    pub(crate) fn health(&self, time: Duration) -> Outcome {
+        let shown = &self.config.url.redacted;
+        let url = format!("{}/readyz", self.config.url.url);
+        let response = self.http.get(&url).send(b"", time);
+        let response = response.map_err(|error| error.repeatable_failure(shown))?;
+        outcome::of_health(&response, shown)
+    }
+
+    fn url(&self, complete_for: Option<&str>) -> String {
+        let Self { config, path, .. } = self;
+        let base = &config.url.url;
+        // A row that the other host refuses is found by smaller requests: nothing of a request is
+        // stored before.
+        let url = format!("{base}{path}?strict=true");
+        match complete_for {
+            Some(storage_id) => format!("{url}&complete_for={}", query_value(storage_id)),
+            None => url,
+        }
+    }
+
+    fn take_buffers(&self) -> ForwardBuffers {
+        self.lock().pop().unwrap_or_else(|| ForwardBuffers {
+            stream: Vec::new(),
+            compressor: BodyCompressor::new(self.config.compression),
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<ForwardBuffers>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The batch id, and the rows: a part of a batch is not the batch.
+fn idempotency_key(part: &BatchPart<'_>) -> String {
+    let BatchPart {
+        batch_id,
+        batch_row,
+        rows,
+        ..
+    } = part;
+    format!("{batch_id}/{batch_row}+{rows}")
+}

@@ -1,0 +1,55 @@
+//! What a response of the other host means.
+
+use delfin_plugin_api::{Failure, Outcome, http::Response};
+use serde::Deserialize;
+
+/// What the other host says about a batch that it has stored.
+#[derive(Deserialize)]
+struct IngestReceipt {
+    batch_id: String,
+    complete_for: Option<String>,
+}
+
+/// The outcome for the rows of a request; `url` names the other host in messages.
+pub(crate) fn of_response(response: &Response, complete_for: Option<&str>, url: &str) -> Outcome {
+    if !response.is_success() {
+        return Err(response.failure(url));
+    }
+    if response.is_cut_off() {
+        let message = response.message(url);
+        return Err(Failure::retry(format!(
+            "{message} (the response is cut off)"
+        )));
+    }
+    let receipt = response.body().map(serde_json::from_slice::<IngestReceipt>);
+    match receipt {
+        Some(Ok(receipt)) if !receipt.batch_id.is_empty() => {
+            if receipt.complete_for.as_deref() == complete_for {
+                return Ok(());
+            }
+            Err(Failure::misconfigured(format!(
+                "`{url}` does not confirm that the alerts of a storage are complete (update \
+                 delfin-host there)"
+            )))
+        }
+        _ => Err(not_a_host(response, url)),
+    }
+}
+
+/// The outcome of a request to `/readyz`.
+pub(crate) fn of_health(response: &Response, url: &str) -> Outcome {
+    if !response.is_success() {
+        return Err(response.failure(url));
+    }
+    if response.is_json() {
+        return Ok(());
+    }
+    Err(not_a_host(response, url))
+}
+
+fn not_a_host(response: &Response, url: &str) -> Failure {
+    Failure::misconfigured(format!(
+        "{} (not a response of delfin-host: check `url`, and whether a proxy asks for a sign-in)",
+        response.message(url)
+    ))
+}
