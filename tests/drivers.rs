@@ -104,10 +104,47 @@ fn a_storage_with_a_driver_of_a_plugin_is_registered_and_collected_from() {
     assert_eq!(status, 200, "{capabilities}");
     assert!(capabilities.to_string().contains("iops"), "{capabilities}");
 
+    check_resources(&host, id);
+
     let (status, log) = host.stop();
     assert!(status.success(), "{log}");
     assert!(!log.contains(PASSWORD), "{log}");
     assert!(!log.contains("the driver process"), "{log}");
+}
+
+fn check_resources(host: &Host, id: &str) {
+    let path = format!("/v1/storages/{id}/resources");
+    let kinds = host.wait_for("the resources", || {
+        let kinds = host.get(&path).1["resources"].as_array()?.clone();
+        // The kinds are asked for in this order.
+        kinds
+            .iter()
+            .any(|one| one["kind"] == "disks")
+            .then_some(kinds)
+    });
+    let shown: Vec<Value> = kinds
+        .iter()
+        .map(|one| json!([one["kind"], one["count"], one["error"]]))
+        .collect();
+    let error = "storage does not answer: no port answers";
+    assert_eq!(
+        Value::from(shown),
+        json!([
+            ["volumes", 3_000, null],
+            ["ports", 0, error],
+            ["disks", 1, null]
+        ])
+    );
+    let disk = &host.get("/v1/disks").1["disks"][0];
+    assert_eq!(
+        json!([
+            disk["native_disk_id"],
+            disk["capacity"],
+            disk["name"],
+            disk["storage_id"]
+        ]),
+        json!(["7", 12, null, id])
+    );
 }
 
 fn declared(vendor: &str, name: &str, model: &str) -> String {

@@ -96,6 +96,7 @@ impl Host {
             Arc::clone(&journals.alerts),
         );
         tokio::spawn(removed);
+        tokio::spawn(storages::sync_on_schedule(Arc::downgrade(&storages)));
         let api = ApiState::new(ApiParts {
             config: config.api.clone(),
             tokens,

@@ -35,20 +35,20 @@ const RETRY_DELAY: Duration = Duration::from_secs(5);
 macro_rules! api_errors {
     ($(
         $(#[$doc:meta])*
-        $variant:ident $({ $field:ident: $type:ty })?
-            => $status:ident, $code:literal, $text:literal, ($($arg:expr)?) $(, log $log:expr)?;
+        $variant:ident $({ $($field:ident: $type:ty),+ })?
+            => $status:ident, $code:expr, $text:expr, ($($arg:expr)?) $(, log $log:expr)?;
     )*) => {
         /// Why a request is refused.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum ApiError {$(
             $(#[$doc])*
-            $variant $({ $field: $type })?,
+            $variant $({ $($field: $type),+ })?,
         )*}
 
         impl ApiError {
             fn row(&self) -> Row {
                 match self {$(
-                    Self::$variant $({ $field })? => Row {
+                    Self::$variant $({ $($field),+ })? => Row {
                         kind: stringify!($variant),
                         status: StatusCode::$status,
                         code: $code,
@@ -144,6 +144,9 @@ api_errors! {
 
     StorageNotFound { id: String }
         => NOT_FOUND, "StorageNotFound", "Storage {} could not be found.", (id);
+    /// Code and text are those of the kind of resources.
+    ResourceNotFound { code: &'static str, text: &'static str, id: String }
+        => NOT_FOUND, code, text, (id);
     AccessInfoNotFound { id: String }
         => NOT_FOUND, "AccessInfoNotFound",
            "Access information for storage {} could not be found.", (id);

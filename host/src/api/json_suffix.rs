@@ -3,10 +3,9 @@
 
 use axum::http::{Request, Uri, uri::PathAndQuery};
 
-const SUFFIX: &str = ".json";
+use crate::collect::{ListScope, ResourceKind};
 
-/// The lists that have the suffix.
-const LISTS: [&str; 1] = ["storages"];
+const SUFFIX: &str = ".json";
 
 /// Removes the suffix from the path of a request.
 pub(super) fn remove<B>(request: &mut Request<B>) {
@@ -18,7 +17,7 @@ pub(super) fn remove<B>(request: &mut Request<B>) {
 fn without_suffix(uri: &Uri) -> Option<Uri> {
     let path = uri.path().strip_suffix(SUFFIX)?;
     let mut segments = path.strip_prefix("/v1/")?.split('/');
-    let is_list = segments.next().is_some_and(|list| LISTS.contains(&list));
+    let is_list = segments.next().is_some_and(has_suffix);
     // An entry has one more segment; what follows it has no suffix.
     let is_short = segments.nth(1).is_none();
     if !is_list || !is_short {
@@ -29,6 +28,12 @@ fn without_suffix(uri: &Uri) -> Option<Uri> {
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
     Uri::from_parts(parts).ok()
+}
+
+/// Whether a list has the suffix.
+fn has_suffix(list: &str) -> bool {
+    let has_list = |kind: ResourceKind| kind.scope() == ListScope::AllStorages;
+    list == "storages" || ResourceKind::all().any(|kind| has_list(kind) && kind.segment() == list)
 }
 
 #[cfg(test)]
@@ -52,8 +57,11 @@ mod tests {
             target("http://h:1/v1/storages.json"),
             some("http://h:1/v1/storages")
         );
+        assert_eq!(target("/v1/storage-pools.json"), some("/v1/storage-pools"));
         for other in [
             "/v1/storages",
+            "/v1/storages/7/port-groups.json",
+            "/v1/port-groups.json",
             "/v1/storages/7/capabilities.json",
             "/v1/exporters.json",
             "/openapi.json",

@@ -25,10 +25,12 @@ mod metrics;
 mod middleware;
 mod openapi;
 mod operate;
+mod page;
 mod permits;
 mod plugins;
 mod reload;
 mod replay;
+mod resources;
 mod responses;
 mod same_site;
 mod serve;
@@ -78,7 +80,7 @@ fn router(state: ApiState) -> Router {
 
 /// Every route, with its description.
 fn documented() -> OpenApiRouter<ApiState> {
-    let router = storages::routed(openapi::described());
+    let router = resources::routed(storages::routed(openapi::described()));
     let router = dead_letters::routed(ingest::routed(router));
     let router = operate::routed(router);
     router

@@ -23,6 +23,7 @@ mod plugins;
 mod push;
 mod reload;
 mod replay;
+mod resources;
 mod run;
 mod storages;
 mod table;

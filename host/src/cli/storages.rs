@@ -17,6 +17,7 @@ use super::{
     error::Error,
     options::GlobalOptions,
     output::Output,
+    resources::{self, ListResourcesArgs},
     table::{Cell, TextTable, counted},
 };
 
@@ -36,8 +37,11 @@ pub enum StoragesCommand {
     /// Show, set or remove from where storages send SNMP traps
     Snmp(snmp::SnmpArgs),
 
-    /// Ask storages for what they report about themselves: name, firmware, capacity
+    /// Ask storages for what they report about themselves, and for their resources
     Sync(SyncStoragesArgs),
+
+    /// List the resources of a storage: pools, volumes, disks and others
+    Resources(ListResourcesArgs),
 
     /// Remove a registered storage
     Remove(RemoveStorageArgs),
@@ -147,6 +151,9 @@ pub(super) fn run(
         StoragesCommand::Access(args) => change_access(options, args, output),
         StoragesCommand::Snmp(args) => snmp::run(options, args, output),
         StoragesCommand::Sync(args) => sync(options, args, output),
+        StoragesCommand::Resources(args) => {
+            resources::run(options, args, &path_of(&args.id)?, output)
+        }
         StoragesCommand::Remove(args) => remove(options, args, output),
     }
 }

@@ -11,6 +11,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 use super::{
     builder::{AlertBuilder, SeriesBuilder},
     metric::{Metric, ResourceType},
+    resource::{ResourceFields, ResourceKind},
     storage_info::StorageInfo,
 };
 
@@ -80,6 +81,18 @@ pub trait Driver: Send {
     ///
     /// The storage did not answer, or refused, or does not let users clear alerts.
     fn clear_alert(&mut self, sequence_number: &str) -> Result<(), DriverError>;
+
+    /// Lists every resource of a kind. Fields that the kind does not have are ignored.
+    ///
+    /// # Errors
+    ///
+    /// The storage did not answer, or refused, or has no such resources by design.
+    fn list_resources(&mut self, kind: ResourceKind) -> Result<Vec<ResourceFields>, DriverError> {
+        Err(DriverError::Unsupported {
+            action: "list resources",
+            reason: format!("it does not list {}", kind.name()).into(),
+        })
+    }
 }
 
 /// What a driver can measure.

@@ -11,6 +11,7 @@ mod driver;
 pub mod drivers;
 mod identify;
 pub mod metric;
+mod resource;
 mod schedule;
 mod storage_info;
 
@@ -23,6 +24,10 @@ pub use driver::{
 pub use drivers::{DriverFactory, DriverRegistry, UnknownDriver, redactor_of};
 pub use identify::identify;
 pub use metric::{Metric, Resource, ResourceType};
+pub use resource::{
+    FieldType, ListScope, Relation, ResourceField, ResourceFields, ResourceKind, ResourceList,
+    StorageResource,
+};
 pub use schedule::{
     AlertSelection, CollectConfig, CollectMonitor, CollectSchedule, CollectState, CollectStats,
     DriverCallError, Scheduler, StorageRequestError,

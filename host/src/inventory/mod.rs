@@ -5,10 +5,12 @@
 //! Changes are durable when a call returns.
 //!
 //! Knows nothing of drivers, the scheduler or the network. The trait [`Inventory`] hides
-//! the database, so that another one can replace it.
+//! the database, so that another one can replace it. [`ResourceStore`] has what storages list, in
+//! a file of its own.
 
 mod alert_source;
 mod error;
+mod resources;
 mod seal;
 mod sqlite;
 
@@ -21,6 +23,9 @@ pub use alert_source::{
     AlertSource, SnmpAuthProtocol, SnmpConfig, SnmpPrivacyProtocol, SnmpSecurityLevel, SnmpVersion,
 };
 pub use error::{InventoryError, InventoryFault, InventoryOpenError};
+pub use resources::{
+    ListState, ResourceQuery, ResourceQueryError, ResourceStore, SortDirection, StoredResource,
+};
 
 use crate::collect::StorageInfo;
 

@@ -14,6 +14,7 @@ mod error;
 mod progress;
 mod removed;
 mod reopen;
+mod resources;
 mod shared_inventory;
 mod sync;
 mod view;
@@ -34,6 +35,7 @@ pub use alert_sources::AlertSources;
 pub use error::StorageError;
 pub use progress::CollectProgress;
 pub use removed::end_alerts_of_removed;
+pub use resources::sync_on_schedule;
 pub use view::StorageView;
 
 use self::shared_inventory::{SharedInventory, Stored};
@@ -46,6 +48,7 @@ use crate::{
     config::StorageConfig,
     inventory::{
         self, Access, Inventory, InventoryError, InventoryFault, PerformanceSchedule, Registration,
+        ResourceStore,
     },
     panics,
 };
@@ -77,6 +80,7 @@ pub struct Storages {
     state_dir: PathBuf,
     inventory: SharedInventory,
     progress: Arc<CollectProgress>,
+    resources: Arc<ResourceStore>,
     registry: DriverRegistry,
     scheduler: Scheduler,
     syncing: sync::Syncing,
@@ -116,7 +120,7 @@ impl Storages {
             // One without a driver waits: a reload may find the plugin that has it.
             scheduler.add(config);
         }
-        Ok(Self {
+        let storages = Self {
             declared: declared.to_vec(),
             registered: Mutex::new(registered.into_iter().map(|one| (one.id, one)).collect()),
             alert_sources: watch::Sender::new(alert_sources),
@@ -124,11 +128,14 @@ impl Storages {
             state_dir: state_dir.to_path_buf(),
             inventory,
             progress,
+            resources: Arc::new(ResourceStore::new(state_dir)),
             registry,
             scheduler,
             syncing: sync::Syncing::default(),
             started_us: now_us(),
-        })
+        };
+        storages.forget_resources_of_removed();
+        Ok(storages)
     }
 
     /// Registers a storage and starts to collect from it.
@@ -136,7 +143,7 @@ impl Storages {
     /// # Errors
     ///
     /// The storage is registered already, has no driver, or does not answer.
-    pub async fn register(&self, new: NewStorage) -> Result<StorageView, StorageError> {
+    pub async fn register(self: &Arc<Self>, new: NewStorage) -> Result<StorageView, StorageError> {
         self.inventory()?;
         let _one_at_a_time = self.registering.lock().await;
         if self.registered().values().any(|one| is_same(one, &new)) {
@@ -178,6 +185,7 @@ impl Storages {
         let view = StorageView::registered(&storage, None);
         self.registered().insert(id, storage);
         self.scheduler.add(config);
+        self.spawn_sync(id);
         Ok(view)
     }
 
@@ -201,6 +209,7 @@ impl Storages {
         let id = id.to_string();
         self.scheduler.remove(&id);
         self.progress.remove(&id);
+        self.forget_resources(&id);
     }
 
     /// Sets the schedule of a registered storage's measurements, effective at once.

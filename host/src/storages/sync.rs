@@ -1,21 +1,37 @@
-//! Syncs: asks storages again for what they report about themselves.
+//! Syncs: asks storages again for what they report about themselves, and for their resources.
 //!
-//! A sync runs in the background; a storage has at most one at a time.
+//! A sync runs in the background; a storage has at most one at a time. A new storage has its first
+//! sync at once.
 
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 
 use super::{REQUEST_TIMEOUT, StorageError, Storages};
-use crate::clock::now_us;
+use crate::{clock::now_us, collect::StorageInfo, inventory::Registration};
+
+/// How many storages are asked at the same time: a list can need much memory.
+const MAX_AT_ONCE: usize = 4;
 
 /// The storages whose sync has not ended.
-#[derive(Debug, Default)]
-pub(super) struct Syncing(Mutex<BTreeSet<Uuid>>);
+#[derive(Debug)]
+pub(super) struct Syncing {
+    storages: Mutex<BTreeSet<Uuid>>,
+    permits: Semaphore,
+}
+
+impl Default for Syncing {
+    fn default() -> Self {
+        Self {
+            storages: Mutex::default(),
+            permits: Semaphore::new(MAX_AT_ONCE),
+        }
+    }
+}
 
 impl Syncing {
     pub(super) fn contains(&self, id: Uuid) -> bool {
@@ -23,7 +39,7 @@ impl Syncing {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Uuid>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.storages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -54,11 +70,12 @@ impl Storages {
     }
 
     /// Returns whether the sync was started.
-    fn spawn_sync(self: &Arc<Self>, id: Uuid) -> bool {
+    pub(super) fn spawn_sync(self: &Arc<Self>, id: Uuid) -> bool {
         let started = self.syncing.lock().insert(id);
         if started {
             let storages = Arc::clone(self);
             tokio::spawn(async move {
+                let _permit = storages.syncing.permits.acquire().await;
                 if let Err(error) = storages.sync(id).await {
                     log::warn!(storage:% = id, error:?; "storage cannot be synced");
                 }
@@ -72,8 +89,15 @@ impl Storages {
         let storage_id = id.to_string();
         let identified = timeout(REQUEST_TIMEOUT, self.scheduler.identify(&storage_id));
         let info = identified.await.map_err(|_| StorageError::Timeout)??;
-        if !self.registered().contains_key(&id) {
-            // A declared storage: what it reported is in the statistics.
+        self.set_info(id, info).await?;
+        self.sync_resources(&storage_id).await
+    }
+
+    /// Stores what a storage reported about itself, if it is registered and something changed.
+    async fn set_info(&self, id: Uuid, info: StorageInfo) -> Result<(), StorageError> {
+        // What a declared storage reports is in the statistics.
+        let is_changed = |storage: &Registration| storage.info != info;
+        if !self.registered().get(&id).is_some_and(is_changed) {
             return Ok(());
         }
         let (updated_us, stored) = (now_us(), info.clone());

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import tempfile
+import json
 import unittest
 from array import array
 from pathlib import Path
@@ -91,12 +92,19 @@ class Drivers(unittest.TestCase):
             process.call("list_alerts", start_ms=8, end_ms=9)
             self.assertEqual(len(AlertBatch(process.payload)), 0)
 
+    def test_a_long_list_of_resources_is_a_payload(self) -> None:
+        with DriverProcess() as process:
+            process.call("list_resources", kind="disks")
+            self.assertEqual(process.answer["value"][0], {"native_disk_id": 7, "capacity": "12"})
+            process.call("list_resources", kind="volumes")
+            self.assertEqual(len(json.loads(process.payload)), 3000)
+
     def test_failures_have_their_class_and_what_is_missing_is_unsupported(self) -> None:
         with DriverProcess() as process:
             self.assertEqual(process.call("clear_alert", sequence_number="1").kind, "delivered")
             outcome = process.call("clear_alert", sequence_number="login")
             self.assertEqual((outcome.kind, outcome.detail), ("pause", 1))
-            outcome = process.call("list_resources", kind="volumes")
+            outcome = process.call("list_resources", kind="qtrees")
             self.assertEqual(outcome.kind, "unsupported")
             outcome = process.call("clear_alert", sequence_number="bug")
             self.assertEqual((outcome.kind, outcome.detail), ("restart", 1))

@@ -6,6 +6,7 @@
 //! | [`Json`] | the body | refused | the last value counts |
 //! | [`Query`] | the query | refused | refused |
 //! | [`DelfinQuery`] | the query of a call that Delfin has | ignored | the last value counts |
+//! | [`DelfinParameters`] | the same, without a type | ignored | the last value counts |
 //! | [`Path`] | parameters of the path | | |
 //!
 //! The lenient rules are those of Delfin, whose clients rely on them. An error
@@ -20,5 +21,5 @@ mod since;
 
 pub(super) use json::Json;
 pub(super) use path::Path;
-pub(super) use query::{DelfinQuery, Query};
+pub(super) use query::{DelfinParameters, DelfinQuery, Query};
 pub(super) use since::Since;

@@ -27,6 +27,27 @@ pub(in crate::api) struct Query<T>(pub(in crate::api) T);
 #[derive(Clone, Copy, Debug)]
 pub(in crate::api) struct DelfinQuery<T>(pub(in crate::api) T);
 
+/// The parameters of a call that Delfin has too and that one type cannot describe.
+#[derive(Clone, Debug)]
+pub(in crate::api) struct DelfinParameters(Vec<(String, String)>);
+
+impl DelfinParameters {
+    /// The value of a parameter; of a repeated one, the last.
+    pub(in crate::api) fn get(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.0.iter().rev();
+        let (_, value) = pairs.find(|(given, _)| given == name)?;
+        Some(value)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for DelfinParameters {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        pairs(&parts.uri).map(Self)
+    }
+}
+
 impl<T: DeserializeOwned + IntoParams> Query<T> {
     pub(in crate::api) fn read(uri: &Uri) -> Result<Self, ApiError> {
         let pairs = pairs(uri)?;

@@ -35,13 +35,14 @@ use crate::storages::{StorageError, Storages};
 use query::{ListStoragesQuery, StoragePage};
 use request::RegisterStorageRequest;
 use view::StorageView;
+pub(super) use view::time;
 
 /// The storage of a call.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Path)]
-struct StoragePath {
+pub(super) struct StoragePath {
     /// Id of the storage.
-    id: String,
+    pub(super) id: String,
 }
 
 /// A page of the list of storages.

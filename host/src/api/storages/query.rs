@@ -7,10 +7,14 @@ use serde_json::{Map, Value};
 use utoipa::IntoParams;
 
 use super::view::StorageView;
-use crate::api::error::ApiError;
+use crate::{
+    api::{
+        error::ApiError,
+        page::{ListPage, PageParameters, integer},
+    },
+    inventory::SortDirection,
+};
 
-const MAX_LIMIT: usize = 1_000;
-const MAX_OFFSET: i64 = i32::MAX as i64;
 /// Fields of a storage that Delfin cannot sort by.
 const NOT_SORTABLE: [&str; 1] = ["sync_status"];
 
@@ -61,17 +65,9 @@ pub(super) struct ListAlertsQuery {
 /// A part of the list of storages, in an order.
 #[derive(Debug)]
 pub(super) struct StoragePage {
-    limit: usize,
-    offset: usize,
+    page: ListPage,
     marker: Option<String>,
-    sort: Vec<(String, SortDirection)>,
     filters: Vec<(&'static str, String)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SortDirection {
-    Ascending,
-    Descending,
 }
 
 impl ListAlertsQuery {
@@ -99,14 +95,15 @@ impl StoragePage {
             ("serial_number", query.serial_number),
         ];
         let filters = filters.into_iter();
+        let page = ListPage::new(PageParameters {
+            limit: query.limit.as_deref(),
+            offset: query.offset.as_deref(),
+            sort: query.sort.as_deref(),
+            sort_key: query.sort_key.as_deref(),
+            sort_dir: query.sort_dir.as_deref(),
+        })?;
         Ok(Self {
-            limit: limit(query.limit.as_deref())?,
-            offset: offset(query.offset.as_deref())?,
-            sort: sort(
-                query.sort.as_deref(),
-                query.sort_key.as_deref(),
-                query.sort_dir.as_deref(),
-            )?,
+            page,
             marker: query.marker,
             filters: filters
                 .filter_map(|(name, value)| Some((name, value?)))
@@ -120,7 +117,7 @@ impl StoragePage {
             .into_iter()
             .map(|view| (columns(&view), view))
             .collect();
-        for (key, _) in &self.sort {
+        for (key, _) in &self.page.sort {
             let is_column = |(columns, _): &(Map<String, Value>, _)| columns.contains_key(key);
             let known = rows.first().is_none_or(is_column);
             if !known || NOT_SORTABLE.contains(&key.as_str()) {
@@ -141,86 +138,26 @@ impl StoragePage {
             let mut filters = self.filters.iter();
             filters.all(|(name, value)| columns.get(*name).and_then(Value::as_str) == Some(value))
         };
-        let rows = rows.filter(fits).skip(self.offset).take(self.limit);
+        let rows = rows
+            .filter(fits)
+            .skip(self.page.offset)
+            .take(self.page.limit);
         Ok(rows.map(|(_, view)| view).collect())
     }
 
     fn compare(&self, a: &Map<String, Value>, b: &Map<String, Value>) -> Ordering {
         let of = |key: &str| compare(a.get(key), b.get(key));
-        let mut orders = self.sort.iter().map(|(key, direction)| match direction {
-            SortDirection::Ascending => of(key),
-            SortDirection::Descending => of(key).reverse(),
-        });
+        let mut orders = self
+            .page
+            .sort
+            .iter()
+            .map(|(key, direction)| match direction {
+                SortDirection::Ascending => of(key),
+                SortDirection::Descending => of(key).reverse(),
+            });
         // Without a last key that is unique, pages could overlap.
         let unequal = orders.find(|order| order.is_ne());
         unequal.unwrap_or_else(|| of("id"))
-    }
-}
-
-/// A whole number in the forms that Python reads: with a sign, spaces around it, and
-/// underscores between digits.
-fn integer(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let is_number = digits
-        .split('_')
-        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
-    is_number
-        .then(|| text.replace('_', "").parse().ok())
-        .flatten()
-}
-
-fn limit(text: Option<&str>) -> Result<usize, ApiError> {
-    let Some(text) = text else {
-        return Ok(MAX_LIMIT);
-    };
-    let limit = integer(text).ok_or_else(|| ApiError::invalid("limit param must be an integer"))?;
-    let limit = usize::try_from(limit);
-    let limit = limit.map_err(|_| ApiError::invalid("limit param must be positive"))?;
-    Ok(limit.min(MAX_LIMIT))
-}
-
-fn offset(text: Option<&str>) -> Result<usize, ApiError> {
-    let Some(text) = text else { return Ok(0) };
-    let offset = integer(text).ok_or_else(|| ApiError::invalid("offset must be an integer"))?;
-    if offset > MAX_OFFSET {
-        return Err(ApiError::invalid("offset must be <= 2147483647"));
-    }
-    usize::try_from(offset).map_err(|_| ApiError::invalid("offset must be >= 0"))
-}
-
-fn sort(
-    sort: Option<&str>,
-    key: Option<&str>,
-    direction: Option<&str>,
-) -> Result<Vec<(String, SortDirection)>, ApiError> {
-    let mut keys = Vec::new();
-    if let Some(sort) = sort {
-        for part in sort.split(',') {
-            let (key, dir) = part.split_once(':').unwrap_or((part, "desc"));
-            keys.push((key.to_owned(), self::direction(dir)?));
-        }
-    } else {
-        let dir = self::direction(direction.unwrap_or("desc"))?;
-        keys.push((key.unwrap_or("created_at").to_owned(), dir));
-    }
-    if keys.iter().any(|(key, _)| key.is_empty()) {
-        return Err(ApiError::invalid("Invalid sort key"));
-    }
-    let first = keys
-        .first()
-        .map_or(SortDirection::Descending, |(_, dir)| *dir);
-    keys.push(("created_at".to_owned(), first));
-    Ok(keys)
-}
-
-fn direction(text: &str) -> Result<SortDirection, ApiError> {
-    match text {
-        "asc" => Ok(SortDirection::Ascending),
-        "desc" => Ok(SortDirection::Descending),
-        _ => Err(ApiError::invalid(
-            "Unknown sort direction, must be 'desc' or 'asc'.",
-        )),
     }
 }
 

@@ -73,6 +73,6 @@ impl StorageView {
 }
 
 /// A time in microseconds since the Unix epoch as Delfin writes it: without a zone.
-pub(super) fn time(us: i64) -> String {
+pub(in crate::api) fn time(us: i64) -> String {
     rfc3339_micros(us).trim_end_matches('Z').to_owned()
 }

@@ -4,7 +4,7 @@
 use std::{
     net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -27,8 +27,8 @@ use crate::{
     batch_journal::{BatchJournal, BatchJournals},
     collect::{
         AlertBuilder, Capabilities, CollectedBatch, Destination, DestinationError, Driver,
-        DriverError, DriverOptions, DriverRegistry, SeriesBuilder, StorageInfo, TimeWindow,
-        drivers::fake,
+        DriverError, DriverOptions, DriverRegistry, ResourceFields, ResourceKind, SeriesBuilder,
+        StorageInfo, TimeWindow, drivers::fake,
     },
     config::{self, AlertsConfig, ApiConfig, JournalConfig, Loaded, Source, StorageConfig},
     delivery::{DeliveryParts, State},
@@ -299,7 +299,7 @@ static GATE: Mutex<u64> = Mutex::new(0);
 
 impl PortDriver {
     pub(super) fn gate() -> MutexGuard<'static, u64> {
-        GATE.lock().unwrap()
+        GATE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -335,6 +335,10 @@ impl Driver for PortDriver {
 
     fn clear_alert(&mut self, sequence_number: &str) -> Result<(), DriverError> {
         self.fake.clear_alert(sequence_number)
+    }
+
+    fn list_resources(&mut self, kind: ResourceKind) -> Result<Vec<ResourceFields>, DriverError> {
+        self.fake.list_resources(kind)
     }
 }
 

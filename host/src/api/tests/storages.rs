@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use super::host::{Answer, Host, PortDriver, declared};
 use crate::batch::Seq;
 
-const CASES: &str = include_str!("../../../tests/fixtures/delfin/storages.jsonl");
+/// Delfin's calls, each file with its calls in their order.
+const CASES: [&str; 2] = [
+    include_str!("../../../tests/fixtures/delfin/storages.jsonl"),
+    include_str!("../../../tests/fixtures/delfin/resources.jsonl"),
+];
 
 const JSON: [(&str, &str); 1] = [("Content-Type", "application/json")];
 
@@ -66,8 +70,29 @@ fn same_shape(golden: &Value, ours: &Value, place: &str) {
     }
 }
 
-/// A storage's id here, by its id in the recording.
+/// The id of a storage or resource here, by its id in the recording.
 type Ids = BTreeMap<String, String>;
+
+fn learn_ids(golden: &Value, ours: &Value, ids: &mut Ids) {
+    match (golden, ours) {
+        (Value::Object(golden), Value::Object(ours)) => {
+            if let (Some(Value::String(golden)), Some(Value::String(ours))) =
+                (golden.get("id"), ours.get("id"))
+            {
+                ids.entry(golden.clone()).or_insert_with(|| ours.clone());
+            }
+            for (name, golden) in golden {
+                learn_ids(golden, ours.get(name).unwrap_or(&Value::Null), ids);
+            }
+        }
+        (Value::Array(golden), Value::Array(ours)) => {
+            for (golden, ours) in golden.iter().zip(ours) {
+                learn_ids(golden, ours, ids);
+            }
+        }
+        _ => {}
+    }
+}
 
 /// Status and error code of the cases that deviate, by the name of the case.
 fn deviations() -> BTreeMap<&'static str, (u64, &'static str)> {
@@ -140,27 +165,34 @@ fn replay(host: &Host, case: &Value, ids: &mut Ids) -> Option<String> {
         None if golden["body"].is_null() => assert_eq!(answer.body, "", "{name}"),
         None => same_shape(&golden["body"], &said, name),
     }
-    if let (201, Some(id)) = (answer.status, golden["body"]["id"].as_str()) {
-        let ours = said["id"].as_str().unwrap().to_owned();
-        ids.insert(id.to_owned(), ours);
+    learn_ids(&golden["body"], &said, ids);
+    if answer.status == 201 {
+        synced(host, said["id"].as_str().unwrap());
     }
     None
 }
 
 #[test]
 fn answers_equal_those_of_delfin_except_for_listed_deviations() {
-    let cases: Vec<Value> = CASES
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let is_unknown = |name: &&str| cases.iter().all(|case| case["name"] != **name);
-    let unknown = deviations().into_keys().filter(is_unknown);
+    let cases = |text: &str| -> Vec<Value> {
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let [storages, resources] = CASES.map(cases);
+    // The storages were recorded in two runs, each on a host without storages.
+    let (late, early): (Vec<Value>, Vec<Value>) = storages
+        .into_iter()
+        .partition(|case| case["name"].as_str().unwrap().starts_with("x_"));
+    let runs = [early, late, resources];
+    let unknown = deviations()
+        .into_keys()
+        .filter(|name| runs.iter().flatten().all(|case| case["name"] != *name));
     let mut differences: Vec<String> = unknown.map(str::to_owned).collect();
-    // They were recorded in two runs, each on a host without storages.
-    let is_late = |case: &&Value| case["name"].as_str().unwrap().starts_with("x_");
-    for late in [false, true] {
+    for run in &runs {
         let (host, mut ids) = (Host::start(), Ids::new());
-        for case in cases.iter().filter(|case| is_late(case) == late) {
+        for case in run {
             differences.extend(replay(&host, case, &mut ids));
         }
     }
@@ -170,7 +202,42 @@ fn answers_equal_those_of_delfin_except_for_listed_deviations() {
 fn registered(host: &Host) -> String {
     let answer = host.post("/v1/storages", FAKE);
     assert_eq!(answer.status, 201, "{}", answer.body);
-    answer.json()["id"].as_str().unwrap().to_owned()
+    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    synced(host, &id);
+    id
+}
+
+#[test]
+fn resources_come_with_the_registration_and_go_with_the_storage() {
+    let host = Host::start();
+    let id = registered(&host);
+    let kinds = host.get(&format!("/v1/storages/{id}/resources")).json();
+    let volumes = json!("volumes");
+    let kinds = kinds["resources"].as_array().unwrap().clone();
+    assert_eq!(kinds.len(), 15);
+    let listed = kinds.iter().find(|one| one["kind"] == volumes).unwrap();
+    assert_eq!(
+        (&listed["count"], &listed["error"]),
+        (&json!(1), &Value::Null)
+    );
+    assert!(listed["listed_at"].is_string());
+    let found = host.get("/v1/volumes").json();
+    host.post(&format!("/v1/storages/{id}/sync"), "");
+    synced(&host, &id);
+    assert_eq!(host.get("/v1/volumes").json(), found);
+    host.send("DELETE", &format!("/v1/storages/{id}"), &[], b"");
+    assert_eq!(host.get("/v1/volumes").json(), json!({"volumes": []}));
+    let gone = format!("Storage {id} could not be found.");
+    host.get(&format!("/v1/storages/{id}/resources"))
+        .is_error(404, "StorageNotFound", &gone);
+}
+
+/// Waits for the end of a storage's sync.
+fn synced(host: &Host, id: &str) {
+    let path = format!("/v1/storages/{id}");
+    while host.get(&path).json()["sync_status"] != "SYNCED" {
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -407,6 +474,7 @@ fn access_data_that_leads_to_another_storage_is_refused() {
     let answer = host.post("/v1/storages", &FAKE.replace("fake_driver", "port_driver"));
     assert_eq!(answer.status, 201, "{}", answer.body);
     let id = answer.json()["id"].as_str().unwrap().to_owned();
+    synced(&host, &id);
     let path = format!("/v1/storages/{id}/access-info");
     let shown = host.get(&path).json();
     let other =
@@ -425,6 +493,7 @@ fn a_sync_shows_what_the_storage_reports_now_and_runs_once_at_a_time() {
     let host = Host::start();
     let answer = host.post("/v1/storages", &FAKE.replace("fake_driver", "port_driver"));
     let id = answer.json()["id"].as_str().unwrap().to_owned();
+    synced(&host, &id);
     let path = format!("/v1/storages/{id}");
     let shown = |field: &str| host.get(&path).json()[field].clone();
     let sync = format!("{path}/sync");
@@ -437,8 +506,6 @@ fn a_sync_shows_what_the_storage_reports_now_and_runs_once_at_a_time() {
         .is_error(400, "StorageIsSyncing", &refused);
     assert_eq!(host.post("/v1/storages/sync", "").status, 202);
     drop(held);
-    while shown("sync_status") == "SYNCING" {
-        std::thread::yield_now();
-    }
+    synced(&host, &id);
     assert_ne!(shown("firmware_version"), before);
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::collect::{
     builder::{AlertBuilder, SeriesBuilder},
     driver::{Capabilities, Driver, DriverError, DriverOptions, TimeWindow},
+    resource::{ResourceFields, ResourceKind},
     storage_info::StorageInfo,
 };
 
@@ -118,6 +119,11 @@ impl Driver for RedactingDriver {
 
     fn clear_alert(&mut self, sequence_number: &str) -> Result<(), DriverError> {
         let result = self.driver.clear_alert(sequence_number);
+        result.map_err(|error| redact(&self.redactor, error))
+    }
+
+    fn list_resources(&mut self, kind: ResourceKind) -> Result<Vec<ResourceFields>, DriverError> {
+        let result = self.driver.list_resources(kind);
         result.map_err(|error| redact(&self.redactor, error))
     }
 }

@@ -45,6 +45,7 @@ use super::{
     destination::Destination,
     driver::{Capabilities, DriverOptions},
     drivers::{DriverRegistry, UnknownDriver},
+    resource::{ResourceKind, ResourceList},
     storage_info::StorageInfo,
 };
 use crate::clock::now_ms;
@@ -246,6 +247,20 @@ impl Scheduler {
     /// The storage does not exist, or its driver cannot be opened.
     pub async fn capabilities(&self, id: &str) -> Result<Capabilities, StorageRequestError> {
         self.request(id, StorageRequest::Capabilities).await
+    }
+
+    /// Asks a storage for its resources of a kind.
+    ///
+    /// # Errors
+    ///
+    /// The storage does not exist, or the call failed.
+    pub async fn list_resources(
+        &self,
+        id: &str,
+        kind: ResourceKind,
+    ) -> Result<ResourceList, StorageRequestError> {
+        self.request(id, |reply| StorageRequest::ListResources(kind, reply))
+            .await
     }
 
     #[must_use]

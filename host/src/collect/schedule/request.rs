@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use super::{config::CollectSchedule, driver_call::DriverCallError};
 use crate::collect::{
     driver::{Capabilities, DriverOptions, TimeWindow},
+    resource::{ResourceKind, ResourceList},
     storage_info::StorageInfo,
 };
 
@@ -44,4 +45,5 @@ pub(super) enum StorageRequest {
     /// The sequence number of the alert.
     ClearAlert(String, StorageReply<()>),
     Capabilities(StorageReply<Capabilities>),
+    ListResources(ResourceKind, StorageReply<ResourceList>),
 }

@@ -15,6 +15,7 @@ use crate::collect::{
     builder::{AlertBuilder, SeriesBuilder, StorageLabels},
     driver::{Capabilities, Driver, DriverError, DriverOptions, DriverTarget, TimeWindow},
     drivers::DriverRegistry,
+    resource::{ResourceKind, ResourceList},
     storage_info::StorageInfo,
 };
 
@@ -114,6 +115,15 @@ impl DriverSession {
             Ok(alerts.build())
         })
         .await
+    }
+
+    pub(super) async fn list_resources(
+        &mut self,
+        kind: ResourceKind,
+    ) -> Result<ResourceList, DriverCallError> {
+        self.opened().await?;
+        self.call(move |driver| Ok(ResourceList::new(kind, driver.list_resources(kind)?)))
+            .await
     }
 
     /// Calls the open driver. A driver that panics is dropped; the next call opens a new one.

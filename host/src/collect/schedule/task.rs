@@ -266,6 +266,11 @@ impl<D: Destination> StorageTask<D> {
                 let (cleared, _) = self.timed(stop, call).await?;
                 drop(reply.send(cleared.map_err(StorageRequestError::from)));
             }
+            StorageRequest::ListResources(kind, reply) => {
+                let call = async |task: &mut Self| task.session.list_resources(kind).await;
+                let (listed, _) = self.timed(stop, call).await?;
+                drop(reply.send(listed.map_err(StorageRequestError::from)));
+            }
             StorageRequest::ListAlerts(selection, reply) => {
                 let call = async |task: &mut Self| task.session.list_alerts(selection.range).await;
                 let (alerts, _) = self.timed(stop, call).await?;

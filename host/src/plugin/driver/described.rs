@@ -70,7 +70,8 @@ pub(super) fn capabilities(value: Value) -> Result<Capabilities, DriverError> {
     })
 }
 
-fn read<T: DeserializeOwned>(call: &str, value: Value) -> Result<T, DriverError> {
+/// Reads the answer of a call.
+pub(super) fn read<T: DeserializeOwned>(call: &str, value: Value) -> Result<T, DriverError> {
     serde_json::from_value(value).map_err(|error| DriverError::BadAnswer {
         reason: line(format!("the answer to `{call}` cannot be read: {error}")),
     })

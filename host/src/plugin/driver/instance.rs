@@ -8,7 +8,8 @@ use std::{
 };
 
 use delfin_plugin_protocol::{
-    ClearAlertMessage, CollectMessage, DriverRequest, ListAlertsMessage, OpenMessage,
+    ClearAlertMessage, CollectMessage, DriverRequest, ListAlertsMessage, ListResourcesMessage,
+    OpenMessage,
 };
 
 use super::{
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     collect::{
         AlertBuilder, Capabilities, Driver, DriverError, DriverOptions, DriverTarget,
-        SeriesBuilder, StorageInfo, TimeWindow, redactor_of,
+        ResourceFields, ResourceKind, SeriesBuilder, StorageInfo, TimeWindow, redactor_of,
     },
     plugin::{host::InstanceHost, process::START_TIME},
 };
@@ -273,6 +274,23 @@ impl Driver for PluginDriver {
             })
         };
         self.call("clear alerts", Box::new(make)).map(drop)
+    }
+
+    fn list_resources(&mut self, kind: ResourceKind) -> Result<Vec<ResourceFields>, DriverError> {
+        let make = move |id, deadline_ms| {
+            DriverRequest::ListResources(ListResourcesMessage {
+                id,
+                deadline_ms,
+                kind: kind.name().to_owned(),
+            })
+        };
+        match self.call("list resources", Box::new(make))? {
+            Answer::Payload(payload) => payload::resources(payload, &self.sources.limits),
+            Answer::Value(value) => described::read("list_resources", value),
+            _ => Err(DriverError::BadAnswer {
+                reason: "the answer to `list_resources` has no list".to_owned(),
+            }),
+        }
     }
 }
 

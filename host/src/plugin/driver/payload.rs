@@ -1,4 +1,4 @@
-//! The batch that a driver process has sent: checked as the body of a request is.
+//! The payload that a driver process has sent. A batch is checked as the body of a request is.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::answer::UncheckedPayload;
 use crate::{
     batch::AnyBatch,
     clock::now_ms,
-    collect::DriverError,
+    collect::{DriverError, ResourceFields},
     ingest::{
         BodyEncoding, BodyFormat, BodyLimits, IngestError, ParseGuard, ParsedItems, RequestBody,
         parse,
@@ -37,26 +37,22 @@ pub(super) fn alerts(
     }
 }
 
+/// A list of resources as JSON text.
+pub(super) fn resources(
+    payload: UncheckedPayload,
+    limits: &BodyLimits,
+) -> Result<Vec<ResourceFields>, DriverError> {
+    let listed = with_bytes(payload, limits, |bytes| serde_json::from_slice(&bytes))?;
+    listed.map_err(|error| bad(format!("the payload is not a list of resources: {error}")))
+}
+
 fn batch(
     kind: Kind,
     payload: UncheckedPayload,
     limits: &BodyLimits,
     storage_id: &str,
 ) -> Result<AnyBatch, DriverError> {
-    let parsed = match payload {
-        UncheckedPayload::Inline(bytes) => parse_bytes(kind, bytes.into(), limits),
-        UncheckedPayload::Shared(shared) => {
-            let limit = limits.max_decompressed_bytes;
-            if shared.size() > limit {
-                let size = shared.size();
-                return Err(bad(format!(
-                    "a batch has {size} bytes, at most {limit} are allowed (see `api.max_decompressed_bytes`)"
-                )));
-            }
-            let mapped = shared.map().map_err(|error| bad(error.to_string()))?;
-            parse_bytes(kind, mapped.as_ref().into(), limits)
-        }
-    };
+    let parsed = with_bytes(payload, limits, |bytes| parse_bytes(kind, bytes, limits))?;
     let parsed = parsed.map_err(|error| bad(error.to_string()))?;
     if let Some(first) = parsed.rejected.named().next() {
         log::warn!(
@@ -66,6 +62,28 @@ fn batch(
         );
     }
     Ok(parsed.batch)
+}
+
+/// Calls `read` with the bytes of a payload, unless they are too many.
+fn with_bytes<T>(
+    payload: UncheckedPayload,
+    limits: &BodyLimits,
+    read: impl FnOnce(Cow<'_, [u8]>) -> T,
+) -> Result<T, DriverError> {
+    match payload {
+        UncheckedPayload::Inline(bytes) => Ok(read(bytes.into())),
+        UncheckedPayload::Shared(shared) => {
+            let limit = limits.max_decompressed_bytes;
+            if shared.size() > limit {
+                let size = shared.size();
+                return Err(bad(format!(
+                    "a payload has {size} bytes, at most {limit} are allowed (see `api.max_decompressed_bytes`)"
+                )));
+            }
+            let mapped = shared.map().map_err(|error| bad(error.to_string()))?;
+            Ok(read(mapped.as_ref().into()))
+        }
+    }
 }
 
 fn parse_bytes(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
-from typing import Any, Optional, Sequence, Type
+from typing import Any, Dict, Iterable, Optional, Sequence, Type
 
 from . import logs
 from .builder import AlertBuilder, SeriesBuilder
@@ -12,6 +13,9 @@ from .calls import Answer, Calls, Count, Received, Result
 from .driver import Capabilities, Driver, DriverHost, Storage, StorageInfo, Window
 from .frames import Message
 from .outcome import Misconfigured
+
+#: A longer list of resources is a payload, because a header has a limit.
+_MAX_INLINE = 1 << 20
 
 _CAPACITIES = ("total", "used", "free", "raw", "subscribed")
 
@@ -61,7 +65,7 @@ class DriverCalls(Calls):
         if name == "parse_trap":
             return _built(AlertBuilder, driver.parse_trap(dict(message["variables"])))
         if name == "list_resources":
-            return Result(list(driver.list_resources(message["kind"])))
+            return _resources(driver.list_resources(message["kind"]))
         if name == "clear_alert":
             driver.clear_alert(message["sequence_number"])
         else:
@@ -113,6 +117,12 @@ def _capabilities(found: Capabilities) -> Message:
     if found.retention is not None:
         value["retention_ms"] = int(found.retention.total_seconds() * 1000)
     return value
+
+
+def _resources(listed: Iterable[Dict[str, Any]]) -> Result:
+    resources = list(listed)
+    text = json.dumps(resources, allow_nan=False).encode()
+    return Result(payload=text) if len(text) > _MAX_INLINE else Result(resources)
 
 
 def _built(builder: Any, built: Any) -> Result:

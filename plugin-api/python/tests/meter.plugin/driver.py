@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from datetime import timedelta
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from delfin_plugin import (
     AlertBuilder,
@@ -87,6 +87,16 @@ class Meter(Driver):
             raise Retry("cancelled")
         if sequence_number == "is cancelled?":
             raise Retry("cancelled" if self.call.cancelled else "not cancelled")
+
+    def list_resources(self, kind: str) -> List[Dict[str, Any]]:
+        if kind == "volumes":
+            # Too long for a header.
+            return [{"native_volume_id": f"v{number}", "name": 600 * "x"} for number in range(3000)]
+        if kind == "disks":
+            return [{"native_disk_id": 7, "capacity": "12"}, {"name": "without an id"}]
+        if kind == "ports":
+            raise Retry("no port answers")
+        return super().list_resources(kind)
 
 
 if __name__ == "__main__":

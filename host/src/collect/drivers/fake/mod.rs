@@ -5,6 +5,7 @@
 //! same in each window that includes the time.
 
 mod options;
+mod resources;
 
 use uuid::Uuid;
 
@@ -15,6 +16,7 @@ use crate::{
         builder::{AlertBuilder, SeriesBuilder},
         driver::{Capabilities, Driver, DriverError, DriverOptions, TimeWindow},
         metric::{self, Resource, ResourceType},
+        resource::{ResourceFields, ResourceKind},
         storage_info::{Capacity, StorageDetails, StorageInfo},
     },
 };
@@ -212,6 +214,10 @@ impl Driver for FakeDriver {
 
     fn clear_alert(&mut self, _: &str) -> Result<(), DriverError> {
         Ok(())
+    }
+
+    fn list_resources(&mut self, kind: ResourceKind) -> Result<Vec<ResourceFields>, DriverError> {
+        Ok(resources::list(self, kind))
     }
 }
 

@@ -4,7 +4,7 @@ use delfin_plugin_api::{Batch, PerformanceBatch};
 use serde_json::json;
 
 use super::*;
-use crate::collect::StorageLabels;
+use crate::collect::{StorageLabels, resource::ResourceList};
 
 fn options(json: serde_json::Value) -> DriverOptions {
     json.as_object().unwrap().clone()
@@ -185,4 +185,24 @@ fn a_wrong_option_says_what_would_be_right() {
         "driver option `volume` is wrong: is not one of storage_pools, volumes, controllers, \
          ports, disks, filesystems, is_historic and seed",
     );
+}
+
+#[test]
+fn resources_are_listed_for_every_kind_and_are_the_same_at_each_call() {
+    let mut driver = FakeDriver::new("id", &DriverOptions::new()).unwrap();
+    for kind in ResourceKind::all() {
+        let listed = driver.list_resources(kind).unwrap();
+        assert_eq!(listed, driver.list_resources(kind).unwrap());
+        let list = ResourceList::new(kind, listed.clone());
+        assert_eq!(list.resources.len(), listed.len(), "{kind:?}");
+        assert!(!listed.is_empty(), "{kind:?}");
+        let known = |name: &String| kind.fields().iter().any(|field| field.name == name);
+        assert!(
+            listed.iter().all(|fields| fields.keys().all(known)),
+            "{kind:?}"
+        );
+    }
+    let volumes = driver.list_resources(ResourceKind::Volumes).unwrap();
+    assert_eq!(volumes.len(), 2_000);
+    assert_eq!(volumes[7]["native_volume_id"], "volume_7");
 }

@@ -138,8 +138,8 @@ impl FilesystemMonitor {
     ) {
         let mount_point = &filesystem.mount_point;
         let key = (mount_point.clone(), Condition::NearlyFull);
-        let used = match machine.used_percent(Path::new(mount_point)) {
-            Ok(used) => used,
+        let used = match machine.usage(Path::new(mount_point)) {
+            Ok(usage) => usage.used_percent(),
             Err(error) => {
                 log::debug!(mount_point, error:%; "cannot read the usage of the file system");
                 // An unknown usage does not end the condition.

@@ -75,6 +75,11 @@ impl Kernel {
         Self { root }
     }
 
+    /// The root of all paths.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(super) fn devices(&self) -> Result<Devices, DriverError> {
         let text = self.text("proc/diskstats")?;
         let stats = text

@@ -18,8 +18,28 @@ pub(super) trait Machine: Send {
 
     fn wait(&self, time: Duration);
 
-    /// Usage of a file system in percent, as `df` shows it.
-    fn used_percent(&self, mount_point: &Path) -> io::Result<f64>;
+    fn usage(&self, mount_point: &Path) -> io::Result<FilesystemUsage>;
+}
+
+/// Usage of a file system in bytes. Blocks that are reserved for root count neither as used nor
+/// as free.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FilesystemUsage {
+    pub(super) total: u64,
+    pub(super) used: u64,
+    pub(super) free: u64,
+}
+
+impl FilesystemUsage {
+    /// Used space in percent, as `df` shows it.
+    pub(super) fn used_percent(self) -> f64 {
+        let usable = (self.used + self.free) as f64;
+        if usable > 0.0 {
+            100.0 * self.used as f64 / usable
+        } else {
+            0.0
+        }
+    }
 }
 
 /// The machine that the host runs on.
@@ -51,15 +71,13 @@ impl Machine for ThisMachine {
         thread::sleep(time);
     }
 
-    // Blocks that are reserved for root count neither as used nor as free.
-    fn used_percent(&self, mount_point: &Path) -> io::Result<f64> {
+    fn usage(&self, mount_point: &Path) -> io::Result<FilesystemUsage> {
         let stat = rustix::fs::statvfs(mount_point)?;
-        let used = stat.f_blocks.saturating_sub(stat.f_bfree) as f64;
-        let usable = used + stat.f_bavail as f64;
-        Ok(if usable > 0.0 {
-            100.0 * used / usable
-        } else {
-            0.0
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok(FilesystemUsage {
+            total: bytes(stat.f_blocks),
+            used: bytes(stat.f_blocks.saturating_sub(stat.f_bfree)),
+            free: bytes(stat.f_bavail),
         })
     }
 }

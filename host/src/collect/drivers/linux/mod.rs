@@ -11,6 +11,7 @@ mod kernel;
 mod machine;
 mod rates;
 mod report;
+mod resources;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -22,11 +23,13 @@ use self::{
     machine::{Machine, ThisMachine},
     rates::RATE_METRICS,
     report::{Reading, SeriesReport},
+    resources::ResourceReader,
 };
 use crate::collect::{
     builder::{AlertBuilder, SeriesBuilder},
     driver::{Capabilities, Driver, DriverError, DriverOptions, TimeWindow},
     metric::{CPU_USAGE, Metric, ResourceType},
+    resource::{ResourceFields, ResourceKind},
     storage_info::{StorageDetails, StorageInfo},
 };
 
@@ -186,6 +189,33 @@ impl Driver for LinuxDriver {
             action: "clear an alert",
             reason: "the alert ends when its file system recovers".into(),
         })
+    }
+
+    fn list_resources(&mut self, kind: ResourceKind) -> Result<Vec<ResourceFields>, DriverError> {
+        let reader = ResourceReader {
+            root: self.kernel.root(),
+            machine: self.machine.as_ref(),
+        };
+        match kind {
+            ResourceKind::Controllers => Ok(reader.controllers()),
+            ResourceKind::Ports => Ok(reader.ports()),
+            ResourceKind::Disks => Ok(reader.disks(&self.kernel.devices()?)),
+            ResourceKind::Filesystems => Ok(reader.filesystems(&self.read_filesystems()?)),
+            ResourceKind::StoragePools
+            | ResourceKind::Volumes
+            | ResourceKind::Qtrees
+            | ResourceKind::Quotas
+            | ResourceKind::Shares
+            | ResourceKind::StorageHostInitiators
+            | ResourceKind::StorageHosts
+            | ResourceKind::StorageHostGroups
+            | ResourceKind::PortGroups
+            | ResourceKind::VolumeGroups
+            | ResourceKind::MaskingViews => Err(DriverError::Unsupported {
+                action: "list resources",
+                reason: format!("a machine has no {}", kind.name()).into(),
+            }),
+        }
     }
 }
 

@@ -12,6 +12,9 @@ use crate::collect::{
     metric::{CPU_USAGE, Resource, ResourceType},
 };
 
+/// The id of the processors.
+pub(super) const PROCESSORS: &str = "cpu";
+
 /// All counters at one moment.
 pub(super) struct Reading {
     /// Time that the machine was awake, on a clock of its own.
@@ -74,7 +77,7 @@ impl SeriesReport<'_, '_> {
         }
         let resource = Resource {
             resource_type: ResourceType::Controller,
-            id: "cpu",
+            id: PROCESSORS,
         };
         let usage = 100.0 * busy as f64 / all as f64;
         let point = (self.time_ms, usage);

@@ -8,7 +8,7 @@ use std::{
 use delfin_plugin_api::{AlertBatch, Batch, PerformanceBatch};
 use tempfile::TempDir;
 
-use super::*;
+use super::{machine::FilesystemUsage, *};
 use crate::collect::builder::StorageLabels;
 
 const WINDOW: TimeWindow = TimeWindow {
@@ -57,9 +57,15 @@ impl Machine for FakeMachine {
         });
     }
 
-    fn used_percent(&self, mount_point: &Path) -> io::Result<f64> {
+    fn usage(&self, mount_point: &Path) -> io::Result<FilesystemUsage> {
         let used = self.with(|clocks| clocks.used.get(mount_point.to_str().unwrap()).copied());
-        used.ok_or_else(|| io::ErrorKind::PermissionDenied.into())
+        let used = used.ok_or(io::ErrorKind::PermissionDenied)?;
+        let used = (used * 1_000.0) as u64;
+        Ok(FilesystemUsage {
+            total: 100_000,
+            used,
+            free: 100_000 - used,
+        })
     }
 }
 
@@ -573,4 +579,53 @@ fn this_machine_is_measured() {
         assert!(values(&batch, ("storage", "here"))["iops"] >= 0.0);
     }
     alerts(&mut driver);
+}
+
+#[test]
+fn the_machine_lists_its_processors_disks_file_systems_and_ports() {
+    let fixture = Fixture::new();
+    fixture.disk("sda");
+    fixture.write("sys/block/sda/queue/rotational", "0\n");
+    fixture.write("sys/block/sda/device/model", "QEMU  \n");
+    fixture.stats(&[("8:0", "sda", [0; 6]), ("8:1", "sda1", [0; 6])]);
+    fixture.write("proc/self/mountinfo", ROOT_MOUNT);
+    fixture.used("/", Some(30.0));
+    fixture.write(
+        "proc/cpuinfo",
+        "processor\t: 0\nmodel name\t: A: b\n\nprocessor\t: 1\n",
+    );
+    fixture.write("proc/meminfo", "MemTotal:       2048 kB\nMemFree: 1 kB\n");
+    fixture.write("sys/class/net/lo/operstate", "unknown\n");
+    fixture.write("sys/class/net/eth0/device/vendor", "");
+    fixture.write("sys/class/net/eth0/operstate", "up\n");
+    fixture.write("sys/class/net/eth0/address", "02:00:00:00:00:01\n");
+    fixture.write("sys/class/net/eth0/speed", "-1\n");
+    let mut driver = fixture.driver();
+    let mut only = |kind| {
+        let listed = driver.list_resources(kind).unwrap();
+        assert_eq!(listed.len(), 1, "{kind:?}");
+        listed.into_iter().next().unwrap()
+    };
+    let controller = only(ResourceKind::Controllers);
+    assert_eq!(controller["cpu_info"], "A: b");
+    assert_eq!(controller["cpu_count"], 2);
+    assert_eq!(controller["memory_size"], 2 << 20);
+    let disk = only(ResourceKind::Disks);
+    assert_eq!(
+        (&disk["native_disk_id"], &disk["model"]),
+        (&"sda".into(), &"QEMU".into())
+    );
+    assert_eq!(disk["capacity"], 512_000);
+    assert_eq!(disk["physical_type"], "ssd");
+    let filesystem = only(ResourceKind::Filesystems);
+    assert_eq!(filesystem["native_filesystem_id"], "/");
+    assert_eq!(filesystem["used_capacity"], 30_000);
+    let port = only(ResourceKind::Ports);
+    assert_eq!(port["connection_status"], "connected");
+    assert!(port["speed"].is_null());
+    let error = driver.list_resources(ResourceKind::Volumes).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "driver cannot list resources: a machine has no volumes"
+    );
 }
