@@ -27,7 +27,7 @@ from delfin_plugin import (
 )
 from delfin_plugin.driver import ACCESS
 
-from adapter import alerts, loading, metrics, netapp, ssh
+from adapter import alerts, loading, logs, metrics, netapp, resources, ssh
 from adapter.failures import outcomes
 
 _log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class DelfinDriver(Driver):
         self._resource_metrics: Dict[str, Any] = {}
         self._version = ""
         self._driver: Optional[Any] = None
+        logs.reduce()
         loading.prepare()
         # Some drivers write files into the working directory.
         os.chdir(host.state_dir)
@@ -163,8 +164,7 @@ class DelfinDriver(Driver):
     def list_resources(self, kind: str) -> List[Dict[str, Any]]:
         if not hasattr(self._class, f"list_{kind}"):
             raise Unsupported(f"Delfin has no {kind}")
-        found = self._call(f"list_{kind}") or []
-        return [{name: _json(value) for name, value in resource.items()} for resource in found]
+        return resources.build(kind, self._call(f"list_{kind}"))
 
     def close(self) -> None:
         close = getattr(self._driver, "close_connection", None)
@@ -218,19 +218,6 @@ def _make_folders() -> None:
     """Makes the folders below the working directory where drivers put files of the array."""
     for name in ("macro_san", "svc", "vnx_block"):
         os.makedirs(f"delfin/drivers/utils/performance_file/{name}", exist_ok=True)
-
-
-def _json(value: Any) -> Any:
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_json(one) for one in value]
-    if isinstance(value, dict):
-        return {str(name): _json(one) for name, one in value.items()}
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return str(value)
 
 
 def _now() -> int:

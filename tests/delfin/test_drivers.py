@@ -16,7 +16,7 @@ from delfin_plugin.test.host import Outcome, Process
 from arrays import models
 from arrays.https import HttpsArray
 from arrays.ssh import SshArray
-from host import ROOT, Host, install
+from host import ROOT, Host, install, wait_for
 
 
 class DriverProcess(Process):
@@ -43,11 +43,19 @@ class DriverProcess(Process):
             raise AssertionError(f"{name}: {outcome}\n{self.output()}")
         return outcome.value
 
+    def megabytes(self) -> float:
+        """The memory that the process uses now."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024 / 1e6
+
     def output(self) -> str:
         return os.pread(self._output.fileno(), 1 << 20, 0).decode()
 
 
-class Drivers(unittest.TestCase):
+class Arrays(unittest.TestCase):
+    """Starts arrays, and checks a driver against one."""
+
     plugin: Path
     folder: Path
 
@@ -76,32 +84,6 @@ class Drivers(unittest.TestCase):
     def state(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self.folder))
 
-    def test_every_array_is_identified_measured_and_asked_for_alerts(self) -> None:
-        for make in models.ARRAYS:
-            array = make()
-            with self.subTest(make.__name__):
-                self.check(array, self.start(array))
-
-    def test_registered_arrays_arrive_at_an_exporter(self) -> None:
-        host = Host(plugins=[ROOT / "plugins" / "delfin-drivers"])
-        self.addCleanup(host.remove)
-        host.start()
-        arrays = [make() for make in models.ARRAYS]
-        for array in arrays:
-            options = self.start(array)
-            if "ssh" in options:
-                options["ssh"].update(pub_key_type=self.ssh.key.get_name(), pub_key=self.ssh.key.get_base64())
-            registration = {"vendor": array.vendor, "model": array.model, **options}
-            storage = host.call("POST", "/v1/storages", registration)
-            self.assertTrue(storage["serial_number"].endswith(array.serial_number))
-        host.delivered("AlertExporterFile", len(arrays))
-        lines = host.lines("alerts.jsonl")
-        self.assertEqual({line["alert_id"] for line in lines}, {array.alert["alert_id"] for array in arrays})
-        # Only this array measures the present.
-        host.delivered("PerformanceExporterFile", 1)
-        series = {(line["name"], line["labels"]["serial_number"]) for line in host.lines("performance.jsonl")}
-        self.assertIn(("iops", "huawei-sn-1"), series)
-
     def check(self, array: models.Array, options: Dict[str, Any]) -> None:
         with DriverProcess(self.plugin) as process:
             outcome = process.open(array.vendor, array.model, options, self.state())
@@ -125,6 +107,7 @@ class Drivers(unittest.TestCase):
             self.assertIn(array.trap_id, (trap.texts["alert_id"], trap.texts["sequence_number"]))
             self.assertGreater(trap.occur_time, 1_600_000_000_000)
             self.assertNotIn(models.PASSWORD, process.output())
+            self.assertLessEqual(process.megabytes(), 60)
             self.assertEqual(process.call("close").kind, "delivered")
 
     def check_series(self, process: DriverProcess, wanted: Dict[str, Any]) -> None:
@@ -145,6 +128,36 @@ class Drivers(unittest.TestCase):
                 self.assertEqual(series.labels["resource_name"], wanted["resource_name"])
                 points.update({time: round(value, 9) for time, value in series.points()})
         return points
+
+
+class Drivers(Arrays):
+    def test_every_array_is_identified_measured_and_asked_for_alerts(self) -> None:
+        for make in models.ARRAYS:
+            array = make()
+            with self.subTest(make.__name__):
+                self.check(array, self.start(array))
+
+    def test_registered_arrays_arrive_at_an_exporter(self) -> None:
+        host = Host(plugins=[ROOT / "plugins" / "delfin-drivers"])
+        self.addCleanup(host.remove)
+        host.start()
+        arrays = [make() for make in models.ARRAYS]
+        for array in arrays:
+            options = self.start(array)
+            if "ssh" in options:
+                options["ssh"].update(pub_key_type=self.ssh.key.get_name(), pub_key=self.ssh.key.get_base64())
+            registration = {"vendor": array.vendor, "model": array.model, **options}
+            storage = host.call("POST", "/v1/storages", registration)
+            self.assertTrue(storage["serial_number"].endswith(array.serial_number))
+        host.delivered("AlertExporterFile", len(arrays))
+        lines = host.lines("alerts.jsonl")
+        self.assertEqual({line["alert_id"] for line in lines}, {array.alert["alert_id"] for array in arrays})
+        # Only this array measures the present.
+        host.delivered("PerformanceExporterFile", 1)
+        volumes = wait_for("the volumes", lambda: host.call("GET", "/v1/volumes?name=vol-1")["volumes"])
+        self.assertEqual((volumes[0]["native_volume_id"], volumes[0]["total_capacity"]), ("vol-1", 10))
+        series = {(line["name"], line["labels"]["serial_number"]) for line in host.lines("performance.jsonl")}
+        self.assertIn(("iops", "huawei-sn-1"), series)
 
     def test_certificates_and_host_keys_are_verified_if_the_registration_says_so(self) -> None:
         array = models.pure()

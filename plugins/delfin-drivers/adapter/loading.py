@@ -1,8 +1,7 @@
 """Finds and loads a driver class of Delfin, without Delfin's services.
 
 Drivers import few modules of Delfin. Of these, only the database does not work here: a module without tables is in its
-place. Passwords are passed as they are: a class that changes nothing is in place of Delfin's encoding. Large libraries
-that Delfin imports and no driver uses are left out.
+place. Passwords are passed as they are: a class that changes nothing is in place of Delfin's encoding.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ import warnings
 from typing import Any, Dict, Tuple
 
 from delfin_plugin import Misconfigured
+
+from . import imports
 
 GROUP = "delfin.storage.drivers"
 
@@ -82,22 +83,13 @@ def prepare() -> None:
     except ImportError as error:
         remedy = "link the environment of Delfin as `venv` into the folder of the plugin, or install Delfin for python3"
         raise Misconfigured(f"Delfin is not available: {error} ({remedy})") from error
-    _leave_out_libraries()
+    imports.leave_out()
     database = types.ModuleType("delfin.db")
     database.storage_get = _no_storage  # type: ignore[attr-defined]
     sys.modules["delfin.db"] = delfin.db = database
+    imports.import_without_openssl()
     path = f"{PlainCryptor.__module__}.{PlainCryptor.__name__}"
     cfg.CONF.register_opt(cfg.StrOpt("delfin_cryptor", default=path))
-
-
-def _leave_out_libraries() -> None:
-    # Together 18 MB in each process. Delfin's constants name protocols of pysnmp.
-    os.environ["EVENTLET_NO_GREENDNS"] = "yes"
-    for name in ("pysnmp", "pysnmp.entity", "pysnmp.entity.config"):
-        module = types.ModuleType(name)
-        module.__getattr__ = lambda attribute: attribute  # type: ignore[method-assign]
-        sys.modules[name] = module
-    sys.modules["pysnmp.entity"].config = sys.modules["pysnmp.entity.config"]  # type: ignore[attr-defined]
 
 
 def load(vendor: str, model: str) -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 
 def mend() -> None:
-    """Makes Delfin's SSH clients know a key under both names."""
-    from delfin.drivers.utils import ssh_client
-
+    """Makes Delfin's SSH clients know a key under both names, if the driver has imported them."""
+    ssh_client = sys.modules.get("delfin.drivers.utils.ssh_client")
+    if ssh_client is None:
+        return
     for client in (ssh_client.SSHClient, ssh_client.SSHPool):
         _wrap(client)
 

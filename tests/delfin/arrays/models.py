@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Optional
 
 from .https import Route
+from .ssh import Text
 
 NAME, PASSWORD = "monitor", "s3cret"
 
@@ -33,10 +34,12 @@ class Array:
     alert: Dict[str, str]
     routes: Dict[str, Route] = field(default_factory=dict)
     headers: Dict[str, str] = field(default_factory=dict)
-    outputs: Dict[str, str] = field(default_factory=dict)
+    outputs: Dict[str, Text] = field(default_factory=dict)
     files: Dict[str, str] = field(default_factory=dict)
     #: A metric, the resource id, and its points.
     series: Optional[Dict[str, Any]] = None
+    #: The same for the driver of Delfin 1.9, where the one of 1.5.0 measures nothing.
+    newer_series: Optional[Dict[str, Any]] = None
 
 
 def login(answer: Route, user: str = "username") -> Callable[[Any], Any]:
@@ -50,7 +53,20 @@ def login(answer: Route, user: str = "username") -> Callable[[Any], Any]:
 
 
 def pure() -> Array:
+    def measured(minutes_ago: int, reads: int) -> Dict[str, Any]:
+        return {
+            "name": "vol-1",
+            "time": clock("%Y-%m-%dT%H:%M:%SZ", MINUTE - 60 * minutes_ago),
+            "reads_per_sec": reads,
+            "writes_per_sec": 1,
+            "output_per_sec": 3 << 20,
+            "input_per_sec": 1 << 20,
+            "usec_per_read_op": 500,
+            "usec_per_write_op": 250,
+        }
+
     api = "/api/1.17"
+    monitor = "action=monitor&historical=1h"
     return Array(
         "pure",
         "flasharray",
@@ -75,6 +91,8 @@ def pure() -> Array:
             f"GET {api}/drive": [],
             f"GET {api}/hardware": [],
             f"GET {api}/volume": [{"name": "vol-1", "size": 10, "volumes": 4, "thin_provisioning": 0.5}],
+            f"GET {api}/array?{monitor}": [measured(1, 5), measured(0, 7)],
+            f"GET {api}/volume?{monitor}": [measured(1, 5), measured(0, 7)],
             f"GET {api}/message": [
                 {
                     "id": 17,
@@ -86,6 +104,13 @@ def pure() -> Array:
                 }
             ],
         },
+        newer_series={
+            "name": "throughput",
+            "resource_id": "vol-1",
+            "resource_name": "vol-1",
+            # Of 2^20 bytes each.
+            "points": {(MINUTE - 60) * 1000: 4.194304, MINUTE * 1000: 4.194304},
+        },
     )
 
 
@@ -93,8 +118,17 @@ def unity() -> Array:
     def instances(*contents: Dict[str, Any]) -> Any:
         return {"entries": [{"content": content} for content in contents]}
 
-    def alerts(path: Any) -> Any:
-        return instances(alert) if path.endswith("page=1") else instances()
+    def first_page(*contents: Dict[str, Any]) -> Any:
+        return lambda path: instances(*contents) if path.endswith("page=1") else instances()
+
+    def measured(minutes_ago: int, of_each: str) -> Dict[str, Any]:
+        timestamp = clock("%Y-%m-%dT%H:%M:%S.000Z", MINUTE - 60 * minutes_ago)
+        return {"timestamp": timestamp, "values": {"spa": {"sv_1": of_each}, "spb": {"sv_1": "0"}}}
+
+    def statistics(path: str) -> Any:
+        # The newest first.
+        points = (measured(0, "2000"), measured(1, "1000")) if "storage.lun" in path else ()
+        return first_page(*points)(path)
 
     alert = {
         "id": "alert_9",
@@ -129,8 +163,27 @@ def unity() -> Array:
             f"{types}/systemCapacity": instances(capacity),
             f"{types}/installedSoftwareVersion": instances({"id": "5.0"}),
             f"{types}/disk": instances(),
-            f"{types}/alert": alerts,
+            f"{types}/alert": first_page(alert),
+            f"{types}/metricValue": statistics,
+            f"{types}/lun": first_page(
+                {
+                    "id": "sv_1",
+                    "name": "lun-1",
+                    "type": 2,
+                    "health": {"value": 5},
+                    "pool": {"id": "pool_1"},
+                    "sizeTotal": 10,
+                    "sizeAllocated": 4,
+                }
+            ),
             "POST /api/types/loginSessionInfo/action/logout": {},
+        },
+        newer_series={
+            "name": "readThroughput",
+            "resource_id": "sv_1",
+            "resource_name": "lun-1",
+            # Of 1,000 bytes, which the driver calls megabytes.
+            "points": {(MINUTE - 60) * 1000: 0.001, MINUTE * 1000: 0.002},
         },
     )
 
@@ -321,6 +374,22 @@ def three_par() -> Array:
         "Severity : Degraded\nType : Component state change\nMessage : battery 0 is degraded\nComponent: 127.0.0.1\n\n"
         "1 total\n"
     )
+
+    def volume_statistics(command: str) -> str:
+        # The last sample in the range, as the array gives it.
+        end = int(command.split()[-1])
+        at = min(end // 60 * 60, MINUTE)
+        if at < MINUTE - 60:
+            return ""
+        kilobytes = 3000 if at == MINUTE else 2000
+        return (
+            f"Time: {clock('%Y-%m-%d %H:%M:%S UTC', at)} ({at})\n"
+            "              ----IO/s----- ---KBytes/s--- ---Svct ms--- ---IOSz KB---\n"
+            "VVID VV_NAME   Rd  Wr  Tot  Rd   Wr   Tot  Rd  Wr  Tot  Rd  Wr  Tot QLen AvgBusy%\n"
+            f"   7 vv-1     1.0 2.0  3.0 0.0  0.0 {kilobytes}.0 0.5 0.5  0.5 8.0 8.0  8.0    0      0.1\n"
+            "-------------------------------------------------------------------------------\n"
+        )
+
     oid = "1.3.6.1.4.1.12925.1.7.1"
     return Array(
         "hpe",
@@ -342,12 +411,24 @@ def three_par() -> Array:
             "POST /api/v1/credentials": login((201, {"key": "token"}), "user"),
             "DELETE /api/v1/credentials": {},
             "GET /api/v1/system": system,
+            "GET /api/v1/cpgs": {"members": []},
+            "GET /api/v1/systemreporter/attime/cpgstatistics": {},
         },
         outputs={
             "showwsapi": "-Service- -State- -HTTP_State- HTTP_Port -HTTPS_State- HTTPS_Port -Version-\n"
             "Enabled Active Disabled 8008 Enabled 8080 1.5\n",
             "checkhealth": "System is healthy\n",
             "showalert": alert,
+            "srstatvv": volume_statistics,
+            "srstatport": "",
+            "srstatpd": "",
+        },
+        newer_series={
+            "name": "throughput",
+            "resource_id": "7",
+            "resource_name": "7",
+            # Of 1,000 kilobytes.
+            "points": {(MINUTE - 60) * 1000: 2.0, MINUTE * 1000: 3.0},
         },
     )
 

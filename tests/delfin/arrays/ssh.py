@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List, Union
 
 import paramiko
+
+#: A text, or what makes it from the command.
+Text = Union[str, Callable[[str], str]]
 
 #: Logs in with this name and password.
 LOGIN = ("monitor", "s3cret")
@@ -15,7 +18,7 @@ LOGIN = ("monitor", "s3cret")
 class SshArray:
     """Answers commands by their beginning: the longest that fits."""
 
-    def __init__(self, outputs: Dict[str, str], files: Dict[str, str]) -> None:
+    def __init__(self, outputs: Dict[str, Text], files: Dict[str, str]) -> None:
         self.outputs = outputs
         self.files = files
         self.commands: List[str] = []
@@ -46,7 +49,7 @@ class SshArray:
         else:
             fitting = [one for one in self.outputs if command.startswith(one)]
             text = self.outputs[max(fitting, key=len)] if fitting else f"{command} is not a recognized command"
-            channel.sendall(text.encode())
+            channel.sendall((text if isinstance(text, str) else text(command)).encode())
         channel.send_exit_status(0)
         # The client closes the channel: a close could overtake the answer to its request.
         channel.shutdown_write()
