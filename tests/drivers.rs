@@ -299,7 +299,8 @@ fn drivers_in_a_library_fail_as_those_in_a_program() {
         .concat();
     let head = "plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n";
     let limits = "[api]\nlisten = \"127.0.0.1:0\"\n[journal]\nmin_free_bytes = 0\n";
-    let config = [head, FILES, &declared, limits].concat();
+    let driver_limits = "[drivers.limits]\nmemory = \"256MiB\"\n";
+    let config = [head, FILES, &declared, limits, driver_limits].concat();
     let setup = Setup::new(&["file", "scripted"], FILES).with_whole_config(&config);
     let checked = setup.run(&["check"]);
     let ok = "ok      storage hang (scripted, hasty)";
@@ -309,12 +310,43 @@ fn drivers_in_a_library_fail_as_those_in_a_program() {
         "driver failed: panicked in `collect`: the password is ***",
         "driver failed: the driver process ended with exit code 3",
         "driver failed: the driver process was ended: a call was past its deadline",
+        "driver failed: the driver process died: SIGABRT",
         "storage does not answer: cancelled",
         "storage refused the driver: the password *** is wrong",
         "login with ***",
     ] {
         host.wait_for_log(part);
     }
+    let (_, collection) = host.get("/v1/collection");
+    let of = |name: &str| {
+        let storages = collection["storages"].as_array().expect("a list");
+        let found = storages.iter().find(|storage| storage["name"] == name);
+        found.expect("the storage").clone()
+    };
+    let resident = of("fine")["resident_bytes"].as_u64().expect("a process");
+    assert!(resident > 1 << 20, "{collection}");
+    for (name, reason) in [
+        ("panic", "panic"),
+        ("exit", "exit"),
+        ("hang", "deadline"),
+        ("memory", "signal"),
+    ] {
+        let times = of(name)["restarts"][reason].as_u64();
+        assert!(times.is_some_and(|times| times > 0), "{name}: {collection}");
+    }
+    let metrics = host.metrics();
+    let mut restarts = metrics.samples().iter();
+    let id = of("panic")["id"].as_str().expect("an id").to_owned();
+    let restarted = restarts.any(|sample| {
+        sample.name == "delfin_host_driver_restarts_total"
+            && [&*id, "\"panic\""]
+                .iter()
+                .all(|part| sample.labels.contains(part))
+            && sample.value > 0.0
+    });
+    assert!(restarted, "{metrics:?}");
+    let shown = setup.run(&["storages", "processes", "--host", host.url()]);
+    assert!(shown.stdout.contains("(panic "), "{shown:?}");
     let is_fine = |row: &Value| row["labels"]["name"] == "fine";
     let before = rows(&setup, "performance.jsonl", is_fine).len();
     host.wait_for("further measurements of the storage that is fine", || {

@@ -10,6 +10,8 @@ use super::{blocking, error::ApiError, extract::Json, responses::RegisteredStora
 use crate::{
     clock::now_ms,
     collect::{CollectState, CollectStats},
+    exporters::Reloader,
+    plugin::{DriverProcessView, Restarts},
     storages::{StorageError, StorageView, Storages},
 };
 
@@ -54,6 +56,14 @@ struct StorageCollectionView {
     points: u64,
     /// Collected alerts.
     alerts: u64,
+    /// Number of the process of its driver; null if it has none.
+    pid: Option<i32>,
+    /// Resident memory of the process of its driver, in bytes; null if it has none.
+    resident_bytes: Option<u64>,
+    /// CPU time of the process of its driver, in seconds; null if it has none.
+    cpu_seconds: Option<f64>,
+    /// Processes of its driver that were replaced, by how they ended.
+    restarts: Restarts,
 }
 
 /// Lists the storages with the state of their collection.
@@ -67,15 +77,22 @@ struct StorageCollectionView {
 )]
 pub(super) async fn show_collection(
     State(storages): State<Arc<Storages>>,
+    State(reloader): State<Reloader>,
 ) -> Result<Json<CollectionResponse>, ApiError> {
     let listed = blocking(move || {
         let (stats, until_ms) = (storages.monitor().stats(), storages.progress().known());
+        let processes = reloader.drivers().processes();
+        let processes = processes.views(|id| stats.contains_key(id));
         let view = |storage: StorageView| {
             let id = storage.id.to_string();
             let stats = stats.get(&id).cloned().unwrap_or_default();
             let until_ms = until_ms.get(&id).copied();
             let declared = storages.is_declared(&id);
-            StorageCollectionView::new(storage, declared, stats, until_ms)
+            let mut view = StorageCollectionView::new(storage, declared, stats, until_ms);
+            if let Some(process) = processes.get(&id) {
+                view.set_process(process);
+            }
+            view
         };
         let views = storages.list()?.into_iter().map(view);
         Ok::<_, StorageError>(views.collect())
@@ -115,6 +132,17 @@ impl StorageCollectionView {
             skipped: stats.skipped,
             points: stats.points,
             alerts: stats.alerts,
+            pid: None,
+            resident_bytes: None,
+            cpu_seconds: None,
+            restarts: Restarts::default(),
         }
+    }
+
+    fn set_process(&mut self, process: &DriverProcessView) {
+        self.pid = process.usage.map(|usage| usage.pid);
+        self.resident_bytes = process.usage.map(|usage| usage.resident_bytes);
+        self.cpu_seconds = process.usage.map(|usage| usage.cpu_seconds);
+        self.restarts = process.restarts;
     }
 }

@@ -6,12 +6,8 @@ use utoipa::ToSchema;
 
 use super::{blocking, error::ApiError, extract::Json, responses::JournalNotReadable};
 use crate::{
-    batch_journal::BatchJournals,
-    clock::rfc3339,
-    delivery::{ExporterHandle, Restarts},
-    exporters::ExporterSet,
-    history::History,
-    journal::ReadError,
+    batch_journal::BatchJournals, clock::rfc3339, delivery::ExporterHandle, exporters::ExporterSet,
+    history::History, journal::ReadError, plugin::Restarts,
 };
 
 /// The exporter of a call.

@@ -2,7 +2,7 @@
 
 mod operate;
 
-mod process;
+pub(super) mod process;
 
 use clap::builder::styling::AnsiColor;
 use serde::Deserialize;

@@ -1,5 +1,6 @@
 //! `storages`: lists, registers, changes, syncs and removes storages of the running host.
 
+mod processes;
 mod snmp;
 
 use std::{
@@ -27,6 +28,9 @@ const PATH: &str = "/v1/storages";
 pub enum StoragesCommand {
     /// List the storages, both declared and registered
     List(ListStoragesArgs),
+
+    /// Show the process of the driver of each storage, if the driver is a plugin
+    Processes(ListStoragesArgs),
 
     /// Register a storage and start to collect from it
     Add(AddStorageArgs),
@@ -147,6 +151,7 @@ pub(super) fn run(
 ) -> Result<(), Error> {
     match command {
         StoragesCommand::List(args) => list(options, args, output),
+        StoragesCommand::Processes(args) => processes::run(options, args, output),
         StoragesCommand::Add(args) => add(options, args, output),
         StoragesCommand::Access(args) => change_access(options, args, output),
         StoragesCommand::Snmp(args) => snmp::run(options, args, output),

@@ -100,7 +100,7 @@ impl Isolation {
     }
 }
 
-/// Limits of an exporter's process. `None`: as for the host.
+/// Limits of the process of an exporter or a driver. `None`: as for the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProcessLimits {
     /// Bytes of memory of its own.
@@ -264,7 +264,7 @@ fn read_resend(section: &mut Section<'_>, kind: Option<Kind>) -> ResendConfig {
         .map_or_else(ResendConfig::default, ResendConfig::Every)
 }
 
-fn read_limits(mut section: Section<'_>) -> ProcessLimits {
+pub(super) fn read_limits(mut section: Section<'_>) -> ProcessLimits {
     let limits = ProcessLimits {
         memory: section
             .take("memory")

@@ -66,6 +66,8 @@ pub struct Config {
     pub journal: JournalConfig,
     pub alerts: AlertsConfig,
     pub shutdown: ShutdownConfig,
+    /// Limits of each process of a driver that is a plugin.
+    pub driver_limits: ProcessLimits,
     /// In the order of the file.
     pub storages: Vec<StorageConfig>,
     /// In the order of the lists, exporters of performance first.
@@ -224,6 +226,7 @@ fn read(mut root: Section<'_>) -> Config {
         journal: service::read_journal(root.take_section("journal")),
         alerts: service::read_alerts(root.take_section("alerts")),
         shutdown: service::read_shutdown(root.take_section("shutdown")),
+        driver_limits: read_driver_limits(root.take_section("drivers")),
         storages: storage::read_storages(&mut root),
         exporters: exporter::read_exporters(root.take_section("exporter"), &names),
         redactor: Redactor::default(),
@@ -231,6 +234,12 @@ fn read(mut root: Section<'_>) -> Config {
     };
     root.finish();
     config
+}
+
+fn read_driver_limits(mut section: Section<'_>) -> ProcessLimits {
+    let limits = exporter::read_limits(section.take_section("limits"));
+    section.finish();
+    limits
 }
 
 fn take_state_dir(root: &mut Section<'_>) -> PathBuf {

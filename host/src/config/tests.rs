@@ -80,9 +80,11 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 23] = [
+const EXAMPLES: [&str; 25] = [
     "alert_exporters",
     "api.hosts",
+    "drivers.limits.memory",
+    "drivers.limits.open_files",
     "exporter.AlertExporterFile.config.path",
     "exporter.AlertExporterFile.resend",
     "exporter.PerformanceExporterFile.config.path",

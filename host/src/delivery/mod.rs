@@ -15,7 +15,6 @@ mod limits;
 mod outbox;
 mod report;
 mod resend;
-mod restarts;
 mod sender;
 mod status;
 mod worker;
@@ -34,7 +33,6 @@ pub use handle::ExporterHandle;
 pub use instances::open_guarded;
 pub use limits::LIMITS;
 pub use resend::Resend;
-pub use restarts::Restarts;
 pub use status::{
     CIRCUITS, CLASSES, LATENCY_BOUNDS, Latency, State, Status, StatusView, outcome_class,
 };

@@ -8,8 +8,11 @@ use std::{
 use delfin_plugin_api::{Failure, Outcome};
 use serde::Serialize;
 
-use super::{circuit_breaker::Circuit, fill_rate::FillRate, restarts::Restarts};
-use crate::clock::{HostClock, millis, now_ms};
+use super::{circuit_breaker::Circuit, fill_rate::FillRate};
+use crate::{
+    clock::{HostClock, millis, now_ms},
+    plugin::Restarts,
+};
 
 /// State of an exporter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]

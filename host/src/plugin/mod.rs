@@ -16,6 +16,7 @@ mod plugins;
 mod probe;
 mod process;
 mod redactor;
+mod restarts;
 mod settings;
 mod thread;
 mod trial;
@@ -27,7 +28,7 @@ pub use call::{
     wait_for_result,
 };
 pub use death::{DeathCause, Ended, ProcessDeath};
-pub use driver::{Drivers, FoundDrivers};
+pub use driver::{DriverProcessView, DriverProcesses, Drivers, FoundDrivers};
 pub use host::{InstanceHost, PluginCounters};
 pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, Plugins};
@@ -36,6 +37,7 @@ pub use process::{
     RunnerArgs, adopt_orphans, end_all_processes, run_command, run_driver, run_exporter,
 };
 pub use redactor::SharedRedactor;
+pub use restarts::{RestartReason, Restarts};
 pub use trial::{Candidate, Trial};
 pub use usage::{CurrentProcess, ProcessUsage};
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub struct Plugins {
     refused: Vec<PluginError>,
     options: OpenOptions,
     redactor: Redactor,
+    driver_limits: ProcessLimits,
     prepared: HashMap<(PathBuf, Option<Sha256>), Result<PreparedPlugin, PluginError>>,
 }
 
@@ -61,6 +62,7 @@ impl Plugins {
             refused,
             options: OpenOptions::new(&config.plugin_cache_dir),
             redactor: config.redactor.clone(),
+            driver_limits: config.driver_limits,
             prepared: HashMap::new(),
         }
     }
@@ -223,7 +225,7 @@ impl Plugins {
                         process: Arc::new(ProcessSource {
                             plugin: prepared.clone(),
                             role: ProcessRole::Driver,
-                            limits: ProcessLimits::default(),
+                            limits: self.driver_limits,
                             timeout,
                         }),
                         sha256: plugin.sha256.to_string(),

@@ -6,6 +6,7 @@
 mod alerts;
 mod collection;
 mod connections;
+mod drivers;
 mod exporters;
 mod family;
 mod ingest;
@@ -56,6 +57,10 @@ pub(super) fn registry(
     registry.register_collector(Box::new(collection::CollectionCollector(
         storages.monitor(),
     )));
+    registry.register_collector(Box::new(drivers::DriverCollector {
+        processes: reloader.drivers().processes().clone(),
+        storages: storages.monitor(),
+    }));
     let is_known = storages.fault().is_none();
     registry.register_collector(Box::new(inventory::InventoryCollector { is_known }));
     registry.register_collector(Box::new(process::ProcessCollector::started_now()));

@@ -8,7 +8,7 @@ use super::duration;
 use crate::cli::table::{Cell, grouped};
 
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct ProcessColumns {
+pub(in crate::cli) struct ProcessColumns {
     isolation: Option<String>,
     pid: Option<u64>,
     resident_bytes: Option<u64>,
@@ -20,7 +20,7 @@ pub(super) struct ProcessColumns {
 
 impl ProcessColumns {
     /// The process or that it is a thread, its memory, its CPU time, and the restarts.
-    pub(super) fn cells(&self) -> [Cell; 4] {
+    pub(in crate::cli) fn cells(&self) -> [Cell; 4] {
         let process = match self.pid {
             Some(pid) => Cell::text(pid.to_string()),
             None if self.isolation.as_deref() == Some("thread") => Cell::text("thread"),

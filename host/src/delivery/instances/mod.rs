@@ -26,7 +26,6 @@ use secrets::SecretWatch;
 use super::{
     DeliveryParts, backoff,
     report::{LOG, Reporter},
-    restarts::RestartReason,
     sender::{InstanceHealth, OutgoingRequest},
     status::State,
 };
@@ -34,7 +33,7 @@ use crate::{
     config::{ExporterConfig, Isolation},
     plugin::{
         Call, CallResult, DeathCause, ExporterFactory, Instance, InstanceHost, InstanceSettings,
-        ProcessDeath,
+        ProcessDeath, RestartReason,
     },
 };
 

@@ -5,13 +5,18 @@
 
 use std::os::fd::OwnedFd;
 
+use delfin_plugin_abi::{Class, OutcomeCode};
 use delfin_plugin_protocol::{
     DriverMessage, OutcomeClass, OutcomeMessage, ResultMessage, SharedPayload, VERSION, WireFrame,
     decode,
 };
 use serde_json::Value;
 
-use crate::{collect::DriverError, logging::LogLine, plugin::host::InstanceHost};
+use crate::{
+    collect::DriverError,
+    logging::LogLine,
+    plugin::{RestartReason, host::InstanceHost},
+};
 
 /// The longest text of a failure, in characters.
 const MAX_TEXT: usize = 1024;
@@ -26,10 +31,16 @@ pub(super) enum Answer {
     Failed(DriverError),
     /// The driver cannot do this.
     Unsupported(String),
-    /// The process has to be replaced.
-    Restart(String),
-    /// The process has ended: the text continues after "the driver process".
-    Ended(String),
+    /// The process has to be replaced, or has ended.
+    Ended(DriverEnd),
+}
+
+/// Why a process is not used again.
+#[derive(Clone, Debug)]
+pub(super) struct DriverEnd {
+    pub(super) reason: RestartReason,
+    /// For people.
+    pub(super) text: String,
 }
 
 /// A batch as the process has sent it: not checked yet.
@@ -112,7 +123,17 @@ fn of_outcome(outcome: OutcomeMessage) -> Answer {
     let reason = line(outcome.message);
     Answer::Failed(match (outcome.class, outcome.detail) {
         (OutcomeClass::Delivered, _) => return Answer::Done,
-        (OutcomeClass::Restart, _) => return Answer::Restart(reason),
+        (OutcomeClass::Restart, detail) => {
+            let is_panic =
+                OutcomeCode::new(Class::Restart, detail) == OutcomeCode::RESTART_PANICKED;
+            return Answer::Ended(DriverEnd {
+                reason: match is_panic {
+                    true => RestartReason::Panic,
+                    false => RestartReason::Unusable,
+                },
+                text: reason,
+            });
+        }
         (OutcomeClass::Retry, _) => DriverError::Unavailable { reason },
         (OutcomeClass::Pause, 1) => DriverError::Refused { reason },
         (OutcomeClass::Pause, _) => DriverError::Options { reason },

@@ -127,6 +127,7 @@ impl PluginDriver {
             reason: format!("the driver process cannot be started: {error}"),
         };
         fs::create_dir_all(PathBuf::from(&self.host.state_dir)).map_err(failed)?;
+        self.host.process = self.sources.processes.process(&self.host.exporter);
         let limit = self.sources.limits.max_decompressed_bytes;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let process =
@@ -175,8 +176,11 @@ impl PluginDriver {
                     reason: reason.into(),
                 });
             }
-            Answer::Restart(reason) => reason,
-            Answer::Ended(end) => format!("the driver process {end}"),
+            Answer::Ended(end) => {
+                let processes = &self.sources.processes;
+                processes.count(&self.host.exporter, end.reason);
+                end.text
+            }
         };
         self.open = None;
         let count = self.failures.as_ref().map_or(0, |failures| failures.count);

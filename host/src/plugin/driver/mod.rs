@@ -9,9 +9,11 @@ mod instance;
 mod payload;
 mod plugins;
 mod process;
+mod processes;
 mod requests;
 mod sources;
 
 pub use plugins::Drivers;
+pub use processes::{DriverProcessView, DriverProcesses};
 pub use sources::FoundDrivers;
 pub(super) use sources::{DriverModel, DriverSource};

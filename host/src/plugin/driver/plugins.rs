@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     instance::PluginDriver,
+    processes::DriverProcesses,
     sources::{DriverModel, DriverSources, FoundDrivers},
 };
 use crate::{
@@ -32,6 +33,12 @@ impl Drivers {
     #[must_use]
     pub fn registry(&self) -> &DriverRegistry {
         &self.registry
+    }
+
+    /// The processes of storages whose driver is a plugin.
+    #[must_use]
+    pub fn processes(&self) -> &DriverProcesses {
+        &self.sources.processes
     }
 
     /// Uses the drivers that were found from now on. A storage whose driver has changed gets a

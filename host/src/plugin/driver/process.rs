@@ -5,6 +5,7 @@
 //! limit.
 
 use std::{
+    fmt::Display,
     io,
     os::fd::OwnedFd,
     sync::{
@@ -22,10 +23,11 @@ use rustix::{
 };
 
 use super::{
-    answer::{Answer, DriverEvent, read},
+    answer::{Answer, DriverEnd, DriverEvent, read},
     requests,
 };
 use crate::plugin::{
+    RestartReason,
     death::DeathCause,
     host::InstanceHost,
     process::{
@@ -91,7 +93,7 @@ impl DriverProcess {
         // The supervisor ends only after its process handle.
         let _ = self.calls.send(call);
         self.wake.wake();
-        let gone = || Answer::Ended("the thread that supervises it has ended".to_owned());
+        let gone = || Answer::Ended(unusable("the thread that supervises it has ended"));
         answer.recv().unwrap_or_else(|_| gone())
     }
 }
@@ -108,11 +110,19 @@ fn supervise(
             host.process.set(process.pid);
             DriverSupervisor::new(process, output, host, woken, max_payload).run(calls)
         }
-        Err(error) => format!("cannot be started: {error}"),
+        Err(error) => unusable(format!("cannot be started: {error}")),
     };
     for call in calls {
         // The receiver is gone if the call was abandoned.
         let _ = call.reply.send(Answer::Ended(end.clone()));
+    }
+}
+
+/// The text continues after "the driver process".
+fn unusable(text: impl Display) -> DriverEnd {
+    DriverEnd {
+        reason: RestartReason::Unusable,
+        text: format!("the driver process {text}"),
     }
 }
 
@@ -168,7 +178,7 @@ impl DriverSupervisor {
     }
 
     /// Supervises the process until it has ended. Returns how it ended.
-    fn run(mut self, calls: &Receiver<DriverCall>) -> String {
+    fn run(mut self, calls: &Receiver<DriverCall>) -> DriverEnd {
         self.send(&requests::hello());
         while !self.wait() {
             self.receive_calls(calls);
@@ -178,9 +188,13 @@ impl DriverSupervisor {
             }
             self.end_when_due();
         }
-        let end = self.reap().to_string();
+        let cause = self.reap();
+        let end = DriverEnd {
+            reason: RestartReason::from(&cause),
+            text: format!("the driver process {cause}"),
+        };
         if !self.is_released {
-            log::warn!(storage = self.host.exporter; "the driver process {end}");
+            log::warn!(storage = self.host.exporter; "{}", end.text);
         }
         self.answer(Answer::Ended(end.clone()));
         end
@@ -317,7 +331,8 @@ impl DriverSupervisor {
         let status = self.process.child.wait();
         self.registration = None;
         let orphans = end_orphans();
-        if orphans > 0 {
+        // At the stop of the host, all processes are ended at once.
+        if orphans > 0 && !self.is_released {
             log::warn!(storage = self.host.exporter, processes = orphans; "killed processes that the driver process had started and left behind");
         }
         self.ending.cause_of(status)

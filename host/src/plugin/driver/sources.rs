@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use super::processes::DriverProcesses;
 use crate::{config::Config, ingest::BodyLimits, plugin::process::ProcessSource};
 
 /// Vendor and model of a driver.
@@ -43,6 +44,7 @@ pub(super) struct DriverSources {
     by_model: RwLock<BTreeMap<DriverModel, Arc<DriverSource>>>,
     /// The folder with a folder for each storage.
     pub(super) state_dir: PathBuf,
+    pub(super) processes: DriverProcesses,
     /// Limits of a batch.
     pub(super) limits: BodyLimits,
 }
@@ -52,6 +54,7 @@ impl DriverSources {
         Self {
             by_model: RwLock::default(),
             state_dir: config.state_dir.join("drivers"),
+            processes: DriverProcesses::default(),
             limits: BodyLimits::from(&config.api),
         }
     }
@@ -69,9 +72,10 @@ impl DriverSources {
 }
 
 impl DriverSource {
-    /// Whether it is the same plugin, with the same manifest.
+    /// Whether it is the same plugin, with the same manifest and the same limits.
     pub(super) fn is(&self, other: &Self) -> bool {
         let path = |source: &Self| source.process.plugin.inspection().path.clone();
-        (&self.sha256, path(self)) == (&other.sha256, path(other))
+        let is_same_plugin = (&self.sha256, path(self)) == (&other.sha256, path(other));
+        is_same_plugin && self.process.limits == other.process.limits
     }
 }

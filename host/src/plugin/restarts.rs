@@ -1,13 +1,13 @@
-//! Why the instances of an exporter were replaced.
+//! Why the instances of an exporter, or the processes of a driver, were replaced.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::plugin::DeathCause;
+use super::DeathCause;
 
 /// How the instance before ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RestartReason {
+pub enum RestartReason {
     Exit,
     Signal,
     Deadline,
@@ -37,7 +37,7 @@ pub struct Restarts {
 }
 
 impl Restarts {
-    pub(super) fn count(&mut self, reason: RestartReason) {
+    pub fn count(&mut self, reason: RestartReason) {
         let count = match reason {
             RestartReason::Exit => &mut self.exit,
             RestartReason::Signal => &mut self.signal,
