@@ -9,7 +9,8 @@ use crate::Failure;
 pub enum DriverFailure {
     /// The call failed. The host acts on the variant:
     ///
-    /// - [`Failure::Retry`]: the storage does not answer. The host calls again at the next interval.
+    /// - [`Failure::Retry`]: the storage does not answer. The host calls again at the next
+    ///   interval.
     /// - [`Failure::Unauthorized`]: the storage refuses the login. The host stops to call, so that
     ///   no account is locked.
     /// - [`Failure::Misconfigured`]: an option is wrong. The host stops to call.
@@ -28,6 +29,9 @@ pub enum DriverFailure {
 
 /// The detail of a refused login.
 const UNAUTHORIZED: u16 = 1;
+
+/// The detail of a panic.
+const PANICKED: u16 = 1;
 
 impl DriverFailure {
     /// [`DriverFailure::Unsupported`].
@@ -65,5 +69,13 @@ pub(super) fn outcome(id: u64, outcome: Result<(), Failure>) -> OutcomeMessage {
         message,
         rows: Vec::new(),
         extra: std::collections::BTreeMap::new(),
+    }
+}
+
+/// The message with which a call ends that has panicked.
+pub(super) fn panicked(id: u64, panic: String) -> OutcomeMessage {
+    OutcomeMessage {
+        detail: PANICKED,
+        ..outcome(id, Err(Failure::fatal(panic)))
     }
 }

@@ -1,7 +1,7 @@
 //! The trait that the author of a driver implements.
 //!
-//! A driver asks one storage for measurements, alerts and resources. The host runs it in a process of its own,
-//! one for each storage.
+//! A driver asks one storage for measurements, alerts and resources. The host runs it in a process
+//! of its own, one for each storage.
 
 mod failure;
 mod open;
@@ -101,8 +101,8 @@ pub trait Driver: Sized + 'static {
 
     /// Measures: the points of a window, or those of now if the storage is not historic. A
     /// [`PerformanceBatchBuilder`](crate::PerformanceBatchBuilder) builds the batch; each series
-    /// has the labels `resource_type`, `resource_id` and `unit`. Windows have no gaps: after a failure, the
-    /// next one begins where this one does.
+    /// has the labels `resource_type`, `resource_id` and `unit`. Windows have no gaps: after a
+    /// failure, the next one begins where this one does.
     ///
     /// # Errors
     ///

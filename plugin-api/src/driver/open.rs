@@ -15,6 +15,8 @@ pub(super) enum DriverAnswer {
     Done,
     Value(Value),
     Batch(RecordBatch),
+    /// The driver has panicked, with this message.
+    Panicked(String),
 }
 
 /// Makes the calls of a driver.
@@ -40,12 +42,12 @@ fn calls_of<T: Driver>(driver: T) -> DriverCalls {
     Box::new(move |request, call| {
         let (None, Some(driver)) = (&panicked, &mut driver.0) else {
             let panic = panicked.as_deref().unwrap_or_default();
-            return Err(Failure::fatal(format!("an earlier call {panic}")).into());
+            return Ok(DriverAnswer::Panicked(format!("an earlier call {panic}")));
         };
         let answered = caught(name(request), || answer(driver, request, call));
         answered.unwrap_or_else(|panic| {
             panicked = Some(panic.clone());
-            Err(Failure::fatal(panic).into())
+            Ok(DriverAnswer::Panicked(panic))
         })
     })
 }

@@ -23,7 +23,7 @@ use delfin_plugin_protocol::{
 
 use super::{
     DriverFailure, RegisteredStorage,
-    failure::outcome,
+    failure::{outcome, panicked},
     open::{DriverAnswer, DriverCalls, OpenFunction},
     remote_host::RemoteHost,
 };
@@ -160,6 +160,9 @@ impl DriverServer {
                 shared: None,
             })),
             Ok(DriverAnswer::Batch(batch)) => self.send_batch(id, &batch),
+            Ok(DriverAnswer::Panicked(panic)) => {
+                self.send(&DriverMessage::Outcome(panicked(id, panic)))
+            }
             Err(DriverFailure::Failed(failure)) => ended(Err(failure)),
             Err(DriverFailure::Unsupported { message }) => self.send(&DriverMessage::Unsupported {
                 id: Some(id),

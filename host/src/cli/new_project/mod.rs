@@ -1,7 +1,8 @@
 //! `new exporter` and `new driver`: write a project with a working extension.
 //!
 //! The project needs nothing of this repository: a folder of it holds the sources of
-//! `delfin-plugin-api`, the Python kit, or the headers of the C interface, as they were when this host was built.
+//! `delfin-plugin-api`, the Python kit, or the headers of the C interface, as they were when this
+//! host was built.
 
 mod driver;
 mod exporter;

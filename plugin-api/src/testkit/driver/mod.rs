@@ -14,8 +14,8 @@ use connection::DriverProgram;
 /// drivers.
 ///
 /// `options` gets vendor and model of a driver and an empty folder, and returns the options of a
-/// storage: `rest`, `ssh`, `extra_attributes`, …. They must work: if they name a storage, the test
-/// must run it. The suite clears no alert that the driver lists.
+/// storage, as `rest`, `ssh` and `extra_attributes`. They must work: if they name a storage, the
+/// test must run it. The suite clears no alert that the driver lists.
 ///
 /// # Panics
 ///
