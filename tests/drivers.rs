@@ -293,6 +293,7 @@ fn drivers_in_a_library_fail_as_those_in_a_program() {
         ("hang", "hasty"),
         ("slow", "hasty"),
         ("login", "patient"),
+        ("memory", "patient"),
     ];
     let declared: String = storages
         .map(|(name, model)| declared("scripted", name, model))
