@@ -24,16 +24,20 @@ pub(super) type DriverCalls =
     Box<dyn FnMut(&DriverRequest, &Context<'_>) -> Result<DriverAnswer, DriverFailure>>;
 
 /// Opens a driver.
-pub type OpenFunction = fn(RegisteredStorage, &Host, &Context<'_>) -> Opened;
+pub type OpenFunction = fn(RegisteredStorage, &Host, &Context<'_>) -> OpenedDriver;
 
 /// The result of [`open`]. Its content is for the server of the kit.
-pub struct Opened(pub(super) Result<DriverCalls, DriverFailure>);
+pub struct OpenedDriver(pub(super) Result<DriverCalls, DriverFailure>);
 
 /// Opens a driver of this type.
-pub fn open<T: Driver>(storage: RegisteredStorage, host: &Host, call: &Context<'_>) -> Opened {
+pub fn open<T: Driver>(
+    storage: RegisteredStorage,
+    host: &Host,
+    call: &Context<'_>,
+) -> OpenedDriver {
     let opened = caught("open", || T::open(storage, host, call));
     let opened = opened.unwrap_or_else(|panic| Err(Failure::fatal(panic).into()));
-    Opened(opened.map(calls_of))
+    OpenedDriver(opened.map(calls_of))
 }
 
 fn calls_of<T: Driver>(driver: T) -> DriverCalls {

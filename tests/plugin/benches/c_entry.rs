@@ -36,9 +36,9 @@ fn main() {
         let batch = sample::performance(series, points);
         let [by_rust, by_c] = alternating(&batch, [&rust, &c], calls);
         let ratio = by_c.as_secs_f64() / by_rust.as_secs_f64();
-        let verdict = if ratio <= BUDGET { "met" } else { "NOT MET" };
+        let result = if ratio <= BUDGET { "met" } else { "NOT MET" };
         println!(
-            "{:>6} points in {series:>5} series: Rust {:>8.2} us, C {:>8.2} us, ratio {ratio:.3} (budget {BUDGET}: {verdict})",
+            "{:>6} points in {series:>5} series: Rust {:>8.2} us, C {:>8.2} us, ratio {ratio:.3} (budget {BUDGET}: {result})",
             series * points,
             micros(by_rust),
             micros(by_c),
