@@ -67,6 +67,10 @@ impl WriterCommand {
     /// Whether the command may run before earlier ones that wait. An append touches
     /// no cursor, and no caller expects an order between appends and commits.
     pub(super) fn overtakes(&self) -> bool {
+        self.is_append()
+    }
+
+    pub(super) fn is_append(&self) -> bool {
         matches!(self, Self::Append { .. })
     }
 

@@ -39,6 +39,20 @@ pub(super) struct Mark {
 }
 
 impl Mark {
+    /// The mark after a transaction that only appended records. Counting what is pending costs
+    /// a query for each exporter, which appends need not wait for.
+    pub(super) fn after_appends(&self, head: u64, items: u64) -> Self {
+        let mut mark = self.clone();
+        let appended = items - mark.items;
+        mark.head = head;
+        mark.items = items;
+        mark.held = mark.held.map(|held| held + appended);
+        for pending in mark.pending.values_mut() {
+            *pending += appended;
+        }
+        mark
+    }
+
     /// Items that must not be lost: those that some exporter has not committed, or all that the
     /// journal has while no exporter has a cursor.
     pub(super) fn needed(&self) -> u64 {

@@ -252,7 +252,12 @@ impl JournalWriter {
             limits: &self.limits,
             clock: &self.shared.clock,
         };
-        let result = transact(connection, rules, &mut self.space, commands, cleanup);
+        let work = TransactionWork {
+            commands: &mut *commands,
+            cleanup,
+            last_mark: self.mark.last(),
+        };
+        let result = transact(connection, rules, &mut self.space, work);
         self.shared.readers.note_lengths();
         let (summary, mark) = result.inspect_err(|_| {
             self.cleaned_up = Some(started);
@@ -485,16 +490,30 @@ fn displacement(path: &Path) -> String {
     )
 }
 
+/// What a transaction does.
+struct TransactionWork<'a> {
+    commands: &'a mut [WriterCommand],
+    cleanup: Cleanup,
+    /// The mark before the transaction.
+    last_mark: Option<&'a Mark>,
+}
+
 fn transact(
     connection: &mut Connection,
     rules: JournalRules<'_>,
     space: &mut DiskSpace,
-    commands: &mut [WriterCommand],
-    cleanup: Cleanup,
+    work: TransactionWork<'_>,
 ) -> rusqlite::Result<(TransactionSummary, Option<Mark>)> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut tx = WriteTransaction::start(&transaction, rules, space)?;
-    for command in commands.iter_mut() {
+    let TransactionWork {
+        commands,
+        cleanup,
+        last_mark,
+    } = work;
+    let last_mark =
+        last_mark.filter(|last| (last.head, last.items) == (tx.head, tx.appended_items));
+    for command in &mut *commands {
         command.run(&mut tx)?;
     }
     if cleanup == Cleanup::RecordsAndCursors {
@@ -503,11 +522,19 @@ fn transact(
     if cleanup != Cleanup::Nothing {
         tx.clean_up()?;
     }
+    let items = tx.appended_items;
     let summary = tx.finish()?;
-    let mark = if commands.is_empty() {
-        None
-    } else {
-        Some(loss::current(&transaction)?)
+    let only_appends = summary.pruned == 0
+        && cleanup == Cleanup::Nothing
+        && commands.iter().all(WriterCommand::is_append);
+    let mark = match last_mark {
+        _ if commands.is_empty() => None,
+        Some(last) if only_appends => {
+            let mark = last.after_appends(summary.head, items);
+            debug_assert!(!loss::current(&transaction).is_ok_and(|current| current != mark));
+            Some(mark)
+        }
+        Some(_) | None => Some(loss::current(&transaction)?),
     };
     transaction.commit()?;
     Ok((summary, mark))
