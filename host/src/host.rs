@@ -3,21 +3,23 @@
 //! Start fails for reasons of the host's own: its state folder, its port. An
 //! exporter or a storage that cannot start is shown as failed; the others run.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use delfin_plugin_api::Kind;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
-    access::{TokenFileError, TokenStore},
+    access::{TlsFileError, TlsStore, TokenFileError, TokenStore},
     alert,
-    api::{self, ApiParts, ApiState},
+    api::{self, ApiListener, ApiParts, ApiState, ListenError},
+    audit::AuditLog,
     batch_journal::{BatchJournal, BatchJournals},
     collect::{CollectedBatch, Destination, DestinationError, DriverRegistry, UnknownDriver},
     config::{Config, Loaded},
     delivery::ExporterHandle,
     exporters::{self, ExporterSet, ExporterStarter, Reloader},
     history::History,
+    inventory::InventoryPlace,
     journal::{self, Journal, JournalLimits, Journals, OpenError},
     lifecycle::{ABORT_TIMEOUT, Phase},
     plugin::Plugins,
@@ -32,11 +34,10 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 pub enum StartError {
     #[error(transparent)]
     Journal(#[from] OpenError),
-    #[error("cannot listen on `{address}` (is another host running? set `api.listen`)")]
-    Listen {
-        address: SocketAddr,
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Tls(#[from] TlsFileError),
     #[error(transparent)]
     Exporters(#[from] exporters::ExporterStartError),
     #[error(transparent)]
@@ -55,7 +56,8 @@ pub struct Host {
     follower: JoinHandle<()>,
     storages: Arc<Storages>,
     api: ApiState,
-    listener: TcpListener,
+    listener: ApiListener,
+    tls: Option<TlsStore>,
     phase: watch::Sender<Phase>,
 }
 
@@ -72,10 +74,8 @@ impl Host {
             log::warn!("{remark}");
         }
         let backends = journal::open(&config.state_dir, &JournalLimits::from(&config.journal))?;
-        let address = config.api.listen;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| StartError::Listen { address, source })?;
+        let tls = config.api.tls.clone().map(TlsStore::open).transpose()?;
+        let listener = ApiListener::bind(&config.api).await?;
         let tokens = Arc::new(TokenStore::open(&config.state_dir)?);
         let journals = batch_journals(&config, &backends);
         let (alerts, follower) =
@@ -100,6 +100,7 @@ impl Host {
         let api = ApiState::new(ApiParts {
             config: config.api.clone(),
             tokens,
+            audit: AuditLog::new(config.log.audit_file.as_deref()),
             journal: config.journal.clone(),
             unique_sequence_numbers: config.alerts.unique_sequence_numbers.clone(),
             journals,
@@ -119,6 +120,7 @@ impl Host {
             storages,
             api,
             listener,
+            tls,
             phase,
         })
     }
@@ -145,7 +147,7 @@ impl Host {
         let progress = Arc::clone(self.storages.progress());
         let writing = tokio::spawn(write_progress(Arc::clone(&progress)));
         let (closed, close) = tokio::sync::oneshot::channel::<()>();
-        let served = tokio::spawn(api::serve(self.listener, self.api, async {
+        let served = tokio::spawn(api::serve(self.listener, self.tls, self.api, async {
             drop(close.await);
         }));
         stop.await;
@@ -191,7 +193,8 @@ fn start_storages(
         let journals = journals.clone();
         let destination = |progress| CollectionDestination { journals, progress };
         let declared = &config.storages;
-        let storages = Storages::start(declared, &config.state_dir, registry.clone(), destination)?;
+        let place = InventoryPlace::new(&config.state_dir, config.inventory.key_file.as_deref());
+        let storages = Storages::start(declared, place, registry.clone(), destination)?;
         Ok(Arc::new(storages))
     })
 }

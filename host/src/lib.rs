@@ -10,6 +10,7 @@
 mod access;
 mod alert;
 mod api;
+mod audit;
 pub mod batch;
 pub mod batch_journal;
 pub mod cli;

@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{scope::Scope, token};
+use super::{scope::AccessScope, token};
 use crate::clock;
 
 const VERSION: u32 = 1;
@@ -22,7 +22,7 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenEntry {
     pub name: String,
-    pub scopes: Vec<Scope>,
+    pub scopes: Vec<AccessScope>,
     /// When it was added, in milliseconds since the Unix epoch.
     pub created_ms: i64,
     /// In hexadecimal digits.
@@ -100,7 +100,11 @@ impl TokenFile {
     /// # Errors
     ///
     /// The name exists, or the file cannot be changed.
-    pub fn add(&self, name: &str, scopes: &[Scope]) -> Result<Zeroizing<String>, TokenFileError> {
+    pub fn add(
+        &self,
+        name: &str,
+        scopes: &[AccessScope],
+    ) -> Result<Zeroizing<String>, TokenFileError> {
         let text = token::generate().map_err(|error| self.failed(error))?;
         self.change(|tokens| {
             if tokens.iter().any(|token| token.name == name) {
@@ -209,13 +213,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = TokenFile::new(&folder.path().join("state"));
         assert_eq!(file.read().unwrap(), None);
-        let text = file.add("grafana", &[Scope::Read]).unwrap();
+        let text = file.add("grafana", &[AccessScope::Read]).unwrap();
         let stored = fs::read_to_string(file.path()).unwrap();
         assert!(!stored.contains(text.as_str()), "{stored}");
         assert!(stored.contains(&token::hash(&text)), "{stored}");
         assert_eq!(file.path().metadata().unwrap().mode() & 0o777, 0o600);
 
-        let error = file.add("grafana", &[Scope::Admin]).unwrap_err();
+        let error = file.add("grafana", &[AccessScope::Admin]).unwrap_err();
         assert!(matches!(error, TokenFileError::Exists { .. }), "{error}");
         file.revoke("grafana").unwrap();
         assert_eq!(file.read().unwrap(), Some(Vec::new()));
@@ -230,7 +234,7 @@ mod tests {
         thread::scope(|scope| {
             for number in 0..8 {
                 let file = &file;
-                scope.spawn(move || file.add(&number.to_string(), &[Scope::Read]).unwrap());
+                scope.spawn(move || file.add(&number.to_string(), &[AccessScope::Read]).unwrap());
             }
         });
         assert_eq!(file.read().unwrap().unwrap().len(), 8);
@@ -241,7 +245,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = TokenFile::new(folder.path());
         fs::write(file.path(), "{").unwrap();
-        let error = file.add("a", &[Scope::Read]).unwrap_err();
+        let error = file.add("a", &[AccessScope::Read]).unwrap_err();
         assert!(matches!(error, TokenFileError::Damaged { .. }), "{error}");
         fs::write(file.path(), r#"{"version":2,"tokens":[]}"#).unwrap();
         let error = file.read().unwrap_err().to_string();

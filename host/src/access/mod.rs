@@ -1,4 +1,4 @@
-//! Access to the API: named tokens, and what each of them allows.
+//! Access to the API: named tokens, what each of them allows, and certificates.
 //!
 //! A token is 256 random bits, and the file `tokens.json` in the state folder has its SHA-256.
 //! A slow hash would only help secrets that can be guessed. Commands change the file whether
@@ -9,8 +9,11 @@
 mod file;
 mod scope;
 mod store;
+mod tls;
 mod token;
+mod version;
 
 pub use file::{TokenEntry, TokenFile, TokenFileError};
-pub use scope::Scope;
+pub use scope::AccessScope;
 pub use store::TokenStore;
+pub use tls::{CertificateFiles, TlsFileError, TlsStore};

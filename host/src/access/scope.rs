@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A part of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Scope {
+pub enum AccessScope {
     /// See everything that the API shows
     Read,
     /// Send batches
@@ -16,7 +16,7 @@ pub enum Scope {
     Admin,
 }
 
-impl Scope {
+impl AccessScope {
     pub const ALL: [Self; 3] = [Self::Read, Self::Ingest, Self::Admin];
 
     #[must_use]
@@ -35,7 +35,7 @@ impl Scope {
     }
 }
 
-impl fmt::Display for Scope {
+impl fmt::Display for AccessScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

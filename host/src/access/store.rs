@@ -1,8 +1,6 @@
 //! The tokens as the running host uses them.
 
 use std::{
-    io,
-    os::unix::fs::MetadataExt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -12,6 +10,7 @@ use subtle::ConstantTimeEq;
 use super::{
     file::{TokenEntry, TokenFile, TokenFileError},
     token,
+    version::FileVersion,
 };
 
 /// The tokens of a state folder, as they are now.
@@ -28,14 +27,6 @@ struct KnownTokens {
     tokens: Option<Arc<[TokenEntry]>>,
 }
 
-/// Changes whenever the file is replaced or written.
-#[derive(Debug, PartialEq, Eq)]
-struct FileVersion {
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-}
-
 impl TokenStore {
     /// # Errors
     ///
@@ -43,7 +34,7 @@ impl TokenStore {
     pub fn open(state_dir: &Path) -> Result<Self, TokenFileError> {
         let file = TokenFile::new(state_dir);
         let known = KnownTokens {
-            version: version(file.path()).ok().flatten(),
+            version: FileVersion::of(file.path()).ok().flatten(),
             tokens: file.read()?.map(Arc::from),
         };
         Ok(Self {
@@ -75,7 +66,7 @@ impl TokenStore {
     /// the inode is cached. The file itself is read after a change only.
     fn tokens(&self) -> Option<Arc<[TokenEntry]>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match version(self.file.path()) {
+        match FileVersion::of(self.file.path()) {
             Ok(version) if version == known.version => {}
             Ok(version) => {
                 // Also after a failure, which is logged once.
@@ -98,25 +89,12 @@ impl TokenStore {
     }
 }
 
-/// `None` if the file does not exist.
-fn version(path: &Path) -> io::Result<Option<FileVersion>> {
-    match path.metadata() {
-        Ok(metadata) => Ok(Some(FileVersion {
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        })),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
-    use crate::access::Scope;
+    use crate::access::AccessScope;
 
     fn name(found: Option<TokenEntry>) -> Option<String> {
         found.map(|token| token.name)
@@ -130,8 +108,8 @@ mod tests {
             TokenStore::open(folder.path()).unwrap(),
         );
         assert!(!store.exist());
-        let one = file.add("one", &[Scope::Read]).unwrap();
-        let two = file.add("two", &[Scope::Read]).unwrap();
+        let one = file.add("one", &[AccessScope::Read]).unwrap();
+        let two = file.add("two", &[AccessScope::Read]).unwrap();
         assert_eq!(name(store.find(&one)).as_deref(), Some("one"));
         assert_eq!(name(store.find(&two)).as_deref(), Some("two"));
         for other in ["", "delfin_", &one[..one.len() - 1], &one.to_uppercase()] {
@@ -147,7 +125,7 @@ mod tests {
     fn a_file_that_is_damaged_meanwhile_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let file = TokenFile::new(folder.path());
-        let text = file.add("one", &[Scope::Read]).unwrap();
+        let text = file.add("one", &[AccessScope::Read]).unwrap();
         let store = TokenStore::open(folder.path()).unwrap();
         fs::write(file.path(), "{").unwrap();
         assert_eq!(name(store.find(&text)).as_deref(), Some("one"));

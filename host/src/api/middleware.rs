@@ -1,4 +1,5 @@
-//! What every request gets: an id, a log line, and an answer if its handler panics.
+//! What every request gets: an id, a log line, an answer if its handler panics, and an audit record
+//! if it changes the host.
 
 use std::{sync::Arc, time::Instant};
 
@@ -8,44 +9,53 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use delfin_plugin_api::text::excerpt;
 use log::Level;
 use tokio::time::sleep_until;
 use uuid::Uuid;
 
-use super::error::{ApiError, LogDetail};
-use crate::{
-    logging::{Admission, LogLimiter},
-    panics::ContainedFuture,
+use super::{
+    authorize::AuditedClient,
+    error::{ApiError, LogDetail},
+    peer::Peer,
 };
+use crate::{
+    audit::{AuditLog, AuditRecord},
+    logging::{Admission, LogLimiter},
+    panics::{self, ContainedFuture},
+};
+
+/// Paths of the API are short; an id in one can be any text.
+const MAX_AUDITED_CHARS: usize = 200;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-compute-request-id");
 
-/// The log of requests that were refused or failed: a reason is logged once a minute, with
-/// the number of further requests.
+/// The log of requests, and of changes. The reason of requests that were refused or failed is
+/// logged once a minute, with the number of further requests.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RefusalLog(Arc<LogLimiter>);
+pub(super) struct RequestLog {
+    refusals: Arc<LogLimiter>,
+    audit: AuditLog,
+}
 
 /// Runs the handler of a request, and answers with 500 if it panics.
 pub(super) async fn answer(
-    State(refusals): State<RefusalLog>,
+    State(log): State<RequestLog>,
     request: Request,
     next: Next,
 ) -> Response {
     let id = format!("req-{}", Uuid::now_v7());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    // A task of its own catches a panic of the handler. It also runs to its end when the
-    // client has gone, so that a batch on its way into the journal gets there.
-    let answered = tokio::spawn(ContainedFuture::new(next.run(request))).await;
-    let mut response = answered.unwrap_or_else(|_| {
-        let log = "its handler panicked".to_owned();
-        ApiError::Internal { log }.into_response()
-    });
+    // It runs to its end also when the client has gone, so that a batch on its way into the
+    // journal gets there.
+    let answered = tokio::spawn(log.clone().run(id.clone(), request, next)).await;
+    let mut response = answered.unwrap_or_else(|_| panicked());
     let route = route.as_ref().map_or("-", MatchedPath::as_str);
     let status = response.status();
     match response.extensions_mut().remove::<LogDetail>() {
         Some(detail) => {
-            if let Some((level, what)) = refusals.admit(&detail, status) {
+            if let Some((level, what)) = log.admit(&detail, status) {
                 log::log!(level, request = id, method:%, route, status = status.as_u16(); "{what}: {}", detail.reason);
             } else {
                 log::debug!(request = id, method:%, route, status = status.as_u16(); "request refused again: {}", detail.reason);
@@ -61,7 +71,38 @@ pub(super) async fn answer(
     response
 }
 
-impl RefusalLog {
+impl RequestLog {
+    pub(super) fn new(audit: AuditLog) -> Self {
+        Self {
+            refusals: Arc::default(),
+            audit,
+        }
+    }
+
+    /// Runs the handler of a request, and writes an audit record if it changes the host.
+    async fn run(self, id: String, mut request: Request, next: Next) -> Response {
+        let client = AuditedClient::default();
+        request.extensions_mut().insert(client.clone());
+        let from = request.extensions().get::<Peer>().copied();
+        let what = format!("{} {}", request.method(), request.uri().path());
+        // A task of its own catches a panic of the handler.
+        let answered = tokio::spawn(ContainedFuture::new(next.run(request))).await;
+        let response = answered.unwrap_or_else(|_| panicked());
+        if let Some(client) = client.get() {
+            let record = AuditRecord {
+                who: client.to_string(),
+                from: from.map_or_else(|| "-".to_owned(), |peer| peer.to_string()),
+                what: excerpt(&what, MAX_AUDITED_CHARS),
+                outcome: response.status().as_str().to_owned(),
+                request: Some(id),
+            };
+            let written = panics::spawn_blocking(move || self.audit.record(&record));
+            // A panic is in the log.
+            drop(written.await);
+        }
+        response
+    }
+
     /// The level and the begin of the record; `None` if it is not logged.
     fn admit(&self, detail: &LogDetail, status: StatusCode) -> Option<(Level, &'static str)> {
         let failed = status == StatusCode::INTERNAL_SERVER_ERROR;
@@ -71,7 +112,7 @@ impl RefusalLog {
             (Level::Warn, "request refused")
         };
         let LogDetail { kind, reason } = detail;
-        match self.0.admit(kind, reason, Instant::now()) {
+        match self.refusals.admit(kind, reason, Instant::now()) {
             Admission::Logged { .. } => Some((level, what)),
             Admission::FirstSuppressed { end } => {
                 tokio::spawn(self.clone().report(kind, level, end));
@@ -84,9 +125,14 @@ impl RefusalLog {
     /// Logs at the end of an interval how many requests were not logged.
     async fn report(self, kind: &'static str, level: Level, end: Instant) {
         sleep_until(end.into()).await;
-        let requests = self.0.take_suppressed(kind);
+        let requests = self.refusals.take_suppressed(kind);
         if requests > 0 {
             log::log!(level, kind, requests; "further requests were refused or failed for the same reason in the last minute");
         }
     }
+}
+
+fn panicked() -> Response {
+    let log = "its handler panicked".to_owned();
+    ApiError::Internal { log }.into_response()
 }

@@ -12,6 +12,7 @@ mod active_alerts;
 mod authorize;
 mod batches;
 mod collection;
+mod cors;
 mod dead_letters;
 mod error;
 mod exporters;
@@ -19,19 +20,23 @@ mod extract;
 mod health;
 mod history;
 mod ingest;
+mod inventory;
 mod journals;
 mod json_suffix;
+mod listen;
 mod metrics;
 mod middleware;
 mod openapi;
 mod operate;
 mod page;
+mod peer;
 mod permits;
 mod plugins;
 mod reload;
 mod replay;
 mod resources;
 mod responses;
+mod root;
 mod same_site;
 mod serve;
 mod settings;
@@ -47,13 +52,15 @@ use std::sync::Arc;
 use axum::{Extension, Router, extract::FromRef, middleware::from_fn_with_state};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::panics;
+use crate::{audit::AuditLog, panics};
 
-use authorize::{AccessRules, RouteScopes, Tokens, authorize};
+use authorize::{AccessRules, RouteScopes, authorize};
+use cors::CorsOrigins;
 pub use error::ApiError;
-use middleware::RefusalLog;
+pub use listen::{ApiListener, ListenError};
+use middleware::RequestLog;
 pub use serve::serve;
-use state::AllowedHosts;
+use state::{AllowedHosts, Tokens};
 pub use state::{ApiParts, ApiState};
 
 fn router(state: ApiState) -> Router {
@@ -72,7 +79,11 @@ fn router(state: ApiState) -> Router {
             same_site::require_same_site,
         ))
         .layer(from_fn_with_state(
-            RefusalLog::default(),
+            CorsOrigins::from_ref(&state),
+            cors::allow_origins,
+        ))
+        .layer(from_fn_with_state(
+            RequestLog::new(AuditLog::from_ref(&state)),
             middleware::answer,
         ))
         .with_state(state)
@@ -90,6 +101,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(collection::show_collection))
         .routes(routes!(exporters::list_exporters))
         .routes(routes!(history::show_history))
+        .routes(routes!(inventory::rekey_inventory))
         .routes(routes!(journals::show_journals))
         .routes(routes!(settings::show_config))
         .routes(routes!(replay::replay))
@@ -99,6 +111,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))
+        .routes(routes!(root::redirect))
         .routes(routes!(ui::show_page))
         .routes(routes!(ui::show_file))
         .routes(routes!(ui::redirect))

@@ -23,13 +23,20 @@ use hyper_util::{
 };
 use log::Level;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{ApiState, json_suffix, router, state::ClientAddress};
-use crate::panics::ContainedFuture;
+use super::{
+    ApiState, json_suffix,
+    listen::{ApiListener, ClientStream},
+    peer::Peer,
+    router,
+};
+use crate::{access::TlsStore, panics::ContainedFuture};
 
 /// How long the head of a request may take to arrive, and how long a connection may be
 /// idle.
@@ -45,10 +52,11 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// left, and an immediate attempt would fail too.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// A connection, and the address from which it came.
-struct AcceptedStream {
-    stream: TcpStream,
-    client: ClientAddress,
+/// What all connections need.
+#[derive(Clone)]
+struct Server {
+    router: Router,
+    tls: Option<Arc<TlsStore>>,
 }
 
 /// Answers requests until `shutdown` completes, then finishes those in progress.
@@ -57,14 +65,17 @@ struct AcceptedStream {
 ///
 /// The address of the listener cannot be read.
 pub async fn serve(
-    listener: TcpListener,
+    listener: ApiListener,
+    tls: Option<TlsStore>,
     state: ApiState,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let address = listener.local_addr()?;
-    log::info!(address:%; "the API listens");
+    listener.log()?;
     let table = state.connections();
-    let router = router(state);
+    let server = Server {
+        router: router(state),
+        tls: tls.map(Arc::new),
+    };
     let graceful = GracefulShutdown::new();
     // Dropping the set at the end aborts the connections that are still open.
     let mut connections = JoinSet::new();
@@ -76,9 +87,9 @@ pub async fn serve(
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                (accepted, slot) = &mut next => {
+                (stream, peer, slot) = &mut next => {
                     next.set(accept(&listener, &table));
-                    let connection = connection(accepted, slot, router.clone(), graceful.watcher());
+                    let connection = server.clone().answer(stream, peer, slot, graceful.watcher());
                     connections.spawn(ContainedFuture::new(connection));
                 }
                 Some(_) = connections.join_next() => {}
@@ -97,9 +108,9 @@ pub async fn serve(
 
 /// Waits for a connection, and for its place.
 async fn accept(
-    listener: &TcpListener,
+    listener: &ApiListener,
     table: &Arc<ConnectionTable>,
-) -> (AcceptedStream, Arc<ConnectionSlot>) {
+) -> (ClientStream, Peer, Arc<ConnectionSlot>) {
     let mut failing = false;
     loop {
         match listener.accept().await {
@@ -108,8 +119,7 @@ async fn accept(
                 if let Some(connections) = table.notice() {
                     log::warn!(connections; "all connections of the API are in use: closed those that waited longest for their client");
                 }
-                let client = ClientAddress::of(peer);
-                return (AcceptedStream { stream, client }, Arc::new(slot));
+                return (stream, peer, Arc::new(slot));
             }
             Err(error) if is_of_connection(&error) => {}
             Err(error) => {
@@ -132,15 +142,60 @@ fn is_of_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn connection(
-    accepted: AcceptedStream,
+impl Server {
+    /// Answers the requests of a connection.
+    async fn answer(
+        self,
+        stream: ClientStream,
+        peer: Peer,
+        slot: Arc<ConnectionSlot>,
+        watcher: Watcher,
+    ) {
+        let Self { router, tls } = self;
+        match stream {
+            ClientStream::Local(stream) => serve_stream(stream, peer, slot, router, watcher).await,
+            ClientStream::Network(stream) => {
+                // Answers are short, so Nagle's algorithm would only delay them.
+                let _ = stream.set_nodelay(true);
+                match tls {
+                    None => serve_stream(stream, peer, slot, router, watcher).await,
+                    Some(tls) => {
+                        if let Some(stream) = shake_hands(stream, &tls, &slot).await {
+                            serve_stream(stream, peer, slot, router, watcher).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Starts TLS; `None` if that fails, or another connection needs the place.
+async fn shake_hands(
+    stream: TcpStream,
+    tls: &TlsStore,
+    slot: &ConnectionSlot,
+) -> Option<TlsStream<TcpStream>> {
+    let handshake = TlsAcceptor::from(tls.config()).accept(stream);
+    let result = tokio::select! {
+        () = slot.give_way() => return None,
+        result = timeout(HEAD_TIMEOUT, handshake) => result,
+    };
+    match result {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => log::debug!("TLS handshake failed: {error}"),
+        Err(_) => log::debug!("TLS handshake timed out"),
+    }
+    None
+}
+
+async fn serve_stream(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
     slot: Arc<ConnectionSlot>,
     router: Router,
     watcher: Watcher,
 ) {
-    let AcceptedStream { stream, client } = accepted;
-    // Answers are short, so Nagle's algorithm would only delay them.
-    let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -148,7 +203,7 @@ async fn connection(
         // A client may close its side when its request is sent, and still gets the answer.
         .half_close(true);
     let respond = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(client);
+        request.extensions_mut().insert(peer);
         json_suffix::remove(&mut request);
         respond(request, router.clone(), Arc::clone(&slot))
     });

@@ -1,9 +1,6 @@
 //! The state of the interface, and the parts of it that handlers take.
 
-use std::{
-    net::{IpAddr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use axum::extract::FromRef;
 use delfin_plugin_api::connections::ConnectionTable;
@@ -11,7 +8,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use super::{
-    authorize::Tokens,
+    cors::CorsOrigins,
     error::ApiError,
     metrics::{self, IngestMetrics},
     permits::{IngestPermits, MAX_INGEST_REQUESTS},
@@ -20,6 +17,7 @@ use super::{
 use crate::{
     access::TokenStore,
     alert::ActiveAlerts,
+    audit::AuditLog,
     batch_journal::BatchJournals,
     config::{ApiConfig, HostAddress, JournalConfig},
     exporters::{ExporterSet, Reloader},
@@ -42,6 +40,7 @@ const _: () = assert!(
 pub struct ApiParts {
     pub config: ApiConfig,
     pub tokens: Arc<TokenStore>,
+    pub audit: AuditLog,
     pub journal: JournalConfig,
     /// `alerts.unique_sequence_numbers`.
     pub unique_sequence_numbers: Vec<String>,
@@ -70,7 +69,9 @@ struct SharedState {
     max_body_bytes: MaxBodyBytes,
     min_free_bytes: MinFreeBytes,
     hosts: AllowedHosts,
+    cors_origins: CorsOrigins,
     tokens: Tokens,
+    audit: AuditLog,
     ingest: IngestState,
     connections: Arc<ConnectionTable>,
     registry: Arc<Registry>,
@@ -92,10 +93,13 @@ pub(super) struct MinFreeBytes(pub(super) u64);
 #[derive(Clone, Debug)]
 pub(super) struct AllowedHosts(pub(super) Arc<[HostAddress]>);
 
-/// The address from which a request came. The networks of IPv6 are one sender each, because a
-/// client there has many addresses.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ClientAddress(pub(super) IpAddr);
+/// The tokens, and whether clients need one although none exists.
+#[derive(Clone, Debug)]
+pub(super) struct Tokens {
+    pub(super) store: Arc<TokenStore>,
+    /// Other machines reach the API, and `api.allow_unauthenticated` is not set.
+    pub(super) is_exposed: bool,
+}
 
 /// What the calls that bring batches share.
 #[derive(Clone, Debug)]
@@ -147,7 +151,12 @@ impl ApiState {
             phase: HostPhase(parts.phase),
             max_body_bytes: MaxBodyBytes(parts.config.max_body_bytes),
             min_free_bytes: MinFreeBytes(parts.journal.min_free_bytes),
-            tokens: Tokens::new(parts.tokens, parts.config.needs_tokens()),
+            audit: parts.audit,
+            tokens: Tokens {
+                store: parts.tokens,
+                is_exposed: parts.config.needs_tokens(),
+            },
+            cors_origins: CorsOrigins(parts.config.cors_origins.into()),
             hosts: AllowedHosts(parts.config.hosts.into()),
             ingest,
             connections,
@@ -157,18 +166,6 @@ impl ApiState {
 
     pub(super) fn connections(&self) -> Arc<ConnectionTable> {
         Arc::clone(&self.0.connections)
-    }
-}
-
-impl ClientAddress {
-    pub(super) fn of(peer: SocketAddr) -> Self {
-        Self(match peer.ip().to_canonical() {
-            IpAddr::V4(address) => address.into(),
-            IpAddr::V6(address) => {
-                let network = u128::from(address) >> 64 << 64;
-                Ipv6Addr::from(network).into()
-            }
-        })
     }
 }
 
@@ -213,7 +210,9 @@ parts! {
     MaxBodyBytes = max_body_bytes;
     MinFreeBytes = min_free_bytes;
     AllowedHosts = hosts;
+    CorsOrigins = cors_origins;
     Tokens = tokens;
+    AuditLog = audit;
     IngestState = ingest;
     Arc<MemoryBudget> = ingest.memory;
     Arc<Registry> = registry;

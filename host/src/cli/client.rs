@@ -3,18 +3,32 @@
 //! Only a response in the host's format is shown as the host's words: an error page
 //! of a proxy or another server is not. Every wait has a timeout.
 
+mod local;
+
 use std::{
     fmt::Write as _,
     io::{self, Read},
     net::IpAddr,
+    path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
+use delfin_plugin_api::{
+    Failure,
+    http::{Tls, connector},
+    tls::reason_of,
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use ureq::{
     Agent, Body, RequestBuilder, SendBody,
+    config::ConfigBuilder,
     http::{HeaderValue, Response, Uri, header::AUTHORIZATION},
+    typestate::AgentScope,
+    unversioned::resolver::DefaultResolver,
 };
+
+use self::local::LocalConnector;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -24,7 +38,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client of one host.
 pub(super) struct HostClient {
-    url: String,
+    /// The begin of the URL of each request.
+    base: String,
+    /// The address for messages.
+    shown: String,
     authorization: Option<HeaderValue>,
     agent: Agent,
 }
@@ -86,36 +103,54 @@ const BODY_FAULTS: [&str; 4] = [
 const UNAUTHORIZED: &str = "Unauthorized";
 
 impl HostClient {
-    /// Sends nothing yet. Each request has this header `Authorization`.
-    pub(super) fn new(url: &str, authorization: Option<HeaderValue>) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_resolve(Some(CONNECT_TIMEOUT))
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_per_read(Some(IDLE_TIMEOUT))
-            .timeout_per_write(Some(IDLE_TIMEOUT));
-        // A proxy from the environment would look for a loopback address on its own
-        // machine.
+    /// A client of the host at a URL. Sends nothing yet. Each request has this header
+    /// `Authorization`.
+    pub(super) fn network(
+        url: &str,
+        tls: &Tls,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Self, Failure> {
+        // A proxy from the environment would look for a loopback address on its own machine.
         let config = if is_loopback(url) {
-            config.proxy(None)
+            config().proxy(None)
         } else {
-            config
+            config()
         };
-        Self {
-            url: url.to_owned(),
+        let agent = if url.starts_with("https:") {
+            let tls = tls.config()?;
+            let connector = connector(Arc::new(tls));
+            Agent::with_parts(config.build(), connector, DefaultResolver::default())
+        } else {
+            config.build().new_agent()
+        };
+        Ok(Self {
+            base: url.to_owned(),
+            shown: url.to_owned(),
             authorization,
-            agent: config.build().new_agent(),
+            agent,
+        })
+    }
+
+    /// A client of the host that listens at a socket.
+    pub(super) fn local(socket: PathBuf, authorization: Option<HeaderValue>) -> Self {
+        let shown = format!("unix:{}", socket.display());
+        let config = config().proxy(None).build();
+        let resolver = DefaultResolver::default();
+        Self {
+            base: "http://127.0.0.1".to_owned(),
+            shown,
+            authorization,
+            agent: Agent::with_parts(config, LocalConnector(socket), resolver),
         }
     }
 
     pub(super) fn get(&self, path: &str) -> Result<String, ClientError> {
-        let request = self.agent.get(format!("{}{path}", self.url));
+        let request = self.agent.get(format!("{}{path}", self.base));
         self.read_response(path, self.authorize(request).call())
     }
 
     pub(super) fn post(&self, path: &str, upload: Upload<'_>) -> Result<String, ClientError> {
-        let request = self.agent.post(format!("{}{path}", self.url));
+        let request = self.agent.post(format!("{}{path}", self.base));
         let mut request = self.authorize(request);
         for (name, value) in upload.headers {
             request = request.header(name, value);
@@ -133,7 +168,7 @@ impl HostClient {
     }
 
     pub(super) fn put_json(&self, path: &str, body: &str) -> Result<String, ClientError> {
-        let request = self.agent.put(format!("{}{path}", self.url));
+        let request = self.agent.put(format!("{}{path}", self.base));
         let request = self
             .authorize(request)
             .header("Content-Type", "application/json");
@@ -141,7 +176,7 @@ impl HostClient {
     }
 
     pub(super) fn delete(&self, path: &str) -> Result<String, ClientError> {
-        let request = self.agent.delete(format!("{}{path}", self.url));
+        let request = self.agent.delete(format!("{}{path}", self.base));
         self.read_response(path, self.authorize(request).call())
     }
 
@@ -199,11 +234,14 @@ impl HostClient {
     fn no_response(&self, error: &ureq::Error) -> ClientError {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
 
-        let url = self.url.clone();
+        let url = self.shown.clone();
         let ureq::Error::Io(error) = error else {
             let reason = error.to_string();
             return ClientError::Unreachable { url, reason };
         };
+        if let Some(reason) = reason_of(error) {
+            return ClientError::Unreachable { url, reason };
+        }
         // `connection refused`, without the number that the system adds.
         let reason = match error.raw_os_error() {
             Some(_) => error.kind().to_string(),
@@ -223,10 +261,20 @@ impl HostClient {
 
     fn unexpected(&self, path: &str, reason: String) -> ClientError {
         ClientError::Unexpected {
-            url: format!("{}{path}", self.url),
+            url: format!("{}{path}", self.shown),
             reason,
         }
     }
+}
+
+fn config() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_resolve(Some(CONNECT_TIMEOUT))
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_per_read(Some(IDLE_TIMEOUT))
+        .timeout_per_write(Some(IDLE_TIMEOUT))
 }
 
 /// Percent-encodes a value for a query.

@@ -1,17 +1,22 @@
-//! How a command reaches the running host: its address, and the token that it shows.
+//! How a command reaches the running host: its address, its certificate, and the token.
+//!
+//! Without an option, the command uses the socket of the configuration if a host listens there
+//! and the user may connect, and `[api] listen` otherwise.
 
 use std::{
     fmt, fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
+use delfin_plugin_api::http::{ClientCertificate, Tls};
 use ureq::http::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::{client::HostClient, error::Error, options::GlobalOptions};
-use crate::config;
+use crate::config::{self, ApiConfig};
 
 /// The environment variable with the token.
 const TOKEN_VARIABLE: &str = "DELFIN_TOKEN";
@@ -19,9 +24,10 @@ const TOKEN_VARIABLE: &str = "DELFIN_TOKEN";
 /// The options of the commands that talk to the running host.
 #[derive(Debug, clap::Args)]
 pub struct HostArgs {
-    /// Address of the running host [default: `[api] listen` of the configuration]
-    #[arg(long, value_name = "URL", value_parser = parse_url)]
-    pub host: Option<String>,
+    /// Address of the running host, a URL or `unix:PATH` [default: the socket of the configuration,
+    /// or its `[api] listen`]
+    #[arg(long, value_name = "URL")]
+    pub host: Option<HostTarget>,
 
     /// Token for the host, which other users of this machine can see in the list of processes
     /// [default: $DELFIN_TOKEN]
@@ -31,6 +37,26 @@ pub struct HostArgs {
     /// File with the token for the host
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     pub token_file: Option<PathBuf>,
+
+    /// PEM file with the certificates to trust for https [default: the public authorities]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+
+    /// PEM file with a client certificate, for a host that asks for one
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub client_certificate: Option<PathBuf>,
+
+    /// PEM file with the private key of the client certificate
+    #[arg(long, value_name = "FILE", requires = "client_certificate")]
+    pub client_key: Option<PathBuf>,
+}
+
+/// Where a host listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostTarget {
+    /// Without a slash at its end.
+    Url(String),
+    Socket(PathBuf),
 }
 
 /// A token that was typed; never shown.
@@ -40,27 +66,32 @@ pub struct TokenText(Zeroizing<String>);
 impl GlobalOptions {
     /// A client of the running host. Sends nothing yet.
     pub(super) fn host_client(&self, args: &HostArgs) -> Result<HostClient, Error> {
-        let url = match &args.host {
-            Some(url) => url.clone(),
-            None => self.configured_url()?,
+        let address = match &args.host {
+            Some(address) => address.clone(),
+            None => {
+                let api = config::load_api(self.config.as_deref());
+                configured(&api.map_err(Error::configuration)?)
+            }
         };
-        Ok(HostClient::new(&url, args.authorization()?))
-    }
-
-    fn configured_url(&self) -> Result<String, Error> {
-        let api = config::load_api(self.config.as_deref()).map_err(Error::configuration)?;
-        let mut address = api.listen;
-        // An unspecified address accepts connections, but is not one to connect to.
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            IpAddr::V4(_) | IpAddr::V6(_) => {}
-        }
-        Ok(format!("http://{address}"))
+        let authorization = args.authorization()?;
+        Ok(match address {
+            HostTarget::Socket(path) => HostClient::local(path, authorization),
+            HostTarget::Url(url) => HostClient::network(&url, &args.tls(), authorization)
+                .map_err(|error| Error::failed(error.to_string()))?,
+        })
     }
 }
 
 impl HostArgs {
+    fn tls(&self) -> Tls {
+        let files = self.client_certificate.clone().zip(self.client_key.clone());
+        Tls {
+            ca_certificate: self.ca.clone(),
+            client_certificate: files
+                .map(|(certificate, key)| ClientCertificate { certificate, key }),
+        }
+    }
+
     /// The header `Authorization`.
     fn authorization(&self) -> Result<Option<HeaderValue>, Error> {
         let token = match (&self.token, &self.token_file) {
@@ -71,6 +102,25 @@ impl HostArgs {
         // An empty variable is how a shell script unsets it.
         let token = token.filter(|token| !token.trim().is_empty());
         token.map(|token| header(token.trim())).transpose()
+    }
+}
+
+impl FromStr for HostTarget {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const REMEDY: &str =
+            "not an address (write http://HOST:PORT, https://HOST:PORT or unix:PATH)";
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self::Socket(path.into()));
+        }
+        let url = text.trim_end_matches('/');
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let authority: Result<ureq::http::uri::Authority, _> = rest.parse();
+        match (scheme, authority) {
+            ("http" | "https", Ok(authority)) => Ok(Self::Url(format!("{scheme}://{authority}"))),
+            _ => Err(REMEDY),
+        }
     }
 }
 
@@ -86,6 +136,23 @@ impl fmt::Debug for TokenText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
+}
+
+fn configured(api: &ApiConfig) -> HostTarget {
+    if let Some(socket) = &api.socket
+        && UnixStream::connect(&socket.path).is_ok()
+    {
+        return HostTarget::Socket(socket.path.clone());
+    }
+    let mut address = api.listen;
+    // An unspecified address accepts connections, but is not one to connect to.
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    let scheme = if api.tls.is_some() { "https" } else { "http" };
+    HostTarget::Url(format!("{scheme}://{address}"))
 }
 
 fn read_token(path: &Path) -> Result<Zeroizing<String>, Error> {
@@ -108,22 +175,16 @@ fn header(token: &str) -> Result<HeaderValue, Error> {
     Ok(header)
 }
 
-fn parse_url(text: &str) -> Result<String, String> {
-    let url = text.trim_end_matches('/');
-    let rest = match url.split_once("://") {
-        None => url,
-        Some(("http", rest)) => rest,
-        Some((scheme, _)) => return Err(format!("`{scheme}` is not supported (use http)")),
-    };
-    let authority: ureq::http::uri::Authority = rest
-        .parse()
-        .map_err(|_| "not an address (write http://HOST:PORT)".to_owned())?;
-    Ok(format!("http://{authority}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn url(typed: &str) -> Option<String> {
+        match typed.parse() {
+            Ok(HostTarget::Url(url)) => Some(url),
+            Ok(HostTarget::Socket(_)) | Err(_) => None,
+        }
+    }
 
     #[test]
     fn an_address_is_accepted_with_and_without_its_scheme() {
@@ -132,16 +193,19 @@ mod tests {
             "http://10.0.0.7:8190",
             "http://10.0.0.7:8190/",
         ] {
-            assert_eq!(parse_url(typed).unwrap(), "http://10.0.0.7:8190");
+            assert_eq!(url(typed).as_deref(), Some("http://10.0.0.7:8190"));
         }
-        assert_eq!(parse_url("[::1]:8190").unwrap(), "http://[::1]:8190");
+        assert_eq!(url("[::1]:8190").as_deref(), Some("http://[::1]:8190"));
+        assert_eq!(url("https://a:1").as_deref(), Some("https://a:1"));
+        let socket = "unix:/run/api.sock".parse();
+        assert_eq!(socket, Ok(HostTarget::Socket("/run/api.sock".into())));
     }
 
     #[test]
     fn a_text_that_is_not_an_address_is_refused() {
-        assert!(parse_url("https://host:8190").is_err());
-        assert!(parse_url("http://host:8190/v1").is_err());
-        assert!(parse_url("").is_err());
+        for typed in ["ftp://host:8190", "http://host:8190/v1", ""] {
+            assert!(typed.parse::<HostTarget>().is_err(), "{typed}");
+        }
     }
 
     #[test]
@@ -151,6 +215,9 @@ mod tests {
             host: None,
             token: Some(typed),
             token_file: None,
+            ca: None,
+            client_certificate: None,
+            client_key: None,
         };
         let error = args.authorization().unwrap_err();
         assert!(!format!("{args:?} {error:?} {error}").contains("hunter2"));

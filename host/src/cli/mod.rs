@@ -15,6 +15,7 @@ mod exit;
 mod exporter_process;
 mod exporters;
 mod init;
+mod inventory;
 mod man_pages;
 mod new_project;
 mod options;
@@ -41,6 +42,7 @@ use self::{
     exporter_process::{ExporterProcessArgs, ProgramProcessArgs},
     exporters::ExportersArgs,
     init::InitArgs,
+    inventory::InventoryCommand,
     man_pages::ManPagesArgs,
     new_project::{NewDriverArgs, NewExporterArgs},
     options::GlobalOptions,
@@ -97,6 +99,10 @@ pub enum CliCommand {
     /// List, register or remove storages of the running host
     #[command(subcommand)]
     Storages(StoragesCommand),
+
+    /// Maintain the registered storages
+    #[command(subcommand)]
+    Inventory(InventoryCommand),
 
     /// List or clear active alerts of the running host
     #[command(subcommand)]
@@ -174,6 +180,7 @@ impl Cli {
             CliCommand::Plugins(command) => plugins::run(options, command, output),
             CliCommand::Exporters(args) => exporters::run(options, args, output),
             CliCommand::Storages(command) => storages::run(options, command, output),
+            CliCommand::Inventory(command) => inventory::run(options, command, output),
             CliCommand::Alerts(command) => alerts::run(options, command, output),
             CliCommand::DeadLetters(command) => dead_letters::run(options, command, output),
             CliCommand::Replay(args) => replay::run(options, args, output),

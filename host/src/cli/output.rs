@@ -4,6 +4,7 @@
 use std::{
     env,
     io::{self, IsTerminal, Write},
+    path::Path,
 };
 
 use clap::{
@@ -17,6 +18,7 @@ use super::{
     options::GlobalOptions,
     table::{TextTable, printable},
 };
+use crate::audit::{AuditLog, AuditRecord};
 
 /// Standard output and standard error of one command.
 pub struct Output<'a> {
@@ -77,6 +79,14 @@ impl<'a> Output<'a> {
     /// Prints a warning to standard error, on one line.
     pub(super) fn warn(&self, warning: &str) {
         self.message("warning", AnsiColor::Yellow, warning);
+    }
+
+    /// Adds a change to the audit log of the host, if it has a file. Says so if that fails: the
+    /// change stays.
+    pub(super) fn audit(&self, file: Option<&Path>, what: String) {
+        if let Err(error) = AuditLog::new(file).append(&AuditRecord::of_command(what)) {
+            self.warn(&format!("the change is not in the audit log: {error}"));
+        }
     }
 
     /// Prints an error and its causes to standard error, unless its exit code is 0.

@@ -38,8 +38,15 @@ pub(super) fn run(
     let client = options.host_client(&args.host)?;
     let path = if args.dry_run { DRY_RUN_PATH } else { PATH };
     let response = client.post_json(path, "{}").map_err(|error| match error {
-        ClientError::Refused { .. } => Error::configuration(error),
-        ClientError::Unreachable { .. }
+        // Without a token, nothing is known about the configuration.
+        ClientError::Refused {
+            body_fault: Some(_),
+            ..
+        } => Error::configuration(error),
+        ClientError::Refused {
+            body_fault: None, ..
+        }
+        | ClientError::Unreachable { .. }
         | ClientError::Disconnected { .. }
         | ClientError::Unexpected { .. } => Error::Client(error),
     })?;

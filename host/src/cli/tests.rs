@@ -48,7 +48,7 @@ fn global_options_are_accepted_after_the_command() {
 fn an_invalid_value_is_a_usage_error() {
     let typed: [&[&str]; 4] = [
         &["new", "exporter", "../acme"],
-        &["exporters", "--host", "https://a"],
+        &["exporters", "--host", "ftp://a"],
         &["push", "alerts", "-", "--idempotency-key", "a\nb"],
         &["exporters", "--color", "sometimes"],
     ];

@@ -11,7 +11,7 @@ use super::{
     table::{Cell, TextTable, counted},
 };
 use crate::{
-    access::{Scope, TokenEntry, TokenFile},
+    access::{AccessScope, TokenEntry, TokenFile},
     clock::rfc3339,
     config,
 };
@@ -40,7 +40,7 @@ pub struct AddTokenArgs {
         required = true,
         value_delimiter = ','
     )]
-    pub scopes: Vec<Scope>,
+    pub scopes: Vec<AccessScope>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,13 +54,22 @@ pub(super) fn run(
     command: &TokensCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let state_dir = config::load_state_dir(options.config.as_deref());
-    let file = TokenFile::new(&state_dir.map_err(Error::configuration)?);
-    match command {
-        TokensCommand::Add(args) => add(&file, args, output),
-        TokensCommand::List => list(&file, output),
-        TokensCommand::Revoke(args) => revoke(&file, args, output),
-    }
+    let settings = config::load_state_settings(options.config.as_deref());
+    let settings = settings.map_err(Error::configuration)?;
+    let file = TokenFile::new(&settings.state_dir);
+    let change = match command {
+        TokensCommand::List => return list(&file, output),
+        TokensCommand::Add(args) => {
+            add(&file, args, output)?;
+            format!("tokens add {}", args.name)
+        }
+        TokensCommand::Revoke(args) => {
+            revoke(&file, args, output)?;
+            format!("tokens revoke {}", args.name)
+        }
+    };
+    output.audit(settings.audit_file.as_deref(), change);
+    Ok(())
 }
 
 fn add(file: &TokenFile, args: &AddTokenArgs, output: &mut Output<'_>) -> Result<(), Error> {

@@ -87,6 +87,7 @@ pub(super) fn run(args: &TryArgs, output: &mut Output<'_>) -> Result<(), Error> 
         level: args.log,
         format: LogFormat::Text,
         levels: BTreeMap::new(),
+        audit_file: None,
     });
     let tried = try_plugin(args);
     logging::flush();

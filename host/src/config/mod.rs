@@ -6,6 +6,7 @@
 //!
 //! Knows nothing of plugins, drivers or sockets.
 
+mod api;
 mod delivery;
 mod exporter;
 mod filter;
@@ -36,6 +37,8 @@ pub(crate) use names::name_error;
 
 use crate::access::TokenFile;
 
+pub use api::{ApiConfig, SocketConfig};
+
 pub use delivery::{
     BatchConfig, DeadLetterConfig, DeliveryOrder, OnFull, OnOverflow, OnUncertain, QueueConfig,
     RetryConfig,
@@ -46,7 +49,9 @@ pub use find::LoadError;
 pub use host_address::{HostAddress, HostName};
 pub use mistake::{ConfigErrors, Mistake};
 pub use secrets::{RenewedSettings, SecretSettings};
-pub use service::{AlertsConfig, ApiConfig, JournalConfig, LogConfig, LogFormat, ShutdownConfig};
+pub use service::{
+    AlertsConfig, InventoryConfig, JournalConfig, LogConfig, LogFormat, ShutdownConfig,
+};
 pub use source::Source;
 pub use storage::StorageConfig;
 
@@ -65,6 +70,7 @@ pub struct Config {
     pub api: ApiConfig,
     pub journal: JournalConfig,
     pub alerts: AlertsConfig,
+    pub inventory: InventoryConfig,
     pub shutdown: ShutdownConfig,
     /// Limits of each process of a driver that is a plugin.
     pub driver_limits: ProcessLimits,
@@ -135,7 +141,7 @@ pub fn load_plugin_dirs(explicit: Option<&Path>) -> Result<Vec<PathBuf>, LoadErr
     load_part(explicit, take_plugin_dirs)
 }
 
-/// Reads `[api]` only: other mistakes and missing secrets do not matter.
+/// Reads `[api]` and `state_dir` only: other mistakes and missing secrets do not matter.
 ///
 /// # Errors
 ///
@@ -143,17 +149,32 @@ pub fn load_plugin_dirs(explicit: Option<&Path>) -> Result<Vec<PathBuf>, LoadErr
 pub fn load_api(explicit: Option<&Path>) -> Result<ApiConfig, LoadError> {
     // A client may not be able to see the tokens of the host.
     load_part(explicit, |root| {
-        service::read_api(root.take_section("api"), || true)
+        let state_dir = take_state_dir(root);
+        api::read_api(root.take_section("api"), &state_dir, || true)
     })
 }
 
-/// Reads `state_dir` only: other mistakes and missing secrets do not matter.
+/// What commands need that work on the state folder.
+#[derive(Debug)]
+pub struct StateSettings {
+    pub state_dir: PathBuf,
+    /// `inventory.key_file`.
+    pub key_file: Option<PathBuf>,
+    /// `log.audit_file`.
+    pub audit_file: Option<PathBuf>,
+}
+
+/// Reads [`StateSettings`] only: other mistakes and missing secrets do not matter.
 ///
 /// # Errors
 ///
-/// As [`load`], but only mistakes of this key.
-pub fn load_state_dir(explicit: Option<&Path>) -> Result<PathBuf, LoadError> {
-    load_part(explicit, take_state_dir)
+/// As [`load`], but only mistakes of these keys.
+pub fn load_state_settings(explicit: Option<&Path>) -> Result<StateSettings, LoadError> {
+    load_part(explicit, |root| StateSettings {
+        state_dir: take_state_dir(root),
+        key_file: service::read_inventory(root.take_section("inventory")).key_file,
+        audit_file: take_path(&mut root.take_section("log"), "audit_file"),
+    })
 }
 
 fn load_part<T>(
@@ -222,9 +243,10 @@ fn read(mut root: Section<'_>) -> Config {
             .unwrap_or_else(|| state_dir.join("plugin-cache")),
         state_dir: state_dir.clone(),
         log: service::read_log(root.take_section("log"), &names),
-        api: service::read_api(root.take_section("api"), has_tokens),
+        api: api::read_api(root.take_section("api"), &state_dir, has_tokens),
         journal: service::read_journal(root.take_section("journal")),
         alerts: service::read_alerts(root.take_section("alerts")),
+        inventory: service::read_inventory(root.take_section("inventory")),
         shutdown: service::read_shutdown(root.take_section("shutdown")),
         driver_limits: read_driver_limits(root.take_section("drivers")),
         storages: storage::read_storages(&mut root),

@@ -1,4 +1,4 @@
-//! The settings of the host itself: log, API, journal, alerts and shutdown.
+//! The settings of the host itself: log, journal, alerts and shutdown.
 //!
 //! Each table has a struct. Its `Default` holds the defaults of the keys: no
 //! other place repeats them.
@@ -6,24 +6,18 @@
 //! Knows nothing of exporters and storages.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::host_address::HostAddress;
 use super::names::ExporterNames;
 use super::read::Section;
-use super::setting::{SHORTEST, Setting};
+use super::setting::SHORTEST;
 use crate::journal;
 
-const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-
-/// The default of `api.max_ingest_bytes`, as a multiple of `max_decompressed_bytes`: so much
-/// memory the largest request needs.
-const INGEST_MEMORY_FACTOR: u64 = 4;
 
 /// `[log]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +27,8 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// The levels of single exporters, by name.
     pub levels: BTreeMap<String, LevelFilter>,
+    /// A file for audit records, in addition to the log.
+    pub audit_file: Option<PathBuf>,
 }
 
 /// The form of a log record, which is one line in each of them.
@@ -40,28 +36,6 @@ pub struct LogConfig {
 pub enum LogFormat {
     Text,
     Json,
-}
-
-/// `[api]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiConfig {
-    pub listen: SocketAddr,
-    /// Accept that other machines can use the API without a token while no token exists.
-    pub allow_unauthenticated: bool,
-    /// Names by which clients may address the host, in addition to addresses and names
-    /// without a dot.
-    pub hosts: Vec<HostAddress>,
-    /// The limit of a request body as it arrives.
-    pub max_body_bytes: u64,
-    /// The limit of a request body after decompression.
-    pub max_decompressed_bytes: u64,
-    /// The limit of the memory of all request bodies together, and of the batches made of
-    /// them until they are durable.
-    pub max_ingest_bytes: u64,
-    /// The limit of series or alerts in one request.
-    pub max_rows: u64,
-    /// The limit of a name, a label or another string in a request.
-    pub max_string_bytes: u64,
 }
 
 /// `[journal]`
@@ -97,6 +71,14 @@ pub struct AlertsConfig {
     pub unique_sequence_numbers: Vec<String>,
 }
 
+/// `[inventory]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InventoryConfig {
+    /// The file with the key of the access data. `None`: a credential of the service, or a key in
+    /// the state folder.
+    pub key_file: Option<PathBuf>,
+}
+
 /// `[shutdown]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShutdownConfig {
@@ -110,30 +92,8 @@ impl Default for LogConfig {
             level: LevelFilter::Info,
             format: LogFormat::Text,
             levels: BTreeMap::new(),
+            audit_file: None,
         }
-    }
-}
-
-impl Default for ApiConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8190)),
-            allow_unauthenticated: false,
-            hosts: Vec::new(),
-            max_body_bytes: 64 * MIB,
-            max_decompressed_bytes: 256 * MIB,
-            max_ingest_bytes: 256 * MIB * INGEST_MEMORY_FACTOR,
-            max_rows: 1_000_000,
-            max_string_bytes: 64 * KIB,
-        }
-    }
-}
-
-impl ApiConfig {
-    /// Whether every call needs a token, also while none exists.
-    #[must_use]
-    pub fn needs_tokens(&self) -> bool {
-        !self.listen.ip().to_canonical().is_loopback() && !self.allow_unauthenticated
     }
 }
 
@@ -206,70 +166,12 @@ pub(super) fn read_log(mut section: Section<'_>, exporters: &ExporterNames) -> L
         level: section.take_choice("level", &LEVELS, default.level),
         format: section.take_choice("format", &FORMATS, default.format),
         levels,
+        audit_file: section
+            .take_text("audit_file")
+            .map(|text| text.value.into()),
     };
     section.finish();
     log
-}
-
-/// Reads `[api]`. `has_tokens` says whether clients can show a token.
-pub(super) fn read_api(mut section: Section<'_>, has_tokens: impl FnOnce() -> bool) -> ApiConfig {
-    let default = ApiConfig::default();
-    let max_decompressed_bytes =
-        section.take_size("max_decompressed_bytes", 1, default.max_decompressed_bytes);
-    let api = ApiConfig {
-        listen: section.take_address("listen", default.listen),
-        allow_unauthenticated: section
-            .take_flag("allow_unauthenticated", default.allow_unauthenticated),
-        hosts: section.take("hosts").map(read_hosts).unwrap_or_default(),
-        max_body_bytes: section.take_size("max_body_bytes", 1, default.max_body_bytes),
-        max_decompressed_bytes,
-        max_ingest_bytes: section.take_size(
-            "max_ingest_bytes",
-            1,
-            max_decompressed_bytes.saturating_mul(INGEST_MEMORY_FACTOR),
-        ),
-        max_rows: section.take_count("max_rows", 1, default.max_rows),
-        max_string_bytes: section.take_size("max_string_bytes", 1, default.max_string_bytes),
-    };
-    if api.needs_tokens() && !has_tokens() {
-        section.fail(
-            "listen",
-            "is reachable from other machines, and no token exists (add one with `delfin-host \
-             tokens add NAME --scope admin`, listen on `127.0.0.1`, or accept this with \
-             `allow_unauthenticated = true`)",
-        );
-    }
-    if api.max_decompressed_bytes < api.max_body_bytes {
-        section.fail(
-            "max_decompressed_bytes",
-            "is less than `max_body_bytes` (raise it: a body may also arrive uncompressed)",
-        );
-    }
-    if api.max_ingest_bytes < api.max_decompressed_bytes {
-        section.fail(
-            "max_ingest_bytes",
-            "is less than `max_decompressed_bytes` (raise it: one request may need several times \
-             the size of its body)",
-        );
-    }
-    section.finish();
-    api
-}
-
-fn read_hosts(setting: Setting<'_>) -> Vec<HostAddress> {
-    let texts = setting.texts().unwrap_or_default().into_iter();
-    let hosts = texts.filter_map(|text| match HostAddress::parse(&text.value) {
-        Some(host) if host.port.is_none() => Some(host),
-        _ => {
-            setting.fail(format!(
-                "`{}` is not a host name (write it without scheme and port, as in \
-                 `collector.example.com`)",
-                text.shown
-            ));
-            None
-        }
-    });
-    hosts.collect()
 }
 
 pub(super) fn read_journal(mut section: Section<'_>) -> JournalConfig {
@@ -311,6 +213,14 @@ pub(super) fn read_alerts(mut section: Section<'_>) -> AlertsConfig {
         not_specified_max_age,
         ingested_max_age: (!ingested_max_age.is_zero()).then_some(ingested_max_age),
         unique_sequence_numbers,
+    }
+}
+
+pub(super) fn read_inventory(mut section: Section<'_>) -> InventoryConfig {
+    let key_file = section.take_text("key_file");
+    section.finish();
+    InventoryConfig {
+        key_file: key_file.map(|text| text.value.into()),
     }
 }
 

@@ -80,9 +80,13 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 25] = [
+const EXAMPLES: [&str; 31] = [
     "alert_exporters",
+    "api.cors_origins",
     "api.hosts",
+    "api.tls.certificate",
+    "api.tls.client_ca",
+    "api.tls.key",
     "drivers.limits.memory",
     "drivers.limits.open_files",
     "exporter.AlertExporterFile.config.path",
@@ -96,6 +100,8 @@ const EXAMPLES: [&str; 25] = [
     "exporter.PerformanceExporterFile.queue.max_age",
     "exporter.PerformanceExporterFile.queue.max_bytes",
     "exporter.PerformanceExporterFile.sha256",
+    "inventory.key_file",
+    "log.audit_file",
     "log.levels.AlertExporterExample",
     "log.levels.PerformanceExporterExample",
     "performance_exporters",
@@ -193,9 +199,9 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             checked += 1;
         }
     }
-    // The root, log, api, journal, alerts, shutdown, storage and its two, exporter and its batch,
-    // limits, queue, retry, circuit_breaker, dead_letter and filter.
-    assert_eq!(checked, 17);
+    // The root, log, api and its tls, journal, alerts, inventory, shutdown, storage and its two, exporter
+    // and its batch, limits, queue, retry, circuit_breaker, dead_letter and filter.
+    assert_eq!(checked, 19);
 }
 
 #[test]
@@ -235,7 +241,15 @@ fn an_empty_file_is_a_configuration_without_exporters() {
     assert!(config.exporters.is_empty());
     assert_eq!(config.state_dir, Path::new("/var/lib/delfin-host"));
     assert_eq!(config.journal, JournalConfig::default());
-    assert_eq!(config.api, ApiConfig::default());
+    let socket = SocketConfig {
+        path: config.state_dir.join("api.sock"),
+        mode: 0o600,
+    };
+    let api = ApiConfig {
+        socket: Some(socket),
+        ..ApiConfig::default()
+    };
+    assert_eq!(config.api, api);
 }
 
 #[test]

@@ -113,6 +113,7 @@ pub(super) fn parts_needing_restart(old: &Config, new: &Config) -> Vec<&'static 
         ("api", old.api != new.api),
         ("journal", old.journal != new.journal),
         ("alerts", old.alerts != new.alerts),
+        ("inventory", old.inventory != new.inventory),
         ("shutdown", old.shutdown != new.shutdown),
         ("storage", old.storages != new.storages),
     ];

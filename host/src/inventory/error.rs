@@ -61,6 +61,28 @@ pub enum InventoryOpenError {
     Content(#[from] InventoryError),
 }
 
+/// Why the key was not replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum RekeyError {
+    #[error(
+        "the host does not write its key `{}` (name a file with the new key, and put it there before \
+         the host starts again)",
+        path.display()
+    )]
+    KeyRequired { path: PathBuf },
+    /// The new key cannot be used.
+    #[error(transparent)]
+    Key(#[from] InventoryOpenError),
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+}
+
+impl From<rusqlite::Error> for RekeyError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Inventory(error.into())
+    }
+}
+
 /// Why the registered storages are unknown, without paths and without the reason of the system:
 /// for clients of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

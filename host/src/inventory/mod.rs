@@ -1,7 +1,8 @@
 //! The inventory: registered storages, their access data and schedules, and the alert
 //! sources and the collection progress of all storages.
 //!
-//! Access data and the credentials of alert sources are sealed before they are written. The key is a file next to the inventory.
+//! Access data and the credentials of alert sources are sealed before they are written. The key is a
+//! file next to the inventory, or one that the operator names.
 //! Changes are durable when a call returns.
 //!
 //! Knows nothing of drivers, the scheduler or the network. The trait [`Inventory`] hides
@@ -10,11 +11,12 @@
 
 mod alert_source;
 mod error;
+mod place;
 mod resources;
 mod seal;
 mod sqlite;
 
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -22,7 +24,8 @@ use uuid::Uuid;
 pub use alert_source::{
     AlertSource, SnmpAuthProtocol, SnmpConfig, SnmpPrivacyProtocol, SnmpSecurityLevel, SnmpVersion,
 };
-pub use error::{InventoryError, InventoryFault, InventoryOpenError};
+pub use error::{InventoryError, InventoryFault, InventoryOpenError, RekeyError};
+pub use place::InventoryPlace;
 pub use resources::{
     ListState, ResourceQuery, ResourceQueryError, ResourceStore, SortDirection, StoredResource,
 };
@@ -107,32 +110,12 @@ pub trait Inventory: Send + Sync {
 
     fn set_progress(&self, until_ms: &BTreeMap<String, i64>) -> Result<(), InventoryError>;
 
+    /// Seals all secrets with another key: the one in the file, or a new one in the state folder.
+    /// Returns their number.
+    fn rekey(&self, key_file: Option<&Path>) -> Result<usize, RekeyError>;
+
     /// Why changes would not last, although the inventory is open.
     fn fault(&self) -> Option<InventoryFault>;
-}
-
-/// Opens the inventory in a state folder that no other host uses. An inventory that cannot be
-/// opened is not changed, so that it can be repaired.
-///
-/// # Errors
-///
-/// The file cannot be read, or its access data cannot be unsealed.
-pub fn open(state_dir: &Path) -> Result<Arc<dyn Inventory>, InventoryOpenError> {
-    Ok(Arc::new(sqlite::SqliteInventory::open(state_dir)?))
-}
-
-/// Opens the inventory again. As [`open`], but a missing file is an error: it may be on its way
-/// back.
-///
-/// # Errors
-///
-/// The file is missing or cannot be read, or its access data cannot be unsealed.
-pub fn reopen(state_dir: &Path) -> Result<Arc<dyn Inventory>, InventoryOpenError> {
-    let path = state_dir.join(sqlite::FILE);
-    if path.exists() {
-        return open(state_dir);
-    }
-    Err(InventoryOpenError::Missing { path })
 }
 
 impl fmt::Debug for Registration {

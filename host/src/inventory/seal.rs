@@ -26,6 +26,15 @@ const NONCE_BYTES: usize = 24;
 /// Seals and unseals with one key.
 pub(super) struct Sealer(XChaCha20Poly1305);
 
+/// Who may be able to read a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KeyReaders {
+    Owner,
+    /// Every user who can open the folder: only the service can. Its access list looks like
+    /// permissions of a group.
+    Service,
+}
+
 /// The sealed text was changed, has another key, or has another owner.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct UnsealError;
@@ -39,7 +48,7 @@ impl Sealer {
             error,
         };
         let key = match File::open(path) {
-            Ok(file) => read(file, path)?,
+            Ok(file) => read(file, path, KeyReaders::Owner)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound && has_sealed => {
                 let path = path.to_path_buf();
                 return Err(InventoryOpenError::KeyMissing { path });
@@ -49,7 +58,39 @@ impl Sealer {
             }
             Err(error) => return Err(failed(error)),
         };
-        Ok(Self(XChaCha20Poly1305::new((&*key).into())))
+        Ok(Self::new(&key))
+    }
+
+    /// Reads a key that the operator provides.
+    pub(super) fn read(path: &Path) -> Result<Self, InventoryOpenError> {
+        Self::read_for(path, KeyReaders::Owner)
+    }
+
+    /// Reads a key from the credentials of the service.
+    pub(super) fn read_credential(path: &Path) -> Result<Self, InventoryOpenError> {
+        Self::read_for(path, KeyReaders::Service)
+    }
+
+    /// Creates a key, and replaces an existing one.
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        create(path).map(|key| Self::new(&key))
+    }
+
+    fn read_for(path: &Path, readers: KeyReaders) -> Result<Self, InventoryOpenError> {
+        let file = File::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => InventoryOpenError::KeyMissing {
+                path: path.to_path_buf(),
+            },
+            _ => InventoryOpenError::Key {
+                path: path.to_path_buf(),
+                error,
+            },
+        })?;
+        Ok(Self::new(&*read(file, path, readers)?))
+    }
+
+    fn new(key: &[u8; KEY_BYTES]) -> Self {
+        Self(XChaCha20Poly1305::new(key.into()))
     }
 
     /// Seals a text for an owner. The nonce is in front of the result.
@@ -90,7 +131,11 @@ fn nonce(bytes: &[u8]) -> Option<XNonce> {
     Some(bytes.into())
 }
 
-fn read(mut file: File, path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, InventoryOpenError> {
+fn read(
+    mut file: File,
+    path: &Path,
+    readers: KeyReaders,
+) -> Result<Zeroizing<[u8; KEY_BYTES]>, InventoryOpenError> {
     let failed = |error| InventoryOpenError::Key {
         path: path.to_path_buf(),
         error,
@@ -100,7 +145,7 @@ fn read(mut file: File, path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, Inven
         reason,
     };
     let metadata = file.metadata().map_err(failed)?;
-    if metadata.permissions().mode() & 0o077 != 0 {
+    if readers == KeyReaders::Owner && metadata.permissions().mode() & 0o077 != 0 {
         return Err(unfit(
             "users other than its owner may read it (set its mode to 0600)",
         ));

@@ -15,14 +15,18 @@ use super::error::OpenError;
 
 /// Held as long as the host may write to the folder.
 #[derive(Debug)]
-pub(super) struct StateLock {
+pub struct StateLock {
     _folder: File,
     _file: File,
 }
 
 impl StateLock {
     /// Takes the lock. The error names the process that has it.
-    pub(super) fn take(folder: &Path) -> Result<Self, OpenError> {
+    ///
+    /// # Errors
+    ///
+    /// A host uses the folder, or the folder cannot be used.
+    pub fn take(folder: &Path) -> Result<Self, OpenError> {
         let path = folder.join("lock");
         let failed = |error: TryLockError| match error {
             TryLockError::WouldBlock => OpenError::InUse {

@@ -44,6 +44,7 @@ pub use dead_letters::{
     DeadLetterId, DeadLetterLimits, DeadLetterStore, StoredDeadLetter,
 };
 pub use error::{AppendError, CursorError, OpenError, ReadError};
+pub use lock::StateLock;
 pub use record::{BatchInfo, BatchState, NewRecord, Receipt, Record};
 
 /// The result of a change, available once the change is durable.
@@ -221,7 +222,7 @@ pub struct Journals {
     pub performance: Arc<dyn Journal>,
     pub alerts: Arc<dyn Journal>,
     _clock: ClockKeeper,
-    _lock: lock::StateLock,
+    _lock: StateLock,
 }
 
 /// Opens both journals in a folder. Creates a missing folder.
@@ -231,7 +232,7 @@ pub fn open(state_dir: &Path, limits: &JournalLimits) -> Result<Journals, OpenEr
         source,
     };
     state_dir::prepare(state_dir)?;
-    let lock = lock::StateLock::take(state_dir)?;
+    let lock = StateLock::take(state_dir)?;
     state_dir::report_missing(state_dir, &[ALERTS, PERFORMANCE]).map_err(unusable)?;
     // Alerts have an eighth of the bytes for themselves, so that performance batches
     // cannot use it up. They may also use the disk further than performance batches,

@@ -47,6 +47,10 @@ pub enum StorageError {
     NotStored {
         reason: String,
     },
+    /// A key of the inventory cannot be used.
+    Key {
+        reason: String,
+    },
     /// The registered storages are unknown, because the inventory could not be opened.
     Unknown(InventoryFault),
     Inventory {

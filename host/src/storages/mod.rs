@@ -21,7 +21,7 @@ mod view;
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -47,8 +47,8 @@ use crate::{
     },
     config::StorageConfig,
     inventory::{
-        self, Access, Inventory, InventoryError, InventoryFault, PerformanceSchedule, Registration,
-        ResourceStore,
+        Access, Inventory, InventoryError, InventoryFault, InventoryPlace, PerformanceSchedule,
+        Registration, RekeyError, ResourceStore,
     },
     panics,
 };
@@ -77,7 +77,7 @@ pub struct Storages {
     /// Held from the check for a duplicate until the storage is in the inventory, and while the
     /// inventory is opened again.
     registering: tokio::sync::Mutex<()>,
-    state_dir: PathBuf,
+    place: InventoryPlace,
     inventory: SharedInventory,
     progress: Arc<CollectProgress>,
     resources: Arc<ResourceStore>,
@@ -97,7 +97,7 @@ impl Storages {
     /// A declared storage has no driver.
     pub fn start<D: Destination>(
         declared: &[StorageConfig],
-        state_dir: &Path,
+        place: InventoryPlace,
         registry: DriverRegistry,
         destination: impl FnOnce(Arc<CollectProgress>) -> D,
     ) -> Result<Self, UnknownDriver> {
@@ -106,7 +106,7 @@ impl Storages {
             registered,
             alert_sources,
             until_ms,
-        } = Stored::read(inventory::open(state_dir));
+        } = Stored::read(place.open());
         let inventory = SharedInventory::new(inventory);
         let progress = Arc::new(CollectProgress::new(inventory.clone(), until_ms.clone()));
         let until_ms = |id: Uuid| until_ms.get(&id.to_string()).copied();
@@ -125,10 +125,10 @@ impl Storages {
             registered: Mutex::new(registered.into_iter().map(|one| (one.id, one)).collect()),
             alert_sources: watch::Sender::new(alert_sources),
             registering: tokio::sync::Mutex::new(()),
-            state_dir: state_dir.to_path_buf(),
+            resources: Arc::new(ResourceStore::new(place.state_dir())),
+            place,
             inventory,
             progress,
-            resources: Arc::new(ResourceStore::new(state_dir)),
             registry,
             scheduler,
             syncing: sync::Syncing::default(),
@@ -402,6 +402,23 @@ impl Storages {
 
     fn inventory(&self) -> Result<Arc<dyn Inventory>, StorageError> {
         self.inventory.get().map_err(StorageError::Unknown)
+    }
+
+    /// Seals the secrets of the inventory with another key. Returns their number.
+    ///
+    /// # Errors
+    ///
+    /// The key cannot be used, or the inventory cannot be written.
+    pub async fn rekey(&self, key_file: Option<PathBuf>) -> Result<usize, StorageError> {
+        let rekey = move |inventory: &dyn Inventory| Ok(inventory.rekey(key_file.as_deref()));
+        let secrets = self.write(rekey).await?.map_err(|error| match error {
+            RekeyError::KeyRequired { .. } | RekeyError::Key(_) => StorageError::Key {
+                reason: error.to_string(),
+            },
+            RekeyError::Inventory(error) => error.into(),
+        })?;
+        log::info!(secrets; "the secrets of the inventory have a new key");
+        Ok(secrets)
     }
 
     /// Changes the inventory, outside of the async workers.

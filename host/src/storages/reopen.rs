@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Storages, registered_config, shared_inventory::Stored};
-use crate::inventory::{self, InventoryFault};
+use crate::inventory::InventoryFault;
 
 impl Storages {
     /// Opens an inventory again that cannot be used, and collects from the storages that it has
@@ -13,8 +13,7 @@ impl Storages {
         let fault = self.fault()?;
         // Closes the old connection before another one opens the same files.
         self.inventory.set(Err(fault));
-        let stored =
-            tokio::task::block_in_place(|| Stored::read(inventory::reopen(&self.state_dir)));
+        let stored = tokio::task::block_in_place(|| Stored::read(self.place.reopen()));
         match stored.inventory {
             Ok(_) => {
                 self.replace_registered(stored);

@@ -19,7 +19,7 @@ use ureq::{
 
 /// Connects to the receiver, through a proxy if the settings name one, and with TLS if
 /// the URL says `https`.
-pub(crate) fn connector(tls: Arc<ClientConfig>) -> impl Connector {
+pub fn connector(tls: Arc<ClientConfig>) -> impl Connector {
     ().chain(ConnectProxyConnector::default())
         .chain(TcpConnector::default())
         .chain(TlsConnector(tls))

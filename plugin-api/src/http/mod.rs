@@ -42,6 +42,9 @@ pub use self::{
 use crate::Failure;
 #[cfg(feature = "http-client")]
 pub use crate::tls::{ClientCertificate, Tls};
+/// For commands of the host, which send bodies without reading them into memory.
+#[doc(hidden)]
+pub use connector::connector;
 
 /// Why a request has no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,11 +2,13 @@
 //!
 //! A call needs the scope that its description declares: see [`RouteScopes`]. A client shows a
 //! token with that scope, in `Authorization: Bearer TOKEN`. While the state folder has no tokens,
-//! every client of this machine may make every call.
+//! every client of this machine may make every call. A program that uses the socket needs no token:
+//! the mode of the socket has let it in.
 //!
 //! A request of a web page of another site is refused before: a browser adds no token by itself,
 //! but without tokens it would use the address of this machine.
 
+mod client;
 mod scopes;
 
 use std::sync::Arc;
@@ -18,18 +20,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{error::ApiError, extract::body};
-use crate::access::{Scope, TokenStore};
+use super::{error::ApiError, extract::body, peer::Peer, state::Tokens};
+use crate::access::AccessScope;
 
+pub(super) use client::{ApiClient, AuditedClient};
 pub(super) use scopes::RouteScopes;
-
-/// The tokens, and whether clients need one although none exists.
-#[derive(Clone, Debug)]
-pub(super) struct Tokens {
-    store: Arc<TokenStore>,
-    /// Other machines reach the API, and `api.allow_unauthenticated` is not set.
-    is_exposed: bool,
-}
 
 /// What [`authorize`] needs.
 #[derive(Clone, Debug)]
@@ -44,7 +39,20 @@ pub(super) async fn authorize(
     request: Request,
     next: Next,
 ) -> Response {
-    match rules.check(&request) {
+    let route = request.extensions().get::<MatchedPath>();
+    let method = request.method();
+    let needed = route.and_then(|route| rules.scopes.of(method, route.as_str()));
+    let Some(needed) = needed else {
+        return next.run(request).await;
+    };
+    let (client, checked) = rules.tokens.check(&request, needed);
+    if needed == AccessScope::Admin
+        && !method.is_safe()
+        && let Some(audited) = request.extensions().get::<AuditedClient>()
+    {
+        audited.set(client);
+    }
+    match checked {
         Ok(()) => next.run(request).await,
         Err(error) => {
             let (head, content) = request.into_parts();
@@ -54,36 +62,28 @@ pub(super) async fn authorize(
     }
 }
 
-impl AccessRules {
-    fn check(&self, request: &Request) -> Result<(), ApiError> {
-        let route = request.extensions().get::<MatchedPath>();
-        let needed = route.and_then(|route| self.scopes.of(request.method(), route.as_str()));
-        match needed {
-            Some(needed) => self.tokens.check(request.headers(), needed),
-            None => Ok(()),
-        }
-    }
-}
-
 impl Tokens {
-    pub(super) fn new(store: Arc<TokenStore>, is_exposed: bool) -> Self {
-        Self { store, is_exposed }
-    }
-
-    fn check(&self, headers: &HeaderMap, needed: Scope) -> Result<(), ApiError> {
+    fn check(&self, request: &Request, needed: AccessScope) -> (ApiClient, Result<(), ApiError>) {
+        if let Some(Peer::Local { uid }) = request.extensions().get() {
+            return (ApiClient::User { uid: *uid }, Ok(()));
+        }
         if !self.is_exposed && !self.store.exist() {
-            return Ok(());
+            return (ApiClient::Anonymous, Ok(()));
         }
-        let token = self.store.find(bearer_token(headers)?);
-        let token = token.ok_or(ApiError::Unauthorized {
-            reason: "the token is unknown, or was revoked",
-        })?;
-        if token.scopes.iter().any(|scope| scope.includes(needed)) {
-            return Ok(());
-        }
-        Err(ApiError::ScopeMissing {
-            detail: format!("token `{}` does not have the scope `{needed}`", token.name),
-        })
+        let token = match bearer_token(request.headers()) {
+            Ok(text) => self.store.find(text),
+            Err(error) => return (ApiClient::Unknown, Err(error)),
+        };
+        let Some(token) = token else {
+            let reason = "the token is unknown, or was revoked";
+            return (ApiClient::Unknown, Err(ApiError::Unauthorized { reason }));
+        };
+        let name = token.name;
+        let is_allowed = token.scopes.iter().any(|scope| scope.includes(needed));
+        let checked = is_allowed.then_some(()).ok_or(ApiError::ScopeMissing {
+            detail: format!("token `{name}` does not have the scope `{needed}`"),
+        });
+        (ApiClient::Token { name }, checked)
     }
 }
 

@@ -13,14 +13,14 @@ use utoipa::openapi::{
     security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
 };
 
-use crate::access::Scope;
+use crate::access::AccessScope;
 
 /// The name of the security scheme in the document.
 const TOKEN_SCHEME: &str = "token";
 
 /// The scope of each route and method; `None`: everyone may make the call.
 #[derive(Debug)]
-pub(in crate::api) struct RouteScopes(HashMap<(Method, String), Option<Scope>>);
+pub(in crate::api) struct RouteScopes(HashMap<(Method, String), Option<AccessScope>>);
 
 impl RouteScopes {
     /// Reads the declared scopes, and adds to the document what was not declared.
@@ -30,8 +30,8 @@ impl RouteScopes {
             for (method, operation) in operations(item) {
                 let scope = match &operation.security {
                     Some(declared) => scope_of(declared),
-                    None if method.is_safe() => Some(Scope::Read),
-                    None => Some(Scope::Admin),
+                    None if method.is_safe() => Some(AccessScope::Read),
+                    None => Some(AccessScope::Admin),
                 };
                 if let Some(scope) = scope {
                     operation.security = Some(vec![requirement(scope)]);
@@ -52,14 +52,14 @@ impl RouteScopes {
     }
 
     /// The scope that a call needs. A call without a description needs `admin`.
-    pub(in crate::api) fn of(&self, method: &Method, route: &str) -> Option<Scope> {
+    pub(in crate::api) fn of(&self, method: &Method, route: &str) -> Option<AccessScope> {
         let method = if method == Method::HEAD {
             Method::GET
         } else {
             method.clone()
         };
         let scope = self.0.get(&(method, route.to_owned()));
-        scope.copied().unwrap_or(Some(Scope::Admin))
+        scope.copied().unwrap_or(Some(AccessScope::Admin))
     }
 }
 
@@ -75,21 +75,21 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operati
     operations.filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-fn requirement(scope: Scope) -> SecurityRequirement {
+fn requirement(scope: AccessScope) -> SecurityRequirement {
     SecurityRequirement::new(TOKEN_SCHEME, [scope.as_str()])
 }
 
-/// A declaration that is none of the known ones needs `admin`; a test refuses it.
-fn scope_of(declared: &[SecurityRequirement]) -> Option<Scope> {
+/// An unknown declaration needs `admin`; a test refuses it.
+fn scope_of(declared: &[SecurityRequirement]) -> Option<AccessScope> {
     if declared == [SecurityRequirement::default()] {
         return None;
     }
-    let scopes = Scope::ALL.into_iter();
+    let scopes = AccessScope::ALL.into_iter();
     let mut scopes = scopes.filter(|scope| declared == [requirement(*scope)]);
-    Some(scopes.next().unwrap_or(Scope::Admin))
+    Some(scopes.next().unwrap_or(AccessScope::Admin))
 }
 
-fn describe_refusals(operation: &mut Operation, scope: Scope) {
+fn describe_refusals(operation: &mut Operation, scope: AccessScope) {
     let refusals = [
         (
             "401",
@@ -122,8 +122,11 @@ mod tests {
     #[test]
     fn a_declaration_that_is_unknown_needs_the_most() {
         let declared = [SecurityRequirement::new(TOKEN_SCHEME, ["reed"])];
-        assert_eq!(scope_of(&declared), Some(Scope::Admin));
-        assert_eq!(scope_of(&[requirement(Scope::Ingest)]), Some(Scope::Ingest));
+        assert_eq!(scope_of(&declared), Some(AccessScope::Admin));
+        assert_eq!(
+            scope_of(&[requirement(AccessScope::Ingest)]),
+            Some(AccessScope::Ingest)
+        );
         assert_eq!(scope_of(&[SecurityRequirement::default()]), None);
     }
 }

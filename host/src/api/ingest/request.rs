@@ -26,8 +26,9 @@ use crate::{
     api::{
         error::ApiError,
         extract::{Query, body},
+        peer::Peer,
         permits::RequestPermit,
-        state::{ClientAddress, IngestState},
+        state::IngestState,
     },
     ingest::{BodyEncoding, BodyFormat, MemoryClaim, MemoryUse},
 };
@@ -178,8 +179,8 @@ impl IngestRequest {
 }
 
 fn sender(extensions: &Extensions) -> IpAddr {
-    let client = extensions.get::<ClientAddress>();
-    client.map_or(Ipv4Addr::UNSPECIFIED.into(), |client| client.0)
+    let peer = extensions.get::<Peer>();
+    peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.sender())
 }
 
 impl IngestQuery {

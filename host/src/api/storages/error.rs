@@ -27,6 +27,7 @@ impl From<StorageError> for ApiError {
             StorageError::Timeout => Self::StorageTimeout,
             StorageError::NotStored { reason } => Self::AlertsNotDurable { detail: reason },
             StorageError::Unknown(fault) => Self::RegisteredStoragesUnknown { fault },
+            StorageError::Key { reason } => Self::invalid(reason),
             StorageError::Inventory { log } => Self::InventoryUnavailable { log },
         }
     }

@@ -1,6 +1,6 @@
 use super::host::{Answer, Host, TWO_POINTS};
 use crate::{
-    access::Scope,
+    access::AccessScope,
     config::{ApiConfig, JournalConfig},
 };
 
@@ -26,12 +26,12 @@ const ADMIN: (&str, &str) = ("POST", "/v1/exporters/prometheus/resume");
 #[test]
 fn a_token_makes_the_calls_of_its_scopes_and_no_others() {
     let host = Host::start();
-    let add = |name: &str, scopes: &[Scope]| host.token_file().add(name, scopes).unwrap();
+    let add = |name: &str, scopes: &[AccessScope]| host.token_file().add(name, scopes).unwrap();
     for (scopes, allowed) in [
-        (&[Scope::Read][..], [200, 403, 403]),
-        (&[Scope::Ingest], [403, 202, 403]),
-        (&[Scope::Read, Scope::Ingest], [200, 202, 403]),
-        (&[Scope::Admin], [200, 202, 200]),
+        (&[AccessScope::Read][..], [200, 403, 403]),
+        (&[AccessScope::Ingest], [403, 202, 403]),
+        (&[AccessScope::Read, AccessScope::Ingest], [200, 202, 403]),
+        (&[AccessScope::Admin], [200, 202, 200]),
     ] {
         let token = add(&format!("t{}", allowed.iter().sum::<u16>()), scopes);
         let statuses =
@@ -39,7 +39,7 @@ fn a_token_makes_the_calls_of_its_scopes_and_no_others() {
         assert_eq!(statuses, allowed, "{scopes:?}");
         assert_eq!(send(&host, "HEAD", READ.1, &token).status, allowed[0]);
     }
-    let token = add("reader", &[Scope::Read]);
+    let token = add("reader", &[AccessScope::Read]);
     send(&host, ADMIN.0, ADMIN.1, &token).is_error(
         403,
         "Forbidden",
@@ -61,7 +61,7 @@ fn without_tokens_every_call_is_open_and_with_one_only_those_that_say_nothing() 
         // Clients that are set up already are not disturbed.
         assert!(send(&host, method, path, "unknown").status < 300, "{path}");
     }
-    host.token_file().add("one", &[Scope::Read]).unwrap();
+    host.token_file().add("one", &[AccessScope::Read]).unwrap();
     for (method, path) in [READ, INGEST, ADMIN, ("GET", "/metrics")] {
         let answer = send(&host, method, path, "");
         answer.is_error(
@@ -94,7 +94,7 @@ fn without_tokens_every_call_is_open_and_with_one_only_those_that_say_nothing() 
 #[test]
 fn an_authorization_that_is_no_token_is_refused_and_not_repeated() {
     let host = Host::start();
-    let token = host.token_file().add("one", &[Scope::Read]).unwrap();
+    let token = host.token_file().add("one", &[AccessScope::Read]).unwrap();
     let get = |values: &[&str]| {
         let headers: Vec<_> = values
             .iter()
@@ -126,6 +126,6 @@ fn an_address_that_other_machines_reach_is_never_open() {
     };
     let host = Host::with(accepted, JournalConfig::default());
     assert_eq!(send(&host, READ.0, READ.1, "").status, 200);
-    host.token_file().add("one", &[Scope::Read]).unwrap();
+    host.token_file().add("one", &[AccessScope::Read]).unwrap();
     assert_eq!(send(&host, READ.0, READ.1, "").status, 401);
 }

@@ -7,22 +7,28 @@ use axum::{Router, middleware::from_fn_with_state, routing::get};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::host::Host;
-use crate::api::middleware::{self, RefusalLog};
+use crate::api::middleware::{self, RequestLog};
 
 #[test]
 fn an_unknown_path_is_404() {
     let host = Host::start();
-    for path in [
-        "/",
-        "/v1",
-        "/v1/",
-        "/v1/nothing",
-        "/v1/exporters/",
-        "/v1/batches",
-    ] {
+    for path in ["/", "/v1/", "/v1/nothing", "/v1/exporters/", "/v1/batches"] {
         host.get(path)
             .is_error(404, "NotFound", "Resource could not be found.");
     }
+}
+
+#[test]
+fn the_version_leads_to_a_path_that_does_not_exist() {
+    let host = Host::start();
+    let address = host.address();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = "GET /v1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 302 "), "{answer}");
+    assert!(answer.contains("location: /v1/\r\n"), "{answer}");
 }
 
 #[test]
@@ -82,7 +88,7 @@ fn a_panic_is_500_without_details() {
     let router = Router::new()
         .route("/", get(panics))
         .layer(from_fn_with_state(
-            RefusalLog::default(),
+            RequestLog::default(),
             middleware::answer,
         ));
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();

@@ -23,6 +23,7 @@ use crate::{
     access::{TokenFile, TokenStore},
     alert,
     api::{ApiParts, ApiState, serve, state::IngestState},
+    audit::AuditLog,
     batch::Seq,
     batch_journal::{BatchJournal, BatchJournals},
     collect::{
@@ -34,6 +35,7 @@ use crate::{
     delivery::{DeliveryParts, State},
     exporters::{ExporterSet, ExporterStarter, Reloader},
     history::History,
+    inventory::InventoryPlace,
     journal::{self, Commit, JournalLimits, Journals, Position, Receipt, StartFrom},
     lifecycle::Phase,
     plugin::{
@@ -115,9 +117,10 @@ impl Host {
             alerts: batch_journal(Kind::Alert),
         };
         let storages = {
+            let place = InventoryPlace::new(folder.path(), None);
             let _within = runtime.enter();
             let keeps = |_| Keeps(journals.clone());
-            Storages::start(&declared, folder.path(), small_fakes(), keeps).unwrap()
+            Storages::start(&declared, place, small_fakes(), keeps).unwrap()
         };
         let storages = Arc::new(storages);
         let (phase, watched) = watch::channel(Phase::Running);
@@ -129,6 +132,7 @@ impl Host {
         let state = ApiState::new(ApiParts {
             config,
             tokens: Arc::new(TokenStore::open(folder.path()).unwrap()),
+            audit: AuditLog::default(),
             journal,
             unique_sequence_numbers: AlertsConfig::default().unique_sequence_numbers,
             reloader: reloader(&journals, &alerts, &exporters),
@@ -143,7 +147,7 @@ impl Host {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        runtime.spawn(serve(listener, state, async {
+        runtime.spawn(serve(listener.into(), None, state, async {
             let _ = stopped.await;
         }));
         let agent = ureq::Agent::config_builder()

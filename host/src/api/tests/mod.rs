@@ -4,6 +4,7 @@ mod access;
 mod active_alerts;
 mod batches;
 mod connections;
+mod cors;
 mod dead_letters;
 mod errors;
 mod exporters;

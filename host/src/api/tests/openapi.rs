@@ -40,6 +40,7 @@ fn every_route_is_described() {
             "GET /ui",
             "GET /ui/",
             "GET /ui/{file}",
+            "GET /v1",
             "GET /v1/access-infos",
             "GET /v1/alerts/active",
             "GET /v1/batches/{batch_id}",
@@ -97,6 +98,7 @@ fn every_route_is_described() {
             "POST /v1/exporters/{name}/skip",
             "POST /v1/ingest/alerts",
             "POST /v1/ingest/performance",
+            "POST /v1/inventory/rekey",
             "POST /v1/reload",
             "POST /v1/storages",
             "POST /v1/storages/sync",
@@ -151,6 +153,7 @@ fn every_route_has_a_scope() {
             "open GET /ui",
             "open GET /ui/",
             "open GET /ui/{file}",
+            "open GET /v1",
         ]
     );
 }

@@ -46,8 +46,12 @@ pub(in crate::cli) fn printed(status: &'static str, body: &'static str, typed: &
     String::from_utf8(data).unwrap()
 }
 
+fn client(url: &str) -> HostClient {
+    HostClient::network(url, &Tls::default(), None).unwrap()
+}
+
 fn client_of(status: &'static str, body: &'static str) -> HostClient {
-    HostClient::new(&serve(status, body), None)
+    client(&serve(status, body))
 }
 
 #[test]
@@ -90,7 +94,7 @@ fn an_absent_host_is_named_with_the_reason_and_the_remedy() {
         .local_addr()
         .unwrap()
         .port();
-    let error = HostClient::new(&format!("http://127.0.0.1:{port}"), None)
+    let error = client(&format!("http://127.0.0.1:{port}"))
         .get("/")
         .unwrap_err();
     assert_eq!(
@@ -107,7 +111,7 @@ fn a_closed_connection_differs_from_an_absent_host() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || drop(listener.accept()));
-    let error = HostClient::new(&url, None).get("/").unwrap_err();
+    let error = client(&url).get("/").unwrap_err();
     assert!(matches!(error, ClientError::Disconnected { .. }), "{error}");
 }
 

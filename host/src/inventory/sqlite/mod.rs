@@ -1,5 +1,7 @@
 //! The inventory in an SQLite file.
 
+mod rekey;
+
 use std::{
     collections::BTreeMap,
     fmt::Display,
@@ -18,7 +20,8 @@ use zeroize::Zeroizing;
 
 use super::{
     Access, AlertSource, Inventory, PerformanceSchedule, Registration,
-    error::{InventoryError, InventoryFault, InventoryOpenError},
+    error::{InventoryError, InventoryFault, InventoryOpenError, RekeyError},
+    place::KeyPlace,
     seal::Sealer,
 };
 use crate::{
@@ -43,17 +46,25 @@ const INVENTORY: Database = Database {
 
 /// An inventory in one file. A mutex serializes the calls.
 pub(super) struct SqliteInventory {
-    connection: Mutex<Connection>,
+    store: Mutex<SealedStore>,
     /// Closed after the connection.
     files: OpenFiles,
     is_displaced: AtomicBool,
+    key: KeyPlace,
+}
+
+/// The database, and the key of its secrets.
+struct SealedStore {
+    connection: Connection,
     sealer: Sealer,
 }
 
 impl SqliteInventory {
-    pub(super) fn open(state_dir: &Path) -> Result<Self, InventoryOpenError> {
-        let (path, key) = (state_dir.join(FILE), state_dir.join("inventory.key"));
-        if key.exists() {
+    pub(super) fn open(state_dir: &Path, key: &KeyPlace) -> Result<Self, InventoryOpenError> {
+        let path = state_dir.join(FILE);
+        if let KeyPlace::State(key) = key
+            && key.exists()
+        {
             check_content(&path)?;
         }
         // Reads everything, so that damage is found before anything is written.
@@ -64,28 +75,31 @@ impl SqliteInventory {
                 Ok((read_storages(connection)?, read_alert_sources(connection)?))
             })
             .map_err(|error| open_error(&path, error))?;
-        let inventory = Self {
-            files: OpenFiles::open(&path).map_err(|source| INVENTORY.unreadable(&path, source))?,
-            is_displaced: AtomicBool::new(false),
-            sealer: Sealer::open(&key, !stored.is_empty() || !sources.is_empty())?,
-            connection: Mutex::new(connection),
+        let store = SealedStore {
+            sealer: rekey::open_key(key, &connection)?,
+            connection,
         };
         // Detects a wrong key now, and not when a storage refuses its driver.
         for storage in stored {
-            inventory.unsealed(storage)?;
+            store.unsealed(storage)?;
         }
         for source in sources {
-            inventory.unsealed_source(source)?;
+            store.unsealed_source(source)?;
         }
-        Ok(inventory)
+        Ok(Self {
+            files: OpenFiles::open(&path).map_err(|source| INVENTORY.unreadable(&path, source))?,
+            is_displaced: AtomicBool::new(false),
+            key: key.clone(),
+            store: Mutex::new(store),
+        })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, SealedStore> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+impl SealedStore {
     fn sealed(&self, owner: &[u8], value: &impl Serialize) -> Result<Vec<u8>, InventoryError> {
         let text = Zeroizing::new(serde_json::to_vec(value).map_err(unavailable)?);
         self.sealer.seal(owner, &text).map_err(unavailable)
@@ -123,14 +137,16 @@ impl SqliteInventory {
 
 impl Inventory for SqliteInventory {
     fn storages(&self) -> Result<Vec<Registration>, InventoryError> {
-        let stored = read_storages(&self.lock())?;
-        stored.into_iter().map(|one| self.unsealed(one)).collect()
+        let store = self.lock();
+        let stored = read_storages(&store.connection)?.into_iter();
+        stored.map(|one| store.unsealed(one)).collect()
     }
 
     fn add(&self, storage: &Registration) -> Result<(), InventoryError> {
-        let sealed = self.sealed(storage.id.as_bytes(), &storage.access)?;
         let info = serde_json::to_string(&storage.info).map_err(unavailable)?;
-        self.lock().execute(
+        let store = self.lock();
+        let sealed = store.sealed(storage.id.as_bytes(), &storage.access)?;
+        store.connection.execute(
             "INSERT INTO storages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
                 storage.id,
@@ -155,7 +171,7 @@ impl Inventory for SqliteInventory {
         schedule: &PerformanceSchedule,
         updated_us: i64,
     ) -> Result<bool, InventoryError> {
-        let changed = self.lock().execute(
+        let changed = self.lock().connection.execute(
             "UPDATE storages SET perf_collection = ?2, interval_ms = ?3, is_historic = ?4,
                 updated_us = ?5 WHERE id = ?1",
             params![
@@ -175,8 +191,9 @@ impl Inventory for SqliteInventory {
         access: &Access,
         updated_us: i64,
     ) -> Result<bool, InventoryError> {
-        let sealed = self.sealed(id.as_bytes(), access)?;
-        let changed = self.lock().execute(
+        let store = self.lock();
+        let sealed = store.sealed(id.as_bytes(), access)?;
+        let changed = store.connection.execute(
             "UPDATE storages SET access = ?2, updated_us = ?3 WHERE id = ?1",
             params![id, sealed, updated_us],
         )?;
@@ -190,7 +207,7 @@ impl Inventory for SqliteInventory {
         updated_us: i64,
     ) -> Result<bool, InventoryError> {
         let info = serde_json::to_string(info).map_err(unavailable)?;
-        let changed = self.lock().execute(
+        let changed = self.lock().connection.execute(
             "UPDATE storages SET info = ?2, updated_us = ?3 WHERE id = ?1",
             params![id, info, updated_us],
         )?;
@@ -198,15 +215,16 @@ impl Inventory for SqliteInventory {
     }
 
     fn alert_sources(&self) -> Result<Vec<AlertSource>, InventoryError> {
-        let stored = read_alert_sources(&self.lock())?;
-        let sources = stored.into_iter();
-        sources.map(|one| self.unsealed_source(one)).collect()
+        let store = self.lock();
+        let sources = read_alert_sources(&store.connection)?.into_iter();
+        sources.map(|one| store.unsealed_source(one)).collect()
     }
 
     fn set_alert_source(&self, source: &AlertSource) -> Result<(), InventoryError> {
         let id = source.storage_id;
-        let sealed = self.sealed(&source_owner(id), &source.snmp)?;
-        self.lock().execute(
+        let store = self.lock();
+        let sealed = store.sealed(&source_owner(id), &source.snmp)?;
+        store.connection.execute(
             "INSERT OR REPLACE INTO alert_sources VALUES (?1, ?2, ?3, ?4)",
             params![id, source.created_us, source.updated_us, sealed],
         )?;
@@ -216,13 +234,14 @@ impl Inventory for SqliteInventory {
     fn remove_alert_source(&self, id: Uuid) -> Result<bool, InventoryError> {
         let removed = self
             .lock()
+            .connection
             .execute("DELETE FROM alert_sources WHERE storage_id = ?1", [id])?;
         Ok(removed > 0)
     }
 
     fn remove(&self, id: Uuid) -> Result<bool, InventoryError> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let mut store = self.lock();
+        let transaction = store.connection.transaction()?;
         let removed = transaction.execute("DELETE FROM storages WHERE id = ?1", [id])?;
         transaction.execute("DELETE FROM alert_sources WHERE storage_id = ?1", [id])?;
         transaction.execute(
@@ -234,12 +253,12 @@ impl Inventory for SqliteInventory {
     }
 
     fn progress(&self) -> Result<BTreeMap<String, i64>, InventoryError> {
-        Ok(read_progress(&self.lock())?)
+        Ok(read_progress(&self.lock().connection)?)
     }
 
     fn set_progress(&self, until_ms: &BTreeMap<String, i64>) -> Result<(), InventoryError> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let mut store = self.lock();
+        let transaction = store.connection.transaction()?;
         for (id, until_ms) in until_ms {
             transaction.execute(
                 "INSERT OR REPLACE INTO progress VALUES (?1, ?2)",
@@ -247,6 +266,10 @@ impl Inventory for SqliteInventory {
             )?;
         }
         Ok(transaction.commit()?)
+    }
+
+    fn rekey(&self, key_file: Option<&Path>) -> Result<usize, RekeyError> {
+        rekey::rekey(&mut self.lock(), &self.key, key_file)
     }
 
     fn fault(&self) -> Option<InventoryFault> {

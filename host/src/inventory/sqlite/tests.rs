@@ -7,7 +7,7 @@ use crate::inventory::{
     SnmpVersion,
 };
 
-fn registration() -> Registration {
+pub(super) fn registration() -> Registration {
     let access = json!({"rest": {"host": "10.0.0.1", "username": "u", "password": "hunter2-long"}});
     Registration {
         id: Uuid::now_v7(),
@@ -33,7 +33,8 @@ fn registration() -> Registration {
 }
 
 fn open(folder: &tempfile::TempDir) -> Result<SqliteInventory, InventoryOpenError> {
-    SqliteInventory::open(folder.path())
+    let key = KeyPlace::State(folder.path().join("inventory.key"));
+    SqliteInventory::open(folder.path(), &key)
 }
 
 #[test]
@@ -242,7 +243,7 @@ fn another_programs_file_and_a_newer_one_are_refused() {
     );
 }
 
-fn alert_source(storage_id: Uuid) -> AlertSource {
+pub(super) fn alert_source(storage_id: Uuid) -> AlertSource {
     AlertSource {
         storage_id,
         snmp: SnmpConfig {

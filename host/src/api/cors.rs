@@ -1,0 +1,90 @@
+//! Web pages of other sites that the operator allows to use the API (CORS).
+//!
+//! `api.cors_origins` names them. A browser asks first (`OPTIONS`), and gives an answer to the page
+//! only if it names the page's origin. Such a page sends its token itself: the browser adds
+//! nothing.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        header::{
+            ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+            ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+            ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+        },
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET, PUT, POST, DELETE");
+
+/// What a page may read of an answer, in addition to its body.
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Location, Retry-After, WWW-Authenticate, X-Compute-Request-Id");
+
+/// How long a browser need not ask again, in seconds.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+
+/// `api.cors_origins`.
+#[derive(Clone, Debug)]
+pub(super) struct CorsOrigins(pub(super) Arc<[String]>);
+
+/// Marks a request of an allowed page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AllowedOrigin;
+
+/// Answers browsers that ask, and lets pages of allowed origins read the answers.
+pub(super) async fn allow_origins(
+    State(origins): State<CorsOrigins>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(origin) = origins.find(request.headers()) else {
+        return next.run(request).await;
+    };
+    let mut response = if is_preflight(&request) {
+        preflight(request.headers())
+    } else {
+        request.extensions_mut().insert(AllowedOrigin);
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    headers.append(VARY, HeaderValue::from(ORIGIN));
+    response
+}
+
+impl CorsOrigins {
+    /// The origin of a request, if it is allowed.
+    fn find(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let mut values = headers.get_all(ORIGIN).into_iter();
+        let origin = values.next()?;
+        let is_allowed = self.0.iter().any(|allowed| origin == allowed.as_str());
+        (is_allowed && values.next().is_none()).then(|| origin.clone())
+    }
+}
+
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request
+            .headers()
+            .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn preflight(asked: &HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    if let Some(names) = asked.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+        let name: HeaderName = ACCESS_CONTROL_REQUEST_HEADERS;
+        headers.append(VARY, HeaderValue::from(name));
+    }
+    response
+}
