@@ -7,6 +7,7 @@ mod alerts;
 mod check;
 mod client;
 mod completions;
+mod config;
 mod conformance;
 mod connect;
 mod dead_letters;
@@ -37,6 +38,7 @@ use self::{
     alerts::AlertsCommand,
     check::CheckArgs,
     completions::CompletionsArgs,
+    config::ConfigCommand,
     conformance::ConformanceArgs,
     dead_letters::DeadLettersCommand,
     exporter_process::{ExporterProcessArgs, ProgramProcessArgs},
@@ -88,6 +90,10 @@ pub enum CliCommand {
 
     /// Check the configuration and the settings of exporters, and create nothing
     Check(CheckArgs),
+
+    /// Convert the configuration of Delfin
+    #[command(subcommand)]
+    Config(ConfigCommand),
 
     /// Show plugin files without running their code
     #[command(subcommand)]
@@ -177,6 +183,7 @@ impl Cli {
             CliCommand::Run(args) => run::run(options, args, output),
             CliCommand::Init(args) => init::run(args, output),
             CliCommand::Check(args) => check::run(options, args, output),
+            CliCommand::Config(command) => config::run(command, output),
             CliCommand::Plugins(command) => plugins::run(options, command, output),
             CliCommand::Exporters(args) => exporters::run(options, args, output),
             CliCommand::Storages(command) => storages::run(options, command, output),

@@ -1,5 +1,6 @@
 //! `storages`: lists, registers, changes, syncs and removes storages of the running host.
 
+mod import;
 mod processes;
 mod snmp;
 
@@ -12,6 +13,8 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
+
+use import::ImportStoragesArgs;
 
 use super::{
     connect::HostArgs,
@@ -49,6 +52,9 @@ pub enum StoragesCommand {
 
     /// Remove a registered storage
     Remove(RemoveStorageArgs),
+
+    /// Register the storages of Delfin's database, or of a table, under their ids
+    Import(ImportStoragesArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -160,6 +166,7 @@ pub(super) fn run(
             resources::run(options, args, &path_of(&args.id)?, output)
         }
         StoragesCommand::Remove(args) => remove(options, args, output),
+        StoragesCommand::Import(args) => import::run(options, args, output),
     }
 }
 

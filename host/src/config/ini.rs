@@ -5,46 +5,32 @@
 //! that text as it is. A setting without a counterpart is a comment without its value,
 //! because the value may be a secret.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+mod convert;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use convert::SECTIONS;
 
 const LISTS: [&str; 2] = ["performance_exporters", "alert_exporters"];
 
-/// Delfin's sections for an exporter, the exporter, and the settings that its plugin
-/// accepts under the same name.
-const SECTIONS: [(&str, &str, &[&str]); 3] = [
-    (
-        "KAFKA_EXPORTER",
-        "PerformanceExporterKafka",
-        &["kafka_ip", "kafka_port", "kafka_topic_name"],
-    ),
-    (
-        "PROMETHEUS_EXPORTER",
-        "PerformanceExporterPrometheus",
-        &["metric_server_ip", "metric_server_port"],
-    ),
-    (
-        "PROMETHEUS_ALERT_MANAGER_EXPORTER",
-        "AlertExporterPrometheus",
-        &["alert_manager_host", "alert_manager_port"],
-    ),
-];
-
 /// The message for a text in Delfin's INI format; `None` for any other text.
 pub(super) fn recognise(text: &str) -> Option<String> {
+    from_delfin(text).map(|toml| {
+        format!(
+            "this is an INI file of Delfin, which the host does not read (write these settings as TOML, as below):\n\n{toml}"
+        )
+    })
+}
+
+/// The settings of a text in Delfin's INI format as TOML; `None` for any other text.
+#[must_use]
+pub fn from_delfin(text: &str) -> Option<String> {
     let ini = parse(text);
     let is_delfins = ini.contains_key("DEFAULT")
         || SECTIONS
             .iter()
             .any(|(section, ..)| ini.contains_key(section));
-    is_delfins.then(|| {
-        format!(
-            "this is an INI file of Delfin, which the host does not read (write these settings as TOML, as below):\n\n{}",
-            as_toml(&ini)
-        )
-    })
+    is_delfins.then(|| convert::as_toml(&ini))
 }
 
 /// The correct line for a list of names without quotes, as in Delfin's file.
@@ -84,58 +70,6 @@ fn parse(text: &str) -> Ini<'_> {
     ini
 }
 
-fn as_toml(ini: &Ini<'_>) -> String {
-    let mut toml = String::new();
-    let mut rest = Vec::new();
-    for key in LISTS {
-        let names = ini.get("DEFAULT").and_then(|options| options.get(key));
-        toml.push_str(&format!("{}\n", list(key, names.map_or("", |value| value))));
-    }
-    for (section, exporter, known) in SECTIONS {
-        let Some(options) = ini.get(section) else {
-            continue;
-        };
-        let mut table = String::new();
-        for key in known {
-            if let Some(value) = options.get(key) {
-                table.push_str(&format!("{key} = {}\n", value_of(unquote(value))));
-            }
-        }
-        if options
-            .get("metric_server_ip")
-            .is_some_and(|ip| !is_loopback(unquote(ip)))
-        {
-            table.push_str(
-                "allow_unauthenticated = true  # as in Delfin; set `username` and `password` instead\n",
-            );
-        }
-        if !table.is_empty() {
-            toml.push_str(&format!("\n[exporter.{exporter}.config]\n{table}"));
-        }
-    }
-    for (section, options) in ini {
-        let has_counterpart = |key: &str| {
-            let of_exporter = SECTIONS.iter().find(|(name, ..)| name == section);
-            of_exporter.is_some_and(|(.., known)| known.contains(&key))
-                || *section == "DEFAULT" && LISTS.contains(&key)
-        };
-        let keys = options.keys().filter(|key| !has_counterpart(key));
-        rest.extend(keys.map(|key| format!("# [{section}] {key}\n")));
-    }
-    if !rest.is_empty() {
-        toml.push_str("\n# These settings of Delfin have no counterpart:\n");
-        toml.push_str(&rest.concat());
-    }
-    toml.truncate(toml.trim_end().len());
-    toml
-}
-
-fn is_loopback(address: &str) -> bool {
-    address
-        .parse()
-        .map_or(address == "localhost", |ip: IpAddr| ip.is_loopback())
-}
-
 /// Delfin ignores a name that appears again.
 fn list(key: &str, value: &str) -> String {
     let names = unquote(value).split(',').map(|name| unquote(name.trim()));
@@ -152,13 +86,6 @@ fn unquote(value: &str) -> &str {
             .and_then(|rest| rest.strip_suffix(quote))
     };
     inner('"').or_else(|| inner('\'')).unwrap_or(value)
-}
-
-fn value_of(value: &str) -> String {
-    match value.parse::<i64>() {
-        Ok(number) => number.to_string(),
-        Err(_) => quote(value),
-    }
 }
 
 fn quote(text: &str) -> String {

@@ -47,6 +47,7 @@ pub use exporter::{ExporterConfig, Isolation, ProcessLimits};
 pub use filter::Filter;
 pub use find::LoadError;
 pub use host_address::{HostAddress, HostName};
+pub use ini::from_delfin;
 pub use mistake::{ConfigErrors, Mistake};
 pub use secrets::{RenewedSettings, SecretSettings};
 pub use service::{

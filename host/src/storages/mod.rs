@@ -11,6 +11,7 @@
 mod access;
 mod alert_sources;
 mod error;
+mod import;
 mod progress;
 mod removed;
 mod reopen;
@@ -33,6 +34,7 @@ use uuid::Uuid;
 
 pub use alert_sources::AlertSources;
 pub use error::StorageError;
+pub use import::ImportState;
 pub use progress::CollectProgress;
 pub use removed::end_alerts_of_removed;
 pub use resources::sync_on_schedule;
@@ -54,7 +56,7 @@ use crate::{
 };
 
 /// Default interval of measurements and alert syncs.
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long a client waits for a storage.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@ mod access;
 mod alerts;
 mod capabilities;
 mod error;
+mod import;
 mod metrics_config;
 mod query;
 mod request;
@@ -64,6 +65,7 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
         .routes(routes!(alerts::sync_alerts))
         .routes(routes!(capabilities::show_capabilities))
         .routes(routes!(alerts::clear_alert))
+        .routes(routes!(import::import_storage))
         .routes(routes!(sync::sync_storages))
         .routes(routes!(sync::sync_storage))
         .routes(routes!(

@@ -101,6 +101,7 @@ fn every_route_is_described() {
             "POST /v1/inventory/rekey",
             "POST /v1/reload",
             "POST /v1/storages",
+            "POST /v1/storages/import",
             "POST /v1/storages/sync",
             "POST /v1/storages/{id}/alerts/sync",
             "POST /v1/storages/{id}/sync",

@@ -1,0 +1,70 @@
+//! Takes storages over from another system, with their ids.
+
+use super::{NewStorage, StorageError, Storages, is_same, registered_config};
+use crate::inventory::Registration;
+
+/// What an import does with a storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportState {
+    /// It is registered, and collected from.
+    Imported,
+    /// A storage with this id was registered before, and stays as it is.
+    Exists,
+}
+
+impl Storages {
+    /// Registers a storage under its id, without asking it. A storage without a driver is
+    /// registered too: it waits for a reload that finds one.
+    ///
+    /// # Errors
+    ///
+    /// The id is the one of a declared storage, or the same storage is registered under another
+    /// id.
+    pub async fn import(
+        &self,
+        storage: Registration,
+        dry_run: bool,
+    ) -> Result<ImportState, StorageError> {
+        self.inventory()?;
+        let _one_at_a_time = self.registering.lock().await;
+        let id = storage.id;
+        if self.is_declared(&id.to_string()) {
+            return Err(StorageError::Declared { id: id.to_string() });
+        }
+        if self.registered().contains_key(&id) {
+            return Ok(ImportState::Exists);
+        }
+        if self.registered().values().any(|one| is_twin(one, &storage)) {
+            return Err(StorageError::AlreadyExists);
+        }
+        if dry_run {
+            return Ok(ImportState::Imported);
+        }
+        let stored = storage.clone();
+        self.write(move |inventory| inventory.add(&stored)).await?;
+        log::info!(storage:% = id, vendor = storage.vendor, model = storage.model; "storage imported");
+        let config = registered_config(&storage, None);
+        self.registered().insert(id, storage);
+        self.scheduler.add(config);
+        Ok(ImportState::Imported)
+    }
+
+    /// Whether a driver exists for a vendor and model.
+    #[must_use]
+    pub fn has_driver(&self, vendor: &str, model: &str) -> bool {
+        self.registry.factory(vendor, model).is_ok()
+    }
+}
+
+/// Whether two storages are one.
+fn is_twin(registered: &Registration, imported: &Registration) -> bool {
+    let new = NewStorage {
+        vendor: imported.vendor.clone(),
+        model: imported.model.clone(),
+        storage_name: imported.storage_name.clone(),
+        access: imported.access.clone(),
+    };
+    let serial_number = &imported.info.serial_number;
+    is_same(registered, &new)
+        || !serial_number.is_empty() && registered.info.serial_number == *serial_number
+}
