@@ -45,11 +45,11 @@ pub struct ListResourcesArgs {
 
 #[derive(Deserialize)]
 struct KindList {
-    resources: Vec<KindRow>,
+    resources: Vec<KindCount>,
 }
 
 #[derive(Deserialize)]
-struct KindRow {
+struct KindCount {
     kind: String,
     count: u64,
     listed_at: Option<String>,
