@@ -11,6 +11,7 @@
 
 mod alert_source;
 mod error;
+mod key_place;
 mod place;
 mod resources;
 mod seal;

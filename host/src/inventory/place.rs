@@ -8,6 +8,7 @@ use std::{
 use super::{
     Inventory,
     error::InventoryOpenError,
+    key_place::KeyPlace,
     sqlite::{FILE, SqliteInventory},
 };
 
@@ -22,17 +23,6 @@ const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 pub struct InventoryPlace {
     state_dir: PathBuf,
     key: KeyPlace,
-}
-
-/// Where the key is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum KeyPlace {
-    /// In the state folder. The host creates it.
-    State(PathBuf),
-    /// In a file that only the operator changes.
-    File(PathBuf),
-    /// Among the credentials of the service, whose folder only the service can open.
-    Credential(PathBuf),
 }
 
 impl InventoryPlace {

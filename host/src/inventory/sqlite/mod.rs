@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::{
     Access, AlertSource, Inventory, PerformanceSchedule, Registration,
     error::{InventoryError, InventoryFault, InventoryOpenError, RekeyError},
-    place::KeyPlace,
+    key_place::KeyPlace,
     seal::Sealer,
 };
 use crate::{

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::{
     super::{
         error::{InventoryError, RekeyError},
-        place::KeyPlace,
+        key_place::KeyPlace,
         seal::Sealer,
     },
     SealedStore, source_owner, unavailable,
