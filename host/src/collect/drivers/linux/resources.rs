@@ -14,7 +14,7 @@ use super::{
 };
 use crate::collect::resource::ResourceFields;
 
-/// `/sys/block/DISK/size` counts in these, whatever the disk's own sectors are.
+/// `/sys/block/DISK/size` counts in these, with any sector size of the disk.
 const SECTOR_BYTES: u64 = 512;
 
 /// The machine below a root of paths: `/`, except in tests.
