@@ -24,6 +24,7 @@ use crate::{
     lifecycle::{ABORT_TIMEOUT, Phase},
     plugin::Plugins,
     storages::{self, CollectProgress, Storages},
+    traps::{MappingError, MappingSet, Mappings, TrapParts, TrapReceiver, TrapStartError},
 };
 
 /// How often the progress of collection is written.
@@ -45,6 +46,10 @@ pub enum StartError {
     #[error(transparent)]
     Storages(#[from] UnknownDriver),
     #[error(transparent)]
+    Mappings(#[from] MappingError),
+    #[error(transparent)]
+    Traps(#[from] TrapStartError),
+    #[error(transparent)]
     Tokens(#[from] TokenFileError),
 }
 
@@ -55,6 +60,7 @@ pub struct Host {
     reloader: Reloader,
     follower: JoinHandle<()>,
     storages: Arc<Storages>,
+    traps: Option<TrapReceiver>,
     api: ApiState,
     listener: ApiListener,
     tls: Option<TlsStore>,
@@ -85,7 +91,9 @@ impl Host {
         let exporters = ExporterSet::default();
         let starter =
             ExporterStarter::new(&config, exporters.clone(), journals.clone(), alerts.clone());
-        let reloader = Reloader::new(loaded, starter, exporters.clone(), Arc::default());
+        let mappings = MappingSet::new(Mappings::load(&config.traps.mapping_dir)?);
+        let (set, shared) = (exporters.clone(), mappings.clone());
+        let reloader = Reloader::new(loaded, starter, set, Arc::default(), shared);
         reloader.start_all(&mut plugins).await?;
         let history = History::default();
         tokio::spawn(history.clone().run(exporters.clone(), journals.clone()));
@@ -97,7 +105,9 @@ impl Host {
         );
         tokio::spawn(removed);
         tokio::spawn(storages::sync_on_schedule(Arc::downgrade(&storages)));
+        let traps = start_traps(&config, mappings, &storages, &journals).await?;
         let api = ApiState::new(ApiParts {
+            traps: traps.as_ref().map(TrapReceiver::counters),
             config: config.api.clone(),
             tokens,
             audit: AuditLog::new(config.log.audit_file.as_deref()),
@@ -118,6 +128,7 @@ impl Host {
             reloader,
             follower,
             storages,
+            traps,
             api,
             listener,
             tls,
@@ -154,6 +165,9 @@ impl Host {
         let drain_timeout = self.config.shutdown.drain_timeout;
         log::info!(drain_timeout:? = drain_timeout; "stopping: delivering what can be delivered");
         self.phase.send_replace(Phase::Draining);
+        if let Some(traps) = self.traps {
+            traps.stop().await;
+        }
         self.storages.stop().await;
         let drained = async {
             self.exporters.drain(Kind::Alert).await;
@@ -182,6 +196,25 @@ impl Host {
             self.backends.alerts.close();
         });
     }
+}
+
+async fn start_traps(
+    config: &Config,
+    mappings: MappingSet,
+    storages: &Arc<Storages>,
+    journals: &BatchJournals,
+) -> Result<Option<TrapReceiver>, TrapStartError> {
+    let Some(address) = config.traps.listen else {
+        return Ok(None);
+    };
+    let parts = TrapParts {
+        config: &config.traps,
+        state_dir: &config.state_dir,
+        mappings,
+        storages: Arc::clone(storages),
+        journal: Arc::clone(&journals.alerts),
+    };
+    TrapReceiver::start(address, parts).await.map(Some)
 }
 
 fn start_storages(

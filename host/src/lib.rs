@@ -31,3 +31,4 @@ mod plugin;
 mod sqlite;
 mod storages;
 mod systemd;
+mod traps;

@@ -7,6 +7,8 @@ use delfin_plugin_api::{Alert, AlertBatch, AlertBatchBuilder, NewAlert, TEXT_COL
 use super::identity::AlertIdentity;
 use crate::batch::Seq;
 
+/// The extra text of an alert that a trap made without the driver of its storage.
+pub const TRAP_OID: &str = "trap_oid";
 /// The category that ends an alert.
 const RECOVERY: &str = "Recovery";
 /// The category of an alert that nothing ends.
@@ -59,6 +61,11 @@ impl TrackedAlert {
     pub fn text(&self, name: &str) -> Option<&str> {
         let mut texts = self.texts.iter();
         texts.find_map(|(key, text)| (key == name).then_some(text.as_str()))
+    }
+
+    /// Whether an SNMP trap is the source that no list of the storage repeats.
+    pub(super) fn is_of_trap(&self) -> bool {
+        self.text(TRAP_OID).is_some()
     }
 
     /// Whether it is an event. The table of an older host has events.

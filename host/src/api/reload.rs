@@ -55,9 +55,10 @@ pub(super) async fn reload(
         reloader.reload(&storages).await
     };
     reloaded.map(Json).map_err(|error| match error {
-        ReloadError::Config(_) | ReloadError::Exporter { .. } | ReloadError::Refused { .. } => {
-            ApiError::invalid(error.to_string())
-        }
+        ReloadError::Config(_)
+        | ReloadError::Mappings(_)
+        | ReloadError::Exporter { .. }
+        | ReloadError::Refused { .. } => ApiError::invalid(error.to_string()),
         ReloadError::Start(_) | ReloadError::Scratch(_) => ApiError::Internal {
             log: error.to_string(),
         },

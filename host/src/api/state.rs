@@ -25,6 +25,7 @@ use crate::{
     ingest::{self, MemoryBudget},
     lifecycle::Phase,
     storages::Storages,
+    traps::{DropCounter, TrapStats},
 };
 
 /// Connections at a time.
@@ -50,6 +51,8 @@ pub struct ApiParts {
     pub history: History,
     pub storages: Arc<Storages>,
     pub reloader: Reloader,
+    /// What is counted of SNMP traps, if they are received.
+    pub traps: Option<(Arc<TrapStats>, DropCounter)>,
     pub phase: watch::Receiver<Phase>,
 }
 
@@ -128,6 +131,9 @@ impl ApiState {
             &parts.storages,
         );
         metrics::register_connections(&mut registry, &connections);
+        if let Some((stats, drops)) = parts.traps {
+            metrics::register_traps(&mut registry, stats, drops);
+        }
         let memory = MemoryBudget::new(parts.config.max_ingest_bytes);
         metrics::register_memory(&mut registry, &memory);
         let ingest = IngestState {

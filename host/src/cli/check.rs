@@ -16,9 +16,10 @@ use super::{
 };
 use crate::{
     collect::DriverRegistry,
-    config::{Config, ExporterConfig, Isolation, StorageConfig},
+    config::{Config, ExporterConfig, Isolation, StorageConfig, TrapsConfig},
     journal, logging,
     plugin::{Drivers, ExporterFactory, InstanceHost, Plugins, Trial},
+    traps::Mappings,
 };
 
 #[derive(Debug, clap::Args)]
@@ -129,6 +130,7 @@ fn findings(
     let storages = config.storages.iter();
     let storage = |one| storage(drivers.registry(), one);
     let mut findings: Vec<Finding> = storages.map(storage).collect();
+    findings.push(trap_mappings(&config.traps));
     for exporter in scratch.exporters {
         let what = format!(
             "exporter {} ({}, {})",
@@ -218,6 +220,12 @@ fn start(
     let mut trial = Trial::start(factory, exporter, host)?;
     trial.create()?;
     trial.close()
+}
+
+fn trap_mappings(traps: &TrapsConfig) -> Finding {
+    let what = format!("trap mappings ({})", traps.mapping_dir.display());
+    let loaded = Mappings::load(&traps.mapping_dir).map(drop);
+    Finding::of(what, loaded.map_err(|error| error.to_string()))
 }
 
 fn storage(registry: &DriverRegistry, storage: &StorageConfig) -> Finding {

@@ -30,6 +30,7 @@ mod run;
 mod storages;
 mod table;
 mod tokens;
+mod traps;
 mod try_plugin;
 
 use clap::{Parser, Subcommand};
@@ -55,6 +56,7 @@ use self::{
     run::RunArgs,
     storages::StoragesCommand,
     tokens::TokensCommand,
+    traps::TrapsCommand,
     try_plugin::TryArgs,
 };
 use crate::plugin::{EXPORTER_COMMAND, PROGRAM_COMMAND};
@@ -109,6 +111,10 @@ pub enum CliCommand {
     /// Maintain the registered storages
     #[command(subcommand)]
     Inventory(InventoryCommand),
+
+    /// Show what becomes of SNMP traps
+    #[command(subcommand)]
+    Traps(TrapsCommand),
 
     /// List or clear active alerts of the running host
     #[command(subcommand)]
@@ -188,6 +194,7 @@ impl Cli {
             CliCommand::Exporters(args) => exporters::run(options, args, output),
             CliCommand::Storages(command) => storages::run(options, command, output),
             CliCommand::Inventory(command) => inventory::run(options, command, output),
+            CliCommand::Traps(command) => traps::run(options, command, output),
             CliCommand::Alerts(command) => alerts::run(options, command, output),
             CliCommand::DeadLetters(command) => dead_letters::run(options, command, output),
             CliCommand::Replay(args) => replay::run(options, args, output),

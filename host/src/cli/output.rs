@@ -89,6 +89,11 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Prints what a command does now to standard error.
+    pub(super) fn note(&self, note: &str) {
+        self.message("note", AnsiColor::Cyan, note);
+    }
+
     /// Prints an error and its causes to standard error, unless its exit code is 0.
     pub fn error(&self, error: &Error) {
         if error.exit() == Exit::Ok {

@@ -6,7 +6,7 @@
 //! Uses only the standard library, JSON values and the plugin API, so that drivers
 //! can move into shared libraries.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use super::{
     builder::{AlertBuilder, SeriesBuilder},
@@ -91,6 +91,23 @@ pub trait Driver: Send {
         Err(DriverError::Unsupported {
             action: "list resources",
             reason: format!("it does not list {}", kind.name()).into(),
+        })
+    }
+
+    /// Adds the alerts of an SNMP trap to `alerts`, without a question to the storage.
+    /// `variables` has the text of each object identifier.
+    ///
+    /// # Errors
+    ///
+    /// The driver does not read traps, or not this one.
+    fn parse_trap(
+        &mut self,
+        _variables: &BTreeMap<String, String>,
+        _alerts: &mut AlertBuilder<'_>,
+    ) -> Result<(), DriverError> {
+        Err(DriverError::Unsupported {
+            action: "read traps",
+            reason: "it has no code for them".into(),
         })
     }
 }

@@ -51,7 +51,7 @@ pub use ini::from_delfin;
 pub use mistake::{ConfigErrors, Mistake};
 pub use secrets::{RenewedSettings, SecretSettings};
 pub use service::{
-    AlertsConfig, InventoryConfig, JournalConfig, LogConfig, LogFormat, ShutdownConfig,
+    AlertsConfig, InventoryConfig, JournalConfig, LogConfig, LogFormat, ShutdownConfig, TrapsConfig,
 };
 pub use source::Source;
 pub use storage::StorageConfig;
@@ -72,6 +72,7 @@ pub struct Config {
     pub journal: JournalConfig,
     pub alerts: AlertsConfig,
     pub inventory: InventoryConfig,
+    pub traps: TrapsConfig,
     pub shutdown: ShutdownConfig,
     /// Limits of each process of a driver that is a plugin.
     pub driver_limits: ProcessLimits,
@@ -178,6 +179,17 @@ pub fn load_state_settings(explicit: Option<&Path>) -> Result<StateSettings, Loa
     })
 }
 
+/// Reads `[traps]` only: other mistakes and missing secrets do not matter.
+///
+/// # Errors
+///
+/// As [`load`], but only mistakes of `[traps]`.
+pub fn load_traps(explicit: Option<&Path>) -> Result<TrapsConfig, LoadError> {
+    load_part(explicit, |root| {
+        service::read_traps(root.take_section("traps"))
+    })
+}
+
 fn load_part<T>(
     explicit: Option<&Path>,
     take: impl FnOnce(&mut Section<'_>) -> T,
@@ -248,6 +260,7 @@ fn read(mut root: Section<'_>) -> Config {
         journal: service::read_journal(root.take_section("journal")),
         alerts: service::read_alerts(root.take_section("alerts")),
         inventory: service::read_inventory(root.take_section("inventory")),
+        traps: service::read_traps(root.take_section("traps")),
         shutdown: service::read_shutdown(root.take_section("shutdown")),
         driver_limits: read_driver_limits(root.take_section("drivers")),
         storages: storage::read_storages(&mut root),

@@ -6,6 +6,7 @@
 //! Knows nothing of exporters and storages.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::read::Section;
 use super::setting::SHORTEST;
 use crate::journal;
 
+const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
@@ -79,6 +81,17 @@ pub struct InventoryConfig {
     pub key_file: Option<PathBuf>,
 }
 
+/// `[traps]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrapsConfig {
+    /// The address on which SNMP traps are received; none if they are not.
+    pub listen: Option<SocketAddr>,
+    /// The kernel's buffer for traps that were not read yet.
+    pub receive_buffer: u64,
+    /// The folder with mapping files, which need not exist.
+    pub mapping_dir: PathBuf,
+}
+
 /// `[shutdown]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShutdownConfig {
@@ -129,6 +142,16 @@ impl Default for AlertsConfig {
             not_specified_max_age: Duration::from_hours(1),
             ingested_max_age: None,
             unique_sequence_numbers: vec!["Huawei".to_owned()],
+        }
+    }
+}
+
+impl Default for TrapsConfig {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            receive_buffer: 8 * MIB,
+            mapping_dir: "/etc/delfin/traps.d".into(),
         }
     }
 }
@@ -222,6 +245,19 @@ pub(super) fn read_inventory(mut section: Section<'_>) -> InventoryConfig {
     InventoryConfig {
         key_file: key_file.map(|text| text.value.into()),
     }
+}
+
+pub(super) fn read_traps(mut section: Section<'_>) -> TrapsConfig {
+    let default = TrapsConfig::default();
+    let listen = section.take("listen");
+    let mapping_dir = section.take_text("mapping_dir");
+    let traps = TrapsConfig {
+        listen: listen.and_then(|setting| setting.address()),
+        receive_buffer: section.take_size("receive_buffer", 64 * KIB, default.receive_buffer),
+        mapping_dir: mapping_dir.map_or(default.mapping_dir, |text| text.value.into()),
+    };
+    section.finish();
+    traps
 }
 
 pub(super) fn read_shutdown(mut section: Section<'_>) -> ShutdownConfig {

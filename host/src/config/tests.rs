@@ -80,7 +80,7 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 31] = [
+const EXAMPLES: [&str; 32] = [
     "alert_exporters",
     "api.cors_origins",
     "api.hosts",
@@ -112,6 +112,7 @@ const EXAMPLES: [&str; 31] = [
     "storage.0.options.port",
     "storage.0.performance.interval",
     "storage.0.vendor",
+    "traps.listen",
 ];
 
 #[test]
@@ -161,7 +162,13 @@ fn only_these_values_in_the_shipped_file_differ_from_the_default() {
         .collect();
     assert_eq!(
         keys,
-        ["plugin_dirs", "state_dir", "max_bytes", "min_free_bytes"]
+        [
+            "plugin_dirs",
+            "state_dir",
+            "max_bytes",
+            "min_free_bytes",
+            "mapping_dir"
+        ]
     );
 }
 
@@ -199,9 +206,9 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             checked += 1;
         }
     }
-    // The root, log, api and its tls, journal, alerts, inventory, shutdown, storage and its two, exporter
+    // The root, log, api and its tls, journal, alerts, inventory, traps, shutdown, storage and its two, exporter
     // and its batch, limits, queue, retry, circuit_breaker, dead_letter and filter.
-    assert_eq!(checked, 19);
+    assert_eq!(checked, 20);
 }
 
 #[test]

@@ -114,6 +114,7 @@ pub(super) fn parts_needing_restart(old: &Config, new: &Config) -> Vec<&'static 
         ("journal", old.journal != new.journal),
         ("alerts", old.alerts != new.alerts),
         ("inventory", old.inventory != new.inventory),
+        ("traps", old.traps != new.traps),
         ("shutdown", old.shutdown != new.shutdown),
         ("storage", old.storages != new.storages),
     ];

@@ -28,6 +28,7 @@ use crate::{
     delivery::open_guarded,
     plugin::{Drivers, FoundDrivers, PluginView, Plugins},
     storages::Storages,
+    traps::{MappingError, MappingSet, Mappings},
 };
 
 /// Why a reload failed. Nothing is changed, unless [`Self::Refused`] or [`Self::Start`].
@@ -47,6 +48,9 @@ pub enum ReloadError {
     /// An exporter was stopped and cannot be started again.
     #[error(transparent)]
     Start(#[from] ExporterStartError),
+    /// The mapping files of traps have a mistake.
+    #[error("{0} (nothing was changed)")]
+    Mappings(#[from] MappingError),
     #[error("cannot create a temporary folder")]
     Scratch(#[source] io::Error),
 }
@@ -64,6 +68,7 @@ struct Inner {
     plugins: watch::Sender<Arc<[PluginView]>>,
     settings: watch::Sender<Arc<AppliedSettings>>,
     drivers: Drivers,
+    mappings: MappingSet,
 }
 
 /// What the configuration file and the plugin folders offer.
@@ -71,6 +76,7 @@ struct FoundParts {
     views: Arc<[PluginView]>,
     drivers: FoundDrivers,
     settings: ShownSettings,
+    mappings: Mappings,
 }
 
 impl Reloader {
@@ -80,6 +86,7 @@ impl Reloader {
         starter: ExporterStarter,
         exporters: ExporterSet,
         plugins: Arc<[PluginView]>,
+        mappings: MappingSet,
     ) -> Self {
         let Loaded {
             config,
@@ -102,6 +109,7 @@ impl Reloader {
             applied: Mutex::new(applied),
             plugins: watch::Sender::new(plugins),
             drivers,
+            mappings,
         }))
     }
 
@@ -192,6 +200,7 @@ impl Reloader {
         let (mut reloaded, refusals) = self.0.replacer.apply(&mut applied, new).await?;
         self.0.drivers.update(found.drivers);
         self.0.plugins.send_replace(found.views);
+        self.0.mappings.replace(found.mappings);
         let kept = refusals.iter().filter(|refusal| refusal.keeps_old);
         let kept = kept.map(|refusal| &*refusal.name);
         let settings = self
@@ -246,6 +255,7 @@ impl Reloader {
     ) -> Result<(TriedConfig, FoundParts), ReloadError> {
         let loaded = config::load(self.0.file.as_deref())?;
         let new = loaded.config;
+        let mappings = Mappings::load(&applied.config.traps.mapping_dir)?;
         let needs_restart = parts_needing_restart(&applied.config, &new);
         // Parts that need a restart keep their values.
         let mut config = Config {
@@ -279,6 +289,7 @@ impl Reloader {
             drivers: plugins.drivers(),
             views: plugins.views().collect(),
             settings: loaded.settings,
+            mappings,
         };
         Ok((tried, found))
     }

@@ -328,6 +328,19 @@ impl Storages {
         Ok(result.map_err(|_| StorageError::Timeout)??)
     }
 
+    /// The alerts of an SNMP trap, if the driver of the storage reads traps.
+    ///
+    /// # Errors
+    ///
+    /// The storage does not exist, or its driver does not read traps, or not this one.
+    pub async fn parse_trap(
+        &self,
+        id: &str,
+        variables: BTreeMap<String, String>,
+    ) -> Result<AlertBatch, StorageError> {
+        Ok(self.scheduler.parse_trap(id, variables).await?)
+    }
+
     /// What the driver of a storage can measure.
     ///
     /// # Errors

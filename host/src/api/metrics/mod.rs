@@ -16,6 +16,7 @@ mod memory;
 mod plugins;
 mod process;
 mod text;
+mod traps;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ use crate::{
     exporters::{ExporterSet, Reloader},
     ingest::MemoryBudget,
     storages::Storages,
+    traps::{DropCounter, TrapStats},
 };
 
 const PREFIX: &str = "delfin_host";
@@ -71,6 +73,11 @@ pub(super) fn registry(
 pub(super) fn register_connections(registry: &mut Registry, table: &Arc<ConnectionTable>) {
     let collector = connections::ConnectionCollector(Arc::clone(table));
     registry.register_collector(Box::new(collector));
+}
+
+/// Adds the counters of SNMP traps.
+pub(super) fn register_traps(registry: &mut Registry, stats: Arc<TrapStats>, drops: DropCounter) {
+    registry.register_collector(Box::new(traps::TrapCollector { stats, drops }));
 }
 
 /// Adds the memory of requests.

@@ -43,6 +43,7 @@ use crate::{
         SharedRedactor,
     },
     storages::Storages,
+    traps::{MappingSet, Mappings},
 };
 
 /// The exporter of performance batches, which no plugin offers.
@@ -141,6 +142,7 @@ impl Host {
             exporters,
             history: History::default(),
             storages,
+            traps: None,
             phase: watched,
         });
         let ingest = IngestState::from_ref(&state);
@@ -432,7 +434,9 @@ fn reloader(
         journals.clone(),
         alerts.clone(),
     );
-    Reloader::new(loaded, starter, exporters.clone(), Arc::new([plugin()]))
+    let plugins = Arc::new([plugin()]);
+    let mappings = MappingSet::new(Mappings::default());
+    Reloader::new(loaded, starter, exporters.clone(), plugins, mappings)
 }
 
 fn plugin() -> PluginView {

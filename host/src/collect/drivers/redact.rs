@@ -4,6 +4,8 @@
 //! storage or a library puts it there. The registry wraps every driver, so that drivers
 //! need not redact their errors.
 
+use std::collections::BTreeMap;
+
 use delfin_plugin_api::redact::Redactor;
 use serde_json::Value;
 
@@ -124,6 +126,15 @@ impl Driver for RedactingDriver {
 
     fn list_resources(&mut self, kind: ResourceKind) -> Result<Vec<ResourceFields>, DriverError> {
         let result = self.driver.list_resources(kind);
+        result.map_err(|error| redact(&self.redactor, error))
+    }
+
+    fn parse_trap(
+        &mut self,
+        variables: &BTreeMap<String, String>,
+        alerts: &mut AlertBuilder<'_>,
+    ) -> Result<(), DriverError> {
+        let result = self.driver.parse_trap(variables, alerts);
         result.map_err(|error| redact(&self.redactor, error))
     }
 }

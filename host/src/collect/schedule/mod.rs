@@ -240,6 +240,20 @@ impl Scheduler {
         .await
     }
 
+    /// The alerts of an SNMP trap. Waits for the call in progress.
+    ///
+    /// # Errors
+    ///
+    /// The storage does not exist, or its driver does not read traps, or not this one.
+    pub async fn parse_trap(
+        &self,
+        id: &str,
+        variables: BTreeMap<String, String>,
+    ) -> Result<AlertBatch, StorageRequestError> {
+        self.request(id, |reply| StorageRequest::ParseTrap(variables, reply))
+            .await
+    }
+
     /// What the driver of a storage can measure.
     ///
     /// # Errors

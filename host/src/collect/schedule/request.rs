@@ -1,5 +1,7 @@
 //! Requests to the task of a storage.
 
+use std::collections::BTreeMap;
+
 use delfin_plugin_api::AlertBatch;
 use tokio::sync::oneshot;
 
@@ -44,6 +46,8 @@ pub(super) enum StorageRequest {
     ListAlerts(AlertSelection, StorageReply<AlertBatch>),
     /// The sequence number of the alert.
     ClearAlert(String, StorageReply<()>),
+    /// The text of each object identifier of the trap.
+    ParseTrap(BTreeMap<String, String>, StorageReply<AlertBatch>),
     Capabilities(StorageReply<Capabilities>),
     ListResources(ResourceKind, StorageReply<ResourceList>),
 }

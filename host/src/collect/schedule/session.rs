@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of intervals and destinations.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use delfin_plugin_api::{AlertBatch, PerformanceBatch};
 
@@ -124,6 +124,21 @@ impl DriverSession {
         self.opened().await?;
         self.call(move |driver| Ok(ResourceList::new(kind, driver.list_resources(kind)?)))
             .await
+    }
+
+    pub(super) async fn parse_trap(
+        &mut self,
+        variables: BTreeMap<String, String>,
+    ) -> Result<AlertBatch, DriverCallError> {
+        let opened = self.opened().await?;
+        let labels = Arc::clone(&opened.labels);
+        let identity = opened.capabilities.alert_identity.clone();
+        self.call(move |driver| {
+            let mut alerts = AlertBuilder::new(&labels, &identity);
+            driver.parse_trap(&variables, &mut alerts)?;
+            Ok(alerts.build())
+        })
+        .await
     }
 
     /// Calls the open driver. A driver that panics is dropped; the next call opens a new one.

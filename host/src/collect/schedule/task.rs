@@ -271,6 +271,11 @@ impl<D: Destination> StorageTask<D> {
                 let (listed, _) = self.timed(stop, call).await?;
                 drop(reply.send(listed.map_err(StorageRequestError::from)));
             }
+            StorageRequest::ParseTrap(variables, reply) => {
+                let call = async |task: &mut Self| task.session.parse_trap(variables).await;
+                let (alerts, _) = self.timed(stop, call).await?;
+                drop(reply.send(alerts.map_err(StorageRequestError::from)));
+            }
             StorageRequest::ListAlerts(selection, reply) => {
                 let call = async |task: &mut Self| task.session.list_alerts(selection.range).await;
                 let (alerts, _) = self.timed(stop, call).await?;

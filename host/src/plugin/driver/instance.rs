@@ -1,6 +1,7 @@
 //! A driver that asks a process.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::PathBuf,
     sync::Arc,
@@ -9,7 +10,7 @@ use std::{
 
 use delfin_plugin_protocol::{
     ClearAlertMessage, CollectMessage, DriverRequest, ListAlertsMessage, ListResourcesMessage,
-    OpenMessage,
+    OpenMessage, ParseTrapMessage,
 };
 
 use super::{
@@ -295,6 +296,25 @@ impl Driver for PluginDriver {
                 reason: "the answer to `list_resources` has no list".to_owned(),
             }),
         }
+    }
+
+    fn parse_trap(
+        &mut self,
+        variables: &BTreeMap<String, String>,
+        alerts: &mut AlertBuilder<'_>,
+    ) -> Result<(), DriverError> {
+        let variables = variables.clone();
+        let make = move |id, deadline_ms| {
+            DriverRequest::ParseTrap(ParseTrapMessage {
+                id,
+                deadline_ms,
+                variables,
+            })
+        };
+        let payload = self.batch("read traps", Box::new(make))?;
+        let (limits, id) = (&self.sources.limits, &self.host.exporter);
+        alerts.batch(&payload::alerts(payload, limits, id)?);
+        Ok(())
     }
 }
 

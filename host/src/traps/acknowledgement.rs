@@ -1,0 +1,172 @@
+//! The answer to an inform. It is made when the alert is durable, with the time of then.
+
+use async_snmp::{
+    Community, Pdu, SecurityLevel, Version,
+    message::{CommunityMessage, MsgFlags, MsgGlobalData, ScopedPdu, V3Message},
+    pdu::ResponsePdu,
+    v3::{DesSaltState, PrivKey, SaltCounter, UsmSecurityParams, auth::authenticate_message},
+};
+use bytes::Bytes;
+
+use super::{engine::LocalEngine, keys::EngineKeys};
+
+/// What the answer to an inform needs.
+#[derive(Debug)]
+pub(super) enum Acknowledgement {
+    Community { community: Community, pdu: Pdu },
+    User(Box<UserAcknowledgement>),
+}
+
+/// The answer to an inform of version 3.
+pub(super) struct UserAcknowledgement {
+    pub(super) msg_id: i32,
+    pub(super) level: SecurityLevel,
+    pub(super) username: Bytes,
+    pub(super) keys: Option<EngineKeys>,
+    pub(super) scoped: ScopedPdu,
+}
+
+/// Makes answers.
+pub(super) struct Answerer {
+    pub(super) engine: LocalEngine,
+    pub(super) aes_salts: SaltCounter,
+    pub(super) des_salts: DesSaltState,
+}
+
+/// The largest message that is accepted: that of a UDP datagram.
+const MAX_MESSAGE: i32 = 65_507;
+
+impl Acknowledgement {
+    pub(super) fn of_community(community: Community, pdu: Pdu) -> Self {
+        Self::Community { community, pdu }
+    }
+
+    /// `None` if the answer cannot be encoded, as with values that only old devices send.
+    pub(super) fn encode(self, answerer: &Answerer) -> Option<Bytes> {
+        match self {
+            Self::Community { community, pdu } => {
+                let response = response(pdu, Version::V2c)?;
+                CommunityMessage::v2c(community, response)
+                    .ok()?
+                    .encode()
+                    .ok()
+            }
+            Self::User(user) => answerer.encode(*user),
+        }
+    }
+}
+
+impl Answerer {
+    fn encode(&self, user: UserAcknowledgement) -> Option<Bytes> {
+        let ScopedPdu {
+            context_engine_id,
+            context_name,
+            pdu,
+        } = user.scoped;
+        let scoped = ScopedPdu::new(context_engine_id, context_name, response(pdu, Version::V3)?);
+        let keys = user.keys.as_ref();
+        let level = user.level;
+        let content = match keys.and_then(|keys| keys.privacy.first()) {
+            Some(key) if level.requires_priv() => {
+                let (encrypted, salt) = self.encrypt(key, &scoped.encode_to_bytes().ok()?)?;
+                MessageContent::Encrypted(encrypted, salt)
+            }
+            _ => MessageContent::Plain(scoped),
+        };
+        self.message(user.msg_id, level, &user.username, content, keys)
+    }
+
+    /// A report of a counter, which tells the sender the engine and the time of the host.
+    pub(super) fn report(
+        &self,
+        msg_id: i32,
+        username: &Bytes,
+        counter: async_snmp::Oid,
+        keys: Option<&EngineKeys>,
+    ) -> Option<Bytes> {
+        let variable = async_snmp::VarBind::new(counter, async_snmp::Value::Counter32(1));
+        let pdu = ResponsePdu::report(0, vec![variable]).ok()?.into_raw();
+        let scoped = ScopedPdu::new(self.engine.id().clone(), Bytes::new(), pdu);
+        let level = match keys {
+            Some(_) => SecurityLevel::AuthNoPriv,
+            None => SecurityLevel::NoAuthNoPriv,
+        };
+        self.message(msg_id, level, username, MessageContent::Plain(scoped), keys)
+    }
+
+    fn message(
+        &self,
+        msg_id: i32,
+        level: SecurityLevel,
+        username: &Bytes,
+        content: MessageContent,
+        keys: Option<&EngineKeys>,
+    ) -> Option<Bytes> {
+        let (boots, time) = self.engine.boots_time();
+        let id = self.engine.id().clone();
+        let mut params = UsmSecurityParams::new(id, boots, time, username.clone()).ok()?;
+        let auth = keys
+            .map(|keys| &keys.auth)
+            .filter(|_| level.requires_auth());
+        if let Some(key) = auth {
+            params = params.with_auth_placeholder(key.mac_len()).ok()?;
+        }
+        let size = async_snmp::MessageSize::from_i32(MAX_MESSAGE).ok()?;
+        let global = MsgGlobalData::new(msg_id, size, MsgFlags::new(level, false)).ok()?;
+        let message = match content {
+            MessageContent::Plain(scoped) => V3Message::new(global, params.encode().ok()?, scoped),
+            MessageContent::Encrypted(encrypted, salt) => {
+                let params = params.with_priv_params(salt).ok()?.encode().ok()?;
+                V3Message::new_with_opaque_encrypted_scoped_pdu(global, params, encrypted)
+            }
+        };
+        let mut bytes = message.ok()?.encode().ok()?.to_vec();
+        if let Some(key) = auth {
+            let (at, length) = UsmSecurityParams::find_auth_params_offset(&bytes)?;
+            authenticate_message(key, &mut bytes, at, length).ok()?;
+        }
+        Some(bytes.into())
+    }
+
+    fn encrypt(&self, key: &PrivKey, text: &[u8]) -> Option<(Bytes, Bytes)> {
+        use async_snmp::PrivProtocol::{Des, Des3};
+
+        let encrypted = match key.protocol() {
+            Des | Des3 => key.encrypt_des_family(text, &self.des_salts),
+            _ => {
+                let (boots, time) = self.engine.boots_time();
+                key.encrypt_aes(text, boots, time, &self.aes_salts)
+            }
+        };
+        encrypted.ok()
+    }
+}
+
+/// The content of a message, and the salt of its encryption.
+enum MessageContent {
+    Plain(ScopedPdu),
+    Encrypted(Bytes, Bytes),
+}
+
+fn response(pdu: Pdu, version: Version) -> Option<Pdu> {
+    let (request_id, _, variables) = pdu.into_raw_parts();
+    let response = ResponsePdu::success(version, request_id, variables);
+    response.ok().map(ResponsePdu::into_raw)
+}
+
+impl std::fmt::Debug for UserAcknowledgement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserAcknowledgement")
+            .field("msg_id", &self.msg_id)
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Answerer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answerer")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}

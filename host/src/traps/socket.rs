@@ -1,0 +1,138 @@
+//! The UDP socket of the receiver, and what the kernel has dropped from it.
+
+use std::{
+    fs, io,
+    net::{SocketAddr, UdpSocket},
+    os::fd::AsFd,
+    time::Duration,
+};
+
+use rustix::net::sockopt;
+
+/// How often a receiver without datagrams looks whether it is to stop.
+const READ_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// A bound socket.
+#[derive(Debug)]
+pub struct TrapSocket {
+    socket: UdpSocket,
+    address: SocketAddr,
+    counter: DropCounter,
+}
+
+/// Reads how many datagrams the kernel has dropped, because they came faster than they were
+/// read.
+#[derive(Clone, Copy, Debug)]
+pub struct DropCounter {
+    inode: u64,
+}
+
+impl TrapSocket {
+    /// Binds the socket, and asks for a receive buffer.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be bound.
+    pub fn bind(address: SocketAddr, buffer_bytes: u64) -> io::Result<Self> {
+        let socket = UdpSocket::bind(address)?;
+        socket.set_read_timeout(Some(READ_TIMEOUT))?;
+        let wanted = usize::try_from(buffer_bytes).unwrap_or(usize::MAX);
+        // Beyond the limit of the system only with a privilege.
+        let is_set = sockopt::set_socket_recv_buffer_size_force(&socket, wanted);
+        if is_set.is_err() {
+            sockopt::set_socket_recv_buffer_size(&socket, wanted)?;
+        }
+        // The kernel reports twice of what it has set.
+        let got = sockopt::socket_recv_buffer_size(&socket)? / 2;
+        if got < wanted {
+            log::warn!(wanted = wanted, got = got; "the receive buffer for traps is smaller than configured, so a burst loses traps sooner (raise the sysctl `net.core.rmem_max`, or lower `traps.receive_buffer`)");
+        }
+        Ok(Self {
+            address: socket.local_addr()?,
+            counter: DropCounter {
+                inode: rustix::fs::fstat(socket.as_fd())?.st_ino,
+            },
+            socket,
+        })
+    }
+
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    #[must_use]
+    pub fn drop_counter(&self) -> DropCounter {
+        self.counter
+    }
+
+    /// Waits for a datagram. `None` if none came for a while.
+    ///
+    /// # Errors
+    ///
+    /// The socket cannot be read.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, SocketAddr)>> {
+        use io::ErrorKind::{ConnectionRefused, Interrupted, TimedOut, WouldBlock};
+
+        match self.socket.recv_from(buffer) {
+            Ok(received) => Ok(Some(received)),
+            // RefusedDatagram: an answer did not reach its receiver.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    WouldBlock | TimedOut | Interrupted | ConnectionRefused
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends an answer. One that is lost is asked for again.
+    pub fn send(&self, datagram: &[u8], to: SocketAddr) {
+        if let Err(error) = self.socket.send_to(datagram, to) {
+            log::debug!(to:% = to, error:%; "an answer to a trap sender was not sent");
+        }
+    }
+}
+
+impl DropCounter {
+    /// `None` if the kernel does not tell.
+    #[must_use]
+    pub fn dropped(self) -> Option<u64> {
+        ["/proc/self/net/udp", "/proc/self/net/udp6"]
+            .iter()
+            .find_map(|path| drops_of(&fs::read_to_string(path).ok()?, self.inode))
+    }
+}
+
+/// The last column of the line of a socket. The tenth column is its inode.
+fn drops_of(table: &str, inode: u64) -> Option<u64> {
+    let inode = inode.to_string();
+    let mut lines = table.lines().map(str::split_whitespace);
+    let mut line = lines.find(|columns| columns.clone().nth(9) == Some(&inode))?;
+    line.next_back()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_that_do_not_fit_are_counted_by_the_kernel() {
+        let socket = TrapSocket::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let counter = socket.drop_counter();
+        assert_eq!(counter.dropped(), Some(0));
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..100 {
+            sender.send_to(&[0; 1_000], socket.address()).unwrap();
+        }
+        let mut read = 0;
+        while socket.receive(&mut [0; 2_000]).unwrap().is_some() {
+            read += 1;
+        }
+        assert_eq!(counter.dropped(), Some(100 - read));
+        assert!(read < 100);
+    }
+}

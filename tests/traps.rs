@@ -1,0 +1,443 @@
+//! SNMP traps and informs of net-snmp, from the wire to an exporter.
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    path::PathBuf,
+    process::Command,
+};
+
+use delfin_tests::{CommandOutput, Host, Setup, missing};
+use serde_json::{Value, json};
+
+const EXPORTER: &str = "AlertExporterFile";
+/// The storage whose traps are received.
+const STORAGE: &str = "5c1d3a52-7b0e-4d8a-9a35-2f6f1d2b8c10";
+const COLD_START: &str = "1.3.6.1.6.3.1.1.5.1";
+const LINK_DOWN: &str = "1.3.6.1.6.3.1.1.5.3";
+const LINK_UP: &str = "1.3.6.1.6.3.1.1.5.4";
+const IF_INDEX: &str = "1.3.6.1.2.1.2.2.1.1.7";
+
+const AUTH_KEY: &str = "hunter2-authentication";
+const PRIVACY_KEY: &str = "hunter2-privacy";
+
+fn config(state_dir: &str) -> String {
+    format!(
+        r#"plugin_dirs = ["@/plugins"]
+plugin_cache_dir = "@/cache"
+state_dir = "{state_dir}"
+alert_exporters = ["{EXPORTER}"]
+[exporter.{EXPORTER}.config]
+path = "@/alerts.jsonl"
+[api]
+listen = "127.0.0.1:0"
+[journal]
+min_free_bytes = 0
+[traps]
+listen = "127.0.0.1:0"
+mapping_dir = "@/traps.d"
+[[storage]]
+vendor = "fake_storage"
+model = "fake_driver"
+name = "array"
+id = "{STORAGE}"
+[storage.alerts]
+interval = "1h"
+"#
+    )
+}
+
+fn setup() -> Setup {
+    Setup::new(&["file"], "").with_whole_config(&config("@/state"))
+}
+
+/// Where the host receives traps.
+fn trap_address(host: &Host) -> SocketAddr {
+    let line = host.wait_for_log("receiving traps");
+    let address = line.split("address=").nth(1).unwrap();
+    address.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn set_source(host: &Host, body: Value) {
+    let path = format!("/v1/storages/{STORAGE}/snmp-config");
+    let (status, answer) = host.send("PUT", &path, Some(&body));
+    assert_eq!(status, 200, "{answer}");
+    assert!(!answer.to_string().contains("hunter2"), "{answer}");
+}
+
+fn community(text: &str) -> Value {
+    json!({"host": "127.0.0.1", "version": "SNMPv2c", "community_string": text})
+}
+
+/// Whether net-snmp is there.
+fn has_net_snmp() -> bool {
+    let found = Command::new("snmptrap").arg("-V").output().is_ok();
+    if !found {
+        missing("net-snmp", "install `snmp`");
+    }
+    found
+}
+
+/// Runs `snmptrap` or `snmpinform`.
+fn net_snmp(program: &str, setup: &Setup, args: &[&str]) -> CommandOutput {
+    let folder: PathBuf = setup.path("net-snmp");
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .env("MIBS", "")
+        .env("SNMP_PERSISTENT_DIR", folder);
+    CommandOutput::run(&mut command)
+}
+
+fn send(setup: &Setup, to: SocketAddr, options: &[&str], trap: &[&str]) {
+    let to = to.to_string();
+    let args = [options, &[to.as_str(), ""], trap].concat();
+    let output = net_snmp("snmptrap", setup, &args);
+    assert_eq!(output.code, Some(0), "{args:?}: {}", output.stderr);
+}
+
+/// The alerts of traps that the exporter has written, in their order.
+fn alerts(setup: &Setup) -> Vec<Value> {
+    let lines = setup.lines("alerts.jsonl").into_iter();
+    let alerts = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+    alerts
+        .filter(|alert| alert.to_string().contains("trap_oid"))
+        .collect()
+}
+
+fn wait_for_alerts(host: &Host, setup: &Setup, count: usize) -> Vec<Value> {
+    host.wait_for(&format!("{count} alerts"), || {
+        let found = alerts(setup);
+        (found.len() >= count).then_some(found)
+    })
+}
+
+/// Whether the exporter has written the alert of a trap that no mapping knows.
+fn has_alert(setup: &Setup, trap: &str) -> bool {
+    alerts(setup).iter().any(|alert| alert["alert_id"] == trap)
+}
+
+/// Polls until a counter of refused datagrams has this value.
+fn wait_for_refused(host: &Host, reason: &str, count: f64) {
+    let labels = format!("reason=\"{reason}\"");
+    host.wait_for(&format!("{count} refused: {reason}"), || {
+        let metrics = host.metrics();
+        let mut samples = metrics.samples().iter();
+        let found = samples.find(|sample| {
+            sample.name == "delfin_host_traps_refused_total" && sample.labels == labels
+        });
+        (found.unwrap().value == count).then_some(())
+    });
+}
+
+#[test]
+fn traps_of_each_version_become_alerts_and_link_up_ends_link_down() {
+    if !has_net_snmp() {
+        return;
+    }
+    let setup = setup();
+    let host = setup.start();
+    let to = trap_address(&host);
+    set_source(&host, community("hunter2-community"));
+    let v2c = ["-v", "2c", "-c", "hunter2-community"];
+    send(&setup, to, &v2c, &[LINK_DOWN, IF_INDEX, "i", "7"]);
+    let found = wait_for_alerts(&host, &setup, 1);
+    assert_eq!(found[0]["alert_name"], "Link down", "{}", found[0]);
+    assert_eq!(found[0]["storage_id"], STORAGE);
+    assert_eq!(found[0]["category"], "Fault");
+    assert_eq!(found[0]["match_key"], "link/7");
+    let active = || host.get("/v1/alerts/active").1["alerts"].to_string();
+    host.wait_for("the active alert", || {
+        active().contains("link/7").then_some(())
+    });
+    // A list of the storage does not know the traps, and does not end their alerts.
+    let sync = format!("/v1/storages/{STORAGE}/alerts/sync");
+    assert_eq!(host.send("POST", &sync, Some(&json!({}))).0, 200);
+    host.wait_for("the list", || {
+        active().contains("Power failure").then_some(())
+    });
+    assert!(active().contains("link/7"));
+    send(&setup, to, &v2c, &[LINK_UP, IF_INDEX, "i", "7"]);
+    host.wait_for("the end of the alert", || {
+        (!active().contains("link/7")).then_some(())
+    });
+
+    // Version 1 of an enterprise that no mapping knows: a raw alert.
+    let to_text = to.to_string();
+    let v1 = [
+        "-v",
+        "1",
+        "-c",
+        "hunter2-community",
+        &to_text,
+        "1.3.6.1.4.1.99999",
+        "10.1.2.3",
+        "6",
+        "17",
+        "",
+        "1.3.6.1.4.1.99999.1",
+        "s",
+        "fan 3 failed",
+    ];
+    assert_eq!(net_snmp("snmptrap", &setup, &v1).code, Some(0));
+    let found = wait_for_alerts(&host, &setup, 3);
+    let raw = &found[2];
+    assert_eq!(raw["alert_id"], "1.3.6.1.4.1.99999.0.17", "{raw}");
+    assert_eq!(raw["category"], "NotSpecified");
+    let description = raw["description"].as_str().unwrap();
+    assert!(description.contains("fan 3 failed"), "{raw}");
+    let log = host.log();
+    assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[test]
+fn every_security_level_and_protocol_of_version_3_is_received() {
+    if !has_net_snmp() {
+        return;
+    }
+    let setup = setup();
+    let host = setup.start();
+    let to = trap_address(&host);
+    let auths = [
+        ("HMACMD5", "MD5"),
+        ("HMACSHA", "SHA"),
+        ("HMCSHA2224", "SHA-224"),
+        ("HMCSHA2256", "SHA-256"),
+        ("HMCSHA2384", "SHA-384"),
+        ("HMCSHA2512", "SHA-512"),
+    ];
+    let privacies = [
+        ("DES", "DES"),
+        ("AES", "AES"),
+        ("AES192", "AES-192"),
+        ("AES256", "AES-256"),
+    ];
+    let level = |level: &str| json!({"host": "127.0.0.1", "version": "SNMPv3", "username": "user-one", "security_level": level});
+    let mut cases = vec![(level("noAuthnoPriv"), vec!["-l", "noAuthNoPriv"])];
+    for (name, option) in auths {
+        let mut source = level("authNoPriv");
+        source["auth_protocol"] = name.into();
+        source["auth_key"] = AUTH_KEY.into();
+        let options = vec!["-l", "authNoPriv", "-a", option, "-A", AUTH_KEY];
+        cases.push((source, options));
+    }
+    for (index, (name, option)) in privacies.into_iter().enumerate() {
+        // A short key needs an extension, a long one does not.
+        for (auth_name, auth) in [auths[1], auths[3 + index % 3]] {
+            let mut source = level("authPriv");
+            source["auth_protocol"] = auth_name.into();
+            source["auth_key"] = AUTH_KEY.into();
+            source["privacy_protocol"] = name.into();
+            source["privacy_key"] = PRIVACY_KEY.into();
+            let options = ["-l", "authPriv", "-a", auth, "-A", AUTH_KEY];
+            let options = [&options[..], &["-x", option, "-X", PRIVACY_KEY]].concat();
+            cases.push((source, options));
+        }
+    }
+    for (index, (source, options)) in cases.into_iter().enumerate() {
+        set_source(&host, source.clone());
+        let common = ["-v", "3", "-u", "user-one"];
+        // Each case is another device: an engine has one time.
+        let engine = format!("0x80001f8804{index:08x}");
+        let own = [&common[..], &["-e", &engine], &options].concat();
+        let trap = format!("1.3.6.1.4.1.99999.0.{}", index + 1);
+        // The change of the source may need a moment to apply.
+        host.wait_for(&format!("a trap: {options:?}"), || {
+            send(&setup, to, &own, &[&trap]);
+            has_alert(&setup, &trap).then_some(())
+        });
+        let (to, trap) = (to.to_string(), format!("1.3.6.1.4.1.99998.0.{}", index + 1));
+        let timing = ["-r", "3", "-t", "20"];
+        let inform = [&common[..], &timing, &options, &[&to, "", &trap]].concat();
+        let output = net_snmp("snmpinform", &setup, &inform);
+        let log = host.log();
+        assert_eq!(
+            output.code,
+            Some(0),
+            "{options:?}: {}\n{log}",
+            output.stderr
+        );
+        host.wait_for("the alert of the inform", || {
+            has_alert(&setup, &trap).then_some(())
+        });
+    }
+    let log = host.log();
+    assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[test]
+fn what_is_not_from_a_known_sender_never_becomes_an_alert() {
+    if !has_net_snmp() {
+        return;
+    }
+    let setup = setup();
+    let host = setup.start();
+    let to = trap_address(&host);
+    let v2c = ["-v", "2c", "-c", "wrong"];
+    send(&setup, to, &v2c, &[COLD_START]);
+    wait_for_refused(&host, "unknown_sender", 1.0);
+    host.wait_for_log("a trap was refused");
+    set_source(&host, community("right"));
+    host.wait_for("the source to apply", || {
+        send(&setup, to, &v2c, &[COLD_START]);
+        let metrics = host.metrics();
+        let mut samples = metrics.samples().iter();
+        let wrong = samples.find(|sample| sample.labels == "reason=\"wrong_community\"");
+        (wrong.unwrap().value > 0.0).then_some(())
+    });
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for junk in [
+        &b""[..],
+        b"\x30",
+        b"\x30\x82\xff\xff\x02\x01\x01",
+        &[0xff; 60_000],
+    ] {
+        sender.send_to(junk, to).unwrap();
+    }
+    wait_for_refused(&host, "malformed", 4.0);
+    let v3 = json!({"host": "127.0.0.1", "version": "SNMPv3", "username": "user-one",
+        "security_level": "authNoPriv", "auth_protocol": "HMACSHA", "auth_key": AUTH_KEY});
+    set_source(&host, v3);
+    let other = |user: &str, key: &str, engine: &str| {
+        let options = [
+            "-v",
+            "3",
+            "-e",
+            engine,
+            "-u",
+            user,
+            "-l",
+            "authNoPriv",
+            "-a",
+            "SHA",
+            "-A",
+            key,
+        ];
+        send(&setup, to, &options, &[COLD_START]);
+    };
+    host.wait_for("the source to apply", || {
+        other("stranger", AUTH_KEY, "0x80001f880401");
+        let page = host.text("/metrics");
+        page.contains("reason=\"unknown_user\"} 1").then_some(())
+    });
+    other("user-one", "another-password", "0x80001f880402");
+    wait_for_refused(&host, "wrong_digest", 1.0);
+    let plain = [
+        "-v",
+        "3",
+        "-e",
+        "0x80001f880403",
+        "-u",
+        "user-one",
+        "-l",
+        "noAuthNoPriv",
+    ];
+    send(&setup, to, &plain, &[COLD_START]);
+    wait_for_refused(&host, "other_level", 1.0);
+    // What is right still arrives, alone.
+    other("user-one", AUTH_KEY, "0x80001f880404");
+    let found = wait_for_alerts(&host, &setup, 1);
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
+fn an_inform_is_answered_only_after_its_alert_is_durable() {
+    if !has_net_snmp() {
+        return;
+    }
+    let setup = setup();
+    let text = config("@/state");
+    // No disk has so much space, so that the journal takes nothing.
+    let full = text.replace("min_free_bytes = 0", "min_free_bytes = \"1000000GiB\"");
+    let setup = setup.with_whole_config(&full);
+    let inform = |setup: &Setup, host: &Host, options: [&str; 4]| {
+        let to = trap_address(host).to_string();
+        let args = [
+            &["-v", "2c", "-c", "public"],
+            &options[..],
+            &[&to, "", LINK_DOWN],
+        ]
+        .concat();
+        net_snmp("snmpinform", setup, &args).code
+    };
+    let host = setup.start();
+    set_source(&host, community("public"));
+    host.wait_for("an inform that is not durable", || {
+        assert_ne!(inform(&setup, &host, ["-r", "0", "-t", "2"]), Some(0));
+        let log = host.log();
+        log.contains("the journal does not take alerts of traps")
+            .then_some(())
+    });
+    assert_eq!(alerts(&setup), [Value::Null; 0]);
+    host.kill();
+    let setup = setup.with_whole_config(&text);
+    let host = setup.start();
+    assert_eq!(inform(&setup, &host, ["-r", "3", "-t", "20"]), Some(0));
+    // It was durable before the answer, so that it survives the end of the host.
+    host.kill();
+    let host = setup.start();
+    let found = wait_for_alerts(&host, &setup, 1);
+    assert_eq!(found[0]["alert_name"], "Link down");
+}
+
+#[test]
+fn a_reload_applies_changed_mappings_and_refuses_a_mistake() {
+    let setup = setup();
+    std::fs::create_dir(setup.path("traps.d")).unwrap();
+    let host = setup.start();
+    let reload = || host.send("POST", "/v1/reload", Some(&json!({})));
+    setup.write(
+        "traps.d/acme.toml",
+        "[[trap]]\noid = \"acme\"\nalert_name = \"x\"\n",
+    );
+    let (status, answer) = reload();
+    assert_eq!(status, 400, "{answer}");
+    let message = answer["error_msg"].as_str().unwrap_or_default();
+    assert!(
+        message.contains("acme.toml`: `trap[1].oid`: `acme` is neither"),
+        "{answer}"
+    );
+    let check = setup.run(&["check"]);
+    assert!(
+        check.stdout.contains("failed  trap mappings"),
+        "{}",
+        check.stdout
+    );
+    let mapping = "[[trap]]\noid = \"1.3.6.1.4.1.99999.0.1\"\nalert_name = \"Acme alarm\"\nseverity = \"Minor\"\n";
+    setup.write("traps.d/acme.toml", mapping);
+    assert_eq!(reload().0, 200);
+    let to = trap_address(&host);
+    set_source(&host, community("public"));
+    let shown = setup.run(&["traps", "test", &acme_trap(), "--json"]);
+    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!(
+        shown["notification"]["alert"]["alert_name"], "Acme alarm",
+        "{shown}"
+    );
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let found = host.wait_for("the mapped alert", || {
+        sender.send_to(&octets(&acme_trap()), to).unwrap();
+        alerts(&setup).into_iter().next()
+    });
+    assert_eq!(found["alert_name"], "Acme alarm");
+    assert_eq!(found["severity"], "Minor");
+}
+
+/// A trap of version 2c for 1.3.6.1.4.1.99999.0.1, with the community `public`.
+fn acme_trap() -> String {
+    let uptime = "300d06082b06010201010300430105";
+    let trap = "3018060a2b060106030101040100060a2b06010401868d1f0001";
+    let variables = format!("30{:02x}{uptime}{trap}", (uptime.len() + trap.len()) / 2);
+    let pdu = format!("020101020100020100{variables}");
+    let pdu = format!("a7{:02x}{pdu}", pdu.len() / 2);
+    let message = format!("02010104067075626c6963{pdu}");
+    format!("30{:02x}{message}", message.len() / 2)
+}
+
+fn octets(hex: &str) -> Vec<u8> {
+    let pairs = hex.as_bytes().chunks(2);
+    let pairs = pairs.map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs
+        .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+        .collect()
+}
