@@ -38,8 +38,10 @@
 //!
 //! [`setting`] reads settings and collects their mistakes; [`RowFailures`] collects
 //! the rows that are not delivered; `http` and `grpc` turn responses into failures;
-//! `stream` connects to receivers that speak no HTTP; `runtime` runs an async client; `connections` limits the clients of a server; `json` writes rows;
-//! [`prometheus`] names series; `protobuf` writes messages; [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets; [`text`] shortens texts.
+//! `stream` connects to receivers that speak no HTTP; `runtime` runs an async client; `connections` limits the clients of a
+//! server; `json` writes rows, and `message` writes payloads of messages; [`prometheus`] names series; `protobuf` writes
+//! messages of Protocol Buffers; [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets;
+//! [`text`] shortens texts.
 
 #![warn(missing_docs)]
 
@@ -61,6 +63,8 @@ pub mod http;
 pub mod json;
 mod kind;
 pub(crate) mod manifest;
+#[cfg(feature = "message")]
+pub mod message;
 mod outcome;
 pub mod prometheus;
 #[cfg(feature = "protobuf")]

@@ -38,6 +38,9 @@ use crate::{
 /// The longest time to connect to one address in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The longest part of a call's time that is kept back.
+const MARGIN: Duration = Duration::from_millis(250);
+
 /// Connects to one receiver.
 #[derive(Clone)]
 pub struct Connector {
@@ -127,6 +130,13 @@ fn connect(address: &Address, deadline: Instant) -> io::Result<(TcpStream, Durat
         }
     }
     Err(last)
+}
+
+/// The deadline of work in a call with this time left. A part of the time is kept back, so
+/// that the call can return before its own deadline.
+#[must_use]
+pub fn deadline(remaining: Duration) -> Instant {
+    Instant::now() + (remaining - MARGIN.min(remaining / 10))
 }
 
 fn time_left(deadline: Instant) -> io::Result<Duration> {

@@ -21,7 +21,7 @@ use delfin_plugin_loader::{self as loader, ManifestExporter, OpenOptions, Plugin
 
 use super::build::build_library;
 use crate::{
-    Batch, Host, Outcome, decode_outcome,
+    Batch, Host, Outcome, Uuid, decode_outcome,
     glue::{CHECK_EXTENSION, PANIC_EXTENSION, export_arrow},
     time,
 };
@@ -200,7 +200,7 @@ impl TestInstance {
     pub fn export_with(&mut self, batch: &RecordBatch, options: &CallOptions) -> abi::Outcome {
         let (array, schema) = export_arrow(batch);
         let part = BatchPart {
-            batch_id: [7; 16],
+            batch_id: options.batch_id.into_bytes(),
             first_row: 0,
             rows: batch.num_rows() as u64,
             accepted_ms: time::now_ms(),
@@ -262,6 +262,8 @@ pub struct CallOptions {
     pub remaining: Duration,
     /// Whether the host is about to stop; false by default.
     pub cancelled: bool,
+    /// The id of the accepted batch; by default the same for all calls.
+    pub batch_id: Uuid,
 }
 
 impl Default for CallOptions {
@@ -269,6 +271,7 @@ impl Default for CallOptions {
         Self {
             remaining: TIMEOUT,
             cancelled: false,
+            batch_id: Uuid::from_bytes([7; 16]),
         }
     }
 }

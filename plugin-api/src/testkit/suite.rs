@@ -106,6 +106,7 @@ impl Subject<'_> {
         let late = CallOptions {
             remaining: Duration::ZERO,
             cancelled: true,
+            ..CallOptions::default()
         };
         let (mut instance, batch) = (self.new_instance(), batches::one(self.kind));
         let (mut instance, outcome) = in_time("a call past its deadline", move || {

@@ -25,6 +25,8 @@ use self::verifier::PinnedVerifier;
 use crate::{Failure, setting::Mistakes};
 pub use rustls;
 
+const FLAG: &str = "write true or false";
+
 /// The settings for TLS. By default the public certificate authorities are trusted,
 /// and the client shows no certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,6 +75,30 @@ impl Tls {
             ca_certificate: ca_certificate.map(PathBuf::from),
             client_certificate,
         }
+    }
+
+    /// Reads the setting `tls`, which is true by default, and those of [`read`](Self::read).
+    /// `None`: connections without TLS.
+    pub fn read_optional(
+        encrypt: Option<Value>,
+        [ca_certificate, client_certificate, client_key]: [Option<Value>; 3],
+        mistakes: &mut Mistakes,
+    ) -> Option<Self> {
+        let encrypt = mistakes.read("tls", encrypt, Value::as_bool, FLAG);
+        let encrypt = encrypt.unwrap_or(true);
+        for (key, value) in [
+            ("ca_certificate", &ca_certificate),
+            ("client_certificate", &client_certificate),
+            ("client_key", &client_key),
+        ] {
+            if value.is_some() && !encrypt {
+                mistakes.add(format!(
+                    "`{key}` has no effect without TLS (remove it, or `tls = false`)"
+                ));
+            }
+        }
+        let tls = Self::read(ca_certificate, client_certificate, client_key, mistakes);
+        encrypt.then_some(tls)
     }
 
     /// The settings for rustls, for a client library that takes them.
@@ -182,5 +208,22 @@ mod tests {
         assert_eq!(tls, Tls::default());
         let mistake = mistakes.into_result(()).unwrap_err().to_string();
         assert!(mistake.contains("come together"), "{mistake}");
+    }
+
+    #[test]
+    fn certificates_without_tls_are_a_mistake() {
+        let read = |encrypt: Option<Value>, authorities: Option<Value>| {
+            let mut mistakes = Mistakes::default();
+            let tls = Tls::read_optional(encrypt, [authorities, None, None], &mut mistakes);
+            mistakes.into_result(tls).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(None, None), Ok(Some(Tls::default())));
+        assert_eq!(read(Some(json!(false)), None), Ok(None));
+        let mistake = read(Some(json!(false)), Some(json!("ca.pem"))).unwrap_err();
+        assert!(
+            mistake.starts_with("`ca_certificate` has no effect"),
+            "{mistake}"
+        );
+        assert!(read(Some(json!("yes")), None).unwrap_err().contains(FLAG));
     }
 }

@@ -21,8 +21,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_exporter_kafka::encode::{Encode, MessageFormat, MessageLimits, Payload};
-use delfin_plugin_api::{Batch, PerformanceBatch, decode_outcome, sample, testkit::Harness};
+use delfin_plugin_api::{
+    Batch, PerformanceBatch, decode_outcome,
+    message::{MessageBatch, MessageFormat, MessageLimits, Payload},
+    sample,
+    testkit::Harness,
+};
 use rdkafka::{
     ClientConfig,
     producer::{BaseProducer, BaseRecord, Producer},

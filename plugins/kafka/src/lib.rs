@@ -18,7 +18,7 @@ use delfin_plugin_api::{
 use crate::{
     client::{CallTime, KafkaClient, SendCall},
     config::Config,
-    encode::Encode,
+    encode::KafkaBatch,
 };
 
 export_plugin! {
@@ -31,7 +31,7 @@ struct KafkaExporter<B> {
     host: Host,
 }
 
-impl<B: Encode> Exporter for KafkaExporter<B> {
+impl<B: KafkaBatch> Exporter for KafkaExporter<B> {
     type Batch = B;
     type Config = Config<B>;
 

@@ -40,7 +40,7 @@ fn performance(harness: &Harness, servers: &str, topic: &str, more: &Value) -> T
 fn export(instance: &mut TestInstance, batch: &RecordBatch, remaining: Duration) -> Outcome {
     let call = CallOptions {
         remaining,
-        cancelled: false,
+        ..CallOptions::default()
     };
     decode_outcome(instance.export_with(batch, &call))
 }

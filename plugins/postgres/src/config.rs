@@ -64,25 +64,12 @@ impl TryFrom<RawSettings> for Config {
         let schema = mistakes.read("schema", written.schema, read_name, NAME);
         let create = written.create_tables;
         let create_tables = mistakes.read("create_tables", create, Value::as_bool, FLAG);
-        let encrypted = mistakes.read("tls", written.tls, Value::as_bool, FLAG);
         let certificates = [
-            ("ca_certificate", &written.ca_certificate),
-            ("client_certificate", &written.client_certificate),
-            ("client_key", &written.client_key),
-        ];
-        for (key, value) in certificates {
-            if value.is_some() && encrypted == Some(false) {
-                mistakes.add(format!(
-                    "`{key}` has no effect without TLS (remove it, or `tls = false`)"
-                ));
-            }
-        }
-        let tls = Tls::read(
             written.ca_certificate,
             written.client_certificate,
             written.client_key,
-            &mut mistakes,
-        );
+        ];
+        let tls = Tls::read_optional(written.tls, certificates, &mut mistakes);
         let (Some(address), Some(username)) = (address, username) else {
             return Err(mistakes.into());
         };
@@ -93,7 +80,7 @@ impl TryFrom<RawSettings> for Config {
             password,
             schema: schema.unwrap_or_else(|| DEFAULT_SCHEMA.to_owned()),
             create_tables: create_tables.unwrap_or(true),
-            tls: encrypted.unwrap_or(true).then_some(tls),
+            tls,
         })
     }
 }

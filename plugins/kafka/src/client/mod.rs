@@ -8,7 +8,7 @@ mod producer;
 mod round;
 mod tls;
 
-use delfin_plugin_api::{BatchPart, Outcome, Skipped, log};
+use delfin_plugin_api::{BatchPart, Outcome, Skipped, log, message::MessageLimits};
 
 pub(crate) use self::producer::{CallTime, MARGIN};
 use self::{
@@ -17,7 +17,7 @@ use self::{
 };
 use crate::{
     config::Config,
-    encode::{Encode, MessageLimits},
+    encode::KafkaBatch,
     outcome::{RowResults, SendError, SendErrorKind},
 };
 
@@ -41,7 +41,7 @@ pub(crate) struct SendCall<'a> {
     pub(crate) origin: &'static str,
 }
 
-impl<B: Encode> KafkaClient<B> {
+impl<B: KafkaBatch> KafkaClient<B> {
     /// Creates a producer, which checks the settings. It connects in the background.
     pub(crate) fn new(config: Config<B>) -> Result<Self, SendError> {
         let mut client = Self {

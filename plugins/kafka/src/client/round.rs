@@ -5,7 +5,10 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use delfin_plugin_api::{BatchPart, Skipped};
+use delfin_plugin_api::{
+    BatchPart, Skipped,
+    message::{MessageFormat, MessageLimits, MessageRow},
+};
 use rdkafka::message::{Header, OwnedHeaders};
 
 use super::{
@@ -13,10 +16,7 @@ use super::{
     events::DeliveryReport,
     producer::{KafkaProducer, ProducerMessage},
 };
-use crate::{
-    encode::{EncodeRow, MessageFormat, MessageLimits},
-    outcome::{RowResults, SendError, SendErrorKind},
-};
+use crate::outcome::{RowResults, SendError, SendErrorKind};
 
 /// Rows with the same message key, in order.
 pub(super) struct KeyGroup<'a> {
@@ -47,7 +47,7 @@ pub(super) struct SendRound<'a, 'r> {
 impl SendRound<'_, '_> {
     /// Encodes all rows and hands their messages to librdkafka. Stops at the first
     /// error that concerns all messages, such as a broker that is down.
-    pub(super) fn send<'r, R: EncodeRow<'r>>(
+    pub(super) fn send<'r, R: MessageRow<'r>>(
         &mut self,
         rows: &[R],
         buffer: &mut Vec<u8>,
@@ -80,7 +80,7 @@ impl SendRound<'_, '_> {
     }
 
     /// Sends rows of one key and one part; they start at index `start` of the group.
-    fn send_run<'r, R: EncodeRow<'r>>(
+    fn send_run<'r, R: MessageRow<'r>>(
         &mut self,
         (group, start): (usize, usize),
         part: Option<usize>,
@@ -183,7 +183,7 @@ fn too_large(error: SendError, rows: usize, bytes: usize, request_bytes: usize) 
 }
 
 /// Groups the rows by key, in the order in which keys first occur.
-pub(super) fn group_by_key<'a, R: EncodeRow<'a>>(rows: &[R]) -> Vec<KeyGroup<'a>> {
+pub(super) fn group_by_key<'a, R: MessageRow<'a>>(rows: &[R]) -> Vec<KeyGroup<'a>> {
     let mut groups: Vec<KeyGroup<'a>> = Vec::new();
     let mut indexes: HashMap<Option<&str>, usize> = HashMap::new();
     let mut last = None;

@@ -9,20 +9,21 @@ mod security;
 
 use std::{marker::PhantomData, time::Duration};
 
-use delfin_plugin_api::setting::{ConfigError, Mistakes};
+use delfin_plugin_api::{
+    message::{MessageFormat, MessageLimits},
+    setting::{ConfigError, Mistakes},
+};
 use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) use self::properties::Properties;
 use self::properties::property;
-use crate::encode::{Encode, MessageFormat, MessageLimits};
+use crate::encode::KafkaBatch;
 
 const SERVERS: &str = "write `broker1:9092,broker2:9092` or a list";
 const TOPIC: &str = "write up to 249 of A-Z, a-z, 0-9, `.`, `_` and `-`";
 const HOST: &str = "write a host name or an address";
 const PORT: &str = "write a number from 1 to 65535";
-const ROWS: &str = "write a whole number; 0 for as many as fit, 1 for one per message";
-const BYTES: &str = "write a whole number of at least 1024";
 const COMPRESSION: &str = "write `none`, `gzip`, `snappy`, `lz4` or `zstd`";
 const LINGER: &str = "write `5ms` or `1s`, at most 60s; 0 to send at once";
 
@@ -33,7 +34,7 @@ const DEFAULT_LINGER: Duration = Duration::from_millis(5);
 
 /// Checked settings of an exporter of batches `B`.
 #[derive(Debug, Deserialize)]
-#[serde(try_from = "RawSettings", bound = "B: Encode")]
+#[serde(try_from = "RawSettings", bound = "B: KafkaBatch")]
 pub(crate) struct Config<B> {
     pub(crate) topic: String,
     pub(crate) format: MessageFormat,
@@ -63,7 +64,7 @@ struct RawSettings {
     librdkafka: Option<Value>,
 }
 
-impl<B: Encode> TryFrom<RawSettings> for Config<B> {
+impl<B: KafkaBatch> TryFrom<RawSettings> for Config<B> {
     type Error = ConfigError;
 
     fn try_from(written: RawSettings) -> Result<Self, ConfigError> {
@@ -72,9 +73,7 @@ impl<B: Encode> TryFrom<RawSettings> for Config<B> {
         let servers = servers(&written, &mut mistakes);
         properties.set("bootstrap.servers", servers);
         let topic = topic(&written, B::TOPIC, &mut mistakes);
-        let format = format::<B>(written.message_format.as_ref(), &mut mistakes);
-        let rows = mistakes.read("message_rows", written.message_rows.as_ref(), count, ROWS);
-        let bytes = mistakes.read("message_bytes", written.message_bytes.as_ref(), size, BYTES);
+        let format = MessageFormat::read::<B>(written.message_format.as_ref(), &mut mistakes);
         let compression = written.compression.as_ref();
         let compression = mistakes.read("compression", compression, codec, COMPRESSION);
         properties.set("compression.codec", compression.unwrap_or("none".into()));
@@ -89,10 +88,12 @@ impl<B: Encode> TryFrom<RawSettings> for Config<B> {
         );
         properties::read(written.librdkafka.as_ref(), &mut properties, &mut mistakes);
         let most = properties.max_message_bytes();
-        let limits = MessageLimits {
-            bytes: bytes.unwrap_or_else(|| DEFAULT_BYTES.min(most / 2)),
-            rows: rows.map_or(B::ROWS, |rows| if rows == 0 { usize::MAX } else { rows }),
-        };
+        let limits = MessageLimits::read::<B>(
+            written.message_rows.as_ref(),
+            written.message_bytes.as_ref(),
+            DEFAULT_BYTES.min(most / 2),
+            &mut mistakes,
+        );
         if limits.bytes > most / 10 * 9 {
             mistakes.add(format!(
                 "`message_bytes` cannot be `{}` (stay a tenth below librdkafka's \
@@ -156,21 +157,6 @@ fn topic(written: &RawSettings, default: &str, mistakes: &mut Mistakes) -> Strin
     topic.or(delfin).unwrap_or_else(|| default.to_owned())
 }
 
-fn format<B: Encode>(value: Option<&Value>, mistakes: &mut Mistakes) -> MessageFormat {
-    let known = |value: &Value| {
-        let text = value.as_str()?;
-        let mut formats = B::FORMATS.iter().copied();
-        formats.find(|format| format.name() == text)
-    };
-    let names: Vec<_> = B::FORMATS
-        .iter()
-        .map(|format| format!("`{}`", format.name()))
-        .collect();
-    let right = format!("write {}", names.join(" or "));
-    let format = mistakes.read("message_format", value, known, &right);
-    format.unwrap_or(B::FORMATS[0])
-}
-
 fn server_list(value: &Value) -> Option<String> {
     let servers: Vec<&str> = match value {
         Value::String(text) => text.split(',').map(str::trim).collect(),
@@ -207,14 +193,6 @@ fn topic_name(value: &Value) -> Option<String> {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let named = (1..=249).contains(&name.len()) && name != "." && name != "..";
     (named && name.chars().all(fine)).then(|| name.to_owned())
-}
-
-fn count(value: &Value) -> Option<usize> {
-    usize::try_from(value.as_u64()?).ok()
-}
-
-fn size(value: &Value) -> Option<usize> {
-    count(value).filter(|&bytes| bytes >= 1024)
 }
 
 fn codec(value: &Value) -> Option<String> {

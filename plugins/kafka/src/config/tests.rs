@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 
-fn read<B: Encode>(config: Value) -> Result<Config<B>, String> {
+fn read<B: KafkaBatch>(config: Value) -> Result<Config<B>, String> {
     serde_json::from_value(config).map_err(|error: serde_json::Error| error.to_string())
 }
 
@@ -223,7 +223,7 @@ fn a_secret_is_not_printed_and_is_in_no_mistake() {
 
 #[test]
 fn the_example_shows_every_setting_with_its_default() {
-    fn same<B: Encode + std::fmt::Debug>(example: &Value, exporter: &str) {
+    fn same<B: KafkaBatch + std::fmt::Debug>(example: &Value, exporter: &str) {
         let config = &example["exporter"][exporter]["config"];
         let (shown, default) = (read::<B>(config.clone()), read::<B>(json!({})));
         assert_eq!(format!("{shown:?}"), format!("{default:?}"));

@@ -6,16 +6,12 @@
 mod stream;
 mod udp;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use delfin_plugin_api::{Failure, Outcome};
+use delfin_plugin_api::{Failure, Outcome, stream::deadline};
 
 use self::{stream::StreamClient, udp::UdpClient};
 use crate::config::{Config, Transport};
-
-/// The longest part of the caller's time that is kept back, so that the call can return
-/// before its deadline.
-const MARGIN: Duration = Duration::from_millis(250);
 
 pub(crate) enum SyslogClient {
     Stream(StreamClient),
@@ -65,8 +61,4 @@ impl SyslogClient {
             client.close(deadline(time));
         }
     }
-}
-
-fn deadline(time: Duration) -> Instant {
-    Instant::now() + (time - MARGIN.min(time / 10))
 }

@@ -47,7 +47,7 @@ fn a_receiver_that_does_not_read_everything_is_uncertain() {
     });
     let short = CallOptions {
         remaining: Duration::from_millis(500),
-        cancelled: false,
+        ..CallOptions::default()
     };
     check_outcome(
         &send(&tcp(keeps), &short),
@@ -78,6 +78,7 @@ fn a_call_without_time_left_sends_nothing() {
         let options = CallOptions {
             remaining: Duration::from_secs(remaining),
             cancelled,
+            ..CallOptions::default()
         };
         check_outcome(&send(&tcp(reader()), &options), "retry", "");
     }

@@ -229,7 +229,7 @@ fn a_connection_that_is_lost_after_the_body_is_uncertain() {
     let mut exporter = Lab::new().alerts(&json!({ "url": receiver.url("/") }));
     let short = CallOptions {
         remaining: Duration::from_millis(500),
-        cancelled: false,
+        ..CallOptions::default()
     };
     uncertain(export_within(&mut exporter, 3, &short));
     assert_eq!(receiver.requests().len(), 1);
@@ -243,6 +243,7 @@ fn a_call_without_time_left_sends_nothing() {
         let call = CallOptions {
             remaining: Duration::from_secs(remaining),
             cancelled,
+            ..CallOptions::default()
         };
         check_outcome(&export_within(&mut exporter, 3, &call), "retry", "");
     }

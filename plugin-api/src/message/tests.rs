@@ -1,4 +1,4 @@
-use delfin_plugin_api::{
+use crate::{
     AlertBatch, AlertBatchBuilder, Batch, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
     Skipped, sample,
 };
@@ -25,7 +25,7 @@ const ONE: MessageLimits = MessageLimits {
 /// A payload and its rows.
 type Written = (Range<usize>, Vec<u8>);
 
-fn payloads<B: Encode>(
+fn payloads<B: MessageBatch>(
     batch: &B,
     format: MessageFormat,
     limits: MessageLimits,
@@ -39,7 +39,7 @@ fn payloads<B: Encode>(
     (payloads, encoded.unwrap())
 }
 
-fn text<B: Encode>(batch: &B, format: MessageFormat, limits: MessageLimits) -> String {
+fn text<B: MessageBatch>(batch: &B, format: MessageFormat, limits: MessageLimits) -> String {
     let (payloads, _) = payloads(batch, format, limits);
     let texts = payloads.into_iter().map(|(_, payload)| payload);
     let texts: Vec<_> = texts.map(|text| String::from_utf8(text).unwrap()).collect();

@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use delfin_plugin_api::{Skipped, json::JsonWriter};
+use crate::{Skipped, json::JsonWriter};
 
-use super::{EncodeRow, MessageLimits, MessageStyle, Payload};
+use super::{MessageLimits, MessageRow, MessageStyle, Payload};
 
 /// Writes rows and hands them over in payloads within the limits.
 ///
 /// How long a row is turns out only when it is written. A row that exceeds the
 /// limit is therefore written first, moved to `next`, and starts the next payload.
-pub(super) fn encode<'a, S: MessageStyle, R: EncodeRow<'a>, E>(
+pub(super) fn encode<'a, S: MessageStyle, R: MessageRow<'a>, E>(
     rows: &[R],
     limits: MessageLimits,
     out: &mut Vec<u8>,

@@ -3,21 +3,39 @@
 //! Promises: a payload is not longer than the limit, unless a single row is; a row
 //! is never split; rows keep their order. One payload is in memory at a time.
 //!
-//! Knows nothing of Kafka.
+//! Knows nothing of the receiver.
 
 mod arrow;
 mod json;
 mod python;
+mod results;
+mod route;
+mod settings;
+mod writer;
 
 use std::ops::Range;
 
-use delfin_plugin_api::{
-    Alert, AlertBatch, Batch, PerformanceBatch, Series, Skipped,
+use serde_json::Value;
+
+use crate::{
+    Alert, AlertBatch, PerformanceBatch, Series, Skipped,
     json::{Compact, JsonWriter, Style},
+    setting::Mistakes,
+    template::{TemplateBatch, TemplateRow},
 };
 
 use self::python::{MessageStyle, Python};
+pub use self::{
+    results::MessageResults,
+    settings::{MessageRules, MessageSettings, WrittenMessages},
+    writer::{EncodedMessage, EncodedMessages, MessageWriter},
+};
 
+const ROWS: &str = "write a whole number; 0 for as many as fit, 1 for one per message";
+const BYTES: &str = "write a whole number of at least 1024";
+const MIN_BYTES: usize = 1024;
+
+/// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageFormat {
     /// `[name, labels, values]` triples, byte for byte as Delfin's exporter writes them.
@@ -33,15 +51,33 @@ pub enum MessageFormat {
 pub struct MessageLimits {
     /// Bytes of its payload. A single row may be longer.
     pub bytes: usize,
+    /// Series or alerts.
     pub rows: usize,
 }
 
-/// A batch whose rows can be written to messages.
-pub trait Encode: Batch {
-    type Row<'a>: EncodeRow<'a>;
+impl MessageLimits {
+    /// Reads the settings `message_rows` and `message_bytes` of an exporter of batches `B`.
+    pub fn read<B: MessageBatch>(
+        rows: Option<&Value>,
+        bytes: Option<&Value>,
+        default_bytes: usize,
+        mistakes: &mut Mistakes,
+    ) -> Self {
+        let count = |value: &Value| usize::try_from(value.as_u64()?).ok();
+        let size = |value: &Value| count(value).filter(|&bytes| bytes >= MIN_BYTES);
+        let rows = mistakes.read("message_rows", rows, count, ROWS);
+        let bytes = mistakes.read("message_bytes", bytes, size, BYTES);
+        Self {
+            bytes: bytes.unwrap_or(default_bytes),
+            rows: rows.map_or(B::ROWS, |rows| if rows == 0 { usize::MAX } else { rows }),
+        }
+    }
+}
 
-    /// The default of the setting `topic`.
-    const TOPIC: &'static str;
+/// A batch whose rows can be written to messages.
+pub trait MessageBatch: TemplateBatch {
+    /// A row of the batch.
+    type Row<'a>: MessageRow<'a>;
 
     /// The possible values of `message_format`, the default first.
     const FORMATS: &'static [MessageFormat];
@@ -49,11 +85,12 @@ pub trait Encode: Batch {
     /// The default of `message_rows`.
     const ROWS: usize;
 
+    /// Each row, in order.
     fn all(&self) -> Vec<Self::Row<'_>>;
 }
 
 /// A row that can be written to a message.
-pub trait EncodeRow<'a>: Copy {
+pub trait MessageRow<'a>: TemplateRow<'a> {
     /// The message key: messages of one key stay in order.
     fn storage_id(self) -> Option<&'a str>;
 
@@ -76,6 +113,7 @@ pub type Payload<'a> = (Range<usize>, Result<&'a [u8], &'a str>);
 
 impl MessageFormat {
     /// The value of the setting `message_format`.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Delfin => "delfin",
@@ -84,6 +122,8 @@ impl MessageFormat {
         }
     }
 
+    /// The media type of a payload.
+    #[must_use]
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Delfin | Self::Json => "application/json",
@@ -91,12 +131,27 @@ impl MessageFormat {
         }
     }
 
+    /// Reads the setting `message_format` of an exporter of batches `B`.
+    pub fn read<B: MessageBatch>(value: Option<&Value>, mistakes: &mut Mistakes) -> Self {
+        let known = |value: &Value| {
+            let text = value.as_str()?;
+            let mut formats = B::FORMATS.iter().copied();
+            formats.find(|format| format.name() == text)
+        };
+        let names = B::FORMATS
+            .iter()
+            .map(|format| format!("`{}`", format.name()));
+        let right = format!("write {}", names.collect::<Vec<_>>().join(" or "));
+        let format = mistakes.read("message_format", value, known, &right);
+        format.unwrap_or(B::FORMATS[0])
+    }
+
     /// Writes rows and hands each payload to `take`.
     ///
     /// # Errors
     ///
     /// The first error of `take`, which ends the encoding.
-    pub fn encode<'a, R: EncodeRow<'a>, E>(
+    pub fn encode<'a, R: MessageRow<'a>, E>(
         self,
         rows: &[R],
         limits: MessageLimits,
@@ -112,9 +167,8 @@ impl MessageFormat {
     }
 }
 
-impl Encode for PerformanceBatch {
+impl MessageBatch for PerformanceBatch {
     type Row<'a> = Series<'a>;
-    const TOPIC: &'static str = "delfin-kafka";
     const FORMATS: &'static [MessageFormat] = &[
         MessageFormat::Delfin,
         MessageFormat::Json,
@@ -127,9 +181,8 @@ impl Encode for PerformanceBatch {
     }
 }
 
-impl Encode for AlertBatch {
+impl MessageBatch for AlertBatch {
     type Row<'a> = Alert<'a>;
-    const TOPIC: &'static str = "delfin-alerts";
     const FORMATS: &'static [MessageFormat] = &[MessageFormat::Json, MessageFormat::Arrow];
     const ROWS: usize = 1;
 
@@ -138,7 +191,7 @@ impl Encode for AlertBatch {
     }
 }
 
-impl<'a> EncodeRow<'a> for Series<'a> {
+impl<'a> MessageRow<'a> for Series<'a> {
     fn storage_id(self) -> Option<&'a str> {
         self.labels().get("storage_id")
     }
@@ -156,7 +209,7 @@ impl<'a> EncodeRow<'a> for Series<'a> {
     }
 }
 
-impl<'a> EncodeRow<'a> for Alert<'a> {
+impl<'a> MessageRow<'a> for Alert<'a> {
     fn storage_id(self) -> Option<&'a str> {
         Alert::storage_id(&self)
     }

@@ -2,7 +2,7 @@
 //!
 //! Promises: [`Python`] writes byte for byte what `json.dumps` writes by default.
 
-use delfin_plugin_api::json::{Compact, Style};
+use crate::json::{Compact, Style};
 
 /// A JSON style for messages.
 pub(crate) trait MessageStyle: Style {

@@ -2,13 +2,13 @@
 //!
 //! Each stream has its own dictionaries, with the texts that its rows use.
 
-use arrow_ipc::writer::StreamWriter;
-use delfin_plugin_api::{
+use crate::{
     Alert, AlertBatchBuilder, Batch, NewAlert, PerformanceBatchBuilder, Series,
     arrow_array::RecordBatch,
 };
+use arrow_ipc::writer::StreamWriter;
 
-use super::{EncodeRow, MessageLimits, Payload};
+use super::{MessageLimits, MessageRow, Payload};
 
 /// An estimate of the bytes of a stream without rows: its schema and its end.
 const FRAME: usize = 2048;
@@ -17,7 +17,7 @@ const FRAME: usize = 2048;
 ///
 /// A stream cannot be split once it is written, so the rows of each are chosen by
 /// an estimate of their length.
-pub(super) fn encode<'a, R: EncodeRow<'a>, E>(
+pub(super) fn encode<'a, R: MessageRow<'a>, E>(
     rows: &[R],
     limits: MessageLimits,
     out: &mut Vec<u8>,
@@ -39,7 +39,7 @@ pub(super) fn encode<'a, R: EncodeRow<'a>, E>(
     Ok(())
 }
 
-fn hand_over<'a, R: EncodeRow<'a>, E>(
+fn hand_over<'a, R: MessageRow<'a>, E>(
     rows: &[R],
     range: std::ops::Range<usize>,
     out: &mut Vec<u8>,
