@@ -6,6 +6,7 @@
 //! Knows nothing of the host.
 
 mod influxdb;
+mod nats;
 mod otlp;
 mod postgres;
 mod prometheus;
@@ -25,6 +26,7 @@ use serde_json::Value;
 
 pub use self::{
     influxdb::InfluxDb,
+    nats::Nats,
     otlp::OtlpCollector,
     postgres::{Postgres, PostgresTls},
     prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},

@@ -1,0 +1,72 @@
+//! NATS with JetStream.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{Server, binary, free_port, is_open, must};
+use crate::wait_for;
+
+/// A running NATS server, until it is dropped.
+pub struct Nats {
+    server: Server,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Nats {
+    /// Starts a server on a free port with its data in a folder, and these lines in its
+    /// configuration; `None` where it is missing.
+    #[must_use]
+    pub fn start(folder: &Path, settings: &str) -> Option<Self> {
+        binary("nats-server")?;
+        let port = free_port();
+        let config = format!(
+            "listen: 127.0.0.1:{port}\njetstream: {{store_dir: \"{}\"}}\n{settings}\n",
+            folder.join("jetstream").display(),
+        );
+        must(
+            fs::write(folder.join("nats.conf"), config),
+            "write a configuration",
+        );
+        let started = Self {
+            server: run(folder),
+            folder: folder.to_owned(),
+            port,
+        };
+        started.wait();
+        Some(started)
+    }
+
+    /// The port on `127.0.0.1`.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops the server without a warning.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Starts the server again, after it was stopped.
+    pub fn restart(&mut self) {
+        self.server = run(&self.folder);
+        self.wait();
+    }
+
+    fn wait(&self) {
+        wait_for("NATS", || is_open(self.port).then_some(()));
+    }
+}
+
+fn run(folder: &Path) -> Server {
+    let binary = binary("nats-server").unwrap_or_else(|| panic!("NATS has gone"));
+    let config = folder.join("nats.conf").display().to_string();
+    Server::start(
+        &binary,
+        &["--config".to_owned(), config],
+        &folder.join("nats.log"),
+    )
+}
