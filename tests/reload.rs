@@ -1,11 +1,7 @@
 //! Reload: an unchanged exporter keeps running, a changed one keeps its cursor, and a mistake changes
 //! nothing.
 
-use std::{
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
-    path::Path,
-};
+use std::path::Path;
 
 use delfin_tests::{Host, Setup, one_series, plugin, wait_for};
 use serde_json::{Value, json};
@@ -251,14 +247,7 @@ created = "@/created"
     host.wait_for_delivered(name, 1);
     let old = pid();
 
-    // The same plugin with other content.
-    let file = setup.path("plugins").join(file_name("scripted"));
-    let mut content = fs::read(&file).expect("read the plugin");
-    content.push(0);
-    let new_file = file.with_extension("new");
-    fs::write(&new_file, content).expect("write the plugin");
-    fs::set_permissions(&new_file, Permissions::from_mode(0o755)).expect("set its mode");
-    fs::rename(new_file, file).expect("replace the plugin");
+    setup.change_plugin("scripted");
     assert_eq!(reload(&setup, &host)["changed"], json!([name]));
     let new = pid();
     assert_ne!(new, old);

@@ -6,7 +6,12 @@
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::BTreeSet,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
 
 use delfin_tests::{Host, Setup};
 use serde_json::json;
@@ -15,7 +20,7 @@ use serde_json::json;
 /// the log need not say anything, because only the process itself notices.
 type Row = (&'static str, &'static str, &'static str);
 
-const ENDS: [Row; 29] = [
+const ENDS: [Row; 30] = [
     ("abort", "create", "died: SIGABRT, in a call to create"),
     ("abort", "export", "died: SIGABRT, in a call of `export` of"),
     ("abort", "tick", "died: SIGABRT, in a call of `tick`"),
@@ -34,6 +39,8 @@ const ENDS: [Row; 29] = [
     ("thread-segfault", "create", "died: SIGSEGV"),
     ("thread-raise", "export", "died: SIGFPE"),
     ("thread-exit", "export", "ended with exit code 7"),
+    // Between two calls, or in a later one.
+    ("alarm", "export", "died: SIGALRM"),
     ("thread-destructor", "export", "died: SIGABRT"),
     ("double-panic", "export", "died: SIGABRT"),
     (
@@ -94,13 +101,17 @@ const HANGS: [Row; 20] = [
     ("fork-away", "export", ""),
 ];
 
-const CHANGES: [Row; 27] = [
+const CHANGES: [Row; 31] = [
     ("close-descriptors", "export", "the exporter process"),
     ("close-standard", "export", ""),
     ("use-up-descriptors", "export", "Too many open files"),
     ("no-open-files", "export", "Too many open files"),
     ("change-folder", "export", ""),
     ("umask", "export", ""),
+    ("become-no-one", "export", ""),
+    ("interrupt", "export", ""),
+    ("log-without-end", "export", "without end"),
+    ("send-descriptors", "export", ""),
     (
         "write-garbage",
         "export",
@@ -186,9 +197,19 @@ fn setup(sabotages: &[Row]) -> Setup {
         );
     }
     let setup = Setup::new(&["file", "scripted"], &config);
+    // A process that has become another user can still write its rows.
+    open_to_all(&setup.path(""), 0o755);
+    for row in sabotages {
+        setup.write(&name(row), "");
+        open_to_all(&setup.path(&name(row)), 0o666);
+    }
     let temporary = setup.path("tmp");
     fs::create_dir(&temporary).expect("make a folder");
     setup.with_env("TMPDIR", temporary.to_str().expect("UTF-8"))
+}
+
+fn open_to_all(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("set a mode");
 }
 
 fn ingest(host: &Host, name: &str) {
@@ -212,6 +233,11 @@ fn state_of(host: &Host) -> Vec<String> {
     let mut state: Vec<String> = status.map(str::to_owned).collect();
     state.extend([read("limits"), folder.display().to_string()]);
     state
+}
+
+fn descriptors(host: &Host) -> usize {
+    let open = fs::read_dir(format!("/proc/{}/fd", host.pid()));
+    open.expect("a folder").count()
 }
 
 /// The processes that have their environment from a host of this test, and are not zombies.
@@ -245,7 +271,8 @@ fn assert_said(host_log: &str, row: &Row) {
 fn prove(sabotages: &[Row]) {
     let setup = setup(sabotages);
     let host = setup.start();
-    let (before, mut sent) = (state_of(&host), Vec::new());
+    let (before, descriptors_before) = (state_of(&host), descriptors(&host));
+    let mut sent = Vec::new();
     for number in 0..4 {
         sent.push(format!("row-{number}"));
         ingest(&host, &sent[number]);
@@ -275,6 +302,8 @@ fn prove(sabotages: &[Row]) {
         assert_eq!(arrived, expected, "{name}");
     }
     assert_eq!(state_of(&host), before);
+    // Fewer than one sabotage sends, and more than processes and clients need.
+    assert!(descriptors(&host) < descriptors_before + 500);
     let (status, log) = host.stop();
     assert!(status.success(), "{status}\n{log}");
     for row in sabotages {
@@ -300,4 +329,50 @@ fn a_process_that_does_not_end_harms_no_other() {
 #[test]
 fn a_process_that_disturbs_its_surroundings_harms_no_other() {
     prove(&CHANGES);
+}
+
+#[test]
+fn five_replacements_leave_nothing_of_the_old_plugins() {
+    let row = ("log-on", "create", "");
+    let (setup, name) = (setup(&[row]), name(&row));
+    let host = setup.start();
+    let said = |pid: &str| host.log().matches(&format!("number={pid}\n")).count();
+    let mut pids = Vec::new();
+    for round in 0..6 {
+        ingest(&host, &format!("row-{round}"));
+        for exporter in WITNESSES.iter().chain([&&*name]) {
+            host.wait_for_delivered(exporter, round + 1);
+        }
+        let pid = host.exporter(&name)["pid"].to_string();
+        host.wait_for("a log of the process", || (said(&pid) > 0).then_some(()));
+        pids.push(pid);
+        if round < 5 {
+            // The next process does it again.
+            let done = setup.path("state/exporters").join(&name).join("done");
+            fs::remove_file(done).expect("remove a mark");
+            setup.change_plugin("scripted");
+            let output = setup.run(&["reload", "--json", "--host", host.url()]);
+            assert_eq!(output.expect_exit(0).json()["changed"], json!([name]));
+        }
+    }
+    let [old @ .., last] = &pids[..] else {
+        panic!("no processes")
+    };
+    let before: Vec<usize> = old.iter().map(|pid| said(pid)).collect();
+    let logged = said(last);
+    host.wait_for("more of the last process", || {
+        (said(last) > logged + 3).then_some(())
+    });
+    for (pid, before) in old.iter().zip(before) {
+        assert_eq!(said(pid), before, "{pid} still logs");
+        assert!(
+            !Path::new(&format!("/proc/{pid}")).exists(),
+            "{pid} is left"
+        );
+    }
+    // The host, a witness, and the last process.
+    assert_eq!(processes(&setup).len(), 3, "{:?}", processes(&setup));
+    let maps = fs::read_to_string(format!("/proc/{}/maps", host.pid())).expect("a file");
+    assert!(!maps.contains("scripted"), "the host has mapped the plugin");
+    assert!(host.stop().0.success());
 }

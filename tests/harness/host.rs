@@ -128,6 +128,21 @@ impl Setup {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// Replaces a plugin by the same one with other content.
+    pub fn change_plugin(&self, name: &str) {
+        let name = build::plugin(name);
+        let file = self
+            .path("plugins")
+            .join(name.file_name().unwrap_or_default());
+        let mut content = must(fs::read(&file), "read the plugin");
+        content.push(0);
+        let new_file = file.with_extension("new");
+        must(fs::write(&new_file, content), "write the plugin");
+        let mode = fs::Permissions::from_mode(0o755);
+        must(fs::set_permissions(&new_file, mode), "set its mode");
+        must(fs::rename(new_file, file), "replace the plugin");
+    }
+
     /// The paths of all files and folders in the folder.
     #[must_use]
     pub fn content(&self) -> BTreeSet<PathBuf> {

@@ -35,7 +35,7 @@ pub(crate) fn is_mostly_unused(batch: &RecordBatch) -> bool {
 }
 
 /// The memory that the rows use, which can be a part of what the batch keeps.
-pub(super) fn used_bytes(batch: &RecordBatch) -> usize {
+pub(crate) fn used_bytes(batch: &RecordBatch) -> usize {
     let columns = batch.columns().iter();
     columns
         .map(|column| {

@@ -17,7 +17,7 @@ use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, Batch, Kind, Origin, Perf
 use serde::Serialize;
 use uuid::Uuid;
 
-pub(crate) use memory::is_mostly_unused;
+pub(crate) use memory::{is_mostly_unused, used_bytes};
 pub use payload::{BatchPayload, PayloadPool, PayloadSlot, PayloadStats};
 
 /// The sequence number of a record in its journal: it grows, and is never reused.

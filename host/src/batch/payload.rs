@@ -231,6 +231,15 @@ impl PayloadSlot {
         Ok(Some(payload))
     }
 
+    /// As [`Self::of_batch`], if the batch is encoded already.
+    #[must_use]
+    pub fn encoded_before(&self) -> Option<Arc<BatchPayload>> {
+        let mut slot = self.payload.try_lock().ok()?;
+        let kept = slot.as_mut()?;
+        kept.is_used = true;
+        Some(Arc::clone(&kept.payload))
+    }
+
     /// A payload with only the rows of one request, which is not kept.
     ///
     /// # Errors

@@ -12,7 +12,10 @@ use std::{
     sync::Arc,
 };
 
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::{
+    sync::{Mutex, MutexGuard, watch},
+    task::block_in_place,
+};
 
 use super::{
     ExporterSet, ExporterStartError,
@@ -139,7 +142,9 @@ impl Reloader {
             .starter
             .open_cursors(&applied.config)
             .await?;
-        for (name, factory) in factories(&applied.config, plugins, OpenMode::Start) {
+        // A probe waits for a process, whose supervisor is a task: it needs this worker.
+        let factories = block_in_place(|| factories(&applied.config, plugins, OpenMode::Start));
+        for (name, factory) in factories {
             if let Ok(factory) = &factory {
                 applied.factories.insert(name.clone(), factory.clone());
             }
@@ -163,9 +168,7 @@ impl Reloader {
             .map(|e| e.name.as_str())
             .collect();
         self.0.replacer.exporters.sort(&names);
-        self.0
-            .drivers
-            .update(tokio::task::block_in_place(|| plugins.drivers()));
+        self.0.drivers.update(block_in_place(|| plugins.drivers()));
         self.0.plugins.send_replace(plugins.views().collect());
         Ok(())
     }
@@ -192,7 +195,7 @@ impl Reloader {
     /// See [`ReloadError`].
     pub async fn reload(&self, storages: &Storages) -> Result<Reloaded, ReloadError> {
         let mut applied = self.0.applied.lock().await;
-        let prepared = tokio::task::block_in_place(|| self.prepare(&applied, None));
+        let prepared = block_in_place(|| self.prepare(&applied, None));
         let (new, found) = prepared?;
         for warning in new.config.warnings.iter().chain(&new.plan.warnings) {
             log::warn!("{warning}");
@@ -233,7 +236,7 @@ impl Reloader {
     /// See [`ReloadError`].
     pub async fn dry_run(&self) -> Result<Reloaded, ReloadError> {
         let applied = self.0.applied.lock().await;
-        let (new, ..) = tokio::task::block_in_place(|| {
+        let (new, ..) = block_in_place(|| {
             let scratch = tempfile::tempdir().map_err(ReloadError::Scratch)?;
             self.prepare(&applied, Some(scratch.path()))
         })?;

@@ -3,10 +3,12 @@
 use std::{
     fmt,
     os::fd::OwnedFd,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
     thread,
     time::{Duration, Instant},
 };
@@ -17,7 +19,10 @@ use delfin_plugin_abi::{self as abi, BatchPart};
 use delfin_plugin_api::{Failure, Origin, Outcome};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Map, Value};
-use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::sync::oneshot::{
+    self,
+    error::{RecvError, TryRecvError},
+};
 
 use super::death::ProcessDeath;
 use crate::{
@@ -95,11 +100,17 @@ pub struct CallResult {
     pub death: Option<ProcessDeath>,
     /// The plugin does not know the call.
     pub is_unsupported: bool,
+    /// From the request until its result was there for the caller, with the ways between threads
+    /// and processes. Set by [`Reply`].
     pub took: Duration,
 }
 
 /// The result of a call; an error if the thread ended without a result.
-pub type Reply = oneshot::Receiver<CallResult>;
+#[derive(Debug)]
+pub struct Reply {
+    started: Instant,
+    result: oneshot::Receiver<CallResult>,
+}
 
 /// The rows that one `export` call gets: of one batch, or of several.
 #[derive(Debug, Clone)]
@@ -131,6 +142,31 @@ pub struct RequestPart {
     /// The first row, counted in the batch.
     pub first_row: u64,
     pub rows: u64,
+}
+
+impl Reply {
+    /// For a call that starts now.
+    pub(super) fn channel() -> (oneshot::Sender<CallResult>, Self) {
+        let (sender, result) = oneshot::channel();
+        let started = Instant::now();
+        (sender, Self { started, result })
+    }
+
+    fn timed(&self, result: CallResult) -> CallResult {
+        CallResult {
+            took: self.started.elapsed(),
+            ..result
+        }
+    }
+}
+
+impl Future for Reply {
+    type Output = Result<CallResult, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = Pin::new(&mut self.result).poll(context);
+        result.map_ok(|result| self.timed(result))
+    }
 }
 
 impl InstanceSettings {
@@ -173,8 +209,8 @@ impl CallResult {
 /// Blocks until a call returns; `None` if it does not return by the deadline.
 pub fn wait_for_result(reply: &mut Reply, deadline: Instant) -> Option<CallResult> {
     loop {
-        match reply.try_recv() {
-            Ok(result) => return Some(result),
+        match reply.result.try_recv() {
+            Ok(result) => return Some(reply.timed(result)),
             Err(TryRecvError::Closed) => {
                 let failure = Failure::fatal("the thread of its instance ended");
                 return Some(CallResult::new(Err(failure)));

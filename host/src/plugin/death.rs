@@ -95,6 +95,11 @@ fn signal_name(signal: i32) -> String {
         (Signal::HUP, "SIGHUP"),
         (Signal::TRAP, "SIGTRAP"),
         (Signal::SYS, "SIGSYS"),
+        (Signal::ALARM, "SIGALRM"),
+        (Signal::PIPE, "SIGPIPE"),
+        (Signal::QUIT, "SIGQUIT"),
+        (Signal::XCPU, "SIGXCPU"),
+        (Signal::XFSZ, "SIGXFSZ"),
     ];
     let known = names.iter().find(|(known, _)| known.as_raw() == signal);
     known.map_or_else(

@@ -8,6 +8,7 @@ use std::{
 use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
 use delfin_plugin_api::redact::Redactor;
+use delfin_plugin_protocol::LogRecordMessage;
 
 use super::{redactor::SharedRedactor, usage::CurrentProcess};
 use crate::logging::{self, LogLine};
@@ -82,6 +83,18 @@ impl InstanceHost {
     pub(super) fn write(&self, line: &LogLine<'_>) {
         if line.level <= self.level {
             self.write_from(self.key, line);
+        }
+    }
+
+    /// Logs a record that a process has sent.
+    pub(super) fn write_record(&self, record: &LogRecordMessage) {
+        if let Ok(level) = record.level.parse() {
+            self.write(&LogLine {
+                level,
+                target: &record.target,
+                message: &record.message,
+                fields: &record.fields,
+            });
         }
     }
 

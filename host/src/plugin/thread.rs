@@ -76,7 +76,7 @@ impl ThreadInstance {
 
     /// Starts a call that should return by the deadline.
     pub(super) fn call(&self, call: Call, deadline: Instant) -> Reply {
-        let (reply, result) = oneshot::channel();
+        let (reply, result) = Reply::channel();
         // If the thread has ended the request is dropped, and the reply with it.
         let _ = self.requests.send(Request {
             call,
@@ -115,7 +115,6 @@ struct PluginCaller {
 
 impl PluginCaller {
     fn make(&mut self, request: &Request) -> CallResult {
-        let started = Instant::now();
         let context = self.context(request);
         let outcome = match &request.call {
             Call::Check(settings) => match SettingsCheck::of(self.plugin) {
@@ -137,7 +136,6 @@ impl PluginCaller {
         let outcome = bounded(outcome, request.call.rows(), &self.host.redactor);
         CallResult {
             panicked: outcome.code == OutcomeCode::RESTART_PANICKED,
-            took: started.elapsed(),
             ..CallResult::new(decode_outcome(outcome))
         }
     }
@@ -190,7 +188,7 @@ fn lend<'a>(context: &'a CallContext<'_>) -> ContextRef<'a> {
 
 /// Linux shows 15 bytes of a thread's name: the end of an exporter's name tells
 /// more than its beginning.
-pub(super) fn thread_name(exporter: &str) -> String {
+fn thread_name(exporter: &str) -> String {
     let start = exporter.len().saturating_sub(15);
     exporter.get(start..).unwrap_or(exporter).to_owned()
 }

@@ -1,8 +1,8 @@
 //! The protocol between the host and an exporter or a driver in a process of its own.
 //!
-//! - A [`WireFrame`] is a JSON header and, for some messages, a payload. [`FrameReader`] and
-//!   [`FrameWriter`] move frames over a Unix stream socket; [`FrameDecoder`] and
-//!   [`encode_frame`] do so over any stream of bytes.
+//! - A [`WireFrame`] is a JSON header and, for some messages, a payload. [`FrameReader`],
+//!   [`FrameWriter`] and [`FrameSender`] move frames over a Unix stream socket;
+//!   [`FrameDecoder`] and [`encode_frame`] do so over any stream of bytes.
 //! - [`HostMessage`] and [`ExporterMessage`] are the headers, [`DriverRequest`] and
 //!   [`DriverMessage`] those of a driver, and [`decode`] reads one.
 //! - A [`SharedPayload`] is a payload that several processes map, written once.
@@ -33,4 +33,4 @@ pub use message::{
     OutcomeMessage, PartMessage, RowsMessage, SharedForm, VERSION, decode,
 };
 pub use shared::{Mapping, SharedError, SharedPayload};
-pub use socket::{FramePayload, FrameReader, FrameWriter, is_readable};
+pub use socket::{FramePayload, FrameReader, FrameSender, FrameWriter, is_readable};

@@ -1,6 +1,7 @@
 //! Frames over a Unix stream socket, which also carries descriptors.
 
 use std::{
+    collections::VecDeque,
     io::{self, IoSlice},
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -18,7 +19,7 @@ use rustix::{
 use serde::Serialize;
 
 use crate::{
-    frame::{FrameDecoder, FrameError, Progress, prefix},
+    frame::{FrameDecoder, FrameError, PREFIX, Progress, prefix},
     shared::SharedPayload,
 };
 
@@ -47,6 +48,29 @@ pub struct FrameReader {
 #[derive(Debug)]
 pub struct FrameWriter {
     socket: Arc<OwnedFd>,
+}
+
+/// Writes frames to a socket, and does not wait for the other side.
+#[derive(Debug)]
+pub struct FrameSender {
+    socket: Arc<OwnedFd>,
+    unsent: VecDeque<UnsentFrame>,
+}
+
+/// The rest of a frame.
+#[derive(Debug)]
+struct UnsentFrame {
+    bytes: Vec<u8>,
+    /// Goes with the first byte.
+    descriptor: Option<OwnedFd>,
+}
+
+/// A frame that is sent.
+struct FrameParts<'a> {
+    prefix: [u8; PREFIX],
+    header: &'a [u8],
+    payload: &'a [u8],
+    descriptor: Option<BorrowedFd<'a>>,
 }
 
 /// Whether the other side has sent something that was not read, or has closed the connection.
@@ -84,20 +108,16 @@ impl FrameReader {
         }
     }
 
-    /// Reads what is there, and does not wait. `Part` if a frame is not complete yet.
+    /// Reads once, and does not wait. `Part` if a frame is not complete yet.
     ///
     /// # Errors
     ///
-    /// The connection failed, or the bytes are not a frame.
+    /// The connection failed, or the bytes are not a frame. If nothing is there, the error of
+    /// the connection is `WouldBlock`.
     pub fn try_read(&mut self) -> Result<Progress, FrameError> {
         loop {
             match self.receive(RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT) {
-                Ok(Progress::Part) => {}
-                Err(FrameError::Io(error)) => match error.kind() {
-                    io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock => return Ok(Progress::Part),
-                    _ => return Err(FrameError::Io(error)),
-                },
+                Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }
         }
@@ -138,59 +158,154 @@ impl FrameWriter {
         Self { socket }
     }
 
-    /// Sends a message. Blocks while the other side does not read, unless the socket has
-    /// a timeout.
+    /// Sends a message. Blocks while the other side does not read.
     ///
     /// # Errors
     ///
-    /// The other side has closed the connection, the timeout has passed, or the message is
-    /// too long.
+    /// The other side has closed the connection, or the message is too long.
     pub fn send(&mut self, header: &impl Serialize, payload: FramePayload<'_>) -> io::Result<()> {
         let header = serde_json::to_vec(header)?;
-        let (bytes, descriptor) = match payload {
-            FramePayload::None => (&[][..], None),
-            FramePayload::Inline(bytes) => (bytes, None),
-            FramePayload::Shared(shared) => (&[][..], Some(shared.as_fd())),
-        };
-        let prefix = prefix(header.len(), bytes.len())?;
-        self.send_all([&prefix, &header, bytes], descriptor)
+        let parts = FrameParts::new(&header, payload)?;
+        send_parts(
+            &self.socket,
+            parts.bytes(),
+            parts.descriptor,
+            SendFlags::empty(),
+        )
+        .map(drop)
+    }
+}
+
+impl FrameSender {
+    /// A sender to this socket.
+    #[must_use]
+    pub fn new(socket: Arc<OwnedFd>) -> Self {
+        let unsent = VecDeque::new();
+        Self { socket, unsent }
     }
 
-    fn send_all(
-        &self,
-        parts: [&[u8]; 3],
-        mut descriptor: Option<BorrowedFd<'_>>,
-    ) -> io::Result<()> {
-        let mut slices = parts.map(IoSlice::new);
-        let mut slices = &mut slices[..];
-        while !slices.is_empty() {
-            match self.send_some(slices, descriptor) {
-                Ok(sent) => {
-                    descriptor = None;
-                    IoSlice::advance_slices(&mut slices, sent);
-                    // Empty slices at the end are left otherwise.
-                    while slices.first().is_some_and(|slice| slice.is_empty()) {
-                        slices = &mut slices[1..];
-                    }
-                }
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+    /// Sends a message as far as the other side takes it now, and keeps the rest.
+    ///
+    /// # Errors
+    ///
+    /// The other side has closed the connection, or the message is too long.
+    pub fn send(&mut self, header: &impl Serialize, payload: FramePayload<'_>) -> io::Result<()> {
+        let header = serde_json::to_vec(header)?;
+        let parts = FrameParts::new(&header, payload)?;
+        let mut sent = 0;
+        if self.unsent.is_empty() {
+            sent = send_parts(
+                &self.socket,
+                parts.bytes(),
+                parts.descriptor,
+                SendFlags::DONTWAIT,
+            )?;
+        }
+        if sent < parts.len() {
+            // The descriptor has gone with the first byte.
+            let descriptor = parts.descriptor.filter(|_| sent == 0);
+            self.unsent.push_back(UnsentFrame {
+                bytes: parts.bytes().concat().split_off(sent),
+                descriptor: descriptor.map(|fd| fd.try_clone_to_owned()).transpose()?,
+            });
         }
         Ok(())
     }
 
-    fn send_some(
-        &self,
-        slices: &[IoSlice<'_>],
-        descriptor: Option<BorrowedFd<'_>>,
-    ) -> rustix::io::Result<usize> {
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        let descriptor = descriptor.map(|descriptor| [descriptor]);
-        if let Some(descriptor) = &descriptor {
-            ancillary.push(SendAncillaryMessage::ScmRights(descriptor));
-        }
-        sendmsg(&self.socket, slices, &mut ancillary, SendFlags::NOSIGNAL)
+    /// Whether something waits until the other side reads.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
     }
+
+    /// Sends what is left, as far as the other side takes it now.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`: not all of it. Otherwise as [`Self::send`].
+    pub fn try_send_rest(&mut self) -> io::Result<()> {
+        while let Some(frame) = self.unsent.front_mut() {
+            let parts = [&frame.bytes[..], &[], &[]];
+            let descriptor = frame.descriptor.as_ref().map(AsFd::as_fd);
+            let sent = send_parts(&self.socket, parts, descriptor, SendFlags::DONTWAIT)?;
+            if sent > 0 {
+                frame.descriptor = None;
+            }
+            frame.bytes.drain(..sent);
+            if !frame.bytes.is_empty() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.unsent.pop_front();
+        }
+        Ok(())
+    }
+}
+
+impl<'a> FrameParts<'a> {
+    fn new(header: &'a [u8], payload: FramePayload<'a>) -> io::Result<Self> {
+        let (payload, descriptor) = match payload {
+            FramePayload::None => (&[][..], None),
+            FramePayload::Inline(bytes) => (bytes, None),
+            FramePayload::Shared(shared) => (&[][..], Some(shared.as_fd())),
+        };
+        Ok(Self {
+            prefix: prefix(header.len(), payload.len())?,
+            header,
+            payload,
+            descriptor,
+        })
+    }
+
+    fn bytes(&self) -> [&[u8]; 3] {
+        [&self.prefix, self.header, self.payload]
+    }
+
+    fn len(&self) -> usize {
+        self.bytes().iter().map(|part| part.len()).sum()
+    }
+}
+
+/// Sends bytes, with the descriptor if it is not `None`. Returns how many were sent: fewer only
+/// with `DONTWAIT`, if the other side does not take more now.
+fn send_parts(
+    socket: &OwnedFd,
+    parts: [&[u8]; 3],
+    mut descriptor: Option<BorrowedFd<'_>>,
+    flags: SendFlags,
+) -> io::Result<usize> {
+    let mut slices = parts.map(IoSlice::new);
+    let mut slices = &mut slices[..];
+    let mut all = 0;
+    while !slices.is_empty() {
+        match send_some(socket, slices, descriptor, flags) {
+            Ok(sent) => {
+                descriptor = None;
+                all += sent;
+                IoSlice::advance_slices(&mut slices, sent);
+                // Empty slices at the end are left otherwise.
+                while slices.first().is_some_and(|slice| slice.is_empty()) {
+                    slices = &mut slices[1..];
+                }
+            }
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) if flags.contains(SendFlags::DONTWAIT) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(all)
+}
+
+fn send_some(
+    socket: &OwnedFd,
+    slices: &[IoSlice<'_>],
+    descriptor: Option<BorrowedFd<'_>>,
+    flags: SendFlags,
+) -> rustix::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let descriptor = descriptor.map(|descriptor| [descriptor]);
+    if let Some(descriptor) = &descriptor {
+        ancillary.push(SendAncillaryMessage::ScmRights(descriptor));
+    }
+    sendmsg(socket, slices, &mut ancillary, flags | SendFlags::NOSIGNAL)
 }

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
@@ -13,8 +13,8 @@ use std::{
 };
 
 use delfin_plugin_protocol::{
-    ExporterMessage, FrameDecoder, FrameError, FramePayload, FrameReader, FrameWriter, HostMessage,
-    MAX_HEADER, Progress, SharedError, SharedPayload, WireFrame, decode, encode_frame,
+    ExporterMessage, FrameDecoder, FrameError, FramePayload, FrameReader, FrameSender, FrameWriter,
+    HostMessage, MAX_HEADER, Progress, SharedError, SharedPayload, WireFrame, decode, encode_frame,
 };
 use proptest::prelude::*;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -161,14 +161,56 @@ fn an_empty_payload_can_be_shared() {
 fn nothing_is_there_yet_is_not_the_end() {
     let (one, other) = pair();
     let mut reader = FrameReader::new(other, MAX_PAYLOAD);
-    assert!(matches!(reader.try_read(), Ok(Progress::Part)));
+    let read = reader.try_read();
+    assert!(
+        matches!(&read, Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock),
+        "{read:?}"
+    );
     let mut writer = FrameWriter::new(one);
     writer
         .send(&HostMessage::Cancel, FramePayload::None)
         .unwrap();
+    assert!(matches!(reader.try_read(), Ok(Progress::Part)));
     assert!(matches!(reader.try_read(), Ok(Progress::Frame(_))));
     drop(writer);
     assert!(matches!(reader.try_read(), Ok(Progress::End)));
+}
+
+#[test]
+fn a_sender_keeps_what_the_other_side_does_not_take_and_sends_it_later() {
+    let (one, other) = pair();
+    let shared = SharedPayload::create(|file| file.write_all(b"rows")).unwrap();
+    let large = vec![7; 1 << 20];
+    let mut sender = FrameSender::new(one);
+    let payloads = [
+        FramePayload::Inline(&large),
+        FramePayload::Shared(&shared),
+        FramePayload::Inline(b"last"),
+    ];
+    for payload in payloads {
+        sender.send(&HostMessage::Cancel, payload).unwrap();
+    }
+    assert!(sender.has_unsent());
+    let rest = sender.try_send_rest().unwrap_err();
+    assert_eq!(rest.kind(), io::ErrorKind::WouldBlock);
+
+    let mut reader = FrameReader::new(other, large.len());
+    let mut frames = Vec::new();
+    while frames.len() < payloads.len() {
+        match reader.try_read() {
+            Ok(Progress::Frame(frame)) => frames.push(frame),
+            Ok(Progress::Part) => {}
+            Ok(Progress::End) => panic!("the sender is still there"),
+            // What was there is read: the sender can go on.
+            Err(_) => drop(sender.try_send_rest()),
+        }
+    }
+    assert!(!sender.has_unsent());
+    assert_eq!(frames[0].payload, large);
+    let received = SharedPayload::receive(frames[1].descriptor.take().unwrap(), 4).unwrap();
+    assert_eq!(received.map().unwrap().as_ref(), b"rows");
+    assert_eq!(frames[2].payload, b"last");
+    assert!(frames[0].descriptor.is_none() && frames[2].descriptor.is_none());
 }
 
 #[test]
@@ -207,7 +249,7 @@ fn descriptors_that_do_not_belong_end_the_connection() {
         let mut space = vec![std::mem::MaybeUninit::uninit(); 128];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         assert!(ancillary.push(SendAncillaryMessage::ScmRights(&rights)));
-        let rest = [std::io::IoSlice::new(&bytes[split..])];
+        let rest = [io::IoSlice::new(&bytes[split..])];
         sendmsg(&one, &rest, &mut ancillary, SendFlags::empty()).unwrap();
         let read = FrameReader::new(other, MAX_PAYLOAD).read();
         assert!(matches!(read, Err(FrameError::StrayDescriptor)), "{read:?}");

@@ -7,15 +7,13 @@ use std::os::fd::OwnedFd;
 
 use delfin_plugin_abi::{Class, OutcomeCode};
 use delfin_plugin_protocol::{
-    DriverMessage, OutcomeClass, OutcomeMessage, ResultMessage, SharedPayload, VERSION, WireFrame,
-    decode,
+    DriverMessage, OutcomeClass, OutcomeMessage, ResultMessage, SharedPayload, WireFrame, decode,
 };
 use serde_json::Value;
 
 use crate::{
     collect::DriverError,
-    logging::LogLine,
-    plugin::{RestartReason, host::InstanceHost},
+    plugin::{RestartReason, host::InstanceHost, process::check_version},
 };
 
 /// The longest text of a failure, in characters.
@@ -65,14 +63,7 @@ pub(super) fn read(frame: WireFrame, host: &InstanceHost) -> Result<DriverEvent,
         return Ok(DriverEvent::Other);
     };
     match message {
-        DriverMessage::Hello(hello) => {
-            if hello.protocol[0] != VERSION[0] {
-                return Err(format!(
-                    "it speaks version {} of the protocol, this host speaks version {}",
-                    hello.protocol[0], VERSION[0]
-                ));
-            }
-        }
+        DriverMessage::Hello(hello) => check_version(hello.protocol)?,
         DriverMessage::Outcome(outcome) => {
             return Ok(DriverEvent::Answer(outcome.id, of_outcome(outcome)));
         }
@@ -81,16 +72,7 @@ pub(super) fn read(frame: WireFrame, host: &InstanceHost) -> Result<DriverEvent,
             let answer = of_result(result, frame.payload, frame.descriptor);
             return Ok(DriverEvent::Answer(id, answer?));
         }
-        DriverMessage::Log(record) => {
-            if let Ok(level) = record.level.parse() {
-                host.write(&LogLine {
-                    level,
-                    target: &record.target,
-                    message: &record.message,
-                    fields: &record.fields,
-                });
-            }
-        }
+        DriverMessage::Log(record) => host.write_record(&record),
         DriverMessage::Count { name, by } => host.add(&name, by),
         DriverMessage::Unsupported {
             id: Some(id),

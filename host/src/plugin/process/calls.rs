@@ -1,45 +1,54 @@
-//! The calls of one process: sent, and matched with their outcomes.
+//! The calls of one exporter's process: sent, and matched with their outcomes.
 
 use std::{
-    io,
-    os::fd::OwnedFd,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use delfin_plugin_api::{Failure, Outcome};
+use delfin_plugin_abi::OutcomeCode;
+use delfin_plugin_api::{Failure, Outcome, decode_outcome};
 use delfin_plugin_protocol::{
-    CallMessage, CheckMessage, CreateMessage, FramePayload, FrameWriter, HostHello, HostMessage,
-    SharedForm, VERSION,
+    CallMessage, CheckMessage, CreateMessage, FramePayload, HostHello, HostMessage, SharedForm,
+    VERSION, WireFrame,
 };
 use tokio::sync::oneshot;
 
 use super::{
+    after_end::result_after,
+    dialogue::{Dialogue, ProcessEnd},
+    incoming::{self, ExporterEvent},
+    link::Link,
     payload::{self, EncodedRequest},
     wire::{self, CallNumber},
 };
 use crate::plugin::{
     call::{Call, CallResult, ExportRequest, InstanceSettings},
-    death::ProcessDeath,
     host::InstanceHost,
 };
 
+pub(super) enum ExporterRequest {
+    Call {
+        call: Call,
+        deadline: Instant,
+        reply: oneshot::Sender<CallResult>,
+    },
+    /// Give up the call in progress: end the process, unless the call returns soon.
+    Cancel,
+}
+
 pub(super) struct Calls {
-    writer: FrameWriter,
+    host: Arc<InstanceHost>,
     /// Number of the last call.
     last_id: u64,
     in_progress: Option<CallInProcess>,
-    has_greeted: bool,
-    name: String,
-    state_dir: String,
-    level: log::LevelFilter,
     /// Whether the process cannot receive descriptors.
     is_inline: bool,
+    /// How long the process may take to exit.
+    exit_time: Duration,
 }
 
 struct CallInProcess {
     id: u64,
-    started: Instant,
     /// How many rows its outcome can name.
     rows: u64,
     /// Whether the process has got it.
@@ -49,32 +58,92 @@ struct CallInProcess {
     reply: oneshot::Sender<CallResult>,
 }
 
-impl Calls {
-    pub(super) fn new(socket: Arc<OwnedFd>, host: &InstanceHost, is_inline: bool) -> Self {
-        Self {
-            writer: FrameWriter::new(socket),
-            last_id: 0,
-            in_progress: None,
-            has_greeted: false,
-            name: host.exporter.clone(),
-            state_dir: host.state_dir.clone(),
-            level: host.level,
-            is_inline,
+impl Dialogue for Calls {
+    type Request = ExporterRequest;
+    type Event = ExporterEvent;
+
+    fn on_start(&mut self, link: &mut Link) {
+        let hello = HostMessage::Hello(HostHello {
+            protocol: VERSION,
+            host: concat!("delfin-host ", env!("CARGO_PKG_VERSION")).to_owned(),
+        });
+        link.send(&hello, FramePayload::None);
+    }
+
+    async fn on_request(&mut self, request: ExporterRequest, link: &mut Link) {
+        match request {
+            ExporterRequest::Call {
+                call,
+                deadline,
+                reply,
+            } => self.call(call, deadline, reply, link).await,
+            // Otherwise the call has returned meanwhile.
+            ExporterRequest::Cancel if self.in_progress.is_some() => {
+                link.cancel(&HostMessage::Cancel);
+            }
+            ExporterRequest::Cancel => {}
         }
     }
 
-    /// Sends a call.
-    ///
-    /// # Errors
-    ///
-    /// The process does not read, or has ended.
-    pub(super) fn call(
+    fn on_release(&mut self, link: &mut Link) {
+        link.close();
+        link.release(self.exit_time);
+    }
+
+    fn decoder(&self) -> impl FnOnce(WireFrame) -> Result<ExporterEvent, String> + Send + 'static {
+        let rows = self.in_progress.as_ref().map_or(0, |call| call.rows);
+        let host = Arc::clone(&self.host);
+        move |frame| incoming::read(&frame, rows, &host)
+    }
+
+    fn on_event(&mut self, event: ExporterEvent, link: &mut Link) {
+        match event {
+            ExporterEvent::Outcome { id, outcome } => {
+                link.ending.withdraw_cancel();
+                let panicked = outcome.code == OutcomeCode::RESTART_PANICKED;
+                self.on_outcome(id, decode_outcome(outcome), panicked);
+            }
+            ExporterEvent::Unsupported { id, message } => self.on_unsupported(id, message),
+            ExporterEvent::Other => {}
+        }
+    }
+
+    fn on_end(&mut self, end: &ProcessEnd) {
+        if let Some(call) = self.in_progress.take() {
+            // The receiver is gone if the call was abandoned.
+            let _ = call.reply.send(result_after(end, call.is_sent));
+        }
+    }
+
+    fn refuse(&self, request: ExporterRequest, end: &ProcessEnd) {
+        match request {
+            ExporterRequest::Call { reply, .. } => {
+                // As above.
+                let _ = reply.send(result_after(end, false));
+            }
+            ExporterRequest::Cancel => {}
+        }
+    }
+}
+
+impl Calls {
+    pub(super) fn new(host: Arc<InstanceHost>, is_inline: bool, exit_time: Duration) -> Self {
+        Self {
+            host,
+            last_id: 0,
+            in_progress: None,
+            is_inline,
+            exit_time,
+        }
+    }
+
+    async fn call(
         &mut self,
         call: Call,
         deadline: Instant,
         reply: oneshot::Sender<CallResult>,
-    ) -> io::Result<()> {
-        self.greet()?;
+        link: &mut Link,
+    ) {
         let is_optional = !matches!(call, Call::Export(..) | Call::Create(_));
         let number = self.start(deadline, is_optional, call.rows(), reply);
         let CallNumber { id, deadline_ms } = number;
@@ -87,39 +156,59 @@ impl Calls {
                 config: settings.config,
             }),
             Call::Create(settings) => HostMessage::Create(self.create_message(number, settings)),
-            Call::Export(request, attempt) => return self.export(number, &request, attempt),
+            Call::Export(request, attempt) => {
+                return self.export(number, request, attempt, link).await;
+            }
             Call::Health => HostMessage::Health(plain),
             Call::Flush => HostMessage::Flush(plain),
             Call::Tick => HostMessage::Tick(plain),
             Call::Close => HostMessage::Close(plain),
         };
-        self.send(&message, FramePayload::None)
+        self.send(&message, FramePayload::None, link);
     }
 
-    /// Tells the call in progress that it should return.
-    pub(super) fn cancel(&mut self) -> io::Result<()> {
-        match self.in_progress {
-            Some(_) => self.writer.send(&HostMessage::Cancel, FramePayload::None),
-            None => Ok(()),
+    async fn export(
+        &mut self,
+        number: CallNumber,
+        request: Arc<ExportRequest>,
+        attempt: u32,
+        link: &mut Link,
+    ) {
+        let mut message = wire::export_message(number, &request, attempt);
+        let EncodedRequest { payload, rows } = match payload::encode(request, self.is_inline).await
+        {
+            Ok(encoded) => encoded,
+            Err(error) => {
+                let failure = Failure::retry(format!("cannot encode the rows: {error}"));
+                return self.on_outcome(number.id, Err(failure), false);
+            }
+        };
+        message.rows = rows;
+        if let FramePayload::Shared(shared) = payload.as_frame() {
+            message.shared = Some(SharedForm { len: shared.size() });
+        }
+        self.send(&HostMessage::Export(message), payload.as_frame(), link);
+    }
+
+    fn send(&mut self, message: &HostMessage, payload: FramePayload<'_>, link: &mut Link) {
+        link.send(message, payload);
+        if let Some(call) = &mut self.in_progress {
+            call.is_sent = true;
         }
     }
 
-    /// How many rows the outcome of the call in progress can name.
-    pub(super) fn rows_in_progress(&self) -> u64 {
-        self.in_progress.as_ref().map_or(0, |call| call.rows)
-    }
-
-    pub(super) fn on_outcome(&mut self, id: u64, outcome: Outcome, panicked: bool) {
+    fn on_outcome(&mut self, id: u64, outcome: Outcome, panicked: bool) {
         let answered = self.in_progress.take_if(|call| call.id == id);
         let Some(call) = answered else { return };
-        call.end(CallResult {
+        // The receiver is gone if the call was abandoned.
+        let _ = call.reply.send(CallResult {
             panicked,
             ..CallResult::new(outcome)
         });
     }
 
     /// The process does not know a message.
-    pub(super) fn on_unsupported(&mut self, id: Option<u64>, message: String) {
+    fn on_unsupported(&mut self, id: Option<u64>, message: String) {
         let answered = self.in_progress.take_if(|call| Some(call.id) == id);
         let Some(call) = answered else { return };
         let outcome = if call.is_optional {
@@ -127,24 +216,11 @@ impl Calls {
         } else {
             Err(Failure::Misconfigured { message })
         };
-        call.end(CallResult {
+        // As above.
+        let _ = call.reply.send(CallResult {
             is_unsupported: true,
             ..CallResult::new(outcome)
         });
-    }
-
-    /// The process has ended.
-    pub(super) fn on_death(&mut self, death: &ProcessDeath) {
-        if let Some(call) = self.in_progress.take() {
-            let death = ProcessDeath {
-                in_call: call.is_sent,
-                ..death.clone()
-            };
-            call.end(CallResult {
-                death: Some(death.clone()),
-                ..CallResult::new(Err(Failure::fatal(&death)))
-            });
-        }
     }
 
     fn create_message(&self, number: CallNumber, settings: InstanceSettings) -> CreateMessage {
@@ -152,54 +228,12 @@ impl Calls {
             id: number.id,
             deadline_ms: number.deadline_ms,
             exporter: settings.exporter,
-            name: self.name.clone(),
+            name: self.host.exporter.clone(),
             instance: 0,
-            state_dir: self.state_dir.clone(),
-            level: self.level.as_str().to_lowercase(),
+            state_dir: self.host.state_dir.clone(),
+            level: self.host.level.as_str().to_lowercase(),
             config: settings.config,
         }
-    }
-
-    fn export(
-        &mut self,
-        number: CallNumber,
-        request: &ExportRequest,
-        attempt: u32,
-    ) -> io::Result<()> {
-        let EncodedRequest { payload, rows } = match payload::encode(request, self.is_inline) {
-            Ok(encoded) => encoded,
-            Err(error) => {
-                let failure = Failure::retry(format!("cannot encode the rows: {error}"));
-                self.on_outcome(number.id, Err(failure), false);
-                return Ok(());
-            }
-        };
-        let mut message = wire::export_message(number, request, attempt);
-        message.rows = rows;
-        if let FramePayload::Shared(shared) = payload.as_frame() {
-            message.shared = Some(SharedForm { len: shared.size() });
-        }
-        self.send(&HostMessage::Export(message), payload.as_frame())
-    }
-
-    /// Sends the first message, once.
-    fn greet(&mut self) -> io::Result<()> {
-        if std::mem::replace(&mut self.has_greeted, true) {
-            return Ok(());
-        }
-        let hello = HostMessage::Hello(HostHello {
-            protocol: VERSION,
-            host: concat!("delfin-host ", env!("CARGO_PKG_VERSION")).to_owned(),
-        });
-        self.send(&hello, FramePayload::None)
-    }
-
-    fn send(&mut self, message: &HostMessage, payload: FramePayload<'_>) -> io::Result<()> {
-        self.writer.send(message, payload)?;
-        if let Some(call) = &mut self.in_progress {
-            call.is_sent = true;
-        }
-        Ok(())
     }
 
     fn start(
@@ -210,30 +244,18 @@ impl Calls {
         reply: oneshot::Sender<CallResult>,
     ) -> CallNumber {
         self.last_id += 1;
-        let started = Instant::now();
         self.in_progress = Some(CallInProcess {
             id: self.last_id,
-            started,
             rows,
             is_sent: false,
             is_optional,
             reply,
         });
-        let left = deadline.saturating_duration_since(started);
+        let left = deadline.saturating_duration_since(Instant::now());
         CallNumber {
             id: self.last_id,
             deadline_ms: millis(left),
         }
-    }
-}
-
-impl CallInProcess {
-    fn end(self, result: CallResult) {
-        // The receiver is gone if the call was abandoned.
-        let _ = self.reply.send(CallResult {
-            took: self.started.elapsed(),
-            ..result
-        });
     }
 }
 

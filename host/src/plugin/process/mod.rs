@@ -1,35 +1,42 @@
 //! An exporter instance in a process of its own.
 //!
 //! The process is this binary, started with a hidden command; it opens the library and
-//! makes the calls, or it becomes the program of a plugin that is a folder. A thread of the host supervises it: sends the calls, passes on what
-//! it logs, ends it when asked, and says how it ended.
+//! makes the calls, or it becomes the program of a plugin that is a folder. A task of the host
+//! supervises it: sends the calls, passes on what it logs, ends it when asked, and says how it
+//! ended.
 //!
 //! Promises: nothing here waits for the process without a limit, and when
 //! [`ProcessInstance::ended`] is told, the process and its process group are gone.
 
+mod after_end;
 mod calls;
-pub(super) mod ending;
-pub(super) mod output;
+mod connection;
+mod dialogue;
+mod ending;
+mod incoming;
+mod link;
+mod output;
 mod payload;
-pub(super) mod registry;
+mod registry;
 mod runner;
-pub(super) mod spawn;
+mod runtime;
+mod spawn;
+mod starter;
 mod supervisor;
+mod watched;
 mod wire;
 
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
-    sync::{
-        Arc,
-        mpsc::{Sender, channel},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use delfin_plugin_loader::{PluginProgram, PreparedPlugin, ProgramTransport};
-use rustix::event::{EventfdFlags, eventfd};
-use tokio::sync::oneshot;
+use tokio::sync::{
+    mpsc::{UnboundedSender, unbounded_channel},
+    oneshot,
+};
 
 pub use registry::{adopt_orphans, end_all_processes};
 pub use runner::{CommandArgs, ConfineArgs, RunnerArgs, run_command, run_driver, run_exporter};
@@ -38,10 +45,15 @@ use super::{
     call::{Call, Reply},
     death::Ended,
     host::InstanceHost,
-    thread::thread_name,
 };
 use crate::config::ProcessLimits;
-use supervisor::{Supervisor, SupervisorRequest};
+use after_end::unclean_exit;
+use calls::{Calls, ExporterRequest};
+pub(super) use dialogue::{Dialogue, ProcessEnd};
+pub(super) use incoming::check_version;
+pub(super) use link::Link;
+pub(super) use runtime::runtime;
+pub(super) use supervisor::supervise;
 
 /// The hidden command of the process.
 pub const EXPORTER_COMMAND: &str = "__exporter";
@@ -86,38 +98,35 @@ impl ProcessSource {
 /// Dropping an instance ends its process after the call in progress.
 #[derive(Debug)]
 pub(super) struct ProcessInstance {
-    requests: Sender<SupervisorRequest>,
-    /// Tells the supervisor that there is a request, or that there will be no more.
-    wake: Wake,
+    requests: UnboundedSender<ExporterRequest>,
     ended: Ended,
 }
 
 impl ProcessInstance {
     /// Starts a process, without an instance.
+    ///
+    /// # Errors
+    ///
+    /// The system cannot start a thread.
     pub(super) fn start(source: &Arc<ProcessSource>, host: InstanceHost) -> io::Result<Self> {
-        let (requests, received) = channel();
-        let wake = Wake::new()?;
+        let (requests, received) = unbounded_channel();
         let (end, ended) = oneshot::channel();
-        let thread = std::thread::Builder::new().name(thread_name(&host.exporter));
-        let (source, woken) = (Arc::clone(source), wake.descriptor());
-        // The kernel ends the process when the thread that has started it ends: the
-        // supervisor starts it itself.
-        thread.spawn(move || {
-            if let Some(death) = Supervisor::run(&source, host, &received, woken) {
+        let (source, host) = (Arc::clone(source), Arc::new(host));
+        runtime()?.spawn(async move {
+            let calls = Calls::new(Arc::clone(&host), source.is_inline(), source.timeout);
+            // Messages of an exporter have no payload.
+            let how = supervise(&source, Arc::clone(&host), calls, received, 0).await;
+            if let Some(death) = unclean_exit(how, &host) {
                 // The receiver is gone if no one waits for the end.
                 let _ = end.send(death);
             }
-        })?;
-        Ok(Self {
-            requests,
-            wake,
-            ended,
-        })
+        });
+        Ok(Self { requests, ended })
     }
 
     pub(super) fn call(&self, call: Call, deadline: Instant) -> Reply {
-        let (reply, result) = oneshot::channel();
-        self.send(SupervisorRequest::Call {
+        let (reply, result) = Reply::channel();
+        self.send(ExporterRequest::Call {
             call,
             deadline,
             reply,
@@ -127,43 +136,15 @@ impl ProcessInstance {
 
     /// Gives up the call in progress: ends the process, unless the call returns soon.
     pub(super) fn cancel(&self) {
-        self.send(SupervisorRequest::Cancel);
+        self.send(ExporterRequest::Cancel);
     }
 
     pub(super) fn ended(self) -> Ended {
         self.ended
     }
 
-    fn send(&self, request: SupervisorRequest) {
-        // The supervisor ends only after the instance.
+    fn send(&self, request: ExporterRequest) {
+        // The supervisor ends only after the instance, or with its runtime.
         let _ = self.requests.send(request);
-        self.wake.wake();
-    }
-}
-
-/// Wakes the supervisor's `poll`, also by its end.
-#[derive(Debug)]
-pub(super) struct Wake(Arc<OwnedFd>);
-
-impl Wake {
-    pub(super) fn new() -> io::Result<Self> {
-        let counter = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self(Arc::new(counter)))
-    }
-
-    /// Readable after a wake.
-    pub(super) fn descriptor(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.0)
-    }
-
-    pub(super) fn wake(&self) {
-        // It fails only if the counter is full, and then the supervisor is being woken.
-        let _ = rustix::io::write(self.0.as_fd(), &1_u64.to_ne_bytes());
-    }
-}
-
-impl Drop for Wake {
-    fn drop(&mut self) {
-        self.wake();
     }
 }

@@ -6,12 +6,18 @@
 use std::{
     io,
     os::fd::OwnedFd,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use rustix::io::Errno;
+use tokio::io::Interest;
 
+use super::watched::{ReadProgress, WatchedFd, watch};
 use crate::{logging::LogLine, plugin::host::InstanceHost};
+
+/// How often is read at once, and of a process that has ended.
+const READS_AT_ONCE: usize = 16;
+const LAST_READS: usize = 1024;
 
 /// The most bytes of a line.
 const MAX_LINE: usize = 4096;
@@ -22,8 +28,10 @@ const MAX_LINES: u64 = 100;
 /// Target of the lines.
 const TARGET: &str = "output";
 
-pub(in crate::plugin) struct ProcessOutput {
-    pipe: OwnedFd,
+pub(super) struct ProcessOutput {
+    pipe: WatchedFd,
+    /// Whether the process can still write.
+    is_open: bool,
     line: Vec<u8>,
     /// Since when the lines are counted.
     since: Instant,
@@ -31,35 +39,67 @@ pub(in crate::plugin) struct ProcessOutput {
 }
 
 impl ProcessOutput {
-    pub(in crate::plugin) fn new(pipe: OwnedFd) -> Self {
-        Self {
-            pipe,
+    pub(super) fn new(pipe: OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            pipe: watch(Arc::new(pipe), Interest::READABLE)?,
+            is_open: true,
             line: Vec::new(),
             since: Instant::now(),
             lines: 0,
-        }
+        })
     }
 
-    pub(in crate::plugin) fn pipe(&self) -> &OwnedFd {
-        &self.pipe
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
     }
 
-    /// Logs what is there. Returns whether there may be more later.
-    pub(in crate::plugin) fn read(&mut self, host: &InstanceHost) -> bool {
+    /// Waits until the process has written something. An error is found by the next read.
+    pub(super) async fn readable(&self) {
+        let _ = self.pipe.readable().await;
+    }
+
+    /// Logs what is there, or a part of it.
+    pub(super) fn read(&mut self, host: &InstanceHost) -> ReadProgress {
         let mut buffer = [0; 8192];
-        // A process that never stops writing must not keep the supervisor.
-        for _ in 0..16 {
-            match rustix::io::read(&self.pipe, &mut buffer) {
-                Ok(0) => {
-                    self.end_line(host);
-                    return false;
-                }
-                Ok(count) => self.push(&buffer[..count], host),
-                Err(Errno::INTR) => {}
-                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+        for _ in 0..READS_AT_ONCE {
+            let read = self.pipe.try_io(Interest::READABLE, |pipe| {
+                Ok(rustix::io::read(pipe, &mut buffer)?)
+            });
+            if !self.on_read(read.map(|count| &buffer[..count]), host) {
+                return ReadProgress::All;
             }
         }
-        true
+        ReadProgress::Part
+    }
+
+    /// Logs what a process that has ended has left. Processes that it left behind can hold its
+    /// output, and write indefinitely.
+    pub(super) fn drain(&mut self, host: &InstanceHost) {
+        let mut buffer = [0; 8192];
+        for _ in 0..LAST_READS {
+            let read = rustix::io::read(self.pipe.get_ref(), &mut buffer);
+            let read = read.map(|count| &buffer[..count]);
+            if !self.is_open || !self.on_read(read.map_err(Into::into), host) {
+                return;
+            }
+        }
+    }
+
+    /// Returns whether there may be more now.
+    fn on_read(&mut self, read: io::Result<&[u8]>, host: &InstanceHost) -> bool {
+        match read {
+            Ok([]) => {
+                self.end_line(host);
+                self.is_open = false;
+            }
+            Ok(bytes) => self.push(bytes, host),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => return false,
+                _ => self.is_open = false,
+            },
+        }
+        self.is_open
     }
 
     fn push(&mut self, bytes: &[u8], host: &InstanceHost) {

@@ -3,9 +3,13 @@
 use std::{io, sync::Arc};
 
 use crate::{
-    batch::BatchPayload,
+    batch::{BatchPayload, StoredBatch, used_bytes},
+    panics,
     plugin::call::{ExportRequest, StoredRows},
 };
+
+/// Rows of at most so many bytes are encoded in less time than another thread needs to start.
+const SMALL: usize = 128 << 10;
 
 /// A payload, and which of its rows the request is about; `None`: all of them.
 pub(super) struct EncodedRequest {
@@ -19,7 +23,32 @@ pub(super) struct EncodedRequest {
 /// # Errors
 ///
 /// No memory or no descriptor is left.
-pub(super) fn encode(request: &ExportRequest, is_inline: bool) -> io::Result<EncodedRequest> {
+pub(super) async fn encode(
+    request: Arc<ExportRequest>,
+    is_inline: bool,
+) -> io::Result<EncodedRequest> {
+    if used_bytes(&request.arrow) <= SMALL {
+        return encode_here(&request, is_inline);
+    }
+    if !is_inline && let Some(encoded) = encoded_before(&request) {
+        return Ok(encoded);
+    }
+    // An async worker must not be busy for so long, nor wait until another exporter has
+    // encoded the batch.
+    let encoded = panics::spawn_blocking(move || encode_here(&request, is_inline)).await;
+    encoded.map_err(io::Error::other)?
+}
+
+fn encoded_before(request: &ExportRequest) -> Option<EncodedRequest> {
+    let StoredRows { batch, first_row } = request.stored.as_ref()?;
+    let payload = batch.payload.encoded_before()?;
+    Some(EncodedRequest {
+        payload,
+        rows: rows_of(request, batch, (*first_row)?),
+    })
+}
+
+fn encode_here(request: &ExportRequest, is_inline: bool) -> io::Result<EncodedRequest> {
     if is_inline {
         return BatchPayload::encode_inline(&request.arrow).map(of_request);
     }
@@ -33,12 +62,16 @@ pub(super) fn encode(request: &ExportRequest, is_inline: bool) -> io::Result<Enc
     let Some((payload, first_row)) = shared else {
         return batch.payload.of_request(&request.arrow).map(of_request);
     };
-    let rows = request.arrow.num_rows();
-    let is_whole = rows == batch.arrow.num_rows();
     Ok(EncodedRequest {
         payload,
-        rows: (!is_whole).then_some([first_row as u64, rows as u64]),
+        rows: rows_of(request, batch, first_row),
     })
+}
+
+/// Which rows of the batch the request has; `None`: all of them.
+fn rows_of(request: &ExportRequest, batch: &StoredBatch, first_row: usize) -> Option<[u64; 2]> {
+    let rows = request.arrow.num_rows();
+    (rows < batch.arrow.num_rows()).then_some([first_row as u64, rows as u64])
 }
 
 fn of_request(payload: BatchPayload) -> EncodedRequest {

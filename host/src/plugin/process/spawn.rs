@@ -15,7 +15,6 @@ use std::{
     path::Path,
     process::{Child, Command},
     sync::Arc,
-    time::Duration,
 };
 
 use delfin_plugin_loader::{PluginProgram, PreparedCommand, ProgramTransport};
@@ -25,7 +24,9 @@ use rustix::{
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
-use super::{EXPORTER_COMMAND, PROGRAM_COMMAND, ProcessRole, ProcessSource, THIS_BINARY};
+use super::{
+    EXPORTER_COMMAND, PROGRAM_COMMAND, ProcessRole, ProcessSource, THIS_BINARY, starter::on_starter,
+};
 
 /// Variables that the process gets from the host's environment. Others may have secrets.
 const ENVIRONMENT: [&str; 12] = [
@@ -46,26 +47,40 @@ const ENVIRONMENT: [&str; 12] = [
 /// Variables that the process always gets. The folder of a plugin must not change while it runs.
 const FIXED_ENVIRONMENT: [(&str, &str); 1] = [("PYTHONDONTWRITEBYTECODE", "1")];
 
-/// How long the process may not read what the host sends.
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// A process, and the host's ends of its connections.
-pub(in crate::plugin) struct Spawned {
-    pub(in crate::plugin) child: Child,
-    pub(in crate::plugin) pid: Pid,
+pub(super) struct Spawned {
+    pub(super) child: Child,
+    pub(super) pid: Pid,
     /// Readable once the process has ended.
-    pub(in crate::plugin) pidfd: Arc<OwnedFd>,
-    pub(in crate::plugin) socket: Arc<OwnedFd>,
+    pub(super) pidfd: Arc<OwnedFd>,
+    pub(super) socket: Arc<OwnedFd>,
+}
+
+impl Drop for Spawned {
+    /// A process that no one supervises any more must not go on.
+    fn drop(&mut self) {
+        // Both do nothing for a process that was reaped.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Returns also the pipe that has what the process writes to standard output and standard
 /// error; reading it does not block.
-pub(in crate::plugin) fn spawn(
-    source: &ProcessSource,
+///
+/// # Errors
+///
+/// The system cannot start a process, or the program of the plugin has changed.
+pub(super) async fn spawn(
+    source: &Arc<ProcessSource>,
     exporter: &str,
 ) -> io::Result<(Spawned, OwnedFd)> {
+    let (source, exporter) = (Arc::clone(source), exporter.to_owned());
+    on_starter(move || spawn_here(&source, &exporter)).await
+}
+
+fn spawn_here(source: &ProcessSource, exporter: &str) -> io::Result<(Spawned, OwnedFd)> {
     let (host_end, process_end) = UnixStream::pair()?;
-    host_end.set_write_timeout(Some(SEND_TIMEOUT))?;
     let (output, process_output) = pipe_with(PipeFlags::CLOEXEC)?;
     fcntl_setfl(&output, OFlags::NONBLOCK)?;
     let mut command = Command::new(THIS_BINARY);

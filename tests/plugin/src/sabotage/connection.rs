@@ -2,13 +2,18 @@
 
 use std::{
     fs,
-    io::{Read, Write},
-    mem,
+    io::{IoSlice, Read, Write},
+    mem::{self, MaybeUninit},
     os::{
-        fd::{FromRawFd, RawFd},
+        fd::{AsFd, FromRawFd, RawFd},
         unix::net::UnixStream,
     },
     thread,
+};
+
+use rustix::{
+    cmsg_space,
+    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
 };
 
 pub(super) fn run(word: &str) -> bool {
@@ -19,6 +24,7 @@ pub(super) fn run(word: &str) -> bool {
         "write-other-json" => write_frame("{\"type\":\"outcome\",\"id\":-1}"),
         "write-unknown" => write_frame("{\"type\":\"rewind\",\"id\":18446744073709551615}"),
         "write-outcomes" => write_outcomes(),
+        "send-descriptors" => send_descriptors(),
         "read-connection" => read(),
         "close-connection" => with_connection(|connection| drop(shutdown(connection))),
         _ => return false,
@@ -54,9 +60,33 @@ fn write(bytes: &[u8]) {
 }
 
 fn write_frame(header: &str) {
+    write(&frame(header));
+}
+
+fn frame(header: &str) -> Vec<u8> {
     let length = u32::try_from(header.len()).unwrap_or_default();
     let lengths = [length.to_le_bytes(), [0; 4]].concat();
-    write(&[&lengths, header.as_bytes()].concat());
+    [&lengths, header.as_bytes()].concat()
+}
+
+/// Messages with descriptors that the host has no use for.
+fn send_descriptors() {
+    let bytes = frame("{\"type\":\"count\",\"name\":\"descriptors\",\"by\":1}");
+    with_connection(|connection| {
+        let rights = [connection.as_fd()];
+        for _ in 0..1000 {
+            let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            ancillary.push(SendAncillaryMessage::ScmRights(&rights));
+            // If it fails, there is nothing to disturb.
+            let _ = sendmsg(
+                &*connection,
+                &[IoSlice::new(&bytes)],
+                &mut ancillary,
+                SendFlags::empty(),
+            );
+        }
+    });
 }
 
 /// Outcomes of calls that the host has not made.

@@ -1,5 +1,7 @@
 //! Sends far more than the host wants to know.
 
+use std::{process, thread, time::Duration};
+
 use delfin_plugin_api::{Failure, Host, Outcome, RowFailure, log};
 
 pub(super) fn run(word: &str) -> bool {
@@ -9,6 +11,8 @@ pub(super) fn run(word: &str) -> bool {
         "long-line" => long_line(),
         "long-log" => long_log(),
         "many-logs" => many_logs(),
+        "log-without-end" => log_without_end(),
+        "log-on" => log_on(),
         _ => return false,
     }
     true
@@ -74,6 +78,25 @@ fn long_log() {
     log::error!(first = long, second = long; "long {long}");
     // Longer than a frame may be.
     log::error!("too long {}", "t".repeat(20 << 20));
+}
+
+/// As quickly as the host takes it, also between calls.
+fn log_without_end() {
+    thread::spawn(|| {
+        loop {
+            log::warn!("without end");
+        }
+    });
+}
+
+/// Says now and then which process this is.
+fn log_on() {
+    thread::spawn(|| {
+        loop {
+            log::info!(number = process::id(); "still here");
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
 }
 
 fn many_logs() {

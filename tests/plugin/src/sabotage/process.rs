@@ -29,6 +29,12 @@ pub(super) fn run(word: &str) -> bool {
             become_no_one();
             hang();
         }
+        "become-no-one" => become_no_one(),
+        "interrupt" => interrupt(),
+        "alarm" => {
+            // SAFETY: it has no memory operand.
+            unsafe { libc::alarm(1) };
+        }
         "stop-itself" => kill(0, libc::SIGSTOP),
         "kill-group" => kill(0, libc::SIGTERM),
         "ignore-signals" => ignore_signals(),
@@ -86,6 +92,27 @@ fn handle_signals() {
 }
 
 extern "C" fn on_signal(_: i32) {}
+
+/// From now on, a signal interrupts each wait after a millisecond.
+fn interrupt() {
+    let handler: extern "C" fn(i32) = on_signal;
+    let every = libc::timeval {
+        tv_sec: 0,
+        tv_usec: 1000,
+    };
+    let timer = libc::itimerval {
+        it_interval: every,
+        it_value: every,
+    };
+    // SAFETY: the handler does nothing; zero is a valid action without flags, so that calls are
+    // not continued; both outlive the calls that read them.
+    unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        action.sa_sigaction = handler as libc::sighandler_t;
+        libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut());
+        libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut());
+    }
+}
 
 fn block_signals() {
     // SAFETY: the set is initialised by `sigfillset`, and outlives the call that reads it.

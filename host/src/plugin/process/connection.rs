@@ -1,0 +1,127 @@
+//! The connection to a process: reads its messages, and sends what it has not taken yet.
+//!
+//! Promises: a process that never stops sending gets a bounded part of the time of the host.
+
+use std::{io, sync::Arc};
+
+use delfin_plugin_protocol::{FrameError, FrameReader, Progress, WireFrame};
+use tokio::io::Interest;
+
+use super::{
+    dialogue::Dialogue,
+    link::Link,
+    spawn::Spawned,
+    watched::{ReadProgress, WatchedFd, watch},
+};
+use crate::panics;
+
+/// How many parts of messages are read at once, and of a process that has ended.
+const PARTS_AT_ONCE: usize = 64;
+const LAST_PARTS: usize = 4096;
+
+/// A message that is longer, in bytes, is not decoded on an async worker.
+const LARGE_MESSAGE: usize = 128 << 10;
+
+pub(super) struct ProcessConnection {
+    socket: WatchedFd,
+    reader: FrameReader,
+    pub(super) link: Link,
+    /// Whether the process can still send.
+    pub(super) is_open: bool,
+}
+
+/// The result of one read. The outer error is that of the socket.
+type PartResult = io::Result<Result<Progress, FrameError>>;
+
+impl ProcessConnection {
+    /// `max_payload` limits the payloads of messages, in bytes.
+    pub(super) fn new(process: &Spawned, max_payload: usize) -> io::Result<Self> {
+        let interest = Interest::READABLE.add(Interest::WRITABLE);
+        Ok(Self {
+            socket: watch(Arc::clone(&process.socket), interest)?,
+            reader: FrameReader::new(Arc::clone(&process.socket), max_payload),
+            link: Link::new(Arc::clone(&process.socket)),
+            is_open: true,
+        })
+    }
+
+    /// Waits until the process has sent something. An error is found by the next read.
+    pub(super) async fn readable(&self) {
+        let _ = self.socket.readable().await;
+    }
+
+    /// Waits until the process may take more.
+    pub(super) async fn writable(&self) {
+        let _ = self.socket.writable().await;
+    }
+
+    pub(super) fn send_rest(&mut self) {
+        let link = &mut self.link;
+        // If the process does not take more now, the next attempt waits until it does.
+        let _ = self
+            .socket
+            .try_io(Interest::WRITABLE, |_| link.try_send_rest());
+    }
+
+    /// Reads what is there, or a part of it.
+    pub(super) async fn receive<D: Dialogue>(&mut self, dialogue: &mut D) -> ReadProgress {
+        for _ in 0..PARTS_AT_ONCE {
+            let reader = &mut self.reader;
+            let part = self.socket.try_io(Interest::READABLE, |_| try_read(reader));
+            if self.on_part(part, dialogue).await == ReadProgress::All {
+                return ReadProgress::All;
+            }
+        }
+        ReadProgress::Part
+    }
+
+    /// Reads what a process that has ended has left: it says why it has ended. Processes that it
+    /// left behind can hold its connection, and write indefinitely.
+    pub(super) async fn drain<D: Dialogue>(&mut self, dialogue: &mut D) {
+        for _ in 0..LAST_PARTS {
+            let part = try_read(&mut self.reader);
+            if !self.is_open || self.on_part(part, dialogue).await == ReadProgress::All {
+                return;
+            }
+        }
+    }
+
+    async fn on_part<D: Dialogue>(&mut self, part: PartResult, dialogue: &mut D) -> ReadProgress {
+        let broken = match part {
+            Ok(Ok(Progress::Part)) => return ReadProgress::Part,
+            Ok(Ok(Progress::Frame(frame))) => match decode(dialogue, frame).await {
+                Ok(event) => {
+                    dialogue.on_event(event, &mut self.link);
+                    return ReadProgress::Part;
+                }
+                Err(reason) => reason,
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadProgress::All,
+            Ok(Ok(Progress::End) | Err(FrameError::CutOff)) | Err(_) => {
+                self.is_open = false;
+                self.link.ending.on_closed();
+                return ReadProgress::All;
+            }
+            Ok(Err(error)) => error.to_string(),
+        };
+        self.is_open = false;
+        self.link.ending.on_broken(broken);
+        ReadProgress::All
+    }
+}
+
+fn try_read(reader: &mut FrameReader) -> PartResult {
+    match reader.try_read() {
+        Err(FrameError::Io(error)) => Err(error),
+        read => Ok(read),
+    }
+}
+
+async fn decode<D: Dialogue>(dialogue: &D, frame: WireFrame) -> Result<D::Event, String> {
+    let decode = dialogue.decoder();
+    if frame.header.len() <= LARGE_MESSAGE {
+        return decode(frame);
+    }
+    let decoded = panics::spawn_blocking(move || decode(frame)).await;
+    decoded.unwrap_or_else(|error| Err(error.to_string()))
+}
