@@ -1,5 +1,7 @@
 //! SNMP traps and informs of net-snmp, from the wire to an exporter.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 use std::{
     net::{SocketAddr, UdpSocket},
     path::PathBuf,

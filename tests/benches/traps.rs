@@ -1,6 +1,8 @@
 //! A storm of traps: 10,000 traps of version 2c each second for ten seconds, from one sender to the real host, with a file
 //! exporter. Prints how many became durable alerts, how many the kernel dropped, and how long the end of the storm took.
 
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
 use std::{
     net::{SocketAddr, UdpSocket},
     thread,

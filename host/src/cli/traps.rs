@@ -199,7 +199,7 @@ fn octets(text: &str) -> Option<Bytes> {
         .filter(|c| !c.is_whitespace() && *c != ':')
         .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
         .collect::<Option<_>>()?;
-    if digits.is_empty() || digits.len() % 2 != 0 {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return None;
     }
     Some(
@@ -241,7 +241,7 @@ impl TrapReport {
                     trap: notification.trap.to_string(),
                     name: trap_name(&notification, mappings),
                     skipped: skipped.collect(),
-                    rule: alert.rule.clone(),
+                    rule: alert.rule,
                     alert: shown,
                     variables: notification
                         .variables

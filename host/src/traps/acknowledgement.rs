@@ -73,7 +73,12 @@ impl Answerer {
             }
             _ => MessageContent::Plain(scoped),
         };
-        self.message(user.msg_id, level, &user.username, content, keys)
+        let to = Addressee {
+            level,
+            username: &user.username,
+            keys,
+        };
+        self.message(user.msg_id, to, content)
     }
 
     /// A report of a counter, which tells the sender the engine and the time of the host.
@@ -91,28 +96,27 @@ impl Answerer {
             Some(_) => SecurityLevel::AuthNoPriv,
             None => SecurityLevel::NoAuthNoPriv,
         };
-        self.message(msg_id, level, username, MessageContent::Plain(scoped), keys)
+        let to = Addressee {
+            level,
+            username,
+            keys,
+        };
+        self.message(msg_id, to, MessageContent::Plain(scoped))
     }
 
-    fn message(
-        &self,
-        msg_id: i32,
-        level: SecurityLevel,
-        username: &Bytes,
-        content: MessageContent,
-        keys: Option<&EngineKeys>,
-    ) -> Option<Bytes> {
+    fn message(&self, msg_id: i32, to: Addressee<'_>, content: MessageContent) -> Option<Bytes> {
         let (boots, time) = self.engine.boots_time();
         let id = self.engine.id().clone();
-        let mut params = UsmSecurityParams::new(id, boots, time, username.clone()).ok()?;
-        let auth = keys
+        let mut params = UsmSecurityParams::new(id, boots, time, to.username.clone()).ok()?;
+        let auth = to
+            .keys
             .map(|keys| &keys.auth)
-            .filter(|_| level.requires_auth());
+            .filter(|_| to.level.requires_auth());
         if let Some(key) = auth {
             params = params.with_auth_placeholder(key.mac_len()).ok()?;
         }
         let size = async_snmp::MessageSize::from_i32(MAX_MESSAGE).ok()?;
-        let global = MsgGlobalData::new(msg_id, size, MsgFlags::new(level, false)).ok()?;
+        let global = MsgGlobalData::new(msg_id, size, MsgFlags::new(to.level, false)).ok()?;
         let message = match content {
             MessageContent::Plain(scoped) => V3Message::new(global, params.encode().ok()?, scoped),
             MessageContent::Encrypted(encrypted, salt) => {
@@ -140,6 +144,14 @@ impl Answerer {
         };
         encrypted.ok()
     }
+}
+
+/// The user whom a message is for.
+#[derive(Clone, Copy)]
+struct Addressee<'a> {
+    level: SecurityLevel,
+    username: &'a Bytes,
+    keys: Option<&'a EngineKeys>,
 }
 
 /// The content of a message, and the salt of its encryption.

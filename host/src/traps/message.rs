@@ -11,33 +11,16 @@ use async_snmp::{
     message::{CommunityMessage, CommunityPdu, Message},
 };
 use bytes::Bytes;
-use uuid::Uuid;
 
 use super::{
     acknowledgement::Acknowledgement,
     notification::Notification,
+    opened::{RefusedDatagram, SourcedNotification},
     source::{SenderTable, TrapSender},
     stats::TrapRefusal,
-    usm::{UsmReceiver, UsmRefusal},
+    usm::UsmReceiver,
 };
 use crate::{inventory::SnmpVersion, panics};
-
-/// A notification of a storage.
-#[derive(Debug)]
-pub(super) struct SourcedNotification {
-    pub(super) storage_id: Uuid,
-    pub(super) notification: Notification,
-    /// What an inform is to be answered with.
-    pub(super) acknowledgement: Option<Acknowledgement>,
-}
-
-/// Why a datagram is refused, and what is answered.
-#[derive(Debug)]
-pub(super) struct RefusedDatagram {
-    pub(super) refusal: TrapRefusal,
-    /// A report that tells a sender of informs the engine of the host.
-    pub(super) report: Option<Bytes>,
-}
 
 /// Opens datagrams.
 #[derive(Debug)]
@@ -57,21 +40,9 @@ impl Opener {
             return Err(TrapRefusal::UnknownSender.into());
         }
         match version_of(&datagram) {
-            Some(3) => self
-                .usm
-                .open(&datagram, senders)
-                .map_err(|UsmRefusal { refusal, report }| RefusedDatagram { refusal, report }),
+            Some(3) => self.usm.open(&datagram, senders),
             Some(_) => open_community(datagram, senders).map_err(RefusedDatagram::from),
             None => Err(TrapRefusal::Malformed.into()),
-        }
-    }
-}
-
-impl From<TrapRefusal> for RefusedDatagram {
-    fn from(refusal: TrapRefusal) -> Self {
-        Self {
-            refusal,
-            report: None,
         }
     }
 }

@@ -15,6 +15,7 @@ mod keys;
 mod mapping;
 mod message;
 mod notification;
+mod opened;
 mod receiver;
 mod socket;
 mod source;

@@ -27,7 +27,8 @@ use super::{
     acknowledgement::Answerer,
     engine::LocalEngine,
     mapping::MappingSet,
-    message::{Opener, RefusedDatagram, SourcedNotification},
+    message::Opener,
+    opened::{PendingTrap, RefusedDatagram},
     socket::{DropCounter, TrapSocket},
     source::SenderTable,
     stats::{TrapRefusal, TrapStats},
@@ -86,13 +87,6 @@ pub struct TrapReceiver {
     stop: Arc<AtomicBool>,
     writer: JoinHandle<()>,
     sources: JoinHandle<()>,
-}
-
-/// A notification on its way to the journal.
-#[derive(Debug)]
-pub(super) struct PendingTrap {
-    pub(super) opened: SourcedNotification,
-    pub(super) from: SocketAddr,
 }
 
 /// The state of the thread.

@@ -18,8 +18,8 @@ use uuid::Uuid;
 use super::{
     acknowledgement::{Acknowledgement, Answerer, UserAcknowledgement},
     keys::EngineKeys,
-    message::SourcedNotification,
     notification::Notification,
+    opened::{RefusedDatagram, SourcedNotification},
     source::TrapSender,
     stats::TrapRefusal,
 };
@@ -43,13 +43,6 @@ struct EngineTime {
     at: Instant,
 }
 
-/// Why a message is refused, and the report for the sender.
-#[derive(Debug)]
-pub(super) struct UsmRefusal {
-    pub(super) refusal: TrapRefusal,
-    pub(super) report: Option<Bytes>,
-}
-
 /// A message whose envelope is decoded.
 struct UsmEnvelope<'a> {
     datagram: &'a Bytes,
@@ -69,7 +62,7 @@ impl UsmReceiver {
         &mut self,
         datagram: &Bytes,
         senders: &[Arc<TrapSender>],
-    ) -> Result<SourcedNotification, UsmRefusal> {
+    ) -> Result<SourcedNotification, RefusedDatagram> {
         let envelope = UsmEnvelope::decode(datagram).ok_or(TrapRefusal::Malformed)?;
         let engine = envelope.params.engine_id();
         let is_local = engine == self.answerer.engine.id();
@@ -174,14 +167,14 @@ impl UsmReceiver {
         refusal: TrapRefusal,
         counter: Oid,
         keys: Option<&EngineKeys>,
-    ) -> UsmRefusal {
+    ) -> RefusedDatagram {
         let global = envelope.raw.global_data();
         let report = global.msg_flags().reportable.then(|| {
             let username = envelope.params.username();
             self.answerer
                 .report(global.msg_id(), username, counter, keys)
         });
-        UsmRefusal {
+        RefusedDatagram {
             refusal,
             report: report.flatten(),
         }
@@ -263,14 +256,5 @@ fn level_of(level: SnmpSecurityLevel) -> SecurityLevel {
         SnmpSecurityLevel::NoAuthNoPriv => SecurityLevel::NoAuthNoPriv,
         SnmpSecurityLevel::AuthNoPriv => SecurityLevel::AuthNoPriv,
         SnmpSecurityLevel::AuthPriv => SecurityLevel::AuthPriv,
-    }
-}
-
-impl From<TrapRefusal> for UsmRefusal {
-    fn from(refusal: TrapRefusal) -> Self {
-        Self {
-            refusal,
-            report: None,
-        }
     }
 }

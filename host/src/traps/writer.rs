@@ -21,7 +21,7 @@ use super::{
     acknowledgement::Answerer,
     alert::TrapAlert,
     mapping::MappingSet,
-    receiver::PendingTrap,
+    opened::PendingTrap,
     socket::TrapSocket,
     stats::{AlertMaker, TrapStats},
 };

@@ -26,10 +26,10 @@ pub(super) struct TrapEntry {
     pub(super) oid: String,
     /// Values that variables must have; `*` is any value.
     #[serde(default)]
-    pub(super) when: BTreeMap<String, Values>,
+    pub(super) when: BTreeMap<String, VariableValues>,
     /// Values of variables with which the trap ends the alert.
     #[serde(default)]
-    pub(super) recovery: BTreeMap<String, Values>,
+    pub(super) recovery: BTreeMap<String, VariableValues>,
     #[serde(default)]
     pub(super) occur_time: Option<String>,
     pub(super) alert_name: MappedField,
@@ -65,12 +65,12 @@ pub(super) struct LookupField {
 /// One value or several.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "a text, or a list of texts")]
-pub(super) enum Values {
+pub(super) enum VariableValues {
     One(String),
     Several(Vec<String>),
 }
 
-impl Values {
+impl VariableValues {
     pub(super) fn into_vec(self) -> Vec<String> {
         match self {
             Self::One(value) => vec![value],

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_snmp::{Oid, Value};
 
 use super::{
-    file::{MappedField, MappingFile, TrapEntry, Values},
+    file::{MappedField, MappingFile, TrapEntry, VariableValues},
     names::{OidNames, parse_oid},
     template::{TRAP, Template, value},
 };
@@ -207,7 +207,7 @@ impl EntryReader<'_> {
     fn conditions(
         &self,
         key: &str,
-        conditions: BTreeMap<String, Values>,
+        conditions: BTreeMap<String, VariableValues>,
     ) -> Result<Vec<VariableCondition>, KeyError> {
         let conditions = conditions.into_iter();
         conditions

@@ -5,6 +5,7 @@ use std::{
 
 use async_snmp::v3::{DesSaltState, SaltCounter};
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::*;
 use crate::{

@@ -1,10 +1,5 @@
 //! The built library: the conformance suite, the requests and the outcomes that responses become,
 //! and real hosts on both sides.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test fails where its environment does not work"
-)]
-
 mod hosts;
 mod requests;
 
