@@ -130,7 +130,9 @@ fn findings(
     let storages = config.storages.iter();
     let storage = |one| storage(drivers.registry(), one);
     let mut findings: Vec<Finding> = storages.map(storage).collect();
-    findings.push(trap_mappings(&config.traps));
+    if config.traps.listen.is_some() || config.traps.mapping_dir.exists() {
+        findings.push(trap_mappings(&config.traps));
+    }
     for exporter in scratch.exporters {
         let what = format!(
             "exporter {} ({}, {})",

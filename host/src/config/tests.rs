@@ -206,9 +206,9 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             checked += 1;
         }
     }
-    // The root, log, api and its tls, journal, alerts, inventory, traps, shutdown, storage and its two, exporter
-    // and its batch, limits, queue, retry, circuit_breaker, dead_letter and filter.
-    assert_eq!(checked, 20);
+    // The root, log, api and its tls, journal, alerts, inventory, traps, shutdown, drivers and its limits, storage
+    // and its two, exporter and its batch, limits, queue, retry, circuit_breaker, dead_letter and filter.
+    assert_eq!(checked, 22);
 }
 
 #[test]
