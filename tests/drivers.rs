@@ -191,7 +191,7 @@ fn drivers_that_hang_end_or_send_rubbish_delay_no_other_storage() {
         "driver failed: the driver process ended with exit code 3",
         "driver failed: the driver process was ended: a call was past its deadline",
         "the body is not a valid Arrow stream: it is cut off",
-        "storage gave an invalid answer: a batch has 2097152 bytes, at most 1048576 are allowed",
+        "storage gave an invalid answer: a payload has 2097152 bytes, at most 1048576 are allowed",
         "storage refused the driver: the password *** is wrong",
         "login with ***",
     ] {

@@ -5,54 +5,57 @@ use crate::{
     inventory::{InventoryError, InventoryFault},
 };
 
-/// Why an operation on a storage failed. The texts are in `api/error.rs`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why an operation on a storage failed. These texts are for the log, those of the API are in `api/error.rs`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StorageError {
-    NotFound {
-        id: String,
-    },
+    #[error("storage `{id}` does not exist")]
+    NotFound { id: String },
     /// The storage has no alert source.
-    AlertSourceNotFound {
-        id: String,
-    },
+    #[error("storage `{id}` has no alert source")]
+    AlertSourceNotFound { id: String },
+    #[error("the storage is registered already")]
     AlreadyExists,
     /// The new access data leads to another storage.
+    #[error("the access data leads to another storage, with the serial number `{found}`")]
     OtherSerialNumber {
         /// That of the other storage.
         found: String,
     },
     /// The access data is not complete.
+    #[error("`{field}` of the access data is missing")]
     AccessIncomplete {
         /// What is missing, such as `ssh.password`.
         field: String,
     },
     /// A sync of the storage has not ended.
-    Syncing {
-        id: String,
-    },
+    #[error("a sync of storage `{id}` has not ended")]
+    Syncing { id: String },
+    #[error("no driver for {driver}")]
     DriverNotFound {
         /// Vendor and model.
         driver: String,
     },
     /// The configuration declares the storage.
-    Declared {
-        id: String,
-    },
+    #[error("the configuration declares storage `{id}`")]
+    Declared { id: String },
     /// The storage was removed meanwhile, or the host stops.
+    #[error("the storage was removed meanwhile, or the host stops")]
     Gone,
+    #[error(transparent)]
     Call(DriverCallError),
     /// The driver did not return in time.
+    #[error("the driver did not return in time")]
     Timeout,
     /// The journal did not accept the alerts.
-    NotStored {
-        reason: String,
-    },
+    #[error("the journal did not accept the alerts: {reason}")]
+    NotStored { reason: String },
     /// A key of the inventory cannot be used.
-    Key {
-        reason: String,
-    },
+    #[error("a key of the inventory cannot be used: {reason}")]
+    Key { reason: String },
     /// The registered storages are unknown, because the inventory could not be opened.
+    #[error("the registered storages are unknown, because {0}")]
     Unknown(InventoryFault),
+    #[error("the inventory failed: {log}")]
     Inventory {
         /// The reason, for the log only.
         log: String,

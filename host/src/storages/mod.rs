@@ -370,7 +370,7 @@ impl Storages {
             forward: true,
         };
         if let Err(error) = self.alerts(&id, all).await {
-            log::warn!(storage = id, error:?; "an alert was cleared, and the list without it will come with the next interval");
+            log::warn!(storage = id, error:%; "an alert was cleared, and the list without it will come with the next interval");
         }
         Ok(())
     }

@@ -77,7 +77,7 @@ impl Storages {
             tokio::spawn(async move {
                 let _permit = storages.syncing.permits.acquire().await;
                 if let Err(error) = storages.sync(id).await {
-                    log::warn!(storage:% = id, error:?; "storage cannot be synced");
+                    log::warn!(storage:% = id, error:%; "storage cannot be synced");
                 }
                 storages.syncing.lock().remove(&id);
             });

@@ -1,4 +1,4 @@
-//! What becomes of a datagram: a notification of a storage, or the reason why it is none.
+//! What becomes of a datagram: a notification of a storage, or the reason why it is refused.
 
 use std::net::SocketAddr;
 

@@ -139,7 +139,7 @@ async fn ask_driver(maker: Arc<AlertWriter>, mut waiting: mpsc::Receiver<Pending
                 maker.without_driver().insert(id);
             }
             Err(error) => {
-                log::warn!(storage:% = id, error:?; "the driver cannot read traps now, they are mapped without it");
+                log::warn!(storage:% = id, error:%; "the driver cannot read traps now, they are mapped without it");
                 paused_until = Instant::now() + DRIVER_PAUSE;
             }
         }

@@ -167,15 +167,15 @@ fn every_mistake_is_reported_with_its_key_its_value_and_the_remedy() {
         "`kafka_port` cannot be `0` (write a number from 1 to 65535); \
          `topic` cannot be `\"a b\"` (write up to 249 of A-Z, a-z, 0-9, `.`, `_` and `-`); \
          `message_format` cannot be `\"xml\"` (write `delfin` or `json` or `arrow`); \
-         `message_rows` cannot be `-1` (write a whole number; 0 for as many as fit, \
-         1 for one per message); \
          `compression` cannot be `\"rar\"` (write `none`, `gzip`, `snappy`, `lz4` or `zstd`); \
          `linger` cannot be `5` (write `5ms` or `1s`, at most 60s; 0 to send at once); \
          unknown field `tls.cert`, expected one of `ca`, `certificate`, `key`, `key_password`, \
          `verify_hostname`; \
          `sasl.mechanism` cannot be `\"GSSAPI\"` (write `PLAIN`, `SCRAM-SHA-256` or \
          `SCRAM-SHA-512`); \
-         `sasl.password` is missing (write text)"
+         `sasl.password` is missing (write text); \
+         `message_rows` cannot be `-1` (write a whole number; 0 for as many as fit, \
+         1 for one per message)"
     );
 }
 
