@@ -97,7 +97,7 @@ class Drivers(unittest.TestCase):
             process.call("list_resources", kind="disks")
             self.assertEqual(process.answer["value"][0], {"native_disk_id": 7, "capacity": "12"})
             process.call("list_resources", kind="volumes")
-            self.assertEqual(len(json.loads(process.payload)), 3000)
+            self.assertEqual(len(json.loads(bytes(process.payload))), 3000)
 
     def test_failures_have_their_class_and_what_is_missing_is_unsupported(self) -> None:
         with DriverProcess() as process:

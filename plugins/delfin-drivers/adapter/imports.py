@@ -52,7 +52,7 @@ def import_without_openssl() -> None:
     for name in ("OpenSSL", "OpenSSL.crypto"):
         _replace(name)
     import delfin.ssl_utils
-    import eventlet.greenio  # noqa: F401
+    import eventlet.greenio  # type: ignore[import-untyped]  # noqa: F401
 
     # A driver that imports it itself gets it.
     for name in ("OpenSSL", "OpenSSL.crypto"):

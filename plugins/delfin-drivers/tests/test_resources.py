@@ -19,7 +19,8 @@ class TestResources(unittest.TestCase):
         self.assertEqual(groups[0]["name"], "a")
 
     def test_a_driver_can_list_nothing(self) -> None:
-        for found in (None, [], {}, {"volume_groups": None}):
+        nothing: list[object] = [None, [], {}, {"volume_groups": None}]
+        for found in nothing:
             self.assertEqual(resources.build("volume_groups", found), [])
 
     def test_values_are_json(self) -> None:
