@@ -12,6 +12,7 @@
 
 use std::{
     cell::Cell,
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
     pin::Pin,
     process::abort,
@@ -83,6 +84,18 @@ pub(crate) struct ContainedFuture<T>(Pin<Box<dyn Future<Output = T> + Send>>);
 impl<T> ContainedFuture<T> {
     pub(crate) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
         Self(Box::pin(future))
+    }
+
+    /// Waits for the result; `None` if the future panics.
+    pub(crate) async fn caught(mut self) -> Option<T> {
+        poll_fn(|context| {
+            let poll = || Pin::new(&mut self).poll(context);
+            match catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(polled) => polled.map(Some),
+                Err(_) => Poll::Ready(None),
+            }
+        })
+        .await
     }
 }
 
@@ -161,6 +174,8 @@ mod tests {
                     spawn_blocking(|| panic!("work of a request")).await
                 });
                 assert!(blocking.await.is_err());
+                assert_eq!(fail_contained().caught().await, None);
+                assert_eq!(ContainedFuture::new(async { 7 }).caught().await, Some(7));
                 assert_eq!(catch(|| -> u8 { panic!("a library") }), None);
             }
             _ => {}

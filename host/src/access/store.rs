@@ -20,6 +20,10 @@ pub struct TokenStore {
     known: Mutex<KnownTokens>,
 }
 
+/// The tokens at one time.
+#[derive(Debug)]
+pub struct TokenSet(Arc<[TokenEntry]>);
+
 #[derive(Debug)]
 struct KnownTokens {
     version: Option<FileVersion>,
@@ -43,49 +47,50 @@ impl TokenStore {
         })
     }
 
-    /// Whether the file exists, so that clients need a token.
-    pub fn exist(&self) -> bool {
-        self.tokens().is_some()
+    /// The tokens as they are now; `None` if the file does not exist, so that clients need none.
+    ///
+    /// Asks the file system for the version of the file, which does not wait for the disk:
+    /// the inode is cached. The file itself is read after a change only.
+    pub fn current(&self) -> Option<TokenSet> {
+        let version = FileVersion::of(self.file.path());
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(version) = version
+            && version != known.version
+        {
+            // Also after a failure, which is logged once.
+            known.version = version;
+            self.read_again(&mut known);
+        }
+        known.tokens.clone().map(TokenSet)
     }
 
+    fn read_again(&self, known: &mut KnownTokens) {
+        match self.file.read() {
+            Ok(tokens) => {
+                let names = tokens.iter().flatten().map(|token| token.name.as_str());
+                let names: Vec<&str> = names.collect();
+                log::info!(tokens = names.join(", "); "read the tokens of the API again");
+                known.tokens = tokens.map(Arc::from);
+            }
+            Err(error) => {
+                log::error!("the tokens of the API stay as they were: {error}");
+            }
+        }
+    }
+}
+
+impl TokenSet {
     /// The token with this text.
-    pub fn find(&self, text: &str) -> Option<TokenEntry> {
-        let tokens = self.tokens()?;
+    pub fn find(&self, text: &str) -> Option<&TokenEntry> {
         let hash = token::hash(text);
         // Compares with every token and each time completely, so that the time tells nothing.
         let mut found = None;
-        for token in tokens.iter() {
+        for token in self.0.iter() {
             if bool::from(token.sha256.as_bytes().ct_eq(hash.as_bytes())) {
-                found = Some(token.clone());
+                found = Some(token);
             }
         }
         found
-    }
-
-    /// Asks the file system for the version of the file, which does not wait for the disk:
-    /// the inode is cached. The file itself is read after a change only.
-    fn tokens(&self) -> Option<Arc<[TokenEntry]>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match FileVersion::of(self.file.path()) {
-            Ok(version) if version == known.version => {}
-            Ok(version) => {
-                // Also after a failure, which is logged once.
-                known.version = version;
-                match self.file.read() {
-                    Ok(tokens) => {
-                        let names = tokens.iter().flatten().map(|token| token.name.as_str());
-                        let names: Vec<&str> = names.collect();
-                        log::info!(tokens = names.join(", "); "read the tokens of the API again");
-                        known.tokens = tokens.map(Arc::from);
-                    }
-                    Err(error) => {
-                        log::error!("the tokens of the API stay as they were: {error}");
-                    }
-                }
-            }
-            Err(_) => {}
-        }
-        known.tokens.clone()
     }
 }
 
@@ -96,8 +101,9 @@ mod tests {
     use super::*;
     use crate::access::AccessScope;
 
-    fn name(found: Option<TokenEntry>) -> Option<String> {
-        found.map(|token| token.name)
+    fn name(store: &TokenStore, text: &str) -> Option<String> {
+        let tokens = store.current()?;
+        tokens.find(text).map(|token| token.name.clone())
     }
 
     #[test]
@@ -107,18 +113,18 @@ mod tests {
             TokenFile::new(folder.path()),
             TokenStore::open(folder.path()).unwrap(),
         );
-        assert!(!store.exist());
+        assert!(store.current().is_none());
         let one = file.add("one", &[AccessScope::Read]).unwrap();
         let two = file.add("two", &[AccessScope::Read]).unwrap();
-        assert_eq!(name(store.find(&one)).as_deref(), Some("one"));
-        assert_eq!(name(store.find(&two)).as_deref(), Some("two"));
+        assert_eq!(name(&store, &one).as_deref(), Some("one"));
+        assert_eq!(name(&store, &two).as_deref(), Some("two"));
         for other in ["", "delfin_", &one[..one.len() - 1], &one.to_uppercase()] {
-            assert_eq!(name(store.find(other)), None, "{other}");
+            assert_eq!(name(&store, other), None, "{other}");
         }
         file.revoke("one").unwrap();
-        assert_eq!(name(store.find(&one)), None);
+        assert_eq!(name(&store, &one), None);
         file.revoke("two").unwrap();
-        assert!(store.exist());
+        assert!(store.current().is_some());
     }
 
     #[test]
@@ -128,7 +134,7 @@ mod tests {
         let text = file.add("one", &[AccessScope::Read]).unwrap();
         let store = TokenStore::open(folder.path()).unwrap();
         fs::write(file.path(), "{").unwrap();
-        assert_eq!(name(store.find(&text)).as_deref(), Some("one"));
+        assert_eq!(name(&store, &text).as_deref(), Some("one"));
         assert!(TokenStore::open(folder.path()).is_err());
     }
 }

@@ -84,11 +84,11 @@ impl RequestLog {
         let client = AuditedClient::default();
         request.extensions_mut().insert(client.clone());
         let from = request.extensions().get::<Peer>().copied();
-        let what = format!("{} {}", request.method(), request.uri().path());
-        // A task of its own catches a panic of the handler.
-        let answered = tokio::spawn(ContainedFuture::new(next.run(request))).await;
-        let response = answered.unwrap_or_else(|_| panicked());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let answered = ContainedFuture::new(next.run(request)).caught().await;
+        let response = answered.unwrap_or_else(panicked);
         if let Some(client) = client.get() {
+            let what = format!("{method} {}", uri.path());
             let record = AuditRecord {
                 who: client.to_string(),
                 from: from.map_or_else(|| "-".to_owned(), |peer| peer.to_string()),

@@ -67,18 +67,19 @@ impl Tokens {
         if let Some(Peer::Local { uid }) = request.extensions().get() {
             return (ApiClient::User { uid: *uid }, Ok(()));
         }
-        if !self.is_exposed && !self.store.exist() {
+        let tokens = self.store.current();
+        if !self.is_exposed && tokens.is_none() {
             return (ApiClient::Anonymous, Ok(()));
         }
-        let token = match bearer_token(request.headers()) {
-            Ok(text) => self.store.find(text),
+        let text = match bearer_token(request.headers()) {
+            Ok(text) => text,
             Err(error) => return (ApiClient::Unknown, Err(error)),
         };
-        let Some(token) = token else {
+        let Some(token) = tokens.as_ref().and_then(|tokens| tokens.find(text)) else {
             let reason = "the token is unknown, or was revoked";
             return (ApiClient::Unknown, Err(ApiError::Unauthorized { reason }));
         };
-        let name = token.name;
+        let name = token.name.clone();
         let is_allowed = token.scopes.iter().any(|scope| scope.includes(needed));
         let checked = is_allowed.then_some(()).ok_or(ApiError::ScopeMissing {
             detail: format!("token `{name}` does not have the scope `{needed}`"),

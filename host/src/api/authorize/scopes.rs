@@ -18,15 +18,16 @@ use crate::access::AccessScope;
 /// The name of the security scheme in the document.
 const TOKEN_SCHEME: &str = "token";
 
-/// The scope of each route and method; `None`: everyone may make the call.
+/// The scope of each method of each route; `None`: everyone may make the call.
 #[derive(Debug)]
-pub(in crate::api) struct RouteScopes(HashMap<(Method, String), Option<AccessScope>>);
+pub(in crate::api) struct RouteScopes(HashMap<String, HashMap<Method, Option<AccessScope>>>);
 
 impl RouteScopes {
     /// Reads the declared scopes, and adds to the document what was not declared.
     pub(in crate::api) fn complete(document: &mut OpenApi) -> Self {
-        let mut scopes = HashMap::new();
+        let mut routes = HashMap::new();
         for (path, item) in &mut document.paths.paths {
+            let mut scopes = HashMap::new();
             for (method, operation) in operations(item) {
                 let scope = match &operation.security {
                     Some(declared) => scope_of(declared),
@@ -37,8 +38,9 @@ impl RouteScopes {
                     operation.security = Some(vec![requirement(scope)]);
                     describe_refusals(operation, scope);
                 }
-                scopes.insert((method, path.clone()), scope);
+                scopes.insert(method, scope);
             }
+            routes.insert(path.clone(), scopes);
         }
         let mut scheme = Http::new(HttpAuthScheme::Bearer);
         scheme.description = Some(
@@ -48,17 +50,17 @@ impl RouteScopes {
         );
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(TOKEN_SCHEME, SecurityScheme::Http(scheme));
-        Self(scopes)
+        Self(routes)
     }
 
     /// The scope that a call needs. A call without a description needs `admin`.
     pub(in crate::api) fn of(&self, method: &Method, route: &str) -> Option<AccessScope> {
         let method = if method == Method::HEAD {
-            Method::GET
+            &Method::GET
         } else {
-            method.clone()
+            method
         };
-        let scope = self.0.get(&(method, route.to_owned()));
+        let scope = self.0.get(route).and_then(|scopes| scopes.get(method));
         scope.copied().unwrap_or(Some(AccessScope::Admin))
     }
 }
