@@ -106,15 +106,8 @@ impl DriverSession {
         &mut self,
         range: Option<TimeWindow>,
     ) -> Result<AlertBatch, DriverCallError> {
-        let opened = self.opened().await?;
-        let labels = Arc::clone(&opened.labels);
-        let identity = opened.capabilities.alert_identity.clone();
-        self.call(move |driver| {
-            let mut alerts = AlertBuilder::new(&labels, &identity);
-            driver.list_alerts(range, &mut alerts)?;
-            Ok(alerts.build())
-        })
-        .await
+        self.build_alerts(move |driver, alerts| driver.list_alerts(range, alerts))
+            .await
     }
 
     pub(super) async fn list_resources(
@@ -130,12 +123,21 @@ impl DriverSession {
         &mut self,
         variables: BTreeMap<String, String>,
     ) -> Result<AlertBatch, DriverCallError> {
+        self.build_alerts(move |driver, alerts| driver.parse_trap(&variables, alerts))
+            .await
+    }
+
+    /// Lets the driver add alerts to a batch.
+    async fn build_alerts(
+        &mut self,
+        add: impl FnOnce(&mut dyn Driver, &mut AlertBuilder) -> Result<(), DriverError> + Send + 'static,
+    ) -> Result<AlertBatch, DriverCallError> {
         let opened = self.opened().await?;
         let labels = Arc::clone(&opened.labels);
         let identity = opened.capabilities.alert_identity.clone();
         self.call(move |driver| {
             let mut alerts = AlertBuilder::new(&labels, &identity);
-            driver.parse_trap(&variables, &mut alerts)?;
+            add(driver, &mut alerts)?;
             Ok(alerts.build())
         })
         .await

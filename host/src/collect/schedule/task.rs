@@ -13,7 +13,7 @@ use super::{
     config::CollectConfig,
     driver_call::DriverCallError,
     limiter::CallLimiter,
-    request::{AlertSelection, StorageRequest, StorageRequestError},
+    request::{AlertSelection, StorageReply, StorageRequest, StorageRequestError},
     session::DriverSession,
     stats::{CollectState, SharedStats},
     windows::{IntervalTimer, PlannedWindow, WindowPlanner},
@@ -252,29 +252,23 @@ impl<D: Destination> StorageTask<D> {
             StorageRequest::SetSchedule(_) | StorageRequest::SetOptions(_) => {}
             StorageRequest::Capabilities(reply) => {
                 let call = async |task: &mut Self| task.session.capabilities().await.cloned();
-                let (capabilities, _) = self.timed(stop, call).await?;
-                // Sending fails if the client has gone.
-                drop(reply.send(capabilities.map_err(StorageRequestError::from)));
+                self.reply(stop, reply, call).await?;
             }
             StorageRequest::Identify(reply) => {
                 let call = async |task: &mut Self| task.session.identify().await;
-                let (info, _) = self.timed(stop, call).await?;
-                drop(reply.send(info.map_err(StorageRequestError::from)));
+                self.reply(stop, reply, call).await?;
             }
             StorageRequest::ClearAlert(sequence_number, reply) => {
                 let call = async |task: &mut Self| task.session.clear_alert(sequence_number).await;
-                let (cleared, _) = self.timed(stop, call).await?;
-                drop(reply.send(cleared.map_err(StorageRequestError::from)));
+                self.reply(stop, reply, call).await?;
             }
             StorageRequest::ListResources(kind, reply) => {
                 let call = async |task: &mut Self| task.session.list_resources(kind).await;
-                let (listed, _) = self.timed(stop, call).await?;
-                drop(reply.send(listed.map_err(StorageRequestError::from)));
+                self.reply(stop, reply, call).await?;
             }
             StorageRequest::ParseTrap(variables, reply) => {
                 let call = async |task: &mut Self| task.session.parse_trap(variables).await;
-                let (alerts, _) = self.timed(stop, call).await?;
-                drop(reply.send(alerts.map_err(StorageRequestError::from)));
+                self.reply(stop, reply, call).await?;
             }
             StorageRequest::ListAlerts(selection, reply) => {
                 let call = async |task: &mut Self| task.session.list_alerts(selection.range).await;
@@ -283,9 +277,23 @@ impl<D: Destination> StorageTask<D> {
                     Ok(alerts) => self.forward_selection(selection, alerts).await,
                     Err(error) => Err(error.into()),
                 };
+                // As in `reply`.
                 drop(reply.send(alerts));
             }
         }
+        Some(())
+    }
+
+    /// Makes a driver call for a client, and sends it the result. `None`: stopped.
+    async fn reply<T>(
+        &mut self,
+        stop: &mut watch::Receiver<Option<StopReason>>,
+        reply: StorageReply<T>,
+        call: impl AsyncFnOnce(&mut Self) -> Result<T, DriverCallError>,
+    ) -> Option<()> {
+        let (result, _) = self.timed(stop, call).await?;
+        // Sending fails if the client has gone.
+        drop(reply.send(result.map_err(StorageRequestError::from)));
         Some(())
     }
 
