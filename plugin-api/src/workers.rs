@@ -43,17 +43,20 @@ pub fn key_of(text: impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// Reads the setting `workers`.
-pub fn read_workers(value: Option<Value>, default: usize, mistakes: &mut Mistakes) -> usize {
+/// Reads the setting `key`, a number of workers.
+pub fn read_workers(
+    key: &str,
+    value: Option<Value>,
+    default: usize,
+    mistakes: &mut Mistakes,
+) -> usize {
     let read = |value: &Value| {
         let workers = value
             .as_u64()
             .filter(|workers| (1..=MAX_WORKERS).contains(workers))?;
         usize::try_from(workers).ok()
     };
-    mistakes
-        .read("workers", value, read, WORKERS)
-        .unwrap_or(default)
+    mistakes.read(key, value, read, WORKERS).unwrap_or(default)
 }
 
 /// Sends the items, at most `workers` at the same time. The outcome of `send` counts the rows of
@@ -309,7 +312,7 @@ mod tests {
     fn the_number_of_workers_is_limited() {
         let read = |value: Option<Value>| {
             let mut mistakes = Mistakes::default();
-            let workers = read_workers(value, 4, &mut mistakes);
+            let workers = read_workers("workers", value, 4, &mut mistakes);
             mistakes
                 .into_result(workers)
                 .map_err(|error| error.to_string())

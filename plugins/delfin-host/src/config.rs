@@ -49,7 +49,7 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
         let http = ClientSettings::read(USER_AGENT, &OWN_HEADERS, client, &mut mistakes);
         let allowed = [Compression::Zstd, Compression::Gzip, Compression::None];
         let compression = Compression::read(own.compression, &allowed, &mut mistakes);
-        let workers = read_workers(own.workers, DEFAULT_WORKERS, &mut mistakes);
+        let workers = read_workers("workers", own.workers, DEFAULT_WORKERS, &mut mistakes);
         mistakes.into_result(Self {
             url,
             http,

@@ -6,6 +6,7 @@
 use delfin_plugin_api::{
     http::{ClientSettings, ReceiverUrl, WithClientSettings},
     setting::{ConfigError, Mistakes},
+    workers::read_workers,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,7 +17,6 @@ const USER_AGENT: &str = concat!(
 );
 const URL: &str = "write the URL to write to, such as `http://localhost:9090/api/v1/write`";
 const PROTOCOL: &str = "write `auto`, `2.0` or `1.0`";
-const SHARDS: &str = "write a number from 1 to 64";
 
 const DEFAULT_SHARDS: usize = 4;
 
@@ -67,16 +67,12 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
             _ => None,
         };
         let protocol = mistakes.read("protocol", own.protocol, read_protocol, PROTOCOL);
-        let read_shards = |value: &Value| {
-            let shards = usize::try_from(value.as_u64()?).ok();
-            shards.filter(|shards| (1..=64).contains(shards))
-        };
-        let shards = mistakes.read("shards", own.shards, read_shards, SHARDS);
+        let shards = read_workers("shards", own.shards, DEFAULT_SHARDS, &mut mistakes);
         mistakes.into_result(Self {
             url,
             http,
             protocol: protocol.unwrap_or_default(),
-            shards: shards.unwrap_or(DEFAULT_SHARDS),
+            shards,
         })
     }
 }
