@@ -42,10 +42,9 @@ struct LastSyncs(BTreeMap<Uuid, Instant>);
 impl LastSyncs {
     async fn sync_due(&mut self, storages: &Arc<Storages>) {
         let now = Instant::now();
-        let known = storages.known();
-        self.0
-            .retain(|id, _| known.iter().any(|storage| storage.id == *id));
-        for storage in known {
+        // Those of removed storages are left out.
+        let mut syncs = BTreeMap::new();
+        for storage in storages.known() {
             let last = match self.0.get(&storage.id) {
                 Some(last) => Some(*last),
                 None => storages.last_listed(storage.id, now).await,
@@ -55,8 +54,9 @@ impl LastSyncs {
                 storages.spawn_sync(storage.id);
             }
             let last = last.filter(|_| !is_due);
-            self.0.insert(storage.id, last.unwrap_or(now));
+            syncs.insert(storage.id, last.unwrap_or(now));
         }
+        self.0 = syncs;
     }
 }
 

@@ -76,7 +76,7 @@ impl TrapSocket {
 
         match self.socket.recv_from(buffer) {
             Ok(received) => Ok(Some(received)),
-            // RefusedDatagram: an answer did not reach its receiver.
+            // Refused: an answer did not reach its receiver.
             Err(error)
                 if matches!(
                     error.kind(),

@@ -108,7 +108,8 @@ impl TrapStats {
         self.refused[refusal as usize].fetch_add(1, Relaxed);
     }
 
-    pub(super) fn count_durable(&self, notifications: u64) {
+    /// These no longer wait: their alerts are in the journal, or it can never take them.
+    pub(super) fn count_done(&self, notifications: u64) {
         self.waiting.fetch_sub(notifications, Relaxed);
     }
 
@@ -129,7 +130,7 @@ impl TrapStats {
         ]
     }
 
-    /// RefusedDatagram datagrams, by the reason.
+    /// Refused datagrams, by the reason.
     pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let reasons = TrapRefusal::ALL.iter().zip(&self.refused);
         reasons.map(|(reason, count)| (reason.label(), count.load(Relaxed)))

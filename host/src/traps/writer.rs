@@ -204,7 +204,7 @@ impl AlertWriter {
         if batch.rows.items() > 0 && !self.accepted(batch, count).await {
             return;
         }
-        self.stats.count_durable(count);
+        self.stats.count_done(count);
         for PendingTrap { opened, from } in rows {
             let answer = opened.acknowledgement;
             if let Some(answer) = answer.and_then(|answer| answer.encode(&self.answerer)) {
@@ -227,7 +227,7 @@ impl AlertWriter {
                 AppendError::Closed => return false,
                 AppendError::Unfit { .. } => {
                     log::error!(traps = traps, error:%; "traps were lost: their alerts do not fit into the journal");
-                    self.stats.count_durable(traps);
+                    self.stats.count_done(traps);
                     return false;
                 }
                 AppendError::Full { .. }

@@ -194,6 +194,12 @@ mod tests {
         SqliteInventory::open(folder.path(), place)
     }
 
+    /// How many storages the inventory has, once it is opened with the key in the state folder.
+    fn stored(folder: &TempDir) -> usize {
+        let inventory = open(folder, &state(folder)).unwrap();
+        inventory.storages().unwrap().len()
+    }
+
     fn with_storages(folder: &TempDir) -> SqliteInventory {
         let inventory = open(folder, &state(folder)).unwrap();
         for _ in 1..=3 {
@@ -216,14 +222,7 @@ mod tests {
         inventory.add(&registration()).unwrap();
         drop(inventory);
         assert_ne!(fs::read(folder.path().join("inventory.key")).unwrap(), old);
-        assert_eq!(
-            open(&folder, &state(&folder))
-                .unwrap()
-                .storages()
-                .unwrap()
-                .len(),
-            4
-        );
+        assert_eq!(stored(&folder), 4);
         fs::write(folder.path().join("inventory.key"), old).unwrap();
         assert!(open(&folder, &state(&folder)).is_err());
     }
@@ -235,14 +234,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         drop(with_storages(&folder));
         Sealer::create(&next(&key(&folder))).unwrap();
-        assert_eq!(
-            open(&folder, &state(&folder))
-                .unwrap()
-                .storages()
-                .unwrap()
-                .len(),
-            3
-        );
+        assert_eq!(stored(&folder), 3);
         assert!(!next(&key(&folder)).exists());
         // After it: the old key opens nothing.
         let folder = tempfile::tempdir().unwrap();
@@ -254,14 +246,7 @@ mod tests {
         fs::write(key(&folder), old).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         fs::set_permissions(key(&folder), mode).unwrap();
-        assert_eq!(
-            open(&folder, &state(&folder))
-                .unwrap()
-                .storages()
-                .unwrap()
-                .len(),
-            3
-        );
+        assert_eq!(stored(&folder), 3);
         assert!(!next(&key(&folder)).exists());
     }
 
