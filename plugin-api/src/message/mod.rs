@@ -28,7 +28,7 @@ use self::python::{MessageStyle, Python};
 pub use self::{
     results::MessageResults,
     settings::{MessageRules, MessageSettings, WrittenMessages},
-    writer::{EncodedMessage, EncodedMessages, MessageWriter},
+    writer::{EncodedMessage, EncodedMessages, MessageWriter, groups},
 };
 
 const ROWS: &str = "write a whole number; 0 for as many as fit, 1 for one per message";

@@ -151,6 +151,27 @@ impl MessageSource<'_> {
     }
 }
 
+/// Divides messages into groups of at most `count`, and of `bytes` unless a single message is
+/// larger, for a receiver that acknowledges several at once.
+pub fn groups(
+    messages: &[EncodedMessage],
+    count: usize,
+    bytes: usize,
+) -> impl Iterator<Item = &[EncodedMessage]> {
+    let mut rest = messages;
+    std::iter::from_fn(move || {
+        let mut total = 0;
+        let fits = |message: &&EncodedMessage| {
+            total += message.payload.len();
+            total <= bytes
+        };
+        let fitting = rest.iter().take(count).take_while(fits).count();
+        let (group, behind) = rest.split_at(fitting.max(1).min(rest.len()));
+        rest = behind;
+        (!group.is_empty()).then_some(group)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,5 +229,22 @@ mod tests {
         );
         assert_eq!(encoded.skipped.non_finite_points, 3);
         assert_eq!(encode().messages, encoded.messages);
+    }
+
+    #[test]
+    fn groups_have_a_limit_of_messages_and_of_bytes() {
+        let message = |length: usize| EncodedMessage {
+            name: String::new(),
+            id: String::new(),
+            batch_id: String::new(),
+            content_type: "",
+            origin: "",
+            payload: vec![0; length],
+            rows: Vec::new(),
+        };
+        let messages = [1, 1, 1, 9, 30, 1].map(message);
+        let lengths: Vec<_> = groups(&messages, 2, 10).map(<[_]>::len).collect();
+        assert_eq!(lengths, [2, 2, 1, 1]);
+        assert_eq!(groups(&[], 2, 10).count(), 0);
     }
 }

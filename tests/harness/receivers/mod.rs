@@ -6,6 +6,7 @@
 //! Knows nothing of the host.
 
 mod influxdb;
+mod mosquitto;
 mod nats;
 mod otlp;
 mod postgres;
@@ -26,6 +27,7 @@ use serde_json::Value;
 
 pub use self::{
     influxdb::InfluxDb,
+    mosquitto::Mosquitto,
     nats::Nats,
     otlp::OtlpCollector,
     postgres::{Postgres, PostgresTls},
