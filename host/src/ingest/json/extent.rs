@@ -1,9 +1,6 @@
 //! The extent of a JSON value whose text has a fault: found by brackets and quotes alone, so
 //! that the items after it can be read.
 
-/// Numbers that Python and JavaScript write although JSON does not have them.
-const NON_FINITE: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
-
 /// The length of the value at the begin of `text`; `None` if it does not end.
 pub(super) fn value_length(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
@@ -34,37 +31,9 @@ pub(super) fn value_length(text: &str) -> Option<usize> {
     (depth == 0).then_some(at)
 }
 
-/// The first non-finite number of a value outside of its strings, and the value with `null`
-/// in place of each.
-pub(super) fn without_non_finite(value: &str) -> Option<(&'static str, String)> {
-    let mut first = None;
-    let mut replaced = String::with_capacity(value.len());
-    let mut rest = value;
-    while let Some(next) = rest.chars().next() {
-        let found = NON_FINITE.into_iter().find(|token| rest.starts_with(token));
-        let length = match found {
-            Some(token) => {
-                first.get_or_insert(token);
-                replaced.push_str("null");
-                token.len()
-            }
-            None => {
-                let length = match next {
-                    '"' => string_length(rest.as_bytes())?,
-                    other => other.len_utf8(),
-                };
-                replaced.push_str(&rest[..length]);
-                length
-            }
-        };
-        rest = &rest[length..];
-    }
-    first.map(|token| (token, replaced))
-}
-
 /// The length of the string at the begin, with its quotes. A string does not go on in the
 /// next line.
-fn string_length(bytes: &[u8]) -> Option<usize> {
+pub(super) fn string_length(bytes: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
         match bytes.get(at)? {
@@ -94,22 +63,5 @@ mod tests {
         check("[\"a", None);
         check("[\"a\n\"]", None);
         check("\"\\", None);
-    }
-
-    #[test]
-    fn non_finite_numbers_are_found_outside_of_strings() {
-        let check = |value: &str, wanted: Option<(&'static str, &str)>| {
-            let wanted = wanted.map(|(token, text)| (token, text.to_owned()));
-            assert_eq!(without_non_finite(value), wanted, "{value}");
-        };
-        check("[1]", None);
-        check(r#"{"NaN": "é\"NaN"}"#, None);
-        check(
-            r#"{"NaN": [-Infinity, NaN, Infinity]}"#,
-            Some(("-Infinity", r#"{"NaN": [null, null, null]}"#)),
-        );
-        // Still not JSON.
-        check("[NaNa]", Some(("NaN", "[nulla]")));
-        check("[NaN \"", None);
     }
 }

@@ -8,6 +8,7 @@ mod alert;
 mod body_text;
 mod envelope;
 mod extent;
+mod faulty_scalar;
 mod object;
 mod scalar;
 mod series;

@@ -1,8 +1,8 @@
 //! Splits a body into items: those of one array, or one per line.
 //!
-//! A value that is JSON but not a valid item is rejected alone, and so are an item with
-//! `NaN` or `Infinity` and one with bytes that are not UTF-8. After other text that is
-//! not JSON the next item of an array cannot be found, so the whole body is refused;
+//! A value that is JSON but not a valid item is rejected alone, and so are an item in which
+//! a number, word or text is not JSON, and one with bytes that are not UTF-8. After other text
+//! that is not JSON the next item of an array cannot be found, so the whole body is refused;
 //! in a body of lines only that line is rejected.
 
 use std::ops::Range;
@@ -13,7 +13,8 @@ use serde_json::{Deserializer, error::Category};
 use super::{
     ItemBuilder,
     body_text::BodyText,
-    extent::{value_length, without_non_finite},
+    extent::value_length,
+    faulty_scalar,
     tracker::{ItemTracker, reason},
 };
 use crate::ingest::{IngestError, ItemError, rules::excerpt};
@@ -23,6 +24,7 @@ pub(super) struct ItemSplitter<'de> {
     body: &'de BodyText<'de>,
     text: &'de str,
     at: usize,
+    in_array: bool,
     /// The next byte that is not UTF-8.
     invalid_byte: Option<usize>,
     /// End of the line that was asked for last.
@@ -48,6 +50,7 @@ impl<'de> ItemSplitter<'de> {
             body,
             text: &body.as_str()[..part.end],
             at: part.start,
+            in_array: false,
             invalid_byte: body.invalid_byte(part.start),
             line_end: 0,
             counted: (0, 1),
@@ -77,6 +80,7 @@ impl<'de> ItemSplitter<'de> {
     }
 
     fn read_array(&mut self, items: &mut impl ItemBuilder<'de>) -> Result<(), IngestError> {
+        self.in_array = true;
         self.skip('[');
         let mut more = !self.skip(']');
         while more {
@@ -158,33 +162,39 @@ impl<'de> ItemSplitter<'de> {
         }
         let item_error = items.tracker().item_error(&error);
         if error.classify() != Category::Data {
-            return self.not_json(reach, &error, items);
+            return self.not_json(reach, &error, None, items);
         }
         // The reader stopped at the error, inside the item. Reading the item again, with any
         // content allowed, finds its end.
         let mut json = Deserializer::from_str(reach);
         match IgnoredAny::deserialize(&mut json) {
             Ok(IgnoredAny) => Ok(ItemOutcome::Invalid(item_error, length(json))),
-            Err(error) => self.not_json(reach, &error, items),
+            Err(error) => self.not_json(reach, &error, Some(item_error), items),
         }
     }
 
-    /// An item that is not JSON: rejected alone if non-finite numbers are its only fault.
+    /// An item that is not JSON, also if it has an `earlier` error: rejected alone if its end is
+    /// known.
     fn not_json(
         &mut self,
         reach: &str,
         error: &serde_json::Error,
+        earlier: Option<ItemError>,
         items: &mut impl ItemBuilder<'de>,
     ) -> Result<ItemOutcome, IngestError> {
         let value = value_length(reach).map_or("", |length| &reach[..length]);
         // The item is copied.
-        let memory = items.memory_bytes() + value.len();
+        let memory = items.memory_bytes() + faulty_scalar::MAX_GROWTH * value.len();
         items.tracker().check(memory)?;
-        Ok(match without_non_finite(value) {
-            Some((token, json)) if serde_json::from_str::<IgnoredAny>(&json).is_ok() => {
-                ItemOutcome::Invalid(items.tracker().non_finite(token), value.len())
+        // A line that is no object or array is one item, although it may have several words.
+        let is_item = self.in_array || value.starts_with(['{', '[']);
+        let found = is_item.then(|| faulty_scalar::find(value)).flatten();
+        Ok(match found {
+            Some(scalar) => {
+                let error = earlier.unwrap_or_else(|| items.tracker().not_a_value(scalar));
+                ItemOutcome::Invalid(error, value.len())
             }
-            _ => ItemOutcome::NotJson(self.syntax(error)),
+            None => ItemOutcome::NotJson(self.syntax(error)),
         })
     }
 

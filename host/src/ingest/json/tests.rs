@@ -264,8 +264,8 @@ fn a_syntax_error_is_reported_with_its_position_in_the_body() {
             "EOF while parsing a list (line 1, column 15, in item 0)",
         ),
         (
-            "[\"iops\", {}, {\"1\": Nan}]",
-            "expected value (line 1, column 20, in item 0)",
+            "[\"iops\", {}, {1: 1}]",
+            "key must be a string (line 1, column 15, in item 0)",
         ),
         ("[] x", "trailing characters (line 1, column 4, in item 0)"),
         ("name=iops", "expected ident (line 1, column 2, in item 0)"),
@@ -609,12 +609,33 @@ fn rejection(index: usize, name: &str, error: &str) -> (usize, Option<String>, S
 }
 
 #[test]
-fn a_number_that_json_does_not_have_rejects_its_series_by_name() {
+fn a_value_that_is_not_json_rejects_its_series_by_name() {
     let good = |name: &str| format!(r#"["{name}", {{"l": "NaN"}}, {{"1": 2}}]"#);
     let (first, last) = (good("first"), good("last"));
-    for token in ["NaN", "Infinity", "-Infinity"] {
+    let not_finite = |token: &str| format!("`{token}` is not a finite number");
+    let not_json = |token: &str| {
+        format!("`{token}` is not JSON (write a number such as `1.5`, or a text in quotes)")
+    };
+    let tokens = [
+        "NaN",
+        "nan",
+        "-nan",
+        "Infinity",
+        "-Infinity",
+        "inf",
+        "-inf",
+        "INFINITY",
+    ]
+    .map(|token| (token, not_finite(token)));
+    let others = ["1,5", "+1", ".5", "0x1F", "None", "-nan(ind)", "1 GiB"];
+    let empty = [("", "a value is missing".to_owned())];
+    for (token, reason) in tokens
+        .into_iter()
+        .chain(others.map(|token| (token, not_json(token))))
+        .chain(empty)
+    {
         let bad = format!("[\"bad\", {{}}, {{\"1\": 1,\n \"2\": {token}, \"3\": NaN}}]");
-        let error = format!("values: `{token}` is not a finite number");
+        let error = format!("values: {reason}");
         for body in [
             format!("[{first},{bad} , {last}]"),
             format!("{first}\n{bad}\n{last}"),
@@ -623,8 +644,18 @@ fn a_number_that_json_does_not_have_rejects_its_series_by_name() {
             assert_eq!(parsed(&body).0, ["first", "last"]);
         }
     }
-    let (names, said) = parsed(&format!("[NaN, {first}, [[NaN]]]"));
+    let (names, said) = parsed(&format!("[NaN, {first}, [[nan]]]"));
     assert_eq!((names.len(), said.len()), (1, 2));
+    let label = format!(r#"[["bad", {{"l": None}}, {{"1": nan}}], {first}]"#);
+    let error = format!("labels: {}", not_json("None"));
+    assert_eq!(rejections(label.as_bytes()), [rejection(0, "bad", &error)]);
+    // The first error is named.
+    let two = format!(r#"[["bad", {{"l": []}}, {{"1": nan}}], {first}]"#);
+    assert!(
+        rejections(two.as_bytes())[0]
+            .2
+            .starts_with("labels: label `l` is an array")
+    );
     // Another fault besides: the end of the item is not known.
     let body = format!(r#"[["bad", {{}}, {{"1": NaN "2": 1}}], {first}]"#);
     assert!(performance(body.as_bytes(), &BodyLimits::default()).is_err());
@@ -667,6 +698,8 @@ fn lines_with_faults_are_read_in_linear_time() {
         &b"{\xff\n"[..],
         b"{} x \xff\n",
         b"{\"a\": NaN\n",
+        b"{\"a\": NaN}\n",
+        b"hello, NaN\n",
         b"{\"\xff\": 1\n",
     ] {
         let body = line.repeat(200_000);

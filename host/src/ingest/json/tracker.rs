@@ -141,11 +141,19 @@ impl ItemTracker {
         Err("a text is too long".to_owned())
     }
 
-    /// The error of the current item, in which `token` is a number that JSON does not have.
-    pub(super) fn non_finite(&self, token: &str) -> ItemError {
+    /// The error of the current item, in which `scalar` is not JSON.
+    pub(super) fn not_a_value(&self, scalar: &str) -> ItemError {
+        let scalar = excerpt(scalar);
+        let reason = match scalar.parse::<f64>() {
+            Ok(number) if !number.is_finite() => format!("`{scalar}` is not a finite number"),
+            _ if scalar.is_empty() => "a value is missing".to_owned(),
+            _ => format!(
+                "`{scalar}` is not JSON (write a number such as `1.5`, or a text in quotes)"
+            ),
+        };
         ItemError::Invalid {
             field: self.field,
-            reason: format!("`{token}` is not a finite number"),
+            reason,
         }
     }
 
