@@ -186,11 +186,21 @@ unsafe fn call_instance(
             .code
             .0;
     };
-    // SAFETY: the host passes as many parts as it says, each of the size that it says.
-    let parts = unsafe { read_parts(&functions) };
+    // Most calls have one part, and need no memory for a list.
+    let (one, several);
+    let parts: &[abi::BatchPart<'_>] = if functions.part_count == 1 {
+        // SAFETY: the host passes as many parts as it says, each of the size that it says.
+        one = unsafe { read_part(&functions, 0) };
+        std::slice::from_ref(&one)
+    } else {
+        // SAFETY: as above.
+        let read = |number| unsafe { read_part(&functions, number) };
+        several = (0..functions.part_count).map(read).collect::<Vec<_>>();
+        &several
+    };
     let context = ForeignContext {
         call,
-        functions,
+        functions: &functions,
         parts,
     };
     // SAFETY: the caller says so.
@@ -245,28 +255,25 @@ unsafe fn report(call: *mut CCall, outcome: abi::Outcome) -> u32 {
     outcome.code.0
 }
 
-/// The parts of a call.
+/// A part of a call.
 ///
 /// # Safety
 ///
-/// The host has filled in the call, which has not returned.
-unsafe fn read_parts<'a>(call: &CCall) -> Vec<abi::BatchPart<'a>> {
-    let parts = (0..call.part_count).map(|number| {
-        // SAFETY: the caller says so.
-        let part = unsafe { call.parts.byte_add(number * call.part_size as usize) };
-        // SAFETY: a larger part of a newer host begins with the same fields.
-        let part = unsafe { part.read() };
-        abi::BatchPart {
-            batch_id: part.batch_id,
-            first_row: part.first_row,
-            rows: part.rows,
-            accepted_ms: part.accepted_ms,
-            // SAFETY: the text lives as long as the call.
-            storage_id: unsafe { read_text(part.storage_id) },
-            complete: part.complete != 0,
-        }
-    });
-    parts.collect()
+/// The host has filled in the call, which has not returned and has more than `number` parts.
+unsafe fn read_part<'a>(call: &CCall, number: usize) -> abi::BatchPart<'a> {
+    // SAFETY: the caller says so.
+    let part = unsafe { call.parts.byte_add(number * call.part_size as usize) };
+    // SAFETY: a larger part of a newer host begins with the same fields.
+    let part = unsafe { part.read() };
+    abi::BatchPart {
+        batch_id: part.batch_id,
+        first_row: part.first_row,
+        rows: part.rows,
+        accepted_ms: part.accepted_ms,
+        // SAFETY: the text lives as long as the call.
+        storage_id: unsafe { read_text(part.storage_id) },
+        complete: part.complete != 0,
+    }
 }
 
 /// A text of the host, which is UTF-8.
@@ -355,8 +362,8 @@ impl abi::Host for ForeignHost {
 /// The circumstances of a call over the C interface.
 struct ForeignContext<'a> {
     call: *const CCall,
-    functions: CCall,
-    parts: Vec<abi::BatchPart<'a>>,
+    functions: &'a CCall,
+    parts: &'a [abi::BatchPart<'a>],
 }
 
 // SAFETY: the interface lets any thread call the functions of the call.
@@ -392,7 +399,7 @@ impl abi::Context for ForeignContext<'_> {
     }
 
     fn parts(&self) -> RSlice<'_, abi::BatchPart<'_>> {
-        RSlice::from_slice(&self.parts)
+        RSlice::from_slice(self.parts)
     }
 
     /// As for the host.

@@ -21,6 +21,10 @@ struct CallState<'a, 'b> {
 
 /// Makes a call of an instance.
 pub(super) fn make(context: &ContextRef<'_>, function: impl FnOnce(*mut CCall) -> u32) -> Outcome {
+    // Most calls have one part, and need no memory for a list.
+    if let [part] = context.parts().as_slice() {
+        return run(Some(context), &[lend_part(part)], function);
+    }
     let parts: Vec<CPart> = context.parts().iter().map(lend_part).collect();
     run(Some(context), &parts, function)
 }
