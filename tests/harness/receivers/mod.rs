@@ -11,6 +11,7 @@ mod nats;
 mod otlp;
 mod postgres;
 mod prometheus;
+mod redis;
 mod rsyslog;
 
 use std::{
@@ -32,6 +33,7 @@ pub use self::{
     otlp::OtlpCollector,
     postgres::{Postgres, PostgresTls},
     prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},
+    redis::Redis,
     rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},
 };
 use crate::PATIENCE;
@@ -54,6 +56,15 @@ pub fn binary(name: &str) -> Option<PathBuf> {
         return missing(name);
     }
     found
+}
+
+/// A command that runs a binary with the libraries that are unpacked, and not installed.
+#[must_use]
+pub fn command(binary: &Path) -> Command {
+    let libraries = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let mut command = Command::new(binary);
+    command.env("LD_LIBRARY_PATH", unpacked().join(libraries));
+    command
 }
 
 /// Says that a server is missing, which is an error in CI.
@@ -106,11 +117,8 @@ impl Server {
     fn start(binary: &Path, arguments: &[String], log: &Path) -> Self {
         let file = File::options().create(true).append(true).open(log);
         let file = must(file, "open a log");
-        // Of libraries that are unpacked too, and not installed.
-        let libraries = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
-        let child = Command::new(binary)
+        let child = command(binary)
             .args(arguments)
-            .env("LD_LIBRARY_PATH", unpacked().join(libraries))
             .stdin(Stdio::null())
             .stdout(must(file.try_clone(), "open a log"))
             .stderr(file)

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Server, binary, free_port, is_open, must};
+use super::{Server, binary, command, free_port, is_open, must};
 use crate::{CommandOutput, wait_for};
 
 /// A running Mosquitto, until it is dropped.
@@ -49,7 +49,7 @@ impl Mosquitto {
             .map(|(user, password)| format!("{user}:{password}\n"))
             .collect();
         must(fs::write(file, lines), "write passwords");
-        let mut hash = std::process::Command::new(binary("mosquitto_passwd")?);
+        let mut hash = command(&binary("mosquitto_passwd")?);
         let _ = CommandOutput::run(hash.arg("-U").arg(file)).expect_exit(0);
         Some(())
     }

@@ -1,0 +1,70 @@
+//! Redis.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{Server, binary, free_port, is_open, must};
+use crate::wait_for;
+
+/// A running Redis server, until it is dropped.
+pub struct Redis {
+    server: Server,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Redis {
+    /// Starts a server on a free port, which writes each command to a file in a folder, with
+    /// these lines in its configuration; `None` where it is missing.
+    #[must_use]
+    pub fn start(folder: &Path, settings: &str) -> Option<Self> {
+        binary("redis-server")?;
+        let port = free_port();
+        // The system writes to the disk when it likes: the tests do not end the system.
+        let config = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\nsave \"\"\nappendonly yes\nappendfsync no\n\
+             {settings}\n",
+            folder.display(),
+        );
+        must(
+            fs::write(folder.join("redis.conf"), config),
+            "write a configuration",
+        );
+        let started = Self {
+            server: run(folder),
+            folder: folder.to_owned(),
+            port,
+        };
+        started.wait();
+        Some(started)
+    }
+
+    /// The port on `127.0.0.1`.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops the server without a warning.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Starts the server again, after it was stopped.
+    pub fn restart(&mut self) {
+        self.server = run(&self.folder);
+        self.wait();
+    }
+
+    fn wait(&self) {
+        wait_for("Redis", || is_open(self.port).then_some(()));
+    }
+}
+
+fn run(folder: &Path) -> Server {
+    let binary = binary("redis-server").unwrap_or_else(|| panic!("Redis has gone"));
+    let config = folder.join("redis.conf").display().to_string();
+    Server::start(&binary, &[config], &folder.join("redis.log"))
+}
