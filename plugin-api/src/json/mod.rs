@@ -23,12 +23,14 @@
 //! Promises: a reader gets back the very same number; a text stays on one line; a
 //! [`JsonWriter`] allocates nothing for a point.
 
+mod names;
 mod row;
 mod value;
 mod writer;
 
 use crate::Alert;
 
+pub use names::write_texts;
 pub use row::{JsonBatch, JsonRow};
 pub use value::{alert_object, series_object};
 pub use writer::JsonWriter;

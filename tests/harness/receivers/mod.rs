@@ -8,6 +8,7 @@
 mod influxdb;
 mod mosquitto;
 mod nats;
+mod opensearch;
 mod otlp;
 mod postgres;
 mod prometheus;
@@ -30,6 +31,7 @@ pub use self::{
     influxdb::InfluxDb,
     mosquitto::Mosquitto,
     nats::Nats,
+    opensearch::OpenSearch,
     otlp::OtlpCollector,
     postgres::{Postgres, PostgresTls},
     prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},

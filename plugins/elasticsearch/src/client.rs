@@ -1,0 +1,109 @@
+//! Writes documents, after it has created an index template.
+
+use std::time::Duration;
+
+use delfin_plugin_api::{
+    Failure, Outcome,
+    http::{BodyCompressor, Client},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    config::Config,
+    encode::{BulkBody, DocumentTarget},
+    outcome,
+};
+
+/// Above the templates for `metrics-*-*` and `logs-*-*` that Elasticsearch has itself.
+const PRIORITY: u32 = 300;
+
+/// What the response of `_bulk` has, without what the exporter knows already.
+const BULK_RESPONSE: &str = "filter_path=errors,items.*.status,items.*.error.type,\
+                             items.*.error.reason,items.*.error.caused_by.reason,error,status";
+
+pub(crate) struct ElasticsearchClient {
+    http: Client,
+    config: Config,
+    compressor: BodyCompressor,
+    bulk_url: String,
+    template_url: String,
+    template: String,
+    /// Whether the template is known to exist, or none is wanted.
+    has_template: bool,
+}
+
+impl ElasticsearchClient {
+    /// A client for one kind of documents. Connects with the first request.
+    pub(crate) fn new(config: Config, target: DocumentTarget) -> Result<Self, Failure> {
+        let data_stream = config.data_stream.as_deref().unwrap_or(target.data_stream);
+        let name = delfin_plugin_api::http::query_value(data_stream);
+        let base = &config.url.url;
+        let mappings: Value = serde_json::from_str(target.mappings).map_err(Failure::fatal)?;
+        let template = json!({
+            "index_patterns": [data_stream],
+            "data_stream": {},
+            "priority": PRIORITY,
+            "template": { "mappings": mappings },
+            "_meta": { "description": "Created by delfin-host" },
+        });
+        Ok(Self {
+            http: Client::new(&config.http)?,
+            compressor: BodyCompressor::new(config.compression),
+            bulk_url: format!("{base}/{name}/_bulk?{BULK_RESPONSE}"),
+            template_url: format!("{base}/_index_template/{name}?create=true"),
+            template: template.to_string(),
+            has_template: !config.template,
+            config,
+        })
+    }
+
+    /// Writes documents.
+    pub(crate) fn write(&mut self, body: &BulkBody, time: Duration) -> Outcome {
+        if !self.has_template {
+            // Without it, the first document would create an index that is no data stream.
+            self.create_template(time / 2)?;
+            self.has_template = true;
+        }
+        let response = self
+            .http
+            .post(&self.bulk_url)
+            .header("content-type", "application/x-ndjson")
+            .max_response(outcome::MAX_RESPONSE_BYTES)
+            .send_compressed(body.text(), &mut self.compressor, time);
+        let shown = &self.config.url.redacted;
+        // Not uncertain: a document that is sent again has the same id.
+        let response = response.map_err(|error| error.repeatable_failure(shown))?;
+        outcome::of_response(&response, body, shown)
+    }
+
+    /// Checks that a node answers and accepts the credentials. They may be for documents only, so
+    /// 403 is right.
+    pub(crate) fn health(&self, time: Duration) -> Outcome {
+        let shown = &self.config.url.redacted;
+        let url = format!("{}/", self.config.url.url);
+        let response = self.http.get(&url).send(b"", time);
+        let response = response.map_err(|error| error.repeatable_failure(shown))?;
+        if response.status() == 403 {
+            return Ok(());
+        }
+        if !response.is_success() {
+            return Err(response.failure(shown));
+        }
+        if response.is_json() {
+            return Ok(());
+        }
+        Err(outcome::not_a_node(&response, shown))
+    }
+
+    /// Creates the index template. One that exists already stays as it is.
+    fn create_template(&self, time: Duration) -> Outcome {
+        let shown = &self.config.url.redacted;
+        let response = self
+            .http
+            .put(&self.template_url)
+            .header("content-type", "application/json")
+            .send(self.template.as_bytes(), time);
+        let response = response.map_err(|error| error.repeatable_failure(shown))?;
+        outcome::of_template(&response, shown)
+    }
+}
