@@ -1,0 +1,23 @@
+//! How fast a batch becomes events. The batch has 31,629 series with eight labels and 15 points
+//! each, like one storage of Delfin's fake driver.
+
+use delfin_exporter_splunk::encode::{EventBatch, EventMetadata, EventRequests};
+use delfin_plugin_api::{Batch, sample};
+use divan::{Bencher, counter::ItemsCount};
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench]
+fn performance(bencher: Bencher<'_, '_>) {
+    let batch = sample::performance(31_629, 15);
+    let metadata = EventMetadata::default();
+    let mut requests = EventRequests::default();
+    bencher
+        .counter(ItemsCount::new(batch.items()))
+        .bench_local(|| {
+            requests.clear();
+            batch.encode(&metadata, &mut requests)
+        });
+}

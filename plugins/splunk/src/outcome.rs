@@ -1,0 +1,113 @@
+//! What the responses of Splunk mean.
+
+use std::collections::HashMap;
+
+use delfin_plugin_api::{Failure, RowFailures, http::Response};
+use serde::Deserialize;
+
+use crate::{encode::EventRequest, state::AckId};
+
+/// The answer to events.
+#[derive(Deserialize)]
+struct EventAnswer {
+    code: u32,
+    #[serde(rename = "ackId")]
+    ack_id: Option<AckId>,
+    #[serde(rename = "invalid-event-number")]
+    invalid_event: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct AckAnswer {
+    acks: HashMap<String, bool>,
+}
+
+/// Codes about an event: its format, a missing or blank event, its fields.
+const EVENT_CODES: [u32; 4] = [6, 12, 13, 15];
+
+/// Codes about the index, which is the same for all events, the channel or the token, with the
+/// status 400.
+const SETTING_CODES: [u32; 5] = [7, 10, 11, 14, 16];
+
+/// The acknowledgement to wait for after a request was accepted; `None` if the token has none.
+pub(crate) fn of_response(
+    response: &Response,
+    request: &EventRequest<'_>,
+    url: &str,
+) -> Result<Option<AckId>, Failure> {
+    if response.is_cut_off() && response.is_success() {
+        let message = format!("{} (the response is cut off)", response.message(url));
+        return Err(Failure::Uncertain { message });
+    }
+    let answer = response
+        .body()
+        .and_then(|body| serde_json::from_slice::<EventAnswer>(body).ok());
+    match answer {
+        Some(answer) if response.is_success() && answer.code == 0 => Ok(answer.ack_id),
+        None | Some(_) if response.is_success() => Err(not_splunk(response, url)),
+        Some(answer) if response.status() == 400 => Err(refused(&answer, response, request, url)),
+        // Not of Splunk, so it is not about the events.
+        None if response.status() == 400 => Err(not_splunk(response, url)),
+        None | Some(_) => Err(response.failure(url)),
+    }
+}
+
+/// The acknowledgements that have come.
+pub(crate) fn of_acks(response: &Response, url: &str) -> Result<Vec<AckId>, Failure> {
+    if response.status() == 400 {
+        return Err(Failure::misconfigured(format!(
+            "{} (allow indexer acknowledgement for the token, or set `acknowledgement = false`)",
+            response.message(url)
+        )));
+    }
+    if !response.is_success() {
+        return Err(response.failure(url));
+    }
+    let answer = response
+        .body()
+        .and_then(|body| serde_json::from_slice::<AckAnswer>(body).ok());
+    let Some(answer) = answer else {
+        return Err(not_splunk(response, url));
+    };
+    let acks = answer.acks.into_iter().filter(|(_, has_come)| *has_come);
+    Ok(acks.filter_map(|(id, _)| id.parse().ok()).collect())
+}
+
+pub(crate) fn not_splunk(response: &Response, url: &str) -> Failure {
+    Failure::misconfigured(format!(
+        "{} (not a response of Splunk: check `url`, and whether a proxy asks for a sign-in)",
+        response.message(url)
+    ))
+}
+
+fn refused(
+    answer: &EventAnswer,
+    response: &Response,
+    request: &EventRequest<'_>,
+    url: &str,
+) -> Failure {
+    let message = response.message(url);
+    if SETTING_CODES.contains(&answer.code) {
+        return Failure::Misconfigured { message };
+    }
+    let row = answer
+        .invalid_event
+        .and_then(|event| request.row_of_event(event));
+    let Some(row) = row.filter(|_| EVENT_CODES.contains(&answer.code)) else {
+        return Failure::Rejected { message };
+    };
+    // Splunk has read the events before, but it acknowledges none of them.
+    let mut failures = RowFailures::new();
+    if row > 0 {
+        failures.push(0..row, true, "sent with a row that Splunk refuses");
+    }
+    failures.push(row..row + 1, false, &message);
+    if row + 1 < request.row_count() {
+        let rest = row + 1..request.row_count();
+        failures.push(rest, true, "sent with a row that Splunk refuses");
+    }
+    failures
+        .into_outcome()
+        .err()
+        .unwrap_or(Failure::Rejected { message })
+}
