@@ -8,11 +8,13 @@
 
 mod alert;
 mod alert_key;
+mod alert_state;
 mod labels;
 mod performance;
 
 pub use alert::{Alert, AlertBatch, AlertBatchBuilder, NewAlert, TEXT_COLUMNS, alert_schema};
 pub use alert_key::AlertKey;
+pub use alert_state::{AlertSeverity, AlertState};
 pub use labels::{LabelIter, Labels};
 pub use performance::{PerformanceBatch, PerformanceBatchBuilder, Series, performance_schema};
 

@@ -1,6 +1,8 @@
 //! Alerts as log records.
 
-use delfin_plugin_api::{Alert, AlertBatch, Batch, protobuf::ProtobufWriter};
+use delfin_plugin_api::{
+    Alert, AlertBatch, AlertSeverity, AlertState, Batch, protobuf::ProtobufWriter,
+};
 
 use super::{EncodedItems, OtlpBatch, RESOURCE, nanos, push_attribute, push_resource, push_scope};
 
@@ -73,20 +75,16 @@ fn push_record(alert: &Alert<'_>, record: &mut ProtobufWriter) {
 
 /// The number of a severity; `None` for one that OpenTelemetry has no number for.
 fn severity_number(alert: &Alert<'_>) -> Option<u64> {
-    let is =
-        |text: Option<&str>, name: &str| text.is_some_and(|text| text.eq_ignore_ascii_case(name));
     const INFO: u64 = 9;
-    if is(alert.category(), "Recovery") {
+    if alert.state() == AlertState::Cleared {
         return Some(INFO);
     }
-    let numbers = [
-        ("Fatal", 21),
-        ("Critical", 18),
-        ("Major", 17),
-        ("Minor", 14),
-        ("Warning", 13),
-        ("Informational", INFO),
-    ];
-    let found = numbers.iter().find(|(name, _)| is(alert.severity(), name));
-    found.map(|&(_, number)| number)
+    Some(match alert.known_severity()? {
+        AlertSeverity::Fatal => 21,
+        AlertSeverity::Critical => 18,
+        AlertSeverity::Major => 17,
+        AlertSeverity::Minor => 14,
+        AlertSeverity::Warning => 13,
+        AlertSeverity::Informational => INFO,
+    })
 }

@@ -1,13 +1,8 @@
 //! Alerts, one row for each.
 
-use delfin_plugin_api::{Alert, AlertBatch, BatchPart, RowFailures, TEXT_COLUMNS};
+use delfin_plugin_api::{Alert, AlertBatch, AlertState, BatchPart, RowFailures, TEXT_COLUMNS};
 
 use super::{CopyBatch, CopyStatements, CopyTables, binary::PostgresTime};
-
-/// The category of an alert that has ended.
-const RECOVERY: &str = "Recovery";
-/// The category of an alert that never becomes active.
-const EVENT: &str = "Event";
 
 const STATEMENTS: CopyStatements = CopyStatements {
     prepare: "CREATE TEMPORARY TABLE delfin_new_alerts (LIKE {schema}.delfin_alerts, row_number bigint)
@@ -61,15 +56,11 @@ impl CopyBatch for AlertBatch {
 }
 
 fn push_alert(alert: &Alert<'_>, row: usize, accepted_ms: i64, tables: &mut CopyTables) {
-    let is = |category: &str| {
-        let own = alert.category();
-        own.is_some_and(|own| own.eq_ignore_ascii_case(category))
-    };
     let out = &mut tables.main;
     out.row(OTHER_COLUMNS + TEXT_COLUMNS.len() as i16);
     out.integer(row as i64);
     out.uuid(alert.key().uuid());
-    out.flag(!is(RECOVERY) && !is(EVENT));
+    out.flag(alert.state() == AlertState::Raised);
     out.time(PostgresTime::new(accepted_ms).unwrap_or_default());
     match PostgresTime::new(alert.occur_time()).filter(|_| alert.occur_time() > 0) {
         Some(time) => out.time(time),

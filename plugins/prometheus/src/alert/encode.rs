@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use delfin_plugin_api::Alert;
+use delfin_plugin_api::{Alert, AlertState};
 use serde::{Serialize, Serializer};
 
 /// In Delfin's order, without `alert_id`: devices assign a new one each time they
@@ -37,7 +37,6 @@ const LABELS: [&str; 10] = [
 const SEQUENCE_NUMBER: &str = "sequence_number";
 /// Identifies an alert by itself.
 const MATCH_KEY: &str = "match_key";
-const RECOVERY: &str = "Recovery";
 const UNNAMED: &str = "unnamed";
 
 pub(super) type AlertLabels = BTreeMap<&'static str, String>;
@@ -86,9 +85,7 @@ impl<'a> PostedAlert<'a> {
         }
         annotate(alert, &mut annotations);
         let occurred = time(alert.occur_time()).map(|occurred| occurred.min(now));
-        let has_ended = alert
-            .category()
-            .is_some_and(|category| category.eq_ignore_ascii_case(RECOVERY));
+        let has_ended = alert.state() == AlertState::Cleared;
         let (starts_at, ends_at) = if has_ended {
             // Alertmanager keeps the start of the alert that this one ends.
             (None, occurred.unwrap_or(now))

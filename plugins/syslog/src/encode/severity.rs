@@ -1,8 +1,6 @@
 //! Severities and types of X.733, as RFC 5674 maps them to syslog.
 
-use delfin_plugin_api::Alert;
-
-const RECOVERY: &str = "Recovery";
+use delfin_plugin_api::{Alert, AlertSeverity, AlertState};
 
 /// A severity in both forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,25 +14,15 @@ pub(super) struct Severity {
 /// The severity of an alert. Syslog's 0, `Emergency`, is not used: many systems show it to
 /// each person who is logged in.
 pub(super) fn severity(alert: &Alert<'_>) -> Severity {
-    let is =
-        |text: Option<&str>, name: &str| text.is_some_and(|text| text.eq_ignore_ascii_case(name));
-    let severities = [
-        ("Fatal", 1, "critical"),
-        ("Critical", 1, "critical"),
-        ("Major", 2, "major"),
-        ("Minor", 3, "minor"),
-        ("Warning", 4, "warning"),
-        ("Informational", 6, "indeterminate"),
-    ];
-    let (code, perceived) = if is(alert.category(), RECOVERY) {
-        (5, "cleared")
-    } else {
-        let found = severities
-            .iter()
-            .find(|(name, ..)| is(alert.severity(), name));
-        found.map_or((5, "indeterminate"), |&(_, code, perceived)| {
-            (code, perceived)
-        })
+    use AlertSeverity::{Critical, Fatal, Informational, Major, Minor, Warning};
+    let (code, perceived) = match (alert.state(), alert.known_severity()) {
+        (AlertState::Cleared, _) => (5, "cleared"),
+        (_, Some(Fatal | Critical)) => (1, "critical"),
+        (_, Some(Major)) => (2, "major"),
+        (_, Some(Minor)) => (3, "minor"),
+        (_, Some(Warning)) => (4, "warning"),
+        (_, Some(Informational)) => (6, "indeterminate"),
+        (_, None) => (5, "indeterminate"),
     };
     Severity { code, perceived }
 }
