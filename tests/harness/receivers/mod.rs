@@ -14,6 +14,7 @@ mod postgres;
 mod prometheus;
 mod redis;
 mod rsyslog;
+mod snmptrapd;
 
 use std::{
     fs::{self, File},
@@ -37,6 +38,7 @@ pub use self::{
     prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},
     redis::Redis,
     rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},
+    snmptrapd::{SnmpNotification, Snmptrapd},
 };
 use crate::PATIENCE;
 
