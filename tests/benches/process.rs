@@ -4,8 +4,18 @@
 //! The benchmark uses the real host. For calls, the times are those that the host measures: of a
 //! process, with the encoding and the way to it and back.
 
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
 use std::{
-    process::Command,
+    env,
+    io::{self, Read, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -25,8 +35,16 @@ const CALLS: [(usize, usize, usize, Duration); 3] = [
 
 const MODES: [&str; 2] = ["thread", "process"];
 
+/// How many batches a backlog has, and how many backlogs there are.
+const BACKLOG: usize = 400;
+const BACKLOGS: usize = 5;
+
 /// Longer than a call.
 const CALL_TIME: Duration = Duration::from_millis(10);
+
+/// How often a thread and a process are woken, and the argument that makes this program answer.
+const WAKES: usize = 300;
+const ECHO: &str = "echo";
 
 const WEBHOOKS: usize = 4;
 const WEBHOOK_BATCHES: usize = 300;
@@ -34,7 +52,18 @@ const WEBHOOK_ROUNDS: usize = 3;
 
 #[expect(clippy::print_stdout, reason = "what was measured")]
 fn main() {
+    if env::args().nth(1).is_some_and(|argument| argument == ECHO) {
+        return echo();
+    }
     println!("a process for each exporter, against a thread of the host; medians");
+    let [thread, process] = calls_in_a_row();
+    println!(
+        "a call with 1 point, directly after another: thread {:.1} us, process {:.1} us, {}",
+        micros(thread),
+        micros(process),
+        compared("extra us", micros(process) - micros(thread), 60.0),
+    );
+    println!("calls that find the processors asleep and their caches empty:");
     for (series, points, times, budget) in CALLS {
         let [thread, process] = calls(series, points, times);
         let extra = |fraction| {
@@ -50,6 +79,13 @@ fn main() {
             extra(0.1),
         );
     }
+    let [thread, process] = wakes();
+    println!(
+        "what the system needs for a byte to a thread or process and back: thread {:.1} us, process {:.1} us, {:.1} extra us",
+        micros(thread),
+        micros(process),
+        micros(process.saturating_sub(thread)),
+    );
     let (encoded, memory) = eight_exporters();
     println!(
         "eight exporters on a batch: {}",
@@ -81,16 +117,45 @@ fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
+/// The mean times of calls with one point while a backlog is sent, in a thread and in a process.
+fn calls_in_a_row() -> [Duration; 2] {
+    let body = batch(1, 1);
+    let hosts = MODES.map(|mode| {
+        let setup = sum_exporter(mode, "[exporter.sum.batch]\nmax_points = 1\n");
+        let host = setup.start();
+        (setup, host)
+    });
+    let mut measured = [const { Vec::new() }; 2];
+    for _ in 0..BACKLOGS {
+        for (mode, (_, host)) in hosts.iter().enumerate() {
+            let change = |action| {
+                let path = format!("/v1/exporters/sum/{action}");
+                let (status, answer) = host.send("POST", &path, Some(&json!({})));
+                assert_eq!(status, 200, "{answer}");
+            };
+            let before = host.metrics();
+            change("pause");
+            for _ in 0..BACKLOG {
+                hand_in(host, &body);
+            }
+            change("resume");
+            let [calls, seconds] = host.wait_for("the backlog", || {
+                let metrics = host.metrics();
+                let since =
+                    |name| metrics.of_exporter("sum", name) - before.of_exporter("sum", name);
+                let since = [since(ATTEMPTS), since(SECONDS)];
+                (since[0] >= BACKLOG as f64).then_some(since)
+            });
+            measured[mode].push(Duration::from_secs_f64(seconds / calls));
+        }
+    }
+    measured.map(|times| median(&times))
+}
+
 /// The times of calls in a thread and in a process. Each has a host of its own, and the two
 /// take turns, so that neither waits for a processor of the other.
 fn calls(series: usize, points: usize, times: usize) -> [Vec<Duration>; 2] {
-    let setups = MODES.map(|mode| {
-        let table = exporter("sum", SUM, mode, "");
-        Setup::new(
-            &["scripted"],
-            &format!("performance_exporters = \"sum\"\n{table}"),
-        )
-    });
+    let setups = MODES.map(|mode| sum_exporter(mode, ""));
     let hosts = setups.each_ref().map(Setup::start);
     let body = batch(series, points);
     let mut measured = [const { Vec::new() }; 2];
@@ -99,7 +164,7 @@ fn calls(series: usize, points: usize, times: usize) -> [Vec<Duration>; 2] {
         for (mode, host) in hosts.iter().enumerate() {
             hand_in(host, &body);
             // A client that polls would need a processor during the call.
-            std::thread::sleep(CALL_TIME);
+            thread::sleep(CALL_TIME);
             let metrics = host.wait_for("a call", || {
                 let metrics = host.metrics();
                 let is_called = metrics.of_exporter("sum", ATTEMPTS) >= call as f64;
@@ -111,6 +176,48 @@ fn calls(series: usize, points: usize, times: usize) -> [Vec<Duration>; 2] {
         }
     }
     measured
+}
+
+/// The times until a byte was at a waiting thread and came back, and the same with a process:
+/// they are contained in the times of calls.
+fn wakes() -> [Duration; 2] {
+    let (to_thread, received) = mpsc::channel::<u8>();
+    let (answer, answered) = mpsc::channel();
+    thread::spawn(move || {
+        for byte in received {
+            answer.send(byte).expect("the answer is awaited");
+        }
+    });
+    let (mut socket, other) = UnixStream::pair().expect("a pair of sockets");
+    let mut process = Command::new(env::current_exe().expect("this program"))
+        .arg(ECHO)
+        .stdin(Stdio::from(OwnedFd::from(other)))
+        .spawn()
+        .expect("a process");
+    let mut measured = [const { Vec::new() }; 2];
+    for _ in 0..WAKES {
+        thread::sleep(CALL_TIME);
+        let begin = Instant::now();
+        to_thread.send(1).expect("the thread waits");
+        answered.recv().expect("the thread answers");
+        measured[0].push(begin.elapsed());
+        thread::sleep(CALL_TIME);
+        let begin = Instant::now();
+        socket.write_all(&[1]).expect("the process waits");
+        socket.read_exact(&mut [0]).expect("the process answers");
+        measured[1].push(begin.elapsed());
+    }
+    drop(socket);
+    process.wait().expect("the process ends");
+    measured.map(|times| median(&times))
+}
+
+/// Answers each byte, as the process of [`wakes`].
+fn echo() {
+    let socket = io::stdin().as_fd().try_clone_to_owned();
+    let mut socket = UnixStream::from(socket.expect("standard input"));
+    let mut byte = [0];
+    while socket.read_exact(&mut byte).is_ok() && socket.write_all(&byte).is_ok() {}
 }
 
 /// How often a batch was encoded for eight exporters, and the private memory of one of their
@@ -195,6 +302,12 @@ fn deliver(mode: &str) -> Duration {
         host.wait_for_delivered(name, (WEBHOOK_BATCHES * 100) as u64);
     }
     begin.elapsed()
+}
+
+fn sum_exporter(mode: &str, more: &str) -> Setup {
+    let table = exporter("sum", SUM, mode, "");
+    let config = format!("performance_exporters = \"sum\"\n{table}{more}");
+    Setup::new(&["scripted"], &config)
 }
 
 fn exporter(name: &str, plugin: &str, mode: &str, settings: &str) -> String {

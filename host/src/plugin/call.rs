@@ -17,7 +17,7 @@ use abi_stable::std_types::{ROption, RSlice, RStr};
 use arrow_array::RecordBatch;
 use delfin_plugin_abi::{self as abi, BatchPart};
 use delfin_plugin_api::{Failure, Origin, Outcome};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use delfin_plugin_protocol::is_readable;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot::{
     self,
@@ -43,7 +43,11 @@ pub(super) struct CallContext<'a> {
 pub(super) enum CancelSource {
     Flag(Arc<AtomicBool>),
     /// In a process: the host sends something, or closes the connection.
-    Connection(Arc<OwnedFd>),
+    Connection {
+        socket: Arc<OwnedFd>,
+        /// Whether it had sent something more with the call.
+        is_followed: bool,
+    },
 }
 
 /// How often a pending reply is checked by [`wait_for_result`].
@@ -239,11 +243,10 @@ impl CancelSource {
     fn is_cancelled(&self) -> bool {
         match self {
             Self::Flag(cancelled) => cancelled.load(Ordering::Relaxed),
-            Self::Connection(socket) => {
-                let mut waited = [PollFd::new(socket, PollFlags::IN)];
-                // After an interruption, the plugin asks again.
-                poll(&mut waited, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
-            }
+            Self::Connection {
+                socket,
+                is_followed,
+            } => *is_followed || is_readable(socket),
         }
     }
 }

@@ -3,10 +3,9 @@
 //! Promises: a length that is too large is an error before anything is allocated for it,
 //! and a buffer grows only with the bytes that have arrived.
 
-use std::{
-    io::{self, IoSliceMut},
-    os::fd::OwnedFd,
-};
+use std::{io, ops::Range, os::fd::OwnedFd};
+
+use bytes::{Bytes, BytesMut};
 
 /// The bytes before the header: the length of the header and of the payload, each as a
 /// 32-bit little-endian number.
@@ -15,7 +14,7 @@ pub const PREFIX: usize = 8;
 /// The longest header, in bytes.
 pub const MAX_HEADER: usize = 16 << 20;
 
-/// The most bytes that one read asks for.
+/// The most bytes that one read brings.
 const CHUNK: usize = 64 << 10;
 
 /// A header, and what came with it.
@@ -24,9 +23,11 @@ pub struct WireFrame {
     /// JSON text.
     pub header: Vec<u8>,
     /// Empty if the message has no payload, or a shared one.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
     /// The descriptor that came with the first byte.
     pub descriptor: Option<OwnedFd>,
+    /// Whether the read that brought the end of the frame has brought more.
+    pub is_followed: bool,
 }
 
 /// Why a frame cannot be read. The stream cannot be used any more.
@@ -71,14 +72,29 @@ pub enum Progress {
     End,
 }
 
-/// Reads frames from a stream, in parts. It never reads past the end of a frame.
+/// Reads frames from a stream, in parts. One read can bring several frames.
 #[derive(Debug)]
 pub struct FrameDecoder {
     max_payload: usize,
+    /// What the last read has brought, `unread` of it.
+    buffer: Bytes,
+    unread: Range<usize>,
     prefix: Vec<u8>,
     frame: WireFrame,
+    /// The part of a payload that several reads bring.
+    payload: Vec<u8>,
     header_len: usize,
     payload_len: usize,
+    /// Whether the frame began in the last read.
+    is_new: bool,
+    /// Came with the last bytes of the last read.
+    descriptor: Option<OwnedFd>,
+}
+
+/// What one read has brought.
+pub(crate) struct Received {
+    pub(crate) bytes: usize,
+    pub(crate) descriptors: Vec<OwnedFd>,
 }
 
 impl FrameDecoder {
@@ -87,84 +103,143 @@ impl FrameDecoder {
     pub fn new(max_payload: usize) -> Self {
         Self {
             max_payload,
+            buffer: Bytes::new(),
+            unread: 0..0,
             prefix: Vec::with_capacity(PREFIX),
             frame: WireFrame::default(),
+            payload: Vec::new(),
             header_len: 0,
             payload_len: 0,
+            is_new: false,
+            descriptor: None,
         }
     }
 
-    /// Whether the next byte is the first one of a frame.
-    #[must_use]
-    pub fn is_between_frames(&self) -> bool {
-        self.prefix.is_empty()
-    }
-
-    /// Reads once: `read` fills a part of the buffers, one after the other, and returns how
-    /// much, 0 at the end of the stream.
+    /// The next frame. If the last read has not brought it, reads once: `read` fills a part of
+    /// the buffer, and returns how much, 0 at the end of the stream.
     ///
     /// # Errors
     ///
     /// `read` failed, or the bytes are not a frame.
     pub fn read_from(
         &mut self,
-        read: impl FnOnce(&mut [IoSliceMut<'_>]) -> io::Result<usize>,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
     ) -> Result<Progress, FrameError> {
-        let found = if self.prefix.len() < PREFIX {
-            fill([(&mut self.prefix, PREFIX), (&mut Vec::new(), 0)], read)?
-        } else {
-            let WireFrame {
-                header, payload, ..
-            } = &mut self.frame;
-            let parts = [(header, self.header_len), (payload, self.payload_len)];
-            fill(parts, read)?
-        };
-        if found == 0 {
-            return if self.is_between_frames() {
-                Ok(Progress::End)
+        self.receive_from(|buffer| {
+            let bytes = read(buffer)?;
+            let descriptors = Vec::new();
+            Ok(Received { bytes, descriptors })
+        })
+    }
+
+    /// As [`Self::read_from`], with descriptors.
+    ///
+    /// The kernel ends a read after the bytes that a descriptor came with. So it belongs to the
+    /// last frame that began in the read.
+    pub(crate) fn receive_from(
+        &mut self,
+        receive: impl FnOnce(&mut [u8]) -> io::Result<Received>,
+    ) -> Result<Progress, FrameError> {
+        if let Some(frame) = self.take_frame()? {
+            return Ok(Progress::Frame(frame));
+        }
+        // A payload of the last read may still be in use.
+        let buffer = std::mem::take(&mut self.buffer).try_into_mut();
+        let mut buffer = buffer.unwrap_or_else(|_| BytesMut::zeroed(CHUNK));
+        let received = receive(&mut buffer);
+        self.buffer = buffer.freeze();
+        let Received { bytes, descriptors } = received?;
+        self.unread = 0..bytes.min(CHUNK);
+        self.is_new = false;
+        let mut descriptors = descriptors.into_iter();
+        self.descriptor = descriptors.next();
+        if descriptors.next().is_some() {
+            return Err(FrameError::StrayDescriptor);
+        }
+        match self.take_frame()? {
+            Some(frame) => Ok(Progress::Frame(frame)),
+            None if bytes > 0 => Ok(Progress::Part),
+            None if self.prefix.is_empty() => Ok(Progress::End),
+            None => Err(FrameError::CutOff),
+        }
+    }
+
+    /// Whether the last read has brought all that was there, and no frame of it is left.
+    pub(crate) fn has_taken_all(&self) -> bool {
+        self.unread.is_empty() && self.unread.end < CHUNK
+    }
+
+    fn take_frame(&mut self) -> Result<Option<WireFrame>, FrameError> {
+        let mut rest = &self.buffer[self.unread.clone()];
+        self.is_new |= self.prefix.is_empty() && !rest.is_empty();
+        fill(&mut self.prefix, PREFIX, &mut rest);
+        let mut is_whole = self.prefix.len() == PREFIX;
+        if is_whole {
+            if self.header_len == 0 {
+                let lengths = read_lengths(&self.prefix, self.max_payload)?;
+                (self.header_len, self.payload_len) = lengths;
+            }
+            fill(&mut self.frame.header, self.header_len, &mut rest);
+            if self.payload.is_empty() && rest.len() >= self.payload_len {
+                let start = self.unread.end - rest.len();
+                self.frame.payload = self.buffer.slice(start..start + self.payload_len);
+                rest = &rest[self.payload_len..];
             } else {
-                Err(FrameError::CutOff)
-            };
+                fill(&mut self.payload, self.payload_len, &mut rest);
+                if self.payload.len() == self.payload_len {
+                    self.frame.payload = std::mem::take(&mut self.payload).into();
+                }
+            }
+            is_whole = self.frame.header.len() == self.header_len
+                && self.frame.payload.len() == self.payload_len;
         }
-        if self.prefix.len() == PREFIX && self.header_len == 0 {
-            self.read_lengths()?;
+        self.unread.start = self.unread.end - rest.len();
+        if self.unread.is_empty()
+            && let Some(descriptor) = self.descriptor.take()
+        {
+            if !self.is_new {
+                return Err(FrameError::StrayDescriptor);
+            }
+            self.frame.descriptor = Some(descriptor);
         }
-        let is_whole = self.prefix.len() == PREFIX
-            && self.frame.header.len() == self.header_len
-            && self.frame.payload.len() == self.payload_len;
         if !is_whole {
-            return Ok(Progress::Part);
+            return Ok(None);
         }
         self.prefix.clear();
         self.header_len = 0;
-        Ok(Progress::Frame(std::mem::take(&mut self.frame)))
+        self.frame.is_followed = !self.unread.is_empty();
+        Ok(Some(std::mem::take(&mut self.frame)))
     }
+}
 
-    pub(crate) fn set_descriptor(&mut self, descriptor: OwnedFd) {
-        self.frame.descriptor = Some(descriptor);
+/// The lengths of the header and of the payload.
+fn read_lengths(prefix: &[u8], max_payload: usize) -> Result<(usize, usize), FrameError> {
+    let length = |bytes: &[u8]| {
+        let bytes = bytes.first_chunk().copied().unwrap_or_default();
+        usize::try_from(u32::from_le_bytes(bytes)).unwrap_or(usize::MAX)
+    };
+    let (header, payload) = (length(prefix), length(&prefix[4..]));
+    if header == 0 {
+        return Err(FrameError::NoHeader);
     }
+    if header > MAX_HEADER {
+        return Err(FrameError::LongHeader { found: header });
+    }
+    if payload > max_payload {
+        return Err(FrameError::LongPayload {
+            found: payload,
+            allowed: max_payload,
+        });
+    }
+    Ok((header, payload))
+}
 
-    fn read_lengths(&mut self) -> Result<(), FrameError> {
-        let length = |bytes: &[u8]| {
-            let bytes = bytes.first_chunk().copied().unwrap_or_default();
-            usize::try_from(u32::from_le_bytes(bytes)).unwrap_or(usize::MAX)
-        };
-        let (header, payload) = (length(&self.prefix), length(&self.prefix[4..]));
-        if header == 0 {
-            return Err(FrameError::NoHeader);
-        }
-        if header > MAX_HEADER {
-            return Err(FrameError::LongHeader { found: header });
-        }
-        if payload > self.max_payload {
-            return Err(FrameError::LongPayload {
-                found: payload,
-                allowed: self.max_payload,
-            });
-        }
-        (self.header_len, self.payload_len) = (header, payload);
-        Ok(())
-    }
+/// Extends a buffer towards its length.
+fn fill(buffer: &mut Vec<u8>, len: usize, bytes: &mut &[u8]) {
+    let missing = (len - buffer.len()).min(bytes.len());
+    let (taken, rest) = bytes.split_at(missing);
+    buffer.extend_from_slice(taken);
+    *bytes = rest;
 }
 
 /// The prefix of a frame with a header and a payload of these lengths.
@@ -194,28 +269,4 @@ pub(crate) fn prefix(header: usize, payload: usize) -> io::Result<[u8; PREFIX]> 
 pub fn encode_frame(header: &[u8], payload: &[u8]) -> io::Result<Vec<u8>> {
     let prefix = prefix(header.len(), payload.len())?;
     Ok([&prefix, header, payload].concat())
-}
-
-/// Extends two buffers, one after the other, towards their lengths by one read.
-fn fill(
-    parts: [(&mut Vec<u8>, usize); 2],
-    read: impl FnOnce(&mut [IoSliceMut<'_>]) -> io::Result<usize>,
-) -> io::Result<usize> {
-    let [(first, first_len), (second, second_len)] = parts;
-    let present = [first.len(), second.len()];
-    first.resize(first_len.min(present[0] + CHUNK), 0);
-    let room = CHUNK - (first.len() - present[0]);
-    if first.len() == first_len {
-        second.resize(second_len.min(present[1] + room), 0);
-    }
-    let [(_, one), (_, other)] = [
-        first.split_at_mut(present[0]),
-        second.split_at_mut(present[1]),
-    ];
-    let one_len = one.len();
-    let read = read(&mut [IoSliceMut::new(one), IoSliceMut::new(other)]);
-    let found = read.as_ref().map_or(0, |&found| found);
-    first.truncate(present[0] + found.min(one_len));
-    second.truncate(present[1] + found.saturating_sub(one_len));
-    read
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, IoSlice},
+    io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::Arc,
@@ -10,6 +10,7 @@ use std::{
 
 use rustix::{
     cmsg_space,
+    event::{PollFd, PollFlags, poll},
     io::Errno,
     net::{
         RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -19,7 +20,7 @@ use rustix::{
 use serde::Serialize;
 
 use crate::{
-    frame::{FrameDecoder, FrameError, PREFIX, Progress, prefix},
+    frame::{FrameDecoder, FrameError, PREFIX, Progress, Received, prefix},
     shared::SharedPayload,
 };
 
@@ -37,6 +38,9 @@ pub enum FramePayload<'a> {
     Shared(&'a SharedPayload),
 }
 
+/// Payloads in the buffer of a reader begin at a multiple of this.
+const ALIGNMENT: usize = 8;
+
 /// Reads frames from a socket.
 #[derive(Debug)]
 pub struct FrameReader {
@@ -48,12 +52,14 @@ pub struct FrameReader {
 #[derive(Debug)]
 pub struct FrameWriter {
     socket: Arc<OwnedFd>,
+    header: Vec<u8>,
 }
 
 /// Writes frames to a socket, and does not wait for the other side.
 #[derive(Debug)]
 pub struct FrameSender {
     socket: Arc<OwnedFd>,
+    header: Vec<u8>,
     unsent: VecDeque<UnsentFrame>,
 }
 
@@ -98,17 +104,31 @@ impl FrameReader {
     /// The connection failed, or the bytes are not a frame.
     pub fn read(&mut self) -> Result<Option<crate::WireFrame>, FrameError> {
         loop {
-            match self.receive(RecvFlags::CMSG_CLOEXEC) {
+            match self.try_read() {
                 Ok(Progress::Frame(frame)) => return Ok(Some(frame)),
                 Ok(Progress::Part) => {}
                 Ok(Progress::End) => return Ok(None),
-                Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait()?;
+                }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Reads once, and does not wait. `Part` if a frame is not complete yet.
+    /// Waits until something is there. A read that waits would also be woken each time the
+    /// other side takes something.
+    fn wait(&self) -> io::Result<()> {
+        let mut waited = [PollFd::new(&self.socket, PollFlags::IN)];
+        match poll(&mut waited, None) {
+            // After an interruption, the caller asks again.
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The next frame, if it is there. Reads at most once, and does not wait. `Part` if a frame
+    /// is not complete yet.
     ///
     /// # Errors
     ///
@@ -116,38 +136,35 @@ impl FrameReader {
     /// the connection is `WouldBlock`.
     pub fn try_read(&mut self) -> Result<Progress, FrameError> {
         loop {
-            match self.receive(RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT) {
+            match self.receive() {
                 Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }
         }
     }
 
-    fn receive(&mut self, flags: RecvFlags) -> Result<Progress, FrameError> {
-        let is_first = self.decoder.is_between_frames();
+    /// Whether all that was there at the last read is read and taken.
+    #[must_use]
+    pub fn has_taken_all(&self) -> bool {
+        self.decoder.has_taken_all()
+    }
+
+    fn receive(&mut self) -> Result<Progress, FrameError> {
         let socket = &self.socket;
-        let mut descriptors = Vec::new();
-        let progress = self.decoder.read_from(|buffers| {
+        self.decoder.receive_from(|buffer| {
             let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
             let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-            let received = recvmsg(socket, buffers, &mut ancillary, flags)?;
+            let mut buffers = [IoSliceMut::new(buffer)];
+            let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+            let bytes = recvmsg(socket, &mut buffers, &mut ancillary, flags)?.bytes;
+            let mut descriptors = Vec::new();
             for message in ancillary.drain() {
                 if let RecvAncillaryMessage::ScmRights(rights) = message {
                     descriptors.extend(rights);
                 }
             }
-            Ok(received.bytes)
-        })?;
-        let mut descriptors = descriptors.into_iter();
-        match (descriptors.next(), descriptors.next()) {
-            (None, _) => Ok(progress),
-            // One byte is never a whole frame, so the frame is still being read.
-            (Some(descriptor), None) if is_first => {
-                self.decoder.set_descriptor(descriptor);
-                Ok(progress)
-            }
-            (Some(_), _) => Err(FrameError::StrayDescriptor),
-        }
+            Ok(Received { bytes, descriptors })
+        })
     }
 }
 
@@ -155,7 +172,8 @@ impl FrameWriter {
     /// A writer to this socket.
     #[must_use]
     pub fn new(socket: Arc<OwnedFd>) -> Self {
-        Self { socket }
+        let header = Vec::new();
+        Self { socket, header }
     }
 
     /// Sends a message. Blocks while the other side does not read.
@@ -164,8 +182,7 @@ impl FrameWriter {
     ///
     /// The other side has closed the connection, or the message is too long.
     pub fn send(&mut self, header: &impl Serialize, payload: FramePayload<'_>) -> io::Result<()> {
-        let header = serde_json::to_vec(header)?;
-        let parts = FrameParts::new(&header, payload)?;
+        let parts = FrameParts::new(header, &mut self.header, payload)?;
         send_parts(
             &self.socket,
             parts.bytes(),
@@ -180,8 +197,11 @@ impl FrameSender {
     /// A sender to this socket.
     #[must_use]
     pub fn new(socket: Arc<OwnedFd>) -> Self {
-        let unsent = VecDeque::new();
-        Self { socket, unsent }
+        Self {
+            socket,
+            header: Vec::new(),
+            unsent: VecDeque::new(),
+        }
     }
 
     /// Sends a message as far as the other side takes it now, and keeps the rest.
@@ -190,8 +210,7 @@ impl FrameSender {
     ///
     /// The other side has closed the connection, or the message is too long.
     pub fn send(&mut self, header: &impl Serialize, payload: FramePayload<'_>) -> io::Result<()> {
-        let header = serde_json::to_vec(header)?;
-        let parts = FrameParts::new(&header, payload)?;
+        let parts = FrameParts::new(header, &mut self.header, payload)?;
         let mut sent = 0;
         if self.unsent.is_empty() {
             sent = send_parts(
@@ -242,15 +261,25 @@ impl FrameSender {
 }
 
 impl<'a> FrameParts<'a> {
-    fn new(header: &'a [u8], payload: FramePayload<'a>) -> io::Result<Self> {
+    /// `buffer` is for the header.
+    fn new(
+        header: &impl Serialize,
+        buffer: &'a mut Vec<u8>,
+        payload: FramePayload<'a>,
+    ) -> io::Result<Self> {
+        buffer.clear();
+        serde_json::to_writer(&mut *buffer, header)?;
         let (payload, descriptor) = match payload {
             FramePayload::None => (&[][..], None),
             FramePayload::Inline(bytes) => (bytes, None),
             FramePayload::Shared(shared) => (&[][..], Some(shared.as_fd())),
         };
+        while !payload.is_empty() && !(PREFIX + buffer.len()).is_multiple_of(ALIGNMENT) {
+            buffer.push(b' ');
+        }
         Ok(Self {
-            prefix: prefix(header.len(), payload.len())?,
-            header,
+            prefix: prefix(buffer.len(), payload.len())?,
+            header: buffer,
             payload,
             descriptor,
         })

@@ -61,6 +61,12 @@ fn unknown_keys_are_ignored_and_an_unknown_type_is_named() {
         decode::<HostMessage>(tick),
         Ok(Incoming::Message(HostMessage::Tick(call))) if call.id == 6
     ));
+    // The order of the keys does not matter.
+    let tick = br#"{ "id":6, "deadline_ms":1, "type":"tick"}"#;
+    assert!(matches!(
+        decode::<HostMessage>(tick),
+        Ok(Incoming::Message(HostMessage::Tick(call))) if call.id == 6
+    ));
     let rewind = br#"{"type":"rewind","id":8}"#;
     assert_eq!(
         decode::<HostMessage>(rewind).unwrap(),

@@ -54,7 +54,7 @@ pub(super) fn serve(socket: OwnedFd, find: FindDriver) -> Result<(), FrameError>
     while let Some(frame) = reader.read()? {
         let at = Instant::now();
         match decode(&frame.header) {
-            Ok(Incoming::Message(request)) => server.on_request(request, at)?,
+            Ok(Incoming::Message(request)) => server.on_request(request, at, frame.is_followed)?,
             Ok(Incoming::Unknown { name, id }) => server.send(&DriverMessage::Unsupported {
                 id,
                 message: format!("unknown message `{name}`"),
@@ -74,7 +74,12 @@ struct DriverServer {
 }
 
 impl DriverServer {
-    fn on_request(&mut self, request: DriverRequest, at: Instant) -> io::Result<()> {
+    fn on_request(
+        &mut self,
+        request: DriverRequest,
+        at: Instant,
+        is_followed: bool,
+    ) -> io::Result<()> {
         let (id, deadline_ms) = match &request {
             DriverRequest::Hello(HostHello { protocol, .. }) => {
                 return check_version(*protocol);
@@ -94,6 +99,7 @@ impl DriverServer {
         let call = ServedCall {
             deadline: at + Duration::from_millis(deadline_ms),
             socket: Arc::clone(&self.socket),
+            is_followed,
         };
         let context = Context::new(Context_TO::from_ptr(RRef::new(&call), TD_Opaque));
         let answer = match request {
@@ -226,6 +232,8 @@ fn encode(batch: &RecordBatch) -> Result<Vec<u8>, arrow_schema::ArrowError> {
 struct ServedCall {
     deadline: Instant,
     socket: Arc<OwnedFd>,
+    /// Whether the host had sent something more with the call.
+    is_followed: bool,
 }
 
 impl abi::Context for ServedCall {
@@ -236,7 +244,7 @@ impl abi::Context for ServedCall {
 
     /// During a call, the host sends `cancel` only, or closes the connection.
     fn cancelled(&self) -> bool {
-        is_readable(&self.socket)
+        self.is_followed || is_readable(&self.socket)
     }
 
     fn attempt(&self) -> u32 {

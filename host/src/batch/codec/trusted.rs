@@ -35,7 +35,7 @@ pub(crate) struct TrustedReader {
 #[derive(Debug)]
 struct KnownColumns {
     /// The first message of the stream, with its prefix.
-    message: Buffer,
+    message: Vec<u8>,
     /// A struct of the columns.
     data_type: DataType,
     /// The ids of the dictionaries, in the order in which the columns use them.
@@ -78,7 +78,7 @@ impl KnownColumns {
             add_dictionaries(&field, &mut dictionaries);
         }
         Some(Self {
-            message: stream.slice_with_length(0, PREFIX + text.len()),
+            message: stream[..PREFIX + text.len()].to_vec(),
             data_type: data_type.clone(),
             dictionaries,
         })

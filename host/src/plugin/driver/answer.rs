@@ -5,6 +5,7 @@
 
 use std::os::fd::OwnedFd;
 
+use bytes::Bytes;
 use delfin_plugin_abi::{Class, OutcomeCode};
 use delfin_plugin_protocol::{
     DriverMessage, OutcomeClass, OutcomeMessage, ResultMessage, SharedPayload, WireFrame, decode,
@@ -85,7 +86,7 @@ pub(super) fn read(frame: WireFrame, host: &InstanceHost) -> Result<DriverEvent,
 
 fn of_result(
     result: ResultMessage,
-    payload: Vec<u8>,
+    payload: Bytes,
     descriptor: Option<OwnedFd>,
 ) -> Result<Answer, String> {
     Ok(match (result.shared, descriptor) {
@@ -97,7 +98,7 @@ fn of_result(
         }
         (Some(_), None) => return Err("the descriptor of a shared payload is missing".to_owned()),
         (None, _) if payload.is_empty() => Answer::Value(result.value),
-        (None, _) => Answer::Payload(UncheckedPayload::Inline(payload)),
+        (None, _) => Answer::Payload(UncheckedPayload::Inline(payload.into())),
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Promises: a process that never stops sending gets a bounded part of the time of the host.
 
-use std::{io, sync::Arc};
+use std::{future::pending, io, sync::Arc};
 
 use delfin_plugin_protocol::{FrameError, FrameReader, Progress, WireFrame};
 use tokio::io::Interest;
@@ -24,6 +24,9 @@ const LARGE_MESSAGE: usize = 128 << 10;
 
 pub(super) struct ProcessConnection {
     socket: WatchedFd,
+    /// Watched while something is left to send: otherwise each read of the process would wake
+    /// the host.
+    writable: Option<WatchedFd>,
     reader: FrameReader,
     pub(super) link: Link,
     /// Whether the process can still send.
@@ -36,9 +39,9 @@ type PartResult = io::Result<Result<Progress, FrameError>>;
 impl ProcessConnection {
     /// `max_payload` limits the payloads of messages, in bytes.
     pub(super) fn new(process: &Spawned, max_payload: usize) -> io::Result<Self> {
-        let interest = Interest::READABLE.add(Interest::WRITABLE);
         Ok(Self {
-            socket: watch(Arc::clone(&process.socket), interest)?,
+            socket: watch(Arc::clone(&process.socket), Interest::READABLE)?,
+            writable: None,
             reader: FrameReader::new(Arc::clone(&process.socket), max_payload),
             link: Link::new(Arc::clone(&process.socket)),
             is_open: true,
@@ -50,25 +53,51 @@ impl ProcessConnection {
         let _ = self.socket.readable().await;
     }
 
-    /// Waits until the process may take more.
+    /// Waits until the process may take more, if something is left to send.
     pub(super) async fn writable(&self) {
-        let _ = self.socket.writable().await;
+        match &self.writable {
+            Some(watched) => drop(watched.writable().await),
+            None => pending().await,
+        }
     }
 
     pub(super) fn send_rest(&mut self) {
+        let Some(watched) = &self.writable else {
+            return;
+        };
         let link = &mut self.link;
         // If the process does not take more now, the next attempt waits until it does.
-        let _ = self
-            .socket
-            .try_io(Interest::WRITABLE, |_| link.try_send_rest());
+        let _ = watched.try_io(Interest::WRITABLE, |_| link.try_send_rest());
+    }
+
+    /// Watches what `writable` waits for.
+    pub(super) fn watch_unsent(&mut self) {
+        if !self.link.has_unsent() {
+            self.writable = None;
+        } else if self.writable.is_none() {
+            let copy = self.socket.get_ref().try_clone();
+            let watched = copy.and_then(|copy| watch(Arc::new(copy), Interest::WRITABLE));
+            match watched {
+                Ok(watched) => self.writable = Some(watched),
+                Err(error) => self.link.ending.on_unsent(&error),
+            }
+        }
     }
 
     /// Reads what is there, or a part of it.
     pub(super) async fn receive<D: Dialogue>(&mut self, dialogue: &mut D) -> ReadProgress {
         for _ in 0..PARTS_AT_ONCE {
             let reader = &mut self.reader;
-            let part = self.socket.try_io(Interest::READABLE, |_| try_read(reader));
-            if self.on_part(part, dialogue).await == ReadProgress::All {
+            let mut part = Err(io::ErrorKind::WouldBlock.into());
+            // The error has the watch wait for more, without a read that finds nothing.
+            let has_more = self.socket.try_io(Interest::READABLE, |_| {
+                part = try_read(reader);
+                match reader.has_taken_all() {
+                    true => Err(io::ErrorKind::WouldBlock.into()),
+                    false => Ok(()),
+                }
+            });
+            if self.on_part(part, dialogue).await == ReadProgress::All || has_more.is_err() {
                 return ReadProgress::All;
             }
         }

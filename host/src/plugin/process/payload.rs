@@ -27,11 +27,11 @@ pub(super) async fn encode(
     request: Arc<ExportRequest>,
     is_inline: bool,
 ) -> io::Result<EncodedRequest> {
-    if used_bytes(&request.arrow) <= SMALL {
-        return encode_here(&request, is_inline);
-    }
     if !is_inline && let Some(encoded) = encoded_before(&request) {
         return Ok(encoded);
+    }
+    if used_bytes(&request.arrow) <= SMALL {
+        return encode_here(&request, is_inline);
     }
     // An async worker must not be busy for so long, nor wait until another exporter has
     // encoded the batch.

@@ -120,6 +120,7 @@ impl Supervisor {
                 SupervisorEvent::Output => read = self.output.read(&self.host),
                 SupervisorEvent::Due => {}
             }
+            self.connection.watch_unsent();
             let is_closed = !self.connection.is_open && !self.is_released;
             let ending = &mut self.connection.link.ending;
             ending.signal_when_due(&self.process, is_closed);
@@ -143,7 +144,7 @@ impl Supervisor {
             _ = self.ended.readable() => SupervisorEvent::Ended,
             request = requests.recv(), if !self.is_released => SupervisorEvent::Request(request),
             () = self.connection.readable(), if *is_open => SupervisorEvent::Readable,
-            () = self.connection.writable(), if link.has_unsent() => SupervisorEvent::Writable,
+            () = self.connection.writable() => SupervisorEvent::Writable,
             () = self.output.readable(), if self.output.is_open() => SupervisorEvent::Output,
             () = due => SupervisorEvent::Due,
         }

@@ -223,7 +223,7 @@ fn payload(frame: WireFrame, shared: Option<u64>) -> Option<Vec<u8>> {
         return Some(must(payload.map()).as_ref().to_vec());
     }
     assert!(shared.is_none(), "the descriptor of a payload is missing");
-    (!frame.payload.is_empty()).then_some(frame.payload)
+    (!frame.payload.is_empty()).then(|| frame.payload.into())
 }
 
 fn batch(kind: &str, bytes: &[u8]) -> RecordBatch {

@@ -96,6 +96,14 @@ fn hello() -> ExporterHello {
     }
 }
 
+/// How a message came.
+#[derive(Clone, Copy)]
+struct Arrival {
+    at: Instant,
+    /// Whether the next message came with it.
+    is_followed: bool,
+}
+
 struct Runner {
     library: RunnerLibrary,
     writer: Arc<Mutex<FrameWriter>>,
@@ -108,10 +116,13 @@ impl Runner {
     /// Makes calls until the host closes the connection.
     fn run(&mut self, mut reader: FrameReader) -> Result<(), RunnerError> {
         while let Some(frame) = reader.read()? {
-            let at = Instant::now();
+            let arrival = Arrival {
+                at: Instant::now(),
+                is_followed: frame.is_followed,
+            };
             match decode(&frame.header) {
                 Ok(Incoming::Message(message)) => {
-                    let answered = self.on_message(message, frame, at);
+                    let answered = self.on_message(message, frame, arrival);
                     answered.map_err(RunnerError::Answer)?;
                 }
                 Ok(Incoming::Unknown { name, id }) => self.send(&ExporterMessage::Unsupported {
@@ -129,7 +140,7 @@ impl Runner {
         &mut self,
         message: HostMessage,
         frame: WireFrame,
-        at: Instant,
+        arrival: Arrival,
     ) -> io::Result<()> {
         // Released after the answer: to unmap a payload takes time.
         let mut rows = None;
@@ -147,11 +158,13 @@ impl Runner {
                     }
                 }
             }
-            HostMessage::Export(export) => (export.id, self.export(&export, frame, at, &mut rows)),
-            HostMessage::Flush(call) => (call.id, self.call(call, at, |e, c| e.flush(c))),
-            HostMessage::Health(call) => (call.id, self.call(call, at, |e, c| e.health(c))),
-            HostMessage::Tick(call) => (call.id, self.call(call, at, |e, c| e.tick(c))),
-            HostMessage::Close(call) => (call.id, self.call(call, at, |e, c| e.close(c))),
+            HostMessage::Export(export) => {
+                (export.id, self.export(&export, frame, arrival, &mut rows))
+            }
+            HostMessage::Flush(call) => (call.id, self.call(call, arrival, |e, c| e.flush(c))),
+            HostMessage::Health(call) => (call.id, self.call(call, arrival, |e, c| e.health(c))),
+            HostMessage::Tick(call) => (call.id, self.call(call, arrival, |e, c| e.tick(c))),
+            HostMessage::Close(call) => (call.id, self.call(call, arrival, |e, c| e.close(c))),
         };
         self.answer(id, outcome)
     }
@@ -218,7 +231,7 @@ impl Runner {
         &mut self,
         export: &ExportMessage,
         frame: WireFrame,
-        at: Instant,
+        arrival: Arrival,
         rows: &mut Option<ArrayData>,
     ) -> abi::Outcome {
         let rows = match self.rows.read(export, frame) {
@@ -233,7 +246,7 @@ impl Runner {
         if export.attempt > 1 && descriptors::are_used_up() {
             return failed(Failure::fatal("the process has no free descriptor"));
         }
-        let mut context = self.context(export.deadline_ms, at);
+        let mut context = self.context(export.deadline_ms, arrival);
         context.attempt = export.attempt;
         context.origin = Origin::from_name(&export.origin).into();
         context.parts = rows::parts(&export.parts);
@@ -250,20 +263,23 @@ impl Runner {
     fn call(
         &mut self,
         call: CallMessage,
-        at: Instant,
+        arrival: Arrival,
         make: impl FnOnce(&mut ExporterBox, ContextRef<'_>) -> abi::Outcome,
     ) -> abi::Outcome {
-        let context = self.context(call.deadline_ms, at);
+        let context = self.context(call.deadline_ms, arrival);
         match &mut self.exporter {
             Some(exporter) => make(exporter, lend(&context)),
             None => no_instance(),
         }
     }
 
-    fn context(&self, deadline_ms: u64, at: Instant) -> CallContext<'static> {
+    fn context(&self, deadline_ms: u64, arrival: Arrival) -> CallContext<'static> {
         CallContext {
-            deadline: at + Duration::from_millis(deadline_ms),
-            cancelled: CancelSource::Connection(Arc::clone(&self.socket)),
+            deadline: arrival.at + Duration::from_millis(deadline_ms),
+            cancelled: CancelSource::Connection {
+                socket: Arc::clone(&self.socket),
+                is_followed: arrival.is_followed,
+            },
             attempt: 1,
             origin: abi::Origin(0),
             parts: Vec::new(),

@@ -5,8 +5,9 @@
 
 #![expect(unsafe_code, reason = "the payload of the host is trusted")]
 
+use std::ptr;
+
 use abi_stable::std_types::RStr;
-use arrow_buffer::Buffer;
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
 use bytes::Bytes;
@@ -38,7 +39,7 @@ impl RowReader {
                 Bytes::from_owner(mapping.map_err(|error| error.to_string())?).into()
             }
             (Some(_), None) => return Err("the process has no free descriptor".to_owned()),
-            (None, _) => Buffer::from_vec(frame.payload),
+            (None, _) => frame.payload.into(),
         };
         // SAFETY: the host is this program, and writes each payload with `write_plain`.
         let rows = unsafe { self.payloads.read(&bytes) }.map_err(|error| error.to_string())?;
@@ -56,7 +57,7 @@ impl RowReader {
     /// The rows as a plugin gets them, by reference.
     pub(super) fn lend(&mut self, rows: &ArrayData) -> ArrowBatch<'_> {
         let known = self.schema.take();
-        let known = known.filter(|(known, _)| known == rows.data_type());
+        let known = known.filter(|(known, _)| is_same(known, rows.data_type()));
         let (_, schema) = self.schema.insert(known.unwrap_or_else(|| {
             let data_type = rows.data_type();
             (data_type.clone(), OwnedSchema::new(data_type))
@@ -65,6 +66,14 @@ impl RowReader {
             array: export_rows(rows),
             schema: schema.lend(),
         }
+    }
+}
+
+/// Whether two types are equal. The types of consecutive payloads are usually the same object.
+fn is_same(one: &DataType, other: &DataType) -> bool {
+    match (one, other) {
+        (DataType::Struct(one), DataType::Struct(other)) if ptr::eq(&**one, &**other) => true,
+        _ => one == other,
     }
 }
 
