@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use delfin_tests::{Host, Setup, one_series, plugin, wait_for};
+use delfin_tests::{Host, Setup, one_series, plugin, receivers::free_port, wait_for};
 use serde_json::{Value, json};
 
 const FILE: &str = "PerformanceExporterFile";
@@ -178,6 +178,45 @@ fn the_only_instance_is_checked_first_and_gets_its_old_settings_back() {
         1,
         "the other change was applied"
     );
+}
+
+#[test]
+fn a_port_that_another_program_has_is_found_before_the_only_instance_gives_way() {
+    const PAGE: &str = "PerformanceExporterPrometheus";
+    let own = free_port();
+    let config = |port: u16| {
+        format!(
+            "performance_exporters = [\"{PAGE}\"]\n\
+             [exporter.{PAGE}.config]\nmetric_server_port = {port}\n"
+        )
+    };
+    let setup = Setup::new(&["prometheus"], &config(own));
+    let host = setup.start();
+    let running = || {
+        host.wait_for_exporter(PAGE, "running", |exporter| exporter["state"] == "running");
+        host.exporter(PAGE)["pid"].to_string()
+    };
+    let pid = running();
+    // The running instance has this port.
+    let _ = setup.run(&["check"]).expect_exit(0);
+    let other_settings = config(own) + "metric_expiration = \"40m\"\n";
+    let mut setup = setup.with_config(&other_settings);
+    let dry_run = ["reload", "--dry-run", "--host", host.url()];
+    let _ = setup.run(&dry_run).expect_exit(0);
+    assert_eq!(running(), pid);
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    setup = setup.with_config(&config(port));
+    let reason = format!("cannot listen on 127.0.0.1:{port}: Address already in use");
+    for args in [&["check"][..], &dry_run, &["reload", "--host", host.url()]] {
+        let output = setup.run(args).expect_exit(3);
+        let text = output.stderr.clone() + &output.stdout;
+        assert!(text.contains(&reason), "{text}");
+        assert_eq!(running(), pid, "{args:?}");
+    }
+    drop(taken);
+    let _ = setup.run(&dry_run).expect_exit(0);
 }
 
 #[test]

@@ -49,11 +49,13 @@ pub trait Exporter: Sized + Send + 'static {
     /// Checks settings further than their type does, as far as that is possible without an
     /// instance: for example, reads a certificate that they name. It creates nothing and
     /// connects to nothing. `delfin-host check` and a reload call it. By default it does
-    /// nothing.
+    /// nothing. An exporter that is a server can look whether its port is free, with
+    /// `connections::check_port`.
     ///
     /// # Errors
     ///
-    /// [`Failure::Misconfigured`] for settings that cannot work.
+    /// [`Failure::Misconfigured`] for settings that cannot work, any other failure for a reason that
+    /// can pass.
     fn check(_config: Self::Config) -> Outcome {
         Ok(())
     }

@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use delfin_plugin_api::connections::check_port;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::peer::Peer;
@@ -66,6 +67,21 @@ impl ApiListener {
             .map(LocalListener::bind)
             .transpose()?;
         Ok(Self { tcp, local })
+    }
+
+    /// Checks whether the API could listen at its address. A running host with the same state
+    /// folder is not disturbed, and may have the address.
+    ///
+    /// # Errors
+    ///
+    /// Another program has the address, or the system refuses it.
+    pub fn check(address: SocketAddr, is_host_running: bool) -> Result<(), ListenError> {
+        let checked = if is_host_running {
+            check_port(address)
+        } else {
+            std::net::TcpListener::bind(address).map(drop)
+        };
+        checked.map_err(|source| ListenError::Address { address, source })
     }
 
     /// Where it listens.
@@ -153,6 +169,17 @@ fn remove_unused(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_in_use_is_free_only_for_the_host_that_has_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        ApiListener::check(address, true).unwrap();
+        let error = ApiListener::check(address, false).unwrap_err().to_string();
+        assert!(error.contains("another host"), "{error}");
+        drop(listener);
+        ApiListener::check(address, false).unwrap();
+    }
 
     #[tokio::test]
     async fn the_socket_of_a_killed_host_is_replaced_and_no_other_file() {

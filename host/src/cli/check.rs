@@ -5,7 +5,7 @@
 //! processes of their own only. A plugin that cannot check settings without an instance is
 //! started with a temporary state folder; the output says so.
 
-use std::path::Path;
+use std::{error::Error as _, path::Path};
 
 use serde::Serialize;
 
@@ -15,6 +15,7 @@ use super::{
     output::Output,
 };
 use crate::{
+    api::ApiListener,
     collect::DriverRegistry,
     config::{Config, ExporterConfig, Isolation, StorageConfig, TrapsConfig},
     journal, logging,
@@ -125,11 +126,12 @@ fn findings(
         output.warn(&remark);
     }
     let is_host_running = journal::holder(&config.state_dir).is_some();
+    let mut findings: Vec<Finding> = api_address(config, is_host_running).into_iter().collect();
     let drivers = Drivers::new(&scratch);
     drivers.update(plugins.drivers());
     let storages = config.storages.iter();
     let storage = |one| storage(drivers.registry(), one);
-    let mut findings: Vec<Finding> = storages.map(storage).collect();
+    findings.extend(storages.map(storage));
     if config.traps.listen.is_some() || config.traps.mapping_dir.exists() {
         findings.push(trap_mappings(&config.traps));
     }
@@ -222,6 +224,15 @@ fn start(
     let mut trial = Trial::start(factory, exporter, host)?;
     trial.create()?;
     trial.close()
+}
+
+/// The address of the API, if it cannot be used.
+fn api_address(config: &Config, is_host_running: bool) -> Option<Finding> {
+    let address = config.api.listen;
+    let error = ApiListener::check(address, is_host_running).err()?;
+    let reason = error.source().map(ToString::to_string).unwrap_or_default();
+    let what = format!("API ({address})");
+    Some(Finding::of(what, Err(format!("{error}: {reason}"))))
 }
 
 fn trap_mappings(traps: &TrapsConfig) -> Finding {

@@ -65,7 +65,7 @@ impl Trial {
         if result.is_unsupported {
             return Ok(false);
         }
-        accepted(result.outcome, "cannot check its settings")?;
+        accepted(result.outcome, "cannot start")?;
         Ok(true)
     }
 

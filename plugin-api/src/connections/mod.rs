@@ -6,9 +6,12 @@
 //! on never gives way. [`PacedStream`] cuts off a client that does not read, and
 //! [`MinimumRate`] does the same for what a client sends.
 //!
+//! [`check_port`] says whether a server could listen.
+//!
 //! Knows nothing of requests: [`MeteredBody`] and the server tell whose turn it is.
 
 mod body;
+mod port;
 mod rate;
 mod stream;
 
@@ -21,6 +24,7 @@ use std::{
 use tokio::sync::Notify;
 
 pub use body::MeteredBody;
+pub use port::check_port;
 pub use rate::MinimumRate;
 pub use stream::PacedStream;
 

@@ -28,6 +28,20 @@ pub enum ServerError {
     Start(io::Error),
 }
 
+impl ServerError {
+    /// Why the page cannot listen at `address`.
+    pub fn listen(address: SocketAddr, reason: io::Error) -> Self {
+        match reason.kind() {
+            // The other program may stop, and a floating address may move here.
+            io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => {
+                Self::AddressInUse { address, reason }
+            }
+            io::ErrorKind::PermissionDenied => Self::PermissionDenied { address, reason },
+            _ => Self::Start(reason),
+        }
+    }
+}
+
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         match error {

@@ -22,7 +22,7 @@ use std::{
 
 use delfin_plugin_api::{
     Host,
-    connections::{ConnectionSlot, ConnectionTable, MeteredBody, PacedStream},
+    connections::{ConnectionSlot, ConnectionTable, MeteredBody, PacedStream, check_port},
     log,
     time::millis,
 };
@@ -99,21 +99,15 @@ impl PageListener {
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
-        let listener = listen().map_err(|reason: io::Error| match reason.kind() {
-            // The other program may stop, and a floating address may move here.
-            io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => {
-                ServerError::AddressInUse { address, reason }
-            }
-            io::ErrorKind::PermissionDenied => ServerError::PermissionDenied { address, reason },
-            _ => ServerError::Start(reason),
-        })?;
+        let listener = listen().map_err(|reason| ServerError::listen(address, reason))?;
         Ok(Self { listener, tls })
     }
 
-    /// Reads the files that the settings name.
+    /// Reads the files that the settings name, and looks whether the port is free.
     pub fn check(config: &PageConfig) -> Result<(), ServerError> {
         config.tls.as_ref().map(tls::acceptor).transpose()?;
-        Ok(())
+        let address = config.listen;
+        check_port(address).map_err(|reason| ServerError::listen(address, reason))
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
