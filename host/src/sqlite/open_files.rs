@@ -1,14 +1,14 @@
 //! Descriptors of the files that SQLite has open.
 //!
 //! They tell whether a path still names the file that is open, whether another program has cut
-//! it off, and whether the disk can read it. They are closed after the connections: closing one releases the locks of every
+//! it off or written to it, and whether the disk can read it. They are closed after the connections: closing one releases the locks of every
 //! connection of this process to the file.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::{LOG, read_all, with_suffix};
 
@@ -24,6 +24,8 @@ struct Descriptor {
     /// The length after the last transaction of the host, [`CUT_OFF`] from the time when the file
     /// was shorter.
     len: AtomicU64,
+    /// When the file was last written, after the last transaction of the host.
+    written_ns: AtomicI64,
 }
 
 const CUT_OFF: u64 = u64::MAX;
@@ -51,11 +53,20 @@ impl OpenFiles {
         cut_off.map(|file| file.path.as_path())
     }
 
+    /// The first path whose file was written since the last transaction. Only for the thread that
+    /// writes. A write in the same tick of the clock as that transaction is not seen.
+    pub(crate) fn overwritten(&self) -> Option<&Path> {
+        let overwritten = self.files.iter().find(|file| file.is_overwritten());
+        overwritten.map(|file| file.path.as_path())
+    }
+
     /// To be called after each transaction of the host.
-    pub(crate) fn note_lengths(&self) {
+    pub(crate) fn note_written(&self) {
         for file in &self.files {
             if let (Ok(metadata), true) = (file.file.metadata(), file.noted() != CUT_OFF) {
                 file.len.store(metadata.len(), Ordering::Relaxed);
+                file.written_ns
+                    .store(written_ns(&metadata), Ordering::Relaxed);
             }
         }
     }
@@ -77,6 +88,7 @@ impl Descriptor {
             device: metadata.dev(),
             inode: metadata.ino(),
             len: AtomicU64::new(metadata.len()),
+            written_ns: AtomicI64::new(written_ns(&metadata)),
         })
     }
 
@@ -88,6 +100,12 @@ impl Descriptor {
         self.noted() == CUT_OFF
     }
 
+    fn is_overwritten(&self) -> bool {
+        let noted = self.written_ns.load(Ordering::Relaxed);
+        let differs = |found: fs::Metadata| written_ns(&found) != noted;
+        self.file.metadata().is_ok_and(differs)
+    }
+
     fn noted(&self) -> u64 {
         self.len.load(Ordering::Relaxed)
     }
@@ -96,4 +114,9 @@ impl Descriptor {
         fs::metadata(&self.path)
             .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode))
     }
+}
+
+fn written_ns(metadata: &fs::Metadata) -> i64 {
+    let seconds = metadata.mtime().wrapping_mul(1_000_000_000);
+    seconds.wrapping_add(metadata.mtime_nsec())
 }

@@ -1,7 +1,7 @@
 //! Files that are damaged, removed, replaced or unreadable: what is lost is noticed and counted.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, symlink};
 
 use tempfile::TempDir;
 
@@ -178,6 +178,67 @@ async fn no_batch_is_acknowledged_after_a_file_was_cut_off() {
             );
         }
     }
+}
+
+/// Writes over a file, as long as before, until the clock of the file system has gone on.
+fn overwrite(path: &Path, content: &[u8]) {
+    let written = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+    let before = written(path);
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    while written(path) == before {
+        file.write_all_at(content, 0).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_batch_is_acknowledged_into_a_file_that_was_overwritten_and_the_loss_is_counted() {
+    for name in ["alerts.db", "alerts.db-wal"] {
+        for is_older in [true, false] {
+            let journal = journal().await;
+            let path = journal.path().with_file_name(name);
+            let mut content = fs::read(&path).unwrap();
+            if is_older {
+                journal.add(5).await;
+                content.resize(content.len() - content.len() / 3, 0);
+            } else {
+                content.fill(b'x');
+            }
+            overwrite(&path, &content);
+            let refused = journal.append(record(1), None).await;
+            let Err(AppendError::Unavailable { reason }) = refused else {
+                panic!("{refused:?}");
+            };
+            assert!(
+                reason.contains(name) && reason.contains("changed by another program"),
+                "{reason}"
+            );
+            // It is used again when it was opened and compared with its mark.
+            let next = loop {
+                match journal.append(record(1), None).await {
+                    Err(AppendError::Unavailable { .. }) => tokio::task::yield_now().await,
+                    appended => break appended.unwrap().seq,
+                }
+            };
+            let items = if is_older { 35 } else { 30 };
+            assert_eq!(next, if is_older { Seq(5) } else { Seq(4) });
+            let behind = counts(&journal, "behind");
+            assert_eq!(behind.pending.cast_unsigned() + behind.dropped(), items + 1);
+            assert_eq!(journal.stats().unwrap().lost, behind.dropped());
+            assert_eq!(journal.stats().unwrap().fault, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_touched_is_used_again_and_nothing_is_lost() {
+    let journal = journal().await;
+    let content = fs::read(journal.path()).unwrap();
+    overwrite(&journal.path(), &content);
+    journal.append(record(1), None).await.unwrap_err();
+    while journal.append(record(1), None).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(counts(&journal, "behind").pending, 31);
 }
 
 #[tokio::test]

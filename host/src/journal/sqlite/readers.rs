@@ -113,10 +113,16 @@ impl ReaderPool {
         files.cut_off().map(Path::to_path_buf)
     }
 
+    /// The first path whose file another program has written. Only for the writer.
+    pub(super) fn overwritten(&self) -> Option<PathBuf> {
+        let files = self.lock().files.clone()?;
+        files.overwritten().map(Path::to_path_buf)
+    }
+
     /// To be called after each transaction.
-    pub(super) fn note_lengths(&self) {
+    pub(super) fn note_written(&self) {
         if let Some(files) = self.lock().files.clone() {
-            files.note_lengths();
+            files.note_written();
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior, config::DbConfig};
 use tokio::sync::watch;
 
 use super::super::error::{AppendError, OpenError};
@@ -161,6 +161,7 @@ impl JournalWriter {
         for report in commands.extract_if(.., is_damage) {
             self.handle_damage(report);
         }
+        self.close_overwritten();
         if let Err(reason) = self.reopen() {
             fail(commands, &reason);
             return;
@@ -258,7 +259,7 @@ impl JournalWriter {
             last_mark: self.mark.last(),
         };
         let result = transact(connection, rules, &mut self.space, work);
-        self.shared.readers.note_lengths();
+        self.shared.readers.note_written();
         let (summary, mark) = result.inspect_err(|_| {
             self.cleaned_up = Some(started);
             record(&self.shared, |stats| stats.failed_transactions += 1);
@@ -305,7 +306,7 @@ impl JournalWriter {
         {
             log::debug!(journal:% = self.path.display(), error:% = error; "cannot checkpoint the log of the journal");
         }
-        self.shared.readers.note_lengths();
+        self.shared.readers.note_written();
     }
 
     fn recover(&mut self, error: &rusqlite::Error) {
@@ -430,6 +431,32 @@ impl JournalWriter {
             log::error!(journal:% = self.path.display(); "no batches are accepted: {reason}");
         }
         refuse_appends(commands, reason)
+    }
+
+    /// Closes files that another program has written: SQLite does not notice. Opening them again
+    /// reads the log from its start and compares the journal with its mark, so that what is lost
+    /// is counted.
+    fn close_overwritten(&mut self) {
+        let readers = &self.shared.readers;
+        let FileState::Open(connection) = &self.file else {
+            return;
+        };
+        if readers.cut_off().is_some() || readers.displaced().is_some() {
+            return;
+        }
+        let Some(path) = readers.overwritten() else {
+            return;
+        };
+        // The log is not written into the file before its content is checked.
+        let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        let reason = format!(
+            "`{}` was changed by another program while the host runs",
+            path.display()
+        );
+        log::error!(journal:% = self.path.display(), keeps_log = kept.is_ok(); "journal is opened again: {reason}");
+        // Reads that are running end meanwhile: they would keep what SQLite knows of the old log.
+        self.reopen_delay = MIN_REOPEN_DELAY;
+        self.close_file(reason);
     }
 
     fn on_displaced(&mut self, displaced: Option<&Path>) {
