@@ -12,7 +12,7 @@
 use axum::{
     extract::{Request, State},
     http::{
-        HeaderMap, HeaderName, Method,
+        HeaderMap, HeaderName, Method, Version,
         header::{CONTENT_TYPE, HOST, ORIGIN},
         request::Parts,
     },
@@ -64,21 +64,21 @@ impl AllowedHosts {
         check_content_type(&head.method, &head.headers)
     }
 
-    /// The host that the request is for; `None` if it names none, as HTTP/1.0 allows and no
-    /// browser does.
+    /// The host that the request is for; `None` if it names none, as HTTP/1.0 allows. HTTP/1.1
+    /// needs one `Host`, which is not empty (RFC 9112, 3.2; RFC 9110, 4.2.1).
     fn named_host(&self, head: &Parts) -> Result<Option<HostAddress>, ApiError> {
         let mut values = head.headers.get_all(HOST).into_iter();
         let header = values.next().map(|value| value.as_bytes());
         if values.next().is_some() {
             return Err(ApiError::invalid("`Host` must be sent once"));
         }
+        if header.is_none() && head.version == Version::HTTP_11 {
+            return Err(ApiError::invalid("`Host` is missing (HTTP/1.1 needs it)"));
+        }
         // A request for a proxy names the host in its first line as well.
         let target = head.uri.authority().map(|name| name.as_str().as_bytes());
         let mut named = None;
         for value in [header, target].into_iter().flatten() {
-            if value.is_empty() {
-                continue;
-            }
             let text = String::from_utf8_lossy(value);
             let address = HostAddress::parse(&text)
                 .ok_or_else(|| ApiError::invalid("`Host` is not a host and a port"))?;
@@ -185,8 +185,25 @@ mod tests {
 
     use super::*;
 
+    /// As of HTTP/1.0 without a `Host`.
     fn check(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<(), String> {
-        let mut request = axum::http::Request::builder().method(method).uri(target);
+        let names_host = headers.iter().any(|(name, _)| *name == "Host");
+        let version = if names_host {
+            Version::HTTP_11
+        } else {
+            Version::HTTP_10
+        };
+        check_version(version, method, target, headers)
+    }
+
+    fn check_version(
+        version: Version,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(), String> {
+        let request = axum::http::Request::builder().version(version);
+        let mut request = request.method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -219,7 +236,6 @@ mod tests {
             "db-7:",
             "collector.example.com:8190",
             "Collector.Example.COM.",
-            "",
         ] {
             assert_eq!(host(allowed), Ok(()), "{allowed}");
         }
@@ -251,6 +267,10 @@ mod tests {
             "a b",
             "local/host",
             "[::g]",
+            "",
+            " ",
+            ":8190",
+            "localhost, evil.example",
         ] {
             assert_eq!(
                 host(wrong).unwrap_err(),
@@ -261,10 +281,23 @@ mod tests {
     }
 
     #[test]
+    fn only_http_1_0_needs_no_host() {
+        let get = |version, target| check_version(version, "GET", target, &[]);
+        assert_eq!(get(Version::HTTP_10, "/metrics"), Ok(()));
+        for target in ["/metrics", "http://localhost/metrics"] {
+            let refused = get(Version::HTTP_11, target).unwrap_err();
+            assert!(refused.contains("`Host` is missing"), "{refused}");
+        }
+    }
+
+    #[test]
     fn a_second_host_hides_behind_no_allowed_one() {
         let twice = [("Host", "localhost"), ("Host", "evil.example")];
-        let refused = check("GET", "/metrics", &twice).unwrap_err();
-        assert_eq!(refused, "Invalid input received. `Host` must be sent once");
+        let same = [("Host", "localhost"), ("Host", "localhost")];
+        for headers in [twice, same] {
+            let refused = check("GET", "/metrics", &headers).unwrap_err();
+            assert_eq!(refused, "Invalid input received. `Host` must be sent once");
+        }
         let local = [("Host", "localhost")];
         assert!(check("GET", "http://evil.example/metrics", &local).is_err());
         let foreign = [("Host", "evil.example")];
