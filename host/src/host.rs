@@ -91,7 +91,7 @@ impl Host {
         let exporters = ExporterSet::default();
         let starter =
             ExporterStarter::new(&config, exporters.clone(), journals.clone(), alerts.clone());
-        let mappings = MappingSet::new(Mappings::load(&config.traps.mapping_dir)?);
+        let mappings = MappingSet::new(Mappings::of(&config.traps)?);
         let (set, shared) = (exporters.clone(), mappings.clone());
         let reloader = Reloader::new(loaded, starter, set, Arc::default(), shared);
         reloader.start_all(&mut plugins).await?;

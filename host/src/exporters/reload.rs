@@ -258,7 +258,7 @@ impl Reloader {
     ) -> Result<(TriedConfig, FoundParts), ReloadError> {
         let loaded = config::load(self.0.file.as_deref())?;
         let new = loaded.config;
-        let mappings = Mappings::load(&applied.config.traps.mapping_dir)?;
+        let mappings = Mappings::of(&applied.config.traps)?;
         let needs_restart = parts_needing_restart(&applied.config, &new);
         // Parts that need a restart keep their values.
         let mut config = Config {

@@ -23,6 +23,7 @@ use async_snmp::Oid;
 use self::file::MappingFile;
 pub use self::{names::OidNames, rule::TrapRule};
 use super::notification::Notification;
+use crate::config::TrapsConfig;
 
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
@@ -72,6 +73,19 @@ pub struct Mappings {
 pub struct MappingSet(Arc<RwLock<Arc<Mappings>>>);
 
 impl Mappings {
+    /// The mappings of a host. One that receives no notifications needs none, and looks at no
+    /// files.
+    ///
+    /// # Errors
+    ///
+    /// See [`Mappings::load`].
+    pub fn of(config: &TrapsConfig) -> Result<Self, MappingError> {
+        match config.listen {
+            Some(_) => Self::load(&config.mapping_dir),
+            None => Ok(Self::default()),
+        }
+    }
+
     /// Reads the built-in mappings and those of a folder, which need not exist.
     ///
     /// # Errors

@@ -165,3 +165,16 @@ fn a_mistake_names_the_file_the_key_and_the_remedy() {
         "`trap[1].severity`: `t` is not a table (add `[tables.t]`)",
     );
 }
+
+#[test]
+fn a_host_that_receives_no_notifications_reads_no_files() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.toml"), "[[trap]]\noid = 1").unwrap();
+    let config = |listen: Option<&str>| TrapsConfig {
+        listen: listen.map(|address| address.parse().unwrap()),
+        mapping_dir: folder.path().to_path_buf(),
+        ..TrapsConfig::default()
+    };
+    assert!(Mappings::of(&config(Some("127.0.0.1:162"))).is_err());
+    assert!(Mappings::of(&config(None)).is_ok());
+}
