@@ -5,6 +5,7 @@ use std::fs;
 use delfin_tests::{
     Host, Setup,
     c_plugin::CExample::{self, C, Go},
+    plugin_file::constructor,
 };
 use serde_json::{Value, json};
 
@@ -196,4 +197,38 @@ fn a_plugin_in_go_is_refused_in_a_thread() {
     let text = checked.stdout + &checked.stderr;
     let reason = "golines.so` runs only in a process of its own, not in a thread of the host";
     assert!(text.contains(reason), "{text}");
+}
+
+#[test]
+fn a_library_that_hung_once_while_it_was_opened_in_a_thread_is_opened_again() {
+    let config = r#"
+performance_exporters = ["PerformanceExporterCLines"]
+[exporter.PerformanceExporterCLines]
+isolation = "thread"
+timeout = "1s"
+retry = { initial_interval = "20ms", max_interval = "100ms" }
+[exporter.PerformanceExporterCLines.config]
+path = "@/lines.jsonl"
+"#;
+    if !C.is_available() {
+        return;
+    }
+    let setup = Setup::new(&[], config);
+    setup.write("hang", "");
+    let path = setup.path("hang").display().to_string();
+    let hang = constructor(&format!("while (access(\"{path}\", F_OK) == 0) pause();"));
+    let _ = setup.build_example_with(C, &hang);
+    let host = setup.start();
+    let name = "PerformanceExporterCLines";
+    let failed = host.exporter(name);
+    let error = failed["last_error"].as_str().unwrap_or_default();
+    assert_eq!(failed["state"], "failed", "{failed}");
+    assert!(
+        error.contains("it does not open within") && error.contains("the host tries again"),
+        "{error}"
+    );
+    ingest(&host, "performance", &series());
+    fs::remove_file(setup.path("hang")).unwrap_or_else(|error| panic!("{error}"));
+    host.wait_for_delivered(name, 12);
+    assert_eq!(host.exporter(name)["state"], "running");
 }

@@ -59,6 +59,7 @@ pub struct Host {
     exporters: ExporterSet,
     reloader: Reloader,
     follower: JoinHandle<()>,
+    reopening: JoinHandle<()>,
     storages: Arc<Storages>,
     traps: Option<TrapReceiver>,
     api: ApiState,
@@ -95,6 +96,7 @@ impl Host {
         let (set, shared) = (exporters.clone(), mappings.clone());
         let reloader = Reloader::new(loaded, starter, set, Arc::default(), shared);
         reloader.start_all(&mut plugins).await?;
+        let reopening = tokio::spawn(reloader.clone().reopen_libraries());
         let history = History::default();
         tokio::spawn(history.clone().run(exporters.clone(), journals.clone()));
         let storages = start_storages(&config, &journals, reloader.drivers().registry())?;
@@ -127,6 +129,7 @@ impl Host {
             exporters,
             reloader,
             follower,
+            reopening,
             storages,
             traps,
             api,
@@ -165,6 +168,7 @@ impl Host {
         let drain_timeout = self.config.shutdown.drain_timeout;
         log::info!(drain_timeout:? = drain_timeout; "stopping: delivering what can be delivered");
         self.phase.send_replace(Phase::Draining);
+        self.reopening.abort();
         if let Some(traps) = self.traps {
             traps.stop().await;
         }

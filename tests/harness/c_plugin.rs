@@ -1,6 +1,7 @@
 //! The example plugins of the C interface, which their own Makefiles build.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -49,11 +50,23 @@ impl Setup {
     /// Builds an example into the plugin folder.
     #[must_use]
     pub fn build_example(&self, example: CExample) -> PathBuf {
+        self.build_example_with(example, "")
+    }
+
+    /// Builds an example with further code into the plugin folder.
+    #[must_use]
+    pub fn build_example_with(&self, example: CExample, code: &str) -> PathBuf {
         let c = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin-api/c");
         let source = c.join("examples").join(example.folder());
         let build = self.path(example.folder());
         let mut copy = Command::new("cp");
         let _ = CommandOutput::run(copy.arg("-r").arg(source).arg(&build)).expect_exit(0);
+        if !code.is_empty() {
+            let main = build.join(format!("{}.c", example.folder()));
+            let extended = fs::read_to_string(&main).map(|source| source + code);
+            let written = extended.and_then(|source| fs::write(&main, source));
+            written.unwrap_or_else(|error| panic!("`{}`: {error}", main.display()));
+        }
         let library = format!("{}.so", example.folder());
         let mut make = Command::new("make");
         make.arg("-B").arg("-C").arg(&build);

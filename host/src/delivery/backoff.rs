@@ -19,7 +19,7 @@ pub(super) fn wait(config: &RetryConfig, attempt: u32, asked: Option<Duration>) 
 
 /// The wait before looking again whether a person has acted: starts at
 /// `retry.max_interval`.
-pub(super) fn paused_wait(config: &RetryConfig, attempt: u32) -> Duration {
+pub(crate) fn paused_wait(config: &RetryConfig, attempt: u32) -> Duration {
     let limit =
         grown(config.max_interval, config, attempt).min(config.max_interval * PAUSED_FACTOR);
     // Half of the wait is fixed: wrong credentials must not be tried in a burst.

@@ -27,6 +27,7 @@ use tokio::{
     time::timeout,
 };
 
+pub(crate) use backoff::paused_wait;
 use command::Command;
 pub use fill_rate::FillRate;
 pub use handle::ExporterHandle;

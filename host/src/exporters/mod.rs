@@ -8,6 +8,7 @@ mod operate;
 mod pause_marks;
 mod plan;
 mod reload;
+mod reopen;
 mod replace;
 mod set;
 mod settings;

@@ -29,7 +29,7 @@ use crate::{
     clock::now_ms,
     config::{self, Config, ExporterConfig, Isolation, LoadError, Loaded},
     delivery::open_guarded,
-    plugin::{Drivers, FoundDrivers, PluginView, Plugins},
+    plugin::{Drivers, ExporterFactory, FoundDrivers, PluginView, Plugins},
     storages::Storages,
     traps::{MappingError, MappingSet, Mappings},
 };
@@ -183,6 +183,10 @@ impl Reloader {
         &self.0.replacer.exporters
     }
 
+    pub(super) fn replacer(&self) -> &Replacer {
+        &self.0.replacer
+    }
+
     pub(super) fn starter(&self) -> &ExporterStarter {
         &self.0.replacer.starter
     }
@@ -324,22 +328,32 @@ impl Reloader {
 
 /// Why plugins are opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum OpenMode {
+pub(super) enum OpenMode {
     Start,
+    /// A person has asked for it.
     Reload,
 }
 
 fn factories(config: &Config, plugins: &mut Plugins, mode: OpenMode) -> Factories {
-    let open = |exporter: &ExporterConfig| match exporter.isolation {
+    let opened = config.exporters.iter().map(|exporter| {
+        let factory = open(config, plugins, exporter, mode);
+        (exporter.name.clone(), factory)
+    });
+    opened.collect()
+}
+
+/// Opens the plugin of an exporter.
+pub(super) fn open(
+    config: &Config,
+    plugins: &mut Plugins,
+    exporter: &ExporterConfig,
+    mode: OpenMode,
+) -> Result<ExporterFactory, String> {
+    match exporter.isolation {
         Isolation::Process => plugins.open_exporter(exporter),
         Isolation::Thread => {
             let (marker, retry) = (marker(config, exporter), mode == OpenMode::Reload);
             open_guarded(&marker, retry, || plugins.open_exporter(exporter))
         }
-    };
-    let names = config
-        .exporters
-        .iter()
-        .map(|exporter| exporter.name.clone());
-    names.zip(config.exporters.iter().map(open)).collect()
+    }
 }

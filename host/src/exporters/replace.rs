@@ -146,7 +146,7 @@ impl Replacer {
 
     /// Starts an exporter in place of its old instance. Returns why it did not start, unless
     /// the trial has said so.
-    async fn replace(
+    pub(super) async fn replace(
         &self,
         applied: &mut AppliedConfig,
         replacement: ExporterReplacement<'_>,
@@ -248,11 +248,11 @@ impl Replacer {
 }
 
 /// An exporter that is started.
-struct ExporterReplacement<'a> {
-    config: &'a Config,
-    exporter: &'a ExporterConfig,
-    factory: Result<ExporterFactory, String>,
-    candidate: Option<Candidate>,
+pub(super) struct ExporterReplacement<'a> {
+    pub(super) config: &'a Config,
+    pub(super) exporter: &'a ExporterConfig,
+    pub(super) factory: Result<ExporterFactory, String>,
+    pub(super) candidate: Option<Candidate>,
 }
 
 impl Refusal {
