@@ -252,14 +252,22 @@ fn reason(error: &ureq::Error, sent: bool) -> String {
         }
         ureq::Error::Io(error) => match tls_error(error) {
             Some(error) => tls::reason(error),
+            None if error.kind() == io::ErrorKind::ConnectionRefused => {
+                "connection refused (start the receiver, or check its address and port)".to_owned()
+            }
             None => error.to_string(),
         },
-        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
-            "cannot connect in time".to_owned()
+        ureq::Error::Timeout(late)
+            if sent && !matches!(late, Timeout::Connect | Timeout::Resolve) =>
+        {
+            "does not answer in time".to_owned()
         }
-        ureq::Error::Timeout(_) if sent => "does not answer in time".to_owned(),
-        ureq::Error::Timeout(_) => "cannot connect in time".to_owned(),
-        ureq::Error::HostNotFound => "the host name is unknown".to_owned(),
+        ureq::Error::Timeout(_) => {
+            "cannot connect in time (check the address, and firewalls on the way)".to_owned()
+        }
+        ureq::Error::HostNotFound => {
+            "the host name is unknown (check the name, and the DNS of this machine)".to_owned()
+        }
         ureq::Error::ConnectProxyFailed(reason) => {
             format!("cannot connect through the proxy: {reason}")
         }
@@ -293,6 +301,15 @@ fn reports_error(json: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_absent_receiver_is_named_with_the_remedy() {
+        let refused = || ureq::Error::Io(io::ErrorKind::ConnectionRefused.into());
+        let late = || ureq::Error::Timeout(Timeout::Connect);
+        let absent = [refused(), late(), ureq::Error::HostNotFound];
+        let texts = absent.map(|error| reason(&error, false));
+        assert!(texts.iter().all(|text| text.contains(" (")), "{texts:?}");
+    }
 
     fn response(status: u16, content_type: &str, body: &str) -> Response {
         Response {
