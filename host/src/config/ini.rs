@@ -25,7 +25,8 @@ pub(super) fn recognise(text: &str) -> Option<String> {
 /// The settings of a text in Delfin's INI format as TOML; `None` for any other text.
 #[must_use]
 pub fn from_delfin(text: &str) -> Option<String> {
-    let ini = parse(text);
+    // Editors on Windows begin a file with a byte order mark.
+    let ini = parse(text.strip_prefix('\u{feff}').unwrap_or(text));
     let is_delfins = ini.contains_key("DEFAULT")
         || SECTIONS
             .iter()

@@ -245,6 +245,12 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_an_editor_on_windows_keeps_its_first_section() {
+        let toml = accepted("\u{feff}[DEFAULT]\r\nalert_exporters = A, B,\r\n");
+        assert!(toml.contains("alert_exporters = [\"A\", \"B\"]"), "{toml}");
+    }
+
+    #[test]
     fn an_address_for_other_machines_waits_for_a_token() {
         let toml = accepted("[DEFAULT]\ndelfin_listen = ::\n");
         assert!(
