@@ -28,6 +28,7 @@ mod lifecycle;
 mod logging;
 mod panics;
 mod plugin;
+mod regular_file;
 mod sqlite;
 mod storages;
 mod systemd;

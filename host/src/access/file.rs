@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{scope::AccessScope, token};
-use crate::clock;
+use crate::{clock, regular_file};
 
 const VERSION: u32 = 1;
 
@@ -81,7 +81,7 @@ impl TokenFile {
     ///
     /// The file cannot be read, or is damaged.
     pub fn read(&self) -> Result<Option<Vec<TokenEntry>>, TokenFileError> {
-        let text = match fs::read(&self.path) {
+        let text = match regular_file::read(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.failed(error)),

@@ -5,7 +5,6 @@
 
 use std::{
     fmt::Display,
-    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -18,6 +17,7 @@ use rustls::{
 };
 
 use super::version::FileVersion;
+use crate::regular_file;
 
 /// The PEM files of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl CertificateFiles {
         };
         let chain = self.certificates("certificate", &self.certificate)?;
         let unusable = |reason: &dyn Display| self.failed("key", &self.key, reason);
-        let pem = fs::read(&self.key).map_err(|error| unusable(&error))?;
+        let pem = regular_file::read(&self.key).map_err(|error| unusable(&error))?;
         // The parser's error is not shown: it may quote the key.
         let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unusable(&"it holds no key"))?;
         let config = builder.with_single_cert(chain, key);
@@ -102,7 +102,7 @@ impl CertificateFiles {
         path: &Path,
     ) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
         let unusable = |reason: &dyn Display| self.failed(setting, path, reason);
-        let pem = fs::read(path).map_err(|error| unusable(&error))?;
+        let pem = regular_file::read(path).map_err(|error| unusable(&error))?;
         let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
         let certificates =
             certificates.map_err(|_| unusable(&"it is not a file in the form PEM"))?;
@@ -171,6 +171,8 @@ impl TlsStore {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use delfin_tests::Authority;
 
     use super::*;

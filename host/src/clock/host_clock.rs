@@ -21,6 +21,7 @@ use super::{
     history::{ClockHistory, MAX_GAP_MS},
     millis, now_ms,
 };
+use crate::regular_file;
 
 /// How often the clock is read.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -223,7 +224,7 @@ fn keep(clock: &HostClock, path: &Path, stopped: &AtomicBool) {
 }
 
 fn read(path: &Path) -> io::Result<Option<ClockHistory>> {
-    match fs::read(path) {
+    match regular_file::read(path) {
         Ok(content) => {
             let history: ClockHistory = serde_json::from_slice(&content)?;
             if !history.is_valid() {

@@ -4,13 +4,12 @@
 //! a named pipe could wait indefinitely.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
-use rustix::fs::OFlags;
+use crate::regular_file;
 
 /// Why a file has no text.
 #[derive(Debug, thiserror::Error)]
@@ -27,16 +26,10 @@ pub(super) enum TextFileError {
 
 /// Reads a whole file of at most `max_bytes`. Returns the open file for its metadata.
 pub(super) fn read(path: &Path, max_bytes: u64) -> Result<(File, String), TextFileError> {
-    // Without `NONBLOCK`, opening a named pipe waits for a writer.
-    let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblock)
-        .open(path)?;
-    let is_file = file.metadata()?.is_file();
-    if !is_file {
-        return Err(TextFileError::NotRegular);
-    }
+    let file = regular_file::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => TextFileError::NotRegular,
+        _ => TextFileError::Io(error),
+    })?;
     let mut bytes = Vec::new();
     (&file).take(max_bytes + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
@@ -68,17 +61,5 @@ mod tests {
         check("it is not UTF-8 text");
         std::fs::write(&path, "text").unwrap();
         assert_eq!(read(&path, 1024).unwrap().1, "text");
-    }
-
-    #[test]
-    fn a_named_pipe_without_a_writer_is_refused_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("pipe");
-        let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
-        let error = read(&path, 1024).unwrap_err();
-        assert!(matches!(error, TextFileError::NotRegular), "{error:?}");
-        let error = read(folder.path(), 1024).unwrap_err();
-        assert!(matches!(error, TextFileError::NotRegular), "{error:?}");
     }
 }

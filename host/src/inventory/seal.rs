@@ -19,6 +19,7 @@ use rand::{TryRngCore, rngs::OsRng};
 use zeroize::Zeroizing;
 
 use super::error::InventoryOpenError;
+use crate::regular_file;
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
@@ -47,7 +48,7 @@ impl Sealer {
             path: path.to_path_buf(),
             error,
         };
-        let key = match File::open(path) {
+        let key = match regular_file::open(path) {
             Ok(file) => read(file, path, KeyReaders::Owner)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound && has_sealed => {
                 let path = path.to_path_buf();
@@ -77,7 +78,7 @@ impl Sealer {
     }
 
     fn read_for(path: &Path, readers: KeyReaders) -> Result<Self, InventoryOpenError> {
-        let file = File::open(path).map_err(|error| match error.kind() {
+        let file = regular_file::open(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => InventoryOpenError::KeyMissing {
                 path: path.to_path_buf(),
             },

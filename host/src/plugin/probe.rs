@@ -47,9 +47,7 @@ pub(super) fn probe(
     let Some(result) = wait_for_result(&mut reply, deadline) else {
         instance.cancel();
         let timeout = humantime::format_duration(timeout);
-        return Err(unusable(format!(
-            "it does not open within {timeout} (the host tries again)"
-        )));
+        return Err(unusable(format!("it does not open within {timeout}")));
     };
     match result.death {
         Some(death) => Err(unusable(format!("while it was opened, {death}"))),

@@ -15,6 +15,8 @@ use async_snmp::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::regular_file;
+
 const FILE: &str = "snmp-engine.json";
 
 /// The engine of this host.
@@ -40,7 +42,7 @@ impl LocalEngine {
     /// The file cannot be written.
     pub fn open(state_dir: &Path) -> io::Result<Self> {
         let path = state_dir.join(FILE);
-        let stored = fs::read(&path).ok();
+        let stored = regular_file::read(&path).ok();
         let stored = stored.and_then(|text| serde_json::from_slice::<StoredEngine>(&text).ok());
         let known = stored.and_then(|stored| Some((octets(&stored.id)?, stored.boots)));
         let (id, boots) = match known {

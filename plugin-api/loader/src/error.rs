@@ -117,7 +117,7 @@ pub enum Reason {
     #[error("cannot be opened: {error}")]
     Open { error: String },
     /// As the process says that has tried it.
-    #[error("is unusable: {reason} (repair the plugin, then reload)")]
+    #[error("is unusable: {reason} (repair the plugin; the host tries it again)")]
     Unusable { reason: String },
     #[error(
         "exports no root module (rebuild it with `export_plugin!`; in C, define `delfin_plugin_v1` \

@@ -11,7 +11,7 @@
 //! not lost.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::super::lock::open_regular;
+use crate::regular_file;
 
 /// Two slots are written in turn, so that a write that was cut off leaves the mark before it.
 const SLOT_BYTES: usize = 64 << 10;
@@ -155,7 +156,7 @@ impl MarkFile {
 
 /// The newest slot; `None` without a file.
 fn read(path: &Path) -> io::Result<Option<Slot>> {
-    let content = match fs::read(path) {
+    let content = match regular_file::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         content => content?,
     };
@@ -188,6 +189,8 @@ fn checksum(text: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn mark(head: u64) -> Mark {

@@ -23,7 +23,7 @@ use async_snmp::Oid;
 use self::file::MappingFile;
 pub use self::{names::OidNames, rule::TrapRule};
 use super::notification::Notification;
-use crate::config::TrapsConfig;
+use crate::{config::TrapsConfig, regular_file};
 
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
@@ -211,10 +211,11 @@ fn files_of(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    if fs::metadata(path)?.len() > MAX_FILE_BYTES {
+    let file = regular_file::open(path)?;
+    if file.metadata()?.len() > MAX_FILE_BYTES {
         return Err(io::Error::other("it is larger than 1 MiB"));
     }
-    fs::read_to_string(path)
+    io::read_to_string(file)
 }
 
 fn syntax(text: &str, error: &toml::de::Error) -> String {
