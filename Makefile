@@ -28,7 +28,7 @@ $(foreach program,$(programs),scripts/program-plugin plugins/$(program) $(3) tar
 )
 endef
 
-.PHONY: help build run test check bench soak wheel book install uninstall deb setup clean build-dist
+.PHONY: help build run test check bench soak wheel book install uninstall deb rpm dist setup clean build-dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,12 @@ uninstall: ## Remove what `make install` installed; the configuration and the st
 
 deb: build-dist wheel ## Build a Debian package in target/package
 	scripts/deb target/dist target/package
+
+rpm: build-dist wheel ## Build an RPM package in target/package
+	scripts/rpm target/dist target/package
+
+dist: build-dist wheel ## Build an archive for other systems in target/package
+	scripts/dist target/dist target/package
 
 wheel: ## Build the wheels of the Python packages in target/wheel
 	scripts/python wheel

@@ -1,4 +1,5 @@
-//! `scripts/deb`: the package on a Debian of its own, which `scripts/receivers fetch debian` makes.
+//! `scripts/deb`, `scripts/rpm` and `scripts/dist`: the packages on a Debian of its own, which
+//! `scripts/receivers fetch debian` makes, and the archive below a folder.
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
@@ -25,38 +26,42 @@ fn strip(from: &Path, to: &Path) {
     run(Command::new("strip").arg("-o").arg(to).arg(from));
 }
 
-/// Builds a package of each version in a folder.
-fn build(folder: &Path) -> [String; 2] {
+/// What `make build-dist` would build, with one plugin.
+fn built(folder: &Path) -> PathBuf {
     let from = folder.join("dist");
     fs::create_dir_all(from.join("plugins")).expect("make a folder");
     strip(&binary(), &from.join("delfin-host"));
     let library = plugin("prometheus");
     let name = library.file_name().expect("a name");
     strip(&library, &from.join("plugins").join(name));
+    from
+}
+
+/// Builds a package of each version in a folder by a script, and returns their names.
+fn build(script: &str, folder: &Path) -> [String; 2] {
+    let from = built(folder);
     VERSIONS.map(|version| {
-        let mut script = Command::new("scripts/deb");
+        let mut script = Command::new(script);
         // Compression takes longer than all the rest.
         script.env("DPKG_DEB_COMPRESSOR_TYPE", "none");
-        let built = run(script.arg(&from).arg(folder).arg(version)).stdout;
-        let name = built
-            .split('/')
-            .next_back()
-            .and_then(|name| name.split('\'').next());
+        let said = run(script.arg(&from).arg(folder).arg(version)).stdout;
+        let name = said.split('/').next_back();
+        let name = name.and_then(|name| name.split(['\'', '\n']).next());
         name.expect("the name of a package").to_owned()
     })
 }
 
-#[test]
-fn the_package_is_installed_upgraded_and_removed_and_keeps_the_state() {
+/// A Debian in a folder, with a folder for packages; `None` if it cannot be had here.
+fn debian(folder: &Path) -> Option<(PathBuf, PathBuf)> {
     let debian = root().join("target/receivers/debian.tar");
     if !debian.exists() || !rustix::process::geteuid().is_root() {
-        return missing(
+        missing(
             "a Debian to install in",
             "run `make setup` and this test as root",
         );
+        return None;
     }
-    let folder = tempfile::tempdir().expect("a folder");
-    let system = folder.path().join("debian");
+    let system = folder.join("debian");
     let packages = system.join("packages");
     fs::create_dir_all(&packages).expect("make a folder");
     run(Command::new("tar")
@@ -64,7 +69,105 @@ fn the_package_is_installed_upgraded_and_removed_and_keeps_the_state() {
         .arg(&debian)
         .arg("-C")
         .arg(&system));
-    let [old, new] = build(&packages);
+    Some((system, packages))
+}
+
+#[test]
+fn the_rpm_package_is_installed_upgraded_and_removed_and_keeps_the_state() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some((system, packages)) = debian(folder.path()) else {
+        return;
+    };
+    let [old, new] = build("scripts/rpm", &packages);
+    let rpm = |action: &str, package: &str| {
+        // The Debian has the libraries, but no packages of RPM that say so.
+        let mut rpm = Command::new("rpm");
+        run(rpm
+            .arg("--root")
+            .arg(&system)
+            .args(["--nodeps", action, package]));
+    };
+    let package = |name: &str| packages.join(name).display().to_string();
+    let inside = |command: &[&str]| run(Command::new("chroot").arg(&system).args(command)).stdout;
+    let conf = system.join("etc/delfin/delfin.conf");
+
+    rpm("--install", &package(&old));
+    assert!(inside(&["delfin-host", "--version"]).starts_with("delfin-host "));
+    let owner = inside(&["stat", "-c", "%U %a", "/var/lib/delfin-host"]);
+    assert_eq!(owner, "delfin 700\n");
+    let shipped = fs::read_to_string(&conf).expect("read the configuration");
+    let changed = format!("{shipped}# of the operator\n");
+    fs::write(&conf, &changed).expect("change the configuration");
+    let state = system.join("var/lib/delfin-host/inventory.db");
+    fs::write(&state, "").expect("write a file of the state");
+
+    rpm("--upgrade", &package(&new));
+    let kept = fs::read_to_string(&conf).expect("read the configuration");
+    assert_eq!(kept, changed);
+
+    rpm("--erase", "delfin-host");
+    assert!(!system.join("usr/bin/delfin-host").exists());
+    assert!(!system.join("usr/lib/delfin-host").exists());
+    assert!(conf.with_extension("conf.rpmsave").exists() && state.exists());
+}
+
+#[test]
+fn the_archive_installs_and_removes_and_says_which_system_it_needs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let mut script = Command::new("scripts/dist");
+    let said = run(script.arg(built(folder)).arg(folder).arg("1.2.3")).stdout;
+    let needed = said
+        .split_once("glibc ")
+        .and_then(|(_, rest)| rest.split(' ').next());
+    let needed = needed.expect("the version of glibc");
+    let name = format!("delfin-host-1.2.3-linux-{}", std::env::consts::ARCH);
+    let mut tar = Command::new("tar");
+    run(tar
+        .arg("-xzf")
+        .arg(folder.join(format!("{name}.tar.gz")))
+        .arg("-C")
+        .arg(folder));
+    let script = folder.join(name).join("install");
+    let installed = folder.join("root");
+    let install = |args: &[&str]| {
+        let mut install = Command::new(&script);
+        CommandOutput::run(install.args(args).env("DESTDIR", &installed))
+    };
+    let _ = install(&["/opt/x"]).expect_exit(0);
+    let plugins = installed.join("opt/x/lib/delfin-host/plugins");
+    fs::write(plugins.join("other.so"), "").expect("add a plugin");
+    let mut host = Command::new(installed.join("opt/x/bin/delfin-host"));
+    assert!(
+        run(host.arg("--version"))
+            .stdout
+            .starts_with("delfin-host ")
+    );
+
+    let _ = install(&["--remove", "/opt/x"]).expect_exit(0);
+    assert!(!installed.join("opt/x/bin/delfin-host").exists());
+    assert!(installed.join("opt/x/etc/delfin/delfin.conf").exists());
+    let left = fs::read_dir(&plugins).expect("read the folder").count();
+    assert_eq!(left, 1, "the plugin that was added");
+
+    let text = fs::read_to_string(&script).expect("read the script");
+    fs::write(&script, text.replace(needed, "99.9")).expect("change the script");
+    let refused = install(&["/opt/y"]).expect_exit(1);
+    assert!(
+        refused
+            .stderr
+            .starts_with("this archive needs glibc 99.9 or newer, this system has ")
+    );
+    assert!(!installed.join("opt/y").exists());
+}
+
+#[test]
+fn the_package_is_installed_upgraded_and_removed_and_keeps_the_state() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some((system, packages)) = debian(folder.path()) else {
+        return;
+    };
+    let [old, new] = build("scripts/deb", &packages);
     let mut lifecycle = Command::new("unshare");
     let script = root().join("tests/package/lifecycle");
     let lifecycle = lifecycle.args(["--mount", "--net"]).arg(script);
