@@ -14,6 +14,7 @@ mod postgres;
 mod prometheus;
 mod redis;
 mod rsyslog;
+mod smtp;
 mod snmptrapd;
 
 use std::{
@@ -38,6 +39,7 @@ pub use self::{
     prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},
     redis::Redis,
     rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},
+    smtp::SmtpServer,
     snmptrapd::{SnmpNotification, Snmptrapd},
 };
 use crate::PATIENCE;

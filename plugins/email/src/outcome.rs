@@ -1,0 +1,65 @@
+//! What the answers of a mail server mean for the rows.
+
+use delfin_plugin_api::{Failure, message::MessageResults, stream::Address, tls};
+use lettre::transport::smtp::Error;
+
+/// The part of the dialogue in which an error occurred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MailStage {
+    /// Before a mail: the greeting, STARTTLS and the login.
+    Connect,
+    Login,
+    /// Sender and recipients.
+    Envelope,
+    /// The mail itself.
+    Content,
+}
+
+/// Enters an error of a mail, and returns whether the connection can be used for the next one.
+pub(crate) fn set_failed(
+    results: &mut MessageResults,
+    rows: &[usize],
+    stage: MailStage,
+    error: &Error,
+    address: &Address,
+) -> bool {
+    if stage == MailStage::Content && error.is_permanent() {
+        let reason = format!("`{address}`: {}", text(error));
+        results.set_rejected(rows, &reason);
+        return true;
+    }
+    results.set_failure(failure(stage, error, address));
+    false
+}
+
+pub(crate) fn failure(stage: MailStage, error: &Error, address: &Address) -> Failure {
+    if let Some(reason) = tls::reason_of(error) {
+        return Failure::misconfigured(format!("`{address}`: {reason}"));
+    }
+    let message = format!("`{address}`: {}", text(error));
+    match stage {
+        MailStage::Login if error.is_permanent() || error.is_client() => Failure::Unauthorized {
+            message: format!("{message} (check `username` and `password`)"),
+        },
+        MailStage::Envelope if error.is_permanent() => Failure::misconfigured(format!(
+            "{message} (check `from` and `to`, and whether the server accepts mails from here)"
+        )),
+        MailStage::Connect if error.is_permanent() || error.is_client() || error.is_tls() => {
+            Failure::misconfigured(message)
+        }
+        // The server may have the mail.
+        MailStage::Content if error.status().is_none() => Failure::Uncertain { message },
+        MailStage::Connect | MailStage::Login | MailStage::Envelope | MailStage::Content => {
+            Failure::retry(message)
+        }
+    }
+}
+
+/// The error with its cause.
+fn text(error: &Error) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    match cause {
+        Some(cause) if !error.to_string().contains(&cause) => format!("{error}: {cause}"),
+        _ => error.to_string(),
+    }
+}
