@@ -28,7 +28,7 @@ from delfin_plugin import (
 from delfin_plugin.driver import ACCESS
 
 from adapter import alerts, loading, logs, metrics, netapp, resources, ssh
-from adapter.failures import outcomes
+from adapter.failures import outcomes, readable
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class DelfinDriver(Driver):
         with outcomes():
             self._class = loading.load(*self._model)
             ssh.mend()
+            netapp.mend()
         _make_folders()
         self._open()
 
@@ -76,8 +77,6 @@ class DelfinDriver(Driver):
         if self._driver is None:
             with outcomes():
                 self._driver = self._class(**_access(self.storage))
-                if self._is_netapp:
-                    netapp.mend(self._driver)
         return self._driver
 
     def _call(self, name: str, *arguments: Any) -> Any:
@@ -99,8 +98,9 @@ class DelfinDriver(Driver):
             raise Retry("the storage did not tell its serial number")
         self._version = str(found.get("firmware_version") or "")
         given: Dict[str, Any] = {name: str(found.get(name) or "") for name in ("vendor", "model")}
-        for name in ("total", "used", "free", "raw", "subscribed"):
-            given[f"{name}_capacity"] = int(found.get(f"{name}_capacity") or 0)
+        with readable("description of the storage"):
+            for name in ("total", "used", "free", "raw", "subscribed"):
+                given[f"{name}_capacity"] = int(found.get(f"{name}_capacity") or 0)
         return StorageInfo(
             name=str(found.get("name") or self.storage.id),
             serial_number=str(found["serial_number"]),
@@ -136,8 +136,8 @@ class DelfinDriver(Driver):
         start = self._delivered.begin(window)
         found = self._call("collect_perf_metrics", self.storage.id, self._resource_metrics, start, window.end_ms)
         skipped = metrics.Skipped()
-        series = metrics.build(found or [], self._model, self._delivered, self._name, skipped)
-        self._delivered.end(window)
+        with readable("metrics"):
+            series = metrics.build(found or [], self._model, self._delivered, self._name, skipped)
         for name, points in (("points_without_number", skipped.no_number), ("repeated_points", skipped.duplicates)):
             if points:
                 self.host.count(name, points)
@@ -145,7 +145,7 @@ class DelfinDriver(Driver):
 
     def list_alerts(self, window: Optional[Window]) -> AlertBuilder:
         # Drivers do not agree on the unit of the times in a query.
-        return alerts.build(self._call("list_alerts", None) or [], _now(), window)
+        return _alerts(self._call("list_alerts", None) or [], window)
 
     def clear_alert(self, sequence_number: str) -> None:
         self._call("clear_alert", {"alert_id": sequence_number} if self._is_netapp else sequence_number)
@@ -159,12 +159,14 @@ class DelfinDriver(Driver):
                 raise
             # The trap only says that there is something to ask for.
             return self.list_alerts(None)
-        return alerts.build([found] if found else [], _now())
+        return _alerts([found] if found else [])
 
     def list_resources(self, kind: str) -> List[Dict[str, Any]]:
         if not hasattr(self._class, f"list_{kind}"):
             raise Unsupported(f"Delfin has no {kind}")
-        return resources.build(kind, self._call(f"list_{kind}"))
+        found = self._call(f"list_{kind}")
+        with readable(f"list of {kind}"):
+            return resources.build(kind, found)
 
     def close(self) -> None:
         close = getattr(self._driver, "close_connection", None)
@@ -185,11 +187,16 @@ class DelfinDriver(Driver):
         function, key = _NAMES[resource_type]
         try:
             found = getattr(self._driver, function)(self._context) or []
+            return {str(one.get(key)): str(one["name"]) for one in found if one.get("name")}
         except Exception as error:
             # The points matter more than the names.
             _log.debug("cannot list the names of resources: %s", error)
             return {}
-        return {str(one.get(key)): str(one["name"]) for one in found if one.get("name")}
+
+
+def _alerts(found: List[Dict[str, Any]], window: Optional[Window] = None) -> AlertBuilder:
+    with readable("alerts"):
+        return alerts.build(found, int(time.time() * 1000), window)
 
 
 def _access(storage: Storage) -> Dict[str, Any]:
@@ -207,7 +214,9 @@ def _access(storage: Storage) -> Dict[str, Any]:
     parameters.update({kind: access.table for kind, access in tables.items() if access is not None})
     if "rest" in parameters and not ca:
         _log.warning("the certificate of the storage is not verified (set `tls_ca` in `extra_attributes`)")
-    if "ssh" in parameters and not parameters["ssh"].get("pub_key"):
+    if "ssh" in parameters and parameters["ssh"].get("pub_key"):
+        ssh.check(parameters["ssh"])
+    elif "ssh" in parameters:
         # To Delfin's clients an empty text would be a key.
         parameters["ssh"].pop("pub_key", None)
         _log.warning("the SSH host key of the storage is not verified (set `pub_key_type` and `pub_key` in `ssh`)")
@@ -218,10 +227,6 @@ def _make_folders() -> None:
     """Makes the folders below the working directory where drivers put files of the array."""
     for name in ("macro_san", "svc", "vnx_block"):
         os.makedirs(f"delfin/drivers/utils/performance_file/{name}", exist_ok=True)
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Loads each driver of the installed Delfin, and prints what it measures."""
+"""Loads each driver of the installed Delfin, or with `all` each driver that the plugin knows, and prints what it measures."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ sys.path.insert(0, sys.argv[1])
 from adapter import loading  # noqa: E402
 
 loading.prepare()
-for point in importlib.metadata.distribution("delfin").entry_points:
-    if point.group == loading.GROUP:
-        driver = loading.load(*point.name.split())
-        context = types.SimpleNamespace(storage_id="1")
-        found = driver.get_capabilities(context, {"firmware_version": "9.9"}) or {}
-        kinds = sorted(found.get("resource_metrics", {}).items())
-        print(f"{point.name}: {', '.join(f'{kind} {len(metrics)}' for kind, metrics in kinds) or 'nothing'}")
+installed = importlib.metadata.distribution("delfin").entry_points
+names = [tuple(point.name.split()) for point in installed if point.group == loading.GROUP]
+for vendor, model in loading.CLASSES if "all" in sys.argv else names:
+    driver = loading.load(vendor, model)
+    context = types.SimpleNamespace(storage_id="1")
+    found = driver.get_capabilities(context, {"firmware_version": "9.9"}) or {}
+    kinds = sorted(found.get("resource_metrics", {}).items())
+    print(f"{vendor} {model}: {', '.join(f'{kind} {len(metrics)}' for kind, metrics in kinds) or 'nothing'}")

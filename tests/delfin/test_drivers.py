@@ -9,6 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 from typing import Any, Dict, List
+from unittest import mock
 
 from delfin_plugin import AlertBatch, PerformanceBatch, manifest
 from delfin_plugin.test.host import Outcome, Process
@@ -23,11 +24,9 @@ class DriverProcess(Process):
     """A process of the plugin, as the host starts it."""
 
     def __init__(self, plugin: Path, path: str = os.environ["PATH"]) -> None:
-        os.environ["PATH"], before = path, os.environ["PATH"]
-        try:
+        # Some drivers compute times from the time zone of the process.
+        with mock.patch.dict(os.environ, PATH=path, TZ="America/New_York"):
             super().__init__(manifest.Manifest(plugin, ["/bin/sh", "run.sh"], "socket", [], {}))
-        finally:
-            os.environ["PATH"] = before
 
     def open(self, vendor: str, model: str, options: Dict[str, Any], state: Path) -> Outcome:
         names: Dict[str, Any] = {"vendor": vendor, "model": model, "storage_id": "storage-1", "level": "info"}
@@ -177,6 +176,12 @@ class Drivers(Arrays):
         options["ssh"].update(pub_key=other.get_base64())
         self.assertNotEqual(self.opened(array, options).kind, "delivered")
 
+    def test_the_login_at_a_new_ontap_also_checks_rest(self) -> None:
+        array = models.netapp()
+        options = self.start(array)
+        self.assertEqual(self.opened(array, options).kind, "delivered")
+        self.assertTrue(any(one.startswith("GET /api/cluster/metrics") for one in self.https.requests))
+
     def opened(self, array: models.Array, options: Dict[str, Any]) -> Outcome:
         with DriverProcess(self.plugin) as process:
             return process.open(array.vendor, array.model, options, self.state())
@@ -213,9 +218,9 @@ class Drivers(Arrays):
         self.assertEqual(process.output(), "Python is not available (install python3)\n")
 
 
-def run_python(program: Path, folder: Path) -> List[str]:
+def run_python(program: Path, *arguments: object) -> List[str]:
     """The lines that a program prints, in the environment of Delfin."""
-    command = [str(ROOT / "target" / "delfin" / "bin" / "python"), "-B", "-W", "ignore", str(program), str(folder)]
+    command = [str(ROOT / "target" / "delfin" / "bin" / "python"), "-B", "-W", "ignore", str(program), *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
 
 

@@ -10,6 +10,7 @@ from delfin_plugin import Failure, Misconfigured, Rejected, Retry, Unauthorized
 # Not `InvalidCredential`: the driver for OceanStor raises it also while the array does not answer.
 _UNAUTHORIZED = ("InvalidUsernameOrPassword", "NotAuthorized", "AuthenticationException")
 _MISCONFIGURED = (
+    "ComponentNotFound",
     "InvalidCAPath",
     "InvalidPrivateKey",
     "SSHNotFoundKnownHosts",
@@ -36,3 +37,12 @@ def outcomes() -> Iterator[None]:
         if names.intersection(_UNREADABLE):
             raise Rejected(text) from error
         raise Retry(text) from error
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """What a driver has returned is read: if that cannot be done, it is not what Delfin's drivers return."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Rejected(f"the {what} of the driver cannot be read: {type(error).__name__}: {error}") from error

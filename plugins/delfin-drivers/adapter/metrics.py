@@ -7,7 +7,7 @@ of that overlap the host has.
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, Iterable, Optional, Set, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Optional, Set, Tuple
 
 from delfin_plugin import SeriesBuilder, Window
 
@@ -16,10 +16,14 @@ from . import times, units
 #: How far back a driver is asked again, in milliseconds. As in Delfin.
 OVERLAP_MS = 60_000
 
+#: How far drivers round times down: a point of a window can be of before its begin.
+_ROUNDING_MS = 600_000
+
 #: Resource types that the model does not have.
 _RESOURCE_TYPES = {"pool": "storagePool"}
 
-Key = Tuple[str, str, str]
+#: A series: its name and its labels, without those that another name of a resource changes.
+Key = Tuple[str, FrozenSet[Tuple[str, str]]]
 #: The name of a resource: its type, its id.
 Name = Callable[[str, str], Optional[str]]
 
@@ -33,18 +37,15 @@ class Delivered:
 
     def begin(self, window: Window) -> int:
         """Returns from when to ask the driver for this window."""
-        if self._end_ms is None:
+        before, self._end_ms = self._end_ms, window.end_ms
+        if before is None:
             return window.start_ms
-        if window.start_ms < self._end_ms:
-            # The host asks again for a window that it could not store.
+        if window.start_ms < before:
+            # The host asks again for a window that failed, or that it could not store.
             self._keep(lambda time: time < window.start_ms)
         oldest = window.start_ms - OVERLAP_MS
-        self._keep(lambda time: time >= oldest)
+        self._keep(lambda time: time >= oldest - _ROUNDING_MS)
         return oldest
-
-    def end(self, window: Window) -> None:
-        """The window was answered."""
-        self._end_ms = window.end_ms
 
     def is_new(self, key: Key, time: int) -> bool:
         """Whether the host does not have this point yet. Then it has it from now on."""
@@ -80,7 +81,8 @@ def build(
         if "resource_name" not in labels and resource_id:
             labels["resource_name"] = name(resource_type, resource_id) or resource_id
         factor = units.factor(model, labels.get("unit"))
-        key = (str(metric.name), resource_type, resource_id or labels.get("resource_name", ""))
+        own = (label for label in labels.items() if label[0] != "resource_name" or not resource_id)
+        key = (str(metric.name), frozenset(own))
         points = _points(metric.values, factor, skipped)
         new = {time: value for time, value in points.items() if delivered.is_new(key, time)}
         skipped.duplicates += len(points) - len(new)
@@ -91,14 +93,13 @@ def build(
 
 def _points(values: Dict[Any, Any], factor: float, skipped: Skipped) -> Dict[int, float]:
     points = {}
-    for time_ms, value in sorted(values.items(), key=lambda point: float(point[0])):
-        at = times.read(time_ms)
-        number = _number(value)
-        if at is None or number is None:
+    for given, value in values.items():
+        time, number = times.read(given), _number(value)
+        if time is None or number is None:
             skipped.no_number += 1
         else:
-            points[at] = number * factor
-    return points
+            points[time] = number * factor
+    return dict(sorted(points.items()))
 
 
 def _number(value: Any) -> Optional[float]:

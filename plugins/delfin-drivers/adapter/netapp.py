@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 #: The newest version that the driver knows.
@@ -17,14 +18,16 @@ def clamp(text: str) -> str:
     return f"{major}.{minor}"
 
 
-def mend(driver: Any) -> None:
-    """Makes a driver read versions in this way."""
-    handler = driver.netapp_handler
-    constants = __import__(type(handler).__module__, fromlist=["constant"]).constant
+def mend() -> None:
+    """Makes the driver read versions in this way, if it is imported: its login asks over REST from 9.6 on."""
+    handler = sys.modules.get("delfin.drivers.netapp.dataontap.netapp_handler")
+    if handler is None:
+        return
+    command = handler.constant.VERSION_SHOW_COMMAND
 
-    def get_storage_version() -> float:
-        lines = (handler.ssh_pool.do_exec(constants.VERSION_SHOW_COMMAND) or "").splitlines()
+    def get_storage_version(self: Any) -> float:
+        lines = (self.ssh_pool.do_exec(command) or "").splitlines()
         release = [line.split(":")[0] for line in lines if "NetApp" in line]
         return float(clamp(release[0] if release else ""))
 
-    handler.get_storage_version = get_storage_version
+    handler.NetAppHandler.get_storage_version = get_storage_version
