@@ -19,6 +19,9 @@ path = "@/alerts.jsonl"
 
 const PASSWORD: &str = "correct-horse-battery-staple";
 
+/// The storage that has limits of its own.
+const LIMITED: &str = "5c1d3a52-7b0e-4d8a-9a35-2f6f1d2b8c10";
+
 fn meter() -> Value {
     json!({
         "vendor": "acme",
@@ -300,8 +303,12 @@ fn drivers_in_a_library_fail_as_those_in_a_program() {
         .concat();
     let head = "plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n";
     let limits = "[api]\nlisten = \"127.0.0.1:0\"\n[journal]\nmin_free_bytes = 0\n";
-    let driver_limits = "[drivers.limits]\nmemory = \"256MiB\"\n";
-    let config = [head, FILES, &declared, limits, driver_limits].concat();
+    let declared = declared.replace(
+        "name = \"memory\"",
+        &format!("name = \"memory\"\nid = \"{LIMITED}\""),
+    );
+    let own_limit = format!("[drivers.storage.{LIMITED}.limits]\nmemory = \"256MiB\"\n");
+    let config = [head, FILES, &declared, limits, &own_limit].concat();
     let setup = Setup::new(&["file", "scripted"], FILES).with_whole_config(&config);
     let checked = setup.run(&["check"]);
     let ok = "ok      storage hang (scripted, hasty)";
@@ -353,7 +360,27 @@ fn drivers_in_a_library_fail_as_those_in_a_program() {
     host.wait_for("further measurements of the storage that is fine", || {
         (rows(&setup, "performance.jsonl", is_fine).len() > before + 1).then_some(())
     });
+    check_new_limits(&setup, &host);
     let (status, log) = host.stop();
     assert!(status.success(), "{log}");
     assert!(!log.contains(PASSWORD), "{log}");
+}
+
+/// A reload with other limits gives a storage a new process.
+fn check_new_limits(setup: &Setup, host: &Host) {
+    let fine = || {
+        let collection = host.get("/v1/collection").1;
+        let mut storages = collection["storages"].as_array().into_iter().flatten();
+        storages.find(|one| one["name"] == "fine").cloned()
+    };
+    let before = fine().unwrap_or_default();
+    let config = fs::read_to_string(setup.path("delfin.conf")).unwrap_or_default();
+    let id = before["id"].as_str().unwrap_or_default();
+    let limits = format!("[drivers.storage.{id}.limits]\nopen_files = 500\n");
+    setup.write("delfin.conf", &(config + &limits));
+    assert_eq!(host.send("POST", "/v1/reload", None).0, 200);
+    host.wait_for("another process", || {
+        let pid = fine()?["pid"].as_i64()?;
+        (before["pid"] != pid).then_some(())
+    });
 }

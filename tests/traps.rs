@@ -3,12 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
 use std::{
+    fs,
     net::{SocketAddr, UdpSocket},
     path::PathBuf,
     process::Command,
 };
 
-use delfin_tests::{CommandOutput, Host, Setup, missing};
+use delfin_tests::{
+    CommandOutput, Host, Setup, missing,
+    plugin_folder::{has_python, test_plugin},
+};
 use serde_json::{Value, json};
 
 const EXPORTER: &str = "AlertExporterFile";
@@ -384,7 +388,7 @@ fn an_inform_is_answered_only_after_its_alert_is_durable() {
 #[test]
 fn a_reload_applies_changed_mappings_and_refuses_a_mistake() {
     let setup = setup();
-    std::fs::create_dir(setup.path("traps.d")).unwrap();
+    fs::create_dir(setup.path("traps.d")).unwrap();
     let host = setup.start();
     let reload = || host.send("POST", "/v1/reload", Some(&json!({})));
     setup.write(
@@ -423,6 +427,52 @@ fn a_reload_applies_changed_mappings_and_refuses_a_mistake() {
     });
     assert_eq!(found["alert_name"], "Acme alarm");
     assert_eq!(found["severity"], "Minor");
+}
+
+#[test]
+fn a_driver_of_a_plugin_reads_traps_and_is_asked_again_after_a_reload() {
+    if !has_net_snmp() || !has_python() {
+        return;
+    }
+    let built_in = "vendor = \"fake_storage\"\nmodel = \"fake_driver\"\n";
+    let of_plugin = "vendor = \"acme\"\nmodel = \"meter\"\noptions = { rest = { host = \"h\" } }\n";
+    let config = config("@/state").replace(built_in, of_plugin);
+    let setup = Setup::new(&["file"], "").with_whole_config(&config);
+    let folder = setup.install(&test_plugin("meter"), "meter.plugin");
+    let program = folder.join("driver.py");
+    let reads_traps = fs::read_to_string(&program).unwrap();
+    fs::write(
+        &program,
+        reads_traps.replace("def parse_trap", "def parse_nothing"),
+    )
+    .unwrap();
+    let host = setup.start();
+    let to = trap_address(&host);
+    set_source(&host, community("public"));
+    let fan = |text| {
+        let trap = ["1.3.6.1.4.1.99999.0.2", "1.3.6.1.4.1.99999.1.1", "s", text];
+        send(&setup, to, &["-v", "2c", "-c", "public"], &trap);
+    };
+    fan("fan 1 failed");
+    let raw = wait_for_alerts(&host, &setup, 1);
+    assert_eq!(raw[0]["alert_id"], "1.3.6.1.4.1.99999.0.2", "{}", raw[0]);
+
+    fs::write(&program, reads_traps).unwrap();
+    assert_eq!(host.send("POST", "/v1/reload", None).0, 200);
+    fan("fan 2 failed");
+    let alert = host.wait_for("the alert of the driver", || {
+        let lines = setup.lines("alerts.jsonl").into_iter();
+        let mut alerts = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+        alerts.find(|alert| alert["alert_name"] == "fan 2 failed")
+    });
+    assert_eq!(
+        json!([
+            alert["storage_id"],
+            alert["sequence_number"],
+            alert["serial_number"]
+        ]),
+        json!([STORAGE, "12", "sn"])
+    );
 }
 
 /// A trap of version 2c for 1.3.6.1.4.1.99999.0.1, with the community `public`.

@@ -8,6 +8,7 @@
 
 mod api;
 mod delivery;
+mod drivers;
 mod exporter;
 mod filter;
 mod find;
@@ -43,6 +44,7 @@ pub use delivery::{
     BatchConfig, DeadLetterConfig, DeliveryOrder, OnFull, OnOverflow, OnUncertain, QueueConfig,
     RetryConfig,
 };
+pub use drivers::DriverLimits;
 pub use exporter::{ExporterConfig, Isolation, ProcessLimits};
 pub use filter::Filter;
 pub use find::LoadError;
@@ -75,7 +77,7 @@ pub struct Config {
     pub traps: TrapsConfig,
     pub shutdown: ShutdownConfig,
     /// Limits of each process of a driver that is a plugin.
-    pub driver_limits: ProcessLimits,
+    pub driver_limits: DriverLimits,
     /// In the order of the file.
     pub storages: Vec<StorageConfig>,
     /// In the order of the lists, exporters of performance first.
@@ -262,7 +264,7 @@ fn read(mut root: Section<'_>) -> Config {
         inventory: service::read_inventory(root.take_section("inventory")),
         traps: service::read_traps(root.take_section("traps")),
         shutdown: service::read_shutdown(root.take_section("shutdown")),
-        driver_limits: read_driver_limits(root.take_section("drivers")),
+        driver_limits: drivers::read_driver_limits(root.take_section("drivers")),
         storages: storage::read_storages(&mut root),
         exporters: exporter::read_exporters(root.take_section("exporter"), &names),
         redactor: Redactor::default(),
@@ -270,12 +272,6 @@ fn read(mut root: Section<'_>) -> Config {
     };
     root.finish();
     config
-}
-
-fn read_driver_limits(mut section: Section<'_>) -> ProcessLimits {
-    let limits = exporter::read_limits(section.take_section("limits"));
-    section.finish();
-    limits
 }
 
 fn take_state_dir(root: &mut Section<'_>) -> PathBuf {

@@ -80,7 +80,7 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 32] = [
+const EXAMPLES: [&str; 34] = [
     "alert_exporters",
     "api.cors_origins",
     "api.hosts",
@@ -89,6 +89,8 @@ const EXAMPLES: [&str; 32] = [
     "api.tls.key",
     "drivers.limits.memory",
     "drivers.limits.open_files",
+    "drivers.storage.5c1d3a52-7b0e-4d8a-9a35-2f6f1d2b8c10.limits.memory",
+    "drivers.storage.5c1d3a52-7b0e-4d8a-9a35-2f6f1d2b8c10.limits.open_files",
     "exporter.AlertExporterFile.config.path",
     "exporter.AlertExporterFile.resend",
     "exporter.PerformanceExporterFile.config.path",
@@ -206,9 +208,9 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             checked += 1;
         }
     }
-    // The root, log, api and its tls, journal, alerts, inventory, traps, shutdown, drivers and its limits, storage
-    // and its two, exporter and its batch, limits, queue, retry, circuit_breaker, dead_letter and filter.
-    assert_eq!(checked, 22);
+    // The root, log, api and its tls, journal, alerts, inventory, traps, shutdown, drivers, its limits, one of its
+    // storages and the limits of that one, storage and its two, exporter and its batch, limits, queue, retry, circuit_breaker, dead_letter and filter.
+    assert_eq!(checked, 24);
 }
 
 #[test]
@@ -240,6 +242,23 @@ fn the_shipped_file_collects_from_this_machine_into_files() {
     assert_eq!(config.storages[0].vendor, "linux");
     let interval = config.storages[0].performance_interval;
     assert_eq!(interval, Some(Duration::from_secs(10)));
+}
+
+#[test]
+fn a_storage_has_its_own_limits_and_the_common_ones_for_the_rest() {
+    let id = "5c1d3a52-7b0e-4d8a-9a35-2f6f1d2b8c10";
+    let config = good(&format!(
+        "[drivers.limits]\nmemory = \"16MiB\"\nopen_files = 99\n\
+         [drivers.storage.{id}.limits]\nmemory = \"2GiB\"\n"
+    ));
+    let limits = |id| config.driver_limits.of(id);
+    let common = ProcessLimits {
+        memory: Some(16 << 20),
+        open_files: Some(99),
+    };
+    assert_eq!(limits("0198b5a0-0000-7000-8000-000000000000"), common);
+    let memory = Some(2 << 30);
+    assert_eq!(limits(id), ProcessLimits { memory, ..common });
 }
 
 #[test]

@@ -268,6 +268,7 @@ impl Reloader {
         let mut config = Config {
             plugin_dirs: new.plugin_dirs,
             exporters: new.exporters,
+            driver_limits: new.driver_limits,
             redactor: new.redactor,
             warnings: new.warnings,
             ..applied.config.clone()

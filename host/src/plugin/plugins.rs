@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     collect::DriverRegistry,
-    config::{Config, ExporterConfig, Isolation, ProcessLimits},
+    config::{Config, DriverLimits, ExporterConfig, Isolation},
 };
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Plugins {
     refused: Vec<PluginError>,
     options: OpenOptions,
     redactor: Redactor,
-    driver_limits: ProcessLimits,
+    driver_limits: DriverLimits,
     prepared: HashMap<(PathBuf, Option<Sha256>), Result<PreparedPlugin, PluginError>>,
 }
 
@@ -62,7 +62,7 @@ impl Plugins {
             refused,
             options: OpenOptions::new(&config.plugin_cache_dir),
             redactor: config.redactor.clone(),
-            driver_limits: config.driver_limits,
+            driver_limits: config.driver_limits.clone(),
             prepared: HashMap::new(),
         }
     }
@@ -206,7 +206,10 @@ impl Plugins {
     /// The drivers that the plugins offer. A driver of the host itself is not replaced.
     pub fn drivers(&mut self) -> FoundDrivers {
         let own = DriverRegistry::default();
-        let mut found = FoundDrivers::default();
+        let mut found = FoundDrivers {
+            limits: self.driver_limits.clone(),
+            ..FoundDrivers::default()
+        };
         for CatalogDriver { plugin, driver } in self.catalog.drivers() {
             let (vendor, model) = (&driver.vendor, &driver.model);
             let path = plugin.path.display();
@@ -218,18 +221,12 @@ impl Plugins {
             }
             let entry = self.prepared.entry((plugin.path.clone(), None));
             let prepared = entry.or_insert_with(|| loader::prepare(plugin, &self.options));
-            let timeout = Duration::from_secs(driver.timeout_seconds.get());
             match prepared {
                 Ok(prepared) => {
                     let source = DriverSource {
-                        process: Arc::new(ProcessSource {
-                            plugin: prepared.clone(),
-                            role: ProcessRole::Driver,
-                            limits: self.driver_limits,
-                            timeout,
-                        }),
+                        plugin: prepared.clone(),
                         sha256: plugin.sha256.to_string(),
-                        timeout,
+                        timeout: Duration::from_secs(driver.timeout_seconds.get()),
                         interval: driver
                             .interval_seconds
                             .map(|seconds| Duration::from_secs(seconds.get())),

@@ -328,6 +328,12 @@ impl Storages {
         Ok(result.map_err(|_| StorageError::Timeout)??)
     }
 
+    /// [`DriverRegistry::changes`] of the drivers of these storages.
+    #[must_use]
+    pub fn driver_changes(&self) -> u64 {
+        self.registry.changes()
+    }
+
     /// The alerts of an SNMP trap, if the driver of the storage reads traps.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! other storage.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -62,8 +62,8 @@ pub(super) struct AlertWriter {
     pub(super) stats: Arc<TrapStats>,
     pub(super) socket: Arc<TrapSocket>,
     pub(super) answerer: Arc<Answerer>,
-    /// The storages whose driver does not read traps.
-    pub(super) without_driver: Mutex<HashSet<Uuid>>,
+    /// The storages whose driver does not read traps, as of the number of changes of the drivers.
+    pub(super) without_driver: Mutex<HashMap<Uuid, u64>>,
 }
 
 impl TrapWriter {
@@ -93,7 +93,7 @@ impl TrapWriter {
     /// Gives a notification to the driver of its storage. Returns it if no driver reads it.
     fn give_to_driver(&mut self, received: PendingTrap) -> Option<PendingTrap> {
         let storage_id = received.opened.storage_id;
-        if self.maker.without_driver().contains(&storage_id) {
+        if self.maker.has_no_driver(storage_id) {
             self.drivers.remove(&storage_id);
             return Some(received);
         }
@@ -123,6 +123,7 @@ async fn ask_driver(maker: Arc<AlertWriter>, mut waiting: mpsc::Receiver<Pending
             continue;
         }
         let id = received.opened.storage_id;
+        let changes = maker.storages.driver_changes();
         match maker.ask(&received).await {
             Ok(alerts) if alerts.items() > 0 => {
                 let count = alerts.items();
@@ -136,7 +137,7 @@ async fn ask_driver(maker: Arc<AlertWriter>, mut waiting: mpsc::Receiver<Pending
             Err(StorageError::Call(DriverCallError::Driver(DriverError::Unsupported {
                 ..
             }))) => {
-                maker.without_driver().insert(id);
+                maker.without_driver().insert(id, changes);
             }
             Err(error) => {
                 log::warn!(storage:% = id, error:%; "the driver cannot read traps now, they are mapped without it");
@@ -148,7 +149,12 @@ async fn ask_driver(maker: Arc<AlertWriter>, mut waiting: mpsc::Receiver<Pending
 }
 
 impl AlertWriter {
-    fn without_driver(&self) -> std::sync::MutexGuard<'_, HashSet<Uuid>> {
+    /// Whether the driver has said that it does not read traps. After a reload it is asked again.
+    fn has_no_driver(&self, id: Uuid) -> bool {
+        self.without_driver().get(&id) == Some(&self.storages.driver_changes())
+    }
+
+    fn without_driver(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, u64>> {
         self.without_driver
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -7,7 +7,10 @@ mod redact;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +26,7 @@ pub type DriverFactory =
 #[derive(Clone)]
 pub struct DriverRegistry {
     factories: Arc<RwLock<DriverFactories>>,
+    changes: Arc<AtomicU64>,
 }
 
 type DriverFactories = BTreeMap<(String, String), KnownDriver>;
@@ -70,6 +74,7 @@ impl DriverRegistry {
     pub fn empty() -> Self {
         Self {
             factories: Arc::default(),
+            changes: Arc::default(),
         }
     }
 
@@ -146,7 +151,15 @@ impl DriverRegistry {
             .contains_key(&(vendor.to_owned(), model.to_owned()))
     }
 
+    /// How often a driver was added, replaced or removed. A driver that could not do something may be able to after
+    /// a change.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
     fn write(&self) -> RwLockWriteGuard<'_, DriverFactories> {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         self.factories
             .write()
             .unwrap_or_else(PoisonError::into_inner)

@@ -1,12 +1,6 @@
 //! A driver that asks a process.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use delfin_plugin_protocol::{
     ClearAlertMessage, CollectMessage, DriverRequest, ListAlertsMessage, ListResourcesMessage,
@@ -17,6 +11,7 @@ use super::{
     answer::{Answer, UncheckedPayload},
     described, payload,
     process::{DriverProcess, MakeRequest},
+    processes::StartedWith,
     requests,
     sources::{DriverModel, DriverSource, DriverSources},
 };
@@ -25,13 +20,12 @@ use crate::{
         AlertBuilder, Capabilities, Driver, DriverError, DriverOptions, DriverTarget,
         ResourceFields, ResourceKind, SeriesBuilder, StorageInfo, TimeWindow, redactor_of,
     },
-    plugin::{host::InstanceHost, process::START_TIME},
+    config::ProcessLimits,
+    plugin::{
+        host::InstanceHost,
+        process::{ProcessRole, ProcessSource, START_TIME},
+    },
 };
-
-/// How long no process is started after one has failed: this time, doubled with each failure
-/// in a row.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Asks one storage through a process of its own, which is replaced when it fails, and when a
 /// reload has found another version of the plugin.
@@ -42,19 +36,13 @@ pub(super) struct PluginDriver {
     interval: Option<Duration>,
     host: InstanceHost,
     open: Option<OpenDriver>,
-    failures: Option<Failures>,
 }
 
 struct OpenDriver {
     process: DriverProcess,
     source: Arc<DriverSource>,
-}
-
-/// Processes that have failed, without a success in between.
-struct Failures {
-    count: u32,
-    last: String,
-    paused_until: Instant,
+    limits: ProcessLimits,
+    started_with: StartedWith,
 }
 
 impl PluginDriver {
@@ -87,7 +75,6 @@ impl PluginDriver {
             host: InstanceHost::of_driver(target.storage_id, &redactor, folder),
             sources,
             open: None,
-            failures: None,
         })
     }
 
@@ -97,13 +84,14 @@ impl PluginDriver {
             Some(opened) => opened,
             None => self.start()?,
         };
-        let timeout = opened.source.timeout;
-        let answer = opened.process.call(timeout, make);
-        self.open = Some(opened);
-        self.checked(action, answer)
+        let answer = opened.process.call(opened.source.timeout, make);
+        let started_with = opened.started_with;
+        // A process that has ended is not used again.
+        self.open = (!matches!(answer, Answer::Ended(_))).then_some(opened);
+        self.checked(action, answer, started_with)
     }
 
-    /// The open driver, unless the plugin has another version now.
+    /// The open driver, unless the plugin has another version or the process other limits now.
     fn opened(&mut self) -> Result<Option<OpenDriver>, DriverError> {
         let Some(opened) = self.open.take() else {
             return Ok(None);
@@ -111,19 +99,19 @@ impl PluginDriver {
         // A process whose plugin was removed goes on.
         let current = self.sources.source(&self.model);
         let is_current = current.is_none_or(|current| Arc::ptr_eq(&current, &opened.source));
-        Ok(is_current.then_some(opened))
+        let limits = self.sources.process_limits(&self.host.exporter);
+        Ok((is_current && limits == opened.limits).then_some(opened))
     }
 
     /// Starts a process, and opens the driver in it.
     fn start(&mut self) -> Result<OpenDriver, DriverError> {
-        if let Some(failures) = &self.failures
-            && failures.paused_until > Instant::now()
-        {
-            return Err(DriverError::Failed {
-                reason: failures.last.clone(),
-            });
-        }
         let source = self.sources.source(&self.model).ok_or_else(removed)?;
+        let limits = self.sources.process_limits(&self.host.exporter);
+        let started_with = StartedWith::new(&source.sha256, limits, &self.options);
+        let processes = &self.sources.processes;
+        if let Some(reason) = processes.pause(&self.host.exporter, started_with) {
+            return Err(DriverError::Failed { reason });
+        }
         let failed = |error: std::io::Error| DriverError::Failed {
             reason: format!("the driver process cannot be started: {error}"),
         };
@@ -131,8 +119,14 @@ impl PluginDriver {
         self.host.process = self.sources.processes.process(&self.host.exporter);
         let limit = self.sources.limits.max_decompressed_bytes;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let process_source = Arc::new(ProcessSource {
+            plugin: source.plugin.clone(),
+            role: ProcessRole::Driver,
+            limits,
+            timeout: source.timeout,
+        });
         let process =
-            DriverProcess::start(&source.process, self.host.clone(), limit).map_err(failed)?;
+            DriverProcess::start(&process_source, self.host.clone(), limit).map_err(failed)?;
         let open = self.open_message();
         let make: MakeRequest = Box::new(move |id, deadline_ms| {
             DriverRequest::Open(OpenMessage {
@@ -142,8 +136,13 @@ impl PluginDriver {
             })
         });
         let answer = process.call(source.timeout + START_TIME, make);
-        self.checked("open", answer)?;
-        Ok(OpenDriver { process, source })
+        self.checked("open", answer, started_with)?;
+        Ok(OpenDriver {
+            process,
+            source,
+            limits,
+            started_with,
+        })
     }
 
     fn open_message(&self) -> OpenMessage {
@@ -161,37 +160,31 @@ impl PluginDriver {
         }
     }
 
-    /// The answer of a call that has succeeded. A process that has failed is not used again.
-    fn checked(&mut self, action: &'static str, answer: Answer) -> Result<Answer, DriverError> {
-        let reason = match answer {
+    /// The answer of a call that has succeeded. The error is that of the call, or that the process has failed.
+    fn checked(
+        &self,
+        action: &'static str,
+        answer: Answer,
+        started_with: StartedWith,
+    ) -> Result<Answer, DriverError> {
+        let (processes, id) = (&self.sources.processes, &self.host.exporter);
+        match answer {
             Answer::Done | Answer::Value(_) | Answer::Payload(_) => {
                 if action != "open" {
-                    self.failures = None;
+                    processes.succeeded(id);
                 }
-                return Ok(answer);
+                Ok(answer)
             }
-            Answer::Failed(error) => return Err(error),
-            Answer::Unsupported(reason) => {
-                return Err(DriverError::Unsupported {
-                    action,
-                    reason: reason.into(),
-                });
-            }
+            Answer::Failed(error) => Err(error),
+            Answer::Unsupported(reason) => Err(DriverError::Unsupported {
+                action,
+                reason: reason.into(),
+            }),
             Answer::Ended(end) => {
-                let processes = &self.sources.processes;
-                processes.count(&self.host.exporter, end.reason);
-                end.text
+                processes.failed(id, started_with, end.reason, &end.text);
+                Err(DriverError::Failed { reason: end.text })
             }
-        };
-        self.open = None;
-        let count = self.failures.as_ref().map_or(0, |failures| failures.count);
-        let pause = FIRST_PAUSE.saturating_mul(1 << count.min(16));
-        self.failures = Some(Failures {
-            count: count + 1,
-            last: reason.clone(),
-            paused_until: Instant::now() + pause.min(LONGEST_PAUSE),
-        });
-        Err(DriverError::Failed { reason })
+        }
     }
 
     fn batch(

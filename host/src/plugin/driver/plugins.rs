@@ -41,25 +41,27 @@ impl Drivers {
         &self.sources.processes
     }
 
-    /// Uses the drivers that were found from now on. A storage whose driver has changed gets a
-    /// new process at its next call.
+    /// Uses the drivers that were found from now on. A storage whose driver or whose
+    /// limits have changed gets a new process at its next call.
     pub fn update(&self, found: FoundDrivers) {
         for refused in found.refused {
             log::warn!("{refused}");
         }
-        let mut by_model = self.sources.write();
-        for model in by_model
+        let mut current = self.sources.write();
+        current.limits = found.limits;
+        for model in current
+            .by_model
             .keys()
             .filter(|model| !found.sources.contains_key(model))
         {
             self.registry.remove(&model.vendor, &model.model);
         }
-        let mut current = std::mem::take(&mut *by_model);
+        let mut before = std::mem::take(&mut current.by_model);
         for (model, source) in found.sources {
-            let same = current.remove(&model).filter(|current| current.is(&source));
+            let same = before.remove(&model).filter(|before| before.is(&source));
             let source = same.unwrap_or_else(|| Arc::new(source));
             self.register(&model, source.interval);
-            by_model.insert(model, source);
+            current.by_model.insert(model, source);
         }
     }
 

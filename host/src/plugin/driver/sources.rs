@@ -3,12 +3,17 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
+use delfin_plugin_loader::PreparedPlugin;
+
 use super::processes::DriverProcesses;
-use crate::{config::Config, ingest::BodyLimits, plugin::process::ProcessSource};
+use crate::{
+    config::{Config, DriverLimits, ProcessLimits},
+    ingest::BodyLimits,
+};
 
 /// Vendor and model of a driver.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,10 +22,10 @@ pub(in crate::plugin) struct DriverModel {
     pub(in crate::plugin) model: String,
 }
 
-/// What processes of a driver are made of.
+/// The plugin of a driver, and what its manifest says about it.
 #[derive(Debug)]
 pub(in crate::plugin) struct DriverSource {
-    pub(in crate::plugin) process: Arc<ProcessSource>,
+    pub(in crate::plugin) plugin: PreparedPlugin,
     /// SHA-256 of the plugin.
     pub(in crate::plugin) sha256: String,
     /// The longest time of one call.
@@ -31,17 +36,25 @@ pub(in crate::plugin) struct DriverSource {
     pub(in crate::plugin) access: Vec<String>,
 }
 
-/// The drivers that were found, and the plugins that cannot be used.
+/// The drivers that were found, the limits of their processes, and the plugins that cannot be used.
 #[derive(Debug, Default)]
 pub struct FoundDrivers {
+    pub(in crate::plugin) limits: DriverLimits,
     pub(in crate::plugin) sources: BTreeMap<DriverModel, DriverSource>,
     pub(in crate::plugin) refused: Vec<String>,
+}
+
+/// What a reload replaces.
+#[derive(Debug, Default)]
+pub(super) struct CurrentDrivers {
+    pub(super) by_model: BTreeMap<DriverModel, Arc<DriverSource>>,
+    pub(super) limits: DriverLimits,
 }
 
 /// The plugin of each driver, as of the last reload.
 #[derive(Debug)]
 pub(super) struct DriverSources {
-    by_model: RwLock<BTreeMap<DriverModel, Arc<DriverSource>>>,
+    current: RwLock<CurrentDrivers>,
     /// The folder with a folder for each storage.
     pub(super) state_dir: PathBuf,
     pub(super) processes: DriverProcesses,
@@ -52,7 +65,7 @@ pub(super) struct DriverSources {
 impl DriverSources {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            by_model: RwLock::default(),
+            current: RwLock::default(),
             state_dir: config.state_dir.join("drivers"),
             processes: DriverProcesses::default(),
             limits: BodyLimits::from(&config.api),
@@ -60,22 +73,27 @@ impl DriverSources {
     }
 
     pub(super) fn source(&self, model: &DriverModel) -> Option<Arc<DriverSource>> {
-        let by_model = self.by_model.read().unwrap_or_else(PoisonError::into_inner);
-        by_model.get(model).cloned()
+        self.read().by_model.get(model).cloned()
     }
 
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<DriverModel, Arc<DriverSource>>> {
-        self.by_model
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// The limits for the process of a storage.
+    pub(super) fn process_limits(&self, storage_id: &str) -> ProcessLimits {
+        self.read().limits.of(storage_id)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, CurrentDrivers> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, CurrentDrivers> {
+        self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl DriverSource {
-    /// Whether it is the same plugin, with the same manifest and the same limits.
+    /// Whether it is the same plugin, with the same manifest.
     pub(super) fn is(&self, other: &Self) -> bool {
-        let path = |source: &Self| source.process.plugin.inspection().path.clone();
-        let is_same_plugin = (&self.sha256, path(self)) == (&other.sha256, path(other));
-        is_same_plugin && self.process.limits == other.process.limits
+        let path = |source: &Self| source.plugin.inspection().path.clone();
+        (&self.sha256, path(self)) == (&other.sha256, path(other))
     }
 }
