@@ -155,8 +155,12 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Reason> {
         return Err(Reason::NoManifestFile);
     }
     let text = read_text(&path)?;
-    let malformed = |error: toml::de::Error| Reason::MalformedManifestFile {
-        error: error.message().replace('\n', " "),
+    let malformed = |error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.unwrap_or_default().matches('\n').count() + 1;
+        Reason::MalformedManifestFile {
+            error: format!("line {line}: {}", error.message().replace('\n', " ")),
+        }
     };
     let mut unknown_keys = Vec::new();
     let document = toml::Deserializer::parse(&text).map_err(malformed)?;

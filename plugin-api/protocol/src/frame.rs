@@ -37,7 +37,10 @@ pub enum FrameError {
     #[error("a frame has no header")]
     NoHeader,
     /// The header is longer than [`MAX_HEADER`].
-    #[error("a frame has a header of {found} bytes, at most {MAX_HEADER} are allowed")]
+    #[error(
+        "a frame has a header of {found} bytes, at most {MAX_HEADER} are allowed (over stdio, a program must print \
+         nothing else to its standard output)"
+    )]
     LongHeader {
         /// Bytes.
         found: usize,

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::io::Errno;
+
 use crate::{
     error::Reason,
     inspect::{MAX_BYTES, open_nonblocking},
@@ -59,7 +61,7 @@ impl Tree {
 
     fn add_folder(&mut self, root: &Path, below: &Path) -> io::Result<()> {
         let folder = root.join(below);
-        for entry in fs::read_dir(&folder)? {
+        for entry in fs::read_dir(&folder).map_err(|error| named(&folder, &error))? {
             let entry = entry?;
             if self.size > MAX_BYTES || self.files.len() > MAX_FILES {
                 return Ok(());
@@ -67,7 +69,8 @@ impl Tree {
             let path = below.join(entry.file_name());
             let kind = entry.file_type()?;
             if kind.is_symlink() {
-                self.check_target(&entry.path())?;
+                let target = self.check_target(&entry.path());
+                target.map_err(|error| named(&entry.path(), &error))?;
                 continue;
             }
             let role = if kind.is_dir() {
@@ -79,7 +82,8 @@ impl Tree {
             if kind.is_dir() {
                 self.add_folder(root, &path)?;
             } else if kind.is_file() {
-                self.add_file(&entry.path(), path)?;
+                let added = self.add_file(&entry.path(), path);
+                added.map_err(|error| named(&entry.path(), &error))?;
             }
         }
         Ok(())
@@ -108,8 +112,9 @@ impl Tree {
                 self.check(&target, &metadata, role);
                 Ok(())
             }
-            // No program can read what does not exist.
+            // No program can read what does not exist, or is a link to itself.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -119,4 +124,9 @@ impl Tree {
             self.writable.extend(find_writer(path, metadata, role));
         }
     }
+}
+
+/// The error with the path that it is about: the reader knows only the folder of the plugin.
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
 }

@@ -161,7 +161,12 @@ fn a_folder_that_cannot_be_a_plugin_is_refused_with_its_reason() {
             "soon",
             "`version` is `soon`, which is not a version",
         ),
-        ("\"stdio\"", "\"smoke\"", "unknown variant `smoke`"),
+        (
+            "\"stdio\"",
+            "\"smoke\"",
+            "malformed `plugin.toml`: line 7: unknown variant `smoke`",
+        ),
+        ("vendor = \"acme\"", "vendor = 7", "line 16: invalid type"),
         (
             "AcmeExporter",
             "Acme Exporter",
@@ -197,6 +202,17 @@ fn a_folder_that_cannot_be_a_plugin_is_refused_with_its_reason() {
     }
     fs::remove_file(&manifest).unwrap();
     assert_eq!(refused(&lab, &folder), Reason::NoManifestFile);
+}
+
+#[test]
+fn links_that_lead_nowhere_are_no_reason_to_refuse_a_folder() {
+    let lab = Lab::new();
+    let folder = folder(&lab, "acme.plugin");
+    for (target, link) in [("nowhere", "link"), ("loop", "loop")] {
+        symlink(target, folder.join(link)).unwrap();
+    }
+    let (catalog, refused) = Catalog::scan(&[lab.plugins()]);
+    assert_eq!((catalog.plugins().len(), refused.len()), (1, 0));
 }
 
 #[test]
