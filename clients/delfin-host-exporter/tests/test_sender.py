@@ -22,6 +22,7 @@ class Receiver(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.statuses = statuses
         self.requests: List[Tuple[str, bytes]] = []
+        self.tokens: List[str] = []
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -30,6 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests.append((self.headers["Idempotency-Key"], body))
+        self.server.tokens.append(self.headers.get("Authorization", ""))
         status = self.server.statuses.pop(0) if self.server.statuses else 202
         answer = json.dumps({"error_msg": "because"}).encode()
         self.send_response(status)
@@ -42,7 +44,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class SenderTest(unittest.TestCase):
-    def start(self, *statuses: int) -> Tuple[Receiver, Spool, Sender]:
+    def start(self, *statuses: int, token_file: str = "") -> Tuple[Receiver, Spool, Sender]:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         receiver = Receiver(list(statuses))
@@ -52,7 +54,7 @@ class SenderTest(unittest.TestCase):
         spool = Spool(Path(folder.name), "alerts", 1 << 20, True)
         log = logging.getLogger("test")
         log.setLevel(logging.CRITICAL)
-        client = Client(f"http://127.0.0.1:{receiver.server_port}", "alerts", 30)
+        client = Client(f"http://127.0.0.1:{receiver.server_port}", "alerts", 30, token_file)
         return receiver, spool, Sender(spool, client, 0.05, log)
 
     def wait(self, found: Callable[[], bool]) -> None:
@@ -75,6 +77,19 @@ class SenderTest(unittest.TestCase):
         sender.append(b"good", 1)
         self.wait(lambda: spool.counts() == {"rejected": 3, "sent": 1})
         self.assertEqual([body for _, body in receiver.requests], [b"bad", b"good"])
+
+    def test_a_token_is_read_again_for_each_request_and_a_missing_one_loses_nothing(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        file = Path(folder.name) / "token"
+        receiver, spool, sender = self.start(401, token_file=str(file))
+        sender.append(b"first", 1)
+        file.write_text("one\n")
+        self.wait(lambda: spool.counts().get("sent") == 1)
+        file.write_text("two\n")
+        sender.append(b"second", 1)
+        self.wait(lambda: spool.counts().get("sent") == 2)
+        self.assertEqual(receiver.tokens, ["Bearer one", "Bearer one", "Bearer two"])
 
 
 if __name__ == "__main__":

@@ -28,9 +28,10 @@ class Refused(Exception):
 class Client:
     """The ingest of one kind: `performance` or `alerts`."""
 
-    def __init__(self, url: str, kind: str, timeout: float) -> None:
+    def __init__(self, url: str, kind: str, timeout: float, token_file: str = "") -> None:
         self.url = f"{url.rstrip('/')}/v1/ingest/{kind}"
         self._timeout = timeout
+        self._token_file = token_file
 
     def send(self, body: bytes, key: str) -> Dict[str, Any]:
         """Returns the receipt when the host has stored the body. The same key is stored once."""
@@ -39,6 +40,8 @@ class Client:
             "Content-Encoding": "gzip",
             "Idempotency-Key": key,
         }
+        if self._token_file:
+            headers["Authorization"] = f"Bearer {self._token()}"
         request = urllib.request.Request(self.url, data=body, headers=headers, method="POST")
         try:
             with urllib.request.urlopen(request, timeout=self._timeout) as response:
@@ -53,6 +56,17 @@ class Client:
             raise Unavailable(reason, float(after) if after.isdigit() else None) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Unavailable(f"`{self.url}`: {getattr(error, 'reason', error)}") from error
+
+    def _token(self) -> str:
+        # Read each time, so that a new token needs no restart of Delfin.
+        try:
+            with open(self._token_file, encoding="ascii") as file:
+                token = file.read().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unavailable(f"cannot read `token_file` `{self._token_file}`: {error}") from error
+        if not token.isprintable() or not token or " " in token:
+            raise Unavailable(f"`token_file` `{self._token_file}` holds no token (write what `tokens add` printed)")
+        return token
 
 
 def _message(error: urllib.error.HTTPError) -> str:

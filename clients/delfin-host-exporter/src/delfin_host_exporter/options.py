@@ -16,6 +16,11 @@ OPTIONS = [
         help="The API of delfin-host",
     ),
     cfg.StrOpt(
+        "token_file",
+        default="",
+        help="A file with the token that delfin-host needs, with the scope `ingest`; read again for each request",
+    ),
+    cfg.StrOpt(
         "spool_dir",
         default="/var/lib/delfin/delfin-host-spool",
         help="The folder for batches that delfin-host has not stored yet",

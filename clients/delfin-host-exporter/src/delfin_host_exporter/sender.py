@@ -118,6 +118,6 @@ def sender(kind: str, options: Any, log: Any) -> Sender:
         if key not in _senders:
             drop_oldest = options.spool_full == "drop_oldest"
             spool = Spool(Path(options.spool_dir), kind, options.spool_max_bytes, drop_oldest)
-            client = Client(options.url, kind, options.timeout)
+            client = Client(options.url, kind, options.timeout, options.token_file)
             _senders[key] = Sender(spool, client, options.retry_max_delay, log)
         return _senders[key]
