@@ -1,9 +1,6 @@
 //! InfluxDB 1.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
@@ -13,7 +10,6 @@ use crate::wait_for;
 /// A running InfluxDB with the database `delfin`, until it is dropped.
 pub struct InfluxDb {
     server: Server,
-    folder: PathBuf,
     port: u16,
 }
 
@@ -21,7 +17,7 @@ impl InfluxDb {
     /// Starts InfluxDB on a free port with its data in a folder; `None` where it is missing.
     #[must_use]
     pub fn start(folder: &Path) -> Option<Self> {
-        binary("influxd")?;
+        let binary = binary("influxd")?;
         let [port, rpc] = [free_port(), free_port()];
         let config = format!(
             "reporting-disabled = true\nbind-address = \"127.0.0.1:{rpc}\"\n\
@@ -30,13 +26,15 @@ impl InfluxDb {
              [http]\nbind-address = \"127.0.0.1:{port}\"\n",
             folder = folder.display(),
         );
-        must(
-            fs::write(folder.join("influxdb.conf"), config),
-            "write a configuration",
-        );
+        let file = folder.join("influxdb.conf");
+        must(fs::write(&file, config), "write a configuration");
+        let config = file.display().to_string();
         let started = Self {
-            server: run(folder),
-            folder: folder.to_owned(),
+            server: Server::start(
+                &binary,
+                &["run".to_owned(), "-config".to_owned(), config],
+                &folder.join("influxdb.log"),
+            ),
             port,
         };
         started.wait();
@@ -70,7 +68,7 @@ impl InfluxDb {
 
     /// Starts InfluxDB again, after it was stopped.
     pub fn restart(&mut self) {
-        self.server = run(&self.folder);
+        self.server.restart();
         self.wait();
     }
 
@@ -79,11 +77,4 @@ impl InfluxDb {
             get_text(&format!("{}/ping?verbose=true", self.url()))
         });
     }
-}
-
-fn run(folder: &Path) -> Server {
-    let binary = binary("influxd").unwrap_or_else(|| panic!("InfluxDB has gone"));
-    let config = folder.join("influxdb.conf").display().to_string();
-    let arguments = ["run".to_owned(), "-config".to_owned(), config];
-    Server::start(&binary, &arguments, &folder.join("influxdb.log"))
 }

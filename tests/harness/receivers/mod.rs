@@ -116,23 +116,24 @@ pub fn get_text(url: &str) -> Option<String> {
 /// A process whose log is shown if the test fails.
 struct Server {
     child: Child,
+    binary: PathBuf,
+    arguments: Vec<String>,
     log: PathBuf,
 }
 
 impl Server {
     fn start(binary: &Path, arguments: &[String], log: &Path) -> Self {
-        let file = File::options().create(true).append(true).open(log);
-        let file = must(file, "open a log");
-        let child = command(binary)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(must(file.try_clone(), "open a log"))
-            .stderr(file)
-            .spawn();
         Self {
-            child: must(child, "run a receiver"),
+            child: spawn(binary, arguments, log),
+            binary: binary.to_owned(),
+            arguments: arguments.to_owned(),
             log: log.to_owned(),
         }
+    }
+
+    /// Starts the process again, after it was stopped.
+    fn restart(&mut self) {
+        self.child = spawn(&self.binary, &self.arguments, &self.log);
     }
 
     /// Asks the process to stop, and waits until it has.
@@ -161,6 +162,18 @@ impl Drop for Server {
             let _ = writeln!(io::stderr(), "{}:\n{log}", self.log.display());
         }
     }
+}
+
+fn spawn(binary: &Path, arguments: &[String], log: &Path) -> Child {
+    let file = File::options().create(true).append(true).open(log);
+    let file = must(file, "open a log");
+    let child = command(binary)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(must(file.try_clone(), "open a log"))
+        .stderr(file)
+        .spawn();
+    must(child, "run a receiver")
 }
 
 fn must<T>(result: io::Result<T>, what: &str) -> T {

@@ -1,9 +1,6 @@
 //! The MQTT broker Mosquitto.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use super::{Server, binary, command, free_port, is_open, must};
 use crate::{CommandOutput, wait_for};
@@ -11,7 +8,6 @@ use crate::{CommandOutput, wait_for};
 /// A running Mosquitto, until it is dropped.
 pub struct Mosquitto {
     server: Server,
-    folder: PathBuf,
     port: u16,
 }
 
@@ -20,7 +16,7 @@ impl Mosquitto {
     /// configuration; `None` where it is missing.
     #[must_use]
     pub fn start(folder: &Path, settings: &str) -> Option<Self> {
-        binary("mosquitto")?;
+        let binary = binary("mosquitto")?;
         let port = free_port();
         // It would run as another user than root, who may not read the folder.
         let config = format!(
@@ -28,13 +24,15 @@ impl Mosquitto {
              listener {port} 127.0.0.1\n{settings}\n",
             folder.display(),
         );
-        must(
-            fs::write(folder.join("mosquitto.conf"), config),
-            "write a configuration",
-        );
+        let file = folder.join("mosquitto.conf");
+        must(fs::write(&file, config), "write a configuration");
+        let config = file.display().to_string();
         let started = Self {
-            server: run(folder),
-            folder: folder.to_owned(),
+            server: Server::start(
+                &binary,
+                &["-c".to_owned(), config],
+                &folder.join("mosquitto.log"),
+            ),
             port,
         };
         started.wait();
@@ -67,21 +65,11 @@ impl Mosquitto {
 
     /// Starts Mosquitto again, after it was stopped.
     pub fn restart(&mut self) {
-        self.server = run(&self.folder);
+        self.server.restart();
         self.wait();
     }
 
     fn wait(&self) {
         wait_for("Mosquitto", || is_open(self.port).then_some(()));
     }
-}
-
-fn run(folder: &Path) -> Server {
-    let binary = binary("mosquitto").unwrap_or_else(|| panic!("Mosquitto has gone"));
-    let config = folder.join("mosquitto.conf").display().to_string();
-    Server::start(
-        &binary,
-        &["-c".to_owned(), config],
-        &folder.join("mosquitto.log"),
-    )
 }

@@ -1,9 +1,6 @@
 //! NATS with JetStream.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use super::{Server, binary, free_port, is_open, must};
 use crate::wait_for;
@@ -11,7 +8,6 @@ use crate::wait_for;
 /// A running NATS server, until it is dropped.
 pub struct Nats {
     server: Server,
-    folder: PathBuf,
     port: u16,
 }
 
@@ -20,19 +16,21 @@ impl Nats {
     /// configuration; `None` where it is missing.
     #[must_use]
     pub fn start(folder: &Path, settings: &str) -> Option<Self> {
-        binary("nats-server")?;
+        let binary = binary("nats-server")?;
         let port = free_port();
         let config = format!(
             "listen: 127.0.0.1:{port}\njetstream: {{store_dir: \"{}\"}}\n{settings}\n",
             folder.join("jetstream").display(),
         );
-        must(
-            fs::write(folder.join("nats.conf"), config),
-            "write a configuration",
-        );
+        let file = folder.join("nats.conf");
+        must(fs::write(&file, config), "write a configuration");
+        let config = file.display().to_string();
         let started = Self {
-            server: run(folder),
-            folder: folder.to_owned(),
+            server: Server::start(
+                &binary,
+                &["--config".to_owned(), config],
+                &folder.join("nats.log"),
+            ),
             port,
         };
         started.wait();
@@ -52,21 +50,11 @@ impl Nats {
 
     /// Starts the server again, after it was stopped.
     pub fn restart(&mut self) {
-        self.server = run(&self.folder);
+        self.server.restart();
         self.wait();
     }
 
     fn wait(&self) {
         wait_for("NATS", || is_open(self.port).then_some(()));
     }
-}
-
-fn run(folder: &Path) -> Server {
-    let binary = binary("nats-server").unwrap_or_else(|| panic!("NATS has gone"));
-    let config = folder.join("nats.conf").display().to_string();
-    Server::start(
-        &binary,
-        &["--config".to_owned(), config],
-        &folder.join("nats.log"),
-    )
 }

@@ -1,9 +1,6 @@
 //! Redis.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use super::{Server, binary, free_port, is_open, must};
 use crate::wait_for;
@@ -11,7 +8,6 @@ use crate::wait_for;
 /// A running Redis server, until it is dropped.
 pub struct Redis {
     server: Server,
-    folder: PathBuf,
     port: u16,
 }
 
@@ -20,7 +16,7 @@ impl Redis {
     /// these lines in its configuration; `None` where it is missing.
     #[must_use]
     pub fn start(folder: &Path, settings: &str) -> Option<Self> {
-        binary("redis-server")?;
+        let binary = binary("redis-server")?;
         let port = free_port();
         // The system writes to the disk when it likes: the tests do not end the system.
         let config = format!(
@@ -28,13 +24,11 @@ impl Redis {
              {settings}\n",
             folder.display(),
         );
-        must(
-            fs::write(folder.join("redis.conf"), config),
-            "write a configuration",
-        );
+        let file = folder.join("redis.conf");
+        must(fs::write(&file, config), "write a configuration");
+        let config = file.display().to_string();
         let started = Self {
-            server: run(folder),
-            folder: folder.to_owned(),
+            server: Server::start(&binary, &[config], &folder.join("redis.log")),
             port,
         };
         started.wait();
@@ -54,17 +48,11 @@ impl Redis {
 
     /// Starts the server again, after it was stopped.
     pub fn restart(&mut self) {
-        self.server = run(&self.folder);
+        self.server.restart();
         self.wait();
     }
 
     fn wait(&self) {
         wait_for("Redis", || is_open(self.port).then_some(()));
     }
-}
-
-fn run(folder: &Path) -> Server {
-    let binary = binary("redis-server").unwrap_or_else(|| panic!("Redis has gone"));
-    let config = folder.join("redis.conf").display().to_string();
-    Server::start(&binary, &[config], &folder.join("redis.log"))
 }

@@ -12,7 +12,6 @@ use crate::wait_for;
 pub struct SmtpServer {
     server: Server,
     folder: PathBuf,
-    arguments: Vec<String>,
     port: u16,
 }
 
@@ -36,9 +35,8 @@ impl SmtpServer {
         ];
         arguments.extend(options.iter().map(|option| (*option).to_owned()));
         let started = Self {
-            server: run(folder, &arguments),
+            server: Server::start(Path::new("env"), &arguments, &folder.join("smtp.log")),
             folder: folder.to_owned(),
-            arguments,
             port,
         };
         started.wait();
@@ -58,7 +56,7 @@ impl SmtpServer {
 
     /// Starts the server again, after it was stopped.
     pub fn restart(&mut self) {
-        self.server = run(&self.folder, &self.arguments);
+        self.server.restart();
         self.wait();
     }
 
@@ -77,8 +75,4 @@ impl SmtpServer {
     fn wait(&self) {
         wait_for("a mail server", || is_open(self.port).then_some(()));
     }
-}
-
-fn run(folder: &Path, arguments: &[String]) -> Server {
-    Server::start(Path::new("env"), arguments, &folder.join("smtp.log"))
 }

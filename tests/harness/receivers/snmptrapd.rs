@@ -61,7 +61,7 @@ impl Snmptrapd {
 
     /// Starts it again, after it was stopped.
     pub fn restart(&mut self) {
-        self.server = run(&self.folder, self.port);
+        self.server.restart();
         self.wait();
     }
 
