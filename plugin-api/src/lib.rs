@@ -40,7 +40,7 @@
 //! the rows that are not delivered; `http` and `grpc` turn responses into failures;
 //! `stream` connects to receivers that speak no HTTP; `runtime` runs an async client; `connections` limits the clients of a
 //! server; `json` writes rows, and `message` writes payloads of messages; [`prometheus`] names series; `protobuf` writes
-//! messages of Protocol Buffers; [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets;
+//! messages of Protocol Buffers; [`workers`] sends requests at the same time, and [`limiter`] spreads them over time; [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets;
 //! [`text`] shortens texts.
 
 #![warn(missing_docs)]
@@ -62,6 +62,7 @@ pub mod http;
 #[cfg(feature = "json")]
 pub mod json;
 mod kind;
+pub mod limiter;
 pub(crate) mod manifest;
 #[cfg(feature = "message")]
 pub mod message;

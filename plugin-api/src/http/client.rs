@@ -38,6 +38,8 @@ use ureq::{
 #[cfg(feature = "gzip")]
 use super::BodyCompressor;
 use super::{Authorization, RequestError, Response, Tls, connector::connector};
+#[cfg(feature = "oauth2")]
+use super::{OAuth2Settings, oauth2::TokenSource};
 use crate::{Failure, setting::Secret};
 
 /// The longest time to connect in.
@@ -62,6 +64,9 @@ pub struct ClientSettings {
     pub user_agent: String,
     /// The header `Authorization`.
     pub authorization: Option<Authorization>,
+    /// Client credentials for a token, in place of `authorization`.
+    #[cfg(feature = "oauth2")]
+    pub oauth2: Option<OAuth2Settings>,
     /// Further headers of every request. Their values are secret.
     pub headers: Vec<(String, Secret)>,
     /// The certificates to trust and to show.
@@ -76,6 +81,8 @@ pub struct ClientSettings {
 pub struct Client {
     agent: Agent,
     headers: Vec<(HeaderName, HeaderValue)>,
+    #[cfg(feature = "oauth2")]
+    tokens: Option<Arc<TokenSource>>,
 }
 
 /// A request that is not sent yet.
@@ -119,6 +126,8 @@ impl Client {
         Ok(Self {
             agent,
             headers: headers.collect::<Result<_, _>>()?,
+            #[cfg(feature = "oauth2")]
+            tokens: settings.oauth2.clone().map(TokenSource::new).map(Arc::new),
         })
     }
 
@@ -151,6 +160,40 @@ impl Client {
             client: self,
             request,
             max_response: DEFAULT_MAX_RESPONSE,
+        }
+    }
+
+    fn run(
+        &self,
+        mut request: Request<()>,
+        body: &[u8],
+        time: Duration,
+        max_response: usize,
+    ) -> Result<Response, RequestError> {
+        if time.is_zero() {
+            return Err(RequestError::not_sent("no time left to send"));
+        }
+        let time = time - MARGIN.min(time / 10);
+        let mut body = TrackedBody {
+            rest: body,
+            is_read: false,
+        };
+        let length = body.rest.len();
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_LENGTH, length.into());
+        if length >= EXPECT_FROM_BYTES {
+            headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+        }
+        let request = request.map(|()| SendBody::from_reader(&mut body));
+        let request = self
+            .agent
+            .configure_request(request)
+            .timeout_global(Some(time))
+            .timeout_connect(Some(time.min(CONNECT_TIMEOUT)))
+            .build();
+        match self.agent.run(request) {
+            Ok(response) => Ok(Response::read(response, max_response)),
+            Err(error) => Err(RequestError::new(&error, body.is_read)),
         }
     }
 }
@@ -195,35 +238,29 @@ impl RequestBuilder<'_> {
     /// There is no response. [`RequestError::kind`] says whether the receiver may
     /// have the body.
     pub fn send(self, body: &[u8], time: Duration) -> Result<Response, RequestError> {
-        if time.is_zero() {
-            return Err(RequestError::not_sent("no time left to send"));
+        let client = self.client;
+        let request = self.request.body(()).map_err(ureq::Error::from);
+        let request = request.map_err(|error| RequestError::new(&error, false))?;
+        #[cfg(feature = "oauth2")]
+        if let Some(tokens) = &client.tokens {
+            let start = std::time::Instant::now();
+            let left = || time.saturating_sub(start.elapsed());
+            let fetch = || {
+                let (request, body) = tokens.request().map_err(RequestError::not_sent)?;
+                client.run(request, body.as_bytes(), left(), DEFAULT_MAX_RESPONSE)
+            };
+            let attempt = |header: &Secret| {
+                let mut request = request.clone();
+                let header = HeaderValue::from_str(header.reveal());
+                let header = header.map_err(RequestError::not_sent)?;
+                request
+                    .headers_mut()
+                    .insert(ureq::http::header::AUTHORIZATION, header);
+                client.run(request, body, left(), self.max_response)
+            };
+            return tokens.send(fetch, attempt);
         }
-        let time = time - MARGIN.min(time / 10);
-        let mut body = TrackedBody {
-            rest: body,
-            is_read: false,
-        };
-        let length = body.rest.len();
-        let mut request = self.request.header(CONTENT_LENGTH, length);
-        if length >= EXPECT_FROM_BYTES {
-            request = request.header(EXPECT, "100-continue");
-        }
-        let agent = &self.client.agent;
-        let result = request
-            .body(SendBody::from_reader(&mut body))
-            .map_err(ureq::Error::from)
-            .and_then(|request| {
-                let request = agent
-                    .configure_request(request)
-                    .timeout_global(Some(time))
-                    .timeout_connect(Some(time.min(CONNECT_TIMEOUT)))
-                    .build();
-                agent.run(request)
-            });
-        match result {
-            Ok(response) => Ok(Response::read(response, self.max_response)),
-            Err(error) => Err(RequestError::new(&error, body.is_read)),
-        }
+        client.run(request, body, time, self.max_response)
     }
 }
 

@@ -16,6 +16,8 @@ mod compression;
 mod connector;
 #[cfg(feature = "http-client")]
 mod headers;
+#[cfg(feature = "oauth2")]
+mod oauth2;
 mod redact;
 #[cfg(feature = "http-client")]
 mod response;
@@ -30,6 +32,8 @@ use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "gzip")]
 pub use self::compression::{BodyCompressor, Compression};
+#[cfg(feature = "oauth2")]
+pub use self::oauth2::OAuth2Settings;
 pub use self::redact::redact_url;
 #[cfg(feature = "http-client")]
 pub use self::{
@@ -62,7 +66,7 @@ pub enum ErrorKind {
     InvalidUrl,
     /// The receiver does not speak HTTP.
     NotHttp,
-    /// The proxy refuses to connect to the receiver.
+    /// The proxy refuses to connect to the receiver, or a token server refuses the credentials.
     Forbidden,
 }
 

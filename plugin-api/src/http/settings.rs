@@ -2,6 +2,11 @@
 //!
 //! Promises: all mistakes are reported at once; a value that may be a secret is not shown.
 
+#[cfg(feature = "oauth2")]
+use serde_json::Value;
+
+#[cfg(feature = "oauth2")]
+use super::OAuth2Settings;
 use super::{
     Authorization, ClientSettings, Tls, WrittenClientSettings, headers::read_headers, redact_url,
 };
@@ -47,15 +52,42 @@ impl ClientSettings {
         Self {
             user_agent: user_agent.to_owned(),
             authorization,
+            #[cfg(feature = "oauth2")]
+            oauth2: None,
             headers,
             tls,
             proxy,
         }
     }
 
+    /// Reads the setting `oauth2`, for exporters whose receivers take tokens of OAuth 2.0.
+    #[cfg(feature = "oauth2")]
+    pub fn read_oauth2(&mut self, value: Option<Value>, mistakes: &mut Mistakes) {
+        let is_authorized = self.is_authorized();
+        self.oauth2 = OAuth2Settings::read(value, mistakes);
+        if is_authorized && self.oauth2.is_some() {
+            mistakes.add("`oauth2` is set together with other credentials (keep one)".to_owned());
+        }
+    }
+
+    /// Whether requests have a header `Authorization` of the settings.
+    #[must_use]
+    pub fn is_authorized(&self) -> bool {
+        let is_authorization =
+            |(name, _): &(String, Secret)| name.eq_ignore_ascii_case("authorization");
+        #[cfg(feature = "oauth2")]
+        if self.oauth2.is_some() {
+            return true;
+        }
+        self.authorization.is_some() || self.headers.iter().any(is_authorization)
+    }
+
     /// Logs a warning if requests to this URL carry credentials unencrypted to another machine.
     pub fn warn_of_plain_credentials(&self, url: &str) {
-        if self.sends_plain_credentials(url) {
+        let urls = [url].into_iter();
+        #[cfg(feature = "oauth2")]
+        let urls = urls.chain(self.oauth2.as_ref().map(|oauth2| oauth2.token_url.as_str()));
+        for url in urls.filter(|url| self.sends_plain_credentials(url)) {
             log::warn!(
                 url = redact_url(url);
                 "credentials are sent unencrypted to another machine (use https)"
@@ -64,9 +96,7 @@ impl ClientSettings {
     }
 
     fn sends_plain_credentials(&self, url: &str) -> bool {
-        let own = |(name, _): &(String, Secret)| name.eq_ignore_ascii_case("authorization");
-        let credentials = self.authorization.is_some() || self.headers.iter().any(own);
-        credentials && url.starts_with("http://") && !is_loopback(url)
+        self.is_authorized() && url.starts_with("http://") && !is_loopback(url)
     }
 }
 

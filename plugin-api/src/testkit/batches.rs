@@ -1,5 +1,7 @@
 //! Batches that exporters have failed on before.
 
+use std::num::NonZeroU64;
+
 use crate::{
     AlertBatch, AlertBatchBuilder, Kind, NewAlert, PerformanceBatch, PerformanceBatchBuilder,
     arrow_array::RecordBatch, batch::Batch, sample,
@@ -34,11 +36,19 @@ pub(super) fn one(kind: Kind) -> RecordBatch {
     }
 }
 
-/// A batch of a million points or of 50,000 alerts.
-pub(super) fn large(kind: Kind) -> RecordBatch {
+/// The points of each series of a large batch.
+const LARGE_SERIES: usize = 100;
+
+/// A batch of a million points or of 50,000 alerts, or of as many as the exporter takes at most.
+pub(super) fn large(kind: Kind, max_points: Option<NonZeroU64>) -> RecordBatch {
+    let most = max_points.and_then(|most| usize::try_from(most.get()).ok());
+    let most = most.unwrap_or(usize::MAX);
     match kind {
-        Kind::Performance => sample::performance(10_000, 100).as_arrow().clone(),
-        Kind::Alert => sample::alerts(50_000).as_arrow().clone(),
+        Kind::Performance => {
+            let rows = (most / LARGE_SERIES).clamp(1, 10_000);
+            sample::performance(rows, LARGE_SERIES).as_arrow().clone()
+        }
+        Kind::Alert => sample::alerts(most.min(50_000)).as_arrow().clone(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    num::NonZeroU64,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -24,6 +25,7 @@ struct Subject<'a> {
     harness: &'a Harness,
     name: &'a str,
     kind: Kind,
+    max_points: Option<NonZeroU64>,
     settings: &'a Settings<'a>,
 }
 
@@ -41,6 +43,7 @@ pub(super) fn run(harness: &Harness, exporter: &ManifestExporter, settings: &Set
         harness,
         name: &exporter.name,
         kind,
+        max_points: exporter.max_points,
         settings,
     };
     subject.delivers_empty_small_and_large_batches();
@@ -64,7 +67,7 @@ impl Subject<'_> {
         for batch in [
             batches::empty(self.kind),
             batches::one(self.kind),
-            batches::large(self.kind),
+            batches::large(self.kind, self.max_points),
         ] {
             let what = format!("a batch of {} rows", batch.num_rows());
             self.expect_delivered(&what, instance.export(&batch));

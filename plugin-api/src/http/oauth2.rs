@@ -1,0 +1,244 @@
+//! OAuth 2.0 client credentials (RFC 6749, section 4.4).
+//!
+//! Promises: a token is used until shortly before it expires, and fetched once for all threads;
+//! neither the secret nor a token is in a message or a debug form.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::Deserialize;
+use serde_json::Value;
+use ureq::http::Request;
+
+use super::{ErrorKind, RequestError, Response, check_url, query_value, redact_url};
+use crate::setting::{Mistakes, Secret};
+
+const TABLE: &str = "write a table with `token_url`, `client_id` and `client_secret`";
+const SENT_IN: &str = "write `header` or `body`";
+
+/// A token is replaced this long before it expires, or in the second half of its life.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// The settings of client credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth2Settings {
+    /// The URL of the token endpoint.
+    pub token_url: String,
+    /// The id of the client.
+    pub client_id: String,
+    /// The secret of the client.
+    pub client_secret: Secret,
+    /// The scopes to ask for, separated by spaces. `None`: those of the client.
+    pub scope: Option<String>,
+    /// Whether the id and the secret are in the body of the request instead of its header.
+    pub is_sent_in_body: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenOAuth2 {
+    token_url: Option<Value>,
+    client_id: Option<Value>,
+    client_secret: Option<Value>,
+    scope: Option<Value>,
+    sent_in: Option<Value>,
+}
+
+impl OAuth2Settings {
+    /// Reads the setting `oauth2`, a table. `None` if it is not set, or with a mistake.
+    pub fn read(value: Option<Value>, mistakes: &mut Mistakes) -> Option<Self> {
+        let Value::Object(table) = value? else {
+            mistakes.add(format!("`oauth2` is not a table ({TABLE})"));
+            return None;
+        };
+        let written = match serde_json::from_value::<WrittenOAuth2>(Value::Object(table)) {
+            Ok(written) => written,
+            Err(error) => {
+                mistakes.add(format!("`oauth2`: {error}"));
+                return None;
+            }
+        };
+        let required = [
+            ("oauth2.token_url", &written.token_url),
+            ("oauth2.client_id", &written.client_id),
+            ("oauth2.client_secret", &written.client_secret),
+        ];
+        for (key, value) in required {
+            if value.is_none() {
+                mistakes.missing(key, TABLE);
+            }
+        }
+        let token_url = mistakes.text("oauth2.token_url", written.token_url);
+        let token_url =
+            token_url.filter(|url| check_url("oauth2.token_url", url, mistakes).is_some());
+        let client_id = mistakes.text("oauth2.client_id", written.client_id);
+        let client_secret = mistakes.secret("oauth2.client_secret", written.client_secret);
+        let scope = mistakes.text("oauth2.scope", written.scope);
+        let sent_in = |value: &Value| match value.as_str() {
+            Some("header") => Some(false),
+            Some("body") => Some(true),
+            Some(_) | None => None,
+        };
+        let sent_in = mistakes.read("oauth2.sent_in", written.sent_in, sent_in, SENT_IN);
+        Some(Self {
+            token_url: token_url?,
+            client_id: client_id?,
+            client_secret: client_secret?,
+            scope,
+            is_sent_in_body: sent_in.unwrap_or_default(),
+        })
+    }
+}
+
+/// The token of a client, shared by its clones.
+pub(super) struct TokenSource {
+    settings: OAuth2Settings,
+    token: Mutex<Option<Token>>,
+}
+
+struct Token {
+    header: Secret,
+    /// When to fetch another one; `None` if the server does not say.
+    renewal: Option<Instant>,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: String,
+    token_type: String,
+    expires_in: Option<u64>,
+}
+
+impl TokenSource {
+    pub(super) fn new(settings: OAuth2Settings) -> Self {
+        Self {
+            settings,
+            token: Mutex::new(None),
+        }
+    }
+
+    /// Sends a request with a token. `fetch` sends the request for a token, and `attempt` the
+    /// request with a header `Authorization`: a second time if the receiver refuses a token of an
+    /// earlier request.
+    pub(super) fn send(
+        &self,
+        fetch: impl Fn() -> Result<Response, RequestError>,
+        attempt: impl Fn(&Secret) -> Result<Response, RequestError>,
+    ) -> Result<Response, RequestError> {
+        let (header, is_new) = self.header(&fetch)?;
+        let response = attempt(&header)?;
+        if response.status() != 401 {
+            return Ok(response);
+        }
+        self.forget(&header);
+        if is_new {
+            return Ok(response);
+        }
+        attempt(&self.header(&fetch)?.0)
+    }
+
+    /// The header `Authorization`, and whether its token is new.
+    fn header(
+        &self,
+        fetch: impl Fn() -> Result<Response, RequestError>,
+    ) -> Result<(Secret, bool), RequestError> {
+        // Locked meanwhile, so that other threads do not fetch one as well.
+        let mut token = self.lock();
+        let is_usable = |token: &&Token| token.renewal.is_none_or(|at| Instant::now() < at);
+        if let Some(token) = token.as_ref().filter(is_usable) {
+            return Ok((token.header.clone(), false));
+        }
+        let fetched = fetch().map_err(|error| RequestError {
+            // The receiver cannot have a request that had no token.
+            kind: match error.kind {
+                ErrorKind::NoResponse => ErrorKind::NotSent,
+                other => other,
+            },
+            reason: format!("`{}`: {error}", redact_url(&self.settings.token_url)),
+        });
+        let fetched = self.read_token(&fetched?)?;
+        let header = fetched.header.clone();
+        *token = Some(fetched);
+        Ok((header, true))
+    }
+
+    /// Forgets a token that the receiver refuses.
+    fn forget(&self, header: &Secret) {
+        let mut token = self.lock();
+        if token.as_ref().is_some_and(|token| token.header == *header) {
+            *token = None;
+        }
+    }
+
+    /// The request for a token, and its body.
+    pub(super) fn request(&self) -> Result<(Request<()>, String), ureq::http::Error> {
+        let OAuth2Settings {
+            token_url,
+            client_id,
+            client_secret,
+            scope,
+            is_sent_in_body,
+        } = &self.settings;
+        let (id, secret) = (query_value(client_id), query_value(client_secret.reveal()));
+        let mut request = Request::post(token_url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("accept", "application/json");
+        let mut body = "grant_type=client_credentials".to_owned();
+        if let Some(scope) = scope {
+            body += &format!("&scope={}", query_value(scope));
+        }
+        if *is_sent_in_body {
+            body += &format!("&client_id={id}&client_secret={secret}");
+        } else {
+            let basic = BASE64_STANDARD.encode(format!("{id}:{secret}"));
+            request = request.header("authorization", format!("Basic {basic}"));
+        }
+        Ok((request.body(())?, body))
+    }
+
+    fn read_token(&self, response: &Response) -> Result<Token, RequestError> {
+        let url = redact_url(&self.settings.token_url);
+        let error = |kind, reason| Err(RequestError { kind, reason });
+        match response.status() {
+            200..=299 => {}
+            // It refuses the client or the scope.
+            400 | 401 | 403 => {
+                let reason = format!("{} (check `oauth2`)", response.message(&url));
+                return error(ErrorKind::Forbidden, reason);
+            }
+            408 | 429 | 500.. => return error(ErrorKind::NotSent, response.message(&url)),
+            _ => {
+                let reason = format!("{} (check `oauth2.token_url`)", response.message(&url));
+                return error(ErrorKind::InvalidUrl, reason);
+            }
+        }
+        let answer = response.body().map(serde_json::from_slice::<TokenAnswer>);
+        let Some(Ok(answer)) = answer else {
+            // Its text may hold a token.
+            let reason = format!("`{url}` does not answer with a token (check `oauth2.token_url`)");
+            return error(ErrorKind::InvalidUrl, reason);
+        };
+        let mut bytes = answer.access_token.bytes();
+        let is_sendable = bytes.all(|byte| byte.is_ascii_graphic());
+        if !answer.token_type.eq_ignore_ascii_case("bearer") || !is_sendable {
+            let reason = format!("`{url}` answers with a token that is no bearer token");
+            return error(ErrorKind::InvalidUrl, reason);
+        }
+        let life = answer.expires_in.map(Duration::from_secs);
+        let renewal = life.and_then(|life| Instant::now().checked_add(life - MARGIN.min(life / 2)));
+        Ok(Token {
+            header: Secret::new(format!("Bearer {}", answer.access_token)),
+            renewal,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Token>> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;
