@@ -128,13 +128,14 @@ impl Logger {
             };
             self.enqueue(&line, LineOrigin::Host);
         }
-        match cut_record(line.message, line.fields) {
+        match cut_record(line) {
             None => self.enqueue(line, origin),
-            Some((message, fields)) => {
+            Some(cut) => {
                 let line = LogLine {
-                    message: &message,
-                    fields: &fields,
-                    ..*line
+                    level: line.level,
+                    target: &cut.target,
+                    message: &cut.message,
+                    fields: &cut.fields,
                 };
                 self.enqueue(&line, origin);
             }
@@ -219,18 +220,14 @@ fn text(now: &impl std::fmt::Display, line: &LogLine<'_>) -> String {
     let mut text = format!(
         "{now} {:5} {}: {}",
         line.level,
-        line.target,
+        one_line(line.target),
         one_line(line.message)
     );
     for (key, value) in line.fields {
         text.push(' ');
-        text.push_str(key);
+        text.push_str(&one_word(key));
         text.push('=');
-        if value.is_empty() || value.contains([' ', '"', '=', '\n', '\r', '\t']) {
-            text.push_str(&format!("{value:?}"));
-        } else {
-            text.push_str(&one_line(value));
-        }
+        text.push_str(&one_word(value));
     }
     text.push('\n');
     text
@@ -266,6 +263,15 @@ fn one_line(text: &str) -> String {
         .collect()
 }
 
+/// The text, in quotes if it would otherwise not be one word.
+fn one_word(text: &str) -> String {
+    if text.is_empty() || text.contains([' ', '"', '=', '\n', '\r', '\t']) {
+        format!("{text:?}")
+    } else {
+        one_line(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,6 +296,20 @@ mod tests {
             text,
             "now WARN  kafka: two\\nlines \\u{1b}[31m exporter=\"a b\" n=1\n"
         );
+    }
+
+    #[test]
+    fn no_target_and_no_key_looks_like_another_record() {
+        let fields = [("n=1 exporter".to_owned(), "b".to_owned())];
+        let target = "a\nnow ERROR b";
+        let text = text(
+            &"now",
+            &LogLine {
+                target,
+                ..line("away", &fields)
+            },
+        );
+        assert_eq!(text, "now WARN  a\\nnow ERROR b: away \"n=1 exporter\"=b\n");
     }
 
     #[test]

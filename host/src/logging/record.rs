@@ -2,46 +2,74 @@
 
 use delfin_plugin_api::text::TextBudget;
 
-/// The most bytes of a record: of its message and of its fields together.
+use super::LogLine;
+
+/// The most bytes of a record: of its target, its message and its fields together.
 const MAX_RECORD: usize = 64 << 10;
 
-/// The message and the fields of a record that is too long, cut; `None` for any other.
-pub(super) fn cut_record(
-    message: &str,
-    fields: &[(String, String)],
-) -> Option<(String, Vec<(String, String)>)> {
-    let lengths = fields.iter().map(|(key, value)| key.len() + value.len());
-    if message.len() + lengths.sum::<usize>() <= MAX_RECORD {
+/// The most bytes of the target of a record that is too long.
+const MAX_TARGET: usize = 256;
+
+/// The parts of a record that was too long.
+pub(super) struct CutRecord {
+    pub(super) target: String,
+    pub(super) message: String,
+    pub(super) fields: Vec<(String, String)>,
+}
+
+/// Cuts a record that is too long; `None` for any other.
+pub(super) fn cut_record(line: &LogLine<'_>) -> Option<CutRecord> {
+    let lengths = line.fields.iter();
+    let lengths = lengths.map(|(key, value)| key.len() + value.len());
+    if line.target.len() + line.message.len() + lengths.sum::<usize>() <= MAX_RECORD {
         return None;
     }
     let mut budget = TextBudget::new(MAX_RECORD);
     // Fields of the host come first, and are short.
-    let message = budget.cut(message, MAX_RECORD / 2);
-    let mut cut = Vec::new();
-    for (key, value) in fields {
+    let target = budget.cut(line.target, MAX_TARGET);
+    let message = budget.cut(line.message, MAX_RECORD / 2);
+    let mut fields = Vec::new();
+    for (key, value) in line.fields {
         if budget.left() < key.len() {
             break;
         }
         let key = budget.cut(key, MAX_RECORD);
-        cut.push((key, budget.cut(value, MAX_RECORD)));
+        fields.push((key, budget.cut(value, MAX_RECORD)));
     }
-    Some((message, cut))
+    Some(CutRecord {
+        target,
+        message,
+        fields,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn cut(target: &str, message: &str, fields: &[(String, String)]) -> Option<CutRecord> {
+        cut_record(&LogLine {
+            level: log::Level::Warn,
+            target,
+            message,
+            fields,
+        })
+    }
+
     #[test]
     fn a_long_record_is_cut_and_keeps_its_first_fields() {
         let long = |key: &str| (key.to_owned(), "é".repeat(20_000));
         let short = ("exporter".to_owned(), "acme".to_owned());
-        assert_eq!(cut_record("short", std::slice::from_ref(&short)), None);
-        let message = "m".repeat(1 << 20);
+        assert!(cut("target", "short", std::slice::from_ref(&short)).is_none());
         let fields = [short.clone(), long("first"), long("second")];
-        let (message, fields) = cut_record(&message, &fields).unwrap();
-        let texts = fields.iter().map(|(key, value)| key.len() + value.len());
-        assert!(message.len() + texts.sum::<usize>() <= MAX_RECORD);
-        assert_eq!((&fields[0], fields.len()), (&short, 2));
+        for (target, message) in [(6, 1 << 20), (1 << 20, 6), (1 << 20, 1 << 20)] {
+            let record = cut(&"t".repeat(target), &"m".repeat(message), &fields).unwrap();
+            let texts = record.fields.iter();
+            let texts = texts.map(|(key, value)| key.len() + value.len());
+            let length = record.target.len() + record.message.len() + texts.sum::<usize>();
+            assert!(length <= MAX_RECORD, "{length}");
+            assert!(record.message.len() >= 6);
+            assert_eq!(record.fields[0], short);
+        }
     }
 }

@@ -105,10 +105,9 @@ impl InstanceHost {
     /// `source` is the key of the exporter's name.
     fn write_from(&self, source: &str, line: &LogLine<'_>) {
         let own = (source.to_owned(), self.exporter.clone());
-        let redacted = line.fields.iter().map(|(key, value)| {
-            let value = self.redactor.redact(value);
-            (key.clone(), value)
-        });
+        // A plugin must not say that it is another exporter.
+        let others = line.fields.iter().filter(|(key, _)| key != source);
+        let redacted = others.map(|(key, value)| (key.clone(), self.redactor.redact(value)));
         let fields: Vec<_> = std::iter::once(own).chain(redacted).collect();
         logging::write(&LogLine {
             message: &self.redactor.redact(line.message),
