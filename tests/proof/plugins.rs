@@ -1,7 +1,5 @@
 //! Plugins that panic, hang, return invalid outcomes, leak, or crash the host.
 
-use std::fs;
-
 use delfin_plugin_api::Kind;
 use delfin_tests::Host;
 use serde_json::Value;
@@ -156,13 +154,11 @@ fn an_exporter_that_crashes_the_host_three_times_is_quarantined_and_the_others_r
     assert_names_a_batch(&view);
     producer.send(&host, 10);
     wait_for_the_others(&testbed, &host);
-    host.kill();
 
-    // An operator has repaired the plugin, and removes the crash guard.
+    // An operator has repaired the plugin, and reloads.
     testbed.script(SCRIPTED, "deliver");
-    let marker = testbed.setup.path("state/calls").join(SCRIPTED);
-    fs::remove_file(marker).expect("a crash guard");
-    let host = testbed.setup.start();
+    let reload = testbed.setup.run(&["reload", "--host", host.url()]);
+    reload.expect_exit(0);
     accounting::assert_all_delivered(&testbed, &host, &producer);
 }
 

@@ -31,7 +31,7 @@ pub(crate) use backoff::paused_wait;
 use command::Command;
 pub use fill_rate::FillRate;
 pub use handle::ExporterHandle;
-pub use instances::open_guarded;
+pub use instances::{clear_suspicion, open_guarded};
 pub use limits::LIMITS;
 pub use resend::Resend;
 pub use status::{

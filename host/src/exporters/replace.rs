@@ -8,11 +8,11 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use super::{
     ExporterSet, ExporterStartError,
     plan::{AppliedConfig, Factories, Reloaded},
-    start::ExporterStarter,
+    start::{ExporterStarter, marker},
 };
 use crate::{
-    config::{Config, ExporterConfig},
-    delivery::State,
+    config::{Config, ExporterConfig, Isolation},
+    delivery::{State, clear_suspicion},
     plugin::{Candidate, ExporterFactory},
 };
 
@@ -159,6 +159,9 @@ impl Replacer {
         } = replacement;
         let name = &exporter.name;
         self.stop(applied, name).await;
+        if candidate.is_some() && exporter.isolation == Isolation::Thread {
+            clear_suspicion(&marker(config, exporter));
+        }
         let is_open_question = candidate.as_ref().is_some_and(|tried| !tried.has_started);
         let started = self
             .starter

@@ -159,6 +159,15 @@ pub fn open_guarded<T>(
     }
 }
 
+/// Clears the suspicion of an exporter: a person has started it again. No instance of it may
+/// exist.
+pub fn clear_suspicion(marker: &Path) {
+    // Without a marker, the start of the exporter says so.
+    if let Ok(mut guard) = CrashGuard::open(marker) {
+        guard.clear();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +212,18 @@ mod tests {
         assert!(reason.contains("`open`"), "{reason}");
         assert_eq!(opened(true), Ok(()));
         assert_eq!(opened(false), Ok(()));
+    }
+
+    #[test]
+    fn an_exporter_that_a_person_has_started_again_is_not_quarantined() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("exporter");
+        for _ in 0..3 {
+            CrashGuard::open(&path).unwrap().start("0198c0de");
+        }
+        assert!(open_guarded(&path, false, || Ok(())).is_err());
+        clear_suspicion(&path);
+        assert_eq!(open_guarded(&path, false, || Ok(())), Ok(()));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use delfin_plugin_api::{Failure, Outcome};
 
 pub(super) use caller::CallPermit;
 use caller::{CallProgress, Caller};
-pub use crash_guard::open_guarded;
+pub use crash_guard::{clear_suspicion, open_guarded};
 use secrets::SecretWatch;
 
 use super::{
