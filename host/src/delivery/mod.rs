@@ -8,6 +8,7 @@
 mod backoff;
 mod circuit_breaker;
 mod command;
+mod fatal_rows;
 mod fill_rate;
 mod handle;
 mod instances;

@@ -4,21 +4,33 @@
 //! never committed, and what fails is sent at the next interval. In return, an
 //! alert exporter with a resend interval does not get rows that waited for longer
 //! than the interval and were superseded meanwhile: they count as filtered.
+//!
+//! An alert that ends the process of the exporter is found as in rows of the journal. It is left
+//! out until it changes, so that the others arrive.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
 use delfin_plugin_api::{AlertBatch, Batch, Origin};
 use uuid::Uuid;
 
+use super::fatal_rows::{FatalAction, FatalRows};
 use crate::{
     alert::ActiveAlerts,
     batch::{Header, Seq, StoredBatch},
     clock::{HostClock, now_ms},
-    plugin::{ExportRequest, RequestPart},
+    plugin::{ExportRequest, ProcessDeath, RequestPart},
 };
 
 /// Rows of one request, so that its call ends in time however many alerts are active.
 const MAX_ROWS: usize = 4096;
+
+/// The most alerts that are left out. The oldest ones may have changed or ended since.
+const MAX_LEFT_OUT: usize = 64;
 
 /// How soon to look again whether the table of active alerts has caught up.
 const CATCH_UP: Duration = Duration::from_millis(20);
@@ -37,6 +49,9 @@ pub(super) struct ResendSchedule {
     due: Instant,
     /// Requests of the current resend that are not sent yet.
     requests: Vec<ExportRequest>,
+    fatal: FatalRows,
+    /// Alerts that have ended the process, a row each.
+    left_out: Vec<RecordBatch>,
 }
 
 impl ResendSchedule {
@@ -47,6 +62,8 @@ impl ResendSchedule {
             clock,
             due: Instant::now(),
             requests: Vec::new(),
+            fatal: FatalRows::default(),
+            left_out: Vec::new(),
         }
     }
 
@@ -69,6 +86,37 @@ impl ResendSchedule {
     /// Discards the requests of the current resend.
     pub(super) fn cancel(&mut self) {
         self.requests.clear();
+    }
+
+    /// The process ended in a call with this request.
+    pub(super) fn on_death(
+        &mut self,
+        request: &ExportRequest,
+        death: &ProcessDeath,
+    ) -> FatalAction {
+        let parts = request.parts.iter();
+        let rows = parts.map(|part| {
+            let rows = part.first_row..part.first_row + part.rows;
+            (part.header.batch_id, rows)
+        });
+        let action = self.fatal.on_death(rows.collect(), death);
+        match action {
+            FatalAction::Retry => self.requests.push(request.clone()),
+            FatalAction::Split => {
+                let rows = request.arrow.num_rows();
+                // The last one is the next one.
+                let halves = [rows / 2..rows, 0..rows / 2];
+                self.requests
+                    .extend(halves.map(|rows| part_of(request, rows)));
+            }
+            FatalAction::Reject { .. } => {
+                if self.left_out.len() == MAX_LEFT_OUT {
+                    self.left_out.remove(0);
+                }
+                self.left_out.push(request.arrow.clone());
+            }
+        }
+        action
     }
 
     /// The receiver was away: a resend that was due meanwhile is due now.
@@ -124,25 +172,61 @@ impl ResendSchedule {
         self.due = Instant::now() + resend.interval;
         let now = now_ms();
         let batches = resend.alerts.resend_batches(&self.clock, MAX_ROWS);
-        let requests = batches.into_iter().map(|batch| ExportRequest {
-            arrow: batch.as_arrow().clone(),
-            items: batch.items(),
-            origin: Origin::Resend,
-            parts: vec![RequestPart {
-                header: Header {
-                    batch_id: Uuid::now_v7(),
-                    origin: Origin::Resend,
-                    storage_id: None,
-                    complete: false,
-                    accepted_ms: now,
-                    items: batch.items(),
-                },
-                first_row: 0,
-                rows: batch.rows() as u64,
-            }],
-            stored: None,
+        let batches = batches
+            .iter()
+            .map(|batch| self.without_left_out(batch.as_arrow()));
+        let requests = batches.filter(|batch| batch.num_rows() > 0);
+        let requests = requests.map(|arrow| {
+            let items = arrow.num_rows() as u64;
+            ExportRequest {
+                arrow,
+                items,
+                origin: Origin::Resend,
+                parts: vec![RequestPart {
+                    header: Header {
+                        batch_id: Uuid::now_v7(),
+                        origin: Origin::Resend,
+                        storage_id: None,
+                        complete: false,
+                        accepted_ms: now,
+                        items,
+                    },
+                    first_row: 0,
+                    rows: items,
+                }],
+                stored: None,
+            }
         });
         requests.collect()
+    }
+
+    fn without_left_out(&self, alerts: &RecordBatch) -> RecordBatch {
+        if self.left_out.is_empty() {
+            return alerts.clone();
+        }
+        let is_wanted = |row| !self.left_out.contains(&alerts.slice(row, 1));
+        let wanted: Vec<bool> = (0..alerts.num_rows()).map(is_wanted).collect();
+        // It fails only for masks of another length.
+        filter_record_batch(alerts, &BooleanArray::from(wanted)).unwrap_or_else(|_| alerts.clone())
+    }
+}
+
+/// Rows of a resend, which has one part.
+fn part_of(request: &ExportRequest, rows: Range<usize>) -> ExportRequest {
+    let items = rows.len() as u64;
+    let parts = request.parts.iter().map(|part| RequestPart {
+        header: Header {
+            items,
+            ..part.header.clone()
+        },
+        first_row: part.first_row + rows.start as u64,
+        rows: items,
+    });
+    ExportRequest {
+        arrow: request.arrow.slice(rows.start, rows.len()),
+        items,
+        parts: parts.collect(),
+        ..request.clone()
     }
 }
 

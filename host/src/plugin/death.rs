@@ -36,10 +36,18 @@ impl DeathCause {
             None => Self::Exit(status.code().unwrap_or_default()),
         }
     }
+}
 
-    /// Whether the process itself may be the reason: not if the host has ended it, and not
-    /// if a signal came from outside, as from a person or when no memory is left.
-    fn is_own(&self) -> bool {
+impl ProcessDeath {
+    /// Whether the rows of the call may be the reason.
+    #[must_use]
+    pub fn suspects_rows(&self) -> bool {
+        self.in_call && self.cause != DeathCause::Deadline
+    }
+
+    /// Whether a person or the system may have ended the process, as when no memory is left.
+    #[must_use]
+    pub fn may_be_from_outside(&self) -> bool {
         let outside = [
             Signal::KILL,
             Signal::TERM,
@@ -47,19 +55,8 @@ impl DeathCause {
             Signal::HUP,
             Signal::QUIT,
         ];
-        match self {
-            Self::Signal(signal) => outside.iter().all(|known| known.as_raw() != *signal),
-            Self::Exit(_) | Self::Protocol(_) => true,
-            Self::Deadline => false,
-        }
-    }
-}
-
-impl ProcessDeath {
-    /// Whether the rows of the call may be the reason.
-    #[must_use]
-    pub fn suspects_rows(&self) -> bool {
-        self.in_call && self.cause.is_own()
+        let is_outside = |signal| outside.iter().any(|known| known.as_raw() == signal);
+        matches!(self.cause, DeathCause::Signal(signal) if is_outside(signal))
     }
 }
 
@@ -114,11 +111,15 @@ mod tests {
 
     #[test]
     fn rows_are_suspects_only_if_the_process_ended_by_itself_in_their_call() {
-        let suspects = |cause, in_call| ProcessDeath { cause, in_call }.suspects_rows();
-        assert!(suspects(DeathCause::Signal(Signal::SEGV.as_raw()), true));
-        assert!(suspects(DeathCause::Exit(0), true));
-        assert!(!suspects(DeathCause::Signal(Signal::SEGV.as_raw()), false));
-        assert!(!suspects(DeathCause::Signal(Signal::KILL.as_raw()), true));
-        assert!(!suspects(DeathCause::Deadline, true));
+        let suspects = |cause, in_call| {
+            let death = ProcessDeath { cause, in_call };
+            death.suspects_rows().then(|| !death.may_be_from_outside())
+        };
+        let signal = |signal: Signal| DeathCause::Signal(signal.as_raw());
+        assert_eq!(suspects(signal(Signal::SEGV), true), Some(true));
+        assert_eq!(suspects(DeathCause::Exit(0), true), Some(true));
+        assert_eq!(suspects(signal(Signal::KILL), true), Some(false));
+        assert_eq!(suspects(signal(Signal::SEGV), false), None);
+        assert_eq!(suspects(DeathCause::Deadline, true), None);
     }
 }

@@ -299,9 +299,10 @@ impl Instances {
             }
             InstanceHealth::Unknown => {}
             InstanceHealth::Broken => self.restart(),
-            InstanceHealth::EndedByRows => {
-                // The next request has fewer rows: no reason to wait.
-                self.deaths_in_a_row = self.deaths_in_a_row.saturating_sub(1);
+            InstanceHealth::EndedByRows { ends } => {
+                // The next request has fewer rows, or others: no reason to wait.
+                self.deaths_in_a_row = self.deaths_in_a_row.saturating_sub(ends);
+                self.failed_starts = 0;
                 self.lifecycle = Lifecycle::Absent {
                     not_before: Instant::now(),
                 };

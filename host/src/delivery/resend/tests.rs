@@ -12,6 +12,7 @@ use crate::{
     config::AlertsConfig,
     delivery::Phase,
     journal::{self, JournalLimits, Journals},
+    plugin::DeathCause,
 };
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -169,4 +170,40 @@ fn a_resend_is_the_active_alerts_and_the_next_one_is_an_interval_later() {
     assert_eq!((request.items, request.origin), (2, Origin::Resend));
     assert!(!request.parts[0].header.complete);
     assert!(!setup.schedule.is_due(last.next(), last));
+}
+
+/// The alerts of a resend that arrive at an exporter whose process ends with `poison`, and how
+/// often it ends.
+fn resend(schedule: &mut ResendSchedule) -> (Vec<String>, u32) {
+    let death = ProcessDeath {
+        cause: DeathCause::Exit(1),
+        in_call: true,
+    };
+    let (mut arrived, mut deaths) = (Vec::new(), 0);
+    schedule.requests = schedule.start();
+    while let Some(request) = schedule.requests.pop() {
+        let alerts = AlertBatch::try_from_arrow(request.arrow.clone()).unwrap();
+        assert_eq!(request.items, alerts.items());
+        let alerts = alerts.alerts();
+        let names: Vec<String> = alerts.map(|a| a.alert_name().unwrap().to_owned()).collect();
+        if names.iter().any(|name| name.starts_with("poison")) {
+            schedule.on_death(&request, &death);
+            deaths += 1;
+        } else {
+            arrived.extend(names);
+        }
+    }
+    arrived.sort();
+    (arrived, deaths)
+}
+
+#[test]
+fn an_alert_that_ends_the_process_is_left_out_and_the_others_arrive() {
+    let mut setup = Setup::new();
+    let sent = ["a", "poison-1", "b", "c", "poison-2", "d"].map(|name| (name, "Fault"));
+    setup.accept(&sent, INTERVAL);
+    let (arrived, deaths) = resend(&mut setup.schedule);
+    assert_eq!(arrived, names(&["a", "b", "c", "d"]));
+    assert!((6..20).contains(&deaths), "{deaths}");
+    assert_eq!(resend(&mut setup.schedule), (arrived, 0));
 }

@@ -4,7 +4,6 @@
 //! Knows nothing of instances: it makes requests and is told their results.
 
 mod action;
-mod fatal_rows;
 mod pacing;
 mod replay;
 mod sizing;
@@ -22,6 +21,7 @@ use delfin_plugin_api::{Failure, Outcome};
 use super::{
     DeliveryParts,
     circuit_breaker::Circuit,
+    fatal_rows::{FatalAction, FatalRows},
     outbox::{NextRequest, Outbox, RowResult, RowSelection},
     report::{LOG, Reporter},
     resend::ResendSchedule,
@@ -35,7 +35,6 @@ use crate::{
     plugin::{CallResult, ExportRequest, ProcessDeath},
 };
 use action::OutcomeAction;
-use fatal_rows::{FatalAction, FatalRows};
 use pacing::Pacing;
 use replay::{DeadLetterReplay, ReplayedDeadLetter};
 use trial::ReceiverTrial;
@@ -75,8 +74,9 @@ pub(super) enum InstanceHealth {
     Unknown,
     /// It must be replaced.
     Broken,
-    /// Its process has ended because of rows, which are sent in smaller requests now.
-    EndedByRows,
+    /// Its process has ended because of rows that are sent in smaller requests now, or not any
+    /// more. So many of its ends do not matter.
+    EndedByRows { ends: u32 },
 }
 
 pub(super) struct Sender {
@@ -184,12 +184,11 @@ impl Sender {
         sent: OutgoingRequest,
         result: CallResult,
     ) -> InstanceHealth {
-        let items = sent.request.items;
         self.trial.end();
         match sent.payload {
             RequestPayload::Rows(selection) => self.on_rows_result(&selection, &result).await,
             RequestPayload::DeadLetter(sent) => self.on_dead_letter_result(&sent, &result).await,
-            RequestPayload::ActiveAlerts => self.on_resend_result(items, &result),
+            RequestPayload::ActiveAlerts => self.on_resend_result(&sent.request, &result),
         }
     }
 
@@ -297,12 +296,8 @@ impl Sender {
     ) -> InstanceHealth {
         self.count(result);
         let outcome = &result.outcome;
-        if result
-            .death
-            .as_ref()
-            .is_some_and(ProcessDeath::suspects_rows)
-        {
-            return self.on_fatal_rows(selection, outcome).await;
+        if let Some(death) = suspecting_death(result) {
+            return self.on_fatal_rows(selection, death, outcome).await;
         }
         let on_uncertain = self.config.retry.on_uncertain;
         match action::after(outcome, selection.rows(), on_uncertain) {
@@ -334,20 +329,22 @@ impl Sender {
     async fn on_fatal_rows(
         &mut self,
         selection: &RowSelection,
+        death: &ProcessDeath,
         outcome: &Outcome,
     ) -> InstanceHealth {
-        match self.fatal_rows.on_death(selection.ranges().collect()) {
+        let rows = selection.ranges().collect();
+        match self.fatal_rows.on_death(rows, death) {
             FatalAction::Retry => InstanceHealth::Broken,
             FatalAction::Split => {
                 self.reporter.status().update(|status| status.splits += 1);
                 self.outbox.split(selection);
-                InstanceHealth::EndedByRows
+                InstanceHealth::EndedByRows { ends: 1 }
             }
-            FatalAction::Reject => {
+            FatalAction::Reject { ends } => {
                 let code = OutcomeCode::REJECT.0;
                 let reason = action::text(outcome);
                 self.outbox.reject(selection, code, reason).await;
-                InstanceHealth::Broken
+                InstanceHealth::EndedByRows { ends: ends - 1 }
             }
         }
     }
@@ -361,11 +358,7 @@ impl Sender {
         self.count(result);
         let outcome = &result.outcome;
         let attempt = u32::try_from(sent.attempt).unwrap_or(u32::MAX);
-        if result
-            .death
-            .as_ref()
-            .is_some_and(ProcessDeath::suspects_rows)
-        {
+        if suspecting_death(result).is_some() {
             let rejected = action::rejected(outcome);
             self.commit_dead_letter(sent.id, sent.attempt, rejected)
                 .await;
@@ -412,18 +405,28 @@ impl Sender {
     }
 
     /// Active alerts that do not arrive are sent again at the next interval.
-    fn on_resend_result(&mut self, items: u64, result: &CallResult) -> InstanceHealth {
+    fn on_resend_result(&mut self, request: &ExportRequest, result: &CallResult) -> InstanceHealth {
         let outcome = &result.outcome;
         let Err(failure) = outcome else {
             let status = self.reporter.status();
-            status.update(|status| status.resent_items += items);
+            status.update(|status| status.resent_items += request.items);
             self.pacing.on_success();
             self.reporter.running();
-            return InstanceHealth::Unknown;
+            return InstanceHealth::Works;
         };
-        self.resend.cancel();
         let status = self.reporter.status();
         status.update(|status| status.failed_resends += 1);
+        if let Some(death) = suspecting_death(result) {
+            return match self.resend.on_death(request, death) {
+                FatalAction::Retry => InstanceHealth::Broken,
+                FatalAction::Split => InstanceHealth::EndedByRows { ends: 1 },
+                FatalAction::Reject { ends } => {
+                    self.reporter.call_failed("resending an alert", failure);
+                    InstanceHealth::EndedByRows { ends: ends - 1 }
+                }
+            };
+        }
+        self.resend.cancel();
         match failure {
             Failure::Retry { after, .. } | Failure::Throttled { after, .. } => {
                 self.resend.postpone(after.unwrap_or_default());
@@ -551,6 +554,11 @@ impl Sender {
             status.export_time += result.took;
         });
     }
+}
+
+/// The end of the process, if the rows of the call may be the reason.
+fn suspecting_death(result: &CallResult) -> Option<&ProcessDeath> {
+    result.death.as_ref().filter(|death| death.suspects_rows())
 }
 
 fn send(payload: RequestPayload, request: ExportRequest) -> NextSend {
