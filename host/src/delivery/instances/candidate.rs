@@ -1,7 +1,7 @@
 //! What was tried before the exporter was started: used in place of a new instance, so that
 //! none is created twice.
 
-use std::io;
+use std::{fs, io};
 
 use super::Instances;
 use crate::plugin::{Candidate, ExporterFactory, Instance};
@@ -24,7 +24,12 @@ impl Instances {
     pub(super) fn start_one(&mut self, factory: &ExporterFactory) -> io::Result<Instance> {
         match self.spare.take() {
             Some(spare) => Ok(spare),
-            None => Instance::start(&factory.source, self.host.clone()),
+            None => {
+                // The instance before can have removed it. If this fails, an exporter that needs
+                // it says so.
+                let _ = fs::create_dir_all(&self.host.state_dir);
+                Instance::start(&factory.source, self.host.clone())
+            }
         }
     }
 }

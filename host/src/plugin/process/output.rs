@@ -80,9 +80,10 @@ impl ProcessOutput {
             let read = rustix::io::read(self.pipe.get_ref(), &mut buffer);
             let read = read.map(|count| &buffer[..count]);
             if !self.is_open || !self.on_read(read.map_err(Into::into), host) {
-                return;
+                break;
             }
         }
+        self.report_left_out(host);
     }
 
     /// Returns whether there may be more now.
@@ -118,15 +119,7 @@ impl ProcessOutput {
             return;
         }
         if self.since.elapsed() > Duration::from_secs(1) {
-            if let Some(left_out @ 1..) = self.lines.checked_sub(MAX_LINES) {
-                let lines = [("lines".to_owned(), left_out.to_string())];
-                host.write(&LogLine {
-                    level: log::Level::Warn,
-                    target: TARGET,
-                    message: "lines of output left out",
-                    fields: &lines,
-                });
-            }
+            self.report_left_out(host);
             (self.since, self.lines) = (Instant::now(), 0);
         }
         self.lines += 1;
@@ -140,5 +133,17 @@ impl ProcessOutput {
             });
         }
         self.line.clear();
+    }
+
+    fn report_left_out(&self, host: &InstanceHost) {
+        if let Some(left_out @ 1..) = self.lines.checked_sub(MAX_LINES) {
+            let lines = [("lines".to_owned(), left_out.to_string())];
+            host.write(&LogLine {
+                level: log::Level::Warn,
+                target: TARGET,
+                message: "lines of output left out",
+                fields: &lines,
+            });
+        }
     }
 }
