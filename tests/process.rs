@@ -83,11 +83,8 @@ fn batches_arrive_and_what_the_plugin_logs_and_prints_is_in_the_log() {
         .lines()
         .filter(|line| line.contains(" output: line "))
         .collect();
-    assert!(
-        printed.len() > 10 && printed.len() < 5000,
-        "{}",
-        printed.len()
-    );
+    assert!(printed.len() > 10, "{}", printed.len());
+    assert!(log.contains("lines of output left out"), "{log}");
     assert!(printed.iter().all(|line| line.len() < 4400), "{printed:?}");
 }
 
@@ -121,9 +118,12 @@ fn a_process_that_ends_is_named_and_its_rows_are_delivered_by_the_next() {
         ("memory", "died: SIGABRT"),
         ("close-descriptors", "the exporter process"),
     ] {
-        let setup = two();
+        // What the one who starts the host ignores hides no cause, and reaches no process.
+        let setup = two().wrapped_in(&["env", "--ignore-signal=CHLD,QUIT"]);
         setup.write("script", word);
         let host = setup.start();
+        let state = setup.path("state/exporters").join(SCRIPTED);
+        std::fs::remove_dir(&state).expect("an empty folder");
         let batch_id = ingest(&host, &["iops", "latency"]);
         let died = wait_for_error(&host, cause);
         let error = died["last_error"].as_str().unwrap_or_default();
@@ -142,8 +142,42 @@ fn a_process_that_ends_is_named_and_its_rows_are_delivered_by_the_next() {
         } else {
             assert_eq!(rows.len(), 2, "{word}: {rows:?}");
         }
+        assert!(state.exists(), "{word}");
+        host.wait_for(
+            "a process that ignores SIGPIPE only, as each program in Rust",
+            || {
+                let pid = host.exporter(SCRIPTED)["pid"].to_string();
+                // The C library has numbers above 31 for itself.
+                (ignored_signals(&pid)? & 0x7FFF_FFFF == 1 << 12).then_some(())
+            },
+        );
         stop(host);
     }
+}
+
+#[test]
+fn a_process_is_the_program_that_runs_also_after_an_upgrade() {
+    let setup = two();
+    let program = setup.path("program").display().to_string();
+    let start_copy = format!("cp \"$0\" {program} && exec {program} \"$@\"");
+    let setup = setup.wrapped_in(&["sh", "-c", &start_copy]);
+    setup.write("script", "segfault");
+    let host = setup.start();
+    // As a package manager replaces it.
+    setup.write("program", "another version");
+    ingest(&host, &["iops"]);
+    wait_for_error(&host, "died: SIGSEGV");
+    setup.write("script", "deliver");
+    host.wait_for_delivered(SCRIPTED, 1);
+    stop(host);
+}
+
+/// A bit for each signal that a process ignores.
+fn ignored_signals(pid: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let mut lines = status.lines();
+    let ignored = lines.find_map(|line| line.strip_prefix("SigIgn:\t"))?;
+    u64::from_str_radix(ignored, 16).ok()
 }
 
 #[test]
@@ -209,12 +243,15 @@ fn rows_that_end_the_process_become_dead_letters_and_the_others_arrive() {
     setup.write("script", "poison");
     let host = setup.start();
     let mut names: Vec<String> = (0..40).map(|number| format!("n{number}")).collect();
-    names[17] = "poison".to_owned();
+    // More ends of the process than it may have without rows that are the reason.
+    for name in &mut names[17..21] {
+        *name = format!("poison-{name}");
+    }
     let (status, receipt) = host.ingest("performance", &batch(&names));
     assert_eq!(status, 202, "{receipt}");
-    host.wait_for_delivered(SCRIPTED, 39);
-    host.wait_for_exporter(SCRIPTED, "a dead letter", |exporter| {
-        exporter["dead_lettered"] == 1 && exporter["pending"] == 0
+    host.wait_for_delivered(SCRIPTED, 36);
+    host.wait_for_exporter(SCRIPTED, "dead letters", |exporter| {
+        exporter["dead_lettered"] == 4 && exporter["pending"] == 0
     });
     let (_, stored) = host.get("/v1/dead-letters");
     let reason = stored["dead_letters"][0]["reason"].as_str();
@@ -223,7 +260,7 @@ fn rows_that_end_the_process_become_dead_letters_and_the_others_arrive() {
         Some("the exporter process died: SIGSEGV"),
         "{stored}"
     );
-    assert_eq!(setup.lines("rows").len(), 39);
+    assert_eq!(setup.lines("rows").len(), 36);
     // Each half of a half is a part of the one payload.
     assert_eq!(encoded(&host, "batch"), 1.0);
     assert_eq!(encoded(&host, "request"), 0.0);

@@ -20,7 +20,7 @@ use serde_json::json;
 /// the log need not say anything, because only the process itself notices.
 type Row = (&'static str, &'static str, &'static str);
 
-const ENDS: [Row; 30] = [
+const ENDS: [Row; 39] = [
     ("abort", "create", "died: SIGABRT, in a call to create"),
     ("abort", "export", "died: SIGABRT, in a call of `export` of"),
     ("abort", "tick", "died: SIGABRT, in a call of `tick`"),
@@ -49,11 +49,24 @@ const ENDS: [Row; 30] = [
         "while exiting, the exporter process died: SIGABRT",
     ),
     ("stack-overflow", "export", "died: SIGABRT"),
+    (
+        "stack-overflow",
+        "drop",
+        "while exiting, the exporter process died: SIGABRT",
+    ),
     ("memory", "export", "died: SIGABRT"),
     ("leak-1g", "export", "died: SIGABRT"),
     ("raise-kill", "export", "died: SIGKILL"),
     ("raise-term", "export", "died: SIGTERM"),
     ("kill-group", "export", "died: SIGTERM"),
+    ("kill-group-of-host", "export", ""),
+    ("call-nothing", "export", "died: SIGKILL"),
+    ("write-no-files", "export", "died: SIGXFSZ"),
+    ("use-up-time", "export", "died: SIGKILL"),
+    ("print-and-exit", "export", "lines of output left out"),
+    ("write-half-and-die", "export", "died: SIGKILL"),
+    ("write-on-and-abort", "export", "died: SIGABRT"),
+    ("delete-library-and-abort", "export", "died: SIGABRT"),
     (
         "abort-at-exit",
         "export",
@@ -66,7 +79,7 @@ const ENDS: [Row; 30] = [
     ("none", "constructor", "died: SIGABRT, in a call to create"),
 ];
 
-const HANGS: [Row; 20] = [
+const HANGS: [Row; 21] = [
     (
         "hang",
         "create",
@@ -88,6 +101,11 @@ const HANGS: [Row; 20] = [
         "is past its deadline of 3s",
     ),
     ("hang-as-no-one", "export", "is past its deadline of 3s"),
+    (
+        "hang-in-group-of-host",
+        "export",
+        "is past its deadline of 3s",
+    ),
     ("loop", "export", "is past its deadline of 3s"),
     ("stop-itself", "export", "is past its deadline of 3s"),
     ("stop-itself", "drop", ""),
@@ -101,7 +119,7 @@ const HANGS: [Row; 20] = [
     ("fork-away", "export", ""),
 ];
 
-const CHANGES: [Row; 31] = [
+const CHANGES: [Row; 34] = [
     ("close-descriptors", "export", "the exporter process"),
     ("close-standard", "export", ""),
     ("use-up-descriptors", "export", "Too many open files"),
@@ -110,6 +128,9 @@ const CHANGES: [Row; 31] = [
     ("umask", "export", ""),
     ("become-no-one", "export", ""),
     ("interrupt", "export", ""),
+    ("signal-host", "export", ""),
+    ("trace-host", "export", ""),
+    ("forge-log", "export", "forged"),
     ("log-without-end", "export", "without end"),
     ("send-descriptors", "export", ""),
     (
@@ -258,10 +279,16 @@ fn processes(setup: &Setup) -> BTreeSet<String> {
         .collect()
 }
 
+/// Whether a line of the log names the exporter.
+fn is_of(line: &str, exporter: &str) -> bool {
+    let name = format!("exporter={exporter}");
+    line.split(' ').any(|word| word == name)
+}
+
 fn assert_said(host_log: &str, row: &Row) {
-    let (name, said) = (format!("exporter={}", name(row)), row.2);
-    let is_about = |line: &&str| line.split(' ').any(|word| word == name);
-    let lines: Vec<&str> = host_log.lines().filter(is_about).collect();
+    let (name, said) = (name(row), row.2);
+    let lines = host_log.lines().filter(|line| is_of(line, &name));
+    let lines: Vec<&str> = lines.collect();
     assert!(
         said.is_empty() || lines.iter().any(|line| line.contains(said)),
         "nothing says `{said}` of {name}: {lines:#?}"
@@ -309,6 +336,13 @@ fn prove(sabotages: &[Row]) {
     for row in sabotages {
         assert_said(&log, row);
     }
+    let forged = |line: &&str| line.starts_with("forged") || is_of(line, "witness-process");
+    let forged: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("forged"))
+        .filter(forged)
+        .collect();
+    assert!(forged.is_empty(), "{forged:#?}");
     if let Some(long) = log.lines().find(|line| line.len() > MAX_LINE) {
         panic!("a line has {} bytes: {}", long.len(), &long[..1000]);
     }

@@ -158,7 +158,7 @@ fn an_exporter_that_crashes_the_host_three_times_is_quarantined_and_the_others_r
     // An operator has repaired the plugin, and reloads.
     testbed.script(SCRIPTED, "deliver");
     let reload = testbed.setup.run(&["reload", "--host", host.url()]);
-    reload.expect_exit(0);
+    let _ = reload.expect_exit(0);
     accounting::assert_all_delivered(&testbed, &host, &producer);
 }
 

@@ -20,6 +20,7 @@ mod payload;
 mod registry;
 mod runner;
 mod runtime;
+mod signals;
 mod spawn;
 mod starter;
 mod supervisor;

@@ -14,6 +14,8 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use super::signals;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 static STARTER: Mutex<Option<Sender<Job>>> = Mutex::new(None);
@@ -39,6 +41,7 @@ fn starter() -> io::Result<Sender<Job>> {
     if let Some(starter) = &*starter {
         return Ok(starter.clone());
     }
+    signals::restore_child()?;
     let (jobs, received) = channel::<Job>();
     let thread = thread::Builder::new().name("starter".to_owned());
     thread.spawn(move || received.into_iter().for_each(|job| job()))?;

@@ -8,7 +8,7 @@ use std::{
         fd::{AsFd, FromRawFd, RawFd},
         unix::net::UnixStream,
     },
-    thread,
+    process, thread,
 };
 
 use rustix::{
@@ -24,6 +24,8 @@ pub(super) fn run(word: &str) -> bool {
         "write-other-json" => write_frame("{\"type\":\"outcome\",\"id\":-1}"),
         "write-unknown" => write_frame("{\"type\":\"rewind\",\"id\":18446744073709551615}"),
         "write-outcomes" => write_outcomes(),
+        "write-half-and-die" => write_half_and_die(),
+        "write-on-and-abort" => write_on_and_abort(),
         "send-descriptors" => send_descriptors(),
         "read-connection" => read(),
         "close-connection" => with_connection(|connection| drop(shutdown(connection))),
@@ -96,6 +98,26 @@ fn write_outcomes() {
             "{{\"type\":\"outcome\",\"id\":{id},\"class\":\"delivered\"}}"
         ));
     }
+}
+
+fn write_half_and_die() {
+    let frame = frame("{\"type\":\"outcome\",\"id\":2,\"class\":\"delivered\"}");
+    write(&frame[..frame.len() / 2]);
+    // SAFETY: it sends a signal to this thread.
+    unsafe { libc::raise(libc::SIGKILL) };
+}
+
+/// A child keeps the connection, and never stops writing.
+fn write_on_and_abort() {
+    let frame = frame("{\"type\":\"count\",\"name\":\"orphan\",\"by\":1}");
+    // SAFETY: the child calls only functions that are allowed after a fork, and reads what this
+    // process has read before.
+    if unsafe { libc::fork() } == 0 {
+        loop {
+            write(&frame);
+        }
+    }
+    process::abort();
 }
 
 /// Takes what the host sends from now on.

@@ -1,6 +1,6 @@
 //! Closes descriptors that it does not own, or uses up all of them.
 
-use std::{fs, fs::File, mem, ops::Range, os::fd::RawFd};
+use std::{fs, fs::File, mem, ops::Range, os::fd::RawFd, process};
 
 pub(super) fn run(word: &str) -> bool {
     match word {
@@ -8,6 +8,10 @@ pub(super) fn run(word: &str) -> bool {
         "close-standard" => close_all(0..3),
         "use-up-descriptors" => use_up(),
         "no-open-files" => no_open_files(),
+        "delete-library-and-abort" => {
+            delete_library();
+            process::abort();
+        }
         _ => return false,
     }
     true
@@ -34,4 +38,17 @@ fn no_open_files() {
     };
     // SAFETY: the limit outlives the call.
     unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+}
+
+/// The file that the process has opened its library from.
+fn delete_library() {
+    let descriptors = fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let targets = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+    for library in targets.filter(|path| path.extension().is_some_and(|end| end == "so")) {
+        // If it fails, there is nothing to delete.
+        let _ = fs::remove_file(library);
+    }
 }

@@ -6,13 +6,18 @@ use delfin_plugin_api::{Failure, Host, Outcome, RowFailure, log};
 
 pub(super) fn run(word: &str) -> bool {
     match word {
-        "fill-stderr" => fill_stderr(),
+        "fill-stderr" => print_lines(1000, 6000),
         "fill-stdout" => fill_stdout(),
+        "print-and-exit" => {
+            print_lines(1000, 10);
+            process::exit(4);
+        }
         "long-line" => long_line(),
         "long-log" => long_log(),
         "many-logs" => many_logs(),
         "log-without-end" => log_without_end(),
         "log-on" => log_on(),
+        "forge-log" => forge_log(),
         _ => return false,
     }
     true
@@ -55,9 +60,9 @@ fn refused(rows: std::ops::Range<usize>, reason: usize) -> RowFailure {
 }
 
 #[expect(clippy::print_stderr, reason = "the process writes to standard error")]
-fn fill_stderr() {
-    for line in 0..10_000 {
-        eprintln!("line {line} {}", "x".repeat(6000));
+fn print_lines(lines: usize, length: usize) {
+    for line in 0..lines {
+        eprintln!("line {line} {}", "x".repeat(length));
     }
 }
 
@@ -78,6 +83,13 @@ fn long_log() {
     log::error!(first = long, second = long; "long {long}");
     // Longer than a frame may be.
     log::error!("too long {}", "t".repeat(20 << 20));
+}
+
+/// Records that look as if they were of another exporter, and one with a long target.
+fn forge_log() {
+    let target = "forged\n2026-01-01T00:00:00.000Z ERROR forged: by exporter=witness-process";
+    log::warn!(target: target, exporter = "witness-process"; "forged");
+    log::warn!(target: &"forged ".repeat(100_000), "forged");
 }
 
 /// As quickly as the host takes it, also between calls.

@@ -6,6 +6,7 @@ mod connection;
 mod descriptors;
 mod end;
 mod flood;
+mod host;
 mod offspring;
 mod process;
 
@@ -23,6 +24,7 @@ pub(crate) fn run(word: &str) -> bool {
         process::run,
         descriptors::run,
         connection::run,
+        host::run,
         offspring::run,
         flood::run,
     ];

@@ -21,10 +21,7 @@ pub(super) fn run(word: &str) -> bool {
             ignore_signals();
             hang();
         }
-        "hang-without-signals" => {
-            block_signals();
-            hang();
-        }
+        "hang-without-signals" => hang_without_signals(),
         "hang-as-no-one" => {
             become_no_one();
             hang();
@@ -51,9 +48,23 @@ pub(super) fn run(word: &str) -> bool {
             unsafe { libc::umask(0) };
         }
         "replace-itself" => replace_itself(),
+        "write-no-files" => limit(libc::RLIMIT_FSIZE, 0),
+        "use-up-time" => {
+            limit(libc::RLIMIT_CPU, 1);
+            burn();
+        }
+        "call-nothing" => {
+            // SAFETY: from now on, the kernel ends the process at most system calls.
+            unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) };
+        }
         _ => return false,
     }
     true
+}
+
+pub(super) fn hang_without_signals() -> ! {
+    block_signals();
+    hang();
 }
 
 /// Does not look whether it is cancelled.
@@ -130,6 +141,15 @@ fn become_no_one() {
         libc::setgid(NO_ONE);
         libc::setuid(NO_ONE);
     }
+}
+
+fn limit(resource: libc::__rlimit_resource_t, limit: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: limit,
+        rlim_max: limit,
+    };
+    // SAFETY: the limit outlives the call.
+    unsafe { libc::setrlimit(resource, &raw const limit) };
 }
 
 fn replace_itself() {

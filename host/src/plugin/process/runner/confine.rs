@@ -2,12 +2,13 @@
 
 use std::{ffi::CString, fs, io};
 
+use landlock::{Ruleset, RulesetAttr, RulesetError, Scope};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_child_subreaper,
     set_parent_process_death_signal, setrlimit,
 };
 
-use super::log_locally;
+use super::{super::signals, log_locally};
 
 /// What is added to the host's score for a lack of memory, and the most that the kernel
 /// takes.
@@ -33,6 +34,7 @@ pub(super) fn confine(args: &ConfineArgs) -> io::Result<()> {
     if getppid() != Pid::from_raw(args.parent) {
         return Err(io::Error::other("the host has ended"));
     }
+    signals::restore_all()?;
     // What it leaves behind stays below it while it lives, and then goes to the host.
     set_child_subreaper(Some(getpid()))?;
     // If the machine runs out of memory, the kernel should not choose the host.
@@ -42,6 +44,11 @@ pub(super) fn confine(args: &ConfineArgs) -> io::Result<()> {
         ));
     }
     rustix::thread::set_no_new_privs(true)?;
+    if let Err(error) = separate() {
+        log_locally(&format_args!(
+            "cannot separate the process from the host: {error}"
+        ));
+    }
     // Tools show this name. Linux keeps 15 bytes of it.
     if let Ok(name) = CString::new(args.name.as_str()) {
         rustix::thread::set_name(&name)?;
@@ -49,6 +56,14 @@ pub(super) fn confine(args: &ConfineArgs) -> io::Result<()> {
     // Of the memory, what is the process's own: neither files nor shared batches.
     limit(Resource::Data, args.memory)?;
     limit(Resource::Nofile, args.open_files)
+}
+
+/// From now on, the process and its children can signal and trace only each other. A system that
+/// cannot do this, as Linux before 6.12, changes nothing.
+fn separate() -> Result<(), RulesetError> {
+    let ruleset = Ruleset::default().scope(Scope::Signal)?;
+    ruleset.create()?.restrict_self()?;
+    Ok(())
 }
 
 fn prefer_for_oom_kill() -> io::Result<()> {
