@@ -160,7 +160,7 @@ impl TryFrom<RawSettings> for Config {
         );
         if encryption == MailEncryption::Off && tls != Tls::default() {
             mistakes.add(
-                "certificates have no effect without TLS (remove them, or `tls = \"off\"`)"
+                "certificates have no effect without TLS (remove them, or set another `tls`)"
                     .to_owned(),
             );
         }
@@ -254,6 +254,12 @@ mod tests {
         check("password", json!("hunter2"), "come together");
         check("password", json!(["hunter2"]), "has a wrong value");
         check("client_key", json!("k"), "come together");
+        let off = json!({
+            "address": "a", "from": "d@example.com", "to": "s@example.com",
+            "tls": "off", "ca_certificate": "ca.pem",
+        });
+        let mistakes = serde_json::from_value::<Config>(off).unwrap_err();
+        assert!(mistakes.to_string().contains("remove them"), "{mistakes}");
         check("cc", json!("a@example.com"), "unknown field `cc`");
     }
 
