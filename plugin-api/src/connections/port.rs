@@ -18,10 +18,10 @@ struct PortUser {
 }
 
 /// Checks whether a server could listen at `address`, as
-/// [`Exporter::check`](crate::Exporter::check) may: the port is opened and closed at once.
-/// A port that the host or one of its exporters has is free, because a reload closes the old
-/// instance before it starts the new one. Where `/proc` does not say who has a port, every
-/// port in use is.
+/// [`Exporter::check`](crate::Exporter::check) may: opens the port and closes it at once.
+/// A port that the host or one of its exporters has counts as free, because a reload closes the
+/// old instance before it starts the new one. Where `/proc` does not say which program has a port
+/// in use, it counts as taken.
 ///
 /// # Errors
 ///
