@@ -3,9 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails shows it")]
 
-use delfin_exporter_delfin_host::encode::write_stream;
 use delfin_plugin_api::{
     Batch,
+    arrow_stream::write_stream,
     http::{BodyCompressor, Compression},
     sample,
 };

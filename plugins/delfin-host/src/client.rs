@@ -8,10 +8,11 @@ use std::{
 use delfin_plugin_api::{
     BatchPart, Failure, Kind, Origin, Outcome,
     arrow_array::RecordBatch,
+    arrow_stream::write_stream,
     http::{BodyCompressor, Client, query_value},
 };
 
-use crate::{config::Config, encode::write_stream, outcome};
+use crate::{config::Config, outcome};
 
 pub(crate) struct ForwardClient {
     http: Client,

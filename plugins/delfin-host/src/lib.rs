@@ -5,7 +5,6 @@
 
 mod client;
 mod config;
-pub mod encode;
 mod outcome;
 
 use std::{marker::PhantomData, time::Instant};

@@ -5,6 +5,7 @@
 //!
 //! Knows nothing of the host.
 
+mod clickhouse;
 mod influxdb;
 mod mosquitto;
 mod nats;
@@ -30,6 +31,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 pub use self::{
+    clickhouse::ClickHouse,
     influxdb::InfluxDb,
     mosquitto::Mosquitto,
     nats::Nats,

@@ -1,7 +1,8 @@
-//! Rows as an Arrow stream, which is the form that a host has in memory.
+//! Rows as an Arrow IPC stream, which has the columns as they are in memory.
 
 use arrow_ipc::writer::StreamWriter;
-use delfin_plugin_api::{Failure, arrow_array::RecordBatch};
+
+use crate::{Failure, arrow_array::RecordBatch};
 
 /// Writes the rows into `stream`, after removing what it holds.
 ///

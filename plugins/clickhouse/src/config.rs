@@ -1,0 +1,107 @@
+//! The settings, from `[exporter.NAME.config]`.
+//!
+//! Promises: all mistakes are reported at once, each with its key and a remedy; a secret
+//! is not shown; a bad value never falls back to a default.
+
+use delfin_plugin_api::{
+    http::{ClientSettings, Compression, ReceiverUrl, WithClientSettings},
+    setting::{ConfigError, Mistakes},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+const USER_AGENT: &str = concat!("delfin-exporter-clickhouse/", env!("CARGO_PKG_VERSION"));
+const URL: &str = "write the address of the HTTP interface, such as `http://localhost:8123`";
+
+/// Checked settings.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WithClientSettings<RawSettings>")]
+pub(crate) struct Config {
+    pub(crate) url: ReceiverUrl,
+    pub(crate) database: String,
+    /// `None`: the default of the kind.
+    pub(crate) table: Option<String>,
+    /// Whether to create the table and its view.
+    pub(crate) create_table: bool,
+    pub(crate) http: ClientSettings,
+    pub(crate) compression: Compression,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSettings {
+    url: Option<Value>,
+    database: Option<Value>,
+    table: Option<Value>,
+    create_table: Option<Value>,
+    compression: Option<Value>,
+}
+
+impl TryFrom<WithClientSettings<RawSettings>> for Config {
+    type Error = ConfigError;
+
+    fn try_from(settings: WithClientSettings<RawSettings>) -> Result<Self, ConfigError> {
+        let WithClientSettings { client, own } = settings;
+        let mut mistakes = Mistakes::default();
+        let url = ReceiverUrl::read_base(own.url, URL, &mut mistakes);
+        let database = mistakes.text("database", own.database);
+        let table = mistakes.text("table", own.table);
+        let create_table = own.create_table.unwrap_or(Value::Bool(true));
+        let create_table = mistakes.flag("create_table", Some(create_table));
+        let http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
+        let allowed = [Compression::Zstd, Compression::Gzip, Compression::None];
+        let compression = Compression::read(own.compression, &allowed, &mut mistakes);
+        mistakes.into_result(Self {
+            url,
+            database: database.unwrap_or_else(|| "default".to_owned()),
+            table,
+            create_table,
+            http,
+            compression,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use delfin_plugin_api::{AlertBatch, PerformanceBatch, http::WrittenClientSettings};
+    use serde_json::json;
+
+    use super::*;
+    use crate::encode::TableBatch;
+
+    fn read(config: Value) -> Result<Config, String> {
+        serde_json::from_value(config).map_err(|error: serde_json::Error| error.to_string())
+    }
+
+    #[test]
+    fn a_bad_value_is_refused_with_the_remedy() {
+        let mistakes = read(json!({ "create_table": "yes", "table": "", "compression": "lz4" }));
+        let mistakes = mistakes.unwrap_err();
+        for part in [
+            "`url` is missing (write the address of the HTTP interface",
+            "`create_table` cannot be `\"yes\"` (write true or false)",
+            "`table` cannot be `\"\"`",
+            "`compression` cannot be `\"lz4\"` (write `zstd` or `gzip` or `none`)",
+        ] {
+            assert!(mistakes.contains(part), "{mistakes}");
+        }
+    }
+
+    #[test]
+    fn the_example_shows_every_setting_with_its_default() {
+        let text = include_str!("../example.toml");
+        let example: Value = toml::from_str(text).unwrap();
+        for (exporter, table) in [
+            ("PerformanceExporterClickHouse", PerformanceBatch::TABLE),
+            ("AlertExporterClickHouse", AlertBatch::TABLE),
+        ] {
+            let shown = &example["exporter"][exporter]["config"];
+            let required = json!({ "url": shown["url"], "table": table });
+            assert_eq!(read(shown.clone()), read(required));
+        }
+        for key in WrittenClientSettings::KEYS {
+            assert!(text.contains(&format!("\n#{key} = ")), "no `{key}`");
+        }
+    }
+}
