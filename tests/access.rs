@@ -233,12 +233,12 @@ fn connections_are_encrypted_and_a_new_certificate_needs_no_restart() {
     copy(&first.certificate, &saved);
     copy(&second.certificate, &first.certificate);
     let _ = exporters(&client).expect_exit(0);
-    host.wait_for_log("the certificate of the API stays as it was");
+    host.wait_for_log("the certificate stays as it was");
     copy(&saved, &first.certificate);
     let renewed = authority.issue("localhost");
     assert_eq!(renewed.certificate, first.certificate);
     let _ = exporters(&client).expect_exit(0);
-    host.wait_for_log("read the certificate of the API again");
+    host.wait_for_log("read the certificate again");
 }
 
 /// A password as Delfin stores it: `hunter2` in Base64.

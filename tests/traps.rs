@@ -370,7 +370,7 @@ fn an_inform_is_answered_only_after_its_alert_is_durable() {
     host.wait_for("an inform that is not durable", || {
         assert_ne!(inform(&setup, &host, ["-r", "0", "-t", "2"]), Some(0));
         let log = host.log();
-        log.contains("the journal does not take alerts of traps")
+        log.contains("the journal does not take alerts of notifications")
             .then_some(())
     });
     assert_eq!(alerts(&setup), [Value::Null; 0]);

@@ -22,9 +22,12 @@ use crate::{
     inventory::InventoryPlace,
     journal::{self, Journal, JournalLimits, Journals, OpenError},
     lifecycle::{ABORT_TIMEOUT, Phase},
+    mappings::{InputMappingSets, InputMappings},
+    notification::MappingError,
     plugin::Plugins,
     storages::{self, CollectProgress, Storages},
-    traps::{MappingError, MappingSet, Mappings, TrapParts, TrapReceiver, TrapStartError},
+    syslog::{SyslogParts, SyslogReceiver, SyslogStartError},
+    traps::{TrapParts, TrapReceiver, TrapStartError},
 };
 
 /// How often the progress of collection is written.
@@ -50,6 +53,8 @@ pub enum StartError {
     #[error(transparent)]
     Traps(#[from] TrapStartError),
     #[error(transparent)]
+    Syslog(#[from] SyslogStartError),
+    #[error(transparent)]
     Tokens(#[from] TokenFileError),
 }
 
@@ -62,6 +67,7 @@ pub struct Host {
     reopening: JoinHandle<()>,
     storages: Arc<Storages>,
     traps: Option<TrapReceiver>,
+    syslog: Option<SyslogReceiver>,
     api: ApiState,
     listener: ApiListener,
     tls: Option<TlsStore>,
@@ -92,7 +98,7 @@ impl Host {
         let exporters = ExporterSet::default();
         let starter =
             ExporterStarter::new(&config, exporters.clone(), journals.clone(), alerts.clone());
-        let mappings = MappingSet::new(Mappings::of(&config.traps)?);
+        let mappings = InputMappingSets::new(InputMappings::load(&config)?);
         let (set, shared) = (exporters.clone(), mappings.clone());
         let reloader = Reloader::new(loaded, starter, set, Arc::default(), shared);
         reloader.start_all(&mut plugins).await?;
@@ -107,9 +113,19 @@ impl Host {
         );
         tokio::spawn(removed);
         tokio::spawn(storages::sync_on_schedule(Arc::downgrade(&storages)));
-        let traps = start_traps(&config, mappings, &storages, &journals).await?;
+        let traps = start_traps(&config, &mappings, &storages, &journals).await?;
+        let syslog = SyslogReceiver::start(SyslogParts {
+            config: &config.syslog,
+            mappings: mappings.syslog,
+            storages: Arc::clone(&storages),
+            journal: Arc::clone(&journals.alerts),
+        })
+        .await?;
+        let webhooks = config.inputs.webhook.enabled.then_some(mappings.webhooks);
         let api = ApiState::new(ApiParts {
             traps: traps.as_ref().map(TrapReceiver::counters),
+            syslog: syslog.as_ref().map(SyslogReceiver::counters),
+            webhooks,
             config: config.api.clone(),
             tokens,
             audit: AuditLog::new(config.log.audit_file.as_deref()),
@@ -132,6 +148,7 @@ impl Host {
             reopening,
             storages,
             traps,
+            syslog,
             api,
             listener,
             tls,
@@ -172,6 +189,9 @@ impl Host {
         if let Some(traps) = self.traps {
             traps.stop().await;
         }
+        if let Some(syslog) = self.syslog {
+            syslog.stop().await;
+        }
         self.storages.stop().await;
         let drained = async {
             self.exporters.drain(Kind::Alert).await;
@@ -204,7 +224,7 @@ impl Host {
 
 async fn start_traps(
     config: &Config,
-    mappings: MappingSet,
+    mappings: &InputMappingSets,
     storages: &Arc<Storages>,
     journals: &BatchJournals,
 ) -> Result<Option<TrapReceiver>, TrapStartError> {
@@ -214,7 +234,7 @@ async fn start_traps(
     let parts = TrapParts {
         config: &config.traps,
         state_dir: &config.state_dir,
-        mappings,
+        mappings: mappings.traps.clone(),
         storages: Arc::clone(storages),
         journal: Arc::clone(&journals.alerts),
     };

@@ -1,4 +1,4 @@
-//! The certificate that the API shows, and the authority of its clients.
+//! The certificate that a server shows, and the authority of its clients.
 //!
 //! The files are read again when one of them has changed. Files that do not fit are reported, and
 //! new connections go on with the certificate before.
@@ -19,9 +19,11 @@ use rustls::{
 use super::version::FileVersion;
 use crate::regular_file;
 
-/// The PEM files of the API.
+/// The PEM files of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
+    /// The table of the configuration that names them.
+    pub section: &'static str,
     /// The certificate and its chain.
     pub certificate: PathBuf,
     /// The private key of the certificate.
@@ -30,10 +32,11 @@ pub struct CertificateFiles {
     pub client_ca: Option<PathBuf>,
 }
 
-/// Why a file of the API cannot be used.
+/// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot use `api.tls.{setting}` `{}`: {reason}", path.display())]
+#[error("cannot use `{section}.{setting}` `{}`: {reason}", path.display())]
 pub struct TlsFileError {
+    section: &'static str,
     setting: &'static str,
     path: PathBuf,
     /// The reason, and the remedy in brackets. It quotes nothing of the file.
@@ -87,9 +90,10 @@ impl CertificateFiles {
         let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unusable(&"it holds no key"))?;
         let config = builder.with_single_cert(chain, key);
         let mut config = config.map_err(|error| match error {
-            Error::InconsistentKeys(_) => {
-                unusable(&"it is not the key of `api.tls.certificate` (name the files of one pair)")
-            }
+            Error::InconsistentKeys(_) => unusable(&format!(
+                "it is not the key of `{}.certificate` (name the files of one pair)",
+                self.section
+            )),
             _ => unusable(&"it cannot be used (use RSA, ECDSA or Ed25519)"),
         })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -119,6 +123,7 @@ impl CertificateFiles {
         reason: &(impl Display + ?Sized),
     ) -> TlsFileError {
         TlsFileError {
+            section: self.section,
             setting,
             path: path.to_owned(),
             reason: reason.to_string(),
@@ -159,10 +164,10 @@ impl TlsStore {
             match self.files.load() {
                 Ok(config) => {
                     let certificate = self.files.certificate.display();
-                    log::info!(certificate:%; "read the certificate of the API again");
+                    log::info!(certificate:%; "read the certificate again");
                     known.config = Arc::new(config);
                 }
-                Err(error) => log::error!("the certificate of the API stays as it was: {error}"),
+                Err(error) => log::error!("the certificate stays as it was: {error}"),
             }
         }
         Arc::clone(&known.config)
@@ -183,6 +188,7 @@ mod tests {
         let authority = Authority::new(folder.path());
         let [one, two] = ["one.example", "two.example"].map(|name| authority.issue(name));
         let files = |key: &Path, client_ca: Option<&Path>| CertificateFiles {
+            section: "api.tls",
             certificate: one.certificate.clone(),
             key: key.to_owned(),
             client_ca: client_ca.map(Path::to_owned),
@@ -207,6 +213,7 @@ mod tests {
         let authority = Authority::new(folder.path());
         let [one, two] = ["one.example", "two.example"].map(|name| authority.issue(name));
         let store = TlsStore::open(CertificateFiles {
+            section: "api.tls",
             certificate: one.certificate.clone(),
             key: one.key.clone(),
             client_ca: None,

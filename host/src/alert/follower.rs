@@ -250,7 +250,7 @@ impl Follower {
             accepted_ms: batch.header.accepted_ms,
             complete_for: storage_id.filter(|_| batch.header.complete),
             // The storage was removed, or says that it has no alert at all.
-            ends_traps: batch.header.origin == Origin::Sync && batch.header.items == 0,
+            ends_notified: batch.header.origin == Origin::Sync && batch.header.items == 0,
             is_ingested: batch.header.origin == Origin::Ingest
                 || BatchJournal::is_forwarded(batch.header.batch_id),
             alerts: &alerts,

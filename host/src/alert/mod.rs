@@ -27,7 +27,7 @@ use delfin_plugin_api::AlertBatch;
 
 pub use follower::{AlertTableError, Follower};
 pub use identity::AlertIdentity;
-pub use tracked::{TRAP_OID, TrackedAlert};
+pub use tracked::{RECEIVED_BY, TRAP_OID, TrackedAlert};
 
 use crate::{batch::Seq, batch_journal::BatchJournal, clock::HostClock, config::AlertsConfig};
 use table::AlertTable;

@@ -31,8 +31,8 @@ pub(super) struct AlertRecord<'a> {
     pub(super) accepted_ms: i64,
     /// The storage whose active alerts are all in this record.
     pub(super) complete_for: Option<&'a str>,
-    /// Whether a complete record also ends alerts of SNMP traps.
-    pub(super) ends_traps: bool,
+    /// Whether a complete record also ends alerts of notifications.
+    pub(super) ends_notified: bool,
     /// Whether a client sent it.
     pub(super) is_ingested: bool,
     pub(super) alerts: &'a AlertBatch,
@@ -103,7 +103,7 @@ impl AlertTable {
         from.map(|(_, alert)| alert)
             .take_while(|alert| alert.identity.storage_id == storage_id)
             .filter(|alert| alert.end.is_none() && !present.contains(&*alert.identity))
-            .filter(|alert| record.ends_traps || !alert.is_of_trap())
+            .filter(|alert| record.ends_notified || !alert.is_of_notification())
             .cloned()
             .collect()
     }

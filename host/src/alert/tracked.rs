@@ -9,6 +9,8 @@ use crate::batch::Seq;
 
 /// The extra text of an alert that a trap made without the driver of its storage.
 pub const TRAP_OID: &str = "trap_oid";
+/// The extra text of an alert that another notification of a storage made.
+pub const RECEIVED_BY: &str = "received_by";
 /// The category that ends an alert.
 const RECOVERY: &str = "Recovery";
 /// The category of an alert that nothing ends.
@@ -63,9 +65,10 @@ impl TrackedAlert {
         texts.find_map(|(key, text)| (key == name).then_some(text.as_str()))
     }
 
-    /// Whether an SNMP trap is the source that no list of the storage repeats.
-    pub(super) fn is_of_trap(&self) -> bool {
-        self.text(TRAP_OID).is_some()
+    /// Whether a notification is the source, which no list of the storage repeats.
+    pub(super) fn is_of_notification(&self) -> bool {
+        let marks = [TRAP_OID, RECEIVED_BY];
+        marks.iter().any(|mark| self.text(mark).is_some())
     }
 
     /// Whether it is an event. The table of an older host has events.

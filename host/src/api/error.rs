@@ -73,6 +73,9 @@ api_errors! {
         => NOT_FOUND, "DeadLetterNotFound", "Dead letter {} could not be found.", (id);
     ExporterNotFound { name: String }
         => NOT_FOUND, "ExporterNotFound", "Exporter {} could not be found.", (name);
+    WebhooksDisabled
+        => FORBIDDEN, "InputDisabled",
+           "Webhooks are not accepted. Set `enabled = true` in `[inputs.webhook]`, and restart the host.", ();
     ExporterIsConfigured { name: String }
         => CONFLICT, "ExporterIsConfigured",
            "Exporter {} is configured: remove it from the configuration and reload first.", (name);
@@ -308,6 +311,7 @@ impl From<IngestError> for ApiError {
             | IngestError::Compression { .. }
             | IngestError::NotUtf8 { .. }
             | IngestError::Syntax { .. }
+            | IngestError::Value { .. }
             | IngestError::Envelope { .. }
             | IngestError::Arrow { .. } => Self::MalformedRequestBody { detail },
             IngestError::Item { .. } | IngestError::Columns(_) => Self::InvalidInput { detail },

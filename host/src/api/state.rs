@@ -24,8 +24,11 @@ use crate::{
     history::History,
     ingest::{self, MemoryBudget},
     lifecycle::Phase,
+    notification::{DropCounter, MappingSet},
     storages::Storages,
-    traps::{DropCounter, TrapStats},
+    syslog::SyslogStats,
+    traps::TrapStats,
+    webhooks::WebhookMappings,
 };
 
 /// Connections at a time.
@@ -53,6 +56,10 @@ pub struct ApiParts {
     pub reloader: Reloader,
     /// What is counted of SNMP traps, if they are received.
     pub traps: Option<(Arc<TrapStats>, DropCounter)>,
+    /// What is counted of syslog messages, if they are received.
+    pub syslog: Option<(Arc<SyslogStats>, Option<DropCounter>)>,
+    /// The mappings of webhooks, if `inputs.webhook.enabled`.
+    pub webhooks: Option<MappingSet<WebhookMappings>>,
     pub phase: watch::Receiver<Phase>,
 }
 
@@ -114,6 +121,8 @@ pub(super) struct IngestState {
     pub(super) unique_sequence_numbers: Arc<[String]>,
     pub(super) metrics: IngestMetrics,
     pub(super) times: TimeLog,
+    /// `None`: `inputs.webhook.enabled` is not set.
+    pub(super) webhooks: Option<MappingSet<WebhookMappings>>,
     pub(super) permits: IngestPermits,
     pub(super) memory: Arc<MemoryBudget>,
     pub(super) max_body_bytes: u64,
@@ -134,6 +143,9 @@ impl ApiState {
         if let Some((stats, drops)) = parts.traps {
             metrics::register_traps(&mut registry, stats, drops);
         }
+        if let Some((stats, drops)) = parts.syslog {
+            metrics::register_syslog(&mut registry, stats, drops);
+        }
         let memory = MemoryBudget::new(parts.config.max_ingest_bytes);
         metrics::register_memory(&mut registry, &memory);
         let ingest = IngestState {
@@ -143,6 +155,7 @@ impl ApiState {
             unique_sequence_numbers: parts.unique_sequence_numbers.into(),
             metrics: IngestMetrics::register(&mut registry),
             times: TimeLog::default(),
+            webhooks: parts.webhooks,
             permits: IngestPermits::new(),
             memory,
             max_body_bytes: parts.config.max_body_bytes,

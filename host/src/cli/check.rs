@@ -17,10 +17,12 @@ use super::{
 use crate::{
     api::ApiListener,
     collect::DriverRegistry,
-    config::{Config, ExporterConfig, Isolation, StorageConfig, TrapsConfig},
+    config::{Config, ExporterConfig, Isolation, StorageConfig},
     journal, logging,
     plugin::{Drivers, ExporterFactory, InstanceHost, Plugins, Trial},
-    traps::Mappings,
+    syslog::SyslogMappings,
+    traps::TrapMappings,
+    webhooks::WebhookMappings,
 };
 
 #[derive(Debug, clap::Args)]
@@ -132,9 +134,7 @@ fn findings(
     let storages = config.storages.iter();
     let storage = |one| storage(drivers.registry(), one);
     findings.extend(storages.map(storage));
-    if config.traps.listen.is_some() || config.traps.mapping_dir.exists() {
-        findings.push(trap_mappings(&config.traps));
-    }
+    findings.extend(mappings(config));
     for exporter in scratch.exporters {
         let what = format!(
             "exporter {} ({}, {})",
@@ -235,10 +235,37 @@ fn api_address(config: &Config, is_host_running: bool) -> Option<Finding> {
     Some(Finding::of(what, Err(format!("{error}: {reason}"))))
 }
 
-fn trap_mappings(traps: &TrapsConfig) -> Finding {
-    let what = format!("trap mappings ({})", traps.mapping_dir.display());
-    let loaded = Mappings::load(&traps.mapping_dir).map(drop);
-    Finding::of(what, loaded.map_err(|error| error.to_string()))
+/// The mapping files of each input that is on, or whose folder exists.
+fn mappings(config: &Config) -> Vec<Finding> {
+    let (traps, syslog) = (&config.traps, &config.syslog);
+    let webhook = &config.inputs.webhook;
+    let inputs = [
+        (
+            "trap",
+            traps.listen.is_some(),
+            &traps.mapping_dir,
+            TrapMappings::load(&traps.mapping_dir).map(drop),
+        ),
+        (
+            "syslog",
+            syslog.is_on(),
+            &syslog.mapping_dir,
+            SyslogMappings::load(&syslog.mapping_dir).map(drop),
+        ),
+        (
+            "webhook",
+            webhook.enabled,
+            &webhook.mapping_dir,
+            WebhookMappings::load(&webhook.mapping_dir).map(drop),
+        ),
+    ];
+    let used = inputs.into_iter();
+    let used = used.filter(|(_, is_on, folder, _)| *is_on || folder.exists());
+    let findings = used.map(|(input, _, folder, loaded)| {
+        let what = format!("{input} mappings ({})", folder.display());
+        Finding::of(what, loaded.map_err(|error| error.to_string()))
+    });
+    findings.collect()
 }
 
 fn storage(registry: &DriverRegistry, storage: &StorageConfig) -> Finding {

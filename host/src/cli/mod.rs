@@ -18,6 +18,7 @@ mod exporters;
 mod init;
 mod inventory;
 mod man_pages;
+mod mapping_report;
 mod new_project;
 mod options;
 mod output;
@@ -28,10 +29,12 @@ mod replay;
 mod resources;
 mod run;
 mod storages;
+mod syslog;
 mod table;
 mod tokens;
 mod traps;
 mod try_plugin;
+mod webhooks;
 
 use clap::{Parser, Subcommand};
 
@@ -55,9 +58,11 @@ use self::{
     replay::ReplayArgs,
     run::RunArgs,
     storages::StoragesCommand,
+    syslog::SyslogCommand,
     tokens::TokensCommand,
     traps::TrapsCommand,
     try_plugin::TryArgs,
+    webhooks::WebhooksCommand,
 };
 use crate::plugin::{EXPORTER_COMMAND, PROGRAM_COMMAND};
 
@@ -115,6 +120,14 @@ pub enum CliCommand {
     /// Show what becomes of SNMP traps
     #[command(subcommand)]
     Traps(TrapsCommand),
+
+    /// Show what becomes of syslog messages
+    #[command(subcommand)]
+    Syslog(SyslogCommand),
+
+    /// Show what becomes of webhooks
+    #[command(subcommand)]
+    Webhooks(WebhooksCommand),
 
     /// List or clear active alerts of the running host
     #[command(subcommand)]
@@ -195,6 +208,8 @@ impl Cli {
             CliCommand::Storages(command) => storages::run(options, command, output),
             CliCommand::Inventory(command) => inventory::run(options, command, output),
             CliCommand::Traps(command) => traps::run(options, command, output),
+            CliCommand::Syslog(command) => syslog::run(options, command, output),
+            CliCommand::Webhooks(command) => webhooks::run(options, command, output),
             CliCommand::Alerts(command) => alerts::run(options, command, output),
             CliCommand::DeadLetters(command) => dead_letters::run(options, command, output),
             CliCommand::Replay(args) => replay::run(options, args, output),

@@ -1,8 +1,6 @@
 //! `traps`: shows what becomes of SNMP traps, without a running host.
 
 use std::{
-    fs,
-    io::Read,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -10,11 +8,17 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{error::Error, options::GlobalOptions, output::Output};
+use super::{
+    error::Error,
+    mapping_report::{MappingReport, read_input},
+    options::GlobalOptions,
+    output::Output,
+};
 use crate::{
     clock::now_ms,
     config,
-    traps::{Mappings, PlainMessage, TrapAlert, TrapSocket, open_plain, text_of, trap_name},
+    notification::DatagramSocket,
+    traps::{PlainMessage, TrapMappings, open_plain, text_of, trap_alert, trap_name},
 };
 
 /// The receive buffer of `traps listen`.
@@ -76,11 +80,8 @@ struct NotificationReport {
     trap: String,
     name: String,
     variables: Vec<VariableReport>,
-    /// Rules for this trap that are not for its variables, and why.
-    skipped: Vec<SkippedRule>,
-    /// The rule that makes the alert. None: the alert is raw.
-    rule: Option<String>,
-    alert: serde_json::Map<String, serde_json::Value>,
+    #[serde(flatten)]
+    result: MappingReport,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,12 +89,6 @@ struct VariableReport {
     oid: String,
     name: Option<String>,
     value: String,
-}
-
-#[derive(Debug, Serialize)]
-struct SkippedRule {
-    rule: String,
-    reason: String,
 }
 
 pub(super) fn run(
@@ -136,7 +131,7 @@ fn listen(
             listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 1162)))
         }
     };
-    let socket = TrapSocket::bind(address, BUFFER_BYTES).map_err(|error| {
+    let socket = DatagramSocket::bind(address, BUFFER_BYTES).map_err(|error| {
         Error::failed(format!(
             "cannot listen on `{address}`: {error} (a running host receives traps itself: stop it, \
              or set `--listen`)"
@@ -156,34 +151,22 @@ fn listen(
     Ok(())
 }
 
-fn mappings(options: &GlobalOptions, folder: Option<&Path>) -> Result<Mappings, Error> {
-    let folder = match folder {
-        Some(folder) => folder.to_path_buf(),
-        None => {
-            let traps = config::load_traps(options.config.as_deref());
-            traps.map_err(Error::configuration)?.mapping_dir
-        }
-    };
-    Mappings::load(&folder).map_err(Error::configuration)
+fn mappings(options: &GlobalOptions, folder: Option<&Path>) -> Result<TrapMappings, Error> {
+    let config = config::load_traps(options.config.as_deref()).map_err(Error::configuration)?;
+    let folder = folder.unwrap_or(&config.mapping_dir);
+    TrapMappings::load(folder).map_err(Error::configuration)
 }
 
 /// The datagram of an argument: a file, hexadecimal digits, or standard input.
 fn datagram(argument: &str) -> Result<Bytes, Error> {
-    let content = if argument == "-" {
-        let mut content = Vec::new();
-        let read = std::io::stdin().lock().read_to_end(&mut content);
-        read.map_err(|error| Error::failed(format!("cannot read standard input: {error}")))?;
-        content
-    } else if Path::new(argument).exists() {
-        let read = fs::read(argument);
-        read.map_err(|error| Error::failed(format!("cannot read `{argument}`: {error}")))?
-    } else {
+    if argument != "-" && !Path::new(argument).exists() {
         return octets(argument).ok_or_else(|| {
             Error::failed(format!(
                 "`{argument}` is neither a file nor a datagram in hexadecimal digits"
             ))
         });
-    };
+    }
+    let content = read_input(argument)?;
     // A file may have either form.
     let text = std::str::from_utf8(&content).ok();
     let decoded = text.and_then(octets);
@@ -211,7 +194,7 @@ fn octets(text: &str) -> Option<Bytes> {
 }
 
 impl TrapReport {
-    fn new(datagram: Bytes, sender: Option<SocketAddr>, mappings: &Mappings) -> Self {
+    fn new(datagram: Bytes, sender: Option<SocketAddr>, mappings: &TrapMappings) -> Self {
         let PlainMessage {
             version,
             notification,
@@ -219,19 +202,9 @@ impl TrapReport {
         let (notification, unreadable) = match notification {
             Ok(notification) => {
                 let rules = mappings.rules(&notification);
-                let skipped = rules.map_while(|rule| {
-                    Some(SkippedRule {
-                        reason: rule.mismatch(&notification)?,
-                        rule: rule.origin.clone(),
-                    })
-                });
-                let alert = TrapAlert::new(&notification, mappings, now_ms());
-                let mut shown: serde_json::Map<_, _> = alert
-                    .texts
-                    .iter()
-                    .map(|(key, text)| (key.clone(), text.as_str().into()))
-                    .collect();
-                shown.insert("occur_time".to_owned(), alert.occur_time_ms.into());
+                let skipped =
+                    rules.map_while(|rule| Some((&*rule.origin, rule.mismatch(&notification)?)));
+                let alert = trap_alert(&notification, mappings, now_ms());
                 let report = NotificationReport {
                     kind: if notification.is_inform {
                         "inform"
@@ -240,9 +213,7 @@ impl TrapReport {
                     },
                     trap: notification.trap.to_string(),
                     name: trap_name(&notification, mappings),
-                    skipped: skipped.collect(),
-                    rule: alert.rule,
-                    alert: shown,
+                    result: MappingReport::new(&alert, skipped),
                     variables: notification
                         .variables
                         .iter()
@@ -285,24 +256,13 @@ fn print(report: &TrapReport, output: &mut Output<'_>) -> Result<(), Error> {
         let name = name.map_or_else(String::new, |name| format!(" ({name})"));
         output.line(&format!("  {}{name} = {}", variable.oid, variable.value))?;
     }
-    for skipped in &notification.skipped {
-        output.line(&format!("not by {}: {}", skipped.rule, skipped.reason))?;
-    }
-    match &notification.rule {
-        Some(rule) => output.line(&format!("alert by {rule}"))?,
-        None => output.line("raw alert: no mapping is for this trap")?,
-    }
-    for (key, value) in &notification.alert {
-        let text = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
-        output.line(&format!("  {key}: {text}"))?;
-    }
-    Ok(())
+    notification.result.print("trap", output)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -96,7 +96,7 @@ pub(super) fn read_api(
     let api = ApiConfig {
         listen: section.take_address("listen", default.listen),
         socket: read_socket(&mut section, state_dir),
-        tls: read_tls(section.take_section("tls")),
+        tls: read_tls(section.take_section("tls"), "api.tls"),
         allow_unauthenticated: section
             .take_flag("allow_unauthenticated", default.allow_unauthenticated),
         cors_origins: section
@@ -159,11 +159,13 @@ fn read_socket(section: &mut Section<'_>, state_dir: &Path) -> Option<SocketConf
     None
 }
 
-fn read_tls(mut section: Section<'_>) -> Option<CertificateFiles> {
+/// The table with this name.
+pub(super) fn read_tls(mut section: Section<'_>, name: &'static str) -> Option<CertificateFiles> {
     let mut path = |key| section.take_text(key).map(|text| PathBuf::from(text.value));
     let (certificate, key, client_ca) = (path("certificate"), path("key"), path("client_ca"));
     let tls = match (certificate, key) {
         (Some(certificate), Some(key)) => Some(CertificateFiles {
+            section: name,
             certificate,
             key,
             client_ca,

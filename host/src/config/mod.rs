@@ -14,6 +14,7 @@ mod filter;
 mod find;
 mod host_address;
 mod ini;
+mod inputs;
 mod mistake;
 mod names;
 mod permissions;
@@ -25,6 +26,7 @@ mod setting;
 mod shown;
 mod source;
 mod storage;
+mod syslog;
 #[cfg(test)]
 mod tests;
 mod text_file;
@@ -50,6 +52,7 @@ pub use filter::Filter;
 pub use find::LoadError;
 pub use host_address::{HostAddress, HostName};
 pub use ini::from_delfin;
+pub use inputs::{InputsConfig, WebhookConfig};
 pub use mistake::{ConfigErrors, Mistake};
 pub use secrets::{RenewedSettings, SecretSettings};
 pub use service::{
@@ -57,6 +60,7 @@ pub use service::{
 };
 pub use source::Source;
 pub use storage::StorageConfig;
+pub use syslog::{SyslogConfig, SyslogSeverity};
 
 use find::ConfigText;
 use names::ExporterNames;
@@ -75,6 +79,8 @@ pub struct Config {
     pub alerts: AlertsConfig,
     pub inventory: InventoryConfig,
     pub traps: TrapsConfig,
+    pub syslog: SyslogConfig,
+    pub inputs: InputsConfig,
     pub shutdown: ShutdownConfig,
     /// Limits of each process of a driver that is a plugin.
     pub driver_limits: DriverLimits,
@@ -192,6 +198,28 @@ pub fn load_traps(explicit: Option<&Path>) -> Result<TrapsConfig, LoadError> {
     })
 }
 
+/// Reads `[syslog]` only: other mistakes and missing secrets do not matter.
+///
+/// # Errors
+///
+/// As [`load`], but only mistakes of `[syslog]`.
+pub fn load_syslog(explicit: Option<&Path>) -> Result<SyslogConfig, LoadError> {
+    load_part(explicit, |root| {
+        syslog::read_syslog(root.take_section("syslog"))
+    })
+}
+
+/// Reads `[inputs]` only: other mistakes and missing secrets do not matter.
+///
+/// # Errors
+///
+/// As [`load`], but only mistakes of `[inputs]`.
+pub fn load_inputs(explicit: Option<&Path>) -> Result<InputsConfig, LoadError> {
+    load_part(explicit, |root| {
+        inputs::read_inputs(root.take_section("inputs"))
+    })
+}
+
 fn load_part<T>(
     explicit: Option<&Path>,
     take: impl FnOnce(&mut Section<'_>) -> T,
@@ -263,6 +291,8 @@ fn read(mut root: Section<'_>) -> Config {
         alerts: service::read_alerts(root.take_section("alerts")),
         inventory: service::read_inventory(root.take_section("inventory")),
         traps: service::read_traps(root.take_section("traps")),
+        syslog: syslog::read_syslog(root.take_section("syslog")),
+        inputs: inputs::read_inputs(root.take_section("inputs")),
         shutdown: service::read_shutdown(root.take_section("shutdown")),
         driver_limits: drivers::read_driver_limits(root.take_section("drivers")),
         storages: storage::read_storages(&mut root),

@@ -80,7 +80,7 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 34] = [
+const EXAMPLES: [&str; 41] = [
     "alert_exporters",
     "api.cors_origins",
     "api.hosts",
@@ -114,6 +114,13 @@ const EXAMPLES: [&str; 34] = [
     "storage.0.options.port",
     "storage.0.performance.interval",
     "storage.0.vendor",
+    "syslog.listen_tcp",
+    "syslog.listen_tls",
+    "syslog.listen_udp",
+    "syslog.senders",
+    "syslog.tls.certificate",
+    "syslog.tls.client_ca",
+    "syslog.tls.key",
     "traps.listen",
 ];
 
@@ -169,6 +176,8 @@ fn only_these_values_in_the_shipped_file_differ_from_the_default() {
             "state_dir",
             "max_bytes",
             "min_free_bytes",
+            "mapping_dir",
+            "mapping_dir",
             "mapping_dir"
         ]
     );
@@ -208,9 +217,10 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             checked += 1;
         }
     }
-    // The root, log, api and its tls, journal, alerts, inventory, traps, shutdown, drivers, its limits, one of its
-    // storages and the limits of that one, storage and its two, exporter and its batch, limits, queue, retry, circuit_breaker, dead_letter and filter.
-    assert_eq!(checked, 24);
+    // The root, log, api and its tls, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook, shutdown,
+    // drivers, its limits, one of its storages and the limits of that one, storage and its two, exporter and its batch, limits,
+    // queue, retry, circuit_breaker, dead_letter and filter.
+    assert_eq!(checked, 28);
 }
 
 #[test]

@@ -115,6 +115,8 @@ pub(super) fn parts_needing_restart(old: &Config, new: &Config) -> Vec<&'static 
         ("alerts", old.alerts != new.alerts),
         ("inventory", old.inventory != new.inventory),
         ("traps", old.traps != new.traps),
+        ("syslog", old.syslog != new.syslog),
+        ("inputs", old.inputs != new.inputs),
         ("shutdown", old.shutdown != new.shutdown),
         ("storage", old.storages != new.storages),
     ];

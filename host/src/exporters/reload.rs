@@ -29,9 +29,10 @@ use crate::{
     clock::now_ms,
     config::{self, Config, ExporterConfig, Isolation, LoadError, Loaded},
     delivery::open_guarded,
+    mappings::{InputMappingSets, InputMappings},
+    notification::MappingError,
     plugin::{Drivers, ExporterFactory, FoundDrivers, PluginView, Plugins},
     storages::Storages,
-    traps::{MappingError, MappingSet, Mappings},
 };
 
 /// Why a reload failed. Nothing is changed, unless [`Self::Refused`] or [`Self::Start`].
@@ -51,7 +52,7 @@ pub enum ReloadError {
     /// An exporter was stopped and cannot be started again.
     #[error(transparent)]
     Start(#[from] ExporterStartError),
-    /// The mapping files of traps have a mistake.
+    /// The mapping files have a mistake.
     #[error("{0} (nothing was changed)")]
     Mappings(#[from] MappingError),
     #[error("cannot create a temporary folder")]
@@ -71,7 +72,7 @@ struct Inner {
     plugins: watch::Sender<Arc<[PluginView]>>,
     settings: watch::Sender<Arc<AppliedSettings>>,
     drivers: Drivers,
-    mappings: MappingSet,
+    mappings: InputMappingSets,
 }
 
 /// What the configuration file and the plugin folders offer.
@@ -79,7 +80,7 @@ struct FoundParts {
     views: Arc<[PluginView]>,
     drivers: FoundDrivers,
     settings: ShownSettings,
-    mappings: Mappings,
+    mappings: InputMappings,
 }
 
 impl Reloader {
@@ -89,7 +90,7 @@ impl Reloader {
         starter: ExporterStarter,
         exporters: ExporterSet,
         plugins: Arc<[PluginView]>,
-        mappings: MappingSet,
+        mappings: InputMappingSets,
     ) -> Self {
         let Loaded {
             config,
@@ -262,7 +263,7 @@ impl Reloader {
     ) -> Result<(TriedConfig, FoundParts), ReloadError> {
         let loaded = config::load(self.0.file.as_deref())?;
         let new = loaded.config;
-        let mappings = Mappings::of(&applied.config.traps)?;
+        let mappings = InputMappings::load(&applied.config)?;
         let needs_restart = parts_needing_restart(&applied.config, &new);
         // Parts that need a restart keep their values.
         let mut config = Config {

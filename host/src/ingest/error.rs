@@ -79,6 +79,9 @@ pub enum IngestError {
         /// In bytes, from 1.
         column: usize,
     },
+    /// The body of a webhook.
+    #[error("the body is not JSON: {reason}")]
+    Value { reason: String },
     /// An item is invalid, and all have to be valid.
     #[error("item {index}: {error}")]
     Item {

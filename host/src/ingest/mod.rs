@@ -65,6 +65,9 @@ pub struct BodyLimits {
     pub max_parse_time: Duration,
 }
 
+/// The most memory of a JSON value for each byte of its text: `[0,0,…]` in a vector that has grown.
+const BYTES_PER_JSON_BYTE: usize = 32;
+
 /// Far longer than the largest body takes, and short enough that few such bodies keep the
 /// processors busy.
 const MAX_PARSE_TIME: Duration = Duration::from_secs(30);
@@ -139,6 +142,31 @@ pub fn parse_strict(
 ) -> Result<AnyBatch, IngestError> {
     let parsed = parse(kind, body, limits, now_ms, ParseGuard::unlimited(limits))?;
     parsed.rejected.require_empty(parsed.batch)
+}
+
+/// Parses a body that is one JSON value.
+///
+/// # Errors
+///
+/// The body is not JSON, or a limit is exceeded.
+pub fn parse_json(
+    body: RequestBody<'_>,
+    limits: &BodyLimits,
+    mut guard: ParseGuard,
+) -> Result<ParsedItems<serde_json::Value>, IngestError> {
+    let bytes = decompress::decompress(body.bytes, body.encoding, limits, &mut guard)?;
+    guard.hold_body(bytes.len())?;
+    guard.check(bytes.len().saturating_mul(BYTES_PER_JSON_BYTE))?;
+    let value = serde_json::from_slice(&bytes).map_err(|error| IngestError::Value {
+        reason: error.to_string(),
+    })?;
+    let rejected = RejectedItems::default();
+    Ok(ParsedItems::new(
+        value,
+        rejected,
+        IngestNotes::default(),
+        guard,
+    ))
 }
 
 /// Parses a body into a batch of its valid items, which may be empty, and the

@@ -9,6 +9,7 @@
 //! Knows nothing of HTTP and of the format of the inventory.
 
 mod access;
+mod addresses;
 mod alert_sources;
 mod error;
 mod import;

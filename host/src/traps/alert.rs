@@ -2,100 +2,36 @@
 
 use std::fmt::Write as _;
 
-use delfin_plugin_api::{AlertBatchBuilder, NewAlert};
-
 use super::{
-    mapping::{Mappings, TrapRule},
+    mapping::TrapMappings,
     notification::{Notification, text_of},
-    stats::AlertMaker,
 };
-use crate::{alert::TRAP_OID, collect::StorageInfo};
+use crate::{alert::TRAP_OID, notification::NotificationAlert};
 
 /// The longest description that is made of variables, in bytes.
 const MAX_DESCRIPTION: usize = 8_192;
 
-/// An alert without its storage.
-#[derive(Debug, PartialEq, Eq)]
-pub struct TrapAlert {
-    /// Columns and extra texts.
-    pub texts: Vec<(String, String)>,
-    pub occur_time_ms: i64,
-    pub maker: AlertMaker,
-    /// The rule that has made it.
-    pub rule: Option<String>,
+/// The alert of a notification. One that no mapping knows is an alert with its variables.
+#[must_use]
+pub fn trap_alert(
+    notification: &Notification,
+    mappings: &TrapMappings,
+    now_ms: i64,
+) -> NotificationAlert {
+    let mut alert = match mappings.find(notification) {
+        Some(rule) => NotificationAlert::mapped(rule, notification, now_ms),
+        None => raw(notification, mappings, now_ms),
+    };
+    alert.add_default("alert_name", || trap_name(notification, mappings));
+    alert.add_default("alert_id", || notification.trap.to_string());
+    alert.add_defaults();
+    alert.add(TRAP_OID, notification.trap.to_string());
+    alert
 }
 
-impl TrapAlert {
-    /// Never fails: a notification that no mapping knows is an alert with its variables.
-    #[must_use]
-    pub fn new(notification: &Notification, mappings: &Mappings, now_ms: i64) -> Self {
-        let mut alert = match mappings.find(notification) {
-            Some(rule) => mapped(rule, notification, now_ms),
-            None => raw(notification, mappings, now_ms),
-        };
-        if alert.text("alert_name").is_none() {
-            alert.add("alert_name", trap_name(notification, mappings));
-        }
-        if alert.text("alert_id").is_none() {
-            alert.add("alert_id", notification.trap.to_string());
-        }
-        for (column, default) in [
-            ("severity", "NotSpecified"),
-            ("category", "Fault"),
-            ("type", "EquipmentAlarm"),
-            ("resource_type", "Storage"),
-        ] {
-            if alert.text(column).is_none() {
-                alert.add(column, default.to_owned());
-            }
-        }
-        alert.add(TRAP_OID, notification.trap.to_string());
-        alert
-    }
-
-    /// Adds the alert to a batch.
-    pub fn add_to(&self, batch: &mut AlertBatchBuilder, storage_id: &str, storage: &StorageInfo) {
-        let own = self.texts.iter();
-        let mut texts: Vec<(&str, &str)> = own.map(|(key, text)| (&**key, &**text)).collect();
-        texts.extend([
-            ("storage_id", storage_id),
-            ("storage_name", &storage.name),
-            ("vendor", &storage.vendor),
-            ("model", &storage.model),
-            ("serial_number", &storage.serial_number),
-        ]);
-        batch.alert(NewAlert {
-            occur_time: self.occur_time_ms,
-            texts: &texts,
-        });
-    }
-
-    fn text(&self, column: &str) -> Option<&str> {
-        let mut texts = self.texts.iter();
-        texts.find_map(|(key, text)| (key == column).then_some(&**text))
-    }
-
-    fn add(&mut self, column: &str, text: String) {
-        self.texts.push((column.to_owned(), text));
-    }
-}
-
-fn mapped(rule: &TrapRule, notification: &Notification, now_ms: i64) -> TrapAlert {
-    let mapped = rule.apply(notification);
-    let texts = mapped.texts.into_iter();
-    TrapAlert {
-        texts: texts
-            .map(|(column, text)| (column.to_owned(), text))
-            .collect(),
-        occur_time_ms: mapped.occur_time_ms.unwrap_or(now_ms),
-        maker: AlertMaker::Mapping,
-        rule: Some(rule.origin.clone()),
-    }
-}
-
-fn raw(notification: &Notification, mappings: &Mappings, now_ms: i64) -> TrapAlert {
+fn raw(notification: &Notification, mappings: &TrapMappings, now_ms: i64) -> NotificationAlert {
     let mut description = String::new();
-    let mut texts = vec![("category".to_owned(), "NotSpecified".to_owned())];
+    let mut alert = NotificationAlert::raw(now_ms);
     for variable in &notification.variables {
         let text = text_of(&variable.value);
         let name = mappings.names().name(&variable.oid);
@@ -104,21 +40,15 @@ fn raw(notification: &Notification, mappings: &Mappings, now_ms: i64) -> TrapAle
             let separator = if description.is_empty() { "" } else { ", " };
             let _ = write!(description, "{separator}{name}={text}");
         }
-        texts.push((variable.oid.to_string(), text));
+        alert.add(&variable.oid.to_string(), text);
     }
-    texts.push(("type".to_owned(), "NotSpecified".to_owned()));
-    texts.push(("description".to_owned(), description));
-    TrapAlert {
-        texts,
-        occur_time_ms: now_ms,
-        maker: AlertMaker::Raw,
-        rule: None,
-    }
+    alert.add("description", description);
+    alert
 }
 
 /// The name of a trap, or its object identifier.
 #[must_use]
-pub fn trap_name(notification: &Notification, mappings: &Mappings) -> String {
+pub fn trap_name(notification: &Notification, mappings: &TrapMappings) -> String {
     let name = mappings.names().name(&notification.trap);
     name.unwrap_or_else(|| format!("SNMP trap {}", notification.trap))
 }

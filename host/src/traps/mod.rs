@@ -17,16 +17,14 @@ mod message;
 mod notification;
 mod opened;
 mod receiver;
-mod socket;
 mod source;
 mod stats;
 mod usm;
 mod writer;
 
-pub use alert::{TrapAlert, trap_name};
-pub use mapping::{MappingError, MappingSet, Mappings};
+pub use alert::{trap_alert, trap_name};
+pub use mapping::TrapMappings;
 pub use message::{PlainMessage, open_plain};
 pub use notification::text_of;
 pub use receiver::{TrapParts, TrapReceiver, TrapStartError};
-pub use socket::{DropCounter, TrapSocket};
 pub use stats::TrapStats;

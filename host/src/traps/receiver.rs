@@ -26,10 +26,9 @@ use tokio::{
 use super::{
     acknowledgement::Answerer,
     engine::LocalEngine,
-    mapping::MappingSet,
+    mapping::TrapMappings,
     message::Opener,
     opened::{PendingTrap, RefusedDatagram},
-    socket::{DropCounter, TrapSocket},
     source::SenderTable,
     stats::{TrapRefusal, TrapStats},
     usm::UsmReceiver,
@@ -39,6 +38,7 @@ use crate::{
     batch_journal::BatchJournal,
     config::TrapsConfig,
     logging::{Admission, LogLimiter},
+    notification::{AlertAppender, DatagramSocket, DropCounter, MappingSet},
     panics,
     storages::{AlertSources, Storages},
 };
@@ -74,7 +74,7 @@ pub enum TrapStartError {
 pub struct TrapParts<'a> {
     pub config: &'a TrapsConfig,
     pub state_dir: &'a Path,
-    pub mappings: MappingSet,
+    pub mappings: MappingSet<TrapMappings>,
     pub storages: Arc<Storages>,
     pub journal: Arc<BatchJournal>,
 }
@@ -91,7 +91,7 @@ pub struct TrapReceiver {
 
 /// The state of the thread.
 struct TrapReader {
-    socket: Arc<TrapSocket>,
+    socket: Arc<DatagramSocket>,
     opener: Opener,
     table: Arc<RwLock<SenderTable>>,
     stats: Arc<TrapStats>,
@@ -108,7 +108,7 @@ impl TrapReceiver {
     /// The address cannot be bound, or the engine of the host not be written.
     pub async fn start(address: SocketAddr, parts: TrapParts<'_>) -> Result<Self, TrapStartError> {
         let buffer = parts.config.receive_buffer;
-        let socket = TrapSocket::bind(address, buffer)
+        let socket = DatagramSocket::bind(address, buffer)
             .map_err(|source| TrapStartError::Listen { address, source })?;
         let socket = Arc::new(socket);
         let answerer = Arc::new(answerer(parts.state_dir).map_err(TrapStartError::Engine)?);
@@ -138,7 +138,10 @@ impl TrapReceiver {
         let writer = TrapWriter::new(AlertWriter {
             mappings: parts.mappings,
             storages: parts.storages,
-            journal: parts.journal,
+            appender: AlertAppender {
+                journal: parts.journal,
+                input: "traps",
+            },
             stats: Arc::clone(&stats),
             socket: Arc::clone(&socket),
             answerer,

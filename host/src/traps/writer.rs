@@ -9,28 +9,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, Batch, Origin};
-use tokio::{
-    sync::mpsc,
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, Batch};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use uuid::Uuid;
 
 use super::{
     acknowledgement::Answerer,
-    alert::TrapAlert,
-    mapping::MappingSet,
+    alert::trap_alert,
+    mapping::TrapMappings,
     opened::PendingTrap,
-    socket::TrapSocket,
     stats::{AlertMaker, TrapStats},
 };
 use crate::{
-    batch::NewBatch,
-    batch_journal::BatchJournal,
     clock::now_ms,
-    collect::{DriverCallError, DriverError, StorageInfo},
-    journal::AppendError,
+    collect::{DriverCallError, DriverError},
+    notification::{AlertAppender, AppendResult, DatagramSocket, MappingSet, StorageNames},
     storages::{StorageError, Storages},
 };
 
@@ -43,8 +36,6 @@ const MAX_FOR_DRIVER: usize = 1_024;
 const DRIVER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a driver that has failed is not asked.
 const DRIVER_PAUSE: Duration = Duration::from_secs(60);
-/// Wait before a failed append is retried.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Distributes notifications.
 pub(super) struct TrapWriter {
@@ -56,11 +47,11 @@ pub(super) struct TrapWriter {
 
 /// Makes alerts of notifications, appends them, and answers informs.
 pub(super) struct AlertWriter {
-    pub(super) mappings: MappingSet,
+    pub(super) mappings: MappingSet<TrapMappings>,
     pub(super) storages: Arc<Storages>,
-    pub(super) journal: Arc<BatchJournal>,
+    pub(super) appender: AlertAppender,
     pub(super) stats: Arc<TrapStats>,
-    pub(super) socket: Arc<TrapSocket>,
+    pub(super) socket: Arc<DatagramSocket>,
     pub(super) answerer: Arc<Answerer>,
     /// The storages whose driver does not read traps, as of the number of changes of the drivers.
     pub(super) without_driver: Mutex<HashMap<Uuid, u64>>,
@@ -171,19 +162,17 @@ impl AlertWriter {
 
     async fn append_mapped(&self, rows: Vec<PendingTrap>) {
         let (mappings, now_ms) = (self.mappings.get(), now_ms());
-        let mut storages: HashMap<Uuid, Option<StorageInfo>> = HashMap::new();
+        let mut storages = StorageNames::new(&self.storages);
         let mut batch = AlertBatchBuilder::new();
         let (mut mapped, mut raw) = (0, 0);
         for row in &rows {
             let id = row.opened.storage_id;
-            let storage = storages.entry(id).or_insert_with(|| self.info(id));
-            // Otherwise the storage was removed a moment ago.
-            if let Some(storage) = storage {
-                let alert = TrapAlert::new(&row.opened.notification, &mappings, now_ms);
+            if let Some(storage) = storages.of(id) {
+                let alert = trap_alert(&row.opened.notification, &mappings, now_ms);
                 alert.add_to(&mut batch, &id.to_string(), storage);
-                match alert.maker {
-                    AlertMaker::Raw => raw += 1,
-                    AlertMaker::Mapping | AlertMaker::Driver => mapped += 1,
+                match alert.rule {
+                    Some(_) => mapped += 1,
+                    None => raw += 1,
                 }
             }
         }
@@ -192,23 +181,14 @@ impl AlertWriter {
         self.stats.count_alerts(AlertMaker::Raw, raw);
     }
 
-    fn info(&self, id: Uuid) -> Option<StorageInfo> {
-        let storage = self.storages.get(&id.to_string());
-        storage.ok().map(|view| view.info)
-    }
-
     /// Appends alerts until the journal has them, and then answers the informs among the
     /// notifications.
     async fn append(&self, alerts: AlertBatch, storage_id: Option<String>, rows: Vec<PendingTrap>) {
-        let batch = NewBatch {
-            rows: alerts.into(),
-            origin: Origin::Trap,
-            storage_id,
-            complete: false,
-        };
         let count = rows.len() as u64;
-        if batch.rows.items() > 0 && !self.accepted(batch, count).await {
-            return;
+        match self.appender.append(alerts, storage_id, count).await {
+            AppendResult::Durable => {}
+            AppendResult::Lost => return self.stats.count_done(count),
+            AppendResult::Closed => return,
         }
         self.stats.count_done(count);
         for PendingTrap { opened, from } in rows {
@@ -216,33 +196,6 @@ impl AlertWriter {
             if let Some(answer) = answer.and_then(|answer| answer.encode(&self.answerer)) {
                 self.socket.send(&answer, from);
                 self.stats.count_acknowledged();
-            }
-        }
-    }
-
-    /// Tries until the journal has accepted a batch. Returns whether it has.
-    async fn accepted(&self, batch: NewBatch, traps: u64) -> bool {
-        let mut level = log::Level::Error;
-        loop {
-            let error = match self.journal.accept(batch.clone(), None).await {
-                Ok(_) => return true,
-                Err(error) => error,
-            };
-            match error {
-                // What was accepted is reported by the end of the receiver.
-                AppendError::Closed => return false,
-                AppendError::Unfit { .. } => {
-                    log::error!(traps = traps, error:%; "traps were lost: their alerts do not fit into the journal");
-                    self.stats.count_done(traps);
-                    return false;
-                }
-                AppendError::Full { .. }
-                | AppendError::NoSpace { .. }
-                | AppendError::Unavailable { .. } => {
-                    log::log!(level, traps = traps, error:%; "the journal does not take alerts of traps, retrying: the kernel drops further traps");
-                    level = log::Level::Debug;
-                    sleep(RETRY_INTERVAL).await;
-                }
             }
         }
     }

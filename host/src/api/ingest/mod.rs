@@ -9,6 +9,7 @@ mod delivered;
 mod match_key;
 mod request;
 mod response;
+mod webhook;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,6 +24,7 @@ pub(super) use self::response::IngestResponse;
 use self::{
     request::{Ack, IngestHeaders, IngestPayload, IngestQuery, IngestRequest},
     response::{Acceptance, BatchAccepted},
+    webhook::WebhookTarget,
 };
 use super::{
     blocking,
@@ -43,6 +45,7 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
     router
         .routes(routes!(ingest_performance))
         .routes(routes!(ingest_alerts))
+        .routes(routes!(webhook::ingest_webhook))
 }
 
 /// Accepts series of points, and answers when they are durable.
@@ -66,7 +69,7 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
     responses(BatchAccepted, BatchRefused),
 )]
 async fn ingest_performance(State(state): State<IngestState>, request: Request) -> Response {
-    ingest(&state, Kind::Performance, request).await
+    ingest(&state, Kind::Performance, request, None).await
 }
 
 /// Accepts alerts, and answers when they are durable.
@@ -93,12 +96,18 @@ async fn ingest_performance(State(state): State<IngestState>, request: Request) 
     responses(BatchAccepted, BatchRefused),
 )]
 async fn ingest_alerts(State(state): State<IngestState>, request: Request) -> Response {
-    ingest(&state, Kind::Alert, request).await
+    ingest(&state, Kind::Alert, request, None).await
 }
 
-async fn ingest(state: &IngestState, kind: Kind, request: Request) -> Response {
+/// Answers a request with items, or with a webhook.
+async fn ingest(
+    state: &IngestState,
+    kind: Kind,
+    request: Request,
+    webhook: Option<WebhookTarget>,
+) -> Response {
     let accepted = match IngestRequest::read(state, kind, request).await {
-        Ok(request) => accept(state, kind, request).await,
+        Ok(request) => accept(state, kind, request, webhook).await,
         Err(error) => Err(error),
     };
     let response = match accepted {
@@ -116,6 +125,7 @@ async fn accept(
     state: &IngestState,
     kind: Kind,
     request: IngestRequest,
+    webhook: Option<WebhookTarget>,
 ) -> Result<Acceptance, ApiError> {
     let metrics = &state.metrics;
     let IngestRequest {
@@ -133,7 +143,7 @@ async fn accept(
         notes,
         complete_for,
         claim,
-    } = parse(state, kind, payload).await?;
+    } = parse(state, kind, payload, webhook).await?;
     let journal = state.journals.of(kind);
     let storage_id = batch.storage_id.clone();
     let receipt = match forwarded {
@@ -175,6 +185,7 @@ async fn parse(
     state: &IngestState,
     kind: Kind,
     payload: IngestPayload,
+    webhook: Option<WebhookTarget>,
 ) -> Result<ParsedItems<NewBatch>, ApiError> {
     let limits = state.limits;
     let metrics = state.metrics.clone();
@@ -198,7 +209,10 @@ async fn parse(
             notes,
             complete_for,
             mut claim,
-        } = ingest::parse(kind, body, &limits, now_ms(), guard)?;
+        } = match webhook {
+            Some(target) => target.parse(body, &limits, guard)?,
+            None => ingest::parse(kind, body, &limits, now_ms(), guard)?,
+        };
         metrics.rejected(kind, &rejected);
         let mut complete_for = complete::storage(payload.complete_for, complete_for)?;
         let batch = match &complete_for {

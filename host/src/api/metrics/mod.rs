@@ -15,6 +15,7 @@ mod journals;
 mod memory;
 mod plugins;
 mod process;
+mod syslog;
 mod text;
 mod traps;
 
@@ -35,8 +36,10 @@ use crate::{
     batch_journal::BatchJournals,
     exporters::{ExporterSet, Reloader},
     ingest::MemoryBudget,
+    notification::DropCounter,
     storages::Storages,
-    traps::{DropCounter, TrapStats},
+    syslog::SyslogStats,
+    traps::TrapStats,
 };
 
 const PREFIX: &str = "delfin_host";
@@ -78,6 +81,15 @@ pub(super) fn register_connections(registry: &mut Registry, table: &Arc<Connecti
 /// Adds the counters of SNMP traps.
 pub(super) fn register_traps(registry: &mut Registry, stats: Arc<TrapStats>, drops: DropCounter) {
     registry.register_collector(Box::new(traps::TrapCollector { stats, drops }));
+}
+
+/// Adds the counters of syslog messages.
+pub(super) fn register_syslog(
+    registry: &mut Registry,
+    stats: Arc<SyslogStats>,
+    drops: Option<DropCounter>,
+) {
+    registry.register_collector(Box::new(syslog::SyslogCollector { stats, drops }));
 }
 
 /// Adds the memory of requests.

@@ -38,12 +38,12 @@ use crate::{
     inventory::InventoryPlace,
     journal::{self, Commit, JournalLimits, Journals, Position, Receipt, StartFrom},
     lifecycle::Phase,
+    mappings::{InputMappingSets, InputMappings},
     plugin::{
         CurrentProcess, InstanceHost, PluginCounters, PluginExporterView, PluginView,
         SharedRedactor,
     },
     storages::Storages,
-    traps::{MappingSet, Mappings},
 };
 
 /// The exporter of performance batches, which no plugin offers.
@@ -143,6 +143,8 @@ impl Host {
             history: History::default(),
             storages,
             traps: None,
+            syslog: None,
+            webhooks: None,
             phase: watched,
         });
         let ingest = IngestState::from_ref(&state);
@@ -435,7 +437,7 @@ fn reloader(
         alerts.clone(),
     );
     let plugins = Arc::new([plugin()]);
-    let mappings = MappingSet::new(Mappings::default());
+    let mappings = InputMappingSets::new(InputMappings::default());
     Reloader::new(loaded, starter, exporters.clone(), plugins, mappings)
 }
 

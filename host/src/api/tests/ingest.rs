@@ -448,3 +448,16 @@ fn what_is_unusual_is_in_the_receipt_and_in_the_metrics() {
         );
     }
 }
+
+#[test]
+fn webhooks_are_refused_unless_they_are_enabled() {
+    let host = Host::start();
+    let answer = host.post("/v1/ingest/webhooks/s1", "{}");
+    assert_eq!(answer.status, 403);
+    let body = answer.json();
+    assert_eq!(body["error_code"], "InputDisabled", "{body}");
+    assert!(
+        body["error_msg"].to_string().contains("[inputs.webhook]"),
+        "{body}"
+    );
+}

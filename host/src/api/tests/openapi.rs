@@ -98,6 +98,7 @@ fn every_route_is_described() {
             "POST /v1/exporters/{name}/skip",
             "POST /v1/ingest/alerts",
             "POST /v1/ingest/performance",
+            "POST /v1/ingest/webhooks/{id}",
             "POST /v1/inventory/rekey",
             "POST /v1/reload",
             "POST /v1/storages",
@@ -148,6 +149,7 @@ fn every_route_has_a_scope() {
         [
             "ingest POST /v1/ingest/alerts",
             "ingest POST /v1/ingest/performance",
+            "ingest POST /v1/ingest/webhooks/{id}",
             "open GET /healthz",
             "open GET /openapi.json",
             "open GET /readyz",

@@ -1,29 +1,18 @@
-//! Mapping files: from a trap to an alert, in the words of its vendor's MIB.
-//!
-//! The host has mappings for common traps built in. A folder can have more: a file with the
-//! name of a built-in one replaces it.
-//!
-//! Promises: files with a mistake give no mappings at all, and the error names the file, the
-//! key and the remedy.
+//! The mapping files of traps: which rule is for a notification.
 
-mod file;
+mod field;
 mod names;
-mod rule;
-mod template;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs, io,
-    path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::HashMap, path::Path};
 
 use async_snmp::Oid;
 
-use self::file::MappingFile;
-pub use self::{names::OidNames, rule::TrapRule};
+pub use self::names::OidNames;
+use self::{field::TrapField, names::parse_oid};
 use super::notification::Notification;
-use crate::{config::TrapsConfig, regular_file};
+use crate::notification::{
+    MappingError, MappingFile, MappingFolder, MappingRule, RuleReader, Tables,
+};
 
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
@@ -47,89 +36,54 @@ built_in!(
     "standard.toml",
 );
 
-/// The most bytes of a mapping file.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+/// The kind of the entries in a mapping file.
+const KIND: &str = "trap";
 
-/// Why mapping files cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("trap mappings `{file}`: {reason}")]
-pub struct MappingError {
-    pub file: String,
-    pub reason: String,
-}
+/// What becomes of a trap.
+pub type TrapRule = MappingRule<TrapField>;
 
 /// The rules of all mapping files.
 #[derive(Debug, Default)]
-pub struct Mappings {
-    exact: HashMap<Oid, Vec<Arc<TrapRule>>>,
-    /// The most specific ones first.
-    subtrees: Vec<Arc<TrapRule>>,
+pub struct TrapMappings {
+    exact: HashMap<Oid, Vec<TrapRule>>,
+    /// The rules for all object identifiers below one, the most specific ones first.
+    subtrees: Vec<(Oid, TrapRule)>,
     names: OidNames,
     files: usize,
 }
 
-/// The mappings in force. Clones share them.
-#[derive(Clone, Debug)]
-pub struct MappingSet(Arc<RwLock<Arc<Mappings>>>);
-
-impl Mappings {
-    /// The mappings of a host. One that receives no notifications needs none, and looks at no
-    /// files.
-    ///
-    /// # Errors
-    ///
-    /// See [`Mappings::load`].
-    pub fn of(config: &TrapsConfig) -> Result<Self, MappingError> {
-        match config.listen {
-            Some(_) => Self::load(&config.mapping_dir),
-            None => Ok(Self::default()),
-        }
-    }
-
+impl TrapMappings {
     /// Reads the built-in mappings and those of a folder, which need not exist.
     ///
     /// # Errors
     ///
     /// A file cannot be read, or has a mistake.
-    pub fn load(folder: &Path) -> Result<Self, MappingError> {
-        let mut texts: BTreeMap<String, String> = BUILT_IN
-            .iter()
-            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
-            .collect();
-        let mut own = BTreeMap::new();
-        for path in files_of(folder).map_err(|error| MappingError::of(folder, &error))? {
-            let text = read(&path).map_err(|error| MappingError::of(&path, &error))?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            texts.remove(&*name);
-            own.insert(path.display().to_string(), text);
-        }
-        // Rules of the folder come before built-in ones for the same trap.
-        let built_in = texts
-            .into_iter()
-            .map(|(name, text)| (format!("built-in {name}"), text));
+    pub fn load(path: &Path) -> Result<Self, MappingError> {
+        let folder = MappingFolder {
+            kind: KIND,
+            built_in: BUILT_IN,
+            path,
+        };
         let mut mappings = Self::default();
-        for (file, text) in own.into_iter().chain(built_in) {
-            mappings
-                .add(&file, &text)
-                .map_err(|reason| MappingError { file, reason })?;
-        }
+        folder.read(|file, content| mappings.add(file, content))?;
         mappings
             .subtrees
-            .sort_by_key(|rule| std::cmp::Reverse(rule.oid.len()));
+            .sort_by_key(|(oid, _)| std::cmp::Reverse(oid.len()));
         Ok(mappings)
     }
 
     /// The rules for the object identifier of a notification, in the order in which they are
     /// tried.
-    pub fn rules(&self, notification: &Notification) -> impl Iterator<Item = &Arc<TrapRule>> {
+    pub fn rules(&self, notification: &Notification) -> impl Iterator<Item = &TrapRule> {
         let exact = self.exact.get(&notification.trap).into_iter().flatten();
         let below = self.subtrees.iter();
-        exact.chain(below.filter(|rule| notification.trap.starts_with(&rule.oid)))
+        let below = below.filter(|(oid, _)| notification.trap.starts_with(oid));
+        exact.chain(below.map(|(_, rule)| rule))
     }
 
     /// The first rule that is for a notification.
     #[must_use]
-    pub fn find(&self, notification: &Notification) -> Option<&Arc<TrapRule>> {
+    pub fn find(&self, notification: &Notification) -> Option<&TrapRule> {
         let mut rules = self.rules(notification);
         rules.find(|rule| rule.mismatch(notification).is_none())
     }
@@ -146,87 +100,45 @@ impl Mappings {
         self.files
     }
 
-    fn add(&mut self, file: &str, text: &str) -> Result<(), String> {
-        let content: MappingFile = toml::from_str(text).map_err(|error| syntax(text, &error))?;
-        let (rules, names) = TrapRule::read(file, content)?;
-        self.names.merge(&names);
-        self.files += 1;
-        for rule in rules {
-            let rule = Arc::new(rule);
-            if rule.subtree {
-                self.subtrees.push(rule);
+    fn add(&mut self, file: &str, mut content: MappingFile) -> Result<(), String> {
+        let mut names = OidNames::default();
+        for (name, oid) in &content.names {
+            let parsed = parse_oid(oid).ok_or_else(|| {
+                format!(
+                    "`names.{name}`: `{oid}` is not an object identifier (write it as `1.3.6.1`)"
+                )
+            })?;
+            names.add(name, parsed);
+        }
+        let reader = RuleReader {
+            kind: KIND,
+            file,
+            tables: &Tables::new(std::mem::take(&mut content.tables)),
+            field: &|name| TrapField::parse(name, &names),
+        };
+        for (number, entry) in (1..).zip(content.take_entries()) {
+            let text = entry.oid.as_deref().unwrap_or_default();
+            let (root, is_subtree) = match text.strip_suffix(".*") {
+                Some(root) => (root, true),
+                None => (text, false),
+            };
+            let oid = if entry.oid.is_some() {
+                names.oid(root)
             } else {
-                self.exact.entry(rule.oid.clone()).or_default().push(rule);
+                Err("is missing (write the object identifier of the trap)".to_owned())
+            };
+            let oid = oid.map_err(|reason| reader.mistake(number, "oid", &reason))?;
+            let rule = reader.read(number, entry)?;
+            if is_subtree {
+                self.subtrees.push((oid, rule));
+            } else {
+                self.exact.entry(oid).or_default().push(rule);
             }
         }
+        self.names.merge(&names);
+        self.files += 1;
         Ok(())
     }
-}
-
-impl MappingSet {
-    #[must_use]
-    pub fn new(mappings: Mappings) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(mappings))))
-    }
-
-    #[must_use]
-    pub fn get(&self) -> Arc<Mappings> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Replaces the mappings, effective with the next notification.
-    pub fn replace(&self, mappings: Mappings) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mappings);
-    }
-}
-
-impl MappingError {
-    fn of(path: &Path, error: &io::Error) -> Self {
-        Self {
-            file: path.display().to_string(),
-            reason: format!("cannot be read: {error} (check its owner and its mode)"),
-        }
-    }
-}
-
-/// The mapping files of a folder, by name.
-fn files_of(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn read(path: &Path) -> io::Result<String> {
-    let file = regular_file::open(path)?;
-    if file.metadata()?.len() > MAX_FILE_BYTES {
-        return Err(io::Error::other("it is larger than 1 MiB"));
-    }
-    io::read_to_string(file)
-}
-
-fn syntax(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map_or(1, |span| {
-        let before = text.get(..span.start).unwrap_or_default();
-        before.matches('\n').count() + 1
-    });
-    format!(
-        "line {line}: {} (see \"Mapping files\" in the operator guide)",
-        error.message()
-    )
 }
 
 #[cfg(test)]

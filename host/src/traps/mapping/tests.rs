@@ -1,6 +1,9 @@
+use std::fs;
+
 use async_snmp::{Value, VarBind};
 
-use super::{rule::MappedAlert, *};
+use super::*;
+use crate::notification::NotificationAlert;
 
 fn notification(trap: &str, variables: &[(&str, Value)]) -> Notification {
     let variable =
@@ -13,10 +16,10 @@ fn notification(trap: &str, variables: &[(&str, Value)]) -> Notification {
     }
 }
 
-fn loaded(text: &str) -> Result<Mappings, MappingError> {
+fn loaded(text: &str) -> Result<TrapMappings, MappingError> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("acme.toml"), text).unwrap();
-    Mappings::load(folder.path()).map_err(|error| MappingError {
+    TrapMappings::load(folder.path()).map_err(|error| MappingError {
         file: error
             .file
             .replace(&folder.path().display().to_string(), "D"),
@@ -24,32 +27,37 @@ fn loaded(text: &str) -> Result<Mappings, MappingError> {
     })
 }
 
-fn text<'a>(alert: &'a MappedAlert, column: &str) -> Option<&'a str> {
+fn applied(mappings: &TrapMappings, notification: &Notification) -> NotificationAlert {
+    let rule = mappings.find(notification).unwrap();
+    NotificationAlert::mapped(rule, notification, 0)
+}
+
+fn text<'a>(alert: &'a NotificationAlert, column: &str) -> Option<&'a str> {
     let mut texts = alert.texts.iter();
-    texts.find_map(|(key, text)| (*key == column).then_some(&**text))
+    texts.find_map(|(key, text)| (key == column).then_some(&**text))
 }
 
 #[test]
 fn the_built_in_mappings_have_no_mistake_and_know_the_standard_traps() {
-    let mappings = Mappings::load(Path::new("/nonexistent")).unwrap();
+    let mappings = TrapMappings::load(Path::new("/nonexistent")).unwrap();
     assert_eq!(mappings.files(), BUILT_IN.len());
     let index = ("1.3.6.1.2.1.2.2.1.1.7", Value::Integer(7));
     let [down, up] = ["1.3.6.1.6.3.1.1.5.3", "1.3.6.1.6.3.1.1.5.4"].map(|trap| {
         let notification = notification(trap, std::slice::from_ref(&index));
-        mappings.find(&notification).unwrap().apply(&notification)
+        applied(&mappings, &notification)
     });
     assert_eq!(text(&down, "category"), Some("Fault"));
     assert_eq!(text(&up, "category"), Some("Recovery"));
     assert_eq!(text(&down, "match_key"), Some("link/7"));
     assert_eq!(text(&down, "match_key"), text(&up, "match_key"));
     let cold = notification("1.3.6.1.6.3.1.1.5.1", &[]);
-    let cold = mappings.find(&cold).unwrap().apply(&cold);
+    let cold = applied(&mappings, &cold);
     assert_eq!(text(&cold, "category"), Some("Event"));
 }
 
 #[test]
 fn a_vendors_trap_gets_severity_and_recovery_from_its_variables() {
-    let mappings = Mappings::load(Path::new("/nonexistent")).unwrap();
+    let mappings = TrapMappings::load(Path::new("/nonexistent")).unwrap();
     let trap = |state: &str| {
         notification(
             "1.3.6.1.4.1.12925.1.6.0.1",
@@ -62,7 +70,8 @@ fn a_vendors_trap_gets_severity_and_recovery_from_its_variables() {
         )
     };
     let rule = mappings.find(&trap("1")).unwrap();
-    let (failed, fixed) = (rule.apply(&trap("1")), rule.apply(&trap("5")));
+    let (failed, fixed) =
+        (["1", "5"].map(|state| NotificationAlert::mapped(rule, &trap(state), 0))).into();
     assert_eq!(text(&failed, "alert_name"), Some("Disk failed"));
     assert_eq!(text(&failed, "severity"), Some("Critical"));
     assert_eq!(text(&failed, "category"), None);
@@ -99,10 +108,10 @@ fn a_file_of_the_folder_comes_first_and_can_replace_a_built_in_one() {
         notification("1.3.6.1.6.3.1.1.5.3", &variables)
     };
     let rule = mappings.find(&trap("lost")).unwrap();
-    let alert = rule.apply(&trap("lost"));
+    let alert = NotificationAlert::mapped(rule, &trap("lost"), 0);
     assert_eq!(text(&alert, "alert_name"), Some("Uplink of 3.4 is lost"));
     assert_eq!(text(&alert, "severity"), Some("Minor"));
-    assert_eq!(alert.occur_time_ms, Some(1_700_000_000_000));
+    assert_eq!(alert.occur_time_ms, 1_700_000_000_000);
     assert_eq!(
         rule.origin,
         "D/acme.toml, trap 1".replace('D', rule.origin.split("/acme").next().unwrap())
@@ -131,7 +140,10 @@ fn a_mistake_names_the_file_the_key_and_the_remedy() {
         assert!(error.contains(wanted), "{error}");
     };
     check("[[trap]]\noid = 1", "line 2: ");
-    check("[[trap]]\nalert_name = 'a'", "missing field `oid`");
+    check(
+        "[[trap]]\nalert_name = 'a'",
+        "`trap[1].oid`: is missing (write",
+    );
     check(
         "[[trap]]\noid = '1.3.6'\nalert_name = 'a'\nserverity = 'Major'",
         "line 4: unknown field `serverity`",
@@ -164,17 +176,4 @@ fn a_mistake_names_the_file_the_key_and_the_remedy() {
         "[[trap]]\noid = '1.3.6'\nalert_name = 'a'\nseverity = { of = '1.3.6.1', table = 't' }",
         "`trap[1].severity`: `t` is not a table (add `[tables.t]`)",
     );
-}
-
-#[test]
-fn a_host_that_receives_no_notifications_reads_no_files() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a.toml"), "[[trap]]\noid = 1").unwrap();
-    let config = |listen: Option<&str>| TrapsConfig {
-        listen: listen.map(|address| address.parse().unwrap()),
-        mapping_dir: folder.path().to_path_buf(),
-        ..TrapsConfig::default()
-    };
-    assert!(Mappings::of(&config(Some("127.0.0.1:162"))).is_err());
-    assert!(Mappings::of(&config(None)).is_ok());
 }

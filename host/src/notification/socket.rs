@@ -1,4 +1,4 @@
-//! The UDP socket of the receiver, and what the kernel has dropped from it.
+//! A UDP socket that receives, and what the kernel has dropped from it.
 
 use std::{
     fs, io,
@@ -14,7 +14,7 @@ const READ_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// A bound socket.
 #[derive(Debug)]
-pub struct TrapSocket {
+pub struct DatagramSocket {
     socket: UdpSocket,
     address: SocketAddr,
     counter: DropCounter,
@@ -27,7 +27,7 @@ pub struct DropCounter {
     inode: u64,
 }
 
-impl TrapSocket {
+impl DatagramSocket {
     /// Binds the socket, and asks for a receive buffer.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl TrapSocket {
         // The kernel reports twice of what it has set.
         let got = sockopt::socket_recv_buffer_size(&socket)? / 2;
         if got < wanted {
-            log::warn!(wanted = wanted, got = got; "the receive buffer for traps is smaller than configured, so a burst loses traps sooner (raise the sysctl `net.core.rmem_max`, or lower `traps.receive_buffer`)");
+            log::warn!(address:%, wanted = wanted, got = got; "the receive buffer is smaller than configured, so a burst loses datagrams sooner (raise the sysctl `net.core.rmem_max`, or lower `receive_buffer`)");
         }
         Ok(Self {
             address: socket.local_addr()?,
@@ -92,7 +92,7 @@ impl TrapSocket {
     /// Sends an answer. One that is lost is asked for again.
     pub fn send(&self, datagram: &[u8], to: SocketAddr) {
         if let Err(error) = self.socket.send_to(datagram, to) {
-            log::debug!(to:% = to, error:%; "an answer to a trap sender was not sent");
+            log::debug!(to:% = to, error:%; "an answer to a sender was not sent");
         }
     }
 }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn datagrams_that_do_not_fit_are_counted_by_the_kernel() {
-        let socket = TrapSocket::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let socket = DatagramSocket::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
         let counter = socket.drop_counter();
         assert_eq!(counter.dropped(), Some(0));
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -1,0 +1,91 @@
+//! The mapping files of all inputs.
+
+use crate::{
+    config::Config,
+    notification::{MappingError, MappingSet},
+    syslog::SyslogMappings,
+    traps::TrapMappings,
+    webhooks::WebhookMappings,
+};
+
+/// What the mapping files say.
+#[derive(Debug, Default)]
+pub struct InputMappings {
+    traps: TrapMappings,
+    syslog: SyslogMappings,
+    webhooks: WebhookMappings,
+}
+
+/// The mappings in force. Clones share them.
+#[derive(Clone, Debug)]
+pub struct InputMappingSets {
+    pub traps: MappingSet<TrapMappings>,
+    pub syslog: MappingSet<SyslogMappings>,
+    pub webhooks: MappingSet<WebhookMappings>,
+}
+
+impl InputMappings {
+    /// Reads the mapping files of the inputs that are on. Another input needs none.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or has a mistake.
+    pub fn load(config: &Config) -> Result<Self, MappingError> {
+        let mut mappings = Self::default();
+        if config.traps.listen.is_some() {
+            mappings.traps = TrapMappings::load(&config.traps.mapping_dir)?;
+        }
+        if config.syslog.is_on() {
+            mappings.syslog = SyslogMappings::load(&config.syslog.mapping_dir)?;
+        }
+        let webhook = &config.inputs.webhook;
+        if webhook.enabled {
+            mappings.webhooks = WebhookMappings::load(&webhook.mapping_dir)?;
+        }
+        Ok(mappings)
+    }
+}
+
+impl InputMappingSets {
+    #[must_use]
+    pub fn new(mappings: InputMappings) -> Self {
+        Self {
+            traps: MappingSet::new(mappings.traps),
+            syslog: MappingSet::new(mappings.syslog),
+            webhooks: MappingSet::new(mappings.webhooks),
+        }
+    }
+
+    /// Replaces all mappings, effective with the next notification.
+    pub fn replace(&self, mappings: InputMappings) {
+        self.traps.replace(mappings.traps);
+        self.syslog.replace(mappings.syslog);
+        self.webhooks.replace(mappings.webhooks);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::{Source, parse};
+
+    #[test]
+    fn an_input_that_is_off_reads_no_files() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.toml"), "[[trap]]\noid = 1").unwrap();
+        let load = |table: &str, on: &str| {
+            let text = format!("[{table}]\nmapping_dir = {:?}\n{on}", folder.path());
+            InputMappings::load(&parse(&text, &Source::Embedded).unwrap())
+        };
+        for (table, on) in [
+            ("traps", "listen = \"127.0.0.1:162\""),
+            ("syslog", "listen_udp = \"127.0.0.1:514\""),
+            ("inputs.webhook", "enabled = true"),
+        ] {
+            assert!(load(table, on).is_err(), "{table}");
+            assert!(load(table, "").is_ok(), "{table}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The alert of a notification: by a rule, or raw.
+
+use delfin_plugin_api::{AlertBatchBuilder, NewAlert};
+
+use super::mapping::{MappedInput, MappingRule};
+use crate::collect::StorageInfo;
+
+/// An alert without its storage.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotificationAlert {
+    /// Columns and extra texts.
+    pub texts: Vec<(String, String)>,
+    pub occur_time_ms: i64,
+    /// The rule that has made it; `None`: it is raw.
+    pub rule: Option<String>,
+}
+
+impl NotificationAlert {
+    /// The alert that a rule makes.
+    pub fn mapped<I: MappedInput>(
+        rule: &MappingRule<I::Field>,
+        input: &I,
+        received_ms: i64,
+    ) -> Self {
+        let texts = rule.texts(input).into_iter();
+        Self {
+            texts: texts
+                .map(|(column, text)| (column.to_owned(), text))
+                .collect(),
+            occur_time_ms: rule.occur_time_ms(input).unwrap_or(received_ms),
+            rule: Some(rule.origin.clone()),
+        }
+    }
+
+    /// An alert of a notification that no rule is for.
+    #[must_use]
+    pub fn raw(occur_time_ms: i64) -> Self {
+        let mut alert = Self {
+            texts: Vec::new(),
+            occur_time_ms,
+            rule: None,
+        };
+        alert.add("category", "NotSpecified".to_owned());
+        alert.add("type", "NotSpecified".to_owned());
+        alert
+    }
+
+    /// Adds what every alert has.
+    pub fn add_defaults(&mut self) {
+        for (column, default) in [
+            ("severity", "NotSpecified"),
+            ("category", "Fault"),
+            ("type", "EquipmentAlarm"),
+            ("resource_type", "Storage"),
+        ] {
+            self.add_default(column, || default.to_owned());
+        }
+    }
+
+    /// Adds a text unless the alert has one in this column.
+    pub fn add_default(&mut self, column: &str, text: impl FnOnce() -> String) {
+        if !self.texts.iter().any(|(key, _)| key == column) {
+            self.add(column, text());
+        }
+    }
+
+    pub fn add(&mut self, column: &str, text: String) {
+        self.texts.push((column.to_owned(), text));
+    }
+
+    /// Adds the alert to a batch.
+    pub fn add_to(&self, batch: &mut AlertBatchBuilder, storage_id: &str, storage: &StorageInfo) {
+        let own = self.texts.iter();
+        let mut texts: Vec<(&str, &str)> = own.map(|(key, text)| (&**key, &**text)).collect();
+        texts.extend([
+            ("storage_id", storage_id),
+            ("storage_name", &storage.name),
+            ("vendor", &storage.vendor),
+            ("model", &storage.model),
+            ("serial_number", &storage.serial_number),
+        ]);
+        batch.alert(NewAlert {
+            occur_time: self.occur_time_ms,
+            texts: &texts,
+        });
+    }
+}
