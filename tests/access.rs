@@ -148,6 +148,11 @@ fn every_change_is_in_the_audit_log_with_who_and_outcome_and_no_secret() {
     let _ = run(&setup, &["reload"]).expect_exit(0);
     let secret = json!({"vendor": "none", "model": "none", "rest": {"host": "h", "port": 1, "username": "u", "password": "hunter2"}});
     assert_eq!(host.send("POST", "/v1/storages", Some(&secret)).0, 401);
+    host.send_hangup();
+    host.wait_for("the record of the signal", || {
+        let records = setup.lines("audit.log").concat();
+        records.contains("SIGHUP").then_some(())
+    });
 
     let uid = rustix::process::geteuid().as_raw();
     let lines: Vec<Value> = setup
@@ -180,6 +185,7 @@ fn every_change_is_in_the_audit_log_with_who_and_outcome_and_no_secret() {
             "unknown 127.0.0.1 POST /v1/reload 401".to_owned(),
             format!("{user} POST /v1/reload 200"),
             "unknown 127.0.0.1 POST /v1/storages 401".to_owned(),
+            "signal SIGHUP local reload ok".to_owned(),
         ]
     );
     let (_, log) = host.stop();

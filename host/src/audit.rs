@@ -24,14 +24,14 @@ pub struct AuditLog {
 /// A change, or the attempt.
 #[derive(Clone, Debug, Serialize)]
 pub struct AuditRecord {
-    /// `token NAME`, `user UID` or `anonymous`.
+    /// `token NAME`, `user UID`, `signal NAME` or `anonymous`.
     pub who: String,
     /// The address of the client; `local` for a program of this machine that does not use the
     /// network.
     pub from: String,
     /// The method and the path of a call, or a command.
     pub what: String,
-    /// The status of a call, or `ok`.
+    /// The status of a call, `ok` or `failed`.
     pub outcome: String,
     /// The id of a request, which its answer and the log have.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,6 +48,18 @@ impl AuditRecord {
             from: "local".to_owned(),
             what,
             outcome: "ok".to_owned(),
+            request: None,
+        }
+    }
+
+    /// A change that a signal asks for. The system does not tell who has sent it.
+    #[must_use]
+    pub fn of_signal(signal: &str, what: &str, succeeded: bool) -> Self {
+        Self {
+            who: format!("signal {signal}"),
+            from: "local".to_owned(),
+            what: what.to_owned(),
+            outcome: if succeeded { "ok" } else { "failed" }.to_owned(),
             request: None,
         }
     }

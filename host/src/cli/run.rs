@@ -14,11 +14,12 @@ use super::{
     output::Output,
 };
 use crate::{
+    audit::{AuditLog, AuditRecord},
     config::Loaded,
     host::Host,
     journal::Journal,
     logging,
-    panics::end_process_on_panic,
+    panics::{end_process_on_panic, spawn_blocking},
     plugin::{adopt_orphans, end_all_processes},
     systemd::ServiceManager,
 };
@@ -67,6 +68,7 @@ async fn serve(loaded: Loaded) -> Result<(), Error> {
     let mut hangups = signal(SignalKind::hangup()).map_err(Error::failed)?;
     let manager = Arc::new(ServiceManager::from_env());
     let drain_timeout = loaded.config.shutdown.drain_timeout;
+    let audit = AuditLog::new(loaded.config.log.audit_file.as_deref());
     let host = Host::start(loaded).await.map_err(Error::failed)?;
     manager.ready();
     tokio::spawn(keep_alive(Arc::clone(&manager), host.journals()));
@@ -75,9 +77,14 @@ async fn serve(loaded: Loaded) -> Result<(), Error> {
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
             reloads.reloading();
-            if let Err(error) = reloader.reload(&storages).await {
+            let reloaded = reloader.reload(&storages).await;
+            if let Err(error) = &reloaded {
                 log::error!("cannot reload the configuration: {error}");
             }
+            let record = AuditRecord::of_signal("SIGHUP", "reload", reloaded.is_ok());
+            let audit = audit.clone();
+            // A panic is in the log.
+            drop(spawn_blocking(move || audit.record(&record)).await);
             reloads.ready();
         }
     });
