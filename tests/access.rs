@@ -263,6 +263,7 @@ fn delfin_database(path: &Path) {
     let database = rusqlite::Connection::open(path).expect("a database");
     let tables = "CREATE TABLE access_info (created_at DATETIME, storage_id VARCHAR(36) PRIMARY KEY, storage_name VARCHAR(255), vendor VARCHAR(255), model VARCHAR(255), rest TEXT, ssh TEXT, cli TEXT, smis TEXT, extra_attributes TEXT);
         CREATE TABLE storages (id VARCHAR(36) PRIMARY KEY, name VARCHAR(255), serial_number VARCHAR(255), total_capacity BIGINT, deleted BOOLEAN);
+        CREATE TABLE alert_source (storage_id VARCHAR(36) PRIMARY KEY, host VARCHAR(255), version VARCHAR(255), community_string VARCHAR(255), port INTEGER);
         CREATE TABLE tasks (id INTEGER PRIMARY KEY, storage_id VARCHAR(36), interval INTEGER, deleted BOOLEAN);";
     database.execute_batch(tables).expect("tables");
     let other = ENCODED.replace("aHVudGVyMg==", "gAAAAABk!");
@@ -276,6 +277,9 @@ fn delfin_database(path: &Path) {
         let storage = "INSERT INTO storages VALUES (?1, 'array ' || ?1, 'sn' || ?1, 1000, 0)";
         database.execute(storage, [id]).expect("a row");
     }
+    let source =
+        "INSERT INTO alert_source VALUES (?1, '192.0.2.7', 'SNMPv2c', 'aHVudGVyMg==', 161)";
+    database.execute(source, [IDS[0]]).expect("a row");
     let task = "INSERT INTO tasks VALUES (1, ?1, 900, 0)";
     database.execute(task, [IDS[0]]).expect("a row");
 }
@@ -332,6 +336,8 @@ fn the_storages_of_delfin_keep_their_ids_and_their_credentials() {
     let path = format!("/v1/storages/{}", IDS[0]);
     let (_, config) = host.get(&format!("{path}/metrics-config"));
     assert!(config.to_string().contains("900"), "{config}");
+    let (_, snmp) = host.get(&format!("{path}/snmp-config"));
+    assert_eq!(snmp["host"], "192.0.2.7", "{snmp}");
     let (_, access) = host.get(&format!("{path}/access-info"));
     assert_eq!(access["rest"]["username"], "u");
     // The storage is asked: its driver works with what was imported.

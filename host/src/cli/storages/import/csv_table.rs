@@ -19,10 +19,22 @@ const COLUMNS: [(&str, &str); 7] = [
 ];
 
 /// The columns of access data have one of these, a dot and a field.
-const GROUPS: [&str; 5] = ["rest", "ssh", "cli", "smis", "extra_attributes"];
+const GROUPS: [&str; 6] = ["rest", "ssh", "cli", "smis", "extra_attributes", SNMP];
+
+/// The group of the SNMP configuration, with the fields of its call.
+const SNMP: &str = "snmp";
 
 /// The columns with numbers.
-const NUMBERS: [&str; 5] = ["interval", "rest.port", "ssh.port", "cli.port", "smis.port"];
+const NUMBERS: [&str; 8] = [
+    "interval",
+    "rest.port",
+    "ssh.port",
+    "cli.port",
+    "smis.port",
+    "snmp.port",
+    "snmp.retry_num",
+    "snmp.expiration",
+];
 
 /// Storages without an id get one that is the same at each import.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7d9c_8bd0_52f1_4f0b_9d57_3b1c_6a0e_51aa);
@@ -79,8 +91,14 @@ fn row<'c>(cells: impl Iterator<Item = (&'c str, &'c str)>) -> ImportRow {
     let derived = || Uuid::new_v5(&NAMESPACE, format!("{key}{name}").as_bytes()).to_string();
     let id = body.entry("id").or_insert_with(|| derived().into());
     let id = id.as_str().unwrap_or_default().to_owned();
+    let alert_source = body.remove(SNMP).map(Ok);
     let body = wrong.map_or(Ok(Value::Object(body)), Err);
-    ImportRow { id, name, body }
+    ImportRow {
+        id,
+        name,
+        body,
+        alert_source,
+    }
 }
 
 /// The place of a column in the body.
@@ -90,7 +108,10 @@ fn pointer(name: &str) -> Option<String> {
     }
     let (group, field) = name.split_once('.')?;
     let is_known = GROUPS.contains(&group) && !field.is_empty();
-    is_known.then(|| format!("/registration/{group}/{field}"))
+    is_known.then(|| match group {
+        SNMP => format!("/{group}/{field}"),
+        _ => format!("/registration/{group}/{field}"),
+    })
 }
 
 fn set(body: &mut Map<String, Value>, pointer: &str, value: Value) {
@@ -123,15 +144,19 @@ mod tests {
 
     #[test]
     fn columns_are_fields_and_empty_cells_are_absent() {
-        let table = "id, vendor,model,name,rest.host,rest.port,rest.password,extra_attributes.a/b\n\
-                     ,v,m,array,h,8080,\"a,b\",x\n\
-                     7,v,m,,,,,\n";
+        let table = "id, vendor,model,name,rest.host,rest.port,rest.password,extra_attributes.a/b,snmp.host,snmp.port\n\
+                     ,v,m,array,h,8080,\"a,b\",x,s,161\n\
+                     7,v,m,,,,,,,\n";
         let rows = rows(table.as_bytes()).unwrap();
         let body = rows[0].body.as_ref().unwrap();
         assert_eq!(body["registration"]["rest"]["port"], 8080);
         assert_eq!(body["registration"]["rest"]["password"], "a,b");
         assert_eq!(body["registration"]["extra_attributes"]["a/b"], "x");
         assert_eq!(body["known"]["name"], "array");
+        assert_eq!(body.get("snmp"), None);
+        let source = rows[0].alert_source.clone().unwrap().unwrap();
+        assert_eq!(source, serde_json::json!({"host": "s", "port": 161}));
+        assert!(rows[1].alert_source.is_none());
         assert_eq!(rows[0].id.len(), 36, "derived");
         assert_eq!(rows[1].body.as_ref().unwrap()["id"], "7");
         assert!(

@@ -13,7 +13,7 @@ use super::ImportRow;
 pub(super) type DelfinRow = BTreeMap<String, String>;
 
 /// The tables that the import reads.
-pub(super) const TABLES: [&str; 3] = ["access_info", "storages", "tasks"];
+pub(super) const TABLES: [&str; 4] = ["access_info", "storages", "tasks", "alert_source"];
 
 /// Rows by table.
 pub(super) type DelfinTables = BTreeMap<String, Vec<DelfinRow>>;
@@ -29,6 +29,20 @@ const TEXTS: [&str; 7] = [
     "location",
     "firmware_version",
 ];
+
+/// The columns of an alert source, as the call names them too.
+const SOURCE_TEXTS: [&str; 8] = [
+    "host",
+    "version",
+    "username",
+    "security_level",
+    "engine_id",
+    "auth_protocol",
+    "privacy_protocol",
+    "context_name",
+];
+const SOURCE_NUMBERS: [&str; 3] = ["retry_num", "expiration", "port"];
+const SOURCE_SECRETS: [&str; 3] = ["community_string", "auth_key", "privacy_key"];
 
 const CAPACITIES: [&str; 5] = [
     "total_capacity",
@@ -55,7 +69,10 @@ pub(super) fn rows(tables: &DelfinTables) -> Vec<ImportRow> {
             storage.and_then(|row| row.get("name")),
             access.get("storage_name"),
         ];
+        let mut sources = table("alert_source").iter();
+        let source = sources.find(|row| same(row, "storage_id") && !is_deleted(row));
         Some(ImportRow {
+            alert_source: source.map(alert_source),
             id: id.clone(),
             name: names
                 .into_iter()
@@ -117,19 +134,46 @@ fn registration(access: &DelfinRow) -> Result<Value, String> {
     Ok(registration.into())
 }
 
+/// The body of a call that sets an SNMP configuration.
+fn alert_source(row: &DelfinRow) -> Result<Value, String> {
+    let mut source = Map::new();
+    for key in SOURCE_TEXTS {
+        if let Some(text) = row.get(key).filter(|text| !text.is_empty()) {
+            source.insert(key.to_owned(), text.as_str().into());
+        }
+    }
+    for key in SOURCE_NUMBERS {
+        if let Some(number) = row.get(key).and_then(|text| text.parse::<i64>().ok()) {
+            source.insert(key.to_owned(), number.into());
+        }
+    }
+    for key in SOURCE_SECRETS {
+        if let Some(encoded) = row.get(key).filter(|text| !text.is_empty()) {
+            let plain = decode(encoded, || format!("`{key}` of the alert source"))?;
+            source.insert(key.to_owned(), plain.into());
+        }
+    }
+    Ok(source.into())
+}
+
 fn decode_password(way: &str, fields: &mut Map<String, Value>) -> Result<(), String> {
     let Some(Value::String(encoded)) = fields.get("password") else {
         return Ok(());
     };
-    let plain = STANDARD.decode(encoded).ok();
-    let plain = plain.and_then(|bytes| String::from_utf8(bytes).ok());
-    let plain = plain.ok_or_else(|| {
-        format!(
-            "the password of `{way}` is not in Base64 (does Delfin use another `delfin_cryptor`?)"
-        )
-    })?;
+    let plain = decode(encoded, || format!("the password of `{way}`"))?;
     fields.insert("password".to_owned(), plain.into());
     Ok(())
+}
+
+fn decode(encoded: &str, what: impl FnOnce() -> String) -> Result<String, String> {
+    let plain = STANDARD.decode(encoded).ok();
+    let plain = plain.and_then(|bytes| String::from_utf8(bytes).ok());
+    plain.ok_or_else(|| {
+        format!(
+            "{} is not in Base64 (does Delfin use another `delfin_cryptor`?)",
+            what()
+        )
+    })
 }
 
 fn known(storage: &DelfinRow) -> Value {
@@ -181,6 +225,26 @@ mod tests {
         assert_eq!(body["registration"]["rest"]["password"], "hunter2");
         assert_eq!(body["registration"].get("ssh"), None);
         assert_eq!(body["known"]["total_capacity"], 10);
+    }
+
+    #[test]
+    fn an_alert_source_has_its_decoded_keys() {
+        let access = row(&[("storage_id", "7"), ("vendor", "v"), ("model", "m")]);
+        let mut tables = tables(access, row(&[("id", "7")]));
+        let source = row(&[
+            ("storage_id", "7"),
+            ("host", "192.0.2.7"),
+            ("version", "SNMPv3"),
+            ("security_level", "authNoPriv"),
+            ("auth_key", "aHVudGVyMg=="),
+            ("port", "161"),
+            ("privacy_key", ""),
+        ]);
+        tables.insert("alert_source".to_owned(), vec![source]);
+        let found = rows(&tables)[0].alert_source.clone().unwrap().unwrap();
+        let wanted = json!({"host": "192.0.2.7", "version": "SNMPv3", "security_level": "authNoPriv",
+            "auth_key": "hunter2", "port": 161});
+        assert_eq!(found, wanted);
     }
 
     #[test]

@@ -50,6 +50,8 @@ struct ImportRow {
     name: String,
     /// The body of the call, or why the row cannot be used.
     body: Result<Value, String>,
+    /// The body of the call that sets the SNMP configuration, if the file has one.
+    alert_source: Option<Result<Value, String>>,
 }
 
 /// Why a file cannot be read.
@@ -126,7 +128,12 @@ fn import(client: &HostClient, row: ImportRow, dry_run: bool) -> Result<ImportRe
                     match response.state.as_str() {
                         "exists" => (EXISTS, missing),
                         _ if dry_run => (VALID, missing),
-                        _ => (IMPORTED, missing),
+                        _ => {
+                            let source = row.alert_source;
+                            let failed =
+                                source.map(|source| set_alert_source(client, &row.id, source));
+                            (IMPORTED, failed.transpose()?.flatten().or(missing))
+                        }
                     }
                 }
                 Err(ClientError::Refused { message, .. }) => (REFUSED, Some(message)),
@@ -144,6 +151,30 @@ fn import(client: &HostClient, row: ImportRow, dry_run: bool) -> Result<ImportRe
         result,
         detail,
     })
+}
+
+/// Sets the SNMP configuration of an imported storage. Returns why it is not set.
+fn set_alert_source(
+    client: &HostClient,
+    id: &str,
+    source: Result<Value, String>,
+) -> Result<Option<String>, ClientError> {
+    let reason = match source {
+        Err(reason) => reason,
+        Ok(source) => {
+            let body = Zeroizing::new(source.to_string());
+            match client.put_json(&format!("/v1/storages/{id}/snmp-config"), &body) {
+                Ok(_) => return Ok(None),
+                Err(ClientError::Refused { message, .. }) => message,
+                Err(
+                    error @ (ClientError::Unreachable { .. }
+                    | ClientError::Disconnected { .. }
+                    | ClientError::Unexpected { .. }),
+                ) => return Err(error),
+            }
+        }
+    };
+    Ok(Some(format!("without its SNMP configuration: {reason}")))
 }
 
 fn show(results: &[ImportResult], output: &mut Output<'_>) -> Result<(), Error> {
