@@ -6,7 +6,7 @@ use std::{
     fs,
     net::{SocketAddr, UdpSocket},
     path::PathBuf,
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
 use delfin_tests::{
@@ -473,6 +473,74 @@ fn a_driver_of_a_plugin_reads_traps_and_is_asked_again_after_a_reload() {
         ]),
         json!([STORAGE, "12", "sn"])
     );
+}
+
+/// A running `snmpd`, until it is dropped.
+struct Snmpd(Child);
+
+impl Drop for Snmpd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts `snmpd` of net-snmp on this port; `None` where it is missing.
+fn snmpd(setup: &Setup, port: u16) -> Option<Snmpd> {
+    setup.write("snmpd.conf", "rocommunity public 127.0.0.1\n");
+    let started = Command::new("snmpd")
+        .args(["-f", "-LE", "3", "-C", "-c"])
+        .arg(setup.path("snmpd.conf"))
+        .arg(format!("udp:127.0.0.1:{port}"))
+        .env("MIBS", "")
+        .env("SNMP_PERSISTENT_DIR", setup.path("snmpd"))
+        .stderr(Stdio::null())
+        .spawn();
+    match started {
+        Ok(child) => Some(Snmpd(child)),
+        Err(_) => {
+            missing("net-snmp", "install `snmpd`");
+            None
+        }
+    }
+}
+
+#[test]
+fn a_storage_that_does_not_answer_has_an_alert_until_it_answers() {
+    let setup = setup();
+    let text = config("@/state").replace(
+        "[traps]\n",
+        "[traps]\nvalidated_models = [\"FAKE_driver\"]\n",
+    );
+    let setup = setup.with_whole_config(&text);
+    // It is bound and never answers.
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let host = setup.start();
+    let source = |port: u16| {
+        json!({"host": "127.0.0.1", "version": "SNMPv2c", "community_string": "public",
+            "port": port, "expiration": 1, "retry_num": 2})
+    };
+    set_source(&host, source(silent.local_addr().unwrap().port()));
+    let active = || host.get("/v1/alerts/active").1["alerts"].to_string();
+    host.wait_for("the alert", || {
+        active().contains("SNMP connect failed").then_some(())
+    });
+    assert!(active().contains("19660818"), "{}", active());
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let Some(_running) = snmpd(&setup, port) else {
+        return;
+    };
+    // Until it runs, each change of the source asks again.
+    let mut context = 0;
+    host.wait_for("the end of the alert", || {
+        context += 1;
+        let mut source = source(port);
+        source["context_name"] = format!("c{context}").into();
+        set_source(&host, source);
+        (!active().contains("SNMP connect failed")).then_some(())
+    });
 }
 
 /// A trap of version 2c for 1.3.6.1.4.1.99999.0.1, with the community `public`.

@@ -27,7 +27,7 @@ use crate::{
     plugin::Plugins,
     storages::{self, CollectProgress, Storages},
     syslog::{SyslogParts, SyslogReceiver, SyslogStartError},
-    traps::{TrapParts, TrapReceiver, TrapStartError},
+    traps::{SourceValidator, TrapParts, TrapReceiver, TrapStartError},
 };
 
 /// How often the progress of collection is written.
@@ -114,6 +114,11 @@ impl Host {
         tokio::spawn(removed);
         tokio::spawn(storages::sync_on_schedule(Arc::downgrade(&storages)));
         let traps = start_traps(&config, &mappings, &storages, &journals).await?;
+        let models = &config.traps.validated_models;
+        if !models.is_empty() {
+            let (storages, journal) = (Arc::clone(&storages), Arc::clone(&journals.alerts));
+            tokio::spawn(SourceValidator::new(storages, journal, models).run());
+        }
         let syslog = SyslogReceiver::start(SyslogParts {
             config: &config.syslog,
             mappings: mappings.syslog,

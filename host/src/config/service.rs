@@ -90,6 +90,8 @@ pub struct TrapsConfig {
     pub receive_buffer: u64,
     /// The folder with mapping files, which need not exist.
     pub mapping_dir: PathBuf,
+    /// The models whose storages are asked over SNMP whether they answer.
+    pub validated_models: Vec<String>,
 }
 
 /// `[shutdown]`
@@ -152,6 +154,7 @@ impl Default for TrapsConfig {
             listen: None,
             receive_buffer: 8 * MIB,
             mapping_dir: "/etc/delfin/traps.d".into(),
+            validated_models: Vec::new(),
         }
     }
 }
@@ -251,10 +254,15 @@ pub(super) fn read_traps(mut section: Section<'_>) -> TrapsConfig {
     let default = TrapsConfig::default();
     let listen = section.take("listen");
     let mapping_dir = section.take_text("mapping_dir");
+    let models = section.take("validated_models");
+    let models = models
+        .and_then(|setting| setting.texts())
+        .unwrap_or_default();
     let traps = TrapsConfig {
         listen: listen.and_then(|setting| setting.address()),
         receive_buffer: section.take_size("receive_buffer", 64 * KIB, default.receive_buffer),
         mapping_dir: mapping_dir.map_or(default.mapping_dir, |text| text.value.into()),
+        validated_models: models.into_iter().map(|model| model.value).collect(),
     };
     section.finish();
     traps

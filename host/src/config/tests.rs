@@ -80,7 +80,7 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 41] = [
+const EXAMPLES: [&str; 42] = [
     "alert_exporters",
     "api.cors_origins",
     "api.hosts",
@@ -122,6 +122,7 @@ const EXAMPLES: [&str; 41] = [
     "syslog.tls.client_ca",
     "syslog.tls.key",
     "traps.listen",
+    "traps.validated_models",
 ];
 
 #[test]

@@ -96,6 +96,16 @@ impl Storages {
         Ok(())
     }
 
+    /// The model that chooses the driver of a storage.
+    #[must_use]
+    pub fn driver_model(&self, id: Uuid) -> Option<String> {
+        let declared = self.declared.iter().find(|one| one.id == id);
+        if let Some(declared) = declared {
+            return Some(declared.model.clone());
+        }
+        self.registered().get(&id).map(|one| one.model.clone())
+    }
+
     /// Follows the alert sources.
     #[must_use]
     pub fn watch_alert_sources(&self) -> watch::Receiver<AlertSources> {

@@ -182,3 +182,99 @@ impl std::fmt::Debug for Answerer {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::IpAddr, sync::Arc};
+
+    use async_snmp::{Value, VarBind, oid, pdu::NotificationPdu};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        inventory::{
+            AlertSource, SnmpAuthProtocol, SnmpConfig, SnmpPrivacyProtocol, SnmpSecurityLevel,
+            SnmpVersion,
+        },
+        traps::{keys::UserKeys, message::Opener, source::SenderTable, usm::UsmReceiver},
+    };
+
+    fn answerer() -> Answerer {
+        let folder = tempfile::tempdir().unwrap();
+        Answerer {
+            engine: LocalEngine::open(folder.path()).unwrap(),
+            aes_salts: SaltCounter::new().unwrap(),
+            des_salts: DesSaltState::install(|_| Ok::<(), std::io::Error>(())).unwrap(),
+        }
+    }
+
+    fn config(privacy: SnmpPrivacyProtocol) -> SnmpConfig {
+        SnmpConfig {
+            host: "127.0.0.1".to_owned(),
+            version: SnmpVersion::V3,
+            community: None,
+            username: Some("user".to_owned()),
+            security_level: Some(SnmpSecurityLevel::AuthPriv),
+            auth: Some((SnmpAuthProtocol::Sha1, "authentication".to_owned())),
+            privacy: Some((privacy, "encryption".to_owned())),
+            engine_id: None,
+            context_name: None,
+            port: None,
+            retry_num: None,
+            expiration: None,
+        }
+    }
+
+    /// A trap that a device with this user sends.
+    fn trap(user: &SnmpConfig) -> Bytes {
+        let device = answerer();
+        let keys = UserKeys::new(user).unwrap().unwrap();
+        let keys = keys.of_engine(device.engine.id()).unwrap();
+        let variable = VarBind::new(oid!(1, 3, 6, 1, 4, 1, 99999, 1), Value::from("fan 3"));
+        let trap = oid!(1, 3, 6, 1, 4, 1, 99999, 0, 1);
+        let pdu = NotificationPdu::trap_v2(Version::V3, 1, 2, &trap, vec![variable]).unwrap();
+        let scoped = ScopedPdu::new(device.engine.id().clone(), Bytes::new(), pdu.into_raw());
+        let text = scoped.encode_to_bytes().unwrap();
+        let (encrypted, salt) = device.encrypt(&keys.privacy[0], &text).unwrap();
+        let to = Addressee {
+            level: SecurityLevel::AuthPriv,
+            username: &Bytes::from_static(b"user"),
+            keys: Some(&keys),
+        };
+        let content = MessageContent::Encrypted(encrypted, salt);
+        device.message(1, to, content).unwrap()
+    }
+
+    /// net-snmp cannot send 3DES.
+    #[tokio::test]
+    async fn a_trap_with_each_privacy_protocol_is_opened_and_not_with_another() {
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let all = [
+            SnmpPrivacyProtocol::Des,
+            SnmpPrivacyProtocol::TripleDes,
+            SnmpPrivacyProtocol::Aes128,
+            SnmpPrivacyProtocol::Aes192,
+            SnmpPrivacyProtocol::Aes256,
+        ];
+        for (index, privacy) in all.into_iter().enumerate() {
+            let source = AlertSource {
+                storage_id: Uuid::from_u128(1),
+                snmp: config(privacy),
+                created_us: 0,
+                updated_us: None,
+            };
+            let sources = Arc::new([(source.storage_id, source)].into());
+            let table = SenderTable::default().updated(&sources).await;
+            let mut opener = Opener {
+                usm: UsmReceiver::new(Arc::new(answerer())),
+            };
+            let opened = opener.open(trap(&config(privacy)), address, &table);
+            let notification = opened.unwrap().notification;
+            assert_eq!(notification.trap.to_string(), "1.3.6.1.4.1.99999.0.1");
+            assert_eq!(notification.variables[0].value.as_str(), Some("fan 3"));
+            let other = all[(index + 1) % all.len()];
+            let refused = opener.open(trap(&config(other)), address, &table);
+            assert!(refused.is_err(), "{privacy:?} opens {other:?}");
+        }
+    }
+}

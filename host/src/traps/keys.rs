@@ -95,7 +95,7 @@ impl std::fmt::Debug for UserKeys {
     }
 }
 
-fn auth_protocol(protocol: SnmpAuthProtocol) -> AuthProtocol {
+pub(super) fn auth_protocol(protocol: SnmpAuthProtocol) -> AuthProtocol {
     match protocol {
         SnmpAuthProtocol::Md5 => AuthProtocol::Md5,
         SnmpAuthProtocol::Sha1 => AuthProtocol::Sha1,
@@ -107,7 +107,7 @@ fn auth_protocol(protocol: SnmpAuthProtocol) -> AuthProtocol {
 }
 
 /// Blumenthal's way to a long key is that of net-snmp, Reeder's that of Cisco and pysnmp.
-fn privacy_protocols(protocol: SnmpPrivacyProtocol) -> &'static [PrivProtocol] {
+pub(super) fn privacy_protocols(protocol: SnmpPrivacyProtocol) -> &'static [PrivProtocol] {
     match protocol {
         SnmpPrivacyProtocol::Des => &[PrivProtocol::Des],
         SnmpPrivacyProtocol::TripleDes => &[PrivProtocol::Des3],

@@ -20,6 +20,7 @@ mod receiver;
 mod source;
 mod stats;
 mod usm;
+mod validation;
 mod writer;
 
 pub use alert::{trap_alert, trap_name};
@@ -28,3 +29,4 @@ pub use message::{PlainMessage, open_plain};
 pub use notification::text_of;
 pub use receiver::{TrapParts, TrapReceiver, TrapStartError};
 pub use stats::TrapStats;
+pub use validation::SourceValidator;
