@@ -46,7 +46,7 @@ fn raw(message: &ParsedMessage, time_ms: i64) -> NotificationAlert {
 }
 
 fn name_of(message: &ParsedMessage) -> String {
-    match excerpt(&message.text, MAX_NAME).to_string() {
+    match excerpt(&message.text, MAX_NAME) {
         text if text.is_empty() => "syslog message".to_owned(),
         text => text,
     }
