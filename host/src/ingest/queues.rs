@@ -146,7 +146,7 @@ pub(super) fn processor_time() -> Duration {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use tokio::task::{JoinHandle, spawn_blocking};
+    use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 
     use super::*;
     use crate::ingest::{BodyLimits, MemoryClaim, ParseGuard};
@@ -211,9 +211,11 @@ mod tests {
     async fn bodies_that_take_long_leave_the_short_queue_to_others() {
         let queues = ParseQueues::new(1);
         let first = long_body(&queues).await.await.unwrap().unwrap();
-        let mut waiting = Vec::new();
+        let mut waiting = JoinSet::new();
         for bodies in 1..=MAX_WAITING {
-            waiting.push(long_body(&queues).await);
+            let body = long_body(&queues).await;
+            // Gives its place back by itself: the bodies may get it in any order.
+            waiting.spawn(async move { drop(body.await.unwrap().unwrap()) });
             wait_for_waiting(&queues, bodies).await;
         }
         // One runs and sixteen wait; a short body is parsed at once, and a long one is refused.
@@ -222,8 +224,8 @@ mod tests {
         assert!(matches!(refused, IngestError::TooManyLong), "{refused}");
         drop(queues.enter(SENDER, 1).await);
         drop(first);
-        for body in waiting {
-            drop(body.await.unwrap().unwrap());
+        while let Some(ended) = waiting.join_next().await {
+            ended.unwrap();
         }
         assert_eq!(queues.waiting.load(Ordering::Relaxed), 0);
         assert_eq!(queues.long.free(), 1);
