@@ -24,7 +24,7 @@ use std::{
 use tokio::sync::Notify;
 
 pub use body::MeteredBody;
-pub use port::check_port;
+pub use port::{PORTS_VARIABLE, check_port, own_ports};
 pub use rate::MinimumRate;
 pub use stream::PacedStream;
 

@@ -17,6 +17,7 @@ use std::{
     sync::Arc,
 };
 
+use delfin_plugin_api::connections::{PORTS_VARIABLE, own_ports};
 use delfin_plugin_loader::{PluginProgram, PreparedCommand, ProgramTransport};
 use rustix::{
     fs::{OFlags, fcntl_setfl},
@@ -79,6 +80,12 @@ pub(super) async fn spawn(
     on_starter(move || spawn_here(&source, &exporter)).await
 }
 
+/// The ports that are free for an exporter, because it takes them over.
+fn ports_of_host() -> String {
+    let ports: Vec<String> = own_ports().iter().map(u16::to_string).collect();
+    ports.join(",")
+}
+
 fn spawn_here(source: &ProcessSource, exporter: &str) -> io::Result<(Spawned, OwnedFd)> {
     let (host_end, process_end) = UnixStream::pair()?;
     let (output, process_output) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -107,6 +114,7 @@ fn spawn_here(source: &ProcessSource, exporter: &str) -> io::Result<(Spawned, Ow
         .arg0("delfin-host")
         .env_clear()
         .envs(FIXED_ENVIRONMENT)
+        .env(PORTS_VARIABLE, ports_of_host())
         .envs(
             ENVIRONMENT
                 .iter()
