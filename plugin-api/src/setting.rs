@@ -116,7 +116,13 @@ impl Mistakes {
 
     /// Reads true or false; an absent value is false.
     pub fn flag(&mut self, key: &str, value: Option<impl Borrow<Value>>) -> bool {
-        self.read(key, value, Value::as_bool, FLAG).unwrap_or(false)
+        self.flag_or(key, value, false)
+    }
+
+    /// Reads true or false.
+    pub fn flag_or(&mut self, key: &str, value: Option<impl Borrow<Value>>, default: bool) -> bool {
+        let flag = self.read(key, value, Value::as_bool, FLAG);
+        flag.unwrap_or(default)
     }
 
     /// Reads a duration of more than 0, such as `1h30m`.

@@ -26,6 +26,14 @@ pub enum InstanceSource {
 }
 
 impl InstanceSource {
+    /// The same for an instance that is tried.
+    pub(super) fn on_trial(&self) -> Self {
+        match self {
+            Self::Library(library) => Self::Library(*library),
+            Self::Process(source) => Self::Process(Arc::new(source.on_trial())),
+        }
+    }
+
     /// How long the start may take, in addition to the timeout of the first call.
     #[must_use]
     pub fn start_time(&self) -> Duration {

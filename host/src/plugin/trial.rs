@@ -42,7 +42,7 @@ impl Trial {
         exporter: &ExporterConfig,
         host: InstanceHost,
     ) -> Result<Self, String> {
-        let instance = Instance::start(&factory.source, host.clone());
+        let instance = Instance::start(&factory.source.on_trial(), host.clone());
         Ok(Self {
             instance: instance.map_err(|error| format!("cannot start: {error}"))?,
             host,

@@ -89,9 +89,6 @@ impl SyslogMappings {
     }
 
     fn add(&mut self, file: &str, mut content: MappingFile) -> Result<(), String> {
-        if !content.names.is_empty() {
-            return Err("`names`: is for traps (remove it)".to_owned());
-        }
         let tables = Tables::new(std::mem::take(&mut content.tables));
         for (number, entry) in (1..).zip(content.take_entries()) {
             let pattern = entry.pattern.as_deref().map(|pattern| {

@@ -86,9 +86,6 @@ impl WebhookMappings {
     }
 
     fn add(&mut self, file: &str, mut content: MappingFile) -> Result<(), String> {
-        if !content.names.is_empty() {
-            return Err("`names`: is for traps (remove it)".to_owned());
-        }
         let reader = RuleReader {
             kind: KIND,
             file,

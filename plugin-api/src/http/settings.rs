@@ -2,7 +2,6 @@
 //!
 //! Promises: all mistakes are reported at once; a value that may be a secret is not shown.
 
-#[cfg(feature = "oauth2")]
 use serde_json::Value;
 
 #[cfg(feature = "oauth2")]
@@ -58,6 +57,29 @@ impl ClientSettings {
             tls,
             proxy,
         }
+    }
+
+    /// Reads a setting with credentials for a scheme of the receiver's own. `keep` says which
+    /// setting should stay if there are others.
+    pub fn read_scheme(
+        &mut self,
+        [key, scheme]: [&str; 2],
+        value: Option<Value>,
+        keep: &str,
+        mistakes: &mut Mistakes,
+    ) {
+        let Some(credentials) = mistakes.secret(key, value) else {
+            return;
+        };
+        if self.authorization.is_some() {
+            mistakes.add(format!(
+                "`{key}` is set together with `username` or `bearer_token` (keep {keep})"
+            ));
+        }
+        self.authorization = Some(Authorization::Other {
+            scheme: scheme.to_owned(),
+            credentials,
+        });
     }
 
     /// Reads the setting `oauth2`, for exporters whose receivers take tokens of OAuth 2.0.

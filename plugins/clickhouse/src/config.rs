@@ -46,8 +46,7 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
         let url = ReceiverUrl::read_base(own.url, URL, &mut mistakes);
         let database = mistakes.text("database", own.database);
         let table = mistakes.text("table", own.table);
-        let create_table = own.create_table.unwrap_or(Value::Bool(true));
-        let create_table = mistakes.flag("create_table", Some(create_table));
+        let create_table = mistakes.flag_or("create_table", own.create_table, true);
         let http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
         let allowed = [Compression::Zstd, Compression::Gzip, Compression::None];
         let compression = Compression::read(own.compression, &allowed, &mut mistakes);

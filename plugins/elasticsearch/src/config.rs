@@ -4,7 +4,7 @@
 //! is not shown; a bad value never falls back to a default.
 
 use delfin_plugin_api::{
-    http::{Authorization, ClientSettings, Compression, ReceiverUrl, WithClientSettings},
+    http::{ClientSettings, Compression, ReceiverUrl, WithClientSettings},
     setting::{ConfigError, Mistakes},
 };
 use serde::Deserialize;
@@ -54,19 +54,9 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
             read_data_stream,
             DATA_STREAM,
         );
-        let template = own.template.unwrap_or(Value::Bool(true));
-        let template = mistakes.flag("template", Some(template));
+        let template = mistakes.flag_or("template", own.template, true);
         let mut http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
-        if let Some(credentials) = mistakes.secret("api_key", own.api_key) {
-            if http.authorization.is_some() {
-                let both = "`api_key` is set together with `username` or `bearer_token` (keep one)";
-                mistakes.add(both.to_owned());
-            }
-            http.authorization = Some(Authorization::Other {
-                scheme: "ApiKey".to_owned(),
-                credentials,
-            });
-        }
+        http.read_scheme(["api_key", "ApiKey"], own.api_key, "one", &mut mistakes);
         let allowed = [Compression::Gzip, Compression::None];
         let compression = Compression::read(own.compression, &allowed, &mut mistakes);
         mistakes.into_result(Self {

@@ -4,9 +4,7 @@
 //! is not shown; a bad value never falls back to a default.
 
 use delfin_plugin_api::{
-    http::{
-        Authorization, ClientSettings, Compression, ReceiverUrl, WithClientSettings, query_value,
-    },
+    http::{ClientSettings, Compression, ReceiverUrl, WithClientSettings, query_value},
     setting::{ConfigError, Mistakes},
 };
 use serde::Deserialize;
@@ -56,18 +54,7 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
             &mut mistakes,
         );
         let mut http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
-        if let Some(token) = mistakes.secret("token", written.token) {
-            if http.authorization.is_some() {
-                mistakes.add(
-                    "`token` is set together with `username` or `bearer_token` (keep one)"
-                        .to_owned(),
-                );
-            }
-            http.authorization = Some(Authorization::Other {
-                scheme: "Token".to_owned(),
-                credentials: token,
-            });
-        }
+        http.read_scheme(["token", "Token"], written.token, "one", &mut mistakes);
         let allowed = [Compression::Gzip, Compression::None];
         let compression = Compression::read(written.compression, &allowed, &mut mistakes);
         mistakes.into_result(Self {

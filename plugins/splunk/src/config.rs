@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use delfin_plugin_api::{
-    http::{Authorization, ClientSettings, Compression, ReceiverUrl, WithClientSettings},
+    http::{ClientSettings, Compression, ReceiverUrl, WithClientSettings},
     setting::{ConfigError, Mistakes},
 };
 use serde::Deserialize;
@@ -70,18 +70,8 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
         if own.token.is_none() {
             mistakes.missing("token", TOKEN);
         }
-        let token = mistakes.secret("token", own.token);
         let mut http = ClientSettings::read(USER_AGENT, &OWN_HEADERS, client, &mut mistakes);
-        if http.authorization.is_some() {
-            mistakes.add(
-                "`token` is set together with `username` or `bearer_token` (keep `token`)"
-                    .to_owned(),
-            );
-        }
-        http.authorization = token.map(|credentials| Authorization::Other {
-            scheme: "Splunk".to_owned(),
-            credentials,
-        });
+        http.read_scheme(["token", "Splunk"], own.token, "`token`", &mut mistakes);
         let metadata = EventMetadata {
             index: mistakes.text("index", own.index),
             sourcetype: mistakes.text("sourcetype", own.sourcetype),
@@ -89,8 +79,7 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
                 .text("source", own.source)
                 .unwrap_or_else(|| "delfin-host".to_owned()),
         };
-        let acknowledgement = own.acknowledgement.unwrap_or(Value::Bool(true));
-        let acknowledgement = mistakes.flag("acknowledgement", Some(acknowledgement));
+        let acknowledgement = mistakes.flag_or("acknowledgement", own.acknowledgement, true);
         let timeout = mistakes.duration("acknowledgement_timeout", own.acknowledgement_timeout);
         let allowed = [Compression::Gzip, Compression::None];
         let compression = Compression::read(own.compression, &allowed, &mut mistakes);

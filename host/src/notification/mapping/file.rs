@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+const TRAP: &str = "trap";
+
 /// A mapping file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MappingFile {
-    /// Object identifiers by name, for templates and for texts.
+    /// Traps only: object identifiers by name, for templates and for texts.
     #[serde(default)]
     pub names: BTreeMap<String, String>,
     /// Tables from a value to a text; `*` is for all other values.
@@ -92,7 +94,7 @@ impl MappingFile {
     pub(super) fn parse(text: &str, kind: &str) -> Result<Self, String> {
         let file: Self = toml::from_str(text).map_err(|error| syntax(text, &error))?;
         let lists = [
-            ("trap", &file.trap),
+            (TRAP, &file.trap),
             ("syslog", &file.syslog),
             ("webhook", &file.webhook),
         ];
@@ -103,6 +105,9 @@ impl MappingFile {
                      the folder for the kind `{other}`)"
                 ));
             }
+        }
+        if kind != TRAP && !file.names.is_empty() {
+            return Err("`names`: is for traps (remove it)".to_owned());
         }
         Ok(file)
     }
@@ -120,7 +125,7 @@ impl MappingEntry {
     /// The keys of one kind only that an entry of this kind has, although it must not.
     pub(super) fn foreign_key(&self, kind: &str) -> Option<(&'static str, &'static str)> {
         let own = [
-            ("oid", "trap", self.oid.is_some()),
+            ("oid", TRAP, self.oid.is_some()),
             ("pattern", "syslog", self.pattern.is_some()),
             ("list", "webhook", self.list.is_some()),
         ];

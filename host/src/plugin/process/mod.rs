@@ -73,6 +73,8 @@ pub const THIS_BINARY: &str = "/proc/self/exe";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessRole {
     Exporter,
+    /// An exporter that is tried, perhaps while the instance that it replaces still runs.
+    ExporterOnTrial,
     Driver,
 }
 
@@ -87,6 +89,14 @@ pub struct ProcessSource {
 }
 
 impl ProcessSource {
+    /// The same for a process that is tried.
+    pub(super) fn on_trial(&self) -> Self {
+        Self {
+            role: ProcessRole::ExporterOnTrial,
+            ..self.clone()
+        }
+    }
+
     /// Whether the processes cannot receive descriptors, so that rows follow their message.
     fn is_inline(&self) -> bool {
         match self.plugin.program() {

@@ -80,7 +80,7 @@ pub(super) async fn spawn(
     on_starter(move || spawn_here(&source, &exporter)).await
 }
 
-/// The ports that are free for an exporter, because it takes them over.
+/// The ports that an exporter on trial may find in use, because it takes them over.
 fn ports_of_host() -> String {
     let ports: Vec<String> = own_ports().iter().map(u16::to_string).collect();
     ports.join(",")
@@ -114,7 +114,6 @@ fn spawn_here(source: &ProcessSource, exporter: &str) -> io::Result<(Spawned, Ow
         .arg0("delfin-host")
         .env_clear()
         .envs(FIXED_ENVIRONMENT)
-        .env(PORTS_VARIABLE, ports_of_host())
         .envs(
             ENVIRONMENT
                 .iter()
@@ -127,6 +126,9 @@ fn spawn_here(source: &ProcessSource, exporter: &str) -> io::Result<(Spawned, Ow
         .stdin(OwnedFd::from(process_end))
         .stdout(process_stdout)
         .stderr(process_output);
+    if source.role == ProcessRole::ExporterOnTrial {
+        command.env(PORTS_VARIABLE, ports_of_host());
+    }
     let mut child = command.spawn()?;
     let pid = Pid::from_child(&child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty());
