@@ -6,6 +6,7 @@
 //! Knows nothing of the receiver.
 
 mod arrow;
+mod exporter;
 mod json;
 mod python;
 mod results;
@@ -26,6 +27,7 @@ use crate::{
 
 use self::python::{MessageStyle, Python};
 pub use self::{
+    exporter::{MessageClient, MessageConfig, MessageExporter},
     results::MessageResults,
     settings::{MessageRules, MessageSettings, WrittenMessages},
     writer::{EncodedMessage, EncodedMessages, MessageWriter, groups},

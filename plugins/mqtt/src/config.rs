@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 
 use delfin_plugin_api::{
-    message::{MessageRules, MessageSettings, WrittenMessages},
+    message::{MessageConfig, MessageRules, MessageSettings, WrittenMessages},
     setting::{ConfigError, Mistakes, Secret},
     stream::Address,
     template::TemplateRules,
@@ -15,7 +15,7 @@ use delfin_plugin_api::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::encode::MqttBatch;
+use crate::{client::MqttClient, encode::MqttBatch};
 
 const PORT: u16 = 1883;
 const TLS_PORT: u16 = 8883;
@@ -79,6 +79,15 @@ struct RawSettings {
     ca_certificate: Option<Value>,
     client_certificate: Option<Value>,
     client_key: Option<Value>,
+}
+
+impl<B: MqttBatch> MessageConfig for Config<B> {
+    type Batch = B;
+    type Client = MqttClient;
+
+    fn into_parts(self) -> (BrokerConfig, MessageSettings) {
+        (self.connection, self.messages)
+    }
 }
 
 impl<B: MqttBatch> TryFrom<RawSettings> for Config<B> {

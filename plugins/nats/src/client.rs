@@ -17,7 +17,7 @@ use async_nats::{
 };
 use delfin_plugin_api::{
     Failure, Host, Outcome, log,
-    message::{EncodedMessage, MessageResults},
+    message::{EncodedMessage, MessageClient, MessageResults},
     runtime::AsyncRuntime,
 };
 
@@ -41,9 +41,15 @@ pub(crate) struct NatsClient {
     server_error: Arc<Mutex<Option<String>>>,
 }
 
-impl NatsClient {
-    /// A client for the servers in `config`. Connects with the first batch.
-    pub(crate) fn new(config: NatsConfig, host: &Host) -> Result<Self, Failure> {
+impl MessageClient for NatsClient {
+    type Config = NatsConfig;
+
+    fn check(config: NatsConfig) -> Outcome {
+        let tls = config.tls.map(|tls| tls.config());
+        tls.transpose().map(drop)
+    }
+
+    fn new(config: NatsConfig, host: &Host) -> Result<Self, Failure> {
         let mut client = Self {
             runtime: AsyncRuntime::new(host)?,
             config,
@@ -54,13 +60,7 @@ impl NatsClient {
         Ok(client)
     }
 
-    /// Publishes the messages of a call with this number of rows.
-    pub(crate) fn publish(
-        &mut self,
-        messages: Vec<EncodedMessage>,
-        rows: usize,
-        time: Duration,
-    ) -> Outcome {
+    fn send(&mut self, messages: Vec<EncodedMessage>, rows: usize, time: Duration) -> Outcome {
         let mut results = MessageResults::new(rows);
         let started = std::time::Instant::now();
         let client = self.open(time)?;
@@ -85,8 +85,7 @@ impl NatsClient {
         outcome
     }
 
-    /// Checks that a server answers.
-    pub(crate) fn health(&mut self, time: Duration) -> Outcome {
+    fn health(&mut self, time: Duration) -> Outcome {
         let client = self.open(time)?;
         let failed = match self.runtime.run(time, client.flush()) {
             Some(Ok(())) => return Ok(()),
@@ -97,11 +96,12 @@ impl NatsClient {
         Err(Failure::retry(failed))
     }
 
-    /// Closes the connection.
-    pub(crate) fn close(&mut self) {
+    fn close(&mut self) {
         self.client = None;
     }
+}
 
+impl NatsClient {
     /// The open connection, or a new one.
     fn open(&mut self, time: Duration) -> Result<Client, Failure> {
         let is_open = |client: &Client| client.connection_state() == State::Connected;

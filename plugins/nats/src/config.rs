@@ -6,7 +6,7 @@
 use std::{marker::PhantomData, path::PathBuf};
 
 use delfin_plugin_api::{
-    message::{MessageRules, MessageSettings, WrittenMessages},
+    message::{MessageConfig, MessageRules, MessageSettings, WrittenMessages},
     setting::{ConfigError, Mistakes, Secret},
     stream::Address,
     template::TemplateRules,
@@ -15,7 +15,7 @@ use delfin_plugin_api::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::encode::NatsBatch;
+use crate::{client::NatsClient, encode::NatsBatch};
 
 const SERVERS: &str = "write `nats.example.com:4222`, or a list";
 const DEFAULT_PORT: u16 = 4222;
@@ -92,6 +92,15 @@ struct RawSettings {
     ca_certificate: Option<Value>,
     client_certificate: Option<Value>,
     client_key: Option<Value>,
+}
+
+impl<B: NatsBatch> MessageConfig for Config<B> {
+    type Batch = B;
+    type Client = NatsClient;
+
+    fn into_parts(self) -> (NatsConfig, MessageSettings) {
+        (self.connection, self.messages)
+    }
 }
 
 impl<B: NatsBatch> TryFrom<RawSettings> for Config<B> {

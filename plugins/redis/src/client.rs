@@ -9,8 +9,8 @@ use std::{
 };
 
 use delfin_plugin_api::{
-    Failure, Outcome,
-    message::{EncodedMessage, MessageResults, groups},
+    Failure, Host, Outcome,
+    message::{EncodedMessage, MessageClient, MessageResults, groups},
     stream::{Connection, Connector, deadline},
 };
 
@@ -37,9 +37,14 @@ pub(crate) struct RedisClient {
     connection: Option<BufReader<Connection>>,
 }
 
-impl RedisClient {
-    /// A client for the server in `config`. Connects with the first batch.
-    pub(crate) fn new(config: RedisConfig) -> Result<Self, Failure> {
+impl MessageClient for RedisClient {
+    type Config = RedisConfig;
+
+    fn check(config: RedisConfig) -> Outcome {
+        Connector::new(config.address, config.tls.as_ref()).map(drop)
+    }
+
+    fn new(config: RedisConfig, _: &Host) -> Result<Self, Failure> {
         Ok(Self {
             connector: Connector::new(config.address.clone(), config.tls.as_ref())?,
             config,
@@ -47,17 +52,11 @@ impl RedisClient {
         })
     }
 
-    /// Adds the messages of a call with this number of rows.
-    pub(crate) fn add(
-        &mut self,
-        messages: &[EncodedMessage],
-        rows: usize,
-        remaining: Duration,
-    ) -> Outcome {
+    fn send(&mut self, messages: Vec<EncodedMessage>, rows: usize, remaining: Duration) -> Outcome {
         let mut connection = self.open(remaining)?;
         let mut results = MessageResults::new(rows);
         let mut commands = Vec::new();
-        for group in groups(messages, GROUP, GROUP_BYTES) {
+        for group in groups(&messages, GROUP, GROUP_BYTES) {
             commands.clear();
             for message in group {
                 push_add(&mut commands, message, self.config.max_length);
@@ -75,19 +74,19 @@ impl RedisClient {
         results.into_outcome()
     }
 
-    /// Checks that the server answers.
-    pub(crate) fn health(&mut self, remaining: Duration) -> Outcome {
+    fn health(&mut self, remaining: Duration) -> Outcome {
         let mut connection = self.open(remaining)?;
         self.command(&mut connection, &[b"PING"])?;
         self.connection = Some(connection);
         Ok(())
     }
 
-    /// Ends the connection.
-    pub(crate) fn close(&mut self) {
+    fn close(&mut self) {
         self.connection = None;
     }
+}
 
+impl RedisClient {
     /// The open connection if it still works, else a new one.
     fn open(&mut self, remaining: Duration) -> Result<BufReader<Connection>, Failure> {
         let deadline = deadline(remaining);

@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 
 use delfin_plugin_api::{
-    message::{MessageRules, MessageSettings, WrittenMessages},
+    message::{MessageConfig, MessageRules, MessageSettings, WrittenMessages},
     setting::{ConfigError, Mistakes, Secret},
     stream::Address,
     template::TemplateRules,
@@ -15,7 +15,7 @@ use delfin_plugin_api::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::encode::RedisBatch;
+use crate::{client::RedisClient, encode::RedisBatch};
 
 const MAX_LENGTH: &str = "write a whole number; 0 keeps all messages";
 const DATABASE: &str = "write the number of a database";
@@ -73,6 +73,15 @@ struct RawSettings {
     ca_certificate: Option<Value>,
     client_certificate: Option<Value>,
     client_key: Option<Value>,
+}
+
+impl<B: RedisBatch> MessageConfig for Config<B> {
+    type Batch = B;
+    type Client = RedisClient;
+
+    fn into_parts(self) -> (RedisConfig, MessageSettings) {
+        (self.connection, self.messages)
+    }
 }
 
 impl<B: RedisBatch> TryFrom<RawSettings> for Config<B> {

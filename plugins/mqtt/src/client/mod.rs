@@ -8,8 +8,8 @@ mod session;
 use std::time::Duration;
 
 use delfin_plugin_api::{
-    Failure, Outcome,
-    message::{EncodedMessage, MessageResults, groups},
+    Failure, Host, Outcome,
+    message::{EncodedMessage, MessageClient, MessageResults, groups},
     stream::{Connector, deadline},
 };
 
@@ -28,35 +28,35 @@ pub(crate) struct MqttClient {
     config: BrokerConfig,
     /// `None` before the first call, and after a failure.
     session: Option<MqttSession>,
-    unread: u64,
+    host: Host,
 }
 
-impl MqttClient {
-    /// A client for the broker in `config`. Connects with the first batch.
-    pub(crate) fn new(config: BrokerConfig) -> Result<Self, Failure> {
+impl MessageClient for MqttClient {
+    type Config = BrokerConfig;
+
+    fn check(config: BrokerConfig) -> Outcome {
+        Connector::new(config.address, config.tls.as_ref()).map(drop)
+    }
+
+    fn new(config: BrokerConfig, host: &Host) -> Result<Self, Failure> {
         Ok(Self {
             connector: Connector::new(config.address.clone(), config.tls.as_ref())?,
             config,
             session: None,
-            unread: 0,
+            host: host.clone(),
         })
     }
 
-    /// Publishes the messages of a call with this number of rows.
-    pub(crate) fn publish(
-        &mut self,
-        messages: &[EncodedMessage],
-        rows: usize,
-        remaining: Duration,
-    ) -> Outcome {
+    fn send(&mut self, messages: Vec<EncodedMessage>, rows: usize, remaining: Duration) -> Outcome {
         let mut session = self.open(remaining)?;
         let mut results = MessageResults::new(rows);
         let mut usable = true;
-        for group in groups(messages, session.window(), GROUP_BYTES) {
+        let mut unread = 0;
+        for group in groups(&messages, session.window(), GROUP_BYTES) {
             match session.publish(group, self.config.retain) {
                 Ok(acknowledgements) => {
                     for (message, acknowledgement) in group.iter().zip(&acknowledgements) {
-                        self.unread += u64::from(acknowledgement.is_unread());
+                        unread += u64::from(acknowledgement.is_unread());
                         // Behind a message that must be sent again, others of its topic must be
                         // sent again too, so that the last one is the latest.
                         if !results.has_failed() {
@@ -74,29 +74,27 @@ impl MqttClient {
             }
         }
         self.session = usable.then_some(session);
+        if unread > 0 {
+            self.host.count("messages_without_subscriber", unread);
+        }
         results.into_outcome()
     }
 
-    /// The number of messages since the last call that the broker had no subscriber for.
-    pub(crate) fn take_unread(&mut self) -> u64 {
-        std::mem::take(&mut self.unread)
-    }
-
-    /// Checks that the broker answers.
-    pub(crate) fn health(&mut self, remaining: Duration) -> Outcome {
+    fn health(&mut self, remaining: Duration) -> Outcome {
         let mut session = self.open(remaining)?;
         session.ping().map_err(|error| self.failure(error, false))?;
         self.session = Some(session);
         Ok(())
     }
 
-    /// Ends the connection.
-    pub(crate) fn close(&mut self) {
+    fn close(&mut self) {
         if let Some(session) = self.session.take() {
             session.disconnect();
         }
     }
+}
 
+impl MqttClient {
     /// The open session if it still works, else a new one.
     fn open(&mut self, remaining: Duration) -> Result<MqttSession, Failure> {
         let deadline = deadline(remaining);
