@@ -5,7 +5,7 @@
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use delfin_tests::{Authority, CommandOutput, Host, Setup};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const CONFIG: &str = r#"
 performance_exporters = []
@@ -155,11 +155,7 @@ fn every_change_is_in_the_audit_log_with_who_and_outcome_and_no_secret() {
     });
 
     let uid = rustix::process::geteuid().as_raw();
-    let lines: Vec<Value> = setup
-        .lines("audit.log")
-        .iter()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
+    let lines = setup.json_lines("audit.log");
     let shown: Vec<String> = lines
         .iter()
         .map(|line| {

@@ -38,12 +38,7 @@ fn shipped() -> Setup {
 }
 
 fn series(setup: &Setup) -> Vec<Value> {
-    let lines = setup.lines("state/performance.jsonl");
-    // The last line may be incomplete.
-    lines
-        .iter()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
+    setup.json_lines("state/performance.jsonl")
 }
 
 fn has_disks() -> bool {

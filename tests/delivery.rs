@@ -53,8 +53,7 @@ fn a_batch_arrives_at_every_exporter_of_its_kind() {
     host.wait_for_delivered("PerformanceExporterFile", 3);
     host.wait_for_delivered("PerformanceExporterScripted", 3);
     assert_eq!(setup.lines("received"), [format!("{batch_id} 3 1")]);
-    let line: Value = serde_json::from_str(&setup.lines("out.jsonl")[0]).expect("a line of JSON");
-    assert_eq!(json!([line]), one_series("iops", 3));
+    assert_eq!(json!(setup.json_lines("out.jsonl")), one_series("iops", 3));
     let file = host.exporter("PerformanceExporterFile");
     assert_eq!(file["state"], "running");
     assert_eq!(file["pending"], 0);
@@ -217,9 +216,7 @@ path = "@/alerts.jsonl"
     let (status, receipt) = host.ingest("alerts", &alerts);
     assert_eq!((status, &receipt["items"]), (202, &json!(1)), "{receipt}");
     host.wait_for_delivered("AlertExporterFile", 1);
-    let line: Value =
-        serde_json::from_str(&setup.lines("alerts.jsonl")[0]).expect("a line of JSON");
-    assert_eq!(line, alerts[0]);
+    assert_eq!(json!(setup.json_lines("alerts.jsonl")), alerts);
     assert!(setup.lines("performance.jsonl").is_empty());
 }
 

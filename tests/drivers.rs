@@ -35,13 +35,10 @@ fn register(host: &Host, storage: &Value) -> (u16, Value) {
     host.send("POST", "/v1/storages", Some(storage))
 }
 
-/// The rows of a storage in a file; the last line may be incomplete.
+/// The rows of a storage in a file.
 fn rows(setup: &Setup, file: &str, is_of_storage: impl Fn(&Value) -> bool) -> Vec<Value> {
-    let lines = setup.lines(file);
-    let parsed = lines
-        .iter()
-        .filter_map(|line| serde_json::from_str(line).ok());
-    parsed.filter(is_of_storage).collect()
+    let rows = setup.json_lines(file).into_iter();
+    rows.filter(is_of_storage).collect()
 }
 
 #[test]

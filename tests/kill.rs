@@ -125,10 +125,8 @@ fn assert_accounted(host: &Host) {
 
 /// The names of the series in the file.
 fn arrived(setup: &Setup) -> BTreeSet<String> {
-    let lines = setup.lines("out.jsonl").into_iter();
-    let name = |line: String| {
-        let line: Value =
-            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let lines = setup.json_lines("out.jsonl").into_iter();
+    let name = |line: Value| {
         let name = line["name"].as_str().unwrap_or_default().to_owned();
         let number = name.trim_start_matches('n').parse();
         let (_, _, sent) = batch(number.unwrap_or_else(|error| panic!("{error}: {line}")));

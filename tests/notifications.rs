@@ -68,8 +68,7 @@ fn address(host: &Host, transport: &str) -> SocketAddr {
 /// Polls until the exporter has written an alert of a notification with this name.
 fn wait_for_alert(host: &Host, setup: &Setup, name: &str) -> Value {
     host.wait_for(&format!("the alert `{name}`"), || {
-        let lines = setup.lines("alerts.jsonl").into_iter();
-        let alerts = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+        let alerts = setup.json_lines("alerts.jsonl").into_iter();
         let mut alerts = alerts.filter(|alert| alert["alert_name"] == name);
         alerts.next_back()
     })

@@ -90,14 +90,6 @@ fn ingest(host: &Host, kind: &str, batch: &Value) {
     assert!(receipt["rejected_items"].is_null(), "{receipt}");
 }
 
-fn rows(setup: &Setup, file: &str) -> Vec<Value> {
-    let lines = setup.lines(file);
-    let parsed = lines
-        .iter()
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")));
-    parsed.collect()
-}
-
 /// The process of an exporter.
 fn process(host: &Host) -> i32 {
     let exporter = host.wait_for_exporter(NAME, "a process", |exporter| {
@@ -132,13 +124,13 @@ fn rows_arrive_as_at_the_file_exporter_through_both_transports() {
     for name in ["AlertExporterFile", "AlertExporterLines"] {
         host.wait_for_delivered(name, 6);
     }
-    let expected = rows(&setup, "file.jsonl");
+    let expected = setup.json_lines("file.jsonl");
     assert_eq!(expected.len(), 21);
-    assert_eq!(rows(&setup, "socket.jsonl"), expected);
-    assert_eq!(rows(&setup, "stdio.jsonl"), expected);
+    assert_eq!(setup.json_lines("socket.jsonl"), expected);
+    assert_eq!(setup.json_lines("stdio.jsonl"), expected);
     assert_eq!(
-        rows(&setup, "alerts.jsonl"),
-        rows(&setup, "file-alerts.jsonl")
+        setup.json_lines("alerts.jsonl"),
+        setup.json_lines("file-alerts.jsonl")
     );
     let (status, log) = host.stop();
     assert!(status.success(), "{log}");
@@ -200,7 +192,7 @@ fn rows_that_the_program_names_become_dead_letters_with_their_reason() {
         .as_str()
         .unwrap_or_default();
     assert!(reason.contains("it has no label `resource_id`"), "{stored}");
-    assert_eq!(rows(&setup, "out.jsonl").len(), 6);
+    assert_eq!(setup.json_lines("out.jsonl").len(), 6);
 }
 
 #[test]

@@ -50,11 +50,7 @@ fn set_polling(host: &Host, id: &str, perf_collection: bool) {
 /// The times of the points in the file of one series of a storage.
 fn times(setup: &Setup, id: &str) -> BTreeSet<i64> {
     let mut times = BTreeSet::new();
-    for line in setup.lines("performance.jsonl") {
-        // The last line may be incomplete.
-        let Ok(series) = serde_json::from_str::<Value>(&line) else {
-            continue;
-        };
+    for series in setup.json_lines("performance.jsonl") {
         let labels = &series["labels"];
         if labels["storage_id"] == id && labels["resource_id"] == "volume_1" {
             let values = series["values"].as_object().expect("values").keys();
@@ -66,8 +62,7 @@ fn times(setup: &Setup, id: &str) -> BTreeSet<i64> {
 
 /// The names of the alerts of a storage in the file.
 fn alerts(setup: &Setup, id: &str) -> Vec<String> {
-    let lines = setup.lines("alerts.jsonl").into_iter();
-    let alerts = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    let alerts = setup.json_lines("alerts.jsonl").into_iter();
     let of_storage = alerts.filter(|alert| alert["storage_id"] == id);
     of_storage
         .filter_map(|alert| alert["alert_name"].as_str().map(str::to_owned))

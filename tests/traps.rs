@@ -104,8 +104,7 @@ fn send(setup: &Setup, to: SocketAddr, options: &[&str], trap: &[&str]) {
 
 /// The alerts of traps that the exporter has written, in their order.
 fn alerts(setup: &Setup) -> Vec<Value> {
-    let lines = setup.lines("alerts.jsonl").into_iter();
-    let alerts = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+    let alerts = setup.json_lines("alerts.jsonl").into_iter();
     alerts
         .filter(|alert| alert.to_string().contains("trap_oid"))
         .collect()
@@ -462,8 +461,7 @@ fn a_driver_of_a_plugin_reads_traps_and_is_asked_again_after_a_reload() {
     assert_eq!(host.send("POST", "/v1/reload", None).0, 200);
     fan("fan 2 failed");
     let alert = host.wait_for("the alert of the driver", || {
-        let lines = setup.lines("alerts.jsonl").into_iter();
-        let mut alerts = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+        let mut alerts = setup.json_lines("alerts.jsonl").into_iter();
         alerts.find(|alert| alert["alert_name"] == "fan 2 failed")
     });
     assert_eq!(

@@ -26,18 +26,17 @@ const SUM: &str = "PerformanceExporterSum";
 const ATTEMPTS: &str = "delfin_host_exporter_attempts_total";
 const SECONDS: &str = "delfin_host_exporter_export_seconds_total";
 
-/// Series and points of each, how many calls, and the most that a call may take longer.
-const CALLS: [(usize, usize, usize, Duration); 3] = [
-    (1, 1, 300, Duration::from_micros(60)),
-    (1_000, 100, 40, Duration::from_micros(150)),
-    (10_000, 10, 40, Duration::from_micros(150)),
+/// Series and points of each, how many calls, how many of a backlog, and the most that a call may
+/// take longer.
+const CALLS: [(usize, usize, usize, usize, Duration); 3] = [
+    (1, 1, 300, 400, Duration::from_micros(60)),
+    (1_000, 100, 40, 30, Duration::from_micros(150)),
+    (10_000, 10, 40, 30, Duration::from_micros(150)),
 ];
 
 const MODES: [&str; 2] = ["thread", "process"];
 
-/// How many batches a backlog has, and how many backlogs there are.
-const BACKLOG: usize = 400;
-const BACKLOGS: usize = 5;
+const BACKLOGS: usize = 7;
 
 /// Longer than a call.
 const CALL_TIME: Duration = Duration::from_millis(10);
@@ -56,15 +55,19 @@ fn main() {
         return echo();
     }
     println!("a process for each exporter, against a thread of the host; medians");
-    let [thread, process] = calls_in_a_row();
-    println!(
-        "a call with 1 point, directly after another: thread {:.1} us, process {:.1} us, {}",
-        micros(thread),
-        micros(process),
-        compared("extra us", micros(process) - micros(thread), 60.0),
-    );
+    println!("calls directly after another:");
+    for (series, points, _, backlog, budget) in CALLS {
+        let [thread, process] = calls_in_a_row(series, points, backlog);
+        println!(
+            "a call with {:>6} points in {series:>5} series: thread {:>7.1} us, process {:>7.1} us, {}",
+            series * points,
+            micros(thread),
+            micros(process),
+            compared("extra us", micros(process) - micros(thread), micros(budget)),
+        );
+    }
     println!("calls that find the processors asleep and their caches empty:");
-    for (series, points, times, budget) in CALLS {
+    for (series, points, times, _, budget) in CALLS {
         let [thread, process] = calls(series, points, times);
         let extra = |fraction| {
             let [thread, process] = [&thread, &process].map(|times| quantile(times, fraction));
@@ -117,11 +120,12 @@ fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-/// The mean times of calls with one point while a backlog is sent, in a thread and in a process.
-fn calls_in_a_row() -> [Duration; 2] {
-    let body = batch(1, 1);
+/// The mean times of calls while a backlog is sent, in a thread and in a process.
+fn calls_in_a_row(series: usize, points: usize, backlog: usize) -> [Duration; 2] {
+    let body = batch(series, points);
+    let limit = format!("[exporter.sum.batch]\nmax_points = {}\n", series * points);
     let hosts = MODES.map(|mode| {
-        let setup = sum_exporter(mode, "[exporter.sum.batch]\nmax_points = 1\n");
+        let setup = sum_exporter(mode, &limit);
         let host = setup.start();
         (setup, host)
     });
@@ -135,7 +139,7 @@ fn calls_in_a_row() -> [Duration; 2] {
             };
             let before = host.metrics();
             change("pause");
-            for _ in 0..BACKLOG {
+            for _ in 0..backlog {
                 hand_in(host, &body);
             }
             change("resume");
@@ -144,7 +148,7 @@ fn calls_in_a_row() -> [Duration; 2] {
                 let since =
                     |name| metrics.of_exporter("sum", name) - before.of_exporter("sum", name);
                 let since = [since(ATTEMPTS), since(SECONDS)];
-                (since[0] >= BACKLOG as f64).then_some(since)
+                (since[0] >= backlog as f64).then_some(since)
             });
             measured[mode].push(Duration::from_secs_f64(seconds / calls));
         }

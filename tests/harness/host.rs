@@ -15,7 +15,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{CommandOutput, Metrics, PATIENCE, build, wait_for};
+use crate::{CommandOutput, Metrics, PATIENCE, build, json_lines, lines, wait_for};
 
 /// A folder with plugins and a configuration. Tests run one host after another in it.
 pub struct Setup {
@@ -121,11 +121,16 @@ impl Setup {
         must(fs::rename(new, path), "write a file");
     }
 
-    /// The lines of a file in the folder; none if it does not exist.
+    /// The whole lines of a file in the folder; none if it does not exist.
     #[must_use]
     pub fn lines(&self, name: &str) -> Vec<String> {
-        let text = fs::read_to_string(self.path(name)).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
+        lines(&self.path(name))
+    }
+
+    /// The values in the whole lines of a file in the folder; none if it does not exist.
+    #[must_use]
+    pub fn json_lines(&self, name: &str) -> Vec<Value> {
+        json_lines(&self.path(name))
     }
 
     /// Replaces a plugin by the same one with other content.

@@ -26,7 +26,7 @@ pub use certificates::{Authority, IssuedFiles};
 pub use command::CommandOutput;
 pub use disk::Disk;
 pub use host::{Host, Setup};
-pub use json::as_json;
+pub use json::{as_json, json_lines};
 pub use metrics::{Metrics, Sample};
 pub use missing::missing;
 pub use outage::deliver_in_spite_of_outages;
@@ -36,12 +36,26 @@ pub use series::one_series;
 pub use soak::soak;
 
 use std::{
+    fs,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
 
 /// How long a condition may take to hold before its test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The whole lines of a file; none if it does not exist. A line that is still being written is left
+/// out.
+#[must_use]
+pub fn lines(path: &Path) -> Vec<String> {
+    let bytes = fs::read(path).unwrap_or_default();
+    let whole = bytes.split_inclusive(|byte| *byte == b'\n');
+    whole
+        .filter_map(|line| line.strip_suffix(b"\n"))
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect()
+}
 
 /// Polls until `condition` returns a value.
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::{Server, binary, free_port, is_open, must, unpacked};
-use crate::wait_for;
+use crate::{json_lines, wait_for};
 
 /// A running rsyslog, until it is dropped.
 pub struct Rsyslog {
@@ -93,11 +93,7 @@ impl Rsyslog {
     /// The messages of an application in the file, by the names of their properties.
     #[must_use]
     pub fn messages(&self, application: &str) -> Vec<Value> {
-        let text = fs::read_to_string(self.folder.join("messages")).unwrap_or_default();
-        let messages = text.lines().map(|line| {
-            let message = serde_json::from_str::<Value>(line);
-            message.unwrap_or_else(|error| panic!("{error}: {line}"))
-        });
+        let messages = json_lines(&self.folder.join("messages")).into_iter();
         messages
             .filter(|message| message["app-name"] == application)
             .collect()

@@ -120,8 +120,7 @@ fn every_batch_arrives_once_although_both_hosts_are_killed() {
     assert_eq!(accepted(&centre, FILES[1]), number as f64);
     let expected: BTreeSet<_> = (0..number).map(|number| format!("n{number}")).collect();
     centre.wait_for("all points in the file", || {
-        let lines = centre_setup.lines("points").into_iter();
-        let lines = lines.filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+        let lines = centre_setup.json_lines("points").into_iter();
         let names = lines.map(|line| line["name"].as_str().unwrap_or_default().to_owned());
         (names.collect::<BTreeSet<_>>() == expected).then_some(())
     });
@@ -184,11 +183,10 @@ fn awkward_labels_and_values_arrive_unchanged() {
     let mut exporter = harness.start(PERFORMANCE, &json!({ "url": url }));
     assert_eq!(exporter.send(&points), Ok(()));
     let lines = centre.wait_for("lines", || {
-        let lines = setup.lines("points");
+        let lines = setup.json_lines("points");
         (lines.len() == texts.len()).then_some(lines)
     });
     for (line, text) in lines.iter().zip(texts) {
-        let line: Value = serde_json::from_str(line).unwrap();
         assert_eq!(line["labels"]["resource_id"], text);
         let written: BTreeMap<String, f64> =
             serde_json::from_value(line["values"].clone()).unwrap();
@@ -212,11 +210,10 @@ fn awkward_labels_and_values_arrive_unchanged() {
     let mut exporter = harness.start(ALERTS, &json!({ "url": url }));
     assert_eq!(exporter.send(&alerts.build()), Ok(()));
     let lines = centre.wait_for("lines", || {
-        let lines = setup.lines("alerts");
+        let lines = setup.json_lines("alerts");
         (lines.len() == texts.len()).then_some(lines)
     });
     for (line, text) in lines.iter().zip(texts) {
-        let line: Value = serde_json::from_str(line).unwrap();
         assert_eq!(
             (&line["description"], &line["rack"]),
             (&json!(text), &json!(text))
