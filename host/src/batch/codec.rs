@@ -78,12 +78,21 @@ pub(crate) fn encode_plain(plain: &[u8]) -> Result<Vec<u8>, CodecError> {
 ///
 /// The bytes are damaged, or of another format.
 pub fn decode(bytes: &[u8]) -> Result<RecordBatch, CodecError> {
+    read_plain(decode_plain(bytes)?)
+}
+
+/// The stream that [`encode_plain`] has encoded.
+///
+/// # Errors
+///
+/// As [`decode`], but the stream is not read.
+pub(crate) fn decode_plain(bytes: &[u8]) -> Result<Buffer, CodecError> {
     let (&format, frame) = bytes.split_first().ok_or(CodecError::Empty)?;
     if format != ARROW_ZSTD {
         return Err(CodecError::UnknownFormat { found: format });
     }
     let plain = zstd::bulk::decompress(frame, MAX_BATCH_BYTES).map_err(CodecError::Decompress)?;
-    read_plain(Buffer::from_vec(plain))
+    Ok(Buffer::from_vec(plain))
 }
 
 /// Decodes a batch that [`write_plain`] has written.

@@ -1,23 +1,25 @@
 //! Batches as the processes of exporters get them, encoded once for all of them.
 //!
 //! A record of the journal is the same stream, compressed. So the journal keeps the stream of
-//! a new batch, if exporters have asked for those before. Else the first exporter that sends
-//! rows of a batch encodes it, and others that need it wait for that. A [`PayloadPool`] keeps
-//! what is encoded while the batch is in the cache of its journal, bounded in bytes and in
-//! descriptors.
+//! a batch that it encodes or decodes, if exporters have asked for those before. Else the first
+//! exporter that sends rows of a batch encodes it, and others that need it wait for that. A
+//! [`PayloadPool`] keeps what is encoded while the batch is in the cache of its journal, bounded in
+//! bytes and in descriptors.
 //!
 //! Knows nothing of processes and of requests.
 
 use std::{
     collections::VecDeque,
-    io,
+    io::{self, Write},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
 
 use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use bytes::Bytes;
 use delfin_plugin_protocol::{FramePayload, SharedPayload};
 
 use super::{
@@ -28,13 +30,13 @@ use super::{
 /// Payloads up to this size are sent inline: a copy costs less than a file.
 const MAX_INLINE: usize = 32 << 10;
 
-/// How many payloads of a journal are kept: each may have a descriptor.
-const MAX_KEPT: usize = 64;
+/// How many payloads with a descriptor a journal keeps.
+const MAX_DESCRIPTORS: usize = 64;
 
 /// Rows as an Arrow stream.
 #[derive(Debug)]
 pub enum BatchPayload {
-    Inline(Vec<u8>),
+    Inline(Buffer),
     Shared(SharedPayload),
 }
 
@@ -42,8 +44,10 @@ pub enum BatchPayload {
 #[derive(Debug)]
 pub struct PayloadPool {
     max_bytes: u64,
-    /// Of the payloads that are kept.
+    /// Of the payloads that are kept, and are not the memory of their batches.
     bytes: AtomicU64,
+    /// Of the payloads that are kept.
+    descriptors: AtomicUsize,
     /// The oldest payload first.
     kept: Mutex<VecDeque<Weak<PayloadSlot>>>,
     /// Whether an exporter asked for the payload of a recent batch.
@@ -76,6 +80,8 @@ pub struct PayloadSlot {
 #[derive(Debug)]
 struct KeptPayload {
     payload: Arc<BatchPayload>,
+    /// The memory that it needs beside that of its batch.
+    bytes: u64,
     pool: Arc<PayloadPool>,
     /// Whether an exporter has asked for it.
     is_used: bool,
@@ -102,7 +108,7 @@ impl BatchPayload {
     pub fn encode_inline(rows: &RecordBatch) -> io::Result<Self> {
         let mut inline = Vec::new();
         codec::write_plain(rows, &mut inline)?;
-        Ok(Self::Inline(inline))
+        Ok(Self::Inline(inline.into()))
     }
 
     #[must_use]
@@ -111,6 +117,10 @@ impl BatchPayload {
             Self::Inline(bytes) => bytes.len() as u64,
             Self::Shared(payload) => payload.size(),
         }
+    }
+
+    fn descriptors(&self) -> usize {
+        usize::from(matches!(self, Self::Shared(_)))
     }
 
     /// Encodes the rows for the journal.
@@ -144,6 +154,7 @@ impl PayloadPool {
         Arc::new(Self {
             max_bytes,
             bytes: AtomicU64::new(0),
+            descriptors: AtomicUsize::new(0),
             kept: Mutex::default(),
             is_wanted: AtomicBool::new(false),
             encoded_batches: AtomicU64::new(0),
@@ -178,9 +189,33 @@ impl PayloadPool {
             return codec::encode(rows);
         };
         let record = payload.to_record()?;
-        slot.fill(payload, &mut slot.lock());
+        self.encoded_batches.fetch_add(1, Relaxed);
+        let bytes = payload.size();
+        slot.fill(payload, bytes, &mut slot.lock());
         self.keep(slot);
         Ok(record)
+    }
+
+    /// Decodes a batch of the journal. If exporters want its payload, that is the memory of its
+    /// columns.
+    ///
+    /// # Errors
+    ///
+    /// As [`codec::decode`].
+    pub fn decode_record(
+        self: &Arc<Self>,
+        record: &[u8],
+    ) -> Result<(RecordBatch, Arc<PayloadSlot>), CodecError> {
+        let slot = self.slot();
+        let plain = codec::decode_plain(record)?;
+        if !self.is_wanted.load(Relaxed) {
+            return Ok((codec::read_plain(plain)?, slot));
+        }
+        let (plain, payload) = share(plain);
+        let rows = codec::read_plain(plain)?;
+        slot.fill(payload, 0, &mut slot.lock());
+        self.keep(&slot);
+        Ok((rows, slot))
     }
 
     #[must_use]
@@ -196,13 +231,33 @@ impl PayloadPool {
     fn keep(&self, slot: &Arc<PayloadSlot>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push_back(Arc::downgrade(slot));
-        kept.retain(|slot| slot.strong_count() > 0);
-        while kept.len() > 1 && (kept.len() > MAX_KEPT || self.stats().bytes > self.max_bytes) {
-            if let Some(oldest) = kept.pop_front().and_then(|slot| slot.upgrade()) {
-                oldest.release();
+        let is_full = || {
+            self.bytes.load(Relaxed) > self.max_bytes
+                || self.descriptors.load(Relaxed) > MAX_DESCRIPTORS
+        };
+        while kept.len() > 1 {
+            let oldest = kept.front().and_then(Weak::upgrade);
+            match oldest {
+                Some(oldest) if is_full() => oldest.release(),
+                Some(_) => break,
+                None => {}
             }
+            kept.pop_front();
         }
     }
+}
+
+/// The payload of a batch, and its bytes in the memory that the payload has. Without a free
+/// descriptor, the payload stays where it is.
+fn share(plain: Buffer) -> (Buffer, BatchPayload) {
+    if plain.len() > MAX_INLINE
+        && let Ok(payload) = SharedPayload::create(|file| file.write_all(&plain))
+        && let Ok(mapping) = payload.map()
+    {
+        let mapped = Bytes::from_owner(mapping).into();
+        return (mapped, BatchPayload::Shared(payload));
+    }
+    (plain.clone(), BatchPayload::Inline(plain))
 }
 
 impl PayloadSlot {
@@ -222,7 +277,10 @@ impl PayloadSlot {
             return Ok(None);
         }
         self.pool.is_wanted.store(true, Relaxed);
-        let kept = self.fill(BatchPayload::encode(rows)?, &mut slot);
+        let payload = BatchPayload::encode(rows)?;
+        self.pool.encoded_batches.fetch_add(1, Relaxed);
+        let bytes = payload.size();
+        let kept = self.fill(payload, bytes, &mut slot);
         kept.is_used = true;
         let payload = Arc::clone(&kept.payload);
         // The pool locks other slots.
@@ -267,12 +325,15 @@ impl PayloadSlot {
     fn fill<'a>(
         &self,
         payload: BatchPayload,
+        bytes: u64,
         slot: &'a mut Option<KeptPayload>,
     ) -> &'a mut KeptPayload {
-        self.pool.encoded_batches.fetch_add(1, Relaxed);
-        self.pool.bytes.fetch_add(payload.size(), Relaxed);
+        self.pool.bytes.fetch_add(bytes, Relaxed);
+        let descriptors = payload.descriptors();
+        self.pool.descriptors.fetch_add(descriptors, Relaxed);
         slot.insert(KeptPayload {
             payload: Arc::new(payload),
+            bytes,
             pool: Arc::clone(&self.pool),
             is_used: false,
         })
@@ -290,7 +351,9 @@ impl PayloadSlot {
 
 impl Drop for KeptPayload {
     fn drop(&mut self) {
-        self.pool.bytes.fetch_sub(self.payload.size(), Relaxed);
+        self.pool.bytes.fetch_sub(self.bytes, Relaxed);
+        let descriptors = self.payload.descriptors();
+        self.pool.descriptors.fetch_sub(descriptors, Relaxed);
         if !self.is_used {
             self.pool.is_wanted.store(false, Relaxed);
         }

@@ -18,7 +18,7 @@ use tokio::{sync::mpsc, task::JoinError};
 use uuid::{Uuid, Version};
 
 use crate::{
-    batch::{NewBatch, PayloadSlot, PayloadStats, Seq, StoredBatch, codec},
+    batch::{NewBatch, PayloadSlot, PayloadStats, Seq, StoredBatch},
     clock::{HostClock, now_ms},
     journal::{AppendError, Journal, NewRecord, ReadError, Receipt, Record},
     panics,
@@ -343,10 +343,10 @@ impl BatchJournal {
         }
         let batch = match self.cache.announced_batch(&record.header) {
             Some(announced) => announced,
-            None => match codec::decode(&record.payload) {
-                Ok(arrow) => AnnouncedBatch {
+            None => match self.cache.payloads().decode_record(&record.payload) {
+                Ok((arrow, payload)) => AnnouncedBatch {
                     arrow: with_shared_schema(arrow, self.kind),
-                    payload: self.cache.payloads().slot(),
+                    payload,
                 },
                 Err(error) => return ReadResult::Damaged(Box::new(record), error.to_string()),
             },

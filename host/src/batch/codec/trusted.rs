@@ -1,7 +1,8 @@
 //! Reads the Arrow stream that the host has written for the process of an exporter.
 //!
 //! The host and the process are the same program, and neither can change a payload after
-//! it was sent. So the rows are not validated again, just as an exporter in a thread of the
+//! it was sent. The host has written the stream just now, or into its journal, and then it has
+//! validated it when it read it there. So the rows are not validated again, just as an exporter in a thread of the
 //! host gets them. The first message of a stream describes its columns: it is read in full
 //! once, and then only compared. Everything that is not as usual is read by
 //! [`super::read_plain`].
@@ -51,7 +52,7 @@ impl TrustedReader {
     ///
     /// # Safety
     ///
-    /// [`super::write_plain`] of this program has written the stream.
+    /// The host has written the stream, and has validated it if it comes from the journal.
     pub(crate) unsafe fn read(&mut self, stream: &Buffer) -> Result<ArrayData, CodecError> {
         if let Some(known) = &self.known
             && stream.starts_with(&known.message)

@@ -53,10 +53,10 @@ fn a_payload_is_inline_or_shared_by_its_size_and_has_the_rows() {
         let bytes = match BatchPayload::encode(&rows).unwrap() {
             BatchPayload::Inline(bytes) => (!is_shared).then_some(bytes),
             BatchPayload::Shared(payload) => {
-                is_shared.then(|| payload.map().unwrap().as_ref().to_vec())
+                is_shared.then(|| payload.map().unwrap().as_ref().to_vec().into())
             }
         };
-        let decoded = codec::read_plain(bytes.unwrap().into()).unwrap();
+        let decoded = codec::read_plain(bytes.unwrap()).unwrap();
         assert_eq!(decoded, rows);
     }
 }
@@ -98,17 +98,17 @@ fn the_oldest_payloads_are_closed_beyond_the_limits() {
 
     let before = open_files();
     let by_number = PayloadPool::new(u64::MAX);
-    let slots: Vec<_> = (0..MAX_KEPT + 10)
+    let slots: Vec<_> = (0..MAX_DESCRIPTORS + 10)
         .map(|_| shared_slot(&by_number))
         .collect();
     for slot in &slots {
         encode(slot, &rows);
     }
-    assert_eq!(by_number.stats().bytes, MAX_KEPT as u64 * size);
+    assert_eq!(by_number.stats().bytes, MAX_DESCRIPTORS as u64 * size);
     drop(slots);
     assert_eq!(by_number.stats().bytes, 0);
     // Other tests of this process have few.
-    assert!(open_files() < before + MAX_KEPT / 2);
+    assert!(open_files() < before + MAX_DESCRIPTORS / 2);
     // A payload that is larger than the limit is kept alone.
     let small = PayloadPool::new(0);
     let slot = shared_slot(&small);
@@ -142,5 +142,33 @@ fn a_batch_is_encoded_once_for_the_journal_and_for_exporters() {
         drop((unused, slot, next));
         encode_record(&shared_slot(&pool));
         assert_eq!(pool.stats().bytes, 0);
+    }
+}
+
+#[test]
+fn a_decoded_batch_is_the_memory_of_its_payload() {
+    for count in [1, 50_000] {
+        let pool = PayloadPool::new(u64::MAX);
+        let rows = points(count);
+        let record = codec::encode(&rows).unwrap();
+        let decode = || {
+            let (decoded, slot) = pool.decode_record(&record).unwrap();
+            assert_eq!(decoded, rows);
+            slot.share();
+            slot
+        };
+        // Before an exporter has asked, nothing is kept.
+        assert!(decode().encoded_before().is_none());
+        let asked = shared_slot(&pool);
+        encode(&asked, &rows);
+        let kept = pool.stats();
+        let slot = decode();
+        let payload = slot.encoded_before().unwrap();
+        assert_eq!(payload.to_record().unwrap(), record);
+        assert_eq!(pool.stats(), kept, "no second memory and no encoding");
+        // A payload that no one has asked for is the last one.
+        drop((payload, slot));
+        drop(decode());
+        assert!(decode().encoded_before().is_none());
     }
 }

@@ -41,7 +41,8 @@ impl RowReader {
             (Some(_), None) => return Err("the process has no free descriptor".to_owned()),
             (None, _) => frame.payload.into(),
         };
-        // SAFETY: the host is this program, and writes each payload with `write_plain`.
+        // SAFETY: the host is this program. It writes each payload, or validates what it has
+        // written into its journal.
         let rows = unsafe { self.payloads.read(&bytes) }.map_err(|error| error.to_string())?;
         let Some([first, len]) = export.rows else {
             return Ok(rows);
