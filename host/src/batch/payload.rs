@@ -123,17 +123,13 @@ impl BatchPayload {
         usize::from(matches!(self, Self::Shared(_)))
     }
 
-    /// Encodes the rows for the journal.
-    ///
-    /// # Errors
-    ///
-    /// As [`codec::encode`].
-    pub fn to_record(&self) -> Result<Vec<u8>, CodecError> {
+    /// The stream, in the memory of the payload.
+    fn plain(&self) -> io::Result<Buffer> {
         match self {
-            Self::Inline(bytes) => codec::encode_plain(bytes),
+            Self::Inline(bytes) => Ok(bytes.clone()),
             Self::Shared(payload) => {
-                let mapped = payload.map().map_err(io::Error::other);
-                codec::encode_plain(mapped.map_err(CodecError::Compress)?.as_ref())
+                let mapping = payload.map().map_err(io::Error::other)?;
+                Ok(Bytes::from_owner(mapping).into())
             }
         }
     }
@@ -172,28 +168,36 @@ impl PayloadPool {
         })
     }
 
-    /// Encodes a new batch for the journal; keeps the payload in `slot` if exporters want it.
+    /// Encodes a new batch for the journal. If exporters want its payload, that is kept in `slot`,
+    /// and the rows that are returned are in the memory of a large one.
     ///
     /// # Errors
     ///
     /// As [`codec::encode`].
     pub fn encode_record(
         &self,
-        rows: &RecordBatch,
+        rows: RecordBatch,
         slot: &Arc<PayloadSlot>,
-    ) -> Result<Vec<u8>, CodecError> {
+    ) -> Result<(Vec<u8>, RecordBatch), CodecError> {
         if !self.is_wanted.load(Relaxed) {
-            return codec::encode(rows);
+            return Ok((codec::encode(&rows)?, rows));
         }
-        let Ok(payload) = BatchPayload::encode(rows) else {
-            return codec::encode(rows);
+        let encoded = BatchPayload::encode(&rows).and_then(|payload| {
+            let plain = payload.plain()?;
+            Ok((payload, plain))
+        });
+        let Ok((payload, plain)) = encoded else {
+            return Ok((codec::encode(&rows)?, rows));
         };
-        let record = payload.to_record()?;
         self.encoded_batches.fetch_add(1, Relaxed);
-        let bytes = payload.size();
+        let record = codec::encode_plain(&plain)?;
+        let (rows, bytes) = match payload {
+            BatchPayload::Inline(_) => (rows, payload.size()),
+            BatchPayload::Shared(_) => (codec::read_plain(plain)?, 0),
+        };
         slot.fill(payload, bytes, &mut slot.lock());
         self.keep(slot);
-        Ok(record)
+        Ok((record, rows))
     }
 
     /// Decodes a batch of the journal. If exporters want its payload, that is the memory of its
@@ -211,7 +215,8 @@ impl PayloadPool {
         if !self.is_wanted.load(Relaxed) {
             return Ok((codec::read_plain(plain)?, slot));
         }
-        let (plain, payload) = share(plain);
+        let payload = share(plain.clone());
+        let plain = payload.plain().unwrap_or(plain);
         let rows = codec::read_plain(plain)?;
         slot.fill(payload, 0, &mut slot.lock());
         self.keep(&slot);
@@ -247,17 +252,14 @@ impl PayloadPool {
     }
 }
 
-/// The payload of a batch, and its bytes in the memory that the payload has. Without a free
-/// descriptor, the payload stays where it is.
-fn share(plain: Buffer) -> (Buffer, BatchPayload) {
+/// The payload of a batch. Without a free descriptor, a large one is inline too.
+fn share(plain: Buffer) -> BatchPayload {
     if plain.len() > MAX_INLINE
         && let Ok(payload) = SharedPayload::create(|file| file.write_all(&plain))
-        && let Ok(mapping) = payload.map()
     {
-        let mapped = Bytes::from_owner(mapping).into();
-        return (mapped, BatchPayload::Shared(payload));
+        return BatchPayload::Shared(payload);
     }
-    (plain.clone(), BatchPayload::Inline(plain))
+    BatchPayload::Inline(plain)
 }
 
 impl PayloadSlot {
@@ -313,12 +315,12 @@ impl PayloadSlot {
         self.is_shared.store(true, Relaxed);
     }
 
-    /// From now on, the payload is not shared any more. One that is being encoded now is
-    /// released with its batch.
+    /// From now on, the payload is not shared any more. One that is being encoded now, or that is
+    /// the memory of its batch, is released with the batch.
     pub fn unshare(&self) {
         self.is_shared.store(false, Relaxed);
         if let Ok(mut slot) = self.payload.try_lock() {
-            *slot = None;
+            slot.take_if(|kept| kept.bytes > 0);
         }
     }
 

@@ -214,9 +214,8 @@ impl BatchJournal {
             });
         }
         let payload = self.cache.payloads().slot();
-        let record = self.encode(batch_id, &batch, &payload).await?;
+        let (record, arrow) = self.encode(batch_id, &batch, &payload).await?;
         let header = record.header.clone();
-        let arrow = batch.rows.as_arrow().clone();
         let announced = AnnouncedBatch { arrow, payload };
         let _announcement = self.cache.announce(&header, announced.clone());
         let bytes = record.payload.len() as u64;
@@ -231,7 +230,7 @@ impl BatchJournal {
             // The refusal consumed the first encoding. A full journal is rare
             // enough to encode again rather than to keep a copy of each record.
             let payload = &announced.payload;
-            let record = self.encode(batch_id, &batch, payload).await?;
+            let (record, _) = self.encode(batch_id, &batch, payload).await?;
             appended = self.backend.append(record, key).await;
         }
         let receipt = match appended {
@@ -360,12 +359,12 @@ impl BatchJournal {
         batch_id: Uuid,
         batch: &NewBatch,
         slot: &Arc<PayloadSlot>,
-    ) -> Result<NewRecord, AppendError> {
+    ) -> Result<(NewRecord, RecordBatch), AppendError> {
         let arrow = batch.rows.as_arrow().clone();
         let (payloads, slot) = (Arc::clone(self.cache.payloads()), Arc::clone(slot));
-        let encoded = panics::spawn_blocking(move || payloads.encode_record(&arrow, &slot)).await;
-        let payload = match encoded {
-            Ok(Ok(payload)) => payload,
+        let encoded = panics::spawn_blocking(move || payloads.encode_record(arrow, &slot)).await;
+        let (payload, arrow) = match encoded {
+            Ok(Ok(encoded)) => encoded,
             Ok(Err(error)) => {
                 return Err(AppendError::Unfit {
                     reason: error.to_string(),
@@ -377,11 +376,12 @@ impl BatchJournal {
                 });
             }
         };
-        Ok(NewRecord {
+        let record = NewRecord {
             header: batch.header(batch_id, now_ms()),
             rows: batch.rows.row_count() as u64,
             payload,
-        })
+        };
+        Ok((record, with_shared_schema(arrow, self.kind)))
     }
 }
 
