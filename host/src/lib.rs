@@ -35,5 +35,6 @@ mod sqlite;
 mod storages;
 mod syslog;
 mod systemd;
+mod tap;
 mod traps;
 mod webhooks;

@@ -42,6 +42,7 @@ mod serve;
 mod settings;
 mod state;
 mod storages;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod time_log;
@@ -105,6 +106,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(journals::show_journals))
         .routes(routes!(settings::show_config))
         .routes(routes!(replay::replay))
+        .routes(routes!(tap::open_tap))
         .routes(routes!(reload::reload))
         .routes(routes!(plugins::list_plugins))
         .routes(routes!(health::healthz))

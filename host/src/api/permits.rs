@@ -1,4 +1,4 @@
-//! Permits of requests that bring batches.
+//! Permits of requests that bring batches, and of taps.
 //!
 //! Each kind has its own, so that an alert never waits for performance batches, however
 //! many there are and however large they are.
@@ -26,6 +26,9 @@ pub(super) const MAX_INGEST_REQUESTS: usize = MAX_PERFORMANCE_REQUESTS + MAX_ALE
 /// Clients of one kind that wait for the delivery of their batches at a time. Further ones
 /// get their answer without waiting.
 const MAX_WAITING_CLIENTS: usize = 128;
+
+/// Taps at a time.
+const MAX_TAPS: usize = 8;
 
 /// The requests in progress, by the address of the client. One address can have three quarters
 /// of them, so that others are not refused because of it.
@@ -57,6 +60,23 @@ pub(super) struct KindPermits {
     /// finish no earlier.
     pub(super) queues: ParseQueues,
     waiting: Arc<Semaphore>,
+}
+
+/// The permits of the taps that are open.
+#[derive(Clone, Debug)]
+pub(super) struct TapPermits(Arc<Semaphore>);
+
+impl TapPermits {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_TAPS)))
+    }
+
+    pub(super) fn take(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let permit = Arc::clone(&self.0).try_acquire_owned();
+        permit.map_err(|_| ApiError::TooManyRequests {
+            detail: format!("{MAX_TAPS} taps are open, and there cannot be more"),
+        })
+    }
 }
 
 impl IngestPermits {

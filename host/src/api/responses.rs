@@ -53,6 +53,10 @@ documented! {
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
     JournalNotWritable;
 
+    /// As many taps are open as there can be
+    #[response(status = 429, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
+    TooManyTaps;
+
     /// The host is stopping
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
     Stopping;

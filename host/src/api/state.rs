@@ -11,7 +11,7 @@ use super::{
     cors::CorsOrigins,
     error::ApiError,
     metrics::{self, IngestMetrics},
-    permits::{IngestPermits, MAX_INGEST_REQUESTS},
+    permits::{IngestPermits, MAX_INGEST_REQUESTS, TapPermits},
     time_log::TimeLog,
 };
 use crate::{
@@ -85,6 +85,7 @@ struct SharedState {
     ingest: IngestState,
     connections: Arc<ConnectionTable>,
     registry: Arc<Registry>,
+    taps: TapPermits,
 }
 
 /// The phase that the host is in.
@@ -180,6 +181,7 @@ impl ApiState {
             ingest,
             connections,
             registry: Arc::new(registry),
+            taps: TapPermits::new(),
         }))
     }
 
@@ -235,4 +237,5 @@ parts! {
     IngestState = ingest;
     Arc<MemoryBudget> = ingest.memory;
     Arc<Registry> = registry;
+    TapPermits = taps;
 }

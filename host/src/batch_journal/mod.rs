@@ -22,6 +22,7 @@ use crate::{
     clock::{HostClock, now_ms},
     journal::{AppendError, Journal, NewRecord, ReadError, Receipt, Record},
     panics,
+    tap::{PassedRows, TapPoint},
 };
 use cache::{AnnouncedBatch, BatchCache};
 use consumers::Consumers;
@@ -66,6 +67,7 @@ pub struct BatchJournal {
     backend: Arc<dyn Journal>,
     cache: BatchCache,
     consumers: Consumers,
+    tap: TapPoint,
 }
 
 impl BatchJournal {
@@ -77,6 +79,7 @@ impl BatchJournal {
             backend,
             cache: BatchCache::new(cache_bytes),
             consumers: Consumers::default(),
+            tap: TapPoint::default(),
         }
     }
 
@@ -89,6 +92,12 @@ impl BatchJournal {
     #[must_use]
     pub fn backend(&self) -> &Arc<dyn Journal> {
         &self.backend
+    }
+
+    /// Shows the rows that it accepts.
+    #[must_use]
+    pub fn tap(&self) -> &TapPoint {
+        &self.tap
     }
 
     /// What is encoded for the processes of exporters.
@@ -238,6 +247,11 @@ impl BatchJournal {
             Err(error) => return Err(self.name_cause(error).await),
         };
         if !receipt.repeated {
+            self.tap.show(|| PassedRows {
+                arrow: announced.arrow.clone(),
+                storage_id: header.storage_id.clone(),
+                outcome: None,
+            });
             self.cache.insert(announced.stored(receipt.seq, header));
         }
         Ok(receipt)

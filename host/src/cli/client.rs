@@ -7,7 +7,7 @@ mod local;
 
 use std::{
     fmt::Write as _,
-    io::{self, Read},
+    io::{self, BufRead, BufReader, Read},
     net::IpAddr,
     path::PathBuf,
     sync::Arc,
@@ -144,9 +144,34 @@ impl HostClient {
         }
     }
 
+    /// The address of the host, for messages.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
     pub(super) fn get(&self, path: &str) -> Result<String, ClientError> {
         let request = self.agent.get(format!("{}{path}", self.base));
         self.read_response(path, self.authorize(request).call())
+    }
+
+    /// Reads a response that has one document a line, and goes on for as long as the host sends.
+    pub(super) fn get_lines<E: From<ClientError>>(
+        &self,
+        path: &str,
+        mut on_line: impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let request = self.agent.get(format!("{}{path}", self.base));
+        let response = self.authorize(request).call();
+        let response = match response {
+            Ok(response) if response.status().is_success() => response,
+            other => {
+                return self.read_response(path, other).map(drop).map_err(E::from);
+            }
+        };
+        for line in BufReader::new(response.into_body().into_reader()).lines() {
+            on_line(&line.map_err(|error| self.no_response(&ureq::Error::Io(error)))?)?;
+        }
+        Ok(())
     }
 
     pub(super) fn post(&self, path: &str, upload: Upload<'_>) -> Result<String, ClientError> {

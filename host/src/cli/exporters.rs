@@ -1,8 +1,11 @@
 //! `exporters`: shows the state of each exporter of the running host, and changes single ones.
 
 mod operate;
+mod watch;
 
 pub(super) mod process;
+
+use std::time::Duration;
 
 use clap::builder::styling::AnsiColor;
 use serde::Deserialize;
@@ -13,7 +16,7 @@ use super::{
     error::Error,
     options::GlobalOptions,
     output::Output,
-    table::{Cell, TextTable, grouped},
+    table::{Cell, TextTable, duration, grouped},
 };
 use crate::clock::now_ms;
 use process::ProcessColumns;
@@ -24,6 +27,13 @@ pub struct ExportersArgs {
     /// Without a command, the exporters are shown
     #[command(subcommand)]
     pub command: Option<ExportersCommand>,
+
+    /// Show them again every few seconds, until the command is ended
+    #[arg(
+        long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    pub watch: Option<u64>,
 
     #[command(flatten)]
     pub host: HostArgs,
@@ -86,11 +96,17 @@ pub(super) fn run(
         return command.run(options, output);
     }
     let client = options.host_client(&args.host)?;
+    if let Some(seconds) = args.watch {
+        return watch::run(&client, Duration::from_secs(seconds), output);
+    }
     let response = client.get(PATH)?;
     if output.is_json() {
         return output.line(&response);
     }
-    let list: ExporterList = client.parse(PATH, &response)?;
+    show(&client.parse(PATH, &response)?, output)
+}
+
+fn show(list: &ExporterList, output: &mut Output<'_>) -> Result<(), Error> {
     output.list(&table(&list.exporters, now_ms()), &summary(&list.exporters))?;
     for RemovedExporter {
         name,
@@ -209,29 +225,6 @@ fn count(number: Option<u64>) -> Cell {
     number.map_or_else(Cell::none, Cell::number)
 }
 
-/// The two largest units: `850 ms`, `12 s`, `5 min 3 s`, `2 h 10 min`, `3 d 4 h`.
-fn duration(seconds: f64) -> String {
-    const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
-    if seconds < 1.0 {
-        return format!("{:.0} ms", seconds.max(0.0) * 1000.0);
-    }
-    let mut rest = seconds as u64;
-    let mut parts = Vec::new();
-    for (unit, size) in UNITS {
-        if rest >= size || !parts.is_empty() {
-            parts.push((rest / size, unit));
-            rest %= size;
-        }
-    }
-    parts.truncate(2);
-    parts.retain(|(number, _)| *number > 0);
-    let words: Vec<String> = parts
-        .iter()
-        .map(|(n, unit)| format!("{n} {unit}"))
-        .collect();
-    words.join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,22 +301,5 @@ mod tests {
     fn without_exporters_no_table_is_shown() {
         let text = summary(&parse(r#"{"exporters": []}"#));
         assert!(text.starts_with("no exporters (add names to"), "{text}");
-    }
-
-    #[test]
-    fn a_lag_is_shown_in_its_two_largest_units() {
-        let texts = [0.0, 0.85, 12.3, 303.0, 7_800.0, 7_200.0, 273_600.0].map(duration);
-        assert_eq!(
-            texts,
-            [
-                "0 ms",
-                "850 ms",
-                "12 s",
-                "5 min 3 s",
-                "2 h 10 min",
-                "2 h",
-                "3 d 4 h"
-            ]
-        );
     }
 }

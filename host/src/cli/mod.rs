@@ -31,7 +31,9 @@ mod run;
 mod storages;
 mod syslog;
 mod table;
+mod tap;
 mod tokens;
+mod top;
 mod traps;
 mod try_plugin;
 mod webhooks;
@@ -59,7 +61,9 @@ use self::{
     run::RunArgs,
     storages::StoragesCommand,
     syslog::SyslogCommand,
+    tap::TapArgs,
     tokens::TokensCommand,
+    top::TopArgs,
     traps::TrapsCommand,
     try_plugin::TryArgs,
     webhooks::WebhooksCommand,
@@ -108,6 +112,12 @@ pub enum CliCommand {
 
     /// Show the exporters of the running host, or pause, resume, skip, rename or forget one
     Exporters(ExportersArgs),
+
+    /// Show the exporters, storages, alerts and journals of the running host in a terminal, live
+    Top(TopArgs),
+
+    /// Show rows of the running host as they pass, a sample of them
+    Tap(TapArgs),
 
     /// List, register or remove storages of the running host
     #[command(subcommand)]
@@ -205,6 +215,8 @@ impl Cli {
             CliCommand::Config(command) => config::run(command, output),
             CliCommand::Plugins(command) => plugins::run(options, command, output),
             CliCommand::Exporters(args) => exporters::run(options, args, output),
+            CliCommand::Top(args) => top::run(options, args, output),
+            CliCommand::Tap(args) => tap::run(options, args, output),
             CliCommand::Storages(command) => storages::run(options, command, output),
             CliCommand::Inventory(command) => inventory::run(options, command, output),
             CliCommand::Traps(command) => traps::run(options, command, output),

@@ -43,6 +43,11 @@ impl<'a> Output<'a> {
         self.json
     }
 
+    /// Whether standard output gets color.
+    pub(super) fn is_colored(&self) -> bool {
+        uses_color(self.color, io::stdout().is_terminal())
+    }
+
     /// Prints text as it is.
     pub(super) fn text(&mut self, text: &str) -> Result<(), Error> {
         let written = self.data.write_all(text.as_bytes());
@@ -63,7 +68,7 @@ impl<'a> Output<'a> {
     }
 
     pub(super) fn table(&mut self, table: &TextTable) -> Result<(), Error> {
-        let text = table.render(uses_color(self.color, io::stdout().is_terminal()));
+        let text = table.render(self.is_colored());
         self.text(&text)
     }
 

@@ -124,6 +124,29 @@ pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", grouped(count))
 }
 
+/// The two largest units: `850 ms`, `12 s`, `5 min 3 s`, `2 h 10 min`, `3 d 4 h`.
+pub(super) fn duration(seconds: f64) -> String {
+    const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
+    if seconds < 1.0 {
+        return format!("{:.0} ms", seconds.max(0.0) * 1000.0);
+    }
+    let mut rest = seconds as u64;
+    let mut parts = Vec::new();
+    for (unit, size) in UNITS {
+        if rest >= size || !parts.is_empty() {
+            parts.push((rest / size, unit));
+            rest %= size;
+        }
+    }
+    parts.truncate(2);
+    parts.retain(|(number, _)| *number > 0);
+    let words: Vec<String> = parts
+        .iter()
+        .map(|(n, unit)| format!("{n} {unit}"))
+        .collect();
+    words.join(" ")
+}
+
 /// The text with control characters replaced by spaces.
 pub(super) fn printable(text: &str) -> String {
     text.replace(char::is_control, " ")
@@ -164,6 +187,23 @@ mod tests {
     fn digits_are_in_groups_of_three() {
         let texts = [0, 999, 1000, 48_210, 1_234_567].map(grouped);
         assert_eq!(texts, ["0", "999", "1 000", "48 210", "1 234 567"]);
+    }
+
+    #[test]
+    fn a_duration_is_shown_in_its_two_largest_units() {
+        let texts = [0.0, 0.85, 12.3, 303.0, 7_800.0, 7_200.0, 273_600.0].map(duration);
+        assert_eq!(
+            texts,
+            [
+                "0 ms",
+                "850 ms",
+                "12 s",
+                "5 min 3 s",
+                "2 h 10 min",
+                "2 h",
+                "3 d 4 h"
+            ]
+        );
     }
 
     #[test]

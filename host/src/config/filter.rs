@@ -49,8 +49,7 @@ impl Filter {
 
     fn accepts<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> bool {
         let matches = |rule: &Rule| {
-            value(&rule.key)
-                .is_some_and(|value| is_match(rule.pattern.as_bytes(), value.as_bytes()))
+            value(&rule.key).is_some_and(|value| matches_pattern(&rule.pattern, value))
         };
         (self.include.is_empty() || self.include.iter().any(matches))
             && !self.exclude.iter().any(matches)
@@ -88,6 +87,12 @@ fn read_rules(setting: Option<Setting<'_>>) -> Vec<Rule> {
 }
 
 /// Whether the text matches the pattern, in which `*` matches any text.
+#[must_use]
+pub fn matches_pattern(pattern: &str, text: &str) -> bool {
+    is_match(pattern.as_bytes(), text.as_bytes())
+}
+
+/// As [`matches_pattern`].
 ///
 /// Each star first matches nothing. When a later byte differs, the last star
 /// matches one byte more and the comparison continues behind it. An earlier star

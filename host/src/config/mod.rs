@@ -48,7 +48,7 @@ pub use delivery::{
 };
 pub use drivers::DriverLimits;
 pub use exporter::{ExporterConfig, Isolation, ProcessLimits};
-pub use filter::Filter;
+pub use filter::{Filter, matches_pattern};
 pub use find::LoadError;
 pub use host_address::{HostAddress, HostName};
 pub use ini::from_delfin;

@@ -17,6 +17,7 @@ use crate::{
     config::Isolation,
     journal::{Backlog, CursorError, DeadLetterCount, ItemCounts, ReadError},
     plugin::{CurrentProcess, PluginCounters},
+    tap::TapPoint,
 };
 
 /// How often a starting exporter is looked at.
@@ -41,6 +42,8 @@ pub struct ExporterHandle {
     pub process: CurrentProcess,
     /// How many bytes may be pending for it.
     pub max_bytes: u64,
+    /// Shows the rows that it sends.
+    pub tap: Arc<TapPoint>,
     journal: Arc<BatchJournal>,
     commands: mpsc::UnboundedSender<Command>,
 }
@@ -49,6 +52,7 @@ impl ExporterHandle {
     pub(super) fn new(
         parts: &DeliveryParts,
         status: Arc<Status>,
+        tap: Arc<TapPoint>,
         commands: mpsc::UnboundedSender<Command>,
     ) -> Self {
         let config = &parts.config;
@@ -61,6 +65,7 @@ impl ExporterHandle {
             resends: parts.resend.is_some(),
             max_bytes: config.queue.max_bytes.unwrap_or(parts.journal_max_bytes),
             status,
+            tap,
             counters: parts.host.counters.clone(),
             isolation: config.isolation,
             process: parts.host.process.clone(),

@@ -45,6 +45,7 @@ use crate::{
     journal::Cursor,
     lifecycle::{ABORT_TIMEOUT, Phase},
     plugin::{Candidate, ExporterFactory, InstanceHost},
+    tap::TapPoint,
 };
 use worker::{Inbox, Worker};
 
@@ -92,7 +93,8 @@ impl Delivery {
         let (releases, release_requests) = mpsc::unbounded_channel();
         let required = config.queue.on_overflow == OnOverflow::Reject;
         parts.journal.add_consumer(&config.name, required, releases);
-        let handle = ExporterHandle::new(parts, Arc::clone(&status), commands);
+        let tap = Arc::new(TapPoint::default());
+        let handle = ExporterHandle::new(parts, Arc::clone(&status), Arc::clone(&tap), commands);
         let (phase, watched) = watch::channel(Phase::Running);
         let (running, ended) = watch::channel(());
         let inbox = Inbox {
@@ -100,7 +102,7 @@ impl Delivery {
             commands: received,
             releases: release_requests,
         };
-        let mut worker = Worker::new(parts, status, inbox);
+        let mut worker = Worker::new(parts, status, tap, inbox);
         if let Some(candidate) = candidate {
             worker.adopt(candidate);
         }

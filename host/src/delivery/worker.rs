@@ -20,9 +20,15 @@ use super::{
     outbox::SKIP,
     report::Reporter,
     sender::{NextSend, Sender},
-    status::{State, Status},
+    status::{State, Status, outcome_class},
 };
-use crate::{batch::Seq, batch_journal::ReleaseRequest, lifecycle::Phase, plugin::Candidate};
+use crate::{
+    batch::Seq,
+    batch_journal::ReleaseRequest,
+    lifecycle::Phase,
+    plugin::Candidate,
+    tap::{PassedRows, TapPoint},
+};
 
 /// The longest wait between two looks at the clock.
 const WAKE_INTERVAL: Duration = Duration::from_secs(1);
@@ -44,6 +50,7 @@ pub(super) struct Worker {
     instances: Instances,
     sender: Sender,
     limits: LimitChecker,
+    tap: Arc<TapPoint>,
     /// Whether an operator pauses the exporter.
     is_paused: bool,
     /// When to act again, if nothing happens before.
@@ -58,7 +65,12 @@ enum Next {
 }
 
 impl Worker {
-    pub(super) fn new(parts: &DeliveryParts, status: Arc<Status>, inbox: Inbox) -> Self {
+    pub(super) fn new(
+        parts: &DeliveryParts,
+        status: Arc<Status>,
+        tap: Arc<TapPoint>,
+        inbox: Inbox,
+    ) -> Self {
         let reporter = Reporter::new(parts, status);
         Self {
             inbox,
@@ -67,6 +79,7 @@ impl Worker {
             sender: Sender::new(parts, reporter.clone()),
             limits: LimitChecker::new(parts, reporter.clone()),
             reporter,
+            tap,
             is_paused: parts.paused,
             wake: Instant::now(),
         }
@@ -201,7 +214,14 @@ impl Worker {
 
     async fn on_call_event(&mut self, event: CallEvent) {
         let health = match self.instances.on_event(event).await {
-            Some(CallReturn::Request(sent, result)) => self.sender.on_result(sent, result).await,
+            Some(CallReturn::Request(sent, result)) => {
+                self.tap.show(|| PassedRows {
+                    arrow: sent.request.arrow.clone(),
+                    storage_id: sent.request.storage_id().map(str::to_owned),
+                    outcome: Some(outcome_class(&result.outcome)),
+                });
+                self.sender.on_result(sent, result).await
+            }
             Some(CallReturn::Health(result)) => self.sender.on_checked(&result),
             None => return,
         };

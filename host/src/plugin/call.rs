@@ -148,6 +148,17 @@ pub struct RequestPart {
     pub rows: u64,
 }
 
+impl ExportRequest {
+    /// The one storage that all rows are of, if they are of one.
+    #[must_use]
+    pub fn storage_id(&self) -> Option<&str> {
+        match &*self.parts {
+            [part] => part.header.storage_id.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 impl Reply {
     /// For a call that starts now.
     pub(super) fn channel() -> (oneshot::Sender<CallResult>, Self) {

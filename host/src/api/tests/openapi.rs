@@ -85,6 +85,7 @@ fn every_route_is_described() {
             "GET /v1/storages/{id}/storage-host-initiators",
             "GET /v1/storages/{id}/storage-hosts",
             "GET /v1/storages/{id}/volume-groups",
+            "GET /v1/tap",
             "GET /v1/volumes",
             "GET /v1/volumes/{id}",
             "POST /v1/alerts/active/clear",

@@ -1,0 +1,318 @@
+//! The commands that show a running host live: `exporters --watch`, `top` and `tap`.
+
+#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read, Write},
+    os::fd::{AsFd, OwnedFd},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver},
+    },
+    thread,
+    time::Duration,
+};
+
+use delfin_tests::{Host, PATIENCE, Setup, one_series, wait_for};
+use rustix::{
+    fs::{Mode, OFlags},
+    process::{Pid, Signal, kill_process},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
+};
+use serde_json::{Value, json};
+
+const FILE: &str = r#"
+performance_exporters = ["PerformanceExporterFile"]
+[exporter.PerformanceExporterFile.config]
+path = "@/out.jsonl"
+"#;
+
+/// How long to wait for a line before something is done for it.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A command whose standard output is read line by line, until it is dropped.
+struct CommandLines {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl CommandLines {
+    fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("a command");
+        let stdout = child.stdout.take().expect("standard output");
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Self { child, lines }
+    }
+
+    fn next(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).expect("another line")
+    }
+
+    fn next_within(&self, time: Duration) -> Option<String> {
+        self.lines.recv_timeout(time).ok()
+    }
+}
+
+impl Drop for CommandLines {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command in a terminal of its own.
+struct InTerminal {
+    child: Child,
+    terminal: OwnedFd,
+    /// What the terminal shows.
+    screen: Arc<Mutex<vt100::Parser>>,
+}
+
+impl InTerminal {
+    fn start(mut command: Command) -> Self {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&terminal).expect("access to the terminal");
+        unlockpt(&terminal).expect("an open terminal");
+        let name = ptsname(&terminal, Vec::new()).expect("a name of the terminal");
+        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let user = rustix::fs::open(&name, flags, Mode::empty()).expect("the user's side");
+        let other = || Stdio::from(user.try_clone().expect("a copy"));
+        set_size(&terminal, 100, 24);
+        command.stdin(other()).stdout(other()).stderr(other());
+        let child = command.env("TERM", "xterm").spawn().expect("a command");
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 100, 0)));
+        let mut output = File::from(terminal.try_clone().expect("a copy"));
+        let shown = Arc::clone(&screen);
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(length @ 1..) = output.read(&mut bytes) {
+                let mut shown = shown.lock().expect("no panic");
+                shown.process(&bytes[..length]);
+            }
+        });
+        Self {
+            child,
+            terminal,
+            screen,
+        }
+    }
+
+    /// Waits until the terminal shows all this.
+    fn wait_for(&self, texts: &[&str]) {
+        wait_for(&format!("{texts:?} on the screen"), || {
+            let shown = self.with_screen(vt100::Screen::contents);
+            texts.iter().all(|text| shown.contains(text)).then_some(())
+        });
+    }
+
+    fn with_screen<T>(&self, read: impl FnOnce(&vt100::Screen) -> T) -> T {
+        read(self.screen.lock().expect("no panic").screen())
+    }
+
+    fn resize(&self, columns: u16, rows: u16) {
+        let mut screen = self.screen.lock().expect("no panic");
+        screen.screen_mut().set_size(rows, columns);
+        set_size(&self.terminal, columns, rows);
+        drop(screen);
+        self.signal(Signal::WINCH);
+    }
+
+    fn press(&self, keys: &str) {
+        let mut input = File::from(self.terminal.try_clone().expect("a copy"));
+        input.write_all(keys.as_bytes()).expect("keys");
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a small number");
+        kill_process(Pid::from_raw(pid).expect("a number"), signal).expect("a signal");
+    }
+
+    /// Waits for the end of the command. It has succeeded, and the terminal is as before.
+    fn expect_end(mut self) {
+        let status = self.child.wait().expect("an end");
+        assert!(status.success(), "{status}");
+        wait_for("the first screen", || {
+            (!self.with_screen(vt100::Screen::alternate_screen)).then_some(())
+        });
+        assert!(!self.with_screen(vt100::Screen::hide_cursor));
+        assert!(is_cooked(&self.terminal));
+    }
+}
+
+fn set_size(terminal: impl AsFd, columns: u16, rows: u16) {
+    let size = Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(terminal, size).expect("a size");
+}
+
+/// Whether lines are edited and shown as they are typed.
+fn is_cooked(terminal: impl AsFd) -> bool {
+    let modes = tcgetattr(terminal).expect("the modes").local_modes;
+    modes.contains(LocalModes::ICANON | LocalModes::ECHO)
+}
+
+fn asking(setup: &Setup, host: &Host, args: &[&str]) -> Command {
+    setup.command(&[args, &["--host", host.url()]].concat())
+}
+
+fn started() -> (Setup, Host) {
+    let setup = Setup::new(&["file"], FILE);
+    let host = setup.start();
+    let (status, receipt) = host.ingest("performance", &one_series("iops", 3));
+    assert_eq!(status, 202, "{receipt}");
+    host.wait_for_delivered("PerformanceExporterFile", 3);
+    (setup, host)
+}
+
+#[test]
+fn watch_shows_the_exporters_again_and_json_is_one_line_each_time() {
+    let (setup, host) = started();
+    let watched = asking(&setup, &host, &["exporters", "--watch", "1", "--json"]);
+    let lines = CommandLines::of(watched);
+    for points in [3, 5] {
+        // The first line is of the time when the command started.
+        let delivered = loop {
+            let line: Value = serde_json::from_str(&lines.next()).expect("a line is a document");
+            let delivered = line["exporters"][0]["delivered"].as_u64();
+            if delivered == Some(points) {
+                break delivered;
+            }
+        };
+        assert_eq!(delivered, Some(points));
+        assert_eq!(host.ingest("performance", &one_series("iops", 2)).0, 202);
+    }
+    let lines = CommandLines::of(asking(&setup, &host, &["exporters", "--watch", "1"]));
+    for _ in 0..2 {
+        let time = lines.next();
+        assert!(time.starts_with("20") && time.ends_with('Z'), "{time}");
+        assert!(lines.next().starts_with("exporter "));
+        assert!(lines.next().starts_with("PerformanceExporterFile "));
+        let rest = [lines.next(), lines.next(), lines.next()];
+        assert_eq!(rest, ["", "1 exporter: 1 running", ""]);
+    }
+}
+
+#[test]
+fn top_starts_takes_keys_follows_the_size_and_gives_the_terminal_back() {
+    let (setup, host) = started();
+    let top = InTerminal::start(asking(&setup, &host, &["top", "--interval", "1"]));
+    top.wait_for(&["PerformanceExporterFile", "running", "Active alerts"]);
+    assert!(!is_cooked(&top.terminal));
+    top.press("\r");
+    top.wait_for(&["no dead letters", "last success"]);
+    top.press("\u{1b}");
+    top.wait_for(&["Active alerts"]);
+    // A small window has no room for the alerts; a large one shows them again.
+    top.resize(80, 10);
+    wait_for("a screen without alerts", || {
+        let shown = top.with_screen(vt100::Screen::contents);
+        (shown.contains("running") && !shown.contains("alerts")).then_some(())
+    });
+    top.resize(120, 30);
+    top.wait_for(&["Active alerts"]);
+    top.press("q");
+    top.expect_end();
+}
+
+#[test]
+fn top_gives_the_terminal_back_on_a_signal() {
+    let (setup, host) = started();
+    for signal in [Signal::TERM, Signal::HUP] {
+        let top = InTerminal::start(asking(&setup, &host, &["top"]));
+        top.wait_for(&["PerformanceExporterFile"]);
+        top.signal(signal);
+        top.expect_end();
+    }
+}
+
+#[test]
+fn top_says_what_to_use_without_a_terminal_and_fails_without_a_host() {
+    let (setup, host) = started();
+    let output = setup.run(&["top", "--host", host.url()]).expect_exit(2);
+    assert_eq!(
+        output.stderr,
+        "error: `top` needs a terminal (use `exporters --watch` without one, or with `--json`)\n"
+    );
+    drop(host);
+    let mut top = InTerminal::start(setup.command(&["top", "--host", "127.0.0.1:9"]));
+    assert_eq!(top.child.wait().expect("an end").code(), Some(4));
+    top.wait_for(&["cannot reach the host"]);
+    assert!(!top.with_screen(vt100::Screen::alternate_screen));
+}
+
+#[test]
+fn tap_shows_a_sample_of_what_passes_and_delays_nothing() {
+    let (setup, host) = started();
+    let exporter = "PerformanceExporterFile";
+    let tap = |args: &[&str]| {
+        let args = [&["tap", "--json"], args].concat();
+        CommandLines::of(asking(&setup, &host, &args))
+    };
+    let sent = tap(&["--exporter", exporter, "--name", "io*"]);
+    let accepted = tap(&["--storage", "array-7"]);
+    let row = |name: &str, storage: &str| json!({"name": name, "labels": {"storage_id": storage}, "values": {"1": 2.5}});
+    // The taps open in their own time.
+    let first = |tap: &CommandLines| -> Value {
+        let line = wait_for("a tapped row", || {
+            let rows = json!([row("iops", "array-7"), row("latency", "b")]);
+            assert_eq!(host.ingest("performance", &rows).0, 202);
+            tap.next_within(POLL)
+        });
+        serde_json::from_str(&line).expect("a line is a document")
+    };
+    let series = first(&accepted);
+    assert_eq!(
+        (&series["name"], &series["storage_id"]),
+        (&json!("iops"), &json!("array-7"))
+    );
+    assert_eq!(
+        (&series["points"], &series["value"]),
+        (&json!(1), &json!(2.5))
+    );
+    assert_eq!(series.get("outcome"), None);
+    let series = first(&sent);
+    assert_eq!(
+        (&series["name"], &series["outcome"]),
+        (&json!("iops"), &json!("delivered"))
+    );
+
+    // More than a second has room for: some are shown, the others are counted, all are delivered.
+    let many = (0..500).map(|pool| {
+        let labels = json!({"storage_id": "array-7", "pool": pool.to_string()});
+        json!({"name": "iops", "labels": labels, "values": {"1": 2.5}})
+    });
+    let many = Value::from_iter(many);
+    assert_eq!(host.ingest("performance", &many).0, 202);
+    let left_out = loop {
+        let line: Value = serde_json::from_str(&accepted.next()).expect("a line is a document");
+        if let Some(rows) = line["left_out"].as_u64() {
+            break rows;
+        }
+    };
+    assert!(left_out >= 480, "{left_out}");
+    host.wait_for_exporter(exporter, "nothing is pending", |exporter| {
+        exporter["pending"] == 0
+    });
+
+    let refused = setup.run(&["tap", "--exporter", "none", "--host", host.url()]);
+    let refused = refused.expect_exit(1);
+    assert_eq!(refused.stderr, "error: Exporter none could not be found.\n");
+    let (status, refused) = host.get("/v1/tap?exporter=a&storage_id=b");
+    assert_eq!(status, 400, "{refused}");
+    // A host that stops waits for no tap.
+    let (status, log) = host.stop();
+    assert!(status.success(), "{log}");
+    assert!(!log.contains("still in progress"), "{log}");
+}
