@@ -9,7 +9,10 @@ use std::{
     process::Command,
 };
 
-use delfin_tests::{CommandOutput, Host, Setup, receivers};
+use delfin_tests::{
+    CommandOutput, Host, Setup,
+    receivers::{self, OtlpCollector},
+};
 use serde_json::{Value, json};
 
 const RULES: &str = "etc/prometheus/delfin-host.rules.yml";
@@ -254,4 +257,98 @@ fn an_exporter_over_its_limit_has_no_time_to_full() {
     assert_eq!(time_to_full(), f64::INFINITY);
     let _ = ingest(&host);
     host.wait_for("a full queue", || (time_to_full() == 0.0).then_some(()));
+}
+
+/// The pushed metrics of this name, with one entry for each push.
+fn pushed(collector: &OtlpCollector, name: &str) -> Vec<Value> {
+    let of = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let resources = collector.accepted();
+    let resources = resources
+        .iter()
+        .flat_map(|request| of(request, "resourceMetrics"));
+    let scopes = resources.flat_map(|resource| of(&resource, "scopeMetrics"));
+    let metrics = scopes.flat_map(|scope| of(&scope, "metrics"));
+    metrics.filter(|metric| metric["name"] == name).collect()
+}
+
+#[test]
+fn the_metrics_have_an_address_of_their_own_and_a_collector_gets_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(mut collector) = OtlpCollector::start(folder.path()) else {
+        return;
+    };
+    let metrics = format!(
+        "[metrics]\nlisten = \"127.0.0.1:0\"\n[metrics.otlp]\nurl = \"{}\"\ninterval = \"1s\"\n",
+        collector.url()
+    );
+    let setup = Setup::new(&["scripted"], &format!("{CONFIG}{STORAGE}{metrics}"));
+    let host = busy_host(&setup);
+
+    let line = host.wait_for_log("the metrics have an address of their own");
+    let (_, address) = line.rsplit_once("address=").expect("the address");
+    let url = format!("http://{}", word_until_space(address));
+    let get = |path: &str| {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build();
+        let response = agent.new_agent().get(format!("{url}{path}")).call();
+        let mut response = response.expect("a response");
+        let text = response.body_mut().read_to_string().expect("a text");
+        (response.status().as_u16(), text)
+    };
+    let (status, page) = get("/metrics");
+    assert_eq!(status, 200, "{page}");
+    assert!(page.contains("delfin_host_ingest_items_total{"), "{page}");
+    assert_eq!(get("/v1/exporters").0, 404, "the metrics alone");
+
+    let items = format!("{PREFIX}ingest_items");
+    let metric = host.wait_for("a push with the items", || {
+        let all = pushed(&collector, &items);
+        let has_items = |metric: &Value| {
+            let points = metric["sum"]["dataPoints"].as_array();
+            points.is_some_and(|points| points.iter().any(|point| point["asDouble"] == 4))
+        };
+        all.into_iter().find(has_items)
+    });
+    assert_eq!(metric["sum"]["isMonotonic"], true, "{metric}");
+    assert_eq!(metric["sum"]["aggregationTemporality"], 2, "{metric}");
+    let times = &pushed(&collector, &format!("{PREFIX}ingest_ack_duration_seconds"))[0];
+    let point = &times["histogram"]["dataPoints"][0];
+    let length = |key: &str| point[key].as_array().map_or(0, Vec::len);
+    assert_eq!(
+        length("bucketCounts"),
+        length("explicitBounds") + 1,
+        "{times}"
+    );
+    let states = &pushed(&collector, &format!("{PREFIX}exporter_pending_items"))[0];
+    assert!(states["gauge"]["dataPoints"].is_array(), "{states}");
+
+    // Pushes that fail are counted, logged once, and delay no delivery.
+    let pushes = |result: &str| {
+        let metrics = host.metrics();
+        let samples = metrics.samples().iter();
+        let mut samples = samples.filter(|sample| {
+            let name = format!("{PREFIX}metrics_pushes_total");
+            sample.name == name && sample.labels.contains(&format!("\"{result}\""))
+        });
+        samples.next().map_or(0.0, |sample| sample.value)
+    };
+    assert!(pushes("ok") > 0.0);
+    collector.kill();
+    host.wait_for("two pushes that fail", || {
+        (pushes("failed") >= 2.0).then_some(())
+    });
+    let delivered = |exporter: &Value| exporter["delivered"].as_u64().expect("a number");
+    let before = delivered(&host.exporter(EXPORTER));
+    let _ = ingest(&host);
+    host.wait_for_exporter(EXPORTER, "four more delivered", |exporter| {
+        delivered(exporter) >= before + 4
+    });
+    assert_eq!(host.log().matches("cannot push metrics").count(), 1);
+    collector.restart();
+    host.wait_for_log("metrics are pushed again");
+}
+
+fn word_until_space(text: &str) -> &str {
+    text.split_whitespace().next().unwrap_or_default()
 }

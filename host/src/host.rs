@@ -70,7 +70,8 @@ pub struct Host {
     syslog: Option<SyslogReceiver>,
     api: ApiState,
     listener: ApiListener,
-    tls: Option<TlsStore>,
+    metrics_listener: Option<ApiListener>,
+    tls: Option<Arc<TlsStore>>,
     phase: watch::Sender<Phase>,
 }
 
@@ -88,7 +89,12 @@ impl Host {
         }
         let backends = journal::open(&config.state_dir, &JournalLimits::from(&config.journal))?;
         let tls = config.api.tls.clone().map(TlsStore::open).transpose()?;
+        let tls = tls.map(Arc::new);
         let listener = ApiListener::bind(&config.api).await?;
+        let metrics_listener = match config.metrics.listen {
+            Some(address) => Some(ApiListener::bind_metrics(address).await?),
+            None => None,
+        };
         let tokens = Arc::new(TokenStore::open(&config.state_dir)?);
         let journals = batch_journals(&config, &backends);
         let (alerts, follower) =
@@ -142,6 +148,7 @@ impl Host {
             history,
             storages: Arc::clone(&storages),
             reloader: reloader.clone(),
+            pushes_metrics: config.metrics.otlp.is_some(),
             phase: phase.subscribe(),
         });
         Ok(Self {
@@ -156,6 +163,7 @@ impl Host {
             syslog,
             api,
             listener,
+            metrics_listener,
             tls,
             phase,
         })
@@ -183,6 +191,12 @@ impl Host {
         let progress = Arc::clone(self.storages.progress());
         let writing = tokio::spawn(write_progress(Arc::clone(&progress)));
         let (closed, close) = tokio::sync::oneshot::channel::<()>();
+        let metrics = start_metrics(
+            &self.config,
+            self.metrics_listener,
+            self.tls.clone(),
+            &self.api,
+        );
         let served = tokio::spawn(api::serve(self.listener, self.tls, self.api, async {
             drop(close.await);
         }));
@@ -219,12 +233,42 @@ impl Host {
             log::debug!("API client kept its connection open past the shutdown timeout");
         }
         writing.abort();
+        for task in metrics {
+            task.abort();
+        }
         tokio::task::block_in_place(|| {
             progress.write();
             self.backends.performance.close();
             self.backends.alerts.close();
         });
     }
+}
+
+/// Serves the metrics on an address of their own, and pushes them, if the configuration says so.
+/// Both go on until the host has delivered what it can.
+fn start_metrics(
+    config: &Config,
+    listener: Option<ApiListener>,
+    tls: Option<Arc<TlsStore>>,
+    api: &ApiState,
+) -> Vec<JoinHandle<()>> {
+    let is_exposed = config.metrics.needs_tokens;
+    let served = listener.map(|listener| {
+        let api = api.clone();
+        tokio::spawn(async move {
+            let never = std::future::pending();
+            let served = api::serve_metrics(listener, tls, api, is_exposed, never).await;
+            if let Err(error) = served {
+                log::error!("cannot serve the metrics: {error}");
+            }
+        })
+    });
+    let otlp = config.metrics.otlp.clone();
+    let pushed = otlp.map(|otlp| {
+        let api = api.clone();
+        tokio::spawn(async move { api.push_metrics(otlp).await })
+    });
+    served.into_iter().chain(pushed).collect()
 }
 
 async fn start_traps(

@@ -26,6 +26,11 @@ pub enum ListenError {
         address: SocketAddr,
         source: io::Error,
     },
+    #[error("cannot listen on `{address}` (set `metrics.listen`)")]
+    Metrics {
+        address: SocketAddr,
+        source: io::Error,
+    },
     #[error("cannot listen on `{}` (set `api.socket`, or turn it off)", path.display())]
     Socket { path: PathBuf, source: io::Error },
 }
@@ -69,6 +74,27 @@ impl ApiListener {
         Ok(Self { tcp, local })
     }
 
+    /// Listens for the metrics alone.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be used.
+    pub async fn bind_metrics(address: SocketAddr) -> Result<Self, ListenError> {
+        let tcp = TcpListener::bind(address).await;
+        let tcp = tcp.map_err(|source| ListenError::Metrics { address, source })?;
+        Ok(Self { tcp, local: None })
+    }
+
+    /// Checks whether the metrics could have an address of their own, as [`Self::check`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::check`].
+    pub fn check_metrics(address: SocketAddr, is_host_running: bool) -> Result<(), ListenError> {
+        try_address(address, is_host_running)
+            .map_err(|source| ListenError::Metrics { address, source })
+    }
+
     /// Checks whether the API could listen at its address. A running host with the same state
     /// folder is not disturbed, and may have the address.
     ///
@@ -76,12 +102,12 @@ impl ApiListener {
     ///
     /// Another program has the address, or the system refuses it.
     pub fn check(address: SocketAddr, is_host_running: bool) -> Result<(), ListenError> {
-        let checked = if is_host_running {
-            check_port(address)
-        } else {
-            std::net::TcpListener::bind(address).map(drop)
-        };
-        checked.map_err(|source| ListenError::Address { address, source })
+        try_address(address, is_host_running)
+            .map_err(|source| ListenError::Address { address, source })
+    }
+
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
     }
 
     /// Where it listens.
@@ -114,6 +140,14 @@ impl ApiListener {
                 Ok((ClientStream::Local(stream), Peer::Local { uid }))
             }
         }
+    }
+}
+
+fn try_address(address: SocketAddr, is_host_running: bool) -> io::Result<()> {
+    if is_host_running {
+        check_port(address)
+    } else {
+        std::net::TcpListener::bind(address).map(drop)
     }
 }
 

@@ -60,14 +60,31 @@ use cors::CorsOrigins;
 pub use error::ApiError;
 pub use listen::{ApiListener, ListenError};
 use middleware::RequestLog;
-pub use serve::serve;
+pub use serve::{serve, serve_metrics};
 use state::{AllowedHosts, Tokens};
 pub use state::{ApiParts, ApiState};
 
 fn router(state: ApiState) -> Router {
-    let (router, mut document) = documented().split_for_parts();
+    let tokens = Tokens::from_ref(&state);
+    layered(documented(), tokens, state)
+}
+
+/// The metrics alone, for a listener of their own. `is_exposed` says whether clients need a token also while
+/// none exists.
+fn metrics_router(state: ApiState, is_exposed: bool) -> Router {
+    let tokens = Tokens {
+        is_exposed,
+        ..Tokens::from_ref(&state)
+    };
+    let route = openapi::described().routes(routes!(metrics::metrics));
+    layered(route, tokens, state)
+}
+
+/// Some routes, with what every request gets.
+fn layered(routes: OpenApiRouter<ApiState>, tokens: Tokens, state: ApiState) -> Router {
+    let (router, mut document) = routes.split_for_parts();
     let rules = AccessRules {
-        tokens: Tokens::from_ref(&state),
+        tokens,
         scopes: Arc::new(RouteScopes::complete(&mut document)),
     };
     router

@@ -33,6 +33,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{
     ApiState, json_suffix,
     listen::{ApiListener, ClientStream},
+    metrics_router,
     peer::Peer,
     router,
 };
@@ -52,6 +53,9 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// left, and an immediate attempt would fail too.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
+/// Connections for the metrics alone at a time.
+const MAX_METRICS_CONNECTIONS: usize = 32;
+
 /// What all connections need.
 #[derive(Clone)]
 struct Server {
@@ -66,7 +70,7 @@ struct Server {
 /// The address of the listener cannot be read.
 pub async fn serve(
     listener: ApiListener,
-    tls: Option<TlsStore>,
+    tls: Option<Arc<TlsStore>>,
     state: ApiState,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -74,8 +78,41 @@ pub async fn serve(
     let table = state.connections();
     let server = Server {
         router: router(state),
-        tls: tls.map(Arc::new),
+        tls,
     };
+    accept_all(listener, server, table, shutdown).await;
+    Ok(())
+}
+
+/// As [`serve`], for the metrics alone. Their connections are not among those of the API.
+///
+/// # Errors
+///
+/// The address of the listener cannot be read.
+pub async fn serve_metrics(
+    listener: ApiListener,
+    tls: Option<Arc<TlsStore>>,
+    state: ApiState,
+    is_exposed: bool,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    log::info!(address:%; "the metrics have an address of their own");
+    let server = Server {
+        router: metrics_router(state, is_exposed),
+        tls,
+    };
+    let table = ConnectionTable::new(MAX_METRICS_CONNECTIONS);
+    accept_all(listener, server, table, shutdown).await;
+    Ok(())
+}
+
+async fn accept_all(
+    listener: ApiListener,
+    server: Server,
+    table: Arc<ConnectionTable>,
+    shutdown: impl Future<Output = ()>,
+) {
     let graceful = GracefulShutdown::new();
     // Dropping the set at the end aborts the connections that are still open.
     let mut connections = JoinSet::new();
@@ -103,7 +140,6 @@ pub async fn serve(
     {
         log::warn!("requests were still in progress at the shutdown timeout, and are aborted");
     }
-    Ok(())
 }
 
 /// Waits for a connection, and for its place.

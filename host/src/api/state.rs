@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{
     cors::CorsOrigins,
     error::ApiError,
-    metrics::{self, IngestMetrics},
+    metrics::{self, IngestMetrics, PushCounts},
     permits::{IngestPermits, MAX_INGEST_REQUESTS, TapPermits},
     time_log::TimeLog,
 };
@@ -19,7 +19,7 @@ use crate::{
     alert::ActiveAlerts,
     audit::AuditLog,
     batch_journal::BatchJournals,
-    config::{ApiConfig, HostAddress, JournalConfig},
+    config::{ApiConfig, HostAddress, JournalConfig, OtlpPushConfig},
     exporters::{ExporterSet, Reloader},
     history::History,
     ingest::{self, MemoryBudget},
@@ -60,6 +60,8 @@ pub struct ApiParts {
     pub syslog: Option<(Arc<SyslogStats>, Option<DropCounter>)>,
     /// The mappings of webhooks, if `inputs.webhook.enabled`.
     pub webhooks: Option<MappingSet<WebhookMappings>>,
+    /// Whether the metrics are pushed, too.
+    pub pushes_metrics: bool,
     pub phase: watch::Receiver<Phase>,
 }
 
@@ -85,6 +87,7 @@ struct SharedState {
     ingest: IngestState,
     connections: Arc<ConnectionTable>,
     registry: Arc<Registry>,
+    pushes: PushCounts,
     taps: TapPermits,
 }
 
@@ -147,6 +150,10 @@ impl ApiState {
         if let Some((stats, drops)) = parts.syslog {
             metrics::register_syslog(&mut registry, stats, drops);
         }
+        let pushes = PushCounts::default();
+        if parts.pushes_metrics {
+            pushes.register(&mut registry);
+        }
         let memory = MemoryBudget::new(parts.config.max_ingest_bytes);
         metrics::register_memory(&mut registry, &memory);
         let ingest = IngestState {
@@ -181,8 +188,15 @@ impl ApiState {
             ingest,
             connections,
             registry: Arc::new(registry),
+            pushes,
             taps: TapPermits::new(),
         }))
+    }
+
+    /// Pushes the metrics, for as long as the host runs.
+    pub async fn push_metrics(&self, config: OtlpPushConfig) {
+        let (registry, counts) = (Arc::clone(&self.0.registry), self.0.pushes.clone());
+        metrics::push_metrics(config, registry, counts).await;
     }
 
     pub(super) fn connections(&self) -> Arc<ConnectionTable> {

@@ -128,7 +128,7 @@ fn findings(
         output.warn(&remark);
     }
     let is_host_running = journal::holder(&config.state_dir).is_some();
-    let mut findings: Vec<Finding> = api_address(config, is_host_running).into_iter().collect();
+    let mut findings = addresses(config, is_host_running);
     let drivers = Drivers::new(&scratch);
     drivers.update(plugins.drivers());
     let storages = config.storages.iter();
@@ -226,13 +226,22 @@ fn start(
     trial.close()
 }
 
-/// The address of the API, if it cannot be used.
-fn api_address(config: &Config, is_host_running: bool) -> Option<Finding> {
-    let address = config.api.listen;
-    let error = ApiListener::check(address, is_host_running).err()?;
-    let reason = error.source().map(ToString::to_string).unwrap_or_default();
-    let what = format!("API ({address})");
-    Some(Finding::of(what, Err(format!("{error}: {reason}"))))
+/// The addresses of the API and of the metrics, if they cannot be used.
+fn addresses(config: &Config, is_host_running: bool) -> Vec<Finding> {
+    let api = config.api.listen;
+    let api = ("API", api, ApiListener::check(api, is_host_running));
+    let metrics = config.metrics.listen.map(|address| {
+        let checked = ApiListener::check_metrics(address, is_host_running);
+        ("metrics", address, checked)
+    });
+    let checked = std::iter::once(api).chain(metrics);
+    let failed = checked.filter_map(|(what, address, checked)| {
+        let error = checked.err()?;
+        let reason = error.source().map(ToString::to_string).unwrap_or_default();
+        let what = format!("{what} ({address})");
+        Some(Finding::of(what, Err(format!("{error}: {reason}"))))
+    });
+    failed.collect()
 }
 
 /// The mapping files of each input that is on, or whose folder exists.

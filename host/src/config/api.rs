@@ -80,8 +80,13 @@ impl ApiConfig {
     /// Whether every call needs a token, also while none exists.
     #[must_use]
     pub fn needs_tokens(&self) -> bool {
-        !self.listen.ip().to_canonical().is_loopback() && !self.allow_unauthenticated
+        is_exposed(self.listen) && !self.allow_unauthenticated
     }
+}
+
+/// Whether other machines reach an address.
+pub(super) fn is_exposed(address: SocketAddr) -> bool {
+    !address.ip().to_canonical().is_loopback()
 }
 
 /// Reads `[api]`. `has_tokens` says whether clients can show a token.

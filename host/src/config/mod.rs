@@ -15,6 +15,7 @@ mod find;
 mod host_address;
 mod ini;
 mod inputs;
+mod metrics;
 mod mistake;
 mod names;
 mod permissions;
@@ -53,6 +54,7 @@ pub use find::LoadError;
 pub use host_address::{HostAddress, HostName};
 pub use ini::from_delfin;
 pub use inputs::{InputsConfig, WebhookConfig};
+pub use metrics::{HostMetricsConfig, OtlpPushConfig};
 pub use mistake::{ConfigErrors, Mistake};
 pub use secrets::{RenewedSettings, SecretSettings};
 pub use service::{
@@ -75,6 +77,7 @@ pub struct Config {
     pub state_dir: PathBuf,
     pub log: LogConfig,
     pub api: ApiConfig,
+    pub metrics: HostMetricsConfig,
     pub journal: JournalConfig,
     pub alerts: AlertsConfig,
     pub inventory: InventoryConfig,
@@ -280,13 +283,23 @@ fn read(mut root: Section<'_>) -> Config {
     let names = ExporterNames::read(&mut root);
     let state_dir = take_state_dir(&mut root);
     let has_tokens = || TokenFile::new(&state_dir).may_exist();
+    let plugin_dirs = take_plugin_dirs(&mut root);
+    let plugin_cache_dir =
+        take_path(&mut root, "plugin_cache_dir").unwrap_or_else(|| state_dir.join("plugin-cache"));
+    let log = service::read_log(root.take_section("log"), &names);
+    let api = api::read_api(root.take_section("api"), &state_dir, has_tokens);
+    let metrics = metrics::read_metrics(
+        root.take_section("metrics"),
+        api.allow_unauthenticated,
+        has_tokens,
+    );
     let config = Config {
-        plugin_dirs: take_plugin_dirs(&mut root),
-        plugin_cache_dir: take_path(&mut root, "plugin_cache_dir")
-            .unwrap_or_else(|| state_dir.join("plugin-cache")),
+        plugin_dirs,
+        plugin_cache_dir,
         state_dir: state_dir.clone(),
-        log: service::read_log(root.take_section("log"), &names),
-        api: api::read_api(root.take_section("api"), &state_dir, has_tokens),
+        log,
+        api,
+        metrics,
         journal: service::read_journal(root.take_section("journal")),
         alerts: service::read_alerts(root.take_section("alerts")),
         inventory: service::read_inventory(root.take_section("inventory")),

@@ -80,7 +80,7 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 42] = [
+const EXAMPLES: [&str; 44] = [
     "alert_exporters",
     "api.cors_origins",
     "api.hosts",
@@ -106,6 +106,8 @@ const EXAMPLES: [&str; 42] = [
     "log.audit_file",
     "log.levels.AlertExporterExample",
     "log.levels.PerformanceExporterExample",
+    "metrics.listen",
+    "metrics.otlp.url",
     "performance_exporters",
     "storage.0.host",
     "storage.0.id",
@@ -218,10 +220,10 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             checked += 1;
         }
     }
-    // The root, log, api and its tls, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook, shutdown,
+    // The root, log, api and its tls, metrics, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook, shutdown,
     // drivers, its limits, one of its storages and the limits of that one, storage and its two, exporter and its batch, limits,
     // queue, retry, circuit_breaker, dead_letter and filter.
-    assert_eq!(checked, 28);
+    assert_eq!(checked, 29);
 }
 
 #[test]

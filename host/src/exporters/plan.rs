@@ -111,6 +111,7 @@ pub(super) fn parts_needing_restart(old: &Config, new: &Config) -> Vec<&'static 
         ),
         ("log", old.log != new.log),
         ("api", old.api != new.api),
+        ("metrics", old.metrics != new.metrics),
         ("journal", old.journal != new.journal),
         ("alerts", old.alerts != new.alerts),
         ("inventory", old.inventory != new.inventory),

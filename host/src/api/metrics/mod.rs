@@ -15,6 +15,7 @@ mod journals;
 mod memory;
 mod plugins;
 mod process;
+mod push;
 mod syslog;
 mod text;
 mod traps;
@@ -30,6 +31,7 @@ use delfin_plugin_api::connections::ConnectionTable;
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
 pub(super) use self::ingest::IngestMetrics;
+pub(super) use self::push::{PushCounts, push_metrics};
 use super::{blocking, error::ApiError};
 use crate::{
     alert::ActiveAlerts,

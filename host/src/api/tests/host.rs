@@ -131,6 +131,7 @@ impl Host {
         let (alerts, follower) = runtime.block_on(opened).unwrap();
         runtime.spawn(follower.run(watched.clone()));
         let state = ApiState::new(ApiParts {
+            pushes_metrics: false,
             config,
             tokens: Arc::new(TokenStore::open(folder.path()).unwrap()),
             audit: AuditLog::default(),
