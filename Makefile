@@ -50,7 +50,7 @@ test: ## Run every test, after installing what they need
 	scripts/python test
 	scripts/delfin test
 
-check: ## Check formatting, lints, documentation and the rules of tests/invariants
+check: ## Check formatting, lints, documentation, the book and the rules of tests/invariants
 	@scripts/setup install build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
@@ -58,6 +58,7 @@ check: ## Check formatting, lints, documentation and the rules of tests/invarian
 	$(CARGO) test --workspace --all-features --locked --test invariants
 	scripts/python check
 	scripts/delfin check
+	scripts/book build
 
 bench: ## Run the benchmarks, in the profile that `make install` uses
 	@scripts/setup install test
@@ -98,8 +99,8 @@ wheel: ## Build the wheels of the Python packages in target/wheel
 	scripts/python wheel
 	scripts/delfin wheel
 
-book: ## Build the two guides in target/book (needs mdbook: cargo install mdbook)
-	mdbook build docs
+book: ## Build the two guides in target/book, and check their links
+	scripts/book build
 
 setup: ## Install what the build and the tests need (as root on Debian)
 	scripts/setup install test
