@@ -139,7 +139,7 @@ impl TopDeadLetter {
             dead_letters: Vec<TopDeadLetter>,
         }
 
-        let path = format!("/v1/dead-dead_letters?exporter={}", encode(exporter));
+        let path = format!("/v1/dead-letters?exporter={}", encode(exporter));
         let ListedDeadLetters { dead_letters } = get(client, &path)?;
         Ok(dead_letters)
     }

@@ -100,7 +100,7 @@ fn dead_letters(
         return vec![Line::raw("no dead letters")];
     }
     let title = format!(
-        "dead letters, the oldest {} (`dead-dead_letters` has their content)",
+        "dead letters, the oldest {} (`dead-letters` has their content)",
         dead_letters.len()
     );
     let line = |row: &TopDeadLetter| {
