@@ -538,6 +538,84 @@ fn a_storage_that_does_not_answer_has_an_alert_until_it_answers() {
     });
 }
 
+const ACME_MIB: &str = r#"ACME-MIB DEFINITIONS ::= BEGIN
+IMPORTS OBJECT-TYPE, NOTIFICATION-TYPE, enterprises FROM SNMPv2-SMI DisplayString FROM SNMPv2-TC;
+acme OBJECT IDENTIFIER ::= { enterprises 99999 }
+acmeDisk OBJECT-TYPE
+    SYNTAX DisplayString MAX-ACCESS accessible-for-notify STATUS current DESCRIPTION "A disk."
+    ::= { acme 1 }
+acmeDiskFailed NOTIFICATION-TYPE
+    OBJECTS { acmeDisk } STATUS current DESCRIPTION "A disk failed."
+    ::= { acme 0 1 }
+acmeDiskSlow NOTIFICATION-TYPE
+    OBJECTS { acmeDisk } STATUS current DESCRIPTION "A disk is slow."
+    ::= { acme 0 2 }
+END
+"#;
+
+#[test]
+fn names_of_mib_files_are_used_and_a_broken_file_stops_nothing() {
+    if !has_net_snmp() {
+        return;
+    }
+    let listen = "[traps]\n";
+    let config = config("@/state").replace(listen, &format!("{listen}mib_dirs = [\"@/mibs\"]\n"));
+    let setup = Setup::new(&["file"], "").with_whole_config(&config);
+    for folder in ["mibs", "traps.d"] {
+        fs::create_dir(setup.path(folder)).unwrap();
+    }
+    setup.write("mibs/ACME-MIB.txt", ACME_MIB);
+    let broken = ACME_MIB
+        .replace("ACME-MIB", "BROKEN-MIB")
+        .replace("MAX-ACCESS", "(");
+    setup.write("mibs/BROKEN-MIB.txt", &broken);
+    let mapping = "[[trap]]\noid = \"ACME-MIB::acmeDiskFailed\"\n\
+                   alert_name = \"Disk ${ACME-MIB::acmeDisk} failed\"\n\
+                   location = \"slot ${index:ACME-MIB::acmeDisk}\"\n";
+    setup.write("traps.d/acme.toml", mapping);
+    let host = setup.start();
+    let warning = host.wait_for_log("BROKEN-MIB.txt`, line 5: ");
+    assert!(warning.contains("WARN"), "{warning}");
+    let check = setup.run(&["check"]);
+    assert_eq!(check.code, Some(0), "{}", check.stdout);
+    assert!(
+        check.stderr.contains("BROKEN-MIB.txt`, line 5: "),
+        "{}",
+        check.stderr
+    );
+
+    let to = trap_address(&host);
+    set_source(&host, community("public"));
+    let trap = |number: &str| {
+        let oid = format!("1.3.6.1.4.1.99999.0.{number}");
+        let disk = ["1.3.6.1.4.1.99999.1.7", "s", "d7"];
+        let options = ["-v", "2c", "-c", "public"];
+        send(&setup, to, &options, &[&[&*oid][..], &disk].concat());
+    };
+    trap("1");
+    let [failed] = &wait_for_alerts(&host, &setup, 1)[..] else {
+        panic!("one trap made several alerts");
+    };
+    assert_eq!(failed["alert_name"], "Disk d7 failed", "{failed}");
+    assert_eq!(failed["location"], "slot 7", "{failed}");
+    trap("2");
+    let slow = wait_for_alerts(&host, &setup, 2).remove(1);
+    assert_eq!(slow["alert_name"], "ACME-MIB::acmeDiskSlow", "{slow}");
+    assert_eq!(slow["description"], "ACME-MIB::acmeDisk.7=d7", "{slow}");
+    let shown = setup.run(&["traps", "test", &acme_trap()]);
+    let first = "SNMPv2c trap: ACME-MIB::acmeDiskFailed (1.3.6.1.4.1.99999.0.1)";
+    assert!(shown.stdout.starts_with(first), "{}", shown.stdout);
+
+    // Without its names, the mapping is left out. The trap is received as it is, with the names of the broken file.
+    fs::remove_file(setup.path("mibs/ACME-MIB.txt")).unwrap();
+    assert_eq!(host.send("POST", "/v1/reload", Some(&json!({}))).0, 200);
+    host.wait_for_log("acme.toml`: `ACME-MIB::acmeDiskFailed` is in no MIB file");
+    trap("1");
+    let raw = wait_for_alerts(&host, &setup, 3).remove(2);
+    assert_eq!(raw["alert_name"], "BROKEN-MIB::acmeDiskFailed", "{raw}");
+    assert_eq!(raw["description"], "BROKEN-MIB::acme.1.7=d7", "{raw}");
+}
+
 /// A trap of version 2c for 1.3.6.1.4.1.99999.0.1, with the community `public`.
 fn acme_trap() -> String {
     let uptime = "300d06082b06010201010300430105";

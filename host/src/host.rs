@@ -104,7 +104,9 @@ impl Host {
         let exporters = ExporterSet::default();
         let starter =
             ExporterStarter::new(&config, exporters.clone(), journals.clone(), alerts.clone());
-        let mappings = InputMappingSets::new(InputMappings::load(&config)?);
+        let mappings = InputMappingSets::new(tokio::task::block_in_place(|| {
+            InputMappings::load(&config)
+        })?);
         let (set, shared) = (exporters.clone(), mappings.clone());
         let reloader = Reloader::new(loaded, starter, set, Arc::default(), shared);
         reloader.start_all(&mut plugins).await?;

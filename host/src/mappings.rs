@@ -33,7 +33,11 @@ impl InputMappings {
     pub fn load(config: &Config) -> Result<Self, MappingError> {
         let mut mappings = Self::default();
         if config.traps.listen.is_some() {
-            mappings.traps = TrapMappings::load(&config.traps.mapping_dir)?;
+            let traps = &config.traps;
+            mappings.traps = TrapMappings::load(&traps.mapping_dir, &traps.mib_dirs)?;
+            for warning in mappings.traps.warnings() {
+                log::warn!("{warning}");
+            }
         }
         if config.syslog.is_on() {
             mappings.syslog = SyslogMappings::load(&config.syslog.mapping_dir)?;

@@ -21,9 +21,10 @@ use serde_json::Value;
 use crate::sources::{files, read, root, shipped};
 
 /// Where `unsafe` is allowed: what crosses the boundary, opening a library, mapping a batch,
-/// closing inherited descriptors, and resetting signals.
-const UNSAFE: [&str; 17] = [
+/// closing inherited descriptors, resetting signals, and returning freed memory.
+const UNSAFE: [&str; 18] = [
     "host/src/batch/codec/trusted.rs",
+    "host/src/freed_memory.rs",
     "host/src/plugin/process/runner/descriptors.rs",
     "host/src/plugin/process/runner/rows.rs",
     "host/src/plugin/process/signals.rs",

@@ -134,7 +134,7 @@ fn findings(
     let storages = config.storages.iter();
     let storage = |one| storage(drivers.registry(), one);
     findings.extend(storages.map(storage));
-    findings.extend(mappings(config));
+    findings.extend(mappings(config, output));
     for exporter in scratch.exporters {
         let what = format!(
             "exporter {} ({}, {})",
@@ -245,15 +245,18 @@ fn addresses(config: &Config, is_host_running: bool) -> Vec<Finding> {
 }
 
 /// The mapping files of each input that is on, or whose folder exists.
-fn mappings(config: &Config) -> Vec<Finding> {
+fn mappings(config: &Config, output: &Output<'_>) -> Vec<Finding> {
     let (traps, syslog) = (&config.traps, &config.syslog);
     let webhook = &config.inputs.webhook;
+    let trap_mappings = TrapMappings::load(&traps.mapping_dir, &traps.mib_dirs);
+    let warnings = trap_mappings.iter().flat_map(TrapMappings::warnings);
+    warnings.for_each(|warning| output.warn(warning));
     let inputs = [
         (
             "trap",
             traps.listen.is_some(),
             &traps.mapping_dir,
-            TrapMappings::load(&traps.mapping_dir).map(drop),
+            trap_mappings.map(drop),
         ),
         (
             "syslog",

@@ -107,7 +107,7 @@ fn test(
     args: &TestTrapArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let mappings = mappings(options, args.mapping_dir.as_deref())?;
+    let mappings = mappings(options, args.mapping_dir.as_deref(), output)?;
     let datagram = datagram(&args.trap)?;
     let report = TrapReport::new(datagram, None, &mappings);
     print(&report, output)?;
@@ -122,7 +122,7 @@ fn listen(
     args: &ListenArgs,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let mappings = mappings(options, args.mapping_dir.as_deref())?;
+    let mappings = mappings(options, args.mapping_dir.as_deref(), output)?;
     let address = match args.listen {
         Some(address) => address,
         None => {
@@ -151,10 +151,18 @@ fn listen(
     Ok(())
 }
 
-fn mappings(options: &GlobalOptions, folder: Option<&Path>) -> Result<TrapMappings, Error> {
+fn mappings(
+    options: &GlobalOptions,
+    folder: Option<&Path>,
+    output: &Output<'_>,
+) -> Result<TrapMappings, Error> {
     let config = config::load_traps(options.config.as_deref()).map_err(Error::configuration)?;
     let folder = folder.unwrap_or(&config.mapping_dir);
-    TrapMappings::load(folder).map_err(Error::configuration)
+    let loaded = TrapMappings::load(folder, &config.mib_dirs).map_err(Error::configuration)?;
+    for warning in loaded.warnings() {
+        output.warn(warning);
+    }
+    Ok(loaded)
 }
 
 /// The datagram of an argument: a file, hexadecimal digits, or standard input.

@@ -90,6 +90,8 @@ pub struct TrapsConfig {
     pub receive_buffer: u64,
     /// The folder with mapping files, which need not exist.
     pub mapping_dir: PathBuf,
+    /// The folders with MIB files.
+    pub mib_dirs: Vec<PathBuf>,
     /// The models whose storages are asked over SNMP whether they answer.
     pub validated_models: Vec<String>,
 }
@@ -154,6 +156,7 @@ impl Default for TrapsConfig {
             listen: None,
             receive_buffer: 8 * MIB,
             mapping_dir: "/etc/delfin/traps.d".into(),
+            mib_dirs: Vec::new(),
             validated_models: Vec::new(),
         }
     }
@@ -254,15 +257,20 @@ pub(super) fn read_traps(mut section: Section<'_>) -> TrapsConfig {
     let default = TrapsConfig::default();
     let listen = section.take("listen");
     let mapping_dir = section.take_text("mapping_dir");
-    let models = section.take("validated_models");
-    let models = models
-        .and_then(|setting| setting.texts())
-        .unwrap_or_default();
+    let mut texts = |key| {
+        let setting = section.take(key);
+        let texts = setting.and_then(|setting| setting.texts());
+        let texts = texts.unwrap_or_default().into_iter();
+        texts.map(|text| text.value)
+    };
+    let mib_dirs = texts("mib_dirs").map(PathBuf::from).collect();
+    let validated_models = texts("validated_models").collect();
     let traps = TrapsConfig {
         listen: listen.and_then(|setting| setting.address()),
         receive_buffer: section.take_size("receive_buffer", 64 * KIB, default.receive_buffer),
         mapping_dir: mapping_dir.map_or(default.mapping_dir, |text| text.value.into()),
-        validated_models: models.into_iter().map(|model| model.value).collect(),
+        mib_dirs,
+        validated_models,
     };
     section.finish();
     traps

@@ -80,7 +80,7 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 44] = [
+const EXAMPLES: [&str; 45] = [
     "alert_exporters",
     "api.cors_origins",
     "api.hosts",
@@ -124,6 +124,7 @@ const EXAMPLES: [&str; 44] = [
     "syslog.tls.client_ca",
     "syslog.tls.key",
     "traps.listen",
+    "traps.mib_dirs",
     "traps.validated_models",
 ];
 

@@ -14,6 +14,8 @@ mod engine;
 mod keys;
 mod mapping;
 mod message;
+mod mibs;
+mod names;
 mod notification;
 mod opened;
 mod receiver;

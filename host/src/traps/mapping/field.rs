@@ -2,7 +2,7 @@
 
 use async_snmp::{Oid, Value};
 
-use super::names::OidNames;
+use super::resolver::NameResolver;
 use crate::{
     notification::{MappedInput, parse_time},
     traps::notification::{Notification, text_of},
@@ -20,17 +20,19 @@ pub enum TrapField {
     Index(Oid),
     /// The object identifier of the notification.
     Trap,
+    /// A name of a MIB that no file has. No notification has it.
+    Unknown,
 }
 
 impl TrapField {
     /// # Errors
     ///
     /// The name is unknown: the reason, with the remedy.
-    pub(super) fn parse(name: &str, names: &OidNames) -> Result<Self, String> {
+    pub(super) fn parse(name: &str, names: &NameResolver<'_>) -> Result<Self, String> {
         Ok(match name.strip_prefix("index:") {
-            Some(name) => Self::Index(names.oid(name)?),
+            Some(name) => names.oid(name)?.map_or(Self::Unknown, Self::Index),
             None if name == TRAP => Self::Trap,
-            None => Self::Value(names.oid(name)?),
+            None => names.oid(name)?.map_or(Self::Unknown, Self::Value),
         })
     }
 }
@@ -50,6 +52,7 @@ impl MappedInput for Notification {
     fn text(&self, field: &TrapField) -> Option<String> {
         match field {
             TrapField::Trap => Some(self.trap.to_string()),
+            TrapField::Unknown => None,
             TrapField::Value(oid) => self.value(oid).map(text_of),
             TrapField::Index(oid) => {
                 let mut variables = self.variables.iter();

@@ -1,17 +1,24 @@
 //! The mapping files of traps: which rule is for a notification.
 
 mod field;
-mod names;
+mod resolver;
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use async_snmp::Oid;
 
-pub use self::names::OidNames;
-use self::{field::TrapField, names::parse_oid};
-use super::notification::Notification;
-use crate::notification::{
-    MappingError, MappingFile, MappingFolder, MappingRule, RuleReader, Tables,
+use self::{
+    field::TrapField,
+    resolver::{NameResolver, parse_oid},
+};
+use super::{mibs::MibNames, names::OidNames, notification::Notification};
+use crate::{
+    freed_memory,
+    notification::{MappingError, MappingFile, MappingFolder, MappingRule, RuleReader, Tables},
 };
 
 macro_rules! built_in {
@@ -50,22 +57,33 @@ pub struct TrapMappings {
     subtrees: Vec<(Oid, TrapRule)>,
     names: OidNames,
     files: usize,
+    warnings: Vec<String>,
 }
 
 impl TrapMappings {
-    /// Reads the built-in mappings and those of a folder, which need not exist.
+    /// Reads the built-in mappings and those of a folder, which need not exist. They can use the names of the MIB files
+    /// in some folders.
     ///
     /// # Errors
     ///
-    /// A file cannot be read, or has a mistake.
-    pub fn load(path: &Path) -> Result<Self, MappingError> {
+    /// A mapping file cannot be read, or has a mistake.
+    pub fn load(path: &Path, mib_dirs: &[PathBuf]) -> Result<Self, MappingError> {
+        let mibs = MibNames::read(mib_dirs);
         let folder = MappingFolder {
             kind: KIND,
             built_in: BUILT_IN,
             path,
         };
-        let mut mappings = Self::default();
-        folder.read(|file, content| mappings.add(file, content))?;
+        let mut mappings = Self {
+            warnings: mibs.warnings,
+            ..Self::default()
+        };
+        folder.read(|file, content| mappings.add(file, content, &mibs.names))?;
+        mappings.names.merge(&mibs.names);
+        if !mib_dirs.is_empty() {
+            drop(mibs.names);
+            freed_memory::release();
+        }
         mappings
             .subtrees
             .sort_by_key(|(oid, _)| std::cmp::Reverse(oid.len()));
@@ -88,6 +106,12 @@ impl TrapMappings {
         rules.find(|rule| rule.mismatch(notification).is_none())
     }
 
+    /// What could not be used of MIB files, and what mapping files miss in them.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// The names of all files.
     #[must_use]
     pub fn names(&self) -> &OidNames {
@@ -100,7 +124,7 @@ impl TrapMappings {
         self.files
     }
 
-    fn add(&mut self, file: &str, mut content: MappingFile) -> Result<(), String> {
+    fn add(&mut self, file: &str, mut content: MappingFile, mibs: &OidNames) -> Result<(), String> {
         let mut names = OidNames::default();
         for (name, oid) in &content.names {
             let parsed = parse_oid(oid).ok_or_else(|| {
@@ -110,11 +134,16 @@ impl TrapMappings {
             })?;
             names.add(name, parsed);
         }
+        let resolver = NameResolver {
+            names: &names,
+            mibs,
+            unknown: RefCell::default(),
+        };
         let reader = RuleReader {
             kind: KIND,
             file,
             tables: &Tables::new(std::mem::take(&mut content.tables)),
-            field: &|name| TrapField::parse(name, &names),
+            field: &|name| TrapField::parse(name, &resolver),
         };
         for (number, entry) in (1..).zip(content.take_entries()) {
             let text = entry.oid.as_deref().unwrap_or_default();
@@ -123,18 +152,25 @@ impl TrapMappings {
                 None => (text, false),
             };
             let oid = if entry.oid.is_some() {
-                names.oid(root)
+                resolver.oid(root)
             } else {
                 Err("is missing (write the object identifier of the trap)".to_owned())
             };
             let oid = oid.map_err(|reason| reader.mistake(number, "oid", &reason))?;
             let rule = reader.read(number, entry)?;
+            let Some(oid) = oid else { continue };
             if is_subtree {
                 self.subtrees.push((oid, rule));
             } else {
                 self.exact.entry(oid).or_default().push(rule);
             }
         }
+        let unknown = resolver.unknown.into_inner().into_iter().map(|name| {
+            format!(
+                "{KIND} mappings `{file}`: `{name}` is in no MIB file (add the file to a folder of `traps.mib_dirs`)"
+            )
+        });
+        self.warnings.extend(unknown);
         self.names.merge(&names);
         self.files += 1;
         Ok(())

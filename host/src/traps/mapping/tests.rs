@@ -19,7 +19,7 @@ fn notification(trap: &str, variables: &[(&str, Value)]) -> Notification {
 fn loaded(text: &str) -> Result<TrapMappings, MappingError> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("acme.toml"), text).unwrap();
-    TrapMappings::load(folder.path()).map_err(|error| MappingError {
+    TrapMappings::load(folder.path(), &[]).map_err(|error| MappingError {
         file: error
             .file
             .replace(&folder.path().display().to_string(), "D"),
@@ -39,7 +39,7 @@ fn text<'a>(alert: &'a NotificationAlert, column: &str) -> Option<&'a str> {
 
 #[test]
 fn the_built_in_mappings_have_no_mistake_and_know_the_standard_traps() {
-    let mappings = TrapMappings::load(Path::new("/nonexistent")).unwrap();
+    let mappings = TrapMappings::load(Path::new("/nonexistent"), &[]).unwrap();
     assert_eq!(mappings.files(), BUILT_IN.len());
     let index = ("1.3.6.1.2.1.2.2.1.1.7", Value::Integer(7));
     let [down, up] = ["1.3.6.1.6.3.1.1.5.3", "1.3.6.1.6.3.1.1.5.4"].map(|trap| {
@@ -57,7 +57,7 @@ fn the_built_in_mappings_have_no_mistake_and_know_the_standard_traps() {
 
 #[test]
 fn a_vendors_trap_gets_severity_and_recovery_from_its_variables() {
-    let mappings = TrapMappings::load(Path::new("/nonexistent")).unwrap();
+    let mappings = TrapMappings::load(Path::new("/nonexistent"), &[]).unwrap();
     let trap = |state: &str| {
         notification(
             "1.3.6.1.4.1.12925.1.6.0.1",

@@ -1,10 +1,10 @@
-//! OidNames of object identifiers.
+//! Names of object identifiers.
 
 use std::collections::BTreeMap;
 
 use async_snmp::Oid;
 
-/// OidNames by object identifier, and the other way round.
+/// Names by object identifier, and the other way round.
 #[derive(Clone, Debug, Default)]
 pub struct OidNames {
     oids: BTreeMap<String, Oid>,
@@ -16,21 +16,17 @@ impl OidNames {
         self.names
             .entry(oid.clone())
             .or_insert_with(|| name.to_owned());
-        self.oids.insert(name.to_owned(), oid);
+        self.add_alias(name.to_owned(), oid);
     }
 
-    /// The object identifier of a name, or of its own text.
-    ///
-    /// # Errors
-    ///
-    /// The name is unknown: the reason, with the remedy.
-    pub(super) fn oid(&self, name: &str) -> Result<Oid, String> {
-        if let Some(oid) = self.oids.get(name) {
-            return Ok(oid.clone());
-        }
-        parse_oid(name).ok_or_else(|| {
-            format!("`{name}` is neither an object identifier nor in `[names]` (add it there)")
-        })
+    /// Adds a name that is understood, and not shown.
+    pub(super) fn add_alias(&mut self, name: String, oid: Oid) {
+        self.oids.insert(name, oid);
+    }
+
+    /// The object identifier of a name.
+    pub(super) fn oid(&self, name: &str) -> Option<&Oid> {
+        self.oids.get(name)
     }
 
     /// The name of an object identifier, with the numbers that follow the longest known one.
@@ -49,7 +45,7 @@ impl OidNames {
         }
     }
 
-    /// Adds names that are not known yet.
+    /// Adds names that are not known yet, to be shown.
     pub(super) fn merge(&mut self, other: &Self) {
         for (oid, name) in &other.names {
             self.names
@@ -57,9 +53,4 @@ impl OidNames {
                 .or_insert_with(|| name.clone());
         }
     }
-}
-
-pub(super) fn parse_oid(text: &str) -> Option<Oid> {
-    let oid = Oid::parse(text.strip_prefix('.').unwrap_or(text)).ok()?;
-    (oid.len() >= 2).then_some(oid)
 }
