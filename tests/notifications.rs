@@ -8,7 +8,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use delfin_tests::{Authority, CommandOutput, Host, Setup, missing};
+use delfin_tests::{
+    Authority, CommandOutput, Host, Setup, missing,
+    receivers::{Rsyslog, RsyslogTls},
+};
 use serde_json::{Value, json};
 
 const EXPORTER: &str = "AlertExporterFile";
@@ -260,6 +263,61 @@ fn messages_over_tls_need_the_certificate_of_a_known_authority() {
 }
 
 #[test]
+fn rsyslog_forwards_messages_over_udp_tcp_and_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    let (server, client) = (
+        authority.issue("localhost"),
+        authority.issue("rsyslog.example"),
+    );
+    let ca = authority.certificate.display();
+    let setup = setup(
+        &format!(
+            "listen_udp = \"127.0.0.1:0\"\nlisten_tcp = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\n\
+             [syslog.tls]\ncertificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{ca}\"",
+            server.certificate.display(),
+            server.key.display(),
+        ),
+        "127.0.0.1",
+    );
+    let host = setup.start();
+    let forward = |transport: &str, options: &str| {
+        let port = address(&host, transport).port();
+        format!(
+            "if $app-name == \"over-{transport}\" then action(type=\"omfwd\" target=\"127.0.0.1\" port=\"{port}\" {options})\n"
+        )
+    };
+    // The form of RFC 3164 in datagrams and lines, and that of RFC 5424 with octet counts.
+    let new_form = "template=\"RSYSLOG_SyslogProtocol23Format\" TCP_Framing=\"octet-counted\"";
+    let tls = "StreamDriver=\"ossl\" StreamDriverMode=\"1\" StreamDriverAuthMode=\"x509/name\" \
+               StreamDriverPermittedPeers=\"localhost\"";
+    let actions = [
+        forward("udp", "protocol=\"udp\""),
+        forward("tcp", "protocol=\"tcp\""),
+        forward("tls", &format!("protocol=\"tcp\" {new_form} {tls}")),
+    ];
+    let files = RsyslogTls {
+        authority: &authority.certificate,
+        certificate: &client.certificate,
+        key: &client.key,
+    };
+    let Some(rsyslog) = Rsyslog::start_with(folder.path(), Some(&files), &actions.concat()) else {
+        return;
+    };
+    let mut to = TcpStream::connect(("127.0.0.1", rsyslog.ports().tcp)).unwrap();
+    for transport in ["udp", "tcp", "tls"] {
+        let message = format!(
+            "<131>1 2026-11-27T10:00:00Z array over-{transport} - - - fan of {transport} stopped\n"
+        );
+        to.write_all(message.as_bytes()).unwrap();
+        let alert = wait_for_alert(&host, &setup, &format!("fan of {transport} stopped"));
+        assert_eq!(alert["storage_id"], STORAGE, "{alert}");
+        assert_eq!(alert["severity"], "Minor", "{alert}");
+        assert_eq!(alert["alert_id"], format!("over-{transport}"), "{alert}");
+    }
+}
+
+#[test]
 fn an_unknown_sender_is_counted_and_never_an_alert() {
     let syslog =
         "listen_udp = \"127.0.0.1:0\"\nlisten_tcp = \"127.0.0.1:0\"\nmax_message_bytes = \"1KiB\"";
@@ -317,4 +375,31 @@ fn webhooks_become_alerts_of_their_storage_and_end_them() {
 
     let unknown = host.send("POST", "/v1/ingest/webhooks/other", Some(&json!({})));
     assert_eq!(unknown.0, 404, "{}", unknown.1);
+}
+
+#[test]
+fn a_webhook_needs_a_token_with_the_scope_ingest() {
+    let setup = setup("", "192.0.2.9");
+    let [read, ingest] = ["read", "ingest"].map(|scope| {
+        let added = setup.run(&["tokens", "add", scope, "--scope", scope]);
+        added.expect_exit(0).stdout.trim_end().to_owned()
+    });
+    let host = setup.start();
+    let post = |token: &str, title: &str| {
+        let url = format!("{}/v1/ingest/webhooks/{STORAGE}", host.url());
+        let mut command = Command::new("curl");
+        command.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-H"]);
+        command.arg(format!("Authorization: Bearer {token}"));
+        command.args(["-H", "Content-Type: application/json", "-d"]);
+        command.arg(json!({"title": title}).to_string()).arg(url);
+        CommandOutput::run(&mut command).stdout
+    };
+    assert_eq!(post("", "no token"), "401");
+    assert_eq!(post(&read, "wrong scope"), "403");
+    assert_eq!(post(&ingest, "Fan failed"), "202");
+    let _ = wait_for_alert(&host, &setup, "Fan failed");
+    let written = setup.lines("alerts.jsonl").concat();
+    assert!(!written.contains("wrong scope") && !written.contains("no token"));
+    let _ = setup.run(&["tokens", "revoke", "ingest"]).expect_exit(0);
+    assert_eq!(post(&ingest, "revoked"), "401");
 }

@@ -1,4 +1,4 @@
-//! rsyslog, which writes what it receives into a file.
+//! rsyslog, which writes what it receives into a file, and can forward it.
 
 use std::{
     fs,
@@ -53,13 +53,19 @@ impl Rsyslog {
     /// Starts rsyslog on free ports with its files in a folder; `None` where it is missing.
     #[must_use]
     pub fn start(folder: &Path, tls: Option<&RsyslogTls<'_>>) -> Option<Self> {
+        Self::start_with(folder, tls, "")
+    }
+
+    /// Starts rsyslog with more actions in its configuration. Their TLS has the files of the server.
+    #[must_use]
+    pub fn start_with(folder: &Path, tls: Option<&RsyslogTls<'_>>, actions: &str) -> Option<Self> {
         let ports = RsyslogPorts {
             tcp: free_port(),
             udp: free_port(),
             tls: free_port(),
         };
         binary("rsyslogd")?;
-        let config = config(folder, ports, tls);
+        let config = config(folder, ports, tls) + actions;
         must(
             fs::write(folder.join("rsyslog.conf"), config),
             "write a configuration",
