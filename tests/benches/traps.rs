@@ -81,6 +81,7 @@ id = "{STORAGE}"
         (accepted + dropped >= sent && waiting == 0).then_some((accepted, dropped))
     });
     let durable = counter(&host, "delfin_host_traps_alerts_total");
+    assert_eq!(durable, accepted, "accepted traps were lost");
     println!(
         "{sent} traps in {storm:.1?}: {durable} durable alerts of {accepted} accepted traps, \
          {dropped} dropped by the kernel; everything was durable {:.1?} after the last trap",
