@@ -1,17 +1,9 @@
-//! Replays recorded answers of Delfin, and lists the deviations.
-
-use std::collections::BTreeMap;
+//! Calls on storages. `tests/recorded.rs` compares their answers with those of Delfin.
 
 use serde_json::{Value, json};
 
 use super::host::{Answer, Host, PortDriver, declared};
 use crate::batch::Seq;
-
-/// Delfin's calls, each file with its calls in their order.
-const CASES: [&str; 2] = [
-    include_str!("../../../tests/fixtures/delfin/storages.jsonl"),
-    include_str!("../../../tests/fixtures/delfin/resources.jsonl"),
-];
 
 const JSON: [(&str, &str); 1] = [("Content-Type", "application/json")];
 
@@ -19,184 +11,10 @@ const JSON: [(&str, &str); 1] = [("Content-Type", "application/json")];
 const FAKE: &str = r#"{"vendor": "fake_storage", "model": "fake_driver",
     "rest": {"host": "10.0.0.1", "port": 8078, "username": "user-one", "password": "hunter2-long"}}"#;
 
-/// The page that lists the cases in which status or error code deviate, with the reason.
-const DEVIATIONS: &str = include_str!("../../../../docs/src/operator/delfin-differences.md");
-
-/// Fields whose type deviates.
-const DEVIATING_FIELDS: &[&str] = &[
-    "updated_at",       // nothing but a change of the storage changes it
-    "sequence_number",  // a text for every driver
-    "occur_time",       // milliseconds
-    "storage_name",     // what was given, if something was
-    "extra_attributes", // any of them may be secret
-];
-
 fn without_secrets(answer: &Answer, name: &str) {
     for secret in ["hunter2", "\"pass\"", "newpass", "\"password\""] {
         assert!(!answer.body.contains(secret), "{name}: {}", answer.body);
     }
-}
-
-/// Both have the same members, of the same types, at every depth.
-fn same_shape(golden: &Value, ours: &Value, place: &str) {
-    match (golden, ours) {
-        // A way of access that is not used is empty, and which are used depends
-        // on the deviations before.
-        (Value::Object(golden), Value::Object(ours)) if golden.is_empty() || ours.is_empty() => {}
-        (Value::Object(golden), Value::Object(ours)) => {
-            let names = |object: &serde_json::Map<String, Value>| -> Vec<String> {
-                object.keys().cloned().collect()
-            };
-            let (mut a, mut b) = (names(golden), names(ours));
-            a.sort();
-            b.sort();
-            assert_eq!(a, b, "{place}");
-            for (name, value) in golden {
-                if !DEVIATING_FIELDS.contains(&name.as_str()) {
-                    same_shape(value, &ours[name], &format!("{place}.{name}"));
-                }
-            }
-        }
-        (Value::Array(golden), Value::Array(ours)) => {
-            for (golden, ours) in golden.iter().zip(ours) {
-                same_shape(golden, ours, place);
-            }
-        }
-        (golden, ours) => assert_eq!(
-            std::mem::discriminant(golden),
-            std::mem::discriminant(ours),
-            "{place}: {golden} and {ours}"
-        ),
-    }
-}
-
-/// The id of a storage or resource here, by its id in the recording.
-type Ids = BTreeMap<String, String>;
-
-fn learn_ids(golden: &Value, ours: &Value, ids: &mut Ids) {
-    match (golden, ours) {
-        (Value::Object(golden), Value::Object(ours)) => {
-            if let (Some(Value::String(golden)), Some(Value::String(ours))) =
-                (golden.get("id"), ours.get("id"))
-            {
-                ids.entry(golden.clone()).or_insert_with(|| ours.clone());
-            }
-            for (name, golden) in golden {
-                learn_ids(golden, ours.get(name).unwrap_or(&Value::Null), ids);
-            }
-        }
-        (Value::Array(golden), Value::Array(ours)) => {
-            for (golden, ours) in golden.iter().zip(ours) {
-                learn_ids(golden, ours, ids);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Status and error code of the cases that deviate, by the name of the case.
-fn deviations() -> BTreeMap<&'static str, (u64, &'static str)> {
-    let rows = DEVIATIONS.lines().filter(|line| line.starts_with("| `"));
-    rows.map(|row| {
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let [_, case, _, ours, _, _] = cells[..] else {
-            panic!("a row has four columns: {row}")
-        };
-        let (status, code) = ours.split_once(' ').unwrap_or((ours, ""));
-        (
-            case.trim_matches('`'),
-            (status.parse().unwrap(), code.trim_matches('`')),
-        )
-    })
-    .collect()
-}
-
-/// Replays a case; says in what the answer differs.
-fn replay(host: &Host, case: &Value, ids: &mut Ids) -> Option<String> {
-    let name = case["name"].as_str().unwrap();
-    let request = &case["request"];
-    let mut path = request["path"].as_str().unwrap().to_owned();
-    for (golden, ours) in ids.iter() {
-        path = path.replace(golden, ours);
-    }
-    let headers: Vec<(&str, &str)> = request["headers"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
-        .collect();
-    let body = match (&request["body"], &request["body"]["__raw__"]) {
-        (_, Value::String(raw)) => raw.clone(),
-        (Value::Null, _) if headers.is_empty() => String::new(),
-        (body, _) => body.to_string(),
-    };
-    let method = request["method"].as_str().unwrap();
-    let answer = host.send(method, &path, &headers, body.as_bytes());
-    without_secrets(&answer, name);
-    let golden = &case["response"];
-    let (mut status, mut code) = (golden["status"].as_u64().unwrap(), None);
-    if status >= 400 {
-        let said = golden["body"]["error_code"].as_str();
-        code = Some(said.unwrap_or("NotFound").to_owned());
-    }
-    let deviation = deviations().get(name).copied();
-    if let Some((other, other_code)) = deviation {
-        if (status, code.as_deref()) == (other, Some(other_code)) {
-            return Some(format!("{name} differs no more"));
-        }
-        (status, code) = (other, Some(other_code.to_owned()));
-    }
-    let said = match &answer.body {
-        body if body.is_empty() => Value::Null,
-        body => serde_json::from_str(body).unwrap(),
-    };
-    if u64::from(answer.status) != status {
-        return Some(format!(
-            "{name}: {} and not {status}: {said}",
-            answer.status
-        ));
-    }
-    match code.filter(|code| !code.is_empty()) {
-        Some(code) if said["error_code"] != code.as_str() => {
-            return Some(format!("{name}: not {code}: {said}"));
-        }
-        Some(_) => {}
-        None if deviation.is_some() => {}
-        None if golden["body"].is_null() => assert_eq!(answer.body, "", "{name}"),
-        None => same_shape(&golden["body"], &said, name),
-    }
-    learn_ids(&golden["body"], &said, ids);
-    if answer.status == 201 {
-        synced(host, said["id"].as_str().unwrap());
-    }
-    None
-}
-
-#[test]
-fn answers_equal_those_of_delfin_except_for_listed_deviations() {
-    let cases = |text: &str| -> Vec<Value> {
-        let lines = text.lines();
-        lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    };
-    let [storages, resources] = CASES.map(cases);
-    // The storages were recorded in two runs, each on a host without storages.
-    let (late, early): (Vec<Value>, Vec<Value>) = storages
-        .into_iter()
-        .partition(|case| case["name"].as_str().unwrap().starts_with("x_"));
-    let runs = [early, late, resources];
-    let unknown = deviations()
-        .into_keys()
-        .filter(|name| runs.iter().flatten().all(|case| case["name"] != *name));
-    let mut differences: Vec<String> = unknown.map(str::to_owned).collect();
-    for run in &runs {
-        let (host, mut ids) = (Host::start(), Ids::new());
-        for case in run {
-            differences.extend(replay(&host, case, &mut ids));
-        }
-    }
-    assert_eq!(differences, [""; 0], "{}", differences.join("\n"));
 }
 
 fn registered(host: &Host) -> String {
