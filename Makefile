@@ -68,7 +68,7 @@ bench: ## Run the benchmarks, in the profile that `make install` uses
 soak: ## Run the randomized tests at length: SOAK=20 times as many rounds and cases
 	@scripts/setup install test
 	DELFIN_TEST_SOAK=$(SOAK) $(CARGO) test --workspace --all-features --locked \
-		--lib --test api --test ingest --test kill --test proof
+		--lib --test api --test ingest --test kill --test openapi --test proof
 
 # Each plugin by itself: Cargo optimises a library at link time only if it is a cdylib and nothing
 # else, and plugins are rlibs too, for their tests and benchmarks.

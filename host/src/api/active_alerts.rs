@@ -37,7 +37,7 @@ pub(super) struct ListActiveAlertsQuery {
     #[param(default = 1_000)]
     limit: u64,
     /// Number of alerts to skip; at most 2147483647.
-    #[param(default = 0)]
+    #[param(default = 0, maximum = 2_147_483_647)]
     offset: u64,
 }
 

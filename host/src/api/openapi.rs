@@ -7,6 +7,7 @@ use axum::{
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
+use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -18,9 +19,30 @@ pub(super) struct OpenApiDocument(Arc<str>);
 
 impl OpenApiDocument {
     pub(super) fn new(document: &utoipa::openapi::OpenApi) -> Self {
-        let text = document.to_json();
         // The document consists of texts, lists and maps, so writing it cannot fail.
-        Self(text.unwrap_or_default().into())
+        let mut document = serde_json::to_value(document).unwrap_or_default();
+        state_bounds(&mut document);
+        Self(document.to_string().into())
+    }
+}
+
+/// States the largest value of each unsigned integer: few clients derive it from the format.
+fn state_bounds(value: &mut Value) {
+    match value {
+        Value::Object(schema) => {
+            let largest = match schema.get("format").and_then(Value::as_str) {
+                Some("uint16") => Some(u64::from(u16::MAX)),
+                Some("uint32") => Some(u64::from(u32::MAX)),
+                Some("uint64") => Some(u64::MAX),
+                _ => None,
+            };
+            if let Some(largest) = largest {
+                schema.entry("maximum").or_insert_with(|| largest.into());
+            }
+            schema.values_mut().for_each(state_bounds);
+        }
+        Value::Array(items) => items.iter_mut().for_each(state_bounds),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

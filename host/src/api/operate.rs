@@ -34,7 +34,12 @@ pub(super) struct SkipResponse {
 #[serde(deny_unknown_fields)]
 pub(super) struct RenameRequest {
     /// Name of another exporter, configured or not.
-    #[schema(example = "kafka-dr")]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._-]*$",
+        example = "kafka-dr"
+    )]
     to: String,
 }
 

@@ -1,6 +1,11 @@
 //! Which part of a list a client gets, and in which order, as Delfin does it. The texts of errors
 //! are Delfin's.
 
+use utoipa::openapi::{
+    Object, ObjectBuilder,
+    schema::{KnownFormat, SchemaFormat, Type},
+};
+
 use super::error::ApiError;
 use crate::inventory::SortDirection;
 
@@ -34,6 +39,37 @@ impl ListPage {
             sort: sort(given.sort, given.sort_key, given.sort_dir)?,
         })
     }
+}
+
+/// The description of `limit`. Larger numbers are as good as the largest.
+pub(super) fn limit_schema() -> Object {
+    let schema = ObjectBuilder::new().schema_type(Type::Integer);
+    let format = SchemaFormat::KnownFormat(KnownFormat::Int64);
+    schema.format(Some(format)).minimum(Some(0)).build()
+}
+
+/// The description of `offset`.
+pub(super) fn offset_schema() -> Object {
+    let schema = ObjectBuilder::new().schema_type(Type::Integer);
+    schema.minimum(Some(0)).maximum(Some(i32::MAX)).build()
+}
+
+/// The description of `sort`, for a list whose fields have these names.
+pub(super) fn sort_schema(keys: &[&str]) -> Object {
+    let part = format!("({})(:(asc|desc))?", keys.join("|"));
+    let schema = ObjectBuilder::new().schema_type(Type::String);
+    schema.pattern(Some(format!("^{part}(,{part})*$"))).build()
+}
+
+/// The description of `sort_dir`.
+pub(super) fn sort_dir_schema() -> Object {
+    one_of(&["asc", "desc"])
+}
+
+/// The description of a text that has one of some values.
+pub(super) fn one_of(values: &[&str]) -> Object {
+    let schema = ObjectBuilder::new().schema_type(Type::String);
+    schema.enum_values(Some(values.iter().copied())).build()
 }
 
 /// A whole number in the forms that Python reads: with a sign, spaces around it, and

@@ -18,7 +18,7 @@ use crate::exporters::ExporterSet;
 pub(super) struct ReplayRequest {
     /// Batches that were accepted from this time on: how long ago, such as `2h`, or a time in
     /// RFC 3339.
-    #[schema(value_type = String, example = "2h")]
+    #[schema(schema_with = Since::schema)]
     since: Since,
 }
 

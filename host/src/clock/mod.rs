@@ -43,8 +43,8 @@ pub(crate) fn parse_since(text: &str, now_ms: i64) -> Option<i64> {
     if let Ok(ago) = humantime::parse_duration(text) {
         return Some(now_ms.saturating_sub(millis(ago)));
     }
-    let time = humantime::parse_rfc3339(text).ok()?;
-    Some(millis(since_epoch(time)))
+    let time = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+    Some(time.timestamp_millis())
 }
 
 fn since_epoch(time: SystemTime) -> Duration {
@@ -72,6 +72,10 @@ mod tests {
         assert_eq!(
             parse_since("2023-11-14T22:13:20.123Z", now),
             Some(1_700_000_000_123)
+        );
+        assert_eq!(
+            parse_since("2023-11-14t23:13:20+01:00", now),
+            Some(1_700_000_000_000)
         );
         assert_eq!(parse_since("yesterday", now), None);
     }

@@ -29,6 +29,7 @@ pub use error::{InventoryError, InventoryFault, InventoryOpenError, RekeyError};
 pub use place::InventoryPlace;
 pub use resources::{
     ListState, ResourceQuery, ResourceQueryError, ResourceStore, SortDirection, StoredResource,
+    sort_keys,
 };
 
 use crate::collect::StorageInfo;

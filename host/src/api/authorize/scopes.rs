@@ -53,15 +53,20 @@ impl RouteScopes {
         Self(routes)
     }
 
-    /// The scope that a call needs. A call without a description needs `admin`.
+    /// The scope that a call needs. A call without a description needs `admin`, except for another method of a route
+    /// whose calls everyone may make: it is answered 405.
     pub(in crate::api) fn of(&self, method: &Method, route: &str) -> Option<AccessScope> {
         let method = if method == Method::HEAD {
             &Method::GET
         } else {
             method
         };
-        let scope = self.0.get(route).and_then(|scopes| scopes.get(method));
-        scope.copied().unwrap_or(Some(AccessScope::Admin))
+        let Some(scopes) = self.0.get(route) else {
+            return Some(AccessScope::Admin);
+        };
+        let is_open = scopes.values().all(Option::is_none);
+        let undeclared = (!is_open).then_some(AccessScope::Admin);
+        scopes.get(method).copied().unwrap_or(undeclared)
     }
 }
 

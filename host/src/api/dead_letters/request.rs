@@ -4,8 +4,11 @@ use std::fmt;
 
 use delfin_plugin_api::Kind;
 use serde::{Deserialize, Deserializer, de::Error};
-use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use serde_json::{Value, json};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{Array, ArrayBuilder, ObjectBuilder, schema::Type},
+};
 
 use super::KINDS;
 use crate::{
@@ -15,6 +18,8 @@ use crate::{
 
 const DEFAULT_LIMIT: u64 = 100;
 const MAX_LIMIT: u64 = 100_000;
+/// More digits than a number in a journal has.
+const MAX_DIGITS: usize = 18;
 
 /// The dead letters to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -24,7 +29,7 @@ pub(super) struct ListDeadLettersQuery {
     /// Only dead letters of this exporter.
     exporter: Option<String>,
     /// Only dead letters from this time on: how long ago, such as `2h`, or a time in RFC 3339.
-    #[param(value_type = Option<String>, example = "2h")]
+    #[param(schema_with = Since::schema, required = false)]
     since: Option<Since>,
     /// Only dead letters whose reason contains this text, in upper or lower case.
     reason: Option<String>,
@@ -42,14 +47,14 @@ pub(super) struct SelectDeadLettersRequest {
     #[schema(nullable = false)]
     exporter: Option<String>,
     /// Only dead letters from this time on: how long ago, such as `2h`, or a time in RFC 3339.
-    #[schema(value_type = Option<String>, nullable = false, example = "2h")]
+    #[schema(schema_with = Since::schema, required = false)]
     since: Option<Since>,
     /// Only dead letters whose reason contains this text, in upper or lower case.
     #[schema(nullable = false)]
     reason: Option<String>,
     /// Only dead letters with these ids.
     #[serde(default)]
-    #[schema(value_type = Vec<String>, example = json!(["performance-12"]))]
+    #[schema(schema_with = ids_schema, required = false)]
     ids: Vec<DeadLetterRef>,
     /// Maximum number of dead letters, the oldest first; no limit by default.
     #[schema(nullable = false)]
@@ -157,10 +162,20 @@ impl DeadLetterRef {
         let (kind, number) = text.rsplit_once('-')?;
         let kind = KINDS.into_iter().find(|known| known.as_str() == kind)?;
         // `parse` alone would take a sign.
-        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number = (1..=MAX_DIGITS).contains(&number.len())
+            && number.bytes().all(|byte| byte.is_ascii_digit());
         let number = DeadLetterId(number.parse().ok().filter(|_| is_number)?);
         Some(Self { kind, number })
     }
+}
+
+fn ids_schema() -> Array {
+    let id = ObjectBuilder::new().schema_type(Type::String);
+    let id = id.pattern(Some(format!(
+        "^(performance|alert)-[0-9]{{1,{MAX_DIGITS}}}$"
+    )));
+    let ids = ArrayBuilder::new().items(id.build());
+    ids.examples([json!(["performance-12"])]).build()
 }
 
 impl fmt::Display for DeadLetterRef {

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
+use utoipa::openapi::{
+    ObjectBuilder, OneOfBuilder,
+    schema::{KnownFormat, SchemaFormat, Type},
+};
 
 use crate::clock::{now_ms, parse_since};
 
@@ -10,6 +14,22 @@ use crate::clock::{now_ms, parse_since};
 pub(in crate::api) struct Since {
     /// In milliseconds since the Unix epoch.
     pub(in crate::api) ms: i64,
+}
+
+impl Since {
+    /// Its description.
+    pub(in crate::api) fn schema() -> OneOfBuilder {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let part = r"[0-9]{1,9} ?(ms|s|m|min|h|hours?|d|days?|w|weeks?)";
+        let age = text()
+            .description(Some("How long ago."))
+            .pattern(Some(format!("^(0|{part}( ?{part})*)$")));
+        let time = text()
+            .description(Some("A time in RFC 3339."))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+        let either = OneOfBuilder::new().item(age).item(time);
+        either.examples(["2h", "2026-11-27T08:00:00Z"])
+    }
 }
 
 impl<'de> Deserialize<'de> for Since {

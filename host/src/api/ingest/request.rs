@@ -20,12 +20,13 @@ use axum::{
 use delfin_plugin_api::{Kind, Origin};
 use serde::Deserialize;
 use tokio::time::Instant;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, openapi::Object};
 
 use crate::{
     api::{
         error::ApiError,
         extract::{Query, body},
+        page,
         peer::Peer,
         permits::RequestPermit,
         state::IngestState,
@@ -94,7 +95,7 @@ pub(super) enum Ack {
 pub(super) struct IngestQuery {
     /// When to answer: `durable`, or `delivered` to wait until every exporter is done with
     /// the batch or the wait is over.
-    #[param(example = "delivered")]
+    #[param(schema_with = ack_schema, required = false)]
     ack: Option<String>,
     /// Whether to keep nothing unless every item is valid.
     strict: bool,
@@ -113,13 +114,18 @@ pub(super) struct IngestHeaders {
     wait: Option<Duration>,
     /// 1 to 255 visible ASCII characters. A request with a key that was used before gets
     /// the receipt of the first one, and its batch is not kept again.
-    #[param(rename = "Idempotency-Key")]
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]*$"
+    )]
     idempotency_key: Option<String>,
     /// For a host that forwards its batches: where it has the batch from, such as `collection`.
     #[param(rename = "Batch-Origin", value_type = Option<String>)]
     origin: Option<Origin>,
     /// `gzip`, `zstd` or `identity`.
-    #[param(rename = "Content-Encoding", value_type = Option<String>)]
+    #[param(rename = "Content-Encoding", schema_with = encoding_schema, required = false)]
     encoding: Option<String>,
 }
 
@@ -176,6 +182,14 @@ impl IngestRequest {
             _permit: permit,
         })
     }
+}
+
+fn ack_schema() -> Object {
+    page::one_of(&["durable", "delivered"])
+}
+
+fn encoding_schema() -> Object {
+    page::one_of(&["gzip", "zstd", "identity"])
 }
 
 fn sender(extensions: &Extensions) -> IpAddr {

@@ -4,7 +4,7 @@ use axum::routing::MethodRouter;
 use utoipa::{
     IntoParams, IntoResponses,
     openapi::{
-        ArrayBuilder, ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Response,
+        ArrayBuilder, ContentBuilder, Object, ObjectBuilder, Ref, RefOr, Required, Response,
         ResponseBuilder, Schema,
         path::{
             HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
@@ -18,42 +18,14 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use super::query::FILTERS;
 use crate::{
     api::{
+        page,
         responses::{InvalidDelfinQuery, InventoryUnavailable},
         state::ApiState,
         storages::StoragePath,
     },
     collect::{FieldType, ListScope, ResourceKind},
+    inventory::sort_keys,
 };
-
-/// The parameters of every list, apart from filters.
-const PAGE: [(&str, &str, Type); 6] = [
-    (
-        "limit",
-        "Maximum number of resources; 1000 by default and at most.",
-        Type::Integer,
-    ),
-    ("offset", "Number of resources to skip.", Type::Integer),
-    (
-        "marker",
-        "Id of a resource: the list begins after it.",
-        Type::String,
-    ),
-    (
-        "sort",
-        "Sort order, as in `status:asc,name:desc`; without a direction, descending.",
-        Type::String,
-    ),
-    (
-        "sort_key",
-        "The field to sort by, if there is no `sort`; `created_at` by default.",
-        Type::String,
-    ),
-    (
-        "sort_dir",
-        "`asc` or `desc`, for `sort_key`; `desc` by default.",
-        Type::String,
-    ),
-];
 
 /// The route of a list.
 pub(super) fn list(
@@ -96,7 +68,7 @@ pub(super) fn show(
 ) -> UtoipaMethodRouter<ApiState> {
     let name = kind.name();
     let path = format!("/v1/{}/{{id}}", kind.segment());
-    let id = parameter("id", "Id of the resource.", Type::String, ParameterIn::Path);
+    let id = parameter("id", "Id of the resource.", text(), ParameterIn::Path);
     let operation = operation(
         format!("show_{name}"),
         format!("Shows one of the {}.", words(kind)),
@@ -166,8 +138,41 @@ fn list_parameters(kind: ResourceKind) -> Vec<Parameter> {
         ListScope::AllStorages => Vec::new(),
         ListScope::OneStorage => StoragePath::into_params(|| None),
     };
-    for (name, description, value_type) in PAGE {
-        parameters.push(parameter(name, description, value_type, ParameterIn::Query));
+    let keys: Vec<&str> = sort_keys(kind).collect();
+    let page = [
+        (
+            "limit",
+            "Maximum number of resources; 1000 by default and at most.",
+            page::limit_schema(),
+        ),
+        (
+            "offset",
+            "Number of resources to skip.",
+            page::offset_schema(),
+        ),
+        (
+            "marker",
+            "Id of a resource: the list begins after it.",
+            text(),
+        ),
+        (
+            "sort",
+            "Sort order, as in `status:asc,name:desc`; without a direction, descending.",
+            page::sort_schema(&keys),
+        ),
+        (
+            "sort_key",
+            "The field to sort by, if there is no `sort`; `created_at` by default.",
+            page::one_of(&keys),
+        ),
+        (
+            "sort_dir",
+            "`asc` or `desc`, for `sort_key`; `desc` by default.",
+            page::sort_dir_schema(),
+        ),
+    ];
+    for (name, description, schema) in page {
+        parameters.push(parameter(name, description, schema, ParameterIn::Query));
     }
     for name in FILTERS.iter().chain(kind.filters()) {
         // One of this name is in the path.
@@ -180,22 +185,16 @@ fn list_parameters(kind: ResourceKind) -> Vec<Parameter> {
         } else {
             "The resources have no such field: the list is empty, as in Delfin.".to_owned()
         };
-        parameters.push(parameter(
-            name,
-            &description,
-            Type::String,
-            ParameterIn::Query,
-        ));
+        parameters.push(parameter(name, &description, text(), ParameterIn::Query));
     }
     parameters
 }
 
-fn parameter(name: &str, description: &str, value_type: Type, place: ParameterIn) -> Parameter {
+fn parameter(name: &str, description: &str, schema: Object, place: ParameterIn) -> Parameter {
     let required = match place {
         ParameterIn::Path => Required::True,
         _ => Required::False,
     };
-    let schema = ObjectBuilder::new().schema_type(value_type);
     ParameterBuilder::new()
         .name(name)
         .description(Some(description))
@@ -205,10 +204,13 @@ fn parameter(name: &str, description: &str, value_type: Type, place: ParameterIn
         .build()
 }
 
+fn text() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).build()
+}
+
 /// The object of a resource: its fields are always there, and can be null.
 fn schema(kind: ResourceKind) -> RefOr<Schema> {
-    let text = || ObjectBuilder::new().schema_type(Type::String);
-    let texts = || ArrayBuilder::new().items(text().build());
+    let texts = || ArrayBuilder::new().items(text());
     let mut object = ObjectBuilder::new()
         .description(Some(format!(
             "One of the {}. Capacities are in bytes.",
@@ -216,7 +218,8 @@ fn schema(kind: ResourceKind) -> RefOr<Schema> {
         )))
         .property(
             "created_at",
-            text().description(Some("When the storage first listed it, in UTC.")),
+            ObjectBuilder::from(text())
+                .description(Some("When the storage first listed it, in UTC.")),
         )
         .property("updated_at", nullable(Type::String))
         .property("id", text())

@@ -4,19 +4,38 @@ use std::cmp::Ordering;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, openapi::Object};
 
-use super::view::StorageView;
+use super::{request::time_schema, view::StorageView};
 use crate::{
     api::{
         error::ApiError,
-        page::{ListPage, PageParameters, integer},
+        page::{self, ListPage, PageParameters, integer},
     },
     inventory::SortDirection,
 };
 
-/// Fields of a storage that Delfin cannot sort by.
-const NOT_SORTABLE: [&str; 1] = ["sync_status"];
+/// The fields of a storage that Delfin can sort by: all but `sync_status`.
+const SORTABLE: [&str; 18] = [
+    "created_at",
+    "updated_at",
+    "id",
+    "name",
+    "description",
+    "location",
+    "status",
+    "vendor",
+    "model",
+    "serial_number",
+    "firmware_version",
+    "total_capacity",
+    "used_capacity",
+    "free_capacity",
+    "raw_capacity",
+    "subscribed_capacity",
+    "deleted_at",
+    "deleted",
+];
 
 /// The part of the list to answer with. The texts of errors are Delfin's.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -24,18 +43,21 @@ const NOT_SORTABLE: [&str; 1] = ["sync_status"];
 #[into_params(parameter_in = Query)]
 pub(super) struct ListStoragesQuery {
     /// Maximum number of storages; 1000 by default and at most.
-    #[param(value_type = Option<u64>)]
+    #[param(schema_with = page::limit_schema, required = false)]
     limit: Option<String>,
     /// Number of storages to skip.
-    #[param(value_type = Option<u64>)]
+    #[param(schema_with = page::offset_schema, required = false)]
     offset: Option<String>,
     /// Id of a storage: the list begins after it.
     marker: Option<String>,
     /// Sort order, as in `vendor:asc,name:desc`; without a direction, descending.
+    #[param(schema_with = sort_schema, required = false)]
     sort: Option<String>,
     /// The field to sort by, if there is no `sort`; `created_at` by default.
+    #[param(schema_with = sort_key_schema, required = false)]
     sort_key: Option<String>,
     /// `asc` or `desc`, for `sort_key`; `desc` by default.
+    #[param(schema_with = page::sort_dir_schema, required = false)]
     sort_dir: Option<String>,
     /// Only storages with this name.
     name: Option<String>,
@@ -55,10 +77,10 @@ pub(super) struct ListStoragesQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct ListAlertsQuery {
     /// Begin, in milliseconds since the Unix epoch; 0 for no limit.
-    #[param(value_type = Option<i64>)]
+    #[param(schema_with = time_schema, required = false)]
     begin_time: Option<String>,
     /// End, in milliseconds since the Unix epoch; 0 for no limit.
-    #[param(value_type = Option<i64>)]
+    #[param(schema_with = time_schema, required = false)]
     end_time: Option<String>,
 }
 
@@ -118,9 +140,7 @@ impl StoragePage {
             .map(|view| (columns(&view), view))
             .collect();
         for (key, _) in &self.page.sort {
-            let is_column = |(columns, _): &(Map<String, Value>, _)| columns.contains_key(key);
-            let known = rows.first().is_none_or(is_column);
-            if !known || NOT_SORTABLE.contains(&key.as_str()) {
+            if !SORTABLE.contains(&key.as_str()) {
                 return Err(ApiError::invalid("Invalid sort key"));
             }
         }
@@ -159,6 +179,14 @@ impl StoragePage {
         let unequal = orders.find(|order| order.is_ne());
         unequal.unwrap_or_else(|| of("id"))
     }
+}
+
+fn sort_schema() -> Object {
+    page::sort_schema(&SORTABLE)
+}
+
+fn sort_key_schema() -> Object {
+    page::one_of(&SORTABLE)
 }
 
 fn columns(view: &StorageView) -> Map<String, Value> {

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, schema::Type},
+};
 
 use crate::{
     api::error::ApiError,
@@ -70,7 +73,11 @@ pub(super) struct ChangeAccessRequest {
 struct RestAccess {
     /// Host name or address.
     #[serde(deserialize_with = "host")]
-    #[schema(max_length = 255, example = "127.0.0.1")]
+    #[schema(
+        max_length = 255,
+        pattern = "^[A-Za-z0-9_.:-]*$",
+        example = "127.0.0.1"
+    )]
     host: String,
     #[serde(deserialize_with = "port")]
     #[schema(example = 8080)]
@@ -89,7 +96,7 @@ struct RestAccess {
 struct SshAccess {
     /// Host name or address.
     #[serde(deserialize_with = "host")]
-    #[schema(max_length = 255)]
+    #[schema(max_length = 255, pattern = "^[A-Za-z0-9_.:-]*$")]
     host: String,
     #[serde(deserialize_with = "port")]
     port: u16,
@@ -115,7 +122,7 @@ struct SshAccess {
 struct SshAccessChange {
     /// Host name or address.
     #[serde(deserialize_with = "host")]
-    #[schema(max_length = 255)]
+    #[schema(max_length = 255, pattern = "^[A-Za-z0-9_.:-]*$")]
     host: String,
     #[serde(deserialize_with = "port")]
     port: u16,
@@ -148,7 +155,7 @@ struct SshAccessChange {
 struct CliAccess {
     /// Host name or address.
     #[serde(deserialize_with = "host")]
-    #[schema(max_length = 255)]
+    #[schema(max_length = 255, pattern = "^[A-Za-z0-9_.:-]*$")]
     host: String,
     #[serde(
         default,
@@ -171,7 +178,7 @@ struct CliAccess {
 struct SmisAccess {
     /// Host name or address.
     #[serde(deserialize_with = "host")]
-    #[schema(max_length = 255)]
+    #[schema(max_length = 255, pattern = "^[A-Za-z0-9_.:-]*$")]
     host: String,
     #[serde(
         default,
@@ -241,11 +248,11 @@ struct ArrayPolling {
 pub(super) struct SyncAlertsRequest {
     /// Begin, in milliseconds since the Unix epoch; 0 for no limit.
     #[serde(deserialize_with = "milliseconds")]
-    #[schema(example = 0)]
+    #[schema(schema_with = time_schema)]
     pub(super) begin_time: i64,
     /// End, in milliseconds since the Unix epoch; 0 for no limit.
     #[serde(deserialize_with = "milliseconds")]
-    #[schema(example = 99_999_999)]
+    #[schema(schema_with = time_schema)]
     pub(super) end_time: i64,
 }
 
@@ -384,6 +391,11 @@ fn interval<'de, D: Deserializer<'de>>(field: D) -> Result<u64, D::Error> {
                 "must be a whole number of seconds from 1 to {MAX_INTERVAL}"
             ))
         })
+}
+
+/// A whole number of any length, as Python sends it.
+pub(super) fn time_schema() -> Object {
+    ObjectBuilder::new().schema_type(Type::Integer).build()
 }
 
 fn milliseconds<'de, D: Deserializer<'de>>(field: D) -> Result<i64, D::Error> {

@@ -17,7 +17,7 @@ use std::{
 use rusqlite::Connection;
 use uuid::Uuid;
 
-pub use query::{ResourceQuery, ResourceQueryError, SortDirection};
+pub use query::{ResourceQuery, ResourceQueryError, SortDirection, sort_keys};
 
 use super::error::InventoryError;
 use crate::{

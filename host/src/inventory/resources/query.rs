@@ -239,6 +239,14 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredResource> {
 }
 
 /// The SQL expression of a field that has one value.
+/// The fields that a list of this kind can be sorted by.
+pub fn sort_keys(kind: ResourceKind) -> impl Iterator<Item = &'static str> {
+    let common = ["created_at", "updated_at", "id", "storage_id"];
+    let fields = kind.fields().iter().map(|field| field.name);
+    let all = common.into_iter().chain(fields);
+    all.filter(move |name| column(kind, name).is_some())
+}
+
 fn column(kind: ResourceKind, name: &str) -> Option<String> {
     match name {
         "created_at" => return Some("created_us".to_owned()),

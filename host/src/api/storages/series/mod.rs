@@ -40,8 +40,9 @@ static SCANS: Semaphore = Semaphore::const_new(2);
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListMetricsQuery {
-    /// Batches that were accepted from this time on: how long ago, such as `2h`, or a time in RFC 3339.
-    #[param(value_type = Option<String>, default = "1h")]
+    /// Batches that were accepted from this time on: how long ago, such as `2h`, or a time in RFC 3339;
+    /// one hour ago by default.
+    #[param(schema_with = Since::schema, required = false)]
     since: Option<Since>,
 }
 
@@ -50,8 +51,9 @@ pub(super) struct ListMetricsQuery {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListSeriesQuery {
-    /// Batches that were accepted from this time on: how long ago, such as `2h`, or a time in RFC 3339.
-    #[param(value_type = Option<String>, default = "1h")]
+    /// Batches that were accepted from this time on: how long ago, such as `2h`, or a time in RFC 3339;
+    /// one hour ago by default.
+    #[param(schema_with = Since::schema, required = false)]
     since: Option<Since>,
     /// Only this metric.
     metric: Option<String>,

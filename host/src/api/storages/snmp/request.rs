@@ -20,7 +20,11 @@ use crate::{
 pub(in crate::api::storages) struct SetSnmpConfigRequest {
     /// Address or name of the sender.
     #[serde(deserialize_with = "host")]
-    #[schema(max_length = 255, example = "192.0.2.10")]
+    #[schema(
+        max_length = 255,
+        pattern = "^[A-Za-z0-9_.:-]*$",
+        example = "192.0.2.10"
+    )]
     host: String,
     version: SnmpVersion,
     /// Required for versions 1 and 2c.
@@ -51,6 +55,7 @@ pub(in crate::api::storages) struct SetSnmpConfigRequest {
     #[schema(
         min_length = 9,
         max_length = 64,
+        pattern = "^[0-9A-Fa-f]*$",
         nullable = false,
         example = "80001f8804616272617931"
     )]
