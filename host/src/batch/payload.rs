@@ -80,7 +80,7 @@ pub struct PayloadSlot {
 #[derive(Debug)]
 struct KeptPayload {
     payload: Arc<BatchPayload>,
-    /// The memory that it needs beside that of its batch.
+    /// The memory that it needs in addition to that of its batch.
     bytes: u64,
     pool: Arc<PayloadPool>,
     /// Whether an exporter has asked for it.
