@@ -2,7 +2,8 @@
 //! `delfin.{storage_id}.{name}`.
 //!
 //! A placeholder names a column of an alert, or the name or a common label of a series.
-//! Any other label is `{label.NAME}`, and any other text of an alert is `{extra.NAME}`.
+//! Any other label is `{label.NAME}`, and any other text of an alert is `{extra.NAME}`. Of
+//! several names, as in `{storage_name|storage_id}`, the first with a text counts.
 //!
 //! ```
 //! use delfin_plugin_api::{
@@ -76,6 +77,12 @@ pub struct NameTemplate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
+    /// The first of these that has a text.
+    Value(Vec<TemplateValue>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum TemplateValue {
     Field(String),
     /// A label without a field of its own, or an extra.
     Other(String),
@@ -134,8 +141,10 @@ impl NameTemplate {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Field(name) => self.write_value(row.field(name), out),
-                Part::Other(name) => self.write_value(row.other(name), out),
+                Part::Value(sources) => {
+                    let mut texts = sources.iter().filter_map(|source| source.text(row));
+                    self.write_value(texts.find(|text| !text.is_empty()), out);
+                }
             }
         }
     }
@@ -154,7 +163,7 @@ impl NameTemplate {
             max_value_bytes,
             ..
         } = self.rules;
-        let Some(value) = value.filter(|value| !value.is_empty()) else {
+        let Some(value) = value else {
             return out.push_str(empty);
         };
         let end = out.len() + max_value_bytes;
@@ -170,7 +179,7 @@ impl NameTemplate {
     fn example(&self) -> String {
         let text = |part: &Part| match part {
             Part::Text(text) => text.clone(),
-            Part::Field(_) | Part::Other(_) => "x".to_owned(),
+            Part::Value(_) => "x".to_owned(),
         };
         self.parts.iter().map(text).collect()
     }
@@ -189,7 +198,8 @@ fn parse<B: TemplateBatch>(text: &str) -> Result<Vec<Part>, String> {
         let (name, after) = inner
             .and_then(|inner| inner.split_once('}'))
             .ok_or("a brace has no partner (write a placeholder such as `{storage_id}`)")?;
-        parts.push(field::<B>(name)?);
+        let sources = name.split('|').map(source::<B>);
+        parts.push(Part::Value(sources.collect::<Result<_, _>>()?));
         rest = after;
     }
     if !rest.is_empty() {
@@ -198,15 +208,24 @@ fn parse<B: TemplateBatch>(text: &str) -> Result<Vec<Part>, String> {
     Ok(parts)
 }
 
-fn field<B: TemplateBatch>(name: &str) -> Result<Part, String> {
+impl TemplateValue {
+    fn text<'a>(&self, row: impl TemplateRow<'a>) -> Option<&'a str> {
+        match self {
+            Self::Field(name) => row.field(name),
+            Self::Other(name) => row.other(name),
+        }
+    }
+}
+
+fn source<B: TemplateBatch>(name: &str) -> Result<TemplateValue, String> {
     if B::FIELDS.contains(&name) {
-        return Ok(Part::Field(name.to_owned()));
+        return Ok(TemplateValue::Field(name.to_owned()));
     }
     let other = name
         .strip_prefix(B::OTHER)
         .and_then(|rest| rest.strip_prefix('.'));
     match other.filter(|other| !other.is_empty() && !other.contains('{')) {
-        Some(other) => Ok(Part::Other(other.to_owned())),
+        Some(other) => Ok(TemplateValue::Other(other.to_owned())),
         None => {
             let fields = B::FIELDS.join("`, `");
             let other = B::OTHER;
@@ -304,6 +323,8 @@ mod tests {
         check("a/{storage_id}/{name}", "a/a_b_/readiops");
         check("{unit}-{resource_id}-{label.unit}", "none-none-none");
         check("{label.site}", "grüße ");
+        check("{unit|resource_id|storage_id}", "a_b_");
+        check("{resource_id|label.unit}", "none");
         let long = "x".repeat(10_000);
         assert_eq!(name_of_series("{label.l}", &[("l", &long)]), long[..10]);
     }
@@ -343,7 +364,15 @@ mod tests {
         for odd in ["{", "}", "a{b", "a}b{name}", "{name}}"] {
             check(json!(odd), "a brace has no partner");
         }
-        for odd in ["{}", "{label.}", "{label}", "{{name}}", "{label.{name}"] {
+        for odd in [
+            "{}",
+            "{label.}",
+            "{label}",
+            "{{name}}",
+            "{label.{name}",
+            "{name|}",
+            "{name|oops}",
+        ] {
             check(json!(odd), "is not a placeholder");
         }
         check(json!(7), "write a text in quotes");

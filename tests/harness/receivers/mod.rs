@@ -17,6 +17,7 @@ mod redis;
 mod rsyslog;
 mod smtp;
 mod snmptrapd;
+mod zabbix;
 
 use std::{
     fs::{self, File},
@@ -43,6 +44,7 @@ pub use self::{
     rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},
     smtp::SmtpServer,
     snmptrapd::{SnmpNotification, Snmptrapd},
+    zabbix::{Zabbix, ZabbixTls},
 };
 use crate::PATIENCE;
 

@@ -38,7 +38,7 @@ impl Postgres {
     /// Starts PostgreSQL on a free port with its data in a folder; `None` where it is missing.
     #[must_use]
     pub fn start(folder: &Path, tls: Option<&PostgresTls<'_>>) -> Option<Self> {
-        let Some(binaries) = binaries() else {
+        let Some(binaries) = binaries("initdb") else {
             return missing("postgres");
         };
         let data = folder.join("data");
@@ -121,15 +121,15 @@ impl Postgres {
     }
 }
 
-/// Where the server's binaries are.
-fn binaries() -> Option<PathBuf> {
+/// The folder of PostgreSQL's binaries that has this one.
+pub(super) fn binaries(name: &str) -> Option<PathBuf> {
     let versions = [
         "/usr/lib/postgresql".into(),
         unpacked().join("usr/lib/postgresql"),
     ];
     let versions = versions.iter().flat_map(fs::read_dir).flatten().flatten();
     let mut folders = versions.map(|version| version.path().join("bin"));
-    folders.find(|folder| folder.join("initdb").is_file())
+    folders.find(|folder| folder.join(name).is_file())
 }
 
 /// The start of a command that does not run as root. The other user may read every file, because
