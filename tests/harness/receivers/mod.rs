@@ -6,6 +6,7 @@
 //! Knows nothing of the host.
 
 mod clickhouse;
+mod icinga;
 mod influxdb;
 mod mosquitto;
 mod nats;
@@ -33,6 +34,7 @@ use serde_json::Value;
 
 pub use self::{
     clickhouse::ClickHouse,
+    icinga::Icinga,
     influxdb::InfluxDb,
     mosquitto::Mosquitto,
     nats::Nats,
