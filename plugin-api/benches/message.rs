@@ -8,7 +8,7 @@ use delfin_plugin_api::{
     setting::Mistakes,
     template::TemplateRules,
 };
-use divan::{Bencher, counter::ItemsCount};
+use divan::{AllocProfiler, Bencher, counter::ItemsCount};
 
 const RULES: MessageRules = MessageRules {
     key: "topic",
@@ -21,6 +21,10 @@ const RULES: MessageRules = MessageRules {
         check: |_| Ok(()),
     },
 };
+
+/// Shows the allocations of a batch next to its time.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();

@@ -3,6 +3,7 @@
 
 use std::{
     cell::RefCell,
+    fmt::Write as _,
     marker::PhantomData,
     path::Path,
     sync::{Arc, Weak},
@@ -92,6 +93,22 @@ impl<'a> Context<'a> {
                 complete: part.complete,
             })
     }
+
+    /// A text that names the exporter, the accepted batches and their rows: the same if the same
+    /// rows are sent again together. Rows that are sent with others have another one.
+    #[must_use]
+    pub fn idempotency_key(&self, exporter: &str) -> String {
+        idempotency_key(exporter, self.parts())
+    }
+}
+
+fn idempotency_key<'a>(exporter: &str, parts: impl Iterator<Item = BatchPart<'a>>) -> String {
+    let mut key = exporter.to_owned();
+    for part in parts {
+        // Writing to a text does not fail.
+        let _ = write!(key, "/{}:{}+{}", part.batch_id, part.batch_row, part.rows);
+    }
+    key
 }
 
 /// The host, as one instance sees it. A clone is cheap: give one to each thread that
@@ -199,6 +216,26 @@ impl Drop for HostGuard {
 #[cfg(all(test, feature = "testkit"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_idempotency_key_names_the_exporter_and_the_rows() {
+        let part = |batch: u128, batch_row| BatchPart {
+            batch_id: Uuid::from_u128(batch),
+            first_row: 0,
+            batch_row,
+            rows: 5,
+            accepted_ms: 0,
+            storage_id: None,
+            complete: false,
+        };
+        let id = "00000000-0000-0000-0000-00000000000";
+        let of = |parts: &[BatchPart<'static>]| idempotency_key("e", parts.iter().copied());
+        assert_eq!(
+            of(&[part(1, 0), part(2, 7)]),
+            format!("e/{id}1:0+5/{id}2:7+5")
+        );
+        assert_ne!(of(&[part(1, 0)]), of(&[part(1, 5)]));
+    }
 
     #[test]
     fn guards_inside_each_other_give_the_name_back() {

@@ -39,7 +39,7 @@
 //! [`setting`] reads settings and collects their mistakes; [`RowFailures`] collects
 //! the rows that are not delivered; `http` and `grpc` turn responses into failures;
 //! `stream` connects to receivers that speak no HTTP; `runtime` runs an async client; `connections` limits the clients of a
-//! server; `json` writes rows, `arrow_stream` their columns, and `message` writes payloads of messages; [`prometheus`] names series; `protobuf` writes
+//! server; `files` writes files that are durable; `json` writes rows, `arrow_stream` their columns, and `message` writes payloads of messages; [`prometheus`] names series; `protobuf` writes
 //! messages of Protocol Buffers; [`workers`] sends requests at the same time, and [`limiter`] spreads them over time; [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets;
 //! [`text`] shortens texts.
 
@@ -56,6 +56,8 @@ mod context;
 pub mod driver;
 mod export;
 mod exporter;
+#[cfg(feature = "files")]
+pub mod files;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 mod guard;

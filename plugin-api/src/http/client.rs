@@ -151,7 +151,8 @@ impl Client {
         self.request(Method::OPTIONS, url)
     }
 
-    fn request(&self, method: Method, url: &str) -> RequestBuilder<'_> {
+    /// A request with any method, for a library that builds requests itself.
+    pub fn request(&self, method: Method, url: &str) -> RequestBuilder<'_> {
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in &self.headers {
             request = request.header(name, value);

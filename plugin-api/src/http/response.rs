@@ -88,6 +88,12 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// All headers, for a library that reads responses itself.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// Whether the `Content-Type` is JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
@@ -168,7 +174,7 @@ impl Response {
 }
 
 impl RequestError {
-    pub(super) fn not_sent(reason: impl ToString) -> Self {
+    pub(crate) fn not_sent(reason: impl ToString) -> Self {
         Self {
             kind: ErrorKind::NotSent,
             reason: reason.to_string(),

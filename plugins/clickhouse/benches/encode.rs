@@ -2,7 +2,11 @@
 //! 15 points each, like one storage of Delfin's fake driver.
 
 use delfin_plugin_api::{Batch, arrow_stream::write_stream, sample};
-use divan::{Bencher, counter::ItemsCount};
+use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+
+/// Shows the allocations of a batch next to its time.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();

@@ -1,11 +1,7 @@
 //! The tables for the columns of batches. The kit writes the columns as an Arrow stream.
-//!
-//! Promises: the same rows, sent with the same others, have the same token.
-
-use std::fmt::Write;
 
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, Batch, BatchError, BatchPart, NewAlert, PerformanceBatch,
+    AlertBatch, AlertBatchBuilder, Batch, BatchError, NewAlert, PerformanceBatch,
     PerformanceBatchBuilder, TEXT_COLUMNS, arrow_array::RecordBatch,
 };
 
@@ -102,16 +98,6 @@ impl TableBatch for AlertBatch {
     }
 }
 
-/// A token by which ClickHouse knows rows that are sent again.
-pub(crate) fn token<'a>(exporter: &str, parts: impl Iterator<Item = BatchPart<'a>>) -> String {
-    let mut token = exporter.to_owned();
-    for part in parts {
-        // Writing to a text does not fail.
-        let _ = write!(token, "/{}:{}+{}", part.batch_id, part.batch_row, part.rows);
-    }
-    token
-}
-
 /// A name in SQL.
 pub(crate) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('\\', r"\\").replace('`', r"\`"))
@@ -119,29 +105,7 @@ pub(crate) fn quoted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use delfin_plugin_api::Uuid;
-
     use super::*;
-
-    #[test]
-    fn a_token_names_the_exporter_and_the_rows() {
-        let part = |batch: u128, batch_row| BatchPart {
-            batch_id: Uuid::from_u128(batch),
-            first_row: 0,
-            batch_row,
-            rows: 5,
-            accepted_ms: 0,
-            storage_id: None,
-            complete: false,
-        };
-        let id = "00000000-0000-0000-0000-00000000000";
-        let of = |parts: &[BatchPart<'static>]| token("e", parts.iter().copied());
-        assert_eq!(
-            of(&[part(1, 0), part(2, 7)]),
-            format!("e/{id}1:0+5/{id}2:7+5")
-        );
-        assert_ne!(of(&[part(1, 0)]), of(&[part(1, 5)]));
-    }
 
     #[test]
     fn names_are_quoted() {

@@ -56,7 +56,7 @@ impl<B: TableBatch> Exporter for ClickHouseExporter<B> {
         if context.cancelled() {
             return Err(Failure::retry("the host is stopping"));
         }
-        let token = encode::token(&self.exporter, context.parts());
+        let token = context.idempotency_key(&self.exporter);
         // Merged batches can have a text twice in their dictionaries, which ClickHouse refuses.
         let rows = if context.parts().len() > 1 {
             batch.with_unique_texts().map_err(Failure::rejected)?

@@ -9,7 +9,11 @@ use delfin_plugin_api::{
     http::{BodyCompressor, Compression},
     sample,
 };
-use divan::{Bencher, counter::ItemsCount};
+use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+
+/// Shows the allocations of a batch next to its time.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();

@@ -5,7 +5,11 @@ use std::io;
 
 use delfin_exporter_file::encode::Lines;
 use delfin_plugin_api::{Batch, PerformanceBatch, PerformanceBatchBuilder};
-use divan::{Bencher, counter::ItemsCount};
+use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+
+/// Shows the allocations of a batch next to its time.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();

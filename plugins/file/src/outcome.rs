@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use delfin_plugin_api::Failure;
+use delfin_plugin_api::{Failure, files::FileError};
 
 /// Why lines cannot be appended.
 #[derive(Debug, thiserror::Error)]
@@ -25,51 +25,14 @@ pub(crate) enum WriteError {
         path.display()
     )]
     ForeignContent { path: PathBuf },
-    #[error(
-        "cannot {action} `{}`: {reason} (let the host's user write there, or name another path)",
-        path.display()
-    )]
-    Permanent {
-        action: &'static str,
-        path: PathBuf,
-        reason: io::Error,
-    },
-    #[error("cannot {action} `{}`: {reason}", path.display())]
-    Transient {
-        action: &'static str,
-        path: PathBuf,
-        reason: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
 }
 
 impl WriteError {
-    /// Decides by the kind of an I/O error whether it can pass on its own: a full
-    /// disk can, a missing permission cannot.
+    /// An error of the system.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |reason| {
-            let path = path.to_path_buf();
-            let permanent = matches!(
-                reason.kind(),
-                io::ErrorKind::PermissionDenied
-                    | io::ErrorKind::NotFound
-                    | io::ErrorKind::NotADirectory
-                    | io::ErrorKind::IsADirectory
-                    | io::ErrorKind::InvalidFilename
-            );
-            if permanent {
-                Self::Permanent {
-                    action,
-                    path,
-                    reason,
-                }
-            } else {
-                Self::Transient {
-                    action,
-                    path,
-                    reason,
-                }
-            }
-        }
+        move |reason| FileError::io(action, path)(reason).into()
     }
 }
 
@@ -78,9 +41,8 @@ impl From<WriteError> for Failure {
         match error {
             WriteError::NotAFile { .. }
             | WriteError::Locked { .. }
-            | WriteError::ForeignContent { .. }
-            | WriteError::Permanent { .. } => Self::misconfigured(error),
-            WriteError::Transient { .. } => Self::retry(error),
+            | WriteError::ForeignContent { .. } => Self::misconfigured(error),
+            WriteError::Io(error) => error.into(),
         }
     }
 }

@@ -4,7 +4,11 @@
 
 use delfin_exporter_postgres::encode::{CopyBatch, CopyTables};
 use delfin_plugin_api::{Batch, RowFailures, sample};
-use divan::{Bencher, counter::ItemsCount};
+use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+
+/// Shows the allocations of a batch next to its time.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();

@@ -3,7 +3,11 @@
 
 use delfin_exporter_prometheus_remote_write::encode::{Protocol, WriteRequest};
 use delfin_plugin_api::{Batch, sample};
-use divan::{Bencher, counter::ItemsCount};
+use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+
+/// Shows the allocations of a batch next to its time.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();

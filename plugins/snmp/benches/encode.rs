@@ -2,7 +2,11 @@
 
 use delfin_exporter_snmp::encode::{DOCUMENTATION_NUMBER, NotificationEncoder};
 use delfin_plugin_api::{Batch, sample};
-use divan::{Bencher, counter::ItemsCount};
+use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+
+/// Shows the allocations of a batch next to its time.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();

@@ -6,7 +6,7 @@
 
 mod client;
 mod config;
-mod encode;
+pub mod encode;
 
 use delfin_plugin_api::{
     AlertBatch, Batch, Context, Exporter, Failure, Host, Outcome, export_plugin, log,
@@ -32,7 +32,11 @@ impl Exporter for AlertExporterSyslog {
 
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         Ok(Self {
-            encoder: MessageEncoder::new(&config),
+            encoder: MessageEncoder::new(
+                config.facility,
+                config.enterprise_number,
+                config.max_message_bytes,
+            ),
             client: SyslogClient::new(config)?,
             host: host.clone(),
         })

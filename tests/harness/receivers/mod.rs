@@ -14,10 +14,12 @@ mod opensearch;
 mod otlp;
 mod postgres;
 mod prometheus;
+mod pyarrow;
 mod redis;
 mod rsyslog;
 mod smtp;
 mod snmptrapd;
+mod versitygw;
 mod zabbix;
 
 use std::{
@@ -42,10 +44,12 @@ pub use self::{
     otlp::OtlpCollector,
     postgres::{Postgres, PostgresTls},
     prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},
+    pyarrow::read_parquet,
     redis::Redis,
     rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},
     smtp::SmtpServer,
     snmptrapd::{SnmpNotification, Snmptrapd},
+    versitygw::S3Server,
     zabbix::{Zabbix, ZabbixTls},
 };
 use crate::PATIENCE;

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_plugin_api::log;
+use delfin_plugin_api::{
+    files::{create_folder, folder_of, sync_folder},
+    log,
+};
 
 use super::now::Now;
 use crate::outcome::WriteError;
@@ -197,39 +200,4 @@ fn check_regular(path: &Path, found: FileType) -> Result<(), WriteError> {
         path: path.to_path_buf(),
         found,
     })
-}
-
-pub(super) fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        Some(_) | None => Path::new("."),
-    }
-}
-
-fn create_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let above = folder_of(folder);
-    create_folder(above)?;
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        Ok(()) | Err(_) => sync_folder(above),
-    }
-}
-
-/// Makes the names in a folder durable.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        // Some network file systems cannot sync a folder.
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::InvalidInput | ErrorKind::Unsupported
-            ) =>
-        {
-            Ok(())
-        }
-        other => other,
-    }
 }

@@ -39,7 +39,7 @@ pub(super) fn remove_oldest(path: &Path, keep: usize) -> io::Result<()> {
 /// The rotated files of `path`, oldest first.
 fn list(path: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
     let mut rotated = Vec::new();
-    for entry in fs::read_dir(super::open_file::folder_of(path))? {
+    for entry in fs::read_dir(delfin_plugin_api::files::folder_of(path))? {
         let entry = entry?;
         if let Some(time) = time_in(&entry.file_name(), path)
             && entry.file_type()?.is_file()

@@ -20,7 +20,6 @@ use self::{
     severity::{event_type, severity},
     text::{push_header, push_name, push_text, push_value},
 };
-use crate::config::Config;
 
 const APP_NAME: &str = "delfin-host";
 /// The version of the protocol, and the fields that are unknown.
@@ -38,7 +37,8 @@ const TEXT_LIMITS: [usize; 5] = [usize::MAX, 1024, 256, 64, 16];
 /// The column that is in the text of the message only.
 const DESCRIPTION: &str = "description";
 
-pub(crate) struct MessageEncoder {
+/// Writes alerts as messages.
+pub struct MessageEncoder {
     facility: u8,
     max_bytes: usize,
     /// The names of the elements with the columns and with the extras.
@@ -47,24 +47,29 @@ pub(crate) struct MessageEncoder {
 }
 
 /// A message without its framing.
-pub(crate) struct SyslogMessage {
-    pub(crate) bytes: Vec<u8>,
+pub struct SyslogMessage {
+    /// The message.
+    pub bytes: Vec<u8>,
     /// Whether a text ends early, or the extras are missing.
-    pub(crate) is_shortened: bool,
+    pub is_shortened: bool,
 }
 
 impl MessageEncoder {
-    pub(crate) fn new(config: &Config) -> Self {
-        let number = config.enterprise_number;
+    /// An encoder for messages of at most `max_bytes` bytes. The names of elements have the
+    /// enterprise number.
+    #[must_use]
+    pub fn new(facility: u8, enterprise_number: u32, max_bytes: usize) -> Self {
         Self {
-            facility: config.facility,
-            max_bytes: config.max_message_bytes,
-            columns_id: format!("delfin@{number}"),
-            extras_id: format!("extra@{number}"),
+            facility,
+            max_bytes,
+            columns_id: format!("delfin@{enterprise_number}"),
+            extras_id: format!("extra@{enterprise_number}"),
         }
     }
 
-    pub(crate) fn encode(&self, alert: &Alert<'_>) -> SyslogMessage {
+    /// The message of an alert.
+    #[must_use]
+    pub fn encode(&self, alert: &Alert<'_>) -> SyslogMessage {
         let with_extras = TEXT_LIMITS.map(|limit| (limit, true));
         let shortest = (TEXT_LIMITS[TEXT_LIMITS.len() - 1], false);
         let attempts = with_extras.into_iter().chain([shortest]);

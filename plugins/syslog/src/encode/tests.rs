@@ -1,11 +1,9 @@
 use delfin_plugin_api::{AlertBatchBuilder, NewAlert};
-use serde_json::json;
 
 use super::*;
 
 fn encoder(max_message_bytes: usize) -> MessageEncoder {
-    let config = json!({ "address": "log", "max_message_bytes": max_message_bytes });
-    MessageEncoder::new(&serde_json::from_value(config).unwrap())
+    MessageEncoder::new(16, 32_473, max_message_bytes)
 }
 
 fn encode(occur_time: i64, texts: &[(&str, &str)], max_message_bytes: usize) -> (String, bool) {

@@ -7,7 +7,7 @@ use delfin_plugin_api::{
 
 /// Appends a batch to `out`. A row's index in the array is its number in the batch:
 /// receivers name rows by it.
-pub(crate) fn encode<B: JsonBatch>(batch: &B, out: &mut Vec<u8>) -> Skipped {
+pub fn encode<B: JsonBatch>(batch: &B, out: &mut Vec<u8>) -> Skipped {
     let mut writer = JsonWriter::<Compact>::new();
     out.push(b'[');
     for (index, row) in batch.json_rows().enumerate() {
