@@ -25,6 +25,7 @@ use crate::{
     mappings::{InputMappingSets, InputMappings},
     notification::MappingError,
     plugin::Plugins,
+    state::{self, StateError},
     storages::{self, CollectProgress, Storages},
     syslog::{SyslogParts, SyslogReceiver, SyslogStartError},
     traps::{SourceValidator, TrapParts, TrapReceiver, TrapStartError},
@@ -36,6 +37,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// Why the host cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error(transparent)]
+    State(#[from] StateError),
     #[error(transparent)]
     Journal(#[from] OpenError),
     #[error(transparent)]
@@ -87,7 +90,9 @@ impl Host {
         for remark in plugins.warnings() {
             log::warn!("{remark}");
         }
-        let backends = journal::open(&config.state_dir, &JournalLimits::from(&config.journal))?;
+        let lock = tokio::task::block_in_place(|| state::open(&config.state_dir))?;
+        let limits = JournalLimits::from(&config.journal);
+        let backends = journal::open_locked(&config.state_dir, lock, &limits)?;
         let tls = config.api.tls.clone().map(TlsStore::open).transpose()?;
         let tls = tls.map(Arc::new);
         let listener = ApiListener::bind(&config.api).await?;

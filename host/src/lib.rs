@@ -33,6 +33,7 @@ mod panics;
 mod plugin;
 mod regular_file;
 mod sqlite;
+mod state;
 mod storages;
 mod syslog;
 mod systemd;

@@ -7,6 +7,7 @@
 //! Knows nothing of what the files contain.
 
 mod open_files;
+mod reader;
 
 use std::{
     fs::{self, File},
@@ -18,7 +19,7 @@ use std::{
 
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags, config::DbConfig, ffi};
 
-pub(crate) use self::open_files::OpenFiles;
+pub(crate) use self::{open_files::OpenFiles, reader::integrity};
 use crate::clock::now_ms;
 
 /// How long a statement waits for a lock of another connection.
@@ -87,7 +88,8 @@ pub enum DatabaseError {
     /// A host with another schema version wrote the file.
     #[error(
         "{name} `{}` has schema version {found}, this host needs {wanted} \
-         (run the host that wrote it, or set another `state_dir`)",
+         (run the host that wrote it, restore a copy from before with `delfin-host state restore`, \
+         or set another `state_dir`)",
         path.display()
     )]
     Version {
@@ -235,6 +237,18 @@ impl Database {
     }
 
     fn check(&self, path: &Path, connection: &Connection) -> Result<(), DatabaseError> {
+        let found = self.identify(path, connection)?;
+        if found == self.version {
+            return Ok(());
+        }
+        let steps = self.steps_from(path, found)?;
+        let script = format!("BEGIN; {steps} COMMIT;");
+        let migrated = connection.execute_batch(&script);
+        migrated.map_err(|error| self.error(path, error))
+    }
+
+    /// The schema version of a file, which must be of this kind.
+    fn identify(&self, path: &Path, connection: &Connection) -> Result<i64, DatabaseError> {
         let failed = |error| self.error(path, error);
         let application_id = pragma(connection, "application_id");
         if application_id.map_err(failed)? != self.application_id {
@@ -247,19 +261,17 @@ impl Database {
                 path: path.to_path_buf(),
             });
         }
-        let found = version_of(connection).map_err(failed)?;
-        if found == self.version {
-            return Ok(());
-        }
-        let steps = self.missing_steps(found);
-        let steps = steps.ok_or_else(|| DatabaseError::Version {
-            name: self.name,
-            path: path.to_path_buf(),
-            found,
-            wanted: self.version,
-        })?;
-        let script = format!("BEGIN; {steps} COMMIT;");
-        connection.execute_batch(&script).map_err(failed)
+        version_of(connection).map_err(failed)
+    }
+
+    fn steps_from(&self, path: &Path, found: i64) -> Result<String, DatabaseError> {
+        self.missing_steps(found)
+            .ok_or_else(|| DatabaseError::Version {
+                name: self.name,
+                path: path.to_path_buf(),
+                found,
+                wanted: self.version,
+            })
     }
 
     /// The script that brings an older file to the current version. None if there is no way.

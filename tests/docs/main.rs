@@ -33,7 +33,8 @@ use serde_json::Value;
 use session::{Outcome, Session};
 
 /// Pages that need a running host.
-const RUNNING: [&str; 4] = [
+const RUNNING: [&str; 5] = [
+    "docs/src/operator/backup.md",
     "docs/src/operator/dead-letters.md",
     "docs/src/operator/delivery.md",
     "docs/src/operator/ingest.md",

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{
     ActiveAlerts,
-    store::AlertStore,
+    store::{AlertStore, next_record},
     table::{AlertRecord, AlertTable},
     tracked::recoveries_of,
 };
@@ -32,7 +32,7 @@ use crate::{
     batch_journal::{BatchJournal, JournalReader, ReadResult},
     clock::{HostClock, now_ms},
     config::AlertsConfig,
-    journal::{AppendError, Commit, CursorError, Position, ReadError, StartFrom},
+    journal::{AppendError, Commit, CursorError, JournalCheck, Position, ReadError, StartFrom},
     lifecycle::Phase,
     sqlite::DatabaseError,
 };
@@ -84,6 +84,15 @@ pub struct Follower {
 struct DropReport {
     dropped: u64,
     at: Option<Instant>,
+}
+
+/// Whether a journal has every record that the table in another file still needs. Hosts may have
+/// both open; the table is to be read, or copied, first.
+pub(crate) fn fits_journal(table: &Path, journal: &Path) -> Result<bool, DatabaseError> {
+    match next_record(table)? {
+        Some(next) => JournalCheck::has_records_from(journal, CURSOR, next),
+        None => Ok(true),
+    }
 }
 
 /// The host stops before the operation succeeded.

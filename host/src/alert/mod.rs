@@ -25,8 +25,10 @@ use std::{
 
 use delfin_plugin_api::AlertBatch;
 
+pub(crate) use follower::fits_journal;
 pub use follower::{AlertTableError, Follower};
 pub use identity::AlertIdentity;
+pub(crate) use store::ACTIVE_ALERTS;
 pub use tracked::{RECEIVED_BY, TRAP_OID, TrackedAlert};
 
 use crate::{batch::Seq, batch_journal::BatchJournal, clock::HostClock, config::AlertsConfig};

@@ -25,7 +25,7 @@ use crate::{
 };
 
 const FILE: &str = "alerts-active.db";
-const ACTIVE_ALERTS: Database = Database {
+pub(crate) const ACTIVE_ALERTS: Database = Database {
     name: "table of active alerts",
     schema: include_str!("schema.sql"),
     application_id: 1_145_848_897,
@@ -96,11 +96,22 @@ fn open_or_replace(path: &Path) -> Result<(Connection, StoredTable), DatabaseErr
     }
 }
 
-fn load(connection: &Connection) -> rusqlite::Result<StoredTable> {
+/// The first record that is not in the table of a file, which a host may have open. `None` in a
+/// new file.
+pub(super) fn next_record(path: &Path) -> Result<Option<Seq>, DatabaseError> {
+    let (connection, _) = ACTIVE_ALERTS.open_reader(path)?;
+    stored_next(&connection).map_err(|error| ACTIVE_ALERTS.error(path, error))
+}
+
+fn stored_next(connection: &Connection) -> rusqlite::Result<Option<Seq>> {
     let next = connection
         .query_row("SELECT next_seq FROM place", [], |row| row.get(0))
-        .optional()?
-        .map(Seq);
+        .optional()?;
+    Ok(next.map(Seq))
+}
+
+fn load(connection: &Connection) -> rusqlite::Result<StoredTable> {
+    let next = stored_next(connection)?;
     let mut alerts = connection.prepare(
         "SELECT storage_id, match_key, name, location, sequence_number,
                 occur_time, texts, first_seen_ms, last_seen_ms, last_seq, ended_time, ended_ms,

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config::{self, StateSettings},
     inventory::InventoryPlace,
-    journal::{self, StateLock},
+    journal, state,
 };
 
 const PATH: &str = "/v1/inventory/rekey";
@@ -104,7 +104,7 @@ fn rekey(
         );
         return Err(Error::failed(message));
     }
-    let _lock = StateLock::take(state_dir).map_err(Error::failed)?;
+    let _lock = state::open(state_dir).map_err(Error::failed)?;
     let inventory = InventoryPlace::new(state_dir, configured).open();
     let inventory = inventory.map_err(Error::failed)?;
     let secrets = inventory.rekey(key_file).map_err(Error::failed)?;

@@ -23,11 +23,13 @@ mod new_project;
 mod options;
 mod output;
 mod plugins;
+mod progress;
 mod push;
 mod reload;
 mod replay;
 mod resources;
 mod run;
+mod state;
 mod storages;
 mod syslog;
 mod table;
@@ -59,6 +61,7 @@ use self::{
     reload::ReloadArgs,
     replay::ReplayArgs,
     run::RunArgs,
+    state::StateCommand,
     storages::StoragesCommand,
     syslog::SyslogCommand,
     tap::TapArgs,
@@ -156,6 +159,10 @@ pub enum CliCommand {
     /// Send a file of performance data or alerts to the running host
     Push(PushArgs),
 
+    /// Back up, restore or check the state of a host
+    #[command(subcommand)]
+    State(StateCommand),
+
     /// Add, list or revoke tokens of the API
     #[command(subcommand)]
     Tokens(TokensCommand),
@@ -227,6 +234,7 @@ impl Cli {
             CliCommand::Replay(args) => replay::run(options, args, output),
             CliCommand::Reload(args) => reload::run(options, args, output),
             CliCommand::Push(args) => push::run(options, args, output),
+            CliCommand::State(command) => state::run(options, command, output),
             CliCommand::Tokens(command) => tokens::run(options, command, output),
             CliCommand::Try(args) => try_plugin::run(args, output),
             CliCommand::Conformance(args) => conformance::run(args, output),

@@ -223,6 +223,11 @@ fn keep(clock: &HostClock, path: &Path, stopped: &AtomicBool) {
     }
 }
 
+/// Checks the file of a clock.
+pub(crate) fn check_file(path: &Path) -> io::Result<()> {
+    read(path).map(drop)
+}
+
 fn read(path: &Path) -> io::Result<Option<ClockHistory>> {
     match regular_file::read(path) {
         Ok(content) => {

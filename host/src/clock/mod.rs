@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use delfin_plugin_api::time::{millis, now_ms};
 
+pub(crate) use host_clock::check_file;
 pub use host_clock::{ClockKeeper, HostClock};
 
 /// Now, in microseconds since the Unix epoch.

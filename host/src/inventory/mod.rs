@@ -27,10 +27,13 @@ pub use alert_source::{
 };
 pub use error::{InventoryError, InventoryFault, InventoryOpenError, RekeyError};
 pub use place::InventoryPlace;
+pub(crate) use resources::RESOURCES;
 pub use resources::{
     ListState, ResourceQuery, ResourceQueryError, ResourceStore, SortDirection, StoredResource,
     sort_keys,
 };
+
+pub(crate) use sqlite::{INVENTORY, SecretCheck};
 
 use crate::collect::StorageInfo;
 

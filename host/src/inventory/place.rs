@@ -48,6 +48,14 @@ impl InventoryPlace {
         &self.state_dir
     }
 
+    /// Where the key is, or will be created.
+    #[must_use]
+    pub fn key_path(&self) -> &Path {
+        match &self.key {
+            KeyPlace::State(path) | KeyPlace::File(path) | KeyPlace::Credential(path) => path,
+        }
+    }
+
     /// Opens the inventory; no other host may use its state folder. An inventory that cannot be
     /// opened is not changed, so that it can be repaired.
     ///

@@ -46,6 +46,7 @@ pub use dead_letters::{
 pub use error::{AppendError, CursorError, OpenError, ReadError};
 pub use lock::StateLock;
 pub use record::{BatchInfo, BatchState, NewRecord, Receipt, Record};
+pub(crate) use sqlite::{JOURNAL, JournalCheck};
 
 /// The result of a change, available once the change is durable.
 ///
@@ -227,12 +228,33 @@ pub struct Journals {
 
 /// Opens both journals in a folder. Creates a missing folder.
 pub fn open(state_dir: &Path, limits: &JournalLimits) -> Result<Journals, OpenError> {
+    open_locked(state_dir, lock(state_dir)?, limits)
+}
+
+/// Takes a state folder, and creates a missing one.
+///
+/// # Errors
+///
+/// The folder cannot be used, or another host uses it.
+pub fn lock(state_dir: &Path) -> Result<StateLock, OpenError> {
+    state_dir::prepare(state_dir)?;
+    StateLock::take(state_dir)
+}
+
+/// As [`open`], in a folder that was taken.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_locked(
+    state_dir: &Path,
+    lock: StateLock,
+    limits: &JournalLimits,
+) -> Result<Journals, OpenError> {
     let unusable = |source| OpenError::Folder {
         path: state_dir.to_path_buf(),
         source,
     };
-    state_dir::prepare(state_dir)?;
-    let lock = StateLock::take(state_dir)?;
     state_dir::report_missing(state_dir, &[ALERTS, PERFORMANCE]).map_err(unusable)?;
     // Alerts have an eighth of the bytes for themselves, so that performance batches
     // cannot use it up. They may also use the disk further than performance batches,

@@ -26,7 +26,7 @@ use crate::{
     sqlite::{Database, DatabaseError, FailureKind},
 };
 
-const RESOURCES: Database = Database {
+pub(crate) const RESOURCES: Database = Database {
     name: "list of resources",
     schema: include_str!("schema.sql"),
     application_id: 1_145_849_426,

@@ -1,6 +1,7 @@
 //! The inventory in an SQLite file.
 
 mod rekey;
+mod verify;
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+pub(crate) use verify::SecretCheck;
+
 use super::{
     Access, AlertSource, Inventory, PerformanceSchedule, Registration,
     error::{InventoryError, InventoryFault, InventoryOpenError, RekeyError},
@@ -32,7 +35,7 @@ use crate::{
 
 pub(super) const FILE: &str = "inventory.db";
 
-const INVENTORY: Database = Database {
+pub(crate) const INVENTORY: Database = Database {
     name: "inventory",
     schema: include_str!("schema.sql"),
     application_id: 1_145_849_417,

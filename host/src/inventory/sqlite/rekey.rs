@@ -46,7 +46,7 @@ const COLUMNS: [SealedColumn; 2] = [
 ];
 
 /// A sealed text.
-struct SealedText {
+pub(super) struct SealedText {
     column: &'static SealedColumn,
     id: Uuid,
     text: Vec<u8>,
@@ -129,7 +129,7 @@ fn seal_again(store: &mut SealedStore, sealer: Sealer) -> Result<usize, RekeyErr
     Ok(texts.len())
 }
 
-fn texts(connection: &Connection) -> rusqlite::Result<Vec<SealedText>> {
+pub(super) fn texts(connection: &Connection) -> rusqlite::Result<Vec<SealedText>> {
     let mut texts = Vec::new();
     for column in &COLUMNS {
         let mut statement = connection.prepare(column.select)?;
@@ -146,7 +146,7 @@ fn texts(connection: &Connection) -> rusqlite::Result<Vec<SealedText>> {
 }
 
 impl SealedText {
-    fn unseal(&self, sealer: &Sealer) -> Result<Zeroizing<Vec<u8>>, InventoryError> {
+    pub(super) fn unseal(&self, sealer: &Sealer) -> Result<Zeroizing<Vec<u8>>, InventoryError> {
         let id = self.id;
         let plain = sealer.unseal(&(self.column.owner)(id), &self.text);
         plain.map_err(|_| InventoryError::Sealed { id })

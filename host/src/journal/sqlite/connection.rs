@@ -10,7 +10,7 @@ use super::mark::Mark;
 use crate::clock::now_ms;
 use crate::sqlite::{BUSY_TIMEOUT, Database, DatabaseError, LOG, with_suffix};
 
-pub(super) const JOURNAL: Database = Database {
+pub(crate) const JOURNAL: Database = Database {
     name: "journal",
     schema: include_str!("schema.sql"),
     application_id: 1_145_849_418,

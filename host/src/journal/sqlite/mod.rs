@@ -27,6 +27,7 @@ mod rules;
 mod salvage;
 mod seek;
 mod transaction;
+mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -64,6 +65,9 @@ use super::{Durable, Journal, JournalLimits, JournalStats};
 use crate::batch::Seq;
 use crate::clock::HostClock;
 use crate::sqlite::FailureKind;
+pub(crate) use connection::JOURNAL;
+pub(crate) use verify::JournalCheck;
+
 use change::change;
 use command::WriterCommand;
 use disk_space::DiskSpace;

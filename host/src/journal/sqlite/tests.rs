@@ -933,7 +933,7 @@ fn a_file_of_a_newer_host_is_refused_in_one_line() {
         .err()
         .unwrap()
         .to_string();
-    let told = "has schema version 2, this host needs 1 (run the host that wrote it, or set another `state_dir`)";
+    let told = "has schema version 2, this host needs 1 (run the host that wrote it, restore a copy from before with `delfin-host state restore`, or set another `state_dir`)";
     assert!(error.ends_with(told) && !error.contains('\n'), "{error}");
 }
 

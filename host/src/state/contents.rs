@@ -1,0 +1,90 @@
+//! What belongs to the state, and what does not.
+//!
+//! Left out, because the host makes them again: locks, sockets, marks and reserves of journals,
+//! copies of plugins. Calls in progress are left out too: after a restore they would look like
+//! those of a crash.
+
+use std::path::Path;
+
+use crate::{
+    alert::ACTIVE_ALERTS,
+    inventory::{INVENTORY, RESOURCES},
+    journal::JOURNAL,
+    sqlite::Database,
+};
+
+/// A database of the state folder.
+#[derive(Clone, Copy)]
+pub(super) struct StateDatabase {
+    pub(super) file: &'static str,
+    pub(super) database: &'static Database,
+}
+
+/// In the order of a backup. The table of active alerts follows the alert journal, and a host that
+/// starts reads what is missing in the table from the journal: so the table is copied first.
+pub(super) const DATABASES: &[StateDatabase] = &[
+    StateDatabase {
+        file: ACTIVE_ALERTS_FILE,
+        database: &ACTIVE_ALERTS,
+    },
+    StateDatabase {
+        file: ALERTS_FILE,
+        database: &JOURNAL,
+    },
+    StateDatabase {
+        file: PERFORMANCE_FILE,
+        database: &JOURNAL,
+    },
+    StateDatabase {
+        file: INVENTORY_FILE,
+        database: &INVENTORY,
+    },
+    StateDatabase {
+        file: "resources.db",
+        database: &RESOURCES,
+    },
+];
+
+pub(super) const ACTIVE_ALERTS_FILE: &str = "alerts-active.db";
+pub(super) const ALERTS_FILE: &str = "alerts.db";
+pub(super) const PERFORMANCE_FILE: &str = "performance.db";
+pub(super) const INVENTORY_FILE: &str = "inventory.db";
+
+/// The key of the inventory, in a backup only if it was asked for.
+pub(super) const KEY: &str = "inventory.key";
+
+pub(super) const CLOCK: &str = "clock.json";
+
+/// Files that a restore does not replace. A token that was revoked after the backup stays revoked,
+/// and the count of the host's starts, by which SNMP detects old messages, does not go back.
+pub(super) const KEPT_FILES: [&str; 2] = ["tokens.json", "snmp-engine.json"];
+
+/// Folders: exporters that are paused, and files of exporters and drivers. A backup has them after
+/// the journals, so that no exporter's files are older than its cursor: what an exporter has done
+/// and not committed, it gets again, as after a crash.
+pub(super) const FOLDERS: [&str; 3] = ["paused", "exporters", "drivers"];
+
+/// What a restore removes, and no backup has.
+pub(super) const TRANSIENT: [&str; 5] = [
+    "calls",
+    "alerts.mark",
+    "alerts.reserve",
+    "performance.mark",
+    "performance.reserve",
+];
+
+/// Whether a backup may contain a path, by its first part.
+pub(super) fn is_known(name: &str) -> bool {
+    DATABASES.iter().any(|database| database.file == name)
+        || name == KEY
+        || name == CLOCK
+        || KEPT_FILES.contains(&name)
+        || FOLDERS.contains(&name)
+}
+
+/// Whether a folder has what a host works with. A key and tokens alone are no state.
+pub(super) fn has_state(state_dir: &Path) -> bool {
+    let databases = DATABASES.iter().map(|database| database.file);
+    let mut entries = databases.chain([CLOCK]).chain(FOLDERS);
+    entries.any(|name| state_dir.join(name).symlink_metadata().is_ok())
+}

@@ -1,0 +1,192 @@
+//! Checks every database, record and counter of a state folder or of a backup. Changes nothing.
+
+use std::{io, path::Path};
+
+use delfin_plugin_api::Kind;
+
+use super::{
+    archive,
+    contents::{
+        ACTIVE_ALERTS_FILE, ALERTS_FILE, CLOCK, DATABASES, INVENTORY_FILE, KEPT_FILES, KEY,
+        PERFORMANCE_FILE, has_state,
+    },
+    error::StateError,
+    progress::ProgressListener,
+    restore::require_finished,
+};
+use crate::{
+    access::TokenFile,
+    alert, clock,
+    inventory::SecretCheck,
+    journal::JournalCheck,
+    regular_file,
+    sqlite::{DatabaseError, FailureKind, integrity},
+};
+
+/// What the host does about a damaged journal, and the operator need not.
+const REPLACED: &str = "the next start of the host moves the file aside, keeps what can be read and counts the rest as lost; to lose nothing, restore a backup";
+const REFILLED: &str =
+    "the next start of the host moves the file aside, and the next syncs fill it again";
+
+/// Something that is wrong, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Fault {
+    pub file: String,
+    pub fault: String,
+    pub remedy: String,
+}
+
+/// What a check counted and found.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct StateReport {
+    pub records: u64,
+    pub items: u64,
+    pub dead_letters: u64,
+    pub cursors: u64,
+    pub secrets: u64,
+    /// False: there was no key to open the secrets with.
+    pub secrets_opened: bool,
+    pub faults: Vec<Fault>,
+}
+
+/// Checks a state folder. A host may use it. `key` is the key of its inventory.
+///
+/// # Errors
+///
+/// The folder has no state, or cannot be read.
+pub fn verify_folder(
+    state_dir: &Path,
+    key: &Path,
+    progress: &dyn ProgressListener,
+) -> Result<StateReport, StateError> {
+    require_finished(state_dir)?;
+    if !has_state(state_dir) {
+        return Err(StateError::Empty {
+            path: state_dir.to_owned(),
+        });
+    }
+    let mut report = StateReport::default();
+    for one in DATABASES {
+        let path = state_dir.join(one.file);
+        let Ok(metadata) = path.metadata() else {
+            continue;
+        };
+        progress.begin(&format!("checking {}", one.file), metadata.len());
+        let set = |bytes| progress.set(bytes);
+        let checked = match one.file {
+            ALERTS_FILE => report.check_journal(&path, one.file, Kind::Alert, &set),
+            PERFORMANCE_FILE => report.check_journal(&path, one.file, Kind::Performance, &set),
+            INVENTORY_FILE => report.check_inventory(&path, key),
+            file => one
+                .database
+                .open_reader(&path)
+                .and_then(|(connection, version)| {
+                    one.database.is_older(&path, version)?;
+                    let faults = integrity(&connection);
+                    let faults = faults.map_err(|error| one.database.error(&path, error))?;
+                    report.add(file, REFILLED, faults);
+                    Ok(())
+                }),
+        };
+        if let Err(error) = checked {
+            report.add_error(one.file, &error);
+        }
+    }
+    report.check_table(state_dir);
+    report.check_files(state_dir);
+    Ok(report)
+}
+
+/// Extracts a backup into a temporary folder, and checks it.
+///
+/// # Errors
+///
+/// The file cannot be read or is no whole backup, or there is no room to extract it.
+pub fn verify_backup(
+    file: &Path,
+    progress: &dyn ProgressListener,
+) -> Result<StateReport, StateError> {
+    let folder = tempfile::tempdir().map_err(StateError::of_file(&std::env::temp_dir()))?;
+    archive::extract(file, folder.path(), progress)?;
+    verify_folder(folder.path(), &folder.path().join(KEY), progress)
+}
+
+impl StateReport {
+    fn check_journal(
+        &mut self,
+        path: &Path,
+        file: &str,
+        kind: Kind,
+        progress: &dyn Fn(u64),
+    ) -> Result<(), DatabaseError> {
+        let check = JournalCheck::of(path, kind, progress)?;
+        self.records += check.records;
+        self.items += check.items;
+        self.dead_letters += check.dead_letters;
+        self.cursors += check.cursors;
+        let more = check.more_faults;
+        let more = (more > 0).then(|| format!("{more} faults more"));
+        self.add(file, REPLACED, check.faults.into_iter().chain(more));
+        Ok(())
+    }
+
+    fn check_inventory(&mut self, path: &Path, key: &Path) -> Result<(), DatabaseError> {
+        let check = SecretCheck::of(path, key)?;
+        self.secrets = check.secrets;
+        self.secrets_opened = check.has_key;
+        let remedy = "restore the file and its key from a backup, or move the file away and register the storages again";
+        self.add(INVENTORY_FILE, remedy, check.faults);
+        Ok(())
+    }
+
+    /// The alert journal has every record that the table of active alerts does not have yet.
+    fn check_table(&mut self, state_dir: &Path) {
+        let [table, journal] = [ACTIVE_ALERTS_FILE, ALERTS_FILE].map(|file| state_dir.join(file));
+        // The journal is read last, because the table follows it. What cannot be read is a fault
+        // already.
+        if let Ok(false) = alert::fits_journal(&table, &journal) {
+            let fault = "it does not continue where the alert journal ends";
+            let remedy = "nothing: the host reads the whole journal at the next start";
+            self.add(ACTIVE_ALERTS_FILE, remedy, [fault.to_owned()]);
+        }
+    }
+
+    fn check_files(&mut self, state_dir: &Path) {
+        let [tokens, engine] = KEPT_FILES;
+        if let Err(error) = clock::check_file(&state_dir.join(CLOCK)) {
+            let remedy = "remove the file: the time since the last run then counts as age";
+            self.add(CLOCK, remedy, [error.to_string()]);
+        }
+        if let Err(error) = TokenFile::new(state_dir).read() {
+            let remedy = "restore the file, or remove it and add the tokens again";
+            self.add(tokens, remedy, [error.to_string()]);
+        }
+        let remedy = "remove the file: the host gets another identity for SNMP";
+        match regular_file::read(&state_dir.join(engine)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.add(engine, remedy, [error.to_string()]),
+            Ok(text) => {
+                let parsed = serde_json::from_slice::<serde_json::Value>(&text);
+                self.add(engine, remedy, parsed.err().map(|error| error.to_string()));
+            }
+        }
+    }
+
+    fn add_error(&mut self, file: &str, error: &DatabaseError) {
+        let remedy = match (error.kind(), file) {
+            (FailureKind::Damaged, ALERTS_FILE | PERFORMANCE_FILE) => REPLACED,
+            (FailureKind::Damaged, INVENTORY_FILE) => "restore the file and its key from a backup",
+            (FailureKind::Damaged, _) => REFILLED,
+            (FailureKind::Full | FailureKind::Other, _) => "see the message",
+        };
+        self.add(file, remedy, [error.to_string()]);
+    }
+
+    fn add(&mut self, file: &str, remedy: &str, faults: impl IntoIterator<Item = String>) {
+        self.faults.extend(faults.into_iter().map(|fault| Fault {
+            file: file.to_owned(),
+            fault,
+            remedy: remedy.to_owned(),
+        }));
+    }
+}

@@ -1,0 +1,80 @@
+//! A folder for unfinished files, next to the file that they become.
+//!
+//! Its name follows from the file's, so that a command that was killed leaves one folder, which the
+//! next command for the same file empties and removes.
+
+use std::{
+    fs::{self, DirBuilder, File, TryLockError},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use super::error::StateError;
+
+/// Removed when it is dropped.
+pub(super) struct Workspace {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Workspace {
+    /// The folder for a file that does not exist yet.
+    pub(super) fn for_file(file: &Path) -> Result<Self, StateError> {
+        let busy = || StateError::Busy {
+            path: file.to_owned(),
+        };
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let path = file.with_file_name(format!(".{name}.partial"));
+        let failed = |error| StateError::of_file(&path)(error);
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let lock = File::open(&path).map_err(failed)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => busy(),
+            TryLockError::Error(error) => failed(error),
+        })?;
+        for entry in fs::read_dir(&path).map_err(failed)? {
+            remove(&entry.map_err(failed)?.path())?;
+        }
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            log::debug!(folder:% = self.path.display(), error:%; "cannot remove a folder of unfinished files");
+        }
+    }
+}
+
+/// Removes a file or a folder, if it exists.
+pub(super) fn remove(path: &Path) -> Result<(), StateError> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StateError::of_file(path)(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Makes the entries of a folder durable.
+pub(super) fn sync_folder(path: &Path) -> Result<(), StateError> {
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(StateError::of_file(path))
+}
