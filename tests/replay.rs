@@ -46,11 +46,14 @@ fn replay_delivers_delivered_batches_again() {
     let replayed = run(
         &setup,
         &host,
-        &["replay", "--exporter", SCRIPTED, "--since", "1h"],
+        &["replay", "--exporter", SCRIPTED, "--since", "1h", "--wait"],
     );
     assert_eq!(replayed["items"], 3);
-    host.wait_for_delivered(SCRIPTED, 6);
-    assert_eq!(host.exporter(SCRIPTED)["pending"], 0);
+    let exporter = host.exporter(SCRIPTED);
+    assert_eq!(
+        (&exporter["pending"], &exporter["delivered"]),
+        (&json!(0), &json!(6))
+    );
     assert!(unaccounted(&host).abs() < 0.5);
     let output = setup.run(&[
         "replay",

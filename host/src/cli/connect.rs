@@ -22,7 +22,7 @@ use crate::config::{self, ApiConfig};
 const TOKEN_VARIABLE: &str = "DELFIN_TOKEN";
 
 /// The options of the commands that talk to the running host.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct HostArgs {
     /// Address of the running host, a URL or `unix:PATH` [default: the socket of the configuration,
     /// or its `[api] listen`]

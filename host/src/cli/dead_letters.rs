@@ -4,15 +4,17 @@
 mod args;
 mod export;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
     error::Error,
     options::GlobalOptions,
     output::Output,
+    progress::{ProgressReport, ProgressUnit},
     table::{Cell, TextTable, counted},
 };
+use crate::state::ProgressListener;
 
 pub use self::args::DeadLettersCommand;
 use self::args::{ListDeadLettersArgs, SelectDeadLettersArgs, ShowDeadLetterArgs};
@@ -36,7 +38,10 @@ struct DeadLetterRow {
     replayed_at: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Dead letters that one request changes.
+const PORTION: u64 = 1000;
+
+#[derive(Default, Deserialize, Serialize)]
 struct SelectedDeadLetters {
     letters: u64,
     items: u64,
@@ -101,12 +106,19 @@ fn change(
 ) -> Result<(), Error> {
     let client = options.host_client(&args.host)?;
     let path = format!("{PATH}/{action}");
-    let body = args.body().to_string();
-    let response = client.post_json(&path, &body)?;
+    let request = |args: &SelectDeadLettersArgs| -> Result<SelectedDeadLetters, Error> {
+        let response = client.post_json(&path, &args.body().to_string())?;
+        Ok(client.parse(&path, &response)?)
+    };
+    let selected = if args.dry_run || !args.ids.is_empty() {
+        request(args)?
+    } else {
+        let progress = ProgressReport::new(output, ProgressUnit::Items);
+        in_portions(args, action, request, &progress)?
+    };
     if output.is_json() {
-        return output.line(&response);
+        return output.json(&selected);
     }
-    let selected: SelectedDeadLetters = client.parse(&path, &response)?;
     let done = match (args.dry_run, action) {
         (true, _) => format!("would {action}"),
         (false, "purge") => "purged".to_owned(),
@@ -116,6 +128,33 @@ fn change(
         "{done} {}",
         total(selected.letters, selected.items)
     ))
+}
+
+/// Changes dead letters in portions, the oldest first, so that each request is short. Only those
+/// that were there at the beginning: what is replayed may come back.
+fn in_portions(
+    args: &SelectDeadLettersArgs,
+    action: &str,
+    request: impl Fn(&SelectDeadLettersArgs) -> Result<SelectedDeadLetters, Error>,
+    progress: &dyn ProgressListener,
+) -> Result<SelectedDeadLetters, Error> {
+    let mut portion = args.clone();
+    portion.dry_run = true;
+    let found = request(&portion)?.letters;
+    portion.dry_run = false;
+    let mut done = SelectedDeadLetters::default();
+    progress.begin(&format!("{action} of dead letters"), found);
+    while done.letters < found {
+        portion.filter.limit = Some(PORTION.min(found - done.letters));
+        let changed = request(&portion)?;
+        if changed.letters == 0 {
+            break;
+        }
+        done.letters += changed.letters;
+        done.items += changed.items;
+        progress.set(done.letters);
+    }
+    Ok(done)
 }
 
 fn table(dead_letters: &[DeadLetterRow]) -> TextTable {

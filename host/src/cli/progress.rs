@@ -14,9 +14,7 @@ use crate::state::ProgressListener;
 
 /// Between two lines, and before the first: a command that is quick prints none.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
-/// Before the bar: a command that is quick shows none.
-const BAR_DELAY: Duration = Duration::from_millis(500);
-/// How often the bar of a part moves that reports nothing.
+/// How often the bar is drawn while nothing is reported, as when the host works.
 const TICK: Duration = Duration::from_millis(200);
 
 /// What a number counts.
@@ -36,27 +34,20 @@ pub(super) struct ProgressReport {
 struct ProgressDisplay {
     part: String,
     total: u64,
-    /// When the bar appears, or when the next line is due.
+    /// When the next line is due.
     next: Instant,
-    is_terminal: bool,
+    /// On a terminal.
     bar: Option<ProgressBar>,
 }
 
 impl ProgressReport {
     pub(super) fn new(output: &Output<'_>, unit: ProgressUnit) -> Self {
         let display = || {
-            let is_terminal = io::stderr().is_terminal();
-            let delay = if is_terminal {
-                BAR_DELAY
-            } else {
-                LINE_INTERVAL
-            };
             RefCell::new(ProgressDisplay {
                 part: String::new(),
                 total: 0,
-                next: Instant::now() + delay,
-                is_terminal,
-                bar: None,
+                next: Instant::now() + LINE_INTERVAL,
+                bar: io::stderr().is_terminal().then(|| bar(unit)),
             })
         };
         Self {
@@ -75,9 +66,10 @@ impl ProgressListener for ProgressReport {
         part.clone_into(&mut display.part);
         display.total = total;
         if let Some(bar) = &display.bar {
-            bar.set_message(part.to_owned());
             bar.set_length(total);
             bar.set_position(0);
+            bar.set_message(part.to_owned());
+            bar.enable_steady_tick(TICK);
         }
     }
 
@@ -88,8 +80,6 @@ impl ProgressListener for ProgressReport {
         let mut display = display.borrow_mut();
         if let Some(bar) = &display.bar {
             bar.set_position(done);
-        } else if display.is_terminal {
-            display.show_bar(done, self.unit);
         } else if let Some(line) = display.line(done, self.unit, Instant::now()) {
             // If standard error is closed, no progress can be shown.
             let _ = writeln!(io::stderr(), "{line}");
@@ -106,19 +96,6 @@ impl Drop for ProgressReport {
 }
 
 impl ProgressDisplay {
-    /// Makes the bar, if it is time for it.
-    fn show_bar(&mut self, done: u64, unit: ProgressUnit) {
-        if Instant::now() < self.next {
-            return;
-        }
-        let bar = ProgressBar::with_draw_target(Some(self.total), ProgressDrawTarget::stderr());
-        bar.set_style(style(unit));
-        bar.set_message(self.part.clone());
-        bar.set_position(done);
-        bar.enable_steady_tick(TICK);
-        self.bar = Some(bar);
-    }
-
     /// The next line, if it is time for one.
     fn line(&mut self, done: u64, unit: ProgressUnit, now: Instant) -> Option<String> {
         if now < self.next {
@@ -137,15 +114,18 @@ impl ProgressDisplay {
     }
 }
 
-fn style(unit: ProgressUnit) -> ProgressStyle {
+fn bar(unit: ProgressUnit) -> ProgressBar {
     let template = match unit {
         ProgressUnit::Bytes => "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-        ProgressUnit::Items => "{msg} [{bar:30}] {human_pos}/{human_len} {per_sec} {eta}",
+        ProgressUnit::Items => "{msg} [{bar:30}] {human_pos}/{human_len} {eta}",
     };
-    ProgressStyle::with_template(template).map_or_else(
+    let style = ProgressStyle::with_template(template).map_or_else(
         |_| ProgressStyle::default_bar(),
         |style| style.progress_chars("#>-"),
-    )
+    );
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    bar.set_style(style);
+    bar
 }
 
 #[cfg(test)]
@@ -159,7 +139,6 @@ mod tests {
             part: "reading".to_owned(),
             total: 3 << 20,
             next: start + LINE_INTERVAL,
-            is_terminal: false,
             bar: None,
         };
         let at = |seconds| start + Duration::from_secs(seconds);

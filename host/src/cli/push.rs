@@ -19,11 +19,13 @@ use super::{
     error::Error,
     options::GlobalOptions,
     output::Output,
+    progress::{ProgressReport, ProgressUnit},
 };
 use crate::{
     batch::AnyBatch,
     clock::now_ms,
     ingest::{self, BodyEncoding, BodyFormat, BodyLimits, IngestError, RequestBody},
+    state::{CountingReader, ProgressListener},
 };
 
 mod error;
@@ -96,7 +98,10 @@ pub(super) fn run(
         PushKind::Alerts => "/v1/ingest/alerts",
     };
     let client = options.host_client(&args.host)?;
-    let response = send(&client, &with_query(path, args), args)?;
+    let progress = ProgressReport::new(output, ProgressUnit::Bytes);
+    let response = send(&client, &with_query(path, args), args, &progress);
+    drop(progress);
+    let response = response?;
     let receipt: PushReceipt = client.parse(path, &response)?;
     if output.is_json() {
         output.line(&response)?;
@@ -119,7 +124,12 @@ fn with_query(path: &str, args: &PushArgs) -> String {
     path
 }
 
-fn send(client: &HostClient, path: &str, args: &PushArgs) -> Result<String, Error> {
+fn send(
+    client: &HostClient,
+    path: &str,
+    args: &PushArgs,
+    progress: &dyn ProgressListener,
+) -> Result<String, Error> {
     let mut input = PushInput::open(&args.file)?;
     let head = input.head()?;
     let Some(format) = FileFormat::of(&head, &args.file) else {
@@ -143,7 +153,8 @@ fn send(client: &HostClient, path: &str, args: &PushArgs) -> Result<String, Erro
         // The host can refuse a body that is too large before it is sent.
         headers.push(("Expect", "100-continue".to_owned()));
     }
-    let mut body = head.as_slice().chain(&mut input);
+    progress.begin("sending", input.length().unwrap_or_default());
+    let mut body = CountingReader::new(head.as_slice().chain(&mut input), progress);
     let body = &mut body;
     let response = client.post(path, Upload { headers, body });
     // If reading the file failed, then that is why the request failed.

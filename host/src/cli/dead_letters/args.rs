@@ -28,7 +28,7 @@ pub enum DeadLettersCommand {
 }
 
 /// Selects the dead letters that match every given option.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub struct DeadLetterFilterArgs {
     /// Dead letters of this exporter
@@ -80,7 +80,7 @@ pub struct ExportDeadLettersArgs {
     pub filter: DeadLetterFilterArgs,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct SelectDeadLettersArgs {
     /// Ids of the dead letters, as `dead-letters list` shows them
     #[arg(value_name = "ID", value_parser = parse_id)]

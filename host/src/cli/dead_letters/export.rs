@@ -12,10 +12,17 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    super::{error::Error, options::GlobalOptions, output::Output, table::counted},
+    super::{
+        error::Error,
+        options::GlobalOptions,
+        output::Output,
+        progress::{ProgressReport, ProgressUnit},
+        table::counted,
+    },
     DeadLetterList, PATH,
     args::ExportDeadLettersArgs,
 };
+use crate::state::ProgressListener;
 
 /// The most that the host lists in one response.
 const MAX_LISTED: u64 = 100_000;
@@ -47,13 +54,17 @@ pub(super) fn export(
     }
     let DeadLetterList { dead_letters } = client.parse(PATH, &client.get(&path)?)?;
     let mut rows = 0;
+    let progress = ProgressReport::new(output, ProgressUnit::Items);
+    progress.begin("exporting dead letters", dead_letters.len() as u64);
     let mut target = ExportTarget::open(args.output.as_deref(), output)?;
-    for listed in &dead_letters {
+    for (listed, done) in dead_letters.iter().zip(1..) {
         let path = format!("{PATH}/{}", listed.id);
         let dead_letter: DeadLetterContent = client.parse(&path, &client.get(&path)?)?;
         rows += dead_letter.content.len() as u64;
         target.write(&dead_letter)?;
+        progress.set(done);
     }
+    drop(progress);
     target.finish(dead_letters.len() as u64, rows)
 }
 

@@ -23,8 +23,10 @@ use super::super::{
     error::Error,
     options::GlobalOptions,
     output::Output,
+    progress::{ProgressReport, ProgressUnit},
     table::{Cell, TextTable, counted},
 };
+use crate::state::ProgressListener;
 
 const PATH: &str = "/v1/storages/import";
 
@@ -85,9 +87,14 @@ pub(super) fn run(
         Error::failed(ImportFileError { path, reason })
     })?;
     let client = options.host_client(&args.host)?;
-    let results = rows.into_iter();
-    let results = results.map(|row| import(&client, row, args.dry_run));
-    let results = results.collect::<Result<Vec<_>, ClientError>>()?;
+    let progress = ProgressReport::new(output, ProgressUnit::Items);
+    progress.begin("importing storages", rows.len() as u64);
+    let mut results = Vec::new();
+    for row in rows {
+        results.push(import(&client, row, args.dry_run)?);
+        progress.set(results.len() as u64);
+    }
+    drop(progress);
     show(&results, output)?;
     let refused = count(&results, REFUSED);
     if refused > 0 {
