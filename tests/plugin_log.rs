@@ -69,3 +69,92 @@ fn a_panic_is_one_line_with_its_message_and_location() {
     setup.write("script", "deliver");
     host.wait_for_delivered("loud", 1);
 }
+
+/// How many lines have this text.
+fn count(host: &Host, text: &str) -> usize {
+    host.log()
+        .lines()
+        .filter(|line| line.contains(text))
+        .count()
+}
+
+#[test]
+fn a_level_is_changed_while_the_host_runs_and_reaches_the_plugin() {
+    const DEBUG: &str = "logged at debug";
+    for isolation in ["process", "thread"] {
+        let config = CONFIG.replace(
+            "plugin =",
+            &format!("isolation = \"{isolation}\"\nplugin ="),
+        );
+        let setup = Setup::new(&["scripted"], &config);
+        setup.write("script", "log");
+        let host = setup.start();
+        let batch = json!([{ "name": "iops", "labels": {}, "values": { "1": 1 } }]);
+        let deliver = |items| {
+            assert_eq!(host.ingest("performance", &batch).0, 202);
+            host.wait_for_delivered("loud", items);
+        };
+        deliver(1);
+        assert_eq!(count(&host, DEBUG), 0, "{}", host.log());
+        let run = |args: &[&str]| {
+            let args = [args, &["--host", host.url()]].concat();
+            setup.run(&args)
+        };
+        let shown = run(&["log", "level", "loud", "debug"]).expect_exit(0);
+        assert!(shown.stdout.contains("debug"), "{shown:?}");
+        assert!(shown.stderr.contains("until the host ends"), "{shown:?}");
+        deliver(2);
+        host.wait_for_log(DEBUG);
+        host.wait_for_log("traced at debug");
+        let levels = run(&["log", "level", "--json"]).expect_exit(0).json();
+        assert_eq!(
+            levels,
+            json!({"level": "info", "exporters": {"loud": "debug"}})
+        );
+        host.wait_for_log("PUT /v1/log/level");
+        // Off: nothing of the plugin is logged, and the host goes on.
+        drop(run(&["log", "level", "loud", "off"]).expect_exit(0));
+        let before = count(&host, DEBUG) + count(&host, "logged with log ");
+        deliver(3);
+        let after = count(&host, DEBUG) + count(&host, "logged with log ");
+        assert_eq!(before, after, "{}", host.log());
+        drop(run(&["log", "level", "warn"]).expect_exit(0));
+        let shown = run(&["log", "level"]).expect_exit(0);
+        assert!(shown.stdout.contains("(the host)   warn"), "{shown:?}");
+        drop(run(&["log", "level", "missing"]).expect_exit(1));
+        drop(run(&["log", "level", "loud", "loudest"]).expect_exit(2));
+        let (status, error) = host.send(
+            "PUT",
+            "/v1/log/level",
+            Some(&json!({"exporter": "missing", "level": "info"})),
+        );
+        assert_eq!(
+            (status, &error["error_code"]),
+            (404, &json!("ExporterNotFound"))
+        );
+    }
+}
+
+#[test]
+fn the_log_goes_to_its_file_which_is_rotated() {
+    let config = format!(
+        "{CONFIG}\n[log]\nfile = \"@/host.log\"\nfile_max_bytes = \"4KiB\"\nfile_count = 2\n"
+    );
+    let setup = Setup::new(&["scripted"], &config);
+    setup.write("script", "log");
+    let host = setup.spawn();
+    let log = setup.path("host.log");
+    let has = |text: &str| std::fs::read_to_string(&log).is_ok_and(|log| log.contains(text));
+    delfin_tests::wait_for("the log file", || has("delfin-host starts").then_some(()));
+    delfin_tests::wait_for("the socket", || {
+        setup.path("state/api.sock").exists().then_some(())
+    });
+    let batch = r#"[{ "name": "iops", "labels": {}, "values": { "1": 1 } }]"#;
+    setup.write("batch.json", batch);
+    delfin_tests::wait_for("the second rotation", || {
+        drop(setup.run(&["push", "performance", "batch.json"]));
+        setup.path("host.log.2").exists().then_some(())
+    });
+    assert!(!host.log().contains("delfin-host starts"), "{}", host.log());
+    host.kill();
+}

@@ -1,4 +1,5 @@
-//! The host's log: one line for each record on standard error, as text or JSON.
+//! The host's log: one line for each record on standard error or in a file, as text or JSON, or a
+//! record with fields for the journal of systemd.
 //!
 //! A thread of its own writes the lines, so a full pipe at standard error blocks no
 //! exporter. If lines arrive faster than the thread can write them, the newest ones
@@ -11,12 +12,16 @@
 //! Promises: records of libraries that log their traffic, with credentials in it, are
 //! shown from the level INFO on only. A panic is one record, too.
 
+mod file;
+mod journald;
+mod levels;
 mod limiter;
 mod panic_hook;
 mod queue;
 mod record;
+mod sink;
 
-use std::{collections::BTreeMap, fs::File, io, io::Write, sync::OnceLock, time::Duration};
+use std::{io, io::Write, sync::OnceLock, time::Duration};
 
 use delfin_plugin_api::redact::logs_traffic;
 use log::{
@@ -24,20 +29,16 @@ use log::{
     kv::{Key, Value, VisitSource},
 };
 
-use crate::{
-    clock,
-    config::{LogConfig, LogFormat},
-};
-use queue::{LineOrigin, LineQueue, QueuedLines, line_queue};
+use crate::{clock, config::LogConfig};
+use levels::LogLevels;
+use queue::{LineOrigin, LineQueue, line_queue};
 use record::cut_record;
+use sink::LogSink;
 
 pub use limiter::{Admission, LogLimiter};
 
 /// The thread that writes the lines.
 const WRITER_THREAD: &str = "log";
-
-/// The lowest number of the copy of standard error.
-const MIN_DESCRIPTOR: i32 = 100;
 
 /// One record of the log.
 #[derive(Debug, Clone)]
@@ -52,16 +53,23 @@ pub struct LogLine<'a> {
 /// Starts the log. Later calls change nothing.
 pub fn start(config: &LogConfig) {
     let (queue, lines) = line_queue();
-    let logger = Logger::new(config.level, config.levels.clone(), config.format, queue);
+    let levels = LogLevels::new(config.level, config.levels.clone());
+    let (mut sink, form) = LogSink::open(config);
+    let logger = Logger {
+        levels,
+        form,
+        queue,
+    };
     if LOGGER.set(logger).is_err() {
         return;
     }
     let writer = std::thread::Builder::new().name(WRITER_THREAD.to_owned());
-    if writer.spawn(move || write_lines(&lines)).is_ok()
+    let write_lines = move || lines.write(|line| sink.write(line));
+    if writer.spawn(write_lines).is_ok()
         && let Some(logger) = LOGGER.get()
         && log::set_logger(logger).is_ok()
     {
-        log::set_max_level(logger.level);
+        log::set_max_level(logger.levels.host());
         panic_hook::install(logger);
     }
 }
@@ -69,9 +77,24 @@ pub fn start(config: &LogConfig) {
 /// The level of the records that an exporter's plugin logs.
 #[must_use]
 pub fn exporter_level(exporter: &str) -> LevelFilter {
-    LOGGER.get().map_or(LevelFilter::Off, |logger| {
-        logger.levels.get(exporter).copied().unwrap_or(logger.level)
-    })
+    let logger = LOGGER.get();
+    logger.map_or(LevelFilter::Off, |logger| logger.levels.exporter(exporter))
+}
+
+/// The level of the records of the host.
+#[must_use]
+pub fn level() -> LevelFilter {
+    let logger = LOGGER.get();
+    logger.map_or(LevelFilter::Off, |logger| logger.levels.host())
+}
+
+/// Changes the level of an exporter's plugin, or that of the host and of all exporters that have
+/// none of their own, until the host ends.
+pub fn set_level(exporter: Option<&str>, level: LevelFilter) {
+    if let Some(logger) = LOGGER.get() {
+        logger.levels.set(exporter, level);
+        log::set_max_level(logger.levels.host());
+    }
 }
 
 /// Logs a line of a plugin. The caller has checked its level.
@@ -91,27 +114,21 @@ pub fn flush() {
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 
 struct Logger {
-    level: LevelFilter,
-    levels: BTreeMap<String, LevelFilter>,
-    format: LogFormat,
+    levels: LogLevels,
+    form: LineForm,
     queue: LineQueue,
 }
 
-impl Logger {
-    fn new(
-        level: LevelFilter,
-        levels: BTreeMap<String, LevelFilter>,
-        format: LogFormat,
-        queue: LineQueue,
-    ) -> Self {
-        Self {
-            level,
-            levels,
-            format,
-            queue,
-        }
-    }
+/// How a record is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LineForm {
+    Text,
+    Json,
+    /// For the journal of systemd.
+    Journal,
+}
 
+impl Logger {
     fn send(&self, line: &LogLine<'_>, origin: LineOrigin) {
         // Also for plugins whose own log bridge passes such records on.
         if line.level > log::Level::Info && logs_traffic(line.target) {
@@ -143,30 +160,27 @@ impl Logger {
     }
 
     fn enqueue(&self, line: &LogLine<'_>, origin: LineOrigin) {
-        self.queue.push(self.text(line), origin);
+        self.queue.push(encode(self.form, line), origin);
     }
 
     /// Writes a line without the thread.
     fn write_directly(&self, line: &LogLine<'_>) {
+        // Standard error is a stream of lines also if the journal of systemd reads it.
+        let form = match self.form {
+            LineForm::Text | LineForm::Journal => LineForm::Text,
+            LineForm::Json => LineForm::Json,
+        };
         // As in the thread, an error has no place where it could be reported.
-        let _ = io::stderr().write_all(self.text(line).as_bytes());
-    }
-
-    fn text(&self, line: &LogLine<'_>) -> String {
-        let now = clock::rfc3339(clock::now_ms());
-        match self.format {
-            LogFormat::Text => text(&now, line),
-            LogFormat::Json => json(&now, line),
-        }
+        let _ = io::stderr().write_all(encode(form, line).as_bytes());
     }
 }
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let level = if logs_traffic(metadata.target()) {
-            self.level.min(LevelFilter::Info)
+            self.levels.host().min(LevelFilter::Info)
         } else {
-            self.level
+            self.levels.host()
         };
         metadata.level() <= level
     }
@@ -201,19 +215,13 @@ impl<'kvs> VisitSource<'kvs> for LogFields {
     }
 }
 
-fn write_lines(lines: &QueuedLines) {
-    let mut stderr: Box<dyn Write> = match copy_of_stderr() {
-        Ok(copy) => Box::new(copy),
-        Err(_) => Box::new(io::stderr()),
-    };
-    // An error of standard error has no place where it could be reported.
-    lines.write(|line| drop(stderr.write_all(line.as_bytes())));
-}
-
-/// Fails if the limit of open files is lower than its number.
-fn copy_of_stderr() -> io::Result<File> {
-    let copy = rustix::io::fcntl_dupfd_cloexec(io::stderr(), MIN_DESCRIPTOR)?;
-    Ok(File::from(copy))
+fn encode(form: LineForm, line: &LogLine<'_>) -> String {
+    let now = || clock::rfc3339(clock::now_ms());
+    match form {
+        LineForm::Text => text(&now(), line),
+        LineForm::Json => json(&now(), line),
+        LineForm::Journal => journald::encode(line),
+    }
 }
 
 fn text(now: &impl std::fmt::Display, line: &LogLine<'_>) -> String {
@@ -223,14 +231,18 @@ fn text(now: &impl std::fmt::Display, line: &LogLine<'_>) -> String {
         one_line(line.target),
         one_line(line.message)
     );
-    for (key, value) in line.fields {
+    fields_text(&mut text, line.fields);
+    text.push('\n');
+    text
+}
+
+fn fields_text(text: &mut String, fields: &[(String, String)]) {
+    for (key, value) in fields {
         text.push(' ');
         text.push_str(&one_word(key));
         text.push('=');
         text.push_str(&one_word(value));
     }
-    text.push('\n');
-    text
 }
 
 fn json(now: &impl std::fmt::Display, line: &LogLine<'_>) -> String {
@@ -324,7 +336,11 @@ mod tests {
     #[test]
     fn the_traffic_of_a_library_is_not_logged_also_if_a_plugin_passes_it_on() {
         let (queue, lines) = line_queue();
-        let logger = Logger::new(LevelFilter::Trace, BTreeMap::new(), LogFormat::Text, queue);
+        let logger = Logger {
+            levels: LogLevels::new(LevelFilter::Trace, std::collections::BTreeMap::new()),
+            form: LineForm::Text,
+            queue,
+        };
         let log = |target: &str, level: log::Level| {
             let record = Record::builder().target(target).level(level).build();
             Log::log(&logger, &record);

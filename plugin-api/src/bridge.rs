@@ -14,7 +14,10 @@ use std::{
 use abi_stable::std_types::{RSlice, RStr};
 use delfin_plugin_abi::{Field, HostBox, Level, LogRecord};
 use log::kv::{Key, Value, VisitSource};
-use tracing_core::{Dispatch, Event, Metadata, Subscriber, dispatcher, field::Visit, span};
+use tracing_core::{
+    Dispatch, Event, Interest, Metadata, Subscriber, callsite::rebuild_interest_cache, dispatcher,
+    field::Visit, span,
+};
 
 use crate::{context::Host, redact::logs_traffic};
 
@@ -26,13 +29,22 @@ pub(crate) fn install(host: &Host) {
         let _ = log::set_boxed_logger(Box::new(Bridge));
         let _ = dispatcher::set_global_default(Dispatch::new(Bridge));
     });
-    let level = host.raw().max_level().0;
-    if MAX_LEVEL.fetch_max(level, Ordering::Relaxed) < level {
-        log::set_max_level(level_filter(level));
-    }
+    raise_level(host);
     let mut instances = lock_instances();
     instances.retain(|instance| instance.strong_count() > 0);
     instances.push(host.downgrade());
+}
+
+/// Lets records of an instance's level through to [`enabled`], which compares them with the level
+/// of their own instance. Before each call, because the host can change the level.
+pub(crate) fn raise_level(host: &Host) {
+    let level = host.raw().max_level().0;
+    if MAX_LEVEL.load(Ordering::Relaxed) < level
+        && MAX_LEVEL.fetch_max(level, Ordering::Relaxed) < level
+    {
+        log::set_max_level(level_filter(level));
+        rebuild_interest_cache();
+    }
 }
 
 static MAX_LEVEL: AtomicU32 = AtomicU32::new(0);
@@ -112,6 +124,16 @@ impl log::Log for Bridge {
 }
 
 impl Subscriber for Bridge {
+    /// Asked for each record of a level that an instance has: levels differ, and can change.
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let is_possible = level_of(metadata).0 <= MAX_LEVEL.load(Ordering::Relaxed);
+        if metadata.is_event() && is_possible {
+            Interest::sometimes()
+        } else {
+            Interest::never()
+        }
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.is_event() && enabled(level_of(metadata), metadata.target())
     }

@@ -212,6 +212,7 @@ impl<T: Exporter> GuardedExporter<T> {
                 format!("an earlier call {panic}"),
             );
         };
+        bridge::raise_level(host);
         match host.scope(|| guarded(entry, || encode_outcome(f(exporter)))) {
             Ok(outcome) => outcome,
             Err(panic) => {

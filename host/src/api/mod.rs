@@ -24,6 +24,7 @@ mod inventory;
 mod journals;
 mod json_suffix;
 mod listen;
+mod log_level;
 mod metrics;
 mod middleware;
 mod openapi;
@@ -121,6 +122,10 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(history::show_history))
         .routes(routes!(inventory::rekey_inventory))
         .routes(routes!(journals::show_journals))
+        .routes(routes!(
+            log_level::show_log_levels,
+            log_level::set_log_level
+        ))
         .routes(routes!(settings::show_config))
         .routes(routes!(replay::replay))
         .routes(routes!(tap::open_tap))

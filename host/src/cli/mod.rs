@@ -17,6 +17,7 @@ mod exporter_process;
 mod exporters;
 mod init;
 mod inventory;
+mod log;
 mod man_pages;
 mod mapping_report;
 mod new_project;
@@ -53,6 +54,7 @@ use self::{
     exporters::ExportersArgs,
     init::InitArgs,
     inventory::InventoryCommand,
+    log::LogCommand,
     man_pages::ManPagesArgs,
     new_project::{NewDriverArgs, NewExporterArgs},
     options::GlobalOptions,
@@ -163,6 +165,10 @@ pub enum CliCommand {
     #[command(subcommand)]
     State(StateCommand),
 
+    /// Show or change the levels of the log of the running host
+    #[command(subcommand)]
+    Log(LogCommand),
+
     /// Add, list or revoke tokens of the API
     #[command(subcommand)]
     Tokens(TokensCommand),
@@ -235,6 +241,7 @@ impl Cli {
             CliCommand::Reload(args) => reload::run(options, args, output),
             CliCommand::Push(args) => push::run(options, args, output),
             CliCommand::State(command) => state::run(options, command, output),
+            CliCommand::Log(command) => log::run(options, command, output),
             CliCommand::Tokens(command) => tokens::run(options, command, output),
             CliCommand::Try(args) => try_plugin::run(args, output),
             CliCommand::Conformance(args) => conformance::run(args, output),

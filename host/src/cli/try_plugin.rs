@@ -7,7 +7,7 @@ mod batch;
 mod calls;
 mod report;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use delfin_plugin_loader::{Inspection, ManifestExporter, OpenOptions, check, inspect, prepare};
@@ -15,11 +15,11 @@ use serde_json::{Map, Value};
 
 use super::{error::Error, output::Output};
 use crate::{
-    config::{LogConfig, LogFormat, ProcessLimits},
+    config::{LogConfig, ProcessLimits},
     logging,
     plugin::{
         Call, CurrentProcess, Instance, InstanceHost, InstanceSettings, InstanceSource,
-        PluginCounters, ProcessRole, ProcessSource, SharedRedactor,
+        PluginCounters, PluginLevel, ProcessRole, ProcessSource, SharedRedactor,
     },
 };
 use calls::TriedInstance;
@@ -85,9 +85,7 @@ impl From<TryError> for Error {
 pub(super) fn run(args: &TryArgs, output: &mut Output<'_>) -> Result<(), Error> {
     logging::start(&LogConfig {
         level: args.log,
-        format: LogFormat::Text,
-        levels: BTreeMap::new(),
-        audit_file: None,
+        ..LogConfig::default()
     });
     let tried = try_plugin(args);
     logging::flush();
@@ -124,7 +122,7 @@ fn try_plugin(args: &TryArgs) -> Result<TryReport, Error> {
         key: "exporter",
         exporter: exporter.name.clone(),
         state_dir: folder.path().display().to_string(),
-        level: args.log,
+        level: PluginLevel::Fixed(args.log),
         redactor: SharedRedactor::default(),
         counters: counters.clone(),
         process: CurrentProcess::default(),

@@ -58,7 +58,8 @@ pub use metrics::{HostMetricsConfig, OtlpPushConfig};
 pub use mistake::{ConfigErrors, Mistake};
 pub use secrets::{RenewedSettings, SecretSettings};
 pub use service::{
-    AlertsConfig, InventoryConfig, JournalConfig, LogConfig, LogFormat, ShutdownConfig, TrapsConfig,
+    AlertsConfig, InventoryConfig, JournalConfig, LogConfig, LogFileConfig, LogFormat,
+    ShutdownConfig, TrapsConfig,
 };
 pub use source::Source;
 pub use storage::StorageConfig;

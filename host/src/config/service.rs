@@ -31,6 +31,18 @@ pub struct LogConfig {
     pub levels: BTreeMap<String, LevelFilter>,
     /// A file for audit records, in addition to the log.
     pub audit_file: Option<PathBuf>,
+    /// The file of the log. `None`: standard error, or the journal of systemd.
+    pub file: Option<LogFileConfig>,
+}
+
+/// The file of the log, and its rotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFileConfig {
+    pub path: PathBuf,
+    /// The size at which it is rotated.
+    pub max_bytes: u64,
+    /// How many rotated files are kept.
+    pub count: u64,
 }
 
 /// The form of a log record, which is one line in each of them.
@@ -110,6 +122,7 @@ impl Default for LogConfig {
             format: LogFormat::Text,
             levels: BTreeMap::new(),
             audit_file: None,
+            file: None,
         }
     }
 }
@@ -181,6 +194,17 @@ const LEVELS: [(&str, LevelFilter); 6] = [
 
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
+fn read_log_file(section: &mut Section<'_>) -> Option<LogFileConfig> {
+    let path = section.take_text("file").map(|text| text.value.into());
+    let max_bytes = section.take_size("file_max_bytes", 4096, 64 << 20);
+    let count = section.take_count("file_count", 1, 5);
+    path.map(|path| LogFileConfig {
+        path,
+        max_bytes,
+        count,
+    })
+}
+
 /// Reads `[log]`, and warns about levels for exporters that are not listed.
 pub(super) fn read_log(mut section: Section<'_>, exporters: &ExporterNames) -> LogConfig {
     let default = LogConfig::default();
@@ -198,6 +222,7 @@ pub(super) fn read_log(mut section: Section<'_>, exporters: &ExporterNames) -> L
         audit_file: section
             .take_text("audit_file")
             .map(|text| text.value.into()),
+        file: read_log_file(&mut section),
     };
     section.finish();
     log

@@ -80,7 +80,7 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 45] = [
+const EXAMPLES: [&str; 46] = [
     "alert_exporters",
     "api.cors_origins",
     "api.hosts",
@@ -104,6 +104,7 @@ const EXAMPLES: [&str; 45] = [
     "exporter.PerformanceExporterFile.sha256",
     "inventory.key_file",
     "log.audit_file",
+    "log.file",
     "log.levels.AlertExporterExample",
     "log.levels.PerformanceExporterExample",
     "metrics.listen",

@@ -79,7 +79,7 @@ impl Logger {
         } else {
             (log::Level::Error, "the host panicked (report this)")
         };
-        if level > self.level {
+        if level > self.levels.host() {
             return;
         }
         let message = format!("{what}: {}", panic.text);
@@ -104,11 +104,16 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{config::LogFormat, logging::queue::line_queue};
+    use crate::logging::{LineForm, levels::LogLevels, queue::line_queue};
 
-    fn logged(format: LogFormat) -> String {
+    fn logged(form: LineForm) -> String {
         let (queue, lines) = line_queue();
-        let logger = Logger::new(log::LevelFilter::Info, BTreeMap::new(), format, queue);
+        let levels = LogLevels::new(log::LevelFilter::Info, BTreeMap::new());
+        let logger = Logger {
+            levels,
+            form,
+            queue,
+        };
         let panic = PanicRecord {
             text: "assertion failed:\n  \"left\"".to_owned(),
             at: "src/x.rs:1:2".to_owned(),
@@ -127,14 +132,14 @@ mod tests {
 
     #[test]
     fn a_panic_is_one_record_in_text_and_in_json() {
-        let text = logged(LogFormat::Text);
+        let text = logged(LineForm::Text);
         let (_, text) = text.split_once(" ERROR ").unwrap();
         assert_eq!(
             text,
             "panic: the host panicked (report this): assertion failed:\\n  \"left\" \
              at=src/x.rs:1:2 thread=journal suppressed=3 backtrace=\"0: a\\n1: b\"\n"
         );
-        let json = logged(LogFormat::Json);
+        let json = logged(LineForm::Json);
         assert_eq!(json.matches('\n').count(), 1);
         let record: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(record["level"], "error");

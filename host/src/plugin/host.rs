@@ -40,6 +40,14 @@ impl PluginCounters {
     }
 }
 
+/// The least severe level that an instance may log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PluginLevel {
+    /// That of its exporter in the log, which can be changed at any time.
+    Current,
+    Fixed(log::LevelFilter),
+}
+
 /// Lent to an instance for its lifetime.
 #[derive(Clone, Debug)]
 pub struct InstanceHost {
@@ -50,7 +58,7 @@ pub struct InstanceHost {
     /// An existing folder.
     pub state_dir: String,
     /// Log records below this level are discarded.
-    pub level: log::LevelFilter,
+    pub level: PluginLevel,
     pub(crate) redactor: SharedRedactor,
     pub counters: PluginCounters,
     /// The process of the instance, if it has one.
@@ -64,7 +72,7 @@ impl InstanceHost {
             exporter: exporter.to_owned(),
             key: "exporter",
             state_dir,
-            level: logging::exporter_level(exporter),
+            level: PluginLevel::Current,
             redactor: redactor.clone().into(),
             counters: PluginCounters::default(),
             process: CurrentProcess::default(),
@@ -79,9 +87,17 @@ impl InstanceHost {
         }
     }
 
+    /// The level now.
+    pub(super) fn level(&self) -> log::LevelFilter {
+        match self.level {
+            PluginLevel::Current => logging::exporter_level(&self.exporter),
+            PluginLevel::Fixed(level) => level,
+        }
+    }
+
     /// Logs a line of the plugin, without secrets.
     pub(super) fn write(&self, line: &LogLine<'_>) {
-        if line.level <= self.level {
+        if line.level <= self.level() {
             self.write_from(self.key, line);
         }
     }
@@ -131,7 +147,7 @@ impl abi::Host for InstanceHost {
     }
 
     fn max_level(&self) -> Level {
-        Level(self.level as u32)
+        Level(self.level() as u32)
     }
 
     fn log(&self, record: LogRecord<'_>) {

@@ -29,7 +29,7 @@ pub use call::{
 };
 pub use death::{DeathCause, Ended, ProcessDeath};
 pub use driver::{DriverProcessView, DriverProcesses, Drivers, FoundDrivers};
-pub use host::{InstanceHost, PluginCounters};
+pub use host::{InstanceHost, PluginCounters, PluginLevel};
 pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, Plugins};
 pub use process::{

@@ -29,8 +29,8 @@ pub use driver::{
 pub use frame::{FrameDecoder, FrameError, MAX_HEADER, PREFIX, Progress, WireFrame, encode_frame};
 pub use message::{
     CallMessage, CheckMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage,
-    HostHello, HostMessage, Incoming, LogRecordMessage, Message, MessageError, OutcomeClass,
-    OutcomeMessage, PartMessage, RowsMessage, SharedForm, VERSION, decode,
+    HostHello, HostMessage, Incoming, LogLevel, LogRecordMessage, Message, MessageError,
+    OutcomeClass, OutcomeMessage, PartMessage, RowsMessage, SharedForm, VERSION, decode,
 };
 pub use shared::{Mapping, SharedError, SharedPayload};
 pub use socket::{FramePayload, FrameReader, FrameSender, FrameWriter, is_readable};

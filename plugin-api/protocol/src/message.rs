@@ -141,6 +141,28 @@ pub struct CallMessage {
     pub id: u64,
     /// Milliseconds from now until the call is past its deadline.
     pub deadline_ms: u64,
+    /// The level of [`CreateMessage::level`] from now on; absent if it has not changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<LogLevel>,
+}
+
+/// The least severe level that the host logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Nothing is logged.
+    Off,
+    /// An operator must act, or data is lost.
+    Error,
+    /// Something is off, and nothing is lost.
+    Warn,
+    /// The default.
+    Info,
+    /// What happens once a batch.
+    Debug,
+    /// More than that.
+    #[serde(other)]
+    Trace,
 }
 
 /// Rows for the receiver.
@@ -163,6 +185,9 @@ pub struct ExportMessage {
     /// The payload is a shared one; inline if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<SharedForm>,
+    /// As [`CallMessage::level`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<LogLevel>,
 }
 
 /// The payload is in the descriptor that came with the frame.

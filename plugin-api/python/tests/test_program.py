@@ -1,5 +1,6 @@
 """A program against the minimal host: conformance, failures, logs and frames."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -8,8 +9,10 @@ import tempfile
 import unittest
 from pathlib import Path
 from typing import Any, Dict, List
+from unittest.mock import Mock
 
 from delfin_plugin import frames, logs, manifest, sample
+from delfin_plugin.exporter_calls import ExporterCalls
 from delfin_plugin.frames import Connection, FrameError, Message
 from delfin_plugin.test import conformance, suite
 from delfin_plugin.test.host import Failed, Outcome, Process
@@ -124,6 +127,20 @@ class Programs(unittest.TestCase):
         self.assertEqual(read.settings["AlertExporterCount"], {"counter": "alerts"})
         with self.assertRaisesRegex(AssertionError, "delivers_awkward_texts.*overloaded"):
             conformance(FOLDER, {"fail": "throttled"})
+
+
+class Levels(unittest.TestCase):
+    def test_a_call_may_bring_another_level(self) -> None:
+        root = logging.getLogger()
+        self.addCleanup(root.setLevel, root.level)
+        calls = ExporterCalls([], lambda name, by: None)
+        calls._exporter = Mock(tick=Mock(return_value=None))
+        for level, wanted in (("debug", logging.DEBUG), (None, logging.DEBUG), ("warn", logging.WARNING)):
+            message = {"type": "tick", "deadline_ms": 10, **({"level": level} if level else {})}
+            received = Mock(message=message)
+            received.name = "tick"
+            calls.call(received)
+            self.assertEqual(root.level, wanted)
 
 
 class Frames(unittest.TestCase):

@@ -26,7 +26,7 @@ pub(crate) mod glue {
     pub use super::{
         extension::{extension as driver_extension, manifest_seconds},
         open::{OpenFunction, open as open_driver},
-        remote_host::RemoteHost,
+        remote_host::{RemoteHost, RemoteLevel},
     };
     pub use delfin_plugin_protocol::DRIVER_EXTENSION;
 }

@@ -1,6 +1,9 @@
 //! The host as a plugin sees it in its own process: every call is a message.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
@@ -21,9 +24,20 @@ pub struct RemoteHost {
     /// An existing folder.
     pub state_dir: String,
     /// The least severe level that is sent.
-    pub level: log::LevelFilter,
+    pub level: RemoteLevel,
     /// The connection.
     pub writer: Arc<Mutex<FrameWriter>>,
+}
+
+/// A level that the host can change between calls.
+#[derive(Clone, Debug, Default)]
+pub struct RemoteLevel(Arc<AtomicUsize>);
+
+impl RemoteLevel {
+    /// Changes the level.
+    pub fn set(&self, level: log::LevelFilter) {
+        self.0.store(level as usize, Ordering::Relaxed);
+    }
 }
 
 impl RemoteHost {
@@ -48,7 +62,7 @@ impl abi::Host for RemoteHost {
     }
 
     fn max_level(&self) -> Level {
-        Level(self.level as u32)
+        Level(u32::try_from(self.level.0.load(Ordering::Relaxed)).unwrap_or(u32::MAX))
     }
 
     fn log(&self, record: LogRecord<'_>) {

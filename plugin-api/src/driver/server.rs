@@ -25,7 +25,7 @@ use super::{
     DriverFailure, RegisteredStorage,
     failure::{outcome, panicked},
     open::{DriverAnswer, DriverCalls, OpenFunction},
-    remote_host::RemoteHost,
+    remote_host::{RemoteHost, RemoteLevel},
 };
 use crate::{Context, Failure, Host, bridge, guard};
 
@@ -123,11 +123,13 @@ impl DriverServer {
             ))
             .into());
         };
+        let level = RemoteLevel::default();
+        level.set(open.level.parse().unwrap_or(log::LevelFilter::Info));
         let host = RemoteHost {
             name: open.storage_id.clone(),
             instance: 0,
             state_dir: open.state_dir,
-            level: open.level.parse().unwrap_or(log::LevelFilter::Info),
+            level,
             writer: Arc::clone(&self.writer),
         };
         let host = Host::new(Host_TO::from_value(host, TD_Opaque));

@@ -186,6 +186,8 @@ fn invalid_rows(rows: usize, attempt: u32) -> Failure {
 /// Logs with `log` and `tracing`, also in a thread of its own, and panics there.
 fn log_in_every_way() {
     log::info!(answer = 42, colour = "light blue"; "logged with log");
+    log::debug!("logged at debug");
+    tracing::debug!("traced at debug");
     tracing::warn!(answer = 43, colour = "dark blue", "logged with tracing");
     let thread = thread::spawn(|| {
         log::info!(answer = 44; "logged with log in a thread");

@@ -40,7 +40,7 @@ use crate::{
     lifecycle::Phase,
     mappings::{InputMappingSets, InputMappings},
     plugin::{
-        CurrentProcess, InstanceHost, PluginCounters, PluginExporterView, PluginView,
+        CurrentProcess, InstanceHost, PluginCounters, PluginExporterView, PluginLevel, PluginView,
         SharedRedactor,
     },
     storages::Storages,
@@ -399,7 +399,7 @@ async fn failed_exporter(journals: &BatchJournals, folder: &Path) -> ExporterSet
             key: "exporter",
             exporter: EXPORTER.to_owned(),
             state_dir: String::new(),
-            level: log::LevelFilter::Off,
+            level: PluginLevel::Fixed(log::LevelFilter::Off),
             redactor: SharedRedactor::default(),
             counters: PluginCounters::default(),
             process: CurrentProcess::default(),

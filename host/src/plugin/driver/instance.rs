@@ -154,7 +154,7 @@ impl PluginDriver {
             model: self.model.model.clone(),
             storage_id: self.host.exporter.clone(),
             state_dir: self.host.state_dir.clone(),
-            level: self.host.level.as_str().to_lowercase(),
+            level: self.host.level().as_str().to_lowercase(),
             interval_ms: interval.and_then(|millis| u64::try_from(millis).ok()),
             options: self.options.clone(),
         }

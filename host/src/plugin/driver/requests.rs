@@ -10,13 +10,25 @@ pub(super) fn hello() -> DriverRequest {
 }
 
 pub(super) fn identify(id: u64, deadline_ms: u64) -> DriverRequest {
-    DriverRequest::Identify(CallMessage { id, deadline_ms })
+    DriverRequest::Identify(CallMessage {
+        id,
+        deadline_ms,
+        level: None,
+    })
 }
 
 pub(super) fn capabilities(id: u64, deadline_ms: u64) -> DriverRequest {
-    DriverRequest::Capabilities(CallMessage { id, deadline_ms })
+    DriverRequest::Capabilities(CallMessage {
+        id,
+        deadline_ms,
+        level: None,
+    })
 }
 
 pub(super) fn close(id: u64, deadline_ms: u64) -> DriverRequest {
-    DriverRequest::Close(CallMessage { id, deadline_ms })
+    DriverRequest::Close(CallMessage {
+        id,
+        deadline_ms,
+        level: None,
+    })
 }

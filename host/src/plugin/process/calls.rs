@@ -8,8 +8,8 @@ use std::{
 use delfin_plugin_abi::OutcomeCode;
 use delfin_plugin_api::{Failure, Outcome, decode_outcome};
 use delfin_plugin_protocol::{
-    CallMessage, CheckMessage, CreateMessage, FramePayload, HostHello, HostMessage, SharedForm,
-    VERSION, WireFrame,
+    CallMessage, CheckMessage, CreateMessage, FramePayload, HostHello, HostMessage, LogLevel,
+    SharedForm, VERSION, WireFrame,
 };
 use tokio::sync::oneshot;
 
@@ -45,6 +45,8 @@ pub(super) struct Calls {
     is_inline: bool,
     /// How long the process may take to exit.
     exit_time: Duration,
+    /// The level that the process knows, once it has an instance.
+    level: Option<log::LevelFilter>,
 }
 
 struct CallInProcess {
@@ -134,7 +136,15 @@ impl Calls {
             in_progress: None,
             is_inline,
             exit_time,
+            level: None,
         }
+    }
+
+    /// The level, if the process knows another one.
+    fn changed_level(&mut self) -> Option<LogLevel> {
+        let level = self.host.level();
+        let known = self.level.replace(level);
+        (known != Some(level)).then(|| wire::log_level(level))
     }
 
     async fn call(
@@ -147,7 +157,11 @@ impl Calls {
         let is_optional = !matches!(call, Call::Export(..) | Call::Create(_));
         let number = self.start(deadline, is_optional, call.rows(), reply);
         let CallNumber { id, deadline_ms } = number;
-        let plain = CallMessage { id, deadline_ms };
+        let plain = |level| CallMessage {
+            id,
+            deadline_ms,
+            level,
+        };
         let message = match call {
             Call::Check(settings) => HostMessage::Check(CheckMessage {
                 id,
@@ -159,10 +173,10 @@ impl Calls {
             Call::Export(request, attempt) => {
                 return self.export(number, request, attempt, link).await;
             }
-            Call::Health => HostMessage::Health(plain),
-            Call::Flush => HostMessage::Flush(plain),
-            Call::Tick => HostMessage::Tick(plain),
-            Call::Close => HostMessage::Close(plain),
+            Call::Health => HostMessage::Health(plain(self.changed_level())),
+            Call::Flush => HostMessage::Flush(plain(self.changed_level())),
+            Call::Tick => HostMessage::Tick(plain(self.changed_level())),
+            Call::Close => HostMessage::Close(plain(self.changed_level())),
         };
         self.send(&message, FramePayload::None, link);
     }
@@ -175,6 +189,7 @@ impl Calls {
         link: &mut Link,
     ) {
         let mut message = wire::export_message(number, &request, attempt);
+        message.level = self.changed_level();
         let EncodedRequest { payload, rows } = match payload::encode(request, self.is_inline).await
         {
             Ok(encoded) => encoded,
@@ -223,7 +238,9 @@ impl Calls {
         });
     }
 
-    fn create_message(&self, number: CallNumber, settings: InstanceSettings) -> CreateMessage {
+    fn create_message(&mut self, number: CallNumber, settings: InstanceSettings) -> CreateMessage {
+        let level = self.host.level();
+        self.level = Some(level);
         CreateMessage {
             id: number.id,
             deadline_ms: number.deadline_ms,
@@ -231,7 +248,7 @@ impl Calls {
             name: self.host.exporter.clone(),
             instance: 0,
             state_dir: self.host.state_dir.clone(),
-            level: self.host.level.as_str().to_lowercase(),
+            level: level.as_str().to_lowercase(),
             config: settings.config,
         }
     }

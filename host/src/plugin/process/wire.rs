@@ -3,7 +3,7 @@
 use abi_stable::std_types::{RString, Tuple2};
 use delfin_plugin_abi::{self as abi, Class, OutcomeCode};
 use delfin_plugin_protocol::{
-    ExportMessage, OutcomeClass, OutcomeMessage, PartMessage, RowsMessage,
+    ExportMessage, LogLevel, OutcomeClass, OutcomeMessage, PartMessage, RowsMessage,
 };
 
 use crate::plugin::call::ExportRequest;
@@ -42,6 +42,29 @@ pub(super) fn export_message(
         parts: parts.collect(),
         rows: None,
         shared: None,
+        level: None,
+    }
+}
+
+pub(super) fn log_level(level: log::LevelFilter) -> LogLevel {
+    match level {
+        log::LevelFilter::Off => LogLevel::Off,
+        log::LevelFilter::Error => LogLevel::Error,
+        log::LevelFilter::Warn => LogLevel::Warn,
+        log::LevelFilter::Info => LogLevel::Info,
+        log::LevelFilter::Debug => LogLevel::Debug,
+        log::LevelFilter::Trace => LogLevel::Trace,
+    }
+}
+
+pub(super) fn level_filter(level: LogLevel) -> log::LevelFilter {
+    match level {
+        LogLevel::Off => log::LevelFilter::Off,
+        LogLevel::Error => log::LevelFilter::Error,
+        LogLevel::Warn => log::LevelFilter::Warn,
+        LogLevel::Info => log::LevelFilter::Info,
+        LogLevel::Debug => log::LevelFilter::Debug,
+        LogLevel::Trace => log::LevelFilter::Trace,
     }
 }
 

@@ -28,6 +28,8 @@ class ExporterCalls(Calls):
 
     def call(self, received: Received) -> Answer:
         name = received.name
+        if "level" in received.message and name != "create":
+            logs.set_level(received.message["level"])
         if name == "check":
             outcome = self._check(received.message)[2]
         elif name == "create":

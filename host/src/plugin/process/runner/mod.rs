@@ -22,11 +22,14 @@ use std::{
 use abi_stable::{RRef, sabi_trait::TD_Opaque};
 use arrow_data::ArrayData;
 use delfin_plugin_abi::{self as abi, Context_TO, ContextRef, ExporterBox, Host_TO};
-use delfin_plugin_api::{__glue::RemoteHost, Failure, Origin, encode_outcome};
+use delfin_plugin_api::{
+    __glue::{RemoteHost, RemoteLevel},
+    Failure, Origin, encode_outcome,
+};
 use delfin_plugin_protocol::{
     CallMessage, CheckMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage,
-    FrameError, FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, VERSION, WireFrame,
-    decode,
+    FrameError, FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, LogLevel, VERSION,
+    WireFrame, decode,
 };
 
 use super::wire;
@@ -83,6 +86,7 @@ pub fn run_exporter(args: &RunnerArgs) -> Result<(), RunnerError> {
         writer,
         socket: Arc::clone(&socket),
         exporter: None,
+        level: RemoteLevel::default(),
         rows: RowReader::default(),
     };
     runner.send(&ExporterMessage::Hello(hello()));
@@ -109,6 +113,7 @@ struct Runner {
     writer: Arc<Mutex<FrameWriter>>,
     socket: Arc<OwnedFd>,
     exporter: Option<ExporterBox>,
+    level: RemoteLevel,
     rows: RowReader,
 }
 
@@ -190,12 +195,14 @@ impl Runner {
             Ok(plugin) => plugin,
             Err(failure) => return failed(failure),
         };
+        let level = create.level.parse();
+        self.level.set(level.unwrap_or(log::LevelFilter::Info));
         let config = serde_json::Value::Object(create.config).to_string();
         let host = RemoteHost {
             name: create.name,
             instance: create.instance,
             state_dir: create.state_dir,
-            level: create.level.parse().unwrap_or(log::LevelFilter::Info),
+            level: self.level.clone(),
             writer: Arc::clone(&self.writer),
         };
         let host = Host_TO::from_value(host, TD_Opaque);
@@ -246,6 +253,7 @@ impl Runner {
         if export.attempt > 1 && descriptors::are_used_up() {
             return failed(Failure::fatal("the process has no free descriptor"));
         }
+        self.change_level(export.level);
         let mut context = self.context(export.deadline_ms, arrival);
         context.attempt = export.attempt;
         context.origin = Origin::from_name(&export.origin).into();
@@ -266,10 +274,17 @@ impl Runner {
         arrival: Arrival,
         make: impl FnOnce(&mut ExporterBox, ContextRef<'_>) -> abi::Outcome,
     ) -> abi::Outcome {
+        self.change_level(call.level);
         let context = self.context(call.deadline_ms, arrival);
         match &mut self.exporter {
             Some(exporter) => make(exporter, lend(&context)),
             None => no_instance(),
+        }
+    }
+
+    fn change_level(&self, level: Option<LogLevel>) {
+        if let Some(level) = level {
+            self.level.set(wire::level_filter(level));
         }
     }
 
