@@ -4,7 +4,7 @@
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
 };
@@ -140,7 +140,11 @@ impl Guide {
                 exporter["pending"] == 0
             });
         }
-        let delivered = self.delivered();
+        // Lists are not part of a collection, so they can be later.
+        let delivered = host.wait_for("every series", || {
+            let delivered = self.delivered();
+            (delivered.len() >= count).then_some(delivered)
+        });
         assert_eq!(delivered.len(), count);
         let mut found = BTreeMap::new();
         let all = catch_unwind(AssertUnwindSafe(|| {
@@ -190,6 +194,32 @@ fn named(metric: &str, labels: Labels) -> Labels {
         .entry("value_type".to_owned())
         .or_insert("gauge".to_owned());
     named
+}
+
+/// The series in the shipped rules for storages.
+fn queried_series() -> BTreeSet<String> {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../etc/prometheus/delfin-storages.rules.yml");
+    let rules = std::fs::read_to_string(file).expect("the rules");
+    let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let is_series = |word: &&str| {
+        let types = [
+            "storage",
+            "storagePool",
+            "volume",
+            "controller",
+            "port",
+            "disk",
+            "filesystem",
+        ];
+        let name = word
+            .split_once('_')
+            .filter(|(start, _)| types.contains(start));
+        name.is_some_and(|(_, metric)| !["id", "name"].contains(&metric))
+    };
+    let names: BTreeSet<_> = words.filter(is_series).map(str::to_owned).collect();
+    assert!(names.len() > 10, "{names:?}");
+    names
 }
 
 /// Registers a fake storage as in the guide, with these resources.
@@ -276,7 +306,10 @@ fn a_fake_storages_data_is_in_prometheus_and_its_alerts_are_in_alertmanager() {
     configure(&host, &storage, true);
     // Series: 9 of the storage, 7 per pool, 15 per volume, 8 per controller, 7 per port and per disk,
     // 11 per file system.
-    let count = 9 + 2 * 7 + 3 * 15 + 8 + 2 * 7 + 2 * 7 + 11;
+    let measured = 9 + 2 * 7 + 3 * 15 + 8 + 2 * 7 + 2 * 7 + 11;
+    // Of what it lists: 7 of the storage, 6 per pool and per volume, 2 per controller and per port, 4 per
+    // disk, 6 per file system.
+    let count = measured + 7 + 2 * 6 + 3 * 6 + 2 + 2 * 2 + 2 * 4 + 6;
     wait_for_points(&guide, &host, 2 * count);
     configure(&host, &storage, false);
     guide.wait_for_prometheus(&host, &prometheus, count);
@@ -428,11 +461,18 @@ fn a_storage_as_large_as_delfins_is_in_prometheus_series_by_series() {
     };
     let host = guide.setup.start();
     let storage = register(&host, 8088, &json!({}));
+    // Delfin's measurements, and the capacity, status and labels of each resource.
+    let all = 31_629 + 13_097;
     host.wait_for_exporter(FILE, "the first collection", |exporter| {
         exporter["delivered"].as_u64() >= Some(31_629)
     });
     configure(&host, &storage, false);
-    guide.wait_for_prometheus(&host, &prometheus, 31_629);
+    guide.wait_for_prometheus(&host, &prometheus, all);
+    // The rules for storages query series that exist.
+    for name in queried_series() {
+        let found = prometheus.query(&format!("count({name})"));
+        assert!(found.is_some_and(|found| !found.is_empty()), "{name}");
+    }
 }
 
 #[test]

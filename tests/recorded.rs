@@ -26,12 +26,14 @@ min_free_bytes = 0
 "#;
 
 /// Members whose type differs.
-const DIFFERENT_MEMBERS: [&str; 5] = [
-    "updated_at",       // nothing but a change of the storage changes it
-    "sequence_number",  // a text for every driver
-    "occur_time",       // milliseconds
-    "storage_name",     // what was given, if something was
-    "extra_attributes", // any of them may be secret
+const DIFFERENT_MEMBERS: [&str; 7] = [
+    "updated_at",             // nothing but a change of the storage changes it
+    "sequence_number",        // a text for every driver
+    "occur_time",             // milliseconds
+    "storage_name",           // what was given, if something was
+    "extra_attributes",       // any of them may be secret
+    "subscribed_capacity",    // the fake storage has it for its series
+    "native_storage_pool_id", // the same, of volumes
 ];
 
 const SECRETS: [&str; 4] = ["hunter2", "\"pass\"", "newpass", "\"password\""];

@@ -52,7 +52,8 @@ fn times(setup: &Setup, id: &str) -> BTreeSet<i64> {
     let mut times = BTreeSet::new();
     for series in setup.json_lines("performance.jsonl") {
         let labels = &series["labels"];
-        if labels["storage_id"] == id && labels["resource_id"] == "volume_1" {
+        let is_measured = series["name"] == "iops" && labels["resource_id"] == "volume_1";
+        if labels["storage_id"] == id && is_measured {
             let values = series["values"].as_object().expect("values").keys();
             times.extend(values.map(|time| time.parse::<i64>().expect("a time")));
         }
@@ -74,6 +75,100 @@ fn wait_for_points(setup: &Setup, host: &Host, id: &str, more: usize) {
     host.wait_for("points in the file", || {
         (times(setup, id).len() >= before + more).then_some(())
     });
+}
+
+/// The latest series of a name and a resource of a storage: its value and labels.
+fn latest(setup: &Setup, id: &str, name: &str, resource: &str) -> Option<(Value, Value)> {
+    let of_resource = |series: &Value| {
+        let labels = &series["labels"];
+        series["name"] == name && labels["storage_id"] == id && labels["resource_id"] == resource
+    };
+    let series = setup.json_lines("performance.jsonl");
+    let series = series.into_iter().rev().find(of_resource)?;
+    let value = series["values"].as_object()?.values().next()?.clone();
+    Some((value, series["labels"].clone()))
+}
+
+/// Waits until the latest such series has a site.
+fn wait_for_site(setup: &Setup, host: &Host, id: &str, name: &str, site: &str) -> Value {
+    host.wait_for("a series with the site", || {
+        let (_, labels) = latest(setup, id, name, "volume_1")?;
+        (labels["site"] == site).then_some(labels)
+    })
+}
+
+#[test]
+fn what_a_storage_lists_becomes_series_and_its_labels_follow_a_reload() {
+    let setup = Setup::new(&["file"], FILES);
+    fs::create_dir(setup.path("conf.d")).expect("a folder");
+    let declare = |site: &str| {
+        let text = format!(
+            "[[storage]]
+             vendor = \"fake_storage\"
+             model = \"fake_driver\"
+             name = \"declared\"
+             id = \"{DECLARED}\"
+             options = {{ volumes = 2, storage_pools = 1, disks = 1 }}
+             performance.interval = \"200ms\"
+             alerts.interval = \"200ms\"
+             labels = {{ site = \"{site}\" }}"
+        );
+        setup.write("conf.d/10-declared.toml", &text);
+    };
+    declare("hk");
+    let host = setup.start();
+    let find = |name: &str, resource: &str| {
+        host.wait_for(name, || latest(&setup, DECLARED, name, resource))
+    };
+    let (status, labels) = find("status", "disk_0");
+    assert_eq!(status.as_f64(), Some(0.0));
+    assert_eq!(
+        (&labels["unit"], &labels["site"]),
+        (&json!("1"), &json!("hk"))
+    );
+    let (total, labels) = find("totalCapacity", "storagePool_0");
+    assert!(total.as_f64() > Some(0.0), "{total}");
+    assert_eq!(
+        (&labels["unit"], &labels["resource_name"], &labels["name"]),
+        (&json!("B"), &json!("storagePool_0"), &json!("declared"))
+    );
+    let (one, labels) = find("info", "volume_1");
+    assert_eq!(
+        (one.as_f64(), &labels["pool_name"], &labels["wwn"]),
+        (Some(1.0), &json!("storagePool_0"), &json!("fake_wwn_1"))
+    );
+    find("usedCapacity", DECLARED);
+
+    // Another label is no other storage.
+    declare("sz");
+    let reloaded = ask(&setup, &host, &["reload"]).expect_exit(0);
+    assert!(!reloaded.stdout.contains("restart"), "{reloaded:?}");
+    let labels = wait_for_site(&setup, &host, DECLARED, "iops", "sz");
+    assert_eq!(labels["storage_id"], DECLARED);
+    host.wait_for("an alert with the site", || {
+        let mut alerts = setup.json_lines("alerts.jsonl").into_iter();
+        alerts.find(|alert| alert["storage_id"] == DECLARED && alert["site"] == "sz")
+    });
+
+    // Files that contradict each other are refused.
+    setup.write("conf.d/20-api.toml", "[api]\nlisten = \"127.0.0.1:0\"\n");
+    let checked = setup.run(&["check"]).expect_exit(3);
+    let conflict = "20-api.toml:2: api.listen: is set in `";
+    assert!(checked.stderr.contains(conflict), "{checked:?}");
+    assert!(checked.stderr.contains("delfin.conf:"), "{checked:?}");
+    fs::remove_file(setup.path("conf.d/20-api.toml")).expect("removed");
+
+    let id = registered(&host, 1);
+    set_polling(&host, &id, true);
+    let refused = ask(&setup, &host, &["storages", "labels", &id, "unit=x"]).expect_exit(1);
+    assert!(refused.stderr.contains("`unit` is a label"), "{refused:?}");
+    let labelled = ask(&setup, &host, &["storages", "labels", &id, "site=ny"]).expect_exit(0);
+    assert!(labelled.stdout.contains("1 label"), "{labelled:?}");
+    wait_for_site(&setup, &host, &id, "iops", "ny");
+    drop(host.stop());
+    let host = setup.start();
+    let shown = ask(&setup, &host, &["storages", "labels", &id]).expect_exit(0);
+    assert!(shown.stdout.contains("ny"), "{shown:?}");
 }
 
 /// The content of every file below the folder.

@@ -17,6 +17,9 @@ use serde_json::{Value, json};
 
 const RULES: &str = "etc/prometheus/delfin-host.rules.yml";
 const RULE_TESTS: &str = "etc/prometheus/delfin-host.rules.test.yml";
+const STORAGE_RULES: &str = "etc/prometheus/delfin-storages.rules.yml";
+const STORAGE_RULE_TESTS: &str = "etc/prometheus/delfin-storages.rules.test.yml";
+const STORAGE_GUIDE: &str = "docs/src/operator/series.md";
 const DASHBOARD: &str = "etc/grafana/delfin-host.json";
 const GUIDE: &str = "docs/src/operator/watch.md";
 
@@ -114,17 +117,22 @@ fn panels(dashboard: &Value) -> &Vec<Value> {
 
 #[test]
 fn promtool_accepts_the_rules() {
-    promtool(&["check", "rules", RULES], "");
+    promtool(&["check", "rules", RULES, STORAGE_RULES], "");
 }
 
 #[test]
 fn each_alert_fires_when_it_should_and_only_then() {
-    promtool(&["test", "rules", RULE_TESTS], "");
-    let (rules, tests, guide) = (read(RULES), read(RULE_TESTS), read(GUIDE));
-    let alerts = names(&rules, "- alert: Delfin");
-    assert!(alerts.len() > 10, "{alerts:?}");
-    assert_eq!(alerts, names(&tests, "- name: Delfin"));
-    assert_eq!(alerts, names(&guide, "`Delfin"));
+    promtool(&["test", "rules", RULE_TESTS, STORAGE_RULE_TESTS], "");
+    for (rules, tests, guide, start) in [
+        (RULES, RULE_TESTS, GUIDE, "Delfin"),
+        (STORAGE_RULES, STORAGE_RULE_TESTS, STORAGE_GUIDE, "Storage"),
+    ] {
+        let (rules, tests, guide) = (read(rules), read(tests), read(guide));
+        let alerts = names(&rules, &format!("- alert: {start}"));
+        assert!(alerts.len() > 7, "{alerts:?}");
+        assert_eq!(alerts, names(&tests, &format!("- name: {start}")));
+        assert_eq!(alerts, names(&guide, &format!("`{start}")));
+    }
 }
 
 #[test]

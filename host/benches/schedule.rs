@@ -14,8 +14,8 @@ use std::{env, str::FromStr, sync::Arc, time::Duration};
 use delfin_host::{
     batch_journal::BatchJournal,
     collect::{
-        CollectConfig, CollectSchedule, CollectedBatch, Destination, DestinationError,
-        DriverRegistry, Scheduler, drivers::fake,
+        CollectConfig, CollectLimits, CollectSchedule, CollectedBatch, Destination,
+        DestinationError, DriverRegistry, Scheduler, drivers::fake,
     },
     journal::{self, JournalLimits},
 };
@@ -53,6 +53,8 @@ fn storage(number: u128, interval: Duration) -> CollectConfig {
             backfill: false,
         },
         collected_until_ms: None,
+        names: Default::default(),
+        labels: Default::default(),
         options: [("volumes".to_owned(), volumes.into())]
             .into_iter()
             .collect(),
@@ -78,7 +80,13 @@ fn main() {
         ));
         let storages = (0..count).map(|number| storage(number, interval)).collect();
         let keeps = Arc::new(Keeps(journal));
-        let scheduler = Scheduler::start(storages, &DriverRegistry::default(), keeps).unwrap();
+        let scheduler = Scheduler::start(
+            storages,
+            &DriverRegistry::default(),
+            CollectLimits::default(),
+            keeps,
+        )
+        .unwrap();
         let begun = cpu_seconds();
         let mut most_threads = 0;
         let rounds = interval.mul_f64(2.2).as_secs();

@@ -126,6 +126,7 @@ impl Host {
         );
         tokio::spawn(removed);
         tokio::spawn(storages::sync_on_schedule(Arc::downgrade(&storages)));
+        tokio::spawn(storages::send_resource_series(Arc::downgrade(&storages)));
         let traps = start_traps(&config, &mappings, &storages, &journals).await?;
         let models = &config.traps.validated_models;
         if !models.is_empty() {
@@ -307,7 +308,8 @@ fn start_storages(
         let destination = |progress| CollectionDestination { journals, progress };
         let declared = &config.storages;
         let place = InventoryPlace::new(&config.state_dir, config.inventory.key_file.as_deref());
-        let storages = Storages::start(declared, place, registry.clone(), destination)?;
+        let collection = &config.collection;
+        let storages = Storages::start(declared, place, registry.clone(), collection, destination)?;
         Ok(Arc::new(storages))
     })
 }

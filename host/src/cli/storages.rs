@@ -1,6 +1,7 @@
 //! `storages`: lists, registers, changes, syncs and removes storages of the running host.
 
 mod import;
+mod labels;
 mod processes;
 mod snmp;
 
@@ -40,6 +41,9 @@ pub enum StoragesCommand {
 
     /// Change the address or the credentials of a registered storage
     Access(ChangeAccessArgs),
+
+    /// Show or set the labels of a storage, which its series and alerts have
+    Labels(labels::StorageLabelsArgs),
 
     /// Show, set or remove from where storages send SNMP traps
     Snmp(snmp::SnmpArgs),
@@ -160,6 +164,7 @@ pub(super) fn run(
         StoragesCommand::Processes(args) => processes::run(options, args, output),
         StoragesCommand::Add(args) => add(options, args, output),
         StoragesCommand::Access(args) => change_access(options, args, output),
+        StoragesCommand::Labels(args) => labels::run(options, args, output),
         StoragesCommand::Snmp(args) => snmp::run(options, args, output),
         StoragesCommand::Sync(args) => sync(options, args, output),
         StoragesCommand::Resources(args) => {

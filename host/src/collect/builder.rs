@@ -3,19 +3,26 @@
 //! A driver names a resource and its measurements. The builders add the labels
 //! that are the same for the whole storage.
 
-use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, BatchError, NewAlert};
+use std::sync::Arc;
+
+use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, BatchError, Labels, NewAlert};
 use delfin_plugin_api::{PerformanceBatch, PerformanceBatchBuilder};
 
 use super::{
-    metric::{Metric, Resource},
+    metric::{Metric, Resource, ResourceType},
+    resource_names::ResourceNames,
+    static_labels::StaticLabels,
     storage_info::StorageInfo,
 };
 
 /// What every series and every alert of a storage repeats about that storage.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StorageLabels {
     pub id: String,
     pub info: StorageInfo,
+    pub names: Arc<ResourceNames>,
+    /// What the operator adds.
+    pub fixed: Arc<StaticLabels>,
 }
 
 /// The label of values as the storage has measured them.
@@ -38,6 +45,24 @@ pub struct AlertBuilder<'a> {
     /// The columns that identify an alert; empty: those that the host uses by itself.
     identity: &'a [String],
     batch: AlertBatchBuilder,
+}
+
+impl StorageLabels {
+    /// The value of the label `resource_name`: the name, or else the id.
+    fn resource_name<'a>(&'a self, resource: Resource<'a>) -> &'a str {
+        match resource.resource_type {
+            ResourceType::Storage => &self.info.name,
+            resource_type => self.names.name_or_id(resource_type, resource.id),
+        }
+    }
+
+    /// The name of the resource that the labels of a series describe.
+    fn name_of<'a>(&'a self, labels: Labels<'a>) -> Option<&'a str> {
+        let resource_type = ResourceType::named(labels.get("resource_type")?)?;
+        let id = labels.get("resource_id").unwrap_or_default();
+        let name = self.resource_name(Resource { resource_type, id });
+        Some(name).filter(|name| !name.is_empty())
+    }
 }
 
 impl<'a> SeriesBuilder<'a> {
@@ -65,21 +90,45 @@ impl<'a> SeriesBuilder<'a> {
         metric: Metric<'_>,
         points: impl IntoIterator<Item = (i64, f64)>,
     ) -> Result<(), BatchError> {
+        self.labelled_series(resource, metric, &[], points)
+    }
+
+    /// Adds a series with further labels, which are not those that every series has.
+    ///
+    /// # Errors
+    ///
+    /// The batch is at its size limit; the builder has not changed.
+    pub fn labelled_series(
+        &mut self,
+        resource: Resource<'_>,
+        metric: Metric<'_>,
+        further: &[(&str, &str)],
+        points: impl IntoIterator<Item = (i64, f64)>,
+    ) -> Result<(), BatchError> {
         let labels = [
             ("storage_id", self.storage.id.as_str()),
             ("name", &self.storage.info.name),
             ("serial_number", &self.storage.info.serial_number),
             ("resource_type", resource.resource_type.as_str()),
             ("resource_id", resource.id),
+            ("resource_name", self.storage.resource_name(resource)),
             KIND,
             ("unit", metric.unit),
             VALUE_TYPE,
         ];
+        let labels = labels.into_iter().chain(further.iter().copied());
+        let labels = labels.chain(self.storage.fixed.iter());
         self.batch.series(metric.name, labels, points)
     }
 
+    /// The names of the storage's resources.
+    #[must_use]
+    pub fn names(&self) -> &'a ResourceNames {
+        &self.storage.names
+    }
+
     /// Adds the series of a batch. The labels of the storage replace those that they bring, and
-    /// the labels `type` and `value_type` are added where they are missing.
+    /// the labels `resource_name`, `type` and `value_type` are added where they are missing.
     ///
     /// # Errors
     ///
@@ -92,12 +141,16 @@ impl<'a> SeriesBuilder<'a> {
         ];
         for series in batch.series() {
             let mut labels = Vec::from(own);
+            labels.extend(self.storage.fixed.iter());
             let mut add = |(key, value)| {
                 if labels.iter().all(|(name, _)| *name != key) {
                     labels.push((key, value));
                 }
             };
             series.labels().iter().for_each(&mut add);
+            if let Some(name) = self.storage.name_of(series.labels()) {
+                add(("resource_name", name));
+            }
             [KIND, VALUE_TYPE].into_iter().for_each(add);
             self.batch.series(series.name(), labels, series.points())?;
         }
@@ -136,6 +189,7 @@ impl<'a> AlertBuilder<'a> {
             ("model", &info.model),
             ("serial_number", &info.serial_number),
         ]);
+        texts.extend(self.storage.fixed.iter());
         self.batch.alert(NewAlert {
             occur_time: alert.occur_time,
             texts: &texts,
@@ -176,11 +230,11 @@ impl<'a> AlertBuilder<'a> {
 
 #[cfg(test)]
 mod tests {
+    use delfin_plugin_api::Batch;
+    use serde_json::json;
+
     use super::*;
-    use crate::collect::{
-        metric::{IOPS, ResourceType},
-        storage_info::StorageDetails,
-    };
+    use crate::collect::{metric::IOPS, resource::ResourceKind, storage_info::StorageDetails};
 
     fn storage() -> StorageLabels {
         StorageLabels {
@@ -192,11 +246,84 @@ mod tests {
                 serial_number: "sn".into(),
                 details: StorageDetails::default(),
             },
+            names: Arc::default(),
+            fixed: Arc::default(),
         }
     }
 
     #[test]
-    fn a_series_has_the_eight_labels_in_order() {
+    fn every_series_and_alert_has_the_labels_of_the_operator() {
+        let labels = [("site".to_owned(), "hk".to_owned())];
+        let storage = StorageLabels {
+            fixed: Arc::new(StaticLabels::new(labels.into()).unwrap()),
+            ..storage()
+        };
+        let mut of_driver = PerformanceBatchBuilder::new();
+        let labels = [("resource_type", "volume"), ("site", "of the driver")];
+        of_driver.series("iops", labels, [(7, 1.5)]).unwrap();
+        let mut builder = SeriesBuilder::new(&storage);
+        let resource = Resource {
+            resource_type: ResourceType::Volume,
+            id: "v",
+        };
+        builder.series(resource, IOPS, [(7, 1.5)]).unwrap();
+        builder.batch(&of_driver.build()).unwrap();
+        let batch = builder.build();
+        assert_eq!(batch.rows(), 2);
+        for series in batch.series() {
+            assert_eq!(series.labels().get("site"), Some("hk"));
+            let sites = series.labels().iter().filter(|(key, _)| *key == "site");
+            assert_eq!(sites.count(), 1);
+        }
+        let mut alerts = AlertBuilder::new(&storage, &[]);
+        alerts.alert(NewAlert {
+            occur_time: 3,
+            texts: &[("alert_id", "a"), ("site", "of the device")],
+        });
+        let alerts = alerts.build();
+        let alert = alerts.alerts().next().unwrap();
+        assert_eq!(alert.extra().get("site"), Some("hk"));
+    }
+
+    #[test]
+    fn a_series_without_a_resource_name_gets_the_listed_one_or_the_id() {
+        let mut names = ResourceNames::default();
+        for (id, name) in [("v1", json!("data")), ("v2", json!(null))] {
+            let fields = json!({"native_volume_id": id, "name": name});
+            names.add(ResourceKind::Volumes, fields.as_object().unwrap());
+        }
+        let storage = StorageLabels {
+            names: Arc::new(names),
+            ..storage()
+        };
+        let named = |labels: &[(&str, &str)]| {
+            let mut batch = PerformanceBatchBuilder::new();
+            batch
+                .series("iops", labels.iter().copied(), [(7, 1.5)])
+                .unwrap();
+            let mut builder = SeriesBuilder::new(&storage);
+            builder.batch(&batch.build()).unwrap();
+            let batch = builder.build();
+            let series = batch.series().next().unwrap();
+            series.labels().get("resource_name").map(str::to_owned)
+        };
+        let volume = |id| [("resource_type", "volume"), ("resource_id", id)];
+        assert_eq!(named(&volume("v1")).as_deref(), Some("data"));
+        assert_eq!(named(&volume("v2")).as_deref(), Some("v2"));
+        assert_eq!(
+            named(&[("resource_type", "storage")]).as_deref(),
+            Some("array")
+        );
+        assert_eq!(
+            named(&[("resource_type", "share"), ("resource_id", "v1")]),
+            None
+        );
+        let own = [volume("v1").as_slice(), &[("resource_name", "own")]].concat();
+        assert_eq!(named(&own).as_deref(), Some("own"));
+    }
+
+    #[test]
+    fn a_series_has_the_nine_labels_in_order() {
         let storage = storage();
         let mut builder = SeriesBuilder::new(&storage);
         let resource = Resource {
@@ -215,6 +342,7 @@ mod tests {
                 ("serial_number", "sn"),
                 ("resource_type", "storagePool"),
                 ("resource_id", "p0"),
+                ("resource_name", "p0"),
                 ("type", "RAW"),
                 ("unit", "IOPS"),
                 ("value_type", "gauge"),

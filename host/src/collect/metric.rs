@@ -103,6 +103,28 @@ pub const WRITE_IO_SIZE: Metric<'static> = metric(
 );
 pub const CPU_USAGE: Metric<'static> = metric("cpuUsage", "%", "Percentage of CPU usage");
 
+pub const TOTAL_CAPACITY: Metric<'static> = metric("totalCapacity", "B", "Usable capacity");
+pub const USED_CAPACITY: Metric<'static> = metric("usedCapacity", "B", "Capacity in use");
+pub const FREE_CAPACITY: Metric<'static> = metric("freeCapacity", "B", "Capacity that is free");
+pub const SUBSCRIBED_CAPACITY: Metric<'static> = metric(
+    "subscribedCapacity",
+    "B",
+    "Capacity that is promised to users, thin volumes in full",
+);
+pub const DATA_REDUCTION: Metric<'static> = metric(
+    "dataReduction",
+    "1",
+    "Written data divided by the capacity that it needs",
+);
+pub const HEALTH_SCORE: Metric<'static> =
+    metric("healthScore", "%", "Health of a disk, 100 is new");
+pub const STATUS: Metric<'static> = metric(
+    "status",
+    "1",
+    "-1 unknown, 0 normal, 1 degraded, 2 faulty, 3 offline",
+);
+pub const INFO: Metric<'static> = metric("info", "1", "Always 1; the labels describe the resource");
+
 /// The metrics that a type of resource has in Delfin's schema of capabilities.
 pub const STANDARD: [(ResourceType, &[Metric<'static>]); 7] = [
     (ResourceType::Storage, &STORAGE),
@@ -190,6 +212,12 @@ impl ResourceType {
         Self::Disk,
         Self::Filesystem,
     ];
+
+    /// The type with a value of the label `resource_type`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
 
     /// The value of the label `resource_type`.
     #[must_use]

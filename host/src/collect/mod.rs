@@ -10,9 +10,14 @@ mod destination;
 mod driver;
 pub mod drivers;
 mod identify;
+mod info_labels;
 pub mod metric;
 mod resource;
+mod resource_names;
+mod resource_series;
+mod resource_status;
 mod schedule;
+mod static_labels;
 mod storage_info;
 
 pub use builder::{AlertBuilder, SeriesBuilder, StorageLabels};
@@ -28,8 +33,12 @@ pub use resource::{
     FieldType, ListScope, Relation, ResourceField, ResourceFields, ResourceKind, ResourceList,
     StorageResource,
 };
+pub use resource_names::{ResourceNameSource, ResourceNames};
+pub use resource_series::ResourceSeries;
+pub use resource_status::ResourceStatus;
 pub use schedule::{
-    AlertSelection, CollectConfig, CollectMonitor, CollectSchedule, CollectState, CollectStats,
-    DriverCallError, Scheduler, StorageRequestError,
+    AlertSelection, CollectConfig, CollectLimits, CollectMonitor, CollectSchedule, CollectState,
+    CollectStats, DriverCallError, Scheduler, StorageRequestError,
 };
+pub use static_labels::{MAX_STATIC_LABELS, SITE, StaticLabelError, StaticLabels};
 pub use storage_info::{Capacity, StorageDetails, StorageInfo};

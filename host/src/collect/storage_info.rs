@@ -1,7 +1,7 @@
 //! What a storage says about itself.
 
 /// Name, vendor, model and serial number of a storage, and details.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct StorageInfo {
     pub name: String,
     pub vendor: String,
@@ -11,12 +11,15 @@ pub struct StorageInfo {
 }
 
 /// Properties of a storage that its series and alerts do not repeat.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct StorageDetails {
     pub description: Option<String>,
     pub location: Option<String>,
     pub firmware_version: Option<String>,
     pub capacity: Capacity,
+    /// Written data divided by the capacity that it needs, if the storage reports it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_reduction: Option<f64>,
 }
 
 /// Capacity of a storage in bytes; 0 where the storage does not report a value.

@@ -6,10 +6,16 @@
 //!
 //! Knows nothing of what the text means.
 
-use std::{ffi::OsString, fs::File, io, path::Path};
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     mistake::ConfigErrors,
+    parts::ConfigParts,
     permissions::UntrustedConfig,
     source::Source,
     text_file::{self, TextFileError},
@@ -23,6 +29,12 @@ pub(super) const EMBEDDED: &str = include_str!("../../../etc/delfin/production.c
 
 /// A larger file is not a configuration. The host stops reading here.
 const MAX_BYTES: u64 = 1024 * 1024;
+
+/// All further files together.
+const MAX_FOLDER_BYTES: usize = 16 << 20;
+
+/// The folder with further files, next to the configuration file.
+const FOLDER: &str = "conf.d";
 
 const WORKING_DIRECTORY: &str = "etc/delfin/delfin.conf";
 const SYSTEM: &str = "/etc/delfin/delfin.conf";
@@ -52,6 +64,34 @@ pub(super) struct ConfigText {
     pub(super) text: String,
     /// `None` for the embedded text.
     pub(super) file: Option<File>,
+    /// The files of the folder next to it, by their names.
+    pub(super) further: Vec<FurtherFile>,
+}
+
+/// A further file of a configuration.
+#[derive(Debug)]
+pub(super) struct FurtherFile {
+    pub(super) source: Source,
+    pub(super) text: String,
+    pub(super) file: File,
+}
+
+impl ConfigText {
+    /// All files as one document.
+    pub(super) fn parts(&self) -> ConfigParts {
+        let further = self.further.iter();
+        let further = further.map(|one| (one.source.to_string(), one.text.as_str()));
+        ConfigParts::new(
+            [(self.source.to_string(), self.text.as_str())]
+                .into_iter()
+                .chain(further),
+        )
+    }
+
+    /// The folder with further files, which need not exist.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        Some(self.source.path()?.with_file_name(FOLDER))
+    }
 }
 
 /// Finds the configuration and reads its text.
@@ -90,20 +130,83 @@ fn find_among(
         source: Source::Embedded,
         text: EMBEDDED.to_owned(),
         file: None,
+        further: Vec::new(),
     })
 }
 
-/// Reads a file; `None` if it does not exist.
+/// Reads a file and the further ones next to it; `None` if it does not exist.
 fn read(source: &Source) -> Result<Option<ConfigText>, LoadError> {
+    let Some((file, text)) = read_file(source)? else {
+        return Ok(None);
+    };
+    let mut found = ConfigText {
+        source: source.clone(),
+        text,
+        file: Some(file),
+        further: Vec::new(),
+    };
+    if let Some(folder) = found.folder() {
+        found.further = read_folder(&folder)?;
+    }
+    Ok(Some(found))
+}
+
+/// The files `*.toml` of a folder, by their names.
+fn read_folder(folder: &Path) -> Result<Vec<FurtherFile>, LoadError> {
+    let source = Source::Further(folder.to_owned());
+    let failed = |error| LoadError::Read {
+        file: source.clone(),
+        source: error,
+    };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+            && !is_hidden
+        {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut files = Vec::new();
+    let mut bytes = 0;
+    for path in paths {
+        let source = Source::Further(path);
+        // One that was removed a moment ago is not a file of the folder.
+        if let Some((file, text)) = read_file(&source)? {
+            bytes += text.len();
+            files.push(FurtherFile { source, text, file });
+        }
+    }
+    if bytes > MAX_FOLDER_BYTES {
+        return Err(LoadError::WrongFile {
+            file: source,
+            reason: format!(
+                "its files are larger than {} MiB together",
+                MAX_FOLDER_BYTES >> 20
+            ),
+        });
+    }
+    Ok(files)
+}
+
+/// Reads a file; `None` if it does not exist.
+fn read_file(source: &Source) -> Result<Option<(File, String)>, LoadError> {
     let Some(path) = source.path() else {
         return Ok(None);
     };
     match text_file::read(path, MAX_BYTES) {
-        Ok((file, text)) => Ok(Some(ConfigText {
-            source: source.clone(),
-            text,
-            file: Some(file),
-        })),
+        Ok(found) => Ok(Some(found)),
         Err(TextFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(TextFileError::Io(error)) => Err(LoadError::Read {
             file: source.clone(),
@@ -122,8 +225,6 @@ fn read(source: &Source) -> Result<Option<ConfigText>, LoadError> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     fn defaults(folder: &Path) -> [Source; 2] {
@@ -135,7 +236,7 @@ mod tests {
 
     fn write(folder: &Path, name: &str) -> PathBuf {
         let path = folder.join(name);
-        std::fs::write(&path, format!("# {name}")).unwrap();
+        fs::write(&path, format!("# {name}")).unwrap();
         path
     }
 
@@ -156,8 +257,25 @@ mod tests {
         assert_eq!(found(None, Some(env)), "# env.conf");
         assert_eq!(found(None, Some(OsString::new())), "# here.conf");
         assert_eq!(found(None, None), "# here.conf");
-        std::fs::remove_file(folder.path().join("here.conf")).unwrap();
+        fs::remove_file(folder.path().join("here.conf")).unwrap();
         assert_eq!(found(None, None), "# system.conf");
+    }
+
+    #[test]
+    fn further_files_are_read_by_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let main = write(folder.path(), "main.conf");
+        let further = folder.path().join(FOLDER);
+        fs::create_dir(&further).unwrap();
+        for name in ["20-b.toml", "10-a.toml", ".hidden.toml", "note.txt"] {
+            write(&further, name);
+        }
+        let found = find_among(Some(&main), None, defaults(folder.path())).unwrap();
+        let texts: Vec<_> = found.further.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!(texts, ["# 10-a.toml", "# 20-b.toml"]);
+        fs::create_dir(further.join("30.toml")).unwrap();
+        let error = find_among(Some(&main), None, defaults(folder.path())).unwrap_err();
+        assert!(error.to_string().contains("30.toml"), "{error}");
     }
 
     #[test]
@@ -192,7 +310,7 @@ mod tests {
     fn a_file_that_is_no_text_is_an_error_even_if_another_exists() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "system.conf");
-        std::fs::create_dir(folder.path().join("here.conf")).unwrap();
+        fs::create_dir(folder.path().join("here.conf")).unwrap();
         let error = find_among(None, None, defaults(folder.path())).unwrap_err();
         assert!(
             error.to_string().ends_with(

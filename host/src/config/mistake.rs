@@ -8,12 +8,12 @@
 
 use std::fmt;
 
-use super::source::Source;
+use super::parts::FileLines;
 
 /// One mistake, or one warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// Counted from 1. `None` for a mistake of the whole text.
+    /// Counted from 1, over all files. `None` for a mistake of the whole text.
     pub line: Option<usize>,
     /// The path of the key, such as `exporter.kafka-dr.timeout`; empty for a
     /// mistake of the whole text.
@@ -25,29 +25,29 @@ pub struct Mistake {
 impl Mistake {
     /// The mistake with its position in front.
     #[must_use]
-    pub fn in_source(&self, source: &Source) -> String {
-        let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
+    pub(super) fn in_files(&self, files: &FileLines) -> String {
+        let place = files.place(self.line);
         let key = if self.key.is_empty() {
             String::new()
         } else {
             format!("{}: ", self.key)
         };
-        format!("{source}{line}: {key}{}", self.message)
+        format!("{place}: {key}{}", self.message)
     }
 }
 
 /// Every mistake of one configuration, in the order of the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors {
-    read_from: Source,
+    files: FileLines,
     mistakes: Vec<Mistake>,
 }
 
 impl ConfigErrors {
-    pub(super) fn new(source: &Source, mut mistakes: Vec<Mistake>) -> Self {
+    pub(super) fn new(files: &FileLines, mut mistakes: Vec<Mistake>) -> Self {
         mistakes.sort_by_key(|mistake| mistake.line);
         Self {
-            read_from: source.clone(),
+            files: files.clone(),
             mistakes,
         }
     }
@@ -62,7 +62,7 @@ impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, mistake) in self.mistakes.iter().enumerate() {
             let newline = if index == 0 { "" } else { "\n" };
-            write!(f, "{newline}{}", mistake.in_source(&self.read_from))?;
+            write!(f, "{newline}{}", mistake.in_files(&self.files))?;
         }
         Ok(())
     }
@@ -106,6 +106,7 @@ fn quoted(words: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::parts::ConfigParts;
 
     #[test]
     fn a_misspelt_word_is_found_and_a_different_word_is_not() {
@@ -128,7 +129,7 @@ mod tests {
             message: "is wrong".into(),
         };
         let errors = ConfigErrors::new(
-            &Source::Flag("a.conf".into()),
+            ConfigParts::new([("a.conf".to_owned(), "")]).files(),
             vec![
                 mistake(Some(9), "b"),
                 mistake(Some(2), "a"),

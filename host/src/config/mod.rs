@@ -7,6 +7,7 @@
 //! Knows nothing of plugins, drivers or sockets.
 
 mod api;
+mod collection;
 mod delivery;
 mod drivers;
 mod exporter;
@@ -18,6 +19,7 @@ mod inputs;
 mod metrics;
 mod mistake;
 mod names;
+mod parts;
 mod permissions;
 mod placeholder;
 mod read;
@@ -35,13 +37,13 @@ mod text_file;
 use std::path::{Path, PathBuf};
 
 use delfin_plugin_api::redact::Redactor;
-use toml::de::DeTable;
 
 pub(crate) use names::name_error;
 
 use crate::access::TokenFile;
 
 pub use api::{ApiConfig, SocketConfig};
+pub use collection::CollectionConfig;
 
 pub use delivery::{
     BatchConfig, DeadLetterConfig, DeliveryOrder, OnFull, OnOverflow, OnUncertain, QueueConfig,
@@ -67,6 +69,7 @@ pub use syslog::{SyslogConfig, SyslogSeverity};
 
 use find::ConfigText;
 use names::ExporterNames;
+use parts::{ConfigParts, KeyConflict, SyntaxError};
 use read::{Findings, Section, TomlDocument};
 
 /// A checked configuration.
@@ -85,6 +88,7 @@ pub struct Config {
     pub traps: TrapsConfig,
     pub syslog: SyslogConfig,
     pub inputs: InputsConfig,
+    pub collection: CollectionConfig,
     pub shutdown: ShutdownConfig,
     /// Limits of each process of a driver that is a plugin.
     pub driver_limits: DriverLimits,
@@ -113,25 +117,41 @@ pub struct Loaded {
 ///
 /// A named file is missing, a file cannot be read, or the text has mistakes.
 pub fn load(explicit: Option<&Path>) -> Result<Loaded, LoadError> {
-    let ConfigText { source, text, file } = find::find(explicit)?;
-    let mut config = parse(&text, &source)?;
-    if let Some(file) = file {
-        let warnings =
-            permissions::check(&file, &config).map_err(|reason| LoadError::Untrusted {
-                file: source.clone(),
-                reason,
-            })?;
-        let warnings = warnings
-            .iter()
-            .map(|warning| format!("{source}: {warning}"));
-        config.warnings.extend(warnings);
-    }
-    let settings = shown::shown(&text);
+    let found = find::find(explicit)?;
+    let parts = found.parts();
+    let mut config = parse_parts(&parts)?;
+    config.warnings.extend(trusted(&found)?);
+    let settings = shown::shown(parts.texts());
+    let source = found.source;
     Ok(Loaded {
         config,
         source,
         settings,
     })
+}
+
+/// Checks who can write and read the files. Returns the warnings.
+fn trusted(found: &ConfigText) -> Result<Vec<String>, LoadError> {
+    let untrusted = |source: &Source, reason| LoadError::Untrusted {
+        file: source.clone(),
+        reason,
+    };
+    if let Some(folder) = found.folder() {
+        let checked = permissions::check_folder(&folder);
+        checked.map_err(|reason| untrusted(&Source::Further(folder), reason))?;
+    }
+    let main = found
+        .file
+        .iter()
+        .map(|file| (&found.source, file, &found.text));
+    let further = found.further.iter();
+    let further = further.map(|one| (&one.source, &one.file, &one.text));
+    let mut warnings = Vec::new();
+    for (source, file, text) in main.chain(further) {
+        let of_file = permissions::check(file, text).map_err(|reason| untrusted(source, reason))?;
+        warnings.extend(of_file.iter().map(|warning| format!("{source}: {warning}")));
+    }
+    Ok(warnings)
 }
 
 /// The configuration for production, with other folders if they are given.
@@ -228,8 +248,8 @@ fn load_part<T>(
     explicit: Option<&Path>,
     take: impl FnOnce(&mut Section<'_>) -> T,
 ) -> Result<T, LoadError> {
-    let ConfigText { source, text, .. } = find::find(explicit)?;
-    let (part, _) = read_document(&text, &source, |mut root| take(&mut root))?;
+    let parts = find::find(explicit)?.parts();
+    let (part, _) = read_document(&parts, |mut root| take(&mut root))?;
     Ok(part)
 }
 
@@ -240,43 +260,53 @@ fn load_part<T>(
 /// All mistakes of the text. For a text that is not TOML, the first place where
 /// it is not.
 pub fn parse(text: &str, source: &Source) -> Result<Config, ConfigErrors> {
-    let (mut config, findings) = read_document(text, source, read)?;
+    parse_parts(&ConfigParts::new([(source.to_string(), text)]))
+}
+
+fn parse_parts(parts: &ConfigParts) -> Result<Config, ConfigErrors> {
+    let (mut config, findings) = read_document(parts, read)?;
     config.redactor = findings.redactor;
     config.warnings = findings
         .warnings
         .iter()
-        .map(|warning| warning.in_source(source))
+        .map(|warning| warning.in_files(parts.files()))
         .collect();
     Ok(config)
 }
 
-/// Parses a text and reads what `read` takes from it, unless there is a mistake.
+/// Parses a document and reads what `read` takes from it, unless there is a mistake.
 fn read_document<T>(
-    text: &str,
-    source: &Source,
+    parts: &ConfigParts,
     read: impl FnOnce(Section<'_>) -> T,
 ) -> Result<(T, Findings), ConfigErrors> {
+    let text = parts.text();
     let document = TomlDocument::new(text);
-    let table = match DeTable::parse(text) {
-        Ok(table) => table.into_inner(),
-        Err(error) => {
-            return Err(ConfigErrors::new(
-                source,
-                vec![syntax_mistake(&document, &error, text)],
-            ));
-        }
-    };
+    let failed = |mistakes| ConfigErrors::new(parts.files(), mistakes);
+    let (table, conflicts) = parts
+        .parse()
+        .map_err(|error| failed(vec![syntax_mistake(&document, &error, text)]))?;
+    for KeyConflict {
+        path,
+        first,
+        second,
+    } in conflicts
+    {
+        let line = |at| Some(document.position(at).0);
+        let first = parts.files().place(line(first));
+        let message = format!("is set in `{first}` too (remove one of them)");
+        document.fail(line(second), &path, message);
+    }
     if table.keys().any(|key| key.get_ref() == "DEFAULT")
         && let Some(message) = ini::recognise(text)
     {
-        return Err(ConfigErrors::new(source, vec![whole_text(message)]));
+        return Err(failed(vec![whole_text(message)]));
     }
     let part = read(document.root(&table));
     let findings = document.into_findings();
     if findings.mistakes.is_empty() {
         Ok((part, findings))
     } else {
-        Err(ConfigErrors::new(source, findings.mistakes))
+        Err(failed(findings.mistakes))
     }
 }
 
@@ -307,6 +337,7 @@ fn read(mut root: Section<'_>) -> Config {
         traps: service::read_traps(root.take_section("traps")),
         syslog: syslog::read_syslog(root.take_section("syslog")),
         inputs: inputs::read_inputs(root.take_section("inputs")),
+        collection: collection::read_collection(root.take_section("collection")),
         shutdown: service::read_shutdown(root.take_section("shutdown")),
         driver_limits: drivers::read_driver_limits(root.take_section("drivers")),
         storages: storage::read_storages(&mut root),
@@ -343,16 +374,16 @@ fn take_plugin_dirs(root: &mut Section<'_>) -> Vec<PathBuf> {
     dirs
 }
 
-fn syntax_mistake(document: &TomlDocument<'_>, error: &toml::de::Error, text: &str) -> Mistake {
+fn syntax_mistake(document: &TomlDocument<'_>, found: &SyntaxError, text: &str) -> Mistake {
     if let Some(message) = ini::recognise(text) {
         return whole_text(message);
     }
-    let (line, column) = document.position(error.span().map_or(0, |span| span.start));
+    let (line, column) = document.position(found.at);
     // Delfin's list of names without quotes is the most common mistake, and TOML's
     // message for it is misleading.
     let message = match text.lines().nth(line - 1).and_then(ini::quote_list) {
         Some(quoted) => format!("names need quotes (write `{quoted}`)"),
-        None => simplify(error.message()),
+        None => simplify(found.error.message()),
     };
     Mistake {
         line: Some(line),

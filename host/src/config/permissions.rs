@@ -5,13 +5,15 @@
 //! are warnings: a source tree in a container often belongs to another user.
 
 use std::{
-    fs::{File, Metadata},
+    fs::{self, File, Metadata},
+    io,
     os::unix::fs::MetadataExt,
+    path::Path,
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Config, shown::is_secret_name};
+use super::shown::is_secret_name;
 
 /// Why a configuration file is refused. The text continues after the path.
 #[derive(Debug, thiserror::Error)]
@@ -22,18 +24,36 @@ pub enum UntrustedConfig {
     Unknown { error: String },
 }
 
-/// Checks owner and mode of the open file. Returns the warnings.
-pub(super) fn check(file: &File, config: &Config) -> Result<Vec<String>, UntrustedConfig> {
-    let metadata = file.metadata().map_err(|error| UntrustedConfig::Unknown {
-        error: error.to_string(),
-    })?;
+/// Checks owner and mode of the open file with this text. Returns the warnings.
+pub(super) fn check(file: &File, text: &str) -> Result<Vec<String>, UntrustedConfig> {
+    let metadata = file.metadata().map_err(unknown)?;
+    let mode = trusted_mode(&metadata)?;
+    let own = rustix::process::geteuid().as_raw();
+    let foreign_owner = foreign_owner(&metadata, own).into_iter();
+    Ok(foreign_owner.chain(readable_secret(mode, text)).collect())
+}
+
+/// Checks the mode of a folder of further files, to which another user could add one.
+pub(super) fn check_folder(folder: &Path) -> Result<(), UntrustedConfig> {
+    match fs::metadata(folder) {
+        Ok(metadata) => trusted_mode(&metadata).map(drop),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unknown(error)),
+    }
+}
+
+fn trusted_mode(metadata: &Metadata) -> Result<u32, UntrustedConfig> {
     let mode = metadata.mode() & 0o7777;
     if mode & 0o002 != 0 {
         return Err(UntrustedConfig::Mode { mode });
     }
-    let own = rustix::process::geteuid().as_raw();
-    let foreign_owner = foreign_owner(&metadata, own).into_iter();
-    Ok(foreign_owner.chain(readable_secret(mode, config)).collect())
+    Ok(mode)
+}
+
+fn unknown(error: io::Error) -> UntrustedConfig {
+    UntrustedConfig::Unknown {
+        error: error.to_string(),
+    }
 }
 
 fn foreign_owner(metadata: &Metadata, own: u32) -> Option<String> {
@@ -44,37 +64,37 @@ fn foreign_owner(metadata: &Metadata, own: u32) -> Option<String> {
 }
 
 /// Names the first secret that stands in a file that every user can read.
-fn readable_secret(mode: u32, config: &Config) -> Option<String> {
+fn readable_secret(mode: u32, text: &str) -> Option<String> {
     if mode & 0o004 == 0 {
         return None;
     }
-    let exporters = config.exporters.iter().map(|exporter| {
-        let table = format!("exporter.{}.config", exporter.name);
-        plain_secret(&table, &exporter.config, config)
+    let settings: Map<String, Value> = toml::from_str(text).ok()?;
+    let exporters = settings.get("exporter").and_then(Value::as_object);
+    let exporters = exporters
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, exporter)| {
+            let config = exporter.get("config")?.as_object()?;
+            plain_secret(&format!("exporter.{name}.config"), config)
+        });
+    let storages = settings.get("storage").and_then(Value::as_array);
+    let storages = storages.into_iter().flatten().filter_map(|storage| {
+        plain_secret("storage.options", storage.get("options")?.as_object()?)
     });
-    let storages = config
-        .storages
-        .iter()
-        .map(|storage| plain_secret("storage.options", &storage.options, config));
-    let key = exporters.chain(storages).flatten().next()?;
+    let key = exporters.chain(storages).next()?;
     Some(format!(
         "`{key}` is a plain secret in a file that every user can read, its mode is {mode:04o} (chmod o-r, or write `${{file:PATH}}`)"
     ))
 }
 
 /// The path of a secret that is not the value of a placeholder.
-fn plain_secret(
-    path: &str,
-    table: &serde_json::Map<String, Value>,
-    config: &Config,
-) -> Option<String> {
+fn plain_secret(path: &str, table: &Map<String, Value>) -> Option<String> {
     table.iter().find_map(|(key, value)| {
         let path = format!("{path}.{key}");
         match value {
-            Value::Object(table) => plain_secret(&path, table, config),
+            Value::Object(table) => plain_secret(&path, table),
             Value::String(text) => {
-                // The redactor knows the values of placeholders.
-                let is_plain = !text.is_empty() && config.redactor.redact(text) == *text;
+                let is_plain = !text.is_empty() && !text.contains("${");
                 (is_secret_name(key) && is_plain && !is_path(key, text)).then_some(path)
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
@@ -92,19 +112,17 @@ mod tests {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt};
 
     use super::*;
-    use crate::config::{Source, parse};
 
-    fn config(setting: &str) -> Config {
-        let text = format!(
+    fn text(setting: &str) -> String {
+        format!(
             "performance_exporters = [\"A\"]\n[exporter.A.config]\n{setting}\n[exporter.A.config.sasl]\nusername = \"u\"\n"
-        );
-        parse(&text, &Source::Embedded).unwrap()
+        )
     }
 
     fn check_mode(mode: u32, setting: &str) -> Result<Vec<String>, String> {
         let file = tempfile::tempfile().unwrap();
         file.set_permissions(Permissions::from_mode(mode)).unwrap();
-        check(&file, &config(setting)).map_err(|error| error.to_string())
+        check(&file, &text(setting)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -115,6 +133,17 @@ mod tests {
             "can be written by every user, its mode is 0666 (chmod o-w)"
         );
         assert_eq!(check_mode(0o664, "").unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn a_folder_to_which_every_user_can_add_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(check_folder(&folder.path().join("none")).is_ok());
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        assert!(check_folder(folder.path()).is_ok());
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+        let error = check_folder(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("0777"), "{error}");
     }
 
     #[test]

@@ -27,9 +27,12 @@ const SECRET_NAMES: [&str; 11] = [
 /// What else may be a secret: hiding too much costs little here.
 const ALSO_HIDDEN: &str = "headers";
 
-/// The settings of a text that was read before.
-pub(super) fn shown(text: &str) -> Map<String, Value> {
-    let settings: Map<String, Value> = toml::from_str(text).unwrap_or_default();
+/// The settings of texts that were read before as one document.
+pub(super) fn shown<'t>(texts: impl IntoIterator<Item = &'t str>) -> Map<String, Value> {
+    let mut settings = Map::new();
+    for text in texts {
+        add(&mut settings, toml::from_str(text).unwrap_or_default());
+    }
     settings
         .into_iter()
         .map(|(key, value)| {
@@ -37,6 +40,17 @@ pub(super) fn shown(text: &str) -> Map<String, Value> {
             (key, value)
         })
         .collect()
+}
+
+/// Adds settings: tables and lists have those of both.
+fn add(settings: &mut Map<String, Value>, more: Map<String, Value>) {
+    for (key, value) in more {
+        match (settings.get_mut(&key), value) {
+            (Some(Value::Object(settings)), Value::Object(more)) => add(settings, more),
+            (Some(Value::Array(items)), Value::Array(more)) => items.extend(more),
+            (_, value) => drop(settings.insert(key, value)),
+        }
+    }
 }
 
 fn hide(key: &str, value: Value, in_secret: bool) -> Value {
@@ -118,7 +132,7 @@ mod tests {
             snmp = { community = "hunter2", port = 161 }
         "#;
         assert_eq!(
-            Value::Object(shown(text)),
+            Value::Object(shown([text])),
             json!({
                 "performance_exporters": ["a"],
                 "exporter": {"a": {"config": {

@@ -16,6 +16,8 @@ pub enum Source {
     WorkingDirectory(PathBuf),
     /// `/etc/delfin/delfin.conf`.
     System(PathBuf),
+    /// A file of the folder `conf.d` next to one of those above, or the folder.
+    Further(PathBuf),
     /// The text in the binary, because no file exists.
     Embedded,
 }
@@ -28,7 +30,8 @@ impl Source {
             Self::Flag(path)
             | Self::Env(path)
             | Self::WorkingDirectory(path)
-            | Self::System(path) => Some(path),
+            | Self::System(path)
+            | Self::Further(path) => Some(path),
             Self::Embedded => None,
         }
     }
@@ -41,6 +44,7 @@ impl Source {
             Self::Env(_) => "named by DELFIN_CONF",
             Self::WorkingDirectory(_) => "found in the working directory",
             Self::System(_) => "the system-wide file",
+            Self::Further(_) => "next to the configuration file",
             Self::Embedded => "built into the program, because no file exists",
         }
     }

@@ -6,7 +6,9 @@
 //! Knows nothing of drivers: whether one exists for a vendor and model, and what
 //! its options mean.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -14,6 +16,7 @@ use uuid::Uuid;
 
 use super::read::Section;
 use super::setting::SHORTEST;
+use crate::collect::{MAX_STATIC_LABELS, StaticLabels};
 
 /// The namespace of the ids that are derived from names. It never changes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x1c5f_0d3a_9f6e_4b52_8a57_3f0c_6d21_e94b);
@@ -39,6 +42,8 @@ pub struct StorageConfig {
     /// `None`: that of the driver, or of registered storages.
     pub performance_interval: Option<Duration>,
     pub alerts_interval: Duration,
+    /// On each of its series and alerts.
+    pub labels: Arc<StaticLabels>,
 }
 
 impl fmt::Debug for StorageConfig {
@@ -92,6 +97,7 @@ fn read_storage(section: &mut Section<'_>) -> Option<StorageConfig> {
     let performance_interval = read_interval(section.take_section("performance"));
     let alerts_interval = read_interval(section.take_section("alerts"));
     let alerts_interval = alerts_interval.unwrap_or(DEFAULT_INTERVAL);
+    let labels = Arc::new(read_labels(section));
     let (vendor, model) = (vendor?.value, model?.value);
     let name = name.or_else(|| host.clone()).unwrap_or_else(this_machine);
     Some(StorageConfig {
@@ -103,6 +109,7 @@ fn read_storage(section: &mut Section<'_>) -> Option<StorageConfig> {
         options,
         performance_interval,
         alerts_interval,
+        labels,
     })
 }
 
@@ -115,6 +122,29 @@ fn read_id(section: &mut Section<'_>) -> Option<Uuid> {
         );
     }
     id
+}
+
+fn read_labels(section: &mut Section<'_>) -> StaticLabels {
+    let Some(table) = section.take("labels") else {
+        return StaticLabels::default();
+    };
+    let mut labels = BTreeMap::new();
+    let settings = table.section().map(|mut section| section.take_all());
+    for (name, setting) in settings.unwrap_or_default() {
+        let Some(text) = setting.text() else {
+            continue;
+        };
+        let label = BTreeMap::from([(name.clone(), text.value.clone())]);
+        match StaticLabels::new(label) {
+            Ok(_) => drop(labels.insert(name, text.value)),
+            Err(error) => setting.fail(error.to_string()),
+        }
+    }
+    let count = labels.len();
+    StaticLabels::new(labels).unwrap_or_else(|error| {
+        table.fail(format!("{error} (remove {})", count - MAX_STATIC_LABELS));
+        StaticLabels::default()
+    })
 }
 
 fn read_interval(mut section: Section<'_>) -> Option<Duration> {

@@ -80,7 +80,7 @@ fn text_of(document: &Value) -> String {
 }
 
 /// Settings that have no default: the file shows an example.
-const EXAMPLES: [&str; 46] = [
+const EXAMPLES: [&str; 47] = [
     "alert_exporters",
     "api.cors_origins",
     "api.hosts",
@@ -112,6 +112,7 @@ const EXAMPLES: [&str; 46] = [
     "performance_exporters",
     "storage.0.host",
     "storage.0.id",
+    "storage.0.labels.site",
     "storage.0.model",
     "storage.0.name",
     "storage.0.options.port",
@@ -222,10 +223,11 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             checked += 1;
         }
     }
-    // The root, log, api and its tls, metrics, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook, shutdown,
+    // The root, log, api and its tls, metrics, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook,
+    // collection, shutdown,
     // drivers, its limits, one of its storages and the limits of that one, storage and its two, exporter and its batch, limits,
     // queue, retry, circuit_breaker, dead_letter and filter.
-    assert_eq!(checked, 29);
+    assert_eq!(checked, 30);
 }
 
 #[test]
@@ -494,4 +496,48 @@ proptest! {
             prop_assert!(!errors.mistakes().is_empty());
         }
     }
+}
+
+#[test]
+fn files_of_the_folder_are_part_of_the_configuration_and_a_conflict_names_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    write(
+        "main.conf",
+        "performance_exporters = [\"A\"]\n[log]\nlevel = \"info\"\n",
+    );
+    let storage = "[[storage]]\nvendor = \"v\"\nmodel = \"m\"\nname = \"n\"\n";
+    write(
+        "conf.d/10.toml",
+        &format!("performance_exporters = [\"B\"]\n{storage}[exporter.A]\ntimeout = \"7s\"\n"),
+    );
+    let main = folder.path().join("main.conf");
+    let loaded = load(Some(&main)).unwrap();
+    let names: Vec<_> = loaded
+        .config
+        .exporters
+        .iter()
+        .map(|one| &*one.name)
+        .collect();
+    assert_eq!(names, ["A", "B"]);
+    assert_eq!(loaded.config.storages.len(), 1);
+    assert_eq!(loaded.settings["storage"][0]["name"], "n");
+
+    write("conf.d/20.toml", "# again\n[log]\nlevel = \"warn\"\n");
+    write("conf.d/30.toml", storage);
+    let error = load(Some(&main)).unwrap_err().to_string();
+    let lines: Vec<_> = error.lines().collect();
+    let place = |file: &str| folder.path().join(file).display().to_string();
+    let conflict = format!(
+        "{}:3: log.level: is set in `{}:3` too (remove one of them)",
+        place("conf.d/20.toml"),
+        place("main.conf")
+    );
+    assert_eq!(lines[0], conflict);
+    assert!(lines[1].starts_with(&place("conf.d/30.toml")), "{error}");
+    assert!(
+        lines[1].contains("is the same as the id of `storage[0]`"),
+        "{error}"
+    );
 }

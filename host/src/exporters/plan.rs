@@ -1,12 +1,12 @@
 //! What a new configuration changes, compared with the one that is applied.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    config::{Config, ExporterConfig},
+    config::{Config, ExporterConfig, StorageConfig},
     plugin::ExporterFactory,
 };
 
@@ -101,8 +101,24 @@ impl AppliedConfig {
     }
 }
 
+/// The storages, each with the labels that it has in a new configuration.
+pub(super) fn with_labels_of(old: &[StorageConfig], new: &[StorageConfig]) -> Vec<StorageConfig> {
+    let mut storages = old.to_vec();
+    for storage in &mut storages {
+        if let Some(new) = new.iter().find(|new| new.id == storage.id) {
+            storage.labels = Arc::clone(&new.labels);
+        }
+    }
+    storages
+}
+
 /// Changed parts of the configuration that are read only when the host starts.
-pub(super) fn parts_needing_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+/// `storages` are the old ones with their new labels.
+pub(super) fn parts_needing_restart(
+    old: &Config,
+    new: &Config,
+    storages: &[StorageConfig],
+) -> Vec<&'static str> {
     let differs = [
         ("state_dir", old.state_dir != new.state_dir),
         (
@@ -118,8 +134,9 @@ pub(super) fn parts_needing_restart(old: &Config, new: &Config) -> Vec<&'static 
         ("traps", old.traps != new.traps),
         ("syslog", old.syslog != new.syslog),
         ("inputs", old.inputs != new.inputs),
+        ("collection", old.collection != new.collection),
         ("shutdown", old.shutdown != new.shutdown),
-        ("storage", old.storages != new.storages),
+        ("storage", storages != new.storages),
     ];
     differs
         .into_iter()

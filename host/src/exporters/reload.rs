@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     ExporterSet, ExporterStartError,
-    plan::{AppliedConfig, Factories, Reloaded, parts_needing_restart},
+    plan::{AppliedConfig, Factories, Reloaded, parts_needing_restart, with_labels_of},
     replace::{Refusals, Replacer, TriedConfig},
     settings::{AppliedSettings, ShownSettings},
     start::{ExporterStarter, marker},
@@ -209,6 +209,7 @@ impl Reloader {
         self.0.drivers.update(found.drivers);
         self.0.plugins.send_replace(found.views);
         self.0.mappings.replace(found.mappings);
+        storages.set_declared_labels(&applied.config.storages);
         let kept = refusals.iter().filter(|refusal| refusal.keeps_old);
         let kept = kept.map(|refusal| &*refusal.name);
         let settings = self
@@ -264,12 +265,15 @@ impl Reloader {
         let loaded = config::load(self.0.file.as_deref())?;
         let new = loaded.config;
         let mappings = InputMappings::load(&applied.config)?;
-        let needs_restart = parts_needing_restart(&applied.config, &new);
+        // Labels are all that a reload changes of a storage.
+        let storages = with_labels_of(&applied.config.storages, &new.storages);
+        let needs_restart = parts_needing_restart(&applied.config, &new, &storages);
         // Parts that need a restart keep their values.
         let mut config = Config {
             plugin_dirs: new.plugin_dirs,
             exporters: new.exporters,
             driver_limits: new.driver_limits,
+            storages,
             redactor: new.redactor,
             warnings: new.warnings,
             ..applied.config.clone()

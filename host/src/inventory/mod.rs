@@ -17,7 +17,7 @@ mod resources;
 mod seal;
 mod sqlite;
 
-use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -35,7 +35,7 @@ pub use resources::{
 
 pub(crate) use sqlite::{INVENTORY, SecretCheck};
 
-use crate::collect::StorageInfo;
+use crate::collect::{StaticLabels, StorageInfo};
 
 /// Access data of a storage: the objects `rest`, `ssh`, `cli`, `smis` and
 /// `extra_attributes` of its registration. Contains passwords.
@@ -53,6 +53,8 @@ pub struct Registration {
     /// What the storage reported at its registration, or at the last sync.
     pub info: StorageInfo,
     pub schedule: PerformanceSchedule,
+    /// What the operator adds to series and alerts.
+    pub labels: Arc<StaticLabels>,
     /// In microseconds since the Unix epoch.
     pub created_us: i64,
     /// Last change, in microseconds since the Unix epoch.
@@ -96,6 +98,14 @@ pub trait Inventory: Send + Sync {
         &self,
         id: Uuid,
         info: &StorageInfo,
+        updated_us: i64,
+    ) -> Result<bool, InventoryError>;
+
+    /// Replaces the labels of a storage. Returns whether the storage exists.
+    fn set_labels(
+        &self,
+        id: Uuid,
+        labels: &StaticLabels,
         updated_us: i64,
     ) -> Result<bool, InventoryError>;
 

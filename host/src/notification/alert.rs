@@ -3,7 +3,7 @@
 use delfin_plugin_api::{AlertBatchBuilder, NewAlert};
 
 use super::mapping::{MappedInput, MappingRule};
-use crate::collect::StorageInfo;
+use crate::storages::StorageView;
 
 /// An alert without its storage.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,17 +68,19 @@ impl NotificationAlert {
         self.texts.push((column.to_owned(), text));
     }
 
-    /// Adds the alert to a batch.
-    pub fn add_to(&self, batch: &mut AlertBatchBuilder, storage_id: &str, storage: &StorageInfo) {
+    /// Adds the alert to a batch, as one of a storage.
+    pub fn add_to(&self, batch: &mut AlertBatchBuilder, storage: &StorageView) {
+        let (id, info) = (storage.id.to_string(), &storage.info);
         let own = self.texts.iter();
         let mut texts: Vec<(&str, &str)> = own.map(|(key, text)| (&**key, &**text)).collect();
         texts.extend([
-            ("storage_id", storage_id),
-            ("storage_name", &storage.name),
-            ("vendor", &storage.vendor),
-            ("model", &storage.model),
-            ("serial_number", &storage.serial_number),
+            ("storage_id", id.as_str()),
+            ("storage_name", &info.name),
+            ("vendor", &info.vendor),
+            ("model", &info.model),
+            ("serial_number", &info.serial_number),
         ]);
+        texts.extend(storage.labels.iter());
         batch.alert(NewAlert {
             occur_time: self.occur_time_ms,
             texts: &texts,

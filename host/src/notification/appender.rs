@@ -7,8 +7,10 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
-    batch::NewBatch, batch_journal::BatchJournal, collect::StorageInfo, journal::AppendError,
-    storages::Storages,
+    batch::NewBatch,
+    batch_journal::BatchJournal,
+    journal::AppendError,
+    storages::{StorageView, Storages},
 };
 
 /// Wait before a failed append is retried.
@@ -79,7 +81,7 @@ impl AlertAppender {
 #[derive(Debug)]
 pub struct StorageNames<'a> {
     storages: &'a Storages,
-    known: HashMap<Uuid, Option<StorageInfo>>,
+    known: HashMap<Uuid, Option<StorageView>>,
 }
 
 impl<'a> StorageNames<'a> {
@@ -92,11 +94,9 @@ impl<'a> StorageNames<'a> {
     }
 
     /// `None` if the storage was removed a moment ago.
-    pub fn of(&mut self, id: Uuid) -> Option<&StorageInfo> {
-        let info = self.known.entry(id).or_insert_with(|| {
-            let storage = self.storages.get(&id.to_string());
-            storage.ok().map(|view| view.info)
-        });
-        info.as_ref()
+    pub fn of(&mut self, id: Uuid) -> Option<&StorageView> {
+        let storage = self.known.entry(id);
+        let storage = storage.or_insert_with(|| self.storages.get(&id.to_string()).ok());
+        storage.as_ref()
     }
 }

@@ -1,6 +1,6 @@
 //! Takes storages over from another system, with their ids.
 
-use super::{NewStorage, StorageError, Storages, is_same, registered_config};
+use super::{NewStorage, StorageError, Storages, is_same, registered_config, with_names};
 use crate::inventory::Registration;
 
 /// What an import does with a storage.
@@ -43,7 +43,7 @@ impl Storages {
         let stored = storage.clone();
         self.write(move |inventory| inventory.add(&stored)).await?;
         log::info!(storage:% = id, vendor = storage.vendor, model = storage.model; "storage imported");
-        let config = registered_config(&storage, None);
+        let config = with_names(registered_config(&storage, None), &self.resources);
         self.registered().insert(id, storage);
         self.scheduler.add(config);
         Ok(ImportState::Imported)

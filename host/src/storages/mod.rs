@@ -13,9 +13,11 @@ mod addresses;
 mod alert_sources;
 mod error;
 mod import;
+mod labels;
 mod progress;
 mod removed;
 mod reopen;
+mod resource_series;
 mod resources;
 mod shared_inventory;
 mod sync;
@@ -38,17 +40,23 @@ pub use error::StorageError;
 pub use import::ImportState;
 pub use progress::CollectProgress;
 pub use removed::end_alerts_of_removed;
+pub use resource_series::send_resource_series;
 pub use resources::sync_on_schedule;
-pub use view::StorageView;
+pub use view::{StorageStatus, StorageView};
 
-use self::shared_inventory::{SharedInventory, Stored};
+use self::{
+    labels::DeclaredLabels,
+    resource_series::AcceptSeries,
+    shared_inventory::{SharedInventory, Stored},
+};
 use crate::{
     clock::now_us,
     collect::{
         ACCESS_OPTIONS, AlertSelection, Capabilities, CollectConfig, CollectMonitor,
-        CollectSchedule, Destination, DriverRegistry, EXTRA, Scheduler, UnknownDriver, identify,
+        CollectSchedule, Destination, DriverRegistry, EXTRA, ResourceNameSource, Scheduler,
+        UnknownDriver, identify,
     },
-    config::StorageConfig,
+    config::{CollectionConfig, StorageConfig},
     inventory::{
         Access, Inventory, InventoryError, InventoryFault, InventoryPlace, PerformanceSchedule,
         Registration, RekeyError, ResourceStore,
@@ -75,6 +83,8 @@ pub struct NewStorage {
 /// All storages, and the scheduler that collects from them.
 pub struct Storages {
     declared: Vec<StorageConfig>,
+    /// A reload can change them.
+    declared_labels: Mutex<DeclaredLabels>,
     registered: Mutex<BTreeMap<Uuid, Registration>>,
     alert_sources: watch::Sender<AlertSources>,
     /// Held from the check for a duplicate until the storage is in the inventory, and while the
@@ -87,6 +97,9 @@ pub struct Storages {
     registry: DriverRegistry,
     scheduler: Scheduler,
     syncing: sync::Syncing,
+    accept_series: AcceptSeries,
+    /// How often the resources of each storage are listed.
+    resources_interval: Duration,
     started_us: i64,
 }
 
@@ -102,6 +115,7 @@ impl Storages {
         declared: &[StorageConfig],
         place: InventoryPlace,
         registry: DriverRegistry,
+        collection: &CollectionConfig,
         destination: impl FnOnce(Arc<CollectProgress>) -> D,
     ) -> Result<Self, UnknownDriver> {
         let Stored {
@@ -113,22 +127,39 @@ impl Storages {
         let inventory = SharedInventory::new(inventory);
         let progress = Arc::new(CollectProgress::new(inventory.clone(), until_ms.clone()));
         let until_ms = |id: Uuid| until_ms.get(&id.to_string()).copied();
-        let storages = declared
-            .iter()
-            .map(|one| declared_config(one, &registry, until_ms(one.id)));
+        let resources = Arc::new(ResourceStore::new(place.state_dir()));
+        let storages = declared.iter().map(|one| {
+            let config = declared_config(one, &registry, until_ms(one.id));
+            with_names(config, &resources)
+        });
         let destination = Arc::new(destination(Arc::clone(&progress)));
-        let scheduler = Scheduler::start(storages.collect(), &registry, destination)?;
+        let accept_series = resource_series::accept_by(&destination);
+        let scheduler = Scheduler::start(
+            storages.collect(),
+            &registry,
+            collection.limits,
+            destination,
+        )?;
         for storage in &registered {
             let config = registered_config(storage, until_ms(storage.id));
+            let config = with_names(config, &resources);
             // One without a driver waits: a reload may find the plugin that has it.
             scheduler.add(config);
         }
         let storages = Self {
             declared: declared.to_vec(),
+            declared_labels: Mutex::new(
+                declared
+                    .iter()
+                    .map(|one| (one.id, Arc::clone(&one.labels)))
+                    .collect(),
+            ),
             registered: Mutex::new(registered.into_iter().map(|one| (one.id, one)).collect()),
             alert_sources: watch::Sender::new(alert_sources),
             registering: tokio::sync::Mutex::new(()),
-            resources: Arc::new(ResourceStore::new(place.state_dir())),
+            accept_series,
+            resources_interval: collection.resources_interval,
+            resources,
             place,
             inventory,
             progress,
@@ -178,13 +209,14 @@ impl Storages {
                 interval: interval.unwrap_or(DEFAULT_INTERVAL),
                 backfill: false,
             },
+            labels: Arc::default(),
             created_us: now_us(),
             updated_us: None,
         };
         let stored = storage.clone();
         self.write(move |inventory| inventory.add(&stored)).await?;
         log::info!(storage:% = id, vendor = storage.vendor, model = storage.model; "storage registered");
-        let config = registered_config(&storage, None);
+        let config = with_names(registered_config(&storage, None), &self.resources);
         let view = StorageView::registered(&storage, None);
         self.registered().insert(id, storage);
         self.scheduler.add(config);
@@ -276,9 +308,14 @@ impl Storages {
         views.extend(
             registered.map(|one| StorageView::registered(one, stats.get(&one.id.to_string()))),
         );
+        let labels = self.declared_labels();
         for view in &mut views {
+            if let Some(labels) = labels.get(&view.id) {
+                view.labels = Arc::clone(labels);
+            }
             view.is_syncing = self.syncing.contains(view.id);
         }
+        drop(labels);
         views.sort_by_key(|one| (one.created_us, one.id));
         views
     }
@@ -526,6 +563,17 @@ fn declared_config(
         },
         collected_until_ms,
         options: storage.options.clone(),
+        names: ResourceNameSource::default(),
+        labels: Arc::clone(&storage.labels),
+    }
+}
+
+/// The names of the resources come from their lists.
+fn with_names(config: CollectConfig, resources: &Arc<ResourceStore>) -> CollectConfig {
+    let (store, id) = (Arc::clone(resources), config.id.clone());
+    CollectConfig {
+        names: ResourceNameSource::new(move || resource_series::names(&store, &id)),
+        ..config
     }
 }
 
@@ -538,6 +586,8 @@ fn registered_config(storage: &Registration, collected_until_ms: Option<i64>) ->
         schedule: collect_schedule(&storage.schedule),
         collected_until_ms,
         options: storage.access.clone(),
+        names: ResourceNameSource::default(),
+        labels: Arc::clone(&storage.labels),
     }
 }
 

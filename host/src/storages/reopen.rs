@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Storages, registered_config, shared_inventory::Stored};
+use super::{Storages, registered_config, shared_inventory::Stored, with_names};
 use crate::inventory::InventoryFault;
 
 impl Storages {
@@ -43,7 +43,8 @@ impl Storages {
         for (id, storage) in &stored {
             if registered.get(id) != Some(storage) {
                 let until_ms = until_ms.get(&id.to_string()).copied();
-                self.scheduler.add(registered_config(storage, until_ms));
+                let config = registered_config(storage, until_ms);
+                self.scheduler.add(with_names(config, &self.resources));
             }
         }
         *registered = stored;

@@ -17,15 +17,13 @@ use crate::{
     panics,
 };
 
-/// How often every storage is synced.
-const SYNC_INTERVAL: Duration = Duration::from_secs(3600);
 /// How often the schedule is looked at.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// How long one list may take. Some storages need minutes.
 const LIST_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Syncs each storage whose resources were last listed more than an hour ago, until the host
-/// stops. A storage that was never asked is synced at once.
+/// Syncs each storage whose resources were last listed more than `collection.resources_interval` ago, until
+/// the host stops. A storage that was never asked is synced at once.
 pub async fn sync_on_schedule(storages: Weak<Storages>) {
     let mut last_syncs = LastSyncs::default();
     while let Some(storages) = storages.upgrade() {
@@ -49,7 +47,8 @@ impl LastSyncs {
                 Some(last) => Some(*last),
                 None => storages.last_listed(storage.id, now).await,
             };
-            let is_due = last.is_none_or(|last| now.duration_since(last) >= SYNC_INTERVAL);
+            let is_due =
+                last.is_none_or(|last| now.duration_since(last) >= storages.resources_interval);
             if is_due {
                 storages.spawn_sync(storage.id);
             }

@@ -90,7 +90,10 @@ impl Storages {
         let identified = timeout(REQUEST_TIMEOUT, self.scheduler.identify(&storage_id));
         let info = identified.await.map_err(|_| StorageError::Timeout)??;
         self.set_info(id, info).await?;
-        self.sync_resources(&storage_id).await
+        self.sync_resources(&storage_id).await?;
+        self.scheduler.read_names(&storage_id);
+        self.send_series(self.get(&storage_id)?).await;
+        Ok(())
     }
 
     /// Stores what a storage reported about itself, if it is registered and something changed.

@@ -1,19 +1,23 @@
 //! Snapshot of a storage for the API, without its access data.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::{
-    collect::{CollectState, CollectStats, StorageDetails, StorageInfo},
+    collect::{CollectState, CollectStats, StaticLabels, StorageDetails, StorageInfo},
     config::StorageConfig,
     inventory::Registration,
 };
 
 /// A storage without its access data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StorageView {
     pub id: Uuid,
     pub info: StorageInfo,
     pub status: StorageStatus,
+    /// What the operator adds to series and alerts.
+    pub labels: Arc<StaticLabels>,
     /// Whether a sync has not ended.
     pub is_syncing: bool,
     /// Registration, or for a declared storage the start of the host; in microseconds
@@ -46,6 +50,7 @@ impl StorageView {
             id: storage.id,
             info: info.unwrap_or_else(|| storage.info.clone()),
             status,
+            labels: Arc::clone(&storage.labels),
             is_syncing: false,
             created_us: storage.created_us,
             updated_us: storage.updated_us,
@@ -68,6 +73,7 @@ impl StorageView {
                 details: StorageDetails::default(),
             }),
             status: stats.map_or(StorageStatus::Unknown, StorageStatus::of),
+            labels: Arc::clone(&storage.labels),
             is_syncing: false,
             created_us,
             updated_us: None,

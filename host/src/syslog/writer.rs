@@ -53,7 +53,7 @@ impl SyslogWriter {
                 continue;
             };
             if let Some(storage) = storages.of(*storage_id) {
-                alert.add_to(&mut batch, &storage_id.to_string(), storage);
+                alert.add_to(&mut batch, storage);
                 match alert.rule {
                     Some(_) => mapped += 1,
                     None => raw += 1,

@@ -126,7 +126,7 @@ impl SourceValidator {
             return;
         };
         let mut batch = AlertBatchBuilder::new();
-        alert(is_good).add_to(&mut batch, &id.to_string(), storage);
+        alert(is_good).add_to(&mut batch, storage);
         self.appender.append(batch.build(), None, 1).await;
     }
 }

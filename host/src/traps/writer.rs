@@ -169,7 +169,7 @@ impl AlertWriter {
             let id = row.opened.storage_id;
             if let Some(storage) = storages.of(id) {
                 let alert = trap_alert(&row.opened.notification, &mappings, now_ms);
-                alert.add_to(&mut batch, &id.to_string(), storage);
+                alert.add_to(&mut batch, storage);
                 match alert.rule {
                     Some(_) => mapped += 1,
                     None => raw += 1,

@@ -103,7 +103,7 @@ pub struct OpenMessage {
 }
 
 /// What a storage says about itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StorageMessage {
     /// Its name.
     pub name: String,
@@ -127,6 +127,9 @@ pub struct StorageMessage {
     /// In bytes.
     #[serde(default)]
     pub capacity: CapacityMessage,
+    /// Written data divided by the capacity that it needs; unknown if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_reduction: Option<f64>,
 }
 
 /// Capacity in bytes; 0 is unknown.

@@ -21,16 +21,14 @@ use crate::{
         storages::StoragePath,
     },
     clock::now_ms,
-    collect::StorageInfo,
     ingest::{BodyLimits, IngestError, ParseGuard, ParsedItems, RequestBody, parse_json},
-    storages::Storages,
+    storages::{StorageView, Storages},
     webhooks::{WebhookMappings, webhook_alerts},
 };
 
 /// The storage of a webhook, and the mappings in force.
 pub(super) struct WebhookTarget {
-    storage_id: String,
-    storage: StorageInfo,
+    storage: StorageView,
     mappings: Arc<WebhookMappings>,
 }
 
@@ -81,8 +79,7 @@ impl WebhookTarget {
     fn find(state: &IngestState, storages: &Storages, id: String) -> Result<Self, ApiError> {
         let mappings = state.webhooks.as_ref().ok_or(ApiError::WebhooksDisabled)?;
         Ok(Self {
-            storage: storages.get(&id)?.info,
-            storage_id: id,
+            storage: storages.get(&id)?,
             mappings: mappings.get(),
         })
     }
@@ -108,7 +105,7 @@ impl WebhookTarget {
         }
         let mut batch = AlertBatchBuilder::new();
         for alert in alerts {
-            alert.add_to(&mut batch, &self.storage_id, &self.storage);
+            alert.add_to(&mut batch, &self.storage);
         }
         Ok(ParsedItems {
             batch: batch.build().into(),

@@ -232,6 +232,7 @@ fn schema(kind: ResourceKind) -> RefOr<Schema> {
             FieldType::Text => object.property(field.name, nullable(Type::String)),
             FieldType::Integer => object.property(field.name, nullable(Type::Integer)),
             FieldType::Flag => object.property(field.name, nullable(Type::Boolean)),
+            FieldType::Ratio => object.property(field.name, nullable(Type::Number)),
             FieldType::Texts => object.property(field.name, texts()),
         };
         object = object.required(field.name);

@@ -97,7 +97,7 @@ async fn list(
     let marker = query.marker.clone().unwrap_or_default();
     let found = blocking(move || storages.resources().select(&query)).await?;
     let found = found.map_err(|error| query::failed(kind, marker, error))?;
-    let resources: Vec<Value> = found.into_iter().map(view::of).collect();
+    let resources: Vec<Value> = found.into_iter().map(|one| view::of(kind, one)).collect();
     Ok(Json(json!({ kind.name(): resources })))
 }
 
@@ -111,7 +111,7 @@ async fn show(
         Err(_) => None,
     };
     let resource = found.ok_or_else(|| query::not_found(kind, id))?;
-    Ok(Json(view::of(resource)))
+    Ok(Json(view::of(kind, resource)))
 }
 
 impl From<InventoryError> for ApiError {

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     api::storages::time,
+    collect::ResourceKind,
     inventory::{ListState, StoredResource},
 };
 
@@ -45,8 +46,11 @@ impl ListResourcesStatesResponse {
 }
 
 /// A resource in the form of Delfin.
-pub(super) fn of(resource: StoredResource) -> Value {
+pub(super) fn of(kind: ResourceKind, resource: StoredResource) -> Value {
     let mut view = resource.fields;
+    for field in kind.series_fields() {
+        view.remove(field.name);
+    }
     let mut set = |name: &str, value: Value| drop(view.insert(name.to_owned(), value));
     set("created_at", time(resource.created_us).into());
     set("updated_at", resource.updated_us.map(time).into());

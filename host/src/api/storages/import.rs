@@ -158,8 +158,10 @@ impl ImportStorageRequest {
                         raw: known.raw_capacity,
                         subscribed: known.subscribed_capacity,
                     },
+                    data_reduction: None,
                 },
             },
+            labels: Arc::default(),
             schedule: PerformanceSchedule {
                 enabled: true,
                 interval,

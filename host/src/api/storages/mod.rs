@@ -7,6 +7,7 @@ mod alerts;
 mod capabilities;
 mod error;
 mod import;
+mod labels;
 mod metrics_config;
 mod query;
 mod request;
@@ -61,6 +62,7 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
             metrics_config::show_metrics_config,
             metrics_config::set_metrics_config
         ))
+        .routes(routes!(labels::show_labels, labels::set_labels))
         .routes(routes!(alerts::list_alerts))
         .routes(routes!(alerts::sync_alerts))
         .routes(routes!(capabilities::show_capabilities))

@@ -31,7 +31,10 @@ use crate::{
         DriverError, DriverOptions, DriverRegistry, ResourceFields, ResourceKind, SeriesBuilder,
         StorageInfo, TimeWindow, drivers::fake,
     },
-    config::{self, AlertsConfig, ApiConfig, JournalConfig, Loaded, Source, StorageConfig},
+    config::{
+        self, AlertsConfig, ApiConfig, CollectionConfig, JournalConfig, Loaded, Source,
+        StorageConfig,
+    },
     delivery::{DeliveryParts, State},
     exporters::{ExporterSet, ExporterStarter, Reloader},
     history::History,
@@ -121,7 +124,8 @@ impl Host {
             let place = InventoryPlace::new(folder.path(), None);
             let _within = runtime.enter();
             let keeps = |_| Keeps(journals.clone());
-            Storages::start(&declared, place, small_fakes(), keeps).unwrap()
+            let collection = CollectionConfig::default();
+            Storages::start(&declared, place, small_fakes(), &collection, keeps).unwrap()
         };
         let storages = Arc::new(storages);
         let (phase, watched) = watch::channel(Phase::Running);
@@ -362,6 +366,7 @@ pub(super) fn declared() -> StorageConfig {
         options: serde_json::Map::new(),
         performance_interval: Some(Duration::from_hours(1)),
         alerts_interval: Duration::from_hours(1),
+        labels: Arc::default(),
     }
 }
 

@@ -75,6 +75,7 @@ fn every_route_is_described() {
             "GET /v1/storages/{id}/access-info",
             "GET /v1/storages/{id}/alerts",
             "GET /v1/storages/{id}/capabilities",
+            "GET /v1/storages/{id}/labels",
             "GET /v1/storages/{id}/masking-views",
             "GET /v1/storages/{id}/metrics",
             "GET /v1/storages/{id}/metrics-config",
@@ -110,6 +111,7 @@ fn every_route_is_described() {
             "POST /v1/storages/{id}/sync",
             "PUT /v1/log/level",
             "PUT /v1/storages/{id}/access-info",
+            "PUT /v1/storages/{id}/labels",
             "PUT /v1/storages/{id}/metrics-config",
             "PUT /v1/storages/{id}/snmp-config",
         ]

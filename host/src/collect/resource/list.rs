@@ -1,6 +1,7 @@
 //! What a driver lists, in the form of the table of kinds.
 //!
-//! Promises: a resource has exactly the fields of its kind; a value that does not have the type of
+//! Promises: a resource has exactly the fields of its kind, and those for series that its driver
+//! gives; a value that does not have the type of
 //! its field is null; texts, members and lists are not longer than their limits.
 
 use serde_json::{Map, Number, Value};
@@ -60,6 +61,13 @@ impl ResourceList {
                 size += size_of(&value);
                 fields.insert(field.name.to_owned(), value);
             }
+            for field in kind.series_fields() {
+                let value = given.remove(field.name).unwrap_or_default();
+                let value = conform(field.field_type, value);
+                if !value.is_null() {
+                    fields.insert(field.name.to_owned(), value);
+                }
+            }
             let native_id = fields[kind.native_id()].as_str().unwrap_or_default();
             if native_id.is_empty() {
                 list.without_id += 1;
@@ -83,6 +91,7 @@ fn conform(field_type: FieldType, value: Value) -> Value {
         FieldType::Text => as_text(value).map(Value::String),
         FieldType::Integer => as_integer(&value).map(Value::from),
         FieldType::Flag => as_flag(&value).map(Value::Bool),
+        FieldType::Ratio => as_ratio(&value).map(Value::Number),
         FieldType::Texts => Some(as_texts(value)),
     };
     conformed.unwrap_or(Value::Null)
@@ -133,6 +142,15 @@ fn as_flag(value: &Value) -> Option<bool> {
         Value::String(text) => text.trim().to_lowercase().parse().ok(),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+fn as_ratio(value: &Value) -> Option<Number> {
+    let number = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    Number::from_f64(number).filter(|_| number >= 0.0)
 }
 
 fn as_texts(value: Value) -> Value {
@@ -195,6 +213,10 @@ mod tests {
         check("compressed", json!("True"), json!(true));
         check("compressed", json!(0), json!(false));
         check("compressed", json!("perhaps"), Value::Null);
+        check("data_reduction", json!("2.5"), json!(2.5));
+        check("data_reduction", json!(3), json!(3.0));
+        let refused = volume(json!({"native_volume_id": "v", "data_reduction": -1}));
+        assert!(!refused.contains_key("data_reduction"));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use ResourceKind::{
     StorageHostGroups, StorageHostInitiators, StorageHosts, StoragePools, VolumeGroups, Volumes,
 };
 
+use crate::collect::metric::ResourceType;
+
 /// A kind of resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ResourceKind {
@@ -38,6 +40,8 @@ pub enum FieldType {
     /// Capacities are in bytes.
     Integer,
     Flag,
+    /// A number with a fraction.
+    Ratio,
     /// The ids of other resources, as the storage gives them.
     Texts,
 }
@@ -440,6 +444,50 @@ impl ResourceKind {
     #[must_use]
     pub fn native_id(self) -> &'static str {
         self.row().native_id
+    }
+
+    /// The type of the series of these resources; none if they have no series.
+    #[must_use]
+    pub fn resource_type(self) -> Option<ResourceType> {
+        Some(match self {
+            StoragePools => ResourceType::StoragePool,
+            Volumes => ResourceType::Volume,
+            Controllers => ResourceType::Controller,
+            Ports => ResourceType::Port,
+            Disks => ResourceType::Disk,
+            Filesystems => ResourceType::Filesystem,
+            Qtrees
+            | Quotas
+            | Shares
+            | StorageHostInitiators
+            | StorageHosts
+            | StorageHostGroups
+            | PortGroups
+            | VolumeGroups
+            | MaskingViews => return None,
+        })
+    }
+
+    /// Fields that drivers give for series only. Delfin's resources do not have them, so the API
+    /// does not show them.
+    #[must_use]
+    pub fn series_fields(self) -> &'static [ResourceField] {
+        const DATA_REDUCTION: &[ResourceField] = &[field("data_reduction", FieldType::Ratio)];
+        match self {
+            StoragePools | Volumes | Filesystems => DATA_REDUCTION,
+            Controllers
+            | Ports
+            | Disks
+            | Qtrees
+            | Quotas
+            | Shares
+            | StorageHostInitiators
+            | StorageHosts
+            | StorageHostGroups
+            | PortGroups
+            | VolumeGroups
+            | MaskingViews => &[],
+        }
     }
 
     #[must_use]

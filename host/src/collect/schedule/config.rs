@@ -1,8 +1,10 @@
 //! What the scheduler has to know about a storage.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::collect::driver::DriverOptions;
+use crate::collect::{
+    driver::DriverOptions, resource_names::ResourceNameSource, static_labels::StaticLabels,
+};
 
 /// A storage to collect from.
 #[derive(Clone)]
@@ -18,6 +20,9 @@ pub struct CollectConfig {
     /// milliseconds since the Unix epoch.
     pub collected_until_ms: Option<i64>,
     pub options: DriverOptions,
+    /// The names of its resources, read when the driver is opened.
+    pub names: ResourceNameSource,
+    pub labels: Arc<StaticLabels>,
 }
 
 /// At which intervals the host collects from a storage.
@@ -30,4 +35,12 @@ pub struct CollectSchedule {
     /// Whether the first window includes the time in which the host did not run, if
     /// the storage is historic.
     pub backfill: bool,
+}
+
+/// Limits of all storages together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CollectLimits {
+    /// Concurrent driver calls to the storages of one site, which is a static label. `None`: no
+    /// limit.
+    pub calls_per_site: Option<usize>,
 }

@@ -1,103 +1,68 @@
-//! Limit of concurrent driver calls.
+//! Limits of concurrent driver calls: of all storages, and of those at one site.
 //!
-//! The limit bounds the memory of batches that are being collected. It does not
-//! punish other storages for a slow one: a call that takes long loses its permit to
-//! a waiting call, so a driver that hangs costs no permit. Waiting calls get permits
-//! in order of arrival.
+//! The limit of all bounds the memory of batches that are being collected. That of a site spares
+//! its network and its arrays; without one, a site has no limit. A storage has one call at a time in
+//! any case.
 
 use std::{
     collections::BTreeMap,
-    pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout},
-};
+use super::permit_pool::{PermitPool, PoolPermit};
 
 /// Maximum number of concurrent calls.
 const MAX_CALLS: usize = 32;
-
-/// How long a call keeps its permit while other calls wait.
+/// How long a call keeps its permit while other calls wait: it does not punish other storages for a
+/// slow one.
 const MAX_HOLD: Duration = Duration::from_secs(5);
-
-/// Interval at which a waiting call looks for permits held longer than [`MAX_HOLD`].
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The same at one site, whose limit has to hold also for calls that are only slow.
+const MAX_SITE_HOLD: Duration = Duration::from_secs(60);
 
 /// Hands out permits for driver calls.
 pub(super) struct CallLimiter {
-    free: Arc<Semaphore>,
-    held: Mutex<HeldPermits>,
+    all: Arc<PermitPool>,
+    per_site: Option<usize>,
+    sites: Mutex<BTreeMap<String, Arc<PermitPool>>>,
 }
 
 /// The right to call a driver; released when dropped.
 pub(super) struct CallPermit {
-    limiter: Arc<CallLimiter>,
-    number: u64,
-}
-
-/// Permits by the number of their call. The limiter owns them, not the calls, so
-/// that it can revoke the permit of a call that hangs.
-#[derive(Default)]
-struct HeldPermits {
-    last_number: u64,
-    by_number: BTreeMap<u64, (Instant, OwnedSemaphorePermit)>,
+    _site: Option<PoolPermit>,
+    _all: PoolPermit,
 }
 
 impl CallLimiter {
-    pub(super) fn new() -> Arc<Self> {
-        Self::with_limit(MAX_CALLS)
-    }
-
-    fn with_limit(limit: usize) -> Arc<Self> {
+    /// `per_site`: the limit of one site; `None`: no limit.
+    pub(super) fn new(per_site: Option<usize>) -> Arc<Self> {
         Arc::new(Self {
-            free: Arc::new(Semaphore::new(limit)),
-            held: Mutex::default(),
+            all: PermitPool::new(MAX_CALLS, MAX_HOLD),
+            per_site,
+            sites: Mutex::default(),
         })
     }
 
-    /// Waits for a permit.
-    pub(super) async fn acquire(self: &Arc<Self>) -> CallPermit {
-        // The same future is polled again after each timeout: it keeps its place in
-        // the semaphore's queue.
-        let mut free = pin!(Arc::clone(&self.free).acquire_owned());
-        let permit = loop {
-            match timeout(CHECK_INTERVAL, &mut free).await {
-                // The semaphore is never closed, so this is never an error.
-                Ok(permit) => break permit.ok(),
-                Err(_) => self.revoke_long_held(),
-            }
+    /// Waits for a permit of a storage at a site.
+    pub(super) async fn acquire(&self, site: Option<&str>) -> CallPermit {
+        let pool = site.and_then(|site| self.pool(site));
+        // First that of the site: a call that waits there keeps nothing from other sites.
+        let site = match pool {
+            Some(pool) => Some(pool.acquire().await),
+            None => None,
         };
-        let mut held = self.held();
-        held.last_number += 1;
-        let number = held.last_number;
-        let permit = permit.map(|permit| (Instant::now(), permit));
-        held.by_number.extend(permit.map(|permit| (number, permit)));
         CallPermit {
-            limiter: Arc::clone(self),
-            number,
+            _site: site,
+            _all: self.all.acquire().await,
         }
     }
 
-    fn revoke_long_held(&self) {
-        let now = Instant::now();
-        let is_recent = |since: &Instant| now.saturating_duration_since(*since) < MAX_HOLD;
-        self.held()
-            .by_number
-            .retain(|_, (since, _)| is_recent(since));
-    }
-
-    fn held(&self) -> MutexGuard<'_, HeldPermits> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for CallPermit {
-    fn drop(&mut self) {
-        // Does nothing if the permit was revoked.
-        self.limiter.held().by_number.remove(&self.number);
+    fn pool(&self, site: &str) -> Option<Arc<PermitPool>> {
+        let limit = self.per_site?;
+        let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = sites.entry(site.to_owned());
+        let pool = pool.or_insert_with(|| PermitPool::new(limit, MAX_SITE_HOLD));
+        Some(Arc::clone(pool))
     }
 }
 
@@ -105,31 +70,33 @@ impl Drop for CallPermit {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_permit_is_free_after_its_call() {
-        let limiter = CallLimiter::with_limit(1);
-        let first = limiter.acquire().await;
-        let second = tokio::spawn({
-            let limiter = Arc::clone(&limiter);
-            async move { limiter.acquire().await }
-        });
-        tokio::task::yield_now().await;
-        assert!(!second.is_finished());
-        drop(first);
-        drop(second.await.unwrap());
-        assert_eq!(limiter.free.available_permits(), 1);
+    async fn is_free(limiter: &CallLimiter, site: Option<&str>) -> bool {
+        let soon = Duration::from_millis(1);
+        tokio::time::timeout(soon, limiter.acquire(site))
+            .await
+            .is_ok()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_hangs_loses_its_permit_to_a_waiting_call() {
-        let limiter = CallLimiter::with_limit(1);
-        let hung = limiter.acquire().await;
-        let begin = Instant::now();
-        let second = limiter.acquire().await;
-        assert!(begin.elapsed() >= MAX_HOLD);
-        drop(hung);
-        assert_eq!(limiter.free.available_permits(), 0);
-        drop(second);
-        assert_eq!(limiter.free.available_permits(), 1);
+    async fn a_site_at_its_limit_delays_no_other_site() {
+        let limiter = CallLimiter::new(Some(1));
+        let first = limiter.acquire(Some("hk")).await;
+        assert!(!is_free(&limiter, Some("hk")).await);
+        assert!(is_free(&limiter, Some("sz")).await);
+        assert!(is_free(&limiter, None).await);
+        drop(first);
+        assert!(is_free(&limiter, Some("hk")).await);
+        let without = CallLimiter::new(None);
+        let _first = without.acquire(Some("hk")).await;
+        assert!(is_free(&without, Some("hk")).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_hangs_does_not_close_its_site() {
+        let limiter = CallLimiter::new(Some(1));
+        let _hung = limiter.acquire(Some("hk")).await;
+        let begin = tokio::time::Instant::now();
+        drop(limiter.acquire(Some("hk")).await);
+        assert!(begin.elapsed() >= MAX_SITE_HOLD);
     }
 }

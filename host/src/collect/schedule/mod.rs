@@ -17,6 +17,7 @@
 mod config;
 pub(super) mod driver_call;
 mod limiter;
+mod permit_pool;
 mod request;
 mod session;
 mod stats;
@@ -46,12 +47,13 @@ use super::{
     driver::{Capabilities, DriverOptions},
     drivers::{DriverRegistry, UnknownDriver},
     resource::{ResourceKind, ResourceList},
+    static_labels::StaticLabels,
     storage_info::StorageInfo,
 };
 use crate::clock::now_ms;
 
 pub use self::{
-    config::{CollectConfig, CollectSchedule},
+    config::{CollectConfig, CollectLimits, CollectSchedule},
     driver_call::DriverCallError,
     request::{AlertSelection, StorageRequestError},
     stats::{CollectState, CollectStats},
@@ -113,21 +115,22 @@ impl Scheduler {
     pub fn start<D: Destination>(
         storages: Vec<CollectConfig>,
         registry: &DriverRegistry,
+        limits: CollectLimits,
         destination: Arc<D>,
     ) -> Result<Self, UnknownDriver> {
-        Self::start_with_clock(storages, registry, destination, Arc::new(now_ms))
+        Self::start_with_clock(storages, registry, limits, (destination, Arc::new(now_ms)))
     }
 
     fn start_with_clock<D: Destination>(
         storages: Vec<CollectConfig>,
         registry: &DriverRegistry,
-        destination: Arc<D>,
-        clock: WallClock,
+        limits: CollectLimits,
+        (destination, clock): (Arc<D>, WallClock),
     ) -> Result<Self, UnknownDriver> {
         for config in &storages {
             registry.factory(&config.vendor, &config.model)?;
         }
-        let limiter = CallLimiter::new();
+        let limiter = CallLimiter::new(limits.calls_per_site);
         let registry = registry.clone();
         let new_task = move |config, control| {
             let shared = (
@@ -176,19 +179,24 @@ impl Scheduler {
     /// Sets the intervals of a storage, effective at once. Also starts collection again
     /// after an error that only the operator could correct.
     pub fn set_schedule(&self, id: &str, schedule: CollectSchedule) {
-        if let Some(storage) = self.tasks().by_storage.get(id) {
-            // Sending fails if the task was stopped.
-            drop(storage.requests.send(StorageRequest::SetSchedule(schedule)));
-        }
+        self.send(id, StorageRequest::SetSchedule(schedule));
+    }
+
+    /// Reads the names of a storage's resources again.
+    pub fn read_names(&self, id: &str) {
+        self.send(id, StorageRequest::ReadNames);
+    }
+
+    /// Replaces the labels that the operator gives a storage.
+    pub fn set_labels(&self, id: &str, labels: Arc<StaticLabels>) {
+        self.send(id, StorageRequest::SetLabels(labels));
     }
 
     /// Replaces the options of a storage's driver, effective at once: the driver is opened
     /// again, and its windows go on. Also starts collection again after an error that only the
     /// operator could correct.
     pub fn set_options(&self, id: &str, options: DriverOptions) {
-        if let Some(storage) = self.tasks().by_storage.get(id) {
-            drop(storage.requests.send(StorageRequest::SetOptions(options)));
-        }
+        self.send(id, StorageRequest::SetOptions(options));
     }
 
     /// Stops to collect from a storage, and forwards an empty list of its alerts: all have
@@ -293,6 +301,14 @@ impl Scheduler {
             std::mem::take(&mut tasks.running)
         };
         while running.join_next().await.is_some() {}
+    }
+
+    /// Sends a request that has no answer.
+    fn send(&self, id: &str, request: StorageRequest) {
+        if let Some(storage) = self.tasks().by_storage.get(id) {
+            // Sending fails if the task was stopped.
+            drop(storage.requests.send(request));
+        }
     }
 
     async fn request<T>(

@@ -1,6 +1,6 @@
 //! Requests to the task of a storage.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use delfin_plugin_api::AlertBatch;
 use tokio::sync::oneshot;
@@ -9,6 +9,7 @@ use super::{config::CollectSchedule, driver_call::DriverCallError};
 use crate::collect::{
     driver::{Capabilities, DriverOptions, TimeWindow},
     resource::{ResourceKind, ResourceList},
+    static_labels::StaticLabels,
     storage_info::StorageInfo,
 };
 
@@ -42,6 +43,9 @@ pub(super) enum StorageRequest {
     SetSchedule(CollectSchedule),
     /// The driver is opened again with these options.
     SetOptions(DriverOptions),
+    /// The names of its resources are read again.
+    ReadNames,
+    SetLabels(Arc<StaticLabels>),
     Identify(StorageReply<StorageInfo>),
     ListAlerts(AlertSelection, StorageReply<AlertBatch>),
     /// The sequence number of the alert.

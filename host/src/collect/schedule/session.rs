@@ -11,12 +11,17 @@ use super::{
     driver_call::{self, DriverCallError, IdleDriver},
     stats::SharedStats,
 };
-use crate::collect::{
-    builder::{AlertBuilder, SeriesBuilder, StorageLabels},
-    driver::{Capabilities, Driver, DriverError, DriverOptions, DriverTarget, TimeWindow},
-    drivers::DriverRegistry,
-    resource::{ResourceKind, ResourceList},
-    storage_info::StorageInfo,
+use crate::{
+    collect::{
+        builder::{AlertBuilder, SeriesBuilder, StorageLabels},
+        driver::{Capabilities, Driver, DriverError, DriverOptions, DriverTarget, TimeWindow},
+        drivers::DriverRegistry,
+        resource::{ResourceKind, ResourceList},
+        resource_names::{ResourceNameSource, ResourceNames},
+        static_labels::StaticLabels,
+        storage_info::StorageInfo,
+    },
+    panics,
 };
 
 /// Opens the driver of a storage at the first call, and again after a panic.
@@ -28,6 +33,8 @@ pub(super) struct DriverSession {
     model: String,
     interval: Option<Duration>,
     options: DriverOptions,
+    name_source: ResourceNameSource,
+    fixed: Arc<StaticLabels>,
     registry: DriverRegistry,
     stats: SharedStats,
     open: Option<IdentifiedDriver>,
@@ -53,6 +60,8 @@ impl DriverSession {
             model: config.model.clone(),
             interval: config.schedule.performance,
             options: config.options.clone(),
+            name_source: config.names.clone(),
+            fixed: Arc::clone(&config.labels),
             registry,
             stats,
             open: None,
@@ -65,15 +74,34 @@ impl DriverSession {
         self.open = None;
     }
 
+    /// Later batches have these labels.
+    pub(super) fn set_labels(&mut self, labels: Arc<StaticLabels>) {
+        if let Some(open) = &mut self.open {
+            Arc::make_mut(&mut open.labels).fixed = Arc::clone(&labels);
+        }
+        self.fixed = labels;
+    }
+
+    /// Reads the names of the resources again, if the driver is open.
+    pub(super) async fn read_names(&mut self) {
+        if self.open.is_none() {
+            return;
+        }
+        let names = read(self.name_source.clone()).await;
+        if let Some(open) = &mut self.open {
+            Arc::make_mut(&mut open.labels).names = names;
+        }
+    }
+
     /// Asks the storage again for its identity; later batches have the new one.
     pub(super) async fn identify(&mut self) -> Result<StorageInfo, DriverCallError> {
         self.opened().await?;
         let info = self.call(|driver| driver.storage()).await?;
-        let labels = self.labels(info);
+        let info = self.named(info);
         if let Some(open) = &mut self.open {
-            open.labels = Arc::clone(&labels);
+            Arc::make_mut(&mut open.labels).info = info.clone();
         }
-        Ok(labels.info.clone())
+        Ok(info)
     }
 
     pub(super) async fn clear_alert(
@@ -177,20 +205,31 @@ impl DriverSession {
             })
         };
         let opened = driver_call::open(&self.storage_id, make).await?;
+        let labels = StorageLabels {
+            id: self.storage_id.clone(),
+            info: self.named(opened.info),
+            names: read(self.name_source.clone()).await,
+            fixed: Arc::clone(&self.fixed),
+        };
         Ok(IdentifiedDriver {
             driver: opened.driver,
-            labels: self.labels(opened.info),
+            labels: Arc::new(labels),
             capabilities: opened.capabilities,
         })
     }
 
-    /// The labels that follow from what the storage reported.
-    fn labels(&self, mut info: StorageInfo) -> Arc<StorageLabels> {
+    /// What the storage reported, with the name that the operator gave it.
+    fn named(&self, mut info: StorageInfo) -> StorageInfo {
         if let Some(name) = &self.name {
             info.name.clone_from(name);
         }
         self.stats.lock().info = Some(info.clone());
-        let id = self.storage_id.clone();
-        Arc::new(StorageLabels { id, info })
+        info
     }
+}
+
+/// The names of the resources; none if they cannot be read.
+async fn read(source: ResourceNameSource) -> Arc<ResourceNames> {
+    let names = panics::spawn_blocking(move || source.read()).await;
+    Arc::new(names.unwrap_or_default())
 }

@@ -8,7 +8,7 @@ use std::{
 use crate::collect::storage_info::StorageInfo;
 
 /// Counters and state of collection from one storage.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CollectStats {
     /// `None` until the driver was opened.
     pub info: Option<StorageInfo>,

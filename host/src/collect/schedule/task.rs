@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     config::CollectConfig,
     driver_call::DriverCallError,
-    limiter::CallLimiter,
+    limiter::{CallLimiter, CallPermit},
     request::{AlertSelection, StorageReply, StorageRequest, StorageRequestError},
     session::DriverSession,
     stats::{CollectState, SharedStats},
@@ -24,6 +24,7 @@ use crate::{
         destination::{CollectedBatch, Destination, DestinationError},
         driver::DriverError,
         drivers::DriverRegistry,
+        static_labels::SITE,
     },
 };
 
@@ -160,6 +161,11 @@ impl<D: Destination> StorageTask<D> {
                         self.has_failed = false;
                         *timers = self.timers(control.is_spread);
                     }
+                    StorageRequest::SetLabels(labels) => {
+                        self.config.labels = Arc::clone(&labels);
+                        self.session.set_labels(labels);
+                    }
+                    StorageRequest::ReadNames => self.session.read_names().await,
                     request => self.answer(request, &mut control.stop).await?,
                 }
                 return Some(());
@@ -209,13 +215,8 @@ impl<D: Destination> StorageTask<D> {
         kind: Kind,
         stop: &mut watch::Receiver<Option<StopReason>>,
     ) -> Option<FollowUp> {
-        let limiter = Arc::clone(&self.limiter);
         // The permit bounds memory, so it is held until the destination has the batch.
-        let _permit = tokio::select! {
-            biased;
-            () = stopped(stop) => return None,
-            permit = limiter.acquire() => permit,
-        };
+        let _permit = self.permit(stop).await?;
         if kind == Kind::Performance
             && let Some(unsent) = self.unsent.take()
         {
@@ -242,6 +243,19 @@ impl<D: Destination> StorageTask<D> {
         }
     }
 
+    /// Waits until the limits allow a driver call. `None`: stopped.
+    async fn permit(
+        &mut self,
+        stop: &mut watch::Receiver<Option<StopReason>>,
+    ) -> Option<CallPermit> {
+        let (limiter, labels) = (Arc::clone(&self.limiter), Arc::clone(&self.config.labels));
+        tokio::select! {
+            biased;
+            () = stopped(stop) => None,
+            permit = limiter.acquire(labels.get(SITE)) => Some(permit),
+        }
+    }
+
     /// Answers a request of a client. `None`: stopped.
     async fn answer(
         &mut self,
@@ -249,7 +263,10 @@ impl<D: Destination> StorageTask<D> {
         stop: &mut watch::Receiver<Option<StopReason>>,
     ) -> Option<()> {
         match request {
-            StorageRequest::SetSchedule(_) | StorageRequest::SetOptions(_) => {}
+            StorageRequest::SetSchedule(_)
+            | StorageRequest::SetOptions(_)
+            | StorageRequest::SetLabels(_)
+            | StorageRequest::ReadNames => {}
             StorageRequest::Capabilities(reply) => {
                 let call = async |task: &mut Self| task.session.capabilities().await.cloned();
                 self.reply(stop, reply, call).await?;
@@ -263,6 +280,7 @@ impl<D: Destination> StorageTask<D> {
                 self.reply(stop, reply, call).await?;
             }
             StorageRequest::ListResources(kind, reply) => {
+                let _permit = self.permit(stop).await?;
                 let call = async |task: &mut Self| task.session.list_resources(kind).await;
                 self.reply(stop, reply, call).await?;
             }

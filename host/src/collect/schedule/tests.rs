@@ -15,9 +15,9 @@ use tokio::{
 use super::*;
 use crate::batch::{AnyBatch, NewBatch};
 use crate::collect::{
-    AlertBuilder, Capabilities, CollectedBatch, DestinationError, Driver, DriverError,
-    DriverOptions, Resource, ResourceType, SeriesBuilder, StorageDetails, StorageInfo, TimeWindow,
-    metric::IOPS,
+    AlertBuilder, Capabilities, CollectLimits, CollectedBatch, DestinationError, Driver,
+    DriverError, DriverOptions, Resource, ResourceNameSource, ResourceType, SeriesBuilder,
+    StorageDetails, StorageInfo, TimeWindow, metric::IOPS,
 };
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -159,6 +159,8 @@ impl Fixture {
             },
             collected_until_ms: None,
             options: DriverOptions::new(),
+            names: ResourceNameSource::default(),
+            labels: Arc::default(),
         });
     }
 
@@ -168,7 +170,13 @@ impl Fixture {
             move || BEGIN_MS + start.elapsed().as_millis() as i64 + set_ms.load(Ordering::SeqCst);
         let destination = Arc::clone(&self.destination);
         let storages = self.storages.clone();
-        Scheduler::start_with_clock(storages, &self.registry, destination, Arc::new(clock)).unwrap()
+        Scheduler::start_with_clock(
+            storages,
+            &self.registry,
+            CollectLimits::default(),
+            (destination, Arc::new(clock)),
+        )
+        .unwrap()
     }
 
     /// Storage and window of the next points that the destination accepts.
@@ -467,7 +475,13 @@ async fn a_storage_without_a_driver_is_an_error_at_start() {
     fixture.measured("s", |_| Ok(()));
     fixture.storages[0].model = "t".to_owned();
     let destination = Arc::clone(&fixture.destination);
-    let error = Scheduler::start(fixture.storages, &fixture.registry, destination).unwrap_err();
+    let error = Scheduler::start(
+        fixture.storages,
+        &fixture.registry,
+        CollectLimits::default(),
+        destination,
+    )
+    .unwrap_err();
     assert_eq!(
         error.to_string(),
         "no driver for vendor `fake`, model `t` (known drivers: `fake` `s`; others are plugins in `plugin_dirs`)"

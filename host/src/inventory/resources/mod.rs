@@ -164,6 +164,20 @@ impl ResourceStore {
         self.with(|connection| query::find(connection, kind, id))
     }
 
+    /// Passes the fields of each resource of a storage on, in any order.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn visit(
+        &self,
+        storage_id: &str,
+        kind: ResourceKind,
+        mut visit: impl FnMut(&ResourceFields),
+    ) -> Result<(), InventoryError> {
+        self.with(|connection| query::visit(connection, storage_id, kind, &mut visit))
+    }
+
     /// The last list of each kind that a storage was asked for.
     ///
     /// # Errors

@@ -155,6 +155,22 @@ pub(super) fn find(
     found.optional()
 }
 
+/// Passes the fields of each resource of a storage on.
+pub(super) fn visit(
+    connection: &Connection,
+    storage_id: &str,
+    kind: ResourceKind,
+    visit: &mut dyn FnMut(&ResourceFields),
+) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare_cached("SELECT fields FROM resources WHERE kind = ?1 AND storage_id = ?2")?;
+    let mut rows = statement.query([kind.name(), storage_id])?;
+    while let Some(row) = rows.next()? {
+        visit(&fields(row, 0)?);
+    }
+    Ok(())
+}
+
 /// The storages that something is stored of.
 pub(super) fn storages(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare("SELECT DISTINCT storage_id FROM lists")?;
@@ -225,16 +241,19 @@ fn related(
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<StoredResource> {
-    let text: String = row.get(4)?;
-    let fields: ResourceFields = serde_json::from_str(&text).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(4, Type::Text, Box::new(error))
-    })?;
     Ok(StoredResource {
         id: row.get(0)?,
         storage_id: row.get(1)?,
         created_us: row.get(2)?,
         updated_us: row.get(3)?,
-        fields,
+        fields: fields(row, 4)?,
+    })
+}
+
+fn fields(row: &Row<'_>, column: usize) -> rusqlite::Result<ResourceFields> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
     })
 }
 

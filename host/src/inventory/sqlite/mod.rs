@@ -8,7 +8,7 @@ use std::{
     fmt::Display,
     path::Path,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     clock::millis,
-    collect::StorageInfo,
+    collect::{StaticLabels, StorageInfo},
     sqlite::{Database, DatabaseError, FailureKind, OpenFiles},
 };
 
@@ -39,8 +39,11 @@ pub(crate) const INVENTORY: Database = Database {
     name: "inventory",
     schema: include_str!("schema.sql"),
     application_id: 1_145_849_417,
-    version: 2,
-    migrations: &[include_str!("alert_sources.sql")],
+    version: 3,
+    migrations: &[
+        include_str!("alert_sources.sql"),
+        include_str!("labels.sql"),
+    ],
     // A damaged inventory is left as it is: only the operator can register its storages again.
     tables: &[],
     create_pragmas: "",
@@ -146,11 +149,11 @@ impl Inventory for SqliteInventory {
     }
 
     fn add(&self, storage: &Registration) -> Result<(), InventoryError> {
-        let info = serde_json::to_string(&storage.info).map_err(unavailable)?;
+        let info = text(&storage.info)?;
         let store = self.lock();
         let sealed = store.sealed(storage.id.as_bytes(), &storage.access)?;
         store.connection.execute(
-            "INSERT INTO storages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO storages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             params![
                 storage.id,
                 storage.vendor,
@@ -163,6 +166,7 @@ impl Inventory for SqliteInventory {
                 storage.created_us,
                 storage.updated_us,
                 sealed,
+                text(&*storage.labels)?,
             ],
         )?;
         Ok(())
@@ -209,10 +213,24 @@ impl Inventory for SqliteInventory {
         info: &StorageInfo,
         updated_us: i64,
     ) -> Result<bool, InventoryError> {
-        let info = serde_json::to_string(info).map_err(unavailable)?;
+        let info = text(info)?;
         let changed = self.lock().connection.execute(
             "UPDATE storages SET info = ?2, updated_us = ?3 WHERE id = ?1",
             params![id, info, updated_us],
+        )?;
+        Ok(changed > 0)
+    }
+
+    fn set_labels(
+        &self,
+        id: Uuid,
+        labels: &StaticLabels,
+        updated_us: i64,
+    ) -> Result<bool, InventoryError> {
+        let labels = text(labels)?;
+        let changed = self.lock().connection.execute(
+            "UPDATE storages SET labels = ?2, updated_us = ?3 WHERE id = ?1",
+            params![id, labels, updated_us],
         )?;
         Ok(changed > 0)
     }
@@ -305,18 +323,14 @@ fn source_owner(storage_id: Uuid) -> Vec<u8> {
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<SealedRegistration> {
-    let info: String = row.get("info")?;
-    let info = serde_json::from_str(&info).map_err(|error| {
-        let text = rusqlite::types::Type::Text;
-        rusqlite::Error::FromSqlConversionFailure(0, text, Box::new(error))
-    })?;
     let registration = Registration {
         id: row.get("id")?,
         vendor: row.get("vendor")?,
         model: row.get("model")?,
         storage_name: row.get("storage_name")?,
         access: Access::new(),
-        info,
+        info: json(row, "info")?,
+        labels: Arc::new(json(row, "labels")?),
         schedule: PerformanceSchedule {
             enabled: row.get("perf_collection")?,
             interval: Duration::from_millis(row.get("interval_ms")?),
@@ -330,6 +344,19 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<SealedRegistration> {
         registration,
         access,
     })
+}
+
+/// A value that is stored as JSON.
+fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| {
+        let text = rusqlite::types::Type::Text;
+        rusqlite::Error::FromSqlConversionFailure(0, text, Box::new(error))
+    })
+}
+
+fn text(value: &impl Serialize) -> Result<String, InventoryError> {
+    serde_json::to_string(value).map_err(unavailable)
 }
 
 /// The key is created after the tables, so where the key is, tables without content are damage

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::collect::{StorageDetails, StorageInfo};
+use crate::collect::{StaticLabels, StorageDetails, StorageInfo};
 use crate::inventory::{
     InventoryFault, SnmpAuthProtocol, SnmpConfig, SnmpPrivacyProtocol, SnmpSecurityLevel,
     SnmpVersion,
@@ -27,6 +27,7 @@ pub(super) fn registration() -> Registration {
             interval: Duration::from_secs(60),
             backfill: false,
         },
+        labels: Arc::default(),
         created_us: 5,
         updated_us: None,
     }
@@ -53,8 +54,12 @@ fn registrations_survive_a_restart_until_they_are_removed() {
         backfill: true,
     };
     assert!(inventory.set_schedule(storage.id, &schedule, 7).unwrap());
+    let labels = [("site".to_owned(), "hk".to_owned())];
+    let labels = StaticLabels::new(labels.into()).unwrap();
+    assert!(inventory.set_labels(storage.id, &labels, 7).unwrap());
     let changed = Registration {
         schedule,
+        labels: Arc::new(labels),
         updated_us: Some(7),
         ..storage
     };
@@ -229,10 +234,10 @@ fn another_programs_file_and_a_newer_one_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(&folder).unwrap());
     let file = Connection::open(folder.path().join("inventory.db")).unwrap();
-    file.pragma_update(None, "user_version", 3).unwrap();
+    file.pragma_update(None, "user_version", 4).unwrap();
     let error = open(&folder).err().unwrap().to_string();
     assert!(
-        error.contains("schema version 3, this host needs 2"),
+        error.contains("schema version 4, this host needs 3"),
         "{error}"
     );
     file.pragma_update(None, "application_id", 1).unwrap();
@@ -305,13 +310,14 @@ fn an_alert_source_is_sealed_and_goes_with_its_storage() {
 }
 
 #[test]
-fn an_inventory_of_version_1_gets_alert_sources() {
+fn an_inventory_of_version_1_gets_alert_sources_and_labels() {
     let folder = tempfile::tempdir().unwrap();
     let storage = registration();
     open(&folder).unwrap().add(&storage).unwrap();
     let file = Connection::open(folder.path().join("inventory.db")).unwrap();
-    file.execute_batch("DROP TABLE alert_sources; PRAGMA user_version = 1;")
-        .unwrap();
+    let version_1 = "DROP TABLE alert_sources; ALTER TABLE storages DROP COLUMN labels;
+        PRAGMA user_version = 1;";
+    file.execute_batch(version_1).unwrap();
     drop(file);
     let inventory = open(&folder).unwrap();
     assert_eq!(

@@ -41,6 +41,7 @@ pub(super) fn storage(value: Value, vendor: &str, model: &str) -> Result<Storage
                 raw: capacity.raw,
                 subscribed: capacity.subscribed,
             },
+            data_reduction: found.data_reduction.filter(|ratio| *ratio >= 0.0),
         },
     })
 }
@@ -55,9 +56,7 @@ pub(super) fn capabilities(value: Value) -> Result<Capabilities, DriverError> {
         description: line(metric.description),
     };
     let known = found.metrics.into_iter().filter_map(|(kind, metrics)| {
-        let resource = ResourceType::ALL
-            .into_iter()
-            .find(|known| known.as_str() == kind)?;
+        let resource = ResourceType::named(&kind)?;
         Some((resource, metrics.into_iter().map(metric).collect()))
     });
     Ok(Capabilities {

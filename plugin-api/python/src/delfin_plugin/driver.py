@@ -106,6 +106,8 @@ class StorageInfo:
     free_capacity: int = 0
     raw_capacity: int = 0
     subscribed_capacity: int = 0
+    #: Written data divided by the capacity that it needs.
+    data_reduction: Optional[float] = None
 
 
 class MetricInfo(NamedTuple):

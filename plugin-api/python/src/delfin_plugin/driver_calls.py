@@ -102,7 +102,10 @@ def _storage_info(info: StorageInfo) -> Message:
     _expect(StorageInfo, info)
     value: Message = dataclasses.asdict(info)
     capacity = {name: int(value.pop(f"{name}_capacity")) for name in _CAPACITIES}
-    present = {name: str(text) for name, text in value.items() if text}
+    reduction = value.pop("data_reduction")
+    present: Message = {name: str(text) for name, text in value.items() if text}
+    if reduction is not None:
+        present["data_reduction"] = float(reduction)
     return {"name": info.name, "serial_number": info.serial_number, **present, "capacity": capacity}
 
 

@@ -140,7 +140,9 @@ impl PointScan {
             name: series.name().to_owned(),
             resource_type: text("resource_type"),
             resource_id: text("resource_id"),
-            resource_name: text("name"),
+            resource_name: labels
+                .get("resource_name")
+                .map_or_else(|| text("name"), str::to_owned),
             unit: text("unit"),
             points: Vec::new(),
         });

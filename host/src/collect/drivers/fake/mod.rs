@@ -131,6 +131,7 @@ impl Driver for FakeDriver {
                     raw: self.number(3, 2_000, 3_000),
                     subscribed: self.number(4, 3_000, 4_000),
                 },
+                data_reduction: Some(self.number(5, 10, 50) as f64 / 10.0),
             },
         })
     }

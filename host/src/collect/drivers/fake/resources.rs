@@ -84,7 +84,7 @@ fn details(driver: &FakeDriver, kind: ResourceKind, at: u64, values: &mut Values
         | ResourceKind::Ports
         | ResourceKind::Disks
         | ResourceKind::Filesystems
-        | ResourceKind::Quotas => with_numbers(kind, at, values),
+        | ResourceKind::Quotas => with_numbers(driver, kind, at, values),
         ResourceKind::Qtrees => json!({
             "native_filesystem_id": format!("filesystem_{at}"),
             "security_mode": values.one_of(&SECURITY_MODES), "path": format!("/path/qtree_{at}"),
@@ -119,16 +119,20 @@ fn details(driver: &FakeDriver, kind: ResourceKind, at: u64, values: &mut Values
 }
 
 /// The fields of kinds with capacities or other numbers, other than id and name.
-fn with_numbers(kind: ResourceKind, at: u64, values: &mut Values) -> Value {
+fn with_numbers(driver: &FakeDriver, kind: ResourceKind, at: u64, values: &mut Values) -> Value {
+    let pools = driver.counts.of(ResourceType::StoragePool);
     let [total, used, free] = values.capacities();
     match kind {
         ResourceKind::StoragePools => json!({
             "description": "Fake Pool", "status": "normal", "total_capacity": total,
-            "used_capacity": used, "free_capacity": free,
+            "used_capacity": used, "free_capacity": free, "subscribed_capacity": 2 * total,
+            "data_reduction": values.ratio(),
         }),
         ResourceKind::Volumes => json!({
             "description": "Fake Volume", "status": "normal", "wwn": format!("fake_wwn_{at}"),
             "total_capacity": total, "used_capacity": used, "free_capacity": free,
+            "native_storage_pool_id": format!("storagePool_{}", at % pools.max(1)),
+            "data_reduction": values.ratio(),
         }),
         ResourceKind::Controllers => json!({
             "location": values.text("loc", 100), "status": "normal", "memory_size": total,
@@ -154,6 +158,7 @@ fn with_numbers(kind: ResourceKind, at: u64, values: &mut Values) -> Value {
             "security_mode": values.one_of(&SECURITY_MODES), "total_capacity": total,
             "used_capacity": used, "free_capacity": free, "worm": values.one_of(&WORM_TYPES),
             "deduplicated": values.below(2) == 1, "compressed": values.below(2) == 1,
+            "data_reduction": values.ratio(),
         }),
         _ => json!({
             "type": values.one_of(&QUOTA_TYPES), "native_filesystem_id": format!("filesystem_{at}"),
@@ -209,6 +214,11 @@ impl Values {
             }
         }
         ids
+    }
+
+    /// From 1 to 5.
+    fn ratio(&mut self) -> f64 {
+        1.0 + self.below(41) as f64 / 10.0
     }
 
     /// Total, used and free.

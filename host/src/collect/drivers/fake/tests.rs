@@ -19,6 +19,8 @@ fn collect(driver: &mut FakeDriver, start_ms: i64, end_ms: i64) -> PerformanceBa
     let labels = StorageLabels {
         id: "s-1".to_owned(),
         info,
+        names: Default::default(),
+        fixed: Default::default(),
     };
     let mut builder = SeriesBuilder::new(&labels);
     let window = TimeWindow { start_ms, end_ms };
@@ -124,6 +126,8 @@ fn the_four_alerts_are_listed_for_any_range_in_milliseconds() {
     let labels = StorageLabels {
         id: "s-1".to_owned(),
         info: driver.storage().unwrap(),
+        names: Default::default(),
+        fixed: Default::default(),
     };
     let mut list = |range| {
         let mut builder = AlertBuilder::new(&labels, &[]);
@@ -196,7 +200,8 @@ fn resources_are_listed_for_every_kind_and_are_the_same_at_each_call() {
         let list = ResourceList::new(kind, listed.clone());
         assert_eq!(list.resources.len(), listed.len(), "{kind:?}");
         assert!(!listed.is_empty(), "{kind:?}");
-        let known = |name: &String| kind.fields().iter().any(|field| field.name == name);
+        let fields = || kind.fields().iter().chain(kind.series_fields());
+        let known = |name: &String| fields().any(|field| field.name == name);
         assert!(
             listed.iter().all(|fields| fields.keys().all(known)),
             "{kind:?}"

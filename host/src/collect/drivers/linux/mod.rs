@@ -7,6 +7,7 @@
 //! that window and is not part of the total.
 
 mod alerts;
+mod disk_health;
 mod kernel;
 mod machine;
 mod rates;
@@ -130,6 +131,20 @@ impl LinuxDriver {
         Ok(now)
     }
 
+    fn resources(&self) -> ResourceReader<'_> {
+        ResourceReader {
+            root: self.kernel.root(),
+            machine: self.machine.as_ref(),
+        }
+    }
+
+    /// Capacity and version; what cannot be read is unknown.
+    fn details(&self) -> StorageDetails {
+        let devices = self.kernel.devices().unwrap_or_default();
+        let filesystems = self.kernel.filesystems(&devices).unwrap_or_default();
+        self.resources().details(&devices, &filesystems)
+    }
+
     fn read_filesystems(&self) -> Result<Vec<Filesystem>, DriverError> {
         self.kernel.filesystems(&self.kernel.devices()?)
     }
@@ -145,7 +160,7 @@ impl Driver for LinuxDriver {
             vendor: VENDOR.to_owned(),
             model: MODEL.to_owned(),
             serial_number: Uuid::new_v5(&SERIAL_NAMESPACE, id.as_bytes()).to_string(),
-            details: StorageDetails::default(),
+            details: self.details(),
         })
     }
 
@@ -192,10 +207,7 @@ impl Driver for LinuxDriver {
     }
 
     fn list_resources(&mut self, kind: ResourceKind) -> Result<Vec<ResourceFields>, DriverError> {
-        let reader = ResourceReader {
-            root: self.kernel.root(),
-            machine: self.machine.as_ref(),
-        };
+        let reader = self.resources();
         match kind {
             ResourceKind::Controllers => Ok(reader.controllers()),
             ResourceKind::Ports => Ok(reader.ports()),

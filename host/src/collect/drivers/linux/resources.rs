@@ -8,14 +8,19 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    disk_health::disk_health,
     kernel::{Devices, Filesystem, Role},
     machine::Machine,
     report::PROCESSORS,
 };
-use crate::collect::resource::ResourceFields;
+use crate::collect::{
+    resource::ResourceFields,
+    storage_info::{Capacity, StorageDetails},
+};
 
 /// `/sys/block/DISK/size` counts in these, with any sector size of the disk.
 const SECTOR_BYTES: u64 = 512;
+const KERNEL_VERSION: &str = "proc/sys/kernel/osrelease";
 
 /// The machine below a root of paths: `/`, except in tests.
 pub(super) struct ResourceReader<'a> {
@@ -43,18 +48,44 @@ impl ResourceReader<'_> {
             "native_controller_id": PROCESSORS,
             "name": PROCESSORS,
             "status": "normal",
-            "soft_version": self.text("proc/sys/kernel/osrelease"),
+            "soft_version": self.text(KERNEL_VERSION),
             "cpu_info": values("model name").1,
             "cpu_count": Some(values("processor").0).filter(|count| *count > 0),
             "memory_size": memory,
         })])
     }
 
+    /// The sums of all file systems and of all disks, and the version of the kernel.
+    pub(super) fn details(&self, devices: &Devices, filesystems: &[Filesystem]) -> StorageDetails {
+        let mut capacity = Capacity::default();
+        for filesystem in filesystems {
+            if let Ok(usage) = self.machine.usage(Path::new(&filesystem.mount_point)) {
+                capacity.total += usage.total;
+                capacity.used += usage.used;
+                capacity.free += usage.free;
+            }
+        }
+        let disks = devices
+            .iter()
+            .filter(|(_, device)| device.role == Role::Disk);
+        capacity.raw = disks.filter_map(|(name, _)| self.disk_bytes(name)).sum();
+        StorageDetails {
+            firmware_version: self.text(KERNEL_VERSION),
+            capacity,
+            ..StorageDetails::default()
+        }
+    }
+
+    fn disk_bytes(&self, name: &str) -> Option<u64> {
+        let sectors = self.text(block(name).join("size"))?.parse::<u64>().ok()?;
+        Some(sectors * SECTOR_BYTES)
+    }
+
     pub(super) fn disks(&self, devices: &Devices) -> Vec<ResourceFields> {
         let disks = devices.iter();
         let disks = disks.filter(|(_, device)| device.role != Role::Other);
         fields(disks.map(|(name, device)| {
-            let block = PathBuf::from("sys/block").join(name.replace('/', "!"));
+            let block = block(name);
             let text = |file: &str| self.text(block.join(file));
             let physical_type = match text("queue/rotational").as_deref() {
                 Some("0") if name.starts_with("nvme") => Some("nvme-ssd"),
@@ -62,18 +93,19 @@ impl ResourceReader<'_> {
                 Some("1") => Some("hdd"),
                 Some(_) | None => None,
             };
-            let sectors = text("size").and_then(|size| size.parse::<u64>().ok());
+            let health = disk_health(&self.root.join(&block));
             json!({
                 "native_disk_id": name,
                 "name": name,
                 "physical_type": physical_type,
                 "logical_type": (device.role == Role::Stacked).then_some("aggregate"),
-                "status": "normal",
+                "status": health.status,
+                "health_score": health.score,
                 "serial_number": text("serial").or_else(|| text("device/serial")),
                 "manufacturer": text("device/vendor"),
                 "model": text("device/model"),
                 "firmware": text("device/rev").or_else(|| text("device/firmware_rev")),
-                "capacity": sectors.map(|sectors| sectors * SECTOR_BYTES),
+                "capacity": self.disk_bytes(name),
             })
         }))
     }
@@ -138,6 +170,11 @@ impl ResourceReader<'_> {
         let text = fs::read_to_string(self.root.join(path)).ok()?;
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
+}
+
+/// The folder of a disk.
+fn block(name: &str) -> PathBuf {
+    Path::new("sys/block").join(name.replace('/', "!"))
 }
 
 fn fields(resources: impl IntoIterator<Item = Value>) -> Vec<ResourceFields> {

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::{machine::FilesystemUsage, *};
 use crate::collect::builder::StorageLabels;
+use crate::collect::storage_info::Capacity;
 
 const WINDOW: TimeWindow = TimeWindow {
     start_ms: 10_000,
@@ -131,6 +132,8 @@ fn labels(driver: &mut LinuxDriver) -> StorageLabels {
     StorageLabels {
         id: "here".to_owned(),
         info: driver.storage().unwrap(),
+        names: Default::default(),
+        fixed: Default::default(),
     }
 }
 
@@ -623,6 +626,15 @@ fn the_machine_lists_its_processors_disks_file_systems_and_ports() {
     let port = only(ResourceKind::Ports);
     assert_eq!(port["connection_status"], "connected");
     assert!(port["speed"].is_null());
+    let details = driver.storage().unwrap().details;
+    let Capacity {
+        total,
+        used,
+        free,
+        raw,
+        ..
+    } = details.capacity;
+    assert_eq!((total, used, free, raw), (100_000, 30_000, 70_000, 512_000));
     let error = driver.list_resources(ResourceKind::Volumes).unwrap_err();
     assert_eq!(
         error.to_string(),
