@@ -66,13 +66,13 @@ impl FileError {
             }
         }
     }
-}
 
-impl From<FileError> for Failure {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::Permanent { .. } => Self::misconfigured(error),
-            FileError::Transient { .. } => Self::retry(error),
+    /// The failure that the error means.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Permanent { .. } => Failure::misconfigured(self),
+            Self::Transient { .. } => Failure::retry(self),
         }
     }
 }
@@ -185,7 +185,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("taken");
         fs::create_dir_all(folder.join("inner")).unwrap();
-        let failure = Failure::from(write_file(&folder, b"x").unwrap_err());
+        let failure = write_file(&folder, b"x").unwrap_err().failure();
         let Failure::Misconfigured { message } = failure else {
             panic!("{failure:?}");
         };
@@ -203,6 +203,6 @@ mod tests {
     #[test]
     fn a_full_disk_can_pass() {
         let full = FileError::io("write", Path::new("/a"))(ErrorKind::StorageFull.into());
-        assert!(matches!(Failure::from(full), Failure::Retry { .. }));
+        assert!(matches!(full.failure(), Failure::Retry { .. }));
     }
 }

@@ -42,7 +42,7 @@ impl From<WriteError> for Failure {
             WriteError::NotAFile { .. }
             | WriteError::Locked { .. }
             | WriteError::ForeignContent { .. } => Self::misconfigured(error),
-            WriteError::Io(error) => error.into(),
+            WriteError::Io(error) => error.failure(),
         }
     }
 }

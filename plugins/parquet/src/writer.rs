@@ -28,13 +28,13 @@ impl FolderWriter {
 
     /// Writes a file below the folder, durably and as a whole. One with the same path is replaced.
     pub(crate) fn write(&self, path: &str, content: &[u8]) -> Outcome {
-        write_file(&self.0.join(path), content).map_err(Failure::from)
+        write_file(&self.0.join(path), content).map_err(|error| error.failure())
     }
 
     /// Writes and removes a file.
     pub(crate) fn health(&self) -> Outcome {
         self.write(PROBE, b"")?;
         let probe = self.0.join(PROBE);
-        fs::remove_file(&probe).map_err(|error| FileError::io("remove", &probe)(error).into())
+        fs::remove_file(&probe).map_err(|error| FileError::io("remove", &probe)(error).failure())
     }
 }
