@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 
 use chrono::{DateTime, Datelike, NaiveDate};
 
-/// What stands for null in the name of a folder.
+/// Null in the name of a folder.
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 const MILLIS_OF_DAY: i64 = 86_400_000;
