@@ -19,7 +19,6 @@ pub mod collect;
 pub mod config;
 mod delivery;
 mod exporters;
-mod freed_memory;
 mod history;
 mod host;
 pub mod ingest;

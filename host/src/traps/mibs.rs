@@ -7,6 +7,7 @@ use std::{
     collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
+    thread,
 };
 
 use async_snmp::Oid;
@@ -45,7 +46,18 @@ struct MibFiles {
 
 impl MibNames {
     /// Reads the files of folders. Of several files with one module, the first one counts.
+    ///
+    /// A thread of its own does it, because the allocator gives such a thread memory of its own, and that
+    /// returns to the system: nothing that stays lies in between.
     pub(super) fn read(folders: &[PathBuf]) -> Self {
+        if folders.is_empty() {
+            return Self::default();
+        }
+        let read = thread::scope(|scope| scope.spawn(|| Self::read_here(folders)).join());
+        read.unwrap_or_default()
+    }
+
+    fn read_here(folders: &[PathBuf]) -> Self {
         let mut found = Self::default();
         let mut files = MibFiles::default();
         for folder in folders {

@@ -16,9 +16,8 @@ use self::{
     resolver::{NameResolver, parse_oid},
 };
 use super::{mibs::MibNames, names::OidNames, notification::Notification};
-use crate::{
-    freed_memory,
-    notification::{MappingError, MappingFile, MappingFolder, MappingRule, RuleReader, Tables},
+use crate::notification::{
+    MappingError, MappingFile, MappingFolder, MappingRule, RuleReader, Tables,
 };
 
 macro_rules! built_in {
@@ -80,10 +79,6 @@ impl TrapMappings {
         };
         folder.read(|file, content| mappings.add(file, content, &mibs.names))?;
         mappings.names.merge(&mibs.names);
-        if !mib_dirs.is_empty() {
-            drop(mibs.names);
-            freed_memory::release();
-        }
         mappings
             .subtrees
             .sort_by_key(|(oid, _)| std::cmp::Reverse(oid.len()));
