@@ -40,5 +40,8 @@ pub use schedule::{
     AlertSelection, CollectConfig, CollectLimits, CollectMonitor, CollectSchedule, CollectState,
     CollectStats, DriverCallError, Scheduler, StorageRequestError,
 };
-pub use static_labels::{MAX_STATIC_LABELS, SITE, StaticLabelError, StaticLabels};
+pub use static_labels::{
+    MAX_STATIC_LABEL_VALUE, MAX_STATIC_LABELS, SITE, STATIC_LABEL_NAME_PATTERN, StaticLabelError,
+    StaticLabels,
+};
 pub use storage_info::{Capacity, StorageDetails, StorageInfo};

@@ -11,8 +11,11 @@ use super::info_labels::is_info_label;
 pub const MAX_STATIC_LABELS: usize = 16;
 /// The longest name, in bytes.
 pub const MAX_STATIC_LABEL_NAME: usize = 64;
-/// The longest value, in bytes.
+/// The longest value, in characters.
 pub const MAX_STATIC_LABEL_VALUE: usize = 256;
+
+/// What a name looks like, as a regular expression.
+pub const STATIC_LABEL_NAME_PATTERN: &str = "^([A-Za-z]|_(?!_))[A-Za-z0-9_]{0,63}$";
 
 /// Names that the model gives every series, or that receivers set.
 const RESERVED: [&str; 19] = [
@@ -58,7 +61,7 @@ pub enum StaticLabelError {
     #[error("`{name}` is a label that series or alerts have already (choose another name)")]
     Reserved { name: String },
     #[error(
-        "the value of `{name}` is empty, longer than {MAX_STATIC_LABEL_VALUE} bytes, or has control characters"
+        "the value of `{name}` is empty, longer than {MAX_STATIC_LABEL_VALUE} characters, or has control characters"
     )]
     Value { name: String },
 }
@@ -76,18 +79,16 @@ impl StaticLabels {
             });
         }
         for (name, value) in &labels {
-            let name = || name.clone();
-            if !is_name(&name()) {
-                return Err(StaticLabelError::Name { name: name() });
+            if !is_name(name) {
+                return Err(StaticLabelError::Name { name: name.clone() });
             }
-            if is_reserved(&name()) {
-                return Err(StaticLabelError::Reserved { name: name() });
+            if is_reserved(name) {
+                return Err(StaticLabelError::Reserved { name: name.clone() });
             }
-            let is_value = !value.is_empty()
-                && value.len() <= MAX_STATIC_LABEL_VALUE
+            let is_value = (1..=MAX_STATIC_LABEL_VALUE).contains(&value.chars().count())
                 && !value.chars().any(char::is_control);
             if !is_value {
-                return Err(StaticLabelError::Value { name: name() });
+                return Err(StaticLabelError::Value { name: name.clone() });
             }
         }
         Ok(Self(labels))

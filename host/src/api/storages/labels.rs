@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde_json::json;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 
 use super::StoragePath;
 use crate::{
@@ -17,7 +21,7 @@ use crate::{
             StorageNotFound,
         },
     },
-    collect::StaticLabels,
+    collect::{MAX_STATIC_LABEL_VALUE, MAX_STATIC_LABELS, STATIC_LABEL_NAME_PATTERN, StaticLabels},
     storages::{StorageError, Storages},
 };
 
@@ -26,7 +30,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct StorageLabelsBody {
     /// Value by name, at most 16. Every series and every alert of the storage has them.
-    #[schema(example = json!({"site": "hk-1"}))]
+    #[schema(schema_with = labels_schema)]
     labels: BTreeMap<String, String>,
 }
 
@@ -74,6 +78,21 @@ pub(super) async fn set_labels(
     let set: Result<(), StorageError> = blocking(move || storages.set_labels(&id, labels)).await?;
     set?;
     Ok(Json(shown))
+}
+
+fn labels_schema() -> Object {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let name = text().pattern(Some(STATIC_LABEL_NAME_PATTERN)).build();
+    let value = text().pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]*$"));
+    let value = value
+        .min_length(Some(1))
+        .max_length(Some(MAX_STATIC_LABEL_VALUE));
+    ObjectBuilder::new()
+        .property_names(Some(name))
+        .additional_properties(Some(value.build()))
+        .max_properties(Some(MAX_STATIC_LABELS))
+        .examples([json!({"site": "hk-1"})])
+        .build()
 }
 
 impl StorageLabelsBody {
