@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tar::{Archive, Builder, EntryType, Header};
 
 use super::{
-    contents::is_known,
+    contents::{DATABASES, is_known},
     error::StateError,
     progress::{CountingReader, ProgressListener},
 };
@@ -60,6 +60,25 @@ impl BackupManifest {
 
     pub(super) fn bytes(&self) -> u64 {
         self.files.values().map(|file| file.bytes).sum()
+    }
+
+    /// Why files are not those of the backup.
+    fn mistake(&self, found: &BTreeMap<String, FileEntry>) -> Option<String> {
+        if !DATABASES
+            .iter()
+            .any(|database| found.contains_key(database.file))
+        {
+            return Some("it has no database".to_owned());
+        }
+        if let Some(name) = found.keys().find(|name| !self.files.contains_key(*name)) {
+            return Some(format!("`{name}` is not in its manifest"));
+        }
+        let mut files = self.files.iter();
+        files.find_map(|(name, entry)| match found.get(name) {
+            None => Some(format!("`{name}` is missing")),
+            Some(found) if found != entry => Some(format!("`{name}` differs from its checksum")),
+            Some(_) => None,
+        })
     }
 }
 
@@ -155,12 +174,10 @@ pub(super) fn extract(
         let reason = format!("format {} needs a newer host", manifest.format);
         return Err(StateError::unsound(archive, reason));
     }
-    let differs = |(name, entry): &(&String, &FileEntry)| found.get(*name) != Some(entry);
-    if let Some((name, _)) = manifest.files.iter().find(differs) {
-        let reason = format!("`{name}` differs from its checksum");
-        return Err(StateError::unsound(archive, reason));
+    match manifest.mistake(&found) {
+        Some(reason) => Err(StateError::unsound(archive, reason)),
+        None => Ok(manifest),
     }
-    Ok(manifest)
 }
 
 /// All regular files below a folder, in the order of their names.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use delfin_plugin_api::{Kind, Origin, PerformanceBatchBuilder};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::{contents::StateDatabase, migration, progress::NoListener, restore::finish, *};
@@ -20,6 +21,9 @@ use crate::{
 };
 
 const EXPORTER: &str = "acme";
+
+/// The SHA-256 of nothing.
+const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// A journal as a newer host writes it.
 const NEWER_JOURNAL: Database = Database {
@@ -352,6 +356,39 @@ fn no_archive_writes_outside_of_the_folder() {
             "{name}: {error}"
         );
         assert!(!folder.path("evil").exists() && !folder.state().join("evil").exists());
+    }
+}
+
+#[test]
+fn an_archive_has_what_its_manifest_says_and_a_database() {
+    let folder = Folder::with_batches(1);
+    let empty = json!({"bytes": 0, "sha256": EMPTY});
+    for (name, listed, reason) in [
+        ("clock.json", "clock.json", "has no database"),
+        (
+            "alerts.db",
+            "clock.json",
+            "`alerts.db` is not in its manifest",
+        ),
+    ] {
+        let path = folder.path("hostile");
+        let encoder = zstd::Encoder::new(fs::File::create(&path).unwrap(), 1).unwrap();
+        let mut archive = tar::Builder::new(encoder);
+        let manifest = json!({
+            "format": 1, "host_version": "0.1.0", "created_ms": 0, "has_key": false,
+            "files": {listed: empty},
+        });
+        for (name, content) in [(name, ""), ("manifest.json", &*manifest.to_string())] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o600);
+            let appended = archive.append_data(&mut header, name, content.as_bytes());
+            appended.unwrap();
+        }
+        archive.into_inner().unwrap().finish().unwrap();
+        let error = restore(&path, &folder.state(), true, &NoListener).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+        assert!(folder.state().join("alerts.db").exists());
     }
 }
 

@@ -21,6 +21,10 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 const MAX_BYTES: u64 = 16 << 20;
 /// The most files. A folder that is named by mistake is not read to its end.
 const MAX_FILES: usize = 4_096;
+/// The deepest nesting of braces in a file; MIBs have three or four. The library calls itself for each, and for each
+/// step of a chain of types.
+const MAX_DEPTH: usize = 1_000;
+const STACK_BYTES: usize = 256 << 20;
 /// The most warnings that are kept. A folder of vendors' MIBs can have thousands of mistakes.
 const MAX_WARNINGS: usize = 20;
 /// How files are named. A MIB is often named without an extension.
@@ -53,8 +57,16 @@ impl MibNames {
         if folders.is_empty() {
             return Self::default();
         }
-        let read = thread::scope(|scope| scope.spawn(|| Self::read_here(folders)).join());
-        read.unwrap_or_default()
+        let thread = thread::Builder::new().stack_size(STACK_BYTES);
+        let read = thread::scope(|scope| {
+            let read = thread.spawn_scoped(scope, || Self::read_here(folders));
+            read.map(|reading| reading.join().unwrap_or_default())
+        });
+        read.unwrap_or_else(|error| {
+            let mut none = Self::default();
+            none.warn(format!("MIB files cannot be used: {error}"));
+            none
+        })
     }
 
     fn read_here(folders: &[PathBuf]) -> Self {
@@ -141,6 +153,9 @@ impl MibFiles {
         if self.bytes + bytes > MAX_BYTES || self.count == MAX_FILES {
             return Err(too_large("together, MIB files have more than 16 MiB"));
         }
+        if depth(&fs::read(path)?) > MAX_DEPTH {
+            return Err(too_large("its braces are nested too deeply"));
+        }
         let source = source::file(path).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => io::Error::other("it has no MIB module"),
             _ => error,
@@ -150,6 +165,20 @@ impl MibFiles {
         self.count += 1;
         Ok(())
     }
+}
+
+/// How deep the braces are nested.
+fn depth(text: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for byte in text {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 fn is_mib(path: &Path) -> bool {

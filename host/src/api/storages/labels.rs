@@ -89,7 +89,7 @@ fn labels_schema() -> Object {
         .max_length(Some(MAX_STATIC_LABEL_VALUE));
     ObjectBuilder::new()
         .property_names(Some(name))
-        .additional_properties(Some(value.build()))
+        .additional_properties(Some(value))
         .max_properties(Some(MAX_STATIC_LABELS))
         .examples([json!({"site": "hk-1"})])
         .build()

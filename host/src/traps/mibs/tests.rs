@@ -94,15 +94,24 @@ fn many_mistakes_are_counted() {
 #[test]
 fn deep_nesting_does_not_end_the_host() {
     let folder = tempfile::tempdir().unwrap();
-    for (number, (open, close)) in [("(", ")"), ("{", "}"), ("SEQUENCE { a SEQUENCE OF ", "}")]
-        .into_iter()
-        .enumerate()
-    {
+    let nestings = [
+        ("(", ")"),
+        ("{", "}"),
+        ("SEQUENCE { a SEQUENCE OF ", "}"),
+        ("SEQUENCE { a ", "}"),
+        ("CHOICE { a ", ""),
+    ];
+    for (number, (open, close)) in nestings.into_iter().enumerate() {
         let nested = format!("SYNTAX {}{}", open.repeat(100_000), close.repeat(100_000));
         let text = ACME.replace("SYNTAX DisplayString", &nested);
         let text = text.replace("ACME-MIB", &format!("ACME-{number}-MIB"));
         fs::write(folder.path().join(format!("{number}.mib")), text).unwrap();
     }
+    let types: String = (1..20_000)
+        .map(|number| format!("T{number} ::= T{}\n", number - 1))
+        .collect();
+    let types = format!("TYPES-MIB DEFINITIONS ::= BEGIN\n{types}T0 ::= INTEGER\nEND\n");
+    fs::write(folder.path().join("types.mib"), types).unwrap();
     let found = MibNames::read(&[folder.path().to_owned()]);
     assert!(name(&found, "1.3.6.1.4.1.99999").is_some());
 }
