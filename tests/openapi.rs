@@ -1,8 +1,6 @@
 //! The API as `/openapi.json` describes it: Schemathesis makes requests of the description, valid and invalid ones, and
 //! compares the answers with it. `tests/openapi/schemathesis.toml` says which rules the description cannot state.
 
-#![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
-
 use std::{path::Path, process::Command};
 
 use delfin_tests::{Setup, missing, soak};
