@@ -414,6 +414,9 @@ fn with_shared_schema(batch: RecordBatch, kind: Kind) -> RecordBatch {
         Kind::Performance => performance_schema(),
         Kind::Alert => alert_schema(),
     };
+    if Arc::ptr_eq(batch.schema_ref(), &schema) {
+        return batch;
+    }
     batch.clone().with_schema(schema).unwrap_or(batch)
 }
 

@@ -1,6 +1,19 @@
-//! The labels of info series.
+//! The names of the labels that every series has, and the labels of info series.
 
 use super::resource::ResourceKind;
+
+/// The labels that every series has.
+pub(super) const SERIES_LABELS: [&str; 9] = [
+    "storage_id",
+    "name",
+    "serial_number",
+    "resource_type",
+    "resource_id",
+    "resource_name",
+    "type",
+    "unit",
+    "value_type",
+];
 
 /// A label of an info series, and the field that has its value.
 pub(super) type InfoLabel = (&'static str, &'static str);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use delfin_plugin_api::TEXT_COLUMNS;
 use serde::{Deserialize, Serialize};
 
-use super::info_labels::is_info_label;
+use super::info_labels::{SERIES_LABELS, is_info_label};
 
 /// How many labels a storage can have. Each is a part of every series.
 pub const MAX_STATIC_LABELS: usize = 16;
@@ -17,17 +17,8 @@ pub const MAX_STATIC_LABEL_VALUE: usize = 256;
 /// What a name looks like, as a regular expression.
 pub const STATIC_LABEL_NAME_PATTERN: &str = "^([A-Za-z]|_(?!_))[A-Za-z0-9_]{0,63}$";
 
-/// Names that the model gives every series, or that receivers set.
-const RESERVED: [&str; 19] = [
-    "storage_id",
-    "name",
-    "serial_number",
-    "resource_type",
-    "resource_id",
-    "resource_name",
-    "type",
-    "unit",
-    "value_type",
+/// Further names that alerts have, or that receivers set.
+const RESERVED: [&str; 10] = [
     "storage_name",
     "storage_sn",
     "occur_time",
@@ -114,7 +105,10 @@ fn is_name(name: &str) -> bool {
 }
 
 fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name) || TEXT_COLUMNS.contains(&name) || is_info_label(name)
+    SERIES_LABELS.contains(&name)
+        || RESERVED.contains(&name)
+        || TEXT_COLUMNS.contains(&name)
+        || is_info_label(name)
 }
 
 #[cfg(test)]

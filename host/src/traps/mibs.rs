@@ -153,24 +153,30 @@ impl MibFiles {
         if self.bytes + bytes > MAX_BYTES || self.count == MAX_FILES {
             return Err(too_large("together, MIB files have more than 16 MiB"));
         }
-        if depth(&fs::read(path)?) > MAX_DEPTH {
-            return Err(too_large("its braces are nested too deeply"));
-        }
         let source = source::file(path).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => io::Error::other("it has no MIB module"),
             _ => error,
         });
-        self.sources.push(source?);
+        let source = source?;
+        if depth(&*source)? > MAX_DEPTH {
+            return Err(too_large("its braces are nested too deeply"));
+        }
+        self.sources.push(source);
         self.bytes += bytes;
         self.count += 1;
         Ok(())
     }
 }
 
-/// How deep the braces are nested.
-fn depth(text: &[u8]) -> usize {
+/// How deep the braces of a file are nested. Each of its modules has the whole text.
+fn depth(file: &dyn source::Source) -> io::Result<usize> {
+    let modules = file.list_modules()?;
+    let first = modules.first().map(|module| file.find(module));
+    let Some(text) = first.transpose()?.flatten() else {
+        return Ok(0);
+    };
     let (mut depth, mut deepest) = (0_usize, 0);
-    for byte in text {
+    for byte in text.bytes() {
         match byte {
             b'{' => depth += 1,
             b'}' => depth = depth.saturating_sub(1),
@@ -178,7 +184,7 @@ fn depth(text: &[u8]) -> usize {
         }
         deepest = deepest.max(depth);
     }
-    deepest
+    Ok(deepest)
 }
 
 fn is_mib(path: &Path) -> bool {

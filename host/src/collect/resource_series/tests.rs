@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::collect::{
     builder::StorageLabels,
+    info_labels::SERIES_LABELS,
     resource_names::ResourceNames,
     storage_info::{Capacity, StorageDetails},
 };
@@ -144,20 +145,9 @@ fn a_storage_has_its_capacity_and_firmware() {
 
 #[test]
 fn no_label_of_an_info_series_is_one_that_every_series_has() {
-    let common = [
-        "storage_id",
-        "name",
-        "serial_number",
-        "resource_type",
-        "resource_id",
-        "resource_name",
-        "type",
-        "unit",
-        "value_type",
-    ];
     for kind in ResourceKind::all() {
         for (label, field) in info_labels(kind) {
-            assert!(!common.contains(label), "{label}");
+            assert!(!SERIES_LABELS.contains(label), "{label}");
             let mut fields = kind.fields().iter();
             assert!(fields.any(|known| known.name == *field), "{kind:?} {field}");
         }
