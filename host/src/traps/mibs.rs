@@ -16,7 +16,8 @@ use mib_rs::{DiagCode, Diagnostic, DiagnosticEntry, Loader, Mib, Severity, sourc
 use super::names::OidNames;
 use crate::{panics, regular_file};
 
-/// The most bytes of a file, and of all files. While the host reads them, it needs fifteen times as much memory.
+/// The most bytes of a file, and of all files. While the host reads them, it needs fifteen to ninety times as much
+/// memory.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 const MAX_BYTES: u64 = 16 << 20;
 /// The most files. A folder that is named by mistake is not read to its end.
