@@ -37,7 +37,7 @@ use ureq::{
 
 #[cfg(feature = "gzip")]
 use super::BodyCompressor;
-use super::{Authorization, RequestError, Response, Tls, connector::connector};
+use super::{Authorization, RequestError, Response, ResponseStream, Tls, connector::connector};
 #[cfg(feature = "oauth2")]
 use super::{OAuth2Settings, oauth2::TokenSource};
 use crate::{Failure, setting::Secret};
@@ -144,6 +144,16 @@ impl Client {
     /// A `GET` request. Send it with an empty body.
     pub fn get(&self, url: &str) -> RequestBuilder<'_> {
         self.request(Method::GET, url)
+    }
+
+    /// A `PATCH` request.
+    pub fn patch(&self, url: &str) -> RequestBuilder<'_> {
+        self.request(Method::PATCH, url)
+    }
+
+    /// A `DELETE` request. Send it with an empty body.
+    pub fn delete(&self, url: &str) -> RequestBuilder<'_> {
+        self.request(Method::DELETE, url)
     }
 
     /// An `OPTIONS` request, which changes nothing at the receiver: for `health`.
@@ -262,6 +272,32 @@ impl RequestBuilder<'_> {
             return tokens.send(fetch, attempt);
         }
         client.run(request, body, time, self.max_response)
+    }
+
+    /// Sends the request without a body, and returns when the response begins: its body is read as
+    /// it arrives. Without the credentials of `oauth2`.
+    ///
+    /// The response must begin within `wait`, and the stream ends with an error after `lifetime`,
+    /// so that a connection that broke without a sign is noticed.
+    ///
+    /// # Errors
+    ///
+    /// There is no response.
+    pub fn open(self, wait: Duration, lifetime: Duration) -> Result<ResponseStream, RequestError> {
+        let request = self.request.body(SendBody::none());
+        let request = request.map_err(ureq::Error::from);
+        let request = request.map_err(|error| RequestError::new(&error, false))?;
+        let request = self
+            .client
+            .agent
+            .configure_request(request)
+            .timeout_global(Some(lifetime))
+            .timeout_connect(Some(wait.min(CONNECT_TIMEOUT)))
+            .timeout_recv_response(Some(wait))
+            .build();
+        let response = self.client.agent.run(request);
+        let response = response.map_err(|error| RequestError::new(&error, true))?;
+        Ok(ResponseStream::new(response))
     }
 }
 

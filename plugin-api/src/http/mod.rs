@@ -39,7 +39,7 @@ pub use self::redact::redact_url;
 pub use self::{
     authorization::Authorization,
     client::{Client, ClientSettings, RequestBuilder},
-    response::{RequestError, Response},
+    response::{RequestError, Response, ResponseStream},
     url::{ReceiverUrl, check_url, query_value},
     written::{WithClientSettings, WrittenClientSettings},
 };

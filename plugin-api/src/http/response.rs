@@ -40,6 +40,13 @@ enum BodyEnd {
     CutOff,
 }
 
+/// A response whose body is read as it arrives.
+pub struct ResponseStream {
+    status: u16,
+    headers: HeaderMap,
+    body: ureq::BodyReader<'static>,
+}
+
 /// Why a request has no response. Its text does not name the receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestError {
@@ -170,6 +177,35 @@ impl Response {
             return format!("`{receiver}` answers {status}");
         }
         format!("`{receiver}` answers {status}: {text}")
+    }
+}
+
+impl ResponseStream {
+    pub(super) fn new(response: ureq::http::Response<Body>) -> Self {
+        let (head, body) = response.into_parts();
+        Self {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: body.into_reader(),
+        }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The value of a header; `None` if the response does not have it, or if it is no text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl Read for ResponseStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.body.read(buffer)
     }
 }
 

@@ -17,7 +17,7 @@
 //!
 //! For tests of your own: [`Harness`] makes instances of the built library, [`TestReceiver`]
 //! is a receiver that responds as the test needs it, and [`check_outcome`] compares an
-//! outcome with its name.
+//! outcome with its name. [`DriverProgram`] makes calls to the drivers of the built library.
 
 mod batches;
 mod build;
@@ -32,7 +32,9 @@ use std::path::Path;
 
 pub use build::{build_library, c_interface_only, cargo};
 #[cfg(feature = "driver")]
-pub use driver::{driver_conformance, driver_conformance_of};
+pub use driver::{
+    CallAnswer, DriverConnection, DriverProgram, driver_conformance, driver_conformance_of,
+};
 pub use harness::{CallOptions, Harness, TestInstance, quiet_host};
 pub use outcome::{check_outcome, outcome_name};
 pub use receiver::{TestReceiver, TestRequest, TestResponse};

@@ -5,6 +5,7 @@ use std::{
         fd::{IntoRawFd, OwnedFd},
         unix::net::UnixStream,
     },
+    path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
     thread::JoinHandle,
@@ -24,11 +25,15 @@ use delfin_plugin_protocol::{
 };
 use serde_json::{Value, json};
 
+use crate::testkit::build_library;
+
 /// The longest time that the suite waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What answers the calls to the drivers of a plugin.
-pub(super) enum DriverProgram {
+pub struct DriverProgram(DriverCode);
+
+enum DriverCode {
     Library {
         module: PluginModule,
         /// The copy of the library.
@@ -39,15 +44,19 @@ pub(super) enum DriverProgram {
 
 /// The answer to a call.
 #[derive(Debug)]
-pub(super) enum CallAnswer {
+pub enum CallAnswer {
+    /// The call has no result, or has failed.
     Outcome(OutcomeMessage),
+    /// A result that is no batch.
     Value(Value),
+    /// A performance batch or an alert batch.
     Batch(RecordBatch),
+    /// The driver cannot do this.
     Unsupported,
 }
 
 /// A connection to a driver. Dropping it ends the process of a program.
-pub(super) struct DriverConnection {
+pub struct DriverConnection {
     reader: FrameReader,
     writer: FrameWriter,
     last: u64,
@@ -60,21 +69,37 @@ enum OtherSide {
 }
 
 impl DriverProgram {
+    /// Builds the library of the crate that calls it in a test, and opens it.
+    ///
+    /// # Panics
+    ///
+    /// Cargo fails, or the library cannot be opened.
+    #[must_use]
+    pub fn build() -> Self {
+        let opened = loader::inspect(&build_library()).and_then(|plugin| Self::new(&plugin));
+        must(opened)
+    }
+
     pub(super) fn new(plugin: &Inspection) -> Result<Self, PluginError> {
         let folder = must(tempfile::tempdir());
         let options = OpenOptions::new(folder.path().join("cache"));
         let prepared = loader::prepare(plugin, &options)?;
-        Ok(match prepared.program() {
-            PluginProgram::Command(command) => Self::Command(command.clone()),
-            PluginProgram::Library(_) => Self::Library {
+        Ok(Self(match prepared.program() {
+            PluginProgram::Command(command) => DriverCode::Command(command.clone()),
+            PluginProgram::Library(_) => DriverCode::Library {
                 module: prepared.open()?.module(),
                 _folder: folder,
             },
-        })
+        }))
     }
 
     /// Starts the plugin, and exchanges `hello`.
-    pub(super) fn connect(&self) -> DriverConnection {
+    ///
+    /// # Panics
+    ///
+    /// The plugin does not answer.
+    #[must_use]
+    pub fn connect(&self) -> DriverConnection {
         let (ours, theirs) = must(UnixStream::pair());
         must(ours.set_read_timeout(Some(TIMEOUT)));
         let socket = Arc::new(OwnedFd::from(ours));
@@ -96,8 +121,8 @@ impl DriverProgram {
     }
 
     fn start(&self, theirs: OwnedFd) -> OtherSide {
-        match self {
-            Self::Library { module, .. } => {
+        match &self.0 {
+            DriverCode::Library { module, .. } => {
                 let drivers = module.get_extension(DRIVER_EXTENSION);
                 let drivers = drivers.unwrap_or_else(|| {
                     panic!("the manifest declares drivers, and the library has none")
@@ -109,7 +134,7 @@ impl DriverProgram {
                     served.map(drop).map_err(Into::into)
                 }))
             }
-            Self::Command(command) => OtherSide::Process(start_command(command, theirs)),
+            DriverCode::Command(command) => OtherSide::Process(start_command(command, theirs)),
         }
     }
 }
@@ -132,13 +157,21 @@ fn start_command(prepared: &PreparedCommand, theirs: OwnedFd) -> Child {
 }
 
 impl DriverConnection {
-    /// Makes a call with these fields, and waits for the answer.
-    pub(super) fn call(&mut self, kind: &str, fields: Value) -> CallAnswer {
+    /// Makes a call with these fields of its message, and waits for the answer.
+    ///
+    /// # Panics
+    ///
+    /// There is no answer, or one that does not belong to the call.
+    pub fn call(&mut self, kind: &str, fields: Value) -> CallAnswer {
         self.call_within(kind, fields, TIMEOUT)
     }
 
     /// Makes a call that has this time until its deadline.
-    pub(super) fn call_within(&mut self, kind: &str, fields: Value, time: Duration) -> CallAnswer {
+    ///
+    /// # Panics
+    ///
+    /// As for [`call`](Self::call).
+    pub fn call_within(&mut self, kind: &str, fields: Value, time: Duration) -> CallAnswer {
         self.last += 1;
         let deadline_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let mut message = json!({"type": kind, "id": self.last, "deadline_ms": deadline_ms});
@@ -169,6 +202,28 @@ impl DriverConnection {
                 other => panic!("the message in `{kind}` does not belong there: {other:?}"),
             }
         }
+    }
+
+    /// Opens the driver of a storage with these options. `folder` is for its files.
+    ///
+    /// # Panics
+    ///
+    /// As for [`call`](Self::call).
+    pub fn open(
+        &mut self,
+        [vendor, model]: [&str; 2],
+        folder: &Path,
+        options: &Value,
+    ) -> CallAnswer {
+        let fields = json!({
+            "vendor": vendor,
+            "model": model,
+            "storage_id": "test",
+            "state_dir": folder,
+            "level": "trace",
+            "options": options,
+        });
+        self.call("open", fields)
     }
 
     pub(super) fn cancel(&mut self) {

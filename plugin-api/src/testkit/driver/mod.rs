@@ -8,7 +8,7 @@ use std::path::Path;
 use delfin_plugin_loader::{self as loader, ManifestDriver};
 
 use super::build_library;
-use connection::DriverProgram;
+pub use connection::{CallAnswer, DriverConnection, DriverProgram};
 
 /// Builds the library of the crate that calls it in a test, and runs the suite on each of its
 /// drivers.

@@ -100,15 +100,8 @@ impl TestedDriver<'_> {
         folder: &Path,
         options: &Value,
     ) -> CallAnswer {
-        let fields = json!({
-            "vendor": self.driver.vendor,
-            "model": self.driver.model,
-            "storage_id": "test",
-            "state_dir": folder,
-            "level": "trace",
-            "options": options,
-        });
-        connection.call("open", fields)
+        let driver = [self.driver.vendor.as_str(), self.driver.model.as_str()];
+        connection.open(driver, folder, options)
     }
 }
 
