@@ -1,0 +1,107 @@
+//! The driver of one storage.
+//!
+//! Promises: the calls of one round of lists share one reading of the resources; the session ends
+//! with the driver.
+
+use std::{sync::Arc, time::Duration};
+
+use delfin_plugin_api::{
+    Context, Failure, Host, PerformanceBatch,
+    driver::{Capabilities, Driver, DriverFailure, DriverWindow, RegisteredStorage, StorageInfo},
+};
+
+use crate::{
+    client::{CallBudget, RedfishClient},
+    config::RedfishConfig,
+    resources::{self, ResourceTree},
+    series::{self, MeasurementState},
+};
+
+/// How long a reading of the resources answers further lists: the host asks for one kind after
+/// another.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// How long a reading of the resources says what to measure.
+const KNOWN: Duration = Duration::from_secs(30 * 60);
+
+pub(crate) struct RedfishDriver {
+    storage_id: String,
+    config: RedfishConfig,
+    client: RedfishClient,
+    tree: Option<Arc<ResourceTree>>,
+    measurements: MeasurementState,
+}
+
+impl RedfishDriver {
+    fn budget<'a>(&self, call: &'a Context<'_>) -> CallBudget<'a> {
+        CallBudget::of_call(call, self.config.max_requests)
+    }
+
+    /// The resources, read again if the last reading is older than `age`.
+    fn tree(
+        &mut self,
+        age: Duration,
+        budget: &CallBudget<'_>,
+    ) -> Result<Arc<ResourceTree>, Failure> {
+        if let Some(tree) = &self.tree
+            && tree.read_at.elapsed() < age
+        {
+            return Ok(Arc::clone(tree));
+        }
+        let tree = Arc::new(ResourceTree::read(&self.client, budget)?);
+        self.tree = Some(Arc::clone(&tree));
+        Ok(tree)
+    }
+}
+
+impl Driver for RedfishDriver {
+    const ACCESS: &'static [&'static str] = &["rest"];
+    const INTERVAL: Option<Duration> = Some(Duration::from_secs(60));
+
+    fn open(storage: RegisteredStorage, _: &Host, _: &Context<'_>) -> Result<Self, DriverFailure> {
+        let config = RedfishConfig::read(&storage)?;
+        Ok(Self {
+            client: RedfishClient::new(&config)?,
+            storage_id: storage.id,
+            config,
+            tree: None,
+            measurements: MeasurementState::default(),
+        })
+    }
+
+    fn identify(&mut self, call: &Context<'_>) -> Result<StorageInfo, DriverFailure> {
+        let budget = self.budget(call);
+        let tree = self.tree(FRESH, &budget)?;
+        Ok(resources::storage_info(&tree, self.client.authority()))
+    }
+
+    fn capabilities(&mut self, _: &Context<'_>) -> Result<Capabilities, DriverFailure> {
+        Ok(series::capabilities())
+    }
+
+    fn collect(
+        &mut self,
+        _: DriverWindow,
+        call: &Context<'_>,
+    ) -> Result<PerformanceBatch, DriverFailure> {
+        let budget = self.budget(call);
+        let tree = self.tree(KNOWN, &budget)?;
+        let (id, client) = (&self.storage_id, &self.client);
+        Ok(self.measurements.collect(&tree, id, client, &budget)?)
+    }
+
+    fn list_resources(
+        &mut self,
+        kind: &str,
+        call: &Context<'_>,
+    ) -> Result<Vec<serde_json::Value>, DriverFailure> {
+        let budget = self.budget(call);
+        let tree = self.tree(FRESH, &budget)?;
+        resources::list(&tree, kind)
+    }
+
+    fn close(&mut self, call: &Context<'_>) -> Result<(), DriverFailure> {
+        self.client.log_out(&self.budget(call));
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! Answers to measurements.
+//!
+//! Promises: a point is the rate between two readings of a counter; a counter that has become
+//! smaller starts again; a resource whose measurements cannot be read costs no other its points.
+
+mod counters;
+mod metrics;
+mod rates;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use delfin_plugin_api::{
+    Failure, PerformanceBatch, PerformanceBatchBuilder,
+    driver::{Capabilities, MetricInfo},
+    log,
+    time::now_ms,
+};
+use serde_json::Value;
+
+use self::{
+    counters::{CounterReading, ResourceCounters},
+    metrics::{MetricRow, metrics_of},
+    rates::Rates,
+};
+use crate::{
+    client::{AskError, CallBudget, RedfishClient},
+    decode::link,
+    resources::{PartKind, ResourceTree, TreePart},
+};
+
+/// What the driver remembers of the measurements.
+#[derive(Default)]
+pub(crate) struct MeasurementState {
+    /// The last reading of each resource, by its path.
+    readings: HashMap<String, CounterReading>,
+    /// How many measured resources are before the first one of the next call: each has its turn if
+    /// a call cannot reach all of them.
+    start: usize,
+}
+
+/// What the driver can measure.
+pub(crate) fn capabilities() -> Capabilities {
+    let info = |row: &MetricRow| MetricInfo {
+        name: row.name.to_owned(),
+        unit: row.unit.to_owned(),
+        description: row.description.to_owned(),
+    };
+    let metrics = PartKind::ALL.into_iter().map(|kind| {
+        let rows = metrics_of(kind).map(info).collect();
+        (kind.resource_type().to_owned(), rows)
+    });
+    Capabilities {
+        metrics: metrics.collect(),
+        ..Capabilities::default()
+    }
+}
+
+impl MeasurementState {
+    /// Reads the counters of every resource that has some.
+    pub(crate) fn collect(
+        &mut self,
+        tree: &ResourceTree,
+        storage_id: &str,
+        client: &RedfishClient,
+        budget: &CallBudget<'_>,
+    ) -> Result<PerformanceBatch, Failure> {
+        let mut round = MeasuringRound {
+            series: PerformanceBatchBuilder::new(),
+            readings: std::mem::take(&mut self.readings),
+            whole: Rates::default(),
+            seen: HashMap::new(),
+        };
+        let sources = sources(tree);
+        let count = sources.len();
+        for step in 0..count {
+            let at = (self.start + step) % count;
+            if let Err(failure) = round.measure(&sources[at], client, budget) {
+                self.readings = round.readings;
+                self.readings.extend(round.seen);
+                self.start = at;
+                if step == 0 || !budget.is_exhausted() {
+                    return Err(failure);
+                }
+                log::warn!(
+                    measured = step, resources = count;
+                    "not every resource is measured: the call has no time or no requests left"
+                );
+                return Ok(round.series.build());
+            }
+        }
+        self.start = 0;
+        round.storage(storage_id)?;
+        // Readings of resources that are gone are dropped.
+        self.readings = round.seen;
+        Ok(round.series.build())
+    }
+}
+
+/// A document with counters of resources.
+enum CounterSource<'a> {
+    /// The resource has a document for its measurements.
+    Document { part: &'a TreePart, path: String },
+    /// The documents of a collection have counters themselves.
+    Collection {
+        path: &'a str,
+        parts: Vec<&'a TreePart>,
+    },
+}
+
+fn sources(tree: &ResourceTree) -> Vec<CounterSource<'_>> {
+    let mut sources = Vec::new();
+    let mut collections: BTreeMap<&str, Vec<&TreePart>> = BTreeMap::new();
+    for part in &tree.parts {
+        if let Some(path) = link(&part.document, "/Metrics") {
+            sources.push(CounterSource::Document { part, path });
+        } else if part
+            .document
+            .get("IOStatistics")
+            .is_some_and(Value::is_object)
+        {
+            match &part.collection {
+                Some(collection) => collections.entry(collection).or_default().push(part),
+                None => sources.push(CounterSource::Document {
+                    part,
+                    path: part.path.clone(),
+                }),
+            }
+        }
+    }
+    let collections = collections.into_iter();
+    sources.extend(collections.map(|(path, parts)| CounterSource::Collection { path, parts }));
+    sources
+}
+
+struct MeasuringRound {
+    series: PerformanceBatchBuilder,
+    /// Those of the last call.
+    readings: HashMap<String, CounterReading>,
+    seen: HashMap<String, CounterReading>,
+    /// The sum of the subsystems.
+    whole: Rates,
+}
+
+impl MeasuringRound {
+    fn measure(
+        &mut self,
+        source: &CounterSource<'_>,
+        client: &RedfishClient,
+        budget: &CallBudget<'_>,
+    ) -> Result<(), Failure> {
+        match source {
+            CounterSource::Document { part, path } => {
+                if let Some(document) = unless_broken(client.get(path, budget))? {
+                    self.reading(part, &document)?;
+                }
+            }
+            CounterSource::Collection { path, parts } => {
+                let members = unless_broken(client.members(path, &HashSet::new(), budget))?
+                    .unwrap_or_default();
+                let documents: HashMap<&str, &Value> = members
+                    .iter()
+                    .map(|member| (member.path.as_str(), &*member.document))
+                    .collect();
+                for part in parts {
+                    if let Some(document) = documents.get(part.path.as_str()) {
+                        self.reading(part, document)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn reading(&mut self, part: &TreePart, document: &Value) -> Result<(), Failure> {
+        let reading = CounterReading {
+            at_ms: now_ms(),
+            counters: ResourceCounters::read(part.kind, document),
+        };
+        let earlier = self.readings.get(&part.path);
+        let rates = earlier.and_then(|earlier| Rates::between(earlier, &reading));
+        if let Some(rates) = rates {
+            if part.kind == PartKind::Subsystem {
+                self.whole.add(&rates);
+            } else {
+                let labels = [part.kind.resource_type(), part.id(), part.name()];
+                self.add(part.kind, labels, &rates, reading.at_ms)?;
+            }
+        }
+        self.seen.insert(part.path.clone(), reading);
+        Ok(())
+    }
+
+    /// The measurements of the storage as a whole.
+    fn storage(&mut self, storage_id: &str) -> Result<(), Failure> {
+        let labels = [PartKind::Subsystem.resource_type(), storage_id, ""];
+        let rates = std::mem::take(&mut self.whole);
+        self.add(PartKind::Subsystem, labels, &rates, now_ms())
+    }
+
+    fn add(
+        &mut self,
+        kind: PartKind,
+        [resource_type, resource_id, resource_name]: [&str; 3],
+        rates: &Rates,
+        at_ms: i64,
+    ) -> Result<(), Failure> {
+        for row in metrics_of(kind) {
+            let Some(value) = (row.value)(rates) else {
+                continue;
+            };
+            let labels = [
+                ("resource_type", resource_type),
+                ("resource_id", resource_id),
+                ("resource_name", resource_name),
+                ("unit", row.unit),
+            ];
+            let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
+            let added = self.series.series(row.name, labels, [(at_ms, value)]);
+            added.map_err(Failure::rejected)?;
+        }
+        Ok(())
+    }
+}
+
+/// `None` if only this document cannot be read.
+fn unless_broken<T>(read: Result<T, AskError>) -> Result<Option<T>, Failure> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(AskError::Absent(reason) | AskError::Broken(reason)) => {
+            log::debug!(reason; "the measurements of a resource cannot be read");
+            Ok(None)
+        }
+        Err(AskError::Call(failure)) => Err(failure),
+    }
+}

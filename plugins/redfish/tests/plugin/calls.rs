@@ -1,0 +1,104 @@
+//! Calls to the driver in the built library, as the host makes them.
+
+use std::{sync::LazyLock, time::Duration};
+
+use delfin_plugin_api::{
+    Batch, PerformanceBatch,
+    testkit::{CallAnswer, DriverConnection, DriverProgram},
+};
+use serde_json::{Value, json};
+
+use crate::mock::MockService;
+
+static PROGRAM: LazyLock<DriverProgram> = LazyLock::new(DriverProgram::build);
+
+/// The longest time of a call of a test.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// An open driver.
+pub(crate) struct TestedStorage {
+    connection: DriverConnection,
+    _folder: tempfile::TempDir,
+}
+
+impl TestedStorage {
+    pub(crate) fn open(service: &MockService, extra: Value) -> Self {
+        Self::open_with(&service.options(extra)).unwrap()
+    }
+
+    /// The error is the message of the failure.
+    pub(crate) fn open_with(options: &Value) -> Result<Self, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = PROGRAM.connect();
+        let opened = connection.open(["redfish", "redfish"], folder.path(), options);
+        done(opened)?;
+        Ok(Self {
+            connection,
+            _folder: folder,
+        })
+    }
+
+    pub(crate) fn identify(&mut self) -> Result<Value, String> {
+        value(self.call("identify", json!({})))
+    }
+
+    pub(crate) fn list(&mut self, kind: &str) -> Result<Vec<Value>, String> {
+        let list = value(self.call("list_resources", json!({ "kind": kind })))?;
+        Ok(list.as_array().cloned().unwrap_or_default())
+    }
+
+    /// Metric, resource and value of each series.
+    pub(crate) fn collect(&mut self) -> Result<Vec<(String, String, f64)>, String> {
+        let window = json!({"start_ms": 0, "end_ms": 1});
+        match self.call("collect", window) {
+            CallAnswer::Batch(batch) => {
+                let batch = PerformanceBatch::try_from_arrow(batch).unwrap();
+                let rows = batch.series().map(|series| {
+                    let id = series.labels().get("resource_id").unwrap_or_default();
+                    let value = series.values().last().copied().unwrap_or(f64::NAN);
+                    (series.name().to_owned(), id.to_owned(), value)
+                });
+                Ok(rows.collect())
+            }
+            other => Err(failure(other)),
+        }
+    }
+
+    pub(crate) fn close(&mut self) -> Result<(), String> {
+        done(self.call("close", json!({})))
+    }
+
+    pub(crate) fn call(&mut self, kind: &str, fields: Value) -> CallAnswer {
+        self.connection.call_within(kind, fields, TIMEOUT)
+    }
+
+    pub(crate) fn call_within(&mut self, kind: &str, fields: Value, time: Duration) -> CallAnswer {
+        self.connection.call_within(kind, fields, time)
+    }
+}
+
+pub(crate) fn value(answer: CallAnswer) -> Result<Value, String> {
+    match answer {
+        CallAnswer::Value(value) => Ok(value),
+        other => Err(failure(other)),
+    }
+}
+
+fn done(answer: CallAnswer) -> Result<(), String> {
+    match answer {
+        CallAnswer::Outcome(outcome) if outcome.message.is_empty() => Ok(()),
+        other => Err(failure(other)),
+    }
+}
+
+/// The class and the message of a failure.
+pub(crate) fn failure(answer: CallAnswer) -> String {
+    match answer {
+        CallAnswer::Outcome(outcome) => {
+            let (class, detail) = (outcome.class, outcome.detail);
+            format!("{class:?} {detail}: {}", outcome.message)
+        }
+        CallAnswer::Unsupported => "unsupported".to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
