@@ -3,7 +3,11 @@
 
 use delfin_exporter_icinga::encode::{CheckResults, ResultBatch, ServiceNames};
 use delfin_plugin_api::{Batch, PerformanceBatch, sample, setting::Mistakes};
-use divan::{Bencher, counter::ItemsCount};
+use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+
+/// Shows the allocations of a batch next to its time.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();
