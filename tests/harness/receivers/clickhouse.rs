@@ -1,6 +1,6 @@
 //! The engine of ClickHouse behind an HTTP interface.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -10,7 +10,6 @@ use crate::wait_for;
 /// A running server with an empty state, until it is dropped.
 pub struct ClickHouse {
     server: Server,
-    folder: PathBuf,
     port: u16,
 }
 
@@ -26,7 +25,6 @@ impl ClickHouse {
         let port = free_port();
         let started = Self {
             server: run(folder, port),
-            folder: folder.to_owned(),
             port,
         };
         started.wait();
@@ -69,7 +67,7 @@ impl ClickHouse {
 
     /// Starts the server again, after it was stopped.
     pub fn restart(&mut self) {
-        self.server = run(&self.folder, self.port);
+        self.server.restart();
         self.wait();
     }
 

@@ -10,7 +10,6 @@ use crate::wait_for;
 /// A running node with an empty state, until it is dropped.
 pub struct OpenSearch {
     server: Server,
-    folder: PathBuf,
     port: u16,
 }
 
@@ -29,7 +28,6 @@ impl OpenSearch {
         let port = free_port();
         let started = Self {
             server: run(folder, port),
-            folder: folder.to_owned(),
             port,
         };
         started.wait();
@@ -72,7 +70,7 @@ impl OpenSearch {
 
     /// Starts the node again, after it was stopped.
     pub fn restart(&mut self) {
-        self.server = run(&self.folder, self.port);
+        self.server.restart();
         self.wait();
     }
 

@@ -21,8 +21,6 @@ const UNPRIVILEGED: u32 = 65_534;
 /// and TLS if there is a certificate.
 pub struct Postgres {
     server: Server,
-    binaries: PathBuf,
-    data: PathBuf,
     port: u16,
 }
 
@@ -85,8 +83,6 @@ impl Postgres {
         );
         let mut started = Self {
             server: run(&binaries, &data),
-            binaries,
-            data,
             port,
         };
         started.wait();
@@ -106,7 +102,7 @@ impl Postgres {
 
     /// Starts PostgreSQL again, after it was stopped.
     pub fn restart(&mut self) {
-        self.server = run(&self.binaries, &self.data);
+        self.server.restart();
         self.wait();
     }
 
@@ -114,7 +110,7 @@ impl Postgres {
         wait_for("PostgreSQL", || {
             // While processes of a server that was killed still end, another one gives up.
             if self.server.has_ended() {
-                self.server = run(&self.binaries, &self.data);
+                self.server.restart();
             }
             is_open(self.port).then_some(())
         });

@@ -27,7 +27,6 @@ pub type Labels = BTreeMap<String, String>;
 pub struct Prometheus {
     port: u16,
     server: Server,
-    run: Box<dyn Fn() -> Server + Send + Sync>,
 }
 
 /// A running Alertmanager without notifications, until it is dropped.
@@ -60,12 +59,9 @@ impl Prometheus {
             format!("--web.listen-address=127.0.0.1:{port}"),
             "--web.enable-remote-write-receiver".to_owned(),
         ];
-        let log = folder.join("prometheus.log");
-        let run = move || Server::start(&binary, &arguments, &log);
         let started = Self {
             port,
-            server: run(),
-            run: Box::new(run),
+            server: Server::start(&binary, &arguments, &folder.join("prometheus.log")),
         };
         started.wait();
         Some(started)
@@ -84,7 +80,7 @@ impl Prometheus {
 
     /// Starts Prometheus again, after it was stopped.
     pub fn restart(&mut self) {
-        self.server = (self.run)();
+        self.server.restart();
         self.wait();
     }
 

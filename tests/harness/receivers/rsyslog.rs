@@ -92,7 +92,7 @@ impl Rsyslog {
 
     /// Starts rsyslog again, after it was stopped.
     pub fn restart(&mut self) {
-        self.server = run(&self.folder);
+        self.server.restart();
         self.wait();
     }
 
