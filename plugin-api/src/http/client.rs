@@ -93,6 +93,30 @@ pub struct RequestBuilder<'a> {
     max_response: usize,
 }
 
+impl ClientSettings {
+    /// The headers of every request.
+    pub(crate) fn header_values(&self) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+        let authorization = self.authorization.as_ref();
+        let authorization =
+            authorization.map(|authorization| ("Authorization", authorization.header()));
+        let others = self.headers.iter();
+        let others = others.map(|(name, value)| (name.as_str(), value.clone()));
+        authorization
+            .into_iter()
+            .chain(others)
+            .map(header)
+            .collect()
+    }
+
+    /// The proxy. The message does not show its URL or the reason: they may hold a password.
+    pub(crate) fn proxy(&self) -> Result<Option<Proxy>, Failure> {
+        let proxy = self.proxy.as_ref().map(|proxy| Proxy::new(proxy.reveal()));
+        proxy
+            .transpose()
+            .map_err(|_| Failure::misconfigured("`proxy` is not a URL (write `http://host:port`)"))
+    }
+}
+
 impl Client {
     /// Makes a client.
     ///
@@ -100,32 +124,18 @@ impl Client {
     ///
     /// [`Failure::Misconfigured`] if a file, the URL of the proxy or a header cannot be used.
     pub fn new(settings: &ClientSettings) -> Result<Self, Failure> {
-        let proxy = settings.proxy.as_ref();
-        // The message does not show the URL or the reason: they may hold a password.
-        let proxy = proxy
-            .map(|proxy| Proxy::new(proxy.reveal()))
-            .transpose()
-            .map_err(|_| {
-                Failure::misconfigured("`proxy` is not a URL (write `http://host:port`)")
-            })?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .proxy(proxy)
+            .proxy(settings.proxy()?)
             .user_agent(settings.user_agent.as_str())
             .build();
         let connector = connector(Arc::new(settings.tls.config()?));
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
-        let authorization = settings.authorization.as_ref();
-        let authorization =
-            authorization.map(|authorization| ("Authorization", authorization.header()));
-        let others = settings.headers.iter();
-        let others = others.map(|(name, value)| (name.as_str(), value.clone()));
-        let headers = authorization.into_iter().chain(others).map(header);
         Ok(Self {
             agent,
-            headers: headers.collect::<Result<_, _>>()?,
+            headers: settings.header_values()?,
             #[cfg(feature = "oauth2")]
             tokens: settings.oauth2.clone().map(TokenSource::new).map(Arc::new),
         })

@@ -218,7 +218,7 @@ impl RequestError {
     }
 
     /// `sent` is whether the client has read any of the body to send it.
-    pub(super) fn new(error: &ureq::Error, sent: bool) -> Self {
+    pub(crate) fn new(error: &ureq::Error, sent: bool) -> Self {
         let by_progress = if sent {
             ErrorKind::NoResponse
         } else {

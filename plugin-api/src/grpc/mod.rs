@@ -9,10 +9,24 @@
 //! retry it keeps the data and reports [`Failure::Misconfigured`], so that a person
 //! looks.
 //!
-//! Knows nothing of any gRPC library: a code is its number.
+//! The mapping knows nothing of any gRPC library: a code is its number. [`GrpcClient`], with the
+//! feature `grpc-client`, is a client.
+
+#[cfg(feature = "grpc-client")]
+mod client;
+#[cfg(feature = "grpc-client")]
+mod endpoint;
+#[cfg(feature = "grpc-client")]
+mod exchange;
+mod status;
+#[cfg(feature = "grpc-client")]
+mod transport;
 
 use std::time::Duration;
 
+pub use self::status::GrpcStatus;
+#[cfg(feature = "grpc-client")]
+pub use self::{client::GrpcClient, endpoint::GrpcEndpoint, exchange::GrpcRequest};
 use crate::Failure;
 
 /// The failure that a code other than OK means.
