@@ -13,11 +13,26 @@ use serde_json::Value;
 const USER_AGENT: &str = concat!("delfin-exporter-otlp/", env!("CARGO_PKG_VERSION"));
 const URL: &str = "write the address of the receiver, such as `http://localhost:4318`";
 
+const PROTOCOL: &str = "write `http/protobuf` or `grpc`";
+
+/// Headers of a gRPC call that the client sets.
+const OWN_HEADERS: [&str; 3] = ["grpc-accept-encoding", "grpc-encoding", "grpc-timeout"];
+
+/// The transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OtlpProtocol {
+    /// A message is the body of an HTTP request.
+    Http,
+    /// A message is that of a gRPC call.
+    Grpc,
+}
+
 /// Checked settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WithClientSettings<RawSettings>")]
 pub(crate) struct Config {
-    /// The URL before `/v1/metrics` or `/v1/logs`.
+    pub(crate) protocol: OtlpProtocol,
+    /// The URL before `/v1/metrics` or `/v1/logs`; for gRPC it has no path.
     pub(crate) url: ReceiverUrl,
     pub(crate) http: ClientSettings,
     pub(crate) compression: Compression,
@@ -26,6 +41,7 @@ pub(crate) struct Config {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSettings {
+    protocol: Option<Value>,
     url: Option<Value>,
     compression: Option<Value>,
 }
@@ -36,11 +52,26 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
     fn try_from(settings: WithClientSettings<RawSettings>) -> Result<Self, ConfigError> {
         let WithClientSettings { client, own } = settings;
         let mut mistakes = Mistakes::default();
+        let protocol = |value: &Value| match value.as_str()? {
+            "http/protobuf" => Some(OtlpProtocol::Http),
+            "grpc" => Some(OtlpProtocol::Grpc),
+            _ => None,
+        };
+        let protocol = mistakes.read("protocol", own.protocol, protocol, PROTOCOL);
+        let protocol = protocol.unwrap_or(OtlpProtocol::Http);
         let url = ReceiverUrl::read_base(own.url, URL, &mut mistakes);
-        let http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
+        // Nothing is redacted of a URL without a path.
+        if protocol == OtlpProtocol::Grpc && url.url != url.redacted {
+            mistakes.add(format!(
+                "`url` cannot hold `{}` with a path (gRPC has none: write a host and a port)",
+                url.redacted
+            ));
+        }
+        let http = ClientSettings::read(USER_AGENT, &OWN_HEADERS, client, &mut mistakes);
         let allowed = [Compression::Gzip, Compression::None];
         let compression = Compression::read(own.compression, &allowed, &mut mistakes);
         mistakes.into_result(Self {
+            protocol,
             url,
             http,
             compression,
@@ -66,8 +97,17 @@ mod tests {
             "`url` is missing (write the address of the receiver, such as `http://localhost:4318`); \
              `compression` cannot be `\"zstd\"` (write `gzip` or `none`)"
         );
-        let grpc = read(json!({ "url": "grpc://a:4317" })).unwrap_err();
-        assert!(grpc.contains("`url` cannot hold"), "{grpc}");
+        let scheme = read(json!({ "url": "grpc://a:4317" })).unwrap_err();
+        assert!(scheme.contains("`url` cannot hold"), "{scheme}");
+        let grpc = |url: &str| read(json!({ "protocol": "grpc", "url": url }));
+        assert!(grpc("http://a:4317/").is_ok());
+        assert_eq!(
+            grpc("http://a:4317/v1/s3cret").unwrap_err(),
+            "`url` cannot hold `http://a:4317/…` with a path (gRPC has none: write a host and a port)"
+        );
+        let protocol = read(json!({ "protocol": "http", "url": "http://a" })).unwrap_err();
+        let text = "`protocol` cannot be `\"http\"` (write `http/protobuf` or `grpc`)";
+        assert_eq!(protocol, text);
     }
 
     #[test]

@@ -15,7 +15,11 @@ use delfin_plugin_api::{
     protobuf::ProtobufWriter,
 };
 
-use crate::{client::OtlpClient, config::Config, encode::OtlpBatch};
+use crate::{
+    client::{OtlpClient, check},
+    config::Config,
+    encode::OtlpBatch,
+};
 
 export_plugin! {
     "PerformanceExporterOtlp" => OtlpExporter<PerformanceBatch>: "Sends points over OTLP as metrics, to an OpenTelemetry Collector or another receiver",
@@ -42,13 +46,13 @@ impl<B: OtlpBatch> Exporter for OtlpExporter<B> {
     const MAX_POINTS: Option<u64> = Some(8_000);
 
     fn check(config: Config) -> Outcome {
-        OtlpClient::new(config, B::PATH).map(drop)
+        check(&config)
     }
 
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         config.http.warn_of_plain_credentials(&config.url.url);
         Ok(Self {
-            client: OtlpClient::new(config, B::PATH)?,
+            client: OtlpClient::new::<B>(config, host)?,
             request: ProtobufWriter::default(),
             host: host.clone(),
             batches: PhantomData,

@@ -5,6 +5,7 @@
 
 use delfin_plugin_api::{
     Failure, Outcome, RowFailures,
+    grpc::GrpcStatus,
     http::{self, Response},
     protobuf::{ProtobufField, ProtobufReader},
     text::excerpt,
@@ -33,14 +34,19 @@ impl PartialSuccess {
     }
 }
 
-/// Reads a response; `url` names the receiver in messages.
+/// Reads the message of a gRPC response; `url` names the receiver in messages.
+pub(crate) fn of_message(message: &[u8], url: &str) -> Result<PartialSuccess, Failure> {
+    partial_success(message).ok_or_else(|| {
+        Failure::misconfigured(format!(
+            "`{url}` answers with a message that is not of OTLP (check `url`)"
+        ))
+    })
+}
+
+/// Reads a response of HTTP; `url` names the receiver in messages.
 pub(crate) fn of_response(response: &Response, url: &str) -> Result<PartialSuccess, Failure> {
     if !response.is_success() {
-        return Err(http::failure(
-            response.status(),
-            response.header("retry-after"),
-            message(response, url),
-        ));
+        return Err(failure(response, url));
     }
     if response.is_cut_off() {
         let message = format!("{} (the response is cut off)", response.message(url));
@@ -80,29 +86,60 @@ fn partial_success(body: &[u8]) -> Option<PartialSuccess> {
     Some(success)
 }
 
-/// The status, and the text of `google.rpc.Status` if the response has one.
-fn message(response: &Response, url: &str) -> String {
-    let text = |body| {
-        ProtobufReader::new(body).find_map(|field| match field.ok()? {
-            (2, ProtobufField::Bytes(text)) => Some(String::from_utf8_lossy(text)),
-            _ => None,
-        })
-    };
-    match response
-        .body()
-        .filter(|_| is_protobuf(response))
-        .and_then(text)
-    {
-        Some(text) => format!(
+/// The failure that a status of HTTP means, with the text and the delay of `google.rpc.Status` if
+/// the response has one.
+fn failure(response: &Response, url: &str) -> Failure {
+    let status = response.body().filter(|_| is_protobuf(response));
+    let status = status.and_then(GrpcStatus::decode);
+    let message = match status.as_ref().filter(|status| !status.message.is_empty()) {
+        Some(GrpcStatus { message, .. }) => format!(
             "`{url}` answers {}: {}",
             response.status(),
-            excerpt(&text, MAX_REASON)
+            excerpt(message, MAX_REASON)
         ),
         None => response.message(url),
+    };
+    let retry_after = response.header("retry-after");
+    let delay = status.and_then(|status| status.retry_delay);
+    let failure = http::failure(response.status(), retry_after, message);
+    match (failure, delay) {
+        // More exact than the header, which has whole seconds.
+        (Failure::Retry { message, .. } | Failure::Throttled { message, .. }, after @ Some(_)) => {
+            Failure::Throttled { message, after }
+        }
+        (failure, _) => failure,
     }
 }
 
 fn is_protobuf(response: &Response) -> bool {
     let kind = response.header("content-type").unwrap_or_default();
     kind.contains("protobuf")
+}
+
+#[cfg(test)]
+mod tests {
+    use delfin_plugin_api::protobuf::ProtobufWriter;
+
+    use super::*;
+
+    #[test]
+    fn a_response_of_grpc_says_how_much_is_refused() {
+        let mut message = ProtobufWriter::default();
+        message.message(1, |partial| {
+            partial.uint(1, 2);
+            partial.text(2, "no unit");
+        });
+        let read = of_message(message.as_bytes(), "a").unwrap();
+        let Err(Failure::Partial { rows }) = read.outcome(3, 6) else {
+            panic!("not partial");
+        };
+        assert_eq!((rows[0].rows.clone(), rows[0].retry), (0..3, false));
+        assert_eq!(rows[0].reason, "the receiver refuses 2 of 6: no unit");
+        assert_eq!(of_message(b"", "a"), Ok(PartialSuccess::default()));
+        let other = of_message(b"<html>", "a");
+        assert!(
+            matches!(other, Err(Failure::Misconfigured { .. })),
+            "{other:?}"
+        );
+    }
 }

@@ -41,7 +41,7 @@ pub use self::{
     mosquitto::Mosquitto,
     nats::Nats,
     opensearch::OpenSearch,
-    otlp::OtlpCollector,
+    otlp::{OtlpCollector, OtlpTls},
     postgres::{Postgres, PostgresTls},
     prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},
     pyarrow::read_parquet,

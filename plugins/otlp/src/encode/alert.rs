@@ -12,6 +12,8 @@ const ATTRIBUTES: u32 = 6;
 impl OtlpBatch for AlertBatch {
     const PATH: &str = "/v1/logs";
 
+    const METHOD: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+
     fn encode(&self, request: &mut ProtobufWriter) -> EncodedItems {
         let mut alerts = self.alerts().peekable();
         while let Some(first) = alerts.next() {

@@ -12,8 +12,11 @@ use delfin_plugin_api::{Batch, protobuf::ProtobufWriter};
 
 /// A batch that can be sent over OTLP.
 pub trait OtlpBatch: Batch {
-    /// The path of the receiver for this kind.
+    /// The path of the receiver for this kind, over HTTP.
     const PATH: &str;
+
+    /// The method of the receiver for this kind, over gRPC.
+    const METHOD: &str;
 
     /// Appends the request.
     fn encode(&self, request: &mut ProtobufWriter) -> EncodedItems;

@@ -31,6 +31,8 @@ struct SeriesBuffers {
 impl OtlpBatch for PerformanceBatch {
     const PATH: &str = "/v1/metrics";
 
+    const METHOD: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+
     fn encode(&self, request: &mut ProtobufWriter) -> EncodedItems {
         let mut encoded = EncodedItems::default();
         let mut buffers = SeriesBuffers::default();

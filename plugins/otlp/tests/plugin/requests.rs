@@ -1,6 +1,6 @@
 //! The requests that a receiver gets, and the outcomes that its responses become.
 
-use std::io::Read;
+use std::{io::Read, time::Duration};
 
 use delfin_plugin_api::{
     Failure, Outcome,
@@ -68,6 +68,35 @@ fn rows_are_not_sent_again_if_some_are_refused() {
     assert_eq!(rows[0].reason, "the receiver refuses 2 of 6: no unit");
     // A warning.
     assert_eq!(outcome_of(partial(0, "old SDK")), Ok(()));
+}
+
+#[test]
+fn a_delay_in_the_body_is_more_exact_than_that_of_the_header() {
+    let mut status = ProtobufWriter::default();
+    status.uint(1, 14);
+    status.text(2, "busy");
+    status.message(3, |any| {
+        any.text(1, "type.googleapis.com/google.rpc.RetryInfo");
+        any.message(2, |info| {
+            info.message(1, |delay| {
+                delay.uint(1, 1);
+                delay.uint(2, 500_000_000);
+            });
+        });
+    });
+    for status_code in [429, 503] {
+        let response = protobuf(status_code).body(status.as_bytes());
+        for response in [response.clone(), response.header("retry-after", "1")] {
+            let Err(Failure::Throttled { message, after }) = outcome_of(response) else {
+                panic!("not throttled");
+            };
+            assert!(
+                message.ends_with(&format!("answers {status_code}: busy")),
+                "{message}"
+            );
+            assert_eq!(after, Some(Duration::from_millis(1500)));
+        }
+    }
 }
 
 #[test]
