@@ -6,7 +6,7 @@
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::Receiver},
     thread,
 };
 
@@ -48,6 +48,7 @@ pub struct TestResponse {
     headers: String,
     body: Vec<u8>,
     end: ResponseEnd,
+    pieces: Option<Arc<Mutex<Receiver<Vec<u8>>>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,8 @@ enum ResponseEnd {
     Closed,
     /// Nothing is sent, and the connection stays open.
     Stalled,
+    /// The body is sent piece by piece.
+    Streamed,
 }
 
 impl TestResponse {
@@ -70,6 +73,17 @@ impl TestResponse {
             headers: String::new(),
             body: Vec::new(),
             end: ResponseEnd::Complete,
+            pieces: None,
+        }
+    }
+
+    /// A body that is sent piece by piece, until the sender is dropped.
+    #[must_use]
+    pub fn stream(pieces: Receiver<Vec<u8>>) -> Self {
+        Self {
+            end: ResponseEnd::Streamed,
+            pieces: Some(Arc::new(Mutex::new(pieces))),
+            ..Self::new(200)
         }
     }
 
@@ -256,6 +270,7 @@ fn serve<S: Read + Write, A: Fn(TcpStream) -> io::Result<S>>(
             ResponseEnd::Complete => write(stream.get_mut(), &response)?,
             ResponseEnd::CutOff => return write(stream.get_mut(), &response),
             ResponseEnd::Closed => return Ok(()),
+            ResponseEnd::Streamed => return write_pieces(stream.get_mut(), &response),
             // Ends when the client closes the connection.
             ResponseEnd::Stalled => drop(stream.read(&mut [0])?),
         }
@@ -291,6 +306,7 @@ fn write(stream: &mut impl Write, response: &TestResponse) -> io::Result<()> {
         headers,
         body,
         end,
+        ..
     } = response;
     let length = body.len() + usize::from(*end == ResponseEnd::CutOff);
     let length = match status {
@@ -300,4 +316,22 @@ fn write(stream: &mut impl Write, response: &TestResponse) -> io::Result<()> {
     let head = format!("HTTP/1.1 {status} x\r\n{headers}{length}\r\n");
     stream.write_all(&[head.as_bytes(), body].concat())?;
     stream.flush()
+}
+
+/// The end of the connection is the end of the body.
+fn write_pieces(stream: &mut impl Write, response: &TestResponse) -> io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 200 x\r\n{}connection: close\r\n\r\n",
+        response.headers
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.flush()?;
+    if let Some(pieces) = &response.pieces {
+        let pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        for piece in pieces.iter() {
+            stream.write_all(&piece)?;
+            stream.flush()?;
+        }
+    }
+    Ok(())
 }

@@ -20,10 +20,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// The requests of one call.
 const MAX_REQUESTS: u32 = 5_000;
 
+/// The age from which a log entry is history.
+const MAX_ALERT_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+
 const LOGIN: &str = "write `session` or `basic`";
 const SCHEME: &str = "write `https` or `http`";
 const COUNT: &str = "write a number from 10 to 100000";
 const DURATION: &str = "write `30s`, `5m` or `7d`";
+const FLAG: &str = "write `true` or `false`";
 
 /// How to ask a storage.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(crate) struct RedfishConfig {
     pub(crate) tls: Tls,
     pub(crate) request_timeout: Duration,
     pub(crate) max_requests: u32,
+    pub(crate) max_alert_age: Duration,
+    pub(crate) events: bool,
 }
 
 /// How the driver shows who it is.
@@ -76,6 +82,7 @@ impl RedfishConfig {
             &mut mistakes,
         );
         let request_timeout = duration("request_timeout", &mut extra, &mut mistakes);
+        let max_alert_age = duration("max_alert_age", &mut extra, &mut mistakes);
         let count = |value: &Value| {
             let number = plain(value)?.parse().ok()?;
             (10..=100_000).contains(&number).then_some(number)
@@ -88,6 +95,8 @@ impl RedfishConfig {
             tls,
             request_timeout: request_timeout.unwrap_or(REQUEST_TIMEOUT),
             max_requests: max_requests.unwrap_or(MAX_REQUESTS),
+            max_alert_age: max_alert_age.unwrap_or(MAX_ALERT_AGE),
+            events: flag("events", &mut extra, &mut mistakes),
         };
         for unknown in extra.keys() {
             mistakes.add(format!(
@@ -159,6 +168,13 @@ fn duration(
     mistakes.read(key, extra.remove(key), read, DURATION)
 }
 
+/// True unless it is switched off.
+fn flag(key: &str, extra: &mut Map<String, Value>, mistakes: &mut Mistakes) -> bool {
+    let read = |value: &Value| plain(value)?.parse().ok();
+    let flag = mistakes.read(key, extra.remove(key), read, FLAG);
+    flag.unwrap_or(true)
+}
+
 /// A text, or a number or a flag of the configuration file as one.
 fn plain(value: &Value) -> Option<String> {
     match value {
@@ -191,13 +207,16 @@ mod tests {
         let config = read(json!({"rest": {"host": "192.0.2.7"}})).unwrap();
         assert_eq!(config.base, "https://192.0.2.7");
         assert_eq!(config.login, RedfishLogin::Anonymous);
+        assert!(config.events);
         let config = read(json!({
             "rest": {"host": "2001:db8::7", "port": 8443, "username": "u", "password": "p"},
-            "extra_attributes": {"scheme": "http"}
+            "extra_attributes": {"scheme": "http", "events": "false", "max_alert_age": "1d"}
         }));
         let config = config.unwrap();
         assert_eq!(config.base, "http://[2001:db8::7]:8443");
         assert!(matches!(config.login, RedfishLogin::Session { .. }));
+        assert!(!config.events);
+        assert_eq!(config.max_alert_age, Duration::from_secs(86_400));
     }
 
     #[test]
@@ -209,6 +228,7 @@ mod tests {
                 "scheme": "ftp",
                 "request_timeout": "0s",
                 "max_requests": "many",
+                "events": "perhaps",
                 "client_key": "key.pem",
                 "even": "1"
             }
@@ -221,6 +241,7 @@ mod tests {
             "`client_certificate` and `client_key` come together",
             "`request_timeout` cannot be `\"0s\"`",
             "`max_requests` cannot be `\"many\"`",
+            "`events` cannot be `\"perhaps\"`",
             "unknown key `even` (remove it)",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");

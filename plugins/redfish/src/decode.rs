@@ -2,6 +2,7 @@
 //!
 //! Promises: a value of a wrong type is an absent value; a link leads to the service itself.
 
+use chrono::DateTime;
 use serde_json::Value;
 
 /// What every path of the protocol starts with.
@@ -124,6 +125,12 @@ pub(crate) fn status(document: &Value) -> &'static str {
     }
 }
 
+/// A time, in milliseconds since the Unix epoch.
+pub(crate) fn time_ms(text: &str) -> Option<i64> {
+    let time = DateTime::parse_from_rfc3339(text.trim()).ok()?;
+    Some(time.timestamp_millis())
+}
+
 /// A duration of ISO 8601 with days, hours, minutes and seconds, as `P1DT2H3M4.5S`, in seconds.
 pub(crate) fn duration_seconds(text: &str) -> Option<f64> {
     let mut rest = text.trim().strip_prefix('P')?;
@@ -164,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read() {
+    fn durations_and_times_are_read() {
         for (text, expected) in [
             ("PT0S", Some(0.0)),
             ("PT1H2M3.5S", Some(3723.5)),
@@ -181,6 +188,12 @@ mod tests {
         ] {
             assert_eq!(duration_seconds(text), expected, "{text}");
         }
+        assert_eq!(
+            time_ms("2026-04-12T10:15:00+02:00"),
+            Some(1_775_981_700_000)
+        );
+        assert_eq!(time_ms("2026-04-12T08:15:00Z"), Some(1_775_981_700_000));
+        assert_eq!(time_ms("yesterday"), None);
     }
 
     #[test]

@@ -6,11 +6,12 @@
 use std::{sync::Arc, time::Duration};
 
 use delfin_plugin_api::{
-    Context, Failure, Host, PerformanceBatch,
+    AlertBatch, Context, Failure, Host, PerformanceBatch,
     driver::{Capabilities, Driver, DriverFailure, DriverWindow, RegisteredStorage, StorageInfo},
 };
 
 use crate::{
+    alerts::{AlertMemory, AlertRequest},
     client::{CallBudget, RedfishClient},
     config::RedfishConfig,
     resources::{self, ResourceTree},
@@ -27,9 +28,11 @@ const KNOWN: Duration = Duration::from_secs(30 * 60);
 pub(crate) struct RedfishDriver {
     storage_id: String,
     config: RedfishConfig,
-    client: RedfishClient,
+    client: Arc<RedfishClient>,
+    host: Host,
     tree: Option<Arc<ResourceTree>>,
     measurements: MeasurementState,
+    alerts: AlertMemory,
 }
 
 impl RedfishDriver {
@@ -58,14 +61,20 @@ impl Driver for RedfishDriver {
     const ACCESS: &'static [&'static str] = &["rest"];
     const INTERVAL: Option<Duration> = Some(Duration::from_secs(60));
 
-    fn open(storage: RegisteredStorage, _: &Host, _: &Context<'_>) -> Result<Self, DriverFailure> {
+    fn open(
+        storage: RegisteredStorage,
+        host: &Host,
+        _: &Context<'_>,
+    ) -> Result<Self, DriverFailure> {
         let config = RedfishConfig::read(&storage)?;
         Ok(Self {
-            client: RedfishClient::new(&config)?,
+            client: Arc::new(RedfishClient::new(&config)?),
+            host: host.clone(),
             storage_id: storage.id,
             config,
             tree: None,
             measurements: MeasurementState::default(),
+            alerts: AlertMemory::default(),
         })
     }
 
@@ -88,6 +97,34 @@ impl Driver for RedfishDriver {
         let tree = self.tree(KNOWN, &budget)?;
         let (id, client) = (&self.storage_id, &self.client);
         Ok(self.measurements.collect(&tree, id, client, &budget)?)
+    }
+
+    fn list_alerts(
+        &mut self,
+        window: Option<DriverWindow>,
+        call: &Context<'_>,
+    ) -> Result<AlertBatch, DriverFailure> {
+        let budget = self.budget(call);
+        let tree = self.tree(KNOWN, &budget)?;
+        let request = AlertRequest {
+            tree: &tree,
+            client: &self.client,
+            budget: &budget,
+            max_age: self.config.max_alert_age,
+        };
+        if self.config.events {
+            self.alerts.start_stream(&self.host, &request)?;
+        }
+        Ok(self.alerts.list(window, &request)?)
+    }
+
+    fn clear_alert(
+        &mut self,
+        sequence_number: &str,
+        call: &Context<'_>,
+    ) -> Result<(), DriverFailure> {
+        let budget = self.budget(call);
+        self.alerts.clear(sequence_number, &self.client, &budget)
     }
 
     fn list_resources(

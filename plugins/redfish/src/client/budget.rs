@@ -29,6 +29,16 @@ impl<'a> CallBudget<'a> {
         }
     }
 
+    /// For a thread of the driver.
+    pub(crate) fn of_thread(time: Duration, requests: u32) -> Self {
+        Self {
+            is_cancelled: Box::new(|| false),
+            deadline: Instant::now() + time,
+            requests: Cell::new(requests),
+            limit: requests,
+        }
+    }
+
     /// Takes a request, and returns the time that it can have.
     pub(crate) fn take(&self, most: Duration) -> Result<Duration, Failure> {
         let left = self.left();

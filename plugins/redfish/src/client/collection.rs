@@ -9,7 +9,7 @@ use delfin_plugin_api::log;
 use serde_json::{Value, json};
 
 use super::{AskError, CallBudget, RedfishClient, lock};
-use crate::decode::{flag, last_segment, link, path_of, text};
+use crate::decode::{flag, last_segment, link, normal_path, path_of, text, whole};
 
 /// The most members of a collection.
 const MAX_MEMBERS: usize = 50_000;
@@ -23,6 +23,16 @@ pub(super) type Expansion = &'static str;
 pub(crate) struct Member {
     pub(crate) path: String,
     pub(crate) document: Arc<Value>,
+}
+
+/// The newest members of a collection that is in the order of time, whichever that is.
+pub(crate) struct NewestMembers<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) limit: usize,
+    /// Older members are not needed.
+    pub(crate) oldest_ms: i64,
+    /// The time of a document, in milliseconds since the Unix epoch.
+    pub(crate) time: fn(&Value) -> Option<i64>,
 }
 
 impl RedfishClient {
@@ -47,41 +57,47 @@ impl RedfishClient {
         self.pages(path, known, budget)
     }
 
+    /// The newest members of a collection.
+    pub(crate) fn newest_members(
+        &self,
+        query: &NewestMembers<'_>,
+        budget: &CallBudget<'_>,
+    ) -> Result<Vec<Member>, AskError> {
+        let NewestMembers { path, limit, .. } = *query;
+        let time = |member: &Member| (query.time)(&member.document);
+        let mut walk = PageWalk::new(path);
+        walk.step(self, &HashSet::new(), budget)?;
+        let ends = walk.members.first().zip(walk.members.last());
+        let ascending = ends.is_some_and(|(first, last)| time(first) < time(last));
+        if ascending && walk.count > walk.members.len().max(limit) && self.skips(budget)? {
+            walk = PageWalk::new(&format!("{path}?$skip={}", walk.count - limit));
+        }
+        loop {
+            let oldest = walk.members.last().and_then(time);
+            let is_enough = walk.members.len() >= limit
+                || oldest.is_some_and(|oldest| oldest < query.oldest_ms);
+            if !ascending && is_enough {
+                walk.members.truncate(limit);
+                break;
+            }
+            if !walk.step(self, &HashSet::new(), budget)? {
+                break;
+            }
+        }
+        let excess = walk.members.len().saturating_sub(limit);
+        walk.members.drain(..excess);
+        Ok(walk.members)
+    }
+
     fn pages(
         &self,
         first: &str,
         known: &HashSet<String>,
         budget: &CallBudget<'_>,
     ) -> Result<Vec<Member>, AskError> {
-        let mut members = Vec::new();
-        let mut seen = HashSet::new();
-        let mut pages = HashSet::new();
-        let mut next = Some(first.to_owned());
-        while let Some(path) = next.filter(|path| pages.insert(path.clone())) {
-            let page = self.get(&path, budget)?;
-            let Some(items) = page.get("Members").and_then(Value::as_array) else {
-                return Err(AskError::Broken(format!("`{path}` has no `Members`")));
-            };
-            for item in items {
-                let Some(path) = path_of(item).filter(|path| seen.insert(path.clone())) else {
-                    continue;
-                };
-                if members.len() == MAX_MEMBERS {
-                    return Err(AskError::Broken(format!(
-                        "`{first}` has more than {MAX_MEMBERS} members"
-                    )));
-                }
-                let is_document = item.get("Id").is_some() || item.get("Name").is_some();
-                if is_document {
-                    let document = Arc::new(item.clone());
-                    members.push(Member { path, document });
-                } else if !known.contains(&path) {
-                    members.extend(self.member(path, budget)?);
-                }
-            }
-            next = link_to_next(&page);
-        }
-        Ok(members)
+        let mut walk = PageWalk::new(first);
+        while walk.step(self, known, budget)? {}
+        Ok(walk.members)
     }
 
     /// A resource that something links to; `None` if the service does not have it.
@@ -100,6 +116,12 @@ impl RedfishClient {
             Err(AskError::Call(failure)) => return Err(failure.into()),
         };
         Ok(Some(Member { path, document }))
+    }
+
+    /// Whether a page can begin at any member.
+    fn skips(&self, budget: &CallBudget<'_>) -> Result<bool, AskError> {
+        let root = self.root(budget)?;
+        Ok(flag(&root, "/ProtocolFeaturesSupported/TopSkipQuery") == Some(true))
     }
 
     /// What the service root says about expansion.
@@ -122,9 +144,70 @@ impl RedfishClient {
     }
 }
 
+/// Reads one page after another.
+struct PageWalk {
+    first: String,
+    next: Option<String>,
+    pages: HashSet<String>,
+    seen: HashSet<String>,
+    members: Vec<Member>,
+    /// The members of the whole collection, as the service counts them.
+    count: usize,
+}
+
+impl PageWalk {
+    fn new(first: &str) -> Self {
+        Self {
+            first: first.to_owned(),
+            next: Some(first.to_owned()),
+            pages: HashSet::new(),
+            seen: HashSet::new(),
+            members: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// Reads a page. Returns whether it was not the last one.
+    fn step(
+        &mut self,
+        client: &RedfishClient,
+        known: &HashSet<String>,
+        budget: &CallBudget<'_>,
+    ) -> Result<bool, AskError> {
+        let next = self.next.take();
+        let Some(path) = next.filter(|path| self.pages.insert(path.clone())) else {
+            return Ok(false);
+        };
+        let page = client.get(&path, budget)?;
+        let Some(items) = page.get("Members").and_then(Value::as_array) else {
+            return Err(AskError::Broken(format!("`{path}` has no `Members`")));
+        };
+        for item in items {
+            let Some(path) = path_of(item).filter(|path| self.seen.insert(path.clone())) else {
+                continue;
+            };
+            if self.members.len() == MAX_MEMBERS {
+                let first = &self.first;
+                let reason = format!("`{first}` has more than {MAX_MEMBERS} members");
+                return Err(AskError::Broken(reason));
+            }
+            let is_document = item.get("Id").is_some() || item.get("Name").is_some();
+            if is_document {
+                let document = Arc::new(item.clone());
+                self.members.push(Member { path, document });
+            } else if !known.contains(&path) {
+                self.members.extend(client.member(path, budget)?);
+            }
+        }
+        let count = whole(&page, "/Members@odata.count").unwrap_or_default();
+        self.count = usize::try_from(count).unwrap_or(usize::MAX);
+        self.next = link_to_next(&page);
+        Ok(self.next.is_some())
+    }
+}
+
 fn link_to_next(page: &Value) -> Option<String> {
     let next = ["/Members@odata.nextLink", "/@odata.nextLink"];
-    next.iter().find_map(|pointer| {
-        link(page, pointer).or_else(|| crate::decode::normal_path(text(page, pointer)?))
-    })
+    next.iter()
+        .find_map(|pointer| link(page, pointer).or_else(|| normal_path(text(page, pointer)?)))
 }

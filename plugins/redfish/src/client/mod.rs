@@ -18,19 +18,24 @@ use std::{
 
 use delfin_plugin_api::{
     Failure,
-    http::{Client, ClientSettings, ErrorKind, RequestBuilder, RequestError, Response},
+    http::{
+        Client, ClientSettings, ErrorKind, RequestBuilder, RequestError, Response, ResponseStream,
+    },
     log,
 };
 use serde_json::Value;
 
-pub(crate) use self::{budget::CallBudget, collection::Member};
+pub(crate) use self::{
+    budget::CallBudget,
+    collection::{Member, NewestMembers},
+};
 use self::{
     collection::Expansion,
     session::{RequestCredential, SessionSlot},
 };
 use crate::{
     config::{RedfishConfig, RedfishLogin},
-    decode::link,
+    decode::{link, normal_path},
 };
 
 const USER_AGENT: &str = concat!("delfin-exporter-redfish/", env!("CARGO_PKG_VERSION"));
@@ -126,15 +131,70 @@ impl RedfishClient {
         let path = path.split('#').next().unwrap_or(path);
         let kept = lock(&self.kept).get(path).cloned();
         let etag = kept.as_ref().map(|kept| kept.etag.as_str());
-        let answer = self.with_login(budget, |credential| {
-            self.ask(path, credential, etag, budget)
-        })?;
+        let ask = |credential: &RequestCredential| self.ask(path, credential, etag, budget);
+        let answer = self.with_login(budget, Response::status, ask)?;
         if let (304, Some(kept)) = (answer.status(), kept) {
             return Ok(kept.document);
         }
         let document = Arc::new(self.read(path, &answer)?);
         self.keep(path, &answer, &document);
         Ok(document)
+    }
+
+    /// Changes a resource.
+    pub(crate) fn patch(
+        &self,
+        path: &str,
+        change: &Value,
+        budget: &CallBudget<'_>,
+    ) -> Result<(), AskError> {
+        let body = change.to_string();
+        let send = |credential: &RequestCredential| {
+            let request = authorized(self.http.patch(&self.url(path)), credential);
+            let request = request.header("content-type", "application/json");
+            let time = budget.take(self.timeout)?;
+            let answer = request.send(body.as_bytes(), time);
+            answer.map_err(|error| self.unanswered(path, &error).into())
+        };
+        let answer = self.with_login(budget, Response::status, send)?;
+        if answer.is_success() {
+            return Ok(());
+        }
+        Err(self.refused(path, &answer))
+    }
+
+    /// Opens a stream of events, which lasts up to `lifetime`. The service sends what came after the
+    /// event `last_id`, if it can.
+    pub(crate) fn open_stream(
+        &self,
+        path: &str,
+        last_id: Option<&str>,
+        lifetime: Duration,
+        budget: &CallBudget<'_>,
+    ) -> Result<ResponseStream, AskError> {
+        let open = |credential: &RequestCredential| {
+            let request = authorized(self.http.get(&self.url(path)), credential);
+            let request = request.header("accept", "text/event-stream");
+            let request = match last_id {
+                Some(id) => request.header("last-event-id", id),
+                None => request,
+            };
+            let wait = budget.take(self.timeout)?;
+            let opened = request.open(wait, lifetime);
+            opened.map_err(|error| self.unanswered(path, &error).into())
+        };
+        let stream = self.with_login(budget, ResponseStream::status, open)?;
+        let message = || format!("`{path}` answers {}", stream.status());
+        match stream.status() {
+            200 => Ok(stream),
+            404 | 405 | 410 | 501 => Err(AskError::Absent(message())),
+            _ => Err(AskError::Broken(message())),
+        }
+    }
+
+    /// The path of a URL of this service, or of a path.
+    pub(crate) fn own_path(&self, uri: &str) -> Option<String> {
+        normal_path(uri.strip_prefix(&self.base).unwrap_or(uri))
     }
 
     /// Ends the session.
@@ -156,28 +216,28 @@ impl RedfishClient {
     }
 
     /// Sends a request with the credentials. After a 401 the session is opened again, once.
-    fn with_login(
+    fn with_login<T>(
         &self,
         budget: &CallBudget<'_>,
-        send: impl Fn(&RequestCredential) -> Result<Response, AskError>,
-    ) -> Result<Response, AskError> {
+        status: impl Fn(&T) -> u16,
+        send: impl Fn(&RequestCredential) -> Result<T, AskError>,
+    ) -> Result<T, AskError> {
         let credential = self.credential(budget)?;
         let answer = send(&credential)?;
-        let RequestCredential::Token(ended) = credential else {
-            return self.unless_unauthorized(answer);
-        };
-        if answer.status() != 401 {
+        if status(&answer) != 401 {
             return Ok(answer);
         }
-        self.forget(&ended);
-        let answer = send(&self.credential(budget)?)?;
-        self.unless_unauthorized(answer)
+        if let RequestCredential::Token(ended) = credential {
+            self.forget(&ended);
+            let answer = send(&self.credential(budget)?)?;
+            if status(&answer) != 401 {
+                return Ok(answer);
+            }
+        }
+        Err(self.unauthorized().into())
     }
 
-    fn unless_unauthorized(&self, answer: Response) -> Result<Response, AskError> {
-        if answer.status() != 401 {
-            return Ok(answer);
-        }
+    fn unauthorized(&self) -> Failure {
         let message = match &self.login {
             RedfishLogin::Anonymous => format!(
                 "`{}` wants a login (register `rest.username` and `rest.password`)",
@@ -187,7 +247,7 @@ impl RedfishClient {
                 format!("`{}` refuses the user `{username}`", self.authority())
             }
         };
-        Err(Failure::Unauthorized { message }.into())
+        Failure::Unauthorized { message }
     }
 
     /// Asks until the service answers anything but "later", within the budget.

@@ -30,3 +30,15 @@ pub(crate) fn list(tree: &ResourceTree, kind: &str) -> Result<Vec<Value>, Driver
     let parts = tree.parts.iter().filter(|part| part.kind == kind);
     Ok(parts.map(|part| fields::of(tree, part)).collect())
 }
+
+/// The type in alerts of the resource that an alert is about: the resource at the path, or the one
+/// whose part is there.
+pub(crate) fn part_of_origin(tree: &ResourceTree, path: &str) -> Option<&'static str> {
+    let mut path = path;
+    loop {
+        if let Some(part) = tree.part_at(path) {
+            return Some(part.kind.alert_type());
+        }
+        path = path.rsplit_once('/')?.0;
+    }
+}

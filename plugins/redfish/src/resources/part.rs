@@ -74,6 +74,19 @@ impl PartKind {
             Self::Filesystem => "filesystem",
         }
     }
+
+    /// The type in alerts.
+    pub(super) fn alert_type(self) -> &'static str {
+        match self {
+            Self::Subsystem => "Storage",
+            Self::Pool => "StoragePool",
+            Self::Volume => "Volume",
+            Self::Controller => "Controller",
+            Self::Port => "Port",
+            Self::Disk => "Disk",
+            Self::Filesystem => "Filesystem",
+        }
+    }
 }
 
 impl TreePart {

@@ -424,3 +424,85 @@ pub(crate) fn service() -> Documents {
     collect(all, "/redfish/v1/StorageServices", "StorageService");
     documents
 }
+
+/// The entries of the log of `with_faults`.
+pub(crate) const ENTRIES: &str = "/redfish/v1/Managers/M1/LogServices/Log/Entries";
+
+/// `modern` with a log, events and a message registry of its own.
+pub(crate) fn with_faults() -> Documents {
+    let mut documents = modern();
+    let all = &mut documents;
+    let root = all.get_mut("/redfish/v1/").unwrap();
+    root["EventService"] = link("/redfish/v1/EventService");
+    root["Registries"] = link("/redfish/v1/Registries");
+    let service = json!({"ServiceEnabled": true, "ServerSentEventUri": crate::mock::EVENTS});
+    add(
+        all,
+        "/redfish/v1/EventService",
+        "EventService.v1_11_0.EventService",
+        service,
+    );
+    let logs = "/redfish/v1/Managers/M1/LogServices";
+    all.get_mut("/redfish/v1/Managers/M1").unwrap()["LogServices"] = link(logs);
+    let log = json!({"ServiceEnabled": true, "Entries": link(ENTRIES)});
+    add(
+        all,
+        &format!("{logs}/Log"),
+        "LogService.v1_8_0.LogService",
+        log,
+    );
+    collect(all, logs, "LogService");
+    let entries: Vec<Value> = Vec::new();
+    all.insert(
+        ENTRIES.to_owned(),
+        json!({
+            "@odata.id": ENTRIES, "Members@odata.count": 0, "Members": entries
+        }),
+    );
+    add(
+        all,
+        "/redfish/v1/Registries/AcmeStorage",
+        "MessageRegistryFile.v1_1_5.MessageRegistryFile",
+        json!({
+            "Registry": "AcmeStorage.1.2",
+            "Location": [
+                {"Language": "de", "Uri": "/redfish/v1/Registries/de.json"},
+                {"Language": "en", "Uri": "/redfish/v1/Registries/AcmeStorage.json"}
+            ]
+        }),
+    );
+    collect(all, "/redfish/v1/Registries", "MessageRegistryFile");
+    all.insert("/redfish/v1/Registries/AcmeStorage.json".to_owned(), json!({
+        "@odata.type": "#MessageRegistry.v1_6_0.MessageRegistry",
+        "RegistryPrefix": "AcmeStorage",
+        "Messages": {
+            "FanFailed": {
+                "Message": "Fan %1 has failed.", "MessageSeverity": "Critical",
+                "Resolution": "Replace the fan."
+            },
+            "FanOK": {
+                "Message": "Fan %1 works.", "MessageSeverity": "OK", "Resolution": "None.",
+                "ClearingLogic": {
+                    "ClearsIf": "SameOriginOfCondition", "ClearsMessage": ["AcmeStorage.1.2.FanFailed"]
+                }
+            }
+        }
+    }));
+    documents
+}
+
+/// Adds an entry to the log, as the newest or the oldest.
+pub(crate) fn log(documents: &mut Documents, id: u32, mut entry: Value, is_newest_first: bool) {
+    let path = format!("{ENTRIES}/{id}");
+    entry["@odata.id"] = json!(path);
+    entry["Id"] = json!(id.to_string());
+    let entries = documents.get_mut(ENTRIES).unwrap();
+    let members = entries["Members"].as_array_mut().unwrap();
+    members.insert(
+        if is_newest_first { 0 } else { members.len() },
+        entry.clone(),
+    );
+    let count = members.len();
+    entries["Members@odata.count"] = json!(count);
+    documents.insert(path, entry);
+}

@@ -3,7 +3,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use delfin_plugin_api::{
-    Batch, PerformanceBatch,
+    AlertBatch, Batch, PerformanceBatch,
     testkit::{CallAnswer, DriverConnection, DriverProgram},
 };
 use serde_json::{Value, json};
@@ -62,6 +62,29 @@ impl TestedStorage {
             }
             other => Err(failure(other)),
         }
+    }
+
+    /// The alerts, as objects of their columns and `occur_time`.
+    pub(crate) fn alerts(&mut self, window: Value) -> Result<Vec<Value>, String> {
+        match self.call("list_alerts", window) {
+            CallAnswer::Batch(batch) => {
+                let batch = AlertBatch::try_from_arrow(batch).unwrap();
+                let rows = batch.alerts().map(|alert| {
+                    let mut row: Value = alert
+                        .texts()
+                        .map(|(name, text)| (name.to_owned(), Value::from(text)))
+                        .collect();
+                    row["occur_time"] = alert.occur_time().into();
+                    row
+                });
+                Ok(rows.collect())
+            }
+            other => Err(failure(other)),
+        }
+    }
+
+    pub(crate) fn clear(&mut self, number: &str) -> Result<(), String> {
+        done(self.call("clear_alert", json!({ "sequence_number": number })))
     }
 
     pub(crate) fn close(&mut self) -> Result<(), String> {

@@ -5,6 +5,7 @@
     reason = "a test fails where its environment does not work"
 )]
 
+mod alerts;
 mod array;
 mod calls;
 mod measurements;
@@ -19,6 +20,6 @@ use crate::mock::MockService;
 
 #[test]
 fn conforms() {
-    let service = MockService::start(array::modern());
+    let service = MockService::start(array::with_faults());
     testkit::driver_conformance(|_, _, _| service.options(json!({})));
 }

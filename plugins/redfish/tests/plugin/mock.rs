@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, mpsc::Receiver},
 };
 
 use delfin_plugin_api::testkit::{TestReceiver, TestRequest, TestResponse};
@@ -15,6 +15,8 @@ use crate::array::Documents;
 
 pub(crate) const USER: &str = "monitor";
 pub(crate) const PASSWORD: &str = "correct-horse-battery-staple";
+
+pub(crate) const EVENTS: &str = "/redfish/v1/EventService/SSE";
 
 const SESSIONS: &str = "/redfish/v1/SessionService/Sessions";
 
@@ -37,6 +39,8 @@ pub(crate) struct MockState {
     pub(crate) expands: bool,
     /// Answers to the next requests of a path.
     pub(crate) next: BTreeMap<String, Vec<TestResponse>>,
+    /// The events of the next connections.
+    pub(crate) streams: Vec<Receiver<Vec<u8>>>,
     /// Whether every request hangs.
     pub(crate) hangs: bool,
 }
@@ -52,6 +56,7 @@ impl MockService {
             page: 2,
             expands: false,
             next: BTreeMap::new(),
+            streams: Vec::new(),
             hangs: false,
         }));
         let shared = Arc::clone(&state);
@@ -110,6 +115,7 @@ impl MockState {
             ("POST", SESSIONS) if self.has_sessions => self.log_in(request),
             ("POST", SESSIONS) => error(404, "no sessions"),
             _ if !self.is_authorized(request) => error(401, "NoValidSession"),
+            ("GET", EVENTS) => self.stream(request),
             ("GET", _) => self.get(path, query, request),
             ("DELETE", _) if path.starts_with(SESSIONS) => {
                 let token = path.rsplit('/').next().unwrap();
@@ -145,6 +151,18 @@ impl MockState {
         let basic = "Basic bW9uaXRvcjpjb3JyZWN0LWhvcnNlLWJhdHRlcnktc3RhcGxl";
         self.sessions.contains(request.header("x-auth-token"))
             || request.header("authorization") == basic
+    }
+
+    fn stream(&mut self, request: &TestRequest) -> TestResponse {
+        if request.header("accept") != "text/event-stream" {
+            return error(406, "NotAcceptable");
+        }
+        match self.streams.pop() {
+            Some(pieces) => {
+                TestResponse::stream(pieces).header("content-type", "text/event-stream")
+            }
+            None => TestResponse::new(503),
+        }
     }
 
     fn get(&self, path: &str, query: &str, request: &TestRequest) -> TestResponse {
