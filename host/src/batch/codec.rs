@@ -87,12 +87,32 @@ pub fn decode(bytes: &[u8]) -> Result<RecordBatch, CodecError> {
 ///
 /// As [`decode`], but the stream is not read.
 pub(crate) fn decode_plain(bytes: &[u8]) -> Result<Buffer, CodecError> {
-    let (&format, frame) = bytes.split_first().ok_or(CodecError::Empty)?;
-    if format != ARROW_ZSTD {
-        return Err(CodecError::UnknownFormat { found: format });
+    let plain = zstd::bulk::decompress(frame(bytes)?, MAX_BATCH_BYTES);
+    plain.map(Buffer::from_vec).map_err(CodecError::Decompress)
+}
+
+/// The compressed stream of a record.
+fn frame(bytes: &[u8]) -> Result<&[u8], CodecError> {
+    match bytes.split_first() {
+        None => Err(CodecError::Empty),
+        Some((&ARROW_ZSTD, frame)) => Ok(frame),
+        Some((&found, _)) => Err(CodecError::UnknownFormat { found }),
     }
-    let plain = zstd::bulk::decompress(frame, MAX_BATCH_BYTES).map_err(CodecError::Decompress)?;
-    Ok(Buffer::from_vec(plain))
+}
+
+/// The length of the stream, if the record says it.
+pub(crate) fn plain_len(bytes: &[u8]) -> Option<usize> {
+    let len = zstd::zstd_safe::get_frame_content_size(frame(bytes).ok()?).ok()??;
+    usize::try_from(len).ok()
+}
+
+/// As [`decode_plain`], into `memory`. Returns the length of the stream.
+///
+/// # Errors
+///
+/// The bytes are damaged, or the stream does not fit.
+pub(crate) fn decode_plain_to(bytes: &[u8], memory: &mut [u8]) -> Result<usize, CodecError> {
+    zstd::bulk::decompress_to_buffer(frame(bytes)?, memory).map_err(CodecError::Decompress)
 }
 
 /// Decodes a batch that [`write_plain`] has written.

@@ -4,15 +4,16 @@
 //! a batch that it encodes or decodes, if exporters have asked for those before. Else the first
 //! exporter that sends rows of a batch encodes it, and others that need it wait for that. A
 //! [`PayloadPool`] keeps what is encoded while the batch is in the cache of its journal, bounded in
-//! bytes and in descriptors.
+//! bytes and in descriptors. The files of payloads that are not needed any more have the next ones.
 //!
 //! Knows nothing of processes and of requests.
 
 use std::{
     collections::VecDeque,
     io::{self, Write},
+    os::fd::AsFd,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
@@ -20,7 +21,9 @@ use std::{
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use bytes::Bytes;
-use delfin_plugin_protocol::{FramePayload, SharedPayload};
+use delfin_plugin_protocol::{
+    FilePayload, FramePayload, PayloadBuffer, PayloadFiles, SharedForm, SharedPayload,
+};
 
 use super::{
     codec::{self, CodecError},
@@ -30,6 +33,12 @@ use super::{
 /// Payloads up to this size are sent inline: a copy costs less than a file.
 const MAX_INLINE: usize = 32 << 10;
 
+/// Payloads up to this size are in files that are used again. A process keeps some of them mapped.
+const MAX_IN_FILE: usize = 4 << 20;
+
+/// How much memory of unused files a pool keeps at most.
+const MAX_FREE_BYTES: u64 = 16 << 20;
+
 /// How many payloads with a descriptor a journal keeps.
 const MAX_DESCRIPTORS: usize = 64;
 
@@ -37,13 +46,24 @@ const MAX_DESCRIPTORS: usize = 64;
 #[derive(Debug)]
 pub enum BatchPayload {
     Inline(Buffer),
+    /// In a file that nobody can change.
     Shared(SharedPayload),
+    /// In a file that has another payload later.
+    File {
+        file: Arc<FilePayload>,
+        /// A copy for processes that expect a file that nobody can change.
+        sealed: OnceLock<SharedPayload>,
+    },
 }
+
+/// Shares a file with the rows in it.
+struct FileBytes(Arc<FilePayload>);
 
 /// The payloads that a journal keeps.
 #[derive(Debug)]
 pub struct PayloadPool {
     max_bytes: u64,
+    files: PayloadFiles,
     /// Of the payloads that are kept, and are not the memory of their batches.
     bytes: AtomicU64,
     /// Of the payloads that are kept.
@@ -116,11 +136,51 @@ impl BatchPayload {
         match self {
             Self::Inline(bytes) => bytes.len() as u64,
             Self::Shared(payload) => payload.size(),
+            Self::File { file, .. } => file.size(),
+        }
+    }
+
+    /// Makes the copy for processes that expect a file that nobody can change.
+    ///
+    /// # Errors
+    ///
+    /// No memory or no descriptor is left.
+    pub fn seal(&self) -> io::Result<()> {
+        if let Self::File { file, sealed } = self
+            && sealed.get().is_none()
+        {
+            let copy = SharedPayload::create(|copy| copy.write_all((**file).as_ref()))?;
+            // Otherwise another exporter has just made one.
+            let _ = sealed.set(copy);
+        }
+        Ok(())
+    }
+
+    /// Whether [`Self::seal`] has nothing to do.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        match self {
+            Self::Inline(_) | Self::Shared(_) => true,
+            Self::File { sealed, .. } => sealed.get().is_some(),
+        }
+    }
+
+    /// A process goes on to read the payload.
+    pub fn retain(&self) {
+        if let Self::File { file, .. } = self {
+            file.retain();
+        }
+    }
+
+    fn in_file(buffer: PayloadBuffer, len: usize) -> Self {
+        Self::File {
+            file: Arc::new(buffer.finish(len)),
+            sealed: OnceLock::new(),
         }
     }
 
     fn descriptors(&self) -> usize {
-        usize::from(matches!(self, Self::Shared(_)))
+        usize::from(!matches!(self, Self::Inline(_)))
     }
 
     /// The stream, in the memory of the payload.
@@ -131,15 +191,34 @@ impl BatchPayload {
                 let mapping = payload.map().map_err(io::Error::other)?;
                 Ok(Bytes::from_owner(mapping).into())
             }
+            Self::File { file, .. } => Ok(Bytes::from_owner(FileBytes(Arc::clone(file))).into()),
         }
     }
 
+    /// How it is sent, to a process that keeps files or to another one.
     #[must_use]
-    pub fn as_frame(&self) -> FramePayload<'_> {
+    pub fn as_frame(&self, keeps_files: bool) -> (Option<SharedForm>, FramePayload<'_>) {
+        let shared = |len, file, descriptor| {
+            let form = SharedForm { len, file };
+            (Some(form), FramePayload::Shared(descriptor))
+        };
         match self {
-            Self::Inline(bytes) => FramePayload::Inline(bytes),
-            Self::Shared(payload) => FramePayload::Shared(payload),
+            Self::Inline(bytes) => (None, FramePayload::Inline(bytes)),
+            Self::Shared(payload) => shared(payload.size(), None, payload.as_fd()),
+            Self::File { file, .. } if keeps_files => {
+                shared(file.size(), Some(file.file_number()), file.as_fd())
+            }
+            Self::File { file, sealed } => match sealed.get() {
+                Some(sealed) => shared(sealed.size(), None, sealed.as_fd()),
+                None => (None, FramePayload::Inline((**file).as_ref())),
+            },
         }
+    }
+}
+
+impl AsRef<[u8]> for FileBytes {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
     }
 }
 
@@ -149,6 +228,7 @@ impl PayloadPool {
     pub fn new(max_bytes: u64) -> Arc<Self> {
         Arc::new(Self {
             max_bytes,
+            files: PayloadFiles::new((max_bytes / 2).min(MAX_FREE_BYTES) as usize),
             bytes: AtomicU64::new(0),
             descriptors: AtomicUsize::new(0),
             kept: Mutex::default(),
@@ -182,7 +262,7 @@ impl PayloadPool {
         if !self.is_wanted.load(Relaxed) {
             return Ok((codec::encode(&rows)?, rows));
         }
-        let encoded = BatchPayload::encode(&rows).and_then(|payload| {
+        let encoded = self.encode_rows(&rows).and_then(|payload| {
             let plain = payload.plain()?;
             Ok((payload, plain))
         });
@@ -193,7 +273,7 @@ impl PayloadPool {
         let record = codec::encode_plain(&plain)?;
         let (rows, bytes) = match payload {
             BatchPayload::Inline(_) => (rows, payload.size()),
-            BatchPayload::Shared(_) => (codec::read_plain(plain)?, 0),
+            BatchPayload::Shared(_) | BatchPayload::File { .. } => (codec::read_plain(plain)?, 0),
         };
         slot.fill(payload, bytes, &mut slot.lock());
         self.keep(slot);
@@ -211,16 +291,53 @@ impl PayloadPool {
         record: &[u8],
     ) -> Result<(RecordBatch, Arc<PayloadSlot>), CodecError> {
         let slot = self.slot();
-        let plain = codec::decode_plain(record)?;
         if !self.is_wanted.load(Relaxed) {
-            return Ok((codec::read_plain(plain)?, slot));
+            return Ok((codec::decode(record)?, slot));
         }
-        let payload = share(plain.clone());
-        let plain = payload.plain().unwrap_or(plain);
+        let payload = match self.decode_to_file(record)? {
+            Some(payload) => payload,
+            None => share(codec::decode_plain(record)?),
+        };
+        let Ok(plain) = payload.plain() else {
+            return Ok((codec::decode(record)?, slot));
+        };
         let rows = codec::read_plain(plain)?;
         slot.fill(payload, 0, &mut slot.lock());
         self.keep(&slot);
         Ok((rows, slot))
+    }
+
+    /// Encodes rows, in a file that is used again if they fit.
+    fn encode_rows(&self, rows: &RecordBatch) -> io::Result<BatchPayload> {
+        let bytes = used_bytes(rows);
+        // The columns are padded, and the stream describes them.
+        let capacity = bytes + bytes / 16 + MAX_INLINE;
+        if bytes > MAX_INLINE
+            && capacity <= MAX_IN_FILE
+            && let Ok(mut buffer) = self.files.buffer(capacity)
+        {
+            let memory = buffer.bytes_mut();
+            let all = memory.len();
+            let mut rest = memory;
+            if codec::write_plain(rows, &mut rest).is_ok() {
+                let len = all - rest.len();
+                return Ok(BatchPayload::in_file(buffer, len));
+            }
+        }
+        BatchPayload::encode(rows)
+    }
+
+    /// The stream of a record in a file that is used again; `None` if it does not fit into one.
+    fn decode_to_file(&self, record: &[u8]) -> Result<Option<BatchPayload>, CodecError> {
+        let len = codec::plain_len(record).unwrap_or_default();
+        if !(MAX_INLINE + 1..=MAX_IN_FILE).contains(&len) {
+            return Ok(None);
+        }
+        let Ok(mut buffer) = self.files.buffer(len) else {
+            return Ok(None);
+        };
+        let len = codec::decode_plain_to(record, &mut buffer.bytes_mut()[..len])?;
+        Ok(Some(BatchPayload::in_file(buffer, len)))
     }
 
     #[must_use]
@@ -279,7 +396,7 @@ impl PayloadSlot {
             return Ok(None);
         }
         self.pool.is_wanted.store(true, Relaxed);
-        let payload = BatchPayload::encode(rows)?;
+        let payload = self.pool.encode_rows(rows)?;
         self.pool.encoded_batches.fetch_add(1, Relaxed);
         let bytes = payload.size();
         let kept = self.fill(payload, bytes, &mut slot);
@@ -307,7 +424,7 @@ impl PayloadSlot {
     /// As for [`BatchPayload::encode`].
     pub fn of_request(&self, rows: &RecordBatch) -> io::Result<BatchPayload> {
         self.pool.encoded_requests.fetch_add(1, Relaxed);
-        BatchPayload::encode(rows)
+        self.pool.encode_rows(rows)
     }
 
     /// From now on, exporters share the payload.

@@ -5,7 +5,8 @@
 //!   [`FrameDecoder`] and [`encode_frame`] do so over any stream of bytes.
 //! - [`HostMessage`] and [`ExporterMessage`] are the headers, [`DriverRequest`] and
 //!   [`DriverMessage`] those of a driver, and [`decode`] reads one.
-//! - A [`SharedPayload`] is a payload that several processes map, written once.
+//! - A [`SharedPayload`] is a payload that several processes map, written once. A [`FilePayload`] is one
+//!   whose file is used again.
 //!
 //! Promises: no bytes from the other side cause a panic, a wait without end inside this
 //! crate, or an allocation that is much larger than what has arrived.
@@ -16,6 +17,7 @@
 #![warn(missing_docs)]
 
 mod driver;
+mod files;
 mod frame;
 mod message;
 mod shared;
@@ -26,6 +28,7 @@ pub use driver::{
     DriverExtensionRequest, DriverMessage, DriverRequest, ListAlertsMessage, ListResourcesMessage,
     MetricMessage, OpenMessage, ParseTrapMessage, ResultMessage, StorageMessage,
 };
+pub use files::{FilePayload, PayloadBuffer, PayloadFiles, map_file};
 pub use frame::{FrameDecoder, FrameError, MAX_HEADER, PREFIX, Progress, WireFrame, encode_frame};
 pub use message::{
     CallMessage, CheckMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage,

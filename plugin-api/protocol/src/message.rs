@@ -96,6 +96,10 @@ pub struct ExporterHello {
     /// Name and version of the program.
     #[serde(default)]
     pub program: String,
+    /// The program keeps what it has mapped of a file that is used again, and says in each outcome
+    /// whether it goes on to read the rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_files: bool,
 }
 
 /// Creates the instance.
@@ -195,6 +199,10 @@ pub struct ExportMessage {
 pub struct SharedForm {
     /// Bytes.
     pub len: u64,
+    /// The number of the file, if it is used again for later payloads: only for processes that keep
+    /// files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<u64>,
 }
 
 /// Consecutive rows of a call that belong to one accepted batch.
@@ -238,6 +246,9 @@ pub struct OutcomeMessage {
     /// Additional values; the host ignores unknown names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, String>,
+    /// The program goes on to read the rows of the call, so their file must not be used again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_rows: bool,
 }
 
 /// The class of an outcome.

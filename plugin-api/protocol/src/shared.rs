@@ -102,26 +102,7 @@ impl SharedPayload {
     /// No address space is left.
     pub fn map(&self) -> Result<Mapping, SharedError> {
         let len = usize::try_from(self.len).map_err(io::Error::other)?;
-        if len == 0 {
-            return Ok(Mapping {
-                start: NonNull::dangling(),
-                len,
-            });
-        }
-        // SAFETY: a new mapping at an address that the kernel chooses overlaps nothing.
-        let start = unsafe {
-            mmap(
-                ptr::null_mut(),
-                len,
-                ProtFlags::READ,
-                MapFlags::SHARED,
-                &self.file,
-                0,
-            )
-        };
-        let start = start.map_err(io::Error::from)?.cast::<u8>();
-        let start = NonNull::new(start).ok_or_else(|| io::Error::other("mapped at address 0"))?;
-        Ok(Mapping { start, len })
+        Ok(Mapping::new(&self.file, len, ProtFlags::READ)?)
     }
 }
 
@@ -131,18 +112,40 @@ impl AsFd for SharedPayload {
     }
 }
 
-/// The mapped content of a payload; unmapped when it is dropped.
+/// A mapped file; unmapped when it is dropped.
 #[derive(Debug)]
 pub struct Mapping {
     start: NonNull<u8>,
     len: usize,
 }
 
+impl Mapping {
+    /// Maps the first `len` bytes of a file, which cannot become shorter.
+    pub(crate) fn new(file: impl AsFd, len: usize, access: ProtFlags) -> io::Result<Self> {
+        if len == 0 {
+            return Ok(Self {
+                start: NonNull::dangling(),
+                len,
+            });
+        }
+        // SAFETY: a new mapping at an address that the kernel chooses overlaps nothing.
+        let start = unsafe { mmap(ptr::null_mut(), len, access, MapFlags::SHARED, file, 0) };
+        let start = NonNull::new(start?.cast::<u8>());
+        let start = start.ok_or_else(|| io::Error::other("mapped at address 0"))?;
+        Ok(Self { start, len })
+    }
+
+    /// Where it begins, and its bytes.
+    pub(crate) fn parts(&self) -> (NonNull<u8>, usize) {
+        (self.start, self.len)
+    }
+}
+
 impl AsRef<[u8]> for Mapping {
     fn as_ref(&self) -> &[u8] {
         // SAFETY: `start` is dangling for 0 bytes, or a mapping of `len` readable bytes that
-        // lives as long as `self`. The file is sealed, so that no process can write or
-        // shorten it.
+        // lives as long as `self`. No process can shorten the file. No process can write one that
+        // is sealed against that, and the owner of another one writes it only when nobody reads it.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -162,5 +165,5 @@ impl Drop for Mapping {
 // SAFETY: the mapping belongs to the process, not to a thread.
 unsafe impl Send for Mapping {}
 
-// SAFETY: the content is only read, and never changes.
+// SAFETY: through a shared reference, the content is only read.
 unsafe impl Sync for Mapping {}

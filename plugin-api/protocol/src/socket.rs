@@ -19,10 +19,7 @@ use rustix::{
 };
 use serde::Serialize;
 
-use crate::{
-    frame::{FrameDecoder, FrameError, PREFIX, Progress, Received, prefix},
-    shared::SharedPayload,
-};
+use crate::frame::{FrameDecoder, FrameError, PREFIX, Progress, Received, prefix};
 
 /// How many descriptors are looked at: one more than a frame may have.
 const MAX_DESCRIPTORS: usize = 2;
@@ -35,7 +32,7 @@ pub enum FramePayload<'a> {
     /// The bytes follow the header.
     Inline(&'a [u8]),
     /// A descriptor goes with the first byte.
-    Shared(&'a SharedPayload),
+    Shared(BorrowedFd<'a>),
 }
 
 /// Payloads in the buffer of a reader begin at a multiple of this.
@@ -272,7 +269,7 @@ impl<'a> FrameParts<'a> {
         let (payload, descriptor) = match payload {
             FramePayload::None => (&[][..], None),
             FramePayload::Inline(bytes) => (bytes, None),
-            FramePayload::Shared(shared) => (&[][..], Some(shared.as_fd())),
+            FramePayload::Shared(descriptor) => (&[][..], Some(descriptor)),
         };
         while !payload.is_empty() && !(PREFIX + buffer.len()).is_multiple_of(ALIGNMENT) {
             buffer.push(b' ');

@@ -69,6 +69,7 @@ pub(super) fn outcome(id: u64, outcome: Result<(), Failure>) -> OutcomeMessage {
         message,
         rows: Vec::new(),
         extra: std::collections::BTreeMap::new(),
+        keeps_rows: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -50,6 +50,7 @@ pub(super) fn serve(socket: OwnedFd, find: FindDriver) -> Result<(), FrameError>
     server.send(&DriverMessage::Hello(ExporterHello {
         protocol: VERSION,
         program: concat!("delfin-plugin-api ", env!("CARGO_PKG_VERSION")).to_owned(),
+        keeps_files: false,
     }))?;
     while let Some(frame) = reader.read()? {
         let at = Instant::now();
@@ -197,10 +198,13 @@ impl DriverServer {
             return self.send_with(&message, FramePayload::Inline(&stream));
         }
         let shared = SharedPayload::create(|file| io::Write::write_all(file, &stream))?;
-        result.shared = Some(SharedForm { len: shared.size() });
+        result.shared = Some(SharedForm {
+            len: shared.size(),
+            file: None,
+        });
         self.send_with(
             &DriverMessage::Result(result),
-            FramePayload::Shared(&shared),
+            FramePayload::Shared(shared.as_fd()),
         )
     }
 

@@ -48,17 +48,59 @@ fn many_exporters_encode_a_batch_once_and_one_batch_does_not_wait_for_another() 
 
 #[test]
 fn a_payload_is_inline_or_shared_by_its_size_and_has_the_rows() {
-    for (count, is_shared) in [(1, false), (50_000, true)] {
+    let pool = PayloadPool::new(u64::MAX);
+    for (count, form) in [(1, "inline"), (50_000, "file"), (500_000, "sealed")] {
         let rows = points(count);
-        let bytes = match BatchPayload::encode(&rows).unwrap() {
-            BatchPayload::Inline(bytes) => (!is_shared).then_some(bytes),
-            BatchPayload::Shared(payload) => {
-                is_shared.then(|| payload.map().unwrap().as_ref().to_vec().into())
-            }
+        let payload = pool.encode_rows(&rows).unwrap();
+        let (shared, _) = payload.as_frame(true);
+        let found = match shared {
+            None => "inline",
+            Some(SharedForm { file: None, .. }) => "sealed",
+            Some(SharedForm { file: Some(_), .. }) => "file",
         };
-        let decoded = codec::read_plain(bytes.unwrap()).unwrap();
+        assert_eq!(found, form);
+        let decoded = codec::read_plain(payload.plain().unwrap()).unwrap();
         assert_eq!(decoded, rows);
     }
+}
+
+#[test]
+fn a_process_that_does_not_keep_files_gets_a_sealed_copy() {
+    let pool = PayloadPool::new(u64::MAX);
+    let payload = pool.encode_rows(&points(50_000)).unwrap();
+    assert!(!payload.is_sealed());
+    let (none, frame) = payload.as_frame(false);
+    assert!(none.is_none() && matches!(frame, FramePayload::Inline(_)));
+    payload.seal().unwrap();
+    let (shared, frame) = payload.as_frame(false);
+    let FramePayload::Shared(descriptor) = frame else {
+        panic!("{frame:?}");
+    };
+    let copy = descriptor.try_clone_to_owned().unwrap();
+    let copy = SharedPayload::receive(copy, shared.unwrap().len).unwrap();
+    let plain = payload.plain().unwrap();
+    assert_eq!(copy.map().unwrap().as_ref(), plain.as_slice());
+}
+
+#[test]
+fn a_file_has_the_next_batch_once_nothing_refers_to_its_rows() {
+    let pool = PayloadPool::new(u64::MAX);
+    let (small, rows) = (points(50_000), points(51_000));
+    let number = |payload: &BatchPayload| payload.as_frame(true).0.and_then(|form| form.file);
+    let first = pool.encode_rows(&small).unwrap();
+    let file = number(&first);
+    let columns = codec::read_plain(first.plain().unwrap()).unwrap();
+    drop(first);
+    assert_ne!(number(&pool.encode_rows(&rows).unwrap()), file);
+    assert_eq!(columns, small);
+    drop(columns);
+    // The file that was used last is taken first.
+    let next = pool.encode_rows(&rows).unwrap();
+    assert_eq!(number(&next), file);
+    next.retain();
+    drop(next);
+    let others = [(); 2].map(|()| pool.encode_rows(&rows).unwrap());
+    assert!(others.iter().all(|other| number(other) != file));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use delfin_plugin_abi::OutcomeCode;
 use delfin_plugin_api::{Failure, Outcome, decode_outcome};
 use delfin_plugin_protocol::{
     CallMessage, CheckMessage, CreateMessage, FramePayload, HostHello, HostMessage, LogLevel,
-    SharedForm, VERSION, WireFrame,
+    VERSION, WireFrame,
 };
 use tokio::sync::oneshot;
 
@@ -18,12 +18,15 @@ use super::{
     dialogue::{Dialogue, ProcessEnd},
     incoming::{self, ExporterEvent},
     link::Link,
-    payload::{self, EncodedRequest},
+    payload::{self, EncodedRequest, PayloadForm},
     wire::{self, CallNumber},
 };
-use crate::plugin::{
-    call::{Call, CallResult, ExportRequest, InstanceSettings},
-    host::InstanceHost,
+use crate::{
+    batch::BatchPayload,
+    plugin::{
+        call::{Call, CallResult, ExportRequest, InstanceSettings},
+        host::InstanceHost,
+    },
 };
 
 pub(super) enum ExporterRequest {
@@ -41,8 +44,7 @@ pub(super) struct Calls {
     /// Number of the last call.
     last_id: u64,
     in_progress: Option<CallInProcess>,
-    /// Whether the process cannot receive descriptors.
-    is_inline: bool,
+    form: PayloadForm,
     /// How long the process may take to exit.
     exit_time: Duration,
     /// The level that the process knows, once it has an instance.
@@ -57,6 +59,8 @@ struct CallInProcess {
     is_sent: bool,
     /// Whether the exporter may leave the call out: then it has done nothing wrong.
     is_optional: bool,
+    /// The rows of the call, which the process reads until it answers or ends.
+    payload: Option<Arc<BatchPayload>>,
     reply: oneshot::Sender<CallResult>,
 }
 
@@ -100,13 +104,24 @@ impl Dialogue for Calls {
 
     fn on_event(&mut self, event: ExporterEvent, link: &mut Link) {
         match event {
-            ExporterEvent::Outcome { id, outcome } => {
+            ExporterEvent::Hello { keeps_files: true } if self.form == PayloadForm::Sealed => {
+                self.form = PayloadForm::File;
+            }
+            ExporterEvent::Outcome {
+                id,
+                outcome,
+                keeps_rows,
+            } => {
                 link.ending.withdraw_cancel();
                 let panicked = outcome.code == OutcomeCode::RESTART_PANICKED;
+                self.release_rows(id, keeps_rows);
                 self.on_outcome(id, decode_outcome(outcome), panicked);
             }
-            ExporterEvent::Unsupported { id, message } => self.on_unsupported(id, message),
-            ExporterEvent::Other => {}
+            ExporterEvent::Unsupported { id, message } => {
+                self.release_rows(id.unwrap_or_default(), true);
+                self.on_unsupported(id, message);
+            }
+            ExporterEvent::Hello { .. } | ExporterEvent::Other => {}
         }
     }
 
@@ -129,12 +144,12 @@ impl Dialogue for Calls {
 }
 
 impl Calls {
-    pub(super) fn new(host: Arc<InstanceHost>, is_inline: bool, exit_time: Duration) -> Self {
+    pub(super) fn new(host: Arc<InstanceHost>, form: PayloadForm, exit_time: Duration) -> Self {
         Self {
             host,
             last_id: 0,
             in_progress: None,
-            is_inline,
+            form,
             exit_time,
             level: None,
         }
@@ -190,8 +205,7 @@ impl Calls {
     ) {
         let mut message = wire::export_message(number, &request, attempt);
         message.level = self.changed_level();
-        let EncodedRequest { payload, rows } = match payload::encode(request, self.is_inline).await
-        {
+        let EncodedRequest { payload, rows } = match payload::encode(request, self.form).await {
             Ok(encoded) => encoded,
             Err(error) => {
                 let failure = Failure::retry(format!("cannot encode the rows: {error}"));
@@ -199,10 +213,21 @@ impl Calls {
             }
         };
         message.rows = rows;
-        if let FramePayload::Shared(shared) = payload.as_frame() {
-            message.shared = Some(SharedForm { len: shared.size() });
+        let (shared, frame) = self.form.frame(&payload);
+        message.shared = shared;
+        if let Some(call) = &mut self.in_progress {
+            call.payload = Some(Arc::clone(&payload));
         }
-        self.send(&HostMessage::Export(message), payload.as_frame(), link);
+        self.send(&HostMessage::Export(message), frame, link);
+    }
+
+    /// The process does not read the rows of a call any more, unless it keeps them.
+    fn release_rows(&mut self, id: u64, keeps_rows: bool) {
+        let answered = self.in_progress.as_mut().filter(|call| call.id == id);
+        let payload = answered.and_then(|call| call.payload.take());
+        if let Some(payload) = payload.filter(|_| keeps_rows) {
+            payload.retain();
+        }
     }
 
     fn send(&mut self, message: &HostMessage, payload: FramePayload<'_>, link: &mut Link) {
@@ -266,6 +291,7 @@ impl Calls {
             rows,
             is_sent: false,
             is_optional,
+            payload: None,
             reply,
         });
         let left = deadline.saturating_duration_since(Instant::now());

@@ -10,8 +10,20 @@ use crate::plugin::{bounds::bounded, host::InstanceHost};
 
 /// What concerns the calls.
 pub(super) enum ExporterEvent {
-    Outcome { id: u64, outcome: abi::Outcome },
-    Unsupported { id: Option<u64>, message: String },
+    Hello {
+        /// Whether the process keeps the files of payloads.
+        keeps_files: bool,
+    },
+    Outcome {
+        id: u64,
+        outcome: abi::Outcome,
+        /// Whether the process goes on to read the rows of the call.
+        keeps_rows: bool,
+    },
+    Unsupported {
+        id: Option<u64>,
+        message: String,
+    },
     Other,
 }
 
@@ -28,11 +40,19 @@ pub(super) fn read(
         return Ok(ExporterEvent::Other);
     };
     match message {
-        ExporterMessage::Hello(hello) => check_version(hello.protocol)?,
+        ExporterMessage::Hello(hello) => {
+            check_version(hello.protocol)?;
+            let keeps_files = hello.keeps_files;
+            return Ok(ExporterEvent::Hello { keeps_files });
+        }
         ExporterMessage::Outcome(message) => {
-            let id = message.id;
+            let (id, keeps_rows) = (message.id, message.keeps_rows);
             let outcome = bounded(wire::outcome(message), rows, &host.redactor);
-            return Ok(ExporterEvent::Outcome { id, outcome });
+            return Ok(ExporterEvent::Outcome {
+                id,
+                outcome,
+                keeps_rows,
+            });
         }
         ExporterMessage::Log(record) => host.write_record(&record),
         ExporterMessage::Count { name, by } => host.add(&name, by),

@@ -53,6 +53,7 @@ use calls::{Calls, ExporterRequest};
 pub(super) use dialogue::{Dialogue, ProcessEnd};
 pub(super) use incoming::check_version;
 pub(super) use link::Link;
+use payload::PayloadForm;
 pub(super) use runtime::runtime;
 pub(super) use supervisor::supervise;
 
@@ -97,11 +98,15 @@ impl ProcessSource {
         }
     }
 
-    /// Whether the processes cannot receive descriptors, so that rows follow their message.
-    fn is_inline(&self) -> bool {
+    /// How the processes get rows, until they say that they keep files.
+    fn payload_form(&self) -> PayloadForm {
         match self.plugin.program() {
-            PluginProgram::Library(_) => false,
-            PluginProgram::Command(program) => program.command.transport == ProgramTransport::Stdio,
+            PluginProgram::Command(program)
+                if program.command.transport == ProgramTransport::Stdio =>
+            {
+                PayloadForm::Inline
+            }
+            PluginProgram::Command(_) | PluginProgram::Library(_) => PayloadForm::Sealed,
         }
     }
 }
@@ -124,7 +129,7 @@ impl ProcessInstance {
         let (end, ended) = oneshot::channel();
         let (source, host) = (Arc::clone(source), Arc::new(host));
         runtime()?.spawn(async move {
-            let calls = Calls::new(Arc::clone(&host), source.is_inline(), source.timeout);
+            let calls = Calls::new(Arc::clone(&host), source.payload_form(), source.timeout);
             // Messages of an exporter have no payload.
             let how = supervise(&source, Arc::clone(&host), calls, received, 0).await;
             if let Some(death) = unclean_exit(how, &host) {

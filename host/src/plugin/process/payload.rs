@@ -2,6 +2,8 @@
 
 use std::{io, sync::Arc};
 
+use delfin_plugin_protocol::{FramePayload, SharedForm};
+
 use crate::{
     batch::{BatchPayload, StoredBatch, used_bytes},
     panics,
@@ -11,10 +13,27 @@ use crate::{
 /// Rows of at most so many bytes are encoded in less time than another thread needs to start.
 const SMALL: usize = 128 << 10;
 
+/// How a process gets large payloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PayloadForm {
+    /// It cannot receive descriptors.
+    Inline,
+    /// As a file that nobody can change.
+    Sealed,
+    /// As a file that has another payload later. The process keeps what it has mapped.
+    File,
+}
+
 /// A payload, and which of its rows the request is about; `None`: all of them.
 pub(super) struct EncodedRequest {
     pub(super) payload: Arc<BatchPayload>,
     pub(super) rows: Option<[u64; 2]>,
+}
+
+impl PayloadForm {
+    pub(super) fn frame(self, payload: &BatchPayload) -> (Option<SharedForm>, FramePayload<'_>) {
+        payload.as_frame(self == Self::File)
+    }
 }
 
 /// Encodes the rows of a request. Those of a batch that other exporters send as well are
@@ -25,33 +44,47 @@ pub(super) struct EncodedRequest {
 /// No memory or no descriptor is left.
 pub(super) async fn encode(
     request: Arc<ExportRequest>,
-    is_inline: bool,
+    form: PayloadForm,
 ) -> io::Result<EncodedRequest> {
-    if !is_inline && let Some(encoded) = encoded_before(&request) {
+    if let Some(encoded) = encoded_before(&request, form) {
         return Ok(encoded);
     }
     if used_bytes(&request.arrow) <= SMALL {
-        return encode_here(&request, is_inline);
+        return encode_here(&request, form);
     }
     // An async worker must not be busy for so long, nor wait until another exporter has
     // encoded the batch.
-    let encoded = panics::spawn_blocking(move || encode_here(&request, is_inline)).await;
+    let encoded = panics::spawn_blocking(move || encode_here(&request, form)).await;
     encoded.map_err(io::Error::other)?
 }
 
-fn encoded_before(request: &ExportRequest) -> Option<EncodedRequest> {
+fn encoded_before(request: &ExportRequest, form: PayloadForm) -> Option<EncodedRequest> {
+    if form == PayloadForm::Inline {
+        return None;
+    }
     let StoredRows { batch, first_row } = request.stored.as_ref()?;
     let payload = batch.payload.encoded_before()?;
+    if form == PayloadForm::Sealed && !payload.is_sealed() {
+        return None;
+    }
     Some(EncodedRequest {
         payload,
         rows: rows_of(request, batch, (*first_row)?),
     })
 }
 
-fn encode_here(request: &ExportRequest, is_inline: bool) -> io::Result<EncodedRequest> {
-    if is_inline {
+fn encode_here(request: &ExportRequest, form: PayloadForm) -> io::Result<EncodedRequest> {
+    if form == PayloadForm::Inline {
         return BatchPayload::encode_inline(&request.arrow).map(of_request);
     }
+    let encoded = encode_shared(request)?;
+    if form == PayloadForm::Sealed {
+        encoded.payload.seal()?;
+    }
+    Ok(encoded)
+}
+
+fn encode_shared(request: &ExportRequest) -> io::Result<EncodedRequest> {
     let Some(StoredRows { batch, first_row }) = &request.stored else {
         return BatchPayload::encode(&request.arrow).map(of_request);
     };

@@ -91,6 +91,7 @@ pub(super) fn outcome_message(id: u64, outcome: abi::Outcome) -> OutcomeMessage 
         message,
         rows,
         extra,
+        keeps_rows: false,
     }
 }
 

@@ -9,6 +9,7 @@ mod confine;
 mod descriptors;
 mod driver;
 mod library;
+mod mappings;
 mod rows;
 
 use std::{
@@ -28,8 +29,8 @@ use delfin_plugin_api::{
 };
 use delfin_plugin_protocol::{
     CallMessage, CheckMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage,
-    FrameError, FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, LogLevel, VERSION,
-    WireFrame, decode,
+    FrameError, FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, LogLevel,
+    OutcomeMessage, VERSION, WireFrame, decode,
 };
 
 use super::wire;
@@ -97,6 +98,7 @@ fn hello() -> ExporterHello {
     ExporterHello {
         protocol: VERSION,
         program: concat!("delfin-host ", env!("CARGO_PKG_VERSION")).to_owned(),
+        keeps_files: true,
     }
 }
 
@@ -147,8 +149,8 @@ impl Runner {
         frame: WireFrame,
         arrival: Arrival,
     ) -> io::Result<()> {
-        // Released after the answer: to unmap a payload takes time.
         let mut rows = None;
+        let mut keeps_rows = false;
         let (id, outcome) = match message {
             // A call that was cancelled has returned.
             HostMessage::Hello(_) | HostMessage::Cancel => return Ok(()),
@@ -164,20 +166,32 @@ impl Runner {
                 }
             }
             HostMessage::Export(export) => {
-                (export.id, self.export(&export, frame, arrival, &mut rows))
+                let is_in_file = export.shared.is_some_and(|shared| shared.file.is_some());
+                let outcome = self.export(&export, frame, arrival, &mut rows);
+                if is_in_file {
+                    rows = None;
+                    keeps_rows = self.rows.are_kept();
+                }
+                (export.id, outcome)
             }
             HostMessage::Flush(call) => (call.id, self.call(call, arrival, |e, c| e.flush(c))),
             HostMessage::Health(call) => (call.id, self.call(call, arrival, |e, c| e.health(c))),
             HostMessage::Tick(call) => (call.id, self.call(call, arrival, |e, c| e.tick(c))),
             HostMessage::Close(call) => (call.id, self.call(call, arrival, |e, c| e.close(c))),
         };
-        self.answer(id, outcome)
+        let answered = self.answer(id, outcome, keeps_rows);
+        // Another payload is unmapped after the answer, because that takes time.
+        drop(rows);
+        answered
     }
 
     /// An error means that the process is of no use any more.
-    fn answer(&self, id: u64, outcome: abi::Outcome) -> io::Result<()> {
+    fn answer(&self, id: u64, outcome: abi::Outcome, keeps_rows: bool) -> io::Result<()> {
         let send = |outcome| {
-            let message = ExporterMessage::Outcome(wire::outcome_message(id, outcome));
+            let message = ExporterMessage::Outcome(OutcomeMessage {
+                keeps_rows,
+                ..wire::outcome_message(id, outcome)
+            });
             send(&self.writer, &message)
         };
         match send(outcome) {

@@ -1,27 +1,30 @@
 //! The rows of a call, from the payload of its message.
 //!
-//! Promises: a payload is not copied. The columns point into it, and it lives as long as the
-//! last of them.
+//! Promises: a payload is not copied. The columns point into it, and its memory lives as long as
+//! the last of them.
 
 #![expect(unsafe_code, reason = "the payload of the host is trusted")]
 
-use std::ptr;
+use std::{os::fd::OwnedFd, ptr};
 
 use abi_stable::std_types::RStr;
+use arrow_buffer::Buffer;
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
 use bytes::Bytes;
 use delfin_plugin_abi::{ArrowBatch, BatchPart};
 use delfin_plugin_api::__glue::{OwnedSchema, export_rows};
-use delfin_plugin_protocol::{ExportMessage, PartMessage, SharedPayload, WireFrame};
+use delfin_plugin_protocol::{ExportMessage, PartMessage, SharedForm, SharedPayload, WireFrame};
 use uuid::Uuid;
 
+use super::mappings::KeptMappings;
 use crate::batch::codec::TrustedReader;
 
 /// Reads the rows of one call after the other, usually all with the same columns.
 #[derive(Default)]
 pub(super) struct RowReader {
     payloads: TrustedReader,
+    mappings: KeptMappings,
     schema: Option<(DataType, OwnedSchema)>,
 }
 
@@ -32,12 +35,8 @@ impl RowReader {
         export: &ExportMessage,
         frame: WireFrame,
     ) -> Result<ArrayData, String> {
-        let bytes = match (export.shared, frame.descriptor) {
-            (Some(shared), Some(descriptor)) => {
-                let payload = SharedPayload::receive(descriptor, shared.len);
-                let mapping = payload.and_then(|payload| payload.map());
-                Bytes::from_owner(mapping.map_err(|error| error.to_string())?).into()
-            }
+        let bytes: Buffer = match (export.shared, frame.descriptor) {
+            (Some(shared), Some(descriptor)) => self.shared(shared, descriptor)?.into(),
             (Some(_), None) => return Err("the process has no free descriptor".to_owned()),
             (None, _) => frame.payload.into(),
         };
@@ -53,6 +52,29 @@ impl RowReader {
         }
         // Both are at most the number of rows.
         Ok(rows.sliced(first as usize, len as usize))
+    }
+
+    /// The content of a shared payload.
+    fn shared(&mut self, shared: SharedForm, descriptor: OwnedFd) -> Result<Bytes, String> {
+        let Some(number) = shared.file else {
+            let payload = SharedPayload::receive(descriptor, shared.len);
+            let mapping = payload.and_then(|payload| payload.map());
+            return Ok(Bytes::from_owner(
+                mapping.map_err(|error| error.to_string())?,
+            ));
+        };
+        let content = self.mappings.content(number, &descriptor);
+        let mut content = content.map_err(|error| error.to_string())?;
+        if shared.len > content.len() as u64 {
+            return Err("the payload is longer than its file".to_owned());
+        }
+        content.truncate(shared.len as usize);
+        Ok(content)
+    }
+
+    /// Whether rows of the last payload in a kept file are still there.
+    pub(super) fn are_kept(&mut self) -> bool {
+        self.mappings.is_in_use()
     }
 
     /// The rows as a plugin gets them, by reference.
