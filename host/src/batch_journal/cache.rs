@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::batch::{Header, PayloadPool, PayloadSlot, Seq, StoredBatch};
 
-/// Holds the newest batches with their payloads, up to `max_bytes`. The oldest are evicted first: an
-/// exporter that lags reads from the journal, and does not evict what the other
-/// exporters read.
+/// Holds the newest batches with their payloads, up to `max_bytes`, as long as an exporter needs them. The
+/// oldest are evicted first: an exporter that lags reads from the journal, and does not evict what
+/// the other exporters read.
 pub(super) struct BatchCache {
     max_bytes: u64,
     payloads: Arc<PayloadPool>,
@@ -123,6 +123,25 @@ impl BatchCache {
         (found == header).then(|| batch.clone())
     }
 
+    /// Removes the batches before a record.
+    pub(super) fn evict_before(&self, end: Seq) {
+        let mut entries = self.lock();
+        let mut evicted = Vec::new();
+        while let Some(oldest) = entries
+            .batches
+            .first_entry()
+            .filter(|first| *first.key() < end)
+        {
+            evicted.push(oldest.remove());
+        }
+        entries.bytes -= evicted.iter().map(|cached| cached.bytes).sum::<u64>();
+        // The memory is freed after the lock is released.
+        drop(entries);
+        for cached in evicted {
+            cached.batch.payload.unshare();
+        }
+    }
+
     pub(super) fn clear(&self) {
         let entries = std::mem::take(&mut *self.lock());
         for cached in entries.batches.values() {
@@ -214,6 +233,17 @@ mod tests {
         assert_eq!(announced_rows(&earlier), None);
         drop(announcement);
         assert_eq!(announced_rows(&appended.header), None);
+    }
+
+    #[test]
+    fn batches_that_no_exporter_needs_leave_the_cache() {
+        let cache = BatchCache::new(u64::MAX);
+        for seq in 1..=3 {
+            cache.insert(batch(seq));
+        }
+        cache.evict_before(Seq(3));
+        assert!(cache.get(Seq(2)).is_none() && cache.get(Seq(3)).is_some());
+        assert_eq!(cache.lock().bytes, batch(3).held_bytes() + ENTRY_BYTES);
     }
 
     #[test]

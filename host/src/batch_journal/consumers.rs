@@ -34,6 +34,8 @@ struct Consumer {
     required: bool,
     /// Whether new batches are refused because this exporter's queue is full.
     refuses: bool,
+    /// The first record that the exporter still needs.
+    next: Seq,
     releases: mpsc::UnboundedSender<ReleaseRequest>,
 }
 
@@ -47,6 +49,7 @@ impl Consumers {
         let consumer = Consumer {
             required,
             refuses: false,
+            next: Seq(0),
             releases,
         };
         self.lock().insert(exporter.to_owned(), consumer);
@@ -64,6 +67,16 @@ impl Consumers {
         if let Some(consumer) = self.lock().get_mut(exporter) {
             consumer.refuses = refuses;
         }
+    }
+
+    /// An exporter needs no record before this one any more. Returns the first record that one of them
+    /// needs.
+    pub(super) fn advance(&self, exporter: &str, next: Seq) -> Option<Seq> {
+        let mut consumers = self.lock();
+        if let Some(consumer) = consumers.get_mut(exporter) {
+            consumer.next = next;
+        }
+        consumers.values().map(|consumer| consumer.next).min()
     }
 
     /// The exporter whose full queue makes the journal refuse batches.

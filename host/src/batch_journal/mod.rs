@@ -184,6 +184,14 @@ impl BatchJournal {
         self.consumers.remove(exporter);
     }
 
+    /// An exporter needs no record before this one any more: batches that none of them needs leave
+    /// the cache.
+    pub fn advance(&self, exporter: &str, next: Seq) {
+        if let Some(end) = self.consumers.advance(exporter, next) {
+            self.cache.evict_before(end);
+        }
+    }
+
     /// Starts or ends refusing batches because an exporter's queue is full.
     pub fn set_refusing(&self, exporter: &str, refuses: bool) {
         self.consumers.set_refusing(exporter, refuses);

@@ -314,6 +314,8 @@ impl Outbox {
 
     /// Reads records until a request of this size is full, or the journal ends.
     async fn fill(&mut self, size: RequestSize) {
+        let exporter = self.reporter.exporter();
+        self.reader.journal().advance(exporter, self.window.first());
         while self.window.has_room(size) {
             if !self.read().await {
                 break;
