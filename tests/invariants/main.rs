@@ -35,6 +35,7 @@ const UNSAFE: [&str; 17] = [
     "plugin-api/loader/src/c_plugin/host.rs",
     "plugin-api/loader/src/c_plugin/mod.rs",
     "plugin-api/loader/src/library.rs",
+    "plugin-api/protocol/src/files.rs",
     "plugin-api/protocol/src/shared.rs",
     "plugin-api/src/c_glue.rs",
     "plugin-api/src/driver/extension.rs",

@@ -46,12 +46,12 @@ const MAX_DESCRIPTORS: usize = 64;
 #[derive(Debug)]
 pub enum BatchPayload {
     Inline(Buffer),
-    /// In a file that nobody can change.
+    /// In a file that does not change.
     Shared(SharedPayload),
     /// In a file that has another payload later.
     File {
         file: Arc<FilePayload>,
-        /// A copy for processes that expect a file that nobody can change.
+        /// A copy for processes that expect a file that does not change.
         sealed: OnceLock<SharedPayload>,
     },
 }
@@ -140,7 +140,7 @@ impl BatchPayload {
         }
     }
 
-    /// Makes the copy for processes that expect a file that nobody can change.
+    /// Makes the copy for processes that expect a file that does not change.
     ///
     /// # Errors
     ///

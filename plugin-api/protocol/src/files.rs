@@ -10,7 +10,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "the compiler cannot know that nobody else writes a mapped file"
+    reason = "the compiler cannot know that no other process writes a mapped file"
 )]
 
 use std::{

@@ -145,7 +145,7 @@ impl AsRef<[u8]> for Mapping {
     fn as_ref(&self) -> &[u8] {
         // SAFETY: `start` is dangling for 0 bytes, or a mapping of `len` readable bytes that
         // lives as long as `self`. No process can shorten the file. No process can write one that
-        // is sealed against that, and the owner of another one writes it only when nobody reads it.
+        // is sealed against that, and the owner of another one writes it only when no process reads it.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }

@@ -18,7 +18,7 @@ const SMALL: usize = 128 << 10;
 pub(super) enum PayloadForm {
     /// It cannot receive descriptors.
     Inline,
-    /// As a file that nobody can change.
+    /// As a file that does not change.
     Sealed,
     /// As a file that has another payload later. The process keeps what it has mapped.
     File,
