@@ -1,5 +1,7 @@
 //! The mapping files of all inputs.
 
+use std::time::Instant;
+
 use crate::{
     config::Config,
     notification::{MappingError, MappingSet},
@@ -34,7 +36,15 @@ impl InputMappings {
         let mut mappings = Self::default();
         if config.traps.listen.is_some() {
             let traps = &config.traps;
+            let (began, reads_mibs) = (Instant::now(), !traps.mib_dirs.is_empty());
+            if reads_mibs {
+                log::info!(folders = traps.mib_dirs.len(); "reading MIB files");
+            }
             mappings.traps = TrapMappings::load(&traps.mapping_dir, &traps.mib_dirs)?;
+            if reads_mibs {
+                let names = mappings.traps.names().count();
+                log::info!(names = names, took:? = began.elapsed(); "MIB files are read");
+            }
             for warning in mappings.traps.warnings() {
                 log::warn!("{warning}");
             }

@@ -24,6 +24,12 @@ impl OidNames {
         self.oids.insert(name, oid);
     }
 
+    /// The number of names that are shown.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.names.len()
+    }
+
     /// The object identifier of a name.
     pub(super) fn oid(&self, name: &str) -> Option<&Oid> {
         self.oids.get(name)
