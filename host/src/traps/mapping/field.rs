@@ -2,14 +2,11 @@
 
 use async_snmp::{Oid, Value};
 
-use super::resolver::NameResolver;
+use super::resolver::{NameResolver, TRAP};
 use crate::{
     notification::{MappedInput, parse_time},
     traps::notification::{Notification, text_of},
 };
-
-/// The name of the object identifier of the notification.
-const TRAP: &str = "trap";
 
 /// A part of a notification.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,17 +4,13 @@ mod field;
 mod resolver;
 
 use std::{
-    cell::RefCell,
     collections::HashMap,
     path::{Path, PathBuf},
 };
 
 use async_snmp::Oid;
 
-use self::{
-    field::TrapField,
-    resolver::{NameResolver, parse_oid},
-};
+use self::{field::TrapField, resolver::NameResolver};
 use super::{mibs::MibNames, names::OidNames, notification::Notification};
 use crate::notification::{
     MappingError, MappingFile, MappingFolder, MappingRule, RuleReader, Tables,
@@ -120,20 +116,7 @@ impl TrapMappings {
     }
 
     fn add(&mut self, file: &str, mut content: MappingFile, mibs: &OidNames) -> Result<(), String> {
-        let mut names = OidNames::default();
-        for (name, oid) in &content.names {
-            let parsed = parse_oid(oid).ok_or_else(|| {
-                format!(
-                    "`names.{name}`: `{oid}` is not an object identifier (write it as `1.3.6.1`)"
-                )
-            })?;
-            names.add(name, parsed);
-        }
-        let resolver = NameResolver {
-            names: &names,
-            mibs,
-            unknown: RefCell::default(),
-        };
+        let resolver = NameResolver::new(&content.names, mibs)?;
         let reader = RuleReader {
             kind: KIND,
             file,
@@ -160,13 +143,13 @@ impl TrapMappings {
                 self.exact.entry(oid).or_default().push(rule);
             }
         }
-        let unknown = resolver.unknown.into_inner().into_iter().map(|name| {
+        self.names.merge(&resolver.names);
+        let unknown = resolver.into_unknown().map(|name| {
             format!(
                 "{KIND} mappings `{file}`: `{name}` is in no MIB file (add the file to a folder of `traps.mib_dirs`)"
             )
         });
         self.warnings.extend(unknown);
-        self.names.merge(&names);
         self.files += 1;
         Ok(())
     }

@@ -156,6 +156,39 @@ fn a_mistake_names_the_file_the_key_and_the_remedy() {
         "[names]\na = 'b'",
         "`names.a`: `b` is not an object identifier",
     );
+    for wrong in [
+        "ACME-MIB::",
+        "::x",
+        "::",
+        "A::b::c",
+        "A::b.",
+        "A::b.x",
+        "A B::c",
+    ] {
+        let reason = format!("`{wrong}` is not a name of a MIB (write it as `IF-MIB::ifIndex`");
+        check(
+            &format!("[names]\na = '{wrong}'"),
+            &format!("`names.a`: {reason}"),
+        );
+        check(
+            &format!("[[trap]]\noid = '{wrong}'\nalert_name = 'a'"),
+            &format!("`trap[1].oid`: {reason}"),
+        );
+        check(
+            &format!("[[trap]]\noid = '1.3.6'\nalert_name = '${{index:{wrong}}}'"),
+            &format!("`trap[1].alert_name`: {reason}"),
+        );
+        check(
+            &format!("[[trap]]\noid = '1.3.6'\nalert_name = 'a'\nwhen = {{ '{wrong}' = '1' }}"),
+            &format!("`trap[1].when.{wrong}`: {reason}"),
+        );
+    }
+    for (name, shown) in [("trap", "trap"), ("'A::b'", "A::b"), ("''", "")] {
+        check(
+            &format!("[names]\n{name} = '1.3.6'"),
+            &format!("`names.{shown}`: cannot be used as a name"),
+        );
+    }
     check(
         "[[trap]]\noid = '1.3.6'\nalert_name = 'a'\nseverity = 'Bad'",
         "`trap[1].severity`: `Bad` is not a severity (write `Fatal`, ",
@@ -176,4 +209,37 @@ fn a_mistake_names_the_file_the_key_and_the_remedy() {
         "[[trap]]\noid = '1.3.6'\nalert_name = 'a'\nseverity = { of = '1.3.6.1', table = 't' }",
         "`trap[1].severity`: `t` is not a table (add `[tables.t]`)",
     );
+}
+
+#[test]
+fn a_name_of_the_file_can_mean_a_name_of_a_mib() {
+    let folder = tempfile::tempdir().unwrap();
+    let mib = "ACME-MIB DEFINITIONS ::= BEGIN
+        IMPORTS enterprises FROM SNMPv2-SMI;
+        acmeDisk OBJECT IDENTIFIER ::= { enterprises 99999 1 }
+        END";
+    fs::write(folder.path().join("ACME-MIB"), mib).unwrap();
+    let rules = "[names]
+        disk = 'ACME-MIB::acmeDisk'
+        slot = 'ACME-MIB::acmeDisk.7'
+        fan = 'ACME-MIB::acmeFan'
+        [[trap]]
+        oid = 'disk'
+        alert_name = 'Disk ${slot}${fan}'
+        [[trap]]
+        oid = 'fan'
+        alert_name = 'a'";
+    fs::write(folder.path().join("acme.toml"), rules).unwrap();
+    let folders = [folder.path().to_owned()];
+    let mappings = TrapMappings::load(folder.path(), &folders).unwrap();
+    let trap = notification(
+        "1.3.6.1.4.1.99999.1",
+        &[("1.3.6.1.4.1.99999.1.7", Value::from("a"))],
+    );
+    let alert = applied(&mappings, &trap);
+    assert_eq!(text(&alert, "alert_name"), Some("Disk a"));
+    let [warning] = mappings.warnings() else {
+        panic!("{:?}", mappings.warnings())
+    };
+    assert!(warning.contains("`ACME-MIB::acmeFan` is in no MIB file"));
 }
