@@ -36,11 +36,15 @@ fn raw(notification: &Notification, mappings: &TrapMappings, now_ms: i64) -> Not
         let text = text_of(&variable.value);
         let name = mappings.names().name(&variable.oid);
         let name = name.unwrap_or_else(|| variable.oid.to_string());
-        if description.len() + name.len() + text.len() < MAX_DESCRIPTION {
+        if description.len() < MAX_DESCRIPTION {
             let separator = if description.is_empty() { "" } else { ", " };
             let _ = write!(description, "{separator}{name}={text}");
         }
         alert.add(&variable.oid.to_string(), text);
+    }
+    if description.len() > MAX_DESCRIPTION {
+        description.truncate(description.floor_char_boundary(MAX_DESCRIPTION));
+        description.push('…');
     }
     alert.add("description", description);
     alert

@@ -100,8 +100,10 @@ pub fn text_of(value: &Value) -> String {
 }
 
 fn octets_text(octets: &[u8]) -> String {
+    let is_cut = octets.len() > MAX_TEXT;
     let octets = &octets[..octets.len().min(MAX_TEXT)];
-    let trimmed = octets.strip_suffix(b"\0").unwrap_or(octets);
+    let trimmed = octets.strip_suffix(b"\0").filter(|text| !text.is_empty());
+    let trimmed = trimmed.unwrap_or(octets);
     let is_text = |text: &&str| {
         text.chars()
             .all(|c| !c.is_control() || c.is_ascii_whitespace())
@@ -109,7 +111,7 @@ fn octets_text(octets: &[u8]) -> String {
     // A text may be cut off within a character.
     let text = match std::str::from_utf8(trimmed) {
         Ok(text) => Some(text),
-        Err(error) if error.error_len().is_none() => {
+        Err(error) if is_cut && error.error_len().is_none() => {
             std::str::from_utf8(&trimmed[..error.valid_up_to()]).ok()
         }
         Err(_) => None,
@@ -143,6 +145,9 @@ mod tests {
         assert_eq!(text("Lüfter\r\n".as_bytes()), "Lüfter\r\n");
         assert_eq!(text(&[0, 1, 0xFE]), "0x0001FE");
         assert_eq!(text(b""), "");
+        assert_eq!(text(&[0]), "0x00");
+        assert_eq!(text(&[0xC3]), "0xC3");
+        assert_eq!(text(b"ab\xE2\x82"), "0x6162E282");
         let long = "ü".repeat(MAX_TEXT);
         assert_eq!(text(&long.as_bytes()[1..]).len(), 2 + 2 * MAX_TEXT);
         assert_eq!(text(long.as_bytes()).len(), MAX_TEXT);
