@@ -273,9 +273,10 @@ fn delfin_database(path: &Path) {
         let storage = "INSERT INTO storages VALUES (?1, 'array ' || ?1, 'sn' || ?1, 1000, 0)";
         database.execute(storage, [id]).expect("a row");
     }
-    let source =
-        "INSERT INTO alert_source VALUES (?1, '192.0.2.7', 'SNMPv2c', 'aHVudGVyMg==', 161)";
-    database.execute(source, [IDS[0]]).expect("a row");
+    for (id, community) in [(IDS[0], "aHVudGVyMg=="), (IDS[1], "gAAAAABk!")] {
+        let source = "INSERT INTO alert_source VALUES (?1, '192.0.2.7', 'SNMPv2c', ?2, 161)";
+        database.execute(source, [id, community]).expect("a row");
+    }
     let task = "INSERT INTO tasks VALUES (1, ?1, 900, 0)";
     database.execute(task, [IDS[0]]).expect("a row");
 }
@@ -307,16 +308,21 @@ fn the_storages_of_delfin_keep_their_ids_and_their_credentials() {
     let wrong =
         "the password of `rest` is not in Base64 (does Delfin use another `delfin_cryptor`?)";
     let refused = row(2, "refused", wrong);
+    let lost = format!(
+        "without its SNMP configuration: `community_string` of the alert source is not in Base64 (does Delfin use \
+         another `delfin_cryptor`?) (set it with `delfin-host storages snmp {}`)",
+        IDS[1]
+    );
     let dry = [
         row(0, "would be imported", "-"),
-        row(1, "would be imported", "no driver yet"),
+        row(1, "would be imported", &lost),
         refused.clone(),
     ];
     assert_eq!(import(&["--dry-run"]), dry);
     assert_eq!(host.get("/v1/storages").1["storages"], json!([]));
     let first = [
         row(0, "imported", "-"),
-        row(1, "imported", "no driver yet"),
+        row(1, "imported", &lost),
         refused.clone(),
     ];
     assert_eq!(import(&[]), first);
@@ -340,6 +346,76 @@ fn the_storages_of_delfin_keep_their_ids_and_their_credentials() {
     host.wait_for("alerts of the storage", || {
         (host.get(&format!("{path}/alerts")).0 == 200).then_some(())
     });
+}
+
+#[test]
+fn a_dry_run_of_a_table_shows_what_the_import_does() {
+    let setup = setup();
+    let row = |id: usize, host: &str, rest: &str| {
+        format!("{},fake_storage,fake_driver,{host},1,u,p,{rest}\n", IDS[id])
+    };
+    let table = [
+        "id,vendor,model,rest.host,rest.port,rest.username,rest.password,snmp.host,snmp.version,\
+         snmp.community_string,snmp.retry_num,labels\n",
+        &row(0, "a", "192.0.2.7,SNMPv2c,public,2,site=hk; rack=3"),
+        &row(0, "b", ",,,,"),
+        &row(1, "a", ",,,,"),
+        &row(1, "c", "192.0.2.8,SNMPv2c,public,-1,"),
+        &row(2, "d", ",,,,storage_id=x"),
+    ];
+    setup.write("storages.csv", &table.concat());
+    let file = setup.path("storages.csv").display().to_string();
+    let host = setup.start();
+    let import = |more: &[&str]| {
+        let args = [&["storages", "import", &file, "--json"], more].concat();
+        let shown = run(&setup, &args).expect_exit(1).json();
+        let rows = shown["storages"].as_array().cloned().unwrap_or_default();
+        let texts = rows.iter().map(|row| {
+            let detail = row["detail"].as_str().unwrap_or("-");
+            (
+                row["result"].as_str().unwrap_or("-").to_owned(),
+                detail.to_owned(),
+            )
+        });
+        texts.collect::<Vec<_>>()
+    };
+    let dry = import(&["--dry-run"]);
+    let results: Vec<_> = dry.iter().map(|(result, _)| result.as_str()).collect();
+    let valid = "would be imported";
+    assert_eq!(
+        results,
+        [valid, "refused", "refused", valid, "refused"],
+        "{dry:?}"
+    );
+    assert!(dry[1].1.contains("its id is that of"), "{dry:?}");
+    assert!(
+        dry[2].1.contains(&format!("same storage as `{}`", IDS[0])),
+        "{dry:?}"
+    );
+    assert!(
+        dry[3].1.starts_with("without its SNMP configuration: "),
+        "{dry:?}"
+    );
+    assert!(dry[3].1.contains("snmp_config.retry_num"), "{dry:?}");
+    assert!(dry[3].1.contains("from 0 to 2147483647"), "{dry:?}");
+    assert!(dry[4].1.contains("`storage_id` is a label that"), "{dry:?}");
+    let real = import(&[]).into_iter();
+    let real: Vec<_> = real
+        .map(|(result, detail)| (result.replace("imported", valid), detail))
+        .collect();
+    assert_eq!(real, dry);
+    let path = format!("/v1/storages/{}", IDS[0]);
+    let labels = host.get(&format!("{path}/labels")).1;
+    assert_eq!(labels["labels"], json!({"site": "hk", "rack": "3"}));
+    assert_eq!(
+        host.get(&format!("{path}/snmp-config")).1["host"],
+        "192.0.2.7"
+    );
+
+    setup.write("empty.csv", "");
+    let empty = setup.path("empty.csv").display().to_string();
+    let empty = run(&setup, &["storages", "import", &empty]).expect_exit(1);
+    assert!(empty.stderr.contains("it is empty"), "{empty:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Takes storages over from another system, with their ids.
 
-use super::{NewStorage, StorageError, Storages, is_same, registered_config, with_names};
+use super::{StorageError, StorageIdentity, Storages, registered_config, with_names};
 use crate::inventory::Registration;
 
 /// What an import does with a storage.
@@ -34,7 +34,9 @@ impl Storages {
         if self.registered().contains_key(&id) {
             return Ok(ImportState::Exists);
         }
-        if self.registered().values().any(|one| is_twin(one, &storage)) {
+        let identity = StorageIdentity::from(&storage);
+        let is_twin = |one: &Registration| StorageIdentity::from(one).is(&identity);
+        if self.registered().values().any(is_twin) {
             return Err(StorageError::AlreadyExists);
         }
         if dry_run {
@@ -54,17 +56,4 @@ impl Storages {
     pub fn has_driver(&self, vendor: &str, model: &str) -> bool {
         self.registry.factory(vendor, model).is_ok()
     }
-}
-
-/// Whether two storages are one.
-fn is_twin(registered: &Registration, imported: &Registration) -> bool {
-    let new = NewStorage {
-        vendor: imported.vendor.clone(),
-        model: imported.model.clone(),
-        storage_name: imported.storage_name.clone(),
-        access: imported.access.clone(),
-    };
-    let serial_number = &imported.info.serial_number;
-    is_same(registered, &new)
-        || !serial_number.is_empty() && registered.info.serial_number == *serial_number
 }

@@ -12,6 +12,7 @@ mod access;
 mod addresses;
 mod alert_sources;
 mod error;
+mod identity;
 mod import;
 mod labels;
 mod progress;
@@ -31,12 +32,12 @@ use std::{
 };
 
 use delfin_plugin_api::AlertBatch;
-use serde_json::Value;
 use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
 pub use alert_sources::AlertSources;
 pub use error::StorageError;
+pub use identity::StorageIdentity;
 pub use import::ImportState;
 pub use progress::CollectProgress;
 pub use removed::end_alerts_of_removed;
@@ -52,9 +53,8 @@ use self::{
 use crate::{
     clock::now_us,
     collect::{
-        ACCESS_OPTIONS, AlertSelection, Capabilities, CollectConfig, CollectMonitor,
-        CollectSchedule, Destination, DriverRegistry, EXTRA, ResourceNameSource, Scheduler,
-        UnknownDriver, identify,
+        AlertSelection, Capabilities, CollectConfig, CollectMonitor, CollectSchedule, Destination,
+        DriverRegistry, ResourceNameSource, Scheduler, UnknownDriver, identify,
     },
     config::{CollectionConfig, StorageConfig},
     inventory::{
@@ -180,7 +180,9 @@ impl Storages {
     pub async fn register(self: &Arc<Self>, new: NewStorage) -> Result<StorageView, StorageError> {
         self.inventory()?;
         let _one_at_a_time = self.registering.lock().await;
-        if self.registered().values().any(|one| is_same(one, &new)) {
+        let identity = StorageIdentity::from(&new);
+        let is_same = |one: &Registration| StorageIdentity::from(one).has_address_of(&identity);
+        if self.registered().values().any(is_same) {
             return Err(StorageError::AlreadyExists);
         }
         let factory = self.registry.factory(&new.vendor, &new.model);
@@ -519,24 +521,6 @@ impl std::fmt::Debug for Storages {
             .field("scheduler", &self.scheduler)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a new storage is registered already: same driver, name and address. User
-/// names and passwords make no difference.
-fn is_same(registered: &Registration, new: &NewStorage) -> bool {
-    let address = |access: &Access, kind: &str| {
-        let protocol = access.get(kind)?;
-        Some((protocol.get("host").cloned(), protocol.get("port").cloned()))
-    };
-    let extra = |access: &Access| access.get(EXTRA).cloned().unwrap_or(Value::Null);
-    let mut given = ACCESS_OPTIONS
-        .iter()
-        .filter(|kind| **kind != EXTRA && new.access.contains_key(**kind));
-    registered.vendor == new.vendor
-        && registered.model == new.model
-        && registered.storage_name == new.storage_name
-        && extra(&registered.access) == extra(&new.access)
-        && given.all(|kind| address(&registered.access, kind) == address(&new.access, kind))
 }
 
 /// The interval of measurements of a declared storage.

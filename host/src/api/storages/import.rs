@@ -1,13 +1,13 @@
 //! `POST /v1/storages/import`: take a storage over from another system.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::request::RegisterStorageRequest;
+use super::{labels::labels_schema, request::RegisterStorageRequest, snmp::SetSnmpConfigRequest};
 use crate::{
     api::{
         error::{ApiError, ErrorBody},
@@ -16,8 +16,8 @@ use crate::{
         state::HostPhase,
     },
     clock::now_us,
-    collect::{Capacity, StorageDetails, StorageInfo},
-    inventory::{PerformanceSchedule, Registration},
+    collect::{Capacity, StaticLabels, StorageDetails, StorageInfo},
+    inventory::{PerformanceSchedule, Registration, SnmpConfig},
     storages::{DEFAULT_INTERVAL, ImportState, Storages},
 };
 
@@ -46,6 +46,13 @@ pub(super) struct ImportStorageRequest {
     /// Interval of the performance collection in seconds. Default: 60.
     #[schema(minimum = 1, maximum = 31_536_000, nullable = false)]
     interval: Option<u64>,
+    /// Value by name, at most 16. Every series and every alert of the storage has them.
+    #[serde(default)]
+    #[schema(schema_with = labels_schema)]
+    labels: BTreeMap<String, String>,
+    /// From where the storage sends SNMP traps.
+    #[schema(nullable = false)]
+    snmp_config: Option<SetSnmpConfigRequest>,
 }
 
 /// What a storage reported to another system.
@@ -109,11 +116,14 @@ pub(super) async fn import_storage(
     Query(query): Query<ImportQuery>,
     Json(request): Json<ImportStorageRequest>,
 ) -> Result<Json<ImportStorageResponse>, ApiError> {
-    let storage = request.into_registration()?;
+    let (storage, snmp) = request.into_parts()?;
     phase.require_running()?;
     let id = storage.id;
     let has_driver = storages.has_driver(&storage.vendor, &storage.model);
     let state = storages.import(storage, query.dry_run).await?;
+    if let (ImportState::Imported, false, Some(snmp)) = (state, query.dry_run, snmp) {
+        storages.set_alert_source(&id.to_string(), snmp).await?;
+    }
     Ok(Json(ImportStorageResponse {
         id,
         state: match state {
@@ -125,7 +135,7 @@ pub(super) async fn import_storage(
 }
 
 impl ImportStorageRequest {
-    fn into_registration(self) -> Result<Registration, ApiError> {
+    fn into_parts(self) -> Result<(Registration, Option<SnmpConfig>), ApiError> {
         let interval = match self.interval {
             None => DEFAULT_INTERVAL,
             Some(seconds @ 1..=MAX_INTERVAL) => Duration::from_secs(seconds),
@@ -134,9 +144,13 @@ impl ImportStorageRequest {
                 return Err(ApiError::invalid(wanted));
             }
         };
+        let labels = StaticLabels::new(self.labels);
+        let labels = labels.map_err(|error| ApiError::invalid(format!("labels: {error}")))?;
+        let snmp = self.snmp_config.map(SetSnmpConfigRequest::into_config);
+        let snmp = snmp.transpose()?;
         let new = self.registration.into_storage()?;
         let known = self.known;
-        Ok(Registration {
+        let registration = Registration {
             id: self.id,
             vendor: new.vendor,
             model: new.model,
@@ -161,7 +175,7 @@ impl ImportStorageRequest {
                     data_reduction: None,
                 },
             },
-            labels: Arc::default(),
+            labels: Arc::new(labels),
             schedule: PerformanceSchedule {
                 enabled: true,
                 interval,
@@ -169,6 +183,7 @@ impl ImportStorageRequest {
             },
             created_us: now_us(),
             updated_us: None,
-        })
+        };
+        Ok((registration, snmp))
     }
 }

@@ -80,7 +80,7 @@ pub(super) async fn set_labels(
     Ok(Json(shown))
 }
 
-fn labels_schema() -> Object {
+pub(super) fn labels_schema() -> Object {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let name = text().pattern(Some(STATIC_LABEL_NAME_PATTERN)).build();
     let value = text().pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]*$"));

@@ -23,7 +23,7 @@ use crate::{
     },
     storages::Storages,
 };
-use request::SetSnmpConfigRequest;
+pub(super) use request::SetSnmpConfigRequest;
 use view::SnmpConfigView;
 
 /// The SNMP configurations of all storages.

@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// The largest number that Delfin can store.
+const MAX_COUNT: i64 = 2_147_483_647;
+
 /// From where a storage sends SNMP traps, and with which credentials.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -64,13 +67,13 @@ pub(in crate::api::storages) struct SetSnmpConfigRequest {
     #[serde(default, deserialize_with = "context_name")]
     #[schema(max_length = 32, nullable = false)]
     context_name: Option<String>,
-    /// How often an unanswered request to the storage is repeated; 1 if not given.
-    #[serde(default, deserialize_with = "whole_number")]
-    #[schema(nullable = false)]
+    /// How often an unanswered request to the storage is repeated; 1 if not given, and never more than 5 times.
+    #[serde(default, deserialize_with = "count")]
+    #[schema(minimum = 0, maximum = 2_147_483_647, nullable = false)]
     retry_num: Option<i64>,
-    /// Seconds to wait for an answer of the storage; 2 if not given.
-    #[serde(default, deserialize_with = "whole_number")]
-    #[schema(nullable = false)]
+    /// Seconds to wait for an answer of the storage; 2 if not given, and never more than 30.
+    #[serde(default, deserialize_with = "count")]
+    #[schema(minimum = 0, maximum = 2_147_483_647, nullable = false)]
     expiration: Option<i64>,
     /// Port at which the storage answers SNMP requests; 161 if not given.
     #[serde(default, deserialize_with = "optional_port")]
@@ -84,7 +87,7 @@ impl SetSnmpConfigRequest {
     /// # Errors
     ///
     /// A credential is missing.
-    pub(super) fn into_config(self) -> Result<SnmpConfig, ApiError> {
+    pub(in crate::api::storages) fn into_config(self) -> Result<SnmpConfig, ApiError> {
         let mut config = SnmpConfig {
             host: self.host,
             version: self.version,
@@ -168,8 +171,12 @@ fn sized<'de, D: Deserializer<'de>>(
         .ok_or_else(|| D::Error::custom(format!("must be a text of {min} to {max} characters")))
 }
 
-fn whole_number<'de, D: Deserializer<'de>>(field: D) -> Result<Option<i64>, D::Error> {
+fn count<'de, D: Deserializer<'de>>(field: D) -> Result<Option<i64>, D::Error> {
     let value = Value::deserialize(field)?;
-    let number = value.as_i64().map(Some);
-    number.ok_or_else(|| D::Error::custom("must be a whole number"))
+    let number = value
+        .as_i64()
+        .filter(|number| (0..=MAX_COUNT).contains(number));
+    number
+        .map(Some)
+        .ok_or_else(|| D::Error::custom(format!("must be a whole number from 0 to {MAX_COUNT}")))
 }

@@ -18,6 +18,9 @@ const COLUMNS: [(&str, &str); 7] = [
     ("interval", "/interval"),
 ];
 
+/// The column with the labels of the storage, as `site=a;rack=3`.
+const LABELS: &str = "labels";
+
 /// The columns of access data have one of these, a dot and a field.
 const GROUPS: [&str; 6] = ["rest", "ssh", "cli", "smis", "extra_attributes", SNMP];
 
@@ -45,11 +48,17 @@ pub(super) fn rows(content: &[u8]) -> Result<Vec<ImportRow>, String> {
         .trim(csv::Trim::Headers)
         .from_reader(content);
     let names = reader.headers().map_err(|error| error.to_string())?.clone();
+    if names.is_empty() {
+        return Err(
+            "it is empty (the first line names the columns, such as vendor,model,rest.host)"
+                .to_owned(),
+        );
+    }
     for name in &names {
-        if pointer(name).is_none() {
+        if name != LABELS && pointer(name).is_none() {
             let known: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
             return Err(format!(
-                "column `{name}` is unknown (use {}, and {} with a dot and a field, as in `rest.host`)",
+                "column `{name}` is unknown (use {}, {LABELS}, and {} with a dot and a field, as in `rest.host`)",
                 known.join(", "),
                 GROUPS.join(", ")
             ));
@@ -75,17 +84,22 @@ fn row<'c>(cells: impl Iterator<Item = (&'c str, &'c str)>) -> ImportRow {
             }
             _ => {}
         }
+        if name == LABELS {
+            match labels(text) {
+                Ok(labels) => drop(body.insert(LABELS.to_owned(), labels)),
+                Err(reason) => wrong = Some(reason),
+            }
+        }
+        let Some(path) = pointer(name) else { continue };
         let value = if NUMBERS.contains(&name) {
-            text.parse::<u64>().map_or(Value::Null, Value::from)
+            text.parse::<i64>().map_or(Value::Null, Value::from)
         } else {
             Value::from(text)
         };
         if value.is_null() {
             wrong = Some(format!("`{name}` is not a number"));
         }
-        if let Some(path) = pointer(name) {
-            set(&mut body, &path, value);
-        }
+        set(&mut body, &path, value);
     }
     let [name, key] = label;
     let derived = || Uuid::new_v5(&NAMESPACE, format!("{key}{name}").as_bytes()).to_string();
@@ -99,6 +113,23 @@ fn row<'c>(cells: impl Iterator<Item = (&'c str, &'c str)>) -> ImportRow {
         body,
         alert_source,
     }
+}
+
+/// Labels with `;` between them.
+fn labels(text: &str) -> Result<Value, String> {
+    let mut labels = Map::new();
+    for label in text.split(';').filter(|label| !label.trim().is_empty()) {
+        let (name, value) = label.split_once('=').ok_or_else(|| {
+            format!("`{LABELS}`: `{label}` has no `=` (write them as `site=a;rack=3`)")
+        })?;
+        let name = name.trim().to_owned();
+        if labels.insert(name, value.trim().into()).is_some() {
+            return Err(format!(
+                "`{LABELS}`: `{label}` has the name of another label"
+            ));
+        }
+    }
+    Ok(labels.into())
 }
 
 /// The place of a column in the body.
@@ -166,6 +197,29 @@ mod tests {
         );
         let again = super::rows(table.as_bytes()).unwrap();
         assert_eq!(again[0].id, rows[0].id);
+    }
+
+    #[test]
+    fn labels_are_pairs_and_a_mistake_is_named() {
+        let rows = rows(b"vendor,labels\nv,site=a; rack=3=4;\nv,site\nv,a=1;a=2\nv,\n").unwrap();
+        let body = rows[0].body.as_ref().unwrap();
+        assert_eq!(
+            body["labels"],
+            serde_json::json!({"site": "a", "rack": "3=4"})
+        );
+        assert_eq!(
+            rows[1].body.as_ref().unwrap_err(),
+            "`labels`: `site` has no `=` (write them as `site=a;rack=3`)"
+        );
+        assert!(rows[2].body.is_err());
+        assert_eq!(rows[3].body.as_ref().unwrap().get("labels"), None);
+    }
+
+    #[test]
+    fn an_empty_file_says_so() {
+        let error = rows(b"").err().unwrap();
+        assert!(error.starts_with("it is empty (the first line"), "{error}");
+        assert!(rows(b"vendor,model\n").unwrap().is_empty());
     }
 
     #[test]

@@ -134,7 +134,7 @@ fn registration(access: &DelfinRow) -> Result<Value, String> {
     Ok(registration.into())
 }
 
-/// The body of a call that sets an SNMP configuration.
+/// The SNMP configuration, as the API takes it.
 fn alert_source(row: &DelfinRow) -> Result<Value, String> {
     let mut source = Map::new();
     for key in SOURCE_TEXTS {
