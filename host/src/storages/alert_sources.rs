@@ -1,10 +1,10 @@
 //! The alert sources of storages: from where they send SNMP traps, and with which credentials.
 //!
-//! Who receives traps watches them.
+//! The receiver of traps watches them, and tells which it uses: a change is answered when it is in effect.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
 use super::{StorageError, Storages};
@@ -16,8 +16,27 @@ use crate::{
 /// All alert sources, by storage.
 pub type AlertSources = Arc<BTreeMap<Uuid, AlertSource>>;
 
+/// How long the answer to a change waits for the receiver of traps.
+const USE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Tells which alert sources the receiver of traps uses, until the receiver ends.
+#[derive(Debug)]
+pub struct UsedAlertSources(watch::Sender<Option<AlertSources>>);
+
+impl UsedAlertSources {
+    pub fn set(&self, sources: AlertSources) {
+        self.0.send_replace(Some(sources));
+    }
+}
+
+impl Drop for UsedAlertSources {
+    fn drop(&mut self) {
+        self.0.send_replace(None);
+    }
+}
+
 impl Storages {
-    /// Sets the alert source of a storage, effective at once. Of an earlier one, the port, the
+    /// Sets the alert source of a storage, and returns when it is in effect. Of an earlier one, the port, the
     /// context name, the two settings of requests and the engine stay unless they are given.
     ///
     /// # Errors
@@ -30,7 +49,7 @@ impl Storages {
     ) -> Result<AlertSource, StorageError> {
         self.inventory()?;
         let storage_id = self.get(id)?.id;
-        let _one_at_a_time = self.registering.lock().await;
+        let one_at_a_time = self.registering.lock().await;
         let earlier = self.alert_sources.borrow().get(&storage_id).cloned();
         let source = match earlier {
             Some(earlier) => AlertSource {
@@ -53,6 +72,8 @@ impl Storages {
         self.alert_sources.send_modify(|sources| {
             Arc::make_mut(sources).insert(storage_id, source.clone());
         });
+        drop(one_at_a_time);
+        self.wait_until_used(storage_id).await;
         Ok(source)
     }
 
@@ -93,6 +114,7 @@ impl Storages {
             return Err(self.no_alert_source(id));
         }
         log::info!(storage:% = storage_id; "alert source removed");
+        self.wait_until_used(storage_id).await;
         Ok(())
     }
 
@@ -110,6 +132,25 @@ impl Storages {
     #[must_use]
     pub fn watch_alert_sources(&self) -> watch::Receiver<AlertSources> {
         self.alert_sources.subscribe()
+    }
+
+    /// For the receiver of traps, to tell which alert sources it uses.
+    #[must_use]
+    pub fn used_alert_sources(&self) -> UsedAlertSources {
+        UsedAlertSources(self.used_sources.clone())
+    }
+
+    /// Waits until the receiver of traps, if there is one, uses the present alert source of a storage.
+    async fn wait_until_used(&self, storage_id: Uuid) {
+        let mut used = self.used_sources.subscribe();
+        let is_used = |used: &Option<AlertSources>| {
+            let wanted = self.alert_sources.borrow();
+            let used = used.as_ref();
+            used.is_none_or(|used| used.get(&storage_id) == wanted.get(&storage_id))
+        };
+        if timeout(USE_TIMEOUT, used.wait_for(is_used)).await.is_err() {
+            log::warn!(storage:% = storage_id; "a changed alert source is not in effect yet");
+        }
     }
 
     pub(super) fn forget_alert_source(&self, storage_id: Uuid) {

@@ -35,7 +35,7 @@ use delfin_plugin_api::AlertBatch;
 use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
-pub use alert_sources::AlertSources;
+pub use alert_sources::{AlertSources, UsedAlertSources};
 pub use error::StorageError;
 pub use identity::StorageIdentity;
 pub use import::ImportState;
@@ -87,6 +87,8 @@ pub struct Storages {
     declared_labels: Mutex<DeclaredLabels>,
     registered: Mutex<BTreeMap<Uuid, Registration>>,
     alert_sources: watch::Sender<AlertSources>,
+    /// Those that the receiver of traps uses, if there is one.
+    used_sources: watch::Sender<Option<AlertSources>>,
     /// Held from the check for a duplicate until the storage is in the inventory, and while the
     /// inventory is opened again.
     registering: tokio::sync::Mutex<()>,
@@ -156,6 +158,7 @@ impl Storages {
             ),
             registered: Mutex::new(registered.into_iter().map(|one| (one.id, one)).collect()),
             alert_sources: watch::Sender::new(alert_sources),
+            used_sources: watch::Sender::new(None),
             registering: tokio::sync::Mutex::new(()),
             accept_series,
             resources_interval: collection.resources_interval,

@@ -196,7 +196,12 @@ mod tests {
             AlertSource, SnmpAuthProtocol, SnmpConfig, SnmpPrivacyProtocol, SnmpSecurityLevel,
             SnmpVersion,
         },
-        traps::{keys::UserKeys, message::Opener, source::SenderTable, usm::UsmReceiver},
+        traps::{
+            keys::UserKeys,
+            message::Opener,
+            source::{Lookup, SenderTable},
+            usm::UsmReceiver,
+        },
     };
 
     fn answerer() -> Answerer {
@@ -264,7 +269,7 @@ mod tests {
                 updated_us: None,
             };
             let sources = Arc::new([(source.storage_id, source)].into());
-            let table = SenderTable::default().updated(&sources).await;
+            let table = SenderTable::default().updated(&sources, Lookup::All).await;
             let mut opener = Opener {
                 usm: UsmReceiver::new(Arc::new(answerer())),
             };

@@ -29,7 +29,7 @@ use super::{
     mapping::TrapMappings,
     message::Opener,
     opened::{PendingTrap, RefusedDatagram},
-    source::SenderTable,
+    source::{Lookup, SenderTable},
     stats::{TrapRefusal, TrapStats},
     usm::UsmReceiver,
     writer::{AlertWriter, TrapWriter},
@@ -40,7 +40,7 @@ use crate::{
     logging::{Admission, LogLimiter},
     notification::{AlertAppender, DatagramSocket, DropCounter, MappingSet},
     panics,
-    storages::{AlertSources, Storages},
+    storages::{AlertSources, Storages, UsedAlertSources},
 };
 
 /// The most accepted notifications that are not durable yet.
@@ -115,7 +115,9 @@ impl TrapReceiver {
         let stats = Arc::new(TrapStats::default());
         let mut sources = parts.storages.watch_alert_sources();
         let first = sources.borrow_and_update().clone();
-        let senders = SenderTable::default().updated(&first).await;
+        let senders = SenderTable::default().updated(&first, Lookup::All).await;
+        let used = parts.storages.used_alert_sources();
+        used.set(first);
         let table = Arc::new(RwLock::new(senders.clone()));
         let (sender, received) = mpsc::channel(MAX_WAITING);
         let stop = Arc::new(AtomicBool::new(false));
@@ -153,7 +155,7 @@ impl TrapReceiver {
             stats,
             stop,
             writer: tokio::spawn(writer.run(received)),
-            sources: tokio::spawn(follow_sources(sources, senders, table)),
+            sources: tokio::spawn(follow_sources(sources, used, senders, table)),
         })
     }
 
@@ -244,18 +246,21 @@ impl TrapReader {
 /// Brings the table up to date when an alert source changes, and resolves names again.
 async fn follow_sources(
     mut sources: watch::Receiver<AlertSources>,
+    used: UsedAlertSources,
     mut senders: SenderTable,
     table: Arc<RwLock<SenderTable>>,
 ) {
     loop {
-        match timeout(RESOLVE_INTERVAL, sources.changed()).await {
+        let lookup = match timeout(RESOLVE_INTERVAL, sources.changed()).await {
             Ok(Err(_)) => return,
             Err(_) if !senders.has_names() => continue,
-            Ok(Ok(())) | Err(_) => {}
-        }
+            Ok(Ok(())) => Lookup::New,
+            Err(_) => Lookup::All,
+        };
         let now = sources.borrow_and_update().clone();
-        senders = senders.updated(&now).await;
+        senders = senders.updated(&now, lookup).await;
         *table.write().unwrap_or_else(PoisonError::into_inner) = senders.clone();
+        used.set(now);
     }
 }
 

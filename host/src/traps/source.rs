@@ -22,6 +22,14 @@ pub(super) struct TrapSender {
     pub(super) engine_id: Option<Vec<u8>>,
 }
 
+/// Which names are resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lookup {
+    All,
+    /// Those whose address is unknown.
+    New,
+}
+
 /// All alert sources, by exact address. Several can have one address: their credentials tell
 /// them apart.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +52,7 @@ impl SenderTable {
     }
 
     /// The table after a change. Keys of unchanged alert sources are not derived again.
-    pub(super) async fn updated(&self, sources: &AlertSources) -> Self {
+    pub(super) async fn updated(&self, sources: &AlertSources, lookup: Lookup) -> Self {
         let mut table = Self::default();
         for source in sources.values() {
             let known = self.by_storage.get(&source.storage_id);
@@ -61,7 +69,12 @@ impl SenderTable {
                 Err(_) => {
                     table.has_names = true;
                     let earlier = unchanged.map(|(.., addresses)| addresses.clone());
-                    resolve(source, earlier.unwrap_or_default()).await
+                    let earlier = earlier.unwrap_or_default();
+                    if lookup == Lookup::New && !earlier.is_empty() {
+                        earlier
+                    } else {
+                        resolve(source, earlier).await
+                    }
                 }
             };
             for address in &addresses {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     inventory::{AlertSource, SnmpAuthProtocol, SnmpConfig, SnmpSecurityLevel},
-    traps::{acknowledgement::Answerer, engine::LocalEngine, usm::UsmReceiver},
+    traps::{acknowledgement::Answerer, engine::LocalEngine, source::Lookup, usm::UsmReceiver},
 };
 
 const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -67,14 +67,48 @@ fn table(sources: Vec<AlertSource>) -> SenderTable {
     let sources = sources.into_iter().map(|one| (one.storage_id, one));
     let sources: BTreeMap<_, _> = sources.collect();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(SenderTable::default().updated(&Arc::new(sources)))
+    runtime.block_on(SenderTable::default().updated(&Arc::new(sources), Lookup::All))
 }
 
 fn trap() -> Vec<u8> {
     let digits: String = TRAP.split_whitespace().collect();
+    octets(&digits)
+}
+
+fn octets(digits: &str) -> Vec<u8> {
     let pairs = digits.as_bytes().chunks(2);
     let octet = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
     pairs.map(octet).collect()
+}
+
+/// net-snmp cannot send all of them.
+#[test]
+fn recorded_traps_of_all_protocols_are_opened_with_their_keys_only() {
+    let recorded = include_str!("pysnmp.txt").lines();
+    let recorded = recorded.filter(|line| !line.starts_with('#'));
+    for line in recorded {
+        let [auth, privacy, digits] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let mut sender = source(1, "127.0.0.1", SnmpVersion::V3);
+        let protocol = |name: &str| serde_json::Value::from(name);
+        let auth_protocol = serde_json::from_value(protocol(auth)).unwrap();
+        sender.snmp.auth = Some((auth_protocol, "authentication".to_owned()));
+        if privacy != "-" {
+            let privacy = serde_json::from_value(protocol(privacy)).unwrap();
+            sender.snmp.privacy = Some((privacy, "encryption".to_owned()));
+            sender.snmp.security_level = Some(SnmpSecurityLevel::AuthPriv);
+        }
+        let (mut opener, table) = (opener(), table(vec![sender]));
+        let mut datagram = octets(digits);
+        let opened = opener.open(datagram.clone().into(), LOCALHOST, &table);
+        let notification = opened.expect(line).notification;
+        assert_eq!(notification.trap.to_string(), "1.3.6.1.4.1.99999.0.1");
+        assert_eq!(notification.variables[0].value.as_str(), Some("fan 3"));
+        *datagram.last_mut().unwrap() ^= 1;
+        let refused = opener.open(datagram.into(), LOCALHOST, &table);
+        assert!(refused.is_err(), "{line}");
+    }
 }
 
 #[test]
