@@ -47,7 +47,11 @@ pub(super) fn run(
     let content = read_input(&args.file)?;
     let body = serde_json::from_slice(&content)
         .map_err(|error| Error::failed(format!("`{}` is not JSON: {error}", args.file)))?;
-    for alert in webhook_alerts(&body, &mappings, now_ms()) {
+    let alerts = webhook_alerts(&body, &mappings, now_ms());
+    if alerts.is_empty() {
+        output.note("no alert: the body has no items");
+    }
+    for alert in alerts {
         let report = MappingReport::new(&alert, iter::empty());
         if output.is_json() {
             output.json(&report)?;

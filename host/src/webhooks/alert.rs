@@ -133,6 +133,10 @@ mod tests {
         );
         check(json!("text"), &["webhook"]);
         check(json!([]), &[]);
+        check(json!({"alerts": [], "status": "firing"}), &[]);
+        check(json!({"alerts": [], "Events": [7]}), &["webhook"]);
+        check(json!({"alerts": "none"}), &["webhook"]);
+        check(json!({"items": []}), &["webhook"]);
         let raw = &webhook_alerts(&json!({"title": "Fan failed", "unit": 3}), &built_in(), 7)[0];
         assert_eq!(text(raw, "webhook_unit"), Some("3"));
         assert_eq!(text(raw, "category"), Some("NotSpecified"));

@@ -62,7 +62,7 @@ impl WebhookMappings {
     }
 
     /// The items of a body, each with its rule. The first rule that is for any item decides
-    /// which list has the items.
+    /// which list has the items. A body whose lists are empty has no items.
     pub(super) fn apply<'a>(
         &self,
         body: &'a Value,
@@ -72,6 +72,11 @@ impl WebhookMappings {
             items.any(|item| rule.rule.mismatch(&item).is_none())
         };
         let Some(first) = self.rules.iter().find(decides) else {
+            let lists = self.rules.iter().filter_map(|rule| rule.find_list(body));
+            let mut sizes = lists.map(<[Value]>::len).peekable();
+            if sizes.peek().is_some() && sizes.all(|items| items == 0) {
+                return Vec::new();
+            }
             return items_without_rule(body).map(|item| (item, None)).collect();
         };
         let same_list = self.rules.iter().filter(|rule| rule.list == first.list);
@@ -116,12 +121,15 @@ impl WebhookRule {
         let items = match &self.list {
             None if body.is_array() => &[],
             None => std::slice::from_ref(body),
-            Some(list) => match list.find(body) {
-                Some(Value::Array(items)) => items.as_slice(),
-                Some(_) | None => &[],
-            },
+            Some(_) => self.find_list(body).unwrap_or_default(),
         };
         items.iter().map(move |item| WebhookItem { body, item })
+    }
+
+    /// The list of the rule in a body, if the body has it.
+    fn find_list<'a>(&self, body: &'a Value) -> Option<&'a [Value]> {
+        let items = self.list.as_ref()?.find(body)?.as_array()?;
+        Some(items)
     }
 }
 
