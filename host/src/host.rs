@@ -10,7 +10,7 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     access::{TlsFileError, TlsStore, TokenFileError, TokenStore},
-    alert,
+    alert::{self, ActiveAlerts},
     api::{self, ApiListener, ApiParts, ApiState, ListenError},
     audit::AuditLog,
     batch_journal::{BatchJournal, BatchJournals},
@@ -26,7 +26,7 @@ use crate::{
     notification::MappingError,
     plugin::Plugins,
     state::{self, StateError},
-    storages::{self, CollectProgress, Storages},
+    storages::{self, CollectProgress, StorageParts, Storages},
     syslog::{SyslogParts, SyslogReceiver, SyslogStartError},
     traps::{SourceValidator, TrapParts, TrapReceiver, TrapStartError},
 };
@@ -118,7 +118,7 @@ impl Host {
         let reopening = tokio::spawn(reloader.clone().reopen_libraries());
         let history = History::default();
         tokio::spawn(history.clone().run(exporters.clone(), journals.clone()));
-        let storages = start_storages(&config, &journals, reloader.drivers().registry())?;
+        let storages = start_storages(&config, &journals, reloader.drivers().registry(), &alerts)?;
         let removed = storages::end_alerts_of_removed(
             Arc::downgrade(&storages),
             alerts.clone(),
@@ -302,15 +302,19 @@ fn start_storages(
     config: &Config,
     journals: &BatchJournals,
     registry: &DriverRegistry,
+    alerts: &ActiveAlerts,
 ) -> Result<Arc<Storages>, StartError> {
     tokio::task::block_in_place(|| {
         let journals = journals.clone();
         let destination = |progress| CollectionDestination { journals, progress };
-        let declared = &config.storages;
-        let place = InventoryPlace::new(&config.state_dir, config.inventory.key_file.as_deref());
-        let collection = &config.collection;
-        let storages = Storages::start(declared, place, registry.clone(), collection, destination)?;
-        Ok(Arc::new(storages))
+        let parts = StorageParts {
+            declared: &config.storages,
+            place: InventoryPlace::new(&config.state_dir, config.inventory.key_file.as_deref()),
+            registry: registry.clone(),
+            collection: &config.collection,
+            alerts: alerts.clone(),
+        };
+        Ok(Arc::new(Storages::start(parts, destination)?))
     })
 }
 

@@ -38,11 +38,13 @@ use table::AlertTable;
 #[derive(Clone, Debug)]
 pub struct ActiveAlerts(Arc<Mutex<AlertTable>>);
 
+/// Alerts by severity. Each of [`SEVERITIES`] occurs, also without alerts.
+pub type SeverityCounts = BTreeMap<&'static str, u64>;
+
 /// Counters of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertStats {
-    /// Active alerts by severity.
-    pub active: BTreeMap<&'static str, u64>,
+    pub active: SeverityCounts,
     /// Active alerts that were removed because the table was full.
     pub dropped: u64,
 }
@@ -101,14 +103,16 @@ impl ActiveAlerts {
     #[must_use]
     pub fn stats(&self) -> AlertStats {
         let table = self.lock();
-        let mut active: BTreeMap<_, _> = SEVERITIES.into_iter().map(|name| (name, 0)).collect();
-        for alert in table.active() {
-            *active.entry(severity(alert)).or_default() += 1;
-        }
         AlertStats {
-            active,
+            active: count(table.active()),
             dropped: table.dropped(),
         }
+    }
+
+    /// The number of active alerts of a storage, by severity.
+    #[must_use]
+    pub fn counts_of(&self, storage_id: &str) -> SeverityCounts {
+        count(self.lock().active_of(storage_id))
     }
 
     fn lock(&self) -> MutexGuard<'_, AlertTable> {
@@ -127,6 +131,14 @@ const SEVERITIES: [&str; 8] = [
     "NotSpecified",
     "other",
 ];
+
+fn count<'a>(alerts: impl Iterator<Item = &'a Arc<TrackedAlert>>) -> SeverityCounts {
+    let mut counts: SeverityCounts = SEVERITIES.into_iter().map(|name| (name, 0)).collect();
+    for alert in alerts {
+        *counts.entry(severity(alert)).or_default() += 1;
+    }
+    counts
+}
 
 /// A severity from the fixed list: texts of devices must not create new series of a metric.
 fn severity(alert: &TrackedAlert) -> &'static str {

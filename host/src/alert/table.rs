@@ -89,20 +89,26 @@ impl AlertTable {
         self.alerts.values().filter(|alert| alert.end.is_none())
     }
 
+    /// The active alerts of a storage.
+    pub(super) fn active_of(&self, storage_id: &str) -> impl Iterator<Item = &Arc<TrackedAlert>> {
+        // In order, all alerts of a storage follow the lower bound of its identities, so
+        // this looks at the alerts of one storage only.
+        let from = self.alerts.range(AlertIdentity::first_of(storage_id)..);
+        from.map(|(_, alert)| alert)
+            .take_while(move |alert| alert.identity.storage_id == storage_id)
+            .filter(|alert| alert.end.is_none())
+    }
+
     /// The active alerts that a complete record of their storage does not contain. They
     /// have ended. Empty for a record that is not complete.
     pub(super) fn absent_from(&self, record: &AlertRecord<'_>) -> Vec<Arc<TrackedAlert>> {
         let Some(storage_id) = record.complete_for else {
             return Vec::new();
         };
-        // In order, all alerts of a storage follow the lower bound of its identities, so
-        // this looks at the alerts of one storage only.
         let rows = record.alerts.alerts().filter(|alert| !is_event(alert));
         let present: BTreeSet<AlertIdentity> = rows.map(|a| AlertIdentity::of(&a)).collect();
-        let from = self.alerts.range(AlertIdentity::first_of(storage_id)..);
-        from.map(|(_, alert)| alert)
-            .take_while(|alert| alert.identity.storage_id == storage_id)
-            .filter(|alert| alert.end.is_none() && !present.contains(&*alert.identity))
+        self.active_of(storage_id)
+            .filter(|alert| !present.contains(&*alert.identity))
             .filter(|alert| record.ends_notified || !alert.is_of_notification())
             .cloned()
             .collect()

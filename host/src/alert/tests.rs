@@ -237,6 +237,17 @@ fn an_alert_that_is_absent_from_an_ingested_batch_has_not_ended() {
 }
 
 #[test]
+fn the_alerts_of_one_storage_are_counted_without_those_that_have_ended() {
+    let mut host = Host::start(MANY);
+    host.ingest(&[fault("r", "fan"), fault("s", "fan"), fault("s", "disk")]);
+    host.ingest(&[fault("t", "fan"), recovery("s", "fan")]);
+    host.follow();
+    let counts = host.alerts.counts_of("s");
+    assert_eq!((counts["Major"], counts["Fatal"]), (1, 0));
+    assert_eq!(host.alerts.counts_of("unknown")["Major"], 0);
+}
+
+#[test]
 fn the_table_survives_a_restart() {
     let mut host = Host::start(MANY);
     host.ingest(&[fault("s", "fan")]);

@@ -123,6 +123,31 @@ pub const STATUS: Metric<'static> = metric(
     "1",
     "-1 unknown, 0 normal, 1 degraded, 2 faulty, 3 offline",
 );
+pub const ACTIVE_ALERTS: Metric<'static> = metric("activeAlerts", "1", "Active alerts");
+/// Severities, and the metrics of their active alerts. Each is a metric of its own, so that receivers
+/// without labels, and those that tell series apart by name and resource, have each number.
+pub const SEVERITY_ALERTS: [(&str, Metric<'static>); 5] = [
+    (
+        "Fatal",
+        metric("fatalAlerts", "1", "Active alerts that are fatal"),
+    ),
+    (
+        "Critical",
+        metric("criticalAlerts", "1", "Active alerts that are critical"),
+    ),
+    (
+        "Major",
+        metric("majorAlerts", "1", "Active alerts that are major"),
+    ),
+    (
+        "Minor",
+        metric("minorAlerts", "1", "Active alerts that are minor"),
+    ),
+    (
+        "Warning",
+        metric("warningAlerts", "1", "Active alerts that are warnings"),
+    ),
+];
 pub const INFO: Metric<'static> = metric("info", "1", "Always 1; the labels describe the resource");
 
 /// The metrics that a type of resource has in Delfin's schema of capabilities.

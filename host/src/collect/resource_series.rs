@@ -4,6 +4,8 @@
 //! the last list has. An info series has the value 1; its labels describe the resource and change
 //! seldom, so that queries can join it with other series.
 
+use std::collections::BTreeMap;
+
 use delfin_plugin_api::BatchError;
 use serde_json::Value;
 
@@ -11,8 +13,8 @@ use super::{
     builder::SeriesBuilder,
     info_labels::info_labels,
     metric::{
-        DATA_REDUCTION, FREE_CAPACITY, HEALTH_SCORE, INFO, Metric, Resource, ResourceType, STATUS,
-        SUBSCRIBED_CAPACITY, TOTAL_CAPACITY, USED_CAPACITY,
+        ACTIVE_ALERTS, DATA_REDUCTION, FREE_CAPACITY, HEALTH_SCORE, INFO, Metric, Resource,
+        ResourceType, SEVERITY_ALERTS, STATUS, SUBSCRIBED_CAPACITY, TOTAL_CAPACITY, USED_CAPACITY,
     },
     resource::{ResourceFields, ResourceKind},
     resource_status::ResourceStatus,
@@ -26,7 +28,7 @@ pub struct ResourceSeries<'a, 'b> {
     pub time_ms: i64,
 }
 
-impl ResourceSeries<'_, '_> {
+impl<'b> ResourceSeries<'_, 'b> {
     /// Adds the series of the storage as a whole.
     ///
     /// # Errors
@@ -42,11 +44,7 @@ impl ResourceSeries<'_, '_> {
         // A storage without a total does not report its capacity.
         let known = |bytes: u64| (capacity.total > 0).then_some(bytes as f64);
         let subscribed = known(capacity.subscribed).filter(|bytes| *bytes > 0.0);
-        let id = self.series.storage_id();
-        let resource = Resource {
-            resource_type: ResourceType::Storage,
-            id,
-        };
+        let resource = self.whole_storage();
         let values = [
             (TOTAL_CAPACITY, known(capacity.total)),
             (USED_CAPACITY, known(capacity.used)),
@@ -64,6 +62,26 @@ impl ResourceSeries<'_, '_> {
             ("location", text(&details.location)),
         ];
         self.info(resource, &labels)
+    }
+
+    /// Adds the numbers of active alerts of the storage: all, and those of each severity that is a
+    /// fault. Other severities count only in all of them.
+    ///
+    /// # Errors
+    ///
+    /// The batch is at its size limit.
+    pub fn active_alerts(
+        &mut self,
+        by_severity: &BTreeMap<&'static str, u64>,
+    ) -> Result<(), BatchError> {
+        let resource = self.whole_storage();
+        let all: u64 = by_severity.values().sum();
+        let of_severities = SEVERITY_ALERTS.map(|(severity, metric)| {
+            let alerts = by_severity.get(severity).copied().unwrap_or_default();
+            (metric, Some(alerts as f64))
+        });
+        let all = [(ACTIVE_ALERTS, Some(all as f64))];
+        self.values(resource, all.into_iter().chain(of_severities))
     }
 
     /// Adds the series of a listed resource, if its kind has any.
@@ -112,6 +130,13 @@ impl ResourceSeries<'_, '_> {
             labels.push(("pool_name", name));
         }
         self.info(resource, &labels)
+    }
+
+    fn whole_storage(&self) -> Resource<'b> {
+        Resource {
+            resource_type: ResourceType::Storage,
+            id: self.series.storage_id(),
+        }
     }
 
     fn values(

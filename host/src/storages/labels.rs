@@ -16,6 +16,11 @@ use crate::{clock::now_us, collect::StaticLabels, config::StorageConfig};
 /// The labels of declared storages, by their ids.
 pub(super) type DeclaredLabels = BTreeMap<Uuid, Arc<StaticLabels>>;
 
+pub(super) fn of_declared(storages: &[StorageConfig]) -> DeclaredLabels {
+    let labels = storages.iter().map(|one| (one.id, Arc::clone(&one.labels)));
+    labels.collect()
+}
+
 impl Storages {
     /// Replaces the labels of a registered storage.
     ///

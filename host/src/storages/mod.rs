@@ -15,6 +15,7 @@ mod error;
 mod identity;
 mod import;
 mod labels;
+mod parts;
 mod progress;
 mod removed;
 mod reopen;
@@ -39,6 +40,7 @@ pub use alert_sources::{AlertSources, UsedAlertSources};
 pub use error::StorageError;
 pub use identity::StorageIdentity;
 pub use import::ImportState;
+pub use parts::StorageParts;
 pub use progress::CollectProgress;
 pub use removed::end_alerts_of_removed;
 pub use resource_series::send_resource_series;
@@ -51,12 +53,13 @@ use self::{
     shared_inventory::{SharedInventory, Stored},
 };
 use crate::{
+    alert::ActiveAlerts,
     clock::now_us,
     collect::{
         AlertSelection, Capabilities, CollectConfig, CollectMonitor, CollectSchedule, Destination,
         DriverRegistry, ResourceNameSource, Scheduler, UnknownDriver, identify,
     },
-    config::{CollectionConfig, StorageConfig},
+    config::StorageConfig,
     inventory::{
         Access, Inventory, InventoryError, InventoryFault, InventoryPlace, PerformanceSchedule,
         Registration, RekeyError, ResourceStore,
@@ -100,6 +103,7 @@ pub struct Storages {
     scheduler: Scheduler,
     syncing: sync::Syncing,
     accept_series: AcceptSeries,
+    alerts: ActiveAlerts,
     /// How often the resources of each storage are listed.
     resources_interval: Duration,
     started_us: i64,
@@ -114,22 +118,20 @@ impl Storages {
     ///
     /// A declared storage has no driver.
     pub fn start<D: Destination>(
-        declared: &[StorageConfig],
-        place: InventoryPlace,
-        registry: DriverRegistry,
-        collection: &CollectionConfig,
+        parts: StorageParts<'_>,
         destination: impl FnOnce(Arc<CollectProgress>) -> D,
     ) -> Result<Self, UnknownDriver> {
+        let (declared, registry) = (parts.declared, parts.registry);
         let Stored {
             inventory,
             registered,
             alert_sources,
             until_ms,
-        } = Stored::read(place.open());
+        } = Stored::read(parts.place.open());
         let inventory = SharedInventory::new(inventory);
         let progress = Arc::new(CollectProgress::new(inventory.clone(), until_ms.clone()));
         let until_ms = |id: Uuid| until_ms.get(&id.to_string()).copied();
-        let resources = Arc::new(ResourceStore::new(place.state_dir()));
+        let resources = Arc::new(ResourceStore::new(parts.place.state_dir()));
         let storages = declared.iter().map(|one| {
             let config = declared_config(one, &registry, until_ms(one.id));
             with_names(config, &resources)
@@ -139,7 +141,7 @@ impl Storages {
         let scheduler = Scheduler::start(
             storages.collect(),
             &registry,
-            collection.limits,
+            parts.collection.limits,
             destination,
         )?;
         for storage in &registered {
@@ -150,20 +152,16 @@ impl Storages {
         }
         let storages = Self {
             declared: declared.to_vec(),
-            declared_labels: Mutex::new(
-                declared
-                    .iter()
-                    .map(|one| (one.id, Arc::clone(&one.labels)))
-                    .collect(),
-            ),
+            declared_labels: Mutex::new(labels::of_declared(declared)),
             registered: Mutex::new(registered.into_iter().map(|one| (one.id, one)).collect()),
             alert_sources: watch::Sender::new(alert_sources),
             used_sources: watch::Sender::new(None),
             registering: tokio::sync::Mutex::new(()),
             accept_series,
-            resources_interval: collection.resources_interval,
+            alerts: parts.alerts,
+            resources_interval: parts.collection.resources_interval,
             resources,
-            place,
+            place: parts.place,
             inventory,
             progress,
             registry,

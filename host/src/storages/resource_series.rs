@@ -1,4 +1,5 @@
-//! Sends what storages have listed as series: capacity, status and descriptive labels.
+//! Sends what is known of storages as series: capacity, status and descriptive labels, as they have listed
+//! them, and how many alerts are active.
 //!
 //! The host lists resources seldom, because a list can be expensive for a storage. A receiver
 //! such as Prometheus takes a series for ended after five minutes without a point. So the series are
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use super::{StorageStatus, StorageView, Storages};
 use crate::{
+    alert::SeverityCounts,
     batch::NewBatch,
     clock::{now_ms, now_us},
     collect::{
@@ -98,7 +100,8 @@ impl Storages {
         let storage_id = view.id.to_string();
         let max_age = self.resources_interval.saturating_mul(MAX_INTERVALS);
         let store = Arc::clone(&self.resources);
-        let built = panics::spawn_blocking(move || build(&view, &store, max_age)).await;
+        let alerts = self.alerts.counts_of(&storage_id);
+        let built = panics::spawn_blocking(move || build(&view, &alerts, &store, max_age)).await;
         let batch = match built {
             Ok(Ok(batch)) if batch.rows() > 0 => batch,
             Ok(Ok(_)) | Err(_) => return,
@@ -130,6 +133,7 @@ fn kinds() -> impl Iterator<Item = ResourceKind> {
 /// The series of a storage. Blocks on the disk.
 fn build(
     view: &StorageView,
+    alerts: &SeverityCounts,
     store: &ResourceStore,
     max_age: Duration,
 ) -> Result<PerformanceBatch, InventoryError> {
@@ -145,7 +149,9 @@ fn build(
         series: &mut series,
         time_ms: now_ms(),
     };
-    let mut written = writer.storage(&view.info, status(view.status));
+    let mut written = writer
+        .storage(&view.info, status(view.status))
+        .and_then(|()| writer.active_alerts(alerts));
     let oldest_us = now_us() - i64::try_from(max_age.as_micros()).unwrap_or(i64::MAX);
     for list in store.lists(&labels.id)? {
         if list.listed_us.is_none_or(|listed_us| listed_us < oldest_us) {

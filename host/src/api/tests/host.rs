@@ -46,7 +46,7 @@ use crate::{
         CurrentProcess, InstanceHost, PluginCounters, PluginExporterView, PluginLevel, PluginView,
         SharedRedactor,
     },
-    storages::Storages,
+    storages::{StorageParts, Storages},
 };
 
 /// The exporter of performance batches, which no plugin offers.
@@ -120,20 +120,24 @@ impl Host {
             performance: batch_journal(Kind::Performance),
             alerts: batch_journal(Kind::Alert),
         };
-        let storages = {
-            let place = InventoryPlace::new(folder.path(), None);
-            let _within = runtime.enter();
-            let keeps = |_| Keeps(journals.clone());
-            let collection = CollectionConfig::default();
-            Storages::start(&declared, place, small_fakes(), &collection, keeps).unwrap()
-        };
-        let storages = Arc::new(storages);
         let (phase, watched) = watch::channel(Phase::Running);
         let exporters = runtime.block_on(failed_exporter(&journals, folder.path()));
         let limits = AlertsConfig::default();
         let opened = alert::open(folder.path(), &limits, &journals.alerts);
         let (alerts, follower) = runtime.block_on(opened).unwrap();
         runtime.spawn(follower.run(watched.clone()));
+        let storages = {
+            let _within = runtime.enter();
+            let parts = StorageParts {
+                declared: &declared,
+                place: InventoryPlace::new(folder.path(), None),
+                registry: small_fakes(),
+                collection: &CollectionConfig::default(),
+                alerts: alerts.clone(),
+            };
+            Storages::start(parts, |_| Keeps(journals.clone())).unwrap()
+        };
+        let storages = Arc::new(storages);
         let state = ApiState::new(ApiParts {
             pushes_metrics: false,
             config,

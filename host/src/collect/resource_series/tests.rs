@@ -144,6 +144,24 @@ fn a_storage_has_its_capacity_and_firmware() {
 }
 
 #[test]
+fn active_alerts_are_counted_by_severity_and_every_count_has_a_point() {
+    let counts = [("Critical", 2), ("Minor", 0), ("other", 3)].into();
+    assert_eq!(
+        written(&storage(StorageDetails::default()), |series| {
+            series.active_alerts(&counts)
+        }),
+        [
+            "activeAlerts 5 1",
+            "fatalAlerts 0 1",
+            "criticalAlerts 2 1",
+            "majorAlerts 0 1",
+            "minorAlerts 0 1",
+            "warningAlerts 0 1",
+        ]
+    );
+}
+
+#[test]
 fn no_label_of_an_info_series_is_one_that_every_series_has() {
     for kind in ResourceKind::all() {
         for (label, field) in info_labels(kind) {
