@@ -9,12 +9,20 @@ use delfin_plugin_api::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::encode::can_be_label;
+
 /// The default of Alertmanager's `resolve_timeout`, and five times the interval of
 /// resends.
 const RESOLVE_AFTER: Duration = Duration::from_mins(5);
 const HOST: &str = "localhost";
 const PORT: u16 = 9093;
 const USER_AGENT: &str = concat!("delfin-exporter-prometheus/", env!("CARGO_PKG_VERSION"));
+/// The label of a storage that has a meaning for the host.
+const LABEL: &str = "site";
+/// A storage has as many labels at most.
+const MAX_LABELS: usize = 16;
+const NAMES: &str = "write a list such as `[\"site\", \"tenant\"]`: at most 16 names of A-Z, a-z, 0-9 and `_` that are \
+                     no labels already";
 const URLS: &str = "write a list such as `[\"http://alertmanager:9093\"]`";
 const URL: &str = "write `http://` or `https://`, a host, and the path before `/api/v2/alerts`";
 
@@ -25,6 +33,8 @@ pub(crate) struct AlertConfig {
     pub(crate) urls: Vec<String>,
     /// An alert that is not sent again ends after this time.
     pub(crate) resolve_after: Duration,
+    /// The extra fields that are labels.
+    pub(crate) labels: Vec<String>,
     pub(crate) http: ClientSettings,
 }
 
@@ -35,6 +45,7 @@ struct AlertSettings {
     alert_manager_port: Option<Value>,
     urls: Option<Value>,
     resolve_after: Option<Value>,
+    labels: Option<Value>,
 }
 
 impl TryFrom<WithClientSettings<AlertSettings>> for AlertConfig {
@@ -47,6 +58,7 @@ impl TryFrom<WithClientSettings<AlertSettings>> for AlertConfig {
         } = settings;
         let mut mistakes = Mistakes::default();
         let resolve_after = mistakes.duration("resolve_after", written.resolve_after);
+        let labels = mistakes.read("labels", written.labels, read_labels, NAMES);
         let http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
         let host = mistakes.text("alert_manager_host", written.alert_manager_host);
         let port = mistakes.port("alert_manager_port", written.alert_manager_port);
@@ -70,6 +82,7 @@ impl TryFrom<WithClientSettings<AlertSettings>> for AlertConfig {
         mistakes.into_result(Self {
             urls,
             resolve_after: resolve_after.unwrap_or(RESOLVE_AFTER),
+            labels: labels.unwrap_or_else(|| vec![LABEL.to_owned()]),
             http,
         })
     }
@@ -80,6 +93,15 @@ fn address(host: &str, port: u16) -> String {
         return format!("http://[{host}]:{port}");
     }
     format!("http://{host}:{port}")
+}
+
+fn read_labels(value: &Value) -> Option<Vec<String>> {
+    let names = value.as_array()?;
+    let label = |name: &Value| {
+        let name = name.as_str().filter(|name| can_be_label(name));
+        name.map(str::to_owned)
+    };
+    (names.len() <= MAX_LABELS).then(|| names.iter().map(label).collect())?
 }
 
 fn read_urls(value: Value, mistakes: &mut Mistakes) -> Vec<String> {
@@ -162,6 +184,29 @@ mod tests {
             "keep one",
         );
         check(json!({ "bearer_token": "two words" }), "no token has");
+    }
+
+    #[test]
+    fn labels_are_names_that_alerts_do_not_have() {
+        assert_eq!(read(json!({})).unwrap().labels, ["site"]);
+        let chosen = read(json!({ "labels": ["tenant", "_x9"] })).unwrap();
+        assert_eq!(chosen.labels, ["tenant", "_x9"]);
+        assert!(read(json!({ "labels": [] })).unwrap().labels.is_empty());
+        let many = vec!["a"; 17];
+        for labels in [
+            json!("site"),
+            json!([7]),
+            json!(["severity"]),
+            json!(["alertname"]),
+            json!(["description"]),
+            json!(["a-b"]),
+            json!(["__a"]),
+            json!([""]),
+            json!(many),
+        ] {
+            let mistake = read(json!({ "labels": labels })).unwrap_err();
+            assert!(mistake.contains("`labels` cannot be"), "{mistake}");
+        }
     }
 
     #[test]

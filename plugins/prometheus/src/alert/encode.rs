@@ -2,8 +2,8 @@
 //!
 //! Alertmanager identifies an alert by its labels. So the labels are the columns
 //! that identify an alert for the host, the columns that never change between an
-//! alert and its recovery, and the severity, which routes need. All other columns
-//! are annotations.
+//! alert and its recovery, the severity, which routes need, and the extra fields that
+//! the operator chooses. All else are annotations.
 //!
 //! Promises: names are valid and no value is empty; Alertmanager accepts the times,
 //! even if the clock of the device is wrong.
@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use delfin_plugin_api::{Alert, AlertState};
+use delfin_plugin_api::{Alert, AlertState, TEXT_COLUMNS};
 use serde::{Serialize, Serializer};
 
 /// In Delfin's order, without `alert_id`: devices assign a new one each time they
@@ -39,7 +39,7 @@ const SEQUENCE_NUMBER: &str = "sequence_number";
 const MATCH_KEY: &str = "match_key";
 const UNNAMED: &str = "unnamed";
 
-pub(super) type AlertLabels = BTreeMap<&'static str, String>;
+pub(super) type AlertLabels = BTreeMap<Cow<'static, str>, String>;
 
 /// An element of the body of `POST /api/v2/alerts`.
 #[derive(Debug, Serialize)]
@@ -58,10 +58,11 @@ pub(super) struct PostedAlert<'a> {
 }
 
 impl<'a> PostedAlert<'a> {
-    /// The alert of a row. Unless it is a recovery, it fires until `resolve_after` from
-    /// `now`, or until it is sent again.
+    /// The alert of a row. `extra_labels` are the extra fields that are labels. Unless it is a
+    /// recovery, it fires until `resolve_after` from `now`, or until it is sent again.
     pub(super) fn new(
         (row, alert): (usize, &Alert<'a>),
+        extra_labels: &[String],
         now: SystemTime,
         resolve_after: Duration,
     ) -> Self {
@@ -73,17 +74,24 @@ impl<'a> PostedAlert<'a> {
         };
         for (column, text) in alert.texts().filter(|(_, text)| !text.is_empty()) {
             if LABELS.contains(&column) || column == identifying {
-                labels.insert(column, text.to_owned());
+                labels.insert(Cow::Borrowed(column), text.to_owned());
             } else {
                 annotations.insert(Cow::Borrowed(column), Cow::Borrowed(text));
             }
         }
         let name = non_empty(alert.alert_name()).or(non_empty(alert.alert_id()));
-        labels.insert("alertname", name.unwrap_or(UNNAMED).to_owned());
+        let name = name.unwrap_or(UNNAMED).to_owned();
+        labels.insert(Cow::Borrowed("alertname"), name);
+        let extra = alert.extra();
+        for name in extra_labels {
+            if let Some(text) = non_empty(extra.get(name)) {
+                labels.insert(Cow::Owned(name.clone()), text.to_owned());
+            }
+        }
         if let Some(description) = annotations.get("description").cloned() {
             annotations.insert(Cow::Borrowed("summary"), description);
         }
-        annotate(alert, &mut annotations);
+        annotate(alert, extra_labels, &mut annotations);
         let occurred = time(alert.occur_time()).map(|occurred| occurred.min(now));
         let has_ended = alert.state() == AlertState::Cleared;
         let (starts_at, ends_at) = if has_ended {
@@ -127,13 +135,19 @@ impl<'a> PostedAlert<'a> {
     }
 }
 
-/// Adds the time of the alert and its extras.
-fn annotate<'a>(alert: &Alert<'a>, annotations: &mut BTreeMap<Cow<'a, str>, Cow<'a, str>>) {
+/// Adds the time of the alert, and its extras that are no labels.
+fn annotate<'a>(
+    alert: &Alert<'a>,
+    extra_labels: &[String],
+    annotations: &mut BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+) {
     if let Some(occurred) = time(alert.occur_time()) {
         let text = humantime::format_rfc3339_millis(occurred).to_string();
         annotations.insert(Cow::Borrowed("occur_time"), Cow::Owned(text));
     }
-    for (key, text) in alert.extra().iter().filter(|(_, text)| !text.is_empty()) {
+    let extras = alert.extra().iter();
+    let is_label = |key: &str| extra_labels.iter().any(|label| label == key);
+    for (key, text) in extras.filter(|(key, text)| !text.is_empty() && !is_label(key)) {
         let mut name = valid_name(key);
         while annotations.contains_key(&name) {
             name.to_mut().push('_');
@@ -160,6 +174,14 @@ fn valid_name(key: &str) -> Cow<'_, str> {
     let start = if start { "" } else { "_" };
     let rest = key.chars().map(|c| if valid(c) { c } else { '_' });
     start.chars().chain(rest).collect()
+}
+
+/// Whether an extra field of that name can be a label: Alertmanager takes the name, and
+/// alerts have no label of that name already.
+pub(super) fn can_be_label(name: &str) -> bool {
+    let own = [SEQUENCE_NUMBER, MATCH_KEY, "alertname"];
+    let is_own = LABELS.contains(&name) || TEXT_COLUMNS.contains(&name) || own.contains(&name);
+    !is_own && !name.is_empty() && !name.starts_with("__") && valid_name(name) == name
 }
 
 /// A text unless it is empty.

@@ -27,6 +27,8 @@ use self::{
 /// change, it ends the alert with the old ones at once.
 pub(crate) struct AlertExporterPrometheus {
     clients: Vec<AlertmanagerClient>,
+    /// The extra fields that are labels.
+    labels: Vec<String>,
     resolve_after: Duration,
     sent: SentAlerts,
 }
@@ -52,6 +54,7 @@ impl Exporter for AlertExporterPrometheus {
         }
         Ok(Self {
             clients: AlertmanagerClient::all(&config)?,
+            labels: config.labels,
             resolve_after: config.resolve_after,
             sent: SentAlerts::default(),
         })
@@ -100,7 +103,7 @@ impl AlertExporterPrometheus {
         let mut update = SentUpdate::default();
         let mut posted = Vec::with_capacity(batch.rows());
         for (row, alert) in batch.alerts().enumerate() {
-            let new = PostedAlert::new((row, &alert), now, self.resolve_after);
+            let new = PostedAlert::new((row, &alert), &self.labels, now, self.resolve_after);
             let replaced = self.sent.replaced_labels(&alert, &new, &mut update);
             posted.extend(replaced.map(|labels| PostedAlert::end(row, labels, now)));
             posted.push(new);

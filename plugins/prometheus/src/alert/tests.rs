@@ -8,6 +8,8 @@ use super::{
     state::{SentAlerts, SentUpdate},
 };
 
+/// The extra fields that are labels.
+const LABELS: [&str; 2] = ["site", "tenant"];
 const NOW: &str = "2026-04-12T10:15:00Z";
 
 fn now() -> SystemTime {
@@ -26,7 +28,12 @@ fn posted(occur_time: i64, texts: &[(&str, &str)]) -> Value {
     batch.alert(NewAlert { occur_time, texts });
     let batch: AlertBatch = batch.build();
     let alert = batch.alerts().next().unwrap();
-    let posted = PostedAlert::new((0, &alert), now(), Duration::from_mins(5));
+    let posted = PostedAlert::new(
+        (0, &alert),
+        &LABELS.map(str::to_owned),
+        now(),
+        Duration::from_mins(5),
+    );
     serde_json::to_value(posted).unwrap()
 }
 
@@ -152,6 +159,47 @@ fn extras_are_annotations_with_valid_names() {
 }
 
 #[test]
+fn chosen_extras_are_labels_and_no_annotations() {
+    let posted = posted(
+        0,
+        &[
+            ("alert_name", "n"),
+            ("site", "hk-1"),
+            ("tenant", ""),
+            ("rack", "7"),
+        ],
+    );
+    assert_eq!(
+        posted["labels"],
+        json!({ "alertname": "n", "alert_name": "n", "site": "hk-1" })
+    );
+    assert_eq!(posted["annotations"], json!({ "rack": "7" }));
+}
+
+#[test]
+fn another_site_ends_the_alert_of_the_site_before() {
+    let mut sent = SentAlerts::default();
+    let mut ended = Vec::new();
+    for site in ["hk-1", "hk-2", "hk-2", ""] {
+        let mut built = AlertBatchBuilder::new();
+        let texts = [("alert_name", "a"), ("site", site)];
+        built.alert(NewAlert {
+            occur_time: 0,
+            texts: &texts,
+        });
+        let mut update = SentUpdate::default();
+        for alert in built.build().alerts() {
+            let labels = LABELS.map(str::to_owned);
+            let new = PostedAlert::new((0, &alert), &labels, now(), Duration::from_mins(5));
+            let replaced = sent.replaced_labels(&alert, &new, &mut update);
+            ended.extend(replaced.map(|old| old["site"].clone()));
+        }
+        sent.apply(update, Duration::from_mins(5));
+    }
+    assert_eq!(ended, ["hk-1", "hk-2"]);
+}
+
+#[test]
 fn a_match_key_is_a_label_in_place_of_the_sequence_number() {
     let posted = posted(
         0,
@@ -189,7 +237,12 @@ fn ended(batches: &[&[[&str; 4]]]) -> Vec<String> {
         }
         let mut update = SentUpdate::default();
         for alert in built.build().alerts() {
-            let posted = PostedAlert::new((0, &alert), now(), Duration::from_mins(5));
+            let posted = PostedAlert::new(
+                (0, &alert),
+                &LABELS.map(str::to_owned),
+                now(),
+                Duration::from_mins(5),
+            );
             let replaced = sent.replaced_labels(&alert, &posted, &mut update);
             ended.extend(replaced.map(|old| format!("{} {}", old["severity"], old["alertname"])));
         }
@@ -235,7 +288,12 @@ fn an_alert_that_has_ended_by_itself_is_not_ended_again() {
     let mut replaced = Vec::new();
     for alert in batch.alerts() {
         let mut update = SentUpdate::default();
-        let posted = PostedAlert::new((0, &alert), now(), Duration::ZERO);
+        let posted = PostedAlert::new(
+            (0, &alert),
+            &LABELS.map(str::to_owned),
+            now(),
+            Duration::ZERO,
+        );
         replaced.push(sent.replaced_labels(&alert, &posted, &mut update));
         sent.apply(update, Duration::ZERO);
         sent.apply(SentUpdate::default(), Duration::ZERO);
