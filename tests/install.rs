@@ -79,6 +79,20 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The files of dashboards and rules, by their folder in `etc/`.
+fn shipped_for_monitoring() -> [(&'static str, Vec<String>); 2] {
+    ["grafana", "prometheus"].map(|folder| {
+        let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../etc");
+        let names = files(&etc.join(folder)).into_iter().map(|file| {
+            let name = file.file_name().expect("a name");
+            name.to_string_lossy().into_owned()
+        });
+        let names: Vec<_> = names.collect();
+        assert!(names.len() > 3, "{names:?}");
+        (folder, names)
+    })
+}
+
 #[test]
 fn the_unit_starts_the_installed_host_with_the_installed_configuration() {
     // systemd finds units and users only in these folders.
@@ -99,6 +113,11 @@ fn the_unit_starts_the_installed_host_with_the_installed_configuration() {
         };
         let unit = read(&format!("{units}/delfin-host.service"));
         read(&format!("{prefix}/share/delfin-host/python/kit.whl"));
+        for (folder, files) in shipped_for_monitoring() {
+            for file in files {
+                read(&format!("{prefix}/share/delfin-host/{folder}/{file}"));
+            }
+        }
         let mut start = value(&unit, "ExecStart").split(' ');
         let program = start.next().expect("a program");
         let conf = start.next_back().expect("a configuration");

@@ -19,7 +19,8 @@ const RULES: &str = "etc/prometheus/delfin-host.rules.yml";
 const RULE_TESTS: &str = "etc/prometheus/delfin-host.rules.test.yml";
 const STORAGE_RULES: &str = "etc/prometheus/delfin-storages.rules.yml";
 const STORAGE_RULE_TESTS: &str = "etc/prometheus/delfin-storages.rules.test.yml";
-const STORAGE_GUIDE: &str = "docs/src/operator/series.md";
+const STORAGE_GUIDE: &str = "docs/src/operator/dashboards.md";
+const DASHBOARDS: &str = "etc/grafana";
 const DASHBOARD: &str = "etc/grafana/delfin-host.json";
 const GUIDE: &str = "docs/src/operator/watch.md";
 
@@ -107,8 +108,15 @@ fn promtool(arguments: &[&str], input: &str) {
     assert_eq!(output.stderr, "", "{arguments:?}");
 }
 
-fn dashboard() -> Value {
-    serde_json::from_str(&read(DASHBOARD)).expect("JSON")
+/// Every shipped dashboard, by its file.
+fn dashboards() -> Vec<(PathBuf, Value)> {
+    let files = fs::read_dir(path(DASHBOARDS)).expect("a folder");
+    let files = files.map(|file| file.expect("a file").path());
+    let read = files.map(|file| {
+        let text = fs::read_to_string(&file).expect("a file");
+        (file, serde_json::from_str(&text).expect("JSON"))
+    });
+    read.collect()
 }
 
 fn panels(dashboard: &Value) -> &Vec<Value> {
@@ -180,34 +188,40 @@ fn the_guide_names_only_metrics_that_exist() {
 }
 
 #[test]
-fn the_dashboard_queries_the_chosen_data_source() {
-    let dashboard = dashboard();
+fn the_dashboards_query_the_chosen_data_source() {
     let chosen = json!({"type": "prometheus", "uid": "${datasource}"});
-    let mut ids = BTreeSet::new();
-    let mut queries = Vec::new();
-    for panel in panels(&dashboard) {
-        assert!(ids.insert(panel["id"].as_u64()), "{panel}");
-        for target in panel["targets"].as_array().into_iter().flatten() {
-            assert_eq!(target["datasource"], chosen, "{panel}");
-            assert_eq!(panel["datasource"], chosen, "{panel}");
-            let query = target["expr"].as_str().expect("a query");
-            queries.push(query.replace("$__rate_interval", "5m"));
+    let mut as_rules = Vec::new();
+    for (file, dashboard) in dashboards() {
+        let file = file.display();
+        let mut ids = BTreeSet::new();
+        for panel in panels(&dashboard) {
+            assert!(ids.insert(panel["id"].as_u64()), "{file}: {panel}");
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                assert_eq!(target["datasource"], chosen, "{file}: {panel}");
+                assert_eq!(panel["datasource"], chosen, "{file}: {panel}");
+                let mut query = target["expr"].as_str().expect("a query").to_owned();
+                for (variable, value) in [
+                    ("$__rate_interval", "5m"),
+                    ("$__range", "1d"),
+                    ("$top", "10"),
+                ] {
+                    query = query.replace(variable, value);
+                }
+                let name = format!("query{}", as_rules.len());
+                as_rules.push(json!({"record": name, "expr": query}));
+            }
         }
+        let variables = dashboard["templating"]["list"].as_array();
+        let mut variables = variables.expect("variables").iter();
+        let source = variables.find(|variable| variable["name"] == "datasource");
+        assert_eq!(source.expect("the variable")["type"], "datasource");
+        // The link by which the dashboards lead to one another.
+        assert_eq!(dashboard["links"][0]["tags"], dashboard["tags"], "{file}");
     }
-    assert!(queries.len() > 30, "{}", queries.len());
-    let variables = dashboard["templating"]["list"]
-        .as_array()
-        .expect("variables");
-    let variable = variables
-        .iter()
-        .find(|variable| variable["name"] == "datasource");
-    assert_eq!(variable.expect("the variable")["type"], "datasource");
-    let as_rules = queries.iter().enumerate();
-    let as_rules = as_rules.map(|(i, query)| json!({"record": format!("query{i}"), "expr": query}));
-    let as_rules: Vec<_> = as_rules.collect();
+    assert!(as_rules.len() > 100, "{}", as_rules.len());
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("queries.yml");
-    let groups = json!({"groups": [{"name": "dashboard", "rules": as_rules}]});
+    let groups = json!({"groups": [{"name": "dashboards", "rules": as_rules}]});
     fs::write(&file, groups.to_string()).expect("written");
     promtool(&["check", "rules", &file.display().to_string()], "");
 }

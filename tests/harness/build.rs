@@ -5,12 +5,13 @@ use std::{
     sync::LazyLock,
 };
 
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "delfin-host",
     "delfin-driver-array",
     "delfin-exporter-example",
     "delfin-exporter-file",
     "delfin-exporter-prometheus",
+    "delfin-exporter-prometheus-remote-write",
     "delfin-exporter-scripted",
     "delfin-exporter-webhook",
 ];
@@ -47,7 +48,8 @@ pub fn binary() -> PathBuf {
     TARGET.join("delfin-host")
 }
 
-/// The library of a plugin: `array`, `example`, `file`, `prometheus`, `scripted`, `webhook`.
+/// The library of a plugin: `array`, `example`, `file`, `prometheus`, `prometheus_remote_write`, `scripted`,
+/// `webhook`.
 #[must_use]
 pub fn plugin(name: &str) -> PathBuf {
     let offers = if name == "array" {

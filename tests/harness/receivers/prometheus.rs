@@ -49,7 +49,10 @@ impl Prometheus {
         Self::start_binary(binary, folder, free_port(), "")
     }
 
-    fn start_binary(name: &str, folder: &Path, port: u16, config: &str) -> Option<Self> {
+    /// As [`start`](Self::start), with the version that `name` is: see
+    /// [`start_receiver`](Self::start_receiver).
+    #[must_use]
+    pub fn start_binary(name: &str, folder: &Path, port: u16, config: &str) -> Option<Self> {
         let binary = binary(name)?;
         let file = folder.join("prometheus.yml");
         must(fs::write(&file, config), "write a configuration");
