@@ -2,26 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
-use std::{
-    fs::File,
-    io::{BufRead, BufReader, Read, Write},
-    os::fd::{AsFd, OwnedFd},
-    process::{Child, Command, Stdio},
-    sync::{
-        Arc, Mutex,
-        mpsc::{self, Receiver},
-    },
-    thread,
-    time::Duration,
-};
+use std::{process::Command, time::Duration};
 
-use delfin_tests::{Host, PATIENCE, Setup, one_series, wait_for};
-use rustix::{
-    fs::{Mode, OFlags},
-    process::{Pid, Signal, kill_process},
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
-};
+use delfin_tests::{CommandLines, Host, Setup, TerminalCommand, one_series, wait_for};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 const FILE: &str = r#"
@@ -32,136 +16,6 @@ path = "@/out.jsonl"
 
 /// How long to wait for a line before something is done for it.
 const POLL: Duration = Duration::from_millis(100);
-
-/// A command whose standard output is read line by line, until it is dropped.
-struct CommandLines {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl CommandLines {
-    fn of(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("a command");
-        let stdout = child.stdout.take().expect("standard output");
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        Self { child, lines }
-    }
-
-    fn next(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("another line")
-    }
-
-    fn next_within(&self, time: Duration) -> Option<String> {
-        self.lines.recv_timeout(time).ok()
-    }
-}
-
-impl Drop for CommandLines {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A command in a terminal of its own.
-struct InTerminal {
-    child: Child,
-    terminal: OwnedFd,
-    /// What the terminal shows.
-    screen: Arc<Mutex<vt100::Parser>>,
-}
-
-impl InTerminal {
-    fn start(mut command: Command) -> Self {
-        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-        grantpt(&terminal).expect("access to the terminal");
-        unlockpt(&terminal).expect("an open terminal");
-        let name = ptsname(&terminal, Vec::new()).expect("a name of the terminal");
-        let flags = OFlags::RDWR | OFlags::NOCTTY;
-        let user = rustix::fs::open(&name, flags, Mode::empty()).expect("the user's side");
-        let other = || Stdio::from(user.try_clone().expect("a copy"));
-        set_size(&terminal, 100, 24);
-        command.stdin(other()).stdout(other()).stderr(other());
-        let child = command.env("TERM", "xterm").spawn().expect("a command");
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 100, 0)));
-        let mut output = File::from(terminal.try_clone().expect("a copy"));
-        let shown = Arc::clone(&screen);
-        thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(length @ 1..) = output.read(&mut bytes) {
-                let mut shown = shown.lock().expect("no panic");
-                shown.process(&bytes[..length]);
-            }
-        });
-        Self {
-            child,
-            terminal,
-            screen,
-        }
-    }
-
-    /// Waits until the terminal shows all this.
-    fn wait_for(&self, texts: &[&str]) {
-        wait_for(&format!("{texts:?} on the screen"), || {
-            let shown = self.with_screen(vt100::Screen::contents);
-            texts.iter().all(|text| shown.contains(text)).then_some(())
-        });
-    }
-
-    fn with_screen<T>(&self, read: impl FnOnce(&vt100::Screen) -> T) -> T {
-        read(self.screen.lock().expect("no panic").screen())
-    }
-
-    fn resize(&self, columns: u16, rows: u16) {
-        let mut screen = self.screen.lock().expect("no panic");
-        screen.screen_mut().set_size(rows, columns);
-        set_size(&self.terminal, columns, rows);
-        drop(screen);
-        self.signal(Signal::WINCH);
-    }
-
-    fn press(&self, keys: &str) {
-        let mut input = File::from(self.terminal.try_clone().expect("a copy"));
-        input.write_all(keys.as_bytes()).expect("keys");
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).expect("a small number");
-        kill_process(Pid::from_raw(pid).expect("a number"), signal).expect("a signal");
-    }
-
-    /// Waits for the end of the command. It has succeeded, and the terminal is as before.
-    fn expect_end(mut self) {
-        let status = self.child.wait().expect("an end");
-        assert!(status.success(), "{status}");
-        wait_for("the first screen", || {
-            (!self.with_screen(vt100::Screen::alternate_screen)).then_some(())
-        });
-        assert!(!self.with_screen(vt100::Screen::hide_cursor));
-        assert!(is_cooked(&self.terminal));
-    }
-}
-
-fn set_size(terminal: impl AsFd, columns: u16, rows: u16) {
-    let size = Winsize {
-        ws_row: rows,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    tcsetwinsize(terminal, size).expect("a size");
-}
-
-/// Whether lines are edited and shown as they are typed.
-fn is_cooked(terminal: impl AsFd) -> bool {
-    let modes = tcgetattr(terminal).expect("the modes").local_modes;
-    modes.contains(LocalModes::ICANON | LocalModes::ECHO)
-}
 
 fn asking(setup: &Setup, host: &Host, args: &[&str]) -> Command {
     setup.command(&[args, &["--host", host.url()]].concat())
@@ -207,9 +61,9 @@ fn watch_shows_the_exporters_again_and_json_is_one_line_each_time() {
 #[test]
 fn top_starts_takes_keys_follows_the_size_and_gives_the_terminal_back() {
     let (setup, host) = started();
-    let top = InTerminal::start(asking(&setup, &host, &["top", "--interval", "1"]));
+    let top = TerminalCommand::start(asking(&setup, &host, &["top", "--interval", "1"]));
     top.wait_for(&["PerformanceExporterFile", "running", "Active alerts"]);
-    assert!(!is_cooked(&top.terminal));
+    assert!(!top.is_cooked());
     top.press("\r");
     top.wait_for(&["no dead letters", "last success"]);
     top.press("\u{1b}");
@@ -223,17 +77,17 @@ fn top_starts_takes_keys_follows_the_size_and_gives_the_terminal_back() {
     top.resize(120, 30);
     top.wait_for(&["Active alerts"]);
     top.press("q");
-    top.expect_end();
+    let _ = top.expect_end(0);
 }
 
 #[test]
 fn top_gives_the_terminal_back_on_a_signal() {
     let (setup, host) = started();
     for signal in [Signal::TERM, Signal::HUP] {
-        let top = InTerminal::start(asking(&setup, &host, &["top"]));
+        let top = TerminalCommand::start(asking(&setup, &host, &["top"]));
         top.wait_for(&["PerformanceExporterFile"]);
         top.signal(signal);
-        top.expect_end();
+        let _ = top.expect_end(0);
     }
 }
 
@@ -246,8 +100,8 @@ fn top_says_what_to_use_without_a_terminal_and_fails_without_a_host() {
         "error: `top` needs a terminal (use `exporters --watch` without one, or with `--json`)\n"
     );
     drop(host);
-    let mut top = InTerminal::start(setup.command(&["top", "--host", "127.0.0.1:9"]));
-    assert_eq!(top.child.wait().expect("an end").code(), Some(4));
+    let mut top = TerminalCommand::start(setup.command(&["top", "--host", "127.0.0.1:9"]));
+    assert_eq!(top.wait(), Some(4));
     top.wait_for(&["cannot reach the host"]);
     assert!(!top.with_screen(vt100::Screen::alternate_screen));
 }

@@ -7,6 +7,7 @@ mod build;
 pub mod c_plugin;
 mod certificates;
 mod command;
+mod command_lines;
 mod disk;
 mod host;
 mod json;
@@ -20,10 +21,12 @@ pub mod receivers;
 mod row;
 mod series;
 mod soak;
+mod terminal;
 
 pub use build::{binary, plugin};
 pub use certificates::{Authority, IssuedFiles};
 pub use command::CommandOutput;
+pub use command_lines::CommandLines;
 pub use disk::Disk;
 pub use host::{Host, Setup};
 pub use json::{as_json, json_lines};
@@ -34,6 +37,7 @@ pub use receiver::{Behavior, Receiver};
 pub use row::Row;
 pub use series::one_series;
 pub use soak::soak;
+pub use terminal::TerminalCommand;
 
 use std::{
     fs,

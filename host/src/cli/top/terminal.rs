@@ -82,3 +82,39 @@ fn give_back() {
 fn stdout() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{env, process, thread};
+
+    use delfin_tests::TerminalCommand;
+
+    use super::*;
+
+    /// Set in the process that panics.
+    const PANICS: &str = "DELFIN_TEST_PANIC_IN_TERMINAL";
+
+    #[test]
+    fn a_panic_of_any_thread_gives_the_terminal_back_before_its_message() {
+        if env::var_os(PANICS).is_some() {
+            let _terminal = CommandTerminal::take().unwrap();
+            let panicked = thread::spawn(|| panic!("the screen is broken")).join();
+            // Ends without destructors, so that the panic alone gives the terminal back.
+            process::exit(if panicked.is_err() { 7 } else { 0 });
+        }
+        let name = "cli::top::terminal::tests::a_panic_of_any_thread_gives_the_terminal_back_before_its_message";
+        let mut command = process::Command::new(env::current_exe().unwrap());
+        command
+            .args(["--exact", name, "--nocapture"])
+            .env(PANICS, "");
+        let mut command = TerminalCommand::start(command);
+        assert_eq!(command.wait(), Some(7), "{}", command.written());
+        command.wait_for(&["the screen is broken"]);
+        let written = command.written();
+        let at = |text: &str| written.find(text).unwrap_or_else(|| panic!("{written:?}"));
+        let [taken, given, message] =
+            ["\u{1b}[?1049h", "\u{1b}[?1049l", "the screen is broken"].map(at);
+        assert!(taken < given && given < message, "{written:?}");
+        assert!(command.is_cooked());
+    }
+}
