@@ -2,9 +2,14 @@
 
 #![expect(clippy::expect_used, reason = "a test says by a panic that it failed")]
 
-use std::{process::Command, time::Duration};
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    process::Command,
+    time::Duration,
+};
 
-use delfin_tests::{CommandLines, Host, Setup, TerminalCommand, one_series, wait_for};
+use delfin_tests::{CommandLines, Host, PATIENCE, Setup, TerminalCommand, one_series, wait_for};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -163,10 +168,47 @@ fn tap_shows_a_sample_of_what_passes_and_delays_nothing() {
     let refused = setup.run(&["tap", "--exporter", "none", "--host", host.url()]);
     let refused = refused.expect_exit(1);
     assert_eq!(refused.stderr, "error: Exporter none could not be found.\n");
+    // Clients may send rows of any storage.
+    let unknown =
+        CommandLines::of_messages(asking(&setup, &host, &["tap", "--storage", "array-8"]));
+    let warning = unknown.next();
+    assert!(
+        warning.starts_with("warning: storage `array-8` is not known to the host"),
+        "{warning}"
+    );
     let (status, refused) = host.get("/v1/tap?exporter=a&storage_id=b");
     assert_eq!(status, 400, "{refused}");
     // A host that stops waits for no tap.
     let (status, log) = host.stop();
     assert!(status.success(), "{log}");
     assert!(!log.contains("still in progress"), "{log}");
+}
+
+/// Opens a tap. Returns its connection, and the status line of the answer.
+fn open_tap(host: &Host) -> (TcpStream, String) {
+    let address = host.url().trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let path = "/v1/tap?exporter=PerformanceExporterFile";
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("a request");
+    let mut status = String::new();
+    let mut reader = BufReader::new(&stream);
+    reader.read_line(&mut status).expect("an answer");
+    (stream, status)
+}
+
+#[test]
+fn the_places_of_taps_that_have_ended_are_free_again() {
+    let (_setup, host) = started();
+    let taps: Vec<_> = (0..8).map(|_| open_tap(&host)).collect();
+    for (_, status) in &taps {
+        assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+    }
+    let (_, status) = open_tap(&host);
+    assert!(status.starts_with("HTTP/1.1 429"), "{status}");
+    drop(taps);
+    host.wait_for("a free place", || {
+        let (_, status) = open_tap(&host);
+        status.starts_with("HTTP/1.1 200").then_some(())
+    });
 }

@@ -65,6 +65,8 @@ pub enum ClientError {
     /// The host refused the request.
     #[error("{message}")]
     Refused {
+        /// The name of the error.
+        code: String,
         message: String,
         /// What is wrong with the body of the request, if the host refused it for that.
         body_fault: Option<String>,
@@ -251,6 +253,7 @@ impl HostClient {
                     .into_iter()
                     .next()
                     .filter(|_| BODY_FAULTS.contains(&error_code.as_str())),
+                code: error_code,
             },
             Err(_) => self.unexpected(path, format!("status {status}")),
         })

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    client::encode,
+    client::{ClientError, HostClient, encode},
     connect::HostArgs,
     error::Error,
     options::GlobalOptions,
@@ -61,6 +61,9 @@ pub(super) fn run(
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     let client = options.host_client(&args.host)?;
+    if let Some(id) = &args.source.storage {
+        warn_if_unknown(&client, id, output);
+    }
     let source = match (&args.source.exporter, &args.source.storage) {
         (Some(exporter), _) => format!("exporter={}", encode(exporter)),
         (None, storage) => format!(
@@ -84,6 +87,19 @@ pub(super) fn run(
     Err(Error::failed(
         "the host has ended the tap (it stops, or the exporter is no longer configured)",
     ))
+}
+
+/// Clients may send rows of a storage that the host does not know, so a wrong id is no error.
+fn warn_if_unknown(client: &HostClient, id: &str, output: &Output<'_>) {
+    // Another error occurs again when the tap is opened.
+    if let Err(ClientError::Refused { code, .. }) =
+        client.get(&format!("/v1/storages/{}", encode(id)))
+        && code == "StorageNotFound"
+    {
+        output.warn(&format!(
+            "storage `{id}` is not known to the host: only rows that clients send are shown (`delfin-host storages` shows the ids)"
+        ));
+    }
 }
 
 impl Line {

@@ -43,8 +43,9 @@ use sample::{RowFilter, Sampler, TapLine};
 /// Rows that a tap shows in a second.
 const ROWS_PER_SECOND: usize = 20;
 
-/// How often a silent tap sends a line, so that both sides notice that the other one is gone.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often a silent tap sends a line. Only a line that cannot be sent shows that the client is gone,
+/// because a client may close its sending side; so the place of a tap is free about two lines later.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// What to look at: `exporter` or `storage_id`, one of them.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -87,8 +88,8 @@ struct OpenTap {
 ///
 /// The answer has one JSON document a line: a series with its last point, or an alert. At most 20
 /// rows a second are shown; another line says how many were left out meanwhile. Nothing that is
-/// delivered changes or waits. At most 8 taps are open at a time. The answer ends when the host
-/// stops, or when the exporter is removed.
+/// delivered changes or waits. At most 8 taps are open at a time. A storage need not exist yet: clients
+/// may send rows of any. The answer ends when the host stops, or when the exporter is removed.
 #[utoipa::path(
     get,
     path = "/v1/tap",

@@ -86,6 +86,7 @@ mod tests {
     fn a_fault_of_the_body_is_told_of_the_file() {
         let told = |path: &str, fault: &str| {
             let error = ClientError::Refused {
+                code: "MalformedRequestBody".to_owned(),
                 message: "Malformed request body: …".to_owned(),
                 body_fault: Some(fault.to_owned()),
             };
