@@ -354,7 +354,33 @@ fn verify_names_what_is_wrong_and_what_to_do_and_fails() {
         Some(2),
         "{report}"
     );
-    // A backup of it is refused by its own check, and nothing that is no backup is one.
+    // A backup of it is restored only on request, with the faults.
+    run(&setup, &["state", "backup", "faulty"], 0);
+    let refused = run(&setup, &["state", "restore", "--replace", "faulty"], 1);
+    assert!(
+        refused
+            .stderr
+            .contains("warning: performance.db: record 2: ")
+            && refused
+                .stderr
+                .contains("`faulty` has faults, and was not restored"),
+        "{refused:?}"
+    );
+    let args = [
+        "state",
+        "restore",
+        "--replace",
+        "--accept-faults",
+        "--json",
+        "faulty",
+    ];
+    let restored = run(&setup, &args, 0).json();
+    assert_eq!(
+        restored["faults"].as_array().map(Vec::len),
+        Some(2),
+        "{restored}"
+    );
+    // Nothing that is no backup is one.
     setup.write("none", "nothing");
     let refused = run(&setup, &["state", "verify", "none"], 1);
     assert!(
@@ -363,4 +389,30 @@ fn verify_names_what_is_wrong_and_what_to_do_and_fails() {
     );
     run(&setup, &["state", "verify", "missing"], 1);
     run(&setup, &["state"], 2);
+}
+
+#[test]
+fn a_user_without_rights_learns_who_can_read_the_state() {
+    let setup = setup();
+    drop(setup.start().stop());
+    // Root reads everything, unless it gives up the capability.
+    let setup = match rustix::process::geteuid().is_root() {
+        true => setup.wrapped_in(&["setpriv", "--bounding-set=-dac_override,-dac_read_search"]),
+        false => setup,
+    };
+    for (name, locked, before) in [("state", 0, 0o700), ("state/alerts.db", 0, 0o600)] {
+        let mode = |mode| {
+            let permissions = fs::Permissions::from_mode(mode);
+            fs::set_permissions(setup.path(name), permissions).expect("a mode");
+        };
+        mode(locked);
+        for args in [&["state", "verify"][..], &["state", "backup", "backup"]] {
+            let refused = run(&setup, args, 1);
+            let remedy = "(run the command as root, or as the user of the host): Permission denied";
+            assert!(refused.stderr.contains(remedy), "{name}: {refused:?}");
+            assert_eq!(refused.stdout, "");
+        }
+        mode(before);
+    }
+    run(&setup, &["state", "verify"], 0);
 }

@@ -17,7 +17,7 @@ use crate::{
     clock::rfc3339,
     config::{self, StateSettings},
     inventory::InventoryPlace,
-    state::{self, Keys, StateReport},
+    state::{self, Fault, Keys, RestoreRequest, StateError, StateReport},
 };
 
 #[derive(Debug, clap::Subcommand)]
@@ -50,6 +50,10 @@ pub struct RestoreArgs {
     /// Replace the state that the folder has
     #[arg(long)]
     pub replace: bool,
+
+    /// Restore a backup in which faults are found
+    #[arg(long)]
+    pub accept_faults: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -122,12 +126,27 @@ fn restore(
         ..
     } = settings;
     let progress = ProgressReport::new(output, ProgressUnit::Bytes);
-    let restored = state::restore(&args.file, state_dir, args.replace, &progress);
+    let place = InventoryPlace::new(state_dir, settings.key_file.as_deref());
+    let request = RestoreRequest {
+        file: &args.file,
+        state_dir,
+        key: place.key_path(),
+        replace: args.replace,
+        accept_faults: args.accept_faults,
+    };
+    let restored = state::restore(request, &progress);
     drop(progress);
+    let faults = match &restored {
+        Ok(restored) => &*restored.faults,
+        Err(StateError::Faulty { faults, .. }) => faults,
+        Err(_) => &[],
+    };
+    for fault in faults {
+        output.warn(&fault_text(fault));
+    }
     let restored = restored.map_err(Error::failed)?;
     let what = format!("state restore {}", args.file.display());
     output.audit(audit_file.as_deref(), what);
-    let place = InventoryPlace::new(state_dir, settings.key_file.as_deref());
     if !place.key_path().exists() {
         output.warn(&format!(
             "the backup has no key: put `inventory.key` into `{}` before the host starts, or its registered storages stay unknown",
@@ -142,6 +161,7 @@ fn restore(
             "host_version": restored.host_version,
             "bytes": restored.bytes,
             "has_key": restored.has_key,
+            "faults": restored.faults,
         }));
     }
     output.line(&format!(
@@ -185,10 +205,7 @@ fn print(what: &Path, report: &StateReport, output: &mut Output<'_>) -> Result<(
         return output.json(report);
     }
     for fault in &report.faults {
-        output.line(&format!(
-            "{}: {} ({})",
-            fault.file, fault.fault, fault.remedy
-        ))?;
+        output.line(&fault_text(fault))?;
     }
     let counts = [
         counted(report.records, "record"),
@@ -206,4 +223,8 @@ fn print(what: &Path, report: &StateReport, output: &mut Output<'_>) -> Result<(
         output.note("the secrets were not opened: the key is not there");
     }
     Ok(())
+}
+
+fn fault_text(fault: &Fault) -> String {
+    format!("{}: {} ({})", fault.file, fault.fault, fault.remedy)
 }

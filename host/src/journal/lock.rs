@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -16,8 +16,8 @@ use super::error::OpenError;
 /// Held as long as the host may write to the folder.
 #[derive(Debug)]
 pub struct StateLock {
-    _folder: File,
-    _file: File,
+    folder: File,
+    file: File,
 }
 
 impl StateLock {
@@ -43,9 +43,19 @@ impl StateLock {
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(|source| unusable(folder, source))?;
         Ok(Self {
-            _folder: opened,
-            _file: file,
+            folder: opened,
+            file,
         })
+    }
+
+    /// Gives the lock file to the owner of the folder. Root may do so.
+    ///
+    /// # Errors
+    ///
+    /// The file system does not allow it.
+    pub fn hand_over(&self) -> io::Result<()> {
+        let owner = self.folder.metadata()?;
+        fchown(&self.file, Some(owner.uid()), Some(owner.gid()))
     }
 }
 
@@ -58,16 +68,24 @@ pub(super) fn holder(folder: &Path) -> Option<String> {
     }
 }
 
-/// Opens a file for writing, and creates a missing one. A symbolic link is refused: its target
-/// would be overwritten with the rights of the host.
+/// Opens a file for writing, and creates a missing one. A link is refused, symbolic or hard: the
+/// file of another folder would be overwritten with the rights of the host.
 pub(super) fn open_regular(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .read(true)
         .write(true)
         .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
+        .open(path)?;
+    if file.metadata()?.nlink() > 1 {
+        let reason = format!(
+            "`{}` has a second name, as a hard link (remove it)",
+            path.display()
+        );
+        return Err(io::Error::other(reason));
+    }
+    Ok(file)
 }
 
 fn unusable(folder: &Path, source: io::Error) -> OpenError {

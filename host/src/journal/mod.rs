@@ -241,6 +241,21 @@ pub fn lock(state_dir: &Path) -> Result<StateLock, OpenError> {
     StateLock::take(state_dir)
 }
 
+/// As [`lock`], for root, who may use an existing folder of another user.
+///
+/// # Errors
+///
+/// As [`lock`].
+pub(crate) fn lock_as_root(state_dir: &Path) -> Result<StateLock, OpenError> {
+    state_dir::prepare_as_root(state_dir)?;
+    let lock = StateLock::take(state_dir)?;
+    lock.hand_over().map_err(|source| OpenError::Folder {
+        path: state_dir.to_path_buf(),
+        source,
+    })?;
+    Ok(lock)
+}
+
 /// As [`open`], in a folder that was taken.
 ///
 /// # Errors

@@ -14,6 +14,16 @@ use super::error::OpenError;
 
 /// Creates a missing folder. Checks owner and mode of an existing one.
 pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
+    create_and_check(path, |_| rustix::process::geteuid().as_raw())
+}
+
+/// As [`prepare`], for root on behalf of the owner of an existing folder.
+pub(super) fn prepare_as_root(path: &Path) -> Result<(), OpenError> {
+    create_and_check(path, |owner| owner)
+}
+
+/// `user` gets the owner of the folder, and returns who may own it besides root.
+fn create_and_check(path: &Path, user: impl FnOnce(u32) -> u32) -> Result<(), OpenError> {
     let unusable = |source| OpenError::Folder {
         path: path.to_owned(),
         source,
@@ -24,7 +34,7 @@ pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
         .create(path)
         .map_err(unusable)?;
     let metadata = path.metadata().map_err(unusable)?;
-    let own = rustix::process::geteuid().as_raw();
+    let own = user(metadata.uid());
     let reason = untrusted(metadata.uid(), metadata.mode(), own);
     reason.map_or(Ok(()), |reason| Err(unusable(io::Error::other(reason))))
 }
@@ -74,19 +84,22 @@ mod tests {
         let mode = state_dir.metadata().unwrap().mode();
         assert_eq!(mode & 0o777, 0o700);
         prepare(&state_dir).unwrap();
+        prepare_as_root(&state_dir).unwrap();
     }
 
     #[test]
     fn a_folder_that_others_can_write_is_refused_with_the_remedy() {
         let folder = tempfile::tempdir().unwrap();
         set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
-        let OpenError::Folder { source, .. } = prepare(folder.path()).unwrap_err() else {
-            panic!("another error");
-        };
-        assert_eq!(
-            source.to_string(),
-            "other users can write it, its mode is 0777 (chmod go-w)"
-        );
+        for prepare in [prepare, prepare_as_root] {
+            let OpenError::Folder { source, .. } = prepare(folder.path()).unwrap_err() else {
+                panic!("another error");
+            };
+            assert_eq!(
+                source.to_string(),
+                "other users can write it, its mode is 0777 (chmod go-w)"
+            );
+        }
     }
 
     #[test]

@@ -78,7 +78,8 @@ impl Database {
     }
 }
 
-/// What SQLite finds wrong in the structure of a file. Damage that ends the check is a fault too.
+/// What SQLite finds wrong in the structure of a file, one line for each fault. Damage that ends the
+/// check is a fault too.
 pub(crate) fn integrity(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let check = || {
         let query = format!("PRAGMA integrity_check({MAX_FAULTS})");
@@ -88,10 +89,17 @@ pub(crate) fn integrity(connection: &Connection) -> rusqlite::Result<Vec<String>
     };
     match check() {
         Ok(lines) if lines == ["ok"] => Ok(Vec::new()),
-        Ok(lines) => Ok(lines),
+        Ok(results) => Ok(one_fault_a_line(&results)),
         Err(error) if FailureKind::of(&error) == FailureKind::Damaged => {
             Ok(vec![error.to_string()])
         }
         Err(error) => Err(error),
     }
+}
+
+/// A result can have many lines, below a heading with the name of the database.
+fn one_fault_a_line(results: &[String]) -> Vec<String> {
+    let lines = results.iter().flat_map(|result| result.lines());
+    let faults = lines.filter(|line| !line.is_empty() && !line.starts_with("***"));
+    faults.take(MAX_FAULTS).map(str::to_owned).collect()
 }

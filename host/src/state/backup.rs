@@ -10,11 +10,10 @@ use super::{
     archive::{self, BackupManifest},
     contents::{
         ACTIVE_ALERTS_FILE, ALERTS_FILE, CLOCK, DATABASES, FOLDERS, KEPT_FILES, KEY, StateDatabase,
-        has_state,
+        require_finished, require_readable_state,
     },
     error::StateError,
     progress::ProgressListener,
-    restore::require_finished,
     workspace::{Workspace, remove, sync_folder},
 };
 use crate::{alert, clock};
@@ -56,11 +55,7 @@ pub fn back_up(
         return Err(exists());
     }
     require_finished(state_dir)?;
-    if !has_state(state_dir) {
-        return Err(StateError::Empty {
-            path: state_dir.to_owned(),
-        });
-    }
+    require_readable_state(state_dir)?;
     let workspace = Workspace::for_file(file)?;
     let copy = workspace.path().join("state");
     fs::create_dir(&copy).map_err(StateError::of_file(&copy))?;
@@ -165,7 +160,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), StateError> {
     let mut source = match crate::regular_file::open(from) {
         Ok(source) => source,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(StateError::of_file(from)(error)),
+        Err(error) => return Err(StateError::reading(from, error)),
     };
     let copied = File::create_new(to).and_then(|mut copy| {
         copy.set_permissions(source.metadata()?.permissions())?;
@@ -179,7 +174,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), StateError> {
     let files = match archive::files(from) {
         Ok(files) => files,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(StateError::of_file(from)(error)),
+        Err(error) => return Err(StateError::reading(from, error)),
     };
     for (path, _) in files {
         let target = to.join(path.strip_prefix(from).unwrap_or(&path));

@@ -4,12 +4,14 @@
 //! copies of plugins. Calls in progress are left out too: after a restore they would look like
 //! those of a crash.
 
-use std::path::Path;
+use std::{io, path::Path};
 
+use super::error::StateError;
 use crate::{
     alert::ACTIVE_ALERTS,
     inventory::{INVENTORY, RESOURCES},
     journal::JOURNAL,
+    regular_file,
     sqlite::Database,
 };
 
@@ -73,6 +75,10 @@ pub(super) const TRANSIENT: [&str; 5] = [
     "performance.reserve",
 ];
 
+/// Folders in which a restore has the new state while it replaces the old one.
+pub(super) const READY: &str = "restore.ready";
+pub(super) const MOVING: &str = "restore.moving";
+
 /// Whether a backup may contain a path, by its first part.
 pub(super) fn is_known(name: &str) -> bool {
     DATABASES.iter().any(|database| database.file == name)
@@ -83,8 +89,53 @@ pub(super) fn is_known(name: &str) -> bool {
 }
 
 /// Whether a folder has what a host works with. A key and tokens alone are no state.
-pub(super) fn has_state(state_dir: &Path) -> bool {
-    let databases = DATABASES.iter().map(|database| database.file);
-    let mut entries = databases.chain([CLOCK]).chain(FOLDERS);
-    entries.any(|name| state_dir.join(name).symlink_metadata().is_ok())
+pub(super) fn has_state(state_dir: &Path) -> Result<bool, StateError> {
+    for name in databases().chain([CLOCK]).chain(FOLDERS) {
+        let path = state_dir.join(name);
+        match path.symlink_metadata() {
+            Ok(_) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StateError::reading(&path, error)),
+        }
+    }
+    Ok(false)
+}
+
+/// Refuses a folder without a state, and one whose files this user cannot read: they would look
+/// damaged.
+pub(super) fn require_readable_state(state_dir: &Path) -> Result<(), StateError> {
+    if !has_state(state_dir)? {
+        return Err(StateError::Empty {
+            path: state_dir.to_owned(),
+        });
+    }
+    let mut names = databases().chain([CLOCK]).chain(KEPT_FILES);
+    names.try_for_each(|name| require_readable(&state_dir.join(name)))
+}
+
+/// Refuses a file that exists and that this user cannot read.
+pub(super) fn require_readable(path: &Path) -> Result<(), StateError> {
+    match regular_file::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(StateError::reading(path, error))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Refuses a folder whose new state is not in its place yet.
+pub(super) fn require_finished(state_dir: &Path) -> Result<(), StateError> {
+    if [READY, MOVING]
+        .iter()
+        .any(|name| state_dir.join(name).exists())
+    {
+        return Err(StateError::Unfinished {
+            path: state_dir.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn databases() -> impl Iterator<Item = &'static str> {
+    DATABASES.iter().map(|database| database.file)
 }

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::fault::Fault;
 use crate::{journal::OpenError, sqlite::DatabaseError};
 
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,8 @@ pub enum StateError {
     Database(#[from] DatabaseError),
     #[error("cannot use `{}` (check its owner, its mode and its disk)", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error("cannot read `{}` (run the command as root, or as the user of the host)", path.display())]
+    Rights { path: PathBuf, source: io::Error },
     #[error("`{}` exists already (choose another name, or move it away)", path.display())]
     Exists { path: PathBuf },
     #[error("another command writes `{}` (wait for it, or choose another name)", path.display())]
@@ -38,6 +41,22 @@ pub enum StateError {
     /// The file is no backup, or not a whole one.
     #[error("`{}` is not a sound backup: {reason} (use another one)", path.display())]
     Unsound { path: PathBuf, reason: String },
+    /// The backup is whole, and its content has faults.
+    #[error(
+        "`{}` has faults, and was not restored (use another backup, or `--accept-faults` to restore it as it is)",
+        path.display()
+    )]
+    Faulty { path: PathBuf, faults: Vec<Fault> },
+    #[error(
+        "`{}` is of delfin-host {host_version}, whose `{database}` this host cannot use: {reason} (restore it with that version)",
+        path.display()
+    )]
+    OtherVersion {
+        path: PathBuf,
+        host_version: String,
+        database: &'static str,
+        reason: String,
+    },
     #[error("cannot copy the state before its schema is migrated (make room in `{}`)", folder.display())]
     Migration {
         folder: PathBuf,
@@ -50,6 +69,15 @@ impl StateError {
         |source| Self::File {
             path: path.to_owned(),
             source,
+        }
+    }
+
+    /// An error of reading a file that exists.
+    pub(super) fn reading(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Self::Rights { path, source },
+            _ => Self::File { path, source },
         }
     }
 

@@ -11,6 +11,7 @@ mod archive;
 mod backup;
 mod contents;
 mod error;
+mod fault;
 mod migration;
 mod progress;
 mod restore;
@@ -24,8 +25,9 @@ use std::path::Path;
 
 pub use backup::{Keys, back_up};
 pub use error::StateError;
+pub use fault::Fault;
 pub use progress::{CountingReader, ProgressListener};
-pub use restore::restore;
+pub use restore::{RestoreRequest, restore};
 pub use verify::{StateReport, verify_backup, verify_folder};
 
 use crate::journal::{self, StateLock};

@@ -5,35 +5,61 @@
 //! be repeated:
 //!
 //! 1. `restore.partial`: being extracted. The old state counts, and the folder is removed.
-//! 2. `restore.ready`: whole and checked. From here on the new state counts: the old is removed.
+//! 2. `restore.ready`: whole and verified. From here on the new state counts: the old is removed.
 //! 3. `restore.moving`: the old state is gone, and the new one is moved into its place.
 //!
 //! A command or a host that takes the folder next goes on where the last one ended.
 
 use std::{
+    ffi::OsStr,
     fs::{self, DirBuilder},
-    os::unix::fs::{DirBuilderExt, MetadataExt, chown},
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::{
+            ffi::OsStrExt,
+            fs::{DirBuilderExt, MetadataExt},
+        },
+    },
     path::Path,
 };
 
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, openat};
+
 use super::{
     archive::{self, BackupManifest},
-    contents::{CLOCK, DATABASES, FOLDERS, KEPT_FILES, KEY, TRANSIENT, has_state},
+    contents::{
+        CLOCK, DATABASES, FOLDERS, KEPT_FILES, KEY, MOVING, READY, StateDatabase, TRANSIENT,
+        has_state,
+    },
     error::StateError,
+    fault::Fault,
     progress::ProgressListener,
+    verify::verify_extracted,
     workspace::{remove, sync_folder},
 };
 use crate::{
     journal::{self, StateLock},
-    sqlite::with_suffix,
+    sqlite::{DatabaseError, with_suffix},
 };
 
 const PARTIAL: &str = "restore.partial";
-const READY: &str = "restore.ready";
-const MOVING: &str = "restore.moving";
 
 /// Suffixes of the files of a database, and of the file that replaces a damaged one.
 const SUFFIXES: [&str; 6] = ["", "-wal", "-shm", ".new", ".new-wal", ".new-shm"];
+
+/// What to restore, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct RestoreRequest<'a> {
+    pub file: &'a Path,
+    pub state_dir: &'a Path,
+    /// The key of the inventory of the folder, wherever it is.
+    pub key: &'a Path,
+    /// Whether a state of the folder is replaced.
+    pub replace: bool,
+    /// Whether a backup with faults is restored.
+    pub accept_faults: bool,
+}
 
 /// What was restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,31 +71,35 @@ pub struct RestoreSummary {
     pub bytes: u64,
     /// Whether the folder has the key of the inventory now.
     pub has_key: bool,
+    /// What is wrong in the restored state.
+    pub faults: Vec<Fault>,
 }
 
 /// Restores a backup into a state folder that no host uses, and creates a missing one.
 ///
 /// # Errors
 ///
-/// A host uses the folder, the folder has a state and `replace` is false, or the backup is not
-/// sound, or of a newer host. The old state stays.
+/// A host uses the folder, the folder has a state and `replace` is false, or the backup is of
+/// another version, not sound, or has faults that are not accepted. The old state stays.
 pub fn restore(
-    file: &Path,
-    state_dir: &Path,
-    replace: bool,
+    request: RestoreRequest<'_>,
     progress: &dyn ProgressListener,
 ) -> Result<RestoreSummary, StateError> {
+    let RestoreRequest {
+        state_dir, replace, ..
+    } = request;
     let _lock = take(state_dir)?;
-    finish(state_dir)?;
-    if has_state(state_dir) && !replace {
+    // A restore that was interrupted is repeated with the same command. No host has used its state.
+    let is_repeated = finish(state_dir)?;
+    if has_state(state_dir)? && !replace && !is_repeated {
         return Err(StateError::NotEmpty {
             path: state_dir.to_owned(),
         });
     }
     let partial = state_dir.join(PARTIAL);
-    let prepared = prepare(file, state_dir, &partial, progress);
-    let manifest = match prepared {
-        Ok(manifest) => manifest,
+    let prepared = prepare(&request, &partial, progress);
+    let (manifest, faults) = match prepared {
+        Ok(prepared) => prepared,
         Err(error) => {
             remove(&partial)?;
             return Err(error);
@@ -83,6 +113,7 @@ pub fn restore(
         bytes: manifest.bytes(),
         has_key: state_dir.join(KEY).exists(),
         host_version: manifest.host_version,
+        faults,
     })
 }
 
@@ -116,44 +147,68 @@ fn take(state_dir: &Path) -> Result<StateLock, StateError> {
     if !rustix::process::geteuid().is_root() || !state_dir.exists() {
         return Ok(journal::lock(state_dir)?);
     }
-    let lock = StateLock::take(state_dir)?;
-    hand_over(state_dir, &state_dir.join("lock"))?;
-    Ok(lock)
+    Ok(journal::lock_as_root(state_dir)?)
 }
 
-/// Refuses a folder whose new state is not in its place yet.
-pub(super) fn require_finished(state_dir: &Path) -> Result<(), StateError> {
-    if [READY, MOVING]
-        .iter()
-        .any(|name| state_dir.join(name).exists())
-    {
-        return Err(StateError::Unfinished {
-            path: state_dir.to_owned(),
-        });
-    }
-    Ok(())
-}
-
-/// Extracts a backup, and checks that this host can use it.
+/// Extracts a backup and verifies it. Returns its manifest, and the faults that are accepted.
 fn prepare(
-    file: &Path,
-    state_dir: &Path,
+    request: &RestoreRequest<'_>,
     partial: &Path,
     progress: &dyn ProgressListener,
-) -> Result<BackupManifest, StateError> {
+) -> Result<(BackupManifest, Vec<Fault>), StateError> {
+    let RestoreRequest {
+        file, state_dir, ..
+    } = *request;
     let created = DirBuilder::new().mode(0o700).create(partial);
     created.map_err(StateError::of_file(partial))?;
     let manifest = archive::extract(file, partial, progress)?;
-    for one in DATABASES {
-        let path = partial.join(one.file);
-        if path.exists() {
-            let (_, version) = one.database.open_reader(&path)?;
-            one.database.is_older(&path, version)?;
-        }
+    require_version(file, partial, &manifest)?;
+    let archived_key = partial.join(KEY);
+    let key = match request.key == state_dir.join(KEY) && archived_key.exists() {
+        true => &archived_key,
+        false => request.key,
+    };
+    let faults = verify_extracted(partial, key, progress)?.faults;
+    if !faults.is_empty() && !request.accept_faults {
+        return Err(StateError::Faulty {
+            path: file.to_owned(),
+            faults,
+        });
     }
     hand_over(state_dir, partial)?;
     sync_all(partial)?;
-    Ok(manifest)
+    Ok((manifest, faults))
+}
+
+/// Refuses databases of another schema version, also if faults are accepted: no host of this version
+/// can read them.
+fn require_version(
+    file: &Path,
+    partial: &Path,
+    manifest: &BackupManifest,
+) -> Result<(), StateError> {
+    for StateDatabase {
+        file: name,
+        database,
+    } in DATABASES
+    {
+        let path = partial.join(name);
+        let opened = database.open_reader(&path);
+        let usable = opened.and_then(|(_, version)| database.is_older(&path, version));
+        let reason = match usable {
+            Err(DatabaseError::Version { found, wanted, .. }) => {
+                format!("it has schema version {found}, this host needs {wanted}")
+            }
+            Ok(_) | Err(_) => continue,
+        };
+        return Err(StateError::OtherVersion {
+            path: file.to_owned(),
+            host_version: manifest.host_version.clone(),
+            database: name,
+            reason,
+        });
+    }
+    Ok(())
 }
 
 /// Removes the old state. What stays is removed from the new one.
@@ -178,33 +233,51 @@ fn remove_old(state_dir: &Path, ready: &Path) -> Result<(), StateError> {
 }
 
 /// Gives what root has extracted to the owner of the state folder.
-fn hand_over(state_dir: &Path, path: &Path) -> Result<(), StateError> {
+fn hand_over(state_dir: &Path, partial: &Path) -> Result<(), StateError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
     let owner = state_dir
         .metadata()
         .map_err(StateError::of_file(state_dir))?;
-    each(path, &|path| {
-        chown(path, Some(owner.uid()), Some(owner.gid()))
-    })
+    let owner = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
+    let given = change_owner(CWD, partial, owner);
+    given.map_err(|error| StateError::of_file(partial)(error))
+}
+
+/// Follows no link and walks from descriptor to descriptor: the new owner may already replace
+/// entries by links to files of others.
+fn change_owner(folder: BorrowedFd<'_>, name: &Path, owner: (Uid, Gid)) -> io::Result<()> {
+    let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = openat(folder, name, flags, Mode::empty())?;
+    for entry in Dir::read_from(&opened)? {
+        let entry = entry?;
+        let name = Path::new(OsStr::from_bytes(entry.file_name().to_bytes()));
+        match entry.file_type() {
+            _ if [".", ".."].map(Path::new).contains(&name) => {}
+            FileType::Directory => change_owner(opened.as_fd(), name, owner)?,
+            _ => chownat(
+                &opened,
+                name,
+                Some(owner.0),
+                Some(owner.1),
+                AtFlags::SYMLINK_NOFOLLOW,
+            )?,
+        }
+    }
+    rustix::fs::fchown(&opened, Some(owner.0), Some(owner.1))?;
+    Ok(())
 }
 
 /// Makes the entries of all folders durable. The files are.
 fn sync_all(path: &Path) -> Result<(), StateError> {
-    each(path, &|path| match path.is_dir() {
-        true => fs::File::open(path)?.sync_all(),
-        false => Ok(()),
-    })
-}
-
-fn each(path: &Path, visit: &dyn Fn(&Path) -> std::io::Result<()>) -> Result<(), StateError> {
-    if path.is_dir() {
-        for entry in fs::read_dir(path).map_err(StateError::of_file(path))? {
-            each(&entry.map_err(StateError::of_file(path))?.path(), visit)?;
+    for entry in fs::read_dir(path).map_err(StateError::of_file(path))? {
+        let entry = entry.map_err(StateError::of_file(path))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            sync_all(&entry.path())?;
         }
     }
-    visit(path).map_err(StateError::of_file(path))
+    sync_folder(path)
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), StateError> {

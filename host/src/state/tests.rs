@@ -12,12 +12,18 @@ use delfin_plugin_api::{Kind, Origin, PerformanceBatchBuilder};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{contents::StateDatabase, migration, progress::NoListener, restore::finish, *};
+use super::{
+    contents::StateDatabase,
+    migration,
+    progress::NoListener,
+    restore::{RestoreSummary, finish},
+    *,
+};
 use crate::{
     batch::NewBatch,
     batch_journal::BatchJournal,
     journal::{JOURNAL, JournalLimits, Journals, OpenError, StartFrom},
-    sqlite::{Database, DatabaseError},
+    sqlite::Database,
 };
 
 const EXPORTER: &str = "acme";
@@ -124,6 +130,18 @@ impl Folder {
     }
 }
 
+/// Restores a backup without faults.
+fn restore(file: &Path, state_dir: &Path, replace: bool) -> Result<RestoreSummary, StateError> {
+    let request = RestoreRequest {
+        file,
+        state_dir,
+        key: &state_dir.join("inventory.key"),
+        replace,
+        accept_faults: false,
+    };
+    super::restore(request, &NoListener)
+}
+
 /// Paths and contents of all files, without those that a host changes at each start, and that a
 /// reader of a database makes.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -168,22 +186,28 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
         "{error}"
     );
     let newer_backup = folder.back_up("newer.tar.zst");
-    restore(&copy, &state, true, &NoListener).unwrap();
+    restore(&copy, &state, true).unwrap();
     assert_eq!(folder.pending(), 4 * 3);
     assert_eq!(folder.faults(), Vec::<String>::new());
     // A backup of N + 1 is refused, and changes nothing.
     let before = files(&state);
-    let error = restore(&newer_backup, &state, true, &NoListener).unwrap_err();
+    let error = restore(&newer_backup, &state, true).unwrap_err();
     assert!(
-        matches!(
-            error,
-            StateError::Database(DatabaseError::Version {
-                found: 2,
-                wanted: 1,
-                ..
-            })
-        ),
+        error
+            .to_string()
+            .contains("whose `performance.db` this host cannot use: it has schema version 2, this host needs 1"),
         "{error}"
+    );
+    let report = verify_backup(&newer_backup, &NoListener).unwrap();
+    let [fault] = &*report.faults else {
+        panic!("{report:?}");
+    };
+    assert_eq!(
+        (&*fault.file, &*fault.fault),
+        (
+            "performance.db",
+            "it has schema version 2, this host needs 1"
+        )
     );
     assert_eq!(files(&state), before);
 }
@@ -220,7 +244,7 @@ fn a_restore_is_no_loss_and_sequence_numbers_go_on() {
     folder.accept(&journals);
     drop(journals);
     assert_eq!(folder.pending(), 9);
-    restore(&backup, &folder.state(), true, &NoListener).unwrap();
+    restore(&backup, &folder.state(), true).unwrap();
     assert_eq!(folder.pending(), 6);
     let journals = folder.journals();
     folder.accept(&journals);
@@ -292,6 +316,15 @@ fn a_restore_that_is_interrupted_anywhere_leaves_the_old_state_or_the_new_one() 
         let refused = back_up(&state, &folder.path("no"), Keys::LeftOut, &NoListener);
         let is_refused = matches!(refused, Err(StateError::Unfinished { .. }));
         assert_eq!(is_refused, number > 0, "{step}");
+        // Its message says to repeat the restore.
+        if number == 4 {
+            restore(&backup, &state, false).unwrap();
+            assert!(!new.exists());
+            let error = restore(&backup, &state, false).unwrap_err();
+            assert!(matches!(error, StateError::NotEmpty { .. }), "{error}");
+            assert_eq!(folder.pending(), 9);
+            continue;
+        }
         assert_eq!(finish(&state).unwrap(), number > 0, "{step}");
         assert!(!new.exists(), "{step}");
         if number == 0 {
@@ -327,7 +360,7 @@ fn a_backup_that_was_cut_off_or_changed_is_refused_and_the_old_state_stays() {
         }
         let torn = folder.path("torn");
         fs::write(&torn, bytes).unwrap();
-        let error = restore(&torn, &folder.state(), true, &NoListener).unwrap_err();
+        let error = restore(&torn, &folder.state(), true).unwrap_err();
         assert!(
             matches!(error, StateError::Unsound { .. }),
             "{len}: {error}"
@@ -350,7 +383,7 @@ fn no_archive_writes_outside_of_the_folder() {
         header.set_cksum();
         archive.append(&header, &b"x"[..]).unwrap();
         archive.into_inner().unwrap().finish().unwrap();
-        let error = restore(&path, &folder.state(), true, &NoListener).unwrap_err();
+        let error = restore(&path, &folder.state(), true).unwrap_err();
         assert!(
             error.to_string().contains("which no backup has"),
             "{name}: {error}"
@@ -386,7 +419,7 @@ fn an_archive_has_what_its_manifest_says_and_a_database() {
             appended.unwrap();
         }
         archive.into_inner().unwrap().finish().unwrap();
-        let error = restore(&path, &folder.state(), true, &NoListener).unwrap_err();
+        let error = restore(&path, &folder.state(), true).unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
         assert!(folder.state().join("alerts.db").exists());
     }
@@ -415,11 +448,11 @@ fn a_state_is_replaced_only_on_request_and_what_revokes_stays() {
     );
     let error = back_up(&state, &backup, Keys::LeftOut, &NoListener).unwrap_err();
     assert!(matches!(error, StateError::Exists { .. }), "{error}");
-    let error = restore(&backup, &state, false, &NoListener).unwrap_err();
+    let error = restore(&backup, &state, false).unwrap_err();
     assert!(matches!(error, StateError::NotEmpty { .. }), "{error}");
     let tokens = r#"{"version":1, "tokens":[]}"#;
     fs::write(state.join("tokens.json"), tokens).unwrap();
-    restore(&backup, &state, true, &NoListener).unwrap();
+    restore(&backup, &state, true).unwrap();
     assert_eq!(
         fs::read_to_string(state.join("tokens.json")).unwrap(),
         tokens
@@ -427,21 +460,13 @@ fn a_state_is_replaced_only_on_request_and_what_revokes_stays() {
     assert_eq!(fs::read(state.join("inventory.key")).unwrap(), [7; 32]);
     // A new folder gets everything that the backup has.
     let other = folder.path("other");
-    assert!(
-        !restore(&backup, &other, false, &NoListener)
-            .unwrap()
-            .has_key
-    );
+    assert!(!restore(&backup, &other, false).unwrap().has_key);
     assert!(other.join("tokens.json").exists());
     let third = folder.path("third");
-    assert!(
-        restore(&with_key, &third, false, &NoListener)
-            .unwrap()
-            .has_key
-    );
+    assert!(restore(&with_key, &third, false).unwrap().has_key);
     assert_eq!(fs::read(third.join("inventory.key")).unwrap(), [7; 32]);
     let host = folder.journals();
-    let error = restore(&backup, &state, true, &NoListener).unwrap_err();
+    let error = restore(&backup, &state, true).unwrap_err();
     assert!(
         matches!(error, StateError::Folder(OpenError::InUse { .. })),
         "{error}"
@@ -459,7 +484,7 @@ fn root_gives_what_it_restores_to_the_owner_of_the_folder() {
     let other = folder.path("other");
     fs::create_dir(&other).unwrap();
     chown(&other, Some(65_534), Some(65_534)).unwrap();
-    restore(&backup, &other, false, &NoListener).unwrap();
+    restore(&backup, &other, false).unwrap();
     let mut folders = vec![other];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -470,6 +495,103 @@ fn root_gives_what_it_restores_to_the_owner_of_the_folder() {
                 folders.push(entry.path());
             }
         }
+    }
+}
+
+#[test]
+fn root_restores_only_into_a_folder_and_a_lock_of_its_owner() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = Folder::with_batches(1);
+    let backup = folder.back_up("backup");
+    let other = folder.path("other");
+    fs::create_dir(&other).unwrap();
+    chown(&other, Some(65_534), Some(65_534)).unwrap();
+    let victim = folder.path("victim");
+    fs::write(&victim, "precious").unwrap();
+    fs::hard_link(&victim, other.join("lock")).unwrap();
+    let reason = |error: StateError| {
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        source.unwrap_or_default()
+    };
+    let error = restore(&backup, &other, false).unwrap_err();
+    assert!(reason(error).contains("has a second name, as a hard link"));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert_eq!(victim.metadata().unwrap().uid(), 0);
+    fs::remove_file(other.join("lock")).unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o777)).unwrap();
+    let error = restore(&backup, &other, false).unwrap_err();
+    assert!(reason(error).contains("other users can write it"));
+}
+
+#[test]
+fn a_backup_with_faults_is_restored_only_on_request() {
+    let folder = Folder::with_batches(3);
+    let state = folder.state();
+    let journal = rusqlite::Connection::open(state.join("performance.db")).unwrap();
+    let damage = "UPDATE batches SET payload = zeroblob(bytes) WHERE seq = 2;";
+    journal.execute_batch(damage).unwrap();
+    drop(journal);
+    let backup = folder.back_up("backup");
+    let other = folder.path("other");
+    let error = restore(&backup, &other, false).unwrap_err();
+    let StateError::Faulty { faults, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].fault.starts_with("record 2: "), "{faults:?}");
+    assert!(!contents::has_state(&other).unwrap());
+    let request = RestoreRequest {
+        file: &backup,
+        state_dir: &other,
+        key: &other.join("inventory.key"),
+        replace: false,
+        accept_faults: true,
+    };
+    let restored = super::restore(request, &NoListener).unwrap();
+    assert_eq!(restored.faults, faults);
+    assert!(contents::has_state(&other).unwrap());
+}
+
+#[test]
+fn the_texts_of_a_check_name_the_files_of_the_backup_one_line_for_each_fault() {
+    let folder = Folder::with_batches(1);
+    let name = folder.state().join("resources.db");
+    let resources = rusqlite::Connection::open(&name).unwrap();
+    let many = "PRAGMA page_size = 512; PRAGMA application_id = 1; CREATE TABLE a (text TEXT);
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+        INSERT INTO a SELECT hex(randomblob(40)) FROM n;";
+    resources.execute_batch(many).unwrap();
+    let sound = crate::sqlite::integrity(&resources).unwrap();
+    assert_eq!(sound, Vec::<String>::new());
+    drop(resources);
+    let backup = folder.path("backup");
+    let extracted = folder.path("extracted");
+    fs::create_dir(&extracted).unwrap();
+    fs::copy(&name, extracted.join("resources.db")).unwrap();
+    let manifest = archive::BackupManifest::new(0, false);
+    archive::write(&extracted, &backup, manifest, &NoListener).unwrap();
+    let report = verify_backup(&backup, &NoListener).unwrap();
+    let [fault] = &*report.faults else {
+        panic!("{report:?}");
+    };
+    assert!(
+        fault.fault.starts_with("`resources.db` is not "),
+        "{fault:?}"
+    );
+    // Pages without a meaning.
+    let mut bytes = fs::read(&name).unwrap();
+    bytes[2 * 512..].fill(0x55);
+    fs::write(&name, bytes).unwrap();
+    let resources = rusqlite::Connection::open(&name).unwrap();
+    let faults = crate::sqlite::integrity(&resources).unwrap();
+    assert!(faults.len() > 1, "{faults:?}");
+    for fault in faults {
+        assert!(
+            !fault.contains('\n') && !fault.starts_with("***"),
+            "{fault}"
+        );
     }
 }
 

@@ -8,11 +8,12 @@ use super::{
     archive,
     contents::{
         ACTIVE_ALERTS_FILE, ALERTS_FILE, CLOCK, DATABASES, INVENTORY_FILE, KEPT_FILES, KEY,
-        PERFORMANCE_FILE, has_state,
+        PERFORMANCE_FILE, StateDatabase, require_finished, require_readable,
+        require_readable_state,
     },
     error::StateError,
+    fault::Fault,
     progress::ProgressListener,
-    restore::require_finished,
 };
 use crate::{
     access::TokenFile,
@@ -27,14 +28,6 @@ use crate::{
 const REPLACED: &str = "the next start of the host moves the file aside, keeps what can be read and counts the rest as lost; to lose nothing, restore a backup";
 const REFILLED: &str =
     "the next start of the host moves the file aside, and the next syncs fill it again";
-
-/// Something that is wrong, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Fault {
-    pub file: String,
-    pub fault: String,
-    pub remedy: String,
-}
 
 /// What a check counted and found.
 #[derive(Debug, Default, serde::Serialize)]
@@ -60,36 +53,18 @@ pub fn verify_folder(
     progress: &dyn ProgressListener,
 ) -> Result<StateReport, StateError> {
     require_finished(state_dir)?;
-    if !has_state(state_dir) {
-        return Err(StateError::Empty {
-            path: state_dir.to_owned(),
-        });
-    }
+    require_readable_state(state_dir)?;
+    require_readable(key)?;
     let mut report = StateReport::default();
-    for one in DATABASES {
-        let path = state_dir.join(one.file);
+    for database in DATABASES {
+        let path = state_dir.join(database.file);
         let Ok(metadata) = path.metadata() else {
             continue;
         };
-        progress.begin(&format!("checking {}", one.file), metadata.len());
-        let set = |bytes| progress.set(bytes);
-        let checked = match one.file {
-            ALERTS_FILE => report.check_journal(&path, one.file, Kind::Alert, &set),
-            PERFORMANCE_FILE => report.check_journal(&path, one.file, Kind::Performance, &set),
-            INVENTORY_FILE => report.check_inventory(&path, key),
-            file => one
-                .database
-                .open_reader(&path)
-                .and_then(|(connection, version)| {
-                    one.database.is_older(&path, version)?;
-                    let faults = integrity(&connection);
-                    let faults = faults.map_err(|error| one.database.error(&path, error))?;
-                    report.add(file, REFILLED, faults);
-                    Ok(())
-                }),
-        };
+        progress.begin(&format!("checking {}", database.file), metadata.len());
+        let checked = report.check_database(database, &path, key, progress);
         if let Err(error) = checked {
-            report.add_error(one.file, &error);
+            report.add_error(database.file, &error);
         }
     }
     report.check_table(state_dir);
@@ -108,10 +83,47 @@ pub fn verify_backup(
 ) -> Result<StateReport, StateError> {
     let folder = tempfile::tempdir().map_err(StateError::of_file(&std::env::temp_dir()))?;
     archive::extract(file, folder.path(), progress)?;
-    verify_folder(folder.path(), &folder.path().join(KEY), progress)
+    verify_extracted(folder.path(), &folder.path().join(KEY), progress)
+}
+
+/// Checks an extracted backup. The texts name files as the backup does.
+pub(super) fn verify_extracted(
+    folder: &Path,
+    key: &Path,
+    progress: &dyn ProgressListener,
+) -> Result<StateReport, StateError> {
+    let mut report = verify_folder(folder, key, progress)?;
+    let folder = format!("{}/", folder.display());
+    for fault in &mut report.faults {
+        fault.fault = fault.fault.replace(&folder, "");
+    }
+    Ok(report)
 }
 
 impl StateReport {
+    fn check_database(
+        &mut self,
+        StateDatabase { file, database }: &StateDatabase,
+        path: &Path,
+        key: &Path,
+        progress: &dyn ProgressListener,
+    ) -> Result<(), DatabaseError> {
+        let (connection, version) = database.open_reader(path)?;
+        database.is_older(path, version)?;
+        let set = |bytes| progress.set(bytes);
+        match *file {
+            ALERTS_FILE => self.check_journal(path, file, Kind::Alert, &set),
+            PERFORMANCE_FILE => self.check_journal(path, file, Kind::Performance, &set),
+            INVENTORY_FILE => self.check_inventory(path, key),
+            file => {
+                let faults = integrity(&connection);
+                let faults = faults.map_err(|error| database.error(path, error))?;
+                self.add(file, REFILLED, faults);
+                Ok(())
+            }
+        }
+    }
+
     fn check_journal(
         &mut self,
         path: &Path,
@@ -173,13 +185,14 @@ impl StateReport {
     }
 
     fn add_error(&mut self, file: &str, error: &DatabaseError) {
-        let remedy = match (error.kind(), file) {
-            (FailureKind::Damaged, ALERTS_FILE | PERFORMANCE_FILE) => REPLACED,
-            (FailureKind::Damaged, INVENTORY_FILE) => "restore the file and its key from a backup",
-            (FailureKind::Damaged, _) => REFILLED,
-            (FailureKind::Full | FailureKind::Other, _) => "see the message",
+        let (fault, remedy) = match error {
+            DatabaseError::Version { found, wanted, .. } => (
+                format!("it has schema version {found}, this host needs {wanted}"),
+                "use the version of the host that wrote it",
+            ),
+            _ => (error.to_string(), remedy(file, error.kind())),
         };
-        self.add(file, remedy, [error.to_string()]);
+        self.add(file, remedy, [fault]);
     }
 
     fn add(&mut self, file: &str, remedy: &str, faults: impl IntoIterator<Item = String>) {
@@ -188,5 +201,14 @@ impl StateReport {
             fault,
             remedy: remedy.to_owned(),
         }));
+    }
+}
+
+fn remedy(file: &str, kind: FailureKind) -> &'static str {
+    match (kind, file) {
+        (FailureKind::Damaged, ALERTS_FILE | PERFORMANCE_FILE) => REPLACED,
+        (FailureKind::Damaged, INVENTORY_FILE) => "restore the file and its key from a backup",
+        (FailureKind::Damaged, _) => REFILLED,
+        (FailureKind::Full | FailureKind::Other, _) => "see the message",
     }
 }
