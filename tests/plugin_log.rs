@@ -121,6 +121,12 @@ fn a_level_is_changed_while_the_host_runs_and_reaches_the_plugin() {
         drop(run(&["log", "level", "warn"]).expect_exit(0));
         let shown = run(&["log", "level"]).expect_exit(0);
         assert!(shown.stdout.contains("(the host)   warn"), "{shown:?}");
+        // The audit log does not follow the level.
+        let changes = || count(&host, "PUT /v1/log/level");
+        drop(run(&["log", "level", "off"]).expect_exit(0));
+        let before = changes();
+        drop(run(&["log", "level", "error"]).expect_exit(0));
+        host.wait_for("another audit line", || (changes() > before).then_some(()));
         drop(run(&["log", "level", "missing"]).expect_exit(1));
         drop(run(&["log", "level", "loud", "loudest"]).expect_exit(2));
         let (status, error) = host.send(

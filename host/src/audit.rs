@@ -1,7 +1,7 @@
 //! The audit log: who changed what, when, and with which outcome.
 //!
-//! A record goes to the log with the target `audit`, and as a line of JSON to the file that the
-//! operator names. The file is opened for each record, so that it can be moved away at any time.
+//! A record goes to the log with the target [`TARGET`], which is logged with any level, and as a line of
+//! JSON to the file that the operator names. The file is opened for each record, so that it can be moved away at any time.
 //! Records have neither bodies nor headers, and so no secret.
 
 use std::{
@@ -14,6 +14,9 @@ use std::{
 use serde::Serialize;
 
 use crate::clock;
+
+/// The target of audit records in the log.
+pub const TARGET: &str = "audit";
 
 /// Writes audit records.
 #[derive(Clone, Debug, Default)]
@@ -83,17 +86,25 @@ impl AuditLog {
 
     /// Writes a record to the log and to the file. A change is not undone if that fails.
     pub fn record(&self, record: &AuditRecord) {
-        let AuditRecord {
-            who,
-            from,
-            what,
-            outcome,
-            request,
-        } = record;
-        let request = request.as_deref().unwrap_or("-");
-        log::info!(target: "audit", who, from, what, outcome, request; "change");
+        let request = record.request.as_deref().unwrap_or("-");
+        let fields = [
+            ("who", &*record.who),
+            ("from", &*record.from),
+            ("what", &*record.what),
+            ("outcome", &*record.outcome),
+            ("request", request),
+        ];
+        // Not by a macro, which leaves out what is below the level.
+        log::logger().log(
+            &log::Record::builder()
+                .level(log::Level::Info)
+                .target(TARGET)
+                .args(format_args!("change"))
+                .key_values(&fields)
+                .build(),
+        );
         if let Err(error) = self.append(record) {
-            log::error!(target: "audit", who, what, outcome; "audit record is not in its file: {error}");
+            log::error!(target: TARGET, who = record.who, what = record.what, outcome = record.outcome; "audit record is not in its file: {error}");
         }
     }
 

@@ -10,7 +10,7 @@
 //! would get the lines.
 //!
 //! Promises: records of libraries that log their traffic, with credentials in it, are
-//! shown from the level INFO on only. A panic is one record, too.
+//! shown from the level INFO on only. Audit records are shown with any level. A panic is one record, too.
 
 mod file;
 mod journald;
@@ -29,7 +29,8 @@ use log::{
     kv::{Key, Value, VisitSource},
 };
 
-use crate::{clock, config::LogConfig};
+use crate::{audit, clock, config::LogConfig};
+use file::LogFile;
 use levels::LogLevels;
 use queue::{LineOrigin, LineQueue, line_queue};
 use record::cut_record;
@@ -71,6 +72,18 @@ pub fn start(config: &LogConfig) {
     {
         log::set_max_level(logger.levels.host());
         panic_hook::install(logger);
+    }
+}
+
+/// Checks the file of the log, if there is one, and creates nothing.
+///
+/// # Errors
+///
+/// The file cannot be written.
+pub fn check_file(config: &LogConfig) -> io::Result<()> {
+    match &config.file {
+        Some(file) => LogFile::new(file.clone()).check(),
+        None => Ok(()),
     }
 }
 
@@ -182,7 +195,7 @@ impl Log for Logger {
         } else {
             self.levels.host()
         };
-        metadata.level() <= level
+        metadata.level() <= level || metadata.target() == audit::TARGET
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -360,5 +373,27 @@ mod tests {
             assert_eq!(log("delfin_exporter_webhook", level), 2);
         }
         assert_eq!(log("ureq::run", log::Level::Warn), 2);
+    }
+
+    #[test]
+    fn audit_records_are_logged_with_any_level() {
+        for level in [LevelFilter::Off, LevelFilter::Error, LevelFilter::Trace] {
+            let (queue, lines) = line_queue();
+            let logger = Logger {
+                levels: LogLevels::new(level, std::collections::BTreeMap::new()),
+                form: LineForm::Text,
+                queue,
+            };
+            let log = |target| {
+                let record = Record::builder()
+                    .target(target)
+                    .level(log::Level::Info)
+                    .build();
+                Log::log(&logger, &record);
+                lines.drain()
+            };
+            assert_eq!(log(audit::TARGET), 1, "{level}");
+            assert_eq!(log("delfin_host"), usize::from(level == LevelFilter::Trace));
+        }
     }
 }

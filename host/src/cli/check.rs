@@ -129,6 +129,7 @@ fn findings(
     }
     let is_host_running = journal::holder(&config.state_dir).is_some();
     let mut findings = addresses(config, is_host_running);
+    findings.extend(log_file(config));
     let drivers = Drivers::new(&scratch);
     drivers.update(plugins.drivers());
     let storages = config.storages.iter();
@@ -242,6 +243,18 @@ fn addresses(config: &Config, is_host_running: bool) -> Vec<Finding> {
         Some(Finding::of(what, Err(format!("{error}: {reason}"))))
     });
     failed.collect()
+}
+
+/// The file of the log, if it cannot be written.
+fn log_file(config: &Config) -> Option<Finding> {
+    let error = logging::check_file(&config.log).err()?;
+    let path = config.log.file.as_ref()?.path.display();
+    let what = format!("log file `{path}`");
+    let remedy = "(correct `log.file`, or the owner and mode of the file and its folder)";
+    Some(Finding::of(
+        what,
+        Err(format!("cannot be written: {error} {remedy}")),
+    ))
 }
 
 /// The mapping files of each input that is on, or whose folder exists.

@@ -78,7 +78,7 @@ pub(super) fn run(
     }
     if level.is_some() {
         output.note(
-            "the change lasts until the host ends; `[log]` in the configuration keeps a level",
+            "the change lasts until the host ends, and audit lines are logged with any level; `[log]` in the configuration keeps a level",
         );
     }
     if output.is_json() {

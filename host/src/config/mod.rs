@@ -16,6 +16,7 @@ mod find;
 mod host_address;
 mod ini;
 mod inputs;
+mod listeners;
 mod metrics;
 mod mistake;
 mod names;
@@ -345,6 +346,7 @@ fn read(mut root: Section<'_>) -> Config {
         redactor: Redactor::default(),
         warnings: Vec::new(),
     };
+    listeners::refuse_shared_addresses(&mut root, &config);
     root.finish();
     config
 }

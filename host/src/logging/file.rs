@@ -7,10 +7,10 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags, access};
 
 use crate::config::LogFileConfig;
 
@@ -30,6 +30,28 @@ impl LogFile {
     /// Opens the file with the first line.
     pub(super) const fn new(config: LogFileConfig) -> Self {
         Self { config, open: None }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.config.path
+    }
+
+    /// Whether the file could be written, as far as can be seen without creating it.
+    ///
+    /// # Errors
+    ///
+    /// It is not a regular file, or this user cannot write it or create it.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let path = &self.config.path;
+        match fs::metadata(path) {
+            Ok(_) => self.open().map(drop),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let folder = path.parent().filter(|folder| *folder != Path::new(""));
+                let folder = folder.unwrap_or_else(|| Path::new("."));
+                Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Appends a line. After an error the next line opens the file again.
