@@ -365,6 +365,34 @@ fn drivers_in_a_library_fail_as_those_in_a_program() {
     assert!(!log.contains(PASSWORD), "{log}");
 }
 
+#[test]
+fn a_driver_in_a_process_learns_of_a_changed_level_with_its_next_call() {
+    const RECORD: &str = "measures a window";
+    let head = "plugin_dirs = [\"@/plugins\"]\nstate_dir = \"@/state\"\n";
+    let api = "[api]\nlisten = \"127.0.0.1:0\"\n[journal]\nmin_free_bytes = 0\n";
+    let declared = declared("scripted", "fine", "patient");
+    let config = [head, FILES, &declared, api].concat();
+    let setup = Setup::new(&["file", "scripted"], FILES).with_whole_config(&config);
+    let host = setup.start();
+    let measured = |number: usize| {
+        host.wait_for("measurements", || {
+            let rows = rows(&setup, "performance.jsonl", |_| true).len();
+            (rows >= number).then_some(rows)
+        })
+    };
+    let before = measured(2);
+    assert!(!host.log().contains(RECORD), "{}", host.log());
+    let level = ["log", "level", "debug", "--host", host.url()];
+    let _ = setup.run(&level).expect_exit(0);
+    host.wait_for_log(RECORD);
+    measured(before + 1);
+    let processes = host.metrics();
+    let restarted = |sample: &&delfin_tests::Sample| {
+        sample.name == "delfin_host_driver_restarts_total" && sample.value > 0.0
+    };
+    assert!(!processes.samples().iter().any(|sample| restarted(&sample)));
+}
+
 /// A reload with other limits gives a storage a new process.
 fn check_new_limits(setup: &Setup, host: &Host) {
     let fine = || {

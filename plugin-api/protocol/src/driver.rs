@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::message::{
-    CallMessage, ExporterHello, HostHello, LogRecordMessage, Message, OutcomeMessage, SharedForm,
+    CallMessage, ExporterHello, HostHello, LogLevel, LogRecordMessage, Message, OutcomeMessage,
+    SharedForm,
 };
 
 /// The id of the extension by which a library answers the calls to its drivers. The request is a
@@ -47,6 +48,26 @@ pub enum DriverRequest {
     Close(CallMessage),
     /// The call in progress should return soon.
     Cancel,
+}
+
+impl DriverRequest {
+    /// The level of the log that comes with the message; `None` for a message that has no place for
+    /// one.
+    pub fn level_mut(&mut self) -> Option<&mut Option<LogLevel>> {
+        match self {
+            Self::Identify(call) | Self::Capabilities(call) | Self::Close(call) => {
+                Some(&mut call.level)
+            }
+            Self::Collect(collect) => Some(&mut collect.level),
+            Self::ListAlerts(list) => Some(&mut list.level),
+            Self::ListResources(list) => Some(&mut list.level),
+            Self::Hello(_)
+            | Self::Open(_)
+            | Self::ClearAlert(_)
+            | Self::ParseTrap(_)
+            | Self::Cancel => None,
+        }
+    }
 }
 
 /// From the driver to the host.
@@ -189,6 +210,9 @@ pub struct CollectMessage {
     pub start_ms: i64,
     /// The first millisecond after the range.
     pub end_ms: i64,
+    /// As [`CallMessage::level`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<LogLevel>,
 }
 
 /// Lists alerts: all active ones, or those that occurred in a range of time.
@@ -204,6 +228,9 @@ pub struct ListAlertsMessage {
     /// As `start_ms`; the first millisecond after the range.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_ms: Option<i64>,
+    /// As [`CallMessage::level`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<LogLevel>,
 }
 
 /// Clears an alert at the storage.
@@ -237,6 +264,9 @@ pub struct ListResourcesMessage {
     pub deadline_ms: u64,
     /// What to list, as `volumes` or `storage_pools`.
     pub kind: String,
+    /// As [`CallMessage::level`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<LogLevel>,
 }
 
 /// The result of a call.

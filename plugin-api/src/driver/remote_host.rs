@@ -7,7 +7,9 @@ use std::sync::{
 
 use abi_stable::std_types::{ROption, RStr};
 use delfin_plugin_abi::{self as abi, Level, LogRecord};
-use delfin_plugin_protocol::{ExporterMessage, FramePayload, FrameWriter, LogRecordMessage};
+use delfin_plugin_protocol::{
+    ExporterMessage, FramePayload, FrameWriter, LogLevel, LogRecordMessage,
+};
 
 use crate::text::TextBudget;
 
@@ -37,6 +39,20 @@ impl RemoteLevel {
     /// Changes the level.
     pub fn set(&self, level: log::LevelFilter) {
         self.0.store(level as usize, Ordering::Relaxed);
+    }
+
+    /// Changes the level to that of a message, if it has one.
+    pub fn change(&self, level: Option<LogLevel>) {
+        if let Some(level) = level {
+            self.set(match level {
+                LogLevel::Off => log::LevelFilter::Off,
+                LogLevel::Error => log::LevelFilter::Error,
+                LogLevel::Warn => log::LevelFilter::Warn,
+                LogLevel::Info => log::LevelFilter::Info,
+                LogLevel::Debug => log::LevelFilter::Debug,
+                LogLevel::Trace => log::LevelFilter::Trace,
+            });
+        }
     }
 }
 

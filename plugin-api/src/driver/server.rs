@@ -17,8 +17,8 @@ use arrow_ipc::writer::StreamWriter;
 use delfin_plugin_abi::{self as abi, Context_TO, Host_TO};
 use delfin_plugin_protocol::{
     DriverMessage, DriverRequest, ExporterHello, FrameError, FramePayload, FrameReader,
-    FrameWriter, HostHello, Incoming, OpenMessage, ResultMessage, SharedForm, SharedPayload,
-    VERSION, decode, is_readable,
+    FrameWriter, HostHello, Incoming, LogLevel, OpenMessage, ResultMessage, SharedForm,
+    SharedPayload, VERSION, decode, is_readable,
 };
 
 use super::{
@@ -43,6 +43,7 @@ pub(super) fn serve(socket: OwnedFd, find: FindDriver) -> Result<(), FrameError>
         find,
         writer: Arc::new(Mutex::new(FrameWriter::new(Arc::clone(&socket)))),
         socket,
+        level: RemoteLevel::default(),
         host: None,
         driver: None,
     };
@@ -70,6 +71,7 @@ struct DriverServer {
     find: FindDriver,
     writer: Arc<Mutex<FrameWriter>>,
     socket: Arc<OwnedFd>,
+    level: RemoteLevel,
     host: Option<Host>,
     driver: Option<DriverCalls>,
 }
@@ -77,10 +79,11 @@ struct DriverServer {
 impl DriverServer {
     fn on_request(
         &mut self,
-        request: DriverRequest,
+        mut request: DriverRequest,
         at: Instant,
         is_followed: bool,
     ) -> io::Result<()> {
+        self.change_level(request.level_mut().copied().flatten());
         let (id, deadline_ms) = match &request {
             DriverRequest::Hello(HostHello { protocol, .. }) => {
                 return check_version(*protocol);
@@ -112,6 +115,13 @@ impl DriverServer {
         self.answer(id, answer)
     }
 
+    fn change_level(&self, level: Option<LogLevel>) {
+        self.level.change(level);
+        if let Some(host) = &self.host {
+            bridge::raise_level(host);
+        }
+    }
+
     fn open(
         &mut self,
         open: OpenMessage,
@@ -124,13 +134,13 @@ impl DriverServer {
             ))
             .into());
         };
-        let level = RemoteLevel::default();
-        level.set(open.level.parse().unwrap_or(log::LevelFilter::Info));
+        let level = open.level.parse();
+        self.level.set(level.unwrap_or(log::LevelFilter::Info));
         let host = RemoteHost {
             name: open.storage_id.clone(),
             instance: 0,
             state_dir: open.state_dir,
-            level,
+            level: self.level.clone(),
             writer: Arc::clone(&self.writer),
         };
         let host = Host::new(Host_TO::from_value(host, TD_Opaque));

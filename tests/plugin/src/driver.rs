@@ -86,6 +86,7 @@ impl<const SECONDS: u64> Driver for ScriptedDriver<SECONDS> {
             }
             _ => {}
         }
+        log::debug!("measures a window");
         self.host.count("measurements", 1);
         let series = option("series").and_then(|series| series.as_u64());
         let mut batch = PerformanceBatchBuilder::new();

@@ -236,6 +236,7 @@ impl Driver for PluginDriver {
                 deadline_ms,
                 start_ms: window.start_ms,
                 end_ms: window.end_ms,
+                level: None,
             })
         };
         let payload = self.batch("collect", Box::new(make))?;
@@ -254,6 +255,7 @@ impl Driver for PluginDriver {
                 deadline_ms,
                 start_ms: range.map(|range| range.start_ms),
                 end_ms: range.map(|range| range.end_ms),
+                level: None,
             })
         };
         let payload = self.batch("list alerts", Box::new(make))?;
@@ -280,6 +282,7 @@ impl Driver for PluginDriver {
                 id,
                 deadline_ms,
                 kind: kind.name().to_owned(),
+                level: None,
             })
         };
         match self.call("list resources", Box::new(make))? {

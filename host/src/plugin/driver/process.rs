@@ -23,7 +23,7 @@ use super::{
 use crate::plugin::{
     RestartReason,
     host::InstanceHost,
-    process::{Dialogue, Link, ProcessEnd, ProcessSource, runtime, supervise},
+    process::{Dialogue, Link, ProcessEnd, ProcessSource, log_level, runtime, supervise},
 };
 
 /// How long a process may take to log out.
@@ -59,8 +59,9 @@ impl DriverProcess {
     ) -> io::Result<Self> {
         let (requests, received) = unbounded_channel();
         let (source, host) = (Arc::clone(source), Arc::new(host));
+        // Before the caller makes the message that opens the driver: its level is no older.
+        let calls = DriverDialogue::new(Arc::clone(&host));
         runtime()?.spawn(async move {
-            let calls = DriverDialogue::new(Arc::clone(&host));
             supervise(&source, host, calls, received, max_payload).await;
         });
         Ok(Self { requests })
@@ -93,6 +94,8 @@ struct DriverDialogue {
     host: Arc<InstanceHost>,
     last_id: u64,
     in_progress: Option<DriverCallInProgress>,
+    /// The level that the process knows.
+    level: log::LevelFilter,
 }
 
 struct DriverCallInProgress {
@@ -176,6 +179,7 @@ impl Dialogue for DriverDialogue {
 impl DriverDialogue {
     fn new(host: Arc<InstanceHost>) -> Self {
         Self {
+            level: host.level(),
             host,
             last_id: 0,
             in_progress: None,
@@ -195,7 +199,20 @@ impl DriverDialogue {
             reply,
         });
         let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        link.send(&make(self.last_id, millis), FramePayload::None);
+        let mut request = make(self.last_id, millis);
+        self.add_level(&mut request);
+        link.send(&request, FramePayload::None);
+    }
+
+    /// Tells the process the level of the log, if it knows another one.
+    fn add_level(&mut self, request: &mut DriverRequest) {
+        let level = self.host.level();
+        if level != self.level
+            && let Some(sent) = request.level_mut()
+        {
+            *sent = Some(log_level(level));
+            self.level = level;
+        }
     }
 
     fn answer(&mut self, answer: Answer) {

@@ -56,6 +56,7 @@ pub(super) use link::Link;
 use payload::PayloadForm;
 pub(super) use runtime::runtime;
 pub(super) use supervisor::supervise;
+pub(super) use wire::log_level;
 
 /// The hidden command of the process.
 pub const EXPORTER_COMMAND: &str = "__exporter";

@@ -46,7 +46,7 @@ pub(super) fn export_message(
     }
 }
 
-pub(super) fn log_level(level: log::LevelFilter) -> LogLevel {
+pub(in crate::plugin) fn log_level(level: log::LevelFilter) -> LogLevel {
     match level {
         log::LevelFilter::Off => LogLevel::Off,
         log::LevelFilter::Error => LogLevel::Error,
@@ -54,17 +54,6 @@ pub(super) fn log_level(level: log::LevelFilter) -> LogLevel {
         log::LevelFilter::Info => LogLevel::Info,
         log::LevelFilter::Debug => LogLevel::Debug,
         log::LevelFilter::Trace => LogLevel::Trace,
-    }
-}
-
-pub(super) fn level_filter(level: LogLevel) -> log::LevelFilter {
-    match level {
-        LogLevel::Off => log::LevelFilter::Off,
-        LogLevel::Error => log::LevelFilter::Error,
-        LogLevel::Warn => log::LevelFilter::Warn,
-        LogLevel::Info => log::LevelFilter::Info,
-        LogLevel::Debug => log::LevelFilter::Debug,
-        LogLevel::Trace => log::LevelFilter::Trace,
     }
 }
 

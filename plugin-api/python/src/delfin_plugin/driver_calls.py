@@ -50,6 +50,8 @@ class DriverCalls(Calls):
         driver = self._driver
         if driver is None:
             raise RuntimeError("the driver is not open")
+        if "level" in message:
+            logs.set_level(message["level"])
         driver.call = received.context()
         if name == "identify":
             return Result(_storage_info(driver.identify()))

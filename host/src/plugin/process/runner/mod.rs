@@ -29,8 +29,8 @@ use delfin_plugin_api::{
 };
 use delfin_plugin_protocol::{
     CallMessage, CheckMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage,
-    FrameError, FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, LogLevel,
-    OutcomeMessage, VERSION, WireFrame, decode,
+    FrameError, FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, OutcomeMessage,
+    VERSION, WireFrame, decode,
 };
 
 use super::wire;
@@ -267,7 +267,7 @@ impl Runner {
         if export.attempt > 1 && descriptors::are_used_up() {
             return failed(Failure::fatal("the process has no free descriptor"));
         }
-        self.change_level(export.level);
+        self.level.change(export.level);
         let mut context = self.context(export.deadline_ms, arrival);
         context.attempt = export.attempt;
         context.origin = Origin::from_name(&export.origin).into();
@@ -288,17 +288,11 @@ impl Runner {
         arrival: Arrival,
         make: impl FnOnce(&mut ExporterBox, ContextRef<'_>) -> abi::Outcome,
     ) -> abi::Outcome {
-        self.change_level(call.level);
+        self.level.change(call.level);
         let context = self.context(call.deadline_ms, arrival);
         match &mut self.exporter {
             Some(exporter) => make(exporter, lend(&context)),
             None => no_instance(),
-        }
-    }
-
-    fn change_level(&self, level: Option<LogLevel>) {
-        if let Some(level) = level {
-            self.level.set(wire::level_filter(level));
         }
     }
 
