@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use delfin_tests::{CommandOutput, binary, missing, plugin};
+use delfin_tests::{CommandLines, CommandOutput, binary, missing, plugin};
 
 const VERSIONS: [&str; 2] = ["0.1.0~old", "0.1.0"];
 
@@ -181,4 +181,105 @@ fn the_unit_exposes_little_of_the_machine() {
     let unit = "etc/systemd/delfin-host.service";
     // The exit code says whether the exposure is below the threshold, in tenths.
     run(analyze.args(["security", "--offline=true", "--threshold=30", unit]));
+}
+
+/// Images and containers below a folder, without a daemon: `buildah` runs commands in a chroot.
+struct ImageStore(PathBuf);
+
+impl ImageStore {
+    fn buildah(&self, arguments: &[&str]) -> Command {
+        let mut buildah = Command::new("buildah");
+        buildah.args(["--storage-driver", "vfs", "--root"]);
+        buildah.arg(self.0.join("root")).arg("--runroot");
+        buildah.arg(self.0.join("runroot")).args(arguments);
+        buildah
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        let output = CommandOutput::run(&mut self.buildah(arguments)).expect_exit(0);
+        output.stdout.trim_end().to_owned()
+    }
+}
+
+/// The images that `Containerfile` begins with.
+fn base_images() -> Vec<String> {
+    let text = fs::read_to_string(root().join("Containerfile")).expect("read the file");
+    let bases = text.lines().filter_map(|line| line.strip_prefix("FROM "));
+    bases
+        .map(|base| base.split(' ').next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_container_image_runs_as_its_user_and_its_health_check_succeeds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    if Command::new("buildah").arg("--version").output().is_err() {
+        return missing("buildah", "run `make setup`");
+    }
+    let Some((system, _)) = debian(folder) else {
+        return;
+    };
+    // The image for the build has compiled already, and the other one has its packages.
+    for name in ["usr/bin/make", "usr/bin/apt-get"] {
+        let path = system.join(name);
+        if path.exists() {
+            fs::remove_file(&path).expect("remove a program");
+        }
+        std::os::unix::fs::symlink("true", path).expect("make a link");
+    }
+    let context = folder.join("context");
+    let _ = built(&context.join("target"));
+    fs::create_dir_all(context.join("etc/container")).expect("make a folder");
+    for name in ["Containerfile", "etc/container/delfin.conf"] {
+        fs::copy(root().join(name), context.join(name)).expect("copy a file");
+    }
+    let store = ImageStore(folder.join("images"));
+    let base = store.run(&["from", "scratch"]);
+    store.run(&["add", "--quiet", &base, &system.display().to_string(), "/"]);
+    store.run(&["commit", "--quiet", &base, "base"]);
+    store.run(&["rm", &base]);
+    for image in base_images() {
+        store.run(&["tag", "base", &image]);
+    }
+    store.run(&[
+        "build-using-dockerfile",
+        "--pull-never",
+        "--isolation=chroot",
+        "--network=host",
+        "--format=docker",
+        "--tag=delfin-host",
+        &context.display().to_string(),
+    ]);
+
+    let container = store.run(&["from", "--pull-never", "localhost/delfin-host"]);
+    let inside = |command: &[&str]| {
+        let run = ["run", "--isolation=chroot", &container, "--"];
+        store.buildah(&[&run[..], command].concat())
+    };
+    let user = CommandOutput::run(&mut inside(&["id", "-u"])).expect_exit(0);
+    assert_eq!(user.stdout, "10001\n");
+    // The network is that of this machine, so the ports are free ones.
+    let shipped = fs::read_to_string(root().join("etc/container/delfin.conf"));
+    let ports = shipped.expect("read the file").replace("= 8195", "= 0");
+    let conf = folder.join("delfin.conf");
+    fs::write(&conf, format!("{ports}[api]\nlisten = \"127.0.0.1:0\"\n")).expect("write a file");
+    let to = "/etc/delfin/delfin.conf";
+    store.run(&[
+        "copy",
+        "--chmod=0644",
+        &container,
+        &conf.display().to_string(),
+        to,
+    ]);
+    let host = CommandLines::of_messages(inside(&["delfin-host", "run", "--config", to]));
+    while !host.next().contains("the API listens") {}
+    let health = CommandOutput::run(&mut inside(&["/usr/local/bin/delfin-host", "exporters"]));
+    let health = health.expect_exit(0);
+    assert!(
+        health.stdout.contains("1 exporter: 1 running"),
+        "{health:?}"
+    );
+    let image = store.run(&["inspect", "--type=image", "localhost/delfin-host"]);
+    assert!(image.contains("\\\"Healthcheck\\\""), "{image}");
 }
