@@ -4,7 +4,6 @@
 are in the URL, and an exception has its code in a header.
 """
 
-import gzip
 import re
 import sys
 import threading
@@ -24,8 +23,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        if self.headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
         parameters = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
         query = parameters.get("query")
         with lock:
@@ -38,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
                 # The default format has only the values.
                 answer = "1\n" if body == b"SELECT 1" else answer
             else:
-                answer = insert(query, body, parameters)
+                answer = insert(query, body, self.headers.get("content-encoding", "none"), parameters)
             self.respond(200, answer, {})
         except Exception as error:
             code = re.search(r"Code: (\d+)", str(error))
@@ -61,15 +58,15 @@ def run(statement):
     return str(database.query(statement, "JSONEachRow"))
 
 
-def insert(query, body, parameters):
-    """The engine reads what follows the statement from a file."""
+def insert(query, body, encoding, parameters):
+    """The engine reads what follows the statement from a file, and decompresses it."""
     table, columns = re.fullmatch(r"INSERT INTO (\S+) \((.*)\) FORMAT ArrowStream", query).groups()
     stream = folder / "body.arrow"
     stream.write_bytes(body)
     settings = [f"{key} = '{value}'" for key, value in parameters.items() if key not in INTERFACE]
     return run(
         f"INSERT INTO {table} ({columns}) SETTINGS {', '.join(settings)} "
-        f"SELECT {columns} FROM file('{stream}', ArrowStream)"
+        f"SELECT {columns} FROM file('{stream}', ArrowStream, 'auto', '{encoding}')"
     )
 
 
