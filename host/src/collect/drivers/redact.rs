@@ -17,11 +17,12 @@ use crate::collect::{
 };
 
 /// Names of options whose values are secret.
-const SECRET_OPTIONS: [&str; 11] = [
+const SECRET_OPTIONS: [&str; 12] = [
     "password",
     "passphrase",
     "secret",
     "token",
+    "bearer_token",
     "community_string",
     "auth_key",
     "privacy_key",
