@@ -5,13 +5,14 @@ use std::{
     sync::LazyLock,
 };
 
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "delfin-host",
     "delfin-driver-array",
     "delfin-exporter-example",
     "delfin-exporter-file",
     "delfin-exporter-prometheus",
     "delfin-exporter-prometheus-remote-write",
+    "delfin-exporter-scrape",
     "delfin-exporter-scripted",
     "delfin-exporter-webhook",
 ];
@@ -48,8 +49,8 @@ pub fn binary() -> PathBuf {
     TARGET.join("delfin-host")
 }
 
-/// The library of a plugin: `array`, `example`, `file`, `prometheus`, `prometheus_remote_write`, `scripted`,
-/// `webhook`.
+/// The library of a plugin: `array`, `example`, `file`, `prometheus`, `prometheus_remote_write`, `scrape`,
+/// `scripted`, `webhook`.
 #[must_use]
 pub fn plugin(name: &str) -> PathBuf {
     let offers = if name == "array" {

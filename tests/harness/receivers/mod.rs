@@ -10,6 +10,7 @@ mod icinga;
 mod influxdb;
 mod mosquitto;
 mod nats;
+mod node_exporter;
 mod opensearch;
 mod otlp;
 mod postgres;
@@ -40,6 +41,7 @@ pub use self::{
     influxdb::InfluxDb,
     mosquitto::Mosquitto,
     nats::Nats,
+    node_exporter::NodeExporter,
     opensearch::OpenSearch,
     otlp::{OtlpCollector, OtlpTls},
     postgres::{Postgres, PostgresTls},
