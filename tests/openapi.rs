@@ -17,8 +17,12 @@ path = "@/alerts.jsonl"
 listen = "127.0.0.1:0"
 [journal]
 min_free_bytes = 0
-[inputs.webhook]
-enabled = true
+[inputs]
+webhook.enabled = true
+alertmanager.enabled = true
+remote_write.enabled = true
+otlp.enabled = true
+influxdb.enabled = true
 [[storage]]
 vendor = "fake_storage"
 model = "fake_driver"

@@ -140,11 +140,16 @@ impl Host {
             journal: Arc::clone(&journals.alerts),
         })
         .await?;
-        let webhooks = config.inputs.webhook.enabled.then_some(mappings.webhooks);
+        let inputs = &config.inputs;
+        let webhooks = || mappings.webhooks.clone();
+        let alertmanager = inputs.alertmanager.enabled.then(webhooks);
+        let webhooks = inputs.webhook.enabled.then(webhooks);
         let api = ApiState::new(ApiParts {
             traps: traps.as_ref().map(TrapReceiver::counters),
             syslog: syslog.as_ref().map(SyslogReceiver::counters),
             webhooks,
+            alertmanager,
+            series_inputs: mappings.series,
             config: config.api.clone(),
             tokens,
             audit: AuditLog::new(config.log.audit_file.as_deref()),

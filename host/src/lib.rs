@@ -22,6 +22,7 @@ mod exporters;
 mod history;
 mod host;
 pub mod ingest;
+mod inputs;
 mod inventory;
 pub mod journal;
 mod lifecycle;

@@ -1,9 +1,10 @@
 //! The mapping files of all inputs.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use crate::{
     config::Config,
+    inputs::{SeriesInput, SeriesMappings},
     notification::{MappingError, MappingSet},
     syslog::SyslogMappings,
     traps::TrapMappings,
@@ -16,6 +17,8 @@ pub struct InputMappings {
     traps: TrapMappings,
     syslog: SyslogMappings,
     webhooks: WebhookMappings,
+    /// Of the inputs that are on.
+    series: BTreeMap<SeriesInput, SeriesMappings>,
 }
 
 /// The mappings in force. Clones share them.
@@ -24,6 +27,8 @@ pub struct InputMappingSets {
     pub traps: MappingSet<TrapMappings>,
     pub syslog: MappingSet<SyslogMappings>,
     pub webhooks: MappingSet<WebhookMappings>,
+    /// Of the inputs that were on at the start.
+    pub series: BTreeMap<SeriesInput, MappingSet<SeriesMappings>>,
 }
 
 impl InputMappings {
@@ -53,8 +58,15 @@ impl InputMappings {
             mappings.syslog = SyslogMappings::load(&config.syslog.mapping_dir)?;
         }
         let webhook = &config.inputs.webhook;
-        if webhook.enabled {
+        if webhook.enabled || config.inputs.alertmanager.enabled {
             mappings.webhooks = WebhookMappings::load(&webhook.mapping_dir)?;
+        }
+        for input in SeriesInput::ALL {
+            let series = input.config(&config.inputs);
+            if series.enabled {
+                let loaded = SeriesMappings::load(input, &series.mapping_dir)?;
+                mappings.series.insert(input, loaded);
+            }
         }
         Ok(mappings)
     }
@@ -67,6 +79,11 @@ impl InputMappingSets {
             traps: MappingSet::new(mappings.traps),
             syslog: MappingSet::new(mappings.syslog),
             webhooks: MappingSet::new(mappings.webhooks),
+            series: mappings
+                .series
+                .into_iter()
+                .map(|(input, mappings)| (input, MappingSet::new(mappings)))
+                .collect(),
         }
     }
 
@@ -75,6 +92,12 @@ impl InputMappingSets {
         self.traps.replace(mappings.traps);
         self.syslog.replace(mappings.syslog);
         self.webhooks.replace(mappings.webhooks);
+        for (input, loaded) in mappings.series {
+            // An input is turned on by a restart.
+            if let Some(set) = self.series.get(&input) {
+                set.replace(loaded);
+            }
+        }
     }
 }
 
@@ -97,6 +120,9 @@ mod tests {
             ("traps", "listen = \"127.0.0.1:162\""),
             ("syslog", "listen_udp = \"127.0.0.1:514\""),
             ("inputs.webhook", "enabled = true"),
+            ("inputs.remote_write", "enabled = true"),
+            ("inputs.otlp", "enabled = true"),
+            ("inputs.influxdb", "enabled = true"),
         ] {
             assert!(load(table, on).is_err(), "{table}");
             assert!(load(table, "").is_ok(), "{table}");

@@ -93,9 +93,14 @@ impl ProtobufWriter {
 
     /// A field of the type `string`.
     pub fn text(&mut self, field: u32, value: &str) {
+        self.bytes(field, value.as_bytes());
+    }
+
+    /// A field of the type `bytes`.
+    pub fn bytes(&mut self, field: u32, value: &[u8]) {
         self.key(field, WireType::Length);
         self.varint(value.len() as u64);
-        self.0.extend_from_slice(value.as_bytes());
+        self.0.extend_from_slice(value);
     }
 
     /// A field that is a message, or packed numbers: `write` writes its content.
@@ -143,6 +148,29 @@ impl<'a> ProtobufReader<'a> {
     #[must_use]
     pub fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
+    }
+
+    /// The numbers of a field with packed numbers. It ends after an error.
+    ///
+    /// ```
+    /// use delfin_plugin_api::protobuf::ProtobufReader;
+    ///
+    /// let numbers: Result<Vec<_>, _> = ProtobufReader::new(b"\x01\xac\x02").packed_varints().collect();
+    /// assert_eq!(numbers.unwrap(), [1, 300]);
+    /// ```
+    pub fn packed_varints(
+        mut self,
+    ) -> impl Iterator<Item = Result<u64, MalformedMessage>> + use<'a> {
+        std::iter::from_fn(move || {
+            if self.rest.is_empty() {
+                return None;
+            }
+            let number = self.varint();
+            if number.is_none() {
+                self.rest = &[];
+            }
+            Some(number.ok_or(MalformedMessage))
+        })
     }
 
     fn field(&mut self) -> Option<(u32, ProtobufField<'a>)> {

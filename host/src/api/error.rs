@@ -73,9 +73,9 @@ api_errors! {
         => NOT_FOUND, "DeadLetterNotFound", "Dead letter {} could not be found.", (id);
     ExporterNotFound { name: String }
         => NOT_FOUND, "ExporterNotFound", "Exporter {} could not be found.", (name);
-    WebhooksDisabled
+    InputDisabled { input: &'static str }
         => FORBIDDEN, "InputDisabled",
-           "Webhooks are not accepted. Set `enabled = true` in `[inputs.webhook]`, and restart the host.", ();
+           "The input is off. Set `enabled = true` in `[inputs.{}]`, and restart the host.", (input);
     ExporterIsConfigured { name: String }
         => CONFLICT, "ExporterIsConfigured",
            "Exporter {} is configured: remove it from the configuration and reload first.", (name);
@@ -313,7 +313,8 @@ impl From<IngestError> for ApiError {
             | IngestError::Syntax { .. }
             | IngestError::Value { .. }
             | IngestError::Envelope { .. }
-            | IngestError::Arrow { .. } => Self::MalformedRequestBody { detail },
+            | IngestError::Arrow { .. }
+            | IngestError::Message { .. } => Self::MalformedRequestBody { detail },
             IngestError::Item { .. } | IngestError::Columns(_) => Self::InvalidInput { detail },
         }
     }

@@ -11,7 +11,12 @@ use serde_json::Value;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{error::ErrorBody, health::ReadinessResponse, ingest::IngestResponse, state::ApiState};
+use super::{
+    error::ErrorBody,
+    health::ReadinessResponse,
+    ingest::{InfluxdbError, IngestResponse},
+    state::ApiState,
+};
 
 /// The text of the document, written once.
 #[derive(Clone, Debug)]
@@ -61,7 +66,7 @@ pub(super) fn described() -> OpenApiRouter<ApiState> {
                            parameters and use the last value of a repeated one, as Delfin does. \
                            All other calls refuse both."
         ),
-        components(schemas(ErrorBody, IngestResponse, ReadinessResponse))
+        components(schemas(ErrorBody, InfluxdbError, IngestResponse, ReadinessResponse))
     )]
     struct Description;
     OpenApiRouter::with_openapi(Description::openapi())

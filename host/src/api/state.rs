@@ -1,6 +1,6 @@
 //! The state of the interface, and the parts of it that handlers take.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::extract::FromRef;
 use delfin_plugin_api::connections::ConnectionTable;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{
     cors::CorsOrigins,
     error::ApiError,
-    metrics::{self, IngestMetrics, PushCounts},
+    metrics::{self, IngestMetrics, InputMetrics, PushCounts},
     permits::{IngestPermits, MAX_INGEST_REQUESTS, TapPermits},
     time_log::TimeLog,
 };
@@ -23,6 +23,7 @@ use crate::{
     exporters::{ExporterSet, Reloader},
     history::History,
     ingest::{self, MemoryBudget},
+    inputs::{SeriesInput, SeriesMappings},
     lifecycle::Phase,
     notification::{DropCounter, MappingSet},
     storages::Storages,
@@ -60,6 +61,10 @@ pub struct ApiParts {
     pub syslog: Option<(Arc<SyslogStats>, Option<DropCounter>)>,
     /// The mappings of webhooks, if `inputs.webhook.enabled`.
     pub webhooks: Option<MappingSet<WebhookMappings>>,
+    /// The same, if `inputs.alertmanager.enabled`.
+    pub alertmanager: Option<MappingSet<WebhookMappings>>,
+    /// The mappings of the inputs of series that are on.
+    pub series_inputs: BTreeMap<SeriesInput, MappingSet<SeriesMappings>>,
     /// Whether the metrics are pushed, too.
     pub pushes_metrics: bool,
     pub phase: watch::Receiver<Phase>,
@@ -127,6 +132,11 @@ pub(super) struct IngestState {
     pub(super) times: TimeLog,
     /// `None`: `inputs.webhook.enabled` is not set.
     pub(super) webhooks: Option<MappingSet<WebhookMappings>>,
+    /// `None`: `inputs.alertmanager.enabled` is not set.
+    pub(super) alertmanager: Option<MappingSet<WebhookMappings>>,
+    /// The inputs of series that are on.
+    pub(super) series_inputs: Arc<BTreeMap<SeriesInput, MappingSet<SeriesMappings>>>,
+    pub(super) input_metrics: InputMetrics,
     pub(super) permits: IngestPermits,
     pub(super) memory: Arc<MemoryBudget>,
     pub(super) max_body_bytes: u64,
@@ -164,6 +174,9 @@ impl ApiState {
             metrics: IngestMetrics::register(&mut registry),
             times: TimeLog::default(),
             webhooks: parts.webhooks,
+            alertmanager: parts.alertmanager,
+            input_metrics: InputMetrics::register(&mut registry, parts.series_inputs.keys()),
+            series_inputs: Arc::new(parts.series_inputs),
             permits: IngestPermits::new(),
             memory,
             max_body_bytes: parts.config.max_body_bytes,

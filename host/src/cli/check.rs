@@ -18,6 +18,7 @@ use crate::{
     api::ApiListener,
     collect::DriverRegistry,
     config::{Config, ExporterConfig, Isolation, StorageConfig},
+    inputs::{SeriesInput, SeriesMappings},
     journal, logging,
     plugin::{Drivers, ExporterFactory, InstanceHost, Plugins, Trial},
     syslog::SyslogMappings,
@@ -284,7 +285,12 @@ fn mappings(config: &Config, output: &Output<'_>) -> Vec<Finding> {
             WebhookMappings::load(&webhook.mapping_dir).map(drop),
         ),
     ];
-    let used = inputs.into_iter();
+    let series = SeriesInput::ALL.into_iter().map(|input| {
+        let series = input.config(&config.inputs);
+        let loaded = SeriesMappings::load(input, &series.mapping_dir).map(drop);
+        (input.as_str(), series.enabled, &series.mapping_dir, loaded)
+    });
+    let used = inputs.into_iter().chain(series);
     let used = used.filter(|(_, is_on, folder, _)| *is_on || folder.exists());
     let findings = used.map(|(input, _, folder, loaded)| {
         let what = format!("{input} mappings ({})", folder.display());

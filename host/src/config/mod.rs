@@ -56,7 +56,7 @@ pub use filter::{Filter, matches_pattern};
 pub use find::LoadError;
 pub use host_address::{HostAddress, HostName};
 pub use ini::from_delfin;
-pub use inputs::{InputsConfig, WebhookConfig};
+pub use inputs::{AlertmanagerConfig, InputsConfig, SeriesInputConfig, WebhookConfig};
 pub use metrics::{HostMetricsConfig, OtlpPushConfig};
 pub use mistake::{ConfigErrors, Mistake};
 pub use secrets::{RenewedSettings, SecretSettings};

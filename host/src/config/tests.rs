@@ -184,6 +184,9 @@ fn only_these_values_in_the_shipped_file_differ_from_the_default() {
             "min_free_bytes",
             "mapping_dir",
             "mapping_dir",
+            "mapping_dir",
+            "mapping_dir",
+            "mapping_dir",
             "mapping_dir"
         ]
     );
@@ -223,11 +226,11 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             checked += 1;
         }
     }
-    // The root, log, api and its tls, metrics, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook,
+    // The root, log, api and its tls, metrics, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook, alertmanager, remote_write, otlp and influxdb,
     // collection, shutdown,
     // drivers, its limits, one of its storages and the limits of that one, storage and its two, exporter and its batch, limits,
     // queue, retry, circuit_breaker, dead_letter and filter.
-    assert_eq!(checked, 30);
+    assert_eq!(checked, 34);
 }
 
 #[test]

@@ -23,7 +23,11 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 const BYTES_PER_CHECK: u64 = 1 << 20;
 
 /// Decompresses a body. An uncompressed body is not copied.
-pub(super) fn decompress<'a>(
+///
+/// # Errors
+///
+/// The body is not compressed as `encoding` says, or a limit is exceeded.
+pub fn decompress<'a>(
     bytes: Cow<'a, [u8]>,
     encoding: BodyEncoding,
     limits: &BodyLimits,
@@ -37,6 +41,7 @@ pub(super) fn decompress<'a>(
         BodyEncoding::Identity => Ok(bytes),
         BodyEncoding::Gzip => read_all(&bytes, limit, &GZIP, guard).map(Cow::Owned),
         BodyEncoding::Zstd => read_all(&bytes, limit, &ZSTD, guard).map(Cow::Owned),
+        BodyEncoding::Snappy => read_snappy(&bytes, limit, guard).map(Cow::Owned),
     }
 }
 
@@ -145,6 +150,22 @@ fn read_all(
     }
 }
 
+/// Reads a block, which begins with the number of its bytes.
+fn read_snappy(bytes: &[u8], limit: u64, guard: &mut ParseGuard) -> Result<Vec<u8>, IngestError> {
+    guard.hold_body(bytes.len())?;
+    let invalid = |error: snap::Error| IngestError::Compression {
+        encoding: "snappy",
+        reason: error.to_string(),
+    };
+    let length = snap::raw::decompress_len(bytes).map_err(invalid)?;
+    if length as u64 > limit {
+        return Err(IngestError::TooManyBytes { limit });
+    }
+    guard.check(length)?;
+    let plain = snap::raw::Decoder::new().decompress_vec(bytes);
+    plain.map_err(invalid)
+}
+
 fn compression_error(encoding: &'static str, error: &io::Error) -> IngestError {
     let reason = match error.kind() {
         io::ErrorKind::UnexpectedEof => "it is cut off".to_owned(),
@@ -209,6 +230,21 @@ mod tests {
             ),
         ] {
             assert_eq!(decompressed(&bytes, encoding, &limit(8)).unwrap(), plain);
+        }
+    }
+
+    #[test]
+    fn a_snappy_block_is_refused_by_the_length_that_it_declares() {
+        let block = |plain: &[u8]| snap::raw::Encoder::new().compress_vec(plain).unwrap();
+        let plain = decompressed(&block(b"text"), BodyEncoding::Snappy, &limit(8)).unwrap();
+        assert_eq!(plain, b"text");
+        let message = check(&block(&vec![0; 10_000_000]), BodyEncoding::Snappy);
+        assert!(message.contains("more than 1000 bytes"), "{message}");
+        for wrong in [&b""[..], b"\xff\xff\xff\xff\x0f", b"\x05abc", b"text"] {
+            let message = check(wrong, BodyEncoding::Snappy);
+            let is_refused =
+                message.contains("is not valid snappy") || message.contains("more than 1000 bytes");
+            assert!(is_refused, "{message}");
         }
     }
 

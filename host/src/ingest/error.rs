@@ -97,6 +97,12 @@ pub enum IngestError {
     Envelope { reason: String },
     #[error("the body is not a valid Arrow stream: {reason}")]
     Arrow { reason: String },
+    /// The body of a protocol that has messages.
+    #[error("the body is not a `{message}`: {reason}")]
+    Message {
+        message: &'static str,
+        reason: String,
+    },
     /// A column of the Arrow stream is missing or has the wrong type.
     #[error(transparent)]
     Columns(#[from] BatchError),
@@ -122,6 +128,12 @@ pub enum ItemError {
         field: Option<&'static str>,
         reason: String,
     },
+    /// No mapping gives the series or the alert a storage.
+    #[error("no rule of the mapping files gives it a `storage_id` (add a `[[{kind}]]` rule)")]
+    NoStorage {
+        /// Name of such a rule.
+        kind: &'static str,
+    },
     /// The item has bytes that are not UTF-8.
     #[error("not UTF-8 (byte {offset})")]
     NotUtf8 {
@@ -141,7 +153,13 @@ pub enum ItemError {
 
 impl ItemError {
     /// Every value of [`reason`](Self::reason).
-    pub const REASONS: [&'static str; 4] = ["text_too_long", "invalid", "not_utf8", "syntax"];
+    pub const REASONS: [&'static str; 5] = [
+        "text_too_long",
+        "invalid",
+        "no_storage",
+        "not_utf8",
+        "syntax",
+    ];
 
     /// The kind of error, as a label of metrics.
     #[must_use]
@@ -149,6 +167,7 @@ impl ItemError {
         match self {
             Self::TextTooLong { .. } => "text_too_long",
             Self::Invalid { .. } => "invalid",
+            Self::NoStorage { .. } => "no_storage",
             Self::NotUtf8 { .. } => "not_utf8",
             Self::Syntax { .. } => "syntax",
         }
@@ -169,7 +188,7 @@ impl ItemError {
                 line,
                 column,
             },
-            error @ (Self::TextTooLong { .. } | Self::Invalid { .. }) => {
+            error @ (Self::TextTooLong { .. } | Self::Invalid { .. } | Self::NoStorage { .. }) => {
                 IngestError::Item { index, error }
             }
         }

@@ -54,7 +54,7 @@ impl ParseGuard {
     /// # Errors
     ///
     /// The memory is not available.
-    pub(super) fn hold_body(&mut self, bytes: usize) -> Result<(), IngestError> {
+    pub fn hold_body(&mut self, bytes: usize) -> Result<(), IngestError> {
         self.body_bytes = bytes as u64;
         self.claim.resize(self.body_bytes)
     }
@@ -80,7 +80,7 @@ impl ParseGuard {
     /// # Errors
     ///
     /// The time is over, or the memory is not available.
-    pub(super) fn check(&mut self, made_bytes: usize) -> Result<(), IngestError> {
+    pub fn check(&mut self, made_bytes: usize) -> Result<(), IngestError> {
         self.check_time()?;
         self.claim.resize(self.body_bytes + made_bytes as u64)
     }

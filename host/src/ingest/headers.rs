@@ -19,6 +19,8 @@ pub enum BodyEncoding {
     Gzip,
     /// RFC 8878.
     Zstd,
+    /// A block of Snappy, without frames, as remote write sends it.
+    Snappy,
 }
 
 impl BodyFormat {

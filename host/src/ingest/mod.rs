@@ -27,6 +27,7 @@ mod rules;
 mod times;
 mod turns;
 
+pub use decompress::decompress;
 pub use error::{IngestError, ItemError};
 pub use guard::ParseGuard;
 pub use headers::{BodyEncoding, BodyFormat};
@@ -34,6 +35,8 @@ pub use memory::{MemoryBudget, MemoryClaim, MemoryUse};
 pub use notes::{IngestNotes, NoteKind};
 pub use queues::{ParseQueues, QueuePlace};
 pub use rejected::{ItemRejection, RejectedItems};
+pub use rules::{MAX_LABELS, TimestampCheck, excerpt};
+pub use times::TimeReader;
 
 use std::{borrow::Cow, time::Duration};
 
@@ -66,7 +69,7 @@ pub struct BodyLimits {
 }
 
 /// The most memory of a JSON value for each byte of its text: `[0,0,…]` in a vector that has grown.
-const BYTES_PER_JSON_BYTE: usize = 32;
+pub const JSON_MEMORY_FACTOR: usize = 32;
 
 /// Far longer than the largest body takes, and short enough that few such bodies keep the
 /// processors busy.
@@ -105,7 +108,8 @@ pub struct ParsedItems<B = AnyBatch> {
 }
 
 impl<B> ParsedItems<B> {
-    fn new(batch: B, rejected: RejectedItems, notes: IngestNotes, guard: ParseGuard) -> Self {
+    #[must_use]
+    pub fn new(batch: B, rejected: RejectedItems, notes: IngestNotes, guard: ParseGuard) -> Self {
         Self {
             batch,
             rejected,
@@ -154,9 +158,9 @@ pub fn parse_json(
     limits: &BodyLimits,
     mut guard: ParseGuard,
 ) -> Result<ParsedItems<serde_json::Value>, IngestError> {
-    let bytes = decompress::decompress(body.bytes, body.encoding, limits, &mut guard)?;
+    let bytes = decompress(body.bytes, body.encoding, limits, &mut guard)?;
     guard.hold_body(bytes.len())?;
-    guard.check(bytes.len().saturating_mul(BYTES_PER_JSON_BYTE))?;
+    guard.check(bytes.len().saturating_mul(JSON_MEMORY_FACTOR))?;
     let value = serde_json::from_slice(&bytes).map_err(|error| IngestError::Value {
         reason: error.to_string(),
     })?;
@@ -185,7 +189,7 @@ pub fn parse(
     now_ms: i64,
     mut guard: ParseGuard,
 ) -> Result<ParsedItems, IngestError> {
-    let bytes = decompress::decompress(body.bytes, body.encoding, limits, &mut guard)?;
+    let bytes = decompress(body.bytes, body.encoding, limits, &mut guard)?;
     if bytes.is_empty() {
         return Err(IngestError::Empty);
     }

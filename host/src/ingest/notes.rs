@@ -56,7 +56,7 @@ impl IngestNotes {
     }
 
     /// Moves the counts of `other` to these.
-    pub(super) fn take(&mut self, other: &mut Self) {
+    pub fn take(&mut self, other: &mut Self) {
         for (count, other) in self.0.iter_mut().zip(&mut other.0) {
             *count += std::mem::take(other);
         }

@@ -58,7 +58,7 @@ impl RejectedItems {
         }
     }
 
-    pub(super) fn push(&mut self, item: ItemRejection) {
+    pub fn push(&mut self, item: ItemRejection) {
         *self.counts.entry(item.error.reason()).or_default() += 1;
         self.named.insert(item.index, item);
         if self.named.len() > MAX_NAMED {

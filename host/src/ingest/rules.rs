@@ -4,38 +4,39 @@ use delfin_plugin_api::text;
 
 /// Maximum number of labels of a series, and of fields of an alert. Receivers have
 /// far lower limits.
-pub(super) const MAX_LABELS: usize = 256;
+pub const MAX_LABELS: usize = 256;
 
 /// The error of an alert without identity.
 pub(super) const NAMELESS_ALERT: &str = "has neither `alert_id` nor `alert_name`";
 
 /// Finds a repeated time in a series.
 #[derive(Debug, Default)]
-pub(super) struct TimestampCheck {
+pub struct TimestampCheck {
     seen: Vec<i64>,
     unordered: bool,
 }
 
 impl TimestampCheck {
     /// Starts a series.
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.seen.clear();
         self.unordered = false;
     }
 
-    pub(super) fn memory_bytes(&self) -> usize {
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
         self.seen.capacity() * size_of::<i64>()
     }
 
     /// Adds the time of the next point.
-    pub(super) fn push(&mut self, time: i64) {
+    pub fn push(&mut self, time: i64) {
         self.unordered |= self.seen.last().is_some_and(|&last| last >= time);
         self.seen.push(time);
     }
 
     /// A repeated time of the series. Times in ascending order, the usual case, cannot
     /// repeat and are not sorted.
-    pub(super) fn repeated(&mut self) -> Option<i64> {
+    pub fn repeated(&mut self) -> Option<i64> {
         if !self.unordered {
             return None;
         }
@@ -46,7 +47,8 @@ impl TimestampCheck {
 }
 
 /// A part of the request body, short enough for an error text.
-pub(super) fn excerpt(part: &str) -> String {
+#[must_use]
+pub fn excerpt(part: &str) -> String {
     text::excerpt(part, 60)
 }
 

@@ -26,14 +26,15 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Reads and checks the times of one body.
 #[derive(Clone, Debug)]
-pub(super) struct TimeReader {
+pub struct TimeReader {
     /// Times that need no further check.
     usual: RangeInclusive<i64>,
 }
 
 impl TimeReader {
     /// `now_ms` decides which times are in the future.
-    pub(super) fn new(now_ms: i64) -> Self {
+    #[must_use]
+    pub fn new(now_ms: i64) -> Self {
         Self {
             usual: FAR_PAST_MS..=now_ms.saturating_add(DAY_MS),
         }
@@ -49,8 +50,12 @@ impl TimeReader {
     }
 
     /// The time that a number means, in milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// The time is out of range.
     #[inline]
-    pub(super) fn check(&self, time: i64, notes: &mut IngestNotes) -> Result<i64, String> {
+    pub fn check(&self, time: i64, notes: &mut IngestNotes) -> Result<i64, String> {
         if self.usual.contains(&time) {
             return Ok(time);
         }

@@ -68,10 +68,29 @@ impl NotificationAlert {
         self.texts.push((column.to_owned(), text));
     }
 
-    /// Adds the alert to a batch, as one of a storage.
+    /// The text of a column.
+    #[must_use]
+    pub fn text(&self, column: &str) -> Option<&str> {
+        let mut texts = self.texts.iter();
+        texts.find_map(|(key, text)| (key == column).then_some(&**text))
+    }
+
+    /// Adds the alert to a batch, as one of the storage that its rule names.
+    pub fn add_as_it_is(&self, batch: &mut AlertBatchBuilder) {
+        let texts = self.texts.iter().map(|(key, text)| (&**key, &**text));
+        let texts: Vec<(&str, &str)> = texts.collect();
+        batch.alert(NewAlert {
+            occur_time: self.occur_time_ms,
+            texts: &texts,
+        });
+    }
+
+    /// Adds the alert to a batch, as one of a storage, also if its rule names another one.
     pub fn add_to(&self, batch: &mut AlertBatchBuilder, storage: &StorageView) {
         let (id, info) = (storage.id.to_string(), &storage.info);
-        let own = self.texts.iter();
+        let named =
+            |(key, _): &&(String, String)| !["storage_id", "storage_name"].contains(&&**key);
+        let own = self.texts.iter().filter(named);
         let mut texts: Vec<(&str, &str)> = own.map(|(key, text)| (&**key, &**text)).collect();
         texts.extend([
             ("storage_id", id.as_str()),

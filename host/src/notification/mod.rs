@@ -11,7 +11,8 @@ mod socket;
 pub use alert::NotificationAlert;
 pub use appender::{AlertAppender, AppendResult, StorageNames};
 pub use mapping::{
-    MappedInput, MappingError, MappingFile, MappingFolder, MappingRule, MappingSet, RuleReader,
-    Tables, parse_time,
+    FieldCondition, FieldRule, FieldValues, KeyError, MappedField, MappedInput, MappingError,
+    MappingFile, MappingFolder, MappingRule, MappingSet, RuleReader, Tables, parse_mapping_file,
+    parse_time,
 };
 pub use socket::{DatagramSocket, DropCounter};

@@ -1,7 +1,8 @@
 //! Checks that a client may make a call.
 //!
 //! A call needs the scope that its description declares: see [`RouteScopes`]. A client shows a
-//! token with that scope, in `Authorization: Bearer TOKEN`. While the state folder has no tokens,
+//! token with that scope, in `Authorization: Bearer TOKEN`. Clients of the inputs of other monitoring systems
+//! can show it as these do: as the password of a user, with `Token` of InfluxDB 2, or in the query of InfluxDB 1. While the state folder has no tokens,
 //! every client of this machine may make every call. A program that uses the socket needs no token:
 //! the mode of the socket has let it in.
 //!
@@ -11,20 +12,32 @@
 mod client;
 mod scopes;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, header::AUTHORIZATION},
+    http::{Uri, header::AUTHORIZATION},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{error::ApiError, extract::body, peer::Peer, state::Tokens};
 use crate::access::AccessScope;
 
 pub(super) use client::{ApiClient, AuditedClient};
 pub(super) use scopes::RouteScopes;
+
+const INFLUXDB_1_WRITE: &str = "/write";
+
+/// The routes whose clients cannot always send `Bearer`. On others, a browser could send the password of a user by itself.
+const INPUT_ROUTES: [&str; 5] = [
+    "/api/v1/write",
+    "/v1/metrics",
+    "/api/v2/write",
+    INFLUXDB_1_WRITE,
+    "/v1/ingest/alertmanager",
+];
 
 /// What [`authorize`] needs.
 #[derive(Clone, Debug)]
@@ -71,11 +84,11 @@ impl Tokens {
         if !self.is_exposed && tokens.is_none() {
             return (ApiClient::Anonymous, Ok(()));
         }
-        let text = match bearer_token(request.headers()) {
+        let text = match shown_token(request) {
             Ok(text) => text,
             Err(error) => return (ApiClient::Unknown, Err(error)),
         };
-        let Some(token) = tokens.as_ref().and_then(|tokens| tokens.find(text)) else {
+        let Some(token) = tokens.as_ref().and_then(|tokens| tokens.find(&text)) else {
             let reason = "the token is unknown, or was revoked";
             return (ApiClient::Unknown, Err(ApiError::Unauthorized { reason }));
         };
@@ -88,20 +101,56 @@ impl Tokens {
     }
 }
 
-fn bearer_token(headers: &HeaderMap) -> Result<&str, ApiError> {
+/// The token that a request shows.
+fn shown_token(request: &Request) -> Result<Cow<'_, str>, ApiError> {
     const MISSING: &str =
         "send `Authorization: Bearer TOKEN` (`delfin-host tokens add` creates a token)";
-    let mut values = headers.get_all(AUTHORIZATION).into_iter();
-    let value = values.next();
-    let value = value.ok_or(ApiError::Unauthorized { reason: MISSING })?;
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("", MatchedPath::as_str);
+    let mut values = request.headers().get_all(AUTHORIZATION).into_iter();
+    let Some(value) = values.next() else {
+        let in_query = (route == INFLUXDB_1_WRITE).then(|| password_of_query(request.uri()));
+        let token = in_query.flatten().map(Cow::Owned);
+        return token.ok_or(ApiError::Unauthorized { reason: MISSING });
+    };
     let words = value.to_str().ok().filter(|_| values.next().is_none());
     let token = words.and_then(|words| {
         let (scheme, token) = words.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("Bearer")
-            .then_some(token.trim())
+        let token = token.trim();
+        match scheme.to_ascii_lowercase().as_str() {
+            "bearer" => Some(Cow::Borrowed(token)),
+            "token" if INPUT_ROUTES.contains(&route) => Some(password(token).into()),
+            "basic" if INPUT_ROUTES.contains(&route) => {
+                let pair = String::from_utf8(STANDARD.decode(token).ok()?).ok()?;
+                Some(password(&pair).to_owned().into())
+            }
+            _ => None,
+        }
     });
     token.ok_or(ApiError::Unauthorized {
         reason: "`Authorization` is not `Bearer TOKEN`",
     })
+}
+
+/// What comes after the name of a user. It can have colons.
+fn password(pair: &str) -> &str {
+    pair.split_once(':').map_or(pair, |(_, password)| password)
+}
+
+fn password_of_query(uri: &Uri) -> Option<String> {
+    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
+    let mut pairs = pairs.0.into_iter();
+    pairs.find_map(|(name, value)| (name == "p").then_some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_of_a_pair_can_have_colons() {
+        for (pair, wanted) in [("user:a:b", "a:b"), ("secret", "secret"), (":x", "x")] {
+            assert_eq!(password(pair), wanted);
+        }
+    }
 }

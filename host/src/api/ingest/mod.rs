@@ -6,9 +6,13 @@
 
 mod complete;
 mod delivered;
+mod influxdb;
 mod match_key;
+mod otlp;
+mod remote_write;
 mod request;
 mod response;
+mod series;
 mod webhook;
 
 use std::{sync::Arc, time::Duration};
@@ -20,7 +24,7 @@ use axum::{
 use delfin_plugin_api::{Kind, Origin};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(super) use self::response::IngestResponse;
+pub(super) use self::{influxdb::InfluxdbError, response::IngestResponse};
 use self::{
     request::{Ack, IngestHeaders, IngestPayload, IngestQuery, IngestRequest},
     response::{Acceptance, BatchAccepted},
@@ -46,6 +50,12 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
         .routes(routes!(ingest_performance))
         .routes(routes!(ingest_alerts))
         .routes(routes!(webhook::ingest_webhook))
+        .routes(routes!(webhook::ingest_alertmanager))
+        .routes(routes!(remote_write::write_remote))
+        .routes(routes!(otlp::write_otlp))
+        .routes(routes!(influxdb::write_influxdb_2))
+        .routes(routes!(influxdb::write_influxdb_1))
+        .routes(routes!(influxdb::ping_influxdb))
 }
 
 /// Accepts series of points, and answers when they are durable.

@@ -74,6 +74,17 @@ pub(super) struct IngestPayload {
     pub(super) claim: MemoryClaim,
 }
 
+/// The body of a request in a protocol of another monitoring system.
+pub(super) struct ReceivedBody {
+    pub(super) bytes: Vec<u8>,
+    /// The address of the client.
+    pub(super) sender: IpAddr,
+    /// The memory of the bytes.
+    pub(super) claim: MemoryClaim,
+    /// Held until the request is answered.
+    pub(super) _permit: RequestPermit,
+}
+
 /// When the batch is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ack {
@@ -151,20 +162,14 @@ impl IngestRequest {
         content: &mut Body,
     ) -> Result<Self, ApiError> {
         let received = Instant::now();
-        state.phase.require_running()?;
-        let sender = sender(&head.extensions);
-        let permit = state.permits.of(kind).begin_request(sender)?;
+        let (sender, permit) = begin(state, kind, &head.extensions)?;
         let Query(query) = Query::<IngestQuery>::read(&head.uri)?;
         let headers = IngestHeaders::read(&head.headers)?;
         let content_type = header(&head.headers, CONTENT_TYPE);
         let ack = query.ack(headers.wait)?;
         let format = BodyFormat::from_content_type(content_type.as_deref())?;
         let encoding = BodyEncoding::from_content_encoding(headers.encoding.as_deref())?;
-        let mut claim = state.memory.claim(match kind {
-            Kind::Performance => MemoryUse::Performance,
-            Kind::Alert => MemoryUse::Alerts,
-        });
-        let bytes = body::read(content, state.max_body_bytes, &mut claim).await?;
+        let (bytes, claim) = read_body(state, kind, content).await?;
         Ok(Self {
             received,
             ack,
@@ -184,11 +189,55 @@ impl IngestRequest {
     }
 }
 
+impl ReceivedBody {
+    /// Reads the body of a request whose head is known to be right.
+    pub(super) async fn read(
+        state: &IngestState,
+        kind: Kind,
+        head: &Parts,
+        content: &mut Body,
+    ) -> Result<Self, ApiError> {
+        let (sender, permit) = begin(state, kind, &head.extensions)?;
+        let (bytes, claim) = read_body(state, kind, content).await?;
+        Ok(Self {
+            bytes,
+            sender,
+            claim,
+            _permit: permit,
+        })
+    }
+}
+
+/// The sender of a request, and its permit.
+fn begin(
+    state: &IngestState,
+    kind: Kind,
+    extensions: &Extensions,
+) -> Result<(IpAddr, RequestPermit), ApiError> {
+    state.phase.require_running()?;
+    let sender = sender(extensions);
+    let permit = state.permits.of(kind).begin_request(sender)?;
+    Ok((sender, permit))
+}
+
+async fn read_body(
+    state: &IngestState,
+    kind: Kind,
+    content: &mut Body,
+) -> Result<(Vec<u8>, MemoryClaim), ApiError> {
+    let mut claim = state.memory.claim(match kind {
+        Kind::Performance => MemoryUse::Performance,
+        Kind::Alert => MemoryUse::Alerts,
+    });
+    let bytes = body::read(content, state.max_body_bytes, &mut claim).await?;
+    Ok((bytes, claim))
+}
+
 fn ack_schema() -> Object {
     page::one_of(&["durable", "delivered"])
 }
 
-fn encoding_schema() -> Object {
+pub(super) fn encoding_schema() -> Object {
     page::one_of(&["gzip", "zstd", "identity"])
 }
 
@@ -240,7 +289,7 @@ impl Ack {
 }
 
 /// The value of a header; of a repeated one, all values with commas between them.
-fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+pub(super) fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     let values = headers.get_all(name).into_iter();
     let texts = values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     texts.reduce(|all, next| all + ", " + &next)

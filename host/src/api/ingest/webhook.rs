@@ -21,15 +21,26 @@ use crate::{
         storages::StoragePath,
     },
     clock::now_ms,
-    ingest::{BodyLimits, IngestError, ParseGuard, ParsedItems, RequestBody, parse_json},
+    ingest::{
+        BodyLimits, IngestError, ItemError, ItemRejection, ParseGuard, ParsedItems, RequestBody,
+        excerpt, parse_json,
+    },
+    notification::NotificationAlert,
     storages::{StorageView, Storages},
     webhooks::{WebhookMappings, webhook_alerts},
 };
 
 /// The storage of a webhook, and the mappings in force.
 pub(super) struct WebhookTarget {
-    storage: StorageView,
+    owner: AlertOwner,
     mappings: Arc<WebhookMappings>,
+}
+
+/// Whose the alerts of a webhook are.
+enum AlertOwner {
+    Storage(Box<StorageView>),
+    /// Of the storage that the rule of each alert names.
+    ByRule(Arc<Storages>),
 }
 
 /// Accepts a webhook of a storage, such as that of Alertmanager, and answers when its alerts are
@@ -65,8 +76,52 @@ pub(super) async fn ingest_webhook(
     Path(StoragePath { id }): Path<StoragePath>,
     request: Request,
 ) -> Response {
-    match WebhookTarget::find(&state, &storages, id) {
-        Ok(target) => ingest(&state, Kind::Alert, request, Some(target)).await,
+    let target = WebhookTarget::find(&state, &storages, id);
+    ingest_for(&state, target, request).await
+}
+
+/// Accepts the webhook of Alertmanager, and answers when its alerts are durable. Mapping files say which storage each alert
+/// is of: by its label `storage_id`, or else `instance`. The fingerprint identifies the alert; `resolved` ends it.
+#[utoipa::path(
+    post,
+    path = "/v1/ingest/alertmanager",
+    security(("token" = ["ingest"])),
+    params(IngestQuery, IngestHeaders),
+    request_body(
+        description = "The payload of the version 4.",
+        content((serde_json::Value = "application/json", example = json!({
+            "version": "4",
+            "alerts": [{
+                "status": "firing",
+                "labels": {"alertname": "PoolFull", "severity": "critical", "storage_id": "12345"},
+                "annotations": {"summary": "Pool 1 is full"},
+                "startsAt": "2023-11-14T22:13:20Z",
+                "fingerprint": "9f2c1a7d"
+            }]
+        })))
+    ),
+    responses(
+        BatchAccepted,
+        BatchRefused,
+        (status = 403, body = ErrorBody, description = "`inputs.alertmanager.enabled` is not set"),
+    ),
+)]
+pub(super) async fn ingest_alertmanager(
+    State(state): State<IngestState>,
+    State(storages): State<Arc<Storages>>,
+    request: Request,
+) -> Response {
+    let target = WebhookTarget::by_rule(&state, storages);
+    ingest_for(&state, target, request).await
+}
+
+async fn ingest_for(
+    state: &IngestState,
+    target: Result<WebhookTarget, ApiError>,
+    request: Request,
+) -> Response {
+    match target {
+        Ok(target) => ingest(state, Kind::Alert, request, Some(target)).await,
         Err(error) => {
             let (head, content) = request.into_parts();
             body::discard_later(&head.headers, content);
@@ -77,9 +132,20 @@ pub(super) async fn ingest_webhook(
 
 impl WebhookTarget {
     fn find(state: &IngestState, storages: &Storages, id: String) -> Result<Self, ApiError> {
-        let mappings = state.webhooks.as_ref().ok_or(ApiError::WebhooksDisabled)?;
+        let mappings = state.webhooks.as_ref();
+        let mappings = mappings.ok_or(ApiError::InputDisabled { input: "webhook" })?;
         Ok(Self {
-            storage: storages.get(&id)?,
+            owner: AlertOwner::Storage(Box::new(storages.get(&id)?)),
+            mappings: mappings.get(),
+        })
+    }
+
+    fn by_rule(state: &IngestState, storages: Arc<Storages>) -> Result<Self, ApiError> {
+        let mappings = state.alertmanager.as_ref();
+        let input = "alertmanager";
+        let mappings = mappings.ok_or(ApiError::InputDisabled { input })?;
+        Ok(Self {
+            owner: AlertOwner::ByRule(storages),
             mappings: mappings.get(),
         })
     }
@@ -93,7 +159,7 @@ impl WebhookTarget {
     ) -> Result<ParsedItems, IngestError> {
         let ParsedItems {
             batch: body,
-            rejected,
+            mut rejected,
             notes,
             complete_for,
             claim,
@@ -104,8 +170,15 @@ impl WebhookTarget {
             return Err(IngestError::TooManyRows { limit });
         }
         let mut batch = AlertBatchBuilder::new();
-        for alert in alerts {
-            alert.add_to(&mut batch, &self.storage);
+        for (index, alert) in alerts.iter().enumerate() {
+            if !self.owner.add(alert, &mut batch) {
+                rejected.push(ItemRejection {
+                    index,
+                    line: None,
+                    name: alert.text("alert_name").map(excerpt),
+                    error: ItemError::NoStorage { kind: "webhook" },
+                });
+            }
         }
         Ok(ParsedItems {
             batch: batch.build().into(),
@@ -114,5 +187,25 @@ impl WebhookTarget {
             complete_for,
             claim,
         })
+    }
+}
+
+impl AlertOwner {
+    /// Adds an alert, unless it has no storage.
+    fn add(&self, alert: &NotificationAlert, batch: &mut AlertBatchBuilder) -> bool {
+        match self {
+            Self::Storage(storage) => alert.add_to(batch, storage),
+            Self::ByRule(storages) => {
+                let Some(id) = alert.text("storage_id") else {
+                    return false;
+                };
+                match storages.get(id) {
+                    Ok(storage) => alert.add_to(batch, &storage),
+                    // Other monitoring systems know storages that the host does not collect from.
+                    Err(_) => alert.add_as_it_is(batch),
+                }
+            }
+        }
+        true
     }
 }

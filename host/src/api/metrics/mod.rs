@@ -10,6 +10,7 @@ mod drivers;
 mod exporters;
 mod family;
 mod ingest;
+mod inputs;
 mod inventory;
 mod journals;
 mod memory;
@@ -31,6 +32,7 @@ use delfin_plugin_api::connections::ConnectionTable;
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
 pub(super) use self::ingest::IngestMetrics;
+pub(super) use self::inputs::InputMetrics;
 pub(super) use self::push::{PushCounts, push_metrics};
 use super::{blocking, error::ApiError};
 use crate::{

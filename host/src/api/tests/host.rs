@@ -38,10 +38,12 @@ use crate::{
     delivery::{DeliveryParts, State},
     exporters::{ExporterSet, ExporterStarter, Reloader},
     history::History,
+    inputs::{SeriesInput, SeriesMappings},
     inventory::InventoryPlace,
     journal::{self, Commit, JournalLimits, Journals, Position, Receipt, StartFrom},
     lifecycle::Phase,
     mappings::{InputMappingSets, InputMappings},
+    notification::MappingSet,
     plugin::{
         CurrentProcess, InstanceHost, PluginCounters, PluginExporterView, PluginLevel, PluginView,
         SharedRedactor,
@@ -154,6 +156,14 @@ impl Host {
             traps: None,
             syslog: None,
             webhooks: None,
+            alertmanager: None,
+            series_inputs: SeriesInput::ALL
+                .into_iter()
+                .map(|input| {
+                    let mappings = SeriesMappings::load(input, Path::new("/nonexistent")).unwrap();
+                    (input, MappingSet::new(mappings))
+                })
+                .collect(),
             phase: watched,
         });
         let ingest = IngestState::from_ref(&state);

@@ -11,6 +11,7 @@ mod exporters;
 mod health;
 mod host;
 mod ingest;
+mod inputs;
 mod metrics;
 mod openapi;
 mod receipts;

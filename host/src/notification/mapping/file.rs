@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 const TRAP: &str = "trap";
 
@@ -34,7 +34,10 @@ pub struct MappingEntry {
     pub pattern: Option<String>,
     /// Webhooks only: the list in the body whose items are alerts.
     pub list: Option<String>,
-    /// Values that fields must have; `*` is any value.
+    /// Webhooks only: the storage, for calls that name none.
+    pub(super) storage_id: Option<MappedField>,
+    pub(super) storage_name: Option<MappedField>,
+    /// Values that fields must have; `*` at the end is any rest.
     #[serde(default)]
     pub(super) when: BTreeMap<String, FieldValues>,
     /// Values of fields with which the notification ends the alert.
@@ -59,14 +62,14 @@ pub struct MappingEntry {
 /// A template, or a table that a value is looked up in.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "a text, or `{ of = NAME, table = NAME }`")]
-pub(super) enum MappedField {
+pub enum MappedField {
     Template(String),
     Lookup(LookupField),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LookupField {
+pub struct LookupField {
     /// The name of a field.
     pub(super) of: String,
     pub(super) table: String,
@@ -75,7 +78,7 @@ pub(super) struct LookupField {
 /// One value or several.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "a text, or a list of texts")]
-pub(super) enum FieldValues {
+pub enum FieldValues {
     One(String),
     Several(Vec<String>),
 }
@@ -92,7 +95,7 @@ impl FieldValues {
 impl MappingFile {
     /// Parses a file whose entries are of one kind.
     pub(super) fn parse(text: &str, kind: &str) -> Result<Self, String> {
-        let file: Self = toml::from_str(text).map_err(|error| syntax(text, &error))?;
+        let file: Self = parse_mapping_file(text)?;
         let lists = [
             (TRAP, &file.trap),
             ("syslog", &file.syslog),
@@ -128,12 +131,23 @@ impl MappingEntry {
             ("oid", TRAP, self.oid.is_some()),
             ("pattern", "syslog", self.pattern.is_some()),
             ("list", "webhook", self.list.is_some()),
+            ("storage_id", "webhook", self.storage_id.is_some()),
+            ("storage_name", "webhook", self.storage_name.is_some()),
         ];
         let foreign = own
             .into_iter()
             .find(|(_, of, is_set)| *is_set && *of != kind);
         foreign.map(|(key, of, _)| (key, of))
     }
+}
+
+/// Parses a mapping file of any form.
+///
+/// # Errors
+///
+/// The line, and what is wrong there.
+pub fn parse_mapping_file<F: DeserializeOwned>(text: &str) -> Result<F, String> {
+    toml::from_str(text).map_err(|error| syntax(text, &error))
 }
 
 fn syntax(text: &str, error: &toml::de::Error) -> String {

@@ -24,7 +24,7 @@ pub struct MappingError {
 /// A folder with mapping files of one kind, and the built-in ones.
 #[derive(Debug)]
 pub struct MappingFolder<'a> {
-    /// The name of the entries in a file: `trap`, `syslog` or `webhook`.
+    /// What the mappings are for: `trap`, `syslog`, `webhook` or the name of an input.
     pub kind: &'static str,
     /// Name and text.
     pub built_in: &'a [(&'static str, &'static str)],
@@ -42,6 +42,18 @@ impl MappingFolder<'_> {
         &self,
         mut add: impl FnMut(&str, MappingFile) -> Result<(), String>,
     ) -> Result<(), MappingError> {
+        self.read_texts(|file, text| add(file, MappingFile::parse(text, self.kind)?))
+    }
+
+    /// As `read`, for files of another form.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or has a mistake that `add` finds.
+    pub fn read_texts(
+        &self,
+        mut add: impl FnMut(&str, &str) -> Result<(), String>,
+    ) -> Result<(), MappingError> {
         let built_in = self.built_in.iter().copied();
         let mut texts: BTreeMap<&str, &str> = built_in.collect();
         let mut own = BTreeMap::new();
@@ -54,14 +66,11 @@ impl MappingFolder<'_> {
         let built_in = texts.into_iter();
         let built_in = built_in.map(|(name, text)| (format!("built-in {name}"), text.to_owned()));
         for (file, text) in own.into_iter().chain(built_in) {
-            let content = MappingFile::parse(&text, self.kind);
-            content
-                .and_then(|content| add(&file, content))
-                .map_err(|reason| MappingError {
-                    kind: self.kind,
-                    file,
-                    reason,
-                })?;
+            add(&file, &text).map_err(|reason| MappingError {
+                kind: self.kind,
+                file,
+                reason,
+            })?;
         }
         Ok(())
     }

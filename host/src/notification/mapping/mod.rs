@@ -15,13 +15,13 @@ mod time;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use self::{
-    file::MappingFile,
+    file::{FieldValues, MappedField, MappingFile, parse_mapping_file},
     folder::{MappingError, MappingFolder},
-    rule::{MappingRule, RuleReader, Tables},
+    rule::{FieldCondition, FieldRule, KeyError, MappingRule, RuleReader, Tables},
     time::parse_time,
 };
 
-/// What a mapping reads: a trap, a syslog message or the body of a webhook.
+/// What a mapping reads: a trap, a syslog message, the body of a webhook or a series.
 pub trait MappedInput {
     /// What a name in a mapping file means.
     type Field: Clone + std::fmt::Debug;

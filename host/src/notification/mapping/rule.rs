@@ -33,16 +33,20 @@ pub struct MappingRule<F> {
     fields: Vec<(&'static str, FieldRule<F>)>,
 }
 
-/// A field that must have one of some values.
+/// A field that must have one of some values. `*` at the end of a value is any rest.
 #[derive(Clone, Debug)]
-struct FieldCondition<F> {
+pub struct FieldCondition<F> {
     name: String,
     field: F,
     values: Vec<String>,
 }
 
+/// How the text of a column is made.
 #[derive(Clone, Debug)]
-enum FieldRule<F> {
+pub struct FieldRule<F>(FieldSource<F>);
+
+#[derive(Clone, Debug)]
+enum FieldSource<F> {
     Template(Template<F>),
     Lookup {
         of: F,
@@ -65,7 +69,7 @@ pub struct RuleReader<'a, F> {
 }
 
 /// A key of an entry, and its mistake.
-pub(super) type KeyError = (String, String);
+pub type KeyError = (String, String);
 
 impl<F> MappingRule<F> {
     /// Why the rule is not for an input; `None` if it is.
@@ -99,17 +103,27 @@ impl<F> MappingRule<F> {
 }
 
 impl<F> FieldCondition<F> {
-    fn holds(&self, input: &impl MappedInput<Field = F>) -> bool {
+    #[must_use]
+    pub fn holds(&self, input: &impl MappedInput<Field = F>) -> bool {
         let found = input.text(&self.field);
-        found.is_some_and(|found| self.values.iter().any(|one| one == ANY || *one == found))
+        found.is_some_and(|found| self.values.iter().any(|one| matches(one, &found)))
+    }
+}
+
+fn matches(value: &str, found: &str) -> bool {
+    match value.strip_suffix(ANY) {
+        Some(start) => found.starts_with(start),
+        None => value == found,
     }
 }
 
 impl<F> FieldRule<F> {
-    fn fill(&self, input: &impl MappedInput<Field = F>) -> String {
-        match self {
-            Self::Template(template) => template.fill(input),
-            Self::Lookup { of, table } => {
+    /// The text; empty if the input does not have the fields.
+    #[must_use]
+    pub fn fill(&self, input: &impl MappedInput<Field = F>) -> String {
+        match &self.0 {
+            FieldSource::Template(template) => template.fill(input),
+            FieldSource::Lookup { of, table } => {
                 let found = input.text(of).unwrap_or_default();
                 let text = table.get(&found).or_else(|| table.get(ANY));
                 text.cloned().unwrap_or_default()
@@ -170,6 +184,8 @@ impl<F> RuleReader<'_, F> {
             ("sequence_number", entry.sequence_number),
             ("resource_type", entry.resource_type),
             ("match_key", entry.match_key),
+            ("storage_id", entry.storage_id),
+            ("storage_name", entry.storage_name),
         ];
         for (column, field) in optional {
             if let Some(field) = field {
@@ -185,7 +201,12 @@ impl<F> RuleReader<'_, F> {
         })
     }
 
-    fn conditions(
+    /// The conditions of a key of an entry.
+    ///
+    /// # Errors
+    ///
+    /// The key, and its mistake.
+    pub fn conditions(
         &self,
         key: &str,
         conditions: BTreeMap<String, FieldValues>,
@@ -203,13 +224,18 @@ impl<F> RuleReader<'_, F> {
             .collect()
     }
 
-    fn field_rule(&self, column: &str, field: MappedField) -> Result<FieldRule<F>, String> {
-        match field {
+    /// How the text of a column is made.
+    ///
+    /// # Errors
+    ///
+    /// The mistake, with the remedy.
+    pub fn field_rule(&self, column: &str, field: MappedField) -> Result<FieldRule<F>, String> {
+        let source = match field {
             MappedField::Template(text) => {
                 if !text.contains("${") {
                     check_value(column, &text)?;
                 }
-                Template::parse(&text, self.field).map(FieldRule::Template)
+                FieldSource::Template(Template::parse(&text, self.field)?)
             }
             MappedField::Lookup(lookup) => {
                 let table = self.tables.0.get(&lookup.table).ok_or_else(|| {
@@ -218,12 +244,13 @@ impl<F> RuleReader<'_, F> {
                 for text in table.values() {
                     check_value(column, text)?;
                 }
-                Ok(FieldRule::Lookup {
+                FieldSource::Lookup {
                     of: (self.field)(&lookup.of)?,
                     table: Arc::clone(table),
-                })
+                }
             }
-        }
+        };
+        Ok(FieldRule(source))
     }
 }
 

@@ -1,0 +1,293 @@
+//! A metric and its points.
+
+use delfin_plugin_api::protobuf::{MalformedMessage, ProtobufField, ProtobufReader};
+
+use super::{SeriesReadError, attributes::push_attribute, messages, push_name};
+use crate::{
+    ingest::{ItemError, MAX_LABELS},
+    inputs::{
+        SeriesWriter, SkipReason, SourceSeries,
+        source::{TYPE, UNIT},
+        writer::SeriesPlace,
+    },
+};
+
+const CUMULATIVE: u64 = 2;
+/// The flag of a point that says that its series has no value.
+const NO_RECORDED_VALUE: u64 = 1;
+
+/// What a metric has points of, as its field numbers name it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MetricData {
+    Gauge = 5,
+    Sum = 7,
+    Histogram = 9,
+    ExponentialHistogram = 10,
+    Summary = 11,
+}
+
+/// Reads the points of a metric.
+pub(super) struct MetricReader<'a, 'i> {
+    name: &'a str,
+    unit: &'a str,
+    /// `None`: the metric has no points of a known kind.
+    data: Option<(MetricData, &'a [u8])>,
+    resource: &'i [&'a [u8]],
+    /// Points of the request so far.
+    index: &'i mut usize,
+    is_text: bool,
+}
+
+/// A point of any kind.
+#[derive(Default)]
+struct DataPoint<'a> {
+    attributes: Vec<&'a [u8]>,
+    time_ns: u64,
+    value: Option<f64>,
+    count: u64,
+    sum: Option<f64>,
+    quantiles: Vec<(f64, f64)>,
+    flags: u64,
+    /// Attributes and quantiles; those beyond the limit are counted and not kept.
+    parts: usize,
+}
+
+impl MetricData {
+    fn from_number(number: u32) -> Option<Self> {
+        let all = [
+            Self::Gauge,
+            Self::Sum,
+            Self::Histogram,
+            Self::ExponentialHistogram,
+            Self::Summary,
+        ];
+        all.into_iter().find(|data| *data as u32 == number)
+    }
+
+    /// The number of the field with attributes in a point.
+    const fn attributes(self) -> u32 {
+        match self {
+            Self::Gauge | Self::Sum | Self::Summary => 7,
+            Self::Histogram => 9,
+            Self::ExponentialHistogram => 1,
+        }
+    }
+
+    /// The number of the field with flags in a point.
+    const fn flags(self) -> u32 {
+        match self {
+            Self::Gauge | Self::Sum | Self::Summary => 8,
+            Self::Histogram | Self::ExponentialHistogram => 10,
+        }
+    }
+
+    /// The type of the series, as `value_type` has it.
+    fn type_of(self, data: &[u8]) -> Result<&'static str, MalformedMessage> {
+        let (mut temporality, mut is_monotonic) = (0, false);
+        for field in ProtobufReader::new(data) {
+            match field? {
+                (2, ProtobufField::Varint(number)) => temporality = number,
+                (3, ProtobufField::Varint(flag)) => is_monotonic = flag != 0,
+                _ => {}
+            }
+        }
+        Ok(match self {
+            Self::Gauge => "gauge",
+            Self::Summary => "counter",
+            Self::Sum if temporality == CUMULATIVE && !is_monotonic => "gauge",
+            _ if temporality == CUMULATIVE => "counter",
+            _ => "delta",
+        })
+    }
+}
+
+impl<'a, 'i> MetricReader<'a, 'i> {
+    pub(super) fn new(
+        metric: &'a [u8],
+        resource: &'i [&'a [u8]],
+        index: &'i mut usize,
+    ) -> Result<Self, MalformedMessage> {
+        let mut reader = Self {
+            name: "",
+            unit: "",
+            data: None,
+            resource,
+            index,
+            is_text: true,
+        };
+        for field in ProtobufReader::new(metric) {
+            let (number, ProtobufField::Bytes(content)) = field? else {
+                continue;
+            };
+            match number {
+                1 => reader.name = reader.text(content),
+                3 => reader.unit = reader.text(content),
+                _ => {
+                    if let Some(data) = MetricData::from_number(number) {
+                        reader.data = Some((data, content));
+                    }
+                }
+            }
+        }
+        Ok(reader)
+    }
+
+    fn text(&mut self, bytes: &'a [u8]) -> &'a str {
+        let text = str::from_utf8(bytes);
+        self.is_text &= text.is_ok();
+        text.unwrap_or_default()
+    }
+
+    pub(super) fn read(self, writer: &mut SeriesWriter<'_>) -> Result<(), SeriesReadError> {
+        let Some((kind, data)) = self.data else {
+            return Ok(());
+        };
+        let type_name = kind.type_of(data)?;
+        let mut series = SourceSeries::default();
+        for message in messages(data, 1) {
+            let point = DataPoint::read(message?, kind)?;
+            *self.index += 1;
+            if point.flags & NO_RECORDED_VALUE != 0 {
+                writer.skip(SkipReason::NoNumber, 1);
+                continue;
+            }
+            self.write(kind, type_name, &point, &mut series, writer)?;
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        kind: MetricData,
+        type_name: &'static str,
+        point: &DataPoint<'a>,
+        series: &mut SourceSeries<'a>,
+        writer: &mut SeriesWriter<'_>,
+    ) -> Result<(), SeriesReadError> {
+        let place = SeriesPlace {
+            index: *self.index - 1,
+            line: None,
+        };
+        series.clear();
+        let problem = match (self.is_text, point.parts > MAX_LABELS) {
+            (false, _) => Some("a name is not UTF-8"),
+            (_, true) => Some("has more than 256 attributes or quantiles"),
+            (true, false) => point.push_attributes(self.resource, series, writer)?,
+        };
+        if let Some(reason) = problem {
+            let error = ItemError::Invalid {
+                field: Some("attributes"),
+                reason: reason.to_owned(),
+            };
+            writer.begin(0)?;
+            writer.reject(place, self.name, error, 1);
+            return Ok(());
+        }
+        let rejected = writer.rejected_points;
+        let attributes = series.count();
+        for (suffix, quantile, unit, value) in point.values(kind, self.unit) {
+            let type_name = quantile.map_or(type_name, |_| "gauge");
+            push_name(series, self.name, suffix);
+            series.push(UNIT, unit);
+            series.push(TYPE, type_name);
+            if let Some(quantile) = quantile {
+                series.push("quantile", quantile.to_string());
+            }
+            writer.begin(0)?;
+            writer.point((point.time_ns / 1_000_000) as i64, value)?;
+            writer.end(series, place)?;
+            series.truncate(attributes);
+        }
+        // The client counts points, and one can become several series.
+        writer.rejected_points = writer.rejected_points.min(rejected + 1);
+        Ok(())
+    }
+}
+
+impl<'a> DataPoint<'a> {
+    fn read(message: &'a [u8], kind: MetricData) -> Result<Self, MalformedMessage> {
+        let mut point = Self::default();
+        let is_number = matches!(kind, MetricData::Gauge | MetricData::Sum);
+        for field in ProtobufReader::new(message) {
+            match field? {
+                (number, ProtobufField::Bytes(attribute)) if number == kind.attributes() => {
+                    point.parts += 1;
+                    if point.parts <= MAX_LABELS {
+                        point.attributes.push(attribute);
+                    }
+                }
+                (number, ProtobufField::Varint(flags)) if number == kind.flags() => {
+                    point.flags = flags;
+                }
+                (3, ProtobufField::Fixed64(time)) => point.time_ns = time,
+                (4, ProtobufField::Fixed64(bits)) if is_number => {
+                    point.value = Some(f64::from_bits(bits));
+                }
+                (6, ProtobufField::Fixed64(bits)) if is_number => {
+                    point.value = Some(bits as i64 as f64);
+                }
+                (4, ProtobufField::Fixed64(count)) => point.count = count,
+                (5, ProtobufField::Fixed64(bits)) => point.sum = Some(f64::from_bits(bits)),
+                (6, ProtobufField::Bytes(quantile)) if kind == MetricData::Summary => {
+                    point.parts += 1;
+                    if point.parts <= MAX_LABELS {
+                        point.quantiles.push(read_quantile(quantile)?);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(point)
+    }
+
+    /// Adds the attributes of the point, and those of its resource. What is wrong with one of them.
+    fn push_attributes(
+        &self,
+        resource: &[&'a [u8]],
+        series: &mut SourceSeries<'a>,
+        writer: &SeriesWriter<'_>,
+    ) -> Result<Option<&'static str>, MalformedMessage> {
+        let own = self.attributes.iter().map(|attribute| (attribute, false));
+        let shared = resource.iter().map(|attribute| (attribute, true));
+        for (attribute, only_new) in own.chain(shared) {
+            if attribute.len() as u64 > 2 * writer.max_string_bytes() {
+                return Ok(Some(
+                    "one is too long (shorten it, or raise `api.max_string_bytes`)",
+                ));
+            }
+            if !push_attribute(series, attribute, only_new)? {
+                return Ok(Some("one is not UTF-8, or is nested too deeply"));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The series of the point: suffix of the name, quantile, unit and value.
+    fn values<'u>(
+        &self,
+        kind: MetricData,
+        unit: &'u str,
+    ) -> Vec<(&'static str, Option<f64>, &'u str, f64)> {
+        if matches!(kind, MetricData::Gauge | MetricData::Sum) {
+            let value = self.value.map(|value| ("", None, unit, value));
+            return value.into_iter().collect();
+        }
+        let mut values = vec![("_count", None, "1", self.count as f64)];
+        values.extend(self.sum.map(|sum| ("_sum", None, unit, sum)));
+        let quantiles = self.quantiles.iter();
+        values.extend(quantiles.map(|(quantile, value)| ("", Some(*quantile), unit, *value)));
+        values
+    }
+}
+
+fn read_quantile(message: &[u8]) -> Result<(f64, f64), MalformedMessage> {
+    let (mut quantile, mut value) = (0.0, 0.0);
+    for field in ProtobufReader::new(message) {
+        match field? {
+            (1, ProtobufField::Fixed64(bits)) => quantile = f64::from_bits(bits),
+            (2, ProtobufField::Fixed64(bits)) => value = f64::from_bits(bits),
+            _ => {}
+        }
+    }
+    Ok((quantile, value))
+}

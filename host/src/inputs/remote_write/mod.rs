@@ -1,0 +1,118 @@
+//! Remote write of Prometheus, versions 1.0 and 2.0.
+//!
+//! Version 1.0 sends the labels of each series in full, version 2.0 as numbers of texts, with the type and the unit of the
+//! series. The metadata of version 1.0 comes in requests of its own, and is not used.
+//!
+//! Native histograms have no form in Delfin's model: their series are refused.
+
+mod v1;
+mod v2;
+
+#[cfg(test)]
+mod tests;
+
+use delfin_plugin_api::protobuf::{ProtobufField, ProtobufReader};
+
+use super::{SeriesWriter, read_error::SeriesReadError};
+use crate::ingest::{IngestError, ItemError};
+
+/// The message that a body holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoteWriteMessage {
+    /// Of version 1.0.
+    WriteRequest,
+    /// Of version 2.0.
+    Request,
+}
+
+impl RemoteWriteMessage {
+    /// The message that a `Content-Type` declares; `None` if remote write has no such type.
+    #[must_use]
+    pub fn from_content_type(value: &str) -> Option<Self> {
+        let mut parts = value.split(';').map(str::trim);
+        if !parts.next()?.eq_ignore_ascii_case("application/x-protobuf") {
+            return None;
+        }
+        let mut declared = Some(Self::WriteRequest);
+        for parameter in parts {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            if name.trim().eq_ignore_ascii_case("proto") {
+                let value = value.trim().trim_matches('"');
+                let all = [Self::WriteRequest, Self::Request].into_iter();
+                declared = all.into_iter().find(|one| one.as_str() == value);
+            }
+        }
+        declared
+    }
+
+    /// The full name of the message.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WriteRequest => "prometheus.WriteRequest",
+            Self::Request => "io.prometheus.write.v2.Request",
+        }
+    }
+}
+
+/// Reads a body, which is decompressed already.
+///
+/// # Errors
+///
+/// The body is not the message, or a limit is exceeded.
+pub(super) fn read(
+    message: RemoteWriteMessage,
+    body: &[u8],
+    writer: &mut SeriesWriter<'_>,
+) -> Result<(), IngestError> {
+    let read = match message {
+        RemoteWriteMessage::WriteRequest => v1::read(body, writer),
+        RemoteWriteMessage::Request => v2::read(body, writer),
+    };
+    read.map_err(|error| error.into_ingest(message.as_str()))
+}
+
+/// Adds a sample, which is the same in both versions, to the current series.
+fn read_sample(sample: &[u8], writer: &mut SeriesWriter<'_>) -> Result<(), SeriesReadError> {
+    let (mut time, mut value) = (0, 0.0);
+    for field in ProtobufReader::new(sample) {
+        match field? {
+            (1, ProtobufField::Fixed64(bits)) => value = f64::from_bits(bits),
+            (2, ProtobufField::Varint(number)) => time = number as i64,
+            _ => {}
+        }
+    }
+    Ok(writer.point(time, value)?)
+}
+
+/// The names of the types of metrics, which are the same in both versions.
+fn type_name(number: u64) -> &'static str {
+    const NAMES: [&str; 8] = [
+        "",
+        "counter",
+        "gauge",
+        "histogram",
+        "gaugehistogram",
+        "summary",
+        "info",
+        "stateset",
+    ];
+    let name = usize::try_from(number).ok().and_then(|at| NAMES.get(at));
+    name.copied().unwrap_or_default()
+}
+
+fn native_histograms() -> ItemError {
+    ItemError::Invalid {
+        field: None,
+        reason:
+            "native histograms are not accepted (set `send_native_histograms: false` in Prometheus)"
+                .to_owned(),
+    }
+}
+
+fn invalid_labels(reason: &str) -> ItemError {
+    ItemError::Invalid {
+        field: Some("labels"),
+        reason: reason.to_owned(),
+    }
+}
