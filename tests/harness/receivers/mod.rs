@@ -16,6 +16,7 @@ mod otlp;
 mod postgres;
 mod prometheus;
 mod pyarrow;
+mod python_client;
 mod redis;
 mod rsyslog;
 mod smtp;
@@ -47,6 +48,7 @@ pub use self::{
     postgres::{Postgres, PostgresTls},
     prometheus::{Alertmanager, Labels, Prometheus, promtool_messages, read_series},
     pyarrow::read_parquet,
+    python_client::PythonClient,
     redis::Redis,
     rsyslog::{Rsyslog, RsyslogPorts, RsyslogTls},
     smtp::SmtpServer,

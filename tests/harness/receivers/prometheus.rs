@@ -132,10 +132,16 @@ impl Alertmanager {
     /// state; `None` where it is missing.
     #[must_use]
     pub fn start(folder: &Path, port: u16) -> Option<Self> {
-        let binary = binary("prometheus-alertmanager")?;
-        let config = folder.join("alertmanager.yml");
         let text =
             "global: {resolve_timeout: 1s}\nroute: {receiver: none}\nreceivers: [{name: none}]\n";
+        Self::start_with(folder, port, text)
+    }
+
+    /// As `start`, with a configuration.
+    #[must_use]
+    pub fn start_with(folder: &Path, port: u16, text: &str) -> Option<Self> {
+        let binary = binary("prometheus-alertmanager")?;
+        let config = folder.join("alertmanager.yml");
         must(fs::write(&config, text), "write a configuration");
         let arguments = [
             format!("--config.file={}", config.display()),
@@ -150,6 +156,13 @@ impl Alertmanager {
         };
         wait_for("Alertmanager", || started.alerts());
         Some(started)
+    }
+
+    /// Sends alerts, as Prometheus does.
+    pub fn post(&self, alerts: &Value) {
+        let url = format!("http://127.0.0.1:{}/api/v2/alerts", self.port);
+        let sent = ureq::post(&url).send_json(alerts).map(drop);
+        sent.unwrap_or_else(|error| panic!("Alertmanager refuses alerts: {error}"));
     }
 
     /// The firing alerts, ordered by their labels.
