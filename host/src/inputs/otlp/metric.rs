@@ -151,15 +151,14 @@ impl<'a, 'i> MetricReader<'a, 'i> {
                 writer.skip(SkipReason::NoNumber, 1);
                 continue;
             }
-            self.write(kind, type_name, &point, &mut series, writer)?;
+            self.write((kind, type_name), &point, &mut series, writer)?;
         }
         Ok(())
     }
 
     fn write(
         &self,
-        kind: MetricData,
-        type_name: &'static str,
+        (kind, type_name): (MetricData, &'static str),
         point: &DataPoint<'a>,
         series: &mut SourceSeries<'a>,
         writer: &mut SeriesWriter<'_>,

@@ -40,8 +40,11 @@ fn sample(writer: &mut ProtobufWriter, time: i64, value: f64) {
     writer.uint(2, time as u64);
 }
 
+/// Labels and samples.
+type TestSeries<'a> = (&'a [(&'a str, &'a str)], &'a [(i64, f64)]);
+
 /// A body of version 1.0.
-fn v1(series: &[(&[(&str, &str)], &[(i64, f64)])]) -> Vec<u8> {
+fn v1(series: &[TestSeries<'_>]) -> Vec<u8> {
     let mut body = ProtobufWriter::default();
     for (labels, samples) in series {
         body.message(1, |one| {
