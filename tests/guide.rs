@@ -308,8 +308,8 @@ fn a_fake_storages_data_is_in_prometheus_and_its_alerts_are_in_alertmanager() {
     // 11 per file system.
     let measured = 9 + 2 * 7 + 3 * 15 + 8 + 2 * 7 + 2 * 7 + 11;
     // Of what it lists: 7 of the storage, 6 per pool and per volume, 2 per controller and per port, 4 per
-    // disk, 6 per file system.
-    let count = measured + 7 + 2 * 6 + 3 * 6 + 2 + 2 * 2 + 2 * 4 + 6;
+    // disk, 6 per file system; and 6 of its active alerts.
+    let count = measured + 6 + 7 + 2 * 6 + 3 * 6 + 2 + 2 * 2 + 2 * 4 + 6;
     wait_for_points(&guide, &host, 2 * count);
     configure(&host, &storage, false);
     guide.wait_for_prometheus(&host, &prometheus, count);
@@ -461,8 +461,8 @@ fn a_storage_as_large_as_delfins_is_in_prometheus_series_by_series() {
     };
     let host = guide.setup.start();
     let storage = register(&host, 8088, &json!({}));
-    // Delfin's measurements, and the capacity, status and labels of each resource.
-    let all = 31_629 + 13_097;
+    // Delfin's measurements, the capacity, status and labels of each resource, and how many alerts are active.
+    let all = 31_629 + 13_097 + 6;
     host.wait_for_exporter(FILE, "the first collection", |exporter| {
         exporter["delivered"].as_u64() >= Some(31_629)
     });
