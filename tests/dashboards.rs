@@ -383,7 +383,7 @@ fn each_query_of_dashboards_and_rules_has_data_when_scraped_and_when_written() {
     // Prometheus 2 cannot say how it reads a query.
     let [_, written] = &receivers;
     let of_panels = queries.iter().map(|one| (&one.place, &one.query));
-    let every_query = of_panels.chain(rules.iter().map(|(name, query)| (name, query)));
+    let every_query = of_panels.chain(&rules);
     let mut known = [KnownSeries::default(), KnownSeries::default()];
     for (place, query) in every_query {
         let selected = Selected::by(query, &written.prometheus);
