@@ -247,7 +247,7 @@ impl Drop for PayloadBuffer {
     }
 }
 
-/// Maps a file of another process, whose payloads have at most `max_bytes`.
+/// Maps the whole file of a payload that another process has sent.
 ///
 /// # Errors
 ///

@@ -97,7 +97,7 @@ fn retry_delay(detail: &[u8]) -> Option<Duration> {
             _ => {}
         }
     }
-    // A negative delay is none.
+    // A negative delay counts as absent.
     let (seconds, nanos) = (u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
     Some(Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into())))
 }
