@@ -68,6 +68,23 @@ pub struct BodyLimits {
     pub max_parse_time: Duration,
 }
 
+impl BodyLimits {
+    /// # Errors
+    ///
+    /// The text of a field is longer than a text may be.
+    pub(crate) fn check_text(&self, field: &str, text: &str) -> Result<(), ItemError> {
+        let (bytes, limit) = (text.len(), self.max_string_bytes);
+        if bytes as u64 <= limit {
+            return Ok(());
+        }
+        Err(ItemError::TextTooLong {
+            field: field.to_owned(),
+            bytes,
+            limit,
+        })
+    }
+}
+
 /// The most memory of a JSON value for each byte of its text: `[0,0,…]` in a vector that has grown.
 pub const JSON_MEMORY_FACTOR: usize = 32;
 

@@ -273,11 +273,11 @@ impl<'m> SeriesWriter<'m> {
         if name.is_empty() {
             return Err(invalid("name", "is empty"));
         }
-        self.check_text(&name, "name")?;
+        self.limits.check_text("name", &name)?;
         self.fill_labels(series, fields)?;
         let mut bytes = name.len();
         for (key, text) in &self.labels {
-            self.check_text(text, key)?;
+            self.limits.check_text(key, text)?;
             self.batch.label(key, text);
             bytes += key.len() + text.len();
         }
@@ -376,18 +376,6 @@ impl<'m> SeriesWriter<'m> {
             count += 1;
         }
         Ok(bytes)
-    }
-
-    fn check_text(&self, text: &str, field: &str) -> Result<(), ItemError> {
-        let (bytes, limit) = (text.len(), self.limits.max_string_bytes);
-        if bytes as u64 <= limit {
-            return Ok(());
-        }
-        Err(ItemError::TextTooLong {
-            field: field.to_owned(),
-            bytes,
-            limit,
-        })
     }
 }
 

@@ -110,7 +110,7 @@ fn check_series(
     if series.name().is_empty() {
         return Err(column_error("name", "is empty".to_owned()));
     }
-    check_text("name", series.name(), limits)?;
+    limits.check_text("name", series.name())?;
     check_labels("labels", series.labels(), limits)?;
     times.clear();
     for &time in series.timestamps() {
@@ -127,7 +127,7 @@ fn check_series(
 
 fn check_alert(alert: Alert<'_>, limits: &BodyLimits) -> Result<(), ItemError> {
     for (column, text) in alert.texts() {
-        check_text(column, text, limits)?;
+        limits.check_text(column, text)?;
     }
     check_labels("extra", alert.extra(), limits)?;
     let names = [alert.alert_id(), alert.alert_name()];
@@ -141,18 +141,6 @@ fn check_alert(alert: Alert<'_>, limits: &BodyLimits) -> Result<(), ItemError> {
         return Err(column_error("occur_time", out_of_range(alert.occur_time())));
     }
     Ok(())
-}
-
-fn check_text(field: &'static str, text: &str, limits: &BodyLimits) -> Result<(), ItemError> {
-    let (bytes, limit) = (text.len(), limits.max_string_bytes);
-    if bytes as u64 <= limit {
-        return Ok(());
-    }
-    Err(ItemError::TextTooLong {
-        field: field.to_owned(),
-        bytes,
-        limit,
-    })
 }
 
 fn check_labels(
@@ -180,8 +168,8 @@ fn check_labels(
             let reason = format!("label `{}` comes twice", excerpt(key));
             return Err(column_error(field, reason));
         }
-        check_text(field, key, limits)?;
-        check_text(field, value, limits)?;
+        limits.check_text(field, key)?;
+        limits.check_text(field, value)?;
     }
     Ok(())
 }
