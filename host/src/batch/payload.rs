@@ -42,6 +42,10 @@ const MAX_FREE_BYTES: u64 = 16 << 20;
 /// How many payloads with a descriptor a journal keeps.
 const MAX_DESCRIPTORS: usize = 64;
 
+/// How many of them it makes before an exporter asks for them: as many files as a process keeps
+/// mapped. Batches of a longer backlog are copied to a file that one of the sent ones has left.
+const MAX_AHEAD: usize = 8;
+
 /// Rows as an Arrow stream.
 #[derive(Debug)]
 pub enum BatchPayload {
@@ -259,7 +263,7 @@ impl PayloadPool {
         rows: RecordBatch,
         slot: &Arc<PayloadSlot>,
     ) -> Result<(Vec<u8>, RecordBatch), CodecError> {
-        if !self.is_wanted.load(Relaxed) {
+        if !self.has_place_ahead(used_bytes(&rows)) {
             return Ok((codec::encode(&rows)?, rows));
         }
         let encoded = self.encode_rows(&rows).and_then(|payload| {
@@ -291,7 +295,7 @@ impl PayloadPool {
         record: &[u8],
     ) -> Result<(RecordBatch, Arc<PayloadSlot>), CodecError> {
         let slot = self.slot();
-        if !self.is_wanted.load(Relaxed) {
+        if !self.has_place_ahead(codec::plain_len(record).unwrap_or_default()) {
             return Ok((codec::decode(record)?, slot));
         }
         let payload = match self.decode_to_file(record)? {
@@ -305,6 +309,12 @@ impl PayloadPool {
         slot.fill(payload, 0, &mut slot.lock());
         self.keep(&slot);
         Ok((rows, slot))
+    }
+
+    /// Whether a payload of so many bytes is kept before an exporter asks for it.
+    fn has_place_ahead(&self, bytes: usize) -> bool {
+        self.is_wanted.load(Relaxed)
+            && (bytes <= MAX_INLINE || self.descriptors.load(Relaxed) < MAX_AHEAD)
     }
 
     /// Encodes rows, in a file that is used again if they fit.
@@ -396,16 +406,37 @@ impl PayloadSlot {
             return Ok(None);
         }
         self.pool.is_wanted.store(true, Relaxed);
-        let payload = self.pool.encode_rows(rows)?;
-        self.pool.encoded_batches.fetch_add(1, Relaxed);
-        let bytes = payload.size();
-        let kept = self.fill(payload, bytes, &mut slot);
+        let kept = self.encode(rows, &mut slot)?;
         kept.is_used = true;
         let payload = Arc::clone(&kept.payload);
         // The pool locks other slots.
         drop(slot);
         self.pool.keep(self);
         Ok(Some(payload))
+    }
+
+    /// Whether [`Self::prepare`] has something to do.
+    #[must_use]
+    pub fn needs_preparation(&self, rows: &RecordBatch) -> bool {
+        let is_wanted = self.is_shared.load(Relaxed) && self.pool.is_wanted.load(Relaxed);
+        // A small batch is encoded in less time than another thread needs to start.
+        is_wanted
+            && used_bytes(rows) > MAX_INLINE
+            && self.payload.try_lock().is_ok_and(|slot| slot.is_none())
+    }
+
+    /// Encodes a large batch before an exporter asks for it, if exporters have asked for those before.
+    pub fn prepare(self: &Arc<Self>, rows: &RecordBatch) {
+        if !self.needs_preparation(rows) {
+            return;
+        }
+        let mut slot = self.lock();
+        // Without memory, the exporter that asks is told.
+        if slot.is_none() && self.encode(rows, &mut slot).is_ok() {
+            // The pool locks other slots.
+            drop(slot);
+            self.pool.keep(self);
+        }
     }
 
     /// As [`Self::of_batch`], if the batch is encoded already.
@@ -439,6 +470,17 @@ impl PayloadSlot {
         if let Ok(mut slot) = self.payload.try_lock() {
             slot.take_if(|kept| kept.bytes > 0);
         }
+    }
+
+    fn encode<'a>(
+        &self,
+        rows: &RecordBatch,
+        slot: &'a mut Option<KeptPayload>,
+    ) -> io::Result<&'a mut KeptPayload> {
+        let payload = self.pool.encode_rows(rows)?;
+        self.pool.encoded_batches.fetch_add(1, Relaxed);
+        let bytes = payload.size();
+        Ok(self.fill(payload, bytes, slot))
     }
 
     fn fill<'a>(

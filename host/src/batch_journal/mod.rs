@@ -14,7 +14,10 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use delfin_plugin_api::{Kind, alert_schema, performance_schema};
-use tokio::{sync::mpsc, task::JoinError};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle},
+};
 use uuid::{Uuid, Version};
 
 use crate::{
@@ -213,6 +216,33 @@ impl BatchJournal {
         let journal = Arc::clone(self);
         let read = panics::spawn_blocking(move || journal.read_backend(from)).await;
         read.unwrap_or_else(|error| Err(task_failed(&error)))
+    }
+
+    /// Reads the first batch at or after a sequence number, and prepares it for the processes of
+    /// exporters, on a blocking thread; `None` if there is nothing to do before it is asked for.
+    fn read_ahead(
+        self: &Arc<Self>,
+        from: Seq,
+    ) -> Option<JoinHandle<Result<ReadResult, ReadError>>> {
+        let cached = self.cache.get(from);
+        let is_ready = match &cached {
+            Some(batch) => !batch.payload.needs_preparation(&batch.arrow),
+            None => from > *self.backend.head().borrow(),
+        };
+        if is_ready {
+            return None;
+        }
+        let journal = Arc::clone(self);
+        Some(panics::spawn_blocking(move || {
+            let read = match cached {
+                Some(batch) => ReadResult::Batch(batch),
+                None => journal.read_backend(from)?,
+            };
+            if let ReadResult::Batch(batch) = &read {
+                batch.payload.prepare(&batch.arrow);
+            }
+            Ok(read)
+        }))
     }
 
     async fn append(

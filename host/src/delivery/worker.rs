@@ -193,7 +193,14 @@ impl Worker {
         self.wake = self.instances.next_tick();
         let head = *self.head.borrow();
         match self.sender.next(head).await {
-            NextSend::Send(request) => self.instances.export(request, permit),
+            NextSend::Send(request) => {
+                // A request of several batches is encoded as one, so to prepare each helps nobody.
+                let is_whole_batch = request.request.is_whole_batch();
+                self.instances.export(request, permit);
+                if is_whole_batch {
+                    self.sender.outbox().read_ahead();
+                }
+            }
             NextSend::CheckHealth => self.instances.check_health(permit),
             NextSend::WaitUntil(until) => self.wait_until(until),
             NextSend::Idle => {}

@@ -149,6 +149,15 @@ pub struct RequestPart {
 }
 
 impl ExportRequest {
+    /// Whether it has all rows of one batch, and no others.
+    #[must_use]
+    pub fn is_whole_batch(&self) -> bool {
+        let stored = self.stored.as_ref();
+        stored.is_some_and(|StoredRows { batch, first_row }| {
+            first_row.is_some() && batch.arrow.num_rows() == self.arrow.num_rows()
+        })
+    }
+
     /// The one storage that all rows are of, if they are of one.
     #[must_use]
     pub fn storage_id(&self) -> Option<&str> {

@@ -221,3 +221,41 @@ fn a_decoded_batch_is_the_memory_of_its_payload() {
         assert!(decode().encoded_before().is_none());
     }
 }
+
+#[test]
+fn a_backlog_has_few_files_and_the_next_batch_is_prepared_before_it_is_asked_for() {
+    let pool = PayloadPool::new(u64::MAX);
+    let rows = points(50_000);
+    encode(&shared_slot(&pool), &rows);
+    let backlog: Vec<_> = (0..MAX_AHEAD + 2).map(|_| shared_slot(&pool)).collect();
+    for slot in &backlog {
+        let (_, kept) = pool.encode_record(rows.clone(), slot).unwrap();
+        assert_eq!(kept, rows);
+    }
+    let has_payload = |slot: &PayloadSlot| slot.lock().is_some();
+    let ahead = backlog.iter().filter(|slot| has_payload(slot)).count();
+    assert_eq!(ahead, MAX_AHEAD);
+    let record = codec::encode(&rows).unwrap();
+    let (decoded, slot) = pool.decode_record(&record).unwrap();
+    assert_eq!(decoded, rows);
+    assert!(
+        !has_payload(&slot),
+        "the records of a backlog are decoded without a file"
+    );
+
+    let next = &backlog[MAX_AHEAD];
+    assert!(next.needs_preparation(&rows));
+    next.prepare(&rows);
+    let before = pool.stats().encoded_batches;
+    assert!(!next.needs_preparation(&rows));
+    encode(next, &rows);
+    assert_eq!(pool.stats().encoded_batches, before);
+    // What is small, or not shared, is not worth another thread.
+    assert!(!shared_slot(&pool).needs_preparation(&points(1)));
+    assert!(!pool.slot().needs_preparation(&rows));
+    // Nobody has asked for a batch that was prepared: the next ones are not.
+    let last = &backlog[MAX_AHEAD + 1];
+    last.prepare(&rows);
+    last.release();
+    assert!(!last.needs_preparation(&rows));
+}

@@ -159,6 +159,12 @@ impl Outbox {
         self.show_oldest();
     }
 
+    /// Reads the next batch while a call is in progress, so that the next request does not wait for
+    /// it.
+    pub(super) fn read_ahead(&mut self) {
+        self.reader.read_ahead(self.window.next());
+    }
+
     /// Commits rows of a request by their results.
     pub(super) async fn commit_rows(
         &mut self,
