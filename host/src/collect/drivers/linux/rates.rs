@@ -1,6 +1,6 @@
 //! Rates from two readings of a device's counters.
 //!
-//! Sizes are binary, as storage arrays count them: a KB is 1,024 bytes, a MB 1,048,576.
+//! A KB is 1,000 bytes, a MB 1,000,000, as in the series of every driver.
 //! A time or a size per operation is 0 if there was no operation.
 //!
 //! Knows nothing of files or devices.
@@ -8,8 +8,8 @@
 use crate::collect::metric::{self, Metric};
 
 const SECTOR_BYTES: u64 = 512;
-const KB: f64 = 1024.0;
-const MB: f64 = 1024.0 * 1024.0;
+const KB: f64 = 1e3;
+const MB: f64 = 1e6;
 /// The first value that a 32-bit counter does not have.
 const WRAP: u64 = 1 << 32;
 

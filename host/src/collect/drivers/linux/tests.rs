@@ -189,17 +189,17 @@ fn two_readings_make_exact_rates_of_a_disk_and_of_its_file_system() {
     fixture.pass(Duration::from_secs(10));
     // 40 reads of 512 KB in 200 ms, 10 writes of 1024 KB in 300 ms.
     fixture.stats(&[
-        ("8:0", "sda", [140, 41_760, 270, 210, 22_080, 390]),
-        ("8:1", "sda1", [20, 80 + 20_480, 27, 0, 0, 0]),
+        ("8:0", "sda", [140, 40_800, 270, 210, 21_600, 390]),
+        ("8:1", "sda1", [20, 80 + 20_000, 27, 0, 0, 0]),
     ]);
     let batch = collect(&mut driver);
     let disk = expected(&[
         ("iops", 5.0),
         ("readIops", 4.0),
         ("writeIops", 1.0),
-        ("throughput", 3.0),
-        ("readThroughput", 2.0),
-        ("writeThroughput", 1.0),
+        ("throughput", 3.072),
+        ("readThroughput", 2.048),
+        ("writeThroughput", 1.024),
         ("responseTime", 10.0),
         ("readResponseTime", 5.0),
         ("writeResponseTime", 30.0),
