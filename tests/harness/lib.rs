@@ -18,6 +18,7 @@ pub mod plugin_file;
 pub mod plugin_folder;
 mod receiver;
 pub mod receivers;
+pub mod redfish;
 mod row;
 mod series;
 mod soak;

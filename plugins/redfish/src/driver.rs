@@ -15,7 +15,7 @@ use crate::{
     client::{CallBudget, RedfishClient},
     config::RedfishConfig,
     resources::{self, ResourceTree},
-    series::{self, MeasurementState},
+    series::{self, MeasurementRequest, MeasurementState},
 };
 
 /// How long a reading of the resources answers further lists: the host asks for one kind after
@@ -90,13 +90,19 @@ impl Driver for RedfishDriver {
 
     fn collect(
         &mut self,
-        _: DriverWindow,
+        window: DriverWindow,
         call: &Context<'_>,
     ) -> Result<PerformanceBatch, DriverFailure> {
         let budget = self.budget(call);
         let tree = self.tree(KNOWN, &budget)?;
-        let (id, client) = (&self.storage_id, &self.client);
-        Ok(self.measurements.collect(&tree, id, client, &budget)?)
+        let request = MeasurementRequest {
+            tree: &tree,
+            storage_id: &self.storage_id,
+            client: &self.client,
+            budget: &budget,
+            window,
+        };
+        Ok(self.measurements.collect(&request)?)
     }
 
     fn list_alerts(

@@ -57,6 +57,20 @@ impl RedfishClient {
         self.pages(path, known, budget)
     }
 
+    /// The paths of the members of a collection.
+    pub(crate) fn member_paths(
+        &self,
+        path: &str,
+        budget: &CallBudget<'_>,
+    ) -> Result<Vec<String>, AskError> {
+        let mut walk = PageWalk::new(path);
+        let mut paths = Vec::new();
+        while let Some(page) = walk.page(self, budget)? {
+            paths.extend(page.into_iter().map(|(path, _)| path));
+        }
+        Ok(paths)
+    }
+
     /// The newest members of a collection.
     pub(crate) fn newest_members(
         &self,
@@ -167,42 +181,59 @@ impl PageWalk {
         }
     }
 
-    /// Reads a page. Returns whether it was not the last one.
+    /// Reads a page and its members. Returns whether it was not the last one.
     fn step(
         &mut self,
         client: &RedfishClient,
         known: &HashSet<String>,
         budget: &CallBudget<'_>,
     ) -> Result<bool, AskError> {
+        let Some(page) = self.page(client, budget)? else {
+            return Ok(false);
+        };
+        for (path, document) in page {
+            match document {
+                Some(document) => self.members.push(Member { path, document }),
+                None if known.contains(&path) => {}
+                None => self.members.extend(client.member(path, budget)?),
+            }
+        }
+        Ok(self.next.is_some())
+    }
+
+    /// Reads a page: the paths of its members, and their documents if it has them. `None` after the
+    /// last one.
+    #[expect(clippy::type_complexity, reason = "the two halves of a member")]
+    fn page(
+        &mut self,
+        client: &RedfishClient,
+        budget: &CallBudget<'_>,
+    ) -> Result<Option<Vec<(String, Option<Arc<Value>>)>>, AskError> {
         let next = self.next.take();
         let Some(path) = next.filter(|path| self.pages.insert(path.clone())) else {
-            return Ok(false);
+            return Ok(None);
         };
         let page = client.get(&path, budget)?;
         let Some(items) = page.get("Members").and_then(Value::as_array) else {
             return Err(AskError::Broken(format!("`{path}` has no `Members`")));
         };
+        let mut members = Vec::new();
         for item in items {
             let Some(path) = path_of(item).filter(|path| self.seen.insert(path.clone())) else {
                 continue;
             };
-            if self.members.len() == MAX_MEMBERS {
+            if self.seen.len() > MAX_MEMBERS {
                 let first = &self.first;
                 let reason = format!("`{first}` has more than {MAX_MEMBERS} members");
                 return Err(AskError::Broken(reason));
             }
             let is_document = item.get("Id").is_some() || item.get("Name").is_some();
-            if is_document {
-                let document = Arc::new(item.clone());
-                self.members.push(Member { path, document });
-            } else if !known.contains(&path) {
-                self.members.extend(client.member(path, budget)?);
-            }
+            members.push((path, is_document.then(|| Arc::new(item.clone()))));
         }
         let count = whole(&page, "/Members@odata.count").unwrap_or_default();
         self.count = usize::try_from(count).unwrap_or(usize::MAX);
         self.next = link_to_next(&page);
-        Ok(self.next.is_some())
+        Ok(Some(members))
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     client::Member,
-    decode::{link, list, text, whole},
+    decode::{link, links, list, text, whole},
 };
 
 /// Names that say nothing, because the service of every machine has them.
@@ -26,18 +26,21 @@ const GENERIC_NAMES: [&str; 6] = [
 /// Name, serial number and capacity. `authority` is the host and the port, for a service that names
 /// nothing.
 pub(crate) fn storage_info(tree: &ResourceTree, authority: &str) -> StorageInfo {
-    let owners = || tree.systems.iter().chain(&tree.chassis);
-    let name = owned(owners(), &["/HostName"])
-        .or_else(|| owned(owners(), &["/Name"]).filter(|name| !GENERIC_NAMES.contains(name)))
+    let owners = owners(tree);
+    let owned = |pointers: &[&str]| first_text(&owners, pointers);
+    let mut names = owners.iter().filter_map(|owner| name(owner));
+    let name = names
+        .next()
         .or_else(|| text(&tree.root, "/Product"))
         .unwrap_or(authority);
-    let serial_number = owned(owners(), &["/SerialNumber", "/UUID"])
+    let serial_number = owned(&["/SerialNumber", "/UUID"])
         .or_else(|| text(&tree.root, "/UUID"))
         .unwrap_or(authority);
-    let vendor = text(&tree.root, "/Vendor").or_else(|| owned(owners(), &["/Manufacturer"]));
-    let model = owned(owners(), &["/Model"]).or_else(|| text(&tree.root, "/Product"));
-    let firmware = owned(tree.managers.iter(), &["/FirmwareVersion"]);
-    let location = owned(tree.chassis.iter(), &["/Location/PostalAddress/Location"]);
+    let vendor = text(&tree.root, "/Vendor").or_else(|| owned(&["/Manufacturer"]));
+    let model = owned(&["/Model"]).or_else(|| text(&tree.root, "/Product"));
+    let managers: Vec<&Member> = tree.managers.iter().collect();
+    let firmware = first_text(&managers, &["/FirmwareVersion"]);
+    let location = owned(&["/Location/PostalAddress/Location"]);
     StorageInfo {
         name: name.to_owned(),
         serial_number: serial_number.to_owned(),
@@ -50,9 +53,47 @@ pub(crate) fn storage_info(tree: &ResourceTree, authority: &str) -> StorageInfo 
     }
 }
 
+/// What the storage can have its name and its serial number from, the best first: the enclosures of a
+/// storage that is not part of a system; systems; the enclosures of their storage; every other chassis.
+fn owners(tree: &ResourceTree) -> Vec<&Member> {
+    let is_of_system = |subsystem: &&TreePart| {
+        let mut systems = tree.systems.iter();
+        systems.any(|system| is_below(&subsystem.path, &system.path))
+    };
+    let subsystems = tree
+        .parts
+        .iter()
+        .filter(|part| part.kind == PartKind::Subsystem);
+    let (of_systems, alone): (Vec<&TreePart>, Vec<&TreePart>) = subsystems.partition(is_of_system);
+    let enclosures = |subsystems: Vec<&TreePart>| -> Vec<&Member> {
+        let pointers = ["/Links/Enclosures", "/Links/Chassis"].into_iter();
+        let paths = pointers.flat_map(|pointer| {
+            let of_one = |one: &&TreePart| links(&one.document, pointer);
+            subsystems.iter().flat_map(of_one).collect::<Vec<String>>()
+        });
+        let chassis = |path: String| tree.chassis.iter().find(|one| one.path == path);
+        paths.filter_map(chassis).collect()
+    };
+    let mut owners = enclosures(alone);
+    owners.extend(&tree.systems);
+    owners.extend(enclosures(of_systems));
+    owners.extend(&tree.chassis);
+    owners
+}
+
+fn is_below(path: &str, parent: &str) -> bool {
+    let rest = path.strip_prefix(parent);
+    rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn name(owner: &Member) -> Option<&str> {
+    let name = || text(&owner.document, "/Name").filter(|name| !GENERIC_NAMES.contains(name));
+    text(&owner.document, "/HostName").or_else(name)
+}
+
 /// The first value that one of these resources has at one of the pointers.
-fn owned<'a>(owners: impl Iterator<Item = &'a Member>, pointers: &[&str]) -> Option<&'a str> {
-    let mut found = owners.filter_map(|owner| {
+fn first_text<'a>(owners: &[&'a Member], pointers: &[&str]) -> Option<&'a str> {
+    let mut found = owners.iter().filter_map(|owner| {
         let mut pointers = pointers.iter();
         pointers.find_map(|pointer| text(&owner.document, pointer))
     });

@@ -8,16 +8,18 @@ use crate::{
 };
 
 /// A unit of `DataUnitsRead` in KiB: a thousand blocks of 512 bytes.
-const DATA_UNIT_KIB: f64 = 500.0;
+pub(super) const DATA_UNIT_KIB: f64 = 500.0;
 
-/// ResourceCounters at a time.
+pub(super) const BYTES_PER_KIB: f64 = 1024.0;
+
+/// Counters at a time.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CounterReading {
     pub(super) at_ms: i64,
     pub(super) counters: ResourceCounters,
 }
 
-/// ResourceCounters that only grow. `None`: the resource does not have it.
+/// Counters that only grow. `None`: the resource does not have it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct ResourceCounters {
     pub(super) reads: Option<f64>,
@@ -28,8 +30,9 @@ pub(super) struct ResourceCounters {
     pub(super) write_kib: Option<f64>,
     pub(super) read_seconds: Option<f64>,
     pub(super) write_seconds: Option<f64>,
-    /// Both directions of a port, in KiB.
-    pub(super) port_kib: Option<f64>,
+    /// What a port received and sent.
+    pub(super) received_kib: Option<f64>,
+    pub(super) sent_kib: Option<f64>,
 }
 
 impl ResourceCounters {
@@ -60,7 +63,7 @@ impl ResourceCounters {
             write_kib: count("WriteIOKiBytes"),
             read_seconds: time("ReadIORequestTime"),
             write_seconds: time("WriteIORequestTime"),
-            port_kib: None,
+            ..Self::default()
         }
     }
 
@@ -93,9 +96,10 @@ impl ResourceCounters {
     }
 
     fn of_port(document: &Value) -> Self {
-        let both = number(document, "/RXBytes").zip(number(document, "/TXBytes"));
+        let kib = |pointer: &str| number(document, pointer).map(|bytes| bytes / BYTES_PER_KIB);
         Self {
-            port_kib: both.map(|(received, sent)| (received + sent) / 1024.0),
+            received_kib: kib("/RXBytes"),
+            sent_kib: kib("/TXBytes"),
             ..Self::default()
         }
     }

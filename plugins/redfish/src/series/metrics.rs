@@ -4,6 +4,7 @@ use super::rates::Rates;
 use crate::resources::PartKind;
 
 /// A metric, and how it follows from rates.
+#[derive(Debug)]
 pub(super) struct MetricRow {
     pub(super) name: &'static str,
     pub(super) unit: &'static str,

@@ -6,12 +6,16 @@
 mod counters;
 mod metrics;
 mod rates;
+mod reports;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use delfin_plugin_api::{
     Failure, PerformanceBatch, PerformanceBatchBuilder,
-    driver::{Capabilities, MetricInfo},
+    driver::{Capabilities, DriverWindow, MetricInfo},
     log,
     time::now_ms,
 };
@@ -21,6 +25,7 @@ use self::{
     counters::{CounterReading, ResourceCounters},
     metrics::{MetricRow, metrics_of},
     rates::Rates,
+    reports::{ReportMemory, ReportRequest, ReportRound},
 };
 use crate::{
     client::{AskError, CallBudget, RedfishClient},
@@ -36,6 +41,18 @@ pub(crate) struct MeasurementState {
     /// How many measured resources are before the first one of the next call: each has its turn if
     /// a call cannot reach all of them.
     start: usize,
+    reports: ReportMemory,
+    /// Whether it was logged that the reports cannot be read.
+    is_without_reports: bool,
+}
+
+/// Who asks for measurements, and with what.
+pub(crate) struct MeasurementRequest<'a> {
+    pub(crate) tree: &'a Arc<ResourceTree>,
+    pub(crate) storage_id: &'a str,
+    pub(crate) client: &'a RedfishClient,
+    pub(crate) budget: &'a CallBudget<'a>,
+    pub(crate) window: DriverWindow,
 }
 
 /// What the driver can measure.
@@ -56,29 +73,27 @@ pub(crate) fn capabilities() -> Capabilities {
 }
 
 impl MeasurementState {
-    /// Reads the counters of every resource that has some.
+    /// Reads the counters of every resource that has some, and then the reports.
     pub(crate) fn collect(
         &mut self,
-        tree: &ResourceTree,
-        storage_id: &str,
-        client: &RedfishClient,
-        budget: &CallBudget<'_>,
+        request: &MeasurementRequest<'_>,
     ) -> Result<PerformanceBatch, Failure> {
         let mut round = MeasuringRound {
             series: PerformanceBatchBuilder::new(),
+            storage_id: request.storage_id,
             readings: std::mem::take(&mut self.readings),
             whole: Rates::default(),
             seen: HashMap::new(),
         };
-        let sources = sources(tree);
+        let sources = sources(request.tree);
         let count = sources.len();
         for step in 0..count {
             let at = (self.start + step) % count;
-            if let Err(failure) = round.measure(&sources[at], client, budget) {
+            if let Err(failure) = round.measure(&sources[at], request) {
                 self.readings = round.readings;
                 self.readings.extend(round.seen);
                 self.start = at;
-                if step == 0 || !budget.is_exhausted() {
+                if step == 0 || !request.budget.is_exhausted() {
                     return Err(failure);
                 }
                 log::warn!(
@@ -89,10 +104,46 @@ impl MeasurementState {
             }
         }
         self.start = 0;
-        round.storage(storage_id)?;
+        round.storage()?;
         // Readings of resources that are gone are dropped.
-        self.readings = round.seen;
+        self.readings = std::mem::take(&mut round.seen);
+        match self.add_reports(&mut round, request) {
+            Ok(()) => self.is_without_reports = false,
+            Err(failure) if count == 0 => return Err(failure),
+            Err(failure) => {
+                let is_known = std::mem::replace(&mut self.is_without_reports, true);
+                let level = if is_known {
+                    log::Level::Debug
+                } else {
+                    log::Level::Warn
+                };
+                log::log!(level, error:% = failure; "not every metric report is read");
+            }
+        }
         Ok(round.series.build())
+    }
+
+    fn add_reports(
+        &mut self,
+        round: &mut MeasuringRound<'_>,
+        request: &MeasurementRequest<'_>,
+    ) -> Result<(), Failure> {
+        let mut reports = ReportRound {
+            request: ReportRequest {
+                tree: request.tree,
+                client: request.client,
+                budget: request.budget,
+                window: request.window,
+            },
+            documents: &self.readings,
+            series: BTreeMap::new(),
+        };
+        let read = self.reports.collect(&mut reports);
+        for ((part, _), series) in reports.series {
+            let part = &request.tree.parts[part];
+            round.add(Some(part), series.row, &series.points)?;
+        }
+        read
     }
 }
 
@@ -132,8 +183,9 @@ fn sources(tree: &ResourceTree) -> Vec<CounterSource<'_>> {
     sources
 }
 
-struct MeasuringRound {
+struct MeasuringRound<'a> {
     series: PerformanceBatchBuilder,
+    storage_id: &'a str,
     /// Those of the last call.
     readings: HashMap<String, CounterReading>,
     seen: HashMap<String, CounterReading>,
@@ -141,13 +193,13 @@ struct MeasuringRound {
     whole: Rates,
 }
 
-impl MeasuringRound {
+impl MeasuringRound<'_> {
     fn measure(
         &mut self,
         source: &CounterSource<'_>,
-        client: &RedfishClient,
-        budget: &CallBudget<'_>,
+        request: &MeasurementRequest<'_>,
     ) -> Result<(), Failure> {
+        let (client, budget) = (request.client, request.budget);
         match source {
             CounterSource::Document { part, path } => {
                 if let Some(document) = unless_broken(client.get(path, budget))? {
@@ -182,8 +234,7 @@ impl MeasuringRound {
             if part.kind == PartKind::Subsystem {
                 self.whole.add(&rates);
             } else {
-                let labels = [part.kind.resource_type(), part.id(), part.name()];
-                self.add(part.kind, labels, &rates, reading.at_ms)?;
+                self.add_rates(Some(part), &rates, reading.at_ms)?;
             }
         }
         self.seen.insert(part.path.clone(), reading);
@@ -191,34 +242,43 @@ impl MeasuringRound {
     }
 
     /// The measurements of the storage as a whole.
-    fn storage(&mut self, storage_id: &str) -> Result<(), Failure> {
-        let labels = [PartKind::Subsystem.resource_type(), storage_id, ""];
+    fn storage(&mut self) -> Result<(), Failure> {
         let rates = std::mem::take(&mut self.whole);
-        self.add(PartKind::Subsystem, labels, &rates, now_ms())
+        self.add_rates(None, &rates, now_ms())
     }
 
-    fn add(
+    fn add_rates(
         &mut self,
-        kind: PartKind,
-        [resource_type, resource_id, resource_name]: [&str; 3],
+        part: Option<&TreePart>,
         rates: &Rates,
         at_ms: i64,
     ) -> Result<(), Failure> {
-        for row in metrics_of(kind) {
-            let Some(value) = (row.value)(rates) else {
-                continue;
-            };
-            let labels = [
-                ("resource_type", resource_type),
-                ("resource_id", resource_id),
-                ("resource_name", resource_name),
-                ("unit", row.unit),
-            ];
-            let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
-            let added = self.series.series(row.name, labels, [(at_ms, value)]);
-            added.map_err(Failure::rejected)?;
+        for row in metrics_of(part.map_or(PartKind::Subsystem, |part| part.kind)) {
+            if let Some(value) = (row.value)(rates) {
+                self.add(part, row, &[(at_ms, value)])?;
+            }
         }
         Ok(())
+    }
+
+    /// Adds a series of a resource; of the storage without one, and for its subsystem.
+    fn add(
+        &mut self,
+        part: Option<&TreePart>,
+        row: &MetricRow,
+        points: &[(i64, f64)],
+    ) -> Result<(), Failure> {
+        let part = part.filter(|part| part.kind != PartKind::Subsystem);
+        let kind = part.map_or(PartKind::Subsystem, |part| part.kind);
+        let labels = [
+            ("resource_type", kind.resource_type()),
+            ("resource_id", part.map_or(self.storage_id, TreePart::id)),
+            ("resource_name", part.map_or("", TreePart::name)),
+            ("unit", row.unit),
+        ];
+        let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
+        let added = self.series.series(row.name, labels, points.iter().copied());
+        added.map_err(Failure::rejected)
     }
 }
 

@@ -1,8 +1,10 @@
 //! What two readings of counters mean for the time between them.
 
-use super::counters::{CounterReading, ResourceCounters};
+use super::counters::{BYTES_PER_KIB, CounterReading, ResourceCounters};
 
-const KIB_PER_MB: f64 = 1024.0;
+/// A KB is 1,000 bytes, and a MB 1,000,000: see the units of the series in the operator guide.
+const KIB_PER_KB: f64 = 1_000.0 / BYTES_PER_KIB;
+const KIB_PER_MB: f64 = 1_000_000.0 / BYTES_PER_KIB;
 
 /// The advance of counters in a time; of several resources, the sum.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -30,9 +32,18 @@ impl Rates {
                 write_kib: advance(from.write_kib, to.write_kib)?,
                 read_seconds: advance(from.read_seconds, to.read_seconds)?,
                 write_seconds: advance(from.write_seconds, to.write_seconds)?,
-                port_kib: advance(from.port_kib, to.port_kib)?,
+                received_kib: advance(from.received_kib, to.received_kib)?,
+                sent_kib: advance(from.sent_kib, to.sent_kib)?,
             },
         })
+    }
+
+    /// Rates that have each value for which `counters` has what is needed.
+    pub(super) fn of_existing(counters: &ResourceCounters) -> Self {
+        Self {
+            seconds: 1.0,
+            advance: *counters,
+        }
     }
 
     /// Adds what another resource did in about the same time.
@@ -52,7 +63,8 @@ impl Rates {
             write_kib: sum(one.write_kib, more.write_kib),
             read_seconds: sum(one.read_seconds, more.read_seconds),
             write_seconds: sum(one.write_seconds, more.write_seconds),
-            port_kib: sum(one.port_kib, more.port_kib),
+            received_kib: sum(one.received_kib, more.received_kib),
+            sent_kib: sum(one.sent_kib, more.sent_kib),
         };
     }
 
@@ -78,7 +90,10 @@ impl Rates {
 
     pub(super) fn throughput(&self) -> Option<f64> {
         let both = self.read_throughput().zip(self.write_throughput());
-        let port = || Some(self.per_second(self.advance.port_kib)? / KIB_PER_MB);
+        let port = || {
+            let kib = self.advance.received_kib? + self.advance.sent_kib?;
+            Some(self.per_second(Some(kib))? / KIB_PER_MB)
+        };
         both.map(|(read, write)| read + write).or_else(port)
     }
 
@@ -96,16 +111,16 @@ impl Rates {
     }
 
     pub(super) fn read_io_size(&self) -> Option<f64> {
-        each(self.advance.read_kib?, self.advance.reads?)
+        each(self.advance.read_kib? / KIB_PER_KB, self.advance.reads?)
     }
 
     pub(super) fn write_io_size(&self) -> Option<f64> {
-        each(self.advance.write_kib?, self.advance.writes?)
+        each(self.advance.write_kib? / KIB_PER_KB, self.advance.writes?)
     }
 
     pub(super) fn io_size(&self) -> Option<f64> {
         let kib = self.advance.read_kib? + self.advance.write_kib?;
-        each(kib, self.requests()?)
+        each(kib / KIB_PER_KB, self.requests()?)
     }
 
     pub(super) fn read_hit_ratio(&self) -> Option<f64> {
@@ -178,11 +193,12 @@ mod tests {
         let rates = Rates::between(&earlier, &later).unwrap();
         assert_eq!(rates.read_iops(), Some(20.0));
         assert_eq!(rates.iops(), Some(20.0));
-        assert_eq!(rates.read_throughput(), Some(2.0));
+        assert_eq!(rates.read_throughput(), Some(2.097_152));
         let response = rates.read_response_time().unwrap();
         assert!((response - 2.0).abs() < 1e-9, "{response}");
         assert_eq!(rates.write_response_time(), Some(0.0));
-        assert_eq!(rates.read_io_size(), Some(102.4));
+        let size = rates.read_io_size().unwrap();
+        assert!((size - 104.857_6).abs() < 1e-9, "{size}");
         assert_eq!(rates.read_hit_ratio(), Some(50.0));
         assert_eq!(rates.hit_ratio(), None);
     }
@@ -210,7 +226,7 @@ mod tests {
         assert_eq!((drive.read_kib, drive.write_kib), (Some(7.0), Some(1000.0)));
         assert_eq!((drive.reads, drive.writes), (Some(3.0), None));
         let port = read(PartKind::Port, json!({"RXBytes": 1024, "TXBytes": 2048}));
-        assert_eq!(port.port_kib, Some(3.0));
+        assert_eq!((port.received_kib, port.sent_kib), (Some(1.0), Some(2.0)));
         let controller = read(
             PartKind::Controller,
             json!({"NVMeSMART": {"HostWriteCommands": "9"}}),

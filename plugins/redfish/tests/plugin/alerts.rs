@@ -3,55 +3,23 @@
 use std::sync::mpsc;
 
 use delfin_plugin_api::testkit::TestResponse;
-use delfin_tests::wait_for;
+use delfin_tests::{
+    redfish::{
+        EVENTS, MockService,
+        array::{self, ENTRIES, log},
+        messages::{ago, event, fan},
+    },
+    wait_for,
+};
 use serde_json::{Value, json};
 
-use crate::{
-    array::{self, ENTRIES, log},
-    calls::TestedStorage,
-    mock::{EVENTS, MockService},
-};
-
-/// A time that a log entry has: `minutes` ago.
-fn ago(minutes: u64) -> String {
-    let time = std::time::SystemTime::now() - std::time::Duration::from_secs(minutes * 60);
-    let since = time.duration_since(std::time::UNIX_EPOCH).unwrap();
-    chrono::DateTime::from_timestamp(i64::try_from(since.as_secs()).unwrap(), 0)
-        .unwrap()
-        .to_rfc3339()
-}
-
-fn fan(name: &str, minutes: u64) -> Value {
-    json!({
-        "EntryType": "Event",
-        "Created": ago(minutes),
-        "MessageId": format!("AcmeStorage.1.2.{name}"),
-        "MessageArgs": ["2"],
-        "Links": {"OriginOfCondition": {"@odata.id": format!("{}/Metrics", array::DRIVE)}},
-    })
-}
+use crate::calls::TestedStorage;
 
 fn names(alerts: &[Value]) -> Vec<&str> {
     let names = alerts
         .iter()
         .map(|alert| alert["alert_name"].as_str().unwrap());
     names.collect()
-}
-
-fn event(name: &str, severity: &str, id: u32) -> Vec<u8> {
-    let event = json!({
-        "@odata.type": "#Event.v1_11_0.Event",
-        "Id": id.to_string(),
-        "Events": [{
-            "EventId": id.to_string(),
-            "EventTimestamp": ago(0),
-            "MessageId": format!("ResourceEvent.1.3.{name}"),
-            "MessageSeverity": severity,
-            "Message": "The health of the volume has changed.",
-            "OriginOfCondition": {"@odata.id": array::VOLUME},
-        }],
-    });
-    format!(": keep-alive\r\nid: {id}\r\ndata: {event}\r\n\r\n").into_bytes()
 }
 
 #[test]

@@ -6,9 +6,8 @@ use delfin_plugin_api::{
     AlertBatch, Batch, PerformanceBatch,
     testkit::{CallAnswer, DriverConnection, DriverProgram},
 };
+use delfin_tests::redfish::MockService;
 use serde_json::{Value, json};
-
-use crate::mock::MockService;
 
 static PROGRAM: LazyLock<DriverProgram> = LazyLock::new(DriverProgram::build);
 
@@ -19,6 +18,14 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct TestedStorage {
     connection: DriverConnection,
     _folder: tempfile::TempDir,
+}
+
+/// A series of a collection.
+#[derive(Debug)]
+pub(crate) struct CollectedSeries {
+    pub(crate) name: String,
+    pub(crate) resource: String,
+    pub(crate) points: Vec<(i64, f64)>,
 }
 
 impl TestedStorage {
@@ -47,16 +54,24 @@ impl TestedStorage {
         Ok(list.as_array().cloned().unwrap_or_default())
     }
 
-    /// Metric, resource and value of each series.
-    pub(crate) fn collect(&mut self) -> Result<Vec<(String, String, f64)>, String> {
-        let window = json!({"start_ms": 0, "end_ms": 1});
+    pub(crate) fn collect(&mut self) -> Result<Vec<CollectedSeries>, String> {
+        self.collect_since(0)
+    }
+
+    /// Collects in a window that begins at this time.
+    pub(crate) fn collect_since(&mut self, start_ms: i64) -> Result<Vec<CollectedSeries>, String> {
+        let window = json!({"start_ms": start_ms, "end_ms": start_ms + 1});
         match self.call("collect", window) {
             CallAnswer::Batch(batch) => {
                 let batch = PerformanceBatch::try_from_arrow(batch).unwrap();
-                let rows = batch.series().map(|series| {
-                    let id = series.labels().get("resource_id").unwrap_or_default();
-                    let value = series.values().last().copied().unwrap_or(f64::NAN);
-                    (series.name().to_owned(), id.to_owned(), value)
+                let rows = batch.series().map(|series| CollectedSeries {
+                    name: series.name().to_owned(),
+                    resource: series
+                        .labels()
+                        .get("resource_id")
+                        .unwrap_or_default()
+                        .to_owned(),
+                    points: series.points().collect(),
                 });
                 Ok(rows.collect())
             }

@@ -6,17 +6,15 @@
 )]
 
 mod alerts;
-mod array;
 mod calls;
 mod measurements;
-mod mock;
+mod reports;
 mod resources;
 mod service;
 
 use delfin_plugin_api::testkit;
+use delfin_tests::redfish::{MockService, array};
 use serde_json::json;
-
-use crate::mock::MockService;
 
 #[test]
 fn conforms() {

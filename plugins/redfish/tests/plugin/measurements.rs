@@ -2,41 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use delfin_tests::redfish::{
+    MockService,
+    array::{self, advance},
+};
 use serde_json::{Value, json};
 
-use crate::{
-    array::{self, statistics},
-    calls::TestedStorage,
-    mock::MockService,
-};
+use crate::calls::{CollectedSeries, TestedStorage};
 
-type Rows = Vec<(String, String, f64)>;
-
-fn find(rows: &Rows, metric: &str, id: &str) -> Option<f64> {
+fn find(rows: &[CollectedSeries], metric: &str, id: &str) -> Option<f64> {
     let mut found = rows.iter();
-    let found = found.find(|(name, resource, _)| name == metric && resource == id);
-    found.map(|(_, _, value)| *value)
-}
-
-/// Sets the counters everywhere.
-fn advance(service: &MockService, seconds: u64) {
-    for document in service.state().documents.values_mut() {
-        if document["IOStatistics"].is_object() {
-            document["IOStatistics"] = statistics(seconds);
-        }
-        for (counter, rate) in [
-            ("/ReadIOKiBytes", 1024),
-            ("/WriteIOKiBytes", 2048),
-            ("/NVMeSMART/HostReadCommands", 10),
-            ("/NVMeSMART/HostWriteCommands", 30),
-            ("/RXBytes", 1 << 20),
-            ("/TXBytes", 1 << 20),
-        ] {
-            if let Some(value) = document.pointer_mut(counter) {
-                *value = json!(value.as_u64().unwrap_or_default() + rate * seconds);
-            }
-        }
-    }
+    let found = found.find(|row| row.name == metric && row.resource == id)?;
+    Some(found.points.last()?.1)
 }
 
 #[test]
@@ -48,7 +25,7 @@ fn counters_of_every_kind_become_rates() {
         storage.collect().unwrap().is_empty(),
         "one reading is no rate"
     );
-    advance(&service, 1_000);
+    advance(&mut service.state().documents, 1_000);
     let rows = storage.collect().unwrap();
     let volume = |metric| find(&rows, metric, "Storage/A1/Volumes/V1").unwrap();
     // How much time has passed is not known; that each metric has the same is.
@@ -61,12 +38,12 @@ fn counters_of_every_kind_become_rates() {
     };
     near(volume("writeIops") * seconds, 50_000.0);
     near(volume("iops") * seconds, 150_000.0);
-    near(volume("readThroughput") * seconds, 6_250.0);
+    near(volume("readThroughput") * seconds, 6_553.6);
     near(volume("readResponseTime"), 1.0);
     near(volume("writeResponseTime"), 1.0);
     near(volume("readCacheHitRatio"), 80.0);
     near(volume("cacheHitRatio"), 130.0 / 1.5);
-    near(volume("readIoSize"), 64.0);
+    near(volume("readIoSize"), 65.536);
     for (metric, id) in [
         ("iops", "Storage/A1/StoragePools/P1"),
         ("iops", "test"),
@@ -91,7 +68,7 @@ fn counters_in_the_documents_of_a_collection_are_read_from_there() {
     storage.identify().unwrap();
     let before = service.paths().len();
     storage.collect().unwrap();
-    advance(&service, 10);
+    advance(&mut service.state().documents, 10);
     let rows = storage.collect().unwrap();
     assert!(find(&rows, "readIops", "StorageServices/S1/Volumes/LUN2").is_some());
     let asked: Vec<String> = service.paths().split_off(before);
@@ -103,12 +80,12 @@ fn counters_in_the_documents_of_a_collection_are_read_from_there() {
 fn a_reset_of_the_counters_costs_one_interval() {
     let service = MockService::start(array::service());
     let mut storage = TestedStorage::open(&service, json!({}));
-    advance(&service, 100);
+    advance(&mut service.state().documents, 100);
     storage.collect().unwrap();
     let id = array::SERVICE_VOLUME.trim_start_matches("/redfish/v1/");
-    advance(&service, 1);
+    advance(&mut service.state().documents, 1);
     assert_eq!(find(&storage.collect().unwrap(), "iops", id), None);
-    advance(&service, 2);
+    advance(&mut service.state().documents, 2);
     assert!(find(&storage.collect().unwrap(), "iops", id).is_some());
 }
 
@@ -126,7 +103,7 @@ fn measurements_that_cannot_be_read_cost_no_other_resource_its_points() {
             json!({"ReadIOKiBytes": {"a": []}, "NVMeSMART": Value::Null}),
         );
     }
-    advance(&service, 10);
+    advance(&mut service.state().documents, 10);
     let rows = storage.collect().unwrap();
     assert_eq!(find(&rows, "iops", "Storage/A1/Volumes/V1"), None);
     assert!(find(&rows, "iops", "Storage/A1/Volumes/V2").is_some());
@@ -157,14 +134,14 @@ fn each_resource_has_its_turn_if_the_requests_are_too_few() {
     for _ in 0..3 {
         storage.collect().unwrap();
     }
-    advance(&service, 10);
+    advance(&mut service.state().documents, 10);
     let mut measured = BTreeSet::new();
     for _ in 0..3 {
         let rows = storage.collect().unwrap();
         assert!(!rows.is_empty());
         measured.extend(
             rows.into_iter()
-                .map(|(_, id, _)| id)
+                .map(|row| row.resource)
                 .filter(|id| id.contains("/V")),
         );
     }

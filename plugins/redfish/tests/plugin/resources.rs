@@ -1,8 +1,9 @@
 //! Lists of resources.
 
+use delfin_tests::redfish::{MockService, array};
 use serde_json::{Value, json};
 
-use crate::{array, calls::TestedStorage, mock::MockService};
+use crate::calls::TestedStorage;
 
 fn ids(rows: &[Value], key: &str) -> Vec<String> {
     let ids = rows.iter().map(|row| row[key].as_str().unwrap_or("?"));
@@ -106,6 +107,45 @@ fn controllers_in_the_document_of_the_subsystem_are_listed() {
     let volumes = storage.list("volumes").unwrap();
     assert_eq!(volumes[0]["status"], "abnormal");
     assert_eq!(volumes[0]["used_capacity"], Value::Null);
+}
+
+#[test]
+fn the_enclosure_of_a_storage_names_it_and_not_the_first_chassis() {
+    let mut documents = array::modern();
+    let rack = "/redfish/v1/Chassis/Rack";
+    let mut chassis =
+        json!({"@odata.id": rack, "Id": "Rack", "Name": "Rack 7", "SerialNumber": "R-7"});
+    documents.insert(rack.to_owned(), chassis.clone());
+    let members = &mut documents.get_mut("/redfish/v1/Chassis").unwrap()["Members"];
+    let members = members.as_array_mut().unwrap();
+    members.insert(0, json!({ "@odata.id": rack }));
+    let service = MockService::start(documents);
+    let identify = || {
+        let info = TestedStorage::open(&service, json!({})).identify().unwrap();
+        ["name", "serial_number"].map(|key| info[key].as_str().unwrap().to_owned())
+    };
+    assert_eq!(identify(), ["a1-hk", "SN-A1-0001"]);
+    // A controller that is a system does not name the array.
+    let system = "/redfish/v1/Systems/A";
+    chassis["@odata.id"] = json!(system);
+    {
+        let documents = &mut service.state().documents;
+        documents.insert(system.to_owned(), chassis);
+        let members = json!([{ "@odata.id": system }]);
+        documents.insert(
+            "/redfish/v1/Systems".to_owned(),
+            json!({ "Members": members }),
+        );
+        let root = documents.get_mut("/redfish/v1/").unwrap();
+        root["Systems"] = json!({"@odata.id": "/redfish/v1/Systems"});
+    }
+    assert_eq!(identify(), ["a1-hk", "SN-A1-0001"]);
+    service
+        .state()
+        .documents
+        .get_mut("/redfish/v1/Storage/A1")
+        .unwrap()["Links"] = json!({});
+    assert_eq!(identify(), ["Rack 7", "R-7"]);
 }
 
 #[test]

@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use delfin_plugin_api::testkit::TestResponse;
+use delfin_tests::redfish::{MockService, PASSWORD, array, error};
 use serde_json::json;
 
-use crate::{
-    array,
-    calls::{TestedStorage, failure},
-    mock::{MockService, PASSWORD, error},
-};
+use crate::calls::{TestedStorage, failure};
 
 #[test]
 fn one_session_is_opened_and_ended_with_the_driver() {

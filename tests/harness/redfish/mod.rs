@@ -3,6 +3,15 @@
 //! A request without the header `OData-Version`, with a query that the service does not support, or
 //! with a wrong body is answered 400; one without credentials 401.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails where its environment does not work"
+)]
+
+pub mod array;
+pub mod messages;
+pub mod telemetry;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, mpsc::Receiver},
@@ -11,42 +20,44 @@ use std::{
 use delfin_plugin_api::testkit::{TestReceiver, TestRequest, TestResponse};
 use serde_json::{Value, json};
 
-use crate::array::Documents;
+use self::array::Documents;
 
-pub(crate) const USER: &str = "monitor";
-pub(crate) const PASSWORD: &str = "correct-horse-battery-staple";
+pub const USER: &str = "monitor";
+pub const PASSWORD: &str = "correct-horse-battery-staple";
 
-pub(crate) const EVENTS: &str = "/redfish/v1/EventService/SSE";
+pub const EVENTS: &str = "/redfish/v1/EventService/SSE";
 
 const SESSIONS: &str = "/redfish/v1/SessionService/Sessions";
 
 /// A running service.
-pub(crate) struct MockService {
+pub struct MockService {
     receiver: TestReceiver,
     state: Arc<Mutex<MockState>>,
 }
 
 /// What a test changes.
-pub(crate) struct MockState {
-    pub(crate) documents: Documents,
-    pub(crate) sessions: BTreeSet<String>,
+pub struct MockState {
+    pub documents: Documents,
+    pub sessions: BTreeSet<String>,
     /// How many sessions were opened.
-    pub(crate) logins: usize,
-    pub(crate) refuses_login: bool,
-    pub(crate) has_sessions: bool,
+    pub logins: usize,
+    pub refuses_login: bool,
+    pub has_sessions: bool,
     /// Members of a page.
-    pub(crate) page: usize,
-    pub(crate) expands: bool,
+    pub page: usize,
+    pub expands: bool,
     /// Answers to the next requests of a path.
-    pub(crate) next: BTreeMap<String, Vec<TestResponse>>,
+    pub next: BTreeMap<String, Vec<TestResponse>>,
     /// The events of the next connections.
-    pub(crate) streams: Vec<Receiver<Vec<u8>>>,
+    pub streams: Vec<Receiver<Vec<u8>>>,
     /// Whether every request hangs.
-    pub(crate) hangs: bool,
+    pub hangs: bool,
+    /// Whether each connection is closed without an answer.
+    pub is_gone: bool,
 }
 
 impl MockService {
-    pub(crate) fn start(documents: Documents) -> Self {
+    pub fn start(documents: Documents) -> Self {
         let state = Arc::new(Mutex::new(MockState {
             documents,
             sessions: BTreeSet::new(),
@@ -58,18 +69,19 @@ impl MockService {
             next: BTreeMap::new(),
             streams: Vec::new(),
             hangs: false,
+            is_gone: false,
         }));
         let shared = Arc::clone(&state);
         let receiver = TestReceiver::start(move |request| lock(&shared).answer(request));
         Self { receiver, state }
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, MockState> {
+    pub fn state(&self) -> MutexGuard<'_, MockState> {
         lock(&self.state)
     }
 
     /// The options of a storage.
-    pub(crate) fn options(&self, extra: Value) -> Value {
+    pub fn options(&self, extra: Value) -> Value {
         let mut attributes = json!({ "scheme": "http" });
         for (key, value) in extra.as_object().cloned().unwrap_or_default() {
             attributes[key] = value;
@@ -80,18 +92,18 @@ impl MockService {
         })
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         let url = self.receiver.url("");
         url.rsplit(':').next().unwrap().parse().unwrap()
     }
 
     /// The paths that were asked for, with their queries.
-    pub(crate) fn paths(&self) -> Vec<String> {
+    pub fn paths(&self) -> Vec<String> {
         let requests = self.receiver.requests().into_iter();
         requests.map(|request| request.path).collect()
     }
 
-    pub(crate) fn requests(&self) -> Vec<TestRequest> {
+    pub fn requests(&self) -> Vec<TestRequest> {
         self.receiver.requests()
     }
 }
@@ -100,6 +112,9 @@ impl MockState {
     fn answer(&mut self, request: &TestRequest) -> TestResponse {
         if self.hangs {
             return TestResponse::stalled();
+        }
+        if self.is_gone {
+            return TestResponse::closed();
         }
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         if let Some(answers) = self.next.get_mut(path)
@@ -250,7 +265,7 @@ impl MockState {
 }
 
 /// An error in the form of the specification.
-pub(crate) fn error(status: u16, code: &str) -> TestResponse {
+pub fn error(status: u16, code: &str) -> TestResponse {
     let body = json!({"error": {"code": format!("Base.1.18.{code}"), "message": code}});
     TestResponse::new(status)
         .header("content-type", "application/json")

@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-pub(crate) type Documents = BTreeMap<String, Value>;
+pub type Documents = BTreeMap<String, Value>;
 
-pub(crate) const VOLUME: &str = "/redfish/v1/Storage/A1/Volumes/V1";
-pub(crate) const VOLUME_METRICS: &str = "/redfish/v1/Storage/A1/Volumes/V1/Metrics";
-pub(crate) const DRIVE: &str = "/redfish/v1/Chassis/Shelf1/Drives/D2";
-pub(crate) const SERVICE_VOLUMES: &str = "/redfish/v1/StorageServices/S1/Volumes";
-pub(crate) const SERVICE_VOLUME: &str = "/redfish/v1/StorageServices/S1/Volumes/LUN0";
+pub const VOLUME: &str = "/redfish/v1/Storage/A1/Volumes/V1";
+pub const VOLUME_METRICS: &str = "/redfish/v1/Storage/A1/Volumes/V1/Metrics";
+pub const DRIVE: &str = "/redfish/v1/Chassis/Shelf1/Drives/D2";
+pub const SERVICE_VOLUMES: &str = "/redfish/v1/StorageServices/S1/Volumes";
+pub const SERVICE_VOLUME: &str = "/redfish/v1/StorageServices/S1/Volumes/LUN0";
 
 const GIB: u64 = 1 << 30;
 
-fn link(path: &str) -> Value {
+pub(super) fn link(path: &str) -> Value {
     json!({ "@odata.id": path })
 }
 
@@ -27,7 +27,7 @@ fn ok() -> Value {
 }
 
 /// Adds a document; `@odata.type` is made of the schema.
-fn add(documents: &mut Documents, path: &str, schema: &str, mut document: Value) {
+pub(super) fn add(documents: &mut Documents, path: &str, schema: &str, mut document: Value) {
     let id = path.rsplit('/').next().unwrap();
     document["@odata.id"] = json!(path);
     document["@odata.type"] = json!(format!("#{schema}"));
@@ -40,7 +40,7 @@ fn add(documents: &mut Documents, path: &str, schema: &str, mut document: Value)
 }
 
 /// Adds a collection of what is directly below it so far.
-fn collect(documents: &mut Documents, path: &str, kind: &str) {
+pub(super) fn collect(documents: &mut Documents, path: &str, kind: &str) {
     let start = format!("{path}/");
     let members: Vec<Value> = documents
         .keys()
@@ -84,7 +84,7 @@ fn root(documents: &mut Documents, extra: &[&str]) {
 }
 
 /// The counters of a resource after `seconds`, with 100 reads and 50 writes a second.
-pub(crate) fn statistics(seconds: u64) -> Value {
+pub fn statistics(seconds: u64) -> Value {
     json!({
         "ReadIORequests": 1_000 + seconds * 100,
         "WriteIORequests": 500 + seconds * 50,
@@ -98,7 +98,7 @@ pub(crate) fn statistics(seconds: u64) -> Value {
 }
 
 /// An array with pools, thin volumes, two controllers with ports, four drives, one of them failing.
-pub(crate) fn modern() -> Documents {
+pub fn modern() -> Documents {
     let mut documents = Documents::new();
     let all = &mut documents;
     root(all, &["Storage", "Chassis", "Managers"]);
@@ -306,7 +306,7 @@ fn modern_shelf(all: &mut Documents) {
 }
 
 /// A server with a RAID controller in the document of its subsystem, without measurements.
-pub(crate) fn embedded() -> Documents {
+pub fn embedded() -> Documents {
     let mut documents = Documents::new();
     let all = &mut documents;
     root(all, &["Systems"]);
@@ -381,7 +381,7 @@ pub(crate) fn embedded() -> Documents {
 }
 
 /// A Swordfish storage service, with counters in its volumes.
-pub(crate) fn service() -> Documents {
+pub fn service() -> Documents {
     let mut documents = Documents::new();
     let all = &mut documents;
     root(all, &["StorageServices"]);
@@ -426,16 +426,16 @@ pub(crate) fn service() -> Documents {
 }
 
 /// The entries of the log of `with_faults`.
-pub(crate) const ENTRIES: &str = "/redfish/v1/Managers/M1/LogServices/Log/Entries";
+pub const ENTRIES: &str = "/redfish/v1/Managers/M1/LogServices/Log/Entries";
 
 /// `modern` with a log, events and a message registry of its own.
-pub(crate) fn with_faults() -> Documents {
+pub fn with_faults() -> Documents {
     let mut documents = modern();
     let all = &mut documents;
     let root = all.get_mut("/redfish/v1/").unwrap();
     root["EventService"] = link("/redfish/v1/EventService");
     root["Registries"] = link("/redfish/v1/Registries");
-    let service = json!({"ServiceEnabled": true, "ServerSentEventUri": crate::mock::EVENTS});
+    let service = json!({"ServiceEnabled": true, "ServerSentEventUri": super::EVENTS});
     add(
         all,
         "/redfish/v1/EventService",
@@ -492,7 +492,7 @@ pub(crate) fn with_faults() -> Documents {
 }
 
 /// Adds an entry to the log, as the newest or the oldest.
-pub(crate) fn log(documents: &mut Documents, id: u32, mut entry: Value, is_newest_first: bool) {
+pub fn log(documents: &mut Documents, id: u32, mut entry: Value, is_newest_first: bool) {
     let path = format!("{ENTRIES}/{id}");
     entry["@odata.id"] = json!(path);
     entry["Id"] = json!(id.to_string());
@@ -505,4 +505,25 @@ pub(crate) fn log(documents: &mut Documents, id: u32, mut entry: Value, is_newes
     let count = members.len();
     entries["Members@odata.count"] = json!(count);
     documents.insert(path, entry);
+}
+
+/// Sets the counters everywhere to what they are after `seconds`, or adds as much.
+pub fn advance(documents: &mut Documents, seconds: u64) {
+    for document in documents.values_mut() {
+        if document["IOStatistics"].is_object() {
+            document["IOStatistics"] = statistics(seconds);
+        }
+        for (counter, rate) in [
+            ("/ReadIOKiBytes", 1024),
+            ("/WriteIOKiBytes", 2048),
+            ("/NVMeSMART/HostReadCommands", 10),
+            ("/NVMeSMART/HostWriteCommands", 30),
+            ("/RXBytes", 1 << 20),
+            ("/TXBytes", 1 << 20),
+        ] {
+            if let Some(value) = document.pointer_mut(counter) {
+                *value = json!(value.as_u64().unwrap_or_default() + rate * seconds);
+            }
+        }
+    }
 }
