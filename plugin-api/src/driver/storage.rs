@@ -34,6 +34,23 @@ pub struct StorageAccess {
     pub table: Map<String, Value>,
 }
 
+impl StorageAccess {
+    /// Host and port as a URL has them; without a port if none was registered.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let host = self.host.trim();
+        let host = if host.contains(':') && !host.starts_with('[') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        match self.port {
+            0 => host,
+            port => format!("{host}:{port}"),
+        }
+    }
+}
+
 impl RegisteredStorage {
     /// How to reach the storage over `rest`, `ssh`, `cli` or `smis`; `None` if not registered.
     #[must_use]

@@ -111,22 +111,14 @@ fn base(rest: &StorageAccess, scheme: Option<Value>, mistakes: &mut Mistakes) ->
     let is_scheme = |value: &Value| plain(value).filter(|text| text == "https" || text == "http");
     let scheme = mistakes.read("scheme", scheme, is_scheme, SCHEME);
     let scheme = scheme.unwrap_or_else(|| "https".to_owned());
-    let host = rest.host.trim();
-    if host.is_empty() {
+    if rest.host.trim().is_empty() {
         mistakes.missing("rest.host", "write a name or an address");
         return String::new();
     }
-    let host = if host.contains(':') && !host.starts_with('[') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    };
-    let port = match rest.port {
-        0 => String::new(),
-        port => format!(":{port}"),
-    };
-    let base = format!("{scheme}://{host}{port}");
-    if host.contains(['/', '?', '#']) {
+    let authority = rest.authority();
+    let base = format!("{scheme}://{authority}");
+    if authority.contains(['/', '?', '#']) {
+        let host = &rest.host;
         mistakes.add(format!(
             "`rest.host` cannot be `{host}` (write a name or an address)"
         ));

@@ -123,14 +123,7 @@ fn options(storage: &RegisteredStorage) -> Map<String, Value> {
     let Some(rest) = storage.access("rest").filter(|rest| !rest.host.is_empty()) else {
         return options;
     };
-    let host = match rest.host.contains(':') {
-        true => format!("[{}]", rest.host),
-        false => rest.host,
-    };
-    let url = match rest.port {
-        0 => format!("https://{host}/metrics"),
-        port => format!("https://{host}:{port}/metrics"),
-    };
+    let url = format!("https://{}/metrics", rest.authority());
     options.insert("url".to_owned(), url.into());
     let has_own = ["username", "bearer_token"]
         .iter()
