@@ -30,10 +30,9 @@ const FILESYSTEM: &str = "/redfish/v1/Storage/A1/FileSystems/F1";
 fn service() -> (MockService, Sender<Vec<u8>>) {
     let mut documents = array::with_faults();
     log(&mut documents, 7, fan("FanFailed", 5), false);
-    let latency = value("ReadLatency", FILESYSTEM, "250", &ago(0));
     add_service(
         &mut documents,
-        &[("Files", vec![latency])],
+        &[("Files", Vec::new())],
         &[("ReadLatency", "us")],
     );
     let service = MockService::start(documents);
@@ -137,6 +136,8 @@ fn a_registered_storage_has_resources_measurements_reports_and_alerts() {
     assert_eq!(status, 1.0, "degraded");
 
     // Counters of documents, and values of reports.
+    let first = value("ReadLatency", FILESYSTEM, "250", &ago(0));
+    append(&mut service.state().documents, "Files", first);
     let (time, latency) = wait_for_point(&host, &setup, "readResponseTime", FILESYSTEM_ID);
     assert_eq!(latency, 0.25);
     let volume = "Storage/A1/Volumes/V1";

@@ -77,7 +77,10 @@ pub(crate) fn normal_path(path: &str) -> Option<String> {
     let is_clean = path
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if !is_path || !is_clean {
+    let is_plain = path
+        .split('/')
+        .all(|segment| !matches!(segment, "." | ".."));
+    if !is_path || !is_clean || !is_plain {
         return None;
     }
     match path.trim_end_matches('/') {
@@ -207,6 +210,7 @@ mod tests {
             ("http://192.0.2.9/redfish/v1", None),
             ("//192.0.2.9/redfish/v1", None),
             ("/\\192.0.2.9", None),
+            ("/redfish/v1/../../admin", None),
             ("/a b", None),
             ("/", None),
             ("", None),

@@ -1,4 +1,4 @@
-//! What a call can use: time and requests.
+//! What a call can use: time, requests and bytes.
 
 use std::{
     cell::Cell,
@@ -11,12 +11,17 @@ use delfin_plugin_api::{Context, Failure};
 /// How often a wait looks whether the call was cancelled.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The requests and the time that are left.
+/// The most bytes of documents that a call reads: it can keep all of them, and they become several times as
+/// large in memory.
+const MAX_BYTES: usize = 128 << 20;
+
+/// The requests, the bytes and the time that are left.
 pub(crate) struct CallBudget<'a> {
     is_cancelled: Box<dyn Fn() -> bool + 'a>,
     deadline: Instant,
     requests: Cell<u32>,
     limit: u32,
+    bytes: Cell<usize>,
 }
 
 impl<'a> CallBudget<'a> {
@@ -26,6 +31,7 @@ impl<'a> CallBudget<'a> {
             deadline: Instant::now() + call.remaining(),
             requests: Cell::new(requests),
             limit: requests,
+            bytes: Cell::new(MAX_BYTES),
         }
     }
 
@@ -36,6 +42,7 @@ impl<'a> CallBudget<'a> {
             deadline: Instant::now() + time,
             requests: Cell::new(requests),
             limit: requests,
+            bytes: Cell::new(MAX_BYTES),
         }
     }
 
@@ -58,9 +65,22 @@ impl<'a> CallBudget<'a> {
         Ok(most.min(left))
     }
 
+    /// Takes the bytes of a document.
+    pub(crate) fn take_bytes(&self, bytes: usize) -> Result<(), Failure> {
+        let left = self.bytes.get().checked_sub(bytes);
+        self.bytes.set(left.unwrap_or_default());
+        if left.is_none() {
+            let mebibytes = MAX_BYTES >> 20;
+            return Err(Failure::retry(format!(
+                "the storage has more than {mebibytes} MiB of documents for one call"
+            )));
+        }
+        Ok(())
+    }
+
     /// Whether no other request is possible.
     pub(crate) fn is_exhausted(&self) -> bool {
-        self.requests.get() == 0 || self.left().is_zero()
+        self.requests.get() == 0 || self.bytes.get() == 0 || self.left().is_zero()
     }
 
     /// Waits, unless that is longer than the call. Returns whether it has waited.
@@ -86,5 +106,23 @@ impl<'a> CallBudget<'a> {
             return Duration::ZERO;
         }
         self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_reads_a_limited_number_of_bytes() {
+        let budget = CallBudget::of_thread(Duration::from_secs(60), 10);
+        budget.take_bytes(MAX_BYTES - 1).unwrap();
+        assert!(!budget.is_exhausted());
+        let failure = budget.take_bytes(2).unwrap_err();
+        assert!(
+            failure.to_string().contains("more than 128 MiB"),
+            "{failure}"
+        );
+        assert!(budget.is_exhausted());
     }
 }

@@ -121,7 +121,7 @@ impl RedfishClient {
             return Ok(Arc::clone(root));
         }
         let answer = self.ask(ROOT, &RequestCredential::Nothing, None, budget)?;
-        let root = Arc::new(self.read(ROOT, &answer)?);
+        let root = Arc::new(self.read(ROOT, &answer, budget)?);
         *lock(&self.root) = Some(Arc::clone(&root));
         Ok(root)
     }
@@ -136,7 +136,7 @@ impl RedfishClient {
         if let (304, Some(kept)) = (answer.status(), kept) {
             return Ok(kept.document);
         }
-        let document = Arc::new(self.read(path, &answer)?);
+        let document = Arc::new(self.read(path, &answer, budget)?);
         self.keep(path, &answer, &document);
         Ok(document)
     }
@@ -296,7 +296,12 @@ impl RedfishClient {
     }
 
     /// The document of an answer.
-    fn read(&self, path: &str, answer: &Response) -> Result<Value, AskError> {
+    fn read(
+        &self,
+        path: &str,
+        answer: &Response,
+        budget: &CallBudget<'_>,
+    ) -> Result<Value, AskError> {
         if !answer.is_success() {
             return Err(self.refused(path, answer));
         }
@@ -308,6 +313,7 @@ impl RedfishClient {
                 "has more than 16 MiB"
             }));
         };
+        budget.take_bytes(body.len())?;
         let document = serde_json::from_slice::<Value>(body);
         let document = document.map_err(|error| broken(&format!("is no JSON: {error}")))?;
         if !document.is_object() {

@@ -64,6 +64,8 @@ pub(super) struct ReportContent<'a> {
     no_number: Option<(&'a str, &'a Value)>,
     /// Whether the clock of the service is ahead.
     is_ahead: bool,
+    /// Whether the service has not filled the report yet.
+    is_empty: bool,
 }
 
 /// Finds the resource that a value is about.
@@ -135,7 +137,11 @@ impl<'a> ReportContent<'a> {
     pub(super) fn read(report: &'a Value, index: &PartIndex<'_>) -> Self {
         let now = now_ms();
         let report_ms = text(report, "/Timestamp").and_then(time_ms);
-        let mut content = Self::default();
+        let values = report.get("MetricValues").and_then(Value::as_array);
+        let mut content = Self {
+            is_empty: values.is_some_and(Vec::is_empty),
+            ..Self::default()
+        };
         for value in list(report, "/MetricValues") {
             let at_ms = text(value, "/Timestamp").and_then(time_ms).or(report_ms);
             content.add(value, at_ms.unwrap_or(now), index);
@@ -182,6 +188,11 @@ impl<'a> ReportContent<'a> {
             at_ms,
             number,
         });
+    }
+
+    /// Whether the driver finds something in the report, or may later.
+    pub(super) fn is_of_use(&self) -> bool {
+        self.is_empty || !self.values.is_empty() || self.fault().is_some()
     }
 
     /// Says what is not used: once for each report.

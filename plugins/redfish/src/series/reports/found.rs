@@ -132,7 +132,7 @@ impl FoundReports {
             content.log_unused(&report.path);
         }
         let mut values: BTreeMap<usize, PartValues> = BTreeMap::new();
-        let is_used = !content.values.is_empty() || content.fault().is_some();
+        let is_used = content.is_of_use();
         for value in content.values {
             let key = (value.part, value.metric.name().to_owned());
             if *self.owners.entry(key).or_insert(self.next) != self.next {

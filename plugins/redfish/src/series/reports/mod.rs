@@ -56,6 +56,8 @@ pub(super) struct ReportedSeries {
 /// What the driver remembers of the reports.
 #[derive(Default)]
 pub(super) struct ReportMemory {
+    /// The start of the first window: what reports kept of the time before was measured already.
+    since_ms: Option<i64>,
     found: Option<FoundReports>,
     /// The last values of a resource in a report, by the paths of both.
     last: HashMap<(String, String), LastValues>,
@@ -74,6 +76,7 @@ impl ReportMemory {
     /// Adds the points of values that are new.
     pub(super) fn collect(&mut self, round: &mut ReportRound<'_>) -> Result<(), Failure> {
         let request = round.request;
+        let since_ms = *self.since_ms.get_or_insert(request.window.start_ms);
         let found = match self.found.take().filter(|found| found.is_of(request.tree)) {
             Some(found) => found,
             None => self.find(request)?,
@@ -101,7 +104,7 @@ impl ReportMemory {
                 self.last
                     .entry(key)
                     .or_default()
-                    .advance(part, values, round);
+                    .advance(part, values, since_ms, round);
             }
         }
         Ok(())
@@ -120,22 +123,25 @@ impl ReportMemory {
 }
 
 impl LastValues {
-    fn advance(&mut self, part: usize, values: PartValues, round: &mut ReportRound<'_>) {
-        // Before the first reading, what the report kept of earlier windows was measured already.
-        let oldest_ms = round.request.window.start_ms;
-        let is_new = self.counters.is_none();
+    fn advance(
+        &mut self,
+        part: usize,
+        values: PartValues,
+        since_ms: i64,
+        round: &mut ReportRound<'_>,
+    ) {
         for reading in values.readings() {
             let last = self.counters.as_ref();
             if last.is_some_and(|last| reading.at_ms <= last.at_ms) {
                 continue;
             }
             let rates = last.and_then(|last| Rates::between(last, &reading));
-            if let Some(rates) = rates.filter(|_| !is_new || reading.at_ms >= oldest_ms) {
+            if let Some(rates) = rates.filter(|_| reading.at_ms >= since_ms) {
                 round.add_rates(part, &rates, reading.at_ms);
             }
             self.counters = Some(reading);
         }
-        let after_ms = self.gauges_ms.unwrap_or(oldest_ms - 1);
+        let after_ms = self.gauges_ms.unwrap_or(since_ms - 1);
         for (at_ms, row, value) in values.gauges {
             let is_counted = self
                 .counters
