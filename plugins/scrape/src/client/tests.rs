@@ -1,12 +1,21 @@
 //! Pages over HTTP: headers, gzip, limits and failures.
 
-use std::io::Write;
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use delfin_plugin_api::{
     driver::RegisteredStorage,
     testkit::{TestReceiver, TestRequest, TestResponse},
 };
+use delfin_tests::{Authority, IssuedFiles};
 use flate2::{Compression, write::GzEncoder};
+use rustls::{
+    RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -143,4 +152,64 @@ fn a_page_that_cannot_be_used_is_a_failure_with_its_reason() {
         page.text(),
         Err("the page is not UTF-8 at byte 1".to_owned())
     );
+}
+
+/// An exporter with a certificate for `localhost`. With `clients`, it wants a certificate of this authority.
+fn tls_exporter(files: &IssuedFiles, clients: Option<&Authority>) -> TestReceiver {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match clients {
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            let certificate = CertificateDer::from_pem_file(&authority.certificate).unwrap();
+            roots.add(certificate).unwrap();
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.unwrap())
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let certificate = CertificateDer::from_pem_file(&files.certificate).unwrap();
+    let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
+    let config = Arc::new(builder.with_single_cert(vec![certificate], key).unwrap());
+    TestReceiver::start_tls(
+        move |stream| {
+            let connection =
+                ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
+            Ok(StreamOwned::new(connection, stream))
+        },
+        |_| TestResponse::new(200).body("up 1\n"),
+    )
+}
+
+#[test]
+fn the_certificate_of_an_exporter_is_verified_and_one_of_the_host_is_shown() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [authority, other] = folders
+        .each_ref()
+        .map(|folder| Authority::new(folder.path()));
+    let own = authority.issue("localhost");
+    let ask = |exporter: &TestReceiver, further: Value| {
+        let page = client(&exporter.url("/metrics"), further).fetch(TIME);
+        page.map(|page| page.text().unwrap().to_owned())
+            .map_err(|failure| failure.to_string())
+    };
+    let exporter = tls_exporter(&own, None);
+    let trusting = json!({"ca_certificate": authority.certificate});
+    assert_eq!(ask(&exporter, trusting.clone()).unwrap(), "up 1\n");
+    for further in [json!({}), json!({"ca_certificate": other.certificate})] {
+        let error = ask(&exporter, further).unwrap_err();
+        assert!(error.contains("authority as `ca_certificate`)"), "{error}");
+    }
+    let exporter = tls_exporter(&own, Some(&authority));
+    let error = ask(&exporter, trusting).unwrap_err();
+    assert!(error.contains("certificate"), "{error}");
+    let showing = json!({
+        "ca_certificate": authority.certificate,
+        "client_certificate": own.certificate,
+        "client_key": own.key,
+    });
+    assert_eq!(ask(&exporter, showing).unwrap(), "up 1\n");
 }
