@@ -67,7 +67,14 @@ pub struct ListStoragesArgs {
     pub host: HostArgs,
 }
 
+// A driver whose attributes say how to reach the storage needs no REST interface.
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("address", |arg| arg.required(false).requires("port")),
+    mut_arg("port", |arg| arg.required(false).requires("username")),
+    mut_arg("username", |arg| arg.required(false).requires("password_file")),
+    mut_arg("password_file", |arg| arg.required(false).requires("address"))
+)]
 pub struct AddStorageArgs {
     /// Vendor of the storage; vendor and model choose the driver
     pub vendor: String,
@@ -76,7 +83,7 @@ pub struct AddStorageArgs {
     pub model: String,
 
     #[command(flatten)]
-    pub rest: RestAccessArgs,
+    pub rest: Option<RestAccessArgs>,
 
     /// Name for the storage in the host
     #[arg(long)]
@@ -200,7 +207,10 @@ fn add(
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
     let client = options.host_client(&args.host)?;
-    let password = secret(&args.rest.password_file, "password")?;
+    let password = match &args.rest {
+        Some(rest) => secret(&rest.password_file, "password")?,
+        None => Zeroizing::default(),
+    };
     let body = Zeroizing::new(registration(args, &password).to_string());
     let response = client.post_json(PATH, &body)?;
     if output.is_json() {
@@ -286,8 +296,10 @@ fn registration(args: &AddStorageArgs, password: &str) -> Value {
     let mut body = json!({
         "vendor": args.vendor,
         "model": args.model,
-        "rest": rest_access(&args.rest, password),
     });
+    if let Some(rest) = &args.rest {
+        body["rest"] = rest_access(rest, password);
+    }
     if let Some(name) = &args.name {
         body["storage_name"] = name.as_str().into();
     }
@@ -399,5 +411,33 @@ mod tests {
                 "extra_attributes": {"volumes": "3"}
             })
         );
+        let typed = [
+            "delfin-host",
+            "storages",
+            "add",
+            "acme",
+            "x",
+            "--attribute",
+            "url=http://h",
+        ];
+        let cli = Cli::try_parse_from(typed).unwrap();
+        let CliCommand::Storages(StoragesCommand::Add(args)) = cli.command else {
+            panic!("not add")
+        };
+        assert_eq!(
+            registration(&args, ""),
+            json!({"vendor": "acme", "model": "x", "extra_attributes": {"url": "http://h"}})
+        );
+        let typed = [
+            "delfin-host",
+            "storages",
+            "add",
+            "acme",
+            "x",
+            "--address",
+            "h",
+        ];
+        let error = Cli::try_parse_from(typed).unwrap_err().to_string();
+        assert!(error.contains("--password-file"), "{error}");
     }
 }

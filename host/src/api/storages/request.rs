@@ -17,8 +17,8 @@ use crate::{
 /// Longer intervals are mistakes: a year, in seconds.
 const MAX_INTERVAL: u64 = 31_536_000;
 
-/// A storage to register. At least one of `rest`, `ssh`, `cli` and `smis` is
-/// required.
+/// A storage to register. At least one of `rest`, `ssh`, `cli`, `smis` and `extra_attributes` is
+/// required; the driver can require more.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegisterStorageRequest {
@@ -265,11 +265,6 @@ impl RegisterStorageRequest {
             (self.rest, self.ssh, self.cli, self.smis),
             self.extra_attributes,
         )?;
-        if access.keys().all(|way| way == EXTRA) {
-            return Err(ApiError::invalid(
-                "one of `rest`, `ssh`, `cli` and `smis` is required",
-            ));
-        }
         Ok(NewStorage {
             vendor: self.vendor,
             model: self.model,
@@ -284,16 +279,10 @@ impl ChangeAccessRequest {
     ///
     /// Nothing is given.
     pub(super) fn into_access(self) -> Result<Access, ApiError> {
-        let access = access_of(
+        access_of(
             (self.rest, self.ssh, self.cli, self.smis),
             self.extra_attributes,
-        )?;
-        if access.is_empty() {
-            return Err(ApiError::invalid(
-                "one of `rest`, `ssh`, `cli`, `smis` and `extra_attributes` is required",
-            ));
-        }
-        Ok(access)
+        )
     }
 }
 
@@ -321,6 +310,11 @@ fn access_of<S: Serialize>(
         access.extend(way.map(|way| (name.to_owned(), way)));
     }
     access.extend(attributes.map(|attributes| (EXTRA.to_owned(), attributes.into())));
+    if access.is_empty() {
+        return Err(ApiError::invalid(
+            "one of `rest`, `ssh`, `cli`, `smis` and `extra_attributes` is required",
+        ));
+    }
     Ok(access)
 }
 
