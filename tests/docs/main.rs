@@ -33,11 +33,12 @@ use serde_json::Value;
 use session::{Outcome, Session};
 
 /// Pages that need a running host.
-const RUNNING: [&str; 5] = [
+const RUNNING: [&str; 6] = [
     "docs/src/operator/backup.md",
     "docs/src/operator/dead-letters.md",
     "docs/src/operator/delivery.md",
     "docs/src/operator/ingest.md",
+    "docs/src/operator/scrape.md",
     "docs/src/operator/storages.md",
 ];
 
@@ -261,7 +262,7 @@ fn the_host_accepts_every_configuration() {
 
 /// Checks that the host accepts a configuration. Some exporters are not installed.
 fn check_configuration(text: &str, place: &str) {
-    let setup = Setup::new(&["example", "file", "prometheus"], "");
+    let setup = Setup::new(&["example", "file", "prometheus", "scrape"], "");
     let setup = with_secrets(setup, text);
     let text = text
         .replace("/var/lib/delfin-host", "@")

@@ -36,6 +36,8 @@ const FOLDERS: [&str; 5] = [
     "/tmp/package",
 ];
 const PLUGINS: [&str; 3] = ["example", "file", "prometheus"];
+/// A plugin that only one page needs.
+const PLUGIN_OF_PAGE: [(&str, &str); 1] = [("docs/src/operator/scrape.md", "scrape")];
 const LAST_LINES: usize = 20;
 /// Long enough to build the crate of a plugin.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -72,7 +74,12 @@ impl Session {
     pub(crate) fn new(name: &str) -> Self {
         let root = folder(name);
         let ports = PORTS.map(|_| free_port());
-        install(root.path());
+        let of_page = PLUGIN_OF_PAGE.iter().filter(|(page, _)| *page == name);
+        let plugins: Vec<&str> = PLUGINS
+            .into_iter()
+            .chain(of_page.map(|(_, plugin)| *plugin))
+            .collect();
+        install(root.path(), &plugins);
         let home = root.path().join("home/you");
         let mut shell = Command::new("bash");
         shell
@@ -271,7 +278,7 @@ fn folder(name: &str) -> tempfile::TempDir {
 }
 
 /// Copies files to the folders of `make install`.
-fn install(root: &Path) {
+fn install(root: &Path, plugin_names: &[&str]) {
     let plugins = root.join("usr/local/lib/delfin-host/plugins");
     for folder in [
         &plugins,
@@ -285,7 +292,7 @@ fn install(root: &Path) {
         fs::set_permissions(path, Permissions::from_mode(0o755)).expect("set a mode");
     };
     mode(&plugins);
-    for name in PLUGINS {
+    for name in plugin_names {
         let file = plugin(name);
         let copy = plugins.join(file.file_name().expect("a name"));
         fs::copy(&file, &copy).expect("copy a plugin");
@@ -299,7 +306,10 @@ fn install(root: &Path) {
             "\"/usr/local/lib/delfin-host/plugins\"",
         )
         .replace("\"target/state", "\"/var/lib/delfin-host")
-        .replace("#listen = ", "listen = ")
+        .replace(
+            "#listen = \"127.0.0.1:8190\"",
+            "listen = \"127.0.0.1:8190\"",
+        )
         .replace("min_free_bytes = \"256MiB\"", "min_free_bytes = 0");
     fs::write(root.join("etc/delfin/delfin.conf"), conf).expect("write the configuration");
     // An error status fails the command. The progress meter is off.
