@@ -194,7 +194,7 @@ impl Worker {
         let head = *self.head.borrow();
         match self.sender.next(head).await {
             NextSend::Send(request) => {
-                // A request of several batches is encoded as one, so to prepare each helps nobody.
+                // A request of several batches is encoded as one, so to prepare each is of no use.
                 let is_whole_batch = request.request.is_whole_batch();
                 self.instances.export(request, permit);
                 if is_whole_batch {

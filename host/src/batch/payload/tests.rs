@@ -253,7 +253,7 @@ fn a_backlog_has_few_files_and_the_next_batch_is_prepared_before_it_is_asked_for
     // What is small, or not shared, is not worth another thread.
     assert!(!shared_slot(&pool).needs_preparation(&points(1)));
     assert!(!pool.slot().needs_preparation(&rows));
-    // Nobody has asked for a batch that was prepared: the next ones are not.
+    // No exporter has asked for a batch that was prepared: the next ones are not.
     let last = &backlog[MAX_AHEAD + 1];
     last.prepare(&rows);
     last.release();
