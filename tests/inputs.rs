@@ -3,11 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::Write,
+    ops::Range,
+};
 
 use delfin_tests::{
     Host, Setup,
-    receivers::{Alertmanager, Prometheus, PythonClient, free_port},
+    receivers::{Alertmanager, ConfiguredClient, Prometheus, PythonClient, free_port},
 };
 use serde_json::{Value, json};
 
@@ -65,27 +70,39 @@ fn restart(setup: &Setup, host: Host, reached: impl FnMut() -> Option<()>) -> Ho
     setup.start()
 }
 
+/// The configuration of a client that the operator guide shows, for a host on a port of this machine. `mark` is in no other block.
+fn shown(mark: &str, port: u16) -> String {
+    let page = include_str!("../docs/src/operator/inputs.md");
+    let mut blocks = page.split("```").skip(1).step_by(2);
+    let block = blocks.find(|block| block.contains(mark)).unwrap();
+    let (_, text) = block.split_once('\n').unwrap();
+    assert!(text.contains("collector.example.com:8190"), "{text}");
+    text.replace("collector.example.com:8190", &format!("127.0.0.1:{port}"))
+}
+
 /// Adds a token with the scope `ingest`.
 fn token(setup: &Setup) -> String {
     let added = setup.run(&["tokens", "add", "client", "--scope", "ingest"]);
     added.expect_exit(0).stdout.trim().to_owned()
 }
 
-fn remote_write(binary: &str, settings: &str) {
+/// `client` has the entry of `remote_write`, from the port of the host and a token.
+fn remote_write(binary: &str, client: impl Fn(u16, &str) -> String) {
     let (port, own) = (free_port(), free_port());
     let setup = setup(port);
     let token = token(&setup);
     let host = setup.start();
+    fs::write(setup.path("delfin.token"), &token).unwrap();
+    let client = client(port, &token).replace(
+        "/etc/prometheus/",
+        &format!("{}/", setup.path(".").display()),
+    );
     let config = format!(
         "global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}
 scrape_configs:
   - job_name: self
     static_configs: [{{targets: ['127.0.0.1:{own}']}}]
-remote_write:
-  - url: http://127.0.0.1:{port}/api/v1/write
-    basic_auth: {{username: any, password: {token}}}
-    queue_config: {{min_backoff: 10ms, max_backoff: 100ms, batch_send_deadline: 100ms}}
-    {settings}
+{client}    queue_config: {{min_backoff: 10ms, max_backoff: 100ms, batch_send_deadline: 100ms}}
 "
     );
     let Some(prometheus) = Prometheus::start_binary(binary, &setup.path("."), own, &config) else {
@@ -112,18 +129,27 @@ remote_write:
     assert_eq!((&labels["job"], value), (&json!("self"), 1.0));
 }
 
+/// The client of versions that know remote write 1.0 only.
+fn first_version(port: u16, token: &str) -> String {
+    format!(
+        "remote_write:
+  - url: http://127.0.0.1:{port}/api/v1/write
+    basic_auth: {{username: any, password: {token}}}
+"
+    )
+}
+
 #[test]
 fn nothing_is_missing_of_debians_prometheus() {
-    remote_write("prometheus", "");
+    remote_write("prometheus", first_version);
 }
 
 #[test]
 fn nothing_is_missing_of_prometheus_3_by_both_versions() {
-    remote_write("prometheus-3", "");
-    remote_write(
-        "prometheus-3",
-        "protobuf_message: io.prometheus.write.v2.Request",
-    );
+    remote_write("prometheus-3", first_version);
+    remote_write("prometheus-3", |port, _| {
+        shown("io.prometheus.write.v2", port)
+    });
 }
 
 /// Runs a client until everything is acknowledged and has arrived, and kills the host once. `None` without the client.
@@ -176,6 +202,89 @@ fn nothing_is_missing_of_the_opentelemetry_sdk() {
 }
 
 #[test]
+fn nothing_is_missing_of_the_opentelemetry_collector() {
+    let port = free_port();
+    let setup = setup(port);
+    let token = token(&setup);
+    let retries = "    retry_on_failure: {initial_interval: 50ms, max_interval: 200ms}\n";
+    let exporters = shown("otlphttp", port) + retries;
+    let folder = setup.path(".");
+    let Some((_collector, url)) = ConfiguredClient::collector(&folder, &exporters, &token) else {
+        return;
+    };
+    run_client(
+        "otlp",
+        &[&url, &POINTS.to_string()],
+        &setup,
+        "system.disk.sent",
+    );
+}
+
+#[test]
+fn nothing_is_missing_of_telegraf_by_both_versions_of_its_client() {
+    let port = free_port();
+    let setup = setup(port);
+    let (token, lines) = (token(&setup), setup.path("lines.txt"));
+    let mut sent = File::create(&lines).unwrap();
+    let mut send = |numbers: Range<usize>| {
+        for number in numbers {
+            let time = (1_700_000_000_000 + number) * 1_000_000;
+            writeln!(
+                sent,
+                "diskio,host=telegraf-host,name=sd\\ a sent={number}i {time}"
+            )
+            .unwrap();
+        }
+    };
+    let config = format!(
+        "[agent]
+interval = '100ms'
+flush_interval = '100ms'
+metric_batch_size = 5
+omit_hostname = true
+[[inputs.tail]]
+files = ['{}']
+initial_read_offset = 'beginning'
+path_tag = ''
+data_format = 'influx'
+{}{}  name_suffix = '_1'
+",
+        lines.display(),
+        shown("outputs.influxdb_v2", port),
+        shown("outputs.influxdb]", port),
+    );
+    let host = setup.start();
+    send(0..POINTS / 4);
+    let Some(_telegraf) = ConfiguredClient::telegraf(&setup.path("."), &config, &token) else {
+        return;
+    };
+    let names = ["diskio_sent", "diskio_1_sent"];
+    let arrived = |count: i64| {
+        let all: BTreeSet<i64> = (0..count).collect();
+        let all_of = |name: &&str| values(&setup, name) == all;
+        names.iter().all(all_of).then_some(())
+    };
+    let first = (POINTS / 4) as i64;
+    host.wait_for("the first lines", || arrived(first));
+    host.kill();
+    send(POINTS / 4..POINTS / 2);
+    let host = setup.start();
+    send(POINTS / 2..POINTS);
+    host.wait_for("every line", || arrived(POINTS as i64));
+    let (labels, time, value) = written(&setup, names[0]).swap_remove(0);
+    assert_eq!(time, 1_700_000_000_000 + value as i64);
+    assert_eq!(
+        (
+            &labels["storage_id"],
+            &labels["resource_type"],
+            &labels["resource_id"]
+        ),
+        (&json!("telegraf-host"), &json!("disk"), &json!("sd a")),
+        "{labels}"
+    );
+}
+
+#[test]
 fn nothing_is_missing_of_the_influxdb_client() {
     let port = free_port();
     let setup = setup(port);
@@ -201,14 +310,18 @@ fn nothing_is_missing_of_the_influxdb_client() {
 fn alerts_of_alertmanager_begin_and_end_also_when_the_host_was_away() {
     let (port, own) = (free_port(), free_port());
     let setup = setup(port);
+    let token = token(&setup);
+    let file = setup.path("delfin.token");
+    fs::write(&file, &token).unwrap();
+    let receivers = shown("webhook_configs", port).replace(
+        "/etc/alertmanager/delfin.token",
+        &file.display().to_string(),
+    );
     let host = setup.start();
     let config = format!(
         "global: {{resolve_timeout: 1s}}
 route: {{receiver: delfin, group_wait: 0s, group_interval: 1s, repeat_interval: 1h, group_by: [alertname]}}
-receivers:
-  - name: delfin
-    webhook_configs: [{{url: 'http://127.0.0.1:{port}/v1/ingest/alertmanager'}}]
-"
+{receivers}"
     );
     let Some(alertmanager) = Alertmanager::start_with(&setup.path("."), own, &config) else {
         return;

@@ -6,6 +6,7 @@
 //! Knows nothing of the host.
 
 mod clickhouse;
+mod configured_client;
 mod icinga;
 mod influxdb;
 mod mosquitto;
@@ -38,6 +39,7 @@ use serde_json::Value;
 
 pub use self::{
     clickhouse::ClickHouse,
+    configured_client::ConfiguredClient,
     icinga::Icinga,
     influxdb::InfluxDb,
     mosquitto::Mosquitto,
