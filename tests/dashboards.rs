@@ -79,8 +79,8 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("`{}`: {error}", path.display()))
 }
 
-/// The dashboards of storages by their file names.
-fn dashboards() -> BTreeMap<String, Value> {
+/// The dashboards by their file names.
+fn all_dashboards() -> BTreeMap<String, Value> {
     let files = fs::read_dir(path("etc/grafana")).expect("a folder");
     let files = files.map(|file| file.expect("a file").path());
     let read = files.map(|file| {
@@ -88,8 +88,14 @@ fn dashboards() -> BTreeMap<String, Value> {
         let board = serde_json::from_str(&read(&file));
         (name.into_owned(), board.expect("JSON"))
     });
-    read.filter(|(name, _)| name.starts_with("delfin-storage"))
-        .collect()
+    read.collect()
+}
+
+/// The dashboards of storages.
+fn dashboards() -> BTreeMap<String, Value> {
+    let mut boards = all_dashboards();
+    boards.retain(|name, _| name.starts_with("delfin-storage"));
+    boards
 }
 
 fn panels(board: &Value) -> &Vec<Value> {
@@ -432,6 +438,18 @@ fn the_columns_of_tables_are_labels_of_their_queries() {
                     "{name}: {}: {of}",
                     panel["title"]
                 );
+            }
+        }
+    }
+}
+
+#[test]
+fn each_panel_says_what_it_shows() {
+    for (name, board) in all_dashboards() {
+        for panel in panels(&board).iter().filter(|panel| panel["type"] != "row") {
+            for key in ["title", "description"] {
+                let text = panel[key].as_str().unwrap_or_default();
+                assert!(!text.is_empty(), "{name}: {panel} has no {key}");
             }
         }
     }
