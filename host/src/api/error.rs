@@ -234,6 +234,21 @@ impl ApiError {
         }
     }
 
+    /// The error as clients of other monitoring systems get it, who send again after 503, and not after each of the other
+    /// statuses that are meant so.
+    #[must_use]
+    pub fn for_input(self) -> Self {
+        match self {
+            Self::RequestTimeout => Self::Overloaded {
+                reason: "the request body did not arrive in time".to_owned(),
+            },
+            Self::TooManyRequests { detail } | Self::JournalFull { detail } => {
+                Self::Overloaded { reason: detail }
+            }
+            error => error,
+        }
+    }
+
     /// The name of the error in answers and in metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -383,6 +398,24 @@ mod tests {
             "The batch cannot be kept: the journal's disk has 1 bytes free, and 2 must stay free \
              (make room on it, or lower `journal.min_free_bytes`).",
         );
+    }
+
+    #[test]
+    fn clients_that_send_again_after_503_only_get_503() {
+        let detail = "full".to_owned();
+        for error in [
+            ApiError::RequestTimeout,
+            ApiError::TooManyRequests {
+                detail: detail.clone(),
+            },
+            ApiError::JournalFull { detail },
+        ] {
+            let response = error.for_input().into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[RETRY_AFTER], "5");
+        }
+        let invalid = ApiError::invalid("no");
+        assert_eq!(invalid.clone().for_input(), invalid);
     }
 
     #[test]

@@ -108,6 +108,27 @@ pub(super) enum StorageCallFailed {
     Removed(ErrorBody),
 }
 
+/// What a call of another monitoring system refuses.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it is there for the OpenAPI document")]
+pub(super) enum InputRefused {
+    /// A header is invalid, the body cannot be read, or no item of it is valid
+    #[response(status = 400)]
+    Invalid(ErrorBody),
+
+    /// The body is larger, or holds more items, than the configuration allows
+    #[response(status = 413)]
+    TooLarge(ErrorBody),
+
+    /// The content type or encoding is not supported
+    #[response(status = 415)]
+    ContentType(ErrorBody),
+
+    /// The host cannot store the items now, or the body did not arrive in time; try again later
+    #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
+    Unavailable(ErrorBody),
+}
+
 /// What a call that brings a batch refuses.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "it is there for the OpenAPI document")]

@@ -16,6 +16,7 @@ mod exit;
 mod exporter_process;
 mod exporters;
 mod init;
+mod inputs;
 mod inventory;
 mod log;
 mod man_pages;
@@ -53,6 +54,7 @@ use self::{
     exporter_process::{ExporterProcessArgs, ProgramProcessArgs},
     exporters::ExportersArgs,
     init::InitArgs,
+    inputs::InputsCommand,
     inventory::InventoryCommand,
     log::LogCommand,
     man_pages::ManPagesArgs,
@@ -143,6 +145,10 @@ pub enum CliCommand {
     /// Show what becomes of webhooks
     #[command(subcommand)]
     Webhooks(WebhooksCommand),
+
+    /// Show what becomes of series of other monitoring systems
+    #[command(subcommand)]
+    Inputs(InputsCommand),
 
     /// List or clear active alerts of the running host
     #[command(subcommand)]
@@ -235,6 +241,7 @@ impl Cli {
             CliCommand::Traps(command) => traps::run(options, command, output),
             CliCommand::Syslog(command) => syslog::run(options, command, output),
             CliCommand::Webhooks(command) => webhooks::run(options, command, output),
+            CliCommand::Inputs(command) => inputs::run(options, command, output),
             CliCommand::Alerts(command) => alerts::run(options, command, output),
             CliCommand::DeadLetters(command) => dead_letters::run(options, command, output),
             CliCommand::Replay(args) => replay::run(options, args, output),

@@ -22,6 +22,8 @@ pub struct SeriesMappings {
 /// What becomes of a series.
 #[derive(Debug)]
 pub(super) struct SeriesRule {
+    /// The file, and the number of the entry in it.
+    pub(super) origin: String,
     when: Vec<FieldCondition<String>>,
     /// `None`: the series is left out.
     pub(super) fields: Option<SeriesFields>,
@@ -103,7 +105,7 @@ impl SeriesMappings {
             },
         };
         for (number, entry) in (1..).zip(content.series) {
-            let rule = entry.read(&reader);
+            let rule = entry.read(&reader, reader.origin(number));
             let rule = rule.map_err(|(key, reason)| reader.mistake(number, &key, &reason))?;
             self.rules.push(rule);
         }
@@ -129,7 +131,7 @@ fn built_in(input: SeriesInput) -> &'static [(&'static str, &'static str)] {
 }
 
 impl SeriesEntry {
-    fn read(self, reader: &RuleReader<'_, String>) -> Result<SeriesRule, KeyError> {
+    fn read(self, reader: &RuleReader<'_, String>, origin: String) -> Result<SeriesRule, KeyError> {
         let at = |key: &'static str| move |reason: String| (key.to_owned(), reason);
         let when = reader.conditions("when", self.when)?;
         let labels = [
@@ -158,7 +160,11 @@ impl SeriesEntry {
                     "leaves the series out, so that `when` is the only other key (remove the rest)";
                 return Err(at("ignore")(reason.to_owned()));
             }
-            return Ok(SeriesRule { when, fields: None });
+            return Ok(SeriesRule {
+                origin,
+                when,
+                fields: None,
+            });
         }
         if !has_storage {
             let reason = "is missing (add it, as in \"${instance}\", or `ignore = true`)";
@@ -175,7 +181,11 @@ impl SeriesEntry {
             labels,
             scale,
         });
-        Ok(SeriesRule { when, fields })
+        Ok(SeriesRule {
+            origin,
+            when,
+            fields,
+        })
     }
 }
 

@@ -8,7 +8,9 @@
 //!
 //! Knows nothing of HTTP.
 
+mod captured;
 mod line_protocol;
+mod mapped;
 mod mapping;
 mod otlp;
 mod read_error;
@@ -16,7 +18,9 @@ mod remote_write;
 mod source;
 mod writer;
 
+pub use captured::{CapturedBody, captured_format};
 pub use line_protocol::LinePrecision;
+pub use mapped::{MappedSeries, MappingResult};
 pub use mapping::SeriesMappings;
 pub use otlp::OtlpEncoding;
 pub use remote_write::RemoteWriteMessage;
@@ -40,6 +44,8 @@ pub enum SeriesInput {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SeriesFormat {
     RemoteWrite(RemoteWriteMessage),
+    /// The answer of Prometheus to a query, which has the series that it would send.
+    QueryAnswer,
     Otlp(OtlpEncoding),
     LineProtocol {
         precision: LinePrecision,
@@ -57,6 +63,7 @@ impl SeriesFormat {
     pub fn read(self, body: &[u8], writer: &mut SeriesWriter<'_>) -> Result<(), IngestError> {
         match self {
             Self::RemoteWrite(message) => remote_write::read(message, body, writer),
+            Self::QueryAnswer => remote_write::read_query_answer(body, writer),
             Self::Otlp(encoding) => otlp::read(encoding, body, writer),
             Self::LineProtocol { precision, bucket } => {
                 line_protocol::read(precision, &bucket, body, writer)

@@ -35,6 +35,13 @@ impl<'a> SourceSeries<'a> {
         self.values.truncate(count);
     }
 
+    /// Adds a label of a protocol that has name, unit and type apart. One with their names is left out.
+    pub fn push_label(&mut self, name: &'a str, text: impl Into<Cow<'a, str>>) {
+        if !META.contains(&name) {
+            self.push(name, text);
+        }
+    }
+
     /// Adds a label, or a value with one of the names in `META`. An empty text is as none, as in Prometheus. Of two with
     /// one name, the first counts for mappings.
     pub fn push(&mut self, name: impl Into<Cow<'a, str>>, text: impl Into<Cow<'a, str>>) {
@@ -63,6 +70,14 @@ impl<'a> SourceSeries<'a> {
             let bytes = key.len().max(text.len());
             (bytes as u64 > limit).then_some((&**key, bytes))
         })
+    }
+
+    /// All values, as texts of their own.
+    pub(super) fn to_owned(&self) -> Vec<(String, String)> {
+        let values = self.values.iter();
+        values
+            .map(|(key, text)| (key.to_string(), text.to_string()))
+            .collect()
     }
 
     /// The labels.

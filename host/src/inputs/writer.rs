@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use delfin_plugin_api::{PerformanceBatch, PerformanceBatchBuilder};
 
 use super::{
-    SeriesMappings, SourceSeries,
-    mapping::SeriesFields,
+    MappedSeries, MappingResult, SeriesMappings, SourceSeries,
+    mapping::{SeriesFields, SeriesRule},
     source::{NAME, TYPE, UNIT},
 };
 use crate::ingest::{
@@ -52,6 +52,8 @@ pub struct ParsedSeries {
     /// Points of the series that were refused.
     pub rejected_points: u64,
     pub skipped: SkipCounts,
+    /// What became of each series, if the writer reports it.
+    pub reports: Vec<MappedSeries>,
 }
 
 /// Builds the batch, within the limits of a body.
@@ -74,6 +76,7 @@ pub struct SeriesWriter<'m> {
     /// The labels of Delfin's that the current series has.
     labels: Vec<(&'static str, String)>,
     points: Vec<(i64, f64)>,
+    reports: Option<Vec<MappedSeries>>,
 }
 
 /// Where a series is in the body.
@@ -109,6 +112,16 @@ impl SkipCounts {
     pub fn get(&self, reason: SkipReason) -> u64 {
         self.0.get(&reason).copied().unwrap_or_default()
     }
+
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// The numbers that are not 0.
+    pub fn iter(&self) -> impl Iterator<Item = (SkipReason, u64)> {
+        self.0.iter().map(|(reason, points)| (*reason, *points))
+    }
 }
 
 impl<'m> SeriesWriter<'m> {
@@ -136,7 +149,15 @@ impl<'m> SeriesWriter<'m> {
             row_bytes: 0,
             labels: Vec::new(),
             points: Vec::new(),
+            reports: None,
         }
+    }
+
+    /// Reports what becomes of each series, for commands: the memory of the reports has no limit.
+    #[must_use]
+    pub fn with_reports(mut self) -> Self {
+        self.reports = Some(Vec::new());
+        self
     }
 
     /// The batch.
@@ -146,6 +167,7 @@ impl<'m> SeriesWriter<'m> {
             items: ParsedItems::new(self.batch.build(), self.rejected, self.notes, self.guard),
             rejected_points: self.rejected_points,
             skipped: self.skipped,
+            reports: self.reports.unwrap_or_default(),
         }
     }
 
@@ -210,8 +232,32 @@ impl<'m> SeriesWriter<'m> {
         self.skipped.add(reason, points);
     }
 
-    /// Refuses the current series, with `points` in addition to those that were added.
+    /// Refuses the current series, which cannot be read, with `points` in addition to those that were added.
     pub(super) fn reject(&mut self, place: SeriesPlace, name: &str, error: ItemError, points: u64) {
+        let mut source = SourceSeries::default();
+        source.push(NAME, name);
+        self.report(&source, place, None, MappingResult::Rejected(error.clone()));
+        self.count_rejected(place, name, error, points);
+    }
+
+    fn report(
+        &mut self,
+        source: &SourceSeries<'_>,
+        place: SeriesPlace,
+        rule: Option<&SeriesRule>,
+        result: MappingResult,
+    ) {
+        if let Some(reports) = &mut self.reports {
+            reports.push(MappedSeries {
+                line: place.line,
+                source: source.to_owned(),
+                rule: rule.map(|rule| rule.origin.clone()),
+                result,
+            });
+        }
+    }
+
+    fn count_rejected(&mut self, place: SeriesPlace, name: &str, error: ItemError, points: u64) {
         self.rejected_points += points + self.points.len() as u64;
         self.rejected.push(ItemRejection {
             index: place.index,
@@ -231,8 +277,24 @@ impl<'m> SeriesWriter<'m> {
         series: &SourceSeries<'_>,
         place: SeriesPlace,
     ) -> Result<(), IngestError> {
+        let (rule, result) = self.add_mapped(series);
+        if let MappingResult::Rejected(error) = &result {
+            self.batch.discard_series();
+            let name = series.get(NAME).unwrap_or_default();
+            self.count_rejected(place, name, error.clone(), 0);
+        }
+        self.report(series, place, rule, result);
+        let limit = self.limits.max_decompressed_bytes;
+        if self.row_bytes > limit {
+            return Err(IngestError::TooManyRowBytes { limit });
+        }
+        Ok(())
+    }
+
+    /// Adds the current series as its rule says.
+    fn add_mapped(&mut self, series: &SourceSeries<'_>) -> (Option<&'m SeriesRule>, MappingResult) {
         if self.points.is_empty() {
-            return Ok(());
+            return (None, MappingResult::NoPoints);
         }
         let limit = self.limits.max_string_bytes;
         if let Some((key, bytes)) = series.too_long(limit) {
@@ -242,27 +304,22 @@ impl<'m> SeriesWriter<'m> {
                 bytes,
                 limit,
             };
-            self.reject(place, "", error, 0);
-            return Ok(());
+            return (None, MappingResult::Rejected(error));
         }
         let mappings = self.mappings;
-        let added = match mappings.find(series).map(|rule| rule.fields.as_ref()) {
-            Some(Some(fields)) => self.add(series, fields),
+        let rule = mappings.find(series);
+        let result = match rule.map(|rule| rule.fields.as_ref()) {
+            Some(Some(fields)) => match self.add(series, fields) {
+                Ok(()) => MappingResult::Accepted,
+                Err(error) => MappingResult::Rejected(error),
+            },
             Some(None) => {
                 self.skip(SkipReason::Ignored, self.points.len() as u64);
-                return Ok(());
+                MappingResult::Ignored
             }
-            None => Err(NO_STORAGE),
+            None => MappingResult::Rejected(NO_STORAGE),
         };
-        if let Err(error) = added {
-            self.batch.discard_series();
-            self.reject(place, series.get(NAME).unwrap_or_default(), error, 0);
-        }
-        let limit = self.limits.max_decompressed_bytes;
-        if self.row_bytes > limit {
-            return Err(IngestError::TooManyRowBytes { limit });
-        }
-        Ok(())
+        (rule, result)
     }
 
     fn add(&mut self, series: &SourceSeries<'_>, fields: &SeriesFields) -> Result<(), ItemError> {
@@ -363,6 +420,9 @@ impl<'m> SeriesWriter<'m> {
                 }
                 None => key,
             };
+            if key.is_empty() {
+                return Err(invalid("labels", "a label has no name"));
+            }
             if self.batch.has_label(key) {
                 let reason = format!("label `{}` comes twice", excerpt(key));
                 return Err(invalid("labels", &reason));

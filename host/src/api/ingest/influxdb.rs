@@ -12,7 +12,7 @@ use utoipa::{IntoParams, IntoResponses, ToSchema, openapi::Object};
 
 use super::{
     request::header,
-    series::{self, SeriesAcceptance, SeriesBody, SeriesHeaders},
+    series::{self, SeriesAcceptance, SeriesBody, SeriesHeaders, SeriesKeyHeader},
 };
 use crate::{
     api::{
@@ -81,10 +81,6 @@ enum LinesWritten {
     #[response(status = 403)]
     Disabled(ErrorBody),
 
-    /// The body did not arrive in time
-    #[response(status = 408)]
-    Timeout(InfluxdbError),
-
     /// The body is larger, or holds more series, than the configuration allows
     #[response(status = 413)]
     TooLarge(InfluxdbError),
@@ -93,17 +89,9 @@ enum LinesWritten {
     #[response(status = 415)]
     Encoding(InfluxdbError),
 
-    /// A required exporter is behind, and the journal has no room; try again later
-    #[response(status = 429, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
-    RequiredExporterBehind(InfluxdbError),
-
-    /// The host is stopping, or the journal cannot be written now; try again later
+    /// The host cannot store the points now, or the body did not arrive in time; try again later
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds after which to try again")))]
     Unavailable(InfluxdbError),
-
-    /// The journal or its disk is full
-    #[response(status = 507)]
-    JournalFull(InfluxdbError),
 }
 
 /// Accepts lines as InfluxDB 2 does, and answers when they are durable.
@@ -111,7 +99,7 @@ enum LinesWritten {
     post,
     path = "/api/v2/write",
     security(("token" = ["ingest"])),
-    params(Influxdb2Query, SeriesHeaders),
+    params(Influxdb2Query, SeriesHeaders, SeriesKeyHeader),
     request_body(description = "Lines of the line protocol.", content(("text/plain"))),
     responses(LinesWritten),
 )]
@@ -129,7 +117,7 @@ pub(super) async fn write_influxdb_2(
     post,
     path = "/write",
     security(("token" = ["ingest"])),
-    params(Influxdb1Query, SeriesHeaders),
+    params(Influxdb1Query, SeriesHeaders, SeriesKeyHeader),
     request_body(description = "Lines of the line protocol.", content(("text/plain"))),
     responses(LinesWritten),
 )]
@@ -216,7 +204,6 @@ impl InfluxdbError {
     fn new(status: StatusCode, text: String, line: Option<usize>) -> Self {
         let code = match status.as_u16() {
             413 => "request too large",
-            429 => "too many requests",
             503 => "unavailable",
             400..=499 => "invalid",
             _ => "internal error",

@@ -116,6 +116,7 @@ async fn ingest(
     request: Request,
     webhook: Option<WebhookTarget>,
 ) -> Response {
+    let is_input = webhook.is_some();
     let accepted = match IngestRequest::read(state, kind, request).await {
         Ok(request) => accept(state, kind, request, webhook).await,
         Err(error) => Err(error),
@@ -124,6 +125,7 @@ async fn ingest(
         Ok(acceptance) => acceptance.into_response(),
         Err(error) => {
             state.metrics.refused(kind, &error);
+            let error = if is_input { error.for_input() } else { error };
             error.into_response()
         }
     };

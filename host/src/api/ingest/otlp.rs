@@ -5,7 +5,7 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderValue, StatusCode,
-        header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
+        header::{CONTENT_ENCODING, CONTENT_TYPE},
         request::Parts,
     },
     response::{IntoResponse, Response},
@@ -17,11 +17,11 @@ use utoipa::ToSchema;
 
 use super::{
     request::header,
-    series::{self, SeriesAcceptance, SeriesBody, SeriesHeaders},
+    series::{self, SeriesAcceptance, SeriesBody, SeriesHeaders, SeriesKeyHeader},
 };
 use crate::{
     api::{
-        error::{ApiError, ErrorBody, retry_after},
+        error::{ApiError, ErrorBody},
         state::IngestState,
     },
     ingest::{BodyEncoding, excerpt},
@@ -46,7 +46,7 @@ struct OtlpStatus {
     post,
     path = "/v1/metrics",
     security(("token" = ["ingest"])),
-    params(SeriesHeaders),
+    params(SeriesHeaders, SeriesKeyHeader),
     request_body(
         description = "`ExportMetricsServiceRequest`.",
         content(
@@ -59,16 +59,11 @@ struct OtlpStatus {
             content((serde_json::Value = "application/json"), (serde_json::Value = "application/x-protobuf"))),
         (status = 400, description = "The body cannot be read, or is not compressed as its header says",
             content((OtlpStatus = "application/json"), (OtlpStatus = "application/x-protobuf"))),
-        (status = 408, description = "The body did not arrive in time",
-            content((OtlpStatus = "application/json"), (OtlpStatus = "application/x-protobuf"))),
         (status = 413, description = "The body is larger, or holds more points, than the configuration allows",
             content((OtlpStatus = "application/json"), (OtlpStatus = "application/x-protobuf"))),
         (status = 415, description = "The content type or encoding is not supported",
             content((OtlpStatus = "application/json"), (OtlpStatus = "application/x-protobuf"))),
-        (status = 429, description = "A required exporter is behind, and the journal has no room; try again later",
-            headers(("Retry-After" = u64, description = "Seconds after which to try again")),
-            content((OtlpStatus = "application/json"), (OtlpStatus = "application/x-protobuf"))),
-        (status = 503, description = "The host is stopping, or the journal cannot be written now; try again later",
+        (status = 503, description = "The host cannot store the points now, or the body did not arrive in time; try again later",
             headers(("Retry-After" = u64, description = "Seconds after which to try again")),
             content((OtlpStatus = "application/json"), (OtlpStatus = "application/x-protobuf"))),
         (status = 403, body = ErrorBody, description = "`inputs.otlp.enabled` is not set"),
@@ -128,11 +123,6 @@ fn failure(encoding: Option<OtlpEncoding>, error: ApiError) -> Response {
     if is_off {
         return response;
     }
-    // A client of OTLP drops what is answered 507.
-    if response.status() == StatusCode::INSUFFICIENT_STORAGE {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        response.headers_mut().insert(RETRY_AFTER, retry_after());
-    }
     let code = grpc_code(response.status());
     let body = match encoding {
         Some(OtlpEncoding::Protobuf) => {
@@ -159,7 +149,6 @@ fn protobuf(status: StatusCode, message: &ProtobufWriter) -> Response {
 /// The code of gRPC that means what a status means.
 fn grpc_code(status: StatusCode) -> u64 {
     match status.as_u16() {
-        429 => 8,
         503 => 14,
         400..=499 => 3,
         _ => 13,

@@ -13,16 +13,16 @@ use utoipa::IntoResponses;
 
 use super::{
     request::header,
-    series::{self, SeriesAcceptance, SeriesBody},
+    series::{self, SeriesAcceptance, SeriesBody, SeriesKeyHeader},
 };
 use crate::{
     api::{
         error::{ApiError, ErrorBody},
-        responses::BatchRefused,
+        responses::InputRefused,
         state::IngestState,
     },
     ingest::{BodyEncoding, excerpt},
-    inputs::{RemoteWriteMessage, SeriesFormat, SeriesInput, SkipReason},
+    inputs::{RemoteWriteMessage, SeriesFormat, SeriesInput},
 };
 
 const SAMPLES_WRITTEN: HeaderName =
@@ -38,7 +38,7 @@ const EXEMPLARS_WRITTEN: HeaderName =
 enum RemoteWritten {
     /// The series are durable, and need not be sent again
     #[response(status = 204, headers(
-        ("X-Prometheus-Remote-Write-Samples-Written" = u64, description = "Samples that are stored, or that only say that a series has ended"),
+        ("X-Prometheus-Remote-Write-Samples-Written" = u64, description = "Samples that are stored, or that were left out as the mapping files say or because they have no number"),
         ("X-Prometheus-Remote-Write-Histograms-Written" = u64, description = "Always 0"),
         ("X-Prometheus-Remote-Write-Exemplars-Written" = u64, description = "Always 0"),
     ))]
@@ -52,6 +52,7 @@ enum RemoteWritten {
     path = "/api/v1/write",
     security(("token" = ["ingest"])),
     params(
+        SeriesKeyHeader,
         ("Content-Encoding" = Option<String>, Header, description = "`snappy`"),
     ),
     request_body(
@@ -63,7 +64,7 @@ enum RemoteWritten {
     ),
     responses(
         RemoteWritten,
-        BatchRefused,
+        InputRefused,
         (status = 403, body = ErrorBody, description = "`inputs.remote_write.enabled` is not set"),
     ),
 )]
@@ -113,7 +114,8 @@ fn answer(accepted: Result<SeriesAcceptance, ApiError>) -> Response {
         Ok(acceptance) => acceptance,
         Err(error) => return error.into_response(),
     };
-    let samples = acceptance.accepted_points + acceptance.skipped.get(SkipReason::Stale);
+    // Prometheus takes an answer without any sample for an error.
+    let samples = acceptance.accepted_points + acceptance.skipped.total();
     let mut response = match acceptance.refusal() {
         None => StatusCode::NO_CONTENT.into_response(),
         // The sender does not send these series again, and need not send the others again.

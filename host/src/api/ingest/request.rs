@@ -322,7 +322,7 @@ fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
     }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(key) = header(headers, IDEMPOTENCY_KEY) else {
         return Ok(None);
     };

@@ -5,8 +5,8 @@ use std::{borrow::Cow, sync::Arc, time::Instant};
 use axum::{
     body::Body,
     extract::Request,
-    http::request::Parts,
-    response::{IntoResponse, Response},
+    http::{HeaderValue, request::Parts},
+    response::Response,
 };
 use delfin_plugin_api::{Batch, Kind, Origin};
 
@@ -14,7 +14,8 @@ use utoipa::IntoParams;
 
 use super::{
     ENCODED_COPIES,
-    request::{ReceivedBody, encoding_schema},
+    request::{ReceivedBody, encoding_schema, idempotency_key},
+    response::IDEMPOTENCY_REPLAYED,
     storage_id,
 };
 use crate::{
@@ -36,6 +37,22 @@ pub(super) struct SeriesHeaders {
     encoding: Option<String>,
 }
 
+/// Header of a request that a client may have to repeat.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it is there for the OpenAPI document")]
+pub(super) struct SeriesKeyHeader {
+    /// 1 to 255 visible ASCII characters, another for each request. A request with a key that was used before is
+    /// answered with `Idempotency-Replayed: true`, and its series are not kept again.
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]*$"
+    )]
+    idempotency_key: Option<String>,
+}
+
 /// What became of the series of a request. Those that were accepted are durable.
 #[derive(Debug)]
 pub(super) struct SeriesAcceptance {
@@ -43,6 +60,8 @@ pub(super) struct SeriesAcceptance {
     pub(super) rejected_points: u64,
     pub(super) rejected: RejectedItems,
     pub(super) skipped: SkipCounts,
+    /// Whether the points were accepted before, by a request with the same idempotency key.
+    repeated: bool,
 }
 
 /// How the body of a request is read.
@@ -75,7 +94,14 @@ pub(super) async fn accept(
             state.metrics.refused(kind, error);
         }
     }
-    let response = answer(accepted).into_response();
+    let repeated = accepted.as_ref().is_ok_and(|accepted| accepted.repeated);
+    let mut response = answer(accepted.map_err(ApiError::for_input));
+    if repeated {
+        let replayed = HeaderValue::from_static("true");
+        response
+            .headers_mut()
+            .insert(IDEMPOTENCY_REPLAYED, replayed);
+    }
     state.metrics.answered(kind, response.status());
     state.input_metrics.answered(input, response.status());
     response
@@ -89,6 +115,7 @@ async fn store(
     described: SeriesBody,
 ) -> Result<SeriesAcceptance, ApiError> {
     let mappings = mappings(state, input)?;
+    let key = idempotency_key(&head.headers)?;
     let kind = Kind::Performance;
     let body = ReceivedBody::read(state, kind, head, content).await?;
     state.metrics.received(kind, body.bytes.len());
@@ -112,6 +139,7 @@ async fn store(
         items,
         rejected_points,
         skipped,
+        reports: _,
     } = parsed.await??;
     let ParsedItems {
         batch,
@@ -121,6 +149,7 @@ async fn store(
         complete_for: _,
     } = items;
     let accepted_points = batch.items();
+    let mut repeated = false;
     // A request without points, such as one with metadata only, makes no record.
     if batch.rows() > 0 {
         let rows = AnyBatch::from(batch);
@@ -131,20 +160,25 @@ async fn store(
             complete: false,
             rows,
         };
-        let receipt = state.journals.of(kind).accept(batch, None).await?;
+        let receipt = state.journals.of(kind).accept(batch, key).await?;
+        repeated = receipt.repeated;
         state.metrics.accepted(kind, &receipt);
-        state.metrics.noted(kind, &notes);
-        state.times.warn(kind, storage_id.as_deref(), &notes);
+        if !repeated {
+            state.metrics.noted(kind, &notes);
+            state.times.warn(kind, storage_id.as_deref(), &notes);
+            state.input_metrics.accepted(input, accepted_points);
+        }
     }
     drop(claim);
     state.metrics.rejected(kind, &rejected);
-    state.input_metrics.accepted(input, accepted_points);
-    state.input_metrics.parsed(input, &rejected, &skipped);
+    state.input_metrics.rejected(input, &rejected);
+    state.input_metrics.skipped(input, &skipped);
     Ok(SeriesAcceptance {
         accepted_points,
         rejected_points,
         rejected,
         skipped,
+        repeated,
     })
 }
 

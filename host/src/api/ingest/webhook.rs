@@ -16,7 +16,7 @@ use crate::{
     api::{
         error::{ApiError, ErrorBody},
         extract::{Path, body},
-        responses::{BatchRefused, StorageNotFound},
+        responses::{InputRefused, StorageNotFound},
         state::IngestState,
         storages::StoragePath,
     },
@@ -65,7 +65,7 @@ enum AlertOwner {
     ),
     responses(
         BatchAccepted,
-        BatchRefused,
+        InputRefused,
         StorageNotFound,
         (status = 403, body = ErrorBody, description = "`inputs.webhook.enabled` is not set"),
     ),
@@ -102,7 +102,7 @@ pub(super) async fn ingest_webhook(
     ),
     responses(
         BatchAccepted,
-        BatchRefused,
+        InputRefused,
         (status = 403, body = ErrorBody, description = "`inputs.alertmanager.enabled` is not set"),
     ),
 )]

@@ -1,102 +1,81 @@
 //! Metrics of the inputs of series, by input.
 
 use axum::http::StatusCode;
-use prometheus_client::{
-    metrics::{counter::Counter, family::Family},
-    registry::Registry,
-};
+use prometheus_client::registry::Registry;
 
+use super::event_counter::EventCounter;
 use crate::{
     ingest::{ItemError, RejectedItems},
     inputs::{SeriesInput, SkipCounts, SkipReason},
 };
 
-type ByInput<const N: usize> = Family<[(&'static str, String); N], Counter>;
-
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(in crate::api) struct InputMetrics {
-    requests: ByInput<2>,
-    points: ByInput<1>,
-    rejected: ByInput<2>,
-    skipped: ByInput<2>,
+    requests: EventCounter<2>,
+    points: EventCounter<1>,
+    rejected: EventCounter<2>,
+    skipped: EventCounter<2>,
 }
 
 impl InputMetrics {
-    /// Creates the series of these inputs at 0: a rate needs two points.
     pub(in crate::api) fn register<'a>(
         registry: &mut Registry,
         inputs: impl Iterator<Item = &'a SeriesInput>,
     ) -> Self {
-        let metrics = Self::default();
-        registry.register(
-            "input_requests",
-            "Requests of other monitoring systems, by status of the answer",
-            metrics.requests.clone(),
-        );
-        registry.register(
-            "input_points",
-            "Points of other monitoring systems made durable",
-            metrics.points.clone(),
-        );
-        registry.register(
-            "input_rejected_series",
-            "Series of other monitoring systems that were refused, by reason",
-            metrics.rejected.clone(),
-        );
-        registry.register(
-            "input_skipped_points",
-            "Points of other monitoring systems without a number for Delfin, by reason",
-            metrics.skipped.clone(),
-        );
+        let metrics = Self {
+            requests: EventCounter::register(
+                registry,
+                "input_requests",
+                "Requests of other monitoring systems, by status of the answer",
+            ),
+            points: EventCounter::register(
+                registry,
+                "input_points",
+                "Points of other monitoring systems made durable",
+            ),
+            rejected: EventCounter::register(
+                registry,
+                "input_rejected_series",
+                "Series of other monitoring systems that were refused, by reason",
+            ),
+            skipped: EventCounter::register(
+                registry,
+                "input_skipped_points",
+                "Points of other monitoring systems without a number for Delfin, by reason",
+            ),
+        };
         for input in inputs {
-            drop(metrics.points.get_or_create(&of(*input)));
+            metrics.accepted(*input, 0);
+            metrics.skipped(*input, &SkipCounts::default());
             for reason in ItemError::REASONS {
-                drop(
-                    metrics
-                        .rejected
-                        .get_or_create(&with(*input, "reason", reason)),
-                );
-            }
-            for reason in SkipReason::ALL {
-                let labels = with(*input, "reason", reason.as_str());
-                drop(metrics.skipped.get_or_create(&labels));
+                metrics.rejected.add([of(*input), ("reason", reason)], 0);
             }
         }
         metrics
     }
 
     pub(in crate::api) fn answered(&self, input: SeriesInput, status: StatusCode) {
-        let labels = with(input, "code", status.as_str());
-        self.requests.get_or_create(&labels).inc();
+        self.requests.add([of(input), ("code", status.as_str())], 1);
     }
 
     pub(in crate::api) fn accepted(&self, input: SeriesInput, points: u64) {
-        self.points.get_or_create(&of(input)).inc_by(points);
+        self.points.add([of(input)], points);
     }
 
-    pub(in crate::api) fn parsed(
-        &self,
-        input: SeriesInput,
-        rejected: &RejectedItems,
-        skipped: &SkipCounts,
-    ) {
+    pub(in crate::api) fn rejected(&self, input: SeriesInput, rejected: &RejectedItems) {
         for (reason, series) in rejected.by_reason() {
-            let labels = with(input, "reason", reason);
-            self.rejected.get_or_create(&labels).inc_by(series);
+            self.rejected.add([of(input), ("reason", reason)], series);
         }
+    }
+
+    pub(in crate::api) fn skipped(&self, input: SeriesInput, skipped: &SkipCounts) {
         for reason in SkipReason::ALL {
-            let labels = with(input, "reason", reason.as_str());
-            let points = skipped.get(reason);
-            self.skipped.get_or_create(&labels).inc_by(points);
+            let labels = [of(input), ("reason", reason.as_str())];
+            self.skipped.add(labels, skipped.get(reason));
         }
     }
 }
 
-fn of(input: SeriesInput) -> [(&'static str, String); 1] {
-    [("input", input.as_str().to_owned())]
-}
-
-fn with(input: SeriesInput, name: &'static str, value: &str) -> [(&'static str, String); 2] {
-    let [input] = of(input);
-    [input, (name, value.to_owned())]
+fn of(input: SeriesInput) -> (&'static str, &'static str) {
+    ("input", input.as_str())
 }

@@ -7,6 +7,7 @@ mod alerts;
 mod collection;
 mod connections;
 mod drivers;
+mod event_counter;
 mod exporters;
 mod family;
 mod ingest;

@@ -29,6 +29,25 @@ fn remote_write(series: &[&[u64]]) -> Vec<u8> {
     encoded.unwrap()
 }
 
+/// Request of remote write 1.0 with a series of these labels, names and values in turns.
+fn one_sample(labels: &[&str], value: f64) -> Vec<u8> {
+    let mut body = ProtobufWriter::default();
+    body.message(1, |one| {
+        for [name, text] in labels.as_chunks().0 {
+            one.message(1, |label| {
+                label.text(1, name);
+                label.text(2, text);
+            });
+        }
+        one.message(2, |sample| {
+            sample.double(1, value);
+            sample.uint(2, 1_700_000_000_000);
+        });
+    });
+    let encoded = snap::raw::Encoder::new().compress_vec(body.as_bytes());
+    encoded.unwrap()
+}
+
 fn send(host: &Host, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     host.send("POST", path, headers, body)
 }
@@ -79,9 +98,68 @@ fn remote_write_is_answered_as_its_specification_says() {
     assert_eq!(write(V2, b"rubbish").status, 400);
     let gzip = [("Content-Type", V2), ("Content-Encoding", "gzip")];
     assert_eq!(send(&host, "/api/v1/write", &gzip, b"").status, 415);
+    // Prometheus takes an answer without samples for an error.
+    let nan = one_sample(&["__name__", "up", "instance", "a7"], f64::NAN);
+    assert_eq!(
+        written(&write("application/x-protobuf", &nan)),
+        ["1", "0", "0"]
+    );
+    let nameless = one_sample(&["__name__", "up", "instance", "a7", "", "x"], 1.0);
+    let refused = write("application/x-protobuf", &nameless);
+    assert_eq!(written(&refused), ["0", "0", "0"]);
+    assert!(
+        refused.body.contains("a label has no name"),
+        "{}",
+        refused.body
+    );
     // Metadata comes in requests without series: they make no record.
     let empty = snap::raw::Encoder::new().compress_vec(b"").unwrap();
     assert_eq!(write("application/x-protobuf", &empty).status, 204);
+}
+
+#[test]
+fn a_request_with_the_key_of_another_is_not_stored_again() {
+    let host = Host::start();
+    let snappy = remote_write(&[&[1, 2, 3, 4]]);
+    let otlp = otlp_request("host.name");
+    let requests = [
+        ("/api/v1/write", V2, &*snappy),
+        ("/v1/metrics", "application/json", otlp.as_bytes()),
+        (
+            "/write?precision=s",
+            "text/plain",
+            b"cpu,host=a load=1 1700000000",
+        ),
+    ];
+    for (path, content_type, body) in requests {
+        let write = |key: &str| {
+            let headers = [("Content-Type", content_type), ("Idempotency-Key", key)];
+            let answer = send(&host, path, &headers, body);
+            let replayed = answer.header("idempotency-replayed").map(str::to_owned);
+            (answer.status, replayed)
+        };
+        let (status, first) = write(path);
+        assert_eq!((first, status < 300), (None, true), "{path}");
+        assert_eq!(write(path), (status, Some("true".to_owned())));
+        assert_eq!(write(&format!("{path}2")), (status, None));
+        assert_eq!(write("").0, 400, "{path}");
+    }
+    for input in ["remote_write", "otlp", "influxdb"] {
+        assert_eq!(points(&host, input), 2, "{input}");
+    }
+    let page = host.get("/metrics").body;
+    assert!(
+        page.contains("duplicate_batches_total{kind=\"performance\"} 3\n"),
+        "{page}"
+    );
+}
+
+fn otlp_request(attribute: &str) -> String {
+    format!(
+        r#"{{"resourceMetrics": [{{"resource": {{"attributes": [{{"key": "{attribute}", "value": {{"stringValue": "a7"}}}}]}},
+          "scopeMetrics": [{{"metrics": [{{"name": "g", "gauge": {{"dataPoints": [
+            {{"timeUnixNano": "1700000000000000000", "asInt": "1"}}]}}}}]}}]}}]}}"#
+    )
 }
 
 #[test]
@@ -95,16 +173,9 @@ fn otlp_is_answered_in_its_encoding() {
             body.as_bytes(),
         )
     };
-    let request = |attribute: &str| {
-        format!(
-            r#"{{"resourceMetrics": [{{"resource": {{"attributes": [{{"key": "{attribute}", "value": {{"stringValue": "a7"}}}}]}},
-              "scopeMetrics": [{{"metrics": [{{"name": "g", "gauge": {{"dataPoints": [
-                {{"timeUnixNano": "1700000000000000000", "asInt": "1"}}]}}}}]}}]}}]}}"#
-        )
-    };
-    let answer = json(&request("host.name"));
+    let answer = json(&otlp_request("host.name"));
     assert_eq!((answer.status, &*answer.body), (200, "{}"));
-    let partial = json(&request("other")).json();
+    let partial = json(&otlp_request("other")).json();
     assert_eq!(partial["partialSuccess"]["rejectedDataPoints"], "1");
     let error = json("[]").json();
     assert_eq!(error["code"], 3);

@@ -116,7 +116,7 @@ fn write(
     series.push(MEASUREMENT, &*line.measurement);
     series.push(BUCKET, bucket);
     for (key, text) in &line.tags {
-        series.push(&**key, &**text);
+        series.push_label(key, &**text);
     }
     let shared = series.count();
     for (field, number) in &line.fields {

@@ -33,7 +33,7 @@ pub(super) fn push_attribute<'a>(
     let Some(text) = text_of(value)? else {
         return Ok(false);
     };
-    series.push(key, text);
+    series.push_label(key, text);
     Ok(true)
 }
 

@@ -147,7 +147,9 @@ impl<'a, 'i> MetricReader<'a, 'i> {
         for message in messages(data, 1) {
             let point = DataPoint::read(message?, kind)?;
             *self.index += 1;
-            if point.flags & NO_RECORDED_VALUE != 0 {
+            let is_number = matches!(kind, MetricData::Gauge | MetricData::Sum);
+            let has_value = !is_number || point.value.is_some();
+            if point.flags & NO_RECORDED_VALUE != 0 || !has_value {
                 writer.skip(SkipReason::NoNumber, 1);
                 continue;
             }
@@ -184,6 +186,11 @@ impl<'a, 'i> MetricReader<'a, 'i> {
         }
         let rejected = writer.rejected_points;
         let attributes = series.count();
+        // 0 is the value of an unknown time.
+        let time_ms = match point.time_ns {
+            0 => writer.now_ms(),
+            time_ns => (time_ns / 1_000_000) as i64,
+        };
         for (suffix, quantile, unit, value) in point.values(kind, self.unit) {
             let type_name = quantile.map_or(type_name, |_| "gauge");
             push_name(series, self.name, suffix);
@@ -193,7 +200,7 @@ impl<'a, 'i> MetricReader<'a, 'i> {
                 series.push("quantile", quantile.to_string());
             }
             writer.begin(0)?;
-            writer.point((point.time_ns / 1_000_000) as i64, value)?;
+            writer.point(time_ms, value)?;
             writer.end(series, place)?;
             series.truncate(attributes);
         }

@@ -128,16 +128,28 @@ fn attributes_of_every_type_are_labels_and_those_of_the_point_count() {
 #[test]
 fn points_without_a_value_are_counted_and_refused_ones_count_once() {
     let parsed = parse_json(json!([
-        {"name": "g", "gauge": {"dataPoints": [{"timeUnixNano": TIME, "flags": 1}, {"timeUnixNano": TIME, "asDouble": "NaN"}]}},
+        {"name": "g", "gauge": {"dataPoints": [{"timeUnixNano": TIME, "flags": 1}, {"timeUnixNano": TIME},
+            {"timeUnixNano": TIME, "asDouble": "NaN"}]}},
         {"name": "h", "histogram": {"dataPoints": [{"timeUnixNano": "99999999999999999", "count": 1, "sum": 1},
             {"timeUnixNano": "18446744073709551615", "count": 1, "sum": 1}]}},
         {"name": "", "gauge": {"dataPoints": [{"timeUnixNano": TIME, "asInt": 1}]}},
     ]));
-    assert_eq!(parsed.skipped.get(SkipReason::NoNumber), 1);
+    assert_eq!(parsed.skipped.get(SkipReason::NoNumber), 2);
     assert_eq!(parsed.skipped.get(SkipReason::NotFinite), 1);
     assert_eq!(parsed.rejected_points, 1);
     assert_eq!(parsed.items.rejected.total(), 1);
     assert_eq!(parsed.items.batch.items(), 4);
+}
+
+#[test]
+fn a_point_without_a_time_is_of_now_and_no_attribute_renames_it() {
+    let attribute = |key: &str| json!({"key": key, "value": {"stringValue": "x"}});
+    let points = json!([{"timeUnixNano": "0", "asInt": 1, "attributes": [attribute("__name__"), attribute("__type__")]},
+        {"timeUnixNano": TIME, "asInt": 1, "attributes": [attribute("")]}]);
+    let parsed = parse_json(json!([{"name": "g", "gauge": {"dataPoints": points}}]));
+    assert_eq!(rows(&parsed), ["g storage a7 - gauge - 1"]);
+    let error = &parsed.items.rejected.named().next().unwrap().error;
+    assert_eq!(error.to_string(), "labels: a label has no name");
 }
 
 #[test]

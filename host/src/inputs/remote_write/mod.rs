@@ -5,6 +5,7 @@
 //!
 //! Native histograms have no form in Delfin's model: their series are refused.
 
+mod query_answer;
 mod v1;
 mod v2;
 
@@ -13,6 +14,7 @@ mod tests;
 
 use delfin_plugin_api::protobuf::{ProtobufField, ProtobufReader};
 
+pub(super) use self::query_answer::read_query_answer;
 use super::{SeriesWriter, read_error::SeriesReadError};
 use crate::ingest::{IngestError, ItemError};
 

@@ -161,6 +161,12 @@ impl<F> RuleReader<'_, F> {
         format!("`{}[{number}].{key}`: {reason}", self.kind)
     }
 
+    /// The file, and the number of an entry in it.
+    #[must_use]
+    pub fn origin(&self, number: usize) -> String {
+        format!("{}, {} {number}", self.file, self.kind)
+    }
+
     fn rule(&self, number: usize, entry: MappingEntry) -> Result<MappingRule<F>, KeyError> {
         let at = |key: &str| {
             let key = key.to_owned();
@@ -193,7 +199,7 @@ impl<F> RuleReader<'_, F> {
             }
         }
         Ok(MappingRule {
-            origin: format!("{}, {} {number}", self.file, self.kind),
+            origin: self.origin(number),
             when: self.conditions("when", entry.when)?,
             recovery: self.conditions("recovery", entry.recovery)?,
             occur_time: occur_time.transpose().map_err(at("occur_time"))?,
