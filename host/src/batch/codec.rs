@@ -6,28 +6,56 @@
 //! [`MAX_BATCH_BYTES`], and copies no column: the columns are slices of the
 //! decompressed bytes.
 //!
+//! The stream of a small batch is mostly its schema and the layout of its columns, which the
+//! frames of small batches refer to in a dictionary instead of repeating them.
+//!
 //! Knows nothing of what the columns mean.
 
+mod contexts;
 pub(crate) mod stream;
 mod trusted;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::LazyLock,
+};
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
+use zstd::{
+    bulk::{Compressor, Decompressor},
+    dict::{DecoderDictionary, EncoderDictionary},
+};
 
+use contexts::Contexts;
 pub(crate) use trusted::TrustedReader;
 
 /// The maximum size of a batch before compression: lengths in Arrow IPC are 32 bits.
 pub const MAX_BATCH_BYTES: usize = i32::MAX as usize;
 
-/// The first byte of the only format so far.
-const ARROW_ZSTD: u8 = 1;
+/// Formats of a payload: its first byte.
+const PLAIN_FRAME: u8 = 1;
+const DICTIONARY_FRAME: u8 = 2;
 
 // Values of metrics hardly compress: higher levels cost time and save little space.
 const ZSTD_LEVEL: i32 = 1;
+
+/// Streams up to this size are compressed with the dictionary. Longer ones repeat enough by themselves.
+const MAX_WITH_DICTIONARY: usize = 64 << 10;
+
+/// Words of batches, the stream of an alert, the offsets of columns with a fixed number of items in each
+/// row, and the stream of a series. It never changes: stored payloads need it.
+static DICTIONARY: &[u8] = include_bytes!("codec/dictionary.bin");
+static ENCODER_DICTIONARY: LazyLock<EncoderDictionary<'static>> =
+    LazyLock::new(|| EncoderDictionary::copy(DICTIONARY, ZSTD_LEVEL));
+static DECODER_DICTIONARY: LazyLock<DecoderDictionary<'static>> =
+    LazyLock::new(|| DecoderDictionary::copy(DICTIONARY));
+
+/// For small batches.
+static ENCODERS: Contexts<BatchEncoder> = Contexts::new();
+static DECODERS: Contexts<Decompressor<'static>> = Contexts::new();
 
 /// Why a batch could not be encoded or decoded.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +68,9 @@ pub enum CodecError {
     TooLarge { bytes: usize },
     #[error("the stored batch is empty")]
     Empty,
-    #[error("the stored batch has format {found}, this host reads {ARROW_ZSTD} (use a newer host)")]
+    #[error(
+        "the stored batch has format {found}, this host reads {PLAIN_FRAME} and {DICTIONARY_FRAME} (use a newer host)"
+    )]
     UnknownFormat { found: u8 },
     #[error("the stored batch is damaged")]
     Decompress(#[source] io::Error),
@@ -50,14 +80,29 @@ pub enum CodecError {
     Count { found: usize },
 }
 
+/// Encodes small batches one after another.
+struct BatchEncoder {
+    compressor: Compressor<'static>,
+    /// The stream of the last batch.
+    plain: Vec<u8>,
+}
+
 /// Encodes a batch.
 ///
 /// # Errors
 ///
 /// The batch is larger than [`MAX_BATCH_BYTES`], or no memory is left.
 pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, CodecError> {
-    let plain = write_stream(batch).map_err(CodecError::Write)?;
-    encode_plain(&plain)
+    let mut encoder = BatchEncoder::take().map_err(CodecError::Compress)?;
+    encoder.plain.clear();
+    write_stream(batch, &mut encoder.plain).map_err(CodecError::Write)?;
+    let plain = std::mem::take(&mut encoder.plain);
+    let encoded = encoder.encode(&plain)?;
+    if plain.capacity() <= 2 * MAX_WITH_DICTIONARY {
+        encoder.plain = plain;
+    }
+    ENCODERS.put(encoder);
+    Ok(encoded)
 }
 
 /// Encodes a batch that [`write_plain`] has written.
@@ -66,10 +111,10 @@ pub fn encode(batch: &RecordBatch) -> Result<Vec<u8>, CodecError> {
 ///
 /// As [`encode`].
 pub(crate) fn encode_plain(plain: &[u8]) -> Result<Vec<u8>, CodecError> {
-    if plain.len() > MAX_BATCH_BYTES {
-        return Err(CodecError::TooLarge { bytes: plain.len() });
-    }
-    compress(plain).map_err(CodecError::Compress)
+    let mut encoder = BatchEncoder::take().map_err(CodecError::Compress)?;
+    let encoded = encoder.encode(plain)?;
+    ENCODERS.put(encoder);
+    Ok(encoded)
 }
 
 /// Decodes a batch.
@@ -87,22 +132,15 @@ pub fn decode(bytes: &[u8]) -> Result<RecordBatch, CodecError> {
 ///
 /// As [`decode`], but the stream is not read.
 pub(crate) fn decode_plain(bytes: &[u8]) -> Result<Buffer, CodecError> {
-    let plain = zstd::bulk::decompress(frame(bytes)?, MAX_BATCH_BYTES);
-    plain.map(Buffer::from_vec).map_err(CodecError::Decompress)
-}
-
-/// The compressed stream of a record.
-fn frame(bytes: &[u8]) -> Result<&[u8], CodecError> {
-    match bytes.split_first() {
-        None => Err(CodecError::Empty),
-        Some((&ARROW_ZSTD, frame)) => Ok(frame),
-        Some((&found, _)) => Err(CodecError::UnknownFormat { found }),
-    }
+    let plain = decompress(bytes, |decompressor, frame| {
+        decompressor.decompress(frame, MAX_BATCH_BYTES)
+    });
+    plain.map(Buffer::from_vec)
 }
 
 /// The length of the stream, if the record says it.
 pub(crate) fn plain_len(bytes: &[u8]) -> Option<usize> {
-    let len = zstd::zstd_safe::get_frame_content_size(frame(bytes).ok()?).ok()??;
+    let len = zstd::zstd_safe::get_frame_content_size(bytes.get(1..)?).ok()??;
     usize::try_from(len).ok()
 }
 
@@ -112,7 +150,9 @@ pub(crate) fn plain_len(bytes: &[u8]) -> Option<usize> {
 ///
 /// The bytes are damaged, or the stream does not fit.
 pub(crate) fn decode_plain_to(bytes: &[u8], memory: &mut [u8]) -> Result<usize, CodecError> {
-    zstd::bulk::decompress_to_buffer(frame(bytes)?, memory).map_err(CodecError::Decompress)
+    decompress(bytes, |decompressor, frame| {
+        decompressor.decompress_to_buffer(frame, memory)
+    })
 }
 
 /// Decodes a batch that [`write_plain`] has written.
@@ -147,20 +187,78 @@ pub(crate) fn write_plain(batch: &RecordBatch, writer: impl Write) -> io::Result
     })
 }
 
-fn write_stream(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
-    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
+fn write_stream(batch: &RecordBatch, plain: &mut Vec<u8>) -> Result<(), ArrowError> {
+    let mut writer = StreamWriter::try_new(plain, &batch.schema())?;
     writer.write(batch)?;
-    writer.into_inner()
+    writer.finish()
 }
 
-fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
-    let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
-    compressor.include_checksum(true)?;
-    let frame = compressor.compress(plain)?;
-    let mut bytes = Vec::with_capacity(frame.len() + 1);
-    bytes.push(ARROW_ZSTD);
-    bytes.extend_from_slice(&frame);
+impl BatchEncoder {
+    /// One that is used again, or a new one.
+    fn take() -> io::Result<Self> {
+        if let Some(encoder) = ENCODERS.take() {
+            return Ok(encoder);
+        }
+        let mut compressor = Compressor::with_prepared_dictionary(&ENCODER_DICTIONARY)?;
+        compressor.include_checksum(true)?;
+        Ok(Self {
+            compressor,
+            plain: Vec::new(),
+        })
+    }
+
+    fn encode(&mut self, plain: &[u8]) -> Result<Vec<u8>, CodecError> {
+        if plain.len() > MAX_BATCH_BYTES {
+            return Err(CodecError::TooLarge { bytes: plain.len() });
+        }
+        let encoded = if plain.len() <= MAX_WITH_DICTIONARY {
+            compress(DICTIONARY_FRAME, &mut self.compressor, plain)
+        } else {
+            // Its memory is in proportion to the batch, and is not kept.
+            Compressor::new(ZSTD_LEVEL).and_then(|mut compressor| {
+                compressor.include_checksum(true)?;
+                compress(PLAIN_FRAME, &mut compressor, plain)
+            })
+        };
+        encoded.map_err(CodecError::Compress)
+    }
+}
+
+fn compress(format: u8, compressor: &mut Compressor<'_>, plain: &[u8]) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(1 + zstd::zstd_safe::compress_bound(plain.len()));
+    bytes.push(format);
+    let mut frame = io::Cursor::new(&mut bytes);
+    frame.set_position(1);
+    compressor.compress_to_buffer(plain, &mut frame)?;
+    bytes.shrink_to_fit();
     Ok(bytes)
+}
+
+/// Decompresses the frame of a payload by `run`.
+fn decompress<T>(
+    payload: &[u8],
+    run: impl FnOnce(&mut Decompressor<'_>, &[u8]) -> io::Result<T>,
+) -> Result<T, CodecError> {
+    let result = match payload.split_first() {
+        None => return Err(CodecError::Empty),
+        Some((&PLAIN_FRAME, frame)) => {
+            Decompressor::new().and_then(|mut decompressor| run(&mut decompressor, frame))
+        }
+        Some((&DICTIONARY_FRAME, frame)) => take_decompressor().and_then(|mut decompressor| {
+            let plain = run(&mut decompressor, frame)?;
+            DECODERS.put(decompressor);
+            Ok(plain)
+        }),
+        Some((&found, _)) => return Err(CodecError::UnknownFormat { found }),
+    };
+    result.map_err(CodecError::Decompress)
+}
+
+fn take_decompressor() -> io::Result<Decompressor<'static>> {
+    match DECODERS.take() {
+        Some(decompressor) => Ok(decompressor),
+        None => Decompressor::with_prepared_dictionary(&DECODER_DICTIONARY),
+    }
 }
 
 #[cfg(test)]

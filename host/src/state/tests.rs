@@ -33,8 +33,8 @@ const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 /// A journal as a newer host writes it.
 const NEWER_JOURNAL: Database = Database {
-    version: 2,
-    migrations: &["ALTER TABLE totals ADD COLUMN extra INTEGER;"],
+    version: 3,
+    migrations: &["", "ALTER TABLE totals ADD COLUMN extra INTEGER;"],
     ..JOURNAL
 };
 
@@ -182,7 +182,7 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
     assert!(
         error
             .to_string()
-            .contains("has schema version 2, this host needs 1"),
+            .contains("has schema version 3, this host needs 2"),
         "{error}"
     );
     let newer_backup = folder.back_up("newer.tar.zst");
@@ -195,7 +195,7 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
     assert!(
         error
             .to_string()
-            .contains("whose `performance.db` this host cannot use: it has schema version 2, this host needs 1"),
+            .contains("whose `performance.db` this host cannot use: it has schema version 3, this host needs 2"),
         "{error}"
     );
     let report = verify_backup(&newer_backup, &NoListener).unwrap();
@@ -206,7 +206,7 @@ fn the_copy_before_a_migration_takes_the_host_from_before_back() {
         (&*fault.file, &*fault.fault),
         (
             "performance.db",
-            "it has schema version 2, this host needs 1"
+            "it has schema version 3, this host needs 2"
         )
     );
     assert_eq!(files(&state), before);

@@ -19,6 +19,12 @@ fn series(rows: usize) -> RecordBatch {
     batch.build().as_arrow().clone()
 }
 
+fn stream_of(batch: &RecordBatch) -> Vec<u8> {
+    let mut stream = Vec::new();
+    write_stream(batch, &mut stream).unwrap();
+    stream
+}
+
 fn check(batch: &RecordBatch) -> RecordBatch {
     let decoded = decode(&encode(batch).unwrap()).unwrap();
     assert_eq!(&decoded, batch);
@@ -103,7 +109,7 @@ fn a_cut_off_batch_is_an_error_at_every_length() {
 fn the_error_for_an_unknown_format_names_both_formats() {
     let mut bytes = encode(&series(1)).unwrap();
     bytes[0] = 9;
-    let wanted = "the stored batch has format 9, this host reads 1 (use a newer host)";
+    let wanted = "the stored batch has format 9, this host reads 1 and 2 (use a newer host)";
     assert_eq!(decode(&bytes).unwrap_err().to_string(), wanted);
     assert_eq!(
         decode(&[]).unwrap_err().to_string(),
@@ -112,12 +118,47 @@ fn the_error_for_an_unknown_format_names_both_formats() {
 }
 
 #[test]
+fn stored_payloads_of_every_format_are_decoded() {
+    let [plain, with_dictionary] = [
+        include_bytes!("tests/format-1.bin").as_slice(),
+        include_bytes!("tests/format-2.bin").as_slice(),
+    ];
+    let batch = decode(plain).unwrap();
+    assert_eq!(decode(with_dictionary).unwrap(), batch);
+    let rows = PerformanceBatch::try_from_arrow(batch).unwrap();
+    assert_eq!((rows.rows(), rows.items()), (1, 1));
+}
+
+#[test]
+fn the_dictionary_of_stored_payloads_does_not_change() {
+    use sha2::{Digest, Sha256};
+    let expected = "2982f155d1ac06143a202e0112c80263d1bc02f0f798102252ce502d50186541";
+    let digest = Sha256::digest(DICTIONARY);
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, expected);
+}
+
+#[test]
+fn a_small_batch_does_not_repeat_its_schema_and_a_large_one_has_no_use_for_the_dictionary() {
+    let small = series(1);
+    let encoded = encode(&small).unwrap();
+    assert_eq!(encoded[0], DICTIONARY_FRAME);
+    let stream = stream_of(&small).len();
+    assert!(10 * encoded.len() < stream, "{} of {stream}", encoded.len());
+    assert_eq!(plain_len(&encoded), Some(stream));
+    let large = series(2000);
+    assert!(stream_of(&large).len() > MAX_WITH_DICTIONARY);
+    assert_eq!(encode(&large).unwrap()[0], PLAIN_FRAME);
+    check(&large);
+}
+
+#[test]
 fn a_stream_with_no_batch_or_several_is_an_error() {
     let batch = series(1);
     for count in [0, 2] {
         let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
         (0..count).for_each(|_| writer.write(&batch).unwrap());
-        let bytes = compress(&writer.into_inner().unwrap()).unwrap();
+        let bytes = encode_plain(&writer.into_inner().unwrap()).unwrap();
         let wanted = format!("the stored payload has {count} batches instead of one");
         assert_eq!(decode(&bytes).unwrap_err().to_string(), wanted);
     }
@@ -132,7 +173,7 @@ fn decoded_columns_share_the_decompressed_bytes() {
 
 #[test]
 fn a_damaged_stream_never_panics() {
-    let stream = write_stream(&series(20)).unwrap();
+    let stream = stream_of(&series(20));
     let mut refused = 0;
     for at in 0..stream.len() {
         for flip in [0x01, 0x40, 0x80, 0xff] {
@@ -147,7 +188,7 @@ fn a_damaged_stream_never_panics() {
 #[test]
 fn a_cut_off_stream_is_never_read_as_the_batch() {
     let batch = series(20);
-    let stream = write_stream(&batch).unwrap();
+    let stream = stream_of(&batch);
     let end_marker = 8;
     for len in 0..stream.len() - end_marker {
         if let Ok(batches) = stream::read(Buffer::from(&stream[..len])) {

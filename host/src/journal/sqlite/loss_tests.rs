@@ -6,12 +6,14 @@ use std::os::unix::fs::{FileExt, symlink};
 use tempfile::TempDir;
 
 use super::super::cursor::Position;
+use super::connection::PAGE_BYTES;
 use super::tests::{TestJournal, after, limits, record};
 use super::*;
 use crate::sqlite::DatabaseError;
 
 const WAL_HEADER: usize = 32;
-const FRAME: usize = 24 + 4096;
+const PAGE: usize = PAGE_BYTES as usize;
+const FRAME: usize = 24 + PAGE;
 
 /// Three batches of ten items. Exporter `ahead` has delivered 20 of them, `behind` none.
 async fn journal() -> TestJournal {
@@ -305,11 +307,11 @@ fn swap_pages(path: &Path, table: &str) {
         let bytes = file[at..at + bytes].iter();
         bytes.fold(0, |number, byte| number << 8 | usize::from(*byte))
     };
-    let page = (root - 1) * 4096;
+    let page = (root - 1) * PAGE;
     assert_eq!(file[page], 5, "the table has one page only");
-    let child = |cell: usize| (number(page + number(page + 12 + 2 * cell, 2), 4) - 1) * 4096;
+    let child = |cell: usize| (number(page + number(page + 12 + 2 * cell, 2), 4) - 1) * PAGE;
     let (one, other) = (child(1), child(2));
-    for at in 0..4096 {
+    for at in 0..PAGE {
         file.swap(one + at, other + at);
     }
     fs::write(path, file).unwrap();

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::connection::PAGE_BYTES;
 use super::rules::JournalRules;
 use crate::clock::HostClock;
 
 // Limits of one transaction, so that appends do not wait long for deletes.
 const MAX_RECORDS: u64 = 1024;
 const MAX_BYTES: u64 = 64 << 20;
-const MAX_VACUUM_PAGES: u64 = 1024;
+const MAX_VACUUM_PAGES: u64 = (4 << 20) / PAGE_BYTES;
 
 /// Free pages that stay in the file for the next records.
-const SPARE_PAGES: u64 = 4096;
+const SPARE_PAGES: u64 = (16 << 20) / PAGE_BYTES;
 /// How long an idempotency key is remembered.
 const KEY_TTL: Duration = Duration::from_hours(24);
 

@@ -15,6 +15,7 @@ use super::super::dead_letters::DeadLetter;
 use std::time::Duration;
 
 use super::super::record::BatchState;
+use super::connection::PAGE_BYTES;
 use super::*;
 use crate::clock::now_ms;
 use crate::sqlite::DatabaseError;
@@ -918,7 +919,8 @@ pub(super) fn damage_table(path: &Path, table: &str) {
         )
         .unwrap();
     let file = fs::OpenOptions::new().write(true).open(path).unwrap();
-    file.write_all_at(&[0xff; 4096], (page - 1) * 4096).unwrap();
+    file.write_all_at(&[0xff; PAGE_BYTES as usize], (page - 1) * PAGE_BYTES)
+        .unwrap();
 }
 
 #[test]
@@ -927,14 +929,41 @@ fn a_file_of_a_newer_host_is_refused_in_one_line() {
     journal.journal = None;
     Connection::open(journal.path())
         .unwrap()
-        .pragma_update(None, "user_version", 2)
+        .pragma_update(None, "user_version", 3)
         .unwrap();
     let error = SqliteJournal::open(journal.folder.path(), "alerts", limits(), &HostClock::new())
         .err()
         .unwrap()
         .to_string();
-    let told = "has schema version 2, this host needs 1 (run the host that wrote it, restore a copy from before with `delfin-host state restore`, or set another `state_dir`)";
+    let told = "has schema version 3, this host needs 2 (run the host that wrote it, restore a copy from before with `delfin-host state restore`, or set another `state_dir`)";
     assert!(error.ends_with(told) && !error.contains('\n'), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_of_an_older_host_is_used_with_the_page_size_that_it_has() {
+    let mut journal = TestJournal::new(limits());
+    journal.open_cursor("a", StartFrom::Now).await.unwrap();
+    journal.add(10).await;
+    journal.journal = None;
+    Connection::open(journal.path())
+        .unwrap()
+        .execute_batch(
+            "PRAGMA user_version = 1; PRAGMA journal_mode = DELETE; PRAGMA page_size = 4096; VACUUM;",
+        )
+        .unwrap();
+    journal.reopen();
+    journal.add(5).await;
+    assert_eq!(journal.of("a").pending, 15);
+    let file = Connection::open(journal.path()).unwrap();
+    let pragma = |name| file.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+    assert_eq!(pragma("page_size").unwrap(), 4096);
+    assert_eq!(pragma("user_version").unwrap(), 2);
+    let new = TestJournal::new(limits());
+    let file = Connection::open(new.path()).unwrap();
+    let page_bytes: u64 = file
+        .pragma_query_value(None, "page_size", |row| row.get(0))
+        .unwrap();
+    assert_eq!(page_bytes, PAGE_BYTES);
 }
 
 #[tokio::test]

@@ -1,0 +1,36 @@
+//! Contexts of a codec that are used again, because a new one costs more than a small batch.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How many contexts are kept. More threads than these rarely encode at the same time.
+const MAX_IDLE: usize = 16;
+
+/// As many contexts as there were calls at the same time.
+pub(super) struct Contexts<T> {
+    idle: Mutex<Vec<T>>,
+}
+
+impl<T> Contexts<T> {
+    pub(super) const fn new() -> Self {
+        Self {
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// A context that is not in use.
+    pub(super) fn take(&self) -> Option<T> {
+        self.lock().pop()
+    }
+
+    /// Keeps a context after a call that succeeded.
+    pub(super) fn put(&self, context: T) {
+        let mut idle = self.lock();
+        if idle.len() < MAX_IDLE {
+            idle.push(context);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
