@@ -1,10 +1,13 @@
 //! The memory that a batch keeps.
 
-use std::collections::HashMap;
-
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{
+    Array, RecordBatch,
+    cast::AsArray,
+    types::{Float64Type, Int32Type, Int64Type},
+};
 use arrow_buffer::Buffer;
 use arrow_data::ArrayData;
+use arrow_schema::DataType;
 
 /// What an allocation costs in addition to its content: the counted header of an
 /// Arrow buffer, and the allocator.
@@ -18,15 +21,22 @@ const SLACK_BYTES: u64 = 64 << 10;
 /// Several columns can be slices of one buffer, which is then counted once, and as a
 /// whole: a small slice keeps all of it. The schema is shared by all batches of a kind.
 pub(super) fn held_bytes(batch: &RecordBatch) -> u64 {
-    let mut allocations = HashMap::new();
+    let mut allocations = Vec::with_capacity(32);
     let mut structs = 0;
+    let mut add = |buffer: &Buffer| {
+        if buffer.capacity() > 0 {
+            allocations.push((buffer.data_ptr().addr().get(), buffer.capacity()));
+        }
+    };
     for column in batch.columns() {
         let all = column.get_array_memory_size();
         structs += all.saturating_sub(column.get_buffer_memory_size());
-        add_allocations(&column.to_data(), &mut allocations);
+        visit_buffers(column, &mut add);
     }
-    let buffers = allocations.len() * ALLOCATION_BYTES + allocations.values().sum::<usize>();
-    (structs + buffers) as u64
+    allocations.sort_unstable();
+    allocations.dedup_by_key(|(address, _)| *address);
+    let buffers: usize = allocations.iter().map(|(_, bytes)| bytes).sum();
+    (structs + allocations.len() * ALLOCATION_BYTES + buffers) as u64
 }
 
 /// Whether the batch keeps far more memory than its rows use.
@@ -45,19 +55,51 @@ pub(crate) fn used_bytes(batch: &RecordBatch) -> usize {
         .sum()
 }
 
-/// Adds each allocation by its address.
-fn add_allocations(array: &ArrayData, allocations: &mut HashMap<usize, usize>) {
-    let mut add = |buffer: &Buffer| {
-        if buffer.capacity() > 0 {
-            allocations.insert(buffer.data_ptr().addr().get(), buffer.capacity());
-        }
-    };
-    array.buffers().iter().for_each(&mut add);
+/// Visits the buffers of a column. The types of our batches need no [`ArrayData`], which costs an
+/// allocation for each level.
+fn visit_buffers(array: &dyn Array, visit: &mut impl FnMut(&Buffer)) {
     if let Some(nulls) = array.nulls() {
-        add(nulls.buffer());
+        visit(nulls.buffer());
     }
-    for child in array.child_data() {
-        add_allocations(child, allocations);
+    match array.data_type() {
+        DataType::Utf8 => {
+            let texts = array.as_string::<i32>();
+            visit(texts.offsets().inner().inner());
+            visit(texts.values());
+        }
+        DataType::Int64 => visit(array.as_primitive::<Int64Type>().values().inner()),
+        DataType::Float64 => visit(array.as_primitive::<Float64Type>().values().inner()),
+        DataType::Int32 => visit(array.as_primitive::<Int32Type>().values().inner()),
+        DataType::List(_) => {
+            let lists = array.as_list::<i32>();
+            visit(lists.offsets().inner().inner());
+            visit_buffers(lists.values(), visit);
+        }
+        DataType::Map(..) => {
+            let maps = array.as_map();
+            visit(maps.offsets().inner().inner());
+            visit_buffers(maps.entries(), visit);
+        }
+        DataType::Struct(_) => {
+            let columns = array.as_struct().columns().iter();
+            columns.for_each(|column| visit_buffers(column, visit));
+        }
+        DataType::Dictionary(keys, _) if **keys == DataType::Int32 => {
+            let dictionary = array.as_dictionary::<Int32Type>();
+            visit(dictionary.keys().values().inner());
+            visit_buffers(dictionary.values(), visit);
+        }
+        _ => visit_data(&array.to_data(), visit),
+    }
+}
+
+fn visit_data(data: &ArrayData, visit: &mut impl FnMut(&Buffer)) {
+    data.buffers().iter().for_each(&mut *visit);
+    for child in data.child_data() {
+        if let Some(nulls) = child.nulls() {
+            visit(nulls.buffer());
+        }
+        visit_data(child, visit);
     }
 }
 
