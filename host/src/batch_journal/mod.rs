@@ -8,27 +8,26 @@
 mod cache;
 mod consumers;
 mod history;
+mod read_ahead;
 mod reader;
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use arrow_array::RecordBatch;
 use delfin_plugin_api::{Kind, alert_schema, performance_schema};
-use tokio::{
-    sync::mpsc,
-    task::{JoinError, JoinHandle},
-};
+use tokio::{sync::mpsc, task::JoinError};
 use uuid::{Uuid, Version};
 
 use crate::{
     batch::{NewBatch, PayloadSlot, PayloadStats, Seq, StoredBatch},
     clock::{HostClock, now_ms},
-    journal::{AppendError, Journal, NewRecord, ReadError, Receipt, Record},
+    journal::{AppendError, Journal, NewRecord, ReadError, ReadLimit, Receipt, Record},
     panics,
     tap::{PassedRows, TapPoint},
 };
 use cache::{AnnouncedBatch, BatchCache};
 use consumers::Consumers;
+use read_ahead::BatchesRead;
 
 pub use consumers::ReleaseRequest;
 pub use history::StorageHistory;
@@ -36,6 +35,15 @@ pub use reader::JournalReader;
 
 /// Salt of the ids of derived batches. A change would accept stored ones again.
 const DERIVED: &[u8] = b"follows";
+
+/// What is read in one query, and decoded at once for one exporter.
+const READ_LIMIT: ReadLimit = ReadLimit {
+    records: 256,
+    bytes: 1 << 20,
+};
+
+/// The most memory of batches that are read ahead for one exporter, or one batch.
+const MAX_READ_AHEAD_BYTES: u64 = 8 << 20;
 
 /// The journal of each kind.
 #[derive(Clone, Debug)]
@@ -200,51 +208,6 @@ impl BatchJournal {
         self.consumers.set_refusing(exporter, refuses);
     }
 
-    /// The first batch at or after a sequence number.
-    ///
-    /// # Errors
-    ///
-    /// The journal cannot be read now.
-    pub async fn read(self: &Arc<Self>, from: Seq) -> Result<ReadResult, ReadError> {
-        if let Some(batch) = self.cache.get(from) {
-            return Ok(ReadResult::Batch(batch));
-        }
-        // The head is in memory: no blocking thread is needed at the end.
-        if from > *self.backend.head().borrow() {
-            return Ok(ReadResult::EndOfJournal);
-        }
-        let journal = Arc::clone(self);
-        let read = panics::spawn_blocking(move || journal.read_backend(from)).await;
-        read.unwrap_or_else(|error| Err(task_failed(&error)))
-    }
-
-    /// Reads the first batch at or after a sequence number, and prepares it for the processes of
-    /// exporters, on a blocking thread; `None` if there is nothing to do before it is asked for.
-    fn read_ahead(
-        self: &Arc<Self>,
-        from: Seq,
-    ) -> Option<JoinHandle<Result<ReadResult, ReadError>>> {
-        let cached = self.cache.get(from);
-        let is_ready = match &cached {
-            Some(batch) => !batch.payload.needs_preparation(&batch.arrow),
-            None => from > *self.backend.head().borrow(),
-        };
-        if is_ready {
-            return None;
-        }
-        let journal = Arc::clone(self);
-        Some(panics::spawn_blocking(move || {
-            let read = match cached {
-                Some(batch) => ReadResult::Batch(batch),
-                None => journal.read_backend(from)?,
-            };
-            if let ReadResult::Batch(batch) = &read {
-                batch.payload.prepare(&batch.arrow);
-            }
-            Ok(read)
-        }))
-    }
-
     async fn append(
         &self,
         batch_id: Uuid,
@@ -380,11 +343,35 @@ impl BatchJournal {
         }
     }
 
-    fn read_backend(&self, from: Seq) -> Result<ReadResult, ReadError> {
-        match self.backend.read(from)? {
-            Some(record) => Ok(self.decode(record)),
-            None => Ok(ReadResult::EndOfJournal),
+    /// A batch that is decoded already.
+    fn cached(&self, seq: Seq) -> Option<Arc<StoredBatch>> {
+        self.cache.get(seq)
+    }
+
+    /// Whether the journal ends before a record.
+    fn ends_before(&self, seq: Seq) -> bool {
+        seq > *self.backend.head().borrow()
+    }
+
+    /// The batches at or after a sequence number, at least one and at most as many as are read
+    /// ahead. Blocks.
+    fn read_many(&self, from: Seq) -> BatchesRead {
+        let mut found = VecDeque::new();
+        let mut bytes = 0;
+        for record in self.backend.read_many(from, READ_LIMIT)? {
+            if bytes >= MAX_READ_AHEAD_BYTES {
+                break;
+            }
+            let seq = record.seq;
+            let result = self.decode(record);
+            bytes += match &result {
+                ReadResult::Batch(batch) => batch.held_bytes(),
+                ReadResult::Damaged(record, _) => record.payload.len() as u64,
+                ReadResult::EndOfJournal => 0,
+            };
+            found.push_back((seq, result));
         }
+        Ok(found)
     }
 
     fn decode(&self, record: Record) -> ReadResult {

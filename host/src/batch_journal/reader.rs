@@ -5,12 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::task::JoinHandle;
-
-use super::{BatchJournal, ReadResult};
+use super::{BatchJournal, ReadResult, read_ahead::ReadAhead};
 use crate::{
     batch::Seq,
     journal::{Commit, CommitQueue, Cursor, CursorError, Position, ReadError, StartFrom},
+    panics,
 };
 
 /// The pause after the second refused commit at a place.
@@ -24,14 +23,8 @@ pub struct JournalReader {
     start_from: StartFrom,
     journal: Arc<BatchJournal>,
     commits: CommitQueue,
-    ahead: Option<ReadAhead>,
     refusal: Option<RefusedCommit>,
-}
-
-/// A read that was started before its batch was asked for.
-struct ReadAhead {
-    from: Seq,
-    task: JoinHandle<Result<ReadResult, ReadError>>,
+    ahead: ReadAhead,
 }
 
 /// Commits that the journal refused one after the other, with the cursor at the same place.
@@ -52,8 +45,8 @@ impl JournalReader {
             start_from,
             journal: Arc::clone(journal),
             commits: CommitQueue::new(cursor, journal.backend()),
-            ahead: None,
             refusal: None,
+            ahead: ReadAhead::default(),
         }
     }
 
@@ -68,20 +61,28 @@ impl JournalReader {
     ///
     /// The journal cannot be read now.
     pub async fn read(&mut self, from: Seq) -> Result<ReadResult, ReadError> {
-        if let Some(ahead) = self.ahead.take_if(|ahead| ahead.from == from)
-            // What did not work then may work now.
-            && let Ok(Ok(ReadResult::Batch(batch))) = ahead.task.await
-        {
+        if let Some(batch) = self.journal.cached(from) {
             return Ok(ReadResult::Batch(batch));
         }
-        self.journal.read(from).await
+        // The head is in memory: no other thread is needed at the end.
+        if self.journal.ends_before(from) {
+            return Ok(ReadResult::EndOfJournal);
+        }
+        self.ahead.next(&self.journal, from).await
     }
 
-    /// Starts to read the first batch at or after a sequence number, which is asked for next.
+    /// Reads the batches from a sequence number on, for the next calls of [`Self::read`].
     pub fn read_ahead(&mut self, from: Seq) {
-        if self.ahead.as_ref().is_none_or(|ahead| ahead.from != from) {
-            let task = self.journal.read_ahead(from);
-            self.ahead = task.map(|task| ReadAhead { from, task });
+        self.ahead.start(&self.journal, from);
+    }
+
+    /// Prepares a batch that is read already for the processes of exporters, on another thread.
+    pub fn prepare(&self, seq: Seq) {
+        let batch = self.journal.cached(seq).or_else(|| self.ahead.batch(seq));
+        if let Some(batch) = batch.filter(|batch| batch.payload.needs_preparation(&batch.arrow)) {
+            drop(panics::spawn_blocking(move || {
+                batch.payload.prepare(&batch.arrow);
+            }));
         }
     }
 
@@ -190,7 +191,7 @@ impl JournalReader {
     /// The cursor cannot be opened now.
     pub async fn reopen(&mut self) -> Result<Cursor, CursorError> {
         // The journal may have been replaced since.
-        self.ahead = None;
+        self.ahead.clear();
         let backend = self.journal.backend();
         backend.open_cursor(&self.cursor, self.start_from).await
     }
@@ -201,37 +202,7 @@ mod tests {
     use delfin_plugin_api::Kind;
 
     use super::*;
-    use crate::{
-        batch::NewBatch,
-        journal::{self, JournalLimits},
-    };
-
-    #[tokio::test]
-    async fn a_batch_that_was_read_ahead_is_the_one_that_is_asked_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let journals = journal::open(folder.path(), &JournalLimits::unlimited()).unwrap();
-        let journal = Arc::new(BatchJournal::new(Kind::Alert, journals.alerts.clone(), 0));
-        let mut reader = JournalReader::new(&journal, "a", StartFrom::Now);
-        reader.read_ahead(Seq(1));
-        assert!(reader.ahead.is_none(), "the journal has no batch");
-        for storage in ["s1", "s2", "s3"] {
-            let batch = NewBatch::all_alerts_ended(storage);
-            journal.accept(batch, None).await.unwrap();
-        }
-        let mut storage_of = async |from, ahead| {
-            reader.read_ahead(ahead);
-            assert!(reader.ahead.is_some());
-            let read = reader.read(from).await.unwrap();
-            let ReadResult::Batch(batch) = read else {
-                panic!("{read:?}");
-            };
-            (batch.seq, batch.header.storage_id.clone().unwrap())
-        };
-        assert_eq!(storage_of(Seq(1), Seq(1)).await, (Seq(1), "s1".to_owned()));
-        // The cursor was moved meanwhile.
-        assert_eq!(storage_of(Seq(3), Seq(2)).await, (Seq(3), "s3".to_owned()));
-        assert_eq!(storage_of(Seq(2), Seq(2)).await, (Seq(2), "s2".to_owned()));
-    }
+    use crate::journal::{self, JournalLimits};
 
     #[tokio::test]
     async fn the_second_refused_commit_at_a_place_pauses_longer_each_time() {

@@ -197,8 +197,9 @@ impl Worker {
                 // A request of several batches is encoded as one, so to prepare each is of no use.
                 let is_whole_batch = request.request.is_whole_batch();
                 self.instances.export(request, permit);
+                self.sender.outbox().read_ahead();
                 if is_whole_batch {
-                    self.sender.outbox().read_ahead();
+                    self.sender.outbox().prepare_next();
                 }
             }
             NextSend::CheckHealth => self.instances.check_health(permit),

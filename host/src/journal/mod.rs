@@ -45,7 +45,7 @@ pub use dead_letters::{
 };
 pub use error::{AppendError, CursorError, OpenError, ReadError};
 pub use lock::StateLock;
-pub use record::{BatchInfo, BatchState, NewRecord, Receipt, Record};
+pub use record::{BatchInfo, BatchState, NewRecord, ReadLimit, Receipt, Record};
 pub(crate) use sqlite::{JOURNAL, JournalCheck};
 
 /// The result of a change, available once the change is durable.
@@ -115,8 +115,17 @@ pub trait Journal: DeadLetterStore {
     /// Completes when the journal has answered, with or without success: it works.
     fn answer(&self) -> Durable<(), CursorError>;
 
+    /// The records at or after a sequence number, up to a limit, or one that is larger.
+    fn read_many(&self, from: Seq, limit: ReadLimit) -> Result<Vec<Record>, ReadError>;
+
     /// The first record at or after a sequence number.
-    fn read(&self, from: Seq) -> Result<Option<Record>, ReadError>;
+    fn read(&self, from: Seq) -> Result<Option<Record>, ReadError> {
+        let one = ReadLimit {
+            records: 1,
+            bytes: 1,
+        };
+        Ok(self.read_many(from, one)?.pop())
+    }
 
     /// The newest record in a range that is of a storage, or of more than one storage.
     fn read_back(

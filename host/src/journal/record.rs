@@ -60,3 +60,11 @@ pub struct BatchState {
     /// Items of the batch in dead letters of the exporter.
     pub dead_lettered: u64,
 }
+
+/// How much one read of a journal returns at most.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimit {
+    pub records: u32,
+    /// Of payloads.
+    pub bytes: usize,
+}

@@ -159,10 +159,14 @@ impl Outbox {
         self.show_oldest();
     }
 
-    /// Reads the next batch while a call is in progress, so that the next request does not wait for
-    /// it.
+    /// Reads the records for the next request while a call runs.
     pub(super) fn read_ahead(&mut self) {
         self.reader.read_ahead(self.window.next());
+    }
+
+    /// Prepares the next batch while a call runs, so that the next request does not wait for it.
+    pub(super) fn prepare_next(&self) {
+        self.reader.prepare(self.window.next());
     }
 
     /// Commits rows of a request by their results.

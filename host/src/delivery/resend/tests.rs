@@ -8,10 +8,10 @@ use super::*;
 use crate::{
     alert,
     batch::NewBatch,
-    batch_journal::{BatchJournal, ReadResult},
+    batch_journal::{BatchJournal, JournalReader, ReadResult},
     config::AlertsConfig,
     delivery::Phase,
-    journal::{self, JournalLimits, Journals},
+    journal::{self, JournalLimits, Journals, StartFrom},
     plugin::DeathCause,
 };
 
@@ -81,7 +81,8 @@ impl Setup {
             while !self.alerts.has_applied_before(seq.next()) {
                 tokio::task::yield_now().await;
             }
-            let ReadResult::Batch(batch) = self.journal.read(seq).await.unwrap() else {
+            let mut reader = JournalReader::new(&self.journal, "reader", StartFrom::Now);
+            let ReadResult::Batch(batch) = reader.read(seq).await.unwrap() else {
                 panic!("no batch {seq}");
             };
             let mut batch = StoredBatch::clone(&batch);

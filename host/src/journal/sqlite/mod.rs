@@ -60,7 +60,7 @@ use super::dead_letters::{
     StoredDeadLetter,
 };
 use super::error::{AppendError, CursorError, OpenError, ReadError};
-use super::record::{BatchInfo, NewRecord, Receipt, Record};
+use super::record::{BatchInfo, NewRecord, ReadLimit, Receipt, Record};
 use super::{Durable, Journal, JournalLimits, JournalStats};
 use crate::batch::Seq;
 use crate::clock::HostClock;
@@ -269,13 +269,13 @@ impl Journal for SqliteJournal {
         self.change(|_| Ok(Ok(())))
     }
 
-    fn read(&self, from: Seq) -> Result<Option<Record>, ReadError> {
+    fn read_many(&self, from: Seq, limit: ReadLimit) -> Result<Vec<Record>, ReadError> {
         // Exporters that keep up are at the end most of the time. The head is in
         // memory, so this costs no query.
         if from > *self.shared.head.borrow() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        self.query(|tx| read::record(tx, from))
+        self.query(|tx| read::records(tx, from, limit))
     }
 
     fn read_back(

@@ -7,18 +7,29 @@ use rusqlite::{Connection, OptionalExtension, Row, ffi};
 use uuid::Uuid;
 
 use super::super::JournalStats;
-use super::super::record::{BatchInfo, BatchState, Record};
+use super::super::record::{BatchInfo, BatchState, ReadLimit, Record};
 use crate::batch::{Header, Seq};
 
-/// The first record at or after a sequence number.
-pub(super) fn record(connection: &Connection, from: Seq) -> rusqlite::Result<Option<Record>> {
-    connection
-        .prepare_cached(
-            "SELECT seq, batch_id, origin, storage_id, complete, accepted_ms, rows, items, payload
-         FROM batches WHERE seq >= ?1 ORDER BY seq LIMIT 1",
-        )?
-        .query_row([from.0], whole_record)
-        .optional()
+/// The records at or after a sequence number, up to a limit, or one that is larger.
+pub(super) fn records(
+    connection: &Connection,
+    from: Seq,
+    limit: ReadLimit,
+) -> rusqlite::Result<Vec<Record>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, batch_id, origin, storage_id, complete, accepted_ms, rows, items, payload
+         FROM batches WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
+    )?;
+    let mut rows = statement.query((from.0, limit.records))?;
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    while bytes < limit.bytes
+        && let Some(row) = rows.next()?
+    {
+        let record = whole_record(row)?;
+        bytes += record.payload.len();
+        records.push(record);
+    }
+    Ok(records)
 }
 
 /// The newest record in a range that is of a storage, or of more than one storage.
