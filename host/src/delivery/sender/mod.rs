@@ -4,6 +4,7 @@
 //! Knows nothing of instances: it makes requests and is told their results.
 
 mod action;
+mod check;
 mod pacing;
 mod replay;
 mod sizing;
@@ -145,6 +146,16 @@ impl Sender {
     /// The next request: first active alerts that are due, then dead letters, then
     /// rows of the journal whose last record is `head`.
     pub(super) async fn next(&mut self, head: Seq) -> NextSend {
+        match self.next_by_backoff(head).await {
+            // The worker looks at the clock often enough for the next probe.
+            NextSend::WaitUntil(_) if self.trial.starts_probe(Instant::now()) => {
+                NextSend::CheckHealth
+            }
+            next => next,
+        }
+    }
+
+    async fn next_by_backoff(&mut self, head: Seq) -> NextSend {
         if let Some(until) = self.pacing.blocked_until() {
             return NextSend::WaitUntil(until);
         }
@@ -192,37 +203,10 @@ impl Sender {
         }
     }
 
-    /// Acts on the result of a check of the receiver.
-    pub(super) fn on_checked(&mut self, result: &CallResult) -> InstanceHealth {
-        let outcome = &result.outcome;
-        let after = match outcome {
-            Err(Failure::Retry { after, .. } | Failure::Throttled { after, .. }) => *after,
-            Err(Failure::Uncertain { .. }) => None,
-            Err(Failure::Unauthorized { .. } | Failure::Misconfigured { .. }) => {
-                let failures = self.trial.on_failure();
-                self.pause(outcome, failures);
-                return InstanceHealth::Unknown;
-            }
-            Err(Failure::Fatal { .. }) => {
-                self.trial.on_failure();
-                return self.broken(result);
-            }
-            // The others are about rows: the receiver answers.
-            Ok(())
-            | Err(Failure::Partial { .. } | Failure::TooLarge { .. } | Failure::Rejected { .. }) => {
-                self.trial.on_healthy();
-                return InstanceHealth::Unknown;
-            }
-        };
-        self.trial.on_failure();
-        let attempt = self.pacing.failures().saturating_add(1);
-        self.on_unavailable(outcome, attempt, after);
-        InstanceHealth::Unknown
-    }
-
     /// Pauses until a person acts. Returns when to look again.
     pub(super) fn pause(&mut self, outcome: &Outcome, attempt: u32) -> Instant {
         let until = self.pacing.on_pause(attempt);
+        self.trial.on_unavailable(false);
         self.reporter.failed(State::Paused, &action::text(outcome));
         until
     }
@@ -279,7 +263,9 @@ impl Sender {
                 }
             }
             // A dead letter whose result is not durable yet would be found again.
-            Ok(None) if self.outbox.is_idle() => self.replay.end_round(),
+            Ok(None) if !self.replay.has_sent() || self.outbox.is_idle() => {
+                self.replay.end_round();
+            }
             Ok(None) => {}
             Err(error) => {
                 self.reporter.failed(State::Retrying, &error.to_string());
@@ -411,6 +397,7 @@ impl Sender {
             let status = self.reporter.status();
             status.update(|status| status.resent_items += request.items);
             self.pacing.on_success();
+            self.trial.on_answer();
             self.reporter.running();
             return InstanceHealth::Works;
         };
@@ -505,6 +492,7 @@ impl Sender {
     /// The receiver answered for rows.
     fn on_answer(&mut self, attempt: u32) -> InstanceHealth {
         self.pacing.on_success();
+        self.trial.on_answer();
         if attempt > 1 {
             self.resend.on_receiver_back();
         }
@@ -522,6 +510,8 @@ impl Sender {
         after: Option<Duration>,
     ) -> Instant {
         let until = self.pacing.on_unavailable(outcome, attempt, after);
+        let has_asked = matches!(outcome, Err(Failure::Throttled { .. })) || after.is_some();
+        self.trial.on_unavailable(!has_asked);
         let delay = until.saturating_duration_since(Instant::now());
         log::debug!(target: LOG, exporter = self.reporter.exporter(), attempt, delay:?; "retrying later");
         self.reporter

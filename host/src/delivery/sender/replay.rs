@@ -45,6 +45,11 @@ impl DeadLetterReplay {
         self.due <= Instant::now()
     }
 
+    /// Whether this round has sent a dead letter, whose result may be on its way into the journal.
+    pub(super) fn has_sent(&self) -> bool {
+        self.after > DeadLetterId::default()
+    }
+
     /// The next dead letter of this round.
     ///
     /// # Errors
