@@ -12,7 +12,7 @@ use crate::sqlite::{BUSY_TIMEOUT, Database, DatabaseError, LOG, with_suffix};
 
 /// Size of a page in a new file, as `create_pragmas` says. A transaction writes some pages that
 /// have hardly changed, and the last page of each payload is half empty: small pages write less.
-pub(super) const PAGE_BYTES: u64 = 1 << 10;
+pub(super) const PAGE_BYTES: u64 = 2 << 10;
 
 pub(crate) const JOURNAL: Database = Database {
     name: "journal",
@@ -22,8 +22,8 @@ pub(crate) const JOURNAL: Database = Database {
     migrations: &[""],
     version: 2,
     tables: &["batches", "cursors", "totals", "ahead"],
-    create_pragmas: "PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL;",
-    pragmas: "PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = OFF;",
+    create_pragmas: "PRAGMA page_size = 2048; PRAGMA auto_vacuum = INCREMENTAL;",
+    pragmas: "PRAGMA wal_autocheckpoint = 2048; PRAGMA journal_size_limit = 67108864; PRAGMA secure_delete = OFF;",
 };
 
 /// Prepared statements that a connection keeps.

@@ -435,7 +435,7 @@ fn the_file_is_synced_after_each_transaction_and_can_shrink() {
             pragma("secure_delete"),
             pragma("wal_autocheckpoint")
         ),
-        (0, 0, 4096)
+        (0, 0, 2048)
     );
     assert_eq!(pragma("journal_size_limit"), 64 << 20);
 }
