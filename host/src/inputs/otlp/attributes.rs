@@ -5,36 +5,83 @@ use std::borrow::Cow;
 use delfin_plugin_api::protobuf::{MalformedMessage, ProtobufField, ProtobufReader};
 use serde_json::{Map, Value};
 
-use crate::inputs::SourceSeries;
+use crate::{
+    ingest::MAX_LABELS,
+    inputs::{SeriesWriter, SourceSeries},
+};
 
 /// How deeply lists and maps can be nested: as in JSON that is read.
 const MAX_DEPTH: u32 = 64;
 
-/// Adds an attribute as a label, unless `only_new` and the series has a label with its name. Whether it is UTF-8.
-pub(super) fn push_attribute<'a>(
-    series: &mut SourceSeries<'a>,
+/// The attributes that all points of a resource have. They are read once, because a request can have
+/// many points with long ones.
+#[derive(Default)]
+pub(super) struct Resource<'a> {
+    attributes: Vec<Attribute<'a>>,
+    /// What is wrong with one of them.
+    problem: Option<&'static str>,
+}
+
+/// The name and the text of an attribute.
+type Attribute<'a> = (&'a str, Cow<'a, str>);
+
+impl<'a> Resource<'a> {
+    /// Adds the attributes of a message.
+    pub(super) fn read(
+        &mut self,
+        message: &'a [u8],
+        writer: &SeriesWriter<'_>,
+    ) -> Result<(), MalformedMessage> {
+        for attribute in super::messages(message, 1) {
+            // More than a series can have are refused by the writer.
+            if self.attributes.len() > MAX_LABELS || self.problem.is_some() {
+                break;
+            }
+            match read_attribute(attribute?, writer)? {
+                Ok(attribute) => self.attributes.push(attribute),
+                Err(problem) => self.problem = Some(problem),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the attributes as labels, unless the series has labels with their names.
+    pub(super) fn push_to<'s>(&'s self, series: &mut SourceSeries<'s>) -> Result<(), &'static str> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        for (name, text) in &self.attributes {
+            if series.get(name).is_none() {
+                series.push_label(name, &**text);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads an attribute, or says what is wrong with it.
+pub(super) fn read_attribute<'a>(
     attribute: &'a [u8],
-    only_new: bool,
-) -> Result<bool, MalformedMessage> {
-    let (mut key, mut value) = (&b""[..], &b""[..]);
+    writer: &SeriesWriter<'_>,
+) -> Result<Result<Attribute<'a>, &'static str>, MalformedMessage> {
+    if attribute.len() as u64 > 2 * writer.max_string_bytes() {
+        return Ok(Err(
+            "one is too long (shorten it, or raise `api.max_string_bytes`)",
+        ));
+    }
+    let (mut name, mut value) = (&b""[..], &b""[..]);
     for field in ProtobufReader::new(attribute) {
         match field? {
-            (1, ProtobufField::Bytes(text)) => key = text,
+            (1, ProtobufField::Bytes(text)) => name = text,
             (2, ProtobufField::Bytes(message)) => value = message,
             _ => {}
         }
     }
-    let Ok(key) = str::from_utf8(key) else {
-        return Ok(false);
+    let read = match str::from_utf8(name) {
+        Ok(name) => text_of(value)?.map(|text| (name, text)),
+        Err(_) => None,
     };
-    if only_new && series.get(key).is_some() {
-        return Ok(true);
-    }
-    let Some(text) = text_of(value)? else {
-        return Ok(false);
-    };
-    series.push_label(key, text);
-    Ok(true)
+    Ok(read.ok_or("one is not UTF-8, or is nested too deeply"))
 }
 
 /// The text of a value: lists and maps as JSON. `None`: it is not UTF-8, or nested too deeply.

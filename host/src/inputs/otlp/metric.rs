@@ -2,7 +2,11 @@
 
 use delfin_plugin_api::protobuf::{MalformedMessage, ProtobufField, ProtobufReader};
 
-use super::{SeriesReadError, attributes::push_attribute, messages, push_name};
+use super::{
+    SeriesReadError,
+    attributes::{Resource, read_attribute},
+    messages, push_name,
+};
 use crate::{
     ingest::{ItemError, MAX_LABELS},
     inputs::{
@@ -32,7 +36,7 @@ pub(super) struct MetricReader<'a, 'i> {
     unit: &'a str,
     /// `None`: the metric has no points of a known kind.
     data: Option<(MetricData, &'a [u8])>,
-    resource: &'i [&'a [u8]],
+    resource: &'i Resource<'a>,
     /// Points of the request so far.
     index: &'i mut usize,
     is_text: bool,
@@ -104,7 +108,7 @@ impl MetricData {
 impl<'a, 'i> MetricReader<'a, 'i> {
     pub(super) fn new(
         metric: &'a [u8],
-        resource: &'i [&'a [u8]],
+        resource: &'i Resource<'a>,
         index: &'i mut usize,
     ) -> Result<Self, MalformedMessage> {
         let mut reader = Self {
@@ -162,7 +166,7 @@ impl<'a, 'i> MetricReader<'a, 'i> {
         &self,
         (kind, type_name): (MetricData, &'static str),
         point: &DataPoint<'a>,
-        series: &mut SourceSeries<'a>,
+        series: &mut SourceSeries<'i>,
         writer: &mut SeriesWriter<'_>,
     ) -> Result<(), SeriesReadError> {
         let place = SeriesPlace {
@@ -247,25 +251,22 @@ impl<'a> DataPoint<'a> {
     }
 
     /// Adds the attributes of the point, and those of its resource. What is wrong with one of them.
-    fn push_attributes(
+    fn push_attributes<'s>(
         &self,
-        resource: &[&'a [u8]],
-        series: &mut SourceSeries<'a>,
+        resource: &'s Resource<'a>,
+        series: &mut SourceSeries<'s>,
         writer: &SeriesWriter<'_>,
-    ) -> Result<Option<&'static str>, MalformedMessage> {
-        let own = self.attributes.iter().map(|attribute| (attribute, false));
-        let shared = resource.iter().map(|attribute| (attribute, true));
-        for (attribute, only_new) in own.chain(shared) {
-            if attribute.len() as u64 > 2 * writer.max_string_bytes() {
-                return Ok(Some(
-                    "one is too long (shorten it, or raise `api.max_string_bytes`)",
-                ));
-            }
-            if !push_attribute(series, attribute, only_new)? {
-                return Ok(Some("one is not UTF-8, or is nested too deeply"));
+    ) -> Result<Option<&'static str>, MalformedMessage>
+    where
+        'a: 's,
+    {
+        for attribute in &self.attributes {
+            match read_attribute(attribute, writer)? {
+                Ok((name, text)) => series.push_label(name, text),
+                Err(problem) => return Ok(Some(problem)),
             }
         }
-        Ok(None)
+        Ok(resource.push_to(series).err())
     }
 
     /// The series of the point: suffix of the name, quantile, unit and value.

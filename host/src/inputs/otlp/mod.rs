@@ -19,9 +19,9 @@ mod tests;
 
 use delfin_plugin_api::protobuf::{MalformedMessage, ProtobufField, ProtobufReader};
 
-use self::metric::MetricReader;
+use self::{attributes::Resource, metric::MetricReader};
 use super::{SeriesWriter, SourceSeries, read_error::SeriesReadError, source::NAME};
-use crate::ingest::{IngestError, MAX_LABELS};
+use crate::ingest::IngestError;
 
 /// The name of the message in errors.
 const REQUEST: &str = "ExportMetricsServiceRequest";
@@ -77,14 +77,9 @@ fn read_request(body: &[u8], writer: &mut SeriesWriter<'_>) -> Result<(), Series
     let mut index = 0;
     for resource_metrics in messages(body, 1) {
         let resource_metrics = resource_metrics?;
-        let mut resource = Vec::new();
+        let mut resource = Resource::default();
         for message in messages(resource_metrics, 1) {
-            for attribute in messages(message?, 1) {
-                // More than a series can have are refused by the writer.
-                if resource.len() <= MAX_LABELS {
-                    resource.push(attribute?);
-                }
-            }
+            resource.read(message?, writer)?;
         }
         for scope_metrics in messages(resource_metrics, 2) {
             for metric in messages(scope_metrics?, 2) {
