@@ -102,7 +102,10 @@ impl<'a> Context<'a> {
     }
 }
 
-fn idempotency_key<'a>(exporter: &str, parts: impl Iterator<Item = BatchPart<'a>>) -> String {
+pub(crate) fn idempotency_key<'a>(
+    exporter: &str,
+    parts: impl Iterator<Item = BatchPart<'a>>,
+) -> String {
     let mut key = exporter.to_owned();
     for part in parts {
         // Writing to a text does not fail.

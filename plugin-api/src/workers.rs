@@ -4,6 +4,9 @@
 //! ones of its key are not sent; a call ends after its last part, so that the next call cannot
 //! overtake it.
 
+mod buffers;
+mod shard;
+
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
@@ -17,6 +20,10 @@ use std::{
 
 use serde_json::Value;
 
+pub use self::{
+    buffers::BufferPool,
+    shard::{Shard, ShardLimits, StorageShards},
+};
 use crate::{Failure, Host, Outcome, RowFailure, RowFailures, setting::Mistakes};
 
 /// The largest number of workers: more connections are a burden for a receiver.

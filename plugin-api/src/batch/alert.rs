@@ -81,6 +81,14 @@ impl Batch for AlertBatch {
     fn items(&self) -> u64 {
         self.rows() as u64
     }
+
+    fn row_items(&self, _: usize) -> u64 {
+        1
+    }
+
+    fn storage_id(&self, row: usize) -> Option<&str> {
+        Alert { batch: self, row }.storage_id()
+    }
 }
 
 macro_rules! text_columns {

@@ -41,6 +41,12 @@ pub trait Batch: Sized + Clone + Send + Sync + 'static {
     /// The number of items: points, or alerts.
     fn items(&self) -> u64;
 
+    /// The number of items of a row.
+    fn row_items(&self, row: usize) -> u64;
+
+    /// The id of the storage of a row, if it has one.
+    fn storage_id(&self, row: usize) -> Option<&str>;
+
     /// The number of rows: series, or alerts.
     fn rows(&self) -> usize {
         self.as_arrow().num_rows()

@@ -93,6 +93,14 @@ impl Batch for PerformanceBatch {
     fn items(&self) -> u64 {
         self.values.total() as u64
     }
+
+    fn row_items(&self, row: usize) -> u64 {
+        self.values.len(row) as u64
+    }
+
+    fn storage_id(&self, row: usize) -> Option<&str> {
+        self.labels.row(row).get("storage_id")
+    }
 }
 
 impl<'a> Series<'a> {

@@ -6,13 +6,16 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use hyper::client::conn::http2::{self, SendRequest};
+use hyper::{
+    client::conn::http2::{self, SendRequest},
+    header::HeaderValue,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::task::JoinHandle;
 
@@ -27,12 +30,12 @@ use crate::{
     runtime::AsyncRuntime,
 };
 
-/// A client of gRPC. It keeps its connection open.
+/// A client of gRPC. It keeps a connection open for each call that was made at the same time.
 pub struct GrpcClient {
     runtime: AsyncRuntime,
     endpoint: GrpcEndpoint,
-    /// `None` before the first call, and after one without a response.
-    connection: Option<Http2Connection>,
+    /// Those that no call uses.
+    connections: Mutex<Vec<Http2Connection>>,
 }
 
 /// A connection that is open, or was.
@@ -53,7 +56,7 @@ impl GrpcClient {
         Ok(Self {
             runtime: AsyncRuntime::new(host)?,
             endpoint,
-            connection: None,
+            connections: Mutex::default(),
         })
     }
 
@@ -64,18 +67,30 @@ impl GrpcClient {
     ///
     /// The status is not OK, or there is no response: [`Failure::Uncertain`] if the receiver may
     /// have the message.
-    pub fn call(&mut self, request: GrpcRequest<'_>, time: Duration) -> Result<Vec<u8>, Failure> {
-        let Self {
-            runtime,
-            endpoint,
-            connection,
-        } = self;
+    pub fn call(&self, request: GrpcRequest<'_>, time: Duration) -> Result<Vec<u8>, Failure> {
+        let Some(tokens) = &self.endpoint.tokens else {
+            return self.call_with(request, None, time);
+        };
+        let attempt = |token: Option<&HeaderValue>, time| Ok(self.call_with(request, token, time));
+        let is_refused =
+            |called: &Result<_, _>| matches!(called, Err(Failure::Unauthorized { .. }));
+        let called = tokens.with_token(time, attempt, is_refused);
+        called.unwrap_or_else(|error| Err(error.failure(&self.endpoint.redacted)))
+    }
+
+    fn call_with(
+        &self,
+        request: GrpcRequest<'_>,
+        token: Option<&HeaderValue>,
+        time: Duration,
+    ) -> Result<Vec<u8>, Failure> {
+        let endpoint = &self.endpoint;
         let receiver = &endpoint.redacted;
         let is_taken = Arc::<AtomicBool>::default();
         // Taken out, so that a connection without a response is not used again.
-        let open = connection.take().filter(|open| !open.sender.is_closed());
-        let called = runtime.run(time, async {
-            let request = request.to_http(endpoint, &is_taken, time);
+        let open = self.take_connection();
+        let called = self.runtime.run(time, async {
+            let request = request.to_http(endpoint, token, &is_taken, time);
             let request = request.map_err(|error| error.failure(receiver))?;
             let mut open = match open {
                 Some(open) => open,
@@ -91,7 +106,7 @@ impl GrpcClient {
                 }
             };
             let message = read(response, receiver).await;
-            *connection = Some(open);
+            self.lock().push(open);
             message
         });
         called.unwrap_or_else(|| {
@@ -103,6 +118,18 @@ impl GrpcClient {
             let reason = reason.to_owned();
             Err(RequestError { kind, reason }.failure(receiver))
         })
+    }
+
+    fn take_connection(&self) -> Option<Http2Connection> {
+        let mut connections = self.lock();
+        connections.retain(|open| !open.sender.is_closed());
+        connections.pop()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Http2Connection>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -19,7 +19,7 @@ use ureq::{Proxy, Timeout, http::Uri};
 use super::transport::{GrpcTlsTransport, GrpcTransport, TlsFailure};
 use crate::{
     Failure,
-    http::{Authorization, ClientSettings, ErrorKind, RequestError, redact_url},
+    http::{Authorization, Client, ClientSettings, ErrorKind, RequestError, redact_url},
     setting::Secret,
 };
 
@@ -37,6 +37,8 @@ pub struct GrpcEndpoint {
     pub(super) redacted: String,
     /// The headers of every call.
     pub(super) headers: HeaderMap,
+    /// Fetches tokens, if the settings have client credentials.
+    pub(super) tokens: Option<Client>,
     address: (String, u16),
     tls: Option<(TlsConnector, ServerName<'static>)>,
     proxy: Option<Tunnel>,
@@ -78,7 +80,9 @@ impl GrpcEndpoint {
         let mut headers = HeaderMap::from_iter(settings.header_values()?);
         let agent = HeaderValue::from_str(&settings.user_agent);
         headers.extend(agent.ok().map(|agent| (USER_AGENT, agent)));
+        let tokens = settings.oauth2.as_ref().map(|_| Client::new(settings));
         Ok(Self {
+            tokens: tokens.transpose()?,
             base: format!("{}://{authority}", uri.scheme_str().unwrap_or("http")),
             tls: tls.transpose()?,
             proxy: settings.proxy()?.map(|proxy| Tunnel::new(&proxy)),

@@ -26,7 +26,7 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Limited};
 use hyper::{
     body::Incoming,
-    header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, TE},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, TE},
     http::{Request, Response, response::Parts},
 };
 use percent_encoding::percent_decode;
@@ -73,10 +73,12 @@ pub(super) struct GrpcBody {
 }
 
 impl GrpcRequest<'_> {
-    /// The request of HTTP/2. `is_taken` becomes true when the connection takes the message.
+    /// The request of HTTP/2. `token` is the header `Authorization`, if it is not one of the
+    /// endpoint. `is_taken` becomes true when the connection takes the message.
     pub(super) fn to_http(
         self,
         endpoint: &GrpcEndpoint,
+        token: Option<&HeaderValue>,
         is_taken: &Arc<AtomicBool>,
         time: Duration,
     ) -> Result<Request<GrpcBody>, RequestError> {
@@ -96,6 +98,7 @@ impl GrpcRequest<'_> {
         }
         if let Some(headers) = request.headers_mut() {
             headers.extend(endpoint.headers.clone());
+            headers.extend(token.map(|token| (AUTHORIZATION, token.clone())));
         }
         let message = GrpcBody {
             bytes: Some(bytes.into()),

@@ -22,14 +22,14 @@
 use std::{
     io::{self, Read},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ureq::{
     Agent, Proxy, SendBody,
     http::{
         HeaderName, HeaderValue, Method, Request,
-        header::{CONTENT_LENGTH, EXPECT},
+        header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT},
         request,
     },
     unversioned::resolver::DefaultResolver,
@@ -37,9 +37,10 @@ use ureq::{
 
 #[cfg(feature = "gzip")]
 use super::BodyCompressor;
-use super::{Authorization, RequestError, Response, ResponseStream, Tls, connector::connector};
-#[cfg(feature = "oauth2")]
-use super::{OAuth2Settings, oauth2::TokenSource};
+use super::{
+    Authorization, OAuth2Settings, RequestError, Response, ResponseStream, Tls,
+    connector::connector, oauth2::TokenSource,
+};
 use crate::{Failure, setting::Secret};
 
 /// The longest time to connect in.
@@ -65,7 +66,6 @@ pub struct ClientSettings {
     /// The header `Authorization`.
     pub authorization: Option<Authorization>,
     /// Client credentials for a token, in place of `authorization`.
-    #[cfg(feature = "oauth2")]
     pub oauth2: Option<OAuth2Settings>,
     /// Further headers of every request. Their values are secret.
     pub headers: Vec<(String, Secret)>,
@@ -81,7 +81,6 @@ pub struct ClientSettings {
 pub struct Client {
     agent: Agent,
     headers: Vec<(HeaderName, HeaderValue)>,
-    #[cfg(feature = "oauth2")]
     tokens: Option<Arc<TokenSource>>,
 }
 
@@ -136,7 +135,6 @@ impl Client {
         Ok(Self {
             agent,
             headers: settings.header_values()?,
-            #[cfg(feature = "oauth2")]
             tokens: settings.oauth2.clone().map(TokenSource::new).map(Arc::new),
         })
     }
@@ -182,6 +180,28 @@ impl Client {
             request,
             max_response: DEFAULT_MAX_RESPONSE,
         }
+    }
+
+    /// Makes an attempt with the header `Authorization` of a token, if the settings have client
+    /// credentials, and a second one with a new token if the receiver refuses that of an earlier
+    /// request. An attempt gets the time that is left.
+    pub(crate) fn with_token<R>(
+        &self,
+        time: Duration,
+        attempt: impl Fn(Option<&HeaderValue>, Duration) -> Result<R, RequestError>,
+        is_refused: impl Fn(&R) -> bool,
+    ) -> Result<R, RequestError> {
+        let Some(tokens) = &self.tokens else {
+            return attempt(None, time);
+        };
+        let start = Instant::now();
+        let left = || time.saturating_sub(start.elapsed());
+        let fetch = || {
+            let (request, body) = tokens.request().map_err(RequestError::not_sent)?;
+            self.run(request, body.as_bytes(), left(), DEFAULT_MAX_RESPONSE)
+        };
+        let attempt = |token: &HeaderValue| attempt(Some(token), left());
+        tokens.send(fetch, attempt, is_refused)
     }
 
     fn run(
@@ -262,26 +282,13 @@ impl RequestBuilder<'_> {
         let client = self.client;
         let request = self.request.body(()).map_err(ureq::Error::from);
         let request = request.map_err(|error| RequestError::new(&error, false))?;
-        #[cfg(feature = "oauth2")]
-        if let Some(tokens) = &client.tokens {
-            let start = std::time::Instant::now();
-            let left = || time.saturating_sub(start.elapsed());
-            let fetch = || {
-                let (request, body) = tokens.request().map_err(RequestError::not_sent)?;
-                client.run(request, body.as_bytes(), left(), DEFAULT_MAX_RESPONSE)
-            };
-            let attempt = |header: &Secret| {
-                let mut request = request.clone();
-                let header = HeaderValue::from_str(header.reveal());
-                let header = header.map_err(RequestError::not_sent)?;
-                request
-                    .headers_mut()
-                    .insert(ureq::http::header::AUTHORIZATION, header);
-                client.run(request, body, left(), self.max_response)
-            };
-            return tokens.send(fetch, attempt);
-        }
-        client.run(request, body, time, self.max_response)
+        let attempt = |token: Option<&HeaderValue>, time| {
+            let mut request = request.clone();
+            let token = token.map(|token| (AUTHORIZATION, token.clone()));
+            request.headers_mut().extend(token);
+            client.run(request, body, time, self.max_response)
+        };
+        client.with_token(time, attempt, |response| response.status() == 401)
     }
 
     /// Sends the request without a body, and returns when the response begins: its body is read as

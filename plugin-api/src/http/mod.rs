@@ -16,7 +16,7 @@ mod compression;
 mod connector;
 #[cfg(feature = "http-client")]
 mod headers;
-#[cfg(feature = "oauth2")]
+#[cfg(feature = "http-client")]
 mod oauth2;
 mod redact;
 #[cfg(feature = "http-client")]
@@ -32,13 +32,12 @@ use std::time::{Duration, SystemTime};
 
 #[cfg(feature = "gzip")]
 pub use self::compression::{BodyCompressor, Compression};
-#[cfg(feature = "oauth2")]
-pub use self::oauth2::OAuth2Settings;
 pub use self::redact::redact_url;
 #[cfg(feature = "http-client")]
 pub use self::{
     authorization::Authorization,
     client::{Client, ClientSettings, RequestBuilder},
+    oauth2::OAuth2Settings,
     response::{RequestError, Response, ResponseStream},
     url::{ReceiverUrl, check_url, query_value},
     written::{WithClientSettings, WrittenClientSettings},

@@ -11,7 +11,7 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::Value;
-use ureq::http::Request;
+use ureq::http::{HeaderValue, Request};
 
 use super::{ErrorKind, RequestError, Response, check_url, query_value, redact_url};
 use crate::setting::{Mistakes, Secret};
@@ -100,7 +100,7 @@ pub(super) struct TokenSource {
 }
 
 struct Token {
-    header: Secret,
+    header: HeaderValue,
     /// When to fetch another one; `None` if the server does not say.
     renewal: Option<Instant>,
 }
@@ -123,14 +123,15 @@ impl TokenSource {
     /// Sends a request with a token. `fetch` sends the request for a token, and `attempt` the
     /// request with a header `Authorization`: a second time if the receiver refuses a token of an
     /// earlier request.
-    pub(super) fn send(
+    pub(super) fn send<R>(
         &self,
         fetch: impl Fn() -> Result<Response, RequestError>,
-        attempt: impl Fn(&Secret) -> Result<Response, RequestError>,
-    ) -> Result<Response, RequestError> {
+        attempt: impl Fn(&HeaderValue) -> Result<R, RequestError>,
+        is_refused: impl Fn(&R) -> bool,
+    ) -> Result<R, RequestError> {
         let (header, is_new) = self.header(&fetch)?;
         let response = attempt(&header)?;
-        if response.status() != 401 {
+        if !is_refused(&response) {
             return Ok(response);
         }
         self.forget(&header);
@@ -144,7 +145,7 @@ impl TokenSource {
     fn header(
         &self,
         fetch: impl Fn() -> Result<Response, RequestError>,
-    ) -> Result<(Secret, bool), RequestError> {
+    ) -> Result<(HeaderValue, bool), RequestError> {
         // Locked meanwhile, so that other threads do not fetch one as well.
         let mut token = self.lock();
         let is_usable = |token: &&Token| token.renewal.is_none_or(|at| Instant::now() < at);
@@ -166,7 +167,7 @@ impl TokenSource {
     }
 
     /// Forgets a token that the receiver refuses.
-    fn forget(&self, header: &Secret) {
+    fn forget(&self, header: &HeaderValue) {
         let mut token = self.lock();
         if token.as_ref().is_some_and(|token| token.header == *header) {
             *token = None;
@@ -221,18 +222,16 @@ impl TokenSource {
             let reason = format!("`{url}` does not answer with a token (check `oauth2.token_url`)");
             return error(ErrorKind::InvalidUrl, reason);
         };
-        let mut bytes = answer.access_token.bytes();
-        let is_sendable = bytes.all(|byte| byte.is_ascii_graphic());
-        if !answer.token_type.eq_ignore_ascii_case("bearer") || !is_sendable {
+        let is_bearer = answer.token_type.eq_ignore_ascii_case("bearer");
+        let header = HeaderValue::try_from(format!("Bearer {}", answer.access_token));
+        let (true, Ok(mut header)) = (is_bearer, header) else {
             let reason = format!("`{url}` answers with a token that is no bearer token");
             return error(ErrorKind::InvalidUrl, reason);
-        }
+        };
+        header.set_sensitive(true);
         let life = answer.expires_in.map(Duration::from_secs);
         let renewal = life.and_then(|life| Instant::now().checked_add(life - MARGIN.min(life / 2)));
-        Ok(Token {
-            header: Secret::new(format!("Bearer {}", answer.access_token)),
-            renewal,
-        })
+        Ok(Token { header, renewal })
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Token>> {

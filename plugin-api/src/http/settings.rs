@@ -4,10 +4,9 @@
 
 use serde_json::Value;
 
-#[cfg(feature = "oauth2")]
-use super::OAuth2Settings;
 use super::{
-    Authorization, ClientSettings, Tls, WrittenClientSettings, headers::read_headers, redact_url,
+    Authorization, ClientSettings, OAuth2Settings, Tls, WrittenClientSettings,
+    headers::read_headers, redact_url,
 };
 use crate::setting::{Mistakes, Secret};
 
@@ -30,7 +29,14 @@ impl ClientSettings {
             written.take("bearer_token"),
             mistakes,
         );
-        let is_authorized = authorization.is_some();
+        let oauth2 = written.take("oauth2");
+        if authorization.is_some() && oauth2.is_some() {
+            mistakes.add(
+                "`oauth2` is set together with `username` or `bearer_token` (keep one)".to_owned(),
+            );
+        }
+        let is_authorized = authorization.is_some() || oauth2.is_some();
+        let oauth2 = OAuth2Settings::read(oauth2, mistakes);
         let headers = read_headers(
             written.take("headers"),
             own_headers,
@@ -51,8 +57,7 @@ impl ClientSettings {
         Self {
             user_agent: user_agent.to_owned(),
             authorization,
-            #[cfg(feature = "oauth2")]
-            oauth2: None,
+            oauth2,
             headers,
             tls,
             proxy,
@@ -71,9 +76,9 @@ impl ClientSettings {
         let Some(credentials) = mistakes.secret(key, value) else {
             return;
         };
-        if self.authorization.is_some() {
+        if self.authorization.is_some() || self.oauth2.is_some() {
             mistakes.add(format!(
-                "`{key}` is set together with `username` or `bearer_token` (keep {keep})"
+                "`{key}` is set together with `username`, `bearer_token` or `oauth2` (keep {keep})"
             ));
         }
         self.authorization = Some(Authorization::Other {
@@ -82,33 +87,21 @@ impl ClientSettings {
         });
     }
 
-    /// Reads the setting `oauth2`, for exporters whose receivers take tokens of OAuth 2.0.
-    #[cfg(feature = "oauth2")]
-    pub fn read_oauth2(&mut self, value: Option<Value>, mistakes: &mut Mistakes) {
-        let is_authorized = self.is_authorized();
-        self.oauth2 = OAuth2Settings::read(value, mistakes);
-        if is_authorized && self.oauth2.is_some() {
-            mistakes.add("`oauth2` is set together with other credentials (keep one)".to_owned());
-        }
-    }
-
     /// Whether requests have a header `Authorization` of the settings.
     #[must_use]
     pub fn is_authorized(&self) -> bool {
         let is_authorization =
             |(name, _): &(String, Secret)| name.eq_ignore_ascii_case("authorization");
-        #[cfg(feature = "oauth2")]
-        if self.oauth2.is_some() {
-            return true;
-        }
-        self.authorization.is_some() || self.headers.iter().any(is_authorization)
+        self.authorization.is_some()
+            || self.oauth2.is_some()
+            || self.headers.iter().any(is_authorization)
     }
 
     /// Logs a warning if requests to this URL carry credentials unencrypted to another machine.
     pub fn warn_of_plain_credentials(&self, url: &str) {
-        let urls = [url].into_iter();
-        #[cfg(feature = "oauth2")]
-        let urls = urls.chain(self.oauth2.as_ref().map(|oauth2| oauth2.token_url.as_str()));
+        let token_url = self.oauth2.as_ref();
+        let token_url = token_url.map(|oauth2| oauth2.token_url.as_str());
+        let urls = [url].into_iter().chain(token_url);
         for url in urls.filter(|url| self.sends_plain_credentials(url)) {
             log::warn!(
                 url = redact_url(url);
@@ -176,6 +169,26 @@ mod tests {
             "bearer_token": "hunter",
         }));
         assert!(both.unwrap_err().contains("(keep one)"));
+    }
+
+    #[test]
+    fn client_credentials_are_the_only_ones() {
+        let oauth2 =
+            json!({ "token_url": "https://a/t", "client_id": "a", "client_secret": "hunter2" });
+        let read = |others: Value| {
+            let mut written = others;
+            written["oauth2"] = oauth2.clone();
+            read(written)
+        };
+        assert!(read(json!({})).unwrap().is_authorized());
+        for others in [
+            json!({ "bearer_token": "hunter3" }),
+            json!({ "username": "u", "password": "hunter3" }),
+            json!({ "headers": { "authorization": "ApiKey hunter3" } }),
+        ] {
+            let mistake = read(others).unwrap_err();
+            assert!(mistake.ends_with("(keep one)"), "{mistake}");
+        }
     }
 
     #[test]

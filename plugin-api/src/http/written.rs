@@ -43,12 +43,13 @@ pub struct WithClientSettings<S> {
 
 impl WrittenClientSettings {
     /// The keys of a client: `username` and `password` are for the scheme `Basic`,
-    /// `bearer_token` for `Bearer`, and `headers` is a table, in which `Authorization` is for
-    /// other schemes.
-    pub const KEYS: [&str; 8] = [
+    /// `bearer_token` for `Bearer`, `oauth2` is a table with client credentials, and `headers` is a
+    /// table, in which `Authorization` is for other schemes.
+    pub const KEYS: [&str; 9] = [
         "username",
         "password",
         "bearer_token",
+        "oauth2",
         "headers",
         "ca_certificate",
         "client_certificate",
@@ -112,7 +113,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown field `prxy`, expected `url`, `username`, `password`, `bearer_token`, \
-             `headers`, `ca_certificate`, `client_certificate`, `client_key`, `proxy`"
+             `oauth2`, `headers`, `ca_certificate`, `client_certificate`, `client_key`, `proxy`"
         );
         assert!(read(json!([])).is_err());
     }

@@ -17,7 +17,8 @@
 //!
 //! For tests of your own: [`Harness`] makes instances of the built library, [`TestReceiver`]
 //! is a receiver that responds as the test needs it, and [`check_outcome`] compares an
-//! outcome with its name. [`DriverProgram`] makes calls to the drivers of the built library.
+//! outcome with its name. [`check_workers`] proves that requests at the same time keep the order of
+//! each storage. [`DriverProgram`] makes calls to the drivers of the built library.
 
 mod batches;
 mod build;
@@ -27,6 +28,7 @@ mod harness;
 mod outcome;
 mod receiver;
 mod suite;
+mod workers;
 
 use std::path::Path;
 
@@ -38,6 +40,7 @@ pub use driver::{
 pub use harness::{CallOptions, Harness, TestInstance, quiet_host};
 pub use outcome::{check_outcome, outcome_name};
 pub use receiver::{TestReceiver, TestRequest, TestResponse};
+pub use workers::check_workers;
 
 /// Builds the library of the crate that calls it in a test, and runs the suite on each
 /// of its exporters.

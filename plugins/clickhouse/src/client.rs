@@ -7,6 +7,7 @@ use delfin_plugin_api::{
     arrow_array::RecordBatch,
     arrow_stream::write_stream,
     http::{BodyCompressor, Client, query_value},
+    workers::BufferPool,
 };
 
 use crate::{
@@ -20,13 +21,13 @@ const SETTINGS: &str = "async_insert=0&wait_end_of_query=1&insert_deduplicate=1"
 
 pub(crate) struct ClickHouseClient {
     http: Client,
-    compressor: BodyCompressor,
+    /// A stream, and the same compressed.
+    buffers: BufferPool<(Vec<u8>, BodyCompressor)>,
     base: String,
     redacted_url: String,
     insert_url: String,
     /// Statements to run before the first insert.
     statements: Vec<String>,
-    stream: Vec<u8>,
 }
 
 impl ClickHouseClient {
@@ -42,37 +43,43 @@ impl ClickHouseClient {
         };
         let insert = format!("INSERT INTO {table} ({}) FORMAT ArrowStream", B::columns());
         let base = &config.url.url;
+        let compression = config.compression;
+        let buffers = move || (Vec::new(), BodyCompressor::new(compression));
         Ok(Self {
             http: Client::new(&config.http)?,
-            compressor: BodyCompressor::new(config.compression),
+            buffers: BufferPool::new(buffers),
             insert_url: format!("{base}/?{SETTINGS}&query={}", query_value(&insert)),
             base: base.clone(),
             redacted_url: config.url.redacted,
             statements,
-            stream: Vec::new(),
         })
     }
 
-    /// Inserts rows. `token` is the same if the same rows are inserted again.
-    pub(crate) fn insert(&mut self, rows: &RecordBatch, token: &str, time: Duration) -> Outcome {
-        let deadline = Instant::now() + time;
-        let left = || deadline.saturating_duration_since(Instant::now());
+    /// Creates the tables before the first insert, unless the operator has created them.
+    pub(crate) fn create_tables(&mut self, deadline: Instant) -> Outcome {
         for statement in &self.statements {
             let request = self.http.post(&format!("{}/", self.base));
-            let response = request.send(statement.as_bytes(), left());
+            let response = request.send(statement.as_bytes(), left(deadline));
             let response =
                 response.map_err(|error| error.repeatable_failure(&self.redacted_url))?;
             outcome::of_statement(&response, &self.redacted_url)?;
         }
         self.statements.clear();
-        write_stream(rows, &mut self.stream)?;
+        Ok(())
+    }
+
+    /// Inserts rows. `token` is the same if the same rows are inserted again.
+    pub(crate) fn insert(&self, rows: &RecordBatch, token: &str, deadline: Instant) -> Outcome {
         let token = query_value(token);
         let url = format!("{}&insert_deduplication_token={token}", self.insert_url);
-        let response = self
-            .http
-            .post(&url)
-            .header("content-type", "application/vnd.apache.arrow.stream")
-            .send_compressed(&self.stream, &mut self.compressor, left());
+        let response = self.buffers.with(|(stream, compressor)| {
+            write_stream(rows, stream)?;
+            let request = self
+                .http
+                .post(&url)
+                .header("content-type", "application/vnd.apache.arrow.stream");
+            Ok::<_, Failure>(request.send_compressed(stream, compressor, left(deadline)))
+        })?;
         // Not uncertain: rows with the same token are there once.
         let response = response.map_err(|error| error.repeatable_failure(&self.redacted_url))?;
         outcome::of_insert(&response, &self.redacted_url)
@@ -85,4 +92,8 @@ impl ClickHouseClient {
         let response = response.map_err(|error| error.repeatable_failure(&self.redacted_url))?;
         outcome::of_health(&response, &self.redacted_url)
     }
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }

@@ -6,9 +6,12 @@
 use delfin_plugin_api::{
     http::{ClientSettings, Compression, ReceiverUrl, WithClientSettings},
     setting::{ConfigError, Mistakes},
+    workers::read_workers,
 };
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::REQUEST_LIMITS;
 
 const USER_AGENT: &str = concat!("delfin-exporter-clickhouse/", env!("CARGO_PKG_VERSION"));
 const URL: &str = "write the address of the HTTP interface, such as `http://localhost:8123`";
@@ -25,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) create_table: bool,
     pub(crate) http: ClientSettings,
     pub(crate) compression: Compression,
+    /// Requests at the same time.
+    pub(crate) workers: usize,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +40,7 @@ struct RawSettings {
     table: Option<Value>,
     create_table: Option<Value>,
     compression: Option<Value>,
+    workers: Option<Value>,
 }
 
 impl TryFrom<WithClientSettings<RawSettings>> for Config {
@@ -50,6 +56,8 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
         let http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
         let allowed = [Compression::Zstd, Compression::Gzip, Compression::None];
         let compression = Compression::read(own.compression, &allowed, &mut mistakes);
+        let default = REQUEST_LIMITS.workers;
+        let workers = read_workers("workers", own.workers, default, &mut mistakes);
         mistakes.into_result(Self {
             url,
             database: database.unwrap_or_else(|| "default".to_owned()),
@@ -57,6 +65,7 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
             create_table,
             http,
             compression,
+            workers,
         })
     }
 }

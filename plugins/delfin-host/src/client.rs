@@ -1,15 +1,13 @@
 //! Sends batches to the ingest of the other host.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{
     BatchPart, Failure, Kind, Origin, Outcome,
     arrow_array::RecordBatch,
     arrow_stream::write_stream,
     http::{BodyCompressor, Client, query_value},
+    workers::BufferPool,
 };
 
 use crate::{config::Config, outcome};
@@ -18,8 +16,8 @@ pub(crate) struct ForwardClient {
     http: Client,
     config: Config,
     path: &'static str,
-    /// Of requests that are sent one after the other.
-    buffers: Mutex<Vec<ForwardBuffers>>,
+    /// A stream, and the same compressed.
+    buffers: BufferPool<(Vec<u8>, BodyCompressor)>,
 }
 
 /// Rows that are sent in one request.
@@ -28,14 +26,11 @@ pub(crate) struct ForwardedPart<'a> {
     pub(crate) origin: Origin,
 }
 
-struct ForwardBuffers {
-    stream: Vec<u8>,
-    compressor: BodyCompressor,
-}
-
 impl ForwardClient {
     /// A client for batches of one kind. Connects with the first request.
     pub(crate) fn new(config: Config, kind: Kind) -> Result<Self, Failure> {
+        let compression = config.compression;
+        let buffers = move || (Vec::new(), BodyCompressor::new(compression));
         Ok(Self {
             http: Client::new(&config.http)?,
             config,
@@ -43,7 +38,7 @@ impl ForwardClient {
                 Kind::Performance => "/v1/ingest/performance",
                 Kind::Alert => "/v1/ingest/alerts",
             },
-            buffers: Mutex::default(),
+            buffers: BufferPool::new(buffers),
         })
     }
 
@@ -51,37 +46,23 @@ impl ForwardClient {
     pub(crate) fn send(
         &self,
         rows: &RecordBatch,
-        forwarded: &ForwardedPart<'_>,
-        deadline: Instant,
-    ) -> Outcome {
-        let mut buffers = self.take_buffers();
-        let outcome = self.send_with(&mut buffers, rows, forwarded, deadline);
-        self.lock().push(buffers);
-        outcome
-    }
-
-    fn send_with(
-        &self,
-        buffers: &mut ForwardBuffers,
-        rows: &RecordBatch,
         ForwardedPart { part, origin }: &ForwardedPart<'_>,
         deadline: Instant,
     ) -> Outcome {
         let rows = rows.slice(part.first_row, part.rows);
-        write_stream(&rows, &mut buffers.stream)?;
         let complete_for = part.storage_id.filter(|_| part.complete);
         let shown = &self.config.url.redacted;
-        let response = self
+        let request = self
             .http
             .post(&self.url(complete_for))
             .header("content-type", "application/vnd.apache.arrow.stream")
             .header("idempotency-key", &idempotency_key(part))
-            .header("batch-origin", origin.as_str())
-            .send_compressed(
-                &buffers.stream,
-                &mut buffers.compressor,
-                deadline.saturating_duration_since(Instant::now()),
-            );
+            .header("batch-origin", origin.as_str());
+        let response = self.buffers.with(|(stream, compressor)| {
+            write_stream(&rows, stream)?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            Ok::<_, Failure>(request.send_compressed(stream, compressor, left))
+        })?;
         // Not uncertain: the other host knows the key.
         let response = response.map_err(|error| error.repeatable_failure(shown))?;
         outcome::of_response(&response, complete_for, shown)
@@ -107,17 +88,6 @@ impl ForwardClient {
             Some(storage_id) => format!("{url}&complete_for={}", query_value(storage_id)),
             None => url,
         }
-    }
-
-    fn take_buffers(&self) -> ForwardBuffers {
-        self.lock().pop().unwrap_or_else(|| ForwardBuffers {
-            stream: Vec::new(),
-            compressor: BodyCompressor::new(self.config.compression),
-        })
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<ForwardBuffers>> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,16 +1,17 @@
 //! Writes documents, after it has created an index template.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{
-    Failure, Outcome,
+    Failure, Host, Outcome,
     http::{BodyCompressor, Client},
+    workers::BufferPool,
 };
 use serde_json::{Value, json};
 
 use crate::{
     config::Config,
-    encode::{BulkBody, DocumentTarget},
+    encode::{BulkBatch, BulkBody, DocumentTarget},
     outcome,
 };
 
@@ -24,7 +25,7 @@ const BULK_RESPONSE: &str = "filter_path=errors,items.*.status,items.*.error.typ
 pub(crate) struct ElasticsearchClient {
     http: Client,
     config: Config,
-    compressor: BodyCompressor,
+    buffers: BufferPool<(BulkBody, BodyCompressor)>,
     bulk_url: String,
     template_url: String,
     template: String,
@@ -46,9 +47,11 @@ impl ElasticsearchClient {
             "template": { "mappings": mappings },
             "_meta": { "description": "Created by delfin-host" },
         });
+        let compression = config.compression;
+        let buffers = move || (BulkBody::default(), BodyCompressor::new(compression));
         Ok(Self {
             http: Client::new(&config.http)?,
-            compressor: BodyCompressor::new(config.compression),
+            buffers: BufferPool::new(buffers),
             bulk_url: format!("{base}/{name}/_bulk?{BULK_RESPONSE}"),
             template_url: format!("{base}/_index_template/{name}?create=true"),
             template: template.to_string(),
@@ -57,19 +60,32 @@ impl ElasticsearchClient {
         })
     }
 
-    /// Writes documents.
-    pub(crate) fn write(&mut self, body: &BulkBody, time: Duration) -> Outcome {
-        if !self.has_template {
-            // Without it, the first document would create an index that is no data stream.
-            self.create_template(time / 2)?;
-            self.has_template = true;
-        }
+    /// Writes the rows of one request. Counts what JSON cannot express.
+    pub(crate) fn write(&self, batch: &impl BulkBatch, host: &Host, deadline: Instant) -> Outcome {
+        self.buffers.with(|(body, compressor)| {
+            body.clear();
+            let skipped = batch.encode(body);
+            let outcome = if body.documents() == 0 {
+                Ok(())
+            } else {
+                self.post(body, compressor, deadline)
+            };
+            match &outcome {
+                // Counted after delivery: a retry encodes the same rows again.
+                Ok(()) | Err(Failure::Partial { .. }) => skipped.count(host),
+                Err(_) => {}
+            }
+            outcome
+        })
+    }
+
+    fn post(&self, body: &BulkBody, compressor: &mut BodyCompressor, deadline: Instant) -> Outcome {
         let response = self
             .http
             .post(&self.bulk_url)
             .header("content-type", "application/x-ndjson")
             .max_response(outcome::MAX_RESPONSE_BYTES)
-            .send_compressed(body.text(), &mut self.compressor, time);
+            .send_compressed(body.text(), compressor, left(deadline));
         let shown = &self.config.url.redacted;
         // Not uncertain: a document that is sent again has the same id.
         let response = response.map_err(|error| error.repeatable_failure(shown))?;
@@ -95,15 +111,25 @@ impl ElasticsearchClient {
         Err(outcome::not_a_node(&response, shown))
     }
 
-    /// Creates the index template. One that exists already stays as it is.
-    fn create_template(&self, time: Duration) -> Outcome {
+    /// Creates the index template before the first documents: the first document would create an
+    /// index that is no data stream. A template that exists already stays as it is.
+    pub(crate) fn create_template(&mut self, deadline: Instant) -> Outcome {
+        if self.has_template {
+            return Ok(());
+        }
         let shown = &self.config.url.redacted;
         let response = self
             .http
             .put(&self.template_url)
             .header("content-type", "application/json")
-            .send(self.template.as_bytes(), time);
+            .send(self.template.as_bytes(), left(deadline) / 2);
         let response = response.map_err(|error| error.repeatable_failure(shown))?;
-        outcome::of_template(&response, shown)
+        outcome::of_template(&response, shown)?;
+        self.has_template = true;
+        Ok(())
     }
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }

@@ -6,9 +6,12 @@
 use delfin_plugin_api::{
     http::{ClientSettings, Compression, ReceiverUrl, WithClientSettings},
     setting::{ConfigError, Mistakes},
+    workers::read_workers,
 };
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::REQUEST_LIMITS;
 
 const USER_AGENT: &str = concat!("delfin-exporter-elasticsearch/", env!("CARGO_PKG_VERSION"));
 const URL: &str = "write the address of a node, such as `http://localhost:9200`";
@@ -29,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) template: bool,
     pub(crate) http: ClientSettings,
     pub(crate) compression: Compression,
+    /// Requests at the same time.
+    pub(crate) workers: usize,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +44,7 @@ struct RawSettings {
     template: Option<Value>,
     api_key: Option<Value>,
     compression: Option<Value>,
+    workers: Option<Value>,
 }
 
 impl TryFrom<WithClientSettings<RawSettings>> for Config {
@@ -59,12 +65,15 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
         http.read_scheme(["api_key", "ApiKey"], own.api_key, "one", &mut mistakes);
         let allowed = [Compression::Gzip, Compression::None];
         let compression = Compression::read(own.compression, &allowed, &mut mistakes);
+        let default = REQUEST_LIMITS.workers;
+        let workers = read_workers("workers", own.workers, default, &mut mistakes);
         mistakes.into_result(Self {
             url,
             data_stream,
             template,
             http,
             compression,
+            workers,
         })
     }
 }

@@ -8,26 +8,30 @@ mod config;
 pub mod encode;
 mod outcome;
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, time::Instant};
 
 use delfin_plugin_api::{
     AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin, log,
+    workers::{Shard, ShardLimits, StorageShards},
 };
 
-use crate::{
-    client::ElasticsearchClient,
-    config::Config,
-    encode::{BulkBatch, BulkBody},
-};
+use crate::{client::ElasticsearchClient, config::Config, encode::BulkBatch};
 
 export_plugin! {
     "PerformanceExporterElasticsearch" => ElasticsearchExporter<PerformanceBatch>: "Writes points as documents to Elasticsearch or OpenSearch",
     "AlertExporterElasticsearch" => ElasticsearchExporter<AlertBatch>: "Writes alerts as documents to Elasticsearch or OpenSearch",
 }
 
+/// 10,000 documents are about 5 MB, which is what Elasticsearch recommends for a request.
+const REQUEST_LIMITS: ShardLimits = ShardLimits {
+    workers: 4,
+    min_items: 5_000,
+    max_items: 10_000,
+};
+
 struct ElasticsearchExporter<B> {
     client: ElasticsearchClient,
-    body: BulkBody,
+    shards: StorageShards,
     host: Host,
     batches: PhantomData<fn(B)>,
 }
@@ -38,8 +42,8 @@ impl<B: BulkBatch> Exporter for ElasticsearchExporter<B> {
 
     const EXCLUSIVE: bool = false;
 
-    /// About 5 MB, which is what Elasticsearch recommends for a request.
-    const MAX_POINTS: Option<u64> = Some(10_000);
+    /// As many as eight requests have.
+    const MAX_POINTS: Option<u64> = Some(80_000);
 
     fn check(config: Config) -> Outcome {
         ElasticsearchClient::new(config, B::TARGET).map(drop)
@@ -48,8 +52,11 @@ impl<B: BulkBatch> Exporter for ElasticsearchExporter<B> {
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         config.http.warn_of_plain_credentials(&config.url.url);
         Ok(Self {
+            shards: StorageShards::new(ShardLimits {
+                workers: config.workers,
+                ..REQUEST_LIMITS
+            }),
             client: ElasticsearchClient::new(config, B::TARGET)?,
-            body: BulkBody::default(),
             host: host.clone(),
             batches: PhantomData,
         })
@@ -59,19 +66,12 @@ impl<B: BulkBatch> Exporter for ElasticsearchExporter<B> {
         if context.cancelled() {
             return Err(Failure::retry("the host is stopping"));
         }
-        self.body.clear();
-        let skipped = batch.encode(&mut self.body);
-        let outcome = if self.body.documents() == 0 {
-            Ok(())
-        } else {
-            self.client.write(&self.body, context.remaining())
-        };
-        match &outcome {
-            // Counted after delivery: a retry encodes the same rows again.
-            Ok(()) | Err(Failure::Partial { .. }) => skipped.count(&self.host),
-            Err(_) => {}
-        }
-        log::debug!(rows = batch.rows(), documents = self.body.documents(); "batch written");
+        let deadline = Instant::now() + context.remaining();
+        self.client.create_template(deadline)?;
+        let (client, host) = (&self.client, &self.host);
+        let write = |shard: &Shard<'_, B>| client.write(&shard.batch, host, deadline);
+        let outcome = self.shards.send(batch, context, write);
+        log::debug!(rows = batch.rows(), items = batch.items(); "batch written");
         outcome
     }
 

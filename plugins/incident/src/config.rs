@@ -64,8 +64,7 @@ impl<S: IncidentService> TryFrom<WithClientSettings<Map<String, Value>>> for Con
         let mut mistakes = Mistakes::default();
         let url = own.take("url").or_else(|| S::DEFAULT_URL.map(Value::from));
         let url = ReceiverUrl::read(url, S::URL, &mut mistakes);
-        let mut http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
-        http.read_oauth2(own.take("oauth2"), &mut mistakes);
+        let http = ClientSettings::read(USER_AGENT, &[], client, &mut mistakes);
         let summary = own.take("summary");
         let summary =
             NameTemplate::read::<AlertBatch>("summary", summary, SUMMARY, &RULES, &mut mistakes);
@@ -171,7 +170,7 @@ mod tests {
         let shown = |key: &&str| !["username", "password"].contains(key);
         for key in WrittenClientSettings::KEYS
             .iter()
-            .chain(&["oauth2", "resolve_transition"])
+            .chain(&["resolve_transition"])
             .filter(|key| shown(key))
         {
             assert!(text.contains(&format!("\n#{key} = ")), "no `{key}`");

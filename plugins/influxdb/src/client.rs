@@ -1,32 +1,69 @@
 //! Writes lines to the server.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{
-    Failure, Outcome,
+    Failure, Host, Outcome,
     http::{BodyCompressor, Client, Response},
+    workers::{BufferPool, Shard},
 };
 
-use crate::{config::Config, encode::LineBuffer, outcome};
+use crate::{
+    config::Config,
+    encode::{LineBatch, LineBuffer},
+    outcome,
+};
 
 pub(crate) struct InfluxClient {
     http: Client,
     config: Config,
-    compressor: BodyCompressor,
+    buffers: BufferPool<(LineBuffer, BodyCompressor)>,
 }
 
 impl InfluxClient {
     /// A client for the server in `config`. Connects with the first request.
     pub(crate) fn new(config: Config) -> Result<Self, Failure> {
+        let compression = config.compression;
+        let buffers = move || (LineBuffer::default(), BodyCompressor::new(compression));
         Ok(Self {
             http: Client::new(&config.http)?,
-            compressor: BodyCompressor::new(config.compression),
             config,
+            buffers: BufferPool::new(buffers),
         })
     }
 
-    /// Writes lines whose times have this precision.
-    pub(crate) fn write(&mut self, lines: &LineBuffer, precision: &str, time: Duration) -> Outcome {
+    /// Writes the rows of one request. Counts what line protocol cannot express.
+    pub(crate) fn write<B: LineBatch>(
+        &self,
+        shard: &Shard<'_, B>,
+        host: &Host,
+        deadline: Instant,
+    ) -> Outcome {
+        self.buffers.with(|(lines, compressor)| {
+            lines.clear();
+            let skipped = shard.batch.encode(&shard.parts, lines);
+            let outcome = if lines.is_empty() {
+                Ok(())
+            } else {
+                self.post(lines, B::PRECISION, compressor, deadline)
+            };
+            match &outcome {
+                // Counted after delivery: a retry encodes the same rows again.
+                Ok(()) | Err(Failure::Partial { .. }) => skipped.count(host),
+                Err(_) => {}
+            }
+            outcome
+        })
+    }
+
+    /// Posts lines whose times have this precision.
+    fn post(
+        &self,
+        lines: &LineBuffer,
+        precision: &str,
+        compressor: &mut BodyCompressor,
+        deadline: Instant,
+    ) -> Outcome {
         let Config {
             write_url,
             redacted_url,
@@ -38,7 +75,11 @@ impl InfluxClient {
             .post(&url)
             .header("content-type", "text/plain; charset=utf-8")
             .max_response(outcome::MAX_RESPONSE_BYTES)
-            .send_compressed(lines.text(), &mut self.compressor, time);
+            .send_compressed(
+                lines.text(),
+                compressor,
+                deadline.saturating_duration_since(Instant::now()),
+            );
         // Not uncertain: points that are written twice are there once.
         let response = response.map_err(|error| error.repeatable_failure(redacted_url))?;
         outcome::of_response(&response, lines, redacted_url)

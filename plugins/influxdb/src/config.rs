@@ -6,9 +6,12 @@
 use delfin_plugin_api::{
     http::{ClientSettings, Compression, ReceiverUrl, WithClientSettings, query_value},
     setting::{ConfigError, Mistakes},
+    workers::read_workers,
 };
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::REQUEST_LIMITS;
 
 const USER_AGENT: &str = concat!("delfin-exporter-influxdb/", env!("CARGO_PKG_VERSION"));
 const URL: &str = "write the address of the server, such as `http://localhost:8086`";
@@ -24,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) redacted_url: String,
     pub(crate) http: ClientSettings,
     pub(crate) compression: Compression,
+    /// Requests at the same time.
+    pub(crate) workers: usize,
 }
 
 #[derive(Deserialize)]
@@ -36,6 +41,7 @@ struct RawSettings {
     org: Option<Value>,
     token: Option<Value>,
     compression: Option<Value>,
+    workers: Option<Value>,
 }
 
 impl TryFrom<WithClientSettings<RawSettings>> for Config {
@@ -57,11 +63,14 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
         http.read_scheme(["token", "Token"], written.token, "one", &mut mistakes);
         let allowed = [Compression::Gzip, Compression::None];
         let compression = Compression::read(written.compression, &allowed, &mut mistakes);
+        let default = REQUEST_LIMITS.workers;
+        let workers = read_workers("workers", written.workers, default, &mut mistakes);
         mistakes.into_result(Self {
             write_url: format!("{}{query}", url.url),
             redacted_url: url.redacted,
             http,
             compression,
+            workers,
         })
     }
 }

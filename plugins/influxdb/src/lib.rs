@@ -8,26 +8,30 @@ mod config;
 pub mod encode;
 mod outcome;
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, time::Instant};
 
 use delfin_plugin_api::{
     AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin, log,
+    workers::{Shard, ShardLimits, StorageShards},
 };
 
-use crate::{
-    client::InfluxClient,
-    config::Config,
-    encode::{LineBatch, LineBuffer},
-};
+use crate::{client::InfluxClient, config::Config, encode::LineBatch};
 
 export_plugin! {
     "PerformanceExporterInfluxDB" => InfluxExporter<PerformanceBatch>: "Writes points to InfluxDB, and to other servers that take line protocol",
     "AlertExporterInfluxDB" => InfluxExporter<AlertBatch>: "Writes alerts to InfluxDB as points with text fields",
 }
 
+/// InfluxDB recommends 5,000 to 10,000 lines in a request.
+const REQUEST_LIMITS: ShardLimits = ShardLimits {
+    workers: 4,
+    min_items: 5_000,
+    max_items: 10_000,
+};
+
 struct InfluxExporter<B> {
     client: InfluxClient,
-    lines: LineBuffer,
+    shards: StorageShards,
     host: Host,
     batches: PhantomData<fn(B)>,
 }
@@ -38,14 +42,17 @@ impl<B: LineBatch> Exporter for InfluxExporter<B> {
 
     const EXCLUSIVE: bool = false;
 
-    /// InfluxDB recommends at most 5,000 to 10,000 lines in a request.
-    const MAX_POINTS: Option<u64> = Some(10_000);
+    /// As many as eight requests have.
+    const MAX_POINTS: Option<u64> = Some(80_000);
 
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         config.http.warn_of_plain_credentials(&config.write_url);
         Ok(Self {
+            shards: StorageShards::new(ShardLimits {
+                workers: config.workers,
+                ..REQUEST_LIMITS
+            }),
             client: InfluxClient::new(config)?,
-            lines: LineBuffer::default(),
             host: host.clone(),
             batches: PhantomData,
         })
@@ -55,20 +62,10 @@ impl<B: LineBatch> Exporter for InfluxExporter<B> {
         if context.cancelled() {
             return Err(Failure::retry("the host is stopping"));
         }
-        self.lines.clear();
-        let parts: Vec<_> = context.parts().collect();
-        let skipped = batch.encode(&parts, &mut self.lines);
-        let outcome = if self.lines.is_empty() {
-            Ok(())
-        } else {
-            self.client
-                .write(&self.lines, B::PRECISION, context.remaining())
-        };
-        match &outcome {
-            // Counted after delivery: a retry encodes the same rows again.
-            Ok(()) | Err(Failure::Partial { .. }) => skipped.count(&self.host),
-            Err(_) => {}
-        }
+        let deadline = Instant::now() + context.remaining();
+        let (client, host) = (&self.client, &self.host);
+        let write = |shard: &Shard<'_, B>| client.write(shard, host, deadline);
+        let outcome = self.shards.send(batch, context, write);
         log::debug!(rows = batch.rows(), items = batch.items(); "batch written");
         outcome
     }

@@ -1,11 +1,13 @@
 //! Sends requests to the receiver, over HTTP or over gRPC.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use delfin_plugin_api::{
     Failure, Host, Outcome,
     grpc::{GrpcClient, GrpcEndpoint, GrpcRequest},
     http::{BodyCompressor, Client},
+    protobuf::ProtobufWriter,
+    workers::BufferPool,
 };
 
 use crate::{
@@ -14,11 +16,15 @@ use crate::{
     outcome::{self, PartialSuccess},
 };
 
+/// Bytes of a buffer to keep from one request to the next.
+const BUFFER_BYTES: usize = 8 << 20;
+
 /// A client for requests of one kind.
 pub(crate) struct OtlpClient {
     transport: OtlpTransport,
-    compressor: BodyCompressor,
-    config: Config,
+    /// A message, and the same compressed.
+    buffers: BufferPool<(ProtobufWriter, BodyCompressor)>,
+    redacted_url: String,
 }
 
 enum OtlpTransport {
@@ -58,26 +64,55 @@ impl OtlpClient {
                 method: B::METHOD,
             },
         };
+        let compression = config.compression;
+        let buffers = move || (ProtobufWriter::default(), BodyCompressor::new(compression));
         Ok(Self {
             transport,
-            compressor: BodyCompressor::new(config.compression),
-            config,
+            buffers: BufferPool::new(buffers),
+            redacted_url: config.url.redacted,
         })
     }
 
-    /// Sends a message of the schema. An empty one has no rows.
-    pub(crate) fn send(
-        &mut self,
+    /// Sends the rows of one request. Counts points whose times OTLP cannot express.
+    pub(crate) fn send<B: OtlpBatch>(&self, batch: &B, host: &Host, deadline: Instant) -> Outcome {
+        self.buffers.with(|(request, compressor)| {
+            request.clear(BUFFER_BYTES);
+            let encoded = batch.encode(request);
+            let outcome = if encoded.items == 0 {
+                Ok(())
+            } else {
+                let sent = self.post(request.as_bytes(), compressor, deadline);
+                sent.and_then(|accepted| accepted.outcome(batch.rows(), encoded.items))
+            };
+            match &outcome {
+                // Counted after delivery: a retry encodes the same rows again.
+                Ok(()) | Err(Failure::Partial { .. }) if encoded.skipped_times > 0 => {
+                    host.count("times_out_of_range", encoded.skipped_times);
+                }
+                Ok(()) | Err(_) => {}
+            }
+            outcome
+        })
+    }
+
+    /// Sends a request without rows.
+    pub(crate) fn health(&self, deadline: Instant) -> Outcome {
+        let answer = |(_, compressor): &mut (_, BodyCompressor)| {
+            self.post(b"", compressor, deadline).map(drop)
+        };
+        self.buffers.with(answer)
+    }
+
+    /// Sends a message of the schema.
+    fn post(
+        &self,
         message: &[u8],
-        time: Duration,
+        compressor: &mut BodyCompressor,
+        deadline: Instant,
     ) -> Result<PartialSuccess, Failure> {
-        let Self {
-            transport,
-            compressor,
-            config,
-        } = self;
-        let shown = &config.url.redacted;
-        match transport {
+        let time = deadline.saturating_duration_since(Instant::now());
+        let shown = &self.redacted_url;
+        match &self.transport {
             OtlpTransport::Http { client, url } => {
                 let response = client
                     .post(url)

@@ -6,9 +6,12 @@
 use delfin_plugin_api::{
     http::{ClientSettings, Compression, ReceiverUrl, WithClientSettings},
     setting::{ConfigError, Mistakes},
+    workers::read_workers,
 };
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::REQUEST_LIMITS;
 
 const USER_AGENT: &str = concat!("delfin-exporter-otlp/", env!("CARGO_PKG_VERSION"));
 const URL: &str = "write the address of the receiver, such as `http://localhost:4318`";
@@ -36,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) url: ReceiverUrl,
     pub(crate) http: ClientSettings,
     pub(crate) compression: Compression,
+    /// Requests at the same time.
+    pub(crate) workers: usize,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +49,7 @@ struct RawSettings {
     protocol: Option<Value>,
     url: Option<Value>,
     compression: Option<Value>,
+    workers: Option<Value>,
 }
 
 impl TryFrom<WithClientSettings<RawSettings>> for Config {
@@ -68,13 +74,16 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
             ));
         }
         let http = ClientSettings::read(USER_AGENT, &OWN_HEADERS, client, &mut mistakes);
-        let allowed = [Compression::Gzip, Compression::None];
+        let allowed = [Compression::Gzip, Compression::Zstd, Compression::None];
         let compression = Compression::read(own.compression, &allowed, &mut mistakes);
+        let default = REQUEST_LIMITS.workers;
+        let workers = read_workers("workers", own.workers, default, &mut mistakes);
         mistakes.into_result(Self {
             protocol,
             url,
             http,
             compression,
+            workers,
         })
     }
 }
@@ -93,9 +102,9 @@ mod tests {
     #[test]
     fn a_bad_value_is_refused_with_the_remedy() {
         assert_eq!(
-            read(json!({ "compression": "zstd" })).unwrap_err(),
+            read(json!({ "compression": "lz4" })).unwrap_err(),
             "`url` is missing (write the address of the receiver, such as `http://localhost:4318`); \
-             `compression` cannot be `\"zstd\"` (write `gzip` or `none`)"
+             `compression` cannot be `\"lz4\"` (write `gzip` or `zstd` or `none`)"
         );
         let scheme = read(json!({ "url": "grpc://a:4317" })).unwrap_err();
         assert!(scheme.contains("`url` cannot hold"), "{scheme}");

@@ -8,11 +8,11 @@ mod config;
 pub mod encode;
 mod outcome;
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, time::Instant};
 
 use delfin_plugin_api::{
     AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin, log,
-    protobuf::ProtobufWriter,
+    workers::{Shard, ShardLimits, StorageShards},
 };
 
 use crate::{
@@ -26,12 +26,16 @@ export_plugin! {
     "AlertExporterOtlp" => OtlpExporter<AlertBatch>: "Sends alerts over OTLP as logs, to an OpenTelemetry Collector or another receiver",
 }
 
-/// Bytes of the buffer to keep from one batch to the next.
-const BUFFER_BYTES: usize = 8 << 20;
+/// A Collector puts about as many points into a request by default.
+const REQUEST_LIMITS: ShardLimits = ShardLimits {
+    workers: 4,
+    min_items: 4_000,
+    max_items: 8_000,
+};
 
 struct OtlpExporter<B> {
     client: OtlpClient,
-    request: ProtobufWriter,
+    shards: StorageShards,
     host: Host,
     batches: PhantomData<fn(B)>,
 }
@@ -42,8 +46,8 @@ impl<B: OtlpBatch> Exporter for OtlpExporter<B> {
 
     const EXCLUSIVE: bool = false;
 
-    /// About as many as a Collector puts into a request by default.
-    const MAX_POINTS: Option<u64> = Some(8_000);
+    /// As many as eight requests have.
+    const MAX_POINTS: Option<u64> = Some(64_000);
 
     fn check(config: Config) -> Outcome {
         check(&config)
@@ -52,8 +56,11 @@ impl<B: OtlpBatch> Exporter for OtlpExporter<B> {
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         config.http.warn_of_plain_credentials(&config.url.url);
         Ok(Self {
+            shards: StorageShards::new(ShardLimits {
+                workers: config.workers,
+                ..REQUEST_LIMITS
+            }),
             client: OtlpClient::new::<B>(config, host)?,
-            request: ProtobufWriter::default(),
             host: host.clone(),
             batches: PhantomData,
         })
@@ -63,28 +70,15 @@ impl<B: OtlpBatch> Exporter for OtlpExporter<B> {
         if context.cancelled() {
             return Err(Failure::retry("the host is stopping"));
         }
-        self.request.clear(BUFFER_BYTES);
-        let encoded = batch.encode(&mut self.request);
-        let outcome = if encoded.items == 0 {
-            Ok(())
-        } else {
-            let sent = self
-                .client
-                .send(self.request.as_bytes(), context.remaining());
-            sent.and_then(|accepted| accepted.outcome(batch.rows(), encoded.items))
-        };
-        match &outcome {
-            // Counted after delivery: a retry encodes the same rows again.
-            Ok(()) | Err(Failure::Partial { .. }) if encoded.skipped_times > 0 => {
-                self.host.count("times_out_of_range", encoded.skipped_times);
-            }
-            Ok(()) | Err(_) => {}
-        }
+        let deadline = Instant::now() + context.remaining();
+        let (client, host) = (&self.client, &self.host);
+        let send = |shard: &Shard<'_, B>| client.send(&shard.batch, host, deadline);
+        let outcome = self.shards.send(batch, context, send);
         log::debug!(rows = batch.rows(), items = batch.items(); "batch sent");
         outcome
     }
 
     fn health(&mut self, context: &Context<'_>) -> Outcome {
-        self.client.send(b"", context.remaining()).map(drop)
+        self.client.health(Instant::now() + context.remaining())
     }
 }

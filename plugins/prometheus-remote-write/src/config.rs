@@ -18,7 +18,7 @@ const USER_AGENT: &str = concat!(
 const URL: &str = "write the URL to write to, such as `http://localhost:9090/api/v1/write`";
 const PROTOCOL: &str = "write `auto`, `2.0` or `1.0`";
 
-const DEFAULT_SHARDS: usize = 4;
+const DEFAULT_WORKERS: usize = 4;
 
 /// Headers that the exporter sets.
 const OWN_HEADERS: [&str; 1] = ["x-prometheus-remote-write-version"];
@@ -30,8 +30,8 @@ pub(crate) struct Config {
     pub(crate) url: ReceiverUrl,
     pub(crate) http: ClientSettings,
     pub(crate) protocol: ProtocolSetting,
-    /// The largest number of requests at the same time.
-    pub(crate) shards: usize,
+    /// Requests at the same time.
+    pub(crate) workers: usize,
 }
 
 /// The version of the protocol that the operator wants.
@@ -49,7 +49,7 @@ pub(crate) enum ProtocolSetting {
 struct RawSettings {
     url: Option<Value>,
     protocol: Option<Value>,
-    shards: Option<Value>,
+    workers: Option<Value>,
 }
 
 impl TryFrom<WithClientSettings<RawSettings>> for Config {
@@ -67,12 +67,12 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
             _ => None,
         };
         let protocol = mistakes.read("protocol", own.protocol, read_protocol, PROTOCOL);
-        let shards = read_workers("shards", own.shards, DEFAULT_SHARDS, &mut mistakes);
+        let workers = read_workers("workers", own.workers, DEFAULT_WORKERS, &mut mistakes);
         mistakes.into_result(Self {
             url,
             http,
             protocol: protocol.unwrap_or_default(),
-            shards,
+            workers,
         })
     }
 }
@@ -91,10 +91,10 @@ mod tests {
     #[test]
     fn a_bad_value_is_refused_with_the_remedy() {
         assert_eq!(
-            read(json!({ "protocol": 2.0, "shards": 0 })).unwrap_err(),
+            read(json!({ "protocol": 2.0, "workers": 0 })).unwrap_err(),
             "`url` is missing (write the URL to write to, such as `http://localhost:9090/api/v1/write`); \
              `protocol` cannot be `2.0` (write `auto`, `2.0` or `1.0`); \
-             `shards` cannot be `0` (write a number from 1 to 64)"
+             `workers` cannot be `0` (write a number from 1 to 64)"
         );
         let own_header = json!({
             "url": "http://a",

@@ -46,7 +46,7 @@ impl Exporter for RemoteWriteExporter {
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         config.http.warn_of_plain_credentials(&config.url.url);
         Ok(Self {
-            shards: Shards::new(config.shards),
+            shards: Shards::new(config.workers),
             client: RemoteWriteClient::new(config)?,
             host: host.clone(),
         })

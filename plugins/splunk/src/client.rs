@@ -2,19 +2,21 @@
 
 use std::{
     collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use delfin_plugin_api::{
-    Failure, Outcome, Uuid,
+    Failure, Outcome, Skipped, Uuid,
     http::{BodyCompressor, Client},
+    workers::{BufferPool, combine_outcomes},
 };
 use serde_json::json;
 
 use crate::{
     config::Config,
-    encode::{EventRequest, EventRequests},
+    encode::{EventBatch, EventMetadata, EventRequest, EventRequests},
     outcome,
     state::{AckId, PendingAcks, key_of_request},
 };
@@ -27,43 +29,69 @@ const RESERVE: Duration = Duration::from_secs(1);
 
 pub(crate) struct SplunkClient {
     http: Client,
-    compressor: BodyCompressor,
+    metadata: EventMetadata,
+    buffers: BufferPool<(EventRequests, BodyCompressor)>,
     url: String,
     redacted_url: String,
     /// `None`: a request that is accepted is delivered.
-    pending: Option<PendingAcks>,
+    pending: Option<Mutex<PendingAcks>>,
     /// Acknowledgements belong to a channel. Only this instance uses it.
     channel: String,
 }
 
 impl SplunkClient {
     /// A client for the collector in `config`. Connects with the first request.
-    pub(crate) fn new(config: &Config) -> Result<Self, Failure> {
-        let pending = PendingAcks::new(config.acknowledgement_timeout);
+    pub(crate) fn new(config: Config) -> Result<Self, Failure> {
+        let pending = Mutex::new(PendingAcks::new(config.acknowledgement_timeout));
+        let compression = config.compression;
+        let buffers = move || (EventRequests::default(), BodyCompressor::new(compression));
         Ok(Self {
             http: Client::new(&config.http)?,
-            compressor: BodyCompressor::new(config.compression),
+            metadata: config.metadata,
+            buffers: BufferPool::new(buffers),
             url: format!("{}/services/collector", config.url.url),
-            redacted_url: config.url.redacted.clone(),
+            redacted_url: config.url.redacted,
             pending: config.acknowledgement.then_some(pending),
             channel: Uuid::now_v7().to_string(),
         })
     }
 
-    /// The outcome of each request; `None` if it was not sent, because one before it has failed.
+    /// Begins a call.
+    pub(crate) fn begin(&self, now: Instant) {
+        if let Some(mut pending) = self.pending() {
+            pending.expire(now);
+        }
+    }
+
+    /// Sends rows, and waits for their acknowledgements.
     pub(crate) fn send(
-        &mut self,
+        &self,
+        batch: &impl EventBatch,
+        deadline: Instant,
+        is_stopping: &dyn Fn() -> bool,
+    ) -> (Outcome, Skipped) {
+        self.buffers.with(|(requests, compressor)| {
+            requests.clear();
+            let skipped = batch.encode(&self.metadata, requests);
+            let outcomes = self.send_requests(requests, compressor, deadline, is_stopping);
+            let rows: Vec<Vec<usize>> = requests.rows().map(Iterator::collect).collect();
+            let outcome = combine_outcomes(rows.iter().map(Vec::as_slice).zip(outcomes));
+            (outcome, skipped)
+        })
+    }
+
+    /// The outcome of each request; `None` if it was not sent, because one before it has failed.
+    fn send_requests(
+        &self,
         requests: &EventRequests,
+        compressor: &mut BodyCompressor,
         deadline: Instant,
         is_stopping: &dyn Fn() -> bool,
     ) -> Vec<Option<Outcome>> {
-        if let Some(pending) = &mut self.pending {
-            pending.expire(Instant::now());
-        }
         let mut outcomes: Vec<Option<Outcome>> = vec![None; requests.iter().len()];
         let mut waiting = Vec::new();
         for (number, request) in requests.iter().enumerate() {
-            match self.send_one(&request, deadline) {
+            match self.send_one(&request, compressor, deadline) {
                 Ok(None) => outcomes[number] = Some(Ok(())),
                 Ok(Some(ack)) => waiting.push((number, ack)),
                 Err(failure) => {
@@ -81,7 +109,7 @@ impl SplunkClient {
         let texts: Vec<_> = requests.iter().map(|request| request.text).collect();
         for (number, ack) in waiting {
             let is_open = end.open.contains(&ack);
-            if let (false, Some(pending)) = (is_open, &mut self.pending) {
+            if let (false, Some(mut pending)) = (is_open, self.pending()) {
                 pending.remove(key_of_request(texts[number]));
             }
             outcomes[number] = Some(if is_open {
@@ -112,17 +140,15 @@ impl SplunkClient {
 
     /// The acknowledgement to wait for.
     fn send_one(
-        &mut self,
+        &self,
         request: &EventRequest<'_>,
+        compressor: &mut BodyCompressor,
         deadline: Instant,
     ) -> Result<Option<AckId>, Failure> {
         let key = key_of_request(request.text);
-        if let Some(ack) = self
-            .pending
-            .as_ref()
-            .and_then(|pending| pending.ack_of(key))
-        {
-            return Ok(Some(ack));
+        let known = self.pending().and_then(|pending| pending.ack_of(key));
+        if known.is_some() {
+            return Ok(known);
         }
         let shown = &self.redacted_url;
         let response = self
@@ -130,10 +156,10 @@ impl SplunkClient {
             .post(&format!("{}/event", self.url))
             .header("content-type", "application/json")
             .header("x-splunk-request-channel", &self.channel)
-            .send_compressed(request.text, &mut self.compressor, left(deadline));
+            .send_compressed(request.text, compressor, left(deadline));
         let response = response.map_err(|error| error.failure(shown))?;
         let ack = outcome::of_response(&response, request, shown)?;
-        let Some(pending) = &mut self.pending else {
+        let Some(mut pending) = self.pending() else {
             return Ok(None);
         };
         let Some(ack) = ack else {
@@ -144,6 +170,11 @@ impl SplunkClient {
         };
         pending.add(key, ack, Instant::now());
         Ok(Some(ack))
+    }
+
+    fn pending(&self) -> Option<MutexGuard<'_, PendingAcks>> {
+        let pending = self.pending.as_ref()?;
+        Some(pending.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits until all acknowledgements have come, or the time is over.

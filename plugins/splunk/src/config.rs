@@ -8,9 +8,12 @@ use std::time::Duration;
 use delfin_plugin_api::{
     http::{ClientSettings, Compression, ReceiverUrl, WithClientSettings},
     setting::{ConfigError, Mistakes},
+    workers::read_workers,
 };
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::WORK_LIMITS;
 
 const USER_AGENT: &str = concat!("delfin-exporter-splunk/", env!("CARGO_PKG_VERSION"));
 const URL: &str = "write the address of the HTTP event collector, such as `https://localhost:8088`";
@@ -34,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) acknowledgement_timeout: Duration,
     pub(crate) http: ClientSettings,
     pub(crate) compression: Compression,
+    /// Requests at the same time.
+    pub(crate) workers: usize,
 }
 
 /// What each event has besides its content.
@@ -58,6 +63,7 @@ struct RawSettings {
     acknowledgement: Option<Value>,
     acknowledgement_timeout: Option<Value>,
     compression: Option<Value>,
+    workers: Option<Value>,
 }
 
 impl TryFrom<WithClientSettings<RawSettings>> for Config {
@@ -83,6 +89,8 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
         let timeout = mistakes.duration("acknowledgement_timeout", own.acknowledgement_timeout);
         let allowed = [Compression::Gzip, Compression::None];
         let compression = Compression::read(own.compression, &allowed, &mut mistakes);
+        let default = WORK_LIMITS.workers;
+        let workers = read_workers("workers", own.workers, default, &mut mistakes);
         mistakes.into_result(Self {
             url,
             metadata,
@@ -90,6 +98,7 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
             acknowledgement_timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
             http,
             compression,
+            workers,
         })
     }
 }
@@ -144,7 +153,7 @@ mod tests {
             let required = json!({ "url": shown["url"], "token": shown["token"] });
             assert_eq!(read(shown.clone()), read(required));
         }
-        let other_schemes = ["username", "password", "bearer_token"];
+        let other_schemes = ["username", "password", "bearer_token", "oauth2"];
         let keys = WrittenClientSettings::KEYS
             .into_iter()
             .filter(|key| !other_schemes.contains(key));

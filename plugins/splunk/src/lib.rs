@@ -13,24 +13,27 @@ use std::{marker::PhantomData, time::Instant};
 
 use delfin_plugin_api::{
     AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin, log,
-    workers::combine_outcomes,
+    workers::{Shard, ShardLimits, StorageShards},
 };
 
-use crate::{
-    client::SplunkClient,
-    config::Config,
-    encode::{EventBatch, EventRequests},
-};
+use crate::{client::SplunkClient, config::Config, encode::EventBatch};
 
 export_plugin! {
     "PerformanceExporterSplunk" => SplunkExporter<PerformanceBatch>: "Sends points as metrics to Splunk",
     "AlertExporterSplunk" => SplunkExporter<AlertBatch>: "Sends alerts as events to Splunk",
 }
 
+/// A worker sends all that it has before it asks for acknowledgements. The encoder cuts requests by
+/// their bytes.
+const WORK_LIMITS: ShardLimits = ShardLimits {
+    workers: 4,
+    min_items: 0,
+    max_items: u64::MAX,
+};
+
 struct SplunkExporter<B> {
     client: SplunkClient,
-    config: Config,
-    requests: EventRequests,
+    shards: StorageShards,
     host: Host,
     batches: PhantomData<fn(B)>,
 }
@@ -45,15 +48,17 @@ impl<B: EventBatch> Exporter for SplunkExporter<B> {
     const MAX_POINTS: Option<u64> = Some(200_000);
 
     fn check(config: Config) -> Outcome {
-        SplunkClient::new(&config).map(drop)
+        SplunkClient::new(config).map(drop)
     }
 
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         config.http.warn_of_plain_credentials(&config.url.url);
         Ok(Self {
-            client: SplunkClient::new(&config)?,
-            config,
-            requests: EventRequests::default(),
+            shards: StorageShards::new(ShardLimits {
+                workers: config.workers,
+                ..WORK_LIMITS
+            }),
+            client: SplunkClient::new(config)?,
             host: host.clone(),
             batches: PhantomData,
         })
@@ -64,18 +69,20 @@ impl<B: EventBatch> Exporter for SplunkExporter<B> {
             return Err(Failure::retry("the host is stopping"));
         }
         let deadline = Instant::now() + context.remaining();
-        self.requests.clear();
-        let skipped = batch.encode(&self.config.metadata, &mut self.requests);
+        self.client.begin(Instant::now());
+        let (client, host) = (&self.client, &self.host);
         let is_stopping = || context.cancelled();
-        let outcomes = self.client.send(&self.requests, deadline, &is_stopping);
-        let rows: Vec<Vec<usize>> = self.requests.rows().map(Iterator::collect).collect();
-        let outcome = combine_outcomes(rows.iter().map(Vec::as_slice).zip(outcomes));
-        match &outcome {
-            // Counted after delivery: a retry encodes the same rows again.
-            Ok(()) | Err(Failure::Partial { .. }) => skipped.count(&self.host),
-            Err(_) => {}
-        }
-        log::debug!(rows = batch.rows(), requests = rows.len(); "batch sent");
+        let send = |shard: &Shard<'_, B>| {
+            let (outcome, skipped) = client.send(&shard.batch, deadline, &is_stopping);
+            match &outcome {
+                // Counted after delivery: a retry encodes the same rows again.
+                Ok(()) | Err(Failure::Partial { .. }) => skipped.count(host),
+                Err(_) => {}
+            }
+            outcome
+        };
+        let outcome = self.shards.send(batch, context, send);
+        log::debug!(rows = batch.rows(), items = batch.items(); "batch sent");
         outcome
     }
 

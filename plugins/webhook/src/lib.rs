@@ -8,30 +8,32 @@ mod config;
 pub mod encode;
 mod outcome;
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, time::Instant};
 
 use delfin_plugin_api::{
     AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, export_plugin,
-    json::JsonBatch, log,
+    json::JsonBatch,
+    log,
+    workers::{Shard, ShardLimits, StorageShards},
 };
 
-use crate::{
-    client::{WebhookClient, idempotency_key},
-    config::Config,
-    encode::encode,
-};
+use crate::{client::WebhookClient, config::Config};
 
 export_plugin! {
     "PerformanceExporterWebhook" => WebhookExporter<PerformanceBatch>: "Posts each batch of series to a URL, as JSON",
     "AlertExporterWebhook" => WebhookExporter<AlertBatch>: "Posts each batch of alerts to a URL, as JSON",
 }
 
-/// Bytes of the body buffer to keep from one batch to the next.
-const BUFFER_BYTES: usize = 8 << 20;
+/// A batch is one request by default, which is the simplest for a receiver.
+const REQUEST_LIMITS: ShardLimits = ShardLimits {
+    workers: 1,
+    min_items: 0,
+    max_items: u64::MAX,
+};
 
 struct WebhookExporter<B> {
     client: WebhookClient,
-    body: Vec<u8>,
+    shards: StorageShards,
     host: Host,
     batches: PhantomData<fn(B)>,
 }
@@ -49,8 +51,11 @@ impl<B: JsonBatch> Exporter for WebhookExporter<B> {
     fn create(config: Config, host: &Host) -> Result<Self, Failure> {
         config.http.warn_of_plain_credentials(&config.url.url);
         Ok(Self {
+            shards: StorageShards::new(ShardLimits {
+                workers: config.workers,
+                ..REQUEST_LIMITS
+            }),
             client: WebhookClient::new(config)?,
-            body: Vec::new(),
             host: host.clone(),
             batches: PhantomData,
         })
@@ -63,20 +68,11 @@ impl<B: JsonBatch> Exporter for WebhookExporter<B> {
         if context.cancelled() {
             return Err(Failure::retry("the host is stopping"));
         }
-        self.body.clear();
-        self.body.shrink_to(BUFFER_BYTES);
-        let skipped = encode(batch, &mut self.body);
-        let key = idempotency_key(context.parts());
-        let outcome = self
-            .client
-            .post(&self.body, &key, batch.rows(), context.remaining());
-        match &outcome {
-            // Counted after delivery: a retry encodes the same rows again, and
-            // what it leaves out must be counted once.
-            Ok(()) | Err(Failure::Partial { .. }) => skipped.count(&self.host),
-            Err(_) => {}
-        }
-        log::debug!(rows = batch.rows(), items = batch.items(), key; "batch posted");
+        let deadline = Instant::now() + context.remaining();
+        let (client, host) = (&self.client, &self.host);
+        let post = |shard: &Shard<'_, B>| client.post(shard, host, deadline);
+        let outcome = self.shards.send(batch, context, post);
+        log::debug!(rows = batch.rows(), items = batch.items(); "batch posted");
         outcome
     }
 

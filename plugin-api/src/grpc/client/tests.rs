@@ -22,7 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 use crate::{
-    http::{Authorization, BodyCompressor, ClientSettings, Compression},
+    http::{Authorization, BodyCompressor, ClientSettings, Compression, OAuth2Settings},
     setting::Secret,
     testkit::{TestReceiver, TestResponse, check_outcome, quiet_host},
 };
@@ -43,6 +43,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Server {
     fn start(respond: impl Fn() -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_with(move |_| respond())
+    }
+
+    fn start_with(respond: impl Fn(&HeaderMap) -> Answer + Send + Sync + 'static) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -64,8 +68,9 @@ impl Server {
                     async move {
                         let (head, body) = request.into_parts();
                         let body = body.collect().await?.to_bytes();
+                        let answer = respond(&head.headers);
                         lock(&kept).push(Request::from_parts(head, body));
-                        Ok::<_, hyper::Error>(respond())
+                        Ok::<_, hyper::Error>(answer)
                     }
                 });
                 let connection = server::Builder::new(TokioExecutor::new());
@@ -113,7 +118,7 @@ fn client(url: &str, settings: &ClientSettings) -> GrpcClient {
     GrpcClient::new(endpoint, &quiet_host("e", Path::new("/"))).unwrap()
 }
 
-fn call(client: &mut GrpcClient) -> Result<Vec<u8>, Failure> {
+fn call(client: &GrpcClient) -> Result<Vec<u8>, Failure> {
     let request = GrpcRequest {
         method: "/acme.Store/Put",
         message: b"points",
@@ -124,7 +129,7 @@ fn call(client: &mut GrpcClient) -> Result<Vec<u8>, Failure> {
 
 fn check(answer: impl Fn() -> Answer + Send + Sync + 'static, name: &str, part: &str) {
     let server = Server::start(answer);
-    let outcome = call(&mut client(&server.url(), &ClientSettings::default()));
+    let outcome = call(&client(&server.url(), &ClientSettings::default()));
     check_outcome(&outcome.map(drop), name, part);
 }
 
@@ -137,9 +142,9 @@ fn messages_cross_with_the_headers_of_the_settings_on_one_connection() {
         headers: vec![("X-Tenant".to_owned(), Secret::new("7"))],
         ..ClientSettings::default()
     };
-    let mut client = client(&server.url(), &settings);
-    assert_eq!(call(&mut client), Ok(b"ok".to_vec()));
-    assert_eq!(call(&mut client), Ok(b"ok".to_vec()));
+    let client = client(&server.url(), &settings);
+    assert_eq!(call(&client), Ok(b"ok".to_vec()));
+    assert_eq!(call(&client), Ok(b"ok".to_vec()));
     assert_eq!(*lock(&server.connections), 1);
     let requests = lock(&server.requests);
     let head = &requests[0];
@@ -177,7 +182,7 @@ fn a_status_is_read_from_the_head_and_from_the_trailers() {
             message: format!("`{url}` answers RESOURCE_EXHAUSTED: try later!"),
             after: Some(Duration::from_secs(3)),
         };
-        let outcome = call(&mut client(&url, &ClientSettings::default()));
+        let outcome = call(&client(&url, &ClientSettings::default()));
         assert_eq!(outcome, Err(throttled), "{is_in_head}");
     }
     check(
@@ -233,13 +238,13 @@ fn a_response_may_be_compressed_as_the_request_is() {
     let length = (compressed.len() as u32).to_be_bytes();
     let body: &[u8] = Box::leak([&[1][..], &length, compressed].concat().into_boxed_slice());
     let server = Server::start(move || answer(&[GRPC], body, &[("grpc-status", "0")]));
-    let mut client = client(&server.url(), &ClientSettings::default());
-    assert_eq!(call(&mut client), Ok(b"ok".to_vec()));
+    let client = client(&server.url(), &ClientSettings::default());
+    assert_eq!(call(&client), Ok(b"ok".to_vec()));
 }
 
 #[test]
 fn a_receiver_that_is_absent_or_speaks_something_else_is_named_with_the_remedy() {
-    let of = |url: &str| call(&mut client(url, &ClientSettings::default())).map(drop);
+    let of = |url: &str| call(&client(url, &ClientSettings::default())).map(drop);
     let absent = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -266,7 +271,7 @@ fn a_receiver_that_is_absent_or_speaks_something_else_is_named_with_the_remedy()
 fn without_an_answer_the_receiver_may_have_the_message() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let mut client = client(&url, &ClientSettings::default());
+    let client = client(&url, &ClientSettings::default());
     let request = GrpcRequest {
         method: "/acme.Store/Put",
         message: b"points",
@@ -287,7 +292,7 @@ fn without_an_answer_the_receiver_may_have_the_message() {
             }
         }
     });
-    check_outcome(&call(&mut client).map(drop), "uncertain", "");
+    check_outcome(&call(&client).map(drop), "uncertain", "");
     closing.join().unwrap();
 }
 
@@ -327,11 +332,11 @@ fn only_the_proxy_of_the_settings_connects_to_the_receiver() {
         heads
     });
     // The name is one for the proxy.
-    let mut client = client(&server.url(), &settings);
-    let refused = call(&mut client).unwrap_err();
+    let client = client(&server.url(), &settings);
+    let refused = call(&client).unwrap_err();
     assert!(!refused.to_string().contains("hunter2"), "{refused}");
     check_outcome(&Err(refused), "unauthorized", "407");
-    assert_eq!(call(&mut client), Ok(Vec::new()));
+    assert_eq!(call(&client), Ok(Vec::new()));
     for head in proxy.join().unwrap() {
         let connect = format!("CONNECT 127.0.0.1:{} HTTP/1.1\r\n", server.port);
         assert!(head.starts_with(&connect), "{head}");
@@ -340,4 +345,40 @@ fn only_the_proxy_of_the_settings_connects_to_the_receiver() {
             "{head}"
         );
     }
+}
+
+#[test]
+fn a_token_that_is_refused_is_replaced_within_the_call() {
+    let tokens = Arc::<Mutex<usize>>::default();
+    let fetched = Arc::clone(&tokens);
+    let token_server = TestReceiver::start(move |_| {
+        let number = *lock(&fetched);
+        let token = format!(r#"{{"access_token":"t{number}","token_type":"bearer"}}"#);
+        TestResponse::new(200).body(token)
+    });
+    let valid = Arc::clone(&tokens);
+    let server = Server::start_with(move |headers| {
+        let is_valid = headers["authorization"] == format!("Bearer t{}", lock(&valid));
+        let status = if is_valid { "0" } else { "16" };
+        answer(&[GRPC], b"\0\0\0\0\0", &[("grpc-status", status)])
+    });
+    let settings = ClientSettings {
+        oauth2: Some(OAuth2Settings {
+            token_url: token_server.url("/token"),
+            client_id: "a".to_owned(),
+            client_secret: Secret::new("hunter2"),
+            scope: None,
+            is_sent_in_body: false,
+        }),
+        ..ClientSettings::default()
+    };
+    let client = client(&server.url(), &settings);
+    for number in 0..2 {
+        *lock(&tokens) = number;
+        assert_eq!(call(&client), Ok(Vec::new()));
+    }
+    assert_eq!(token_server.requests().len(), 2);
+    let shown = |request: &Request<Bytes>| request.headers()["authorization"].clone();
+    let shown: Vec<_> = lock(&server.requests).iter().map(shown).collect();
+    assert_eq!(shown, ["Bearer t0", "Bearer t0", "Bearer t1"]);
 }

@@ -7,7 +7,9 @@
 mod clickhouse;
 mod requests;
 
-use delfin_plugin_api::testkit::{TestReceiver, TestRequest, TestResponse, conformance};
+use delfin_plugin_api::testkit::{
+    TestReceiver, TestRequest, TestResponse, check_workers, conformance,
+};
 use serde_json::json;
 
 const PERFORMANCE: &str = "PerformanceExporterClickHouse";
@@ -36,4 +38,14 @@ fn conforms() {
             "compression": "none",
         })
     });
+}
+
+#[test]
+fn storages_are_sent_at_the_same_time_each_in_its_order() {
+    check_workers(
+        PERFORMANCE,
+        100_000,
+        inserts,
+        |receiver| json!({ "url": receiver.url(""), "create_table": false, "compression": "none" }),
+    );
 }

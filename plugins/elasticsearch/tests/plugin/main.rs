@@ -11,7 +11,9 @@
 mod opensearch;
 mod requests;
 
-use delfin_plugin_api::testkit::{TestReceiver, TestRequest, TestResponse, conformance};
+use delfin_plugin_api::testkit::{
+    TestReceiver, TestRequest, TestResponse, check_workers, conformance,
+};
 use serde_json::json;
 
 const PERFORMANCE: &str = "PerformanceExporterElasticsearch";
@@ -39,4 +41,14 @@ fn conforms() {
             "compression": "none",
         })
     });
+}
+
+#[test]
+fn storages_are_sent_at_the_same_time_each_in_its_order() {
+    check_workers(
+        PERFORMANCE,
+        12_000,
+        stores,
+        |receiver| json!({ "url": receiver.url(""), "compression": "none" }),
+    );
 }

@@ -11,7 +11,7 @@
 mod influxdb;
 mod requests;
 
-use delfin_plugin_api::testkit::{TestReceiver, TestResponse, conformance};
+use delfin_plugin_api::testkit::{TestReceiver, TestResponse, check_workers, conformance};
 use serde_json::json;
 
 const PERFORMANCE: &str = "PerformanceExporterInfluxDB";
@@ -38,4 +38,14 @@ fn conforms() {
             "compression": "gzip",
         }),
     });
+}
+
+#[test]
+fn storages_are_sent_at_the_same_time_each_in_its_order() {
+    check_workers(
+        PERFORMANCE,
+        12_000,
+        |_| TestResponse::new(204),
+        |receiver| json!({ "url": receiver.url(""), "bucket": "b", "compression": "none" }),
+    );
 }

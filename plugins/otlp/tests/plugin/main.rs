@@ -11,7 +11,7 @@
 mod collector;
 mod requests;
 
-use delfin_plugin_api::testkit::{TestReceiver, TestResponse, conformance};
+use delfin_plugin_api::testkit::{TestReceiver, TestResponse, check_workers, conformance};
 use serde_json::json;
 
 const PERFORMANCE: &str = "PerformanceExporterOtlp";
@@ -28,4 +28,14 @@ fn conforms() {
             "headers": { "X-Tenant": "7" },
         })
     });
+}
+
+#[test]
+fn storages_are_sent_at_the_same_time_each_in_its_order() {
+    check_workers(
+        PERFORMANCE,
+        10_000,
+        |_| TestResponse::new(200),
+        |receiver| json!({ "url": receiver.url(""), "compression": "none" }),
+    );
 }

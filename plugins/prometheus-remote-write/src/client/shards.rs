@@ -3,10 +3,15 @@
 //! Promises: rows of one series are in one request, in their order; a call ends after its last
 //! request, so that the next call cannot overtake it.
 
-use std::{panic, thread, time::Instant};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 use delfin_plugin_api::{
-    Failure, Outcome, PerformanceBatch, Series, prometheus::series_hash, workers::combine_outcomes,
+    Failure, Outcome, PerformanceBatch, Series,
+    prometheus::series_hash,
+    workers::{BufferPool, WorkItem, send_all},
 };
 
 use super::{RemoteWriteClient, RequestBuffers};
@@ -19,7 +24,8 @@ use crate::{
 const MIN_POINTS: u64 = 2000;
 
 pub(crate) struct Shards {
-    buffers: Vec<RequestBuffers>,
+    workers: usize,
+    buffers: BufferPool<RequestBuffers>,
     unconfirmed: UnconfirmedRows,
 }
 
@@ -34,8 +40,6 @@ pub(crate) struct SkippedPoints {
 /// The rows of one request.
 #[derive(Default)]
 struct ShardRows<'a> {
-    /// Their numbers in the batch.
-    numbers: Vec<usize>,
     keys: Vec<RowKey>,
     series: Vec<Series<'a>>,
 }
@@ -49,9 +53,10 @@ struct ShardResult {
 
 impl Shards {
     /// At most this many requests at the same time.
-    pub(crate) fn new(shards: usize) -> Self {
+    pub(crate) fn new(workers: usize) -> Self {
         Self {
-            buffers: (0..shards).map(|_| RequestBuffers::default()).collect(),
+            workers,
+            buffers: BufferPool::new(RequestBuffers::default),
             unconfirmed: UnconfirmedRows::default(),
         }
     }
@@ -63,27 +68,23 @@ impl Shards {
         client: &RemoteWriteClient,
         deadline: Instant,
     ) -> (Outcome, SkippedPoints) {
-        let shards = distribute(batch, self.buffers.len());
-        let unconfirmed = &self.unconfirmed;
-        let mut work = shards.iter().zip(&mut self.buffers);
-        let results: Vec<_> = thread::scope(|scope| {
-            let first = work.next();
-            let others: Vec<_> = work
-                .map(|(rows, buffers)| {
-                    scope.spawn(move || rows.send(client, buffers, unconfirmed, deadline))
-                })
-                .collect();
-            let first =
-                first.map(|(rows, buffers)| rows.send(client, buffers, unconfirmed, deadline));
-            let others = others.into_iter().map(|thread| {
-                let result = thread.join();
-                result.unwrap_or_else(|panic| panic::resume_unwind(panic))
-            });
-            first.into_iter().chain(others).collect()
-        });
+        let shards = distribute(batch, self.workers);
+        let results = Mutex::new(Vec::with_capacity(shards.len()));
+        let send = |shard: &WorkItem<ShardRows<'_>>| {
+            let send = |buffers: &mut _| {
+                let rows = &shard.content;
+                rows.send(client, buffers, &self.unconfirmed, deadline)
+            };
+            let result = self.buffers.with(send);
+            let outcome = result.outcome.clone();
+            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+            results.push((shard.key, result));
+            outcome
+        };
+        let outcome = send_all(&shards, self.workers, send);
         let mut skipped = SkippedPoints::default();
-        for (rows, result) in shards.iter().zip(&results) {
-            let keys = rows.keys.iter().copied();
+        for (shard, result) in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let keys = shards[shard as usize].content.keys.iter().copied();
             if result.is_unconfirmed {
                 self.unconfirmed.add(keys);
             } else if result.outcome.is_ok() || is_partial(&result.outcome) {
@@ -92,31 +93,37 @@ impl Shards {
                 skipped.refused_points += result.skipped.refused_points;
             }
         }
-        let outcomes = results.into_iter().map(|result| Some(result.outcome));
-        let rows = shards.iter().map(|shard| shard.numbers.as_slice());
-        (combine_outcomes(rows.zip(outcomes)), skipped)
+        (outcome, skipped)
     }
 }
 
-/// The rows with points, by their series. Empty requests are left out.
-fn distribute(batch: &PerformanceBatch, max_shards: usize) -> Vec<ShardRows<'_>> {
+/// The rows with points, by their series. The key of a request is its place. Empty requests are left
+/// out.
+fn distribute(batch: &PerformanceBatch, workers: usize) -> Vec<WorkItem<ShardRows<'_>>> {
     let points: usize = batch.series().map(|series| series.timestamps().len()).sum();
     let count = (points as u64)
         .div_ceil(MIN_POINTS)
-        .clamp(1, max_shards as u64);
+        .clamp(1, workers as u64);
     let mut shards = Vec::new();
-    shards.resize_with(count as usize, ShardRows::default);
+    shards.resize_with(count as usize, || WorkItem {
+        rows: Vec::new(),
+        key: 0,
+        content: ShardRows::default(),
+    });
     for (number, series) in batch.series().enumerate() {
         let Some(&newest) = series.timestamps().iter().max() else {
             continue;
         };
         let key = series_hash(&series);
         let shard = &mut shards[(key % count) as usize];
-        shard.numbers.push(number);
-        shard.keys.push((key, newest));
-        shard.series.push(series);
+        shard.rows.push(number);
+        shard.content.keys.push((key, newest));
+        shard.content.series.push(series);
     }
-    shards.retain(|shard| !shard.numbers.is_empty());
+    shards.retain(|shard| !shard.rows.is_empty());
+    for (place, shard) in shards.iter_mut().enumerate() {
+        shard.key = place as u64;
+    }
     shards
 }
 

@@ -24,7 +24,7 @@ fn conforms() {
         json!({
             "url": receiver.url("/api/v1/write"),
             "protocol": "auto",
-            "shards": 3,
+            "workers": 3,
             "username": "u",
             "password": "p",
             "headers": { "X-Scope-OrgID": "7" },

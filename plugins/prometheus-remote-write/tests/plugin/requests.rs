@@ -217,7 +217,7 @@ fn requests_at_the_same_time_have_each_series_once_and_fail_by_themselves() {
             _ => TestResponse::new(204),
         }
     });
-    let settings = json!({ "url": receiver.url(""), "protocol": "1.0", "shards": 4 });
+    let settings = json!({ "url": receiver.url(""), "protocol": "1.0", "workers": 4 });
     let mut exporter = Harness::of_crate().start(EXPORTER, &settings);
     let Err(Failure::Partial { rows }) = exporter.send(&sample::performance(1000, 15)) else {
         panic!("not partial");

@@ -8,7 +8,9 @@
 mod collector;
 mod outcomes;
 
-use delfin_plugin_api::testkit::{TestReceiver, TestRequest, TestResponse, conformance};
+use delfin_plugin_api::testkit::{
+    TestReceiver, TestRequest, TestResponse, check_workers, conformance,
+};
 use serde_json::json;
 
 const PERFORMANCE: &str = "PerformanceExporterSplunk";
@@ -38,4 +40,14 @@ fn conforms() {
             "acknowledgement_timeout": "1m",
         })
     });
+}
+
+#[test]
+fn storages_are_sent_at_the_same_time_each_in_its_order() {
+    check_workers(
+        PERFORMANCE,
+        10_000,
+        indexes,
+        |receiver| json!({ "url": receiver.url(""), "token": "t", "compression": "none" }),
+    );
 }

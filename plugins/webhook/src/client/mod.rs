@@ -6,23 +6,29 @@
 mod idempotency_key;
 mod signature;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use delfin_plugin_api::{
-    Failure, Outcome,
+    Failure, Host, Outcome,
     http::{BodyCompressor, Client, RequestBuilder},
+    json::JsonBatch,
+    log,
     time::now_ms,
+    workers::{BufferPool, Shard},
 };
 
-pub(crate) use self::idempotency_key::idempotency_key;
-use self::signature::Signer;
-use crate::{config::Config, outcome};
+use self::{idempotency_key::idempotency_key, signature::Signer};
+use crate::{config::Config, encode::encode, outcome};
+
+/// Bytes of a body to keep from one request to the next.
+const BUFFER_BYTES: usize = 8 << 20;
 
 pub(crate) struct WebhookClient {
     http: Client,
     config: Config,
     signer: Option<Signer>,
-    compressor: BodyCompressor,
+    /// A body, and the same compressed.
+    buffers: BufferPool<(Vec<u8>, BodyCompressor)>,
 }
 
 impl WebhookClient {
@@ -30,18 +36,50 @@ impl WebhookClient {
     pub(crate) fn new(config: Config) -> Result<Self, Failure> {
         let http = Client::new(&config.http)?;
         let signer = config.hmac_secret.as_ref().map(Signer::new).transpose()?;
+        let compression = config.compression;
+        let buffers = move || (Vec::new(), BodyCompressor::new(compression));
         Ok(Self {
             http,
-            compressor: BodyCompressor::new(config.compression),
+            buffers: BufferPool::new(buffers),
             config,
             signer,
         })
     }
 
-    /// Posts `json`, an array of `rows` elements.
-    pub(crate) fn post(&mut self, json: &[u8], key: &str, rows: usize, time: Duration) -> Outcome {
-        let encoding = self.compressor.encoding();
-        let body = self.compressor.compress(json).map_err(Failure::retry)?;
+    /// Posts the rows of one request. Counts what JSON cannot express.
+    pub(crate) fn post<B: JsonBatch>(
+        &self,
+        shard: &Shard<'_, B>,
+        host: &Host,
+        deadline: Instant,
+    ) -> Outcome {
+        let key = idempotency_key(shard.parts.iter().copied());
+        self.buffers.with(|(json, compressor)| {
+            json.clear();
+            json.shrink_to(BUFFER_BYTES);
+            let skipped = encode(&shard.batch, json);
+            let encoding = compressor.encoding();
+            let body = compressor.compress(json).map_err(Failure::retry)?;
+            let outcome = self.post_body((body, encoding), &key, shard.batch.rows(), deadline);
+            match &outcome {
+                // Counted after delivery: a retry encodes the same rows again, and
+                // what it leaves out must be counted once.
+                Ok(()) | Err(Failure::Partial { .. }) => skipped.count(host),
+                Err(_) => {}
+            }
+            log::debug!(rows = shard.batch.rows(), key = key.as_str(); "request posted");
+            outcome
+        })
+    }
+
+    /// Posts a body, an array of `rows` elements, with the value of `Content-Encoding`.
+    fn post_body(
+        &self,
+        (body, encoding): (&[u8], Option<&str>),
+        key: &str,
+        rows: usize,
+        deadline: Instant,
+    ) -> Outcome {
         let mut request = self
             .http
             .post(&self.config.url.url)
@@ -51,6 +89,7 @@ impl WebhookClient {
         if let Some(encoding) = encoding {
             request = request.header("content-encoding", encoding);
         }
+        let time = deadline.saturating_duration_since(Instant::now());
         match signed(self.signer.as_ref(), request, body).send(body, time) {
             Ok(response) => {
                 let format = self.config.response_format;

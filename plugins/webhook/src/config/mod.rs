@@ -7,11 +7,12 @@
 use delfin_plugin_api::{
     http::{ClientSettings, Compression, ReceiverUrl, WithClientSettings},
     setting::{ConfigError, Mistakes, Secret},
+    workers::read_workers,
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::outcome::ResponseFormat;
+use crate::{REQUEST_LIMITS, outcome::ResponseFormat};
 
 const URL: &str = "write the URL to post to, such as `https://example.com/delfin`";
 const RESPONSE_FORMAT: &str = "write `any` or `json`";
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     /// The key that signs bodies.
     pub(crate) hmac_secret: Option<Secret>,
     pub(crate) compression: Compression,
+    /// Requests at the same time.
+    pub(crate) workers: usize,
     pub(crate) response_format: ResponseFormat,
 }
 
@@ -43,6 +46,7 @@ struct RawSettings {
     url: Option<Value>,
     hmac_secret: Option<Value>,
     compression: Option<Value>,
+    workers: Option<Value>,
     response_format: Option<Value>,
 }
 
@@ -58,8 +62,10 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
         let url = ReceiverUrl::read(written.url, URL, &mut mistakes);
         let http = ClientSettings::read(USER_AGENT, &OWN_HEADERS, client, &mut mistakes);
         let hmac_secret = mistakes.secret("hmac_secret", written.hmac_secret);
-        let allowed = [Compression::None, Compression::Gzip];
+        let allowed = [Compression::None, Compression::Gzip, Compression::Zstd];
         let compression = Compression::read(written.compression, &allowed, &mut mistakes);
+        let default = REQUEST_LIMITS.workers;
+        let workers = read_workers("workers", written.workers, default, &mut mistakes);
         let read_format = |value: &Value| match value.as_str()? {
             "any" => Some(ResponseFormat::Any),
             "json" => Some(ResponseFormat::Json),
@@ -76,6 +82,7 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
             http,
             hmac_secret,
             compression,
+            workers,
             response_format: response_format.unwrap_or(ResponseFormat::Any),
         })
     }

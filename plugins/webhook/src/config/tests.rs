@@ -48,10 +48,10 @@ fn every_setting_is_read() {
 #[test]
 fn a_bad_value_is_refused_with_the_remedy() {
     assert_eq!(
-        read(json!({ "compression": "zstd", "proxy": "https://p" })).unwrap_err(),
+        read(json!({ "compression": "lz4", "proxy": "https://p" })).unwrap_err(),
         "`url` is missing (write the URL to post to, such as `https://example.com/delfin`); \
          `proxy` does not begin with `http://` (write `http://host:port`); \
-         `compression` cannot be `\"zstd\"` (write `none` or `gzip`)"
+         `compression` cannot be `\"lz4\"` (write `none` or `gzip` or `zstd`)"
     );
     refused(json!({ "url": "example.com" }), "`url` cannot hold");
     refused(json!({ "url": 7 }), "`url` cannot be `7`");

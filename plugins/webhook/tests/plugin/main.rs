@@ -10,7 +10,7 @@ mod responses;
 mod support;
 mod tls;
 
-use delfin_plugin_api::testkit::{TestReceiver, TestResponse, conformance};
+use delfin_plugin_api::testkit::{TestReceiver, TestResponse, check_workers, conformance};
 use serde_json::json;
 
 #[test]
@@ -32,4 +32,14 @@ fn conforms() {
             "compression": "gzip",
         }),
     });
+}
+
+#[test]
+fn storages_are_sent_at_the_same_time_each_in_its_order() {
+    check_workers(
+        "PerformanceExporterWebhook",
+        1_000,
+        |_| TestResponse::new(204),
+        |receiver| json!({ "url": receiver.url("") }),
+    );
 }
