@@ -61,16 +61,19 @@ pub(crate) struct ServerConfig {
     pub(crate) envelope: Envelope,
 }
 
+/// How mails are written.
 #[derive(Debug)]
-pub(crate) struct MailConfig {
-    pub(crate) from: Mailbox,
+pub struct MailConfig {
+    /// The sender.
+    pub from: Mailbox,
     /// At least one.
-    pub(crate) to: Vec<Mailbox>,
+    pub to: Vec<Mailbox>,
     /// One mail for all alerts of a call.
-    pub(crate) digest: bool,
-    pub(crate) subject: NameTemplate,
+    pub digest: bool,
+    /// The subject of a mail, and in a digest the heading of an alert.
+    pub subject: NameTemplate,
     /// `None`: every column and extra field.
-    pub(crate) body: Option<NameTemplate>,
+    pub body: Option<NameTemplate>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,23 +17,24 @@ use lettre::{
     message::header::{ContentType, HeaderName, HeaderValue},
 };
 
-use crate::config::MailConfig;
+pub use crate::config::MailConfig;
 
 /// Keeps a digest below the size that servers accept.
 const DIGEST_ALERTS: usize = 500;
 
-pub(crate) struct MailEncoder {
+/// Writes mails.
+pub struct MailEncoder {
     config: MailConfig,
     /// Of the ids of mails: that of the sender.
     domain: String,
 }
 
 /// A mail to send.
-pub(crate) struct AlertMail {
+pub struct AlertMail {
     /// With its headers.
-    pub(crate) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// The numbers of the rows in the call.
-    pub(crate) rows: Vec<usize>,
+    pub rows: Vec<usize>,
 }
 
 /// Where a row was accepted.
@@ -44,13 +45,19 @@ struct MailSource {
 }
 
 impl MailEncoder {
-    pub(crate) fn new(config: MailConfig) -> Self {
+    /// An encoder for mails of this sender.
+    #[must_use]
+    pub fn new(config: MailConfig) -> Self {
         let domain = config.from.email.domain().to_owned();
         Self { config, domain }
     }
 
     /// The mails of a call: one for each alert, or a digest.
-    pub(crate) fn encode(
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Rejected`] if an alert cannot be written as a mail.
+    pub fn encode(
         &self,
         batch: &AlertBatch,
         parts: &[BatchPart<'_>],

@@ -5,7 +5,7 @@
 
 mod client;
 mod config;
-mod encode;
+pub mod encode;
 mod outcome;
 
 use delfin_plugin_api::{

@@ -11,29 +11,38 @@ const MAX_SUMMARY: usize = 1024;
 
 /// A report about an alert.
 #[derive(Clone)]
-pub(crate) struct Incident<'a> {
-    pub(crate) alert: Alert<'a>,
+pub struct Incident<'a> {
+    /// The alert itself.
+    pub alert: Alert<'a>,
     /// The same for a fault, its changes and its end.
-    pub(crate) key: String,
+    pub key: String,
     /// On one line.
-    pub(crate) summary: String,
-    pub(crate) urgency: Urgency,
+    pub summary: String,
+    /// How severe the alert is.
+    pub urgency: Urgency,
     /// Whether the alert has ended.
-    pub(crate) has_ended: bool,
+    pub has_ended: bool,
 }
 
 /// How severe an alert is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Urgency {
+pub enum Urgency {
+    /// Informational, or a severity that is unknown.
     Info,
+    /// A warning.
     Warning,
+    /// A minor fault.
     Minor,
+    /// A major fault.
     Major,
+    /// A critical or fatal fault.
     Critical,
 }
 
 impl<'a> Incident<'a> {
-    pub(crate) fn new(alert: Alert<'a>, summary: &str) -> Self {
+    /// A report whose summary is made of this text.
+    #[must_use]
+    pub fn new(alert: Alert<'a>, summary: &str) -> Self {
         let is = |text: Option<&str>, name: &str| {
             text.is_some_and(|text| text.eq_ignore_ascii_case(name))
         };
@@ -53,14 +62,16 @@ impl<'a> Incident<'a> {
     }
 
     /// The storage: its name, or its id; `delfin-host` if the alert has none.
-    pub(crate) fn storage(&self) -> &'a str {
+    #[must_use]
+    pub fn storage(&self) -> &'a str {
         let known = non_empty(self.alert.storage_name()).or(non_empty(self.alert.storage_id()));
         known.unwrap_or("delfin-host")
     }
 
     /// The time of the alert, such as `2026-11-27T12:00:00.000Z`; `None` if the calendar does not
     /// have it.
-    pub(crate) fn time(&self) -> Option<String> {
+    #[must_use]
+    pub fn time(&self) -> Option<String> {
         let ms = u64::try_from(self.alert.occur_time()).ok()?;
         // The last millisecond of the year 9999.
         let time = (ms < 253_402_300_800_000).then(|| UNIX_EPOCH + Duration::from_millis(ms))?;
@@ -86,7 +97,8 @@ impl Urgency {
 }
 
 /// A text that an alert has and that is not empty.
-pub(crate) fn non_empty(text: Option<&str>) -> Option<&str> {
+#[must_use]
+pub fn non_empty(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
 

@@ -3,7 +3,7 @@
 //! Each exporter has a folder of its own, with the files that other plugins have
 //! in `src/`.
 
-mod alert;
+pub mod alert;
 pub mod page;
 
 use delfin_plugin_api::export_plugin;

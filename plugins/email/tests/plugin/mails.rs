@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use delfin_plugin_api::{AlertBatchBuilder, NewAlert, sample, testkit::Harness};
-use delfin_tests::wait_for;
+use delfin_tests::{LONG_TEXT, wait_for};
 use serde_json::json;
 
 use crate::{
@@ -53,7 +53,6 @@ fn awkward_texts_arrive_as_the_readme_says() {
     let Some(server) = MailServer::start(&[]) else {
         return;
     };
-    let long = "x".repeat(10_000);
     let texts = [
         (
             "\"quoted\" \\back, <a@b>",
@@ -68,7 +67,7 @@ fn awkward_texts_arrive_as_the_readme_says() {
         ("grüße 数据 🦀", "grüße 数据 🦀", "grüße 数据 🦀"),
         ("a\n.\nQUIT", "a . QUIT", "a\n.\nQUIT"),
         ("", "-", ""),
-        (&*long, &*"x".repeat(200), &*long),
+        (LONG_TEXT, &*"x".repeat(200), LONG_TEXT),
     ];
     let mut batch = AlertBatchBuilder::new();
     for (text, ..) in texts {

@@ -39,12 +39,13 @@ const SEQUENCE_NUMBER: &str = "sequence_number";
 const MATCH_KEY: &str = "match_key";
 const UNNAMED: &str = "unnamed";
 
-pub(super) type AlertLabels = BTreeMap<Cow<'static, str>, String>;
+/// Names and texts of labels.
+pub type AlertLabels = BTreeMap<Cow<'static, str>, String>;
 
 /// An element of the body of `POST /api/v2/alerts`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PostedAlert<'a> {
+pub struct PostedAlert<'a> {
     #[serde(skip)]
     row: usize,
     #[serde(skip)]
@@ -60,7 +61,8 @@ pub(super) struct PostedAlert<'a> {
 impl<'a> PostedAlert<'a> {
     /// The alert of a row. `extra_labels` are the extra fields that are labels. Unless it is a
     /// recovery, it fires until `resolve_after` from `now`, or until it is sent again.
-    pub(super) fn new(
+    #[must_use]
+    pub fn new(
         (row, alert): (usize, &Alert<'a>),
         extra_labels: &[String],
         now: SystemTime,

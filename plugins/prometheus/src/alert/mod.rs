@@ -2,7 +2,7 @@
 
 mod client;
 mod config;
-mod encode;
+pub mod encode;
 mod outcome;
 mod state;
 

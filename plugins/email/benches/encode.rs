@@ -1,0 +1,48 @@
+//! How fast alerts become mails: one for each alert, or digests.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails shows it")]
+
+use delfin_exporter_email::encode::{MailConfig, MailEncoder};
+use delfin_plugin_api::{
+    AlertBatch, Batch, Origin, sample,
+    setting::Mistakes,
+    template::{NameTemplate, TemplateRules},
+};
+use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+
+const SUBJECT: TemplateRules = TemplateRules {
+    character: Some,
+    empty: "-",
+    max_value_bytes: 200,
+    check: |_| Ok(()),
+};
+
+/// Shows the allocations of a batch next to its time.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = [false, true])]
+fn alerts(bencher: Bencher<'_, '_>, digest: bool) {
+    let batch = sample::alerts(10_000);
+    let subject = "[{severity}] {storage_name}: {alert_name}";
+    let mut mistakes = Mistakes::default();
+    let encoder = MailEncoder::new(MailConfig {
+        from: "delfin@example.com".parse().unwrap(),
+        to: vec!["storage@example.com".parse().unwrap()],
+        digest,
+        subject: NameTemplate::read::<AlertBatch>("", None, subject, &SUBJECT, &mut mistakes),
+        body: None,
+    });
+    bencher
+        .counter(ItemsCount::new(batch.items()))
+        .bench_local(|| {
+            encoder
+                .encode(&batch, &[], Origin::Collection)
+                .unwrap()
+                .len()
+        });
+}
