@@ -3,6 +3,7 @@
 //! Functions panic when they fail. A failed wait prints the log of the host. Nothing sleeps for a fixed
 //! time: [`wait_for`] polls until a condition holds, and panics after a minute.
 
+mod awkward;
 mod build;
 pub mod c_plugin;
 mod certificates;
@@ -24,6 +25,7 @@ mod series;
 mod soak;
 mod terminal;
 
+pub use awkward::{AWKWARD_TEXTS, AWKWARD_VALUES, LONG_TEXT};
 pub use build::{binary, plugin};
 pub use certificates::{Authority, IssuedFiles};
 pub use command::CommandOutput;

@@ -6,7 +6,9 @@ use delfin_plugin_api::{
     AlertBatchBuilder, NewAlert, PerformanceBatchBuilder, sample,
     testkit::{Harness, build_library, check_outcome},
 };
-use delfin_tests::{deliver_in_spite_of_outages, receivers::ClickHouse};
+use delfin_tests::{
+    AWKWARD_TEXTS, AWKWARD_VALUES, deliver_in_spite_of_outages, receivers::ClickHouse,
+};
 use serde_json::{Value, json};
 
 use crate::{ALERTS, PERFORMANCE};
@@ -54,16 +56,8 @@ fn awkward_labels_and_values_arrive_as_the_readme_says() {
     let Some(clickhouse) = ClickHouse::start(&harness.new_folder()) else {
         return;
     };
-    let long = "x".repeat(10_000);
-    let texts = [
-        "say \"no\" \\",
-        "line\nbreak\r\ttab\u{1b}",
-        "grüße 🦀",
-        " ",
-        "",
-        &long,
-    ];
-    let values = [0.1 + 0.2, f64::MAX, -0.0, f64::NAN, f64::INFINITY];
+    let texts = AWKWARD_TEXTS;
+    let values = AWKWARD_VALUES;
     let mut batch = PerformanceBatchBuilder::new();
     for text in texts {
         let labels = [("resource_id", text), ("odd \"label\"\n", text)];

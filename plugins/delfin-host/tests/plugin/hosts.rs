@@ -6,7 +6,7 @@ use delfin_plugin_api::{
     AlertBatchBuilder, Batch, NewAlert, PerformanceBatchBuilder,
     testkit::{Harness, build_library, check_outcome},
 };
-use delfin_tests::{Host, Setup, receivers::free_port};
+use delfin_tests::{AWKWARD_TEXTS, AWKWARD_VALUES, Host, Setup, receivers::free_port};
 use serde_json::{Value, json};
 
 use crate::{ALERTS, PERFORMANCE};
@@ -159,16 +159,8 @@ fn awkward_labels_and_values_arrive_unchanged() {
     let (setup, url) = centre();
     let centre = setup.start();
     let harness = Harness::of_crate();
-    let long = "x".repeat(10_000);
-    let texts = [
-        "say \"no\" \\",
-        "line\nbreak\r\ttab\u{1b}",
-        "grüße 🦀",
-        " ",
-        "",
-        &long,
-    ];
-    let values = [0.1 + 0.2, -0.0, f64::MAX, f64::NAN, f64::INFINITY];
+    let texts = AWKWARD_TEXTS;
+    let values = AWKWARD_VALUES;
     let mut points = PerformanceBatchBuilder::new();
     for text in texts {
         points

@@ -6,7 +6,7 @@ use delfin_plugin_api::{
     AlertBatchBuilder, Failure, NewAlert, PerformanceBatchBuilder, sample,
     testkit::{Harness, build_library},
 };
-use delfin_tests::{deliver_in_spite_of_outages, receivers::OpenSearch};
+use delfin_tests::{AWKWARD_TEXTS, deliver_in_spite_of_outages, receivers::OpenSearch};
 use serde_json::{Value, json};
 
 use crate::{ALERTS, PERFORMANCE};
@@ -69,15 +69,7 @@ fn awkward_texts_and_values_arrive(harness: &Harness, opensearch: &OpenSearch, s
     let mut settings = settings.clone();
     settings["data_stream"] = json!("awkward");
     let mut exporter = harness.start(PERFORMANCE, &settings);
-    let long = "x".repeat(10_000);
-    let texts = [
-        "say \"no\" \\",
-        "line\nbreak\r\ttab\u{1b}",
-        "grüße 🦀",
-        " ",
-        "",
-        &long,
-    ];
+    let texts = AWKWARD_TEXTS;
     let values = [
         0.1 + 0.2,
         1e-9,

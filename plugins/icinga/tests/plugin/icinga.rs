@@ -5,7 +5,9 @@ use delfin_plugin_api::{
     http::{Client, ClientSettings, Tls},
     testkit::{Harness, TestInstance, build_library, check_outcome},
 };
-use delfin_tests::{Authority, deliver_in_spite_of_outages, receivers::Icinga, wait_for};
+use delfin_tests::{
+    Authority, LONG_TEXT, deliver_in_spite_of_outages, receivers::Icinga, wait_for,
+};
 use serde_json::{Value, json};
 
 use crate::{ALERTS, PERFORMANCE};
@@ -149,7 +151,6 @@ fn awkward_texts_arrive_with_a_client_certificate(
         "client_certificate": files.certificate,
         "client_key": files.key,
     });
-    let long = "x".repeat(10_000);
     let texts = [
         "say \"no\" \\",
         "a='b'\n\t",
@@ -157,7 +158,7 @@ fn awkward_texts_arrive_with_a_client_certificate(
         " ",
         "",
         "a/b!c|d",
-        &long,
+        LONG_TEXT,
     ];
     let shown = [
         "say \"no\" \\",
@@ -166,7 +167,7 @@ fn awkward_texts_arrive_with_a_client_certificate(
         " ",
         "",
         "a/b!c|d",
-        &long[..200],
+        &LONG_TEXT[..200],
     ];
     let values = [0.1 + 0.2, 1e-9, f64::MAX, -0.0, f64::NAN, f64::INFINITY];
     let mut batch = PerformanceBatchBuilder::new();

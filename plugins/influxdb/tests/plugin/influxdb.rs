@@ -6,7 +6,7 @@ use delfin_plugin_api::{
     AlertBatchBuilder, NewAlert, PerformanceBatch, PerformanceBatchBuilder, sample,
     testkit::{Harness, TestInstance, check_outcome},
 };
-use delfin_tests::{receivers::InfluxDb, wait_for};
+use delfin_tests::{LONG_TEXT, receivers::InfluxDb, wait_for};
 use serde_json::{Value, json};
 
 use crate::{ALERTS, PERFORMANCE};
@@ -85,7 +85,6 @@ fn awkward_labels_and_values_arrive_as_the_readme_says() {
     let Some(influxdb) = InfluxDb::start(&harness.new_folder()) else {
         return;
     };
-    let long = "x".repeat(10_000);
     let texts = [
         ("\"quoted\" \\back\\slash", "\"quoted\" \\back\\slash"),
         ("line\nbreak\r\ttab", "line\\nbreak\\r\\ttab"),
@@ -98,7 +97,7 @@ fn awkward_labels_and_values_arrive_as_the_readme_says() {
         ("grüße 数据 🦀", "grüße 数据 🦀"),
         (" ", " "),
         ("", ""),
-        (&long, &long),
+        (LONG_TEXT, LONG_TEXT),
     ];
     let values = [
         0.1 + 0.2,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, NewAlert, PerformanceBatchBuilder, sample, testkit::Harness,
 };
-use delfin_tests::{Authority, receivers::free_port, wait_for};
+use delfin_tests::{Authority, LONG_TEXT, receivers::free_port, wait_for};
 use serde_json::{Value, json};
 
 use crate::{
@@ -104,14 +104,13 @@ fn awkward_labels_and_values_arrive_over_tls_as_the_readme_says() {
         return;
     };
     let subscriber = broker.subscribe("subscriber");
-    let long = "x".repeat(10_000);
     let texts = [
         ("\"quoted\" \\back", "\"quoted\" \\back".to_owned()),
         ("a/b+c#d", "a_b_c_d".to_owned()),
         ("line\nbreak\r\0", "line_break__".to_owned()),
         ("grüße🦀", "grüße🦀".to_owned()),
         ("", "_".to_owned()),
-        (&long, "x".repeat(255)),
+        (LONG_TEXT, "x".repeat(255)),
     ];
     let values = [0.1 + 0.2, f64::MAX, f64::NAN, f64::INFINITY, -0.0];
     let mut batch = PerformanceBatchBuilder::new();

@@ -7,7 +7,7 @@ use delfin_plugin_api::{
     testkit::{Harness, TestInstance, check_outcome, conformance},
 };
 use delfin_tests::{
-    Authority,
+    Authority, LONG_TEXT,
     receivers::{OtlpCollector, OtlpTls},
     wait_for,
 };
@@ -133,13 +133,12 @@ fn check_awkward_labels(protocol: &str) {
     let Some(collector) = OtlpCollector::start(&harness.new_folder()) else {
         return;
     };
-    let long = "x".repeat(10_000);
     let texts = [
         "\"quoted\" \\back\\slash",
         "line\nbreak\r\ttab nul \0",
         "grüße 数据 🦀 \u{202e}right to left\u{feff}",
         " ",
-        &long,
+        LONG_TEXT,
     ];
     let mut batch = PerformanceBatchBuilder::new();
     for text in texts {

@@ -7,7 +7,7 @@ use delfin_plugin_api::{
     testkit::{Harness, build_library, check_outcome},
 };
 use delfin_tests::{
-    deliver_in_spite_of_outages,
+    AWKWARD_TEXTS, AWKWARD_VALUES, LONG_TEXT, deliver_in_spite_of_outages,
     receivers::{S3Server, read_parquet},
 };
 use serde_json::{Value, json};
@@ -109,18 +109,11 @@ fn nothing_is_missing_after_the_folder_was_not_there() {
 fn awkward_labels_and_values_arrive_as_the_readme_says() {
     let harness = Harness::of_crate();
     let folder = harness.new_folder();
-    let long = "x".repeat(10_000);
-    let texts = [
-        "say \"no\" \\",
-        "line\nbreak\r\ttab\u{1b}",
-        "grüße 🦀 /../%2F",
-        " ",
-        "",
-        &long,
-    ];
-    let values = [0.1 + 0.2, f64::MAX, -0.0, f64::NAN, f64::INFINITY];
+    let mut texts = AWKWARD_TEXTS.to_vec();
+    texts.push("/../%2F");
+    let values = AWKWARD_VALUES;
     let mut batch = PerformanceBatchBuilder::new();
-    for text in texts {
+    for &text in &texts {
         let labels = [
             ("storage_id", text),
             ("resource_id", text),
@@ -148,7 +141,7 @@ fn awkward_labels_and_values_arrive_as_the_readme_says() {
         assert_eq!((&row["unit"], &row["type"]), (&Value::Null, &Value::Null));
         let mut labels = json!({ "odd \"label\"\n": text });
         // No path can hold these ids.
-        if text.is_empty() || text == long {
+        if text.is_empty() || text == LONG_TEXT {
             labels["storage_id"] = json!(text);
             assert_eq!(row["storage_id"], Value::Null);
         } else {
@@ -166,8 +159,9 @@ fn awkward_labels_and_values_arrive_as_the_readme_says() {
         "inf",
     ];
     let expected = expected.map(str::to_owned).to_vec();
-    let expected = texts.map(|text| (text.to_owned(), expected.clone()));
-    assert_eq!(stored, expected.into());
+    let texts = texts.into_iter().map(str::to_owned);
+    let expected: BTreeMap<_, _> = texts.map(|text| (text, expected.clone())).collect();
+    assert_eq!(stored, expected);
     let bare: Vec<_> = rows.iter().filter(|row| row["name"] != "iops").collect();
     assert_eq!(bare.len(), 1);
     assert_eq!(bare[0]["date"], "1969-12-31");

@@ -1,6 +1,7 @@
 //! Alerts and their state in the table.
 
 use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, NewAlert, sample, testkit::Harness};
+use delfin_tests::LONG_TEXT;
 use serde_json::Value;
 
 use crate::{ALERTS, support::Database};
@@ -60,11 +61,10 @@ fn every_text_of_an_alert_is_in_its_column_or_in_extra() {
     let Some(database) = Database::start() else {
         return;
     };
-    let long = "x".repeat(10_000);
     let mut texts = delfin_plugin_api::TEXT_COLUMNS
         .map(|name| (name, name))
         .to_vec();
-    texts.extend([("rack \"7\"\n", "🦀\0"), ("long", &*long), ("", "")]);
+    texts.extend([("rack \"7\"\n", "🦀\0"), ("long", LONG_TEXT), ("", "")]);
     let mut exporter = harness.start(ALERTS, &database.settings());
     assert_eq!(exporter.send(&alerts(&[&texts, &[]])), Ok(()));
     let rows = database.query(
@@ -76,7 +76,8 @@ fn every_text_of_an_alert_is_in_its_column_or_in_extra() {
         .collect();
     expected["active"] = true.into();
     expected["occur_time"] = "2023-11-14T22:13:20+00:00".into();
-    expected["extra"] = serde_json::json!({ "rack \"7\"\n": "🦀\u{fffd}", "long": long, "": "" });
+    expected["extra"] =
+        serde_json::json!({ "rack \"7\"\n": "🦀\u{fffd}", "long": LONG_TEXT, "": "" });
     let found = |row: usize| serde_json::from_str::<Value>(&rows[row].get::<_, String>(0)).unwrap();
     assert_eq!(found(0), expected);
     let empty = found(1);

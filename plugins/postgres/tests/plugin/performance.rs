@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use delfin_plugin_api::{PerformanceBatch, PerformanceBatchBuilder, sample, testkit::Harness};
-use delfin_tests::{Authority, receivers::PostgresTls, wait_for};
+use delfin_tests::{Authority, LONG_TEXT, receivers::PostgresTls, wait_for};
 use serde_json::json;
 
 use crate::{
@@ -87,7 +87,6 @@ fn awkward_labels_and_values_arrive_over_tls_as_the_readme_says() {
     let Some(database) = Database::start_with(Some(&tls)) else {
         return;
     };
-    let long = "x".repeat(10_000);
     let texts = [
         ("\"quoted\" \\back\\slash", "\"quoted\" \\back\\slash"),
         ("line\nbreak\r\ttab", "line\nbreak\r\ttab"),
@@ -98,7 +97,7 @@ fn awkward_labels_and_values_arrive_over_tls_as_the_readme_says() {
         ("nul\0 \u{1b}[31m", "nul\u{fffd} \u{1b}[31m"),
         ("grüße 数据 🦀", "grüße 数据 🦀"),
         ("", ""),
-        (&long, &long),
+        (LONG_TEXT, LONG_TEXT),
     ];
     let values = [
         0.1 + 0.2,

@@ -8,7 +8,7 @@ use delfin_plugin_api::{
     testkit::{Harness, TestInstance},
     time::now_ms,
 };
-use delfin_tests::{receivers::Prometheus, wait_for};
+use delfin_tests::{LONG_TEXT, receivers::Prometheus, wait_for};
 use serde_json::{Value, json};
 
 use crate::EXPORTER;
@@ -123,7 +123,6 @@ fn awkward_labels_and_values_arrive_as_the_readme_says() {
         let Some((prometheus, mut exporter)) = start(&harness, version) else {
             continue;
         };
-        let long = "x".repeat(10_000);
         let texts = [
             "\"quoted\" \\back\\slash",
             "line\nbreak\r\ttab",
@@ -132,7 +131,7 @@ fn awkward_labels_and_values_arrive_as_the_readme_says() {
             "grüße 数据 🦀 \u{202e}right to left\u{feff}",
             " ",
             "",
-            &long,
+            LONG_TEXT,
         ];
         let values = [
             0.1 + 0.2,

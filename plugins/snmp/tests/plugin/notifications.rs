@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use delfin_plugin_api::{AlertBatchBuilder, NewAlert, sample, testkit::Harness};
-use delfin_tests::wait_for;
+use delfin_tests::{LONG_TEXT, wait_for};
 use serde_json::json;
 
 use crate::{
@@ -55,13 +55,12 @@ fn awkward_texts_arrive_as_the_readme_says() {
     let Some(receiver) = Receiver::start() else {
         return;
     };
-    let long = "x".repeat(10_000);
     let texts = [
         "\"quoted\" \\back\\slash",
         "line\nbreak\r\ttab\0",
         "grüße 数据 🦀",
         "",
-        &*long,
+        LONG_TEXT,
     ];
     let mut batch = AlertBatchBuilder::new();
     for text in texts {

@@ -10,7 +10,7 @@ use delfin_plugin_api::{
     PerformanceBatchBuilder, sample,
     testkit::{CallOptions, Harness, TestReceiver, TestResponse, build_library, check_outcome},
 };
-use delfin_tests::deliver_in_spite_of_outages;
+use delfin_tests::{AWKWARD_TEXTS, AWKWARD_VALUES, deliver_in_spite_of_outages};
 use serde_json::json;
 
 use crate::{ALERTS, PERFORMANCE, collector::Collector};
@@ -45,15 +45,7 @@ fn a_row_is_delivered_when_it_is_indexed() {
     assert_eq!(exporter.outcome_of("health"), Ok(()));
 
     let mut alerts = AlertBatchBuilder::new();
-    let long = "x".repeat(10_000);
-    let texts = [
-        "say \"no\" \\",
-        "line\nbreak\r\ttab\u{1b}",
-        "grüße 🦀",
-        " ",
-        "",
-        &long,
-    ];
+    let texts = AWKWARD_TEXTS;
     for text in texts {
         alerts.alert(NewAlert {
             occur_time: 1_700_000_000_000,
@@ -79,16 +71,8 @@ fn a_row_is_delivered_when_it_is_indexed() {
 fn awkward_labels_and_values_arrive_as_the_readme_says() {
     let collector = Collector::start();
     let mut exporter = Harness::of_crate().start(PERFORMANCE, &collector.settings());
-    let long = "x".repeat(10_000);
-    let texts = [
-        "say \"no\" \\",
-        "line\nbreak\r\ttab\u{1b}",
-        "grüße 🦀",
-        " ",
-        "",
-        &long,
-    ];
-    let values = [0.1 + 0.2, f64::MAX, -0.0, f64::NAN, f64::INFINITY];
+    let texts = AWKWARD_TEXTS;
+    let values = AWKWARD_VALUES;
     let mut batch = PerformanceBatchBuilder::new();
     for text in texts {
         batch

@@ -7,7 +7,7 @@ use delfin_plugin_api::{
     testkit::{Harness, TestInstance, check_outcome, outcome_name},
 };
 use delfin_tests::{
-    Authority,
+    Authority, LONG_TEXT,
     receivers::{Rsyslog, RsyslogTls},
     wait_for,
 };
@@ -106,7 +106,6 @@ fn awkward_texts_arrive_over_tls_as_the_readme_says() {
             "max_message_bytes": 65_507,
         }),
     );
-    let long = "x".repeat(10_000);
     let mut batch = AlertBatchBuilder::new();
     batch.alert(NewAlert {
         occur_time: 1_775_988_000_250,
@@ -118,7 +117,7 @@ fn awkward_texts_arrive_over_tls_as_the_readme_says() {
             ("description", "line\nbreak\r\ttab 数据 🦀"),
             ("vendor", ""),
             ("fan 1", "grüße\u{1b}[31m"),
-            ("long", &long),
+            ("long", LONG_TEXT),
         ],
     });
     deliver(&mut exporter, &batch.build());
@@ -126,7 +125,7 @@ fn awkward_texts_arrive_over_tls_as_the_readme_says() {
         "[alarm resource=\"array 7\" probableCause=\"other\" perceivedSeverity=\"critical\"]\
          [delfin@32473 storage_name=\"array 7\" alert_id=\"0x1E\" \
          alert_name=\"\\\"quoted\\\" \\\\back\\\\slash\\]\" severity=\"Fatal\"]\
-         [extra@32473 fan_1=\"grüße#033[31m\" long=\"{long}\"]"
+         [extra@32473 fan_1=\"grüße#033[31m\" long=\"{LONG_TEXT}\"]"
     );
     let expected = json!({
         "pri": "25",

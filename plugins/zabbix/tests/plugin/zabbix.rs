@@ -12,7 +12,7 @@ use delfin_plugin_api::{
     testkit::{Harness, TestInstance, build_library},
 };
 use delfin_tests::{
-    Authority, deliver_in_spite_of_outages,
+    Authority, LONG_TEXT, deliver_in_spite_of_outages,
     receivers::{Zabbix, ZabbixTls},
     wait_for,
 };
@@ -120,7 +120,6 @@ fn deliver(exporter: &mut TestInstance, batch: &delfin_plugin_api::PerformanceBa
 
 fn awkward_texts_and_values_arrive_over_tls(harness: &Harness, zabbix: &Zabbix, settings: &Value) {
     create_host(harness, zabbix, "gr__e", settings);
-    let long = "x".repeat(10_000);
     let texts = [
         ("say \"no\" \\", "say \"no\" _".to_owned()),
         ("line\nbreak\r\ttab\u{1b}", "line_break__tab_".to_owned()),
@@ -130,7 +129,7 @@ fn awkward_texts_and_values_arrive_over_tls(harness: &Harness, zabbix: &Zabbix, 
         ("a,b]", "\"a,b]\"".to_owned()),
         ("[\"", "\"[\\\"\"".to_owned()),
         ("\"quoted\"", "\"\\\"quoted\\\"\"".to_owned()),
-        (&*long, "x".repeat(255)),
+        (LONG_TEXT, "x".repeat(255)),
     ];
     let values = [
         0.1 + 0.2,
