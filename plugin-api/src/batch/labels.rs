@@ -1,15 +1,17 @@
 //! Map columns of text to text: the labels of a series, the extras of an alert.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
 
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Int32Array, MapArray, StringArray, StructArray,
-    types::Int32Type,
+    Array, ArrayRef, DictionaryArray, MapArray, StringArray, StructArray, types::Int32Type,
 };
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
-use arrow_schema::{DataType, Field, Fields};
+use arrow_schema::{DataType, Field, FieldRef, Fields};
 
-use super::{BatchError, downcast, without_nulls};
+use super::{BatchError, dictionary::DictionaryBuilder, downcast, without_nulls};
 
 const WANTED: &str = "Map<Dictionary<Int32, Utf8>, Dictionary<Int32, Utf8>>";
 
@@ -144,26 +146,19 @@ impl Dictionary {
 
 /// The type of a map column.
 pub(super) fn label_type() -> DataType {
-    DataType::Map(
-        Arc::new(Field::new(
-            "entries",
-            DataType::Struct(entry_fields()),
-            false,
-        )),
-        false,
-    )
+    DataType::Map(Arc::clone(&ENTRIES.1), false)
 }
 
-fn entry_fields() -> Fields {
+/// The key and the value of an entry, and the field that has both.
+static ENTRIES: LazyLock<(Fields, FieldRef)> = LazyLock::new(|| {
     let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    Fields::from(vec![
+    let fields = Fields::from(vec![
         Field::new("keys", text.clone(), false),
         Field::new("values", text, false),
-    ])
-}
-
-/// Labels up to which comparing a key with each is cheaper than hashing it.
-const FEW_LABELS: usize = 16;
+    ]);
+    let entries = Field::new("entries", DataType::Struct(fields.clone()), false);
+    (fields, Arc::new(entries))
+});
 
 /// Builds a map column row by row.
 #[derive(Debug)]
@@ -176,25 +171,20 @@ pub(super) struct LabelColumnBuilder {
 impl LabelColumnBuilder {
     pub(super) fn new() -> Self {
         Self {
-            keys: DictionaryBuilder::default(),
-            values: DictionaryBuilder::default(),
+            keys: DictionaryBuilder::new(),
+            values: DictionaryBuilder::new(),
             offsets: vec![0],
         }
     }
 
     pub(super) fn push(&mut self, key: &str, value: &str) {
-        // Neighbouring rows mostly have the same labels in the same order. So the entry
-        // at the same index of the previous row is the likely one, and to compare with
-        // it is cheaper than to hash. It is as many entries back as that row has.
-        let start = self.row_start();
-        let previous_start = self.offsets.iter().rev().nth(1);
-        let distance = start - previous_start.map_or(start, |&offset| offset as usize);
+        let distance = self.distance();
         self.keys.push(key, distance);
         self.values.push(value, distance);
     }
 
     pub(super) fn end_row(&mut self) {
-        self.offsets.push(self.keys.codes.len() as i32);
+        self.offsets.push(self.keys.len() as i32);
         self.keys.keep_texts();
         self.values.keep_texts();
     }
@@ -207,18 +197,13 @@ impl LabelColumnBuilder {
 
     /// Whether the row that is being built has the key.
     pub(super) fn open_row_has(&self, key: &str) -> bool {
-        let open = &self.keys.codes[self.row_start()..];
-        if open.len() <= FEW_LABELS {
-            return open
-                .iter()
-                .any(|&code| &*self.keys.texts[code as usize] == key);
-        }
-        let code = self.keys.codes_by_text.get(key);
-        code.is_some_and(|code| open.contains(code))
+        self.keys.has(key, self.row_start(), self.distance())
     }
 
-    pub(super) fn entries(&self) -> usize {
-        self.keys.codes.len()
+    /// The length of the longest buffer.
+    pub(super) fn longest(&self) -> usize {
+        let texts = self.keys.text_bytes().max(self.values.text_bytes());
+        texts.max(self.keys.len())
     }
 
     /// The memory of the column so far, in bytes, estimated from above.
@@ -228,87 +213,30 @@ impl LabelColumnBuilder {
     }
 
     pub(super) fn finish(self) -> ArrayRef {
-        let entries = StructArray::new(
-            entry_fields(),
-            vec![self.keys.finish(), self.values.finish()],
-            None,
-        );
-        let DataType::Map(field, sorted) = label_type() else {
-            unreachable!("the type of a map column is a map")
-        };
+        let (fields, entries) = &*ENTRIES;
+        let columns = vec![self.keys.finish(), self.values.finish()];
+        let columns = StructArray::new(fields.clone(), columns, None);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
-        Arc::new(MapArray::new(field, offsets, entries, None, sorted))
+        Arc::new(MapArray::new(
+            Arc::clone(entries),
+            offsets,
+            columns,
+            None,
+            false,
+        ))
+    }
+
+    /// How many entries before the next one the likely one is. Neighbouring rows mostly have the
+    /// same labels in the same order. So the entry at the same index of the previous row is
+    /// the likely one, and to compare with it is cheaper than to hash. It is as many entries back
+    /// as that row has.
+    fn distance(&self) -> usize {
+        let start = self.row_start();
+        let previous_start = self.offsets.iter().rev().nth(1);
+        start - previous_start.map_or(start, |&offset| offset as usize)
     }
 
     fn row_start(&self) -> usize {
         self.offsets.last().map_or(0, |&offset| offset as usize)
-    }
-}
-
-#[derive(Debug, Default)]
-struct DictionaryBuilder {
-    codes: Vec<i32>,
-    texts: Vec<Arc<str>>,
-    codes_by_text: HashMap<Arc<str>, i32>,
-    /// Length of all texts together.
-    text_bytes: usize,
-    /// The number of texts that rows before the one being built have.
-    kept: usize,
-}
-
-impl DictionaryBuilder {
-    /// Adds an entry. The text is likely the same as `distance` entries before.
-    fn push(&mut self, text: &str, distance: usize) {
-        let likely = self.codes.len().checked_sub(distance);
-        if let Some(&code) = likely.and_then(|index| self.codes.get(index))
-            && &*self.texts[code as usize] == text
-        {
-            self.codes.push(code);
-            return;
-        }
-        let code = self.code(text);
-        self.codes.push(code);
-    }
-
-    fn code(&mut self, text: &str) -> i32 {
-        if let Some(&code) = self.codes_by_text.get(text) {
-            return code;
-        }
-        let code = self.texts.len() as i32;
-        self.text_bytes += text.len();
-        let text: Arc<str> = text.into();
-        self.texts.push(Arc::clone(&text));
-        self.codes_by_text.insert(text, code);
-        code
-    }
-
-    fn keep_texts(&mut self) {
-        self.kept = self.texts.len();
-    }
-
-    fn memory_bytes(&self) -> usize {
-        // The counts of an `Arc`, and what the allocator adds.
-        const OVERHEAD: usize = 32;
-        let entry = size_of::<(Arc<str>, i32)>() + 1;
-        let codes = self.codes.capacity() * size_of::<i32>();
-        let index =
-            self.texts.capacity() * size_of::<Arc<str>>() + self.codes_by_text.capacity() * entry;
-        // At the end, the texts are copied to one buffer.
-        codes + index + self.texts.len() * OVERHEAD + 2 * self.text_bytes
-    }
-
-    /// Removes the entries from index `entries` on, and the texts that only they have.
-    fn discard(&mut self, entries: usize) {
-        self.codes.truncate(entries);
-        for text in self.texts.drain(self.kept..) {
-            self.text_bytes -= text.len();
-            self.codes_by_text.remove(&text);
-        }
-    }
-
-    fn finish(self) -> ArrayRef {
-        let texts = StringArray::from_iter_values(self.texts.iter());
-        let codes = Int32Array::from(self.codes);
-        Arc::new(DictionaryArray::<Int32Type>::new(codes, Arc::new(texts)))
     }
 }

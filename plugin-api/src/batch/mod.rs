@@ -9,6 +9,7 @@
 mod alert;
 mod alert_key;
 mod alert_state;
+mod dictionary;
 mod labels;
 mod performance;
 

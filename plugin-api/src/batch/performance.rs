@@ -279,6 +279,12 @@ impl PerformanceBatchBuilder {
         self.values.push(value);
     }
 
+    /// The times of the series that is being built.
+    #[must_use]
+    pub fn timestamps(&self) -> &[i64] {
+        &self.timestamps[self.open_row_start()..]
+    }
+
     /// Ends the series that is being built, and gives it a name.
     ///
     /// # Errors
@@ -299,7 +305,7 @@ impl PerformanceBatchBuilder {
 
     /// Discards the labels and points of the series that is being built.
     pub fn discard_series(&mut self) {
-        let points = self.offsets.last().map_or(0, |&offset| offset as usize);
+        let points = self.open_row_start();
         self.timestamps.truncate(points);
         self.values.truncate(points);
         self.labels.discard_row();
@@ -345,11 +351,15 @@ impl PerformanceBatchBuilder {
         }
     }
 
+    fn open_row_start(&self) -> usize {
+        self.offsets.last().map_or(0, |&offset| offset as usize)
+    }
+
     fn full_column(&self, name: &str) -> Option<&'static str> {
         if self.name_bytes + name.len() > MAX_OFFSET {
             return Some("name");
         }
-        if self.labels.entries() > MAX_OFFSET {
+        if self.labels.longest() > MAX_OFFSET {
             return Some("labels");
         }
         (self.values.len() > MAX_OFFSET).then_some("values")
