@@ -12,36 +12,25 @@ pub(super) const NAMELESS_ALERT: &str = "has neither `alert_id` nor `alert_name`
 /// Finds a repeated time in a series.
 #[derive(Debug, Default)]
 pub struct TimestampCheck {
-    seen: Vec<i64>,
-    unordered: bool,
+    sorted: Vec<i64>,
 }
 
 impl TimestampCheck {
-    /// Starts a series.
-    pub fn clear(&mut self) {
-        self.seen.clear();
-        self.unordered = false;
-    }
-
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.seen.capacity() * size_of::<i64>()
+        self.sorted.capacity() * size_of::<i64>()
     }
 
-    /// Adds the time of the next point.
-    pub fn push(&mut self, time: i64) {
-        self.unordered |= self.seen.last().is_some_and(|&last| last >= time);
-        self.seen.push(time);
-    }
-
-    /// A repeated time of the series. Times in ascending order, the usual case, cannot
+    /// A repeated one of these times. Times in ascending order, the usual case, cannot
     /// repeat and are not sorted.
-    pub fn repeated(&mut self) -> Option<i64> {
-        if !self.unordered {
+    pub fn repeated(&mut self, times: &[i64]) -> Option<i64> {
+        if times.array_windows().all(|[a, b]| a < b) {
             return None;
         }
-        self.seen.sort_unstable();
-        let mut pairs = self.seen.array_windows();
+        self.sorted.clear();
+        self.sorted.extend_from_slice(times);
+        self.sorted.sort_unstable();
+        let mut pairs = self.sorted.array_windows();
         pairs.find_map(|&[a, b]| (a == b).then_some(a))
     }
 }
@@ -56,16 +45,10 @@ pub fn excerpt(part: &str) -> String {
 mod tests {
     use super::*;
 
-    fn repeated(times: &[i64]) -> Option<i64> {
-        let mut found = TimestampCheck::default();
-        found.push(1);
-        found.clear();
-        times.iter().for_each(|&time| found.push(time));
-        found.repeated()
-    }
-
     #[test]
     fn a_time_that_comes_twice_is_found_in_any_order() {
+        let mut check = TimestampCheck::default();
+        let mut repeated = |times: &[i64]| check.repeated(times);
         assert_eq!(repeated(&[]), None);
         assert_eq!(repeated(&[1, 2, 3]), None);
         assert_eq!(repeated(&[3, 1, 2]), None);

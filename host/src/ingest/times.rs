@@ -110,9 +110,17 @@ pub(super) fn number(text: &str) -> Option<f64> {
 }
 
 /// Digits only, so that a text such as `+1` is no time.
+#[inline]
 fn integer(text: &str) -> Option<i64> {
-    let is_integer = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| is_integer)
+    // Any number of so many digits fits.
+    if text.is_empty() || text.len() > 18 {
+        let is_integer = text.bytes().all(|byte| byte.is_ascii_digit());
+        return text.parse().ok().filter(|_| is_integer);
+    }
+    text.bytes().try_fold(0, |number: i64, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit <= 9).then(|| number * 10 + i64::from(digit))
+    })
 }
 
 /// The error of a time that is not [`VALID`].

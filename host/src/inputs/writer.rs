@@ -339,7 +339,6 @@ impl<'m> SeriesWriter<'m> {
             bytes += key.len() + text.len();
         }
         bytes += self.add_further_labels(series)?;
-        self.repeated.clear();
         let mut notes = IngestNotes::default();
         for (time, value) in &self.points {
             let time = self.times.check(*time, &mut notes);
@@ -348,10 +347,9 @@ impl<'m> SeriesWriter<'m> {
             if !value.is_finite() {
                 return Err(invalid("value", "is infinite with the `scale` of its rule"));
             }
-            self.repeated.push(time);
             self.batch.point(time, value);
         }
-        if let Some(time) = self.repeated.repeated() {
+        if let Some(time) = self.repeated.repeated(self.batch.timestamps()) {
             return Err(invalid("time", &format!("`{time}` comes twice")));
         }
         let ended = self.batch.end_series(&name);

@@ -112,14 +112,12 @@ fn check_series(
     }
     limits.check_text("name", series.name())?;
     check_labels("labels", series.labels(), limits)?;
-    times.clear();
     for &time in series.timestamps() {
         if !times::VALID.contains(&time) {
             return Err(column_error("timestamps", out_of_range(time)));
         }
-        times.push(time);
     }
-    match times.repeated() {
+    match times.repeated(series.timestamps()) {
         Some(time) => Err(column_error("timestamps", format!("`{time}` comes twice"))),
         None => Ok(()),
     }

@@ -9,7 +9,7 @@ use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, NewAlert};
 use serde::de::{DeserializeSeed, Deserializer, Error};
 use serde_json::value::RawValue;
 
-use super::{ItemBuilder, object::ObjectSeed, scalar, tracker::ItemTracker};
+use super::{ItemBuilder, object::ObjectSeed, plain::PlainReader, scalar, tracker::ItemTracker};
 use crate::ingest::{
     NoteKind, ParsedItems,
     rules::{MAX_LABELS, NAMELESS_ALERT, excerpt},
@@ -45,7 +45,12 @@ impl<'de> AlertItemBuilder<'de> {
         self.tracker.into_items(self.batch.build())
     }
 
-    fn field(&mut self, key: Cow<'de, str>, raw: &'de RawValue) -> Result<(), String> {
+    /// Adds a field, unless its `text` is `null`.
+    fn field(
+        &mut self,
+        key: Cow<'de, str>,
+        text: impl FnOnce() -> Result<Option<Cow<'de, str>>, String>,
+    ) -> Result<(), String> {
         let refused = |reason: &str| format!("`{}` {reason}", excerpt(&key));
         if key.is_empty() {
             return Err("a field has no name".to_owned());
@@ -53,7 +58,7 @@ impl<'de> AlertItemBuilder<'de> {
         if self.texts.len() == MAX_LABELS {
             return Err(format!("has more than {MAX_LABELS} fields"));
         }
-        let Some(text) = scalar::text(raw).map_err(|reason| refused(&reason))? else {
+        let Some(text) = text().map_err(|reason| refused(&reason))? else {
             return Ok(());
         };
         let is_time = key == "occur_time";
@@ -113,10 +118,20 @@ impl<'de> ItemBuilder<'de> for AlertItemBuilder<'de> {
         self.occur_time = None;
     }
 
+    fn plain_item(&mut self, text: &'de str) -> Option<usize> {
+        let mut json = PlainReader::new(text);
+        json.object(|json, key| {
+            let text = json.label_text()?;
+            self.field(key, || Ok(text)).ok()
+        })?;
+        self.end().ok()?;
+        Some(json.position())
+    }
+
     fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error> {
         let entries = ObjectSeed {
             expecting: "an alert, an object",
-            each: |key, value| self.field(key, value),
+            each: |key, value: &'de RawValue| self.field(key, || scalar::text(value)),
         };
         entries.deserialize(item)?;
         self.end().map_err(D::Error::custom)

@@ -1,8 +1,11 @@
-//! Delfin's JSON, read in one pass straight into the columns of a batch.
+//! Delfin's JSON, read straight into the columns of a batch.
 //!
 //! A body is one array of items, or one item per line. No tree of values is built:
 //! strings without escapes are borrowed from the body, and a number is parsed from its
 //! own text, so that no precision is lost.
+//!
+//! An item is read in one pass by a [`PlainReader`](plain::PlainReader), as long as it is valid and written as
+//! programs write JSON. Any other item is read again by `serde_json`, from which its error is.
 
 mod alert;
 mod body_text;
@@ -10,6 +13,7 @@ mod envelope;
 mod extent;
 mod faulty_scalar;
 mod object;
+mod plain;
 mod scalar;
 mod series;
 mod splitter;
@@ -68,6 +72,10 @@ trait ItemBuilder<'de> {
     /// Prepares for the next item.
     fn begin_item(&mut self);
 
+    /// Adds the item at the begin of `text` and returns its length, if it is valid and plain.
+    /// Otherwise a part of it may have been added.
+    fn plain_item(&mut self, text: &'de str) -> Option<usize>;
+
     /// Adds the next item.
     fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error>;
 
@@ -83,5 +91,7 @@ trait ItemBuilder<'de> {
     fn tracker(&mut self) -> &mut ItemTracker;
 }
 
+#[cfg(test)]
+mod plain_tests;
 #[cfg(test)]
 mod tests;

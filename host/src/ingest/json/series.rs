@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::{
     ItemBuilder,
     object::{KeySeed, ObjectSeed},
+    plain::PlainReader,
     scalar,
     tracker::ItemTracker,
 };
@@ -56,16 +57,25 @@ impl SeriesItemBuilder {
             return Err(format!("`{}` is not a text", excerpt(raw.get())));
         }
         let name = scalar::text(raw)?.unwrap_or_default();
-        if name.is_empty() {
-            return Err("is empty".to_owned());
-        }
-        self.tracker.check_text(&name, "name")?;
+        self.check_name(&name)?;
         self.name.push_str(&name);
         self.tracker.enter(None);
         Ok(name)
     }
 
-    fn label(&mut self, key: &str, raw: &RawValue) -> Result<(), String> {
+    fn check_name(&mut self, name: &str) -> Result<(), String> {
+        if name.is_empty() {
+            return Err("is empty".to_owned());
+        }
+        self.tracker.check_text(name, "name")
+    }
+
+    /// Adds a label, unless its `value` is `null`.
+    fn label<'de>(
+        &mut self,
+        key: &str,
+        value: impl FnOnce() -> Result<Option<Cow<'de, str>>, String>,
+    ) -> Result<(), String> {
         let refused = |reason: &str| format!("label `{}` {reason}", excerpt(key));
         if key.is_empty() {
             return Err("a label has no name".to_owned());
@@ -76,7 +86,7 @@ impl SeriesItemBuilder {
         if self.labels == MAX_LABELS {
             return Err(format!("has more than {MAX_LABELS} labels"));
         }
-        let Some(value) = scalar::text(raw).map_err(|reason| refused(&reason))? else {
+        let Some(value) = value().map_err(|reason| refused(&reason))? else {
             return Ok(());
         };
         self.tracker.check_text(key, "labels")?;
@@ -86,12 +96,14 @@ impl SeriesItemBuilder {
         Ok(())
     }
 
-    fn point(&mut self, key: &str, raw: &RawValue) -> Result<(), String> {
+    fn point(
+        &mut self,
+        key: &str,
+        value: impl FnOnce() -> Result<f64, String>,
+    ) -> Result<(), String> {
         let time = self.tracker.time(key);
         let time = time.map_err(|reason| format!("timestamp {reason}"))?;
-        let value = scalar::number(raw)?;
-        self.times.push(time);
-        self.batch.point(time, value);
+        self.batch.point(time, value()?);
         self.points += 1;
         if self.points.is_multiple_of(POINTS_PER_CHECK) {
             let memory = self.memory_bytes();
@@ -101,18 +113,79 @@ impl SeriesItemBuilder {
     }
 
     fn end_points(&mut self) -> Result<(), String> {
-        match self.times.repeated() {
+        match self.times.repeated(self.batch.timestamps()) {
             Some(time) => Err(format!("timestamp `{time}` comes twice")),
             None => Ok(()),
         }
+    }
+
+    fn plain_object<'de>(&mut self, json: &mut PlainReader<'de>) -> Option<Cow<'de, str>> {
+        let (mut name, mut labels, mut values) = (None, false, false);
+        json.object(|json, key| match &*key {
+            "name" if name.is_none() => {
+                name = Some(self.plain_name(json)?);
+                Some(())
+            }
+            "labels" if !labels => {
+                labels = true;
+                self.plain_labels(json)
+            }
+            "values" if !values => {
+                values = true;
+                self.plain_values(json)
+            }
+            _ => None,
+        })?;
+        name.filter(|_| labels && values)
+    }
+
+    fn plain_array<'de>(&mut self, json: &mut PlainReader<'de>) -> Option<Cow<'de, str>> {
+        json.expect(b'[')?;
+        let name = self.plain_name(json)?;
+        json.expect(b',')?;
+        self.plain_labels(json)?;
+        json.expect(b',')?;
+        self.plain_values(json)?;
+        json.expect(b']')?;
+        Some(name)
+    }
+
+    fn plain_name<'de>(&mut self, json: &mut PlainReader<'de>) -> Option<Cow<'de, str>> {
+        let name = json.string()?;
+        self.check_name(&name).ok()?;
+        Some(name)
+    }
+
+    fn plain_labels(&mut self, json: &mut PlainReader<'_>) -> Option<()> {
+        json.object(|json, key| {
+            let value = json.label_text()?;
+            self.label(&key, || Ok(value)).ok()
+        })
+    }
+
+    fn plain_values(&mut self, json: &mut PlainReader<'_>) -> Option<()> {
+        json.object(|json, key| {
+            let value = json.number()?;
+            self.point(&key, || Ok(value)).ok()
+        })?;
+        self.end_points().ok()
     }
 }
 
 impl<'de> ItemBuilder<'de> for SeriesItemBuilder {
     fn begin_item(&mut self) {
         self.labels = 0;
-        self.times.clear();
         self.name.clear();
+    }
+
+    fn plain_item(&mut self, text: &'de str) -> Option<usize> {
+        let mut json = PlainReader::new(text);
+        let name = match json.peek()? {
+            b'[' => self.plain_array(&mut json)?,
+            _ => self.plain_object(&mut json)?,
+        };
+        self.batch.end_series(&name).ok()?;
+        Some(json.position())
     }
 
     fn item<D: Deserializer<'de>>(&mut self, item: D) -> Result<(), D::Error> {
@@ -202,7 +275,9 @@ impl<'de> DeserializeSeed<'de> for LabelsSeed<'_> {
         items.tracker.enter(Some("labels"));
         let entries = ObjectSeed {
             expecting: "an object of labels",
-            each: |key: Cow<'de, str>, value| items.label(&key, value),
+            each: |key: Cow<'de, str>, value: &'de RawValue| {
+                items.label(&key, || scalar::text(value))
+            },
         };
         entries.deserialize(object)?;
         items.tracker.enter(None);
@@ -220,7 +295,9 @@ impl<'de> DeserializeSeed<'de> for ValuesSeed<'_> {
         items.tracker.enter(Some("values"));
         let entries = ObjectSeed {
             expecting: "an object of timestamps and numbers",
-            each: |key: Cow<'de, str>, value| items.point(&key, value),
+            each: |key: Cow<'de, str>, value: &'de RawValue| {
+                items.point(&key, || scalar::number(value))
+            },
         };
         entries.deserialize(object)?;
         items.end_points().map_err(D::Error::custom)?;

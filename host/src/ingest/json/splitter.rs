@@ -151,15 +151,19 @@ impl<'de> ItemSplitter<'de> {
         if let Some(invalid) = self.invalid_bytes(reach) {
             return Ok(invalid);
         }
+        if let Some(length) = items.plain_item(reach) {
+            items.tracker().end_item();
+            return Ok(ItemOutcome::Valid(length));
+        }
+        discard(items)?;
+        items.tracker().begin_item()?;
+        items.begin_item();
         let mut json = Deserializer::from_str(reach);
         let Err(error) = items.item(&mut json) else {
             items.tracker().end_item();
             return Ok(ItemOutcome::Valid(length(json)));
         };
-        items.discard();
-        if let Some(error) = items.tracker().take_body_error() {
-            return Err(error);
-        }
+        discard(items)?;
         let item_error = items.tracker().item_error(&error);
         if error.classify() != Category::Data {
             return self.not_json(reach, &error, None, items);
@@ -282,6 +286,12 @@ impl<'de> ItemSplitter<'de> {
         let before = &self.text[..self.at];
         self.at - before.rfind('\n').map_or(0, |newline| newline + 1) + 1
     }
+}
+
+/// Removes the parts of an item that was not read to its end.
+fn discard<'de>(items: &mut impl ItemBuilder<'de>) -> Result<(), IngestError> {
+    items.discard();
+    items.tracker().take_body_error().map_or(Ok(()), Err)
 }
 
 /// Ends an item that is invalid.

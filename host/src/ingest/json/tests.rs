@@ -813,7 +813,7 @@ fn memory_is_claimed_for_what_a_body_becomes() {
         format!("[{}]", items.collect::<Vec<_>>().join(","))
     };
     assert!(performance(&labels(1000)));
-    assert!(!performance(&labels(100_000)));
+    assert!(!performance(&labels(400_000)));
     let alerts = |count: usize| format!("[{}]", vec!["{\"alert_id\":1}"; count].join(","));
     assert!(parses_in_16_mib(&alerts(1000), MemoryUse::Alerts));
     assert!(!parses_in_16_mib(&alerts(100_000), MemoryUse::Alerts));
