@@ -97,6 +97,14 @@ macro_rules! text_columns {
         /// null.
         pub const TEXT_COLUMNS: [&str; $count] = [$($name),+];
 
+        /// The position of a column in [`TEXT_COLUMNS`].
+        fn column_index(name: &str) -> Option<usize> {
+            match name {
+                $($name => Some($index),)+
+                _ => None,
+            }
+        }
+
         impl<'a> Alert<'a> {
             $(
                 #[doc = concat!("The column `", $name, "`, if the alert has it.")]
@@ -219,6 +227,25 @@ impl AlertBatchBuilder {
 
     /// Adds an alert. If it has a name twice, the last text counts.
     pub fn alert(&mut self, alert: NewAlert<'_>) {
+        let mut texts = [None; TEXT_COLUMNS.len()];
+        let mut extras = 0;
+        for &(key, text) in alert.texts {
+            match column_index(key) {
+                Some(index) => texts[index] = Some(text),
+                None => extras += 1,
+            }
+        }
+        for (builder, text) in self.texts.iter_mut().zip(texts) {
+            builder.append_option(text);
+        }
+        if extras > 0 {
+            self.add_extras(alert);
+        }
+        self.extras.end_row();
+        self.occur_times.push(alert.occur_time);
+    }
+
+    fn add_extras(&mut self, alert: NewAlert<'_>) {
         let many = alert.texts.len() > 2 * TEXT_COLUMNS.len();
         let by_name: Option<HashMap<&str, &str>> =
             many.then(|| alert.texts.iter().copied().collect());
@@ -229,16 +256,11 @@ impl AlertBatchBuilder {
                 texts.find_map(|&(key, text)| (key == name).then_some(text))
             }
         };
-        for (builder, name) in self.texts.iter_mut().zip(TEXT_COLUMNS) {
-            builder.append_option(last(name));
-        }
         for &(key, text) in alert.texts {
-            if !TEXT_COLUMNS.contains(&key) && !self.extras.open_row_has(key) {
+            if column_index(key).is_none() && !self.extras.open_row_has(key) {
                 self.extras.push(key, last(key).unwrap_or(text));
             }
         }
-        self.extras.end_row();
-        self.occur_times.push(alert.occur_time);
     }
 
     /// The number of alerts so far.

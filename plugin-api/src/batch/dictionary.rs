@@ -36,22 +36,41 @@ impl DictionaryBuilder {
     }
 
     /// Adds an entry. The text is likely the same as `distance` entries before.
+    #[inline]
     pub(super) fn push(&mut self, text: &str, distance: usize) {
-        let code = match self.likely(text, distance) {
+        let code = match self.likely_code(text, distance) {
             Some(code) => code,
             None => self.code(text),
         };
+        self.push_code(code);
+    }
+
+    #[inline]
+    pub(super) fn push_code(&mut self, code: i32) {
         self.codes.push(code);
+    }
+
+    /// The code `distance` entries before the next one.
+    #[inline]
+    pub(super) fn likely(&self, distance: usize) -> Option<i32> {
+        let index = self.codes.len().checked_sub(distance)?;
+        self.codes.get(index).copied()
     }
 
     /// Whether an entry from index `start` on has the text, which is likely the same as
     /// `distance` entries before the next one.
     pub(super) fn has(&self, text: &str, start: usize, distance: usize) -> bool {
-        let code = self.likely(text, distance).or_else(|| {
+        let code = self.likely_code(text, distance).or_else(|| {
             let hash = self.hasher.hash_one(text.as_bytes());
             self.find(text, hash)
         });
-        code.is_some_and(|code| self.codes[start..].contains(&code))
+        code.is_some_and(|code| self.has_code(code, start))
+    }
+
+    /// Whether an entry from index `start` on has the code.
+    #[inline]
+    pub(super) fn has_code(&self, code: i32, start: usize) -> bool {
+        self.codes[start..].contains(&code)
     }
 
     /// The number of entries.
@@ -101,10 +120,10 @@ impl DictionaryBuilder {
     }
 
     /// The code of the text, if the entry `distance` before the next one has it.
-    fn likely(&self, text: &str, distance: usize) -> Option<i32> {
-        let index = self.codes.len().checked_sub(distance)?;
-        let code = *self.codes.get(index)?;
-        (self.text(code) == text.as_bytes()).then_some(code)
+    #[inline]
+    fn likely_code(&self, text: &str, distance: usize) -> Option<i32> {
+        let likely = self.likely(distance);
+        likely.filter(|&code| self.text(code) == text.as_bytes())
     }
 
     fn find(&self, text: &str, hash: u64) -> Option<i32> {

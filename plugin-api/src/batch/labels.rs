@@ -183,6 +183,18 @@ impl LabelColumnBuilder {
         self.values.push(value, distance);
     }
 
+    /// Adds the entry at the same index of the previous row, unless the row has its key.
+    pub(super) fn repeat(&mut self) -> bool {
+        let (row, distance) = (self.row_start(), self.distance());
+        let entry = self.keys.likely(distance).zip(self.values.likely(distance));
+        let Some((key, value)) = entry.filter(|(key, _)| !self.keys.has_code(*key, row)) else {
+            return false;
+        };
+        self.keys.push_code(key);
+        self.values.push_code(value);
+        true
+    }
+
     pub(super) fn end_row(&mut self) {
         self.offsets.push(self.keys.len() as i32);
         self.keys.keep_texts();

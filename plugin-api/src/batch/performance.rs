@@ -266,6 +266,12 @@ impl PerformanceBatchBuilder {
         self.labels.push(key, value);
     }
 
+    /// Adds the label that the previous series has in the same place. Returns whether there is one, and its key
+    /// is new in this series; otherwise nothing is added.
+    pub fn repeat_label(&mut self) -> bool {
+        self.labels.repeat()
+    }
+
     /// Whether the series that is being built has a label with the key.
     #[must_use]
     pub fn has_label(&self, key: &str) -> bool {

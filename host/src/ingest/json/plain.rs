@@ -71,24 +71,49 @@ impl<'de> PlainReader<'de> {
         self.take(mark).then_some(())
     }
 
-    /// Reads an object. `each` gets the key of a member, and reads its value.
+    /// Reads a text that is known, if it is next.
     #[inline]
-    pub(super) fn object(
+    pub(super) fn take_known(&mut self, known: &str) -> bool {
+        let found = self.peek().is_some() && self.text[self.at..].starts_with(known);
+        self.at += if found { known.len() } else { 0 };
+        found
+    }
+
+    /// The text from a position on that was read.
+    pub(super) fn since(&self, start: usize) -> &'de str {
+        &self.text[start..self.at]
+    }
+
+    /// Reads an object. `member` reads the key and the value of a member.
+    #[inline]
+    pub(super) fn members(
         &mut self,
-        mut each: impl FnMut(&mut Self, Cow<'de, str>) -> Option<()>,
+        mut member: impl FnMut(&mut Self) -> Option<()>,
     ) -> Option<()> {
         self.expect(b'{')?;
         if self.take(b'}') {
             return Some(());
         }
         loop {
-            let key = self.string()?;
-            self.expect(b':')?;
-            each(self, key)?;
+            self.peek()?;
+            member(self)?;
             if !self.take(b',') {
                 return self.expect(b'}');
             }
         }
+    }
+
+    /// Reads an object. `each` gets the key of a member, and reads its value.
+    #[inline]
+    pub(super) fn object(
+        &mut self,
+        mut each: impl FnMut(&mut Self, Cow<'de, str>) -> Option<()>,
+    ) -> Option<()> {
+        self.members(|json| {
+            let key = json.string()?;
+            json.expect(b':')?;
+            each(json, key)
+        })
     }
 
     /// Reads a string; borrowed from the body unless it has escapes.

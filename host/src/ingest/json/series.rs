@@ -23,8 +23,14 @@ use crate::ingest::{
 /// Points between two looks at the clock and the memory.
 const POINTS_PER_CHECK: usize = 4096;
 
+/// Times of a series that are compared with those of the next one.
+const MAX_KNOWN_TIMES: usize = 64;
+
 /// Builds a performance batch.
-pub(super) struct SeriesItemBuilder {
+///
+/// Neighbouring series mostly have the same labels and times in the same order. So the text of
+/// each is compared with the one in the same place of the previous series, and is read only if it differs.
+pub(super) struct SeriesItemBuilder<'de> {
     batch: PerformanceBatchBuilder,
     tracker: ItemTracker,
     times: TimestampCheck,
@@ -33,9 +39,13 @@ pub(super) struct SeriesItemBuilder {
     points: usize,
     /// The name of the current series; empty if it was not read.
     name: String,
+    /// The text of each label that the last series in the batch has; empty if it must be read.
+    known_labels: Vec<&'de str>,
+    /// The texts of times without a note, and what they mean.
+    known_times: Vec<(&'de str, i64)>,
 }
 
-impl SeriesItemBuilder {
+impl<'de> SeriesItemBuilder<'de> {
     pub(super) fn new(tracker: ItemTracker) -> Self {
         Self {
             batch: PerformanceBatchBuilder::new(),
@@ -44,6 +54,8 @@ impl SeriesItemBuilder {
             labels: 0,
             points: 0,
             name: String::new(),
+            known_labels: Vec::new(),
+            known_times: Vec::new(),
         }
     }
 
@@ -51,7 +63,7 @@ impl SeriesItemBuilder {
         self.tracker.into_items(self.batch.build())
     }
 
-    fn name<'de>(&mut self, raw: &'de RawValue) -> Result<Cow<'de, str>, String> {
+    fn name(&mut self, raw: &'de RawValue) -> Result<Cow<'de, str>, String> {
         self.tracker.enter(Some("name"));
         if !raw.get().starts_with('"') {
             return Err(format!("`{}` is not a text", excerpt(raw.get())));
@@ -71,7 +83,7 @@ impl SeriesItemBuilder {
     }
 
     /// Adds a label, unless its `value` is `null`.
-    fn label<'de>(
+    fn label(
         &mut self,
         key: &str,
         value: impl FnOnce() -> Result<Option<Cow<'de, str>>, String>,
@@ -103,7 +115,11 @@ impl SeriesItemBuilder {
     ) -> Result<(), String> {
         let time = self.tracker.time(key);
         let time = time.map_err(|reason| format!("timestamp {reason}"))?;
-        self.batch.point(time, value()?);
+        self.add_point(time, value()?)
+    }
+
+    fn add_point(&mut self, time: i64, value: f64) -> Result<(), String> {
+        self.batch.point(time, value);
         self.points += 1;
         if self.points.is_multiple_of(POINTS_PER_CHECK) {
             let memory = self.memory_bytes();
@@ -119,7 +135,7 @@ impl SeriesItemBuilder {
         }
     }
 
-    fn plain_object<'de>(&mut self, json: &mut PlainReader<'de>) -> Option<Cow<'de, str>> {
+    fn plain_object(&mut self, json: &mut PlainReader<'de>) -> Option<Cow<'de, str>> {
         let (mut name, mut labels, mut values) = (None, false, false);
         json.object(|json, key| match &*key {
             "name" if name.is_none() => {
@@ -139,7 +155,7 @@ impl SeriesItemBuilder {
         name.filter(|_| labels && values)
     }
 
-    fn plain_array<'de>(&mut self, json: &mut PlainReader<'de>) -> Option<Cow<'de, str>> {
+    fn plain_array(&mut self, json: &mut PlainReader<'de>) -> Option<Cow<'de, str>> {
         json.expect(b'[')?;
         let name = self.plain_name(json)?;
         json.expect(b',')?;
@@ -150,29 +166,71 @@ impl SeriesItemBuilder {
         Some(name)
     }
 
-    fn plain_name<'de>(&mut self, json: &mut PlainReader<'de>) -> Option<Cow<'de, str>> {
+    fn plain_name(&mut self, json: &mut PlainReader<'de>) -> Option<Cow<'de, str>> {
         let name = json.string()?;
         self.check_name(&name).ok()?;
         Some(name)
     }
 
-    fn plain_labels(&mut self, json: &mut PlainReader<'_>) -> Option<()> {
-        json.object(|json, key| {
+    fn plain_labels(&mut self, json: &mut PlainReader<'de>) -> Option<()> {
+        json.members(|json| {
+            let index = self.labels;
+            let known = self.known_labels.get(index);
+            if known.is_some_and(|known| !known.is_empty() && json.take_known(known)) {
+                self.labels += 1;
+                return self.batch.repeat_label().then_some(());
+            }
+            let start = json.position();
+            let key = json.string()?;
+            json.expect(b':')?;
             let value = json.label_text()?;
-            self.label(&key, || Ok(value)).ok()
-        })
+            self.label(&key, || Ok(value)).ok()?;
+            if self.labels > index {
+                // Only a quote is certainly the end of a value.
+                let text = json.since(start);
+                let known = if text.ends_with('"') { text } else { "" };
+                set(&mut self.known_labels, index, known);
+            }
+            Some(())
+        })?;
+        self.known_labels.truncate(self.labels);
+        Some(())
     }
 
-    fn plain_values(&mut self, json: &mut PlainReader<'_>) -> Option<()> {
-        json.object(|json, key| {
+    fn plain_values(&mut self, json: &mut PlainReader<'de>) -> Option<()> {
+        json.members(|json| {
+            let index = self.batch.timestamps().len();
+            let time = match self.known_times.get(index) {
+                Some((text, time)) if json.take_known(text) => *time,
+                _ => self.plain_time(json, index)?,
+            };
+            json.expect(b':')?;
             let value = json.number()?;
-            self.point(&key, || Ok(value)).ok()
+            self.add_point(time, value).ok()
         })?;
         self.end_points().ok()
     }
+
+    fn plain_time(&mut self, json: &mut PlainReader<'de>, index: usize) -> Option<i64> {
+        let start = json.position();
+        let text = json.string()?;
+        let time = self.tracker.time(&text).ok()?;
+        if index < MAX_KNOWN_TIMES && index <= self.known_times.len() && !self.tracker.has_notes() {
+            set(&mut self.known_times, index, (json.since(start), time));
+        }
+        Some(time)
+    }
 }
 
-impl<'de> ItemBuilder<'de> for SeriesItemBuilder {
+/// Sets an element, which can be the one after the last.
+fn set<T>(elements: &mut Vec<T>, index: usize, element: T) {
+    match elements.get_mut(index) {
+        Some(present) => *present = element,
+        None => elements.push(element),
+    }
+}
+
+impl<'de> ItemBuilder<'de> for SeriesItemBuilder<'de> {
     fn begin_item(&mut self) {
         self.labels = 0;
         self.name.clear();
@@ -199,6 +257,7 @@ impl<'de> ItemBuilder<'de> for SeriesItemBuilder {
 
     fn discard(&mut self) {
         self.batch.discard_series();
+        self.known_labels.clear();
     }
 
     fn item_name(&self) -> Option<Cow<'_, str>> {
@@ -211,9 +270,9 @@ impl<'de> ItemBuilder<'de> for SeriesItemBuilder {
 }
 
 /// Adds labels and points to the batch, and returns the name.
-struct SeriesVisitor<'i>(&'i mut SeriesItemBuilder);
+struct SeriesVisitor<'i, 'de>(&'i mut SeriesItemBuilder<'de>);
 
-impl<'de> Visitor<'de> for SeriesVisitor<'_> {
+impl<'de> Visitor<'de> for SeriesVisitor<'_, 'de> {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -265,9 +324,9 @@ impl<'de> Visitor<'de> for SeriesVisitor<'_> {
     }
 }
 
-struct LabelsSeed<'i>(&'i mut SeriesItemBuilder);
+struct LabelsSeed<'i, 'de>(&'i mut SeriesItemBuilder<'de>);
 
-impl<'de> DeserializeSeed<'de> for LabelsSeed<'_> {
+impl<'de> DeserializeSeed<'de> for LabelsSeed<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, object: D) -> Result<(), D::Error> {
@@ -285,9 +344,9 @@ impl<'de> DeserializeSeed<'de> for LabelsSeed<'_> {
     }
 }
 
-struct ValuesSeed<'i>(&'i mut SeriesItemBuilder);
+struct ValuesSeed<'i, 'de>(&'i mut SeriesItemBuilder<'de>);
 
-impl<'de> DeserializeSeed<'de> for ValuesSeed<'_> {
+impl<'de> DeserializeSeed<'de> for ValuesSeed<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, object: D) -> Result<(), D::Error> {

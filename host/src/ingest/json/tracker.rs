@@ -122,6 +122,11 @@ impl ItemTracker {
         self.item_notes.add(kind, 1);
     }
 
+    /// Whether there are notes about the current item.
+    pub(super) fn has_notes(&self) -> bool {
+        self.item_notes != IngestNotes::default()
+    }
+
     /// Sets the current field; `None` between two fields.
     pub(super) fn enter(&mut self, field: Option<&'static str>) {
         self.field = field;
