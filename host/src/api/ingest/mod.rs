@@ -39,11 +39,14 @@ use super::{
 use crate::{
     batch::{AnyBatch, NewBatch},
     clock::now_ms,
-    ingest::{self, ParseGuard, ParsedItems, RejectedItems, RequestBody},
+    ingest::{self, BodyEncoding, ParseGuard, ParsedItems, QueuePlace, RejectedItems, RequestBody},
 };
 
 /// A batch on its way into the journal is in memory as it is, as a stream, and compressed.
 const ENCODED_COPIES: u64 = 3;
+
+/// Bodies up to this size are parsed at once: to hand one to another thread would take about as long.
+const SMALL_BYTES: usize = 32 << 10;
 
 pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
     router
@@ -208,8 +211,14 @@ async fn parse(
         .enter(payload.sender, payload.bytes.len())
         .await;
     let vendors = Arc::clone(&state.unique_sequence_numbers);
-    let parsed = blocking(move || {
-        let guard = ParseGuard::start(&limits, payload.claim).in_queue(place);
+    // A small compressed body can become a large one.
+    let is_small = payload.encoding == BodyEncoding::Identity && payload.bytes.len() <= SMALL_BYTES;
+    let parse = move |queued: Option<QueuePlace>| {
+        let guard = ParseGuard::start(&limits, payload.claim);
+        let guard = match queued {
+            Some(place) => guard.in_queue(place),
+            None => guard,
+        };
         let body = RequestBody {
             format: payload.format,
             encoding: payload.encoding,
@@ -260,8 +269,13 @@ async fn parse(
             complete_for,
             claim,
         })
-    });
-    parsed.await?
+    };
+    if is_small {
+        let parsed = parse(None);
+        drop(place);
+        return parsed;
+    }
+    blocking(move || parse(Some(place))).await?
 }
 
 /// The storage that every item belongs to, if it is one.
