@@ -16,7 +16,7 @@ const MAX_DEPTH: u32 = 64;
 /// The attributes that all points of a resource have. They are read once, because a request can have
 /// many points with long ones.
 #[derive(Default)]
-pub(super) struct Resource<'a> {
+pub(super) struct ResourceAttributes<'a> {
     attributes: Vec<Attribute<'a>>,
     /// What is wrong with one of them.
     problem: Option<&'static str>,
@@ -25,7 +25,7 @@ pub(super) struct Resource<'a> {
 /// The name and the text of an attribute.
 type Attribute<'a> = (&'a str, Cow<'a, str>);
 
-impl<'a> Resource<'a> {
+impl<'a> ResourceAttributes<'a> {
     /// Adds the attributes of a message.
     pub(super) fn read(
         &mut self,

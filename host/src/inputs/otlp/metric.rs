@@ -4,7 +4,7 @@ use delfin_plugin_api::protobuf::{MalformedMessage, ProtobufField, ProtobufReade
 
 use super::{
     SeriesReadError,
-    attributes::{Resource, read_attribute},
+    attributes::{ResourceAttributes, read_attribute},
     messages, push_name,
 };
 use crate::{
@@ -36,7 +36,7 @@ pub(super) struct MetricReader<'a, 'i> {
     unit: &'a str,
     /// `None`: the metric has no points of a known kind.
     data: Option<(MetricData, &'a [u8])>,
-    resource: &'i Resource<'a>,
+    resource: &'i ResourceAttributes<'a>,
     /// Points of the request so far.
     index: &'i mut usize,
     is_text: bool,
@@ -108,7 +108,7 @@ impl MetricData {
 impl<'a, 'i> MetricReader<'a, 'i> {
     pub(super) fn new(
         metric: &'a [u8],
-        resource: &'i Resource<'a>,
+        resource: &'i ResourceAttributes<'a>,
         index: &'i mut usize,
     ) -> Result<Self, MalformedMessage> {
         let mut reader = Self {
@@ -253,7 +253,7 @@ impl<'a> DataPoint<'a> {
     /// Adds the attributes of the point, and those of its resource. What is wrong with one of them.
     fn push_attributes<'s>(
         &self,
-        resource: &'s Resource<'a>,
+        resource: &'s ResourceAttributes<'a>,
         series: &mut SourceSeries<'s>,
         writer: &SeriesWriter<'_>,
     ) -> Result<Option<&'static str>, MalformedMessage>

@@ -19,7 +19,7 @@ mod tests;
 
 use delfin_plugin_api::protobuf::{MalformedMessage, ProtobufField, ProtobufReader};
 
-use self::{attributes::Resource, metric::MetricReader};
+use self::{attributes::ResourceAttributes, metric::MetricReader};
 use super::{SeriesWriter, SourceSeries, read_error::SeriesReadError, source::NAME};
 use crate::ingest::IngestError;
 
@@ -77,7 +77,7 @@ fn read_request(body: &[u8], writer: &mut SeriesWriter<'_>) -> Result<(), Series
     let mut index = 0;
     for resource_metrics in messages(body, 1) {
         let resource_metrics = resource_metrics?;
-        let mut resource = Resource::default();
+        let mut resource = ResourceAttributes::default();
         for message in messages(resource_metrics, 1) {
             resource.read(message?, writer)?;
         }
