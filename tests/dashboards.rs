@@ -263,9 +263,11 @@ alerts = {{ interval = "1s" }}
         let (_, answer) = host.get(&format!("/v1/alerts/active?storage_id={FAKE}"));
         (answer["alerts"].as_array()?.len() == 4).then_some(())
     });
-    // The series of resources, with the alerts, come with the next sync.
-    let (status, answer) = host.send("POST", &format!("/v1/storages/{FAKE}/sync"), None);
-    assert_eq!(status, 202, "{answer}");
+    // The series of resources, with the alerts, come with the next sync, which waits for the first one.
+    host.wait_for("the next sync", || {
+        let (status, _) = host.send("POST", &format!("/v1/storages/{FAKE}/sync"), None);
+        (status == 202).then_some(())
+    });
     for Receiver { prometheus, .. } in &receivers {
         host.wait_for("the first values", || {
             let first = format!("storagePool_usedCapacity{{storage_id=\"{TROUBLED}\"}} == 980");
