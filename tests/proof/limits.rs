@@ -76,7 +76,7 @@ fn assert_dropped_for(host: &Host, name: &str, limit: &str) {
 
 #[test]
 fn an_exporter_over_its_limit_loses_its_oldest_rows_and_the_others_lose_nothing() {
-    let limit = "queue.max_bytes = \"64KiB\"";
+    let limit = "queue.max_bytes = \"32KiB\"";
     let testbed = TestbedBuilder::default()
         .hook("drops", Kind::Performance, limit)
         .hook(
