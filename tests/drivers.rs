@@ -3,19 +3,10 @@
 use std::fs;
 
 use delfin_tests::{
-    Host, Setup,
+    FILES, Host, Setup,
     plugin_folder::{example, has_python, test_plugin},
 };
 use serde_json::{Value, json};
-
-const FILES: &str = r#"
-performance_exporters = ["PerformanceExporterFile"]
-alert_exporters = ["AlertExporterFile"]
-[exporter.PerformanceExporterFile.config]
-path = "@/performance.jsonl"
-[exporter.AlertExporterFile.config]
-path = "@/alerts.jsonl"
-"#;
 
 const PASSWORD: &str = "correct-horse-battery-staple";
 

@@ -5,7 +5,7 @@
 use std::sync::mpsc::{self, Sender};
 
 use delfin_tests::{
-    Host, Setup,
+    FILES, Host, Setup,
     redfish::{
         MockService, PASSWORD,
         array::{self, advance, log},
@@ -14,15 +14,6 @@ use delfin_tests::{
     },
 };
 use serde_json::{Value, json};
-
-const FILES: &str = r#"
-performance_exporters = ["PerformanceExporterFile"]
-alert_exporters = ["AlertExporterFile"]
-[exporter.PerformanceExporterFile.config]
-path = "@/performance.jsonl"
-[exporter.AlertExporterFile.config]
-path = "@/alerts.jsonl"
-"#;
 
 const FILESYSTEM: &str = "/redfish/v1/Storage/A1/FileSystems/F1";
 

@@ -4,17 +4,8 @@
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path};
 
-use delfin_tests::{CommandOutput, Host, Setup};
+use delfin_tests::{CommandOutput, FILES, Host, Setup};
 use serde_json::{Value, json};
-
-const FILES: &str = r#"
-performance_exporters = ["PerformanceExporterFile"]
-alert_exporters = ["AlertExporterFile"]
-[exporter.PerformanceExporterFile.config]
-path = "@/performance.jsonl"
-[exporter.AlertExporterFile.config]
-path = "@/alerts.jsonl"
-"#;
 
 /// Id of a storage that the configuration declares.
 const DECLARED: &str = "00000000-0000-0000-0000-000000000007";

@@ -17,6 +17,16 @@ use serde_json::Value;
 
 use crate::{CommandOutput, Metrics, PATIENCE, build, json_lines, lines, wait_for};
 
+/// Both exporters of the plugin `file`, which write to the folder of the setup.
+pub const FILES: &str = r#"
+performance_exporters = ["PerformanceExporterFile"]
+alert_exporters = ["AlertExporterFile"]
+[exporter.PerformanceExporterFile.config]
+path = "@/performance.jsonl"
+[exporter.AlertExporterFile.config]
+path = "@/alerts.jsonl"
+"#;
+
 /// A folder with plugins and a configuration. Tests run one host after another in it.
 pub struct Setup {
     folder: tempfile::TempDir,

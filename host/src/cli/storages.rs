@@ -380,14 +380,18 @@ mod tests {
         assert_eq!(text, "all storages: sync is started\n");
     }
 
+    fn add(typed: &[&str]) -> Result<AddStorageArgs, clap::Error> {
+        let typed = [&["delfin-host", "storages", "add", "acme", "x"], typed].concat();
+        let CliCommand::Storages(StoragesCommand::Add(args)) = Cli::try_parse_from(typed)?.command
+        else {
+            panic!("not add")
+        };
+        Ok(args)
+    }
+
     #[test]
     fn the_options_become_a_registration_with_the_password_of_the_file() {
-        let typed = [
-            "delfin-host",
-            "storages",
-            "add",
-            "acme",
-            "x",
+        let args = add(&[
             "--address",
             "10.0.0.1",
             "--port",
@@ -398,11 +402,8 @@ mod tests {
             "f",
             "--attribute",
             "volumes=3",
-        ];
-        let cli = Cli::try_parse_from(typed).unwrap();
-        let CliCommand::Storages(StoragesCommand::Add(args)) = cli.command else {
-            panic!("not add")
-        };
+        ])
+        .unwrap();
         assert_eq!(
             registration(&args, "secret"),
             json!({
@@ -411,33 +412,12 @@ mod tests {
                 "extra_attributes": {"volumes": "3"}
             })
         );
-        let typed = [
-            "delfin-host",
-            "storages",
-            "add",
-            "acme",
-            "x",
-            "--attribute",
-            "url=http://h",
-        ];
-        let cli = Cli::try_parse_from(typed).unwrap();
-        let CliCommand::Storages(StoragesCommand::Add(args)) = cli.command else {
-            panic!("not add")
-        };
+        let args = add(&["--attribute", "url=http://h"]).unwrap();
         assert_eq!(
             registration(&args, ""),
             json!({"vendor": "acme", "model": "x", "extra_attributes": {"url": "http://h"}})
         );
-        let typed = [
-            "delfin-host",
-            "storages",
-            "add",
-            "acme",
-            "x",
-            "--address",
-            "h",
-        ];
-        let error = Cli::try_parse_from(typed).unwrap_err().to_string();
+        let error = add(&["--address", "h"]).unwrap_err().to_string();
         assert!(error.contains("--password-file"), "{error}");
     }
 }
