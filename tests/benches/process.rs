@@ -36,7 +36,7 @@ const CALLS: [(usize, usize, usize, usize, Duration); 3] = [
 
 const MODES: [&str; 2] = ["thread", "process"];
 
-const BACKLOGS: usize = 7;
+const BACKLOGS: usize = 15;
 
 /// Longer than a call.
 const CALL_TIME: Duration = Duration::from_millis(10);
@@ -143,6 +143,8 @@ fn calls_in_a_row(series: usize, points: usize, backlog: usize) -> [Duration; 2]
                 hand_in(host, &body);
             }
             change("resume");
+            // A client that polls would need a processor during the calls.
+            thread::sleep(CALL_TIME * backlog as u32 / 4);
             let [calls, seconds] = host.wait_for("the backlog", || {
                 let metrics = host.metrics();
                 let since =
