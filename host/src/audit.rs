@@ -7,13 +7,15 @@
 use std::{
     fs::OpenOptions,
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use serde::Serialize;
 
-use crate::clock;
+use crate::{
+    clock,
+    platform::{FileReaders, OpenRestricted, user},
+};
 
 /// The target of audit records in the log.
 pub const TARGET: &str = "audit";
@@ -45,9 +47,8 @@ impl AuditRecord {
     /// A change that a command makes in the state folder.
     #[must_use]
     pub fn of_command(what: String) -> Self {
-        let uid = rustix::process::geteuid().as_raw();
         Self {
-            who: format!("user {uid}"),
+            who: format!("user {}", user()),
             from: "local".to_owned(),
             what,
             outcome: "ok".to_owned(),
@@ -123,7 +124,7 @@ impl AuditLog {
         let mut file = OpenOptions::new()
             .create(true)
             .append(true)
-            .mode(0o640)
+            .readable_by(FileReaders::Group)
             .open(path)?;
         file.write_all(&line)
     }

@@ -6,11 +6,10 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
-use rustix::fs::OFlags;
+use crate::platform::OpenRestricted;
 
 /// Opens a file for reading.
 ///
@@ -18,11 +17,7 @@ use rustix::fs::OFlags;
 ///
 /// The file cannot be opened; `InvalidInput` for a named pipe, a device or a folder.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblock)
-        .open(path)?;
+    let file = OpenOptions::new().read(true).open_no_wait(path)?;
     if file.metadata()?.is_file() {
         Ok(file)
     } else {

@@ -12,7 +12,6 @@ mod reader;
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -20,7 +19,10 @@ use std::{
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags, config::DbConfig, ffi};
 
 pub(crate) use self::{open_files::OpenFiles, reader::integrity};
-use crate::clock::now_ms;
+use crate::{
+    clock::now_ms,
+    platform::{read_at, rename, sync_folder},
+};
 
 /// How long a statement waits for a lock of another connection.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -160,17 +162,16 @@ impl Database {
     /// Renames a file and its companions in the same way, so that they still open as one
     /// database.
     pub(crate) fn rename(&self, path: &Path, to: &Path) -> Result<(), DatabaseError> {
-        let rename = || {
+        let rename_all = || {
             for companion in COMPANIONS {
-                match fs::rename(with_suffix(path, companion), with_suffix(to, companion)) {
+                match rename(&with_suffix(path, companion), &with_suffix(to, companion)) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     Ok(()) | Err(_) => {}
                 }
             }
-            path.parent()
-                .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+            path.parent().map_or(Ok(()), sync_folder)
         };
-        rename().map_err(|source| DatabaseError::MoveAside {
+        rename_all().map_err(|source| DatabaseError::MoveAside {
             name: self.name,
             path: path.to_path_buf(),
             source,
@@ -341,7 +342,7 @@ fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
 pub(crate) fn read_all(file: &File) -> io::Result<()> {
     let (mut buffer, mut at) = (vec![0; READ_BYTES], 0);
     loop {
-        match file.read_at(&mut buffer, at) {
+        match read_at(file, &mut buffer, at) {
             Ok(0) => return Ok(()),
             Ok(read) => at += read as u64,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -4,9 +4,8 @@
 //! lose no token; only the owner of the state folder can read the file, also if root changes it.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -14,7 +13,14 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{scope::AccessScope, token};
-use crate::{clock, regular_file};
+use crate::{
+    clock,
+    platform::{
+        FileReaders, OpenRestricted, create_folders, give_to_owner_of, is_administrator,
+        rename_durable,
+    },
+    regular_file,
+};
 
 const VERSION: u32 = 1;
 
@@ -152,8 +158,7 @@ impl TokenFile {
 
     /// Waits for other commands.
     fn lock(&self) -> io::Result<File> {
-        let mut folder = DirBuilder::new();
-        folder.recursive(true).mode(0o700).create(self.folder())?;
+        create_folders(self.folder(), FileReaders::Owner)?;
         let lock = self.create(&self.path.with_extension("lock"))?;
         lock.lock()?;
         Ok(lock)
@@ -168,8 +173,7 @@ impl TokenFile {
         file.set_len(0)?;
         file.write_all(&text)?;
         file.sync_all()?;
-        fs::rename(new, &self.path)?;
-        File::open(self.folder())?.sync_all()
+        rename_durable(&new, &self.path)
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {
@@ -177,12 +181,11 @@ impl TokenFile {
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o600)
+            .readable_by(FileReaders::Owner)
             .open(path)?;
-        if rustix::process::geteuid().is_root() {
+        if is_administrator() {
             // Otherwise a host with a user of its own could not read what root has added.
-            let owner = self.folder().metadata()?;
-            fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+            give_to_owner_of(self.folder(), &file)?;
         }
         Ok(file)
     }
@@ -204,7 +207,7 @@ impl TokenFile {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
+    use std::{fs, os::unix::fs::MetadataExt, thread};
 
     use super::*;
 

@@ -1,13 +1,15 @@
 //! Tells whether a file has changed.
 
-use std::{io, os::unix::fs::MetadataExt, path::Path};
+use std::{io, path::Path, time::SystemTime};
+
+use crate::platform::FileId;
 
 /// Changes whenever the file is replaced or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FileVersion {
-    inode: u64,
+    id: FileId,
     size: u64,
-    modified: (i64, i64),
+    modified: SystemTime,
 }
 
 impl FileVersion {
@@ -16,9 +18,9 @@ impl FileVersion {
     pub(super) fn of(path: &Path) -> io::Result<Option<Self>> {
         match path.metadata() {
             Ok(metadata) => Ok(Some(Self {
-                inode: metadata.ino(),
-                size: metadata.size(),
-                modified: (metadata.mtime(), metadata.mtime_nsec()),
+                id: FileId::of_path(path)?,
+                size: metadata.len(),
+                modified: metadata.modified()?,
             })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

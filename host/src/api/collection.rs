@@ -140,7 +140,7 @@ impl StorageCollectionView {
     }
 
     fn set_process(&mut self, process: &DriverProcessView) {
-        self.pid = process.usage.map(|usage| usage.pid);
+        self.pid = process.usage.map(|usage| usage.pid.cast_signed());
         self.resident_bytes = process.usage.map(|usage| usage.resident_bytes);
         self.cpu_seconds = process.usage.map(|usage| usage.cpu_seconds);
         self.restarts = process.restarts;

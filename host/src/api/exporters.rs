@@ -167,7 +167,7 @@ fn view(exporter: &ExporterHandle, history: &History) -> Result<ExporterView, Re
         last_error: status.last_error,
         last_success: status.last_success_ms.map(rfc3339),
         isolation: exporter.isolation.as_str(),
-        pid: process.map(|process| process.pid),
+        pid: process.map(|process| process.pid.cast_signed()),
         resident_bytes: process.map(|process| process.resident_bytes),
         cpu_seconds: process.map(|process| process.cpu_seconds),
         restarts: status.restarts,

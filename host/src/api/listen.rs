@@ -2,21 +2,16 @@
 //!
 //! The mode of the socket decides which users may connect. They may make every call.
 
-use std::{
-    fs, io,
-    net::SocketAddr,
-    os::unix::{
-        fs::{FileTypeExt, PermissionsExt},
-        net::UnixStream as StdUnixStream,
-    },
-    path::{Path, PathBuf},
-};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use delfin_plugin_api::connections::check_port;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::peer::Peer;
-use crate::config::{ApiConfig, SocketConfig};
+use crate::{
+    config::{ApiConfig, SocketConfig},
+    platform::{LocalListener, LocalStream},
+};
 
 /// Why the API cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -42,18 +37,11 @@ pub struct ApiListener {
     local: Option<LocalListener>,
 }
 
-/// The socket; its file is removed at the end.
-#[derive(Debug)]
-struct LocalListener {
-    listener: UnixListener,
-    path: PathBuf,
-}
-
 /// A connection.
 #[derive(Debug)]
 pub(super) enum ClientStream {
     Network(TcpStream),
-    Local(UnixStream),
+    Local(LocalStream),
 }
 
 impl ApiListener {
@@ -66,11 +54,7 @@ impl ApiListener {
         let address = config.listen;
         let tcp = TcpListener::bind(address).await;
         let tcp = tcp.map_err(|source| ListenError::Address { address, source })?;
-        let local = config
-            .socket
-            .as_ref()
-            .map(LocalListener::bind)
-            .transpose()?;
+        let local = config.socket.as_ref().map(listen_at).transpose()?;
         Ok(Self { tcp, local })
     }
 
@@ -115,7 +99,7 @@ impl ApiListener {
         let address = self.tcp.local_addr()?;
         match &self.local {
             Some(local) => {
-                let socket = local.path.display();
+                let socket = local.path().display();
                 log::info!(address:%, socket:%; "the API listens");
             }
             None => log::info!(address:%; "the API listens"),
@@ -134,13 +118,20 @@ impl ApiListener {
         };
         tokio::select! {
             accepted = network => accepted,
-            accepted = local.listener.accept() => {
-                let (stream, _) = accepted?;
-                let uid = stream.peer_cred()?.uid();
+            accepted = local.accept() => {
+                let (stream, uid) = accepted?;
                 Ok((ClientStream::Local(stream), Peer::Local { uid }))
             }
         }
     }
+}
+
+fn listen_at(config: &SocketConfig) -> Result<LocalListener, ListenError> {
+    let SocketConfig { path, mode } = config;
+    LocalListener::bind(path, *mode).map_err(|source| ListenError::Socket {
+        path: path.clone(),
+        source,
+    })
 }
 
 fn try_address(address: SocketAddr, is_host_running: bool) -> io::Result<()> {
@@ -158,48 +149,6 @@ impl From<TcpListener> for ApiListener {
     }
 }
 
-impl LocalListener {
-    fn bind(config: &SocketConfig) -> Result<Self, ListenError> {
-        let path = config.path.clone();
-        match listen_at(&path, config.mode) {
-            Ok(listener) => Ok(Self { listener, path }),
-            Err(source) => Err(ListenError::Socket { path, source }),
-        }
-    }
-}
-
-impl Drop for LocalListener {
-    fn drop(&mut self) {
-        // The next host removes a file that is left behind.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-fn listen_at(path: &Path, mode: u32) -> io::Result<UnixListener> {
-    remove_unused(path)?;
-    // Only its owner can connect until the mode is set, because of the umask of the host.
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-    Ok(listener)
-}
-
-/// Removes the socket of a host that was killed.
-fn remove_unused(path: &Path) -> io::Result<()> {
-    let metadata = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    if !metadata.file_type().is_socket() {
-        return Err(io::Error::other("it exists and is not a socket"));
-    }
-    match StdUnixStream::connect(path) {
-        Ok(_) => Err(io::Error::other("another host uses it")),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        Err(error) => Err(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,27 +162,5 @@ mod tests {
         assert!(error.contains("another host"), "{error}");
         drop(listener);
         ApiListener::check(address, false).unwrap();
-    }
-
-    #[tokio::test]
-    async fn the_socket_of_a_killed_host_is_replaced_and_no_other_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("api.sock");
-        let socket = |mode| SocketConfig {
-            path: path.clone(),
-            mode,
-        };
-        // Its file stays.
-        drop(UnixListener::bind(&path).unwrap());
-        let listener = LocalListener::bind(&socket(0o660)).unwrap();
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o660);
-        let error = LocalListener::bind(&socket(0o600)).unwrap_err();
-        assert!(error.to_string().contains("api.sock"), "{error}");
-        drop(listener);
-        assert!(!path.exists());
-        fs::write(&path, "text").unwrap();
-        assert!(LocalListener::bind(&socket(0o600)).is_err());
-        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
     }
 }

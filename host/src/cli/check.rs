@@ -9,17 +9,14 @@ use std::{error::Error as _, path::Path};
 
 use serde::Serialize;
 
-use super::{
-    error::Error,
-    options::{GlobalOptions, keep_files_private},
-    output::Output,
-};
+use super::{error::Error, options::GlobalOptions, output::Output};
 use crate::{
     api::ApiListener,
     collect::DriverRegistry,
     config::{Config, ExporterConfig, Isolation, StorageConfig},
     inputs::{SeriesInput, SeriesMappings},
     journal, logging,
+    platform::keep_files_private,
     plugin::{Drivers, ExporterFactory, InstanceHost, Plugins, Trial},
     syslog::SyslogMappings,
     traps::TrapMappings,

@@ -6,7 +6,6 @@
 use std::{
     fmt, fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -16,7 +15,10 @@ use ureq::http::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::{client::HostClient, error::Error, options::GlobalOptions};
-use crate::config::{self, ApiConfig};
+use crate::{
+    config::{self, ApiConfig},
+    platform::LocalClient,
+};
 
 /// The environment variable with the token.
 const TOKEN_VARIABLE: &str = "DELFIN_TOKEN";
@@ -140,7 +142,7 @@ impl fmt::Debug for TokenText {
 
 fn configured(api: &ApiConfig) -> HostTarget {
     if let Some(socket) = &api.socket
-        && UnixStream::connect(&socket.path).is_ok()
+        && LocalClient::connect(&socket.path).is_ok()
     {
         return HostTarget::Socket(socket.path.clone());
     }

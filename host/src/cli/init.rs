@@ -3,12 +3,14 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use super::{error::Error, output::Output};
-use crate::config;
+use crate::{
+    config,
+    platform::{FileReaders, OpenRestricted},
+};
 
 #[derive(Debug, clap::Args)]
 pub struct InitArgs {
@@ -72,7 +74,7 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), InitError> {
         .create_new(!force)
         .create(force)
         .truncate(force)
-        .mode(0o640)
+        .readable_by(FileReaders::Group)
         .open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(failed)

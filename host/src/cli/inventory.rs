@@ -2,25 +2,20 @@
 //!
 //! Works with the running host, and without one on its state folder.
 
-use std::{
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf, absolute},
-};
+use std::path::{Path, PathBuf, absolute};
 
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    connect::HostArgs,
-    error::Error,
-    options::{GlobalOptions, keep_files_private},
-    output::Output,
-    table::counted,
+    connect::HostArgs, error::Error, options::GlobalOptions, output::Output, table::counted,
 };
 use crate::{
     config::{self, StateSettings},
     inventory::InventoryPlace,
-    journal, state,
+    journal,
+    platform::{FileAccess, keep_files_private},
+    state,
 };
 
 const PATH: &str = "/v1/inventory/rekey";
@@ -96,11 +91,12 @@ fn rekey(
     key_file: Option<&Path>,
 ) -> Result<u64, Error> {
     keep_files_private();
-    let owner = state_dir.metadata().map_err(Error::failed)?.uid();
-    if owner != rustix::process::geteuid().as_raw() {
+    let access = FileAccess::of_path(state_dir).map_err(Error::failed)?;
+    if !access.is_own() {
         let message = format!(
-            "`{}` belongs to user {owner} (run the command as this user, or start the host)",
-            state_dir.display()
+            "`{}` belongs to user {} (run the command as this user, or start the host)",
+            state_dir.display(),
+            access.owner()
         );
         return Err(Error::failed(message));
     }

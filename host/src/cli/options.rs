@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::ColorChoice;
-use rustix::fs::Mode;
 
 use super::error::Error;
 use crate::config::{self, Loaded};
@@ -30,9 +29,4 @@ impl GlobalOptions {
     pub(super) fn load_config(&self) -> Result<Loaded, Error> {
         config::load(self.config.as_deref()).map_err(Error::configuration)
     }
-}
-
-/// Makes files that the host and its plugins create unreadable for other users.
-pub(super) fn keep_files_private() {
-    rustix::process::umask(Mode::from_raw_mode(0o027));
 }

@@ -2,15 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::sync::watch;
 
 use super::{
     check::{ExporterCheck, check_all},
     error::Error,
-    options::{GlobalOptions, keep_files_private},
+    options::GlobalOptions,
     output::Output,
 };
 use crate::{
@@ -20,8 +17,8 @@ use crate::{
     journal::Journal,
     logging,
     panics::{end_process_on_panic, spawn_blocking},
+    platform::{ReloadSignals, ServiceManager, StopSignals, keep_files_private},
     plugin::{adopt_orphans, end_all_processes},
-    systemd::ServiceManager,
 };
 
 /// How long the process waits for blocking tasks before it exits.
@@ -65,7 +62,7 @@ pub(super) fn run(
 
 async fn serve(loaded: Loaded) -> Result<(), Error> {
     let signals = signals()?;
-    let mut hangups = signal(SignalKind::hangup()).map_err(Error::failed)?;
+    let mut reload_signals = ReloadSignals::watch().map_err(Error::failed)?;
     let manager = Arc::new(ServiceManager::from_env());
     let drain_timeout = loaded.config.shutdown.drain_timeout;
     let audit = AuditLog::new(loaded.config.log.audit_file.as_deref());
@@ -75,13 +72,14 @@ async fn serve(loaded: Loaded) -> Result<(), Error> {
     let (reloader, storages) = (host.reloader().clone(), Arc::clone(host.storages()));
     let reloads = Arc::clone(&manager);
     tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
+        loop {
+            reload_signals.next().await;
             reloads.reloading();
             let reloaded = reloader.reload(&storages).await;
             if let Err(error) = &reloaded {
                 log::error!("cannot reload the configuration: {error}");
             }
-            let record = AuditRecord::of_signal("SIGHUP", "reload", reloaded.is_ok());
+            let record = AuditRecord::of_signal(ReloadSignals::NAME, "reload", reloaded.is_ok());
             let audit = audit.clone();
             // A panic is in the log.
             drop(spawn_blocking(move || audit.record(&record)).await);
@@ -111,15 +109,11 @@ async fn keep_alive(manager: Arc<ServiceManager>, journals: [Arc<dyn Journal>; 2
 
 /// How many times a signal has told the process to stop.
 fn signals() -> Result<watch::Receiver<u32>, Error> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::failed)?;
+    let mut signals = StopSignals::watch().map_err(Error::failed)?;
     let (count, counted) = watch::channel(0);
     tokio::spawn(async move {
         loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+            signals.next().await;
             count.send_modify(|count| *count += 1);
         }
     });

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     error::Error,
-    options::{GlobalOptions, keep_files_private},
+    options::GlobalOptions,
     output::Output,
     progress::{ProgressReport, ProgressUnit},
     table::{counted, grouped},
@@ -17,6 +17,7 @@ use crate::{
     clock::rfc3339,
     config::{self, StateSettings},
     inventory::InventoryPlace,
+    platform::keep_files_private,
     state::{self, Fault, Keys, RestoreRequest, StateError, StateReport},
 };
 

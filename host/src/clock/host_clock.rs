@@ -21,7 +21,7 @@ use super::{
     history::{ClockHistory, MAX_GAP_MS},
     millis, now_ms,
 };
-use crate::regular_file;
+use crate::{platform::rename, regular_file};
 
 /// How often the clock is read.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -138,7 +138,7 @@ impl HostClock {
         let mut file = File::create_new(&new)?;
         file.write_all(&content)?;
         file.sync_all()?;
-        fs::rename(new, path)
+        rename(&new, path)
     }
 
     fn lock(&self) -> MutexGuard<'_, ClockState> {

@@ -9,6 +9,7 @@ use super::host_address::HostAddress;
 use super::read::Section;
 use super::setting::Setting;
 use crate::access::CertificateFiles;
+use crate::platform::HAS_LOCAL_SOCKETS;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -148,6 +149,13 @@ fn read_socket(section: &mut Section<'_>, state_dir: &Path) -> Option<SocketConf
     let mode = section.take_choice("socket_mode", &SOCKET_MODES, SOCKET_MODES[0].1);
     let (path, setting) = match section.take("socket") {
         Some(setting) if setting.is_word("off") => return None,
+        Some(setting) if !HAS_LOCAL_SOCKETS => {
+            setting.fail_showing(
+                "is not possible on this system (write \"off\", and use `api.listen`)",
+            );
+            return None;
+        }
+        None if !HAS_LOCAL_SOCKETS => return None,
         Some(setting) => (setting.filled_text()?.value.into(), Some(setting)),
         None => (state_dir.join("api.sock"), None),
     };

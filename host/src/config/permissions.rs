@@ -4,50 +4,46 @@
 //! controls the host. A file that every user can write is refused. The other findings
 //! are warnings: a source tree in a container often belongs to another user.
 
-use std::{
-    fs::{self, File, Metadata},
-    io,
-    os::unix::fs::MetadataExt,
-    path::Path,
-};
+use std::{fs::File, io, path::Path};
 
 use serde_json::{Map, Value};
 
 use super::shown::is_secret_name;
+use crate::platform::{AccessFinding, FileAccess};
 
 /// Why a configuration file is refused. The text continues after the path.
 #[derive(Debug, thiserror::Error)]
 pub enum UntrustedConfig {
-    #[error("can be written by every user, its mode is {mode:04o} (chmod o-w)")]
-    Mode { mode: u32 },
+    #[error("can be written by every user, {0}")]
+    Writable(AccessFinding),
     #[error("has an unknown owner and mode: {error}")]
     Unknown { error: String },
 }
 
 /// Checks owner and mode of the open file with this text. Returns the warnings.
 pub(super) fn check(file: &File, text: &str) -> Result<Vec<String>, UntrustedConfig> {
-    let metadata = file.metadata().map_err(unknown)?;
-    let mode = trusted_mode(&metadata)?;
-    let own = rustix::process::geteuid().as_raw();
-    let foreign_owner = foreign_owner(&metadata, own).into_iter();
-    Ok(foreign_owner.chain(readable_secret(mode, text)).collect())
+    let access = FileAccess::of(file).map_err(unknown)?;
+    require_trusted(&access)?;
+    let foreign_owner = foreign_owner(&access).into_iter();
+    Ok(foreign_owner
+        .chain(readable_secret(&access, text))
+        .collect())
 }
 
 /// Checks the mode of a folder of further files, to which another user could add one.
 pub(super) fn check_folder(folder: &Path) -> Result<(), UntrustedConfig> {
-    match fs::metadata(folder) {
-        Ok(metadata) => trusted_mode(&metadata).map(drop),
+    match FileAccess::of_path(folder) {
+        Ok(access) => require_trusted(&access),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(unknown(error)),
     }
 }
 
-fn trusted_mode(metadata: &Metadata) -> Result<u32, UntrustedConfig> {
-    let mode = metadata.mode() & 0o7777;
-    if mode & 0o002 != 0 {
-        return Err(UntrustedConfig::Mode { mode });
+fn require_trusted(access: &FileAccess) -> Result<(), UntrustedConfig> {
+    match access.every_user_writes() {
+        Some(found) => Err(UntrustedConfig::Writable(found)),
+        None => Ok(()),
     }
-    Ok(mode)
 }
 
 fn unknown(error: io::Error) -> UntrustedConfig {
@@ -56,18 +52,16 @@ fn unknown(error: io::Error) -> UntrustedConfig {
     }
 }
 
-fn foreign_owner(metadata: &Metadata, own: u32) -> Option<String> {
-    let uid = metadata.uid();
-    (uid != 0 && uid != own).then(|| {
-        format!("the file belongs to user {uid}, who can change what the host does (chown it to root or to the host's user)")
+fn foreign_owner(access: &FileAccess) -> Option<String> {
+    (!access.is_of_administrator() && !access.is_own()).then(|| {
+        let owner = access.owner();
+        format!("the file belongs to user {owner}, who can change what the host does (chown it to root or to the host's user)")
     })
 }
 
 /// Names the first secret that stands in a file that every user can read.
-fn readable_secret(mode: u32, text: &str) -> Option<String> {
-    if mode & 0o004 == 0 {
-        return None;
-    }
+fn readable_secret(access: &FileAccess, text: &str) -> Option<String> {
+    let found = access.every_user_reads()?;
     let settings: Map<String, Value> = toml::from_str(text).ok()?;
     let exporters = settings.get("exporter").and_then(Value::as_object);
     let exporters = exporters
@@ -83,7 +77,8 @@ fn readable_secret(mode: u32, text: &str) -> Option<String> {
     });
     let key = exporters.chain(storages).next()?;
     Some(format!(
-        "`{key}` is a plain secret in a file that every user can read, its mode is {mode:04o} (chmod o-r, or write `${{file:PATH}}`)"
+        "`{key}` is a plain secret in a file that every user can read, {} ({}, or write `${{file:PATH}}`)",
+        found.shown, found.remedy
     ))
 }
 
@@ -109,7 +104,10 @@ fn is_path(name: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::{PermissionsExt, fchown},
+    };
 
     use super::*;
 
@@ -186,9 +184,12 @@ mod tests {
 
     #[test]
     fn a_file_of_another_user_is_a_warning() {
-        let metadata = tempfile::tempfile().unwrap().metadata().unwrap();
-        let uid = metadata.uid();
-        assert_eq!(foreign_owner(&metadata, uid), None);
-        assert_eq!(foreign_owner(&metadata, uid + 1).is_some(), uid != 0);
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(foreign_owner(&FileAccess::of(&file).unwrap()), None);
+        // Only root can give a file away.
+        if fchown(&file, Some(65_534), None).is_ok() {
+            let warning = foreign_owner(&FileAccess::of(&file).unwrap()).unwrap();
+            assert!(warning.contains("user 65534"), "{warning}");
+        }
     }
 }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::read::Section;
 use super::setting::SHORTEST;
 use crate::collect::{MAX_STATIC_LABELS, StaticLabels};
+use crate::platform::machine_name;
 
 /// The namespace of the ids that are derived from names. It never changes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x1c5f_0d3a_9f6e_4b52_8a57_3f0c_6d21_e94b);
@@ -99,7 +100,7 @@ fn read_storage(section: &mut Section<'_>) -> Option<StorageConfig> {
     let alerts_interval = alerts_interval.unwrap_or(DEFAULT_INTERVAL);
     let labels = Arc::new(read_labels(section));
     let (vendor, model) = (vendor?.value, model?.value);
-    let name = name.or_else(|| host.clone()).unwrap_or_else(this_machine);
+    let name = name.or_else(|| host.clone()).unwrap_or_else(machine_name);
     Some(StorageConfig {
         id: id.unwrap_or_else(|| id_of(&vendor, &model, &name)),
         name,
@@ -156,15 +157,6 @@ fn read_interval(mut section: Section<'_>) -> Option<Duration> {
 
 fn id_of(vendor: &str, model: &str, name: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, [vendor, model, name].join("\0").as_bytes())
-}
-
-/// The name of this machine, for a storage without an address. Two machines that
-/// send to one receiver must not have the same storage id.
-fn this_machine() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
 }
 
 #[cfg(test)]

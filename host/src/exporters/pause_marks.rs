@@ -2,13 +2,12 @@
 //! kept over restarts, and nothing in it can be damaged.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
+use crate::platform::{OpenRestricted, sync_folder};
 
 /// The marks in a state folder.
 #[derive(Clone, Debug)]
@@ -33,8 +32,7 @@ impl PauseMarks {
         OpenOptions::new()
             .append(true)
             .create(true)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(self.0.join(exporter))?;
+            .open_no_follow(&self.0.join(exporter))?;
         self.sync()
     }
 
@@ -48,10 +46,8 @@ impl PauseMarks {
     }
 
     fn sync(&self) -> io::Result<()> {
-        File::open(&self.0)?.sync_all()?;
-        self.0
-            .parent()
-            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        sync_folder(&self.0)?;
+        self.0.parent().map_or(Ok(()), sync_folder)
     }
 }
 

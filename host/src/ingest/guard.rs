@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use super::{
-    BodyLimits, IngestError,
-    memory::MemoryClaim,
-    queues::{QueuePlace, processor_time},
-};
+use super::{BodyLimits, IngestError, memory::MemoryClaim, queues::QueuePlace};
+use crate::platform::thread_processor_time;
 
 /// Watches a body while a thread parses it. The time is that of the processor: a busy machine must not
 /// refuse a body that is like any other. Every limit of size bounds time and memory as well;
@@ -28,7 +25,7 @@ impl ParseGuard {
     #[must_use]
     pub fn start(limits: &BodyLimits, claim: MemoryClaim) -> Self {
         Self {
-            end: processor_time() + limits.max_parse_time,
+            end: thread_processor_time() + limits.max_parse_time,
             limits: *limits,
             claim,
             place: None,
@@ -68,7 +65,7 @@ impl ParseGuard {
         if let Some(place) = self.place.as_mut().filter(|place| place.takes_long()) {
             place.go_on_in_long_queue()?;
         }
-        if processor_time() < self.end {
+        if thread_processor_time() < self.end {
             return Ok(());
         }
         let limit = self.limits.max_parse_time;

@@ -15,13 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
 use super::{
     IngestError,
     turns::{SenderTurns, TurnPermit},
 };
+use crate::platform::thread_processor_time;
 
 /// Time of a processor that a body can use in the short queue: enough for a megabyte.
 const SHORT_TIME: Duration = Duration::from_millis(25);
@@ -98,7 +98,7 @@ impl QueuePlace {
     /// The place of a body that this thread begins to parse.
     pub(super) fn begin(self) -> Self {
         Self {
-            used_before: processor_time(),
+            used_before: thread_processor_time(),
             ..self
         }
     }
@@ -108,7 +108,7 @@ impl QueuePlace {
     pub(super) fn takes_long(&self) -> bool {
         matches!(self.queue, ParseQueue::Short { .. })
             && self.begin.elapsed() >= SHORT_TIME
-            && processor_time().saturating_sub(self.used_before) >= SHORT_TIME
+            && thread_processor_time().saturating_sub(self.used_before) >= SHORT_TIME
     }
 
     /// Leaves the short queue, and blocks the thread until the long queue has a place.
@@ -134,12 +134,6 @@ impl QueuePlace {
         self.queue = ParseQueue::Long { _permit: permit };
         Ok(())
     }
-}
-
-/// The time of a processor that this thread has used.
-pub(super) fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub enum InventoryOpenError {
     KeyUnfit {
         path: PathBuf,
         /// The reason, and the remedy in brackets.
-        reason: &'static str,
+        reason: String,
     },
     /// The key could not be read or created.
     #[error("cannot use key `{}`: {error} (check its owner, its mode and its disk)", path.display())]

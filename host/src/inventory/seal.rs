@@ -7,7 +7,6 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -19,7 +18,10 @@ use rand::{TryRngCore, rngs::OsRng};
 use zeroize::Zeroizing;
 
 use super::error::InventoryOpenError;
-use crate::regular_file;
+use crate::{
+    platform::{FileAccess, FileReaders, OpenRestricted, rename_durable},
+    regular_file,
+};
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
@@ -146,13 +148,15 @@ fn read(
         reason,
     };
     let metadata = file.metadata().map_err(failed)?;
-    if readers == KeyReaders::Owner && metadata.permissions().mode() & 0o077 != 0 {
-        return Err(unfit(
-            "users other than its owner may read it (set its mode to 0600)",
-        ));
+    let access = FileAccess::of(&file).map_err(failed)?;
+    if let (KeyReaders::Owner, Some(found)) = (readers, access.others_use()) {
+        let reason = format!("users other than its owner may read it, {found}");
+        return Err(unfit(reason));
     }
     if metadata.len() != KEY_BYTES as u64 {
-        return Err(unfit("it is not 32 bytes long (restore the original key)"));
+        return Err(unfit(
+            "it is not 32 bytes long (restore the original key)".to_owned(),
+        ));
     }
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     file.read_exact(&mut *key).map_err(failed)?;
@@ -173,19 +177,18 @@ fn create(path: &Path) -> io::Result<Zeroizing<[u8; KEY_BYTES]>> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o600)
+        .readable_by(FileReaders::Owner)
         .open(&new)?;
     file.write_all(&*key)?;
     file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
+    rename_durable(&new, path)?;
     Ok(key)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn sealer(folder: &tempfile::TempDir) -> Sealer {

@@ -1,23 +1,22 @@
 //! The lock on the state folder: one host at a time.
 //!
 //! The folder itself is locked, because the file `lock` can be deleted while a host runs. The
-//! file is locked too, and contains the process id for messages. The kernel releases both locks
-//! when the host process ends.
+//! file contains the process id for messages. The system releases the lock when the host process
+//! ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
-use std::path::Path;
-
-use rustix::fs::OFlags;
+use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
+use crate::platform::{FolderLock, OpenRestricted, give_to_owner_of, link_count};
 
 /// Held as long as the host may write to the folder.
 #[derive(Debug)]
 pub struct StateLock {
-    folder: File,
+    folder: PathBuf,
     file: File,
+    _lock: FolderLock,
 }
 
 impl StateLock {
@@ -35,16 +34,16 @@ impl StateLock {
             },
             TryLockError::Error(source) => unusable(folder, source),
         };
-        let opened = File::open(folder).map_err(|source| unusable(folder, source))?;
-        opened.try_lock().map_err(failed)?;
+        let lock = FolderLock::try_take(folder).map_err(failed)?;
         let mut file = open_regular(&path).map_err(|source| unusable(folder, source))?;
-        file.try_lock().map_err(failed)?;
+        lock.try_lock_file(&file).map_err(failed)?;
         file.set_len(0)
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(|source| unusable(folder, source))?;
         Ok(Self {
-            folder: opened,
+            folder: folder.to_path_buf(),
             file,
+            _lock: lock,
         })
     }
 
@@ -54,18 +53,13 @@ impl StateLock {
     ///
     /// The file system does not allow it.
     pub fn hand_over(&self) -> io::Result<()> {
-        let owner = self.folder.metadata()?;
-        fchown(&self.file, Some(owner.uid()), Some(owner.gid()))
+        give_to_owner_of(&self.folder, &self.file)
     }
 }
 
 /// The id of the host process that uses the folder; `None` if no host does.
 pub(super) fn holder(folder: &Path) -> Option<String> {
-    let opened = File::open(folder).ok()?;
-    match opened.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => Some(read_pid(&folder.join("lock"))),
-        Ok(()) | Err(TryLockError::Error(_)) => None,
-    }
+    FolderLock::is_held(folder).then(|| read_pid(&folder.join("lock")))
 }
 
 /// Opens a file for writing, and creates a missing one. A link is refused, symbolic or hard: the
@@ -76,9 +70,8 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
         .truncate(false)
         .read(true)
         .write(true)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)?;
-    if file.metadata()?.nlink() > 1 {
+        .open_no_follow(path)?;
+    if link_count(&file)? > 1 {
         let reason = format!(
             "`{}` has a second name, as a hard link (remove it)",
             path.display()

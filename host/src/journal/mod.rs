@@ -21,7 +21,6 @@ mod record;
 mod sqlite;
 mod state_dir;
 
-use std::fs::File;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::pin::Pin;
@@ -34,6 +33,7 @@ use uuid::Uuid;
 
 use crate::batch::Seq;
 use crate::clock::{ClockKeeper, HostClock};
+use crate::platform::sync_folder;
 
 pub use commit::Commit;
 pub use commit_queue::CommitQueue;
@@ -301,9 +301,7 @@ pub fn open_locked(
         _lock: lock,
     };
     // A new file survives a crash only if its folder was synced too.
-    File::open(state_dir)
-        .and_then(|folder| folder.sync_all())
-        .map_err(unusable)?;
+    sync_folder(state_dir).map_err(unusable)?;
     Ok(journals)
 }
 

@@ -4,38 +4,32 @@
 //! can write there can replace each of them.
 
 use std::{
-    fs::DirBuilder,
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
 use super::error::OpenError;
+use crate::platform::{FileAccess, FileReaders, create_folders, user};
 
 /// Creates a missing folder. Checks owner and mode of an existing one.
 pub(super) fn prepare(path: &Path) -> Result<(), OpenError> {
-    create_and_check(path, |_| rustix::process::geteuid().as_raw())
+    create_and_check(path, FileAccess::is_own)
 }
 
 /// As [`prepare`], for root on behalf of the owner of an existing folder.
 pub(super) fn prepare_as_root(path: &Path) -> Result<(), OpenError> {
-    create_and_check(path, |owner| owner)
+    create_and_check(path, |_| true)
 }
 
-/// `user` gets the owner of the folder, and returns who may own it besides root.
-fn create_and_check(path: &Path, user: impl FnOnce(u32) -> u32) -> Result<(), OpenError> {
+/// `may_own` says whether the owner of the folder may be someone else than root.
+fn create_and_check(path: &Path, may_own: impl Fn(&FileAccess) -> bool) -> Result<(), OpenError> {
     let unusable = |source| OpenError::Folder {
         path: path.to_owned(),
         source,
     };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(unusable)?;
-    let metadata = path.metadata().map_err(unusable)?;
-    let own = user(metadata.uid());
-    let reason = untrusted(metadata.uid(), metadata.mode(), own);
+    create_folders(path, FileReaders::Owner).map_err(unusable)?;
+    let access = FileAccess::of_path(path).map_err(unusable)?;
+    let reason = untrusted(&access, may_own);
     reason.map_or(Ok(()), |reason| Err(unusable(io::Error::other(reason))))
 }
 
@@ -56,22 +50,23 @@ pub(super) fn report_missing(path: &Path, journals: &[&str]) -> io::Result<()> {
 }
 
 /// Why another user could have written the folder.
-fn untrusted(owner: u32, mode: u32, own: u32) -> Option<String> {
-    if owner != own && owner != 0 {
+fn untrusted(access: &FileAccess, may_own: impl Fn(&FileAccess) -> bool) -> Option<String> {
+    if !may_own(access) && !access.is_of_administrator() {
         return Some(format!(
-            "it belongs to user {owner}, and the host runs as user {own} (run the host as its owner, or chown it)"
+            "it belongs to user {}, and the host runs as user {} (run the host as its owner, or chown it)",
+            access.owner(),
+            user()
         ));
     }
-    let mode = mode & 0o7777;
-    (mode & 0o022 != 0)
-        .then(|| format!("other users can write it, its mode is {mode:04o} (chmod go-w)"))
+    let found = access.others_write()?;
+    Some(format!("other users can write it, {found}"))
 }
 
 #[cfg(test)]
 mod tests {
     use std::{
         fs::{Permissions, set_permissions},
-        os::unix::fs::PermissionsExt,
+        os::unix::fs::{MetadataExt, PermissionsExt},
     };
 
     use super::*;
@@ -104,11 +99,10 @@ mod tests {
 
     #[test]
     fn only_a_folder_of_root_or_of_the_own_user_is_accepted() {
-        assert_eq!(untrusted(0, 0o755, 7), None);
-        assert_eq!(untrusted(7, 0o700, 7), None);
-        for own in [0, 7] {
-            let reason = untrusted(8, 0o700, own).unwrap();
-            assert!(reason.starts_with("it belongs to user 8"), "{reason}");
-        }
+        let folder = tempfile::tempdir().unwrap();
+        let access = FileAccess::of_path(folder.path()).unwrap();
+        assert_eq!(untrusted(&access, FileAccess::is_own), None);
+        let reason = untrusted(&access, |_| false);
+        assert_eq!(reason.is_none(), access.is_of_administrator(), "{reason:?}");
     }
 }

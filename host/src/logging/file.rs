@@ -6,13 +6,13 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Access, OFlags, access};
-
-use crate::config::LogFileConfig;
+use crate::{
+    config::LogFileConfig,
+    platform::{FileId, FileReaders, OpenRestricted, check_writable},
+};
 
 pub(super) struct LogFile {
     config: LogFileConfig,
@@ -21,8 +21,7 @@ pub(super) struct LogFile {
 
 struct OpenLogFile {
     file: File,
-    device: u64,
-    inode: u64,
+    id: FileId,
     bytes: u64,
 }
 
@@ -48,7 +47,7 @@ impl LogFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let folder = path.parent().filter(|folder| *folder != Path::new(""));
                 let folder = folder.unwrap_or_else(|| Path::new("."));
-                Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
+                check_writable(folder)
             }
             Err(error) => Err(error),
         }
@@ -73,27 +72,23 @@ impl LogFile {
 
     /// Whether the path still names the open file.
     fn is_in_place(&self, open: &OpenLogFile) -> bool {
-        let found = fs::metadata(&self.config.path);
-        found.is_ok_and(|found| (found.dev(), found.ino()) == (open.device, open.inode))
+        FileId::of_path(&self.config.path).is_ok_and(|found| found == open.id)
     }
 
     fn open(&self) -> io::Result<OpenLogFile> {
         // To open a named pipe would wait for a reader.
-        let nonblock = OFlags::NONBLOCK.bits().cast_signed();
         let file = OpenOptions::new()
             .create(true)
             .append(true)
-            .mode(0o640)
-            .custom_flags(nonblock)
-            .open(&self.config.path)?;
+            .readable_by(FileReaders::Group)
+            .open_no_wait(&self.config.path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
         Ok(OpenLogFile {
+            id: FileId::of(&file)?,
             file,
-            device: metadata.dev(),
-            inode: metadata.ino(),
             bytes: metadata.len(),
         })
     }

@@ -1,19 +1,12 @@
 //! Where the lines of the log go: standard error, a file, or the journal of systemd.
 
-use std::{
-    fs::File,
-    io::{self, Write},
-};
+use std::io::{self, Write};
 
-use super::{
-    LineForm, LogLine, encode,
-    file::LogFile,
-    journald::{self, JournalSocket},
+use super::{LineForm, LogLine, encode, file::LogFile, journald};
+use crate::{
+    config::{LogConfig, LogFormat},
+    platform::{JournalSocket, copy_of_stderr},
 };
-use crate::config::{LogConfig, LogFormat};
-
-/// The lowest number of the copy of standard error.
-const MIN_DESCRIPTOR: i32 = 100;
 
 pub(super) struct LogSink {
     place: Place,
@@ -109,12 +102,6 @@ fn unwritable(form: LineForm, file: &LogFile, error: &io::Error) -> String {
         fields: &fields,
     };
     encode(form, &line)
-}
-
-/// Fails if the limit of open files is lower than its number.
-fn copy_of_stderr() -> io::Result<File> {
-    let copy = rustix::io::fcntl_dupfd_cloexec(io::stderr(), MIN_DESCRIPTOR)?;
-    Ok(File::from(copy))
 }
 
 #[cfg(test)]

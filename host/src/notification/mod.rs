@@ -15,4 +15,4 @@ pub use mapping::{
     MappingFile, MappingFolder, MappingRule, MappingSet, RuleReader, Tables, parse_mapping_file,
     parse_time,
 };
-pub use socket::{DatagramSocket, DropCounter};
+pub use socket::DatagramSocket;

@@ -1,13 +1,12 @@
 //! A UDP socket that receives, and what the kernel has dropped from it.
 
 use std::{
-    fs, io,
+    io,
     net::{SocketAddr, UdpSocket},
-    os::fd::AsFd,
     time::Duration,
 };
 
-use rustix::net::sockopt;
+use crate::platform::{DropCounter, set_receive_buffer};
 
 /// How often a receiver without datagrams looks whether it is to stop.
 const READ_TIMEOUT: Duration = Duration::from_millis(200);
@@ -20,13 +19,6 @@ pub struct DatagramSocket {
     counter: DropCounter,
 }
 
-/// Reads how many datagrams the kernel has dropped, because they came faster than they were
-/// read.
-#[derive(Clone, Copy, Debug)]
-pub struct DropCounter {
-    inode: u64,
-}
-
 impl DatagramSocket {
     /// Binds the socket, and asks for a receive buffer.
     ///
@@ -37,21 +29,13 @@ impl DatagramSocket {
         let socket = UdpSocket::bind(address)?;
         socket.set_read_timeout(Some(READ_TIMEOUT))?;
         let wanted = usize::try_from(buffer_bytes).unwrap_or(usize::MAX);
-        // Beyond the limit of the system only with a privilege.
-        let is_set = sockopt::set_socket_recv_buffer_size_force(&socket, wanted);
-        if is_set.is_err() {
-            sockopt::set_socket_recv_buffer_size(&socket, wanted)?;
-        }
-        // The kernel reports twice of what it has set.
-        let got = sockopt::socket_recv_buffer_size(&socket)? / 2;
+        let got = set_receive_buffer(&socket, wanted)?;
         if got < wanted {
             log::warn!(address:%, wanted = wanted, got = got; "the receive buffer is smaller than configured, so a burst loses datagrams sooner (raise the sysctl `net.core.rmem_max`, or lower `receive_buffer`)");
         }
         Ok(Self {
             address: socket.local_addr()?,
-            counter: DropCounter {
-                inode: rustix::fs::fstat(socket.as_fd())?.st_ino,
-            },
+            counter: DropCounter::of(&socket)?,
             socket,
         })
     }
@@ -95,24 +79,6 @@ impl DatagramSocket {
             log::debug!(to:% = to, error:%; "an answer to a sender was not sent");
         }
     }
-}
-
-impl DropCounter {
-    /// `None` if the kernel does not tell.
-    #[must_use]
-    pub fn dropped(self) -> Option<u64> {
-        ["/proc/self/net/udp", "/proc/self/net/udp6"]
-            .iter()
-            .find_map(|path| drops_of(&fs::read_to_string(path).ok()?, self.inode))
-    }
-}
-
-/// The last column of the line of a socket. The tenth column is its inode.
-fn drops_of(table: &str, inode: u64) -> Option<u64> {
-    let inode = inode.to_string();
-    let mut lines = table.lines().map(str::split_whitespace);
-    let mut line = lines.find(|columns| columns.clone().nth(9) == Some(&inode))?;
-    line.next_back()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -5,17 +5,16 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use procfs::process::{ProcState, Process};
-use rustix::process::Pid;
+use crate::platform::usage_of;
 
 /// The process that an exporter has now, if it has one.
 #[derive(Clone, Debug, Default)]
-pub struct CurrentProcess(Arc<Mutex<Option<Pid>>>);
+pub struct CurrentProcess(Arc<Mutex<Option<u32>>>);
 
 /// What a process uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProcessUsage {
-    pub pid: i32,
+    pub pid: u32,
     pub resident_bytes: u64,
     /// CPU time since the process was started.
     pub cpu_seconds: f64,
@@ -28,26 +27,25 @@ impl CurrentProcess {
         // The lock is kept while the files of the process are read: it is not reaped
         // meanwhile.
         let current = self.lock();
-        let pid = current.as_ref()?.as_raw_nonzero().get();
-        let stat = Process::new(pid).and_then(|process| process.stat()).ok()?;
-        let is_running = stat.state().is_ok_and(|state| state != ProcState::Zombie);
-        is_running.then(|| ProcessUsage {
+        let pid = (*current)?;
+        let used = usage_of(pid)?;
+        Some(ProcessUsage {
             pid,
-            resident_bytes: stat.rss * procfs::page_size(),
-            cpu_seconds: (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64,
+            resident_bytes: used.resident_bytes,
+            cpu_seconds: used.cpu_seconds,
         })
     }
 
-    pub(super) fn set(&self, pid: Pid) {
+    pub(super) fn set(&self, pid: u32) {
         *self.lock() = Some(pid);
     }
 
     /// Forgets a process that is about to be reaped, unless it has a successor already.
-    pub(super) fn forget(&self, pid: Pid) {
+    pub(super) fn forget(&self, pid: u32) {
         self.lock().take_if(|current| *current == pid);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Pid>> {
+    fn lock(&self) -> MutexGuard<'_, Option<u32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -65,10 +63,10 @@ mod tests {
     fn a_process_is_shown_until_it_ends_and_its_successor_is_kept() {
         let current = CurrentProcess::default();
         assert_eq!(current.usage(), None);
-        let own = rustix::process::getpid();
+        let own = std::process::id();
         current.set(own);
         let usage = current.usage().unwrap();
-        assert_eq!(usage.pid, own.as_raw_nonzero().get());
+        assert_eq!(usage.pid, own);
         assert!(usage.resident_bytes > 0, "{usage:?}");
 
         let mut child = Command::new("sleep")
@@ -76,12 +74,9 @@ mod tests {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        current.set(Pid::from_child(&child));
+        current.set(child.id());
         current.forget(own);
-        assert_eq!(
-            current.usage().map(|usage| usage.pid),
-            Some(child.id().cast_signed())
-        );
+        assert_eq!(current.usage().map(|usage| usage.pid), Some(child.id()));
         child.kill().unwrap();
         // The end of the output is the end of the process, which stays as a zombie until it
         // is reaped.

@@ -6,11 +6,12 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 use super::{LOG, read_all, with_suffix};
+use crate::platform::FileId;
 
 pub(crate) struct OpenFiles {
     files: Vec<Descriptor>,
@@ -19,8 +20,7 @@ pub(crate) struct OpenFiles {
 struct Descriptor {
     path: PathBuf,
     file: File,
-    device: u64,
-    inode: u64,
+    id: FileId,
     /// The length after the last transaction of the host, [`CUT_OFF`] from the time when the file
     /// was shorter.
     len: AtomicU64,
@@ -83,10 +83,9 @@ impl Descriptor {
         let file = File::open(&path)?;
         let metadata = file.metadata()?;
         Ok(Self {
+            id: FileId::of(&file)?,
             path,
             file,
-            device: metadata.dev(),
-            inode: metadata.ino(),
             len: AtomicU64::new(metadata.len()),
             written_ns: AtomicI64::new(written_ns(&metadata)),
         })
@@ -111,12 +110,12 @@ impl Descriptor {
     }
 
     fn is_in_place(&self) -> bool {
-        fs::metadata(&self.path)
-            .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode))
+        FileId::of_path(&self.path).is_ok_and(|found| found == self.id)
     }
 }
 
 fn written_ns(metadata: &fs::Metadata) -> i64 {
-    let seconds = metadata.mtime().wrapping_mul(1_000_000_000);
-    seconds.wrapping_add(metadata.mtime_nsec())
+    let written = metadata.modified().ok();
+    let since = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |since| since.as_nanos() as i64)
 }

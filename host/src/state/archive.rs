@@ -7,7 +7,6 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Component, Path, PathBuf},
 };
 
@@ -20,7 +19,10 @@ use super::{
     error::StateError,
     progress::{CountingReader, ProgressListener},
 };
-use crate::regular_file;
+use crate::{
+    platform::{FileReaders, OpenRestricted, create_folders, mode_of},
+    regular_file,
+};
 
 const MANIFEST: &str = "manifest.json";
 const FORMAT: u32 = 1;
@@ -97,14 +99,14 @@ pub(super) fn write(
         let file = File::options()
             .write(true)
             .create_new(true)
-            .mode(0o600)
+            .readable_by(FileReaders::Owner)
             .open(to)?;
         let mut encoder = zstd::Encoder::new(file, ZSTD_LEVEL)?;
         encoder.include_checksum(true)?;
         let mut archive = Builder::new(encoder);
         for (path, metadata) in &files {
             let name = path.strip_prefix(folder).unwrap_or(path);
-            let mode = metadata.permissions().mode();
+            let mode = mode_of(metadata);
             let mut header = header(metadata.len(), mode, manifest.created_ms);
             let mut content = HashingReader::new(File::open(path)?);
             archive.append_data(&mut header, name, &mut content)?;
@@ -215,14 +217,11 @@ fn is_safe(path: &Path) -> bool {
 
 fn create(folder: &Path, target: &Path, mode: u32) -> io::Result<File> {
     let parent = target.parent().unwrap_or(folder);
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o750)
-        .create(parent)?;
+    create_folders(parent, FileReaders::Group)?;
     File::options()
         .write(true)
         .create_new(true)
-        .mode(mode & 0o770 | 0o600)
+        .with_mode(mode & 0o770 | 0o600)
         .open(target)
 }
 

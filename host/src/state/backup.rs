@@ -16,7 +16,7 @@ use super::{
     progress::ProgressListener,
     workspace::{Workspace, remove, sync_folder},
 };
-use crate::{alert, clock};
+use crate::{alert, clock, platform::rename};
 
 /// How often the table of active alerts and its journal are copied, until they fit.
 const ATTEMPTS: u32 = 3;
@@ -72,7 +72,7 @@ pub fn back_up(
     // every file system has links.
     let placed = match fs::hard_link(&packed, file) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(exists()),
-        Err(_) => fs::rename(&packed, file),
+        Err(_) => rename(&packed, file),
         Ok(()) => Ok(()),
     };
     placed.map_err(StateError::of_file(file))?;

@@ -4,9 +4,7 @@
 //! It has no key: the key stays in the state folder.
 
 use std::{
-    fs::{self, DirBuilder},
-    io,
-    os::unix::fs::DirBuilderExt,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +15,10 @@ use super::{
     progress::NoListener,
     workspace::remove,
 };
-use crate::clock;
+use crate::{
+    clock,
+    platform::{FileReaders, create_folder},
+};
 
 /// The folder of the copies, in the state folder.
 const FOLDER: &str = "migration-copies";
@@ -55,7 +56,7 @@ pub(super) fn copy_before(
 }
 
 fn copy(state_dir: &Path, folder: &Path) -> Result<PathBuf, StateError> {
-    match DirBuilder::new().mode(0o700).create(folder) {
+    match create_folder(folder, FileReaders::Owner) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(StateError::of_file(folder)(error));
         }

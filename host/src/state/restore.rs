@@ -10,21 +10,7 @@
 //!
 //! A command or a host that takes the folder next goes on where the last one ended.
 
-use std::{
-    ffi::OsStr,
-    fs::{self, DirBuilder},
-    io,
-    os::{
-        fd::{AsFd, BorrowedFd},
-        unix::{
-            ffi::OsStrExt,
-            fs::{DirBuilderExt, MetadataExt},
-        },
-    },
-    path::Path,
-};
-
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, openat};
+use std::{fs, path::Path};
 
 use super::{
     archive::{self, BackupManifest},
@@ -40,6 +26,7 @@ use super::{
 };
 use crate::{
     journal::{self, StateLock},
+    platform::{self, FileReaders, create_folder, give_tree_to_owner_of, is_administrator},
     sqlite::{DatabaseError, with_suffix},
 };
 
@@ -144,7 +131,7 @@ pub(super) fn finish(state_dir: &Path) -> Result<bool, StateError> {
 
 /// Takes the state folder. Root may restore the state of another user.
 fn take(state_dir: &Path) -> Result<StateLock, StateError> {
-    if !rustix::process::geteuid().is_root() || !state_dir.exists() {
+    if !is_administrator() || !state_dir.exists() {
         return Ok(journal::lock(state_dir)?);
     }
     Ok(journal::lock_as_root(state_dir)?)
@@ -159,7 +146,7 @@ fn prepare(
     let RestoreRequest {
         file, state_dir, ..
     } = *request;
-    let created = DirBuilder::new().mode(0o700).create(partial);
+    let created = create_folder(partial, FileReaders::Owner);
     created.map_err(StateError::of_file(partial))?;
     let manifest = archive::extract(file, partial, progress)?;
     require_version(file, partial, &manifest)?;
@@ -234,39 +221,10 @@ fn remove_old(state_dir: &Path, ready: &Path) -> Result<(), StateError> {
 
 /// Gives what root has extracted to the owner of the state folder.
 fn hand_over(state_dir: &Path, partial: &Path) -> Result<(), StateError> {
-    if !rustix::process::geteuid().is_root() {
+    if !is_administrator() {
         return Ok(());
     }
-    let owner = state_dir
-        .metadata()
-        .map_err(StateError::of_file(state_dir))?;
-    let owner = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
-    let given = change_owner(CWD, partial, owner);
-    given.map_err(|error| StateError::of_file(partial)(error))
-}
-
-/// Follows no link and walks from descriptor to descriptor: the new owner may already replace
-/// entries by links to files of others.
-fn change_owner(folder: BorrowedFd<'_>, name: &Path, owner: (Uid, Gid)) -> io::Result<()> {
-    let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = openat(folder, name, flags, Mode::empty())?;
-    for entry in Dir::read_from(&opened)? {
-        let entry = entry?;
-        let name = Path::new(OsStr::from_bytes(entry.file_name().to_bytes()));
-        match entry.file_type() {
-            _ if [".", ".."].map(Path::new).contains(&name) => {}
-            FileType::Directory => change_owner(opened.as_fd(), name, owner)?,
-            _ => chownat(
-                &opened,
-                name,
-                Some(owner.0),
-                Some(owner.1),
-                AtFlags::SYMLINK_NOFOLLOW,
-            )?,
-        }
-    }
-    rustix::fs::fchown(&opened, Some(owner.0), Some(owner.1))?;
-    Ok(())
+    give_tree_to_owner_of(state_dir, partial).map_err(StateError::of_file(partial))
 }
 
 /// Makes the entries of all folders durable. The files are.
@@ -281,5 +239,5 @@ fn sync_all(path: &Path) -> Result<(), StateError> {
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), StateError> {
-    fs::rename(from, to).map_err(StateError::of_file(from))
+    platform::rename(from, to).map_err(StateError::of_file(from))
 }

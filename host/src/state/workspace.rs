@@ -4,18 +4,18 @@
 //! next command for the same file empties and removes.
 
 use std::{
-    fs::{self, DirBuilder, File, TryLockError},
+    fs::{self, TryLockError},
     io,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
 use super::error::StateError;
+use crate::platform::{self, FileReaders, FolderLock, create_folder};
 
 /// Removed when it is dropped.
 pub(super) struct Workspace {
     path: PathBuf,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Workspace {
@@ -27,19 +27,21 @@ impl Workspace {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let path = file.with_file_name(format!(".{name}.partial"));
         let failed = |error| StateError::of_file(&path)(error);
-        match DirBuilder::new().mode(0o700).create(&path) {
+        match create_folder(&path, FileReaders::Owner) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(failed(error));
             }
             Ok(()) | Err(_) => {}
         }
-        let lock = File::open(&path).map_err(failed)?;
-        lock.try_lock().map_err(|error| match error {
+        let lock = FolderLock::try_take(&path).map_err(|error| match error {
             TryLockError::WouldBlock => busy(),
             TryLockError::Error(error) => failed(error),
         })?;
         for entry in fs::read_dir(&path).map_err(failed)? {
-            remove(&entry.map_err(failed)?.path())?;
+            let entry = entry.map_err(failed)?;
+            if !FolderLock::is_part(&entry.file_name()) {
+                remove(&entry.path())?;
+            }
         }
         Ok(Self { path, _lock: lock })
     }
@@ -74,7 +76,5 @@ pub(super) fn remove(path: &Path) -> Result<(), StateError> {
 
 /// Makes the entries of a folder durable.
 pub(super) fn sync_folder(path: &Path) -> Result<(), StateError> {
-    File::open(path)
-        .and_then(|folder| folder.sync_all())
-        .map_err(StateError::of_file(path))
+    platform::sync_folder(path).map_err(StateError::of_file(path))
 }

@@ -30,7 +30,8 @@ use crate::{
     access::{TlsFileError, TlsStore},
     batch_journal::BatchJournal,
     config::SyslogConfig,
-    notification::{AlertAppender, DatagramSocket, DropCounter, MappingSet},
+    notification::{AlertAppender, DatagramSocket, MappingSet},
+    platform::DropCounter,
     storages::Storages,
 };
 

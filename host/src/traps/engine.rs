@@ -2,7 +2,7 @@
 //! its time, so both must survive a restart: they are in a file of the state folder.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Write},
     path::Path,
     time::Instant,
@@ -15,7 +15,7 @@ use async_snmp::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::regular_file;
+use crate::{platform::rename, regular_file};
 
 const FILE: &str = "snmp-engine.json";
 
@@ -83,7 +83,7 @@ impl LocalEngine {
         let mut file = File::create(&new)?;
         file.write_all(&serde_json::to_vec(&StoredEngine { id, boots })?)?;
         file.sync_all()?;
-        fs::rename(&new, path)
+        rename(&new, path)
     }
 }
 
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(first.id(), second.id());
         assert_eq!((first.boots, second.boots), (1, 2));
         assert!(second.is_timely(2, 100) && !second.is_timely(2, 200) && !second.is_timely(1, 0));
-        fs::write(folder.path().join(FILE), "{").unwrap();
+        std::fs::write(folder.path().join(FILE), "{").unwrap();
         assert_eq!(LocalEngine::open(folder.path()).unwrap().boots, 1);
     }
 

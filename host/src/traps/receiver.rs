@@ -38,8 +38,9 @@ use crate::{
     batch_journal::BatchJournal,
     config::TrapsConfig,
     logging::{Admission, LogLimiter},
-    notification::{AlertAppender, DatagramSocket, DropCounter, MappingSet},
+    notification::{AlertAppender, DatagramSocket, MappingSet},
     panics,
+    platform::DropCounter,
     storages::{AlertSources, Storages, UsedAlertSources},
 };
 

@@ -41,7 +41,7 @@ use crate::{
     batch_journal::BatchJournals,
     exporters::{ExporterSet, Reloader},
     ingest::MemoryBudget,
-    notification::DropCounter,
+    platform::DropCounter,
     storages::Storages,
     syslog::SyslogStats,
     traps::TrapStats,

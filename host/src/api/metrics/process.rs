@@ -2,11 +2,10 @@
 
 use std::{fmt, iter::once};
 
-use procfs::process;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::family::FamilyWriter;
-use crate::clock::now_ms;
+use crate::{clock::now_ms, platform::own_usage};
 
 #[derive(Debug)]
 pub(super) struct ProcessCollector {
@@ -31,14 +30,18 @@ impl Collector for ProcessCollector {
             "Start of the host, in seconds since the Unix epoch.",
             &self.started_seconds,
         )?;
-        let Ok(usage) = Usage::now() else {
+        let Ok(usage) = own_usage() else {
             return Ok(());
         };
-        page.single_counter("process_cpu_seconds", "CPU time used.", &usage.cpu_seconds)?;
+        page.single_counter(
+            "process_cpu_seconds",
+            "CPU time used.",
+            &usage.used.cpu_seconds,
+        )?;
         page.single_gauge(
             "process_resident_memory_bytes",
             "Resident memory.",
-            &usage.resident_bytes,
+            &usage.used.resident_bytes,
         )?;
         page.single_gauge("process_threads", "Threads.", &usage.threads)?;
         page.single_gauge(
@@ -46,27 +49,5 @@ impl Collector for ProcessCollector {
             "Open file descriptors.",
             &usage.open_files,
         )
-    }
-}
-
-/// Resources that the process uses.
-struct Usage {
-    cpu_seconds: f64,
-    resident_bytes: u64,
-    threads: i64,
-    open_files: usize,
-}
-
-impl Usage {
-    fn now() -> procfs::ProcResult<Self> {
-        let process = process::Process::myself()?;
-        let stat = process.stat()?;
-        let ticks = (stat.utime + stat.stime) as f64;
-        Ok(Self {
-            cpu_seconds: ticks / procfs::ticks_per_second() as f64,
-            resident_bytes: stat.rss * procfs::page_size(),
-            threads: stat.num_threads,
-            open_files: process.fd_count()?,
-        })
     }
 }

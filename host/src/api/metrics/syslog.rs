@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::family::FamilyWriter;
-use crate::{notification::DropCounter, syslog::SyslogStats};
+use crate::{platform::DropCounter, syslog::SyslogStats};
 
 #[derive(Debug)]
 pub(super) struct SyslogCollector {

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::family::FamilyWriter;
-use crate::{notification::DropCounter, traps::TrapStats};
+use crate::{platform::DropCounter, traps::TrapStats};
 
 #[derive(Debug)]
 pub(super) struct TrapCollector {

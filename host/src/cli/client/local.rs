@@ -3,7 +3,6 @@
 use std::{
     fmt,
     io::{Read, Write},
-    os::unix::net::UnixStream,
     path::PathBuf,
 };
 
@@ -13,6 +12,8 @@ use ureq::{
         Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
     },
 };
+
+use crate::platform::LocalClient;
 
 /// Connects to this socket. The URL does not matter.
 #[derive(Debug)]
@@ -28,14 +29,14 @@ impl Connector<()> for LocalConnector {
     ) -> Result<Option<Self::Out>, Error> {
         let config = details.config;
         Ok(Some(LocalTransport {
-            stream: UnixStream::connect(&self.0)?,
+            stream: LocalClient::connect(&self.0)?,
             buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
         }))
     }
 }
 
 pub(super) struct LocalTransport {
-    stream: UnixStream,
+    stream: LocalClient,
     buffers: LazyBuffers,
 }
 

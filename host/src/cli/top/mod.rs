@@ -23,10 +23,10 @@ use self::{
     app::{App, KeyAction},
     data::Snapshot,
     poller::Poller,
-    terminal::{CommandTerminal, Signals},
+    terminal::CommandTerminal,
 };
 use super::{connect::HostArgs, error::Error, options::GlobalOptions, output::Output};
-use crate::clock::now_ms;
+use crate::{clock::now_ms, platform::StopFlag};
 
 /// The longest wait for a key before the screen looks for news and for signals.
 const TICK: Duration = Duration::from_millis(100);
@@ -62,7 +62,7 @@ pub(super) fn run(
     let first = Snapshot::fetch(&client)?;
     let mut app = App::new(client.shown().to_owned(), output.is_colored());
     app.update(Ok(first));
-    let signals = Signals::watch().map_err(Error::failed)?;
+    let signals = StopFlag::watch().map_err(Error::failed)?;
     let poller = Poller::start(client, Duration::from_secs(args.interval));
     let mut terminal = CommandTerminal::take().map_err(Error::Output)?;
     watch(&mut app, &poller, &signals, &mut terminal)
@@ -72,11 +72,11 @@ pub(super) fn run(
 fn watch(
     app: &mut App,
     poller: &Poller,
-    signals: &Signals,
+    signals: &StopFlag,
     terminal: &mut CommandTerminal,
 ) -> Result<(), Error> {
     let mut drawn: Option<Instant> = None;
-    while !signals.ended() {
+    while !signals.is_set() {
         let has_news = poller.receive(app)?;
         if has_news || drawn.is_none_or(|at| at.elapsed() >= REDRAW) {
             terminal

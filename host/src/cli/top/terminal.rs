@@ -3,12 +3,7 @@
 use std::{
     fs::File,
     io,
-    os::fd::AsFd,
     panic::{set_hook, take_hook},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
 use ratatui::{
@@ -20,13 +15,11 @@ use ratatui::{
         terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
 };
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::platform::copy_of_stdout;
 
 /// A terminal that is given back when this is dropped.
 pub(super) struct CommandTerminal(Terminal<CrosstermBackend<File>>);
-
-/// Signals that end the command.
-pub(super) struct Signals(Arc<AtomicBool>);
 
 impl CommandTerminal {
     /// Takes the terminal. A panic of any thread gives it back before its message.
@@ -37,7 +30,7 @@ impl CommandTerminal {
             report(panic);
         }));
         enable_raw_mode()?;
-        let taken = stdout().and_then(|mut file| {
+        let taken = copy_of_stdout().and_then(|mut file| {
             execute!(file, EnterAlternateScreen)?;
             Terminal::new(CrosstermBackend::new(file))
         });
@@ -55,32 +48,14 @@ impl Drop for CommandTerminal {
     }
 }
 
-impl Signals {
-    pub(super) fn watch() -> io::Result<Self> {
-        let ended = Arc::new(AtomicBool::new(false));
-        for signal in [SIGHUP, SIGINT, SIGTERM] {
-            signal_hook::flag::register(signal, Arc::clone(&ended))?;
-        }
-        Ok(Self(ended))
-    }
-
-    pub(super) fn ended(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// A terminal that is gone cannot be given back.
 fn give_back() {
     let _ = disable_raw_mode();
-    if let Ok(mut file) = stdout() {
+    // Standard output without the lock that the command holds, which a thread that panics would wait
+    // for.
+    if let Ok(mut file) = copy_of_stdout() {
         let _ = execute!(file, LeaveAlternateScreen, Show);
     }
-}
-
-/// Standard output without the lock that the command holds, which a thread that panics would wait
-/// for.
-fn stdout() -> io::Result<File> {
-    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
 #[cfg(test)]

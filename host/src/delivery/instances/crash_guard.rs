@@ -10,11 +10,10 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
 };
 
-use rustix::fs::OFlags;
+use crate::platform::{FileReaders, OpenRestricted, read_at, write_all_at};
 
 /// How often in a row the host may crash in an exporter's calls.
 const MAX_CRASHES: u32 = 3;
@@ -45,11 +44,10 @@ impl CrashGuard {
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o600)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(path)?;
+            .readable_by(FileReaders::Owner)
+            .open_no_follow(path)?;
         let mut text = [0; LENGTH];
-        let length = file.read_at(&mut text, 0)?;
+        let length = read_at(&file, &mut text, 0)?;
         let text = String::from_utf8_lossy(&text[..length]);
         let mut words = text.split_whitespace();
         let crashed = words.next() == Some("under-way");
@@ -125,7 +123,8 @@ impl CrashGuard {
         };
         let mut text = format!("{word} {} {call}", self.crashes);
         text.truncate(LENGTH - 1);
-        self.file.write_all_at(
+        write_all_at(
+            &self.file,
             format!("{text:<width$}\n", width = LENGTH - 1).as_bytes(),
             0,
         )

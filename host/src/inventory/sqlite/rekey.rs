@@ -5,8 +5,7 @@
 //! seals everything again, and then the key gets its name.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -22,7 +21,7 @@ use super::{
     },
     SealedStore, source_owner, unavailable,
 };
-use crate::inventory::InventoryOpenError;
+use crate::{inventory::InventoryOpenError, platform::rename_durable};
 
 /// A column with sealed texts.
 struct SealedColumn {
@@ -168,11 +167,7 @@ fn next(path: &Path) -> PathBuf {
 }
 
 fn put_in_place(next: &Path, path: &Path) -> io::Result<()> {
-    fs::rename(next, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    rename_durable(next, path)
 }
 
 #[cfg(test)]

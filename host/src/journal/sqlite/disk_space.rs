@@ -6,13 +6,11 @@
 //! that much more space free.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
-
 use super::super::lock::open_regular;
+use crate::platform::{allocate, free_bytes};
 
 const RESERVE_BYTES: u64 = 8 << 20;
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -97,7 +95,8 @@ impl DiskSpace {
         if self.has_reserve || self.free_bytes().is_none_or(|free| free < enough) {
             return;
         }
-        if let Err(error) = allocate(&self.reserve) {
+        let created = open_regular(&self.reserve);
+        if let Err(error) = created.and_then(|file| allocate(&file, RESERVE_BYTES)) {
             // Not every file system can allocate space without writing it. A partial file
             // is no reserve.
             log::debug!(reserve:% = self.reserve.display(), error:% = error; "cannot create the reserve of the journal");
@@ -108,22 +107,7 @@ impl DiskSpace {
     }
 }
 
-/// Bytes that this user can still write; `None` if the system does not report them.
-pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
-    let disk = statvfs(folder).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
 /// Whether the file exists with its full size.
 fn is_reserve(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.len() >= RESERVE_BYTES)
-}
-
-fn allocate(path: &Path) -> io::Result<()> {
-    Ok(fallocate(
-        &open_regular(path)?,
-        FallocateFlags::empty(),
-        0,
-        RESERVE_BYTES,
-    )?)
 }

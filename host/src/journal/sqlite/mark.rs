@@ -13,13 +13,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::super::lock::open_regular;
-use crate::regular_file;
+use crate::{platform::write_all_at, regular_file};
 
 /// Two slots are written in turn, so that a write that was cut off leaves the mark before it.
 const SLOT_BYTES: usize = 64 << 10;
@@ -146,7 +145,7 @@ impl MarkFile {
             // A mark that could not be read must not win over this one later.
             file.set_len(0)?;
         }
-        file.write_all_at(&text, write % 2 * SLOT_BYTES as u64)?;
+        write_all_at(&file, &text, write % 2 * SLOT_BYTES as u64)?;
         self.file = Some(file);
         self.writes = write;
         self.unsynced = true;

@@ -64,6 +64,7 @@ use super::record::{BatchInfo, NewRecord, ReadLimit, Receipt, Record};
 use super::{Durable, Journal, JournalLimits, JournalStats};
 use crate::batch::Seq;
 use crate::clock::HostClock;
+use crate::platform::free_bytes;
 use crate::sqlite::FailureKind;
 pub(crate) use connection::JOURNAL;
 pub(crate) use verify::JournalCheck;
@@ -325,7 +326,7 @@ impl Journal for SqliteJournal {
             max_bytes: self.max_bytes,
             file_bytes: held.file_bytes,
             oldest_accepted_ms: held.oldest_accepted_ms,
-            free_disk_bytes: disk_space::free_bytes(&self.folder),
+            free_disk_bytes: free_bytes(&self.folder),
             ..activity
         })
     }

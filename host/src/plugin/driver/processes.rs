@@ -144,7 +144,7 @@ mod tests {
         processes.failed("gone", with, RestartReason::Exit, "exit");
         processes.failed("known", with, RestartReason::Deadline, "deadline");
         let running = processes.process("running");
-        running.set(rustix::process::getpid());
+        running.set(std::process::id());
         let known = |id: &str| id == "known";
         let views = processes.views(known);
         assert_eq!(views.keys().collect::<Vec<_>>(), ["known"]);

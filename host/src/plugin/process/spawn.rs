@@ -57,6 +57,12 @@ pub(super) struct Spawned {
     pub(super) socket: Arc<OwnedFd>,
 }
 
+impl Spawned {
+    pub(super) fn number(&self) -> u32 {
+        self.child.id()
+    }
+}
+
 impl Drop for Spawned {
     /// A process that no one supervises any more must not go on.
     fn drop(&mut self) {

@@ -80,7 +80,7 @@ impl Supervisor {
         host: Arc<InstanceHost>,
         max_payload: usize,
     ) -> io::Result<Self> {
-        host.process.set(process.pid);
+        host.process.set(process.number());
         Ok(Self {
             host,
             registration: Some(RegisteredProcess::new(process.pid, &process.pidfd)),
@@ -154,7 +154,7 @@ impl Supervisor {
     async fn reap<D: Dialogue>(&mut self, dialogue: &mut D) -> DeathCause {
         // Before the process is reaped, its number cannot be that of another group.
         let _ = kill_process_group(self.process.pid, Signal::KILL);
-        self.host.process.forget(self.process.pid);
+        self.host.process.forget(self.process.number());
         self.connection.drain(dialogue).await;
         self.output.drain(&self.host);
         let status = self.process.child.wait();

@@ -3,6 +3,7 @@
 use delfin_plugin_api::protobuf::ProtobufWriter;
 
 use super::page::{PageFamily, PageSample};
+use crate::platform::machine_name;
 
 const SERVICE: &str = "delfin-host";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -43,11 +44,9 @@ pub(super) fn write_request(
     let times = PointTimes { start_ns, now_ns };
     writer.message(1, |resource_metrics| {
         resource_metrics.message(1, |resource| {
-            let host = rustix::system::uname();
             push_attribute(resource, RESOURCE_ATTRIBUTES, "service.name", SERVICE);
             push_attribute(resource, RESOURCE_ATTRIBUTES, "service.version", VERSION);
-            let host = host.nodename().to_string_lossy();
-            push_attribute(resource, RESOURCE_ATTRIBUTES, "host.name", &host);
+            push_attribute(resource, RESOURCE_ATTRIBUTES, "host.name", &machine_name());
         });
         resource_metrics.message(2, |scope_metrics| {
             scope_metrics.message(1, |scope| {

@@ -1,5 +1,5 @@
-//! Tells systemd, or another manager of services with the same protocol, how the host is
-//! doing: `sd_notify(3)`.
+//! systemd: tells it, or another manager of services with the same protocol, how the host is
+//! doing (`sd_notify(3)`), and sends records to its journal.
 //!
 //! Without the environment variables of such a manager, nothing is sent.
 
@@ -8,12 +8,14 @@ use std::{
     ffi::OsStr,
     io,
     os::{
+        fd::AsFd,
         linux::net::SocketAddrExt,
         unix::{
             ffi::OsStrExt,
             net::{SocketAddr, UnixDatagram},
         },
     },
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -22,6 +24,11 @@ use tokio::time::sleep;
 
 /// How much longer than announced the manager should wait.
 const SLACK: Duration = Duration::from_secs(30);
+
+/// Where the journal of the system listens.
+const SOCKET: &str = "/run/systemd/journal/socket";
+/// By this variable, systemd says which stream of a service goes to the journal: device and inode.
+const STREAM: &str = "JOURNAL_STREAM";
 
 /// The connection to the manager.
 #[derive(Debug, Default)]
@@ -103,4 +110,76 @@ fn watchdog() -> Option<Duration> {
     let is_other = number("WATCHDOG_PID").is_some_and(|pid: u64| pid != own);
     let timeout = number("WATCHDOG_USEC").filter(|timeout| *timeout > 0);
     timeout.filter(|_| !is_other).map(Duration::from_micros)
+}
+
+/// The journal of the system.
+pub(crate) struct JournalSocket {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl JournalSocket {
+    /// The journal, if standard error goes to it.
+    pub(crate) fn of_stderr() -> Option<Self> {
+        let stream = env::var_os(STREAM)?;
+        if !is_stream(&stream, io::stderr()) || !Path::new(SOCKET).exists() {
+            return None;
+        }
+        Self::open(Path::new(SOCKET)).ok()
+    }
+
+    fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            socket: UnixDatagram::unbound()?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Sends an encoded record. The journal may have been restarted since the last one.
+    pub(crate) fn send(&self, record: &str) -> io::Result<()> {
+        let sent = self.socket.send_to(record.as_bytes(), &self.path);
+        sent.map(drop)
+    }
+}
+
+/// Whether a stream is the one that the variable names.
+fn is_stream(variable: &OsStr, stream: impl AsFd) -> bool {
+    let Ok(stat) = rustix::fs::fstat(stream) else {
+        return false;
+    };
+    variable.to_str() == Some(&format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, os::unix::fs::MetadataExt};
+
+    use super::*;
+
+    #[test]
+    fn a_record_arrives_also_after_the_journal_was_restarted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let journal = JournalSocket::open(&path).unwrap();
+        assert!(journal.send("record").is_err(), "nothing listens");
+        for _ in 0..2 {
+            let _ = std::fs::remove_file(&path);
+            let receiver = UnixDatagram::bind(&path).unwrap();
+            journal.send("record").unwrap();
+            let mut buffer = [0; 1024];
+            let read = receiver.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..read], b"record");
+        }
+    }
+
+    #[test]
+    fn the_stream_is_known_by_device_and_inode() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let metadata = file.as_file().metadata().unwrap();
+        let of = |inode| format!("{}:{inode}", metadata.dev());
+        let open = || File::open(file.path()).unwrap();
+        assert!(is_stream(OsStr::new(&of(metadata.ino())), open()));
+        assert!(!is_stream(OsStr::new(&of(metadata.ino() + 1)), open()));
+        assert!(!is_stream(OsStr::new(""), open()));
+    }
 }

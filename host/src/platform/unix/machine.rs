@@ -1,0 +1,71 @@
+//! This machine, and what processes use of it.
+
+use std::{io, time::Duration};
+
+use procfs::{
+    ProcResult,
+    process::{ProcState, Process, Stat},
+};
+use rustix::time::{ClockId, clock_gettime};
+
+/// What this process uses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnUsage {
+    pub(crate) used: ResourceUsage,
+    pub(crate) threads: i64,
+    /// Descriptors.
+    pub(crate) open_files: u64,
+}
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ResourceUsage {
+    pub(crate) resident_bytes: u64,
+    /// CPU time since the process was started.
+    pub(crate) cpu_seconds: f64,
+}
+
+/// The name of this machine.
+pub(crate) fn machine_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Time of a processor that this thread has used.
+pub(crate) fn thread_processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// # Errors
+///
+/// The system does not tell.
+pub(crate) fn own_usage() -> io::Result<OwnUsage> {
+    let usage = || -> ProcResult<OwnUsage> {
+        let process = Process::myself()?;
+        let stat = process.stat()?;
+        Ok(OwnUsage {
+            used: used(&stat),
+            threads: stat.num_threads,
+            open_files: process.fd_count()? as u64,
+        })
+    };
+    usage().map_err(io::Error::other)
+}
+
+/// What a process uses; `None` if it has ended.
+pub(crate) fn usage_of(pid: u32) -> Option<ResourceUsage> {
+    let stat = Process::new(pid.cast_signed()).and_then(|process| process.stat());
+    let stat = stat.ok()?;
+    let is_running = stat.state().is_ok_and(|state| state != ProcState::Zombie);
+    is_running.then(|| used(&stat))
+}
+
+fn used(stat: &Stat) -> ResourceUsage {
+    let ticks = (stat.utime + stat.stime) as f64;
+    ResourceUsage {
+        resident_bytes: stat.rss * procfs::page_size(),
+        cpu_seconds: ticks / procfs::ticks_per_second() as f64,
+    }
+}
