@@ -1,14 +1,12 @@
-//! How fast a batch becomes messages for queues. The batch has 31,629 series with eight labels and
-//! 15 points each, like one storage of Delfin's fake driver.
+//! How fast a batch becomes messages for queues.
 
 use delfin_plugin_api::{
-    Batch, PerformanceBatch,
+    PerformanceBatch, bench,
     message::{MessageRules, MessageSettings, MessageWriter, WrittenMessages},
-    sample,
     setting::Mistakes,
     template::TemplateRules,
 };
-use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+use divan::Bencher;
 
 const RULES: MessageRules = MessageRules {
     key: "topic",
@@ -22,13 +20,7 @@ const RULES: MessageRules = MessageRules {
     },
 };
 
-/// Shows the allocations of a batch next to its time.
-#[global_allocator]
-static ALLOCATOR: AllocProfiler = AllocProfiler::system();
-
-fn main() {
-    divan::main();
-}
+delfin_plugin_api::bench_main!();
 
 #[divan::bench(args = ["delfin", "json", "arrow"])]
 fn performance(bencher: Bencher<'_, '_>, format: &str) {
@@ -39,8 +31,7 @@ fn performance(bencher: Bencher<'_, '_>, format: &str) {
     let mut mistakes = Mistakes::default();
     let settings = MessageSettings::read::<PerformanceBatch>(written, &RULES, &mut mistakes);
     let mut writer = MessageWriter::new(settings, "bench");
-    let batch = sample::performance(31_629, 15);
-    bencher
-        .counter(ItemsCount::new(batch.items()))
-        .bench_local(|| writer.encode_parts(&batch, &[], "collection"));
+    bench::performance(bencher, |batch| {
+        writer.encode_parts(batch, &[], "collection")
+    });
 }

@@ -41,13 +41,15 @@
 //! `stream` connects to receivers that speak no HTTP; `runtime` runs an async client; `connections` limits the clients of a
 //! server; `files` writes files that are durable; `json` writes rows, `arrow_stream` their columns, and `message` writes payloads of messages; [`prometheus`] names series; `protobuf` writes
 //! messages of Protocol Buffers; [`workers`] sends requests at the same time, and [`limiter`] spreads them over time; [`template`] makes names of subjects, topics and indices; [`redact`] hides secrets;
-//! [`text`] shortens texts.
+//! [`text`] shortens texts; `bench` is the frame of benchmarks of encoders.
 
 #![warn(missing_docs)]
 
 #[cfg(feature = "arrow-stream")]
 pub mod arrow_stream;
 mod batch;
+#[cfg(feature = "bench")]
+pub mod bench;
 mod bridge;
 #[cfg(feature = "connections")]
 pub mod connections;

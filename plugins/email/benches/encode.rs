@@ -4,11 +4,11 @@
 
 use delfin_exporter_email::encode::{MailConfig, MailEncoder};
 use delfin_plugin_api::{
-    AlertBatch, Batch, Origin, sample,
+    AlertBatch, Origin, bench,
     setting::Mistakes,
     template::{NameTemplate, TemplateRules},
 };
-use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+use divan::Bencher;
 
 const SUBJECT: TemplateRules = TemplateRules {
     character: Some,
@@ -17,17 +17,10 @@ const SUBJECT: TemplateRules = TemplateRules {
     check: |_| Ok(()),
 };
 
-/// Shows the allocations of a batch next to its time.
-#[global_allocator]
-static ALLOCATOR: AllocProfiler = AllocProfiler::system();
-
-fn main() {
-    divan::main();
-}
+delfin_plugin_api::bench_main!();
 
 #[divan::bench(args = [false, true])]
 fn alerts(bencher: Bencher<'_, '_>, digest: bool) {
-    let batch = sample::alerts(10_000);
     let subject = "[{severity}] {storage_name}: {alert_name}";
     let mut mistakes = Mistakes::default();
     let encoder = MailEncoder::new(MailConfig {
@@ -37,12 +30,10 @@ fn alerts(bencher: Bencher<'_, '_>, digest: bool) {
         subject: NameTemplate::read::<AlertBatch>("", None, subject, &SUBJECT, &mut mistakes),
         body: None,
     });
-    bencher
-        .counter(ItemsCount::new(batch.items()))
-        .bench_local(|| {
-            encoder
-                .encode(&batch, &[], Origin::Collection)
-                .unwrap()
-                .len()
-        });
+    bench::alerts(bencher, |batch| {
+        encoder
+            .encode(batch, &[], Origin::Collection)
+            .unwrap()
+            .len()
+    });
 }

@@ -1,28 +1,18 @@
-//! How fast a batch becomes check results. The batch has 31,629 series with eight labels and 15 points
-//! each, like one storage of Delfin's fake driver.
+//! How fast a batch becomes check results.
 
 use delfin_exporter_icinga::encode::{CheckResults, ResultBatch, ServiceNames};
-use delfin_plugin_api::{Batch, PerformanceBatch, sample, setting::Mistakes};
-use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+use delfin_plugin_api::{PerformanceBatch, bench, setting::Mistakes};
+use divan::Bencher;
 
-/// Shows the allocations of a batch next to its time.
-#[global_allocator]
-static ALLOCATOR: AllocProfiler = AllocProfiler::system();
-
-fn main() {
-    divan::main();
-}
+delfin_plugin_api::bench_main!();
 
 #[divan::bench]
 fn performance(bencher: Bencher<'_, '_>) {
-    let batch = sample::performance(31_629, 15);
     let names =
         ServiceNames::read::<PerformanceBatch>([None, None, None], &mut Mistakes::default());
     let mut results = CheckResults::default();
-    bencher
-        .counter(ItemsCount::new(batch.items()))
-        .bench_local(|| {
-            results.clear();
-            batch.encode(&names, &mut results)
-        });
+    bench::performance(bencher, |batch| {
+        results.clear();
+        batch.encode(&names, &mut results)
+    });
 }

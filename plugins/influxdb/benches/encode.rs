@@ -1,26 +1,16 @@
-//! How fast a batch becomes line protocol. The batch has 31,629 series with eight labels and
-//! 15 points each, like one storage of Delfin's fake driver.
+//! How fast a batch becomes line protocol.
 
 use delfin_exporter_influxdb::encode::{LineBatch, LineBuffer};
-use delfin_plugin_api::{Batch, sample};
-use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+use delfin_plugin_api::bench;
+use divan::Bencher;
 
-/// Shows the allocations of a batch next to its time.
-#[global_allocator]
-static ALLOCATOR: AllocProfiler = AllocProfiler::system();
-
-fn main() {
-    divan::main();
-}
+delfin_plugin_api::bench_main!();
 
 #[divan::bench]
 fn performance(bencher: Bencher<'_, '_>) {
-    let batch = sample::performance(31_629, 15);
     let mut lines = LineBuffer::default();
-    bencher
-        .counter(ItemsCount::new(batch.items()))
-        .bench_local(|| {
-            lines.clear();
-            batch.encode(&[], &mut lines)
-        });
+    bench::performance(bencher, |batch| {
+        lines.clear();
+        batch.encode(&[], &mut lines)
+    });
 }

@@ -1,27 +1,17 @@
-//! How fast a batch becomes a Parquet file. The batch has 31,629 series with eight labels and
-//! 15 points each, like one storage of Delfin's fake driver.
+//! How fast a batch becomes a Parquet file.
 
 use delfin_exporter_parquet::encode::ParquetBatch;
-use delfin_plugin_api::{Batch, sample};
-use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+use delfin_plugin_api::bench;
+use divan::Bencher;
 
-/// Shows the allocations of a batch next to its time.
-#[global_allocator]
-static ALLOCATOR: AllocProfiler = AllocProfiler::system();
-
-fn main() {
-    divan::main();
-}
+delfin_plugin_api::bench_main!();
 
 #[divan::bench]
 fn performance(bencher: Bencher<'_, '_>) {
-    let batch = sample::performance(31_629, 15);
-    bencher
-        .counter(ItemsCount::new(batch.items()))
-        .bench_local(|| {
-            let files = batch.partitions().into_values();
-            files
-                .map(|rows| batch.encode(&rows).map(|file| file.len()))
-                .sum::<Result<usize, _>>()
-        });
+    bench::performance(bencher, |batch| {
+        let files = batch.partitions().into_values();
+        files
+            .map(|rows| batch.encode(&rows).map(|file| file.len()))
+            .sum::<Result<usize, _>>()
+    });
 }

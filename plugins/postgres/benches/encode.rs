@@ -1,27 +1,17 @@
-//! How fast a batch becomes rows of `COPY`. The batch has 31,629 series with eight labels and
-//! 15 points each, like one storage of Delfin's fake driver. Each time, the database knows no
-//! series of it, as with the first batch.
+//! How fast a batch becomes rows of `COPY`. Each time, the database knows no series of it, as with
+//! the first batch.
 
 use delfin_exporter_postgres::encode::{CopyBatch, CopyTables};
-use delfin_plugin_api::{Batch, RowFailures, sample};
-use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+use delfin_plugin_api::{RowFailures, bench};
+use divan::Bencher;
 
-/// Shows the allocations of a batch next to its time.
-#[global_allocator]
-static ALLOCATOR: AllocProfiler = AllocProfiler::system();
-
-fn main() {
-    divan::main();
-}
+delfin_plugin_api::bench_main!();
 
 #[divan::bench]
 fn performance(bencher: Bencher<'_, '_>) {
-    let batch = sample::performance(31_629, 15);
     let mut tables = CopyTables::default();
-    bencher
-        .counter(ItemsCount::new(batch.items()))
-        .bench_local(|| {
-            tables.clear();
-            batch.encode(&[], &mut tables, &mut RowFailures::new());
-        });
+    bench::performance(bencher, |batch| {
+        tables.clear();
+        batch.encode(&[], &mut tables, &mut RowFailures::new());
+    });
 }

@@ -1,27 +1,17 @@
-//! How fast a batch becomes values. The batch has 31,629 series with eight labels and 15 points
-//! each, like one storage of Delfin's fake driver.
+//! How fast a batch becomes values.
 
 use delfin_exporter_zabbix::encode::{ItemNames, ValueBatch, ValueRows};
-use delfin_plugin_api::{Batch, PerformanceBatch, sample, setting::Mistakes};
-use divan::{AllocProfiler, Bencher, counter::ItemsCount};
+use delfin_plugin_api::{PerformanceBatch, bench, setting::Mistakes};
+use divan::Bencher;
 
-/// Shows the allocations of a batch next to its time.
-#[global_allocator]
-static ALLOCATOR: AllocProfiler = AllocProfiler::system();
-
-fn main() {
-    divan::main();
-}
+delfin_plugin_api::bench_main!();
 
 #[divan::bench]
 fn performance(bencher: Bencher<'_, '_>) {
-    let batch = sample::performance(31_629, 15);
     let items = ItemNames::read::<PerformanceBatch>(None, None, &mut Mistakes::default());
     let mut values = ValueRows::default();
-    bencher
-        .counter(ItemsCount::new(batch.items()))
-        .bench_local(|| {
-            values.clear();
-            batch.encode(&items, &mut values);
-        });
+    bench::performance(bencher, |batch| {
+        values.clear();
+        batch.encode(&items, &mut values);
+    });
 }
