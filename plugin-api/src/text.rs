@@ -1,4 +1,4 @@
-//! Texts of other programs, short and printable enough for a message.
+//! Texts of other programs and of devices, short and printable enough for a message.
 
 /// The beginning of a text on one line: at most `max_chars` characters of it, and
 /// `…` if that is not all.
@@ -27,6 +27,33 @@ pub fn excerpt(text: &str, max_chars: usize) -> String {
         }
     }
     excerpt
+}
+
+/// The beginning of a text as lines, for receivers that show them: at most `max_chars` characters of
+/// it, and `…` if that is not all.
+///
+/// Control characters are escaped as in [`excerpt`].
+///
+/// ```
+/// use delfin_plugin_api::text::excerpt_lines;
+///
+/// assert_eq!(excerpt_lines("fan\r\n\tfailed", 80), ["fan", r"\tfailed"]);
+/// assert_eq!(excerpt_lines("fan\nfailed", 5), ["fan", "fa…"]);
+/// ```
+#[must_use]
+pub fn excerpt_lines(text: &str, max_chars: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut left = max_chars;
+    for line in text.lines() {
+        let shown = excerpt(line, left);
+        let is_cut = line.chars().nth(left).is_some();
+        lines.push(shown);
+        if is_cut {
+            break;
+        }
+        left -= line.chars().count();
+    }
+    lines
 }
 
 /// Bytes that the next texts may still have.
@@ -77,5 +104,16 @@ mod tests {
         check("\r\n\u{1b}[", "\\r\\n\\u{1b}[");
         check("éééé", "éééé");
         check("ééééé", "éééé…");
+    }
+
+    #[test]
+    fn an_excerpt_of_lines_is_of_bounded_length() {
+        let check = |text: &str, expected: &[&str]| assert_eq!(excerpt_lines(text, 4), expected);
+        check("", &[]);
+        check("a\n\nb\n", &["a", "", "b"]);
+        check("ab\r\ncd", &["ab", "cd"]);
+        check("ab\ncde\nf", &["ab", "cd…"]);
+        check("four\nmore\nlines", &["four", "…"]);
+        check("\u{1b}[\n", &["\\u{1b}["]);
     }
 }

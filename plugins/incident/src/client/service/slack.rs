@@ -1,6 +1,6 @@
 //! Slack: messages of an incoming webhook.
 
-use delfin_plugin_api::{Outcome, http::ClientSettings, setting::Mistakes, text::excerpt};
+use delfin_plugin_api::{Outcome, http::ClientSettings, setting::Mistakes, text::excerpt_lines};
 use serde_json::json;
 
 use super::{IncidentService, is_text};
@@ -50,7 +50,8 @@ fn text(incident: &Incident<'_>) -> String {
     );
     if let Some(description) = incident.alert.description().filter(|text| !text.is_empty()) {
         text.push('\n');
-        text.push_str(&escaped(&excerpt(description, MAX_DESCRIPTION)));
+        let lines = excerpt_lines(description, MAX_DESCRIPTION);
+        text.push_str(&escaped(&lines.join("\n")));
     }
     text
 }

@@ -1,6 +1,6 @@
 //! Microsoft Teams: cards for a workflow that receives webhook requests.
 
-use delfin_plugin_api::{Outcome, http::ClientSettings, setting::Mistakes, text::excerpt};
+use delfin_plugin_api::{Outcome, http::ClientSettings, setting::Mistakes, text::excerpt_lines};
 use serde_json::{Value, json};
 
 use super::{IncidentService, is_text};
@@ -81,14 +81,27 @@ fn elements(incident: &Incident<'_>) -> Vec<Value> {
     elements
 }
 
-/// A text on one line, without the Markdown of cards.
+/// A text without the Markdown of cards. There, a line ends with a paragraph.
 fn shown(text: &str, max_chars: usize) -> String {
-    let mut shown = String::new();
-    for c in excerpt(text, max_chars).chars() {
-        if "*_[]()`#~".contains(c) {
-            shown.push('\\');
+    let lines = excerpt_lines(text, max_chars).into_iter();
+    let lines = lines.filter(|line| !line.trim().is_empty());
+    lines
+        .map(|line| escaped(&line))
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}
+
+fn escaped(line: &str) -> String {
+    let mut escaped = String::new();
+    let line = line.trim_start();
+    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+    for (at, c) in line.char_indices() {
+        // The beginning of a list: `- `, `+ ` or `1. `.
+        let is_list = (at == 0 && "-+".contains(c)) || (at == digits && digits > 0 && c == '.');
+        if is_list || "\\*_[]()`#~".contains(c) {
+            escaped.push('\\');
         }
-        shown.push(c);
+        escaped.push(c);
     }
-    shown
+    escaped
 }
