@@ -121,6 +121,16 @@ fn uncertain_rows_follow_the_setting_on_uncertain() {
     host.wait_for_exporter(SCRIPTED, "dead letters", |exporter| {
         exporter["dead_lettered"] == 2
     });
+    // One row of a call.
+    setup.write("script", "uncertain-row");
+    ingest(&host, &["c", "d"]);
+    let exporter = host.wait_for_exporter(SCRIPTED, "a dead letter", |exporter| {
+        exporter["dead_lettered"] == 3
+    });
+    assert_eq!(
+        (&exporter["pending"], &exporter["delivered"]),
+        (&json!(0), &json!(1))
+    );
 }
 
 #[test]

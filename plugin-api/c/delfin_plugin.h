@@ -248,7 +248,7 @@ typedef struct delfin_call {
     /* How long the receiver asks to wait before the next attempt. */
     void (*set_retry_after)(struct delfin_call *call, uint64_t milliseconds);
     /* With DELFIN_PARTIAL: rows `first` to `first + rows - 1` of the call are not delivered,
-     * because of an outcome of class reject or retry. */
+     * because of an outcome of class reject, retry or uncertain. */
     void (*add_rows)(struct delfin_call *call, uint64_t first, uint64_t rows, uint32_t outcome,
                      delfin_text reason);
     /* An additional name and value of the outcome. The host ignores unknown names. */

@@ -106,7 +106,9 @@ pub use context::{BatchPart, Context, Host, HostGuard};
 pub use exporter::Exporter;
 pub use kind::{Kind, Origin};
 pub use log;
-pub use outcome::{Failure, Outcome, RowFailure, RowFailures, decode_outcome, encode_outcome};
+pub use outcome::{
+    Failure, Outcome, RowFailure, RowFailureKind, RowFailures, decode_outcome, encode_outcome,
+};
 pub use serde;
 pub use skipped::Skipped;
 pub use uuid::Uuid;

@@ -6,22 +6,26 @@ use std::{ops::Range, time::Duration};
 use abi_stable::std_types::RString;
 use delfin_plugin_abi::{self as abi, Class, OutcomeCode};
 
+use crate::text::excerpt;
+
+/// Characters of a reason in the summary of failed rows.
+const MAX_SUMMARY: usize = 300;
+
 /// `Ok`: the receiver has all rows.
 pub type Outcome = Result<(), Failure>;
 
 /// Why the receiver does not have the rows, or not all of them.
 ///
 /// The host acts on the variant. It keeps the rows and sends them again, except those
-/// that become dead letters: rows that are [`Rejected`](Self::Rejected), rows of
-/// [`Partial`](Self::Partial) without `retry`, a single row that is
-/// [`TooLarge`](Self::TooLarge), and rows that are [`Uncertain`](Self::Uncertain) if the
-/// operator has configured that. An outcome never makes the host drop rows; only a limit
-/// does.
+/// that become dead letters: rows that are [`Rejected`](Self::Rejected), also in a
+/// [`Partial`](Self::Partial), a single row that is [`TooLarge`](Self::TooLarge), and rows
+/// that are [`Uncertain`](Self::Uncertain) if the operator has configured that. An outcome
+/// never makes the host drop rows; only a limit does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// Some rows are not delivered; rows that are not named are. Use
     /// [`RowFailures`] to collect them.
-    #[error("{} not delivered", RowCount(rows))]
+    #[error("{}", FailedRowsSummary(rows))]
     Partial {
         /// The rows that are not delivered. If two ranges overlap, or one ends
         /// behind the last row, the host sends all rows again.
@@ -96,10 +100,22 @@ pub enum Failure {
 pub struct RowFailure {
     /// The numbers of the rows in the batch of the call, from 0.
     pub rows: Range<usize>,
-    /// `true`: send the rows again. `false`: they become dead letters.
-    pub retry: bool,
+    /// Why the rows are not delivered.
+    pub kind: RowFailureKind,
     /// The reason, for logs and dead letters.
     pub reason: String,
+}
+
+/// Why rows are not delivered, while others are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RowFailureKind {
+    /// The receiver does not have the rows, and can accept them later: send them again.
+    Retry,
+    /// The receiver will never accept the rows: they become dead letters.
+    Rejected,
+    /// The rows were sent and the response is unknown, as in [`Failure::Uncertain`]. A host
+    /// that does not know this kind sends them again.
+    Uncertain,
 }
 
 /// Collects the rows of one call that are not delivered, in ascending order.
@@ -108,11 +124,11 @@ pub struct RowFailure {
 /// stays small however many rows fail.
 ///
 /// ```
-/// use delfin_plugin_api::{Failure, RowFailures};
+/// use delfin_plugin_api::{Failure, RowFailureKind, RowFailures};
 ///
 /// let mut failures = RowFailures::new();
-/// failures.push(3..4, false, "value out of range");
-/// failures.push(4..5, false, "value out of range");
+/// failures.push(3..4, RowFailureKind::Rejected, "value out of range");
+/// failures.push(4..5, RowFailureKind::Rejected, "value out of range");
 /// let Err(Failure::Partial { rows }) = failures.into_outcome() else {
 ///     panic!("two rows have failed");
 /// };
@@ -131,16 +147,16 @@ impl RowFailures {
 
     /// Adds rows that are not delivered. They must come after the rows that were
     /// added before.
-    pub fn push(&mut self, rows: Range<usize>, retry: bool, reason: &str) {
+    pub fn push(&mut self, rows: Range<usize>, kind: RowFailureKind, reason: &str) {
         match self.0.last_mut() {
             Some(last)
-                if last.rows.end == rows.start && last.retry == retry && last.reason == reason =>
+                if last.rows.end == rows.start && last.kind == kind && last.reason == reason =>
             {
                 last.rows.end = rows.end;
             }
             Some(_) | None => self.0.push(RowFailure {
                 rows,
-                retry,
+                kind,
                 reason: reason.to_owned(),
             }),
         }
@@ -207,6 +223,27 @@ impl Failure {
     }
 }
 
+impl RowFailureKind {
+    /// The code of the rows in the plugin interface.
+    #[must_use]
+    pub fn code(self) -> OutcomeCode {
+        match self {
+            Self::Retry => OutcomeCode::RETRY,
+            Self::Rejected => OutcomeCode::REJECT,
+            Self::Uncertain => OutcomeCode::UNCERTAIN,
+        }
+    }
+
+    /// Rows of any other class are sent again, so that none is lost.
+    fn of_code(code: OutcomeCode) -> Self {
+        match code.class() {
+            Some(Class::Reject) => Self::Rejected,
+            Some(Class::Uncertain) => Self::Uncertain,
+            Some(_) | None => Self::Retry,
+        }
+    }
+}
+
 /// Converts an outcome to the form that crosses the plugin interface.
 #[must_use]
 pub fn encode_outcome(outcome: Outcome) -> abi::Outcome {
@@ -266,11 +303,7 @@ fn encode_rows(failure: RowFailure) -> abi::RowRange {
     abi::RowRange {
         first: failure.rows.start as u64,
         len: failure.rows.len() as u64,
-        code: if failure.retry {
-            OutcomeCode::RETRY
-        } else {
-            OutcomeCode::REJECT
-        },
+        code: failure.kind.code(),
         reason: RString::from(failure.reason),
     }
 }
@@ -279,7 +312,7 @@ fn decode_rows(range: abi::RowRange) -> RowFailure {
     let first = range.first as usize;
     RowFailure {
         rows: first..first.saturating_add(range.len as usize),
-        retry: range.code.class() != Some(Class::Reject),
+        kind: RowFailureKind::of_code(range.code),
         reason: range.reason.into_string(),
     }
 }
@@ -288,15 +321,21 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-struct RowCount<'a>(&'a [RowFailure]);
+/// How many rows are not delivered, and the first reason.
+struct FailedRowsSummary<'a>(&'a [RowFailure]);
 
-impl std::fmt::Display for RowCount<'_> {
+impl std::fmt::Display for FailedRowsSummary<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The ranges are those of a plugin, and can be any.
         let lengths = self.0.iter().map(|failure| failure.rows.len());
         let count = lengths.fold(0, usize::saturating_add);
         let plural = if count == 1 { "" } else { "s" };
-        write!(f, "{count} row{plural}")
+        write!(f, "{count} row{plural} not delivered")?;
+        let reasons = self.0.iter().map(|failure| &failure.reason);
+        match reasons.into_iter().find(|reason| !reason.is_empty()) {
+            Some(reason) => write!(f, ": {}", excerpt(reason, MAX_SUMMARY)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -308,18 +347,17 @@ mod tests {
     fn every_outcome_survives_the_crossing() {
         let message = || "why".to_owned();
         let after = Some(Duration::from_secs(3));
-        let rows = vec![
-            RowFailure {
-                rows: 3..5,
-                retry: false,
-                reason: message(),
-            },
-            RowFailure {
-                rows: 9..10,
-                retry: true,
-                reason: message(),
-            },
+        let kinds = [
+            RowFailureKind::Retry,
+            RowFailureKind::Rejected,
+            RowFailureKind::Uncertain,
         ];
+        let rows = kinds.into_iter().enumerate().map(|(row, kind)| RowFailure {
+            rows: 3 * row..3 * row + 2,
+            kind,
+            reason: message(),
+        });
+        let rows = rows.collect();
         for outcome in [
             Ok(()),
             Err(Failure::Partial { rows }),
@@ -346,6 +384,13 @@ mod tests {
     fn an_unknown_detail_counts_as_its_class() {
         let outcome = abi::Outcome::new(OutcomeCode::new(Class::Pause, 0x7fff), "why");
         assert_eq!(decode_outcome(outcome), Err(Failure::misconfigured("why")));
+    }
+
+    #[test]
+    fn rows_with_another_code_are_sent_again() {
+        for code in [OutcomeCode::RETRY_THROTTLED, OutcomeCode(0x0042_0000)] {
+            assert_eq!(RowFailureKind::of_code(code), RowFailureKind::Retry);
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use self::{
     buffers::BufferPool,
     shard::{Shard, ShardLimits, StorageShards},
 };
-use crate::{Failure, Host, Outcome, RowFailure, RowFailures, setting::Mistakes};
+use crate::{Failure, Host, Outcome, RowFailure, RowFailureKind, RowFailures, setting::Mistakes};
 
 /// The largest number of workers: more connections are a burden for a receiver.
 const MAX_WORKERS: u64 = 64;
@@ -130,9 +130,10 @@ pub fn send_all<T: Sync>(
 /// The outcome of a call whose rows were sent in several requests: for each, the numbers of its
 /// rows in the batch, and its outcome, or `None` if it was not sent.
 ///
-/// If no request has an answer about single rows, the outcome is the first failure, and rather one
-/// that makes the host wait. Otherwise the rows of a failed request are sent again without the
-/// others, and then fail alone.
+/// If no request has an answer about single rows, and either all of them or none is
+/// [`Failure::Uncertain`], the outcome is the first failure, and rather one that makes the host
+/// wait. Otherwise the rows of a failed request are sent again without the others, and then fail
+/// alone; those of an uncertain one stay uncertain, and only those.
 ///
 /// # Errors
 ///
@@ -143,45 +144,59 @@ pub fn combine_outcomes<'a>(
     let mut failed = Vec::new();
     let mut whole: Option<Failure> = None;
     let mut is_any_final = false;
+    let (mut is_any_uncertain, mut is_any_other) = (false, false);
     for (rows, outcome) in requests {
+        let is_uncertain = matches!(&outcome, Some(Err(Failure::Uncertain { .. })));
+        is_any_uncertain |= is_uncertain;
+        is_any_other |= !is_uncertain;
         is_any_final |= matches!(&outcome, Some(outcome) if are_final(rows.len(), outcome))
             || matches!(&outcome, Some(Err(Failure::Partial { .. })));
-        let (retry, reason) = match outcome {
+        let (kind, reason) = match outcome {
             Some(Ok(())) => continue,
             Some(Err(Failure::Partial { rows: failures })) => {
                 for RowFailure {
                     rows: part,
-                    retry,
+                    kind,
                     reason,
                 } in failures
                 {
                     let rows = rows.get(part).unwrap_or(rows).iter();
-                    failed.extend(rows.map(|&row| (row, retry, reason.clone())));
+                    failed.extend(rows.map(|&row| (row, kind, reason.clone())));
                 }
                 continue;
             }
             Some(Err(failure)) => {
                 let reason = failure.to_string();
-                let retry = !(rows.len() == 1 && is_about_rows(&failure));
+                let kind = if is_uncertain {
+                    RowFailureKind::Uncertain
+                } else if rows.len() == 1 && is_about_rows(&failure) {
+                    RowFailureKind::Rejected
+                } else {
+                    RowFailureKind::Retry
+                };
                 if whole
                     .as_ref()
                     .is_none_or(|whole| is_about_rows(whole) && !is_about_rows(&failure))
                 {
                     whole = Some(failure);
                 }
-                (retry, reason)
+                (kind, reason)
             }
-            None => (true, "not sent, because another request failed".to_owned()),
+            None => (
+                RowFailureKind::Retry,
+                "not sent, because another request failed".to_owned(),
+            ),
         };
-        failed.extend(rows.iter().map(|&row| (row, retry, reason.clone())));
+        failed.extend(rows.iter().map(|&row| (row, kind, reason.clone())));
     }
-    if let Some(failure) = whole.filter(|_| !is_any_final) {
+    let differ = is_any_final || (is_any_uncertain && is_any_other);
+    if let Some(failure) = whole.filter(|_| !differ) {
         return Err(failure);
     }
     failed.sort_unstable_by_key(|&(row, _, _)| row);
     let mut failures = RowFailures::new();
-    for (row, retry, reason) in failed {
-        failures.push(row..row + 1, retry, &reason);
+    for (row, kind, reason) in failed {
+        failures.push(row..row + 1, kind, &reason);
     }
     failures.into_outcome()
 }
@@ -190,7 +205,9 @@ pub fn combine_outcomes<'a>(
 fn are_final(rows: usize, outcome: &Outcome) -> bool {
     match outcome {
         Ok(()) => true,
-        Err(Failure::Partial { rows }) => rows.iter().all(|failure| !failure.retry),
+        Err(Failure::Partial { rows }) => rows
+            .iter()
+            .all(|failure| failure.kind == RowFailureKind::Rejected),
         Err(failure) => rows == 1 && is_about_rows(failure),
     }
 }
@@ -253,7 +270,7 @@ mod tests {
                 9 => Err(Failure::Partial {
                     rows: vec![RowFailure {
                         rows: 0..1,
-                        retry: true,
+                        kind: RowFailureKind::Retry,
                         reason: "later".to_owned(),
                     }],
                 }),
@@ -269,8 +286,14 @@ mod tests {
         let Err(Failure::Partial { rows }) = outcome else {
             panic!("{outcome:?}")
         };
-        assert_eq!((rows[0].rows.clone(), rows[0].retry), (4..5, false));
-        assert_eq!((rows[1].rows.clone(), rows[1].retry), (9..10, true));
+        assert_eq!(
+            (rows[0].rows.clone(), rows[0].kind),
+            (4..5, RowFailureKind::Rejected)
+        );
+        assert_eq!(
+            (rows[1].rows.clone(), rows[1].kind),
+            (9..10, RowFailureKind::Retry)
+        );
         let again: Vec<_> = rows[2..].iter().map(|failure| failure.rows.start).collect();
         assert_eq!(again, [13, 17, 21, 25, 29, 33, 37]);
     }
@@ -312,7 +335,38 @@ mod tests {
             panic!("not partial")
         };
         // Found by smaller requests.
-        assert_eq!((rows[0].rows.clone(), rows[0].retry), (2..4, true));
+        assert_eq!(
+            (rows[0].rows.clone(), rows[0].kind),
+            (2..4, RowFailureKind::Retry)
+        );
+    }
+
+    #[test]
+    fn only_rows_whose_request_has_no_response_are_uncertain() {
+        let lost = || {
+            Some(Err(Failure::Uncertain {
+                message: "no response".to_owned(),
+            }))
+        };
+        let of = |outcomes: &[Option<Outcome>]| {
+            let rows: Vec<Vec<usize>> = (0..outcomes.len()).map(|n| vec![n]).collect();
+            combine_outcomes(rows.iter().map(Vec::as_slice).zip(outcomes.iter().cloned()))
+        };
+        assert_eq!(of(&[lost(), lost()]), lost().unwrap());
+        let down = Some(Err(Failure::retry("down")));
+        let Err(Failure::Partial { rows }) = of(&[Some(Ok(())), lost(), down, lost(), None]) else {
+            panic!("not partial")
+        };
+        let kinds: Vec<_> = rows.iter().map(|row| (row.rows.start, row.kind)).collect();
+        let (retry, uncertain) = (RowFailureKind::Retry, RowFailureKind::Uncertain);
+        assert_eq!(
+            kinds,
+            [(1, uncertain), (2, retry), (3, uncertain), (4, retry)]
+        );
+        let Err(Failure::Partial { rows }) = of(&[lost(), None]) else {
+            panic!("the second request was not sent")
+        };
+        assert_eq!((rows[0].kind, rows[1].kind), (uncertain, retry));
     }
 
     #[test]

@@ -283,7 +283,7 @@ pub struct RowsMessage {
     pub first: u64,
     /// How many rows.
     pub len: u64,
-    /// `retry` or `reject`.
+    /// `retry`, `reject` or `uncertain`.
     pub class: OutcomeClass,
     /// For logs and dead letters.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -1,14 +1,14 @@
 //! The result of each row of a call whose rows are in messages.
 
-use crate::{Failure, Outcome, RowFailures};
+use crate::{Failure, Outcome, RowFailureKind, RowFailures};
 
 /// Collects what became of messages.
 ///
-/// Rows without a result are sent again: after a failure, it is unknown what became of the
-/// messages behind it.
+/// Rows without a result are sent again. If the failure is uncertain, so are the rows that were sent
+/// and have no result.
 ///
 /// ```
-/// use delfin_plugin_api::{Failure, message::MessageResults};
+/// use delfin_plugin_api::{Failure, RowFailureKind, message::MessageResults};
 ///
 /// let mut results = MessageResults::new(3);
 /// results.set_delivered(&[0, 2]);
@@ -16,7 +16,7 @@ use crate::{Failure, Outcome, RowFailures};
 /// let Err(Failure::Partial { rows }) = results.into_outcome() else {
 ///     panic!("two rows are delivered")
 /// };
-/// assert_eq!((rows[0].rows.clone(), rows[0].retry), (1..2, true));
+/// assert_eq!((rows[0].rows.clone(), rows[0].kind), (1..2, RowFailureKind::Retry));
 /// ```
 #[derive(Debug)]
 pub struct MessageResults {
@@ -27,6 +27,7 @@ pub struct MessageResults {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum MessageRowState {
     Open,
+    Sent,
     Delivered,
     Rejected(String),
 }
@@ -39,6 +40,11 @@ impl MessageResults {
             rows: vec![MessageRowState::Open; rows],
             failure: None,
         }
+    }
+
+    /// These rows are sent, and the receiver may have them from now on.
+    pub fn set_sent(&mut self, rows: &[usize]) {
+        self.set(rows, &MessageRowState::Sent);
     }
 
     /// The receiver has acknowledged these rows.
@@ -62,15 +68,20 @@ impl MessageResults {
         self.failure.is_some()
     }
 
-    /// The outcome of the call: the failure itself if no row has a result.
+    /// The outcome of the call: the failure itself if it is about all rows.
     ///
     /// # Errors
     ///
     /// Not all rows are delivered.
     pub fn into_outcome(self) -> Outcome {
-        let is_open = |row: &MessageRowState| *row == MessageRowState::Open;
+        let is_uncertain = matches!(self.failure, Some(Failure::Uncertain { .. }));
+        let has_failed = |row: &MessageRowState| match row {
+            MessageRowState::Sent => true,
+            MessageRowState::Open => !is_uncertain,
+            MessageRowState::Delivered | MessageRowState::Rejected(_) => false,
+        };
         if let Some(failure) = &self.failure
-            && self.rows.iter().all(is_open)
+            && self.rows.iter().all(has_failed)
         {
             return Err(failure.clone());
         }
@@ -80,8 +91,15 @@ impl MessageResults {
         for (row, state) in self.rows.iter().enumerate() {
             match state {
                 MessageRowState::Delivered => {}
-                MessageRowState::Open => failures.push(row..row + 1, true, &reason),
-                MessageRowState::Rejected(reason) => failures.push(row..row + 1, false, reason),
+                MessageRowState::Sent if is_uncertain => {
+                    failures.push(row..row + 1, RowFailureKind::Uncertain, &reason);
+                }
+                MessageRowState::Open | MessageRowState::Sent => {
+                    failures.push(row..row + 1, RowFailureKind::Retry, &reason);
+                }
+                MessageRowState::Rejected(reason) => {
+                    failures.push(row..row + 1, RowFailureKind::Rejected, reason);
+                }
             }
         }
         failures.into_outcome()
@@ -108,19 +126,42 @@ mod tests {
     }
 
     #[test]
+    fn only_rows_that_were_sent_are_uncertain() {
+        let of = |sent: &[usize]| {
+            let mut results = MessageResults::new(3);
+            results.set_sent(sent);
+            results.set_failure(Failure::Uncertain {
+                message: "lost".to_owned(),
+            });
+            results
+        };
+        let message = "lost".to_owned();
+        assert_eq!(
+            of(&[0, 1, 2]).into_outcome(),
+            Err(Failure::Uncertain { message })
+        );
+        let mut results = of(&[0, 1]);
+        results.set_delivered(&[0]);
+        let mut expected = RowFailures::new();
+        expected.push(1..2, RowFailureKind::Uncertain, "lost");
+        expected.push(2..3, RowFailureKind::Retry, "lost");
+        assert_eq!(results.into_outcome(), expected.into_outcome());
+    }
+
+    #[test]
     fn a_rejected_row_is_named_and_no_other() {
         let mut results = MessageResults::new(3);
         results.set_delivered(&[0, 2]);
         results.set_rejected(&[1], "too large");
         let mut expected = RowFailures::new();
-        expected.push(1..2, false, "too large");
+        expected.push(1..2, RowFailureKind::Rejected, "too large");
         assert_eq!(results.into_outcome(), expected.into_outcome());
     }
 
     #[test]
     fn a_row_that_is_forgotten_is_sent_again() {
         let mut expected = RowFailures::new();
-        expected.push(0..1, true, "no acknowledgement");
+        expected.push(0..1, RowFailureKind::Retry, "no acknowledgement");
         assert_eq!(
             MessageResults::new(1).into_outcome(),
             expected.into_outcome()

@@ -5,7 +5,9 @@
 
 use std::ops::Range;
 
-use delfin_plugin_api::{Failure, Outcome, RowFailures, http::Response, text::excerpt};
+use delfin_plugin_api::{
+    Failure, Outcome, RowFailureKind, RowFailures, http::Response, text::excerpt,
+};
 use serde::Deserialize;
 
 use crate::encode::BulkBody;
@@ -118,12 +120,12 @@ fn of_items(answer: &BulkAnswer, body: &BulkBody, url: &str) -> Outcome {
         match row_answer(answer, documents) {
             RowAnswer::Stored => {}
             RowAnswer::Refused(document) => {
-                failures.push(row..row + 1, false, &reason(document));
+                failures.push(row..row + 1, RowFailureKind::Rejected, &reason(document));
             }
             RowAnswer::Busy(document) | RowAnswer::Blocked(document) => {
                 waiting += 1;
                 first_wait.get_or_insert(document);
-                failures.push(row..row + 1, true, &reason(document));
+                failures.push(row..row + 1, RowFailureKind::Retry, &reason(document));
             }
         }
     }

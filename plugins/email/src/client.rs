@@ -63,6 +63,7 @@ impl SmtpClient {
                 break;
             }
             set_timeout(&mut connection, deadline);
+            results.set_sent(&mail.rows);
             match transmit(&mut connection, &self.config.envelope, &mail.bytes) {
                 Ok(()) => results.set_delivered(&mail.rows),
                 Err((stage, error)) => {

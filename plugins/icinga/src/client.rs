@@ -6,7 +6,7 @@ use std::{
 };
 
 use delfin_plugin_api::{
-    Failure, Outcome, RowFailures,
+    Failure, Outcome, RowFailureKind, RowFailures,
     http::{Client, RequestBuilder, Response, query_value},
     workers::WorkItem,
 };
@@ -66,7 +66,7 @@ impl IcingaClient {
             }
             let mut failures = RowFailures::new();
             let reason = outcome::no_service(&self.redacted_url, name);
-            failures.push(0..service.rows.len(), false, &reason);
+            failures.push(0..service.rows.len(), RowFailureKind::Rejected, &reason);
             return failures.into_outcome();
         }
         Ok(())

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use delfin_plugin_api::{Failure, Outcome, RowFailures, http::Response, text::excerpt};
+use delfin_plugin_api::{
+    Failure, Outcome, RowFailureKind, RowFailures, http::Response, text::excerpt,
+};
 use serde::Deserialize;
 
 use crate::encode::LineBuffer;
@@ -71,7 +73,11 @@ fn refused_rows(response: &Response, lines: &LineBuffer) -> Option<RowFailures> 
     }
     let mut failures = RowFailures::new();
     for (row, reason) in rows {
-        failures.push(row..row + 1, false, &excerpt(&reason, MAX_REASON));
+        failures.push(
+            row..row + 1,
+            RowFailureKind::Rejected,
+            &excerpt(&reason, MAX_REASON),
+        );
     }
     Some(failures)
 }

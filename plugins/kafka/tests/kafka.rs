@@ -12,7 +12,7 @@ use std::{
 };
 
 use delfin_plugin_api::{
-    Batch, Failure, Outcome, PerformanceBatch, PerformanceBatchBuilder,
+    Batch, Failure, Outcome, PerformanceBatch, PerformanceBatchBuilder, RowFailureKind,
     arrow_array::RecordBatch,
     decode_outcome, sample,
     testkit::{CallOptions, Harness, TestInstance},
@@ -55,7 +55,11 @@ fn deliver(instance: &mut TestInstance, batch: &RecordBatch, remaining: Duration
         match export(instance, &batch, remaining) {
             Ok(()) => {}
             Err(Failure::Partial { rows }) => {
-                assert!(rows.iter().all(|failure| failure.retry), "{rows:?}");
+                assert!(
+                    rows.iter()
+                        .all(|failure| failure.kind != RowFailureKind::Rejected),
+                    "{rows:?}"
+                );
                 for failure in rows.iter().rev() {
                     open.insert(0, batch.slice(failure.rows.start, failure.rows.len()));
                 }
@@ -318,7 +322,10 @@ fn a_series_that_is_too_large_for_the_topic_is_rejected_alone() {
         panic!("{outcome:?}");
     };
     assert_eq!(rows.len(), 1, "{rows:?}");
-    assert_eq!((&rows[0].rows, rows[0].retry), (&(150..151), false));
+    assert_eq!(
+        (&rows[0].rows, rows[0].kind),
+        (&(150..151), RowFailureKind::Rejected)
+    );
     let mut expected = sent(&batch);
     expected.remove(150);
     let arrived = triples(&broker.arrived("small", 1));

@@ -146,7 +146,7 @@ pub(crate) fn disconnect_failure(code: DisconnectReasonCode, address: &Address) 
 
 #[cfg(test)]
 mod tests {
-    use delfin_plugin_api::{Outcome, testkit::check_outcome};
+    use delfin_plugin_api::{Outcome, RowFailureKind, testkit::check_outcome};
     use serde_json::json;
 
     use super::*;
@@ -188,7 +188,10 @@ mod tests {
             let Err(Failure::Partial { rows }) = outcome(&[1], refused) else {
                 panic!("a single row is rejected")
             };
-            assert!(rows.iter().any(|row| row.rows == (1..2) && !row.retry));
+            assert!(
+                rows.iter()
+                    .any(|row| row.rows == (1..2) && row.kind == RowFailureKind::Rejected)
+            );
         }
     }
 

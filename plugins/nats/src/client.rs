@@ -195,6 +195,7 @@ async fn publish(client: &Client, messages: Vec<EncodedMessage>, results: &mut M
         headers.insert("source", "delfin-host");
         headers.insert("origin", origin);
         headers.insert("batch-id", batch_id);
+        results.set_sent(&rows);
         let sent = context
             .publish_with_headers(subject.clone(), headers, payload.into())
             .await;

@@ -92,7 +92,7 @@ pub(crate) fn connect_failure(error: &ConnectError, servers: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use delfin_plugin_api::{Outcome, testkit::check_outcome};
+    use delfin_plugin_api::{Outcome, RowFailureKind, testkit::check_outcome};
 
     use super::*;
 
@@ -116,7 +116,10 @@ mod tests {
         let Err(Failure::Partial { rows }) = outcome(&[0], large) else {
             panic!("the other row can be sent")
         };
-        assert_eq!((rows[0].rows.clone(), rows[0].retry), (0..1, false));
+        assert_eq!(
+            (rows[0].rows.clone(), rows[0].kind),
+            (0..1, RowFailureKind::Rejected)
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! not which, and must not get the request again: it would have the others twice.
 
 use delfin_plugin_api::{
-    Failure, Outcome, RowFailures,
+    Failure, Outcome, RowFailureKind, RowFailures,
     grpc::GrpcStatus,
     http::{self, Response},
     protobuf::{ProtobufField, ProtobufReader},
@@ -29,7 +29,11 @@ impl PartialSuccess {
         let Self { refused, message } = self;
         let mut failures = RowFailures::new();
         let reason = format!("the receiver refuses {refused} of {items}: {message}");
-        failures.push(0..rows, false, &excerpt(&reason, MAX_REASON));
+        failures.push(
+            0..rows,
+            RowFailureKind::Rejected,
+            &excerpt(&reason, MAX_REASON),
+        );
         failures.into_outcome()
     }
 }
@@ -133,7 +137,10 @@ mod tests {
         let Err(Failure::Partial { rows }) = read.outcome(3, 6) else {
             panic!("not partial");
         };
-        assert_eq!((rows[0].rows.clone(), rows[0].retry), (0..3, false));
+        assert_eq!(
+            (rows[0].rows.clone(), rows[0].kind),
+            (0..3, RowFailureKind::Rejected)
+        );
         assert_eq!(rows[0].reason, "the receiver refuses 2 of 6: no unit");
         assert_eq!(of_message(b"", "a"), Ok(PartialSuccess::default()));
         let other = of_message(b"<html>", "a");

@@ -60,6 +60,7 @@ impl MessageClient for RedisClient {
             commands.clear();
             for message in group {
                 push_add(&mut commands, message, self.config.max_length);
+                results.set_sent(&message.rows);
             }
             match call(&mut connection, &commands, group.len()) {
                 Ok(answers) => enter_answers(&mut results, group, &answers),

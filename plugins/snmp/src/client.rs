@@ -16,7 +16,7 @@ use tokio::time::timeout_at;
 use crate::{
     config::{Config, NotificationKind},
     encode::{AlertNotification, TEXT_LIMITS, shorten},
-    outcome::{NotificationError, SendResults, outcome, send_error},
+    outcome::{SendResults, outcome, send_error},
     state::start_engine,
 };
 
@@ -76,7 +76,7 @@ impl SnmpClient {
             .into_values()
             .map(|storage| send_in_order(client, kind, uptime, storage, deadline));
         let sent = stream::iter(sent).buffer_unordered(STORAGES).concat();
-        let results = self.runtime.run(remaining, sent).unwrap_or_default();
+        let results = self.runtime.run(remaining, sent).ok_or_else(late)?;
         let shortened = results.iter().filter(|(_, result)| *result == Ok(true));
         self.host
             .count("shortened_messages", shortened.count() as u64);
@@ -138,17 +138,21 @@ async fn send_in_order(
         let sent = send_one(client, kind, uptime, notification);
         let result = match timeout_at(deadline.into(), sent).await {
             Ok(sent) => sent.map_err(|error| send_error(&error)),
-            Err(_) => Err(NotificationError::Failed(Failure::Uncertain {
-                message: "no acknowledgement in time".to_owned(),
-            })),
+            Err(_) => Err(late()),
         };
-        let goes_on = !matches!(result, Err(NotificationError::Failed(_)));
+        let goes_on = matches!(result, Ok(_) | Err(Failure::Rejected { .. }));
         results.push((row, result));
         if !goes_on {
             break;
         }
     }
     results
+}
+
+fn late() -> Failure {
+    Failure::Uncertain {
+        message: "no acknowledgement in time".to_owned(),
+    }
 }
 
 /// Sends a notification, with shorter texts if the receiver does not accept so large a packet.

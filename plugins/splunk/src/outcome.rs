@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use delfin_plugin_api::{Failure, RowFailures, http::Response};
+use delfin_plugin_api::{Failure, RowFailureKind, RowFailures, http::Response};
 use serde::Deserialize;
 
 use crate::{encode::EventRequest, state::AckId};
@@ -99,12 +99,20 @@ fn refused(
     // Splunk has read the events before, but it acknowledges none of them.
     let mut failures = RowFailures::new();
     if row > 0 {
-        failures.push(0..row, true, "sent with a row that Splunk refuses");
+        failures.push(
+            0..row,
+            RowFailureKind::Retry,
+            "sent with a row that Splunk refuses",
+        );
     }
-    failures.push(row..row + 1, false, &message);
+    failures.push(row..row + 1, RowFailureKind::Rejected, &message);
     if row + 1 < request.row_count() {
         let rest = row + 1..request.row_count();
-        failures.push(rest, true, "sent with a row that Splunk refuses");
+        failures.push(
+            rest,
+            RowFailureKind::Retry,
+            "sent with a row that Splunk refuses",
+        );
     }
     failures
         .into_outcome()

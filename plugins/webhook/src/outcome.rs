@@ -8,12 +8,17 @@
 //! responds, and only if the response does not name the row; a row is rejected only if the response names it, or if the
 //! response names no row and its status rejects the request.
 
-use delfin_plugin_api::{Failure, Outcome, RowFailures, http::Response, text::excerpt};
+use delfin_plugin_api::{
+    Failure, Outcome, RowFailureKind, RowFailures, http::Response, text::excerpt,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
 /// Characters to keep of what a receiver says about a row.
 const MAX_REASON: usize = 500;
+/// Reasons of rows that a response names without one.
+const REJECTED: &str = "the receiver rejects it";
+const RETRY: &str = "the receiver asks to retry it";
 
 const MULTI_STATUS: u16 = 207;
 
@@ -52,11 +57,11 @@ pub(crate) fn of_response(
         (Failure::Rejected { message }, NamedRows::Some(named)) => {
             let mut failures = RowFailures::new();
             for (row, named) in named.iter().enumerate() {
-                let (retry, reason) = match named {
-                    Some(result) => (result.retry, &result.reason),
-                    None => (true, &message),
+                let (kind, reason) = match named {
+                    Some(result) => (result.kind, &result.reason),
+                    None => (RowFailureKind::Retry, &message),
                 };
-                failures.push(row..row + 1, retry, reason);
+                failures.push(row..row + 1, kind, reason);
             }
             failures.into_outcome()
         }
@@ -94,8 +99,8 @@ fn of_success(response: &Response, named: NamedRows, url: &str) -> Outcome {
         NamedRows::Some(named) => {
             let mut failures = RowFailures::new();
             for (row, named) in named.iter().enumerate() {
-                if let Some(RowResponse { retry, reason }) = named {
-                    failures.push(row..row + 1, *retry, reason);
+                if let Some(RowResponse { kind, reason }) = named {
+                    failures.push(row..row + 1, *kind, reason);
                 }
             }
             failures.into_outcome()
@@ -127,7 +132,7 @@ enum NamedRows {
 /// A row that is not delivered.
 #[derive(Clone)]
 struct RowResponse {
-    retry: bool,
+    kind: RowFailureKind,
     reason: String,
 }
 
@@ -173,12 +178,16 @@ impl NamedRows {
             return Self::None;
         }
         let mut named = vec![None; rows];
-        for (items, retry) in [(rejected, false), (again, true)] {
+        let lists = [
+            (rejected, RowFailureKind::Rejected, REJECTED),
+            (again, RowFailureKind::Retry, RETRY),
+        ];
+        for (items, kind, default_reason) in lists {
             for ResponseRow { index, error } in items {
                 match named.get_mut(index) {
                     Some(row @ None) => {
-                        let reason = reason(&error, retry);
-                        *row = Some(RowResponse { retry, reason });
+                        let reason = reason(&error, default_reason);
+                        *row = Some(RowResponse { kind, reason });
                     }
                     Some(Some(_)) => return Self::Unknown("the response names a row twice"),
                     None => return Self::Unknown("the response names a row that was not sent"),
@@ -196,11 +205,9 @@ fn has_lists(beginning: &[u8]) -> bool {
     text.trim_start().starts_with('{') && keys.iter().any(|key| text.contains(key))
 }
 
-fn reason(error: &str, retry: bool) -> String {
-    let error = error.trim();
-    match (error.is_empty(), retry) {
-        (true, true) => "the receiver asks to retry it".to_owned(),
-        (true, false) => "the receiver rejects it".to_owned(),
-        (false, _) => excerpt(error, MAX_REASON),
+fn reason(error: &str, default: &str) -> String {
+    match error.trim() {
+        "" => default.to_owned(),
+        error => excerpt(error, MAX_REASON),
     }
 }

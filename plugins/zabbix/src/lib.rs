@@ -16,8 +16,8 @@ use std::{
 };
 
 use delfin_plugin_api::{
-    AlertBatch, Context, Exporter, Failure, Host, Origin, Outcome, PerformanceBatch, RowFailures,
-    export_plugin, log,
+    AlertBatch, Context, Exporter, Failure, Host, Origin, Outcome, PerformanceBatch,
+    RowFailureKind, RowFailures, export_plugin, log,
     stream::deadline,
     workers::{WorkItem, send_all},
 };
@@ -128,7 +128,12 @@ impl<B: ValueBatch> ZabbixExporter<B> {
                     .as_ref()
                     .is_some_and(|discovery| discovery.is_awaited(host, value.item));
                 let reason = refusal(address, &values.item_of(value), is_awaited);
-                failures.push(number..number + 1, is_awaited, &reason);
+                let kind = if is_awaited {
+                    RowFailureKind::Retry
+                } else {
+                    RowFailureKind::Rejected
+                };
+                failures.push(number..number + 1, kind, &reason);
             }
             let mut refused = refused_rows.lock().unwrap_or_else(PoisonError::into_inner);
             refused.extend(rows.iter().copied());

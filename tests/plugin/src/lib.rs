@@ -12,7 +12,7 @@ use std::{
 
 use delfin_plugin_api::{
     AlertBatch, Context, Exporter, Failure, Host, Outcome, PerformanceBatch, RowFailure,
-    export_plugin, log,
+    RowFailureKind, export_plugin, log,
 };
 use row_lines::RowLines;
 use serde::Deserialize;
@@ -102,6 +102,13 @@ impl<B: RowLines> Exporter for ScriptedExporter<B> {
             "uncertain" => Err(Failure::Uncertain {
                 message: "no response".to_owned(),
             }),
+            "uncertain-row" => Err(Failure::Partial {
+                rows: vec![RowFailure {
+                    rows: 1..2,
+                    kind: RowFailureKind::Uncertain,
+                    reason: "no response".to_owned(),
+                }],
+            }),
             "fatal" => Err(Failure::fatal("the instance is broken")),
             "panic" => panic!("the script requests a panic"),
             "invalid-rows" => Err(invalid_rows(batch.rows(), context.attempt())),
@@ -172,7 +179,7 @@ fn append(path: &Path, text: &str) -> Outcome {
 fn invalid_rows(rows: usize, attempt: u32) -> Failure {
     let refused = |rows| RowFailure {
         rows,
-        retry: false,
+        kind: RowFailureKind::Rejected,
         reason: "invalid".to_owned(),
     };
     let rows = match attempt % 3 {

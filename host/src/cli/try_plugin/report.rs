@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-use delfin_plugin_api::{Failure, RowFailure};
+use delfin_plugin_api::{Failure, RowFailure, RowFailureKind};
 use serde::Serialize;
 
 use super::calls::FailedCall;
@@ -117,7 +117,11 @@ impl From<RowFailure> for FailedRows {
         Self {
             first: failure.rows.start,
             len: failure.rows.len(),
-            class: if failure.retry { "retry" } else { "reject" },
+            class: match failure.kind {
+                RowFailureKind::Retry => "retry",
+                RowFailureKind::Rejected => "reject",
+                RowFailureKind::Uncertain => "uncertain",
+            },
             reason: failure.reason,
         }
     }
@@ -222,12 +226,12 @@ mod tests {
         let rows = vec![
             RowFailure {
                 rows: 3..5,
-                retry: false,
+                kind: RowFailureKind::Rejected,
                 reason: "value out of range".to_owned(),
             },
             RowFailure {
                 rows: 9..10,
-                retry: true,
+                kind: RowFailureKind::Retry,
                 reason: "timeout".to_owned(),
             },
         ];

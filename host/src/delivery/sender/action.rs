@@ -4,7 +4,7 @@
 use std::{ops::Range, time::Duration};
 
 use delfin_plugin_abi::OutcomeCode;
-use delfin_plugin_api::{Failure, Outcome, RowFailure};
+use delfin_plugin_api::{Failure, Outcome, RowFailure, RowFailureKind};
 
 use crate::{config::OnUncertain, delivery::outbox::RowResult};
 
@@ -37,7 +37,11 @@ pub(super) fn after(outcome: &Outcome, rows: usize, on_uncertain: OnUncertain) -
         return OutcomeAction::Commit(vec![(0..rows, RowResult::Delivered)]);
     };
     match failure {
-        Failure::Partial { rows: failures } => match row_results(failures, rows) {
+        Failure::Partial { rows: failures } => match row_results(failures, rows, on_uncertain) {
+            // The receiver has answered for no row: it is as unavailable as after an uncertain call.
+            Some(results) if has_no_answer(failures, &results) => {
+                OutcomeAction::Retry { after: None }
+            }
             Some(results) => OutcomeAction::Commit(results),
             // Which rows the plugin means is unknown, and no row may be lost.
             None => OutcomeAction::InvalidRows,
@@ -93,7 +97,11 @@ fn reject(outcome: &Outcome, rows: usize) -> OutcomeAction {
 
 /// The result of each row: rows that the outcome does not name are delivered.
 /// `None` if a named row is not in the request, or is named twice.
-fn row_results(failures: &[RowFailure], rows: usize) -> Option<Vec<(Range<usize>, RowResult)>> {
+fn row_results(
+    failures: &[RowFailure],
+    rows: usize,
+    on_uncertain: OnUncertain,
+) -> Option<Vec<(Range<usize>, RowResult)>> {
     let mut failures: Vec<&RowFailure> = failures
         .iter()
         .filter(|failure| !failure.rows.is_empty())
@@ -108,20 +116,35 @@ fn row_results(failures: &[RowFailure], rows: usize) -> Option<Vec<(Range<usize>
             results.push((end..failure.rows.start, RowResult::Delivered));
         }
         end = failure.rows.end;
-        let result = if failure.retry {
-            RowResult::Retry
-        } else {
-            RowResult::Rejected {
-                code: OutcomeCode::REJECT.0,
-                reason: failure.reason.clone(),
-            }
-        };
-        results.push((failure.rows.clone(), result));
+        results.push((failure.rows.clone(), row_result(failure, on_uncertain)));
     }
     if end < rows || rows == 0 {
         results.push((end..rows, RowResult::Delivered));
     }
     Some(results)
+}
+
+/// Whether no row of the request has a result, and the response for some is unknown.
+fn has_no_answer(failures: &[RowFailure], results: &[(Range<usize>, RowResult)]) -> bool {
+    let is_uncertain = |failure: &RowFailure| failure.kind == RowFailureKind::Uncertain;
+    failures.iter().any(is_uncertain)
+        && results
+            .iter()
+            .all(|(_, result)| *result == RowResult::Retry)
+}
+
+fn row_result(failure: &RowFailure, on_uncertain: OnUncertain) -> RowResult {
+    match (failure.kind, on_uncertain) {
+        (RowFailureKind::Retry, _) | (RowFailureKind::Uncertain, OnUncertain::Retry) => {
+            RowResult::Retry
+        }
+        (RowFailureKind::Rejected, _) | (RowFailureKind::Uncertain, OnUncertain::DeadLetter) => {
+            RowResult::Rejected {
+                code: failure.kind.code().0,
+                reason: failure.reason.clone(),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -132,10 +155,10 @@ mod tests {
         after(&Err(failure), rows, OnUncertain::Retry)
     }
 
-    fn row_failure(rows: Range<usize>, retry: bool) -> RowFailure {
+    fn row_failure(rows: Range<usize>, kind: RowFailureKind) -> RowFailure {
         RowFailure {
             rows,
-            retry,
+            kind,
             reason: "why".to_owned(),
         }
     }
@@ -149,7 +172,10 @@ mod tests {
 
     #[test]
     fn rows_that_are_not_named_are_delivered() {
-        let rows = vec![row_failure(7..8, true), row_failure(2..4, false)];
+        let rows = vec![
+            row_failure(7..8, RowFailureKind::Retry),
+            row_failure(2..4, RowFailureKind::Rejected),
+        ];
         assert_eq!(
             action(Failure::Partial { rows }, 10),
             OutcomeAction::Commit(vec![
@@ -164,10 +190,11 @@ mod tests {
 
     #[test]
     fn an_outcome_that_names_invalid_rows_delivers_nothing() {
+        let rejected = |rows| row_failure(rows, RowFailureKind::Rejected);
         for rows in [
-            vec![row_failure(9..11, false)],
-            vec![row_failure(0..5, false), row_failure(4..6, true)],
-            vec![row_failure(usize::MAX - 1..usize::MAX, false)],
+            vec![rejected(9..11)],
+            vec![rejected(0..5), row_failure(4..6, RowFailureKind::Retry)],
+            vec![rejected(usize::MAX - 1..usize::MAX)],
         ] {
             assert_eq!(
                 action(Failure::Partial { rows }, 10),
@@ -207,6 +234,44 @@ mod tests {
         );
         let dead = OutcomeAction::Commit(vec![(0..2, rejected(OutcomeCode::UNCERTAIN))]);
         assert_eq!(after(&uncertain(), 2, OnUncertain::DeadLetter), dead);
+    }
+
+    #[test]
+    fn on_uncertain_decides_about_single_rows_too() {
+        let partial = |rows| Err(Failure::Partial { rows });
+        let one = || vec![row_failure(1..2, RowFailureKind::Uncertain)];
+        let of = |outcome: &Outcome, on_uncertain| after(outcome, 3, on_uncertain);
+        let with = |result| {
+            OutcomeAction::Commit(vec![
+                (0..1, RowResult::Delivered),
+                (1..2, result),
+                (2..3, RowResult::Delivered),
+            ])
+        };
+        assert_eq!(
+            of(&partial(one()), OnUncertain::Retry),
+            with(RowResult::Retry)
+        );
+        assert_eq!(
+            of(&partial(one()), OnUncertain::DeadLetter),
+            with(rejected(OutcomeCode::UNCERTAIN))
+        );
+        // A request was not answered, and the other one not sent.
+        let mut none = one();
+        none.push(row_failure(0..1, RowFailureKind::Retry));
+        none.push(row_failure(2..3, RowFailureKind::Retry));
+        assert_eq!(
+            of(&partial(none.clone()), OnUncertain::Retry),
+            OutcomeAction::Retry { after: None }
+        );
+        assert_eq!(
+            of(&partial(none), OnUncertain::DeadLetter),
+            OutcomeAction::Commit(vec![
+                (0..1, RowResult::Retry),
+                (1..2, rejected(OutcomeCode::UNCERTAIN)),
+                (2..3, RowResult::Retry),
+            ])
+        );
     }
 
     #[test]

@@ -31,7 +31,7 @@ use super::{
 use crate::{
     batch::Seq,
     clock::HostClock,
-    config::ExporterConfig,
+    config::{ExporterConfig, OnUncertain},
     journal::DeadLetterId,
     plugin::{CallResult, ExportRequest, ProcessDeath},
 };
@@ -414,22 +414,22 @@ impl Sender {
             };
         }
         self.resend.cancel();
-        match failure {
-            Failure::Retry { after, .. } | Failure::Throttled { after, .. } => {
+        match action::after(outcome, request.arrow.num_rows(), OnUncertain::Retry) {
+            OutcomeAction::Retry { after } => {
                 self.resend.postpone(after.unwrap_or_default());
                 self.reporter.failed(State::Retrying, &failure.to_string());
             }
-            Failure::Uncertain { .. } => {
-                self.reporter.failed(State::Retrying, &failure.to_string());
-            }
-            Failure::Unauthorized { .. } | Failure::Misconfigured { .. } => {
+            OutcomeAction::Pause => {
                 self.pause(outcome, 1);
             }
-            Failure::Partial { .. } | Failure::TooLarge { .. } | Failure::Rejected { .. } => {
+            OutcomeAction::Commit(_)
+            | OutcomeAction::InvalidRows
+            | OutcomeAction::Halve
+            | OutcomeAction::Bisect => {
                 self.reporter
                     .call_failed("resending active alerts", failure);
             }
-            Failure::Fatal { .. } => return self.broken(result),
+            OutcomeAction::Restart => return self.broken(result),
         }
         InstanceHealth::Unknown
     }

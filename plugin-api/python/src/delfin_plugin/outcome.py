@@ -116,12 +116,30 @@ class Unsupported(Failure):
 class Undelivered:
     """Consecutive rows that are not delivered, by their number in the call, from 0."""
 
-    def __init__(self, first: int, rows: int = 1, *, reason: str, retry: bool = False) -> None:
+    def __init__(
+        self,
+        first: int,
+        rows: int = 1,
+        *,
+        reason: str,
+        retry: bool = False,
+        uncertain: bool = False,
+    ) -> None:
         self.first = first
         self.rows = rows
         self.reason = reason
         #: Whether the host sends them again. Otherwise they become dead letters.
         self.retry = retry
+        #: Whether they were sent and the response is unknown: then they are handled as the rows
+        #: of `Uncertain`.
+        self.uncertain = uncertain
+
+    @property
+    def outcome_class(self) -> str:
+        """The class that the protocol has for the rows."""
+        if self.uncertain:
+            return Uncertain.CLASS
+        return Retry.CLASS if self.retry else Rejected.CLASS
 
 
 class Partial(Failure):
@@ -140,7 +158,7 @@ class Partial(Failure):
             {
                 "first": part.first,
                 "len": part.rows,
-                "class": "retry" if part.retry else "reject",
+                "class": part.outcome_class,
                 "reason": part.reason[:_MAX_TEXT],
             }
             for part in self.rows

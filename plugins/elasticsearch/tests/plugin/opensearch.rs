@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use delfin_plugin_api::{
-    AlertBatchBuilder, Failure, NewAlert, PerformanceBatchBuilder, sample,
+    AlertBatchBuilder, Failure, NewAlert, PerformanceBatchBuilder, RowFailureKind, sample,
     testkit::{Harness, build_library},
 };
 use delfin_tests::{AWKWARD_TEXTS, deliver_in_spite_of_outages, receivers::OpenSearch};
@@ -135,8 +135,8 @@ fn only_the_row_of_a_conflict_is_refused(
         panic!("not partial")
     };
     assert_eq!(
-        (rows.len(), rows[0].rows.clone(), rows[0].retry),
-        (1, 1..2, false)
+        (rows.len(), rows[0].rows.clone(), rows[0].kind),
+        (1, 1..2, RowFailureKind::Rejected)
     );
     assert!(
         rows[0].reason.contains("failed to parse"),

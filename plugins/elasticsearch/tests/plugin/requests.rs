@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use delfin_plugin_api::{
-    Failure, Outcome, RowFailure, sample,
+    Failure, Outcome, RowFailure, RowFailureKind, sample,
     testkit::{Harness, TestReceiver, TestResponse, check_outcome},
 };
 use serde_json::{Value, json};
@@ -84,12 +84,18 @@ fn each_row_has_the_answer_of_its_documents() {
     let Err(Failure::Partial { rows }) = outcome_of(answer([201, 400, 201, 201, 429, 400])) else {
         panic!("not partial")
     };
-    let of = |row: usize, retry, status: &str| RowFailure {
+    let of = |row: usize, kind, status: &str| RowFailure {
         rows: row..row + 1,
-        retry,
+        kind,
         reason: format!("{status} t: why"),
     };
-    assert_eq!(rows, [of(0, false, "400"), of(2, true, "429")]);
+    assert_eq!(
+        rows,
+        [
+            of(0, RowFailureKind::Rejected, "400"),
+            of(2, RowFailureKind::Retry, "429")
+        ]
+    );
     check_outcome(&outcome_of(answer([429; 6])), "throttled", "429 t: why");
     check_outcome(&outcome_of(answer([503; 6])), "retry", "503");
     check_outcome(&outcome_of(answer([403; 6])), "unauthorized", "403");
@@ -97,7 +103,10 @@ fn each_row_has_the_answer_of_its_documents() {
     let Err(Failure::Partial { rows }) = outcome_of(answer([400; 6])) else {
         panic!("not partial")
     };
-    assert_eq!((rows[0].rows.clone(), rows[0].retry), (0..3, false));
+    assert_eq!(
+        (rows[0].rows.clone(), rows[0].kind),
+        (0..3, RowFailureKind::Rejected)
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What errors of the server become, and how connections are protected.
 
 use delfin_plugin_api::{
-    Failure,
+    Failure, RowFailureKind,
     testkit::{Harness, check_outcome},
 };
 use delfin_tests::Authority;
@@ -68,8 +68,8 @@ fn a_refused_mail_becomes_a_dead_letter_and_a_refused_recipient_pauses_the_expor
         panic!("{outcome:?}")
     };
     assert_eq!(
-        (rows.len(), rows[0].rows.clone(), rows[0].retry),
-        (1, 1..2, false)
+        (rows.len(), rows[0].rows.clone(), rows[0].kind),
+        (1, 1..2, RowFailureKind::Rejected)
     );
     assert_eq!(server.mails().len(), 2);
 

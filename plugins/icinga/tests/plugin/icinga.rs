@@ -2,6 +2,7 @@
 
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, Batch, Failure, NewAlert, PerformanceBatchBuilder,
+    RowFailureKind,
     http::{Client, ClientSettings, Tls},
     testkit::{Harness, TestInstance, build_library, check_outcome},
 };
@@ -113,7 +114,11 @@ fn deliver<B: Batch>(exporter: &mut TestInstance, batch: &B) {
     wait_for("a delivered batch", || match exporter.send(batch) {
         Ok(()) => Some(()),
         Err(Failure::Retry { .. }) => None,
-        Err(Failure::Partial { rows }) if rows.iter().all(|row| row.retry) => None,
+        Err(Failure::Partial { rows })
+            if rows.iter().all(|row| row.kind == RowFailureKind::Retry) =>
+        {
+            None
+        }
         other => panic!("{other:?}"),
     });
 }
@@ -248,7 +253,7 @@ fn users_and_objects_that_are_wrong_have_their_outcome(harness: &Harness, settin
         panic!("{unknown:?}")
     };
     assert!(
-        !rows[0].retry && rows[0].reason.contains("`array 9`"),
+        rows[0].kind == RowFailureKind::Rejected && rows[0].reason.contains("`array 9`"),
         "{rows:?}"
     );
     check_outcome(&send("password", json!("wrong")), "unauthorized", "401");

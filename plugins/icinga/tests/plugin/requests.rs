@@ -1,7 +1,7 @@
 //! The requests that Icinga gets, and the outcomes that its responses become.
 
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, Failure, NewAlert, Outcome,
+    AlertBatch, AlertBatchBuilder, Failure, NewAlert, Outcome, RowFailureKind,
     testkit::{Harness, TestReceiver, TestRequest, TestResponse, check_outcome},
 };
 use serde_json::{Value, json};
@@ -50,9 +50,9 @@ fn only_the_row_of_a_service_that_does_not_exist_becomes_a_dead_letter() {
     };
     let refused: Vec<_> = rows
         .iter()
-        .map(|row| (row.rows.clone(), row.retry))
+        .map(|row| (row.rows.clone(), row.kind))
         .collect();
-    assert_eq!(refused, [(1..2, false)]);
+    assert_eq!(refused, [(1..2, RowFailureKind::Rejected)]);
     let reason = &rows[0].reason;
     assert!(
         reason.contains("has no service `b` of the host `array` (create it"),

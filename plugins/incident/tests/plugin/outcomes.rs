@@ -1,9 +1,12 @@
 //! What services show, and the outcomes that their responses become.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, Failure, NewAlert, Outcome, sample,
+    AlertBatch, AlertBatchBuilder, Failure, NewAlert, Outcome, RowFailureKind, sample,
     testkit::{CallOptions, Harness, TestReceiver, TestResponse, build_library, check_outcome},
 };
 use delfin_tests::{AWKWARD_TEXTS, deliver_in_spite_of_outages};
@@ -224,8 +227,8 @@ fn only_the_refused_alert_becomes_a_dead_letter() {
         panic!("not partial")
     };
     assert_eq!(
-        (rows.len(), rows[0].rows.clone(), rows[0].retry),
-        (1, 1..2, false)
+        (rows.len(), rows[0].rows.clone(), rows[0].kind),
+        (1, 1..2, RowFailureKind::Rejected)
     );
     assert!(rows[0].reason.contains("invalid event"));
 }
@@ -280,6 +283,34 @@ fn each_response_becomes_its_outcome() {
 }
 
 #[test]
+fn only_the_alerts_of_a_message_without_a_response_are_uncertain() {
+    for (exporter, alerts_in_message) in [(SLACK, 10), (TEAMS, 2)] {
+        let messages = AtomicUsize::new(0);
+        let receiver =
+            TestReceiver::start(move |_| match messages.fetch_add(1, Ordering::Relaxed) {
+                0 => TestResponse::new(200).body(if exporter == SLACK { "ok" } else { "" }),
+                _ => TestResponse::closed(),
+            });
+        let settings = json!({ "url": receiver.url("/"), "max_per_minute": 6000 });
+        let mut instance = Harness::of_crate().start(exporter, &settings);
+        let outcome = instance.send(&sample::alerts(3 * alerts_in_message));
+        let Err(Failure::Partial { rows }) = outcome else {
+            panic!("{outcome:?}")
+        };
+        let kinds: Vec<_> = rows
+            .iter()
+            .map(|row| (row.rows.clone(), row.kind))
+            .collect();
+        let (sent, unsent) = (alerts_in_message, 2 * alerts_in_message);
+        let expected = [
+            (sent..unsent, RowFailureKind::Uncertain),
+            (unsent..3 * alerts_in_message, RowFailureKind::Retry),
+        ];
+        assert_eq!(kinds, expected, "{exporter}");
+    }
+}
+
+#[test]
 fn the_limit_of_requests_is_kept() {
     let service = Service::start(SLACK);
     let mut settings = service.settings();
@@ -293,7 +324,10 @@ fn the_limit_of_requests_is_kept() {
     let Err(Failure::Partial { rows }) = instance.send_with(&sample::alerts(15), &call) else {
         panic!("not partial")
     };
-    assert_eq!((rows[0].rows.clone(), rows[0].retry), (10..15, true));
+    assert_eq!(
+        (rows[0].rows.clone(), rows[0].kind),
+        (10..15, RowFailureKind::Retry)
+    );
     let outcome = instance.send_with(&sample::alerts(1), &call);
     check_outcome(&outcome, "throttled", "limit");
     assert_eq!(service.accepted().len(), 1);

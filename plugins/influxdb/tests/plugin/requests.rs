@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use delfin_plugin_api::{
-    Failure, Outcome, PerformanceBatch, PerformanceBatchBuilder, sample,
+    Failure, Outcome, PerformanceBatch, PerformanceBatchBuilder, RowFailureKind, sample,
     testkit::{Harness, TestReceiver, TestResponse, check_outcome},
 };
 use delfin_tests::receivers::free_port;
@@ -96,8 +96,8 @@ fn lines_that_influxdb_3_names_become_rows() {
         panic!("not partial")
     };
     assert_eq!(
-        (rows.len(), rows[0].rows.clone(), rows[0].retry),
-        (1, 1..3, false)
+        (rows.len(), rows[0].rows.clone(), rows[0].kind),
+        (1, 1..3, RowFailureKind::Rejected)
     );
     assert_eq!(rows[0].reason, "no\\nunit");
     // A list that names other lines, or may be incomplete, does not count.

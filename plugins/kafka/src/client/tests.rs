@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use delfin_plugin_api::{Failure, PerformanceBatch, PerformanceBatchBuilder, RowFailure, sample};
+use delfin_plugin_api::{
+    Failure, PerformanceBatch, PerformanceBatchBuilder, RowFailure, RowFailureKind, sample,
+};
 use rdkafka::{
     ClientConfig, Message as _, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -200,8 +202,8 @@ fn a_record_that_the_broker_rejects_is_rejected_alone() {
         panic!("{first:?}");
     };
     assert_eq!(
-        (rows.len(), &rows[0].rows, rows[0].retry),
-        (1, &(0..1), false)
+        (rows.len(), &rows[0].rows, rows[0].kind),
+        (1, &(0..1), RowFailureKind::Rejected)
     );
     let second = send(&mut client, &batch(&[("s", 1)]), PATIENCE);
     assert_eq!(second, Ok(()));
@@ -220,17 +222,10 @@ fn a_series_larger_than_any_message_is_rejected_alone() {
         let Err(Failure::Partial { rows }) = outcome else {
             panic!("{outcome:?}");
         };
-        let [
-            RowFailure {
-                rows,
-                retry,
-                reason,
-            },
-        ] = &rows[..]
-        else {
+        let [RowFailure { rows, kind, reason }] = &rows[..] else {
             panic!("{rows:?}");
         };
-        assert_eq!((rows, retry), (&(1..2), &false));
+        assert_eq!((rows, kind), (&(1..2), &RowFailureKind::Rejected));
         assert!(reason.contains("for one row is too large"), "{reason}");
     }
 }
@@ -259,7 +254,10 @@ fn a_row_that_is_too_large_at_any_size_limit_is_rejected() {
     let Err(Failure::Partial { rows }) = outcome else {
         panic!("{outcome:?}");
     };
-    assert_eq!((&rows[0].rows, rows[0].retry), (&(0..1), false));
+    assert_eq!(
+        (&rows[0].rows, rows[0].kind),
+        (&(0..1), RowFailureKind::Rejected)
+    );
 }
 
 #[test]
@@ -307,9 +305,12 @@ fn rows_behind_a_failed_row_of_their_storage_are_sent_again_behind_it() {
     };
     let again: Vec<_> = rows
         .iter()
-        .map(|failure| (failure.rows.clone(), failure.retry))
+        .map(|failure| (failure.rows.clone(), failure.kind))
         .collect();
-    assert_eq!(again, [(0..1, true), (2..3, true)]);
+    assert_eq!(
+        again,
+        [0..1, 2..3].map(|rows| (rows, RowFailureKind::Retry))
+    );
     assert_eq!(arrived(&cluster)["t"], numbers(1..2));
 }
 

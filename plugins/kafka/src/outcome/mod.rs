@@ -65,12 +65,17 @@ impl RowResults {
     }
 
     /// Fails the rows that have no error yet. Delivered rows among them are sent
-    /// again because they have to follow others.
+    /// again because they have to follow others. None of them is uncertain, because
+    /// the error is not their own.
     pub(crate) fn fail_others(&mut self, rows: &[usize], error: &SendError) {
+        let kind = match error.kind {
+            SendErrorKind::Uncertain => SendErrorKind::Unavailable,
+            kind => kind,
+        };
         let without_error = |row: &&usize| !matches!(self.rows[**row], RowState::Failed(_));
         let rows: Vec<_> = rows.iter().filter(without_error).copied().collect();
         if !rows.is_empty() {
-            self.set_failed(&rows, error.clone());
+            self.set_failed(&rows, SendError::new(kind, &*error.reason));
         }
     }
 
@@ -106,29 +111,35 @@ impl RowResults {
 
     /// The outcome of the batch, once no row is unsent.
     ///
-    /// Rows are listed one by one only where they differ. If all failed and none
-    /// was rejected, the outcome is that of the worst error: the host then knows
-    /// that the receiver is down or wrongly configured.
+    /// Rows are listed one by one only where they differ. If all failed, none was
+    /// rejected, and all or none are uncertain, the outcome is that of the worst
+    /// error: the host then knows that the receiver is down or wrongly configured.
     pub(crate) fn outcome(&self) -> Outcome {
         let Some(worst) = self.worst_error() else {
             return Ok(());
         };
-        let delivered = self.rows.contains(&RowState::Delivered);
-        let rejected = self
-            .errors
-            .iter()
-            .any(|error| error.kind == SendErrorKind::Rejected);
-        if !delivered && !rejected {
+        let is_delivered = self.rows.contains(&RowState::Delivered);
+        let is_rejected = self.has_error(|kind| kind == SendErrorKind::Rejected);
+        let is_uncertain = self.has_error(|kind| kind == SendErrorKind::Uncertain)
+            && self.has_error(|kind| kind != SendErrorKind::Uncertain);
+        if !is_delivered && !is_rejected && !is_uncertain {
             return Err(worst.clone().into());
         }
         let mut failures = RowFailures::new();
         for (row, &state) in self.rows.iter().enumerate() {
             if let RowState::Failed(error) = state {
                 let error = &self.errors[error];
-                failures.push(row..row + 1, error.is_retriable(), &error.reason);
+                failures.push(row..row + 1, error.kind.into(), &error.reason);
             }
         }
         failures.into_outcome()
+    }
+
+    fn has_error(&self, is: impl Fn(SendErrorKind) -> bool) -> bool {
+        self.rows.iter().any(|state| match state {
+            RowState::Unsent | RowState::Delivered => false,
+            RowState::Failed(error) => is(self.errors[*error].kind),
+        })
     }
 
     fn set(&mut self, rows: &[usize], state: RowState) {
@@ -140,7 +151,7 @@ impl RowResults {
 
 #[cfg(test)]
 mod tests {
-    use delfin_plugin_api::{Failure, RowFailure};
+    use delfin_plugin_api::{Failure, RowFailure, RowFailureKind};
 
     use super::*;
 
@@ -152,10 +163,10 @@ mod tests {
         SendError::new(SendErrorKind::Rejected, "rejected")
     }
 
-    fn failure(rows: std::ops::Range<usize>, retry: bool, reason: &str) -> RowFailure {
+    fn failure(rows: std::ops::Range<usize>, kind: RowFailureKind, reason: &str) -> RowFailure {
         RowFailure {
             rows,
-            retry,
+            kind,
             reason: reason.to_owned(),
         }
     }
@@ -173,7 +184,7 @@ mod tests {
         let mut results = RowResults::new(3);
         results.set_delivered(&[0, 2]);
         results.set_failed(&[1], rejected());
-        let rows = vec![failure(1..2, false, "rejected")];
+        let rows = vec![failure(1..2, RowFailureKind::Rejected, "rejected")];
         assert_eq!(results.outcome(), Err(Failure::Partial { rows }));
         assert_eq!(results.rows_to_resend(&[0, 1, 2]), [0_usize; 0]);
     }
@@ -182,9 +193,30 @@ mod tests {
     fn a_batch_without_delivered_rows_fails_with_the_worst_error() {
         let mut results = RowResults::new(3);
         results.set_failed(&[0, 2], unavailable());
-        results.set_failed(&[1], SendError::new(SendErrorKind::Uncertain, "unknown"));
+        results.set_failed(&[1], SendError::new(SendErrorKind::Unauthorized, "who"));
+        let message = "who".to_owned();
+        assert_eq!(results.outcome(), Err(Failure::Unauthorized { message }));
+    }
+
+    #[test]
+    fn only_rows_that_may_have_arrived_are_uncertain() {
+        let unknown = SendError::new(SendErrorKind::Uncertain, "unknown");
+        let mut results = RowResults::new(3);
+        results.set_failed(&[0, 1, 2], unknown.clone());
         let message = "unknown".to_owned();
         assert_eq!(results.outcome(), Err(Failure::Uncertain { message }));
+        // The last row was delivered, and has to follow the second one.
+        let mut results = RowResults::new(3);
+        results.set_failed(&[0], unavailable());
+        results.set_failed(&[1], unknown.clone());
+        results.set_delivered(&[2]);
+        results.fail_others(&[1, 2], &unknown);
+        let rows = vec![
+            failure(0..1, RowFailureKind::Retry, "unavailable"),
+            failure(1..2, RowFailureKind::Uncertain, "unknown"),
+            failure(2..3, RowFailureKind::Retry, "unknown"),
+        ];
+        assert_eq!(results.outcome(), Err(Failure::Partial { rows }));
     }
 
     #[test]
@@ -205,9 +237,9 @@ mod tests {
         results.set_failed(&[1, 2, 5], unavailable());
         results.set_failed(&[4], rejected());
         let rows = vec![
-            failure(1..3, true, "unavailable"),
-            failure(4..5, false, "rejected"),
-            failure(5..6, true, "unavailable"),
+            failure(1..3, RowFailureKind::Retry, "unavailable"),
+            failure(4..5, RowFailureKind::Rejected, "rejected"),
+            failure(5..6, RowFailureKind::Retry, "unavailable"),
         ];
         assert_eq!(results.outcome(), Err(Failure::Partial { rows }));
     }

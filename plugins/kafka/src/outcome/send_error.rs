@@ -3,7 +3,7 @@
 //! Promises: an error that may pass is never final; an error that only an operator
 //! can fix pauses the exporter.
 
-use delfin_plugin_api::Failure;
+use delfin_plugin_api::{Failure, RowFailureKind};
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode as Code};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -86,6 +86,21 @@ impl From<SendError> for Failure {
             SendErrorKind::Uncertain => Self::Uncertain { message },
             SendErrorKind::Misconfigured => Self::Misconfigured { message },
             SendErrorKind::Unauthorized => Self::Unauthorized { message },
+        }
+    }
+}
+
+impl From<SendErrorKind> for RowFailureKind {
+    fn from(kind: SendErrorKind) -> Self {
+        match kind {
+            SendErrorKind::Rejected => Self::Rejected,
+            SendErrorKind::Uncertain => Self::Uncertain,
+            SendErrorKind::TooLarge
+            | SendErrorKind::Unavailable
+            | SendErrorKind::Throttled
+            | SendErrorKind::Fatal
+            | SendErrorKind::Misconfigured
+            | SendErrorKind::Unauthorized => Self::Retry,
         }
     }
 }

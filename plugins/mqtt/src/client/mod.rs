@@ -53,6 +53,9 @@ impl MessageClient for MqttClient {
         let mut usable = true;
         let mut unread = 0;
         for group in groups(&messages, session.window(), GROUP_BYTES) {
+            for message in group {
+                results.set_sent(&message.rows);
+            }
             match session.publish(group, self.config.retain) {
                 Ok(acknowledgements) => {
                     for (message, acknowledgement) in group.iter().zip(&acknowledgements) {

@@ -1,7 +1,7 @@
 //! What errors of the broker become.
 
 use delfin_plugin_api::{
-    Failure, PerformanceBatchBuilder, sample,
+    Failure, PerformanceBatchBuilder, RowFailureKind, sample,
     testkit::{Harness, check_outcome},
 };
 use delfin_tests::{
@@ -99,8 +99,8 @@ fn a_large_row_becomes_a_dead_letter_and_a_broker_that_is_away_is_tried_again() 
         panic!("{outcome:?}")
     };
     assert_eq!(
-        (rows.len(), rows[0].rows.clone(), rows[0].retry),
-        (1, 1..2, false)
+        (rows.len(), rows[0].rows.clone(), rows[0].kind),
+        (1, 1..2, RowFailureKind::Rejected)
     );
     subscriber.wait(2);
 

@@ -1,7 +1,7 @@
 //! What errors of the server become.
 
 use delfin_plugin_api::{
-    Failure, PerformanceBatchBuilder, sample,
+    Failure, PerformanceBatchBuilder, RowFailureKind, sample,
     testkit::{Harness, check_outcome},
 };
 use delfin_tests::Authority;
@@ -104,8 +104,8 @@ fn a_missing_stream_and_a_large_row_are_named() {
         panic!("{outcome:?}")
     };
     assert_eq!(
-        (rows.len(), rows[0].rows.clone(), rows[0].retry),
-        (1, 1..2, false)
+        (rows.len(), rows[0].rows.clone(), rows[0].kind),
+        (1, 1..2, RowFailureKind::Rejected)
     );
     assert_eq!(server.count(), 2);
 

@@ -3,7 +3,7 @@
 use std::{io::Read, time::Duration};
 
 use delfin_plugin_api::{
-    Failure, Outcome,
+    Failure, Outcome, RowFailureKind,
     protobuf::ProtobufWriter,
     sample,
     testkit::{Harness, TestReceiver, TestResponse, check_outcome},
@@ -64,7 +64,10 @@ fn rows_are_not_sent_again_if_some_are_refused() {
     let Err(Failure::Partial { rows }) = outcome_of(partial(2, "no unit")) else {
         panic!("not partial");
     };
-    assert_eq!((rows[0].rows.clone(), rows[0].retry), (0..3, false));
+    assert_eq!(
+        (rows[0].rows.clone(), rows[0].kind),
+        (0..3, RowFailureKind::Rejected)
+    );
     assert_eq!(rows[0].reason, "the receiver refuses 2 of 6: no unit");
     // A warning.
     assert_eq!(outcome_of(partial(0, "old SDK")), Ok(()));

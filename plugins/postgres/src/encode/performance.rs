@@ -1,6 +1,6 @@
 //! Series and points.
 
-use delfin_plugin_api::{BatchPart, PerformanceBatch, RowFailures, Series, Uuid};
+use delfin_plugin_api::{BatchPart, PerformanceBatch, RowFailureKind, RowFailures, Series, Uuid};
 
 use super::{CopyBatch, CopyStatements, CopyTables, TIME_RANGE, binary::PostgresTime};
 
@@ -45,7 +45,7 @@ impl CopyBatch for PerformanceBatch {
         for (row, series) in self.series().enumerate() {
             let storable = |ms: &i64| PostgresTime::new(*ms).is_some();
             if !series.timestamps().iter().all(storable) {
-                refused.push(row..row + 1, false, TIME_RANGE);
+                refused.push(row..row + 1, RowFailureKind::Rejected, TIME_RANGE);
                 continue;
             }
             let id = key.id(series);

@@ -1,5 +1,5 @@
 use delfin_plugin_api::{
-    AlertBatchBuilder, NewAlert, PerformanceBatch, PerformanceBatchBuilder, sample,
+    AlertBatchBuilder, NewAlert, PerformanceBatch, PerformanceBatchBuilder, RowFailureKind, sample,
 };
 
 use super::*;
@@ -77,7 +77,7 @@ fn a_series_with_a_time_that_cannot_be_stored_is_refused_alone() {
     }
     let (_, refused) = encoded(&batch.build());
     let mut expected = RowFailures::new();
-    expected.push(1..3, false, TIME_RANGE);
+    expected.push(1..3, RowFailureKind::Rejected, TIME_RANGE);
     assert_eq!(refused, expected);
 }
 

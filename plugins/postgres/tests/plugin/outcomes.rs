@@ -1,7 +1,7 @@
 //! What errors of the server become.
 
 use delfin_plugin_api::{
-    PerformanceBatch, PerformanceBatchBuilder, sample,
+    PerformanceBatch, PerformanceBatchBuilder, RowFailureKind, sample,
     testkit::{Harness, check_outcome},
 };
 use serde_json::json;
@@ -129,8 +129,8 @@ fn a_row_that_a_constraint_refuses_is_rejected_and_nothing_of_its_batch_is_writt
         panic!("{outcome:?}")
     };
     assert_eq!(
-        (rows.len(), rows[0].rows.clone(), rows[0].retry),
-        (1, 0..1, false)
+        (rows.len(), rows[0].rows.clone(), rows[0].kind),
+        (1, 0..1, RowFailureKind::Rejected)
     );
     assert_eq!(database.count(count), 2);
 }

@@ -5,7 +5,9 @@
 
 mod refused;
 
-use delfin_plugin_api::{Failure, Outcome, RowFailures, Series, http::Response, text::excerpt};
+use delfin_plugin_api::{
+    Failure, Outcome, RowFailureKind, RowFailures, Series, http::Response, text::excerpt,
+};
 
 use self::refused::refused_rows;
 use crate::encode::{Protocol, WriteRequest};
@@ -121,7 +123,11 @@ pub(crate) fn of_refused(
             continue;
         }
         let reason = format!("{points} of {all} points are refused: {reason}");
-        failures.push(*row..*row + 1, false, &excerpt(&reason, MAX_REASON));
+        failures.push(
+            *row..*row + 1,
+            RowFailureKind::Rejected,
+            &excerpt(&reason, MAX_REASON),
+        );
     }
     (failures.into_outcome(), delivered)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use delfin_plugin_api::{
-    PerformanceBatch, PerformanceBatchBuilder,
+    PerformanceBatch, PerformanceBatchBuilder, RowFailureKind,
     testkit::{Harness, TestInstance},
     time::now_ms,
 };
@@ -70,7 +70,9 @@ fn deliver(exporter: &mut TestInstance, ids: &[&str], points: &[(i64, f64)]) -> 
                 Some(rejected)
             }
             Err(Rejected { .. }) => Some(vec![ids[0].to_owned()]),
-            Err(Partial { rows }) if rows.iter().all(|row| !row.retry) => {
+            Err(Partial { rows })
+                if rows.iter().all(|row| row.kind == RowFailureKind::Rejected) =>
+            {
                 let rejected = rows.into_iter().flat_map(|row| row.rows);
                 Some(rejected.map(|row| ids[row].to_owned()).collect())
             }

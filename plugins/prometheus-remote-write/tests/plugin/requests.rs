@@ -9,7 +9,7 @@ use std::{
 };
 
 use delfin_plugin_api::{
-    Failure, Outcome, PerformanceBatch, PerformanceBatchBuilder, sample,
+    Failure, Outcome, PerformanceBatch, PerformanceBatchBuilder, RowFailureKind, sample,
     testkit::{Harness, TestReceiver, TestRequest, TestResponse, check_outcome},
 };
 use serde_json::json;
@@ -125,8 +125,8 @@ fn rows_that_version_2_names_are_rejected_and_the_others_are_delivered() {
         panic!("not partial");
     };
     assert_eq!(
-        (rows.len(), rows[0].rows.clone(), rows[0].retry),
-        (1, 1..2, false)
+        (rows.len(), rows[0].rows.clone(), rows[0].kind),
+        (1, 1..2, RowFailureKind::Rejected)
     );
     assert!(
         rows[0]
@@ -227,7 +227,10 @@ fn requests_at_the_same_time_have_each_series_once_and_fail_by_themselves() {
         (100..500).contains(&failed),
         "about a quarter of 1000 rows: {failed}"
     );
-    assert!(rows.iter().all(|failure| failure.retry));
+    assert!(
+        rows.iter()
+            .all(|failure| failure.kind == RowFailureKind::Retry)
+    );
     assert_eq!(receiver.requests().len(), 4);
 }
 

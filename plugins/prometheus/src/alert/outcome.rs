@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use delfin_plugin_api::{Failure, Outcome, RowFailures, http::Response};
+use delfin_plugin_api::{Failure, Outcome, RowFailureKind, RowFailures, http::Response};
 use serde::Deserialize;
 
 /// The result of one request.
@@ -79,10 +79,10 @@ pub(super) fn of_rows(
     };
     let mut failures = RowFailures::new();
     for (row, reason) in rejected.range(..end) {
-        failures.push(*row..*row + 1, false, reason);
+        failures.push(*row..*row + 1, RowFailureKind::Rejected, reason);
     }
     if let Some((row, failure)) = stopped {
-        failures.push(row..rows, true, &failure.to_string());
+        failures.push(row..rows, RowFailureKind::Retry, &failure.to_string());
     }
     failures.into_outcome()
 }

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, Failure, NewAlert, Outcome, sample,
+    AlertBatch, AlertBatchBuilder, Failure, NewAlert, Outcome, RowFailureKind, sample,
     testkit::{TestReceiver, TestRequest, TestResponse, check_outcome},
 };
 use delfin_tests::receivers::free_port;
@@ -79,9 +79,9 @@ fn rejected_alerts_are_found_and_the_others_are_stored() {
     };
     let refused: Vec<_> = rows
         .iter()
-        .map(|row| (row.rows.clone(), row.retry))
+        .map(|row| (row.rows.clone(), row.kind))
         .collect();
-    let expected = [0..1, 300..302, 599..600].map(|rows| (rows, false));
+    let expected = [0..1, 300..302, 599..600].map(|rows| (rows, RowFailureKind::Rejected));
     assert_eq!(refused, expected);
     assert!(
         rows[0].reason.ends_with("answers 400: invalid label set"),
@@ -199,8 +199,8 @@ fn alerts_that_were_stored_before_a_failure_are_not_sent_again() {
         panic!("{outcome:?}")
     };
     assert_eq!(
-        (rows.len(), rows[0].rows.clone(), rows[0].retry),
-        (1, 256..300, true)
+        (rows.len(), rows[0].rows.clone(), rows[0].kind),
+        (1, 256..300, RowFailureKind::Retry)
     );
 }
 

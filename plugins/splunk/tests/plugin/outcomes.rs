@@ -7,7 +7,7 @@ use std::{
 
 use delfin_plugin_api::{
     AlertBatchBuilder, Batch, Failure, NewAlert, Outcome, PerformanceBatch,
-    PerformanceBatchBuilder, sample,
+    PerformanceBatchBuilder, RowFailureKind, sample,
     testkit::{CallOptions, Harness, TestReceiver, TestResponse, build_library, check_outcome},
 };
 use delfin_tests::{AWKWARD_TEXTS, AWKWARD_VALUES, deliver_in_spite_of_outages};
@@ -187,9 +187,16 @@ fn only_the_row_of_a_refused_event_becomes_a_dead_letter() {
     };
     let rows: Vec<_> = rows
         .iter()
-        .map(|row| (row.rows.clone(), row.retry))
+        .map(|row| (row.rows.clone(), row.kind))
         .collect();
-    assert_eq!(rows, [(0..1, true), (1..2, false), (2..3, true)]);
+    assert_eq!(
+        rows,
+        [
+            (0..1, RowFailureKind::Retry),
+            (1..2, RowFailureKind::Rejected),
+            (2..3, RowFailureKind::Retry)
+        ]
+    );
     // What the host does then.
     assert_eq!(exporter.send(&series(&["a", "c"])), Ok(()));
 }

@@ -94,9 +94,8 @@ fn credentials_in_the_url_are_refused_and_no_secret_is_shown() {
 }
 
 #[test]
-fn the_example_shows_every_setting() {
-    let text = include_str!("../../example.toml");
-    let example: Value = toml::from_str(text).unwrap();
+fn the_example_shows_the_defaults() {
+    let example: Value = toml::from_str(include_str!("../../example.toml")).unwrap();
     for exporter in ["performance-webhook", "alert-webhook"] {
         let shown = &example["exporter"][exporter]["config"];
         let url = json!({ "url": shown["url"] });
@@ -104,24 +103,6 @@ fn the_example_shows_every_setting() {
             read(shown.clone()),
             read(url),
             "every setting but `url` is shown with its default"
-        );
-    }
-    for key in [
-        "headers",
-        "username",
-        "password",
-        "bearer_token",
-        "hmac_secret",
-        "ca_certificate",
-        "client_certificate",
-        "client_key",
-        "proxy",
-        "compression",
-    ] {
-        assert!(
-            text.lines()
-                .any(|line| line.trim_start_matches('#').starts_with(key)),
-            "no `{key}`"
         );
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use delfin_plugin_api::{
-    Failure, Outcome, RowFailure, sample,
+    Failure, Outcome, RowFailure, RowFailureKind, sample,
     testkit::{CallOptions, TestReceiver, TestResponse, check_outcome},
 };
 use serde_json::json;
@@ -23,16 +23,12 @@ fn answered(reply: TestResponse, rows: usize) -> Outcome {
     send_to(&receiver.url("/"), rows)
 }
 
-/// `(rows, retry, reason)` of each row failure.
-fn rows(outcome: Outcome) -> Vec<(std::ops::Range<usize>, bool, String)> {
+/// `(rows, kind, reason)` of each row failure.
+fn rows(outcome: Outcome) -> Vec<(std::ops::Range<usize>, RowFailureKind, String)> {
     let Err(Failure::Partial { rows }) = outcome else {
         panic!("{outcome:?}")
     };
-    let plain = |RowFailure {
-                     rows,
-                     retry,
-                     reason,
-                 }| (rows, retry, reason);
+    let plain = |RowFailure { rows, kind, reason }| (rows, kind, reason);
     rows.into_iter().map(plain).collect()
 }
 
@@ -151,9 +147,13 @@ fn rows_that_a_response_names_get_its_result() {
         assert_eq!(
             rows(answered(json_response(status, body), 6)),
             [
-                (1..2, false, "bad\\nunit".to_owned()),
-                (2..4, true, "busy".to_owned()),
-                (4..5, false, "the receiver rejects it".to_owned()),
+                (1..2, RowFailureKind::Rejected, "bad\\nunit".to_owned()),
+                (2..4, RowFailureKind::Retry, "busy".to_owned()),
+                (
+                    4..5,
+                    RowFailureKind::Rejected,
+                    "the receiver rejects it".to_owned()
+                ),
             ],
             "{status}"
         );
@@ -166,9 +166,16 @@ fn under_a_rejection_only_the_named_rows_are_rejected_and_no_row_is_delivered() 
     let rows = rows(answered(json_response(422, body), 4));
     let plain: Vec<_> = rows
         .iter()
-        .map(|(rows, again, _)| (rows.clone(), *again))
+        .map(|(rows, kind, _)| (rows.clone(), *kind))
         .collect();
-    assert_eq!(plain, [(0..1, true), (1..2, false), (2..4, true)]);
+    assert_eq!(
+        plain,
+        [
+            (0..1, RowFailureKind::Retry),
+            (1..2, RowFailureKind::Rejected),
+            (2..4, RowFailureKind::Retry)
+        ]
+    );
     assert_eq!(rows[1].2, "bad");
     for (status, expected) in [
         (401, "unauthorized"),

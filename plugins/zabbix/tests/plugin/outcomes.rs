@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use delfin_plugin_api::{
-    Failure, Outcome, PerformanceBatch, PerformanceBatchBuilder, sample,
+    Failure, Outcome, PerformanceBatch, PerformanceBatchBuilder, RowFailureKind, sample,
     testkit::{Harness, check_outcome},
 };
 use delfin_tests::receivers::free_port;
@@ -35,12 +35,12 @@ fn settings(address: &str) -> Value {
     json!({ "address": address, "tls": false, "discovery": false })
 }
 
-/// The rows that are not delivered, and whether they are sent again.
-fn failed_rows(outcome: Outcome) -> Vec<(std::ops::Range<usize>, bool, String)> {
+/// The rows that are not delivered, and why.
+fn failed_rows(outcome: Outcome) -> Vec<(std::ops::Range<usize>, RowFailureKind, String)> {
     match outcome {
         Err(Failure::Partial { rows }) => rows
             .into_iter()
-            .map(|row| (row.rows, row.retry, row.reason))
+            .map(|row| (row.rows, row.kind, row.reason))
             .collect(),
         other => panic!("{other:?}"),
     }
@@ -56,9 +56,12 @@ fn only_the_rows_of_refused_values_become_dead_letters_and_are_sent_apart_then()
         let failed = failed_rows(exporter.send(&batch));
         let rows: Vec<_> = failed
             .iter()
-            .map(|(rows, retry, _)| (rows.clone(), *retry))
+            .map(|(rows, kind, _)| (rows.clone(), *kind))
             .collect();
-        assert_eq!(rows, [(1..2, false), (4..5, false)]);
+        assert_eq!(
+            rows,
+            [1..2, 4..5].map(|rows| (rows, RowFailureKind::Rejected))
+        );
         let reason = &failed[0].2;
         assert!(
             reason.contains("refuses values for `array:delfin.value[iops,volume,bad 2]`"),
@@ -81,7 +84,12 @@ fn the_series_of_a_host_are_listed_before_their_values_and_when_there_are_more()
         // Until Zabbix has created the items, it refuses their values.
         let failed = failed_rows(exporter.send(&volumes(ids)));
         assert_eq!(failed.len(), ids.len());
-        assert!(failed.iter().all(|(_, retry, _)| *retry), "{failed:?}");
+        assert!(
+            failed
+                .iter()
+                .all(|(_, kind, _)| *kind == RowFailureKind::Retry),
+            "{failed:?}"
+        );
         let last = &failed[ids.len() - 1].2;
         assert!(last.contains("has not created the item"), "{last}");
     }
@@ -117,7 +125,12 @@ fn a_host_without_a_discovery_rule_awaits_nothing() {
     settings["discovery"] = json!(true);
     let mut exporter = Harness::of_crate().start(PERFORMANCE, &settings);
     let failed = failed_rows(exporter.send(&volumes(&["1", "2"])));
-    assert!(failed.iter().all(|(_, retry, _)| !retry), "{failed:?}");
+    assert!(
+        failed
+            .iter()
+            .all(|(_, kind, _)| *kind == RowFailureKind::Rejected),
+        "{failed:?}"
+    );
     // One list, and one request that says that all values are refused.
     assert_eq!(receiver.take_requests().len(), 2);
 }

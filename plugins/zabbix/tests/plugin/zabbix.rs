@@ -8,7 +8,7 @@ use std::{
 };
 
 use delfin_plugin_api::{
-    AlertBatch, AlertBatchBuilder, Failure, NewAlert, PerformanceBatchBuilder,
+    AlertBatch, AlertBatchBuilder, Failure, NewAlert, PerformanceBatchBuilder, RowFailureKind,
     testkit::{Harness, TestInstance, build_library},
 };
 use delfin_tests::{
@@ -113,7 +113,11 @@ fn nothing_is_missing_after_a_stop(harness: &Harness, zabbix: &mut Zabbix, setti
 fn deliver(exporter: &mut TestInstance, batch: &delfin_plugin_api::PerformanceBatch) {
     wait_for("a delivered batch", || match exporter.send(batch) {
         Ok(()) => Some(()),
-        Err(Failure::Partial { rows }) if rows.iter().all(|row| row.retry) => None,
+        Err(Failure::Partial { rows })
+            if rows.iter().all(|row| row.kind == RowFailureKind::Retry) =>
+        {
+            None
+        }
         other => panic!("{other:?}"),
     });
 }
@@ -295,9 +299,12 @@ fn unknown_hosts_and_keys_are_refused_by_row(
     };
     let refused: Vec<_> = rows
         .iter()
-        .map(|row| (row.rows.clone(), row.retry))
+        .map(|row| (row.rows.clone(), row.kind))
         .collect();
-    assert_eq!(refused, [(1..2, false), (2..3, false)]);
+    assert_eq!(
+        refused,
+        [1..2, 2..3].map(|rows| (rows, RowFailureKind::Rejected))
+    );
     assert!(
         rows[1]
             .reason

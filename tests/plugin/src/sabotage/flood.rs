@@ -2,7 +2,7 @@
 
 use std::{process, thread, time::Duration};
 
-use delfin_plugin_api::{Failure, Host, Outcome, RowFailure, log};
+use delfin_plugin_api::{Failure, Host, Outcome, RowFailure, RowFailureKind, log};
 
 pub(super) fn run(word: &str) -> bool {
     match word {
@@ -54,7 +54,7 @@ pub(crate) fn outcome(word: &str) -> Option<Outcome> {
 fn refused(rows: std::ops::Range<usize>, reason: usize) -> RowFailure {
     RowFailure {
         rows,
-        retry: true,
+        kind: RowFailureKind::Retry,
         reason: "r".repeat(reason),
     }
 }
