@@ -86,6 +86,11 @@ class Programs(unittest.TestCase):
         self.assertEqual((outcome["class"], outcome["detail"]), ("retry", 1))
         self.assertEqual((outcome["after_ms"], outcome["extra"]), (1500, {"status": "429"}))
 
+    def test_rows_that_are_not_delivered_have_their_class(self) -> None:
+        _, messages = export("partial")
+        rows = [(row["first"], row["len"], row["class"]) for row in messages[-1]["rows"]]
+        self.assertEqual(rows, [(0, 1, "reject"), (1, 2, "retry"), (3, 1, "uncertain")])
+
     def test_a_return_value_that_is_no_outcome_is_a_fault_of_the_exporter(self) -> None:
         outcome, _ = export("value")
         self.assertEqual(outcome.message, "`export` returned True, not None or a Failure")

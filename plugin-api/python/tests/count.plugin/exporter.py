@@ -13,8 +13,10 @@ from delfin_plugin import (
     Batch,
     Host,
     Outcome,
+    Partial,
     PerformanceExporter,
     Throttled,
+    Undelivered,
     run,
     setting,
 )
@@ -23,7 +25,7 @@ from delfin_plugin import (
 @dataclass
 class Settings:
     counter: str = setting(remedy="name a counter")
-    fail: Literal["never", "exception", "exit", "throttled", "value"] = "never"
+    fail: Literal["never", "exception", "exit", "partial", "throttled", "value"] = "never"
 
 
 def count(batch: Batch, settings: Settings, host: Host) -> Outcome:
@@ -35,6 +37,14 @@ def count(batch: Batch, settings: Settings, host: Host) -> Outcome:
     if settings.fail == "exit":
         sys.stderr.write("bye\n")
         os._exit(3)
+    if settings.fail == "partial":
+        return Partial(
+            [
+                Undelivered(0, reason="refused"),
+                Undelivered(1, 2, reason="busy", retry=True),
+                Undelivered(3, reason="no response", uncertain=True),
+            ]
+        )
     if settings.fail == "throttled":
         return Throttled("overloaded", after=1.5, extra={"status": "429"})
     if settings.fail == "value":
