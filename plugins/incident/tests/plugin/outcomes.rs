@@ -127,11 +127,17 @@ fn awkward_texts_are_accepted_by_each_service() {
         match exporter {
             SLACK => {
                 assert!(accepted.contains("&lt;!channel&gt;") && !accepted.contains("<!channel"));
-                assert!(accepted.contains(r"line\nbreak\\r\\ttab\\u{1b}"), "{accepted}");
+                assert!(
+                    accepted.contains(r"line\nbreak\\r\\ttab\\u{1b}"),
+                    "{accepted}"
+                );
             }
             TEAMS => {
                 assert!(accepted.contains(r"\\[a\\]\\(http://b\\)"), "{accepted}");
-                assert!(accepted.contains(r"line\n\nbreak\\\\r\\\\ttab"), "{accepted}");
+                assert!(
+                    accepted.contains(r"line\n\nbreak\\\\r\\\\ttab"),
+                    "{accepted}"
+                );
             }
             _ => assert!(accepted.contains("grüße 🦀")),
         }
