@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     batch::{NewBatch, Seq, StoredBatch},
-    batch_journal::{BatchJournal, JournalReader, ReadResult},
+    batch_journal::{BatchJournal, JournalReader, ReadForm, ReadResult},
     clock::{HostClock, now_ms},
     config::AlertsConfig,
     journal::{AppendError, Commit, CursorError, JournalCheck, Position, ReadError, StartFrom},
@@ -106,7 +106,7 @@ impl Follower {
         journal: &Arc<BatchJournal>,
     ) -> Result<(ActiveAlerts, Self), AlertTableError> {
         let (store, stored) = AlertStore::open(state_dir)?;
-        let mut reader = JournalReader::new(journal, CURSOR, StartFrom::Earliest);
+        let mut reader = JournalReader::new(journal, CURSOR, StartFrom::Earliest, ReadForm::Rows);
         let cursor = reader.reopen().await?;
         let head = *journal.backend().head().borrow();
         // A position above the head belongs to a journal that was removed.

@@ -42,8 +42,8 @@ const MAX_FREE_BYTES: u64 = 16 << 20;
 /// How many payloads with a descriptor a journal keeps.
 const MAX_DESCRIPTORS: usize = 64;
 
-/// How many of them it makes before an exporter asks for them: as many files as a process keeps
-/// mapped. Batches of a longer backlog are copied to a file that one of the sent ones has left.
+/// How many of them it makes of new batches before an exporter asks for them: as many files as a
+/// process keeps mapped. Those of a longer backlog are made when they are read.
 const MAX_AHEAD: usize = 8;
 
 /// Rows as an Arrow stream.
@@ -284,8 +284,8 @@ impl PayloadPool {
         Ok((record, rows))
     }
 
-    /// Decodes a batch of the journal. If exporters want its payload, that is the memory of its
-    /// columns.
+    /// Decodes a batch of the journal for an exporter in a process: the memory of its columns is
+    /// its payload.
     ///
     /// # Errors
     ///
@@ -295,7 +295,8 @@ impl PayloadPool {
         record: &[u8],
     ) -> Result<(RecordBatch, Arc<PayloadSlot>), CodecError> {
         let slot = self.slot();
-        if !self.has_place_ahead(codec::plain_len(record).unwrap_or_default()) {
+        let is_large = codec::plain_len(record).unwrap_or_default() > MAX_INLINE;
+        if is_large && self.descriptors.load(Relaxed) >= MAX_DESCRIPTORS {
             return Ok((codec::decode(record)?, slot));
         }
         let payload = match self.decode_to_file(record)? {
@@ -306,7 +307,7 @@ impl PayloadPool {
             return Ok((codec::decode(record)?, slot));
         };
         let rows = codec::read_plain(plain)?;
-        slot.fill(payload, 0, &mut slot.lock());
+        slot.fill(payload, 0, &mut slot.lock()).is_used = true;
         self.keep(&slot);
         Ok((rows, slot))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BatchJournal, ReadResult};
+use super::{BatchJournal, ReadForm, ReadResult};
 use crate::{
     batch::{Seq, StoredBatch},
     journal::ReadError,
@@ -51,7 +51,7 @@ impl Iterator for StorageHistory<'_> {
                 continue;
             };
             self.next = Seq(record.seq.0.saturating_sub(1));
-            match self.journal.decode(record) {
+            match self.journal.decode(record, ReadForm::Rows) {
                 ReadResult::Batch(batch) => return Some(Ok(batch)),
                 ReadResult::Damaged(..) | ReadResult::EndOfJournal => {}
             }

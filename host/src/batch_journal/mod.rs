@@ -19,7 +19,10 @@ use tokio::{sync::mpsc, task::JoinError};
 use uuid::{Uuid, Version};
 
 use crate::{
-    batch::{NewBatch, PayloadSlot, PayloadStats, Seq, StoredBatch},
+    batch::{
+        NewBatch, PayloadSlot, PayloadStats, Seq, StoredBatch,
+        codec::{self, CodecError},
+    },
     clock::{HostClock, now_ms},
     journal::{AppendError, Journal, NewRecord, ReadError, ReadLimit, Receipt, Record},
     panics,
@@ -42,8 +45,8 @@ const READ_LIMIT: ReadLimit = ReadLimit {
     bytes: 1 << 20,
 };
 
-/// The most memory of batches that are read ahead for one exporter, or one batch.
-const MAX_READ_AHEAD_BYTES: u64 = 8 << 20;
+/// The most memory of batches that are decoded at once for one exporter, or one batch.
+const MAX_DECODED_BYTES: u64 = 4 << 20;
 
 /// The journal of each kind.
 #[derive(Clone, Debug)]
@@ -70,6 +73,25 @@ pub enum ReadResult {
     Damaged(Box<Record>, String),
     /// No record is available yet.
     EndOfJournal,
+}
+
+impl ReadResult {
+    /// The memory that it keeps, in bytes.
+    fn held_bytes(&self) -> u64 {
+        match self {
+            Self::Batch(batch) => batch.held_bytes(),
+            Self::Damaged(record, _) => record.payload.len() as u64,
+            Self::EndOfJournal => 0,
+        }
+    }
+}
+
+/// What a reader needs of a batch that is decoded for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadForm {
+    Rows,
+    /// Rows that are the memory of the payload for a process.
+    RowsAndPayload,
 }
 
 /// The journal of one kind of batch.
@@ -355,42 +377,47 @@ impl BatchJournal {
 
     /// The batches at or after a sequence number, at least one and at most as many as are read
     /// ahead. Blocks.
-    fn read_many(&self, from: Seq) -> BatchesRead {
+    fn read_many(&self, from: Seq, form: ReadForm) -> BatchesRead {
         let mut found = VecDeque::new();
         let mut bytes = 0;
         for record in self.backend.read_many(from, READ_LIMIT)? {
-            if bytes >= MAX_READ_AHEAD_BYTES {
+            if bytes >= MAX_DECODED_BYTES {
                 break;
             }
             let seq = record.seq;
-            let result = self.decode(record);
-            bytes += match &result {
-                ReadResult::Batch(batch) => batch.held_bytes(),
-                ReadResult::Damaged(record, _) => record.payload.len() as u64,
-                ReadResult::EndOfJournal => 0,
-            };
+            let result = self.decode(record, form);
+            bytes += result.held_bytes();
             found.push_back((seq, result));
         }
         Ok(found)
     }
 
-    fn decode(&self, record: Record) -> ReadResult {
+    fn decode(&self, record: Record, form: ReadForm) -> ReadResult {
         // Another exporter may have decoded it since `read` looked.
         if let Some(batch) = self.cache.get(record.seq) {
             return ReadResult::Batch(batch);
         }
         let batch = match self.cache.announced_batch(&record.header) {
             Some(announced) => announced,
-            None => match self.cache.payloads().decode_record(&record.payload) {
-                Ok((arrow, payload)) => AnnouncedBatch {
-                    arrow: with_shared_schema(arrow, self.kind),
-                    payload,
-                },
+            None => match self.decode_rows(&record, form) {
+                Ok(decoded) => decoded,
                 Err(error) => return ReadResult::Damaged(Box::new(record), error.to_string()),
             },
         };
         let batch = batch.stored(record.seq, record.header);
         ReadResult::Batch(self.cache.insert(batch))
+    }
+
+    fn decode_rows(&self, record: &Record, form: ReadForm) -> Result<AnnouncedBatch, CodecError> {
+        let payloads = self.cache.payloads();
+        let (arrow, payload) = match form {
+            ReadForm::Rows => (codec::decode(&record.payload)?, payloads.slot()),
+            ReadForm::RowsAndPayload => payloads.decode_record(&record.payload)?,
+        };
+        Ok(AnnouncedBatch {
+            arrow: with_shared_schema(arrow, self.kind),
+            payload,
+        })
     }
 
     async fn encode(

@@ -7,19 +7,20 @@ use std::{collections::VecDeque, sync::Arc};
 
 use tokio::task::JoinHandle;
 
-use super::{BatchJournal, ReadResult, task_failed};
+use super::{BatchJournal, MAX_DECODED_BYTES, ReadForm, ReadResult, task_failed};
 use crate::{
     batch::{Seq, StoredBatch},
     journal::ReadError,
     panics,
 };
 
-/// With fewer batches left, the next ones are read.
+/// With fewer batches left, and less memory of them, the next ones are read.
 const LOW: usize = 64;
+const LOW_BYTES: u64 = MAX_DECODED_BYTES;
 
 /// What was read for one cursor.
-#[derive(Default)]
 pub(super) struct ReadAhead {
+    form: ReadForm,
     /// `found` has every record from here up to its last one.
     from: Seq,
     found: VecDeque<(Seq, ReadResult)>,
@@ -30,6 +31,15 @@ pub(super) struct ReadAhead {
 pub(super) type BatchesRead = Result<VecDeque<(Seq, ReadResult)>, ReadError>;
 
 impl ReadAhead {
+    pub(super) fn new(form: ReadForm) -> Self {
+        Self {
+            form,
+            from: Seq::default(),
+            found: VecDeque::new(),
+            reading: None,
+        }
+    }
+
     /// The first batch at or after a sequence number. Safe to cancel.
     pub(super) async fn next(
         &mut self,
@@ -58,7 +68,7 @@ impl ReadAhead {
 
     /// Reads what follows, at or after a sequence number, unless enough batches are left.
     pub(super) fn start(&mut self, journal: &Arc<BatchJournal>, from: Seq) {
-        if self.reading.is_some() || self.found.len() >= LOW {
+        if self.reading.is_some() || self.found.len() >= LOW || self.bytes() >= LOW_BYTES {
             return;
         }
         let next = match self.found.back() {
@@ -83,7 +93,7 @@ impl ReadAhead {
 
     /// Forgets what was read.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.form);
     }
 
     fn take(&mut self, from: Seq) -> Option<ReadResult> {
@@ -101,8 +111,15 @@ impl ReadAhead {
     }
 
     fn read(&mut self, journal: &Arc<BatchJournal>, from: Seq) {
-        let journal = Arc::clone(journal);
-        self.reading = Some(panics::spawn_blocking(move || journal.read_many(from)));
+        let (journal, form) = (Arc::clone(journal), self.form);
+        self.reading = Some(panics::spawn_blocking(move || {
+            journal.read_many(from, form)
+        }));
+    }
+
+    /// The memory of what was found.
+    fn bytes(&self) -> u64 {
+        self.found.iter().map(|(_, found)| found.held_bytes()).sum()
     }
 
     async fn finish(&mut self) -> BatchesRead {
@@ -126,12 +143,16 @@ mod tests {
     };
 
     /// A journal of so many batches, without a cache.
-    async fn journal(folder: &tempfile::TempDir, batches: usize) -> Arc<BatchJournal> {
+    async fn journal(
+        folder: &tempfile::TempDir,
+        batches: usize,
+        points: usize,
+    ) -> Arc<BatchJournal> {
         let journals = journal::open(folder.path(), &JournalLimits::unlimited()).unwrap();
         let journal = BatchJournal::new(Kind::Performance, journals.performance.clone(), 0);
         for _ in 0..batches {
             let batch = NewBatch {
-                rows: sample::performance(1, 1).into(),
+                rows: sample::performance(1, points).into(),
                 origin: Origin::Ingest,
                 storage_id: None,
                 complete: false,
@@ -152,8 +173,8 @@ mod tests {
     async fn every_batch_comes_once_and_in_order_and_those_that_follow_are_read_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
         let batches = 3 * u64::from(super::super::READ_LIMIT.records) + 7;
-        let journal = journal(&folder, batches as usize).await;
-        let mut ahead = ReadAhead::default();
+        let journal = journal(&folder, batches as usize, 1).await;
+        let mut ahead = ReadAhead::new(ReadForm::Rows);
         for seq in 1..=batches {
             assert_eq!(seq_of_next(&mut ahead, &journal, seq).await, seq);
             assert!(ahead.found.len() >= LOW || ahead.reading.is_some() || seq + 64 > batches);
@@ -163,10 +184,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn few_large_batches_are_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder, 30, 50_000).await;
+        let mut ahead = ReadAhead::new(ReadForm::RowsAndPayload);
+        for seq in 1..=30 {
+            assert_eq!(seq_of_next(&mut ahead, &journal, seq).await, seq);
+            let mut found = ahead.found.iter();
+            let one = found.next().map_or(0, |(_, found)| found.held_bytes());
+            assert!(ahead.bytes() <= LOW_BYTES + MAX_DECODED_BYTES + one);
+            let batch = ahead.batch(Seq(seq + 1));
+            assert!(batch.is_none_or(|batch| batch.payload.encoded_before().is_some()));
+        }
+    }
+
+    #[tokio::test]
     async fn a_cursor_that_moves_finds_its_record() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = journal(&folder, 600).await;
-        let mut ahead = ReadAhead::default();
+        let journal = journal(&folder, 600, 1).await;
+        let mut ahead = ReadAhead::new(ReadForm::Rows);
         for seq in [1, 2, 2, 1, 40, 39, 600, 300, 301, 5] {
             assert_eq!(seq_of_next(&mut ahead, &journal, seq).await, seq);
         }

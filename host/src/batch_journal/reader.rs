@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{BatchJournal, ReadResult, read_ahead::ReadAhead};
+use super::{BatchJournal, ReadForm, ReadResult, read_ahead::ReadAhead};
 use crate::{
     batch::Seq,
     journal::{Commit, CommitQueue, Cursor, CursorError, Position, ReadError, StartFrom},
@@ -39,14 +39,19 @@ struct RefusedCommit {
 impl JournalReader {
     /// `start_from` says where the cursor starts if the journal has lost it.
     #[must_use]
-    pub fn new(journal: &Arc<BatchJournal>, cursor: &str, start_from: StartFrom) -> Self {
+    pub fn new(
+        journal: &Arc<BatchJournal>,
+        cursor: &str,
+        start_from: StartFrom,
+        form: ReadForm,
+    ) -> Self {
         Self {
             cursor: cursor.to_owned(),
             start_from,
             journal: Arc::clone(journal),
             commits: CommitQueue::new(cursor, journal.backend()),
             refusal: None,
-            ahead: ReadAhead::default(),
+            ahead: ReadAhead::new(form),
         }
     }
 
@@ -209,7 +214,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journals = journal::open(folder.path(), &JournalLimits::unlimited()).unwrap();
         let journal = Arc::new(BatchJournal::new(Kind::Alert, journals.alerts.clone(), 0));
-        let mut reader = JournalReader::new(&journal, "a", StartFrom::Now);
+        let mut reader = JournalReader::new(&journal, "a", StartFrom::Now, ReadForm::Rows);
         reader.reopen().await.unwrap();
         let mut pauses = Vec::new();
         for _ in 0..4 {

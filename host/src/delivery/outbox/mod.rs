@@ -33,9 +33,9 @@ use super::{
 };
 use crate::{
     batch::{Seq, StoredBatch},
-    batch_journal::{JournalReader, ReadResult},
+    batch_journal::{JournalReader, ReadForm, ReadResult},
     clock::now_ms,
-    config::ExporterConfig,
+    config::{ExporterConfig, Isolation},
     journal::{
         Commit, CursorError, DeadLetter, DeadLetterCommit, DeadLetterDisposition, DeadLetterId,
         DroppedItems, Journal, Position, Record,
@@ -77,11 +77,15 @@ impl Outbox {
     pub(super) fn new(parts: &DeliveryParts, reporter: Reporter) -> Self {
         let config = &parts.config;
         let plugin = parts.plugin.as_ref();
+        let form = match config.isolation {
+            Isolation::Thread => ReadForm::Rows,
+            Isolation::Process => ReadForm::RowsAndPayload,
+        };
         Self {
             config: config.clone(),
             plugin_version: plugin.map_or_else(|_| String::new(), |plugin| plugin.version.clone()),
             reporter,
-            reader: JournalReader::new(&parts.journal, &config.name, config.start_from),
+            reader: JournalReader::new(&parts.journal, &config.name, config.start_from, form),
             window: Window::new(parts.cursor.clone(), parts.journal.clock().clone()),
             opened_dead_letters: false,
             has_progressed: false,

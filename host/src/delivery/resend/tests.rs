@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     alert,
     batch::NewBatch,
-    batch_journal::{BatchJournal, JournalReader, ReadResult},
+    batch_journal::{BatchJournal, JournalReader, ReadForm, ReadResult},
     config::AlertsConfig,
     delivery::Phase,
     journal::{self, JournalLimits, Journals, StartFrom},
@@ -81,7 +81,8 @@ impl Setup {
             while !self.alerts.has_applied_before(seq.next()) {
                 tokio::task::yield_now().await;
             }
-            let mut reader = JournalReader::new(&self.journal, "reader", StartFrom::Now);
+            let mut reader =
+                JournalReader::new(&self.journal, "reader", StartFrom::Now, ReadForm::Rows);
             let ReadResult::Batch(batch) = reader.read(seq).await.unwrap() else {
                 panic!("no batch {seq}");
             };
