@@ -1,6 +1,7 @@
 //! The cost of ingest: Delfin's JSON and Arrow to columns, and columns to and from the bytes in the
 //! journal. The batch is as large as one collection of Delfin's fake driver: 474,435 points in 31,629
-//! series.
+//! series. Requests of clients are far smaller: 10 or 100 series of one point, 100 series of 15 points,
+//! or 100 alerts.
 
 #![expect(
     clippy::expect_used,
@@ -33,12 +34,16 @@ fn main() {
 }
 
 fn parse(bytes: &[u8], format: BodyFormat) -> AnyBatch {
+    parse_kind(Kind::Performance, bytes, format)
+}
+
+fn parse_kind(kind: Kind, bytes: &[u8], format: BodyFormat) -> AnyBatch {
     let payload = RequestBody {
         format,
         encoding: BodyEncoding::Identity,
         bytes: bytes.into(),
     };
-    ingest::parse_strict(Kind::Performance, payload, &BodyLimits::default(), now_ms())
+    ingest::parse_strict(kind, payload, &BodyLimits::default(), now_ms())
         .expect("the batch is good")
 }
 
@@ -57,6 +62,25 @@ fn json_to_batch(bencher: Bencher<'_, '_>) {
         .counter(ItemsCount::new(POINTS))
         .counter(BytesCount::of_slice(json))
         .bench(|| parse(black_box(json), BodyFormat::Json));
+}
+
+/// Bodies of series, by their number and the points of each.
+#[divan::bench(args = [(10, 1), (100, 1), (100, 15)])]
+fn json_request_to_batch(bencher: Bencher<'_, '_>, (series, points): (usize, usize)) {
+    let json = as_json(&sample::performance(series, points));
+    bencher
+        .counter(ItemsCount::new(series * points))
+        .counter(BytesCount::of_slice(json.as_bytes()))
+        .bench(|| parse(black_box(json.as_bytes()), BodyFormat::Json));
+}
+
+#[divan::bench(args = [100])]
+fn json_alerts_to_batch(bencher: Bencher<'_, '_>, alerts: usize) {
+    let json = as_json(&sample::alerts(alerts));
+    bencher
+        .counter(ItemsCount::new(alerts))
+        .counter(BytesCount::of_slice(json.as_bytes()))
+        .bench(|| parse_kind(Kind::Alert, black_box(json.as_bytes()), BodyFormat::Json));
 }
 
 /// For comparison: the same bytes to a tree of values, without any check.

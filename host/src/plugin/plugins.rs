@@ -11,8 +11,8 @@ use std::{
 
 use delfin_plugin_api::redact::Redactor;
 use delfin_plugin_loader::{
-    self as loader, Catalog, CatalogDriver, Inspection, OpenOptions, PluginError, PreparedPlugin,
-    Reason, Sha256,
+    self as loader, Catalog, CatalogDriver, FileHashes, Inspection, OpenOptions, PluginError,
+    PreparedPlugin, Reason, Sha256,
 };
 
 use super::{
@@ -56,11 +56,15 @@ impl Plugins {
     /// Searches the plugin directories. Runs no code of the files.
     #[must_use]
     pub fn find(config: &Config) -> Self {
-        let (catalog, refused) = Catalog::scan(&config.plugin_dirs);
+        let hashes = FileHashes::in_cache(&config.plugin_cache_dir);
+        let (catalog, refused) = Catalog::scan(&config.plugin_dirs, &hashes);
         Self {
             catalog,
             refused,
-            options: OpenOptions::new(&config.plugin_cache_dir),
+            options: OpenOptions {
+                hashes: Arc::new(hashes),
+                ..OpenOptions::new(&config.plugin_cache_dir)
+            },
             redactor: config.redactor.clone(),
             driver_limits: config.driver_limits.clone(),
             prepared: HashMap::new(),

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
+    io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
@@ -14,11 +14,12 @@ use std::{
 
 use rustix::fs::StatVfsMountFlags;
 
-use crate::{error::Reason, sha256::Sha256, trust};
+use crate::{error::Reason, hashes::FileHashes, sha256::Sha256, trust};
 
 /// The folder of one plugin file in the cache, and of the files that belong to it.
 pub(crate) struct CacheFolder {
     folder: PathBuf,
+    content: Sha256,
 }
 
 impl CacheFolder {
@@ -37,32 +38,47 @@ impl CacheFolder {
         }
         let mount = rustix::fs::statvfs(&folder).map_err(|error| unusable(error.to_string()))?;
         refuse_noexec(cache, mount.f_flag)?;
-        Ok(Self { folder })
+        Ok(Self { folder, content })
     }
 
-    /// Stores the content under a name, unless it is already there, and returns the path.
-    pub(crate) fn store(&self, name: &str, content: &[u8]) -> Result<PathBuf, Reason> {
+    /// Stores the content, which `file` has, under a name, unless it is already there, and
+    /// returns the path.
+    pub(crate) fn store(
+        &self,
+        name: &str,
+        file: &File,
+        hashes: &FileHashes,
+    ) -> Result<PathBuf, Reason> {
         let copy = self.folder.join(name);
         // The name alone is not enough: a copy is not synced, so that a crash of the
         // machine can leave a part of it.
-        if fs::read(&copy).is_ok_and(|present| present == content) {
+        if let Ok(present) = File::open(&copy)
+            && let Ok(metadata) = present.metadata()
+            && hashes.of(&present, &metadata) == Ok(self.content)
+        {
             return Ok(copy);
         }
-        self.write(name, content, 0o500)
-            .map_err(|error| Reason::CacheUnusable {
-                to: copy.clone(),
-                error: error.to_string(),
-            })?;
-        Ok(copy)
+        let written = self.write(name, file, hashes);
+        let written = written.map_err(|error| Reason::CacheUnusable {
+            to: copy.clone(),
+            error: error.to_string(),
+        });
+        written?.then_some(copy).ok_or(Reason::Changed)
     }
 
-    /// Writes a file atomically.
-    fn write(&self, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
-        let (temporary, mut file) = self.temporary(mode)?;
-        let written = file
-            .write_all(content)
-            .and_then(|()| fs::rename(&temporary, self.folder.join(name)));
-        if written.is_err() {
+    /// Writes a file atomically. Returns whether it has the content of this folder.
+    fn write(&self, name: &str, from: &File, hashes: &FileHashes) -> io::Result<bool> {
+        let (temporary, mut file) = self.temporary(0o500)?;
+        let copied = Sha256::of_copy(from, &mut file);
+        let written = copied.and_then(|copied| {
+            if copied != self.content {
+                return Ok(false);
+            }
+            fs::rename(&temporary, self.folder.join(name))?;
+            hashes.remember(&file.metadata()?, self.content);
+            Ok(true)
+        });
+        if !matches!(written, Ok(true)) {
             // A leftover temporary file does no harm.
             let _ = fs::remove_file(&temporary);
         }
@@ -102,6 +118,8 @@ fn refuse_noexec(cache: &Path, mount: StatVfsMountFlags) -> Result<(), Reason> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -115,13 +133,24 @@ mod tests {
     #[test]
     fn a_damaged_copy_is_replaced() {
         let cache = tempfile::tempdir().unwrap();
+        let mut whole = tempfile::tempfile().unwrap();
+        whole.write_all(b"whole").unwrap();
+        for hashes in [FileHashes::default(), FileHashes::in_cache(cache.path())] {
+            let folder = CacheFolder::new(cache.path(), Sha256::of(b"whole")).unwrap();
+            let store = || folder.store("x.so", &whole, &hashes);
+            let copy = store().unwrap();
+            for damaged in ["who", "whale"] {
+                fs::remove_file(&copy).unwrap();
+                fs::write(&copy, damaged).unwrap();
+                assert_eq!(store(), Ok(copy.clone()));
+                assert_eq!(fs::read(&copy).unwrap(), b"whole");
+            }
+            assert_eq!(fs::read_dir(&folder.folder).unwrap().count(), 1);
+        }
+        whole.write_all(b"r").unwrap();
         let folder = CacheFolder::new(cache.path(), Sha256::of(b"whole")).unwrap();
-        let copy = folder.store("x.so", b"whole").unwrap();
-        fs::remove_file(&copy).unwrap();
-        fs::write(&copy, b"who").unwrap();
-        assert_eq!(folder.store("x.so", b"whole"), Ok(copy.clone()));
-        assert_eq!(fs::read(copy).unwrap(), b"whole");
-        assert_eq!(fs::read_dir(&folder.folder).unwrap().count(), 1);
+        let stored = folder.store("y.so", &whole, &FileHashes::default());
+        assert_eq!(stored, Err(Reason::Changed));
     }
 
     #[test]

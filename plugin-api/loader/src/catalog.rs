@@ -6,7 +6,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
 };
 
 use semver::Version;
@@ -15,7 +17,8 @@ use crate::{
     check::accept,
     error::PluginError,
     find::find,
-    inspect::{Inspection, inspect},
+    hashes::FileHashes,
+    inspect::{Inspection, inspect_with},
     manifest::{ManifestDriver, ManifestExporter},
 };
 
@@ -96,21 +99,21 @@ pub enum CatalogError {
 
 impl Catalog {
     /// Finds, inspects and checks the plugin files in these folders. Runs no code of a
-    /// plugin.
+    /// plugin. A file whose hash is remembered is not read as a whole.
     ///
     /// Returns the catalog of the accepted files, and the files and folders that are
     /// refused.
     #[must_use]
-    pub fn scan(folders: &[PathBuf]) -> (Self, Vec<PluginError>) {
+    pub fn scan(folders: &[PathBuf], hashes: &FileHashes) -> (Self, Vec<PluginError>) {
         let (files, mut refused) = find(folders);
         let mut plugins = Vec::new();
-        for file in files {
-            // A file that `open` would refuse must not win over one that it would open.
-            match inspect(&file).and_then(|plugin| accept(&plugin).map(|()| plugin)) {
+        for inspected in inspect_all(&files, hashes) {
+            match inspected {
                 Ok(plugin) => plugins.push(plugin),
                 Err(error) => refused.push(error),
             }
         }
+        hashes.save();
         (Self::new(plugins), refused)
     }
 
@@ -216,6 +219,39 @@ impl Catalog {
     }
 }
 
+/// Inspects files on all processors. The results are in the order of the files.
+fn inspect_all(files: &[PathBuf], hashes: &FileHashes) -> Vec<Result<Inspection, PluginError>> {
+    // A file that `open` would refuse must not win over one that it would open.
+    let inspect = |file: &Path| {
+        let plugin = inspect_with(file, hashes)?;
+        accept(&plugin).map(|()| plugin)
+    };
+    let next = AtomicUsize::new(0);
+    let inspect_some = || {
+        let files = std::iter::from_fn(|| {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            Some((index, files.get(index)?))
+        });
+        let inspected = files.map(|(index, file)| (index, inspect(file)));
+        inspected.collect::<Vec<_>>()
+    };
+    let others = thread::available_parallelism().map_or(1, usize::from);
+    let others = others.min(files.len()).saturating_sub(1);
+    let mut inspected = thread::scope(|scope| {
+        let others: Vec<_> = (0..others).map(|_| scope.spawn(inspect_some)).collect();
+        let mut inspected = inspect_some();
+        for other in others {
+            match other.join() {
+                Ok(more) => inspected.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        inspected
+    });
+    inspected.sort_unstable_by_key(|(index, _)| *index);
+    inspected.into_iter().map(|(_, result)| result).collect()
+}
+
 fn exporter_of<'a>(plugin: &'a Inspection, exporter: &str) -> Option<&'a ManifestExporter> {
     let exporters = &plugin.manifest.exporters;
     exporters.iter().find(|declared| declared.name == exporter)
@@ -226,7 +262,7 @@ fn version(plugin: &Inspection) -> Option<Version> {
     Version::parse(&plugin.manifest.version).ok()
 }
 
-fn file_name(path: &std::path::Path) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name()
         .unwrap_or_default()
         .to_string_lossy()

@@ -1,7 +1,7 @@
 //! What an ELF file needs on the machine: libraries, glibc, thread-local storage.
 
 use object::{
-    elf,
+    ReadRef, elf,
     read::{
         Result,
         elf::{ElfFile, FileHeader},
@@ -21,7 +21,9 @@ pub(crate) struct Needs {
     pub(crate) runpath: Option<String>,
 }
 
-pub(crate) fn needs<Elf: FileHeader>(file: &ElfFile<'_, Elf>) -> Result<Needs> {
+pub(crate) fn needs<'a, Elf: FileHeader, D: ReadRef<'a>>(
+    file: &ElfFile<'a, Elf, D>,
+) -> Result<Needs> {
     let table = file.elf_dynamic_table()?;
     let mut needs = Needs {
         glibc: glibc(file)?,
@@ -41,7 +43,9 @@ pub(crate) fn needs<Elf: FileHeader>(file: &ElfFile<'_, Elf>) -> Result<Needs> {
 }
 
 /// The newest `GLIBC_x.y` among the symbol versions that the file needs.
-fn glibc<Elf: FileHeader>(file: &ElfFile<'_, Elf>) -> Result<Option<GlibcVersion>> {
+fn glibc<'a, Elf: FileHeader, D: ReadRef<'a>>(
+    file: &ElfFile<'a, Elf, D>,
+) -> Result<Option<GlibcVersion>> {
     let (endian, data) = (file.endian(), file.data());
     let sections = file.elf_section_table();
     let Some((mut libraries, link)) = sections.gnu_verneed(endian, data)? else {

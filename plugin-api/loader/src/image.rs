@@ -5,7 +5,7 @@ use std::path::Path;
 
 use delfin_plugin_abi::manifest::{ELF_SECTION, MACH_O_SECTION};
 use object::{
-    Architecture, BinaryFormat, File, Object, ObjectKind, ObjectSection, ObjectSegment,
+    Architecture, BinaryFormat, File, Object, ObjectKind, ObjectSection, ObjectSegment, ReadRef,
     read::elf::FileHeader as _,
 };
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub(crate) struct Library<'a> {
 
 impl<'a> Library<'a> {
     /// Parses a file. `path` is the file that `$ORIGIN` refers to.
-    pub(crate) fn parse(data: &'a [u8], path: &Path) -> Result<Self, Reason> {
+    pub(crate) fn parse<D: ReadRef<'a>>(data: D, path: &Path) -> Result<Self, Reason> {
         check_elf_length(data)?;
         let damaged = |error: object::Error| Reason::Damaged {
             error: error.to_string(),
@@ -82,24 +82,28 @@ pub(crate) fn native_format() -> &'static str {
 
 // The section table is at the end of an ELF file, and the header holds its position. So
 // a file that was not copied to its end can be told from a damaged one.
-fn check_elf_length(data: &[u8]) -> Result<(), Reason> {
+fn check_elf_length<'a, D: ReadRef<'a>>(data: D) -> Result<(), Reason> {
     use object::{Endianness, elf};
-    if data.is_empty() {
+    let length = data.len().map_err(|()| Reason::Empty)?;
+    if length == 0 {
         return Err(Reason::Empty);
     }
-    if !data.starts_with(&elf::ELFMAG) {
+    let magic = elf::ELFMAG.len() as u64;
+    if data.read_bytes_at(0, magic) != Ok(&elf::ELFMAG) {
         return Ok(());
     }
-    let end = match data.get(4) {
-        Some(&class) if class == elf::ELFCLASS32.0 => {
+    let end = match data.read_bytes_at(magic, 1) {
+        Ok([class]) if *class == elf::ELFCLASS32.0 => {
             elf::FileHeader32::<Endianness>::parse(data).map(section_table_end)
         }
         _ => elf::FileHeader64::<Endianness>::parse(data).map(section_table_end),
     };
     match end {
-        Ok(end) if end <= data.len() as u64 => Ok(()),
+        Ok(end) if end <= length => Ok(()),
         Ok(_) => Err(Reason::Truncated),
-        Err(_) if data.len() < size_of::<elf::FileHeader64<Endianness>>() => Err(Reason::Truncated),
+        Err(_) if length < size_of::<elf::FileHeader64<Endianness>>() as u64 => {
+            Err(Reason::Truncated)
+        }
         Err(error) => Err(Reason::Damaged {
             error: error.to_string(),
         }),
@@ -116,17 +120,18 @@ fn section_table_end<Elf: object::read::elf::FileHeader>(header: &Elf) -> u64 {
 }
 
 // The linker maps segments. Reading a mapping past the end of the file raises SIGBUS.
-fn check_segments(file: &File<'_>, data: &[u8]) -> Result<(), Reason> {
+fn check_segments<'a, D: ReadRef<'a>>(file: &File<'a, D>, data: D) -> Result<(), Reason> {
+    let length = data.len().unwrap_or_default();
     for segment in file.segments() {
         let (start, size) = segment.file_range();
-        if start.saturating_add(size) > data.len() as u64 {
+        if start.saturating_add(size) > length {
             return Err(Reason::Truncated);
         }
     }
     Ok(())
 }
 
-fn manifest_section<'a>(file: &File<'a>) -> Option<&'a [u8]> {
+fn manifest_section<'a, D: ReadRef<'a>>(file: &File<'a, D>) -> Option<&'a [u8]> {
     let (segment, mach_o) = MACH_O_SECTION.split_once(',')?;
     let section = match file.format() {
         BinaryFormat::MachO => file.sections().find(|section| {

@@ -1,20 +1,23 @@
 //! Reads a plugin: its manifest, and what it needs on the machine.
 //!
 //! Promises: the file is read as data and never opened as a library, so that none of
-//! its code runs; at most [`MAX_BYTES`] are read.
+//! its code runs; at most [`MAX_BYTES`] are read, and of a file whose hash is remembered only the
+//! parts that are looked at.
 
 use std::{
     borrow::Cow,
     fs::{File, Metadata, OpenOptions},
-    io::Read,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
+
+use object::{ReadCache, read::ReadCacheOps};
 
 use crate::{
     error::{PluginError, Reason},
     find::{file_kind, is_folder},
     folder,
+    hashes::FileHashes,
     image::{Image, Library},
     manifest::Manifest,
     sha256::Sha256,
@@ -78,33 +81,38 @@ impl Inspection {
 ///
 /// It cannot be read, or is not a plugin.
 pub fn inspect(path: &Path) -> Result<Inspection, PluginError> {
+    inspect_with(path, &FileHashes::default())
+}
+
+/// As [`inspect`], with the hashes of files that were read before.
+pub(crate) fn inspect_with(path: &Path, hashes: &FileHashes) -> Result<Inspection, PluginError> {
     if is_folder(path) {
         return folder::inspect(path).map_err(|reason| reason.at(path));
     }
-    let file = PluginFile::read(path).map_err(|reason| reason.at(path))?;
     let inspection = || {
-        let library = Library::parse(&file.bytes, path)?;
+        let PluginFile { file, metadata } = PluginFile::open(path)?;
+        let parts = ReadCache::new(FileParts::of(&file, metadata.len()));
+        let library = Library::parse(&parts, path)?;
         Ok(Inspection {
             path: path.to_owned(),
-            sha256: Sha256::of(&file.bytes),
-            size: file.bytes.len() as u64,
             manifest: Manifest::from_section(library.manifest)?,
             image: library.image,
-            trust: trust::check(path, &file.metadata),
+            sha256: hashes.of(&file, &metadata)?,
+            size: metadata.len(),
+            trust: trust::check(path, &metadata),
         })
     };
     inspection().map_err(|reason: Reason| reason.at(path))
 }
 
-/// The content and the metadata of a file, both from one descriptor: the file cannot be
-/// replaced in between.
+/// An open file and its metadata: the file cannot be replaced in between.
 pub(crate) struct PluginFile {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) file: File,
     pub(crate) metadata: Metadata,
 }
 
 impl PluginFile {
-    pub(crate) fn read(path: &Path) -> Result<Self, Reason> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Reason> {
         file_kind(path)?;
         let unreadable = |error: std::io::Error| Reason::Unreadable {
             error: error.to_string(),
@@ -114,20 +122,57 @@ impl PluginFile {
         if !metadata.is_file() {
             return Err(Reason::NotRegular);
         }
-        let too_large = |size| Reason::TooLarge {
-            size,
-            max: MAX_BYTES,
-        };
         if metadata.len() > MAX_BYTES {
-            return Err(too_large(metadata.len()));
+            return Err(Reason::TooLarge {
+                size: metadata.len(),
+                max: MAX_BYTES,
+            });
         }
-        let mut bytes = Vec::new();
-        let mut bounded = file.take(MAX_BYTES + 1);
-        bounded.read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(too_large(bytes.len() as u64));
+        Ok(Self { file, metadata })
+    }
+}
+
+/// The parts of a file that describe it. A damaged file can refer to the same bytes again and
+/// again, so what is read in all is limited.
+struct FileParts<'f> {
+    file: &'f File,
+    size: u64,
+    at: u64,
+    left: usize,
+}
+
+impl<'f> FileParts<'f> {
+    fn of(file: &'f File, size: u64) -> Self {
+        const MAX_PARTS: usize = 64 << 20;
+        Self {
+            file,
+            size,
+            at: 0,
+            left: MAX_PARTS,
         }
-        Ok(Self { bytes, metadata })
+    }
+}
+
+impl ReadCacheOps for FileParts<'_> {
+    fn len(&mut self) -> Result<u64, ()> {
+        Ok(self.size)
+    }
+
+    fn seek(&mut self, at: u64) -> Result<u64, ()> {
+        self.at = at;
+        Ok(at)
+    }
+
+    fn read(&mut self, part: &mut [u8]) -> Result<usize, ()> {
+        self.left = self.left.checked_sub(part.len()).ok_or(())?;
+        let read = self.file.read_at(part, self.at).map_err(drop)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+
+    fn read_exact(&mut self, part: &mut [u8]) -> Result<(), ()> {
+        self.left = self.left.checked_sub(part.len()).ok_or(())?;
+        self.file.read_exact_at(part, self.at).map_err(drop)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     check::check,
     error::{PluginError, Reason},
     folder::{self, PreparedCommand},
+    hashes::FileHashes,
     inspect::{Inspection, PluginFile, inspect},
     library,
     manifest::Manifest,
@@ -34,6 +35,8 @@ pub struct OpenOptions {
     pub cache_dir: PathBuf,
     /// The hash that the configuration pins, if any. A file with another hash is refused.
     pub sha256: Option<Sha256>,
+    /// The hashes of files that were read before.
+    pub hashes: Arc<FileHashes>,
 }
 
 impl OpenOptions {
@@ -42,6 +45,7 @@ impl OpenOptions {
         Self {
             cache_dir: cache_dir.into(),
             sha256: None,
+            hashes: Arc::default(),
         }
     }
 }
@@ -232,19 +236,27 @@ pub fn load(library: &Path, built_for: &str) -> Result<PluginModule, Reason> {
 /// Copies exactly the bytes that are trusted: owner, mode and bytes come from one
 /// descriptor, so that it does not matter if the path changes meanwhile.
 fn copy(plugin: &Inspection, options: &OpenOptions) -> Result<PathBuf, Reason> {
-    let file = PluginFile::read(&plugin.path)?;
-    trust::check(&plugin.path, &file.metadata).map_err(Reason::Untrusted)?;
-    let found = Sha256::of(&file.bytes);
-    match options.sha256 {
-        Some(pinned) if pinned != found => return Err(Reason::OtherSha256 { found, pinned }),
-        Some(_) | None => {}
-    }
+    let PluginFile { file, metadata } = PluginFile::open(&plugin.path)?;
+    trust::check(&plugin.path, &metadata).map_err(Reason::Untrusted)?;
+    let found = match options.sha256 {
+        // The one who pins a hash trusts nothing else, so the bytes count.
+        Some(pinned) => {
+            let found = options.hashes.of_content(&file, &metadata)?;
+            if pinned != found {
+                return Err(Reason::OtherSha256 { found, pinned });
+            }
+            found
+        }
+        None => options.hashes.of(&file, &metadata)?,
+    };
     // The checks of the caller are about the inspected bytes.
     if found != plugin.sha256 {
         return Err(Reason::Changed);
     }
     let folder = CacheFolder::new(&options.cache_dir, found)?;
-    folder.store(&plugin.library(), &file.bytes)
+    let copy = folder.store(&plugin.library(), &file, &options.hashes);
+    options.hashes.save();
+    copy
 }
 
 // The exporters of a plugin share it across threads.

@@ -1,9 +1,17 @@
 //! The SHA-256 of a plugin file. It pins the file in the configuration, and names the
 //! folder of its copy in the plugin cache.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read, Seek, Write},
+    str::FromStr,
+};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use sha2::Digest;
+
+use crate::inspect::MAX_BYTES;
 
 /// A SHA-256, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -20,6 +28,24 @@ impl Sha256 {
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }
+
+    /// The hash of a file, which is copied to `to`.
+    pub(crate) fn of_copy(mut file: &File, to: &mut impl Write) -> io::Result<Self> {
+        file.rewind()?;
+        let mut from = file.take(MAX_BYTES);
+        let mut hash = sha2::Sha256::new();
+        let mut bytes = vec![0; 1 << 16];
+        loop {
+            let read = match from.read(&mut bytes) {
+                Ok(0) => return Ok(Self(hash.finalize().into())),
+                Ok(read) => &bytes[..read],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            hash.update(read);
+            to.write_all(read)?;
+        }
+    }
 }
 
 impl fmt::Display for Sha256 {
@@ -31,6 +57,19 @@ impl fmt::Display for Sha256 {
 impl fmt::Debug for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
+    }
+}
+
+impl Serialize for Sha256 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sha256 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
 

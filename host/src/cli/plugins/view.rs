@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use delfin_plugin_loader::{Catalog, Image, Inspection, Manifest, PluginError};
+use delfin_plugin_loader::{Catalog, FileHashes, Image, Inspection, Manifest, PluginError};
 use serde::Serialize;
 
 /// The files in the plugin folders.
@@ -42,7 +42,7 @@ pub(super) struct RefusedFileView {
 
 impl PluginListing {
     pub(super) fn of(folders: &[PathBuf]) -> Self {
-        let (catalog, refused) = Catalog::scan(folders);
+        let (catalog, refused) = Catalog::scan(folders, &FileHashes::default());
         let duplicates = catalog
             .exporters()
             .flat_map(|name| catalog.duplicates(name));

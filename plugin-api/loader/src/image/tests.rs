@@ -18,7 +18,7 @@ fn a_manifest_is_found_in_a_mach_o_library() {
     assert_eq!(library.image.format, "macho");
     assert_eq!(library.image.architecture, "aarch64");
     let other = mach_o("__delfin_other");
-    let refused = Library::parse(&other, Path::new("/p/x")).err();
+    let refused = Library::parse(&*other, Path::new("/p/x")).err();
     assert_eq!(refused, Some(Reason::NoManifest));
 }
 

@@ -9,8 +9,8 @@ use std::{
 };
 
 use delfin_plugin_loader::{
-    Catalog, OpenOptions, PathRole, PluginProgram, ProgramTransport, Reason, UntrustedFile, check,
-    find, inspect, prepare,
+    Catalog, FileHashes, OpenOptions, PathRole, PluginProgram, ProgramTransport, Reason,
+    UntrustedFile, check, find, inspect, prepare,
 };
 
 use crate::lab::{Lab, assert_line, set_mode};
@@ -75,7 +75,7 @@ fn a_folder_is_found_with_libraries_and_its_manifest_is_read() {
     let file = lab.plugins().join("notes.plugin");
     assert_eq!(errors, [Reason::NotAPluginFolder.at(file)]);
 
-    let (catalog, _) = Catalog::scan(&[lab.plugins()]);
+    let (catalog, _) = Catalog::scan(&[lab.plugins()], &FileHashes::default());
     let entry = catalog.entry("AcmeExporter", Some("acme.plugin")).unwrap();
     assert_eq!(entry.exporter.max_points.map(u64::from), Some(7));
     let manifest = &entry.plugin.manifest;
@@ -211,7 +211,7 @@ fn links_that_lead_nowhere_are_no_reason_to_refuse_a_folder() {
     for (target, link) in [("nowhere", "link"), ("loop", "loop")] {
         symlink(target, folder.join(link)).unwrap();
     }
-    let (catalog, refused) = Catalog::scan(&[lab.plugins()]);
+    let (catalog, refused) = Catalog::scan(&[lab.plugins()], &FileHashes::default());
     assert_eq!((catalog.plugins().len(), refused.len()), (1, 0));
 }
 
@@ -246,6 +246,6 @@ fn every_path_that_other_users_can_write_is_refused() {
     }
     // Listing shows it as refused, too.
     set_mode(&path("run"), 0o757);
-    let (catalog, refused) = Catalog::scan(&[lab.plugins()]);
+    let (catalog, refused) = Catalog::scan(&[lab.plugins()], &FileHashes::default());
     assert_eq!((catalog.plugins().len(), refused.len()), (0, 1));
 }
