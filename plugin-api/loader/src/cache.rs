@@ -5,16 +5,17 @@
 //! that is already open. And a library that the host uses cannot change.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{DirBuilder, File},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
 };
 
 use rustix::fs::StatVfsMountFlags;
 
-use crate::{error::Reason, hashes::FileHashes, sha256::Sha256, trust};
+use crate::{
+    error::Reason, hashes::FileHashes, sha256::Sha256, temporary_file::TemporaryFile, trust,
+};
 
 /// The folder of one plugin file in the cache, and of the files that belong to it.
 pub(crate) struct CacheFolder {
@@ -58,7 +59,7 @@ impl CacheFolder {
         {
             return Ok(copy);
         }
-        let written = self.write(name, file, hashes);
+        let written = self.write(&copy, file, hashes);
         let written = written.map_err(|error| Reason::CacheUnusable {
             to: copy.clone(),
             error: error.to_string(),
@@ -67,43 +68,14 @@ impl CacheFolder {
     }
 
     /// Writes a file atomically. Returns whether it has the content of this folder.
-    fn write(&self, name: &str, from: &File, hashes: &FileHashes) -> io::Result<bool> {
-        let (temporary, mut file) = self.temporary(0o500)?;
-        let copied = Sha256::of_copy(from, &mut file);
-        let written = copied.and_then(|copied| {
-            if copied != self.content {
-                return Ok(false);
-            }
-            fs::rename(&temporary, self.folder.join(name))?;
-            hashes.remember(&file.metadata()?, self.content);
-            Ok(true)
-        });
-        if !matches!(written, Ok(true)) {
-            // A leftover temporary file does no harm.
-            let _ = fs::remove_file(&temporary);
+    fn write(&self, copy: &Path, from: &File, hashes: &FileHashes) -> io::Result<bool> {
+        let mut to = TemporaryFile::create(&self.folder, 0o500)?;
+        if Sha256::of_copy(from, &mut to.file)? != self.content {
+            return Ok(false);
         }
-        written
-    }
-
-    /// Creates a file with a name of its own.
-    fn temporary(&self, mode: u32) -> io::Result<(PathBuf, File)> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = self
-            .folder
-            .join(format!(".{}-{number}", std::process::id()));
-        // An earlier process with the same id may have left a file of this name.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Err(_) | Ok(()) => {}
-        }
-        let mut options = OpenOptions::new();
-        let file = options
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&path)?;
-        Ok((path, file))
+        to.replace(copy)?;
+        hashes.remember(&to.file.metadata()?, self.content);
+        Ok(true)
     }
 }
 
@@ -118,7 +90,7 @@ fn refuse_noexec(cache: &Path, mount: StatVfsMountFlags) -> Result<(), Reason> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::{fs, io::Write};
 
     use super::*;
 

@@ -19,6 +19,7 @@ use crate::{
     find::find,
     hashes::FileHashes,
     inspect::{Inspection, inspect_with},
+    linker_path::SystemFolders,
     manifest::{ManifestDriver, ManifestExporter},
 };
 
@@ -222,8 +223,9 @@ impl Catalog {
 /// Inspects files on all processors. The results are in the order of the files.
 fn inspect_all(files: &[PathBuf], hashes: &FileHashes) -> Vec<Result<Inspection, PluginError>> {
     // A file that `open` would refuse must not win over one that it would open.
+    let system = SystemFolders::read();
     let inspect = |file: &Path| {
-        let plugin = inspect_with(file, hashes)?;
+        let plugin = inspect_with(file, hashes, &system)?;
         accept(&plugin).map(|()| plugin)
     };
     let next = AtomicUsize::new(0);

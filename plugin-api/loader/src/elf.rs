@@ -1,14 +1,28 @@
-//! What an ELF file needs on the machine: libraries, glibc, thread-local storage.
+//! What an ELF file says of itself, and needs on the machine: libraries, glibc, thread-local storage.
+//!
+//! Promises: the symbols of the file are not read. They are a fifth of a file that was not stripped.
 
 use object::{
-    ReadRef, elf,
+    Endianness, ReadRef, elf,
     read::{
         Result,
-        elf::{ElfFile, FileHeader},
+        elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable},
     },
 };
 
 use crate::glibc::GlibcVersion;
+
+/// What a library file says of itself.
+pub(crate) struct LibraryParts<'a> {
+    pub(crate) architecture: String,
+    pub(crate) format: &'static str,
+    /// Whether it is a shared library, and not a program or an object file.
+    pub(crate) is_library: bool,
+    /// Where the last byte is that a linker maps.
+    pub(crate) segments_end: u64,
+    pub(crate) needs: Result<Needs>,
+    pub(crate) manifest: Option<&'a [u8]>,
+}
 
 /// What a file needs on the machine.
 #[derive(Debug, Default)]
@@ -21,12 +35,55 @@ pub(crate) struct Needs {
     pub(crate) runpath: Option<String>,
 }
 
-pub(crate) fn needs<'a, Elf: FileHeader, D: ReadRef<'a>>(
-    file: &ElfFile<'a, Elf, D>,
+/// Reads a file. `manifest` is the name of the section with the manifest.
+pub(crate) fn read<'a, Elf, D>(data: D, manifest: &str) -> Result<LibraryParts<'a>>
+where
+    Elf: FileHeader<Endian = Endianness>,
+    D: ReadRef<'a>,
+{
+    let header = Elf::parse(data)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, data)?;
+    let segments = header.program_headers(endian, data)?.iter();
+    let ends = segments.map(|segment| {
+        let (start, size) = segment.file_range(endian);
+        start.saturating_add(size)
+    });
+    let manifest = sections.section_by_name(endian, manifest.as_bytes());
+    Ok(LibraryParts {
+        architecture: architecture(header.e_machine(endian), header.is_class_64()),
+        format: "elf",
+        is_library: header.e_type(endian) == elf::ET_DYN,
+        segments_end: ends.max().unwrap_or_default(),
+        needs: needs(&sections, endian, data),
+        manifest: manifest.and_then(|(_, section)| section.data(endian, data).ok()),
+    })
+}
+
+/// As in `std::env::consts::ARCH`.
+fn architecture(machine: elf::Machine, is_64_bit: bool) -> String {
+    let name = match (machine, is_64_bit) {
+        (elf::EM_X86_64, true) => "x86_64",
+        (elf::EM_386, _) => "x86",
+        (elf::EM_AARCH64, true) => "aarch64",
+        (elf::EM_ARM, _) => "arm",
+        (elf::EM_RISCV, true) => "riscv64",
+        (elf::EM_PPC64, _) => "powerpc64",
+        (elf::EM_S390, true) => "s390x",
+        (elf::EM_LOONGARCH, true) => "loongarch64",
+        _ => return format!("ELF machine {}", machine.0),
+    };
+    name.to_owned()
+}
+
+fn needs<'a, Elf: FileHeader, D: ReadRef<'a>>(
+    sections: &SectionTable<'a, Elf, D>,
+    endian: Elf::Endian,
+    data: D,
 ) -> Result<Needs> {
-    let table = file.elf_dynamic_table()?;
+    let table = sections.dynamic_table(endian, data)?;
     let mut needs = Needs {
-        glibc: glibc(file)?,
+        glibc: glibc(sections, endian, data)?,
         ..Needs::default()
     };
     for entry in &table {
@@ -44,10 +101,10 @@ pub(crate) fn needs<'a, Elf: FileHeader, D: ReadRef<'a>>(
 
 /// The newest `GLIBC_x.y` among the symbol versions that the file needs.
 fn glibc<'a, Elf: FileHeader, D: ReadRef<'a>>(
-    file: &ElfFile<'a, Elf, D>,
+    sections: &SectionTable<'a, Elf, D>,
+    endian: Elf::Endian,
+    data: D,
 ) -> Result<Option<GlibcVersion>> {
-    let (endian, data) = (file.endian(), file.data());
-    let sections = file.elf_section_table();
     let Some((mut libraries, link)) = sections.gnu_verneed(endian, data)? else {
         return Ok(None);
     };

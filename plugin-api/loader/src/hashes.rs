@@ -2,19 +2,20 @@
 //!
 //! A hash is that of a file as long as the file has the same device, inode, size, time of
 //! modification and time of change. The kernel sets the time of change whenever content, owner, mode or
-//! name changes, and no user can set it. It has ticks, so a file that changed a moment ago is not
-//! remembered. Devices and inodes get other numbers when the machine starts, so the hashes are those of one
-//! boot.
+//! name changes, and only root can choose it, by the clock. It has ticks, so a file that changed a moment ago is
+//! not remembered. File systems that are images have no such time, and may show another image under the same
+//! numbers: their times are whole seconds, and these are not remembered either. Devices get other numbers when
+//! the machine starts, so the hashes are those of one boot.
 //!
-//! A remembered hash replaces reading the bytes, and no other check: owner and mode are looked at each time.
-//! Who can change the list of hashes is the user of the host, who can change the copies of the
-//! plugins as well. The hash that a configuration pins is not looked up here, but computed each time.
+//! A remembered hash replaces reading the bytes, and no other check: owner and mode are looked at each time. The
+//! user of the host can change the list of hashes, and the copies of the plugins as well; other users can
+//! change neither. The hash that a configuration pins is not looked up here, but computed each time.
 
 use std::{
     collections::BTreeMap,
     fs::{self, File, Metadata},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
@@ -22,7 +23,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Reason, sha256::Sha256, trust};
+use crate::{
+    error::Reason, inspect::PluginFile, sha256::Sha256, temporary_file::TemporaryFile, trust,
+};
 
 const FILE_NAME: &str = "hashes.json";
 
@@ -32,8 +35,10 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Files that are remembered.
 const MAX_FILES: usize = 2048;
 
+const SECOND_NS: i64 = 1_000_000_000;
+
 /// Longer than the ticks of the file systems of Linux.
-const TICK_NS: i64 = 2_000_000_000;
+const TICK_NS: i64 = 2 * SECOND_NS;
 
 /// The hashes of files.
 #[derive(Debug, Default)]
@@ -165,7 +170,7 @@ impl FileHashes {
 
 impl FileStamp {
     fn of(metadata: &Metadata) -> Self {
-        let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
+        let ns = |seconds: i64, ns: i64| seconds.saturating_mul(SECOND_NS).saturating_add(ns);
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -177,7 +182,7 @@ impl FileStamp {
 
     /// Whether a later change has another time of change.
     fn is_stable(&self, now_ns: i64) -> bool {
-        now_ns.saturating_sub(self.changed_ns) > TICK_NS
+        self.changed_ns % SECOND_NS != 0 && now_ns.saturating_sub(self.changed_ns) > TICK_NS
     }
 }
 
@@ -200,24 +205,19 @@ fn now_ns() -> i64 {
 
 fn read(path: &Path, boot_id: &str) -> Option<Vec<StampedHash>> {
     let mut text = String::new();
-    let file = File::open(path).ok()?;
-    trust::check(path, &file.metadata().ok()?).ok()?;
+    let PluginFile { file, metadata } = PluginFile::open(path).ok()?;
+    trust::check(path, &metadata).ok()?;
     file.take(MAX_BYTES).read_to_string(&mut text).ok()?;
     let kept: HashFile = serde_json::from_str(&text).ok()?;
     (kept.boot_id == boot_id).then_some(kept.files)
 }
 
 fn write(path: &Path, content: &HashFileRef<'_>) -> io::Result<()> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(&serde_json::to_vec(content)?)?;
-    fs::rename(&temporary, path)
+    let folder = path.parent().unwrap_or(Path::new("."));
+    trust::check_folder(folder).map_err(io::Error::other)?;
+    let file = TemporaryFile::create(folder, 0o600)?;
+    (&file.file).write_all(&serde_json::to_vec(content)?)?;
+    file.replace(path)
 }
 
 #[cfg(test)]
@@ -284,10 +284,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, _) = remembered(folder.path());
         let stamp = FileStamp::of(&file.metadata().unwrap());
+        let changed = |changed_ns| FileStamp {
+            changed_ns,
+            ..stamp
+        };
         for (seconds, is_stable) in [(-5, false), (0, false), (1, false), (3, true)] {
-            let now_ns = stamp.changed_ns + seconds * 1_000_000_000;
-            assert_eq!(stamp.is_stable(now_ns), is_stable, "{seconds}");
+            let now_ns = (100 + seconds) * SECOND_NS;
+            let kept = changed(100 * SECOND_NS + 1).is_stable(now_ns + 1);
+            assert_eq!(kept, is_stable, "{seconds}");
+            assert!(!changed(100 * SECOND_NS).is_stable(now_ns), "{seconds}");
         }
+    }
+
+    #[test]
+    fn nothing_is_written_to_a_folder_that_others_can_write() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        remembered(folder.path());
+        assert!(!folder.path().join(FILE_NAME).exists());
     }
 
     #[test]

@@ -5,12 +5,19 @@ use std::path::Path;
 
 use delfin_plugin_abi::manifest::{ELF_SECTION, MACH_O_SECTION};
 use object::{
-    Architecture, BinaryFormat, File, Object, ObjectKind, ObjectSection, ObjectSegment, ReadRef,
-    read::elf::FileHeader as _,
+    Architecture, BinaryFormat, Endianness, File, FileKind, Object, ObjectKind, ObjectSection,
+    ObjectSegment, ReadRef,
+    elf::{ELFCLASS32, ELFMAG, FileHeader32, FileHeader64},
+    read::elf::FileHeader,
 };
 use serde::Serialize;
 
-use crate::{elf, error::Reason, glibc::GlibcVersion, linker_path::LinkerPath};
+use crate::{
+    elf::{self, LibraryParts, Needs},
+    error::Reason,
+    glibc::GlibcVersion,
+    linker_path::{LinkerPath, SystemFolders},
+};
 
 /// The properties of a library file that a linker uses. All but `architecture` and
 /// `format` are known for ELF files only.
@@ -42,36 +49,61 @@ pub(crate) struct Library<'a> {
 
 impl<'a> Library<'a> {
     /// Parses a file. `path` is the file that `$ORIGIN` refers to.
-    pub(crate) fn parse<D: ReadRef<'a>>(data: D, path: &Path) -> Result<Self, Reason> {
+    pub(crate) fn parse<D: ReadRef<'a>>(
+        data: D,
+        path: &Path,
+        system: &SystemFolders,
+    ) -> Result<Self, Reason> {
         check_elf_length(data)?;
         let damaged = |error: object::Error| Reason::Damaged {
             error: error.to_string(),
         };
-        object::FileKind::parse(data).map_err(|_| Reason::NotALibrary)?;
-        let file = File::parse(data).map_err(damaged)?;
-        if file.kind() != ObjectKind::Dynamic {
+        let parts = match FileKind::parse(data).map_err(|_| Reason::NotALibrary)? {
+            FileKind::Elf32 => elf::read::<FileHeader32<Endianness>, _>(data, ELF_SECTION),
+            FileKind::Elf64 => elf::read::<FileHeader64<Endianness>, _>(data, ELF_SECTION),
+            _ => LibraryParts::read(data),
+        };
+        let parts = parts.map_err(damaged)?;
+        if !parts.is_library {
             return Err(Reason::NotALibrary);
         }
-        check_segments(&file, data)?;
-        let needs = match &file {
-            File::Elf32(file) => elf::needs(file),
-            File::Elf64(file) => elf::needs(file),
-            _ => Ok(elf::Needs::default()),
-        };
-        let needs = needs.map_err(damaged)?;
-        let folders = LinkerPath::of(&needs, path);
+        // The linker maps segments. Reading a mapping past the end of the file raises SIGBUS.
+        if parts.segments_end > data.len().unwrap_or_default() {
+            return Err(Reason::Truncated);
+        }
+        let needs = parts.needs.map_err(damaged)?;
+        let folders = LinkerPath::of(&needs, path, system);
         let (missing, only_by_origin) = folders.unresolved(&needs.libraries);
         let image = Image {
-            architecture: architecture(file.architecture()),
-            format: format(file.format()).to_owned(),
+            architecture: parts.architecture,
+            format: parts.format.to_owned(),
             glibc: needs.glibc,
             needed: needs.libraries,
             missing,
             only_by_origin,
             static_tls: needs.static_tls,
         };
-        let manifest = manifest_section(&file).ok_or(Reason::NoManifest)?;
+        let manifest = parts.manifest.ok_or(Reason::NoManifest)?;
         Ok(Self { image, manifest })
+    }
+}
+
+impl<'a> LibraryParts<'a> {
+    /// Reads a file of another format than ELF.
+    fn read<D: ReadRef<'a>>(data: D) -> object::read::Result<Self> {
+        let file = File::parse(data)?;
+        let ends = file.segments().map(|segment| {
+            let (start, size) = segment.file_range();
+            start.saturating_add(size)
+        });
+        Ok(Self {
+            architecture: architecture(file.architecture()),
+            format: format(file.format()),
+            is_library: file.kind() == ObjectKind::Dynamic,
+            segments_end: ends.max().unwrap_or_default(),
+            needs: Ok(Needs::default()),
+            manifest: manifest_section(&file),
+        })
     }
 }
 
@@ -83,34 +115,31 @@ pub(crate) fn native_format() -> &'static str {
 // The section table is at the end of an ELF file, and the header holds its position. So
 // a file that was not copied to its end can be told from a damaged one.
 fn check_elf_length<'a, D: ReadRef<'a>>(data: D) -> Result<(), Reason> {
-    use object::{Endianness, elf};
     let length = data.len().map_err(|()| Reason::Empty)?;
     if length == 0 {
         return Err(Reason::Empty);
     }
-    let magic = elf::ELFMAG.len() as u64;
-    if data.read_bytes_at(0, magic) != Ok(&elf::ELFMAG) {
+    let magic = ELFMAG.len() as u64;
+    if data.read_bytes_at(0, magic) != Ok(&ELFMAG) {
         return Ok(());
     }
     let end = match data.read_bytes_at(magic, 1) {
-        Ok([class]) if *class == elf::ELFCLASS32.0 => {
-            elf::FileHeader32::<Endianness>::parse(data).map(section_table_end)
+        Ok([class]) if *class == ELFCLASS32.0 => {
+            FileHeader32::<Endianness>::parse(data).map(section_table_end)
         }
-        _ => elf::FileHeader64::<Endianness>::parse(data).map(section_table_end),
+        _ => FileHeader64::<Endianness>::parse(data).map(section_table_end),
     };
     match end {
         Ok(end) if end <= length => Ok(()),
         Ok(_) => Err(Reason::Truncated),
-        Err(_) if length < size_of::<elf::FileHeader64<Endianness>>() as u64 => {
-            Err(Reason::Truncated)
-        }
+        Err(_) if length < size_of::<FileHeader64<Endianness>>() as u64 => Err(Reason::Truncated),
         Err(error) => Err(Reason::Damaged {
             error: error.to_string(),
         }),
     }
 }
 
-fn section_table_end<Elf: object::read::elf::FileHeader>(header: &Elf) -> u64 {
+fn section_table_end<Elf: FileHeader>(header: &Elf) -> u64 {
     let Ok(endian) = header.endian() else {
         return 0;
     };
@@ -119,31 +148,17 @@ fn section_table_end<Elf: object::read::elf::FileHeader>(header: &Elf) -> u64 {
     start.saturating_add(size)
 }
 
-// The linker maps segments. Reading a mapping past the end of the file raises SIGBUS.
-fn check_segments<'a, D: ReadRef<'a>>(file: &File<'a, D>, data: D) -> Result<(), Reason> {
-    let length = data.len().unwrap_or_default();
-    for segment in file.segments() {
-        let (start, size) = segment.file_range();
-        if start.saturating_add(size) > length {
-            return Err(Reason::Truncated);
-        }
-    }
-    Ok(())
-}
-
 fn manifest_section<'a, D: ReadRef<'a>>(file: &File<'a, D>) -> Option<&'a [u8]> {
     let (segment, mach_o) = MACH_O_SECTION.split_once(',')?;
-    let section = match file.format() {
-        BinaryFormat::MachO => file.sections().find(|section| {
-            section.name() == Ok(mach_o) && section.segment_name() == Ok(Some(segment))
-        }),
-        // A PE image cuts section names after eight characters.
-        BinaryFormat::Pe => file.sections().find(|section| {
-            let name = section.name().unwrap_or_default();
-            name == ELF_SECTION || name == &ELF_SECTION[..8]
-        }),
-        _ => file.section_by_name(ELF_SECTION),
-    };
+    let section = file.sections().find(|section| {
+        let name = section.name().unwrap_or_default();
+        match file.format() {
+            BinaryFormat::MachO => name == mach_o && section.segment_name() == Ok(Some(segment)),
+            // A PE image cuts section names after eight characters.
+            BinaryFormat::Pe => name == ELF_SECTION || name == &ELF_SECTION[..8],
+            _ => false,
+        }
+    });
     section?.data().ok()
 }
 

@@ -19,6 +19,7 @@ use crate::{
     folder,
     hashes::FileHashes,
     image::{Image, Library},
+    linker_path::SystemFolders,
     manifest::Manifest,
     sha256::Sha256,
     trust::{self, UntrustedFile},
@@ -81,18 +82,22 @@ impl Inspection {
 ///
 /// It cannot be read, or is not a plugin.
 pub fn inspect(path: &Path) -> Result<Inspection, PluginError> {
-    inspect_with(path, &FileHashes::default())
+    inspect_with(path, &FileHashes::default(), &SystemFolders::read())
 }
 
 /// As [`inspect`], with the hashes of files that were read before.
-pub(crate) fn inspect_with(path: &Path, hashes: &FileHashes) -> Result<Inspection, PluginError> {
+pub(crate) fn inspect_with(
+    path: &Path,
+    hashes: &FileHashes,
+    system: &SystemFolders,
+) -> Result<Inspection, PluginError> {
     if is_folder(path) {
         return folder::inspect(path).map_err(|reason| reason.at(path));
     }
     let inspection = || {
         let PluginFile { file, metadata } = PluginFile::open(path)?;
         let parts = ReadCache::new(FileParts::of(&file, metadata.len()));
-        let library = Library::parse(&parts, path)?;
+        let library = Library::parse(&parts, path, system)?;
         Ok(Inspection {
             path: path.to_owned(),
             manifest: Manifest::from_section(library.manifest)?,

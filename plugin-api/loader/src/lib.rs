@@ -37,6 +37,7 @@ mod manifest;
 mod module;
 mod open;
 mod sha256;
+mod temporary_file;
 mod trust;
 
 pub use catalog::{Catalog, CatalogDriver, CatalogEntry, CatalogError, DuplicateExporter};

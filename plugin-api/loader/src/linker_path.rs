@@ -10,20 +10,44 @@ use std::{
 
 use crate::elf::Needs;
 
+/// The folders in which the linker looks for the libraries of every file.
+pub(crate) struct SystemFolders(Vec<PathBuf>);
+
 /// The folders in which the linker looks for the libraries that one file needs.
-pub(crate) struct LinkerPath {
-    /// Folders that are the same for the copy that is opened.
+pub(crate) struct LinkerPath<'s> {
+    system: &'s SystemFolders,
+    /// Folders of the file that are the same for the copy that is opened.
     fixed: Vec<PathBuf>,
     /// Folders relative to the file, through `$ORIGIN`.
     by_origin: Vec<PathBuf>,
 }
 
-impl LinkerPath {
-    pub(crate) fn of(needs: &Needs, path: &Path) -> Self {
+impl SystemFolders {
+    /// Reads the configuration of the linker.
+    pub(crate) fn read() -> Self {
+        let mut folders = Vec::new();
+        if let Some(list) = env::var_os("LD_LIBRARY_PATH") {
+            folders.extend(env::split_paths(&list));
+        }
+        read_conf(Path::new("/etc/ld.so.conf"), &mut folders, 0);
+        let multiarch = format!("{}-linux-gnu", env::consts::ARCH);
+        for prefix in ["", "/usr", "/usr/local"] {
+            let lib = PathBuf::from(format!("{prefix}/lib"));
+            folders.push(PathBuf::from(format!("{prefix}/lib64")));
+            folders.push(lib.join(&multiarch));
+            folders.push(lib);
+        }
+        Self(folders)
+    }
+}
+
+impl<'s> LinkerPath<'s> {
+    pub(crate) fn of(needs: &Needs, path: &Path, system: &'s SystemFolders) -> Self {
         let origin = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let origin = origin.parent().unwrap_or(Path::new("/")).to_string_lossy();
         let mut folders = Self {
-            fixed: system_folders(),
+            system,
+            fixed: Vec::new(),
             by_origin: Vec::new(),
         };
         let own = needs.runpath.as_ref().or(needs.rpath.as_ref());
@@ -48,7 +72,7 @@ impl LinkerPath {
             if library.contains('/') {
                 return !Path::new(library).exists();
             }
-            !exists_in(&self.fixed, library)
+            !exists_in(&self.system.0, library) && !exists_in(&self.fixed, library)
         };
         let absent = libraries.iter().filter(absent).cloned();
         let (only_by_origin, missing) =
@@ -59,22 +83,6 @@ impl LinkerPath {
 
 fn exists_in(folders: &[PathBuf], library: &str) -> bool {
     folders.iter().any(|folder| folder.join(library).exists())
-}
-
-fn system_folders() -> Vec<PathBuf> {
-    let mut folders = Vec::new();
-    if let Some(list) = env::var_os("LD_LIBRARY_PATH") {
-        folders.extend(env::split_paths(&list));
-    }
-    read_conf(Path::new("/etc/ld.so.conf"), &mut folders, 0);
-    let multiarch = format!("{}-linux-gnu", env::consts::ARCH);
-    for prefix in ["", "/usr", "/usr/local"] {
-        let lib = PathBuf::from(format!("{prefix}/lib"));
-        folders.push(PathBuf::from(format!("{prefix}/lib64")));
-        folders.push(lib.join(&multiarch));
-        folders.push(lib);
-    }
-    folders
 }
 
 /// Reads a configuration of the linker. Each line is a folder, or `include` and a path
@@ -159,7 +167,8 @@ mod tests {
             runpath: Some("/opt/none:${ORIGIN}/.".to_owned()),
             ..Needs::default()
         };
-        let folders = LinkerPath::of(&needs, &folder.path().join("plugin.so"));
+        let system = SystemFolders::read();
+        let folders = LinkerPath::of(&needs, &folder.path().join("plugin.so"), &system);
         let (missing, only_by_origin) = folders.unresolved(&needs.libraries);
         assert_eq!(missing, ["libnowhere.so"]);
         assert_eq!(only_by_origin, ["liborigin.so"]);

@@ -5,9 +5,13 @@ use super::*;
 const MANIFEST: &[u8] = b"the manifest";
 
 fn parse(data: &[u8]) -> Library<'_> {
-    Library::parse(data, Path::new("/p/x"))
+    refused_or_parsed(data)
         .map_err(|reason| reason.to_string())
         .unwrap()
+}
+
+fn refused_or_parsed(data: &[u8]) -> Result<Library<'_>, Reason> {
+    Library::parse(data, Path::new("/p/x"), &SystemFolders::read())
 }
 
 #[test]
@@ -18,7 +22,7 @@ fn a_manifest_is_found_in_a_mach_o_library() {
     assert_eq!(library.image.format, "macho");
     assert_eq!(library.image.architecture, "aarch64");
     let other = mach_o("__delfin_other");
-    let refused = Library::parse(&*other, Path::new("/p/x")).err();
+    let refused = refused_or_parsed(&other).err();
     assert_eq!(refused, Some(Reason::NoManifest));
 }
 
@@ -35,7 +39,7 @@ fn a_manifest_is_found_in_a_pe_library() {
 fn a_file_that_ends_before_its_segments_is_truncated() {
     for whole in [mach_o("__delfin_plugin"), pe()] {
         let cut = &whole[..whole.len() - 1];
-        let refused = Library::parse(cut, Path::new("/p/x")).err();
+        let refused = refused_or_parsed(cut).err();
         assert_eq!(refused, Some(Reason::Truncated));
     }
 }
