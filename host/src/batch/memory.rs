@@ -20,7 +20,7 @@ const SLACK_BYTES: u64 = 64 << 10;
 ///
 /// Several columns can be slices of one buffer, which is then counted once, and as a
 /// whole: a small slice keeps all of it. The schema is shared by all batches of a kind.
-pub(super) fn held_bytes(batch: &RecordBatch) -> u64 {
+pub(crate) fn held_bytes(batch: &RecordBatch) -> u64 {
     let mut allocations = Vec::with_capacity(32);
     let mut structs = 0;
     let mut add = |buffer: &Buffer| {

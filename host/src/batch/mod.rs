@@ -17,7 +17,7 @@ use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, Batch, Kind, Origin, Perf
 use serde::Serialize;
 use uuid::Uuid;
 
-pub(crate) use memory::{is_mostly_unused, used_bytes};
+pub(crate) use memory::{held_bytes, is_mostly_unused, used_bytes};
 pub use payload::{BatchPayload, PayloadPool, PayloadSlot, PayloadStats};
 
 /// The sequence number of a record in its journal: it grows, and is never reused.
@@ -60,6 +60,7 @@ pub struct StoredBatch {
     pub arrow: RecordBatch,
     /// All rows, encoded for the processes of exporters.
     pub payload: Arc<PayloadSlot>,
+    held_bytes: u64,
 }
 
 /// Rows of either kind.
@@ -121,11 +122,22 @@ impl Header {
 }
 
 impl StoredBatch {
+    #[must_use]
+    pub fn new(seq: Seq, header: Header, arrow: RecordBatch, payload: Arc<PayloadSlot>) -> Self {
+        Self {
+            held_bytes: held_bytes(&arrow),
+            seq,
+            header,
+            arrow,
+            payload,
+        }
+    }
+
     /// The memory that it keeps, in bytes: the buffers behind its rows, and not only
     /// the parts of them that are used.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
-        memory::held_bytes(&self.arrow)
+        self.held_bytes
     }
 }
 
@@ -156,7 +168,7 @@ impl AnyBatch {
     /// The memory that it keeps, in bytes.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
-        memory::held_bytes(self.as_arrow())
+        held_bytes(self.as_arrow())
     }
 
     /// The Arrow batch, with exactly the frozen columns.

@@ -163,12 +163,7 @@ impl BatchCache {
 impl AnnouncedBatch {
     /// The batch, once it is in the journal.
     pub(super) fn stored(self, seq: Seq, header: Header) -> StoredBatch {
-        StoredBatch {
-            seq,
-            header,
-            arrow: self.arrow,
-            payload: self.payload,
-        }
+        StoredBatch::new(seq, header, self.arrow, self.payload)
     }
 }
 
@@ -189,19 +184,16 @@ mod tests {
         let points = (0..1000).map(|time| (time, 0.5));
         rows.series("load", [("unit", "%")], points).unwrap();
         let rows = rows.build();
-        StoredBatch {
-            seq: Seq(seq),
-            header: Header {
-                batch_id: Uuid::from_u128(seq.into()),
-                origin: Origin::Ingest,
-                storage_id: None,
-                complete: false,
-                accepted_ms: 0,
-                items: rows.items(),
-            },
-            arrow: rows.as_arrow().clone(),
-            payload: PayloadPool::new(0).slot(),
-        }
+        let header = Header {
+            batch_id: Uuid::from_u128(seq.into()),
+            origin: Origin::Ingest,
+            storage_id: None,
+            complete: false,
+            accepted_ms: 0,
+            items: rows.items(),
+        };
+        let payload = PayloadPool::new(0).slot();
+        StoredBatch::new(Seq(seq), header, rows.as_arrow().clone(), payload)
     }
 
     #[test]
@@ -251,11 +243,9 @@ mod tests {
         let size = batch(1).held_bytes() + ENTRY_BYTES;
         let cache = BatchCache::new(5 * size);
         let add = |seq| {
-            let payload = cache.payloads().slot();
-            cache.insert(StoredBatch {
-                payload,
-                ..batch(seq)
-            })
+            let mut batch = batch(seq);
+            batch.payload = cache.payloads().slot();
+            cache.insert(batch)
         };
         let batches: Vec<_> = (1..=4).map(add).collect();
         for batch in &batches {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     api::{blocking, error::ApiError, extract::body, state::IngestState},
-    batch::{AnyBatch, NewBatch},
+    batch::{AnyBatch, NewBatch, held_bytes},
     clock::now_ms,
     ingest::{BodyEncoding, IngestError, ParseGuard, ParsedItems, RejectedItems, decompress},
     inputs::{ParsedSeries, SeriesFormat, SeriesInput, SeriesMappings, SeriesWriter, SkipCounts},
@@ -131,7 +131,7 @@ async fn store(
         described.format.read(&plain, &mut writer)?;
         drop(plain);
         let mut parsed = writer.finish();
-        let held = parsed.items.batch.as_arrow().get_array_memory_size() as u64;
+        let held = held_bytes(parsed.items.batch.as_arrow());
         parsed.items.claim.resize(ENCODED_COPIES * held)?;
         Ok::<_, IngestError>(parsed)
     });

@@ -7,7 +7,7 @@ use std::ops::Range;
 pub(in crate::delivery) struct SendGroup(pub(super) u64);
 
 /// How much goes into one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::delivery) struct RequestSize {
     pub(in crate::delivery) items: u64,
     pub(in crate::delivery) bytes: u64,

@@ -82,12 +82,33 @@ pub(super) struct Window {
     batches: VecDeque<InFlightBatch>,
     groups: BTreeMap<SendGroup, AttemptState>,
     last_group: u64,
+    size: WindowSize,
     /// The record to read next.
     next: Seq,
     /// What the cursor says of records that are not read yet.
     cursor: Cursor,
     /// Measures the age of batches.
     clock: HostClock,
+}
+
+/// Sums over the batches of a window, so that reading a batch costs the same with any number of others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct WindowSize {
+    /// The memory that the batches keep.
+    bytes: u64,
+    /// The pending rows that were never sent.
+    unsent: RequestSize,
+}
+
+impl WindowSize {
+    fn add(&mut self, batch: &InFlightBatch) {
+        self.bytes += batch.bytes();
+        for pending in batch.pending().filter(|pending| pending.group.is_none()) {
+            let size = batch.size(&pending.rows);
+            self.unsent.items += size.items;
+            self.unsent.bytes += size.bytes;
+        }
+    }
 }
 
 impl Window {
@@ -98,6 +119,7 @@ impl Window {
             batches: VecDeque::new(),
             groups: BTreeMap::new(),
             last_group: 0,
+            size: WindowSize::default(),
             next: cursor.next.seq,
             cursor,
         }
@@ -129,9 +151,9 @@ impl Window {
 
     /// Whether to read another record, to fill a request of this size.
     pub(super) fn has_room(&self, size: RequestSize) -> bool {
-        let bytes: u64 = self.batches.iter().map(InFlightBatch::bytes).sum();
-        let is_full = self.batches.len() >= MAX_BATCHES || bytes >= MAX_BYTES;
-        self.batches.is_empty() || (self.unsent().is_below(size) && !is_full)
+        debug_assert_eq!(self.size, self.counted());
+        let is_full = self.batches.len() >= MAX_BATCHES || self.size.bytes >= MAX_BYTES;
+        self.batches.is_empty() || (self.size.unsent.is_below(size) && !is_full)
     }
 
     /// Adds a batch and the rows of it that are sent; `None`: all rows.
@@ -153,6 +175,7 @@ impl Window {
         for span in self.cursor.ahead.iter().filter(|span| span.seq == seq) {
             batch.remove(span.first_row as usize..span.end_row() as usize);
         }
+        self.size.add(&batch);
         self.batches.push_back(batch);
     }
 
@@ -195,6 +218,7 @@ impl Window {
                     return NextRows::WaitUntil(until);
                 }
                 let group = self.new_request(at, index, size, &mut guard);
+                self.size = self.counted();
                 return NextRows::Send(self.select(group));
             }
         }
@@ -277,6 +301,7 @@ impl Window {
         {
             self.batches.pop_front();
         }
+        self.size = self.counted();
         self.next = self.next.max(end);
     }
 
@@ -361,6 +386,7 @@ impl Window {
         let pending = self.batches.iter().flat_map(InFlightBatch::pending);
         let used: BTreeSet<SendGroup> = pending.filter_map(|pending| pending.group).collect();
         self.groups.retain(|group, _| used.contains(group));
+        self.size = self.counted();
         let through = self.position();
         commit.commit.through = through;
         let ahead = commit.committed.iter().filter(|part| {
@@ -388,21 +414,14 @@ impl Window {
     ) -> Option<Instant> {
         let accepted_ms = self.batches[at].stored().header.accepted_ms;
         let left = linger.checked_sub(self.clock.age(accepted_ms))?;
-        let lingers = !left.is_zero() && self.unsent().is_below(size);
+        let lingers = !left.is_zero() && self.size.unsent.is_below(size);
         lingers.then(|| now + left)
     }
 
-    /// Size of the pending rows that were never sent.
-    fn unsent(&self) -> RequestSize {
-        let mut unsent = RequestSize { items: 0, bytes: 0 };
-        for batch in &self.batches {
-            for pending in batch.pending().filter(|pending| pending.group.is_none()) {
-                let size = batch.size(&pending.rows);
-                unsent.items += size.items;
-                unsent.bytes += size.bytes;
-            }
-        }
-        unsent
+    fn counted(&self) -> WindowSize {
+        let mut size = WindowSize::default();
+        self.batches.iter().for_each(|batch| size.add(batch));
+        size
     }
 
     /// Keeps in a group the rows that may be sent now; those of the batch

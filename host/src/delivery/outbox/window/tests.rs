@@ -30,19 +30,21 @@ fn record(seq: u64, storage: Option<u8>, points: &[usize]) -> Arc<StoredBatch> {
             .unwrap();
     }
     let batch = batch.build();
-    Arc::new(StoredBatch {
-        seq: Seq(seq),
-        header: Header {
-            batch_id: Uuid::now_v7(),
-            origin: Origin::Ingest,
-            storage_id: storage.map(|storage| storage.to_string()),
-            complete: true,
-            accepted_ms: now_ms(),
-            items: batch.items(),
-        },
-        arrow: batch.as_arrow().clone(),
-        payload: PayloadPool::new(0).slot(),
-    })
+    let header = Header {
+        batch_id: Uuid::now_v7(),
+        origin: Origin::Ingest,
+        storage_id: storage.map(|storage| storage.to_string()),
+        complete: true,
+        accepted_ms: now_ms(),
+        items: batch.items(),
+    };
+    let payload = PayloadPool::new(0).slot();
+    Arc::new(StoredBatch::new(
+        Seq(seq),
+        header,
+        batch.as_arrow().clone(),
+        payload,
+    ))
 }
 
 fn window(next: u64) -> Window {
