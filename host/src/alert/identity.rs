@@ -1,40 +1,79 @@
 //! The identity of an alert in the table: the [`AlertKey`](delfin_plugin_api::AlertKey) of its rows,
 //! in an order that keeps the alerts of a storage together.
 
+use std::cmp::Ordering;
+
 use delfin_plugin_api::Alert;
 
 /// Identity of an alert. In order, the alerts of one storage are next to each other.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AlertIdentity {
-    /// Empty if the alert has no storage.
-    pub storage_id: String,
-    /// If the alert has a match key, the fields below are empty.
-    pub match_key: String,
-    /// `alert_name`, or `alert_id` if the alert has no name.
-    pub name: String,
-    pub location: String,
-    pub sequence_number: String,
+    /// The texts that identify the alert, one after another.
+    texts: Box<str>,
+    /// Where each text but the last ends.
+    ends: [usize; 4],
 }
 
 impl AlertIdentity {
     #[must_use]
     pub fn of(alert: &Alert<'_>) -> Self {
         let key = alert.key();
+        Self::new([
+            key.storage_id,
+            key.match_key,
+            key.name,
+            key.location,
+            key.sequence_number,
+        ])
+    }
+
+    /// From the texts that [`texts`](Self::texts) returns.
+    pub(super) fn new(texts: [&str; 5]) -> Self {
+        let mut end = 0;
+        let ends = std::array::from_fn(|index| {
+            end += texts[index].len();
+            end
+        });
         Self {
-            storage_id: key.storage_id.to_owned(),
-            match_key: key.match_key.to_owned(),
-            name: key.name.to_owned(),
-            location: key.location.to_owned(),
-            sequence_number: key.sequence_number.to_owned(),
+            texts: texts.concat().into(),
+            ends,
         }
     }
 
     /// A lower bound of the identities of a storage.
     pub(super) fn first_of(storage_id: &str) -> Self {
-        Self {
-            storage_id: storage_id.to_owned(),
-            ..Self::default()
-        }
+        Self::new([storage_id, "", "", "", ""])
+    }
+
+    /// Empty if the alert has no storage.
+    #[must_use]
+    pub fn storage_id(&self) -> &str {
+        &self.texts[..self.ends[0]]
+    }
+
+    /// Storage id, match key, name, location and sequence number. If the alert has a match key, those
+    /// after it are empty. The name is `alert_name`, or `alert_id` if the alert has no name.
+    pub(super) fn texts(&self) -> [&str; 5] {
+        let [storage, match_key, name, location] = self.ends;
+        [
+            &self.texts[..storage],
+            &self.texts[storage..match_key],
+            &self.texts[match_key..name],
+            &self.texts[name..location],
+            &self.texts[location..],
+        ]
+    }
+}
+
+impl Ord for AlertIdentity {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.texts().cmp(&other.texts())
+    }
+}
+
+impl PartialOrd for AlertIdentity {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -51,6 +90,22 @@ mod tests {
             texts,
         });
         AlertIdentity::of(&batch.build().alerts().next().unwrap())
+    }
+
+    #[test]
+    fn identities_are_in_the_order_of_their_texts() {
+        let texts = [
+            ["", "", "z", "", ""],
+            ["a", "", "", "", ""],
+            ["a", "", "", "", "b"],
+            ["a", "", "b", "", ""],
+            ["ab", "", "", "", ""],
+            ["b", "", "", "", ""],
+        ];
+        let identities = texts.map(AlertIdentity::new);
+        assert!(identities.is_sorted_by(|a, b| a < b));
+        assert_eq!(identities.each_ref().map(AlertIdentity::texts), texts);
+        assert_eq!(AlertIdentity::first_of("a"), identities[1]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod follower;
 mod identity;
 mod store;
 mod table;
+mod texts;
 mod tracked;
 
 #[cfg(test)]

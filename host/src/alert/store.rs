@@ -133,17 +133,12 @@ fn alert_of(row: &Row<'_>) -> rusqlite::Result<TrackedAlert> {
         }),
         _ => None,
     };
-    let texts: String = row.get(6)?;
+    let text = |index| Ok::<_, rusqlite::Error>(row.get_ref(index)?.as_str()?);
+    let identity = [text(0)?, text(1)?, text(2)?, text(3)?, text(4)?];
     Ok(TrackedAlert {
-        identity: Arc::new(AlertIdentity {
-            storage_id: row.get(0)?,
-            match_key: row.get(1)?,
-            name: row.get(2)?,
-            location: row.get(3)?,
-            sequence_number: row.get(4)?,
-        }),
+        identity: Arc::new(AlertIdentity::new(identity)),
         occur_time: row.get(5)?,
-        texts: serde_json::from_str(&texts).map_err(|error| {
+        texts: serde_json::from_str(text(6)?).map_err(|error| {
             rusqlite::Error::FromSqlConversionFailure(
                 6,
                 rusqlite::types::Type::Text,
@@ -164,19 +159,12 @@ fn write(connection: &mut Connection, next: Seq, changes: &TableChanges) -> rusq
         upsert(&transaction, alert)?;
     }
     for identity in &changes.removed {
-        let key = identity;
         transaction
             .prepare_cached(
                 "DELETE FROM alerts WHERE (storage_id, match_key, name, location, sequence_number)
                                         = (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![
-                key.storage_id,
-                key.match_key,
-                key.name,
-                key.location,
-                key.sequence_number
-            ])?;
+            .execute(identity.texts())?;
     }
     transaction
         .prepare_cached(
@@ -188,7 +176,7 @@ fn write(connection: &mut Connection, next: Seq, changes: &TableChanges) -> rusq
 }
 
 fn upsert(connection: &Connection, alert: &TrackedAlert) -> rusqlite::Result<()> {
-    let key = &alert.identity;
+    let [storage_id, match_key, name, location, sequence_number] = alert.identity.texts();
     let texts = serde_json::to_string(&alert.texts)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     connection
@@ -200,11 +188,11 @@ fn upsert(connection: &Connection, alert: &TrackedAlert) -> rusqlite::Result<()>
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute(params![
-            key.storage_id,
-            key.match_key,
-            key.name,
-            key.location,
-            key.sequence_number,
+            storage_id,
+            match_key,
+            name,
+            location,
+            sequence_number,
             alert.occur_time,
             texts,
             alert.first_seen_ms,

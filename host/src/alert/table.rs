@@ -95,7 +95,7 @@ impl AlertTable {
         // this looks at the alerts of one storage only.
         let from = self.alerts.range(AlertIdentity::first_of(storage_id)..);
         from.map(|(_, alert)| alert)
-            .take_while(move |alert| alert.identity.storage_id == storage_id)
+            .take_while(move |alert| alert.identity.storage_id() == storage_id)
             .filter(|alert| alert.end.is_none())
     }
 

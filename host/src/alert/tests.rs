@@ -12,7 +12,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{ActiveAlerts, AlertIdentity, Follower, TrackedAlert};
+use super::{ActiveAlerts, Follower, TrackedAlert};
 use crate::{
     batch::{NewBatch, Seq},
     batch_journal::BatchJournal,
@@ -124,10 +124,8 @@ impl Host {
 
     fn active(&self) -> Vec<(String, String)> {
         let named = |alert: &Arc<TrackedAlert>| {
-            let AlertIdentity {
-                storage_id, name, ..
-            } = &*alert.identity;
-            (storage_id.clone(), name.clone())
+            let [storage_id, _, name, ..] = alert.identity.texts();
+            (storage_id.to_owned(), name.to_owned())
         };
         self.alerts.list().iter().map(named).collect()
     }
@@ -507,7 +505,7 @@ fn an_alert_that_another_host_has_collected_counts_as_ingested() {
     let is_ingested = |storage: &str| {
         let alert = alerts
             .iter()
-            .find(|alert| alert.identity.storage_id == storage);
+            .find(|alert| alert.identity.storage_id() == storage);
         alert.unwrap().is_ingested
     };
     // Otherwise it would end as soon as this host starts without the storage.

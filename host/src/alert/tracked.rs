@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use delfin_plugin_api::{Alert, AlertBatch, AlertBatchBuilder, NewAlert, TEXT_COLUMNS};
 
-use super::identity::AlertIdentity;
+use super::{identity::AlertIdentity, texts::AlertTexts};
 use crate::batch::Seq;
 
 /// The extra text of an alert that a trap made without the driver of its storage.
@@ -25,7 +25,7 @@ pub struct TrackedAlert {
     /// Occurrence time of the last row, in milliseconds since the Unix epoch.
     pub occur_time: i64,
     /// Texts of the last row that was no recovery: columns, then extra texts.
-    pub texts: Vec<(String, String)>,
+    pub texts: AlertTexts,
     /// Acceptance time of the batch that made it active.
     pub first_seen_ms: i64,
     /// Acceptance time of the last batch in which it was active.
@@ -62,7 +62,7 @@ impl TrackedAlert {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         let mut texts = self.texts.iter();
-        texts.find_map(|(key, text)| (key == name).then_some(text.as_str()))
+        texts.find_map(|(key, text)| (key == name).then_some(text))
     }
 
     /// Whether a notification is the source, which no list of the storage repeats.
@@ -97,14 +97,12 @@ fn has_category(category: Option<&str>, wanted: &str) -> bool {
 }
 
 /// All texts of a row.
-pub(super) fn texts_of(alert: &Alert<'_>) -> Vec<(String, String)> {
-    let owned = |(key, text): (&str, &str)| (key.to_owned(), text.to_owned());
-    let mut texts: Vec<_> = alert.texts().map(owned).collect();
+pub(super) fn texts_of(alert: &Alert<'_>) -> AlertTexts {
     // An extra text with the name of an empty column must not become that column.
     let extra = alert.extra();
     let extra = extra.iter().filter(|(key, _)| !TEXT_COLUMNS.contains(key));
-    texts.extend(extra.map(owned));
-    texts
+    let columns = alert.texts().map(|(column, text)| (column as &str, text));
+    AlertTexts::new(columns.chain(extra))
 }
 
 /// A batch of these alerts. An alert that has ended becomes a recovery.
@@ -129,8 +127,7 @@ pub(super) fn recoveries_of<'a>(
 }
 
 fn add(batch: &mut AlertBatchBuilder, alert: &TrackedAlert, recovery_time: Option<i64>) {
-    let texts = alert.texts.iter();
-    let mut texts: Vec<(&str, &str)> = texts.map(|(key, text)| (&**key, &**text)).collect();
+    let mut texts: Vec<(&str, &str)> = alert.texts.iter().collect();
     if recovery_time.is_some() {
         texts.push(("category", RECOVERY));
     }

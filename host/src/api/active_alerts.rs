@@ -235,7 +235,7 @@ impl ListActiveAlertsQuery {
     fn selects(&self, alert: &TrackedAlert) -> bool {
         let storage_id = self.storage_id.as_deref();
         let severity = self.severity.as_deref();
-        storage_id.is_none_or(|id| alert.identity.storage_id == id)
+        storage_id.is_none_or(|id| alert.identity.storage_id() == id)
             && severity.is_none_or(|severity| alert.text("severity") == Some(severity))
     }
 }
@@ -243,7 +243,7 @@ impl ListActiveAlertsQuery {
 fn view(alert: &TrackedAlert) -> ActiveAlertView {
     let text = |name| alert.text(name).map(str::to_owned);
     let extra = alert.texts.iter();
-    let extra = extra.filter(|(key, _)| !TEXT_COLUMNS.contains(&&**key));
+    let extra = extra.filter(|(key, _)| !TEXT_COLUMNS.contains(key));
     ActiveAlertView {
         storage_id: text("storage_id"),
         storage_name: text("storage_name"),
@@ -264,6 +264,8 @@ fn view(alert: &TrackedAlert) -> ActiveAlertView {
         occur_time: alert.occur_time,
         first_seen: alert.first_seen_ms,
         last_seen: alert.last_seen_ms,
-        extra: extra.cloned().collect(),
+        extra: extra
+            .map(|(key, text)| (key.to_owned(), text.to_owned()))
+            .collect(),
     }
 }

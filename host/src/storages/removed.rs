@@ -61,7 +61,7 @@ pub async fn end_alerts_of_removed(
 fn removed_storages(alerts: &ActiveAlerts, known: &BTreeSet<String>) -> BTreeSet<String> {
     let collected = alerts.list().into_iter().filter(|alert| !alert.is_ingested);
     collected
-        .map(|alert| alert.identity.storage_id.clone())
+        .map(|alert| alert.identity.storage_id().to_owned())
         .filter(|id| !id.is_empty() && !known.contains(id))
         .collect()
 }
