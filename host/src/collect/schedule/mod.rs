@@ -64,6 +64,9 @@ pub use self::{
 /// all processors for a moment, and nothing afterwards.
 const MAX_IMMEDIATE: usize = 16;
 
+/// What the task of a storage at rest may take: there can be thousands.
+const MAX_REST_BYTES: usize = 8 << 10;
+
 /// Runs the tasks of all storages; stops them when dropped.
 pub struct Scheduler {
     new_task: NewTask,
@@ -140,7 +143,9 @@ impl Scheduler {
             );
             let task = StorageTask::new(config, registry.clone(), shared);
             let stats = task.stats();
-            (stats, Box::pin(task.run(control)) as TaskFuture)
+            let task = task.run(control);
+            debug_assert!(size_of_val(&task) <= MAX_REST_BYTES);
+            (stats, Box::pin(task) as TaskFuture)
         };
         let scheduler = Self {
             new_task: Box::new(new_task),

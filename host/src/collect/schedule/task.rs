@@ -42,7 +42,7 @@ pub(super) struct StorageTask<D> {
     windows: WindowPlanner,
     /// Points that the destination has not accepted yet. Until it does, the task
     /// measures nothing else.
-    unsent: Option<CollectedBatch>,
+    unsent: Option<Box<CollectedBatch>>,
     /// Whether the last alert batch that was forwarded was empty. The host knows
     /// nothing of the time before its start, so it forwards the first list in any case.
     last_alerts_empty: bool,
@@ -118,11 +118,14 @@ impl<D: Destination> StorageTask<D> {
     }
 
     /// Collects until it is stopped.
+    ///
+    /// Most storages are at rest most of the time. So each call has its future in a box of its own, and
+    /// this one has no room for them.
     pub(super) async fn run(mut self, mut control: TaskControl) {
         let mut timers = self.timers(control.is_spread);
         while let Some(()) = self.handle_next(&mut timers, &mut control).await {}
         if *control.stop.borrow() == Some(StopReason::Removed) {
-            self.end_alerts().await;
+            Box::pin(self.end_alerts()).await;
         }
         self.stats.lock().state = CollectState::Stopped;
     }
@@ -165,15 +168,15 @@ impl<D: Destination> StorageTask<D> {
                         self.config.labels = Arc::clone(&labels);
                         self.session.set_labels(labels);
                     }
-                    StorageRequest::ReadNames => self.session.read_names().await,
-                    request => self.answer(request, &mut control.stop).await?,
+                    StorageRequest::ReadNames => Box::pin(self.session.read_names()).await,
+                    request => Box::pin(self.answer(request, &mut control.stop)).await?,
                 }
                 return Some(());
             }
             () = due(timers.performance.as_ref()) => Kind::Performance,
             () = due(timers.alerts.as_ref()) => Kind::Alert,
         };
-        let follow_up = self.collect_due(kind, &mut control.stop).await?;
+        let follow_up = Box::pin(self.collect_due(kind, &mut control.stop)).await?;
         let timer = match kind {
             Kind::Performance => &mut timers.performance,
             Kind::Alert => &mut timers.alerts,
@@ -220,7 +223,7 @@ impl<D: Destination> StorageTask<D> {
         if kind == Kind::Performance
             && let Some(unsent) = self.unsent.take()
         {
-            self.forward_points(unsent).await;
+            self.forward_points(*unsent).await;
             // The window of the next measurement includes the time of this one.
             if self.unsent.is_some() {
                 return Some(FollowUp::Repeat);
@@ -425,7 +428,7 @@ impl<D: Destination> StorageTask<D> {
             }
             Err(error) => {
                 self.on_rejected(&error);
-                self.unsent = Some(collected);
+                self.unsent = Some(Box::new(collected));
             }
         }
     }
