@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, IntoResponses, ToSchema, openapi::Object};
 
 use super::{
-    request::header,
-    series::{self, SeriesAcceptance, SeriesBody, SeriesHeaders, SeriesKeyHeader},
+    request::{IdempotencyHeader, header},
+    series::{self, SeriesAcceptance, SeriesBody, SeriesHeaders},
 };
 use crate::{
     api::{
@@ -99,7 +99,7 @@ enum LinesWritten {
     post,
     path = "/api/v2/write",
     security(("token" = ["ingest"])),
-    params(Influxdb2Query, SeriesHeaders, SeriesKeyHeader),
+    params(Influxdb2Query, SeriesHeaders, IdempotencyHeader),
     request_body(description = "Lines of the line protocol.", content(("text/plain"))),
     responses(LinesWritten),
 )]
@@ -117,7 +117,7 @@ pub(super) async fn write_influxdb_2(
     post,
     path = "/write",
     security(("token" = ["ingest"])),
-    params(Influxdb1Query, SeriesHeaders, SeriesKeyHeader),
+    params(Influxdb1Query, SeriesHeaders, IdempotencyHeader),
     request_body(description = "Lines of the line protocol.", content(("text/plain"))),
     responses(LinesWritten),
 )]

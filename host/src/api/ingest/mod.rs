@@ -26,7 +26,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) use self::{influxdb::InfluxdbError, response::IngestResponse};
 use self::{
-    request::{Ack, IngestHeaders, IngestPayload, IngestQuery, IngestRequest},
+    request::{Ack, IdempotencyHeader, IngestHeaders, IngestPayload, IngestQuery, IngestRequest},
     response::{Acceptance, BatchAccepted},
     webhook::WebhookTarget,
 };
@@ -66,7 +66,7 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
     post,
     path = "/v1/ingest/performance",
     security(("token" = ["ingest"])),
-    params(IngestQuery, IngestHeaders),
+    params(IngestQuery, IngestHeaders, IdempotencyHeader),
     request_body(
         description = "Series, each as an object or as `[name, labels, values]`: one array, or one series per line. The keys of `values` are times in milliseconds since the Unix epoch.",
         content(
@@ -90,7 +90,7 @@ async fn ingest_performance(State(state): State<IngestState>, request: Request) 
     post,
     path = "/v1/ingest/alerts",
     security(("token" = ["ingest"])),
-    params(IngestQuery, IngestHeaders),
+    params(IngestQuery, IngestHeaders, IdempotencyHeader),
     request_body(
         description = "Alerts in Delfin's alert model: one array, one alert per line, or an object with the array in `alerts` and `complete_for` as in the query. Times are in milliseconds since the Unix epoch.",
         content(

@@ -16,8 +16,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    request::header,
-    series::{self, SeriesAcceptance, SeriesBody, SeriesHeaders, SeriesKeyHeader},
+    request::{IdempotencyHeader, header},
+    series::{self, SeriesAcceptance, SeriesBody, SeriesHeaders},
 };
 use crate::{
     api::{
@@ -46,7 +46,7 @@ struct OtlpStatus {
     post,
     path = "/v1/metrics",
     security(("token" = ["ingest"])),
-    params(SeriesHeaders, SeriesKeyHeader),
+    params(SeriesHeaders, IdempotencyHeader),
     request_body(
         description = "`ExportMetricsServiceRequest`.",
         content(

@@ -12,8 +12,8 @@ use axum::{
 use utoipa::IntoResponses;
 
 use super::{
-    request::header,
-    series::{self, SeriesAcceptance, SeriesBody, SeriesKeyHeader},
+    request::{IdempotencyHeader, header},
+    series::{self, SeriesAcceptance, SeriesBody},
 };
 use crate::{
     api::{
@@ -52,7 +52,7 @@ enum RemoteWritten {
     path = "/api/v1/write",
     security(("token" = ["ingest"])),
     params(
-        SeriesKeyHeader,
+        IdempotencyHeader,
         ("Content-Encoding" = Option<String>, Header, description = "`snappy`"),
     ),
     request_body(

@@ -123,8 +123,21 @@ pub(super) struct IngestHeaders {
     /// the maximum 50.
     #[param(rename = "Prefer", value_type = Option<String>, example = "wait=5")]
     wait: Option<Duration>,
-    /// 1 to 255 visible ASCII characters. A request with a key that was used before gets
-    /// the receipt of the first one, and its batch is not kept again.
+    /// For a host that forwards its batches: where it has the batch from, such as `collection`.
+    #[param(rename = "Batch-Origin", value_type = Option<String>)]
+    origin: Option<Origin>,
+    /// `gzip`, `zstd` or `identity`.
+    #[param(rename = "Content-Encoding", schema_with = encoding_schema, required = false)]
+    encoding: Option<String>,
+}
+
+/// Header of a request that a client may have to repeat.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it is there for the OpenAPI document")]
+pub(super) struct IdempotencyHeader {
+    /// 1 to 255 visible ASCII characters, another for each request. A request with a key that was used before gets the
+    /// answer of the first one, with `Idempotency-Replayed: true`, and is not kept again.
     #[param(
         rename = "Idempotency-Key",
         min_length = 1,
@@ -132,12 +145,6 @@ pub(super) struct IngestHeaders {
         pattern = "^[!-~]*$"
     )]
     idempotency_key: Option<String>,
-    /// For a host that forwards its batches: where it has the batch from, such as `collection`.
-    #[param(rename = "Batch-Origin", value_type = Option<String>)]
-    origin: Option<Origin>,
-    /// `gzip`, `zstd` or `identity`.
-    #[param(rename = "Content-Encoding", schema_with = encoding_schema, required = false)]
-    encoding: Option<String>,
 }
 
 impl IngestRequest {
@@ -173,7 +180,7 @@ impl IngestRequest {
         Ok(Self {
             received,
             ack,
-            idempotency_key: headers.idempotency_key,
+            idempotency_key: idempotency_key(&head.headers)?,
             forwarded: headers.origin,
             payload: IngestPayload {
                 strict: query.strict,
@@ -271,7 +278,6 @@ impl IngestHeaders {
     fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
         Ok(Self {
             wait: preferred_wait(headers)?,
-            idempotency_key: idempotency_key(headers)?,
             origin: header(headers, BATCH_ORIGIN).map(|name| Origin::from_name(&name)),
             encoding: header(headers, CONTENT_ENCODING),
         })

@@ -37,22 +37,6 @@ pub(super) struct SeriesHeaders {
     encoding: Option<String>,
 }
 
-/// Header of a request that a client may have to repeat.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "it is there for the OpenAPI document")]
-pub(super) struct SeriesKeyHeader {
-    /// 1 to 255 visible ASCII characters, another for each request. A request with a key that was used before is
-    /// answered with `Idempotency-Replayed: true`, and its series are not kept again.
-    #[param(
-        rename = "Idempotency-Key",
-        min_length = 1,
-        max_length = 255,
-        pattern = "^[!-~]*$"
-    )]
-    idempotency_key: Option<String>,
-}
-
 /// What became of the series of a request. Those that were accepted are durable.
 #[derive(Debug)]
 pub(super) struct SeriesAcceptance {

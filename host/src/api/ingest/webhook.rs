@@ -10,7 +10,7 @@ use delfin_plugin_api::{AlertBatchBuilder, Kind};
 
 use super::{
     BatchAccepted, ingest,
-    request::{IngestHeaders, IngestQuery},
+    request::{IdempotencyHeader, IngestHeaders, IngestQuery},
 };
 use crate::{
     api::{
@@ -50,7 +50,7 @@ enum AlertOwner {
     post,
     path = "/v1/ingest/webhooks/{id}",
     security(("token" = ["ingest"])),
-    params(StoragePath, IngestQuery, IngestHeaders),
+    params(StoragePath, IngestQuery, IngestHeaders, IdempotencyHeader),
     request_body(
         description = "One JSON value.",
         content((serde_json::Value = "application/json", example = json!({
@@ -86,7 +86,7 @@ pub(super) async fn ingest_webhook(
     post,
     path = "/v1/ingest/alertmanager",
     security(("token" = ["ingest"])),
-    params(IngestQuery, IngestHeaders),
+    params(IngestQuery, IngestHeaders, IdempotencyHeader),
     request_body(
         description = "The payload of the version 4.",
         content((serde_json::Value = "application/json", example = json!({
