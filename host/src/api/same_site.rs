@@ -21,7 +21,7 @@ use axum::{
 };
 use delfin_plugin_api::text::excerpt;
 
-use super::{cors::AllowedOrigin, error::ApiError, extract::body, state::AllowedHosts};
+use super::{cors::AllowedOrigin, error::ApiError, state::AllowedHosts};
 use crate::config::HostAddress;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -48,10 +48,7 @@ pub(super) async fn require_same_site(
     let (head, content) = request.into_parts();
     match hosts.check(&head) {
         Ok(()) => next.run(Request::from_parts(head, content)).await,
-        Err(error) => {
-            body::discard_later(&head.headers, content);
-            error.into_response()
-        }
+        Err(error) => error.into_response(),
     }
 }
 

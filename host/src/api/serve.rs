@@ -31,7 +31,9 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
-    ApiState, json_suffix,
+    ApiState,
+    extract::body,
+    json_suffix,
     listen::{ApiListener, ClientStream},
     metrics_router,
     peer::Peer,
@@ -262,6 +264,8 @@ async fn respond(
     slot: Arc<ConnectionSlot>,
 ) -> Result<Response<MeteredBody<Body>>, Infallible> {
     let request = request.map(|body| Body::new(MeteredBody::request(body, Arc::clone(&slot))));
-    let response = TowerToHyperService::new(router).call(request).await?;
+    let response = TowerToHyperService::new(router)
+        .call(body::drained(request))
+        .await?;
     Ok(response.map(|body| MeteredBody::response(body, slot)))
 }

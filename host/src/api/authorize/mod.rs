@@ -22,7 +22,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{error::ApiError, extract::body, peer::Peer, state::Tokens};
+use super::{error::ApiError, peer::Peer, state::Tokens};
 use crate::access::AccessScope;
 
 pub(super) use client::{ApiClient, AuditedClient};
@@ -67,11 +67,7 @@ pub(super) async fn authorize(
     }
     match checked {
         Ok(()) => next.run(request).await,
-        Err(error) => {
-            let (head, content) = request.into_parts();
-            body::discard_later(&head.headers, content);
-            error.into_response()
-        }
+        Err(error) => error.into_response(),
     }
 }
 

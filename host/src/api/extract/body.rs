@@ -1,21 +1,30 @@
-//! Reads request bodies within limits of size and time.
+//! Reads request bodies within limits of size and time, and what handlers leave of them.
 
-use std::{future::poll_fn, pin::Pin, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
+    Error,
     body::{Body, Bytes, HttpBody},
-    http::{HeaderMap, header::EXPECT},
+    http::{Request, header::EXPECT},
 };
 use delfin_plugin_api::connections::MinimumRate;
-use tokio::time::{Instant, timeout, timeout_at};
+use hyper::body::{Frame, SizeHint};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout, timeout_at},
+};
 
 use crate::{api::error::ApiError, ingest::MemoryClaim};
 
 /// How long a whole body may take to arrive, however many bytes it has.
 const BODY_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// How long, and how much, of a refused body is still read. A server that closes the
-/// connection while the client sends breaks it before the client has read the answer.
+/// How long, and how much, of a body is still read that its handler leaves.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_DISCARDED_BYTES: u64 = 256 << 20;
 
@@ -65,16 +74,64 @@ pub(in crate::api) async fn read(
     }
 }
 
-/// Reads and discards the rest of a refused body in the background.
-pub(in crate::api) fn discard_later(headers: &HeaderMap, body: Body) {
-    // A client that expects `100 Continue` has not sent the body, and now never does.
-    if !headers.contains_key(EXPECT) {
-        tokio::spawn(timeout(DISCARD_TIMEOUT, discard(body)));
+/// The body of a request, whose rest is read in the background when its handler leaves it: most refusals, and calls that
+/// need no body, leave one. Otherwise the connection would be closed while the client sends, which breaks it before the
+/// client has read the answer.
+struct DrainedBody {
+    inner: Body,
+    /// Whether the client waits for `100 Continue`, which it gets when the body is first asked for. If it does
+    /// not get it, it never sends the body.
+    awaits_continue: bool,
+    is_read: bool,
+}
+
+/// Makes the request one whose body is read to its end, also when the handler leaves it.
+pub(in crate::api) fn drained(request: Request<Body>) -> Request<Body> {
+    let awaits_continue = request.headers().contains_key(EXPECT);
+    request.map(|inner| {
+        Body::new(DrainedBody {
+            is_read: inner.is_end_stream(),
+            inner,
+            awaits_continue,
+        })
+    })
+}
+
+impl HttpBody for DrainedBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.awaits_continue = false;
+        let frame = Pin::new(&mut self.inner).poll_frame(context);
+        self.is_read |= matches!(frame, Poll::Ready(None | Some(Err(_))));
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for DrainedBody {
+    fn drop(&mut self) {
+        let is_left = !self.is_read && !self.awaits_continue && !self.inner.is_end_stream();
+        if is_left && let Ok(runtime) = Handle::try_current() {
+            let body = std::mem::take(&mut self.inner);
+            runtime.spawn(timeout(DISCARD_TIMEOUT, discard(body)));
+        }
     }
 }
 
 /// The next bytes of a body; `None` at its end.
-async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
+async fn next(body: &mut Body) -> Option<Result<Bytes, Error>> {
     loop {
         let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await?;
         match frame.map(|frame| frame.into_data()) {

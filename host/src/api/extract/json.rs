@@ -43,13 +43,7 @@ where
         let mut claim = budget.claim(MemoryUse::Command);
         let (head, mut content) = request.into_parts();
         let max_bytes = max_bytes.min(MAX_BYTES);
-        let bytes = match read(&head.headers, &mut content, max_bytes, &mut claim).await {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                body::discard_later(&head.headers, content);
-                return Err(error);
-            }
-        };
+        let bytes = read(&head.headers, &mut content, max_bytes, &mut claim).await?;
         // The parser's own error may show a part of the body.
         let value = serde_json::from_slice(&bytes).map_err(|_| ApiError::MalformedRequestBody {
             detail: "cannot understand JSON".to_owned(),

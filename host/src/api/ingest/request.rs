@@ -155,19 +155,6 @@ impl IngestRequest {
         request: Request,
     ) -> Result<Self, ApiError> {
         let (head, mut content) = request.into_parts();
-        let read = Self::read_parts(state, kind, &head, &mut content).await;
-        if read.is_err() {
-            body::discard_later(&head.headers, content);
-        }
-        read
-    }
-
-    async fn read_parts(
-        state: &IngestState,
-        kind: Kind,
-        head: &Parts,
-        content: &mut Body,
-    ) -> Result<Self, ApiError> {
         let received = Instant::now();
         let (sender, permit) = begin(state, kind, &head.extensions)?;
         let Query(query) = Query::<IngestQuery>::read(&head.uri)?;
@@ -176,7 +163,7 @@ impl IngestRequest {
         let ack = query.ack(headers.wait)?;
         let format = BodyFormat::from_content_type(content_type.as_deref())?;
         let encoding = BodyEncoding::from_content_encoding(headers.encoding.as_deref())?;
-        let (bytes, claim) = read_body(state, kind, content).await?;
+        let (bytes, claim) = read_body(state, kind, &mut content).await?;
         Ok(Self {
             received,
             ack,

@@ -19,7 +19,7 @@ use super::{
     storage_id,
 };
 use crate::{
-    api::{blocking, error::ApiError, extract::body, state::IngestState},
+    api::{blocking, error::ApiError, state::IngestState},
     batch::{AnyBatch, NewBatch, held_bytes},
     clock::now_ms,
     ingest::{BodyEncoding, IngestError, ParseGuard, ParsedItems, RejectedItems, decompress},
@@ -73,10 +73,7 @@ pub(super) async fn accept(
         Ok(_) => state
             .metrics
             .acknowledged(kind, "durable", started.elapsed()),
-        Err(error) => {
-            body::discard_later(&head.headers, content);
-            state.metrics.refused(kind, error);
-        }
+        Err(error) => state.metrics.refused(kind, error),
     }
     let repeated = accepted.as_ref().is_ok_and(|accepted| accepted.repeated);
     let mut response = answer(accepted.map_err(ApiError::for_input));

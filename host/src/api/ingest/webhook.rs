@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::{
         error::{ApiError, ErrorBody},
-        extract::{Path, body},
+        extract::Path,
         responses::{InputRefused, StorageNotFound},
         state::IngestState,
         storages::StoragePath,
@@ -122,11 +122,7 @@ async fn ingest_for(
 ) -> Response {
     match target {
         Ok(target) => ingest(state, Kind::Alert, request, Some(target)).await,
-        Err(error) => {
-            let (head, content) = request.into_parts();
-            body::discard_later(&head.headers, content);
-            error.into_response()
-        }
+        Err(error) => error.into_response(),
     }
 }
 
