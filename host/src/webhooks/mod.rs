@@ -3,8 +3,10 @@
 //! Knows nothing of HTTP.
 
 mod alert;
+mod alertmanager;
 mod mapping;
 mod path;
 
 pub use alert::webhook_alerts;
+pub use alertmanager::{InvalidAlerts, take_invalid_alerts};
 pub use mapping::WebhookMappings;

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use delfin_plugin_api::{AlertBatchBuilder, Kind};
+use serde_json::Value;
 
 use super::{
     BatchAccepted, ingest,
@@ -27,7 +28,7 @@ use crate::{
     },
     notification::NotificationAlert,
     storages::{StorageView, Storages},
-    webhooks::{WebhookMappings, webhook_alerts},
+    webhooks::{InvalidAlerts, WebhookMappings, take_invalid_alerts, webhook_alerts},
 };
 
 /// The storage of a webhook, and the mappings in force.
@@ -154,19 +155,21 @@ impl WebhookTarget {
         guard: ParseGuard,
     ) -> Result<ParsedItems, IngestError> {
         let ParsedItems {
-            batch: body,
+            batch: mut body,
             mut rejected,
             notes,
             complete_for,
             claim,
         } = parse_json(body, limits, guard)?;
+        let invalid = self.owner.take_invalid(&mut body)?;
         let alerts = webhook_alerts(&body, &self.mappings, now_ms());
         let limit = limits.max_rows;
         if alerts.len() as u64 > limit {
             return Err(IngestError::TooManyRows { limit });
         }
         let mut batch = AlertBatchBuilder::new();
-        for (index, alert) in alerts.iter().enumerate() {
+        let places = (0..).filter(|index| !invalid.contains_key(index));
+        for (index, alert) in places.zip(&alerts) {
             if !self.owner.add(alert, &mut batch) {
                 rejected.push(ItemRejection {
                     index,
@@ -175,6 +178,17 @@ impl WebhookTarget {
                     error: ItemError::NoStorage { kind: "webhook" },
                 });
             }
+        }
+        for (index, (field, reason)) in invalid {
+            rejected.push(ItemRejection {
+                index,
+                line: None,
+                name: None,
+                error: ItemError::Invalid {
+                    field: Some(field),
+                    reason,
+                },
+            });
         }
         Ok(ParsedItems {
             batch: batch.build().into(),
@@ -187,6 +201,17 @@ impl WebhookTarget {
 }
 
 impl AlertOwner {
+    /// Takes out what Alertmanager does not send. A webhook of a storage can have any form.
+    fn take_invalid(&self, body: &mut Value) -> Result<InvalidAlerts, IngestError> {
+        match self {
+            Self::Storage(_) => Ok(InvalidAlerts::new()),
+            Self::ByRule(_) => take_invalid_alerts(body).map_err(|reason| IngestError::Message {
+                message: "webhook of Alertmanager",
+                reason,
+            }),
+        }
+    }
+
     /// Adds an alert, unless it has no storage.
     fn add(&self, alert: &NotificationAlert, batch: &mut AlertBatchBuilder) -> bool {
         match self {
