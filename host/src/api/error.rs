@@ -156,8 +156,8 @@ api_errors! {
     AlertSourceNotFound { id: String }
         => NOT_FOUND, "AlertSourceNotFound",
            "Alert source for storage {} could not be found.", (id);
-    StorageAlreadyExists
-        => BAD_REQUEST, "StorageAlreadyExists", "Storage already exists.", ();
+    StorageAlreadyExists { detail: String }
+        => BAD_REQUEST, "StorageAlreadyExists", "Storage already exists. {}", (detail);
     StorageSerialNumberMismatch { detail: String }
         => BAD_REQUEST, "StorageSerialNumberMismatch", "Storage serial number mismatch. {}",
            (detail);

@@ -1,5 +1,6 @@
 //! Errors of operations on storages.
 
+use super::RegisteredTwin;
 use crate::{
     collect::{DriverCallError, StorageRequestError},
     inventory::{InventoryError, InventoryFault},
@@ -13,8 +14,9 @@ pub enum StorageError {
     /// The storage has no alert source.
     #[error("storage `{id}` has no alert source")]
     AlertSourceNotFound { id: String },
-    #[error("the storage is registered already")]
-    AlreadyExists,
+    /// The storage is registered already, under this id.
+    #[error("{0}")]
+    AlreadyExists(RegisteredTwin),
     /// The new access data leads to another storage.
     #[error("the access data leads to another storage, with the serial number `{found}`")]
     OtherSerialNumber {

@@ -1,6 +1,9 @@
 //! Whether two storages are one.
 
+use std::fmt;
+
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::NewStorage;
 use crate::{
@@ -19,10 +22,55 @@ pub struct StorageIdentity<'a> {
     pub serial_number: &'a str,
 }
 
+/// A registered storage that a new one would be again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredTwin {
+    id: Uuid,
+    name: String,
+    /// What both have; `None`: the access data.
+    serial_number: Option<String>,
+}
+
+impl RegisteredTwin {
+    /// `None` if the new storage is another one.
+    pub(super) fn find<'a>(
+        mut registered: impl Iterator<Item = &'a Registration>,
+        new: &StorageIdentity<'_>,
+    ) -> Option<Self> {
+        registered.find_map(|one| {
+            let identity = StorageIdentity::from(one);
+            let has_serial_number = identity.has_serial_number_of(new);
+            identity.is(new).then(|| Self {
+                id: one.id,
+                name: one.info.name.clone(),
+                serial_number: has_serial_number.then(|| one.info.serial_number.clone()),
+            })
+        })
+    }
+}
+
+impl fmt::Display for RegisteredTwin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, name, .. } = self;
+        match &self.serial_number {
+            Some(serial_number) => {
+                write!(
+                    f,
+                    "`{id}`, `{name}`, has the serial number `{serial_number}`, too"
+                )?;
+            }
+            None => write!(f, "`{id}`, `{name}`, has the same access data")?,
+        }
+        write!(
+            f,
+            " (keep it, or remove it first: `delfin-host storages remove {id}`)"
+        )
+    }
+}
+
 impl StorageIdentity<'_> {
     /// Whether a new storage has the same driver, name and address. User names and passwords make no difference.
-    #[must_use]
-    pub fn has_address_of(&self, new: &StorageIdentity<'_>) -> bool {
+    fn has_address_of(&self, new: &StorageIdentity<'_>) -> bool {
         let address = |access: &Access, kind: &str| {
             let protocol = access.get(kind)?;
             Some((protocol.get("host").cloned(), protocol.get("port").cloned()))
@@ -41,9 +89,12 @@ impl StorageIdentity<'_> {
     /// Whether a new storage is this one: by its address, or by its serial number.
     #[must_use]
     pub fn is(&self, new: &StorageIdentity<'_>) -> bool {
-        let has_serial_number_of =
-            !new.serial_number.is_empty() && self.serial_number == new.serial_number;
-        has_serial_number_of || self.has_address_of(new)
+        self.has_serial_number_of(new) || self.has_address_of(new)
+    }
+
+    /// Whether a new storage has the same serial number, if that is known.
+    fn has_serial_number_of(&self, new: &StorageIdentity<'_>) -> bool {
+        !new.serial_number.is_empty() && self.serial_number == new.serial_number
     }
 }
 

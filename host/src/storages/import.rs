@@ -34,11 +34,7 @@ impl Storages {
         if self.registered().contains_key(&id) {
             return Ok(ImportState::Exists);
         }
-        let identity = StorageIdentity::from(&storage);
-        let is_twin = |one: &Registration| StorageIdentity::from(one).is(&identity);
-        if self.registered().values().any(is_twin) {
-            return Err(StorageError::AlreadyExists);
-        }
+        self.require_new(&StorageIdentity::from(&storage))?;
         if dry_run {
             return Ok(ImportState::Imported);
         }

@@ -38,7 +38,7 @@ use uuid::Uuid;
 
 pub use alert_sources::{AlertSources, UsedAlertSources};
 pub use error::StorageError;
-pub use identity::StorageIdentity;
+pub use identity::{RegisteredTwin, StorageIdentity};
 pub use import::ImportState;
 pub use parts::StorageParts;
 pub use progress::CollectProgress;
@@ -182,10 +182,7 @@ impl Storages {
         self.inventory()?;
         let _one_at_a_time = self.registering.lock().await;
         let identity = StorageIdentity::from(&new);
-        let is_same = |one: &Registration| StorageIdentity::from(one).has_address_of(&identity);
-        if self.registered().values().any(is_same) {
-            return Err(StorageError::AlreadyExists);
-        }
+        self.require_new(&identity)?;
         let factory = self.registry.factory(&new.vendor, &new.model);
         let factory = factory.map_err(|_| StorageError::DriverNotFound {
             driver: format!("{} {}", new.vendor, new.model),
@@ -196,10 +193,10 @@ impl Storages {
         let info = timeout(REQUEST_TIMEOUT, identified)
             .await
             .map_err(|_| StorageError::Timeout)??;
-        let same_serial = |one: &Registration| one.info.serial_number == info.serial_number;
-        if self.registered().values().any(same_serial) {
-            return Err(StorageError::AlreadyExists);
-        }
+        self.require_new(&StorageIdentity {
+            serial_number: &info.serial_number,
+            ..identity
+        })?;
         let storage = Registration {
             id,
             vendor: new.vendor,
@@ -225,6 +222,13 @@ impl Storages {
         self.scheduler.add(config);
         self.spawn_sync(id);
         Ok(view)
+    }
+
+    fn require_new(&self, identity: &StorageIdentity<'_>) -> Result<(), StorageError> {
+        match RegisteredTwin::find(self.registered().values(), identity) {
+            Some(twin) => Err(StorageError::AlreadyExists(twin)),
+            None => Ok(()),
+        }
     }
 
     /// Removes a registered storage and its access data, and stops to collect from it. Its

@@ -11,7 +11,9 @@ impl From<StorageError> for ApiError {
         match error {
             StorageError::NotFound { id } => Self::StorageNotFound { id },
             StorageError::AlertSourceNotFound { id } => Self::AlertSourceNotFound { id },
-            StorageError::AlreadyExists => Self::StorageAlreadyExists,
+            StorageError::AlreadyExists(twin) => Self::StorageAlreadyExists {
+                detail: twin.to_string(),
+            },
             StorageError::OtherSerialNumber { found } => {
                 let detail = format!("The access data leads to the storage `{found}`.");
                 Self::StorageSerialNumberMismatch { detail }

@@ -268,11 +268,14 @@ fn new_access_data_applies_and_keeps_the_id() {
     assert!(shown["updated_at"].is_string());
     // The old address is free, and the new one is taken.
     let taken = FAKE.replace("10.0.0.1", "10.0.0.2").replace("8078", "9000");
-    host.post("/v1/storages", &taken).is_error(
-        400,
-        "StorageAlreadyExists",
-        "Storage already exists.",
+    let name = host.get(&format!("/v1/storages/{id}")).json()["name"].clone();
+    let twin = format!(
+        "Storage already exists. `{id}`, `{}`, has the same access data (keep it, or remove it \
+         first: `delfin-host storages remove {id}`)",
+        name.as_str().unwrap()
     );
+    host.post("/v1/storages", &taken)
+        .is_error(400, "StorageAlreadyExists", &twin);
     put(json!({"extra_attributes": {"disks": "many"}})).is_error(
         400,
         "InvalidInput",
