@@ -29,6 +29,9 @@ use crate::{
 /// file again, or a host to start.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
+/// The code of a fault of the host.
+const DELFIN_EXCEPTION: &str = "DelfinException";
+
 /// Writes the enum and its table: a row names the variant with its fields, the
 /// status, Delfin's code, the text with a `{}` for each argument, the arguments,
 /// and what the log says.
@@ -187,11 +190,11 @@ api_errors! {
     StorageUnsupported { detail: String }
         => NOT_IMPLEMENTED, "StorageCapabilityNotSupported", "{}", (detail), log detail;
     StorageDriverPanicked { detail: String }
-        => INTERNAL_SERVER_ERROR, "DelfinException", "{}", (detail), log detail;
+        => INTERNAL_SERVER_ERROR, DELFIN_EXCEPTION, "{}", (detail), log detail;
 
     /// A fault of the host.
     Internal { log: String }
-        => INTERNAL_SERVER_ERROR, "DelfinException", "An unknown exception occurred.", (), log log;
+        => INTERNAL_SERVER_ERROR, DELFIN_EXCEPTION, "An unknown exception occurred.", (), log log;
 }
 
 /// An error in Delfin's format.
@@ -212,6 +215,8 @@ pub struct ErrorBody {
 pub(super) struct LogDetail {
     /// The name of the variant of the error.
     pub(super) kind: &'static str,
+    /// Whether the host is at fault, and not a storage that it has asked.
+    pub(super) is_fault: bool,
     pub(super) reason: String,
 }
 
@@ -286,8 +291,11 @@ impl IntoResponse for ApiError {
         };
         let mut response = (row.status, axum::Json(body)).into_response();
         if let Some(reason) = row.log {
-            let kind = row.kind;
-            response.extensions_mut().insert(LogDetail { kind, reason });
+            response.extensions_mut().insert(LogDetail {
+                kind: row.kind,
+                is_fault: row.code == DELFIN_EXCEPTION,
+                reason,
+            });
         }
         if matches!(
             row.status,
@@ -463,9 +471,28 @@ mod tests {
         );
         let response = error.into_response();
         assert_eq!(response.headers()[RETRY_AFTER], "5");
-        let LogDetail { kind, reason } = response.extensions().get().unwrap();
+        let LogDetail { kind, reason, .. } = response.extensions().get().unwrap();
         assert_eq!(*kind, "JournalNotWritable");
         assert!(reason.contains("/secret/place"), "{reason}");
+    }
+
+    #[test]
+    fn a_storage_that_fails_is_no_fault_of_the_host() {
+        let is_fault = |error: ApiError| {
+            let response = error.into_response();
+            assert_eq!(response.status(), 500);
+            response.extensions().get::<LogDetail>().unwrap().is_fault
+        };
+        let text = String::new;
+        assert!(is_fault(ApiError::Internal { log: text() }));
+        assert!(is_fault(ApiError::StorageDriverPanicked { detail: text() }));
+        for error in [
+            ApiError::StorageTimeout,
+            ApiError::StorageBackend { detail: text() },
+            ApiError::StorageBadResponse { detail: text() },
+        ] {
+            assert!(!is_fault(error));
+        }
     }
 
     #[test]

@@ -105,13 +105,17 @@ impl RequestLog {
 
     /// The level and the begin of the record; `None` if it is not logged.
     fn admit(&self, detail: &LogDetail, status: StatusCode) -> Option<(Level, &'static str)> {
-        let failed = status == StatusCode::INTERNAL_SERVER_ERROR;
-        let (level, what) = if failed {
-            (Level::Error, "request failed")
+        let LogDetail {
+            kind,
+            is_fault,
+            reason,
+        } = detail;
+        let level = if *is_fault { Level::Error } else { Level::Warn };
+        let what = if status == StatusCode::INTERNAL_SERVER_ERROR {
+            "request failed"
         } else {
-            (Level::Warn, "request refused")
+            "request refused"
         };
-        let LogDetail { kind, reason } = detail;
         match self.refusals.admit(kind, reason, Instant::now()) {
             Admission::Logged { .. } => Some((level, what)),
             Admission::FirstSuppressed { end } => {
