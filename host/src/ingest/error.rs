@@ -33,7 +33,7 @@ pub enum IngestError {
     /// More bytes than `max_decompressed_bytes` when each row has its own copy of the
     /// texts that rows share.
     #[error(
-        "the rows of the body have more than {limit} bytes without sharing texts (send smaller batches, or raise `api.max_decompressed_bytes`)"
+        "the rows of the body have more than {limit} bytes: texts that rows share, such as labels, count for each row (send fewer rows or shorter texts, or raise `api.max_decompressed_bytes`)"
     )]
     TooManyRowBytes { limit: u64 },
     /// More rows than [`max_rows`](super::BodyLimits::max_rows).

@@ -18,7 +18,7 @@ use crate::ingest::{
 const SERIES_PER_CHECK: usize = 64;
 
 /// Points of a series between two looks.
-const POINTS_PER_CHECK: usize = 4096;
+pub(super) const POINTS_PER_CHECK: usize = 4096;
 
 /// The NaN by which Prometheus says that a series has ended.
 const STALE: u64 = 0x7ff0_0000_0000_0002;

@@ -75,7 +75,7 @@ fn texts_that_rows_share_count_in_each_row() {
     let value = "x".repeat(10_000);
     let bytes = stream(&series(1000, &[("unit", &value)]));
     assert!(bytes.len() < 100_000, "{}", bytes.len());
-    let wanted = "the rows of the body have more than 1000000 bytes without sharing texts (send smaller batches, or raise `api.max_decompressed_bytes`)";
+    let wanted = "the rows of the body have more than 1000000 bytes: texts that rows share, such as labels, count for each row (send fewer rows or shorter texts, or raise `api.max_decompressed_bytes`)";
     assert_eq!(error_of(&bytes, &limits(1_000_000)), wanted);
     performance(Cow::Borrowed(&bytes), &limits(11_000_000)).unwrap();
 

@@ -12,7 +12,7 @@ use crate::{
     inputs::{
         SeriesWriter, SkipReason, SourceSeries,
         source::{TYPE, UNIT},
-        writer::SeriesPlace,
+        writer::{POINTS_PER_CHECK, SeriesPlace},
     },
 };
 
@@ -54,6 +54,28 @@ struct DataPoint<'a> {
     flags: u64,
     /// Attributes and quantiles; those beyond the limit are counted and not kept.
     parts: usize,
+}
+
+/// Points of one series that follow each other in the body: they are a row of the batch, so that long attributes count once.
+#[derive(Default)]
+struct PointRun<'a> {
+    /// Of the first point in the request.
+    index: usize,
+    first: DataPoint<'a>,
+    columns: Vec<SeriesColumn>,
+    times_ms: Vec<i64>,
+    /// Of each point a value for each column.
+    values: Vec<f64>,
+}
+
+/// A series that points of a metric become.
+#[derive(Clone, Copy, Default, PartialEq)]
+struct SeriesColumn {
+    /// Of the name.
+    suffix: &'static str,
+    quantile: Option<f64>,
+    /// `None`: that of the metric.
+    unit: Option<&'static str>,
 }
 
 impl MetricData {
@@ -148,6 +170,7 @@ impl<'a, 'i> MetricReader<'a, 'i> {
         };
         let type_name = kind.type_of(data)?;
         let mut series = SourceSeries::default();
+        let mut run = PointRun::default();
         for message in messages(data, 1) {
             let point = DataPoint::read(message?, kind)?;
             *self.index += 1;
@@ -157,60 +180,111 @@ impl<'a, 'i> MetricReader<'a, 'i> {
                 writer.skip(SkipReason::NoNumber, 1);
                 continue;
             }
-            self.write((kind, type_name), &point, &mut series, writer)?;
+            // 0 is the value of an unknown time.
+            let time_ms = match point.time_ns {
+                0 => writer.now_ms(),
+                time_ns => (time_ns / 1_000_000) as i64,
+            };
+            let values = point.values(kind);
+            if !run.continues_with(&point, time_ms, &values) {
+                self.write(type_name, &run, &mut series, writer)?;
+                run.begin(*self.index - 1, point, &values);
+            }
+            run.push(time_ms, &values);
+            if run.times_ms.len().is_multiple_of(POINTS_PER_CHECK) {
+                writer.check(run.memory_bytes())?;
+            }
         }
-        Ok(())
+        self.write(type_name, &run, &mut series, writer)
     }
 
     fn write(
         &self,
-        (kind, type_name): (MetricData, &'static str),
-        point: &DataPoint<'a>,
+        type_name: &'static str,
+        run: &PointRun<'a>,
         series: &mut SourceSeries<'i>,
         writer: &mut SeriesWriter<'_>,
     ) -> Result<(), SeriesReadError> {
+        let points = run.times_ms.len() as u64;
+        if points == 0 {
+            return Ok(());
+        }
         let place = SeriesPlace {
-            index: *self.index - 1,
+            index: run.index,
             line: None,
         };
         series.clear();
-        let problem = match (self.is_text, point.parts > MAX_LABELS) {
+        let problem = match (self.is_text, run.first.parts > MAX_LABELS) {
             (false, _) => Some("a name is not UTF-8"),
             (_, true) => Some("has more than 256 attributes or quantiles"),
-            (true, false) => point.push_attributes(self.resource, series, writer)?,
+            (true, false) => run.first.push_attributes(self.resource, series, writer)?,
         };
         if let Some(reason) = problem {
             let error = ItemError::Invalid {
                 field: Some("attributes"),
                 reason: reason.to_owned(),
             };
-            writer.begin(0)?;
-            writer.reject(place, self.name, error, 1);
+            writer.begin(run.memory_bytes())?;
+            writer.reject(place, self.name, error, points);
             return Ok(());
         }
         let rejected = writer.rejected_points;
         let attributes = series.count();
-        // 0 is the value of an unknown time.
-        let time_ms = match point.time_ns {
-            0 => writer.now_ms(),
-            time_ns => (time_ns / 1_000_000) as i64,
-        };
-        for (suffix, quantile, unit, value) in point.values(kind, self.unit) {
-            let type_name = quantile.map_or(type_name, |_| "gauge");
-            push_name(series, self.name, suffix);
+        for (number, column) in run.columns.iter().enumerate() {
+            let type_name = column.quantile.map_or(type_name, |_| "gauge");
+            push_name(series, self.name, column.suffix);
+            let unit = column.unit.unwrap_or(self.unit);
             series.push(UNIT, unit);
             series.push(TYPE, type_name);
-            if let Some(quantile) = quantile {
+            if let Some(quantile) = column.quantile {
                 series.push("quantile", quantile.to_string());
             }
-            writer.begin(0)?;
-            writer.point(time_ms, value)?;
+            writer.begin(run.memory_bytes())?;
+            let rows = run.values.chunks_exact(run.columns.len());
+            for (time_ms, row) in run.times_ms.iter().zip(rows) {
+                writer.point(*time_ms, row[number])?;
+            }
             writer.end(series, place)?;
             series.truncate(attributes);
         }
         // The client counts points, and one can become several series.
-        writer.rejected_points = writer.rejected_points.min(rejected + 1);
+        writer.rejected_points = writer.rejected_points.min(rejected + points);
         Ok(())
+    }
+}
+
+impl<'a> PointRun<'a> {
+    /// Whether a point is the next one of the same series. Points with one time stay apart, as two series.
+    fn continues_with(
+        &self,
+        point: &DataPoint<'a>,
+        time_ms: i64,
+        values: &[(SeriesColumn, f64)],
+    ) -> bool {
+        let columns = values.iter().map(|(column, _)| column);
+        self.times_ms.last().is_some_and(|last| time_ms > *last)
+            && self.first.attributes == point.attributes
+            && self.first.parts == point.parts
+            && self.columns.iter().eq(columns)
+    }
+
+    fn begin(&mut self, index: usize, first: DataPoint<'a>, values: &[(SeriesColumn, f64)]) {
+        self.index = index;
+        self.first = first;
+        self.times_ms.clear();
+        self.values.clear();
+        self.columns.clear();
+        self.columns
+            .extend(values.iter().map(|(column, _)| *column));
+    }
+
+    fn push(&mut self, time_ms: i64, values: &[(SeriesColumn, f64)]) {
+        self.times_ms.push(time_ms);
+        self.values.extend(values.iter().map(|(_, value)| value));
+    }
+
+    fn memory_bytes(&self) -> usize {
+        (self.times_ms.capacity() + self.values.capacity()) * size_of::<f64>()
     }
 }
 
@@ -269,20 +343,31 @@ impl<'a> DataPoint<'a> {
         Ok(resource.push_to(series).err())
     }
 
-    /// The series of the point: suffix of the name, quantile, unit and value.
-    fn values<'u>(
-        &self,
-        kind: MetricData,
-        unit: &'u str,
-    ) -> Vec<(&'static str, Option<f64>, &'u str, f64)> {
+    /// A value for each series that the point becomes.
+    fn values(&self, kind: MetricData) -> Vec<(SeriesColumn, f64)> {
+        let column = SeriesColumn::default();
         if matches!(kind, MetricData::Gauge | MetricData::Sum) {
-            let value = self.value.map(|value| ("", None, unit, value));
-            return value.into_iter().collect();
+            return self
+                .value
+                .map(|value| (column, value))
+                .into_iter()
+                .collect();
         }
-        let mut values = vec![("_count", None, "1", self.count as f64)];
-        values.extend(self.sum.map(|sum| ("_sum", None, unit, sum)));
-        let quantiles = self.quantiles.iter();
-        values.extend(quantiles.map(|(quantile, value)| ("", Some(*quantile), unit, *value)));
+        let count = SeriesColumn {
+            suffix: "_count",
+            unit: Some("1"),
+            ..column
+        };
+        let sum = SeriesColumn {
+            suffix: "_sum",
+            ..column
+        };
+        let mut values = vec![(count, self.count as f64)];
+        values.extend(self.sum.map(|value| (sum, value)));
+        values.extend(self.quantiles.iter().map(|(quantile, value)| {
+            let quantile = Some(*quantile);
+            (SeriesColumn { quantile, ..column }, *value)
+        }));
         values
     }
 }

@@ -100,6 +100,67 @@ fn every_kind_of_metric_becomes_series() {
     );
 }
 
+/// Requests with the points of a metric whose resource has megabytes of attributes.
+#[test]
+fn points_of_one_series_are_one_row_and_share_long_attributes() {
+    let site = |number: u64| json!({"key": "site", "value": {"stringValue": number.to_string()}});
+    let point = |ms: u64, number: u64| {
+        let time = (1_700_000_000_000 + ms) * 1_000_000;
+        json!({"timeUnixNano": time.to_string(), "asInt": 1, "count": 2, "attributes": [site(number)]})
+    };
+    let long = "x".repeat(60_000);
+    let many =
+        (0..100).map(|number| json!({"key": format!("k{number}"), "value": {"stringValue": long}}));
+    let parse_points = |points: Vec<Value>, kind: &str| {
+        let mut body = request(json!([{"name": "m", kind: {"dataPoints": points}}]));
+        let attributes = &mut body["resourceMetrics"][0]["resource"]["attributes"];
+        attributes.as_array_mut().unwrap().extend(many.clone());
+        parse(OtlpEncoding::Json, body.to_string().as_bytes())
+    };
+    let points_of = |parsed: &ParsedSeries| {
+        let series = parsed.items.batch.series();
+        series.map(|one| one.points().len()).collect::<Vec<_>>()
+    };
+    let parsed = parse_points((0..20_000).map(|ms| point(ms, 0)).collect(), "gauge").unwrap();
+    assert_eq!(points_of(&parsed), [20_000]);
+    // Of another series, earlier, and at the time of the one before.
+    let mixed = vec![
+        point(0, 0),
+        point(1, 0),
+        point(1, 0),
+        point(2, 1),
+        point(0, 1),
+    ];
+    assert_eq!(
+        points_of(&parse_points(mixed, "gauge").unwrap()),
+        [2, 1, 1, 1]
+    );
+    let histogram = vec![point(0, 0), point(1, 0)];
+    assert_eq!(
+        points_of(&parse_points(histogram, "histogram").unwrap()),
+        [2]
+    );
+    let error =
+        parse_points((0..100).map(|number| point(0, number)).collect(), "gauge").unwrap_err();
+    assert!(
+        error.contains("shorter texts, or raise `api.max_decompressed_bytes`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_series_that_is_refused_counts_each_of_its_points() {
+    let attribute = json!([{"key": "", "value": {"stringValue": "x"}}]);
+    let point = |ms: u64| {
+        let time = (1_700_000_000_000 + ms) * 1_000_000;
+        json!({"timeUnixNano": time.to_string(), "count": 1, "sum": 2, "attributes": attribute})
+    };
+    let parsed =
+        parse_json(json!([{"name": "h", "histogram": {"dataPoints": [point(0), point(1)]}}]));
+    assert_eq!(parsed.rejected_points, 2);
+    assert_eq!(parsed.items.batch.items(), 0);
+}
+
 #[test]
 fn attributes_of_every_type_are_labels_and_those_of_the_point_count() {
     let parsed = parse_json(json!([{"name": "system.disk.io", "sum": {"dataPoints": [{
