@@ -34,7 +34,11 @@ pub(super) struct SeriesRule {
 pub(super) struct SeriesFields {
     /// `None`: the name that the series has.
     pub(super) name: Option<FieldRule<String>>,
+    /// What is removed from the begin of the name.
+    pub(super) name_prefix: Option<FieldRule<String>>,
     pub(super) labels: Vec<(&'static str, FieldRule<String>)>,
+    /// Labels of the client that the series does not get.
+    pub(super) drop_labels: Vec<String>,
     /// Every value is multiplied by it.
     pub(super) scale: f64,
 }
@@ -57,6 +61,7 @@ struct SeriesEntry {
     #[serde(default)]
     ignore: bool,
     name: Option<MappedField>,
+    name_prefix: Option<MappedField>,
     storage_id: Option<MappedField>,
     storage_name: Option<MappedField>,
     serial_number: Option<MappedField>,
@@ -67,6 +72,8 @@ struct SeriesEntry {
     series_type: Option<MappedField>,
     unit: Option<MappedField>,
     value_type: Option<MappedField>,
+    #[serde(default)]
+    drop_labels: Vec<String>,
     scale: Option<f64>,
 }
 
@@ -146,16 +153,19 @@ impl SeriesEntry {
             ("value_type", self.value_type),
         ];
         let has_storage = labels[0].1.is_some();
-        let name = self.name.map(|field| reader.field_rule("name", field));
-        let name = name.transpose().map_err(at("name"))?;
+        let text = |key: &'static str, field: Option<MappedField>| {
+            let rule = field.map(|field| reader.field_rule(key, field));
+            rule.transpose().map_err(at(key))
+        };
+        let name = text("name", self.name)?;
+        let name_prefix = text("name_prefix", self.name_prefix)?;
         let mut rules = Vec::new();
         for (label, field) in labels {
-            if let Some(field) = field {
-                rules.push((label, reader.field_rule(label, field).map_err(at(label))?));
-            }
+            rules.extend(text(label, field)?.map(|rule| (label, rule)));
         }
         if self.ignore {
-            if name.is_some() || !rules.is_empty() || self.scale.is_some() {
+            let has_more = name.is_some() || name_prefix.is_some() || !rules.is_empty();
+            if has_more || !self.drop_labels.is_empty() || self.scale.is_some() {
                 let reason =
                     "leaves the series out, so that `when` is the only other key (remove the rest)";
                 return Err(at("ignore")(reason.to_owned()));
@@ -178,7 +188,9 @@ impl SeriesEntry {
         let labels = rules;
         let fields = Some(SeriesFields {
             name,
+            name_prefix,
             labels,
+            drop_labels: self.drop_labels,
             scale,
         });
         Ok(SeriesRule {
@@ -224,6 +236,15 @@ mod tests {
             (
                 "[[series]]\nignore = true\nscale = 2",
                 "`series[1].ignore`: leaves the series out, so that `when` is the only other key (remove the rest)",
+            ),
+            (
+                "[[series]]\nstorage_id = \"a\"\nresource_type = \"disc\"",
+                "`series[1].resource_type`: `disc` is not a resource_type (write `storage`, `storagePool`, `volume`, \
+                 `controller`, `port`, `disk`, `filesystem`)",
+            ),
+            (
+                "[tables.t]\na = \"rate\"\n[[series]]\nstorage_id = \"a\"\nvalue_type = { of = \"u\", table = \"t\" }",
+                "`series[1].value_type`: `rate` is not a value_type (write `gauge`, `counter`, `delta`)",
             ),
             (
                 "[[series]]\nstorage_id = \"a\"\nunit = { of = \"u\", table = \"t\" }",

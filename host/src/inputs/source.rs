@@ -63,6 +63,12 @@ impl<'a> SourceSeries<'a> {
         values.find_map(|(key, text)| (key == name).then_some(&**text))
     }
 
+    /// Whether the client gave two names.
+    pub(super) fn has_two_names(&self) -> bool {
+        let names = self.values.iter().filter(|(key, _)| key == NAME);
+        names.count() > 1
+    }
+
     /// The name of a value that is longer than `limit`, and its length.
     pub(super) fn too_long(&self, limit: u64) -> Option<(&str, usize)> {
         let mut values = self.values.iter();

@@ -327,10 +327,20 @@ impl<'m> SeriesWriter<'m> {
             Some(name) => name.fill(series),
             None => series.get(NAME).unwrap_or_default().to_owned(),
         };
+        let prefix = fields
+            .name_prefix
+            .as_ref()
+            .map(|prefix| prefix.fill(series));
+        let name = prefix
+            .and_then(|prefix| name.strip_prefix(&prefix))
+            .unwrap_or(&name);
         if name.is_empty() {
             return Err(invalid("name", "is empty"));
         }
-        self.limits.check_text("name", &name)?;
+        if series.has_two_names() {
+            return Err(invalid("labels", &format!("label `{NAME}` comes twice")));
+        }
+        self.limits.check_text("name", name)?;
         self.fill_labels(series, fields)?;
         let mut bytes = name.len();
         for (key, text) in &self.labels {
@@ -338,7 +348,7 @@ impl<'m> SeriesWriter<'m> {
             self.batch.label(key, text);
             bytes += key.len() + text.len();
         }
-        bytes += self.add_further_labels(series)?;
+        bytes += self.add_further_labels(series, &fields.drop_labels)?;
         let mut notes = IngestNotes::default();
         for (time, value) in &self.points {
             let time = self.times.check(*time, &mut notes);
@@ -352,7 +362,7 @@ impl<'m> SeriesWriter<'m> {
         if let Some(time) = self.repeated.repeated(self.batch.timestamps()) {
             return Err(invalid("time", &format!("`{time}` comes twice")));
         }
-        let ended = self.batch.end_series(&name);
+        let ended = self.batch.end_series(name);
         ended.map_err(|error| invalid("labels", &error.to_string()))?;
         self.notes.take(&mut notes);
         self.row_bytes += (bytes + self.points.len() * size_of::<(i64, f64)>()) as u64;
@@ -405,10 +415,15 @@ impl<'m> SeriesWriter<'m> {
     }
 
     /// Adds the labels of the series itself. One with the name of a label of Delfin's gets another name, unless both say the same.
-    fn add_further_labels(&mut self, series: &SourceSeries<'_>) -> Result<usize, ItemError> {
+    fn add_further_labels(
+        &mut self,
+        series: &SourceSeries<'_>,
+        dropped: &[String],
+    ) -> Result<usize, ItemError> {
         let mut bytes = 0;
         let mut count = self.labels.len();
-        for (key, text) in series.labels() {
+        let is_kept = |key: &str| dropped.iter().all(|one| one != key);
+        for (key, text) in series.labels().filter(|(key, _)| is_kept(key)) {
             let exported;
             let key = match self.label(key) {
                 Some(same) if same == text => continue,

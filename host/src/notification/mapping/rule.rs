@@ -7,6 +7,7 @@ use super::{
     file::{FieldValues, MappedField, MappingEntry},
     template::Template,
 };
+use crate::collect::ResourceType;
 
 const SEVERITIES: [&str; 7] = [
     "Fatal",
@@ -17,6 +18,7 @@ const SEVERITIES: [&str; 7] = [
     "Informational",
     "NotSpecified",
 ];
+const VALUE_TYPES: [&str; 3] = ["gauge", "counter", "delta"];
 const CATEGORIES: [&str; 4] = ["Fault", "Event", "Recovery", "NotSpecified"];
 /// Any value, or all other values.
 const ANY: &str = "*";
@@ -239,7 +241,7 @@ impl<F> RuleReader<'_, F> {
         let source = match field {
             MappedField::Template(text) => {
                 if !text.contains("${") {
-                    check_value(column, &text)?;
+                    self.check_value(column, &text)?;
                 }
                 FieldSource::Template(Template::parse(&text, self.field)?)
             }
@@ -248,7 +250,7 @@ impl<F> RuleReader<'_, F> {
                     format!("`{0}` is not a table (add `[tables.{0}]`)", lookup.table)
                 })?;
                 for text in table.values() {
-                    check_value(column, text)?;
+                    self.check_value(column, text)?;
                 }
                 FieldSource::Lookup {
                     of: (self.field)(&lookup.of)?,
@@ -258,21 +260,24 @@ impl<F> RuleReader<'_, F> {
         };
         Ok(FieldRule(source))
     }
-}
 
-/// Severities and categories have fixed values.
-fn check_value(column: &str, text: &str) -> Result<(), String> {
-    let valid: &[&str] = match column {
-        "severity" => &SEVERITIES,
-        "category" => &CATEGORIES,
-        _ => return Ok(()),
-    };
-    if valid.contains(&text) {
-        return Ok(());
+    /// Some columns have fixed values. The type of a resource has in series: alerts name parts of an array as
+    /// its vendor does.
+    fn check_value(&self, column: &str, text: &str) -> Result<(), String> {
+        let valid: &[&str] = match (self.kind, column) {
+            (_, "severity") => &SEVERITIES,
+            (_, "category") => &CATEGORIES,
+            ("series", "resource_type") => &ResourceType::ALL.map(ResourceType::as_str),
+            ("series", "value_type") => &VALUE_TYPES,
+            _ => return Ok(()),
+        };
+        if valid.contains(&text) {
+            return Ok(());
+        }
+        let valid: Vec<String> = valid.iter().map(|one| format!("`{one}`")).collect();
+        Err(format!(
+            "`{text}` is not a {column} (write {})",
+            valid.join(", ")
+        ))
     }
-    let valid: Vec<String> = valid.iter().map(|one| format!("`{one}`")).collect();
-    Err(format!(
-        "`{text}` is not a {column} (write {})",
-        valid.join(", ")
-    ))
 }
