@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use delfin_plugin_api::protobuf::ProtobufReader;
-
 use super::{LinePrecision, OtlpEncoding, RemoteWriteMessage, SeriesFormat, SeriesInput};
 use crate::ingest::{BodyEncoding, BodyLimits, IngestError, ParseGuard, decompress};
 
@@ -17,9 +15,6 @@ pub struct CapturedBody {
     /// Of the line protocol.
     pub bucket: String,
 }
-
-/// The number of the first field that only version 2.0 of remote write has.
-const FIRST_OF_VERSION_2: u32 = 4;
 
 /// Decompresses a body if it is compressed. The format, and the plain bytes.
 ///
@@ -42,7 +37,7 @@ pub fn captured_format(
     let is_json = plain.trim_ascii_start().starts_with(b"{");
     let format = match body.input {
         SeriesInput::RemoteWrite if is_json => SeriesFormat::QueryAnswer,
-        SeriesInput::RemoteWrite => SeriesFormat::RemoteWrite(message(&plain)),
+        SeriesInput::RemoteWrite => SeriesFormat::RemoteWrite(RemoteWriteMessage::of_body(&plain)),
         SeriesInput::Otlp if is_json => SeriesFormat::Otlp(OtlpEncoding::Json),
         SeriesInput::Otlp => SeriesFormat::Otlp(OtlpEncoding::Protobuf),
         SeriesInput::Influxdb => SeriesFormat::LineProtocol {
@@ -51,16 +46,6 @@ pub fn captured_format(
         },
     };
     Ok((format, plain))
-}
-
-fn message(plain: &[u8]) -> RemoteWriteMessage {
-    let mut fields = ProtobufReader::new(plain);
-    let is_newer = |(number, _)| number >= FIRST_OF_VERSION_2;
-    if fields.any(|field| field.is_ok_and(is_newer)) {
-        RemoteWriteMessage::Request
-    } else {
-        RemoteWriteMessage::WriteRequest
-    }
 }
 
 #[cfg(test)]

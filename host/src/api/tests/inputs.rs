@@ -113,8 +113,18 @@ fn remote_write_is_answered_as_its_specification_says() {
         refused.body
     );
     // Metadata comes in requests without series: they make no record.
-    let empty = snap::raw::Encoder::new().compress_vec(b"").unwrap();
-    assert_eq!(write("application/x-protobuf", &empty).status, 204);
+    let metadata = snap::raw::Encoder::new().compress_vec(b"\x1a\0").unwrap();
+    assert_eq!(write("application/x-protobuf", &metadata).status, 204);
+    for (content_type, body) in [
+        (V2, one_sample(&["__name__", "up", "instance", "a7"], 1.0)),
+        ("application/x-protobuf", remote_write(&[good])),
+        ("application/x-protobuf", vec![0]),
+    ] {
+        let refused = write(content_type, &body);
+        assert_eq!(refused.status, 400, "{}", refused.body);
+        assert!(refused.body.contains("Content-Type"), "{}", refused.body);
+    }
+    assert_eq!(points(&host, "remote_write"), 2);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Remote write of Prometheus, versions 1.0 and 2.0.
 //!
 //! Version 1.0 sends the labels of each series in full, version 2.0 as numbers of texts, with the type and the unit of the
-//! series. The metadata of version 1.0 comes in requests of its own, and is not used.
+//! series. The metadata of version 1.0 comes in requests of its own, and is not used. A body of one version
+//! with the headers of the other is refused.
 //!
 //! Native histograms have no form in Delfin's model: their series are refused.
 
@@ -55,6 +56,67 @@ impl RemoteWriteMessage {
             Self::Request => "io.prometheus.write.v2.Request",
         }
     }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::WriteRequest => Self::Request,
+            Self::Request => Self::WriteRequest,
+        }
+    }
+
+    /// The numbers of its fields. No number is of both messages, so that a receiver can tell them apart.
+    const fn fields(self) -> [u32; 2] {
+        match self {
+            Self::WriteRequest => [v1::TIMESERIES, v1::METADATA],
+            Self::Request => [v2::SYMBOLS, v2::TIMESERIES],
+        }
+    }
+
+    /// The message that has a field of a body. A body without one is taken for version 1.0, which refuses it.
+    pub(super) fn of_body(body: &[u8]) -> Self {
+        let mut fields = ProtobufReader::new(body).map_while(Result::ok);
+        let is_newer = fields.any(|(number, _)| Self::Request.fields().contains(&number));
+        if is_newer {
+            Self::Request
+        } else {
+            Self::WriteRequest
+        }
+    }
+
+    /// Checks that a body has fields of this message, and none of the other version: what it holds would be lost.
+    fn check_fields(self, body: &[u8]) -> Result<(), SeriesReadError> {
+        let mut is_known = false;
+        for field in ProtobufReader::new(body) {
+            let (number, content) = field?;
+            let is_own = self.fields().contains(&number);
+            if is_own && !matches!(content, ProtobufField::Bytes(_)) {
+                return Err(self.malformed(format!("field {number} has another type")));
+            }
+            if self.other().fields().contains(&number) {
+                let other = self.other().as_str();
+                return Err(self.malformed(format!(
+                    "field {number} is of `{other}` (send the header `Content-Type: \
+                     application/x-protobuf;proto={other}` with this body)"
+                )));
+            }
+            is_known |= is_own;
+        }
+        if is_known {
+            return Ok(());
+        }
+        let [one, other] = self.fields();
+        Err(self.malformed(format!(
+            "it has neither field {one} nor field {other} (send series, and the \
+             `Content-Type` of their message)"
+        )))
+    }
+
+    fn malformed(self, reason: String) -> SeriesReadError {
+        SeriesReadError::Body(IngestError::Message {
+            message: self.as_str(),
+            reason,
+        })
+    }
 }
 
 /// Reads a body, which is decompressed already.
@@ -67,10 +129,10 @@ pub(super) fn read(
     body: &[u8],
     writer: &mut SeriesWriter<'_>,
 ) -> Result<(), IngestError> {
-    let read = match message {
+    let read = message.check_fields(body).and_then(|()| match message {
         RemoteWriteMessage::WriteRequest => v1::read(body, writer),
         RemoteWriteMessage::Request => v2::read(body, writer),
-    };
+    });
     read.map_err(|error| error.into_ingest(message.as_str()))
 }
 

@@ -207,6 +207,11 @@ fn a_series_is_refused_by_itself_with_its_reason() {
         &[(NOW, 1.0)],
         "labels: label `x` comes twice",
     );
+    check(
+        &[("__name__", "up"), ("instance", "a"), ("__name__", "down")],
+        &[(NOW, 1.0)],
+        "labels: label `__name__` comes twice",
+    );
     let many: Vec<_> = (0..300).map(|number| number.to_string()).collect();
     let many: Vec<_> = many.iter().map(|name| (&**name, "x")).collect();
     check(
@@ -260,6 +265,44 @@ fn a_label_with_the_name_of_one_of_delfins_is_kept_under_another_name() {
 }
 
 #[test]
+fn a_series_of_the_page_of_a_host_becomes_what_it_was() {
+    let labels = [
+        ("__name__", "volume_readIops"),
+        ("exported_instance", "b:8195"),
+        ("instance", "a:8195"),
+        ("job", "delfin"),
+        ("resource_id", "v1"),
+        ("resource_name", "volume 1"),
+        ("resource_type", "volume"),
+        ("site", "x"),
+        ("storage_id", "s"),
+        ("storage_name", "array"),
+        ("storage_sn", "7"),
+        ("type", "RAW"),
+        ("unit", "IOPS"),
+        ("value_type", "counter"),
+    ];
+    let body = v1(&[(&labels, &[(NOW, 1.0)])]);
+    let parsed = parse(RemoteWriteMessage::WriteRequest, &body).unwrap();
+    let series = parsed.items.batch.series().next().unwrap();
+    assert_eq!(series.name(), "readIops");
+    let found: Vec<_> = series.labels().iter().collect();
+    let wanted = [
+        ("storage_id", "s"),
+        ("name", "array"),
+        ("serial_number", "7"),
+        ("resource_type", "volume"),
+        ("resource_id", "v1"),
+        ("resource_name", "volume 1"),
+        ("type", "RAW"),
+        ("unit", "IOPS"),
+        ("value_type", "counter"),
+        ("site", "x"),
+    ];
+    assert_eq!(found, wanted);
+}
+
+#[test]
 fn a_body_costs_no_more_memory_than_there_is() {
     let mut symbols = ProtobufWriter::default();
     (0..4_000_000).for_each(|_| symbols.text(4, ""));
@@ -301,7 +344,7 @@ fn rows_that_share_long_texts_are_limited_as_if_each_had_its_own() {
     let guard = ParseGuard::unlimited(&limits);
     let refused = parse_within(RemoteWriteMessage::Request, body.as_bytes(), &limits, guard);
     let error = refused.unwrap_err().to_string();
-    assert!(error.contains("without sharing texts"), "{error}");
+    assert!(error.contains("count for each row"), "{error}");
 }
 
 #[test]
@@ -316,8 +359,55 @@ fn a_body_that_is_something_else_is_refused_as_a_whole() {
             message.as_str()
         );
         assert_eq!(error, wanted);
-        assert_eq!(rows(&parse(message, b"").unwrap()), [""; 0]);
     }
+}
+
+#[test]
+fn a_body_without_a_field_of_its_message_is_refused() {
+    let (one, two) = (
+        RemoteWriteMessage::WriteRequest,
+        RemoteWriteMessage::Request,
+    );
+    let check = |message: RemoteWriteMessage, body: &[u8], wanted: &str| {
+        let wanted = format!("the body is not a `{}`: {wanted}", message.as_str());
+        assert_eq!(parse(message, body).unwrap_err(), wanted);
+    };
+    let labels = [("__name__", "up"), ("instance", "a")];
+    let of_one = v1(&[(&labels, &[(NOW, 1.0)])]);
+    let symbols = ["", "__name__", "up", "s", "instance", "a"];
+    let of_two = v2(&symbols, &[1, 2, 4, 5], &[(NOW, 1.0)]);
+    let is_of_two = "field 5 is of `io.prometheus.write.v2.Request` (send the header `Content-Type: \
+                     application/x-protobuf;proto=io.prometheus.write.v2.Request` with this body)";
+    let is_of_one = "field 1 is of `prometheus.WriteRequest` (send the header `Content-Type: \
+                     application/x-protobuf;proto=prometheus.WriteRequest` with this body)";
+    check(one, &of_two, is_of_two);
+    check(two, &of_one, is_of_one);
+    // Of both versions.
+    check(one, &[&*of_one, &of_two].concat(), is_of_two);
+    check(two, &[&*of_two, &of_one].concat(), is_of_one);
+    let mut other = ProtobufWriter::default();
+    other.text(7, "x");
+    for body in [b"", other.as_bytes()] {
+        let nothing = "(send series, and the `Content-Type` of their message)";
+        check(
+            one,
+            body,
+            &format!("it has neither field 1 nor field 3 {nothing}"),
+        );
+        check(
+            two,
+            body,
+            &format!("it has neither field 4 nor field 5 {nothing}"),
+        );
+    }
+    let mut number = ProtobufWriter::default();
+    number.uint(1, 7);
+    check(one, number.as_bytes(), "field 1 has another type");
+    // Metadata comes in requests without series, and further fields are for others.
+    let mut metadata = ProtobufWriter::default();
+    metadata.text(3, "");
+    metadata.uint(1000, 1);
+    assert_eq!(rows(&parse(one, metadata.as_bytes()).unwrap()), [""; 0]);
 }
 
 proptest! {

@@ -5,7 +5,8 @@ use delfin_plugin_api::protobuf::{MalformedMessage, ProtobufField, ProtobufReade
 use super::{SeriesReadError, invalid_labels, native_histograms, read_sample};
 use crate::inputs::{SeriesWriter, SourceSeries, source::NAME, writer::SeriesPlace};
 
-const TIMESERIES: u32 = 1;
+pub(super) const TIMESERIES: u32 = 1;
+pub(super) const METADATA: u32 = 3;
 const LABELS: u32 = 1;
 const SAMPLES: u32 = 2;
 const HISTOGRAMS: u32 = 4;

@@ -9,8 +9,8 @@ use crate::inputs::{
     writer::SeriesPlace,
 };
 
-const SYMBOLS: u32 = 4;
-const TIMESERIES: u32 = 5;
+pub(super) const SYMBOLS: u32 = 4;
+pub(super) const TIMESERIES: u32 = 5;
 const LABELS_REFS: u32 = 1;
 const SAMPLES: u32 = 2;
 const HISTOGRAMS: u32 = 3;
