@@ -29,6 +29,9 @@ const MAX_BODY_BYTES: usize = 64 << 20;
 /// The longest time for a page by default.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Parameters of a page that name an array: that of exporters in general, and that of Pure's.
+const TARGETS: [&str; 2] = ["target", "endpoint"];
+
 /// Options that are not those of this driver.
 const ACCESS: [&str; 5] = ["rest", "ssh", "cli", "smis", "extra_attributes"];
 
@@ -93,6 +96,35 @@ impl ScrapeConfig {
         })
     }
 
+    /// What tells the page from others: the address of the exporter, and a hash of path and query, which may hold a
+    /// secret. The path `/metrics` alone has no hash.
+    pub(crate) fn page_id(&self) -> String {
+        let (address, rest) = self.address();
+        if ["", "/", "/metrics"].contains(&rest) {
+            return address.to_owned();
+        }
+        format!("{address}#{:016x}", fnv(rest))
+    }
+
+    /// How people know the page: exporters of several arrays have a parameter that names the array.
+    pub(crate) fn page_name(&self) -> String {
+        let (address, rest) = self.address();
+        let query = rest.split_once('?').map_or("", |(_, query)| query);
+        let mut parameters = query.split('&').filter_map(|one| one.split_once('='));
+        let target =
+            parameters.find(|(name, value)| TARGETS.contains(name) && !value.contains('@'));
+        match target {
+            Some((_, target)) => format!("{address} {target}"),
+            None => self.page_id(),
+        }
+    }
+
+    /// The address of the exporter, and path and query.
+    fn address(&self) -> (&str, &str) {
+        let length = self.url.redacted.trim_end_matches("/…").len();
+        self.url.url.split_at(length.min(self.url.url.len()))
+    }
+
     /// The selection as a query of Prometheus has it; empty if all samples belong to the storage.
     pub(crate) fn selection(&self) -> String {
         if self.select.is_empty() {
@@ -104,6 +136,13 @@ impl ScrapeConfig {
             .collect();
         format!("{{{}}}", labels.join(","))
     }
+}
+
+/// A hash that stays the same from one version to the next, as those of the standard library need not: FNV-1a.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// All options as one table.
@@ -179,6 +218,27 @@ mod tests {
             interval: None,
         };
         ScrapeConfig::read(&storage).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn pages_of_one_exporter_differ_and_show_no_secret() {
+        let page = |url: &str| {
+            let config = read(json!({"url": url, "mapping": "node_exporter"})).unwrap();
+            (config.page_id(), config.page_name())
+        };
+        let address = || "http://h:9490".to_owned();
+        for plain in ["http://h:9490", "http://h:9490/", "http://h:9490/metrics"] {
+            assert_eq!(page(plain), (address(), address()));
+        }
+        let (a, name) = page("http://h:9490/metrics?endpoint=a");
+        assert_eq!(
+            (&*a, &*name),
+            ("http://h:9490#958b591fd4211c83", "http://h:9490 a")
+        );
+        assert_ne!(page("http://h:9490/metrics?endpoint=b").0, a);
+        let (secret, name) = page("http://h:9490/s3cret?target=u:s3cret@a");
+        assert_eq!(secret, name);
+        assert!(!secret.contains("s3cret"), "{secret}");
     }
 
     #[test]

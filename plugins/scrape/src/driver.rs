@@ -27,6 +27,10 @@ use crate::{
 /// turn. Measurements always ask for a new one.
 const FRESH: Duration = Duration::from_secs(30);
 
+/// The longest time for the page when the host asks who the storage is. It waits for a minute, and would not know what
+/// the storage did meanwhile.
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(50);
+
 /// The number of metrics that a log line names.
 const SHOWN_METRICS: usize = 5;
 
@@ -48,8 +52,8 @@ pub(crate) struct ScrapeDriver {
 impl ScrapeDriver {
     /// Asks for a page. Only measurements count: an increase between two lists of resources would be
     /// missing from the next measurement.
-    fn scrape(&mut self, is_measured: bool, call: &Context<'_>) -> Result<(), Failure> {
-        let time = self.config.timeout.min(call.remaining());
+    fn scrape(&mut self, is_measured: bool, time: Duration) -> Result<(), Failure> {
+        let time = self.config.timeout.min(time);
         let page = self.client.fetch(time)?;
         let seconds = page.asked.duration_since(self.opened).as_secs_f64();
         self.counters.begin(seconds);
@@ -72,17 +76,17 @@ impl ScrapeDriver {
             self.report(&reading, samples);
         }
         if reading.mapped == 0 {
-            return Err(self.nothing(samples));
+            return Err(self.nothing(samples, reading.not_finite));
         }
         self.latest = Some((page.asked, reading));
         Ok(())
     }
 
     /// Asks for a page, unless the last one is fresh.
-    fn refresh(&mut self, call: &Context<'_>) -> Result<(), Failure> {
+    fn refresh(&mut self, time: Duration) -> Result<(), Failure> {
         let is_fresh = |(asked, _): &(Instant, PageReading)| asked.elapsed() < FRESH;
         if !self.latest.as_ref().is_some_and(is_fresh) {
-            self.scrape(false, call)?;
+            self.scrape(false, time)?;
         }
         Ok(())
     }
@@ -93,8 +97,14 @@ impl ScrapeDriver {
     }
 
     /// A page that has nothing of this storage: of another exporter, or of one that does not reach it.
-    fn nothing(&self, samples: usize) -> Failure {
+    fn nothing(&self, samples: usize, not_finite: u64) -> Failure {
         let (url, mapping) = (&self.config.url.redacted, &self.config.mapping);
+        if not_finite > 0 {
+            return Failure::rejected(format!(
+                "`{url}` has {not_finite} samples that the mapping `{mapping}` uses, and each is `NaN` or infinite \
+                 (check whether the exporter reaches the storage)"
+            ));
+        }
         let selected = match self.config.selection() {
             selection if selection.is_empty() => String::new(),
             selection => format!(" with the labels {selection}"),
@@ -110,7 +120,8 @@ impl ScrapeDriver {
         let (url, label) = (&self.config.url.redacted, self.mapping.array.as_deref());
         let label = label.unwrap_or_default();
         Failure::rejected(format!(
-            "`{url}` has several arrays, such as `{one}` and `{other}` (set `select` to              `{label}={one:?}`)"
+            "`{url}` has several arrays, such as `{one}` and `{other}` (set `select` to \
+             `{label}={one:?}`)"
         ))
     }
 
@@ -156,7 +167,7 @@ impl Driver for ScrapeDriver {
     }
 
     fn identify(&mut self, call: &Context<'_>) -> Result<StorageInfo, DriverFailure> {
-        self.refresh(call)?;
+        self.refresh(call.remaining().min(IDENTIFY_TIMEOUT))?;
         let reading = self.reading()?;
         Ok(resources::storage_info(
             reading,
@@ -177,7 +188,7 @@ impl Driver for ScrapeDriver {
         _: DriverWindow,
         call: &Context<'_>,
     ) -> Result<PerformanceBatch, DriverFailure> {
-        self.scrape(true, call)?;
+        self.scrape(true, call.remaining())?;
         let series = series(self.reading()?, &self.mapping, &self.storage_id);
         Ok(series.map_err(Failure::rejected)?)
     }
@@ -193,7 +204,7 @@ impl Driver for ScrapeDriver {
                 "the mapping `{mapping}` has no alerts"
             )));
         }
-        self.refresh(call)?;
+        self.refresh(call.remaining())?;
         let mut state = mem::take(&mut self.alerts);
         let alerts = self
             .reading()
@@ -224,7 +235,7 @@ impl Driver for ScrapeDriver {
                 "the mapping `{mapping}` has no {kind}"
             )));
         };
-        self.refresh(call)?;
+        self.refresh(call.remaining())?;
         Ok(resources::list(self.reading()?, &self.mapping, known))
     }
 }

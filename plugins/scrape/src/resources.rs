@@ -10,8 +10,8 @@ use crate::{
     },
 };
 
-/// The storage. Without a name in the page, it has that of its selection or the address of the
-/// exporter; without a serial number, the address and the selection are the serial number.
+/// The storage. Without a name in the page, it has that of its selection or of its page; without a serial number,
+/// the page and the selection are the serial number.
 pub(crate) fn storage_info(
     reading: &PageReading,
     mapping: &ScrapeMapping,
@@ -26,14 +26,13 @@ pub(crate) fn storage_info(
         _ => None,
     };
     let selected: Vec<&str> = config.select.iter().map(|(_, value)| &**value).collect();
-    let address = config.url.redacted.trim_end_matches("/…");
     StorageInfo {
         name: text("name").or(name).unwrap_or_else(|| match &*selected {
-            [] => address.to_owned(),
+            [] => config.page_name(),
             selected => selected.join(" "),
         }),
         serial_number: text("serial_number")
-            .unwrap_or_else(|| format!("{address}{}", config.selection())),
+            .unwrap_or_else(|| format!("{}{}", config.page_id(), config.selection())),
         vendor: text("vendor"),
         model: text("model"),
         description: text("description"),

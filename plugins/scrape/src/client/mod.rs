@@ -61,7 +61,10 @@ impl PageClient {
             // The client keeps back a tenth of the time at most.
             _ if asked.elapsed() >= time.mul_f64(0.9) => {
                 let seconds = time.as_secs_f64();
-                Failure::retry(format!("`{shown}`: the page did not come in {seconds} s"))
+                Failure::retry(format!(
+                    "`{shown}`: the page did not come in {seconds} s (check the exporter and \
+                     `timeout`)"
+                ))
             }
             // A certificate is renewed, and a proxy started, without a change here.
             ErrorKind::NotSent
@@ -73,7 +76,18 @@ impl PageClient {
         match response.status() {
             200 => {}
             401 | 403 | 407 => return Err(response.failure(shown)),
-            _ => return Err(Failure::retry(response.message(shown))),
+            status => {
+                let message = response.message(shown);
+                return Err(match status {
+                    300..400 => Failure::rejected(format!(
+                        "{message} (a redirect is not followed: set `url` to its target)"
+                    )),
+                    400..429 => Failure::rejected(format!(
+                        "{message} (check the path and the query of `url`)"
+                    )),
+                    _ => Failure::retry(format!("{message} (see the log of the exporter)")),
+                });
+            }
         }
         if response.is_web_page() {
             return Err(Failure::retry(format!(

@@ -132,14 +132,24 @@ fn a_page_that_cannot_be_used_is_a_failure_with_its_reason() {
             "a web page",
         ),
         (
-            TestResponse::new(404).body("no such page"),
-            "answers 404: no such page",
+            TestResponse::new(503),
+            "answers 503 (see the log of the exporter)",
         ),
-        (TestResponse::new(503), "answers 503"),
         (TestResponse::closed(), "localhost"),
     ] {
         let failure = failed(response);
         assert!(matches!(failure, Failure::Retry { .. }), "{failure:?}");
+        assert!(failure.to_string().contains(reason), "{failure}");
+    }
+    for (response, reason) in [
+        (
+            TestResponse::new(404).body("no such page"),
+            "answers 404: no such page (check the path and the query of `url`)",
+        ),
+        (TestResponse::new(302), "set `url` to its target"),
+    ] {
+        let failure = failed(response);
+        assert!(matches!(failure, Failure::Rejected { .. }), "{failure:?}");
         assert!(failure.to_string().contains(reason), "{failure}");
     }
     let failure = failed(TestResponse::new(401));

@@ -24,6 +24,8 @@ pub(crate) struct PageReading {
     pub(crate) arrays: Vec<String>,
     /// Samples that a rule has taken.
     pub mapped: u64,
+    /// Samples that a rule would have taken if they had a number.
+    pub not_finite: u64,
     /// Samples for a value that another sample had already set.
     pub repeated: u64,
 }
@@ -117,7 +119,11 @@ impl<'m> PageReader<'m> {
             return;
         };
         let is_selected = |(label, value): &(String, String)| sample.label(label) == Some(value);
-        if !self.select.iter().all(is_selected) || !sample.value.is_finite() {
+        if !self.select.iter().all(is_selected) {
+            return;
+        }
+        if !sample.value.is_finite() {
+            self.reading.not_finite += 1;
             return;
         }
         self.note_array(sample);
