@@ -42,6 +42,8 @@ received = "@/received"
 [exporter.AlertExporterResend.config]
 script = "@/again"
 received = "@/received-again"
+[inputs.otlp]
+enabled = true
 "#;
 
 /// This machine as a storage, so that there are metrics of collection.
@@ -87,6 +89,8 @@ fn busy_host(setup: &Setup) -> Host {
     let (status, answer) = host.ingest("performance", &json!("no series"));
     assert_eq!(status, 400, "{answer}");
     let _ = ingest(&host);
+    let (status, answer) = host.send("POST", "/v1/metrics", Some(&json!({})));
+    assert_eq!(status, 200, "{answer}");
     host.wait_for("a delivery, and a collection", || {
         let page = host.metrics();
         let last = |of: &str| format!("{PREFIX}{of}_last_success_timestamp_seconds");
