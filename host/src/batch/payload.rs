@@ -42,7 +42,7 @@ const MAX_FREE_BYTES: u64 = 16 << 20;
 /// How many payloads with a descriptor a journal keeps.
 const MAX_DESCRIPTORS: usize = 64;
 
-/// How many of them it makes of new batches before an exporter asks for them: as many files as a
+/// How many new batches become one before an exporter asks for them: as many files as a
 /// process keeps mapped. Those of a longer backlog are made when they are read.
 const MAX_AHEAD: usize = 8;
 
