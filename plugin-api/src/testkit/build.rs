@@ -15,7 +15,7 @@ use std::{
 /// Cargo fails, or the crate has no `cdylib`.
 #[must_use]
 pub fn build_library() -> PathBuf {
-    let manifest = format!("{}/Cargo.toml", env("CARGO_MANIFEST_DIR"));
+    let manifest = crate_folder().join("Cargo.toml").display().to_string();
     let output = cargo()
         .args([
             "build",
@@ -39,6 +39,11 @@ pub fn build_library() -> PathBuf {
         .next_back();
     library
         .unwrap_or_else(|| panic!("`{manifest}` has no library (add `crate-type = [\"cdylib\"]`)"))
+}
+
+/// The folder of the crate that calls it in a test or a benchmark.
+pub(super) fn crate_folder() -> PathBuf {
+    env("CARGO_MANIFEST_DIR").into()
 }
 
 /// Cargo as a shell runs it: without what cargo has set for the running test.

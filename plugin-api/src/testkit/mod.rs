@@ -22,6 +22,7 @@
 
 mod batches;
 mod build;
+mod documents;
 #[cfg(feature = "driver")]
 mod driver;
 mod harness;
@@ -43,7 +44,8 @@ pub use receiver::{TestReceiver, TestRequest, TestResponse};
 pub use workers::check_workers;
 
 /// Builds the library of the crate that calls it in a test, and runs the suite on each
-/// of its exporters.
+/// of its exporters. Also compares the settings that the exporters know with those that
+/// `example.toml` shows, and with the tables in `README.md` that begin with the column `Setting`.
 ///
 /// `settings` gets the name of an exporter and an empty folder, one for each instance,
 /// and returns the settings. They must work: if they name a receiver, the test must
@@ -53,7 +55,9 @@ pub use workers::check_workers;
 ///
 /// An exporter fails a check.
 pub fn conformance(settings: impl Fn(&str, &Path) -> serde_json::Value) {
-    conformance_of(&build_library(), settings);
+    let library = build_library();
+    documents::check(&Harness::open(&library), &build::crate_folder());
+    conformance_of(&library, settings);
 }
 
 /// Runs the suite on each exporter of a library, which can be written in any language.

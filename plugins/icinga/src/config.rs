@@ -75,7 +75,7 @@ impl<B: ResultBatch> TryFrom<WithClientSettings<RawSettings>> for Config<B> {
 
 #[cfg(test)]
 mod tests {
-    use delfin_plugin_api::{AlertBatch, PerformanceBatch, http::WrittenClientSettings};
+    use delfin_plugin_api::{AlertBatch, PerformanceBatch};
     use serde_json::json;
 
     use super::*;
@@ -112,9 +112,8 @@ mod tests {
     }
 
     #[test]
-    fn the_example_shows_every_setting_with_its_default() {
-        let text = include_str!("../example.toml");
-        let example: Value = toml::from_str(text).unwrap();
+    fn the_example_shows_the_defaults() {
+        let example: Value = toml::from_str(include_str!("../example.toml")).unwrap();
         let of = |exporter: &str| example["exporter"][exporter]["config"].clone();
         let required = |shown: &Value| {
             json!({
@@ -132,9 +131,5 @@ mod tests {
             read::<AlertBatch>(alerts.clone()),
             read::<AlertBatch>(required(&alerts))
         );
-        let shown = |key: &&str| !["username", "password"].contains(key);
-        for key in WrittenClientSettings::KEYS.iter().filter(|key| shown(key)) {
-            assert!(text.contains(&format!("\n#{key} = ")), "no `{key}`");
-        }
     }
 }

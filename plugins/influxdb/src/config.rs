@@ -187,29 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn the_example_shows_every_setting_with_its_default() {
-        let text = include_str!("../example.toml");
-        let example: Value = toml::from_str(text).unwrap();
+    fn the_example_shows_the_defaults() {
+        let example: Value = toml::from_str(include_str!("../example.toml")).unwrap();
         for exporter in ["PerformanceExporterInfluxDB", "AlertExporterInfluxDB"] {
             let shown = &example["exporter"][exporter]["config"];
             let required = json!({ "url": shown["url"], "database": shown["database"] });
             assert_eq!(read(shown.clone()), read(required));
-        }
-        for key in [
-            "retention_policy",
-            "bucket",
-            "org",
-            "token",
-            "username",
-            "password",
-            "bearer_token",
-            "headers",
-            "ca_certificate",
-            "client_certificate",
-            "client_key",
-            "proxy",
-        ] {
-            assert!(text.contains(&format!("\n#{key} = ")), "no `{key}`");
         }
     }
 }

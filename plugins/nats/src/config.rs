@@ -260,26 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn the_example_shows_every_setting_with_its_default() {
-        let text = include_str!("../example.toml");
-        let example: Value = toml::from_str(text).unwrap();
+    fn the_example_shows_the_defaults() {
+        let example: Value = toml::from_str(include_str!("../example.toml")).unwrap();
         let shown = &example["exporter"]["PerformanceExporterNats"]["config"];
         let show = |config: &Value| {
             let config: Config<PerformanceBatch> = serde_json::from_value(config.clone()).unwrap();
             format!("{config:?}")
         };
         assert_eq!(show(shown), show(&json!({ "servers": shown["servers"] })));
-        for key in [
-            "username",
-            "password",
-            "token",
-            "nkey",
-            "credentials",
-            "ca_certificate",
-            "client_certificate",
-            "client_key",
-        ] {
-            assert!(text.contains(&format!("\n#{key} = ")), "no `{key}`");
-        }
     }
 }

@@ -79,7 +79,6 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
 
 #[cfg(test)]
 mod tests {
-    use delfin_plugin_api::http::WrittenClientSettings;
     use serde_json::json;
 
     use super::*;
@@ -105,13 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn the_example_shows_every_setting_with_its_default() {
-        let text = include_str!("../example.toml");
-        let example: Value = toml::from_str(text).unwrap();
+    fn the_example_shows_the_defaults() {
+        let example: Value = toml::from_str(include_str!("../example.toml")).unwrap();
         let shown = &example["exporter"]["PerformanceExporterPrometheusRemoteWrite"]["config"];
         assert_eq!(read(shown.clone()), read(json!({ "url": shown["url"] })));
-        for key in WrittenClientSettings::KEYS {
-            assert!(text.contains(&format!("\n#{key} = ")), "no `{key}`");
-        }
     }
 }

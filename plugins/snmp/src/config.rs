@@ -267,9 +267,8 @@ mod tests {
     }
 
     #[test]
-    fn the_example_shows_every_setting_with_its_default() {
-        let text = include_str!("../example.toml");
-        let example: Value = toml::from_str(text).unwrap();
+    fn the_example_shows_the_defaults() {
+        let example: Value = toml::from_str(include_str!("../example.toml")).unwrap();
         let shown = &example["exporter"]["AlertExporterSnmp"]["config"];
         let mut least = shown.clone();
         for key in [
@@ -293,8 +292,5 @@ mod tests {
             )
         };
         assert_eq!(show(shown), show(&least));
-        for key in ["community", "engine_id"] {
-            assert!(text.contains(&format!("\n#{key} = ")), "no `{key}`");
-        }
     }
 }
