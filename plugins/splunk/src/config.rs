@@ -73,10 +73,10 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
         let WithClientSettings { client, own } = settings;
         let mut mistakes = Mistakes::default();
         let url = ReceiverUrl::read_base(own.url, URL, &mut mistakes);
-        if own.token.is_none() {
+        let mut http = ClientSettings::read(USER_AGENT, &OWN_HEADERS, client, &mut mistakes);
+        if own.token.is_none() && !http.is_authorized() {
             mistakes.missing("token", TOKEN);
         }
-        let mut http = ClientSettings::read(USER_AGENT, &OWN_HEADERS, client, &mut mistakes);
         http.read_scheme(["token", "Splunk"], own.token, "`token`", &mut mistakes);
         let metadata = EventMetadata {
             index: mistakes.text("index", own.index),
@@ -105,7 +105,6 @@ impl TryFrom<WithClientSettings<RawSettings>> for Config {
 
 #[cfg(test)]
 mod tests {
-    use delfin_plugin_api::http::WrittenClientSettings;
     use serde_json::json;
 
     use super::*;
@@ -145,20 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn the_example_shows_every_setting_with_its_default() {
-        let text = include_str!("../example.toml");
-        let example: Value = toml::from_str(text).unwrap();
+    fn the_example_shows_the_defaults() {
+        let example: Value = toml::from_str(include_str!("../example.toml")).unwrap();
         for exporter in ["PerformanceExporterSplunk", "AlertExporterSplunk"] {
             let shown = &example["exporter"][exporter]["config"];
             let required = json!({ "url": shown["url"], "token": shown["token"] });
             assert_eq!(read(shown.clone()), read(required));
-        }
-        let other_schemes = ["username", "password", "bearer_token", "oauth2"];
-        let keys = WrittenClientSettings::KEYS
-            .into_iter()
-            .filter(|key| !other_schemes.contains(key));
-        for key in keys.chain(["index", "sourcetype"]) {
-            assert!(text.contains(&format!("\n#{key} = ")), "no `{key}`");
         }
     }
 }
