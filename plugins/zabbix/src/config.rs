@@ -187,9 +187,8 @@ mod tests {
     }
 
     #[test]
-    fn the_example_shows_every_setting_with_its_default() {
-        let text = include_str!("../example.toml");
-        let example: Value = toml::from_str(text).unwrap();
+    fn the_example_shows_the_defaults() {
+        let example: Value = toml::from_str(include_str!("../example.toml")).unwrap();
         let of = |exporter: &str| example["exporter"][exporter]["config"].clone();
         let points = of("PerformanceExporterZabbix");
         let required = json!({ "address": points["address"] });
@@ -199,8 +198,5 @@ mod tests {
             read::<PerformanceBatch>(required.clone())
         );
         assert_eq!(read::<AlertBatch>(alerts), read::<AlertBatch>(required));
-        for key in ["ca_certificate", "client_certificate", "client_key"] {
-            assert!(text.contains(&format!("\n#{key} = ")), "no `{key}`");
-        }
     }
 }
