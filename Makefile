@@ -28,7 +28,7 @@ $(foreach program,$(programs),scripts/program-plugin plugins/$(program) $(3) tar
 )
 endef
 
-.PHONY: help build run test check bench sizes soak wheel book install uninstall deb rpm dist setup clean build-dist
+.PHONY: help build run test check bench bench-peers sizes soak wheel book install uninstall deb rpm dist setup clean build-dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,11 @@ bench: ## Run the benchmarks, in the profile that `make install` uses
 	@scripts/setup install test
 	$(CARGO) bench --profile dist --workspace --all-features --locked
 	scripts/python bench
+
+bench-peers: ## Compare the host with the programs that bench/peers installs
+	@scripts/setup check build
+	$(call compile,dist,webhook,target/bench/plugins)
+	$(CARGO) run --profile dist --locked -p delfin-bench -- --output target/bench/peers.json
 
 sizes: ## Measure the build time and the size of the host and of each plugin
 	scripts/build-times
