@@ -83,10 +83,13 @@ pub(crate) fn connect_failure(error: &ConnectError, servers: &str) -> Failure {
         ConnectErrorKind::Tls => Failure::misconfigured(format!(
             "{message} (turn on TLS at the server, or set `tls = false`)"
         )),
-        ConnectErrorKind::Dns
-        | ConnectErrorKind::TimedOut
-        | ConnectErrorKind::Io
-        | ConnectErrorKind::MaxReconnects => Failure::retry(message),
+        // Of several servers, the reason of the last one is not known.
+        ConnectErrorKind::MaxReconnects => Failure::retry(format!(
+            "`{servers}`: no server accepts the connection (start one, or check `servers`)"
+        )),
+        ConnectErrorKind::Dns | ConnectErrorKind::TimedOut | ConnectErrorKind::Io => {
+            Failure::retry(message)
+        }
     }
 }
 
