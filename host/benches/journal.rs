@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use delfin_host::batch::{NewBatch, codec};
-use delfin_host::batch_journal::{BatchJournal, JournalReader, ReadResult};
+use delfin_host::batch_journal::{BatchJournal, JournalReader, ReadForm, ReadResult};
 use delfin_host::journal::{self, Commit, JournalLimits, Journals, Position, StartFrom};
 use delfin_plugin_api::{Kind, Origin, sample};
 use divan::counter::ItemsCount;
@@ -65,7 +65,8 @@ fn small_requests_of_16_callers_with_an_exporter(bencher: divan::Bencher<'_, '_>
 fn backlog_of_small_requests(bencher: divan::Bencher<'_, '_>, points: usize) {
     let journal = TestJournal::new();
     let batch = new_batch(REQUEST_SERIES, points);
-    let reader = |name| JournalReader::new(&journal.performance, name, StartFrom::Now);
+    let reader =
+        |name| JournalReader::new(&journal.performance, name, StartFrom::Now, ReadForm::Rows);
     journal
         .runtime
         .block_on(reader("exporter").reopen())
@@ -85,7 +86,7 @@ fn backlog_of_small_requests(bencher: divan::Bencher<'_, '_>, points: usize) {
 
 /// Reads every batch once.
 async fn read_all(journal: Arc<BatchJournal>) {
-    let mut reader = JournalReader::new(&journal, "exporter", StartFrom::Now);
+    let mut reader = JournalReader::new(&journal, "exporter", StartFrom::Now, ReadForm::Rows);
     let mut next = reader.reopen().await.unwrap().next.seq;
     while let ReadResult::Batch(batch) = reader.read(next).await.unwrap() {
         next = batch.seq.next();
@@ -197,7 +198,7 @@ async fn accept(journal: Arc<BatchJournal>, batch: NewBatch, times: u64) {
 
 /// Reads and commits each batch, as an exporter whose receiver answers at once.
 async fn deliver_all(journal: Arc<BatchJournal>, exporter: String) {
-    let mut reader = JournalReader::new(&journal, &exporter, StartFrom::Now);
+    let mut reader = JournalReader::new(&journal, &exporter, StartFrom::Now, ReadForm::Rows);
     let mut next = reader.reopen().await.unwrap().next.seq;
     let mut head = journal.backend().head();
     loop {

@@ -63,6 +63,11 @@ impl Consumers {
         self.lock().contains_key(exporter)
     }
 
+    /// Whether no exporter reads the journal.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     pub(super) fn set_refusing(&self, exporter: &str, refuses: bool) {
         if let Some(consumer) = self.lock().get_mut(exporter) {
             consumer.refuses = refuses;

@@ -275,7 +275,7 @@ impl BatchJournal {
                 storage_id: header.storage_id.clone(),
                 outcome: None,
             });
-            self.cache.insert(announced.stored(receipt.seq, header));
+            self.share(announced.stored(receipt.seq, header));
         }
         Ok(receipt)
     }
@@ -392,6 +392,14 @@ impl BatchJournal {
         Ok(found)
     }
 
+    /// Keeps a batch for the exporters; without one, no batch would ever leave the cache again.
+    fn share(&self, batch: StoredBatch) -> Arc<StoredBatch> {
+        if self.consumers.is_empty() {
+            return Arc::new(batch);
+        }
+        self.cache.insert(batch)
+    }
+
     fn decode(&self, record: Record, form: ReadForm) -> ReadResult {
         // Another exporter may have decoded it since `read` looked.
         if let Some(batch) = self.cache.get(record.seq) {
@@ -405,7 +413,7 @@ impl BatchJournal {
             },
         };
         let batch = batch.stored(record.seq, record.header);
-        ReadResult::Batch(self.cache.insert(batch))
+        ReadResult::Batch(self.share(batch))
     }
 
     fn decode_rows(&self, record: &Record, form: ReadForm) -> Result<AnnouncedBatch, CodecError> {
@@ -475,5 +483,38 @@ fn with_shared_schema(batch: RecordBatch, kind: Kind) -> RecordBatch {
 fn task_failed(error: &JoinError) -> ReadError {
     ReadError::Unavailable {
         reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use delfin_plugin_api::{Origin, sample};
+
+    use super::*;
+    use crate::journal::{self, JournalLimits};
+
+    #[tokio::test]
+    async fn a_decoded_batch_is_kept_as_long_as_an_exporter_needs_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let journals = journal::open(folder.path(), &JournalLimits::unlimited()).unwrap();
+        let backend = Arc::clone(&journals.performance);
+        let journal = BatchJournal::new(Kind::Performance, backend, u64::MAX);
+        let accept = async || {
+            let batch = NewBatch {
+                rows: sample::performance(1, 1).into(),
+                origin: Origin::Ingest,
+                storage_id: None,
+                complete: false,
+            };
+            journal.accept(batch, None).await.unwrap().seq
+        };
+        let without_exporter = accept().await;
+        assert!(journal.cached(without_exporter).is_none());
+        let (releases, _receiver) = mpsc::unbounded_channel();
+        journal.add_consumer("e", false, releases);
+        let seq = accept().await;
+        assert!(journal.cached(seq).is_some());
+        journal.advance("e", seq.next());
+        assert!(journal.cached(seq).is_none());
     }
 }
