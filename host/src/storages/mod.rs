@@ -304,17 +304,25 @@ impl Storages {
 
     /// Every storage that is known, by creation time.
     fn known(&self) -> Vec<StorageView> {
-        let stats = self.scheduler.monitor().stats();
-        let declared = self
-            .declared
-            .iter()
-            .map(|one| StorageView::declared(one, self.started_us, stats.get(&one.id.to_string())));
+        let mut views = self.views(|_| true);
+        views.sort_by_key(|one| (one.created_us, one.id));
+        views
+    }
+
+    fn views(&self, wanted: impl Fn(Uuid) -> bool) -> Vec<StorageView> {
+        let monitor = self.scheduler.monitor();
+        let declared = self.declared.iter().filter(|one| wanted(one.id));
+        let declared = declared.map(|one| {
+            let stats = monitor.stats_of(&one.id.to_string());
+            StorageView::declared(one, self.started_us, stats.as_ref())
+        });
         let mut views: Vec<StorageView> = declared.collect();
         let registered = self.registered();
-        let registered = registered.values();
-        views.extend(
-            registered.map(|one| StorageView::registered(one, stats.get(&one.id.to_string()))),
-        );
+        let registered = registered.values().filter(|one| wanted(one.id));
+        views.extend(registered.map(|one| {
+            let stats = monitor.stats_of(&one.id.to_string());
+            StorageView::registered(one, stats.as_ref())
+        }));
         let labels = self.declared_labels();
         for view in &mut views {
             if let Some(labels) = labels.get(&view.id) {
@@ -322,9 +330,11 @@ impl Storages {
             }
             view.is_syncing = self.syncing.contains(view.id);
         }
-        drop(labels);
-        views.sort_by_key(|one| (one.created_us, one.id));
         views
+    }
+
+    fn is_known(&self, id: Uuid) -> bool {
+        self.declared.iter().any(|one| one.id == id) || self.registered().contains_key(&id)
     }
 
     /// One storage.
@@ -333,10 +343,9 @@ impl Storages {
     ///
     /// The storage does not exist.
     pub fn get(&self, id: &str) -> Result<StorageView, StorageError> {
-        let found = self
-            .known()
-            .into_iter()
-            .find(|one| one.id.to_string() == id);
+        let uuid = Uuid::try_parse(id).ok();
+        let uuid = uuid.filter(|uuid| uuid.to_string() == id);
+        let found = uuid.and_then(|uuid| self.views(|one| one == uuid).pop());
         found.ok_or_else(|| self.not_found(id))
     }
 

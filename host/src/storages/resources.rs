@@ -107,11 +107,7 @@ impl Storages {
                 .await?;
         }
         // The storage may have been removed meanwhile.
-        if self
-            .known()
-            .iter()
-            .all(|storage| storage.id.to_string() != id)
-        {
+        if !Uuid::try_parse(id).is_ok_and(|id| self.is_known(id)) {
             let id = id.to_owned();
             self.change_resources(move |store| store.remove(&id))
                 .await?;

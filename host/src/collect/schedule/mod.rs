@@ -104,6 +104,12 @@ impl CollectMonitor {
             .collect()
     }
 
+    /// The statistics of one storage.
+    #[must_use]
+    pub fn stats_of(&self, id: &str) -> Option<CollectStats> {
+        self.lock().get(id).map(|stats| stats.lock().clone())
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, SharedStats>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
