@@ -11,7 +11,7 @@ use std::{
 };
 
 use delfin_tests::{
-    Host, Setup,
+    FILES, Host, INPUTS, Setup,
     receivers::{Alertmanager, ConfiguredClient, Prometheus, PythonClient, free_port},
 };
 use serde_json::{Value, json};
@@ -24,21 +24,12 @@ fn setup(port: u16) -> Setup {
         r#"plugin_dirs = ["@/plugins"]
 plugin_cache_dir = "@/cache"
 state_dir = "@/state"
-performance_exporters = ["PerformanceExporterFile"]
-alert_exporters = ["AlertExporterFile"]
-[exporter.PerformanceExporterFile.config]
-path = "@/performance.jsonl"
-[exporter.AlertExporterFile.config]
-path = "@/alerts.jsonl"
+{FILES}
 [api]
 listen = "127.0.0.1:{port}"
 [journal]
 min_free_bytes = 0
-[inputs]
-alertmanager.enabled = true
-remote_write.enabled = true
-otlp.enabled = true
-influxdb.enabled = true
+{INPUTS}
 "#
     );
     Setup::new(&["file"], "").with_whole_config(&config)

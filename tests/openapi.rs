@@ -3,26 +3,19 @@
 
 use std::{path::Path, process::Command};
 
-use delfin_tests::{Setup, missing, soak};
+use delfin_tests::{FILES, INPUTS, Setup, missing, soak};
 
-const CONFIG: &str = r#"plugin_dirs = ["@/plugins"]
+const ROOT: &str = r#"plugin_dirs = ["@/plugins"]
 state_dir = "@/state"
-performance_exporters = ["PerformanceExporterFile"]
-alert_exporters = ["AlertExporterFile"]
-[exporter.PerformanceExporterFile.config]
-path = "@/performance.jsonl"
-[exporter.AlertExporterFile.config]
-path = "@/alerts.jsonl"
+"#;
+
+const TABLES: &str = r#"
+[inputs.webhook]
+enabled = true
 [api]
 listen = "127.0.0.1:0"
 [journal]
 min_free_bytes = 0
-[inputs]
-webhook.enabled = true
-alertmanager.enabled = true
-remote_write.enabled = true
-otlp.enabled = true
-influxdb.enabled = true
 [[storage]]
 vendor = "fake_storage"
 model = "fake_driver"
@@ -41,7 +34,8 @@ fn answers_are_as_the_openapi_document_describes_them() {
     if !program.is_file() {
         return missing("Schemathesis", "run `scripts/schemathesis setup`");
     }
-    let setup = Setup::new(&["file"], "").with_whole_config(CONFIG);
+    let setup =
+        Setup::new(&["file"], "").with_whole_config(&[ROOT, FILES, INPUTS, TABLES].concat());
     let added = setup.run(&["tokens", "add", "test", "--scope", "admin"]);
     let token = added.expect_exit(0).stdout;
     let host = setup.start();

@@ -27,6 +27,15 @@ path = "@/performance.jsonl"
 path = "@/alerts.jsonl"
 "#;
 
+/// Every input of other monitoring systems.
+pub const INPUTS: &str = r#"
+[inputs]
+alertmanager.enabled = true
+remote_write.enabled = true
+otlp.enabled = true
+influxdb.enabled = true
+"#;
+
 /// A folder with plugins and a configuration. Tests run one host after another in it.
 pub struct Setup {
     folder: tempfile::TempDir,

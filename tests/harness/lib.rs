@@ -31,7 +31,7 @@ pub use certificates::{Authority, IssuedFiles};
 pub use command::CommandOutput;
 pub use command_lines::CommandLines;
 pub use disk::Disk;
-pub use host::{FILES, Host, Setup};
+pub use host::{FILES, Host, INPUTS, Setup};
 pub use json::{as_json, json_lines};
 pub use metrics::{Metrics, Sample};
 pub use missing::missing;
