@@ -3,16 +3,12 @@
 //! Promises: a folder or file that a function has written is durable when the function returns.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::{self, ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
-use crate::Failure;
-
-/// Who may read the files of an exporter: its user and group.
-const MODE: u32 = 0o640;
+use crate::{Failure, platform};
 
 /// An error of the system about a file or folder.
 #[derive(Debug, thiserror::Error)]
@@ -109,18 +105,7 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
 ///
 /// The folder cannot be opened or synced.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        // Some network file systems cannot sync a folder.
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::InvalidInput | ErrorKind::Unsupported
-            ) =>
-        {
-            Ok(())
-        }
-        other => other,
-    }
+    platform::sync_folder(folder)
 }
 
 /// Creates or replaces a file as a whole: readers see all of it or nothing. Its folder is created
@@ -139,7 +124,9 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let new = folder.join(format!(".{name}.new"));
     let written = write_and_sync(&new, content).map_err(FileError::io("write", &new));
     let written = written
-        .and_then(|()| fs::rename(&new, path).map_err(FileError::io("rename a file to", path)))
+        .and_then(|()| {
+            platform::rename(&new, path).map_err(FileError::io("rename a file to", path))
+        })
         .and_then(|()| sync_folder(folder).map_err(FileError::io("sync folder", folder)));
     if written.is_err() {
         // A part of a file needs space, which the disk may not have. It may not exist either.
@@ -149,12 +136,10 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<(), FileError> {
 }
 
 fn write_and_sync(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(MODE)
-        .open(path)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    // Also the group of the host: a person who reads the files need not be its user.
+    let mut file = platform::let_group_read(&mut options).open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }

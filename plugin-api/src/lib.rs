@@ -73,6 +73,8 @@ pub(crate) mod manifest;
 #[cfg(feature = "message")]
 pub mod message;
 mod outcome;
+#[cfg(any(feature = "connections", feature = "files", feature = "testkit"))]
+mod platform;
 pub mod prometheus;
 #[cfg(feature = "protobuf")]
 pub mod protobuf;

@@ -11,7 +11,6 @@
 use std::{
     collections::VecDeque,
     io::{self, Write},
-    os::fd::AsFd,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -22,7 +21,8 @@ use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use bytes::Bytes;
 use delfin_plugin_protocol::{
-    FilePayload, FramePayload, PayloadBuffer, PayloadFiles, SharedForm, SharedPayload,
+    CAN_SHARE_FILES, FilePayload, FramePayload, PayloadBuffer, PayloadFiles, SharedForm,
+    SharedPayload,
 };
 
 use super::{
@@ -118,7 +118,7 @@ impl BatchPayload {
     ///
     /// No memory or no descriptor is left.
     pub fn encode(rows: &RecordBatch) -> io::Result<Self> {
-        if used_bytes(rows) > MAX_INLINE {
+        if used_bytes(rows) > MAX_INLINE && CAN_SHARE_FILES {
             return SharedPayload::create(|file| codec::write_plain(rows, file)).map(Self::Shared);
         }
         Self::encode_inline(rows)
@@ -208,12 +208,12 @@ impl BatchPayload {
         };
         match self {
             Self::Inline(bytes) => (None, FramePayload::Inline(bytes)),
-            Self::Shared(payload) => shared(payload.size(), None, payload.as_fd()),
+            Self::Shared(payload) => shared(payload.size(), None, payload.file()),
             Self::File { file, .. } if keeps_files => {
-                shared(file.size(), Some(file.file_number()), file.as_fd())
+                shared(file.size(), Some(file.file_number()), file.file())
             }
             Self::File { file, sealed } => match sealed.get() {
-                Some(sealed) => shared(sealed.size(), None, sealed.as_fd()),
+                Some(sealed) => shared(sealed.size(), None, sealed.file()),
                 None => (None, FramePayload::Inline((**file).as_ref())),
             },
         }

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Error;
-use crate::plugin::{CommandArgs, ConfineArgs, RunnerArgs, run_command, run_driver, run_exporter};
+use crate::{
+    platform::{ConfineArgs, ProgramStart},
+    plugin::{CommandArgs, RunnerArgs, run_command, run_driver, run_exporter},
+};
 
 #[derive(Debug, Args)]
 pub struct ExporterProcessArgs {
@@ -85,9 +88,11 @@ pub(super) fn run(args: &ExporterProcessArgs) -> Result<(), Error> {
 pub(super) fn run_program(args: &ProgramProcessArgs) -> Error {
     Error::failed(run_command(&CommandArgs {
         confine: ConfineArgs::from(&args.limits),
-        folder: args.folder.clone(),
-        stdio: args.stdio,
-        program: args.program.clone(),
-        words: args.words.clone(),
+        program: ProgramStart {
+            folder: args.folder.clone(),
+            stdio: args.stdio,
+            program: args.program.clone(),
+            words: args.words.clone(),
+        },
     }))
 }

@@ -17,8 +17,10 @@ use crate::{
     journal::Journal,
     logging,
     panics::{end_process_on_panic, spawn_blocking},
-    platform::{ReloadSignals, ServiceManager, StopSignals, keep_files_private},
-    plugin::{adopt_orphans, end_all_processes},
+    platform::{
+        ReloadSignals, ServiceManager, StopSignals, adopt_orphans, end_all_processes,
+        keep_files_private,
+    },
 };
 
 /// How long the process waits for blocking tasks before it exits.

@@ -7,12 +7,14 @@
 
 mod access;
 mod files;
+mod processes;
 mod unix;
 
 use unix as system;
 
 pub(crate) use access::{AccessFinding, FileReaders};
 pub(crate) use files::{OpenRestricted, rename_durable};
+pub(crate) use processes::{ConfineArgs, ProcessCommand, ProgramStart};
 pub(crate) use system::{
     access::{FileAccess, check_writable, is_administrator, keep_files_private, user},
     files::{
@@ -22,6 +24,12 @@ pub(crate) use system::{
     folder_lock::FolderLock,
     local_socket::{HAS_LOCAL_SOCKETS, LocalClient, LocalListener, LocalStream},
     machine::{machine_name, own_usage, thread_processor_time, usage_of},
+    processes::{
+        ChildProcess, DeathSignal, HostConnections, INHERITED_VARIABLES, InheritedLibrary,
+        OutputPipe, StartedProcess, WatchedSocket, adopt_orphans, are_descriptors_used_up,
+        become_program, check_host_connection, confine, end_all_processes, end_orphans,
+        is_from_outside, signal_of, take_host_connections,
+    },
     service::{JournalSocket, ServiceManager},
     signals::{ReloadSignals, StopFlag, StopSignals},
     streams::{copy_of_stderr, copy_of_stdout},

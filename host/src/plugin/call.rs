@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    os::fd::OwnedFd,
     pin::Pin,
     sync::{
         Arc,
@@ -17,7 +16,7 @@ use abi_stable::std_types::{ROption, RSlice, RStr};
 use arrow_array::RecordBatch;
 use delfin_plugin_abi::{self as abi, BatchPart};
 use delfin_plugin_api::{Failure, Origin, Outcome};
-use delfin_plugin_protocol::is_readable;
+use delfin_plugin_protocol::{FrameSocket, is_readable};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot::{
     self,
@@ -44,7 +43,7 @@ pub(super) enum CancelSource {
     Flag(Arc<AtomicBool>),
     /// In a process: the host sends something, or closes the connection.
     Connection {
-        socket: Arc<OwnedFd>,
+        socket: Arc<FrameSocket>,
         /// Whether it had sent something more with the call.
         is_followed: bool,
     },

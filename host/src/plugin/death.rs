@@ -1,9 +1,10 @@
 //! How the process of an exporter ended.
 
-use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus};
+use std::{fmt, process::ExitStatus};
 
-use rustix::process::Signal;
 use tokio::sync::oneshot;
+
+use crate::platform::{DeathSignal, is_from_outside, signal_of};
 
 /// The end of an exporter's process that the host did not ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub enum DeathCause {
 
 impl DeathCause {
     pub(super) fn of(status: ExitStatus) -> Self {
-        match status.signal() {
+        match signal_of(status) {
             Some(signal) => Self::Signal(signal),
             None => Self::Exit(status.code().unwrap_or_default()),
         }
@@ -48,15 +49,7 @@ impl ProcessDeath {
     /// Whether a person or the system may have ended the process, as when no memory is left.
     #[must_use]
     pub fn may_be_from_outside(&self) -> bool {
-        let outside = [
-            Signal::KILL,
-            Signal::TERM,
-            Signal::INT,
-            Signal::HUP,
-            Signal::QUIT,
-        ];
-        let is_outside = |signal| outside.iter().any(|known| known.as_raw() == signal);
-        matches!(self.cause, DeathCause::Signal(signal) if is_outside(signal))
+        matches!(self.cause, DeathCause::Signal(signal) if is_from_outside(signal))
     }
 }
 
@@ -70,7 +63,7 @@ impl fmt::Display for ProcessDeath {
 impl fmt::Display for DeathCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Signal(signal) => write!(f, "died: {}", signal_name(*signal)),
+            Self::Signal(signal) => write!(f, "died: {}", DeathSignal(*signal)),
             Self::Exit(code) => write!(f, "ended with exit code {code}"),
             Self::Deadline => f.write_str("was ended: a call was past its deadline"),
             Self::Protocol(reason) => write!(f, "was ended: {reason}"),
@@ -78,35 +71,10 @@ impl fmt::Display for DeathCause {
     }
 }
 
-/// The name of a signal, or its number.
-fn signal_name(signal: i32) -> String {
-    let names = [
-        (Signal::SEGV, "SIGSEGV"),
-        (Signal::ABORT, "SIGABRT"),
-        (Signal::BUS, "SIGBUS"),
-        (Signal::FPE, "SIGFPE"),
-        (Signal::ILL, "SIGILL"),
-        (Signal::KILL, "SIGKILL"),
-        (Signal::TERM, "SIGTERM"),
-        (Signal::INT, "SIGINT"),
-        (Signal::HUP, "SIGHUP"),
-        (Signal::TRAP, "SIGTRAP"),
-        (Signal::SYS, "SIGSYS"),
-        (Signal::ALARM, "SIGALRM"),
-        (Signal::PIPE, "SIGPIPE"),
-        (Signal::QUIT, "SIGQUIT"),
-        (Signal::XCPU, "SIGXCPU"),
-        (Signal::XFSZ, "SIGXFSZ"),
-    ];
-    let known = names.iter().find(|(known, _)| known.as_raw() == signal);
-    known.map_or_else(
-        || format!("signal {signal}"),
-        |(_, name)| (*name).to_owned(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use rustix::process::Signal;
+
     use super::*;
 
     #[test]

@@ -33,8 +33,8 @@ pub use host::{InstanceHost, PluginCounters, PluginLevel};
 pub use instance::{Instance, InstanceSource};
 pub use plugins::{ExporterFactory, Plugins};
 pub use process::{
-    CommandArgs, ConfineArgs, EXPORTER_COMMAND, PROGRAM_COMMAND, ProcessRole, ProcessSource,
-    RunnerArgs, adopt_orphans, end_all_processes, run_command, run_driver, run_exporter,
+    CommandArgs, EXPORTER_COMMAND, PROGRAM_COMMAND, ProcessRole, ProcessSource, RunnerArgs,
+    run_command, run_driver, run_exporter,
 };
 pub use redactor::SharedRedactor;
 pub use restarts::{RestartReason, Restarts};

@@ -14,28 +14,20 @@
 )]
 
 use std::{
-    fs::File,
-    io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-    slice,
+    io, slice,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
-use rustix::{
-    fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create},
-    mm::ProtFlags,
+use crate::{
+    platform::{
+        BorrowedFile, FileSeals, Mapping, MappingAccess, SharedFile, borrow, has_seals, length_of,
+        new_file, seal,
+    },
+    shared::SharedError,
 };
-
-use crate::shared::{Mapping, SharedError};
-
-/// The seals of a file: only those who have mapped it for writing before can write it.
-const SEALS: SealFlags = SealFlags::FUTURE_WRITE
-    .union(SealFlags::GROW)
-    .union(SealFlags::SHRINK)
-    .union(SealFlags::SEAL);
 
 /// The smallest file, in bytes.
 const MIN_CAPACITY: usize = 64 << 10;
@@ -58,7 +50,7 @@ struct FreeFiles {
 
 #[derive(Debug)]
 struct PayloadFile {
-    descriptor: OwnedFd,
+    descriptor: SharedFile,
     mapping: Mapping,
     number: u64,
     /// How many bytes were written at most: so many have memory.
@@ -96,7 +88,7 @@ impl PayloadFiles {
     ///
     /// # Errors
     ///
-    /// No memory or no descriptor is left, or the kernel is older than Linux 5.1.
+    /// No memory or no descriptor is left, or the system has no such files, as Linux before 5.1.
     pub fn buffer(&self, capacity: usize) -> io::Result<PayloadBuffer> {
         let file = match self.free.take(capacity) {
             Some(file) => file,
@@ -147,11 +139,10 @@ impl PayloadFile {
     fn create(capacity: usize) -> io::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let capacity = capacity.max(MIN_CAPACITY).next_power_of_two();
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-        let file = File::from(memfd_create(c"delfin-batches", flags)?);
+        let file = new_file(c"delfin-batches")?;
         file.set_len(capacity as u64)?;
-        let mapping = Mapping::new(&file, capacity, ProtFlags::READ | ProtFlags::WRITE)?;
-        fcntl_add_seals(&file, SEALS)?;
+        let mapping = Mapping::new(&file, capacity, MappingAccess::Write)?;
+        seal(&file, FileSeals::NewWriters)?;
         Ok(Self {
             descriptor: file.into(),
             mapping,
@@ -214,20 +205,20 @@ impl FilePayload {
     pub fn retain(&self) {
         self.is_retained.store(true, Relaxed);
     }
+
+    /// The file, to send it with a frame.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the file is taken only by `drop`")]
+    pub fn file(&self) -> BorrowedFile<'_> {
+        let file = self.buffer.file.as_ref();
+        borrow(&file.expect("a payload has a file").descriptor)
+    }
 }
 
 impl AsRef<[u8]> for FilePayload {
     fn as_ref(&self) -> &[u8] {
         let file = self.buffer.file.as_ref();
         file.map_or(&[], |file| &file.mapping.as_ref()[..self.len])
-    }
-}
-
-impl AsFd for FilePayload {
-    #[expect(clippy::expect_used, reason = "the file is taken only by `drop`")]
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        let file = self.buffer.file.as_ref();
-        file.expect("a payload has a file").descriptor.as_fd()
     }
 }
 
@@ -252,19 +243,19 @@ impl Drop for PayloadBuffer {
 /// # Errors
 ///
 /// The descriptor is not such a file, or no address space is left.
-pub fn map_file(file: &OwnedFd) -> Result<Mapping, SharedError> {
-    let seals = fcntl_get_seals(file).map_err(|_| SharedError::NotSealed)?;
-    if !seals.contains(SEALS) {
+pub fn map_file(file: &SharedFile) -> Result<Mapping, SharedError> {
+    if !has_seals(file, FileSeals::NewWriters) {
         return Err(SharedError::NotSealed);
     }
-    let len = rustix::fs::fstat(file).map_err(io::Error::from)?.st_size;
-    let len = usize::try_from(len).map_err(io::Error::other)?;
-    Ok(Mapping::new(file, len, ProtFlags::READ)?)
+    let len = usize::try_from(length_of(file)?).map_err(io::Error::other)?;
+    Ok(Mapping::new(file, len, MappingAccess::Read)?)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, os::fd::AsFd};
+    use std::{fs::File, io::Write};
+
+    use rustix::fs::{MemfdFlags, memfd_create};
 
     use super::*;
 
@@ -278,7 +269,7 @@ mod tests {
     fn a_file_is_used_again_and_a_mapping_of_it_shows_the_next_payload() {
         let files = PayloadFiles::new(1 << 20);
         let first = payload(&files, b"first");
-        let mapped = map_file(&first.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        let mapped = map_file(&first.file().try_clone_to_owned().unwrap()).unwrap();
         assert_eq!(&mapped.as_ref()[..5], b"first");
         let number = first.file_number();
         let other = payload(&files, b"other");
@@ -293,7 +284,7 @@ mod tests {
     fn a_retained_file_is_not_used_again() {
         let files = PayloadFiles::new(1 << 20);
         let first = payload(&files, b"first");
-        let mapped = map_file(&first.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        let mapped = map_file(&first.file().try_clone_to_owned().unwrap()).unwrap();
         let number = first.file_number();
         first.retain();
         drop(first);
@@ -305,8 +296,8 @@ mod tests {
     fn other_processes_cannot_write_a_file_or_change_its_size() {
         let files = PayloadFiles::new(1 << 20);
         let payload = payload(&files, b"rows");
-        let received = payload.as_fd().try_clone_to_owned().unwrap();
-        let writable = Mapping::new(&received, 4, ProtFlags::READ | ProtFlags::WRITE);
+        let received = payload.file().try_clone_to_owned().unwrap();
+        let writable = Mapping::new(&received, 4, MappingAccess::Write);
         assert!(writable.is_err());
         let mut file = File::from(received);
         assert!(file.write_all(b"x").is_err());

@@ -3,9 +3,11 @@
 //! Promises: a length that is too large is an error before anything is allocated for it,
 //! and a buffer grows only with the bytes that have arrived.
 
-use std::{io, ops::Range, os::fd::OwnedFd};
+use std::{io, ops::Range};
 
 use bytes::{Bytes, BytesMut};
+
+use crate::platform::SharedFile;
 
 /// The bytes before the header: the length of the header and of the payload, each as a
 /// 32-bit little-endian number.
@@ -25,7 +27,7 @@ pub struct WireFrame {
     /// Empty if the message has no payload, or a shared one.
     pub payload: Bytes,
     /// The descriptor that came with the first byte.
-    pub descriptor: Option<OwnedFd>,
+    pub descriptor: Option<SharedFile>,
     /// Whether the read that brought the end of the frame has brought more.
     pub is_followed: bool,
 }
@@ -91,13 +93,13 @@ pub struct FrameDecoder {
     /// Whether the frame began in the last read.
     is_new: bool,
     /// Came with the last bytes of the last read.
-    descriptor: Option<OwnedFd>,
+    descriptor: Option<SharedFile>,
 }
 
 /// What one read has brought.
 pub(crate) struct Received {
     pub(crate) bytes: usize,
-    pub(crate) descriptors: Vec<OwnedFd>,
+    pub(crate) descriptors: Vec<SharedFile>,
 }
 
 impl FrameDecoder {

@@ -1,7 +1,7 @@
 //! The protocol between the host and an exporter or a driver in a process of its own.
 //!
 //! - A [`WireFrame`] is a JSON header and, for some messages, a payload. [`FrameReader`],
-//!   [`FrameWriter`] and [`FrameSender`] move frames over a Unix stream socket;
+//!   [`FrameWriter`] and [`FrameSender`] move frames over the socket of a connection;
 //!   [`FrameDecoder`] and [`encode_frame`] do so over any stream of bytes.
 //! - [`HostMessage`] and [`ExporterMessage`] are the headers, [`DriverRequest`] and
 //!   [`DriverMessage`] those of a driver, and [`decode`] reads one.
@@ -20,6 +20,7 @@ mod driver;
 mod files;
 mod frame;
 mod message;
+mod platform;
 mod shared;
 mod socket;
 
@@ -35,5 +36,9 @@ pub use message::{
     HostHello, HostMessage, Incoming, LogLevel, LogRecordMessage, Message, MessageError,
     OutcomeClass, OutcomeMessage, PartMessage, RowsMessage, SharedForm, VERSION, decode,
 };
-pub use shared::{Mapping, SharedError, SharedPayload};
+pub use platform::{
+    BorrowedFile, CAN_SHARE_FILES, FrameSocket, Mapping, SharedFile, close_sending, into_number,
+    into_stdio, socket_from_number, socket_pair,
+};
+pub use shared::{SharedError, SharedPayload};
 pub use socket::{FramePayload, FrameReader, FrameSender, FrameWriter, is_readable};

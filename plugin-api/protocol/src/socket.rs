@@ -1,28 +1,17 @@
-//! Frames over a Unix stream socket, which also carries descriptors.
+//! Frames over the socket of a connection, which also carries descriptors.
 
 use std::{
     collections::VecDeque,
-    io::{self, IoSlice, IoSliceMut},
-    mem::MaybeUninit,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    io::{self, IoSlice},
     sync::Arc,
 };
 
-use rustix::{
-    cmsg_space,
-    event::{PollFd, PollFlags, poll},
-    io::Errno,
-    net::{
-        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-        SendAncillaryMessage, SendFlags, recv, recvmsg, sendmsg,
-    },
-};
 use serde::Serialize;
 
-use crate::frame::{FrameDecoder, FrameError, PREFIX, Progress, Received, prefix};
-
-/// How many descriptors are looked at: one more than a frame may have.
-const MAX_DESCRIPTORS: usize = 2;
+use crate::{
+    frame::{FrameDecoder, FrameError, PREFIX, Progress, prefix},
+    platform::{self, BorrowedFile, FrameSocket, SendMode, SharedFile, borrow},
+};
 
 /// The payload of a frame that is sent.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +21,7 @@ pub enum FramePayload<'a> {
     /// The bytes follow the header.
     Inline(&'a [u8]),
     /// A descriptor goes with the first byte.
-    Shared(BorrowedFd<'a>),
+    Shared(BorrowedFile<'a>),
 }
 
 /// Payloads in the buffer of a reader begin at a multiple of this.
@@ -41,21 +30,21 @@ const ALIGNMENT: usize = 8;
 /// Reads frames from a socket.
 #[derive(Debug)]
 pub struct FrameReader {
-    socket: Arc<OwnedFd>,
+    socket: Arc<FrameSocket>,
     decoder: FrameDecoder,
 }
 
 /// Writes frames to a socket, one at a time.
 #[derive(Debug)]
 pub struct FrameWriter {
-    socket: Arc<OwnedFd>,
+    socket: Arc<FrameSocket>,
     header: Vec<u8>,
 }
 
 /// Writes frames to a socket, and does not wait for the other side.
 #[derive(Debug)]
 pub struct FrameSender {
-    socket: Arc<OwnedFd>,
+    socket: Arc<FrameSocket>,
     header: Vec<u8>,
     unsent: VecDeque<UnsentFrame>,
 }
@@ -65,7 +54,7 @@ pub struct FrameSender {
 struct UnsentFrame {
     bytes: Vec<u8>,
     /// Goes with the first byte.
-    descriptor: Option<OwnedFd>,
+    descriptor: Option<SharedFile>,
 }
 
 /// A frame that is sent.
@@ -73,21 +62,19 @@ struct FrameParts<'a> {
     prefix: [u8; PREFIX],
     header: &'a [u8],
     payload: &'a [u8],
-    descriptor: Option<BorrowedFd<'a>>,
+    descriptor: Option<BorrowedFile<'a>>,
 }
 
 /// Whether the other side has sent something that was not read, or has closed the connection.
 #[must_use]
-pub fn is_readable(socket: impl AsFd) -> bool {
-    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-    // After an interruption, the caller asks again.
-    recv(socket, &mut [0_u8; 1], flags).is_ok()
+pub fn is_readable(socket: &FrameSocket) -> bool {
+    platform::is_readable(socket)
 }
 
 impl FrameReader {
     /// A reader of frames whose payload has at most `max_payload` bytes.
     #[must_use]
-    pub fn new(socket: Arc<OwnedFd>, max_payload: usize) -> Self {
+    pub fn new(socket: Arc<FrameSocket>, max_payload: usize) -> Self {
         Self {
             socket,
             decoder: FrameDecoder::new(max_payload),
@@ -106,21 +93,10 @@ impl FrameReader {
                 Ok(Progress::Part) => {}
                 Ok(Progress::End) => return Ok(None),
                 Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait()?;
+                    platform::wait_until_readable(&self.socket)?;
                 }
                 Err(error) => return Err(error),
             }
-        }
-    }
-
-    /// Waits until something is there. A read that waits would also be woken each time the
-    /// other side takes something.
-    fn wait(&self) -> io::Result<()> {
-        let mut waited = [PollFd::new(&self.socket, PollFlags::IN)];
-        match poll(&mut waited, None) {
-            // After an interruption, the caller asks again.
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
         }
     }
 
@@ -148,27 +124,15 @@ impl FrameReader {
 
     fn receive(&mut self) -> Result<Progress, FrameError> {
         let socket = &self.socket;
-        self.decoder.receive_from(|buffer| {
-            let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
-            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-            let mut buffers = [IoSliceMut::new(buffer)];
-            let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-            let bytes = recvmsg(socket, &mut buffers, &mut ancillary, flags)?.bytes;
-            let mut descriptors = Vec::new();
-            for message in ancillary.drain() {
-                if let RecvAncillaryMessage::ScmRights(rights) = message {
-                    descriptors.extend(rights);
-                }
-            }
-            Ok(Received { bytes, descriptors })
-        })
+        self.decoder
+            .receive_from(|buffer| platform::receive(socket, buffer))
     }
 }
 
 impl FrameWriter {
     /// A writer to this socket.
     #[must_use]
-    pub fn new(socket: Arc<OwnedFd>) -> Self {
+    pub fn new(socket: Arc<FrameSocket>) -> Self {
         let header = Vec::new();
         Self { socket, header }
     }
@@ -184,7 +148,7 @@ impl FrameWriter {
             &self.socket,
             parts.bytes(),
             parts.descriptor,
-            SendFlags::empty(),
+            SendMode::Wait,
         )
         .map(drop)
     }
@@ -193,7 +157,7 @@ impl FrameWriter {
 impl FrameSender {
     /// A sender to this socket.
     #[must_use]
-    pub fn new(socket: Arc<OwnedFd>) -> Self {
+    pub fn new(socket: Arc<FrameSocket>) -> Self {
         Self {
             socket,
             header: Vec::new(),
@@ -214,7 +178,7 @@ impl FrameSender {
                 &self.socket,
                 parts.bytes(),
                 parts.descriptor,
-                SendFlags::DONTWAIT,
+                SendMode::DoNotWait,
             )?;
         }
         if sent < parts.len() {
@@ -242,8 +206,8 @@ impl FrameSender {
     pub fn try_send_rest(&mut self) -> io::Result<()> {
         while let Some(frame) = self.unsent.front_mut() {
             let parts = [&frame.bytes[..], &[], &[]];
-            let descriptor = frame.descriptor.as_ref().map(AsFd::as_fd);
-            let sent = send_parts(&self.socket, parts, descriptor, SendFlags::DONTWAIT)?;
+            let descriptor = frame.descriptor.as_ref().map(borrow);
+            let sent = send_parts(&self.socket, parts, descriptor, SendMode::DoNotWait)?;
             if sent > 0 {
                 frame.descriptor = None;
             }
@@ -294,16 +258,16 @@ impl<'a> FrameParts<'a> {
 /// Sends bytes, with the descriptor if it is not `None`. Returns how many were sent: fewer only
 /// with `DONTWAIT`, if the other side does not take more now.
 fn send_parts(
-    socket: &OwnedFd,
+    socket: &FrameSocket,
     parts: [&[u8]; 3],
-    mut descriptor: Option<BorrowedFd<'_>>,
-    flags: SendFlags,
+    mut descriptor: Option<BorrowedFile<'_>>,
+    mode: SendMode,
 ) -> io::Result<usize> {
     let mut slices = parts.map(IoSlice::new);
     let mut slices = &mut slices[..];
     let mut all = 0;
     while !slices.is_empty() {
-        match send_some(socket, slices, descriptor, flags) {
+        match platform::send(socket, slices, descriptor, mode) {
             Ok(sent) => {
                 descriptor = None;
                 all += sent;
@@ -313,25 +277,12 @@ fn send_parts(
                     slices = &mut slices[1..];
                 }
             }
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) if flags.contains(SendFlags::DONTWAIT) => break,
-            Err(error) => return Err(error.into()),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock if mode == SendMode::DoNotWait => break,
+                _ => return Err(error),
+            },
         }
     }
     Ok(all)
-}
-
-fn send_some(
-    socket: &OwnedFd,
-    slices: &[IoSlice<'_>],
-    descriptor: Option<BorrowedFd<'_>>,
-    flags: SendFlags,
-) -> rustix::io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let descriptor = descriptor.map(|descriptor| [descriptor]);
-    if let Some(descriptor) = &descriptor {
-        ancillary.push(SendAncillaryMessage::ScmRights(descriptor));
-    }
-    sendmsg(socket, slices, &mut ancillary, flags | SendFlags::NOSIGNAL)
 }

@@ -128,7 +128,7 @@ fn a_shared_payload_crosses_once_and_is_what_was_written() {
     let shared = SharedPayload::create(|file| file.write_all(b"rows")).unwrap();
     let mut writer = FrameWriter::new(one);
     writer
-        .send(&HostMessage::Cancel, FramePayload::Shared(shared.as_fd()))
+        .send(&HostMessage::Cancel, FramePayload::Shared(shared.file()))
         .unwrap();
     writer
         .send(&HostMessage::Cancel, FramePayload::Inline(b"inline"))
@@ -184,7 +184,7 @@ fn a_sender_keeps_what_the_other_side_does_not_take_and_sends_it_later() {
     let mut sender = FrameSender::new(one);
     let payloads = [
         FramePayload::Inline(&large),
-        FramePayload::Shared(shared.as_fd()),
+        FramePayload::Shared(shared.file()),
         FramePayload::Inline(b"last"),
     ];
     for payload in payloads {
@@ -216,7 +216,7 @@ fn a_sender_keeps_what_the_other_side_does_not_take_and_sends_it_later() {
 #[test]
 fn a_payload_must_be_sealed_and_as_long_as_its_message_says() {
     let shared = SharedPayload::create(|file| file.write_all(b"rows")).unwrap();
-    let copy = || shared.as_fd().try_clone_to_owned().unwrap();
+    let copy = || shared.file().try_clone_to_owned().unwrap();
     assert!(matches!(
         SharedPayload::receive(copy(), 5),
         Err(SharedError::OtherLength { found: 4, said: 5 })
@@ -267,7 +267,7 @@ fn a_read_brings_several_frames_and_a_descriptor_belongs_to_the_last() {
     let mut writer = FrameWriter::new(one);
     let mut send = |payload| writer.send(&HostMessage::Cancel, payload).unwrap();
     send(FramePayload::None);
-    send(FramePayload::Shared(shared.as_fd()));
+    send(FramePayload::Shared(shared.file()));
     send(FramePayload::None);
     let mut reader = FrameReader::new(other, MAX_PAYLOAD);
     let frames = [(); 3].map(|()| reader.read().unwrap().unwrap());

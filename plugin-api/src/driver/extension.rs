@@ -1,16 +1,13 @@
 //! The extension by which a host runs the drivers of a library.
 
-use std::{
-    os::fd::{FromRawFd, OwnedFd, RawFd},
-    time::Duration,
-};
+use std::time::Duration;
 
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{RResult, RSlice, RString, RVec},
 };
 use delfin_plugin_abi as abi;
-use delfin_plugin_protocol::DriverExtensionRequest;
+use delfin_plugin_protocol::{DriverExtensionRequest, socket_from_number};
 
 use super::server::{FindDriver, serve};
 
@@ -36,7 +33,8 @@ impl abi::Extension for DriverExtension {
         let served = serde_json::from_slice(&request)
             .map_err(|error| error.to_string())
             .and_then(|DriverExtensionRequest { descriptor }| {
-                let socket = take(descriptor)?;
+                // SAFETY: the host hands over the descriptor with the request, as the extension says.
+                let socket = unsafe { socket_from_number(descriptor) }?;
                 serve(socket, self.0).map_err(|error| error.to_string())
             });
         match served {
@@ -44,12 +42,4 @@ impl abi::Extension for DriverExtension {
             Err(reason) => RResult::RErr(reason.into()),
         }
     }
-}
-
-fn take(descriptor: RawFd) -> Result<OwnedFd, String> {
-    if descriptor < 0 {
-        return Err(format!("{descriptor} is not a descriptor"));
-    }
-    // SAFETY: the host hands over the descriptor with the request, as the extension says.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

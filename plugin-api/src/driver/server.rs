@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -16,9 +15,9 @@ use arrow_array::RecordBatch;
 use arrow_ipc::writer::StreamWriter;
 use delfin_plugin_abi::{self as abi, Context_TO, Host_TO};
 use delfin_plugin_protocol::{
-    DriverMessage, DriverRequest, ExporterHello, FrameError, FramePayload, FrameReader,
-    FrameWriter, HostHello, Incoming, LogLevel, OpenMessage, ResultMessage, SharedForm,
-    SharedPayload, VERSION, decode, is_readable,
+    CAN_SHARE_FILES, DriverMessage, DriverRequest, ExporterHello, FrameError, FramePayload,
+    FrameReader, FrameSocket, FrameWriter, HostHello, Incoming, LogLevel, OpenMessage,
+    ResultMessage, SharedForm, SharedPayload, VERSION, decode, is_readable,
 };
 
 use super::{
@@ -36,7 +35,7 @@ const MAX_INLINE: usize = 32 << 10;
 pub(super) type FindDriver = fn(&str, &str) -> Option<OpenFunction>;
 
 /// Answers calls until the host closes the connection.
-pub(super) fn serve(socket: OwnedFd, find: FindDriver) -> Result<(), FrameError> {
+pub(super) fn serve(socket: FrameSocket, find: FindDriver) -> Result<(), FrameError> {
     let socket = Arc::new(socket);
     let mut reader = FrameReader::new(Arc::clone(&socket), usize::MAX);
     let mut server = DriverServer {
@@ -70,7 +69,7 @@ pub(super) fn serve(socket: OwnedFd, find: FindDriver) -> Result<(), FrameError>
 struct DriverServer {
     find: FindDriver,
     writer: Arc<Mutex<FrameWriter>>,
-    socket: Arc<OwnedFd>,
+    socket: Arc<FrameSocket>,
     level: RemoteLevel,
     host: Option<Host>,
     driver: Option<DriverCalls>,
@@ -203,7 +202,7 @@ impl DriverServer {
             value: serde_json::Value::Null,
             shared: None,
         };
-        if stream.len() <= MAX_INLINE {
+        if stream.len() <= MAX_INLINE || !CAN_SHARE_FILES {
             let message = DriverMessage::Result(result);
             return self.send_with(&message, FramePayload::Inline(&stream));
         }
@@ -214,7 +213,7 @@ impl DriverServer {
         });
         self.send_with(
             &DriverMessage::Result(result),
-            FramePayload::Shared(shared.as_fd()),
+            FramePayload::Shared(shared.file()),
         )
     }
 
@@ -247,7 +246,7 @@ fn encode(batch: &RecordBatch) -> Result<Vec<u8>, arrow_schema::ArrowError> {
 /// The circumstances of one call.
 struct ServedCall {
     deadline: Instant,
-    socket: Arc<OwnedFd>,
+    socket: Arc<FrameSocket>,
     /// Whether the host had sent something more with the call.
     is_followed: bool,
 }

@@ -2,10 +2,11 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use crate::platform::make_trusted;
 
 /// Builds the `cdylib` of the crate that calls it in a test or a benchmark, with the
 /// profile of the caller, and returns the path of the library.
@@ -122,8 +123,7 @@ pub fn c_interface_only(library: &Path, folder: &Path) -> PathBuf {
         bytes[at] = b'x';
     }
     let copy = folder.join("c_interface_only.so");
-    let written = fs::write(&copy, bytes)
-        .and_then(|()| fs::set_permissions(&copy, fs::Permissions::from_mode(0o644)));
+    let written = fs::write(&copy, bytes).and_then(|()| make_trusted(&copy));
     written.unwrap_or_else(|error| panic!("`{}`: {error}", copy.display()));
     copy
 }

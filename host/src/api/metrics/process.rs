@@ -43,7 +43,9 @@ impl Collector for ProcessCollector {
             "Resident memory.",
             &usage.used.resident_bytes,
         )?;
-        page.single_gauge("process_threads", "Threads.", &usage.threads)?;
+        if let Some(threads) = usage.threads {
+            page.single_gauge("process_threads", "Threads.", &threads)?;
+        }
         page.single_gauge(
             "process_open_fds",
             "Open file descriptors.",

@@ -1,6 +1,7 @@
 //! The registry of drivers, by vendor and model.
 
 pub mod fake;
+#[cfg(target_os = "linux")]
 pub mod linux;
 mod redact;
 
@@ -53,6 +54,7 @@ impl Default for DriverRegistry {
     /// The drivers of the host.
     fn default() -> Self {
         let registry = Self::empty();
+        #[cfg(target_os = "linux")]
         registry.add(linux::VENDOR, linux::MODEL, |target| {
             Ok(Box::new(linux::LinuxDriver::new(target.options)?))
         });

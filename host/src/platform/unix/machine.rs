@@ -12,7 +12,8 @@ use rustix::time::{ClockId, clock_gettime};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OwnUsage {
     pub(crate) used: ResourceUsage,
-    pub(crate) threads: i64,
+    /// `None`: the system does not tell.
+    pub(crate) threads: Option<i64>,
     /// Descriptors.
     pub(crate) open_files: u64,
 }
@@ -47,7 +48,7 @@ pub(crate) fn own_usage() -> io::Result<OwnUsage> {
         let stat = process.stat()?;
         Ok(OwnUsage {
             used: used(&stat),
-            threads: stat.num_threads,
+            threads: Some(stat.num_threads),
             open_files: process.fd_count()? as u64,
         })
     };

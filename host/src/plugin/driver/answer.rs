@@ -3,12 +3,11 @@
 //! Promises: no text of a process that is longer than [`MAX_TEXT`], or that has more than one
 //! line, becomes a reason.
 
-use std::os::fd::OwnedFd;
-
 use bytes::Bytes;
 use delfin_plugin_abi::{Class, OutcomeCode};
 use delfin_plugin_protocol::{
-    DriverMessage, OutcomeClass, OutcomeMessage, ResultMessage, SharedPayload, WireFrame, decode,
+    DriverMessage, OutcomeClass, OutcomeMessage, ResultMessage, SharedFile, SharedPayload,
+    WireFrame, decode,
 };
 use serde_json::Value;
 
@@ -87,7 +86,7 @@ pub(super) fn read(frame: WireFrame, host: &InstanceHost) -> Result<DriverEvent,
 fn of_result(
     result: ResultMessage,
     payload: Bytes,
-    descriptor: Option<OwnedFd>,
+    descriptor: Option<SharedFile>,
 ) -> Result<Answer, String> {
     Ok(match (result.shared, descriptor) {
         (Some(shared), Some(descriptor)) => {

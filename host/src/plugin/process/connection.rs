@@ -4,16 +4,11 @@
 
 use std::{future::pending, io, sync::Arc};
 
-use delfin_plugin_protocol::{FrameError, FrameReader, Progress, WireFrame};
+use delfin_plugin_protocol::{FrameError, FrameReader, FrameSocket, Progress, WireFrame};
 use tokio::io::Interest;
 
-use super::{
-    dialogue::Dialogue,
-    link::Link,
-    spawn::Spawned,
-    watched::{ReadProgress, WatchedFd, watch},
-};
-use crate::panics;
+use super::{dialogue::Dialogue, link::Link};
+use crate::{panics, platform::WatchedSocket};
 
 /// How many parts of messages are read at once, and of a process that has ended.
 const PARTS_AT_ONCE: usize = 64;
@@ -22,11 +17,19 @@ const LAST_PARTS: usize = 4096;
 /// A message that is longer, in bytes, is not decoded on an async worker.
 const LARGE_MESSAGE: usize = 128 << 10;
 
+/// How much of what was there was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadProgress {
+    All,
+    Part,
+}
+
 pub(super) struct ProcessConnection {
-    socket: WatchedFd,
+    socket: Arc<FrameSocket>,
+    readable: WatchedSocket,
     /// Watched while something is left to send: otherwise each read of the process would wake
     /// the host.
-    writable: Option<WatchedFd>,
+    writable: Option<WatchedSocket>,
     reader: FrameReader,
     pub(super) link: Link,
     /// Whether the process can still send.
@@ -38,25 +41,27 @@ type PartResult = io::Result<Result<Progress, FrameError>>;
 
 impl ProcessConnection {
     /// `max_payload` limits the payloads of messages, in bytes.
-    pub(super) fn new(process: &Spawned, max_payload: usize) -> io::Result<Self> {
+    pub(super) fn new(socket: FrameSocket, max_payload: usize) -> io::Result<Self> {
+        let socket = Arc::new(socket);
         Ok(Self {
-            socket: watch(Arc::clone(&process.socket), Interest::READABLE)?,
+            readable: WatchedSocket::new(Arc::clone(&socket), Interest::READABLE)?,
             writable: None,
-            reader: FrameReader::new(Arc::clone(&process.socket), max_payload),
-            link: Link::new(Arc::clone(&process.socket)),
+            reader: FrameReader::new(Arc::clone(&socket), max_payload),
+            link: Link::new(Arc::clone(&socket)),
+            socket,
             is_open: true,
         })
     }
 
     /// Waits until the process has sent something. An error is found by the next read.
     pub(super) async fn readable(&self) {
-        let _ = self.socket.readable().await;
+        self.readable.readable().await;
     }
 
     /// Waits until the process may take more, if something is left to send.
     pub(super) async fn writable(&self) {
         match &self.writable {
-            Some(watched) => drop(watched.writable().await),
+            Some(watched) => watched.writable().await,
             None => pending().await,
         }
     }
@@ -67,7 +72,7 @@ impl ProcessConnection {
         };
         let link = &mut self.link;
         // If the process does not take more now, the next attempt waits until it does.
-        let _ = watched.try_io(Interest::WRITABLE, |_| link.try_send_rest());
+        let _ = watched.try_io(Interest::WRITABLE, || link.try_send_rest());
     }
 
     /// Watches what `writable` waits for.
@@ -75,8 +80,9 @@ impl ProcessConnection {
         if !self.link.has_unsent() {
             self.writable = None;
         } else if self.writable.is_none() {
-            let copy = self.socket.get_ref().try_clone();
-            let watched = copy.and_then(|copy| watch(Arc::new(copy), Interest::WRITABLE));
+            let copy = self.socket.try_clone();
+            let watched =
+                copy.and_then(|copy| WatchedSocket::new(Arc::new(copy), Interest::WRITABLE));
             match watched {
                 Ok(watched) => self.writable = Some(watched),
                 Err(error) => self.link.ending.on_unsent(&error),
@@ -90,7 +96,7 @@ impl ProcessConnection {
             let reader = &mut self.reader;
             let mut part = Err(io::ErrorKind::WouldBlock.into());
             // The error has the watch wait for more, without a read that finds nothing.
-            let has_more = self.socket.try_io(Interest::READABLE, |_| {
+            let has_more = self.readable.try_io(Interest::READABLE, || {
                 part = try_read(reader);
                 match reader.has_taken_all() {
                     true => Err(io::ErrorKind::WouldBlock.into()),

@@ -6,10 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Signal, kill_process_group, pidfd_send_signal};
-
-use super::spawn::Spawned;
-use crate::plugin::death::DeathCause;
+use crate::{platform::ChildProcess, plugin::death::DeathCause};
 
 /// How long a call may take to return after the message `cancel`.
 const CANCEL_TIME: Duration = Duration::from_millis(500);
@@ -90,13 +87,12 @@ impl Ending {
 
     /// Sends the signals that are due. `is_closed`: the process has closed its connection,
     /// and should not have.
-    pub(super) fn signal_when_due(&mut self, process: &Spawned, is_closed: bool) {
+    pub(super) fn signal_when_due(&mut self, process: &ChildProcess, is_closed: bool) {
         let now = Instant::now();
         if self.terminate_at.is_some_and(|at| at <= now) {
             self.terminate_at = None;
             self.kill_at.get_or_insert(now + KILL_AFTER);
-            // It fails only if the process has ended.
-            let _ = pidfd_send_signal(&process.pidfd, Signal::TERM);
+            process.terminate();
         }
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = Some(now + KILL_AFTER);
@@ -104,8 +100,7 @@ impl Ending {
                 let closed = DeathCause::Protocol("it closed its connection".to_owned());
                 self.cause.get_or_insert(closed);
             }
-            let _ = kill_process_group(process.pid, Signal::KILL);
-            let _ = pidfd_send_signal(&process.pidfd, Signal::KILL);
+            process.kill();
         }
     }
 

@@ -2,25 +2,23 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use delfin_plugin_protocol::{FramePayload, FrameSender};
-use rustix::net::Shutdown;
+use delfin_plugin_protocol::{FramePayload, FrameSender, FrameSocket, close_sending};
 use serde::Serialize;
 
 use super::ending::Ending;
 
 pub(in crate::plugin) struct Link {
     sender: FrameSender,
-    socket: Arc<OwnedFd>,
+    socket: Arc<FrameSocket>,
     pub(in crate::plugin) ending: Ending,
 }
 
 impl Link {
-    pub(super) fn new(socket: Arc<OwnedFd>) -> Self {
+    pub(super) fn new(socket: Arc<FrameSocket>) -> Self {
         Self {
             sender: FrameSender::new(Arc::clone(&socket)),
             socket,
@@ -68,6 +66,6 @@ impl Link {
     /// Closes the connection towards the process, which exits then.
     pub(in crate::plugin) fn close(&mut self) {
         // It fails only if the process has closed it before.
-        let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
+        let _ = close_sending(&self.socket);
     }
 }

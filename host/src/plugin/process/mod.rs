@@ -17,14 +17,10 @@ mod incoming;
 mod link;
 mod output;
 mod payload;
-mod registry;
 mod runner;
 mod runtime;
-mod signals;
 mod spawn;
-mod starter;
 mod supervisor;
-mod watched;
 mod wire;
 
 use std::{
@@ -34,13 +30,13 @@ use std::{
 };
 
 use delfin_plugin_loader::{PluginProgram, PreparedPlugin, ProgramTransport};
+use delfin_plugin_protocol::CAN_SHARE_FILES;
 use tokio::sync::{
     mpsc::{UnboundedSender, unbounded_channel},
     oneshot,
 };
 
-pub use registry::{adopt_orphans, end_all_processes};
-pub use runner::{CommandArgs, ConfineArgs, RunnerArgs, run_command, run_driver, run_exporter};
+pub use runner::{CommandArgs, RunnerArgs, run_command, run_driver, run_exporter};
 
 use super::{
     call::{Call, Reply},
@@ -67,9 +63,6 @@ pub const PROGRAM_COMMAND: &str = "__program";
 /// How long a process may take to start, in addition to the timeout of its first call: a
 /// machine that is busy must not look like a plugin that hangs.
 pub(super) const START_TIME: Duration = Duration::from_secs(5);
-
-/// The running binary, also after an upgrade has replaced its file.
-pub const THIS_BINARY: &str = "/proc/self/exe";
 
 /// What a process answers calls to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +100,10 @@ impl ProcessSource {
             {
                 PayloadForm::Inline
             }
-            PluginProgram::Command(_) | PluginProgram::Library(_) => PayloadForm::Sealed,
+            PluginProgram::Command(_) | PluginProgram::Library(_) if CAN_SHARE_FILES => {
+                PayloadForm::Sealed
+            }
+            PluginProgram::Command(_) | PluginProgram::Library(_) => PayloadForm::Inline,
         }
     }
 }

@@ -5,15 +5,11 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::io::Interest;
-
-use super::watched::{ReadProgress, WatchedFd, watch};
-use crate::{logging::LogLine, plugin::host::InstanceHost};
+use super::connection::ReadProgress;
+use crate::{logging::LogLine, platform::OutputPipe, plugin::host::InstanceHost};
 
 /// How often is read at once, and of a process that has ended.
 const READS_AT_ONCE: usize = 16;
@@ -29,7 +25,7 @@ const MAX_LINES: u64 = 100;
 const TARGET: &str = "output";
 
 pub(super) struct ProcessOutput {
-    pipe: WatchedFd,
+    pipe: OutputPipe,
     /// Whether the process can still write.
     is_open: bool,
     line: Vec<u8>,
@@ -39,14 +35,14 @@ pub(super) struct ProcessOutput {
 }
 
 impl ProcessOutput {
-    pub(super) fn new(pipe: OwnedFd) -> io::Result<Self> {
-        Ok(Self {
-            pipe: watch(Arc::new(pipe), Interest::READABLE)?,
+    pub(super) fn new(pipe: OutputPipe) -> Self {
+        Self {
+            pipe,
             is_open: true,
             line: Vec::new(),
             since: Instant::now(),
             lines: 0,
-        })
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -55,16 +51,14 @@ impl ProcessOutput {
 
     /// Waits until the process has written something. An error is found by the next read.
     pub(super) async fn readable(&self) {
-        let _ = self.pipe.readable().await;
+        self.pipe.readable().await;
     }
 
     /// Logs what is there, or a part of it.
     pub(super) fn read(&mut self, host: &InstanceHost) -> ReadProgress {
         let mut buffer = [0; 8192];
         for _ in 0..READS_AT_ONCE {
-            let read = self.pipe.try_io(Interest::READABLE, |pipe| {
-                Ok(rustix::io::read(pipe, &mut buffer)?)
-            });
+            let read = self.pipe.try_read(&mut buffer);
             if !self.on_read(read.map(|count| &buffer[..count]), host) {
                 return ReadProgress::All;
             }
@@ -77,9 +71,8 @@ impl ProcessOutput {
     pub(super) fn drain(&mut self, host: &InstanceHost) {
         let mut buffer = [0; 8192];
         for _ in 0..LAST_READS {
-            let read = rustix::io::read(self.pipe.get_ref(), &mut buffer);
-            let read = read.map(|count| &buffer[..count]);
-            if !self.is_open || !self.on_read(read.map_err(Into::into), host) {
+            let read = self.pipe.read_last(&mut buffer);
+            if !self.is_open || !self.on_read(read.map(|count| &buffer[..count]), host) {
                 break;
             }
         }

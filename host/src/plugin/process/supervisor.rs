@@ -6,23 +6,21 @@
 //!
 //! What the two say to each other is the matter of a [`Dialogue`].
 
-use std::{future::pending, io, os::fd::OwnedFd, sync::Arc};
+use std::{future::pending, io, sync::Arc};
 
-use rustix::process::{Signal, kill_process_group};
-use tokio::{io::Interest, sync::mpsc::UnboundedReceiver, task::yield_now, time::sleep_until};
+use tokio::{sync::mpsc::UnboundedReceiver, task::yield_now, time::sleep_until};
 
 use super::{
     ProcessSource,
-    connection::ProcessConnection,
+    connection::{ProcessConnection, ReadProgress},
     dialogue::{Dialogue, ProcessEnd},
     output::ProcessOutput,
-    registry::{RegisteredProcess, end_orphans},
-    spawn::{Spawned, spawn},
-    watched::{ReadProgress, WatchedFd, watch},
+    spawn::spawn,
 };
 use crate::{
     logging::LogLine,
     panics,
+    platform::{ChildProcess, StartedProcess, end_orphans},
     plugin::{death::DeathCause, host::InstanceHost},
 };
 
@@ -36,8 +34,7 @@ pub(in crate::plugin) async fn supervise<D: Dialogue>(
     max_payload: usize,
 ) -> ProcessEnd {
     let started = spawn(source, &host.exporter).await;
-    let started =
-        started.and_then(|(process, pipe)| Supervisor::new(process, pipe, host, max_payload));
+    let started = started.and_then(|process| Supervisor::new(process, host, max_payload));
     let end = match started {
         Ok(supervisor) => supervisor.run(&mut dialogue, &mut requests).await,
         Err(error) => ProcessEnd::NotStarted(error.to_string()),
@@ -51,10 +48,7 @@ pub(in crate::plugin) async fn supervise<D: Dialogue>(
 
 struct Supervisor {
     host: Arc<InstanceHost>,
-    process: Spawned,
-    /// Until the process is reaped.
-    registration: Option<RegisteredProcess>,
-    ended: WatchedFd,
+    process: ChildProcess,
     connection: ProcessConnection,
     output: ProcessOutput,
     /// Whether the owner is gone.
@@ -75,18 +69,20 @@ enum SupervisorEvent<R> {
 
 impl Supervisor {
     fn new(
-        process: Spawned,
-        pipe: OwnedFd,
+        started: StartedProcess,
         host: Arc<InstanceHost>,
         max_payload: usize,
     ) -> io::Result<Self> {
+        let StartedProcess {
+            process,
+            socket,
+            output,
+        } = started;
         host.process.set(process.number());
         Ok(Self {
             host,
-            registration: Some(RegisteredProcess::new(process.pid, &process.pidfd)),
-            ended: watch(Arc::clone(&process.pidfd), Interest::READABLE)?,
-            connection: ProcessConnection::new(&process, max_payload)?,
-            output: ProcessOutput::new(pipe)?,
+            connection: ProcessConnection::new(socket, max_payload)?,
+            output: ProcessOutput::new(output),
             process,
             is_released: false,
         })
@@ -141,7 +137,7 @@ impl Supervisor {
             }
         };
         tokio::select! {
-            _ = self.ended.readable() => SupervisorEvent::Ended,
+            () = self.process.ended() => SupervisorEvent::Ended,
             request = requests.recv(), if !self.is_released => SupervisorEvent::Request(request),
             () = self.connection.readable(), if *is_open => SupervisorEvent::Readable,
             () = self.connection.writable() => SupervisorEvent::Writable,
@@ -152,13 +148,11 @@ impl Supervisor {
 
     /// What is left of a process that has ended.
     async fn reap<D: Dialogue>(&mut self, dialogue: &mut D) -> DeathCause {
-        // Before the process is reaped, its number cannot be that of another group.
-        let _ = kill_process_group(self.process.pid, Signal::KILL);
+        self.process.kill_group();
         self.host.process.forget(self.process.number());
         self.connection.drain(dialogue).await;
         self.output.drain(&self.host);
-        let status = self.process.child.wait();
-        self.registration = None;
+        let status = self.process.reap();
         let orphans = panics::spawn_blocking(end_orphans).await.unwrap_or(0);
         // At the stop of the host, all processes are ended at once.
         if orphans > 0 && !self.is_released {

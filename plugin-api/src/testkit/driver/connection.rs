@@ -1,10 +1,6 @@
 //! A minimal host of drivers: starts them and speaks the protocol.
 
 use std::{
-    os::{
-        fd::{IntoRawFd, OwnedFd},
-        unix::net::UnixStream,
-    },
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -21,7 +17,8 @@ use delfin_plugin_loader::{
 };
 use delfin_plugin_protocol::{
     DRIVER_EXTENSION, DriverExtensionRequest, DriverMessage, FramePayload, FrameReader,
-    FrameWriter, Incoming, OutcomeMessage, SharedPayload, VERSION, WireFrame, decode,
+    FrameSocket, FrameWriter, Incoming, OutcomeMessage, SharedPayload, VERSION, WireFrame, decode,
+    into_number, into_stdio, socket_pair,
 };
 use serde_json::{Value, json};
 
@@ -100,14 +97,13 @@ impl DriverProgram {
     /// The plugin does not answer.
     #[must_use]
     pub fn connect(&self) -> DriverConnection {
-        let (ours, theirs) = must(UnixStream::pair());
-        must(ours.set_read_timeout(Some(TIMEOUT)));
-        let socket = Arc::new(OwnedFd::from(ours));
+        let (ours, theirs) = must(socket_pair());
+        let socket = Arc::new(ours);
         let mut connection = DriverConnection {
             reader: FrameReader::new(Arc::clone(&socket), usize::MAX),
             writer: FrameWriter::new(socket),
             last: 0,
-            other_side: self.start(theirs.into()),
+            other_side: self.start(theirs),
         };
         let hello = json!({"type": "hello", "protocol": VERSION, "host": "testkit"});
         connection.write("hello", &hello);
@@ -120,14 +116,14 @@ impl DriverProgram {
         }
     }
 
-    fn start(&self, theirs: OwnedFd) -> OtherSide {
+    fn start(&self, theirs: FrameSocket) -> OtherSide {
         match &self.0 {
             DriverCode::Library { module, .. } => {
                 let drivers = module.get_extension(DRIVER_EXTENSION);
                 let drivers = drivers.unwrap_or_else(|| {
                     panic!("the manifest declares drivers, and the library has none")
                 });
-                let descriptor = theirs.into_raw_fd();
+                let descriptor = into_number(theirs);
                 let request = must(serde_json::to_vec(&DriverExtensionRequest { descriptor }));
                 OtherSide::Thread(std::thread::spawn(move || {
                     let served = drivers.call(RSlice::from_slice(&request)).into_result();
@@ -139,10 +135,10 @@ impl DriverProgram {
     }
 }
 
-fn start_command(prepared: &PreparedCommand, theirs: OwnedFd) -> Child {
+fn start_command(prepared: &PreparedCommand, theirs: FrameSocket) -> Child {
     let stdout = match prepared.command.transport {
         ProgramTransport::Socket => Stdio::null(),
-        ProgramTransport::Stdio => must(theirs.try_clone()).into(),
+        ProgramTransport::Stdio => must(theirs.try_clone().and_then(into_stdio)),
     };
     must(
         Command::new(&prepared.program)
@@ -150,7 +146,7 @@ fn start_command(prepared: &PreparedCommand, theirs: OwnedFd) -> Child {
             .current_dir(prepared.folder())
             // As the host does: the folder stays as it is.
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .stdin(theirs)
+            .stdin(must(into_stdio(theirs)))
             .stdout(stdout)
             .spawn(),
     )

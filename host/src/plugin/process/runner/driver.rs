@@ -1,22 +1,17 @@
 //! The process of a driver in a library: the library answers the calls itself.
 
-use std::{
-    os::fd::{IntoRawFd, OwnedFd},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use abi_stable::std_types::{RResult, RSlice};
 use delfin_plugin_abi::ExtensionBox;
 use delfin_plugin_api::Failure;
 use delfin_plugin_protocol::{
     DRIVER_EXTENSION, DriverExtensionRequest, DriverMessage, DriverRequest, FramePayload,
-    FrameReader, FrameWriter, Incoming, decode,
+    FrameReader, FrameSocket, FrameWriter, Incoming, decode, into_number,
 };
 
-use super::{
-    super::wire, RunnerArgs, RunnerError, confine, descriptors, descriptors::Connections, failed,
-    hello, library::RunnerLibrary,
-};
+use super::{super::wire, RunnerArgs, RunnerError, failed, hello, library::RunnerLibrary, prepare};
+use crate::platform::{HostConnections, InheritedLibrary};
 
 /// Runs the process until the host closes the connection.
 ///
@@ -24,25 +19,23 @@ use super::{
 ///
 /// The command was not started by the host, or the connection fails.
 pub fn run_driver(args: &RunnerArgs) -> Result<(), RunnerError> {
-    let connections = descriptors::take().map_err(RunnerError::NotStartedByHost)?;
-    confine::confine(&args.confine).map_err(RunnerError::Confine)?;
-    let Connections { socket, library } = connections;
+    let HostConnections { socket, library } = prepare(args)?;
     match open(library, args) {
         Ok(drivers) => serve(&drivers, socket),
         Err(failure) => refuse(socket, &failure),
     }
 }
 
-fn open(library: OwnedFd, args: &RunnerArgs) -> Result<ExtensionBox, Failure> {
+fn open(library: InheritedLibrary, args: &RunnerArgs) -> Result<ExtensionBox, Failure> {
     let plugin = RunnerLibrary::new(library, args.interface.clone()).open()?;
     plugin.get_extension(DRIVER_EXTENSION).ok_or_else(|| {
         Failure::fatal("the plugin declares drivers, and its library has none of this version")
     })
 }
 
-fn serve(drivers: &ExtensionBox, socket: OwnedFd) -> Result<(), RunnerError> {
+fn serve(drivers: &ExtensionBox, socket: FrameSocket) -> Result<(), RunnerError> {
     let request = DriverExtensionRequest {
-        descriptor: socket.into_raw_fd(),
+        descriptor: into_number(socket),
     };
     let request =
         serde_json::to_vec(&request).map_err(|error| RunnerError::Answer(error.into()))?;
@@ -53,7 +46,7 @@ fn serve(drivers: &ExtensionBox, socket: OwnedFd) -> Result<(), RunnerError> {
 }
 
 /// Answers `open` with the reason why there is no driver.
-fn refuse(socket: OwnedFd, failure: &Failure) -> Result<(), RunnerError> {
+fn refuse(socket: FrameSocket, failure: &Failure) -> Result<(), RunnerError> {
     let socket = Arc::new(socket);
     let mut writer = FrameWriter::new(Arc::clone(&socket));
     let mut send = |message| writer.send(&message, FramePayload::None);

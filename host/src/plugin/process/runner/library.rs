@@ -1,21 +1,19 @@
 //! The library of the process: opened once, by the descriptor that the host has passed.
 
-use std::os::fd::OwnedFd;
-
 use delfin_plugin_api::Failure;
 use delfin_plugin_loader::PluginModule;
 
-use super::descriptors;
+use crate::platform::InheritedLibrary;
 
 pub(super) struct RunnerLibrary {
-    file: OwnedFd,
+    file: InheritedLibrary,
     /// The interface version in its manifest.
     interface: String,
     open: Option<PluginModule>,
 }
 
 impl RunnerLibrary {
-    pub(super) fn new(file: OwnedFd, interface: String) -> Self {
+    pub(super) fn new(file: InheritedLibrary, interface: String) -> Self {
         Self {
             file,
             interface,
@@ -27,8 +25,7 @@ impl RunnerLibrary {
         if let Some(plugin) = self.open {
             return Ok(plugin);
         }
-        let path = descriptors::path(&self.file);
-        let plugin = delfin_plugin_loader::load(&path, &self.interface)
+        let plugin = delfin_plugin_loader::load(&self.file.path(), &self.interface)
             .map_err(|reason| Failure::fatal(format!("the plugin {reason}")))?;
         self.open = Some(plugin);
         Ok(plugin)

@@ -3,10 +3,10 @@
 //! Promises: a bounded number of mappings is kept. A mapping that rows point into lives as long as
 //! they do.
 
-use std::{collections::VecDeque, os::fd::OwnedFd, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use delfin_plugin_protocol::{Mapping, SharedError, map_file};
+use delfin_plugin_protocol::{Mapping, SharedError, SharedFile, map_file};
 
 /// How many files are kept: the host uses few of them in turn.
 const MAX_KEPT: usize = 8;
@@ -34,7 +34,7 @@ impl KeptMappings {
     pub(super) fn content(
         &mut self,
         number: u64,
-        descriptor: &OwnedFd,
+        descriptor: &SharedFile,
     ) -> Result<Bytes, SharedError> {
         let known = self.files.iter().position(|file| file.number == number);
         let file = match known.and_then(|at| self.files.remove(at)) {
@@ -68,8 +68,6 @@ impl AsRef<[u8]> for MappedBytes {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
-
     use delfin_plugin_protocol::{FilePayload, PayloadFiles};
 
     use super::*;
@@ -81,7 +79,7 @@ mod tests {
     }
 
     fn read(mappings: &mut KeptMappings, payload: &FilePayload) -> Bytes {
-        let descriptor = payload.as_fd().try_clone_to_owned().unwrap();
+        let descriptor = payload.file().try_clone_to_owned().unwrap();
         let content = mappings.content(payload.file_number(), &descriptor);
         content.unwrap().slice(..payload.size() as usize)
     }

@@ -5,8 +5,6 @@
 //! message only, that the call is cancelled: a call that asks looks whether something has come.
 
 mod command;
-mod confine;
-mod descriptors;
 mod driver;
 mod library;
 mod mappings;
@@ -14,7 +12,6 @@ mod rows;
 
 use std::{
     io,
-    os::fd::OwnedFd,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -28,20 +25,21 @@ use delfin_plugin_api::{
     Failure, Origin, encode_outcome,
 };
 use delfin_plugin_protocol::{
-    CallMessage, CheckMessage, CreateMessage, ExportMessage, ExporterHello, ExporterMessage,
-    FrameError, FramePayload, FrameReader, FrameWriter, HostMessage, Incoming, OutcomeMessage,
-    VERSION, WireFrame, decode,
+    CAN_SHARE_FILES, CallMessage, CheckMessage, CreateMessage, ExportMessage, ExporterHello,
+    ExporterMessage, FrameError, FramePayload, FrameReader, FrameSocket, FrameWriter, HostMessage,
+    Incoming, OutcomeMessage, VERSION, WireFrame, decode,
 };
 
 use super::wire;
+use crate::platform::{
+    ConfineArgs, HostConnections, are_descriptors_used_up, confine, take_host_connections,
+};
 use crate::plugin::{
     bounds::bounded_rows,
     call::{CallContext, CancelSource, InstanceSettings},
     settings::SettingsCheck,
 };
 pub use command::{CommandArgs, run_command};
-pub use confine::ConfineArgs;
-use descriptors::Connections;
 pub use driver::run_driver;
 use library::RunnerLibrary;
 use rows::RowReader;
@@ -77,9 +75,7 @@ pub enum RunnerError {
 ///
 /// The command was not started by the host, or the connection fails.
 pub fn run_exporter(args: &RunnerArgs) -> Result<(), RunnerError> {
-    let connections = descriptors::take().map_err(RunnerError::NotStartedByHost)?;
-    confine::confine(&args.confine).map_err(RunnerError::Confine)?;
-    let Connections { socket, library } = connections;
+    let HostConnections { socket, library } = prepare(args)?;
     let socket = Arc::new(socket);
     let writer = Arc::new(Mutex::new(FrameWriter::new(Arc::clone(&socket))));
     let mut runner = Runner {
@@ -94,11 +90,19 @@ pub fn run_exporter(args: &RunnerArgs) -> Result<(), RunnerError> {
     runner.run(FrameReader::new(socket, usize::MAX))
 }
 
+/// Takes what the host has passed, and limits the process.
+fn prepare(args: &RunnerArgs) -> Result<HostConnections, RunnerError> {
+    let connections = take_host_connections().map_err(RunnerError::NotStartedByHost)?;
+    let confined = confine(&args.confine, |warning| log_locally(warning));
+    confined.map_err(RunnerError::Confine)?;
+    Ok(connections)
+}
+
 fn hello() -> ExporterHello {
     ExporterHello {
         protocol: VERSION,
         program: concat!("delfin-host ", env!("CARGO_PKG_VERSION")).to_owned(),
-        keeps_files: true,
+        keeps_files: CAN_SHARE_FILES,
     }
 }
 
@@ -113,7 +117,7 @@ struct Arrival {
 struct Runner {
     library: RunnerLibrary,
     writer: Arc<Mutex<FrameWriter>>,
-    socket: Arc<OwnedFd>,
+    socket: Arc<FrameSocket>,
     exporter: Option<ExporterBox>,
     level: RemoteLevel,
     rows: RowReader,
@@ -264,7 +268,7 @@ impl Runner {
         };
         // A plugin that has used up the descriptors fails again and again, and takes its
         // receiver for the reason.
-        if export.attempt > 1 && descriptors::are_used_up() {
+        if export.attempt > 1 && are_descriptors_used_up() {
             return failed(Failure::fatal("the process has no free descriptor"));
         }
         self.level.change(export.level);

@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "the payload of the host is trusted")]
 
-use std::{os::fd::OwnedFd, ptr};
+use std::ptr;
 
 use abi_stable::std_types::RStr;
 use arrow_buffer::Buffer;
@@ -14,7 +14,9 @@ use arrow_schema::DataType;
 use bytes::Bytes;
 use delfin_plugin_abi::{ArrowBatch, BatchPart};
 use delfin_plugin_api::__glue::{OwnedSchema, export_rows};
-use delfin_plugin_protocol::{ExportMessage, PartMessage, SharedForm, SharedPayload, WireFrame};
+use delfin_plugin_protocol::{
+    ExportMessage, PartMessage, SharedFile, SharedForm, SharedPayload, WireFrame,
+};
 use uuid::Uuid;
 
 use super::mappings::KeptMappings;
@@ -55,7 +57,7 @@ impl RowReader {
     }
 
     /// The content of a shared payload.
-    fn shared(&mut self, shared: SharedForm, descriptor: OwnedFd) -> Result<Bytes, String> {
+    fn shared(&mut self, shared: SharedForm, descriptor: SharedFile) -> Result<Bytes, String> {
         let Some(number) = shared.file else {
             let payload = SharedPayload::receive(descriptor, shared.len);
             let mapping = payload.and_then(|payload| payload.map());

@@ -41,10 +41,10 @@ static RUNNING: Mutex<BTreeMap<i32, Arc<OwnedFd>>> = Mutex::new(BTreeMap::new())
 static SWEEP: Mutex<()> = Mutex::new(());
 
 /// A process is registered until this is dropped.
-pub(in crate::plugin) struct RegisteredProcess(i32);
+pub(super) struct RegisteredProcess(i32);
 
 impl RegisteredProcess {
-    pub(in crate::plugin) fn new(pid: Pid, pidfd: &Arc<OwnedFd>) -> Self {
+    pub(super) fn new(pid: Pid, pidfd: &Arc<OwnedFd>) -> Self {
         let pid = pid.as_raw_nonzero().get();
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         running.insert(pid, Arc::clone(pidfd));
@@ -69,7 +69,7 @@ pub fn adopt_orphans() {
 }
 
 /// Kills every orphan. Returns how many there were.
-pub(in crate::plugin) fn end_orphans() -> usize {
+pub(crate) fn end_orphans() -> usize {
     if !ADOPTS.load(Ordering::Relaxed) {
         return 0;
     }

@@ -1,6 +1,6 @@
 //! Limits the process before it runs code of the plugin.
 
-use std::{ffi::CString, fs, io};
+use std::{ffi::CString, fmt, fs, io};
 
 use landlock::{Ruleset, RulesetAttr, RulesetError, Scope};
 use rustix::process::{
@@ -8,44 +8,38 @@ use rustix::process::{
     set_parent_process_death_signal, setrlimit,
 };
 
-use super::{super::signals, log_locally};
+use super::ignored_signals;
+use crate::platform::ConfineArgs;
 
 /// What is added to the host's score for a lack of memory, and the most that the kernel
 /// takes.
 const OOM_SCORE: i32 = 300;
 const MAX_OOM_SCORE: i32 = 1000;
 
-/// What the host passes on the command line.
-#[derive(Clone, Debug)]
-pub struct ConfineArgs {
-    /// The exporter's name in the configuration.
-    pub name: String,
-    /// The process of the host.
-    pub parent: i32,
-    /// Limits, in bytes and in number.
-    pub memory: Option<u64>,
-    pub open_files: Option<u64>,
-}
-
-/// Ties the process to the host, takes away the way to new privileges, and sets its limits.
-pub(super) fn confine(args: &ConfineArgs) -> io::Result<()> {
+/// Ties the process to the host, takes away the way to new privileges, and sets its limits. `warn`
+/// gets what the system cannot do.
+///
+/// # Errors
+///
+/// The host has ended, or a limit cannot be set.
+pub(crate) fn confine(args: &ConfineArgs, warn: fn(&fmt::Arguments<'_>)) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // The host may have ended before the line above.
     if getppid() != Pid::from_raw(args.parent) {
         return Err(io::Error::other("the host has ended"));
     }
-    signals::restore_all()?;
+    ignored_signals::restore_all()?;
     // What it leaves behind stays below it while it lives, and then goes to the host.
     set_child_subreaper(Some(getpid()))?;
     // If the machine runs out of memory, the kernel should not choose the host.
     if let Err(error) = prefer_for_oom_kill() {
-        log_locally(&format_args!(
+        warn(&format_args!(
             "cannot set the score for a lack of memory: {error}"
         ));
     }
     rustix::thread::set_no_new_privs(true)?;
     if let Err(error) = separate() {
-        log_locally(&format_args!(
+        warn(&format_args!(
             "cannot separate the process from the host: {error}"
         ));
     }
