@@ -8,6 +8,7 @@
 
 mod now;
 mod open_file;
+mod platform;
 mod rotation;
 
 use std::{

@@ -3,9 +3,8 @@
 //! Knows nothing of rotation.
 
 use std::{
-    fs::{self, File, FileType, OpenOptions, TryLockError},
+    fs::{self, File, FileType, TryLockError},
     io::{self, ErrorKind},
-    os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     path::Path,
     time::{Duration, Instant},
 };
@@ -15,7 +14,7 @@ use delfin_plugin_api::{
     log,
 };
 
-use super::now::Now;
+use super::{now::Now, platform};
 use crate::outcome::WriteError;
 
 /// Bytes to read at once, from the end of the file, in search of the last newline.
@@ -45,14 +44,8 @@ impl OpenFile {
         let folder = folder_of(path);
         create_folder(folder).map_err(WriteError::io("create folder", folder))?;
         Self::check(path)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o640)
-            .open(path)
-            .map_err(WriteError::io("open", path))?;
-        file.try_lock().map_err(|error| match error {
+        let file = platform::open(path).map_err(WriteError::io("open", path))?;
+        platform::try_lock(&file).map_err(|error| match error {
             TryLockError::WouldBlock => WriteError::Locked {
                 path: path.to_path_buf(),
             },
@@ -75,11 +68,9 @@ impl OpenFile {
 
     /// Whether the path still names this file.
     pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
-        let ours = self.file.metadata()?;
-        match fs::symlink_metadata(path) {
-            Ok(found) => Ok((found.dev(), found.ino()) == (ours.dev(), ours.ino())),
+        match platform::is_at(&self.file, path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
+            found => found,
         }
     }
 
@@ -100,6 +91,7 @@ impl OpenFile {
         write: impl FnOnce(&File) -> io::Result<T>,
     ) -> io::Result<T> {
         let before = self.len()?;
+        platform::go_to_end(&self.file, before)?;
         self.unfinished = Some(before);
         let written = write(&self.file).and_then(|written| {
             self.file.sync_data()?;
@@ -153,7 +145,7 @@ fn remove_incomplete_line(file: &File, path: &Path) -> Result<(), WriteError> {
         return Ok(());
     }
     let mut first = [0];
-    file.read_exact_at(&mut first, whole).map_err(failed())?;
+    platform::read_exact_at(file, &mut first, whole).map_err(failed())?;
     // Every line of an exporter begins with a brace. After a power failure some
     // file systems show zeros where a write did not reach the disk. Anything else
     // belongs to another program, and nothing of it may be deleted.
@@ -173,7 +165,7 @@ fn end_of_last_line(file: &File, len: u64) -> io::Result<u64> {
     while end > 0 {
         let start = end.saturating_sub(STEP);
         step.resize((end - start) as usize, 0);
-        file.read_exact_at(&mut step, start)?;
+        platform::read_exact_at(file, &mut step, start)?;
         if let Some(newline) = step.iter().rposition(|&byte| byte == b'\n') {
             return Ok(start + newline as u64 + 1);
         }
@@ -189,12 +181,8 @@ fn check_regular(path: &Path, found: FileType) -> Result<(), WriteError> {
         "a folder"
     } else if found.is_symlink() {
         "a symbolic link"
-    } else if found.is_fifo() {
-        "a pipe"
-    } else if found.is_socket() {
-        "a socket"
     } else {
-        "a device"
+        platform::kind_of(found)
     };
     Err(WriteError::NotAFile {
         path: path.to_path_buf(),
