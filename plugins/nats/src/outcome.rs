@@ -101,6 +101,7 @@ mod tests {
 
     fn outcome(rows: &[usize], kind: PublishErrorKind) -> Outcome {
         let mut results = MessageResults::new(2);
+        results.set_sent(rows);
         set_failed(&mut results, rows, "s", &PublishError::new(kind));
         results.into_outcome()
     }
