@@ -51,7 +51,10 @@
 //! Promises: a mistake names its key, its value and what would be right; the value
 //! of a secret is in no mistake; a wrong value is never replaced by a default.
 
-use std::{borrow::Borrow, time::Duration};
+use std::{
+    borrow::{Borrow, Cow},
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -93,6 +96,7 @@ impl Mistakes {
         let value = value.borrow();
         let result = read(value);
         if result.is_none() {
+            let value = without_credentials(value);
             self.add(format!("`{key}` cannot be `{value}` ({remedy})"));
         }
         result
@@ -208,11 +212,50 @@ fn non_empty_text(value: &Value) -> Option<String> {
     Some(value.as_str()?.to_owned()).filter(|text| !text.is_empty())
 }
 
+/// The value as it may be shown: an address can hold a user name and a password.
+fn without_credentials(value: &Value) -> Cow<'_, Value> {
+    match value {
+        Value::String(text) => match text.rsplit_once('@') {
+            Some((before, host)) if before.contains(':') => {
+                let scheme = before.split_once("://").map(|(scheme, _)| scheme);
+                let scheme = scheme.map_or_else(String::new, |scheme| format!("{scheme}://"));
+                Cow::Owned(Value::from(format!("{scheme}***@{host}")))
+            }
+            _ => Cow::Borrowed(value),
+        },
+        Value::Array(values) => {
+            let shown = values
+                .iter()
+                .map(|value| without_credentials(value).into_owned());
+            Cow::Owned(shown.collect())
+        }
+        _ => Cow::Borrowed(value),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_credentials_of_an_address_are_not_shown() {
+        let shown = |value: Value| {
+            let mut mistakes = Mistakes::default();
+            mistakes.read("address", Some(value), |_| None::<()>, "write a host");
+            mistakes.into_result(None::<()>).unwrap_err().to_string()
+        };
+        for (value, text) in [
+            (json!("nats://u:p@ss@h:1"), r#""nats://***@h:1""#),
+            (json!("u:pass@h/db"), r#""***@h/db""#),
+            (json!(["a b", "u:pass@h"]), r#"["a b","***@h"]"#),
+            (json!("someone@example"), r#""someone@example""#),
+        ] {
+            let expected = format!("`address` cannot be `{text}` (write a host)");
+            assert_eq!(shown(value), expected);
+        }
+    }
 
     #[test]
     fn every_mistake_is_reported_and_no_secret_is_shown() {

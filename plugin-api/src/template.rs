@@ -39,7 +39,7 @@ use serde_json::Value;
 
 use crate::{Alert, AlertBatch, Batch, PerformanceBatch, Series, TEXT_COLUMNS, setting::Mistakes};
 
-/// The labels of a series that need no `label.`, after its name.
+/// The placeholders of a series that need no `label.`: its name, the name of its storage, and labels.
 const SERIES_FIELDS: [&str; 10] = [
     "name",
     "storage_id",
@@ -250,6 +250,7 @@ impl<'a> TemplateRow<'a> for Series<'a> {
     fn field(self, name: &str) -> Option<&'a str> {
         match name {
             "name" => Some(self.name()),
+            "storage_name" => self.storage_name(),
             _ => self.labels().get(name),
         }
     }
@@ -325,6 +326,10 @@ mod tests {
         check("{label.site}", "grüße ");
         check("{unit|resource_id|storage_id}", "a_b_");
         check("{resource_id|label.unit}", "none");
+        assert_eq!(
+            name_of_series("{storage_name}", &[("name", "array")]),
+            "array"
+        );
         let long = "x".repeat(10_000);
         assert_eq!(name_of_series("{label.l}", &[("l", &long)]), long[..10]);
     }

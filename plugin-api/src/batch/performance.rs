@@ -116,6 +116,14 @@ impl<'a> Series<'a> {
         self.batch.labels.row(self.row)
     }
 
+    /// The name of its storage: the label `storage_name`, or `name`, as the host and Delfin write
+    /// it.
+    #[must_use]
+    pub fn storage_name(&self) -> Option<&'a str> {
+        let labels = self.labels();
+        labels.get("storage_name").or_else(|| labels.get("name"))
+    }
+
     /// The times of the points, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn timestamps(&self) -> &'a [i64] {

@@ -1,6 +1,6 @@
 //! Series as metrics: a gauge or a sum for each series.
 
-use delfin_plugin_api::{Labels, PerformanceBatch, Series, protobuf::ProtobufWriter};
+use delfin_plugin_api::{PerformanceBatch, Series, protobuf::ProtobufWriter};
 
 use super::{EncodedItems, OtlpBatch, nanos, push_attribute, push_resource, push_scope};
 
@@ -40,7 +40,7 @@ impl OtlpBatch for PerformanceBatch {
         while let Some(first) = series.next() {
             let storage = storage_of(&first);
             request.message(1, |resource_metrics| {
-                push_resource(resource_metrics, |key| resource_label(first.labels(), key));
+                push_resource(resource_metrics, |key| resource_label(&first, key));
                 resource_metrics.message(2, |scope_metrics| {
                     push_scope(scope_metrics);
                     push_metric(&first, &mut buffers, scope_metrics, &mut encoded);
@@ -55,13 +55,13 @@ impl OtlpBatch for PerformanceBatch {
 }
 
 fn storage_of<'a>(series: &Series<'a>) -> [Option<&'a str>; 3] {
-    ["storage_id", "storage_name", "serial_number"].map(|key| resource_label(series.labels(), key))
+    ["storage_id", "storage_name", "serial_number"].map(|key| resource_label(series, key))
 }
 
-fn resource_label<'a>(labels: Labels<'a>, key: &str) -> Option<&'a str> {
+fn resource_label<'a>(series: &Series<'a>, key: &str) -> Option<&'a str> {
     match key {
-        "storage_name" => labels.get("storage_name").or_else(|| labels.get("name")),
-        "storage_id" | "serial_number" => labels.get(key),
+        "storage_name" => series.storage_name(),
+        "storage_id" | "serial_number" => series.labels().get(key),
         _ => None,
     }
 }

@@ -72,7 +72,10 @@ fn push_series(series: Series<'_>, id: Uuid, tables: &mut CopyTables) {
     out.uuid(id);
     out.text(Some(series.name()));
     for column in COLUMNS {
-        out.text(labels.get(column));
+        out.text(match column {
+            "storage_name" => series.storage_name(),
+            _ => labels.get(column),
+        });
     }
     out.object(labels.iter());
 }

@@ -52,8 +52,9 @@ fn write_rest(series: &Series<'_>, out: &mut Vec<u8>) {
         out.push(b',');
     }
     out.extend_from_slice(&dimensions[1..]);
-    let host = ["storage_name", "name", "storage_id"];
-    let host = host.into_iter().find_map(|key| series.labels().get(key));
+    let host = series
+        .storage_name()
+        .or_else(|| series.labels().get("storage_id"));
     if let Some(host) = host.filter(|host| !host.is_empty()) {
         push_member("host", host, out);
     }
