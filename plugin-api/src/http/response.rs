@@ -15,7 +15,11 @@ use ureq::{
 };
 
 use super::ErrorKind;
-use crate::{Failure, text::excerpt, tls};
+use crate::{
+    Failure,
+    text::{CONNECTION_REFUSED, excerpt},
+    tls,
+};
 
 /// The number of characters of a body that a message shows.
 const MAX_TEXT_CHARS: usize = 500;
@@ -295,7 +299,7 @@ fn reason(error: &ureq::Error, sent: bool) -> String {
         ureq::Error::Io(error) => match tls_error(error) {
             Some(error) => tls::reason(error),
             None if error.kind() == io::ErrorKind::ConnectionRefused => {
-                "connection refused (start the receiver, or check its address and port)".to_owned()
+                CONNECTION_REFUSED.to_owned()
             }
             None => error.to_string(),
         },

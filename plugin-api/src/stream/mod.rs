@@ -32,6 +32,7 @@ use self::connection::TimedSocket;
 pub use self::{address::Address, connection::Connection};
 use crate::{
     Failure,
+    text::CONNECTION_REFUSED,
     tls::{Tls, reason},
 };
 
@@ -88,7 +89,8 @@ impl Connector {
         };
         let session = ClientConnection::new(Arc::clone(config), name.clone());
         let mut session = session.map_err(|error| failed(io::Error::other(error)))?;
-        session.complete_io(&mut socket).map_err(failed)?;
+        let handshake = session.complete_io(&mut socket);
+        handshake.map_err(|error| self.handshake_failure(&error))?;
         Ok(Connection::encrypted(session, socket, round_trip))
     }
 
@@ -104,6 +106,16 @@ impl Connector {
         }
     }
 
+    /// A receiver without TLS waits for more, or closes the connection.
+    fn handshake_failure(&self, error: &io::Error) -> Failure {
+        match self.connect_failure(error) {
+            Failure::Retry { message, .. } => Failure::retry(format!(
+                "{message}, in the TLS handshake (check that the receiver has TLS at this port)"
+            )),
+            other => other,
+        }
+    }
+
     fn connect_failure(&self, error: &io::Error) -> Failure {
         let address = &self.address;
         let tls = error.get_ref().and_then(|error| error.downcast_ref());
@@ -112,6 +124,9 @@ impl Connector {
         }
         match error.kind() {
             ErrorKind::TimedOut => Failure::retry(format!("`{address}`: does not answer in time")),
+            ErrorKind::ConnectionRefused => {
+                Failure::retry(format!("`{address}`: {CONNECTION_REFUSED}"))
+            }
             _ => Failure::retry(format!("`{address}`: {error}")),
         }
     }

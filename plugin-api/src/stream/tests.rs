@@ -90,7 +90,8 @@ fn without_a_receiver_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    check_outcome(&send(&connector(port), b"x", soon()), "retry", "127.0.0.1");
+    let refused = send(&connector(port), b"x", soon());
+    check_outcome(&refused, "retry", "refused (start the receiver");
     let past = send(&connector(port), b"x", Instant::now());
     check_outcome(&past, "retry", "does not answer in time");
 }
@@ -101,4 +102,9 @@ fn a_receiver_without_tls_is_misconfigured() {
     let tls = Connector::new(plain.address().clone(), Some(&Tls::default())).unwrap();
     let outcome = tls.connect(soon()).map(drop);
     check_outcome(&outcome, "misconfigured", "does not speak TLS");
+    // It closes the connection, and says nothing.
+    let silent = receiver(|mut stream| drop(stream.read(&mut [0; 1024])));
+    let tls = Connector::new(silent.address().clone(), Some(&Tls::default())).unwrap();
+    let outcome = tls.connect(soon()).map(drop);
+    check_outcome(&outcome, "retry", "has TLS at this port");
 }
