@@ -208,7 +208,19 @@ fn a_service_that_goes_and_a_host_that_is_killed_lose_no_alert() {
 
     host.kill();
     let before = setup.json_lines("performance.jsonl").len();
+    let managers = "/redfish/v1/Managers";
+    service.state().failing.insert(managers.to_owned());
     let host = setup.start();
+    // A service that fails in parts ends no alert, and says which part.
+    let path = format!("/v1/storages/{id}/alerts/sync");
+    let (status, answer) = host.send("POST", &path, Some(&json!({})));
+    assert_ne!(status, 200, "{answer}");
+    let text = answer["error_msg"].as_str().unwrap_or_default();
+    assert!(
+        text.contains(&format!("`{managers}` answers 500")),
+        "{answer}"
+    );
+    service.state().failing.clear();
     host.wait_for("a measurement after the restart", || {
         let rows = setup.json_lines("performance.jsonl");
         let mut rows = rows.iter().skip(before);
@@ -216,6 +228,8 @@ fn a_service_that_goes_and_a_host_that_is_killed_lose_no_alert() {
     });
     let active = host.get("/v1/alerts/active").1;
     assert_eq!(active["alerts"][0]["alert_name"], "FanFailed", "{active}");
+    let alerts = setup.json_lines("alerts.jsonl");
+    assert!(!alerts.iter().any(is_named("FanFailed", "Recovery")));
     // The fault ends while the host was away, too.
     log(&mut service.state().documents, 8, fan("FanOK", 0), false);
     wait_for_alert(&host, &setup, &id, is_named("FanFailed", "Recovery"));

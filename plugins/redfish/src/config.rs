@@ -23,6 +23,9 @@ const MAX_REQUESTS: u32 = 5_000;
 /// The age from which a log entry is history.
 const MAX_ALERT_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// The keys of `extra_attributes`.
+const KEYS: &str = "`scheme`, `authentication`, `ca_certificate`, `client_certificate`, `client_key`,                     `max_alert_age`, `events`, `request_timeout`, `max_requests`";
+
 const LOGIN: &str = "write `session` or `basic`";
 const SCHEME: &str = "write `https` or `http`";
 const COUNT: &str = "write a number from 10 to 100000";
@@ -100,7 +103,7 @@ impl RedfishConfig {
         };
         for unknown in extra.keys() {
             mistakes.add(format!(
-                "`extra_attributes` has an unknown key `{unknown}` (remove it)"
+                "`extra_attributes` has an unknown key `{unknown}` (write one of {KEYS}, or remove it)"
             ));
         }
         mistakes.into_result(config).map_err(Failure::misconfigured)
@@ -234,7 +237,7 @@ mod tests {
             "`request_timeout` cannot be `\"0s\"`",
             "`max_requests` cannot be `\"many\"`",
             "`events` cannot be `\"perhaps\"`",
-            "unknown key `even` (remove it)",
+            "unknown key `even` (write one of `scheme`, `authentication`",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }

@@ -40,7 +40,8 @@ impl RedfishDriver {
         CallBudget::of_call(call, self.config.max_requests)
     }
 
-    /// The resources, read again if the last reading is older than `age`.
+    /// The resources, read again if the last reading is older than `age`, or lacked a part of the
+    /// service that answers now. A reading that fails leaves the last one.
     fn tree(
         &mut self,
         age: Duration,
@@ -48,6 +49,7 @@ impl RedfishDriver {
     ) -> Result<Arc<ResourceTree>, Failure> {
         if let Some(tree) = &self.tree
             && tree.read_at.elapsed() < age
+            && !tree.can_be_completed(&self.client, budget)?
         {
             return Ok(Arc::clone(tree));
         }
@@ -81,7 +83,7 @@ impl Driver for RedfishDriver {
     fn identify(&mut self, call: &Context<'_>) -> Result<StorageInfo, DriverFailure> {
         let budget = self.budget(call);
         let tree = self.tree(FRESH, &budget)?;
-        Ok(resources::storage_info(&tree, self.client.authority()))
+        Ok(resources::storage_info(&tree, self.client.authority())?)
     }
 
     fn capabilities(&mut self, _: &Context<'_>) -> Result<Capabilities, DriverFailure> {

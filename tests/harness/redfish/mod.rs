@@ -50,6 +50,8 @@ pub struct MockState {
     pub next: BTreeMap<String, Vec<TestResponse>>,
     /// The events of the next connections.
     pub streams: Vec<Receiver<Vec<u8>>>,
+    /// Paths that answer 500.
+    pub failing: BTreeSet<String>,
     /// Whether every request hangs.
     pub hangs: bool,
     /// Whether each connection is closed without an answer.
@@ -67,6 +69,7 @@ impl MockService {
             page: 2,
             expands: false,
             next: BTreeMap::new(),
+            failing: BTreeSet::new(),
             streams: Vec::new(),
             hangs: false,
             is_gone: false,
@@ -121,6 +124,9 @@ impl MockState {
             && !answers.is_empty()
         {
             return answers.remove(0);
+        }
+        if self.failing.contains(path) {
+            return error(500, "InternalError");
         }
         if request.header("odata-version") != "4.0" {
             return error(400, "OData-Version is missing");

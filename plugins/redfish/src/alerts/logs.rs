@@ -1,4 +1,7 @@
 //! The logs of a service.
+//!
+//! Promises: a log, or an entry, that is there and cannot be read is an error: without it, its
+//! faults would seem to have ended.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -7,7 +10,7 @@ use serde_json::Value;
 
 use super::{AlertRequest, record::FaultRecord};
 use crate::{
-    client::{AskError, Member, NewestMembers},
+    client::{NewestMembers, complete},
     decode::{flag, link, text, time_ms},
     resources::ResourceTree,
 };
@@ -41,7 +44,7 @@ impl LogSet {
             let members = request
                 .client
                 .members(&path, &HashSet::new(), request.budget);
-            for log in or_absent(members)?.unwrap_or_default() {
+            for log in complete(members)? {
                 let is_off = flag(&log.document, "/ServiceEnabled") == Some(false);
                 let path = link(&log.document, "/Entries").filter(|_| !is_off);
                 entries.extend(path.filter(|path| known.insert(path.clone())));
@@ -73,7 +76,7 @@ impl LogSet {
                 time: created_ms,
             };
             let read = request.client.newest_members(&query, request.budget);
-            let entries: Vec<Member> = or_absent(read)?.unwrap_or_default();
+            let entries = complete(read)?;
             let recent = entries.iter().filter(|entry| !is_old(&entry.document));
             records.extend(recent.map(|entry| FaultRecord::of_entry(&entry.path, &entry.document)));
         }
@@ -83,14 +86,4 @@ impl LogSet {
 
 fn created_ms(entry: &Value) -> Option<i64> {
     time_ms(text(entry, "/Created")?)
-}
-
-/// `None` for a log that the service does not have any more.
-fn or_absent<T>(read: Result<T, AskError>) -> Result<Option<T>, Failure> {
-    match read {
-        Ok(read) => Ok(Some(read)),
-        Err(AskError::Absent(_)) => Ok(None),
-        Err(AskError::Broken(reason)) => Err(Failure::rejected(reason)),
-        Err(AskError::Call(failure)) => Err(failure),
-    }
 }

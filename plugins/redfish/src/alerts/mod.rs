@@ -15,6 +15,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use delfin_plugin_api::{
     AlertBatch, AlertBatchBuilder, Failure, Host, NewAlert,
     driver::{DriverFailure, DriverWindow},
+    log,
     time::{millis, now_ms},
 };
 use serde_json::json;
@@ -63,12 +64,17 @@ impl AlertMemory {
         if self.stream.is_some() || self.has_no_stream {
             return Ok(());
         }
-        match stream::uri(request)? {
-            Some(path) => {
+        match stream::uri(request) {
+            Ok(Some(path)) => {
                 let client = Arc::clone(request.client);
                 self.stream = Some(EventStream::start(client, host.clone(), path)?);
             }
-            None => self.has_no_stream = true,
+            Ok(None) | Err(AskError::Absent(_)) => self.has_no_stream = true,
+            // The next call tries it again; the logs have the faults until then.
+            Err(AskError::Broken(reason)) => {
+                log::debug!(reason; "it is not known whether the service sends events");
+            }
+            Err(AskError::Call(failure)) => return Err(failure),
         }
         Ok(())
     }
@@ -83,6 +89,7 @@ impl AlertMemory {
         let mut records = self.records(request, oldest_ms)?;
         records.sort_by_key(|record| record.at_ms);
         let mut active = ActiveFaults::default();
+        self.registries.retry();
         for record in records {
             let message = self.registries.message(&record, request);
             active.apply(record, message.as_ref());

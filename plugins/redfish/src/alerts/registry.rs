@@ -1,7 +1,7 @@
 //! What message registries say: severity, text, and which messages end which others.
 //!
-//! Promises: a registry is read once, from the service itself; without it, the standard messages
-//! are known.
+//! Promises: a registry is read once, from the service itself, and one that cannot be read is tried
+//! once in each list; without it, the standard messages are known.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -126,6 +126,8 @@ pub(super) struct MessageRegistries {
     files: Option<Vec<(String, String)>>,
     /// The messages of those that were needed, by their prefix.
     messages: HashMap<String, HashMap<String, RegistryMessage>>,
+    /// Those that could not be read in this list.
+    broken: HashSet<String>,
 }
 
 impl RegistryMessage {
@@ -158,6 +160,11 @@ impl RegistryMessage {
 }
 
 impl MessageRegistries {
+    /// Begins the next list.
+    pub(super) fn retry(&mut self) {
+        self.broken.clear();
+    }
+
     /// What the registry of a record says about its message.
     pub(super) fn message(
         &mut self,
@@ -165,19 +172,20 @@ impl MessageRegistries {
         request: &AlertRequest<'_>,
     ) -> Option<RegistryMessage> {
         let (registry, name) = record.message_key()?;
-        if !self.messages.contains_key(registry) && self.messages.len() < MAX_REGISTRIES {
+        let is_known = self.messages.contains_key(registry) || self.broken.contains(registry);
+        if !is_known && self.messages.len() + self.broken.len() < MAX_REGISTRIES {
             let id = record.message_id.as_deref().unwrap_or_default();
             match self.load(registry, id, request) {
                 Ok(messages) => {
                     self.messages.insert(registry.to_owned(), messages);
                 }
-                Err(AskError::Absent(reason) | AskError::Broken(reason)) => {
-                    log::debug!(registry, reason; "a message registry cannot be read");
+                Err(AskError::Absent(reason)) => {
+                    log::debug!(registry, reason; "the service does not have a message registry");
                     self.messages.insert(registry.to_owned(), HashMap::new());
                 }
-                // It is tried again with the next list.
-                Err(AskError::Call(failure)) => {
-                    log::debug!(registry, error:% = failure; "a message registry cannot be read");
+                Err(error) => {
+                    log::debug!(registry, error:%; "a message registry cannot be read");
+                    self.broken.insert(registry.to_owned());
                 }
             }
         }

@@ -44,18 +44,14 @@ pub(super) struct EventStream {
 }
 
 /// The path of the stream; `None` if the service sends no events.
-pub(super) fn uri(request: &AlertRequest<'_>) -> Result<Option<String>, Failure> {
+pub(super) fn uri(request: &AlertRequest<'_>) -> Result<Option<String>, AskError> {
     let Some(path) = link(&request.tree.root, "/EventService") else {
         return Ok(None);
     };
-    match request.client.get(&path, request.budget) {
-        Ok(service) if flag(&service, "/ServiceEnabled") != Some(false) => {
-            let uri = text(&service, "/ServerSentEventUri");
-            Ok(uri.and_then(|uri| request.client.own_path(uri)))
-        }
-        Ok(_) | Err(AskError::Absent(_) | AskError::Broken(_)) => Ok(None),
-        Err(AskError::Call(failure)) => Err(failure),
-    }
+    let service = request.client.get(&path, request.budget)?;
+    let is_off = flag(&service, "/ServiceEnabled") == Some(false);
+    let uri = text(&service, "/ServerSentEventUri").filter(|_| !is_off);
+    Ok(uri.and_then(|uri| request.client.own_path(uri)))
 }
 
 impl EventStream {
@@ -133,7 +129,10 @@ impl EventReceiver {
             Ok(stream) => stream,
             Err(
                 AskError::Absent(reason)
-                | AskError::Call(Failure::Unauthorized { message: reason }),
+                | AskError::Call(
+                    Failure::Unauthorized { message: reason }
+                    | Failure::Rejected { message: reason },
+                ),
             ) => {
                 return Err(EventStreamEnd::Refused(reason));
             }

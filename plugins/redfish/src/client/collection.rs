@@ -1,11 +1,11 @@
 //! Collections: pages of members, with or without their documents.
 //!
 //! Promises: a page is read once, so that a cycle of links ends; a member that is there and cannot
-//! be read is still a member.
+//! be read is still a member, and says why.
 
 use std::{collections::HashSet, sync::Arc};
 
-use delfin_plugin_api::log;
+use delfin_plugin_api::{Failure, log};
 use serde_json::{Value, json};
 
 use super::{AskError, CallBudget, RedfishClient, lock};
@@ -23,6 +23,36 @@ pub(super) type Expansion = &'static str;
 pub(crate) struct Member {
     pub(crate) path: String,
     pub(crate) document: Arc<Value>,
+    /// Why the document cannot be read; it then has the path and the id only.
+    pub(crate) fault: Option<String>,
+}
+
+impl Member {
+    pub(crate) fn new(path: String, document: Arc<Value>) -> Self {
+        Self {
+            path,
+            document,
+            fault: None,
+        }
+    }
+}
+
+/// Every member, with its document; none if the service does not have the collection. One that
+/// cannot be read is an error: its absence would mean something else.
+pub(crate) fn complete(read: Result<Vec<Member>, AskError>) -> Result<Vec<Member>, Failure> {
+    let members = match read {
+        Ok(members) => members,
+        Err(AskError::Absent(reason)) => {
+            log::debug!(reason; "the service does not show a resource that it links to");
+            Vec::new()
+        }
+        Err(AskError::Broken(reason)) => return Err(Failure::rejected(reason)),
+        Err(AskError::Call(failure)) => return Err(failure),
+    };
+    match members.iter().find_map(|member| member.fault.as_ref()) {
+        Some(reason) => Err(Failure::rejected(reason)),
+        None => Ok(members),
+    }
 }
 
 /// The newest members of a collection that is in the order of time, whichever that is.
@@ -120,16 +150,19 @@ impl RedfishClient {
         path: String,
         budget: &CallBudget<'_>,
     ) -> Result<Option<Member>, AskError> {
-        let document = match self.get(&path, budget) {
-            Ok(document) => document,
-            Err(AskError::Absent(_)) => return Ok(None),
+        match self.get(&path, budget) {
+            Ok(document) => Ok(Some(Member::new(path, document))),
+            Err(AskError::Absent(_)) => Ok(None),
             Err(AskError::Broken(reason)) => {
-                log::warn!(reason; "a resource cannot be read: its status is unknown");
-                Arc::new(json!({ "@odata.id": path, "Id": last_segment(&path) }))
+                log::warn!(reason; "a resource cannot be read");
+                let document = Arc::new(json!({ "@odata.id": path, "Id": last_segment(&path) }));
+                Ok(Some(Member {
+                    fault: Some(reason),
+                    ..Member::new(path, document)
+                }))
             }
-            Err(AskError::Call(failure)) => return Err(failure.into()),
-        };
-        Ok(Some(Member { path, document }))
+            Err(AskError::Call(failure)) => Err(failure.into()),
+        }
     }
 
     /// Whether a page can begin at any member.
@@ -193,7 +226,7 @@ impl PageWalk {
         };
         for (path, document) in page {
             match document {
-                Some(document) => self.members.push(Member { path, document }),
+                Some(document) => self.members.push(Member::new(path, document)),
                 None if known.contains(&path) => {}
                 None => self.members.extend(client.member(path, budget)?),
             }
@@ -213,7 +246,11 @@ impl PageWalk {
         let Some(path) = next.filter(|path| self.pages.insert(path.clone())) else {
             return Ok(None);
         };
-        let page = client.get(&path, budget)?;
+        let page = client.get(&path, budget).map_err(|error| match error {
+            // The collection is there: its first page was.
+            AskError::Absent(reason) if path != self.first => AskError::Broken(reason),
+            error => error,
+        })?;
         let Some(items) = page.get("Members").and_then(Value::as_array) else {
             return Err(AskError::Broken(format!("`{path}` has no `Members`")));
         };

@@ -27,7 +27,7 @@ use serde_json::Value;
 
 pub(crate) use self::{
     budget::CallBudget,
-    collection::{Member, NewestMembers},
+    collection::{Member, NewestMembers, complete},
 };
 use self::{
     collection::Expansion,
@@ -51,6 +51,9 @@ const MAX_KEPT: usize = 1_000;
 
 /// The attempts of a request that the service puts off, or whose connection broke.
 const MAX_ATTEMPTS: u32 = 4;
+
+/// How a connection with TLS ends if the service has none: it answers something else, or closes it.
+const WITHOUT_TLS: [&str; 2] = ["does not speak TLS", "end of file"];
 
 /// The wait before another attempt if the service names none.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -132,7 +135,7 @@ impl RedfishClient {
         let kept = lock(&self.kept).get(path).cloned();
         let etag = kept.as_ref().map(|kept| kept.etag.as_str());
         let ask = |credential: &RequestCredential| self.ask(path, credential, etag, budget);
-        let answer = self.with_login(budget, Response::status, ask)?;
+        let answer = self.with_login(path, budget, Response::status, ask)?;
         if let (304, Some(kept)) = (answer.status(), kept) {
             return Ok(kept.document);
         }
@@ -156,7 +159,7 @@ impl RedfishClient {
             let answer = request.send(body.as_bytes(), time);
             answer.map_err(|error| self.unanswered(path, &error).into())
         };
-        let answer = self.with_login(budget, Response::status, send)?;
+        let answer = self.with_login(path, budget, Response::status, send)?;
         if answer.is_success() {
             return Ok(());
         }
@@ -183,7 +186,7 @@ impl RedfishClient {
             let opened = request.open(wait, lifetime);
             opened.map_err(|error| self.unanswered(path, &error).into())
         };
-        let stream = self.with_login(budget, ResponseStream::status, open)?;
+        let stream = self.with_login(path, budget, ResponseStream::status, open)?;
         let message = || format!("`{path}` answers {}", stream.status());
         match stream.status() {
             200 => Ok(stream),
@@ -218,6 +221,7 @@ impl RedfishClient {
     /// Sends a request with the credentials. After a 401 the session is opened again, once.
     fn with_login<T>(
         &self,
+        path: &str,
         budget: &CallBudget<'_>,
         status: impl Fn(&T) -> u16,
         send: impl Fn(&RequestCredential) -> Result<T, AskError>,
@@ -234,17 +238,23 @@ impl RedfishClient {
                 return Ok(answer);
             }
         }
-        Err(self.unauthorized().into())
+        Err(self.unauthorized(path).into())
     }
 
-    fn unauthorized(&self) -> Failure {
+    fn unauthorized(&self, path: &str) -> Failure {
         let message = match &self.login {
             RedfishLogin::Anonymous => format!(
                 "`{}` wants a login (register `rest.username` and `rest.password`)",
                 self.authority()
             ),
-            RedfishLogin::Basic { username, .. } | RedfishLogin::Session { username, .. } => {
+            RedfishLogin::Basic { username, .. } => {
                 format!("`{}` refuses the user `{username}`", self.authority())
+            }
+            // The login was right, so another call locks no account.
+            RedfishLogin::Session { username, .. } => {
+                return Failure::rejected(format!(
+                    "`{path}` answers 401 to a new session of `{username}` (give the user the right                      to read it)"
+                ));
             }
         };
         Failure::Unauthorized { message }
@@ -335,13 +345,25 @@ impl RedfishClient {
     fn unanswered(&self, path: &str, error: &RequestError) -> Failure {
         let failure = error.repeatable_failure(self.authority());
         let is_known = self.has_answered.load(Ordering::Relaxed);
+        let text = error.to_string();
+        let is_without_tls = !is_known
+            && self.base.starts_with("https:")
+            && WITHOUT_TLS.iter().any(|end| text.contains(end));
+        let remedy = if is_without_tls {
+            " (set `scheme` to `http` if the service has no TLS)"
+        } else {
+            ""
+        };
         match failure {
             // While it restarts, a service can answer with anything.
             Failure::Misconfigured { message } if is_known || error.kind == ErrorKind::NotHttp => {
                 Failure::retry(message)
             }
+            Failure::Misconfigured { message } => {
+                Failure::misconfigured(format!("{message}{remedy}"))
+            }
             Failure::Retry { message, after } => Failure::Retry {
-                message: format!("{message} (asked for `{path}`)"),
+                message: format!("{message} (asked for `{path}`){remedy}"),
                 after,
             },
             other => other,

@@ -1,6 +1,12 @@
 //! What the storage says about itself.
+//!
+//! Promises: the identity and the capacity come from documents that were read, or that the service
+//! does not have; one that cannot be read is an error, and not another identity.
 
-use delfin_plugin_api::driver::{Capacity, StorageInfo};
+use delfin_plugin_api::{
+    Failure,
+    driver::{Capacity, StorageInfo},
+};
 use serde_json::Value;
 
 use super::{
@@ -23,9 +29,21 @@ const GENERIC_NAMES: [&str; 6] = [
     "Storage System",
 ];
 
+/// The kinds that the storage has its enclosures and its capacity from.
+const DESCRIBING: [PartKind; 4] = [
+    PartKind::Subsystem,
+    PartKind::Pool,
+    PartKind::Volume,
+    PartKind::Disk,
+];
+
 /// Name, serial number and capacity. `authority` is the host and the port, for a service that names
 /// nothing.
-pub(crate) fn storage_info(tree: &ResourceTree, authority: &str) -> StorageInfo {
+pub(crate) fn storage_info(tree: &ResourceTree, authority: &str) -> Result<StorageInfo, Failure> {
+    let broken = DESCRIBING.into_iter().find_map(|kind| tree.broken(kind));
+    if let Some(reason) = broken {
+        return Err(Failure::rejected(reason));
+    }
     let owners = owners(tree);
     let owned = |pointers: &[&str]| first_text(&owners, pointers);
     let mut names = owners.iter().filter_map(|owner| name(owner));
@@ -41,16 +59,16 @@ pub(crate) fn storage_info(tree: &ResourceTree, authority: &str) -> StorageInfo 
     let managers: Vec<&Member> = tree.managers.iter().collect();
     let firmware = first_text(&managers, &["/FirmwareVersion"]);
     let location = owned(&["/Location/PostalAddress/Location"]);
-    StorageInfo {
+    Ok(StorageInfo {
         name: name.to_owned(),
         serial_number: serial_number.to_owned(),
         vendor: vendor.map(str::to_owned),
         model: model.map(str::to_owned),
         location: location.map(str::to_owned),
         firmware_version: firmware.map(str::to_owned),
-        capacity: capacity(tree),
+        capacity: capacity(tree)?,
         ..StorageInfo::default()
-    }
+    })
 }
 
 /// What the storage can have its name and its serial number from, the best first: the enclosures of a
@@ -101,9 +119,20 @@ fn first_text<'a>(owners: &[&'a Member], pointers: &[&str]) -> Option<&'a str> {
 }
 
 /// The sum of the pools that have their capacity from drives, and not from another pool. Without
-/// pools, the sum of the volumes: what is free is then not known.
-fn capacity(tree: &ResourceTree) -> Capacity {
+/// pools, the sum of the volumes: what is free is then not known. One of these that cannot be read
+/// is an error. Without a single drive, only the raw capacity is smaller, and without a volume of
+/// pools the subscribed one: a drive that always fails does not keep the storage from being used.
+fn capacity(tree: &ResourceTree) -> Result<Capacity, Failure> {
     let of_kind = |kind: PartKind| tree.parts.iter().filter(move |part| part.kind == kind);
+    let has_pools = of_kind(PartKind::Pool).next().is_some();
+    let summed = if has_pools {
+        PartKind::Pool
+    } else {
+        PartKind::Volume
+    };
+    if let Some(reason) = of_kind(summed).find_map(|part| part.fault.as_ref()) {
+        return Err(Failure::rejected(reason));
+    }
     let sum = |values: &mut dyn Iterator<Item = Option<u64>>| {
         values.flatten().fold(0, u64::saturating_add)
     };
@@ -115,13 +144,13 @@ fn capacity(tree: &ResourceTree) -> Capacity {
         .map(|volume| PartCapacity::of_volume(&volume.document).total));
     let raw = sum(&mut of_kind(PartKind::Disk).map(|disk| whole(&disk.document, "/CapacityBytes")));
     let total = sum(&mut pools.iter().map(|pool| pool.total));
-    Capacity {
+    Ok(Capacity {
         total: if pools.is_empty() { volumes } else { total },
         used: sum(&mut pools.iter().map(|pool| pool.used)),
         free: sum(&mut pools.iter().map(|pool| pool.free)),
         raw,
         subscribed: volumes,
-    }
+    })
 }
 
 fn is_of_a_pool(pool: &TreePart) -> bool {

@@ -30,6 +30,8 @@ pub(crate) struct TreePart {
     /// The path of the resource that it belongs to.
     pub(crate) parent: Option<String>,
     pub(crate) document: Arc<Value>,
+    /// Why the document cannot be read.
+    pub(crate) fault: Option<String>,
 }
 
 impl PartKind {

@@ -1,7 +1,8 @@
 //! Answers to measurements.
 //!
 //! Promises: a point is the rate between two readings of a counter; a counter that has become
-//! smaller starts again; a resource whose measurements cannot be read costs no other its points.
+//! smaller starts again; a resource whose measurements cannot be read costs no other its points, and
+//! has the rate of the whole time as soon as they can be read again.
 
 mod counters;
 mod metrics;
@@ -84,6 +85,7 @@ impl MeasurementState {
             readings: std::mem::take(&mut self.readings),
             whole: Rates::default(),
             seen: HashMap::new(),
+            unread: HashSet::new(),
         };
         let sources = sources(request.tree);
         let count = sources.len();
@@ -105,8 +107,17 @@ impl MeasurementState {
         }
         self.start = 0;
         round.storage()?;
-        // Readings of resources that are gone are dropped.
-        self.readings = std::mem::take(&mut round.seen);
+        // Readings of resources that are gone are dropped, but not those of resources that cannot
+        // be read: the next rate begins there.
+        let mut readings = std::mem::take(&mut round.seen);
+        let earlier = std::mem::take(&mut round.readings).into_iter();
+        let is_complete = request.tree.is_complete();
+        for (path, reading) in
+            earlier.filter(|(path, _)| !is_complete || round.unread.contains(path))
+        {
+            readings.entry(path).or_insert(reading);
+        }
+        self.readings = readings;
         match self.add_reports(&mut round, request) {
             Ok(()) => self.is_without_reports = false,
             Err(failure) if count == 0 => return Err(failure),
@@ -189,6 +200,8 @@ struct MeasuringRound<'a> {
     /// Those of the last call.
     readings: HashMap<String, CounterReading>,
     seen: HashMap<String, CounterReading>,
+    /// The paths of the resources whose measurements cannot be read now.
+    unread: HashSet<String>,
     /// The sum of the subsystems.
     whole: Rates,
 }
@@ -202,8 +215,9 @@ impl MeasuringRound<'_> {
         let (client, budget) = (request.client, request.budget);
         match source {
             CounterSource::Document { part, path } => {
-                if let Some(document) = unless_broken(client.get(path, budget))? {
-                    self.reading(part, &document)?;
+                match unless_broken(client.get(path, budget))? {
+                    Some(document) => self.reading(part, &document)?,
+                    None => drop(self.unread.insert(part.path.clone())),
                 }
             }
             CounterSource::Collection { path, parts } => {
@@ -211,11 +225,13 @@ impl MeasuringRound<'_> {
                     .unwrap_or_default();
                 let documents: HashMap<&str, &Value> = members
                     .iter()
+                    .filter(|member| member.fault.is_none())
                     .map(|member| (member.path.as_str(), &*member.document))
                     .collect();
                 for part in parts {
-                    if let Some(document) = documents.get(part.path.as_str()) {
-                        self.reading(part, document)?;
+                    match documents.get(part.path.as_str()) {
+                        Some(document) => self.reading(part, document)?,
+                        None => drop(self.unread.insert(part.path.clone())),
                     }
                 }
             }

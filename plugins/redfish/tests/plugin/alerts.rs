@@ -154,6 +154,64 @@ fn a_log_that_fails_is_an_error_and_ends_no_alert() {
 }
 
 #[test]
+fn a_part_with_logs_that_fails_is_an_error_and_ends_no_alert() {
+    let mut documents = array::with_faults();
+    log(&mut documents, 7, fan("FanFailed", 5), false);
+    let entry = json!({ "@odata.id": format!("{ENTRIES}/7") });
+    documents.get_mut(ENTRIES).unwrap()["Members"] = json!([entry]);
+    let service = MockService::start(documents);
+    let managers = "/redfish/v1/Managers";
+    let logs = format!("{managers}/M1/LogServices");
+    for (path, status) in [
+        (managers.to_owned(), 500),
+        (format!("{managers}/M1"), 403),
+        (logs.clone(), 500),
+        (format!("{logs}/Log"), 500),
+        (format!("{ENTRIES}/7"), 500),
+        ("/redfish/v1/Chassis/Shelf1".to_owned(), 500),
+    ] {
+        let mut storage = TestedStorage::open(&service, json!({"events": "false"}));
+        let failing = TestResponse::new(status).body("boom");
+        service.state().next.insert(path.clone(), vec![failing]);
+        let error = storage.alerts(json!({})).unwrap_err();
+        let expected = format!("Reject 0: `{path}` answers {status}: boom");
+        assert_eq!(error, expected);
+        assert_eq!(names(&storage.alerts(json!({})).unwrap()), ["FanFailed"]);
+    }
+    // What the service does not have is no fault.
+    service.state().documents.remove(managers);
+    let mut storage = TestedStorage::open(&service, json!({"events": "false"}));
+    assert!(storage.alerts(json!({})).unwrap().is_empty());
+}
+
+#[test]
+fn a_registry_and_events_that_could_not_be_read_are_tried_again() {
+    let mut documents = array::with_faults();
+    log(&mut documents, 7, fan("FanFailed", 5), false);
+    let service = MockService::start(documents);
+    let failing = || vec![TestResponse::new(500)];
+    for path in [
+        "/redfish/v1/EventService",
+        "/redfish/v1/Registries/AcmeStorage.json",
+    ] {
+        service.state().next.insert(path.to_owned(), failing());
+    }
+    let mut storage = TestedStorage::open(&service, json!({}));
+    let alerts = storage.alerts(json!({})).unwrap();
+    assert_eq!(alerts[0]["severity"], "Warning");
+    assert!(!service.paths().iter().any(|path| path == EVENTS));
+    let alerts = storage.alerts(json!({})).unwrap();
+    assert_eq!(alerts[0]["severity"], "Critical");
+    wait_for("the stream", || {
+        service
+            .paths()
+            .iter()
+            .any(|path| path == EVENTS)
+            .then_some(())
+    });
+}
+
+#[test]
 fn an_alert_is_resolved_where_the_service_lets_users_do_it() {
     let mut documents = array::with_faults();
     let mut entry = fan("FanFailed", 5);

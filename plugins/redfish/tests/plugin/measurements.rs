@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use delfin_plugin_api::testkit::TestResponse;
 use delfin_tests::redfish::{
     MockService,
     array::{self, advance},
@@ -14,6 +15,22 @@ fn find(rows: &[CollectedSeries], metric: &str, id: &str) -> Option<f64> {
     let mut found = rows.iter();
     let found = found.find(|row| row.name == metric && row.resource == id)?;
     Some(found.points.last()?.1)
+}
+
+#[test]
+fn what_could_not_be_measured_has_its_rate_at_the_next_answer() {
+    let service = MockService::start(array::modern());
+    let mut storage = TestedStorage::open(&service, json!({}));
+    storage.collect().unwrap();
+    let failing = vec![TestResponse::new(500)];
+    service
+        .state()
+        .next
+        .insert(array::VOLUME_METRICS.to_owned(), failing);
+    advance(&mut service.state().documents, 1_000);
+    let read_iops = |rows: &[CollectedSeries]| find(rows, "readIops", "Storage/A1/Volumes/V1");
+    assert_eq!(read_iops(&storage.collect().unwrap()), None);
+    assert!(read_iops(&storage.collect().unwrap()).is_some_and(|value| value > 0.0));
 }
 
 #[test]

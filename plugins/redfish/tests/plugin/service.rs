@@ -1,6 +1,6 @@
 //! Logins, faults of the service, and its ends.
 
-use std::time::Duration;
+use std::{io::Read, net::TcpListener, thread, time::Duration};
 
 use delfin_plugin_api::testkit::TestResponse;
 use delfin_tests::redfish::{MockService, PASSWORD, array, error};
@@ -126,6 +126,115 @@ fn a_collection_that_fails_is_an_error_of_its_kinds_only() {
     let error = storage.list("volumes").unwrap_err();
     assert_eq!(error, format!("Reject 0: `{path}` answers 500: boom"));
     assert_eq!(storage.list("disks").unwrap().len(), 4);
+}
+
+#[test]
+fn a_storage_that_fails_in_parts_keeps_its_identity() {
+    let service = MockService::start(array::modern());
+    let mut paths: Vec<String> = service.state().documents.keys().cloned().collect();
+    let identity = TestedStorage::open(&service, json!({})).identify().unwrap();
+    let storage = "/redfish/v1/Storage/A1";
+    let describing = [
+        "/redfish/v1/Managers",
+        "/redfish/v1/Chassis",
+        "/redfish/v1/Chassis/Shelf1",
+        "/redfish/v1/Storage",
+        storage,
+        &format!("{storage}/StoragePools"),
+        &format!("{storage}/StoragePools/P1"),
+        &format!("{storage}/Volumes"),
+    ];
+    for path in describing {
+        for status in [403, 500] {
+            let failing = TestResponse::new(status).body("boom");
+            service.state().next.insert(path.to_owned(), vec![failing]);
+            let mut storage = TestedStorage::open(&service, json!({}));
+            let error = storage.identify().unwrap_err();
+            assert_eq!(error, format!("Reject 0: `{path}` answers {status}: boom"));
+            assert_eq!(storage.identify().unwrap(), identity);
+        }
+    }
+    // Everything but the root, and the login.
+    paths.retain(|path| path != "/redfish/v1/");
+    service.state().failing.extend(paths);
+    let mut storage = TestedStorage::open(&service, json!({}));
+    let error = storage.identify().unwrap_err();
+    assert!(
+        error.starts_with("Reject 0: `/redfish/v1/Managers`"),
+        "{error}"
+    );
+    let error = storage.collect().unwrap_err();
+    assert!(
+        error.starts_with("Reject 0: `/redfish/v1/Managers`"),
+        "{error}"
+    );
+    service.state().failing.clear();
+    assert_eq!(storage.identify().unwrap(), identity);
+}
+
+#[test]
+fn a_part_that_answers_again_is_read_at_the_next_call() {
+    let service = MockService::start(array::modern());
+    let path = "/redfish/v1/Storage/A1/Volumes".to_owned();
+    let failing = vec![TestResponse::new(500); 2];
+    service.state().next.insert(path.clone(), failing);
+    let mut storage = TestedStorage::open(&service, json!({}));
+    storage.list("volumes").unwrap_err();
+    let before = service.paths().len();
+    storage.list("volumes").unwrap_err();
+    assert_eq!(
+        service.paths()[before..],
+        [path],
+        "only the part that failed is asked for"
+    );
+    assert_eq!(storage.list("volumes").unwrap().len(), 5);
+}
+
+#[test]
+fn a_subsystem_that_fails_leaves_no_shorter_lists() {
+    let service = MockService::start(array::embedded());
+    let path = "/redfish/v1/Systems/1/Storage/RAID.1".to_owned();
+    let failing = TestResponse::new(500).body("boom");
+    service.state().next.insert(path.clone(), vec![failing]);
+    let mut storage = TestedStorage::open(&service, json!({}));
+    let error = storage.list("volumes").unwrap_err();
+    assert_eq!(error, format!("Reject 0: `{path}` answers 500: boom"));
+    assert_eq!(storage.list("volumes").unwrap().len(), 1);
+}
+
+#[test]
+fn a_document_that_a_new_session_may_not_read_is_named() {
+    let service = MockService::start(array::modern());
+    let path = "/redfish/v1/Managers".to_owned();
+    let refused = vec![TestResponse::new(401); 2];
+    service.state().next.insert(path.clone(), refused);
+    let mut storage = TestedStorage::open(&service, json!({}));
+    let error = storage.identify().unwrap_err();
+    let expected = format!("Reject 0: `{path}` answers 401 to a new session of `monitor`");
+    assert!(error.starts_with(&expected), "{error}");
+    storage.identify().unwrap();
+}
+
+#[test]
+fn https_to_a_service_without_tls_names_the_setting() {
+    let identify = |port: u16| {
+        let options = json!({"rest": {"host": "localhost", "port": port}});
+        let mut storage = TestedStorage::open_with(&options).unwrap();
+        storage.identify().unwrap_err()
+    };
+    let service = MockService::start(array::modern());
+    let error = identify(service.port());
+    assert!(error.contains("set `scheme` to `http`"), "{error}");
+    let listener = TcpListener::bind("localhost:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            // What is not read would make the end a reset.
+            connection.read(&mut [0; 1 << 16]).unwrap_or_default();
+        }
+    });
+    let error = identify(port);
+    assert!(error.contains("set `scheme` to `http`"), "{error}");
 }
 
 #[test]
