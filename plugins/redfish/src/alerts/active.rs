@@ -27,7 +27,7 @@ impl ActiveFaults {
                     let is_cleared = fault.message_key().is_some_and(|(its_registry, name)| {
                         its_registry == registry && message.clears.contains(name)
                     });
-                    !is_cleared || fault.origin != record.origin
+                    !is_cleared || !record.has_subject_of(fault)
                 });
             }
         }

@@ -14,6 +14,13 @@ const MAX_NAME: usize = 80;
 /// The longest text of an alert.
 const MAX_TEXT: usize = 4_000;
 
+/// The words before a number that is a reading. After any other word it is the number of something,
+/// as in `Drive 1`.
+const BEFORE_READING: [&str; 18] = [
+    "is", "was", "has", "had", "of", "to", "at", "by", "than", "after", "for", "with", "reached",
+    "exceeds", "exceeded", "above", "below", "count",
+];
+
 /// How bad a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FaultSeverity {
@@ -134,7 +141,10 @@ impl FaultRecord {
         Some((registry, name))
     }
 
-    /// What identifies the fault from its begin to its end.
+    /// What identifies the fault from its begin to its end: the host takes each key as an alert of
+    /// its own. The names that tell two faults apart are in it: of two faults with one key the
+    /// second would never be reported. Readings, which change while a fault lasts, are not: each
+    /// value would end one alert and begin another.
     pub(super) fn key(&self) -> String {
         if let Some(group) = &self.group {
             return format!("group/{group}");
@@ -143,13 +153,51 @@ impl FaultRecord {
             return self.number.clone();
         };
         let origin = self.location().unwrap_or_default();
-        // A number changes while the fault stays: a temperature, a count. A name does not.
-        let names = self
-            .arguments
-            .iter()
-            .filter(|text| text.parse::<f64>().is_err());
-        let names: Vec<&str> = names.map(String::as_str).collect();
-        format!("{registry}.{name}/{origin}/{}", names.join("/"))
+        let is_bare = self.origin.is_none() && self.arguments.is_empty();
+        let names = if is_bare {
+            without_readings(self.message.as_deref().unwrap_or_default())
+        } else {
+            self.names().join("/")
+        };
+        format!("{registry}.{name}/{origin}/{names}")
+    }
+
+    /// The arguments that say what the fault is about. A number with a fraction is a reading, such
+    /// as a temperature. A whole number can be a reading or the number of a drive: it is a reading
+    /// only where the origin and a name already say which resource the fault is about.
+    fn names(&self) -> Vec<&str> {
+        let is_name = |text: &&str| text.parse::<f64>().is_err();
+        let arguments = self.arguments.iter().map(String::as_str);
+        let has_name = self.origin.is_some() && arguments.clone().any(|text| is_name(&text));
+        arguments
+            .filter(|text| is_name(text) || (!has_name && is_whole(text)))
+            .collect()
+    }
+
+    /// Whether both are about the same resource, so that a message of one can end the other. The
+    /// standard asks for the same origin; where several parts share it, or none is given, the first
+    /// name tells them apart, or the first number in the text.
+    pub(super) fn has_subject_of(&self, other: &Self) -> bool {
+        if self.origin != other.origin {
+            return false;
+        }
+        let (Some(own), Some(its)) = (self.subject(), other.subject()) else {
+            return true;
+        };
+        // Names at one origin can be states, which differ: the origin says more than they do.
+        let is_said_by_origin = self.origin.is_some() && !(is_whole(own) && is_whole(its));
+        is_said_by_origin || own == its
+    }
+
+    fn subject(&self) -> Option<&str> {
+        let of_text = || {
+            let text = self.message.as_deref().filter(|_| self.origin.is_none())?;
+            words(text).find(|(word, is_reading)| is_whole(word) && !is_reading)
+        };
+        if self.arguments.is_empty() {
+            return of_text().map(|(word, _)| word);
+        }
+        self.names().first().copied()
     }
 
     /// The name for people.
@@ -173,6 +221,31 @@ impl FaultRecord {
             Some(FaultSeverity::Ok) => "Informational",
         }
     }
+}
+
+fn is_whole(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The words of a text, without the punctuation around them, and whether each is a reading: a number
+/// with a fraction or a unit, or one that follows a word such as `is`.
+fn words(text: &str) -> impl Iterator<Item = (&str, bool)> {
+    let mut follows = false;
+    text.split_whitespace().map(move |word| {
+        let word = word.trim_matches(|c: char| c.is_ascii_punctuation() && c != '%');
+        let number = word.trim_end_matches(|c: char| c.is_alphabetic() || matches!(c, '%' | '°'));
+        let is_number = number.parse::<f64>().is_ok();
+        let is_reading = is_number && (follows || !is_whole(word));
+        follows = BEFORE_READING.contains(&word.to_ascii_lowercase().as_str());
+        (word, is_reading)
+    })
+}
+
+/// A text without its readings: counters and measured values.
+fn without_readings(text: &str) -> String {
+    let names = words(text).filter(|(_, is_reading)| !is_reading);
+    let names: Vec<&str> = names.map(|(word, _)| word).collect();
+    names.join(" ")
 }
 
 /// The path of the log entry with this sequence number; `None` for an event.
@@ -214,6 +287,71 @@ mod tests {
         );
         assert_eq!(entry.at_ms, 1_775_981_700_000);
         assert_eq!(entry_path(&event.number), None);
+    }
+
+    fn record(message: &str, arguments: &[&str], origin: Option<&str>) -> FaultRecord {
+        FaultRecord::of_event(&json!({
+            "MessageId": "Acme.1.0.Failed", "Message": message, "MessageArgs": arguments,
+            "OriginOfCondition": origin.map(|path| json!({ "@odata.id": path })),
+        }))
+    }
+
+    #[test]
+    fn what_tells_faults_apart_is_in_the_key_and_readings_are_not() {
+        let shelf = Some("/redfish/v1/Chassis/1");
+        for (text, arguments, origin, expected) in [
+            // The arguments, with an origin and without.
+            ("Disk 5 failed", &["5"][..], None, "Acme.Failed//5"),
+            ("Disk 6 failed", &["6"], None, "Acme.Failed//6"),
+            ("Disk 6 failed", &["6"], shelf, "Acme.Failed/Chassis/1/6"),
+            ("Disk A 5", &["A", "5"], None, "Acme.Failed//A/5"),
+            (
+                "Fan A: 880",
+                &["A", "880"],
+                shelf,
+                "Acme.Failed/Chassis/1/A",
+            ),
+            ("Fan 2: 41.5", &["2", "41.5"], None, "Acme.Failed//2"),
+            // The text.
+            ("Drive 1 failed", &[], None, "Acme.Failed//Drive 1 failed"),
+            ("Drive 2 failed.", &[], None, "Acme.Failed//Drive 2 failed"),
+            (
+                "Drive 1 has 17 errors, 45% life left at 41.5 C",
+                &[],
+                None,
+                "Acme.Failed//Drive 1 has errors life left at C",
+            ),
+            ("Drive 1 failed", &[], shelf, "Acme.Failed/Chassis/1/"),
+        ] {
+            assert_eq!(record(text, arguments, origin).key(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_about_what_its_origin_or_its_first_name_says() {
+        let shelf = Some("/redfish/v1/Chassis/1");
+        for (fault, end, origin, expected) in [
+            (("Disk 5", &["5"][..]), ("Disk 5", &["5"][..]), None, true),
+            (("Disk 5", &["5"]), ("Disk 6", &["6"]), None, false),
+            (("Disk 5", &["5"]), ("Disk 6", &["6"]), shelf, false),
+            (("V", &["V", "Warning"]), ("V", &["V", "OK"]), None, true),
+            (("V", &["Warning"]), ("V", &["OK"]), shelf, true),
+            (("Drive 1 failed", &[]), ("Drive 1 is OK", &[]), None, true),
+            (("Drive 1 failed", &[]), ("Drive 2 is OK", &[]), None, false),
+            (
+                ("Drive 1 failed", &[]),
+                ("All drives work", &[]),
+                None,
+                true,
+            ),
+        ] {
+            let (fault, end) = (
+                record(fault.0, fault.1, origin),
+                record(end.0, end.1, origin),
+            );
+            assert_eq!(end.has_subject_of(&fault), expected, "{end:?} {fault:?}");
+        }
+        assert!(!record("", &[], shelf).has_subject_of(&record("", &[], None)));
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn an_entry_is_an_alert_with_what_its_registry_says() {
             "description": "Fan 2 has failed.",
             "recovery_advice": "Replace the fan.",
             "sequence_number": "Managers/M1/LogServices/Log/Entries/7",
-            "match_key": "AcmeStorage.FanFailed/Chassis/Shelf1/Drives/D2/Metrics/",
+            "match_key": "AcmeStorage.FanFailed/Chassis/Shelf1/Drives/D2/Metrics/2",
         })
     );
     // It is one alert however often it is logged, and it ends with the message that ends it.
@@ -209,6 +209,66 @@ fn a_registry_and_events_that_could_not_be_read_are_tried_again() {
             .any(|path| path == EVENTS)
             .then_some(())
     });
+}
+
+#[test]
+fn faults_that_differ_in_their_arguments_or_texts_are_several_alerts() {
+    let entry = |text: &str, arguments: &[&str], name: &str| {
+        json!({
+            "Created": ago(5), "MessageId": format!("Acme.1.0.{name}"), "Message": text,
+            "MessageArgs": arguments, "Severity": "Critical",
+        })
+    };
+    let mut documents = array::with_faults();
+    log(
+        &mut documents,
+        1,
+        entry("Drive 1 failed", &[], "Drive"),
+        false,
+    );
+    log(
+        &mut documents,
+        2,
+        entry("Drive 2 failed", &[], "Drive"),
+        false,
+    );
+    log(
+        &mut documents,
+        3,
+        entry("Disk 5 failed", &["5"], "Disk"),
+        false,
+    );
+    log(
+        &mut documents,
+        4,
+        entry("Disk 6 failed", &["6"], "Disk"),
+        false,
+    );
+    let service = MockService::start(documents);
+    service.state().page = 50;
+    let mut storage = TestedStorage::open(&service, json!({"events": "false"}));
+    let mut texts = || {
+        let alerts = storage.alerts(json!({})).unwrap();
+        let texts = alerts
+            .iter()
+            .map(|alert| alert["description"].as_str().unwrap());
+        texts.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        texts(),
+        [
+            "Disk 5 failed",
+            "Disk 6 failed",
+            "Drive 1 failed",
+            "Drive 2 failed"
+        ]
+    );
+    let mut end = entry("Disk 5 works", &["5"], "Disk");
+    end["Severity"] = json!("OK");
+    log(&mut service.state().documents, 5, end, false);
+    let resolved = json!(true);
+    service.state().documents.get_mut(ENTRIES).unwrap()["Members"][1]["Resolved"] = resolved;
+    assert_eq!(texts(), ["Disk 6 failed", "Drive 1 failed"]);
 }
 
 #[test]
