@@ -1,11 +1,12 @@
 //! The JSON form of a request, as the same message of Protocol Buffers.
 //!
-//! A table for each message has the names and the numbers of its fields; a name that it does not have is skipped, as
-//! the protocol demands. 64-bit numbers are texts or numbers.
+//! A table for each message has the names and the numbers of its fields. The reader skips a name that the table does not
+//! have, as the protocol demands, but refuses the name of a known field that is spelled differently, and a request
+//! without any known field: their content would be lost. 64-bit numbers are texts or numbers.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use delfin_plugin_api::protobuf::ProtobufWriter;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::malformed;
 use crate::{
@@ -26,12 +27,15 @@ enum JsonFieldType {
     Varint,
     /// As a number, or as its name.
     Temporality,
+    /// Unsigned.
     Fixed64,
+    /// Signed.
+    Sfixed64,
     Double,
     Message(&'static MessageSchema),
 }
 
-use JsonFieldType::{Bool, Bytes, Double, Fixed64, Message, Temporality, Text, Varint};
+use JsonFieldType::{Bool, Bytes, Double, Fixed64, Message, Sfixed64, Temporality, Text, Varint};
 
 static REQUEST: MessageSchema =
     MessageSchema(&[("resourceMetrics", 1, Message(&RESOURCE_METRICS))]);
@@ -68,7 +72,7 @@ static NUMBER_POINT: MessageSchema = MessageSchema(&[
     ("attributes", 7, Message(&KEY_VALUE)),
     ("timeUnixNano", 3, Fixed64),
     ("asDouble", 4, Double),
-    ("asInt", 6, Fixed64),
+    ("asInt", 6, Sfixed64),
     ("flags", 8, Varint),
 ]);
 static HISTOGRAM_POINT: MessageSchema = MessageSchema(&[
@@ -116,6 +120,7 @@ pub(super) fn to_protobuf(
     writer.check(body.len().saturating_mul(JSON_MEMORY_FACTOR))?;
     let value: Value =
         serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
+    REQUEST.require_known(&value).map_err(malformed)?;
     let mut message = ProtobufWriter::default();
     REQUEST.write(&value, &mut message).map_err(malformed)?;
     drop(value);
@@ -124,6 +129,30 @@ pub(super) fn to_protobuf(
 }
 
 impl MessageSchema {
+    /// Checks that an object with members has one of the fields.
+    fn require_known(&self, value: &Value) -> Result<(), String> {
+        let names = || value.as_object().into_iter().flat_map(Map::keys);
+        let is_known = |name: &String| self.0.iter().any(|(known, _, _)| known == name);
+        match names().next() {
+            Some(first) if !names().any(is_known) => {
+                let expected = self.0.iter().map(|(known, _, _)| format!("`{known}`"));
+                let expected = expected.collect::<Vec<_>>().join(" or ");
+                Err(match self.spelled_as(first) {
+                    Some(known) => misspelled(first, known),
+                    None => format!("it has the field `{}` (send {expected})", excerpt(first)),
+                })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The field whose name differs from `name` by underscores and case only.
+    fn spelled_as(&self, name: &str) -> Option<&'static str> {
+        let plain = name.replace('_', "");
+        let mut names = self.0.iter().map(|(known, _, _)| *known);
+        names.find(|known| known.eq_ignore_ascii_case(&plain))
+    }
+
     fn write(&self, value: &Value, message: &mut ProtobufWriter) -> Result<(), String> {
         let Value::Object(members) = value else {
             return Err(format!("`{}` is not an object", shown(value)));
@@ -131,7 +160,10 @@ impl MessageSchema {
         for (name, value) in members {
             let field = self.0.iter().find(|(known, _, _)| known == name);
             let Some((_, number, field)) = field else {
-                continue;
+                match self.spelled_as(name) {
+                    Some(known) => return Err(misspelled(name, known)),
+                    None => continue,
+                }
             };
             let within = |reason: String| format!("{name}: {reason}");
             match value {
@@ -176,6 +208,10 @@ impl JsonFieldType {
                 message.uint(number, named.unwrap_or_default());
             }
             Fixed64 => {
+                let integer = unsigned(value).ok_or_else(|| expected("an integer, 0 or more"))?;
+                message.fixed64(number, integer);
+            }
+            Sfixed64 => {
                 let integer = integer(value).ok_or_else(|| expected("an integer"))?;
                 message.fixed64(number, integer);
             }
@@ -188,10 +224,18 @@ impl JsonFieldType {
 
 /// The bits of a signed or unsigned number, or of one in a text.
 fn integer(value: &Value) -> Option<u64> {
-    let signed = |number: i64| number as u64;
+    let signed = match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    unsigned(value).or_else(|| signed.map(|number: i64| number as u64))
+}
+
+fn unsigned(value: &Value) -> Option<u64> {
     match value {
-        Value::Number(number) => number.as_u64().or_else(|| number.as_i64().map(signed)),
-        Value::String(text) => text.parse().ok().or_else(|| text.parse().ok().map(signed)),
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.parse().ok(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
@@ -203,6 +247,10 @@ fn double(value: &Value) -> Option<f64> {
         Value::String(text) => text.parse().ok(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+fn misspelled(name: &str, known: &str) -> String {
+    format!("`{}` is not a field (send `{known}`)", excerpt(name))
 }
 
 fn shown(value: &Value) -> String {

@@ -16,7 +16,12 @@ use crate::{
     },
 };
 
+const DELTA: u64 = 1;
 const CUMULATIVE: u64 = 2;
+const NO_DATA: &str = "has no data that the host knows (send `gauge`, `sum`, `histogram`, \
+     `exponentialHistogram` or `summary`)";
+const NO_TEMPORALITY: &str = "`aggregationTemporality` is not specified (send 1 for delta, or 2 \
+     for cumulative)";
 /// The flag of a point that says that its series has no value.
 const NO_RECORDED_VALUE: u64 = 1;
 
@@ -107,8 +112,8 @@ impl MetricData {
         }
     }
 
-    /// The type of the series, as `value_type` has it.
-    fn type_of(self, data: &[u8]) -> Result<&'static str, MalformedMessage> {
+    /// The type of the series, as `value_type` has it; `None` if the client does not say whether values are cumulative.
+    fn type_of(self, data: &[u8]) -> Result<Option<&'static str>, MalformedMessage> {
         let (mut temporality, mut is_monotonic) = (0, false);
         for field in ProtobufReader::new(data) {
             match field? {
@@ -117,12 +122,13 @@ impl MetricData {
                 _ => {}
             }
         }
-        Ok(match self {
-            Self::Gauge => "gauge",
-            Self::Summary => "counter",
-            Self::Sum if temporality == CUMULATIVE && !is_monotonic => "gauge",
-            _ if temporality == CUMULATIVE => "counter",
-            _ => "delta",
+        Ok(match (self, temporality) {
+            (Self::Gauge, _) => Some("gauge"),
+            (Self::Summary, _) => Some("counter"),
+            (Self::Sum, CUMULATIVE) if !is_monotonic => Some("gauge"),
+            (_, CUMULATIVE) => Some("counter"),
+            (_, DELTA) => Some("delta"),
+            _ => None,
         })
     }
 }
@@ -166,9 +172,13 @@ impl<'a, 'i> MetricReader<'a, 'i> {
 
     pub(super) fn read(self, writer: &mut SeriesWriter<'_>) -> Result<(), SeriesReadError> {
         let Some((kind, data)) = self.data else {
-            return Ok(());
+            // The number of its points is unknown.
+            return self.refuse(NO_DATA, 1, writer);
         };
-        let type_name = kind.type_of(data)?;
+        let Some(type_name) = kind.type_of(data)? else {
+            let points = messages(data, 1).try_fold(0, |count, point| point.map(|_| count + 1))?;
+            return self.refuse(NO_TEMPORALITY, points, writer);
+        };
         let mut series = SourceSeries::default();
         let mut run = PointRun::default();
         for message in messages(data, 1) {
@@ -196,6 +206,29 @@ impl<'a, 'i> MetricReader<'a, 'i> {
             }
         }
         self.write(type_name, &run, &mut series, writer)
+    }
+
+    /// Refuses the metric as a whole.
+    fn refuse(
+        self,
+        reason: &str,
+        points: usize,
+        writer: &mut SeriesWriter<'_>,
+    ) -> Result<(), SeriesReadError> {
+        if points > 0 {
+            let place = SeriesPlace {
+                index: *self.index,
+                line: None,
+            };
+            *self.index += points;
+            let error = ItemError::Invalid {
+                field: None,
+                reason: reason.to_owned(),
+            };
+            writer.begin(0)?;
+            writer.reject(place, self.name, error, points as u64);
+        }
+        Ok(())
     }
 
     fn write(

@@ -25,6 +25,8 @@ use crate::ingest::IngestError;
 
 /// The name of the message in errors.
 const REQUEST: &str = "ExportMetricsServiceRequest";
+/// The only field of the message.
+const RESOURCE_METRICS: u32 = 1;
 
 /// How a request is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +76,9 @@ fn malformed(reason: String) -> IngestError {
 }
 
 fn read_request(body: &[u8], writer: &mut SeriesWriter<'_>) -> Result<(), SeriesReadError> {
+    require_metrics(body)?;
     let mut index = 0;
-    for resource_metrics in messages(body, 1) {
+    for resource_metrics in messages(body, RESOURCE_METRICS) {
         let resource_metrics = resource_metrics?;
         let mut resource = ResourceAttributes::default();
         for message in messages(resource_metrics, 1) {
@@ -89,6 +92,22 @@ fn read_request(body: &[u8], writer: &mut SeriesWriter<'_>) -> Result<(), Series
         }
     }
     Ok(())
+}
+
+/// Checks that a body with fields has the one of the message: what it holds would be lost.
+fn require_metrics(body: &[u8]) -> Result<(), SeriesReadError> {
+    let mut unknown = None;
+    for field in ProtobufReader::new(body) {
+        match field? {
+            (RESOURCE_METRICS, ProtobufField::Bytes(_)) => return Ok(()),
+            (number, _) => unknown = unknown.or(Some(number)),
+        }
+    }
+    unknown.map_or(Ok(()), |number| {
+        let expected = "send `resource_metrics`, field 1, as messages";
+        let reason = format!("it has field {number} ({expected})");
+        Err(malformed(reason).into())
+    })
 }
 
 /// The content of a field that is a message or a text, as often as it occurs.

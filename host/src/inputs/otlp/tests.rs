@@ -112,7 +112,8 @@ fn points_of_one_series_are_one_row_and_share_long_attributes() {
     let many =
         (0..100).map(|number| json!({"key": format!("k{number}"), "value": {"stringValue": long}}));
     let parse_points = |points: Vec<Value>, kind: &str| {
-        let mut body = request(json!([{"name": "m", kind: {"dataPoints": points}}]));
+        let data = json!({"dataPoints": points, "aggregationTemporality": 2});
+        let mut body = request(json!([{"name": "m", kind: data}]));
         let attributes = &mut body["resourceMetrics"][0]["resource"]["attributes"];
         attributes.as_array_mut().unwrap().extend(many.clone());
         parse(OtlpEncoding::Json, body.to_string().as_bytes())
@@ -155,25 +156,28 @@ fn a_series_that_is_refused_counts_each_of_its_points() {
         let time = (1_700_000_000_000 + ms) * 1_000_000;
         json!({"timeUnixNano": time.to_string(), "count": 1, "sum": 2, "attributes": attribute})
     };
-    let parsed =
-        parse_json(json!([{"name": "h", "histogram": {"dataPoints": [point(0), point(1)]}}]));
+    let parsed = parse_json(
+        json!([{"name": "h", "histogram": {"dataPoints": [point(0), point(1)], "aggregationTemporality": 1}}]),
+    );
     assert_eq!(parsed.rejected_points, 2);
     assert_eq!(parsed.items.batch.items(), 0);
 }
 
 #[test]
 fn attributes_of_every_type_are_labels_and_those_of_the_point_count() {
-    let parsed = parse_json(json!([{"name": "system.disk.io", "sum": {"dataPoints": [{
-    "timeUnixNano": TIME, "asDouble": 1, "attributes": [
-        {"key": "device", "value": {"stringValue": "sda"}},
-        {"key": "site", "value": {"stringValue": "own"}},
-        {"key": "flag", "value": {"boolValue": true}},
-        {"key": "int", "value": {"intValue": "-7"}},
-        {"key": "double", "value": {"doubleValue": 1.5}},
-        {"key": "bytes", "value": {"bytesValue": "AP8="}},
-        {"key": "list", "value": {"arrayValue": {"values": [{"intValue": 1}, {"stringValue": "x"}]}}},
-        {"key": "map", "value": {"kvlistValue": {"values": [{"key": "k", "value": {"intValue": 1}}]}}},
-    ]}]}}]));
+    let parsed = parse_json(
+        json!([{"name": "system.disk.io", "sum": {"aggregationTemporality": 2, "dataPoints": [{
+        "timeUnixNano": TIME, "asDouble": 1, "attributes": [
+            {"key": "device", "value": {"stringValue": "sda"}},
+            {"key": "site", "value": {"stringValue": "own"}},
+            {"key": "flag", "value": {"boolValue": true}},
+            {"key": "int", "value": {"intValue": "-7"}},
+            {"key": "double", "value": {"doubleValue": 1.5}},
+            {"key": "bytes", "value": {"bytesValue": "AP8="}},
+            {"key": "list", "value": {"arrayValue": {"values": [{"intValue": 1}, {"stringValue": "x"}]}}},
+            {"key": "map", "value": {"kvlistValue": {"values": [{"key": "k", "value": {"intValue": 1}}]}}},
+        ]}]}}]),
+    );
     let series = parsed.items.batch.series().next().unwrap();
     let label = |key: &str| series.labels().get(key).unwrap();
     assert_eq!(
@@ -191,7 +195,7 @@ fn points_without_a_value_are_counted_and_refused_ones_count_once() {
     let parsed = parse_json(json!([
         {"name": "g", "gauge": {"dataPoints": [{"timeUnixNano": TIME, "flags": 1}, {"timeUnixNano": TIME},
             {"timeUnixNano": TIME, "asDouble": "NaN"}]}},
-        {"name": "h", "histogram": {"dataPoints": [{"timeUnixNano": "99999999999999999", "count": 1, "sum": 1},
+        {"name": "h", "histogram": {"aggregationTemporality": 2, "dataPoints": [{"timeUnixNano": "99999999999999999", "count": 1, "sum": 1},
             {"timeUnixNano": "18446744073709551615", "count": 1, "sum": 1}]}},
         {"name": "", "gauge": {"dataPoints": [{"timeUnixNano": TIME, "asInt": 1}]}},
     ]));
@@ -232,6 +236,22 @@ fn json_that_is_no_request_is_refused_with_its_field() {
             "resourceMetrics: scopeMetrics: metrics: name: `3` is not a text",
         ),
         ("{", "EOF while parsing an object at line 1 column 1"),
+        (
+            r#"{"resourceSpans": [], "x": 1}"#,
+            "it has the field `resourceSpans` (send `resourceMetrics`)",
+        ),
+        (
+            r#"{"resourceMetric": []}"#,
+            "it has the field `resourceMetric` (send `resourceMetrics`)",
+        ),
+        (
+            r#"{"resource_metrics": []}"#,
+            "`resource_metrics` is not a field (send `resourceMetrics`)",
+        ),
+        (
+            r#"{"resourceMetrics": [{"scope_metrics": []}]}"#,
+            "resourceMetrics: `scope_metrics` is not a field (send `scopeMetrics`)",
+        ),
     ] {
         let error = parse(OtlpEncoding::Json, body.as_bytes()).unwrap_err();
         let wanted = format!("the body is not a `ExportMetricsServiceRequest`: {wanted}");
@@ -241,6 +261,76 @@ fn json_that_is_no_request_is_refused_with_its_field() {
     let error = parse(OtlpEncoding::Json, deep.as_bytes()).unwrap_err();
     assert!(error.contains("recursion limit"), "{error}");
     assert!(parse(OtlpEncoding::Protobuf, b"<html>").is_err());
+    let mut spans = ProtobufWriter::default();
+    spans.text(2, "");
+    assert_eq!(
+        parse(OtlpEncoding::Protobuf, spans.as_bytes()).unwrap_err(),
+        "the body is not a `ExportMetricsServiceRequest`: it has field 2 (send `resource_metrics`, field 1, as messages)"
+    );
+}
+
+#[test]
+fn a_request_without_metrics_is_accepted() {
+    for body in ["{}", r#"{"resourceMetrics": []}"#] {
+        let parsed = parse(OtlpEncoding::Json, body.as_bytes()).unwrap();
+        assert_eq!((parsed.items.batch.items(), parsed.rejected_points), (0, 0));
+    }
+    assert!(parse(OtlpEncoding::Protobuf, b"").is_ok());
+}
+
+#[test]
+fn a_metric_whose_data_cannot_be_read_is_refused_with_a_reason() {
+    let reason = |metric: Value, points: u64| {
+        let point = json!({"timeUnixNano": TIME, "asInt": 1});
+        let good = json!({"name": "g", "gauge": {"dataPoints": [point]}});
+        let parsed = parse_json(json!([metric, good]));
+        assert_eq!(parsed.items.batch.items(), 1);
+        assert_eq!(parsed.rejected_points, points);
+        let rejected = parsed.items.rejected.named().next();
+        rejected.map(|one| one.error.to_string())
+    };
+    for metric in [
+        json!({"name": "m"}),
+        json!({"name": "m", "gauge": null}),
+        json!({"name": "m", "heatmap": {"dataPoints": [{}]}}),
+    ] {
+        let reason = reason(metric, 1).unwrap();
+        assert!(
+            reason.starts_with("has no data that the host knows"),
+            "{reason}"
+        );
+    }
+    for (kind, temporality) in [
+        ("sum", Value::Null),
+        ("histogram", json!("AGGREGATION_TEMPORALITY_UNSPECIFIED")),
+        ("exponentialHistogram", json!(7)),
+    ] {
+        let points =
+            json!([{"timeUnixNano": TIME, "asInt": 1}, {"timeUnixNano": TIME, "count": 1}]);
+        let data = json!({"dataPoints": points, "aggregationTemporality": temporality});
+        let reason = reason(json!({"name": "m", kind: data}), 2).unwrap();
+        assert!(
+            reason.starts_with("`aggregationTemporality` is not"),
+            "{reason}"
+        );
+    }
+    for kind in ["gauge", "sum"] {
+        assert_eq!(
+            reason(json!({"name": "m", kind: {"dataPoints": []}}), 0),
+            None
+        );
+    }
+}
+
+#[test]
+fn a_time_before_1970_is_refused() {
+    for time in [json!("-5"), json!(-5)] {
+        let point = json!({"timeUnixNano": time, "asInt": "-5"});
+        let body = request(json!([{"name": "g", "gauge": {"dataPoints": [point]}}]));
+        let error = parse(OtlpEncoding::Json, body.to_string().as_bytes()).unwrap_err();
+        let wanted = format!("timeUnixNano: `{time}` is not an integer, 0 or more");
+        assert!(error.ends_with(&wanted), "{error}");
+    }
 }
 
 #[test]
