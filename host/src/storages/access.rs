@@ -37,24 +37,16 @@ impl Storages {
     ) -> Result<Registration, StorageError> {
         let uuid = self.registered_id(id)?;
         self.inventory()?;
-        let _one_at_a_time = self.registering.lock().await;
-        let current = self.registration(id)?;
-        let access = merged(&current.access, change);
-        require_complete(&access)?;
-        let factory = self.registry.factory(&current.vendor, &current.model);
-        let factory = factory.map_err(|_| StorageError::DriverNotFound {
-            driver: format!("{} {}", current.vendor, current.model),
-        })?;
-        let identified = identify(factory, uuid.to_string(), access.clone());
-        let info = timeout(REQUEST_TIMEOUT, identified)
-            .await
-            .map_err(|_| StorageError::Timeout)??;
-        let expected = self.get(id)?.info.serial_number;
-        if info.serial_number != expected {
-            return Err(StorageError::OtherSerialNumber {
-                found: info.serial_number,
-            });
-        }
+        let (access, _one_at_a_time) = loop {
+            let current = self.registration(id)?;
+            let access = merged(&current.access, change.clone());
+            self.check_access(&current, &access).await?;
+            let one_at_a_time = self.registering.lock().await;
+            // Another change in the meantime stays in effect: this one is merged with it.
+            if self.registration(id)?.access == current.access {
+                break (access, one_at_a_time);
+            }
+        };
         let (updated_us, stored) = (now_us(), access.clone());
         let set = move |inventory: &dyn Inventory| inventory.set_access(uuid, &stored, updated_us);
         if !self.write(set).await? {
@@ -68,6 +60,30 @@ impl Storages {
         storage.access = access;
         storage.updated_us = Some(updated_us);
         Ok(storage.clone())
+    }
+
+    /// Checks that access data is complete and leads to the storage.
+    async fn check_access(
+        &self,
+        current: &Registration,
+        access: &Access,
+    ) -> Result<(), StorageError> {
+        require_complete(access)?;
+        let factory = self.registry.factory(&current.vendor, &current.model);
+        let factory = factory.map_err(|_| StorageError::DriverNotFound {
+            driver: format!("{} {}", current.vendor, current.model),
+        })?;
+        let id = current.id.to_string();
+        let identified = identify(factory, id.clone(), access.clone());
+        let info = timeout(REQUEST_TIMEOUT, identified)
+            .await
+            .map_err(|_| StorageError::Timeout)??;
+        if info.serial_number != self.get(&id)?.info.serial_number {
+            return Err(StorageError::OtherSerialNumber {
+                found: info.serial_number,
+            });
+        }
+        Ok(())
     }
 }
 

@@ -92,8 +92,8 @@ pub struct Storages {
     alert_sources: watch::Sender<AlertSources>,
     /// Those that the receiver of traps uses, if there is one.
     used_sources: watch::Sender<Option<AlertSources>>,
-    /// Held from the check for a duplicate until the storage is in the inventory, and while the
-    /// inventory is opened again.
+    /// Held from the last check for a duplicate until the storage is in the inventory, and while the
+    /// inventory is opened again. Not held while a storage is asked: one that hangs must not block the others.
     registering: tokio::sync::Mutex<()>,
     place: InventoryPlace,
     inventory: SharedInventory,
@@ -180,7 +180,6 @@ impl Storages {
     /// The storage is registered already, has no driver, or does not answer.
     pub async fn register(self: &Arc<Self>, new: NewStorage) -> Result<StorageView, StorageError> {
         self.inventory()?;
-        let _one_at_a_time = self.registering.lock().await;
         let identity = StorageIdentity::from(&new);
         self.require_new(&identity)?;
         let factory = self.registry.factory(&new.vendor, &new.model);
@@ -193,6 +192,8 @@ impl Storages {
         let info = timeout(REQUEST_TIMEOUT, identified)
             .await
             .map_err(|_| StorageError::Timeout)??;
+        let _one_at_a_time = self.registering.lock().await;
+        // The same storage may have been registered meanwhile.
         self.require_new(&StorageIdentity {
             serial_number: &info.serial_number,
             ..identity

@@ -323,16 +323,29 @@ pub(super) struct PortDriver {
 }
 
 static GATE: Mutex<u64> = Mutex::new(0);
+/// The ports of the storages that were asked what they are.
+static ASKED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 impl PortDriver {
     pub(super) fn gate() -> MutexGuard<'static, u64> {
         GATE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often the storage with a port was asked what it is.
+    pub(super) fn times_asked(port: &str) -> usize {
+        let ports = Self::asked();
+        ports.iter().filter(|one| *one == port).count()
+    }
+
+    fn asked() -> MutexGuard<'static, Vec<String>> {
+        ASKED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Driver for PortDriver {
     fn storage(&mut self) -> Result<StorageInfo, DriverError> {
         let mut info = self.fake.storage()?;
+        Self::asked().push(self.port.clone());
         let mut answers = Self::gate();
         *answers += 1;
         info.details.firmware_version = Some(answers.to_string());

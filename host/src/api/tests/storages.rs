@@ -78,6 +78,33 @@ fn a_storage_is_registered_shown_and_deleted() {
 }
 
 #[test]
+fn a_storage_that_hangs_delays_no_other_and_is_registered_once() {
+    const HANGING: &str = r#"{"vendor": "fake_storage", "model": "port_driver",
+        "rest": {"host": "10.0.0.1", "port": 8871, "username": "user-one", "password": "hunter2-long"}}"#;
+    let host = Host::start();
+    let gate = PortDriver::gate();
+    let answers = std::thread::scope(|scope| {
+        let hanging = [(), ()].map(|()| scope.spawn(|| host.post("/v1/storages", HANGING)));
+        while PortDriver::times_asked("8871") < hanging.len() {
+            std::thread::yield_now();
+        }
+        registered(&host);
+        drop(gate);
+        hanging.map(|one| one.join().unwrap())
+    });
+    let [first, second] = &answers;
+    let (added, refused) = if first.status == 201 {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    assert_eq!((added.status, refused.status), (201, 400), "{answers:?}");
+    assert_eq!(refused.json()["error_code"], "StorageAlreadyExists");
+    let all = host.get("/v1/storages").json();
+    assert_eq!(all["storages"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn the_collection_interval_is_set_and_shown() {
     let host = Host::start();
     let path = format!("/v1/storages/{}/metrics-config", registered(&host));
