@@ -1,17 +1,25 @@
 //! What an exporter shows and logs about its state.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use delfin_plugin_api::Failure;
+use tokio::time::sleep_until;
 
 use super::{
     DeliveryParts,
     status::{State, Status},
 };
-use crate::{journal::Journal, plugin::SharedRedactor};
+use crate::{
+    journal::Journal,
+    logging::{Admission, LogLimiter},
+    plugin::SharedRedactor,
+};
 
 /// Target of the log lines of a delivery, whichever file writes them.
 pub(super) const LOG: &str = "delfin_host::delivery";
+
+/// The kind of records of rejected rows, for the limiter.
+const REJECTED: &str = "rejected";
 
 /// Sets the state of an exporter and logs changes. Texts of plugins are redacted.
 /// Cheap to clone.
@@ -21,6 +29,7 @@ pub(super) struct Reporter {
     status: Arc<Status>,
     journal: Arc<dyn Journal>,
     redactor: SharedRedactor,
+    rejections: Arc<LogLimiter>,
 }
 
 impl Reporter {
@@ -30,6 +39,7 @@ impl Reporter {
             status,
             journal: Arc::clone(parts.journal.backend()),
             redactor: parts.host.redactor.clone(),
+            rejections: Arc::default(),
         }
     }
 
@@ -102,6 +112,31 @@ impl Reporter {
                 status.last_error_ms = None;
             }
         });
+    }
+
+    /// Logs rejected rows: a receiver can reject every request. Each reason is logged once a minute, with the number of
+    /// further rejections at its end.
+    pub(super) fn rejected(&self, items: u64, dead_lettered: u64, reason: &str) {
+        let exporter = &*self.exporter;
+        let reason = self.redacted(reason);
+        match self.rejections.admit(REJECTED, &reason, Instant::now()) {
+            Admission::Logged { .. } => {
+                log::error!(target: LOG, exporter, items, dead_lettered; "rejected: {reason}");
+                return;
+            }
+            Admission::FirstSuppressed { end } => {
+                let (exporter, limiter) = (self.exporter.clone(), Arc::clone(&self.rejections));
+                tokio::spawn(async move {
+                    sleep_until(end.into()).await;
+                    let rejections = limiter.take_suppressed(REJECTED);
+                    if rejections > 0 {
+                        log::error!(target: LOG, exporter, rejections; "further rows were rejected in the last minute");
+                    }
+                });
+            }
+            Admission::Suppressed => {}
+        }
+        log::debug!(target: LOG, exporter, items, dead_lettered; "rejected again: {reason}");
     }
 
     /// Logs the failure of a call that carried no rows.

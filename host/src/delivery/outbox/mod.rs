@@ -410,7 +410,8 @@ impl Outbox {
         }
         let items: u64 = dead.iter().map(|dead| dead.items).sum();
         let reason = dead.first().map_or("", |dead| &dead.reason);
-        log::error!(target: LOG, exporter, items = items, dead_lettered = commit.dead_lettered(); "rejected: {}", self.reporter.redacted(reason));
+        self.reporter
+            .rejected(items, commit.dead_lettered(), reason);
         self.opened_dead_letters = true;
         self.add(commit).await;
     }
