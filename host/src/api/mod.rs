@@ -48,6 +48,7 @@ mod tap;
 mod tests;
 mod time_log;
 mod ui;
+mod webhook_log;
 
 use std::sync::Arc;
 

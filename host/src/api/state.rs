@@ -13,6 +13,7 @@ use super::{
     metrics::{self, IngestMetrics, InputMetrics, PushCounts},
     permits::{IngestPermits, MAX_INGEST_REQUESTS, TapPermits},
     time_log::TimeLog,
+    webhook_log::WebhookLog,
 };
 use crate::{
     access::TokenStore,
@@ -131,6 +132,7 @@ pub(super) struct IngestState {
     pub(super) unique_sequence_numbers: Arc<[String]>,
     pub(super) metrics: IngestMetrics,
     pub(super) times: TimeLog,
+    pub(super) webhook_log: WebhookLog,
     /// `None`: `inputs.webhook.enabled` is not set.
     pub(super) webhooks: Option<MappingSet<WebhookMappings>>,
     /// `None`: `inputs.alertmanager.enabled` is not set.
@@ -174,6 +176,7 @@ impl ApiState {
             unique_sequence_numbers: parts.unique_sequence_numbers.into(),
             metrics: IngestMetrics::register(&mut registry),
             times: TimeLog::default(),
+            webhook_log: WebhookLog::default(),
             webhooks: parts.webhooks,
             alertmanager: parts.alertmanager,
             input_metrics: InputMetrics::register(&mut registry, parts.series_inputs.keys()),

@@ -20,6 +20,7 @@ use crate::{
         responses::{InputRefused, StorageNotFound},
         state::IngestState,
         storages::StoragePath,
+        webhook_log::WebhookLog,
     },
     clock::now_ms,
     ingest::{
@@ -35,6 +36,7 @@ use crate::{
 pub(super) struct WebhookTarget {
     owner: AlertOwner,
     mappings: Arc<WebhookMappings>,
+    log: WebhookLog,
 }
 
 /// Whose the alerts of a webhook are.
@@ -134,6 +136,7 @@ impl WebhookTarget {
         Ok(Self {
             owner: AlertOwner::Storage(Box::new(storages.get(&id)?)),
             mappings: mappings.get(),
+            log: state.webhook_log.clone(),
         })
     }
 
@@ -144,6 +147,7 @@ impl WebhookTarget {
         Ok(Self {
             owner: AlertOwner::ByRule(storages),
             mappings: mappings.get(),
+            log: state.webhook_log.clone(),
         })
     }
 
@@ -162,6 +166,8 @@ impl WebhookTarget {
             claim,
         } = parse_json(body, limits, guard)?;
         let invalid = self.owner.take_invalid(&mut body)?;
+        self.log
+            .truncated(body["truncatedAlerts"].as_u64().unwrap_or_default());
         let alerts = webhook_alerts(&body, &self.mappings, now_ms());
         let limit = limits.max_rows;
         if alerts.len() as u64 > limit {
@@ -190,6 +196,7 @@ impl WebhookTarget {
                 },
             });
         }
+        self.log.rejected(&rejected);
         Ok(ParsedItems {
             batch: batch.build().into(),
             rejected,
