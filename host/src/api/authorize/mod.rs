@@ -18,11 +18,11 @@ use axum::{
     extract::{MatchedPath, Request, State},
     http::{Uri, header::AUTHORIZATION},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{error::ApiError, peer::Peer, state::Tokens};
+use super::{error::ApiError, ingest::refusal, peer::Peer, state::Tokens};
 use crate::access::AccessScope;
 
 pub(super) use client::{ApiClient, AuditedClient};
@@ -52,10 +52,11 @@ pub(super) async fn authorize(
     request: Request,
     next: Next,
 ) -> Response {
-    let route = request.extensions().get::<MatchedPath>();
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method();
-    let needed = route.and_then(|route| rules.scopes.of(method, route.as_str()));
-    let Some(needed) = needed else {
+    let route = route.as_ref().map(MatchedPath::as_str);
+    let needed = route.and_then(|route| Some((route, rules.scopes.of(method, route)?)));
+    let Some((route, needed)) = needed else {
         return next.run(request).await;
     };
     let (client, checked) = rules.tokens.check(&request, needed);
@@ -67,7 +68,7 @@ pub(super) async fn authorize(
     }
     match checked {
         Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
+        Err(error) => refusal(route, request.headers(), error),
     }
 }
 
@@ -85,7 +86,8 @@ impl Tokens {
             Err(error) => return (ApiClient::Unknown, Err(error)),
         };
         let Some(token) = tokens.as_ref().and_then(|tokens| tokens.find(&text)) else {
-            let reason = "the token is unknown, or was revoked";
+            let reason =
+                "the token is unknown, or was revoked (`delfin-host tokens add` creates a token)";
             return (ApiClient::Unknown, Err(ApiError::Unauthorized { reason }));
         };
         let name = token.name.clone();

@@ -77,9 +77,13 @@ enum LinesWritten {
     #[response(status = 400)]
     Invalid(InfluxdbError),
 
-    /// `inputs.influxdb.enabled` is not set
+    /// A token is needed, and is missing or unknown
+    #[response(status = 401)]
+    Unauthorized(InfluxdbError),
+
+    /// `inputs.influxdb.enabled` is not set, or the token does not have the scope `ingest`
     #[response(status = 403)]
-    Disabled(ErrorBody),
+    Forbidden(InfluxdbError),
 
     /// The body is larger, or holds more series, than the configuration allows
     #[response(status = 413)]
@@ -188,21 +192,25 @@ fn answer(accepted: Result<SeriesAcceptance, ApiError>) -> Response {
                 (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
             }
         },
-        Err(error @ ApiError::InputDisabled { .. }) => error.into_response(),
-        Err(error) => {
-            let text = error.to_string();
-            let mut response = error.into_response();
-            let body = InfluxdbError::new(response.status(), text, None);
-            let shaped = axum::Json(body).into_response();
-            *response.body_mut() = shaped.into_body();
-            response
-        }
+        Err(error) => failure(error),
     }
+}
+
+/// An error as InfluxDB has it.
+pub(super) fn failure(error: ApiError) -> Response {
+    let text = error.to_string();
+    let mut response = error.into_response();
+    let body = InfluxdbError::new(response.status(), text, None);
+    let shaped = axum::Json(body).into_response();
+    *response.body_mut() = shaped.into_body();
+    response
 }
 
 impl InfluxdbError {
     fn new(status: StatusCode, text: String, line: Option<usize>) -> Self {
         let code = match status.as_u16() {
+            401 => "unauthorized",
+            403 => "forbidden",
             413 => "request too large",
             503 => "unavailable",
             400..=499 => "invalid",

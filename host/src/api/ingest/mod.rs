@@ -19,6 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use delfin_plugin_api::{Kind, Origin};
@@ -59,6 +60,15 @@ pub(super) fn routed(router: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState>
         .routes(routes!(influxdb::write_influxdb_2))
         .routes(routes!(influxdb::write_influxdb_1))
         .routes(routes!(influxdb::ping_influxdb))
+}
+
+/// The answer to a request that is refused, in the form of the protocol of its route.
+pub(super) fn refusal(route: &str, headers: &HeaderMap, error: ApiError) -> Response {
+    match route {
+        "/v1/metrics" => otlp::failure(otlp::encoding(headers), error),
+        "/api/v2/write" | "/write" => influxdb::failure(error),
+        _ => error.into_response(),
+    }
 }
 
 /// Accepts series of points, and answers when they are durable.

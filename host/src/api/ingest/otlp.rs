@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{
-        HeaderValue, StatusCode,
+        HeaderMap, HeaderValue, StatusCode,
         header::{CONTENT_ENCODING, CONTENT_TYPE},
         request::Parts,
     },
@@ -20,10 +20,7 @@ use super::{
     series::{self, SeriesAcceptance, SeriesBody, SeriesHeaders},
 };
 use crate::{
-    api::{
-        error::{ApiError, ErrorBody},
-        state::IngestState,
-    },
+    api::{error::ApiError, state::IngestState},
     ingest::{BodyEncoding, excerpt},
     inputs::{OtlpEncoding, SeriesFormat, SeriesInput},
 };
@@ -66,18 +63,20 @@ struct OtlpStatus {
         (status = 503, description = "The host cannot store the points now, or the body did not arrive in time; try again later",
             headers(("Retry-After" = u64, description = "Seconds after which to try again")),
             content((OtlpStatus = "application/json"), (OtlpStatus = "application/x-protobuf"))),
-        (status = 403, body = ErrorBody, description = "`inputs.otlp.enabled` is not set"),
+        (status = 401, description = "A token is needed, and is missing or unknown",
+            content((OtlpStatus = "application/json"), (OtlpStatus = "application/x-protobuf"))),
+        (status = 403, description = "`inputs.otlp.enabled` is not set, or the token does not have the scope `ingest`",
+            content((OtlpStatus = "application/json"), (OtlpStatus = "application/x-protobuf"))),
     ),
 )]
 pub(super) async fn write_otlp(State(state): State<IngestState>, request: Request) -> Response {
-    let content_type = header(request.headers(), CONTENT_TYPE).unwrap_or_default();
-    let encoding = OtlpEncoding::from_content_type(&content_type);
+    let encoding = encoding(request.headers());
     let describe = |head: &Parts| {
         let Some(encoding) = encoding else {
             return Err(ApiError::InvalidContentType {
                 detail: format!(
                     "content type `{}` is not accepted (send `{PROTOBUF}` or `application/json`)",
-                    excerpt(&content_type)
+                    excerpt(&header(&head.headers, CONTENT_TYPE).unwrap_or_default())
                 ),
             });
         };
@@ -92,6 +91,11 @@ pub(super) async fn write_otlp(State(state): State<IngestState>, request: Reques
         Err(error) => failure(encoding, error),
     };
     series::accept(&state, SeriesInput::Otlp, request, describe, answer).await
+}
+
+/// The encoding of a request, and of its answer.
+pub(super) fn encoding(headers: &HeaderMap) -> Option<OtlpEncoding> {
+    OtlpEncoding::from_content_type(&header(headers, CONTENT_TYPE)?)
 }
 
 fn success(encoding: Option<OtlpEncoding>, acceptance: &SeriesAcceptance) -> Response {
@@ -116,13 +120,9 @@ fn success(encoding: Option<OtlpEncoding>, acceptance: &SeriesAcceptance) -> Res
     }
 }
 
-fn failure(encoding: Option<OtlpEncoding>, error: ApiError) -> Response {
-    let is_off = matches!(error, ApiError::InputDisabled { .. });
+pub(super) fn failure(encoding: Option<OtlpEncoding>, error: ApiError) -> Response {
     let message = error.to_string();
     let mut response = error.into_response();
-    if is_off {
-        return response;
-    }
     let code = grpc_code(response.status());
     let body = match encoding {
         Some(OtlpEncoding::Protobuf) => {
@@ -149,6 +149,8 @@ fn protobuf(status: StatusCode, message: &ProtobufWriter) -> Response {
 /// The code of gRPC that means what a status means.
 fn grpc_code(status: StatusCode) -> u64 {
     match status.as_u16() {
+        401 => 16,
+        403 => 7,
         503 => 14,
         400..=499 => 3,
         _ => 13,

@@ -49,7 +49,7 @@ fn a_token_makes_the_calls_of_its_scopes_and_no_others() {
     send(&host, READ.0, READ.1, &token).is_error(
         401,
         "Unauthorized",
-        "Authentication required: the token is unknown, or was revoked.",
+        "Authentication required: the token is unknown, or was revoked (`delfin-host tokens add` creates a token).",
     );
 }
 

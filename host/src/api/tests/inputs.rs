@@ -284,3 +284,54 @@ fn clients_show_a_token_as_their_protocol_does_and_only_there() {
     assert_eq!(status("/write", "Token wrong"), 401);
     assert_eq!(status("/write", "Basic %"), 401);
 }
+
+#[test]
+fn a_client_without_the_right_token_is_told_so_as_its_protocol_does() {
+    let host = Host::start();
+    let reader = host.token_file().add("r", &[AccessScope::Read]).unwrap();
+    let bearer = format!("Bearer {}", reader.as_str());
+    for (shown, status, influxdb, grpc, reason) in [
+        (
+            "Bearer wrong",
+            401,
+            "unauthorized",
+            16,
+            "the token is unknown",
+        ),
+        (
+            &bearer,
+            403,
+            "forbidden",
+            7,
+            "does not have the scope `ingest`",
+        ),
+    ] {
+        let write = |path: &str, content_type: &str| {
+            let headers = [("Authorization", shown), ("Content-Type", content_type)];
+            let answer = send(&host, path, &headers, b"");
+            assert_eq!(answer.status, status, "{path}: {}", answer.body);
+            answer
+        };
+        for path in ["/write", "/api/v2/write"] {
+            let body = write(path, "text/plain").json();
+            assert_eq!(body["code"], influxdb);
+            let message = body["message"].as_str().unwrap();
+            assert!(message.contains(reason), "{message}");
+            assert_eq!(body["error"], message);
+        }
+        let body = write("/v1/metrics", "application/json").json();
+        assert_eq!(body["code"], grpc);
+        assert!(body["message"].as_str().unwrap().contains(reason), "{body}");
+        let answer = write("/v1/metrics", "application/x-protobuf");
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/x-protobuf")
+        );
+        assert!(answer.body.contains(reason), "{}", answer.body);
+        let body = write("/api/v1/write", "application/x-protobuf").json();
+        assert!(
+            body["error_msg"].as_str().unwrap().contains(reason),
+            "{body}"
+        );
+    }
+}
