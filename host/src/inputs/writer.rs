@@ -335,7 +335,8 @@ impl<'m> SeriesWriter<'m> {
             .and_then(|prefix| name.strip_prefix(&prefix))
             .unwrap_or(&name);
         if name.is_empty() {
-            return Err(invalid("name", "is empty"));
+            let remedy = "is empty (send a name, or set `name` in the rule of the mapping file)";
+            return Err(invalid("name", remedy));
         }
         if series.has_two_names() {
             return Err(invalid("labels", &format!("label `{NAME}` comes twice")));

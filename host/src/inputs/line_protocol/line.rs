@@ -35,7 +35,8 @@ pub(super) struct LineReader<'a> {
 impl<'a> LineReader<'a> {
     pub(super) fn new(body: &'a [u8]) -> Self {
         Self {
-            rest: body,
+            // A byte order mark would become a part of the first name.
+            rest: body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body),
             count: 0,
         }
     }

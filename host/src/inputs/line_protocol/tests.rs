@@ -100,11 +100,17 @@ fn a_line_with_a_mistake_is_refused_with_its_number_and_the_others_are_kept() {
     );
     check(b"m,host=a v=1 x", "`x` is not a time");
     check(b"m,host=a v=1 1 x", "`x` follows the end of the line");
-    check(b"m,host=\xff v=1", "is not UTF-8");
+    check(b"m,host=\xff v=1", "is not UTF-8 (send the text in UTF-8)");
+    check(b"m,host=a\0b v=1", "has a NUL character (remove it)");
     check(
         b"m v=1",
         "no rule of the mapping files gives it a `storage_id` (add a `[[series]]` rule)",
     );
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_name() {
+    check("\u{feff}m,host=a v=1", &["m_v storage a - 0 1"]);
 }
 
 #[test]

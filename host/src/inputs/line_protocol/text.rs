@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+const NOT_UTF8: &str = "is not UTF-8 (send the text in UTF-8)";
+
 /// What is wrong with a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LineMistake(pub(super) String);
@@ -27,7 +29,10 @@ pub(super) fn end_of(bytes: &[u8], stops: &[u8]) -> usize {
 
 /// The text, without the backslashes before characters that mean something.
 pub(super) fn unescape(bytes: &[u8]) -> Result<Cow<'_, str>, LineMistake> {
-    let text = str::from_utf8(bytes).map_err(|_| LineMistake::new("is not UTF-8"))?;
+    let text = str::from_utf8(bytes).map_err(|_| LineMistake::new(NOT_UTF8))?;
+    if text.contains('\0') {
+        return Err(LineMistake::new("has a NUL character (remove it)"));
+    }
     if !text.contains('\\') {
         return Ok(text.into());
     }

@@ -186,7 +186,11 @@ fn a_series_is_refused_by_itself_with_its_reason() {
         &[(NOW, 1.0)],
         "no rule of the mapping files gives it a `storage_id` (add a `[[series]]` rule)",
     );
-    check(&[("instance", "a")], &[(NOW, 1.0)], "name: is empty");
+    check(
+        &[("instance", "a")],
+        &[(NOW, 1.0)],
+        "name: is empty (send a name, or set `name` in the rule of the mapping file)",
+    );
     check(
         good,
         &[(NOW, 1.0), (NOW, 2.0)],
