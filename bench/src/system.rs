@@ -222,7 +222,7 @@ fn collector_config(port: u16, folder: &Path, is_durable: bool, sinks: &[SocketA
     format!(
         "receivers:\n  otlp:\n    protocols:\n      http:\n        endpoint: 127.0.0.1:{port}\n{extensions}\
          exporters:\n{exporters}service:\n{service}  telemetry:\n    metrics:\n      level: none\n    logs:\n      \
-         level: error\n  pipelines:\n    metrics:\n      receivers: [otlp]\n      exporters: [{}]\n",
+         level: fatal\n  pipelines:\n    metrics:\n      receivers: [otlp]\n      exporters: [{}]\n",
         names.join(", "),
     )
 }
