@@ -49,7 +49,7 @@ impl Form {
         }
     }
 
-    /// How many points each mark stands for, in requests and in what the program sends on.
+    /// The points for each mark, in requests and in what the program sends on.
     pub(crate) fn points_per_mark(self, shape: Shape) -> usize {
         match self {
             Self::DelfinJson | Self::Records | Self::Arrow => shape.points,

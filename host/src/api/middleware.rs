@@ -1,7 +1,7 @@
 //! What every request gets: an id, a log line, an answer if its handler panics, and an audit record
 //! if it changes the host.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -11,7 +11,6 @@ use axum::{
 };
 use delfin_plugin_api::text::excerpt;
 use log::Level;
-use tokio::time::sleep_until;
 use uuid::Uuid;
 
 use super::{
@@ -21,7 +20,7 @@ use super::{
 };
 use crate::{
     audit::{AuditLog, AuditRecord},
-    logging::{Admission, LogLimiter},
+    logging::LogLimiter,
     panics::{self, ContainedFuture},
 };
 
@@ -103,36 +102,24 @@ impl RequestLog {
         response
     }
 
-    /// The level and the begin of the record; `None` if it is not logged.
+    /// The level and the beginning of the record; `None` if it is not logged.
     fn admit(&self, detail: &LogDetail, status: StatusCode) -> Option<(Level, &'static str)> {
-        let LogDetail {
-            kind,
-            is_fault,
-            reason,
-        } = detail;
-        let level = if *is_fault { Level::Error } else { Level::Warn };
+        let kind = detail.kind;
+        let level = if detail.is_fault {
+            Level::Error
+        } else {
+            Level::Warn
+        };
         let what = if status == StatusCode::INTERNAL_SERVER_ERROR {
             "request failed"
         } else {
             "request refused"
         };
-        match self.refusals.admit(kind, reason, Instant::now()) {
-            Admission::Logged { .. } => Some((level, what)),
-            Admission::FirstSuppressed { end } => {
-                tokio::spawn(self.clone().report(kind, level, end));
-                None
-            }
-            Admission::Suppressed => None,
-        }
-    }
-
-    /// Logs at the end of an interval how many requests were not logged.
-    async fn report(self, kind: &'static str, level: Level, end: Instant) {
-        sleep_until(end.into()).await;
-        let requests = self.refusals.take_suppressed(kind);
-        if requests > 0 {
+        let report = move |requests| {
             log::log!(level, kind, requests; "further requests were refused or failed for the same reason in the last minute");
-        }
+        };
+        let is_logged = self.refusals.admit_or_report(kind, &detail.reason, report);
+        is_logged.then_some((level, what))
     }
 }
 

@@ -1,19 +1,14 @@
 //! What an exporter shows and logs about its state.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use delfin_plugin_api::Failure;
-use tokio::time::sleep_until;
 
 use super::{
     DeliveryParts,
     status::{State, Status},
 };
-use crate::{
-    journal::Journal,
-    logging::{Admission, LogLimiter},
-    plugin::SharedRedactor,
-};
+use crate::{journal::Journal, logging::LogLimiter, plugin::SharedRedactor};
 
 /// Target of the log lines of a delivery, whichever file writes them.
 pub(super) const LOG: &str = "delfin_host::delivery";
@@ -119,24 +114,15 @@ impl Reporter {
     pub(super) fn rejected(&self, items: u64, dead_lettered: u64, reason: &str) {
         let exporter = &*self.exporter;
         let reason = self.redacted(reason);
-        match self.rejections.admit(REJECTED, &reason, Instant::now()) {
-            Admission::Logged { .. } => {
-                log::error!(target: LOG, exporter, items, dead_lettered; "rejected: {reason}");
-                return;
-            }
-            Admission::FirstSuppressed { end } => {
-                let (exporter, limiter) = (self.exporter.clone(), Arc::clone(&self.rejections));
-                tokio::spawn(async move {
-                    sleep_until(end.into()).await;
-                    let rejections = limiter.take_suppressed(REJECTED);
-                    if rejections > 0 {
-                        log::error!(target: LOG, exporter, rejections; "further rows were rejected in the last minute");
-                    }
-                });
-            }
-            Admission::Suppressed => {}
+        let name = self.exporter.clone();
+        let report = move |rejections| {
+            log::error!(target: LOG, exporter = &*name, rejections; "further rows were rejected in the last minute");
+        };
+        if self.rejections.admit_or_report(REJECTED, &reason, report) {
+            log::error!(target: LOG, exporter, items, dead_lettered; "rejected: {reason}");
+        } else {
+            log::debug!(target: LOG, exporter, items, dead_lettered; "rejected again: {reason}");
         }
-        log::debug!(target: LOG, exporter, items, dead_lettered; "rejected again: {reason}");
     }
 
     /// Logs the failure of a call that carried no rows.

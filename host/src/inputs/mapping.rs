@@ -34,7 +34,7 @@ pub(super) struct SeriesRule {
 pub(super) struct SeriesFields {
     /// `None`: the name that the series has.
     pub(super) name: Option<FieldRule<String>>,
-    /// What is removed from the begin of the name.
+    /// What is removed from the beginning of the name.
     pub(super) name_prefix: Option<FieldRule<String>>,
     pub(super) labels: Vec<(&'static str, FieldRule<String>)>,
     /// Labels of the client that the series does not get.

@@ -2,9 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+use tokio::time::sleep_until;
 
 /// Within this time, a text of a kind is logged once.
 pub const LIMIT_INTERVAL: Duration = Duration::from_mins(1);
@@ -63,8 +65,33 @@ impl LogLimiter {
         Admission::Suppressed
     }
 
+    /// Whether a record is logged now. If further records of its kind are not, `report` gets their number at the end of the
+    /// interval.
+    pub fn admit_or_report(
+        self: &Arc<Self>,
+        kind: &'static str,
+        text: &str,
+        report: impl FnOnce(u64) + Send + 'static,
+    ) -> bool {
+        match self.admit(kind, text, Instant::now()) {
+            Admission::Logged { .. } => return true,
+            Admission::FirstSuppressed { end } => {
+                let limiter = Arc::clone(self);
+                tokio::spawn(async move {
+                    sleep_until(end.into()).await;
+                    let suppressed = limiter.take_suppressed(kind);
+                    if suppressed > 0 {
+                        report(suppressed);
+                    }
+                });
+            }
+            Admission::Suppressed => {}
+        }
+        false
+    }
+
     /// The number of records that were not logged and not reported yet.
-    pub fn take_suppressed(&self, kind: &str) -> u64 {
+    fn take_suppressed(&self, kind: &str) -> u64 {
         let mut kinds = self.lock();
         let limited = kinds.get_mut(kind);
         limited.map_or(0, |limited| std::mem::take(&mut limited.suppressed))

@@ -24,7 +24,8 @@ const MAX_REQUESTS: u32 = 5_000;
 const MAX_ALERT_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The keys of `extra_attributes`.
-const KEYS: &str = "`scheme`, `authentication`, `ca_certificate`, `client_certificate`, `client_key`,                     `max_alert_age`, `events`, `request_timeout`, `max_requests`";
+const KEYS: &str = "`scheme`, `authentication`, `ca_certificate`, `client_certificate`, `client_key`, \
+                    `max_alert_age`, `events`, `request_timeout`, `max_requests`";
 
 const LOGIN: &str = "write `session` or `basic`";
 const SCHEME: &str = "write `https` or `http`";

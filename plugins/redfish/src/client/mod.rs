@@ -253,7 +253,8 @@ impl RedfishClient {
             // The login was right, so another call locks no account.
             RedfishLogin::Session { username, .. } => {
                 return Failure::rejected(format!(
-                    "`{path}` answers 401 to a new session of `{username}` (give the user the right                      to read it)"
+                    "`{path}` answers 401 to a new session of `{username}` (give the user the right \
+                     to read it)"
                 ));
             }
         };
