@@ -141,11 +141,21 @@ impl Guide {
             });
         }
         // Lists are not part of a collection, so they can be later.
-        let delivered = host.wait_for("every series", || {
-            let delivered = self.delivered();
-            (delivered.len() >= count).then_some(delivered)
-        });
-        assert_eq!(delivered.len(), count);
+        let mut delivered = BTreeMap::new();
+        let all = catch_unwind(AssertUnwindSafe(|| {
+            wait_for("every series", || {
+                delivered = self.delivered();
+                (delivered.len() >= count).then_some(())
+            });
+        }));
+        if all.is_err() || delivered.len() != count {
+            panic!(
+                "{} of {count} series delivered: {:?}\n{}",
+                delivered.len(),
+                by_name(&delivered),
+                host.log()
+            );
+        }
         let mut found = BTreeMap::new();
         let all = catch_unwind(AssertUnwindSafe(|| {
             wait_for("every series in Prometheus, with its value", || {
@@ -174,6 +184,15 @@ impl Guide {
 
 fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> T {
     serde_json::from_str(json.get()).expect("what a series has")
+}
+
+/// How many series each metric has.
+fn by_name(series: &BTreeMap<Labels, f64>) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for labels in series.keys() {
+        *counts.entry(&*labels["__name__"]).or_default() += 1;
+    }
+    counts
 }
 
 /// The labels in Prometheus of a delivered series.

@@ -49,7 +49,7 @@ pub use view::{StorageStatus, StorageView};
 
 use self::{
     labels::DeclaredLabels,
-    resource_series::AcceptSeries,
+    resource_series::{AcceptSeries, DueSeries},
     shared_inventory::{SharedInventory, Stored},
 };
 use crate::{
@@ -103,6 +103,7 @@ pub struct Storages {
     scheduler: Scheduler,
     syncing: sync::Syncing,
     accept_series: AcceptSeries,
+    due_series: Arc<DueSeries>,
     alerts: ActiveAlerts,
     /// How often the resources of each storage are listed.
     resources_interval: Duration,
@@ -158,6 +159,7 @@ impl Storages {
             used_sources: watch::Sender::new(None),
             registering: tokio::sync::Mutex::new(()),
             accept_series,
+            due_series: Arc::default(),
             alerts: parts.alerts,
             resources_interval: parts.collection.resources_interval,
             resources,

@@ -7,13 +7,16 @@
 //! that is too old is not sent again: its series end.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Weak},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use delfin_plugin_api::{Batch, BatchError, Origin, PerformanceBatch};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 use uuid::Uuid;
 
 use super::{StorageStatus, StorageView, Storages};
@@ -32,7 +35,7 @@ use crate::{
 /// How often the series of a storage are sent. Below half of the time after which Prometheus takes
 /// a series for ended, so that one batch may be late.
 const SEND_INTERVAL: Duration = Duration::from_secs(120);
-/// How often the schedule is looked at.
+/// How often the schedule is looked at, and a failure is tried again.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// After this number of intervals without a new list, a list is not sent again.
 const MAX_INTERVALS: u32 = 3;
@@ -41,24 +44,55 @@ const MAX_INTERVALS: u32 = 3;
 pub(super) type AcceptSeries =
     Box<dyn Fn(CollectedBatch) -> ContainedFuture<Result<(), DestinationError>> + Send + Sync>;
 
-/// Sends the series of each storage at an interval, until the host stops.
+/// The storages whose series are to be sent before their interval ends.
+#[derive(Default)]
+pub(super) struct DueSeries {
+    storages: Mutex<BTreeSet<Uuid>>,
+    changed: Notify,
+}
+
+impl DueSeries {
+    pub(super) fn add(&self, id: Uuid) {
+        self.lock().insert(id);
+        self.changed.notify_one();
+    }
+
+    fn take(&self) -> BTreeSet<Uuid> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<Uuid>> {
+        self.storages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends the series of each storage after its syncs and at an interval, until the host stops.
 pub async fn send_resource_series(storages: Weak<Storages>) {
     let mut due: BTreeMap<Uuid, Instant> = BTreeMap::new();
     while let Some(storages) = storages.upgrade() {
         let known = storages.known();
+        let synced = storages.due_series.take();
         due.retain(|id, _| known.iter().any(|one| one.id == *id));
         for storage in &known {
             let now = Instant::now();
             let due = due
                 .entry(storage.id)
                 .or_insert_with(|| now + SEND_INTERVAL.mul_f64(part_of_interval(storage.id)));
-            if *due <= now {
-                *due = now + SEND_INTERVAL;
-                storages.send_series(storage.clone()).await;
+            let is_synced = synced.contains(&storage.id);
+            if is_synced || *due <= now {
+                let is_sent = storages.send_series(storage.clone()).await;
+                // The interval of a storage keeps its part, whenever it is synced.
+                if !is_sent {
+                    *due = now + CHECK_INTERVAL;
+                } else if *due <= now {
+                    *due = now + SEND_INTERVAL;
+                }
             }
         }
+        let due_series = Arc::clone(&storages.due_series);
         drop(storages);
-        sleep(CHECK_INTERVAL).await;
+        // It ends early if a storage was synced.
+        let _ = timeout(CHECK_INTERVAL, due_series.changed.notified()).await;
     }
 }
 
@@ -91,11 +125,11 @@ pub(super) fn names(store: &ResourceStore, storage_id: &str) -> ResourceNames {
 }
 
 impl Storages {
-    /// Sends the series of a storage. One that has never answered has none: its series would lack the
-    /// serial number, and be others later.
-    pub(super) async fn send_series(&self, view: StorageView) {
+    /// Sends the series of a storage; whether it could. One that has never answered has none: its series
+    /// would lack the serial number, and be others later.
+    async fn send_series(&self, view: StorageView) -> bool {
         if view.info.serial_number.is_empty() {
-            return;
+            return true;
         }
         let storage_id = view.id.to_string();
         let max_age = self.resources_interval.saturating_mul(MAX_INTERVALS);
@@ -104,10 +138,12 @@ impl Storages {
         let built = panics::spawn_blocking(move || build(&view, &alerts, &store, max_age)).await;
         let batch = match built {
             Ok(Ok(batch)) if batch.rows() > 0 => batch,
-            Ok(Ok(_)) | Err(_) => return,
+            Ok(Ok(_)) => return true,
+            // The panic is logged.
+            Err(_) => return false,
             Ok(Err(error)) => {
-                log::debug!(storage = storage_id, error:%; "cannot read the resources of a storage");
-                return;
+                log::warn!(storage = storage_id, error:%; "cannot read the resources of a storage, their series are late");
+                return false;
             }
         };
         let collected = CollectedBatch {
@@ -119,10 +155,12 @@ impl Storages {
             },
             until_ms: None,
         };
-        if let Err(error) = (self.accept_series)(collected).await {
+        let accepted = (self.accept_series)(collected).await;
+        if let Err(error) = &accepted {
             // The measurements of the storage are refused as well, and that is a warning.
-            log::debug!(storage = storage_id, error:%; "series of resources not accepted, the next ones replace them");
+            log::debug!(storage = storage_id, error:%; "series of resources not accepted, tried again soon");
         }
+        accepted.is_ok()
     }
 }
 

@@ -92,7 +92,7 @@ impl Storages {
         self.set_info(id, info).await?;
         self.sync_resources(&storage_id).await?;
         self.scheduler.read_names(&storage_id);
-        self.send_series(self.get(&storage_id)?).await;
+        self.due_series.add(id);
         Ok(())
     }
 
