@@ -24,7 +24,8 @@ received = "@/received"
 listen = "127.0.0.1:0"
 [journal]
 min_free_bytes = 0
-cache_bytes = 0
+[memory]
+max = "1KiB"
 "#;
 
 /// Compiles the library: `make` needs a C compiler too.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use delfin_host::batch::{NewBatch, codec};
 use delfin_host::batch_journal::{BatchJournal, JournalReader, ReadForm, ReadResult};
 use delfin_host::journal::{self, Commit, JournalLimits, Journals, Position, StartFrom};
+use delfin_host::memory::MemoryBudget;
 use delfin_plugin_api::{Kind, Origin, sample};
 use divan::counter::ItemsCount;
 use tempfile::TempDir;
@@ -78,7 +79,7 @@ fn backlog_of_small_requests(bencher: divan::Bencher<'_, '_>, points: usize) {
         let cold = BatchJournal::new(
             Kind::Performance,
             Arc::clone(journal.performance.backend()),
-            64 << 20,
+            &MemoryBudget::new(64 << 20),
         );
         journal.runtime.block_on(read_all(Arc::new(cold)));
     });
@@ -140,7 +141,11 @@ impl TestJournal {
             ..JournalLimits::unlimited()
         };
         let journals: Journals = journal::open(folder.path(), &limits).unwrap();
-        let journal = BatchJournal::new(Kind::Performance, journals.performance.clone(), 64 << 20);
+        let journal = BatchJournal::new(
+            Kind::Performance,
+            journals.performance.clone(),
+            &MemoryBudget::new(64 << 20),
+        );
         Self {
             performance: Arc::new(journal),
             runtime: Runtime::new().unwrap(),

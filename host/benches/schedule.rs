@@ -18,6 +18,7 @@ use delfin_host::{
         DestinationError, DriverRegistry, Scheduler, drivers::fake,
     },
     journal::{self, JournalLimits},
+    memory::MemoryBudget,
 };
 use delfin_plugin_api::Kind;
 use tempfile::TempDir;
@@ -76,7 +77,7 @@ fn main() {
         let journal = Arc::new(BatchJournal::new(
             Kind::Performance,
             journals.performance.clone(),
-            0,
+            &MemoryBudget::new(0),
         ));
         let storages = (0..count).map(|number| storage(number, interval)).collect();
         let keeps = Arc::new(Keeps(journal));

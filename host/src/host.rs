@@ -23,6 +23,7 @@ use crate::{
     journal::{self, Journal, JournalLimits, Journals, OpenError},
     lifecycle::{ABORT_TIMEOUT, Phase},
     mappings::{InputMappingSets, InputMappings},
+    memory::MemoryBudget,
     notification::MappingError,
     plugin::Plugins,
     state::{self, StateError},
@@ -101,7 +102,8 @@ impl Host {
             None => None,
         };
         let tokens = Arc::new(TokenStore::open(&config.state_dir)?);
-        let journals = batch_journals(&config, &backends);
+        let memory = MemoryBudget::new(config.memory.max);
+        let journals = batch_journals(&memory, &backends);
         let (alerts, follower) =
             alert::open(&config.state_dir, &config.alerts, &journals.alerts).await?;
         let phase = watch::Sender::new(Phase::Running);
@@ -151,6 +153,7 @@ impl Host {
             alertmanager,
             series_inputs: mappings.series,
             config: config.api.clone(),
+            memory,
             tokens,
             audit: AuditLog::new(config.log.audit_file.as_deref()),
             journal: config.journal.clone(),
@@ -351,10 +354,10 @@ impl Destination for CollectionDestination {
     }
 }
 
-fn batch_journals(config: &Config, backends: &Journals) -> BatchJournals {
+fn batch_journals(memory: &Arc<MemoryBudget>, backends: &Journals) -> BatchJournals {
     let journal = |kind| {
         let backend = Arc::clone(backends.of(kind));
-        Arc::new(BatchJournal::new(kind, backend, config.journal.cache_bytes))
+        Arc::new(BatchJournal::new(kind, backend, memory))
     };
     BatchJournals {
         performance: journal(Kind::Performance),

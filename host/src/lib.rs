@@ -28,6 +28,7 @@ pub mod journal;
 mod lifecycle;
 mod logging;
 mod mappings;
+pub mod memory;
 mod notification;
 mod panics;
 mod platform;

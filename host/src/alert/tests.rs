@@ -20,6 +20,7 @@ use crate::{
     config::AlertsConfig,
     journal::{self, JournalLimits, Journals, Receipt},
     lifecycle::Phase,
+    memory::MemoryBudget,
 };
 
 const MANY: usize = 1000;
@@ -69,7 +70,11 @@ impl Host {
         };
         let journals = journal::open(&folder.path().join("journal"), &limits).unwrap();
         let journal = Arc::clone(journals.of(Kind::Alert));
-        let journal = Arc::new(BatchJournal::new(Kind::Alert, journal, 1 << 20));
+        let journal = Arc::new(BatchJournal::new(
+            Kind::Alert,
+            journal,
+            &MemoryBudget::new(1 << 20),
+        ));
         let (alerts, follower) = open(&runtime, folder.path(), max_active, &journal);
         Self {
             runtime,

@@ -23,9 +23,10 @@ use crate::{
     config::{ApiConfig, HostAddress, JournalConfig, OtlpPushConfig},
     exporters::{ExporterSet, Reloader},
     history::History,
-    ingest::{self, MemoryBudget},
+    ingest::{self, RequestMemory},
     inputs::{SeriesInput, SeriesMappings},
     lifecycle::Phase,
+    memory::MemoryBudget,
     notification::MappingSet,
     platform::DropCounter,
     storages::Storages,
@@ -46,6 +47,7 @@ const _: () = assert!(
 #[derive(Clone, Debug)]
 pub struct ApiParts {
     pub config: ApiConfig,
+    pub memory: Arc<MemoryBudget>,
     pub tokens: Arc<TokenStore>,
     pub audit: AuditLog,
     pub journal: JournalConfig,
@@ -141,7 +143,7 @@ pub(super) struct IngestState {
     pub(super) series_inputs: Arc<BTreeMap<SeriesInput, MappingSet<SeriesMappings>>>,
     pub(super) input_metrics: InputMetrics,
     pub(super) permits: IngestPermits,
-    pub(super) memory: Arc<MemoryBudget>,
+    pub(super) memory: Arc<RequestMemory>,
     pub(super) max_body_bytes: u64,
 }
 
@@ -167,8 +169,8 @@ impl ApiState {
         if parts.pushes_metrics {
             pushes.register(&mut registry);
         }
-        let memory = MemoryBudget::new(parts.config.max_ingest_bytes);
-        metrics::register_memory(&mut registry, &memory);
+        metrics::register_memory(&mut registry, &parts.memory);
+        let memory = RequestMemory::new(&parts.memory, parts.config.max_request_memory());
         let ingest = IngestState {
             journals: parts.journals.clone(),
             phase: HostPhase(parts.phase.clone()),
@@ -266,7 +268,7 @@ parts! {
     Tokens = tokens;
     AuditLog = audit;
     IngestState = ingest;
-    Arc<MemoryBudget> = ingest.memory;
+    Arc<RequestMemory> = ingest.memory;
     Arc<Registry> = registry;
     TapPermits = taps;
 }

@@ -10,7 +10,7 @@ pub mod codec;
 mod memory;
 mod payload;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use arrow_array::RecordBatch;
 use delfin_plugin_api::{AlertBatch, AlertBatchBuilder, Batch, Kind, Origin, PerformanceBatch};
@@ -19,6 +19,11 @@ use uuid::Uuid;
 
 pub(crate) use memory::{held_bytes, is_mostly_unused, used_bytes};
 pub use payload::{BatchPayload, PayloadPool, PayloadSlot, PayloadStats};
+
+use crate::memory::BatchBytes;
+
+/// What a batch costs in addition to its rows: its header, and its place where it is kept.
+const RECORD_BYTES: u64 = 512;
 
 /// The sequence number of a record in its journal: it grows, and is never reused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -53,15 +58,19 @@ pub struct NewBatch {
 }
 
 /// A decoded record of the journal. Exporters share it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct StoredBatch {
     pub seq: Seq,
     pub header: Header,
     pub arrow: RecordBatch,
     /// All rows, encoded for the processes of exporters.
     pub payload: Arc<PayloadSlot>,
-    held_bytes: u64,
+    memory: BatchBytes,
 }
+
+/// A batch that a reader of a journal has. Its memory counts as that of exporters.
+#[derive(Debug)]
+pub struct ReadBatch(Arc<StoredBatch>);
 
 /// Rows of either kind.
 #[expect(
@@ -125,7 +134,7 @@ impl StoredBatch {
     #[must_use]
     pub fn new(seq: Seq, header: Header, arrow: RecordBatch, payload: Arc<PayloadSlot>) -> Self {
         Self {
-            held_bytes: held_bytes(&arrow),
+            memory: BatchBytes::new(payload.budget(), held_bytes(&arrow) + RECORD_BYTES),
             seq,
             header,
             arrow,
@@ -137,7 +146,35 @@ impl StoredBatch {
     /// the parts of them that are used.
     #[must_use]
     pub fn held_bytes(&self) -> u64 {
-        self.held_bytes
+        self.memory.bytes() - RECORD_BYTES
+    }
+}
+
+impl ReadBatch {
+    #[must_use]
+    pub fn new(batch: Arc<StoredBatch>) -> Self {
+        batch.memory.add_reader();
+        Self(batch)
+    }
+}
+
+impl Clone for ReadBatch {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.0))
+    }
+}
+
+impl Deref for ReadBatch {
+    type Target = StoredBatch;
+
+    fn deref(&self) -> &StoredBatch {
+        &self.0
+    }
+}
+
+impl Drop for ReadBatch {
+    fn drop(&mut self) {
+        self.0.memory.remove_reader();
     }
 }
 

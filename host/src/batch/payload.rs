@@ -29,6 +29,7 @@ use super::{
     codec::{self, CodecError},
     memory::used_bytes,
 };
+use crate::memory::{BatchBytes, MemoryBudget};
 
 /// Payloads up to this size are sent inline: a copy costs less than a file.
 const MAX_INLINE: usize = 32 << 10;
@@ -36,7 +37,7 @@ const MAX_INLINE: usize = 32 << 10;
 /// Payloads up to this size are in files that are used again. A process keeps some of them mapped.
 const MAX_IN_FILE: usize = 4 << 20;
 
-/// How much memory of unused files a pool keeps at most.
+/// How much memory of unused files a pool keeps at most, and no more than an eighth of all memory.
 const MAX_FREE_BYTES: u64 = 16 << 20;
 
 /// How many payloads with a descriptor a journal keeps.
@@ -66,7 +67,7 @@ struct FileBytes(Arc<FilePayload>);
 /// The payloads that a journal keeps.
 #[derive(Debug)]
 pub struct PayloadPool {
-    max_bytes: u64,
+    budget: Arc<MemoryBudget>,
     files: PayloadFiles,
     /// Of the payloads that are kept, and are not the memory of their batches.
     bytes: AtomicU64,
@@ -104,8 +105,8 @@ pub struct PayloadSlot {
 #[derive(Debug)]
 struct KeptPayload {
     payload: Arc<BatchPayload>,
-    /// The memory that it needs in addition to that of its batch.
-    bytes: u64,
+    /// What it needs in addition to that of its batch.
+    memory: BatchBytes,
     pool: Arc<PayloadPool>,
     /// Whether an exporter has asked for it.
     is_used: bool,
@@ -227,12 +228,12 @@ impl AsRef<[u8]> for FileBytes {
 }
 
 impl PayloadPool {
-    /// A pool that keeps up to `max_bytes`, or one payload.
+    /// A pool that keeps up to half of the memory, or one payload.
     #[must_use]
-    pub fn new(max_bytes: u64) -> Arc<Self> {
+    pub fn new(budget: &Arc<MemoryBudget>) -> Arc<Self> {
         Arc::new(Self {
-            max_bytes,
-            files: PayloadFiles::new((max_bytes / 2).min(MAX_FREE_BYTES) as usize),
+            budget: Arc::clone(budget),
+            files: PayloadFiles::new((budget.limit() / 8).min(MAX_FREE_BYTES) as usize),
             bytes: AtomicU64::new(0),
             descriptors: AtomicUsize::new(0),
             kept: Mutex::default(),
@@ -240,6 +241,11 @@ impl PayloadPool {
             encoded_batches: AtomicU64::new(0),
             encoded_requests: AtomicU64::new(0),
         })
+    }
+
+    #[must_use]
+    pub fn budget(&self) -> &Arc<MemoryBudget> {
+        &self.budget
     }
 
     /// A place for the payload of a batch.
@@ -365,7 +371,7 @@ impl PayloadPool {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push_back(Arc::downgrade(slot));
         let is_full = || {
-            self.bytes.load(Relaxed) > self.max_bytes
+            self.bytes.load(Relaxed) > self.budget.limit() / 2
                 || self.descriptors.load(Relaxed) > MAX_DESCRIPTORS
         };
         while kept.len() > 1 {
@@ -459,6 +465,12 @@ impl PayloadSlot {
         self.pool.encode_rows(rows)
     }
 
+    /// The memory that the batch is a part of.
+    #[must_use]
+    pub fn budget(&self) -> &Arc<MemoryBudget> {
+        &self.pool.budget
+    }
+
     /// From now on, exporters share the payload.
     pub fn share(&self) {
         self.is_shared.store(true, Relaxed);
@@ -469,7 +481,7 @@ impl PayloadSlot {
     pub fn unshare(&self) {
         self.is_shared.store(false, Relaxed);
         if let Ok(mut slot) = self.payload.try_lock() {
-            slot.take_if(|kept| kept.bytes > 0);
+            slot.take_if(|kept| kept.memory.bytes() > 0);
         }
     }
 
@@ -495,7 +507,7 @@ impl PayloadSlot {
         self.pool.descriptors.fetch_add(descriptors, Relaxed);
         slot.insert(KeptPayload {
             payload: Arc::new(payload),
-            bytes,
+            memory: BatchBytes::new(&self.pool.budget, bytes),
             pool: Arc::clone(&self.pool),
             is_used: false,
         })
@@ -513,7 +525,7 @@ impl PayloadSlot {
 
 impl Drop for KeptPayload {
     fn drop(&mut self) {
-        self.pool.bytes.fetch_sub(self.bytes, Relaxed);
+        self.pool.bytes.fetch_sub(self.memory.bytes(), Relaxed);
         let descriptors = self.payload.descriptors();
         self.pool.descriptors.fetch_sub(descriptors, Relaxed);
         if !self.is_used {

@@ -2,21 +2,23 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use arrow_array::RecordBatch;
 use uuid::Uuid;
 
-use crate::batch::{Header, PayloadPool, PayloadSlot, Seq, StoredBatch};
+use crate::{
+    batch::{Header, PayloadPool, PayloadSlot, ReadBatch, Seq, StoredBatch},
+    memory::{MemoryBudget, ReclaimableMemory},
+};
 
-/// Holds the newest batches with their payloads, up to `max_bytes`, as long as an exporter needs them. The
-/// oldest are evicted first: an exporter that lags reads from the journal, and does not evict what
-/// the other exporters read.
+/// Holds the newest batches with their payloads as long as an exporter needs them and nothing else
+/// needs their memory. The oldest are released first: an exporter that lags reads from the journal,
+/// and does not evict what the other exporters read.
 pub(super) struct BatchCache {
-    max_bytes: u64,
     payloads: Arc<PayloadPool>,
-    entries: Mutex<Entries>,
+    batches: Mutex<BTreeMap<Seq, Arc<StoredBatch>>>,
     /// Batches that are being appended.
     announced: Mutex<Announced>,
 }
@@ -36,71 +38,43 @@ pub(super) struct Announcement<'a> {
     batch_id: Uuid,
 }
 
-#[derive(Default)]
-struct Entries {
-    batches: BTreeMap<Seq, CachedBatch>,
-    bytes: u64,
-}
-
-struct CachedBatch {
-    batch: Arc<StoredBatch>,
-    /// The memory that it keeps.
-    bytes: u64,
-}
-
-/// What an entry costs in addition to its rows: the header, and its place in the map.
-const ENTRY_BYTES: u64 = 512;
-
 impl BatchCache {
-    pub(super) fn new(max_bytes: u64) -> Self {
-        Self {
-            max_bytes,
-            payloads: PayloadPool::new(max_bytes / 2),
-            entries: Mutex::default(),
+    pub(super) fn new(budget: &Arc<MemoryBudget>) -> Arc<Self> {
+        let cache = Arc::new(Self {
+            payloads: PayloadPool::new(budget),
+            batches: Mutex::default(),
             announced: Mutex::default(),
-        }
+        });
+        let as_memory: Weak<dyn ReclaimableMemory> = Arc::<Self>::downgrade(&cache);
+        budget.add_reclaimable(as_memory);
+        cache
     }
 
     pub(super) fn payloads(&self) -> &Arc<PayloadPool> {
         &self.payloads
     }
 
-    pub(super) fn get(&self, seq: Seq) -> Option<Arc<StoredBatch>> {
-        let entries = self.lock();
-        entries
-            .batches
-            .get(&seq)
-            .map(|cached| Arc::clone(&cached.batch))
+    pub(super) fn get(&self, seq: Seq) -> Option<ReadBatch> {
+        self.lock().get(&seq).cloned().map(ReadBatch::new)
     }
 
     /// Adds a batch, and returns the one to use: another exporter may have added it before.
+    /// Without memory, the batch is not kept.
     pub(super) fn insert(&self, batch: StoredBatch) -> Arc<StoredBatch> {
-        let seq = batch.seq;
-        let bytes = batch.held_bytes() + ENTRY_BYTES;
-        let mut entries = self.lock();
+        let mut batches = self.lock();
         // After damage, a new batch can have the sequence number of a lost one.
-        let is_same = |cached: &&CachedBatch| cached.batch.header.batch_id == batch.header.batch_id;
-        if let Some(cached) = entries.batches.get(&seq).filter(is_same) {
-            return Arc::clone(&cached.batch);
+        let is_same = |cached: &&Arc<StoredBatch>| cached.header.batch_id == batch.header.batch_id;
+        if let Some(cached) = batches.get(&batch.seq).filter(is_same) {
+            return Arc::clone(cached);
         }
         let batch = Arc::new(batch);
+        if self.payloads.budget().is_exceeded() {
+            return batch;
+        }
         batch.payload.share();
-        entries.bytes += bytes;
-        let cached = CachedBatch {
-            batch: Arc::clone(&batch),
-            bytes,
-        };
-        if let Some(replaced) = entries.batches.insert(seq, cached) {
-            entries.bytes -= replaced.bytes;
-            replaced.batch.payload.unshare();
-        }
-        while entries.bytes + self.payloads.stats().bytes > self.max_bytes {
-            let Some((_, oldest)) = entries.batches.pop_first() else {
-                break;
-            };
-            entries.bytes -= oldest.bytes;
-            oldest.batch.payload.unshare();
-        }
+        let replaced = batches.insert(batch.seq, Arc::clone(&batch));
+        drop(batches);
+        release(replaced);
         batch
     }
 
@@ -125,28 +99,19 @@ impl BatchCache {
 
     /// Removes the batches before a record.
     pub(super) fn evict_before(&self, end: Seq) {
-        let mut entries = self.lock();
+        let mut batches = self.lock();
         let mut evicted = Vec::new();
-        while let Some(oldest) = entries
-            .batches
-            .first_entry()
-            .filter(|first| *first.key() < end)
-        {
+        while let Some(oldest) = batches.first_entry().filter(|first| *first.key() < end) {
             evicted.push(oldest.remove());
         }
-        entries.bytes -= evicted.iter().map(|cached| cached.bytes).sum::<u64>();
         // The memory is freed after the lock is released.
-        drop(entries);
-        for cached in evicted {
-            cached.batch.payload.unshare();
-        }
+        drop(batches);
+        release(evicted);
     }
 
     pub(super) fn clear(&self) {
-        let entries = std::mem::take(&mut *self.lock());
-        for cached in entries.batches.values() {
-            cached.batch.payload.unshare();
-        }
+        let evicted = std::mem::take(&mut *self.lock());
+        release(evicted.into_values());
     }
 
     fn announced(&self) -> MutexGuard<'_, Announced> {
@@ -155,8 +120,24 @@ impl BatchCache {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Seq, Arc<StoredBatch>>> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReclaimableMemory for BatchCache {
+    fn release_one(&self) -> bool {
+        let oldest = self.lock().pop_first();
+        let is_released = oldest.is_some();
+        release(oldest.map(|(_, batch)| batch));
+        is_released
+    }
+}
+
+/// Batches are not in the cache any more, and others do not ask for their payloads.
+fn release(batches: impl IntoIterator<Item = Arc<StoredBatch>>) {
+    for batch in batches {
+        batch.payload.unshare();
     }
 }
 
@@ -178,8 +159,9 @@ mod tests {
     use delfin_plugin_api::{Batch, Origin, PerformanceBatchBuilder};
 
     use super::*;
+    use crate::memory::{MemoryPart, RequestBytes};
 
-    fn batch(seq: u64) -> StoredBatch {
+    fn batch(seq: u64, cache: &BatchCache) -> StoredBatch {
         let mut rows = PerformanceBatchBuilder::new();
         let points = (0..1000).map(|time| (time, 0.5));
         rows.series("load", [("unit", "%")], points).unwrap();
@@ -192,25 +174,25 @@ mod tests {
             accepted_ms: 0,
             items: rows.items(),
         };
-        let payload = PayloadPool::new(0).slot();
+        let payload = cache.payloads().slot();
         StoredBatch::new(Seq(seq), header, rows.as_arrow().clone(), payload)
     }
 
     #[test]
     fn exporters_that_add_the_same_batch_share_the_first_and_a_new_one_replaces_it() {
-        let cache = BatchCache::new(u64::MAX);
-        let first = cache.insert(batch(1));
-        assert!(Arc::ptr_eq(&cache.insert(batch(1)), &first));
-        let mut other = batch(1);
+        let cache = BatchCache::new(&MemoryBudget::new(u64::MAX));
+        let first = cache.insert(batch(1, &cache));
+        assert!(Arc::ptr_eq(&cache.insert(batch(1, &cache)), &first));
+        let mut other = batch(1, &cache);
         other.header.batch_id = Uuid::nil();
         let other = cache.insert(other);
-        assert!(Arc::ptr_eq(&cache.get(Seq(1)).unwrap(), &other));
+        assert!(std::ptr::eq(&*cache.get(Seq(1)).unwrap(), &*other));
     }
 
     #[test]
     fn a_batch_has_its_rows_while_it_is_appended() {
-        let cache = BatchCache::new(u64::MAX);
-        let appended = batch(1);
+        let cache = BatchCache::new(&MemoryBudget::new(u64::MAX));
+        let appended = batch(1, &cache);
         let (arrow, payload) = (appended.arrow.clone(), Arc::clone(&appended.payload));
         let announcement = cache.announce(&appended.header, AnnouncedBatch { arrow, payload });
         let announced_rows = |header| cache.announced_batch(header).map(|batch| batch.arrow);
@@ -229,47 +211,40 @@ mod tests {
 
     #[test]
     fn batches_that_no_exporter_needs_leave_the_cache() {
-        let cache = BatchCache::new(u64::MAX);
+        let cache = BatchCache::new(&MemoryBudget::new(u64::MAX));
         for seq in 1..=3 {
-            cache.insert(batch(seq));
+            cache.insert(batch(seq, &cache));
         }
         cache.evict_before(Seq(3));
         assert!(cache.get(Seq(2)).is_none() && cache.get(Seq(3)).is_some());
-        assert_eq!(cache.lock().bytes, batch(3).held_bytes() + ENTRY_BYTES);
     }
 
     #[test]
-    fn payloads_count_for_the_limit_and_an_evicted_batch_loses_its_payload() {
-        let size = batch(1).held_bytes() + ENTRY_BYTES;
-        let cache = BatchCache::new(5 * size);
-        let add = |seq| {
-            let mut batch = batch(seq);
-            batch.payload = cache.payloads().slot();
-            cache.insert(batch)
-        };
-        let batches: Vec<_> = (1..=4).map(add).collect();
-        for batch in &batches {
-            let payload = batch.payload.of_batch(&batch.arrow).unwrap();
-            assert!(payload.is_some());
-        }
-        let kept = cache.payloads().stats().bytes;
-        assert!(kept > size && kept <= 5 * size / 2, "{kept} of {size}");
-        add(5);
+    fn the_oldest_batches_and_their_payloads_give_their_memory_back() {
+        let one = batch(1, &BatchCache::new(&MemoryBudget::new(u64::MAX)));
+        let size = one.held_bytes();
+        let budget = MemoryBudget::new(6 * size);
+        let cache = BatchCache::new(&budget);
+        let batches: Vec<_> = (1..=3)
+            .map(|seq| cache.insert(batch(seq, &cache)))
+            .collect();
+        let payload = |batch: &StoredBatch| batch.payload.of_batch(&batch.arrow).unwrap();
+        assert!(batches.iter().all(|batch| payload(batch).is_some()));
+        let seqs = || cache.lock().keys().map(|seq| seq.0).collect::<Vec<_>>();
+        assert_eq!(seqs(), [2, 3]);
+        assert!(payload(&batches[0]).is_none());
+        drop(batches);
+        let used = budget.used(MemoryPart::Cache);
+        assert!(used > 3 * size && used <= 5 * size, "{used} of {size}");
+        let mut request = RequestBytes::new(&budget);
+        assert!(request.resize(2 * size, 2 * size));
+        assert_eq!(seqs(), [3]);
+    }
+
+    #[test]
+    fn a_batch_without_memory_is_not_kept() {
+        let cache = BatchCache::new(&MemoryBudget::new(0));
+        cache.insert(batch(1, &cache));
         assert!(cache.get(Seq(1)).is_none());
-        assert!(cache.get(Seq(5)).is_some());
-        assert!(
-            batches[0]
-                .payload
-                .of_batch(&batches[0].arrow)
-                .unwrap()
-                .is_none()
-        );
-        assert!(
-            batches[3]
-                .payload
-                .of_batch(&batches[3].arrow)
-                .unwrap()
-                .is_some()
-        );
     }
 }

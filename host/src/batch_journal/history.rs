@@ -1,10 +1,8 @@
 //! Reads the batches of one storage backwards, the newest first.
 
-use std::sync::Arc;
-
 use super::{BatchJournal, ReadForm, ReadResult};
 use crate::{
-    batch::{Seq, StoredBatch},
+    batch::{ReadBatch, Seq},
     journal::ReadError,
 };
 
@@ -35,7 +33,7 @@ impl BatchJournal {
 }
 
 impl Iterator for StorageHistory<'_> {
-    type Item = Result<Arc<StoredBatch>, ReadError>;
+    type Item = Result<ReadBatch, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.next >= self.oldest && self.next > Seq(0) {

@@ -1,7 +1,7 @@
 //! A journal of batches: encodes and decodes batches over a [`Journal`] of bytes.
 //!
 //! A batch is encoded once, when it is accepted, and decoded at most once for
-//! all exporters that keep up: they share the decoded batches, bounded in bytes.
+//! all exporters that keep up: they share the decoded batches as long as there is memory.
 //!
 //! Knows nothing of plugins and of what exporters do with a batch.
 
@@ -20,11 +20,12 @@ use uuid::{Uuid, Version};
 
 use crate::{
     batch::{
-        NewBatch, PayloadSlot, PayloadStats, Seq, StoredBatch,
+        NewBatch, PayloadSlot, PayloadStats, ReadBatch, Seq, StoredBatch,
         codec::{self, CodecError},
     },
     clock::{HostClock, now_ms},
     journal::{AppendError, Journal, NewRecord, ReadError, ReadLimit, Receipt, Record},
+    memory::MemoryBudget,
     panics,
     tap::{PassedRows, TapPoint},
 };
@@ -68,7 +69,7 @@ impl BatchJournals {
 /// What a journal holds at or after a sequence number.
 #[derive(Debug, Clone)]
 pub enum ReadResult {
-    Batch(Arc<StoredBatch>),
+    Batch(ReadBatch),
     /// A record that does not decode, and why.
     Damaged(Box<Record>, String),
     /// No record is available yet.
@@ -98,19 +99,19 @@ pub enum ReadForm {
 pub struct BatchJournal {
     kind: Kind,
     backend: Arc<dyn Journal>,
-    cache: BatchCache,
+    cache: Arc<BatchCache>,
     consumers: Consumers,
     tap: TapPoint,
 }
 
 impl BatchJournal {
-    /// A journal over `backend` that caches up to `cache_bytes` of decoded batches.
+    /// A journal over `backend`, whose decoded batches are a part of `memory`.
     #[must_use]
-    pub fn new(kind: Kind, backend: Arc<dyn Journal>, cache_bytes: u64) -> Self {
+    pub fn new(kind: Kind, backend: Arc<dyn Journal>, memory: &Arc<MemoryBudget>) -> Self {
         Self {
             kind,
             backend,
-            cache: BatchCache::new(cache_bytes),
+            cache: BatchCache::new(memory),
             consumers: Consumers::default(),
             tap: TapPoint::default(),
         }
@@ -137,6 +138,12 @@ impl BatchJournal {
     #[must_use]
     pub fn payload_stats(&self) -> PayloadStats {
         self.cache.payloads().stats()
+    }
+
+    /// The memory of decoded batches.
+    #[must_use]
+    pub fn memory(&self) -> &Arc<MemoryBudget> {
+        self.cache.payloads().budget()
     }
 
     /// The clock that measures the age of batches.
@@ -366,7 +373,7 @@ impl BatchJournal {
     }
 
     /// A batch that is decoded already.
-    fn cached(&self, seq: Seq) -> Option<Arc<StoredBatch>> {
+    fn cached(&self, seq: Seq) -> Option<ReadBatch> {
         self.cache.get(seq)
     }
 
@@ -381,7 +388,8 @@ impl BatchJournal {
         let mut found = VecDeque::new();
         let mut bytes = 0;
         for record in self.backend.read_many(from, READ_LIMIT)? {
-            if bytes >= MAX_DECODED_BYTES {
+            let is_full = bytes >= MAX_DECODED_BYTES || !self.memory().has_room_for_exporter(bytes);
+            if is_full && !found.is_empty() {
                 break;
             }
             let seq = record.seq;
@@ -413,7 +421,7 @@ impl BatchJournal {
             },
         };
         let batch = batch.stored(record.seq, record.header);
-        ReadResult::Batch(self.share(batch))
+        ReadResult::Batch(ReadBatch::new(self.share(batch)))
     }
 
     fn decode_rows(&self, record: &Record, form: ReadForm) -> Result<AnnouncedBatch, CodecError> {
@@ -498,7 +506,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journals = journal::open(folder.path(), &JournalLimits::unlimited()).unwrap();
         let backend = Arc::clone(&journals.performance);
-        let journal = BatchJournal::new(Kind::Performance, backend, u64::MAX);
+        let journal = BatchJournal::new(Kind::Performance, backend, &MemoryBudget::new(u64::MAX));
         let accept = async || {
             let batch = NewBatch {
                 rows: sample::performance(1, 1).into(),

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::{BatchJournal, MAX_DECODED_BYTES, ReadForm, ReadResult, task_failed};
 use crate::{
-    batch::{Seq, StoredBatch},
+    batch::{ReadBatch, Seq},
     journal::ReadError,
     panics,
 };
@@ -68,7 +68,11 @@ impl ReadAhead {
 
     /// Reads what follows, at or after a sequence number, unless enough batches are left.
     pub(super) fn start(&mut self, journal: &Arc<BatchJournal>, from: Seq) {
-        if self.reading.is_some() || self.found.len() >= LOW || self.bytes() >= LOW_BYTES {
+        let bytes = self.bytes();
+        let is_full = self.found.len() >= LOW
+            || bytes >= LOW_BYTES
+            || !journal.memory().has_room_for_exporter(bytes);
+        if self.reading.is_some() || is_full {
             return;
         }
         let next = match self.found.back() {
@@ -84,9 +88,9 @@ impl ReadAhead {
     }
 
     /// A batch that is asked for next, if it was found.
-    pub(super) fn batch(&self, seq: Seq) -> Option<Arc<StoredBatch>> {
+    pub(super) fn batch(&self, seq: Seq) -> Option<ReadBatch> {
         match self.found.front()? {
-            (found, ReadResult::Batch(batch)) if *found == seq => Some(Arc::clone(batch)),
+            (found, ReadResult::Batch(batch)) if *found == seq => Some(batch.clone()),
             _ => None,
         }
     }
@@ -140,16 +144,18 @@ mod tests {
     use crate::{
         batch::NewBatch,
         journal::{self, JournalLimits},
+        memory::MemoryBudget,
     };
 
-    /// A journal of so many batches, without a cache.
+    /// A journal of so many batches, which are not cached because no exporter needs them.
     async fn journal(
         folder: &tempfile::TempDir,
         batches: usize,
         points: usize,
     ) -> Arc<BatchJournal> {
         let journals = journal::open(folder.path(), &JournalLimits::unlimited()).unwrap();
-        let journal = BatchJournal::new(Kind::Performance, journals.performance.clone(), 0);
+        let memory = MemoryBudget::new(u64::MAX);
+        let journal = BatchJournal::new(Kind::Performance, journals.performance.clone(), &memory);
         for _ in 0..batches {
             let batch = NewBatch {
                 rows: sample::performance(1, points).into(),

@@ -207,13 +207,20 @@ mod tests {
     use delfin_plugin_api::Kind;
 
     use super::*;
-    use crate::journal::{self, JournalLimits};
+    use crate::{
+        journal::{self, JournalLimits},
+        memory::MemoryBudget,
+    };
 
     #[tokio::test]
     async fn the_second_refused_commit_at_a_place_pauses_longer_each_time() {
         let folder = tempfile::tempdir().unwrap();
         let journals = journal::open(folder.path(), &JournalLimits::unlimited()).unwrap();
-        let journal = Arc::new(BatchJournal::new(Kind::Alert, journals.alerts.clone(), 0));
+        let journal = Arc::new(BatchJournal::new(
+            Kind::Alert,
+            journals.alerts.clone(),
+            &MemoryBudget::new(0),
+        ));
         let mut reader = JournalReader::new(&journal, "a", StartFrom::Now, ReadForm::Rows);
         reader.reopen().await.unwrap();
         let mut pauses = Vec::new();

@@ -14,9 +14,8 @@ use crate::platform::HAS_LOCAL_SOCKETS;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// The default of `api.max_ingest_bytes`, as a multiple of `max_decompressed_bytes`: so much
-/// memory the largest request needs.
-const INGEST_MEMORY_FACTOR: u64 = 4;
+/// The most memory that a request may need, as a multiple of `max_decompressed_bytes`.
+const REQUEST_MEMORY_FACTOR: u64 = 4;
 
 /// The longest path of a socket, a limit of the system.
 const MAX_SOCKET_PATH: usize = 107;
@@ -42,9 +41,6 @@ pub struct ApiConfig {
     pub max_body_bytes: u64,
     /// The limit of a request body after decompression.
     pub max_decompressed_bytes: u64,
-    /// The limit of the memory of all request bodies together, and of the batches made of
-    /// them until they are durable.
-    pub max_ingest_bytes: u64,
     /// The limit of series or alerts in one request.
     pub max_rows: u64,
     /// The limit of a name, a label or another string in a request.
@@ -70,7 +66,6 @@ impl Default for ApiConfig {
             cors_origins: Vec::new(),
             max_body_bytes: 64 * MIB,
             max_decompressed_bytes: 256 * MIB,
-            max_ingest_bytes: 256 * MIB * INGEST_MEMORY_FACTOR,
             max_rows: 1_000_000,
             max_string_bytes: 64 * KIB,
         }
@@ -78,6 +73,13 @@ impl Default for ApiConfig {
 }
 
 impl ApiConfig {
+    /// The most memory that one request may need for its body and what is made of it, in bytes.
+    #[must_use]
+    pub fn max_request_memory(&self) -> u64 {
+        self.max_decompressed_bytes
+            .saturating_mul(REQUEST_MEMORY_FACTOR)
+    }
+
     /// Whether every call needs a token, also while none exists.
     #[must_use]
     pub fn needs_tokens(&self) -> bool {
@@ -97,8 +99,6 @@ pub(super) fn read_api(
     has_tokens: impl FnOnce() -> bool,
 ) -> ApiConfig {
     let default = ApiConfig::default();
-    let max_decompressed_bytes =
-        section.take_size("max_decompressed_bytes", 1, default.max_decompressed_bytes);
     let api = ApiConfig {
         listen: section.take_address("listen", default.listen),
         socket: read_socket(&mut section, state_dir),
@@ -111,11 +111,10 @@ pub(super) fn read_api(
             .unwrap_or_default(),
         hosts: section.take("hosts").map(read_hosts).unwrap_or_default(),
         max_body_bytes: section.take_size("max_body_bytes", 1, default.max_body_bytes),
-        max_decompressed_bytes,
-        max_ingest_bytes: section.take_size(
-            "max_ingest_bytes",
+        max_decompressed_bytes: section.take_size(
+            "max_decompressed_bytes",
             1,
-            max_decompressed_bytes.saturating_mul(INGEST_MEMORY_FACTOR),
+            default.max_decompressed_bytes,
         ),
         max_rows: section.take_count("max_rows", 1, default.max_rows),
         max_string_bytes: section.take_size("max_string_bytes", 1, default.max_string_bytes),
@@ -132,13 +131,6 @@ pub(super) fn read_api(
         section.fail(
             "max_decompressed_bytes",
             "is less than `max_body_bytes` (raise it: a body may also arrive uncompressed)",
-        );
-    }
-    if api.max_ingest_bytes < api.max_decompressed_bytes {
-        section.fail(
-            "max_ingest_bytes",
-            "is less than `max_decompressed_bytes` (raise it: one request may need several times \
-             the size of its body)",
         );
     }
     section.finish();

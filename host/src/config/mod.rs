@@ -62,7 +62,7 @@ pub use mistake::{ConfigErrors, Mistake};
 pub use secrets::{RenewedSettings, SecretSettings};
 pub use service::{
     AlertsConfig, InventoryConfig, JournalConfig, LogConfig, LogFileConfig, LogFormat,
-    ShutdownConfig, TrapsConfig,
+    MemoryConfig, ShutdownConfig, TrapsConfig,
 };
 pub use source::Source;
 pub use storage::StorageConfig;
@@ -83,6 +83,7 @@ pub struct Config {
     pub log: LogConfig,
     pub api: ApiConfig,
     pub metrics: HostMetricsConfig,
+    pub memory: MemoryConfig,
     pub journal: JournalConfig,
     pub alerts: AlertsConfig,
     pub inventory: InventoryConfig,
@@ -332,6 +333,7 @@ fn read(mut root: Section<'_>) -> Config {
         log,
         api,
         metrics,
+        memory: service::read_memory(root.take_section("memory")),
         journal: service::read_journal(root.take_section("journal")),
         alerts: service::read_alerts(root.take_section("alerts")),
         inventory: service::read_inventory(root.take_section("inventory")),

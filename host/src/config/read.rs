@@ -20,6 +20,12 @@ use super::placeholder::{self, PlaceholderError};
 use super::secrets::SecretSettings;
 use super::setting::{Setting, SettingText};
 
+/// Keys of earlier versions, and what replaced them.
+const REPLACED: [(&str, &str); 2] = [
+    ("api.max_ingest_bytes", "memory.max"),
+    ("journal.cache_bytes", "memory.max"),
+];
+
 /// The text of a document, and the findings so far.
 pub(super) struct TomlDocument<'d> {
     text: &'d str,
@@ -249,8 +255,12 @@ impl<'d> Section<'d> {
             let name = key.get_ref().as_ref();
             if !self.known.contains(&name) {
                 let line = self.document.position(key.span().start).0;
-                let message = format!("unknown key ({})", remedy(name, &self.known, "valid keys:"));
-                self.document.fail(Some(line), &self.path_of(name), message);
+                let path = self.path_of(name);
+                let message = match REPLACED.iter().find(|(replaced, _)| *replaced == path) {
+                    Some((_, by)) => format!("was replaced by `{by}` (remove it, and set `{by}`)"),
+                    None => format!("unknown key ({})", remedy(name, &self.known, "valid keys:")),
+                };
+                self.document.fail(Some(line), &path, message);
             }
         }
     }

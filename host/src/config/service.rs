@@ -1,4 +1,4 @@
-//! The settings of the host itself: log, journal, alerts and shutdown.
+//! The settings of the host itself: log, memory, journal, alerts and shutdown.
 //!
 //! Each table has a struct. Its `Default` holds the defaults of the keys: no
 //! other place repeats them.
@@ -52,6 +52,13 @@ pub enum LogFormat {
     Json,
 }
 
+/// `[memory]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryConfig {
+    /// The limit of the memory of requests and of decoded batches, in bytes.
+    pub max: u64,
+}
+
 /// `[journal]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalConfig {
@@ -66,8 +73,6 @@ pub struct JournalConfig {
     /// With less free disk space than this, the journal rejects new records. For
     /// the alert journal the limit is half of it.
     pub min_free_bytes: u64,
-    /// The memory for decoded batches that exporters share.
-    pub cache_bytes: u64,
 }
 
 /// `[alerts]`
@@ -127,6 +132,12 @@ impl Default for LogConfig {
     }
 }
 
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        Self { max: 64 * MIB }
+    }
+}
+
 impl Default for JournalConfig {
     fn default() -> Self {
         Self {
@@ -134,7 +145,6 @@ impl Default for JournalConfig {
             max_age: Duration::from_hours(72),
             retention: Duration::from_hours(2),
             min_free_bytes: GIB,
-            cache_bytes: 64 * MIB,
         }
     }
 }
@@ -228,6 +238,15 @@ pub(super) fn read_log(mut section: Section<'_>, exporters: &ExporterNames) -> L
     log
 }
 
+pub(super) fn read_memory(mut section: Section<'_>) -> MemoryConfig {
+    let default = MemoryConfig::default();
+    let memory = MemoryConfig {
+        max: section.take_size("max", 1, default.max),
+    };
+    section.finish();
+    memory
+}
+
 pub(super) fn read_journal(mut section: Section<'_>) -> JournalConfig {
     let default = JournalConfig::default();
     let journal = JournalConfig {
@@ -235,7 +254,6 @@ pub(super) fn read_journal(mut section: Section<'_>) -> JournalConfig {
         max_age: section.take_duration("max_age", SHORTEST, default.max_age),
         retention: section.take_duration("retention", Duration::ZERO, default.retention),
         min_free_bytes: section.take_size("min_free_bytes", 0, default.min_free_bytes),
-        cache_bytes: section.take_size("cache_bytes", 0, default.cache_bytes),
     };
     section.finish();
     journal

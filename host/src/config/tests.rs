@@ -226,11 +226,11 @@ fn the_shipped_file_has_every_key_that_the_code_knows() {
             checked += 1;
         }
     }
-    // The root, log, api and its tls, metrics, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook, alertmanager, remote_write, otlp and influxdb,
+    // The root, log, api and its tls, metrics, memory, journal, alerts, inventory, traps, syslog and its tls, inputs and its webhook, alertmanager, remote_write, otlp and influxdb,
     // collection, shutdown,
     // drivers, its limits, one of its storages and the limits of that one, storage and its two, exporter and its batch, limits,
     // queue, retry, circuit_breaker, dead_letter and filter.
-    assert_eq!(checked, 34);
+    assert_eq!(checked, 35);
 }
 
 #[test]

@@ -128,6 +128,7 @@ pub(super) fn parts_needing_restart(
         ("log", old.log != new.log),
         ("api", old.api != new.api),
         ("metrics", old.metrics != new.metrics),
+        ("memory", old.memory != new.memory),
         ("journal", old.journal != new.journal),
         ("alerts", old.alerts != new.alerts),
         ("inventory", old.inventory != new.inventory),

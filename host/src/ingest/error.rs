@@ -41,14 +41,14 @@ pub enum IngestError {
         "the body holds more than {limit} items (send smaller batches, or raise `api.max_rows`)"
     )]
     TooManyRows { limit: u64 },
-    /// More memory than [`MemoryBudget`](super::MemoryBudget) has for one request.
+    /// More memory than one request may need.
     #[error(
-        "the body needs more than {limit} bytes of memory (send smaller batches, or raise `api.max_ingest_bytes`)"
+        "the body needs more than {limit} bytes of memory (send smaller batches, or raise `api.max_decompressed_bytes`)"
     )]
     TooMuchMemory { limit: u64 },
-    /// Other requests use the memory of [`MemoryBudget`](super::MemoryBudget).
+    /// Other requests use the memory of [`RequestMemory`](super::RequestMemory).
     #[error(
-        "other requests use the memory that `api.max_ingest_bytes` allows (send fewer or smaller batches at a time, or raise it)"
+        "other requests use the memory that `memory.max` allows (send fewer or smaller batches at a time, or raise it)"
     )]
     MemoryInUse,
     /// Other bodies that take long are being parsed.

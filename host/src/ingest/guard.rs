@@ -33,11 +33,12 @@ impl ParseGuard {
         }
     }
 
-    /// The guard of a body that shares the processors with others.
+    /// The guard of a body that shares the processors with others, in a thread that may block.
     #[must_use]
-    pub fn in_queue(self, place: QueuePlace) -> Self {
-        let place = Some(place.begin());
-        Self { place, ..self }
+    pub fn in_queue(mut self, place: QueuePlace) -> Self {
+        self.place = Some(place.begin());
+        self.claim.block();
+        self
     }
 
     /// The guard of the only body of a process.

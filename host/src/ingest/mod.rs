@@ -31,7 +31,7 @@ pub use decompress::decompress;
 pub use error::{IngestError, ItemError};
 pub use guard::ParseGuard;
 pub use headers::{BodyEncoding, BodyFormat};
-pub use memory::{MemoryBudget, MemoryClaim, MemoryUse};
+pub use memory::{MemoryClaim, MemoryUse, RequestMemory};
 pub use notes::{IngestNotes, NoteKind};
 pub use queues::{ParseQueues, QueuePlace};
 pub use rejected::{ItemRejection, RejectedItems};

@@ -25,7 +25,7 @@ use tokio::sync::oneshot::{
 
 use super::death::ProcessDeath;
 use crate::{
-    batch::{Header, StoredBatch},
+    batch::{Header, ReadBatch},
     config::ExporterConfig,
 };
 
@@ -132,7 +132,7 @@ pub struct ExportRequest {
 #[derive(Debug, Clone)]
 pub struct StoredRows {
     /// The batch, or the first one.
-    pub batch: Arc<StoredBatch>,
+    pub batch: ReadBatch,
     /// The first row in the batch, if the rows are consecutive rows of it.
     pub first_row: Option<usize>,
 }

@@ -23,6 +23,7 @@ use crate::{
     batch::NewBatch,
     batch_journal::BatchJournal,
     journal::{JOURNAL, JournalLimits, Journals, OpenError, StartFrom},
+    memory::MemoryBudget,
     sqlite::Database,
 };
 
@@ -83,7 +84,7 @@ impl Folder {
                 .open_cursor(EXPORTER, StartFrom::Earliest)
                 .await
                 .unwrap();
-            let journal = BatchJournal::new(Kind::Performance, backend, 0);
+            let journal = BatchJournal::new(Kind::Performance, backend, &MemoryBudget::new(0));
             journal.accept(batch, None).await.unwrap();
         });
     }

@@ -28,8 +28,9 @@ const BODY_TIMEOUT: Duration = Duration::from_mins(5);
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_DISCARDED_BYTES: u64 = 256 << 20;
 
-/// Maximum capacity that is reserved because of a declared length alone.
-const MAX_RESERVED_BYTES: u64 = 1 << 20;
+/// Maximum memory that is reserved because of a declared length alone: requests that wait for their first
+/// bytes keep none from others.
+const MAX_RESERVED_BYTES: u64 = 64 << 10;
 
 /// Reads the whole body.
 ///
@@ -50,8 +51,9 @@ pub(in crate::api) async fn read(
     if declared > limit {
         return Err(too_large());
     }
-    let reserved = usize::try_from(declared.min(MAX_RESERVED_BYTES)).unwrap_or_default();
-    let mut bytes = Vec::with_capacity(reserved);
+    let reserved = declared.min(MAX_RESERVED_BYTES);
+    claim.grow(reserved).await?;
+    let mut bytes = Vec::with_capacity(usize::try_from(reserved).unwrap_or_default());
     let (deadline, mut rate) = (Instant::now() + BODY_TIMEOUT, MinimumRate::default());
     loop {
         let begin = Instant::now();
@@ -69,7 +71,8 @@ pub(in crate::api) async fn read(
             return Err(too_large());
         }
         rate.progress(begin.elapsed(), piece.len() as u64);
-        claim.resize((bytes.len() + piece.len()) as u64)?;
+        let needed = (bytes.len() + piece.len()) as u64;
+        claim.grow(needed.max(reserved)).await?;
         bytes.extend_from_slice(&piece);
     }
 }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::{body, field::JsonField};
 use crate::{
     api::{error::ApiError, state::MaxBodyBytes},
-    ingest::{MemoryBudget, MemoryClaim, MemoryUse},
+    ingest::{MemoryClaim, MemoryUse, RequestMemory},
 };
 
 /// Requests in JSON are short: registrations and selections. Batches have their
@@ -33,14 +33,14 @@ where
     S: Send + Sync,
     T: DeserializeOwned,
     MaxBodyBytes: FromRef<S>,
-    Arc<MemoryBudget>: FromRef<S>,
+    Arc<RequestMemory>: FromRef<S>,
 {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let MaxBodyBytes(max_bytes) = FromRef::from_ref(state);
-        let budget: Arc<MemoryBudget> = FromRef::from_ref(state);
-        let mut claim = budget.claim(MemoryUse::Command);
+        let memory: Arc<RequestMemory> = FromRef::from_ref(state);
+        let mut claim = memory.claim(MemoryUse::Command);
         let (head, mut content) = request.into_parts();
         let max_bytes = max_bytes.min(MAX_BYTES);
         let bytes = read(&head.headers, &mut content, max_bytes, &mut claim).await?;

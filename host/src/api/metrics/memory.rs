@@ -1,11 +1,11 @@
-//! Metrics of the memory of requests.
+//! Metrics of the memory of batches.
 
 use std::{fmt, sync::Arc};
 
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::family::FamilyWriter;
-use crate::ingest::MemoryBudget;
+use crate::memory::{MemoryBudget, MemoryPart};
 
 #[derive(Debug)]
 pub(super) struct MemoryCollector(pub(super) Arc<MemoryBudget>);
@@ -13,14 +13,15 @@ pub(super) struct MemoryCollector(pub(super) Arc<MemoryBudget>);
 impl Collector for MemoryCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = FamilyWriter::new(encoder);
-        page.single_gauge(
-            "ingest_memory_bytes",
-            "Memory of request bodies, and of batches until they are durable.",
-            &self.0.used(),
+        let parts = MemoryPart::ALL.iter();
+        page.gauge(
+            "memory_used_bytes",
+            "Memory of requests until their batches are durable, of batches that exporters have read, and of batches that no exporter uses now.",
+            parts.map(|part| ([("part", part.as_str())], self.0.used(*part))),
         )?;
         page.single_gauge(
-            "ingest_memory_capacity_bytes",
-            "Limit of the memory of request bodies and batches, `api.max_ingest_bytes`.",
+            "memory_max_bytes",
+            "Limit of this memory, `memory.max`.",
             &self.0.limit(),
         )
     }

@@ -40,7 +40,7 @@ use crate::{
     alert::ActiveAlerts,
     batch_journal::BatchJournals,
     exporters::{ExporterSet, Reloader},
-    ingest::MemoryBudget,
+    memory::MemoryBudget,
     platform::DropCounter,
     storages::Storages,
     syslog::SyslogStats,
@@ -97,7 +97,7 @@ pub(super) fn register_syslog(
     registry.register_collector(Box::new(syslog::SyslogCollector { stats, drops }));
 }
 
-/// Adds the memory of requests.
+/// Adds the memory of batches.
 pub(super) fn register_memory(registry: &mut Registry, budget: &Arc<MemoryBudget>) {
     let collector = memory::MemoryCollector(Arc::clone(budget));
     registry.register_collector(Box::new(collector));

@@ -43,6 +43,7 @@ use crate::{
     journal::{self, Commit, JournalLimits, Journals, Position, Receipt, StartFrom},
     lifecycle::Phase,
     mappings::{InputMappingSets, InputMappings},
+    memory::MemoryBudget,
     notification::MappingSet,
     plugin::{
         CurrentProcess, InstanceHost, PluginCounters, PluginExporterView, PluginLevel, PluginView,
@@ -62,11 +63,15 @@ pub(super) struct Host {
     pub(super) phase: watch::Sender<Phase>,
     pub(super) journals: Journals,
     pub(super) ingest: IngestState,
+    pub(super) memory: Arc<MemoryBudget>,
     address: SocketAddr,
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
     folder: TempDir,
 }
+
+/// `memory.max`: little, so that a test can use all of it.
+const MEMORY: u64 = 16 << 20;
 
 /// An answer, taken apart.
 #[derive(Debug)]
@@ -111,12 +116,10 @@ impl Host {
             ..JournalLimits::from(&journal)
         };
         let backends = journal::open(folder.path(), &limits).unwrap();
+        let memory = MemoryBudget::new(MEMORY);
         let batch_journal = |kind| {
-            Arc::new(BatchJournal::new(
-                kind,
-                Arc::clone(backends.of(kind)),
-                1 << 20,
-            ))
+            let backend = Arc::clone(backends.of(kind));
+            Arc::new(BatchJournal::new(kind, backend, &memory))
         };
         let journals = BatchJournals {
             performance: batch_journal(Kind::Performance),
@@ -143,6 +146,7 @@ impl Host {
         let state = ApiState::new(ApiParts {
             pushes_metrics: false,
             config,
+            memory: Arc::clone(&memory),
             tokens: Arc::new(TokenStore::open(folder.path()).unwrap()),
             audit: AuditLog::default(),
             journal,
@@ -181,6 +185,7 @@ impl Host {
             phase,
             journals: backends,
             ingest,
+            memory,
             address,
             agent: agent.into(),
             stop: Some(stop),

@@ -13,6 +13,7 @@ use crate::{
     batch_journal::BatchJournal,
     config::{ApiConfig, JournalConfig},
     ingest::MemoryUse,
+    memory::MemoryPart,
 };
 
 const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -116,20 +117,20 @@ fn an_alert_waits_for_no_performance_batch() {
 
 #[test]
 fn a_body_without_memory_is_503_and_small_ones_and_alerts_are_accepted() {
-    let config = ApiConfig {
-        max_ingest_bytes: 16 << 20,
-        ..ApiConfig::default()
-    };
-    let host = Host::with(config, JournalConfig::default());
-    let memory = &host.ingest.memory;
+    let host = Host::start();
+    let (memory, requests) = (&host.memory, &host.ingest.memory);
     let large = format!("{}{TWO_POINTS}", " ".repeat(3 << 20));
-    let mut others = memory.claim(MemoryUse::Performance);
-    others.resize(7 << 20).unwrap();
+    // One of them goes beyond the memory of requests.
+    let mut others = [3, 100].map(|mib| {
+        let mut claim = requests.claim(MemoryUse::Performance);
+        claim.resize(mib << 20).unwrap();
+        claim
+    });
     let refused = host.post("/v1/ingest/performance", &large);
     refused.is_error(
         503,
         "ServiceUnavailable",
-        "Service unavailable: other requests use the memory that `api.max_ingest_bytes` allows \
+        "Service unavailable: other requests use the memory that `memory.max` allows \
          (send fewer or smaller batches at a time, or raise it), please try again later.",
     );
     assert_eq!(refused.header("retry-after"), Some("5"));
@@ -137,17 +138,35 @@ fn a_body_without_memory_is_503_and_small_ones_and_alerts_are_accepted() {
     assert_eq!(host.post("/v1/ingest/alerts", alert).status, 202);
     assert_eq!(host.post("/v1/ingest/performance", TWO_POINTS).status, 202);
     let metrics = host.get("/metrics").body;
-    assert!(metrics.contains("\ndelfin_host_ingest_memory_bytes 7340032\n"));
-    assert!(metrics.contains("\ndelfin_host_ingest_memory_capacity_bytes 16777216\n"));
-    drop(others);
+    let used = "\ndelfin_host_memory_used_bytes{part=\"requests\"} 108003328\n";
+    assert!(metrics.contains(used), "{metrics}");
+    assert!(metrics.contains("\ndelfin_host_memory_max_bytes 16777216\n"));
+    others[1].resize(0).unwrap();
     assert_eq!(host.post("/v1/ingest/performance", &large).status, 202);
-    assert_eq!(memory.used(), 0);
+    drop(others);
+    assert_eq!(memory.used(MemoryPart::Requests), 0);
 }
 
 #[test]
-fn a_body_that_needs_more_memory_than_there_is_is_413() {
+fn a_body_larger_than_all_memory_is_accepted_one_at_a_time() {
+    let host = Host::start();
+    let larger = format!("{}{TWO_POINTS}", " ".repeat(20 << 20));
+    assert!(larger.len() as u64 > host.memory.limit());
+    assert_eq!(host.post("/v1/ingest/performance", &larger).status, 202);
+    let mut other = host.ingest.memory.claim(MemoryUse::Performance);
+    other.resize(40 << 20).unwrap();
+    assert_eq!(host.post("/v1/ingest/performance", &larger).status, 503);
+    assert_eq!(host.post("/v1/ingest/performance", TWO_POINTS).status, 202);
+    drop(other);
+    assert_eq!(host.post("/v1/ingest/performance", &larger).status, 202);
+    assert_eq!(host.memory.used(MemoryPart::Requests), 0);
+}
+
+#[test]
+fn a_body_that_needs_more_memory_than_one_request_may_is_413() {
     let config = ApiConfig {
-        max_ingest_bytes: 16 << 20,
+        max_body_bytes: 1 << 20,
+        max_decompressed_bytes: 4 << 20,
         ..ApiConfig::default()
     };
     let host = Host::with(config, JournalConfig::default());
@@ -155,15 +174,16 @@ fn a_body_that_needs_more_memory_than_there_is_is_413() {
         ("Content-Type", "application/json"),
         ("Content-Encoding", "gzip"),
     ];
-    let bomb = gzip(&vec![b' '; 20 << 20]);
-    let answer = host.send("POST", "/v1/ingest/performance", &headers, &bomb);
+    let alerts = vec![r#"{"alert_id":1}"#; 200_000].join(",");
+    let bomb = gzip(format!("[{alerts}]").as_bytes());
+    let answer = host.send("POST", "/v1/ingest/alerts", &headers, &bomb);
     answer.is_error(
         413,
         "RequestBodyTooLarge",
-        "Request body too large: the body needs more than 13631488 bytes of memory \
-         (send smaller batches, or raise `api.max_ingest_bytes`).",
+        "Request body too large: the body needs more than 16777216 bytes of memory \
+         (send smaller batches, or raise `api.max_decompressed_bytes`).",
     );
-    assert_eq!(host.ingest.memory.used(), 0);
+    assert_eq!(host.memory.used(MemoryPart::Requests), 0);
 }
 
 #[test]

@@ -10,6 +10,11 @@ fn points(count: i64) -> RecordBatch {
     batch.build().as_arrow().clone()
 }
 
+/// A pool with so many bytes for payloads.
+fn pool(max_bytes: u64) -> Arc<PayloadPool> {
+    PayloadPool::new(&MemoryBudget::new(max_bytes.saturating_mul(2)))
+}
+
 fn shared_slot(pool: &Arc<PayloadPool>) -> Arc<PayloadSlot> {
     let slot = pool.slot();
     slot.share();
@@ -31,7 +36,7 @@ fn open_files() -> usize {
 
 #[test]
 fn many_exporters_encode_a_batch_once_and_one_batch_does_not_wait_for_another() {
-    let pool = PayloadPool::new(u64::MAX);
+    let pool = pool(u64::MAX);
     let (slot, rows) = (shared_slot(&pool), points(200_000));
     // Held as if another batch was being encoded all the time.
     let other = shared_slot(&pool);
@@ -48,7 +53,7 @@ fn many_exporters_encode_a_batch_once_and_one_batch_does_not_wait_for_another() 
 
 #[test]
 fn a_payload_is_inline_or_shared_by_its_size_and_has_the_rows() {
-    let pool = PayloadPool::new(u64::MAX);
+    let pool = pool(u64::MAX);
     for (count, form) in [(1, "inline"), (50_000, "file"), (500_000, "sealed")] {
         let rows = points(count);
         let payload = pool.encode_rows(&rows).unwrap();
@@ -66,7 +71,7 @@ fn a_payload_is_inline_or_shared_by_its_size_and_has_the_rows() {
 
 #[test]
 fn a_process_that_does_not_keep_files_gets_a_sealed_copy() {
-    let pool = PayloadPool::new(u64::MAX);
+    let pool = pool(u64::MAX);
     let payload = pool.encode_rows(&points(50_000)).unwrap();
     assert!(!payload.is_sealed());
     let (none, frame) = payload.as_frame(false);
@@ -84,7 +89,7 @@ fn a_process_that_does_not_keep_files_gets_a_sealed_copy() {
 
 #[test]
 fn a_file_has_the_next_batch_once_nothing_refers_to_its_rows() {
-    let pool = PayloadPool::new(u64::MAX);
+    let pool = pool(u64::MAX);
     let (small, rows) = (points(50_000), points(51_000));
     let number = |payload: &BatchPayload| payload.as_frame(true).0.and_then(|form| form.file);
     let first = pool.encode_rows(&small).unwrap();
@@ -105,7 +110,7 @@ fn a_file_has_the_next_batch_once_nothing_refers_to_its_rows() {
 
 #[test]
 fn a_batch_that_is_not_shared_is_not_kept() {
-    let pool = PayloadPool::new(u64::MAX);
+    let pool = pool(u64::MAX);
     let (slot, rows) = (pool.slot(), points(1));
     assert!(slot.of_batch(&rows).unwrap().is_none());
     slot.of_request(&rows).unwrap();
@@ -125,7 +130,7 @@ fn a_batch_that_is_not_shared_is_not_kept() {
 fn the_oldest_payloads_are_closed_beyond_the_limits() {
     let rows = points(50_000);
     let size = BatchPayload::encode(&rows).unwrap().size();
-    let by_bytes = PayloadPool::new(3 * size);
+    let by_bytes = pool(3 * size);
     let slots: Vec<_> = (0..10).map(|_| shared_slot(&by_bytes)).collect();
     for slot in &slots {
         encode(slot, &rows);
@@ -139,7 +144,7 @@ fn the_oldest_payloads_are_closed_beyond_the_limits() {
     );
 
     let before = open_files();
-    let by_number = PayloadPool::new(u64::MAX);
+    let by_number = pool(u64::MAX);
     let slots: Vec<_> = (0..MAX_DESCRIPTORS + 10)
         .map(|_| shared_slot(&by_number))
         .collect();
@@ -152,7 +157,7 @@ fn the_oldest_payloads_are_closed_beyond_the_limits() {
     // Other tests of this process have few.
     assert!(open_files() < before + MAX_DESCRIPTORS / 2);
     // A payload that is larger than the limit is kept alone.
-    let small = PayloadPool::new(0);
+    let small = pool(0);
     let slot = shared_slot(&small);
     encode(&slot, &rows);
     encode(&slot, &rows);
@@ -162,7 +167,7 @@ fn the_oldest_payloads_are_closed_beyond_the_limits() {
 #[test]
 fn a_batch_is_encoded_once_for_the_journal_and_for_exporters() {
     for count in [1, 50_000] {
-        let pool = PayloadPool::new(u64::MAX);
+        let pool = pool(u64::MAX);
         let rows = points(count);
         let encode_record = |slot: &Arc<PayloadSlot>| {
             let (record, kept) = pool.encode_record(rows.clone(), slot).unwrap();
@@ -193,7 +198,7 @@ fn a_batch_is_encoded_once_for_the_journal_and_for_exporters() {
 #[test]
 fn a_decoded_batch_is_the_memory_of_its_payload() {
     for count in [1, 50_000] {
-        let pool = PayloadPool::new(u64::MAX);
+        let pool = pool(u64::MAX);
         let rows = points(count);
         let record = codec::encode(&rows).unwrap();
         let decode = || {
@@ -216,7 +221,7 @@ fn a_decoded_batch_is_the_memory_of_its_payload() {
 
 #[test]
 fn a_backlog_has_few_files_and_the_next_batch_is_prepared_before_it_is_asked_for() {
-    let pool = PayloadPool::new(u64::MAX);
+    let pool = pool(u64::MAX);
     let rows = points(50_000);
     encode(&shared_slot(&pool), &rows);
     let backlog: Vec<_> = (0..MAX_AHEAD + 2).map(|_| shared_slot(&pool)).collect();

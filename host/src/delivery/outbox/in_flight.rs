@@ -15,14 +15,14 @@ use delfin_plugin_api::Origin;
 
 use super::rows::{PendingRows, RequestSize, SendGroup};
 use crate::{
-    batch::StoredBatch,
+    batch::ReadBatch,
     journal::{Position, RowSpan},
 };
 
 /// A batch, and which of its rows are sent.
 #[derive(Debug)]
 pub(super) struct SelectedBatch {
-    pub(super) stored: Arc<StoredBatch>,
+    pub(super) stored: ReadBatch,
     /// `Replay` if the batch is replayed.
     pub(super) origin: Origin,
     /// The rows that are sent, in ascending order; `None`: all rows.
@@ -47,7 +47,7 @@ pub(super) struct InFlightBatch {
 }
 
 impl SelectedBatch {
-    fn new(stored: Arc<StoredBatch>, sent: Option<Vec<u32>>, replayed: bool) -> Self {
+    fn new(stored: ReadBatch, sent: Option<Vec<u32>>, replayed: bool) -> Self {
         let points = stored.arrow.column_by_name("timestamps");
         let points = points.and_then(|column| column.as_any().downcast_ref::<ListArray>());
         Self {
@@ -186,7 +186,7 @@ impl BatchRows {
 }
 
 impl InFlightBatch {
-    pub(super) fn new(stored: Arc<StoredBatch>, sent: Option<Vec<u32>>, replayed: bool) -> Self {
+    pub(super) fn new(stored: ReadBatch, sent: Option<Vec<u32>>, replayed: bool) -> Self {
         let whole = PendingRows {
             rows: 0..stored.arrow.num_rows(),
             group: None,
@@ -197,7 +197,7 @@ impl InFlightBatch {
         }
     }
 
-    pub(super) fn stored(&self) -> &Arc<StoredBatch> {
+    pub(super) fn stored(&self) -> &ReadBatch {
         &self.batch.stored
     }
 
@@ -384,7 +384,7 @@ impl InFlightBatch {
             None => wanted.to_vec(),
         };
         self.batch = Arc::new(SelectedBatch {
-            stored: Arc::clone(&self.batch.stored),
+            stored: self.batch.stored.clone(),
             sent: Some(sent),
             points: self.batch.points.clone(),
             ..*self.batch

@@ -86,7 +86,11 @@ impl Outbox {
             plugin_version: plugin.map_or_else(|_| String::new(), |plugin| plugin.version.clone()),
             reporter,
             reader: JournalReader::new(&parts.journal, &config.name, config.start_from, form),
-            window: Window::new(parts.cursor.clone(), parts.journal.clock().clone()),
+            window: Window::new(
+                parts.cursor.clone(),
+                parts.journal.clock().clone(),
+                Arc::clone(parts.journal.memory()),
+            ),
             opened_dead_letters: false,
             has_progressed: false,
         }

@@ -1,6 +1,6 @@
 //! The rows of one request, and where they are in the journal.
 
-use std::{ops::Range, sync::Arc};
+use std::ops::Range;
 
 use arrow_schema::ArrowError;
 use delfin_plugin_api::Origin;
@@ -119,7 +119,7 @@ impl RowSelection {
     fn stored(&self) -> Option<StoredRows> {
         let first = self.parts.first()?;
         Some(StoredRows {
-            batch: Arc::clone(&first.batch.stored),
+            batch: first.batch.stored.clone(),
             first_row: first.consecutive_from().filter(|_| self.parts.len() == 1),
         })
     }

@@ -21,15 +21,15 @@ use super::{
     selection::RowSelection,
 };
 use crate::{
-    batch::{Seq, StoredBatch},
+    batch::{ReadBatch, Seq, StoredBatch},
     clock::{HostClock, now_ms},
     config::DeliveryOrder,
     journal::{Commit, Cursor, Position},
+    memory::MemoryBudget,
 };
 
-/// Limits of the in-flight batches. One batch alone may be larger.
+/// The most in-flight batches of an exporter. Their memory is limited, too.
 const MAX_BATCHES: usize = 1024;
-const MAX_BYTES: u64 = 64 << 20;
 
 /// The attempts of a group so far.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +89,7 @@ pub(super) struct Window {
     cursor: Cursor,
     /// Measures the age of batches.
     clock: HostClock,
+    memory: Arc<MemoryBudget>,
 }
 
 /// Sums over the batches of a window, so that reading a batch costs the same with any number of others.
@@ -113,9 +114,10 @@ impl WindowSize {
 
 impl Window {
     /// Starts at a cursor.
-    pub(super) fn new(cursor: Cursor, clock: HostClock) -> Self {
+    pub(super) fn new(cursor: Cursor, clock: HostClock, memory: Arc<MemoryBudget>) -> Self {
         Self {
             clock,
+            memory,
             batches: VecDeque::new(),
             groups: BTreeMap::new(),
             last_group: 0,
@@ -131,7 +133,7 @@ impl Window {
         // taken for one of a later group.
         *self = Self {
             last_group: self.last_group,
-            ..Self::new(cursor, self.clock.clone())
+            ..Self::new(cursor, self.clock.clone(), Arc::clone(&self.memory))
         };
     }
 
@@ -145,19 +147,20 @@ impl Window {
         self.position().seq
     }
 
-    pub(super) fn oldest(&self) -> Option<&Arc<StoredBatch>> {
+    pub(super) fn oldest(&self) -> Option<&ReadBatch> {
         self.batches.front().map(InFlightBatch::stored)
     }
 
-    /// Whether to read another record, to fill a request of this size.
+    /// Whether to read another record, to fill a request of this size. One batch is always read.
     pub(super) fn has_room(&self, size: RequestSize) -> bool {
         debug_assert_eq!(self.size, self.counted());
-        let is_full = self.batches.len() >= MAX_BATCHES || self.size.bytes >= MAX_BYTES;
+        let is_full = self.batches.len() >= MAX_BATCHES
+            || !self.memory.has_room_for_exporter(self.size.bytes);
         self.batches.is_empty() || (self.size.unsent.is_below(size) && !is_full)
     }
 
     /// Adds a batch and the rows of it that are sent; `None`: all rows.
-    pub(super) fn push(&mut self, batch: Arc<StoredBatch>, sent: Option<Vec<u32>>) {
+    pub(super) fn push(&mut self, batch: ReadBatch, sent: Option<Vec<u32>>) {
         let seq = batch.seq;
         self.next = seq.next();
         let first_row = if self.cursor.next.seq == seq {
@@ -348,7 +351,7 @@ impl Window {
     /// sent whole.
     pub(super) fn restrict(
         &mut self,
-        wanted: impl Fn(&Arc<StoredBatch>) -> Option<Vec<u32>>,
+        wanted: impl Fn(&StoredBatch) -> Option<Vec<u32>>,
     ) -> RowCommit {
         let mut commit = RowCommit::default();
         for batch in &mut self.batches {

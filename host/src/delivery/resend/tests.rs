@@ -12,6 +12,7 @@ use crate::{
     config::AlertsConfig,
     delivery::Phase,
     journal::{self, JournalLimits, Journals, StartFrom},
+    memory::MemoryBudget,
     plugin::DeathCause,
 };
 
@@ -38,7 +39,11 @@ impl Setup {
         };
         let journals = journal::open(folder.path(), &limits).unwrap();
         let journal = Arc::clone(journals.of(Kind::Alert));
-        let journal = Arc::new(BatchJournal::new(Kind::Alert, journal, 1 << 20));
+        let journal = Arc::new(BatchJournal::new(
+            Kind::Alert,
+            journal,
+            &MemoryBudget::new(1 << 20),
+        ));
         let limits = AlertsConfig::default();
         let opened = alert::open(folder.path(), &limits, &journal);
         let (alerts, follower) = runtime.block_on(opened).unwrap();
@@ -86,9 +91,13 @@ impl Setup {
             let ReadResult::Batch(batch) = reader.read(seq).await.unwrap() else {
                 panic!("no batch {seq}");
             };
-            let mut batch = StoredBatch::clone(&batch);
-            batch.header.accepted_ms -= i64::try_from(ago.as_millis()).unwrap();
-            batch
+            let ago = i64::try_from(ago.as_millis()).unwrap();
+            let header = Header {
+                accepted_ms: batch.header.accepted_ms - ago,
+                ..batch.header.clone()
+            };
+            let payload = Arc::clone(&batch.payload);
+            StoredBatch::new(seq, header, batch.arrow.clone(), payload)
         })
     }
 

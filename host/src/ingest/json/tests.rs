@@ -1,7 +1,7 @@
-use delfin_plugin_api::{Batch, Series};
+use delfin_plugin_api::{Batch, Kind, Series};
 
 use super::*;
-use crate::ingest::{IngestNotes, MemoryBudget, MemoryUse, NoteKind, RejectedItems};
+use crate::ingest::{IngestNotes, MemoryClaim, NoteKind, RejectedItems};
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -777,30 +777,24 @@ fn a_field_that_comes_twice_is_found_among_few_and_among_many() {
     }
 }
 
-/// Whether 16 MiB of memory are enough for the body and what becomes of it.
-fn parses_in_16_mib(body: &str, kind: MemoryUse) -> bool {
+/// Whether 13 MiB of memory are enough for the body and what becomes of it.
+fn parses_in_13_mib(body: &str, kind: Kind) -> bool {
     let limits = BodyLimits::default();
-    let budget = MemoryBudget::new(16 << 20);
-    let mut claim = budget.claim(kind);
-    claim.end_receiving();
-    let guard = ParseGuard::start(&limits, claim);
+    let guard = ParseGuard::start(&limits, MemoryClaim::of_at_most(13 << 20));
     let parsed = match kind {
-        MemoryUse::Performance => {
-            super::performance(body.as_bytes(), &limits, NOW, guard).map(drop)
-        }
-        _ => super::alerts(body.as_bytes(), &limits, NOW, guard).map(drop),
+        Kind::Performance => super::performance(body.as_bytes(), &limits, NOW, guard).map(drop),
+        Kind::Alert => super::alerts(body.as_bytes(), &limits, NOW, guard).map(drop),
     };
-    assert_eq!(budget.used(), 0);
     match parsed {
         Ok(()) => true,
-        Err(IngestError::TooMuchMemory { .. } | IngestError::MemoryInUse) => false,
+        Err(IngestError::TooMuchMemory { .. }) => false,
         Err(other) => panic!("{other}"),
     }
 }
 
 #[test]
 fn memory_is_claimed_for_what_a_body_becomes() {
-    let performance = |body: &str| parses_in_16_mib(body, MemoryUse::Performance);
+    let performance = |body: &str| parses_in_13_mib(body, Kind::Performance);
     let point = |time: usize| format!("\"{}\":1", NOW as usize + time);
     let points = |count: usize| {
         let points: Vec<_> = (0..count).map(point).collect();
@@ -815,8 +809,8 @@ fn memory_is_claimed_for_what_a_body_becomes() {
     assert!(performance(&labels(1000)));
     assert!(!performance(&labels(400_000)));
     let alerts = |count: usize| format!("[{}]", vec!["{\"alert_id\":1}"; count].join(","));
-    assert!(parses_in_16_mib(&alerts(1000), MemoryUse::Alerts));
-    assert!(!parses_in_16_mib(&alerts(100_000), MemoryUse::Alerts));
+    assert!(parses_in_13_mib(&alerts(1000), Kind::Alert));
+    assert!(!parses_in_13_mib(&alerts(100_000), Kind::Alert));
     let copied = |bytes: usize| format!("[[\"a\",{{}},{{\"1\":NaN{}}}]]", " ".repeat(bytes));
     assert!(performance(&copied(1 << 20)));
     assert!(!performance(&copied(8 << 20)));

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    ingest::{BodyLimits, MemoryBudget, MemoryUse, ParseGuard},
+    ingest::{BodyLimits, MemoryClaim, ParseGuard},
     inputs::{ParsedSeries, SeriesInput, SeriesMappings},
 };
 
@@ -137,13 +137,15 @@ fn times_have_the_unit_of_the_precision() {
 #[test]
 fn a_body_costs_no_more_memory_than_there_is() {
     let limits = BodyLimits::default();
-    let budget = MemoryBudget::new(16 << 20);
-    let guard = ParseGuard::start(&limits, budget.claim(MemoryUse::Performance));
+    let guard = ParseGuard::start(&limits, MemoryClaim::of_at_most(16 << 20));
     let body = "m,host=a v=1\n".repeat(400_000);
     let error = parse_within(body.as_bytes(), guard)
         .unwrap_err()
         .to_string();
-    assert!(error.contains("`api.max_ingest_bytes`"), "{error}");
+    assert!(
+        error.contains("more than 16777216 bytes of memory"),
+        "{error}"
+    );
     let fields = format!("m,host=a {}z=1", "a=1,".repeat(5000));
     let parsed = parse(fields.as_bytes());
     assert_eq!(parsed.items.rejected.total(), 1);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    ingest::{BodyLimits, MemoryBudget, MemoryUse, ParseGuard},
+    ingest::{BodyLimits, MemoryClaim, ParseGuard},
     inputs::{ParsedSeries, SeriesInput, SeriesMappings, SkipReason},
 };
 
@@ -371,11 +371,13 @@ fn values_that_are_nested_too_deeply_are_refused() {
 #[test]
 fn json_costs_no_more_memory_than_there_is() {
     let limits = BodyLimits::default();
-    let budget = MemoryBudget::new(16 << 20);
-    let guard = ParseGuard::start(&limits, budget.claim(MemoryUse::Performance));
+    let guard = ParseGuard::start(&limits, MemoryClaim::of_at_most(16 << 20));
     let body = format!("[{}0]", "0,".repeat(1 << 19));
     let error = parse_within(OtlpEncoding::Json, body.as_bytes(), guard).unwrap_err();
-    assert!(error.contains("`api.max_ingest_bytes`"), "{error}");
+    assert!(
+        error.contains("more than 16777216 bytes of memory"),
+        "{error}"
+    );
 }
 
 proptest! {

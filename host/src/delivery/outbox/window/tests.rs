@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     batch::{Header, PayloadPool},
     journal::RowSpan,
+    memory::MemoryBudget,
 };
 
 const ROOM: RequestSize = RequestSize {
@@ -20,7 +21,7 @@ const ROOM: RequestSize = RequestSize {
 
 /// A record: its storage, and how many points each of its series has. A series
 /// is named by record and row.
-fn record(seq: u64, storage: Option<u8>, points: &[usize]) -> Arc<StoredBatch> {
+fn record(seq: u64, storage: Option<u8>, points: &[usize]) -> ReadBatch {
     let mut batch = PerformanceBatchBuilder::new();
     for (row, &points) in points.iter().enumerate() {
         let points = (0..points).map(|point| (point as i64, 0.5));
@@ -38,19 +39,16 @@ fn record(seq: u64, storage: Option<u8>, points: &[usize]) -> Arc<StoredBatch> {
         accepted_ms: now_ms(),
         items: batch.items(),
     };
-    let payload = PayloadPool::new(0).slot();
-    Arc::new(StoredBatch::new(
-        Seq(seq),
-        header,
-        batch.as_arrow().clone(),
-        payload,
-    ))
+    let payload = PayloadPool::new(&MemoryBudget::new(u64::MAX)).slot();
+    let batch = StoredBatch::new(Seq(seq), header, batch.as_arrow().clone(), payload);
+    ReadBatch::new(Arc::new(batch))
 }
 
 fn window(next: u64) -> Window {
     Window::new(
         cursor(Position::at(Seq(next)), Vec::new()),
         HostClock::new(),
+        MemoryBudget::new(u64::MAX),
     )
 }
 
@@ -165,7 +163,11 @@ fn a_restart_continues_at_the_cursor() {
         rows: 1,
         items: 2,
     };
-    let mut window = Window::new(cursor(next, vec![ahead]), HostClock::new());
+    let mut window = Window::new(
+        cursor(next, vec![ahead]),
+        HostClock::new(),
+        MemoryBudget::new(u64::MAX),
+    );
     assert_eq!(window.position(), next);
     window.push(record(1, Some(1), &[2, 2, 2, 2]), None);
     assert_eq!(window.position(), next);
