@@ -570,12 +570,10 @@ fn declared_config(
 }
 
 /// The names of the resources come from their lists.
-fn with_names(config: CollectConfig, resources: &Arc<ResourceStore>) -> CollectConfig {
+fn with_names(mut config: CollectConfig, resources: &Arc<ResourceStore>) -> CollectConfig {
     let (store, id) = (Arc::clone(resources), config.id.clone());
-    CollectConfig {
-        names: ResourceNameSource::new(move || resource_series::names(&store, &id)),
-        ..config
-    }
+    config.names = ResourceNameSource::new(move || resource_series::names(&store, &id));
+    config
 }
 
 fn registered_config(storage: &Registration, collected_until_ms: Option<i64>) -> CollectConfig {
