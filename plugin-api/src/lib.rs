@@ -92,6 +92,8 @@ pub mod text;
 pub mod time;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(any(feature = "http-client", feature = "stream"))]
+pub mod unreachable;
 pub mod workers;
 
 #[cfg(feature = "testkit")]

@@ -1,10 +1,5 @@
 //! Texts of other programs and of devices, short and printable enough for a message.
 
-/// Why no connection is there, with the remedy.
-#[cfg(any(feature = "http-client", feature = "stream"))]
-pub(crate) const CONNECTION_REFUSED: &str =
-    "connection refused (start the receiver, or check its address and port)";
-
 /// The beginning of a text on one line: at most `max_chars` characters of it, and
 /// `…` if that is not all.
 ///

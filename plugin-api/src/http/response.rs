@@ -15,14 +15,12 @@ use ureq::{
 };
 
 use super::ErrorKind;
-use crate::{
-    Failure,
-    text::{CONNECTION_REFUSED, excerpt},
-    tls,
-};
+use crate::{Failure, text::excerpt, tls, unreachable};
 
 /// The number of characters of a body that a message shows.
 const MAX_TEXT_CHARS: usize = 500;
+
+const NO_ANSWER: &str = "does not answer in time";
 
 /// A response of any status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -298,22 +296,16 @@ fn reason(error: &ureq::Error, sent: bool) -> String {
         }
         ureq::Error::Io(error) => match tls_error(error) {
             Some(error) => tls::reason(error),
-            None if error.kind() == io::ErrorKind::ConnectionRefused => {
-                CONNECTION_REFUSED.to_owned()
-            }
-            None => error.to_string(),
+            None if sent && error.kind() == io::ErrorKind::TimedOut => NO_ANSWER.to_owned(),
+            None => unreachable::reason(error),
         },
         ureq::Error::Timeout(late)
             if sent && !matches!(late, Timeout::Connect | Timeout::Resolve) =>
         {
-            "does not answer in time".to_owned()
+            NO_ANSWER.to_owned()
         }
-        ureq::Error::Timeout(_) => {
-            "cannot connect in time (check the address, and firewalls on the way)".to_owned()
-        }
-        ureq::Error::HostNotFound => {
-            "the host name is unknown (check the name, and the DNS of this machine)".to_owned()
-        }
+        ureq::Error::Timeout(_) => unreachable::NOT_IN_TIME.to_owned(),
+        ureq::Error::HostNotFound => unreachable::HOST_UNKNOWN.to_owned(),
         ureq::Error::ConnectProxyFailed(reason) => {
             format!("cannot connect through the proxy: {reason}")
         }

@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 
 use super::time_left;
-use crate::setting::Mistakes;
+use crate::{setting::Mistakes, unreachable::HOST_UNKNOWN};
 
 /// A host, which is a name or an IP address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,12 @@ impl Address {
                 let _ = sender.send(found.map(Vec::from_iter));
             })?;
         let found = receiver.recv_timeout(time_left(deadline)?);
-        found.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+        // The error of the resolver has no kind, and the names of its causes help few.
+        let unknown = |_| io::Error::new(ErrorKind::NotFound, HOST_UNKNOWN);
+        match found {
+            Ok(found) => found.map_err(unknown),
+            Err(_) => Err(ErrorKind::TimedOut.into()),
+        }
     }
 
     /// The name or the IP address.

@@ -32,8 +32,8 @@ use self::connection::TimedSocket;
 pub use self::{address::Address, connection::Connection};
 use crate::{
     Failure,
-    text::CONNECTION_REFUSED,
     tls::{Tls, reason},
+    unreachable::{self, HOST_UNKNOWN},
 };
 
 /// The longest time to connect to one address in.
@@ -81,14 +81,17 @@ impl Connector {
     ///
     /// Nothing was sent: [`Failure::Retry`], or [`Failure::Misconfigured`] if TLS fails.
     pub fn connect(&self, deadline: Instant) -> Result<Connection, Failure> {
-        let failed = |error: io::Error| self.connect_failure(&error);
+        let failed = |error: io::Error| {
+            let reason = unreachable::reason(&error);
+            Failure::retry(format!("`{}`: {reason}", self.address))
+        };
         let (socket, round_trip) = connect(&self.address, deadline).map_err(failed)?;
         let mut socket = TimedSocket::new(socket, deadline).map_err(failed)?;
         let Some((config, name)) = &self.tls else {
             return Ok(Connection::plain(socket, round_trip));
         };
         let session = ClientConnection::new(Arc::clone(config), name.clone());
-        let mut session = session.map_err(|error| failed(io::Error::other(error)))?;
+        let mut session = session.map_err(|error| self.failure(&io::Error::other(error)))?;
         let handshake = session.complete_io(&mut socket);
         handshake.map_err(|error| self.handshake_failure(&error))?;
         Ok(Connection::encrypted(session, socket, round_trip))
@@ -98,7 +101,7 @@ impl Connector {
     /// receiver may have all of it, a part, or nothing.
     #[must_use]
     pub fn send_failure(&self, error: &io::Error) -> Failure {
-        match self.connect_failure(error) {
+        match self.failure(error) {
             Failure::Retry { message, .. } => Failure::Uncertain { message },
             // A receiver refuses the certificate of a client only after the client has
             // completed its part of the handshake, and reads nothing then.
@@ -106,9 +109,22 @@ impl Connector {
         }
     }
 
+    /// The failure that an error of a connection means before any row was sent, while the
+    /// exporter logs in: often another service listens at the port.
+    #[must_use]
+    pub fn login_failure(&self, error: &io::Error) -> Failure {
+        match self.failure(error) {
+            Failure::Retry { message, .. } => Failure::retry(format!(
+                "{message} (check that the port is that of the receiver, and that `tls` says \
+                 whether it has TLS there)"
+            )),
+            other => other,
+        }
+    }
+
     /// A receiver without TLS waits for more, or closes the connection.
     fn handshake_failure(&self, error: &io::Error) -> Failure {
-        match self.connect_failure(error) {
+        match self.failure(error) {
             Failure::Retry { message, .. } => Failure::retry(format!(
                 "{message}, in the TLS handshake (check that the receiver has TLS at this port)"
             )),
@@ -116,7 +132,7 @@ impl Connector {
         }
     }
 
-    fn connect_failure(&self, error: &io::Error) -> Failure {
+    fn failure(&self, error: &io::Error) -> Failure {
         let address = &self.address;
         let tls = error.get_ref().and_then(|error| error.downcast_ref());
         if let Some(error) = tls {
@@ -124,9 +140,6 @@ impl Connector {
         }
         match error.kind() {
             ErrorKind::TimedOut => Failure::retry(format!("`{address}`: does not answer in time")),
-            ErrorKind::ConnectionRefused => {
-                Failure::retry(format!("`{address}`: {CONNECTION_REFUSED}"))
-            }
             _ => Failure::retry(format!("`{address}`: {error}")),
         }
     }
@@ -135,7 +148,7 @@ impl Connector {
 /// Connects to the first address of the host that accepts the connection, and measures
 /// how long that takes.
 fn connect(address: &Address, deadline: Instant) -> io::Result<(TcpStream, Duration)> {
-    let mut last = io::Error::new(ErrorKind::NotFound, "the host name has no address");
+    let mut last = io::Error::new(ErrorKind::NotFound, HOST_UNKNOWN);
     for socket_address in address.resolve(deadline)? {
         let time = time_left(deadline)?.min(CONNECT_TIMEOUT);
         let started = Instant::now();

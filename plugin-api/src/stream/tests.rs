@@ -93,7 +93,7 @@ fn without_a_receiver_nothing_was_sent() {
     let refused = send(&connector(port), b"x", soon());
     check_outcome(&refused, "retry", "refused (start the receiver");
     let past = send(&connector(port), b"x", Instant::now());
-    check_outcome(&past, "retry", "does not answer in time");
+    check_outcome(&past, "retry", "cannot connect in time");
 }
 
 #[test]

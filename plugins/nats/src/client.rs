@@ -19,6 +19,7 @@ use delfin_plugin_api::{
     Failure, Host, Outcome, log,
     message::{EncodedMessage, MessageClient, MessageResults},
     runtime::AsyncRuntime,
+    unreachable::NOT_IN_TIME,
 };
 
 use crate::{
@@ -90,10 +91,13 @@ impl MessageClient for NatsClient {
         let failed = match self.runtime.run(time, client.flush()) {
             Some(Ok(())) => return Ok(()),
             Some(Err(error)) => error.to_string(),
-            None => "no server answers in time".to_owned(),
+            None => "does not answer in time".to_owned(),
         };
         self.client = None;
-        Err(Failure::retry(failed))
+        Err(Failure::retry(format!(
+            "`{}`: {failed}",
+            self.servers().join(", ")
+        )))
     }
 
     fn close(&mut self) {
@@ -108,21 +112,27 @@ impl NatsClient {
         if let Some(client) = self.client.take().filter(is_open) {
             return Ok(self.client.insert(client).clone());
         }
-        let servers: Vec<_> = self
-            .config
-            .servers
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let servers = self.servers();
         let options = self.options()?;
         let connected = self.runtime.run(time, options.connect(&servers));
         let servers = servers.join(", ");
         let client = match connected {
             Some(Ok(client)) => client,
-            Some(Err(error)) => return Err(connect_failure(&error, &servers)),
-            None => return Err(Failure::retry(format!("`{servers}`: no answer in time"))),
+            Some(Err(error)) => {
+                let remedy = self.config.login.remedy();
+                return Err(connect_failure(&error, &servers, remedy));
+            }
+            None => return Err(Failure::retry(format!("`{servers}`: {NOT_IN_TIME}"))),
         };
         Ok(self.client.insert(client).clone())
+    }
+
+    fn servers(&self) -> Vec<String> {
+        self.config
+            .servers
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     fn options(&mut self) -> Result<ConnectOptions, Failure> {
@@ -130,8 +140,8 @@ impl NatsClient {
         let mut options = ConnectOptions::new()
             .name("delfin-host")
             .connection_timeout(CONNECT_TIMEOUT)
-            // A call that fails opens a new connection.
-            .max_reconnects(1)
+            // Each server once. A call that fails opens a new connection.
+            .max_reconnects(self.config.servers.len())
             .event_callback(move |event| {
                 let server_error = Arc::clone(&server_error);
                 async move {
@@ -151,7 +161,7 @@ impl NatsClient {
                 options.user_and_password(username.clone(), password.reveal().to_owned())
             }
             NatsLogin::Token(token) => options.token(token.reveal().to_owned()),
-            NatsLogin::Nkey(seed) => options.nkey(seed.reveal().trim().to_owned()),
+            NatsLogin::Nkey(seed) => options.nkey(seed.reveal().to_owned()),
             NatsLogin::Credentials(path) => {
                 let unusable = |reason: &dyn std::fmt::Display| {
                     let path = path.display();

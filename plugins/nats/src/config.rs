@@ -12,12 +12,14 @@ use delfin_plugin_api::{
     template::TemplateRules,
     tls::Tls,
 };
+use nkeys::KeyPair;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{client::NatsClient, encode::NatsBatch};
 
 const SERVERS: &str = "write `nats.example.com:4222`, or a list";
+const NKEY: &str = "write the seed of a user, which begins with `SU`";
 const DEFAULT_PORT: u16 = 4222;
 /// Half of what a server accepts by default.
 const DEFAULT_BYTES: usize = 500_000;
@@ -92,6 +94,19 @@ struct RawSettings {
     ca_certificate: Option<Value>,
     client_certificate: Option<Value>,
     client_key: Option<Value>,
+}
+
+impl NatsLogin {
+    /// What to check if a server refuses the login.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            Self::None => "set `username`, `token`, `nkey` or `credentials`",
+            Self::Password { .. } => "check `username` and `password`",
+            Self::Token(_) => "check `token`",
+            Self::Nkey(_) => "check `nkey`, and the users of the server",
+            Self::Credentials(_) => "check `credentials`, and the accounts of the server",
+        }
+    }
 }
 
 impl<B: NatsBatch> MessageConfig for Config<B> {
@@ -169,7 +184,7 @@ fn login(written: &mut RawSettings, mistakes: &mut Mistakes) -> NatsLogin {
         mistakes.add("`username` and `password` come together (set both)".to_owned());
     }
     let token = mistakes.secret("token", written.token.take());
-    let nkey = mistakes.secret("nkey", written.nkey.take());
+    let nkey = mistakes.read_secret("nkey", written.nkey.take(), user_seed, NKEY);
     let credentials = mistakes.text("credentials", written.credentials.take());
     let pair = username
         .zip(password)
@@ -189,6 +204,12 @@ fn login(written: &mut RawSettings, mistakes: &mut Mistakes) -> NatsLogin {
         );
     }
     login
+}
+
+fn user_seed(value: &Value) -> Option<Secret> {
+    let seed = value.as_str()?.trim();
+    let is_valid = seed.starts_with("SU") && KeyPair::from_seed(seed).is_ok();
+    is_valid.then(|| Secret::new(seed))
 }
 
 #[cfg(test)]
@@ -246,9 +267,18 @@ mod tests {
         );
         check(json!({ "username": "u" }), "come together");
         check(
-            json!({ "token": "hunter2", "nkey": "hunter2" }),
+            json!({ "token": "hunter2", "credentials": "file" }),
             "are alternatives",
         );
+        // The last one is the seed of an account.
+        for bad in [
+            "hunter2",
+            "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VX",
+            "SAACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCTIMI",
+        ] {
+            let reason = "`nkey` has a wrong value (write the seed of a user";
+            check(json!({ "nkey": bad }), reason);
+        }
         check(json!({ "password": ["hunter2"] }), "has a wrong value");
         check(
             json!({ "message_format": "delfin" }),

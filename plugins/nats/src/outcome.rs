@@ -7,7 +7,12 @@ use async_nats::{
         context::{PublishError, PublishErrorKind},
     },
 };
-use delfin_plugin_api::{Failure, message::MessageResults, tls};
+use delfin_plugin_api::{
+    Failure,
+    message::MessageResults,
+    tls,
+    unreachable::{self, HOST_UNKNOWN, NOT_IN_TIME},
+};
 
 /// Enters why a message was not published, and returns whether other messages can be.
 pub(crate) fn set_failed(
@@ -70,26 +75,34 @@ fn is_too_large(error: &PublishError) -> bool {
         || code.is_some_and(|error| error.error_code() == ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM)
 }
 
-pub(crate) fn connect_failure(error: &ConnectError, servers: &str) -> Failure {
+/// The failure that an error of a new connection means. Of several servers, it is the error of the
+/// last one. `remedy` is for a refused login.
+pub(crate) fn connect_failure(error: &ConnectError, servers: &str, remedy: &str) -> Failure {
     if let Some(reason) = tls::reason_of(error) {
         return Failure::misconfigured(format!("`{servers}`: {reason}"));
     }
-    let message = format!("`{servers}`: {error}");
-    match error.kind() {
+    let kind = error.kind();
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let cause = cause.unwrap_or_else(|| kind.to_string());
+    let retry = |reason: &str| Failure::retry(format!("`{servers}`: {reason}"));
+    match kind {
         ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-            Failure::Unauthorized { message }
+            Failure::Unauthorized {
+                message: format!("`{servers}`: {kind} ({remedy})"),
+            }
         }
-        ConnectErrorKind::ServerParse => Failure::misconfigured(message),
+        ConnectErrorKind::ServerParse => Failure::misconfigured(format!("`{servers}`: {cause}")),
         ConnectErrorKind::Tls => Failure::misconfigured(format!(
-            "{message} (turn on TLS at the server, or set `tls = false`)"
+            "`{servers}`: {cause} (turn on TLS at the server, or set `tls = false`)"
         )),
-        // Of several servers, the reason of the last one is not known.
-        ConnectErrorKind::MaxReconnects => Failure::retry(format!(
-            "`{servers}`: no server accepts the connection (start one, or check `servers`)"
-        )),
-        ConnectErrorKind::Dns | ConnectErrorKind::TimedOut | ConnectErrorKind::Io => {
-            Failure::retry(message)
-        }
+        ConnectErrorKind::Dns => retry(HOST_UNKNOWN),
+        ConnectErrorKind::TimedOut | ConnectErrorKind::MaxReconnects => retry(NOT_IN_TIME),
+        ConnectErrorKind::Io => match unreachable::reason_of(error) {
+            Some(reason) => retry(reason),
+            None => retry(&format!(
+                "{cause} (check that the port is that of a server of NATS)"
+            )),
+        },
     }
 }
 

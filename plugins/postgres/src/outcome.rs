@@ -2,7 +2,13 @@
 //!
 //! No outcome is uncertain: rows that are written twice are there once.
 
-use delfin_plugin_api::{Failure, stream::Address, text::excerpt, tls};
+use delfin_plugin_api::{
+    Failure,
+    stream::Address,
+    text::excerpt,
+    tls,
+    unreachable::{self, HOST_UNKNOWN},
+};
 use tokio_postgres::error::DbError;
 
 const MAX_REASON: usize = 500;
@@ -10,6 +16,11 @@ const MAX_REASON: usize = 500;
 /// Why rows were not written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PostgresError {
+    #[error("{HOST_UNKNOWN}")]
+    HostUnknown,
+    /// No connection was opened.
+    #[error(transparent)]
+    Connect(tokio_postgres::Error),
     #[error(transparent)]
     Postgres(#[from] tokio_postgres::Error),
     /// The tables are missing, or of a newer version.
@@ -28,31 +39,42 @@ enum ErrorClass {
 
 impl PostgresError {
     pub(crate) fn into_failure(self, address: &Address) -> Failure {
-        let error = match &self {
-            Self::Postgres(error) => error,
-            Self::Tables(reason) => {
-                return Failure::misconfigured(format!("`{address}`: {reason}"));
-            }
-        };
-        if let Some(error) = error.as_db_error() {
-            return database_failure(error, address);
+        match &self {
+            Self::HostUnknown => Failure::retry(format!("`{address}`: {HOST_UNKNOWN}")),
+            Self::Connect(error) => connect_failure(error, address),
+            Self::Postgres(error) => match error.as_db_error() {
+                Some(error) => database_failure(error, address),
+                None => Failure::retry(format!("`{address}`: {}", chain(error))),
+            },
+            Self::Tables(reason) => Failure::misconfigured(format!("`{address}`: {reason}")),
         }
-        let reason = chain(error);
-        if let Some(reason) = tls::reason_of(error) {
-            return Failure::misconfigured(format!("`{address}`: {reason}"));
-        }
-        if reason.contains("server does not support TLS") {
-            return Failure::misconfigured(format!(
-                "`{address}`: the server does not offer TLS (turn it on there, or set `tls = false`)"
-            ));
-        }
-        if reason.contains("password missing") {
-            return Failure::Unauthorized {
-                message: format!("`{address}`: the server asks for a password (set `password`)"),
-            };
-        }
-        Failure::retry(format!("`{address}`: {reason}"))
     }
+}
+
+fn connect_failure(error: &tokio_postgres::Error, address: &Address) -> Failure {
+    if let Some(error) = error.as_db_error() {
+        return database_failure(error, address);
+    }
+    if let Some(reason) = tls::reason_of(error) {
+        return Failure::misconfigured(format!("`{address}`: {reason}"));
+    }
+    if let Some(reason) = unreachable::reason_of(error) {
+        return Failure::retry(format!("`{address}`: {reason}"));
+    }
+    let reason = chain(error);
+    if reason.contains("server does not support TLS") {
+        return Failure::misconfigured(format!(
+            "`{address}`: the server does not offer TLS (turn it on there, or set `tls = false`)"
+        ));
+    }
+    if reason.contains("password missing") {
+        return Failure::Unauthorized {
+            message: format!("`{address}`: the server asks for a password (set `password`)"),
+        };
+    }
+    Failure::retry(format!(
+        "`{address}`: {reason} (check that the port is that of PostgreSQL)"
+    ))
 }
 
 fn database_failure(error: &DbError, address: &Address) -> Failure {

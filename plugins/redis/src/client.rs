@@ -121,10 +121,7 @@ impl RedisClient {
         let mut command = Vec::new();
         push_command(&mut command, words);
         let answers = call(connection, &command, 1);
-        let answers = answers.map_err(|error| match self.connector.send_failure(&error) {
-            Failure::Uncertain { message } => Failure::retry(message),
-            other => other,
-        })?;
+        let answers = answers.map_err(|error| self.connector.login_failure(&error))?;
         match answers.into_iter().next() {
             Some(Err(error)) => Err(login_failure(&error, self.connector.address())),
             Some(Ok(_)) | None => Ok(()),

@@ -116,10 +116,7 @@ impl MqttClient {
         let address = self.connector.address();
         match error {
             MqttError::Io(error) if is_sent => self.connector.send_failure(&error),
-            MqttError::Io(error) => match self.connector.send_failure(&error) {
-                Failure::Uncertain { message } => Failure::retry(message),
-                other => other,
-            },
+            MqttError::Io(error) => self.connector.login_failure(&error),
             MqttError::Refused(code) => connect_failure(code, address),
             MqttError::Disconnected(code) => disconnect_failure(code, address),
         }

@@ -78,7 +78,11 @@ fn tls_is_verified() {
     assert_eq!(health(&with(trusted, exact)), Ok(()));
     // The broker closes a connection of TLS where it expects none.
     let plain = json!({ "address": broker.address() });
-    check_outcome(&health(&plain), "retry", &broker.address());
+    check_outcome(&health(&plain), "retry", "has TLS at this port");
+    let plain = json!({ "address": format!("localhost:{tls_port}"), "tls": false });
+    check_outcome(&health(&plain), "retry", "that `tls` says");
+    let unknown = json!({ "address": "missing.invalid" });
+    check_outcome(&health(&unknown), "retry", "check the name");
 }
 
 #[test]
@@ -106,7 +110,7 @@ fn a_large_row_becomes_a_dead_letter_and_a_broker_that_is_away_is_tried_again() 
 
     broker.mosquitto.stop();
     let outcome = exporter.send(&sample::performance(1, 1));
-    check_outcome(&outcome, "retry", "refused");
+    check_outcome(&outcome, "retry", "refused (start the receiver");
     broker.mosquitto.restart();
     assert_eq!(exporter.send(&sample::performance(1, 1)), Ok(()));
     // A session that is open, and whose broker ends between two calls.

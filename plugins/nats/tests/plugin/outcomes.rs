@@ -4,7 +4,7 @@ use delfin_plugin_api::{
     Failure, PerformanceBatchBuilder, RowFailureKind, sample,
     testkit::{Harness, check_outcome},
 };
-use delfin_tests::Authority;
+use delfin_tests::{Authority, receivers::free_port};
 use serde_json::{Value, json};
 
 use crate::{PERFORMANCE, support::Server};
@@ -45,8 +45,13 @@ fn each_way_to_log_in_works_and_a_wrong_one_pauses_the_exporter() {
     );
     assert_eq!(send(json!({ "nkey": SEED })), Ok(()));
     let wrong = send(json!({ "username": "admin", "password": "hunter2" }));
-    check_outcome(&wrong, "unauthorized", "authorization violation");
-    check_outcome(&send(json!({})), "unauthorized", "authorization violation");
+    let refused = "`: authorization violation (check `username` and `password`)";
+    check_outcome(&wrong, "unauthorized", refused);
+    check_outcome(
+        &send(json!({})),
+        "unauthorized",
+        "violation (set `username`,",
+    );
     let other = send(json!({ "username": "other", "password": "other" }));
     check_outcome(&other, "misconfigured", "allow the user to publish");
 }
@@ -72,6 +77,20 @@ fn tls_is_verified() {
         "misconfigured",
         "an authority that is not trusted",
     );
+    for (elsewhere, reason) in [
+        (
+            format!("localhost:{}", free_port()),
+            "refused (start the receiver",
+        ),
+        ("missing.invalid".to_owned(), "check the name"),
+    ] {
+        let elsewhere = with(settings.clone(), json!({ "servers": elsewhere }));
+        let outcome = harness.start(PERFORMANCE, &elsewhere).outcome_of("health");
+        check_outcome(&outcome, "retry", reason);
+    }
+    // One of two is away.
+    let servers = json!([settings["servers"], format!("localhost:{}", free_port())]);
+    let settings = with(settings, json!({ "servers": servers }));
     let trusted = with(settings, json!({ "ca_certificate": authority.certificate }));
     let mut exporter = harness.start(PERFORMANCE, &trusted);
     assert_eq!(exporter.outcome_of("health"), Ok(()));
@@ -83,6 +102,9 @@ fn a_missing_stream_and_a_large_row_are_named() {
     let Some(mut server) = Server::start("") else {
         return;
     };
+    let encrypted = with(server.settings(), json!({ "tls": true }));
+    let outcome = harness.start(PERFORMANCE, &encrypted).outcome_of("health");
+    check_outcome(&outcome, "misconfigured", "does not speak TLS");
     let elsewhere = with(server.settings(), json!({ "subject": "elsewhere.{name}" }));
     let outcome = harness
         .start(PERFORMANCE, &elsewhere)

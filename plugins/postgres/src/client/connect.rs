@@ -17,8 +17,12 @@ pub(super) async fn connect(
     tls: Option<&MakeRustlsConnect>,
 ) -> Result<Client, PostgresError> {
     let mut options = tokio_postgres::Config::new();
+    let host = config.address.host();
+    let found = tokio::net::lookup_host((host, config.address.port())).await;
+    for address in found.map_err(|_| PostgresError::HostUnknown)? {
+        options.host(host).hostaddr(address.ip());
+    }
     options
-        .host(config.address.host())
         .port(config.address.port())
         .dbname(&config.database)
         .user(&config.username)
@@ -30,13 +34,13 @@ pub(super) async fn connect(
     let client = match tls {
         Some(tls) => {
             let connected = options.ssl_mode(SslMode::Require).connect(tls.clone());
-            let (client, connection) = connected.await?;
+            let (client, connection) = connected.await.map_err(PostgresError::Connect)?;
             tokio::spawn(serve(connection));
             client
         }
         None => {
             let connected = options.ssl_mode(SslMode::Disable).connect(NoTls);
-            let (client, connection) = connected.await?;
+            let (client, connection) = connected.await.map_err(PostgresError::Connect)?;
             tokio::spawn(serve(connection));
             client
         }

@@ -4,6 +4,7 @@ use delfin_plugin_api::{
     PerformanceBatch, PerformanceBatchBuilder, RowFailureKind, sample,
     testkit::{Harness, check_outcome},
 };
+use delfin_tests::receivers::free_port;
 use serde_json::json;
 
 use crate::{PERFORMANCE, support::Database};
@@ -50,6 +51,10 @@ fn mistakes_of_the_settings_pause_the_exporter_with_a_remedy() {
     );
     database.query("CREATE ROLE reader LOGIN PASSWORD 'secret'");
     check("username", "reader", "misconfigured", "grant the role");
+
+    let nowhere = format!("127.0.0.1:{}", free_port());
+    check("address", &nowhere, "retry", "refused (start the receiver");
+    check("address", "missing.invalid", "retry", "check the name");
 
     let mut settings = database.settings();
     settings["tls"] = json!(true);

@@ -1,0 +1,61 @@
+//! Says why a receiver cannot be reached, with the remedy: the same sentences for every exporter,
+//! also for one whose client library connects by itself.
+
+use std::io::{self, ErrorKind};
+
+/// The name of the receiver's host has no address.
+pub const HOST_UNKNOWN: &str =
+    "the host name is unknown (check the name, and the DNS of this machine)";
+
+/// No connection within the time for it.
+pub const NOT_IN_TIME: &str =
+    "cannot connect in time (check the address, and firewalls on the way)";
+
+const REFUSED: &str = "connection refused (start the receiver, or check its address and port)";
+
+const NO_ROUTE: &str =
+    "the host cannot be reached (check the address, and the network of this machine)";
+
+/// Why no connection could be opened, if an error of the system, or one that is the cause of an
+/// error of a client library, tells it.
+#[must_use]
+pub fn reason_of(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let error: &io::Error = causes.find_map(|error| error.downcast_ref())?;
+    match error.kind() {
+        ErrorKind::ConnectionRefused => Some(REFUSED),
+        ErrorKind::TimedOut => Some(NOT_IN_TIME),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Some(NO_ROUTE),
+        _ => None,
+    }
+}
+
+/// The same, or the text of the error.
+pub(crate) fn reason(error: &io::Error) -> String {
+    reason_of(error).map_or_else(|| error.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_connection_from_opening_has_a_remedy() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("library")]
+        struct LibraryError(#[source] io::Error);
+
+        for kind in [
+            ErrorKind::ConnectionRefused,
+            ErrorKind::TimedOut,
+            ErrorKind::HostUnreachable,
+            ErrorKind::NetworkUnreachable,
+        ] {
+            let text = reason_of(&LibraryError(kind.into())).unwrap_or_default();
+            assert!(text.ends_with(')') && text.contains(" ("), "{kind}: {text}");
+        }
+        let other = io::Error::other("odd");
+        assert_eq!(reason(&other), "odd");
+        assert_eq!(reason_of(&LibraryError(other)), None);
+    }
+}
