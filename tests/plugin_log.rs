@@ -81,6 +81,7 @@ fn count(host: &Host, text: &str) -> usize {
 #[test]
 fn a_level_is_changed_while_the_host_runs_and_reaches_the_plugin() {
     const DEBUG: &str = "logged at debug";
+    const LIBRARY: &str = "logged by a library";
     for isolation in ["process", "thread"] {
         let config = CONFIG.replace(
             "plugin =",
@@ -95,7 +96,8 @@ fn a_level_is_changed_while_the_host_runs_and_reaches_the_plugin() {
             host.wait_for_delivered("loud", items);
         };
         deliver(1);
-        assert_eq!(count(&host, DEBUG), 0, "{}", host.log());
+        let shown = count(&host, DEBUG) + count(&host, LIBRARY);
+        assert_eq!(shown, 0, "{}", host.log());
         let run = |args: &[&str]| {
             let args = [args, &["--host", host.url()]].concat();
             setup.run(&args)
@@ -106,6 +108,9 @@ fn a_level_is_changed_while_the_host_runs_and_reaches_the_plugin() {
         deliver(2);
         host.wait_for_log(DEBUG);
         host.wait_for_log("traced at debug");
+        let line = host.wait_for_log(LIBRARY);
+        assert!(line.contains(" DEBUG delfin_exporter_scripted: "), "{line}");
+        assert!(line.contains("library=async_nats::client"), "{line}");
         let levels = run(&["log", "level", "--json"]).expect_exit(0).json();
         assert_eq!(
             levels,

@@ -2,6 +2,10 @@
 //!
 //! Both crates keep their logger in a static of the library that they are linked
 //! into, so each plugin needs its own bridge. All exporters of a plugin share it.
+//!
+//! Promises: a record of a library that the plugin uses has at most the level DEBUG. What a
+//! library finds worth a warning, such as a connection that has ended, the plugin handles, and
+//! reports by its outcomes where it matters.
 
 use std::{
     fmt::Write,
@@ -21,13 +25,16 @@ use tracing_core::{
 
 use crate::{context::Host, redact::logs_traffic};
 
-/// Installs the bridge once per library, and registers an instance.
-pub(crate) fn install(host: &Host) {
+/// Installs the bridge once per library, and registers an instance. `module` is one of the plugin.
+pub(crate) fn install(host: &Host, module: &'static str) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        let bridge = Bridge {
+            plugin: crate_of(module),
+        };
         // An error means that the author has installed a logger, which stays.
-        let _ = log::set_boxed_logger(Box::new(Bridge));
-        let _ = dispatcher::set_global_default(Dispatch::new(Bridge));
+        let _ = log::set_boxed_logger(Box::new(bridge));
+        let _ = dispatcher::set_global_default(Dispatch::new(bridge));
     });
     raise_level(host);
     let mut instances = lock_instances();
@@ -50,7 +57,59 @@ pub(crate) fn raise_level(host: &Host) {
 static MAX_LEVEL: AtomicU32 = AtomicU32::new(0);
 static INSTANCES: Mutex<Vec<Weak<HostBox>>> = Mutex::new(Vec::new());
 
-struct Bridge;
+#[derive(Clone, Copy)]
+struct Bridge {
+    /// The crate of the plugin.
+    plugin: &'static str,
+}
+
+/// Where a record comes from.
+#[derive(Clone, Copy)]
+struct RecordSource<'a> {
+    level: Level,
+    target: &'a str,
+    /// The module, or the target if it is not known.
+    module: &'a str,
+}
+
+impl Bridge {
+    fn is_library(self, module: &str) -> bool {
+        let name = crate_of(module);
+        name != self.plugin && name != crate_of(module_path!())
+    }
+
+    /// The level that the host gets.
+    fn level(self, record: RecordSource<'_>) -> Level {
+        if self.is_library(record.module) {
+            return record.level.max(Level::DEBUG);
+        }
+        record.level
+    }
+
+    /// Records of libraries that log their traffic are dropped here, so that their texts are not
+    /// even made.
+    fn enabled(self, record: RecordSource<'_>) -> bool {
+        if record.level > Level::INFO && logs_traffic(record.target) {
+            return false;
+        }
+        source().is_some_and(|(host, _)| self.level(record) <= host.raw().max_level())
+    }
+
+    /// A record of a library is one of the plugin, with the library as a field.
+    fn send(self, record: RecordSource<'_>, message: &str, mut fields: Vec<(String, String)>) {
+        let mut target = record.target;
+        if self.is_library(record.module) {
+            fields.push(("library".to_owned(), target.to_owned()));
+            target = self.plugin;
+        }
+        send(self.level(record), target, message, &fields);
+    }
+}
+
+/// The crate of a module.
+fn crate_of(module: &str) -> &str {
+    module.split("::").next().unwrap_or_default()
+}
 
 /// The instance to log for, and whether it is a guess: the instance whose call runs
 /// on this thread, else any living instance of the library.
@@ -68,15 +127,6 @@ fn lock_instances() -> std::sync::MutexGuard<'static, Vec<Weak<HostBox>>> {
     INSTANCES
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Records of libraries that log their traffic are dropped here, so that their texts are not
-/// even made.
-fn enabled(level: Level, target: &str) -> bool {
-    if level > Level::INFO && logs_traffic(target) {
-        return false;
-    }
-    source().is_some_and(|(host, _)| level <= host.raw().max_level())
 }
 
 fn send(level: Level, target: &str, message: &str, fields: &[(String, String)]) {
@@ -101,23 +151,29 @@ fn send(level: Level, target: &str, message: &str, fields: &[(String, String)]) 
 
 impl log::Log for Bridge {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        enabled(Level(metadata.level() as u32), metadata.target())
+        Bridge::enabled(
+            *self,
+            RecordSource {
+                level: Level(metadata.level() as u32),
+                target: metadata.target(),
+                module: metadata.target(),
+            },
+        )
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        if !log::Log::enabled(self, record.metadata()) {
+        let source = RecordSource {
+            level: Level(record.level() as u32),
+            target: record.target(),
+            module: record.module_path().unwrap_or(record.target()),
+        };
+        if !Bridge::enabled(*self, source) {
             return;
         }
         let mut fields = FieldCollector::default();
         // The visitor never fails.
         let _ = record.key_values().visit(&mut fields);
-        let message = record.args().to_string();
-        send(
-            Level(record.level() as u32),
-            record.target(),
-            &message,
-            &fields.pairs,
-        );
+        self.send(source, &record.args().to_string(), fields.pairs);
     }
 
     fn flush(&self) {}
@@ -126,7 +182,8 @@ impl log::Log for Bridge {
 impl Subscriber for Bridge {
     /// Asked for each record of a level that an instance has: levels differ, and can change.
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        let is_possible = level_of(metadata).0 <= MAX_LEVEL.load(Ordering::Relaxed);
+        let level = self.level(source_of(metadata));
+        let is_possible = level.0 <= MAX_LEVEL.load(Ordering::Relaxed);
         if metadata.is_event() && is_possible {
             Interest::sometimes()
         } else {
@@ -135,7 +192,7 @@ impl Subscriber for Bridge {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && enabled(level_of(metadata), metadata.target())
+        metadata.is_event() && Bridge::enabled(*self, source_of(metadata))
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -149,13 +206,7 @@ impl Subscriber for Bridge {
     fn event(&self, event: &Event<'_>) {
         let mut fields = FieldCollector::default();
         event.record(&mut fields);
-        let metadata = event.metadata();
-        send(
-            level_of(metadata),
-            metadata.target(),
-            &fields.message,
-            &fields.pairs,
-        );
+        self.send(source_of(event.metadata()), &fields.message, fields.pairs);
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -193,13 +244,18 @@ impl Visit for FieldCollector {
     }
 }
 
-fn level_of(metadata: &Metadata<'_>) -> Level {
-    match *metadata.level() {
+fn source_of<'a>(metadata: &'a Metadata<'_>) -> RecordSource<'a> {
+    let level = match *metadata.level() {
         tracing_core::Level::ERROR => Level::ERROR,
         tracing_core::Level::WARN => Level::WARN,
         tracing_core::Level::INFO => Level::INFO,
         tracing_core::Level::DEBUG => Level::DEBUG,
         tracing_core::Level::TRACE => Level::TRACE,
+    };
+    RecordSource {
+        level,
+        target: metadata.target(),
+        module: metadata.module_path().unwrap_or(metadata.target()),
     }
 }
 

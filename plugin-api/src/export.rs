@@ -73,7 +73,7 @@ macro_rules! export_plugin {
                 host: abi::HostBox,
             ) -> abi_stable::std_types::RResult<abi::ExporterBox, abi::Outcome> {
                 match name.as_str() {
-                    $($name => glue::create::<$exporter>(config, host),)*
+                    $($name => glue::create::<$exporter>(config, host, ::core::module_path!()),)*
                     _ => glue::no_such_exporter(name),
                 }
             }
@@ -234,7 +234,7 @@ macro_rules! __driver_extension {
                 }
             }
             return $crate::__glue::abi_stable::std_types::ROption::RSome(
-                $crate::__glue::driver_extension(find),
+                $crate::__glue::driver_extension(find, ::core::module_path!()),
             );
         }
     };

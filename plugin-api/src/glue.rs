@@ -29,13 +29,15 @@ pub const PANIC_EXTENSION: &str = "delfin.panic/1";
 /// `{"exporter": NAME, "config": SETTINGS}`; an error is why they are refused.
 pub use delfin_plugin_c::CHECK_EXTENSION;
 
-/// Makes an instance of `T`: `Plugin::create_exporter` of one exporter.
+/// Makes an instance of `T`: `Plugin::create_exporter` of one exporter. `module` is one of the
+/// plugin.
 pub fn create<T: Exporter>(
     config: RStr<'_>,
     host: abi::HostBox,
 ) -> RResult<abi::ExporterBox, abi::Outcome> {
+    module: &'static str,
     let host = Host::new(host);
-    bridge::install(&host);
+    bridge::install(&host, module);
     guard::report_panics();
     // An outcome is encoded inside the guard: it has values of the author.
     let create = || create_from_json::<T>(&config, &host).map_err(|f| encode_outcome(Err(f)));

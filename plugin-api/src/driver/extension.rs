@@ -11,9 +11,9 @@ use delfin_plugin_protocol::{DriverExtensionRequest, socket_from_number};
 
 use super::server::{FindDriver, serve};
 
-/// The extension of a library whose drivers `find` finds.
-pub fn extension(find: FindDriver) -> abi::ExtensionBox {
-    abi::Extension_TO::from_value(DriverExtension(find), TD_Opaque)
+/// The extension of a library whose drivers `find` finds. `module` is one of the library.
+pub fn extension(find: FindDriver, module: &'static str) -> abi::ExtensionBox {
+    abi::Extension_TO::from_value(DriverExtension { find, module }, TD_Opaque)
 }
 
 /// A time in seconds, for the manifest.
@@ -26,7 +26,10 @@ pub const fn manifest_seconds(time: Duration) -> u64 {
     time.as_secs()
 }
 
-struct DriverExtension(FindDriver);
+struct DriverExtension {
+    find: FindDriver,
+    module: &'static str,
+}
 
 impl abi::Extension for DriverExtension {
     fn call(&self, request: RSlice<'_, u8>) -> RResult<RVec<u8>, RString> {
@@ -35,7 +38,7 @@ impl abi::Extension for DriverExtension {
             .and_then(|DriverExtensionRequest { descriptor }| {
                 // SAFETY: the host hands over the descriptor with the request, as the extension says.
                 let socket = unsafe { socket_from_number(descriptor) }?;
-                serve(socket, self.0).map_err(|error| error.to_string())
+                serve(socket, self.find, self.module).map_err(|error| error.to_string())
             });
         match served {
             Ok(()) => RResult::ROk(RVec::new()),

@@ -34,12 +34,17 @@ const MAX_INLINE: usize = 32 << 10;
 /// Finds the driver of a vendor and a model.
 pub(super) type FindDriver = fn(&str, &str) -> Option<OpenFunction>;
 
-/// Answers calls until the host closes the connection.
-pub(super) fn serve(socket: FrameSocket, find: FindDriver) -> Result<(), FrameError> {
+/// Answers calls until the host closes the connection. `module` is one of the library.
+pub(super) fn serve(
+    socket: FrameSocket,
+    find: FindDriver,
+    module: &'static str,
+) -> Result<(), FrameError> {
     let socket = Arc::new(socket);
     let mut reader = FrameReader::new(Arc::clone(&socket), usize::MAX);
     let mut server = DriverServer {
         find,
+        module,
         writer: Arc::new(Mutex::new(FrameWriter::new(Arc::clone(&socket)))),
         socket,
         level: RemoteLevel::default(),
@@ -68,6 +73,7 @@ pub(super) fn serve(socket: FrameSocket, find: FindDriver) -> Result<(), FrameEr
 
 struct DriverServer {
     find: FindDriver,
+    module: &'static str,
     writer: Arc<Mutex<FrameWriter>>,
     socket: Arc<FrameSocket>,
     level: RemoteLevel,
@@ -143,7 +149,7 @@ impl DriverServer {
             writer: Arc::clone(&self.writer),
         };
         let host = Host::new(Host_TO::from_value(host, TD_Opaque));
-        bridge::install(&host);
+        bridge::install(&host, self.module);
         let storage = RegisteredStorage {
             id: open.storage_id,
             vendor: open.vendor,

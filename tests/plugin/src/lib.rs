@@ -204,3 +204,13 @@ fn log_in_every_way() {
     // The thread has panicked, as intended.
     let _ = thread.join();
 }
+    // As a library that logs its traffic, with a level at which it shows none.
+    let library = "async_nats::client";
+    log::logger().log(
+        &log::Record::builder()
+            .level(log::Level::Error)
+            .target(library)
+            .module_path(Some(library))
+            .args(format_args!("logged by a library"))
+            .build(),
+    );
