@@ -1,6 +1,9 @@
 //! Files in a folder of this machine.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
 
 use delfin_plugin_api::{
     Failure, Outcome,
@@ -31,10 +34,16 @@ impl FolderWriter {
         write_file(&self.0.join(path), content).map_err(|error| error.failure())
     }
 
-    /// Writes and removes a file.
+    /// Writes and removes a file: in the folder, or where the first file will create it.
     pub(crate) fn health(&self) -> Outcome {
-        self.write(PROBE, b"")?;
-        let probe = self.0.join(PROBE);
-        fs::remove_file(&probe).map_err(|error| FileError::io("remove", &probe)(error).failure())
+        let existing = self.0.ancestors().find(|folder| folder.exists());
+        let probe = existing.unwrap_or(Path::new(".")).join(PROBE);
+        let action = if self.0.exists() {
+            "write in"
+        } else {
+            "create folder"
+        };
+        let probed = File::create(&probe).and_then(|_| fs::remove_file(&probe));
+        probed.map_err(|error| FileError::io(action, &self.0)(error).failure())
     }
 }

@@ -171,8 +171,10 @@ fn awkward_labels_and_values_arrive_as_the_readme_says() {
 #[test]
 fn alerts_have_their_columns_and_extra_fields() {
     let harness = Harness::of_crate();
-    let folder = harness.new_folder();
+    let folder = harness.new_folder().join("files");
     let mut exporter = harness.start(ALERTS, &json!({ "folder": folder }));
+    assert_eq!(exporter.outcome_of("health"), Ok(()));
+    assert!(!folder.exists(), "a check creates nothing");
     assert_eq!(exporter.send(&sample::alerts(50)), Ok(()));
     let mut batch = AlertBatchBuilder::new();
     batch.alert(NewAlert {

@@ -87,7 +87,7 @@ impl PostgresClient {
         self.finish(written)
     }
 
-    /// Checks that the database answers, and that it has the tables.
+    /// Checks that the database answers, and that it has the tables or lets the role make them.
     pub(crate) fn health(&mut self, time: Duration) -> Outcome {
         let Self {
             runtime,
@@ -100,7 +100,7 @@ impl PostgresClient {
                 return Ok(client.check_connection().await?);
             }
             let client = connect::connect(config, tls.as_ref()).await?;
-            schema::ensure(&client, config).await
+            schema::check(&client, config).await
         });
         self.finish(checked)
     }

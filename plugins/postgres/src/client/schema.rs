@@ -18,6 +18,16 @@ pub(super) fn with_schema(sql: &str, config: &Config) -> String {
 
 /// Makes the tables if they are missing.
 pub(super) async fn ensure(client: &Client, config: &Config) -> Result<(), PostgresError> {
+    make(client, config, "COMMIT").await
+}
+
+/// Checks that the tables are there or can be made, and makes none.
+pub(super) async fn check(client: &Client, config: &Config) -> Result<(), PostgresError> {
+    make(client, config, "ROLLBACK").await
+}
+
+/// Makes the tables if they are missing, in a transaction that ends with this command.
+async fn make(client: &Client, config: &Config, end: &str) -> Result<(), PostgresError> {
     if version(client, config).await?.is_some() {
         return Ok(());
     }
@@ -41,7 +51,7 @@ pub(super) async fn ensure(client: &Client, config: &Config) -> Result<(), Postg
         let insert = format!("INSERT INTO {schema}.delfin_version VALUES ({VERSION})");
         client.batch_execute(&insert).await?;
     }
-    client.batch_execute("COMMIT").await?;
+    client.batch_execute(end).await?;
     Ok(())
 }
 

@@ -70,7 +70,7 @@ fn mistakes_of_the_settings_pause_the_exporter_with_a_remedy() {
     // It goes on without a restart once there are tables.
     let created = harness
         .start(PERFORMANCE, &database.settings())
-        .outcome_of("health");
+        .send(&values(&[]));
     assert_eq!(created, Ok(()));
     assert_eq!(exporter.send(&sample::performance(1, 1)), Ok(()));
     database.query("UPDATE delfin_version SET version = 2");
@@ -88,7 +88,7 @@ fn a_role_that_may_only_write_needs_no_other_right() {
     };
     let owner = harness
         .start(PERFORMANCE, &database.settings())
-        .outcome_of("health");
+        .send(&values(&[]));
     assert_eq!(owner, Ok(()));
     database.query("CREATE ROLE writer LOGIN PASSWORD 'secret'");
     for table in ["series", "points", "alerts", "version"] {
@@ -115,6 +115,9 @@ fn a_row_that_a_constraint_refuses_is_rejected_and_nothing_of_its_batch_is_writt
     };
     let mut exporter = harness.start(PERFORMANCE, &database.settings());
     assert_eq!(exporter.outcome_of("health"), Ok(()));
+    let tables = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'delfin%'";
+    assert_eq!(database.count(tables), 0, "a check makes no tables");
+    assert_eq!(exporter.send(&values(&[])), Ok(()));
     database.query("ALTER TABLE delfin_points ADD CHECK (value < 100)");
     let outcome = exporter.send(&values(&[1.0, 1000.0]));
     check_outcome(&outcome, "rejected", "SQLSTATE 23514");
