@@ -89,7 +89,8 @@ impl ErrorKind {
     }
 }
 
-/// The failure that a status code other than 200 to 299 means.
+/// The failure that a status code other than 200 to 299 means. Where a person must act, the remedy
+/// follows the message, in brackets.
 ///
 /// `retry_after` is the value of that header: seconds, or a date. The time is passed
 /// on however long it is, because the host limits it.
@@ -108,9 +109,12 @@ impl ErrorKind {
 #[must_use]
 pub fn failure(status: u16, retry_after: Option<&str>, message: impl ToString) -> Failure {
     let message = message.to_string();
+    let with_remedy = || format!("{message} ({})", remedy(status));
     let after = retry_after.and_then(|text| parse_retry_after(text, SystemTime::now()));
     match status {
-        401 | 403 | 407 | 511 => Failure::Unauthorized { message },
+        401 | 403 | 407 | 511 => Failure::Unauthorized {
+            message: with_remedy(),
+        },
         // A conflict that names a time is temporary: a request with the same key is
         // still in progress, or the conflicting object will go away.
         409 if after.is_some() => Failure::Retry { message, after },
@@ -121,8 +125,23 @@ pub fn failure(status: u16, retry_after: Option<&str>, message: impl ToString) -
         408 | 423 | 424 | 425 => Failure::Retry { message, after },
         // These statuses are not about the rows: the URL belongs to another service,
         // or the receiver expects another request.
-        300..=499 | 501 | 505 | 506 | 510 => Failure::Misconfigured { message },
+        300..=499 | 501 | 505 | 506 | 510 => Failure::Misconfigured {
+            message: with_remedy(),
+        },
         0..=299 | 500..=u16::MAX => Failure::Retry { message, after },
+    }
+}
+
+/// What a person must correct.
+fn remedy(status: u16) -> &'static str {
+    match status {
+        300..=399 => "set `url` to the address that the receiver redirects to",
+        401 => "check the credentials in the settings",
+        403 => "check the credentials in the settings, and what the receiver allows them to do",
+        404 | 410 => "check `url`, and that what the settings name exists there",
+        407 => "check the credentials in `proxy`",
+        511 => "the network of this machine asks for a sign-in",
+        _ => "check `url`: the receiver expects another request there",
     }
 }
 
@@ -150,6 +169,15 @@ mod tests {
         let message = || "why".to_owned();
         let unauthorized = Failure::Unauthorized { message: message() };
         let too_large = Failure::TooLarge { message: message() };
+        let without_remedy = |mut failure: Failure| {
+            if let Failure::Unauthorized { message } | Failure::Misconfigured { message } =
+                &mut failure
+            {
+                assert!(message.starts_with("why (") && message.ends_with(')'));
+                message.truncate("why".len());
+            }
+            failure
+        };
         for (statuses, failure) in [
             (&[401, 403, 407, 511][..], unauthorized),
             (
@@ -169,7 +197,7 @@ mod tests {
             ),
         ] {
             for &status in statuses {
-                assert_eq!(of(status, None), failure, "{status}");
+                assert_eq!(without_remedy(of(status, None)), failure, "{status}");
             }
         }
     }
